@@ -1,0 +1,17 @@
+//! The wire between the collector and its clients: request, report and envelope, in both directions.
+//!
+//! The collector and the agent link this one library, so they cannot disagree. It does no I/O and reads
+//! no clock. It is not the agent itself: that is this package's binary, the only part that looks at a
+//! machine.
+//!
+//! One exchange: the collector makes a [`request::Request`] with a fresh key pair and hands it to the
+//! agent as one argument; the agent gathers a [`report::Report`], [`envelope::seal`]s its XML for that
+//! request alone and prints the armoured text; the collector finds the armour in whatever else a login
+//! shell printed and [`envelope::open`]s it. All three carry [`VERSION`].
+
+pub mod envelope;
+pub mod report;
+pub mod request;
+
+/// The version of the wire: request, envelope and report change together.
+pub const VERSION: u8 = 1;

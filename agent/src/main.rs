@@ -1,0 +1,3 @@
+//! The agent: looks at the machine it runs on and answers with one sealed report.
+
+fn main() {}

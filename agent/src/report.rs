@@ -1,0 +1,196 @@
+//! What the agent sends: the state of one machine, as XML. Not yet believed: the collector makes its
+//! own checked reading of it.
+
+use std::time::Duration;
+
+/// A machine as its agent saw it. What could not be read is absent, with a [`Warning`] that says why.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Report {
+    /// The agent's own version.
+    pub agent_version: String,
+    /// How long the agent worked.
+    pub agent_duration: Duration,
+    /// The client's clock, milliseconds since the Unix epoch: recorded, never trusted.
+    pub clock_unix_ms: Option<i64>,
+    /// What it could not read, and why.
+    pub warnings: Vec<Warning>,
+    /// Name, operating system, architecture.
+    pub host: Host,
+    /// CPU use over the sampling window.
+    pub cpu: Option<Cpu>,
+    /// Memory.
+    pub memory: Option<Memory>,
+    /// Swap; absent where there is none.
+    pub swap: Option<Swap>,
+    /// Time since boot.
+    pub uptime: Option<Duration>,
+    /// When it was booted, by its own clock, milliseconds since the Unix epoch.
+    pub boot_unix_ms: Option<i64>,
+    /// Load averages; absent on Windows.
+    pub load: Option<Load>,
+    /// Mounted file systems, each once.
+    pub file_systems: Vec<FileSystem>,
+    /// Network interfaces with their counters since boot.
+    pub interfaces: Vec<Interface>,
+    /// The five processes that use most CPU, most first.
+    pub top_cpu: Vec<Process>,
+    /// The five processes that use most memory, most first.
+    pub top_memory: Vec<Process>,
+    /// Security events, where they were asked for.
+    pub events: Option<EventLog>,
+}
+
+/// Something the agent could not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// What is missing from the report, e.g. `file system /mnt/backup`.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The machine's name and system.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Host {
+    /// Its host name.
+    pub name: Option<String>,
+    /// `linux` or `windows`.
+    pub os_family: Option<String>,
+    /// Name and version of the operating system, e.g. `Debian GNU/Linux 12`.
+    pub os_version: Option<String>,
+    /// Kernel release.
+    pub kernel: Option<String>,
+    /// Architecture, e.g. `x86_64`.
+    pub architecture: Option<String>,
+}
+
+/// CPU use over the sampling window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cpu {
+    /// All cores together, percent 0 to 100.
+    pub total_percent: f64,
+    /// Each core, percent 0 to 100.
+    pub core_percent: Vec<f64>,
+    /// The window that was really sampled.
+    pub window: Duration,
+}
+
+/// Memory, bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// Usable by the system (`MemTotal`).
+    pub total_bytes: u64,
+    /// `total - available`, as `free` counts it.
+    pub used_bytes: u64,
+    /// What could be had without swapping (`MemAvailable`).
+    pub available_bytes: u64,
+}
+
+/// Swap, bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swap {
+    /// All swap areas together.
+    pub total_bytes: u64,
+    /// In use.
+    pub used_bytes: u64,
+}
+
+/// Load averages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// Over one minute.
+    pub one: f64,
+    /// Over five minutes.
+    pub five: f64,
+    /// Over fifteen minutes.
+    pub fifteen: f64,
+}
+
+/// A mounted file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSystem {
+    /// Where it is mounted.
+    pub mount: String,
+    /// Its type, e.g. `ext4`.
+    pub kind: String,
+    /// Its size, bytes.
+    pub total_bytes: u64,
+    /// In use, bytes (`f_blocks - f_bfree`).
+    pub used_bytes: u64,
+    /// Free for ordinary users, bytes (`f_bavail`). `df` counts use as used / (used + available).
+    pub available_bytes: u64,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Received since boot, bytes.
+    pub received_bytes: u64,
+    /// Sent since boot, bytes.
+    pub sent_bytes: u64,
+}
+
+/// A process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Its short name; never its command line, which can hold secrets.
+    pub name: String,
+    /// Percent of one core over the sampling window; may exceed 100.
+    pub cpu_percent: f64,
+    /// Resident memory, bytes.
+    pub memory_bytes: u64,
+}
+
+/// What was found in the security event log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventLog {
+    /// Where it was read, e.g. `journal`, `/var/log/auth.log`, `Security`.
+    pub source: String,
+    /// Whether it could be read.
+    pub access: EventAccess,
+    /// Where the next collection goes on; absent where nothing could be read.
+    pub bookmark: Option<String>,
+    /// Whether there were more events than a report carries.
+    pub truncated: bool,
+    /// The events, oldest first.
+    pub events: Vec<SecurityEvent>,
+}
+
+/// Whether the event log could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EventAccess {
+    /// It was read.
+    #[default]
+    Read,
+    /// The account may not read it.
+    Denied,
+    /// There is none, or it cannot be read for another reason; a [`Warning`] says which.
+    Unavailable,
+    /// It was read, and had been cleared since the bookmark.
+    Cleared,
+}
+
+/// One security event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityEvent {
+    /// The number or cursor of the record in its log.
+    pub record_id: String,
+    /// Which kind of event, e.g. `4625`; absent where the log has no such notion.
+    pub event_id: Option<u32>,
+    /// Its level in words, e.g. `information`, `warning`, `audit failure`.
+    pub level: String,
+    /// When, by the client's clock, milliseconds since the Unix epoch.
+    pub occurred_unix_ms: i64,
+    /// Which program or provider wrote it.
+    pub source: String,
+    /// The account concerned.
+    pub user: Option<String>,
+    /// What happened, in words.
+    pub message: String,
+    /// Raw data fields, name and value.
+    pub data: Vec<(String, String)>,
+}

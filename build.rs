@@ -1,0 +1,3 @@
+//! The build script: nothing to do yet.
+
+fn main() {}

@@ -1,0 +1,25 @@
+//! What the product knows and decides: clients, stages, readings, rules, alerts, events.
+//!
+//! Pure. Nothing here names an async runtime, a database, a terminal or a clock: time comes in as a
+//! value, and the same values in give the same values out. Every other room may import this one;
+//! it imports only the wire (`fleetsweep_agent`).
+
+pub mod client;
+pub mod event;
+pub mod failure;
+pub mod judge;
+pub mod mail;
+pub mod reading;
+pub mod rule;
+pub mod select;
+pub mod stage;
+pub mod state;
+pub mod units;
+
+pub use client::ClientId;
+pub use event::{Event, EventKind, SweepId};
+pub use failure::{Failure, FailureKind};
+pub use reading::Reading;
+pub use rule::{Metric, Rule};
+pub use stage::Stage;
+pub use units::{Bytes, Percent};

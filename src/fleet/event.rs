@@ -1,0 +1,195 @@
+//! Everything that happens, as plain data: one stream that is shown, logged, recorded and replayed.
+//! Not the channel it travels on.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    ClientId, Failure, Metric, Reading, Stage,
+    judge::{Notice, Step},
+    mail::MailKind,
+};
+
+/// One pass over the due clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SweepId(pub Uuid);
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, by the collector's clock.
+    pub at: Timestamp,
+    /// In which sweep; `None` for what belongs to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepId>,
+    /// To which client; `None` for what concerns the whole fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientId>,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The configuration was read, at the start or again: these are the clients from now on.
+    Configured {
+        /// Every client, in the configuration's order.
+        clients: Vec<ClientCard>,
+    },
+    /// A sweep began.
+    SweepStarted {
+        /// Counts the sweeps of this process from 1.
+        number: u64,
+        /// What set it off.
+        trigger: Trigger,
+        /// The clients it will visit, in order.
+        clients: Vec<ClientId>,
+    },
+    /// A collection entered a stage.
+    StageEntered {
+        /// Which.
+        stage: Stage,
+        /// Counts from 1.
+        attempt: u32,
+    },
+    /// An attempt failed and another will follow.
+    AttemptFailed {
+        /// Which one; counts from 1.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+        /// When the next begins, from now.
+        retry_in_ms: u64,
+    },
+    /// A collection succeeded and is stored.
+    Collected {
+        /// Names the collection.
+        collection: Uuid,
+        /// From leaving the queue to stored.
+        duration_ms: u64,
+        /// How many attempts it took.
+        attempts: u32,
+        /// What was read.
+        reading: Box<Reading>,
+        /// The limits exceeded now.
+        alerts: Vec<Exceeded>,
+    },
+    /// A collection failed for good, and that is stored where the database allows.
+    CollectionFailed {
+        /// Names the collection.
+        collection: Uuid,
+        /// From leaving the queue to the end.
+        duration_ms: u64,
+        /// How many attempts were made.
+        attempts: u32,
+        /// Why the last one failed.
+        failure: Failure,
+        /// The limits exceeded now: `unreachable` at most.
+        alerts: Vec<Exceeded>,
+    },
+    /// An alert began, goes on or ended.
+    Alert {
+        /// What it is about.
+        metric: Metric,
+        /// The rule's limit.
+        limit: f64,
+        /// The value now.
+        value: f64,
+        /// Since when.
+        raised_at: Timestamp,
+        /// Beginning, going on or end.
+        step: Step,
+        /// Whether it is mailed, and why or why not.
+        notice: Notice,
+    },
+    /// A mail was decided, sent, put off or refused.
+    Mail {
+        /// Names the mail.
+        mail: Uuid,
+        /// What it is for.
+        kind: MailKind,
+        /// To whom.
+        recipient: String,
+        /// What became of it.
+        step: MailStep,
+    },
+    /// A sweep ended: every client it visited has its outcome.
+    SweepEnded {
+        /// As in `SweepStarted`.
+        number: u64,
+        /// From its start.
+        duration_ms: u64,
+        /// Collected.
+        ok: u32,
+        /// Failed or cancelled.
+        failed: u32,
+    },
+    /// A changed configuration was refused; the old one stays.
+    ConfigurationRefused {
+        /// Every error, as `check` prints them.
+        errors: Vec<String>,
+    },
+}
+
+/// What the fleet needs to know of a configured client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCard {
+    /// Its identity.
+    pub id: ClientId,
+    /// Its name in the configuration.
+    pub name: String,
+    /// The account that is used there.
+    pub username: String,
+}
+
+/// What set off a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// `--once`.
+    Once,
+    /// The interval.
+    Schedule,
+    /// An operator.
+    Manual,
+}
+
+/// A limit that is exceeded: its alert is open and its value was measured in this collection.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Exceeded {
+    /// What it is about.
+    pub metric: Metric,
+    /// The rule's limit.
+    pub limit: f64,
+    /// The value now.
+    pub value: f64,
+}
+
+/// What became of a mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum MailStep {
+    /// Decided, and in the outbox.
+    Queued,
+    /// The SMTP server took it.
+    Sent {
+        /// Its answer.
+        answer: String,
+    },
+    /// It did not, for now.
+    Deferred {
+        /// Why.
+        error: String,
+        /// Not tried before.
+        next_at: Timestamp,
+    },
+    /// It never will.
+    Refused {
+        /// Why.
+        error: String,
+    },
+}

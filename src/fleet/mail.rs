@@ -1,0 +1,60 @@
+//! A mail that has been decided, as the outbox keeps it. Not its text's making, not its sending.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What a mail is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailKind {
+    /// Some limit is exceeded; ends of other alerts of the same collection may stand in it too.
+    Alert,
+    /// One alert or several ended, and nothing else is to be told.
+    Recovery,
+    /// Security events of a collection.
+    Events,
+    /// `fleetsweep mail-test`.
+    Test,
+}
+
+impl MailKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Alert, Self::Recovery, Self::Events, Self::Test];
+
+    /// Its word in the database.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Recovery => "recovery",
+            Self::Events => "events",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for MailKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// One mail to one recipient. Its id makes its Message-ID, the same at every try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// Names it.
+    pub id: Uuid,
+    /// What it is for.
+    pub kind: MailKind,
+    /// The address it goes to; checked when the configuration was read.
+    pub recipient: String,
+    /// One line, cleaned.
+    pub subject: String,
+    /// Plain text.
+    pub body: String,
+    /// When it was decided.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,383 @@
+//! A reading: a report after validation, the only form in which the rest of the house sees one.
+//!
+//! A client is hostile until its report has passed [`Reading::from_report`]: numbers that cannot be are
+//! refused, text is cut to length and stripped of control characters where it enters.
+
+use fleetsweep_agent::report::{self, Report};
+use serde::{Deserialize, Serialize};
+
+use super::{Bytes, Percent};
+
+/// What a client was like at one collection. What was not measured is `None`, never 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Host name as the client gives it.
+    pub host_name: Option<String>,
+    /// `linux` or `windows`.
+    pub os_family: Option<String>,
+    /// Operating system and version.
+    pub os_version: Option<String>,
+    /// Kernel release.
+    pub kernel: Option<String>,
+    /// Architecture.
+    pub architecture: Option<String>,
+    /// CPU use, all cores together.
+    pub cpu: Option<Percent>,
+    /// CPU use of each core.
+    pub cores: Vec<Percent>,
+    /// Memory.
+    pub memory: Option<Usage>,
+    /// Swap; `None` where there is none.
+    pub swap: Option<Usage>,
+    /// Seconds since boot.
+    pub uptime_seconds: Option<u64>,
+    /// Load averages over 1, 5 and 15 minutes.
+    pub load: Option<[f64; 3]>,
+    /// Mounted file systems.
+    pub file_systems: Vec<FileSystem>,
+    /// Network interfaces.
+    pub interfaces: Vec<Interface>,
+    /// Processes that use most CPU, most first.
+    pub top_cpu: Vec<Process>,
+    /// Processes that use most memory, most first.
+    pub top_memory: Vec<Process>,
+    /// What the agent could not read, each with its reason.
+    pub warnings: Vec<String>,
+    /// The agent's version.
+    pub agent_version: String,
+    /// How far the client's clock was from ours, milliseconds; positive where it is ahead.
+    pub clock_ahead_ms: Option<i64>,
+}
+
+/// Use of memory or swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// All there is.
+    pub total: Bytes,
+    /// In use; never above `total`.
+    pub used: Bytes,
+}
+
+impl Usage {
+    /// The used share; `None` of nothing.
+    #[must_use]
+    pub fn percent(self) -> Option<Percent> {
+        Percent::of(self.used, self.total)
+    }
+}
+
+/// A mounted file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSystem {
+    /// Where it is mounted.
+    pub mount: String,
+    /// Its type.
+    pub kind: String,
+    /// Its size.
+    pub total: Bytes,
+    /// In use.
+    pub used: Bytes,
+    /// Free for ordinary users.
+    pub available: Bytes,
+}
+
+impl FileSystem {
+    /// The used share as `df` counts it: used / (used + available).
+    #[must_use]
+    pub fn percent(&self) -> Option<Percent> {
+        Percent::of(self.used, Bytes(self.used.0.checked_add(self.available.0)?))
+    }
+}
+
+/// A network interface, counters since boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Received.
+    pub received: Bytes,
+    /// Sent.
+    pub sent: Bytes,
+}
+
+/// A process that uses much.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Its short name.
+    pub name: String,
+    /// Percent of one core; may exceed 100.
+    pub cpu_percent: f64,
+    /// Resident memory.
+    pub memory: Bytes,
+}
+
+/// Why a report is no reading: which part, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{part}: {problem}")]
+pub struct Invalid {
+    /// The part of the report.
+    pub part: String,
+    /// What cannot be.
+    pub problem: String,
+}
+
+/// The longest text taken over from a client, in characters.
+const TEXT_CHARS: usize = 256;
+
+/// `text` without control characters (escape sequences included), bidirectional overrides and line
+/// breaks, cut to `max_chars`; runs of white space become one space.
+#[must_use]
+pub fn clean(text: &str, max_chars: usize) -> String {
+    let mut cleaned = String::new();
+    let mut chars = 0;
+    let mut gap = false;
+    for character in text.chars() {
+        if character.is_whitespace() || is_unprintable(character) {
+            gap = character.is_whitespace() || gap;
+            continue;
+        }
+        if gap && !cleaned.is_empty() {
+            chars += 1;
+            if chars >= max_chars {
+                break;
+            }
+            cleaned.push(' ');
+        }
+        gap = false;
+        if chars >= max_chars {
+            break;
+        }
+        cleaned.push(character);
+        chars += 1;
+    }
+    cleaned
+}
+
+/// Characters that print nothing and can change how the rest is shown: C0 and C1 controls, zero-width
+/// and bidirectional formatting (Unicode TR 36, section 3), and the replacement for lone surrogates.
+fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+fn text(text: &str) -> String {
+    clean(text, TEXT_CHARS)
+}
+
+fn optional_text(value: Option<&str>) -> Option<String> {
+    value.map(text).filter(|text| !text.is_empty())
+}
+
+fn percent(part: &str, value: f64) -> Result<Percent, Invalid> {
+    Percent::new(value).map_err(|error| invalid(part, error))
+}
+
+fn invalid(part: &str, problem: impl ToString) -> Invalid {
+    Invalid { part: text(part), problem: problem.to_string() }
+}
+
+fn usage(part: &str, total_bytes: u64, used_bytes: u64) -> Result<Usage, Invalid> {
+    if used_bytes > total_bytes {
+        return Err(invalid(part, format_args!("{used_bytes} bytes used of {total_bytes}")));
+    }
+    // The database keeps sizes as signed 64-bit numbers.
+    if i64::try_from(total_bytes).is_err() {
+        return Err(invalid(part, format_args!("{total_bytes} bytes are more than a machine has")));
+    }
+    Ok(Usage { total: Bytes(total_bytes), used: Bytes(used_bytes) })
+}
+
+fn finite(part: &str, value: f64, most: f64) -> Result<f64, Invalid> {
+    if (0.0..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(invalid(part, format_args!("{value} is no sensible number")))
+    }
+}
+
+impl Reading {
+    /// The longest lists that a reading keeps; the wire's own caps are wider.
+    const MOST_CORES: usize = 4096;
+
+    /// Checks a report. `received_unix_ms` is our own clock when the answer arrived.
+    ///
+    /// # Errors
+    /// [`Invalid`] with the first part that cannot be.
+    pub fn from_report(report: &Report, received_unix_ms: i64) -> Result<Self, Invalid> {
+        let (cpu, cores) = match &report.cpu {
+            None => (None, Vec::new()),
+            Some(cpu) if cpu.core_percent.len() > Self::MOST_CORES => {
+                return Err(invalid("cpu", format_args!("{} cores", cpu.core_percent.len())));
+            }
+            Some(cpu) => (
+                Some(percent("cpu total", cpu.total_percent)?),
+                cpu.core_percent
+                    .iter()
+                    .enumerate()
+                    .map(|(core, value)| percent(&format!("cpu core {core}"), *value))
+                    .collect::<Result<_, _>>()?,
+            ),
+        };
+        let load = match &report.load {
+            None => None,
+            Some(load) => Some([
+                finite("load over 1 minute", load.one, 1e6)?,
+                finite("load over 5 minutes", load.five, 1e6)?,
+                finite("load over 15 minutes", load.fifteen, 1e6)?,
+            ]),
+        };
+        Ok(Self {
+            host_name: optional_text(report.host.name.as_deref()),
+            os_family: optional_text(report.host.os_family.as_deref()),
+            os_version: optional_text(report.host.os_version.as_deref()),
+            kernel: optional_text(report.host.kernel.as_deref()),
+            architecture: optional_text(report.host.architecture.as_deref()),
+            cpu,
+            cores,
+            memory: report.memory.as_ref().map(|m| usage("memory", m.total_bytes, m.used_bytes)).transpose()?,
+            swap: report.swap.as_ref().map(|s| usage("swap", s.total_bytes, s.used_bytes)).transpose()?,
+            uptime_seconds: report.uptime.map(|uptime| uptime.as_secs()),
+            load,
+            file_systems: report.file_systems.iter().map(file_system).collect::<Result<_, _>>()?,
+            interfaces: report
+                .interfaces
+                .iter()
+                .map(|interface| Interface {
+                    name: text(&interface.name),
+                    received: Bytes(interface.received_bytes),
+                    sent: Bytes(interface.sent_bytes),
+                })
+                .collect(),
+            top_cpu: report.top_cpu.iter().map(process).collect::<Result<_, _>>()?,
+            top_memory: report.top_memory.iter().map(process).collect::<Result<_, _>>()?,
+            warnings: report
+                .warnings
+                .iter()
+                .map(|warning| format!("{}: {}", text(&warning.what), text(&warning.why)))
+                .collect(),
+            agent_version: text(&report.agent_version),
+            clock_ahead_ms: report.clock_unix_ms.map(|clock| clock.saturating_sub(received_unix_ms)),
+        })
+    }
+
+    /// The fullest file system.
+    #[must_use]
+    pub fn fullest(&self) -> Option<(&FileSystem, Percent)> {
+        self.file_systems
+            .iter()
+            .filter_map(|system| Some((system, system.percent()?)))
+            .max_by(|(_, a), (_, b)| a.get().total_cmp(&b.get()))
+    }
+
+    /// One-minute load per core.
+    #[must_use]
+    pub fn load_per_core(&self) -> Option<f64> {
+        let [one, _, _] = self.load?;
+        if self.cores.is_empty() { None } else { Some(one / self.cores.len() as f64) }
+    }
+}
+
+fn file_system(system: &report::FileSystem) -> Result<FileSystem, Invalid> {
+    let Usage { total, used } = usage(&format!("file system {}", system.mount), system.total_bytes, system.used_bytes)?;
+    if system.available_bytes > system.total_bytes {
+        return Err(invalid(
+            &format!("file system {}", system.mount),
+            format_args!("{} bytes available of {}", system.available_bytes, system.total_bytes),
+        ));
+    }
+    Ok(FileSystem {
+        mount: text(&system.mount),
+        kind: text(&system.kind),
+        total,
+        used,
+        available: Bytes(system.available_bytes),
+    })
+}
+
+fn process(process: &report::Process) -> Result<Process, Invalid> {
+    Ok(Process {
+        pid: process.pid,
+        name: text(&process.name),
+        cpu_percent: finite(&format!("cpu of process {}", process.pid), process.cpu_percent, 100.0 * 4096.0)?,
+        memory: Bytes(process.memory_bytes),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn text_of_a_client_loses_what_could_move_a_terminal_or_a_mail_header() {
+        for (raw, expected) in [
+            ("web-1", "web-1"),
+            ("a\x1b[31mred\x1b[0m", "a[31mred[0m"),
+            ("a\r\nBcc: x@y", "a Bcc: x@y"),
+            ("  padded \t\t text \n", "padded text"),
+            ("\u{202e}gpj.exe", "gpj.exe"),
+            ("\u{9b}2J", "2J"),
+            ("zero\u{200b}width", "zerowidth"),
+        ] {
+            assert_eq!(clean(raw, 100), expected);
+        }
+        assert_eq!(clean("abcdef", 3), "abc");
+        assert_eq!(clean("ab cd", 3), "ab");
+        assert_eq!(clean("äöü", 2), "äö");
+    }
+
+    fn check(change: impl FnOnce(&mut Report), part: &str) {
+        let mut report = Report {
+            cpu: Some(report::Cpu { total_percent: 1.0, core_percent: vec![1.0], window: Duration::from_millis(250) }),
+            memory: Some(report::Memory { total_bytes: 10, used_bytes: 5, available_bytes: 5 }),
+            ..Report::default()
+        };
+        assert!(Reading::from_report(&report, 0).is_ok());
+        change(&mut report);
+        assert_eq!(Reading::from_report(&report, 0).unwrap_err().part, part);
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_refused_by_name() {
+        check(|r| r.cpu.as_mut().unwrap().total_percent = 101.0, "cpu total");
+        check(|r| r.cpu.as_mut().unwrap().core_percent = vec![0.0, f64::NAN], "cpu core 1");
+        check(|r| r.cpu.as_mut().unwrap().core_percent = vec![0.0; 5000], "cpu");
+        check(|r| r.memory.as_mut().unwrap().used_bytes = 11, "memory");
+        check(|r| r.memory.as_mut().unwrap().total_bytes = u64::MAX, "memory");
+        check(|r| r.swap = Some(report::Swap { total_bytes: 1, used_bytes: 2 }), "swap");
+        check(|r| r.load = Some(report::Load { one: -1.0, five: 0.0, fifteen: 0.0 }), "load over 1 minute");
+        check(
+            |r| {
+                r.file_systems.push(report::FileSystem {
+                    mount: "/".into(),
+                    kind: "ext4".into(),
+                    total_bytes: 1,
+                    used_bytes: 1,
+                    available_bytes: 2,
+                });
+            },
+            "file system /",
+        );
+    }
+
+    #[test]
+    fn the_fullest_file_system_counts_as_df_does() {
+        let system = |mount: &str, used, available| FileSystem {
+            mount: mount.into(),
+            kind: "ext4".into(),
+            total: Bytes(100),
+            used: Bytes(used),
+            available: Bytes(available),
+        };
+        // Five percent reserved for root: `df` says 50 of 95.
+        assert_eq!(system("/", 50, 45).percent().map(|p| p.get().round()), Some(53.0));
+        let reading = Reading {
+            file_systems: vec![system("/", 50, 45), system("/home", 90, 10), system("/empty", 0, 0)],
+            ..Reading::from_report(&Report::default(), 0).unwrap()
+        };
+        assert_eq!(reading.fullest().map(|(s, _)| s.mount.as_str()), Some("/home"));
+    }
+}

@@ -1,0 +1,37 @@
+//! `fleetsweep` sweeps a fleet of machines over SSH: it uploads a small agent, executes it, receives its
+//! encrypted report, stores it, judges it against limits and mails what must be known.
+//!
+//! # The map of the house
+//!
+//! | room | what it is | may import |
+//! | --- | --- | --- |
+//! | [`fleet`] | pure: clients, stages, readings, rules, alerts, events; the judge; the fold of events | the wire |
+//! | [`config`] | `config.xml` to a valid `Config`; diagnostics, ranges, secrets | `fleet` |
+//! | [`spine`] | the one channel of events | `fleet` |
+//! | [`sweep`] | edge: SSH sessions, host keys, delivery of the agent, one collection from connect to reading | `fleet`, `config`, `spine`, the wire |
+//! | [`store`] | edge: the database: migrations, recording, queries, outbox rows | `fleet`, `config` |
+//! | [`mail`] | edge: composing mails, handing them to the SMTP server | `fleet`, `config` |
+//! | [`headless`] | edge: the result table, the JSON document, progress: a reader of events | `fleet` |
+//! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config` |
+//! | [`cli`] | arguments | `fleet` |
+//! | [`app`] | the composition root: wires the edges, runs the wheel, shuts down | everything |
+//!
+//! The wire is the library of the `fleetsweep-agent` package: request, report, envelope.
+//!
+//! # Invariants
+//!
+//! * **One spine.** Everything that happens is an [`fleet::Event`]. The pipeline tells it on one bounded
+//!   channel; every reader folds the same stream and decides nothing.
+//! * **Pure core.** `fleet` names no runtime, database, terminal or clock. Time comes in as a value.
+//! * **Edges do not know each other.** `app` alone wires them. `tests/house.rs` holds the rule.
+//! * **Decide, then do.** Alerts and mails are decided by pure functions that say why; one transaction
+//!   keeps the decision; only then does anything leave the machine.
+//! * **A client is hostile** until its report has become a [`fleet::Reading`].
+//! * **Every channel is bounded** and says beside it what happens when it is full; every await on the
+//!   network has a deadline and a way to be cancelled.
+//! * **One client's failure is an event**, never an early return.
+//! * **Secrets** are of a type that cannot be shown, and are fetched where they are used.
+
+pub mod config;
+pub mod fleet;
+pub mod spine;

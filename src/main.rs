@@ -1,0 +1,3 @@
+//! The program: arguments, run mode, exit code.
+
+fn main() {}
