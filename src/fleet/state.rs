@@ -1,1 +1,374 @@
-//! The fold of the event stream. Not the stream.
+//! The fold of the event stream: what the fleet looks like after every event so far.
+//!
+//! Readers (the result table, progress, the dashboard) keep a [`Fleet`] and apply what they are told.
+//! It decides nothing, and it believes the order of the stream.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    ClientId, Event, EventKind, Failure, Reading, Stage, SweepId,
+    event::{ClientCard, Exceeded, MailStep, Trigger},
+};
+
+/// How many ended sweeps are remembered.
+const SWEEPS_KEPT: usize = 16;
+
+/// The fleet as the events told it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fleet {
+    clients: BTreeMap<ClientId, ClientView>,
+    order: Vec<ClientId>,
+    sweeps: VecDeque<SweepView>,
+    mails: MailTally,
+}
+
+/// One client as the events told it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientView {
+    /// What the configuration says of it.
+    pub card: ClientCard,
+    /// The collection under way.
+    pub running: Option<Running>,
+    /// The last collection that ended.
+    pub last: Option<Finished>,
+    /// The last reading, and when it arrived: fresh where that is the last collection's.
+    pub reading: Option<(Timestamp, Box<Reading>)>,
+    /// The limits exceeded at the last collection.
+    pub exceeded: Vec<Exceeded>,
+}
+
+/// A collection under way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Running {
+    /// In which sweep.
+    pub sweep: SweepId,
+    /// The attempt; counts from 1.
+    pub attempt: u32,
+    /// The stages of this attempt, with the time at which each was entered, in order.
+    pub stages: Vec<(Stage, Timestamp)>,
+    /// Why the attempt before failed.
+    pub failed_before: Option<Failure>,
+}
+
+impl Running {
+    /// The stage it is in.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stages.last().map_or(Stage::Queued, |(stage, _)| *stage)
+    }
+}
+
+/// A collection that ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// In which sweep.
+    pub sweep: SweepId,
+    /// Names the collection.
+    pub collection: Uuid,
+    /// When it ended.
+    pub at: Timestamp,
+    /// From leaving the queue to the end.
+    pub duration_ms: u64,
+    /// How many attempts it took.
+    pub attempts: u32,
+    /// Why it failed; `None` where it succeeded.
+    pub failure: Option<Failure>,
+}
+
+/// One sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepView {
+    /// Names it.
+    pub id: SweepId,
+    /// Counts from 1.
+    pub number: u64,
+    /// What set it off.
+    pub trigger: Trigger,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// The clients it visits, in order.
+    pub clients: Vec<ClientId>,
+    /// Collected so far.
+    pub ok: usize,
+    /// Failed so far.
+    pub failed: usize,
+    /// How long it took; `None` while it goes on.
+    pub duration_ms: Option<u64>,
+}
+
+impl SweepView {
+    /// How many clients have their outcome.
+    #[must_use]
+    pub fn finished(&self) -> usize {
+        self.ok + self.failed
+    }
+}
+
+/// What became of mails since this process started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MailTally {
+    /// Decided.
+    pub queued: u64,
+    /// Taken by the SMTP server.
+    pub sent: u64,
+    /// Put off; counts tries, not mails.
+    pub deferred: u64,
+    /// Refused for good.
+    pub refused: u64,
+}
+
+impl Fleet {
+    /// Takes in one event. What concerns a client that is not configured any more is passed over.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::Configured { clients } => self.configure(clients),
+            EventKind::SweepStarted { number, trigger, clients } => {
+                let Some(id) = event.sweep else { return };
+                self.start_sweep(id, event.at, *number, *trigger, clients);
+            }
+            EventKind::StageEntered { stage, attempt } => {
+                let Some((sweep, client)) = self.place(event) else { return };
+                let running = client.running.get_or_insert_with(|| Running::new(sweep));
+                if running.attempt != *attempt {
+                    running.attempt = *attempt;
+                    running.stages.clear();
+                }
+                running.stages.push((*stage, event.at));
+            }
+            EventKind::AttemptFailed { failure, .. } => {
+                let Some((sweep, client)) = self.place(event) else { return };
+                let running = client.running.get_or_insert_with(|| Running::new(sweep));
+                running.failed_before = Some(failure.clone());
+                running.stages.clear();
+            }
+            EventKind::Collected { collection, duration_ms, attempts, reading, alerts } => {
+                let Some((sweep, client)) = self.place(event) else { return };
+                client.finish(sweep, event.at, *collection, (*duration_ms, *attempts), None, alerts);
+                client.reading = Some((event.at, reading.clone()));
+                self.count(sweep, true);
+            }
+            EventKind::CollectionFailed { collection, duration_ms, attempts, failure, alerts } => {
+                let Some((sweep, client)) = self.place(event) else { return };
+                let failure = Some(failure.clone());
+                client.finish(sweep, event.at, *collection, (*duration_ms, *attempts), failure, alerts);
+                self.count(sweep, false);
+            }
+            EventKind::Mail { step, .. } => match step {
+                MailStep::Queued => self.mails.queued += 1,
+                MailStep::Sent { .. } => self.mails.sent += 1,
+                MailStep::Deferred { .. } => self.mails.deferred += 1,
+                MailStep::Refused { .. } => self.mails.refused += 1,
+            },
+            EventKind::SweepEnded { duration_ms, .. } => {
+                if let Some(sweep) = self.sweeps.iter_mut().find(|sweep| Some(sweep.id) == event.sweep) {
+                    sweep.duration_ms = Some(*duration_ms);
+                }
+            }
+            EventKind::Alert { .. } | EventKind::ConfigurationRefused { .. } => {}
+        }
+    }
+
+    /// Every client, in the configuration's order.
+    pub fn clients(&self) -> impl Iterator<Item = &ClientView> {
+        self.order.iter().filter_map(|id| self.clients.get(id))
+    }
+
+    /// One client.
+    #[must_use]
+    pub fn client(&self, id: &ClientId) -> Option<&ClientView> {
+        self.clients.get(id)
+    }
+
+    /// One sweep, while it is remembered.
+    #[must_use]
+    pub fn sweep(&self, id: SweepId) -> Option<&SweepView> {
+        self.sweeps.iter().find(|sweep| sweep.id == id)
+    }
+
+    /// The sweep that began last.
+    #[must_use]
+    pub fn newest_sweep(&self) -> Option<&SweepView> {
+        self.sweeps.back()
+    }
+
+    /// What became of mails.
+    #[must_use]
+    pub fn mails(&self) -> MailTally {
+        self.mails
+    }
+
+    /// How many clients have a collection under way in each stage, in the order of [`Stage::ALL`].
+    #[must_use]
+    pub fn stage_counts(&self) -> [(Stage, usize); 8] {
+        Stage::ALL.map(|stage| {
+            let count = self.clients.values().filter_map(|client| client.running.as_ref());
+            (stage, count.filter(|running| running.stage() == stage).count())
+        })
+    }
+
+    fn configure(&mut self, cards: &[ClientCard]) {
+        self.order = cards.iter().map(|card| card.id.clone()).collect();
+        let mut before = std::mem::take(&mut self.clients);
+        for card in cards {
+            let view = match before.remove(&card.id) {
+                Some(known) => ClientView { card: card.clone(), ..known },
+                None => ClientView::new(card.clone()),
+            };
+            self.clients.insert(card.id.clone(), view);
+        }
+    }
+
+    fn start_sweep(&mut self, id: SweepId, at: Timestamp, number: u64, trigger: Trigger, clients: &[ClientId]) {
+        for client in clients {
+            if let Some(view) = self.clients.get_mut(client) {
+                view.running = Some(Running { stages: vec![(Stage::Queued, at)], ..Running::new(id) });
+            }
+        }
+        if self.sweeps.len() >= SWEEPS_KEPT {
+            self.sweeps.pop_front();
+        }
+        self.sweeps.push_back(SweepView {
+            id,
+            number,
+            trigger,
+            started_at: at,
+            clients: clients.to_vec(),
+            ok: 0,
+            failed: 0,
+            duration_ms: None,
+        });
+    }
+
+    fn place(&mut self, event: &Event) -> Option<(SweepId, &mut ClientView)> {
+        Some((event.sweep?, self.clients.get_mut(event.client.as_ref()?)?))
+    }
+
+    fn count(&mut self, sweep: SweepId, ok: bool) {
+        if let Some(sweep) = self.sweeps.iter_mut().find(|known| known.id == sweep) {
+            if ok {
+                sweep.ok += 1;
+            } else {
+                sweep.failed += 1;
+            }
+        }
+    }
+}
+
+impl Running {
+    fn new(sweep: SweepId) -> Self {
+        Self { sweep, attempt: 1, stages: Vec::new(), failed_before: None }
+    }
+}
+
+impl ClientView {
+    fn new(card: ClientCard) -> Self {
+        Self { card, running: None, last: None, reading: None, exceeded: Vec::new() }
+    }
+
+    fn finish(
+        &mut self,
+        sweep: SweepId,
+        at: Timestamp,
+        collection: Uuid,
+        (duration_ms, attempts): (u64, u32),
+        failure: Option<Failure>,
+        exceeded: &[Exceeded],
+    ) {
+        self.running = None;
+        self.last = Some(Finished { sweep, collection, at, duration_ms, attempts, failure });
+        self.exceeded = exceeded.to_vec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::FailureKind;
+
+    const SWEEP: SweepId = SweepId(Uuid::from_u128(1));
+
+    fn id(name: &str) -> ClientId {
+        ClientId::new(name, 22)
+    }
+
+    fn event(client: Option<&str>, kind: EventKind) -> Event {
+        Event { at: Timestamp::UNIX_EPOCH, sweep: Some(SWEEP), client: client.map(id), kind }
+    }
+
+    fn started(names: &[&str]) -> Fleet {
+        let mut fleet = Fleet::default();
+        let card = |name: &&str| ClientCard { id: id(name), name: (*name).to_owned(), username: "ops".to_owned() };
+        fleet.apply(&event(None, EventKind::Configured { clients: names.iter().map(card).collect() }));
+        let clients = names.iter().map(|name| id(name)).collect();
+        fleet.apply(&event(None, EventKind::SweepStarted { number: 1, trigger: Trigger::Once, clients }));
+        fleet
+    }
+
+    fn enter(fleet: &mut Fleet, client: &str, stage: Stage, attempt: u32) {
+        fleet.apply(&event(Some(client), EventKind::StageEntered { stage, attempt }));
+    }
+
+    fn fail(fleet: &mut Fleet, client: &str) {
+        let kind = EventKind::CollectionFailed {
+            collection: Uuid::nil(),
+            duration_ms: 5,
+            attempts: 2,
+            failure: Failure::new(Stage::Connect, FailureKind::Refused),
+            alerts: Vec::new(),
+        };
+        fleet.apply(&event(Some(client), kind));
+    }
+
+    #[test]
+    fn the_counts_of_the_stages_add_up_to_the_clients_under_way() {
+        let mut fleet = started(&["a", "b", "c"]);
+        let sum = |fleet: &Fleet| fleet.stage_counts().iter().map(|(_, count)| count).sum::<usize>();
+        assert_eq!(fleet.stage_counts()[0], (Stage::Queued, 3));
+        enter(&mut fleet, "a", Stage::Connect, 1);
+        enter(&mut fleet, "b", Stage::Connect, 1);
+        enter(&mut fleet, "b", Stage::Authenticate, 1);
+        assert_eq!(sum(&fleet), 3);
+        fail(&mut fleet, "a");
+        assert_eq!(sum(&fleet), 2);
+        let sweep = fleet.sweep(SWEEP).unwrap();
+        assert_eq!((sweep.ok, sweep.failed, sweep.finished()), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_further_attempt_starts_its_stages_anew_and_remembers_why() {
+        let mut fleet = started(&["a"]);
+        enter(&mut fleet, "a", Stage::Connect, 1);
+        enter(&mut fleet, "a", Stage::Authenticate, 1);
+        let failure = Failure::new(Stage::Authenticate, FailureKind::ConnectionLost);
+        let kind = EventKind::AttemptFailed { attempt: 1, failure: failure.clone(), retry_in_ms: 500 };
+        fleet.apply(&event(Some("a"), kind));
+        enter(&mut fleet, "a", Stage::Connect, 2);
+        let running = fleet.client(&id("a")).unwrap().running.clone().unwrap();
+        assert_eq!((running.attempt, running.stage(), running.stages.len()), (2, Stage::Connect, 1));
+        assert_eq!(running.failed_before, Some(failure));
+    }
+
+    #[test]
+    fn a_new_configuration_keeps_what_is_known_of_the_clients_that_stay() {
+        let mut fleet = started(&["a", "b"]);
+        fail(&mut fleet, "a");
+        let card = |name: &str| ClientCard { id: id(name), name: format!("new {name}"), username: "ops".to_owned() };
+        fleet.apply(&event(None, EventKind::Configured { clients: vec![card("c"), card("a")] }));
+        let names: Vec<_> = fleet.clients().map(|client| client.card.name.as_str()).collect();
+        assert_eq!(names, ["new c", "new a"]);
+        assert!(fleet.client(&id("a")).unwrap().last.is_some());
+        assert!(fleet.client(&id("b")).is_none());
+    }
+
+    #[test]
+    fn what_concerns_an_unknown_client_is_passed_over() {
+        let mut fleet = started(&["a"]);
+        let before = fleet.clone();
+        fail(&mut fleet, "stranger");
+        enter(&mut fleet, "stranger", Stage::Connect, 1);
+        assert_eq!(fleet, before);
+    }
+}
