@@ -34,4 +34,5 @@
 
 pub mod config;
 pub mod fleet;
+pub mod headless;
 pub mod spine;

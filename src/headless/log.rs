@@ -1,0 +1,62 @@
+//! Events as log lines, for `--headless` and `-v`. Not the subscriber that writes them.
+
+use tracing::{debug, error, info, warn};
+
+use crate::fleet::{
+    Event, EventKind,
+    event::MailStep,
+    judge::{Notice, Step},
+    state::Fleet,
+};
+
+/// Logs one event. `fleet` is the state after it.
+pub fn log(fleet: &Fleet, event: &Event) {
+    let client = event.client.as_ref().map(ToString::to_string).unwrap_or_default();
+    let name = event.client.as_ref().and_then(|id| fleet.client(id)).map_or("", |client| client.card.name.as_str());
+    match &event.kind {
+        EventKind::Configured { clients } => info!(clients = clients.len(), "configuration read"),
+        EventKind::ConfigurationRefused { errors } => {
+            for line in errors {
+                error!("configuration refused, the old one stays: {line}");
+            }
+        }
+        EventKind::SweepStarted { number, clients, .. } => info!(sweep = number, clients = clients.len(), "sweep started"),
+        EventKind::SweepEnded { number, duration_ms, ok, failed } => {
+            info!(sweep = number, duration_ms, ok, failed, "sweep ended");
+        }
+        EventKind::StageEntered { stage, attempt } => debug!(client, name, %stage, attempt, "stage entered"),
+        EventKind::AttemptFailed { attempt, failure, retry_in_ms } => {
+            info!(client, name, stage = %failure.stage, attempt, retry_in_ms, "attempt failed: {failure}");
+        }
+        EventKind::Collected { duration_ms, attempts, reading, .. } => {
+            debug!(client, name, duration_ms, attempts, "collected");
+            for warning in &reading.warnings {
+                debug!(client, name, "the agent could not read {warning}");
+            }
+        }
+        EventKind::CollectionFailed { duration_ms, attempts, failure, .. } => {
+            warn!(client, name, stage = %failure.stage, duration_ms, attempts, "collection failed: {failure}; {}", failure.kind.next_step());
+        }
+        EventKind::Alert { metric, limit, value, step, notice, .. } => {
+            let (value, limit) = (metric.show(*value), metric.show(*limit));
+            let mailed = match notice {
+                Notice::Send(reason) => format!("mail decided ({reason:?})"),
+                Notice::Hold(reason) => format!("no mail ({reason:?})"),
+            };
+            match step {
+                Step::Raised => warn!(client, name, %metric, value, limit, "alert raised; {mailed}"),
+                Step::Continues => debug!(client, name, %metric, value, limit, "alert goes on; {mailed}"),
+                Step::Resolved => info!(client, name, %metric, value, limit, "alert ended; {mailed}"),
+                Step::Withdrawn => info!(client, name, %metric, "alert withdrawn: its rule is gone"),
+            }
+        }
+        EventKind::Mail { mail, kind, recipient, step } => match step {
+            MailStep::Queued => debug!(%mail, %kind, recipient, "mail in the outbox"),
+            MailStep::Sent { answer } => info!(%mail, %kind, recipient, "mail sent: {answer}"),
+            MailStep::Deferred { error, next_at } => {
+                warn!(%mail, %kind, recipient, %next_at, "mail put off: {error}");
+            }
+            MailStep::Refused { error } => error!(%mail, %kind, recipient, "mail refused for good: {error}"),
+        },
+    }
+}
