@@ -4,16 +4,35 @@
 //! ([`Diagnostic`](diagnostic::Diagnostic)). It contacts nothing. It is not the place where secrets are
 //! used, and it knows nothing of sweeps.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{num::NonZeroUsize, ops::Range, path::PathBuf, time::Duration};
 
 use lettre::message::Mailbox;
 
 use crate::fleet::{ClientId, Rule};
 
+pub mod check;
 pub mod diagnostic;
 pub mod secret;
 
+mod address;
+mod clients;
+mod fields;
+mod load;
+mod mask;
+mod range;
+mod schema;
+mod settings;
+mod shape;
+mod source;
+mod values;
+
+use diagnostic::{Diagnostic, Problems};
+pub use load::{LoadError, Surroundings};
 use secret::SecretSource;
+use source::{Findings, Source};
+
+/// The file that is read where no other is named.
+pub const DEFAULT_FILE: &str = "config.xml";
 
 /// A whole, valid configuration.
 #[derive(Debug, Clone)]
@@ -27,7 +46,8 @@ pub struct Config {
     /// `<ssh>`.
     pub ssh: Ssh,
     /// Every client, groups and ranges expanded, in the order of the file. At least one; no two with the
-    /// same identity or the same name.
+    /// same identity. A name that was written is no one else's; a client without one is named after its
+    /// `ip`, so clients behind several ports of one address share it.
     pub clients: Vec<Client>,
 }
 
@@ -157,3 +177,83 @@ pub enum AgentKeeping {
     /// Nothing is left behind.
     Remove,
 }
+
+/// A configuration as it was read from a file.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The valid configuration.
+    pub config: Config,
+    /// What should be mended, and does not stop anything. In the order of the file.
+    pub warnings: Vec<Diagnostic>,
+    /// The values that concern the whole fleet, written or built in; secrets masked.
+    pub settings: Vec<Setting>,
+    /// The `<client>` elements that made `config.clients`, in the same order.
+    pub entered: Vec<Entered>,
+}
+
+/// One value that concerns the whole fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The element it belongs to.
+    pub element: &'static str,
+    /// Its attribute.
+    pub attribute: &'static str,
+    /// As it is written, or would be; a secret is masked.
+    pub value: String,
+    /// Whether the file says so; otherwise it is the built-in default.
+    pub written: bool,
+}
+
+/// One `<client>` element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entered {
+    /// Its `ip` as written, ranges and all.
+    pub ip: String,
+    /// Its `name` as written.
+    pub name: Option<String>,
+    /// Which clients of the configuration it made.
+    pub clients: Range<usize>,
+}
+
+impl Config {
+    /// Reads a configuration from text. `file_name` is how diagnostics call it.
+    ///
+    /// Pure but for the home directory: touches no file and no network.
+    ///
+    /// # Errors
+    /// [`Problems`]: every error of the text at once.
+    pub fn parse(text: &str, file_name: &str) -> Result<Loaded, Problems> {
+        Self::parse_in(text, file_name, &Surroundings::of_this_process())
+    }
+
+    /// Reads a configuration from text, given what else matters.
+    ///
+    /// # Errors
+    /// [`Problems`]: every error of the text at once.
+    pub fn parse_in(text: &str, file_name: &str, surroundings: &Surroundings) -> Result<Loaded, Problems> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let home = surroundings.home.as_deref();
+        let source = Source::new(file_name, text);
+        let mut findings = Findings::default();
+        let Some(root) = shape::read(text, &mut findings) else {
+            return Err(Problems(findings.placed(&source).0));
+        };
+        fields::check(&root, None, &mut findings);
+        let settings = settings::read(&root, home, &source, &mut findings);
+        let clients = clients::read(&root, &settings, home, &source, &mut findings);
+        surroundings.warn_of_literal_secrets(&root, file_name, &mut findings);
+        let (errors, warnings) = findings.placed(&source);
+        match (settings.collector, settings.database, settings.smtp, settings.ssh) {
+            (Some(collector), Some(database), Some(smtp), Some(ssh)) if errors.is_empty() => Ok(Loaded {
+                config: Self { collector, database, smtp, ssh, clients: clients.clients },
+                warnings,
+                settings: settings.shown,
+                entered: clients.entered,
+            }),
+            _ => Err(Problems(errors)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

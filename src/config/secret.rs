@@ -1,11 +1,25 @@
 //! Where a secret comes from, and fetching it from there. A secret itself is never shown.
 
-use std::path::PathBuf;
+use std::{
+    env::VarError,
+    fmt, io,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
+use tokio::io::AsyncReadExt as _;
+
+use super::values::{self, Wrong, show_duration};
+
+/// A command that has printed nothing by then is given up.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
+/// Longer than any password or passphrase; what is longer is the wrong file.
+const LONGEST_BYTES: usize = 4096;
 
 /// A secret as the configuration names it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum SecretSource {
     /// The secret itself.
     Literal(SecretString),
@@ -15,4 +29,253 @@ pub enum SecretSource {
     File(PathBuf),
     /// `cmd:COMMAND`: the first line that a shell command prints.
     Command(String),
+}
+
+/// Shows where the secret comes from; a command may hold a secret in its arguments, and is not shown.
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(_) => f.write_str("in the file"),
+            Self::Environment(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Command(_) => f.write_str("cmd:…"),
+        }
+    }
+}
+
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretSource({self})")
+    }
+}
+
+/// Two are equal when they name the same source; literals when they are the same secret.
+impl PartialEq for SecretSource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Literal(one), Self::Literal(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::Environment(one), Self::Environment(other)) | (Self::Command(one), Self::Command(other)) => {
+                one == other
+            }
+            (Self::File(one), Self::File(other)) => one == other,
+            (Self::Literal(_) | Self::Environment(_) | Self::File(_) | Self::Command(_), _) => false,
+        }
+    }
+}
+
+impl Eq for SecretSource {}
+
+/// Why a secret cannot be had. Says where it was to come from, never what came.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The environment variable is not set.
+    #[error("the environment variable {0} is not set: set it, or change `env:{0}` in the configuration")]
+    NotSet(String),
+    /// The file cannot be read.
+    #[error("the secret file {} cannot be read: check the path and its rights", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The command cannot be started or its output not be read.
+    #[error("the command of `cmd:` cannot be run")]
+    Command(#[source] io::Error),
+    /// The command failed.
+    #[error("the command of `cmd:` failed ({0}): run it in a shell to see why")]
+    CommandFailed(ExitStatus),
+    /// The command took too long.
+    #[error("the command of `cmd:` was not done after {}: it must not ask for anything", show_duration(*.0))]
+    CommandTimedOut(Duration),
+    /// There is nothing in the first line.
+    #[error("the secret from {0} is empty: its first line must hold it")]
+    Empty(String),
+    /// It is not UTF-8.
+    #[error("the secret from {0} is not UTF-8 text: is it the right source?")]
+    NotText(String),
+    /// It is far too long.
+    #[error("the secret from {0} is longer than {LONGEST_BYTES} bytes: is it the right source?")]
+    TooLong(String),
+}
+
+impl SecretSource {
+    /// Reads a source as the configuration writes it. Errors never repeat the text.
+    pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
+        const MEND: &str = "write `env:NAME`, `file:PATH`, `cmd:COMMAND` or the secret itself";
+        let lacking = |what: &str| Wrong::new(format!("{what} is missing"), MEND);
+        if text.is_empty() {
+            return Err(lacking("the secret"));
+        }
+        if let Some(name) = text.strip_prefix("env:") {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(lacking("the name of the environment variable"));
+            }
+            return Ok(Self::Environment(name.to_owned()));
+        }
+        if let Some(path) = text.strip_prefix("file:") {
+            return if path.is_empty() { Err(lacking("the path")) } else { values::path(path, home).map(Self::File) };
+        }
+        if let Some(command) = text.strip_prefix("cmd:") {
+            return match command.trim() {
+                "" => Err(lacking("the command")),
+                command => Ok(Self::Command(command.to_owned())),
+            };
+        }
+        Ok(Self::Literal(SecretString::from(text)))
+    }
+
+    /// Fetches the secret. A file or a command is asked anew each time, so that a changed secret counts.
+    ///
+    /// # Errors
+    /// [`SecretError`] where the source has none, an empty one, or one that cannot be a secret.
+    pub async fn fetch(&self) -> Result<SecretString, SecretError> {
+        match self {
+            Self::Literal(secret) => Ok(secret.clone()),
+            Self::Environment(name) => match std::env::var(name) {
+                Ok(value) if value.is_empty() => Err(SecretError::Empty(self.to_string())),
+                Ok(value) => Ok(SecretString::from(value)),
+                Err(VarError::NotPresent) => Err(SecretError::NotSet(name.clone())),
+                Err(VarError::NotUnicode(_)) => Err(SecretError::NotText(self.to_string())),
+            },
+            Self::File(path) => {
+                let failed = |source| SecretError::File { path: path.clone(), source };
+                let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
+                let bytes = start_of(&mut file).await.map_err(failed)?;
+                self.first_line(&bytes)
+            }
+            Self::Command(command) => {
+                let output = tokio::time::timeout(COMMAND_DEADLINE, run(command));
+                let bytes = output.await.map_err(|_| SecretError::CommandTimedOut(COMMAND_DEADLINE))??;
+                self.first_line(&bytes)
+            }
+        }
+    }
+
+    fn first_line(&self, bytes: &[u8]) -> Result<SecretString, SecretError> {
+        let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        if line.len() > LONGEST_BYTES {
+            return Err(SecretError::TooLong(self.to_string()));
+        }
+        let line = str::from_utf8(line).map_err(|_| SecretError::NotText(self.to_string()))?;
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() { Err(SecretError::Empty(self.to_string())) } else { Ok(SecretString::from(line)) }
+    }
+}
+
+/// The first bytes of a stream: enough to hold any secret, or to see that it is too long.
+async fn start_of(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Result<Zeroizing<Vec<u8>>> {
+    let limit = LONGEST_BYTES + 1;
+    // Full capacity from the start: growing would leave copies of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
+    let mut buffer = Zeroizing::new([0_u8; 512]);
+    while bytes.len() < limit && !bytes.contains(&b'\n') {
+        let read = stream.read(buffer.as_mut_slice()).await?;
+        if read == 0 {
+            break;
+        }
+        let room = limit - bytes.len();
+        bytes.extend(buffer.iter().take(read.min(room)));
+    }
+    Ok(bytes)
+}
+
+/// What a shell command prints first. Its standard error is dropped: it might repeat the secret.
+async fn run(command: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let mut child = tokio::process::Command::new("/bin/sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(SecretError::Command)?;
+    let bytes = match child.stdout.as_mut() {
+        Some(stdout) => {
+            let bytes = start_of(stdout).await.map_err(SecretError::Command)?;
+            // The rest is read and dropped: a closed pipe would make the command fail.
+            tokio::io::copy(stdout, &mut tokio::io::sink()).await.map_err(SecretError::Command)?;
+            bytes
+        }
+        None => Zeroizing::new(Vec::new()),
+    };
+    let status = child.wait().await.map_err(SecretError::Command)?;
+    if status.success() { Ok(bytes) } else { Err(SecretError::CommandFailed(status)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    async fn check(text: &str, expected: Result<&str, &str>) {
+        let source = SecretSource::parse(text, None).unwrap();
+        let fetched = source.fetch().await;
+        let shown = fetched.as_ref().map(|secret| secret.expose_secret().to_owned()).map_err(ToString::to_string);
+        match (shown, expected) {
+            (Ok(secret), Ok(expected)) => assert_eq!(secret, expected, "{text}"),
+            (Err(error), Err(part)) => assert!(error.contains(part), "{text}: {error}"),
+            (found, expected) => panic!("{text}: {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_secret_comes_from_where_the_configuration_says() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"from a file\r\nsecond line\n").unwrap();
+        let path = file.path().display().to_string();
+        let home = std::env::var("PATH").unwrap();
+        check("literal", Ok("literal")).await;
+        check("env:PATH", Ok(&home)).await;
+        check(&format!("file:{path}"), Ok("from a file")).await;
+        check("cmd:echo one; echo two", Ok("one")).await;
+        check("cmd:printf %s bare", Ok("bare")).await;
+        check("cmd:cat; echo closed", Ok("closed")).await;
+        check("cmd:echo first; yes | head -c 300000", Ok("first")).await;
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_cannot_be_had_says_why() {
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        let empty = format!("file:{}", empty.path().display());
+        check("env:FLEETSWEEP_NOT_SET", Err("FLEETSWEEP_NOT_SET is not set")).await;
+        check("file:/nonexistent/secret", Err("/nonexistent/secret cannot be read")).await;
+        check(&empty, Err("is empty")).await;
+        check("file:/dev/zero", Err("longer than 4096 bytes")).await;
+        check("cmd:exit 3", Err("exit status: 3")).await;
+        check("cmd:true", Err("is empty")).await;
+        check("cmd:echo; echo second", Err("is empty")).await;
+        check("cmd:printf '\\377\\n'", Err("not UTF-8")).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_waits_is_given_up() {
+        check("cmd:exec tail -f /dev/null", Err("was not done after 10s")).await;
+    }
+
+    #[test]
+    fn a_source_without_its_part_is_refused() {
+        for (text, problem) in [
+            ("", "the secret is missing"),
+            ("env:", "the name of the environment variable is missing"),
+            ("env:A=B", "the name of the environment variable is missing"),
+            ("file:", "the path is missing"),
+            ("cmd: ", "the command is missing"),
+        ] {
+            assert_eq!(SecretSource::parse(text, None).unwrap_err().problem, problem);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        for (text, shown) in [
+            ("geheim", "SecretSource(in the file)"),
+            ("env:NAME", "SecretSource(env:NAME)"),
+            ("file:/etc/pw", "SecretSource(file:/etc/pw)"),
+            ("cmd:echo geheim", "SecretSource(cmd:…)"),
+        ] {
+            assert_eq!(format!("{:?}", SecretSource::parse(text, None).unwrap()), shown);
+        }
+    }
 }

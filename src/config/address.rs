@@ -1,0 +1,145 @@
+//! Where a machine is: an IPv4 or IPv6 address or a host name, in its one canonical form. Nothing is
+//! looked up.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::values::{Wrong, quote};
+
+const MEND: &str = "write an address (10.0.4.1, 2001:db8::1) or a host name (db.example.com)";
+
+/// The canonical form of an address or host name: two texts that mean the same machine become equal.
+///
+/// IPv6 addresses lose their brackets and are compressed; host names become lower case.
+pub(super) fn parse(text: &str) -> Result<String, Wrong> {
+    if text.is_empty() {
+        return Err(Wrong::new("the address is empty", MEND));
+    }
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
+        return Ok(address.to_string());
+    }
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let (address, zone) = match bare.split_once('%') {
+        Some((address, zone)) => (address, Some(zone)),
+        None => (bare, None),
+    };
+    if let Ok(address) = address.parse::<Ipv6Addr>() {
+        return match zone {
+            None => Ok(address.to_string()),
+            Some(zone) if is_zone(zone) => Ok(format!("{address}%{zone}")),
+            Some(_) => Err(Wrong::new(
+                format!("the zone in {} is no name of an interface", quote(text)),
+                "write it as in fe80::1%eth0",
+            )),
+        };
+    }
+    host_name(text)
+}
+
+fn is_zone(zone: &str) -> bool {
+    !zone.is_empty() && zone.len() <= 15 && zone.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// A host name after RFC 1123, in lower case.
+fn host_name(text: &str) -> Result<String, Wrong> {
+    let refuse = |mend: String| Err(Wrong::new(format!("{} is no address and no host name", quote(text)), mend));
+    if let Some((_, host)) = text.split_once('@') {
+        return refuse(format!("write {} here and the user as username=\"…\"", quote(host)));
+    }
+    if text.contains("://") {
+        return refuse(MEND.to_owned());
+    }
+    if let Some((host, rest)) = text.split_once('/') {
+        // 10.0.4.0/24 is not expanded: its first and last address would be swept too.
+        let mend = match (host.parse::<Ipv4Addr>(), rest) {
+            (Ok(address), "24") => {
+                let [a, b, c, _] = address.octets();
+                format!("write a range: {a}.{b}.{c}.[1-254]")
+            }
+            (Ok(_) | Err(_), _) => "write a range, as in 10.0.4.[1-254]".to_owned(),
+        };
+        return refuse(mend);
+    }
+    if let Some((host, port)) = text.rsplit_once(':')
+        && port.parse::<u16>().is_ok()
+        && (!host.contains(':') || host.ends_with(']'))
+    {
+        return refuse(format!("write {} here and port=\"{port}\" beside it", quote(host)));
+    }
+    if !text.is_ascii() {
+        return refuse("write the name in its ASCII form (xn--…)".to_owned());
+    }
+    let labels: Vec<&str> = text.strip_suffix('.').unwrap_or(text).split('.').collect();
+    let is_label = |label: &&str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() > 253 || !labels.iter().all(is_label) {
+        return refuse(MEND.to_owned());
+    }
+    // A last label of digits belongs to an address, and what got here is none.
+    if labels.last().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit())) {
+        let padded = labels.iter().any(|label| label.len() > 1 && label.starts_with('0'));
+        let mend = if padded { "write its numbers without leading zeros" } else { "write four numbers from 0 to 255" };
+        return refuse(mend.to_owned());
+    }
+    if let Some((start, [first, last])) = labels.split_last().and_then(|(last, start)| {
+        let ends: Vec<&str> = last.split('-').collect();
+        Some((start, <[&str; 2]>::try_from(ends).ok()?))
+    }) && labels.len() == 4
+        && start.iter().chain([&first, &last]).all(|part| part.parse::<u8>().is_ok())
+    {
+        return refuse(format!("write a range in brackets: {}.[{first}-{last}]", start.join(".")));
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_names_take_their_canonical_form() {
+        for (text, expected) in [
+            ("10.0.4.1", "10.0.4.1"),
+            ("2001:DB8:0:0::1", "2001:db8::1"),
+            ("[::1]", "::1"),
+            ("fe80::1%eth0", "fe80::1%eth0"),
+            ("DB.Example.com", "db.example.com"),
+            ("localhost", "localhost"),
+            ("web-01", "web-01"),
+            ("1host", "1host"),
+            ("db.example.com.", "db.example.com."),
+        ] {
+            assert_eq!(parse(text), Ok(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_neither_is_refused_with_a_mend_that_fits() {
+        for (text, mend) in [
+            ("", MEND),
+            ("a b", MEND),
+            ("-a", MEND),
+            ("a..b", MEND),
+            ("under_score", MEND),
+            ("ssh://a", MEND),
+            ("fe80::zz", MEND),
+            (&"a".repeat(64), MEND),
+            ("10.0.4", "write four numbers from 0 to 255"),
+            ("10.0.4.256", "write four numbers from 0 to 255"),
+            ("10.0.4.01", "write its numbers without leading zeros"),
+            ("10.0.4.1-40", "write a range in brackets: 10.0.4.[1-40]"),
+            ("10.0.4.0/24", "write a range: 10.0.4.[1-254]"),
+            ("10.0.0.0/8", "write a range, as in 10.0.4.[1-254]"),
+            ("10.0.4.1:2222", "write `10.0.4.1` here and port=\"2222\" beside it"),
+            ("[::1]:22", "write `[::1]` here and port=\"22\" beside it"),
+            ("root@db", "write `db` here and the user as username=\"…\""),
+            ("bücher.example", "write the name in its ASCII form (xn--…)"),
+            ("fe80::1%", "write it as in fe80::1%eth0"),
+        ] {
+            assert_eq!(parse(text).map_err(|wrong| wrong.mend), Err(mend.to_owned()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! `<client>`, `<group>` and `<alert>`: what groups give to their clients, ranges expanded, no client
+//! twice. Not the settings of the whole fleet.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use lettre::message::Mailbox;
+
+use super::{
+    AgentKeeping, Client, Entered, KeyFile, Login, address,
+    fields::{self, Field, field, required},
+    range::{MOST, Pattern},
+    secret::SecretSource,
+    settings::Settings,
+    shape::{Attribute, Element},
+    source::{Findings, Source},
+    values::{self, Wrong},
+};
+use crate::fleet::{ClientId, Metric, Percent, Rule};
+
+/// Where OpenSSH listens.
+const SSH_PORT: u16 = 22;
+/// Sweeps in a row before an alert is raised.
+const FOR_SWEEPS: u32 = 1;
+
+/// What a client may have from the groups around it. Nearest wins, attribute by attribute, and alert type
+/// by alert type.
+#[derive(Debug, Clone, Default)]
+struct Given {
+    port: Field<u16>,
+    username: Field<String>,
+    password: Field<SecretSource>,
+    key: Field<PathBuf>,
+    passphrase: Field<SecretSource>,
+    mail: Field<Vec<Mailbox>>,
+    agent: Field<AgentKeeping>,
+    events: Field<bool>,
+    rules: Vec<Rule>,
+}
+
+/// The clients of a file.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    /// In the order of the file.
+    pub clients: Vec<Client>,
+    /// The `<client>` elements they come from, in the same order.
+    pub entered: Vec<Entered>,
+}
+
+/// Reads all clients from the root element.
+pub(super) fn read(
+    root: &Element,
+    settings: &Settings,
+    home: Option<&Path>,
+    source: &Source<'_>,
+    findings: &mut Findings,
+) -> Clients {
+    let mut reader = Reader {
+        settings,
+        home,
+        source,
+        findings,
+        found: Clients::default(),
+        ids: HashMap::new(),
+        names: HashMap::new(),
+        full: false,
+    };
+    reader.children(root, &Given::default());
+    let found = reader.found;
+    if found.clients.is_empty() && findings.errors() == 0 {
+        findings.error(
+            root.name.at.clone(),
+            "there is no client in this file",
+            "write at least one, as in `<client ip=\"10.0.4.1\" username=\"ops\"/>`",
+        );
+    }
+    found
+}
+
+struct Reader<'a> {
+    settings: &'a Settings,
+    home: Option<&'a Path>,
+    source: &'a Source<'a>,
+    findings: &'a mut Findings,
+    found: Clients,
+    /// Where each client was first written.
+    ids: HashMap<ClientId, usize>,
+    /// Where each name was first used, and whether it was written and not just an address.
+    names: HashMap<String, (usize, bool)>,
+    /// Whether there are too many clients, which is said once.
+    full: bool,
+}
+
+impl Reader<'_> {
+    /// The clients and groups directly in an element.
+    fn children(&mut self, parent: &Element, given: &Given) {
+        for child in &parent.children {
+            match child.name.text.as_str() {
+                "client" => self.client(child, given),
+                "group" => {
+                    let inner = self.given(child, given);
+                    self.children(child, &inner);
+                }
+                _ => {} // Settings are read, strangers are reported elsewhere.
+            }
+        }
+    }
+
+    /// What an element has itself, and where it is silent from the groups around it.
+    fn given(&mut self, element: &Element, outer: &Given) -> Given {
+        let home = self.home;
+        let outer = outer.clone();
+        let secret = |text: &str| SecretSource::parse(text, home);
+        let findings = &mut *self.findings;
+        Given {
+            port: field(element, "port", findings, values::port).or(outer.port),
+            username: field(element, "username", findings, values::line).or(outer.username),
+            password: field(element, "password", findings, secret).or(outer.password),
+            key: field(element, "key", findings, |text| values::path(text, home)).or(outer.key),
+            passphrase: field(element, "passphrase", findings, secret).or(outer.passphrase),
+            mail: field(element, "mail", findings, values::mails).or(outer.mail),
+            agent: field(element, "agent", findings, values::agent).or(outer.agent),
+            events: field(element, "events", findings, values::yes_or_no).or(outer.events),
+            rules: self.rules(element, outer.rules),
+        }
+    }
+
+    /// The alerts of an element, and those from around it whose type it does not have.
+    fn rules(&mut self, element: &Element, outer: Vec<Rule>) -> Vec<Rule> {
+        let mut own: Vec<Rule> = Vec::new();
+        let mut seen: HashMap<Metric, usize> = HashMap::new();
+        for alert in element.children.iter().filter(|child| child.name.text == "alert") {
+            let example = "type=\"cpu\" (or memory, swap, disk, load, unreachable)";
+            let metric = required(alert, "type", example, self.findings, values::metric);
+            if let Some(metric) = metric {
+                match seen.entry(metric) {
+                    Entry::Occupied(first) => {
+                        let line = self.source.line_of(*first.get());
+                        self.findings.error(
+                            fields::place(alert, "type"),
+                            format!("a second alert for {metric} in one element; the first is in line {line}"),
+                            "keep one of them",
+                        );
+                    }
+                    Entry::Vacant(place) => {
+                        place.insert(alert.name.at.start);
+                    }
+                }
+            }
+            own.extend(self.rule(alert, metric));
+        }
+        own.extend(outer.into_iter().filter(|rule| !seen.contains_key(&rule.metric)));
+        own.sort_by_key(|rule| rule.metric);
+        own
+    }
+
+    /// One `<alert>`; every attribute is checked even where another is wrong.
+    fn rule(&mut self, alert: &Element, metric: Option<Metric>) -> Option<Rule> {
+        let settings = self.settings;
+        let for_sweeps = field(alert, "for", self.findings, |text| values::whole(text, 1..=10_000));
+        let repeat = field(alert, "repeat", self.findings, values::repeat);
+        // Without the type nobody can tell what the limit should look like.
+        let Some(metric) = metric else {
+            if alert.attribute("limit").is_none() {
+                fields::missing(alert, "limit", "limit=\"90%\"", self.findings);
+            }
+            return None;
+        };
+        let example = match metric {
+            Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => "limit=\"90%\"",
+            Metric::Load => "limit=\"1.5\"",
+            Metric::Unreachable => "limit=\"2\"",
+        };
+        let limit = required(alert, "limit", example, self.findings, |text| values::limit(metric, text));
+        let clear = field(alert, "clear", self.findings, |text| {
+            let clear = values::limit(metric, text)?;
+            match limit {
+                Some(limit) if clear > limit => Err(Wrong::new(
+                    format!("{} lies above the limit: such an alert would end while it begins", values::quote(text)),
+                    "write the limit or less",
+                )),
+                Some(_) | None => Ok(clear),
+            }
+        });
+        let limit = limit?;
+        let is_share = matches!(metric, Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk);
+        if is_share && limit >= Percent::HUNDRED.get() {
+            let at = fields::place(alert, "limit");
+            self.findings.warning(at, "nothing is ever above 100 %: this alert cannot be raised", "write less");
+        }
+        let wrong =
+            matches!((&for_sweeps, &repeat, &clear), (Field::Wrong, ..) | (_, Field::Wrong, _) | (.., Field::Wrong));
+        if wrong {
+            return None;
+        }
+        Some(Rule {
+            metric,
+            limit,
+            clear: clear.given().unwrap_or(limit),
+            for_sweeps: for_sweeps.given().unwrap_or(FOR_SWEEPS),
+            repeat: repeat.given().unwrap_or(settings.repeat),
+            recovery: settings.recovery,
+        })
+    }
+
+    /// One `<client>`: all the clients that its ranges make.
+    fn client(&mut self, element: &Element, outer: &Given) {
+        let given = self.given(element, outer);
+        if given.username.is_absent() {
+            let example = "username=\"…\" here or on a group around it";
+            fields::missing(element, "username", example, self.findings);
+        }
+        if let (true, Some(passphrase)) = (given.key.is_absent(), element.attribute("passphrase")) {
+            self.findings.error(
+                passphrase.name.at.clone(),
+                "`passphrase` unlocks a key, and there is no `key`",
+                "write key=\"FILE\" beside it, or remove it",
+            );
+        }
+        let addresses = self.addresses(element);
+        let Some(addresses) = addresses else { return };
+        let names = match self.names(element, addresses.len()) {
+            Field::Given(names) => Some(names),
+            Field::Absent => None,
+            Field::Wrong => return,
+        };
+        let port = match given.port {
+            Field::Given(port) => port,
+            Field::Absent => SSH_PORT,
+            Field::Wrong => return,
+        };
+        self.duplicates(element, &addresses, port, names.as_deref());
+        if self.found.clients.len() + addresses.len() > MOST {
+            if !self.full {
+                let problem = format!("with this there are more than {MOST} clients");
+                self.findings.error(element.name.at.clone(), problem, "write smaller ranges, or divide the fleet");
+            }
+            self.full = true;
+            return;
+        }
+        let password = given.password.given();
+        let key = given.key.given().map(|path| KeyFile { path, passphrase: given.passphrase.given() });
+        let login = Login { ssh_agent: key.is_none() && password.is_none(), key, password };
+        let Some(username) = given.username.given() else { return };
+        let mail = given.mail.given().unwrap_or_default();
+        let agent = given.agent.given().unwrap_or(self.settings.agent);
+        let events = given.events.given();
+        let first = self.found.clients.len();
+        let names: Vec<String> = names.unwrap_or_else(|| addresses.clone());
+        self.found.clients.extend(addresses.into_iter().zip(names).map(|(address, name)| Client {
+            id: ClientId::new(address, port),
+            name,
+            username: username.clone(),
+            login: login.clone(),
+            mail: mail.clone(),
+            rules: given.rules.clone(),
+            agent,
+            events,
+        }));
+        let written = |name: &str| element.attribute(name).map(|attribute| attribute.value.text.clone());
+        self.found.entered.push(Entered {
+            ip: written("ip").unwrap_or_default(),
+            name: written("name"),
+            clients: first..self.found.clients.len(),
+        });
+    }
+
+    /// The `ip` of a client, expanded, each address in its canonical form.
+    fn addresses(&mut self, element: &Element) -> Option<Vec<String>> {
+        let example = "ip=\"10.0.4.1\", a host name or a range";
+        required(element, "ip", example, self.findings, |written| {
+            let text = without_brackets(written.trim());
+            let pattern = Pattern::parse(text).map_err(|wrong| shifted(wrong, written, text))?;
+            let expanded = pattern.expand();
+            let mut addresses = Vec::with_capacity(expanded.len());
+            for text in &expanded {
+                let address = address::parse(text).map_err(|wrong| {
+                    if pattern.has_range() && text.starts_with(|c: char| c.is_ascii_digit()) {
+                        // A mend for one address of many would be misleading.
+                        Wrong { mend: "change the range so that every address in it is one".to_owned(), ..wrong }
+                    } else {
+                        wrong
+                    }
+                })?;
+                addresses.push(address);
+            }
+            Ok(addresses)
+        })
+    }
+
+    /// The `name` of a client, expanded beside its addresses.
+    fn names(&mut self, element: &Element, addresses: usize) -> Field<Vec<String>> {
+        let parse = |text: &str| {
+            let pattern = Pattern::parse(&values::line(text)?)?;
+            if pattern.count() == addresses {
+                return Ok(pattern.expand());
+            }
+            Err(if pattern.has_range() {
+                Wrong::new(
+                    format!("this makes {} names, and `ip` makes {addresses}", pattern.count()),
+                    "write a range that runs beside the one in `ip`, or leave `name` out",
+                )
+            } else {
+                Wrong::new(
+                    format!("one name for {addresses} clients"),
+                    "write a range that runs beside the one in `ip`, as in `web-[01-40]`, or leave `name` out",
+                )
+            })
+        };
+        field(element, "name", self.findings, parse)
+    }
+
+    /// Reports clients and names that are there already, once for each element.
+    fn duplicates(&mut self, element: &Element, addresses: &[String], port: u16, names: Option<&[String]>) {
+        let start = element.name.at.start;
+        let mut again: Vec<(ClientId, usize)> = Vec::new();
+        for address in addresses {
+            match self.ids.entry(ClientId::new(address.as_str(), port)) {
+                Entry::Occupied(first) => again.push((first.key().clone(), *first.get())),
+                Entry::Vacant(place) => {
+                    place.insert(start);
+                }
+            }
+        }
+        if let Some((id, first)) = again.first() {
+            let what = format!("the client {id}{} is there already", others(again.len()));
+            let line = self.where_is(*first, start);
+            self.findings.error(fields::place(element, "ip"), format!("{what}, {line}"), "keep one of them");
+            return;
+        }
+        let mut again: Vec<(String, usize)> = Vec::new();
+        let written = names.is_some();
+        for name in names.unwrap_or(addresses) {
+            match self.names.entry(name.clone()) {
+                // The same machine behind several ports has one address, so one name unless one is written.
+                Entry::Occupied(first) if written || first.get().1 => again.push((name.clone(), first.get().0)),
+                Entry::Occupied(_) => {}
+                Entry::Vacant(place) => {
+                    place.insert((start, written));
+                }
+            }
+        }
+        if let Some((name, first)) = again.first() {
+            let what = format!("the name {}{} is taken already", values::quote(name), others(again.len()));
+            let line = self.where_is(*first, start);
+            let at: Range<usize> = fields::place(element, if written { "name" } else { "ip" });
+            self.findings.error(at, format!("{what}, {line}"), "give each client a name of its own");
+        }
+    }
+
+    fn where_is(&self, first: usize, now: usize) -> String {
+        if first == now { "in this element".to_owned() } else { format!("in line {}", self.source.line_of(first)) }
+    }
+}
+
+fn others(count: usize) -> String {
+    match count {
+        0 | 1 => String::new(),
+        more => format!(" (and {} more)", more - 1),
+    }
+}
+
+/// An IPv6 address without the brackets in which some write it; they are no range.
+fn without_brackets(text: &str) -> &str {
+    let Some(inside) = text.strip_prefix('[') else { return text };
+    let first = inside.split(['[', ']']).next().unwrap_or_default();
+    if first.contains(':') { inside.strip_suffix(']').unwrap_or(text) } else { text }
+}
+
+/// An error about `part`, a piece of `whole`, as one about `whole`.
+fn shifted(wrong: Wrong, whole: &str, part: &str) -> Wrong {
+    let by = whole.find(part).unwrap_or_default();
+    let at = wrong.at.clone().map(|at| at.start + by..at.end + by);
+    Wrong { at, ..wrong }
+}
+
+/// Every attribute of the file that holds a secret itself, in the order of the file.
+pub(super) fn literal_secrets<'a>(element: &'a Element, found: &mut Vec<&'a Attribute>) {
+    found.extend(element.attributes.iter().filter(|attribute| {
+        let text = &attribute.value.text;
+        match attribute.name.text.as_str() {
+            "password" | "passphrase" => matches!(SecretSource::parse(text, None), Ok(SecretSource::Literal(_))),
+            "url" => values::url_has_password(text),
+            _ => false,
+        }
+    }));
+    element.children.iter().for_each(|child| literal_secrets(child, found));
+}

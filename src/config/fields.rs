@@ -1,0 +1,171 @@
+//! Attributes of an element as values: absent, wrong (and reported) or given. And what the vocabulary
+//! says against an element: unknown names, wrong places. Not what a value means.
+
+use std::ops::Range;
+
+use super::{
+    schema,
+    shape::{Attribute, Element},
+    source::Findings,
+    values::{Wrong, quote},
+};
+
+/// What an element says about one attribute. A wrong value is not an absent one: nothing else is
+/// inherited or complained of in its place.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Field<T> {
+    /// Not written.
+    #[default]
+    Absent,
+    /// Written, wrong, reported.
+    Wrong,
+    /// Written.
+    Given(T),
+}
+
+impl<T> Field<T> {
+    /// This one, or the other where this is absent: nearest wins.
+    pub(super) fn or(self, farther: Self) -> Self {
+        match self {
+            Self::Absent => farther,
+            Self::Wrong | Self::Given(_) => self,
+        }
+    }
+
+    /// The value, if there is one.
+    pub(super) fn given(self) -> Option<T> {
+        match self {
+            Self::Given(value) => Some(value),
+            Self::Absent | Self::Wrong => None,
+        }
+    }
+
+    /// Whether it is not written.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}
+
+/// Reads one attribute.
+pub(super) fn field<T>(
+    element: &Element,
+    name: &str,
+    findings: &mut Findings,
+    parse: impl FnOnce(&str) -> Result<T, Wrong>,
+) -> Field<T> {
+    let Some(attribute) = element.attribute(name) else { return Field::Absent };
+    match parse(&attribute.value.text) {
+        Ok(value) => Field::Given(value),
+        Err(wrong) => {
+            report(attribute, wrong, findings);
+            Field::Wrong
+        }
+    }
+}
+
+/// Reads one attribute that must be there. Nothing is missed in a tag that could not be read whole.
+pub(super) fn required<T>(
+    element: &Element,
+    name: &str,
+    example: &str,
+    findings: &mut Findings,
+    parse: impl FnOnce(&str) -> Result<T, Wrong>,
+) -> Option<T> {
+    let field = field(element, name, findings, parse);
+    if field.is_absent() {
+        missing(element, name, example, findings);
+    }
+    field.given()
+}
+
+/// Reports an attribute that is not there, unless it is, misspelt: that is reported as such.
+pub(super) fn missing(element: &Element, name: &str, example: &str, findings: &mut Findings) {
+    let misspelt = schema::element(&element.name.text)
+        .is_some_and(|kind| element.attributes.iter().any(|attribute| kind.meant(&attribute.name.text) == Some(name)));
+    if element.sound && !misspelt {
+        findings.error(
+            element.name.at.clone(),
+            format!("`<{}>` has no `{name}`", element.name.text),
+            format!("write {example}"),
+        );
+    }
+}
+
+/// Reports a wrong value at its place.
+pub(super) fn report(attribute: &Attribute, wrong: Wrong, findings: &mut Findings) {
+    let whole = &attribute.value.at;
+    let at = match wrong.at {
+        Some(part) if attribute.verbatim => whole.start + part.start..whole.start + part.end,
+        Some(_) | None => whole.clone(),
+    };
+    let problem = format!("`{}`: {}", attribute.name.text, wrong.problem);
+    findings.error(at, problem, wrong.mend);
+}
+
+/// The place of an attribute's value; of the element where it is not written.
+pub(super) fn place(element: &Element, name: &str) -> Range<usize> {
+    element.attribute(name).map_or_else(|| element.name.at.clone(), |attribute| attribute.value.at.clone())
+}
+
+/// Checks an element and all in it against the vocabulary: names and places.
+pub(super) fn check(element: &Element, parent: Option<&str>, findings: &mut Findings) {
+    let name = element.name.text.as_str();
+    let Some(kind) = schema::element(name) else {
+        unknown_element(element, parent, findings);
+        return;
+    };
+    let in_place = match parent {
+        Some(parent) => kind.parents.contains(&parent),
+        None => name == schema::ROOT,
+    };
+    if !in_place {
+        let mend = match kind.parents {
+            [] => "a file has one, around everything".to_owned(),
+            parents => format!("write it directly inside {}", tags(parents)),
+        };
+        let place = parent.map_or("at the root".to_owned(), |parent| format!("inside `<{parent}>`"));
+        findings.error(element.name.at.clone(), format!("`<{name}>` has no meaning {place}"), mend);
+    }
+    for attribute in &element.attributes {
+        let written = attribute.name.text.as_str();
+        if kind.knows(written) {
+            continue;
+        }
+        let elsewhere: Vec<&str> =
+            schema::ELEMENTS.iter().filter(|other| other.knows(written)).map(|other| other.name).collect();
+        let mend = match kind.meant(written) {
+            _ if !elsewhere.is_empty() => format!("it belongs to {}", tags(&elsewhere)),
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if kind.attributes.is_empty() => "remove it".to_owned(),
+            None => format!("it knows {}", schema::listed(kind.attributes.iter().map(|known| known.name))),
+        };
+        let problem = format!("`<{name}>` knows no attribute {}", quote(written));
+        findings.error(attribute.name.at.clone(), problem, mend);
+    }
+    for child in &element.children {
+        check(child, Some(name), findings);
+    }
+}
+
+fn unknown_element(element: &Element, parent: Option<&str>, findings: &mut Findings) {
+    let name = element.name.text.as_str();
+    if name.is_empty() {
+        return; // Its shape is reported already.
+    }
+    let here = || schema::ELEMENTS.iter().filter(|kind| parent.is_none_or(|parent| kind.parents.contains(&parent)));
+    let mend = match (parent, schema::meant(name, here().map(|kind| kind.name))) {
+        (None, _) => format!("write `<{}>` around everything", schema::ROOT),
+        (Some(_), Some(meant)) => format!("did you mean `<{meant}>`?"),
+        (Some(parent), None) => match here().map(|kind| kind.name).collect::<Vec<_>>().as_slice() {
+            [] => format!("remove it: nothing stands inside `<{parent}>`"),
+            known => format!("inside `<{parent}>` stand {}", tags(known)),
+        },
+    };
+    findings.error(element.name.at.clone(), format!("the element `<{name}>` is not known"), mend);
+}
+
+/// `<a>`, `<b>` or `<c>`.
+fn tags(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("<{name}>")).collect();
+    schema::listed(names.iter().map(String::as_str))
+}

@@ -1,0 +1,173 @@
+//! The edge of the configuration: the file on the disk, who else may read it, the home directory. What
+//! the text means is none of its business.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::{Config, Loaded, clients, diagnostic::Problems, shape::Element, source::Findings};
+
+/// What matters beside the text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Surroundings {
+    /// What `~` stands for.
+    pub home: Option<PathBuf>,
+    /// The permission bits of the file; `None` where the text comes from none.
+    pub mode: Option<u32>,
+}
+
+/// Why a configuration file was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is no such file.
+    #[error("there is no configuration file {}: name one with --config FILE, or look around with --demo", .0.display())]
+    Missing(PathBuf),
+    /// It is there and cannot be read.
+    #[error("the configuration file {} cannot be read: check that it is a file and that you may read it", .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is larger than any configuration.
+    #[error("the configuration file {} is larger than {} MiB: is it the right file?", .0.display(), LARGEST_BYTES >> 20)]
+    TooLarge(PathBuf),
+    /// It is not UTF-8.
+    #[error("{}:{line}:{column}: this is not UTF-8: save the file as UTF-8, or write the character as `&#…;`", .path.display())]
+    NotUtf8 {
+        /// Which.
+        path: PathBuf,
+        /// Counts from 1.
+        line: usize,
+        /// Counts characters from 1.
+        column: usize,
+    },
+    /// It was read and holds errors.
+    #[error(transparent)]
+    Invalid(#[from] Problems),
+}
+
+/// Room for every client that is allowed, each with its own element and alerts.
+const LARGEST_BYTES: u64 = 64 << 20;
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// [`LoadError`]: it cannot be read, or every error in it at once.
+    pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+        let unreadable = |source: io::Error| {
+            if source.kind() == io::ErrorKind::NotFound {
+                LoadError::Missing(path.to_owned())
+            } else {
+                LoadError::Unreadable { path: path.to_owned(), source }
+            }
+        };
+        let file = fs::File::open(path).map_err(unreadable)?;
+        let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut io::Read::take(file, LARGEST_BYTES + 1), &mut bytes).map_err(unreadable)?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST_BYTES) {
+            return Err(LoadError::TooLarge(path.to_owned()));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let before = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default()).into_owned();
+            let last_line = before.rsplit('\n').next().unwrap_or_default();
+            let (line, column) = (1 + before.matches('\n').count(), 1 + last_line.chars().count());
+            LoadError::NotUtf8 { path: path.to_owned(), line, column }
+        })?;
+        let surroundings = Surroundings { mode: Some(mode), ..Surroundings::of_this_process() };
+        Ok(Self::parse_in(&text, &path.display().to_string(), &surroundings)?)
+    }
+}
+
+impl Surroundings {
+    /// The home directory of this process, and no file.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        Self { home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()), mode: None }
+    }
+
+    /// Warns where the file holds secrets and others than its owner may read it.
+    pub(super) fn warn_of_literal_secrets(&self, root: &Element, file: &str, findings: &mut Findings) {
+        const GROUP_OR_OTHERS_READ: u32 = 0o044;
+        let Some(mode) = self.mode.filter(|mode| mode & GROUP_OR_OTHERS_READ != 0) else { return };
+        let mut secrets = Vec::new();
+        clients::literal_secrets(root, &mut secrets);
+        let Some(first) = secrets.first() else { return };
+        let what = match secrets.len() {
+            1 => "this secret".to_owned(),
+            count => format!("this secret, with {} others,", count - 1),
+        };
+        findings.warning(
+            first.value.at.clone(),
+            format!("{what} can be read by other users of this machine (mode {:03o})", mode & 0o777),
+            format!("run `chmod 600 {file}`, or write env:NAME, file:PATH or cmd:COMMAND instead"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use super::*;
+
+    const LITERAL: &[u8] = b"<config><client ip='h' username='u' password='geheim'/></config>";
+
+    fn load(bytes: &[u8], mode: u32) -> Result<Loaded, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.xml");
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&path).unwrap();
+        io::Write::write_all(&mut file, bytes).unwrap();
+        file.set_permissions(fs::Permissions::from_mode(mode)).unwrap();
+        let directory = format!("{}/", directory.path().display());
+        match Config::load(&path) {
+            Ok(mut loaded) => {
+                for warning in &mut loaded.warnings {
+                    warning.mend = warning.mend.replace(&directory, "");
+                    warning.file = warning.file.replace(&directory, "").into();
+                }
+                Ok(loaded)
+            }
+            Err(error) => Err(error.to_string().replace(&directory, "")),
+        }
+    }
+
+    #[test]
+    fn literal_secrets_in_a_file_that_others_may_read_draw_one_warning() {
+        let warnings = |bytes, mode| {
+            let warnings = load(bytes, mode).unwrap().warnings;
+            warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        let expected = "\
+c.xml:1:47: warning: this secret can be read by other users of this machine (mode 644): run `chmod 600 c.xml`, or write env:NAME, file:PATH or cmd:COMMAND instead
+    1 | <config><client ip='h' username='u' password='***'/></config>
+      |                                               ^^^";
+        assert_eq!(warnings(LITERAL, 0o644), expected);
+        assert_eq!(warnings(LITERAL, 0o600), "");
+        assert_eq!(warnings(b"<config><client ip='h' username='u' password='env:P'/></config>", 0o644), "");
+        let url = b"<config><database url='postgres://u:p@h/d'/><client ip='h' username='u' password='p'/></config>";
+        assert!(warnings(url, 0o640).contains("this secret, with 1 others, can be read"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_says_why_and_what_to_do() {
+        for (bytes, expected) in [
+            (&b"<config>\n<client ip='\xfc'/>"[..], "c.xml:2:13: this is not UTF-8"),
+            (b"\xff\xfe<\0", "c.xml:1:1: this is not UTF-8"),
+            (b"<config/>", "c.xml:1:2: there is no client in this file"),
+        ] {
+            let error = load(bytes, 0o600).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert!(load(&[b"\xef\xbb\xbf", LITERAL].concat(), 0o600).is_ok());
+        let missing = Config::load(Path::new("no/such/config.xml")).unwrap_err().to_string();
+        assert!(missing.contains("--config FILE") && missing.contains("--demo"), "{missing}");
+        assert!(matches!(Config::load(Path::new("/")), Err(LoadError::Unreadable { .. })));
+    }
+}

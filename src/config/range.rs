@@ -1,0 +1,223 @@
+//! Ranges in an attribute: `web-[01-12].example.com` or `10.0.[4,5].[1-40]`, expanded in the order in
+//! which they are written. Not what the expanded texts mean.
+
+use std::ops::Range;
+
+use super::values::Wrong;
+
+/// One attribute expands to at most so many texts: more is a slip of the pen, not a fleet.
+pub(super) const MOST: usize = 65_536;
+
+/// A text with ranges in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pattern(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Runs(Vec<Run>),
+}
+
+/// Consecutive numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Run {
+    first: u32,
+    last: u32,
+    /// Shorter numbers are filled with zeros from the left.
+    width: usize,
+}
+
+impl Run {
+    fn len(&self) -> usize {
+        usize::try_from(self.last - self.first).unwrap_or(usize::MAX).saturating_add(1)
+    }
+}
+
+impl Pattern {
+    /// Reads a pattern; the places in errors are places in `text`.
+    pub(super) fn parse(text: &str) -> Result<Self, Wrong> {
+        let mut parts = Vec::new();
+        let mut offset = 0;
+        while let Some(rest) = text.get(offset..).filter(|rest| !rest.is_empty()) {
+            let bracket = rest.find(['[', ']']).unwrap_or(rest.len());
+            if bracket > 0 {
+                parts.push(Part::Text(rest.get(..bracket).unwrap_or_default().to_owned()));
+            }
+            let Some(inside) = rest.get(bracket..).filter(|rest| !rest.is_empty()) else { break };
+            let start = offset + bracket;
+            let Some(inside) = inside.strip_prefix('[') else {
+                return Err(Wrong::new("`]` closes no range", "write a range as `[1-40]` or `[1,3,7-12]`")
+                    .within(start..start + 1));
+            };
+            let Some(length) =
+                inside.find([']', '[']).filter(|end| inside.get(*end..).is_some_and(|r| r.starts_with(']')))
+            else {
+                return Err(Wrong::new("this `[` has no `]`", "write a range as `[1-40]` or `[1,3,7-12]`")
+                    .within(start..start + 1));
+            };
+            let content = inside.get(..length).unwrap_or_default();
+            parts.push(Part::Runs(runs(content, start + 1)?));
+            offset = start + 1 + length + 1;
+        }
+        let pattern = Self(parts);
+        let count = pattern.count();
+        if count > MOST {
+            let count = if count == usize::MAX { "far more".to_owned() } else { count.to_string() };
+            return Err(Wrong::new(
+                format!("this expands to {count} clients, at most {MOST} are allowed"),
+                "write smaller ranges",
+            ));
+        }
+        Ok(pattern)
+    }
+
+    /// Whether there is a range in it.
+    pub(super) fn has_range(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Runs(_)))
+    }
+
+    /// To how many texts it expands; `usize::MAX` where that cannot be counted.
+    pub(super) fn count(&self) -> usize {
+        self.0.iter().fold(1, |count: usize, part| match part {
+            Part::Text(_) => count,
+            Part::Runs(runs) => {
+                count.saturating_mul(runs.iter().fold(0, |sum: usize, run| sum.saturating_add(run.len())))
+            }
+        })
+    }
+
+    /// Every text, the last range running fastest.
+    pub(super) fn expand(&self) -> Vec<String> {
+        let mut texts = vec![String::new()];
+        for part in &self.0 {
+            match part {
+                Part::Text(piece) => texts.iter_mut().for_each(|text| text.push_str(piece)),
+                Part::Runs(runs) => {
+                    texts = texts
+                        .iter()
+                        .flat_map(|text| runs.iter().map(move |run| (text, run)))
+                        .flat_map(|(text, &Run { first, last, width })| {
+                            (first..=last).map(move |number| format!("{text}{number:0width$}"))
+                        })
+                        .collect();
+                }
+            }
+        }
+        texts
+    }
+}
+
+/// What stands between brackets; `base` is its place in the whole text.
+fn runs(content: &str, base: usize) -> Result<Vec<Run>, Wrong> {
+    let mut offset = base;
+    let mut runs = Vec::new();
+    for item in content.split(',') {
+        let at = offset..offset + item.len();
+        offset = at.end + 1;
+        runs.push(run(item, at)?);
+    }
+    Ok(runs)
+}
+
+fn run(item: &str, at: Range<usize>) -> Result<Run, Wrong> {
+    let (low, high) = match item.split_once('-') {
+        Some((low, high)) => (low.trim(), high.trim()),
+        None => (item.trim(), item.trim()),
+    };
+    let number = |digits: &str| -> Option<u32> {
+        if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
+    };
+    let (Some(first), Some(last)) = (number(low), number(high)) else {
+        let problem = match item.trim() {
+            "" => "a range has an empty place".to_owned(),
+            item => format!("`{item}` is no number and no range of numbers"),
+        };
+        return Err(Wrong::new(problem, "write numbers as in `[1-40]` or `[01,03,07-12]`").within(at));
+    };
+    if first > last {
+        let problem = format!("the range `{}` runs backwards", item.trim());
+        return Err(Wrong::new(problem, format!("write `{high}-{low}`")).within(at));
+    }
+    let padded = |digits: &str| digits.len() > 1 && digits.starts_with('0');
+    let width = if padded(low) || padded(high) { low.len() } else { 0 };
+    if width > 0 && high.len() < width || padded(high) && high.len() != width {
+        let problem = format!("the ends of `{}` have different numbers of digits", item.trim());
+        let digits = low.len().max(high.len());
+        return Err(Wrong::new(problem, format!("write `{first:0digits$}-{last:0digits$}`")).within(at));
+    }
+    Ok(Run { first, last, width })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ranges_expand_in_order() {
+        for (text, expected) in [
+            ("db", "db"),
+            ("", ""),
+            ("10.0.4.[1-3]", "10.0.4.1 10.0.4.2 10.0.4.3"),
+            ("w[01,03,07-09]", "w01 w03 w07 w08 w09"),
+            ("w[08-11]x", "w08x w09x w10x w11x"),
+            ("w[099-101]", "w099 w100 w101"),
+            ("[1-2].[3, 5]", "1.3 1.5 2.3 2.5"),
+            ("[7]", "7"),
+            ("[0-1]", "0 1"),
+        ] {
+            let pattern = Pattern::parse(text).unwrap();
+            assert_eq!(pattern.expand().join(" "), expected);
+            assert_eq!(pattern.count(), pattern.expand().len());
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused_with_its_place() {
+        for (text, at, problem) in [
+            ("w[9-1]", 2..5, "the range `9-1` runs backwards"),
+            ("w[1-2", 1..2, "this `[` has no `]`"),
+            ("w[1[2]]", 1..2, "this `[` has no `]`"),
+            ("w1]", 2..3, "`]` closes no range"),
+            ("w[]", 2..2, "a range has an empty place"),
+            ("w[1,,2]", 4..4, "a range has an empty place"),
+            ("w[a-f]", 2..5, "`a-f` is no number and no range of numbers"),
+            ("w[1-2-3]", 2..7, "`1-2-3` is no number and no range of numbers"),
+            ("w[+1]", 2..4, "`+1` is no number and no range of numbers"),
+            ("w[-3]", 2..4, "`-3` is no number and no range of numbers"),
+            ("w[4294967296]", 2..12, "`4294967296` is no number and no range of numbers"),
+            ("w[01-5]", 2..6, "the ends of `01-5` have different numbers of digits"),
+            ("w[1-05]", 2..6, "the ends of `1-05` have different numbers of digits"),
+        ] {
+            let wrong = Pattern::parse(text).unwrap_err();
+            assert_eq!((wrong.problem.as_str(), wrong.at), (problem, Some(at)), "{text}");
+        }
+        for (text, count) in
+            [("[0-65536]", "65537"), ("[1-9999].[1-9999]", "99980001"), ("[0-4294967295]", "4294967296")]
+        {
+            let wrong = Pattern::parse(text).unwrap_err();
+            assert_eq!(wrong.problem, format!("this expands to {count} clients, at most 65536 are allowed"));
+        }
+        assert_eq!(Pattern::parse("[0-65535]").unwrap().count(), MOST);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_expands_to_as_many_as_it_counts(text in "[0-9a\\[\\],. -]{0,16}") {
+            if let Ok(pattern) = Pattern::parse(&text) {
+                prop_assert!(pattern.count() <= MOST);
+                prop_assert_eq!(pattern.expand().len(), pattern.count());
+            }
+        }
+
+        #[test]
+        fn a_range_expands_to_its_numbers(first in 0u32..500, length in 0u32..500, others in 1u32..20) {
+            let pattern = Pattern::parse(&format!("a[{first}-{}]b[1-{others}]", first + length)).unwrap();
+            let expected: Vec<String> = (first..=first + length)
+                .flat_map(|one| (1..=others).map(move |other| format!("a{one}b{other}")))
+                .collect();
+            prop_assert_eq!(pattern.expand(), expected);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The elements that stand once and concern the whole fleet: `<collector>`, `<database>`, `<smtp>`,
+//! `<ssh>`, `<alerts>`. Each value is read or takes its built-in default, and which of the two it was is
+//! kept. Not the clients.
+
+use std::{path::Path, time::Duration};
+
+use super::{
+    AgentKeeping, Collector, Database, HostKeyPolicy, Setting, Smtp, SmtpLogin, SmtpSecurity, Ssh, address,
+    fields::{self, Field, field},
+    schema,
+    secret::SecretSource,
+    shape::Element,
+    source::{Findings, Source},
+    values::{self, Wrong},
+};
+use crate::fleet::rule::Repeat;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What holds for the whole fleet. `None` where a value is wrong, which is reported.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub collector: Option<Collector>,
+    pub agent: AgentKeeping,
+    pub database: Option<Database>,
+    pub smtp: Option<Smtp>,
+    pub ssh: Option<Ssh>,
+    pub repeat: Repeat,
+    pub recovery: bool,
+    /// Every value, in the order of the vocabulary.
+    pub shown: Vec<Setting>,
+}
+
+/// Reads the settings from the root element.
+pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, findings: &mut Findings) -> Settings {
+    let mut reader = Reader { root, source, findings, element: None, name: "", shown: Vec::new() };
+
+    reader.enter("collector");
+    let interval = reader.value("interval", |text| values::duration(text, SECOND..=30 * DAY));
+    let concurrency = reader.value("concurrency", values::concurrency);
+    let timeout = reader.value("timeout", |text| values::duration(text, SECOND..=DAY / 24));
+    let retries = reader.value("retries", |text| values::whole(text, 0..=10));
+    let agent = reader.value("agent", values::agent);
+    let collector =
+        || Some(Collector { interval: interval?, concurrency: concurrency?, timeout: timeout?, retries: retries? });
+    let collector = collector();
+
+    reader.enter("database");
+    let url = reader.secret_value("url", values::database_url);
+    let retention = reader.value("retention", |text| values::duration(text, DAY / 24..=3650 * DAY));
+    let database = url.zip(retention).map(|(url, retention)| Database { url, retention });
+
+    reader.enter("smtp");
+    let smtp = smtp(&mut reader, home);
+
+    reader.enter("ssh");
+    let known_hosts = reader.value("known-hosts", |text| values::path(text, home));
+    let host_keys = reader.value("host-keys", values::host_keys);
+    if host_keys == Some(HostKeyPolicy::Off) {
+        let at = reader.element.map_or(0..0, |element| fields::place(element, "host-keys"));
+        reader.findings.warning(
+            at,
+            "host keys are not checked: whoever answers in a client's place receives its password",
+            "write host-keys=\"accept-new\", or \"strict\" with `fleetsweep trust`",
+        );
+    }
+    let ssh = known_hosts.zip(host_keys).map(|(known_hosts, host_keys)| Ssh { known_hosts, host_keys });
+
+    reader.enter("alerts");
+    let repeat = reader.value("repeat", values::repeat).unwrap_or(Repeat::Every);
+    let recovery = reader.value("recovery", values::yes_or_no).unwrap_or(false);
+
+    let agent = agent.unwrap_or(AgentKeeping::Keep);
+    Settings { collector, agent, database, smtp, ssh, repeat, recovery, shown: reader.shown }
+}
+
+fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
+    let host = reader.value("host", address::parse);
+    let security = reader.value("security", values::security);
+    let default_port = match security {
+        Some(SmtpSecurity::None) | None => 25,
+        Some(SmtpSecurity::StartTls) => 587,
+        Some(SmtpSecurity::Tls) => 465,
+    };
+    let port = reader.value_or("port", &default_port.to_string(), values::port);
+    let from = reader.value("from", values::mailbox);
+    let (username, password) = match reader.element {
+        Some(element) => (
+            field(element, "username", reader.findings, values::line),
+            field(element, "password", reader.findings, |text| SecretSource::parse(text, home)),
+        ),
+        None => (Field::Absent, Field::Absent),
+    };
+    if let Some(element) = reader.element
+        && username.is_absent() != password.is_absent()
+    {
+        let (lacking, example) = if username.is_absent() {
+            ("username", "username=\"…\", or remove the password")
+        } else {
+            ("password", "password=\"env:NAME\", or remove the username")
+        };
+        fields::missing(element, lacking, example, reader.findings);
+    }
+    let login = match (username, password) {
+        (Field::Given(username), Field::Given(password)) => {
+            reader.show("username", username.clone(), true);
+            reader.show("password", password.to_string(), true);
+            Some(SmtpLogin { username, password })
+        }
+        (Field::Wrong, _) | (_, Field::Wrong) => return None,
+        (Field::Absent | Field::Given(_), Field::Absent | Field::Given(_)) => None,
+    };
+    if let (Some(element), Some(_), Some(SmtpSecurity::None), Some(host)) = (reader.element, &login, security, &host)
+        && !is_loopback(host)
+    {
+        reader.findings.warning(
+            fields::place(element, "password"),
+            format!("the SMTP password crosses the network to {host} in the clear"),
+            "write security=\"starttls\" or security=\"tls\"",
+        );
+    }
+    Some(Smtp { host: host?, port: port?, security: security?, from: from?, login })
+}
+
+/// Whether an address or host name, in canonical form, is this machine itself.
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Reads one element after the other, keeping every value as it will be shown.
+struct Reader<'a> {
+    root: &'a Element,
+    source: &'a Source<'a>,
+    findings: &'a mut Findings,
+    /// The present element, where it is written.
+    element: Option<&'a Element>,
+    name: &'static str,
+    shown: Vec<Setting>,
+}
+
+impl Reader<'_> {
+    /// Goes to the element of this name; a second one of it is an error.
+    fn enter(&mut self, name: &'static str) {
+        self.name = name;
+        let mut written = self.root.children.iter().filter(|child| child.name.text == name);
+        self.element = written.next();
+        for second in written {
+            let first = self.element.map_or(0, |element| self.source.line_of(element.name.at.start));
+            self.findings.error(
+                second.name.at.clone(),
+                format!("a second `<{name}>`; the first is in line {first}"),
+                "write all of it into one",
+            );
+        }
+    }
+
+    fn show(&mut self, attribute: &'static str, value: String, written: bool) {
+        self.shown.push(Setting { element: self.name, attribute, value, written });
+    }
+
+    /// A value with a fixed built-in default.
+    fn value<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+        let default = schema::default_of(self.name, attribute).unwrap_or_default();
+        self.value_or(attribute, default, parse)
+    }
+
+    /// A value with this default.
+    fn value_or<T>(
+        &mut self,
+        attribute: &'static str,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let written = self.element.and_then(|element| element.attribute(attribute));
+        let text = written.map_or(default, |attribute| attribute.value.text.as_str());
+        self.show(attribute, text.to_owned(), written.is_some());
+        self.parsed(attribute, text, parse)
+    }
+
+    /// The same for a value that may hold a password, which is not shown.
+    fn secret_value<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+        let default = schema::default_of(self.name, attribute).unwrap_or_default();
+        let written = self.element.and_then(|element| element.attribute(attribute));
+        let text = written.map_or(default, |attribute| attribute.value.text.as_str());
+        self.show(attribute, super::mask::masked(text), written.is_some());
+        self.parsed(attribute, text, parse)
+    }
+
+    fn parsed<T>(&mut self, name: &str, text: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                match self.element.and_then(|element| element.attribute(name)) {
+                    Some(attribute) => fields::report(attribute, wrong, self.findings),
+                    // Defaults parse, but `~` needs a home.
+                    None => self
+                        .findings
+                        .error_of_file(format!("`{name}` of `<{}>`: {}", self.name, wrong.problem), wrong.mend),
+                }
+                None
+            }
+        }
+    }
+}

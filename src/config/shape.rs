@@ -1,0 +1,277 @@
+//! The shape of the file: XML text to a tree of elements in which every name and value knows its place.
+//! What is malformed is reported in plain words, and reading goes on behind it where that makes sense.
+//! Not the meaning of any element: unknown ones are in the tree like the others.
+
+use std::ops::Range;
+
+use quick_xml::{
+    Reader,
+    errors::{Error, IllFormedError, SyntaxError},
+    events::Event,
+};
+
+use super::{schema, source::Findings};
+
+mod tag;
+
+/// Groups may hold groups, but no honest file comes near this.
+const DEEPEST: usize = 16;
+/// After so many errors in the mere shape, more of them help nobody.
+const MOST_ERRORS: usize = 50;
+
+/// A piece of text with its place in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// The text, entities resolved.
+    pub text: String,
+    /// Bytes of the file.
+    pub at: Range<usize>,
+}
+
+/// An attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Attribute {
+    pub name: Placed,
+    /// Without its quotes.
+    pub value: Placed,
+    /// Whether the value stands in the file byte for byte, so that places in it are places in the file.
+    pub verbatim: bool,
+}
+
+/// An element with what it holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Element {
+    pub name: Placed,
+    pub attributes: Vec<Attribute>,
+    pub children: Vec<Element>,
+    /// Whether its tag was read whole. If not, what it seems to lack may only be unreadable.
+    pub sound: bool,
+    /// Whether its tag has no end, so that it is not clear if it closes itself.
+    may_be_empty: bool,
+}
+
+impl Element {
+    /// The attribute of this name.
+    pub(super) fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.iter().find(|attribute| attribute.name.text == name)
+    }
+}
+
+/// Reads the shape of `text`. `None` where there is no root element; that is reported too.
+pub(super) fn read(text: &str, findings: &mut Findings) -> Option<Element> {
+    let mut tree = Tree { text, findings, open: Vec::new(), root: None };
+    let mut from = 0;
+    // Each turn reads on behind a tag that has no end; the place to read on always lies further back.
+    while let Some(next) = tree.read_from(from) {
+        from = next;
+    }
+    tree.finish()
+}
+
+/// The tree while it is built.
+struct Tree<'a> {
+    text: &'a str,
+    findings: &'a mut Findings,
+    /// Elements that have begun and not ended, outermost first.
+    open: Vec<Element>,
+    root: Option<Element>,
+}
+
+impl Tree<'_> {
+    /// Reads from a byte to the end; returns where to read on, if a tag had no end.
+    fn read_from(&mut self, base: usize) -> Option<usize> {
+        let mut reader = Reader::from_str(self.text.get(base..).unwrap_or_default());
+        let settings = reader.config_mut();
+        // End tags are matched here, where more can be said about them; so is a lone `&`, which is text.
+        settings.check_end_names = false;
+        settings.allow_unmatched_ends = true;
+        settings.allow_dangling_amp = true;
+        settings.check_comments = true;
+        let place = |offset: u64| base + usize::try_from(offset).unwrap_or(usize::MAX);
+        loop {
+            if self.findings.errors() >= MOST_ERRORS {
+                return None;
+            }
+            let start = place(reader.buffer_position());
+            let event = reader.read_event();
+            let at = start..place(reader.buffer_position());
+            let read_on = match event {
+                Ok(Event::Start(_)) => self.begin(at, false),
+                Ok(Event::Empty(_)) => self.begin(at, true),
+                Ok(Event::End(_)) => {
+                    self.end(at);
+                    None
+                }
+                Ok(Event::Text(_) | Event::CData(_) | Event::GeneralRef(_)) => {
+                    self.words(at);
+                    None
+                }
+                Ok(Event::DocType(_)) => {
+                    self.findings.error(at, "a DOCTYPE has no meaning here", "remove it");
+                    None
+                }
+                Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_)) => None,
+                Ok(Event::Eof) => return None,
+                Err(Error::Syntax(
+                    SyntaxError::UnclosedTag
+                    | SyntaxError::UnclosedSingleQuotedAttributeValue
+                    | SyntaxError::UnclosedDoubleQuotedAttributeValue,
+                )) => return self.begin(place(reader.error_position())..self.text.len(), false),
+                Err(error) => {
+                    let at = place(reader.error_position());
+                    self.malformed(at, &error);
+                    // Only an ill-formed piece has an end behind which reading can go on.
+                    if !matches!(error, Error::IllFormed(_)) {
+                        return None;
+                    }
+                    None
+                }
+            };
+            if read_on.is_some() {
+                return read_on;
+            }
+            if self.open.len() > DEEPEST {
+                let at = self.open.last().map_or(0..0, |element| element.name.at.clone());
+                self.findings.error(at, "elements are nested too deeply", "close the ones before this");
+                self.open.clear();
+                return None;
+            }
+        }
+    }
+
+    /// A start tag, or an empty element. Returns where to read on if it has no end.
+    fn begin(&mut self, at: Range<usize>, empty: bool) -> Option<usize> {
+        let (element, read_on) = tag::read(self.text, at, self.findings);
+        if empty && !element.may_be_empty {
+            self.attach(element);
+        } else {
+            self.open.push(element);
+        }
+        read_on
+    }
+
+    /// An end tag.
+    fn end(&mut self, at: Range<usize>) {
+        let raw = self.text.get(at.clone()).unwrap_or_default();
+        let name = raw.trim_start_matches("</").trim_end_matches('>').trim();
+        if let Some(depth) = self.open.iter().rposition(|element| element.name.text == name) {
+            while self.open.len() > depth + 1 {
+                self.close_unclosed();
+            }
+            self.close();
+            return;
+        }
+        let Some(innermost) = self.open.last() else {
+            self.findings.error(at, "this end tag closes nothing", "remove it, or the end tag before it");
+            return;
+        };
+        let open_name = innermost.name.text.clone();
+        let slip = schema::meant(name, [open_name.as_str()]).is_some();
+        self.findings.error(
+            at,
+            format!("this end tag does not close `<{open_name}>`"),
+            if slip { format!("write `</{open_name}>`") } else { "remove it".to_owned() },
+        );
+        if slip {
+            self.close();
+        }
+    }
+
+    /// Takes the innermost open element, which has no end tag, for an empty one: what it holds is its
+    /// neighbour.
+    fn close_unclosed(&mut self) {
+        let Some(mut element) = self.open.pop() else { return };
+        if !element.may_be_empty {
+            let name = &element.name.text;
+            let mend = match element.children.as_slice() {
+                [] => "write `/>` at the end of its tag".to_owned(),
+                _ => format!("write `</{name}>` where it ends, or `/>` at the end of its tag if it is empty"),
+            };
+            self.findings.error(element.name.at.clone(), format!("`<{name}>` is not closed"), mend);
+        }
+        let neighbours = if self.open.is_empty() { Vec::new() } else { std::mem::take(&mut element.children) };
+        self.attach(element);
+        for neighbour in neighbours {
+            self.attach(neighbour);
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(element) = self.open.pop() {
+            self.attach(element);
+        }
+    }
+
+    /// Puts a finished element into the innermost open one, or makes it the root.
+    fn attach(&mut self, element: Element) {
+        match (self.open.last_mut(), &self.root) {
+            (Some(parent), _) => parent.children.push(element),
+            (None, None) => self.root = Some(element),
+            (None, Some(root)) => {
+                let (name, root) = (&element.name.text, &root.name.text);
+                self.findings.error(
+                    element.name.at.clone(),
+                    format!("`<{name}>` stands behind the end of `<{root}>`"),
+                    format!("write it inside `<{root}>`: a file has one"),
+                );
+            }
+        }
+    }
+
+    /// Text between tags: there is no place for any.
+    fn words(&mut self, at: Range<usize>) {
+        let raw = self.text.get(at.clone()).unwrap_or_default();
+        let words = raw.trim();
+        if words.is_empty() {
+            return;
+        }
+        let start = at.start + (raw.len() - raw.trim_start().len());
+        let at = start..start + words.len();
+        // The text itself is not repeated: it may be a secret that lost its tag.
+        let first = words.split(|c: char| c.is_whitespace() || "=>/".contains(c)).next().unwrap_or_default();
+        match schema::element(first) {
+            Some(kind) => {
+                let name = kind.name;
+                self.findings.error(at, format!("`<` is missing before `{name}`"), format!("write `<{name} …`"));
+            }
+            None => self.findings.error(
+                at,
+                "text has no meaning here",
+                "remove it, write it as an attribute, or make it a comment: `<!-- … -->`",
+            ),
+        }
+    }
+
+    /// What the XML reader could not make sense of, tags apart.
+    fn malformed(&mut self, start: usize, error: &Error) {
+        let end = self.text.len().min(start + 1);
+        let end = if self.text.is_char_boundary(end) { end } else { start };
+        let (problem, mend) = if let Error::Syntax(SyntaxError::UnclosedComment) = error {
+            ("this comment has no end".to_owned(), "write `-->` where it ends")
+        } else if let Error::Syntax(SyntaxError::InvalidBangMarkup) = error {
+            ("`<!` begins nothing that is known".to_owned(), "write a comment as `<!-- … -->`")
+        } else if let Error::IllFormed(IllFormedError::DoubleHyphenInComment) = error {
+            (
+                "this comment holds `--`, which XML forbids; perhaps the end of an earlier one is missing".to_owned(),
+                "end every comment with `-->`, and write `- -` inside",
+            )
+        } else {
+            (format!("this is no XML ({error})"), "mend it here or just before")
+        };
+        self.findings.error(start..end, problem, mend);
+    }
+
+    /// The root, when everything is read.
+    fn finish(mut self) -> Option<Element> {
+        while !self.open.is_empty() {
+            self.close_unclosed();
+        }
+        if self.root.is_none() && self.findings.errors() == 0 {
+            self.findings.error_of_file("there is no element in it", "write `<config>` with a `<client>` inside");
+        }
+        self.root
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,462 @@
+//! Whole files: what they mean, and every error at its place.
+
+use std::path::Path;
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use secrecy::ExposeSecret as _;
+
+use super::*;
+use crate::fleet::{ClientId, Metric, Rule, rule::Repeat};
+
+/// The mission's sample, to the letter.
+const SAMPLE: &str = r#"<config>
+  <client ip='127.0.0.1' port='22' username='user' password='password' mail="asa@asda.com">
+    <alert type="memory" limit="50%" />
+    <alert type="cpu" limit="20%" />
+  </client>
+</config>"#;
+/// The file that is shipped.
+const SHIPPED: &str = include_str!("../../config.xml");
+
+fn surroundings() -> Surroundings {
+    Surroundings { home: Some("/home/ops".into()), mode: None }
+}
+
+fn read(text: &str) -> Result<Loaded, Problems> {
+    Config::parse_in(text, "config.xml", &surroundings())
+}
+
+#[track_caller]
+fn valid(text: &str) -> Loaded {
+    read(text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// What stands in `<config>`, beside a client that is in order.
+fn with_client(inside: &str) -> String {
+    format!("<config>{inside}<client ip='h' username='u'/></config>")
+}
+
+/// The errors of a file, each as `LINE:COLUMN: problem: mend`.
+fn errors(text: &str) -> String {
+    match read(text) {
+        Ok(_) => "none".to_owned(),
+        Err(Problems(errors)) => errors
+            .iter()
+            .map(|error| format!("{}:{}: {}: {}", error.line, error.column, error.problem, error.mend))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    }
+}
+
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    assert_eq!(errors(text), expected, "{text}");
+}
+
+#[test]
+fn the_sample_of_the_mission_is_read_as_it_stands() {
+    let Config { collector, database, smtp, ssh, clients } = valid(SAMPLE).config;
+    let [client] = clients.as_slice() else { panic!("{clients:?}") };
+    assert_eq!(client.id, ClientId::new("127.0.0.1", 22));
+    assert_eq!((client.name.as_str(), client.username.as_str()), ("127.0.0.1", "user"));
+    assert_eq!(client.login.password, Some(SecretSource::Literal("password".into())));
+    assert!(client.login.key.is_none() && !client.login.ssh_agent);
+    assert_eq!(client.mail.iter().map(ToString::to_string).collect::<Vec<_>>(), ["asa@asda.com"]);
+    assert_eq!((client.agent, client.events), (AgentKeeping::Keep, None));
+    let rule =
+        |metric, limit| Rule { metric, limit, clear: limit, for_sweeps: 1, repeat: Repeat::Every, recovery: false };
+    assert_eq!(client.rules, [rule(Metric::Cpu, 20.0), rule(Metric::Memory, 50.0)]);
+
+    // Everything else takes its built-in default.
+    let seconds = Duration::from_secs;
+    assert_eq!(
+        (collector.interval, collector.concurrency.get(), collector.timeout, collector.retries),
+        (seconds(60), 128, seconds(30), 1)
+    );
+    assert_eq!((database.url.expose_secret(), database.retention), ("sqlite:fleetsweep.db", seconds(90 * 86_400)));
+    assert_eq!((smtp.host.as_str(), smtp.port, smtp.security), ("127.0.0.1", 25, SmtpSecurity::None));
+    assert_eq!((smtp.from.to_string().as_str(), smtp.login.is_none()), ("fleetsweep@localhost", true));
+    assert_eq!(ssh.known_hosts, Path::new("/home/ops/.ssh/known_hosts"));
+    assert_eq!(ssh.host_keys, HostKeyPolicy::AcceptNew);
+}
+
+#[test]
+fn the_shipped_file_is_valid_draws_no_warning_and_shows_every_attribute() {
+    let loaded = Config::parse_in(SHIPPED, "config.xml", &Surroundings { mode: Some(0o644), ..surroundings() });
+    let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.warnings, []);
+    for kind in &schema::ELEMENTS {
+        assert!(SHIPPED.contains(&format!("<{}", kind.name)), "<{}> is not shown", kind.name);
+        for attribute in kind.attributes {
+            let name = attribute.name;
+            let shown = [" ", "`", "\n"].iter().any(|before| SHIPPED.contains(&format!("{before}{name}=\"")));
+            assert!(shown, "{name} of <{}> is not shown", kind.name);
+            if let Some(default) = attribute.default {
+                assert!(SHIPPED.contains(default), "the default {default} of {name} is not shown");
+            }
+        }
+    }
+    for metric in Metric::ALL {
+        assert!(SHIPPED.contains(&format!("type=\"{metric}\"")), "{metric} is not shown");
+    }
+    let rule = loaded.config.clients.iter().flat_map(|client| &client.rules).find(|rule| rule.metric == Metric::Memory);
+    assert_eq!(rule.map(|rule| (rule.repeat, rule.recovery)), Some((Repeat::After(Duration::from_secs(14_400)), true)));
+}
+
+#[test]
+fn groups_give_and_the_nearest_wins() {
+    let loaded = valid(
+        "<config>
+           <collector agent='remove'/>
+           <alerts repeat='4h' recovery='yes'/>
+           <group username='ops' key='~/.ssh/id' passphrase='env:P' mail='ops@example.com' port='2222' events='yes'>
+             <alert type='disk' limit='90%'/>
+             <alert type='cpu' limit='80%'/>
+             <client ip='10.0.4.[1-2]'/>
+             <group username='inner' agent='keep'>
+               <client ip='b' name='beta' mail='b@example.com' port='22' events='no'>
+                 <alert type='disk' limit='50%' clear='45%' for='3' repeat='every'/>
+               </client>
+             </group>
+           </group>
+         </config>",
+    );
+    let shown: Vec<String> = loaded
+        .config
+        .clients
+        .iter()
+        .map(|client| {
+            let rules: Vec<String> = client
+                .rules
+                .iter()
+                .map(|r| format!("{} {} {} {} {:?}", r.metric, r.limit, r.clear, r.for_sweeps, r.repeat))
+                .collect();
+            format!(
+                "{} {} {} {:?} {:?} {:?} {:?} {}",
+                client.id,
+                client.name,
+                client.username,
+                client.login.key.as_ref().map(|key| &key.path),
+                client.mail.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                client.agent,
+                client.events,
+                rules.join(", "),
+            )
+        })
+        .collect();
+    assert_snapshot!(shown.join("\n"), @r#"
+    10.0.4.1:2222 10.0.4.1 ops Some("/home/ops/.ssh/id") ["ops@example.com"] Remove Some(true) cpu 80 80 1 After(14400s), disk 90 90 1 After(14400s)
+    10.0.4.2:2222 10.0.4.2 ops Some("/home/ops/.ssh/id") ["ops@example.com"] Remove Some(true) cpu 80 80 1 After(14400s), disk 90 90 1 After(14400s)
+    b:22 beta inner Some("/home/ops/.ssh/id") ["b@example.com"] Keep Some(false) cpu 80 80 1 After(14400s), disk 50 45 3 Every
+    "#);
+    let entered: Vec<_> = loaded.entered.iter().map(|entered| (entered.ip.as_str(), entered.clients.clone())).collect();
+    assert_eq!(entered, [("10.0.4.[1-2]", 0..2), ("b", 2..3)]);
+}
+
+#[test]
+fn ranges_make_clients_and_names_run_beside_them() {
+    let names = |inside: &str| {
+        let loaded = valid(&format!("<config><group username='u'>{inside}</group></config>"));
+        loaded
+            .config
+            .clients
+            .iter()
+            .map(|client| format!("{}={}", client.name, client.id))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    for (inside, expected) in [
+        ("<client ip='w[08-10].x'/>", "w08.x=w08.x:22 w09.x=w09.x:22 w10.x=w10.x:22"),
+        ("<client ip='10.0.4.[1,3]' name='web-[01-02]'/>", "web-01=10.0.4.1:22 web-02=10.0.4.3:22"),
+        (
+            "<client ip='10.[0-1].0.[1-2]'/>",
+            "10.0.0.1=10.0.0.1:22 10.0.0.2=10.0.0.2:22 10.1.0.1=10.1.0.1:22 10.1.0.2=10.1.0.2:22",
+        ),
+        ("<client ip='[2001:DB8::1]'/>", "2001:db8::1=[2001:db8::1]:22"),
+        ("<client ip='2001:db8::[8-9]'/>", "2001:db8::8=[2001:db8::8]:22 2001:db8::9=[2001:db8::9]:22"),
+        ("<client ip='[2001:db8::[8-9]]'/>", "2001:db8::8=[2001:db8::8]:22 2001:db8::9=[2001:db8::9]:22"),
+        ("<client ip='DB.example.com' port='23'/>", "db.example.com=db.example.com:23"),
+        ("<client ip='h'/><client ip='h' port='23'/>", "h=h:22 h=h:23"),
+    ] {
+        assert_eq!(names(inside), expected);
+    }
+}
+
+#[test]
+fn a_login_is_what_is_written_or_the_ssh_agent() {
+    for (attributes, key, passphrase, password, agent) in [
+        ("", None, None, None, true),
+        ("password='p'", None, None, Some(SecretSource::Literal("p".into())), false),
+        ("key='/k'", Some("/k"), None, None, false),
+        (
+            "key='~/k' passphrase='env:P' password='file:~/p'",
+            Some("/home/ops/k"),
+            Some(SecretSource::Environment("P".to_owned())),
+            Some(SecretSource::File("/home/ops/p".into())),
+            false,
+        ),
+        ("password='cmd:pass show x'", None, None, Some(SecretSource::Command("pass show x".to_owned())), false),
+    ] {
+        let text = format!("<config><client ip='h' username='u' {attributes}/></config>");
+        let login = valid(&text).config.clients.remove(0).login;
+        let found = (login.key.as_ref().map(|key| key.path.as_path()), login.ssh_agent);
+        assert_eq!(found, (key.map(Path::new), agent));
+        assert_eq!((login.key.and_then(|key| key.passphrase), login.password), (passphrase, password));
+    }
+}
+
+#[test]
+fn the_smtp_port_follows_the_security() {
+    for (attributes, expected) in [
+        ("", 25),
+        ("security='none'", 25),
+        ("security='starttls'", 587),
+        ("security='tls'", 465),
+        ("security='tls' port='2525'", 2525),
+    ] {
+        assert_eq!(valid(&with_client(&format!("<smtp {attributes}/>"))).config.smtp.port, expected, "{attributes}");
+    }
+}
+
+#[test]
+fn warnings_name_what_is_valid_and_unwise() {
+    for (text, expected) in [
+        (
+            with_client("<smtp host='mail.example.com' username='u' password='env:P'/>"),
+            "the SMTP password crosses the network to mail.example.com in the clear",
+        ),
+        (with_client("<smtp username='u' password='env:P'/>"), ""),
+        (with_client("<smtp host='mail.example.com' security='tls' username='u' password='env:P'/>"), ""),
+        (
+            with_client("<ssh host-keys='off'/>"),
+            "host keys are not checked: whoever answers in a client's place receives its password",
+        ),
+        (
+            with_client("<group username='u'><client ip='i'><alert type='cpu' limit='100%'/></client></group>"),
+            "nothing is ever above 100 %: this alert cannot be raised",
+        ),
+    ] {
+        let warnings = valid(&text).warnings;
+        assert!(warnings.iter().all(|warning| warning.severity == diagnostic::Severity::Warning));
+        assert_eq!(warnings.iter().map(|warning| warning.problem.as_str()).collect::<Vec<_>>().join("\n"), expected);
+    }
+}
+
+#[test]
+fn a_client_needs_what_it_needs() {
+    check(
+        "<config><client/></config>",
+        "1:10: `<client>` has no `username`: write username=\"…\" here or on a group around it\n1:10: `<client>` has no `ip`: write ip=\"10.0.4.1\", a host name or a range",
+    );
+    check(
+        "<config><group username='u'><client ip='h'><alert/></client></group></config>",
+        "1:45: `<alert>` has no `type`: write type=\"cpu\" (or memory, swap, disk, load, unreachable)\n1:45: `<alert>` has no `limit`: write limit=\"90%\"",
+    );
+    check(
+        "<config><group username=''><client ip='h'/></group></config>",
+        "1:26: `username`: the value is empty: write it, or leave the attribute out",
+    );
+    check(
+        "<config><client ip='h' username='u' passphrase='env:P'/></config>",
+        "1:37: `passphrase` unlocks a key, and there is no `key`: write key=\"FILE\" beside it, or remove it",
+    );
+    check(
+        "<config></config>",
+        "1:2: there is no client in this file: write at least one, as in `<client ip=\"10.0.4.1\" username=\"ops\"/>`",
+    );
+    check(
+        "<config><group username='u'/></config>",
+        "1:2: there is no client in this file: write at least one, as in `<client ip=\"10.0.4.1\" username=\"ops\"/>`",
+    );
+}
+
+#[test]
+fn nothing_is_there_twice() {
+    let group = |inside: &str| format!("<config><group username='u'>\n{inside}\n</group></config>");
+    check(
+        &group("<client ip='10.0.0.1'/>\n<client ip='10.0.0.1' port='22'/>"),
+        "3:13: the client 10.0.0.1:22 is there already, in line 2: keep one of them",
+    );
+    check(
+        &group("<client ip='10.0.0.[1-9]'/>\n<client ip='10.0.0.[8-20]'/>"),
+        "3:13: the client 10.0.0.8:22 (and 1 more) is there already, in line 2: keep one of them",
+    );
+    check(
+        &group("<client ip='::1'/>\n<client ip='[0:0::1]'/>"),
+        "3:13: the client [::1]:22 is there already, in line 2: keep one of them",
+    );
+    check(
+        &group("<client ip='h[1,1]'/>"),
+        "2:13: the client h1:22 is there already, in this element: keep one of them",
+    );
+    check(
+        &group("<client ip='a' name='x'/>\n<client ip='b' name='x'/>"),
+        "3:22: the name `x` is taken already, in line 2: give each client a name of its own",
+    );
+    check(
+        &group("<client ip='a'/>\n<client ip='b' name='a'/>"),
+        "3:22: the name `a` is taken already, in line 2: give each client a name of its own",
+    );
+    check(
+        &group("<client ip='b' name='a'/>\n<client ip='a'/>"),
+        "3:13: the name `a` is taken already, in line 2: give each client a name of its own",
+    );
+    check(
+        &group("<client ip='a'>\n<alert type='cpu' limit='1%'/>\n<alert type='cpu' limit='2%'/></client>"),
+        "4:14: a second alert for cpu in one element; the first is in line 3: keep one of them",
+    );
+    check(&with_client("<ssh/>\n<ssh/>"), "2:2: a second `<ssh>`; the first is in line 1: write all of it into one");
+}
+
+#[test]
+fn names_of_ranges_and_ranges_of_names() {
+    let client = |attributes: &str| format!("<config><client username='u' {attributes}/></config>");
+    check(
+        &client("ip='h[1-3]' name='x'"),
+        "1:48: `name`: one name for 3 clients: write a range that runs beside the one in `ip`, as in `web-[01-40]`, or leave `name` out",
+    );
+    check(
+        &client("ip='h[1-3]' name='x[1-2]'"),
+        "1:48: `name`: this makes 2 names, and `ip` makes 3: write a range that runs beside the one in `ip`, or leave `name` out",
+    );
+    check(
+        &client("ip='h' name='x[1-2]'"),
+        "1:43: `name`: this makes 2 names, and `ip` makes 1: write a range that runs beside the one in `ip`, or leave `name` out",
+    );
+    check(&client("ip='10.0.4.[9-1]'"), "1:42: `ip`: the range `9-1` runs backwards: write `1-9`");
+    check(
+        &client("ip='10.0.4.[250-260]'"),
+        "1:34: `ip`: `10.0.4.256` is no address and no host name: change the range so that every address in it is one",
+    );
+    check(
+        &client("ip='10.[0-255].[0-255].[1-254]'"),
+        "1:34: `ip`: this expands to 16646144 clients, at most 65536 are allowed: write smaller ranges",
+    );
+    let two = "<client ip='a[1-40000]'/><client ip='b[1-40000]'/><client ip='c[1-40000]'/>";
+    check(
+        &format!("<config><group username='u'>{two}</group></config>"),
+        "1:55: with this there are more than 65536 clients: write smaller ranges, or divide the fleet",
+    );
+}
+
+#[test]
+fn strangers_and_misplaced_ones_are_named() {
+    check(&with_client("<clinet ip='a'/>"), "1:10: the element `<clinet>` is not known: did you mean `<client>`?");
+    check(&with_client("<smpt/>"), "1:10: the element `<smpt>` is not known: did you mean `<smtp>`?");
+    check(
+        &with_client("<group><host/></group>"),
+        "1:17: the element `<host>` is not known: inside `<group>` stand `<client>`, `<group>` or `<alert>`",
+    );
+    check("<configuration/>", "1:2: the element `<configuration>` is not known: write `<config>` around everything");
+    check(
+        &with_client("<alert type='cpu' limit='1%'/>"),
+        "1:10: `<alert>` has no meaning inside `<config>`: write it directly inside `<client>` or `<group>`",
+    );
+    check(
+        &with_client("<smtp><database/></smtp>"),
+        "1:16: `<database>` has no meaning inside `<smtp>`: write it directly inside `<config>`",
+    );
+    check(
+        "<client ip='h' username='u'/>",
+        "1:2: `<client>` has no meaning at the root: write it directly inside `<config>` or `<group>`",
+    );
+    check(
+        &with_client("<ssh known-host='a'/>"),
+        "1:14: `<ssh>` knows no attribute `known-host`: did you mean `known-hosts`?",
+    );
+    check(
+        &with_client("<group ip='a' name='b'/>"),
+        "1:16: `<group>` knows no attribute `ip`: it belongs to `<client>`\n1:23: `<group>` knows no attribute `name`: it belongs to `<client>`",
+    );
+    check(
+        &with_client("<alerts every='4h'/>"),
+        "1:17: `<alerts>` knows no attribute `every`: it knows `repeat` or `recovery`",
+    );
+    check("<config x='1'><client ip='h' username='u'/></config>", "1:9: `<config>` knows no attribute `x`: remove it");
+}
+
+#[test]
+fn every_error_is_shown_at_once_with_its_line_and_no_secret() {
+    let text = r#"<config>
+  <collector interval="60" concurrency="0" timeout="2h" retries="many"/>
+  <database url="postgres://sweep:hunter2@/x" retention="soon"/>
+  <smtp host="mail example" port="99999" security="ssl" from="nobody" username="x"/>
+  <ssh known-hosts="~root/x" host-keys="maybe"/>
+  <alerts repeat="often" recovery="perhaps"/>
+  <client ip='10.0.4.1' usrname='ops' password='hunter2' mail="ops@example.com, ann"/>
+	<client ip="10.0.4.1-40" port="70000" username='ops' password="hunter2" agent="kept" events="on">
+    <alert type="memory" limit="150%"/>
+    <alert type="cpu" limit="20" for="0"/>
+    <alert type="disk" limit="80%" clear="90%"/>
+    <alert type="load" limit="80%"/>
+    <alert type="unreachable" limit="1.5" repeat="daily"/>
+    <alert type="network" limit="1"/>
+  </client>
+  <client ip=‘10.0.4.2’ username="ops" password=“hunter2”/>
+  <group username="ops">
+    keep out
+    <client ip="web-[12-01]"/>
+    <client ip="web-[1-3" password="hunter2" pasword="hunter2"/>
+  </group>
+</config>
+"#;
+    let problems = read(text).unwrap_err().to_string();
+    assert!(!problems.contains("hunter2"), "{problems}");
+    assert_snapshot!(problems);
+}
+
+#[test]
+fn a_configuration_never_shows_its_secrets() {
+    let text = "<config><database url='postgres://u:hunter2@h/d'/><smtp username='u' password='hunter2'/>\
+        <client ip='h' username='u' password='hunter2' key='k' passphrase='hunter2'/></config>";
+    let loaded = valid(text);
+    let shown = format!("{loaded:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("postgres://u:***@h/d"), "{shown}");
+}
+
+#[test]
+fn a_file_that_lost_some_characters_still_shows_no_secret() {
+    let text = SAMPLE.replace("'password'", "'hunter2'").replace("user'", "user' colour=''");
+    for start in 0..text.len() {
+        for length in 1..=4 {
+            let end = text.len().min(start + length);
+            let mut damaged = text.clone();
+            damaged.replace_range(start..end, "");
+            if let Err(problems) = read(&damaged) {
+                let shown = problems.to_string();
+                assert!(!shown.contains("hunter2"), "{damaged}\n{shown}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_configuration_or_a_list_of_problems(text in "\\PC{0,200}") {
+        if let Err(Problems(problems)) = read(&text) {
+            prop_assert!(!problems.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_a_configuration_or_a_list_of_problems(
+        shipped in any::<bool>(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), 0..6_usize, "[<>&'\"=/\\[\\]“é0 -]{0,3}"), 1..4),
+    ) {
+        let mut text: Vec<char> = if shipped { SHIPPED } else { SAMPLE }.chars().collect();
+        for (index, removed, inserted) in damage {
+            let start = index.index(text.len());
+            let end = text.len().min(start + removed);
+            text.splice(start..end, inserted.chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Err(Problems(problems)) = read(&text) {
+            prop_assert!(!problems.is_empty());
+            for problem in problems {
+                prop_assert!(!problem.problem.is_empty() && !problem.mend.is_empty());
+            }
+        }
+    }
+}

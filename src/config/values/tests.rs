@@ -1,0 +1,183 @@
+//! Tables of texts: what they mean, or how they are refused.
+
+use std::fmt::Debug;
+
+use secrecy::ExposeSecret as _;
+
+use super::*;
+
+/// The value, or `problem: mend`.
+fn told<T: Debug>(result: Result<T, Wrong>) -> Result<T, String> {
+    result.map_err(|wrong| format!("{}: {}", wrong.problem, wrong.mend))
+}
+
+#[track_caller]
+fn check<T: Debug + PartialEq>(result: Result<T, Wrong>, expected: Result<T, &str>) {
+    assert_eq!(told(result), expected.map_err(str::to_owned));
+}
+
+#[test]
+fn words_are_of_closed_lists() {
+    check(yes_or_no("yes"), Ok(true));
+    check(yes_or_no("true"), Err("`true` is not known here: write `yes` or `no`"));
+    check(yes_or_no("Yes"), Err("`Yes` is not known here: did you mean `yes`?"));
+    check(security("starttls"), Ok(SmtpSecurity::StartTls));
+    check(security("ssl"), Err("`ssl` is not known here: write `none`, `starttls` or `tls`"));
+    check(host_keys("accept_new"), Err("`accept_new` is not known here: did you mean `accept-new`?"));
+    check(agent("remove"), Ok(AgentKeeping::Remove));
+    check(metric("disk"), Ok(Metric::Disk));
+    check(metric("memroy"), Err("`memroy` is not known here: did you mean `memory`?"));
+    check(
+        metric("ram"),
+        Err("`ram` is not known here: write `cpu`, `memory`, `swap`, `disk`, `load` or `unreachable`"),
+    );
+}
+
+#[test]
+fn numbers_have_bounds() {
+    check(whole("1", 1..=4), Ok(1));
+    check(whole("5", 1..=4), Err("`5` is out of bounds: write a whole number from 1 to 4"));
+    check(whole("1.5", 1..=4), Err("`1.5` is no number that can stand here: write a whole number from 1 to 4"));
+    check(whole("-1", 1..=4), Err("`-1` is no number that can stand here: write a whole number from 1 to 4"));
+    check(concurrency("4096").map(NonZeroUsize::get), Ok(4096));
+    check(concurrency("0"), Err("`0` is out of bounds: write a whole number from 1 to 4096"));
+    check(port("65535"), Ok(65535));
+    for text in ["0", "65536", "ssh", "-1", ""] {
+        let expected = format!("`{text}` is no port: write a whole number from 1 to 65535");
+        check(port(text), Err(&expected));
+    }
+}
+
+#[test]
+fn times_have_units_and_bounds() {
+    let seconds = Duration::from_secs;
+    let bounds = || seconds(1)..=seconds(86_400);
+    check(duration("60s", bounds()), Ok(seconds(60)));
+    check(duration("1h 30m", bounds()), Ok(seconds(5400)));
+    check(duration("60", bounds()), Err("`60` lacks its unit: write `60s` for seconds"));
+    check(duration("2d", bounds()), Err("`2d` is out of bounds: write a time from 1s to 1d"));
+    check(duration("500ms", bounds()), Err("`500ms` is out of bounds: write a time from 1s to 1d"));
+    for text in ["", "soon", "5 parsecs", "-1s"] {
+        let expected = format!("{} is no span of time: write one as in `30s`, `5m`, `4h` or `90d`", quote(text));
+        check(duration(text, bounds()), Err(&expected));
+    }
+    check(repeat("every"), Ok(Repeat::Every));
+    check(repeat("4h"), Ok(Repeat::After(seconds(14_400))));
+    check(repeat("4"), Err("`4` lacks its unit: write `4s` for seconds, or `every` for a mail at every collection"));
+    for (time, shown) in [(seconds(90 * 86_400), "90d"), (seconds(5400), "90m"), (seconds(61), "61s")] {
+        assert_eq!(show_duration(time), shown);
+    }
+    assert_eq!(show_duration(Duration::from_millis(1500)), "1500ms");
+}
+
+#[test]
+fn limits_are_in_the_unit_of_their_metric() {
+    let share = "write a share from `0%` to `100%`";
+    for (text, expected) in [
+        ("50%", Ok(50.0)),
+        ("0%", Ok(0.0)),
+        ("99.5 %", Ok(99.5)),
+        ("100%", Ok(100.0)),
+        ("50", Err("`50` lacks its `%`: write `50%`".to_owned())),
+        ("100.1%", Err(format!("`100.1%` lies outside 0–100 %: {share}"))),
+        ("-5%", Err(format!("`-5%` lies outside 0–100 %: {share}"))),
+        ("92,5%", Err(format!("`92,5%` is no share: {share}"))),
+        ("nan%", Err(format!("`nan%` is no share: {share}"))),
+        ("", Err(format!("`` is no share: {share}"))),
+        ("half", Err(format!("`half` is no share: {share}"))),
+    ] {
+        check(limit(Metric::Disk, text), expected.as_ref().map(|limit| *limit).map_err(String::as_str));
+    }
+    check(limit(Metric::Load, "1.5"), Ok(1.5));
+    for text in ["90%", "-1", "inf", "1e3", "1001"] {
+        let expected =
+            format!("`{text}` is no load per core: write a number from 0 to 1000 without a unit, as in `1.5`");
+        check(limit(Metric::Load, text), Err(&expected));
+    }
+    check(limit(Metric::Unreachable, "0"), Ok(0.0));
+    for text in ["2.5", "2%", "-1", "two"] {
+        let expected = format!(
+            "`{text}` is no count of failed sweeps: write a whole number from 0 to 1000000: the alert is raised when more sweeps than that have failed in a row"
+        );
+        check(limit(Metric::Unreachable, text), Err(&expected));
+    }
+}
+
+#[test]
+fn mail_addresses_are_a_list() {
+    for (text, expected) in [
+        ("asa@asda.com", vec!["asa@asda.com"]),
+        ("a@b.c,d@e.f", vec!["a@b.c", "d@e.f"]),
+        ("a@b.c, d@e.f , a@b.c", vec!["a@b.c", "d@e.f"]),
+        ("Ops Team <ops@example.com>", vec!["ops@example.com"]),
+        ("\"Doe, Ann\" <ann@example.com>, b@c.d", vec!["ann@example.com", "b@c.d"]),
+        ("root@localhost", vec!["root@localhost"]),
+    ] {
+        let found: Vec<String> = mails(text).unwrap().iter().map(|mailbox| mailbox.email.to_string()).collect();
+        assert_eq!(found, expected);
+    }
+    for (text, problem, at) in [
+        ("", "there is no mail address", None),
+        ("root", "`root` is no mail address", Some(0..4)),
+        ("a@b.c, oops, d@e.f", "`oops` is no mail address", Some(7..11)),
+        ("a@b.c,,d@e.f", "a mail address is missing beside a comma", Some(6..7)),
+        ("a@b.c d@e.f", "`a@b.c d@e.f` is no mail address", Some(0..11)),
+        ("a@", "`a@` is no mail address", Some(0..2)),
+        ("@b.c", "`@b.c` is no mail address", Some(0..4)),
+        ("a@b.c\nBcc: d@e.f", "the mail addresses hold control characters", None),
+    ] {
+        let wrong = mails(text).unwrap_err();
+        assert_eq!((wrong.problem.as_str(), wrong.at), (problem, at));
+    }
+    check(mailbox("a@b.c, d@e.f"), Err("`a@b.c, d@e.f` is more than one address: write one address"));
+}
+
+#[test]
+fn lines_and_paths() {
+    check(line(" ops "), Ok("ops".to_owned()));
+    check(line(" "), Err("the value is empty: write it, or leave the attribute out"));
+    check(line("a\nb"), Err("`a\u{fffd}b` holds control characters: write it on one line"));
+    let home = Path::new("/home/ops");
+    check(path("~/.ssh/id", Some(home)), Ok(PathBuf::from("/home/ops/.ssh/id")));
+    check(path("relative/~", Some(home)), Ok(PathBuf::from("relative/~")));
+    check(path("~root/x", Some(home)), Err("`~root/x` names another user's home: write the whole path"));
+    check(
+        path("~/x", None),
+        Err("`~` in `~/x` stands for nothing: there is no home directory here: write the whole path, or set HOME"),
+    );
+}
+
+#[test]
+fn database_urls_are_of_three_kinds_and_never_repeated() {
+    for (text, expected) in [
+        ("sqlite:fleetsweep.db", "sqlite:fleetsweep.db"),
+        ("sqlite:///var/lib/f.db?mode=rwc", "sqlite:///var/lib/f.db?mode=rwc"),
+        ("postgresql://u:p@h/d", "postgres://u:p@h/d"),
+        ("postgres:///d?host=/run/postgresql", "postgres:///d?host=/run/postgresql"),
+        ("mariadb://u@h:3306/d", "mysql://u@h:3306/d"),
+    ] {
+        assert_eq!(database_url(text).unwrap().expose_secret(), expected);
+    }
+    for (text, problem) in [
+        ("fleetsweep.db", "the database URL has no scheme"),
+        ("sqlite:", "the database URL names no file"),
+        ("sqlite::memory:", "a database in memory forgets alerts and mails that wait"),
+        ("oracle://h/d", "the scheme of the database URL is not known"),
+        ("postgres://u:p#w@h/d", "the database URL cannot be read"),
+        ("postgres:///d", "the database URL names no host"),
+        ("mysql://u:p@h/", "the database URL names no database"),
+        ("mysql://u:p@h", "the database URL names no database"),
+    ] {
+        let wrong = database_url(text).unwrap_err();
+        assert_eq!(wrong.problem, problem, "{text}");
+        assert!(!wrong.mend.contains("u:p"), "{text}");
+    }
+    for (url, expected) in [
+        ("postgres://u:p@h/d", true),
+        ("postgres://u@h/d", false),
+        ("postgres://u@h/d?password=p", true),
+        ("sqlite:a:b@c", false),
+    ] {
+        assert_eq!(url_has_password(url), expected, "{url}");
+    }
+}
