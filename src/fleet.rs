@@ -11,6 +11,7 @@ pub mod judge;
 pub mod mail;
 pub mod reading;
 pub mod rule;
+pub mod security;
 pub mod select;
 pub mod stage;
 pub mod state;

@@ -20,7 +20,9 @@ pub fn log(fleet: &Fleet, event: &Event) {
                 error!("configuration refused, the old one stays: {line}");
             }
         }
-        EventKind::SweepStarted { number, clients, .. } => info!(sweep = number, clients = clients.len(), "sweep started"),
+        EventKind::SweepStarted { number, clients, .. } => {
+            info!(sweep = number, clients = clients.len(), "sweep started")
+        }
         EventKind::SweepEnded { number, duration_ms, ok, failed } => {
             info!(sweep = number, duration_ms, ok, failed, "sweep ended");
         }

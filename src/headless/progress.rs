@@ -18,9 +18,9 @@ impl Progress {
         let target = if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         // A template is data of ours: were it wrong, the default bar serves as well.
-        if let Ok(style) = ProgressStyle::with_template(
-            "{elapsed:>4} {bar:32} {pos}/{len} {percent:>3}%  eta {eta:<4} {msg}",
-        ) {
+        if let Ok(style) =
+            ProgressStyle::with_template("{elapsed:>4} {bar:32} {pos}/{len} {percent:>3}%  eta {eta:<4} {msg}")
+        {
             bar.set_style(style.progress_chars("━╸╌"));
         }
         Self(bar)

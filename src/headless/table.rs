@@ -163,7 +163,8 @@ pub(super) mod tests {
         };
         let ids = ["10.0.4.1", "10.0.4.2", "fd00::3"].map(|address| ClientId::new(address, 22));
         let names = ["web-1", "web-2", "db"];
-        let card = |(id, name): (&ClientId, &str)| ClientCard { id: id.clone(), name: name.into(), username: "ops".into() };
+        let card =
+            |(id, name): (&ClientId, &str)| ClientCard { id: id.clone(), name: name.into(), username: "ops".into() };
         tell(None, EventKind::Configured { clients: ids.iter().zip(names).map(card).collect() });
         tell(None, EventKind::SweepStarted { number: 1, trigger: Trigger::Once, clients: ids.to_vec() });
         let reading = |cpu, used| {
@@ -209,7 +210,8 @@ pub(super) mod tests {
         let plain = render(&swept(), SWEEP, mails, Look { colour: false, width: None });
         let coloured = render(&swept(), SWEEP, mails, Look { colour: true, width: None });
         assert!(!plain.contains('\x1b') && coloured.contains('\x1b'));
-        let stripped: Vec<_> = anstream::adapter::strip_str(&coloured).to_string().lines().map(|l| l.trim_end().to_owned()).collect();
+        let stripped: Vec<_> =
+            anstream::adapter::strip_str(&coloured).to_string().lines().map(|l| l.trim_end().to_owned()).collect();
         assert_eq!(stripped, plain.lines().collect::<Vec<_>>());
     }
 

@@ -1,0 +1,103 @@
+//! A client's security log as the rest of the house sees it: checked and cleaned. Not how it is mailed.
+
+use fleetsweep_agent::report::{self, EventAccess};
+use serde::{Deserialize, Serialize};
+
+use super::reading::clean;
+
+/// The longest message taken over from a client, in characters.
+const MESSAGE_CHARS: usize = 8_000;
+/// The longest other text, in characters.
+const TEXT_CHARS: usize = 256;
+
+/// What one collection read of a client's security log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityLog {
+    /// Where it was read, e.g. `journal`, `Security`.
+    pub channel: String,
+    /// Whether it could be read.
+    pub access: EventAccess,
+    /// Where the next collection goes on, in the agent's own words; handed back to it unchanged.
+    pub bookmark: Option<String>,
+    /// Whether there were more events than a report carries.
+    pub truncated: bool,
+    /// The events, oldest first.
+    pub events: Vec<SecurityEvent>,
+}
+
+/// One security event. Every text is cleaned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityEvent {
+    /// The number or cursor of the record in its log.
+    pub record_id: String,
+    /// Which kind of event, e.g. `4625`; absent where the log has no such notion.
+    pub event_id: Option<u32>,
+    /// Its level in words, e.g. `warning`, `audit failure`.
+    pub level: String,
+    /// When, by the client's clock, milliseconds since the Unix epoch.
+    pub occurred_unix_ms: i64,
+    /// Which program or provider wrote it.
+    pub source: String,
+    /// The account concerned.
+    pub user: Option<String>,
+    /// What happened, in one line.
+    pub message: String,
+    /// Further fields, name and value.
+    pub data: Vec<(String, String)>,
+}
+
+impl SecurityLog {
+    /// Cleans what a report says of the log.
+    #[must_use]
+    pub fn from_report(log: &report::EventLog) -> Self {
+        let text = |text: &str| clean(text, TEXT_CHARS);
+        let event = |event: &report::SecurityEvent| SecurityEvent {
+            record_id: text(&event.record_id),
+            event_id: event.event_id,
+            level: text(&event.level),
+            occurred_unix_ms: event.occurred_unix_ms,
+            source: text(&event.source),
+            user: event.user.as_deref().map(text).filter(|user| !user.is_empty()),
+            message: clean(&event.message, MESSAGE_CHARS),
+            data: event.data.iter().map(|(name, value)| (text(name), text(value))).collect(),
+        };
+        Self {
+            channel: text(&log.source),
+            access: log.access,
+            bookmark: log.bookmark.clone(),
+            truncated: log.truncated,
+            events: log.events.iter().map(event).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_move_a_terminal_or_a_mail_header_is_gone() {
+        let log = report::EventLog {
+            source: "jour\x1bnal".into(),
+            bookmark: Some("s=1;i=2".into()),
+            events: vec![report::SecurityEvent {
+                record_id: "1\n".into(),
+                event_id: None,
+                level: "warning".into(),
+                occurred_unix_ms: 5,
+                source: "sshd\r\nBcc: x@y".into(),
+                user: Some("\x07".into()),
+                message: "Failed\u{202e} password".into(),
+                data: vec![("a\tb".into(), "\x1b[2J".into())],
+            }],
+            ..report::EventLog::default()
+        };
+        let cleaned = SecurityLog::from_report(&log);
+        assert_eq!(cleaned.channel, "journal");
+        assert_eq!(cleaned.bookmark.as_deref(), Some("s=1;i=2"));
+        let event = &cleaned.events[0];
+        assert_eq!((event.record_id.as_str(), event.source.as_str()), ("1", "sshd Bcc: x@y"));
+        assert_eq!((event.message.as_str(), &event.user), ("Failed password", &None));
+        assert_eq!(event.data, [("a b".to_owned(), "[2J".to_owned())]);
+    }
+}

@@ -1,0 +1,271 @@
+//! What can be wrong with the database: a closed list, each with what the operator can do. Not the handling of it.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use sqlx::migrate::MigrateError;
+
+/// Why the database did not do as asked. The driver's own words are the error's source.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("database {place} {kind}")]
+pub struct StoreError {
+    /// Which it is.
+    pub kind: StoreErrorKind,
+    /// The database as it may be shown: a path, or server and name. Never a password.
+    pub place: Arc<str>,
+    /// What the driver or the operating system said.
+    #[source]
+    pub source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// Every way in which the database fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// The URL names no database that can be used.
+    BadUrl,
+    /// The file cannot be opened, or the server does not answer.
+    Unreachable,
+    /// The server refused user, password or database name.
+    LoginRefused,
+    /// The account, the file or the server takes no changes.
+    ReadOnly,
+    /// No space is left; nothing of the transaction was stored.
+    Full,
+    /// Another program holds it.
+    Locked,
+    /// The file is something else.
+    NotADatabase,
+    /// It is damaged, or holds what this program never wrote.
+    Corrupt,
+    /// A newer fleetsweep made it.
+    NewerSchema {
+        /// The newest migration in it.
+        found: i64,
+        /// The newest this program has.
+        known: i64,
+    },
+    /// Its schema is not the one that this program made.
+    OtherSchema,
+    /// MariaDB or MySQL would take different texts for equal, or lose characters.
+    WrongCollation,
+    /// It did not take one row; nothing of that record was stored.
+    Rejected,
+    /// It has no such mail.
+    NoSuchMail,
+    /// [`Store::close`](super::Store::close) came first.
+    Closed,
+}
+
+impl fmt::Display for StoreErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadUrl => f.write_str(
+                "cannot be used: write sqlite:FILE, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME as `url` on <database>",
+            ),
+            Self::Unreachable => {
+                f.write_str("cannot be reached: check `url` on <database>, that its directory exists or its server runs")
+            }
+            Self::LoginRefused => {
+                f.write_str("refused the login: check user, password and database name in `url` on <database>")
+            }
+            Self::ReadOnly => f.write_str(
+                "is read-only: give this account the right to write it (for a file, its directory too)",
+            ),
+            Self::Full => f.write_str("is full: free some space; nothing of this was stored"),
+            Self::Locked => f.write_str("is locked by another program: end that program's transaction and try again"),
+            Self::NotADatabase => {
+                f.write_str("is no SQLite database: name another file as `url` on <database>; this one was not changed")
+            }
+            Self::Corrupt => f.write_str("is damaged: restore a backup, or move it away and begin a new one"),
+            Self::NewerSchema { found, known } => write!(
+                f,
+                "has schema {found}, and this program knows {known} at most: run the newer fleetsweep that made it, or use another database"
+            ),
+            Self::OtherSchema => {
+                f.write_str("has a schema that is not this program's: restore a backup, or use another database")
+            }
+            Self::WrongCollation => f.write_str(
+                "needs a binary collation: run ALTER DATABASE … CHARACTER SET utf8mb4 COLLATE utf8mb4_bin before the first start",
+            ),
+            Self::Rejected => f.write_str("did not take a row: nothing of this record was stored; please report it"),
+            Self::NoSuchMail => f.write_str("has no such mail"),
+            Self::Closed => f.write_str("is closed"),
+        }
+    }
+}
+
+impl StoreErrorKind {
+    /// Whether one record can be the reason, so that others of the same transaction may fare better alone.
+    /// On a full disk the smaller ones may: above all that a mail was sent, lest it is sent again.
+    pub(super) fn may_concern_one_record(self) -> bool {
+        match self {
+            Self::Rejected | Self::NoSuchMail | Self::Full => true,
+            Self::BadUrl
+            | Self::Unreachable
+            | Self::LoginRefused
+            | Self::ReadOnly
+            | Self::Locked
+            | Self::NotADatabase
+            | Self::Corrupt
+            | Self::NewerSchema { .. }
+            | Self::OtherSchema
+            | Self::WrongCollation
+            | Self::Closed => false,
+        }
+    }
+}
+
+impl StoreError {
+    /// An error with its cause.
+    pub(super) fn new(place: &Arc<str>, kind: StoreErrorKind, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { kind, place: Arc::clone(place), source: Some(Arc::new(source)) }
+    }
+
+    /// An error that says it all itself.
+    pub(super) fn plain(place: &Arc<str>, kind: StoreErrorKind) -> Self {
+        Self { kind, place: Arc::clone(place), source: None }
+    }
+
+    /// What the driver said, classified.
+    pub(super) fn from_driver(place: &Arc<str>, error: sqlx::Error) -> Self {
+        Self::new(place, classify(&error), error)
+    }
+}
+
+/// Finds the kind of a driver's error.
+fn classify(error: &sqlx::Error) -> StoreErrorKind {
+    if let sqlx::Error::Database(reported) = error {
+        if let Some(sqlite) = reported.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
+            return classify_sqlite(sqlx::error::DatabaseError::code(sqlite).as_deref());
+        }
+        if let Some(mysql) = reported.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+            return classify_mysql(mysql.number());
+        }
+        return classify_sqlstate(reported.code().as_deref());
+    }
+    if let sqlx::Error::Migrate(migrate) = error {
+        return classify_migration(migrate);
+    }
+    if matches!(error, sqlx::Error::RowNotFound) {
+        StoreErrorKind::NoSuchMail
+    } else if matches!(error, sqlx::Error::PoolClosed) {
+        StoreErrorKind::Closed
+    } else if matches!(error, sqlx::Error::Configuration(_)) {
+        StoreErrorKind::BadUrl
+    } else if matches!(
+        error,
+        sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+            | sqlx::Error::TypeNotFound { .. }
+    ) {
+        StoreErrorKind::Corrupt
+    } else {
+        StoreErrorKind::Unreachable
+    }
+}
+
+/// By SQLite's primary result code, the low byte of the extended one (sqlite.org/rescode.html).
+fn classify_sqlite(code: Option<&str>) -> StoreErrorKind {
+    /// No space was left for the index of the write-ahead log.
+    const IOERR_SHMSIZE: i32 = 4874;
+    let Some(code) = code.and_then(|code| code.parse::<i32>().ok()) else { return StoreErrorKind::Rejected };
+    if code == IOERR_SHMSIZE {
+        return StoreErrorKind::Full;
+    }
+    match code & 0xff {
+        5 | 6 => StoreErrorKind::Locked,
+        3 | 8 => StoreErrorKind::ReadOnly,
+        10 | 14 => StoreErrorKind::Unreachable,
+        11 => StoreErrorKind::Corrupt,
+        13 => StoreErrorKind::Full,
+        26 => StoreErrorKind::NotADatabase,
+        _ => StoreErrorKind::Rejected,
+    }
+}
+
+/// By SQLSTATE, as PostgreSQL has it (postgresql.org/docs/current/errcodes-appendix.html).
+fn classify_sqlstate(code: Option<&str>) -> StoreErrorKind {
+    match code {
+        Some("53100") => StoreErrorKind::Full,
+        Some("25006" | "42501") => StoreErrorKind::ReadOnly,
+        Some("55P03" | "40001" | "40P01") => StoreErrorKind::Locked,
+        Some("3D000") => StoreErrorKind::LoginRefused,
+        Some("XX001" | "XX002") => StoreErrorKind::Corrupt,
+        Some(code) if code.starts_with("28") => StoreErrorKind::LoginRefused,
+        Some(code) if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") => {
+            StoreErrorKind::Unreachable
+        }
+        Some(_) | None => StoreErrorKind::Rejected,
+    }
+}
+
+/// By error number, as MariaDB and MySQL share it (mariadb.com/kb/en/mariadb-error-code-reference).
+fn classify_mysql(number: u16) -> StoreErrorKind {
+    match number {
+        1021 | 1114 => StoreErrorKind::Full,
+        1044 | 1045 | 1049 | 1698 => StoreErrorKind::LoginRefused,
+        1036 | 1142 | 1227 | 1290 | 1792 | 1836 => StoreErrorKind::ReadOnly,
+        1205 | 1213 => StoreErrorKind::Locked,
+        1034 | 1035 | 1194 | 1195 | 1712 => StoreErrorKind::Corrupt,
+        1040 | 1053 | 1129 | 1130 | 1158 | 1159 | 1160 | 1161 | 1203 => StoreErrorKind::Unreachable,
+        _ => StoreErrorKind::Rejected,
+    }
+}
+
+/// The kind of an error of the migrations, as far as they alone can say.
+pub(super) fn classify_migration(error: &MigrateError) -> StoreErrorKind {
+    if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
+        classify(error)
+    } else {
+        StoreErrorKind::OtherSchema
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_told_apart() {
+        use StoreErrorKind::{Corrupt, Full, Locked, LoginRefused, NotADatabase, ReadOnly, Rejected, Unreachable};
+        for (code, expected) in [
+            ("5", Locked),
+            ("517", Locked),
+            ("8", ReadOnly),
+            ("1032", ReadOnly),
+            ("13", Full),
+            ("4874", Full),
+            ("778", Unreachable),
+            ("14", Unreachable),
+            ("11", Corrupt),
+            ("26", NotADatabase),
+            ("1555", Rejected),
+            ("nonsense", Rejected),
+        ] {
+            assert_eq!(classify_sqlite(Some(code)), expected, "{code}");
+        }
+        for (code, expected) in [
+            ("53100", Full),
+            ("53300", Unreachable),
+            ("57P01", Unreachable),
+            ("28P01", LoginRefused),
+            ("3D000", LoginRefused),
+            ("23505", Rejected),
+        ] {
+            assert_eq!(classify_sqlstate(Some(code)), expected, "{code}");
+        }
+        for (number, expected) in [(1021, Full), (1045, LoginRefused), (1205, Locked), (1062, Rejected)] {
+            assert_eq!(classify_mysql(number), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_place_and_mend() {
+        let error = StoreError::plain(&"fleet.db".into(), StoreErrorKind::NewerSchema { found: 7, known: 1 });
+        assert_eq!(
+            error.to_string(),
+            "database fleet.db has schema 7, and this program knows 1 at most: run the newer fleetsweep that made it, or use another database"
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! Questions about clients: their state between two collections, and their history. Not the outbox.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::{
+    from_count, from_ms,
+    pool::{Pool, Transaction, fetch_all},
+    unreadable,
+};
+use crate::fleet::{
+    ClientId, Metric, Reading,
+    judge::{ClientState, OpenAlert},
+};
+
+#[derive(sqlx::FromRow)]
+struct AlertRow {
+    id: String,
+    client_id: i64,
+    metric: String,
+    limit_value: f64,
+    last_value: f64,
+    peak_value: f64,
+    raised_at_ms: i64,
+    last_mail_at_ms: Option<i64>,
+    acknowledged_at_ms: Option<i64>,
+}
+
+pub(super) async fn client_states(pool: &Pool) -> Result<HashMap<ClientId, ClientState>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let clients: Vec<(i64, String, i64, i64)> =
+        fetch_all!(&mut transaction, (i64, String, i64, i64), "SELECT id, ip, port, failed_in_a_row FROM clients")?;
+    let rules: Vec<(i64, String, i64)> =
+        fetch_all!(&mut transaction, (i64, String, i64), "SELECT client_id, metric, over_in_a_row FROM rule_states")?;
+    // The newest comes last and stays: there is one at most, unless someone changed the table.
+    let alerts = fetch_all!(
+        &mut transaction,
+        AlertRow,
+        "SELECT id, client_id, metric, limit_value, last_value, peak_value, raised_at_ms, last_mail_at_ms,
+         acknowledged_at_ms FROM alerts WHERE resolved_at_ms IS NULL ORDER BY raised_at_ms"
+    )?;
+    let mut states: HashMap<i64, (ClientId, ClientState)> = HashMap::new();
+    for (id, ip, port, failed) in clients {
+        let state = ClientState { failed_in_a_row: from_count(failed)?, ..ClientState::default() };
+        states.insert(id, (ClientId::new(ip, from_count(port)?), state));
+    }
+    for (id, metric, over) in rules {
+        if let Some((_, state)) = states.get_mut(&id) {
+            state.rules.entry(metric.parse().map_err(unreadable)?).or_default().over_in_a_row = from_count(over)?;
+        }
+    }
+    for row in alerts {
+        if let Some((_, state)) = states.get_mut(&row.client_id) {
+            let rule = state.rules.entry(row.metric.parse().map_err(unreadable)?).or_default();
+            rule.alert = Some(OpenAlert::try_from(row)?);
+        }
+    }
+    Ok(states.into_values().collect())
+}
+
+impl TryFrom<AlertRow> for OpenAlert {
+    type Error = sqlx::Error;
+
+    fn try_from(row: AlertRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.id.parse().map_err(unreadable)?,
+            raised_at: from_ms(row.raised_at_ms)?,
+            limit: row.limit_value,
+            value: row.last_value,
+            peak: row.peak_value,
+            last_mail_at: row.last_mail_at_ms.map(from_ms).transpose()?,
+            acknowledged_at: row.acknowledged_at_ms.map(from_ms).transpose()?,
+        })
+    }
+}
+
+pub(super) async fn bookmarks(pool: &Pool) -> Result<HashMap<ClientId, String>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let rows: Vec<(String, i64, String)> = fetch_all!(
+        &mut transaction,
+        (String, i64, String),
+        "SELECT ip, port, bookmark FROM clients WHERE bookmark IS NOT NULL"
+    )?;
+    rows.into_iter().map(|(ip, port, bookmark)| Ok((ClientId::new(ip, from_count(port)?), bookmark))).collect()
+}
+
+/// The newest samples of one measured column.
+macro_rules! recent_sql {
+    ($column:literal) => {
+        concat!(
+            "SELECT collections.collected_at_ms, ",
+            $column,
+            " FROM collections JOIN clients ON clients.id = collections.client_id
+              WHERE clients.ip = ? AND clients.port = ? AND collections.collected_at_ms IS NOT NULL
+              ORDER BY collections.collected_at_ms DESC LIMIT ?"
+        )
+    };
+}
+
+pub(super) async fn recent(
+    pool: &Pool,
+    client: &ClientId,
+    metric: Metric,
+    most: u32,
+) -> Result<Vec<(Timestamp, f64)>, sqlx::Error> {
+    let sql = match metric {
+        Metric::Cpu => recent_sql!("collections.cpu_percent"),
+        Metric::Memory => recent_sql!("collections.memory_percent"),
+        Metric::Swap => recent_sql!("collections.swap_percent"),
+        Metric::Disk => recent_sql!("collections.disk_percent"),
+        Metric::Load => recent_sql!("collections.load_1 / collections.core_count"),
+        Metric::Unreachable => return Ok(Vec::new()),
+    };
+    let mut transaction = pool.begin_read().await?;
+    let rows: Vec<(i64, Option<f64>)> = fetch_all!(
+        &mut transaction,
+        (i64, Option<f64>),
+        sql,
+        client.address(),
+        i64::from(client.port()),
+        i64::from(most)
+    )?;
+    // What was not measured leaves a gap.
+    rows.into_iter().rev().filter_map(|(at, value)| value.map(|value| Ok((from_ms(at)?, value)))).collect()
+}
+
+pub(super) async fn latest_reading(
+    pool: &Pool,
+    client: &ClientId,
+) -> Result<Option<(Timestamp, Reading)>, sqlx::Error> {
+    let mut transaction: Transaction = pool.begin_read().await?;
+    let rows: Vec<(i64, String)> = fetch_all!(
+        &mut transaction,
+        (i64, String),
+        "SELECT readings.collected_at_ms, readings.reading FROM readings
+         JOIN clients ON clients.id = readings.client_id WHERE clients.ip = ? AND clients.port = ?",
+        client.address(),
+        i64::from(client.port())
+    )?;
+    let parse = |(at, json): (i64, String)| Ok((from_ms(at)?, serde_json::from_str(&json).map_err(unreadable)?));
+    rows.into_iter().next().map(parse).transpose()
+}

@@ -1,0 +1,409 @@
+//! What one collection came to, and writing it down. Not the transaction around it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    outbox,
+    pool::{Transaction, execute, fetch_all, fetch_one, on_driver},
+    to_count, to_ms, unreadable,
+};
+use crate::fleet::{
+    ClientId, Failure, Metric, Reading, SweepId,
+    judge::{Change, ClientState, Step},
+    mail::Mail,
+    security::{SecurityEvent, SecurityLog},
+};
+
+/// The end of one collection, with everything that follows from it.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The sweep it belongs to.
+    pub sweep: SweepId,
+    /// Names the collection.
+    pub collection: Uuid,
+    /// The client.
+    pub client: ClientId,
+    /// Its name in the configuration.
+    pub client_name: String,
+    /// When it left the queue.
+    pub started_at: Timestamp,
+    /// From then to its end.
+    pub duration_ms: u64,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The state of the client's rules from now on.
+    pub state: ClientState,
+    /// What happened to its alerts.
+    pub changes: Vec<Change>,
+    /// What was read of its security log; `None` where it was not asked for or nothing was read.
+    pub security: Option<SecurityLog>,
+    /// The mails that were decided.
+    pub mails: Vec<Mail>,
+}
+
+/// How a collection ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// With a reading.
+    Collected(Box<Reading>),
+    /// Without.
+    Failed(Failure),
+}
+
+/// What the database holds, as far as recording needs it: read once, then kept in step by the one writer.
+#[derive(Debug)]
+pub(super) struct Known {
+    clients: HashMap<ClientId, KnownClient>,
+    last_client: i64,
+    last_collection: i64,
+    last_event: i64,
+    last_audit: i64,
+}
+
+#[derive(Debug, Clone)]
+struct KnownClient {
+    id: i64,
+    /// Without those that are 0.
+    over_in_a_row: BTreeMap<Metric, u32>,
+}
+
+impl Known {
+    pub(super) async fn read(transaction: &mut Transaction) -> Result<Self, sqlx::Error> {
+        let rows: Vec<(i64, String, i64)> =
+            fetch_all!(transaction, (i64, String, i64), "SELECT id, ip, port FROM clients")?;
+        let mut of_id = HashMap::new();
+        let mut clients = HashMap::new();
+        for (id, ip, port) in rows {
+            let client = ClientId::new(ip, super::from_count(port)?);
+            of_id.insert(id, client.clone());
+            clients.insert(client, KnownClient { id, over_in_a_row: BTreeMap::new() });
+        }
+        let rows: Vec<(i64, String, i64)> =
+            fetch_all!(transaction, (i64, String, i64), "SELECT client_id, metric, over_in_a_row FROM rule_states")?;
+        for (id, metric, over) in rows {
+            if let Some(known) = of_id.get(&id).and_then(|client| clients.get_mut(client)) {
+                known.over_in_a_row.insert(metric.parse().map_err(unreadable)?, super::from_count(over)?);
+            }
+        }
+        Ok(Self {
+            last_client: clients.values().map(|known| known.id).max().unwrap_or(0),
+            clients,
+            last_collection: last(transaction, "SELECT MAX(id) FROM collections").await?,
+            last_event: last(transaction, "SELECT MAX(id) FROM security_events").await?,
+            last_audit: last(transaction, "SELECT MAX(id) FROM audit_entries").await?,
+        })
+    }
+
+    pub(super) fn new_audit_id(&mut self) -> i64 {
+        self.last_audit += 1;
+        self.last_audit
+    }
+}
+
+async fn last(transaction: &mut Transaction, sql: &'static str) -> Result<i64, sqlx::Error> {
+    let (last,): (Option<i64>,) = fetch_one!(transaction, (Option<i64>,), sql)?;
+    Ok(last.unwrap_or(0))
+}
+
+/// Writes one record.
+pub(super) async fn insert(
+    transaction: &mut Transaction,
+    known: &mut Known,
+    record: &Record,
+) -> Result<(), sqlx::Error> {
+    let ended_at_ms = to_ms(record.started_at).saturating_add(to_count(record.duration_ms));
+    let client = client(transaction, known, record).await?;
+    known.last_collection += 1;
+    let collection = known.last_collection;
+    insert_collection(transaction, collection, client, record, ended_at_ms).await?;
+    if let Outcome::Collected(reading) = &record.outcome {
+        insert_cores(transaction, collection, reading).await?;
+        replace_reading(transaction, client, reading, ended_at_ms).await?;
+    }
+    if let Some(known) = known.clients.get_mut(&record.client) {
+        update_rule_states(transaction, known, &record.state).await?;
+    }
+    for change in &record.changes {
+        write_alert(transaction, client, change, ended_at_ms).await?;
+    }
+    if let Some(log) = &record.security {
+        insert_events(transaction, known, client, log, ended_at_ms).await?;
+    }
+    for mail in &record.mails {
+        outbox::insert(transaction, mail).await?;
+    }
+    let latest = match record.outcome {
+        Outcome::Collected(_) => Some(collection),
+        Outcome::Failed(_) => None,
+    };
+    let bookmark = record.security.as_ref().and_then(|log| log.bookmark.as_deref());
+    execute!(
+        transaction,
+        "UPDATE clients SET name = ?, failed_in_a_row = ?, latest_collection = COALESCE(?, latest_collection),
+         bookmark = COALESCE(?, bookmark) WHERE id = ?",
+        &record.client_name,
+        i64::from(record.state.failed_in_a_row),
+        latest,
+        bookmark,
+        client
+    )?;
+    Ok(())
+}
+
+/// The id of the record's client, which is made where it is new.
+async fn client(transaction: &mut Transaction, known: &mut Known, record: &Record) -> Result<i64, sqlx::Error> {
+    if let Some(known) = known.clients.get(&record.client) {
+        return Ok(known.id);
+    }
+    known.last_client += 1;
+    let id = known.last_client;
+    execute!(
+        transaction,
+        "INSERT INTO clients (id, ip, port, name, failed_in_a_row) VALUES (?, ?, ?, ?, 0)",
+        id,
+        record.client.address(),
+        i64::from(record.client.port()),
+        &record.client_name
+    )?;
+    known.clients.insert(record.client.clone(), KnownClient { id, over_in_a_row: BTreeMap::new() });
+    Ok(id)
+}
+
+async fn insert_collection(
+    transaction: &mut Transaction,
+    collection: i64,
+    client: i64,
+    record: &Record,
+    ended_at_ms: i64,
+) -> Result<(), sqlx::Error> {
+    let (reading, failure) = match &record.outcome {
+        Outcome::Collected(reading) => (Some(&**reading), None),
+        Outcome::Failed(failure) => (None, Some(failure)),
+    };
+    let memory = reading.and_then(|reading| reading.memory);
+    let swap = reading.and_then(|reading| reading.swap);
+    let load = |index: usize| reading.and_then(|reading| reading.load).and_then(|load| load.get(index).copied());
+    execute!(
+        transaction,
+        "INSERT INTO collections (id, collection_uuid, sweep_uuid, client_id, started_at_ms, duration_ms, attempts,
+         status, stage, error, collected_at_ms, host_name, cpu_percent, core_count,
+         memory_total_bytes, memory_used_bytes, memory_percent, swap_total_bytes, swap_used_bytes, swap_percent,
+         uptime_seconds, load_1, load_5, load_15, disk_percent)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        collection,
+        record.collection.to_string(),
+        record.sweep.0.to_string(),
+        client,
+        to_ms(record.started_at),
+        to_count(record.duration_ms),
+        i64::from(record.attempts),
+        if failure.is_some() { "failed" } else { "ok" },
+        failure.map(|failure| failure.stage.word()),
+        failure.map(ToString::to_string),
+        reading.map(|_| ended_at_ms),
+        reading.and_then(|reading| reading.host_name.as_deref()),
+        reading.and_then(|reading| reading.cpu).map(f64::from),
+        reading.map(|reading| reading.cores.len()).filter(|count| *count > 0).map(|count| to_count(count as u64)),
+        memory.map(|memory| to_count(memory.total.0)),
+        memory.map(|memory| to_count(memory.used.0)),
+        memory.and_then(|memory| memory.percent()).map(f64::from),
+        swap.map(|swap| to_count(swap.total.0)),
+        swap.map(|swap| to_count(swap.used.0)),
+        swap.and_then(|swap| swap.percent()).map(f64::from),
+        reading.and_then(|reading| reading.uptime_seconds).map(to_count),
+        load(0),
+        load(1),
+        load(2),
+        reading.and_then(Reading::fullest).map(|(_, percent)| percent.get())
+    )?;
+    Ok(())
+}
+
+/// Rows of one statement: three and nine parameters a row stay far below what any of the databases takes.
+const ROWS: usize = 500;
+
+/// `prefix (?, ?), (?, ?)` for that many rows.
+fn rows_of(prefix: &str, row: &str, rows: usize) -> String {
+    format!("{prefix} VALUES {}", vec![row; rows].join(", "))
+}
+
+async fn insert_cores(transaction: &mut Transaction, collection: i64, reading: &Reading) -> Result<(), sqlx::Error> {
+    let mut first = 0_i64;
+    for cores in reading.cores.chunks(ROWS) {
+        let sql = rows_of("INSERT INTO cores (collection_id, core, cpu_percent)", "(?, ?, ?)", cores.len());
+        on_driver!(transaction, |connection, text| {
+            let mut query = sqlx::query(text(sql.into()));
+            for (core, percent) in (first..).zip(cores) {
+                query = query.bind(collection).bind(core).bind(percent.get());
+            }
+            query.execute(connection).await.map(drop)
+        })?;
+        first += to_count(cores.len() as u64);
+    }
+    Ok(())
+}
+
+async fn replace_reading(
+    transaction: &mut Transaction,
+    client: i64,
+    reading: &Reading,
+    ended_at_ms: i64,
+) -> Result<(), sqlx::Error> {
+    let json = serde_json::to_string(reading).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let met = execute!(
+        transaction,
+        "UPDATE readings SET collected_at_ms = ?, reading = ? WHERE client_id = ?",
+        ended_at_ms,
+        &json,
+        client
+    )?;
+    if met == 0 {
+        execute!(
+            transaction,
+            "INSERT INTO readings (client_id, collected_at_ms, reading) VALUES (?, ?, ?)",
+            client,
+            ended_at_ms,
+            &json
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes what differs from what the database holds: mostly nothing.
+async fn update_rule_states(
+    transaction: &mut Transaction,
+    known: &mut KnownClient,
+    state: &ClientState,
+) -> Result<(), sqlx::Error> {
+    for metric in Metric::ALL {
+        let over = state.rules.get(&metric).map_or(0, |rule| rule.over_in_a_row);
+        let before = known.over_in_a_row.get(&metric).copied().unwrap_or(0);
+        match (before, over) {
+            (before, over) if before == over => {}
+            (_, 0) => {
+                known.over_in_a_row.remove(&metric);
+                execute!(
+                    transaction,
+                    "DELETE FROM rule_states WHERE client_id = ? AND metric = ?",
+                    known.id,
+                    metric.word()
+                )?;
+            }
+            (0, over) => {
+                known.over_in_a_row.insert(metric, over);
+                execute!(
+                    transaction,
+                    "INSERT INTO rule_states (client_id, metric, over_in_a_row) VALUES (?, ?, ?)",
+                    known.id,
+                    metric.word(),
+                    i64::from(over)
+                )?;
+            }
+            (_, over) => {
+                known.over_in_a_row.insert(metric, over);
+                execute!(
+                    transaction,
+                    "UPDATE rule_states SET over_in_a_row = ? WHERE client_id = ? AND metric = ?",
+                    i64::from(over),
+                    known.id,
+                    metric.word()
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn write_alert(
+    transaction: &mut Transaction,
+    client: i64,
+    change: &Change,
+    ended_at_ms: i64,
+) -> Result<(), sqlx::Error> {
+    let alert = &change.alert;
+    let id = alert.id.to_string();
+    let raised_at_ms = to_ms(alert.raised_at);
+    let resolved_at_ms = match change.step {
+        Step::Raised | Step::Continues => None,
+        Step::Resolved | Step::Withdrawn => Some(ended_at_ms.max(raised_at_ms)),
+    };
+    let met = execute!(
+        transaction,
+        "UPDATE alerts SET limit_value = ?, last_value = ?, peak_value = ?, resolved_at_ms = ?, last_mail_at_ms = ?,
+         acknowledged_at_ms = COALESCE(?, acknowledged_at_ms) WHERE id = ?",
+        alert.limit,
+        alert.value,
+        alert.peak,
+        resolved_at_ms,
+        alert.last_mail_at.map(to_ms),
+        alert.acknowledged_at.map(to_ms),
+        &id
+    )?;
+    if met == 0 {
+        execute!(
+            transaction,
+            "INSERT INTO alerts (id, client_id, metric, limit_value, last_value, peak_value, raised_at_ms,
+             resolved_at_ms, last_mail_at_ms, acknowledged_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            &id,
+            client,
+            change.metric.word(),
+            alert.limit,
+            alert.value,
+            alert.peak,
+            raised_at_ms,
+            resolved_at_ms,
+            alert.last_mail_at.map(to_ms),
+            alert.acknowledged_at.map(to_ms)
+        )?;
+    }
+    Ok(())
+}
+
+async fn insert_events(
+    transaction: &mut Transaction,
+    known: &mut Known,
+    client: i64,
+    log: &SecurityLog,
+    ended_at_ms: i64,
+) -> Result<(), sqlx::Error> {
+    for events in log.events.chunks(ROWS) {
+        let data = events.iter().map(data_json).collect::<Result<Vec<_>, _>>()?;
+        let sql = rows_of(
+            "INSERT INTO security_events (id, client_id, channel, record_id, event_id, level, occurred_at_ms,
+             stored_at_ms, source, account, message, data_fields)",
+            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            events.len(),
+        );
+        let first = known.last_event + 1;
+        on_driver!(transaction, |connection, text| {
+            let mut query = sqlx::query(text(sql.into()));
+            for ((id, event), data) in (first..).zip(events).zip(&data) {
+                query = query
+                    .bind(id)
+                    .bind(client)
+                    .bind(&log.channel)
+                    .bind(&event.record_id)
+                    .bind(event.event_id.map(i64::from))
+                    .bind(&event.level)
+                    .bind(event.occurred_unix_ms)
+                    .bind(ended_at_ms)
+                    .bind(&event.source)
+                    .bind(event.user.as_deref())
+                    .bind(&event.message)
+                    .bind(data);
+            }
+            query.execute(connection).await.map(drop)
+        })?;
+        known.last_event += to_count(events.len() as u64);
+    }
+    Ok(())
+}
+
+fn data_json(event: &SecurityEvent) -> Result<String, sqlx::Error> {
+    serde_json::to_string(&event.data).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+}
