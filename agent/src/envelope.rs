@@ -297,3 +297,6 @@ impl<'a> Fields<'a> {
         Ok(field)
     }
 }
+
+#[cfg(test)]
+mod tests;
