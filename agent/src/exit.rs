@@ -14,6 +14,8 @@ pub const NOT_WRITTEN: u8 = 66;
 pub const DEADLINE: u8 = 67;
 /// The collector hung up: standard input ended before the answer was written.
 pub const HUNG_UP: u8 = 68;
+/// It met a fault of its own; the line on standard error says where.
+pub const FAULT: u8 = 69;
 
 /// What a code of the agent means; `None` for one that is not the agent's.
 #[must_use]
@@ -25,6 +27,7 @@ pub fn words(code: u8) -> Option<&'static str> {
         NOT_WRITTEN => "the agent could not write its answer",
         DEADLINE => "the agent ran into its deadline",
         HUNG_UP => "the agent found its standard input closed",
+        FAULT => "the agent met a fault of its own",
         _ => return None,
     })
 }

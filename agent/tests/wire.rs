@@ -1,5 +1,7 @@
 //! The wire as others see it: golden texts, round trips, and what hostile bytes do to its decoders.
 
+#![cfg(test)]
+
 use std::time::Duration;
 
 use fleetsweep_agent::{
@@ -189,7 +191,7 @@ fn a_report_is_refused_by_what_is_wrong() {
         ),
         (" ".repeat(envelope::MAX_REPORT_BYTES + 1), ReportError::TooLarge(envelope::MAX_REPORT_BYTES + 1)),
     ] {
-        assert_eq!(Report::from_xml(xml.as_bytes()), Err(expected), "{:.200}", xml);
+        assert_eq!(Report::from_xml(xml.as_bytes()), Err(expected), "{xml:.200}");
     }
     for malformed in
         ["<host name='&x;'/>", "<host name='&#x110000;'/>", "<host name=x/>", "<host name='' name=''/>", "<a></b>"]
