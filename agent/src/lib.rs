@@ -4,14 +4,23 @@
 //! no clock. It is not the agent itself: that is this package's binary, the only part that looks at a
 //! machine.
 //!
-//! One exchange: the collector makes a [`request::Request`] with a fresh key pair and hands it to the
-//! agent as one argument; the agent gathers a [`report::Report`], [`envelope::seal`]s its XML for that
-//! request alone and prints the armoured text; the collector finds the armour in whatever else a login
-//! shell printed and [`envelope::open`]s it. All three carry [`VERSION`].
+//! One exchange: the collector makes a [`request::Request`] with a fresh key pair
+//! ([`envelope::fresh_secret`]) and hands it to the agent as one argument; the agent gathers a
+//! [`report::Report`], [`envelope::seal`]s its XML for that request alone and prints the armoured text;
+//! the collector finds the armour in whatever else a login shell printed and [`envelope::open`]s it. All
+//! three carry [`VERSION`]. An agent that cannot answer prints one line on standard error and ends with
+//! one of the codes in [`exit`].
+//!
+//! Every decoder here takes bytes of a machine that may be hostile: none panics, and each is bounded by
+//! constants that stand beside it.
 
 pub mod envelope;
+pub mod exit;
 pub mod report;
 pub mod request;
+
+/// The operating system's source of random bytes: what both sides hand to [`envelope`].
+pub use getrandom::SysRng;
 
 /// The version of the wire: request, envelope and report change together.
 pub const VERSION: u8 = 1;

@@ -1,3 +1,56 @@
 //! The agent: looks at the machine it runs on and answers with one sealed report.
+//!
+//! `fleetsweep-agent REQUEST` prints an envelope on standard output and nothing else; where it cannot, one
+//! line on standard error and a code of [`exit`]. `--version` prints its version. It keeps nothing, changes
+//! nothing and listens to nobody; it ends by itself when its deadline passes or **when its standard input
+//! ends**, since that is how a collector hangs up. So whoever runs it by hand leaves the terminal there, or
+//! a pipe that stays open: from `/dev/null` it ends at once with code 68.
 
-fn main() {}
+#[cfg(not(target_os = "linux"))]
+compile_error!("the agent knows how to look at Linux alone");
+
+mod ending;
+mod linux;
+
+use std::{
+    env,
+    io::{self, Write},
+    time::Instant,
+};
+
+use fleetsweep_agent::{SysRng, VERSION, envelope, exit, request::Request};
+
+fn main() -> ! {
+    let started = Instant::now();
+    ending::tame_panics();
+    let mut arguments = env::args_os().skip(1);
+    let argument = match (arguments.next().and_then(|argument| argument.into_string().ok()), arguments.next()) {
+        (Some(argument), None) => argument,
+        _ => ending::fail(exit::BAD_REQUEST, &"one argument is needed: a request or --version"),
+    };
+    if argument == "--version" {
+        print(&format!("fleetsweep-agent {} (wire {VERSION})\n", env!("CARGO_PKG_VERSION")));
+    }
+    let request = match Request::parse(&argument) {
+        Ok(request) => request,
+        Err(error) => ending::fail(exit::BAD_REQUEST, &error),
+    };
+    if let Err(error) = ending::watch(started + request.deadline) {
+        ending::fail(exit::FAULT, &format_args!("no thread for the alarm: {error}"));
+    }
+    let mut report = linux::look(&request, started);
+    report.fit();
+    match envelope::seal(report.to_xml().as_bytes(), &request, &mut SysRng) {
+        Ok(answer) => print(&answer),
+        Err(error) => ending::fail(exit::NOT_SEALED, &error),
+    }
+}
+
+/// Prints the answer and ends.
+fn print(answer: &str) -> ! {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(answer.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => ending::end(exit::ANSWERED),
+        Err(error) => ending::fail(exit::NOT_WRITTEN, &format_args!("the answer was not taken: {error}")),
+    }
+}

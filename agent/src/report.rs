@@ -1,7 +1,21 @@
 //! What the agent sends: the state of one machine, as XML. Not yet believed: the collector makes its
 //! own checked reading of it.
+//!
+//! The XML is one `report` element with children of fixed names; every value is an attribute. A reader
+//! passes over elements and attributes that it does not know, so that later agents may say more. Times
+//! are carried in whole milliseconds.
+
+mod limits;
+mod read;
+mod write;
 
 use std::time::Duration;
+
+pub use limits::{
+    MAX_CORES, MAX_DATA_FIELDS, MAX_EVENTS, MAX_FILE_SYSTEMS, MAX_INTERFACES, MAX_MESSAGE_BYTES, MAX_PROCESSES,
+    MAX_TEXT_BYTES, MAX_WARNINGS,
+};
+pub use read::ReportError;
 
 /// A machine as its agent saw it. What could not be read is absent, with a [`Warning`] that says why.
 #[derive(Debug, Clone, PartialEq, Default)]

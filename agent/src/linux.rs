@@ -1,0 +1,111 @@
+//! What a Linux machine tells of itself: the order of looking. How each part is read is in the modules
+//! below; each leaves out what it cannot read and says why.
+
+mod file_systems;
+mod kernel;
+mod mounts;
+mod usage;
+
+use std::{
+    env::consts,
+    fs, thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use fleetsweep_agent::{
+    report::{Host, Report, Warning},
+    request::Request,
+};
+use sysinfo::System;
+
+/// How long a file system may take to tell its size.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Looks at this machine. Takes the request's window, and little more.
+pub(crate) fn look(request: &Request, started: Instant) -> Report {
+    let mut warnings = Warnings(Vec::new());
+    let sample = usage::Sample::begin();
+    // Everything else happens inside the sampling window.
+    let mut report = Report {
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        clock_unix_ms: clock(),
+        host: host(&mut warnings),
+        ..Report::default()
+    };
+    if let Some(meminfo) = warnings.read("memory and swap", "/proc/meminfo") {
+        report.memory = warnings.keep("memory", kernel::memory(&meminfo));
+        report.swap = warnings.keep("swap", kernel::swap(&meminfo)).flatten();
+    }
+    if let Some(uptime) = warnings.read("uptime", "/proc/uptime") {
+        report.uptime = warnings.keep("uptime", kernel::uptime(&uptime));
+    }
+    if let Some(stat) = warnings.read("boot time", "/proc/stat") {
+        report.boot_unix_ms = warnings.keep("boot time", kernel::boot(&stat));
+    }
+    if let Some(load) = warnings.read("load", "/proc/loadavg") {
+        report.load = warnings.keep("load", kernel::load(&load));
+    }
+    if let Some(devices) = warnings.read("network counters", "/proc/net/dev") {
+        report.interfaces = warnings.keep("network counters", kernel::interfaces(&devices)).unwrap_or_default();
+    }
+    if let Some(table) = warnings.read("file systems", "/proc/self/mountinfo") {
+        let patience = PATIENCE.min(request.deadline / 2);
+        let (systems, silent) = file_systems::measure(mounts::worth_reporting(&table), patience, file_systems::ask);
+        report.file_systems = systems;
+        warnings.0.extend(silent);
+    }
+    thread::sleep((sample.begun() + request.window).saturating_duration_since(Instant::now()));
+    match sample.end() {
+        Ok(usage) => {
+            report.cpu = Some(usage.cpu);
+            report.top_cpu = usage.top_cpu;
+            report.top_memory = usage.top_memory;
+            if usage.others_hidden {
+                warnings.add("processes of other accounts", "/proc hides them (hidepid)");
+            }
+        }
+        Err(why) => warnings.add("CPU use and processes", why),
+    }
+    report.warnings = warnings.0;
+    report.agent_duration = started.elapsed();
+    report
+}
+
+fn clock() -> Option<i64> {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_millis()).ok())
+}
+
+fn host(warnings: &mut Warnings) -> Host {
+    // The name always, the version where the distribution has one: rolling ones do not.
+    let os_version = System::name().map(|name| match System::os_version() {
+        Ok(version) => format!("{name} {version}"),
+        Err(_) => name,
+    });
+    Host {
+        name: warnings.keep("host name", System::host_name()),
+        os_family: Some(consts::OS.to_owned()),
+        os_version: warnings.keep("name of the operating system", os_version),
+        kernel: warnings.keep("kernel release", System::kernel_version()),
+        architecture: Some(System::cpu_arch()),
+    }
+}
+
+/// What could not be read, in the making.
+struct Warnings(Vec<Warning>);
+
+impl Warnings {
+    fn add(&mut self, what: &str, why: impl ToString) {
+        self.0.push(Warning { what: what.to_owned(), why: why.to_string() });
+    }
+
+    /// The value, or a warning.
+    fn keep<T, E: ToString>(&mut self, what: &str, value: Result<T, E>) -> Option<T> {
+        value.map_err(|why| self.add(what, why)).ok()
+    }
+
+    /// The text of a kernel file, or a warning. It may hold any bytes, e.g. in names of mount points.
+    fn read(&mut self, what: &str, path: &str) -> Option<String> {
+        let bytes = self.keep(what, fs::read(path).map_err(|error| format!("{path}: {error}")))?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}

@@ -1,0 +1,155 @@
+//! The kernel's small text files to numbers: memory, swap, uptime, boot time, load, network counters.
+//! Pure: the texts come in as they were read.
+
+use std::{str::FromStr, time::Duration};
+
+use fleetsweep_agent::report::{Interface, Load, Memory, Swap};
+
+/// The part of a kernel file that is not as the kernel documents it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the kernel does not say {0} in a known form")]
+pub(crate) struct Unknown(&'static str);
+
+/// From `/proc/meminfo`. Used is `total - available`, as `free` counts it since procps 4.
+pub(crate) fn memory(meminfo: &str) -> Result<Memory, Unknown> {
+    let total_bytes = kib(meminfo, "MemTotal").ok_or(Unknown("MemTotal"))?;
+    let available_bytes = match kib(meminfo, "MemAvailable") {
+        Some(available) => available,
+        // Before Linux 3.14: near enough, what is free and what the page cache could give back.
+        None => {
+            let part = |name| kib(meminfo, name).unwrap_or(0);
+            (kib(meminfo, "MemFree").ok_or(Unknown("MemAvailable"))?
+                + part("Buffers")
+                + part("Cached")
+                + part("SReclaimable"))
+            .saturating_sub(part("Shmem"))
+        }
+    }
+    .min(total_bytes);
+    Ok(Memory { total_bytes, used_bytes: total_bytes - available_bytes, available_bytes })
+}
+
+/// From `/proc/meminfo`; `None` where there is no swap.
+pub(crate) fn swap(meminfo: &str) -> Result<Option<Swap>, Unknown> {
+    let total_bytes = kib(meminfo, "SwapTotal").ok_or(Unknown("SwapTotal"))?;
+    let free_bytes = kib(meminfo, "SwapFree").ok_or(Unknown("SwapFree"))?;
+    Ok((total_bytes > 0).then(|| Swap { total_bytes, used_bytes: total_bytes.saturating_sub(free_bytes) }))
+}
+
+/// Bytes of a line like `MemTotal:  24684092 kB`, which counts KiB.
+fn kib(meminfo: &str, name: &str) -> Option<u64> {
+    let rest = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let kib: u64 = rest.split_whitespace().next()?.parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// From `/proc/uptime`: `SECONDS.HUNDREDTHS IDLE`.
+pub(crate) fn uptime(uptime: &str) -> Result<Duration, Unknown> {
+    let seconds: f64 = word(uptime, 0).ok_or(Unknown("the uptime"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| Unknown("the uptime"))
+}
+
+/// Milliseconds since the Unix epoch, from the `btime` line of `/proc/stat`.
+pub(crate) fn boot(stat: &str) -> Result<i64, Unknown> {
+    stat.lines()
+        .find_map(|line| line.strip_prefix("btime "))
+        .and_then(|seconds| seconds.trim().parse::<i64>().ok()?.checked_mul(1000))
+        .ok_or(Unknown("the boot time"))
+}
+
+/// From `/proc/loadavg`: `0.52 0.31 0.07 2/713 31337`.
+pub(crate) fn load(loadavg: &str) -> Result<Load, Unknown> {
+    let average = |index| word::<f64>(loadavg, index).filter(|load| load.is_finite()).ok_or(Unknown("the load"));
+    Ok(Load { one: average(0)?, five: average(1)?, fifteen: average(2)? })
+}
+
+/// From `/proc/net/dev`: two lines of headings, then `NAME: received bytes and seven more, sent bytes and more`.
+pub(crate) fn interfaces(devices: &str) -> Result<Vec<Interface>, Unknown> {
+    devices
+        .lines()
+        .skip(2)
+        .map(|line| {
+            // A name may hold a colon (old aliases); the numbers hold none.
+            let (name, numbers) = line.rsplit_once(':')?;
+            Some(Interface {
+                name: name.trim().to_owned(),
+                received_bytes: word(numbers, 0)?,
+                sent_bytes: word(numbers, 8)?,
+            })
+        })
+        .collect::<Option<_>>()
+        .ok_or(Unknown("the network counters"))
+}
+
+fn word<T: FromStr>(text: &str, index: usize) -> Option<T> {
+    text.split_whitespace().nth(index)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEMINFO: &str = "MemTotal:       24684092 kB\nMemFree:        24245868 kB\nMemAvailable:   24303160 kB\n\
+                           Buffers:           20000 kB\nCached:           300000 kB\nSwapCached:            7 kB\n\
+                           SwapTotal:       1048576 kB\nSwapFree:        1044480 kB\nShmem:              8856 kB\n\
+                           SReclaimable:      20000 kB\n";
+
+    #[test]
+    fn memory_is_counted_as_free_counts_it() {
+        let kib = |kib: u64| kib * 1024;
+        for (meminfo, expected) in [
+            (MEMINFO.to_owned(), Ok((kib(24_684_092), kib(380_932), kib(24_303_160)))),
+            (
+                MEMINFO.replace("MemAvailable", "Other"),
+                Ok((kib(24_684_092), kib(107_080), kib(24_245_868 + 20_000 + 300_000 + 20_000 - 8_856))),
+            ),
+            // A container's mask over the file can say so.
+            (MEMINFO.replace("MemTotal:       24684092", "MemTotal: 1024"), Ok((kib(1024), 0, kib(1024)))),
+            (MEMINFO.replace("MemTotal", "Other"), Err(Unknown("MemTotal"))),
+            (MEMINFO.replace("24684092", "much"), Err(Unknown("MemTotal"))),
+            (String::new(), Err(Unknown("MemTotal"))),
+        ] {
+            let memory = memory(&meminfo).map(|m| (m.total_bytes, m.used_bytes, m.available_bytes));
+            assert_eq!(memory, expected, "{meminfo}");
+        }
+    }
+
+    #[test]
+    fn no_swap_is_absent_and_not_zero() {
+        let none = MEMINFO.replace("1048576", "0").replace("1044480", "0");
+        for (meminfo, expected) in [
+            (MEMINFO.to_owned(), Ok(Some(Swap { total_bytes: 1 << 30, used_bytes: 4 << 20 }))),
+            (none, Ok(None)),
+            (MEMINFO.replace("SwapFree", "Other"), Err(Unknown("SwapFree"))),
+        ] {
+            assert_eq!(swap(&meminfo), expected, "{meminfo}");
+        }
+    }
+
+    #[test]
+    fn times_and_loads_are_numbers_or_unknown() {
+        assert_eq!(uptime("86400.51 123.45\n"), Ok(Duration::from_millis(86_400_510)));
+        assert_eq!(uptime("-3 1"), Err(Unknown("the uptime")));
+        assert_eq!(uptime("NaN"), Err(Unknown("the uptime")));
+        assert_eq!(uptime(""), Err(Unknown("the uptime")));
+        assert_eq!(boot("cpu  1 2 3\nbtime 1767139199\nprocesses 7\n"), Ok(1_767_139_199_000));
+        assert_eq!(boot("cpu  1 2 3\n"), Err(Unknown("the boot time")));
+        assert_eq!(load("0.52 0.31 0.07 2/713 31337\n"), Ok(Load { one: 0.52, five: 0.31, fifteen: 0.07 }));
+        assert_eq!(load("0.52 0.31"), Err(Unknown("the load")));
+        assert_eq!(load("inf 0 0"), Err(Unknown("the load")));
+    }
+
+    #[test]
+    fn interfaces_come_with_what_they_received_and_sent() {
+        let devices = "Inter-|   Receive                                                |  Transmit\n \
+             face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n    \
+             lo:  9616     120    0    0    0     0          0         0     9616     120    0    0    0     0       0          0\n  \
+             eth0:1       2    3    4    5     6          7         8     18446744073709551615     10    0    0    0     0       0          0\n\
+             eth0:1: 5 0 0 0 0 0 0 0 6 0 0 0 0 0 0 0\n";
+        let interfaces = interfaces(devices).unwrap();
+        let expected = [("lo", 9616, 9616), ("eth0", 1, u64::MAX), ("eth0:1", 5, 6)];
+        assert!(interfaces.iter().map(|i| (&*i.name, i.received_bytes, i.sent_bytes)).eq(expected), "{interfaces:?}");
+        assert_eq!(super::interfaces("a\nb\neth0: one\n"), Err(Unknown("the network counters")));
+        assert_eq!(super::interfaces("a\nb\n"), Ok(vec![]));
+    }
+}

@@ -1,0 +1,151 @@
+//! What the machine does during the sampling window: CPU use in total and per core, and the processes
+//! that use most. Everything that needs two looks is here.
+
+use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    process,
+    time::{Duration, Instant},
+};
+
+use fleetsweep_agent::report::{Cpu, Process};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, ThreadKind};
+
+/// How many processes each of the two lists names.
+const LISTED: usize = 5;
+
+/// The first look.
+pub(crate) struct Sample {
+    system: Result<System, sysinfo::Error>,
+    begun: Instant,
+    /// CPU time so far, with the start of the process, since ids are used again.
+    spent_ms: HashMap<Pid, (u64, u64)>,
+    spent_at: Instant,
+}
+
+/// What both looks together show.
+pub(crate) struct Usage {
+    pub(crate) cpu: Cpu,
+    pub(crate) top_cpu: Vec<Process>,
+    pub(crate) top_memory: Vec<Process>,
+    /// Whether `/proc` shows this account its own processes alone.
+    pub(crate) others_hidden: bool,
+}
+
+impl Sample {
+    /// Takes the first look.
+    pub(crate) fn begin() -> Self {
+        let begun = Instant::now();
+        let mut system = System::new();
+        let mut spent_ms = HashMap::new();
+        if let Ok(system) = &mut system {
+            system.refresh_cpu_usage();
+            refresh(system, ProcessRefreshKind::nothing().without_tasks().with_cpu());
+            spent_ms.extend(
+                system
+                    .processes()
+                    .iter()
+                    .map(|(pid, process)| (*pid, (process.start_time(), process.accumulated_cpu_time()))),
+            );
+        }
+        Self { system, begun, spent_ms, spent_at: Instant::now() }
+    }
+
+    /// When the window began.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Takes the second look, at least 200 ms after the first: an earlier one would show nothing.
+    pub(crate) fn end(self) -> Result<Usage, String> {
+        let mut system = self.system.map_err(|error| error.to_string())?;
+        // The cores first: to look at processes would count as a look at the cores' total, too.
+        system.refresh_cpu_usage();
+        let window = self.begun.elapsed();
+        if system.cpus().is_empty() {
+            return Err("/proc/stat names no CPU".to_owned());
+        }
+        refresh(&mut system, ProcessRefreshKind::nothing().without_tasks().with_cpu().with_memory());
+        let spent_in = self.spent_at.elapsed();
+
+        let cores = system.cpus().len();
+        let mut processes: Vec<Process> = system
+            .processes()
+            .iter()
+            .filter(|(pid, process)| {
+                pid.as_u32() != process::id() && process.thread_kind() != Some(ThreadKind::Userland)
+            })
+            .map(|(pid, process)| Process {
+                pid: pid.as_u32(),
+                name: process.name().to_string_lossy().into_owned(),
+                cpu_percent: share(spent(&self.spent_ms, *pid, process), spent_in, cores),
+                memory_bytes: process.memory(),
+            })
+            .collect();
+        Ok(Usage {
+            cpu: Cpu {
+                total_percent: percent(system.global_cpu_usage()),
+                core_percent: system.cpus().iter().map(|core| percent(core.usage())).collect(),
+                window,
+            },
+            top_cpu: {
+                processes.sort_by(|a, b| b.cpu_percent.total_cmp(&a.cpu_percent).then(a.pid.cmp(&b.pid)));
+                processes.iter().filter(|process| process.cpu_percent > 0.0).take(LISTED).cloned().collect()
+            },
+            top_memory: {
+                processes.sort_by_key(|process| (Reverse(process.memory_bytes), process.pid));
+                processes.iter().filter(|process| process.memory_bytes > 0).take(LISTED).cloned().collect()
+            },
+            others_hidden: system.process(Pid::from_u32(1)).is_none(),
+        })
+    }
+}
+
+fn refresh(system: &mut System, what: ProcessRefreshKind) {
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
+}
+
+/// CPU time of a process since the first look; one that began after it spent all of its own since.
+///
+/// Our own difference and not the library's: that one divides by the time since its last look at the cores,
+/// and where looking at thousands of processes takes long, that is not the time between two looks at this one.
+fn spent(before: &HashMap<Pid, (u64, u64)>, pid: Pid, process: &sysinfo::Process) -> u64 {
+    let now = process.accumulated_cpu_time();
+    match before.get(&pid) {
+        Some((start, spent)) if *start == process.start_time() => now.saturating_sub(*spent),
+        Some(_) | None => now,
+    }
+}
+
+/// Percent of one core, to hundredths.
+fn share(spent_ms: u64, elapsed: Duration, cores: usize) -> f64 {
+    let percent = 100.0 * spent_ms as f64 / (elapsed.as_secs_f64() * 1000.0).max(1.0);
+    round(percent.min(100.0 * cores as f64))
+}
+
+fn percent(value: f32) -> f64 {
+    round(f64::from(value).clamp(0.0, 100.0))
+}
+
+fn round(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_of_one_core_and_never_more_than_there_are() {
+        for (spent_ms, elapsed_ms, cores, expected) in [
+            (0, 250, 2, 0.0),
+            (250, 250, 2, 100.0),
+            (10, 300, 2, 3.33),
+            (490, 250, 2, 196.0),
+            (900, 250, 2, 200.0),
+            (10, 0, 1, 100.0),
+        ] {
+            assert_eq!(share(spent_ms, Duration::from_millis(elapsed_ms), cores), expected);
+        }
+    }
+}

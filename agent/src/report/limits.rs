@@ -1,0 +1,181 @@
+//! The caps of a report: what the writer cuts to and the reader refuses beyond.
+
+use std::{borrow::Cow, mem};
+
+use super::{FileSystem, Interface, Process, Report, SecurityEvent, Warning};
+
+/// Most cores.
+pub const MAX_CORES: usize = 4096;
+/// Most file systems.
+pub const MAX_FILE_SYSTEMS: usize = 512;
+/// Most network interfaces.
+pub const MAX_INTERFACES: usize = 1024;
+/// Most processes in each of the two lists.
+pub const MAX_PROCESSES: usize = 16;
+/// Most warnings.
+pub const MAX_WARNINGS: usize = 256;
+/// Most security events.
+pub const MAX_EVENTS: usize = 5000;
+/// Most data fields of one security event.
+pub const MAX_DATA_FIELDS: usize = 64;
+/// The longest text, bytes of UTF-8.
+pub const MAX_TEXT_BYTES: usize = 4 << 10;
+/// The longest message of a security event, bytes of UTF-8.
+pub const MAX_MESSAGE_BYTES: usize = 32 << 10;
+
+impl Report {
+    /// Cuts every list and text to what a reader accepts. A shortened list is said in a warning.
+    pub fn fit(&mut self) {
+        let mut shortened = Vec::new();
+        let mut shorten = |what: &str, length: usize, max: usize| {
+            if length > max {
+                shortened.push(Warning {
+                    what: what.to_owned(),
+                    why: format!("{length} are more than the {max} a report carries"),
+                });
+            }
+        };
+        if let Some(cpu) = &mut self.cpu {
+            shorten("further cores", cpu.core_percent.len(), MAX_CORES);
+            cpu.core_percent.truncate(MAX_CORES);
+        }
+        shorten("further file systems", self.file_systems.len(), MAX_FILE_SYSTEMS);
+        self.file_systems.truncate(MAX_FILE_SYSTEMS);
+        shorten("further network interfaces", self.interfaces.len(), MAX_INTERFACES);
+        self.interfaces.truncate(MAX_INTERFACES);
+        self.top_cpu.truncate(MAX_PROCESSES);
+        self.top_memory.truncate(MAX_PROCESSES);
+        if let Some(log) = &mut self.events {
+            shorten("further security events", log.events.len(), MAX_EVENTS);
+            log.truncated |= log.events.len() > MAX_EVENTS;
+            log.events.truncate(MAX_EVENTS);
+            for event in &mut log.events {
+                event.data.truncate(MAX_DATA_FIELDS);
+            }
+        }
+        // What was cut is said first: the end of a long list of warnings may be cut itself.
+        shortened.append(&mut self.warnings);
+        shortened.truncate(MAX_WARNINGS);
+        self.warnings = shortened;
+        self.fit_texts();
+    }
+
+    fn fit_texts(&mut self) {
+        fit(&mut self.agent_version, MAX_TEXT_BYTES);
+        for Warning { what, why } in &mut self.warnings {
+            fit(what, MAX_TEXT_BYTES);
+            fit(why, MAX_TEXT_BYTES);
+        }
+        let host = &mut self.host;
+        for text in
+            [&mut host.name, &mut host.os_family, &mut host.os_version, &mut host.kernel, &mut host.architecture]
+        {
+            fit_optional(text);
+        }
+        for FileSystem { mount, kind, .. } in &mut self.file_systems {
+            fit(mount, MAX_TEXT_BYTES);
+            fit(kind, MAX_TEXT_BYTES);
+        }
+        for Interface { name, .. } in &mut self.interfaces {
+            fit(name, MAX_TEXT_BYTES);
+        }
+        for Process { name, .. } in self.top_cpu.iter_mut().chain(&mut self.top_memory) {
+            fit(name, MAX_TEXT_BYTES);
+        }
+        if let Some(log) = &mut self.events {
+            fit(&mut log.source, MAX_TEXT_BYTES);
+            fit_optional(&mut log.bookmark);
+            for SecurityEvent { record_id, level, source, user, message, data, .. } in &mut log.events {
+                for text in [record_id, level, source] {
+                    fit(text, MAX_TEXT_BYTES);
+                }
+                fit_optional(user);
+                fit(message, MAX_MESSAGE_BYTES);
+                for (name, value) in data {
+                    fit(name, MAX_TEXT_BYTES);
+                    fit(value, MAX_TEXT_BYTES);
+                }
+            }
+        }
+    }
+}
+
+fn fit_optional(text: &mut Option<String>) {
+    if let Some(text) = text {
+        fit(text, MAX_TEXT_BYTES);
+    }
+}
+
+fn fit(text: &mut String, max_bytes: usize) {
+    // First, because a replacement is longer than what it replaces.
+    if let Cow::Owned(replaced) = writable(text) {
+        let _ = mem::replace(text, replaced);
+    }
+    text.truncate(text.floor_char_boundary(max_bytes));
+}
+
+/// `text` with U+FFFD in place of each character that XML cannot carry at all.
+pub(super) fn writable(text: &str) -> Cow<'_, str> {
+    let forbidden = |character: char| matches!(character, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
+    if text.contains(forbidden) { text.replace(forbidden, "\u{fffd}").into() } else { text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Cpu, EventLog};
+
+    #[test]
+    fn what_does_not_fit_is_cut_and_said() {
+        let mut report = Report {
+            cpu: Some(Cpu { total_percent: 1.0, core_percent: vec![0.0; MAX_CORES + 1], window: Default::default() }),
+            warnings: vec![Warning { what: "x".into(), why: "y".into() }; MAX_WARNINGS],
+            events: Some(EventLog { events: vec![event(); MAX_EVENTS + 1], ..EventLog::default() }),
+            ..Report::default()
+        };
+        report.host.name = Some("ä".repeat(MAX_TEXT_BYTES));
+        report.fit();
+        assert_eq!(report.cpu.as_ref().unwrap().core_percent.len(), MAX_CORES);
+        assert_eq!(report.warnings.len(), MAX_WARNINGS);
+        assert_eq!(report.warnings[0].to_owned().what, "further cores");
+        assert_eq!(report.warnings[0].why, "4097 are more than the 4096 a report carries");
+        let log = report.events.as_ref().unwrap();
+        assert!(log.truncated);
+        assert_eq!(log.events.len(), MAX_EVENTS);
+        assert_eq!(log.events[0].message.len(), MAX_MESSAGE_BYTES - MAX_MESSAGE_BYTES % 3);
+        assert_eq!(report.host.name.as_ref().unwrap().len(), MAX_TEXT_BYTES);
+        assert_eq!(
+            Report::from_xml(report.to_xml().as_bytes()).map(|read| read.cpu),
+            Err(crate::report::ReportError::TooLarge(report.to_xml().len()))
+        );
+        report.events.as_mut().unwrap().events.truncate(10);
+        assert_eq!(Report::from_xml(report.to_xml().as_bytes()), Ok(report));
+    }
+
+    fn event() -> SecurityEvent {
+        SecurityEvent {
+            record_id: "1".into(),
+            event_id: None,
+            level: "info".into(),
+            occurred_unix_ms: 0,
+            source: "sshd".into(),
+            user: None,
+            // Each of these three bytes long once it is replaced.
+            message: "\x01".repeat(MAX_MESSAGE_BYTES),
+            data: vec![],
+        }
+    }
+
+    #[test]
+    fn only_what_xml_cannot_carry_is_replaced() {
+        for (raw, expected) in [
+            ("plain", "plain"),
+            ("tab\tline\nreturn\r", "tab\tline\nreturn\r"),
+            ("a\0b\x1b[31m", "a\u{fffd}b\u{fffd}[31m"),
+            ("\u{ffff}\u{fffe}", "\u{fffd}\u{fffd}"),
+            ("\u{7f}\u{85}", "\u{7f}\u{85}"),
+        ] {
+            assert_eq!(writable(raw), expected);
+        }
+    }
+}

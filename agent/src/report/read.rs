@@ -1,0 +1,393 @@
+//! XML to a report, from a machine that may be hostile. Not the judgement of its numbers: that is the
+//! collector's reading.
+//!
+//! Bounded by construction: the input by [`MAX_REPORT_BYTES`], nesting by [`MAX_DEPTH`], attributes by
+//! [`MAX_ATTRIBUTES`], lists and texts by the caps of `limits`. A document type is refused, so there are no
+//! entities but XML's own five and character references.
+
+use std::{borrow::Cow, str::FromStr, time::Duration};
+
+use quick_xml::{
+    Reader, XmlVersion,
+    events::{BytesStart, Event},
+};
+
+use super::{
+    Cpu, EventAccess, EventLog, FileSystem, Interface, Load, Memory, Process, Report, SecurityEvent, Swap, Warning,
+    limits,
+};
+use crate::{VERSION, envelope::MAX_REPORT_BYTES};
+
+/// The deepest nesting that is followed; a report of this version has five levels.
+const MAX_DEPTH: usize = 16;
+/// The most attributes of one element.
+const MAX_ATTRIBUTES: usize = 64;
+
+/// Why XML is no report.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    /// It has more bytes than a report.
+    #[error("the report has {0} bytes, more than {MAX_REPORT_BYTES}")]
+    TooLarge(usize),
+    /// It is not UTF-8.
+    #[error("the report is not UTF-8")]
+    NotUtf8,
+    /// It is not well formed.
+    #[error("the report is not well-formed XML at byte {at_byte}: {problem}")]
+    Malformed {
+        /// Where.
+        at_byte: u64,
+        /// What the parser says, cut to length. It may quote the client's text.
+        problem: String,
+    },
+    /// It declares a document type.
+    #[error("the report declares a document type, which no report does")]
+    DocumentType,
+    /// It is not exactly one whole `report` element.
+    #[error("the XML is not one whole report")]
+    NotOneReport,
+    /// It is of another version of the wire.
+    #[error("the report has version {0}, this program reads version {VERSION}")]
+    OtherVersion(u64),
+    /// Elements are nested deeper than is followed.
+    #[error("the report nests deeper than {MAX_DEPTH} elements")]
+    TooDeep,
+    /// A list is longer than its cap.
+    #[error("the report has more than {max} of {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The cap.
+        max: usize,
+    },
+    /// An element that there is once is there twice.
+    #[error("the report has two {0}")]
+    Twice(&'static str),
+    /// A necessary attribute is missing.
+    #[error("the report's {element} has no {attribute}")]
+    Missing {
+        /// Of which element.
+        element: &'static str,
+        /// Which attribute.
+        attribute: &'static str,
+    },
+    /// A value is not of its form.
+    #[error("the report's {element} has a {attribute} that is none")]
+    Value {
+        /// Of which element.
+        element: &'static str,
+        /// Which attribute.
+        attribute: &'static str,
+    },
+    /// A text is longer than its cap.
+    #[error("the report's {element} has a {attribute} of more than {max} bytes")]
+    TooLong {
+        /// Of which element.
+        element: &'static str,
+        /// Which attribute.
+        attribute: &'static str,
+        /// The cap.
+        max: usize,
+    },
+}
+
+impl Report {
+    /// Reads a report.
+    ///
+    /// # Errors
+    /// [`ReportError`] with the first thing that is wrong.
+    pub fn from_xml(xml: &[u8]) -> Result<Self, ReportError> {
+        if xml.len() > MAX_REPORT_BYTES {
+            return Err(ReportError::TooLarge(xml.len()));
+        }
+        let mut reader = Reader::from_str(str::from_utf8(xml).map_err(|_| ReportError::NotUtf8)?);
+        let mut report = None;
+        let mut open: Vec<Place> = Vec::new();
+        loop {
+            let event = match reader.read_event() {
+                Ok(event) => event,
+                Err(error) => return Err(malformed(reader.error_position(), &error)),
+            };
+            match event {
+                Event::Start(start) => {
+                    if open.len() >= MAX_DEPTH {
+                        return Err(ReportError::TooDeep);
+                    }
+                    let place = enter(&mut report, open.last().copied(), &start, reader.buffer_position())?;
+                    open.push(place);
+                }
+                Event::Empty(start) => {
+                    enter(&mut report, open.last().copied(), &start, reader.buffer_position())?;
+                }
+                Event::End(_) => {
+                    open.pop();
+                }
+                Event::DocType(_) => return Err(ReportError::DocumentType),
+                // Every value is an attribute: what stands between elements says nothing.
+                Event::Text(_)
+                | Event::CData(_)
+                | Event::Comment(_)
+                | Event::Decl(_)
+                | Event::PI(_)
+                | Event::GeneralRef(_) => {}
+                Event::Eof if open.is_empty() => return report.ok_or(ReportError::NotOneReport),
+                Event::Eof => return Err(ReportError::NotOneReport),
+            }
+        }
+    }
+}
+
+/// Whose children come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Report,
+    Cpu,
+    TopCpu,
+    TopMemory,
+    Events,
+    Event,
+    /// An element whose children say nothing to this version.
+    Other,
+}
+
+/// Takes in one element with its attributes.
+fn enter(
+    report: &mut Option<Report>,
+    parent: Option<Place>,
+    start: &BytesStart<'_>,
+    at_byte: u64,
+) -> Result<Place, ReportError> {
+    let name = start.name();
+    let name = name.as_ref();
+    let Some(parent) = parent else {
+        if name != "report" || report.is_some() {
+            return Err(ReportError::NotOneReport);
+        }
+        *report = Some(root(&Element::read("report", start, at_byte)?)?);
+        return Ok(Place::Report);
+    };
+    let report = report.as_mut().ok_or(ReportError::NotOneReport)?;
+    let element = |name| Element::read(name, start, at_byte);
+    match (parent, name) {
+        (Place::Report, "warning") => {
+            let element = element("warning")?;
+            let warning = Warning { what: element.text("what")?, why: element.text("why")? };
+            push(&mut report.warnings, warning, "warnings", limits::MAX_WARNINGS)?;
+        }
+        (Place::Report, "host") => {
+            let element = element("host")?;
+            report.host.name = element.optional_text("name")?;
+            report.host.os_family = element.optional_text("os-family")?;
+            report.host.os_version = element.optional_text("os-version")?;
+            report.host.kernel = element.optional_text("kernel")?;
+            report.host.architecture = element.optional_text("architecture")?;
+        }
+        (Place::Report, "cpu") => {
+            let element = element("cpu")?;
+            let cpu = Cpu {
+                total_percent: element.float("total-percent")?,
+                core_percent: Vec::new(),
+                window: Duration::from_millis(element.number("window-ms")?),
+            };
+            once(&mut report.cpu, cpu, "cpu")?;
+            return Ok(Place::Cpu);
+        }
+        (Place::Cpu, "core") => {
+            let percent = element("core")?.float("percent")?;
+            if let Some(cpu) = &mut report.cpu {
+                push(&mut cpu.core_percent, percent, "cores", limits::MAX_CORES)?;
+            }
+        }
+        (Place::Report, "memory") => {
+            let element = element("memory")?;
+            let memory = Memory {
+                total_bytes: element.number("total-bytes")?,
+                used_bytes: element.number("used-bytes")?,
+                available_bytes: element.number("available-bytes")?,
+            };
+            once(&mut report.memory, memory, "memory")?;
+        }
+        (Place::Report, "swap") => {
+            let element = element("swap")?;
+            let swap = Swap { total_bytes: element.number("total-bytes")?, used_bytes: element.number("used-bytes")? };
+            once(&mut report.swap, swap, "swap")?;
+        }
+        (Place::Report, "load") => {
+            let element = element("load")?;
+            let load =
+                Load { one: element.float("one")?, five: element.float("five")?, fifteen: element.float("fifteen")? };
+            once(&mut report.load, load, "load")?;
+        }
+        (Place::Report, "file-system") => {
+            let system = file_system(&element("file-system")?)?;
+            push(&mut report.file_systems, system, "file systems", limits::MAX_FILE_SYSTEMS)?;
+        }
+        (Place::Report, "interface") => {
+            let element = element("interface")?;
+            let interface = Interface {
+                name: element.text("name")?,
+                received_bytes: element.number("received-bytes")?,
+                sent_bytes: element.number("sent-bytes")?,
+            };
+            push(&mut report.interfaces, interface, "network interfaces", limits::MAX_INTERFACES)?;
+        }
+        (Place::Report, "top-cpu") => return Ok(Place::TopCpu),
+        (Place::Report, "top-memory") => return Ok(Place::TopMemory),
+        (Place::TopCpu, "process") => {
+            push(&mut report.top_cpu, process(&element("process")?)?, "processes", limits::MAX_PROCESSES)?;
+        }
+        (Place::TopMemory, "process") => {
+            push(&mut report.top_memory, process(&element("process")?)?, "processes", limits::MAX_PROCESSES)?;
+        }
+        (Place::Report, "events") => {
+            once(&mut report.events, event_log(&element("events")?)?, "event logs")?;
+            return Ok(Place::Events);
+        }
+        (Place::Events, "event") => {
+            if let Some(log) = &mut report.events {
+                push(&mut log.events, security_event(&element("event")?)?, "security events", limits::MAX_EVENTS)?;
+            }
+            return Ok(Place::Event);
+        }
+        (Place::Event, "data") => {
+            let element = element("data")?;
+            let field = (element.text("name")?, element.text("value")?);
+            if let Some(event) = report.events.as_mut().and_then(|log| log.events.last_mut()) {
+                push(&mut event.data, field, "data fields of an event", limits::MAX_DATA_FIELDS)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(Place::Other)
+}
+
+fn root(element: &Element<'_>) -> Result<Report, ReportError> {
+    let version = element.number("version")?;
+    if version != u64::from(VERSION) {
+        return Err(ReportError::OtherVersion(version));
+    }
+    Ok(Report {
+        agent_version: element.text("agent")?,
+        agent_duration: Duration::from_millis(element.number("agent-duration-ms")?),
+        clock_unix_ms: element.optional_number("clock-unix-ms")?,
+        uptime: element.optional_number("uptime-ms")?.map(Duration::from_millis),
+        boot_unix_ms: element.optional_number("boot-unix-ms")?,
+        ..Report::default()
+    })
+}
+
+fn file_system(element: &Element<'_>) -> Result<FileSystem, ReportError> {
+    Ok(FileSystem {
+        mount: element.text("mount")?,
+        kind: element.text("kind")?,
+        total_bytes: element.number("total-bytes")?,
+        used_bytes: element.number("used-bytes")?,
+        available_bytes: element.number("available-bytes")?,
+    })
+}
+
+fn process(element: &Element<'_>) -> Result<Process, ReportError> {
+    Ok(Process {
+        pid: element.number("pid")?,
+        name: element.text("name")?,
+        cpu_percent: element.float("cpu-percent")?,
+        memory_bytes: element.number("memory-bytes")?,
+    })
+}
+
+fn event_log(element: &Element<'_>) -> Result<EventLog, ReportError> {
+    Ok(EventLog {
+        source: element.text("source")?,
+        access: EventAccess::from_word(&element.text("access")?).ok_or_else(|| element.value("access"))?,
+        bookmark: element.optional_text("bookmark")?,
+        truncated: element.number("truncated")?,
+        events: Vec::new(),
+    })
+}
+
+fn security_event(element: &Element<'_>) -> Result<SecurityEvent, ReportError> {
+    Ok(SecurityEvent {
+        record_id: element.text("record-id")?,
+        event_id: element.optional_number("event-id")?,
+        level: element.text("level")?,
+        occurred_unix_ms: element.number("occurred-unix-ms")?,
+        source: element.text("source")?,
+        user: element.optional_text("user")?,
+        message: element.text_up_to("message", limits::MAX_MESSAGE_BYTES)?,
+        data: Vec::new(),
+    })
+}
+
+/// An element's attributes, unescaped.
+struct Element<'a> {
+    name: &'static str,
+    attributes: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+impl<'a> Element<'a> {
+    fn read(name: &'static str, start: &'a BytesStart<'_>, at_byte: u64) -> Result<Self, ReportError> {
+        let mut attributes = Vec::new();
+        for attribute in start.attributes() {
+            let attribute = attribute.map_err(|error| malformed(at_byte, &error))?;
+            let value =
+                attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| malformed(at_byte, &error))?;
+            push(&mut attributes, (attribute.key.into_inner(), value), "attributes of an element", MAX_ATTRIBUTES)?;
+        }
+        Ok(Self { name, attributes })
+    }
+
+    fn get(&self, attribute: &str) -> Option<&str> {
+        self.attributes.iter().find(|(name, _)| *name == attribute).map(|(_, value)| &**value)
+    }
+
+    fn text(&self, attribute: &'static str) -> Result<String, ReportError> {
+        self.text_up_to(attribute, limits::MAX_TEXT_BYTES)
+    }
+
+    fn text_up_to(&self, attribute: &'static str, max: usize) -> Result<String, ReportError> {
+        let text = self.get(attribute).ok_or(ReportError::Missing { element: self.name, attribute })?;
+        if text.len() > max {
+            return Err(ReportError::TooLong { element: self.name, attribute, max });
+        }
+        Ok(text.to_owned())
+    }
+
+    fn optional_text(&self, attribute: &'static str) -> Result<Option<String>, ReportError> {
+        self.get(attribute).map(|_| self.text(attribute)).transpose()
+    }
+
+    fn number<T: FromStr>(&self, attribute: &'static str) -> Result<T, ReportError> {
+        let text = self.get(attribute).ok_or(ReportError::Missing { element: self.name, attribute })?;
+        text.parse().map_err(|_| self.value(attribute))
+    }
+
+    fn optional_number<T: FromStr>(&self, attribute: &'static str) -> Result<Option<T>, ReportError> {
+        self.get(attribute).map(|_| self.number(attribute)).transpose()
+    }
+
+    fn float(&self, attribute: &'static str) -> Result<f64, ReportError> {
+        let value: f64 = self.number(attribute)?;
+        if value.is_finite() { Ok(value) } else { Err(self.value(attribute)) }
+    }
+
+    fn value(&self, attribute: &'static str) -> ReportError {
+        ReportError::Value { element: self.name, attribute }
+    }
+}
+
+fn push<T>(list: &mut Vec<T>, item: T, what: &'static str, max: usize) -> Result<(), ReportError> {
+    if list.len() >= max {
+        return Err(ReportError::TooMany { what, max });
+    }
+    list.push(item);
+    Ok(())
+}
+
+fn once<T>(slot: &mut Option<T>, value: T, what: &'static str) -> Result<(), ReportError> {
+    if slot.replace(value).is_some() { Err(ReportError::Twice(what)) } else { Ok(()) }
+}
+
+fn malformed(at_byte: u64, error: &impl ToString) -> ReportError {
+    let problem = error.to_string().chars().take(200).collect();
+    ReportError::Malformed { at_byte, problem }
+}

@@ -1,0 +1,189 @@
+//! A report to XML. Not its caps: see `limits`.
+
+use std::{fmt::Display, time::Duration};
+
+use quick_xml::events::BytesStart;
+
+use super::{EventAccess, EventLog, Process, Report, SecurityEvent, limits::writable};
+use crate::VERSION;
+
+impl Report {
+    /// The report as XML. Characters that XML cannot carry become U+FFFD. A reader refuses what is over
+    /// the caps: [`Report::fit`] comes first.
+    #[must_use]
+    pub fn to_xml(&self) -> String {
+        let mut xml = Xml(String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"));
+        let mut root = element("report")
+            .with("version", VERSION)
+            .with("agent", &self.agent_version)
+            .with("agent-duration-ms", ms(self.agent_duration));
+        root = root.with_some("clock-unix-ms", self.clock_unix_ms);
+        root = root.with_some("uptime-ms", self.uptime.map(ms)).with_some("boot-unix-ms", self.boot_unix_ms);
+        xml.open(&root);
+        for warning in &self.warnings {
+            xml.leaf(&element("warning").with("what", &warning.what).with("why", &warning.why));
+        }
+        xml.leaf(
+            &element("host")
+                .with_some("name", self.host.name.as_ref())
+                .with_some("os-family", self.host.os_family.as_ref())
+                .with_some("os-version", self.host.os_version.as_ref())
+                .with_some("kernel", self.host.kernel.as_ref())
+                .with_some("architecture", self.host.architecture.as_ref()),
+        );
+        if let Some(cpu) = &self.cpu {
+            xml.open(&element("cpu").with("total-percent", cpu.total_percent).with("window-ms", ms(cpu.window)));
+            for percent in &cpu.core_percent {
+                xml.leaf(&element("core").with("percent", percent));
+            }
+            xml.close("cpu");
+        }
+        if let Some(memory) = &self.memory {
+            xml.leaf(
+                &element("memory")
+                    .with("total-bytes", memory.total_bytes)
+                    .with("used-bytes", memory.used_bytes)
+                    .with("available-bytes", memory.available_bytes),
+            );
+        }
+        if let Some(swap) = &self.swap {
+            xml.leaf(&element("swap").with("total-bytes", swap.total_bytes).with("used-bytes", swap.used_bytes));
+        }
+        if let Some(load) = &self.load {
+            xml.leaf(&element("load").with("one", load.one).with("five", load.five).with("fifteen", load.fifteen));
+        }
+        for system in &self.file_systems {
+            xml.leaf(
+                &element("file-system")
+                    .with("mount", &system.mount)
+                    .with("kind", &system.kind)
+                    .with("total-bytes", system.total_bytes)
+                    .with("used-bytes", system.used_bytes)
+                    .with("available-bytes", system.available_bytes),
+            );
+        }
+        for interface in &self.interfaces {
+            xml.leaf(
+                &element("interface")
+                    .with("name", &interface.name)
+                    .with("received-bytes", interface.received_bytes)
+                    .with("sent-bytes", interface.sent_bytes),
+            );
+        }
+        xml.processes("top-cpu", &self.top_cpu);
+        xml.processes("top-memory", &self.top_memory);
+        if let Some(log) = &self.events {
+            xml.events(log);
+        }
+        xml.close("report");
+        xml.0
+    }
+}
+
+/// A start tag in the making. Values are cleaned and escaped where they are added.
+struct Element(BytesStart<'static>);
+
+fn element(name: &'static str) -> Element {
+    Element(BytesStart::new(name))
+}
+
+impl Element {
+    fn with(mut self, name: &str, value: impl Display) -> Self {
+        self.0.push_attribute((name, &*writable(&value.to_string())));
+        self
+    }
+
+    fn with_some(self, name: &str, value: Option<impl Display>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+}
+
+struct Xml(String);
+
+impl Xml {
+    fn tag(&mut self, before: &str, content: &str, after: &str) {
+        for part in [before, content, after, "\n"] {
+            self.0.push_str(part);
+        }
+    }
+
+    fn open(&mut self, element: &Element) {
+        self.tag("<", &element.0, ">");
+    }
+
+    fn leaf(&mut self, element: &Element) {
+        self.tag("<", &element.0, "/>");
+    }
+
+    fn close(&mut self, name: &str) {
+        self.tag("</", name, ">");
+    }
+
+    fn processes(&mut self, list: &'static str, processes: &[Process]) {
+        self.open(&element(list));
+        for process in processes {
+            self.leaf(
+                &element("process")
+                    .with("pid", process.pid)
+                    .with("name", &process.name)
+                    .with("cpu-percent", process.cpu_percent)
+                    .with("memory-bytes", process.memory_bytes),
+            );
+        }
+        self.close(list);
+    }
+
+    fn events(&mut self, log: &EventLog) {
+        self.open(
+            &element("events")
+                .with("source", &log.source)
+                .with("access", log.access.word())
+                .with_some("bookmark", log.bookmark.as_ref())
+                .with("truncated", log.truncated),
+        );
+        for SecurityEvent { record_id, event_id, level, occurred_unix_ms, source, user, message, data } in &log.events {
+            let event = element("event")
+                .with("record-id", record_id)
+                .with_some("event-id", *event_id)
+                .with("level", level)
+                .with("occurred-unix-ms", occurred_unix_ms)
+                .with("source", source)
+                .with_some("user", user.as_ref())
+                .with("message", message);
+            if data.is_empty() {
+                self.leaf(&event);
+                continue;
+            }
+            self.open(&event);
+            for (name, value) in data {
+                self.leaf(&element("data").with("name", name).with("value", value));
+            }
+            self.close("event");
+        }
+        self.close("events");
+    }
+}
+
+impl EventAccess {
+    /// Its word in the XML.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Denied => "denied",
+            Self::Unavailable => "unavailable",
+            Self::Cleared => "cleared",
+        }
+    }
+
+    /// From its word in the XML.
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        [Self::Read, Self::Denied, Self::Unavailable, Self::Cleared].into_iter().find(|access| access.word() == word)
+    }
+}
+
+fn ms(duration: Duration) -> u128 {
+    duration.as_millis()
+}
