@@ -33,5 +33,6 @@
 //! * **Secrets** are of a type that cannot be shown, and are fetched where they are used.
 
 pub mod config;
+pub mod demo;
 pub mod fleet;
 pub mod spine;
