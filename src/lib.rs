@@ -33,6 +33,7 @@
 //! * **Secrets** are of a type that cannot be shown, and are fetched where they are used.
 
 pub mod config;
+pub mod demo;
 pub mod fleet;
 pub mod headless;
 pub mod spine;

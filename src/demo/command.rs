@@ -1,0 +1,290 @@
+//! One command of a demo server: a child process whose streams are the streams of an SSH channel, ended with
+//! the channel at the latest. Not the session the channel belongs to.
+
+use std::{
+    ffi::OsStr,
+    io,
+    os::unix::{ffi::OsStrExt, process::ExitStatusExt},
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::{Bytes, BytesMut};
+use russh::{
+    ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig,
+    server::{Handle, Msg},
+};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    process::{Child, ChildStdin, Command},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::behaviour::{Conduct, Next, Shaping};
+
+/// The largest piece of output that is read at once.
+const PIECE_BYTES: usize = 32 * 1024;
+
+/// How much of the bytes sent to a client a [`Recording`] keeps; later ones are counted only.
+const RECORDED_BYTES: usize = 8 * 1024 * 1024;
+
+/// The number by which SSH calls the error stream of a command.
+const STDERR: u32 = 1;
+
+/// What the commands of one server wrote to their clients: the bytes of the channel, before SSH's encryption.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recording(Arc<Mutex<Vec<u8>>>);
+
+impl Recording {
+    fn add(&self, piece: &[u8]) {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = RECORDED_BYTES.saturating_sub(bytes.len());
+        bytes.extend(piece.iter().take(room));
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What a command needs to know of the server it runs on.
+#[derive(Debug, Clone)]
+pub(super) struct Surroundings {
+    /// The account's name.
+    pub(super) username: String,
+    /// Its home; also its `TMPDIR` and `XDG_RUNTIME_DIR`.
+    pub(super) home: PathBuf,
+    /// How the server behaves.
+    pub(super) conduct: Conduct,
+    /// Keeps what is written to the client.
+    pub(super) recording: Recording,
+}
+
+/// A channel on which a command was requested.
+pub(super) struct Request {
+    /// The command line for the shell.
+    pub(super) command: Vec<u8>,
+    /// What the client sends.
+    pub(super) reader: ChannelReadHalf,
+    /// What the client receives.
+    pub(super) writer: ChannelWriteHalf<Msg>,
+    /// The session of the channel.
+    pub(super) session: Handle,
+    /// Cancelled when the channel or its session has ended.
+    pub(super) over: CancellationToken,
+}
+
+/// Runs a command to its end, or to the end of its channel, whichever comes first.
+pub(super) async fn run(surroundings: Surroundings, request: Request) {
+    let Request { command, reader, writer, session, over } = request;
+    tokio::select! {
+        () = tokio::time::sleep(surroundings.conduct.delay) => (),
+        () = over.cancelled() => return,
+    }
+    let id = writer.id();
+    let mut child = match spawn(&command, &surroundings) {
+        Ok(child) => child,
+        Err(error) => {
+            tracing::warn!(%error, "a demo server cannot start a shell");
+            tell(writer.extended_data_bytes(STDERR, format!("sh: {error}\n")).await);
+            tell(writer.exit_status(127).await);
+            tell(writer.close().await);
+            return;
+        }
+    };
+    // Taken before the child can be waited for: until then the number cannot belong to another process.
+    let group = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    let ended = tokio::select! {
+        ended = converse(&mut child, reader, &writer, &surroundings, group) => ended,
+        () = over.cancelled() => {
+            end(&mut child, group).await;
+            return;
+        }
+    };
+    match ended {
+        Ok(status) => {
+            tell(writer.eof().await);
+            match status.signal() {
+                None => tell(
+                    writer.exit_status(status.code().and_then(|code| u32::try_from(code).ok()).unwrap_or(255)).await,
+                ),
+                Some(signal) => {
+                    let told = session
+                        .exit_signal_request(
+                            id,
+                            signal_name(signal),
+                            status.core_dumped(),
+                            String::new(),
+                            String::new(),
+                        )
+                        .await;
+                    tell(told);
+                }
+            }
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the streams of a demo command broke");
+            end(&mut child, group).await;
+        }
+    }
+    tell(writer.close().await);
+}
+
+/// A session that has ended meanwhile needs to be told nothing.
+fn tell<E>(told: Result<(), E>) {
+    if told.is_err() {
+        tracing::trace!("a demo command outlived its session");
+    }
+}
+
+/// Starts `/bin/sh -c` in a process group of its own, with nothing of our environment but the search path.
+fn spawn(command: &[u8], surroundings: &Surroundings) -> io::Result<Child> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    let home = &surroundings.home;
+    Command::new("/bin/sh")
+        .arg("-c")
+        .arg(OsStr::from_bytes(command))
+        .current_dir(home)
+        .env_clear()
+        .env("PATH", path)
+        .env("SHELL", "/bin/sh")
+        .env("USER", &surroundings.username)
+        .env("LOGNAME", &surroundings.username)
+        .env("HOME", home)
+        .env("TMPDIR", home)
+        .env("XDG_RUNTIME_DIR", home)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+}
+
+/// Kills the whole process group of a command and waits for the command itself.
+async fn end(child: &mut Child, group: Option<Pid>) {
+    kill(group);
+    if let Err(error) = child.wait().await {
+        tracing::warn!(%error, "a demo command could not be waited for");
+    }
+}
+
+fn kill(group: Option<Pid>) {
+    let Some(group) = group else { return };
+    match kill_process_group(group, Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => (),
+        Err(error) => tracing::warn!(%error, "a demo command could not be killed"),
+    }
+}
+
+/// Carries the streams until both outputs have ended, then waits for the command.
+async fn converse(
+    child: &mut Child,
+    reader: ChannelReadHalf,
+    writer: &ChannelWriteHalf<Msg>,
+    surroundings: &Surroundings,
+    group: Option<Pid>,
+) -> io::Result<ExitStatus> {
+    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(io::Error::other("a stream of the command is missing"));
+    };
+    if surroundings.conduct.noisy {
+        let noise = Bytes::from_static(b"Last login: never\n\x1b]0;noise\x07You have new mail.\nprompt> ");
+        surroundings.recording.add(&noise);
+        writer.data_bytes(noise).await.map_err(io::Error::other)?;
+        writer.extended_data_bytes(STDERR, "stty: not a terminal").await.map_err(io::Error::other)?;
+    }
+    let input = carry_input(reader, stdin);
+    let outputs = async {
+        tokio::try_join!(
+            carry_output(stdout, writer, None, Shaping::new(surroundings.conduct), surroundings, group),
+            carry_output(stderr, writer, Some(STDERR), Shaping::none(), surroundings, group),
+        )
+    };
+    tokio::pin!(input, outputs);
+    // Input that never ends must not keep a command that has ended.
+    tokio::select! {
+        carried = &mut outputs => { carried?; }
+        () = &mut input => { outputs.await?; }
+    }
+    child.wait().await
+}
+
+/// Carries the client's bytes into the command until either has had enough. Dropping the pipe is its end.
+///
+/// A command that stops reading holds the packets of its channel back, and when the channel's buffer is full,
+/// the whole session: the pressure reaches the client through TCP.
+async fn carry_input(mut reader: ChannelReadHalf, mut stdin: ChildStdin) {
+    while let Some(message) = reader.wait().await {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum that may grow; the rest is no input")]
+        match message {
+            ChannelMsg::Data { data } => {
+                if let Err(error) = stdin.write_all(&data).await {
+                    tracing::trace!(%error, "a demo command reads no more");
+                    return;
+                }
+            }
+            ChannelMsg::Eof | ChannelMsg::Close => return,
+            _ => (),
+        }
+    }
+}
+
+async fn carry_output(
+    mut stream: impl AsyncRead + Unpin,
+    writer: &ChannelWriteHalf<Msg>,
+    extended: Option<u32>,
+    mut shaping: Shaping,
+    surroundings: &Surroundings,
+    group: Option<Pid>,
+) -> io::Result<()> {
+    let send = async |piece: Bytes| {
+        surroundings.recording.add(&piece);
+        match extended {
+            None => writer.data_bytes(piece).await,
+            Some(kind) => writer.extended_data_bytes(kind, piece).await,
+        }
+        .map_err(io::Error::other)
+    };
+    loop {
+        let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+        if stream.read_buf(&mut piece).await? == 0 {
+            return Ok(());
+        }
+        let (piece, next) = shaping.pass(piece.freeze());
+        send(piece).await?;
+        match next {
+            Next::Continue => (),
+            Next::Stall => std::future::pending().await,
+            Next::Kill => {
+                kill(group);
+                return Ok(());
+            }
+            Next::Flood => loop {
+                send(Bytes::from_static(&[b'A'; PIECE_BYTES])).await?;
+            },
+        }
+    }
+}
+
+/// SSH's name of a signal number.
+fn signal_name(number: i32) -> Sig {
+    match Signal::from_named_raw(number) {
+        Some(Signal::ABORT) => Sig::ABRT,
+        Some(Signal::ALARM) => Sig::ALRM,
+        Some(Signal::FPE) => Sig::FPE,
+        Some(Signal::HUP) => Sig::HUP,
+        Some(Signal::ILL) => Sig::ILL,
+        Some(Signal::INT) => Sig::INT,
+        Some(Signal::KILL) => Sig::KILL,
+        Some(Signal::PIPE) => Sig::PIPE,
+        Some(Signal::QUIT) => Sig::QUIT,
+        Some(Signal::SEGV) => Sig::SEGV,
+        Some(Signal::TERM) => Sig::TERM,
+        Some(Signal::USR1) => Sig::USR1,
+        Some(_) | None => Sig::Custom(format!("SIG{number}@fleetsweep")),
+    }
+}
