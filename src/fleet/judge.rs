@@ -1,14 +1,34 @@
 //! Judges a collection against the client's rules: which alerts begin, go on or end, and whether each
 //! is mailed, with the reason. A pure function of the state before, the observation and the time.
 //! Not the mail's text, not the database.
+//!
+//! What the words of a rule mean, to the letter:
+//!
+//! * A limit is exceeded when the value is strictly greater. An alert is raised when it was exceeded in
+//!   `for` collections in a row, and ends when the value is at or below `clear`. In between it stays open
+//!   but is not mailed: no mail says that a limit is exceeded which is not.
+//! * What was not measured says nothing: it neither counts, nor breaks a row, nor ends an alert. A failed
+//!   collection measures the count of failed sweeps alone; a collection that failed for a cause of ours
+//!   (cancelled, database) measures nothing at all.
+//! * The first mail about an alert is the one of its beginning, also where the client had no recipient
+//!   when it began. Reminders follow `repeat` after the last mail. An acknowledged alert is mailed once
+//!   more: when it ends.
+//! * A rule whose limit changed judges its open alert by the new limit.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Failure, Metric, Reading, event::Exceeded};
+use super::{
+    Failure, FailureKind, Metric, Reading, Rule,
+    event::Exceeded,
+    rule::Repeat,
+};
+
+#[cfg(test)]
+mod tests;
 
 /// What is known of a client's rules between two collections; kept in the database.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -108,11 +128,11 @@ pub enum Notice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeReason {
-    /// The alert began.
+    /// The alert began, or this is the first mail about it.
     Raised,
     /// `repeat="every"`: a mail at every collection over the limit.
     EveryCollection,
-    /// `repeat` has passed since the last mail.
+    /// `repeat` has passed since the last mail, and the limit is exceeded still.
     Reminder,
     /// The alert ended and `recovery` is on.
     Recovered,
@@ -134,4 +154,191 @@ pub enum HoldReason {
     NoRecoveryMail,
     /// The rule is gone.
     RuleRemoved,
+}
+
+/// Judges one collection.
+///
+/// `before` is what the last judgement of this client left, `rules` are the client's rules now,
+/// `has_recipient` tells whether it has a `mail`, `now` stamps what is decided, `new_id` names a new
+/// alert and is called only for one.
+///
+/// With no rules it withdraws every open alert: so ends what belongs to a client that was taken out of
+/// the configuration.
+pub fn judge(
+    before: &ClientState,
+    rules: &[Rule],
+    has_recipient: bool,
+    observation: Observation<'_>,
+    now: Timestamp,
+    new_id: &mut dyn FnMut() -> Uuid,
+) -> Verdict {
+    let told = Told::by(observation);
+    let failed_in_a_row = match told {
+        Told::Answer(_) => 0,
+        Told::Silence => before.failed_in_a_row.saturating_add(1),
+        Told::Nothing => before.failed_in_a_row,
+    };
+    let mut verdict = Verdict {
+        state: ClientState { failed_in_a_row, rules: BTreeMap::new() },
+        changes: Vec::new(),
+        exceeded: Vec::new(),
+    };
+    for metric in Metric::ALL {
+        let state = before.rules.get(&metric).cloned().unwrap_or_default();
+        let Some(rule) = rules.iter().find(|rule| rule.metric == metric) else {
+            verdict.changes.extend(state.alert.map(|alert| Change {
+                metric,
+                alert,
+                step: Step::Withdrawn,
+                notice: Notice::Hold(HoldReason::RuleRemoved),
+            }));
+            continue;
+        };
+        let after = match told.value(metric, failed_in_a_row) {
+            None => state,
+            Some(value) => {
+                let (after, change) = judge_value(state, rule, has_recipient, value, now, new_id);
+                verdict.changes.extend(change);
+                if after.alert.is_some() {
+                    verdict.exceeded.push(Exceeded { metric, limit: rule.limit, value });
+                }
+                after
+            }
+        };
+        if after != RuleState::default() {
+            verdict.state.rules.insert(metric, after);
+        }
+    }
+    verdict
+}
+
+/// What a collection tells.
+#[derive(Clone, Copy)]
+enum Told<'a> {
+    /// The client answered with this.
+    Answer(&'a Reading),
+    /// The client did not answer as it should.
+    Silence,
+    /// Nothing: the collection ended for a cause of ours.
+    Nothing,
+}
+
+impl<'a> Told<'a> {
+    fn by(observation: Observation<'a>) -> Self {
+        match observation {
+            Observation::Reading(reading) => Self::Answer(reading),
+            Observation::Failed(failure) => match failure.kind {
+                FailureKind::Cancelled | FailureKind::StoreFailed => Self::Nothing,
+                FailureKind::NameUnknown
+                | FailureKind::Refused
+                | FailureKind::NetworkUnreachable
+                | FailureKind::ConnectionLost
+                | FailureKind::TimedOut
+                | FailureKind::NotSsh
+                | FailureKind::HostKeyChanged
+                | FailureKind::HostKeyUnknown
+                | FailureKind::HostKeyRevoked
+                | FailureKind::KnownHostsUnusable
+                | FailureKind::AuthenticationRefused
+                | FailureKind::CredentialUnusable
+                | FailureKind::CommandRefused
+                | FailureKind::PlatformUnknown
+                | FailureKind::NoDirectory
+                | FailureKind::DiskFull
+                | FailureKind::UploadFailed
+                | FailureKind::AgentFailed
+                | FailureKind::NoAnswer
+                | FailureKind::AnswerTooLarge
+                | FailureKind::EnvelopeRefused
+                | FailureKind::ReportInvalid => Self::Silence,
+            },
+        }
+    }
+
+    /// The value of `metric`; `None` where it was not measured.
+    fn value(self, metric: Metric, failed_in_a_row: u32) -> Option<f64> {
+        let reading = match self {
+            Self::Answer(reading) => Some(reading),
+            Self::Silence => None,
+            Self::Nothing => return None,
+        };
+        match metric {
+            Metric::Unreachable => Some(f64::from(failed_in_a_row)),
+            Metric::Cpu => Some(reading?.cpu?.get()),
+            Metric::Memory => Some(reading?.memory?.percent()?.get()),
+            Metric::Swap => Some(reading?.swap?.percent()?.get()),
+            Metric::Disk => Some(reading?.fullest()?.1.get()),
+            Metric::Load => reading?.load_per_core(),
+        }
+    }
+}
+
+/// Judges one measured value: the rule's state from now on, and what happened to its alert.
+fn judge_value(
+    before: RuleState,
+    rule: &Rule,
+    has_recipient: bool,
+    value: f64,
+    now: Timestamp,
+    new_id: &mut dyn FnMut() -> Uuid,
+) -> (RuleState, Option<Change>) {
+    let over = value > rule.limit;
+    let over_in_a_row = if over { before.over_in_a_row.saturating_add(1) } else { 0 };
+    let (mut alert, step) = match before.alert {
+        None if over_in_a_row >= rule.for_sweeps.max(1) => {
+            let alert = OpenAlert {
+                id: new_id(),
+                raised_at: now,
+                limit: rule.limit,
+                value,
+                peak: value,
+                last_mail_at: None,
+                acknowledged_at: None,
+            };
+            (alert, Step::Raised)
+        }
+        None => return (RuleState { over_in_a_row, alert: None }, None),
+        Some(open) => {
+            let alert = OpenAlert { limit: rule.limit, value, peak: open.peak.max(value), ..open };
+            (alert, if !over && value <= rule.clear { Step::Resolved } else { Step::Continues })
+        }
+    };
+    // A mail from the future means that the clock was set back. Counted from now, reminders neither pour
+    // out nor fall silent until the old time has come again.
+    alert.last_mail_at = alert.last_mail_at.map(|at| at.min(now));
+    let notice = notice(&alert, step, over, rule, has_recipient, now);
+    if let Notice::Send(_) = notice {
+        alert.last_mail_at = Some(now);
+    }
+    let still_open = (step != Step::Resolved).then(|| alert.clone());
+    (RuleState { over_in_a_row, alert: still_open }, Some(Change { metric: rule.metric, alert, step, notice }))
+}
+
+/// Whether a step of an alert is mailed. What holds it back is named in the order in which an operator
+/// would ask: is there anybody to mail, is there anything to tell, who wanted silence.
+fn notice(alert: &OpenAlert, step: Step, over: bool, rule: &Rule, has_recipient: bool, now: Timestamp) -> Notice {
+    if !has_recipient {
+        return Notice::Hold(HoldReason::NoRecipient);
+    }
+    match step {
+        Step::Raised => Notice::Send(NoticeReason::Raised),
+        Step::Resolved if rule.recovery && alert.last_mail_at.is_some() => Notice::Send(NoticeReason::Recovered),
+        Step::Resolved => Notice::Hold(HoldReason::NoRecoveryMail),
+        Step::Withdrawn => Notice::Hold(HoldReason::RuleRemoved),
+        Step::Continues if !over => Notice::Hold(HoldReason::BelowLimit),
+        Step::Continues if alert.acknowledged_at.is_some() => Notice::Hold(HoldReason::Acknowledged),
+        Step::Continues => match (alert.last_mail_at, rule.repeat) {
+            (None, _) => Notice::Send(NoticeReason::Raised),
+            (Some(_), Repeat::Every) => Notice::Send(NoticeReason::EveryCollection),
+            (Some(last), Repeat::After(repeat)) if has_passed(repeat, last, now) => {
+                Notice::Send(NoticeReason::Reminder)
+            }
+            (Some(_), Repeat::After(_)) => Notice::Hold(HoldReason::RecentlyMailed),
+        },
+    }
+}
+
+/// Whether at least `span` lies between the two; false where `now` is the earlier one.
+fn has_passed(span: Duration, since: Timestamp, now: Timestamp) -> bool {
+    Duration::try_from(now.duration_since(since)).is_ok_and(|elapsed| elapsed >= span)
 }
