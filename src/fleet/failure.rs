@@ -71,6 +71,8 @@ pub enum FailureKind {
     StoreFailed,
     /// Cancelled by the operator or by the program's end.
     Cancelled,
+    /// A defect of this program.
+    Defect,
 }
 
 impl FailureKind {
@@ -102,6 +104,7 @@ impl FailureKind {
             Self::ReportInvalid => "report invalid",
             Self::StoreFailed => "not stored",
             Self::Cancelled => "cancelled",
+            Self::Defect => "internal error",
         }
     }
 
@@ -135,7 +138,8 @@ impl FailureKind {
             | Self::EnvelopeRefused
             | Self::ReportInvalid
             | Self::StoreFailed
-            | Self::Cancelled => false,
+            | Self::Cancelled
+            | Self::Defect => false,
         }
     }
 
@@ -177,6 +181,7 @@ impl FailureKind {
             Self::ReportInvalid => "run `fleetsweep clean` for this client; treat it as hostile if it stays",
             Self::StoreFailed => "look at the database's error above; nothing of this collection was stored",
             Self::Cancelled => "collect again",
+            Self::Defect => "report this as a defect of fleetsweep, with its log",
         }
     }
 }

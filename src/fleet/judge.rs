@@ -228,7 +228,7 @@ impl<'a> Told<'a> {
         match observation {
             Observation::Reading(reading) => Self::Answer(reading),
             Observation::Failed(failure) => match failure.kind {
-                FailureKind::Cancelled | FailureKind::StoreFailed => Self::Nothing,
+                FailureKind::Cancelled | FailureKind::StoreFailed | FailureKind::Defect => Self::Nothing,
                 FailureKind::NameUnknown
                 | FailureKind::Refused
                 | FailureKind::NetworkUnreachable
