@@ -1,1 +1,215 @@
-//! What `check` prints.
+//! What `check` prints about a valid configuration: who would be swept and how, which values are built
+//! in and not written, and how many mails a day there can be at worst. Pure; nothing is contacted.
+
+use std::fmt::{self, Write as _};
+
+use super::{AgentKeeping, Client, Entered, Loaded, Login, Setting, values::show_duration};
+use crate::fleet::{Rule, rule::Repeat};
+
+mod mails;
+
+use mails::MailsADay;
+
+/// So many `<client>` elements of one kind are listed; the others are counted.
+const LISTED: usize = 8;
+
+/// The summary, several lines with a line break behind each. Its length grows with the kinds of clients,
+/// not with the clients.
+#[must_use]
+pub fn summary(loaded: &Loaded) -> String {
+    let mut text = String::new();
+    // Writing to a `String` does not fail.
+    let _infallible = write(&mut text, loaded);
+    text
+}
+
+fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
+    let collector = &loaded.config.collector;
+    let mails = |client: &Client| MailsADay::of(client, collector.interval);
+    let count = loaded.config.clients.len();
+    let interval = show_duration(collector.interval);
+    writeln!(out, "{} swept every {interval}, {} at a time", counted(count, "client"), collector.concurrency)?;
+    for kind in kinds(loaded) {
+        writeln!(out)?;
+        kind.write(out, mails(kind.example))?;
+    }
+
+    writeln!(out, "\nSettings (* built in: the file does not say)")?;
+    let settings = loaded.settings.chunk_by(|one, next| one.element == next.element);
+    for (element, values) in settings.filter_map(|chunk| Some((chunk.first()?.element, chunk))) {
+        let values: Vec<String> = values.iter().map(setting).collect();
+        writeln!(out, "  {element:<10} {}", values.join(", "))?;
+    }
+
+    let total = loaded.config.clients.iter().map(mails).sum::<MailsADay>();
+    writeln!(out, "\nMails a day, at most")?;
+    total.write_reckoning(out, collector.interval)
+}
+
+fn setting(Setting { attribute, value, written, .. }: &Setting) -> String {
+    format!("{attribute} {value}{}", if *written { "" } else { "*" })
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// Clients that differ in nothing but their names and addresses.
+struct Kind<'a> {
+    example: &'a Client,
+    /// What they have in common, as shown.
+    manner: String,
+    elements: Vec<&'a Entered>,
+    clients: usize,
+}
+
+/// The kinds of clients, in the order of the first of each.
+fn kinds(loaded: &Loaded) -> Vec<Kind<'_>> {
+    let mut kinds: Vec<Kind<'_>> = Vec::new();
+    for element in &loaded.entered {
+        let Some(example) = loaded.config.clients.get(element.clients.start) else { continue };
+        let manner = manner(example);
+        let clients = element.clients.len();
+        match kinds.iter_mut().find(|kind| kind.manner == manner) {
+            Some(kind) => {
+                kind.elements.push(element);
+                kind.clients += clients;
+            }
+            None => kinds.push(Kind { example, manner, elements: vec![element], clients }),
+        }
+    }
+    kinds
+}
+
+impl Kind<'_> {
+    fn write(&self, out: &mut String, mails: MailsADay) -> fmt::Result {
+        for (index, element) in self.elements.iter().take(LISTED).enumerate() {
+            let count = if index == 0 { counted(self.clients, "client") } else { String::new() };
+            writeln!(out, "{count:<12} {}", shown(element))?;
+        }
+        if let Some(rest @ [_, ..]) = self.elements.get(LISTED..) {
+            let clients = rest.iter().map(|element| element.clients.len()).sum();
+            writeln!(out, "{:<12} and {} more", "", counted(clients, "client"))?;
+        }
+        out.push_str(&self.manner);
+        if !self.example.mail.is_empty() {
+            writeln!(out, "  {:<10} {mails}", "each")?;
+        }
+        Ok(())
+    }
+}
+
+fn shown(Entered { ip, name, .. }: &Entered) -> String {
+    match name {
+        Some(name) => format!("{name} ({ip})"),
+        None => ip.clone(),
+    }
+}
+
+/// Everything about a client but its name and address.
+fn manner(client: &Client) -> String {
+    let mut lines =
+        vec![("login", format!("{} at port {}, {}", client.username, client.id.port(), login(&client.login)))];
+    match client.rules.as_slice() {
+        [] => lines.push(("alerts", "none".to_owned())),
+        rules => {
+            let labels = std::iter::once("alerts").chain(std::iter::repeat(""));
+            lines.extend(labels.zip(rules.iter().map(rule)));
+        }
+    }
+    let recipients: Vec<String> = client.mail.iter().map(ToString::to_string).collect();
+    lines.push((
+        "mail",
+        if recipients.is_empty() { "to nobody".to_owned() } else { format!("to {}", recipients.join(", ")) },
+    ));
+    let events = match client.events {
+        Some(true) => "security events are collected and mailed",
+        Some(false) => "security events are left alone",
+        None => "security events are collected and mailed where the client runs Windows",
+    };
+    lines.push(("events", events.to_owned()));
+    match client.agent {
+        AgentKeeping::Keep => {}
+        AgentKeeping::Remove => lines.push(("agent", "removed after each sweep".to_owned())),
+    }
+    lines.iter().fold(String::new(), |text, (label, line)| text + &format!("  {label:<10} {line}\n"))
+}
+
+fn login(Login { key, ssh_agent, password }: &Login) -> String {
+    let mut ways = Vec::new();
+    if let Some(key) = key {
+        let passphrase = key.passphrase.as_ref().map(|source| format!(" (passphrase {source})"));
+        ways.push(format!("key {}{}", key.path.display(), passphrase.unwrap_or_default()));
+    }
+    if *ssh_agent {
+        ways.push("ssh-agent".to_owned());
+    }
+    if let Some(source) = password {
+        ways.push(format!("password {source}"));
+    }
+    ways.join(", then ")
+}
+
+fn rule(rule: &Rule) -> String {
+    let Rule { metric, limit, clear, for_sweeps, repeat, recovery } = rule;
+    let mut text = format!("{metric} above {}", metric.show(*limit));
+    if *for_sweeps > 1 {
+        text += &format!(" for {for_sweeps} sweeps");
+    }
+    if clear < limit {
+        text += &format!(", until at most {}", metric.show(*clear));
+    }
+    text += &match repeat {
+        Repeat::Every => "; a mail at every collection".to_owned(),
+        Repeat::After(time) => format!("; a mail when raised and again every {}", show_duration(*time)),
+    };
+    if *recovery {
+        text += ", and when it ends";
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::config::{Config, Surroundings};
+
+    fn of(text: &str) -> String {
+        let surroundings = Surroundings { home: Some("/home/ops".into()), mode: None };
+        summary(&Config::parse_in(text, "config.xml", &surroundings).unwrap())
+    }
+
+    #[test]
+    fn a_fleet_is_summed_up_by_its_kinds() {
+        let single: String = (1..=20).map(|n| format!("<client ip='single-{n}' name='s{n}'/>")).collect();
+        assert_snapshot!(of(&format!(
+            r#"<config>
+              <collector interval="5m"/>
+              <database url="postgres://sweep:hunter2@db/fleet"/>
+              <smtp host="mail.example.com" security="tls" username="f" password="hunter2"/>
+              <alerts repeat="4h" recovery="yes"/>
+              <client ip='127.0.0.1' username='user' password='hunter2' mail="asa@asda.com">
+                <alert type="memory" limit="50%" repeat="every"/>
+              </client>
+              <group username="ops" key="~/.ssh/id_ed25519" passphrase="env:P" mail="ops@example.com, Ann &lt;a@example.com>">
+                <alert type="disk" limit="90%" clear="85%"/>
+                <alert type="unreachable" limit="2"/>
+                <client ip="10.0.[4-5].[1-40]"/>
+                <client ip="web-[01-12].example.com" name="w[01-12]"/>
+                <client ip="db.example.com" name="db" events="yes" agent="remove">
+                  <alert type="disk" limit="70%" for="3"/>
+                  <alert type="load" limit="1.5"/>
+                </client>
+              </group>
+              <group username="root">{single}</group>
+            </config>"#
+        )));
+    }
+
+    #[test]
+    fn the_smallest_fleet_shows_what_is_built_in() {
+        assert_snapshot!(of("<config><client ip='h' username='u' events='no'/></config>"));
+    }
+}

@@ -1,7 +1,7 @@
 //! The text of the file: where in it a finding lies, and lines of it that are fit to be shown. Not its
 //! meaning: it works on files that are no XML at all.
 
-use std::{ops::Range, sync::Arc};
+use std::{cell::OnceCell, ops::Range, sync::Arc};
 
 use unicode_width::UnicodeWidthChar as _;
 
@@ -12,6 +12,8 @@ use super::{
 
 /// How much of a long line is shown on either side of the mark, in terminal columns.
 const CONTEXT_COLUMNS: usize = 70;
+/// The same in bytes, with room for secrets, whose masks are shorter, and for characters without width.
+const CONTEXT_BYTES: usize = 1000;
 /// What a tab becomes.
 const TAB: &str = "    ";
 
@@ -66,19 +68,22 @@ impl Findings {
 pub(super) struct Source<'a> {
     file: Arc<str>,
     text: &'a str,
-    /// Secrets in it; sorted, apart from each other.
-    secrets: Vec<Range<usize>>,
+    /// Where each line begins.
+    lines: Vec<usize>,
+    /// Secrets in it; sorted, apart from each other. Looked for when a line is first shown.
+    secrets: OnceCell<Vec<Range<usize>>>,
 }
 
 impl<'a> Source<'a> {
     /// The text of the file `file`.
     pub(super) fn new(file: &str, text: &'a str) -> Self {
-        Self { file: file.into(), text, secrets: mask::secrets(text) }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(end, _)| end + 1)).collect();
+        Self { file: file.into(), text, lines, secrets: OnceCell::new() }
     }
 
     /// The line in which a byte lies; counts from 1.
     pub(super) fn line_of(&self, offset: usize) -> usize {
-        1 + self.text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
+        self.lines.partition_point(|&start| start <= offset)
     }
 
     fn diagnose(&self, Finding { severity, at, problem, mend }: Finding) -> Diagnostic {
@@ -86,21 +91,24 @@ impl<'a> Source<'a> {
         let Some(at) = at else {
             return Diagnostic { severity, file, line: 0, column: 0, problem, mend, excerpt: None };
         };
-        let before = self.text.get(..at.start).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        let column = 1 + before.get(line_start..).unwrap_or_default().chars().count();
+        let line = self.line_of(at.start);
+        let line_start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let column = 1 + self.text.get(line_start..at.start).unwrap_or_default().chars().count();
         let excerpt = Some(self.excerpt(line_start, &at));
-        Diagnostic { severity, file, line: self.line_of(at.start), column, problem, mend, excerpt }
+        Diagnostic { severity, file, line, column, problem, mend, excerpt }
     }
 
     /// The line that begins at `line_start`, with a mark under the part of `at` that lies in it.
     fn excerpt(&self, line_start: usize, at: &Range<usize>) -> Excerpt {
-        let line = self.text.get(line_start..).unwrap_or_default();
+        // Of a very long line only the part that can be shown: a file may be one line, with many errors.
+        let start = line_start.max(self.text.floor_char_boundary(at.start.saturating_sub(CONTEXT_BYTES)));
+        let end = self.text.ceil_char_boundary(at.start.saturating_add(2 * CONTEXT_BYTES));
+        let line = self.text.get(start..end).unwrap_or_default();
         let line = line.split('\n').next().unwrap_or_default().trim_end();
         let mut cells: Vec<Cell> = Vec::with_capacity(line.len());
         let mut masked: Option<&Range<usize>> = None;
         for (index, character) in line.char_indices() {
-            let offset = line_start + index;
+            let offset = start + index;
             let marked = at.contains(&offset);
             let secret = self.secret_at(offset);
             if secret.is_some() && secret == masked {
@@ -126,8 +134,9 @@ impl<'a> Source<'a> {
     }
 
     fn secret_at(&self, offset: usize) -> Option<&Range<usize>> {
-        let after = self.secrets.partition_point(|secret| secret.start <= offset);
-        let secret = self.secrets.get(after.checked_sub(1)?)?;
+        let secrets = self.secrets.get_or_init(|| mask::secrets(self.text));
+        let after = secrets.partition_point(|secret| secret.start <= offset);
+        let secret = secrets.get(after.checked_sub(1)?)?;
         secret.contains(&offset).then_some(secret)
     }
 }

@@ -1,0 +1,161 @@
+//! How many mails a day there can be: a bound that no day exceeds, and how it is reckoned. Not what
+//! will be mailed.
+
+use std::{
+    fmt::{self, Write as _},
+    iter::Sum,
+    time::Duration,
+};
+
+use crate::{
+    config::{Client, values::show_duration},
+    fleet::{Metric, Rule, rule::Repeat},
+};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Mails a day, over all recipients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct MailsADay {
+    /// If every alert is raised and lasts.
+    pub lasting: u64,
+    /// If every alert comes and goes as fast as it can: nothing is worse.
+    pub restless: u64,
+    /// Security events, where they are asked for.
+    pub events: u64,
+    /// Security events of the clients that leave it to their platform.
+    pub events_by_platform: u64,
+}
+
+impl MailsADay {
+    /// Those about one client.
+    pub(super) fn of(client: &Client, interval: Duration) -> Self {
+        let sweeps = sweeps_a_day(interval);
+        let recipients = client.mail.len() as u64;
+        // What several alerts of one collection have to say is one mail.
+        let alerts = |mails: fn(&Rule, u64) -> u64| {
+            let sum = client.rules.iter().map(|rule| mails(rule, sweeps)).fold(0, u64::saturating_add);
+            sum.min(sweeps) * recipients
+        };
+        let events = sweeps * recipients;
+        Self {
+            lasting: alerts(lasting),
+            restless: alerts(|rule, sweeps| lasting(rule, sweeps).max(restless(rule, sweeps))),
+            events: if client.events == Some(true) { events } else { 0 },
+            events_by_platform: if client.events.is_none() { events } else { 0 },
+        }
+    }
+
+    /// The sum in words, with its reasons.
+    pub(super) fn write_reckoning(self, out: &mut String, interval: Duration) -> fmt::Result {
+        let Self { lasting, restless, events, events_by_platform } = self;
+        let (sweeps, every) = (sweeps_a_day(interval), show_duration(interval));
+        if self == Self::default() {
+            return writeln!(out, "  none: no client has both `mail` and something to be mailed");
+        }
+        for (mails, what) in [
+            (lasting, "about limits, if every alert is raised and lasts all day"),
+            (restless, "about limits, if every alert comes and goes as fast as it can"),
+            (events, "about security events, from clients with events=\"yes\""),
+            (events_by_platform, "about security events, if all clients without `events` run Windows"),
+        ] {
+            if mails > 0 {
+                writeln!(out, "  {mails:>9}  {what}")?;
+            }
+        }
+        writeln!(
+            out,
+            "  A day has {sweeps} sweeps, one every {every}. An alert with repeat=\"every\" can mail at each of them;\n  \
+             with a time it mails when it is raised, and again after each such time while it lasts. One that comes\n  \
+             and goes mails at each beginning, and with recovery=\"yes\" at each end; to begin it needs `for` sweeps\n  \
+             over the limit (unreachable: as many more as its limit), to end one below: a higher `for` or a lower\n  \
+             `clear` calms it. What several alerts of one client have to say in one sweep is one mail to each\n  \
+             recipient, and so are its security events."
+        )
+    }
+}
+
+/// In short, for one client.
+impl fmt::Display for MailsADay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lasting, restless, events, events_by_platform } = self;
+        write!(f, "at most {lasting} mails a day while alerts last, {restless} if they come and go")?;
+        match (events, events_by_platform) {
+            (0, 0) => Ok(()),
+            (0, windows) => write!(f, ", {windows} more about events on Windows"),
+            (events, _) => write!(f, ", {events} more about events"),
+        }
+    }
+}
+
+impl Sum for MailsADay {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, next| Self {
+            lasting: sum.lasting.saturating_add(next.lasting),
+            restless: sum.restless.saturating_add(next.restless),
+            events: sum.events.saturating_add(next.events),
+            events_by_platform: sum.events_by_platform.saturating_add(next.events_by_platform),
+        })
+    }
+}
+
+/// How many sweeps can begin within a day.
+fn sweeps_a_day(interval: Duration) -> u64 {
+    u64::try_from(DAY.as_nanos().div_ceil(interval.as_nanos().max(1))).unwrap_or(u64::MAX)
+}
+
+/// The mails about one alert that is raised and lasts all day: the first one, and the reminders.
+fn lasting(rule: &Rule, sweeps: u64) -> u64 {
+    match rule.repeat {
+        Repeat::Every => sweeps,
+        Repeat::After(time) => {
+            let reminders = u64::try_from(DAY.as_nanos() / time.as_nanos().max(1)).unwrap_or(u64::MAX);
+            reminders.saturating_add(1).min(sweeps)
+        }
+    }
+}
+
+/// The mails about one alert that begins and ends as fast as it can.
+fn restless(rule: &Rule, sweeps: u64) -> u64 {
+    let to_begin = u64::from(rule.for_sweeps)
+        + match rule.metric {
+            Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk | Metric::Load => 0,
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a limit of this metric is a whole number, checked when it was read"
+            )]
+            Metric::Unreachable => rule.limit as u64,
+        };
+    let mails = if rule.recovery { 2 } else { 1 };
+    sweeps.div_ceil(to_begin + 1).saturating_mul(mails).min(sweeps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(metric: Metric, limit: f64, for_sweeps: u32, repeat: Repeat, recovery: bool, expected: (u64, u64)) {
+        let rule = Rule { metric, limit, clear: limit, for_sweeps, repeat, recovery };
+        assert_eq!((lasting(&rule, 1440), restless(&rule, 1440)), expected, "{rule:?}");
+    }
+
+    #[test]
+    fn the_bound_follows_from_the_rule() {
+        let hours = |hours: u64| Repeat::After(Duration::from_secs(hours * 3600));
+        check(Metric::Cpu, 80.0, 1, Repeat::Every, true, (1440, 1440));
+        check(Metric::Cpu, 80.0, 1, hours(4), false, (7, 720));
+        check(Metric::Cpu, 80.0, 1, hours(4), true, (7, 1440));
+        check(Metric::Cpu, 80.0, 3, hours(4), true, (7, 720));
+        check(Metric::Cpu, 80.0, 1, hours(48), false, (1, 720));
+        check(Metric::Cpu, 80.0, 1, Repeat::After(Duration::from_secs(1)), false, (1440, 720));
+        check(Metric::Unreachable, 2.0, 1, hours(24), true, (2, 720));
+    }
+
+    #[test]
+    fn a_day_begins_as_many_sweeps_as_intervals_fit() {
+        for (seconds, sweeps) in [(60, 1440), (7 * 3600, 4), (86_400, 1), (5 * 86_400, 1)] {
+            assert_eq!(sweeps_a_day(Duration::from_secs(seconds)), sweeps);
+        }
+    }
+}
