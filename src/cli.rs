@@ -1,0 +1,423 @@
+//! The command line: what the user asks for, as one valid [`Invocation`], the help texts and the exit
+//! codes. Nothing is done here.
+
+use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
+
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap_complete::Shell;
+use tracing::level_filters::LevelFilter;
+
+use crate::{config, fleet::select::Pattern};
+
+/// How many clients a demo has where it is not said.
+const DEMO_CLIENTS: &str = "12";
+
+const EXAMPLES: &str = "\
+Examples:
+  fleetsweep --demo                       look around; there is nothing to set up
+  fleetsweep check                        is the configuration in order, and what would be swept?
+  fleetsweep trust                        pin the clients' host keys
+  fleetsweep                              the dashboard
+  fleetsweep --once --format json         one sweep, for scripts
+  fleetsweep --once --client 'web-*' -v   one sweep of some clients, with more to read
+  fleetsweep --headless                   sweep after sweep, for a service manager
+
+Exit codes:
+  0  every client was collected
+  1  at least one client failed
+  2  usage or configuration error; nothing was contacted
+  3  the database failed
+  4  all collected, some limit exceeded (with --fail-on-alert)
+
+The result goes to stdout; progress and logs go to stderr (RUST_LOG sets them in detail).";
+
+/// Sweeps a fleet of machines over SSH: statistics, alerts and security events, with nothing installed on them.
+///
+/// Reads config.xml, and for each client in it: connects, uploads a small agent, executes it, receives its encrypted
+/// report, stores it in a database, compares it with the client's limits, and mails what must be known. Without a
+/// command and without --once or --headless it shows all that on a dashboard.
+#[derive(Debug, Parser)]
+#[command(name = "fleetsweep", version, after_help = EXAMPLES, max_term_width = 100, disable_help_subcommand = true)]
+struct Arguments {
+    /// The configuration [default: config.xml]
+    #[arg(short, long, value_name = "FILE", global = true, conflicts_with = "demo")]
+    config: Option<PathBuf>,
+
+    /// Only clients whose name or IP matches; a glob, may be given more than once
+    #[arg(long = "client", value_name = "PATTERN", global = true, action = ArgAction::Append)]
+    clients: Vec<Pattern>,
+
+    /// In place of a configuration: N demo clients on loopback [default: 12]
+    #[arg(long, value_name = "N", global = true, num_args = 0..=1, default_missing_value = DEMO_CLIENTS,
+          value_parser = clap::value_parser!(u16).range(1..=1000))]
+    demo: Option<u16>,
+
+    /// Say more on stderr; twice for even more
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+
+    #[command(flatten)]
+    run: Run,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run modes (default: the dashboard)")]
+struct Run {
+    /// One sweep, then the result
+    #[arg(long, conflicts_with = "headless")]
+    once: bool,
+
+    /// Sweep after sweep on the interval, without a screen
+    #[arg(long)]
+    headless: bool,
+
+    /// How --once shows its result [default: table]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+
+    /// With --once: exit 4 where all clients were collected and some limit is exceeded
+    #[arg(long)]
+    fail_on_alert: bool,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Validate the configuration and show what would be swept; contact nothing
+    Check,
+    /// Fetch and pin the clients' host keys
+    Trust,
+    /// Send one test mail
+    MailTest,
+    /// Remove cached agents from the clients
+    Clean,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// How `--once` shows its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns for people.
+    Table,
+    /// One document for programs.
+    Json,
+}
+
+/// A valid command line.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// What is to be done.
+    pub task: Task,
+    /// To which fleet.
+    pub fleet: FleetSource,
+    /// To which of its clients; empty means all.
+    pub clients: Vec<Pattern>,
+    /// How much is told on stderr, where `RUST_LOG` does not say.
+    pub log_level: LevelFilter,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// The screen over the running pipeline.
+    Dashboard,
+    /// One sweep.
+    Once {
+        /// How its result is shown.
+        format: Format,
+        /// Whether an exceeded limit decides the exit code.
+        fail_on_alert: bool,
+    },
+    /// Sweeps on the interval.
+    Headless,
+    /// Validate the configuration, contact nothing.
+    Check,
+    /// Pin the clients' host keys.
+    Trust,
+    /// Send one test mail.
+    MailTest,
+    /// Remove cached agents from the clients.
+    Clean,
+    /// Print completions.
+    Completions(Shell),
+    /// Print the manual page.
+    Man,
+}
+
+/// Where the fleet is described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FleetSource {
+    /// In a configuration file.
+    File(PathBuf),
+    /// Nowhere: so many demo clients, 1 to 1000, on loopback.
+    Demo(u16),
+}
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: every client was collected, or what was asked for is done.
+    Success,
+    /// 1: at least one client failed.
+    ClientFailed,
+    /// 2: the command line or the configuration is wrong; nothing was contacted.
+    Usage,
+    /// 3: the database failed.
+    Database,
+    /// 4: all were collected, and with `--fail-on-alert` some limit is exceeded.
+    LimitExceeded,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::ClientFailed => 1,
+            Self::Usage => 2,
+            Self::Database => 3,
+            Self::LimitExceeded => 4,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+impl Invocation {
+    /// Reads a command line; the first argument is the program's name.
+    ///
+    /// # Errors
+    /// What clap says about a command line that is wrong, or that asks for help or the version. `error.exit()` prints
+    /// it to the right stream and ends with 2 or 0.
+    pub fn parse(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let Arguments { config, clients, demo, verbose, quiet, run, command } = Arguments::try_parse_from(arguments)?;
+        if let Some(contradiction) = contradiction(&run, demo, command) {
+            return Err(Arguments::command().error(ErrorKind::ArgumentConflict, contradiction));
+        }
+        let Run { once, headless, format, fail_on_alert } = run;
+        let task = match command {
+            Some(Command::Check) => Task::Check,
+            Some(Command::Trust) => Task::Trust,
+            Some(Command::MailTest) => Task::MailTest,
+            Some(Command::Clean) => Task::Clean,
+            Some(Command::Completions { shell }) => Task::Completions(shell),
+            Some(Command::Man) => Task::Man,
+            None if once => Task::Once { format: format.unwrap_or(Format::Table), fail_on_alert },
+            None if headless => Task::Headless,
+            None => Task::Dashboard,
+        };
+        let fleet = match demo {
+            Some(clients) => FleetSource::Demo(clients),
+            None => FleetSource::File(config.unwrap_or_else(|| config::DEFAULT_FILE.into())),
+        };
+        Ok(Self { task, fleet, clients, log_level: log_level(task, verbose, quiet) })
+    }
+}
+
+/// What of a command line makes no sense together.
+///
+/// Commands are no run modes: what belongs to those, the demo included, has no meaning beside one. These rules stand
+/// here because clap's `requires` is silent where what is required conflicts with something present.
+fn contradiction(run: &Run, demo: Option<u16>, command: Option<Command>) -> Option<String> {
+    let Run { once, headless, format, fail_on_alert } = run;
+    if command.is_some() {
+        let of_a_sweep = [
+            ("--once", *once),
+            ("--headless", *headless),
+            ("--format", format.is_some()),
+            ("--fail-on-alert", *fail_on_alert),
+            ("--demo", demo.is_some()),
+        ];
+        let (option, _) = of_a_sweep.into_iter().find(|(_, present)| *present)?;
+        return Some(format!("'{option}' belongs to a sweep and cannot be used with a command"));
+    }
+    let of_once = [("--format json", *format == Some(Format::Json)), ("--fail-on-alert", *fail_on_alert)];
+    let (option, _) = of_once.into_iter().find(|(_, present)| *present && !once)?;
+    Some(format!("'{option}' can only be used with '--once'"))
+}
+
+/// A service's log is its only voice, so it says more than a command that prints a result.
+fn log_level(task: Task, verbose: u8, quiet: bool) -> LevelFilter {
+    if quiet {
+        return LevelFilter::ERROR;
+    }
+    let usual = match task {
+        Task::Dashboard | Task::Headless => 1,
+        Task::Once { .. }
+        | Task::Check
+        | Task::Trust
+        | Task::MailTest
+        | Task::Clean
+        | Task::Completions(_)
+        | Task::Man => 0,
+    };
+    match verbose.saturating_add(usual) {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        3.. => LevelFilter::TRACE,
+    }
+}
+
+/// Writes the completions for a shell.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_completions(shell: Shell, out: &mut dyn io::Write) -> io::Result<()> {
+    // The generator panics where its writer fails, as a closed pipe does: it gets one that does not.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "fleetsweep", &mut script);
+    out.write_all(&script)
+}
+
+/// Writes the manual page, in roff.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_manual(out: &mut dyn io::Write) -> io::Result<()> {
+    clap_mangen::Man::new(Arguments::command()).render(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::fleet::ClientId;
+
+    fn parse(line: &str) -> Result<Invocation, clap::Error> {
+        Invocation::parse(["fleetsweep"].into_iter().chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_in_order() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_line_says_what_to_do_with_which_fleet() {
+        let file = |name: &str| FleetSource::File(name.into());
+        let once = |format, fail_on_alert| Task::Once { format, fail_on_alert };
+        for (line, task, fleet) in [
+            ("", Task::Dashboard, file("config.xml")),
+            ("--once", once(Format::Table, false), file("config.xml")),
+            ("--once --format json --fail-on-alert", once(Format::Json, true), file("config.xml")),
+            ("--headless --config a.xml", Task::Headless, file("a.xml")),
+            ("--headless --format table", Task::Headless, file("config.xml")),
+            ("check", Task::Check, file("config.xml")),
+            ("--config a.xml check", Task::Check, file("a.xml")),
+            ("check --config a.xml", Task::Check, file("a.xml")),
+            ("trust -c a.xml", Task::Trust, file("a.xml")),
+            ("mail-test", Task::MailTest, file("config.xml")),
+            ("clean", Task::Clean, file("config.xml")),
+            ("completions fish", Task::Completions(Shell::Fish), file("config.xml")),
+            ("man", Task::Man, file("config.xml")),
+            ("--demo", Task::Dashboard, FleetSource::Demo(12)),
+            ("--demo --once", once(Format::Table, false), FleetSource::Demo(12)),
+            ("--once --demo 1000", once(Format::Table, false), FleetSource::Demo(1000)),
+            ("--demo=3 --headless", Task::Headless, FleetSource::Demo(3)),
+        ] {
+            let invocation = parse(line).unwrap();
+            assert_eq!((invocation.task, invocation.fleet), (task, fleet), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_command_line_that_contradicts_itself_is_a_usage_error() {
+        for line in [
+            "--once --headless",
+            "--format json",
+            "--headless --format json",
+            "--once --format xml",
+            "--fail-on-alert",
+            "--headless --fail-on-alert",
+            "--demo 0",
+            "--demo 1001",
+            "--demo many",
+            "--demo --config a.xml",
+            "--once check",
+            "check --once",
+            "--demo trust",
+            "trust --demo",
+            "check --demo 3",
+            "-v -q",
+            "--client [",
+            "completions",
+            "completions cobol",
+            "sweep",
+            "--nonsense",
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()), "{line}");
+        }
+        for line in ["--help", "--version", "check --help"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 0, "{line}");
+        }
+    }
+
+    #[test]
+    fn patterns_add_up_before_and_after_a_command() {
+        let invocation = parse("--client web-* --client 10.0.4.7 trust").unwrap();
+        let meets = |name, address| invocation.clients.iter().any(|p| p.meets(&ClientId::new(address, 22), name));
+        assert!(meets("web-1", "10.0.0.1") && meets("x", "10.0.4.7") && !meets("x", "10.0.0.1"));
+        assert_eq!(parse("trust --client a --client b").unwrap().clients.len(), 2);
+    }
+
+    #[test]
+    fn verbosity_depends_on_the_run_mode() {
+        for (line, expected) in [
+            ("--once", LevelFilter::WARN),
+            ("--once -v", LevelFilter::INFO),
+            ("trust -vv", LevelFilter::DEBUG),
+            ("--headless", LevelFilter::INFO),
+            ("--headless -vvvv", LevelFilter::TRACE),
+            ("--headless -q", LevelFilter::ERROR),
+        ] {
+            assert_eq!(parse(line).unwrap().log_level, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_help_is_worth_reading() {
+        let help = |long: bool| {
+            let mut command = Arguments::command().term_width(100);
+            if long { command.render_long_help() } else { command.render_help() }.to_string()
+        };
+        assert_snapshot!("help", help(false));
+        assert_snapshot!("long_help", help(true));
+    }
+
+    #[test]
+    fn completions_and_manual_name_every_command() {
+        let mut manual = Vec::new();
+        write_manual(&mut manual).unwrap();
+        let mut scripts = vec![String::from_utf8(manual).unwrap().replace("\\-", "-")];
+        for shell in Shell::value_variants() {
+            let mut script = Vec::new();
+            write_completions(*shell, &mut script).unwrap();
+            scripts.push(String::from_utf8(script).unwrap());
+        }
+        for script in scripts {
+            for word in ["check", "trust", "mail-test", "clean", "completions", "headless", "fail-on-alert"] {
+                assert!(script.contains(word), "{word} is missing");
+            }
+        }
+    }
+}
