@@ -1,6 +1,7 @@
 //! A client's security log as the rest of the house sees it: checked and cleaned. Not how it is mailed.
 
-use fleetsweep_agent::report::{self, EventAccess};
+use fleetsweep_agent::report;
+pub use fleetsweep_agent::report::EventAccess;
 use serde::{Deserialize, Serialize};
 
 use super::reading::clean;

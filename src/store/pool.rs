@@ -7,8 +7,8 @@ use std::{
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, MySql, MySqlPool, PgPool, Postgres, SqlSafeStr as _, SqlStr, Sqlite,
-    SqlitePool,
+    AssertSqlSafe, ConnectOptions as _, Connection, MySql, MySqlPool, PgPool, Postgres, SqlSafeStr as _, SqlStr,
+    Sqlite, SqlitePool,
     migrate::{MigrateError, Migrator},
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -142,11 +142,14 @@ async fn open_sqlite(url: &str, options: SqliteConnectOptions) -> Result<Opened,
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => {
-                let kind = match error.kind() {
-                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreErrorKind::ReadOnly,
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreErrorKind::Full,
-                    _ => StoreErrorKind::Unreachable,
-                };
+                let kind =
+                    if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
+                        StoreErrorKind::ReadOnly
+                    } else if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                        StoreErrorKind::Full
+                    } else {
+                        StoreErrorKind::Unreachable
+                    };
                 return Err(StoreError::new(&place, kind, error));
             }
         }
@@ -171,9 +174,9 @@ async fn open_postgres(options: PgConnectOptions) -> Result<Opened, StoreError> 
     let options = options.disable_statement_logging();
     let name = options.get_database().unwrap_or_else(|| options.get_username());
     let place: Arc<str> = format!("postgres://{}:{}/{name}", options.get_host(), options.get_port()).into();
-    let failed = |error| StoreError::from_driver(&place, error);
+    try_once(&place, options.connect()).await?;
     let pool = |most| PgPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE);
-    let writes = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+    let writes = pool(1).connect_lazy_with(options.clone());
     let reads = pool(4).connect_lazy_with(options);
     Ok(Opened { writes: Pool::Postgres(writes), reads: Pool::Postgres(reads), place })
 }
@@ -183,8 +186,9 @@ async fn open_mysql(options: MySqlConnectOptions) -> Result<Opened, StoreError> 
     let name = options.get_database().unwrap_or_default();
     let place: Arc<str> = format!("mysql://{}:{}/{name}", options.get_host(), options.get_port()).into();
     let failed = |error| StoreError::from_driver(&place, error);
+    try_once(&place, options.connect()).await?;
     let pool = |most| MySqlPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE);
-    let writes = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+    let writes = pool(1).connect_lazy_with(options.clone());
     // Any other collation takes `GPU-17` and `gpu-17` for one, or has no room for every character.
     let (collation,): (String,) =
         sqlx::query_as("SELECT @@collation_database").fetch_one(&writes).await.map_err(failed)?;
@@ -194,6 +198,18 @@ async fn open_mysql(options: MySqlConnectOptions) -> Result<Opened, StoreError> 
     }
     let reads = pool(4).connect_lazy_with(options);
     Ok(Opened { writes: Pool::MySql(writes), reads: Pool::MySql(reads), place })
+}
+
+/// Connects once, before there is a pool: a pool would try again and again, and in the end know no reason.
+async fn try_once<C: Connection>(
+    place: &Arc<str>,
+    connecting: impl Future<Output = Result<C, sqlx::Error>>,
+) -> Result<(), StoreError> {
+    let connection = match tokio::time::timeout(PATIENCE, connecting).await {
+        Ok(connected) => connected.map_err(|error| StoreError::from_driver(place, error))?,
+        Err(passed) => return Err(StoreError::new(place, StoreErrorKind::Unreachable, passed)),
+    };
+    connection.close().await.map_err(|error| StoreError::from_driver(place, error))
 }
 
 impl Pool {

@@ -14,6 +14,7 @@ use crate::fleet::{
     ClientId, Failure, Metric, Reading, SweepId,
     judge::{Change, ClientState, Step},
     mail::Mail,
+    reading::Usage,
     security::{SecurityEvent, SecurityLog},
 };
 
@@ -211,10 +212,10 @@ async fn insert_collection(
         reading.map(|reading| reading.cores.len()).filter(|count| *count > 0).map(|count| to_count(count as u64)),
         memory.map(|memory| to_count(memory.total.0)),
         memory.map(|memory| to_count(memory.used.0)),
-        memory.and_then(|memory| memory.percent()).map(f64::from),
+        memory.and_then(Usage::percent).map(f64::from),
         swap.map(|swap| to_count(swap.total.0)),
         swap.map(|swap| to_count(swap.used.0)),
-        swap.and_then(|swap| swap.percent()).map(f64::from),
+        swap.and_then(Usage::percent).map(f64::from),
         reading.and_then(|reading| reading.uptime_seconds).map(to_count),
         load(0),
         load(1),

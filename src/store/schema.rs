@@ -33,16 +33,17 @@ pub(super) async fn migrate(pool: &Pool, place: &Arc<str>) -> Result<(), StoreEr
     let mut migrator = Migrator::with_migrations(migrations);
     migrator.dangerous_set_table_name(TABLE);
     let Err(error) = pool.migrate(&migrator).await else { return Ok(()) };
-    let kind = match &error {
-        MigrateError::VersionMissing(missing) => match newest(pool).await {
+    let kind = if let MigrateError::VersionMissing(missing) = &error {
+        match newest(pool).await {
             Ok(found) if found > known => StoreErrorKind::NewerSchema { found, known },
             Ok(_) => StoreErrorKind::OtherSchema,
             Err(error) => {
                 tracing::debug!(%error, missing, "the newest migration could not be read");
                 StoreErrorKind::OtherSchema
             }
-        },
-        other => classify_migration(other),
+        }
+    } else {
+        classify_migration(&error)
     };
     Err(StoreError::new(place, kind, error))
 }

@@ -7,7 +7,6 @@ use std::{
     process::{Command, Stdio},
 };
 
-use fleetsweep_agent::report::EventAccess;
 use futures_util::future::join_all;
 use sqlx::{Column as _, Connection as _, Row as _, SqliteConnection, TypeInfo as _, ValueRef as _};
 
@@ -17,7 +16,7 @@ use crate::fleet::{
     judge::{Change, Notice, NoticeReason, OpenAlert, RuleState, Step},
     mail::MailKind,
     reading::{FileSystem, Usage},
-    security::{SecurityEvent, SecurityLog},
+    security::{EventAccess, SecurityEvent, SecurityLog},
 };
 
 const AT: i64 = 1_700_000_000_000;
