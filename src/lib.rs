@@ -37,5 +37,6 @@ pub mod config;
 pub mod demo;
 pub mod fleet;
 pub mod headless;
+pub mod mail;
 pub mod spine;
 pub mod store;

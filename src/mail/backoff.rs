@@ -1,0 +1,49 @@
+//! How long a mail rests before its next try. Pure: the chance in it is passed in.
+
+use std::time::Duration;
+
+/// The rest after the first failed try; it doubles with each further one.
+const FIRST: Duration = Duration::from_secs(30);
+
+/// The longest rest.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The share of a rest that `jitter` may take away, so that mails which failed together do not all come
+/// back together.
+const SPREAD: f64 = 0.25;
+
+/// The rest after `attempts` failed tries (at least one): 30 s, doubled with each further try up to an
+/// hour, less up to a quarter of it after `jitter`, a chance from 0 to 1.
+#[must_use]
+pub fn rest(attempts: u32, jitter: f64) -> Duration {
+    let doublings = attempts.saturating_sub(1).min(31);
+    let whole = FIRST.saturating_mul(1 << doublings).min(LONGEST);
+    // `max` first: it makes 0 of what is no number.
+    whole.mul_f64(1.0 - SPREAD * jitter.max(0.0).min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_doubles_up_to_an_hour_and_jitter_shortens_it_by_a_quarter_at_most() {
+        for (attempts, jitter, seconds) in [
+            (0, 0.0, 30.0),
+            (1, 0.0, 30.0),
+            (2, 0.0, 60.0),
+            (3, 0.0, 120.0),
+            (7, 0.0, 1920.0),
+            (8, 0.0, 3600.0),
+            (u32::MAX, 0.0, 3600.0),
+            (1, 1.0, 22.5),
+            (2, 0.5, 52.5),
+            (u32::MAX, 1.0, 2700.0),
+            (1, -3.0, 30.0),
+            (1, 9.0, 22.5),
+            (1, f64::NAN, 30.0),
+        ] {
+            assert_eq!(rest(attempts, jitter).as_secs_f64(), seconds, "{attempts} {jitter}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Composes mails: from what the judge decided to the texts that people read, one mail for each recipient
+//! however many alerts a collection touched. Pure; the sentences are in `assets/mail/`, the facts and the
+//! subjects are made here. Not the sending.
+
+use jiff::Timestamp;
+use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    config,
+    fleet::{
+        Metric,
+        judge::{Change, Notice, NoticeReason, Observation, Verdict},
+        mail::{Mail, MailKind},
+        reading::clean,
+    },
+};
+
+use super::words;
+
+mod facts;
+#[cfg(test)]
+mod tests;
+
+/// The templates; each stands by itself or is included by another.
+const TEMPLATES: [(&str, &str); 5] = [
+    ("alert.txt", include_str!("../../assets/mail/alert.txt")),
+    ("recovery.txt", include_str!("../../assets/mail/recovery.txt")),
+    ("test.txt", include_str!("../../assets/mail/test.txt")),
+    ("ended.txt", include_str!("../../assets/mail/ended.txt")),
+    ("client.txt", include_str!("../../assets/mail/client.txt")),
+];
+
+/// The longest subject, in characters: what mail programs show of one, and far below what a header may be.
+const SUBJECT_CHARS: usize = 150;
+
+/// The longest piece of foreign text in a mail, in characters.
+const TEXT_CHARS: usize = 300;
+
+/// The span before now from which the history in a mail is asked, in milliseconds: a day.
+pub const HISTORY_SPAN_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// One collection that may have to be told of.
+#[derive(Debug, Clone, Copy)]
+pub struct Occasion<'a> {
+    /// Whose it was; also says who is mailed.
+    pub client: &'a config::Client,
+    /// What was decided.
+    pub verdict: &'a Verdict,
+    /// What the collection showed.
+    pub observation: Observation<'a>,
+    /// Earlier values, oldest first, of the metrics that [`history_wanted`] names; may be empty. Values
+    /// that are not from before `now` are left out.
+    pub histories: &'a [(Metric, Vec<(Timestamp, f64)>)],
+    /// When it was decided.
+    pub now: Timestamp,
+    /// The name of the machine this program runs on.
+    pub collector_name: &'a str,
+}
+
+/// The metrics whose earlier values belong in the mails of this verdict.
+#[must_use]
+pub fn history_wanted(verdict: &Verdict) -> Vec<Metric> {
+    let wanted = |change: &&Change| match change.notice {
+        Notice::Send(NoticeReason::Recovered) | Notice::Hold(_) => false,
+        // The failed sweeps in a row always count 1, 2, 3: nothing to see.
+        Notice::Send(_) => change.metric != Metric::Unreachable,
+    };
+    verdict.changes.iter().filter(wanted).map(|change| change.metric).collect()
+}
+
+/// A template that cannot be read or filled: a fault of this program.
+#[derive(Debug, thiserror::Error)]
+#[error("the mail template `{name}` cannot be used")]
+pub struct TemplateError {
+    name: &'static str,
+    #[source]
+    source: minijinja::Error,
+}
+
+/// Writes mails; made once.
+#[derive(Debug)]
+pub struct Composer(Environment<'static>);
+
+impl Composer {
+    /// A composer with the templates of this program.
+    ///
+    /// # Errors
+    /// [`TemplateError`] with the first template that cannot be read.
+    pub fn new() -> Result<Self, TemplateError> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        // Lines that only steer leave no line in the mail.
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        environment.set_syntax(syntax.map_err(|source| TemplateError { name: "*.txt", source })?);
+        for (name, text) in TEMPLATES {
+            environment.add_template(name, text).map_err(|source| TemplateError { name, source })?;
+        }
+        Ok(Self(environment))
+    }
+
+    /// The mails of one collection: for each recipient of the client the same one, of kind
+    /// [`MailKind::Alert`] where an alert is told of and [`MailKind::Recovery`] where only ends are; none
+    /// where the verdict mails nothing.
+    ///
+    /// # Errors
+    /// [`TemplateError`]; it does not depend on what is told.
+    pub fn alert_mails(
+        &self,
+        occasion: &Occasion<'_>,
+        new_id: &mut dyn FnMut() -> Uuid,
+    ) -> Result<Vec<Mail>, TemplateError> {
+        let facts = facts::Facts::of(occasion);
+        let (kind, template) = match (facts.alerts.is_empty(), facts.ended.is_empty()) {
+            (false, _) => (MailKind::Alert, "alert.txt"),
+            (true, false) => (MailKind::Recovery, "recovery.txt"),
+            (true, true) => return Ok(Vec::new()),
+        };
+        let subject = facts.subject();
+        let body = self.fill(template, &facts)?;
+        let mail = |recipient: &lettre::message::Mailbox| Mail {
+            id: new_id(),
+            kind,
+            recipient: recipient.email.to_string(),
+            subject: subject.clone(),
+            body: body.clone(),
+            created_at: occasion.now,
+        };
+        Ok(occasion.client.mail.iter().map(mail).collect())
+    }
+
+    /// The mail of `fleetsweep mail-test` to one address.
+    ///
+    /// # Errors
+    /// [`TemplateError`]; it does not depend on what is told.
+    pub fn test_mail(
+        &self,
+        recipient: &str,
+        collector_name: &str,
+        now: Timestamp,
+        id: Uuid,
+    ) -> Result<Mail, TemplateError> {
+        #[derive(Serialize)]
+        struct Facts<'a> {
+            recipient: &'a str,
+            collector: String,
+            now: String,
+        }
+        let collector = clean(collector_name, TEXT_CHARS);
+        let subject = clean(&format!("[fleetsweep] test mail from {collector}"), SUBJECT_CHARS);
+        let body = self.fill("test.txt", &Facts { recipient, collector, now: words::moment(now) })?;
+        Ok(Mail { id, kind: MailKind::Test, recipient: recipient.to_owned(), subject, body, created_at: now })
+    }
+
+    fn fill(&self, name: &'static str, facts: &impl Serialize) -> Result<String, TemplateError> {
+        let filled = self.0.get_template(name).and_then(|template| template.render(Serde(facts)));
+        let text = filled.map_err(|source| TemplateError { name, source })?;
+        Ok(format!("{}\n", text.trim()))
+    }
+}

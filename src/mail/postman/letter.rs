@@ -1,0 +1,154 @@
+//! A mail as it travels: addresses and the message with its headers. Not the conversation.
+
+use jiff::Timestamp;
+use lettre::{
+    Address, Message,
+    message::{
+        Mailbox,
+        header::{ContentType, HeaderName, HeaderValue},
+    },
+};
+
+use crate::fleet::{mail::Mail, reading::clean};
+
+/// The longest subject, in characters. Subjects come clean from the composer; what the outbox gives back
+/// is cleaned again, so that no row of a database writes a header.
+const SUBJECT_CHARS: usize = 200;
+
+/// A mail ready to travel.
+#[derive(Debug)]
+pub(super) struct Letter {
+    /// The sender's address.
+    pub(super) from: Address,
+    /// The recipient's address.
+    pub(super) to: Address,
+    /// Headers and text.
+    pub(super) content: Vec<u8>,
+}
+
+/// Why a mail cannot be written as a message.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotALetter {
+    /// The recipient is no mail address.
+    #[error("`{recipient}` is no mail address: {reason}")]
+    Recipient {
+        recipient: String,
+        reason: lettre::address::AddressError,
+    },
+    /// The message cannot be built.
+    #[error("the message cannot be built: {0}")]
+    Message(lettre::error::Error),
+}
+
+impl Letter {
+    /// Writes a mail. The same mail gives the same message each time, its Message-ID and date included.
+    pub(super) fn new(from: &Mailbox, mail: &Mail) -> Result<Self, NotALetter> {
+        let to: Address = mail
+            .recipient
+            .parse()
+            .map_err(|reason| NotALetter::Recipient { recipient: mail.recipient.clone(), reason })?;
+        // The `Date` header of lettre knows no time before the epoch.
+        let date = mail.created_at.max(Timestamp::UNIX_EPOCH);
+        let mut message = Message::builder()
+            .from(from.clone())
+            .to(Mailbox::new(None, to.clone()))
+            .subject(clean(&mail.subject, SUBJECT_CHARS))
+            .date(date.into())
+            .message_id(Some(format!("<{}@{}>", mail.id, from.email.domain())))
+            .header(ContentType::TEXT_PLAIN)
+            .body(mail.body.clone())
+            .map_err(NotALetter::Message)?;
+        // RFC 3834: no out-of-office answers, please.
+        let auto_submitted = HeaderName::new_from_ascii_str("Auto-Submitted");
+        message.headers_mut().insert_raw(HeaderValue::new(auto_submitted, "auto-generated".to_owned()));
+        Ok(Self { from: from.email.clone(), to, content: message.formatted() })
+    }
+
+    /// Whether an address goes beyond ASCII.
+    pub(super) fn needs_smtputf8(&self) -> bool {
+        [&self.from, &self.to].into_iter().any(|address| !AsRef::<str>::as_ref(address).is_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_parser::{HeaderValue, MessageParser, MimeHeaders};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::fleet::mail::MailKind;
+
+    fn mail(subject: &str, body: &str) -> Mail {
+        Mail {
+            id: Uuid::from_u128(0x0123_4567_89ab_cdef),
+            kind: MailKind::Alert,
+            recipient: "ops@example.com".into(),
+            subject: subject.into(),
+            body: body.into(),
+            created_at: "2026-03-01T12:00:00Z".parse().unwrap(),
+        }
+    }
+
+    fn from() -> Mailbox {
+        "The sweeper <fleetsweep@mon.example.com>".parse().unwrap()
+    }
+
+    #[test]
+    fn a_letter_says_what_the_mail_says() {
+        let long = "ä → ".repeat(600);
+        for (subject, body) in [
+            ("[fleetsweep] web-1: memory 91.0 % > 85 %", "plain\ntext\n"),
+            ("[fleetsweep] Köln: Speicher 91.0 %", "40 % → 91 %\n.\n..dots\nFrom here\n"),
+            ("日本語のサーバー名前がとても長い場合でもヘッダーは正しく折り返されなければならない", long.trim_end()),
+            ("", ""),
+        ] {
+            let letter = Letter::new(&from(), &mail(subject, body)).unwrap();
+            assert!(letter.content.is_ascii(), "goes through any server");
+            assert!(letter.content.split(|byte| *byte == b'\n').all(|line| line.len() < 999));
+            let message = MessageParser::default().parse(&letter.content).unwrap();
+            assert_eq!(message.subject().unwrap_or(""), subject);
+            assert_eq!(message.body_text(0).unwrap().replace("\r\n", "\n"), body);
+            assert_eq!(message.message_id(), Some("00000000-0000-0000-0123-456789abcdef@mon.example.com"));
+            assert_eq!(message.date().unwrap().to_rfc3339(), "2026-03-01T12:00:00Z");
+            assert_eq!(message.from().unwrap().first().unwrap().address(), Some("fleetsweep@mon.example.com"));
+            assert_eq!(message.from().unwrap().first().unwrap().name(), Some("The sweeper"));
+            assert_eq!(message.to().unwrap().first().unwrap().address(), Some("ops@example.com"));
+            assert_eq!(message.header("Auto-Submitted").and_then(HeaderValue::as_text), Some("auto-generated"));
+            let kind = message.content_type().unwrap();
+            assert_eq!((kind.ctype(), kind.subtype()), ("text", Some("plain")));
+            assert_eq!(kind.attribute("charset"), Some("utf-8"));
+        }
+    }
+
+    #[test]
+    fn the_same_mail_makes_the_same_letter() {
+        let mail = mail("subject", "body → body");
+        let letter = || Letter::new(&from(), &mail).unwrap().content;
+        assert_eq!(letter(), letter());
+    }
+
+    #[test]
+    fn no_subject_writes_a_header() {
+        for subject in ["a\r\nBcc: eve@example.net", "a\nBcc: eve@example.net", "a\r\n\r\nbody", "a\u{2028}Bcc: e@e", "a\0b"] {
+            let letter = Letter::new(&from(), &mail(subject, "body")).unwrap();
+            let message = MessageParser::default().parse(&letter.content).unwrap();
+            assert!(message.bcc().is_none());
+            assert_eq!(message.headers().len(), 9, "{:?}", message.headers());
+            assert_eq!(message.body_text(0).unwrap().trim_end(), "body");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_no_recipient() {
+        for recipient in ["", "ops", "ops@example.com\r\nBcc: eve@example.net", "ops@example.com, eve@example.net"] {
+            let mail = Mail { recipient: recipient.into(), ..mail("subject", "body") };
+            assert!(matches!(Letter::new(&from(), &mail), Err(NotALetter::Recipient { .. })), "{recipient}");
+        }
+    }
+
+    #[test]
+    fn a_clock_before_the_epoch_does_no_harm() {
+        let mail = Mail { created_at: Timestamp::MIN, ..mail("subject", "body") };
+        assert!(Letter::new(&from(), &mail).is_ok());
+    }
+}

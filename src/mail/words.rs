@@ -1,0 +1,151 @@
+//! How numbers, times and rows of values are written in mails. Not the sentences around them.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, tz::Offset};
+
+use crate::fleet::Metric;
+
+/// The most values shown in a line of history: what two lines of a phone hold.
+const SERIES_VALUES: usize = 8;
+
+/// A value with its unit. It gets as many decimals (three at most) as it takes to tell it from `limit`:
+/// `85.04 %`, not `85.0 %`, over a limit of 85.
+pub(super) fn value(metric: Metric, value: f64, limit: f64) -> String {
+    match metric {
+        Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => {
+            format!("{value:.*} %", decimals(1, value, limit))
+        }
+        Metric::Load => format!("{value:.*} per core", decimals(2, value, limit)),
+        Metric::Unreachable => metric.show(value),
+    }
+}
+
+/// A limit with its unit, as it was configured.
+pub(super) fn limit(metric: Metric, limit: f64) -> String {
+    match metric {
+        Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => format!("{limit} %"),
+        Metric::Load => format!("{limit} per core"),
+        Metric::Unreachable => format!("{limit}"),
+    }
+}
+
+/// By how much a value is over its limit.
+pub(super) fn over_by(metric: Metric, value: f64, limit: f64) -> String {
+    let over = value - limit;
+    match metric {
+        Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => {
+            format!("{over:.*} points", decimals(1, value, limit))
+        }
+        Metric::Load => format!("{over:.*} per core", decimals(2, value, limit)),
+        Metric::Unreachable => format!("{over:.0}"),
+    }
+}
+
+/// The fewest decimals from `fewest` to 3 with which `value` and `limit` are written differently.
+fn decimals(fewest: usize, value: f64, limit: f64) -> usize {
+    (fewest..3).find(|&decimals| format!("{value:.decimals$}") != format!("{limit:.decimals$}")).unwrap_or(
+        if value == limit { fewest } else { 3 },
+    )
+}
+
+/// A moment: `2026-03-01 12:00:00 UTC`.
+pub(super) fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// A moment as short as `now` allows: without the date where it is today's.
+fn short_moment(at: Timestamp, now: Timestamp) -> String {
+    let same_day = Offset::UTC.to_datetime(at).date() == Offset::UTC.to_datetime(now).date();
+    at.strftime(if same_day { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" }).to_string()
+}
+
+/// How long it is from one moment to another, seconds left out from an hour on; nothing where the clock
+/// was set back in between.
+pub(super) fn lasting(from: Timestamp, to: Timestamp) -> Duration {
+    let seconds = u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0);
+    Duration::from_secs(if seconds < 3600 { seconds } else { seconds - seconds % 60 })
+}
+
+/// A duration: `2h 10m`.
+pub(super) fn duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+/// A line of history, oldest first, and since when; `None` where there is nothing before `now`. Long ones
+/// are thinned out evenly, the first and the last value stay.
+pub(super) fn series(metric: Metric, before: &[(Timestamp, f64)], value: f64, now: Timestamp) -> Option<Series> {
+    let mut points: Vec<(Timestamp, f64)> = before.iter().copied().filter(|(at, _)| *at < now).collect();
+    let (since, _) = *points.first()?;
+    points.push((now, value));
+    let last = points.len() - 1;
+    let shown = points.len().min(SERIES_VALUES);
+    let values: Vec<String> = (0..shown)
+        .filter_map(|place| points.get(place * last / (shown - 1)))
+        .map(|(_, value)| match metric {
+            Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => format!("{value:.0} %"),
+            Metric::Load => format!("{value:.2}"),
+            Metric::Unreachable => format!("{value:.0}"),
+        })
+        .collect();
+    Some(Series { since: short_moment(since, now), values: values.join(" → ") })
+}
+
+/// A line of history.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Series {
+    /// The time of the first value.
+    pub(super) since: String,
+    /// The values with arrows between them.
+    pub(super) values: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_never_written_like_the_limit_it_exceeds() {
+        for (metric, number, over, shown, shown_limit, by) in [
+            (Metric::Memory, 91.0, 85.0, "91.0 %", "85 %", "6.0 points"),
+            (Metric::Memory, 85.04, 85.0, "85.04 %", "85 %", "0.04 points"),
+            (Metric::Cpu, 85.0001, 85.0, "85.000 %", "85 %", "0.000 points"),
+            (Metric::Disk, 90.0, 90.0, "90.0 %", "90 %", "0.0 points"),
+            (Metric::Swap, 12.34, 12.3, "12.34 %", "12.3 %", "0.04 points"),
+            (Metric::Load, 1.5, 1.0, "1.50 per core", "1 per core", "0.50 per core"),
+            (Metric::Unreachable, 3.0, 2.0, "3 failed sweeps in a row", "2", "1"),
+        ] {
+            assert_eq!(value(metric, number, over), shown);
+            assert_eq!(limit(metric, over), shown_limit);
+            assert_eq!(over_by(metric, number, over), by);
+        }
+    }
+
+    #[test]
+    fn a_duration_is_as_exact_as_it_is_short() {
+        let start: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        for (seconds, shown) in
+            [(0, "0s"), (-5, "0s"), (59, "59s"), (3599, "59m 59s"), (3601, "1h"), (7865, "2h 11m"), (90061, "1day 1h 1m")]
+        {
+            let end = start.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
+            assert_eq!(duration(lasting(start, end)), shown);
+        }
+    }
+
+    #[test]
+    fn a_line_of_history_is_thinned_out_and_keeps_both_ends() {
+        let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        let ago = |minutes: i64| now.checked_sub(jiff::SignedDuration::from_mins(minutes)).unwrap();
+        let check = |before: &[(Timestamp, f64)], expected: Option<(&str, &str)>| {
+            let expected = expected.map(|(since, values)| Series { since: since.into(), values: values.into() });
+            assert_eq!(series(Metric::Memory, before, 93.0, now), expected);
+        };
+        check(&[], None);
+        check(&[(now, 93.0)], None);
+        check(&[(ago(2), 40.2), (ago(1), 55.0), (now, 93.0)], Some(("11:58 UTC", "40 % → 55 % → 93 %")));
+        check(&[(ago(1440), 40.0)], Some(("2026-02-28 12:00 UTC", "40 % → 93 %")));
+        let many: Vec<_> = (1..=50).rev().map(|minutes| (ago(minutes), 100.0 - minutes as f64)).collect();
+        let thinned = "50 % → 57 % → 64 % → 71 % → 78 % → 85 % → 92 % → 93 %";
+        check(&many, Some(("11:10 UTC", thinned)));
+    }
+}
