@@ -475,9 +475,7 @@ fn mail(subject: &str) -> Message {
 }
 
 fn transport(sink: &Sink) -> AsyncSmtpTransport<Tokio1Executor> {
-    AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1")
-        .port(sink.address().port())
-        .build()
+    AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1").port(sink.address().port()).build()
 }
 
 async fn the_sink_keeps_what_lettre_sends() {

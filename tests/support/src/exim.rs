@@ -137,7 +137,7 @@ keep_environment =
 host_lookup =
 rfc1413_query_timeout = 0s
 message_size_limit = 4M
-never_users =
+deliver_drop_privilege
 acl_smtp_rcpt = recipient
 acl_smtp_data = content
 {tls_lines}
@@ -162,8 +162,6 @@ keep:
   maildir_format
   directory = {directory}/mails
   create_directory
-  user = mail
-  group = mail
   mode = 0644
   directory_mode = 0755
 
