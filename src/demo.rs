@@ -9,7 +9,7 @@ use std::{
     fs,
     io::{self, Write as _},
     net::Ipv4Addr,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -67,7 +67,10 @@ impl Demo {
             ));
         }
         allow_descriptors();
-        let directory = tempfile::Builder::new().prefix("fleetsweep-demo-").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("fleetsweep-demo-")
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()?;
         let sink = Sink::start().await?;
         let password = SecretString::from(Uuid::new_v4().simple().to_string());
         let planned = plan::clients(clients);

@@ -270,9 +270,9 @@ mod tests {
         let planned = clients(4);
         let placed: Vec<_> =
             planned.iter().cloned().zip((0..4).map(|n| SocketAddr::from(([127, 10, 0, n + 1], 4000)))).collect();
-        insta::assert_snapshot!("configuration of 4", configuration(&places, &placed));
-        insta::assert_snapshot!("legend of 4", legend(&planned, smtp, Path::new("/tmp/demo")).unwrap());
-        insta::assert_snapshot!("legend of 1", legend(&clients(1), smtp, Path::new("/tmp/demo")).unwrap());
-        insta::assert_snapshot!("legend of 100", legend(&clients(100), smtp, Path::new("/tmp/demo")).unwrap());
+        insta::assert_snapshot!("configuration_of_4", configuration(&places, &placed));
+        insta::assert_snapshot!("legend_of_4", legend(&planned, smtp, Path::new("/tmp/demo")).unwrap());
+        insta::assert_snapshot!("legend_of_1", legend(&clients(1), smtp, Path::new("/tmp/demo")).unwrap());
+        insta::assert_snapshot!("legend_of_100", legend(&clients(100), smtp, Path::new("/tmp/demo")).unwrap());
     }
 }

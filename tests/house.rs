@@ -1,0 +1,202 @@
+//! The rules of the house: who imports whom, as the map in `src/lib.rs` has it; what the pure core never names;
+//! that every module says what it is.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What `fleet` never names: runtime, database, network, terminal, clock, files.
+const NOT_PURE: [&str; 15] = [
+    "tokio",
+    "sqlx",
+    "russh",
+    "lettre",
+    "ratatui",
+    "crossterm",
+    "tracing",
+    "SystemTime",
+    "Instant",
+    "Timestamp::now",
+    "Zoned::now",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+];
+
+/// A row of the map.
+#[derive(Debug)]
+struct Room {
+    is_edge: bool,
+    /// `None` for the room that may import everything.
+    may_import: Option<BTreeSet<String>>,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The table in `src/lib.rs`: room, what it is, what it may import.
+fn map() -> BTreeMap<String, Room> {
+    let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let rooms: BTreeMap<_, _> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | [`"))
+        .map(|row| {
+            let cells: Vec<&str> = row.trim_end_matches('|').split(" | ").map(str::trim).collect();
+            let [room, what, imports] = cells.as_slice() else { panic!("a row of another shape: {row}") };
+            let may_import = (*imports != "everything").then(|| {
+                let words = imports.split(", ").map(|word| word.trim_matches('`'));
+                words.map(|word| if word == "the wire" { "fleetsweep_agent" } else { word }.to_owned()).collect()
+            });
+            let room = room.split('`').next().unwrap().to_owned();
+            (room, Room { is_edge: what.starts_with("edge:"), may_import })
+        })
+        .collect();
+    assert!(rooms.len() > 5, "the map in src/lib.rs was not found");
+    rooms
+}
+
+/// Every Rust file under a folder, with its text.
+fn files(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{folder} holds no Rust file");
+    found
+}
+
+/// The text without what follows `//` in each line: comments and the links in them import nothing.
+fn code(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// The first names of the paths that begin with `crate::`, groups opened, and `fleetsweep_agent` where it is named.
+fn imports(code: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (_, after) in code.match_indices("crate::").map(|(at, found)| code.split_at(at + found.len())) {
+        match after.strip_prefix('{') {
+            None => names.insert(identifier(after)),
+            Some(group) => {
+                names.extend(members(group).iter().map(|member| identifier(member)));
+                true
+            }
+        };
+    }
+    if code.contains("fleetsweep_agent::") {
+        names.insert("fleetsweep_agent".to_owned());
+    }
+    names
+}
+
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// The members of a group `a, b::{c, d}}…`, up to its own closing brace.
+fn members(group: &str) -> Vec<String> {
+    let mut members = vec![String::new()];
+    let mut depth = 0;
+    for character in group.chars() {
+        match character {
+            '}' if depth == 0 => break,
+            ',' if depth == 0 => members.push(String::new()),
+            _ => {
+                depth += i32::from(character == '{') - i32::from(character == '}');
+                members.last_mut().unwrap().push(character);
+            }
+        }
+    }
+    members.iter().map(|member| member.trim().to_owned()).filter(|member| !member.is_empty()).collect()
+}
+
+/// The room a file of `src/` belongs to; `None` for the two roots of the crates.
+fn room_of(path: &Path) -> Option<String> {
+    let inside = path.strip_prefix(root().join("src")).unwrap();
+    let name = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
+    (name != "lib" && name != "main").then_some(name)
+}
+
+#[test]
+fn the_reader_of_imports_opens_groups_and_skips_comments() {
+    let check = |text: &str, expected: &[&str]| {
+        assert_eq!(imports(&code(text)), expected.iter().map(|name| (*name).to_owned()).collect(), "{text}");
+    };
+    check("use crate::fleet::Stage;", &["fleet"]);
+    check(
+        "use crate::{\n    config::{Client, Config},\n    fleet::{self, ClientId}, spine::Spine,\n};",
+        &["config", "fleet", "spine"],
+    );
+    check("fn f(at: crate::store::Pool) {} // crate::mail", &["store"]);
+    check("//! See [`crate::tui`].\nuse fleetsweep_agent::Report;", &["fleetsweep_agent"]);
+}
+
+#[test]
+fn every_room_imports_only_what_the_map_allows() {
+    let map = map();
+    let mut wrong = Vec::new();
+    for (path, text) in files("src") {
+        let Some(name) = room_of(&path) else { continue };
+        let Some(room) = map.get(&name) else { panic!("{}: `{name}` is not in the map of src/lib.rs", path.display()) };
+        let Some(allowed) = &room.may_import else { continue };
+        for import in imports(&code(&text)) {
+            if import != name && !allowed.contains(&import) {
+                wrong.push(format!("{}: `{name}` may not import `{import}`", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn the_map_lets_no_edge_import_another_and_the_core_nothing_but_the_wire() {
+    let map = map();
+    let edges: BTreeSet<&String> = map.iter().filter(|(_, room)| room.is_edge).map(|(name, _)| name).collect();
+    assert!(edges.len() >= 4, "{edges:?}");
+    for (name, room) in &map {
+        let Some(allowed) = &room.may_import else {
+            assert_eq!(name, "app", "only the composition root may import everything");
+            continue;
+        };
+        let other_edges: Vec<_> = allowed.iter().filter(|import| edges.contains(import)).collect();
+        assert!(other_edges.is_empty(), "`{name}` may import {other_edges:?}: `app` alone wires edges");
+    }
+    let core = map.get("fleet").and_then(|room| room.may_import.clone()).unwrap();
+    assert_eq!(core, BTreeSet::from(["fleetsweep_agent".to_owned()]));
+}
+
+#[test]
+fn the_core_names_no_runtime_no_database_no_terminal_and_no_clock() {
+    for (path, text) in files("src").into_iter().filter(|(path, _)| room_of(path).as_deref() == Some("fleet")) {
+        let code = code(&text);
+        let words: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').collect();
+        for name in NOT_PURE {
+            let named = words
+                .iter()
+                .any(|word| word.split("::").any(|part| part == name) || (name.contains("::") && word.contains(name)));
+            assert!(!named, "{}: the core names `{name}`: time and effects come in as values", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_module_begins_by_saying_what_it_is() {
+    for folder in ["src", "agent/src", "tests"] {
+        for (path, text) in files(folder) {
+            assert!(text.starts_with("//! "), "{} does not begin with `//!`", path.display());
+        }
+    }
+}

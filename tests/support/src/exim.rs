@@ -1,0 +1,170 @@
+//! A real mail server: exim with a configuration of its own, which keeps every mail in a directory. Needs root,
+//! as any exim that delivers.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+use crate::{Mail, free_port, server::Server, tool::path_of};
+
+/// The recipient that a server refuses for ever, with 550.
+const REFUSED: &str = "refused@example.com";
+
+/// The recipient that a server puts off, with 451.
+const DEFERRED: &str = "deferred@example.com";
+
+/// How an [`Exim`] is set up.
+#[derive(Debug, Clone, Default)]
+pub struct EximOptions {
+    /// Offers STARTTLS with a self-signed certificate.
+    pub starttls: bool,
+    /// Speaks TLS from the first byte, with the same certificate.
+    pub tls: bool,
+    /// Accepts mail only after AUTH PLAIN with this name and password.
+    pub login: Option<(String, String)>,
+}
+
+/// A running exim. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Exim {
+    server: Server,
+    port: u16,
+    directory: TempDir,
+}
+
+impl Exim {
+    /// The recipient that is refused for ever, with 550.
+    pub const REFUSED: &str = REFUSED;
+    /// The recipient that is put off, with 451.
+    pub const DEFERRED: &str = DEFERRED;
+
+    /// Starts one on a free port of 127.0.0.1 and waits until it listens.
+    ///
+    /// # Panics
+    /// With its log, where it does not.
+    pub async fn start(options: EximOptions) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for exim");
+        let path = directory.path();
+        // exim gives up root while it receives and while it delivers: the directories are for whoever it is then.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("rights of a directory");
+        for name in ["spool", "log", "mails"] {
+            fs::create_dir(path.join(name)).expect("a directory for exim");
+            fs::set_permissions(path.join(name), fs::Permissions::from_mode(0o777)).expect("rights of a directory");
+        }
+        if options.tls || options.starttls {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])
+                .expect("a certificate");
+            fs::write(path.join("certificate.pem"), made.cert.pem()).expect("a certificate's file");
+            fs::write(path.join("key.pem"), made.signing_key.serialize_pem()).expect("a key's file");
+            fs::set_permissions(path.join("key.pem"), fs::Permissions::from_mode(0o644)).expect("rights of a key");
+        }
+        let port = free_port();
+        let config = path.join("exim.conf");
+        fs::write(&config, configuration(&path.display().to_string(), port, &options)).expect("exim's configuration");
+        let mut command = Command::new(path_of("exim4"));
+        command.arg("-C").arg(&config).args(["-bdf", "-q1m"]);
+        let server = Server::start(&mut command, &path.join("output"), (Ipv4Addr::LOCALHOST.into(), port)).await;
+        Self { server, port, directory }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// The certificate a client must trust to reach it by TLS: `SSL_CERT_FILE`.
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.path().join("certificate.pem")
+    }
+
+    /// The mails it has delivered, in order of arrival.
+    ///
+    /// # Panics
+    /// Where its directory cannot be read.
+    pub fn mails(&self) -> Vec<Mail> {
+        let Ok(files) = fs::read_dir(self.directory.path().join("mails/new")) else { return Vec::new() };
+        let mut files: Vec<PathBuf> = files.map(|file| file.expect("a delivered mail").path()).collect();
+        // A maildir name begins with the time of arrival.
+        files.sort();
+        files.iter().map(|file| Mail::parse(&fs::read(file).expect("a delivered mail"))).collect()
+    }
+
+    /// What it has logged: the main log, the reject log and its output.
+    pub fn log(&self) -> String {
+        let log = |name: &str| fs::read_to_string(self.directory.path().join("log").join(name)).unwrap_or_default();
+        log("mainlog") + &log("rejectlog") + &self.server.log()
+    }
+}
+
+fn configuration(directory: &str, port: u16, options: &EximOptions) -> String {
+    let EximOptions { starttls, tls, login } = options;
+    let tls_lines = if *starttls || *tls {
+        let advertised = if *starttls { "*" } else { "" };
+        let on_connect = if *tls { format!("tls_on_connect_ports = {port}\n") } else { String::new() };
+        format!(
+            "tls_advertise_hosts = {advertised}\n{on_connect}tls_certificate = {directory}/certificate.pem\n\
+             tls_privatekey = {directory}/key.pem\n"
+        )
+    } else {
+        "tls_advertise_hosts =\n".to_owned()
+    };
+    let (condition, authenticator) = match login {
+        None => (String::new(), String::new()),
+        Some((name, password)) => (
+            "  deny !authenticated = *\n       message = authenticate first\n".to_owned(),
+            format!(
+                "begin authenticators\nplain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  \
+                 server_condition = ${{if and {{{{eq{{$auth2}}{{{name}}}}}{{eq{{$auth3}}{{{password}}}}}}}}}\n  \
+                 server_set_id = $auth2\n"
+            ),
+        ),
+    };
+    format!(
+        "primary_hostname = mail.localhost
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = {port}
+spool_directory = {directory}/spool
+log_file_path = {directory}/log/%slog
+pid_file_path = {directory}/exim.pid
+check_spool_space = 0
+keep_environment =
+host_lookup =
+rfc1413_query_timeout = 0s
+message_size_limit = 4M
+deliver_drop_privilege
+acl_smtp_rcpt = recipient
+acl_smtp_data = content
+{tls_lines}
+begin acl
+recipient:
+  deny recipients = {REFUSED}
+       message = no such user here
+  defer recipients = {DEFERRED}
+       message = come back later
+{condition}  accept
+content:
+  accept
+
+begin routers
+all:
+  driver = accept
+  transport = keep
+
+begin transports
+keep:
+  driver = appendfile
+  maildir_format
+  directory = {directory}/mails
+  create_directory
+  mode = 0644
+  directory_mode = 0755
+
+{authenticator}"
+    )
+}

@@ -1,0 +1,28 @@
+//! What the integration tests share: real servers that start on a free port and end with the test, the program
+//! itself, and waiting with a deadline. Not the tests.
+//!
+//! Everything here panics where it cannot do its work: that is how a test says what failed.
+
+mod dropbear;
+mod exim;
+mod mail;
+mod port;
+mod program;
+mod server;
+mod sshd;
+mod tool;
+mod trial;
+mod user;
+mod wait;
+
+pub use dropbear::Dropbear;
+pub use exim::{Exim, EximOptions};
+pub use mail::Mail;
+pub use port::free_port;
+pub use program::{Fleetsweep, Outcome, Running, rows};
+pub use rustix::process::Signal;
+pub use sshd::{Login, Sshd, SshdOptions};
+pub use tool::Tool;
+pub use trial::{run, trial};
+pub use user::ThrowawayUser;
+pub use wait::wait_until;

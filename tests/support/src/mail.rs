@@ -1,0 +1,45 @@
+//! A mail as a test looks at it.
+
+use mail_parser::MessageParser;
+
+/// A parsed mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The address in `From`.
+    pub from: String,
+    /// The addresses in `To`.
+    pub to: Vec<String>,
+    /// The subject, decoded.
+    pub subject: String,
+    /// `Message-ID`, without brackets.
+    pub message_id: String,
+    /// The text of the body, decoded.
+    pub text: String,
+    /// The mail as it arrived.
+    pub raw: String,
+}
+
+impl Mail {
+    /// Parses a mail.
+    ///
+    /// # Panics
+    /// Where it is none.
+    pub fn parse(raw: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(raw).into_owned();
+        let message = MessageParser::default().parse(raw).unwrap_or_else(|| panic!("no mail:\n{text}"));
+        let addresses = |list: Option<&mail_parser::Address<'_>>| -> Vec<String> {
+            list.into_iter()
+                .flat_map(mail_parser::Address::iter)
+                .filter_map(|one| one.address().map(str::to_owned))
+                .collect()
+        };
+        Self {
+            from: addresses(message.from()).join(", "),
+            to: addresses(message.to()),
+            subject: message.subject().unwrap_or_default().to_owned(),
+            message_id: message.message_id().unwrap_or_default().to_owned(),
+            text: message.body_text(0).unwrap_or_default().into_owned(),
+            raw: text,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The program under test, run as its users run it: a configuration file, arguments, signals, exit codes.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{fs::OpenOptionsExt, process::ExitStatusExt},
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{Column, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::{Child, Command},
+    task::JoinHandle,
+};
+
+/// The program in a directory of its own, with a configuration.
+#[derive(Debug)]
+pub struct Fleetsweep {
+    program: PathBuf,
+    directory: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+/// A run under way. Dropping it kills it.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: JoinHandle<Vec<u8>>,
+    stderr: JoinHandle<Vec<u8>>,
+}
+
+impl Fleetsweep {
+    /// The program `env!("CARGO_BIN_EXE_fleetsweep")`, in an empty directory.
+    ///
+    /// # Panics
+    /// Where there is no directory to be had.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for the program");
+        Self { program: program.into(), directory, environment: Vec::new() }
+    }
+
+    /// The same with a `config.xml` of this text, readable by its owner alone.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn with_config(self, text: &str) -> Self {
+        self.write_config(text);
+        self
+    }
+
+    /// The same with a variable in its environment.
+    #[must_use]
+    pub fn with_environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Replaces its `config.xml`.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    pub fn write_config(&self, text: &str) {
+        let path = self.path("config.xml");
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).expect("config.xml");
+        std::io::Write::write_all(&mut file, text.as_bytes()).expect("config.xml");
+    }
+
+    /// A file in its working directory.
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Starts it in its directory, with a clean environment: search path, `HOME` and `TMPDIR` alone.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn spawn<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Running {
+        let mut child = Command::new(&self.program)
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.directory.path())
+            .env("TMPDIR", std::env::temp_dir())
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", self.program.display()));
+        let stdout = tokio::spawn(all(child.stdout.take().expect("a pipe")));
+        let stderr = tokio::spawn(all(child.stderr.take().expect("a pipe")));
+        Running { child, stdout, stderr }
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    /// Where it does not start or does not end within two minutes.
+    pub async fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Outcome {
+        self.spawn(arguments).ended(Duration::from_secs(120)).await
+    }
+}
+
+impl Running {
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// Where it has ended already.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("a process that is there");
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    /// Where it has ended already.
+    pub fn pid(&self) -> Pid {
+        let id = self.child.id().expect("a process that has not been waited for");
+        i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id")
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Panics
+    /// Where the system does not say.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a process of ours").is_none()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// With what it has printed, where it does not end in time.
+    pub async fn ended(mut self, within: Duration) -> Outcome {
+        let status = match tokio::time::timeout(within, self.child.wait()).await {
+            Ok(status) => status.expect("a process of ours"),
+            Err(_elapsed) => {
+                self.child.kill().await.expect("a process of ours");
+                let Outcome { stdout, stderr, .. } = self.outcome(ExitStatus::default()).await;
+                panic!("the program did not end within {within:?}\n--- stdout:\n{stdout}\n--- stderr:\n{stderr}");
+            }
+        };
+        self.outcome(status).await
+    }
+
+    async fn outcome(self, status: ExitStatus) -> Outcome {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output in UTF-8");
+        Outcome {
+            code: status.code(),
+            signal: status.signal(),
+            stdout: text(self.stdout.await.expect("the reader of a pipe")),
+            stderr: text(self.stderr.await.expect("the reader of a pipe")),
+        }
+    }
+}
+
+async fn all(mut pipe: impl AsyncRead + Unpin) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    pipe.read_to_end(&mut bytes).await.expect("a pipe of ours");
+    bytes
+}
+
+/// The rows of a query on a SQLite file, every value as its text, NULL as `None`: what another program sees.
+///
+/// # Panics
+/// Where the file or the query is not valid.
+pub async fn rows(file: &Path, query: &str) -> Vec<Vec<Option<String>>> {
+    let options = SqliteConnectOptions::new().filename(file).read_only(true);
+    let mut connection = SqliteConnection::connect_with(&options)
+        .await
+        .unwrap_or_else(|error| panic!("{} is no database: {error}", file.display()));
+    let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(query.to_owned()))
+        .fetch_all(&mut connection)
+        .await
+        .unwrap_or_else(|error| panic!("{query}: {error}"));
+    let values = rows
+        .iter()
+        .map(|row| {
+            row.columns()
+                .iter()
+                .map(|column| {
+                    row.try_get_unchecked(column.ordinal()).unwrap_or_else(|error| panic!("{}: {error}", column.name()))
+                })
+                .collect()
+        })
+        .collect();
+    connection.close().await.expect("a connection of ours");
+    values
+}

@@ -1,0 +1,216 @@
+//! A real OpenSSH server on loopback addresses: one daemon, as many clients as it has addresses.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    ThrowawayUser, free_port,
+    server::{Server, must},
+    tool::path_of,
+};
+
+/// As many `ListenAddress` lines as sshd takes; for more addresses it listens on all and refuses by origin.
+const MAX_LISTEN_LINES: u16 = 16;
+
+/// Who logs in.
+#[derive(Debug, Clone)]
+pub enum Login {
+    /// Who runs the test, by key only.
+    CurrentUser,
+    /// A user added for the test, by key or password, with this login shell. Needs root.
+    Throwaway {
+        /// A program's path.
+        shell: PathBuf,
+    },
+}
+
+/// How an [`Sshd`] is set up.
+#[derive(Debug, Clone)]
+pub struct SshdOptions {
+    /// How many addresses it answers on: 127.20.0.1, 127.20.0.2 and so on, 250 to each 127.20.x.
+    pub addresses: u16,
+    /// Who logs in.
+    pub login: Login,
+    /// The types of its host keys, as `ssh-keygen -t` takes them.
+    pub host_keys: Vec<&'static str>,
+    /// Further lines of `sshd_config`. They stand first: sshd takes the first value it meets.
+    pub config: Vec<String>,
+}
+
+impl Default for SshdOptions {
+    fn default() -> Self {
+        Self { addresses: 1, login: Login::CurrentUser, host_keys: vec!["ed25519"], config: Vec::new() }
+    }
+}
+
+/// A running sshd. It ends when it is dropped, and its throw-away user with it.
+#[derive(Debug)]
+pub struct Sshd {
+    server: Option<Server>,
+    options: SshdOptions,
+    port: u16,
+    user: Option<ThrowawayUser>,
+    directory: TempDir,
+}
+
+impl Sshd {
+    /// Starts one on a free port and waits until it listens.
+    ///
+    /// # Panics
+    /// With its log, where it does not.
+    pub async fn start(options: SshdOptions) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for sshd");
+        let user = match &options.login {
+            Login::CurrentUser => None,
+            Login::Throwaway { shell } => Some(ThrowawayUser::add(shell)),
+        };
+        let mut sshd = Self { server: None, options, port: free_port(), user, directory };
+        generate_key("ed25519", &sshd.key());
+        // sshd reads it as the user, who must be able to enter the directory.
+        fs::set_permissions(sshd.directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("rights of a directory");
+        fs::copy(sshd.key().with_extension("pub"), sshd.directory.path().join("authorized_keys")).expect("key list");
+        sshd.new_host_keys();
+        sshd.listen().await;
+        sshd
+    }
+
+    /// Ends it, gives it new host keys and starts it again at the same place: a client that was reinstalled.
+    ///
+    /// # Panics
+    /// With its log, where it does not start.
+    pub async fn restart_with_new_host_keys(&mut self) {
+        self.stop();
+        self.new_host_keys();
+        self.listen().await;
+    }
+
+    /// Ends it: nothing listens there any more.
+    pub fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts it again as it was.
+    ///
+    /// # Panics
+    /// With its log, where it does not start.
+    pub async fn listen(&mut self) {
+        let config = self.directory.path().join("sshd_config");
+        fs::write(&config, self.configuration()).expect("sshd_config");
+        if rustix::process::geteuid().is_root() {
+            fs::create_dir_all("/run/sshd").expect("sshd's directory for privilege separation");
+        }
+        // By its full path: sshd executes itself anew for each connection.
+        let mut command = Command::new(path_of("sshd"));
+        command.args(["-D", "-e", "-f"]).arg(&config);
+        let log = self.directory.path().join("sshd.log");
+        self.server = Some(Server::start(&mut command, &log, (self.addresses()[0], self.port)).await);
+    }
+
+    /// The addresses it answers on.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        (0..self.options.addresses)
+            .map(|n| Ipv4Addr::new(127, 20, (n / 250) as u8, (n % 250 + 1) as u8).into())
+            .collect()
+    }
+
+    /// The port at each of them.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Who logs in.
+    pub fn username(&self) -> String {
+        match &self.user {
+            Some(user) => user.name().to_owned(),
+            None => must(Command::new("id").arg("-un")).trim().to_owned(),
+        }
+    }
+
+    /// The throw-away user, where there is one.
+    ///
+    /// # Panics
+    /// Where it logs in the current user.
+    pub fn user(&self) -> &ThrowawayUser {
+        self.user.as_ref().expect("an sshd with a throw-away user")
+    }
+
+    /// The private key that opens the account; its public half stands beside it with `.pub`.
+    pub fn key(&self) -> PathBuf {
+        self.directory.path().join("id_ed25519")
+    }
+
+    /// The public half of a host key, as `ssh-keygen` writes it: type, base64, comment.
+    ///
+    /// # Panics
+    /// Where it has no key of that type.
+    pub fn host_key(&self, kind: &str) -> String {
+        fs::read_to_string(self.host_key_file(kind).with_extension("pub")).expect("a host key of that type")
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.server.as_ref().map(Server::log).unwrap_or_default()
+    }
+
+    fn host_key_file(&self, kind: &str) -> PathBuf {
+        self.directory.path().join(format!("host_{kind}"))
+    }
+
+    fn new_host_keys(&self) {
+        for kind in &self.options.host_keys {
+            generate_key(kind, &self.host_key_file(kind));
+        }
+    }
+
+    fn configuration(&self) -> String {
+        let directory = self.directory.path().display();
+        let mut lines = self.options.config.clone();
+        lines.push(format!("Port {}", self.port));
+        if self.options.addresses <= MAX_LISTEN_LINES {
+            lines.extend(self.addresses().iter().map(|address| format!("ListenAddress {address}")));
+        }
+        lines.push(format!("AllowUsers {}@127.0.0.0/8", self.username()));
+        lines.extend(
+            self.options.host_keys.iter().map(|kind| format!("HostKey {}", self.host_key_file(kind).display())),
+        );
+        lines.push(format!("PidFile {directory}/sshd.pid"));
+        lines.push(format!("AuthorizedKeysFile {directory}/authorized_keys"));
+        lines.extend(
+            [
+                "StrictModes no",
+                "UsePAM no",
+                "UseDNS no",
+                "PubkeyAuthentication yes",
+                "PasswordAuthentication yes",
+                "KbdInteractiveAuthentication no",
+                "PermitRootLogin yes",
+                "MaxStartups 2000",
+                "PerSourceMaxStartups none",
+                "MaxAuthTries 20",
+                "PrintMotd no",
+                "LogLevel VERBOSE",
+                "Subsystem sftp internal-sftp",
+            ]
+            .map(str::to_owned),
+        );
+        lines.join("\n") + "\n"
+    }
+}
+
+/// Makes a key pair without passphrase in place of any that is there.
+fn generate_key(kind: &str, file: &Path) {
+    for old in [file.to_owned(), file.with_extension("pub")] {
+        match fs::remove_file(&old) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{}: {error}", old.display()),
+            Ok(()) | Err(_) => (),
+        }
+    }
+    must(Command::new(path_of("ssh-keygen")).args(["-q", "-N", "", "-C", "test", "-t", kind, "-f"]).arg(file));
+}

@@ -1,0 +1,86 @@
+//! What a test needs of the machine: a program or root. A test whose tool is missing is ignored and says what
+//! to install.
+
+use std::path::PathBuf;
+
+/// Which package brings which program.
+const PACKAGES: &str = include_str!("../../packages");
+
+/// Where servers are installed, which is not in everyone's search path.
+const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// Something a test needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// OpenSSH's server, and `ssh-keygen`.
+    Sshd,
+    /// The small SSH server of routers.
+    Dropbear,
+    /// The mail server of Debian.
+    Exim,
+    /// The right to add users, to mount, and to become them.
+    Root,
+    /// A login shell that is not POSIX.
+    Fish,
+    /// Another one.
+    Tcsh,
+    /// A login shell that nearly is.
+    Zsh,
+}
+
+impl Tool {
+    /// Why it is not there and how to get it; `None` where it is.
+    pub fn missing(self) -> Option<String> {
+        let programs: &[&str] = match self {
+            Self::Root => {
+                return (!rustix::process::geteuid().is_root()).then(|| "needs root: run the tests as root".to_owned());
+            }
+            Self::Sshd => &["sshd", "ssh-keygen"],
+            Self::Dropbear => &["dropbear"],
+            Self::Exim => &["exim4"],
+            Self::Fish => &["fish"],
+            Self::Tcsh => &["tcsh"],
+            Self::Zsh => &["zsh"],
+        };
+        programs
+            .iter()
+            .find(|program| find(program).is_none())
+            .map(|program| format!("needs {program}: apt-get install {}", package(program)))
+    }
+}
+
+/// The package that brings a program.
+fn package(program: &str) -> &'static str {
+    PACKAGES
+        .lines()
+        .filter_map(|line| line.split_once(char::is_whitespace))
+        .find(|(name, _)| *name == program)
+        .map(|(_, package)| package.trim())
+        .unwrap_or_else(|| panic!("tests/packages does not say which package brings {program}"))
+}
+
+/// Where a program is installed.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(SYSTEM_DIRECTORIES.map(PathBuf::from))
+        .map(|directory| directory.join(program))
+        .find(|file| file.is_file())
+}
+
+/// Where a program is installed that a test has named as its tool.
+pub(crate) fn path_of(program: &str) -> PathBuf {
+    find(program).unwrap_or_else(|| panic!("{program} is missing: name its tool in `needs(…)` of the test"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tool_knows_its_package() {
+        for (program, expected) in [("sshd", "openssh-server"), ("exim4", "exim4-daemon-light"), ("fish", "fish")] {
+            assert_eq!(package(program), expected);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! A test as an async function that names its tools, and the run of many of them.
+
+use std::{pin::Pin, process::ExitCode, time::Duration};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::Tool;
+
+/// How long one test may take before it is given up. Its servers end with it.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// A test of that name. It is ignored, with the reason, where a tool is missing.
+pub fn trial(name: &str, needs: &'static [Tool], test: fn() -> Pin<Box<dyn Future<Output = ()>>>) -> Trial {
+    let name = name.replace('_', " ");
+    Trial::ignorable_test(name, move || {
+        if let Some(missing) = needs.iter().find_map(|tool| tool.missing()) {
+            return Ok(Completion::ignored_with(missing));
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let ended = runtime.block_on(async { tokio::time::timeout(DEADLINE, test()).await });
+        ended.map_err(|_elapsed| Failed::from(format!("it did not end within {DEADLINE:?}")))?;
+        Ok(Completion::Completed)
+    })
+}
+
+/// Runs tests as `cargo test` expects it of a test binary, arguments included.
+pub fn run(trials: Vec<Trial>) -> ExitCode {
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// The `main` of a test binary: its tests, grouped by what they need.
+///
+/// ```ignore
+/// support::trials! {
+///     needs() => a_test, another_test;
+///     needs(Sshd, Root) => a_test_with_a_real_server;
+/// }
+/// ```
+#[macro_export]
+macro_rules! trials {
+    (@one $test:ident ($($tool:ident),*)) => {
+        $crate::trial(stringify!($test), &[$($crate::Tool::$tool),*], || Box::pin($test()))
+    };
+    ($(needs $tools:tt => $($test:ident),+;)+) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::run(vec![$($($crate::trials!(@one $test $tools)),+),+])
+        }
+    };
+}

@@ -1,0 +1,113 @@
+//! A user of this machine who exists for one test. Needs root.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{PermissionsExt, chown},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use uuid::Uuid;
+
+use crate::server::must;
+
+/// Adding and removing users takes a lock of the whole system, for which `useradd` does not wait.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Counts the users of this process, so that no two have the same name.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// A user with a password and an empty home, removed when dropped.
+#[derive(Debug)]
+pub struct ThrowawayUser {
+    name: String,
+    password: String,
+    home: PathBuf,
+    ids: (u32, u32),
+    /// Holds the home: removed after the user.
+    _directory: tempfile::TempDir,
+}
+
+impl ThrowawayUser {
+    /// Adds a user whose login shell is the given program.
+    ///
+    /// # Panics
+    /// Where this is not root, or the system refuses.
+    pub fn add(shell: &Path) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for a home");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("rights of a directory");
+        let home = directory.path().join("home");
+        let name = format!("sweep{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let password = Uuid::new_v4().simple().to_string();
+        let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        must(
+            Command::new("useradd")
+                .args(["--create-home", "--home-dir"])
+                .arg(&home)
+                .arg("--shell")
+                .arg(shell)
+                .arg(&name),
+        );
+        let id = |which: &str| must(Command::new("id").args([which, &name])).trim().parse().expect("a number of `id`");
+        let user = Self { ids: (id("-u"), id("-g")), name, password, home, _directory: directory };
+        user.set_password();
+        user
+    }
+
+    /// The few rounds of hashing keep a login cheap: it is not what is tested.
+    fn set_password(&self) {
+        let mut chpasswd = Command::new("chpasswd")
+            .args(["--crypt-method", "SHA512", "--sha-rounds", "1000"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("chpasswd");
+        let line = format!("{}:{}\n", self.name, self.password);
+        chpasswd.stdin.take().expect("a pipe").write_all(line.as_bytes()).expect("chpasswd reads");
+        assert!(chpasswd.wait().expect("chpasswd").success(), "chpasswd refuses the password of {}", self.name);
+    }
+
+    /// Its login name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its password.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Its home directory.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Writes a file of its own into its home: a login script, a key list.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn write(&self, path: impl AsRef<Path>, text: &str) {
+        let path = self.home.join(path);
+        let folder = path.parent().expect("a file in a home");
+        fs::create_dir_all(folder).expect("a directory in a home");
+        fs::write(&path, text).expect("a file in a home");
+        for path in path.ancestors().take_while(|path| *path != self.home) {
+            chown(path, Some(self.ids.0), Some(self.ids.1)).expect("its own file");
+        }
+    }
+}
+
+impl Drop for ThrowawayUser {
+    fn drop(&mut self) {
+        let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        // By force: a session of it may be ending just now.
+        match Command::new("userdel").arg("--force").arg(&self.name).stderr(Stdio::null()).status() {
+            Ok(status) if status.success() => (),
+            failed => eprintln!("the user {} was not removed: {failed:?}", self.name),
+        }
+    }
+}
