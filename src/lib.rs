@@ -38,3 +38,4 @@ pub mod fleet;
 pub mod headless;
 pub mod spine;
 pub mod store;
+pub mod sweep;
