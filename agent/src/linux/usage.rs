@@ -101,12 +101,8 @@ fn top<T: PartialOrd + Default>(processes: &mut [Process], of: fn(&Process) -> T
     let mut top = Vec::with_capacity(LISTED);
     let mut rest = processes;
     while top.len() < LISTED {
-        let mut most = 0;
-        for (index, process) in rest.iter().enumerate() {
-            if rest.get(most).is_some_and(|best| of(process) > of(best)) {
-                most = index;
-            }
-        }
+        let all = rest.iter().enumerate();
+        let Some((most, _)) = all.reduce(|most, next| if of(next.1) > of(most.1) { next } else { most }) else { break };
         rest.get_mut(..=most).unwrap_or_default().rotate_right(1);
         match rest.split_first_mut() {
             Some((first, others)) if of(first) > T::default() => {
