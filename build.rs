@@ -1,3 +1,165 @@
-//! The build script: nothing to do yet.
+//! Builds the agent that the server carries, and writes the table that `src/sweep/agents.rs` includes.
+//!
+//! The agent is built by an inner cargo, from the same workspace and lock file, for the machine that builds
+//! where that is Linux. Agents for other platforms are files named `<triple>` or `<triple>.exe` in the folder
+//! that `FLEETSWEEP_AGENTS_DIR` names; one for the building machine's own triple goes before what is built
+//! here. They are made with the flags of [`AGENT_FLAGS`]:
+//! `cargo build -p fleetsweep-agent --profile agent --target <triple>`.
 
-fn main() {}
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsStr,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+/// How an agent is compiled: it needs nothing on the client, and is small before it is fast. It
+/// encrypts a few kilobytes, so the compact ciphers serve; it never unwinds, so no table for that is needed.
+const AGENT_FLAGS: &[&str] = &[
+    "-Ctarget-feature=+crt-static",
+    "-Crelocation-model=static",
+    "-Clink-arg=-Wl,--no-eh-frame-hdr",
+    "--cfg=aes_backend=\"soft\"",
+    "--cfg=aes_backend_soft=\"compact\"",
+    "--cfg=polyval_backend=\"soft\"",
+    "--cfg=sha2_backend=\"soft\"",
+    "--cfg=sha2_backend_soft=\"compact\"",
+];
+
+/// What the outer cargo sets for this build and the inner one must not inherit: it would build the agent
+/// with the server's flags, wrappers and directories.
+const NOT_INHERITED: &[&str] = &[
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_TARGET_DIR",
+    "CLIPPY_ARGS",
+    "CLIPPY_TERMINAL_WIDTH",
+    "DEBUG",
+    "HOST",
+    "NUM_JOBS",
+    "OPT_LEVEL",
+    "OUT_DIR",
+    "PROFILE",
+    "RUSTC",
+    "RUSTC_LINKER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTDOC",
+    "RUSTDOCFLAGS",
+    "RUSTFLAGS",
+    "TARGET",
+];
+/// The same, by how the names begin.
+const NOT_INHERITED_PREFIXES: &[&str] =
+    &["CARGO_BUILD_", "CARGO_CFG_", "CARGO_FEATURE_", "CARGO_PKG_", "CARGO_PROFILE_", "DEP_"];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("cargo::error={error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    for path in ["build.rs", "agent/Cargo.toml", "agent/src", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    println!("cargo::rerun-if-env-changed=FLEETSWEEP_AGENTS_DIR");
+
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let host = variable("HOST")?;
+    let mut agents = BTreeMap::new();
+    if let Some(folder) = env::var_os("FLEETSWEEP_AGENTS_DIR") {
+        println!("cargo::rerun-if-changed={}", folder.display());
+        agents = prebuilt(Path::new(&folder))?;
+    }
+    if !agents.contains_key(&host) {
+        if host.contains("-linux-") {
+            agents.insert(host.clone(), build(&host, &out)?);
+        } else {
+            println!(
+                "cargo::warning=no agent is built on {host}: name a folder with agents in FLEETSWEEP_AGENTS_DIR, or collect with `--agents`"
+            );
+        }
+    }
+    embed(&agents, &out)
+}
+
+/// Builds the agent for `target` and returns where it is.
+fn build(target: &str, out: &Path) -> Result<PathBuf, String> {
+    // Beside the directory of all build scripts, so that build, check, clippy and test share what is built.
+    let shared = out
+        .ancestors()
+        .find(|directory| directory.file_name() == Some(OsStr::new("build")))
+        .and_then(Path::parent)
+        .unwrap_or(out)
+        .join("agent-target");
+    let mut cargo = Command::new(variable("CARGO")?);
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        let inherited =
+            !NOT_INHERITED.contains(&&*name) && !NOT_INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if !inherited {
+            cargo.env_remove(&*name);
+        }
+    }
+    let status = cargo
+        .args(["build", "--locked", "--package", "fleetsweep-agent", "--bin", "fleetsweep-agent"])
+        .args(["--profile", "agent", "--target", target, "--target-dir"])
+        .arg(&shared)
+        .env("CARGO_BUILD_BUILD_DIR", &shared)
+        .env("CARGO_ENCODED_RUSTFLAGS", AGENT_FLAGS.join("\x1f"))
+        .current_dir(variable("CARGO_MANIFEST_DIR")?)
+        // What it prints there would be taken for this script's words.
+        .stdout(Stdio::null())
+        .status()
+        .map_err(|error| format!("cargo cannot be run for the agent: {error}"))?;
+    if !status.success() {
+        return Err(format!("the agent for {target} was not built ({status}): see cargo's words on it above"));
+    }
+    Ok(shared.join(target).join("agent/fleetsweep-agent"))
+}
+
+/// The files of a folder by their triples.
+fn prebuilt(folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
+    let unreadable = |error| format!("FLEETSWEEP_AGENTS_DIR: {}: {error}", folder.display());
+    let folder = fs::canonicalize(folder).map_err(unreadable)?;
+    let mut agents = BTreeMap::new();
+    for entry in fs::read_dir(&folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let triple = name.strip_suffix(".exe").unwrap_or(&name);
+        // Whatever else lies there, such as a README, has no name of this form.
+        if path.is_file() && triple.matches('-').count() >= 2 {
+            println!("cargo::rerun-if-changed={}", path.display());
+            agents.insert(triple.to_owned(), path);
+        }
+    }
+    Ok(agents)
+}
+
+/// Copies the agents beside the table that includes them: a later build elsewhere changes nothing here.
+fn embed(agents: &BTreeMap<String, PathBuf>, out: &Path) -> Result<(), String> {
+    let mut table = String::from("&[\n");
+    for (triple, path) in agents {
+        let copy = out.join(triple);
+        fs::copy(path, &copy).map_err(|error| format!("{}: {error}", path.display()))?;
+        writeln!(table, "    ({triple:?}, include_bytes!({:?})),", copy.to_string_lossy())
+            .map_err(|error| error.to_string())?;
+    }
+    table.push_str("]\n");
+    let path = out.join("agents.rs");
+    fs::write(&path, table).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|error| format!("{name}: {error}"))
+}

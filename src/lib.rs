@@ -40,3 +40,4 @@ pub mod headless;
 pub mod mail;
 pub mod spine;
 pub mod store;
+pub mod sweep;

@@ -1,6 +1,7 @@
 //! What a Linux machine tells of itself: the order of looking. How each part is read is in the modules
 //! below; each leaves out what it cannot read and says why.
 
+mod events;
 mod file_systems;
 mod kernel;
 mod mounts;
@@ -18,14 +19,16 @@ use fleetsweep_agent::{
 };
 use sysinfo::System;
 
-/// How long a file system may take to tell its size.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long file systems may take to tell their size; never more than a quarter of the deadline.
+const FILE_SYSTEM_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the security log may take; never more than a quarter of the deadline.
+const EVENT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at this machine. Takes the request's window, and little more.
 pub(crate) fn look(request: &Request, started: Instant) -> Report {
     let mut warnings = Warnings(Vec::new());
     let sample = usage::Sample::begin();
-    // Everything else happens inside the sampling window.
+    // Everything that is quick happens inside the sampling window.
     let mut report = Report {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock_unix_ms: clock(),
@@ -49,7 +52,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         report.interfaces = warnings.keep("network counters", kernel::interfaces(&devices)).unwrap_or_default();
     }
     if let Some(table) = warnings.read("file systems", "/proc/self/mountinfo") {
-        let patience = PATIENCE.min(request.deadline / 2);
+        let patience = FILE_SYSTEM_PATIENCE.min(request.deadline / 4);
         let (systems, silent) = file_systems::measure(mounts::worth_reporting(&table), patience, file_systems::ask);
         report.file_systems = systems;
         warnings.0.extend(silent);
@@ -66,6 +69,11 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         }
         Err(why) => warnings.add("CPU use and processes", why),
     }
+    // After the window, for it is work, and would show in it as the machine's own.
+    let patience = EVENT_PATIENCE.min(request.deadline / 4);
+    let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);
+    report.events = events;
+    warnings.0.extend(troubles);
     report.warnings = warnings.0;
     report.agent_duration = started.elapsed();
     report

@@ -1,0 +1,184 @@
+//! The security log: which source is read, and the bookmark from which the next collection goes on. How each
+//! source is read is in the modules below.
+//!
+//! A readable journal comes first, then `auth.log` or `secure`. An account that may read neither gets
+//! [`EventAccess::Denied`], not an empty log: silence must not look like peace.
+
+mod journal;
+mod log_file;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use fleetsweep_agent::{
+    report::{EventAccess, EventLog, SecurityEvent, Warning},
+    request::EventsWanted,
+};
+
+/// The most events of one report. The next report goes on after the last of them.
+const MAX_EVENTS: usize = 500;
+/// The most text of all events of one report, bytes: escaped as XML, it still fits into an envelope.
+const MAX_TEXT_BYTES: usize = 512 << 10;
+/// How far back an agent looks that does not understand its bookmark.
+const A_DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// Where in a log the last report ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    /// When the last event was, milliseconds since the Unix epoch: what still serves in another source.
+    at_ms: i64,
+    position: Position,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Position {
+    /// Nowhere in particular: after all that is not later than `at_ms`.
+    Time,
+    /// After an entry of the journal.
+    Cursor(String),
+    /// After so many bytes of the file with this inode.
+    File { inode: u64, offset: u64 },
+}
+
+impl Place {
+    fn parse(bookmark: &str) -> Option<Self> {
+        let mut words = bookmark.split(' ');
+        let (kind, at_ms) = (words.next()?, words.next()?.parse().ok()?);
+        let position = match (kind, words.next(), words.next()) {
+            ("time", None, None) => Position::Time,
+            ("journal", Some(cursor), None) => Position::Cursor(cursor.to_owned()),
+            ("file", Some(inode), Some(offset)) => {
+                Position::File { inode: inode.parse().ok()?, offset: offset.parse().ok()? }
+            }
+            _ => return None,
+        };
+        Some(Self { at_ms, position })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.position {
+            Position::Time => write!(f, "time {}", self.at_ms),
+            Position::Cursor(cursor) => write!(f, "journal {} {cursor}", self.at_ms),
+            Position::File { inode, offset } => write!(f, "file {} {inode} {offset}", self.at_ms),
+        }
+    }
+}
+
+/// What one source gave.
+struct Found {
+    events: Vec<SecurityEvent>,
+    /// Whether there are more than these.
+    truncated: bool,
+    /// Whether what was there at the bookmark is gone.
+    cleared: bool,
+    place: Place,
+    /// What went wrong without spoiling the rest.
+    trouble: Option<String>,
+}
+
+/// Why a source gave nothing.
+#[derive(Debug, PartialEq, Eq)]
+enum Trouble {
+    /// It is not there.
+    Absent,
+    /// This account may not read it.
+    Denied,
+    /// Something else.
+    Broken(String),
+}
+
+/// Reads what is wanted of the security log. `now_ms` is this machine's clock.
+pub(super) fn look(wanted: &EventsWanted, now_ms: i64, patience: Duration) -> (Option<EventLog>, Vec<Warning>) {
+    let mut warnings = Vec::new();
+    let mut warn = |what: &str, why: String| warnings.push(Warning { what: what.to_owned(), why });
+    let from = match wanted {
+        EventsWanted::No => return (None, Vec::new()),
+        EventsWanted::Within(age) => {
+            let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            Place { at_ms: now_ms.saturating_sub(age_ms), position: Position::Time }
+        }
+        EventsWanted::After(bookmark) => Place::parse(bookmark.as_str()).unwrap_or_else(|| {
+            // Rather twice than not at all.
+            warn("security events", "the bookmark is not this agent's: a day was read again".to_owned());
+            Place { at_ms: now_ms.saturating_sub(A_DAY_MS), position: Position::Time }
+        }),
+    };
+    let mut denied = None;
+    let sources = [(PathBuf::from("journal"), true)]
+        .into_iter()
+        .chain(["/var/log/auth.log", "/var/log/secure"].map(|path| (PathBuf::from(path), false)));
+    for (path, is_journal) in sources {
+        let source = path.display().to_string();
+        let found = if is_journal {
+            journal::access().and_then(|()| journal::read(Path::new("journalctl"), &from, patience))
+        } else {
+            log_file::read(&path, &from)
+        };
+        match found {
+            Ok(found) => {
+                if let Some(trouble) = found.trouble {
+                    warn(&source, trouble);
+                }
+                let access = if found.cleared { EventAccess::Cleared } else { EventAccess::Read };
+                let (truncated, events) = (found.truncated, found.events);
+                let bookmark = Some(found.place.to_string());
+                return (Some(EventLog { source, access, bookmark, truncated, events }), warnings);
+            }
+            Err(Trouble::Absent) => {}
+            Err(Trouble::Denied) => denied = denied.or(Some(source)),
+            Err(Trouble::Broken(why)) => warn(&source, why),
+        }
+    }
+    let access = match &denied {
+        Some(source) => {
+            warn(source, "this account may not read it: add it to the group adm or systemd-journal".to_owned());
+            EventAccess::Denied
+        }
+        None => {
+            warn(
+                "security events",
+                "neither a journal nor /var/log/auth.log or /var/log/secure can be read".to_owned(),
+            );
+            EventAccess::Unavailable
+        }
+    };
+    (Some(EventLog { source: denied.unwrap_or_default(), access, ..EventLog::default() }), warnings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetsweep_agent::request::Bookmark;
+
+    #[test]
+    fn a_bookmark_comes_back() {
+        for (text, position) in [
+            ("time 17", Position::Time),
+            ("journal 17 s=06;i=4f", Position::Cursor("s=06;i=4f".into())),
+            ("file 17 99 1024", Position::File { inode: 99, offset: 1024 }),
+        ] {
+            let place = Place { at_ms: 17, position };
+            assert_eq!(place.to_string(), text);
+            assert_eq!(Place::parse(text), Some(place));
+        }
+        for text in
+            ["", "time", "time x", "time 1 2", "journal 17", "file 17 99", "file 17 -1 0", "other 17", "file 1 2 x"]
+        {
+            assert_eq!(Place::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_not_read_and_a_foreign_bookmark_is_said() {
+        assert_eq!(look(&EventsWanted::No, 0, Duration::ZERO), (None, vec![]));
+        let foreign = EventsWanted::After(Bookmark::new("elsewhere".into()).unwrap());
+        let (log, warnings) = look(&foreign, 0, Duration::from_secs(5));
+        assert!(log.is_some());
+        assert_eq!(warnings[0].why, "the bookmark is not this agent's: a day was read again");
+    }
+}

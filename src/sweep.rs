@@ -1,0 +1,3 @@
+//! The sweep: see the rooms below.
+
+pub mod agents;

@@ -1,0 +1,270 @@
+//! The agents this program can deliver: those embedded when it was built, and those of a folder. Not the
+//! delivery.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use crc::{CRC_32_CKSUM, Crc};
+use sha2::{Digest, Sha256};
+
+/// Triple and image of each agent that `build.rs` made or was given.
+const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/agents.rs"));
+
+/// No agent is near this size; whatever is larger in the folder got there by mistake.
+const MAX_IMAGE_BYTES: u64 = 64 << 20;
+
+/// An agent for one platform. Cheap to clone: all clones share the image.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// The target it is compiled for, e.g. `x86_64-unknown-linux-gnu`.
+    pub triple: String,
+    /// The executable file.
+    pub image: Bytes,
+    /// A file name that is this content's own: `agent-` and 16 digits of its SHA-256. Another version
+    /// never has the same.
+    pub name: String,
+    /// The first number that `cksum` prints for the file. It tells a damaged file from a whole one, not a
+    /// forged one: against that it lies in a private directory.
+    pub cksum: u32,
+}
+
+/// The agents by platform. Those of a folder go before the embedded ones.
+#[derive(Debug, Clone, Default)]
+pub struct Agents {
+    folder: BTreeMap<String, Agent>,
+    embedded: BTreeMap<String, Agent>,
+}
+
+/// Why a folder of agents cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentsError {
+    /// The folder or a file in it cannot be read.
+    #[error("{path}: the agents cannot be read", path = path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is empty or far too large for an agent.
+    #[error("{path}: {bytes} bytes are no agent", path = path.display())]
+    NoAgent {
+        /// Which.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+}
+
+impl Agent {
+    fn new(triple: &str, image: Bytes) -> Self {
+        let digest = Sha256::digest(&image);
+        let name = digest.iter().take(8).fold(String::from("agent-"), |name, byte| format!("{name}{byte:02x}"));
+        let crc = Crc::<u32>::new(&CRC_32_CKSUM);
+        let mut cksum = crc.digest();
+        cksum.update(&image);
+        // POSIX goes on with the length, lowest byte first, without its leading zeros.
+        let length = image.len().to_le_bytes();
+        let digits = length.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        cksum.update(length.get(..digits).unwrap_or_default());
+        Self { triple: triple.to_owned(), cksum: cksum.finalize(), image, name }
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("triple", &self.triple)
+            .field("name", &self.name)
+            .field("bytes", &self.image.len())
+            .finish()
+    }
+}
+
+impl Agents {
+    /// The agents that this program carries.
+    #[must_use]
+    pub fn embedded() -> Self {
+        let embedded = EMBEDDED
+            .iter()
+            .map(|(triple, image)| ((*triple).to_owned(), Agent::new(triple, Bytes::from_static(image))))
+            .collect();
+        Self { folder: BTreeMap::new(), embedded }
+    }
+
+    /// The same, and before them the files of `folder` that are named `<triple>` or `<triple>.exe`.
+    ///
+    /// # Errors
+    /// [`AgentsError`] where the folder or one of those files cannot be used.
+    pub fn with_folder(folder: &Path) -> Result<Self, AgentsError> {
+        let unreadable = |path: &Path| {
+            let path = path.to_owned();
+            |source| AgentsError::Unreadable { path, source }
+        };
+        let mut agents = Self::embedded();
+        for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
+            let path = entry.map_err(unreadable(folder))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let triple = name.strip_suffix(".exe").unwrap_or(&name);
+            // Whatever else lies there, such as a README, has no name of this form.
+            if triple.matches('-').count() < 2 {
+                continue;
+            }
+            let bytes = fs::metadata(&path).map_err(unreadable(&path))?.len();
+            if bytes == 0 || bytes > MAX_IMAGE_BYTES {
+                return Err(AgentsError::NoAgent { path, bytes });
+            }
+            let image = fs::read(&path).map_err(unreadable(&path))?;
+            agents.folder.insert(triple.to_owned(), Agent::new(triple, image.into()));
+        }
+        Ok(agents)
+    }
+
+    /// The agent for a platform as `uname -sm` names it, e.g. `Linux x86_64`.
+    #[must_use]
+    pub fn lookup(&self, uname: &str) -> Option<&Agent> {
+        let mut words = uname.split_whitespace();
+        let (Some("Linux"), Some(machine), None) = (words.next(), words.next(), words.next()) else {
+            return None;
+        };
+        let triples = linux_triples(machine);
+        [&self.folder, &self.embedded]
+            .into_iter()
+            .find_map(|agents| triples.iter().find_map(|triple| agents.get(*triple)))
+    }
+
+    /// The agent for a target triple.
+    #[must_use]
+    pub fn for_triple(&self, triple: &str) -> Option<&Agent> {
+        self.folder.get(triple).or_else(|| self.embedded.get(triple))
+    }
+
+    /// Every agent that can be delivered.
+    pub fn iter(&self) -> impl Iterator<Item = &Agent> {
+        let hidden = |triple: &str| self.folder.contains_key(triple);
+        self.folder.values().chain(self.embedded.values().filter(move |agent| !hidden(&agent.triple)))
+    }
+}
+
+/// The targets whose programs run on a Linux machine of this name, the best first. All agents are static,
+/// so it does not matter which C library the machine has.
+fn linux_triples(machine: &str) -> &'static [&'static str] {
+    match machine {
+        "x86_64" | "amd64" => &["x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"],
+        "aarch64" | "arm64" => &["aarch64-unknown-linux-gnu", "aarch64-unknown-linux-musl"],
+        "armv7l" | "armv8l" => &["armv7-unknown-linux-gnueabihf", "armv7-unknown-linux-musleabihf"],
+        "i686" | "i586" => &["i686-unknown-linux-gnu", "i686-unknown-linux-musl"],
+        "ppc64le" => &["powerpc64le-unknown-linux-gnu", "powerpc64le-unknown-linux-musl"],
+        "riscv64" => &["riscv64gc-unknown-linux-gnu", "riscv64gc-unknown-linux-musl"],
+        "s390x" => &["s390x-unknown-linux-gnu", "s390x-unknown-linux-musl"],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    const HERE: &str = "x86_64-unknown-linux-gnu";
+
+    #[test]
+    fn the_embedded_agent_is_small_and_needs_nothing_on_the_client() {
+        let agents = Agents::embedded();
+        let agent = agents.for_triple(HERE).expect("this machine builds an agent for itself");
+        assert!(agent.image.len() <= 1_400_000, "{} bytes", agent.image.len());
+        let image = &agent.image;
+        assert_eq!(&image[..4], b"\x7fELF");
+        // No program header asks for an interpreter or for dynamic linking: nothing is looked for on the client.
+        let number =
+            |at: usize, bytes: usize| image[at..at + bytes].iter().rev().fold(0, |n, byte| n << 8 | usize::from(*byte));
+        let (table, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+        let kinds: Vec<usize> = (0..count).map(|index| number(table + index * size, 4)).collect();
+        let (load, dynamic, interpreter) = (1, 2, 3);
+        assert!(kinds.contains(&load));
+        assert!(!kinds.contains(&dynamic) && !kinds.contains(&interpreter), "{kinds:?}");
+    }
+
+    #[test]
+    fn the_embedded_agent_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let agents = Agents::embedded();
+        let agent = agents.lookup("Linux x86_64\n").unwrap();
+        let path = folder.path().join(&agent.name);
+        fs::write(&path, &agent.image).unwrap();
+        // Executed by a shell, as on a client, and through no file that this process may still hold open.
+        let script = format!("chmod 700 '{0}' && exec '{0}' --version", path.display());
+        let output = Command::new("sh").args(["-c", &script]).env_clear().output().unwrap();
+        let words = format!("fleetsweep-agent {} (wire {})\n", env!("CARGO_PKG_VERSION"), fleetsweep_agent::VERSION);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), words);
+    }
+
+    #[test]
+    fn the_checksum_is_what_cksum_prints() {
+        let folder = tempfile::tempdir().unwrap();
+        for content in [&b"a"[..], b"123456789", &[0; 300], Agents::embedded().for_triple(HERE).unwrap().image.as_ref()]
+        {
+            let path = folder.path().join("file");
+            fs::write(&path, content).unwrap();
+            let output = Command::new("cksum").arg(&path).output().unwrap();
+            let agent = Agent::new(HERE, Bytes::copy_from_slice(content));
+            let line = format!("{} {} {}\n", agent.cksum, content.len(), path.display());
+            assert_eq!(String::from_utf8_lossy(&output.stdout), line);
+        }
+    }
+
+    #[test]
+    fn names_are_the_contents_own() {
+        let name = |content: &'static [u8]| Agent::new(HERE, Bytes::from_static(content)).name;
+        assert_eq!(name(b"abc"), "agent-ba7816bf8f01cfea");
+        assert_ne!(name(b"abc"), name(b"abd"));
+    }
+
+    #[test]
+    fn a_platform_finds_its_agent_and_the_folder_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, content) in [
+            ("x86_64-unknown-linux-musl", "musl"),
+            ("aarch64-unknown-linux-gnu", "arm"),
+            ("x86_64-pc-windows-gnu.exe", "windows"),
+            ("README", "no agent"),
+        ] {
+            fs::write(folder.path().join(file), content).unwrap();
+        }
+        let agents = Agents::with_folder(folder.path()).unwrap();
+        for (uname, expected) in [
+            ("Linux x86_64", Some("musl")),
+            ("Linux amd64\r\n", Some("musl")),
+            ("Linux aarch64", Some("arm")),
+            ("Linux mips", None),
+            ("FreeBSD amd64", None),
+            ("Linux", None),
+            ("Linux x86_64 more", None),
+            ("", None),
+        ] {
+            let found = agents.lookup(uname).map(|agent| String::from_utf8(agent.image.to_vec()).unwrap());
+            assert_eq!(found.as_deref(), expected, "{uname}");
+        }
+        assert_eq!(agents.for_triple("x86_64-pc-windows-gnu").unwrap().image, "windows");
+        let triples: Vec<_> = agents.iter().map(|agent| &*agent.triple).collect();
+        assert_eq!(triples, ["aarch64-unknown-linux-gnu", "x86_64-pc-windows-gnu", "x86_64-unknown-linux-musl", HERE]);
+        assert_eq!(Agents::embedded().lookup("Linux x86_64").unwrap().triple, HERE);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_used_is_refused_by_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let error = Agents::with_folder(&missing).unwrap_err();
+        assert_eq!(error.to_string(), format!("{}: the agents cannot be read", missing.display()));
+        let empty = folder.path().join("x86_64-unknown-linux-musl");
+        fs::write(&empty, "").unwrap();
+        let error = Agents::with_folder(folder.path()).unwrap_err();
+        assert_eq!(error.to_string(), format!("{}: 0 bytes are no agent", empty.display()));
+    }
+}
