@@ -36,3 +36,4 @@ pub mod config;
 pub mod fleet;
 pub mod headless;
 pub mod spine;
+pub mod sweep;

@@ -1,0 +1,3 @@
+//! Everything that touches a client.
+
+pub mod known_hosts;
