@@ -1,3 +1,4 @@
-//! The sweep: see the rooms below.
+//! Everything that touches a client.
 
 pub mod agents;
+pub mod known_hosts;
