@@ -191,6 +191,21 @@ pub struct Loaded {
     pub entered: Vec<Entered>,
 }
 
+impl Loaded {
+    /// Leaves out the clients that `keep` does not want.
+    pub fn retain_clients(&mut self, keep: impl Fn(&Client) -> bool) {
+        let mut next = 0;
+        for entered in &mut self.entered {
+            let kept = self.config.clients.get(entered.clients.clone()).unwrap_or_default();
+            let count = kept.iter().filter(|client| keep(client)).count();
+            entered.clients = next..next + count;
+            next += count;
+        }
+        self.entered.retain(|entered| !entered.clients.is_empty());
+        self.config.clients.retain(keep);
+    }
+}
+
 /// One value that concerns the whole fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {

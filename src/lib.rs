@@ -32,6 +32,7 @@
 //! * **One client's failure is an event**, never an early return.
 //! * **Secrets** are of a type that cannot be shown, and are fetched where they are used.
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod demo;

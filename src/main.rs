@@ -1,3 +1,13 @@
 //! The program: arguments, run mode, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use fleetsweep::{app, cli::Invocation};
+
+fn main() -> color_eyre::Result<ExitCode> {
+    color_eyre::install()?;
+    match Invocation::parse(std::env::args_os()) {
+        Ok(invocation) => Ok(app::run(invocation).into()),
+        Err(error) => error.exit(),
+    }
+}

@@ -192,8 +192,14 @@ impl Store {
     ///
     /// # Errors
     /// Why the database did not answer.
-    pub async fn mails_due(&self, now: Timestamp, due: Due, most: u32) -> Result<Vec<OutboxMail>, StoreError> {
-        self.answer(outbox::due(&self.reads, now, due, most)).await
+    pub async fn mails_due(
+        &self,
+        now: Timestamp,
+        due: Due,
+        after: Option<Uuid>,
+        most: u32,
+    ) -> Result<Vec<OutboxMail>, StoreError> {
+        self.answer(outbox::due(&self.reads, now, due, after, most)).await
     }
 
     /// How many mails wait, were sent, were refused.

@@ -1,4 +1,37 @@
-//! Everything that touches a client.
+//! Everything that touches a client: from its address to its reading.
+//!
+//! | part | what it is |
+//! | --- | --- |
+//! | [`collector`] | the long-lived part: what outlives a collection, and the three things done to a client |
+//! | `attempt` | one attempt at one collection, stage by stage |
+//! | `deadline` | pure: which share of the `timeout` each stage has; running a stage within it |
+//! | `backoff` | pure: how long to wait before the next attempt |
+//! | `connect` | TCP, key exchange and the check of the host key |
+//! | `stream` | the socket beneath a session, which can be cut from outside |
+//! | `session` | an open SSH session, and those kept for the next sweep |
+//! | `authenticate` | which credentials are tried in which order |
+//! | `keyring`, `secrets` | decoded key files and fetched secrets, each once for all clients |
+//! | `delivery` | how an agent gets onto a client and is run: the POSIX script, the talk with it |
+//! | [`known_hosts`] | the file of pinned host keys |
+//! | [`agents`] | the agents of this build, by platform |
+//!
+//! Not here: when a sweep is due and how many collections run at once, what becomes of a reading. That is
+//! for `app` to say. A client is hostile: what it sends is bounded in size and in time, and its words are
+//! cleaned before they enter a [`Failure`](crate::fleet::Failure).
 
 pub mod agents;
+mod attempt;
+mod authenticate;
+mod backoff;
+pub mod collector;
+mod connect;
+mod deadline;
+mod delivery;
+mod keyring;
 pub mod known_hosts;
+mod secrets;
+mod session;
+mod stream;
+
+pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted};
+pub use session::SessionKeeping;

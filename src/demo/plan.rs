@@ -144,7 +144,7 @@ pub(super) fn configuration(places: &Places<'_>, clients: &[(Planned, SocketAddr
   <ssh known-hosts="{directory}/known_hosts" host-keys="accept-new"/>
   <alerts repeat="4h" recovery="yes"/>
   <group username="{}" password="{}" mail="operator@localhost">
-    <alert type="memory" limit="100%"/>
+    <alert type="memory" limit="99%"/>
 "#,
         smtp.ip(),
         smtp.port(),

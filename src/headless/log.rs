@@ -21,7 +21,7 @@ pub fn log(fleet: &Fleet, event: &Event) {
             }
         }
         EventKind::SweepStarted { number, clients, .. } => {
-            info!(sweep = number, clients = clients.len(), "sweep started")
+            info!(sweep = number, clients = clients.len(), "sweep started");
         }
         EventKind::SweepEnded { number, duration_ms, ok, failed } => {
             info!(sweep = number, duration_ms, ok, failed, "sweep ended");

@@ -18,8 +18,8 @@ const SPREAD: f64 = 0.25;
 pub fn rest(attempts: u32, jitter: f64) -> Duration {
     let doublings = attempts.saturating_sub(1).min(31);
     let whole = FIRST.saturating_mul(1 << doublings).min(LONGEST);
-    // `max` first: it makes 0 of what is no number.
-    whole.mul_f64(1.0 - SPREAD * jitter.max(0.0).min(1.0))
+    let jitter = if jitter.is_nan() { 0.0 } else { jitter.clamp(0.0, 1.0) };
+    whole.mul_f64(1.0 - SPREAD * jitter)
 }
 
 #[cfg(test)]

@@ -44,9 +44,9 @@ pub(super) fn over_by(metric: Metric, value: f64, limit: f64) -> String {
 
 /// The fewest decimals from `fewest` to 3 with which `value` and `limit` are written differently.
 fn decimals(fewest: usize, value: f64, limit: f64) -> usize {
-    (fewest..3).find(|&decimals| format!("{value:.decimals$}") != format!("{limit:.decimals$}")).unwrap_or(
-        if value == limit { fewest } else { 3 },
-    )
+    (fewest..3)
+        .find(|&decimals| format!("{value:.decimals$}") != format!("{limit:.decimals$}"))
+        .unwrap_or(if value == limit { fewest } else { 3 })
 }
 
 /// A moment: `2026-03-01 12:00:00 UTC`.
@@ -124,9 +124,15 @@ mod tests {
     #[test]
     fn a_duration_is_as_exact_as_it_is_short() {
         let start: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
-        for (seconds, shown) in
-            [(0, "0s"), (-5, "0s"), (59, "59s"), (3599, "59m 59s"), (3601, "1h"), (7865, "2h 11m"), (90061, "1day 1h 1m")]
-        {
+        for (seconds, shown) in [
+            (0, "0s"),
+            (-5, "0s"),
+            (59, "59s"),
+            (3599, "59m 59s"),
+            (3601, "1h"),
+            (7865, "2h 11m"),
+            (90061, "1day 1h 1m"),
+        ] {
             let end = start.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
             assert_eq!(duration(lasting(start, end)), shown);
         }

@@ -133,7 +133,13 @@ fn one(rows: u64) -> Result<(), sqlx::Error> {
     if rows == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
-pub(super) async fn due(pool: &Pool, now: Timestamp, due: Due, most: u32) -> Result<Vec<OutboxMail>, sqlx::Error> {
+pub(super) async fn due(
+    pool: &Pool,
+    now: Timestamp,
+    due: Due,
+    after: Option<Uuid>,
+    most: u32,
+) -> Result<Vec<OutboxMail>, sqlx::Error> {
     let latest = match due {
         Due::All => i64::MAX,
         Due::Ready => to_ms(now),
@@ -143,8 +149,9 @@ pub(super) async fn due(pool: &Pool, now: Timestamp, due: Due, most: u32) -> Res
         &mut transaction,
         MailRow,
         "SELECT id, recipient, kind, subject, body, created_at_ms, next_at_ms, attempts, last_error FROM mails
-         WHERE status = 'waiting' AND next_at_ms <= ? ORDER BY created_at_ms, id LIMIT ?",
+         WHERE status = 'waiting' AND next_at_ms <= ? AND id > ? ORDER BY id LIMIT ?",
         latest,
+        after.map(|id| id.to_string()).unwrap_or_default(),
         i64::from(most)
     )?;
     rows.into_iter().map(OutboxMail::try_from).collect()

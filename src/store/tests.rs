@@ -307,7 +307,7 @@ async fn the_outbox_keeps_every_mail_until_it_is_taken_or_refused() {
         store.queue(mail(number, i64::try_from(number).unwrap())).await.unwrap();
     }
     let ids = async |due, now, most| -> Vec<u128> {
-        store.mails_due(at(now), due, most).await.unwrap().iter().map(|due| due.mail.id.as_u128()).collect()
+        store.mails_due(at(now), due, None, most).await.unwrap().iter().map(|due| due.mail.id.as_u128()).collect()
     };
     assert_eq!(ids(Due::Ready, 2, 9).await, [1, 2]);
     assert_eq!(ids(Due::All, 0, 3).await, [1, 2, 3]);
@@ -318,7 +318,7 @@ async fn the_outbox_keeps_every_mail_until_it_is_taken_or_refused() {
     store.mail_deferred(uuid(3), 2, at(1_000), "451 later").await.unwrap();
     assert_eq!(ids(Due::Ready, 999, 9).await, [4]);
     assert_eq!(ids(Due::Ready, 1_000, 9).await, [3, 4]);
-    let waiting = store.mails_due(at(0), Due::All, 1).await.unwrap();
+    let waiting = store.mails_due(at(0), Due::All, None, 1).await.unwrap();
     assert_eq!(
         waiting,
         [OutboxMail { mail: mail(3, 3), attempts: 2, next_at: at(1_000), last_error: Some("451 later".into()) }]
@@ -548,7 +548,7 @@ async fn a_killed_process_loses_nothing_that_was_answered_and_leaves_nothing_hal
         assert_eq!(stored.len(), answered, "the child ended too early");
 
         let store = home.open().await;
-        let mails = store.mails_due(at(0), Due::All, 1_000_000).await.unwrap();
+        let mails = store.mails_due(at(0), Due::All, None, 1_000_000).await.unwrap();
         for number in &stored {
             assert!(mails.iter().any(|due| due.mail.id == uuid(*number)), "the mail of {number} is lost");
         }

@@ -22,7 +22,7 @@ fn reading(change: impl FnOnce(&mut Reading)) -> Reading {
 }
 
 fn memory(percent: f64) -> Reading {
-    reading(|r| r.memory = Some(Usage { total: Bytes(1000), used: Bytes((percent * 10.0) as u64) }))
+    reading(|r| r.memory = Some(Usage { total: Bytes(1000), used: Bytes(per_mille(percent)) }))
 }
 
 fn silence() -> Failure {
@@ -393,7 +393,7 @@ proptest! {
             }
             let reading = reading(|r| {
                 r.cpu = moment.cpu.map(|value| Percent::new(value).unwrap());
-                r.memory = moment.memory.map(|p| Usage { total: Bytes(1000), used: Bytes((p * 10.0) as u64) });
+                r.memory = moment.memory.map(|p| Usage { total: Bytes(1000), used: Bytes(per_mille(p)) });
             });
             let failure = silence();
             let observation =
@@ -469,4 +469,10 @@ proptest! {
             prop_assert!(mails <= 1);
         }
     }
+}
+
+/// A share of 1,000 bytes.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100 %")]
+fn per_mille(percent: f64) -> u64 {
+    (percent * 10.0).round() as u64
 }

@@ -47,7 +47,7 @@ struct ClientFacts {
 }
 
 #[derive(Debug, Serialize)]
-struct AlertFacts {
+pub(super) struct AlertFacts {
     metric: Metric,
     reason: NoticeReason,
     value: String,
@@ -100,7 +100,7 @@ struct HeldFacts {
 }
 
 #[derive(Debug, Serialize)]
-struct EndedFacts {
+pub(super) struct EndedFacts {
     metric: Metric,
     value: String,
     limit: String,

@@ -31,10 +31,7 @@ pub(super) struct Letter {
 pub(super) enum NotALetter {
     /// The recipient is no mail address.
     #[error("`{recipient}` is no mail address: {reason}")]
-    Recipient {
-        recipient: String,
-        reason: lettre::address::AddressError,
-    },
+    Recipient { recipient: String, reason: lettre::address::AddressError },
     /// The message cannot be built.
     #[error("the message cannot be built: {0}")]
     Message(lettre::error::Error),
@@ -129,7 +126,9 @@ mod tests {
 
     #[test]
     fn no_subject_writes_a_header() {
-        for subject in ["a\r\nBcc: eve@example.net", "a\nBcc: eve@example.net", "a\r\n\r\nbody", "a\u{2028}Bcc: e@e", "a\0b"] {
+        for subject in
+            ["a\r\nBcc: eve@example.net", "a\nBcc: eve@example.net", "a\r\n\r\nbody", "a\u{2028}Bcc: e@e", "a\0b"]
+        {
             let letter = Letter::new(&from(), &mail(subject, "body")).unwrap();
             let message = MessageParser::default().parse(&letter.content).unwrap();
             assert!(message.bcc().is_none());

@@ -1,0 +1,122 @@
+//! The short commands: `check`, `trust`, `clean`, `mail-test`. None of them sweeps.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Write as _},
+};
+
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    cli::Exit,
+    config::{Client, check},
+    fleet::Failure,
+    mail::{compose::Composer, postman::Answer},
+    spine::Spine,
+    sweep::{Cleaned, Collector, SessionKeeping, Trusted},
+};
+
+use super::{Failed, base, source::Source};
+
+/// `check`: validates, contacts nothing, says what would be done.
+///
+/// # Errors
+/// [`Failed`] where the configuration is not valid.
+pub fn check(source: &Source) -> Result<Exit, Failed> {
+    say(&check::summary(&source.read()?))?;
+    Ok(Exit::Success)
+}
+
+/// `trust`: fetches and pins the host keys of every client.
+///
+/// # Errors
+/// [`Failed`] where it could not begin.
+pub async fn trust(source: &Source, stop: &CancellationToken) -> Result<Exit, Failed> {
+    visit(source, async |collector: &Collector, client: &Client| match collector.trust(client, stop).await {
+        Ok(Trusted::Pinned { fingerprint, algorithm }) => Ok(format!("pinned now      {algorithm} {fingerprint}")),
+        Ok(Trusted::AlreadyPinned { fingerprint, algorithm }) => {
+            Ok(format!("pinned already  {algorithm} {fingerprint}"))
+        }
+        Err(failure) => Err(failure),
+    })
+    .await
+}
+
+/// `clean`: removes the kept agents from every client.
+///
+/// # Errors
+/// [`Failed`] where it could not begin.
+pub async fn clean(source: &Source, stop: &CancellationToken) -> Result<Exit, Failed> {
+    visit(source, async |collector: &Collector, client: &Client| match collector.clean(client, stop).await {
+        Ok(Cleaned { removed }) if removed.is_empty() => Ok("nothing was there".to_owned()),
+        Ok(Cleaned { removed }) => Ok(format!("removed {}", removed.join(", "))),
+        Err(failure) => Err(failure),
+    })
+    .await
+}
+
+/// `mail-test`: sends one test mail to every address of the configuration, past the outbox, and prints the
+/// server's answers.
+///
+/// # Errors
+/// [`Failed`] where it could not begin.
+pub async fn mail_test(source: &Source) -> Result<Exit, Failed> {
+    let config = source.load()?;
+    let addresses = config.clients.iter().flat_map(|client| &client.mail).map(|mailbox| mailbox.email.to_string());
+    let recipients: BTreeSet<String> = addresses.collect();
+    if recipients.is_empty() {
+        return Err(Failed::NoRecipient(source.path.display().to_string()));
+    }
+    let composer = Composer::new()?;
+    let mut postman = base::postman(&config.smtp).await?;
+    let mut exit = Exit::Success;
+    for recipient in recipients {
+        let mail = composer.test_mail(&recipient, &super::here(), Timestamp::now(), Uuid::now_v7())?;
+        match postman.send(&mail).await {
+            Ok(Answer(answer)) => say(&format!("{recipient}  sent: {answer}\n"))?,
+            Err(error) => {
+                exit = Exit::ClientFailed;
+                say(&format!("{recipient}  FAILED: {error}\n"))?;
+            }
+        }
+    }
+    postman.rest().await;
+    Ok(exit)
+}
+
+/// Visits every client, so many at once as the configuration allows; prints a line for each.
+async fn visit(
+    source: &Source,
+    act: impl AsyncFn(&Collector, &Client) -> Result<String, Failure>,
+) -> Result<Exit, Failed> {
+    let config = source.load()?;
+    // Nobody listens: these commands print what they did themselves.
+    let (spine, _events) = Spine::new();
+    let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, spine)?;
+    let mut exit = Exit::Success;
+    let width = config.clients.iter().map(|client| client.name.len()).max().unwrap_or(0);
+    let mut answers = stream::iter(&config.clients)
+        .map(async |client| (client, act(&collector, client).await))
+        .buffered(config.collector.concurrency.get());
+    while let Some((client, answer)) = answers.next().await {
+        match answer {
+            Ok(done) => say(&format!("{:width$}  {}  {done}\n", client.name, client.id))?,
+            Err(failure) => {
+                exit = Exit::ClientFailed;
+                let (stage, next_step) = (failure.stage, failure.kind.next_step());
+                say(&format!("{:width$}  {}  FAILED at {stage}: {failure}\n", client.name, client.id))?;
+                say(&format!("{:width$}  {next_step}\n", ""))?;
+            }
+        }
+    }
+    drop(answers);
+    collector.close().await;
+    Ok(exit)
+}
+
+fn say(text: &str) -> io::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes())
+}

@@ -1,0 +1,139 @@
+//! `--once`: one turn of the wheel, its result on standard output.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{Exit, Format},
+    config::Config,
+    fleet::{FailureKind, SweepId, event::Trigger, state::Fleet},
+    headless::{
+        json::{Document, Mails},
+        log,
+        progress::Progress,
+        table::{self, Look},
+    },
+    spine::Spine,
+    store::Due,
+    sweep::SessionKeeping,
+};
+
+use super::{Failed, base::Base, hub::Hub};
+
+/// The longest that a run waits for the SMTP server; what it has not taken by then stays in the outbox.
+const MAIL_WAIT: Duration = Duration::from_secs(10);
+
+/// What a run is told by its arguments.
+#[derive(Debug, Clone)]
+pub struct Once {
+    /// How the result is printed.
+    pub format: Format,
+    /// Whether an exceeded limit has an exit code of its own.
+    pub fail_on_alert: bool,
+    /// Whether every event is logged.
+    pub log_events: bool,
+    /// The bar on standard error.
+    pub progress: Progress,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Swept {
+    /// The sweep.
+    pub sweep: SweepId,
+    /// The fleet after it.
+    pub fleet: Fleet,
+    /// What became of the mails.
+    pub mails: Mails,
+}
+
+/// Sweeps once, offers the mails, prints the result.
+///
+/// # Errors
+/// [`Failed`] where the run could not begin, or its result could not be printed.
+pub async fn run(config: &Config, once: &Once, stop: &CancellationToken) -> Result<Swept, Failed> {
+    let (spine, events) = Spine::new();
+    let hub = Hub::start(events);
+    let progress = tokio::spawn(hub.listen().each({
+        let (progress, log_events) = (once.progress.clone(), once.log_events);
+        move |fleet, event| {
+            progress.show(fleet, event);
+            if log_events {
+                log::log(fleet, event);
+            }
+        }
+    }));
+    let swept = sweep(config, spine, stop).await;
+    let fleet = hub.finish().await;
+    if let Err(error) = progress.await {
+        tracing::error!("progress broke: {error}");
+    }
+    once.progress.clear();
+    let (sweep, waiting) = swept?;
+    let mails = Mails { sent: fleet.mails().sent, waiting };
+    let swept = Swept { sweep, fleet, mails };
+    print(&swept, once.format)?;
+    Ok(swept)
+}
+
+/// One turn, then the mails, then an orderly end; the sweep and how many mails still wait.
+async fn sweep(config: &Config, spine: Spine, stop: &CancellationToken) -> Result<(SweepId, u64), Failed> {
+    let base = Base::open(config, spine).await?;
+    let mut outbox = base.outbox(config).await?;
+    let pipeline = base.pipeline(config, SessionKeeping::CloseAfterUse).await?;
+    let sweep = base.wheel.turn(&pipeline, Trigger::Once, stop).await;
+    pipeline.close().await;
+    tokio::select! {
+        offered = outbox.offer(Due::All) => drop(offered?),
+        () = tokio::time::sleep(MAIL_WAIT) => tracing::warn!("the SMTP server is slow: the mails left stay in the outbox"),
+        () = stop.cancelled() => {}
+    }
+    let waiting = base.store.mail_counts().await?.waiting;
+    base.store.close().await;
+    Ok((sweep, waiting))
+}
+
+fn print(swept: &Swept, format: Format) -> Result<(), Failed> {
+    let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
+    match format {
+        Format::Table => {
+            let terminal = io::stdout().is_terminal();
+            let look = Look {
+                colour: terminal,
+                width: terminal.then(|| crossterm::terminal::size().ok().map(|(columns, _)| columns)).flatten(),
+            };
+            let text = table::render(&swept.fleet, swept.sweep, swept.mails, look);
+            stdout.write_all(text.as_bytes())?;
+        }
+        Format::Json => {
+            if let Some(document) = Document::of(&swept.fleet, swept.sweep, swept.mails) {
+                serde_json::to_writer(&mut stdout, &document).map_err(io::Error::from)?;
+                stdout.write_all(b"\n")?;
+            }
+        }
+    }
+    Ok(stdout.flush()?)
+}
+
+impl Swept {
+    /// The exit code of a run.
+    #[must_use]
+    pub fn exit(&self, fail_on_alert: bool) -> Exit {
+        let mut exit = Exit::Success;
+        for client in self.fleet.clients() {
+            match client.last.as_ref().and_then(|last| last.failure.as_ref()) {
+                Some(failure) if failure.kind == FailureKind::StoreFailed => return Exit::Database,
+                Some(_) => exit = Exit::ClientFailed,
+                None if exit == Exit::Success && fail_on_alert && !client.exceeded.is_empty() => {
+                    exit = Exit::LimitExceeded;
+                }
+                None => {}
+            }
+        }
+        exit
+    }
+}

@@ -1,0 +1,128 @@
+//! Empties the outbox: takes due mails from the store, offers them to the SMTP server, writes down what
+//! became of each. When and how a mail is tried again is `mail`'s to say.
+
+use std::{ops::ControlFlow, time::Duration};
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    fleet::{EventKind, event::MailStep},
+    mail::{delivery, postman::Postman},
+    spine::Spine,
+    store::{Due, OutboxMail, Store, StoreError},
+};
+
+/// How many mails are taken from the database at once.
+const BATCH: u32 = 100;
+
+/// The longest sleep: also the bound after which a database that failed is asked again.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// The way from the outbox to the SMTP server.
+#[derive(Debug)]
+pub struct Outbox {
+    store: Store,
+    postman: Postman,
+    spine: Spine,
+}
+
+impl Outbox {
+    /// An outbox over a store and a postman.
+    #[must_use]
+    pub fn new(store: Store, postman: Postman, spine: Spine) -> Self {
+        Self { store, postman, spine }
+    }
+
+    /// Offers every due mail once, oldest first. Breaks off where no mail would get through, and gives the
+    /// time until which all of them rest.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database fails; a mail that was sent but could not be written down is
+    /// sent again later, with the same Message-ID.
+    pub async fn offer(&mut self, due: Due) -> Result<ControlFlow<Timestamp>, StoreError> {
+        let outcome = self.offer_all(due).await;
+        self.postman.rest().await;
+        outcome
+    }
+
+    async fn offer_all(&mut self, due: Due) -> Result<ControlFlow<Timestamp>, StoreError> {
+        let began = Timestamp::now();
+        let mut after = None;
+        loop {
+            let mails = self.store.mails_due(began, due, after, BATCH).await?;
+            let Some(last) = mails.last() else { return Ok(ControlFlow::Continue(())) };
+            after = Some(last.mail.id);
+            for mail in &mails {
+                if let ControlFlow::Break(until) = self.offer_one(mail).await? {
+                    return Ok(ControlFlow::Break(until));
+                }
+            }
+        }
+    }
+
+    /// Offers mails as they fall due until `stop`. The database failing is logged and tried again.
+    pub async fn run(&mut self, decided: &Notify, stop: &CancellationToken) {
+        loop {
+            let offered = tokio::select! {
+                () = stop.cancelled() => return,
+                offered = self.offer(Due::Ready) => offered,
+            };
+            let (sleep, until_decided) = match offered {
+                Ok(ControlFlow::Continue(())) => (self.until_next().await, true),
+                // What is decided meanwhile rests too: the server is away for it as well.
+                Ok(ControlFlow::Break(until)) => (time_until(until), false),
+                Err(error) => {
+                    tracing::error!("the outbox cannot be read: {}", super::chain(&error));
+                    (LONGEST_SLEEP, false)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = decided.notified(), if until_decided => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+    }
+
+    /// The time until the next mail falls due, as far as the database tells.
+    async fn until_next(&self) -> Duration {
+        match self.store.next_mail_at().await {
+            Ok(next) => next.map_or(LONGEST_SLEEP, time_until).min(LONGEST_SLEEP),
+            Err(error) => {
+                tracing::error!("the outbox cannot be read: {}", super::chain(&error));
+                LONGEST_SLEEP
+            }
+        }
+    }
+
+    /// Offers one mail and writes down what became of it. Breaks where no mail would get through.
+    async fn offer_one(&mut self, waiting: &OutboxMail) -> Result<ControlFlow<Timestamp>, StoreError> {
+        let mail = &waiting.mail;
+        let attempts = waiting.attempts + 1;
+        let result = self.postman.send(mail).await;
+        let now = Timestamp::now();
+        let step = delivery::after_try(&result, attempts, now, rand::random());
+        let mut flow = ControlFlow::Continue(());
+        match &step {
+            MailStep::Sent { answer } => self.store.mail_sent(mail.id, now, answer).await?,
+            MailStep::Refused { error } => self.store.mail_refused(mail.id, now, error).await?,
+            MailStep::Deferred { error, next_at } => {
+                self.store.mail_deferred(mail.id, attempts, *next_at, error).await?;
+                if delivery::ends_the_round(&result) {
+                    flow = ControlFlow::Break(*next_at);
+                }
+            }
+            MailStep::Queued => {}
+        }
+        let kind = EventKind::Mail { mail: mail.id, kind: mail.kind, recipient: mail.recipient.clone(), step };
+        self.spine.tell(None, None, kind).await;
+        Ok(flow)
+    }
+}
+
+/// At least a moment: a mail that stays due must not make a busy loop.
+fn time_until(at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default().max(Duration::from_secs(1))
+}

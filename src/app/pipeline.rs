@@ -1,0 +1,255 @@
+//! The pipeline: what happens to one client in one sweep, from connect to stored.
+//!
+//! The stages over the network are `sweep`'s, the judgement is `fleet`'s, the text of the mails is
+//! `mail`'s, the transaction is the store's. Here they follow one another. Which clients are due, and how
+//! many at once, is the wheel's.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use fleetsweep_agent::request::{Bookmark, EventsWanted};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    config::Client,
+    fleet::{
+        EventKind, Failure, FailureKind, Stage, SweepId,
+        event::MailStep,
+        judge::{self, Observation, Verdict},
+        mail::Mail,
+        security::SecurityLog,
+    },
+    mail::compose::{self, Composer, Occasion},
+    spine::Spine,
+    store::{Outcome, Record, Store},
+    sweep::{Collection, Collector},
+};
+
+use super::ledger::Ledger;
+
+/// How many earlier values a mail shows.
+const HISTORY: u32 = 8;
+
+/// How far back security events are read at first contact.
+const FIRST_CONTACT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// One configuration at work.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(super) clients: Vec<Arc<Client>>,
+    pub(super) concurrency: usize,
+    pub(super) collector: Collector,
+    pub(super) store: Store,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) spine: Spine,
+    pub(super) composer: Arc<Composer>,
+    /// Told when a mail has entered the outbox.
+    pub(super) mail_decided: Arc<Notify>,
+    /// The name of the machine we run on, as mails give it.
+    pub(super) here: String,
+}
+
+impl Pipeline {
+    /// The clients, in the configuration's order.
+    #[must_use]
+    pub fn clients(&self) -> &[Arc<Client>] {
+        &self.clients
+    }
+
+    /// Collections under way at once.
+    #[must_use]
+    pub fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    /// Collects one client, judges what came, stores all of it and tells; returns whether it is collected.
+    pub async fn visit(&self, client: &Client, sweep: SweepId, cancel: &CancellationToken) -> bool {
+        let started = Instant::now();
+        let wanted = self.events_wanted(client);
+        let collection = self.collector.collect(client, sweep, wanted, cancel).await;
+        self.spine
+            .tell(
+                Some(sweep),
+                Some(&client.id),
+                EventKind::StageEntered { stage: Stage::Store, attempt: collection.attempts.max(1) },
+            )
+            .await;
+        let now = Timestamp::now();
+        let verdict = self.judge(client, &collection, now);
+        let mails = self.compose(client, &collection, verdict.as_ref(), now).await;
+        let record = self.record(client, &collection, verdict.as_ref(), &mails, started);
+        let stored = self.store.record(record).await;
+        let duration_ms = super::milliseconds(started.elapsed());
+        let kind = match (stored, &collection.outcome) {
+            (Err(error), outcome) => {
+                let mut failure = Failure::new(Stage::Store, FailureKind::StoreFailed).because(super::chain(&error));
+                if let Err(before) = outcome {
+                    failure = failure.because(format_args!("the collection itself had failed: {before}"));
+                }
+                EventKind::CollectionFailed {
+                    collection: collection.id,
+                    duration_ms,
+                    attempts: collection.attempts,
+                    failure,
+                    alerts: Vec::new(),
+                }
+            }
+            (Ok(()), outcome) => {
+                let alerts = verdict.as_ref().map(|verdict| verdict.exceeded.clone()).unwrap_or_default();
+                let kind = match outcome {
+                    Ok(received) => EventKind::Collected {
+                        collection: collection.id,
+                        duration_ms,
+                        attempts: collection.attempts,
+                        reading: Box::new(received.reading.clone()),
+                        alerts,
+                    },
+                    Err(failure) => EventKind::CollectionFailed {
+                        collection: collection.id,
+                        duration_ms,
+                        attempts: collection.attempts,
+                        failure: failure.clone(),
+                        alerts,
+                    },
+                };
+                self.follow(client, sweep, &collection, verdict, &mails).await;
+                kind
+            }
+        };
+        let collected = matches!(kind, EventKind::Collected { .. });
+        self.spine.tell(Some(sweep), Some(&client.id), kind).await;
+        collected
+    }
+
+    /// Ends the sessions that are kept open.
+    pub async fn close(&self) {
+        self.collector.close().await;
+    }
+
+    fn events_wanted(&self, client: &Client) -> EventsWanted {
+        // What the platform decides where the configuration is silent: off, on every platform there is so far.
+        if !client.events.unwrap_or(false) {
+            return EventsWanted::No;
+        }
+        match self.ledger.bookmark(&client.id).map(Bookmark::new) {
+            Some(Ok(bookmark)) => EventsWanted::After(bookmark),
+            Some(Err(_)) | None => EventsWanted::Within(FIRST_CONTACT),
+        }
+    }
+
+    /// `None` for a cancelled collection: it says nothing about the client.
+    fn judge(&self, client: &Client, collection: &Collection, now: Timestamp) -> Option<Verdict> {
+        let observation = match &collection.outcome {
+            Ok(received) => Observation::Reading(&received.reading),
+            Err(failure) if failure.kind == FailureKind::Cancelled => return None,
+            Err(failure) => Observation::Failed(failure),
+        };
+        let before = self.ledger.state(&client.id);
+        Some(judge::judge(&before, &client.rules, !client.mail.is_empty(), observation, now, &mut Uuid::now_v7))
+    }
+
+    async fn compose(
+        &self,
+        client: &Client,
+        collection: &Collection,
+        verdict: Option<&Verdict>,
+        now: Timestamp,
+    ) -> Vec<Mail> {
+        let Some(verdict) = verdict else { return Vec::new() };
+        let mut histories = Vec::new();
+        for metric in compose::history_wanted(verdict) {
+            match self.store.recent(&client.id, metric, HISTORY).await {
+                Ok(values) => histories.push((metric, values)),
+                // A mail without its line of history is better than none.
+                Err(error) => tracing::warn!(client = %client.id, "no history for a mail: {}", super::chain(&error)),
+            }
+        }
+        let observation = match &collection.outcome {
+            Ok(received) => Observation::Reading(&received.reading),
+            Err(failure) => Observation::Failed(failure),
+        };
+        let occasion =
+            Occasion { client, verdict, observation, histories: &histories, now, collector_name: &self.here };
+        self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| {
+            // Never in a build whose tests passed: they fill every template.
+            tracing::error!(client = %client.id, "a mail could not be written: {}", super::chain(&error));
+            Vec::new()
+        })
+    }
+
+    fn record(
+        &self,
+        client: &Client,
+        collection: &Collection,
+        verdict: Option<&Verdict>,
+        mails: &[Mail],
+        started: Instant,
+    ) -> Record {
+        let (outcome, security) = match &collection.outcome {
+            Ok(received) => (
+                Outcome::Collected(Box::new(received.reading.clone())),
+                received.events.as_ref().map(SecurityLog::from_report),
+            ),
+            Err(failure) => (Outcome::Failed(failure.clone()), None),
+        };
+        Record {
+            sweep: collection.sweep,
+            collection: collection.id,
+            client: client.id.clone(),
+            client_name: client.name.clone(),
+            started_at: collection.started_at,
+            duration_ms: super::milliseconds(started.elapsed()),
+            attempts: collection.attempts,
+            outcome,
+            state: verdict.map_or_else(|| self.ledger.state(&client.id), |verdict| verdict.state.clone()),
+            changes: verdict.map(|verdict| verdict.changes.clone()).unwrap_or_default(),
+            security,
+            mails: mails.to_vec(),
+        }
+    }
+
+    /// After the commit: the ledger follows, and what was decided is told.
+    async fn follow(
+        &self,
+        client: &Client,
+        sweep: SweepId,
+        collection: &Collection,
+        verdict: Option<Verdict>,
+        mails: &[Mail],
+    ) {
+        let Some(verdict) = verdict else { return };
+        for change in &verdict.changes {
+            let kind = EventKind::Alert {
+                metric: change.metric,
+                limit: change.alert.limit,
+                value: change.alert.value,
+                raised_at: change.alert.raised_at,
+                step: change.step,
+                notice: change.notice,
+            };
+            self.spine.tell(Some(sweep), Some(&client.id), kind).await;
+        }
+        let bookmark = match &collection.outcome {
+            Ok(received) => received.events.as_ref().and_then(|log| log.bookmark.clone()),
+            Err(_) => None,
+        };
+        self.ledger.follow(&client.id, verdict.state, bookmark);
+        for mail in mails {
+            let kind = EventKind::Mail {
+                mail: mail.id,
+                kind: mail.kind,
+                recipient: mail.recipient.clone(),
+                step: MailStep::Queued,
+            };
+            self.spine.tell(Some(sweep), Some(&client.id), kind).await;
+        }
+        if !mails.is_empty() {
+            self.mail_decided.notify_one();
+        }
+    }
+}

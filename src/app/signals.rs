@@ -1,0 +1,40 @@
+//! Turns the signals of the operating system into what the run understands.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Cancels `stop` at the first SIGINT or SIGTERM. The second one ends the process at once: whoever sends
+/// it twice means it. What is stored stays stored either way.
+///
+/// # Errors
+/// Where the operating system grants no signal handler.
+pub fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        either(&mut interrupt, &mut terminate).await;
+        tracing::info!("asked to end: what has been received is stored first");
+        stop.cancel();
+        let code = either(&mut interrupt, &mut terminate).await;
+        std::process::exit(code);
+    });
+    Ok(())
+}
+
+/// The stream of SIGHUP: read the configuration again.
+///
+/// # Errors
+/// Where the operating system grants no signal handler.
+pub fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
+/// Waits for either; the shell's exit code for a process that it ended.
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> i32 {
+    tokio::select! {
+        _ = interrupt.recv() => 128 + 2,
+        _ = terminate.recv() => 128 + 15,
+    }
+}

@@ -1,0 +1,47 @@
+//! Where the configuration comes from: a file, and of its clients those that were asked for.
+
+use std::path::PathBuf;
+
+use crate::{
+    config::{Config, Loaded},
+    fleet::select::Pattern,
+};
+
+use super::Failed;
+
+/// A configuration that can be read again and again.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// `--client`; empty means every client.
+    pub patterns: Vec<Pattern>,
+}
+
+impl Source {
+    /// Reads the file. Its warnings go to the log.
+    ///
+    /// # Errors
+    /// [`Failed::Configuration`] with every error of the file; [`Failed::NoClient`].
+    pub fn load(&self) -> Result<Config, Failed> {
+        self.read().map(|loaded| loaded.config)
+    }
+
+    /// The same with what is known of how it was written.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn read(&self) -> Result<Loaded, Failed> {
+        let mut loaded = Config::load(&self.path)?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        if !self.patterns.is_empty() {
+            loaded.retain_clients(|client| self.patterns.iter().any(|pattern| pattern.meets(&client.id, &client.name)));
+            if loaded.config.clients.is_empty() {
+                return Err(Failed::NoClient(format!("`fleetsweep --config {} check`", self.path.display())));
+            }
+        }
+        Ok(loaded)
+    }
+}

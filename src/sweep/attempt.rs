@@ -1,0 +1,313 @@
+//! One attempt at one collection, from connect to decrypt, stage by stage. Not the attempts after it.
+
+use std::time::Duration;
+
+use fleetsweep_agent::{
+    SysRng,
+    envelope::{self, OpenError},
+    report::{EventLog, Report},
+    request::{EventsWanted, Request},
+};
+use jiff::Timestamp;
+use russh::{Channel, client::Msg};
+use uuid::Uuid;
+
+use super::{
+    collector::{Received, Shared},
+    connect::{Meeting, connect, not_ssh},
+    deadline::Deadlines,
+    delivery::{self, Finished, Order, Platform, Running, Started, Unfit},
+    session::Session,
+    stream::Opening,
+};
+use crate::{
+    config::Client,
+    fleet::{EventKind, Failure, FailureKind, Reading, Stage, SweepId},
+};
+
+/// How long the agent samples CPU use. Twice as long would halve the steps in which a core's use is
+/// counted, and lengthen every sweep.
+pub(super) const WINDOW: Duration = Duration::from_millis(250);
+
+/// What an attempt works with.
+pub(super) struct Attempt<'a> {
+    /// What outlives it.
+    pub(super) shared: &'a Shared,
+    /// The client.
+    pub(super) client: &'a Client,
+    /// The sweep.
+    pub(super) sweep: SweepId,
+    /// Names the collection.
+    pub(super) collection: Uuid,
+    /// Counts from 1.
+    pub(super) number: u32,
+    /// Which security events are asked for.
+    pub(super) events: &'a EventsWanted,
+    /// Its time.
+    pub(super) deadlines: Deadlines<'a>,
+}
+
+impl Attempt<'_> {
+    async fn enter(&self, stage: Stage) {
+        let kind = EventKind::StageEntered { stage, attempt: self.number };
+        self.shared.spine.tell(Some(self.sweep), Some(&self.client.id), kind).await;
+    }
+
+    /// Makes the attempt.
+    ///
+    /// # Errors
+    /// The failure of the stage that did not succeed.
+    pub(super) async fn make(&self) -> Result<Received, Failure> {
+        let (session, channel) = self.session().await?;
+        match self.visit(&session, channel).await {
+            Ok((secret, request, output)) => {
+                let received_at = Timestamp::now();
+                self.shared.sessions.put(&self.client.id, session).await;
+                self.enter(Stage::Decrypt).await;
+                decrypt(&output, &request, &secret, received_at)
+            }
+            Err(failure) => {
+                leave(session, &failure).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// A session that is entered: the one kept since the last time if it is alive, or else a new one.
+    /// A kept one comes with the channel that showed it to be alive.
+    async fn session(&self) -> Result<(Session, Option<Channel<Msg>>), Failure> {
+        self.enter(Stage::Connect).await;
+        if let Some((session, channel)) = self.kept_session().await? {
+            self.enter(Stage::Authenticate).await;
+            return Ok((session, Some(channel)));
+        }
+        let mut session = self.shared.connect(self.client, &self.deadlines).await?;
+        self.enter(Stage::Authenticate).await;
+        let entering = self.shared.authenticate(&mut session, self.client, &self.deadlines).await;
+        match entering {
+            Ok(()) => Ok((session, None)),
+            Err(failure) => {
+                leave(session, &failure).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Half of the time for connecting is for finding out whether a kept session lives; one that does not
+    /// is no failure.
+    async fn kept_session(&self) -> Result<Option<(Session, Channel<Msg>)>, Failure> {
+        let Some(session) = self.shared.sessions.take(&self.client.id) else { return Ok(None) };
+        let patience = self.deadlines.of(Stage::Connect) / 2;
+        let opening = async { Ok(tokio::time::timeout(patience, session.channel(Stage::Connect)).await) };
+        match self.deadlines.run(Stage::Connect, opening).await? {
+            Ok(Ok(channel)) => Ok(Some((session, channel))),
+            Ok(Err(_)) | Err(_) => {
+                tracing::debug!(client = %self.client.id, "the kept session had died: connecting anew");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Has the agent run. Gives what opens the answer, and the answer.
+    async fn visit(
+        &self,
+        session: &Session,
+        mut channel: Option<Channel<Msg>>,
+    ) -> Result<(p256::SecretKey, Request, Vec<u8>), Failure> {
+        self.enter(Stage::Upload).await;
+        let mut executing = false;
+        let mut unfit = self.shared.unfit(&self.client.id);
+        // Each round leaves out one more directory, or knows the platform better.
+        let mut last: Option<Failure> = None;
+        for _ in 0..=Unfit::MOST + 1 {
+            let platform = self.shared.platform(&self.client.id);
+            let (secret, request) = self.request()?;
+            let started = self.start(session, channel.take(), &platform, unfit, &request).await;
+            let running = match started {
+                Ok(Started::Running(running)) => running,
+                Ok(Started::OtherPlatform(uname)) => {
+                    self.shared.meet(&self.client.id, self.other_platform(&platform, &uname)?);
+                    continue;
+                }
+                Ok(Started::Unfit(place, failure)) => {
+                    unfit = unfit.and(place);
+                    last = Some(failure);
+                    continue;
+                }
+                // That nothing else is left says less than why the first choice failed.
+                Err(failure) if failure.kind == FailureKind::NoDirectory => return Err(last.unwrap_or(failure)),
+                Err(failure) => return Err(failure),
+            };
+            if !executing {
+                executing = true;
+                self.enter(Stage::Execute).await;
+            }
+            match self.deadlines.run(Stage::Execute, Running::finish(running, session)).await? {
+                Finished::Answered(output) => return Ok((secret, request, output)),
+                Finished::Unfit(place, failure) => {
+                    unfit = unfit.and(place);
+                    self.shared.leave_out(&self.client.id, place);
+                    last = Some(failure);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            Failure::new(Stage::Upload, FailureKind::PlatformUnknown).because("the client changes its platform")
+        }))
+    }
+
+    async fn start(
+        &self,
+        session: &Session,
+        channel: Option<Channel<Msg>>,
+        platform: &Platform,
+        unfit: Unfit,
+        request: &Request,
+    ) -> Result<Started, Failure> {
+        let Some(agent) = self.shared.agents.lookup(&platform.uname()) else {
+            return Err(no_agent(&platform.uname()));
+        };
+        let argument = request.to_argument();
+        let order = Order {
+            username: &self.client.username,
+            keeping: self.client.agent,
+            platform,
+            agent,
+            unfit,
+            request: &argument,
+        };
+        self.deadlines.run(Stage::Upload, delivery::start(session, channel, &order)).await
+    }
+
+    /// The platform that a client claims, if it is a new one and there is an agent for it.
+    fn other_platform(&self, assumed: &Platform, uname: &str) -> Result<Platform, Failure> {
+        match Platform::parse(uname) {
+            Some(platform) if platform != *assumed && self.shared.agents.lookup(&platform.uname()).is_some() => {
+                Ok(platform)
+            }
+            Some(_) | None => Err(no_agent(uname)),
+        }
+    }
+
+    /// A request of its own for each execution: an answer opens for the one it was made for alone.
+    fn request(&self) -> Result<(p256::SecretKey, Request), Failure> {
+        let secret = envelope::fresh_secret(&mut SysRng)
+            .map_err(|error| Failure::new(Stage::Upload, FailureKind::Defect).because(error))?;
+        let request = Request {
+            collection: self.collection,
+            server_key: secret.public_key(),
+            window: WINDOW.clamp(*Request::WINDOW.start(), *Request::WINDOW.end()),
+            deadline: self.deadlines.left().clamp(*Request::DEADLINE.start(), *Request::DEADLINE.end()),
+            events: self.events.clone(),
+        };
+        Ok((secret, request))
+    }
+}
+
+fn no_agent(uname: &str) -> Failure {
+    Failure::new(Stage::Upload, FailureKind::PlatformUnknown).because(format!("the client is `{uname}`"))
+}
+
+/// Ends a session after a failure: in the orderly way if the other side still talks to us.
+pub(super) async fn leave(session: Session, failure: &Failure) {
+    match failure.kind {
+        FailureKind::TimedOut | FailureKind::Cancelled | FailureKind::ConnectionLost => drop(session),
+        FailureKind::NameUnknown
+        | FailureKind::Refused
+        | FailureKind::NetworkUnreachable
+        | FailureKind::NotSsh
+        | FailureKind::HostKeyChanged
+        | FailureKind::HostKeyUnknown
+        | FailureKind::HostKeyRevoked
+        | FailureKind::KnownHostsUnusable
+        | FailureKind::AuthenticationRefused
+        | FailureKind::CredentialUnusable
+        | FailureKind::CommandRefused
+        | FailureKind::PlatformUnknown
+        | FailureKind::NoDirectory
+        | FailureKind::DiskFull
+        | FailureKind::UploadFailed
+        | FailureKind::AgentFailed
+        | FailureKind::NoAnswer
+        | FailureKind::AnswerTooLarge
+        | FailureKind::EnvelopeRefused
+        | FailureKind::ReportInvalid
+        | FailureKind::StoreFailed
+        | FailureKind::Defect => session.close().await,
+    }
+}
+
+/// Opens the envelope and checks the report in it.
+fn decrypt(
+    output: &[u8],
+    request: &Request,
+    secret: &p256::SecretKey,
+    received_at: Timestamp,
+) -> Result<Received, Failure> {
+    let failed = |kind| Failure::new(Stage::Decrypt, kind);
+    let xml = envelope::open(output, request, secret).map_err(|error| {
+        let kind = match error {
+            OpenError::Missing => FailureKind::NoAnswer,
+            OpenError::TooLarge => FailureKind::AnswerTooLarge,
+            OpenError::Truncated
+            | OpenError::Malformed(_)
+            | OpenError::OtherVersion(_)
+            | OpenError::OtherCollection(_)
+            | OpenError::OtherRecipient
+            | OpenError::Forged => FailureKind::EnvelopeRefused,
+        };
+        failed(kind).because(error)
+    })?;
+    let report = Report::from_xml(&xml).map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
+    let reading = Reading::from_report(&report, received_at.as_millisecond())
+        .map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
+    let events: Option<EventLog> = report.events;
+    Ok(Received { reading, events, received_at })
+}
+
+impl Shared {
+    /// A new session whose host key was checked.
+    ///
+    /// # Errors
+    /// Everything that fails in the stage `connect`.
+    pub(super) async fn connect(&self, client: &Client, deadlines: &Deadlines<'_>) -> Result<Session, Failure> {
+        self.connect_to(client, deadlines, Meeting::Enter(self.host_keys)).await
+    }
+
+    /// The same, with a say in how the host key is met.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub(super) async fn connect_to(
+        &self,
+        client: &Client,
+        deadlines: &Deadlines<'_>,
+        meeting: Meeting,
+    ) -> Result<Session, Failure> {
+        let opening = Opening::default();
+        let allowed = deadlines.of(Stage::Connect);
+        let connecting = connect(&client.id, &self.hosts, meeting, &opening, allowed);
+        deadlines.run(Stage::Connect, connecting).await.map_err(|failure| {
+            if failure.kind == FailureKind::TimedOut {
+                // Something that talks, but not SSH, was taken for a slow server until now.
+                not_ssh(&opening).unwrap_or(failure)
+            } else {
+                failure
+            }
+        })
+    }
+
+    /// Enters a session.
+    ///
+    /// # Errors
+    /// Everything that fails in the stage `authenticate`.
+    pub(super) async fn authenticate(
+        &self,
+        session: &mut Session,
+        client: &Client,
+        deadlines: &Deadlines<'_>,
+    ) -> Result<(), Failure> {
+        let entering = super::authenticate::authenticate(session, client, &self.keyring, &self.secrets);
+        deadlines.run(Stage::Authenticate, entering).await
+    }
+}

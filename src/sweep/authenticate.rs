@@ -1,0 +1,348 @@
+//! Proving to a client who we are: which credentials are tried, in which order, and when to stop.
+//!
+//! The order is key file, ssh-agent, password, keyboard-interactive with the password. A credential that
+//! was refused is never sent again: not in this attempt, and not in another one either, since
+//! [`FailureKind::AuthenticationRefused`] is not retried. An account must not be locked by its collector.
+
+use russh::{
+    MethodKind, MethodSet,
+    client::{AuthResult, KeyboardInteractiveAuthResponse},
+    keys::{
+        HashAlg, PrivateKeyWithHashAlg,
+        agent::{AgentIdentity, client::AgentClient},
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{keyring::Keyring, secrets::Secrets, session::Session};
+use crate::{
+    config::{Client, KeyFile, secret::SecretSource},
+    fleet::{Failure, FailureKind, Stage},
+};
+
+/// Further questions that a keyboard-interactive server may ask after the password was given.
+const MOST_QUESTIONS: usize = 4;
+
+/// One thing that can be tried.
+#[derive(Debug, Clone, Copy)]
+enum Credential<'a> {
+    Key(&'a KeyFile),
+    Agent,
+    Password(&'a SecretSource),
+    KeyboardInteractive(&'a SecretSource),
+}
+
+impl Credential<'_> {
+    /// The SSH method that carries it.
+    fn method(self) -> MethodKind {
+        match self {
+            Self::Key(_) | Self::Agent => MethodKind::PublicKey,
+            Self::Password(_) => MethodKind::Password,
+            Self::KeyboardInteractive(_) => MethodKind::KeyboardInteractive,
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Key(file) => format!("key {}", file.path.display()),
+            Self::Agent => "ssh-agent".to_owned(),
+            Self::Password(_) => "password".to_owned(),
+            Self::KeyboardInteractive(_) => "keyboard-interactive with the password".to_owned(),
+        }
+    }
+}
+
+/// What became of one credential.
+enum Outcome {
+    /// We are in.
+    Accepted,
+    /// It was taken, and the server wants another one as well, by one of these methods.
+    OneMoreWanted(MethodSet),
+    /// It was not, and the server would listen to these methods.
+    Refused(MethodSet),
+    /// It could not be tried; why, in words.
+    Unusable(String),
+    /// The session ended meanwhile.
+    Lost,
+}
+
+impl From<AuthResult> for Outcome {
+    fn from(result: AuthResult) -> Self {
+        match result {
+            AuthResult::Success => Self::Accepted,
+            AuthResult::Failure { remaining_methods, partial_success: true } => Self::OneMoreWanted(remaining_methods),
+            AuthResult::Failure { remaining_methods, partial_success: false } => Self::Refused(remaining_methods),
+        }
+    }
+}
+
+/// What was learnt while trying.
+#[derive(Default)]
+struct Tried {
+    refused: Vec<String>,
+    unusable: Vec<String>,
+    /// What the server listens to; `None` until it said so.
+    offered: Option<MethodSet>,
+}
+
+impl Tried {
+    fn failure(self, not_offered: Vec<String>) -> Failure {
+        let kind =
+            if self.unusable.is_empty() { FailureKind::AuthenticationRefused } else { FailureKind::CredentialUnusable };
+        let mut failure = Failure::new(Stage::Authenticate, kind);
+        for words in self.unusable {
+            failure = failure.because(words);
+        }
+        for name in self.refused {
+            failure = failure.because(format!("{name} was refused"));
+        }
+        for name in not_offered {
+            failure = failure.because(format!("{name} was not tried: the server does not take it"));
+        }
+        match self.offered.as_deref() {
+            None | Some([]) => failure,
+            Some(methods) => {
+                let names: Vec<String> = methods.iter().map(String::from).collect();
+                failure.because(format!("the server takes {}", names.join(", ")))
+            }
+        }
+    }
+}
+
+/// Tries what the client's login gives until the session is entered.
+///
+/// # Errors
+/// [`FailureKind::AuthenticationRefused`] after everything was refused, [`FailureKind::CredentialUnusable`]
+/// where something could not even be tried, [`FailureKind::ConnectionLost`].
+pub(super) async fn authenticate(
+    session: &mut Session,
+    client: &Client,
+    keyring: &Keyring,
+    secrets: &Secrets,
+) -> Result<(), Failure> {
+    let mut waiting = credentials(client);
+    let mut tried = Tried::default();
+    while let Some(credential) = next(&mut waiting, tried.offered.as_ref()) {
+        match attempt(session, client, credential, keyring, secrets).await {
+            Outcome::Accepted => return Ok(()),
+            Outcome::OneMoreWanted(methods) => tried.offered = Some(methods),
+            Outcome::Refused(methods) => {
+                if let Credential::Password(source) = credential {
+                    secrets.forget(source).await;
+                    if methods.contains(&MethodKind::Password) {
+                        // The server has judged the password itself: it is not sent a second time.
+                        waiting.retain(|other| !matches!(other, Credential::KeyboardInteractive(_)));
+                    }
+                }
+                tried.refused.push(credential.name());
+                tried.offered = Some(methods);
+            }
+            Outcome::Unusable(words) => tried.unusable.push(words),
+            Outcome::Lost => return Err(lost(session, tried, credential)),
+        }
+    }
+    let not_offered = waiting.into_iter().map(Credential::name).collect();
+    Err(tried.failure(not_offered))
+}
+
+/// Everything the login gives, in order.
+fn credentials(client: &Client) -> Vec<Credential<'_>> {
+    let login = &client.login;
+    let key = login.key.iter().map(Credential::Key);
+    let agent = login.ssh_agent.then_some(Credential::Agent);
+    let password = login
+        .password
+        .iter()
+        .flat_map(|source| [Credential::Password(source), Credential::KeyboardInteractive(source)]);
+    key.chain(agent).chain(password).collect()
+}
+
+/// Takes out the first credential that the server listens to.
+fn next<'a>(waiting: &mut Vec<Credential<'a>>, offered: Option<&MethodSet>) -> Option<Credential<'a>> {
+    let listens = |credential: &Credential<'_>| offered.is_none_or(|methods| methods.contains(&credential.method()));
+    let position = waiting.iter().position(listens)?;
+    Some(waiting.remove(position))
+}
+
+/// The session ended while a credential was tried. Where something was refused already, or the server says
+/// that it was one failure too many, that is a refusal: trying again would refuse again.
+fn lost(session: &Session, mut tried: Tried, during: Credential<'_>) -> Failure {
+    let words = session.last_words();
+    let too_many = words.as_deref().is_some_and(|words| words.to_ascii_lowercase().contains("authentication"));
+    if tried.refused.is_empty() && !too_many {
+        return session.lost(Stage::Authenticate);
+    }
+    tried.refused.push(during.name());
+    let failure = tried.failure(Vec::new());
+    failure.because(words.unwrap_or_else(|| "the server closed the connection".to_owned()))
+}
+
+async fn attempt(
+    session: &mut Session,
+    client: &Client,
+    credential: Credential<'_>,
+    keyring: &Keyring,
+    secrets: &Secrets,
+) -> Outcome {
+    let user = client.username.as_str();
+    let outcome = match credential {
+        Credential::Key(file) => match keyring.get(file, secrets).await {
+            Err(words) => return Outcome::Unusable(words),
+            Ok(key) => {
+                let hash = if key.algorithm().is_rsa() { rsa_hash(session).await } else { None };
+                let key = PrivateKeyWithHashAlg::new(key, hash);
+                session.handle().authenticate_publickey(user, key).await.ok().map(Outcome::from)
+            }
+        },
+        Credential::Agent => Some(ssh_agent(session, user).await),
+        Credential::Password(source) | Credential::KeyboardInteractive(source) => match secrets.get(source).await {
+            Err(error) => return Outcome::Unusable(format!("the password: {error}")),
+            Ok(password) => match credential {
+                Credential::KeyboardInteractive(_) => keyboard_interactive(session, user, &password).await,
+                Credential::Password(_) | Credential::Key(_) | Credential::Agent => {
+                    session.handle().authenticate_password(user, password.expose_secret()).await.ok().map(Outcome::from)
+                }
+            },
+        },
+    };
+    match outcome {
+        Some(Outcome::Accepted) => Outcome::Accepted,
+        // The library reports a session that ended as a refusal.
+        Some(outcome) if session.is_open() => outcome,
+        Some(_) | None => Outcome::Lost,
+    }
+}
+
+/// The hash with which an RSA key signs. A server that does not say what it takes gets SHA-256: SHA-1 is
+/// never used, and SHA-512 is known to fewer.
+async fn rsa_hash(session: &mut Session) -> Option<HashAlg> {
+    match session.handle().best_supported_rsa_hash().await {
+        Ok(Some(Some(hash))) => Some(hash),
+        Ok(Some(None) | None) | Err(_) => Some(HashAlg::Sha256),
+    }
+}
+
+/// Tries every key of the ssh-agent that `SSH_AUTH_SOCK` names.
+async fn ssh_agent(session: &mut Session, user: &str) -> Outcome {
+    let mut agent = match AgentClient::connect_env().await {
+        Ok(agent) => agent,
+        Err(error) => return Outcome::Unusable(format!("no ssh-agent: {error}")),
+    };
+    if let Some(binding) = session.handle().agent_session_binding()
+        && let Err(error) = agent.bind_session(binding, false).await
+    {
+        // Agents before OpenSSH 8.9 do not know it, and need it for no key of theirs.
+        tracing::debug!(%error, "the ssh-agent was not bound to the session");
+    }
+    let identities = match agent.request_identities().await {
+        Ok(identities) => identities,
+        Err(error) => return Outcome::Unusable(format!("the ssh-agent does not list its keys: {error}")),
+    };
+    let mut refused = None;
+    let mut failed = None;
+    for identity in identities {
+        let hash = if identity.public_key().algorithm().is_rsa() { rsa_hash(session).await } else { None };
+        let handle = session.handle();
+        let result = match identity {
+            AgentIdentity::PublicKey { key, .. } => {
+                handle.authenticate_publickey_with(user, key, hash, &mut agent).await
+            }
+            AgentIdentity::Certificate { certificate, .. } => {
+                handle.authenticate_certificate_with(user, certificate, hash, &mut agent).await
+            }
+        };
+        match result.map(Outcome::from) {
+            Ok(Outcome::Refused(methods)) if session.is_open() => refused = Some(methods),
+            Ok(outcome) => return outcome,
+            // A key that needs a confirmation or a token which is not there; the others may do.
+            Err(error) => failed = Some(error.to_string()),
+        }
+    }
+    match (refused, failed) {
+        (Some(methods), _) => Outcome::Refused(methods),
+        (None, Some(error)) => Outcome::Unusable(format!("the ssh-agent does not sign: {error}")),
+        (None, None) => Outcome::Unusable("the ssh-agent holds no key: add one with `ssh-add`".to_owned()),
+    }
+}
+
+/// Answers the first hidden question with the password, and none twice.
+async fn keyboard_interactive(session: &mut Session, user: &str, password: &SecretString) -> Option<Outcome> {
+    let handle = session.handle();
+    let mut response = handle.authenticate_keyboard_interactive_start(user, None).await.ok()?;
+    let mut given = false;
+    for _ in 0..=MOST_QUESTIONS {
+        let prompts = match response {
+            KeyboardInteractiveAuthResponse::Success => return Some(Outcome::Accepted),
+            KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success: true } => {
+                return Some(Outcome::OneMoreWanted(remaining_methods));
+            }
+            KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success: false } => {
+                return Some(Outcome::Refused(remaining_methods));
+            }
+            KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
+        };
+        let answers = match prompts.as_slice() {
+            // Only something to read.
+            [] => Vec::new(),
+            [question] if !question.echo && !given => {
+                given = true;
+                vec![password.expose_secret().to_owned()]
+            }
+            [question, ..] => {
+                return Some(Outcome::Unusable(format!(
+                    "the server asks `{}`, which only a person can answer",
+                    question.prompt.trim()
+                )));
+            }
+        };
+        response = handle.authenticate_keyboard_interactive_respond(answers).await.ok()?;
+    }
+    Some(Outcome::Unusable("the server asks without end".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_credential_is_the_first_that_the_server_listens_to() {
+        let key = KeyFile { path: "/k".into(), passphrase: None };
+        let source = SecretSource::Literal("secret".into());
+        let all = [
+            Credential::Key(&key),
+            Credential::Agent,
+            Credential::Password(&source),
+            Credential::KeyboardInteractive(&source),
+        ];
+        use MethodKind::{KeyboardInteractive, Password, PublicKey};
+        for (offered, expected) in [
+            (None, vec!["key /k", "ssh-agent", "password", "keyboard-interactive with the password"]),
+            (Some(vec![PublicKey]), vec!["key /k", "ssh-agent"]),
+            (Some(vec![KeyboardInteractive, Password]), vec!["password", "keyboard-interactive with the password"]),
+            (Some(vec![KeyboardInteractive]), vec!["keyboard-interactive with the password"]),
+            (Some(vec![]), vec![]),
+        ] {
+            let mut waiting = all.to_vec();
+            let offered = offered.map(|methods| MethodSet::from(methods.as_slice()));
+            let order: Vec<_> =
+                std::iter::from_fn(|| next(&mut waiting, offered.as_ref())).map(Credential::name).collect();
+            assert_eq!(order, expected, "{offered:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_what_was_refused_and_what_the_server_takes() {
+        let methods = MethodSet::from([MethodKind::PublicKey, MethodKind::Password].as_slice());
+        let tried =
+            || Tried { refused: vec!["password".to_owned()], offered: Some(methods.clone()), ..Tried::default() };
+        assert_eq!(
+            tried().failure(Vec::new()).to_string(),
+            "authentication refused: password was refused: the server takes publickey, password"
+        );
+        let locked = Tried { unusable: vec!["the key file /k is locked".to_owned()], ..tried() };
+        assert_eq!(
+            locked.failure(Vec::new()).to_string(),
+            "credential unusable: the key file /k is locked: password was refused: the server takes publickey, password"
+        );
+    }
+}

@@ -1,0 +1,39 @@
+//! How long to wait before the next attempt. Pure; the waiting itself is in [`super::collector`].
+
+use std::time::Duration;
+
+/// Before the second attempt, without jitter.
+const FIRST: Duration = Duration::from_millis(500);
+/// No pause is longer, jitter aside: a sweep is not to wait for one client.
+const LONGEST: Duration = Duration::from_secs(8);
+
+/// The pause after `failed` attempts (counted from 1): doubled each time, then spread over half to one
+/// and a half of itself by `jitter` (0 to 1), so that clients which failed together do not return
+/// together. That is what a server that drops logins above its `MaxStartups` needs.
+pub(super) fn pause(failed: u32, jitter: f64) -> Duration {
+    let doublings = failed.saturating_sub(1).min(16);
+    let plain = FIRST.saturating_mul(1 << doublings).min(LONGEST);
+    plain.mul_f64(0.5 + jitter.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_limit_and_spread_around_it() {
+        for (failed, jitter, expected_ms) in [
+            (1, 0.5, 500),
+            (2, 0.5, 1000),
+            (3, 0.5, 2000),
+            (5, 0.5, 8000),
+            (6, 0.5, 8000),
+            (u32::MAX, 0.5, 8000),
+            (1, 0.0, 250),
+            (1, 1.0, 750),
+            (0, 0.5, 500),
+        ] {
+            assert_eq!(pause(failed, jitter), Duration::from_millis(expected_ms), "{failed} {jitter}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The long-lived part of the sweep: what outlives a collection, and the three things that are done to a
+//! client: collect, clean, trust. Not one attempt in itself: that is [`super::attempt`].
+
+use std::{
+    collections::HashMap,
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use fleetsweep_agent::{report::EventLog, request::EventsWanted};
+use jiff::Timestamp;
+use rand::RngExt;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    agents::{Agents, AgentsError},
+    attempt::{Attempt, WINDOW, leave},
+    backoff,
+    connect::{Meeting, Met},
+    deadline::Deadlines,
+    delivery::{self, Place, Platform, Unfit},
+    keyring::Keyring,
+    known_hosts::{KnownHosts, KnownHostsError},
+    secrets::Secrets,
+    session::{KeptSessions, SessionKeeping},
+};
+use crate::{
+    config::{Client, Config, HostKeyPolicy},
+    fleet::{ClientId, EventKind, Failure, FailureKind, Reading, Stage, SweepId},
+    spine::Spine,
+};
+
+/// The environment variable that names a folder of agents for further platforms.
+const AGENTS_FOLDER: &str = "FLEETSWEEP_AGENTS";
+
+/// Why there is no collector.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The file of host keys cannot be used.
+    #[error(transparent)]
+    KnownHosts(#[from] KnownHostsError),
+    /// The agents cannot be used.
+    #[error(transparent)]
+    Agents(#[from] AgentsError),
+}
+
+/// One collection that came to its end. It is not stored yet.
+#[derive(Debug)]
+pub struct Collection {
+    /// Names it.
+    pub id: Uuid,
+    /// The client.
+    pub client: ClientId,
+    /// The sweep.
+    pub sweep: SweepId,
+    /// When it left the queue.
+    pub started_at: Timestamp,
+    /// How long it took since, pauses between attempts included.
+    pub duration: Duration,
+    /// How many attempts were made; at least 1.
+    pub attempts: u32,
+    /// What was received, or why the last attempt failed.
+    pub outcome: Result<Received, Failure>,
+}
+
+/// What a collection received, checked.
+#[derive(Debug)]
+pub struct Received {
+    /// What the client was like.
+    pub reading: Reading,
+    /// Its security events, where they were asked for. Not checked beyond the wire's own caps.
+    pub events: Option<EventLog>,
+    /// When the answer was complete.
+    pub received_at: Timestamp,
+}
+
+/// What `clean` did to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleaned {
+    /// The directories that are gone, as the client names them; empty where nothing was kept.
+    pub removed: Vec<String>,
+}
+
+/// What `trust` found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trusted {
+    /// The key was pinned before.
+    AlreadyPinned {
+        /// `SHA256:…`
+        fingerprint: String,
+        /// Such as `ssh-ed25519`.
+        algorithm: String,
+    },
+    /// The key is pinned now: compare the fingerprint with what the client's console says.
+    Pinned {
+        /// `SHA256:…`
+        fingerprint: String,
+        /// Such as `ssh-ed25519`.
+        algorithm: String,
+    },
+}
+
+/// What was learnt of a client at earlier visits. Lost with the process: it only saves time.
+#[derive(Debug, Clone, Default)]
+struct Remembered {
+    platform: Option<Platform>,
+    unfit: Unfit,
+}
+
+/// What all collections share.
+pub(super) struct Shared {
+    pub(super) spine: Spine,
+    pub(super) hosts: Arc<KnownHosts>,
+    pub(super) host_keys: HostKeyPolicy,
+    pub(super) agents: Agents,
+    pub(super) keyring: Keyring,
+    pub(super) secrets: Secrets,
+    pub(super) sessions: KeptSessions,
+    remembered: Mutex<HashMap<ClientId, Remembered>>,
+    timeout: Duration,
+    retries: u32,
+}
+
+impl Shared {
+    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<ClientId, Remembered>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The platform of a client as far as is known.
+    pub(super) fn platform(&self, client: &ClientId) -> Platform {
+        self.remembered().get(client).and_then(|known| known.platform.clone()).unwrap_or_else(Platform::most_common)
+    }
+
+    /// Remembers the platform of a client.
+    pub(super) fn meet(&self, client: &ClientId, platform: Platform) {
+        self.remembered().entry(client.clone()).or_default().platform = Some(platform);
+    }
+
+    /// The directories of a client that do not execute.
+    pub(super) fn unfit(&self, client: &ClientId) -> Unfit {
+        self.remembered().get(client).map(|known| known.unfit).unwrap_or_default()
+    }
+
+    /// Remembers that one does not.
+    pub(super) fn leave_out(&self, client: &ClientId, place: Place) {
+        let mut remembered = self.remembered();
+        let known = remembered.entry(client.clone()).or_default();
+        known.unfit = known.unfit.and(place);
+    }
+}
+
+/// Does things to clients, and keeps between them what is worth keeping: pinned host keys, agents, decoded
+/// keys, fetched secrets, open sessions. One for each configuration; shared by reference between all tasks.
+pub struct Collector(Shared);
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collector").finish_non_exhaustive()
+    }
+}
+
+impl Collector {
+    /// A collector for a configuration. It contacts nothing.
+    ///
+    /// # Errors
+    /// [`SweepError`]
+    pub fn new(config: &Config, keeping: SessionKeeping, spine: Spine) -> Result<Self, SweepError> {
+        let agents = match std::env::var_os(AGENTS_FOLDER) {
+            Some(folder) => Agents::with_folder(Path::new(&folder))?,
+            None => Agents::embedded(),
+        };
+        let hosts = KnownHosts::load(&config.ssh.known_hosts)?;
+        for bad in hosts.bad_lines() {
+            tracing::warn!("{}:{}: {}", hosts.path().display(), bad.line, bad.problem);
+        }
+        Ok(Self(Shared {
+            spine,
+            hosts: Arc::new(hosts),
+            host_keys: config.ssh.host_keys,
+            agents,
+            keyring: Keyring::default(),
+            secrets: Secrets::default(),
+            sessions: KeptSessions::new(keeping),
+            remembered: Mutex::default(),
+            timeout: config.collector.timeout,
+            retries: config.collector.retries,
+        }))
+    }
+
+    /// Collects from one client, with as many further attempts as the configuration allows. Tells the spine
+    /// of each stage it enters and of each attempt that another one follows; not of the outcome, which is
+    /// not stored yet.
+    pub async fn collect(
+        &self,
+        client: &Client,
+        sweep: SweepId,
+        events: EventsWanted,
+        cancel: &CancellationToken,
+    ) -> Collection {
+        let (started_at, started) = (Timestamp::now(), tokio::time::Instant::now());
+        let id = Uuid::now_v7();
+        let mut attempts = 0;
+        let outcome = loop {
+            attempts += 1;
+            let attempt = Attempt {
+                shared: &self.0,
+                client,
+                sweep,
+                collection: id,
+                number: attempts,
+                events: &events,
+                deadlines: Deadlines::start(self.0.timeout, WINDOW, cancel),
+            };
+            let failure = match attempt.make().await {
+                Ok(received) => break Ok(received),
+                Err(failure) => failure,
+            };
+            if attempts > self.0.retries || !failure.kind.is_worth_retrying() {
+                break Err(failure);
+            }
+            let pause = backoff::pause(attempts, rand::rng().random());
+            let retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+            tracing::debug!(client = %client.id, %failure, retry_in_ms, "an attempt failed");
+            let stage = failure.stage;
+            let kind = EventKind::AttemptFailed { attempt: attempts, failure, retry_in_ms };
+            self.0.spine.tell(Some(sweep), Some(&client.id), kind).await;
+            if cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                break Err(Failure::new(stage, FailureKind::Cancelled));
+            }
+        };
+        let duration = started.elapsed();
+        Collection { id, client: client.id.clone(), sweep, started_at, duration, attempts, outcome }
+    }
+
+    /// Removes what was kept on a client: agents and private directory.
+    ///
+    /// # Errors
+    /// Why it could not. Nothing is retried.
+    pub async fn clean(&self, client: &Client, cancel: &CancellationToken) -> Result<Cleaned, Failure> {
+        let deadlines = Deadlines::start(self.0.timeout, Duration::ZERO, cancel);
+        let mut session = self.0.connect(client, &deadlines).await?;
+        let cleaning = async {
+            self.0.authenticate(&mut session, client, &deadlines).await?;
+            deadlines.run(Stage::Execute, delivery::clean(&session, &client.username)).await
+        };
+        match cleaning.await {
+            Ok(removed) => {
+                session.close().await;
+                Ok(Cleaned { removed })
+            }
+            Err(failure) => {
+                leave(session, &failure).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Fetches the host key of a client and pins it if none is pinned, whatever `host-keys` says. No
+    /// credential is sent.
+    ///
+    /// # Errors
+    /// Why it could not. A key that contradicts a pinned one is never pinned:
+    /// [`FailureKind::HostKeyChanged`].
+    pub async fn trust(&self, client: &Client, cancel: &CancellationToken) -> Result<Trusted, Failure> {
+        let deadlines = Deadlines::start(self.0.timeout, Duration::ZERO, cancel);
+        let met = Arc::new(OnceLock::new());
+        let meeting = Meeting::Trust(Arc::clone(&met));
+        let failure = match self.0.connect_to(client, &deadlines, meeting).await {
+            Ok(session) => {
+                session.close().await;
+                Failure::new(Stage::Connect, FailureKind::NotSsh).because("it showed no host key")
+            }
+            Err(failure) => failure,
+        };
+        match met.get().cloned() {
+            None => Err(failure),
+            Some(Met { fingerprint, algorithm, was_pinned: true }) => {
+                Ok(Trusted::AlreadyPinned { fingerprint, algorithm })
+            }
+            Some(Met { fingerprint, algorithm, was_pinned: false }) => Ok(Trusted::Pinned { fingerprint, algorithm }),
+        }
+    }
+
+    /// Ends every session that is kept. The collector can still be used.
+    pub async fn close(&self) {
+        self.0.sessions.close().await;
+    }
+}

@@ -1,0 +1,125 @@
+//! The deadlines of one attempt: which share of the `timeout` each stage has, and running a stage within
+//! its share. Not the stages themselves.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::fleet::{Failure, FailureKind, Stage};
+
+/// What a stage may take of an attempt of length `timeout`. It never gets more than is left of the attempt.
+///
+/// | stage | share | of the default 30 s |
+/// | --- | --- | --- |
+/// | connect | 1/3 | 10 s |
+/// | authenticate | 1/3 | 10 s |
+/// | upload | 2/3 | 20 s |
+/// | execute | the sampling window and 2/3 | 20.25 s |
+/// | decrypt | what is left | |
+///
+/// The shares add up to more than the whole on purpose: a slow link is slow in one stage, a client that is
+/// gone shows it in the first, and a dead client must not take as long as a slow one.
+pub(super) fn share(stage: Stage, timeout: Duration, window: Duration) -> Duration {
+    match stage {
+        Stage::Connect | Stage::Authenticate => timeout / 3,
+        Stage::Upload => timeout * 2 / 3,
+        Stage::Execute => (window + timeout * 2 / 3).min(timeout),
+        Stage::Queued | Stage::Decrypt | Stage::Store | Stage::Done => timeout,
+    }
+}
+
+/// The time of one attempt.
+#[derive(Debug)]
+pub(super) struct Deadlines<'a> {
+    started: Instant,
+    timeout: Duration,
+    window: Duration,
+    cancel: &'a CancellationToken,
+}
+
+impl<'a> Deadlines<'a> {
+    /// An attempt that begins now.
+    pub(super) fn start(timeout: Duration, window: Duration, cancel: &'a CancellationToken) -> Self {
+        Self { started: Instant::now(), timeout, window, cancel }
+    }
+
+    /// What is left of the attempt.
+    pub(super) fn left(&self) -> Duration {
+        self.timeout.saturating_sub(self.started.elapsed())
+    }
+
+    /// What a stage that begins now may take.
+    pub(super) fn of(&self, stage: Stage) -> Duration {
+        share(stage, self.timeout, self.window).min(self.left())
+    }
+
+    /// Runs the work of a stage to its end, its deadline or the operator's cancellation, whichever is
+    /// first. Work that is cut short is dropped: whatever it holds must clean up after itself.
+    ///
+    /// # Errors
+    /// The work's own, [`FailureKind::TimedOut`] or [`FailureKind::Cancelled`].
+    pub(super) async fn run<T>(
+        &self,
+        stage: Stage,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let allowed = self.of(stage);
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Failure::new(stage, FailureKind::Cancelled)),
+            result = tokio::time::timeout(allowed, work) => match result {
+                Ok(result) => result,
+                Err(_) => Err(self.passed(stage, allowed)),
+            },
+        }
+    }
+
+    fn passed(&self, stage: Stage, allowed: Duration) -> Failure {
+        let whole = rounded(self.timeout);
+        Failure::new(stage, FailureKind::TimedOut).because(if allowed == self.timeout {
+            format!("`{stage}` was not done within the `timeout` of {whole}")
+        } else {
+            format!("`{stage}` was not done within {} of the `timeout` of {whole}", rounded(allowed))
+        })
+    }
+}
+
+fn rounded(duration: Duration) -> humantime::FormattedDuration {
+    // Finer than 100 ms says nothing to the reader.
+    let tenths = u64::try_from(duration.as_millis() / 100).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_millis(tenths.saturating_mul(100)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stage_has_its_share_of_the_timeout() {
+        let shares = |timeout_ms| {
+            Stage::ALL
+                .map(|stage| share(stage, Duration::from_millis(timeout_ms), Duration::from_millis(250)).as_millis())
+        };
+        //                         queued connect  authent. upload  execute decrypt  store   done
+        assert_eq!(shares(30_000), [30_000, 10_000, 10_000, 20_000, 20_250, 30_000, 30_000, 30_000]);
+        assert_eq!(shares(600), [600, 200, 200, 400, 600, 600, 600, 600]);
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_passed_names_its_stage_and_its_length() {
+        let cancel = CancellationToken::new();
+        let deadlines = Deadlines::start(Duration::from_millis(600), Duration::ZERO, &cancel);
+        let failure = deadlines.run(Stage::Connect, std::future::pending::<Result<(), Failure>>()).await.unwrap_err();
+        assert_eq!(failure.stage, Stage::Connect);
+        assert_eq!(failure.to_string(), "timed out: `connect` was not done within 200ms of the `timeout` of 600ms");
+    }
+
+    #[tokio::test]
+    async fn cancellation_goes_before_everything_else() {
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let deadlines = Deadlines::start(Duration::from_secs(30), Duration::ZERO, &cancel);
+        let failure = deadlines.run(Stage::Upload, async { Ok(()) }).await.unwrap_err();
+        assert_eq!((failure.stage, failure.kind), (Stage::Upload, FailureKind::Cancelled));
+    }
+}

@@ -1,0 +1,317 @@
+//! What is executed on a client with a POSIX shell, as text, and the words it says. Pure.
+//!
+//! The text is handed to the account's login shell, which may be any: it is one line in single quotes with
+//! no quote, no `!` and no backslash in it, so that sh, bash, zsh, csh, tcsh and fish all pass it to
+//! `/bin/sh` as it stands. Without quotes, a variable is kept in one piece by an empty `IFS` and `set -f`.
+//! What changes from visit to visit is in the arguments, of characters that no shell touches.
+//!
+//! It never comes through standard input: some shells read ahead and would swallow the agent. Its words
+//! begin with a nonce, so that whatever a login script prints does no harm, even without a line end. The
+//! nonce travels in two halves: an echo of the command does not contain it.
+
+use rand::RngExt;
+
+use super::{Order, Place, Unfit};
+use crate::{config::AgentKeeping, fleet::reading::clean};
+
+/// How many directories are tried.
+pub(super) const PLACES: usize = 6;
+
+/// Common to both scripts: a known state, the account's private directory, the places to look for one.
+///
+/// `p` says whether a directory is private: no link, ours, closed to everybody else. Only then is
+/// anything in it believed.
+macro_rules! prelude {
+    () => {
+        concat!(
+            "umask 077; set -f; IFS=; LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/bin:/bin; ",
+            "n=$1$2; b=$3; ",
+            "p() { [ -d $1 ] && [ -O $1 ] || return 1; [ -h $1 ] && return 1; ",
+            "case $(ls -ld $1) in drwx------*) return 0;; esac; return 1; }; ",
+        )
+    };
+}
+
+macro_rules! places {
+    () => {
+        "/tmp /var/tmp /dev/shm ${XDG_RUNTIME_DIR:-/nonexistent} ${HOME:-/nonexistent}/.cache ${HOME:-/nonexistent}"
+    };
+}
+
+/// Has the agent and runs it.
+///
+/// * `a` says whether a file is the agent: no link, ours, executable, of the right size and checksum.
+/// * A kept agent is run at once, and nothing is asked of the collector.
+/// * A new one is written under a name of this visit alone, checked, and then renamed: several visits at
+///   once never see half of it under the name that is executed.
+/// * Whether a directory executes at all (`noexec`) is found out by executing an empty script there,
+///   before anything is sent.
+/// * `y` removes what was begun; the trap on 0 runs it at every end but `exec`.
+/// * Names of other versions go when a new one has come, and what broken visits left after an hour.
+const RUN: &str = concat!(
+    prelude!(),
+    "k=$4; z=$8; c=$9; f=$7; s=${10}; r=${11}; ",
+    "u=$(uname -sm); case $u in $5?$6) ;; *) echo $n other $u; exit 0;; esac; ",
+    "a() { [ -f $1 ] && [ -O $1 ] && [ -x $1 ] || return 1; [ -h $1 ] && return 1; ",
+    "if command -v cksum >/dev/null; then case $(cksum <$1) in $c?$z) return 0;; esac; return 1; fi; ",
+    "[ $(($(wc -c <$1))) -eq $z ]; }; ",
+    "y() { rm -f $q; rmdir $e 2>/dev/null; }; ",
+    "if [ $k = keep ]; then i=0; for d in ",
+    places!(),
+    "; do i=$((i+1)); case $s in *$i*) continue;; esac; ",
+    "if p $d/$b && a $d/$b/$f; then echo $n have $i; exec $d/$b/$f $r; fi; done; ",
+    "else b=$b.$n; fi; ",
+    "i=0; for d in ",
+    places!(),
+    "; do i=$((i+1)); case $s in *$i*) continue;; esac; ",
+    "[ -d $d ] || continue; e=$d/$b; q=$e/$n.part; [ -d $e ] || mkdir $e; [ -d $e ] || continue; ",
+    "p $e || { echo $e is no private directory of this account >&2; continue; }; ",
+    "trap y 0; trap exit 1 2 13 15; ",
+    "echo : >$q && chmod 700 $q && $q || { y; continue; }; ",
+    "echo $n need; head -c $z >$q; ",
+    "a $q || { y; echo $n short $i; exit 0; }; ",
+    "if [ $k = remove ]; then echo $n ok $i; $q $r; exit $?; fi; ",
+    "mv -f $q $e/$f || { y; echo $n short $i; exit 0; }; ",
+    "set +f; for o in $e/*; do case $o in $e/$f|*.part) ;; *) rm -f $o;; esac; done; set -f; ",
+    "find $e -type f -name *.part -mmin +60 -exec rm -f {} + 2>/dev/null; ",
+    "echo $n ok $i; exec $e/$f $r; done; echo $n none",
+);
+
+/// Removes what was kept, and what broken visits left.
+const CLEAN: &str = concat!(
+    prelude!(),
+    "for d in ",
+    places!(),
+    "; do set +f; for e in $d/$b $d/$b.*; do p $e && rm -rf $e && echo $n gone $e; done; done; echo $n done",
+);
+
+/// A command for the login shell, and the nonce of its words.
+#[derive(Debug)]
+pub(super) struct Command {
+    /// What begins each of its words.
+    pub(super) nonce: String,
+    /// The text.
+    pub(super) line: String,
+}
+
+/// The platform of a client, as its `uname -sm` says it: two words of harmless characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::sweep) struct Platform {
+    system: String,
+    machine: String,
+}
+
+impl Platform {
+    /// What most clients are; the others say so.
+    pub(in crate::sweep) fn most_common() -> Self {
+        Self { system: "Linux".to_owned(), machine: "x86_64".to_owned() }
+    }
+
+    /// The platform of a client that says so; `None` for what cannot be one.
+    pub(in crate::sweep) fn parse(uname: &str) -> Option<Self> {
+        let (system, machine) = uname.split_once(' ')?;
+        let harmless = |word: &str| !word.is_empty() && word.len() <= 64 && word.chars().all(is_harmless);
+        (harmless(system) && harmless(machine)).then(|| Self { system: system.to_owned(), machine: machine.to_owned() })
+    }
+
+    /// As `uname -sm` prints it.
+    pub(in crate::sweep) fn uname(&self) -> String {
+        format!("{} {}", self.system, self.machine)
+    }
+}
+
+/// Characters that mean nothing to any shell, wherever they stand in a word.
+fn is_harmless(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
+}
+
+/// The command that has the agent and runs it.
+pub(super) fn run(order: &Order<'_>) -> Command {
+    let keeping = match order.keeping {
+        AgentKeeping::Keep => "keep",
+        AgentKeeping::Remove => "remove",
+    };
+    let Order { platform, agent, .. } = order;
+    let (size, cksum, unfit) = (agent.image.len().to_string(), agent.cksum.to_string(), numbers(order.unfit));
+    let rest = [keeping, &platform.system, &platform.machine, &agent.name, &size, &cksum, &unfit, order.request];
+    command(RUN, fresh_nonce(), &directory(order.username), &rest)
+}
+
+/// The command that removes what was kept.
+pub(super) fn clean_up(username: &str) -> Command {
+    command(CLEAN, fresh_nonce(), &directory(username), &[])
+}
+
+fn fresh_nonce() -> [u64; 2] {
+    let mut random = rand::rng();
+    [random.random(), random.random()]
+}
+
+fn command(script: &str, nonce: [u64; 2], directory: &str, rest: &[&str]) -> Command {
+    let [first, second] = nonce.map(|half| format!("{half:016x}"));
+    let mut line = format!("exec /bin/sh -c '{script}' fleetsweep {first} {second} {directory}");
+    for argument in rest {
+        line.push(' ');
+        line.push_str(argument);
+    }
+    Command { nonce: first + &second, line }
+}
+
+/// The name of the private directory of an account: two accounts have two. What is not harmless is
+/// written as its number.
+fn directory(username: &str) -> String {
+    let mut name = ".fleetsweep-".to_owned();
+    for byte in username.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'-' {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    name
+}
+
+/// The digits of the places that are left out; `0` for none.
+fn numbers(unfit: Unfit) -> String {
+    let digits: String = (1..=PLACES)
+        .filter_map(|n| u8::try_from(n).ok())
+        .filter(|n| unfit.contains(Place(*n)))
+        .map(|n| char::from(b'0' + n))
+        .collect();
+    if digits.is_empty() { "0".to_owned() } else { digits }
+}
+
+/// What the scripts say, each after the nonce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Word {
+    /// The client is of another platform: its `uname -sm`.
+    Other(String),
+    /// The agent is there and is executed now.
+    Have(Place),
+    /// The agent's bytes may be sent.
+    Need,
+    /// They did not arrive whole.
+    Short(Place),
+    /// They did, and the agent is executed now.
+    Ok(Place),
+    /// No directory takes and executes it.
+    NoDirectory,
+    /// This directory was removed.
+    Gone(String),
+    /// All was removed.
+    Done,
+}
+
+impl Word {
+    /// Reads what follows the nonce, up to the line's end. `None` for what is no word.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        let place = || match rest.parse() {
+            Ok(number) if (1..=PLACES).contains(&usize::from(number)) => Some(Place(number)),
+            Ok(_) | Err(_) => None,
+        };
+        match word {
+            "other" => Some(Self::Other(clean(rest, 80))),
+            "have" => Some(Self::Have(place()?)),
+            "need" => Some(Self::Need),
+            "short" => Some(Self::Short(place()?)),
+            "ok" => Some(Self::Ok(place()?)),
+            "none" => Some(Self::NoDirectory),
+            "gone" => Some(Self::Gone(clean(rest, 200))),
+            "done" => Some(Self::Done),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scripts_hold_nothing_that_a_login_shell_would_touch() {
+        for script in [RUN, CLEAN] {
+            for forbidden in ['\'', '"', '!', '`', '\\', '\n'] {
+                assert!(!script.contains(forbidden), "{forbidden:?} in {script}");
+            }
+
+            assert!(script.is_ascii() && script.len() < 4000, "{} bytes", script.len());
+        }
+        assert_eq!(places!().split(' ').count(), PLACES);
+    }
+
+    #[test]
+    fn the_scripts_read_as_they_should() {
+        // One statement a line, for the reader.
+        insta::assert_snapshot!("run", RUN.replace("; ", ";\n"));
+        insta::assert_snapshot!("clean", CLEAN.replace("; ", ";\n"));
+    }
+
+    #[test]
+    fn arguments_stand_after_the_script_and_the_nonce_is_in_two_halves() {
+        let Command { nonce, line } = command("echo", [1, 0xff], ".fleetsweep-ops", &["keep", "Linux"]);
+        assert_eq!(nonce, "000000000000000100000000000000ff");
+        assert_eq!(
+            line,
+            "exec /bin/sh -c 'echo' fleetsweep 0000000000000001 00000000000000ff .fleetsweep-ops keep Linux"
+        );
+        assert!(!line.contains(&nonce));
+    }
+
+    #[test]
+    fn accounts_have_directories_of_harmless_names() {
+        for (username, expected) in [
+            ("ops", ".fleetsweep-ops"),
+            ("DOM\\jane.d", ".fleetsweep-DOM_5cjane_2ed"),
+            ("a_b", ".fleetsweep-a_5fb"),
+            ("; rm -rf ~", ".fleetsweep-_3b_20rm_20-rf_20_7e"),
+        ] {
+            assert_eq!(directory(username), expected);
+            assert!(directory(username).chars().all(is_harmless));
+        }
+    }
+
+    #[test]
+    fn words_are_read_and_nothing_else_is() {
+        for (text, expected) in [
+            (" have 1", Some(Word::Have(Place(1)))),
+            (" ok 6\r", Some(Word::Ok(Place(6)))),
+            (" short 3", Some(Word::Short(Place(3)))),
+            (" need", Some(Word::Need)),
+            (" none", Some(Word::NoDirectory)),
+            (" other Linux aarch64", Some(Word::Other("Linux aarch64".to_owned()))),
+            (" gone /tmp/.fleetsweep-\x1b[31mx", Some(Word::Gone("/tmp/.fleetsweep-[31mx".to_owned()))),
+            (" done", Some(Word::Done)),
+            (" have", None),
+            (" have 0", None),
+            (" have 7", None),
+            (" have 999", None),
+            (" have x", None),
+            ("", None),
+            (" else", None),
+        ] {
+            assert_eq!(Word::parse(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_platform_is_two_harmless_words() {
+        for (uname, valid) in [
+            ("Linux x86_64", true),
+            ("FreeBSD amd64", true),
+            ("Linux", false),
+            ("Linux ", false),
+            ("Linux x86 64", false),
+            ("Linux $(reboot)", false),
+            ("", false),
+        ] {
+            assert_eq!(Platform::parse(uname).map(|platform| platform.uname()), valid.then(|| uname.to_owned()));
+        }
+    }
+
+    #[test]
+    fn directories_that_are_left_out_are_digits() {
+        assert_eq!(numbers(Unfit::default()), "0");
+        assert_eq!(numbers(Unfit::default().and(Place(1)).and(Place(4)).and(Place(1))), "14");
+    }
+}

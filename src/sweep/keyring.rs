@@ -1,0 +1,161 @@
+//! Private key files, each read and decoded once for all clients. Not their use.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use russh::keys::{self, PrivateKey};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+
+use super::secrets::Secrets;
+use crate::config::KeyFile;
+
+/// A private key file is a few kilobytes; what is larger is none.
+const LARGEST_BYTES: u64 = 64 * 1024;
+
+/// How a file was when it was read: it is decoded again when this changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+/// What became of a file: its key, or why there is none, in words for the operator.
+type Outcome = Result<Arc<PrivateKey>, String>;
+/// One place for a key: whoever comes first decodes it, the others wait for it. Decoding a key that a
+/// passphrase protects takes 0.1 s of processor time by design, so a failure is remembered too.
+type Place = Arc<tokio::sync::Mutex<Option<(Stamp, Outcome)>>>;
+
+/// The decoded keys.
+#[derive(Default)]
+pub(super) struct Keyring(Mutex<HashMap<PathBuf, Place>>);
+
+impl Keyring {
+    /// The key in a file.
+    ///
+    /// # Errors
+    /// Which file it is, what is wrong with it and what to do, in words. Never the passphrase.
+    pub(super) async fn get(&self, file: &KeyFile, secrets: &Secrets) -> Outcome {
+        let path = &file.path;
+        let found = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?;
+        if found.len() > LARGEST_BYTES {
+            return Err(format!("the key file {} is no private key: it has {} bytes", path.display(), found.len()));
+        }
+        let stamp = Stamp { bytes: found.len(), modified: found.modified().ok() };
+        let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default());
+        let mut place = place.lock().await;
+        if let Some((decoded_from, outcome)) = &*place
+            && *decoded_from == stamp
+        {
+            return outcome.clone();
+        }
+        let passphrase = match &file.passphrase {
+            None => None,
+            Some(source) => Some(
+                secrets
+                    .get(source)
+                    .await
+                    .map_err(|error| format!("the passphrase of the key file {}: {error}", path.display()))?,
+            ),
+        };
+        let blocking_path = path.clone();
+        // Both reading and decoding would hold up the sessions of other clients.
+        let outcome = tokio::task::spawn_blocking(move || decode(&blocking_path, passphrase.as_ref()))
+            .await
+            .unwrap_or_else(|error| Err(format!("the key file {} was not decoded: {error}", path.display())));
+        *place = Some((stamp, outcome.clone()));
+        outcome
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    format!("cannot read the key file {}: {error}", path.display())
+}
+
+fn decode(path: &Path, passphrase: Option<&SecretString>) -> Outcome {
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?);
+    match keys::decode_secret_key(&text, passphrase.map(ExposeSecret::expose_secret)) {
+        Ok(key) => Ok(Arc::new(key)),
+        Err(keys::Error::KeyIsEncrypted) => {
+            Err(format!("the key file {} is locked: give its `passphrase`", path.display()))
+        }
+        Err(_) if passphrase.is_some() && looks_locked(&text) => {
+            Err(format!("the passphrase of the key file {} is wrong", path.display()))
+        }
+        Err(_) if text.starts_with("ssh-") || text.starts_with("ecdsa-") => {
+            Err(format!("the key file {} holds a public key: name the private one", path.display()))
+        }
+        Err(error) => Err(format!("the key file {} cannot be decoded: {error}", path.display())),
+    }
+}
+
+fn looks_locked(text: &str) -> bool {
+    text.contains("ENCRYPTED") || text.contains("BEGIN OPENSSH PRIVATE KEY")
+}
+
+#[cfg(test)]
+mod tests {
+    use russh::keys::ssh_key::LineEnding;
+
+    use super::*;
+    use crate::config::secret::SecretSource;
+
+    async fn outcome(ring: &Keyring, path: &Path, passphrase: Option<&str>) -> Outcome {
+        let passphrase = passphrase.map(|text| SecretSource::Literal(text.into()));
+        ring.get(&KeyFile { path: path.to_owned(), passphrase }, &Secrets::default()).await
+    }
+
+    #[tokio::test]
+    async fn each_way_in_which_a_key_file_is_unusable_has_its_own_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = PrivateKey::random(&mut rand::rng(), keys::Algorithm::Ed25519).unwrap();
+        let locked = key.encrypt(&mut rand::rng(), "correct").unwrap().to_openssh(LineEnding::LF).unwrap();
+        let open = key.to_openssh(LineEnding::LF).unwrap();
+        let public = key.public_key().to_openssh().unwrap();
+        for (name, text, passphrase, expected) in [
+            ("good", Some(open.as_str()), None, Ok(())),
+            ("unlocked", Some(locked.as_str()), Some("correct"), Ok(())),
+            ("superfluous", Some(open.as_str()), Some("anything"), Ok(())),
+            ("locked", Some(locked.as_str()), None, Err("is locked: give its `passphrase`")),
+            ("wrong", Some(locked.as_str()), Some("incorrect"), Err("the passphrase of the key file")),
+            ("public", Some(public.as_str()), None, Err("holds a public key: name the private one")),
+            ("noise", Some("nothing"), None, Err("cannot be decoded")),
+            ("missing", None, None, Err("cannot read the key file")),
+        ] {
+            let path = folder.path().join(name);
+            if let Some(text) = text {
+                std::fs::write(&path, text).unwrap();
+            }
+            match (outcome(&Keyring::default(), &path, passphrase).await, expected) {
+                (Ok(_), Ok(())) => {}
+                (Err(words), Err(part)) => {
+                    assert!(words.contains(part), "{name}: {words}");
+                    assert!(words.contains(name) && !words.contains("correct"), "{name}: {words}");
+                }
+                (outcome, _) => panic!("{name}: {outcome:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_is_decoded_once_and_again_when_its_file_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let write = || {
+            let key = PrivateKey::random(&mut rand::rng(), keys::Algorithm::Ed25519).unwrap();
+            // The comment makes the length differ, whatever the clock's resolution.
+            let comment = "x".repeat(if path.exists() { 40 } else { 4 });
+            let key = PrivateKey::new(key.key_data().clone(), comment).unwrap();
+            std::fs::write(&path, key.to_openssh(LineEnding::LF).unwrap()).unwrap();
+        };
+        write();
+        let ring = Keyring::default();
+        let first = outcome(&ring, &path, None).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &outcome(&ring, &path, None).await.unwrap()));
+        write();
+        assert!(!Arc::ptr_eq(&first, &outcome(&ring, &path, None).await.unwrap()));
+    }
+}

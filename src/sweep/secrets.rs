@@ -1,0 +1,91 @@
+//! Secrets that were fetched, each once for all clients that share it. Where a secret comes from and how
+//! it is fetched is [`crate::config::secret`].
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use secrecy::SecretString;
+
+use crate::config::secret::{SecretError, SecretSource};
+
+/// The name of a secret that has to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Name {
+    Environment(String),
+    File(PathBuf),
+    Command(String),
+}
+
+/// One place for a secret: whoever comes first fetches it, the others wait for it.
+type Place = Arc<tokio::sync::Mutex<Option<SecretString>>>;
+
+/// The secrets that were fetched.
+#[derive(Default)]
+pub(super) struct Secrets(Mutex<HashMap<Name, Place>>);
+
+impl Secrets {
+    fn place(&self, name: Name) -> Place {
+        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default())
+    }
+
+    /// The secret that a source names. What could not be fetched is fetched anew the next time.
+    ///
+    /// # Errors
+    /// Where it cannot be fetched.
+    pub(super) async fn get(&self, source: &SecretSource) -> Result<SecretString, SecretError> {
+        let Some(name) = name(source) else {
+            return source.fetch().await;
+        };
+        let place = self.place(name);
+        let mut secret = place.lock().await;
+        match &*secret {
+            Some(secret) => Ok(secret.clone()),
+            None => Ok(secret.insert(source.fetch().await?).clone()),
+        }
+    }
+
+    /// Forgets a secret that was refused: it may have been changed since.
+    pub(super) async fn forget(&self, source: &SecretSource) {
+        if let Some(name) = name(source) {
+            *self.place(name).lock().await = None;
+        }
+    }
+}
+
+/// `None` for a literal: there is nothing to fetch.
+fn name(source: &SecretSource) -> Option<Name> {
+    match source {
+        SecretSource::Literal(_) => None,
+        SecretSource::Environment(name) => Some(Name::Environment(name.clone())),
+        SecretSource::File(path) => Some(Name::File(path.clone())),
+        SecretSource::Command(command) => Some(Name::Command(command.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_secret_is_fetched_once_until_it_was_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        let source = SecretSource::File(path.clone());
+        let secrets = Secrets::default();
+        assert!(secrets.get(&source).await.is_err());
+        for (written, forget, expected) in
+            [("one", false, "one"), ("two", false, "one"), ("two", true, "two"), ("three", false, "two")]
+        {
+            std::fs::write(&path, written).unwrap();
+            if forget {
+                secrets.forget(&source).await;
+            }
+            assert_eq!(secrets.get(&source).await.unwrap().expose_secret(), expected);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! An open SSH session, and those that are kept for the next sweep. Not how a session comes about: that
+//! is [`super::connect`] and [`super::authenticate`].
+
+use std::{
+    collections::HashMap,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use russh::{
+    Channel, Disconnect,
+    client::{Handle, Msg},
+};
+use tokio_util::sync::DropGuard;
+
+use super::connect::Gatekeeper;
+use crate::fleet::{ClientId, Failure, FailureKind, Stage};
+
+/// How long a session that is closed may take to say goodbye. It is cut afterwards.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What the other side said when it ended the session; shared with the session's task.
+#[derive(Debug, Default, Clone)]
+pub(super) struct LastWords(Arc<Mutex<Option<String>>>);
+
+impl LastWords {
+    /// Notes them.
+    pub(super) fn note(&self, words: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+    }
+
+    /// Them, if there were any.
+    pub(super) fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// An open session. Dropping it cuts the connection at once and leaves no task behind.
+pub(super) struct Session {
+    handle: Handle<Gatekeeper>,
+    last_words: LastWords,
+    _cut: DropGuard,
+}
+
+impl Session {
+    /// A session of its parts; `cut` guards the stream beneath it.
+    pub(super) fn new(handle: Handle<Gatekeeper>, last_words: LastWords, cut: DropGuard) -> Self {
+        Self { handle, last_words, _cut: cut }
+    }
+
+    /// The library's end of it, for authentication.
+    pub(super) fn handle(&mut self) -> &mut Handle<Gatekeeper> {
+        &mut self.handle
+    }
+
+    /// Whether it is not known to have ended.
+    pub(super) fn is_open(&self) -> bool {
+        !self.handle.is_closed()
+    }
+
+    /// Why it ended, in a stage.
+    pub(super) fn lost(&self, stage: Stage) -> Failure {
+        let failure = Failure::new(stage, FailureKind::ConnectionLost);
+        match self.last_words.get() {
+            Some(words) => failure.because(words),
+            None => failure.because("the client closed the connection"),
+        }
+    }
+
+    /// What the client said when it ended the session.
+    pub(super) fn last_words(&self) -> Option<String> {
+        self.last_words.get()
+    }
+
+    /// Opens a channel for one command.
+    ///
+    /// # Errors
+    /// [`FailureKind::CommandRefused`] or [`FailureKind::ConnectionLost`].
+    pub(super) async fn channel(&self, stage: Stage) -> Result<Channel<Msg>, Failure> {
+        self.handle.channel_open_session().await.map_err(|error| {
+            if let russh::Error::ChannelOpenFailure(reason) = error {
+                Failure::new(stage, FailureKind::CommandRefused)
+                    .because(format!("the server opens no channel: {reason:?}"))
+            } else {
+                self.lost(stage)
+            }
+        })
+    }
+
+    /// Ends it in the orderly way, which takes a moment.
+    pub(super) async fn close(self) {
+        let goodbye = async {
+            if self.handle.disconnect(Disconnect::ByApplication, "done", "en").await.is_ok() {
+                // How the session's task ended no longer matters: it has ended.
+                drop(self.handle.await);
+            }
+        };
+        if tokio::time::timeout(GOODBYE, goodbye).await.is_err() {
+            tracing::debug!("a session did not end in time and was cut");
+        }
+    }
+}
+
+/// Whether sessions outlive a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionKeeping {
+    /// Up to so many stay open for the next sweep, one for each client.
+    Keep(NonZeroUsize),
+    /// Each ends with its collection.
+    CloseAfterUse,
+}
+
+/// The sessions that wait for the next sweep.
+pub(super) struct KeptSessions {
+    keeping: SessionKeeping,
+    kept: Mutex<HashMap<ClientId, (Instant, Session)>>,
+}
+
+impl KeptSessions {
+    /// None yet.
+    pub(super) fn new(keeping: SessionKeeping) -> Self {
+        Self { keeping, kept: Mutex::default() }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ClientId, (Instant, Session)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes out the session of a client, if there is one that is not known to have ended.
+    pub(super) fn take(&self, client: &ClientId) -> Option<Session> {
+        let (_, session) = self.lock().remove(client)?;
+        session.is_open().then_some(session)
+    }
+
+    /// Keeps a session, or ends it where there is no place. Where all places are taken, the session that
+    /// was kept longest ends.
+    pub(super) async fn put(&self, client: &ClientId, session: Session) {
+        if let Some(superfluous) = self.insert(client, session) {
+            superfluous.close().await;
+        }
+    }
+
+    fn insert(&self, client: &ClientId, session: Session) -> Option<Session> {
+        let places = match self.keeping {
+            SessionKeeping::CloseAfterUse => return Some(session),
+            SessionKeeping::Keep(places) => places.get(),
+        };
+        let mut kept = self.lock();
+        if let Some((_, replaced)) = kept.insert(client.clone(), (Instant::now(), session)) {
+            return Some(replaced);
+        }
+        if kept.len() <= places {
+            return None;
+        }
+        let oldest = kept.iter().min_by_key(|(_, (since, _))| *since).map(|(client, _)| client.clone())?;
+        kept.remove(&oldest).map(|(_, session)| session)
+    }
+
+    /// Ends all of them, together.
+    pub(super) async fn close(&self) {
+        let all: Vec<_> = self.lock().drain().map(|(_, (_, session))| session.close()).collect();
+        futures_util::future::join_all(all).await;
+    }
+}
