@@ -189,13 +189,13 @@ impl Handler for Gatekeeper {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of errors is long and open")]
     async fn disconnected(&mut self, reason: DisconnectReason<Ended>) -> Result<(), Ended> {
         match reason {
             DisconnectReason::ReceivedDisconnect(said) => self.last_words.note(said.message),
             DisconnectReason::Error(Ended::Ssh(error)) => match error {
                 russh::Error::Disconnect | russh::Error::HUP => {}
                 russh::Error::KeepaliveTimeout => self.last_words.note("it no longer answered".to_owned()),
-                #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of errors is long and open")]
                 error => self.last_words.note(error.to_string()),
             },
             DisconnectReason::Error(Ended::Refused(_) | Ended::KeyTaken) => {}
@@ -290,6 +290,7 @@ fn network(error: &io::Error) -> FailureKind {
 }
 
 /// What ended a session before its host key was accepted.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of errors is long and open")]
 fn failure(ended: Ended, opening: &Opening, last_words: &LastWords) -> Failure {
     let error = match ended {
         Ended::Refused(failure) => return failure,
@@ -303,7 +304,6 @@ fn failure(ended: Ended, opening: &Opening, last_words: &LastWords) -> Failure {
     let kind = match &error {
         russh::Error::IO(error) => network(error),
         _ if ended_by_peer => FailureKind::ConnectionLost,
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of errors is long and open")]
         _ => FailureKind::NotSsh,
     };
     let failure = Failure::new(Stage::Connect, kind);
