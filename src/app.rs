@@ -101,6 +101,10 @@ impl Failed {
 pub fn run(invocation: Invocation) -> Exit {
     let progress = Progress::new(io::stderr().is_terminal() && matches!(invocation.task, Task::Once { .. }));
     logging::start(invocation.log_level, progress.clone());
+    // Every session is a descriptor, and the customary limit of 1,024 is less than a fleet.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::debug!("the limit of open files stays as it is: {error}");
+    }
     let done = tokio::runtime::Runtime::new().map_err(Failed::System).and_then(|runtime| {
         let done = runtime.block_on(perform(invocation, progress));
         // Whatever still runs (a name being looked up) must not hold up the end.

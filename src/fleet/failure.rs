@@ -76,6 +76,35 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Every kind.
+    pub const ALL: [Self; 25] = [
+        Self::NameUnknown,
+        Self::Refused,
+        Self::NetworkUnreachable,
+        Self::ConnectionLost,
+        Self::TimedOut,
+        Self::NotSsh,
+        Self::HostKeyChanged,
+        Self::HostKeyUnknown,
+        Self::HostKeyRevoked,
+        Self::KnownHostsUnusable,
+        Self::AuthenticationRefused,
+        Self::CredentialUnusable,
+        Self::CommandRefused,
+        Self::PlatformUnknown,
+        Self::NoDirectory,
+        Self::DiskFull,
+        Self::UploadFailed,
+        Self::AgentFailed,
+        Self::NoAnswer,
+        Self::AnswerTooLarge,
+        Self::EnvelopeRefused,
+        Self::ReportInvalid,
+        Self::StoreFailed,
+        Self::Cancelled,
+        Self::Defect,
+    ];
+
     /// What happened, in a few words.
     #[must_use]
     pub fn words(self) -> &'static str {
@@ -154,7 +183,7 @@ impl FailureKind {
                 "look at the client's sshd log; raise MaxStartups there if it drops many logins at once"
             }
             Self::TimedOut => {
-                "check the client's load and network; raise `timeout` on <collector> if it is merely slow"
+                "check the client's load and network; raise `timeout` on `<collector>` if it is merely slow"
             }
             Self::NotSsh => "check `port`: something other than an SSH server answers there",
             Self::HostKeyChanged => {
@@ -162,7 +191,7 @@ impl FailureKind {
             }
             Self::HostKeyUnknown => "run `fleetsweep trust`, compare the fingerprints, or set host-keys=\"accept-new\"",
             Self::HostKeyRevoked => "the key was revoked on purpose: give the client a new host key",
-            Self::KnownHostsUnusable => "check the path and the rights of `known-hosts` on <ssh>",
+            Self::KnownHostsUnusable => "check the path and the rights of `known-hosts` on `<ssh>`",
             Self::AuthenticationRefused => {
                 "check `username` and `password` or `key`; on the client look at its authentication log"
             }
