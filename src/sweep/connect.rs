@@ -189,16 +189,19 @@ impl Handler for Gatekeeper {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of errors is long and open")]
     async fn disconnected(&mut self, reason: DisconnectReason<Ended>) -> Result<(), Ended> {
-        match reason {
-            DisconnectReason::ReceivedDisconnect(said) => self.last_words.note(said.message),
-            DisconnectReason::Error(Ended::Ssh(error)) => match error {
-                russh::Error::Disconnect | russh::Error::HUP => {}
-                russh::Error::KeepaliveTimeout => self.last_words.note("it no longer answered".to_owned()),
-                error => self.last_words.note(error.to_string()),
-            },
-            DisconnectReason::Error(Ended::Refused(_) | Ended::KeyTaken) => {}
+        let words = match reason {
+            DisconnectReason::ReceivedDisconnect(said) => Some(said.message),
+            DisconnectReason::Error(Ended::Ssh(russh::Error::KeepaliveTimeout)) => {
+                Some("it no longer answered".to_owned())
+            }
+            // The connection ended; there is no more to say of it.
+            DisconnectReason::Error(Ended::Ssh(russh::Error::Disconnect | russh::Error::HUP)) => None,
+            DisconnectReason::Error(Ended::Ssh(error)) => Some(error.to_string()),
+            DisconnectReason::Error(Ended::Refused(_) | Ended::KeyTaken) => None,
+        };
+        if let Some(words) = words {
+            self.last_words.note(words);
         }
         Ok(())
     }
@@ -290,7 +293,6 @@ fn network(error: &io::Error) -> FailureKind {
 }
 
 /// What ended a session before its host key was accepted.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of errors is long and open")]
 fn failure(ended: Ended, opening: &Opening, last_words: &LastWords) -> Failure {
     let error = match ended {
         Ended::Refused(failure) => return failure,
@@ -301,10 +303,12 @@ fn failure(ended: Ended, opening: &Opening, last_words: &LastWords) -> Failure {
         return failure;
     }
     let ended_by_peer = matches!(error, russh::Error::Disconnect | russh::Error::HUP);
-    let kind = match &error {
-        russh::Error::IO(error) => network(error),
-        _ if ended_by_peer => FailureKind::ConnectionLost,
-        _ => FailureKind::NotSsh,
+    let kind = if let russh::Error::IO(error) = &error {
+        network(error)
+    } else if ended_by_peer {
+        FailureKind::ConnectionLost
+    } else {
+        FailureKind::NotSsh
     };
     let failure = Failure::new(Stage::Connect, kind);
     match last_words.get() {
