@@ -60,8 +60,19 @@ fn named(text: &str) -> Vec<Range<usize>> {
             // `passwordgeheim'`: the name and the value grew together.
             found.push(start..end);
         }
-        if like_a_secret || unknown {
-            found.extend(value_after(text, end));
+        let Some(value) = value_after(text, end) else { continue };
+        let inside = text.get(value.range.clone()).unwrap_or_default();
+        // Where a secret comes from is no secret.
+        let names_a_source = inside.starts_with("env:") || inside.starts_with("file:");
+        let told = like_a_secret || unknown;
+        if told && !names_a_source {
+            found.push(value.range.clone());
+        }
+        // The words of a value are no names, unless it looks as if a quote were missing.
+        if let Some(behind) = value.closed_at
+            && (told || !inside.contains(['=', '<']))
+        {
+            end = behind;
         }
     }
     found
@@ -73,12 +84,20 @@ fn is_known(name: &str) -> bool {
     schema::ELEMENTS.iter().any(|kind| kind.knows(name)) || OF_XML.contains(&name)
 }
 
+/// What follows a name.
+struct Value {
+    range: Range<usize>,
+    /// The byte behind its closing quote, where it is well formed.
+    closed_at: Option<usize>,
+}
+
 /// The value that follows a name which ends at `name_end`, well formed or not.
-fn value_after(text: &str, name_end: usize) -> Option<Range<usize>> {
+fn value_after(text: &str, name_end: usize) -> Option<Value> {
     let after_name = from(text, name_end).trim_start();
     let at = |rest: &str| text.len() - rest.len();
+    let open = |range| Some(Value { range, closed_at: None });
     if let Some(content) = after_name.strip_prefix('>') {
-        return Some(at(content)..at(content) + content.find('<').unwrap_or(content.len()));
+        return open(at(content)..at(content) + content.find('<').unwrap_or(content.len()));
     }
     let (equals, value) = match after_name.strip_prefix('=') {
         Some(value) => (true, value.trim_start()),
@@ -88,22 +107,18 @@ fn value_after(text: &str, name_end: usize) -> Option<Range<usize>> {
     let closing = QUOTES.iter().find(|(quote, _)| *quote == opening).map(|(_, closing)| *closing);
     let Some(closing) = closing else {
         // Not quoted at all: who knows where it ends.
-        return equals.then(|| at(value)..line_end(text, at(value)));
+        return if equals { open(at(value)..line_end(text, at(value))) } else { None };
     };
     let inside = value.get(opening.len_utf8()..).unwrap_or_default();
     let start = at(inside);
-    // Where a secret comes from is no secret.
-    if inside.starts_with("env:") || inside.starts_with("file:") {
-        return None;
-    }
-    let Some(length) = inside.find(closing) else { return Some(start..text.len()) };
+    let Some(length) = inside.find(closing) else { return open(start..text.len()) };
     let end = start + length;
-    let next = from(text, end + closing.len_utf8()).chars().next();
-    if next.is_none_or(|c| c.is_whitespace() || "/>?".contains(c)) {
-        Some(start..end)
+    let behind = end + closing.len_utf8();
+    if from(text, behind).chars().next().is_none_or(|c| c.is_whitespace() || "/>?".contains(c)) {
+        Some(Value { range: start..end, closed_at: Some(behind) })
     } else {
         // A quote in mid-value: the value goes on behind it.
-        Some(start..line_end(text, end))
+        open(start..line_end(text, end))
     }
 }
 
@@ -162,6 +177,13 @@ mod tests {
             ("<d url='postgres://u:p w@h/d'/>", "<d url='postgres://u:***@h/d'/>"),
             ("<d url='mysql://h:3306/d'/>", "<d url='mysql://h:3306/d'/>"),
             ("a password is a word", "a password is a word"),
+            // A value that is itself the word is no name: what stands behind it is shown.
+            (
+                "<client ip='1' username='password' password='password' mail=\"a@b\">\n<c port='x'/>",
+                "<client ip='1' username='password' password='***' mail=\"a@b\">\n<c port='x'/>",
+            ),
+            ("<c password='env:OPS_PASSWORD' ip='1'/>", "<c password='env:OPS_PASSWORD' ip='1'/>"),
+            ("<c ip='1 password='geheim'/>", "<c ip='1 password='***'/>"),
         ] {
             check(text, expected);
         }

@@ -79,6 +79,7 @@ impl From<AuthResult> for Outcome {
 /// What was learnt while trying.
 #[derive(Default)]
 struct Tried {
+    accepted: Vec<String>,
     refused: Vec<String>,
     unusable: Vec<String>,
     /// What the server listens to; `None` until it said so.
@@ -92,6 +93,9 @@ impl Tried {
         let mut failure = Failure::new(Stage::Authenticate, kind);
         for words in self.unusable {
             failure = failure.because(words);
+        }
+        for name in self.accepted {
+            failure = failure.because(format!("{name} was accepted, and the server wants another credential as well"));
         }
         for name in self.refused {
             failure = failure.because(format!("{name} was refused"));
@@ -125,7 +129,10 @@ pub(super) async fn authenticate(
     while let Some(credential) = next(&mut waiting, tried.offered.as_ref()) {
         match attempt(session, client, credential, keyring, secrets).await {
             Outcome::Accepted => return Ok(()),
-            Outcome::OneMoreWanted(methods) => tried.offered = Some(methods),
+            Outcome::OneMoreWanted(methods) => {
+                tried.accepted.push(credential.name());
+                tried.offered = Some(methods);
+            }
             Outcome::Refused(methods) => {
                 if let Credential::Password(source) = credential {
                     secrets.forget(source).await;
@@ -338,6 +345,11 @@ mod tests {
         assert_eq!(
             tried().failure(Vec::new()).to_string(),
             "authentication refused: password was refused: the server takes publickey, password"
+        );
+        let half_way = Tried { accepted: vec!["key /k".to_owned()], ..tried() };
+        assert_eq!(
+            half_way.failure(Vec::new()).to_string(),
+            "authentication refused: key /k was accepted, and the server wants another credential as well: password was refused: the server takes publickey, password"
         );
         let locked = Tried { unusable: vec!["the key file /k is locked".to_owned()], ..tried() };
         assert_eq!(
