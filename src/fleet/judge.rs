@@ -21,11 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{
-    Failure, FailureKind, Metric, Reading, Rule,
-    event::Exceeded,
-    rule::Repeat,
-};
+use super::{Failure, FailureKind, Metric, Reading, Rule, event::Exceeded, rule::Repeat};
 
 #[cfg(test)]
 mod tests;

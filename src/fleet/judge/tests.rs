@@ -338,16 +338,22 @@ struct Moment {
 
 fn moments() -> impl Strategy<Value = Vec<Moment>> {
     let percent = || proptest::option::weighted(0.9, 0.0..=100.0_f64);
-    let moment =
-        (0..4000_u64, percent(), percent(), proptest::bool::weighted(0.2), any::<bool>(), proptest::bool::weighted(0.1))
-            .prop_map(|(seconds_later, memory, cpu, fails, has_recipient, acknowledges)| Moment {
-                seconds_later,
-                memory,
-                cpu,
-                fails,
-                has_recipient,
-                acknowledges,
-            });
+    let moment = (
+        0..4000_u64,
+        percent(),
+        percent(),
+        proptest::bool::weighted(0.2),
+        any::<bool>(),
+        proptest::bool::weighted(0.1),
+    )
+        .prop_map(|(seconds_later, memory, cpu, fails, has_recipient, acknowledges)| Moment {
+            seconds_later,
+            memory,
+            cpu,
+            fails,
+            has_recipient,
+            acknowledges,
+        });
     proptest::collection::vec(moment, 1..60)
 }
 

@@ -38,12 +38,8 @@ fn rule(metric: Metric, limit: f64) -> Rule {
 /// A machine with everything; `cpu`, `memory` and `disk` in percent.
 fn reading(cpu: f64, memory: u64, disk: u64) -> Reading {
     const GIB: u64 = 1 << 30;
-    let process = |pid, name: &str, cpu_percent, memory| Process {
-        pid,
-        name: name.into(),
-        cpu_percent,
-        memory: Bytes(memory),
-    };
+    let process =
+        |pid, name: &str, cpu_percent, memory| Process { pid, name: name.into(), cpu_percent, memory: Bytes(memory) };
     let system = |mount: &str, used| FileSystem {
         mount: mount.into(),
         kind: "ext4".into(),
@@ -145,9 +141,8 @@ fn several_alerts_of_one_collection_are_one_mail() {
 
 #[test]
 fn an_unreachable_client_is_told_of_with_every_cause_and_the_next_step() {
-    let failure = Failure::new(Stage::Connect, FailureKind::TimedOut)
-        .because("no SSH banner within 5 s")
-        .because("10.0.4.7:22");
+    let failure =
+        Failure::new(Stage::Connect, FailureKind::TimedOut).because("no SSH banner within 5 s").because("10.0.4.7:22");
     let mut client = client(vec![rule(Metric::Unreachable, 2.0)]);
     client.name = "10.0.4.7".into();
     let life = ["09:58:00", "09:59:00", "10:00:00"].map(|time| (at(time), Observation::Failed(&failure)));
@@ -211,9 +206,8 @@ fn a_verdict_that_mails_nothing_makes_no_mail_and_wants_no_history() {
 #[test]
 fn history_is_wanted_of_exceeded_metrics_that_are_mailed() {
     let rules = [rule(Metric::Cpu, 90.0), rule(Metric::Memory, 85.0), rule(Metric::Unreachable, 0.0)];
-    let judged = |before: &ClientState, observation, time| {
-        judge(before, &rules, true, observation, at(time), &mut Uuid::new_v4)
-    };
+    let judged =
+        |before: &ClientState, observation, time| judge(before, &rules, true, observation, at(time), &mut Uuid::new_v4);
     let (busy, fine) = (reading(95.0, 91, 5), reading(95.0, 5, 5));
     let failure = Failure::new(Stage::Connect, FailureKind::Refused);
     let first = judged(&ClientState::default(), Observation::Reading(&busy), "10:00:00");

@@ -5,7 +5,7 @@ use lettre::{
     Address, Message,
     message::{
         Mailbox,
-        header::{ContentType, HeaderName, HeaderValue},
+        header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
 };
 
@@ -31,10 +31,7 @@ pub(super) struct Letter {
 pub(super) enum NotALetter {
     /// The recipient is no mail address.
     #[error("`{recipient}` is no mail address: {reason}")]
-    Recipient {
-        recipient: String,
-        reason: lettre::address::AddressError,
-    },
+    Recipient { recipient: String, reason: lettre::address::AddressError },
     /// The message cannot be built.
     #[error("the message cannot be built: {0}")]
     Message(lettre::error::Error),
@@ -55,6 +52,7 @@ impl Letter {
             .subject(clean(&mail.subject, SUBJECT_CHARS))
             .date(date.into())
             .message_id(Some(format!("<{}@{}>", mail.id, from.email.domain())))
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .body(mail.body.clone())
             .map_err(NotALetter::Message)?;
@@ -117,6 +115,7 @@ mod tests {
             let kind = message.content_type().unwrap();
             assert_eq!((kind.ctype(), kind.subtype()), ("text", Some("plain")));
             assert_eq!(kind.attribute("charset"), Some("utf-8"));
+            assert!(message.header("MIME-Version").is_some(), "or else the encoding counts for nothing");
         }
     }
 
@@ -129,7 +128,9 @@ mod tests {
 
     #[test]
     fn no_subject_writes_a_header() {
-        for subject in ["a\r\nBcc: eve@example.net", "a\nBcc: eve@example.net", "a\r\n\r\nbody", "a\u{2028}Bcc: e@e", "a\0b"] {
+        for subject in
+            ["a\r\nBcc: eve@example.net", "a\nBcc: eve@example.net", "a\r\n\r\nbody", "a\u{2028}Bcc: e@e", "a\0b"]
+        {
             let letter = Letter::new(&from(), &mail(subject, "body")).unwrap();
             let message = MessageParser::default().parse(&letter.content).unwrap();
             assert!(message.bcc().is_none());
