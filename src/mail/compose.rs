@@ -112,11 +112,8 @@ impl Composer {
         new_id: &mut dyn FnMut() -> Uuid,
     ) -> Result<Vec<Mail>, TemplateError> {
         let facts = facts::Facts::of(occasion);
-        let (kind, template) = match (facts.alerts.is_empty(), facts.ended.is_empty()) {
-            (false, _) => (MailKind::Alert, "alert.txt"),
-            (true, false) => (MailKind::Recovery, "recovery.txt"),
-            (true, true) => return Ok(Vec::new()),
-        };
+        let Some(kind) = facts.kind() else { return Ok(Vec::new()) };
+        let template = if kind == MailKind::Recovery { "recovery.txt" } else { "alert.txt" };
         let subject = facts.subject();
         let body = self.fill(template, &facts)?;
         let mail = |recipient: &lettre::message::Mailbox| Mail {

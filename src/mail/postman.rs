@@ -1,7 +1,7 @@
 //! Hands mails to the SMTP server, one after the other over one connection that is kept between them.
 //! Tells what is the mail's fault from what is the server's. Not the outbox, not when to try again.
 
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use lettre::transport::smtp::{
     Error as SmtpError,
@@ -320,7 +320,7 @@ impl Postman {
 
     /// What an error means for the mail.
     fn told(&self, during: Phase, error: &SmtpError) -> SendError {
-        let said = std::error::Error::source(error).map(ToString::to_string);
+        let said = cause(error).map(ToString::to_string);
         let status = error.status().map(u16::from);
         let words = match (status, said) {
             (Some(status), Some(said)) => self.speakable(&format!("{status} {said}")),
@@ -356,6 +356,16 @@ impl Postman {
         }
         clean(&words, WORDS_CHARS)
     }
+}
+
+/// What lies beneath an error of lettre: what the server said, or what went wrong in the system. Lettre's
+/// own layers say nothing more.
+fn cause(error: &SmtpError) -> Option<&(dyn Error + 'static)> {
+    let mut cause = error.source();
+    while let Some(layer) = cause.and_then(|cause| cause.downcast_ref::<SmtpError>()) {
+        cause = layer.source();
+    }
+    cause
 }
 
 /// Whether a status says something about us or the server, whenever it comes: the server closes, it does

@@ -60,16 +60,23 @@ fn short_moment(at: Timestamp, now: Timestamp) -> String {
     at.strftime(if same_day { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" }).to_string()
 }
 
-/// How long it is from one moment to another, seconds left out from an hour on; nothing where the clock
-/// was set back in between.
+/// How long it is from one moment to another; nothing where the clock was set back in between.
 pub(super) fn lasting(from: Timestamp, to: Timestamp) -> Duration {
-    let seconds = u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0);
-    Duration::from_secs(if seconds < 3600 { seconds } else { seconds - seconds % 60 })
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
-/// A duration: `2h 10m`.
+/// A duration in its two largest units: `12 d 3 h`, `2 h 10 min`, `30 s`.
 pub(super) fn duration(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
+    let seconds = duration.as_secs();
+    let units = [(seconds / 86400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let parts: Vec<String> = units
+        .iter()
+        .skip_while(|(count, _)| *count == 0)
+        .take(2)
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{count} {unit}"))
+        .collect();
+    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
 }
 
 /// A line of history, oldest first, and since when; `None` where there is nothing before `now`. Long ones
@@ -122,16 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_as_exact_as_it_is_short() {
+    fn a_duration_is_told_in_its_two_largest_units() {
         let start: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
         for (seconds, shown) in [
-            (0, "0s"),
-            (-5, "0s"),
-            (59, "59s"),
-            (3599, "59m 59s"),
-            (3601, "1h"),
-            (7865, "2h 11m"),
-            (90061, "1day 1h 1m"),
+            (0, "0 s"),
+            (-5, "0 s"),
+            (59, "59 s"),
+            (3599, "59 min 59 s"),
+            (3601, "1 h"),
+            (7865, "2 h 11 min"),
+            (90061, "1 d 1 h"),
+            (86430, "1 d"),
         ] {
             let end = start.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
             assert_eq!(duration(lasting(start, end)), shown);

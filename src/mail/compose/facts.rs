@@ -10,6 +10,7 @@ use crate::{
     fleet::{
         Failure, Metric, Percent, Reading,
         judge::{Change, HoldReason, Notice, NoticeReason, Observation, Step},
+        mail::MailKind,
         reading::{FileSystem, Process, clean},
         rule::Repeat,
     },
@@ -26,11 +27,11 @@ const FILE_SYSTEMS: usize = 5;
 pub(super) struct Facts {
     client: ClientFacts,
     /// Exceeded limits that cause this mail.
-    pub(super) alerts: Vec<AlertFacts>,
+    alerts: Vec<AlertFacts>,
     /// Open alerts that do not.
     also: Vec<HeldFacts>,
     /// Ends that are told.
-    pub(super) ended: Vec<EndedFacts>,
+    ended: Vec<EndedFacts>,
     now: String,
     collector: String,
 }
@@ -38,7 +39,6 @@ pub(super) struct Facts {
 #[derive(Debug, Serialize)]
 struct ClientFacts {
     name: String,
-    address: String,
     /// Name and address, or the address where it is the name.
     title: String,
     host_name: Option<String>,
@@ -54,9 +54,10 @@ pub(super) struct AlertFacts {
     limit: String,
     over_by: String,
     since: String,
-    lasting: String,
+    /// How long it has lasted; `None` where it began in this collection.
+    lasting: Option<String>,
     for_sweeps: u32,
-    /// How often reminders come; `None` for a mail at every collection.
+    /// How often reminders come, as it was configured; `None` for a mail at every collection.
     reminder: Option<String>,
     history: Option<words::Series>,
     /// Where the metric is one that processes move.
@@ -134,6 +135,15 @@ impl Facts {
         facts
     }
 
+    /// What kind of mail they make; `None` where nothing is to be told.
+    pub(super) fn kind(&self) -> Option<MailKind> {
+        match (self.alerts.is_empty(), self.ended.is_empty()) {
+            (false, _) => Some(MailKind::Alert),
+            (true, false) => Some(MailKind::Recovery),
+            (true, true) => None,
+        }
+    }
+
     /// The subject: the client, then what is the matter, the most telling first.
     pub(super) fn subject(&self) -> String {
         let matters: Vec<String> = match self.alerts.as_slice() {
@@ -148,11 +158,8 @@ impl Facts {
 impl ClientFacts {
     fn of(occasion: &Occasion<'_>) -> Self {
         let (name, address) = (text(&occasion.client.name), text(&occasion.client.id.to_string()));
-        let title = if occasion.client.name == occasion.client.id.address() {
-            address.clone()
-        } else {
-            format!("{name} ({address})")
-        };
+        let named = occasion.client.name != occasion.client.id.address();
+        let title = if named { format!("{name} ({address})") } else { address };
         let reading = reading(occasion);
         let system: Vec<String> = reading
             .into_iter()
@@ -162,13 +169,10 @@ impl ClientFacts {
             .collect();
         Self {
             name,
-            address,
             title,
             host_name: reading.and_then(|r| r.host_name.as_deref()).map(text),
             system: (!system.is_empty()).then(|| system.join(", ")),
-            uptime: reading
-                .and_then(|r| r.uptime_seconds)
-                .map(|seconds| words::duration(Duration::from_secs(seconds - seconds % 60))),
+            uptime: reading.and_then(|r| r.uptime_seconds).map(|seconds| words::duration(Duration::from_secs(seconds))),
         }
     }
 }
@@ -185,11 +189,16 @@ impl AlertFacts {
             limit: words::limit(metric, alert.limit),
             over_by: words::over_by(metric, alert.value, alert.limit),
             since: words::moment(alert.raised_at),
-            lasting: words::duration(words::lasting(alert.raised_at, occasion.now)),
+            lasting: match change.step {
+                Step::Raised => None,
+                Step::Continues | Step::Resolved | Step::Withdrawn => {
+                    Some(words::duration(words::lasting(alert.raised_at, occasion.now)))
+                }
+            },
             for_sweeps: rule.map_or(1, |rule| rule.for_sweeps),
             reminder: rule.and_then(|rule| match rule.repeat {
                 Repeat::Every => None,
-                Repeat::After(repeat) => Some(words::duration(repeat)),
+                Repeat::After(repeat) => Some(humantime::format_duration(repeat).to_string()),
             }),
             history: history.and_then(|(_, before)| words::series(metric, before, alert.value, occasion.now)),
             processes: reading(occasion).map(|reading| processes(metric, reading)).unwrap_or_default(),

@@ -5,7 +5,7 @@ use lettre::{
     Address, Message,
     message::{
         Mailbox,
-        header::{ContentType, HeaderName, HeaderValue},
+        header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
 };
 
@@ -52,6 +52,7 @@ impl Letter {
             .subject(clean(&mail.subject, SUBJECT_CHARS))
             .date(date.into())
             .message_id(Some(format!("<{}@{}>", mail.id, from.email.domain())))
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .body(mail.body.clone())
             .map_err(NotALetter::Message)?;
@@ -114,6 +115,7 @@ mod tests {
             let kind = message.content_type().unwrap();
             assert_eq!((kind.ctype(), kind.subtype()), ("text", Some("plain")));
             assert_eq!(kind.attribute("charset"), Some("utf-8"));
+            assert!(message.header("MIME-Version").is_some(), "or else the encoding counts for nothing");
         }
     }
 
