@@ -1,7 +1,7 @@
 //! The configuration: from the text of an XML file to a [`Config`] in which nothing is invalid.
 //!
 //! Reading collects every error of the file at once, each with its place and its mend
-//! ([`Diagnostic`](diagnostic::Diagnostic)). It contacts nothing. It is not the place where secrets are
+//! ([`Diagnostic`]). It contacts nothing. It is not the place where secrets are
 //! used, and it knows nothing of sweeps.
 
 use std::{num::NonZeroUsize, ops::Range, path::PathBuf, time::Duration};

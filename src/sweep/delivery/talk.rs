@@ -298,7 +298,7 @@ mod tests {
             (format!("{NONCE} need\n{NONCE} ok 2\n"), need(), ""),
             (format!("Welcome!\nno newline here{NONCE} need\nmore{NONCE} ok 2\nanswer"), need(), "answer"),
             (format!("{NONCE} nonsense\n{NONCE} need\r\n{NONCE} ok 2\r\n"), need(), ""),
-            (format!("{}{NONCE} need\n{NONCE} ok 2\n", &NONCE[..20]), need(), ""),
+            (format!("{}{NONCE} need\n{NONCE} ok 2\n", NONCE.get(..20).unwrap()), need(), ""),
             (format!("{NONCE}{NONCE} need\n"), vec![], ""),
             (
                 "This account is currently not available.\n".to_owned(),
