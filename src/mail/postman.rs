@@ -406,7 +406,8 @@ async fn hand_over(
     connection.command(commands::Rcpt::new(letter.to.clone(), Vec::new())).await?;
     *during = Phase::Content;
     connection.command(commands::Data).await?;
-    let response = connection.message(&letter.content).await?;
+    // The content is no command, but it goes the same way: what is sent, then what is answered.
+    let response = connection.command(letter.data()).await?;
     let lines: Vec<&str> = response.message().collect();
     Ok(format!("{} {}", response.code(), lines.join(" ")))
 }
