@@ -117,11 +117,9 @@ fn print(swept: &Swept, format: Format) -> Result<(), Failed> {
     let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
     match format {
         Format::Table => {
-            let terminal = io::stdout().is_terminal();
-            let look = Look {
-                colour: terminal,
-                width: terminal.then(|| crossterm::terminal::size().ok().map(|(columns, _)| columns)).flatten(),
-            };
+            let colour = io::stdout().is_terminal();
+            let columns = colour.then(|| crossterm::terminal::size().ok().map(|(columns, _)| columns)).flatten();
+            let look = Look { colour, width: columns.filter(|columns| *columns >= table::NARROWEST) };
             let text = table::render(&swept.fleet, swept.sweep, swept.mails, look);
             stdout.write_all(text.as_bytes())?;
         }
