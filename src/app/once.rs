@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
+    pin::pin,
     time::Duration,
 };
 
@@ -18,11 +19,16 @@ use crate::{
         table::{self, Look},
     },
     spine::Spine,
-    store::Due,
+    store::{Due, StoreError},
     sweep::SessionKeeping,
 };
 
-use super::{Failed, base::Base, hub::Hub};
+use super::{
+    Failed,
+    base::Base,
+    hub::Hub,
+    outbox::{LAST_MAIL, Outbox},
+};
 
 /// The longest that a run waits for the SMTP server; what it has not taken by then stays in the outbox.
 const MAIL_WAIT: Duration = Duration::from_secs(10);
@@ -87,25 +93,33 @@ async fn sweep(config: &Config, spine: Spine, stop: &CancellationToken) -> Resul
     let pipeline = base.pipeline(config, SessionKeeping::CloseAfterUse).await?;
     let sweep = base.wheel.turn(&pipeline, Trigger::Once, stop).await;
     pipeline.close().await;
-    tokio::select! {
-        offered = outbox.offer(Due::All) => drop(offered?),
-        () = tokio::time::sleep(MAIL_WAIT) => tracing::warn!("the SMTP server is slow: the mails left stay in the outbox"),
-        () = stop.cancelled() => {}
-    }
+    offer_mails(&mut outbox, stop).await?;
     let waiting = base.store.mail_counts().await?.waiting;
     base.store.close().await;
     Ok((sweep, waiting))
+}
+
+/// Offers every waiting mail, for as long as a run waits for that.
+async fn offer_mails(outbox: &mut Outbox, stop: &CancellationToken) -> Result<(), StoreError> {
+    let end = stop.child_token();
+    let mut offering = pin!(outbox.offer(Due::All, &end));
+    tokio::select! {
+        offered = &mut offering => offered.map(drop),
+        () = tokio::time::sleep(MAIL_WAIT.saturating_sub(LAST_MAIL)) => {
+            tracing::warn!("the SMTP server is slow: the mails left stay in the outbox");
+            end.cancel();
+            offering.await.map(drop)
+        }
+    }
 }
 
 fn print(swept: &Swept, format: Format) -> Result<(), Failed> {
     let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
     match format {
         Format::Table => {
-            let terminal = io::stdout().is_terminal();
-            let look = Look {
-                colour: terminal,
-                width: terminal.then(|| crossterm::terminal::size().ok().map(|(columns, _)| columns)).flatten(),
-            };
+            let colour = io::stdout().is_terminal();
+            let columns = colour.then(|| crossterm::terminal::size().ok().map(|(columns, _)| columns)).flatten();
+            let look = Look { colour, width: columns.filter(|columns| *columns >= table::NARROWEST) };
             let text = table::render(&swept.fleet, swept.sweep, swept.mails, look);
             stdout.write_all(text.as_bytes())?;
         }

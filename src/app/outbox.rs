@@ -20,6 +20,10 @@ const BATCH: u32 = 100;
 /// The longest sleep: also the bound after which a database that failed is asked again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
+/// How long a mail on its way may still take when the offering is to end: enough for a server in health, so
+/// that what it has taken is written down as sent. Others are given up, with the reason, and offered again.
+pub const LAST_MAIL: Duration = Duration::from_secs(2);
+
 /// The way from the outbox to the SMTP server.
 #[derive(Debug)]
 pub struct Outbox {
@@ -36,18 +40,22 @@ impl Outbox {
     }
 
     /// Offers every due mail once, oldest first. Breaks off where no mail would get through, and gives the
-    /// time until which all of them rest.
+    /// time until which all of them rest. Once `end` is cancelled no further mail is offered, and the one on
+    /// its way has [`LAST_MAIL`].
     ///
     /// # Errors
     /// [`StoreError`] where the database fails; a mail that was sent but could not be written down is
     /// sent again later, with the same Message-ID.
-    pub async fn offer(&mut self, due: Due) -> Result<ControlFlow<Timestamp>, StoreError> {
-        let outcome = self.offer_all(due).await;
-        self.postman.rest().await;
+    pub async fn offer(&mut self, due: Due, end: &CancellationToken) -> Result<ControlFlow<Timestamp>, StoreError> {
+        let outcome = self.offer_all(due, end).await;
+        // Taking leave takes time as well: where none is left, the connection is simply closed.
+        if !end.is_cancelled() {
+            self.postman.rest().await;
+        }
         outcome
     }
 
-    async fn offer_all(&mut self, due: Due) -> Result<ControlFlow<Timestamp>, StoreError> {
+    async fn offer_all(&mut self, due: Due, end: &CancellationToken) -> Result<ControlFlow<Timestamp>, StoreError> {
         let began = Timestamp::now();
         let mut after = None;
         loop {
@@ -55,20 +63,21 @@ impl Outbox {
             let Some(last) = mails.last() else { return Ok(ControlFlow::Continue(())) };
             after = Some(last.mail.id);
             for mail in &mails {
-                if let ControlFlow::Break(until) = self.offer_one(mail).await? {
+                if end.is_cancelled() {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                if let ControlFlow::Break(until) = self.offer_one(mail, end).await? {
                     return Ok(ControlFlow::Break(until));
                 }
             }
         }
     }
 
-    /// Offers mails as they fall due until `stop`. The database failing is logged and tried again.
+    /// Offers mails as they fall due until `stop`, which ends an offering as [`offer`](Self::offer) says. The
+    /// database failing is logged and tried again.
     pub async fn run(&mut self, decided: &Notify, stop: &CancellationToken) {
         loop {
-            let offered = tokio::select! {
-                () = stop.cancelled() => return,
-                offered = self.offer(Due::Ready) => offered,
-            };
+            let offered = self.offer(Due::Ready, stop).await;
             let (sleep, until_decided) = match offered {
                 Ok(ControlFlow::Continue(())) => (self.until_next().await, true),
                 // What is decided meanwhile rests too: the server is away for it as well.
@@ -98,10 +107,18 @@ impl Outbox {
     }
 
     /// Offers one mail and writes down what became of it. Breaks where no mail would get through.
-    async fn offer_one(&mut self, waiting: &OutboxMail) -> Result<ControlFlow<Timestamp>, StoreError> {
+    async fn offer_one(
+        &mut self,
+        waiting: &OutboxMail,
+        end: &CancellationToken,
+    ) -> Result<ControlFlow<Timestamp>, StoreError> {
         let mail = &waiting.mail;
         let attempts = waiting.attempts + 1;
-        let result = self.postman.send(mail).await;
+        let given_up = async {
+            end.cancelled().await;
+            tokio::time::sleep(LAST_MAIL).await;
+        };
+        let result = self.postman.send_until(mail, given_up).await;
         let now = Timestamp::now();
         let step = delivery::after_try(&result, attempts, now, rand::random());
         let mut flow = ControlFlow::Continue(());

@@ -18,7 +18,34 @@ use crate::{
     sweep::SessionKeeping,
 };
 
-use super::{Failed, base::Base, hub::Hub, pipeline::Pipeline, signals, source::Source};
+use super::{Failed, base::Base, hub::Hub, outbox::Outbox, pipeline::Pipeline, signals, source::Source};
+
+/// A configuration that can be put to work: nothing of it can fail any more, and nothing has begun.
+struct Prepared {
+    config: Config,
+    pipeline: Arc<Pipeline>,
+    outbox: Outbox,
+}
+
+impl Prepared {
+    async fn new(base: &Base, config: Config) -> Result<Self, Failed> {
+        let outbox = base.outbox(&config).await?;
+        let keeping =
+            NonZeroUsize::new(config.clients.len()).map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
+        let pipeline = base.pipeline(&config, keeping).await?;
+        Ok(Self { config, pipeline, outbox })
+    }
+
+    fn begin(self, base: &Arc<Base>) -> Shift {
+        let Self { config, pipeline, mut outbox } = self;
+        let outbox_stop = CancellationToken::new();
+        let task = tokio::spawn({
+            let (base, stop) = (base.clone(), outbox_stop.clone());
+            async move { outbox.run(&base.mail_decided, &stop).await }
+        });
+        Shift { config, pipeline, outbox: task, outbox_stop }
+    }
+}
 
 /// One configuration at work: what a reload replaces.
 struct Shift {
@@ -29,19 +56,6 @@ struct Shift {
 }
 
 impl Shift {
-    async fn start(base: &Arc<Base>, config: Config) -> Result<Self, Failed> {
-        let mut outbox = base.outbox(&config).await?;
-        let keeping =
-            NonZeroUsize::new(config.clients.len()).map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
-        let pipeline = base.pipeline(&config, keeping).await?;
-        let outbox_stop = CancellationToken::new();
-        let task = tokio::spawn({
-            let (base, stop) = (base.clone(), outbox_stop.clone());
-            async move { outbox.run(&base.mail_decided, &stop).await }
-        });
-        Ok(Self { config, pipeline, outbox: task, outbox_stop })
-    }
-
     async fn end(self) {
         self.outbox_stop.cancel();
         if let Err(error) = self.outbox.await {
@@ -77,7 +91,7 @@ async fn serve(source: &Source, config: Config, spine: Spine, stop: &Cancellatio
     let mut hangups = signals::hangups()?;
     let base = Arc::new(Base::open(&config, spine).await?);
     let mut ticks = ticks(config.collector.interval);
-    let mut shift = Shift::start(&base, config).await?;
+    let mut shift = Prepared::new(&base, config).await?.begin(&base);
     let mut turns = JoinSet::new();
     tell_manager(&[NotifyState::Ready, NotifyState::Status(&shift.status())]);
     loop {
@@ -99,7 +113,9 @@ async fn serve(source: &Source, config: Config, spine: Spine, stop: &Cancellatio
                         if next.config.collector.interval != shift.config.collector.interval {
                             ticks = self::ticks(next.config.collector.interval);
                         }
-                        std::mem::replace(&mut shift, next).end().await;
+                        // The old one ends first: two outboxes would mail the same twice.
+                        shift.end().await;
+                        shift = next.begin(&base);
                     }
                     Err(errors) => base.spine.tell(None, None, EventKind::ConfigurationRefused { errors }).await,
                 }
@@ -121,13 +137,13 @@ fn ticks(interval: Duration) -> Interval {
     ticks
 }
 
-/// Reads the configuration again and puts it to work; the lines that say why not.
-async fn reload(source: &Source, base: &Arc<Base>, before: &Config) -> Result<Shift, Vec<String>> {
+/// Reads the configuration again and prepares it; the lines that say why not.
+async fn reload(source: &Source, base: &Base, before: &Config) -> Result<Prepared, Vec<String>> {
     let config = source.load().map_err(|error| error.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
     if config.database.url.expose_secret() != before.database.url.expose_secret() {
         return Err(vec!["the database cannot change while the program runs: restart it instead".to_owned()]);
     }
-    Shift::start(base, config).await.map_err(|error| vec![super::chain(&error)])
+    Prepared::new(base, config).await.map_err(|error| vec![super::chain(&error)])
 }
 
 /// `Type=notify-reload` wants the time at which the reload began.

@@ -12,12 +12,17 @@ use crate::fleet::{
 
 use super::json::Mails;
 
+/// The narrowest terminal to which the table is fitted, columns. In a narrower one, and in one that does not
+/// tell its width (it then says 0), cells would be broken letter by letter: there the terminal breaks the lines.
+pub const NARROWEST: u16 = 60;
+
 /// How the table is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// Whether colours may be used: standard output is a terminal that has them.
     pub colour: bool,
-    /// The width to wrap at, columns; `None` where the output is not a terminal: lines are not wrapped.
+    /// The width to wrap at, columns, at least [`NARROWEST`]; `None` where lines are not wrapped: the output is no
+    /// terminal, or none of a useful width.
     pub width: Option<u16>,
 }
 

@@ -217,20 +217,30 @@ impl Postman {
     /// [`SendError`]: deferred or refused. After a deferral for lack of an answer the server may have the
     /// mail; the next try carries the same Message-ID.
     pub async fn send(&mut self, mail: &Mail) -> Result<Answer, SendError> {
+        self.send_until(mail, std::future::pending()).await
+    }
+
+    /// The same, given up when `end` is there before the server's answer.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); a mail that is given up is deferred.
+    pub async fn send_until(&mut self, mail: &Mail, end: impl Future<Output = ()>) -> Result<Answer, SendError> {
         let letter = Letter::new(&self.smtp.from, mail).map_err(|error| SendError::Refused {
             during: Phase::Content,
             words: self.speakable(&error.to_string()),
         })?;
         let mut during = Phase::Connect;
         let deadline = self.deadline;
-        match timeout(deadline, self.converse(&letter, &mut during)).await {
-            Ok(result) => result,
-            Err(_) => Err(SendError::Deferred {
-                during,
-                concerns: Concerns::Server,
-                words: format!("no answer from {} within {}", self.server(), humantime::format_duration(deadline)),
-            }),
-        }
+        let patience = tokio::select! {
+            biased;
+            result = timeout(deadline, self.converse(&letter, &mut during)) => match result {
+                Ok(result) => return result,
+                Err(_) => format!("within {}", humantime::format_duration(deadline)),
+            },
+            () = end => "in the time that was left".to_owned(),
+        };
+        let words = format!("no answer from {} {patience}", self.server());
+        Err(SendError::Deferred { during, concerns: Concerns::Server, words })
     }
 
     /// Takes leave of the server. To be called when there is nothing more to send for a while.
@@ -396,7 +406,8 @@ async fn hand_over(
     connection.command(commands::Rcpt::new(letter.to.clone(), Vec::new())).await?;
     *during = Phase::Content;
     connection.command(commands::Data).await?;
-    let response = connection.message(&letter.content).await?;
+    // The content is no command, but it goes the same way: what is sent, then what is answered.
+    let response = connection.command(letter.data()).await?;
     let lines: Vec<&str> = response.message().collect();
     Ok(format!("{} {}", response.code(), lines.join(" ")))
 }

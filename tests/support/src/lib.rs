@@ -6,6 +6,7 @@
 mod dropbear;
 mod exim;
 mod mail;
+mod notify;
 mod port;
 mod program;
 mod server;
@@ -17,7 +18,9 @@ mod wait;
 
 pub use dropbear::Dropbear;
 pub use exim::{Exim, EximOptions};
+pub use libtest_mimic::Trial;
 pub use mail::Mail;
+pub use notify::NotifySocket;
 pub use port::free_port;
 pub use program::{Fleetsweep, Outcome, Running, rows};
 pub use rustix::process::Signal;

@@ -26,6 +26,8 @@ pub enum Tool {
     Tcsh,
     /// A login shell that nearly is.
     Zsh,
+    /// What runs a program in a pseudo-terminal.
+    Script,
 }
 
 impl Tool {
@@ -41,6 +43,7 @@ impl Tool {
             Self::Fish => &["fish"],
             Self::Tcsh => &["tcsh"],
             Self::Zsh => &["zsh"],
+            Self::Script => &["script"],
         };
         programs
             .iter()

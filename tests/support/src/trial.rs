@@ -28,22 +28,30 @@ pub fn run(trials: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// The `main` of a test binary: its tests, grouped by what they need.
+/// A list of tests, grouped by what they need.
 ///
 /// ```ignore
-/// support::trials! {
+/// support::trial_list! {
 ///     needs() => a_test, another_test;
 ///     needs(Sshd, Root) => a_test_with_a_real_server;
 /// }
 /// ```
 #[macro_export]
-macro_rules! trials {
+macro_rules! trial_list {
     (@one $test:ident ($($tool:ident),*)) => {
         $crate::trial(stringify!($test), &[$($crate::Tool::$tool),*], || Box::pin($test()))
     };
     ($(needs $tools:tt => $($test:ident),+;)+) => {
+        vec![$($($crate::trial_list!(@one $test $tools)),+),+]
+    };
+}
+
+/// The `main` of a test binary of one file: its tests, as in [`trial_list!`].
+#[macro_export]
+macro_rules! trials {
+    ($($tests:tt)+) => {
         fn main() -> ::std::process::ExitCode {
-            $crate::run(vec![$($($crate::trials!(@one $test $tools)),+),+])
+            $crate::run($crate::trial_list! { $($tests)+ })
         }
     };
 }

@@ -1,0 +1,25 @@
+//! The program as its users meet it: started with a configuration, looked at from the outside. What it does to
+//! real machines, to a mail server in trouble, on the command line, as a service, and when it is killed.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what failed by panicking")]
+
+use std::process::ExitCode;
+
+mod command_line;
+mod crash;
+mod exit;
+mod pipeline;
+mod service;
+mod site;
+mod smtp;
+
+fn main() -> ExitCode {
+    let rooms = [
+        pipeline::trials(),
+        smtp::trials(),
+        command_line::trials(),
+        exit::trials(),
+        service::trials(),
+        crash::trials(),
+    ];
+    support::run(rooms.into_iter().flatten().collect())
+}

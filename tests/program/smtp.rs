@@ -1,0 +1,115 @@
+//! The mail server in trouble: nothing is lost, nothing is mailed twice without need, no sweep waits for it.
+
+use std::time::{Duration, Instant};
+
+use fleetsweep::demo::{Behaviour, Fault, Moment};
+use support::{Trial, free_port};
+
+use crate::site::{Fleet, OVER, mails, parsed, sql};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    support::trial_list! {
+        needs() =>
+            a_mail_waits_for_a_server_in_trouble_and_is_sent_by_the_next_run,
+            a_mail_that_is_refused_for_good_is_kept_and_not_offered_again,
+            a_server_that_does_not_answer_in_time_costs_ten_seconds_and_no_mail,
+            a_mail_whose_fate_is_not_known_is_sent_again_under_the_same_name,
+            one_mailbox_in_trouble_does_not_hold_up_the_others;
+    }
+}
+
+/// The longest that a run waits for mails to leave.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// The longest that a sweep of one client may take, on a busy machine.
+const SWEEP_MS: u64 = 5_000;
+
+const OUTBOX: &str = "SELECT status, attempts, last_error FROM v1_mails";
+
+/// A sweep with a server in trouble, then one with the same server in health: what the outbox holds after each.
+async fn two_sweeps(fault: Option<Fault>) -> (Fleet, String, String) {
+    let fleet = Fleet::of(&[Behaviour::Healthy]).await;
+    let mut config = fleet.config(OVER);
+    match fault {
+        Some(fault) => fleet.sink.fail(fault),
+        None => config.smtp = format!(r#"host="127.0.0.1" port="{}""#, free_port()),
+    }
+    let before = fleet.once(&config).await;
+    assert!(before["duration_ms"].as_u64().unwrap() < SWEEP_MS, "{before}");
+    let in_trouble = sql(&fleet.program, OUTBOX).await.concat();
+    let waiting = u64::from(in_trouble.starts_with("waiting"));
+    assert_eq!(mails(&before), (0, waiting), "{in_trouble}");
+
+    fleet.sink.fail(Fault::None);
+    // The rest that the mail was given has not passed: a run offers it all the same.
+    let after = fleet.once(&fleet.config(OVER)).await;
+    assert_eq!(mails(&after), (waiting, 0));
+    let in_health = sql(&fleet.program, OUTBOX).await.concat();
+    (fleet, in_trouble, in_health)
+}
+
+async fn a_mail_waits_for_a_server_in_trouble_and_is_sent_by_the_next_run() {
+    for (fault, words) in [
+        (None, "refused"),
+        (Some(Fault::FULL), "452"),
+        (Some(Fault::refuses(Moment::Greeting, 554)), "554"),
+        (Some(Fault::refuses(Moment::Hello, 421)), "421"),
+        (Some(Fault::refuses(Moment::Sender, 550)), "550"),
+        (Some(Fault::refuses(Moment::Recipient, 451)), "451"),
+        (Some(Fault::refuses(Moment::Data, 451)), "451"),
+        (Some(Fault::refuses(Moment::Content, 452)), "452"),
+    ] {
+        let (fleet, in_trouble, in_health) = two_sweeps(fault).await;
+        assert!(in_trouble.starts_with("waiting|1|") && in_trouble.contains(words), "{fault:?}: {in_trouble}");
+        assert_eq!(in_health, "sent|2|NULL", "{fault:?}");
+        assert_eq!(fleet.sink.mails().len(), 1, "{fault:?}");
+    }
+}
+
+async fn a_mail_that_is_refused_for_good_is_kept_and_not_offered_again() {
+    for moment in [Moment::Recipient, Moment::Content] {
+        let (fleet, in_trouble, in_health) = two_sweeps(Some(Fault::refuses(moment, 550))).await;
+        assert!(in_trouble.starts_with("refused|1|") && in_trouble.contains("550"), "{moment:?}: {in_trouble}");
+        assert_eq!(in_health, in_trouble);
+        assert!(fleet.sink.mails().is_empty());
+    }
+}
+
+async fn a_server_that_does_not_answer_in_time_costs_ten_seconds_and_no_mail() {
+    let check = async |fault: Fault| {
+        let fleet = Fleet::of(&[Behaviour::Healthy]).await;
+        fleet.sink.fail(fault);
+        let started = Instant::now();
+        let document = fleet.once(&fleet.config(OVER)).await;
+        let (took, swept_ms) = (started.elapsed(), document["duration_ms"].as_u64().unwrap());
+        // The sweep itself does not know of it.
+        assert!(swept_ms < SWEEP_MS, "{fault:?}: {document}");
+        let waited = took.saturating_sub(Duration::from_millis(swept_ms));
+        assert!(waited < WAIT + Duration::from_secs(3), "{fault:?}: {waited:?} beside the sweep");
+        assert_eq!(mails(&document), (0, 1));
+        let row = sql(&fleet.program, OUTBOX).await.concat();
+        assert!(row.starts_with("waiting|1|") && row.contains("no answer"), "{fault:?}: {row}");
+    };
+    tokio::join!(check(Fault::Silent), check(Fault::Slow(Duration::from_secs(4))));
+}
+
+async fn a_mail_whose_fate_is_not_known_is_sent_again_under_the_same_name() {
+    let (fleet, in_trouble, in_health) = two_sweeps(Some(Fault::ClosesAfterKeeping)).await;
+    assert!(in_trouble.starts_with("waiting|1|"), "{in_trouble}");
+    assert_eq!(in_health, "sent|2|NULL");
+    let received: Vec<_> = fleet.sink.mails().iter().map(parsed).collect();
+    assert_eq!(received.len(), 2);
+    assert!(!received[0].message_id.is_empty());
+    assert_eq!(received[0], received[1]);
+}
+
+async fn one_mailbox_in_trouble_does_not_hold_up_the_others() {
+    let fleet = Fleet::of(&[Behaviour::Healthy; 3]).await;
+    fleet.sink.fail(Fault::refuses(Moment::Recipient, 451));
+    assert_eq!(mails(&fleet.once(&fleet.config(OVER)).await), (0, 3));
+    // All three were offered: what the server said was about each alone.
+    assert_eq!(sql(&fleet.program, "SELECT DISTINCT status, attempts FROM v1_mails").await, ["waiting|1"]);
+    fleet.sink.fail(Fault::None);
+    assert_eq!(mails(&fleet.once(&fleet.config(OVER)).await), (3, 0));
+    assert_eq!(fleet.sink.mails().len(), 3);
+}
