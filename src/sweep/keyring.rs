@@ -1,4 +1,5 @@
-//! Private key files, each read and decoded once for all clients. Not their use.
+//! Private key files, each read and decoded once for all clients that have the same passphrase for it. Not
+//! their use.
 
 use std::{
     collections::HashMap,
@@ -25,9 +26,24 @@ struct Stamp {
 
 /// What became of a file: its key, or why there is none, in words for the operator.
 type Outcome = Result<Arc<PrivateKey>, String>;
-/// One place for a key: whoever comes first decodes it, the others wait for it. Decoding a key that a
-/// passphrase protects takes 0.1 s of processor time by design, so a failure is remembered too.
-type Place = Arc<tokio::sync::Mutex<Option<(Stamp, Outcome)>>>;
+/// One place for a file: whoever comes first decodes it, the others wait for it. Decoding a key that a
+/// passphrase protects takes 0.1 s of processor time by design, so a failure is remembered too, each with
+/// its passphrase: one client's wrong one must not cost the others their key.
+type Place = Arc<tokio::sync::Mutex<Vec<Decoded>>>;
+
+/// What was remembered of a file.
+struct Decoded {
+    from: Stamp,
+    passphrase: Option<SecretString>,
+    outcome: Outcome,
+}
+
+impl Decoded {
+    fn is_of(&self, stamp: Stamp, passphrase: Option<&SecretString>) -> bool {
+        let known = self.passphrase.as_ref().map(ExposeSecret::expose_secret);
+        self.from == stamp && known == passphrase.map(ExposeSecret::expose_secret)
+    }
+}
 
 /// The decoded keys.
 #[derive(Default)]
@@ -45,13 +61,6 @@ impl Keyring {
             return Err(format!("the key file {} is no private key: it has {} bytes", path.display(), found.len()));
         }
         let stamp = Stamp { bytes: found.len(), modified: found.modified().ok() };
-        let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default());
-        let mut place = place.lock().await;
-        if let Some((decoded_from, outcome)) = &*place
-            && *decoded_from == stamp
-        {
-            return outcome.clone();
-        }
         let passphrase = match &file.passphrase {
             None => None,
             Some(source) => Some(
@@ -61,12 +70,18 @@ impl Keyring {
                     .map_err(|error| format!("the passphrase of the key file {}: {error}", path.display()))?,
             ),
         };
-        let blocking_path = path.clone();
+        let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default());
+        let mut place = place.lock().await;
+        if let Some(decoded) = place.iter().find(|decoded| decoded.is_of(stamp, passphrase.as_ref())) {
+            return decoded.outcome.clone();
+        }
+        let (blocking_path, blocking_passphrase) = (path.clone(), passphrase.clone());
         // Both reading and decoding would hold up the sessions of other clients.
-        let outcome = tokio::task::spawn_blocking(move || decode(&blocking_path, passphrase.as_ref()))
+        let outcome = tokio::task::spawn_blocking(move || decode(&blocking_path, blocking_passphrase.as_ref()))
             .await
             .unwrap_or_else(|error| Err(format!("the key file {} was not decoded: {error}", path.display())));
-        *place = Some((stamp, outcome.clone()));
+        place.retain(|decoded| decoded.from == stamp);
+        place.push(Decoded { from: stamp, passphrase, outcome: outcome.clone() });
         outcome
     }
 }
@@ -138,6 +153,24 @@ mod tests {
                 (outcome, _) => panic!("{name}: {outcome:?}"),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_passphrase_of_one_client_costs_no_other_client_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let key = PrivateKey::random(&mut rand::rng(), keys::Algorithm::Ed25519).unwrap();
+        let locked = key.encrypt(&mut rand::rng(), "right").unwrap().to_openssh(LineEnding::LF).unwrap();
+        std::fs::write(&path, locked).unwrap();
+        let ring = Keyring::default();
+        for (passphrase, opens) in
+            [(Some("wrong"), false), (Some("right"), true), (None, false), (Some("wrong"), false)]
+        {
+            assert_eq!(outcome(&ring, &path, passphrase).await.is_ok(), opens, "{passphrase:?}");
+        }
+        let again = [Some("right"), Some("right")].map(|passphrase| outcome(&ring, &path, passphrase));
+        let [first, second] = futures_util::future::join_all(again).await.try_into().unwrap();
+        assert!(Arc::ptr_eq(&first.unwrap(), &second.unwrap()));
     }
 
     #[tokio::test]
