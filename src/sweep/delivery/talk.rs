@@ -35,13 +35,33 @@ impl Exit {
             Self::Signal(name) => killed(name),
             Self::Status(126) => "exit status 126: the agent cannot be executed".to_owned(),
             Self::Status(127) => "exit status 127: the command was not found".to_owned(),
-            Self::Status(137) => killed("KILL"),
-            Self::Status(status) => match u8::try_from(*status).ok().and_then(exit::words) {
-                Some(words) => format!("exit status {status}: {words}"),
-                None => format!("exit status {status}"),
-            },
+            Self::Status(status) => {
+                let signal = status.checked_sub(128).and_then(signal_name);
+                let words = u8::try_from(*status).ok().and_then(exit::words);
+                match (signal, words) {
+                    (Some(signal), _) => killed(signal),
+                    (None, Some(words)) => format!("exit status {status}: {words}"),
+                    (None, None) => format!("exit status {status}"),
+                }
+            }
         }
     }
+}
+
+/// The signals that have the same number on every Unix and that end an agent.
+fn signal_name(number: u32) -> Option<&'static str> {
+    Some(match number {
+        1 => "HUP",
+        4 => "ILL",
+        6 => "ABRT",
+        8 => "FPE",
+        9 => "KILL",
+        11 => "SEGV",
+        13 => "PIPE",
+        14 => "ALRM",
+        15 => "TERM",
+        _ => return None,
+    })
 }
 
 fn killed(signal: &str) -> String {
@@ -333,6 +353,8 @@ mod tests {
             (Exit::Status(67), "exit status 67: the agent ran into its deadline"),
             (Exit::Status(126), "exit status 126: the agent cannot be executed"),
             (Exit::Status(137), "killed by SIGKILL (out of memory?)"),
+            (Exit::Status(139), "killed by SIGSEGV"),
+            (Exit::Status(255), "exit status 255"),
             (Exit::Signal(name(Sig::KILL)), "killed by SIGKILL (out of memory?)"),
             (Exit::Signal(name(Sig::SEGV)), "killed by SIGSEGV"),
             (Exit::Signal(name(Sig::Custom("XCPU".to_owned()))), "killed by SIGXCPU"),
