@@ -382,6 +382,9 @@ async fn an_answer_can_stall_be_killed_altered_or_endless() {
     assert!(matches!(killed, Err(Error::CommandDidntExit)), "{killed:?}");
     assert_eq!(house.server.written().len(), 1024);
     house.is_empty().await;
+    // The same where the command has written everything and ended before it could be killed.
+    let killed = house.enter().await.execute("head -c 5000 /dev/zero | tr '\\0' x").await;
+    assert!(matches!(killed, Err(Error::CommandDidntExit)), "{killed:?}");
 
     let house = House::start(Behaviour::AltersAnswer).await;
     let answer = house.enter().await.execute("head -c 5000 /dev/zero | tr '\\0' x").await.unwrap().stdout;

@@ -206,11 +206,24 @@ async fn converse(
     };
     tokio::pin!(input, outputs);
     // Input that never ends must not keep a command that has ended.
-    tokio::select! {
-        carried = &mut outputs => { carried?; }
-        () = &mut input => { outputs.await?; }
-    }
-    child.wait().await
+    let carried = tokio::select! {
+        carried = &mut outputs => carried?,
+        () = &mut input => outputs.await?,
+    };
+    let status = child.wait().await?;
+    Ok(match carried {
+        (Carried::Whole, Carried::Whole) => status,
+        // It may have written everything and ended just before.
+        (Carried::Killed, _) | (_, Carried::Killed) => ExitStatus::from_raw(Signal::KILL.as_raw()),
+    })
+}
+
+/// How the carrying of an output ended.
+enum Carried {
+    /// All of it was carried.
+    Whole,
+    /// The command was killed on purpose.
+    Killed,
 }
 
 /// Carries the client's bytes into the command until either has had enough. Dropping the pipe is its end.
@@ -240,7 +253,7 @@ async fn carry_output(
     mut shaping: Shaping,
     surroundings: &Surroundings,
     group: Option<Pid>,
-) -> io::Result<()> {
+) -> io::Result<Carried> {
     let send = async |piece: Bytes| {
         surroundings.recording.add(&piece);
         match extended {
@@ -252,7 +265,7 @@ async fn carry_output(
     loop {
         let mut piece = BytesMut::with_capacity(PIECE_BYTES);
         if stream.read_buf(&mut piece).await? == 0 {
-            return Ok(());
+            return Ok(Carried::Whole);
         }
         let (piece, next) = shaping.pass(piece.freeze());
         send(piece).await?;
@@ -261,7 +274,7 @@ async fn carry_output(
             Next::Stall => std::future::pending().await,
             Next::Kill => {
                 kill(group);
-                return Ok(());
+                return Ok(Carried::Killed);
             }
             Next::Flood => loop {
                 send(Bytes::from_static(&[b'A'; PIECE_BYTES])).await?;
