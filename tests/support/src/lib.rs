@@ -5,11 +5,13 @@
 
 mod dropbear;
 mod exim;
+mod kept;
 mod mail;
 mod notify;
 mod port;
 mod program;
 mod server;
+mod ssh_agent;
 mod sshd;
 mod tool;
 mod trial;
@@ -18,12 +20,14 @@ mod wait;
 
 pub use dropbear::Dropbear;
 pub use exim::{Exim, EximOptions};
+pub use kept::{kept, remove_kept};
 pub use libtest_mimic::Trial;
 pub use mail::Mail;
 pub use notify::NotifySocket;
 pub use port::free_port;
 pub use program::{Fleetsweep, Outcome, Running, rows};
 pub use rustix::process::Signal;
+pub use ssh_agent::SshAgent;
 pub use sshd::{Login, Sshd, SshdOptions};
 pub use tool::Tool;
 pub use trial::{run, trial};

@@ -39,13 +39,22 @@ pub struct SshdOptions {
     pub login: Login,
     /// The types of its host keys, as `ssh-keygen -t` takes them.
     pub host_keys: Vec<&'static str>,
-    /// Further lines of `sshd_config`. They stand first: sshd takes the first value it meets.
+    /// Further lines of `sshd_config`. They replace ours of the same keyword.
     pub config: Vec<String>,
+    /// Empty file systems that it alone sees: where, and the options of `mount`. `~` is the user's home. Needs
+    /// root.
+    pub mounts: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for SshdOptions {
     fn default() -> Self {
-        Self { addresses: 1, login: Login::CurrentUser, host_keys: vec!["ed25519"], config: Vec::new() }
+        Self {
+            addresses: 1,
+            login: Login::CurrentUser,
+            host_keys: vec!["ed25519"],
+            config: Vec::new(),
+            mounts: Vec::new(),
+        }
     }
 }
 
@@ -107,7 +116,14 @@ impl Sshd {
             fs::create_dir_all("/run/sshd").expect("sshd's directory for privilege separation");
         }
         // By its full path: sshd executes itself anew for each connection.
-        let mut command = Command::new(path_of("sshd"));
+        let sshd = path_of("sshd");
+        let mut command = if self.options.mounts.is_empty() {
+            Command::new(sshd)
+        } else {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "--propagation", "private", "/bin/sh", "-ec", &self.mounting(), "sh"]).arg(sshd);
+            command
+        };
         command.args(["-D", "-e", "-f"]).arg(&config);
         let log = self.directory.path().join("sshd.log");
         self.server = Some(Server::start(&mut command, &log, (self.addresses()[0], self.port)).await);
@@ -169,6 +185,28 @@ impl Sshd {
         }
     }
 
+    /// The script that mounts what was asked for and becomes the server. What the server needs itself may lie
+    /// beneath one of the mounts, so it is put aside meanwhile.
+    fn mounting(&self) -> String {
+        let needed = [(self.directory.path(), "/mnt"), (self.user().home(), "/srv")];
+        let bind = |from: &str, to: &str| format!("mount --bind {from} {to}\n");
+        let mut script: String = needed.iter().map(|(path, aside)| bind(&path.display().to_string(), aside)).collect();
+        let (homes, others): (Vec<_>, Vec<_>) = self.options.mounts.iter().partition(|(place, _)| *place == "~");
+        for (place, options) in others {
+            script.push_str(&format!("mount -t tmpfs -o mode=1777,{options} none {place}\n"));
+        }
+        for (path, aside) in needed {
+            let path = path.display().to_string();
+            script.push_str(&format!("mkdir -p {path}\n{}", bind(aside, &path)));
+        }
+        for (_, options) in homes {
+            let (user, group) = self.user().ids();
+            let home = self.user().home().display();
+            script.push_str(&format!("mount -t tmpfs -o mode=755,uid={user},gid={group},{options} none {home}\n"));
+        }
+        script + "exec \"$@\"\n"
+    }
+
     fn configuration(&self) -> String {
         let directory = self.directory.path().display();
         let mut lines = self.options.config.clone();
@@ -198,10 +236,18 @@ impl Sshd {
                 "LogLevel VERBOSE",
                 "Subsystem sftp internal-sftp",
             ]
-            .map(str::to_owned),
+            // sshd takes the first value it meets of most keywords, and the last of MaxStartups.
+            .iter()
+            .filter(|line| !self.options.config.iter().any(|own| keyword(own) == keyword(line)))
+            .map(ToString::to_string),
         );
         lines.join("\n") + "\n"
     }
+}
+
+/// The first word of a line of `sshd_config`.
+fn keyword(line: &str) -> Option<&str> {
+    line.split_whitespace().next()
 }
 
 /// Makes a key pair without passphrase in place of any that is there.

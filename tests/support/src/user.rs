@@ -14,7 +14,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::server::must;
+use crate::{kept::remove_kept, server::must};
 
 /// Adding and removing users takes a lock of the whole system, for which `useradd` does not wait.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -86,6 +86,11 @@ impl ThrowawayUser {
         &self.home
     }
 
+    /// Its numbers: user, group.
+    pub fn ids(&self) -> (u32, u32) {
+        self.ids
+    }
+
     /// Writes a file of its own into its home: a login script, a key list.
     ///
     /// # Panics
@@ -103,6 +108,7 @@ impl ThrowawayUser {
 
 impl Drop for ThrowawayUser {
     fn drop(&mut self) {
+        remove_kept(&self.name);
         let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         // By force: a session of it may be ending just now.
         match Command::new("userdel").arg("--force").arg(&self.name).stderr(Stdio::null()).status() {

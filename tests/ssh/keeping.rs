@@ -1,0 +1,216 @@
+//! What stays on a client between sweeps: the agent, in a private directory; and what does not.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use fleetsweep::demo::Behaviour;
+use support::{SshdOptions, kept, wait_until};
+
+use crate::{
+    failures::with_agent,
+    sweeping::{DemoClient, PATIENT, SOON, at, client, key_login, program, sshd_with, sweep},
+};
+
+/// The one file in a directory.
+fn only_file(directory: &Path) -> PathBuf {
+    let files: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    file.clone()
+}
+
+/// The agent that is kept for an account in `/tmp`, which is all that is kept.
+fn kept_agent(username: &str) -> PathBuf {
+    let directory = PathBuf::from(format!("/tmp/.fleetsweep-{username}"));
+    assert_eq!(kept(username), [directory.as_path()]);
+    only_file(&directory)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// What shows that a file was replaced or changed.
+fn identity(path: &Path) -> (u64, i64, i64) {
+    let metadata = fs::metadata(path).unwrap();
+    (metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+pub(crate) async fn a_kept_agent_is_executed_again_and_not_sent_again() {
+    let demo = DemoClient::start(Behaviour::Healthy).await;
+    let program = program(PATIENT, &[demo.named("one")]);
+    sweep(&program).await.is_complete();
+    let agent = kept_agent(&demo.username);
+    assert_eq!((mode(agent.parent().unwrap()), mode(&agent)), (0o700, 0o700));
+    let (before, said) = (identity(&agent), demo.server.written());
+    assert!(contains(&said, b" need\n") && !contains(&said, b" have "));
+    sweep(&program).await.is_complete();
+    assert_eq!((kept_agent(&demo.username), identity(&agent)), (agent.clone(), before));
+    let said = demo.server.written().split_off(said.len());
+    assert!(contains(&said, b" have 1\n") && !contains(&said, b" need\n"));
+}
+
+pub(crate) async fn a_kept_agent_that_is_damaged_is_replaced_before_it_is_executed() {
+    let demo = DemoClient::start(Behaviour::Healthy).await;
+    let program = program(PATIENT, &[demo.named("one")]);
+    sweep(&program).await.is_complete();
+    let agent = kept_agent(&demo.username);
+    let whole = fs::read(&agent).unwrap();
+    let marker = program.path("executed");
+    let script = format!("#!/bin/sh\ntouch {}\n", marker.display()).into_bytes();
+    let padded = || -> Vec<u8> { script.iter().copied().chain(std::iter::repeat(b'\n')).take(whole.len()).collect() };
+    let flipped: Vec<u8> = {
+        let middle = whole.len() / 2;
+        whole.iter().enumerate().map(|(at, byte)| if at == middle { byte ^ 1 } else { *byte }).collect()
+    };
+    let damages: [(&str, &dyn Fn()); 7] = [
+        ("a bit is flipped", &|| fs::write(&agent, &flipped).unwrap()),
+        ("it is cut short", &|| fs::write(&agent, whole.get(..whole.len() - 1).unwrap()).unwrap()),
+        ("it is empty", &|| fs::write(&agent, "").unwrap()),
+        ("it is longer", &|| fs::write(&agent, [whole.as_slice(), b"\n"].concat()).unwrap()),
+        ("it is a script of the same length", &|| fs::write(&agent, padded()).unwrap()),
+        ("it may not be executed", &|| fs::set_permissions(&agent, fs::Permissions::from_mode(0o600)).unwrap()),
+        ("it is a link to a script", &|| {
+            let elsewhere = program.path("script");
+            fs::write(&elsewhere, &script).unwrap();
+            fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::remove_file(&agent).unwrap();
+            symlink(elsewhere, &agent).unwrap();
+        }),
+    ];
+    for (damage, inflict) in damages {
+        inflict();
+        sweep(&program).await.is_complete();
+        assert!(!marker.exists(), "{damage}: it was executed");
+        assert!(fs::symlink_metadata(&agent).unwrap().is_file(), "{damage}");
+        assert!(fs::read(&agent).unwrap() == whole, "{damage}: it was not replaced");
+        assert_eq!((kept_agent(&demo.username), mode(&agent)), (agent.clone(), 0o700), "{damage}");
+    }
+}
+
+pub(crate) async fn a_directory_of_somebody_else_is_not_entered() {
+    type Prepare = fn(&Path, &Path);
+    let open: Prepare = |directory, _| {
+        fs::create_dir(directory).unwrap();
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let mut cases: Vec<(&str, Prepare)> = vec![
+        ("others may read it", open),
+        ("it is a link to a private directory", |directory, elsewhere| symlink(elsewhere, directory).unwrap()),
+        ("it is a link to nowhere", |directory, elsewhere| symlink(elsewhere.join("nowhere"), directory).unwrap()),
+        ("it is a file", |directory, _| fs::write(directory, "").unwrap()),
+    ];
+    if support::Tool::Root.missing().is_none() {
+        cases.push(("it belongs to another account", |directory, _| {
+            fs::create_dir(directory).unwrap();
+            fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
+            chown(directory, Some(65_534), Some(65_534)).unwrap();
+        }));
+    }
+    for (what, prepare) in cases {
+        let demo = DemoClient::start(Behaviour::Healthy).await;
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::set_permissions(elsewhere.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let [first, second] = ["/tmp", "/var/tmp"].map(|p| PathBuf::from(format!("{p}/.fleetsweep-{}", demo.username)));
+        prepare(&first, elsewhere.path());
+        sweep(&program(PATIENT, &[demo.named("one")])).await.is_complete();
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "{what}");
+        if first.is_dir() {
+            assert_eq!(fs::read_dir(&first).unwrap().count(), 0, "{what}");
+        }
+        only_file(&second);
+        assert_eq!(mode(&second), 0o700, "{what}");
+    }
+}
+
+pub(crate) async fn an_agent_that_is_not_kept_leaves_nothing_behind_however_it_ends() {
+    let sshd = sshd_with("/bin/sh", SshdOptions::default()).await;
+    let one = [client("one", at(&sshd, 0), &key_login(&sshd))];
+    let nothing_is_left = async |when: &str| {
+        wait_until(&format!("nothing to be left: {when}"), SOON, async || {
+            kept(&sshd.username()).is_empty() && !sshd.user().home().join(".cache").exists()
+        })
+        .await;
+    };
+    let removing = |timeout| format!(r#"<collector timeout="{timeout}" retries="0" agent="remove"/>"#);
+    sweep(&program(&removing("120s"), &one)).await.is_complete();
+    nothing_is_left("after a collection").await;
+    for (how, timeout, script) in [
+        ("the agent fails", "120s", "exit 3"),
+        ("the agent is killed", "120s", "kill -KILL $$"),
+        ("the agent prints nonsense", "120s", "echo nonsense"),
+        // As the agent itself does, it ends when the collector hangs up.
+        ("the collector gives up", "9s", "exec cat >/dev/null"),
+    ] {
+        let swept = sweep(&with_agent(program(&removing(timeout), &one), script)).await;
+        assert_eq!(swept.failure("one").0, "execute", "{how}: {swept:?}");
+        nothing_is_left(how).await;
+    }
+}
+
+pub(crate) async fn a_kept_agent_goes_with_clean() {
+    let sshd = sshd_with("/bin/sh", SshdOptions::default()).await;
+    let program = program(PATIENT, &[client("one", at(&sshd, 0), &key_login(&sshd))]);
+    sweep(&program).await.is_complete();
+    let directory = kept_agent(&sshd.username()).parent().unwrap().to_owned();
+    // What a visit left that was cut short while it was told to leave nothing.
+    let left = PathBuf::from(format!("/var/tmp/.fleetsweep-{}.0123456789abcdef", sshd.username()));
+    fs::create_dir(&left).unwrap();
+    fs::set_permissions(&left, fs::Permissions::from_mode(0o700)).unwrap();
+    let (user, group) = sshd.user().ids();
+    chown(&left, Some(user), Some(group)).unwrap();
+    for expected in [format!("removed {}, {}", directory.display(), left.display()), "nothing was there".to_owned()] {
+        let cleaned = program.run(["clean"]).await;
+        assert_eq!(cleaned.code, Some(0), "{cleaned:?}");
+        assert!(cleaned.stdout.trim_end().ends_with(&expected), "{cleaned:?}");
+        assert_eq!(kept(&sshd.username()), [""; 0].map(PathBuf::from));
+    }
+}
+
+pub(crate) async fn several_sweeps_at_once_share_one_client() {
+    const SWEEPS: usize = 4;
+    let sshd = sshd_with("/bin/sh", SshdOptions { addresses: 3, ..SshdOptions::default() }).await;
+    let clients: Vec<String> =
+        (0..3).map(|number| client(&number.to_string(), at(&sshd, number), &key_login(&sshd))).collect();
+    let programs: Vec<_> = (0..SWEEPS).map(|_| program(PATIENT, &clients)).collect();
+    for _ in 0..2 {
+        let running: Vec<_> = programs.iter().map(sweep).collect();
+        for swept in futures_util::future::join_all(running).await {
+            swept.is_complete();
+        }
+        let agent = kept_agent(&sshd.username());
+        fs::remove_file(agent).unwrap();
+    }
+}
+
+pub(crate) async fn no_plain_statistic_crosses_the_channel() {
+    let demo = DemoClient::start(Behaviour::Healthy).await;
+    let program = program(PATIENT, &[demo.named("one")]);
+    let swept = sweep(&program).await;
+    swept.is_complete();
+    let written = demo.server.written();
+    // What the armour holds is as unreadable as the armour.
+    let armoured: Vec<u8> =
+        written.split(|byte| *byte == b'\n').filter_map(|line| BASE64_STANDARD.decode(line).ok()).flatten().collect();
+    assert!(armoured.len() > 1000, "{} bytes", armoured.len());
+    let told = |argument: &str| {
+        let output = Command::new("uname").arg(argument).output().unwrap().stdout;
+        String::from_utf8(output).unwrap().trim().to_owned()
+    };
+    let memory = fs::read_to_string("/proc/meminfo").unwrap();
+    let kilobytes: u64 = memory.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let plain = ["<report", "<cpu", "memory", "swap", &told("-r"), &told("-v"), &(kilobytes * 1024).to_string()];
+    // A short name could be there by chance.
+    let host_name = Some(told("-n")).filter(|name| name.len() > 4);
+    for text in plain.iter().map(ToString::to_string).chain(host_name) {
+        assert!(!contains(&written, text.as_bytes()) && !contains(&armoured, text.as_bytes()), "{text}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Ways in: every kind of login, every login shell.
+
+use std::{fs, path::Path};
+
+use fleetsweep::demo::{Asks, Behaviour};
+use support::{Dropbear, SshAgent, SshdOptions, rows};
+
+use crate::sweeping::{
+    DemoClient, PATIENT, at, client, key_login, locked_key, password_login, program, sshd_with, sweep,
+};
+
+/// The number after a word of a file of `/proc`.
+fn number(file: &str, word: &str) -> f64 {
+    let text = fs::read_to_string(file).unwrap();
+    let after = text.split_once(word).unwrap().1;
+    after.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+pub(crate) async fn every_kind_of_login_is_collected_and_stored() {
+    let sshd = sshd_with("/bin/sh", SshdOptions { addresses: 4, ..SshdOptions::default() }).await;
+    let interactive = DemoClient::asking(Asks::Interactively, Behaviour::Healthy).await;
+    let agent = SshAgent::start(&sshd.key()).await;
+    let locked = locked_key(&sshd, "pass phrase");
+    let name = sshd.username();
+    let program = program(
+        PATIENT,
+        &[
+            client("password", at(&sshd, 0), &password_login(&name, sshd.user().password())),
+            client("key", at(&sshd, 1), &key_login(&sshd)),
+            client(
+                "locked key",
+                at(&sshd, 2),
+                &format!(r#"username="{name}" key="{}" passphrase="pass phrase""#, locked.display()),
+            ),
+            client("ssh-agent", at(&sshd, 3), &format!(r#"username="{name}""#)),
+            interactive.named("keyboard-interactive"),
+        ],
+    )
+    .with_environment("SSH_AUTH_SOCK", agent.socket().to_str().unwrap());
+    let swept = sweep(&program).await;
+    swept.is_complete();
+    assert_eq!(sshd.log().matches("Accepted password").count(), 1);
+    assert_eq!(sshd.log().matches("Accepted publickey").count(), 3);
+
+    let database = program.path("fleetsweep.db");
+    let columns = "client_name, client_ip, client_port, host_name, cpu_percent, memory_total_bytes, \
+                   memory_used_bytes, memory_percent, uptime_seconds, load_1, disk_percent";
+    let samples = rows(&database, &format!("SELECT {columns} FROM v1_samples")).await;
+    assert_eq!(samples.len(), 5);
+    let host_name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let (memory, uptime) = (number("/proc/meminfo", "MemTotal:") * 1024.0, number("/proc/uptime", ""));
+    for sample in samples {
+        let text: Vec<String> = sample.iter().map(|value| value.clone().unwrap()).collect();
+        let [name, ip, port, host, numbers @ ..] = text.as_slice() else { panic!("{text:?}") };
+        let row = swept.client(name);
+        assert_eq!((ip, port, host.as_str()), (&row.ip, &row.port.to_string(), host_name.trim()));
+        let numbers: Vec<f64> = numbers.iter().map(|number| number.parse().unwrap()).collect();
+        let [cpu, total, used, percent, up, load, disk] = numbers.as_slice() else { panic!("{numbers:?}") };
+        assert!([cpu, percent, disk].iter().all(|share| (0.0..=100.0).contains(*share)), "{text:?}");
+        assert_eq!(*total, memory, "{text:?}");
+        assert!(*used > 0.0 && used < total && (used / total * 100.0 - percent).abs() < 0.1, "{text:?}");
+        assert!((uptime - up).abs() < 120.0 && *load > 0.0, "{text:?} after {uptime}");
+        let near = |shown: Option<f64>, stored: f64| (shown.unwrap() - stored).abs() < 0.1;
+        assert!(near(row.cpu_percent, *cpu) && near(row.memory_percent, *percent), "{row:?} {text:?}");
+        assert_eq!(row.uptime_seconds.map(|seconds| seconds as f64), Some(*up));
+    }
+    let collections =
+        rows(&database, "SELECT DISTINCT status, attempts, stage, error FROM v1_collections ORDER BY client_port")
+            .await;
+    assert_eq!(collections, [[Some("ok".to_owned()), Some("1".to_owned()), None, None]]);
+}
+
+pub(crate) async fn every_login_shell_is_collected_whatever_it_prints() {
+    // Shell, its login script, and what that prints.
+    const NOISE: &str = "echo Welcome; echo oops >&2; printf 'no line end'\n";
+    let mut servers = Vec::new();
+    for (shell, script) in [
+        ("sh", ".profile"),
+        ("bash", ".bashrc"),
+        ("fish", ".config/fish/config.fish"),
+        ("tcsh", ".tcshrc"),
+        ("zsh", ".zshenv"),
+    ] {
+        let program = ["/bin", "/usr/bin"].map(|folder| Path::new(folder).join(shell)).into_iter().find(|p| p.exists());
+        let sshd = sshd_with(program.unwrap().to_str().unwrap(), SshdOptions::default()).await;
+        // tcsh has no redirection of the error stream alone.
+        let noise = if shell == "tcsh" { "echo Welcome; printf 'no line end'\n" } else { NOISE };
+        sshd.user().write(script, noise);
+        sshd.user().write(".profile", noise);
+        servers.push((shell, sshd));
+    }
+    let dropbear = Dropbear::start("/bin/sh").await;
+    let mut clients: Vec<_> =
+        servers.iter().map(|(shell, sshd)| client(shell, at(sshd, 0), &key_login(sshd))).collect();
+    let login = password_login(dropbear.user().name(), dropbear.user().password());
+    clients.push(client("dropbear", (dropbear.address(), dropbear.port()), &login));
+    let program = program(PATIENT, &clients);
+    // The second time the agent is there already, which is another way through the script.
+    for _ in 0..2 {
+        let swept = sweep(&program).await;
+        swept.is_complete();
+        assert_eq!(swept.clients.len(), 6);
+    }
+}
+
+pub(crate) async fn a_name_with_several_addresses_is_met_at_the_one_that_answers() {
+    // `localhost` is ::1 and 127.0.0.1 on most machines; the server listens at the second alone.
+    let demo = DemoClient::at(std::net::Ipv4Addr::LOCALHOST.into(), Asks::Directly, Behaviour::Healthy).await;
+    let port = demo.address().port();
+    let program = program(PATIENT, &[format!(r#"<client ip="localhost" port="{port}" {}/>"#, demo.login())]);
+    let swept = sweep(&program).await;
+    swept.is_complete();
+    assert_eq!((swept.client("localhost").ip.as_str(), swept.client("localhost").port), ("localhost", port));
+    let pinned = fs::read_to_string(program.path(".ssh/known_hosts")).unwrap();
+    assert_eq!(pinned.trim(), format!("[localhost]:{port} {}", demo.server.host_key().to_openssh().unwrap().trim()));
+}

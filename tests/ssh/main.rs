@@ -1,0 +1,42 @@
+//! The program against real SSH servers: OpenSSH's sshd, Dropbear, and servers that misbehave on purpose. What
+//! is swept, stored and said, how it fails, and what is left on the clients. Not the mails and not the service.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by panicking")]
+
+mod failures;
+mod host_keys;
+mod keeping;
+mod large;
+mod logins;
+mod secrecy;
+mod sweeping;
+
+use failures::*;
+use host_keys::*;
+use keeping::*;
+use large::*;
+use logins::*;
+use secrecy::*;
+
+support::trials! {
+    needs(Sshd, Root) =>
+        every_kind_of_login_is_collected_and_stored,
+        each_failure_has_its_stage_and_its_words_and_the_others_are_collected,
+        a_refused_password_is_tried_once,
+        a_server_that_drops_logins_above_its_limit_is_visited_again,
+        an_agent_that_fails_is_said_with_its_end_and_tried_again,
+        a_kept_agent_goes_with_clean,
+        an_agent_that_is_not_kept_leaves_nothing_behind_however_it_ends,
+        several_sweeps_at_once_share_one_client,
+        a_changed_host_key_is_refused_before_a_credential_is_sent,
+        trust_pins_once_and_never_over_another_key,
+        host_keys_of_the_ssh_tools_are_accepted_as_they_are,
+        secrets_are_in_no_output_no_file_and_no_process,
+        a_large_sweep_waits_for_its_slowest_deadline_alone;
+    needs(Sshd, Dropbear, Root, Fish, Tcsh, Zsh) => every_login_shell_is_collected_whatever_it_prints;
+    needs() =>
+        a_name_with_several_addresses_is_met_at_the_one_that_answers,
+        a_kept_agent_is_executed_again_and_not_sent_again,
+        a_kept_agent_that_is_damaged_is_replaced_before_it_is_executed,
+        a_directory_of_somebody_else_is_not_entered,
+        no_plain_statistic_crosses_the_channel;
+}
