@@ -47,7 +47,7 @@ struct ClientFacts {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct AlertFacts {
+struct AlertFacts {
     metric: Metric,
     reason: NoticeReason,
     value: String,
@@ -101,7 +101,7 @@ struct HeldFacts {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct EndedFacts {
+struct EndedFacts {
     metric: Metric,
     value: String,
     limit: String,
