@@ -1,4 +1,6 @@
-//! `kill -9` at random moments of many sweeps: nothing is half there, and no decided mail is lost.
+//! `kill -9` at random moments of many sweeps: nothing is half there, and no decided mail is lost. The moments come
+//! from a seed, which is printed; `FLEETSWEEP_TEST_SEED` names one to be used again.
+#![expect(clippy::print_stdout, reason = "the seed and the figures are what a test like this has to say")]
 
 use std::{
     collections::HashSet,
@@ -54,7 +56,8 @@ const HALVES: [(&str, &str); 5] = [
 ];
 
 async fn a_hundred_killed_runs_leave_nothing_half_and_lose_no_mail() {
-    let seed: u64 = rand::random();
+    let given = std::env::var("FLEETSWEEP_TEST_SEED").ok();
+    let seed: u64 = given.map_or_else(rand::random, |text| text.parse().expect("a seed is a number"));
     println!("seed {seed}");
     let started = Instant::now();
     let mut random = StdRng::seed_from_u64(seed);

@@ -1,6 +1,12 @@
 //! The program as its users meet it: started with a configuration, looked at from the outside. What it does to
 //! real machines, to a mail server in trouble, on the command line, as a service, and when it is killed.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what failed by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what failed by panicking"
+)]
 
 use std::process::ExitCode;
 

@@ -85,7 +85,7 @@ async fn sweeps_begin_on_the_interval_over_sessions_that_stay_open() {
         server.behave(Behaviour::RefusesLogin);
     }
     reaches(&fleet, &collected(1), 6).await;
-    assert_eq!(fleet.servers.iter().map(|server| server.connections()).collect::<Vec<_>>(), [1, 1]);
+    assert!(fleet.servers.iter().all(|server| server.connections() == 1));
     service.stop().await;
     assert_eq!(number(&fleet.program, "SELECT count(*) FROM v1_collections WHERE status <> 'ok'").await, 0);
     wait_until("the sessions to end", SOON, async || fleet.servers.iter().all(|server| server.connections() == 0))
@@ -115,7 +115,7 @@ async fn a_client_slower_than_the_interval_is_left_out_and_holds_up_nobody() {
         AND a.started_at_ms < b.started_at_ms AND a.started_at_ms + a.duration_ms > b.started_at_ms";
     assert_eq!(number(&fleet.program, overlaps).await, 0);
     let (healthy, slow) = (number(&fleet.program, &collected(1)).await, number(&fleet.program, &collected(2)).await);
-    assert!(healthy >= slow + 1, "{healthy} and {slow}");
+    assert!(healthy > slow, "{healthy} and {slow}");
 }
 
 async fn a_silent_mail_server_holds_up_no_sweep_and_no_end() {
