@@ -13,7 +13,7 @@
 //! | [`mail`] | edge: composing mails, handing them to the SMTP server | `fleet`, `config` |
 //! | [`headless`] | edge: the result table, the JSON document, progress: a reader of events | `fleet` |
 //! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config` |
-//! | [`cli`] | arguments | `fleet` |
+//! | [`cli`] | arguments | `fleet`, `config` |
 //! | [`app`] | the composition root: wires the edges, runs the wheel, shuts down | everything |
 //!
 //! The wire is the library of the `fleetsweep-agent` package: request, report, envelope.
