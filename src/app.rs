@@ -56,6 +56,9 @@ pub enum Failed {
     /// The screen wants a terminal.
     #[error("there is no terminal for the dashboard: use --once for one sweep, or --headless for a service")]
     NoTerminal,
+    /// The screen is not there yet.
+    #[error("the dashboard is not part of this version yet: use --once for one sweep, or --headless for a service")]
+    NoDashboard,
     /// A password cannot be fetched.
     #[error("the password of the SMTP account cannot be fetched")]
     Secret(#[from] SecretError),
@@ -87,6 +90,7 @@ impl Failed {
             | Self::NoRecipient(_)
             | Self::NotForDemo
             | Self::NoTerminal
+            | Self::NoDashboard
             | Self::Secret(_)
             | Self::Sweep(_)
             | Self::Postman(_) => Exit::Usage,
@@ -142,7 +146,8 @@ async fn perform(invocation: Invocation, progress: Progress) -> Result<Exit, Fai
             cli::write_manual(&mut io::stdout().lock())?;
             Ok(Exit::Success)
         }
-        (Task::Dashboard, _) => Err(Failed::NoTerminal),
+        (Task::Dashboard, _) if !io::stdout().is_terminal() => Err(Failed::NoTerminal),
+        (Task::Dashboard, _) => Err(Failed::NoDashboard),
         (Task::Once { format, fail_on_alert }, fleet) => {
             signals::stop_on_signals(stop.clone())?;
             let log_events = log_level >= tracing::level_filters::LevelFilter::INFO;
