@@ -1,0 +1,116 @@
+//! Takes the terminal and gives it back, on every way out. Not what is drawn.
+//!
+//! Giving back is one function that any thread may call at any time, twice as well as once: the screen
+//! when it ends, the panic hook, and `app` when a signal ends the run.
+
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crossterm::{
+    cursor::{Hide, Show},
+    event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
+    queue,
+    style::ResetColor,
+    terminal::{
+        DisableLineWrap, EnableLineWrap, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+        disable_raw_mode, enable_raw_mode,
+    },
+};
+
+/// Whether the terminal is ours now.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Takes the terminal: raw mode, alternate screen, no cursor, bracketed paste; the mouse where wanted.
+///
+/// # Errors
+/// Where the terminal refuses raw mode or cannot be written to; it is given back then.
+pub fn take(mouse: bool) -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    let mut out = io::stdout().lock();
+    let taken = queue!(out, EnterAlternateScreen, EnableBracketedPaste, DisableLineWrap, Hide)
+        .and_then(|()| if mouse { queue!(out, EnableMouseCapture) } else { Ok(()) })
+        .and_then(|()| out.flush());
+    drop(out);
+    if taken.is_err() {
+        restore();
+    }
+    taken
+}
+
+/// Gives the terminal back as it was. Does nothing where it is not ours.
+///
+/// Cooked mode comes first: it needs no room in the terminal's queue, so that even a terminal that has
+/// stopped reading is left with a line discipline that works.
+pub fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    if let Err(error) = disable_raw_mode() {
+        tracing::debug!("the terminal's mode could not be restored: {error}");
+    }
+    // Written in one piece. The lock is not waited for: a thread that holds it is stuck in a terminal
+    // that reads nothing, or has panicked while drawing.
+    let mut sequence = Vec::new();
+    let queued = queue!(
+        sequence,
+        EndSynchronizedUpdate,
+        DisableMouseCapture,
+        DisableBracketedPaste,
+        EnableLineWrap,
+        ResetColor,
+        LeaveAlternateScreen,
+        Show
+    );
+    let written = queued.and_then(|()| {
+        let mut sequence = sequence.as_slice();
+        while !sequence.is_empty() {
+            match rustix::io::write(rustix::stdio::stdout(), sequence) {
+                Ok(count) => sequence = sequence.get(count..).unwrap_or_default(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = written {
+        tracing::debug!("the terminal could not be restored: {error}");
+    }
+}
+
+/// Turns mouse reports on or off.
+///
+/// # Errors
+/// Where the terminal cannot be written to.
+pub fn set_mouse(on: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if on { queue!(out, EnableMouseCapture)? } else { queue!(out, DisableMouseCapture)? }
+    out.flush()
+}
+
+/// Gives the terminal back, stops the whole job as the terminal's own Ctrl-Z would, and takes the
+/// terminal again when the shell continues it.
+///
+/// # Errors
+/// Where the terminal cannot be taken again.
+pub fn suspend(mouse: bool) -> io::Result<()> {
+    restore();
+    // The whole process group: the shell waits for its leader, which may be a wrapper around this process.
+    rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+    take(mouse)
+}
+
+/// Has a panic give the terminal back before it is reported. Once a process.
+pub fn restore_on_panic() {
+    static HOOKED: AtomicBool = AtomicBool::new(false);
+    if HOOKED.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        restore();
+        report(panic);
+    }));
+}
