@@ -261,7 +261,7 @@ pub const TABLE: &[Entry] = &[
         Action::Filter,
         &[Char('/')],
         "filter",
-        "state:failed cpu>90 mem>80 alert:yes error:timeout took>5s web-* !db",
+        "state:failed cpu>90 alert:yes took>5s web-* !db",
         Group::Find,
         Some(2),
     ),
@@ -362,8 +362,8 @@ pub const TABLE: &[Entry] = &[
     entry(Action::ViewAlerts, &[Char('2')], "alerts", "the alert history", Group::Screen, None),
     entry(Action::ViewMails, &[Char('3')], "mails", "the outbox, with the text of each mail", Group::Screen, None),
     entry(Action::ViewLog, &[Char('4')], "log", "the log", Group::Screen, None),
-    entry(Action::Palette, &[Char(':')], "commands", "every action by its name", Group::Screen, Some(6)),
-    entry(Action::Help, &[Char('?'), Code(KeyCode::F(1))], "help", "this page", Group::Screen, Some(7)),
+    entry(Action::Palette, &[Char(':')], "commands", "every action by its name", Group::Screen, Some(8)),
+    entry(Action::Help, &[Char('?'), Code(KeyCode::F(1))], "help", "this page", Group::Screen, Some(6)),
     entry(
         Action::Mouse,
         &[Char('m')],
@@ -382,7 +382,7 @@ pub const TABLE: &[Entry] = &[
             "quit",
             "end; what has been received is stored",
             Group::Screen,
-            Some(8),
+            Some(7),
         )
     },
     entry(Action::QuitNow, &[Ctrl('c')], "quit now", "end without a question", Group::Screen, None),

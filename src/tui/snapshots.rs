@@ -126,8 +126,16 @@ fn small_terminals_show_what_fits() {
 #[test]
 fn a_fleet_at_rest_says_when_it_was_swept() {
     let mut model = script::model(12, (120, 40), DARK);
-    let event = |kind| Arc::new(Event { at: script::before(2000), sweep: Some(script::SWEEP), client: None, kind });
-    model.update(Message::Events(vec![event(EventKind::SweepEnded { number: 128, duration_ms: 58_000, ok: 2, failed: 10 })]));
+    let event = |client, kind| Arc::new(Event { at: script::before(2000), sweep: Some(script::SWEEP), client, kind });
+    let under_way: Vec<_> = model.fleet.clients().filter(|c| c.running.is_some()).map(|c| c.card.id.clone()).collect();
+    let (collection, duration_ms, attempts) = (uuid::Uuid::nil(), 900, 1);
+    for client in under_way {
+        let reading = script::reading(3);
+        let kind = EventKind::Collected { collection, duration_ms, attempts, reading, alerts: Vec::new() };
+        model.update(Message::Events(vec![event(Some(client), kind)]));
+    }
+    let ended = EventKind::SweepEnded { number: 128, duration_ms: 58_000, ok: 7, failed: 5 };
+    model.update(Message::Events(vec![event(None, ended)]));
     insta::assert_snapshot!("rest-120x40", shown(&mut model, false));
 }
 
@@ -279,7 +287,7 @@ fn the_counts_of_the_strip_add_up_to_the_fleet() {
 
 #[test]
 fn every_action_is_in_the_help() {
-    let mut model = script::model(20, (120, 90), DARK);
+    let mut model = script::model(20, (120, 99), DARK);
     press(&mut model, "?");
     let text = rows(&painted(&mut model)).join("\n");
     for entry in action::TABLE {

@@ -100,11 +100,11 @@ fn row(pen: &mut Pen<'_>, model: &Model, alert: &AlertView, mailed: &str, area: 
     let name = model.shown().client(&alert.client).map_or_else(|| alert.client.to_string(), |c| c.card.name.clone());
     let (what_width, mail_width) = match area.width {
         0..60 => (22, 0),
-        60..100 => (26, 22),
+        60..100 => (25, 20),
         100..150 => (30, 40),
         _ => (40, 70),
     };
-    let name_width = if area.width < 60 { 10 } else { 14 };
+    let name_width = if area.width < 100 { 12 } else { 14 };
     let mut x = area.x + 1;
     let quiet = alert.ended.is_some() || alert.acknowledged;
     for (width, piece, style) in [
@@ -121,7 +121,10 @@ fn row(pen: &mut Pen<'_>, model: &Model, alert: &AlertView, mailed: &str, area: 
     }
     let lasted = match alert.ended {
         None => format!("open {}", words::since(alert.raised_at, now)),
-        Some((at, AlertEnd::Resolved)) => format!("closed after {}", words::since(alert.raised_at, at)),
+        Some((at, AlertEnd::Resolved)) => {
+            let lasted = words::since(alert.raised_at, at);
+            if area.width < 100 { format!("after {lasted}") } else { format!("closed after {lasted}") }
+        }
         Some((_, AlertEnd::Withdrawn)) => "rule removed".to_owned(),
     };
     pen.text(x, area.y, area.right().saturating_sub(x), &lasted, dim);

@@ -36,9 +36,12 @@ pub(super) fn columns(points: &[(Timestamp, Option<f64>)], span: Span, now: Time
     let last = now.as_millisecond().div_euclid(bucket);
     let mut values: Vec<Option<f64>> = vec![None; usize::from(count)];
     let mut times: Vec<usize> = Vec::new();
+    // The last point before the first column reaches into it.
+    let mut reaching: Option<(f64, usize)> = None;
     for (at, value) in points {
-        let back = last - at.as_millisecond().div_euclid(bucket);
-        let Some(column) = usize::try_from(back).ok().and_then(|back| usize::from(count).checked_sub(back + 1)) else {
+        let Ok(back) = usize::try_from(last - at.as_millisecond().div_euclid(bucket)) else { continue };
+        let Some(column) = usize::from(count).checked_sub(back + 1) else {
+            reaching = value.map(|value| (value, back - usize::from(count)));
             continue;
         };
         times.push(column);
@@ -49,7 +52,7 @@ pub(super) fn columns(points: &[(Timestamp, Option<f64>)], span: Span, now: Time
     let mut gaps: Vec<usize> = times.windows(2).filter_map(|pair| pair.last()?.checked_sub(*pair.first()?)).collect();
     gaps.sort_unstable();
     let ordinary = gaps.get(gaps.len() / 2).copied().unwrap_or(0) * 2 + 1;
-    let mut kept: Option<(f64, usize)> = None;
+    let mut kept = reaching;
     for slot in &mut values {
         match (*slot, kept) {
             (Some(value), _) => kept = Some((value, 0)),

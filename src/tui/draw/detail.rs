@@ -1,7 +1,5 @@
 //! The details of one client: what happened in its last collection, what to do about it, what it is like.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use ratatui::{
     layout::Rect,
@@ -177,7 +175,7 @@ fn rows(pen: &Pen<'_>, model: &Model, client: &ClientView, area: Rect) -> Vec<Ro
     let mut list = List { rows: Vec::new(), pen };
     let now = model.shown_at();
     let reading = client.reading.as_ref().map(|(_, reading)| &**reading);
-    list.text(Role::Dim, identity(client, reading));
+    identity(&mut list, client, reading, area.width);
     list.blank();
     timeline(&mut list, client, now);
     if let Some(failure) = client.running.as_ref().map_or(client.failure(), |running| running.failed_before.as_ref()) {
@@ -237,12 +235,18 @@ impl List<'_, '_> {
     }
 }
 
-fn identity(client: &ClientView, reading: Option<&Reading>) -> String {
+/// Account, address, system: on one row where they fit.
+fn identity(list: &mut List<'_, '_>, client: &ClientView, reading: Option<&Reading>, width: u16) {
     let mut text = format!("{}@{}", client.card.username, client.card.id);
     for fact in reading.iter().flat_map(|reading| [&reading.os_version, &reading.architecture]).flatten() {
-        let _ = write!(text, " · {fact}");
+        if text.width() + 3 + fact.width() > usize::from(width) {
+            list.text(Role::Dim, std::mem::take(&mut text));
+        } else {
+            text.push_str(" · ");
+        }
+        text.push_str(fact);
     }
-    text
+    list.text(Role::Dim, text);
 }
 
 /// The stages of the collection under way, else of the last one.

@@ -18,12 +18,13 @@ pub(super) fn line(pen: &mut Pen<'_>, model: &Model, area: Rect) {
         return;
     }
     let (dim, strong, text) = (pen.style(Role::Dim), pen.style(Role::Strong), pen.style(Role::Text));
-    let roomy = area.width >= 100;
     let progress = progress(pen, model, area.width);
-    let (sign, sign_style) = sign(pen, model);
+    let (mut sign, sign_style) = sign(pen, model);
+    if area.width < 24 {
+        sign.clear();
+    }
     let clock = match area.width {
-        0..64 => String::new(),
-        64..100 => format!(" {}", words::time(model.now)),
+        0..100 => String::new(),
         _ => format!(" {}Z", words::time(model.now)),
     };
     let right_width = columns_of(&progress.0) + progress.1 + columns_of(&sign) + columns_of(&clock) + 5;
@@ -37,7 +38,7 @@ pub(super) fn line(pen: &mut Pen<'_>, model: &Model, area: Rect) {
     }
     if let Some(attached) = &model.about.attached_to {
         left.push_str(&format!(" · attached to {attached}"));
-    } else if roomy && !model.about.schedule.is_empty() {
+    } else if area.width >= 100 && !model.about.schedule.is_empty() {
         left.push_str(&format!(" · {}", model.about.schedule));
     }
     let mut at = area.x;
@@ -50,8 +51,9 @@ pub(super) fn line(pen: &mut Pen<'_>, model: &Model, area: Rect) {
     let mut right = area.right().saturating_sub(u16::from(area.width >= 40));
     right = pen.text_before(right, area.y, right.saturating_sub(at), &clock, text);
     right = pen.text_before(right, area.y, right.saturating_sub(at), &sign, sign_style);
-    right = right.saturating_sub(1);
-    right = pen.text_before(right, area.y, right.saturating_sub(at), &progress.0, text);
+    right = right.saturating_sub(u16::from(!sign.is_empty()));
+    let numbers = if sign.is_empty() { progress.0.trim_end_matches([' ', '·', '-']) } else { &progress.0 };
+    right = pen.text_before(right, area.y, right.saturating_sub(at), numbers, text);
     if progress.1 > 0 && right > at + progress.1 {
         let (x, width) = (right - progress.1 - 1, progress.1);
         let filled = steps(progress.2, width);

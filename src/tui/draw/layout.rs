@@ -67,7 +67,7 @@ impl Layout {
             table.y = body.y + map_height;
             table.height = body.height.saturating_sub(map_height + alert_rows + 1);
             if width >= 110 {
-                let detail_width = (width * 2 / 5).clamp(46, 86);
+                let detail_width = (width * 3 / 8).clamp(44, 84);
                 table.width = width - detail_width;
                 detail = Some(Rect { x: table.width, width: detail_width, ..table });
             }

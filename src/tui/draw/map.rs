@@ -87,10 +87,10 @@ fn title(pen: &mut Pen<'_>, model: &Model, area: Rect, each: usize) {
             Some(sweep) => format!("Sweep of {}", sweep.started_at.strftime("%F %H:%M:%SZ")),
             None => "Past sweeps".to_owned(),
         };
-        let place = here.map_or_else(String::new, |here| format!(" {} of {} ", here + 1, sweeps.len()));
+        let place = here.map_or_else(String::new, |here| format!(" {} of {}", here + 1, sweeps.len()));
         let remark = [("left/right", accent), (" step  ", dim), ("End", accent), (" live", dim)];
-        pen.title(area, &[(&when, strong), (&place, dim)], &remark);
-        bar(pen, model, area, small(when.len() + place.len()) + 5, here);
+        let end = pen.title(area, &[(&when, strong), (&place, dim)], &remark);
+        bar(pen, model, area, end, here);
         return;
     }
     let of = match each {
@@ -108,11 +108,11 @@ fn title(pen: &mut Pen<'_>, model: &Model, area: Rect, each: usize) {
 /// The time bar: one column a sweep, the newest at the right.
 fn bar(pen: &mut Pen<'_>, model: &Model, area: Rect, from: u16, here: Option<usize>) {
     let sweeps = model.sweeps.as_deref().unwrap_or_default();
-    let columns = usize::from(area.width.saturating_sub(from + 27)).min(60);
+    let columns = usize::from(area.right().saturating_sub(from + 27)).min(60);
     let Some(here) = here.filter(|_| columns >= 5) else { return };
     // The present sweep stays in sight.
     let first = if sweeps.len() - here > columns { here.saturating_sub(columns / 2) } else { sweeps.len().saturating_sub(columns) };
-    let mut x = area.x + from;
+    let mut x = from;
     x = pen.text(x, area.y, 1, " ", Style::new());
     for (index, sweep) in sweeps.iter().enumerate().skip(first).take(columns) {
         let (glyph, role) = if index == here {

@@ -70,18 +70,18 @@ impl<'a> Pen<'a> {
     }
 
     /// A rule over `area`'s first row with a title at its left and a remark at its right.
-    pub(super) fn title(&mut self, area: Rect, title: &[(&str, Style)], remark: &[(&str, Style)]) {
+    /// Returns the column after the title.
+    pub(super) fn title(&mut self, area: Rect, title: &[(&str, Style)], remark: &[(&str, Style)]) -> u16 {
         if area.height == 0 || area.width < 4 {
-            return;
+            return area.x;
         }
         let rule = self.glyphs().rule;
         let dim = self.style(Role::Dim);
         for x in area.x..area.right() {
             self.text(x, area.y, 1, rule, dim);
         }
-        let mut at = self.text(area.x + 2, area.y, area.width - 2, " ", dim);
-        // One column of rule, then the title, as a heading does.
-        at = at.saturating_sub(1);
+        // One column of rule, then the title.
+        let at = area.x + 2;
         let room = area.right().saturating_sub(at + 1);
         let title_width: u16 = title.iter().map(|(text, _)| columns_of(text)).sum::<u16>() + 2;
         self.text(at - 1, area.y, 1, " ", dim);
@@ -91,9 +91,10 @@ impl<'a> Pen<'a> {
         if remark_width > 0 && title_width + remark_width + 5 <= area.width {
             let x = area.right() - remark_width - 2;
             self.text(x - 1, area.y, 1, " ", dim);
-            let end = self.pieces(x, area.y, remark_width, remark);
-            self.text(end, area.y, 1, " ", dim);
+            let after = self.pieces(x, area.y, remark_width, remark);
+            self.text(after, area.y, 1, " ", dim);
         }
+        end
     }
 
     /// Lays `style` over cells that are drawn already.

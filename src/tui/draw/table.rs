@@ -124,7 +124,7 @@ fn heading(pen: &mut Pen<'_>, sort: Sort, area: Rect, columns: Columns) {
     let accent = pen.style(Role::Accent);
     let mut put = Cursor::new(area);
     let style = |key: SortKey| if sort.key == key { accent } else { dim };
-    put.left(pen, columns.state, "STATE", style(SortKey::Severity));
+    put.left(pen, columns.state, if columns.state > 1 { "STATE" } else { "" }, style(SortKey::Severity));
     put.left(pen, columns.name, "CLIENT", style(SortKey::Name));
     let share = columns.gauge + columns.share;
     let (cpu, memory) = if columns.gauge > 0 { ("CPU %", "MEM %") } else { ("CPU", "MEM") };
@@ -161,7 +161,8 @@ fn row(pen: &mut Pen<'_>, model: &Model, client: &ClientView, area: Rect, column
     let phase = Phase::of(client);
     let state_style = pen.look().phase_style(phase);
     let glyph = if marked { glyphs.marked } else { pen.look().phase_glyph(phase) };
-    put.left(pen, columns.state, &format!("{glyph} {}", phase.word()), state_style);
+    let word = if columns.state > 1 { format!("{glyph} {}", phase.word()) } else { glyph.to_owned() };
+    put.left(pen, columns.state, &word, state_style);
     put.left(pen, columns.name, &client.card.name, text);
     let fresh = client.is_fresh();
     let reading = client.reading.as_ref().map(|(_, reading)| &**reading);
@@ -227,12 +228,12 @@ fn note(client: &ClientView, phase: Phase) -> (String, Role) {
     if let Some(running) = &client.running
         && running.attempt > 1
     {
-        let why = running.failed_before.as_ref().map_or("", |failure| failure.kind.words());
-        return (format!("attempt {}: {why}", running.attempt), Role::Warning);
+        let why = running.failed_before.as_ref().map_or("", |failure| words::failure(failure.kind));
+        return (format!("try {}: {why}", running.attempt), Role::Warning);
     }
     if let Some(failure) = client.failure() {
         let role = if phase == Phase::Failed { Role::Bad } else { Role::Dim };
-        return (format!("! {}", failure.kind.words()), role);
+        return (format!("! {}", words::failure(failure.kind)), role);
     }
     let exceeded = client.exceeded.iter().map(|exceeded| {
         let (value, limit) = (words::value(exceeded.metric, exceeded.value), words::value(exceeded.metric, exceeded.limit));
