@@ -5,11 +5,7 @@
 
 use std::{
     io::{self, BufWriter, Stdout},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
-    },
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -26,7 +22,7 @@ use super::{
     terminal,
     theme::{Background, Look},
 };
-use crate::tui::data::About;
+use crate::tui::data::{About, Answer, Said};
 
 /// How many messages may wait for the screen. When it is full, [`Feed::send`] refuses and its caller sends
 /// the whole fleet later; the thread that reads keys waits, and further keys wait in the terminal.
@@ -44,6 +40,9 @@ const REST: Duration = Duration::from_millis(120);
 
 /// How often the clock moves.
 const TICK: Duration = Duration::from_secs(1);
+
+/// A continuation so soon after our own suspension is its end, which has been dealt with.
+const OWN_RESUME: Duration = Duration::from_secs(1);
 
 /// How long the terminal is given to tell its background.
 const BACKGROUND_TIMEOUT: Duration = Duration::from_millis(400);
@@ -156,8 +155,8 @@ struct Runner {
     outbox: mpsc::Sender<Command>,
     keys: SyncSender<Message>,
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
-    /// Tells the thread that reads keys to leave them: another program has the terminal.
-    hands_off: Arc<AtomicBool>,
+    /// When the terminal was last taken again after a suspension of our own.
+    resumed: Option<Instant>,
     inside_tmux: bool,
 }
 
@@ -172,7 +171,7 @@ impl Runner {
         let out = BufWriter::with_capacity(64 * 1024, io::stdout());
         let terminal = Terminal::new(CrosstermBackend::new(out))?;
         let inside_tmux = std::env::var_os("TMUX").is_some();
-        Ok(Self { model, inbox, outbox, keys, terminal, hands_off: Arc::new(AtomicBool::new(false)), inside_tmux })
+        Ok(Self { model, inbox, outbox, keys, terminal, resumed: None, inside_tmux })
     }
 
     fn run(mut self) -> io::Result<()> {
@@ -180,7 +179,7 @@ impl Runner {
         self.draw()?;
         let mut drawn = Instant::now();
         // Keys are read only now: asking the terminal for its background before would cost the first paint.
-        read_keys(self.keys.clone(), self.hands_off.clone())?;
+        read_keys(self.keys.clone())?;
         let mut ticked = Instant::now();
         let mut settled = false;
         loop {
@@ -228,6 +227,9 @@ impl Runner {
     }
 
     fn draw(&mut self) -> io::Result<()> {
+        let Some(_ours) = terminal::while_ours() else {
+            return Err(io::Error::other("the terminal was given back"));
+        };
         self.model.prepare();
         self.model.take_changed();
         let model = &self.model;
@@ -244,6 +246,9 @@ impl Runner {
             self.terminal.autoresize()?;
         }
         if matches!(message, Message::Continued) {
+            if self.resumed.is_some_and(|resumed| resumed.elapsed() < OWN_RESUME) {
+                return Ok(true);
+            }
             // Whoever had the terminal meanwhile may have left it in any mode.
             terminal::restore();
             terminal::take(self.model.view.mouse)?;
@@ -257,14 +262,17 @@ impl Runner {
     fn execute(&mut self, commands: Vec<Command>) -> io::Result<()> {
         for command in commands {
             match command {
-                Command::Copy(text) => clipboard::copy(self.terminal.backend_mut(), &text, self.inside_tmux)?,
+                Command::Copy(text) => {
+                    if let Err(error) = clipboard::copy(self.terminal.backend_mut(), &text, self.inside_tmux) {
+                        let text = format!("not copied: {error}");
+                        self.model.update(Message::Answer(Answer::Said(Said { is_error: true, text })));
+                    }
+                }
                 Command::Mouse(on) => terminal::set_mouse(on)?,
                 Command::Redraw => self.terminal.clear()?,
                 Command::Suspend => {
-                    self.hands_off.store(true, Ordering::SeqCst);
-                    let back = terminal::suspend(self.model.view.mouse);
-                    self.hands_off.store(false, Ordering::SeqCst);
-                    back?;
+                    terminal::suspend(self.model.view.mouse)?;
+                    self.resumed = Some(Instant::now());
                     self.terminal.clear()?;
                     self.model.changed = true;
                 }
@@ -289,7 +297,7 @@ impl Runner {
 
 /// Starts the thread that reads the terminal. It asks for the background first; it ends with the screen,
 /// or with the process.
-fn read_keys(inbox: SyncSender<Message>, hands_off: Arc<AtomicBool>) -> io::Result<()> {
+fn read_keys(inbox: SyncSender<Message>) -> io::Result<()> {
     let read = move || {
         let mut options = terminal_colorsaurus::QueryOptions::default();
         options.timeout = BACKGROUND_TIMEOUT;
@@ -306,11 +314,7 @@ fn read_keys(inbox: SyncSender<Message>, hands_off: Arc<AtomicBool>) -> io::Resu
             Err(error) => tracing::debug!("the terminal does not tell its background: {error}"),
         }
         loop {
-            // Looks up now and then, so that it ends with the screen and leaves keys to the shell.
-            if hands_off.load(Ordering::SeqCst) {
-                thread::park_timeout(Duration::from_millis(20));
-                continue;
-            }
+            // A key that nobody takes any more ends it; the end of the process does so too.
             let read = match event::poll(Duration::from_millis(250)) {
                 Ok(true) => event::read(),
                 Ok(false) => continue,

@@ -5,7 +5,12 @@
 
 use std::{
     io::{self, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 use crossterm::{
@@ -21,6 +26,24 @@ use crossterm::{
 
 /// Whether the terminal is ours now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Held while a frame is written: whoever gives the terminal back lets it end first.
+static FRAME: Mutex<()> = Mutex::new(());
+
+/// How long a frame is waited for. A terminal that reads nothing never takes it, and a thread that panics
+/// while it draws never ends it.
+const FRAME_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long a stop takes to reach every thread of this process; it is far less.
+const STOP_PATIENCE: Duration = Duration::from_millis(50);
+
+/// Keeps the terminal for the time of a frame; `None` where it has been given back: nothing may be
+/// written any more.
+#[must_use]
+pub fn while_ours() -> Option<MutexGuard<'static, ()>> {
+    let frame = FRAME.lock().unwrap_or_else(PoisonError::into_inner);
+    TAKEN.load(Ordering::SeqCst).then_some(frame)
+}
 
 /// Takes the terminal: raw mode, alternate screen, no cursor, bracketed paste; the mouse where wanted.
 ///
@@ -48,6 +71,15 @@ pub fn restore() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
+    let deadline = Instant::now() + FRAME_PATIENCE;
+    let _no_frame = loop {
+        match FRAME.try_lock() {
+            Ok(frame) => break Some(frame),
+            Err(TryLockError::Poisoned(frame)) => break Some(frame.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => break None,
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(2)),
+        }
+    };
     if let Err(error) = disable_raw_mode() {
         tracing::debug!("the terminal's mode could not be restored: {error}");
     }
@@ -99,6 +131,9 @@ pub fn suspend(mouse: bool) -> io::Result<()> {
     restore();
     // The whole process group: the shell waits for its leader, which may be a wrapper around this process.
     rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+    // The signal may reach another thread first and this one a moment later: the terminal must not be
+    // taken in between. The rest of this time passes after the process was continued.
+    thread::sleep(STOP_PATIENCE);
     take(mouse)
 }
 

@@ -25,6 +25,7 @@ pub(super) fn line(pen: &mut Pen<'_>, model: &Model, area: Rect) {
     }
     let clock = match area.width {
         0..100 => String::new(),
+        _ if model.is_past() => String::new(),
         _ => format!(" {}Z", words::time(model.now)),
     };
     let right_width = columns_of(&progress.0) + progress.1 + columns_of(&sign) + columns_of(&clock) + 5;
@@ -96,10 +97,10 @@ fn progress(pen: &Pen<'_>, model: &Model, width: u16) -> (String, u16, f64) {
 fn sign(pen: &Pen<'_>, model: &Model) -> (String, Style) {
     let glyphs = pen.glyphs();
     if model.view.travel.is_some() {
-        return (format!("{} PAST", glyphs.pause), pen.style(Role::Warning));
+        return (format!("{} PAST {}Z", glyphs.pause, words::time(model.shown_at())), pen.style(Role::Warning));
     }
     if let Some(held) = &model.view.frozen {
-        return (format!("{} FROZEN {}", glyphs.pause, words::time(held.at)), pen.style(Role::Warning));
+        return (format!("{} FROZEN {}Z", glyphs.pause, words::time(held.at)), pen.style(Role::Warning));
     }
     if model.paused {
         return (format!("{} PAUSED", glyphs.pause), pen.style(Role::Warning));
