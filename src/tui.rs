@@ -23,7 +23,6 @@ pub mod theme;
 mod update;
 pub mod view;
 
-
 #[cfg(test)]
 mod script;
 #[cfg(test)]

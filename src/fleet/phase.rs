@@ -29,16 +29,8 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Self; 8] = [
-        Self::New,
-        Self::Queued,
-        Self::Connect,
-        Self::Upload,
-        Self::Execute,
-        Self::Decrypt,
-        Self::Ok,
-        Self::Failed,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::New, Self::Queued, Self::Connect, Self::Upload, Self::Execute, Self::Decrypt, Self::Ok, Self::Failed];
 
     /// The phase of a client: of the collection under way, else the outcome of the last one.
     #[must_use]

@@ -386,13 +386,7 @@ impl ClientView {
         }
     }
 
-    fn note_sample(
-        &mut self,
-        at: Timestamp,
-        duration_ms: u64,
-        cpu_percent: Option<f64>,
-        memory_percent: Option<f64>,
-    ) {
+    fn note_sample(&mut self, at: Timestamp, duration_ms: u64, cpu_percent: Option<f64>, memory_percent: Option<f64>) {
         if self.recent.len() >= SAMPLES_KEPT {
             self.recent.pop_front();
         }

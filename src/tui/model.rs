@@ -123,7 +123,7 @@ impl Model {
         match (&self.view.travel, &self.view.frozen) {
             (Some(travel), _) if travel.fleet.is_some() => {
                 let sweep = travel.fleet.as_ref().and_then(|fleet| fleet.newest_sweep());
-                sweep.map_or(self.now, |sweep| sweep.latest_at())
+                sweep.map_or(self.now, SweepView::latest_at)
             }
             (_, Some(held)) => held.at,
             (_, None) => self.now,

@@ -47,7 +47,8 @@ pub(super) fn id(n: usize) -> ClientId {
 
 /// A number from 0 to 99 that looks random and is always the same.
 pub(super) fn noise(n: usize, salt: usize) -> usize {
-    let mixed = (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (salt as u64 + 7).wrapping_mul(0xd1b5_4a32_d192_ed03);
+    let mixed =
+        (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (salt as u64 + 7).wrapping_mul(0xd1b5_4a32_d192_ed03);
     usize::try_from((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40).unwrap() % 100
 }
 
@@ -128,7 +129,8 @@ fn failure(n: usize) -> Failure {
             .because("stderr: Killed"),
         2 => Failure::new(Stage::Authenticate, FailureKind::AuthenticationRefused)
             .because("the server still accepts: publickey"),
-        _ => Failure::new(Stage::Connect, FailureKind::HostKeyUnknown).because("ssh-ed25519 SHA256:uNiVztksCsDhcc0u9e8BgrJ"),
+        _ => Failure::new(Stage::Connect, FailureKind::HostKeyUnknown)
+            .because("ssh-ed25519 SHA256:uNiVztksCsDhcc0u9e8BgrJ"),
     }
 }
 
@@ -212,7 +214,11 @@ pub(super) fn events(count: usize) -> Vec<Event> {
     ]);
     let mail = |ago, n, mail, step| {
         let kind = MailKind::Alert;
-        event(ago, Some(n), EventKind::Mail { mail: Uuid::from_u128(mail), kind, recipient: "ops@example.com".into(), step })
+        event(
+            ago,
+            Some(n),
+            EventKind::Mail { mail: Uuid::from_u128(mail), kind, recipient: "ops@example.com".into(), step },
+        )
     };
     events.extend([
         mail(6000, 1, 1, MailStep::Queued),

@@ -13,7 +13,9 @@ use super::{
     script::{self, ASCII, DARK, LIGHT, MONO},
     view::{Overlay, Tab},
 };
-use crate::fleet::{Event, EventKind, Failure, FailureKind, Phase, Stage, event::MailStep, mail::MailKind, phase::Tally};
+use crate::fleet::{
+    Event, EventKind, Failure, FailureKind, Phase, Stage, event::MailStep, mail::MailKind, phase::Tally,
+};
 
 fn painted(model: &mut Model) -> Buffer {
     model.prepare();
@@ -40,7 +42,9 @@ fn shown(model: &mut Model, with_styles: bool) -> String {
             let mut line = String::new();
             for x in 0..buffer.area.width {
                 let cell = &buffer[(x, y)];
-                let plain = cell.symbol() == " " && cell.bg == ratatui::style::Color::Reset && !cell.modifier.contains(ratatui::style::Modifier::REVERSED);
+                let plain = cell.symbol() == " "
+                    && cell.bg == ratatui::style::Color::Reset
+                    && !cell.modifier.contains(ratatui::style::Modifier::REVERSED);
                 let style = if plain { Style::reset() } else { cell.style() };
                 let at = styles.iter().position(|known| *known == style).unwrap_or_else(|| {
                     styles.push(style);
@@ -53,7 +57,8 @@ fn shown(model: &mut Model, with_styles: bool) -> String {
         let _ = write!(text, "\n\n--- styles ---\n{map}");
         for (at, style) in styles.iter().enumerate().skip(1) {
             let letter = char::from(b'a' + u8::try_from(at - 1).unwrap());
-            let _ = writeln!(text, "{letter}: {:?} on {:?} {:?}", style.fg.unwrap(), style.bg.unwrap(), style.add_modifier);
+            let _ =
+                writeln!(text, "{letter}: {:?} on {:?} {:?}", style.fg.unwrap(), style.bg.unwrap(), style.add_modifier);
         }
     }
     text
@@ -104,7 +109,7 @@ fn the_other_views_and_what_lies_over_them() {
         ("help", "?"),
         ("palette", ":coll"),
         ("filter", "/state:failed error:agent"),
-        ("filter-error", "/cpu>x"),
+        ("filter-error", "/state:failed cpu>x"),
         ("confirm", "r"),
         ("export", "e"),
         ("frozen", "f"),
@@ -316,8 +321,14 @@ fn text_of_clients_never_becomes_an_escape_sequence() {
     let (collection, duration_ms, attempts) = (uuid::Uuid::nil(), 1, 1);
     model.update(Message::Events(vec![
         event(None, EventKind::Configured { clients: cards }),
-        event(Some(script::id(1)), EventKind::Collected { collection, duration_ms, attempts, reading, alerts: Vec::new() }),
-        event(Some(script::id(0)), EventKind::CollectionFailed { collection, duration_ms, attempts, failure, alerts: Vec::new() }),
+        event(
+            Some(script::id(1)),
+            EventKind::Collected { collection, duration_ms, attempts, reading, alerts: Vec::new() },
+        ),
+        event(
+            Some(script::id(0)),
+            EventKind::CollectionFailed { collection, duration_ms, attempts, failure, alerts: Vec::new() },
+        ),
         event(
             Some(script::id(1)),
             EventKind::Mail {

@@ -118,7 +118,11 @@ pub fn restore() {
 /// Where the terminal cannot be written to.
 pub fn set_mouse(on: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    if on { queue!(out, EnableMouseCapture)? } else { queue!(out, DisableMouseCapture)? }
+    if on {
+        queue!(out, EnableMouseCapture)?;
+    } else {
+        queue!(out, DisableMouseCapture)?;
+    }
     out.flush()
 }
 

@@ -46,7 +46,10 @@ impl Look {
         let term = set("TERM").unwrap_or_default();
         let colours = if set("NO_COLOR").is_some() || term == "dumb" || term.starts_with("vt1") {
             Colours::Mono
-        } else if set("COLORTERM").is_some() || term.contains("256") || term.contains("kitty") || term.contains("ghostty")
+        } else if set("COLORTERM").is_some()
+            || term.contains("256")
+            || term.contains("kitty")
+            || term.contains("ghostty")
         {
             Colours::Many
         } else {

@@ -14,7 +14,26 @@ use super::{
     port::{Command, Message, Query},
     view::{Held, Overlay, Pane, Tab, Travel},
 };
-use crate::fleet::{ClientId, Event, EventKind, select::Filter, state::ClientView};
+use crate::fleet::{
+    ClientId, Event, EventKind,
+    select::{Filter, filter::NotAFilter},
+    state::ClientView,
+};
+
+/// The filter of a text without the word that `error` is about, and without any other that cannot be
+/// understood.
+fn understood(text: &str, error: &NotAFilter) -> Filter {
+    let mut text = text.to_owned();
+    let mut wrong = error.term.clone();
+    loop {
+        let shorter = text.replacen(&wrong, " ", 1);
+        match shorter.parse() {
+            Ok(filter) => return filter,
+            Err(NotAFilter { .. }) if shorter.len() >= text.len() => return Filter::default(),
+            Err(error) => (wrong, text) = (error.term, shorter),
+        }
+    }
+}
 
 /// How long a line for the operator is shown.
 const SAID_FOR: Duration = Duration::from_secs(6);
@@ -329,7 +348,11 @@ impl Model {
                 self.view.filter = filter;
                 self.view.filter_error = None;
             }
-            Err(error) => self.view.filter_error = Some(error.to_string()),
+            Err(error) => {
+                // The words that can be understood hold meanwhile.
+                self.view.filter = understood(&text, &error);
+                self.view.filter_error = Some(error.to_string());
+            }
         }
         self.view.filter_text = text;
         self.refresh();

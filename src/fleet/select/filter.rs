@@ -326,13 +326,15 @@ impl Test {
                 AlertTest::No => client.exceeded.is_empty(),
                 AlertTest::About(metric) => client.exceeded.iter().any(|exceeded| exceeded.metric == *metric),
             }),
-            Self::Number(quantity, comparison, limit) => quantity.of(client, now).is_some_and(|value| match comparison {
-                Comparison::Above => value > *limit,
-                Comparison::AtLeast => value >= *limit,
-                Comparison::Below => value < *limit,
-                Comparison::AtMost => value <= *limit,
-                Comparison::Equal => (value - *limit).abs() < 0.5,
-            }),
+            Self::Number(quantity, comparison, limit) => {
+                quantity.of(client, now).is_some_and(|value| match comparison {
+                    Comparison::Above => value > *limit,
+                    Comparison::AtLeast => value >= *limit,
+                    Comparison::Below => value < *limit,
+                    Comparison::AtMost => value <= *limit,
+                    Comparison::Equal => (value - *limit).abs() < 0.5,
+                })
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     tui::{
         model::Model,
         theme::Role,
-        view::Pane,
+        view::{Pane, Tab},
     },
 };
 
@@ -67,7 +67,9 @@ pub(super) fn history(pen: &mut Pen<'_>, model: &Model, area: Rect) {
             .collect(),
         Some(_) | None => model.alert_list().into_iter().map(|alert| (alert, mailed(alert, book, now))).collect(),
     };
-    title(pen, area, &format!(" {} open · {} in the history", book.open_count(), known.len()), true, true);
+    let count = format!(" {} open · {} in the history", book.open_count(), known.len());
+    let (strong, dim) = (pen.style(Role::Strong), pen.style(Role::Dim));
+    pen.view_title(area, &[("Alerts", strong), (&count, dim)], Tab::Alerts);
     for (index, (alert, mailed)) in known.iter().enumerate().skip(first).take(usize::from(rows)) {
         let place = Rect { y: area.y + 1 + small(index - first), height: 1, ..area };
         row(pen, model, alert, mailed, place, index == model.view.alert);
@@ -133,7 +135,9 @@ fn row(pen: &mut Pen<'_>, model: &Model, alert: &AlertView, mailed: &str, area: 
 fn what(alert: &AlertView) -> String {
     let (value, limit) = (words::value(alert.metric, alert.value), words::value(alert.metric, alert.limit));
     match (alert.metric, alert.ended) {
-        (Metric::Unreachable, None) => format!("failed {value} sweep{} in a row", if alert.value == 1.0 { "" } else { "s" }),
+        (Metric::Unreachable, None) => {
+            format!("failed {value} sweep{} in a row", if alert.value == 1.0 { "" } else { "s" })
+        }
         (Metric::Unreachable, Some(_)) => "reachable again".to_owned(),
         (metric, None) => format!("{metric} {value} > {limit}"),
         (metric, Some(_)) => format!("{metric} back to {value}"),

@@ -107,7 +107,20 @@ mod tests {
         // Every ten minutes over an hour in 12 columns of five minutes, one hour's gap before.
         let points: Vec<_> = [130, 140, 150, 160].map(|at| (minute(at), Some(at as f64 / 2.0))).to_vec();
         let shown = |now| columns(&points, Span::Hour, now, 12);
-        let expected = [None, None, None, None, Some(65.0), Some(65.0), Some(70.0), Some(70.0), Some(75.0), Some(75.0), Some(80.0), None];
+        let expected = [
+            None,
+            None,
+            None,
+            None,
+            Some(65.0),
+            Some(65.0),
+            Some(70.0),
+            Some(70.0),
+            Some(75.0),
+            Some(75.0),
+            Some(80.0),
+            None,
+        ];
         assert_eq!(shown(minute(165)), expected);
         assert_eq!(shown(minute(169)), expected, "the chart creeps");
         assert_eq!(columns(&[], Span::Day, minute(0), 3), [None, None, None]);

@@ -14,11 +14,7 @@ use super::{
     words,
 };
 use crate::{
-    fleet::{
-        Failure, Phase, Reading, Stage,
-        reading::Usage,
-        state::ClientView,
-    },
+    fleet::{Failure, Phase, Reading, Stage, reading::Usage, state::ClientView},
     tui::{model::Model, theme::Role},
 };
 
@@ -349,7 +345,8 @@ fn charts(list: &mut List<'_, '_>, model: &Model, client: &ClientView, area: Rec
     let (dim, strong) = (list.pen.style(Role::Dim), list.pen.style(Role::Strong));
     let span = model.view.span.word();
     for (index, name) in ["cpu", "mem"].into_iter().enumerate() {
-        let pick = |(at, cpu, memory): &(Timestamp, Option<f64>, Option<f64>)| (*at, if index == 0 { *cpu } else { *memory });
+        let pick =
+            |(at, cpu, memory): &(Timestamp, Option<f64>, Option<f64>)| (*at, if index == 0 { *cpu } else { *memory });
         let series: Vec<_> = points.iter().map(pick).collect();
         let last = series.iter().rev().find_map(|(_, value)| *value);
         let from = now.as_millisecond() - model.view.span.milliseconds();

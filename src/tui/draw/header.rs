@@ -129,10 +129,7 @@ pub(super) fn strip(pen: &mut Pen<'_>, model: &Model, area: Rect) {
             x += u16::from(with_words);
         }
         first = false;
-        let glyph = match phase {
-            Phase::New => "",
-            _ => pen.look().phase_glyph(phase),
-        };
+        let glyph = if phase == Phase::New { "" } else { pen.look().phase_glyph(phase) };
         let word = if with_words || matches!(phase, Phase::New | Phase::Ok) { phase.word() } else { "" };
         let style = if count == 0 { dim } else { pen.look().phase_style(phase) };
         for (piece, style) in [(glyph, style), (word, if count == 0 { dim } else { text })] {
@@ -141,7 +138,13 @@ pub(super) fn strip(pen: &mut Pen<'_>, model: &Model, area: Rect) {
                 x += 1;
             }
         }
-        x = pen.text(x, area.y, area.right().saturating_sub(x), &count.to_string(), if count == 0 { dim } else { text });
+        x = pen.text(
+            x,
+            area.y,
+            area.right().saturating_sub(x),
+            &count.to_string(),
+            if count == 0 { dim } else { text },
+        );
     }
     let failed = tally.count(Phase::Failed);
     let failed_text = format!("{} failed {failed}", pen.look().phase_glyph(Phase::Failed));

@@ -3,20 +3,17 @@
 use ratatui::layout::Rect;
 
 use super::{pen::Pen, words};
-use crate::tui::{data::LogLevel, model::Model, theme::Role};
+use crate::tui::{data::LogLevel, model::Model, theme::Role, view::Tab};
 
 /// The log over the whole body.
 pub(super) fn page(pen: &mut Pen<'_>, model: &Model, area: Rect) {
-    let (strong, dim, accent) = (pen.style(Role::Strong), pen.style(Role::Dim), pen.style(Role::Accent));
+    let (strong, dim) = (pen.style(Role::Strong), pen.style(Role::Dim));
     let following = match model.view.log_back {
         0 => "following".to_owned(),
-        back => format!("{back} below"),
+        back => format!("{back} below, enter follows"),
     };
-    pen.title(
-        area,
-        &[("Log", strong), (&format!(" {}", model.log.len()), dim)],
-        &[(&format!("{following} · "), dim), ("enter", accent), (" follow", dim)],
-    );
+    let count = format!(" {} · {following}", model.log.len());
+    pen.view_title(area, &[("Log", strong), (&count, dim)], Tab::Log);
     let rows = usize::from(area.height.saturating_sub(1));
     let end = model.log.len().saturating_sub(model.view.log_back);
     let from = end.saturating_sub(rows);

@@ -11,6 +11,7 @@ use crate::tui::{
     data::{MailRow, MailStatus},
     model::Model,
     theme::Role,
+    view::Tab,
 };
 
 /// List above, text below; the text alone where it is opened.
@@ -38,7 +39,7 @@ fn list(pen: &mut Pen<'_>, model: &Model, mails: &[MailRow], area: Rect) {
     let waiting = mails.iter().filter(|mail| matches!(mail.status, MailStatus::Waiting { .. })).count();
     let refused = mails.iter().filter(|mail| mail.status == MailStatus::Refused).count();
     let count = format!(" {} · {waiting} waiting · {refused} refused", mails.len());
-    pen.title(area, &[("Mails", strong), (&count, dim)], &[("enter", accent), (" whole text", dim)]);
+    pen.view_title(area, &[("Mails", strong), (&count, dim)], Tab::Mails);
     let rows = area.height.saturating_sub(1);
     let first = (model.view.mail + 1).saturating_sub(usize::from(rows.max(1)));
     for (index, mail) in mails.iter().enumerate().skip(first).take(usize::from(rows)) {

@@ -111,7 +111,11 @@ fn bar(pen: &mut Pen<'_>, model: &Model, area: Rect, from: u16, here: Option<usi
     let columns = usize::from(area.right().saturating_sub(from + 27)).min(60);
     let Some(here) = here.filter(|_| columns >= 5) else { return };
     // The present sweep stays in sight.
-    let first = if sweeps.len() - here > columns { here.saturating_sub(columns / 2) } else { sweeps.len().saturating_sub(columns) };
+    let first = if sweeps.len() - here > columns {
+        here.saturating_sub(columns / 2)
+    } else {
+        sweeps.len().saturating_sub(columns)
+    };
     let mut x = from;
     x = pen.text(x, area.y, 1, " ", Style::new());
     for (index, sweep) in sweeps.iter().enumerate().skip(first).take(columns) {

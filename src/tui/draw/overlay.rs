@@ -32,7 +32,8 @@ pub(super) fn hint_line(pen: &mut Pen<'_>, model: &Model, area: Rect) {
         }
         Overlay::Export => {
             let what = format!("export {} listed client(s) as  ", model.rows.len());
-            let pieces: &[(&str, Style)] = &[(&what, text), ("j", accent), (" JSON  ", dim), ("c", accent), (" CSV", dim)];
+            let pieces: &[(&str, Style)] =
+                &[(&what, text), ("j", accent), (" JSON  ", dim), ("c", accent), (" CSV", dim)];
             pen.pieces(area.x + 1, area.y, width, pieces);
         }
         Overlay::None | Overlay::Help { .. } | Overlay::Palette { .. } => {
@@ -75,13 +76,11 @@ fn keys(pen: &mut Pen<'_>, model: &Model, area: Rect) {
 
 /// Whether a hint makes sense in the view that is shown.
 fn fits(model: &Model, action: Action) -> bool {
+    let of_clients = matches!(action, Action::Mark | Action::Collect | Action::CollectFailed | Action::Sort);
     match model.view.tab {
         Tab::Fleet => true,
-        Tab::Alerts | Tab::Mails | Tab::Log => match action {
-            Action::Mark | Action::Collect | Action::CollectFailed | Action::Sort => false,
-            Action::Acknowledge => model.view.tab == Tab::Alerts,
-            _ => true,
-        },
+        Tab::Alerts => !of_clients,
+        Tab::Mails | Tab::Log => !of_clients && action != Action::Acknowledge,
     }
 }
 
@@ -114,14 +113,15 @@ fn filter_line(pen: &mut Pen<'_>, model: &Model, area: Rect) {
 }
 
 fn question(model: &Model, action: Action) -> String {
-    match action {
-        Action::CollectAll => format!("collect all {} clients now?", model.fleet.clients().count()),
-        Action::Cancel => {
-            let name = model.selected().map_or("", |client| client.card.name.as_str());
-            format!("cancel the collection of {name}?")
-        }
-        Action::Quit => "a sweep is under way; end it and quit?".to_owned(),
-        other => action::of(other).map_or_else(String::new, |entry| format!("{}?", entry.name)),
+    if action == Action::CollectAll {
+        format!("collect all {} clients now?", model.fleet.clients().count())
+    } else if action == Action::Cancel {
+        let name = model.selected().map_or("", |client| client.card.name.as_str());
+        format!("cancel the collection of {name}?")
+    } else if action == Action::Quit {
+        "a sweep is under way; end it and quit?".to_owned()
+    } else {
+        action::of(action).map_or_else(String::new, |entry| format!("{}?", entry.name))
     }
 }
 
@@ -153,9 +153,12 @@ fn window(pen: &mut Pen<'_>, screen: Rect, width: u16, height: u16, title: &str,
         pen.text(area.x, y, 1, down, dim);
         pen.text(right, y, 1, down, dim);
     }
-    for (x, y, corner) in
-        [(area.x, area.y, top_left), (right, area.y, top_right), (right, bottom, bottom_right), (area.x, bottom, bottom_left)]
-    {
+    for (x, y, corner) in [
+        (area.x, area.y, top_left),
+        (right, area.y, top_right),
+        (right, bottom, bottom_right),
+        (area.x, bottom, bottom_left),
+    ] {
         pen.text(x, y, 1, corner, dim);
     }
     pen.text(area.x + 2, area.y, width.saturating_sub(4), &format!(" {title} "), pen.style(Role::Strong));
@@ -198,7 +201,13 @@ fn help(pen: &mut Pen<'_>, screen: Rect, top: usize) {
         lines.push(vec![(format!("  {glyph} {:<9}", phase.word()), Role::Text), (format!("  {meaning}"), Role::Dim)]);
     }
     lines.push(vec![("  ! alert    ".to_owned(), Role::Warning), ("  a limit is exceeded".to_owned(), Role::Dim)]);
-    let gauges = format!("  {0}{0}{1}{1}  {2}{2}{3}{3} ", pen.glyphs().full, pen.glyphs().empty, pen.glyphs().stale, pen.glyphs().stale_empty);
+    let gauges = format!(
+        "  {0}{0}{1}{1}  {2}{2}{3}{3} ",
+        pen.glyphs().full,
+        pen.glyphs().empty,
+        pen.glyphs().stale,
+        pen.glyphs().stale_empty
+    );
     lines.push(vec![(gauges, Role::Text), ("  solid: this sweep; dotted: last known".to_owned(), Role::Dim)]);
     let height = small(lines.len()).saturating_add(2).min(screen.height.saturating_sub(2));
     let inner = window(pen, screen, 92, height, "Help", "arrows scroll, any other key closes");

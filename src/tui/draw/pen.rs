@@ -1,9 +1,17 @@
 //! Writes text into cells, clipped to where it belongs. Not what is written.
 
-use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Modifier, Style},
+    text::Line,
+};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::tui::theme::{Glyphs, Look, Role};
+use crate::tui::{
+    theme::{Glyphs, Look, Role},
+    view::Tab,
+};
 
 /// A buffer with the look to draw in.
 pub(super) struct Pen<'a> {
@@ -36,7 +44,10 @@ impl<'a> Pen<'a> {
             return x;
         }
         let width = width.min(area.right() - x);
-        let (text, style) = (self.plain(text), style);
+        let text = self.plain(text);
+        // What lies beneath may be dim (a rule); text is so only where it says so itself.
+        let dim = style.add_modifier.contains(Modifier::DIM);
+        let style = if dim { style } else { style.remove_modifier(Modifier::DIM) };
         if text.width() <= usize::from(width) {
             return self.buffer.set_stringn(x, y, &text, usize::from(width), style).0;
         }
@@ -95,6 +106,19 @@ impl<'a> Pen<'a> {
             self.text(after, area.y, 1, " ", dim);
         }
         end
+    }
+
+    /// The title of a view that fills the body: at its right the views and their keys.
+    pub(super) fn view_title(&mut self, area: Rect, title: &[(&str, Style)], shown: Tab) {
+        let (dim, accent) = (self.style(Role::Dim), self.style(Role::Accent));
+        let number = ["1", "2", "3", "4"];
+        let mut remark = Vec::new();
+        for (tab, number) in Tab::ALL.into_iter().zip(number) {
+            let word = if tab == shown { self.style(Role::Text) } else { dim };
+            remark.extend([(if tab == Tab::Fleet { "" } else { "  " }, dim), (number, accent), (" ", dim)]);
+            remark.push((tab.word(), word));
+        }
+        self.title(area, title, &remark);
     }
 
     /// Lays `style` over cells that are drawn already.

@@ -236,7 +236,8 @@ fn note(client: &ClientView, phase: Phase) -> (String, Role) {
         return (format!("! {}", words::failure(failure.kind)), role);
     }
     let exceeded = client.exceeded.iter().map(|exceeded| {
-        let (value, limit) = (words::value(exceeded.metric, exceeded.value), words::value(exceeded.metric, exceeded.limit));
+        let (value, limit) =
+            (words::value(exceeded.metric, exceeded.value), words::value(exceeded.metric, exceeded.limit));
         format!("{} {value} > {limit}", short(exceeded.metric))
     });
     let text = exceeded.collect::<Vec<_>>().join(", ");

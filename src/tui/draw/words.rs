@@ -69,7 +69,11 @@ pub(super) fn value(metric: crate::fleet::Metric, value: f64) -> String {
     use crate::fleet::Metric;
     match metric {
         Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => {
-            if (value - value.round()).abs() < 0.05 { format!("{value:.0}%") } else { format!("{value:.1}%") }
+            if (value - value.round()).abs() < 0.05 {
+                format!("{value:.0}%")
+            } else {
+                format!("{value:.1}%")
+            }
         }
         Metric::Load => format!("{value:.2}"),
         Metric::Unreachable => format!("{value:.0}"),
