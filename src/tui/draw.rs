@@ -24,6 +24,9 @@ use pen::Pen;
 
 /// Draws `model`, which must be prepared ([`Model::prepare`]) for the size of `buffer`.
 pub fn draw(model: &Model, buffer: &mut Buffer) {
+    if model.size.0 == 0 || model.size.1 == 0 {
+        return;
+    }
     let layout = Layout::of(model);
     let mut pen = Pen::new(buffer, model.look);
     header::line(&mut pen, model, layout.header);

@@ -126,7 +126,8 @@ impl Screen {
     /// than `patience`; its modes are restored all the same.
     ///
     /// # Errors
-    /// What ended the screen, where that was an error of the terminal.
+    /// What ended the screen, where that was an error of the terminal; `TimedOut` where it reads nothing:
+    /// whoever writes to it now would wait for ever.
     pub fn finish(self, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
         // Room in the inbox comes soon or never.
@@ -144,7 +145,8 @@ impl Screen {
         if self.thread.is_finished() {
             self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the screen panicked")))
         } else {
-            Ok(())
+            // The thread goes with the process.
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the terminal reads nothing"))
         }
     }
 }
@@ -175,7 +177,7 @@ impl Runner {
     }
 
     fn run(mut self) -> io::Result<()> {
-        self.terminal.clear()?;
+        self.repaint()?;
         self.draw()?;
         let mut drawn = Instant::now();
         // Keys are read only now: asking the terminal for its background before would cost the first paint.
@@ -230,6 +232,10 @@ impl Runner {
         let Some(_ours) = terminal::while_ours() else {
             return Err(io::Error::other("the terminal was given back"));
         };
+        // The size may have changed before its message comes.
+        self.terminal.autoresize()?;
+        let area = self.terminal.get_frame().area();
+        self.model.size = (area.width, area.height);
         self.model.prepare();
         self.model.take_changed();
         let model = &self.model;
@@ -237,13 +243,19 @@ impl Runner {
         Ok(())
     }
 
+    /// Has the next frame write every cell. Not `Terminal::clear`: that asks the terminal where its cursor
+    /// is, and waits for the answer.
+    fn repaint(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())?;
+        self.model.changed = true;
+        Ok(())
+    }
+
     /// Takes in one message; false where the screen is to end.
     fn take_in(&mut self, message: Message) -> io::Result<bool> {
         if matches!(message, Message::Quit) {
             return Ok(false);
-        }
-        if let Message::Resize(..) = message {
-            self.terminal.autoresize()?;
         }
         if matches!(message, Message::Continued) {
             if self.resumed.is_some_and(|resumed| resumed.elapsed() < OWN_RESUME) {
@@ -269,12 +281,11 @@ impl Runner {
                     }
                 }
                 Command::Mouse(on) => terminal::set_mouse(on)?,
-                Command::Redraw => self.terminal.clear()?,
+                Command::Redraw => self.repaint()?,
                 Command::Suspend => {
                     terminal::suspend(self.model.view.mouse)?;
                     self.resumed = Some(Instant::now());
-                    self.terminal.clear()?;
-                    self.model.changed = true;
+                    self.repaint()?;
                 }
                 Command::CollectNow(_)
                 | Command::CollectFailed

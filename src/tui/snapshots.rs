@@ -366,8 +366,8 @@ proptest! {
 
     #[test]
     fn no_size_and_no_keys_make_it_panic(
-        width in 1_u16..=300,
-        height in 1_u16..=100,
+        width in 0_u16..=300,
+        height in 0_u16..=100,
         count in 0_usize..120,
         keys in "[1234jkgGsSfctempax*\\[\\]nN?:/ \\n\\t\u{1b}←→⇥a-e<>!]{0,24}",
         look in prop_oneof![Just(DARK), Just(LIGHT), Just(MONO), Just(ASCII)],

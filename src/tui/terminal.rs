@@ -23,6 +23,7 @@ use crossterm::{
         disable_raw_mode, enable_raw_mode,
     },
 };
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 /// Whether the terminal is ours now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -33,6 +34,9 @@ static FRAME: Mutex<()> = Mutex::new(());
 /// How long a frame is waited for. A terminal that reads nothing never takes it, and a thread that panics
 /// while it draws never ends it.
 const FRAME_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long a terminal that reads may take to make room for the last sequence.
+const TAKES_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 /// How long a stop takes to reach every thread of this process; it is far less.
 const STOP_PATIENCE: Duration = Duration::from_millis(50);
@@ -99,6 +103,9 @@ pub fn restore() {
     let written = queued.and_then(|()| {
         let mut sequence = sequence.as_slice();
         while !sequence.is_empty() {
+            if !takes_more()? {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the terminal reads nothing"));
+            }
             match rustix::io::write(rustix::stdio::stdout(), sequence) {
                 Ok(count) => sequence = sequence.get(count..).unwrap_or_default(),
                 Err(rustix::io::Errno::INTR) => {}
@@ -109,6 +116,16 @@ pub fn restore() {
     });
     if let Err(error) = written {
         tracing::debug!("the terminal could not be restored: {error}");
+    }
+}
+
+/// Whether the terminal takes more text within a moment: a write to one that reads nothing never ends.
+fn takes_more() -> io::Result<bool> {
+    let mut stdout = [PollFd::from_borrowed_fd(rustix::stdio::stdout(), PollFlags::OUT)];
+    match rustix::event::poll(&mut stdout, Some(&TAKES_PATIENCE)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 
