@@ -108,6 +108,7 @@ pub(super) fn failure(kind: crate::fleet::FailureKind) -> &'static str {
         FailureKind::ReportInvalid => "bad report",
         FailureKind::StoreFailed => "not stored",
         FailureKind::Cancelled => "cancelled",
+        FailureKind::Defect => "internal",
     }
 }
 
