@@ -4,11 +4,14 @@
 //! value, and the same values in give the same values out. Every other room may import this one;
 //! it imports only the wire (`fleetsweep_agent`).
 
+pub mod alerts;
 pub mod client;
+pub mod eta;
 pub mod event;
 pub mod failure;
 pub mod judge;
 pub mod mail;
+pub mod phase;
 pub mod reading;
 pub mod rule;
 pub mod security;
@@ -20,6 +23,7 @@ pub mod units;
 pub use client::ClientId;
 pub use event::{Event, EventKind, SweepId};
 pub use failure::{Failure, FailureKind};
+pub use phase::Phase;
 pub use reading::Reading;
 pub use rule::{Metric, Rule};
 pub use stage::Stage;

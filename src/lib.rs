@@ -12,6 +12,7 @@
 //! | [`store`] | edge: the database: migrations, recording, queries, outbox rows | `fleet`, `config` |
 //! | [`mail`] | edge: composing mails, handing them to the SMTP server | `fleet`, `config` |
 //! | [`headless`] | edge: the result table, the JSON document, progress: a reader of events | `fleet` |
+//! | [`tui`] | edge: the dashboard: pure model and drawing, a thin terminal: a reader of events | `fleet` |
 //! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config` |
 //! | [`cli`] | arguments | `fleet`, `config` |
 //! | [`app`] | the composition root: wires the edges, runs the wheel, shuts down | everything |
@@ -42,3 +43,4 @@ pub mod mail;
 pub mod spine;
 pub mod store;
 pub mod sweep;
+pub mod tui;

@@ -1,8 +1,14 @@
-//! Selects clients by pattern. Not the dashboard's filter language.
+//! Selects clients: by the pattern of `--client`, by the filter language of the dashboard, in an order.
 
 use globset::{Glob, GlobMatcher};
 
 use super::ClientId;
+
+pub mod filter;
+pub mod sort;
+
+pub use filter::Filter;
+pub use sort::{Sort, SortKey};
 
 /// A `--client` pattern: a glob on a client's name or address.
 #[derive(Debug, Clone)]

@@ -10,11 +10,16 @@ use uuid::Uuid;
 
 use super::{
     ClientId, Event, EventKind, Failure, Reading, Stage, SweepId,
+    alerts::{AlertBook, AlertView},
     event::{ClientCard, Exceeded, MailStep, Trigger},
+    reading::Usage,
 };
 
 /// How many ended sweeps are remembered.
 const SWEEPS_KEPT: usize = 16;
+
+/// How many ended collections of a client are remembered as samples.
+const SAMPLES_KEPT: usize = 60;
 
 /// The fleet as the events told it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,6 +28,7 @@ pub struct Fleet {
     order: Vec<ClientId>,
     sweeps: VecDeque<SweepView>,
     mails: MailTally,
+    alerts: AlertBook,
 }
 
 /// One client as the events told it.
@@ -38,6 +44,54 @@ pub struct ClientView {
     pub reading: Option<(Timestamp, Box<Reading>)>,
     /// The limits exceeded at the last collection.
     pub exceeded: Vec<Exceeded>,
+    /// The last collections in short, oldest first.
+    pub recent: VecDeque<Sample>,
+    /// Whether the last collection belongs to what is being watched; false while it is only remembered
+    /// from the database.
+    pub live: bool,
+}
+
+impl ClientView {
+    /// Whether the reading is of the last collection, and that one is being watched: neither is a newer
+    /// collection under way nor did the last one fail.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.live && self.running.is_none() && self.last.as_ref().is_some_and(|last| last.failure.is_none())
+    }
+
+    /// Why the last collection failed; `None` where it did not.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.last.as_ref()?.failure.as_ref()
+    }
+}
+
+/// One ended collection in short: enough for a small chart and for learning how long it takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// When it ended.
+    pub at: Timestamp,
+    /// From leaving the queue to the end.
+    pub duration_ms: u64,
+    /// CPU use, percent; `None` where it was not measured or the collection failed.
+    pub cpu_percent: Option<f64>,
+    /// Memory use, percent; likewise.
+    pub memory_percent: Option<f64>,
+}
+
+/// What the database remembers of a client from before the stream began.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remembered {
+    /// Which client.
+    pub client: ClientId,
+    /// Its last collection.
+    pub last: Option<Finished>,
+    /// Its last reading, and when it arrived.
+    pub reading: Option<(Timestamp, Box<Reading>)>,
+    /// The limits exceeded at its last collection.
+    pub exceeded: Vec<Exceeded>,
+    /// Its last collections in short, oldest first.
+    pub recent: Vec<Sample>,
 }
 
 /// A collection under way.
@@ -76,6 +130,9 @@ pub struct Finished {
     pub attempts: u32,
     /// Why it failed; `None` where it succeeded.
     pub failure: Option<Failure>,
+    /// The stages of its last attempt, with the time at which each was entered, in order. Empty where
+    /// that was not told.
+    pub stages: Vec<(Stage, Timestamp)>,
 }
 
 /// One sweep.
@@ -105,6 +162,14 @@ impl SweepView {
     pub fn finished(&self) -> usize {
         self.ok + self.failed
     }
+
+    /// When it ended; while it goes on, when it began.
+    #[must_use]
+    pub fn latest_at(&self) -> Timestamp {
+        let duration_ms = i64::try_from(self.duration_ms.unwrap_or(0)).unwrap_or(i64::MAX);
+        let millisecond = self.started_at.as_millisecond().saturating_add(duration_ms);
+        Timestamp::from_millisecond(millisecond).unwrap_or(self.started_at)
+    }
 }
 
 /// What became of mails since this process started.
@@ -123,6 +188,7 @@ pub struct MailTally {
 impl Fleet {
     /// Takes in one event. What concerns a client that is not configured any more is passed over.
     pub fn apply(&mut self, event: &Event) {
+        self.alerts.apply(event);
         match &event.kind {
             EventKind::Configured { clients } => self.configure(clients),
             EventKind::SweepStarted { number, trigger, clients } => {
@@ -146,6 +212,8 @@ impl Fleet {
             }
             EventKind::Collected { collection, duration_ms, attempts, reading, alerts } => {
                 let Some((sweep, client)) = self.place(event) else { return };
+                let measured = (reading.cpu, reading.memory.and_then(Usage::percent));
+                client.note_sample(event.at, *duration_ms, measured.0.map(f64::from), measured.1.map(f64::from));
                 client.finish(sweep, event.at, *collection, (*duration_ms, *attempts), None, alerts);
                 client.reading = Some((event.at, reading.clone()));
                 self.count(sweep, true);
@@ -153,6 +221,7 @@ impl Fleet {
             EventKind::CollectionFailed { collection, duration_ms, attempts, failure, alerts } => {
                 let Some((sweep, client)) = self.place(event) else { return };
                 let failure = Some(failure.clone());
+                client.note_sample(event.at, *duration_ms, None, None);
                 client.finish(sweep, event.at, *collection, (*duration_ms, *attempts), failure, alerts);
                 self.count(sweep, false);
             }
@@ -198,6 +267,47 @@ impl Fleet {
     #[must_use]
     pub fn mails(&self) -> MailTally {
         self.mails
+    }
+
+    /// The alerts, open and ended, and the mails about them.
+    #[must_use]
+    pub fn alerts(&self) -> &AlertBook {
+        &self.alerts
+    }
+
+    /// Takes in what the database remembers. What the stream has told already is newer and stays.
+    pub fn remember(&mut self, clients: Vec<Remembered>, alerts: Vec<AlertView>) {
+        for remembered in clients {
+            let Some(view) = self.clients.get_mut(&remembered.client) else { continue };
+            if view.last.is_none() {
+                view.last = remembered.last;
+                view.exceeded = remembered.exceeded;
+            }
+            if view.reading.is_none() {
+                view.reading = remembered.reading;
+            }
+            let known_from = view.recent.front().map(|sample| sample.at);
+            for sample in remembered.recent.into_iter().rev() {
+                let older = known_from.is_none_or(|from| sample.at < from);
+                if older && view.recent.len() < SAMPLES_KEPT {
+                    view.recent.push_front(sample);
+                }
+            }
+        }
+        self.alerts.remember(alerts);
+    }
+
+    /// The fleet as it stood at the end of a past sweep.
+    #[must_use]
+    pub fn past(sweep: SweepView, cards: &[ClientCard], clients: Vec<Remembered>, alerts: Vec<AlertView>) -> Self {
+        let mut fleet = Self::default();
+        fleet.configure(cards);
+        fleet.remember(clients, alerts);
+        for view in fleet.clients.values_mut() {
+            view.live = view.last.as_ref().is_some_and(|last| last.sweep == sweep.id);
+        }
+        fleet.sweeps.push_back(sweep);
+        fleet
     }
 
     /// How many clients have a collection under way in each stage, in the order of [`Stage::ALL`].
@@ -265,7 +375,22 @@ impl Running {
 
 impl ClientView {
     fn new(card: ClientCard) -> Self {
-        Self { card, running: None, last: None, reading: None, exceeded: Vec::new() }
+        Self {
+            card,
+            running: None,
+            last: None,
+            reading: None,
+            exceeded: Vec::new(),
+            recent: VecDeque::new(),
+            live: false,
+        }
+    }
+
+    fn note_sample(&mut self, at: Timestamp, duration_ms: u64, cpu_percent: Option<f64>, memory_percent: Option<f64>) {
+        if self.recent.len() >= SAMPLES_KEPT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Sample { at, duration_ms, cpu_percent, memory_percent });
     }
 
     fn finish(
@@ -277,8 +402,9 @@ impl ClientView {
         failure: Option<Failure>,
         exceeded: &[Exceeded],
     ) {
-        self.running = None;
-        self.last = Some(Finished { sweep, collection, at, duration_ms, attempts, failure });
+        let stages = self.running.take().map(|running| running.stages).unwrap_or_default();
+        self.last = Some(Finished { sweep, collection, at, duration_ms, attempts, failure, stages });
+        self.live = true;
         self.exceeded = exceeded.to_vec();
     }
 }
@@ -361,6 +487,39 @@ mod tests {
         assert_eq!(names, ["new c", "new a"]);
         assert!(fleet.client(&id("a")).unwrap().last.is_some());
         assert!(fleet.client(&id("b")).is_none());
+    }
+
+    #[test]
+    fn what_is_remembered_never_hides_what_was_told() {
+        let mut fleet = started(&["a", "b"]);
+        fail(&mut fleet, "a");
+        let sample = |second| Sample {
+            at: Timestamp::from_second(second).unwrap(),
+            duration_ms: 7,
+            cpu_percent: Some(1.0),
+            memory_percent: None,
+        };
+        let remembered = |name| Remembered {
+            client: id(name),
+            last: Some(Finished {
+                sweep: SweepId(Uuid::from_u128(9)),
+                collection: Uuid::nil(),
+                at: Timestamp::from_second(-5).unwrap(),
+                duration_ms: 7,
+                attempts: 1,
+                failure: None,
+                stages: Vec::new(),
+            }),
+            reading: None,
+            exceeded: Vec::new(),
+            recent: vec![sample(-9), sample(-5), sample(5)],
+        };
+        fleet.remember(vec![remembered("a"), remembered("b"), remembered("stranger")], Vec::new());
+        let (a, b) = (fleet.client(&id("a")).unwrap(), fleet.client(&id("b")).unwrap());
+        assert!(a.failure().is_some() && a.live);
+        assert_eq!(a.recent.iter().map(|s| s.at.as_second()).collect::<Vec<_>>(), [-9, -5, 0]);
+        assert!(b.last.is_some() && !b.live && !b.is_fresh());
+        assert_eq!(b.recent.len(), 3);
     }
 
     #[test]

@@ -1,0 +1,266 @@
+//! The fold of alerts and of the mails about them: which are open, which ended, who was told.
+//! Not their judgement ([`super::judge`]).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    ClientId, Event, EventKind, Metric, SweepId,
+    event::MailStep,
+    judge::{HoldReason, Notice, Step},
+    mail::MailKind,
+};
+
+/// How many ended alerts are remembered.
+const ENDED_KEPT: usize = 500;
+/// How many mails are remembered.
+const MAILS_KEPT: usize = 500;
+
+/// Every alert as the events told it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AlertBook {
+    open: BTreeMap<(ClientId, Metric), AlertView>,
+    ended: VecDeque<AlertView>,
+    mails: VecDeque<MailView>,
+}
+
+/// One alert.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertView {
+    /// Whose.
+    pub client: ClientId,
+    /// What it is about.
+    pub metric: Metric,
+    /// The rule's limit at its last judgement.
+    pub limit: f64,
+    /// The value last measured.
+    pub value: f64,
+    /// When it began.
+    pub raised_at: Timestamp,
+    /// When and how it ended; `None` while it lasts.
+    pub ended: Option<(Timestamp, AlertEnd)>,
+    /// What was last decided about mailing it.
+    pub notice: Notice,
+    /// In which sweep a mail about it was last decided.
+    pub mailed_in: Option<SweepId>,
+    /// Whether an operator acknowledged it.
+    pub acknowledged: bool,
+}
+
+/// How an alert ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlertEnd {
+    /// The value is below its limit again.
+    Resolved,
+    /// Its rule is gone from the configuration.
+    Withdrawn,
+}
+
+/// One mail as the events told it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MailView {
+    /// Names it.
+    pub id: Uuid,
+    /// In which sweep it was decided.
+    pub sweep: Option<SweepId>,
+    /// About which client.
+    pub client: Option<ClientId>,
+    /// What it is for.
+    pub kind: MailKind,
+    /// To whom.
+    pub recipient: String,
+    /// What became of it last, and when.
+    pub step: (Timestamp, MailStep),
+}
+
+impl AlertBook {
+    /// Takes in one event.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::Alert { metric, limit, value, raised_at, step, notice } => {
+                let Some(client) = &event.client else { return };
+                let key = (client.clone(), *metric);
+                let mut alert = self.open.remove(&key).unwrap_or_else(|| AlertView {
+                    client: client.clone(),
+                    metric: *metric,
+                    limit: *limit,
+                    value: *value,
+                    raised_at: *raised_at,
+                    ended: None,
+                    notice: *notice,
+                    mailed_in: None,
+                    acknowledged: false,
+                });
+                (alert.limit, alert.value, alert.notice) = (*limit, *value, *notice);
+                alert.acknowledged |= matches!(notice, Notice::Hold(HoldReason::Acknowledged));
+                if matches!(notice, Notice::Send(_)) {
+                    alert.mailed_in = event.sweep;
+                }
+                let end = match step {
+                    Step::Raised | Step::Continues => None,
+                    Step::Resolved => Some(AlertEnd::Resolved),
+                    Step::Withdrawn => Some(AlertEnd::Withdrawn),
+                };
+                match end {
+                    None => {
+                        self.open.insert(key, alert);
+                    }
+                    Some(end) => {
+                        alert.ended = Some((event.at, end));
+                        self.ended.push_front(alert);
+                        self.ended.truncate(ENDED_KEPT);
+                    }
+                }
+            }
+            EventKind::Mail { mail, kind, recipient, step } => {
+                let step = (event.at, step.clone());
+                if let Some(known) = self.mails.iter_mut().find(|known| known.id == *mail) {
+                    known.step = step;
+                    return;
+                }
+                self.mails.push_front(MailView {
+                    id: *mail,
+                    sweep: event.sweep,
+                    client: event.client.clone(),
+                    kind: *kind,
+                    recipient: recipient.clone(),
+                    step,
+                });
+                self.mails.truncate(MAILS_KEPT);
+            }
+            EventKind::Configured { .. }
+            | EventKind::SweepStarted { .. }
+            | EventKind::StageEntered { .. }
+            | EventKind::AttemptFailed { .. }
+            | EventKind::Collected { .. }
+            | EventKind::CollectionFailed { .. }
+            | EventKind::SweepEnded { .. }
+            | EventKind::ConfigurationRefused { .. } => {}
+        }
+    }
+
+    /// Takes in what the database remembers. What the stream has told already is newer and stays.
+    pub fn remember(&mut self, alerts: Vec<AlertView>) {
+        for alert in alerts {
+            if alert.ended.is_none() {
+                self.open.entry((alert.client.clone(), alert.metric)).or_insert(alert);
+            } else if !self.ended.iter().any(|known| known.is_same(&alert)) {
+                self.ended.push_back(alert);
+            }
+        }
+        self.ended.make_contiguous().sort_by_key(|alert| std::cmp::Reverse(alert.ended.map(|(at, _)| at)));
+        self.ended.truncate(ENDED_KEPT);
+    }
+
+    /// How many are open.
+    #[must_use]
+    pub fn open_count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The open ones, the newest first, then the ended ones, the last ended first.
+    #[must_use]
+    pub fn newest_first(&self) -> Vec<&AlertView> {
+        let mut alerts: Vec<_> = self.open.values().collect();
+        alerts.sort_by_key(|alert| std::cmp::Reverse(alert.raised_at));
+        alerts.extend(&self.ended);
+        alerts
+    }
+
+    /// The open ones of one client, in the order of [`Metric::ALL`].
+    pub fn open_of<'a>(&'a self, client: &'a ClientId) -> impl Iterator<Item = &'a AlertView> {
+        Metric::ALL.into_iter().filter_map(|metric| self.open.get(&(client.clone(), metric)))
+    }
+
+    /// How many began at `since` or later, ended or not.
+    #[must_use]
+    pub fn raised_since(&self, since: Timestamp) -> usize {
+        self.open.values().chain(&self.ended).filter(|alert| alert.raised_at >= since).count()
+    }
+
+    /// The mail that told of an alert, where the stream carried it.
+    #[must_use]
+    pub fn mail_about(&self, alert: &AlertView) -> Option<&MailView> {
+        let sweep = alert.mailed_in?;
+        self.mails.iter().find(|mail| {
+            mail.sweep == Some(sweep)
+                && mail.client.as_ref() == Some(&alert.client)
+                && match mail.kind {
+                    MailKind::Alert | MailKind::Recovery => true,
+                    MailKind::Events | MailKind::Test => false,
+                }
+        })
+    }
+}
+
+impl AlertView {
+    fn is_same(&self, other: &Self) -> bool {
+        self.client == other.client && self.metric == other.metric && self.raised_at == other.raised_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::judge::NoticeReason;
+
+    const SWEEP: SweepId = SweepId(Uuid::from_u128(1));
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn tell(book: &mut AlertBook, at: i64, client: &str, step: Step, notice: Notice) {
+        let kind = EventKind::Alert {
+            metric: Metric::Cpu,
+            limit: 90.0,
+            value: 90.0 + at as f64,
+            raised_at: second(1),
+            step,
+            notice,
+        };
+        book.apply(&Event { at: second(at), sweep: Some(SWEEP), client: Some(ClientId::new(client, 22)), kind });
+    }
+
+    #[test]
+    fn an_alert_is_open_until_it_ends_and_then_kept_as_ended() {
+        let mut book = AlertBook::default();
+        tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
+        tell(&mut book, 2, "a", Step::Continues, Notice::Hold(HoldReason::Acknowledged));
+        tell(&mut book, 2, "b", Step::Raised, Notice::Hold(HoldReason::NoRecipient));
+        assert_eq!((book.open_count(), book.raised_since(second(1)), book.raised_since(second(2))), (2, 2, 0));
+        let client = ClientId::new("a", 22);
+        let a = book.open_of(&client).next().unwrap();
+        assert!(a.acknowledged && a.value == 92.0 && a.mailed_in == Some(SWEEP));
+        tell(&mut book, 3, "a", Step::Resolved, Notice::Hold(HoldReason::NoRecoveryMail));
+        assert_eq!(book.open_count(), 1);
+        let ends: Vec<_> = book.newest_first().iter().map(|alert| alert.ended).collect();
+        assert_eq!(ends, [None, Some((second(3), AlertEnd::Resolved))]);
+    }
+
+    #[test]
+    fn the_mail_about_an_alert_is_that_of_its_client_and_sweep_with_its_last_step() {
+        let mut book = AlertBook::default();
+        tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
+        let mail = |at, sweep, step| Event {
+            at: second(at),
+            sweep,
+            client: Some(ClientId::new("a", 22)),
+            kind: EventKind::Mail {
+                mail: Uuid::from_u128(7),
+                kind: MailKind::Alert,
+                recipient: "ops@example.com".to_owned(),
+                step,
+            },
+        };
+        book.apply(&mail(2, Some(SWEEP), MailStep::Queued));
+        // The outbox delivers later, outside of any sweep.
+        book.apply(&mail(9, None, MailStep::Sent { answer: "250 ok".to_owned() }));
+        let alert = book.newest_first()[0].clone();
+        let about = book.mail_about(&alert).unwrap();
+        assert_eq!((about.step.0, about.recipient.as_str()), (second(9), "ops@example.com"));
+        assert_eq!(about.step.1, MailStep::Sent { answer: "250 ok".to_owned() });
+    }
+}

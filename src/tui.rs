@@ -1,0 +1,34 @@
+//! The dashboard: an edge that shows the fleet and tells what the operator wants.
+//!
+//! Three layers, each under test without the next:
+//!
+//! * [`Model`] is pure state. [`Model::update`] takes a [`Message`] (events, keys, answers, the time) and
+//!   returns [`Command`]s. It decides nothing about collection: it asks.
+//! * [`draw`](draw::draw) is a pure function from the model to cells.
+//! * [`screen`] and [`terminal`] are the thin edge: one thread that owns the terminal.
+//!
+//! What the database knows comes in as plain [`data`], asked for with [`Query`]. One table of
+//! [`action`]s feeds the key map, the hints, the help and the palette.
+
+pub mod action;
+pub mod clipboard;
+pub mod data;
+pub mod draw;
+pub mod export;
+pub mod model;
+pub mod port;
+pub mod screen;
+pub mod terminal;
+pub mod theme;
+mod update;
+pub mod view;
+
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod snapshots;
+
+pub use data::Answer;
+pub use model::Model;
+pub use port::{Command, Message, Query};
+pub use theme::Look;

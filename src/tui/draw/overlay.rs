@@ -1,0 +1,249 @@
+//! The hint line, and what lies over the view: help, palette, questions.
+
+use ratatui::{layout::Rect, style::Style};
+
+use super::pen::{Pen, columns_of, small};
+use crate::{
+    fleet::Phase,
+    tui::{
+        action::{self, Action, Entry, Group},
+        model::Model,
+        theme::Role,
+        view::{Overlay, Tab},
+    },
+};
+
+/// The last row: what is typed, what is asked, what was said, else the keys.
+pub(super) fn hint_line(pen: &mut Pen<'_>, model: &Model, area: Rect) {
+    let (dim, text, accent) = (pen.style(Role::Dim), pen.style(Role::Text), pen.style(Role::Accent));
+    let width = area.width.saturating_sub(1);
+    match &model.view.overlay {
+        Overlay::Filter { .. } => filter_line(pen, model, area),
+        Overlay::Confirm { action } => {
+            let question = question(model, *action);
+            let pieces: &[(&str, Style)] = &[
+                (&question, pen.style(Role::Warning)),
+                ("  y", accent),
+                (" yes  ", dim),
+                ("any other key", accent),
+                (" no", dim),
+            ];
+            pen.pieces(area.x + 1, area.y, width, pieces);
+        }
+        Overlay::Export => {
+            let what = format!("export {} listed client(s) as  ", model.rows.len());
+            let pieces: &[(&str, Style)] =
+                &[(&what, text), ("j", accent), (" JSON  ", dim), ("c", accent), (" CSV", dim)];
+            pen.pieces(area.x + 1, area.y, width, pieces);
+        }
+        Overlay::None | Overlay::Help { .. } | Overlay::Palette { .. } => {
+            if let Some((said, _)) = &model.said {
+                let style = if said.is_error { pen.style(Role::Bad) } else { text };
+                pen.text(area.x + 1, area.y, width, &said.text, style);
+            } else {
+                keys(pen, model, area);
+            }
+        }
+    }
+}
+
+fn keys(pen: &mut Pen<'_>, model: &Model, area: Rect) {
+    let (dim, accent) = (pen.style(Role::Dim), pen.style(Role::Accent));
+    let gap = if area.width >= 100 { 2 } else { 1 };
+    let mut hints = vec![(pen.glyphs().arrows.to_owned(), "move")];
+    let mut entries: Vec<&Entry> = action::TABLE
+        .iter()
+        .filter(|entry| entry.hint.is_some() && (entry.in_past || !model.is_past()) && fits(model, entry.action))
+        .collect();
+    entries.sort_by_key(|entry| entry.hint);
+    // As many as fit, the most important first; shown in the order of the table.
+    let mut room = area.width.saturating_sub(3 + columns_of("move") + columns_of(pen.glyphs().arrows));
+    entries.retain(|entry| {
+        let width = columns_of(&label(pen, entry)) + 1 + columns_of(entry.name) + gap;
+        let fits = width <= room;
+        room = if fits { room - width } else { 0 };
+        fits
+    });
+    entries.sort_by_key(|entry| action::TABLE.iter().position(|known| known.action == entry.action));
+    hints.extend(entries.iter().map(|entry| (label(pen, entry), entry.name)));
+    let mut x = area.x + 1;
+    for (key, name) in hints {
+        x = pen.text(x, area.y, area.right().saturating_sub(x), &key, accent);
+        x = pen.text(x + 1, area.y, area.right().saturating_sub(x + 1), name, dim);
+        x = x.saturating_add(gap);
+    }
+}
+
+/// Whether a hint makes sense in the view that is shown.
+fn fits(model: &Model, action: Action) -> bool {
+    let of_clients = matches!(action, Action::Mark | Action::Collect | Action::CollectFailed | Action::Sort);
+    match model.view.tab {
+        Tab::Fleet => true,
+        Tab::Alerts => !of_clients,
+        Tab::Mails | Tab::Log => !of_clients && action != Action::Acknowledge,
+    }
+}
+
+fn label(pen: &Pen<'_>, entry: &Entry) -> String {
+    entry.keys.first().map_or_else(String::new, |key| key.label(pen.look().unicode))
+}
+
+fn filter_line(pen: &mut Pen<'_>, model: &Model, area: Rect) {
+    let (dim, text, accent) = (pen.style(Role::Dim), pen.style(Role::Text), pen.style(Role::Accent));
+    let mut x = pen.text(area.x + 1, area.y, area.width, "/", accent);
+    // The end of a long filter stays in sight.
+    let room = usize::from(area.width / 2).max(8);
+    let typed = &model.view.filter_text;
+    let shown: String = typed.chars().skip(typed.chars().count().saturating_sub(room)).collect();
+    x = pen.text(x, area.y, area.right().saturating_sub(x), &shown, text);
+    pen.tint(Rect { x, y: area.y, width: 1, height: 1 }, Style::new().add_modifier(ratatui::style::Modifier::REVERSED));
+    let (note, style) = match &model.view.filter_error {
+        Some(error) => (error.clone(), pen.style(Role::Bad)),
+        None if typed.trim().is_empty() => {
+            ("state:failed cpu>90 mem>80 disk>90 alert:yes error:timeout age>5m web-* !db".to_owned(), dim)
+        }
+        None => (format!("{} of {}", model.rows.len(), model.shown().clients().count()), pen.style(Role::Good)),
+    };
+    x = pen.text(x + 2, area.y, area.right().saturating_sub(x + 3), &note, style);
+    let keys: &[(&str, Style)] = &[("enter", accent), (" keep  ", dim), ("esc", accent), (" undo", dim)];
+    let width: u16 = keys.iter().map(|(text, _)| columns_of(text)).sum();
+    if x + width + 3 < area.right() {
+        pen.pieces(area.right() - width - 1, area.y, width, keys);
+    }
+}
+
+fn question(model: &Model, action: Action) -> String {
+    if action == Action::CollectAll {
+        format!("collect all {} clients now?", model.fleet.clients().count())
+    } else if action == Action::Cancel {
+        let name = model.selected().map_or("", |client| client.card.name.as_str());
+        format!("cancel the collection of {name}?")
+    } else if action == Action::Quit {
+        "a sweep is under way; end it and quit?".to_owned()
+    } else {
+        action::of(action).map_or_else(String::new, |entry| format!("{}?", entry.name))
+    }
+}
+
+/// Help and palette, over everything else.
+pub(super) fn over(pen: &mut Pen<'_>, model: &Model, screen: Rect) {
+    match &model.view.overlay {
+        Overlay::Help { top } => help(pen, screen, *top),
+        Overlay::Palette { text, row } => palette(pen, screen, text, *row),
+        Overlay::None | Overlay::Filter { .. } | Overlay::Confirm { .. } | Overlay::Export => {}
+    }
+}
+
+/// An empty box with a title in the middle of the screen; its inside.
+fn window(pen: &mut Pen<'_>, screen: Rect, width: u16, height: u16, title: &str, remark: &str) -> Rect {
+    let (width, height) = (width.min(screen.width), height.min(screen.height));
+    let area = Rect { x: (screen.width - width) / 2, y: (screen.height - height) / 3, width, height };
+    pen.clear(area);
+    let dim = pen.style(Role::Dim);
+    if width < 4 || height < 3 {
+        return area;
+    }
+    let [top_left, top_right, bottom_right, bottom_left, across, down] = pen.glyphs().border;
+    let (right, bottom) = (area.right() - 1, area.bottom() - 1);
+    for x in area.x..=right {
+        pen.text(x, area.y, 1, across, dim);
+        pen.text(x, bottom, 1, across, dim);
+    }
+    for y in area.y..=bottom {
+        pen.text(area.x, y, 1, down, dim);
+        pen.text(right, y, 1, down, dim);
+    }
+    for (x, y, corner) in [
+        (area.x, area.y, top_left),
+        (right, area.y, top_right),
+        (right, bottom, bottom_right),
+        (area.x, bottom, bottom_left),
+    ] {
+        pen.text(x, y, 1, corner, dim);
+    }
+    pen.text(area.x + 2, area.y, width.saturating_sub(4), &format!(" {title} "), pen.style(Role::Strong));
+    if columns_of(title) + columns_of(remark) + 10 < width {
+        pen.text_before(right - 1, area.y, width, &format!(" {remark} "), dim);
+    }
+    Rect { x: area.x + 2, y: area.y + 1, width: width - 4, height: height - 2 }
+}
+
+fn help(pen: &mut Pen<'_>, screen: Rect, top: usize) {
+    let mut lines: Vec<Vec<(String, Role)>> = Vec::new();
+    for group in Group::ALL {
+        if !lines.is_empty() {
+            lines.push(Vec::new());
+        }
+        lines.push(vec![(group.word().to_owned(), Role::Strong)]);
+        for entry in action::TABLE.iter().filter(|entry| entry.group == group) {
+            let keys: Vec<_> = entry.keys.iter().map(|key| key.label(pen.look().unicode)).collect();
+            lines.push(vec![
+                (format!("  {:<13}", keys.join(" ")), Role::Accent),
+                (format!("{:<17}", entry.name), Role::Text),
+                (entry.help.to_owned(), Role::Dim),
+            ]);
+        }
+    }
+    lines.push(Vec::new());
+    lines.push(vec![("what the signs mean".to_owned(), Role::Strong)]);
+    for phase in Phase::ALL.into_iter().skip(1) {
+        let meaning = match phase {
+            Phase::New => "nothing is known of it yet",
+            Phase::Queued => "due, waits for a free place",
+            Phase::Connect => "connects and logs in",
+            Phase::Upload => "sends the agent where it is missing",
+            Phase::Execute => "the agent runs",
+            Phase::Decrypt => "opens, checks and stores the answer",
+            Phase::Ok => "collected",
+            Phase::Failed => "failed; its details say why and what to do",
+        };
+        let glyph = pen.look().phase_glyph(phase);
+        lines.push(vec![(format!("  {glyph} {:<9}", phase.word()), Role::Text), (format!("  {meaning}"), Role::Dim)]);
+    }
+    lines.push(vec![("  ! alert    ".to_owned(), Role::Warning), ("  a limit is exceeded".to_owned(), Role::Dim)]);
+    let gauges = format!(
+        "  {0}{0}{1}{1}  {2}{2}{3}{3} ",
+        pen.glyphs().full,
+        pen.glyphs().empty,
+        pen.glyphs().stale,
+        pen.glyphs().stale_empty
+    );
+    lines.push(vec![(gauges, Role::Text), ("  solid: this sweep; dotted: last known".to_owned(), Role::Dim)]);
+    let height = small(lines.len()).saturating_add(2).min(screen.height.saturating_sub(2));
+    let inner = window(pen, screen, 92, height, "Help", "arrows scroll, any other key closes");
+    let hidden = lines.len().saturating_sub(usize::from(inner.height));
+    for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(top.min(hidden))) {
+        let pieces: Vec<_> = line.iter().map(|(text, role)| (text.as_str(), pen.style(*role))).collect();
+        pen.pieces(inner.x, y, inner.width, &pieces);
+    }
+}
+
+fn palette(pen: &mut Pen<'_>, screen: Rect, text: &str, row: usize) {
+    let found = action::matching(text);
+    let height = screen.height.saturating_sub(4).clamp(3, 16);
+    let inner = window(pen, screen, 74, height, "Commands", "enter does it, esc closes");
+    let (dim, accent) = (pen.style(Role::Dim), pen.style(Role::Accent));
+    let mut x = pen.text(inner.x, inner.y, inner.width, ":", accent);
+    x = pen.text(x, inner.y, inner.right().saturating_sub(x), text, pen.style(Role::Text));
+    if x < inner.right() {
+        let cursor = Style::new().add_modifier(ratatui::style::Modifier::REVERSED);
+        pen.tint(Rect { x, y: inner.y, width: 1, height: 1 }, cursor);
+    }
+    let rows = usize::from(inner.height.saturating_sub(1));
+    let first = (row + 1).saturating_sub(rows.max(1));
+    for (index, entry) in found.iter().enumerate().skip(first).take(rows) {
+        let y = inner.y + 1 + small(index - first);
+        let place = Rect { x: inner.x, y, width: inner.width, height: 1 };
+        if index == row {
+            pen.tint(place, pen.look().selection());
+            pen.text(place.x, y, 1, pen.glyphs().selected, accent);
+        }
+        let key = label(pen, entry);
+        pen.text(place.x + 2, y, 17.min(inner.width), entry.name, pen.style(Role::Text));
+        pen.text(place.x + 19, y, 9, &key, accent);
+        pen.text(place.x + 28, y, inner.width.saturating_sub(28), entry.help, dim);
+    }
+    if found.is_empty() && rows > 0 {
+        pen.text(inner.x + 2, inner.y + 1, inner.width.saturating_sub(2), "no such command", dim);
+    }
+}

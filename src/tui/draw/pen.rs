@@ -1,0 +1,175 @@
+//! Writes text into cells, clipped to where it belongs. Not what is written.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Modifier, Style},
+    text::Line,
+};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::tui::{
+    theme::{Glyphs, Look, Role},
+    view::Tab,
+};
+
+/// A buffer with the look to draw in.
+pub(super) struct Pen<'a> {
+    buffer: &'a mut Buffer,
+    look: Look,
+}
+
+impl<'a> Pen<'a> {
+    pub(super) fn new(buffer: &'a mut Buffer, look: Look) -> Self {
+        Self { buffer, look }
+    }
+
+    pub(super) fn look(&self) -> Look {
+        self.look
+    }
+
+    pub(super) fn style(&self, role: Role) -> Style {
+        self.look.style(role)
+    }
+
+    pub(super) fn glyphs(&self) -> &'static Glyphs {
+        self.look.glyphs()
+    }
+
+    /// Writes `text` from `x`, at most `width` columns of it; returns the column after it. What lies
+    /// outside of the buffer is left out. Where the text is longer, its last column says so.
+    pub(super) fn text(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
+        let area = self.buffer.area;
+        if y >= area.bottom() || x >= area.right() || width == 0 {
+            return x;
+        }
+        let width = width.min(area.right() - x);
+        let text = self.plain(text);
+        // What lies beneath may be dim (a rule); text is so only where it says so itself.
+        let dim = style.add_modifier.contains(Modifier::DIM);
+        let style = if dim { style } else { style.remove_modifier(Modifier::DIM) };
+        if text.width() <= usize::from(width) {
+            return self.buffer.set_stringn(x, y, &text, usize::from(width), style).0;
+        }
+        let end = self.buffer.set_stringn(x, y, &text, usize::from(width - 1), style).0;
+        self.buffer.set_stringn(end, y, self.glyphs().more, 1, style).0
+    }
+
+    /// The same, ending before column `right`; returns the column where it begins.
+    pub(super) fn text_before(&mut self, right: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
+        let columns = columns_of(text).min(width);
+        let x = right.saturating_sub(columns);
+        self.text(x, y, columns, text, style);
+        x
+    }
+
+    /// Text of pieces with their roles.
+    pub(super) fn pieces(&mut self, x: u16, y: u16, width: u16, pieces: &[(&str, Style)]) -> u16 {
+        let (mut at, right) = (x, x.saturating_add(width));
+        for (text, style) in pieces {
+            at = self.text(at, y, right.saturating_sub(at), text, *style);
+        }
+        at
+    }
+
+    /// One line of spans.
+    pub(super) fn line(&mut self, x: u16, y: u16, width: u16, line: &Line<'_>) {
+        let (mut at, right) = (x, x.saturating_add(width));
+        for span in &line.spans {
+            at = self.text(at, y, right.saturating_sub(at), &span.content, line.style.patch(span.style));
+        }
+    }
+
+    /// A rule over `area`'s first row with a title at its left and a remark at its right.
+    /// Returns the column after the title.
+    pub(super) fn title(&mut self, area: Rect, title: &[(&str, Style)], remark: &[(&str, Style)]) -> u16 {
+        if area.height == 0 || area.width < 4 {
+            return area.x;
+        }
+        let rule = self.glyphs().rule;
+        let dim = self.style(Role::Dim);
+        for x in area.x..area.right() {
+            self.text(x, area.y, 1, rule, dim);
+        }
+        // One column of rule, then the title.
+        let at = area.x + 2;
+        let room = area.right().saturating_sub(at + 1);
+        let title_width: u16 = title.iter().map(|(text, _)| columns_of(text)).sum::<u16>() + 2;
+        self.text(at - 1, area.y, 1, " ", dim);
+        let end = self.pieces(at, area.y, room, title);
+        self.text(end, area.y, 1, " ", dim);
+        let remark_width: u16 = remark.iter().map(|(text, _)| columns_of(text)).sum();
+        if remark_width > 0 && title_width + remark_width + 5 <= area.width {
+            let x = area.right() - remark_width - 2;
+            self.text(x - 1, area.y, 1, " ", dim);
+            let after = self.pieces(x, area.y, remark_width, remark);
+            self.text(after, area.y, 1, " ", dim);
+        }
+        end
+    }
+
+    /// The title of a view that fills the body: at its right the views and their keys.
+    pub(super) fn view_title(&mut self, area: Rect, title: &[(&str, Style)], shown: Tab) {
+        let (dim, accent) = (self.style(Role::Dim), self.style(Role::Accent));
+        let number = ["1", "2", "3", "4"];
+        let mut remark = Vec::new();
+        for (tab, number) in Tab::ALL.into_iter().zip(number) {
+            let word = if tab == shown { self.style(Role::Text) } else { dim };
+            remark.extend([(if tab == Tab::Fleet { "" } else { "  " }, dim), (number, accent), (" ", dim)]);
+            remark.push((tab.word(), word));
+        }
+        self.title(area, title, &remark);
+    }
+
+    /// Lays `style` over cells that are drawn already.
+    pub(super) fn tint(&mut self, area: Rect, style: Style) {
+        self.buffer.set_style(area.intersection(self.buffer.area), style);
+    }
+
+    /// Empties cells.
+    pub(super) fn clear(&mut self, area: Rect) {
+        let area = area.intersection(self.buffer.area);
+        for y in area.y..area.bottom() {
+            for x in area.x..area.right() {
+                if let Some(cell) = self.buffer.cell_mut((x, y)) {
+                    cell.reset();
+                }
+            }
+        }
+    }
+
+    /// `text` as this terminal can show it: without a terminal for Unicode, what is not ASCII becomes `?`
+    /// (what we write ourselves has its own ASCII form).
+    fn plain<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
+        if self.look.unicode || text.is_ascii() {
+            return text.into();
+        }
+        let ascii = |character: char| match character {
+            character if character.is_ascii() => character,
+            '·' | '–' => '-',
+            '…' => '~',
+            '→' | '▸' => '>',
+            '←' => '<',
+            _ => '?',
+        };
+        text.chars().map(ascii).collect::<String>().into()
+    }
+}
+
+/// How many columns a text takes.
+pub(super) fn columns_of(text: &str) -> u16 {
+    u16::try_from(text.width()).unwrap_or(u16::MAX)
+}
+
+/// A number of rows or columns, at most what a terminal can have.
+pub(super) fn small(count: usize) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+/// How many of `width` steps a share of 100 fills; a share above nothing fills at least one.
+pub(super) fn steps(percent: f64, width: u16) -> u16 {
+    let exact = (percent.clamp(0.0, 100.0) / 100.0 * f64::from(width)).round();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "lies between 0 and width")]
+    let steps = exact as u16;
+    if percent > 0.0 && width > 0 { steps.max(1) } else { steps }
+}

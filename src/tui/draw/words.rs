@@ -1,0 +1,166 @@
+//! Times, sizes and shares as the screen writes them: short, and of a width that does not jump.
+
+use jiff::Timestamp;
+
+/// `9s`, `14m`, `3h`, `12d`: at most three columns for any age of use.
+pub(super) fn age(milliseconds: i64) -> String {
+    let seconds = milliseconds.max(0) / 1000;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// From `then` to `now`.
+pub(super) fn since(then: Timestamp, now: Timestamp) -> String {
+    age(now.as_millisecond().saturating_sub(then.as_millisecond()))
+}
+
+/// `0:38`, `12:05`, `1:02:03`.
+pub(super) fn clock_span(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// `312ms`, `1.24s`, `12.3s`, `4m`.
+pub(super) fn took(milliseconds: u64) -> String {
+    let seconds = milliseconds as f64 / 1000.0;
+    match milliseconds {
+        0..1000 => format!("{milliseconds}ms"),
+        1000..10_000 => format!("{seconds:.2}s"),
+        10_000..100_000 => format!("{seconds:.1}s"),
+        _ => age(i64::try_from(milliseconds).unwrap_or(i64::MAX)),
+    }
+}
+
+/// The time of the day in UTC.
+pub(super) fn time(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S").to_string()
+}
+
+/// The time of the day; for another day the date, in the same width.
+pub(super) fn time_or_date(at: Timestamp, now: Timestamp) -> String {
+    if at.strftime("%F").to_string() == now.strftime("%F").to_string() {
+        time(at)
+    } else {
+        at.strftime("%d %b  ").to_string()
+    }
+}
+
+/// Seconds since boot in its two largest units.
+pub(super) fn uptime(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes}m"),
+        (0, hours) => format!("{hours}h {minutes}m"),
+        (days, hours) => format!("{days}d {hours}h"),
+    }
+}
+
+/// `s` after a count that is not one.
+pub(super) fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// A value of a metric, short: `91%`, `1.25/core`, `3 in a row`.
+pub(super) fn value(metric: crate::fleet::Metric, value: f64) -> String {
+    use crate::fleet::Metric;
+    match metric {
+        Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => {
+            if (value - value.round()).abs() < 0.05 {
+                format!("{value:.0}%")
+            } else {
+                format!("{value:.1}%")
+            }
+        }
+        Metric::Load => format!("{value:.2}"),
+        Metric::Unreachable => format!("{value:.0}"),
+    }
+}
+
+/// A failure in the width of a table's note; its whole words stand in the details.
+pub(super) fn failure(kind: crate::fleet::FailureKind) -> &'static str {
+    use crate::fleet::FailureKind;
+    match kind {
+        FailureKind::NameUnknown => "name unknown",
+        FailureKind::Refused => "refused",
+        FailureKind::NetworkUnreachable => "no route",
+        FailureKind::ConnectionLost => "lost",
+        FailureKind::TimedOut => "timed out",
+        FailureKind::NotSsh => "not SSH",
+        FailureKind::HostKeyChanged => "KEY CHANGED",
+        FailureKind::HostKeyUnknown => "host key new",
+        FailureKind::HostKeyRevoked => "key revoked",
+        FailureKind::KnownHostsUnusable => "known_hosts",
+        FailureKind::AuthenticationRefused => "auth refused",
+        FailureKind::CredentialUnusable => "credential",
+        FailureKind::CommandRefused => "cmd refused",
+        FailureKind::PlatformUnknown => "platform",
+        FailureKind::NoDirectory => "no directory",
+        FailureKind::DiskFull => "disk full",
+        FailureKind::UploadFailed => "upload",
+        FailureKind::AgentFailed => "agent failed",
+        FailureKind::NoAnswer => "no answer",
+        FailureKind::AnswerTooLarge => "answer size",
+        FailureKind::EnvelopeRefused => "envelope",
+        FailureKind::ReportInvalid => "bad report",
+        FailureKind::StoreFailed => "not stored",
+        FailureKind::Cancelled => "cancelled",
+        FailureKind::Defect => "internal",
+    }
+}
+
+/// Words broken into lines of at most `width` columns; a longer word is cut.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+    let width = width.max(1);
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line_width = lines.last().map_or(0, |line| line.width());
+        let gap = usize::from(line_width > 0);
+        if line_width > 0 && line_width + gap + word.width() > width {
+            lines.push(String::new());
+        } else if gap > 0
+            && let Some(line) = lines.last_mut()
+        {
+            line.push(' ');
+        }
+        for character in word.chars() {
+            let columns = character.width().unwrap_or(0);
+            if lines.last().is_some_and(|line| line.width() + columns > width) {
+                lines.push(String::new());
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push(character);
+            }
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_short() {
+        for (milliseconds, shown) in
+            [(-5, "0s"), (9_400, "9s"), (60_000, "1m"), (7_200_000, "2h"), (1_054_800_000, "12d")]
+        {
+            assert_eq!(age(milliseconds), shown);
+        }
+        for (milliseconds, shown) in [(7, "7ms"), (1240, "1.24s"), (12_340, "12.3s"), (250_000, "4m")] {
+            assert_eq!(took(milliseconds), shown);
+        }
+        assert_eq!((clock_span(38).as_str(), clock_span(3723).as_str()), ("0:38", "1:02:03"));
+    }
+
+    #[test]
+    fn words_are_broken_into_lines() {
+        assert_eq!(wrap("check that sshd runs there", 11), ["check that", "sshd runs", "there"]);
+        assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+        assert_eq!(wrap("", 3), [""]);
+    }
+}

@@ -1,0 +1,223 @@
+//! The dashboard's state: the fleet as told, the data as answered, the view as steered. Pure.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use super::{
+    data::{About, AlertRow, LogLine, MailRow, Point, Said, SecurityEvent, Span},
+    draw::layout::Layout,
+    theme::Look,
+    view::{Pane, Tab, View},
+};
+use crate::fleet::{
+    ClientId, Failure,
+    alerts::AlertView,
+    select::sort,
+    state::{ClientView, Fleet, SweepView},
+};
+
+/// How many log lines are kept; the oldest go first.
+pub(super) const LOG_KEPT: usize = 2000;
+
+/// Everything the screen is drawn from.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The fleet now.
+    pub(super) fleet: Fleet,
+    /// Where the operator is.
+    pub(super) view: View,
+    /// What the header says.
+    pub(super) about: About,
+    /// Whether the schedule stands still.
+    pub(super) paused: bool,
+    /// The log, oldest first.
+    pub(super) log: VecDeque<LogLine>,
+    /// The history of one client, as last answered.
+    pub(super) history: Option<History>,
+    /// The security events of one client, as last answered.
+    pub(super) events: Option<(ClientId, Vec<SecurityEvent>)>,
+    /// The alert history, once answered.
+    pub(super) alerts: Option<Vec<AlertRow>>,
+    /// The outbox, once answered.
+    pub(super) mails: Option<Vec<MailRow>>,
+    /// The sweeps that can be travelled to, oldest first, once answered.
+    pub(super) sweeps: Option<Vec<SweepView>>,
+    /// What was asked for last, so that nothing is asked twice.
+    pub(super) asked: Asked,
+    /// The line for the operator, and until when it is shown.
+    pub(super) said: Option<(Said, Timestamp)>,
+    /// What the terminal can show.
+    pub(super) look: Look,
+    /// Columns and rows.
+    pub(super) size: (u16, u16),
+    /// The time.
+    pub(super) now: Timestamp,
+    /// The clients that are listed, in their order.
+    pub(super) rows: Vec<ClientId>,
+    /// Where the selected client was listed last: its neighbour is selected when it goes.
+    pub(super) row: usize,
+    /// Whether `rows` must be made anew.
+    pub(super) rows_stale: bool,
+    /// Whether the screen may look different from when it was drawn last.
+    pub(super) changed: bool,
+}
+
+/// The history of one client.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct History {
+    pub(super) client: ClientId,
+    pub(super) span: Span,
+    pub(super) points: Vec<Point>,
+}
+
+/// What was asked for last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) history: Option<(ClientId, Span)>,
+    pub(super) events: Option<ClientId>,
+    pub(super) alerts: bool,
+    pub(super) mails: bool,
+}
+
+impl Model {
+    /// A dashboard that knows nothing yet. `size` is the terminal's, columns and rows.
+    #[must_use]
+    pub fn new(about: About, look: Look, size: (u16, u16), now: Timestamp) -> Self {
+        Self {
+            fleet: Fleet::default(),
+            view: View::default(),
+            about,
+            paused: false,
+            log: VecDeque::new(),
+            history: None,
+            events: None,
+            alerts: None,
+            mails: None,
+            sweeps: None,
+            asked: Asked::default(),
+            said: None,
+            look,
+            size,
+            now,
+            rows: Vec::new(),
+            row: 0,
+            rows_stale: true,
+            changed: true,
+        }
+    }
+
+    /// The fleet that is shown: a past one, the one held still, or the one now.
+    #[must_use]
+    pub fn shown(&self) -> &Fleet {
+        match (&self.view.travel, &self.view.frozen) {
+            (Some(travel), _) if travel.fleet.is_some() => travel.fleet.as_deref().unwrap_or(&self.fleet),
+            (_, Some(held)) => &held.fleet,
+            (_, None) => &self.fleet,
+        }
+    }
+
+    /// The time that the screen speaks of: ages count from here.
+    #[must_use]
+    pub fn shown_at(&self) -> Timestamp {
+        match (&self.view.travel, &self.view.frozen) {
+            (Some(travel), _) if travel.fleet.is_some() => {
+                let sweep = travel.fleet.as_ref().and_then(|fleet| fleet.newest_sweep());
+                sweep.map_or(self.now, SweepView::latest_at)
+            }
+            (_, Some(held)) => held.at,
+            (_, None) => self.now,
+        }
+    }
+
+    /// Whether something other than the present is shown.
+    #[must_use]
+    pub fn is_past(&self) -> bool {
+        self.view.travel.is_some() || self.view.frozen.is_some()
+    }
+
+    /// Whether a sweep is under way now.
+    #[must_use]
+    pub fn is_sweeping(&self) -> bool {
+        self.fleet.newest_sweep().is_some_and(|sweep| sweep.duration_ms.is_none())
+    }
+
+    /// The selected client.
+    #[must_use]
+    pub fn selected(&self) -> Option<&ClientView> {
+        self.shown().client(self.view.selected.as_ref()?)
+    }
+
+    /// Whether the client's details are on the screen.
+    pub(super) fn shows_detail(&self) -> bool {
+        self.view.tab == Tab::Fleet && (self.view.detail_open || Layout::of(self).detail.is_some())
+    }
+
+    /// The alerts of the fleet view, the newest first.
+    pub(super) fn alert_list(&self) -> Vec<&AlertView> {
+        self.shown().alerts().newest_first()
+    }
+
+    /// The alert to which acknowledging applies: the selected one, or the selected client's first that is
+    /// not acknowledged.
+    pub(super) fn alert_in_hand(&self) -> Option<&AlertView> {
+        let open = |alert: &&AlertView| alert.ended.is_none();
+        match (self.view.tab, self.view.pane) {
+            (Tab::Alerts, _) => match &self.alerts {
+                Some(rows) => rows.get(self.view.alert).map(|row| &row.alert).filter(open),
+                None => self.alert_list().get(self.view.alert).copied().filter(open),
+            },
+            (Tab::Fleet, Pane::Alerts) => self.alert_list().get(self.view.alert).copied().filter(open),
+            (Tab::Fleet, Pane::Clients | Pane::Detail) => {
+                let client = self.view.selected.as_ref()?;
+                let mut alerts = self.shown().alerts().open_of(client);
+                alerts.find(|alert| !alert.acknowledged)
+            }
+            (Tab::Mails | Tab::Log, _) => None,
+        }
+    }
+
+    /// Brings rows, selection and scroll position up to date; to be called before drawing.
+    pub fn prepare(&mut self) {
+        if self.rows_stale {
+            self.rows = sort::list(self.shown(), &self.view.filter, self.view.sort, self.shown_at());
+            self.rows_stale = false;
+        }
+        let at = self.view.selected.as_ref().and_then(|selected| self.rows.iter().position(|id| id == selected));
+        self.row = at.unwrap_or(self.row).min(self.rows.len().saturating_sub(1));
+        if at.is_none() {
+            self.view.selected = self.rows.get(self.row).cloned();
+        }
+        let height = usize::from(Layout::of(self).table_rows());
+        let most = self.rows.len().saturating_sub(height);
+        if self.row < self.view.top {
+            self.view.top = self.row;
+        } else if height > 0 && self.row >= self.view.top + height {
+            self.view.top = self.row + 1 - height;
+        }
+        self.view.top = self.view.top.min(most);
+        let alerts = match (self.view.tab, &self.alerts) {
+            (Tab::Alerts, Some(rows)) => rows.len(),
+            (Tab::Fleet | Tab::Alerts | Tab::Mails | Tab::Log, _) => self.alert_list().len(),
+        };
+        self.view.alert = self.view.alert.min(alerts.saturating_sub(1));
+        let mails = self.mails.as_ref().map_or(0, Vec::len);
+        self.view.mail = self.view.mail.min(mails.saturating_sub(1));
+    }
+
+    /// Whether the screen may look different since the last call.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+}
+
+/// A failure as one text, for the clipboard.
+pub(super) fn failure_text(client: &ClientView, failure: &Failure) -> String {
+    format!(
+        "{} ({}) failed at {}: {failure}\n{}\n",
+        client.card.name,
+        client.card.id,
+        failure.stage,
+        failure.kind.next_step()
+    )
+}

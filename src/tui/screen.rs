@@ -1,0 +1,354 @@
+//! Runs the dashboard: one thread that owns model and terminal, one that reads the keys.
+//!
+//! A terminal that has stopped reading blocks the screen's thread and nobody else: who feeds it finds the
+//! inbox full and sends the folded fleet later in place of what was dropped.
+
+use std::{
+    io::{self, BufWriter, Stdout},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crossterm::event::{self, Event as TerminalEvent};
+use jiff::Timestamp;
+use ratatui::{Terminal, backend::CrosstermBackend};
+use tokio::sync::mpsc;
+
+use super::{
+    clipboard, draw,
+    model::Model,
+    port::{Command, Message},
+    terminal,
+    theme::{Background, Look},
+};
+use crate::tui::data::{About, Answer, Said};
+
+/// How many messages may wait for the screen. When it is full, [`Feed::send`] refuses and its caller sends
+/// the whole fleet later; the thread that reads keys waits, and further keys wait in the terminal.
+const INBOX: usize = 1024;
+
+/// How many commands may wait for `app`. When it is full the screen waits: an operator types far slower
+/// than commands are taken.
+const OUTBOX: usize = 64;
+
+/// At most 30 frames a second.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// How long nothing may come before queries go out for what is looked at.
+const REST: Duration = Duration::from_millis(120);
+
+/// How often the clock moves.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A continuation so soon after our own suspension is its end, which has been dealt with.
+const OWN_RESUME: Duration = Duration::from_secs(1);
+
+/// How long the terminal is given to tell its background.
+const BACKGROUND_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// A running dashboard.
+#[derive(Debug)]
+pub struct Screen {
+    feed: Feed,
+    commands: mpsc::Receiver<Command>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+/// The way into a running dashboard; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Feed(SyncSender<Message>);
+
+/// A message that was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTaken {
+    /// The screen lags. Events that are dropped now are made good by `Message::Fleet` later.
+    Full,
+    /// The screen has ended.
+    Ended,
+}
+
+impl Feed {
+    /// Hands a message to the screen without ever waiting.
+    ///
+    /// # Errors
+    /// [`NotTaken`] where it lags or has ended.
+    pub fn send(&self, message: Message) -> Result<(), NotTaken> {
+        self.0.try_send(message).map_err(|error| match error {
+            TrySendError::Full(_) => NotTaken::Full,
+            TrySendError::Disconnected(_) => NotTaken::Ended,
+        })
+    }
+}
+
+impl Screen {
+    /// Takes the terminal and starts.
+    ///
+    /// # Errors
+    /// Where the terminal cannot be taken or a thread cannot be started.
+    pub fn start(about: About, look: Look) -> io::Result<Self> {
+        terminal::restore_on_panic();
+        terminal::take(false)?;
+        let started = Self::start_taken(about, look);
+        if started.is_err() {
+            terminal::restore();
+        }
+        started
+    }
+
+    fn start_taken(about: About, look: Look) -> io::Result<Self> {
+        let size = crossterm::terminal::size()?;
+        let model = Model::new(about, look, size, Timestamp::now());
+        let (sender, inbox) = sync_channel(INBOX);
+        let (outbox, commands) = mpsc::channel(OUTBOX);
+        let keys = sender.clone();
+        let thread = thread::Builder::new().name("screen".to_owned()).spawn(move || {
+            let ended = Runner::new(model, inbox, outbox, keys).and_then(Runner::run);
+            terminal::restore();
+            ended
+        })?;
+        Ok(Self { feed: Feed(sender), commands, thread })
+    }
+
+    /// The way in.
+    #[must_use]
+    pub fn feed(&self) -> Feed {
+        self.feed.clone()
+    }
+
+    /// What the operator wants next; `None` once the screen has ended. Ends with `Command::Quit` at the
+    /// latest; the screen stays until [`finish`](Self::finish), so that the end can be watched.
+    pub async fn next_command(&mut self) -> Option<Command> {
+        self.commands.recv().await
+    }
+
+    /// Ends the screen and gives the terminal back. A terminal that reads nothing is waited for no longer
+    /// than `patience`; its modes are restored all the same.
+    ///
+    /// # Errors
+    /// What ended the screen, where that was an error of the terminal; `TimedOut` where it reads nothing:
+    /// whoever writes to it now would wait for ever.
+    pub fn finish(self, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
+        // Room in the inbox comes soon or never.
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            match self.feed.send(Message::Quit) {
+                Ok(()) | Err(NotTaken::Ended) => break,
+                Err(NotTaken::Full) => thread::park_timeout(Duration::from_millis(5)),
+            }
+        }
+        drop(self.commands);
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        terminal::restore();
+        if self.thread.is_finished() {
+            self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the screen panicked")))
+        } else {
+            // The thread goes with the process.
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the terminal reads nothing"))
+        }
+    }
+}
+
+struct Runner {
+    model: Model,
+    inbox: Receiver<Message>,
+    outbox: mpsc::Sender<Command>,
+    keys: SyncSender<Message>,
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// When the terminal was last taken again after a suspension of our own.
+    resumed: Option<Instant>,
+    inside_tmux: bool,
+}
+
+impl Runner {
+    fn new(
+        model: Model,
+        inbox: Receiver<Message>,
+        outbox: mpsc::Sender<Command>,
+        keys: SyncSender<Message>,
+    ) -> io::Result<Self> {
+        // One write a frame: the first paint of a large screen is about 30 kB.
+        let out = BufWriter::with_capacity(64 * 1024, io::stdout());
+        let terminal = Terminal::new(CrosstermBackend::new(out))?;
+        let inside_tmux = std::env::var_os("TMUX").is_some();
+        Ok(Self { model, inbox, outbox, keys, terminal, resumed: None, inside_tmux })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        self.repaint()?;
+        self.draw()?;
+        let mut drawn = Instant::now();
+        // Keys are read only now: asking the terminal for its background before would cost the first paint.
+        read_keys(self.keys.clone())?;
+        let mut ticked = Instant::now();
+        let mut settled = false;
+        loop {
+            let now = Instant::now();
+            let waits_for_frame = self.model.changed;
+            let until_tick = TICK.saturating_sub(now.duration_since(ticked));
+            let patience = match (waits_for_frame, settled) {
+                (true, _) => FRAME.saturating_sub(now.duration_since(drawn)),
+                (false, false) => REST.min(until_tick),
+                (false, true) => until_tick,
+            };
+            match self.inbox.recv_timeout(patience) {
+                Ok(message) => {
+                    settled = false;
+                    if !self.take_in(message)? {
+                        return Ok(());
+                    }
+                    // All that waits goes into one frame.
+                    while let Ok(message) = self.inbox.try_recv() {
+                        if !self.take_in(message)? {
+                            return Ok(());
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if !waits_for_frame && !settled && ticked.elapsed() < TICK {
+                        settled = true;
+                        let queries = self.model.settle();
+                        self.execute(queries)?;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.model.update(Message::Tick(Timestamp::now()));
+                let queries = self.model.settle();
+                self.execute(queries)?;
+            }
+            if self.model.changed && drawn.elapsed() >= FRAME {
+                self.draw()?;
+                drawn = Instant::now();
+            }
+        }
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let Some(_ours) = terminal::while_ours() else {
+            return Err(io::Error::other("the terminal was given back"));
+        };
+        // The size may have changed before its message comes.
+        self.terminal.autoresize()?;
+        let area = self.terminal.get_frame().area();
+        self.model.size = (area.width, area.height);
+        self.model.prepare();
+        self.model.take_changed();
+        let model = &self.model;
+        self.terminal.draw(|frame| draw::draw(model, frame.buffer_mut()))?;
+        Ok(())
+    }
+
+    /// Has the next frame write every cell. Not `Terminal::clear`: that asks the terminal where its cursor
+    /// is, and waits for the answer.
+    fn repaint(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())?;
+        self.model.changed = true;
+        Ok(())
+    }
+
+    /// Takes in one message; false where the screen is to end.
+    fn take_in(&mut self, message: Message) -> io::Result<bool> {
+        if matches!(message, Message::Quit) {
+            return Ok(false);
+        }
+        if matches!(message, Message::Continued) {
+            if self.resumed.is_some_and(|resumed| resumed.elapsed() < OWN_RESUME) {
+                return Ok(true);
+            }
+            // Whoever had the terminal meanwhile may have left it in any mode.
+            terminal::restore();
+            terminal::take(self.model.view.mouse)?;
+        }
+        let commands = self.model.update(message);
+        self.execute(commands)?;
+        Ok(true)
+    }
+
+    /// Does what concerns the terminal, and tells `app` the rest.
+    fn execute(&mut self, commands: Vec<Command>) -> io::Result<()> {
+        for command in commands {
+            match command {
+                Command::Copy(text) => {
+                    if let Err(error) = clipboard::copy(self.terminal.backend_mut(), &text, self.inside_tmux) {
+                        let text = format!("not copied: {error}");
+                        self.model.update(Message::Answer(Answer::Said(Said { is_error: true, text })));
+                    }
+                }
+                Command::Mouse(on) => terminal::set_mouse(on)?,
+                Command::Redraw => self.repaint()?,
+                Command::Suspend => {
+                    terminal::suspend(self.model.view.mouse)?;
+                    self.resumed = Some(Instant::now());
+                    self.repaint()?;
+                }
+                Command::CollectNow(_)
+                | Command::CollectFailed
+                | Command::CollectAll
+                | Command::Pause
+                | Command::Resume
+                | Command::Cancel(_)
+                | Command::Acknowledge { .. }
+                | Command::Export { .. }
+                | Command::Quit
+                | Command::Ask(_) => {
+                    // An error means that `app` has stopped listening: it is ending, and tells us so.
+                    let _ = self.outbox.blocking_send(command);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Starts the thread that reads the terminal. It asks for the background first; it ends with the screen,
+/// or with the process.
+fn read_keys(inbox: SyncSender<Message>) -> io::Result<()> {
+    let read = move || {
+        let mut options = terminal_colorsaurus::QueryOptions::default();
+        options.timeout = BACKGROUND_TIMEOUT;
+        match terminal_colorsaurus::theme_mode(options) {
+            Ok(mode) => {
+                let background = match mode {
+                    terminal_colorsaurus::ThemeMode::Dark => Background::Dark,
+                    terminal_colorsaurus::ThemeMode::Light => Background::Light,
+                };
+                if inbox.send(Message::Background(background)).is_err() {
+                    return;
+                }
+            }
+            Err(error) => tracing::debug!("the terminal does not tell its background: {error}"),
+        }
+        loop {
+            // A key that nobody takes any more ends it; the end of the process does so too.
+            let read = match event::poll(Duration::from_millis(250)) {
+                Ok(true) => event::read(),
+                Ok(false) => continue,
+                Err(error) => Err(error),
+            };
+            let message = match read {
+                Ok(TerminalEvent::Key(key)) => Message::Key(key),
+                Ok(TerminalEvent::Mouse(mouse)) => Message::Mouse(mouse),
+                Ok(TerminalEvent::Paste(text)) => Message::Paste(text),
+                Ok(TerminalEvent::Resize(columns, rows)) => Message::Resize(columns, rows),
+                Ok(TerminalEvent::FocusGained | TerminalEvent::FocusLost) => continue,
+                // The terminal is gone: nobody can be asked any more.
+                Err(error) => {
+                    tracing::debug!("the terminal cannot be read: {error}");
+                    let _ = inbox.send(Message::Quit);
+                    return;
+                }
+            };
+            if inbox.send(message).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("keys".to_owned()).spawn(read)?;
+    Ok(())
+}

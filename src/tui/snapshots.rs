@@ -1,0 +1,394 @@
+//! What people see: text and styles of whole screens, over a fixed clock and a scripted fleet.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use proptest::prelude::*;
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+
+use super::{
+    Answer, Command, Look, Message, Model, Query, action,
+    data::Said,
+    draw::{self, layout::Layout},
+    script::{self, ASCII, DARK, LIGHT, MONO},
+    view::{Overlay, Tab},
+};
+use crate::fleet::{
+    Event, EventKind, Failure, FailureKind, Phase, Stage, event::MailStep, mail::MailKind, phase::Tally,
+};
+
+fn painted(model: &mut Model) -> Buffer {
+    model.prepare();
+    let area = Rect { x: 0, y: 0, width: model.size.0, height: model.size.1 };
+    let mut buffer = Buffer::empty(area);
+    draw::draw(model, &mut buffer);
+    buffer
+}
+
+fn rows(buffer: &Buffer) -> Vec<String> {
+    let area = buffer.area;
+    let row = |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
+    (0..area.height).map(row).collect()
+}
+
+/// The text, and the styles beneath it: one letter a cell, with a legend.
+fn shown(model: &mut Model, with_styles: bool) -> String {
+    let buffer = painted(model);
+    let mut text = rows(&buffer).join("\n");
+    if with_styles {
+        let mut styles: Vec<Style> = vec![Style::reset()];
+        let mut map = String::new();
+        for y in 0..buffer.area.height {
+            let mut line = String::new();
+            for x in 0..buffer.area.width {
+                let cell = &buffer[(x, y)];
+                let plain = cell.symbol() == " "
+                    && cell.bg == ratatui::style::Color::Reset
+                    && !cell.modifier.contains(ratatui::style::Modifier::REVERSED);
+                let style = if plain { Style::reset() } else { cell.style() };
+                let at = styles.iter().position(|known| *known == style).unwrap_or_else(|| {
+                    styles.push(style);
+                    styles.len() - 1
+                });
+                line.push(if at == 0 { ' ' } else { char::from(b'a' + u8::try_from(at - 1).unwrap()) });
+            }
+            let _ = writeln!(map, "{}", line.trim_end());
+        }
+        let _ = write!(text, "\n\n--- styles ---\n{map}");
+        for (at, style) in styles.iter().enumerate().skip(1) {
+            let letter = char::from(b'a' + u8::try_from(at - 1).unwrap());
+            let _ =
+                writeln!(text, "{letter}: {:?} on {:?} {:?}", style.fg.unwrap(), style.bg.unwrap(), style.add_modifier);
+        }
+    }
+    text
+}
+
+fn press(model: &mut Model, keys: &str) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for key in keys.chars() {
+        let code = match key {
+            '\n' => KeyCode::Enter,
+            '\x1b' => KeyCode::Esc,
+            '\t' => KeyCode::Tab,
+            '←' => KeyCode::Left,
+            '→' => KeyCode::Right,
+            '↓' => KeyCode::Down,
+            '⇥' => KeyCode::End,
+            key => KeyCode::Char(key),
+        };
+        commands.extend(model.update(Message::Key(KeyEvent::new(code, KeyModifiers::NONE))));
+    }
+    commands
+}
+
+fn check(name: &str, count: usize, size: (u16, u16), look: Look, keys: &str) {
+    let mut model = script::model(count, size, look);
+    press(&mut model, keys);
+    insta::assert_snapshot!(name, shown(&mut model, false));
+}
+
+#[test]
+fn the_fleet_view_at_three_sizes_in_four_looks() {
+    for (size, width, height) in [("80x24", 80, 24), ("120x40", 120, 40), ("200x60", 200, 60)] {
+        for (look_name, look) in [("dark", DARK), ("light", LIGHT), ("mono", MONO), ("ascii", ASCII)] {
+            let mut model = script::model(500, (width, height), look);
+            // The same text in every Unicode look: it is shown once, the styles for each.
+            let text = shown(&mut model, true);
+            insta::assert_snapshot!(format!("fleet-{size}-{look_name}"), text);
+        }
+    }
+}
+
+#[test]
+fn the_other_views_and_what_lies_over_them() {
+    for (name, keys) in [
+        ("alerts", "2"),
+        ("mails", "3"),
+        ("log", "4"),
+        ("help", "?"),
+        ("palette", ":coll"),
+        ("filter", "/state:failed error:agent"),
+        ("filter-error", "/state:failed cpu>x"),
+        ("confirm", "r"),
+        ("export", "e"),
+        ("frozen", "f"),
+        ("marked", "   "),
+        ("details", "\n"),
+    ] {
+        check(&format!("{name}-80x24"), 500, (80, 24), DARK, keys);
+        check(&format!("{name}-120x40"), 500, (120, 40), DARK, keys);
+    }
+}
+
+#[test]
+fn small_terminals_show_what_fits() {
+    for (width, height) in [(40, 8), (60, 12), (30, 5), (20, 2), (12, 1)] {
+        check(&format!("small-{width}x{height}"), 500, (width, height), DARK, "");
+    }
+}
+
+#[test]
+fn a_fleet_at_rest_says_when_it_was_swept() {
+    let mut model = script::model(12, (120, 40), DARK);
+    let event = |client, kind| Arc::new(Event { at: script::before(2000), sweep: Some(script::SWEEP), client, kind });
+    let under_way: Vec<_> = model.fleet.clients().filter(|c| c.running.is_some()).map(|c| c.card.id.clone()).collect();
+    let (collection, duration_ms, attempts) = (uuid::Uuid::nil(), 900, 1);
+    for client in under_way {
+        let reading = script::reading(3);
+        let kind = EventKind::Collected { collection, duration_ms, attempts, reading, alerts: Vec::new() };
+        model.update(Message::Events(vec![event(Some(client), kind)]));
+    }
+    let ended = EventKind::SweepEnded { number: 128, duration_ms: 58_000, ok: 7, failed: 5 };
+    model.update(Message::Events(vec![event(None, ended)]));
+    insta::assert_snapshot!("rest-120x40", shown(&mut model, false));
+}
+
+#[test]
+fn before_anything_is_known_the_screen_says_so() {
+    let about = super::data::About { name: "prod".to_owned(), ..Default::default() };
+    let mut model = Model::new(about, DARK, (80, 24), script::now());
+    insta::assert_snapshot!("empty-80x24", shown(&mut model, false));
+}
+
+#[test]
+fn time_travel_steps_through_the_past_and_returns() {
+    let mut model = script::model(20, (120, 40), DARK);
+    assert_eq!(press(&mut model, "←"), [Command::Ask(Query::Sweeps)]);
+    let sweeps = script::sweeps(5);
+    let asked = model.update(Message::Answer(Answer::Sweeps(sweeps.clone())));
+    assert_eq!(asked, [Command::Ask(Query::Past(sweeps[4].id))]);
+    assert_eq!(press(&mut model, "←"), [Command::Ask(Query::Past(sweeps[3].id))]);
+    // An answer that is not waited for any more changes nothing.
+    model.update(Message::Answer(Answer::Past { sweep: sweeps[4].id, fleet: script::past(&sweeps[4], 20) }));
+    assert!(model.shown().newest_sweep().unwrap().id == script::SWEEP);
+    model.update(Message::Answer(Answer::Past { sweep: sweeps[3].id, fleet: script::past(&sweeps[3], 20) }));
+    assert_eq!(model.shown().newest_sweep().unwrap().id, sweeps[3].id);
+    insta::assert_snapshot!("travel-120x40", shown(&mut model, false));
+    // Nothing is collected in the past.
+    assert_eq!(press(&mut model, "c"), []);
+    press(&mut model, "→→");
+    assert!(!model.is_past());
+    press(&mut model, "←");
+    press(&mut model, "⇥");
+    assert!(!model.is_past());
+}
+
+#[test]
+fn keys_become_commands() {
+    let selected = script::id(1);
+    for (keys, expected) in [
+        ("c", vec![Command::CollectNow(vec![selected.clone()])]),
+        ("C", vec![Command::CollectFailed]),
+        ("r", vec![]),
+        ("ry", vec![Command::CollectAll]),
+        ("rn", vec![]),
+        ("p", vec![Command::Pause]),
+        ("x", vec![]),
+        ("q", vec![]),
+        ("qy", vec![Command::Quit]),
+        ("m", vec![Command::Mouse(true)]),
+        ("a", vec![Command::Acknowledge { client: selected.clone(), metric: crate::fleet::Metric::Unreachable }]),
+        (":collect f\n", vec![Command::CollectFailed]),
+        ("?q", vec![]),
+        ("/web\x1bc", vec![Command::CollectNow(vec![selected.clone()])]),
+    ] {
+        let mut model = script::model(500, (120, 40), DARK);
+        assert_eq!(press(&mut model, keys), expected, "{keys}");
+    }
+    let mut model = script::model(500, (120, 40), DARK);
+    let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    model.view.overlay = Overlay::Palette { text: String::new(), row: 0 };
+    assert_eq!(model.update(Message::Key(control_c)), [Command::Quit]);
+}
+
+#[test]
+fn marks_outlive_sorting_and_filtering_and_are_collected_together() {
+    let mut model = script::model(500, (120, 40), DARK);
+    press(&mut model, "  ");
+    assert_eq!(model.view.marks.len(), 2);
+    let marked: Vec<_> = model.view.marks.iter().cloned().collect();
+    press(&mut model, "sS/state:ok\n");
+    assert_eq!(press(&mut model, "c"), [Command::CollectNow(marked)]);
+    assert!(model.view.marks.is_empty());
+}
+
+#[test]
+fn the_selection_stays_with_its_client_when_rows_are_sorted() {
+    let mut model = script::model(500, (120, 40), DARK);
+    press(&mut model, "↓↓");
+    let before = model.view.selected.clone();
+    for _ in 0..9 {
+        press(&mut model, "s");
+        model.prepare();
+        assert_eq!(model.view.selected, before);
+        let rows = usize::from(Layout::of(&model).table_rows());
+        assert!((model.view.top..model.view.top + rows).contains(&model.row), "it is scrolled out of sight");
+    }
+}
+
+#[test]
+fn brackets_go_from_failure_to_failure_and_come_round() {
+    let mut model = script::model(500, (120, 40), DARK);
+    let failed = model.fleet.clients().filter(|client| client.failure().is_some()).count();
+    let first = model.view.selected.clone();
+    let mut seen = Vec::new();
+    for _ in 0..failed {
+        press(&mut model, "]");
+        assert!(model.selected().unwrap().failure().is_some());
+        seen.push(model.view.selected.clone());
+    }
+    assert_eq!(model.view.selected, first);
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), failed);
+    press(&mut model, "[]");
+    assert_eq!(model.view.selected, first);
+}
+
+#[test]
+fn what_rests_under_the_hand_is_asked_for_once() {
+    let mut model = script::model(500, (120, 40), DARK);
+    let client = script::id(1);
+    let history = Query::History { client: client.clone(), span: model.view.span };
+    let asked = model.settle();
+    assert_eq!(asked, [Command::Ask(history), Command::Ask(Query::SecurityEvents(client))]);
+    assert_eq!(model.settle(), []);
+    press(&mut model, "2");
+    assert_eq!(model.settle(), [Command::Ask(Query::AlertHistory)]);
+    press(&mut model, "3");
+    assert_eq!(model.settle(), [Command::Ask(Query::Mails)]);
+    assert_eq!(model.settle(), []);
+}
+
+#[test]
+fn a_frozen_screen_stands_still_and_its_header_goes_on() {
+    let mut model = script::model(500, (120, 40), DARK);
+    press(&mut model, "f");
+    let before = rows(&painted(&mut model));
+    let failed = EventKind::CollectionFailed {
+        collection: uuid::Uuid::nil(),
+        duration_ms: 1,
+        attempts: 1,
+        failure: Failure::new(Stage::Connect, FailureKind::Refused),
+        alerts: Vec::new(),
+    };
+    let event = Event { at: script::now(), sweep: Some(script::SWEEP), client: Some(script::id(450)), kind: failed };
+    model.update(Message::Events(vec![Arc::new(event)]));
+    let after = rows(&painted(&mut model));
+    assert_ne!(before[0], after[0]);
+    assert_eq!(before[1..], after[1..]);
+}
+
+#[test]
+fn the_counts_of_the_strip_add_up_to_the_fleet() {
+    for count in [0, 1, 7, 500] {
+        let model = script::model(count, (120, 40), DARK);
+        let tally = Tally::of(&model.fleet);
+        assert_eq!(tally.total(), count);
+        assert_eq!(Phase::ALL.iter().map(|phase| tally.count(*phase)).sum::<usize>(), count);
+    }
+}
+
+#[test]
+fn every_action_is_in_the_help() {
+    let mut model = script::model(20, (120, 99), DARK);
+    press(&mut model, "?");
+    let text = rows(&painted(&mut model)).join("\n");
+    for entry in action::TABLE {
+        assert!(text.contains(entry.name) && text.contains(entry.help), "{}", entry.name);
+    }
+}
+
+/// Whatever comes in, no cell holds anything that moves a terminal.
+#[test]
+fn text_of_clients_never_becomes_an_escape_sequence() {
+    let hostile = "\x1b]0;owned\x07\x1b[2J\u{9b}31m\u{202e}\r\n\tx\u{7f}";
+    let mut model = script::model(3, (120, 40), DARK);
+    let mut cards = script::cards(3);
+    for card in &mut cards {
+        card.name = format!("{hostile}{}", card.name);
+        card.username = hostile.to_owned();
+    }
+    let mut reading = script::reading(1);
+    reading.warnings = vec![hostile.to_owned()];
+    reading.os_version = Some(hostile.to_owned());
+    reading.top_cpu[0].name = hostile.to_owned();
+    reading.file_systems[0].mount = hostile.to_owned();
+    let mut failure = Failure::new(Stage::Execute, FailureKind::AgentFailed);
+    failure.causes = vec![hostile.to_owned()];
+    let event = |client, kind| Arc::new(Event { at: script::now(), sweep: Some(script::SWEEP), client, kind });
+    let (collection, duration_ms, attempts) = (uuid::Uuid::nil(), 1, 1);
+    model.update(Message::Events(vec![
+        event(None, EventKind::Configured { clients: cards }),
+        event(
+            Some(script::id(1)),
+            EventKind::Collected { collection, duration_ms, attempts, reading, alerts: Vec::new() },
+        ),
+        event(
+            Some(script::id(0)),
+            EventKind::CollectionFailed { collection, duration_ms, attempts, failure, alerts: Vec::new() },
+        ),
+        event(
+            Some(script::id(1)),
+            EventKind::Mail {
+                mail: uuid::Uuid::nil(),
+                kind: MailKind::Alert,
+                recipient: hostile.to_owned(),
+                step: MailStep::Refused { error: hostile.to_owned() },
+            },
+        ),
+        event(None, EventKind::ConfigurationRefused { errors: vec![hostile.to_owned()] }),
+    ]));
+    model.update(Message::Answer(Answer::Said(Said { is_error: true, text: hostile.to_owned() })));
+    model.update(Message::Paste(hostile.to_owned()));
+    for keys in ["", "]", "\n", "\x1b2", "3", "4", "1/\u{1b}"] {
+        press(&mut model, keys);
+        let buffer = painted(&mut model);
+        for cell in buffer.content() {
+            let bad = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            assert!(!cell.symbol().contains(bad), "{:?} after {keys:?}", cell.symbol());
+        }
+    }
+}
+
+#[test]
+fn without_unicode_every_cell_is_ascii() {
+    for keys in ["", "2", "3", "4", "?", ":", "\n", "e"] {
+        let mut model = script::model(60, (120, 40), ASCII);
+        press(&mut model, keys);
+        assert!(painted(&mut model).content().iter().all(|cell| cell.symbol().is_ascii()), "after {keys:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn no_size_and_no_keys_make_it_panic(
+        width in 0_u16..=300,
+        height in 0_u16..=100,
+        count in 0_usize..120,
+        keys in "[1234jkgGsSfctempax*\\[\\]nN?:/ \\n\\t\u{1b}←→⇥a-e<>!]{0,24}",
+        look in prop_oneof![Just(DARK), Just(LIGHT), Just(MONO), Just(ASCII)],
+        (later_width, later_height) in (1_u16..=300, 1_u16..=100),
+    ) {
+        let mut model = script::model(count, (width, height), look);
+        painted(&mut model);
+        for key in keys.chars() {
+            press(&mut model, &key.to_string());
+        }
+        model.settle();
+        painted(&mut model);
+        if model.view.travel.is_some() {
+            let sweeps = script::sweeps(4);
+            model.update(Message::Answer(Answer::Sweeps(sweeps.clone())));
+            model.update(Message::Answer(Answer::Past { sweep: sweeps[3].id, fleet: script::past(&sweeps[3], count) }));
+            painted(&mut model);
+        }
+        model.update(Message::Resize(later_width, later_height));
+        painted(&mut model);
+        prop_assert!(Tab::ALL.contains(&model.view.tab));
+        prop_assert_eq!(Tally::of(model.shown()).total(), model.shown().clients().count());
+    }
+}

@@ -1,0 +1,196 @@
+//! What each message changes, and what is asked for because of it. Pure; not how it looks.
+
+use std::time::Duration;
+
+use crossterm::event::KeyEventKind;
+use jiff::Timestamp;
+
+use super::{
+    action::Key,
+    data::{Answer, Point, Said},
+    model::{History, LOG_KEPT, Model},
+    port::{Command, Message, Query},
+    view::Tab,
+};
+use crate::fleet::{Event, EventKind};
+
+mod act;
+mod keys;
+
+/// How long a line for the operator is shown.
+const SAID_FOR: Duration = Duration::from_secs(6);
+
+impl Model {
+    /// Takes in a message; returns what the operator wants because of it.
+    pub fn update(&mut self, message: Message) -> Vec<Command> {
+        self.changed = true;
+        match message {
+            Message::Events(events) => {
+                for event in &events {
+                    self.fleet.apply(event);
+                    self.heed(event);
+                }
+                self.refresh();
+                Vec::new()
+            }
+            Message::Fleet(fleet) => {
+                self.fleet = *fleet;
+                self.refresh();
+                Vec::new()
+            }
+            Message::Remembered { clients, alerts } => {
+                self.fleet.remember(clients, alerts);
+                self.refresh();
+                Vec::new()
+            }
+            Message::About(about) => {
+                self.about = about;
+                Vec::new()
+            }
+            Message::Paused(paused) => {
+                self.paused = paused;
+                Vec::new()
+            }
+            Message::Log(lines) => {
+                if self.view.log_back > 0 {
+                    self.view.log_back = (self.view.log_back + lines.len()).min(LOG_KEPT);
+                }
+                self.log.extend(lines);
+                let excess = self.log.len().saturating_sub(LOG_KEPT);
+                self.log.drain(..excess);
+                self.changed = self.view.tab == Tab::Log;
+                Vec::new()
+            }
+            Message::Answer(answer) => self.answered(answer),
+            Message::Tick(now) => {
+                self.now = now;
+                self.rows_stale = true;
+                if self.said.as_ref().is_some_and(|(_, until)| now >= *until) {
+                    self.said = None;
+                }
+                Vec::new()
+            }
+            Message::Key(key) => {
+                if key.kind == KeyEventKind::Release {
+                    self.changed = false;
+                    return Vec::new();
+                }
+                match Key::of(key) {
+                    Some(key) => self.key(key),
+                    None => Vec::new(),
+                }
+            }
+            Message::Paste(text) => {
+                for character in text.chars().filter(|c| !c.is_control()).take(256) {
+                    self.typed(character);
+                }
+                Vec::new()
+            }
+            Message::Mouse(mouse) => self.mouse(mouse),
+            Message::Resize(columns, rows) => {
+                self.size = (columns, rows);
+                Vec::new()
+            }
+            Message::Background(background) => {
+                self.changed = self.look.background != background;
+                self.look.background = background;
+                Vec::new()
+            }
+            Message::Continued => vec![Command::Redraw],
+            Message::Quit => Vec::new(),
+        }
+    }
+
+    /// What is worth asking for, now that the operator's hand rests. To be called when no message has come
+    /// for a moment: holding a key down asks nothing.
+    pub fn settle(&mut self) -> Vec<Command> {
+        self.prepare();
+        let mut queries = Vec::new();
+        if self.shows_detail()
+            && let Some(client) = self.view.selected.clone()
+        {
+            let wanted = Some((client.clone(), self.view.span));
+            if self.asked.history != wanted {
+                self.asked.history = wanted;
+                queries.push(Query::History { client: client.clone(), span: self.view.span });
+            }
+            if self.asked.events.as_ref() != Some(&client) {
+                self.asked.events = Some(client.clone());
+                queries.push(Query::SecurityEvents(client));
+            }
+        }
+        if self.view.tab == Tab::Alerts && !self.asked.alerts {
+            self.asked.alerts = true;
+            queries.push(Query::AlertHistory);
+        }
+        if self.view.tab == Tab::Mails && !self.asked.mails {
+            self.asked.mails = true;
+            queries.push(Query::Mails);
+        }
+        queries.into_iter().map(Command::Ask).collect()
+    }
+
+    /// What an event makes old, beyond the fleet itself.
+    fn heed(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::Alert { .. } => self.asked.alerts = false,
+            EventKind::Mail { .. } => (self.asked.mails, self.asked.alerts) = (false, false),
+            EventKind::SweepEnded { .. } => self.sweeps = None,
+            EventKind::ConfigurationRefused { errors } => {
+                let first = errors.first().map_or("", String::as_str);
+                self.say(true, format!("changed configuration refused, the old one stays: {first}"));
+            }
+            EventKind::Collected { reading, .. } => {
+                if let Some(history) = &mut self.history
+                    && event.client.as_ref() == Some(&history.client)
+                {
+                    let memory = reading.memory.and_then(crate::fleet::reading::Usage::percent);
+                    let (cpu_percent, memory_percent) = (reading.cpu.map(f64::from), memory.map(f64::from));
+                    history.points.push(Point { at: event.at, cpu_percent, memory_percent });
+                }
+                if self.asked.events == event.client {
+                    self.asked.events = None;
+                }
+            }
+            EventKind::Configured { .. }
+            | EventKind::SweepStarted { .. }
+            | EventKind::StageEntered { .. }
+            | EventKind::AttemptFailed { .. }
+            | EventKind::CollectionFailed { .. } => {}
+        }
+    }
+
+    fn refresh(&mut self) {
+        self.rows_stale = true;
+    }
+
+    fn say(&mut self, is_error: bool, text: impl Into<String>) {
+        let until = self.now.checked_add(SAID_FOR).unwrap_or(Timestamp::MAX);
+        self.said = Some((Said { is_error, text: text.into() }, until));
+    }
+
+    fn answered(&mut self, answer: Answer) -> Vec<Command> {
+        match answer {
+            Answer::History { client, span, points } => self.history = Some(History { client, span, points }),
+            Answer::SecurityEvents { client, events } => self.events = Some((client, events)),
+            Answer::AlertHistory(rows) => self.alerts = Some(rows),
+            Answer::Mails(rows) => self.mails = Some(rows),
+            Answer::Sweeps(sweeps) => {
+                self.sweeps = Some(sweeps);
+                if self.view.travel.as_ref().is_some_and(|travel| travel.to.is_none()) {
+                    return self.travel(false);
+                }
+            }
+            Answer::Past { sweep, fleet } => {
+                if let Some(travel) = &mut self.view.travel
+                    && travel.to == Some(sweep)
+                {
+                    travel.fleet = Some(fleet);
+                    self.refresh();
+                }
+            }
+            Answer::Said(said) => self.say(said.is_error, said.text),
+        }
+        Vec::new()
+    }
+}
