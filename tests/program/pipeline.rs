@@ -139,9 +139,11 @@ async fn every_mails_at_each_collection_and_no_end_unasked() {
         ..Config::new(exim.address(), machine_of_ops(&sshd, rules))
     };
     assert_eq!(sweep_with(&program, config, &[OVER, OVER, OVER, UNDER]).await, [1, 1, 1, 0]);
-    let third = subjects(&exim, 3).await.pop().unwrap();
-    let mail = exim.mails().into_iter().find(|mail| mail.subject == third).unwrap();
-    assert!(mail.text.contains("History since"), "{}", mail.text);
+    subjects(&exim, 3).await;
+    // The first has nothing before it to show; subjects may be the same in all three.
+    let mails = exim.mails();
+    let with_history = mails.iter().filter(|mail| mail.text.contains("History since")).count();
+    assert_eq!(with_history, 2, "{mails:#?}");
 }
 
 async fn a_machine_that_is_gone_is_mailed_as_unreachable_and_as_reachable_again() {
