@@ -193,3 +193,61 @@ pub enum MailStep {
         error: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use fleetsweep_agent::report::Report;
+
+    use super::*;
+    use crate::fleet::{FailureKind, judge::NoticeReason};
+
+    #[test]
+    fn an_event_survives_its_json() {
+        let at: Timestamp = "2026-03-01T12:00:00.5Z".parse().unwrap();
+        let id = ClientId::new("fd00::3", 22);
+        let failure = Failure::new(Stage::Connect, FailureKind::TimedOut).because("2 s passed");
+        let exceeded = Exceeded { metric: Metric::Memory, limit: 50.0, value: 91.5 };
+        let reading = Box::new(Reading::from_report(&Report::default(), 0).unwrap());
+        let card = ClientCard { id: id.clone(), name: "db".to_owned(), username: "ops".to_owned() };
+        for kind in [
+            EventKind::Configured { clients: vec![card] },
+            EventKind::SweepStarted { number: 1, trigger: Trigger::Schedule, clients: vec![id.clone()] },
+            EventKind::StageEntered { stage: Stage::Upload, attempt: 2 },
+            EventKind::AttemptFailed { attempt: 1, failure: failure.clone(), retry_in_ms: 500 },
+            EventKind::Collected {
+                collection: Uuid::from_u128(7),
+                duration_ms: 312,
+                attempts: 1,
+                reading,
+                alerts: vec![exceeded],
+            },
+            EventKind::CollectionFailed {
+                collection: Uuid::from_u128(8),
+                duration_ms: 2000,
+                attempts: 2,
+                failure,
+                alerts: Vec::new(),
+            },
+            EventKind::Alert {
+                metric: Metric::Cpu,
+                limit: 80.0,
+                value: 97.0,
+                raised_at: at,
+                step: Step::Raised,
+                notice: Notice::Send(NoticeReason::Raised),
+            },
+            EventKind::Mail {
+                mail: Uuid::from_u128(9),
+                kind: MailKind::Alert,
+                recipient: "ops@example.com".to_owned(),
+                step: MailStep::Deferred { error: "451 later".to_owned(), next_at: at },
+            },
+            EventKind::SweepEnded { number: 1, duration_ms: 2010, ok: 1, failed: 1 },
+            EventKind::ConfigurationRefused { errors: vec!["config.xml:1:1: no".to_owned()] },
+        ] {
+            let event = Event { at, sweep: Some(SweepId(Uuid::from_u128(1))), client: Some(id.clone()), kind };
+            let json = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");
+        }
+    }
+}
