@@ -88,7 +88,7 @@ fn run() -> Result<(), String> {
             agents.insert(host.clone(), build(&host, &out)?);
         } else {
             println!(
-                "cargo::warning=no agent is built on {host}: name a folder with agents in FLEETSWEEP_AGENTS_DIR, or collect with `--agents`"
+                "cargo::warning=no agent is built on {host}: name a folder with agents in FLEETSWEEP_AGENTS_DIR, or at run time in FLEETSWEEP_AGENTS"
             );
         }
     }

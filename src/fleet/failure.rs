@@ -199,7 +199,9 @@ impl FailureKind {
                 "check that the key file exists and its `passphrase` is right, or that an ssh-agent runs"
             }
             Self::CommandRefused => "the account may not run commands: check its shell and sshd's ForceCommand",
-            Self::PlatformUnknown => "build the agent for this platform and put it into the agents folder",
+            Self::PlatformUnknown => {
+                "build the agent for this platform and put it into the folder that FLEETSWEEP_AGENTS names"
+            }
             Self::NoDirectory => "give the account a directory that is not mounted noexec, for instance its home",
             Self::DiskFull => "free some space on the client: the agent needs 2 MiB",
             Self::UploadFailed => "try again; look at the client's sshd log if it stays",

@@ -167,11 +167,11 @@ struct Login {
 
 impl Login {
     fn new(username: &str, password: &SecretString) -> Self {
-        use base64::{Engine, prelude::BASE64_STANDARD};
+        use base64ct::{Base64, Encoding};
         let password = password.expose_secret();
         let mut unspeakable = vec![
-            BASE64_STANDARD.encode(format!("\0{username}\0{password}")),
-            BASE64_STANDARD.encode(password),
+            Base64::encode_string(format!("\0{username}\0{password}").as_bytes()),
+            Base64::encode_string(password.as_bytes()),
             password.to_owned(),
         ];
         unspeakable.retain(|secret| !secret.is_empty());

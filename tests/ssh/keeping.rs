@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64ct::{Base64, Encoding as _};
 use fleetsweep::demo::Behaviour;
 use support::{SshdOptions, kept, wait_until};
 
@@ -198,8 +198,11 @@ pub(crate) async fn no_plain_statistic_crosses_the_channel() {
     swept.is_complete();
     let written = demo.server.written();
     // What the armour holds is as unreadable as the armour.
-    let armoured: Vec<u8> =
-        written.split(|byte| *byte == b'\n').filter_map(|line| BASE64_STANDARD.decode(line).ok()).flatten().collect();
+    let armoured: Vec<u8> = written
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| Base64::decode_vec(str::from_utf8(line).ok()?).ok())
+        .flatten()
+        .collect();
     assert!(armoured.len() > 1000, "{} bytes", armoured.len());
     let told = |argument: &str| {
         let output = Command::new("uname").arg(argument).output().unwrap().stdout;
