@@ -9,8 +9,10 @@ pub mod client;
 pub mod eta;
 pub mod event;
 pub mod failure;
+pub mod history;
 pub mod judge;
 pub mod mail;
+pub mod order;
 pub mod phase;
 pub mod reading;
 pub mod rule;
@@ -18,6 +20,7 @@ pub mod security;
 pub mod select;
 pub mod stage;
 pub mod state;
+pub mod stream;
 pub mod units;
 
 pub use client::ClientId;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -19,15 +20,16 @@ const ENDED_KEPT: usize = 500;
 const MAILS_KEPT: usize = 500;
 
 /// Every alert as the events told it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AlertBook {
+    #[serde(with = "by_key")]
     open: BTreeMap<(ClientId, Metric), AlertView>,
     ended: VecDeque<AlertView>,
     mails: VecDeque<MailView>,
 }
 
 /// One alert.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertView {
     /// Whose.
     pub client: ClientId,
@@ -50,7 +52,8 @@ pub struct AlertView {
 }
 
 /// How an alert ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AlertEnd {
     /// The value is below its limit again.
     Resolved,
@@ -59,7 +62,7 @@ pub enum AlertEnd {
 }
 
 /// One mail as the events told it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MailView {
     /// Names it.
     pub id: Uuid,
@@ -137,6 +140,7 @@ impl AlertBook {
             | EventKind::Collected { .. }
             | EventKind::CollectionFailed { .. }
             | EventKind::SweepEnded { .. }
+            | EventKind::SchedulePaused { .. }
             | EventKind::ConfigurationRefused { .. } => {}
         }
     }
@@ -192,6 +196,29 @@ impl AlertBook {
                     MailKind::Events | MailKind::Test => false,
                 }
         })
+    }
+}
+
+/// The open alerts as a list: each names itself.
+mod by_key {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::{AlertView, ClientId, Metric};
+
+    pub(super) fn serialize<S: Serializer>(
+        open: &BTreeMap<(ClientId, Metric), AlertView>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(open.values())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<(ClientId, Metric), AlertView>, D::Error> {
+        let open = Vec::<AlertView>::deserialize(deserializer)?;
+        Ok(open.into_iter().map(|alert| ((alert.client.clone(), alert.metric), alert)).collect())
     }
 }
 

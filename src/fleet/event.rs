@@ -128,6 +128,13 @@ pub enum EventKind {
         /// Failed or cancelled.
         failed: u32,
     },
+    /// An operator paused the schedule or let it go on.
+    SchedulePaused {
+        /// Whether it stands still now.
+        paused: bool,
+        /// The operator's account.
+        actor: String,
+    },
     /// A changed configuration was refused; the old one stays.
     ConfigurationRefused {
         /// Every error, as `check` prints them.
@@ -243,6 +250,7 @@ mod tests {
                 step: MailStep::Deferred { error: "451 later".to_owned(), next_at: at },
             },
             EventKind::SweepEnded { number: 1, duration_ms: 2010, ok: 1, failed: 1 },
+            EventKind::SchedulePaused { paused: true, actor: "ops".to_owned() },
             EventKind::ConfigurationRefused { errors: vec!["config.xml:1:1: no".to_owned()] },
         ] {
             let event = Event { at, sweep: Some(SweepId(Uuid::from_u128(1))), client: Some(id.clone()), kind };

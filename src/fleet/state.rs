@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
     ClientId, Event, EventKind, Failure, Reading, Stage, SweepId,
-    alerts::{AlertBook, AlertView},
+    alerts::AlertBook,
     event::{ClientCard, Exceeded, MailStep, Trigger},
+    history::Memory,
     reading::Usage,
 };
 
@@ -22,17 +24,19 @@ const SWEEPS_KEPT: usize = 16;
 const SAMPLES_KEPT: usize = 60;
 
 /// The fleet as the events told it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fleet {
+    #[serde(with = "by_id")]
     clients: BTreeMap<ClientId, ClientView>,
     order: Vec<ClientId>,
     sweeps: VecDeque<SweepView>,
     mails: MailTally,
     alerts: AlertBook,
+    paused: bool,
 }
 
 /// One client as the events told it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientView {
     /// What the configuration says of it.
     pub card: ClientCard,
@@ -67,7 +71,7 @@ impl ClientView {
 }
 
 /// One ended collection in short: enough for a small chart and for learning how long it takes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// When it ended.
     pub at: Timestamp,
@@ -80,7 +84,7 @@ pub struct Sample {
 }
 
 /// What the database remembers of a client from before the stream began.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remembered {
     /// Which client.
     pub client: ClientId,
@@ -95,7 +99,7 @@ pub struct Remembered {
 }
 
 /// A collection under way.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Running {
     /// In which sweep.
     pub sweep: SweepId,
@@ -116,7 +120,7 @@ impl Running {
 }
 
 /// A collection that ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
     /// In which sweep.
     pub sweep: SweepId,
@@ -136,7 +140,7 @@ pub struct Finished {
 }
 
 /// One sweep.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SweepView {
     /// Names it.
     pub id: SweepId,
@@ -173,7 +177,7 @@ impl SweepView {
 }
 
 /// What became of mails since this process started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailTally {
     /// Decided.
     pub queued: u64,
@@ -236,8 +240,15 @@ impl Fleet {
                     sweep.duration_ms = Some(*duration_ms);
                 }
             }
+            EventKind::SchedulePaused { paused, .. } => self.paused = *paused,
             EventKind::Alert { .. } | EventKind::ConfigurationRefused { .. } => {}
         }
+    }
+
+    /// Whether the schedule stands still: no sweep begins by itself.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// Every client, in the configuration's order.
@@ -276,8 +287,8 @@ impl Fleet {
     }
 
     /// Takes in what the database remembers. What the stream has told already is newer and stays.
-    pub fn remember(&mut self, clients: Vec<Remembered>, alerts: Vec<AlertView>) {
-        for remembered in clients {
+    pub fn remember(&mut self, memory: Memory) {
+        for remembered in memory.clients {
             let Some(view) = self.clients.get_mut(&remembered.client) else { continue };
             if view.last.is_none() {
                 view.last = remembered.last;
@@ -294,15 +305,15 @@ impl Fleet {
                 }
             }
         }
-        self.alerts.remember(alerts);
+        self.alerts.remember(memory.alerts);
     }
 
     /// The fleet as it stood at the end of a past sweep.
     #[must_use]
-    pub fn past(sweep: SweepView, cards: &[ClientCard], clients: Vec<Remembered>, alerts: Vec<AlertView>) -> Self {
+    pub fn past(sweep: SweepView, cards: &[ClientCard], memory: Memory) -> Self {
         let mut fleet = Self::default();
         fleet.configure(cards);
-        fleet.remember(clients, alerts);
+        fleet.remember(memory);
         for view in fleet.clients.values_mut() {
             view.live = view.last.as_ref().is_some_and(|last| last.sweep == sweep.id);
         }
@@ -364,6 +375,29 @@ impl Fleet {
                 sweep.failed += 1;
             }
         }
+    }
+}
+
+/// The clients as a list: each names itself.
+mod by_id {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::{ClientId, ClientView};
+
+    pub(super) fn serialize<S: Serializer>(
+        clients: &BTreeMap<ClientId, ClientView>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(clients.values())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<ClientId, ClientView>, D::Error> {
+        let clients = Vec::<ClientView>::deserialize(deserializer)?;
+        Ok(clients.into_iter().map(|client| (client.card.id.clone(), client)).collect())
     }
 }
 
@@ -514,7 +548,8 @@ mod tests {
             exceeded: Vec::new(),
             recent: vec![sample(-9), sample(-5), sample(5)],
         };
-        fleet.remember(vec![remembered("a"), remembered("b"), remembered("stranger")], Vec::new());
+        let clients = vec![remembered("a"), remembered("b"), remembered("stranger")];
+        fleet.remember(Memory { clients, alerts: Vec::new() });
         let (a, b) = (fleet.client(&id("a")).unwrap(), fleet.client(&id("b")).unwrap());
         assert!(a.failure().is_some() && a.live);
         assert_eq!(a.recent.iter().map(|s| s.at.as_second()).collect::<Vec<_>>(), [-9, -5, 0]);

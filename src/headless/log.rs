@@ -20,6 +20,8 @@ pub fn log(fleet: &Fleet, event: &Event) {
                 error!("configuration refused, the old one stays: {line}");
             }
         }
+        EventKind::SchedulePaused { paused: true, actor } => info!(actor, "schedule paused"),
+        EventKind::SchedulePaused { paused: false, actor } => info!(actor, "schedule resumed"),
         EventKind::SweepStarted { number, clients, .. } => {
             info!(sweep = number, clients = clients.len(), "sweep started");
         }

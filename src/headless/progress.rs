@@ -44,6 +44,7 @@ impl Progress {
             | EventKind::AttemptFailed { .. }
             | EventKind::Alert { .. }
             | EventKind::Mail { .. }
+            | EventKind::SchedulePaused { .. }
             | EventKind::ConfigurationRefused { .. } => {}
         }
     }

@@ -74,6 +74,10 @@ pub enum Action {
     Later,
     /// Back to live; there already: to the last row.
     Live,
+    /// A recording: faster.
+    Faster,
+    /// A recording: slower.
+    Slower,
     /// Copy what is selected.
     Copy,
     /// Export what is shown.
@@ -301,6 +305,8 @@ pub const TABLE: &[Entry] = &[
     ),
     entry(Action::Later, &[Code(KeyCode::Right), Char('l')], "later sweep", "one sweep later", Group::Time, None),
     entry(Action::Live, &[Code(KeyCode::End)], "live", "back to live; if live, to the last row", Group::Time, None),
+    entry(Action::Faster, &[Char('+'), Char('=')], "faster", "play a recording twice as fast", Group::Time, None),
+    entry(Action::Slower, &[Char('-')], "slower", "play a recording half as fast", Group::Time, None),
     entry(Action::Span, &[Char('t')], "chart span", "charts over 1h, 6h, 24h, 7d, 30d", Group::Time, None),
     entry(Action::ViewFleet, &[Char('1')], "fleet", "the fleet: map, clients, alerts", Group::Screen, None),
     entry(Action::ViewAlerts, &[Char('2')], "alerts", "the alert history", Group::Screen, None),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 
 use super::{
-    data::{About, AlertRow, LogLine, MailRow, Point, Said, SecurityEvent, Span},
+    data::Said,
     draw::layout::Layout,
     theme::Look,
     view::{Pane, Tab, View},
@@ -13,8 +13,10 @@ use super::{
 use crate::fleet::{
     ClientId, Failure,
     alerts::AlertView,
+    history::{AlertRow, EventRow, MailRow, Point, Span},
     select::sort,
     state::{ClientView, Fleet, SweepView},
+    stream::{About, LogLine, Source},
 };
 
 /// How many log lines are kept; the oldest go first.
@@ -29,14 +31,14 @@ pub struct Model {
     pub(super) view: View,
     /// What the header says.
     pub(super) about: About,
-    /// Whether the schedule stands still.
-    pub(super) paused: bool,
+    /// Where the stream comes from.
+    pub(super) source: Source,
     /// The log, oldest first.
     pub(super) log: VecDeque<LogLine>,
     /// The history of one client, as last answered.
     pub(super) history: Option<History>,
     /// The security events of one client, as last answered.
-    pub(super) events: Option<(ClientId, Vec<SecurityEvent>)>,
+    pub(super) events: Option<(ClientId, Vec<EventRow>)>,
     /// The alert history, once answered.
     pub(super) alerts: Option<Vec<AlertRow>>,
     /// The outbox, once answered.
@@ -88,7 +90,7 @@ impl Model {
             fleet: Fleet::default(),
             view: View::default(),
             about,
-            paused: false,
+            source: Source::Own,
             log: VecDeque::new(),
             history: None,
             events: None,
@@ -134,6 +136,11 @@ impl Model {
     #[must_use]
     pub fn is_past(&self) -> bool {
         self.view.travel.is_some() || self.view.frozen.is_some()
+    }
+
+    /// Whether a recording is shown.
+    pub(super) fn is_replay(&self) -> bool {
+        matches!(self.source, Source::Replay(_))
     }
 
     /// Whether a sweep is under way now.

@@ -1,40 +1,23 @@
 //! What comes into the dashboard and what goes out of it. Nothing else crosses.
 
-use std::sync::Arc;
-
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 
-use super::{
-    data::{About, Answer, LogLine, Span},
-    theme::Background,
-};
+use super::{data::Answer, theme::Background};
 use crate::fleet::{
-    ClientId, Event, Metric, SweepId,
-    alerts::AlertView,
-    state::{Fleet, Remembered},
+    ClientId, SweepId,
+    history::Span,
+    order::Order,
+    stream::{Frame, Source},
 };
 
 /// What comes in.
 #[derive(Debug, Clone)]
 pub enum Message {
-    /// Events, in their order.
-    Events(Vec<Arc<Event>>),
-    /// The folded fleet in place of events that were missed. The screen goes on from it.
-    Fleet(Box<Fleet>),
-    /// What the database remembers from before the stream began.
-    Remembered {
-        /// The clients.
-        clients: Vec<Remembered>,
-        /// The alerts, open and lately ended.
-        alerts: Vec<AlertView>,
-    },
-    /// What the header says.
-    About(About),
-    /// Whether the schedule stands still.
-    Paused(bool),
-    /// Lines of the log, in their order.
-    Log(Vec<LogLine>),
+    /// Pieces of the stream, in their order.
+    Frames(Vec<Frame>),
+    /// Where they come from, or how far a recording is.
+    Source(Source),
     /// An answer to a query or command.
     Answer(Answer),
     /// The time. Comes about once a second, and before anything else that was waiting.
@@ -58,26 +41,10 @@ pub enum Message {
 /// What the operator wants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Collect these clients now, in the same pipeline as ever.
-    CollectNow(Vec<ClientId>),
-    /// Collect every client whose last collection failed.
-    CollectFailed,
-    /// Collect all clients now.
-    CollectAll,
-    /// No sweep begins by itself until `Resume`.
-    Pause,
-    /// Sweeps begin by themselves again.
-    Resume,
-    /// Cancel a client's collection under way.
-    Cancel(ClientId),
-    /// No reminders about this alert until it ends. The stream answers with an alert event whose notice is
-    /// `Hold(Acknowledged)`.
-    Acknowledge {
-        /// Whose.
-        client: ClientId,
-        /// What it is about.
-        metric: Metric,
-    },
+    /// Something of the collector; answered with `Answer::Said`.
+    Order(Order),
+    /// Play the recording otherwise.
+    Play(Play),
     /// Write what is shown to a file; answered with `Answer::Said`, which names it.
     Export {
         /// A file name without a directory.
@@ -97,6 +64,23 @@ pub enum Command {
     Quit,
     /// Ask the database; answered with the `Answer` of the same name.
     Ask(Query),
+}
+
+/// How a recording is to be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Play {
+    /// Stand still, or go on.
+    PauseOrGo,
+    /// Twice as fast.
+    Faster,
+    /// Half as fast.
+    Slower,
+    /// To the beginning of the sweep before.
+    Earlier,
+    /// To the beginning of the next sweep.
+    Later,
+    /// To the end.
+    End,
 }
 
 /// A question to the database.

@@ -22,7 +22,10 @@ use super::{
     terminal,
     theme::{Background, Look},
 };
-use crate::tui::data::{About, Answer, Said};
+use crate::{
+    fleet::stream::About,
+    tui::data::{Answer, Said},
+};
 
 /// How many messages may wait for the screen. When it is full, [`Feed::send`] refuses and its caller sends
 /// the whole fleet later; the thread that reads keys waits, and further keys wait in the terminal.
@@ -62,7 +65,7 @@ pub struct Feed(SyncSender<Message>);
 /// A message that was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotTaken {
-    /// The screen lags. Events that are dropped now are made good by `Message::Fleet` later.
+    /// The screen lags.
     Full,
     /// The screen has ended.
     Ended,
@@ -287,16 +290,7 @@ impl Runner {
                     self.resumed = Some(Instant::now());
                     self.repaint()?;
                 }
-                Command::CollectNow(_)
-                | Command::CollectFailed
-                | Command::CollectAll
-                | Command::Pause
-                | Command::Resume
-                | Command::Cancel(_)
-                | Command::Acknowledge { .. }
-                | Command::Export { .. }
-                | Command::Quit
-                | Command::Ask(_) => {
+                Command::Order(_) | Command::Play(_) | Command::Export { .. } | Command::Quit | Command::Ask(_) => {
                     // An error means that `app` has stopped listening: it is ending, and tells us so.
                     let _ = self.outbox.blocking_send(command);
                 }

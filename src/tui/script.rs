@@ -7,16 +7,17 @@ use uuid::Uuid;
 
 use super::{
     Answer, Look, Message, Model,
-    data::{About, LogLevel, LogLine, MailRow, MailStatus, Point, SecurityEvent},
     theme::{Background, Colours},
 };
 use crate::fleet::{
     Bytes, ClientId, Event, EventKind, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
     event::{ClientCard, Exceeded, MailStep, Trigger},
+    history::{EventRow, MailRow, MailStatus, Memory, Point},
     judge::{HoldReason, Notice, NoticeReason, Step},
     mail::MailKind,
     reading::{FileSystem, Process, Usage},
     state::{Finished, Fleet, Remembered, Sample, SweepView},
+    stream::{About, Frame, LogLevel, LogLine},
 };
 
 pub(super) const DARK: Look = Look { colours: Colours::Many, background: Background::Dark, unicode: true };
@@ -234,12 +235,13 @@ pub(super) fn events(count: usize) -> Vec<Event> {
 
 /// A model that has taken in the script, with the second client selected.
 pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
-    let about = About { name: "prod".to_owned(), schedule: "every 5m".to_owned(), attached_to: None };
+    let about = About { name: "prod".to_owned(), schedule: "every 5m".to_owned() };
     let mut model = Model::new(about, look, size, now());
     let mut events = events(count).into_iter().map(Arc::new);
-    model.update(Message::Events(events.by_ref().take(1).collect()));
-    model.update(Message::Remembered { clients: (0..count).map(remembered).collect(), alerts: Vec::new() });
-    model.update(Message::Events(events.collect()));
+    model.update(Message::Frames(events.by_ref().take(1).map(Frame::Event).collect()));
+    let memory = Memory { clients: (0..count).map(remembered).collect(), alerts: Vec::new() };
+    model.update(Message::Frames(vec![Frame::Remembered(Arc::new(memory))]));
+    model.update(Message::Frames(events.map(Frame::Event).collect()));
     model.view.selected = Some(id(1));
     model.update(Message::Answer(Answer::History {
         client: id(1),
@@ -251,7 +253,7 @@ pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
     }));
     model.update(Message::Answer(Answer::SecurityEvents {
         client: id(1),
-        events: vec![SecurityEvent {
+        events: vec![EventRow {
             at: before(90_000),
             level: "warning".to_owned(),
             source: "sshd".to_owned(),
@@ -259,12 +261,13 @@ pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
         }],
     }));
     let line = |ago, level, text: &str| LogLine { at: before(ago), level, text: text.to_owned() };
-    model.update(Message::Log(vec![
+    let lines = vec![
         line(60_000, LogLevel::Info, "sweep started sweep=128 clients=500"),
         line(9000, LogLevel::Warn, "collection failed: agent failed client=10.4.0.2:22 name=db-001 stage=execute"),
         line(5000, LogLevel::Error, "mail refused for good: 550 no such user"),
         line(1000, LogLevel::Debug, "collected client=10.4.0.9:22"),
-    ]));
+    ];
+    model.update(Message::Frames(lines.into_iter().map(Frame::Log).collect()));
     let mail = |n: u128, status, answer: Option<&str>| MailRow {
         id: Uuid::from_u128(n),
         kind: MailKind::Alert,
@@ -312,5 +315,5 @@ pub(super) fn past(sweep: &SweepView, count: usize) -> Box<Fleet> {
         }
         remembered
     });
-    Box::new(Fleet::past(sweep.clone(), &cards(count), clients.collect(), Vec::new()))
+    Box::new(Fleet::past(sweep.clone(), &cards(count), Memory { clients: clients.collect(), alerts: Vec::new() }))
 }

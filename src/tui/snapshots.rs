@@ -14,7 +14,12 @@ use super::{
     view::{Overlay, Tab},
 };
 use crate::fleet::{
-    Event, EventKind, Failure, FailureKind, Phase, Stage, event::MailStep, mail::MailKind, phase::Tally,
+    Event, EventKind, Failure, FailureKind, Phase, Stage,
+    event::MailStep,
+    mail::MailKind,
+    order::{Order, Selection},
+    phase::Tally,
+    stream::{About, Frame},
 };
 
 fn painted(model: &mut Model) -> Buffer {
@@ -137,16 +142,16 @@ fn a_fleet_at_rest_says_when_it_was_swept() {
     for client in under_way {
         let reading = script::reading(3);
         let kind = EventKind::Collected { collection, duration_ms, attempts, reading, alerts: Vec::new() };
-        model.update(Message::Events(vec![event(Some(client), kind)]));
+        model.update(Message::Frames(vec![Frame::Event(event(Some(client), kind))]));
     }
     let ended = EventKind::SweepEnded { number: 128, duration_ms: 58_000, ok: 7, failed: 5 };
-    model.update(Message::Events(vec![event(None, ended)]));
+    model.update(Message::Frames(vec![Frame::Event(event(None, ended))]));
     insta::assert_snapshot!("rest-120x40", shown(&mut model, false));
 }
 
 #[test]
 fn before_anything_is_known_the_screen_says_so() {
-    let about = super::data::About { name: "prod".to_owned(), ..Default::default() };
+    let about = About { name: "prod".to_owned(), ..Default::default() };
     let mut model = Model::new(about, DARK, (80, 24), script::now());
     insta::assert_snapshot!("empty-80x24", shown(&mut model, false));
 }
@@ -178,20 +183,26 @@ fn time_travel_steps_through_the_past_and_returns() {
 fn keys_become_commands() {
     let selected = script::id(1);
     for (keys, expected) in [
-        ("c", vec![Command::CollectNow(vec![selected.clone()])]),
-        ("C", vec![Command::CollectFailed]),
+        ("c", vec![Command::Order(Order::Collect(Selection::These(vec![selected.clone()])))]),
+        ("C", vec![Command::Order(Order::Collect(Selection::Failed))]),
         ("r", vec![]),
-        ("ry", vec![Command::CollectAll]),
+        ("ry", vec![Command::Order(Order::Collect(Selection::All))]),
         ("rn", vec![]),
-        ("p", vec![Command::Pause]),
+        ("p", vec![Command::Order(Order::Pause)]),
         ("x", vec![]),
         ("q", vec![]),
         ("qy", vec![Command::Quit]),
         ("m", vec![Command::Mouse(true)]),
-        ("a", vec![Command::Acknowledge { client: selected.clone(), metric: crate::fleet::Metric::Unreachable }]),
-        (":collect f\n", vec![Command::CollectFailed]),
+        (
+            "a",
+            vec![Command::Order(Order::Acknowledge {
+                client: selected.clone(),
+                metric: crate::fleet::Metric::Unreachable,
+            })],
+        ),
+        (":collect f\n", vec![Command::Order(Order::Collect(Selection::Failed))]),
         ("?q", vec![]),
-        ("/web\x1bc", vec![Command::CollectNow(vec![selected.clone()])]),
+        ("/web\x1bc", vec![Command::Order(Order::Collect(Selection::These(vec![selected.clone()])))]),
     ] {
         let mut model = script::model(500, (120, 40), DARK);
         assert_eq!(press(&mut model, keys), expected, "{keys}");
@@ -209,7 +220,7 @@ fn marks_outlive_sorting_and_filtering_and_are_collected_together() {
     assert_eq!(model.view.marks.len(), 2);
     let marked: Vec<_> = model.view.marks.iter().cloned().collect();
     press(&mut model, "sS/state:ok\n");
-    assert_eq!(press(&mut model, "c"), [Command::CollectNow(marked)]);
+    assert_eq!(press(&mut model, "c"), [Command::Order(Order::Collect(Selection::These(marked)))]);
     assert!(model.view.marks.is_empty());
 }
 
@@ -274,7 +285,7 @@ fn a_frozen_screen_stands_still_and_its_header_goes_on() {
         alerts: Vec::new(),
     };
     let event = Event { at: script::now(), sweep: Some(script::SWEEP), client: Some(script::id(450)), kind: failed };
-    model.update(Message::Events(vec![Arc::new(event)]));
+    model.update(Message::Frames(vec![Frame::Event(Arc::new(event))]));
     let after = rows(&painted(&mut model));
     assert_ne!(before[0], after[0]);
     assert_eq!(before[1..], after[1..]);
@@ -300,6 +311,15 @@ fn every_action_is_in_the_help() {
     }
 }
 
+/// What is told to another process or written to a recording is what this one sees.
+#[test]
+fn a_fleet_survives_its_json() {
+    let model = script::model(40, (80, 24), DARK);
+    let frame = Frame::Fleet(Arc::new(model.fleet.clone()));
+    let json = serde_json::to_string(&frame).unwrap();
+    assert!(serde_json::from_str::<Frame>(&json).unwrap() == frame);
+}
+
 /// Whatever comes in, no cell holds anything that moves a terminal.
 #[test]
 fn text_of_clients_never_becomes_an_escape_sequence() {
@@ -319,7 +339,7 @@ fn text_of_clients_never_becomes_an_escape_sequence() {
     failure.causes = vec![hostile.to_owned()];
     let event = |client, kind| Arc::new(Event { at: script::now(), sweep: Some(script::SWEEP), client, kind });
     let (collection, duration_ms, attempts) = (uuid::Uuid::nil(), 1, 1);
-    model.update(Message::Events(vec![
+    let events = vec![
         event(None, EventKind::Configured { clients: cards }),
         event(
             Some(script::id(1)),
@@ -339,7 +359,8 @@ fn text_of_clients_never_becomes_an_escape_sequence() {
             },
         ),
         event(None, EventKind::ConfigurationRefused { errors: vec![hostile.to_owned()] }),
-    ]));
+    ];
+    model.update(Message::Frames(events.into_iter().map(Frame::Event).collect()));
     model.update(Message::Answer(Answer::Said(Said { is_error: true, text: hostile.to_owned() })));
     model.update(Message::Paste(hostile.to_owned()));
     for keys in ["", "]", "\n", "\x1b2", "3", "4", "1/\u{1b}"] {

@@ -1,18 +1,22 @@
 //! What each message changes, and what is asked for because of it. Pure; not how it looks.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crossterm::event::KeyEventKind;
 use jiff::Timestamp;
 
 use super::{
     action::Key,
-    data::{Answer, Point, Said},
-    model::{History, LOG_KEPT, Model},
+    data::{Answer, Said},
+    model::{Asked, History, LOG_KEPT, Model},
     port::{Command, Message, Query},
     view::Tab,
 };
-use crate::fleet::{Event, EventKind};
+use crate::fleet::{
+    Event, EventKind,
+    history::Point,
+    stream::{Frame, Source},
+};
 
 mod act;
 mod keys;
@@ -25,45 +29,30 @@ impl Model {
     pub fn update(&mut self, message: Message) -> Vec<Command> {
         self.changed = true;
         match message {
-            Message::Events(events) => {
-                for event in &events {
-                    self.fleet.apply(event);
-                    self.heed(event);
+            Message::Frames(frames) => {
+                // A log that is not shown changes nothing that is.
+                let only_log = frames.iter().all(|frame| matches!(frame, Frame::Log(_)));
+                self.changed = !only_log || self.view.tab == Tab::Log;
+                for frame in frames {
+                    self.take_in(frame);
                 }
-                self.refresh();
                 Vec::new()
             }
-            Message::Fleet(fleet) => {
-                self.fleet = *fleet;
-                self.refresh();
-                Vec::new()
-            }
-            Message::Remembered { clients, alerts } => {
-                self.fleet.remember(clients, alerts);
-                self.refresh();
-                Vec::new()
-            }
-            Message::About(about) => {
-                self.about = about;
-                Vec::new()
-            }
-            Message::Paused(paused) => {
-                self.paused = paused;
-                Vec::new()
-            }
-            Message::Log(lines) => {
-                if self.view.log_back > 0 {
-                    self.view.log_back = (self.view.log_back + lines.len()).min(LOG_KEPT);
+            Message::Source(source) => {
+                if let Source::Replay(replay) = &source {
+                    self.now = replay.at;
+                    self.rows_stale = true;
                 }
-                self.log.extend(lines);
-                let excess = self.log.len().saturating_sub(LOG_KEPT);
-                self.log.drain(..excess);
-                self.changed = self.view.tab == Tab::Log;
+                self.changed = self.source != source;
+                self.source = source;
                 Vec::new()
             }
             Message::Answer(answer) => self.answered(answer),
             Message::Tick(now) => {
-                self.now = now;
+                // A recording has a time of its own.
+                if !matches!(self.source, Source::Replay(_)) {
+                    self.now = now;
+                }
                 self.rows_stale = true;
                 if self.said.as_ref().is_some_and(|(_, until)| now >= *until) {
                     self.said = None;
@@ -98,6 +87,37 @@ impl Model {
             }
             Message::Continued => vec![Command::Redraw],
             Message::Quit => Vec::new(),
+        }
+    }
+
+    fn take_in(&mut self, frame: Frame) {
+        match frame {
+            Frame::About(about) => self.about = about,
+            Frame::Fleet(fleet) => {
+                self.fleet = Arc::unwrap_or_clone(fleet);
+                self.refresh();
+                // Whatever was missed may have made any of it old.
+                self.asked = Asked::default();
+                self.sweeps = None;
+            }
+            Frame::Remembered(memory) => {
+                self.fleet.remember(Arc::unwrap_or_clone(memory));
+                self.refresh();
+            }
+            Frame::Event(event) => {
+                self.fleet.apply(&event);
+                self.heed(&event);
+                self.refresh();
+            }
+            Frame::Log(line) => {
+                if self.view.log_back > 0 {
+                    self.view.log_back = (self.view.log_back + 1).min(LOG_KEPT);
+                }
+                self.log.push_back(line);
+                if self.log.len() > LOG_KEPT {
+                    self.log.pop_front();
+                }
+            }
         }
     }
 
@@ -156,7 +176,8 @@ impl Model {
             | EventKind::SweepStarted { .. }
             | EventKind::StageEntered { .. }
             | EventKind::AttemptFailed { .. }
-            | EventKind::CollectionFailed { .. } => {}
+            | EventKind::CollectionFailed { .. }
+            | EventKind::SchedulePaused { .. } => {}
         }
     }
 

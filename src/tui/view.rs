@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{action::Action, data::Span};
+use super::action::Action;
 use crate::fleet::{
     ClientId, SweepId,
+    history::Span,
     select::{Filter, Sort},
     state::Fleet,
 };

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use ratatui::layout::Rect;
 
 use super::pen::Pen;
-use crate::tui::{
-    data::Span,
-    theme::{Glyphs, Role},
+use crate::{
+    fleet::history::Span,
+    tui::theme::{Glyphs, Role},
 };
 
 /// The glyph for a share; a blank where there is none.

@@ -8,7 +8,7 @@ use super::{
     words,
 };
 use crate::{
-    fleet::{Phase, eta, phase::Tally},
+    fleet::{Phase, eta, phase::Tally, stream::Source},
     tui::{model::Model, theme::Role},
 };
 
@@ -37,8 +37,8 @@ pub(super) fn line(pen: &mut Pen<'_>, model: &Model, area: Rect) {
     if let Some(sweep) = sweep {
         left.push_str(&format!(" · sweep #{}", sweep.number));
     }
-    if let Some(attached) = &model.about.attached_to {
-        left.push_str(&format!(" · attached to {attached}"));
+    if let Source::Attached { to, .. } = &model.source {
+        left.push_str(&format!(" · attached to {to}"));
     } else if area.width >= 100 && !model.about.schedule.is_empty() {
         left.push_str(&format!(" · {}", model.about.schedule));
     }
@@ -102,7 +102,18 @@ fn sign(pen: &Pen<'_>, model: &Model) -> (String, Style) {
     if let Some(held) = &model.view.frozen {
         return (format!("{} FROZEN {}Z", glyphs.pause, words::time(held.at)), pen.style(Role::Warning));
     }
-    if model.paused {
+    match &model.source {
+        Source::Own | Source::Attached { connected: true, .. } => {}
+        Source::Attached { connected: false, .. } => {
+            return (format!("{} COLLECTOR GONE", glyphs.pause), pen.style(Role::Bad));
+        }
+        Source::Replay(replay) => {
+            let word = if replay.paused { "stopped".to_owned() } else { format!("{}x", replay.speed) };
+            let text = format!("{} REPLAY {word} {:.0}%", glyphs.dot, replay.percent.floor());
+            return (text, pen.style(Role::Warning));
+        }
+    }
+    if model.fleet.is_paused() {
         return (format!("{} PAUSED", glyphs.pause), pen.style(Role::Warning));
     }
     (format!("{} LIVE", glyphs.dot), pen.style(Role::Good))

@@ -3,7 +3,10 @@
 use ratatui::layout::Rect;
 
 use super::{pen::Pen, words};
-use crate::tui::{data::LogLevel, model::Model, theme::Role, view::Tab};
+use crate::{
+    fleet::stream::LogLevel,
+    tui::{model::Model, theme::Role, view::Tab},
+};
 
 /// The log over the whole body.
 pub(super) fn page(pen: &mut Pen<'_>, model: &Model, area: Rect) {

@@ -7,11 +7,9 @@ use super::{
     pen::{Pen, small},
     words,
 };
-use crate::tui::{
-    data::{MailRow, MailStatus},
-    model::Model,
-    theme::Role,
-    view::Tab,
+use crate::{
+    fleet::history::{MailRow, MailStatus},
+    tui::{model::Model, theme::Role, view::Tab},
 };
 
 /// List above, text below; the text alone where it is opened.

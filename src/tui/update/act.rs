@@ -1,12 +1,17 @@
 //! What each action does. The table of actions is [`crate::tui::action`].
 
 use crate::{
-    fleet::{ClientId, state::ClientView},
+    fleet::{
+        ClientId,
+        order::{Order, Selection},
+        state::ClientView,
+        stream::Source,
+    },
     tui::{
         action::{self, Action, Confirm},
         draw::layout::Layout,
         model::{Model, failure_text},
-        port::{Command, Query},
+        port::{Command, Play, Query},
         view::{Held, Overlay, Pane, Tab, Travel},
     },
 };
@@ -16,6 +21,10 @@ impl Model {
     pub(super) fn act(&mut self, action: Action) -> Vec<Command> {
         let Some(entry) = action::of(action) else { return Vec::new() };
         self.prepare();
+        if self.is_replay() && !entry.in_past && action != Action::Pause {
+            self.say(true, format!("{}: this is a recording", entry.name));
+            return Vec::new();
+        }
         if self.is_past() && !entry.in_past {
             let way = if self.view.travel.is_some() { "End returns to live" } else { "f lets it go on" };
             self.say(true, format!("{}: this is not the present; {way}", entry.name));
@@ -24,7 +33,8 @@ impl Model {
         let asks = match entry.confirm {
             Confirm::Never => false,
             Confirm::Always => true,
-            Confirm::WhileSweeping => self.is_sweeping() && self.about.attached_to.is_none(),
+            // Elsewhere quitting ends nothing but the view.
+            Confirm::WhileSweeping => self.is_sweeping() && self.source == Source::Own,
         };
         if asks && (action != Action::Cancel || self.selected().is_some_and(|client| client.running.is_some())) {
             self.view.overlay = Overlay::Confirm { action };
@@ -102,19 +112,23 @@ impl Model {
                     return Vec::new();
                 }
                 self.say(false, format!("collecting {failed} failed"));
-                return vec![Command::CollectFailed];
+                return vec![Command::Order(Order::Collect(Selection::Failed))];
             }
-            Action::CollectAll => return vec![Command::CollectAll],
+            Action::CollectAll => return vec![Command::Order(Order::Collect(Selection::All))],
             Action::Cancel => match self.selected() {
                 Some(client) if client.running.is_some() => {
-                    return vec![Command::Cancel(client.card.id.clone())];
+                    return vec![Command::Order(Order::Cancel(client.card.id.clone()))];
                 }
                 Some(_) | None => self.say(false, "nothing is under way at this client"),
             },
-            Action::Pause => return vec![if self.paused { Command::Resume } else { Command::Pause }],
+            Action::Pause if self.is_replay() => return vec![Command::Play(Play::PauseOrGo)],
+            Action::Pause => {
+                return vec![Command::Order(if self.fleet.is_paused() { Order::Resume } else { Order::Pause })];
+            }
             Action::Acknowledge => match self.alert_in_hand() {
                 Some(alert) if !alert.acknowledged => {
-                    return vec![Command::Acknowledge { client: alert.client.clone(), metric: alert.metric }];
+                    let (client, metric) = (alert.client.clone(), alert.metric);
+                    return vec![Command::Order(Order::Acknowledge { client, metric })];
                 }
                 Some(_) => self.say(false, "acknowledged already"),
                 None => self.say(false, "no open alert is selected"),
@@ -123,6 +137,16 @@ impl Model {
                 let held = Held { fleet: self.fleet.clone(), at: self.now };
                 self.view.frozen = if self.view.frozen.is_some() { None } else { Some(Box::new(held)) };
                 self.refresh();
+            }
+            Action::Earlier if self.is_replay() => return vec![Command::Play(Play::Earlier)],
+            Action::Later if self.is_replay() => return vec![Command::Play(Play::Later)],
+            Action::Live if self.is_replay() && self.view.frozen.is_none() => return vec![Command::Play(Play::End)],
+            Action::Faster | Action::Slower => {
+                if self.is_replay() {
+                    let play = if action == Action::Faster { Play::Faster } else { Play::Slower };
+                    return vec![Command::Play(play)];
+                }
+                self.say(false, "only a recording plays faster or slower");
             }
             Action::Earlier => return self.travel(false),
             Action::Later => return self.travel(true),
@@ -295,7 +319,7 @@ impl Model {
             many => self.say(false, format!("collecting {} marked clients", many.len())),
         }
         self.view.marks.clear();
-        vec![Command::CollectNow(clients)]
+        vec![Command::Order(Order::Collect(Selection::These(clients)))]
     }
 
     pub(super) fn copy(&mut self) -> Vec<Command> {
