@@ -134,7 +134,7 @@ impl Outbox {
             MailStep::Queued => {}
         }
         let kind = EventKind::Mail { mail: mail.id, kind: mail.kind, recipient: mail.recipient.clone(), step };
-        self.spine.tell(None, None, kind).await;
+        self.spine.tell(waiting.sweep, waiting.client.as_ref(), kind).await;
         Ok(flow)
     }
 }

@@ -205,6 +205,7 @@ impl Pipeline {
             started_at: collection.started_at,
             duration_ms: super::milliseconds(started.elapsed()),
             attempts: collection.attempts,
+            stages: Vec::new(),
             outcome,
             state: verdict.map_or_else(|| self.ledger.state(&client.id), |verdict| verdict.state.clone()),
             changes: verdict.map(|verdict| verdict.changes.clone()).unwrap_or_default(),
