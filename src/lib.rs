@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | [`fleet`] | pure: clients, stages, readings, rules, alerts, events; the judge; the fold of events | the wire |
 //! | [`config`] | `config.xml` to a valid `Config`; diagnostics, ranges, secrets | `fleet` |
-//! | [`spine`] | the one channel of events | `fleet` |
+//! | [`spine`] | the one channel of events, and the hub that folds it for every reader | `fleet` |
 //! | [`sweep`] | edge: SSH sessions, host keys, delivery of the agent, one collection from connect to reading | `fleet`, `config`, `spine`, the wire |
 //! | [`store`] | edge: the database: migrations, recording, queries, outbox rows | `fleet`, `config` |
 //! | [`mail`] | edge: composing mails, handing them to the SMTP server | `fleet`, `config` |
