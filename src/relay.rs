@@ -1,0 +1,7 @@
+//! The stream beyond this process: recorded to a file, played from one, told over a Unix socket to dashboards
+//! and runs beside the collector. One format: JSON lines.
+//!
+//! Not what is in the stream ([`crate::fleet::stream`]), and not who may collect: that is the database's lock.
+
+pub mod place;
+
