@@ -3,5 +3,6 @@
 //!
 //! Not what is in the stream ([`crate::fleet::stream`]), and not who may collect: that is the database's lock.
 
+mod line;
 pub mod place;
-
+pub mod record;
