@@ -6,3 +6,6 @@
 mod line;
 pub mod place;
 pub mod record;
+pub mod replay;
+#[cfg(test)]
+mod script;
