@@ -3,9 +3,13 @@
 //!
 //! Not what is in the stream ([`crate::fleet::stream`]), and not who may collect: that is the database's lock.
 
+pub mod client;
 mod line;
 pub mod place;
 pub mod record;
 pub mod replay;
 #[cfg(test)]
 mod script;
+pub mod server;
+#[cfg(test)]
+mod tests;

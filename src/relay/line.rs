@@ -1,7 +1,7 @@
 //! What is said on the socket, a JSON line each: greetings, pieces of the stream, orders, replies. Not who
 //! says it when.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
@@ -17,11 +17,21 @@ use crate::fleet::{
 /// The protocol's version. Another one is another language: nothing of it is understood but the greetings.
 pub(super) const PROTOCOL: u32 = 1;
 
-/// The longest line a dashboard may say: an order is far shorter.
-pub(super) const LONGEST_ORDER: usize = 64 * 1024;
+/// The longest first line.
+pub(super) const LONGEST_HELLO: usize = 64 * 1024;
+
+/// The longest line after it that a dashboard may say: an order may name every client, with up to 250 bytes
+/// each.
+pub(super) const LONGEST_ORDER: usize = 4 * 1024 * 1024;
 
 /// The longest line a collector may say: a whole fleet is one line, about 10 KB a client.
 pub(super) const LONGEST_FRAME: usize = 512 * 1024 * 1024;
+
+/// How often a collector says at least something: an empty line where nothing happens.
+pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// After so long without a sign of life a collector hangs, or is stopped.
+pub(super) const SILENCE: Duration = Duration::from_secs(20);
 
 /// What takes longer than a moment to write or read as JSON: it is done beside the threads that serve others.
 const LONG: usize = 256 * 1024;
@@ -86,7 +96,9 @@ pub(super) struct ToldLine {
 
 /// Why two programs do not understand each other; both sides say it so.
 pub(super) fn other_version(collector: &str, attached: &str) -> String {
-    format!("the collector is version {collector}, this program {attached}: use the same version of fleetsweep for both")
+    format!(
+        "the collector is version {collector}, this program {attached}: use the same version of fleetsweep for both"
+    )
 }
 
 /// Why a line could not be had.
@@ -114,6 +126,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     /// Lines of at most `longest` bytes.
     pub(super) fn new(reader: R, longest: usize) -> Self {
         Self(FramedRead::new(reader, WholeLines(LinesCodec::new_with_max_length(longest))))
+    }
+
+    /// Lines of another length from now on.
+    pub(super) fn allow(&mut self, longest: usize) {
+        self.0.decoder_mut().0 = LinesCodec::new_with_max_length(longest);
     }
 
     /// The next line.

@@ -110,7 +110,9 @@ enum Refused {
     NotOurs(u32),
     #[error("is open to others (mode {0:03o}): run `chmod 700` on it")]
     Open(u32),
-    #[error("makes the socket's path {0} bytes long, and {LONGEST_PATH} are possible: set XDG_RUNTIME_DIR to a shorter one")]
+    #[error(
+        "makes the socket's path {0} bytes long, and {LONGEST_PATH} are possible: set XDG_RUNTIME_DIR to a shorter one"
+    )]
     TooLong(usize),
     // Shown in a list, where nobody follows the source.
     #[error("cannot be used: {0}")]

@@ -77,6 +77,23 @@ pub struct Recorder {
     tape: Tape<BufWriter<File>>,
 }
 
+/// Where the pieces come from.
+#[derive(Debug)]
+enum Source {
+    Listener(Listener),
+    Frames(mpsc::Receiver<Frame>),
+}
+
+impl Source {
+    /// The next piece; may be cancelled without losing it.
+    async fn next(&mut self) -> Option<Frame> {
+        match self {
+            Self::Listener(listener) => listener.next().await,
+            Self::Frames(frames) => frames.recv().await,
+        }
+    }
+}
+
 /// For the thread that writes.
 #[derive(Debug)]
 enum Job {
@@ -90,9 +107,12 @@ impl Recorder {
     /// # Errors
     /// [`RecordError`] where it is there already or cannot be made.
     pub fn create(path: &Path) -> Result<Self, RecordError> {
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::AlreadyExists => RecordError::Exists(path.to_owned()),
-            _ => RecordError::Create { path: path.to_owned(), source },
+        let failed = |source: io::Error| {
+            if source.kind() == io::ErrorKind::AlreadyExists {
+                RecordError::Exists(path.to_owned())
+            } else {
+                RecordError::Create { path: path.to_owned(), source }
+            }
         };
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         let mut tape = Tape::new(BufWriter::new(file));
@@ -101,18 +121,17 @@ impl Recorder {
     }
 
     /// Records until the hub ends, or the file takes no more, which is logged once.
-    pub async fn run(self, mut listener: Listener) {
-        self.record(async || listener.next().await).await;
+    pub async fn run(self, listener: Listener) {
+        self.record(Source::Listener(listener)).await;
     }
 
     /// Records what arrives until the other end is dropped, or the file takes no more, which is logged once:
     /// the other end finds the channel closed then.
-    pub async fn run_frames(self, mut frames: mpsc::Receiver<Frame>) {
-        self.record(async || frames.recv().await).await;
+    pub async fn run_frames(self, frames: mpsc::Receiver<Frame>) {
+        self.record(Source::Frames(frames)).await;
     }
 
-    /// `next` is dropped and asked anew at every flush.
-    async fn record(self, mut next: impl AsyncFnMut() -> Option<Frame>) {
+    async fn record(self, mut source: Source) {
         let Self { path, mut tape } = self;
         let (jobs, mut waiting) = mpsc::channel(WAITING);
         let writing = tokio::task::spawn_blocking(move || {
@@ -131,7 +150,7 @@ impl Recorder {
             let job = tokio::select! {
                 biased;
                 _ = flush.tick(), if is_dirty => Job::Flush,
-                frame = next() => match frame {
+                frame = source.next() => match frame {
                     Some(frame) => Job::Write(frame),
                     None => break,
                 },
@@ -212,9 +231,7 @@ impl<W: Write> Tape<W> {
     fn is_time_for_a_keyframe(&self, at: Timestamp, frame: &Frame) -> bool {
         let Frame::Event(event) = frame else { return false };
         matches!(event.kind, EventKind::SweepStarted { .. })
-            && self
-                .keyframe
-                .is_none_or(|(last, bytes)| at.duration_since(last) >= KEYFRAME && self.since >= bytes)
+            && self.keyframe.is_none_or(|(last, bytes)| at.duration_since(last) >= KEYFRAME && self.since >= bytes)
     }
 
     fn put_frame(&mut self, at: Timestamp, frame: &Frame) -> io::Result<()> {
@@ -245,5 +262,114 @@ pub(super) fn fold(fleet: &mut Fleet, frame: &Frame) {
         Frame::Remembered(memory) => fleet.remember(memory.as_ref().clone()),
         Frame::Event(event) => fleet.apply(event),
         Frame::About(_) | Frame::Log(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{
+        relay::{
+            replay::{self, Played, Recording},
+            script,
+        },
+        spine::{Hub, Spine},
+    };
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    /// The fleet at the end of a recording.
+    async fn fleet_at_the_end(path: &Path) -> Fleet {
+        let (commands, orders) = mpsc::channel(1);
+        let (sender, mut out) = mpsc::channel(8);
+        let playing = tokio::spawn(replay::play(Recording::open(path).unwrap(), orders, sender));
+        commands.send(crate::fleet::stream::Play::End).await.unwrap();
+        let mut fleet = Fleet::default();
+        loop {
+            match timeout(SOON, out.recv()).await.unwrap().unwrap() {
+                Played::Frame(frame) => fold(&mut fleet, &frame),
+                Played::At(replay) if replay.percent >= 100.0 => break,
+                Played::At(_) => {}
+            }
+        }
+        drop(commands);
+        timeout(SOON, playing).await.unwrap().unwrap().unwrap();
+        fleet
+    }
+
+    #[tokio::test]
+    async fn what_a_listener_hears_is_recorded_to_a_file_of_ones_own_and_played_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.jsonl");
+        let (spine, told) = Spine::new();
+        let hub = Hub::start(told);
+        let recorder = Recorder::create(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let recording = tokio::spawn(recorder.run(hub.listen()));
+        spine.tell(None, None, script::configured(3)).await;
+        for n in 0..50 {
+            spine
+                .tell(Some(crate::fleet::SweepId(uuid::Uuid::nil())), Some(&script::id(n % 3)), script::collected(n))
+                .await;
+        }
+        // It is on the disk within a second or so, though nothing ends.
+        let written = async {
+            while fs::read_to_string(&path).unwrap().lines().count() < 54 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SOON, written).await.unwrap();
+        let fleet = hub.finish().await;
+        timeout(SOON, recording).await.unwrap().unwrap();
+        assert_eq!(fleet_at_the_end(&path).await, fleet);
+        assert_eq!(fleet.client(&script::id(0)).unwrap().recent.len(), 17);
+    }
+
+    #[tokio::test]
+    async fn what_an_attached_dashboard_gets_is_recorded_likewise() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.jsonl");
+        let (sender, frames) = mpsc::channel(4);
+        let recording = tokio::spawn(Recorder::create(&path).unwrap().run_frames(frames));
+        let mut fleet = Fleet::default();
+        for (_, frame) in script::stream(&[(5, 0), (7, 3), (9, 4)]) {
+            fold(&mut fleet, &frame);
+            timeout(SOON, sender.send(frame)).await.unwrap().unwrap();
+        }
+        drop(sender);
+        timeout(SOON, recording).await.unwrap().unwrap();
+        assert_eq!(fleet_at_the_end(&path).await, fleet);
+    }
+
+    #[test]
+    fn no_file_is_overwritten_and_what_cannot_be_made_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.jsonl");
+        fs::write(&path, "mine").unwrap();
+        let error = Recorder::create(&path).unwrap_err().to_string();
+        assert!(error.ends_with("x.jsonl is there already: name a file that is not, or remove it"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+        let error = Recorder::create(&directory.path().join("absent/x")).unwrap_err();
+        assert!(error.to_string().contains("absent/x cannot be recorded to"), "{error}");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_ends_the_recording_and_nothing_else() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let recorder = Recorder { path: PathBuf::from("/dev/full"), tape: Tape::new(BufWriter::new(full)) };
+        let (spine, told) = Spine::new();
+        let hub = Hub::start(told);
+        let recording = tokio::spawn(recorder.run(hub.listen()));
+        for n in 0..2000 {
+            spine.tell(None, None, script::configured(n % 7)).await;
+        }
+        // The hub lives, and the recording has ended by itself.
+        timeout(SOON, recording).await.unwrap().unwrap();
+        assert_eq!(hub.finish().await.clients().count(), 1999 % 7);
     }
 }

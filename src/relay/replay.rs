@@ -147,8 +147,7 @@ impl Recording {
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
         let mut offset = next_line(&mut reader, &mut line).map_err(broken)?;
-        let header: Header =
-            serde_json::from_slice(&line).map_err(|_| ReplayError::NotARecording(path.to_owned()))?;
+        let header: Header = serde_json::from_slice(&line).map_err(|_| ReplayError::NotARecording(path.to_owned()))?;
         if header.fleetsweep_recording > FORMAT {
             return Err(ReplayError::Newer { path: path.to_owned(), found: header.fleetsweep_recording });
         }

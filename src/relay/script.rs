@@ -45,11 +45,8 @@ pub(super) fn reading(n: usize) -> Reading {
         used: Bytes(61 * gib),
         available: Bytes(39 * gib),
     };
-    let interface = |name: &str| Interface {
-        name: name.to_owned(),
-        received: Bytes(12_345_678_901),
-        sent: Bytes(9_876_543_210),
-    };
+    let interface =
+        |name: &str| Interface { name: name.to_owned(), received: Bytes(12_345_678_901), sent: Bytes(9_876_543_210) };
     Reading {
         host_name: Some(format!("web-{n:05}")),
         os_family: Some("linux".to_owned()),
