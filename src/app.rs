@@ -24,7 +24,6 @@ use crate::{
 pub mod base;
 pub mod commands;
 pub mod demo;
-pub mod hub;
 pub mod ledger;
 pub mod logging;
 pub mod once;

@@ -7,12 +7,13 @@
 //! | --- | --- | --- |
 //! | [`fleet`] | pure: clients, stages, readings, rules, alerts, events; the judge; the fold of events | the wire |
 //! | [`config`] | `config.xml` to a valid `Config`; diagnostics, ranges, secrets | `fleet` |
-//! | [`spine`] | the one channel of events | `fleet` |
+//! | [`spine`] | the one channel of events, and the hub that folds it for every reader | `fleet` |
 //! | [`sweep`] | edge: SSH sessions, host keys, delivery of the agent, one collection from connect to reading | `fleet`, `config`, `spine`, the wire |
 //! | [`store`] | edge: the database: migrations, recording, queries, outbox rows | `fleet`, `config` |
 //! | [`mail`] | edge: composing mails, handing them to the SMTP server | `fleet`, `config` |
 //! | [`headless`] | edge: the result table, the JSON document, progress: a reader of events | `fleet` |
 //! | [`tui`] | edge: the dashboard: pure model and drawing, a thin terminal: a reader of events | `fleet` |
+//! | [`relay`] | edge: the stream beyond this process: recorded to a file, played from one, told over a Unix socket | `fleet`, `spine` |
 //! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config` |
 //! | [`cli`] | arguments | `fleet`, `config` |
 //! | [`app`] | the composition root: wires the edges, runs the wheel, shuts down | everything |
@@ -40,6 +41,7 @@ pub mod demo;
 pub mod fleet;
 pub mod headless;
 pub mod mail;
+pub mod relay;
 pub mod spine;
 pub mod store;
 pub mod sweep;

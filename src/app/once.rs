@@ -18,7 +18,7 @@ use crate::{
         progress::Progress,
         table::{self, Look},
     },
-    spine::Spine,
+    spine::{Hub, Spine},
     store::{Due, StoreError},
     sweep::SessionKeeping,
 };
@@ -26,7 +26,6 @@ use crate::{
 use super::{
     Failed,
     base::Base,
-    hub::Hub,
     outbox::{LAST_MAIL, Outbox},
 };
 

@@ -14,11 +14,11 @@ use crate::{
     config::Config,
     fleet::{EventKind, event::Trigger},
     headless::log,
-    spine::Spine,
+    spine::{Hub, Spine},
     sweep::SessionKeeping,
 };
 
-use super::{Failed, base::Base, hub::Hub, outbox::Outbox, pipeline::Pipeline, signals, source::Source};
+use super::{Failed, base::Base, outbox::Outbox, pipeline::Pipeline, signals, source::Source};
 
 /// A configuration that can be put to work: nothing of it can fail any more, and nothing has begun.
 struct Prepared {

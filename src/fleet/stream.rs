@@ -66,6 +66,23 @@ pub struct Replay {
     pub paused: bool,
 }
 
+/// How a recording is to be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Play {
+    /// Stand still, or go on.
+    PauseOrGo,
+    /// Twice as fast.
+    Faster,
+    /// Half as fast.
+    Slower,
+    /// To the beginning of the sweep before.
+    Earlier,
+    /// To the beginning of the next sweep.
+    Later,
+    /// To the end.
+    End,
+}
+
 /// What is swept and when, for the header.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct About {

@@ -8,7 +8,7 @@ use crate::fleet::{
     ClientId, SweepId,
     history::Span,
     order::Order,
-    stream::{Frame, Source},
+    stream::{Frame, Play, Source},
 };
 
 /// What comes in.
@@ -64,23 +64,6 @@ pub enum Command {
     Quit,
     /// Ask the database; answered with the `Answer` of the same name.
     Ask(Query),
-}
-
-/// How a recording is to be played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Play {
-    /// Stand still, or go on.
-    PauseOrGo,
-    /// Twice as fast.
-    Faster,
-    /// Half as fast.
-    Slower,
-    /// To the beginning of the sweep before.
-    Earlier,
-    /// To the beginning of the next sweep.
-    Later,
-    /// To the end.
-    End,
 }
 
 /// A question to the database.

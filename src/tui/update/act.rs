@@ -5,13 +5,13 @@ use crate::{
         ClientId,
         order::{Order, Selection},
         state::ClientView,
-        stream::Source,
+        stream::{Play, Source},
     },
     tui::{
         action::{self, Action, Confirm},
         draw::layout::Layout,
         model::{Model, failure_text},
-        port::{Command, Play, Query},
+        port::{Command, Query},
         view::{Held, Overlay, Pane, Tab, Travel},
     },
 };

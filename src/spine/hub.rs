@@ -1,0 +1,294 @@
+//! The hub: folds what is told into the fleet and passes it on to whoever listens.
+//!
+//! It never waits for a listener, so a stopped terminal never holds up collection. It decides nothing.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tokio::{sync::broadcast, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::Told;
+use crate::fleet::{
+    Event,
+    state::Fleet,
+    stream::{About, Frame, LogLine},
+};
+
+/// How many pieces of the stream a listener may lag behind. When it is full the oldest are overwritten: the
+/// listener gets the folded [`Fleet`] in their place, which misses nothing but lines of the log.
+const LISTENER_CAPACITY: usize = 8192;
+
+/// The running hub.
+#[derive(Debug)]
+pub struct Hub {
+    state: Arc<RwLock<State>>,
+    /// Every piece but log lines is sent while `state` is locked for writing: who subscribes while it is
+    /// locked for reading misses none and sees none twice.
+    listeners: broadcast::Sender<Frame>,
+    closing: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    about: About,
+    fleet: Fleet,
+}
+
+impl State {
+    fn take(&mut self, frame: &Frame) {
+        match frame {
+            Frame::About(about) => self.about = about.clone(),
+            Frame::Fleet(fleet) => self.fleet = Fleet::clone(fleet),
+            Frame::Remembered(memory) => self.fleet.remember(memory.as_ref().clone()),
+            Frame::Event(event) => self.fleet.apply(event),
+            Frame::Log(_) => {}
+        }
+    }
+
+    /// What a listener begins with.
+    fn opening(&self) -> VecDeque<Frame> {
+        VecDeque::from([Frame::About(self.about.clone()), Frame::Fleet(Arc::new(self.fleet.clone()))])
+    }
+}
+
+impl Hub {
+    /// Starts folding what arrives at `told`.
+    #[must_use]
+    pub fn start(Told(mut told): Told) -> Self {
+        let state = Arc::new(RwLock::new(State::default()));
+        let (listeners, _) = broadcast::channel(LISTENER_CAPACITY);
+        let closing = CancellationToken::new();
+        let task = tokio::spawn({
+            let (state, listeners, closing) = (state.clone(), listeners.clone(), closing.clone());
+            let take = move |frame: Frame| {
+                let mut state = state.write().unwrap_or_else(PoisonError::into_inner);
+                state.take(&frame);
+                // An error means that nobody listens, which is fine.
+                let _ = listeners.send(frame);
+            };
+            async move {
+                loop {
+                    tokio::select! {
+                        frame = told.recv() => match frame {
+                            Some(frame) => take(frame),
+                            None => return,
+                        },
+                        () = closing.cancelled() => break,
+                    }
+                }
+                told.close();
+                while let Some(frame) = told.recv().await {
+                    take(frame);
+                }
+            }
+        });
+        Self { state, listeners, closing, task }
+    }
+
+    /// Listens from now on.
+    #[must_use]
+    pub fn listen(&self) -> Listener {
+        Listener::new(self.state.clone(), || self.listeners.subscribe())
+    }
+
+    /// A way to listen that may be handed on; it does not keep the hub alive.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        Door { state: self.state.clone(), listeners: self.listeners.downgrade() }
+    }
+
+    /// Takes in what has been told so far, ends, and returns the fleet as it is then.
+    pub async fn finish(self) -> Fleet {
+        self.closing.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!("the hub of events broke: {error}");
+        }
+        drop(self.listeners);
+        std::mem::take(&mut self.state.write().unwrap_or_else(PoisonError::into_inner).fleet)
+    }
+}
+
+/// A way to listen, and the way by which lines of the log enter the stream; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Door {
+    state: Arc<RwLock<State>>,
+    listeners: broadcast::WeakSender<Frame>,
+}
+
+impl Door {
+    /// Listens from now on; `None` where the hub has ended.
+    #[must_use]
+    pub fn listen(&self) -> Option<Listener> {
+        let listeners = self.listeners.upgrade()?;
+        Some(Listener::new(self.state.clone(), || listeners.subscribe()))
+    }
+
+    /// Passes a line of the log on to whoever listens now.
+    pub fn log(&self, line: LogLine) {
+        if let Some(listeners) = self.listeners.upgrade() {
+            // An error means that nobody listens, which is fine.
+            let _ = listeners.send(Frame::Log(line));
+        }
+    }
+
+    /// The fleet as it stands.
+    #[must_use]
+    pub fn fleet(&self) -> Fleet {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).fleet.clone()
+    }
+}
+
+/// One reader of the stream.
+#[derive(Debug)]
+pub struct Listener {
+    state: Arc<RwLock<State>>,
+    opening: VecDeque<Frame>,
+    frames: broadcast::Receiver<Frame>,
+}
+
+impl Listener {
+    fn new(state: Arc<RwLock<State>>, subscribe: impl FnOnce() -> broadcast::Receiver<Frame>) -> Self {
+        let held = state.read().unwrap_or_else(PoisonError::into_inner);
+        let (opening, frames) = (held.opening(), subscribe());
+        drop(held);
+        Self { state, opening, frames }
+    }
+
+    /// The next piece; `None` once the hub has ended. The first two say what is swept and how the fleet
+    /// stands. A listener that lagged too far behind gets the fleet in place of what it missed.
+    pub async fn next(&mut self) -> Option<Frame> {
+        if let Some(first) = self.opening.pop_front() {
+            return Some(first);
+        }
+        match self.frames.recv().await {
+            Ok(frame) => Some(frame),
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                tracing::debug!(missed, "a reader of events lags: it gets the whole fleet");
+                self.catch_up();
+                self.opening.pop_front()
+            }
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+
+    /// What can be had without waiting.
+    pub fn next_now(&mut self) -> Option<Frame> {
+        if let Some(first) = self.opening.pop_front() {
+            return Some(first);
+        }
+        match self.frames.try_recv() {
+            Ok(frame) => Some(frame),
+            Err(broadcast::error::TryRecvError::Lagged(_)) => {
+                self.catch_up();
+                self.opening.pop_front()
+            }
+            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => None,
+        }
+    }
+
+    fn catch_up(&mut self) {
+        let held = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        self.frames = self.frames.resubscribe();
+        self.opening = held.opening();
+    }
+
+    /// Calls `heed` with the fleet and each event until the hub ends. Events that were missed by
+    /// lagging behind are passed over; the fleet holds their effect all the same.
+    pub async fn each(mut self, mut heed: impl FnMut(&Fleet, &Event)) {
+        while let Some(frame) = self.next().await {
+            match frame {
+                Frame::Event(event) => heed(&self.state.read().unwrap_or_else(PoisonError::into_inner).fleet, &event),
+                Frame::About(_) | Frame::Fleet(_) | Frame::Remembered(_) | Frame::Log(_) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fleet::{ClientId, EventKind, event::ClientCard},
+        spine::Spine,
+    };
+
+    fn configured(count: u32) -> EventKind {
+        let card = |number| ClientCard {
+            id: ClientId::new(format!("c{number}"), 22),
+            name: format!("c{number}"),
+            username: "ops".to_owned(),
+        };
+        EventKind::Configured { clients: (0..count).map(card).collect() }
+    }
+
+    #[tokio::test]
+    async fn what_was_told_before_the_end_is_folded_even_while_a_teller_lives() {
+        let (spine, events) = Spine::new();
+        let hub = Hub::start(events);
+        spine.tell(None, None, configured(3)).await;
+        assert_eq!(hub.finish().await.clients().count(), 3);
+        // Telling after the end neither waits nor panics.
+        spine.tell(None, None, configured(4)).await;
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_lagged_goes_on_from_the_fleet_and_counts_nothing_twice() {
+        let (spine, events) = Spine::new();
+        let hub = Hub::start(events);
+        spine.tell(None, None, configured(1)).await;
+        let sweep = Some(crate::fleet::SweepId(uuid::Uuid::from_u128(1)));
+        let client = ClientId::new("c0", 22);
+        let begun = EventKind::SweepStarted {
+            number: 1,
+            trigger: crate::fleet::event::Trigger::Manual,
+            clients: vec![client.clone()],
+        };
+        spine.tell(sweep, None, begun).await;
+        let mut lazy = hub.listen();
+        for _ in 0..LISTENER_CAPACITY + 5 {
+            let failure = crate::fleet::Failure::new(crate::fleet::Stage::Connect, crate::fleet::FailureKind::Refused);
+            let kind = EventKind::CollectionFailed {
+                collection: uuid::Uuid::nil(),
+                duration_ms: 1,
+                attempts: 1,
+                failure,
+                alerts: Vec::new(),
+            };
+            spine.tell(sweep, Some(&client), kind).await;
+        }
+        let mut fleet = Fleet::default();
+        let follow = async {
+            while let Some(frame) = lazy.next().await {
+                match frame {
+                    Frame::Fleet(whole) => fleet = Fleet::clone(&whole),
+                    Frame::Event(event) => fleet.apply(&event),
+                    Frame::Remembered(memory) => fleet.remember(memory.as_ref().clone()),
+                    Frame::About(_) | Frame::Log(_) => {}
+                }
+            }
+        };
+        let (whole, ()) = tokio::join!(hub.finish(), follow);
+        assert!(fleet == whole);
+        assert_eq!(whole.newest_sweep().unwrap().failed, LISTENER_CAPACITY + 5);
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_never_reads_holds_nobody_up() {
+        let (spine, events) = Spine::new();
+        let hub = Hub::start(events);
+        let lazy = hub.listen();
+        for _ in 0..3 * LISTENER_CAPACITY {
+            spine.tell(None, None, configured(1)).await;
+        }
+        spine.tell(None, None, configured(2)).await;
+        assert_eq!(hub.finish().await.clients().count(), 2);
+        let mut seen = 0;
+        lazy.each(|_, _| seen += 1).await;
+        // It lagged: what it missed is in the fleet, and nothing came after that.
+        assert_eq!(seen, 0);
+    }
+}
