@@ -24,6 +24,10 @@
 //!
 //! * **One spine.** Everything that happens is an [`fleet::Event`]. The pipeline tells it on one bounded
 //!   channel; every reader folds the same stream and decides nothing.
+//! * **One way to the screen.** In this process, recorded to a file or told over a socket, the stream is
+//!   [`fleet::stream::Frame`]s, and what operators ask goes back as [`fleet::order::Order`]s.
+//! * **One collector per database.** A lock that dies with its process says so; every other process attaches
+//!   to the one that has it, so that nothing is swept or mailed twice.
 //! * **Pure core.** `fleet` names no runtime, database, terminal or clock. Time comes in as a value.
 //! * **Edges do not know each other.** `app` alone wires them. `tests/house.rs` holds the rule.
 //! * **Decide, then do.** Alerts and mails are decided by pure functions that say why; one transaction

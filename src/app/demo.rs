@@ -1,6 +1,9 @@
 //! `--demo`: any run mode over the demo fleet, and whether that went as scripted.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,7 +11,6 @@ use crate::{
     cli::Exit,
     demo::{Demo, Expectation, ReceivedMail},
     fleet::{select::Pattern, state::ClientView},
-    relay::record::Recorder,
 };
 
 use super::{
@@ -27,7 +29,7 @@ pub async fn once(
     clients: u16,
     patterns: &[Pattern],
     once: &Once,
-    record: Option<Recorder>,
+    record: Option<&Path>,
     stop: &CancellationToken,
 ) -> Result<Exit, Failed> {
     let (demo, source) = start(clients, patterns).await?;
@@ -55,7 +57,7 @@ pub async fn once(
 pub async fn headless(
     clients: u16,
     patterns: &[Pattern],
-    record: Option<Recorder>,
+    record: Option<&Path>,
     tap: &LogTap,
     stop: &CancellationToken,
 ) -> Result<(), Failed> {
@@ -71,7 +73,7 @@ pub async fn headless(
 pub async fn dashboard(
     clients: u16,
     patterns: &[Pattern],
-    record: Option<Recorder>,
+    record: Option<&Path>,
     tap: &LogTap,
     stop: &CancellationToken,
 ) -> Result<(), Failed> {

@@ -43,6 +43,10 @@ impl Model {
                     self.now = replay.at;
                     self.rows_stale = true;
                 }
+                if let Source::Attached { connected: true, .. } = &source {
+                    // A stream begins with the last lines of its log.
+                    self.log.clear();
+                }
                 self.changed = self.source != source;
                 self.source = source;
                 Vec::new()
