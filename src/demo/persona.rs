@@ -170,7 +170,9 @@ impl Persona {
         // No visit takes as long as the one before; the longest stays the longest.
         let whole = whole * (0.85 + 0.15 * drift(self.seed, salt::PACE, since.as_secs_f64(), 5.0));
         let whole = whole.max(0.02);
-        let weights = [1, 2, 3, 4].map(|part| between(self.seed, salt::PACE + part, (0.4, 1.6)));
+        // Less of it before a session than in it: a session is kept, and a greeting has the shortest deadline.
+        let weights = [(1, 0.5), (2, 0.5), (3, 1.0), (4, 1.0)]
+            .map(|(part, weight)| weight * between(self.seed, salt::PACE + part, (0.4, 1.6)));
         let all: f64 = weights.iter().sum();
         let [greeting, login, command, answer] = weights.map(|weight| Duration::from_secs_f64(whole * weight / all));
         Pace { greeting, login, command, answer }

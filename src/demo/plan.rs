@@ -142,7 +142,7 @@ pub(super) fn configuration(places: &Places<'_>, clients: &[(Planned, SocketAddr
     let mut text = format!(
         r#"<config>
   <!-- A demo fleet: every client is an SSH server inside the fleetsweep process. -->
-  <collector interval="10s" concurrency="128" timeout="6s" retries="1"/>
+  <collector interval="10s" concurrency="128" timeout="8s" retries="1"/>
   <database url="sqlite:{directory}/demo.db" retention="1d"/>
   <smtp host="{}" port="{}" security="none" from="fleetsweep@localhost"/>
   <ssh known-hosts="{directory}/known_hosts" host-keys="accept-new"/>
