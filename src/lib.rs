@@ -14,7 +14,7 @@
 //! | [`headless`] | edge: the result table, the JSON document, progress: a reader of events | `fleet` |
 //! | [`tui`] | edge: the dashboard: pure model and drawing, a thin terminal: a reader of events | `fleet` |
 //! | [`relay`] | edge: the stream beyond this process: recorded to a file, played from one, told over a Unix socket | `fleet`, `spine` |
-//! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config` |
+//! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config`, the wire |
 //! | [`cli`] | arguments | `fleet`, `config` |
 //! | [`app`] | the composition root: wires the edges, runs the wheel, shuts down | everything |
 //!

@@ -32,7 +32,7 @@ pub async fn once(
     record: Option<&Path>,
     stop: &CancellationToken,
 ) -> Result<Exit, Failed> {
-    let (demo, source) = start(clients, patterns).await?;
+    let (demo, source) = start(clients, patterns, Mood::Scripted).await?;
     let swept = once::run(&source.load()?, once, record, stop).await?;
     for mail in demo.mails() {
         note(&format!("demo: mail to {}: {}\n", mail.recipients.join(", "), subject(&mail)));
@@ -61,7 +61,7 @@ pub async fn headless(
     tap: &LogTap,
     stop: &CancellationToken,
 ) -> Result<(), Failed> {
-    let (demo, source) = start(clients, patterns).await?;
+    let (demo, source) = start(clients, patterns, Mood::Lively).await?;
     service::run(&source, record, tap, stop).await?;
     demo.stop().await.map_err(Failed::Demo)
 }
@@ -77,13 +77,23 @@ pub async fn dashboard(
     tap: &LogTap,
     stop: &CancellationToken,
 ) -> Result<(), Failed> {
-    let (demo, source) = start(clients, patterns).await?;
+    let (demo, source) = start(clients, patterns, Mood::Lively).await?;
     dashboard::run(&source, record, tap, stop).await?;
     demo.stop().await.map_err(Failed::Demo)
 }
 
-async fn start(clients: u16, patterns: &[Pattern]) -> Result<(Demo, Source), Failed> {
-    let demo = Demo::start(usize::from(clients)).await.map_err(Failed::Demo)?;
+/// A demo that is swept again and again has things happen in it; one that is swept once goes as scripted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Scripted,
+    Lively,
+}
+
+async fn start(clients: u16, patterns: &[Pattern], mood: Mood) -> Result<(Demo, Source), Failed> {
+    let mut demo = Demo::start(usize::from(clients)).await.map_err(Failed::Demo)?;
+    if mood == Mood::Lively {
+        demo.enliven();
+    }
     note(demo.legend());
     note("\n");
     let path = demo.config_path().to_owned();
