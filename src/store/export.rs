@@ -188,7 +188,7 @@ macro_rules! page_sql {
     };
 }
 
-fn sql(view: View) -> &'static str {
+pub(super) fn sql(view: View) -> &'static str {
     match view {
         View::Samples => page_sql!(
             "clients.ip, clients.port, clients.name, collections.host_name, collections.collected_at_ms,
