@@ -21,40 +21,46 @@ use crate::fleet::{
 type Measured = (&'static str, &'static str, fn(&Reading) -> Option<f64>);
 
 const MEASURED: [Measured; 11] = [
-    ("fleetsweep_cpu_usage_ratio", "CPU use of all cores together, over the agent's sampling window.", |reading| {
-        reading.cpu.map(ratio)
-    }),
-    ("fleetsweep_memory_total_bytes", "Memory.", |reading| reading.memory.map(|memory| bytes(memory.total))),
-    ("fleetsweep_memory_used_bytes", "Memory in use: total less available.", |reading| {
+    (
+        "fleetsweep_cpu_usage_ratio",
+        "CPU use of all cores together over the agent's sampling window, 0 to 1.",
+        |reading| reading.cpu.map(ratio),
+    ),
+    ("fleetsweep_memory_total_bytes", "Memory, bytes.", |reading| reading.memory.map(|memory| bytes(memory.total))),
+    ("fleetsweep_memory_used_bytes", "Memory in use (total less available), bytes.", |reading| {
         reading.memory.map(|memory| bytes(memory.used))
     }),
-    ("fleetsweep_memory_usage_ratio", "Memory in use, of all.", |reading| share(reading.memory)),
-    ("fleetsweep_swap_total_bytes", "Swap.", |reading| reading.swap.map(|swap| bytes(swap.total))),
-    ("fleetsweep_swap_used_bytes", "Swap in use.", |reading| reading.swap.map(|swap| bytes(swap.used))),
-    ("fleetsweep_uptime_seconds", "Time since the client was booted.", |reading| {
+    ("fleetsweep_memory_usage_ratio", "Memory in use of all, 0 to 1.", |reading| share(reading.memory)),
+    ("fleetsweep_swap_total_bytes", "Swap, bytes.", |reading| reading.swap.map(|swap| bytes(swap.total))),
+    ("fleetsweep_swap_used_bytes", "Swap in use, bytes.", |reading| reading.swap.map(|swap| bytes(swap.used))),
+    ("fleetsweep_uptime_seconds", "Time since the client was booted, seconds.", |reading| {
         reading.uptime_seconds.map(|seconds| seconds as f64)
     }),
     ("fleetsweep_load1", "Load average over 1 minute, of the whole machine.", |reading| Some(reading.load?[0])),
     ("fleetsweep_load5", "Load average over 5 minutes, of the whole machine.", |reading| Some(reading.load?[1])),
     ("fleetsweep_load15", "Load average over 15 minutes, of the whole machine.", |reading| Some(reading.load?[2])),
-    ("fleetsweep_fullest_disk_usage_ratio", "Use of the fullest mounted file system, as df counts.", |reading| {
-        reading.fullest().map(|(_, percent)| ratio(percent))
-    }),
+    (
+        "fleetsweep_fullest_disk_usage_ratio",
+        "Use of the fullest mounted file system as df counts, 0 to 1.",
+        |reading| reading.fullest().map(|(_, percent)| ratio(percent)),
+    ),
 ];
 
 /// What is told of a collection, failed or not.
 type Told = (&'static str, &'static str, fn(&Finished) -> f64);
 
 const TOLD: [Told; 4] = [
-    ("fleetsweep_up", "Whether the last collection of the client succeeded.", |last| {
+    ("fleetsweep_up", "Whether the last collection of the client succeeded: 1, or 0.", |last| {
         if last.failure.is_none() { 1.0 } else { 0.0 }
     }),
-    ("fleetsweep_last_collection_timestamp_seconds", "When the last collection of the client ended.", |last| {
-        last.at.as_millisecond() as f64 / 1000.0
-    }),
+    (
+        "fleetsweep_last_collection_timestamp_seconds",
+        "When the last collection of the client ended, seconds since the epoch.",
+        |last| last.at.as_millisecond() as f64 / 1000.0,
+    ),
     (
         "fleetsweep_last_collection_duration_seconds",
-        "How long the last collection of the client took, every attempt included.",
+        "How long the last collection of the client took with every attempt, seconds.",
         |last| seconds(last.duration_ms),
     ),
     ("fleetsweep_last_collection_attempts", "How many attempts the last collection of the client took.", |last| {
@@ -93,7 +99,7 @@ fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, wai
     }
     families.push(gauge(
         "fleetsweep_core_usage_ratio",
-        "CPU use of one core, over the agent's sampling window.",
+        "CPU use of one core over the agent's sampling window, 0 to 1.",
         clients.iter().flat_map(|client| cores(client)).collect(),
     ));
     families.push(gauge(
@@ -148,12 +154,12 @@ fn of_last_sweep(sweep: &SweepView) -> Vec<MetricFamily> {
     vec![
         gauge(
             "fleetsweep_last_sweep_start_timestamp_seconds",
-            "When the last sweep began.",
+            "When the last sweep began, seconds since the epoch.",
             one(sweep.started_at.as_millisecond() as f64 / 1000.0),
         ),
         gauge(
             "fleetsweep_last_sweep_duration_seconds",
-            "How long the last sweep took.",
+            "How long the last sweep took, seconds.",
             sweep.duration_ms.map(seconds).map(one).unwrap_or_default(),
         ),
         gauge(

@@ -87,7 +87,7 @@ fn time(view: View, row: &Row) -> i64 {
     let column = view.columns().iter().position(|column| column.name == name).unwrap();
     match row[column] {
         Cell::Integer(time) => time,
-        ref other => panic!("{other:?} is no time"),
+        ref other @ (Cell::Null | Cell::Real(_) | Cell::Text(_)) => panic!("{other:?} is no time"),
     }
 }
 
