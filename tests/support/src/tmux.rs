@@ -304,6 +304,11 @@ impl Terminal {
         told.lines().skip(1).collect::<Vec<_>>().join("\n")
     }
 
+    /// Has all that the terminal gets from now on written to a file too, byte by byte.
+    pub async fn record(&self, file: &Path) {
+        self.do_it(&["pipe-pane", &format!("exec cat > '{}'", file.display())]).await;
+    }
+
     /// Has the terminal read nothing more, as over a connection that hangs. Nothing else can be asked of it
     /// until [`read_again`](Self::read_again).
     pub fn stop_reading(&self) {
