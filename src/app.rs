@@ -17,23 +17,37 @@ use crate::{
     config::{LoadError, secret::SecretError},
     headless::progress::Progress,
     mail::{compose::TemplateError, postman::PostmanError},
+    relay::{
+        record::{RecordError, Recorder},
+        replay::ReplayError,
+    },
     store::StoreError,
     sweep::SweepError,
 };
 
+pub mod answers;
 pub mod base;
+pub mod bell;
+pub mod beside;
 pub mod commands;
+pub mod counter;
+pub mod dashboard;
 pub mod demo;
+pub mod inlet;
 pub mod ledger;
 pub mod logging;
+pub mod manager;
 pub mod once;
+pub mod orders;
 pub mod outbox;
 pub mod pipeline;
 pub mod service;
 pub mod signals;
 pub mod source;
 pub mod wheel;
+pub mod work;
 
+use logging::LogTap;
 use once::Once;
 use source::Source;
 
@@ -55,9 +69,6 @@ pub enum Failed {
     /// The screen wants a terminal.
     #[error("there is no terminal for the dashboard: use --once for one sweep, or --headless for a service")]
     NoTerminal,
-    /// The screen is not there yet.
-    #[error("the dashboard is not part of this version yet: use --once for one sweep, or --headless for a service")]
-    NoDashboard,
     /// A password cannot be fetched.
     #[error("the password of the SMTP account cannot be fetched")]
     Secret(#[from] SecretError),
@@ -70,6 +81,15 @@ pub enum Failed {
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] StoreError),
+    /// Another process collects into the database, and did not do what it was asked.
+    #[error("the running collector of this database: {0}")]
+    Collector(String),
+    /// Nothing can be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A recording cannot be played.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The demo fleet cannot be started.
     #[error("the demo fleet cannot be started")]
     Demo(#[source] io::Error),
@@ -89,12 +109,13 @@ impl Failed {
             | Self::NoRecipient(_)
             | Self::NotForDemo
             | Self::NoTerminal
-            | Self::NoDashboard
             | Self::Secret(_)
             | Self::Sweep(_)
+            | Self::Record(_)
+            | Self::Replay(_)
             | Self::Postman(_) => Exit::Usage,
             Self::Database(_) => Exit::Database,
-            Self::Demo(_) | Self::Template(_) | Self::System(_) => Exit::ClientFailed,
+            Self::Collector(_) | Self::Demo(_) | Self::Template(_) | Self::System(_) => Exit::ClientFailed,
         }
     }
 }
@@ -103,13 +124,23 @@ impl Failed {
 #[must_use]
 pub fn run(invocation: Invocation) -> Exit {
     let progress = Progress::new(io::stderr().is_terminal() && matches!(invocation.task, Task::Once { .. }));
-    logging::start(invocation.log_level, progress.clone());
+    let (tap, _log_file) = match invocation.task {
+        Task::Dashboard | Task::Replay(_) => logging::start_behind_screen(invocation.log_level),
+        Task::Once { .. }
+        | Task::Headless
+        | Task::Check
+        | Task::Trust
+        | Task::MailTest
+        | Task::Clean
+        | Task::Completions(_)
+        | Task::Man => (logging::start(invocation.log_level, progress.clone()), None),
+    };
     // Every session is a descriptor, and the customary limit of 1,024 is less than a fleet.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::debug!("the limit of open files stays as it is: {error}");
     }
     let done = tokio::runtime::Runtime::new().map_err(Failed::System).and_then(|runtime| {
-        let done = runtime.block_on(perform(invocation, progress));
+        let done = runtime.block_on(perform(invocation, progress, &tap));
         // Whatever still runs (a name being looked up) must not hold up the end.
         runtime.shutdown_background();
         done
@@ -132,10 +163,11 @@ pub fn run(invocation: Invocation) -> Exit {
     }
 }
 
-async fn perform(invocation: Invocation, progress: Progress) -> Result<Exit, Failed> {
-    let Invocation { task, fleet, clients, log_level } = invocation;
+async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Result<Exit, Failed> {
+    let Invocation { task, fleet, clients, record, log_level } = invocation;
     let stop = CancellationToken::new();
-    let from_file = |path: PathBuf| Source { path, patterns: clients.clone() };
+    let from_file = |path: PathBuf| Source::of(path, clients.clone());
+    let record = record.map(|path| Recorder::create(&path)).transpose()?;
     match (task, fleet) {
         (Task::Completions(shell), _) => {
             cli::write_completions(shell, &mut io::stdout().lock())?;
@@ -145,25 +177,40 @@ async fn perform(invocation: Invocation, progress: Progress) -> Result<Exit, Fai
             cli::write_manual(&mut io::stdout().lock())?;
             Ok(Exit::Success)
         }
-        (Task::Dashboard, _) if !io::stdout().is_terminal() => Err(Failed::NoTerminal),
-        (Task::Dashboard, _) => Err(Failed::NoDashboard),
+        (Task::Dashboard | Task::Replay(_), _) if !io::stdout().is_terminal() || !io::stdin().is_terminal() => {
+            Err(Failed::NoTerminal)
+        }
+        (Task::Dashboard, fleet) => {
+            signals::stop_on_signals(stop.clone())?;
+            match fleet {
+                FleetSource::File(path) => dashboard::run(&from_file(path), record, tap, &stop).await?,
+                FleetSource::Demo(count) => demo::dashboard(count, &clients, record, tap, &stop).await?,
+            }
+            Ok(Exit::Success)
+        }
+        (Task::Replay(file), _) => {
+            signals::stop_on_signals(stop.clone())?;
+            dashboard::replay(&file, &stop).await?;
+            Ok(Exit::Success)
+        }
         (Task::Once { format, fail_on_alert }, fleet) => {
             signals::stop_on_signals(stop.clone())?;
             let log_events = log_level >= tracing::level_filters::LevelFilter::INFO;
             let once = Once { format, fail_on_alert, log_events, progress };
+
             match fleet {
                 FleetSource::File(path) => {
-                    let swept = once::run(&from_file(path).load()?, &once, &stop).await?;
+                    let swept = once::run(&from_file(path).load()?, &once, record, &stop).await?;
                     Ok(swept.exit(fail_on_alert))
                 }
-                FleetSource::Demo(count) => demo::once(count, &clients, &once, &stop).await,
+                FleetSource::Demo(count) => demo::once(count, &clients, &once, record, &stop).await,
             }
         }
         (Task::Headless, fleet) => {
             signals::stop_on_signals(stop.clone())?;
             match fleet {
-                FleetSource::File(path) => service::run(&from_file(path), &stop).await?,
-                FleetSource::Demo(count) => demo::headless(count, &clients, &stop).await?,
+                FleetSource::File(path) => service::run(&from_file(path), record, tap, &stop).await?,
+                FleetSource::Demo(count) => demo::headless(count, &clients, record, tap, &stop).await?,
             }
             Ok(Exit::Success)
         }
@@ -201,4 +248,10 @@ fn chain(error: &dyn Error) -> String {
 /// The name of this machine, for mails.
 fn here() -> String {
     gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+/// Whom the audit names: the account behind `sudo`, else that of this process.
+pub fn actor() -> String {
+    let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    named("SUDO_USER").or_else(|| whoami::username().ok()).unwrap_or_else(|| "unknown".to_owned())
 }

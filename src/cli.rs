@@ -21,6 +21,8 @@ Examples:
   fleetsweep --once --format json         one sweep, for scripts
   fleetsweep --once --client 'web-*' -v   one sweep of some clients, with more to read
   fleetsweep --headless                   sweep after sweep, for a service manager
+  fleetsweep --record today.jsonl         the dashboard, everything it shows written to a file
+  fleetsweep --replay today.jsonl         play that file
 
 Exit codes:
   0  every client was collected
@@ -51,6 +53,14 @@ struct Arguments {
     #[arg(long, value_name = "N", global = true, num_args = 0..=1, default_missing_value = DEMO_CLIENTS,
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     demo: Option<u16>,
+
+    /// Write everything that happens to a new file, for --replay; in every run mode
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    /// Show the dashboard over a recording; contact nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "demo", "clients", "record"])]
+    replay: Option<PathBuf>,
 
     /// Say more on stderr; twice for even more
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
@@ -124,12 +134,14 @@ pub struct Invocation {
     pub fleet: FleetSource,
     /// To which of its clients; empty means all.
     pub clients: Vec<Pattern>,
+    /// Where everything that happens is recorded.
+    pub record: Option<PathBuf>,
     /// How much is told on stderr, where `RUST_LOG` does not say.
     pub log_level: LevelFilter,
 }
 
 /// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     /// The screen over the running pipeline.
     Dashboard,
@@ -142,6 +154,8 @@ pub enum Task {
     },
     /// Sweeps on the interval.
     Headless,
+    /// The screen over a recording.
+    Replay(PathBuf),
     /// Validate the configuration, contact nothing.
     Check,
     /// Pin the clients' host keys.
@@ -207,8 +221,10 @@ impl Invocation {
     /// What clap says about a command line that is wrong, or that asks for help or the version. `error.exit()` prints
     /// it to the right stream and ends with 2 or 0.
     pub fn parse(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
-        let Arguments { config, clients, demo, verbose, quiet, run, command } = Arguments::try_parse_from(arguments)?;
-        if let Some(contradiction) = contradiction(&run, demo, command) {
+        let Arguments { config, clients, demo, record, replay, verbose, quiet, run, command } =
+            Arguments::try_parse_from(arguments)?;
+        let recording = [("--record", record.is_some()), ("--replay", replay.is_some())];
+        if let Some(contradiction) = contradiction(&run, demo, recording, command) {
             return Err(Arguments::command().error(ErrorKind::ArgumentConflict, contradiction));
         }
         let Run { once, headless, format, fail_on_alert } = run;
@@ -221,13 +237,13 @@ impl Invocation {
             Some(Command::Man) => Task::Man,
             None if once => Task::Once { format: format.unwrap_or(Format::Table), fail_on_alert },
             None if headless => Task::Headless,
-            None => Task::Dashboard,
+            None => replay.map_or(Task::Dashboard, Task::Replay),
         };
         let fleet = match demo {
             Some(clients) => FleetSource::Demo(clients),
             None => FleetSource::File(config.unwrap_or_else(|| config::DEFAULT_FILE.into())),
         };
-        Ok(Self { task, fleet, clients, log_level: log_level(task, verbose, quiet) })
+        Ok(Self { log_level: log_level(&task, verbose, quiet), task, fleet, clients, record })
     }
 }
 
@@ -235,7 +251,12 @@ impl Invocation {
 ///
 /// Commands are no run modes: what belongs to those, the demo included, has no meaning beside one. These rules stand
 /// here because clap's `requires` is silent where what is required conflicts with something present.
-fn contradiction(run: &Run, demo: Option<u16>, command: Option<Command>) -> Option<String> {
+fn contradiction(
+    run: &Run,
+    demo: Option<u16>,
+    recording: [(&'static str, bool); 2],
+    command: Option<Command>,
+) -> Option<String> {
     let Run { once, headless, format, fail_on_alert } = run;
     if command.is_some() {
         let of_a_sweep = [
@@ -245,8 +266,14 @@ fn contradiction(run: &Run, demo: Option<u16>, command: Option<Command>) -> Opti
             ("--fail-on-alert", *fail_on_alert),
             ("--demo", demo.is_some()),
         ];
-        let (option, _) = of_a_sweep.into_iter().find(|(_, present)| *present)?;
+        let (option, _) = of_a_sweep.into_iter().chain(recording).find(|(_, present)| *present)?;
         return Some(format!("'{option}' belongs to a sweep and cannot be used with a command"));
+    }
+    if let [_, (replay, true)] = recording
+        && let Some((other, _)) =
+            [("--once", *once), ("--headless", *headless)].into_iter().find(|(_, present)| *present)
+    {
+        return Some(format!("'{replay}' shows a recording and cannot be used with '{other}'"));
     }
     let of_once = [("--format json", *format == Some(Format::Json)), ("--fail-on-alert", *fail_on_alert)];
     let (option, _) = of_once.into_iter().find(|(_, present)| *present && !once)?;
@@ -254,12 +281,12 @@ fn contradiction(run: &Run, demo: Option<u16>, command: Option<Command>) -> Opti
 }
 
 /// A service's log is its only voice, so it says more than a command that prints a result.
-fn log_level(task: Task, verbose: u8, quiet: bool) -> LevelFilter {
+fn log_level(task: &Task, verbose: u8, quiet: bool) -> LevelFilter {
     if quiet {
         return LevelFilter::ERROR;
     }
     let usual = match task {
-        Task::Dashboard | Task::Headless => 1,
+        Task::Dashboard | Task::Replay(_) | Task::Headless => 1,
         Task::Once { .. }
         | Task::Check
         | Task::Trust
@@ -333,6 +360,9 @@ mod tests {
             ("--demo --once", once(Format::Table, false), FleetSource::Demo(12)),
             ("--once --demo 1000", once(Format::Table, false), FleetSource::Demo(1000)),
             ("--demo=3 --headless", Task::Headless, FleetSource::Demo(3)),
+            ("--replay a.jsonl", Task::Replay("a.jsonl".into()), file("config.xml")),
+            ("--record a.jsonl", Task::Dashboard, file("config.xml")),
+            ("--record a.jsonl --demo 3 --once", once(Format::Table, false), FleetSource::Demo(3)),
         ] {
             let invocation = parse(line).unwrap();
             assert_eq!((invocation.task, invocation.fleet), (task, fleet), "{line}");
@@ -359,6 +389,15 @@ mod tests {
             "check --demo 3",
             "-v -q",
             "--client [",
+            "--replay a --record b",
+            "--replay a --demo",
+            "--replay a --config b",
+            "--replay a --client b",
+            "--replay a --once",
+            "--replay a --headless",
+            "--replay a --format json",
+            "--replay a check",
+            "check --record a",
             "completions",
             "completions cobol",
             "sweep",

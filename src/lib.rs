@@ -13,6 +13,7 @@
 //! | [`mail`] | edge: composing mails, handing them to the SMTP server | `fleet`, `config` |
 //! | [`headless`] | edge: the result table, the JSON document, progress: a reader of events | `fleet` |
 //! | [`tui`] | edge: the dashboard: pure model and drawing, a thin terminal: a reader of events | `fleet` |
+//! | [`relay`] | edge: the stream beyond this process: recorded to a file, played from one, told over a Unix socket | `fleet`, `spine` |
 //! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config` |
 //! | [`cli`] | arguments | `fleet`, `config` |
 //! | [`app`] | the composition root: wires the edges, runs the wheel, shuts down | everything |
@@ -40,6 +41,7 @@ pub mod demo;
 pub mod fleet;
 pub mod headless;
 pub mod mail;
+pub mod relay;
 pub mod spine;
 pub mod store;
 pub mod sweep;

@@ -2,14 +2,13 @@
 //! answers questions. It decides nothing: what is an alert and what is mailed was decided by
 //! [`fleet::judge`](crate::fleet::judge) before it comes here.
 //!
-//! Every change goes through one writer that owns the one writing connection ([`writer`]); questions have
-//! connections of their own and never wait for it. A [`Record`] is stored whole or not at all: sample,
-//! alerts, events, bookmark and mails are one transaction. Other programs read the `v1_` views of
-//! `migrations/README.md`, and nothing else.
+//! Every change goes through one writer that owns the one writing connection ([`writer`]), and one process at a
+//! time has that writer ([`lock`]); questions have connections of their own and never wait for it ([`Reader`]).
+//! A [`Record`] is stored whole or not at all: sample, alerts, events, bookmark and mails are one transaction.
+//! Other programs read the `v1_` views of `migrations/README.md`, and nothing else.
 
 use std::{
     collections::HashMap,
-    future::Future,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -22,22 +21,34 @@ use secrecy::SecretString;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::fleet::{ClientId, Metric, Reading, judge::ClientState, mail::Mail};
+use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, judge::ClientState, mail::Mail};
 
+mod acknowledge;
+mod alerts;
 pub mod error;
+mod history;
+pub mod holder;
+mod lock;
+mod memory;
+mod open;
 mod outbox;
+mod past;
 mod pool;
 mod read;
+pub mod reader;
 pub mod record;
 mod schema;
+mod sweeps;
 mod writer;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use holder::Holder;
 pub use outbox::{Due, MailCounts, OutboxMail};
+pub use reader::Reader;
 pub use record::{Outcome, Record};
 
-use pool::{Opened, Pool};
-use writer::{Order, Write};
+use open::{Opened, Target};
+use writer::{Desk, Order, Write};
 
 /// Changes that may wait for the writer. When it is full, whoever brings one waits: a collection then stays
 /// in its store stage, its place in the sweep is not given to the next, and the sweep slows to what the
@@ -50,36 +61,39 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// An open database; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    reads: Pool,
-    place: Arc<str>,
+    reader: Reader,
     orders: mpsc::Sender<Order>,
     transactions: Arc<AtomicU64>,
 }
 
 impl Store {
-    /// Opens the database of a URL, brings its schema up to date and starts the writer. A SQLite file is
-    /// made where it is missing, readable by its owner alone.
+    /// Opens the database of a URL for collecting into it: locks it until the store is closed or its process
+    /// ends, however that comes about; brings its schema up to date and starts the writer. A SQLite file is made
+    /// where it is missing, readable by its owner alone.
     ///
     /// # Errors
-    /// Every [`StoreErrorKind`] but `Rejected`, `NoSuchMail` and `Closed`.
+    /// Why it cannot be used; `InUse` while another collector has it.
     pub async fn open(url: &SecretString) -> Result<Self, StoreError> {
-        let opened = pool::open(url).await?;
+        // The lock comes first: nobody migrates a database into which another one collects.
+        let opened = Target::of(url)?.hold().await?;
         schema::migrate(&opened.writes, &opened.place).await?;
-        Ok(Self::start(opened))
+        Self::start(opened).await
     }
 
     /// Starts the writer of a database whose schema is up to date.
-    fn start(Opened { writes, reads, place }: Opened) -> Self {
+    async fn start(Opened { writes, reads, place, lock }: Opened) -> Result<Self, StoreError> {
+        let mark = holder::mark(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
         let (orders, waiting) = mpsc::channel(WAITING);
         let transactions = Arc::new(AtomicU64::new(0));
-        tokio::spawn(writer::run(writes, Arc::clone(&place), waiting, Arc::clone(&transactions)));
-        Self { reads, place, orders, transactions }
+        let desk = Desk { pool: writes, place: Arc::clone(&place), mark, lock };
+        tokio::spawn(writer::run(desk, waiting, Arc::clone(&transactions)));
+        Ok(Self { reader: Reader::new(reads, place), orders, transactions })
     }
 
     /// The database as it may be shown: a path, or server and name.
     #[must_use]
     pub fn place(&self) -> &str {
-        &self.place
+        self.reader.place()
     }
 
     /// How many writing transactions were committed since it was opened: many records share one.
@@ -151,12 +165,82 @@ impl Store {
         self.write(Write::Audit { at, actor, action, target, detail }).await
     }
 
+    /// Notes that a sweep began; its clients are not collected yet.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn sweep_started(
+        &self,
+        sweep: SweepId,
+        number: u64,
+        trigger: Trigger,
+        at: Timestamp,
+        clients: usize,
+    ) -> Result<(), StoreError> {
+        let clients = clients as u64;
+        self.write(Write::SweepStarted { sweep, number, set_off_by: trigger, at, clients }).await
+    }
+
+    /// Notes that it ended: every record of it was brought before. From then on it can be travelled to.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn sweep_ended(
+        &self,
+        sweep: SweepId,
+        at: Timestamp,
+        duration_ms: u64,
+        ok: u32,
+        failed: u32,
+    ) -> Result<(), StoreError> {
+        self.write(Write::SweepEnded { sweep, at, duration_ms, ok: ok.into(), failed: failed.into() }).await
+    }
+
+    /// Notes that an operator acknowledged an open alert, with its entry in the audit. Where it was acknowledged
+    /// before, the first time stays.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record); `NoSuchAlert`, `AlertEnded`.
+    pub async fn acknowledge(
+        &self,
+        client: &ClientId,
+        metric: Metric,
+        alert: Uuid,
+        at: Timestamp,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        let (client, actor) = (client.clone(), actor.to_owned());
+        self.write(Write::Acknowledge { client, metric, alert, at, actor }).await
+    }
+
+    /// Writes down who holds the database, in place of whoever did before, for others to find.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn announce(&self, holder: &Holder) -> Result<(), StoreError> {
+        self.write(Write::Announce(holder.clone())).await
+    }
+
+    /// Answers questions; lives on when the store is dropped, but not when it is closed.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// The number of the last sweep that began, in this run or an earlier one; 0 before the first.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn last_sweep_number(&self) -> Result<u64, StoreError> {
+        self.reader.last_sweep_number().await
+    }
+
     /// What is known of every client between two collections, open alerts included.
     ///
     /// # Errors
     /// Why the database did not answer.
     pub async fn client_states(&self) -> Result<HashMap<ClientId, ClientState>, StoreError> {
-        self.answer(read::client_states(&self.reads)).await
+        self.reader.client_states().await
     }
 
     /// Where the next collection of each client's security log goes on.
@@ -164,7 +248,7 @@ impl Store {
     /// # Errors
     /// Why the database did not answer.
     pub async fn bookmarks(&self) -> Result<HashMap<ClientId, String>, StoreError> {
-        self.answer(read::bookmarks(&self.reads)).await
+        self.reader.bookmarks().await
     }
 
     /// The last `most` measured values of a client, newest last. Of `unreachable` there are none.
@@ -177,15 +261,7 @@ impl Store {
         metric: Metric,
         most: u32,
     ) -> Result<Vec<(Timestamp, f64)>, StoreError> {
-        self.answer(read::recent(&self.reads, client, metric, most)).await
-    }
-
-    /// The newest reading of a client, whole, and when it was collected.
-    ///
-    /// # Errors
-    /// Why the database did not answer.
-    pub async fn latest_reading(&self, client: &ClientId) -> Result<Option<(Timestamp, Reading)>, StoreError> {
-        self.answer(read::latest_reading(&self.reads, client)).await
+        self.reader.recent(client, metric, most).await
     }
 
     /// The waiting mails that are to be offered now, oldest first.
@@ -199,7 +275,7 @@ impl Store {
         after: Option<Uuid>,
         most: u32,
     ) -> Result<Vec<OutboxMail>, StoreError> {
-        self.answer(outbox::due(&self.reads, now, due, after, most)).await
+        self.reader.mails_due(now, due, after, most).await
     }
 
     /// How many mails wait, were sent, were refused.
@@ -207,7 +283,7 @@ impl Store {
     /// # Errors
     /// Why the database did not answer.
     pub async fn mail_counts(&self) -> Result<MailCounts, StoreError> {
-        self.answer(outbox::counts(&self.reads)).await
+        self.reader.mail_counts().await
     }
 
     /// When the next waiting mail is to be offered; `None` where none waits.
@@ -215,7 +291,7 @@ impl Store {
     /// # Errors
     /// Why the database did not answer.
     pub async fn next_mail_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.answer(outbox::next_at(&self.reads)).await
+        self.reader.next_mail_at().await
     }
 
     /// Stores what waits, then ends every connection. What comes later is refused as `Closed`.
@@ -224,23 +300,15 @@ impl Store {
             Ok(()) => {}
             Err(error) => tracing::debug!(%error, "the store was closed before"),
         }
-        self.reads.close().await;
+        self.reader.close().await;
     }
 
     /// Hands a change to the writer and waits until it is stored.
     async fn write(&self, write: Write) -> Result<(), StoreError> {
-        let closed = || StoreError::plain(&self.place, StoreErrorKind::Closed);
+        let closed = || StoreError::plain(self.reader.place(), StoreErrorKind::Closed);
         let (done, stored) = oneshot::channel();
         self.orders.send(Order { write, done }).await.map_err(|_| closed())?;
         stored.await.map_err(|_| closed())?
-    }
-
-    /// Waits for an answer, not for ever.
-    async fn answer<T>(&self, question: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(DEADLINE, question).await {
-            Ok(answer) => answer.map_err(|error| StoreError::from_driver(&self.place, error)),
-            Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Unreachable, passed)),
-        }
     }
 }
 
@@ -265,6 +333,11 @@ where
     T::Error: std::error::Error + Send + Sync + 'static,
 {
     T::try_from(count).map_err(unreadable)
+}
+
+/// A client that the database kept.
+fn client_id(ip: String, port: i64) -> Result<ClientId, sqlx::Error> {
+    Ok(ClientId::new(ip, from_count(port)?))
 }
 
 /// The database holds what this program never wrote.

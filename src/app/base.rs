@@ -1,19 +1,35 @@
 //! What outlives a configuration (store, ledger, spine, wheel), and the putting to work of one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Client, Config, Smtp},
     fleet::{EventKind, event::ClientCard},
     mail::{compose::Composer, postman::Postman},
     spine::Spine,
-    store::Store,
+    store::{Holder, Store, StoreErrorKind},
     sweep::{Collector, SessionKeeping},
 };
 
-use super::{Failed, ledger::Ledger, outbox::Outbox, pipeline::Pipeline, wheel::Wheel};
+use super::{Failed, bell::Bell, beside, ledger::Ledger, outbox::Outbox, pipeline::Pipeline, wheel::Wheel};
+
+/// How long another run that sweeps once is waited for: as long as most sweeps take.
+const ONCE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often it is looked whether it has ended.
+const ONCE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Who collects into a database.
+#[derive(Debug)]
+pub enum Opened {
+    /// This process.
+    Ours(Box<Base>),
+    /// Another one, which takes orders; who it is, as far as that can be read.
+    Held(Option<Box<Holder>>),
+}
 
 /// The lasting parts.
 #[derive(Debug)]
@@ -24,9 +40,10 @@ pub struct Base {
     pub wheel: Wheel,
     /// Where everything is told.
     pub spine: Spine,
-    /// Told when a mail has entered the outbox.
-    pub mail_decided: Arc<Notify>,
-    ledger: Arc<Ledger>,
+    /// Wakes the outbox.
+    pub bell: Arc<Bell>,
+    /// What is known between two collections.
+    pub ledger: Arc<Ledger>,
     composer: Arc<Composer>,
     here: String,
 }
@@ -37,17 +54,45 @@ impl Base {
     /// # Errors
     /// [`Failed::Database`] where the database cannot be opened or read.
     pub async fn open(config: &Config, spine: Spine) -> Result<Self, Failed> {
-        let store = Store::open(&config.database.url).await?;
+        Self::over(Store::open(&config.database.url).await?, spine).await
+    }
+
+    async fn over(store: Store, spine: Spine) -> Result<Self, Failed> {
+        let turns = store.last_sweep_number().await?;
         let ledger = Ledger::new(store.client_states().await?, store.bookmarks().await?);
+        let wheel = Wheel::new(ledger.clone(), spine.clone(), store.clone(), turns);
         Ok(Self {
             store,
-            wheel: Wheel::new(ledger.clone(), spine.clone()),
+            wheel,
             spine,
-            mail_decided: Arc::new(Notify::new()),
+            bell: Arc::new(Bell::default()),
             ledger,
             composer: Arc::new(Composer::new()?),
             here: super::here(),
         })
+    }
+
+    /// Opens it, or finds out who collects into it already. A run that sweeps once is waited for.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_or_find(config: &Config, spine: Spine, stop: &CancellationToken) -> Result<Opened, Failed> {
+        let deadline = Instant::now() + ONCE_PATIENCE;
+        loop {
+            let error = match Store::open(&config.database.url).await {
+                Ok(store) => return Ok(Opened::Ours(Box::new(Self::over(store, spine).await?))),
+                Err(error) if error.kind == StoreErrorKind::InUse => error,
+                Err(error) => return Err(error.into()),
+            };
+            if !beside::ends_soon(error.holder.as_deref()) {
+                return Ok(Opened::Held(error.holder));
+            }
+            if Instant::now() >= deadline || stop.is_cancelled() {
+                return Err(error.into());
+            }
+            // The lock tells nobody of its end.
+            tokio::time::sleep(ONCE_PAUSE).await;
+        }
     }
 
     /// Puts the sweeping part of `config` to work, and tells who its clients are.
@@ -66,7 +111,7 @@ impl Base {
             ledger: self.ledger.clone(),
             spine: self.spine.clone(),
             composer: self.composer.clone(),
-            mail_decided: self.mail_decided.clone(),
+            bell: self.bell.clone(),
             here: self.here.clone(),
         }))
     }
@@ -92,6 +137,8 @@ pub async fn postman(smtp: &Smtp) -> Result<Postman, Failed> {
     Ok(Postman::with_password(smtp, password.as_ref())?)
 }
 
-fn card(client: &Client) -> ClientCard {
+/// What the fleet needs to know of a configured client.
+#[must_use]
+pub fn card(client: &Client) -> ClientCard {
     ClientCard { id: client.id.clone(), name: client.name.clone(), username: client.username.clone() }
 }

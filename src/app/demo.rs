@@ -8,10 +8,12 @@ use crate::{
     cli::Exit,
     demo::{Demo, Expectation, ReceivedMail},
     fleet::{select::Pattern, state::ClientView},
+    relay::record::Recorder,
 };
 
 use super::{
-    Failed,
+    Failed, dashboard,
+    logging::LogTap,
     once::{self, Once, Swept},
     service,
     source::Source,
@@ -21,9 +23,15 @@ use super::{
 ///
 /// # Errors
 /// [`Failed`] where the demo or the run could not begin.
-pub async fn once(clients: u16, patterns: &[Pattern], once: &Once, stop: &CancellationToken) -> Result<Exit, Failed> {
+pub async fn once(
+    clients: u16,
+    patterns: &[Pattern],
+    once: &Once,
+    record: Option<Recorder>,
+    stop: &CancellationToken,
+) -> Result<Exit, Failed> {
     let (demo, source) = start(clients, patterns).await?;
-    let swept = once::run(&source.load()?, once, stop).await?;
+    let swept = once::run(&source.load()?, once, record, stop).await?;
     for mail in demo.mails() {
         note(&format!("demo: mail to {}: {}\n", mail.recipients.join(", "), subject(&mail)));
     }
@@ -44,9 +52,31 @@ pub async fn once(clients: u16, patterns: &[Pattern], once: &Once, stop: &Cancel
 ///
 /// # Errors
 /// [`Failed`] where the demo or the run could not begin.
-pub async fn headless(clients: u16, patterns: &[Pattern], stop: &CancellationToken) -> Result<(), Failed> {
+pub async fn headless(
+    clients: u16,
+    patterns: &[Pattern],
+    record: Option<Recorder>,
+    tap: &LogTap,
+    stop: &CancellationToken,
+) -> Result<(), Failed> {
     let (demo, source) = start(clients, patterns).await?;
-    service::run(&source, stop).await?;
+    service::run(&source, record, tap, stop).await?;
+    demo.stop().await.map_err(Failed::Demo)
+}
+
+/// The same under the eyes of an operator.
+///
+/// # Errors
+/// [`Failed`] where the demo or the run could not begin.
+pub async fn dashboard(
+    clients: u16,
+    patterns: &[Pattern],
+    record: Option<Recorder>,
+    tap: &LogTap,
+    stop: &CancellationToken,
+) -> Result<(), Failed> {
+    let (demo, source) = start(clients, patterns).await?;
+    dashboard::run(&source, record, tap, stop).await?;
     demo.stop().await.map_err(Failed::Demo)
 }
 
@@ -54,7 +84,8 @@ async fn start(clients: u16, patterns: &[Pattern]) -> Result<(Demo, Source), Fai
     let demo = Demo::start(usize::from(clients)).await.map_err(Failed::Demo)?;
     note(demo.legend());
     note("\n");
-    let source = Source { path: demo.config_path().to_owned(), patterns: patterns.to_vec() };
+    let path = demo.config_path().to_owned();
+    let source = Source { path, patterns: patterns.to_vec(), name: "demo".to_owned() };
     Ok((demo, source))
 }
 

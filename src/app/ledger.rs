@@ -2,36 +2,74 @@
 //! collected right now. It mirrors the database, which is where it comes from and what it follows.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::fleet::{ClientId, judge::ClientState};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::fleet::{
+    ClientId, Metric,
+    judge::{ClientState, OpenAlert},
+};
 
 /// One for the whole process; outlives every configuration.
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: Mutex<Entries>,
+    /// Told when a client is given back.
+    given_back: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
     states: HashMap<ClientId, ClientState>,
     bookmarks: HashMap<ClientId, String>,
-    busy: HashSet<ClientId>,
+    /// Who is being collected, and what ends that collection.
+    busy: HashMap<ClientId, CancellationToken>,
 }
 
 impl Ledger {
     /// A ledger of what the database holds.
     #[must_use]
     pub fn new(states: HashMap<ClientId, ClientState>, bookmarks: HashMap<ClientId, String>) -> Arc<Self> {
-        Arc::new(Self { entries: Mutex::new(Entries { states, bookmarks, busy: HashSet::new() }) })
+        let entries = Mutex::new(Entries { states, bookmarks, busy: HashMap::new() });
+        Arc::new(Self { entries, given_back: Notify::new() })
     }
 
     /// The client for one collection; `None` while another one of the same client goes on.
     #[must_use]
     pub fn claim(self: &Arc<Self>, client: &ClientId) -> Option<Claim> {
-        self.lock().busy.insert(client.clone()).then(|| Claim { ledger: self.clone(), client: client.clone() })
+        let mut entries = self.lock();
+        if entries.busy.contains_key(client) {
+            return None;
+        }
+        let cancel = CancellationToken::new();
+        entries.busy.insert(client.clone(), cancel.clone());
+        Some(Claim { ledger: self.clone(), client: client.clone(), cancel })
+    }
+
+    /// The same, after the end of another one of the same client.
+    pub async fn claim_in_turn(self: &Arc<Self>, client: &ClientId) -> Claim {
+        loop {
+            let given_back = self.given_back.notified();
+            tokio::pin!(given_back);
+            // From here on no end is missed.
+            given_back.as_mut().enable();
+            if let Some(claim) = self.claim(client) {
+                return claim;
+            }
+            given_back.await;
+        }
+    }
+
+    /// Ends a client's collection under way; false where there is none.
+    pub fn cancel(&self, client: &ClientId) -> bool {
+        let entries = self.lock();
+        let cancel = entries.busy.get(client);
+        cancel.inspect(|cancel| cancel.cancel()).is_some()
     }
 
     /// What is known of a client's rules.
@@ -40,15 +78,41 @@ impl Ledger {
         self.lock().states.get(client).cloned().unwrap_or_default()
     }
 
+    /// A client's open alert.
+    #[must_use]
+    pub fn alert(&self, client: &ClientId, metric: Metric) -> Option<OpenAlert> {
+        self.lock().states.get(client)?.rules.get(&metric)?.alert.clone()
+    }
+
+    /// Follows the database after it noted that an open alert is acknowledged.
+    pub fn acknowledge(&self, client: &ClientId, metric: Metric, alert: &OpenAlert, at: Timestamp) {
+        let mut entries = self.lock();
+        let state = entries.states.get_mut(client).and_then(|state| state.rules.get_mut(&metric));
+        if let Some(open) = state.and_then(|rule| rule.alert.as_mut()).filter(|open| open.id == alert.id) {
+            open.acknowledged_at = Some(at);
+        }
+    }
+
     /// Where a client's event log was read up to.
     #[must_use]
     pub fn bookmark(&self, client: &ClientId) -> Option<String> {
         self.lock().bookmarks.get(client).cloned()
     }
 
-    /// Follows the database after a transaction that it committed.
-    pub fn follow(&self, client: &ClientId, state: ClientState, bookmark: Option<String>) {
+    /// Follows the database after a transaction that it committed. What an operator acknowledged meanwhile
+    /// stays acknowledged.
+    pub fn follow(&self, client: &ClientId, mut state: ClientState, bookmark: Option<String>) {
         let mut entries = self.lock();
+        if let Some(before) = entries.states.get(client) {
+            for (metric, rule) in &mut state.rules {
+                let known = before.rules.get(metric).and_then(|rule| rule.alert.as_ref());
+                if let (Some(alert), Some(known)) = (&mut rule.alert, known)
+                    && alert.id == known.id
+                {
+                    alert.acknowledged_at = alert.acknowledged_at.or(known.acknowledged_at);
+                }
+            }
+        }
         entries.states.insert(client.clone(), state);
         if let Some(bookmark) = bookmark {
             entries.bookmarks.insert(client.clone(), bookmark);
@@ -66,25 +130,86 @@ impl Ledger {
 pub struct Claim {
     ledger: Arc<Ledger>,
     client: ClientId,
+    cancel: CancellationToken,
+}
+
+impl Claim {
+    /// Cancelled when an operator ends this collection.
+    #[must_use]
+    pub fn cancelled(&self) -> &CancellationToken {
+        &self.cancel
+    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         self.ledger.lock().busy.remove(&self.client);
+        self.ledger.given_back.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::fleet::judge::RuleState;
+
+    fn ids() -> (ClientId, ClientId) {
+        (ClientId::new("a", 22), ClientId::new("b", 22))
+    }
 
     #[test]
     fn a_client_is_claimed_once_at_a_time() {
         let ledger = Ledger::new(HashMap::new(), HashMap::new());
-        let (a, b) = (ClientId::new("a", 22), ClientId::new("b", 22));
+        let (a, b) = ids();
         let claim = ledger.claim(&a);
         assert!(claim.is_some() && ledger.claim(&a).is_none() && ledger.claim(&b).is_some());
         drop(claim);
         assert!(ledger.claim(&a).is_some());
+    }
+
+    #[tokio::test]
+    async fn who_claims_in_turn_gets_the_client_after_the_other_has_ended() {
+        let ledger = Ledger::new(HashMap::new(), HashMap::new());
+        let (a, _) = ids();
+        let claim = ledger.claim(&a).unwrap();
+        assert!(ledger.cancel(&a) && claim.cancelled().is_cancelled());
+        let waiting = tokio::spawn({
+            let (ledger, a) = (ledger.clone(), a.clone());
+            async move { ledger.claim_in_turn(&a).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(claim);
+        let claim = waiting.await.unwrap();
+        assert!(!claim.cancelled().is_cancelled());
+        drop(claim);
+        assert!(!ledger.cancel(&a));
+    }
+
+    #[test]
+    fn what_was_acknowledged_during_a_collection_stays_acknowledged() {
+        let (a, _) = ids();
+        let alert = |id| OpenAlert {
+            id: Uuid::from_u128(id),
+            raised_at: Timestamp::UNIX_EPOCH,
+            limit: 1.0,
+            value: 2.0,
+            peak: 2.0,
+            last_mail_at: None,
+            acknowledged_at: None,
+        };
+        let state = |id| ClientState {
+            rules: [(Metric::Cpu, RuleState { over_in_a_row: 1, alert: Some(alert(id)) })].into(),
+            ..ClientState::default()
+        };
+        let ledger = Ledger::new([(a.clone(), state(1))].into(), HashMap::new());
+        ledger.acknowledge(&a, Metric::Cpu, &alert(1), Timestamp::MAX);
+        ledger.follow(&a, state(1), None);
+        assert_eq!(ledger.alert(&a, Metric::Cpu).unwrap().acknowledged_at, Some(Timestamp::MAX));
+        // Another alert is not the one that was acknowledged.
+        ledger.follow(&a, state(2), None);
+        assert_eq!(ledger.alert(&a, Metric::Cpu).unwrap().acknowledged_at, None);
     }
 }

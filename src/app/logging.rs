@@ -1,35 +1,197 @@
-//! Sets up the log on standard error: how much of it, and how a line looks.
+//! Sets up the log: on standard error, or behind a screen in a file; how much of it, and how a line looks.
+//! Every line is also passed on to the stream, for the log view.
 
-use std::io::IsTerminal as _;
+use std::{
+    fmt::{self, Write as _},
+    fs, io,
+    io::IsTerminal as _,
+    os::unix::fs::DirBuilderExt as _,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use jiff::Timestamp;
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+};
+use tracing_appender::{
+    non_blocking::{NonBlocking, WorkerGuard},
+    rolling,
+};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    fmt::MakeWriter,
+    layer::{Context, SubscriberExt as _},
+    util::SubscriberInitExt as _,
+};
+
+use crate::{
+    fleet::stream::{LogLevel, LogLine},
+    spine::Door,
+};
+
+/// How many days' files are kept behind a screen.
+const FILES_KEPT: usize = 7;
+
+/// How many lines are kept from before there is a stream.
+const EARLY_KEPT: usize = 100;
+
+/// The way by which lines of the log enter the stream. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct LogTap(Arc<Mutex<Tap>>);
+
+#[derive(Debug, Default)]
+struct Tap {
+    door: Option<Door>,
+    /// What was logged before there was a stream; no more than [`EARLY_KEPT`], the first ones.
+    early: Vec<LogLine>,
+}
+
+impl LogTap {
+    /// From now on lines go into this stream, those from before first.
+    pub fn open_into(&self, door: Door) {
+        let mut tap = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in tap.early.drain(..) {
+            door.log(line);
+        }
+        tap.door = Some(door);
+    }
+
+    fn pass(&self, line: LogLine) {
+        let mut tap = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &tap.door {
+            Some(door) => door.log(line),
+            None if tap.early.len() < EARLY_KEPT => tap.early.push(line),
+            None => {}
+        }
+    }
+}
+
+/// Keeps the file of the log open; what waits is written when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct LogFile {
+    _writer: WorkerGuard,
+    /// Where the files are.
+    pub folder: PathBuf,
+}
 
 /// Logs to `writer`, which stands for standard error: of this program from `level` on, of its libraries errors
 /// alone unless everything is asked for. `RUST_LOG` overrules both. A second call does nothing.
-pub fn start<W>(level: LevelFilter, writer: W)
+pub fn start<W>(level: LevelFilter, writer: W) -> LogTap
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives(level)));
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
-        .with_ansi(colour && std::io::stderr().is_terminal())
+        .with_ansi(colour && io::stderr().is_terminal())
         .with_target(false);
     // The journal stamps its lines itself.
-    let started =
-        if std::env::var_os("JOURNAL_STREAM").is_some() { log.without_time().try_init() } else { log.try_init() };
+    if std::env::var_os("JOURNAL_STREAM").is_some() { begin(level, lines.without_time()) } else { begin(level, lines) }
+}
+
+/// The same behind a screen: to a file a day in the state directory of the user. Where that cannot be had, to
+/// the stream alone.
+pub fn start_behind_screen(level: LevelFilter) -> (LogTap, Option<LogFile>) {
+    match daily_file() {
+        Ok((writer, file)) => {
+            let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).with_target(false);
+            let tap = begin(level, lines);
+            tracing::info!("this log is kept in {}", file.folder.display());
+            (tap, Some(file))
+        }
+        Err(error) => {
+            let tap = begin(level, tracing_subscriber::fmt::layer().with_writer(io::sink));
+            tracing::warn!("this log is kept in no file: {error}");
+            (tap, None)
+        }
+    }
+}
+
+fn daily_file() -> io::Result<(NonBlocking, LogFile)> {
+    let folder = folder(|name| std::env::var_os(name).map(PathBuf::from))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    let file = rolling::Builder::new()
+        .rotation(rolling::Rotation::DAILY)
+        .filename_prefix("dashboard")
+        .filename_suffix("log")
+        .max_log_files(FILES_KEPT)
+        .build(&folder)
+        .map_err(io::Error::other)?;
+    // Lines wait in memory for a slow disk, up to the library's bound; then new ones are lost, not the screen.
+    let (writer, guard) = tracing_appender::non_blocking(file);
+    Ok((writer, LogFile { _writer: guard, folder }))
+}
+
+/// `$XDG_STATE_HOME/fleetsweep`, or its customary place.
+fn folder(variable: impl Fn(&str) -> Option<PathBuf>) -> io::Result<PathBuf> {
+    let absolute = |name| variable(name).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    let missing = || io::Error::other("neither XDG_STATE_HOME nor HOME is set: set one of them, the log goes there");
+    Ok(state.ok_or_else(missing)?.join("fleetsweep"))
+}
+
+fn begin<L>(level: LevelFilter, lines: L) -> LogTap
+where
+    L: Layer<tracing_subscriber::layer::Layered<EnvFilter, tracing_subscriber::Registry>> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives(level)));
+    let tap = LogTap::default();
+    let started = tracing_subscriber::registry().with(filter).with(lines).with(TapLayer(tap.clone())).try_init();
     if let Err(error) = started {
         tracing::debug!("the log was set up already: {error}");
     }
+    tap
 }
 
 /// The filter in the words of `RUST_LOG`.
 fn directives(level: LevelFilter) -> String {
     let libraries = if level == LevelFilter::TRACE { "info" } else { "error" };
     format!("{libraries},fleetsweep={level}")
+}
+
+struct TapLayer(LogTap);
+
+impl<S: Subscriber> Layer<S> for TapLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let level = match *event.metadata().level() {
+            Level::ERROR => LogLevel::Error,
+            Level::WARN => LogLevel::Warn,
+            Level::INFO => LogLevel::Info,
+            Level::DEBUG | Level::TRACE => LogLevel::Debug,
+        };
+        let mut words = Words::default();
+        event.record(&mut words);
+        self.0.pass(LogLine { at: Timestamp::now(), level, text: words.message + &words.fields });
+    }
+}
+
+/// A line as the file has it: the message, then ` name=value` for each field.
+#[derive(Default)]
+struct Words {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Words {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => value.clone_into(&mut self.message),
+            // Writing to a `String` does not fail.
+            name => drop(write!(self.fields, " {name}={value}")),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a `String` does not fail.
+        match field.name() {
+            "message" => drop(write!(self.message, "{value:?}")),
+            name => drop(write!(self.fields, " {name}={value:?}")),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -45,5 +207,26 @@ mod tests {
         ] {
             assert_eq!(directives(level), expected);
         }
+    }
+
+    #[test]
+    fn the_log_behind_a_screen_goes_where_the_user_keeps_state() {
+        let check = |set: &[(&str, &str)], expected: Option<&str>| {
+            let found = folder(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()));
+            assert_eq!(found.ok(), expected.map(PathBuf::from), "{set:?}");
+        };
+        check(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")], Some("/s/fleetsweep"));
+        check(&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")], Some("/h/.local/state/fleetsweep"));
+        check(&[], None);
+    }
+
+    #[test]
+    fn lines_reach_the_tap_with_their_fields_also_those_from_before_there_was_a_stream() {
+        let tap = LogTap::default();
+        let subscriber = tracing_subscriber::registry().with(TapLayer(tap.clone()));
+        tracing::subscriber::with_default(subscriber, || tracing::warn!(clients = 3, name = "a b", "swept {}", 1));
+        let early = std::mem::take(&mut tap.0.lock().unwrap().early);
+        let lines: Vec<_> = early.iter().map(|line| (line.level, line.text.as_str())).collect();
+        assert_eq!(lines, [(LogLevel::Warn, "swept 1 clients=3 name=a b")]);
     }
 }

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     cli::{Exit, Format},
@@ -18,6 +20,7 @@ use crate::{
         progress::Progress,
         table::{self, Look},
     },
+    relay::record::Recorder,
     spine::{Hub, Spine},
     store::{Due, StoreError},
     sweep::SessionKeeping,
@@ -25,12 +28,13 @@ use crate::{
 
 use super::{
     Failed,
-    base::Base,
+    base::{Base, Opened},
+    beside, counter,
     outbox::{LAST_MAIL, Outbox},
 };
 
 /// The longest that a run waits for the SMTP server; what it has not taken by then stays in the outbox.
-const MAIL_WAIT: Duration = Duration::from_secs(10);
+pub const MAIL_WAIT: Duration = Duration::from_secs(10);
 
 /// What a run is told by its arguments.
 #[derive(Debug, Clone)]
@@ -60,10 +64,36 @@ pub struct Swept {
 ///
 /// # Errors
 /// [`Failed`] where the run could not begin, or its result could not be printed.
-pub async fn run(config: &Config, once: &Once, stop: &CancellationToken) -> Result<Swept, Failed> {
-    let (spine, events) = Spine::new();
-    let hub = Hub::start(events);
-    let progress = tokio::spawn(hub.listen().each({
+pub async fn run(
+    config: &Config,
+    once: &Once,
+    record: Option<Recorder>,
+    stop: &CancellationToken,
+) -> Result<Swept, Failed> {
+    let (spine, told) = Spine::new();
+    let hub = Hub::start(told);
+    let swept = match Base::open_or_find(config, spine, stop).await? {
+        Opened::Ours(base) => own(config, *base, hub, once, record, stop).await?,
+        Opened::Held(_) => beside::sweep(config, once, record, stop).await?,
+    };
+    print(&swept, once.format)?;
+    Ok(swept)
+}
+
+/// This process sweeps.
+async fn own(
+    config: &Config,
+    base: Base,
+    hub: Hub,
+    once: &Once,
+    record: Option<Recorder>,
+    stop: &CancellationToken,
+) -> Result<Swept, Failed> {
+    let mut readers = JoinSet::new();
+    if let Some(recorder) = record {
+        readers.spawn(recorder.run(hub.listen()));
+    }
+    readers.spawn(hub.listen().each({
         let (progress, log_events) = (once.progress.clone(), once.log_events);
         move |fleet, event| {
             progress.show(fleet, event);
@@ -72,25 +102,27 @@ pub async fn run(config: &Config, once: &Once, stop: &CancellationToken) -> Resu
             }
         }
     }));
-    let swept = sweep(config, spine, stop).await;
+    let swept = sweep(config, &base, stop).await;
     let fleet = hub.finish().await;
-    if let Err(error) = progress.await {
-        tracing::error!("progress broke: {error}");
+    while let Some(ended) = readers.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!("a reader of events broke: {error}");
+        }
     }
     once.progress.clear();
     let (sweep, waiting) = swept?;
     let mails = Mails { sent: fleet.mails().sent, waiting };
-    let swept = Swept { sweep, fleet, mails };
-    print(&swept, once.format)?;
-    Ok(swept)
+    Ok(Swept { sweep, fleet, mails })
 }
 
 /// One turn, then the mails, then an orderly end; the sweep and how many mails still wait.
-async fn sweep(config: &Config, spine: Spine, stop: &CancellationToken) -> Result<(SweepId, u64), Failed> {
-    let base = Base::open(config, spine).await?;
+async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result<(SweepId, u64), Failed> {
+    counter::announce(base, None).await;
     let mut outbox = base.outbox(config).await?;
     let pipeline = base.pipeline(config, SessionKeeping::CloseAfterUse).await?;
-    let sweep = base.wheel.turn(&pipeline, Trigger::Once, stop).await;
+    let sweep = SweepId(Uuid::now_v7());
+    let due = base.wheel.take_up(pipeline.clients());
+    base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
     pipeline.close().await;
     offer_mails(&mut outbox, stop).await?;
     let waiting = base.store.mail_counts().await?.waiting;
@@ -137,7 +169,9 @@ impl Swept {
     #[must_use]
     pub fn exit(&self, fail_on_alert: bool) -> Exit {
         let mut exit = Exit::Success;
-        for client in self.fleet.clients() {
+        // A running collector knows other clients as well.
+        let swept = self.fleet.sweep(self.sweep).map(|sweep| sweep.clients.as_slice()).unwrap_or_default();
+        for client in swept.iter().filter_map(|id| self.fleet.client(id)) {
             match client.last.as_ref().and_then(|last| last.failure.as_ref()) {
                 Some(failure) if failure.kind == FailureKind::StoreFailed => return Exit::Database,
                 Some(_) => exit = Exit::ClientFailed,

@@ -4,7 +4,6 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -13,6 +12,8 @@ use crate::{
     spine::Spine,
     store::{Due, OutboxMail, Store, StoreError},
 };
+
+use super::bell::Bell;
 
 /// How many mails are taken from the database at once.
 const BATCH: u32 = 100;
@@ -75,9 +76,10 @@ impl Outbox {
 
     /// Offers mails as they fall due until `stop`, which ends an offering as [`offer`](Self::offer) says. The
     /// database failing is logged and tried again.
-    pub async fn run(&mut self, decided: &Notify, stop: &CancellationToken) {
+    pub async fn run(&mut self, bell: &Bell, stop: &CancellationToken) {
+        let mut due = Due::Ready;
         loop {
-            let offered = self.offer(Due::Ready, stop).await;
+            let offered = self.offer(std::mem::replace(&mut due, Due::Ready), stop).await;
             let (sleep, until_decided) = match offered {
                 Ok(ControlFlow::Continue(())) => (self.until_next().await, true),
                 // What is decided meanwhile rests too: the server is away for it as well.
@@ -89,7 +91,8 @@ impl Outbox {
             };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = decided.notified(), if until_decided => {}
+                () = bell.decided(), if until_decided => {}
+                () = bell.all() => due = Due::All,
                 () = tokio::time::sleep(sleep) => {}
             }
         }
@@ -134,7 +137,7 @@ impl Outbox {
             MailStep::Queued => {}
         }
         let kind = EventKind::Mail { mail: mail.id, kind: mail.kind, recipient: mail.recipient.clone(), step };
-        self.spine.tell(None, None, kind).await;
+        self.spine.tell(waiting.sweep, waiting.client.as_ref(), kind).await;
         Ok(flow)
     }
 }

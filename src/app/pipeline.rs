@@ -11,7 +11,6 @@ use std::{
 
 use fleetsweep_agent::request::{Bookmark, EventsWanted};
 use jiff::Timestamp;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -30,7 +29,7 @@ use crate::{
     sweep::{Collection, Collector},
 };
 
-use super::ledger::Ledger;
+use super::{bell::Bell, ledger::Ledger};
 
 /// How many earlier values a mail shows.
 const HISTORY: u32 = 8;
@@ -48,8 +47,8 @@ pub struct Pipeline {
     pub(super) ledger: Arc<Ledger>,
     pub(super) spine: Spine,
     pub(super) composer: Arc<Composer>,
-    /// Told when a mail has entered the outbox.
-    pub(super) mail_decided: Arc<Notify>,
+    /// Wakes the outbox.
+    pub(super) bell: Arc<Bell>,
     /// The name of the machine we run on, as mails give it.
     pub(super) here: String,
 }
@@ -71,7 +70,8 @@ impl Pipeline {
     pub async fn visit(&self, client: &Client, sweep: SweepId, cancel: &CancellationToken) -> bool {
         let started = Instant::now();
         let wanted = self.events_wanted(client);
-        let collection = self.collector.collect(client, sweep, wanted, cancel).await;
+        let mut collection = self.collector.collect(client, sweep, wanted, cancel).await;
+        collection.stages.push((Stage::Store, Timestamp::now()));
         self.spine
             .tell(
                 Some(sweep),
@@ -205,6 +205,7 @@ impl Pipeline {
             started_at: collection.started_at,
             duration_ms: super::milliseconds(started.elapsed()),
             attempts: collection.attempts,
+            stages: collection.stages.clone(),
             outcome,
             state: verdict.map_or_else(|| self.ledger.state(&client.id), |verdict| verdict.state.clone()),
             changes: verdict.map(|verdict| verdict.changes.clone()).unwrap_or_default(),
@@ -249,7 +250,7 @@ impl Pipeline {
             self.spine.tell(Some(sweep), Some(&client.id), kind).await;
         }
         if !mails.is_empty() {
-            self.mail_decided.notify_one();
+            self.bell.mail_decided();
         }
     }
 }

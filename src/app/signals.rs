@@ -5,6 +5,8 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::tui::terminal;
+
 /// Cancels `stop` at the first SIGINT or SIGTERM. The second one ends the process at once: whoever sends
 /// it twice means it. What is stored stays stored either way.
 ///
@@ -18,6 +20,7 @@ pub fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
         tracing::info!("asked to end: what has been received is stored first");
         stop.cancel();
         let code = either(&mut interrupt, &mut terminate).await;
+        terminal::restore();
         std::process::exit(code);
     });
     Ok(())

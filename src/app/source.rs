@@ -16,9 +16,18 @@ pub struct Source {
     pub path: PathBuf,
     /// `--client`; empty means every client.
     pub patterns: Vec<Pattern>,
+    /// What it is called on a screen.
+    pub name: String,
 }
 
 impl Source {
+    /// A file, called by its name without its ending.
+    #[must_use]
+    pub fn of(path: PathBuf, patterns: Vec<Pattern>) -> Self {
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Self { path, patterns, name }
+    }
+
     /// Reads the file. Its warnings go to the log.
     ///
     /// # Errors

@@ -13,13 +13,16 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use jiff::Timestamp;
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    config::Client,
     fleet::{ClientId, EventKind, Failure, FailureKind, Stage, SweepId, event::Trigger},
     spine::Spine,
+    store::{Store, StoreError},
 };
 
 use super::{
@@ -27,36 +30,70 @@ use super::{
     pipeline::Pipeline,
 };
 
+/// Clients that were taken up for a sweep.
+#[derive(Debug, Default)]
+pub struct TakenUp {
+    /// Those that will be collected.
+    pub due: Vec<(Arc<Client>, Claim)>,
+    /// Those that are being collected by another sweep.
+    pub busy: Vec<ClientId>,
+}
+
 /// Turns sweeps. One for the whole process; outlives every configuration.
 #[derive(Debug)]
 pub struct Wheel {
     ledger: Arc<Ledger>,
     spine: Spine,
+    store: Store,
     turns: AtomicU64,
 }
 
 impl Wheel {
-    /// A wheel that has not turned.
+    /// A wheel that has turned so often before.
     #[must_use]
-    pub fn new(ledger: Arc<Ledger>, spine: Spine) -> Self {
-        Self { ledger, spine, turns: AtomicU64::new(0) }
+    pub fn new(ledger: Arc<Ledger>, spine: Spine, store: Store, turns: u64) -> Self {
+        Self { ledger, spine, store, turns: AtomicU64::new(turns) }
     }
 
-    /// One sweep over the clients of `pipeline` that are not being collected already. Every client it
-    /// takes up gets an outcome, however the sweep ends.
-    pub async fn turn(&self, pipeline: &Arc<Pipeline>, trigger: Trigger, cancel: &CancellationToken) -> SweepId {
-        let started = Instant::now();
-        let sweep = SweepId(Uuid::now_v7());
-        let number = self.turns.fetch_add(1, Ordering::Relaxed) + 1;
-        let (due, busy): (Vec<_>, Vec<_>) = pipeline
-            .clients()
-            .iter()
-            .map(|client| (client.clone(), self.ledger.claim(&client.id)))
-            .partition(|(_, claim)| claim.is_some());
-        for (client, _) in busy {
-            tracing::warn!(client = %client.id, "still being collected by an earlier sweep: left out of this one");
+    /// Takes up those of `wanted` that are not being collected already.
+    #[must_use]
+    pub fn take_up(&self, wanted: &[Arc<Client>]) -> TakenUp {
+        let mut taken = TakenUp::default();
+        for client in wanted {
+            match self.ledger.claim(&client.id) {
+                Some(claim) => taken.due.push((client.clone(), claim)),
+                None => taken.busy.push(client.id.clone()),
+            }
         }
-        let clients = due.iter().map(|(client, _)| client.id.clone()).collect();
+        taken
+    }
+
+    /// Takes up all of `wanted`, those that are being collected already after that. Two who wait for the same
+    /// clients do so in the same order, as long as `wanted` is in the configuration's.
+    pub async fn take_up_in_turn(&self, wanted: &[Arc<Client>]) -> TakenUp {
+        let mut taken = TakenUp::default();
+        for client in wanted {
+            taken.due.push((client.clone(), self.ledger.claim_in_turn(&client.id).await));
+        }
+        taken
+    }
+
+    /// One sweep over clients that were taken up. Every one of them gets an outcome, however the sweep ends.
+    pub async fn turn(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        sweep: SweepId,
+        trigger: Trigger,
+        TakenUp { due, busy }: TakenUp,
+        cancel: &CancellationToken,
+    ) {
+        let started = Instant::now();
+        let number = self.turns.fetch_add(1, Ordering::Relaxed) + 1;
+        for client in busy {
+            tracing::warn!(%client, "still being collected by an earlier sweep: left out of this one");
+        }
+        let clients: Vec<_> = due.iter().map(|(client, _)| client.id.clone()).collect();
+        note(self.store.sweep_started(sweep, number, trigger, Timestamp::now(), clients.len()).await);
         self.spine.tell(Some(sweep), None, EventKind::SweepStarted { number, trigger, clients }).await;
 
         let places = Arc::new(Semaphore::new(pipeline.concurrency()));
@@ -66,19 +103,36 @@ impl Wheel {
         for (client, claim) in due {
             let place = tokio::select! {
                 biased;
-                () = cancel.cancelled() => None,
-                place = places.clone().acquire_owned() => place.ok(),
+                () = cancel.cancelled() => Err("the run ended before its turn"),
+                () = claim.cancelled().cancelled() => Err("cancelled before its turn"),
+                place = places.clone().acquire_owned() => place.map_err(|_| "the run ended before its turn"),
             };
-            let Some(place) = place else {
-                self.tell_failure(sweep, &client.id, FailureKind::Cancelled, "the run ended before its turn").await;
-                failed.fetch_add(1, Ordering::Relaxed);
-                continue;
+            let place = match place {
+                Ok(place) => place,
+                Err(cause) => {
+                    self.tell_failure(sweep, &client.id, FailureKind::Cancelled, cause).await;
+                    failed.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
             };
-            let (pipeline, cancel, spine) = (pipeline.clone(), cancel.clone(), self.spine.clone());
+            let (pipeline, spine) = (pipeline.clone(), self.spine.clone());
             let (ok, failed) = (ok.clone(), failed.clone());
+            let end = cancel.child_token();
             collections.spawn(async move {
-                let held: (Option<Claim>, _) = (claim, place);
-                let visit = AssertUnwindSafe(pipeline.visit(&client, sweep, &cancel)).catch_unwind().await;
+                let visit = pipeline.visit(&client, sweep, &end);
+                // An operator may end this one alone.
+                let ended_alone = async {
+                    claim.cancelled().cancelled().await;
+                    end.cancel();
+                    std::future::pending::<bool>().await
+                };
+                let visit = async {
+                    tokio::select! {
+                        collected = visit => collected,
+                        never = ended_alone => never,
+                    }
+                };
+                let visit = AssertUnwindSafe(visit).catch_unwind().await;
                 let collected = match visit {
                     Ok(collected) => collected,
                     Err(_) => {
@@ -89,7 +143,7 @@ impl Wheel {
                 };
                 let count = if collected { ok } else { failed };
                 count.fetch_add(1, Ordering::Relaxed);
-                drop(held);
+                drop((claim, place));
             });
             while collections.try_join_next().is_some() {}
         }
@@ -97,12 +151,19 @@ impl Wheel {
 
         let (ok, failed) = (ok.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
         let duration_ms = super::milliseconds(started.elapsed());
+        note(self.store.sweep_ended(sweep, Timestamp::now(), duration_ms, ok, failed).await);
         self.spine.tell(Some(sweep), None, EventKind::SweepEnded { number, duration_ms, ok, failed }).await;
-        sweep
     }
 
     async fn tell_failure(&self, sweep: SweepId, client: &ClientId, kind: FailureKind, cause: &str) {
         self.spine.tell(Some(sweep), Some(client), failure(kind, cause)).await;
+    }
+}
+
+/// A sweep that cannot be written down cannot be travelled to; its collections say themselves what is wrong.
+fn note(written: Result<(), StoreError>) {
+    if let Err(error) = written {
+        tracing::error!("a sweep is missing from the history: {}", super::chain(&error));
     }
 }
 

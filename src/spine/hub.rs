@@ -4,7 +4,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use tokio::{sync::broadcast, task::JoinHandle};
@@ -21,15 +21,40 @@ use crate::fleet::{
 /// listener gets the folded [`Fleet`] in their place, which misses nothing but lines of the log.
 const LISTENER_CAPACITY: usize = 8192;
 
+/// How many lines of the log are kept for who comes later; the oldest go first.
+const LOG_KEPT: usize = 500;
+
 /// The running hub.
 #[derive(Debug)]
 pub struct Hub {
-    state: Arc<RwLock<State>>,
+    state: Arc<Shared>,
     /// Every piece but log lines is sent while `state` is locked for writing: who subscribes while it is
     /// locked for reading misses none and sees none twice.
     listeners: broadcast::Sender<Frame>,
     closing: CancellationToken,
     task: JoinHandle<()>,
+}
+
+/// What the hub and its listeners share.
+#[derive(Debug, Default)]
+struct Shared {
+    state: RwLock<State>,
+    /// The last lines of the log, for who comes later. On its own: a line may be logged while `state` is held.
+    log: Mutex<VecDeque<LogLine>>,
+}
+
+impl Shared {
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self) -> MutexGuard<'_, VecDeque<LogLine>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -59,13 +84,13 @@ impl Hub {
     /// Starts folding what arrives at `told`.
     #[must_use]
     pub fn start(Told(mut told): Told) -> Self {
-        let state = Arc::new(RwLock::new(State::default()));
+        let state = Arc::new(Shared::default());
         let (listeners, _) = broadcast::channel(LISTENER_CAPACITY);
         let closing = CancellationToken::new();
         let task = tokio::spawn({
             let (state, listeners, closing) = (state.clone(), listeners.clone(), closing.clone());
             let take = move |frame: Frame| {
-                let mut state = state.write().unwrap_or_else(PoisonError::into_inner);
+                let mut state = state.write();
                 state.take(&frame);
                 // An error means that nobody listens, which is fine.
                 let _ = listeners.send(frame);
@@ -108,14 +133,14 @@ impl Hub {
             tracing::error!("the hub of events broke: {error}");
         }
         drop(self.listeners);
-        std::mem::take(&mut self.state.write().unwrap_or_else(PoisonError::into_inner).fleet)
+        std::mem::take(&mut self.state.write().fleet)
     }
 }
 
 /// A way to listen, and the way by which lines of the log enter the stream; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Door {
-    state: Arc<RwLock<State>>,
+    state: Arc<Shared>,
     listeners: broadcast::WeakSender<Frame>,
 }
 
@@ -127,8 +152,14 @@ impl Door {
         Some(Listener::new(self.state.clone(), || listeners.subscribe()))
     }
 
-    /// Passes a line of the log on to whoever listens now.
+    /// Passes a line of the log on to whoever listens, now or later.
     pub fn log(&self, line: LogLine) {
+        let mut log = self.state.log();
+        if log.len() >= LOG_KEPT {
+            log.pop_front();
+        }
+        log.push_back(line.clone());
+        drop(log);
         if let Some(listeners) = self.listeners.upgrade() {
             // An error means that nobody listens, which is fine.
             let _ = listeners.send(Frame::Log(line));
@@ -138,23 +169,30 @@ impl Door {
     /// The fleet as it stands.
     #[must_use]
     pub fn fleet(&self) -> Fleet {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).fleet.clone()
+        self.look(Fleet::clone)
+    }
+
+    /// Looks at the fleet as it stands; nothing is folded meanwhile.
+    pub fn look<T>(&self, see: impl FnOnce(&Fleet) -> T) -> T {
+        see(&self.state.read().fleet)
     }
 }
 
 /// One reader of the stream.
 #[derive(Debug)]
 pub struct Listener {
-    state: Arc<RwLock<State>>,
+    state: Arc<Shared>,
     opening: VecDeque<Frame>,
     frames: broadcast::Receiver<Frame>,
 }
 
 impl Listener {
-    fn new(state: Arc<RwLock<State>>, subscribe: impl FnOnce() -> broadcast::Receiver<Frame>) -> Self {
-        let held = state.read().unwrap_or_else(PoisonError::into_inner);
-        let (opening, frames) = (held.opening(), subscribe());
+    fn new(state: Arc<Shared>, subscribe: impl FnOnce() -> broadcast::Receiver<Frame>) -> Self {
+        let held = state.read();
+        let (mut opening, frames) = (held.opening(), subscribe());
         drop(held);
+        // A line that is logged just now may be told twice; none is missed.
+        opening.extend(state.log().iter().cloned().map(Frame::Log));
         Self { state, opening, frames }
     }
 
@@ -191,7 +229,7 @@ impl Listener {
     }
 
     fn catch_up(&mut self) {
-        let held = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.state.read();
         self.frames = self.frames.resubscribe();
         self.opening = held.opening();
     }
@@ -201,7 +239,7 @@ impl Listener {
     pub async fn each(mut self, mut heed: impl FnMut(&Fleet, &Event)) {
         while let Some(frame) = self.next().await {
             match frame {
-                Frame::Event(event) => heed(&self.state.read().unwrap_or_else(PoisonError::into_inner).fleet, &event),
+                Frame::Event(event) => heed(&self.state.read().fleet, &event),
                 Frame::About(_) | Frame::Fleet(_) | Frame::Remembered(_) | Frame::Log(_) => {}
             }
         }

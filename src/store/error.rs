@@ -1,17 +1,21 @@
 //! What can be wrong with the database: a closed list, each with what the operator can do. Not the handling of it.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, io, sync::Arc};
 
 use sqlx::migrate::MigrateError;
 
+use super::holder::Holder;
+
 /// Why the database did not do as asked. The driver's own words are the error's source.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("database {place} {kind}")]
+#[error("database {place} {}", words(*.kind, .holder.as_deref()))]
 pub struct StoreError {
     /// Which it is.
     pub kind: StoreErrorKind,
     /// The database as it may be shown: a path, or server and name. Never a password.
     pub place: Arc<str>,
+    /// Who has it, where it is in use and that could be read.
+    pub holder: Option<Box<Holder>>,
     /// What the driver or the operating system said.
     #[source]
     pub source: Option<Arc<dyn Error + Send + Sync>>,
@@ -32,6 +36,8 @@ pub enum StoreErrorKind {
     Full,
     /// Another program holds it.
     Locked,
+    /// Another collector collects into it.
+    InUse,
     /// The file is something else.
     NotADatabase,
     /// It is damaged, or holds what this program never wrote.
@@ -39,6 +45,13 @@ pub enum StoreErrorKind {
     /// A newer fleetsweep made it.
     NewerSchema {
         /// The newest migration in it.
+        found: i64,
+        /// The newest this program has.
+        known: i64,
+    },
+    /// An older fleetsweep made it, and a reader changes nothing.
+    OlderSchema {
+        /// The newest migration in it; 0 where there is none.
         found: i64,
         /// The newest this program has.
         known: i64,
@@ -51,8 +64,23 @@ pub enum StoreErrorKind {
     Rejected,
     /// It has no such mail.
     NoSuchMail,
+    /// It has no such alert.
+    NoSuchAlert,
+    /// That alert has ended.
+    AlertEnded,
     /// [`Store::close`](super::Store::close) came first.
     Closed,
+}
+
+/// What to do about a database in use.
+const USE_ANOTHER: &str = "end that one first, or name another database as `url` on <database>";
+
+/// What is wrong, by name where somebody is the reason.
+fn words(kind: StoreErrorKind, holder: Option<&Holder>) -> String {
+    match holder {
+        Some(holder) if kind == StoreErrorKind::InUse => format!("is in use by {holder}: {USE_ANOTHER}"),
+        Some(_) | None => kind.to_string(),
+    }
 }
 
 impl fmt::Display for StoreErrorKind {
@@ -72,6 +100,7 @@ impl fmt::Display for StoreErrorKind {
             ),
             Self::Full => f.write_str("is full: free some space; nothing of this was stored"),
             Self::Locked => f.write_str("is locked by another program: end that program's transaction and try again"),
+            Self::InUse => write!(f, "is in use by another fleetsweep: {USE_ANOTHER}"),
             Self::NotADatabase => {
                 f.write_str("is no SQLite database: name another file as `url` on <database>; this one was not changed")
             }
@@ -79,6 +108,10 @@ impl fmt::Display for StoreErrorKind {
             Self::NewerSchema { found, known } => write!(
                 f,
                 "has schema {found}, and this program knows {known} at most: run the newer fleetsweep that made it, or use another database"
+            ),
+            Self::OlderSchema { found, known } => write!(
+                f,
+                "has schema {found}, and this program reads {known}: collect into it once with this version, which brings it up to date"
             ),
             Self::OtherSchema => {
                 f.write_str("has a schema that is not this program's: restore a backup, or use another database")
@@ -88,6 +121,8 @@ impl fmt::Display for StoreErrorKind {
             ),
             Self::Rejected => f.write_str("did not take a row: nothing of this record was stored; please report it"),
             Self::NoSuchMail => f.write_str("has no such mail"),
+            Self::NoSuchAlert => f.write_str("has no such alert"),
+            Self::AlertEnded => f.write_str("has that alert as ended: there is nothing left to acknowledge"),
             Self::Closed => f.write_str("is closed"),
         }
     }
@@ -98,15 +133,17 @@ impl StoreErrorKind {
     /// On a full disk the smaller ones may: above all that a mail was sent, lest it is sent again.
     pub(super) fn may_concern_one_record(self) -> bool {
         match self {
-            Self::Rejected | Self::NoSuchMail | Self::Full => true,
+            Self::Rejected | Self::NoSuchMail | Self::NoSuchAlert | Self::AlertEnded | Self::Full => true,
             Self::BadUrl
             | Self::Unreachable
             | Self::LoginRefused
             | Self::ReadOnly
             | Self::Locked
+            | Self::InUse
             | Self::NotADatabase
             | Self::Corrupt
             | Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
             | Self::OtherSchema
             | Self::WrongCollation
             | Self::Closed => false,
@@ -117,17 +154,29 @@ impl StoreErrorKind {
 impl StoreError {
     /// An error with its cause.
     pub(super) fn new(place: &Arc<str>, kind: StoreErrorKind, source: impl Error + Send + Sync + 'static) -> Self {
-        Self { kind, place: Arc::clone(place), source: Some(Arc::new(source)) }
+        Self { kind, place: Arc::clone(place), holder: None, source: Some(Arc::new(source)) }
     }
 
     /// An error that says it all itself.
     pub(super) fn plain(place: &Arc<str>, kind: StoreErrorKind) -> Self {
-        Self { kind, place: Arc::clone(place), source: None }
+        Self { kind, place: Arc::clone(place), holder: None, source: None }
     }
 
     /// What the driver said, classified.
     pub(super) fn from_driver(place: &Arc<str>, error: sqlx::Error) -> Self {
         Self::new(place, classify(&error), error)
+    }
+
+    /// What the operating system said of a file, classified.
+    pub(super) fn from_file(place: &Arc<str>, error: io::Error) -> Self {
+        let kind = if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
+            StoreErrorKind::ReadOnly
+        } else if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            StoreErrorKind::Full
+        } else {
+            StoreErrorKind::Unreachable
+        };
+        Self::new(place, kind, error)
     }
 }
 
@@ -145,15 +194,14 @@ fn classify(error: &sqlx::Error) -> StoreErrorKind {
     if let sqlx::Error::Migrate(migrate) = error {
         return classify_migration(migrate);
     }
-    if matches!(error, sqlx::Error::RowNotFound) {
-        StoreErrorKind::NoSuchMail
-    } else if matches!(error, sqlx::Error::PoolClosed) {
+    if matches!(error, sqlx::Error::PoolClosed) {
         StoreErrorKind::Closed
     } else if matches!(error, sqlx::Error::Configuration(_)) {
         StoreErrorKind::BadUrl
     } else if matches!(
         error,
-        sqlx::Error::Decode(_)
+        sqlx::Error::RowNotFound
+            | sqlx::Error::Decode(_)
             | sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
@@ -258,6 +306,24 @@ mod tests {
         for (number, expected) in [(1021, Full), (1045, LoginRefused), (1205, Locked), (1062, Rejected)] {
             assert_eq!(classify_mysql(number), expected, "{number}");
         }
+    }
+
+    #[test]
+    fn who_holds_the_database_is_named_where_that_is_known() {
+        let holder = Holder {
+            host: "collector-1".into(),
+            pid: 4711,
+            account: "ops".into(),
+            socket: None,
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            version: "0.1.0".into(),
+        };
+        let unknown = StoreError::plain(&"fleet.db".into(), StoreErrorKind::InUse);
+        assert!(unknown.to_string().starts_with("database fleet.db is in use by another fleetsweep: end that one"));
+        let known = StoreError { holder: Some(Box::new(holder)), ..unknown };
+        assert!(
+            known.to_string().starts_with("database fleet.db is in use by pid 4711 of ops on collector-1: end that")
+        );
     }
 
     #[test]

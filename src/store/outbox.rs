@@ -5,11 +5,15 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    from_count, from_ms,
+    StoreErrorKind, client_id, from_count, from_ms,
     pool::{Pool, Transaction, execute, fetch_all, fetch_one},
     to_ms, unreadable,
+    writer::Unwritten,
 };
-use crate::fleet::mail::{Mail, MailKind};
+use crate::fleet::{
+    ClientId, SweepId,
+    mail::{Mail, MailKind},
+};
 
 /// Which waiting mails are offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,10 @@ pub enum Due {
 pub struct OutboxMail {
     /// The mail itself.
     pub mail: Mail,
+    /// The client that it tells of; `None` where of none.
+    pub client: Option<ClientId>,
+    /// The sweep in which it was decided; `None` where in none.
+    pub sweep: Option<SweepId>,
     /// How often it was offered.
     pub attempts: u32,
     /// When it is to be offered next.
@@ -55,6 +63,16 @@ struct MailRow {
     next_at_ms: Option<i64>,
     attempts: i64,
     last_error: Option<String>,
+    sweep_uuid: Option<String>,
+    ip: Option<String>,
+    port: Option<i64>,
+}
+
+/// To which client and sweep a mail belongs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) client: i64,
+    pub(super) sweep: SweepId,
 }
 
 /// A word in the database that names nothing.
@@ -62,19 +80,25 @@ struct MailRow {
 #[error("`{0}` is no kind of mail")]
 struct NotAKind(String);
 
-pub(super) async fn insert(transaction: &mut Transaction, mail: &Mail) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(
+    transaction: &mut Transaction,
+    mail: &Mail,
+    origin: Option<Origin>,
+) -> Result<(), sqlx::Error> {
     let created_at_ms = to_ms(mail.created_at);
     execute!(
         transaction,
-        "INSERT INTO mails (id, recipient, kind, subject, body, status, created_at_ms, next_at_ms, attempts)
-         VALUES (?, ?, ?, ?, ?, 'waiting', ?, ?, 0)",
+        "INSERT INTO mails (id, recipient, kind, subject, body, status, created_at_ms, next_at_ms, attempts, client_id,
+         sweep_uuid) VALUES (?, ?, ?, ?, ?, 'waiting', ?, ?, 0, ?, ?)",
         mail.id.to_string(),
         &mail.recipient,
         mail.kind.word(),
         &mail.subject,
         &mail.body,
         created_at_ms,
-        created_at_ms
+        created_at_ms,
+        origin.map(|origin| origin.client),
+        origin.map(|origin| origin.sweep.0.to_string())
     )?;
     Ok(())
 }
@@ -84,7 +108,7 @@ pub(super) async fn sent(
     id: Uuid,
     at: Timestamp,
     answer: &str,
-) -> Result<(), sqlx::Error> {
+) -> Result<(), Unwritten> {
     one(execute!(
         transaction,
         "UPDATE mails SET status = 'sent', sent_at_ms = ?, server_answer = ?, attempts = attempts + 1,
@@ -101,7 +125,7 @@ pub(super) async fn deferred(
     attempts: u32,
     next_at: Timestamp,
     error: &str,
-) -> Result<(), sqlx::Error> {
+) -> Result<(), Unwritten> {
     one(execute!(
         transaction,
         "UPDATE mails SET attempts = ?, next_at_ms = ?, last_error = ? WHERE id = ? AND status = 'waiting'",
@@ -117,7 +141,7 @@ pub(super) async fn refused(
     id: Uuid,
     at: Timestamp,
     error: &str,
-) -> Result<(), sqlx::Error> {
+) -> Result<(), Unwritten> {
     one(execute!(
         transaction,
         "UPDATE mails SET status = 'refused', attempts = attempts + 1, next_at_ms = NULL, refused_at_ms = ?,
@@ -129,8 +153,8 @@ pub(super) async fn refused(
 }
 
 /// A change of one mail has met one row.
-fn one(rows: u64) -> Result<(), sqlx::Error> {
-    if rows == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+fn one(rows: u64) -> Result<(), Unwritten> {
+    if rows == 1 { Ok(()) } else { Err(Unwritten::Refused(StoreErrorKind::NoSuchMail)) }
 }
 
 pub(super) async fn due(
@@ -148,8 +172,10 @@ pub(super) async fn due(
     let rows = fetch_all!(
         &mut transaction,
         MailRow,
-        "SELECT id, recipient, kind, subject, body, created_at_ms, next_at_ms, attempts, last_error FROM mails
-         WHERE status = 'waiting' AND next_at_ms <= ? AND id > ? ORDER BY id LIMIT ?",
+        "SELECT mails.id, mails.recipient, mails.kind, mails.subject, mails.body, mails.created_at_ms, mails.next_at_ms,
+         mails.attempts, mails.last_error, mails.sweep_uuid, clients.ip, clients.port
+         FROM mails LEFT JOIN clients ON clients.id = mails.client_id
+         WHERE mails.status = 'waiting' AND mails.next_at_ms <= ? AND mails.id > ? ORDER BY mails.id LIMIT ?",
         latest,
         after.map(|id| id.to_string()).unwrap_or_default(),
         i64::from(most)
@@ -161,22 +187,30 @@ impl TryFrom<MailRow> for OutboxMail {
     type Error = sqlx::Error;
 
     fn try_from(row: MailRow) -> Result<Self, sqlx::Error> {
-        let kind = MailKind::ALL.into_iter().find(|kind| kind.word() == row.kind);
         let created_at = from_ms(row.created_at_ms)?;
+        let client = row.ip.zip(row.port).map(|(ip, port)| client_id(ip, port)).transpose()?;
         Ok(Self {
             mail: Mail {
                 id: row.id.parse().map_err(unreadable)?,
-                kind: kind.ok_or_else(|| unreadable(NotAKind(row.kind)))?,
+                kind: kind_of(row.kind)?,
                 recipient: row.recipient,
                 subject: row.subject,
                 body: row.body,
                 created_at,
             },
+            client,
+            sweep: row.sweep_uuid.map(|sweep| sweep.parse().map(SweepId).map_err(unreadable)).transpose()?,
             attempts: from_count(row.attempts)?,
             next_at: row.next_at_ms.map_or(Ok(created_at), from_ms)?,
             last_error: row.last_error,
         })
     }
+}
+
+/// The kind of mail that a word names.
+pub(super) fn kind_of(word: String) -> Result<MailKind, sqlx::Error> {
+    let kind = MailKind::ALL.into_iter().find(|kind| kind.word() == word);
+    kind.ok_or_else(|| unreadable(NotAKind(word)))
 }
 
 pub(super) async fn counts(pool: &Pool) -> Result<MailCounts, sqlx::Error> {

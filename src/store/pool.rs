@@ -1,24 +1,12 @@
-//! One of three databases behind one set of query bodies: opening it, and the transaction in which every
-//! query runs. Not the queries.
+//! One of three databases behind one set of query bodies: its connections, and the transaction in which every
+//! query runs. Not the opening ([`super::open`]), not the queries.
 
-use std::{
-    borrow::Cow, fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, str::FromStr as _, sync::Arc, time::Duration,
-};
+use std::borrow::Cow;
 
-use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection, MySql, MySqlPool, PgPool, Postgres, SqlSafeStr as _, SqlStr,
-    Sqlite, SqlitePool,
+    AssertSqlSafe, MySql, MySqlPool, PgPool, Postgres, SqlSafeStr as _, SqlStr, Sqlite, SqlitePool,
     migrate::{MigrateError, Migrator},
-    mysql::{MySqlConnectOptions, MySqlPoolOptions},
-    postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-
-use super::error::{StoreError, StoreErrorKind};
-
-/// How long a connection may take, and how long another program's lock on a SQLite file is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Connections of one database.
 #[derive(Debug, Clone)]
@@ -84,7 +72,34 @@ macro_rules! fetch_one {
     };
 }
 
-pub(super) use {execute, fetch_all, fetch_one, on_driver};
+/// Fetches the rows of many keys, some hundred at a time: one statement takes only so many parameters, and a join
+/// with all that is known of them is planned well by one database and badly by the next. `{}` in the text becomes
+/// the list of the keys' marks.
+macro_rules! fetch_of {
+    ($transaction:expr, $row:ty, $sql:literal, $keys:expr) => {
+        async {
+            let mut all: Vec<$row> = Vec::new();
+            for keys in $keys.chunks($crate::store::pool::KEYS) {
+                let sql = format!($sql, vec!["?"; keys.len()].join(", "));
+                let rows = $crate::store::pool::on_driver!($transaction, |connection, text| {
+                    let mut query = sqlx::query_as::<_, $row>(text(sql.into()));
+                    for key in keys {
+                        query = query.bind(key);
+                    }
+                    query.fetch_all(connection).await
+                });
+                all.extend(rows?);
+            }
+            Ok::<_, sqlx::Error>(all)
+        }
+        .await
+    };
+}
+
+/// Keys of one statement.
+pub(super) const KEYS: usize = 500;
+
+pub(super) use {execute, fetch_all, fetch_of, fetch_one, on_driver};
 
 /// SQL for SQLite and MariaDB/MySQL.
 pub(super) fn verbatim(sql: Cow<'static, str>) -> SqlStr {
@@ -103,113 +118,6 @@ pub(super) fn numbered(sql: Cow<'static, str>) -> SqlStr {
         counted.push_str(part);
     }
     AssertSqlSafe(counted).into_sql_str()
-}
-
-/// The two ways into a database.
-pub(super) struct Opened {
-    /// For the one writer: a single connection.
-    pub(super) writes: Pool,
-    /// For everyone else.
-    pub(super) reads: Pool,
-    /// The database as it may be shown.
-    pub(super) place: Arc<str>,
-}
-
-/// Opens the database that a URL names. A SQLite file is made where it is missing, readable by its owner
-/// alone; the files that SQLite puts beside it take over its rights.
-pub(super) async fn open(url: &SecretString) -> Result<Opened, StoreError> {
-    let text = url.expose_secret();
-    let scheme = text.split(':').next().unwrap_or_default();
-    // The driver's own words on a URL could quote its password.
-    let bad = || StoreError::plain(&format!("({scheme})").into(), StoreErrorKind::BadUrl);
-    match scheme {
-        "sqlite" => open_sqlite(text, SqliteConnectOptions::from_str(text).map_err(|_| bad())?).await,
-        "postgres" | "postgresql" => open_postgres(PgConnectOptions::from_str(text).map_err(|_| bad())?).await,
-        "mysql" | "mariadb" => open_mysql(MySqlConnectOptions::from_str(text).map_err(|_| bad())?).await,
-        _ => Err(StoreError::plain(&"(unknown kind)".into(), StoreErrorKind::BadUrl)),
-    }
-}
-
-async fn open_sqlite(url: &str, options: SqliteConnectOptions) -> Result<Opened, StoreError> {
-    let place: Arc<str> = options.get_filename().display().to_string().into();
-    if url.contains(":memory:") || url.contains("mode=memory") {
-        // Every connection would have one of its own, and mails that are lost with the process are no outbox.
-        return Err(StoreError::plain(&":memory:".into(), StoreErrorKind::BadUrl));
-    }
-    let may_create = !url.contains("mode=ro") && !url.contains("immutable=");
-    if may_create {
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(options.get_filename()) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                let kind =
-                    if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
-                        StoreErrorKind::ReadOnly
-                    } else if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-                        StoreErrorKind::Full
-                    } else {
-                        StoreErrorKind::Unreachable
-                    };
-                return Err(StoreError::new(&place, kind, error));
-            }
-        }
-    }
-    // FULL: a commit is on the disk before it is answered. NORMAL would survive a killed process, but a power
-    // failure could take back the last transactions, and with them mails that were already decided. Many
-    // collections share a transaction, so one sync serves them all.
-    let options = options
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(PATIENCE)
-        .disable_statement_logging();
-    let failed = |error| StoreError::from_driver(&place, error);
-    let pool = |most| SqlitePoolOptions::new().max_connections(most).acquire_timeout(2 * PATIENCE);
-    let writes = pool(1).connect_with(options.clone()).await.map_err(failed)?;
-    let reads = pool(4).connect_lazy_with(options.pragma("query_only", "ON"));
-    Ok(Opened { writes: Pool::Sqlite(writes), reads: Pool::Sqlite(reads), place })
-}
-
-async fn open_postgres(options: PgConnectOptions) -> Result<Opened, StoreError> {
-    let options = options.disable_statement_logging();
-    let name = options.get_database().unwrap_or_else(|| options.get_username());
-    let place: Arc<str> = format!("postgres://{}:{}/{name}", options.get_host(), options.get_port()).into();
-    try_once(&place, options.connect()).await?;
-    let pool = |most| PgPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE);
-    let writes = pool(1).connect_lazy_with(options.clone());
-    let reads = pool(4).connect_lazy_with(options);
-    Ok(Opened { writes: Pool::Postgres(writes), reads: Pool::Postgres(reads), place })
-}
-
-async fn open_mysql(options: MySqlConnectOptions) -> Result<Opened, StoreError> {
-    let options = options.disable_statement_logging();
-    let name = options.get_database().unwrap_or_default();
-    let place: Arc<str> = format!("mysql://{}:{}/{name}", options.get_host(), options.get_port()).into();
-    let failed = |error| StoreError::from_driver(&place, error);
-    try_once(&place, options.connect()).await?;
-    let pool = |most| MySqlPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE);
-    let writes = pool(1).connect_lazy_with(options.clone());
-    // Any other collation takes `GPU-17` and `gpu-17` for one, or has no room for every character.
-    let (collation,): (String,) =
-        sqlx::query_as("SELECT @@collation_database").fetch_one(&writes).await.map_err(failed)?;
-    if !(collation.starts_with("utf8mb4") && collation.ends_with("_bin")) {
-        let found = io::Error::other(format!("its collation is {collation}"));
-        return Err(StoreError::new(&place, StoreErrorKind::WrongCollation, found));
-    }
-    let reads = pool(4).connect_lazy_with(options);
-    Ok(Opened { writes: Pool::MySql(writes), reads: Pool::MySql(reads), place })
-}
-
-/// Connects once, before there is a pool: a pool would try again and again, and in the end know no reason.
-async fn try_once<C: Connection>(
-    place: &Arc<str>,
-    connecting: impl Future<Output = Result<C, sqlx::Error>>,
-) -> Result<(), StoreError> {
-    let connection = match tokio::time::timeout(PATIENCE, connecting).await {
-        Ok(connected) => connected.map_err(|error| StoreError::from_driver(place, error))?,
-        Err(passed) => return Err(StoreError::new(place, StoreErrorKind::Unreachable, passed)),
-    };
-    connection.close().await.map_err(|error| StoreError::from_driver(place, error))
 }
 
 impl Pool {

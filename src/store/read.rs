@@ -1,11 +1,12 @@
-//! Questions about clients: their state between two collections, and their history. Not the outbox.
+//! What a collector asks of its clients: their state between two collections, and their last values. Not what
+//! is shown of them.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 
 use super::{
-    from_count, from_ms,
+    client_id, from_count, from_ms,
     pool::{Pool, Transaction, fetch_all},
     unreadable,
 };
@@ -43,7 +44,7 @@ pub(super) async fn client_states(pool: &Pool) -> Result<HashMap<ClientId, Clien
     let mut states: HashMap<i64, (ClientId, ClientState)> = HashMap::new();
     for (id, ip, port, failed) in clients {
         let state = ClientState { failed_in_a_row: from_count(failed)?, ..ClientState::default() };
-        states.insert(id, (ClientId::new(ip, from_count(port)?), state));
+        states.insert(id, (client_id(ip, port)?, state));
     }
     for (id, metric, over) in rules {
         if let Some((_, state)) = states.get_mut(&id) {
@@ -82,7 +83,7 @@ pub(super) async fn bookmarks(pool: &Pool) -> Result<HashMap<ClientId, String>, 
         (String, i64, String),
         "SELECT ip, port, bookmark FROM clients WHERE bookmark IS NOT NULL"
     )?;
-    rows.into_iter().map(|(ip, port, bookmark)| Ok((ClientId::new(ip, from_count(port)?), bookmark))).collect()
+    rows.into_iter().map(|(ip, port, bookmark)| Ok((client_id(ip, port)?, bookmark))).collect()
 }
 
 /// The newest samples of one measured column.
@@ -134,7 +135,8 @@ pub(super) async fn latest_reading(
         &mut transaction,
         (i64, String),
         "SELECT readings.collected_at_ms, readings.reading FROM readings
-         JOIN clients ON clients.id = readings.client_id WHERE clients.ip = ? AND clients.port = ?",
+         JOIN clients ON clients.id = readings.client_id AND clients.latest_slot = readings.slot
+         WHERE clients.ip = ? AND clients.port = ?",
         client.address(),
         i64::from(client.port())
     )?;

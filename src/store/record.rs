@@ -6,16 +6,16 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    outbox,
+    outbox::{self, Origin},
     pool::{Transaction, execute, fetch_all, fetch_one, on_driver},
     to_count, to_ms, unreadable,
 };
 use crate::fleet::{
-    ClientId, Failure, Metric, Reading, SweepId,
-    judge::{Change, ClientState, Step},
-    mail::Mail,
+    ClientId, Failure, Metric, Reading, Stage, SweepId,
+    judge::{Change, ClientState, Notice, Step},
+    mail::{Mail, MailKind},
     reading::Usage,
-    security::{SecurityEvent, SecurityLog},
+    security::SecurityLog,
 };
 
 /// The end of one collection, with everything that follows from it.
@@ -35,6 +35,8 @@ pub struct Record {
     pub duration_ms: u64,
     /// How many attempts were made.
     pub attempts: u32,
+    /// The stages of the last attempt, with the time at which each was entered, in order.
+    pub stages: Vec<(Stage, Timestamp)>,
     /// How it ended.
     pub outcome: Outcome,
     /// The state of the client's rules from now on.
@@ -69,20 +71,22 @@ pub(super) struct Known {
 #[derive(Debug, Clone)]
 struct KnownClient {
     id: i64,
+    /// Where its newest reading is; `None` where it has none.
+    latest_slot: Option<i64>,
     /// Without those that are 0.
     over_in_a_row: BTreeMap<Metric, u32>,
 }
 
 impl Known {
     pub(super) async fn read(transaction: &mut Transaction) -> Result<Self, sqlx::Error> {
-        let rows: Vec<(i64, String, i64)> =
-            fetch_all!(transaction, (i64, String, i64), "SELECT id, ip, port FROM clients")?;
+        let rows: Vec<(i64, String, i64, Option<i64>)> =
+            fetch_all!(transaction, (i64, String, i64, Option<i64>), "SELECT id, ip, port, latest_slot FROM clients")?;
         let mut of_id = HashMap::new();
         let mut clients = HashMap::new();
-        for (id, ip, port) in rows {
-            let client = ClientId::new(ip, super::from_count(port)?);
+        for (id, ip, port, latest_slot) in rows {
+            let client = super::client_id(ip, port)?;
             of_id.insert(id, client.clone());
-            clients.insert(client, KnownClient { id, over_in_a_row: BTreeMap::new() });
+            clients.insert(client, KnownClient { id, latest_slot, over_in_a_row: BTreeMap::new() });
         }
         let rows: Vec<(i64, String, i64)> =
             fetch_all!(transaction, (i64, String, i64), "SELECT client_id, metric, over_in_a_row FROM rule_states")?;
@@ -98,6 +102,11 @@ impl Known {
             last_event: last(transaction, "SELECT MAX(id) FROM security_events").await?,
             last_audit: last(transaction, "SELECT MAX(id) FROM audit_entries").await?,
         })
+    }
+
+    /// The newest collection of all.
+    pub(super) fn last_collection(&self) -> i64 {
+        self.last_collection
     }
 
     pub(super) fn new_audit_id(&mut self) -> i64 {
@@ -122,12 +131,14 @@ pub(super) async fn insert(
     known.last_collection += 1;
     let collection = known.last_collection;
     insert_collection(transaction, collection, client, record, ended_at_ms).await?;
-    if let Outcome::Collected(reading) = &record.outcome {
-        insert_cores(transaction, collection, reading).await?;
-        replace_reading(transaction, client, reading, ended_at_ms).await?;
-    }
+    let mut latest_slot = None;
     if let Some(known) = known.clients.get_mut(&record.client) {
+        if let Outcome::Collected(reading) = &record.outcome {
+            insert_cores(transaction, collection, reading).await?;
+            replace_reading(transaction, known, reading, collection, ended_at_ms).await?;
+        }
         update_rule_states(transaction, known, &record.state).await?;
+        latest_slot = known.latest_slot;
     }
     for change in &record.changes {
         write_alert(transaction, client, change, ended_at_ms).await?;
@@ -136,8 +147,9 @@ pub(super) async fn insert(
         insert_events(transaction, known, client, log, ended_at_ms).await?;
     }
     for mail in &record.mails {
-        outbox::insert(transaction, mail).await?;
+        outbox::insert(transaction, mail, Some(Origin { client, sweep: record.sweep })).await?;
     }
+    link_mails(transaction, record).await?;
     let latest = match record.outcome {
         Outcome::Collected(_) => Some(collection),
         Outcome::Failed(_) => None,
@@ -146,10 +158,11 @@ pub(super) async fn insert(
     execute!(
         transaction,
         "UPDATE clients SET name = ?, failed_in_a_row = ?, latest_collection = COALESCE(?, latest_collection),
-         bookmark = COALESCE(?, bookmark) WHERE id = ?",
+         latest_slot = ?, bookmark = COALESCE(?, bookmark) WHERE id = ?",
         &record.client_name,
         i64::from(record.state.failed_in_a_row),
         latest,
+        latest_slot,
         bookmark,
         client
     )?;
@@ -171,7 +184,8 @@ async fn client(transaction: &mut Transaction, known: &mut Known, record: &Recor
         i64::from(record.client.port()),
         &record.client_name
     )?;
-    known.clients.insert(record.client.clone(), KnownClient { id, over_in_a_row: BTreeMap::new() });
+    let new = KnownClient { id, latest_slot: None, over_in_a_row: BTreeMap::new() };
+    known.clients.insert(record.client.clone(), new);
     Ok(id)
 }
 
@@ -194,8 +208,8 @@ async fn insert_collection(
         "INSERT INTO collections (id, collection_uuid, sweep_uuid, client_id, started_at_ms, duration_ms, attempts,
          status, stage, error, collected_at_ms, host_name, cpu_percent, core_count,
          memory_total_bytes, memory_used_bytes, memory_percent, swap_total_bytes, swap_used_bytes, swap_percent,
-         uptime_seconds, load_1, load_5, load_15, disk_percent)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         uptime_seconds, load_1, load_5, load_15, disk_percent, stages, failure)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         collection,
         record.collection.to_string(),
         record.sweep.0.to_string(),
@@ -220,9 +234,21 @@ async fn insert_collection(
         load(0),
         load(1),
         load(2),
-        reading.and_then(Reading::fullest).map(|(_, percent)| percent.get())
+        reading.and_then(Reading::fullest).map(|(_, percent)| percent.get()),
+        stages_json(&record.stages)?,
+        failure.map(to_json).transpose()?
     )?;
     Ok(())
+}
+
+/// `None` where nothing was told: most of a fleet's rows must not be longer than need be.
+fn stages_json(stages: &[(Stage, Timestamp)]) -> Result<Option<String>, sqlx::Error> {
+    let stages: Vec<(Stage, i64)> = stages.iter().map(|(stage, at)| (*stage, to_ms(*at))).collect();
+    (!stages.is_empty()).then(|| to_json(&stages)).transpose()
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }
 
 /// Rows of one statement: three and nine parameters a row stay far below what any of the databases takes.
@@ -249,25 +275,38 @@ async fn insert_cores(transaction: &mut Transaction, collection: i64, reading: &
     Ok(())
 }
 
+/// So many readings of each client are kept whole, each new one in the place of the oldest. A reading is 2 to 8
+/// KiB as text, so these are a tenth to a quarter of a MiB a client, whatever the interval, and they reach back
+/// some hours at the usual ones: as far as one looks for what a process or a file system did. Of older samples
+/// there are the numbers. Changing it is safe: what lies in slots beyond is found still, and merely stays.
+const READINGS_KEPT: i64 = 32;
+
 async fn replace_reading(
     transaction: &mut Transaction,
-    client: i64,
+    known: &mut KnownClient,
     reading: &Reading,
+    collection: i64,
     ended_at_ms: i64,
 ) -> Result<(), sqlx::Error> {
-    let json = serde_json::to_string(reading).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let json = to_json(reading)?;
+    let slot = known.latest_slot.map_or(0, |slot| (slot + 1) % READINGS_KEPT);
+    known.latest_slot = Some(slot);
     let met = execute!(
         transaction,
-        "UPDATE readings SET collected_at_ms = ?, reading = ? WHERE client_id = ?",
+        "UPDATE readings SET collection_id = ?, collected_at_ms = ?, reading = ? WHERE client_id = ? AND slot = ?",
+        collection,
         ended_at_ms,
         &json,
-        client
+        known.id,
+        slot
     )?;
     if met == 0 {
         execute!(
             transaction,
-            "INSERT INTO readings (client_id, collected_at_ms, reading) VALUES (?, ?, ?)",
-            client,
+            "INSERT INTO readings (client_id, slot, collection_id, collected_at_ms, reading) VALUES (?, ?, ?, ?, ?)",
+            known.id,
+            slot,
+            collection,
             ended_at_ms,
             &json
         )?;
@@ -328,6 +367,7 @@ async fn write_alert(
 ) -> Result<(), sqlx::Error> {
     let alert = &change.alert;
     let id = alert.id.to_string();
+    let notice = to_json(&change.notice)?;
     let raised_at_ms = to_ms(alert.raised_at);
     let resolved_at_ms = match change.step {
         Step::Raised | Step::Continues => None,
@@ -336,20 +376,21 @@ async fn write_alert(
     let met = execute!(
         transaction,
         "UPDATE alerts SET limit_value = ?, last_value = ?, peak_value = ?, resolved_at_ms = ?, last_mail_at_ms = ?,
-         acknowledged_at_ms = COALESCE(?, acknowledged_at_ms) WHERE id = ?",
+         acknowledged_at_ms = COALESCE(?, acknowledged_at_ms), notice = ? WHERE id = ?",
         alert.limit,
         alert.value,
         alert.peak,
         resolved_at_ms,
         alert.last_mail_at.map(to_ms),
         alert.acknowledged_at.map(to_ms),
+        &notice,
         &id
     )?;
     if met == 0 {
         execute!(
             transaction,
             "INSERT INTO alerts (id, client_id, metric, limit_value, last_value, peak_value, raised_at_ms,
-             resolved_at_ms, last_mail_at_ms, acknowledged_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             resolved_at_ms, last_mail_at_ms, acknowledged_at_ms, notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             &id,
             client,
             change.metric.word(),
@@ -359,8 +400,29 @@ async fn write_alert(
             raised_at_ms,
             resolved_at_ms,
             alert.last_mail_at.map(to_ms),
-            alert.acknowledged_at.map(to_ms)
+            alert.acknowledged_at.map(to_ms),
+            &notice
         )?;
+    }
+    Ok(())
+}
+
+/// Notes which mails told of which alerts: each of the record's mails about alerts tells of every change that is
+/// to be mailed.
+async fn link_mails(transaction: &mut Transaction, record: &Record) -> Result<(), sqlx::Error> {
+    for change in record.changes.iter().filter(|change| matches!(change.notice, Notice::Send(_))) {
+        for mail in &record.mails {
+            match mail.kind {
+                MailKind::Alert | MailKind::Recovery => {}
+                MailKind::Events | MailKind::Test => continue,
+            }
+            execute!(
+                transaction,
+                "INSERT INTO alert_mails (alert_id, mail_id) VALUES (?, ?)",
+                change.alert.id.to_string(),
+                mail.id.to_string()
+            )?;
+        }
     }
     Ok(())
 }
@@ -373,7 +435,7 @@ async fn insert_events(
     ended_at_ms: i64,
 ) -> Result<(), sqlx::Error> {
     for events in log.events.chunks(ROWS) {
-        let data = events.iter().map(data_json).collect::<Result<Vec<_>, _>>()?;
+        let data = events.iter().map(|event| to_json(&event.data)).collect::<Result<Vec<_>, _>>()?;
         let sql = rows_of(
             "INSERT INTO security_events (id, client_id, channel, record_id, event_id, level, occurred_at_ms,
              stored_at_ms, source, account, message, data_fields)",
@@ -403,8 +465,4 @@ async fn insert_events(
         known.last_event += to_count(events.len() as u64);
     }
     Ok(())
-}
-
-fn data_json(event: &SecurityEvent) -> Result<String, sqlx::Error> {
-    serde_json::to_string(&event.data).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }

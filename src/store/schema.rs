@@ -1,6 +1,6 @@
 //! The migrations: bringing a database to this program's schema. Not their content (`migrations/`).
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use sqlx::{
     SqlSafeStr as _,
@@ -17,7 +17,10 @@ const TABLE: &str = "fleetsweep_migrations";
 
 /// Every migration, oldest first. One that was ever released is never changed.
 fn migrations() -> Vec<Migration> {
-    let texts = [(1, "first", include_str!("../../migrations/0001_first.sql"))];
+    let texts = [
+        (1, "first", include_str!("../../migrations/0001_first.sql")),
+        (2, "history", include_str!("../../migrations/0002_history.sql")),
+    ];
     texts
         .into_iter()
         .map(|(version, name, sql)| {
@@ -46,6 +49,22 @@ pub(super) async fn migrate(pool: &Pool, place: &Arc<str>) -> Result<(), StoreEr
         classify_migration(&error)
     };
     Err(StoreError::new(place, kind, error))
+}
+
+/// Makes sure that a database has exactly this program's schema, changing nothing.
+pub(super) async fn check(pool: &Pool, place: &Arc<str>) -> Result<(), StoreError> {
+    let known = migrations().iter().map(|migration| migration.version).max().unwrap_or(0);
+    let found = match newest(pool).await.map_err(|error| StoreError::from_driver(place, error)) {
+        Ok(found) => found,
+        // The table of migrations is missing: nothing of ours is there yet.
+        Err(error) if error.kind == StoreErrorKind::Rejected => 0,
+        Err(error) => return Err(error),
+    };
+    match found.cmp(&known) {
+        Ordering::Less => Err(StoreError::plain(place, StoreErrorKind::OlderSchema { found, known })),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(StoreError::plain(place, StoreErrorKind::NewerSchema { found, known })),
+    }
 }
 
 /// The newest migration that the database has.

@@ -10,9 +10,9 @@ use std::{
 use futures_util::future::join_all;
 use sqlx::{Column as _, Connection as _, Row as _, SqliteConnection, TypeInfo as _, ValueRef as _};
 
-use super::*;
+use super::{pool::Pool, *};
 use crate::fleet::{
-    Bytes, Failure, FailureKind, Percent, Stage, SweepId,
+    Bytes, Failure, FailureKind, Percent, Reading, Stage,
     judge::{Change, Notice, NoticeReason, OpenAlert, RuleState, Step},
     mail::MailKind,
     reading::{FileSystem, Usage},
@@ -55,6 +55,12 @@ impl Home {
         let mut connection = SqliteConnection::connect(&format!("sqlite:{}", self.file().display())).await.unwrap();
         let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
         rows.iter().map(shown).collect()
+    }
+
+    /// What another program changes.
+    async fn change(&self, sql: &'static str) {
+        let mut connection = SqliteConnection::connect(&format!("sqlite:{}", self.file().display())).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
 
     async fn count(&self, sql: &'static str) -> i64 {
@@ -150,6 +156,7 @@ fn record(number: u128) -> Record {
         started_at: at(0),
         duration_ms: 10,
         attempts: 1,
+        stages: vec![(Stage::Connect, at(1)), (Stage::Execute, at(4))],
         outcome: Outcome::Collected(Box::new(reading())),
         state: state(Some(alert()), 3),
         changes: vec![Change {
@@ -240,8 +247,8 @@ async fn what_was_recorded_is_known_after_a_restart() {
     assert_eq!(store.client_states().await.unwrap(), expected);
     assert_eq!(store.bookmarks().await.unwrap(), [(ClientId::new("10.0.4.1", 22), "s=1".to_owned())].into());
     let client = ClientId::new("10.0.4.1", 22);
-    assert_eq!(store.latest_reading(&client).await.unwrap(), Some((at(10), reading())));
-    assert_eq!(store.latest_reading(&ClientId::new("10.0.5.2", 22)).await.unwrap(), None);
+    assert_eq!(store.reader().latest_reading(&client).await.unwrap(), Some((at(10), reading())));
+    assert_eq!(store.reader().latest_reading(&ClientId::new("10.0.5.2", 22)).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -321,7 +328,14 @@ async fn the_outbox_keeps_every_mail_until_it_is_taken_or_refused() {
     let waiting = store.mails_due(at(0), Due::All, None, 1).await.unwrap();
     assert_eq!(
         waiting,
-        [OutboxMail { mail: mail(3, 3), attempts: 2, next_at: at(1_000), last_error: Some("451 later".into()) }]
+        [OutboxMail {
+            mail: mail(3, 3),
+            client: None,
+            sweep: None,
+            attempts: 2,
+            next_at: at(1_000),
+            last_error: Some("451 later".into())
+        }]
     );
     assert_eq!(store.mail_counts().await.unwrap(), MailCounts { waiting: 2, sent: 1, refused: 1 });
     store.mail_sent(uuid(3), at(60), "250 ok").await.unwrap();
@@ -375,27 +389,33 @@ async fn a_record_that_fails_leaves_nothing_and_harms_nobody() {
 #[tokio::test]
 async fn what_another_program_wrote_meanwhile_is_no_obstacle() {
     let home = Home::new();
-    let (one, other) = (home.open().await, home.open().await);
+    let store = home.open().await;
     for number in 0..4 {
-        let store = if number % 2 == 0 { &one } else { &other };
         store.record(Record { client: ClientId::new("a", 22), ..plain(number) }).await.unwrap();
         store.audit(at(0), "a", "b", "c", "d").await.unwrap();
+        // Under the ids that are next.
+        home.change(
+            "INSERT INTO collections (id, collection_uuid, sweep_uuid, client_id, started_at_ms, duration_ms, attempts, status)
+             SELECT MAX(id) + 1, '', '', 1, 0, 0, 1, 'failed' FROM collections;
+             INSERT INTO audit_entries SELECT MAX(id) + 1, 0, '', '', '', '' FROM audit_entries",
+        )
+        .await;
     }
-    assert_eq!(home.count("SELECT COUNT(*) FROM v1_samples").await, 4);
-    assert_eq!(home.count("SELECT COUNT(*) FROM v1_audit").await, 4);
+    assert_eq!(home.count("SELECT COUNT(*) FROM v1_collections").await, 8);
+    assert_eq!(home.count("SELECT COUNT(*) FROM v1_audit").await, 8);
 }
 
 #[tokio::test]
 async fn a_full_disk_is_said_and_leaves_no_half_collection() {
     let home = Home::new();
     home.open().await.close().await;
-    let opened = pool::open(&home.url()).await.unwrap();
+    let opened = Target::of(&home.url()).unwrap().hold().await.unwrap();
     let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
     // The database may grow by a few pages more: a disk that fills up, without one.
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();
     let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 8));
     sqlx::query(limit).execute(writes).await.unwrap();
-    let store = Store::start(opened);
+    let store = Store::start(opened).await.unwrap();
     let mut stored = 0;
     let error = loop {
         match store.record(Record { changes: Vec::new(), ..record(stored) }).await {
@@ -438,11 +458,12 @@ async fn a_new_file_is_private_and_durable() {
     let home = Home::new();
     let store = home.open().await;
     store.record(plain(1)).await.unwrap();
-    for name in ["fleet.db", "fleet.db-wal", "fleet.db-shm"] {
+    for name in ["fleet.db", "fleet.db-wal", "fleet.db-shm", "fleet.db.lock"] {
         let mode = std::fs::metadata(home.directory.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
-    let opened = pool::open(&home.url()).await.unwrap();
+    store.close().await;
+    let opened = Target::of(&home.url()).unwrap().hold().await.unwrap();
     let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
     for (pragma, expected) in
         [("PRAGMA synchronous", "2"), ("PRAGMA journal_mode", "wal"), ("PRAGMA foreign_keys", "1")]
@@ -497,13 +518,12 @@ async fn a_read_only_file_is_said() {
 async fn a_schema_from_the_future_is_left_alone() {
     let home = Home::new();
     home.open().await.close().await;
-    let change = async |sql: &'static str| {
-        let mut connection = SqliteConnection::connect(&format!("sqlite:{}", home.file().display())).await.unwrap();
-        sqlx::query(sql).execute(&mut connection).await.unwrap();
-    };
-    change("INSERT INTO fleetsweep_migrations SELECT 7, 'x', installed_on, success, checksum, 0 FROM fleetsweep_migrations")
+    let change = async |sql| home.change(sql).await;
+    change("INSERT INTO fleetsweep_migrations SELECT 7, 'x', installed_on, success, checksum, 0 FROM fleetsweep_migrations LIMIT 1")
         .await;
-    refuses(home.url(), StoreErrorKind::NewerSchema { found: 7, known: 1 }, "has schema 7").await;
+    let newer = StoreErrorKind::NewerSchema { found: 7, known: 2 };
+    refuses(home.url(), newer, "has schema 7").await;
+    assert_eq!(Reader::open(&home.url()).await.unwrap_err().kind, newer);
     change("DELETE FROM fleetsweep_migrations WHERE version = 7").await;
     change("UPDATE fleetsweep_migrations SET checksum = x'00'").await;
     refuses(home.url(), StoreErrorKind::OtherSchema, "not this program's").await;

@@ -11,12 +11,15 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    DEADLINE, Record, StoreError, StoreErrorKind, outbox,
+    DEADLINE, Record, StoreError, StoreErrorKind, acknowledge,
+    holder::{self, Holder},
+    lock::Lock,
+    outbox,
     pool::{Pool, Transaction, execute},
     record::{self, Known},
-    to_ms,
+    sweeps, to_ms,
 };
-use crate::fleet::mail::Mail;
+use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, mail::Mail};
 
 /// The most changes of one transaction. Nothing is waited for to fill it.
 const BATCH: usize = 256;
@@ -49,6 +52,28 @@ pub(super) enum Write {
         target: String,
         detail: String,
     },
+    SweepStarted {
+        sweep: SweepId,
+        number: u64,
+        set_off_by: Trigger,
+        at: Timestamp,
+        clients: u64,
+    },
+    SweepEnded {
+        sweep: SweepId,
+        at: Timestamp,
+        duration_ms: u64,
+        ok: u64,
+        failed: u64,
+    },
+    Acknowledge {
+        client: ClientId,
+        metric: Metric,
+        alert: Uuid,
+        at: Timestamp,
+        actor: String,
+    },
+    Announce(Holder),
     /// Nothing more from now on; answered when every connection has ended.
     Close,
 }
@@ -60,17 +85,43 @@ pub(super) struct Order {
     pub(super) done: oneshot::Sender<Result<(), StoreError>>,
 }
 
+/// Why a transaction came to nothing.
+#[derive(Debug)]
+pub(super) enum Unwritten {
+    /// The database said no.
+    Driver(sqlx::Error),
+    /// What was asked does not go together with what it holds.
+    Refused(StoreErrorKind),
+}
+
+impl From<sqlx::Error> for Unwritten {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
 struct Writer {
     pool: Pool,
     place: Arc<str>,
+    /// What stands in the database as long as it is ours to write.
+    mark: Uuid,
     /// What the database holds, as far as recording needs it. `None` after a failure: it is read again.
     known: Option<Known>,
     transactions: Arc<AtomicU64>,
 }
 
-/// Writes until it is closed, or until nobody can bring anything any more.
-pub(super) async fn run(pool: Pool, place: Arc<str>, mut waiting: mpsc::Receiver<Order>, transactions: Arc<AtomicU64>) {
-    let mut writer = Writer { pool, place, known: None, transactions };
+/// What is to be written to, and the right to do so.
+pub(super) struct Desk {
+    pub(super) pool: Pool,
+    pub(super) place: Arc<str>,
+    pub(super) mark: Uuid,
+    pub(super) lock: Lock,
+}
+
+/// Writes until it is closed, or until nobody can bring anything any more; then gives up the lock.
+pub(super) async fn run(desk: Desk, mut waiting: mpsc::Receiver<Order>, transactions: Arc<AtomicU64>) {
+    let Desk { pool, place, mark, lock } = desk;
+    let mut writer = Writer { pool, place, mark, known: None, transactions };
     let mut batch = Vec::with_capacity(BATCH);
     let mut closers = Vec::new();
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
@@ -85,6 +136,7 @@ pub(super) async fn run(pool: Pool, place: Arc<str>, mut waiting: mpsc::Receiver
         }
     }
     writer.pool.close().await;
+    lock.release().await;
     for closer in closers {
         answer(closer, Ok(()));
     }
@@ -126,22 +178,23 @@ impl Writer {
     async fn attempt(&mut self, writes: &[&Write]) -> Result<(), StoreError> {
         // Taken out, and put back only after a commit: after anything else it is not true any more.
         let known = self.known.take();
-        match tokio::time::timeout(DEADLINE, attempt(&self.pool, known, writes)).await {
+        match tokio::time::timeout(DEADLINE, attempt(&self.pool, self.mark, known, writes)).await {
             Ok(Ok(known)) => {
                 self.known = Some(known);
                 self.transactions.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
-            Ok(Err(error)) => Err(StoreError::from_driver(&self.place, error)),
+            Ok(Err(Unwritten::Driver(error))) => Err(StoreError::from_driver(&self.place, error)),
+            Ok(Err(Unwritten::Refused(kind))) => Err(StoreError::plain(&self.place, kind)),
             Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Unreachable, passed)),
         }
     }
 }
 
 /// Writes and commits; gives what is known afterwards.
-async fn attempt(pool: &Pool, known: Option<Known>, writes: &[&Write]) -> Result<Known, sqlx::Error> {
+async fn attempt(pool: &Pool, mark: Uuid, known: Option<Known>, writes: &[&Write]) -> Result<Known, Unwritten> {
     let mut transaction = pool.begin_write().await?;
-    match write_all(&mut transaction, known, writes).await {
+    match write_all(&mut transaction, mark, known, writes).await {
         Ok(known) => {
             transaction.commit().await?;
             Ok(known)
@@ -157,9 +210,13 @@ async fn attempt(pool: &Pool, known: Option<Known>, writes: &[&Write]) -> Result
 
 async fn write_all(
     transaction: &mut Transaction,
+    mark: Uuid,
     known: Option<Known>,
     writes: &[&Write],
-) -> Result<Known, sqlx::Error> {
+) -> Result<Known, Unwritten> {
+    if !holder::stands(transaction, mark).await? {
+        return Err(Unwritten::Refused(StoreErrorKind::InUse));
+    }
     let mut known = match known {
         Some(known) => known,
         None => Known::read(transaction).await?,
@@ -167,28 +224,51 @@ async fn write_all(
     for write in writes {
         match write {
             Write::Record(record) => record::insert(transaction, &mut known, record).await?,
-            Write::Queue(mail) => outbox::insert(transaction, mail).await?,
+            Write::Queue(mail) => outbox::insert(transaction, mail, None).await?,
             Write::Sent { id, at, answer } => outbox::sent(transaction, *id, *at, answer).await?,
             Write::Deferred { id, attempts, next_at, error } => {
                 outbox::deferred(transaction, *id, *attempts, *next_at, error).await?;
             }
             Write::Refused { id, at, error } => outbox::refused(transaction, *id, *at, error).await?,
             Write::Audit { at, actor, action, target, detail } => {
-                let id = known.new_audit_id();
-                execute!(
-                    transaction,
-                    "INSERT INTO audit_entries (id, at_ms, actor, action, target, detail) VALUES (?, ?, ?, ?, ?, ?)",
-                    id,
-                    to_ms(*at),
-                    actor,
-                    action,
-                    target,
-                    detail
-                )?;
+                audit(transaction, &mut known, *at, [actor, action, target, detail]).await?;
             }
+            Write::SweepStarted { sweep, number, set_off_by, at, clients } => {
+                sweeps::started(transaction, *sweep, *number, *set_off_by, *at, *clients).await?;
+            }
+            Write::SweepEnded { sweep, at, duration_ms, ok, failed } => {
+                sweeps::ended(transaction, *sweep, *at, *duration_ms, (*ok, *failed), known.last_collection()).await?;
+            }
+            Write::Acknowledge { client, metric, alert, at, actor } => {
+                acknowledge::set(transaction, client, *metric, *alert, *at).await?;
+                let texts = [actor.as_str(), acknowledge::ACTION, &client.to_string(), metric.word()];
+                audit(transaction, &mut known, *at, texts).await?;
+            }
+            Write::Announce(holder) => holder::announce(transaction, mark, holder).await?,
             // Kept back by the writer's loop.
             Write::Close => {}
         }
     }
     Ok(known)
+}
+
+/// Notes what an operator did: who, what, to which, anything further.
+async fn audit(
+    transaction: &mut Transaction,
+    known: &mut Known,
+    at: Timestamp,
+    [actor, action, target, detail]: [&str; 4],
+) -> Result<(), sqlx::Error> {
+    let id = known.new_audit_id();
+    execute!(
+        transaction,
+        "INSERT INTO audit_entries (id, at_ms, actor, action, target, detail) VALUES (?, ?, ?, ?, ?, ?)",
+        id,
+        to_ms(at),
+        actor,
+        action,
+        target,
+        detail
+    )
+    .map(drop)
 }

@@ -1,6 +1,9 @@
 //! One attempt at one collection, from connect to decrypt, stage by stage. Not the attempts after it.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use fleetsweep_agent::{
     SysRng,
@@ -43,12 +46,15 @@ pub(super) struct Attempt<'a> {
     pub(super) number: u32,
     /// Which security events are asked for.
     pub(super) events: &'a EventsWanted,
+    /// The stages entered so far.
+    pub(super) entered: &'a Mutex<Vec<(Stage, Timestamp)>>,
     /// Its time.
     pub(super) deadlines: Deadlines<'a>,
 }
 
 impl Attempt<'_> {
     async fn enter(&self, stage: Stage) {
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner).push((stage, Timestamp::now()));
         let kind = EventKind::StageEntered { stage, attempt: self.number };
         self.shared.spine.tell(Some(self.sweep), Some(&self.client.id), kind).await;
     }

@@ -62,6 +62,8 @@ pub struct Collection {
     pub duration: Duration,
     /// How many attempts were made; at least 1.
     pub attempts: u32,
+    /// The stages of the last one, with the time at which each was entered, in order.
+    pub stages: Vec<(Stage, Timestamp)>,
     /// What was received, or why the last attempt failed.
     pub outcome: Result<Received, Failure>,
 }
@@ -203,8 +205,10 @@ impl Collector {
         let (started_at, started) = (Timestamp::now(), tokio::time::Instant::now());
         let id = Uuid::now_v7();
         let mut attempts = 0;
+        let entered = Mutex::new(Vec::new());
         let outcome = loop {
             attempts += 1;
+            entered.lock().unwrap_or_else(PoisonError::into_inner).clear();
             let attempt = Attempt {
                 shared: &self.0,
                 client,
@@ -212,6 +216,7 @@ impl Collector {
                 collection: id,
                 number: attempts,
                 events: &events,
+                entered: &entered,
                 deadlines: Deadlines::start(self.0.timeout, WINDOW, cancel),
             };
             let failure = match attempt.make().await {
@@ -232,7 +237,8 @@ impl Collector {
             }
         };
         let duration = started.elapsed();
-        Collection { id, client: client.id.clone(), sweep, started_at, duration, attempts, outcome }
+        let stages = entered.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Collection { id, client: client.id.clone(), sweep, started_at, duration, attempts, stages, outcome }
     }
 
     /// Removes what was kept on a client: agents and private directory.

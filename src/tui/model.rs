@@ -190,6 +190,9 @@ impl Model {
             self.rows = sort::list(self.shown(), &self.view.filter, self.view.sort, self.shown_at());
             self.rows_stale = false;
         }
+        if !self.view.chosen {
+            self.view.selected = self.rows.first().cloned();
+        }
         let at = self.view.selected.as_ref().and_then(|selected| self.rows.iter().position(|id| id == selected));
         self.row = at.unwrap_or(self.row).min(self.rows.len().saturating_sub(1));
         if at.is_none() {

@@ -1,7 +1,7 @@
 //! Runs the dashboard: one thread that owns model and terminal, one that reads the keys.
 //!
-//! A terminal that has stopped reading blocks the screen's thread and nobody else: who feeds it finds the
-//! inbox full and sends the folded fleet later in place of what was dropped.
+//! A terminal that has stopped reading blocks the screen's thread and who feeds it; the stream behind goes on,
+//! and gives the folded fleet later in place of what was missed.
 
 use std::{
     io::{self, BufWriter, Stdout},
@@ -27,8 +27,8 @@ use crate::{
     tui::data::{Answer, Said},
 };
 
-/// How many messages may wait for the screen. When it is full, [`Feed::send`] refuses and its caller sends
-/// the whole fleet later; the thread that reads keys waits, and further keys wait in the terminal.
+/// How many messages may wait for the screen. When it is full, [`Feed::send`] refuses and
+/// [`Feed::send_waiting`] waits, and so does the thread that reads keys: further keys wait in the terminal.
 const INBOX: usize = 1024;
 
 /// How many commands may wait for `app`. When it is full the screen waits: an operator types far slower
@@ -81,6 +81,16 @@ impl Feed {
             TrySendError::Full(_) => NotTaken::Full,
             TrySendError::Disconnected(_) => NotTaken::Ended,
         })
+    }
+}
+
+impl Feed {
+    /// Hands a message to the screen as soon as it takes one. Blocks the thread: for threads that may wait.
+    ///
+    /// # Errors
+    /// [`NotTaken::Ended`]
+    pub fn send_waiting(&self, message: Message) -> Result<(), NotTaken> {
+        self.0.send(message).map_err(|_| NotTaken::Ended)
     }
 }
 

@@ -242,7 +242,7 @@ pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
     let memory = Memory { clients: (0..count).map(remembered).collect(), alerts: Vec::new() };
     model.update(Message::Frames(vec![Frame::Remembered(Arc::new(memory))]));
     model.update(Message::Frames(events.map(Frame::Event).collect()));
-    model.view.selected = Some(id(1));
+    (model.view.selected, model.view.chosen) = (Some(id(1)), true);
     model.update(Message::Answer(Answer::History {
         client: id(1),
         span: model.view.span,

@@ -320,6 +320,22 @@ fn a_fleet_survives_its_json() {
     assert!(serde_json::from_str::<Frame>(&json).unwrap() == frame);
 }
 
+#[test]
+fn until_the_operator_chooses_the_first_row_is_selected_and_seen() {
+    let about = About { name: "prod".to_owned(), ..Default::default() };
+    let mut model = Model::new(about, DARK, (80, 24), script::now());
+    for event in script::events(60) {
+        model.update(Message::Frames(vec![Frame::Event(Arc::new(event))]));
+        model.prepare();
+        assert_eq!((model.view.top, model.view.selected.as_ref()), (0, model.rows.first()));
+    }
+    press(&mut model, "j");
+    let chosen = model.view.selected.clone();
+    press(&mut model, "s");
+    model.prepare();
+    assert_eq!(model.view.selected, chosen);
+}
+
 /// Whatever comes in, no cell holds anything that moves a terminal.
 #[test]
 fn text_of_clients_never_becomes_an_escape_sequence() {

@@ -21,6 +21,9 @@ pub struct View {
     pub pane: Pane,
     /// The selected client: by its identity, so that sorting never moves the selection.
     pub selected: Option<ClientId>,
+    /// Whether the operator chose it. Until then it is whatever stands first, so that what needs attention is
+    /// seen at the start.
+    pub chosen: bool,
     /// The first row of the client table that is shown.
     pub top: usize,
     /// Marked clients.

@@ -45,6 +45,11 @@ impl Model {
 
     pub(super) fn perform(&mut self, action: Action) -> Vec<Command> {
         self.prepare();
+        // What is acted on, or looked at closely, stays selected.
+        self.view.chosen |= matches!(
+            action,
+            Action::Open | Action::Mark | Action::Collect | Action::Cancel | Action::Acknowledge | Action::Copy
+        );
         match action {
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
@@ -209,6 +214,7 @@ impl Model {
     }
 
     pub(super) fn select(&mut self, client: Option<ClientId>) {
+        self.view.chosen = true;
         if self.view.selected != client {
             self.view.selected = client;
             self.view.detail_top = 0;

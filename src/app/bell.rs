@@ -1,0 +1,32 @@
+//! Wakes the outbox: a mail was decided, or every waiting one is to be offered now. Not the outbox.
+
+use tokio::sync::Notify;
+
+/// One for the whole process; outlives every configuration.
+#[derive(Debug, Default)]
+pub struct Bell {
+    decided: Notify,
+    all: Notify,
+}
+
+impl Bell {
+    /// A mail has entered the outbox.
+    pub fn mail_decided(&self) {
+        self.decided.notify_one();
+    }
+
+    /// Every waiting mail is to be offered once, whatever its back-off.
+    pub fn offer_all(&self) {
+        self.all.notify_one();
+    }
+
+    /// Waits until a mail has entered the outbox since the last call.
+    pub async fn decided(&self) {
+        self.decided.notified().await;
+    }
+
+    /// Waits until all are to be offered.
+    pub async fn all(&self) {
+        self.all.notified().await;
+    }
+}

@@ -1,0 +1,130 @@
+//! What comes to a screen, wherever it comes from: this process, a running collector, a recording. From here
+//! on there is one way. Not where it comes from.
+
+use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
+
+use crate::{
+    fleet::stream::{Frame, Source},
+    relay::{client::Incoming, replay::Played},
+    spine::Listener,
+    tui::{Answer, Message, data::Said, screen::Feed},
+};
+
+/// How many pieces of the stream go to the screen in one message.
+const BATCH: usize = 512;
+
+/// Where a screen's stream comes from.
+#[derive(Debug)]
+pub enum Inlet {
+    /// From this process.
+    Own(Listener),
+    /// From a running collector.
+    Attached(Attached),
+    /// From a recording.
+    Replay(mpsc::Receiver<Played>),
+}
+
+/// The stream of a running collector.
+#[derive(Debug)]
+pub struct Attached {
+    incoming: mpsc::Receiver<Incoming>,
+    /// Where it is recorded as well; closed when the recording has ended.
+    record: Option<mpsc::Sender<Frame>>,
+    /// To whom there was a connection last.
+    to: String,
+}
+
+impl Attached {
+    /// The stream that arrives there.
+    #[must_use]
+    pub fn new(incoming: mpsc::Receiver<Incoming>, record: Option<mpsc::Sender<Frame>>, to: String) -> Self {
+        Self { incoming, record, to }
+    }
+
+    fn record(&mut self, incoming: &Incoming) {
+        if let (Some(record), Incoming::Frame(frame)) = (&self.record, incoming)
+            && record.blocking_send(frame.clone()).is_err()
+        {
+            self.record = None;
+        }
+    }
+
+    fn messages(&mut self, incoming: Incoming) -> Vec<Message> {
+        match incoming {
+            Incoming::Connected { to } => {
+                self.to.clone_from(&to);
+                vec![Message::Source(Source::Attached { to, connected: true })]
+            }
+            Incoming::Gone { why } => vec![
+                Message::Source(Source::Attached { to: self.to.clone(), connected: false }),
+                Message::Answer(Answer::Said(Said { is_error: true, text: why })),
+            ],
+            Incoming::Frame(frame) => vec![Message::Frames(vec![frame])],
+        }
+    }
+}
+
+impl Inlet {
+    /// Passes everything on to the screen, as much as waits in one message. It waits for the screen; the stream
+    /// does not wait for it, but gives the whole fleet for what was missed.
+    pub fn pump(mut self, feed: Feed) -> JoinHandle<()> {
+        let runtime = Handle::current();
+        tokio::task::spawn_blocking(move || {
+            while let Some(first) = self.next(&runtime) {
+                let mut messages = first;
+                for _ in 0..BATCH {
+                    let Some(more) = self.next_now() else { break };
+                    for message in more {
+                        join(&mut messages, message);
+                    }
+                }
+                for message in messages {
+                    if feed.send_waiting(message).is_err() {
+                        return;
+                    }
+                }
+            }
+        })
+    }
+
+    /// The next piece; `None` at the end.
+    fn next(&mut self, runtime: &Handle) -> Option<Vec<Message>> {
+        Some(match self {
+            Self::Own(listener) => vec![Message::Frames(vec![runtime.block_on(listener.next())?])],
+            Self::Attached(attached) => {
+                let incoming = attached.incoming.blocking_recv()?;
+                attached.record(&incoming);
+                attached.messages(incoming)
+            }
+            Self::Replay(played) => vec![replayed(played.blocking_recv()?)],
+        })
+    }
+
+    /// What waits already.
+    fn next_now(&mut self) -> Option<Vec<Message>> {
+        Some(match self {
+            Self::Own(listener) => vec![Message::Frames(vec![listener.next_now()?])],
+            Self::Attached(attached) => {
+                let incoming = attached.incoming.try_recv().ok()?;
+                attached.record(&incoming);
+                attached.messages(incoming)
+            }
+            Self::Replay(played) => vec![replayed(played.try_recv().ok()?)],
+        })
+    }
+}
+
+fn replayed(played: Played) -> Message {
+    match played {
+        Played::Frame(frame) => Message::Frames(vec![frame]),
+        Played::At(replay) => Message::Source(Source::Replay(replay)),
+    }
+}
+
+/// Appends a message; neighbouring pieces of the stream become one.
+fn join(messages: &mut Vec<Message>, message: Message) {
+    match (messages.last_mut(), message) {
+        (Some(Message::Frames(before)), Message::Frames(more)) => before.extend(more),
+        (_, message) => messages.push(message),
+    }
+}

@@ -1,0 +1,210 @@
+//! The collector at work: sweeps on the interval and on demand, mails, reads its configuration again. Every
+//! run mode that lasts is this, with another reader of its stream.
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use secrecy::ExposeSecret;
+use tokio::{
+    signal::unix::Signal,
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+    time::{Interval, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    config::Config,
+    fleet::{EventKind, SweepId, event::Trigger, stream::About},
+    spine::{Asked, Door, Orders},
+    sweep::SessionKeeping,
+};
+
+use super::{
+    Failed, base::Base, counter::Counter, manager, outbox::Outbox, pipeline::Pipeline, source::Source, wheel::TakenUp,
+};
+
+/// A configuration that can be put to work: nothing of it can fail any more, and nothing has begun.
+struct Prepared {
+    config: Config,
+    pipeline: Arc<Pipeline>,
+    outbox: Outbox,
+}
+
+impl Prepared {
+    async fn new(base: &Base, config: Config) -> Result<Self, Failed> {
+        let outbox = base.outbox(&config).await?;
+        let keeping =
+            NonZeroUsize::new(config.clients.len()).map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
+        let pipeline = base.pipeline(&config, keeping).await?;
+        Ok(Self { config, pipeline, outbox })
+    }
+
+    fn begin(self, base: &Arc<Base>) -> Shift {
+        let Self { config, pipeline, mut outbox } = self;
+        let outbox_stop = CancellationToken::new();
+        let task = tokio::spawn({
+            let (base, stop) = (base.clone(), outbox_stop.clone());
+            async move { outbox.run(&base.bell, &stop).await }
+        });
+        Shift { config, pipeline, outbox: task, outbox_stop }
+    }
+}
+
+/// One configuration at work: what a reload replaces.
+pub(super) struct Shift {
+    config: Config,
+    pub(super) pipeline: Arc<Pipeline>,
+    outbox: JoinHandle<()>,
+    outbox_stop: CancellationToken,
+}
+
+impl Shift {
+    async fn end(self) {
+        self.outbox_stop.cancel();
+        if let Err(error) = self.outbox.await {
+            tracing::error!("the outbox broke: {error}");
+        }
+        self.pipeline.close().await;
+    }
+}
+
+/// What reaches the collector from outside while it works.
+#[derive(Debug)]
+pub struct Desk {
+    /// Where the fleet is looked at, and the stream listened to.
+    pub door: Door,
+    /// Where others may ask.
+    pub orders: Orders,
+    /// What is asked there.
+    pub asked: mpsc::Receiver<Asked>,
+    /// Asks for the configuration to be read again; `None` where nothing does.
+    pub reloads: Option<Signal>,
+    /// The run mode, in a word.
+    pub mode: &'static str,
+    /// Ends the work.
+    pub stop: CancellationToken,
+}
+
+/// A collector at work.
+pub(super) struct Work {
+    pub(super) base: Arc<Base>,
+    /// Where the fleet is looked at.
+    pub(super) door: Door,
+    pub(super) shift: Shift,
+    /// Sweeps and other things under way.
+    pub(super) under_way: JoinSet<()>,
+    pub(super) paused: bool,
+    pub(super) stop: CancellationToken,
+}
+
+/// Sweeps until `desk.stop`, then ends in order: collections under way are cut short, what has been received
+/// is stored, sessions and database are closed.
+///
+/// # Errors
+/// [`Failed`] where it could not begin.
+pub async fn serve(
+    base: Arc<Base>,
+    source: &Source,
+    config: Config,
+    Desk { door, orders, mut asked, mut reloads, mode, stop }: Desk,
+) -> Result<(), Failed> {
+    let mut ticks = ticks(config.collector.interval);
+    base.spine.describe(about(source, &config)).await;
+    let prepared = Prepared::new(&base, config).await?;
+    base.spine.remember(base.store.reader().memory().await?).await;
+    let counter = Counter::open(&base, &door, orders, mode).await;
+    let shift = prepared.begin(&base);
+    let mut work = Work { base, door, shift, under_way: JoinSet::new(), paused: false, stop };
+    manager::ready(&work.status());
+    loop {
+        let reload = async {
+            match &mut reloads {
+                Some(reloads) => reloads.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = work.stop.cancelled() => break,
+            _ = ticks.tick() => if !work.paused {
+                let due = work.base.wheel.take_up(work.shift.pipeline.clients());
+                work.sweep(SweepId(Uuid::now_v7()), Trigger::Schedule, due);
+            },
+            Some(asked) = asked.recv() => work.obey(asked).await,
+            Some(ended) = work.under_way.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!("a sweep broke: {error}");
+                }
+            }
+            Some(()) = reload => {
+                manager::reloading();
+                match read_again(source, &work.base, &work.shift.config).await {
+                    Ok(next) => {
+                        if next.config.collector.interval != work.shift.config.collector.interval {
+                            ticks = self::ticks(next.config.collector.interval);
+                        }
+                        work.base.spine.describe(about(source, &next.config)).await;
+                        work = work.change_to(next).await;
+                    }
+                    Err(errors) => {
+                        work.base.spine.tell(None, None, EventKind::ConfigurationRefused { errors }).await;
+                    }
+                }
+                manager::ready(&work.status());
+            }
+        }
+    }
+    manager::stopping();
+    // Who asks from here on is refused.
+    drop(asked);
+    while work.under_way.join_next().await.is_some() {}
+    work.shift.end().await;
+    if let Some(counter) = counter {
+        counter.close().await;
+    }
+    work.base.store.close().await;
+    Ok(())
+}
+
+impl Work {
+    /// Has the wheel turn once.
+    pub(super) fn sweep(&mut self, sweep: SweepId, trigger: Trigger, due: TakenUp) {
+        let (base, pipeline, stop) = (self.base.clone(), self.shift.pipeline.clone(), self.stop.clone());
+        self.under_way.spawn(async move { base.wheel.turn(&pipeline, sweep, trigger, due, &stop).await });
+    }
+
+    /// The old configuration ends first: two outboxes would mail the same twice.
+    async fn change_to(self, next: Prepared) -> Self {
+        self.shift.end().await;
+        let shift = next.begin(&self.base);
+        Self { shift, ..self }
+    }
+
+    fn status(&self) -> String {
+        format!("sweeping {} clients", self.shift.config.clients.len())
+    }
+}
+
+/// What the header of a screen says.
+fn about(source: &Source, config: &Config) -> About {
+    About {
+        name: source.name.clone(),
+        schedule: format!("every {}", humantime::format_duration(config.collector.interval)),
+    }
+}
+
+/// Ticks at whole intervals after the start: no drift, and no burst after a standstill.
+fn ticks(interval: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
+}
+
+/// Reads the configuration again and prepares it; the lines that say why not.
+async fn read_again(source: &Source, base: &Base, before: &Config) -> Result<Prepared, Vec<String>> {
+    let config = source.load().map_err(|error| error.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
+    if config.database.url.expose_secret() != before.database.url.expose_secret() {
+        return Err(vec!["the database cannot change while the program runs: restart it instead".to_owned()]);
+    }
+    Prepared::new(base, config).await.map_err(|error| vec![super::chain(&error)])
+}

@@ -1,0 +1,286 @@
+//! The other side of the socket: keeps a connection to the collector of a database, hands on what it tells
+//! and carries orders to it. Not how the collector is found.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::mpsc,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::line::{self, Hello, LONGEST_FRAME, LineError, Lines, PROTOCOL, VERSION, Welcome};
+use crate::{
+    fleet::{order::Reply, reading::clean, stream::Frame},
+    spine::Asked,
+};
+
+mod conversation;
+
+/// How long finding out where the collector is may take: it may ask a database server.
+const FIND_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long connecting and greeting may take.
+const GREET_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long to wait before the next try: at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The longest text that is taken over from a collector's greeting, characters.
+const MOST_WORDS: usize = 300;
+
+/// What comes from the collector.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Incoming {
+    /// There is a connection; the stream begins.
+    Connected {
+        /// To whom, in words.
+        to: String,
+    },
+    /// A piece of the stream.
+    Frame(Frame),
+    /// There is none, or no longer, and it is tried again and again. Told once, and again where the reason
+    /// is another.
+    Gone {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why there is no connection to the collector.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// Nobody knows where it is.
+    #[error("no collector is found: {0}")]
+    NotFound(String),
+    /// Nobody listens there.
+    #[error("the collector does not answer at {}: it has ended, or is another user's", path.display())]
+    Connect {
+        /// Where.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It listens and says nothing.
+    #[error("the collector at {} does not answer in time: it hangs, or is stopped", .0.display())]
+    Silent(PathBuf),
+    /// It speaks, and not as a collector does.
+    #[error("what answers at {} is no collector: {problem}", path.display())]
+    NotACollector {
+        /// Where.
+        path: PathBuf,
+        /// What it did.
+        problem: String,
+    },
+    /// It does not want to, and says why.
+    #[error("the collector refuses: {0}")]
+    Refused(String),
+    /// It was cancelled meanwhile.
+    #[error("it was cancelled before there was a connection to the collector")]
+    Cancelled,
+}
+
+/// A connection that was greeted.
+#[derive(Debug)]
+pub struct Connection {
+    lines: Lines<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    to: String,
+}
+
+impl Connection {
+    /// Connects once.
+    ///
+    /// # Errors
+    /// [`AttachError`] where that fails, after five seconds at the latest.
+    pub async fn open(path: &Path, actor: &str) -> Result<Self, AttachError> {
+        timeout(GREET_WITHIN, Self::greet(path, actor))
+            .await
+            .unwrap_or_else(|_| Err(AttachError::Silent(path.to_owned())))
+    }
+
+    /// Connects, if need be with several tries: the collector may be just starting. `find` says where it is,
+    /// or why that is not known; it is asked at every try.
+    ///
+    /// # Errors
+    /// [`AttachError`] of the last try where there is no connection in time.
+    pub async fn within<F, W>(
+        mut find: F,
+        actor: &str,
+        time: Duration,
+        stop: &CancellationToken,
+    ) -> Result<Self, AttachError>
+    where
+        F: FnMut() -> W,
+        W: Future<Output = Result<PathBuf, String>>,
+    {
+        let end = Instant::now() + time;
+        let mut pause = FIRST_PAUSE;
+        let mut failed = AttachError::NotFound("where it is could not be found out in time".to_owned());
+        let tries = async {
+            loop {
+                match locate_and_open(&mut find, actor).await {
+                    Ok(connection) => return connection,
+                    Err(error) => failed = error,
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        };
+        let connected = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(AttachError::Cancelled),
+            connected = tokio::time::timeout_at(end, tries) => connected,
+        };
+        connected.map_err(|_| failed)
+    }
+
+    /// To whom, in words.
+    #[must_use]
+    pub fn to(&self) -> &str {
+        &self.to
+    }
+
+    /// Hands on what the collector tells and carries orders to it until the connection is lost, `out` is
+    /// closed or `stop` is cancelled; says why it ended. Every order that was taken is answered by then.
+    ///
+    /// While `out` is full nothing is read: a collector that cannot get rid of anything for 20 s drops us.
+    pub async fn run(
+        self,
+        orders: &mut mpsc::Receiver<Asked>,
+        out: &mpsc::Sender<Incoming>,
+        stop: &CancellationToken,
+    ) -> String {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => "it was ended here".to_owned(),
+            why = conversation::run(self.lines, self.writer, orders, out) => why,
+        }
+    }
+
+    async fn greet(path: &Path, actor: &str) -> Result<Self, AttachError> {
+        let connect = |source| AttachError::Connect { path: path.to_owned(), source };
+        let (reader, mut writer) = UnixStream::connect(path).await.map_err(connect)?.into_split();
+        let hello = Hello { fleetsweep: PROTOCOL, version: VERSION.to_owned(), actor: actor.to_owned() };
+        let mut line = Vec::new();
+        line::append(&mut line, &hello).map_err(|error| connect(error.into()))?;
+        // Who refuses may have closed its end already: what it said is read all the same.
+        let said = writer.write_all(&line).await;
+        let mut lines = Lines::new(reader, LONGEST_FRAME);
+        let other = |error: LineError| AttachError::NotACollector { path: path.to_owned(), problem: error.to_string() };
+        let line = match (lines.next().await, said) {
+            (Err(_), Err(error)) => return Err(connect(error)),
+            (line, _) => line.map_err(other)?,
+        };
+        let welcome: Welcome = line::parse(line).await.map_err(other)?;
+        if let Some(why) = welcome.refused {
+            return Err(AttachError::Refused(clean(&why, MOST_WORDS)));
+        }
+        if welcome.fleetsweep != PROTOCOL {
+            return Err(AttachError::Refused(line::other_version(&clean(&welcome.version, 40), VERSION)));
+        }
+        Ok(Self { lines, writer, to: clean(&welcome.collector, MOST_WORDS) })
+    }
+}
+
+async fn locate_and_open<F, W>(find: &mut F, actor: &str) -> Result<Connection, AttachError>
+where
+    F: FnMut() -> W,
+    W: Future<Output = Result<PathBuf, String>>,
+{
+    let found = timeout(FIND_WITHIN, find()).await;
+    let path = found
+        .unwrap_or_else(|_| Err(format!("this takes longer than {} s", FIND_WITHIN.as_secs())))
+        .map_err(AttachError::NotFound)?;
+    Connection::open(&path, actor).await
+}
+
+/// Keeps a connection to the collector until `stop` is cancelled or `out` is closed. `find` says where it is,
+/// or why that is not known; it is asked at every try, because a collector that was started again may be
+/// elsewhere. Orders are refused while there is no connection.
+pub async fn attach<F, W>(
+    mut find: F,
+    actor: String,
+    mut orders: mpsc::Receiver<Asked>,
+    out: mpsc::Sender<Incoming>,
+    stop: CancellationToken,
+) where
+    F: FnMut() -> W,
+    W: Future<Output = Result<PathBuf, String>>,
+{
+    let keep = async {
+        let mut pause = FIRST_PAUSE;
+        let mut told: Option<String> = None;
+        let mut gone = "there was no connection yet".to_owned();
+        loop {
+            match refusing(&mut orders, &gone, locate_and_open(&mut find, &actor)).await {
+                Ok(connection) => {
+                    let to = connection.to().to_owned();
+                    if out.send(Incoming::Connected { to }).await.is_err() {
+                        return;
+                    }
+                    told = None;
+                    let began = Instant::now();
+                    gone = connection.run(&mut orders, &out, &stop).await;
+                    // One that breaks at once is not to be had five times a second.
+                    if began.elapsed() >= LONGEST_PAUSE {
+                        pause = FIRST_PAUSE;
+                    }
+                }
+                Err(error) => gone = with_source(&error),
+            }
+            if told.as_ref() != Some(&gone) {
+                if out.send(Incoming::Gone { why: gone.clone() }).await.is_err() {
+                    return;
+                }
+                told = Some(gone.clone());
+            }
+            refusing(&mut orders, &gone, tokio::time::sleep(pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = out.closed() => {}
+        () = keep => {}
+    }
+    orders.close();
+    while let Some(asked) = orders.recv().await {
+        asked.answer(Reply::Refused { text: "this program is ending: the order was not sent".to_owned() });
+    }
+}
+
+/// Does something without a connection, and refuses orders meanwhile.
+async fn refusing<T>(orders: &mut mpsc::Receiver<Asked>, why: &str, work: impl Future<Output = T>) -> T {
+    let refuse = async {
+        while let Some(asked) = orders.recv().await {
+            let text = format!("there is no connection to the collector, the order was not sent: {why}");
+            asked.answer(Reply::Refused { text });
+        }
+        // Nobody gives orders any more; the work goes on.
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        never = refuse => never,
+    }
+}
+
+fn with_source(error: &AttachError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,125 @@
+//! One connection after its greeting: the stream comes in, orders go out, replies come in. Not who is talked to.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    sync::mpsc,
+    time::timeout,
+};
+
+use super::Incoming;
+use crate::{
+    fleet::order::Reply,
+    relay::line::{self, LONGEST_ORDER, LineError, Lines, OrderLine, SILENCE, ToldLine},
+    spine::Asked,
+};
+
+/// How long the collector may take to read an order.
+const WRITE_WITHIN: Duration = Duration::from_secs(20);
+
+/// How many orders may wait for their reply; further ones are refused.
+const MOST_WAITING: usize = 64;
+
+/// Talks until the connection is lost; says why it was.
+pub(super) async fn run(
+    lines: Lines<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    orders: &mut mpsc::Receiver<Asked>,
+    out: &mpsc::Sender<Incoming>,
+) -> String {
+    let waiting = Waiting::default();
+    tokio::select! {
+        why = listen(lines, &waiting, out) => why,
+        why = carry(writer, &waiting, orders) => why,
+    }
+}
+
+/// The orders that were sent and are not answered.
+#[derive(Debug, Default)]
+struct Waiting(Mutex<HashMap<u64, Asked>>);
+
+impl Waiting {
+    fn held(&self) -> MutexGuard<'_, HashMap<u64, Asked>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        for (_, asked) in self.held().drain() {
+            let text = "the connection to the collector broke before it answered: look whether it was done";
+            asked.answer(Reply::Refused { text: text.to_owned() });
+        }
+    }
+}
+
+/// Hands on what comes.
+async fn listen(mut lines: Lines<OwnedReadHalf>, waiting: &Waiting, out: &mpsc::Sender<Incoming>) -> String {
+    loop {
+        let line = match timeout(SILENCE, lines.next()).await {
+            Err(_) => {
+                return format!("the collector says nothing for {} s: it hangs, or is stopped", SILENCE.as_secs());
+            }
+            Ok(Err(LineError::Closed)) => return "the collector has closed the connection".to_owned(),
+            Ok(Err(error)) => return error.to_string(),
+            // A sign of life.
+            Ok(Ok(line)) if line.is_empty() => continue,
+            Ok(Ok(line)) => line,
+        };
+        let told: ToldLine = match line::parse(line).await {
+            Ok(told) => told,
+            Err(error) => return error.to_string(),
+        };
+        if let Some(frame) = told.frame
+            && out.send(Incoming::Frame(frame)).await.is_err()
+        {
+            return "nobody listens here any more".to_owned();
+        }
+        if let (Some(id), Some(reply)) = (told.id, told.reply) {
+            let asked = waiting.held().remove(&id);
+            if let Some(asked) = asked {
+                asked.answer(reply);
+            }
+        }
+    }
+}
+
+/// Sends orders. There is no deadline for a reply: what an order takes is the collector's affair, and a
+/// collector that hangs gives no sign of life.
+async fn carry(mut writer: OwnedWriteHalf, waiting: &Waiting, orders: &mut mpsc::Receiver<Asked>) -> String {
+    let mut buffer = Vec::new();
+    let mut id = 0_u64;
+    while let Some(asked) = orders.recv().await {
+        let refusal = if waiting.held().len() >= MOST_WAITING {
+            Some(format!("{MOST_WAITING} orders wait for the collector's reply: the order was not sent"))
+        } else {
+            id += 1;
+            buffer.clear();
+            match line::append(&mut buffer, &OrderLine { id, order: asked.signed.clone() }) {
+                Err(error) => Some(format!("the order cannot be sent: {error}")),
+                Ok(()) if buffer.len() > LONGEST_ORDER => {
+                    Some(format!("the order names too many clients at once: it has {} bytes", buffer.len()))
+                }
+                Ok(()) => None,
+            }
+        };
+        if let Some(text) = refusal {
+            asked.answer(Reply::Refused { text });
+            continue;
+        }
+        waiting.held().insert(id, asked);
+        match timeout(WRITE_WITHIN, writer.write_all(&buffer)).await {
+            Err(_) => return "the collector takes no orders: it hangs, or is stopped".to_owned(),
+            Ok(Err(error)) => return format!("the connection broke: {error}"),
+            Ok(Ok(())) => {}
+        }
+    }
+    // Nobody gives orders any more; the stream goes on.
+    std::future::pending().await
+}

@@ -1,0 +1,294 @@
+//! What is said on the socket, a JSON line each: greetings, pieces of the stream, orders, replies. Not who
+//! says it when.
+
+use std::{io, time::Duration};
+
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::io::AsyncRead;
+use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
+
+use crate::fleet::{
+    order::{Reply, Signed},
+    stream::Frame,
+};
+
+/// The protocol's version. Another one is another language: nothing of it is understood but the greetings.
+pub(super) const PROTOCOL: u32 = 1;
+
+/// The longest first line.
+pub(super) const LONGEST_HELLO: usize = 64 * 1024;
+
+/// The longest line after it that a dashboard may say: an order may name every client, with up to 250 bytes
+/// each.
+pub(super) const LONGEST_ORDER: usize = 4 * 1024 * 1024;
+
+/// The longest line a collector may say: a whole fleet is one line, about 10 KB a client.
+pub(super) const LONGEST_FRAME: usize = 512 * 1024 * 1024;
+
+/// How often a collector says at least something: an empty line where nothing happens.
+pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// After so long without a sign of life a collector hangs, or is stopped.
+pub(super) const SILENCE: Duration = Duration::from_secs(20);
+
+/// What takes longer than a moment to write or read as JSON: it is done beside the threads that serve others.
+const LONG: usize = 256 * 1024;
+
+/// This program's version.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The first line of who attaches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Hello {
+    /// The protocol's version.
+    pub fleetsweep: u32,
+    /// The program's.
+    #[serde(default)]
+    pub version: String,
+    /// The operator's account.
+    #[serde(default)]
+    pub actor: String,
+}
+
+/// The collector's answer to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Welcome {
+    /// The protocol's version.
+    pub fleetsweep: u32,
+    /// The program's.
+    #[serde(default)]
+    pub version: String,
+    /// The collector's process.
+    #[serde(default)]
+    pub pid: u32,
+    /// Who it is, in words.
+    #[serde(default)]
+    pub collector: String,
+    /// Why nothing will follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// An order on its way to the collector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct OrderLine {
+    /// Names it in its connection.
+    pub id: u64,
+    /// The order.
+    pub order: Signed,
+}
+
+/// What the collector says after its welcome: `{"frame":…}` or `{"id":…,"reply":…}`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct ToldLine {
+    /// A piece of the stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<Frame>,
+    /// The order that is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    /// The answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Reply>,
+}
+
+/// Why two programs do not understand each other; both sides say it so.
+pub(super) fn other_version(collector: &str, attached: &str) -> String {
+    format!(
+        "the collector is version {collector}, this program {attached}: use the same version of fleetsweep for both"
+    )
+}
+
+/// Why a line could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LineError {
+    /// The other side closed the connection, in the middle of a line or not.
+    #[error("the connection was closed")]
+    Closed,
+    /// It cannot be read.
+    #[error("the connection broke: {0}")]
+    Broken(io::Error),
+    /// It never ends.
+    #[error("a line is longer than {0} bytes")]
+    TooLong(usize),
+    /// It says nothing that is understood.
+    #[error("a line is not understood: {0}")]
+    NotUnderstood(String),
+}
+
+/// Reads lines; may be cancelled between any two polls without losing any of them.
+#[derive(Debug)]
+pub(super) struct Lines<R>(FramedRead<R, WholeLines>);
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    /// Lines of at most `longest` bytes.
+    pub(super) fn new(reader: R, longest: usize) -> Self {
+        Self(FramedRead::new(reader, WholeLines(LinesCodec::new_with_max_length(longest))))
+    }
+
+    /// Lines of another length from now on.
+    pub(super) fn allow(&mut self, longest: usize) {
+        self.0.decoder_mut().0 = LinesCodec::new_with_max_length(longest);
+    }
+
+    /// The next line.
+    pub(super) async fn next(&mut self) -> Result<String, LineError> {
+        let line = match self.0.next().await {
+            None => return Err(LineError::Closed),
+            Some(Ok(line)) => line,
+            Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
+                return Err(LineError::TooLong(self.0.decoder().0.max_length()));
+            }
+            Some(Err(LinesCodecError::Io(error))) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(LineError::NotUnderstood("it is not UTF-8".to_owned()));
+            }
+            Some(Err(LinesCodecError::Io(error))) => return Err(LineError::Broken(error)),
+        };
+        if line.len() > LONG {
+            // The buffer would keep the size of the longest line for ever.
+            let rest = BytesMut::from(self.0.read_buffer().as_ref());
+            *self.0.read_buffer_mut() = rest;
+        }
+        Ok(line)
+    }
+}
+
+/// Lines, of which the last one, cut off, is none.
+#[derive(Debug)]
+struct WholeLines(LinesCodec);
+
+impl tokio_util::codec::Decoder for WholeLines {
+    type Item = String;
+    type Error = LinesCodecError;
+
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<String>, LinesCodecError> {
+        self.0.decode(buffer)
+    }
+
+    fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<String>, LinesCodecError> {
+        let line = self.0.decode(buffer)?;
+        if line.is_none() {
+            buffer.clear();
+        }
+        Ok(line)
+    }
+}
+
+/// Reads a line as JSON.
+pub(super) async fn parse<T: DeserializeOwned + Send + 'static>(line: String) -> Result<T, LineError> {
+    let parse = |line: String| serde_json::from_str(&line).map_err(|error| LineError::NotUnderstood(error.to_string()));
+    if line.len() <= LONG {
+        return parse(line);
+    }
+    tokio::task::spawn_blocking(move || parse(line))
+        .await
+        .unwrap_or_else(|error| Err(LineError::NotUnderstood(error.to_string())))
+}
+
+/// Appends `value` as a line.
+pub(super) fn append(buffer: &mut Vec<u8>, value: &impl Serialize) -> Result<(), serde_json::Error> {
+    let before = buffer.len();
+    if let Err(error) = serde_json::to_writer(&mut *buffer, value) {
+        // Half a line would be taken for the beginning of the next.
+        buffer.truncate(before);
+        return Err(error);
+    }
+    buffer.push(b'\n');
+    Ok(())
+}
+
+/// Appends a piece of the stream as a line; what is large is written beside the threads that serve others.
+pub(super) async fn append_frame(mut buffer: Vec<u8>, frame: Frame) -> Result<Vec<u8>, serde_json::Error> {
+    let is_large = matches!(frame, Frame::Fleet(_) | Frame::Remembered(_));
+    let line = ToldLine { frame: Some(frame), ..ToldLine::default() };
+    if !is_large {
+        append(&mut buffer, &line)?;
+        return Ok(buffer);
+    }
+    let write = move || append(&mut buffer, &line).map(|()| buffer);
+    tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(serde::ser::Error::custom(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fleet::{order::Order, state::Fleet};
+
+    async fn all(bytes: &[u8], longest: usize) -> (Vec<String>, LineError) {
+        let mut lines = Lines::new(bytes, longest);
+        let mut read = Vec::new();
+        loop {
+            match lines.next().await {
+                Ok(line) => read.push(line),
+                Err(error) => return (read, error),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_are_read_up_to_the_cut_off_last_one() {
+        let (lines, error) = all(b"a\n\nbc\ncut", 10).await;
+        assert_eq!(lines, ["a", "", "bc"]);
+        assert!(matches!(error, LineError::Closed), "{error}");
+        assert!(matches!(all(b"0123456789a\n", 10).await.1, LineError::TooLong(10)));
+        assert!(matches!(all(b"a\xff\n", 10).await.1, LineError::NotUnderstood(_)));
+    }
+
+    #[tokio::test]
+    async fn what_is_said_has_the_documented_form_and_survives_it() {
+        let mut buffer = Vec::new();
+        let signed = Signed { actor: "ops".to_owned(), order: Order::Pause };
+        append(&mut buffer, &OrderLine { id: 3, order: signed }).unwrap();
+        let reply = Reply::Refused { text: "no".to_owned() };
+        append(&mut buffer, &ToldLine { id: Some(3), reply: Some(reply), frame: None }).unwrap();
+        let buffer = append_frame(buffer, Frame::Fleet(Arc::new(Fleet::default()))).await.unwrap();
+        let text = String::from_utf8(buffer).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], r#"{"id":3,"order":{"actor":"ops","order":"pause"}}"#);
+        assert_eq!(lines[1], r#"{"id":3,"reply":{"reply":"refused","text":"no"}}"#);
+        assert!(lines[2].starts_with(r#"{"frame":{"fleet":{"clients":[]"#), "{}", lines[2]);
+        let told: ToldLine = parse(lines[2].to_owned()).await.unwrap();
+        assert_eq!(told.frame, Some(Frame::Fleet(Arc::new(Fleet::default()))));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_an_error_and_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let (lines, _) = all(&bytes, 100).await;
+                for line in lines {
+                    assert!(line.len() <= 100);
+                    let _ = parse::<OrderLine>(line.clone()).await;
+                    let _ = parse::<Hello>(line.clone()).await;
+                    let _ = parse::<ToldLine>(line).await;
+                }
+            });
+        }
+
+        #[test]
+        fn lines_that_look_right_never_panic(
+            id in any::<i64>(),
+            word in "[a-z_]{0,12}|collect|pause|once|cancel",
+            rest in r#"[\[\]{}",:a-z0-9\\]{0,60}"#,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                for line in [
+                    format!(r#"{{"id":{id},"order":{{"actor":"x","order":{{"{word}":{rest}}}}}}}"#),
+                    format!(r#"{{"frame":{{"{word}":{rest}}}}}"#),
+                    format!(r#"{{"id":{id},"reply":{{"reply":"{word}",{rest}}}}}"#),
+                ] {
+                    let _ = parse::<OrderLine>(line.clone()).await;
+                    let _ = parse::<ToldLine>(line).await;
+                }
+            });
+        }
+    }
+}

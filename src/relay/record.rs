@@ -1,0 +1,375 @@
+//! Records the stream to a file: a header, then a [`Stamped`] piece a line. Not its playing
+//! ([`super::replay`]).
+//!
+//! So that a player finds its way quickly the whole fleet is written in between, before a sweep begins: every
+//! five minutes at most, and no sooner than as much has been written since the last time as the fleet itself
+//! takes. A recording is at most doubled by that.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval_at},
+};
+
+use super::line::{self, VERSION};
+use crate::{
+    fleet::{
+        EventKind,
+        state::Fleet,
+        stream::{Frame, Stamped},
+    },
+    spine::Listener,
+};
+
+/// The format's version.
+pub(super) const FORMAT: u32 = 1;
+
+/// How often the whole fleet is written at most.
+const KEYFRAME: SignedDuration = SignedDuration::from_mins(5);
+
+/// How often what was written is handed to the operating system.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// How many pieces may wait for the disk. When it is full the recorder reads no further: its listener lags,
+/// and the whole fleet is recorded in place of what was missed. The hub never waits.
+const WAITING: usize = 1024;
+
+/// The first line of a recording.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Header {
+    /// The format's version.
+    pub fleetsweep_recording: u32,
+    /// The program's.
+    #[serde(default)]
+    pub version: String,
+}
+
+/// Why nothing is recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// A recording is never overwritten.
+    #[error("{} is there already: name a file that is not, or remove it", .0.display())]
+    Exists(PathBuf),
+    /// The file cannot be made.
+    #[error("{} cannot be recorded to: check that its directory is there and can be written", path.display())]
+    Create {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Writes a stream to a file.
+#[derive(Debug)]
+pub struct Recorder {
+    path: PathBuf,
+    tape: Tape<BufWriter<File>>,
+}
+
+/// Where the pieces come from.
+#[derive(Debug)]
+enum Source {
+    Listener(Listener),
+    Frames(mpsc::Receiver<Frame>),
+}
+
+impl Source {
+    /// The next piece; may be cancelled without losing it.
+    async fn next(&mut self) -> Option<Frame> {
+        match self {
+            Self::Listener(listener) => listener.next().await,
+            Self::Frames(frames) => frames.recv().await,
+        }
+    }
+}
+
+/// For the thread that writes.
+#[derive(Debug)]
+enum Job {
+    Write(Frame),
+    Flush,
+}
+
+impl Recorder {
+    /// Makes the file, which only its owner may read, and writes the header.
+    ///
+    /// # Errors
+    /// [`RecordError`] where it is there already or cannot be made.
+    pub fn create(path: &Path) -> Result<Self, RecordError> {
+        let failed = |source: io::Error| {
+            if source.kind() == io::ErrorKind::AlreadyExists {
+                RecordError::Exists(path.to_owned())
+            } else {
+                RecordError::Create { path: path.to_owned(), source }
+            }
+        };
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let mut tape = Tape::new(BufWriter::new(file));
+        tape.begin().and_then(|()| tape.flush()).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), tape })
+    }
+
+    /// Records until the hub ends, or the file takes no more, which is logged once.
+    pub async fn run(self, listener: Listener) {
+        self.record(Source::Listener(listener)).await;
+    }
+
+    /// Records what arrives until the other end is dropped, or the file takes no more, which is logged once:
+    /// the other end finds the channel closed then.
+    pub async fn run_frames(self, frames: mpsc::Receiver<Frame>) {
+        self.record(Source::Frames(frames)).await;
+    }
+
+    async fn record(self, mut source: Source) {
+        let Self { path, mut tape } = self;
+        let (jobs, mut waiting) = mpsc::channel(WAITING);
+        let writing = tokio::task::spawn_blocking(move || {
+            while let Some(job) = waiting.blocking_recv() {
+                match job {
+                    Job::Write(frame) => tape.write(stamp(&frame), &frame)?,
+                    Job::Flush => tape.flush()?,
+                }
+            }
+            tape.flush()
+        });
+        let mut flush = interval_at(Instant::now() + FLUSH, FLUSH);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_dirty = false;
+        loop {
+            let job = tokio::select! {
+                biased;
+                _ = flush.tick(), if is_dirty => Job::Flush,
+                frame = source.next() => match frame {
+                    Some(frame) => Job::Write(frame),
+                    None => break,
+                },
+                // The thread has ended, and why is logged below.
+                () = jobs.closed() => break,
+            };
+            if !is_dirty {
+                flush.reset();
+            }
+            is_dirty = matches!(job, Job::Write(_));
+            if jobs.send(job).await.is_err() {
+                break;
+            }
+        }
+        drop(jobs);
+        let told = match writing.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!("{} takes no more, the recording ends here: {told}", path.display());
+    }
+}
+
+/// When a piece of the stream was told.
+fn stamp(frame: &Frame) -> Timestamp {
+    match frame {
+        Frame::Event(event) => event.at,
+        Frame::Log(line) => line.at,
+        Frame::About(_) | Frame::Fleet(_) | Frame::Remembered(_) => Timestamp::now(),
+    }
+}
+
+/// The lines of a recording, and the fold that its keyframes are made of.
+#[derive(Debug)]
+pub(super) struct Tape<W> {
+    out: W,
+    line: Vec<u8>,
+    fleet: Fleet,
+    /// When the whole fleet was last written, and how many bytes it took.
+    keyframe: Option<(Timestamp, usize)>,
+    /// How many bytes were written since.
+    since: usize,
+}
+
+impl<W: Write> Tape<W> {
+    /// An empty one.
+    pub(super) fn new(out: W) -> Self {
+        Self { out, line: Vec::new(), fleet: Fleet::default(), keyframe: None, since: 0 }
+    }
+
+    /// Writes the header.
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        let header = Header { fleetsweep_recording: FORMAT, version: VERSION.to_owned() };
+        line::append(&mut self.line, &header)?;
+        self.put().map(drop)
+    }
+
+    /// Writes a piece of the stream, and the whole fleet before it where it is time for that.
+    pub(super) fn write(&mut self, at: Timestamp, frame: &Frame) -> io::Result<()> {
+        if self.is_time_for_a_keyframe(at, frame) {
+            let whole = Frame::Fleet(Arc::new(std::mem::take(&mut self.fleet)));
+            let written = self.put_frame(at, &whole);
+            if let Frame::Fleet(fleet) = whole {
+                self.fleet = Arc::unwrap_or_clone(fleet);
+            }
+            written?;
+        }
+        fold(&mut self.fleet, frame);
+        self.put_frame(at, frame)
+    }
+
+    /// Hands what was written to the operating system.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn is_time_for_a_keyframe(&self, at: Timestamp, frame: &Frame) -> bool {
+        let Frame::Event(event) = frame else { return false };
+        matches!(event.kind, EventKind::SweepStarted { .. })
+            && self.keyframe.is_none_or(|(last, bytes)| at.duration_since(last) >= KEYFRAME && self.since >= bytes)
+    }
+
+    fn put_frame(&mut self, at: Timestamp, frame: &Frame) -> io::Result<()> {
+        line::append(&mut self.line, &Stamped { at, frame: frame.clone() })?;
+        let bytes = self.put()?;
+        if matches!(frame, Frame::Fleet(_)) {
+            (self.keyframe, self.since) = (Some((at, bytes)), 0);
+        } else {
+            self.since = self.since.saturating_add(bytes);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self) -> io::Result<usize> {
+        self.out.write_all(&self.line)?;
+        let bytes = self.line.len();
+        self.line.clear();
+        // A whole fleet is long and rare.
+        self.line.shrink_to(64 * 1024);
+        Ok(bytes)
+    }
+}
+
+/// Takes a piece of the stream into the fold.
+pub(super) fn fold(fleet: &mut Fleet, frame: &Frame) {
+    match frame {
+        Frame::Fleet(whole) => *fleet = Fleet::clone(whole),
+        Frame::Remembered(memory) => fleet.remember(memory.as_ref().clone()),
+        Frame::Event(event) => fleet.apply(event),
+        Frame::About(_) | Frame::Log(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{
+        relay::{
+            replay::{self, Played, Recording},
+            script,
+        },
+        spine::{Hub, Spine},
+    };
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    /// The fleet at the end of a recording.
+    async fn fleet_at_the_end(path: &Path) -> Fleet {
+        let (commands, orders) = mpsc::channel(1);
+        let (sender, mut out) = mpsc::channel(8);
+        let playing = tokio::spawn(replay::play(Recording::open(path).unwrap(), orders, sender));
+        commands.send(crate::fleet::stream::Play::End).await.unwrap();
+        let mut fleet = Fleet::default();
+        loop {
+            match timeout(SOON, out.recv()).await.unwrap().unwrap() {
+                Played::Frame(frame) => fold(&mut fleet, &frame),
+                Played::At(replay) if replay.percent >= 100.0 => break,
+                Played::At(_) => {}
+            }
+        }
+        drop(commands);
+        timeout(SOON, playing).await.unwrap().unwrap().unwrap();
+        fleet
+    }
+
+    #[tokio::test]
+    async fn what_a_listener_hears_is_recorded_to_a_file_of_ones_own_and_played_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.jsonl");
+        let (spine, told) = Spine::new();
+        let hub = Hub::start(told);
+        let recorder = Recorder::create(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let recording = tokio::spawn(recorder.run(hub.listen()));
+        spine.tell(None, None, script::configured(3)).await;
+        for n in 0..50 {
+            spine
+                .tell(Some(crate::fleet::SweepId(uuid::Uuid::nil())), Some(&script::id(n % 3)), script::collected(n))
+                .await;
+        }
+        // It is on the disk within a second or so, though nothing ends.
+        let written = async {
+            while fs::read_to_string(&path).unwrap().lines().count() < 54 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SOON, written).await.unwrap();
+        let fleet = hub.finish().await;
+        timeout(SOON, recording).await.unwrap().unwrap();
+        assert_eq!(fleet_at_the_end(&path).await, fleet);
+        assert_eq!(fleet.client(&script::id(0)).unwrap().recent.len(), 17);
+    }
+
+    #[tokio::test]
+    async fn what_an_attached_dashboard_gets_is_recorded_likewise() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.jsonl");
+        let (sender, frames) = mpsc::channel(4);
+        let recording = tokio::spawn(Recorder::create(&path).unwrap().run_frames(frames));
+        let mut fleet = Fleet::default();
+        for (_, frame) in script::stream(&[(5, 0), (7, 3), (9, 4)]) {
+            fold(&mut fleet, &frame);
+            timeout(SOON, sender.send(frame)).await.unwrap().unwrap();
+        }
+        drop(sender);
+        timeout(SOON, recording).await.unwrap().unwrap();
+        assert_eq!(fleet_at_the_end(&path).await, fleet);
+    }
+
+    #[test]
+    fn no_file_is_overwritten_and_what_cannot_be_made_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.jsonl");
+        fs::write(&path, "mine").unwrap();
+        let error = Recorder::create(&path).unwrap_err().to_string();
+        assert!(error.ends_with("x.jsonl is there already: name a file that is not, or remove it"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+        let error = Recorder::create(&directory.path().join("absent/x")).unwrap_err();
+        assert!(error.to_string().contains("absent/x cannot be recorded to"), "{error}");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_ends_the_recording_and_nothing_else() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let recorder = Recorder { path: PathBuf::from("/dev/full"), tape: Tape::new(BufWriter::new(full)) };
+        let (spine, told) = Spine::new();
+        let hub = Hub::start(told);
+        let recording = tokio::spawn(recorder.run(hub.listen()));
+        for n in 0..2000 {
+            spine.tell(None, None, script::configured(n % 7)).await;
+        }
+        // The hub lives, and the recording has ended by itself.
+        timeout(SOON, recording).await.unwrap().unwrap();
+        assert_eq!(hub.finish().await.clients().count(), 1999 % 7);
+    }
+}

@@ -1,0 +1,270 @@
+//! Reads recordings and plays them. Not their writing ([`super::record`]).
+
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::{self, BufRead, BufReader, Read as _},
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{
+    line::LONGEST_FRAME,
+    record::{FORMAT, Header, fold},
+};
+use crate::fleet::{
+    state::Fleet,
+    stream::{Frame, Stamped},
+};
+
+mod player;
+
+pub use player::{Played, play};
+
+/// How much of the file is read at once, at least; a longer line is read whole.
+const CHUNK: u64 = 256 * 1024;
+
+/// Why a recording cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It cannot be opened or read.
+    #[error("{} cannot be read: check its name and your right to read it", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is something else.
+    #[error("{} is no recording of fleetsweep: name a file that --record wrote", .0.display())]
+    NotARecording(PathBuf),
+    /// A newer fleetsweep wrote it.
+    #[error("{} has format version {found}, and this fleetsweep knows {FORMAT}: play it with a newer one", path.display())]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// It ends before anything happens.
+    #[error("{} holds nothing yet: nothing was recorded to it", .0.display())]
+    Empty(PathBuf),
+    /// One line of it is damaged.
+    #[error("{}:{line}: {problem}: remove that line, or play another copy", path.display())]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// Which line of it; counts from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// A recording that was looked through: where each piece of it is, not what is in it.
+#[derive(Debug)]
+pub struct Recording {
+    path: PathBuf,
+    file: File,
+    entries: Vec<Entry>,
+    /// The entries at which a sweep starts.
+    sweeps: Vec<usize>,
+    /// Where the last entry ends.
+    end: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// Never before that of the entry before.
+    at: Timestamp,
+    offset: u64,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    About,
+    Fleet,
+    SweepStarted,
+    Other,
+}
+
+/// As much of a line as the index needs.
+#[derive(Deserialize)]
+struct Peek<'a> {
+    at: Timestamp,
+    #[serde(borrow)]
+    frame: PeekFrame<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PeekFrame<'a> {
+    About(IgnoredAny),
+    Fleet(IgnoredAny),
+    Remembered(IgnoredAny),
+    #[serde(borrow)]
+    Event(PeekEvent<'a>),
+    Log(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct PeekEvent<'a> {
+    #[serde(borrow)]
+    kind: PeekKind<'a>,
+}
+
+#[derive(Deserialize)]
+struct PeekKind<'a> {
+    #[serde(borrow, rename = "type")]
+    name: Cow<'a, str>,
+}
+
+impl Peek<'_> {
+    fn kind(&self) -> Kind {
+        match &self.frame {
+            PeekFrame::About(_) => Kind::About,
+            PeekFrame::Fleet(_) => Kind::Fleet,
+            PeekFrame::Event(event) if event.kind.name == "sweep_started" => Kind::SweepStarted,
+            PeekFrame::Event(_) | PeekFrame::Remembered(_) | PeekFrame::Log(_) => Kind::Other,
+        }
+    }
+}
+
+impl Recording {
+    /// Looks a recording through, once and whole: this takes about as long as copying it. A last line that
+    /// was cut off is passed over.
+    ///
+    /// # Errors
+    /// [`ReplayError`], with file and line where one is damaged.
+    pub fn open(path: &Path) -> Result<Self, ReplayError> {
+        let broken = |source| ReplayError::Read { path: path.to_owned(), source };
+        let file = File::open(path).map_err(broken)?;
+        let mut reader = BufReader::new(&file);
+        let mut line = Vec::new();
+        let mut offset = next_line(&mut reader, &mut line).map_err(broken)?;
+        let header: Header = serde_json::from_slice(&line).map_err(|_| ReplayError::NotARecording(path.to_owned()))?;
+        if header.fleetsweep_recording > FORMAT {
+            return Err(ReplayError::Newer { path: path.to_owned(), found: header.fleetsweep_recording });
+        }
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut sweeps = Vec::new();
+        loop {
+            let bytes = next_line(&mut reader, &mut line).map_err(broken)?;
+            if bytes == 0 {
+                break;
+            }
+            let peek: Peek<'_> = match serde_json::from_slice(&line) {
+                Ok(peek) => peek,
+                Err(_) if line.last() != Some(&b'\n') && line.len() <= LONGEST_FRAME => break,
+                Err(error) => {
+                    let problem = if line.len() > LONGEST_FRAME {
+                        format!("longer than {LONGEST_FRAME} bytes")
+                    } else {
+                        error.to_string()
+                    };
+                    return Err(ReplayError::Line { path: path.to_owned(), line: entries.len() + 2, problem });
+                }
+            };
+            let kind = peek.kind();
+            // Those who tell have their time before they wait their turn: it may go back a little.
+            let at = entries.last().map_or(peek.at, |last| last.at.max(peek.at));
+            if kind == Kind::SweepStarted {
+                sweeps.push(entries.len());
+            }
+            entries.push(Entry { at, offset, kind });
+            offset += bytes;
+        }
+        if entries.is_empty() {
+            return Err(ReplayError::Empty(path.to_owned()));
+        }
+        Ok(Self { path: path.to_owned(), file, entries, sweeps, end: offset })
+    }
+
+    /// When it begins and ends.
+    #[must_use]
+    pub fn span(&self) -> (Timestamp, Timestamp) {
+        let at = |entry: Option<&Entry>| entry.map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
+        (at(self.entries.first()), at(self.entries.last()))
+    }
+
+    /// How many sweeps start in it.
+    #[must_use]
+    pub fn sweeps(&self) -> usize {
+        self.sweeps.len()
+    }
+
+    fn at(&self, index: usize) -> Option<Timestamp> {
+        self.entries.get(index).map(|entry| entry.at)
+    }
+
+    fn offset(&self, index: usize) -> u64 {
+        self.entries.get(index).map_or(self.end, |entry| entry.offset)
+    }
+
+    fn last_of(&self, kind: Kind, up_to: usize) -> Option<usize> {
+        self.entries.iter().take(up_to.saturating_add(1)).rposition(|entry| entry.kind == kind)
+    }
+
+    /// Reads the pieces from `first` on, as many as are read at once, all before `end`.
+    fn read(&self, first: usize, end: usize) -> Result<Vec<Frame>, ReplayError> {
+        let start = self.offset(first);
+        let mut after = first.saturating_add(1);
+        while after < end && self.offset(after + 1).saturating_sub(start) <= CHUNK {
+            after += 1;
+        }
+        let broken = |source| ReplayError::Read { path: self.path.clone(), source };
+        let bytes = usize::try_from(self.offset(after).saturating_sub(start))
+            .map_err(|error| broken(io::Error::other(error)))?;
+        let mut chunk = vec![0; bytes];
+        self.file.read_exact_at(&mut chunk, start).map_err(broken)?;
+        let mut frames = Vec::with_capacity(after - first);
+        for line in chunk.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let stamped: Stamped = serde_json::from_slice(line).map_err(|error| ReplayError::Line {
+                path: self.path.clone(),
+                line: first + frames.len() + 2,
+                problem: error.to_string(),
+            })?;
+            frames.push(stamped.frame);
+        }
+        if frames.len() == after - first {
+            Ok(frames)
+        } else {
+            Err(broken(io::Error::other("it was changed meanwhile")))
+        }
+    }
+
+    /// The fleet just after a piece, from the last whole one on.
+    fn fleet_after(&self, index: usize) -> Result<Fleet, ReplayError> {
+        let mut fleet = Fleet::default();
+        let mut next = self.last_of(Kind::Fleet, index).unwrap_or(0);
+        while next <= index {
+            let frames = self.read(next, index.saturating_add(1))?;
+            next += frames.len();
+            for frame in frames {
+                match frame {
+                    Frame::Fleet(whole) => fleet = Arc::unwrap_or_clone(whole),
+                    other @ (Frame::About(_) | Frame::Remembered(_) | Frame::Event(_) | Frame::Log(_)) => {
+                        fold(&mut fleet, &other);
+                    }
+                }
+            }
+        }
+        Ok(fleet)
+    }
+}
+
+/// Reads a line with its end; how many bytes it has, 0 at the end of the file.
+fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
+    line.clear();
+    let most = u64::try_from(LONGEST_FRAME).unwrap_or(u64::MAX).saturating_add(1);
+    let bytes = reader.take(most).read_until(b'\n', line)?;
+    Ok(u64::try_from(bytes).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! Plays a recording: its pieces at their pace, faster or slower, forth and back. Not the reading of it.
+//!
+//! Where more than ten seconds pass without a piece, time runs ten times as fast.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use super::{Kind, Recording, ReplayError};
+use crate::fleet::stream::{Frame, Play, Replay};
+
+/// A time without any piece that is longer than this is an idle gap.
+const GAP: SignedDuration = SignedDuration::from_secs(10);
+
+/// How many times as fast an idle gap passes.
+const GAP_RATE: f64 = 10.0;
+
+/// How often the clock is told while it moves.
+const TELL: Duration = Duration::from_millis(250);
+
+/// The longest time that is made up for after whoever looks did not take the pieces.
+const MOST_AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How soon after the start of a sweep `Earlier` goes to the one before.
+const JUST_BEGUN: SignedDuration = SignedDuration::from_secs(1);
+
+/// The speed is a power of two: from 1/8 to 64.
+const SLOWEST: i32 = -3;
+const FASTEST: i32 = 6;
+
+/// What comes out of a player.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Played {
+    /// A piece of the stream.
+    Frame(Frame),
+    /// How far it is: upon every command, at least once a second while it plays, and at the end.
+    At(Replay),
+}
+
+/// Plays until `commands` or `out` is closed. At its end a recording stands paused at 100 %.
+///
+/// `Earlier` goes to the start of the sweep that plays; within a second of recorded time after that, or of
+/// time where it plays faster, to the start of the one before. Where there is none it goes to the beginning.
+/// `Later` goes to the end where no sweep follows.
+///
+/// # Errors
+/// [`ReplayError`] where the file cannot be read any more, or a line of it makes no sense.
+pub async fn play(
+    recording: Recording,
+    mut commands: mpsc::Receiver<Play>,
+    out: mpsc::Sender<Played>,
+) -> Result<(), ReplayError> {
+    let mut player = Player::new(recording, out);
+    let played = async {
+        player.step().await?;
+        player.tell().await?;
+        loop {
+            let wake = player.wake();
+            let command = tokio::select! {
+                biased;
+                command = commands.recv() => Some(command.ok_or(End::Unwatched)?),
+                () = player.out.closed() => return Err(End::Unwatched),
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => None,
+            };
+            player.step().await?;
+            match command {
+                Some(command) => {
+                    player.heed(command).await?;
+                    player.tell().await?;
+                }
+                None if player.is_to_tell() => player.tell().await?,
+                None => {}
+            }
+        }
+    };
+    match played.await {
+        Ok(()) | Err(End::Unwatched) => Ok(()),
+        Err(End::Broken(error)) => Err(error),
+    }
+}
+
+/// Why the player ends.
+#[derive(Debug)]
+enum End {
+    /// Nobody watches any more.
+    Unwatched,
+    /// The recording cannot be read.
+    Broken(ReplayError),
+}
+
+impl From<ReplayError> for End {
+    fn from(error: ReplayError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+#[derive(Debug)]
+struct Player {
+    recording: Arc<Recording>,
+    /// When it is full the player waits, and its clock with it.
+    out: mpsc::Sender<Played>,
+    /// The first piece that has not been played.
+    next: usize,
+    /// The recording's time, as it was at `anchor`.
+    clock: Timestamp,
+    anchor: Instant,
+    /// The speed's power of two.
+    power: i32,
+    paused: bool,
+    /// When the clock was last told.
+    told: Instant,
+    /// Which piece last said what is swept.
+    about: Option<usize>,
+}
+
+impl Player {
+    fn new(recording: Recording, out: mpsc::Sender<Played>) -> Self {
+        let now = Instant::now();
+        let (clock, _) = recording.span();
+        let recording = Arc::new(recording);
+        Self { recording, out, next: 0, clock, anchor: now, power: 0, paused: false, told: now, about: None }
+    }
+
+    fn speed(&self) -> f64 {
+        2.0_f64.powi(self.power)
+    }
+
+    /// So many recorded seconds a second, on the way from the piece before `index` to it.
+    fn rate(&self, index: usize) -> f64 {
+        let before = index.checked_sub(1).and_then(|before| self.recording.at(before));
+        let gap = match (before, self.recording.at(index)) {
+            (Some(before), Some(at)) => at.duration_since(before),
+            (None, _) | (_, None) => SignedDuration::ZERO,
+        };
+        if gap > GAP { self.speed() * GAP_RATE } else { self.speed() }
+    }
+
+    /// When there is something to do next; `None` while it stands still.
+    fn wake(&self) -> Option<Instant> {
+        if self.paused {
+            return None;
+        }
+        let tell = self.told + TELL;
+        let Some(at) = self.recording.at(self.next) else { return Some(tell) };
+        let wait = at.duration_since(self.clock).as_secs_f64().max(0.0) / self.rate(self.next);
+        Some(Duration::try_from_secs_f64(wait).map_or(tell, |wait| tell.min(self.anchor + wait)))
+    }
+
+    /// Lets the time pass that has passed, and plays what is due.
+    async fn step(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        let mut left = now.duration_since(self.anchor).min(MOST_AT_ONCE).as_secs_f64();
+        self.anchor = now;
+        if self.paused {
+            return Ok(());
+        }
+        let mut due = self.next;
+        while let Some(at) = self.recording.at(due) {
+            let rate = self.rate(due);
+            let needed = at.duration_since(self.clock).as_secs_f64().max(0.0) / rate;
+            // A timer is exact to a millisecond at best; a nanosecond lost by rounding costs another one.
+            if needed > left + 1e-9 {
+                let passed = SignedDuration::try_from_secs_f64(left * rate).unwrap_or_default();
+                self.clock = self.clock.checked_add(passed).unwrap_or(at).min(at);
+                break;
+            }
+            left = (left - needed).max(0.0);
+            self.clock = self.clock.max(at);
+            due += 1;
+        }
+        while self.next < due {
+            let first = self.next;
+            let frames = self.beside(move |recording| recording.read(first, due)).await?;
+            for frame in frames {
+                if matches!(frame, Frame::About(_)) {
+                    self.about = Some(self.next);
+                }
+                self.send(Played::Frame(frame)).await?;
+                self.next += 1;
+            }
+        }
+        if self.recording.at(self.next).is_none() {
+            self.paused = true;
+            self.tell().await?;
+        }
+        Ok(())
+    }
+
+    async fn heed(&mut self, command: Play) -> Result<(), End> {
+        let sweeps = &self.recording.sweeps;
+        let begun = sweeps.partition_point(|start| *start < self.next);
+        match command {
+            // At the end there is nothing to go on with.
+            Play::PauseOrGo => self.paused = !self.paused || self.recording.at(self.next).is_none(),
+            Play::Faster => self.power = (self.power + 1).min(FASTEST),
+            Play::Slower => self.power = (self.power - 1).max(SLOWEST),
+            Play::Earlier => {
+                let this = begun.checked_sub(1);
+                let has_just_begun = this
+                    .and_then(|this| self.recording.at(*sweeps.get(this)?))
+                    .is_some_and(|start| self.clock.duration_since(start) < self.just_begun());
+                let wanted = if has_just_begun { begun.checked_sub(2) } else { this };
+                let start = wanted.and_then(|wanted| sweeps.get(wanted).copied());
+                let target = start.unwrap_or_else(|| {
+                    self.recording.entries.iter().position(|entry| entry.kind == Kind::Fleet).unwrap_or(0)
+                });
+                self.seek(target).await?;
+            }
+            Play::Later => {
+                let target = sweeps.get(begun).copied();
+                self.seek(target.unwrap_or(usize::MAX)).await?;
+            }
+            Play::End => self.seek(usize::MAX).await?,
+        }
+        Ok(())
+    }
+
+    /// Who presses twice within a second means the sweep before, at every speed.
+    fn just_begun(&self) -> SignedDuration {
+        let factor = if self.paused { 1.0 } else { self.speed().max(1.0) };
+        SignedDuration::try_from_secs_f64(JUST_BEGUN.as_secs_f64() * factor).unwrap_or(JUST_BEGUN)
+    }
+
+    /// Goes to just after a piece, to the last one at most.
+    async fn seek(&mut self, target: usize) -> Result<(), End> {
+        let target = target.min(self.recording.entries.len().saturating_sub(1));
+        let about = self.recording.last_of(Kind::About, target).filter(|about| self.about != Some(*about));
+        let (about_frames, fleet) = self
+            .beside(move |recording| {
+                let about = about.map_or_else(|| Ok(Vec::new()), |about| recording.read(about, about + 1))?;
+                Ok((about, recording.fleet_after(target)?))
+            })
+            .await?;
+        for frame in about_frames {
+            self.about = about;
+            self.send(Played::Frame(frame)).await?;
+        }
+        self.send(Played::Frame(Frame::Fleet(Arc::new(fleet)))).await?;
+        self.next = target + 1;
+        self.clock = self.recording.at(target).unwrap_or(self.clock);
+        self.paused |= self.recording.at(self.next).is_none();
+        // The way there took no time of the recording.
+        self.anchor = Instant::now();
+        Ok(())
+    }
+
+    fn is_to_tell(&self) -> bool {
+        !self.paused && self.told.elapsed() >= TELL
+    }
+
+    async fn tell(&mut self) -> Result<(), End> {
+        let (first, last) = self.recording.span();
+        let whole = last.duration_since(first).as_secs_f64();
+        let is_over = self.recording.at(self.next).is_none();
+        let percent = if is_over || whole <= 0.0 {
+            100.0
+        } else {
+            (100.0 * self.clock.duration_since(first).as_secs_f64() / whole).clamp(0.0, 100.0)
+        };
+        self.told = Instant::now();
+        self.send(Played::At(Replay { at: self.clock, percent, speed: self.speed(), paused: self.paused })).await
+    }
+
+    async fn send(&self, played: Played) -> Result<(), End> {
+        self.out.send(played).await.map_err(|_| End::Unwatched)
+    }
+
+    /// Reads the file beside the threads that serve others.
+    async fn beside<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Recording) -> Result<T, ReplayError> + Send + 'static,
+    ) -> Result<T, ReplayError> {
+        let recording = self.recording.clone();
+        tokio::task::spawn_blocking(move || read(&recording)).await.unwrap_or_else(|error| {
+            Err(ReplayError::Read { path: self.recording.path.clone(), source: std::io::Error::other(error) })
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! One connection after its greeting: the stream goes out, orders come in, replies go out. What is slow on
+//! one of these ways holds up no other.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt as _},
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::WRITE_WITHIN;
+use crate::{
+    fleet::{order::Reply, reading::clean, stream::Frame},
+    relay::line::{self, LONGEST_ORDER, LineError, Lines, OrderLine, SIGN_OF_LIFE, ToldLine},
+    spine::{Listener, Orders},
+};
+
+/// How many orders of a connection may be under way. While there are so many no further one is read.
+const MOST_ORDERS: usize = 16;
+
+/// How much of the stream goes into one write, where that much waits.
+const BATCH: usize = 64 * 1024;
+
+/// The longest account name that is told further, characters.
+const MOST_ACTOR: usize = 64;
+
+/// Serves a connection until one side ends it.
+pub(super) async fn run(
+    mut lines: Lines<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    listener: Listener,
+    orders: &Orders,
+) -> Result<(), String> {
+    // As many replies may wait as orders are under way: when it is full, an order counts as under way still.
+    let (replies, waiting) = mpsc::channel(MOST_ORDERS);
+    lines.allow(LONGEST_ORDER);
+    tokio::select! {
+        ended = take_orders(lines, orders, replies) => ended,
+        ended = tell(writer, listener, waiting) => ended,
+    }
+}
+
+/// Reads orders and has them carried out beside each other. There is no deadline for the next one: a
+/// dashboard may just be looked at. One that is gone shows by the signs of life that it does not take.
+async fn take_orders(
+    mut lines: Lines<OwnedReadHalf>,
+    orders: &Orders,
+    replies: mpsc::Sender<(u64, Reply)>,
+) -> Result<(), String> {
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        let line = tokio::select! {
+            Some(()) = under_way.next(), if !under_way.is_empty() => continue,
+            line = lines.next(), if under_way.len() < MOST_ORDERS => line,
+        };
+        let line = match line {
+            Ok(line) => line,
+            Err(LineError::Closed | LineError::Broken(_)) => return Ok(()),
+            Err(error @ (LineError::TooLong(_) | LineError::NotUnderstood(_))) => return Err(error.to_string()),
+        };
+        let OrderLine { id, mut order } = line::parse(line).await.map_err(|error| error.to_string())?;
+        order.actor = clean(&order.actor, MOST_ACTOR);
+        let replies = replies.clone();
+        under_way.push(async move {
+            let reply = orders.ask(order).await;
+            // An error means that the connection is ending.
+            let _ = replies.send((id, reply)).await;
+        });
+    }
+}
+
+/// Writes the stream and the replies, and a sign of life where there is neither.
+async fn tell(
+    mut writer: impl AsyncWrite + Unpin,
+    mut listener: Listener,
+    mut replies: mpsc::Receiver<(u64, Reply)>,
+) -> Result<(), String> {
+    let mut buffer = Vec::new();
+    loop {
+        let quiet_until = Instant::now() + SIGN_OF_LIFE;
+        tokio::select! {
+            biased;
+            Some((id, reply)) = replies.recv() => {
+                line::append(&mut buffer, &ToldLine { id: Some(id), reply: Some(reply), frame: None })
+                    .map_err(|error| error.to_string())?;
+            }
+            frame = listener.next() => match frame {
+                Some(frame) => buffer = gather(buffer, frame, &mut listener).await.map_err(|error| error.to_string())?,
+                None => return Ok(()),
+            },
+            () = sleep_until(quiet_until) => buffer.push(b'\n'),
+        }
+        if !write(&mut writer, &buffer, WRITE_WITHIN).await? {
+            return Ok(());
+        }
+        buffer.clear();
+        // A whole fleet is long and rare.
+        buffer.shrink_to(2 * BATCH);
+    }
+}
+
+/// A piece of the stream and what waits behind it, up to a sensible length.
+async fn gather(mut buffer: Vec<u8>, first: Frame, listener: &mut Listener) -> Result<Vec<u8>, serde_json::Error> {
+    let mut next = Some(first);
+    while let Some(frame) = next {
+        buffer = line::append_frame(buffer, frame).await?;
+        next = if buffer.len() < BATCH { listener.next_now() } else { None };
+    }
+    Ok(buffer)
+}
+
+/// Writes; false where nobody reads any more.
+async fn write(writer: &mut (impl AsyncWrite + Unpin), mut rest: &[u8], within: Duration) -> Result<bool, String> {
+    while !rest.is_empty() {
+        match timeout(within, writer.write(rest)).await {
+            Err(_) => return Err(format!("it read nothing for {} s", within.as_secs())),
+            Ok(Err(_) | Ok(0)) => return Ok(false),
+            Ok(Ok(taken)) => rest = rest.get(taken..).unwrap_or_default(),
+        }
+    }
+    Ok(true)
+}

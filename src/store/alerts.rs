@@ -1,0 +1,169 @@
+//! Alerts as they are shown: open and ended, with the mails that told of them. Not their judgement, and not the
+//! state that the judge goes on from.
+
+use std::collections::HashMap;
+
+use super::{
+    client_id, from_ms,
+    pool::{Pool, Transaction, fetch_all, fetch_of},
+    unreadable,
+};
+use crate::fleet::{
+    SweepId,
+    alerts::{AlertEnd, AlertView},
+    history::AlertRow,
+    judge::{HoldReason, Notice},
+};
+
+/// The most ended alerts that are remembered.
+const ENDED: i64 = 200;
+
+#[derive(sqlx::FromRow)]
+pub(super) struct Row {
+    id: String,
+    pub(super) client_id: i64,
+    ip: String,
+    port: i64,
+    metric: String,
+    limit_value: f64,
+    last_value: f64,
+    pub(super) peak_value: f64,
+    raised_at_ms: i64,
+    resolved_at_ms: Option<i64>,
+    pub(super) acknowledged_at_ms: Option<i64>,
+    notice: String,
+    mailed_in: Option<String>,
+}
+
+/// Alerts that meet a condition. The first parameter is the time up to which mails count.
+///
+/// The id of a mail grows with time, so the last by id is the newest.
+macro_rules! alerts_sql {
+    ($condition:literal) => {
+        concat!(
+            "SELECT alerts.id, alerts.client_id, clients.ip, clients.port, alerts.metric, alerts.limit_value,
+             alerts.last_value, alerts.peak_value, alerts.raised_at_ms, alerts.resolved_at_ms,
+             alerts.acknowledged_at_ms, alerts.notice,
+             (SELECT mails.sweep_uuid FROM alert_mails JOIN mails ON mails.id = alert_mails.mail_id
+              WHERE alert_mails.alert_id = alerts.id AND mails.created_at_ms <= ?
+              ORDER BY alert_mails.mail_id DESC LIMIT 1) AS mailed_in
+             FROM alerts JOIN clients ON clients.id = alerts.client_id WHERE ",
+            $condition
+        )
+    };
+}
+
+/// Those that were open at a time, oldest first.
+pub(super) async fn open_at(transaction: &mut Transaction, at_ms: i64) -> Result<Vec<Row>, sqlx::Error> {
+    fetch_all!(
+        transaction,
+        Row,
+        alerts_sql!(
+            "alerts.raised_at_ms <= ? AND (alerts.resolved_at_ms IS NULL OR alerts.resolved_at_ms > ?)
+             ORDER BY alerts.raised_at_ms, alerts.id"
+        ),
+        at_ms,
+        at_ms,
+        at_ms
+    )
+}
+
+/// Those that are open now, oldest first.
+pub(super) async fn open(transaction: &mut Transaction) -> Result<Vec<Row>, sqlx::Error> {
+    fetch_all!(
+        transaction,
+        Row,
+        alerts_sql!("alerts.resolved_at_ms IS NULL ORDER BY alerts.raised_at_ms, alerts.id"),
+        i64::MAX
+    )
+}
+
+/// The last that had ended at a time, the last first.
+pub(super) async fn ended_at(transaction: &mut Transaction, at_ms: i64) -> Result<Vec<Row>, sqlx::Error> {
+    fetch_all!(
+        transaction,
+        Row,
+        alerts_sql!("alerts.resolved_at_ms <= ? ORDER BY alerts.resolved_at_ms DESC, alerts.id DESC LIMIT ?"),
+        at_ms,
+        at_ms,
+        ENDED
+    )
+}
+
+/// The last that were raised, newest first, with the mails about them.
+pub(super) async fn history(pool: &Pool, most: u32) -> Result<Vec<AlertRow>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    // True of every alert: what counts is the order.
+    let rows = fetch_all!(
+        &mut transaction,
+        Row,
+        alerts_sql!("alerts.raised_at_ms <= ? ORDER BY alerts.raised_at_ms DESC, alerts.id DESC LIMIT ?"),
+        i64::MAX,
+        i64::MAX,
+        i64::from(most)
+    )?;
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let mut mails = mails(&mut transaction, &ids).await?;
+    rows.into_iter()
+        .map(|row| {
+            let mails = mails.remove(&row.id).unwrap_or_default();
+            Ok(AlertRow { alert: AlertView::try_from(row)?, mails })
+        })
+        .collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct Told {
+    alert_id: String,
+    recipient: String,
+    status: String,
+    last_error: Option<String>,
+}
+
+/// The newest mails about each alert, newest first, each in words. Eight at most: with `repeat="every"` there is
+/// one a sweep, day by day.
+async fn mails(transaction: &mut Transaction, alerts: &[&str]) -> Result<HashMap<String, Vec<String>>, sqlx::Error> {
+    let told = fetch_of!(
+        transaction,
+        Told,
+        "SELECT alert_id, recipient, status, last_error FROM
+         (SELECT alert_mails.alert_id AS alert_id, mails.recipient AS recipient, mails.status AS status,
+          mails.last_error AS last_error,
+          ROW_NUMBER() OVER (PARTITION BY alert_mails.alert_id ORDER BY alert_mails.mail_id DESC) AS place
+          FROM alert_mails JOIN mails ON mails.id = alert_mails.mail_id WHERE alert_mails.alert_id IN ({})) AS newest
+         WHERE place <= 8 ORDER BY alert_id, place",
+        alerts
+    )?;
+    let mut mails: HashMap<String, Vec<String>> = HashMap::new();
+    for Told { alert_id, recipient, status, last_error } in told {
+        mails.entry(alert_id).or_default().push(match (status.as_str(), last_error) {
+            ("refused", Some(error)) => format!("{recipient}: refused: {error}"),
+            (status, _) => format!("{recipient}: {status}"),
+        });
+    }
+    Ok(mails)
+}
+
+impl TryFrom<Row> for AlertView {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> Result<Self, sqlx::Error> {
+        let notice: Notice = serde_json::from_str(&row.notice).map_err(unreadable)?;
+        let end = match notice {
+            // The judge says this of an alert whose rule is gone, and of no other.
+            Notice::Hold(HoldReason::RuleRemoved) => AlertEnd::Withdrawn,
+            Notice::Hold(_) | Notice::Send(_) => AlertEnd::Resolved,
+        };
+        Ok(Self {
+            client: client_id(row.ip, row.port)?,
+            metric: row.metric.parse().map_err(unreadable)?,
+            limit: row.limit_value,
+            value: row.last_value,
+            raised_at: from_ms(row.raised_at_ms)?,
+            ended: row.resolved_at_ms.map(|at| from_ms(at).map(|at| (at, end))).transpose()?,
+            notice,
+            mailed_in: row.mailed_in.map(|sweep| sweep.parse().map(SweepId).map_err(unreadable)).transpose()?,
+            acknowledged: row.acknowledged_at_ms.is_some(),
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! What is listed and charted: a client's history, its security events, the mails. Not the alerts.
+
+use jiff::Timestamp;
+
+use super::{
+    from_count, from_ms, outbox,
+    pool::{Pool, fetch_all},
+    to_ms, unreadable,
+};
+use crate::fleet::{
+    ClientId,
+    history::{EventRow, MailRow, MailStatus, Point, Span},
+};
+
+/// The most points of a chart: more than a screen has columns.
+const POINTS: i64 = 400;
+
+/// How long a part of the span is of which one point is made. The parts are counted from the epoch, so that a
+/// point does not move while time goes on; thus one more than the span has parts may be cut by it.
+fn part(span: Span) -> i64 {
+    span.milliseconds() / (POINTS - 1) + 1
+}
+
+pub(super) async fn points(
+    pool: &Pool,
+    client: &ClientId,
+    span: Span,
+    now: Timestamp,
+) -> Result<Vec<Point>, sqlx::Error> {
+    let now_ms = to_ms(now);
+    let mut transaction = pool.begin_read().await?;
+    // The newest time of a part stands for it: of a single sample, that is its own.
+    let rows: Vec<(i64, Option<f64>, Option<f64>)> = fetch_all!(
+        &mut transaction,
+        (i64, Option<f64>, Option<f64>),
+        "SELECT MAX(collected_at_ms), AVG(cpu_percent), AVG(memory_percent) FROM collections
+         WHERE client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?)
+         AND collected_at_ms > ? AND collected_at_ms <= ?
+         GROUP BY collected_at_ms - collected_at_ms % ? ORDER BY 1",
+        client.address(),
+        i64::from(client.port()),
+        now_ms.saturating_sub(span.milliseconds()),
+        now_ms,
+        part(span)
+    )?;
+    let point = |(at, cpu_percent, memory_percent)| Ok(Point { at: from_ms(at)?, cpu_percent, memory_percent });
+    rows.into_iter().map(point).collect()
+}
+
+pub(super) async fn security_events(pool: &Pool, client: &ClientId, most: u32) -> Result<Vec<EventRow>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let rows: Vec<(i64, String, String, String)> = fetch_all!(
+        &mut transaction,
+        (i64, String, String, String),
+        "SELECT occurred_at_ms, level, source, message FROM security_events
+         WHERE client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?)
+         ORDER BY occurred_at_ms DESC, id DESC LIMIT ?",
+        client.address(),
+        i64::from(client.port()),
+        i64::from(most)
+    )?;
+    let event = |(at, level, source, message)| EventRow { at: by_their_clock(at), level, source, message };
+    Ok(rows.into_iter().map(event).collect())
+}
+
+/// A client's clock may say anything: what no calendar has is the first or last time of ours.
+fn by_their_clock(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    kind: String,
+    recipient: String,
+    subject: String,
+    body: String,
+    status: String,
+    created_at_ms: i64,
+    next_at_ms: Option<i64>,
+    sent_at_ms: Option<i64>,
+    attempts: i64,
+    last_error: Option<String>,
+    server_answer: Option<String>,
+}
+
+pub(super) async fn mails(pool: &Pool, most: u32) -> Result<Vec<MailRow>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let rows = fetch_all!(
+        &mut transaction,
+        Row,
+        "SELECT id, kind, recipient, subject, body, status, created_at_ms, next_at_ms, sent_at_ms, attempts, last_error,
+         server_answer FROM mails ORDER BY created_at_ms DESC, id DESC LIMIT ?",
+        i64::from(most)
+    )?;
+    rows.into_iter().map(MailRow::try_from).collect()
+}
+
+impl TryFrom<Row> for MailRow {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> Result<Self, sqlx::Error> {
+        let created_at = from_ms(row.created_at_ms)?;
+        let status = match row.status.as_str() {
+            "waiting" => MailStatus::Waiting { next_at: row.next_at_ms.map_or(Ok(created_at), from_ms)? },
+            "sent" => MailStatus::Sent { at: row.sent_at_ms.map_or(Ok(created_at), from_ms)? },
+            _ => MailStatus::Refused,
+        };
+        Ok(Self {
+            id: row.id.parse().map_err(unreadable)?,
+            kind: outbox::kind_of(row.kind)?,
+            recipient: row.recipient,
+            subject: row.subject,
+            body: row.body,
+            created_at,
+            status,
+            attempts: from_count(row.attempts)?,
+            answer: row.server_answer.or(row.last_error),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_span_has_more_parts_than_there_are_points() {
+        for span in Span::ALL {
+            // However the span lies, it cuts one part at each end.
+            assert!(span.milliseconds() / part(span) + 2 <= POINTS + 1, "{span:?}");
+            assert!((POINTS - 1) * part(span) >= span.milliseconds(), "{span:?}");
+        }
+    }
+
+    #[test]
+    fn every_time_of_a_client_is_one_of_ours() {
+        for (ms, expected) in [(0, Timestamp::UNIX_EPOCH), (i64::MIN, Timestamp::MIN), (i64::MAX, Timestamp::MAX)] {
+            assert_eq!(by_their_clock(ms), expected, "{ms}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The lock that keeps a second collector out of a database. It belongs to the process and goes with it, however
+//! that ends. Not who holds it ([`super::holder`]), which also is what stops a collector that lost it.
+//!
+//! On SQLite it is a lock of the operating system on a file beside the database; on a server one of the server's
+//! own, which lasts as long as the connection that took it. So that connection is kept open and tried now and
+//! then, also because servers end connections that are silent for hours. Where it is lost (server restarted,
+//! network cut), another collector may come in from then on. The loss is logged and the lock taken again as soon
+//! as it can be had. Until then the collector goes on: mostly nobody came, and what is collected would be lost.
+//! If somebody did come, every later transaction of this collector is refused.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sha2::{Digest as _, Sha256};
+use sqlx::{
+    ConnectOptions as _, Connection as _, MySqlConnection, PgConnection, mysql::MySqlConnectOptions,
+    postgres::PgConnectOptions,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::open::PATIENCE;
+
+/// How often the connection that holds a server's lock is tried: the longest time for which its loss is unknown.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// A server, and how it is reached.
+#[derive(Debug, Clone)]
+pub(super) enum Server {
+    Postgres(PgConnectOptions),
+    MySql(MySqlConnectOptions),
+}
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub(super) enum Lock {
+    File(File),
+    Session(Keeper),
+}
+
+/// Whoever keeps a server's lock.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    stop: DropGuard,
+    task: JoinHandle<()>,
+}
+
+/// A connection that holds the lock.
+enum Session {
+    Postgres(PgConnection),
+    MySql(MySqlConnection),
+}
+
+/// The file that is locked: `NAME.lock` beside the database, whichever links lead there. It is never removed: two
+/// processes could then each lock a file of that name.
+fn beside(database: &Path) -> io::Result<PathBuf> {
+    let mut name = database.canonicalize()?.into_os_string();
+    name.push(".lock");
+    Ok(name.into())
+}
+
+/// Locks a SQLite database; `None` where another process has.
+pub(super) fn file(database: &Path) -> io::Result<Option<Lock>> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside(database)?)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Lock::File(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+impl Lock {
+    /// Locks a server's database; `None` where another process has.
+    pub(super) async fn of_server(server: &Server, place: &Arc<str>) -> Result<Option<Self>, sqlx::Error> {
+        let Some(session) = server.take().await? else { return Ok(None) };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(keep(server.clone(), session, Arc::clone(place), stop.clone()));
+        Ok(Some(Self::Session(Keeper { stop: stop.drop_guard(), task })))
+    }
+
+    /// Gives it up, and returns when that is done.
+    pub(super) async fn release(self) {
+        match self {
+            Self::File(file) => drop(file),
+            Self::Session(Keeper { stop, task }) => {
+                drop(stop);
+                if let Err(error) = task.await {
+                    tracing::debug!(%error, "whoever kept the lock of the database broke");
+                }
+            }
+        }
+    }
+}
+
+impl Server {
+    /// Connects and takes the lock; `None` where another session has it.
+    async fn take(&self) -> Result<Option<Session>, sqlx::Error> {
+        match self {
+            Self::Postgres(options) => {
+                let mut connection = options.connect().await?;
+                // Its locks are of one database each; that may be shared by schema.
+                let (schema,): (String,) = sqlx::query_as("SELECT COALESCE(CAST(current_schema() AS TEXT), '')")
+                    .fetch_one(&mut connection)
+                    .await?;
+                let (taken,): (bool,) = sqlx::query_as("SELECT pg_try_advisory_lock($1)")
+                    .bind(key(&schema))
+                    .fetch_one(&mut connection)
+                    .await?;
+                Ok(taken.then_some(Session::Postgres(connection)))
+            }
+            Self::MySql(options) => {
+                let mut connection = options.connect().await?;
+                let (database,): (Option<String>,) =
+                    sqlx::query_as("SELECT DATABASE()").fetch_one(&mut connection).await?;
+                // Its locks are of the whole server, and their names of 64 characters at most.
+                let name = format!("fleetsweep {:016x}", key(&database.unwrap_or_default()));
+                let (taken,): (Option<i64>,) =
+                    sqlx::query_as("SELECT GET_LOCK(?, 0)").bind(name).fetch_one(&mut connection).await?;
+                Ok((taken == Some(1)).then_some(Session::MySql(connection)))
+            }
+        }
+    }
+}
+
+/// A number for a text, the same in every build.
+fn key(text: &str) -> i64 {
+    let digest: [u8; 32] = Sha256::digest(format!("fleetsweep/{text}")).into();
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+impl Session {
+    async fn ping(&mut self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(connection) => connection.ping().await,
+            Self::MySql(connection) => connection.ping().await,
+        }
+    }
+
+    async fn close(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(connection) => connection.close().await,
+            Self::MySql(connection) => connection.close().await,
+        }
+    }
+}
+
+/// Keeps the session until `stop`; where it is lost, takes the lock again as soon as it can be had.
+async fn keep(server: Server, session: Session, place: Arc<str>, stop: CancellationToken) {
+    let mut held = Some(session);
+    let mut said = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        if let Some(session) = &mut held {
+            match in_time(session.ping()).await {
+                Ok(()) => continue,
+                Err(error) => {
+                    held = None;
+                    said = false;
+                    tracing::error!(%error, "the lock of database {place} is lost: until it is taken again, another collector could start");
+                }
+            }
+        }
+        match in_time(server.take()).await {
+            Ok(Some(session)) => {
+                held = Some(session);
+                tracing::info!("the lock of database {place} is taken again");
+            }
+            Ok(None) if !said => {
+                said = true;
+                tracing::error!(
+                    "the lock of database {place} is another session's now: if that is a second collector, nothing of this one is stored any more; end one of them"
+                );
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "the lock of database {place} cannot be taken again yet"),
+        }
+    }
+    if let Some(session) = held
+        && let Err(error) = in_time(session.close()).await
+    {
+        tracing::debug!(%error, "the connection that held the lock did not end well");
+    }
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(answer) => answer,
+        Err(passed) => Err(sqlx::Error::Io(passed.into())),
+    }
+}

@@ -1,0 +1,257 @@
+//! What is remembered of a fleet as it stands: for each client its last collection, its last reading, its last
+//! samples, and the alerts. [`super::past`] makes the same of an earlier time from the parts here.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::{
+    alerts, client_id, from_count, from_ms,
+    pool::{Pool, Transaction, fetch_all, fetch_of, fetch_one},
+    unreadable,
+};
+use crate::fleet::{
+    ClientId, Failure, FailureKind, Reading, Stage, SweepId,
+    alerts::AlertView,
+    event::Exceeded,
+    history::Memory,
+    state::{Finished, Remembered, Sample},
+};
+
+/// The last samples of a client that are remembered, at most: as many as the dashboard keeps of one.
+const SAMPLES: usize = 60;
+
+/// The collections among which they are looked for, at most. Those of the largest fleets get fewer for it; they
+/// all come from one stretch of the table, which takes a moment and not a query a client.
+const STRETCH: i64 = 200_000;
+
+/// A client, and where what is known of it stands.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) id: i64,
+    pub(super) client: ClientId,
+    /// Its last collection.
+    pub(super) last: Option<i64>,
+    /// Its last successful one.
+    pub(super) last_ok: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct ClientRow {
+    id: i64,
+    ip: String,
+    port: i64,
+    last_any: Option<i64>,
+    last_ok: Option<i64>,
+}
+
+pub(super) async fn memory(pool: &Pool) -> Result<Memory, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let rows = fetch_all!(
+        &mut transaction,
+        ClientRow,
+        "SELECT clients.id, clients.ip, clients.port,
+         (SELECT collections.id FROM collections WHERE collections.client_id = clients.id
+          ORDER BY collections.id DESC LIMIT 1) AS last_any,
+         clients.latest_collection AS last_ok FROM clients"
+    )?;
+    let clients = rows.into_iter().map(Known::try_from).collect::<Result<Vec<_>, _>>()?;
+    let (newest,): (Option<i64>,) = fetch_one!(&mut transaction, (Option<i64>,), "SELECT MAX(id) FROM collections")?;
+    let mut open = HashMap::new();
+    let mut alerts = Vec::new();
+    for row in alerts::open(&mut transaction).await? {
+        let client = row.client_id;
+        let alert = AlertView::try_from(row)?;
+        open.entry(client).or_insert_with(Vec::new).push(exceeded(&alert));
+        alerts.push(alert);
+    }
+    for row in alerts::ended_at(&mut transaction, i64::MAX).await? {
+        alerts.push(AlertView::try_from(row)?);
+    }
+    let mut last = last_collections(&mut transaction, &clients).await?;
+    let mut readings = readings(&mut transaction, &clients).await?;
+    let mut samples = samples(&mut transaction, clients.len(), newest.unwrap_or(0)).await?;
+    let remembered = clients.into_iter().map(|Known { id, client, .. }| Remembered {
+        client,
+        last: last.remove(&id),
+        reading: readings.remove(&id).map(|(at, reading)| (at, Box::new(reading))),
+        exceeded: open.remove(&id).unwrap_or_default(),
+        recent: samples.remove(&id).unwrap_or_default(),
+    });
+    Ok(Memory { clients: remembered.collect(), alerts })
+}
+
+impl TryFrom<ClientRow> for Known {
+    type Error = sqlx::Error;
+
+    fn try_from(row: ClientRow) -> Result<Self, sqlx::Error> {
+        Ok(Self { id: row.id, client: client_id(row.ip, row.port)?, last: row.last_any, last_ok: row.last_ok })
+    }
+}
+
+pub(super) fn exceeded(alert: &AlertView) -> Exceeded {
+    Exceeded { metric: alert.metric, limit: alert.limit, value: alert.value }
+}
+
+#[derive(sqlx::FromRow)]
+struct LastRow {
+    client_id: i64,
+    collection_uuid: String,
+    sweep_uuid: String,
+    started_at_ms: i64,
+    duration_ms: i64,
+    attempts: i64,
+    status: String,
+    stage: Option<String>,
+    error: Option<String>,
+    stages: Option<String>,
+    failure: Option<String>,
+}
+
+/// The last collections, by client.
+pub(super) async fn last_collections(
+    transaction: &mut Transaction,
+    clients: &[Known],
+) -> Result<HashMap<i64, Finished>, sqlx::Error> {
+    let ids: Vec<i64> = clients.iter().filter_map(|known| known.last).collect();
+    let rows = fetch_of!(
+        transaction,
+        LastRow,
+        "SELECT client_id, collection_uuid, sweep_uuid, started_at_ms, duration_ms, attempts, status, stage, error, stages,
+         failure FROM collections WHERE id IN ({})",
+        ids
+    )?;
+    rows.into_iter().map(|row| Ok((row.client_id, Finished::try_from(row)?))).collect()
+}
+
+impl TryFrom<LastRow> for Finished {
+    type Error = sqlx::Error;
+
+    fn try_from(row: LastRow) -> Result<Self, sqlx::Error> {
+        let failure = match (row.status.as_str(), row.failure) {
+            ("failed", Some(json)) => Some(serde_json::from_str(&json).map_err(unreadable)?),
+            ("failed", None) => Some(failure_of_words(row.stage.as_deref(), &row.error.unwrap_or_default())),
+            (_, _) => None,
+        };
+        let stages: Vec<(Stage, i64)> = match row.stages {
+            Some(json) => serde_json::from_str(&json).map_err(unreadable)?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            sweep: SweepId(row.sweep_uuid.parse().map_err(unreadable)?),
+            collection: row.collection_uuid.parse().map_err(unreadable)?,
+            at: from_ms(row.started_at_ms.saturating_add(row.duration_ms))?,
+            duration_ms: from_count(row.duration_ms)?,
+            attempts: from_count(row.attempts)?,
+            failure,
+            stages: stages
+                .into_iter()
+                .map(|(stage, at)| Ok((stage, from_ms(at)?)))
+                .collect::<Result<_, sqlx::Error>>()?,
+        })
+    }
+}
+
+/// A failure from before it was kept as JSON, from its words; they begin with the kind's own.
+fn failure_of_words(stage: Option<&str>, error: &str) -> Failure {
+    let stage = Stage::ALL.into_iter().find(|known| Some(known.word()) == stage).unwrap_or(Stage::Queued);
+    let told = FailureKind::ALL.into_iter().find_map(|kind| Some((kind, error.strip_prefix(kind.words())?)));
+    match told {
+        Some((kind, "")) => Failure::new(stage, kind),
+        Some((kind, causes)) => Failure::new(stage, kind).because(causes.strip_prefix(": ").unwrap_or(causes)),
+        None => Failure::new(stage, FailureKind::Defect).because(error),
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct ReadingRow {
+    client_id: i64,
+    collected_at_ms: i64,
+    reading: String,
+}
+
+/// How many readings are parsed before others get their turn.
+const PARSED: usize = 200;
+
+/// The readings of the last successful collections, by client, as far as they are kept whole.
+pub(super) async fn readings(
+    transaction: &mut Transaction,
+    clients: &[Known],
+) -> Result<HashMap<i64, (Timestamp, Reading)>, sqlx::Error> {
+    let ids: Vec<i64> = clients.iter().filter_map(|known| known.last_ok).collect();
+    let rows = fetch_of!(
+        transaction,
+        ReadingRow,
+        "SELECT client_id, collected_at_ms, reading FROM readings WHERE collection_id IN ({})",
+        ids
+    )?;
+    let mut readings = HashMap::with_capacity(rows.len());
+    for (index, row) in rows.into_iter().enumerate() {
+        let reading = serde_json::from_str(&row.reading).map_err(unreadable)?;
+        readings.insert(row.client_id, (from_ms(row.collected_at_ms)?, reading));
+        if index % PARSED == PARSED - 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(readings)
+}
+
+#[derive(sqlx::FromRow)]
+struct SampleRow {
+    client_id: i64,
+    started_at_ms: i64,
+    duration_ms: i64,
+    cpu_percent: Option<f64>,
+    memory_percent: Option<f64>,
+}
+
+/// The last samples up to a collection, by client, oldest first.
+pub(super) async fn samples(
+    transaction: &mut Transaction,
+    clients: usize,
+    last: i64,
+) -> Result<HashMap<i64, Vec<Sample>>, sqlx::Error> {
+    let stretch = i64::try_from(clients.saturating_mul(SAMPLES)).unwrap_or(i64::MAX).min(STRETCH);
+    let rows = fetch_all!(
+        transaction,
+        SampleRow,
+        "SELECT client_id, started_at_ms, duration_ms, cpu_percent, memory_percent FROM collections
+         WHERE id > ? AND id <= ? ORDER BY id DESC",
+        last.saturating_sub(stretch),
+        last
+    )?;
+    let mut samples: HashMap<i64, Vec<Sample>> = HashMap::new();
+    for row in rows {
+        let samples = samples.entry(row.client_id).or_default();
+        if samples.len() < SAMPLES {
+            samples.push(Sample {
+                at: from_ms(row.started_at_ms.saturating_add(row.duration_ms))?,
+                duration_ms: from_count(row.duration_ms)?,
+                cpu_percent: row.cpu_percent,
+                memory_percent: row.memory_percent,
+            });
+        }
+    }
+    for samples in samples.values_mut() {
+        samples.reverse();
+    }
+    Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_known_again_by_its_words() {
+        for kind in FailureKind::ALL {
+            for failure in
+                [Failure::new(Stage::Connect, kind), Failure::new(Stage::Connect, kind).because("os error 111")]
+            {
+                assert_eq!(failure_of_words(Some("connect"), &failure.to_string()), failure);
+            }
+        }
+        let other = failure_of_words(None, "what nobody wrote");
+        assert_eq!((other.stage, other.kind), (Stage::Queued, FailureKind::Defect));
+    }
+}

@@ -1,0 +1,213 @@
+//! Opening a database: which kind a URL names, and the ways into it, for a collector and for a reader. Not the
+//! schema, not the queries.
+
+use std::{
+    fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr as _, sync::Arc, time::Duration,
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{
+    ConnectOptions as _, Connection,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    error::{StoreError, StoreErrorKind},
+    holder,
+    lock::{self, Lock, Server},
+    pool::Pool,
+};
+
+/// How long a connection may take, and how long another program's lock on a SQLite file is waited for.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Connections for questions: more than one, so that a long one does not hold up the others.
+const READS: u32 = 4;
+
+/// A collector's ways into its database.
+pub(super) struct Opened {
+    /// For the one writer: a single connection.
+    pub(super) writes: Pool,
+    /// For everyone else.
+    pub(super) reads: Pool,
+    /// The database as it may be shown.
+    pub(super) place: Arc<str>,
+    /// Keeps other collectors out.
+    pub(super) lock: Lock,
+}
+
+/// What a URL names.
+pub(super) struct Target {
+    /// The database as it may be shown.
+    pub(super) place: Arc<str>,
+    kind: Kind,
+}
+
+enum Kind {
+    Sqlite { options: SqliteConnectOptions, may_create: bool },
+    Server(Server),
+}
+
+impl Target {
+    /// Reads a URL; contacts nobody.
+    pub(super) fn of(url: &SecretString) -> Result<Self, StoreError> {
+        let text = url.expose_secret();
+        let scheme = text.split(':').next().unwrap_or_default();
+        // The driver's own words on a URL could quote its password.
+        let bad = || StoreError::plain(&format!("({scheme})").into(), StoreErrorKind::BadUrl);
+        match scheme {
+            "sqlite" => Self::sqlite(text, SqliteConnectOptions::from_str(text).map_err(|_| bad())?),
+            "postgres" | "postgresql" => {
+                let options = PgConnectOptions::from_str(text).map_err(|_| bad())?.disable_statement_logging();
+                let name = options.get_database().unwrap_or_else(|| options.get_username());
+                let place = format!("postgres://{}:{}/{name}", options.get_host(), options.get_port()).into();
+                Ok(Self { place, kind: Kind::Server(Server::Postgres(options)) })
+            }
+            "mysql" | "mariadb" => {
+                let options = MySqlConnectOptions::from_str(text).map_err(|_| bad())?.disable_statement_logging();
+                let name = options.get_database().unwrap_or_default();
+                let place = format!("mysql://{}:{}/{name}", options.get_host(), options.get_port()).into();
+                Ok(Self { place, kind: Kind::Server(Server::MySql(options)) })
+            }
+            _ => Err(StoreError::plain(&"(unknown kind)".into(), StoreErrorKind::BadUrl)),
+        }
+    }
+
+    fn sqlite(url: &str, options: SqliteConnectOptions) -> Result<Self, StoreError> {
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            // Every connection would have one of its own, and mails that are lost with the process are no outbox.
+            return Err(StoreError::plain(&":memory:".into(), StoreErrorKind::BadUrl));
+        }
+        let may_create = !url.contains("mode=ro") && !url.contains("immutable=");
+        let options = options.foreign_keys(true).busy_timeout(PATIENCE).disable_statement_logging();
+        let place = options.get_filename().display().to_string().into();
+        Ok(Self { place, kind: Kind::Sqlite { options, may_create } })
+    }
+
+    /// The ways in of a collector, all others locked out. A SQLite file is made where it is missing, readable
+    /// by its owner alone; the files that SQLite puts beside it take over its rights.
+    pub(super) async fn hold(self) -> Result<Opened, StoreError> {
+        let Some(lock) = self.lock().await? else { return Err(self.in_use().await) };
+        let (writes, reads) = match &self.kind {
+            Kind::Sqlite { options, .. } => self.open_sqlite(options).await?,
+            Kind::Server(server) => (self.connect(server, 1), self.connect(server, READS)),
+        };
+        if let Pool::MySql(pool) = &writes {
+            // Any other collation takes `GPU-17` and `gpu-17` for one, or has no room for every character.
+            let (collation,): (String,) = sqlx::query_as("SELECT @@collation_database")
+                .fetch_one(pool)
+                .await
+                .map_err(|error| StoreError::from_driver(&self.place, error))?;
+            if !(collation.starts_with("utf8mb4") && collation.ends_with("_bin")) {
+                let found = io::Error::other(format!("its collation is {collation}"));
+                return Err(StoreError::new(&self.place, StoreErrorKind::WrongCollation, found));
+            }
+        }
+        Ok(Opened { writes, reads, place: self.place, lock })
+    }
+
+    /// The way in of a reader: changes nothing, locks nothing. It connects once, so that what is wrong is said
+    /// now and for its own reason.
+    pub(super) async fn read(&self) -> Result<Pool, StoreError> {
+        match &self.kind {
+            Kind::Sqlite { .. } => {}
+            Kind::Server(Server::Postgres(options)) => close(&self.place, self.once(options.connect()).await?).await?,
+            Kind::Server(Server::MySql(options)) => close(&self.place, self.once(options.connect()).await?).await?,
+        }
+        Ok(self.reads())
+    }
+
+    fn reads(&self) -> Pool {
+        match &self.kind {
+            // In WAL mode a reader maps the index of the log (`-shm`), and makes it where no collector runs: that
+            // takes the right to write the directory, not the database.
+            Kind::Sqlite { options, .. } => {
+                Pool::Sqlite(sqlite_pool(READS).connect_lazy_with(options.clone().read_only(true)))
+            }
+            Kind::Server(server) => self.connect(server, READS),
+        }
+    }
+
+    /// `None` where another collector has it.
+    async fn lock(&self) -> Result<Option<Lock>, StoreError> {
+        match &self.kind {
+            Kind::Sqlite { options, may_create } => {
+                if *may_create {
+                    create(options.get_filename()).map_err(|error| StoreError::from_file(&self.place, error))?;
+                }
+                lock::file(options.get_filename()).map_err(|error| StoreError::from_file(&self.place, error))
+            }
+            // The first connection of all: it fails at once, where a pool would try again and again, and in the
+            // end know no reason.
+            Kind::Server(server) => self.once(Lock::of_server(server, &self.place)).await,
+        }
+    }
+
+    async fn in_use(&self) -> StoreError {
+        let asking = async { tokio::time::timeout(PATIENCE, holder::read(&self.reads())).await };
+        let found = match asking.await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "who holds the database could not be read");
+                None
+            }
+            Err(passed) => {
+                tracing::debug!(%passed, "who holds the database could not be read in time");
+                None
+            }
+        };
+        StoreError { holder: found.map(Box::new), ..StoreError::plain(&self.place, StoreErrorKind::InUse) }
+    }
+
+    async fn open_sqlite(&self, options: &SqliteConnectOptions) -> Result<(Pool, Pool), StoreError> {
+        // FULL: a commit is on the disk before it is answered. NORMAL would survive a killed process, but a power
+        // failure could take back the last transactions, and with them mails that were already decided. Many
+        // collections share a transaction, so one sync serves them all.
+        let options = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        let failed = |error| StoreError::from_driver(&self.place, error);
+        let writes = sqlite_pool(1).connect_with(options.clone()).await.map_err(failed)?;
+        let reads = sqlite_pool(READS).connect_lazy_with(options.pragma("query_only", "ON"));
+        Ok((Pool::Sqlite(writes), Pool::Sqlite(reads)))
+    }
+
+    fn connect(&self, server: &Server, most: u32) -> Pool {
+        match server {
+            Server::Postgres(options) => Pool::Postgres(
+                PgPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE).connect_lazy_with(options.clone()),
+            ),
+            Server::MySql(options) => Pool::MySql(
+                MySqlPoolOptions::new()
+                    .max_connections(most)
+                    .acquire_timeout(PATIENCE)
+                    .connect_lazy_with(options.clone()),
+            ),
+        }
+    }
+
+    /// Waits for a first answer, not for ever.
+    async fn once<T>(&self, connecting: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(PATIENCE, connecting).await {
+            Ok(connected) => connected.map_err(|error| StoreError::from_driver(&self.place, error)),
+            Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Unreachable, passed)),
+        }
+    }
+}
+
+fn sqlite_pool(most: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(most).acquire_timeout(2 * PATIENCE)
+}
+
+async fn close<C: Connection>(place: &Arc<str>, connection: C) -> Result<(), StoreError> {
+    connection.close().await.map_err(|error| StoreError::from_driver(place, error))
+}
+
+/// Makes the file where it is missing.
+fn create(file: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,236 @@
+//! The fleet as it stood at the end of a past sweep. What was not kept for so long is left out: of a reading that
+//! is gone, the numbers of its sample are there still.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::{
+    alerts, from_count, from_ms,
+    memory::{self, ClientRow, Known},
+    pool::{Pool, Transaction, fetch_all, fetch_of},
+    sweeps::{self, Ended},
+};
+use crate::fleet::{
+    Bytes, Metric, Percent, Reading, SweepId,
+    alerts::AlertView,
+    event::ClientCard,
+    history::Memory,
+    judge::{HoldReason, Notice, NoticeReason},
+    reading::Usage,
+    state::{Fleet, Remembered, SweepView},
+};
+
+pub(super) async fn fleet(pool: &Pool, sweep: SweepId, cards: &[ClientCard]) -> Result<Option<Fleet>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let Some(ended) = sweeps::find(&mut transaction, sweep).await? else { return Ok(None) };
+    let wanted: HashSet<_> = cards.iter().map(|card| &card.id).collect();
+    let mut clients = known(&mut transaction, &ended).await?;
+    clients.retain(|known| known.last.is_some() && wanted.contains(&known.client));
+    let mut last = memory::last_collections(&mut transaction, &clients).await?;
+    let measured = measured(&mut transaction, &clients).await?;
+    let mut readings = memory::readings(&mut transaction, &clients).await?;
+    rebuild(&mut transaction, &measured, &mut readings).await?;
+    let mut samples = memory::samples(&mut transaction, clients.len(), ended.last_collection).await?;
+    let failed = failed_in_a_row(&mut transaction, &ended).await?;
+
+    let mut open = HashMap::new();
+    let mut alerts = Vec::new();
+    for row in alerts::open_at(&mut transaction, ended.at_ms).await? {
+        let (client, peak) = (row.client_id, row.peak_value);
+        let acknowledged = row.acknowledged_at_ms.is_some_and(|at| at <= ended.at_ms);
+        let alert = AlertView { acknowledged, ..AlertView::try_from(row)? };
+        let value = match alert.metric {
+            Metric::Unreachable => failed.get(&client).copied(),
+            Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk | Metric::Load => {
+                measured.get(&client).and_then(|sample| sample.value(alert.metric))
+            }
+        };
+        let alert = then(alert, value, peak, &ended.view);
+        open.entry(client).or_insert_with(Vec::new).push(memory::exceeded(&alert));
+        alerts.push(alert);
+    }
+    for row in alerts::ended_at(&mut transaction, ended.at_ms).await? {
+        alerts.push(AlertView::try_from(row)?);
+    }
+
+    let remembered: Vec<_> = clients
+        .into_iter()
+        .map(|Known { id, client, .. }| Remembered {
+            client,
+            last: last.remove(&id),
+            reading: readings.remove(&id).map(|(at, reading)| (at, Box::new(reading))),
+            exceeded: open.remove(&id).unwrap_or_default(),
+            recent: samples.remove(&id).unwrap_or_default(),
+        })
+        .collect();
+    let visited = remembered.iter().filter(|client| client.last.as_ref().is_some_and(|last| last.sweep == sweep));
+    let view = SweepView { clients: visited.map(|client| client.client.clone()).collect(), ..ended.view };
+    Ok(Some(Fleet::past(view, cards, Memory { clients: remembered, alerts })))
+}
+
+/// The clients as they had been collected by then.
+async fn known(transaction: &mut Transaction, ended: &Ended) -> Result<Vec<Known>, sqlx::Error> {
+    let rows = fetch_all!(
+        transaction,
+        ClientRow,
+        "SELECT clients.id, clients.ip, clients.port,
+         (SELECT collections.id FROM collections WHERE collections.client_id = clients.id AND collections.id <= ?
+          ORDER BY collections.id DESC LIMIT 1) AS last_any,
+         (SELECT collections.id FROM collections WHERE collections.client_id = clients.id
+          AND collections.collected_at_ms <= ? ORDER BY collections.collected_at_ms DESC LIMIT 1) AS last_ok
+         FROM clients",
+        ended.last_collection,
+        ended.at_ms
+    )?;
+    rows.into_iter().map(Known::try_from).collect()
+}
+
+/// The alert as it was then. Its limit is the last one: an earlier one is not kept.
+fn then(alert: AlertView, value: Option<f64>, peak: f64, sweep: &SweepView) -> AlertView {
+    // What was last measured is of another time: once the alert has ended it is even below the limit.
+    let unmeasured = if alert.ended.is_some() { peak } else { alert.value };
+    let notice = match (alert.acknowledged, alert.mailed_in, alert.notice) {
+        (true, _, _) => Notice::Hold(HoldReason::Acknowledged),
+        (false, Some(mailed), _) if mailed != sweep.id => Notice::Hold(HoldReason::RecentlyMailed),
+        (false, Some(_), _) if alert.raised_at >= sweep.started_at => Notice::Send(NoticeReason::Raised),
+        (false, Some(_), _) => Notice::Send(NoticeReason::Reminder),
+        (false, None, Notice::Hold(HoldReason::BelowLimit)) => Notice::Hold(HoldReason::BelowLimit),
+        (false, None, _) => Notice::Hold(HoldReason::NoRecipient),
+    };
+    AlertView { value: value.unwrap_or(unmeasured), ended: None, notice, ..alert }
+}
+
+/// How often in a row the clients had failed by then whose alert about that was open. A collection that was
+/// cancelled says nothing of its client.
+async fn failed_in_a_row(transaction: &mut Transaction, ended: &Ended) -> Result<HashMap<i64, f64>, sqlx::Error> {
+    let rows: Vec<(i64, i64)> = fetch_all!(
+        transaction,
+        (i64, i64),
+        r#"SELECT alerts.client_id,
+           (SELECT COUNT(*) FROM collections WHERE collections.client_id = alerts.client_id AND collections.id <= ?
+            AND collections.id > COALESCE((SELECT met.id FROM collections met WHERE met.client_id = alerts.client_id
+             AND met.collected_at_ms <= ? ORDER BY met.collected_at_ms DESC LIMIT 1), 0)
+            AND (collections.failure IS NULL OR collections.failure NOT LIKE '%"kind":"cancelled"%'))
+           FROM alerts WHERE alerts.metric = 'unreachable' AND alerts.raised_at_ms <= ?
+           AND (alerts.resolved_at_ms IS NULL OR alerts.resolved_at_ms > ?)"#,
+        ended.last_collection,
+        ended.at_ms,
+        ended.at_ms,
+        ended.at_ms
+    )?;
+    rows.into_iter().map(|(client, count)| Ok((client, f64::from(from_count::<u32>(count)?)))).collect()
+}
+
+/// What is kept of a reading beside itself.
+#[derive(sqlx::FromRow)]
+struct Measured {
+    id: i64,
+    client_id: i64,
+    collected_at_ms: i64,
+    host_name: Option<String>,
+    cpu_percent: Option<f64>,
+    core_count: Option<i64>,
+    memory_total_bytes: Option<i64>,
+    memory_used_bytes: Option<i64>,
+    memory_percent: Option<f64>,
+    swap_total_bytes: Option<i64>,
+    swap_used_bytes: Option<i64>,
+    swap_percent: Option<f64>,
+    uptime_seconds: Option<i64>,
+    load_1: Option<f64>,
+    load_5: Option<f64>,
+    load_15: Option<f64>,
+    disk_percent: Option<f64>,
+}
+
+/// The samples of the last successful collections, by client.
+async fn measured(transaction: &mut Transaction, clients: &[Known]) -> Result<HashMap<i64, Measured>, sqlx::Error> {
+    let ids: Vec<i64> = clients.iter().filter_map(|known| known.last_ok).collect();
+    let rows = fetch_of!(
+        transaction,
+        Measured,
+        "SELECT id, client_id, collected_at_ms, host_name, cpu_percent, core_count, memory_total_bytes,
+         memory_used_bytes, memory_percent, swap_total_bytes, swap_used_bytes, swap_percent, uptime_seconds, load_1,
+         load_5, load_15, disk_percent FROM collections WHERE id IN ({})",
+        ids
+    )?;
+    Ok(rows.into_iter().map(|row| (row.client_id, row)).collect())
+}
+
+impl Measured {
+    fn value(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::Cpu => self.cpu_percent,
+            Metric::Memory => self.memory_percent,
+            Metric::Swap => self.swap_percent,
+            Metric::Disk => self.disk_percent,
+            Metric::Load => {
+                let cores: u32 = self.core_count?.try_into().ok().filter(|cores| *cores > 0)?;
+                Some(self.load_1? / f64::from(cores))
+            }
+            Metric::Unreachable => None,
+        }
+    }
+
+    /// The reading as far as it can be told from the sample.
+    fn reading(&self, cores: Vec<Percent>) -> Result<(Timestamp, Reading), sqlx::Error> {
+        let usage = |total: Option<i64>, used: Option<i64>| match (total, used) {
+            (Some(total), Some(used)) => {
+                Ok(Some(Usage { total: Bytes(from_count(total)?), used: Bytes(from_count(used)?) }))
+            }
+            (None, _) | (_, None) => Ok::<_, sqlx::Error>(None),
+        };
+        let load = self.load_1.zip(self.load_5).zip(self.load_15);
+        let reading = Reading {
+            host_name: self.host_name.clone(),
+            os_family: None,
+            os_version: None,
+            kernel: None,
+            architecture: None,
+            cpu: self.cpu_percent.map(percent).transpose()?,
+            cores,
+            memory: usage(self.memory_total_bytes, self.memory_used_bytes)?,
+            swap: usage(self.swap_total_bytes, self.swap_used_bytes)?,
+            uptime_seconds: self.uptime_seconds.map(from_count).transpose()?,
+            load: load.map(|((one, five), fifteen)| [one, five, fifteen]),
+            file_systems: Vec::new(),
+            interfaces: Vec::new(),
+            top_cpu: Vec::new(),
+            top_memory: Vec::new(),
+            warnings: Vec::new(),
+            agent_version: String::new(),
+            clock_ahead_ms: None,
+        };
+        Ok((from_ms(self.collected_at_ms)?, reading))
+    }
+}
+
+fn percent(value: f64) -> Result<Percent, sqlx::Error> {
+    Percent::new(value).map_err(super::unreadable)
+}
+
+/// Puts in, from their samples, the readings that are not kept whole any more.
+async fn rebuild(
+    transaction: &mut Transaction,
+    measured: &HashMap<i64, Measured>,
+    readings: &mut HashMap<i64, (Timestamp, Reading)>,
+) -> Result<(), sqlx::Error> {
+    let gone: Vec<&Measured> = measured.values().filter(|sample| !readings.contains_key(&sample.client_id)).collect();
+    let ids: Vec<i64> = gone.iter().map(|sample| sample.id).collect();
+    let rows: Vec<(i64, f64)> = fetch_of!(
+        transaction,
+        (i64, f64),
+        "SELECT collection_id, cpu_percent FROM cores WHERE collection_id IN ({}) ORDER BY collection_id, core",
+        ids
+    )?;
+    let mut cores: HashMap<i64, Vec<Percent>> = HashMap::new();
+    for (collection, value) in rows {
+        cores.entry(collection).or_default().push(percent(value)?);
+    }
+    for sample in gone {
+        let cores = cores.remove(&sample.id).unwrap_or_default();
+        readings.insert(sample.client_id, sample.reading(cores)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! A view of a database that changes nothing: every question that is asked of it. No lock, no writer, no
+//! migration, so that it works beside the collector that holds the database, in this process or another.
+
+use std::{collections::HashMap, future::Future, sync::Arc};
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::{
+    DEADLINE, Due, MailCounts, OutboxMail, StoreError, StoreErrorKind, alerts, history,
+    holder::{self, Holder},
+    memory,
+    open::Target,
+    outbox, past,
+    pool::Pool,
+    read, schema, sweeps,
+};
+use crate::fleet::{
+    ClientId, Metric, Reading, SweepId,
+    event::ClientCard,
+    history::{AlertRow, EventRow, MailRow, Memory, Point, Span},
+    judge::ClientState,
+    state::{Fleet, SweepView},
+};
+
+/// A database to read; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    pool: Pool,
+    place: Arc<str>,
+}
+
+impl Reader {
+    /// Opens the database of a URL for reading. It has to be there, with exactly this program's schema.
+    ///
+    /// # Errors
+    /// As [`Store::open`](super::Store::open), but never `InUse`; also `OlderSchema`.
+    pub async fn open(url: &SecretString) -> Result<Self, StoreError> {
+        let target = Target::of(url)?;
+        let reader = Self::new(target.read().await?, Arc::clone(&target.place));
+        match tokio::time::timeout(DEADLINE, schema::check(&reader.pool, &reader.place)).await {
+            Ok(checked) => checked.map(|()| reader),
+            Err(passed) => Err(StoreError::new(&reader.place, StoreErrorKind::Unreachable, passed)),
+        }
+    }
+
+    pub(super) fn new(pool: Pool, place: Arc<str>) -> Self {
+        Self { pool, place }
+    }
+
+    /// The database as it may be shown: a path, or server and name.
+    #[must_use]
+    pub fn place(&self) -> &Arc<str> {
+        &self.place
+    }
+
+    /// What is remembered of every client, and the alerts: the open ones and those that ended last.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn memory(&self) -> Result<Memory, StoreError> {
+        self.answer(memory::memory(&self.pool)).await
+    }
+
+    /// CPU and memory of a client over a span up to `now`, oldest first, thinned to a few hundred points: each
+    /// the average of what was measured in its part of the span.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn history(&self, client: &ClientId, span: Span, now: Timestamp) -> Result<Vec<Point>, StoreError> {
+        self.answer(history::points(&self.pool, client, span, now)).await
+    }
+
+    /// The last `most` security events of a client, newest first.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn security_events(&self, client: &ClientId, most: u32) -> Result<Vec<EventRow>, StoreError> {
+        self.answer(history::security_events(&self.pool, client, most)).await
+    }
+
+    /// The `most` alerts that were raised last, newest first, each with the newest of the mails about it.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn alert_history(&self, most: u32) -> Result<Vec<AlertRow>, StoreError> {
+        self.answer(alerts::history(&self.pool, most)).await
+    }
+
+    /// The last `most` mails, newest first.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn mails(&self, most: u32) -> Result<Vec<MailRow>, StoreError> {
+        self.answer(history::mails(&self.pool, most)).await
+    }
+
+    /// The last `most` sweeps that ended, oldest first. Which clients they visited is not said.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn sweeps(&self, most: u32) -> Result<Vec<SweepView>, StoreError> {
+        self.answer(sweeps::list(&self.pool, most)).await
+    }
+
+    /// The fleet as it stood at the end of a sweep; `None` where the sweep is unknown or did not end. Its
+    /// clients are those of `cards`, as far as they were known then.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn past(&self, sweep: SweepId, cards: &[ClientCard]) -> Result<Option<Fleet>, StoreError> {
+        self.answer(past::fleet(&self.pool, sweep, cards)).await
+    }
+
+    /// The collector that announced itself last. It may have been killed since: whether it is there still, only
+    /// its socket can tell.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn holder(&self) -> Result<Option<Holder>, StoreError> {
+        self.answer(holder::read(&self.pool)).await
+    }
+
+    /// The number of the last sweep that began; 0 before the first.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn last_sweep_number(&self) -> Result<u64, StoreError> {
+        self.answer(sweeps::last_number(&self.pool)).await
+    }
+
+    /// What is known of every client between two collections, open alerts included.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn client_states(&self) -> Result<HashMap<ClientId, ClientState>, StoreError> {
+        self.answer(read::client_states(&self.pool)).await
+    }
+
+    /// Where the next collection of each client's security log goes on.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn bookmarks(&self) -> Result<HashMap<ClientId, String>, StoreError> {
+        self.answer(read::bookmarks(&self.pool)).await
+    }
+
+    /// The last `most` measured values of a client, newest last. Of `unreachable` there are none.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn recent(
+        &self,
+        client: &ClientId,
+        metric: Metric,
+        most: u32,
+    ) -> Result<Vec<(Timestamp, f64)>, StoreError> {
+        self.answer(read::recent(&self.pool, client, metric, most)).await
+    }
+
+    /// The newest reading of a client, whole, and when it was collected.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn latest_reading(&self, client: &ClientId) -> Result<Option<(Timestamp, Reading)>, StoreError> {
+        self.answer(read::latest_reading(&self.pool, client)).await
+    }
+
+    /// The waiting mails that are to be offered now, oldest first.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn mails_due(
+        &self,
+        now: Timestamp,
+        due: Due,
+        after: Option<Uuid>,
+        most: u32,
+    ) -> Result<Vec<OutboxMail>, StoreError> {
+        self.answer(outbox::due(&self.pool, now, due, after, most)).await
+    }
+
+    /// How many mails wait, were sent, were refused.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn mail_counts(&self) -> Result<MailCounts, StoreError> {
+        self.answer(outbox::counts(&self.pool)).await
+    }
+
+    /// When the next waiting mail is to be offered; `None` where none waits.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn next_mail_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.answer(outbox::next_at(&self.pool)).await
+    }
+
+    /// Ends every connection, those of every clone and of the store it came from too.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Waits for an answer, not for ever.
+    async fn answer<T>(&self, question: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(DEADLINE, question).await {
+            Ok(answer) => answer.map_err(|error| StoreError::from_driver(&self.place, error)),
+            Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Unreachable, passed)),
+        }
+    }
+}

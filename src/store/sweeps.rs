@@ -1,0 +1,147 @@
+//! Sweeps: writing down that one began and ended, and finding them again. Not what they found.
+
+use jiff::Timestamp;
+
+use super::{
+    from_count, from_ms,
+    pool::{Pool, Transaction, execute, fetch_all, fetch_one},
+    to_count, to_ms, unreadable,
+};
+use crate::fleet::{SweepId, event::Trigger, state::SweepView};
+
+pub(super) async fn started(
+    transaction: &mut Transaction,
+    sweep: SweepId,
+    sweep_number: u64,
+    set_off_by: Trigger,
+    at: Timestamp,
+    clients: u64,
+) -> Result<(), sqlx::Error> {
+    execute!(
+        transaction,
+        "INSERT INTO sweeps (sweep_uuid, sweep_number, set_off_by, started_at_ms, client_count, ok_count, failed_count)
+         VALUES (?, ?, ?, ?, ?, 0, 0)",
+        sweep.0.to_string(),
+        to_count(sweep_number),
+        word(set_off_by),
+        to_ms(at),
+        to_count(clients)
+    )
+    .map(drop)
+}
+
+/// A sweep whose beginning could not be stored has no row, and then its end is not stored either.
+pub(super) async fn ended(
+    transaction: &mut Transaction,
+    sweep: SweepId,
+    at: Timestamp,
+    duration_ms: u64,
+    (ok, failed): (u64, u64),
+    last_collection: i64,
+) -> Result<(), sqlx::Error> {
+    execute!(
+        transaction,
+        "UPDATE sweeps SET ended_at_ms = ?, duration_ms = ?, ok_count = ?, failed_count = ?, last_collection = ?
+         WHERE sweep_uuid = ?",
+        to_ms(at),
+        to_count(duration_ms),
+        to_count(ok),
+        to_count(failed),
+        last_collection,
+        sweep.0.to_string()
+    )
+    .map(drop)
+}
+
+pub(super) async fn last_number(pool: &Pool) -> Result<u64, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let (last,): (Option<i64>,) = fetch_one!(&mut transaction, (Option<i64>,), "SELECT MAX(sweep_number) FROM sweeps")?;
+    from_count(last.unwrap_or(0))
+}
+
+/// The newest that ended, oldest first.
+pub(super) async fn list(pool: &Pool, most: u32) -> Result<Vec<SweepView>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let rows = fetch_all!(
+        &mut transaction,
+        SweepRow,
+        "SELECT sweep_uuid, sweep_number, set_off_by, started_at_ms, ended_at_ms, duration_ms, ok_count, failed_count,
+         last_collection FROM sweeps WHERE ended_at_ms IS NOT NULL ORDER BY started_at_ms DESC, sweep_number DESC LIMIT ?",
+        i64::from(most)
+    )?;
+    rows.into_iter().rev().map(|row| Ok(Ended::try_from(row)?.view)).collect()
+}
+
+/// A sweep that ended, with what tells what had happened by then.
+pub(super) struct Ended {
+    /// Without the clients.
+    pub(super) view: SweepView,
+    pub(super) at_ms: i64,
+    pub(super) last_collection: i64,
+}
+
+/// One sweep; `None` where it is unknown or did not end.
+pub(super) async fn find(transaction: &mut Transaction, sweep: SweepId) -> Result<Option<Ended>, sqlx::Error> {
+    let rows = fetch_all!(
+        transaction,
+        SweepRow,
+        "SELECT sweep_uuid, sweep_number, set_off_by, started_at_ms, ended_at_ms, duration_ms, ok_count, failed_count,
+         last_collection FROM sweeps WHERE sweep_uuid = ? AND ended_at_ms IS NOT NULL",
+        sweep.0.to_string()
+    )?;
+    rows.into_iter().next().map(Ended::try_from).transpose()
+}
+
+#[derive(sqlx::FromRow)]
+struct SweepRow {
+    sweep_uuid: String,
+    sweep_number: i64,
+    set_off_by: String,
+    started_at_ms: i64,
+    ended_at_ms: i64,
+    duration_ms: i64,
+    ok_count: i64,
+    failed_count: i64,
+    last_collection: i64,
+}
+
+impl TryFrom<SweepRow> for Ended {
+    type Error = sqlx::Error;
+
+    fn try_from(row: SweepRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            view: SweepView {
+                id: SweepId(row.sweep_uuid.parse().map_err(unreadable)?),
+                number: from_count(row.sweep_number)?,
+                trigger: trigger(&row.set_off_by)?,
+                started_at: from_ms(row.started_at_ms)?,
+                clients: Vec::new(),
+                ok: from_count(row.ok_count)?,
+                failed: from_count(row.failed_count)?,
+                duration_ms: Some(from_count(row.duration_ms)?),
+            },
+            at_ms: row.ended_at_ms,
+            last_collection: row.last_collection,
+        })
+    }
+}
+
+/// A word in the database that names nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` sets off no sweep")]
+struct NotATrigger(String);
+
+const TRIGGERS: [Trigger; 3] = [Trigger::Once, Trigger::Schedule, Trigger::Manual];
+
+fn word(set_off_by: Trigger) -> &'static str {
+    match set_off_by {
+        Trigger::Once => "once",
+        Trigger::Schedule => "schedule",
+        Trigger::Manual => "manual",
+    }
+}
+
+fn trigger(found: &str) -> Result<Trigger, sqlx::Error> {
+    let trigger = TRIGGERS.into_iter().find(|trigger| word(*trigger) == found);
+    trigger.ok_or_else(|| unreadable(NotATrigger(found.to_owned())))
+}
