@@ -47,7 +47,7 @@ async fn quitting_asks_while_a_sweep_is_under_way() {
     seat.press(&["q"]).await;
     seat.terminal.sees("a sweep is under way; end it and quit?").await;
     seat.press(&["n"]).await;
-    seat.terminal.shows("no question", SOON, |screen| !screen.contains("end it and quit?")).await;
+    seat.no_longer_shows("end it and quit?").await;
     seat.press(&["q"]).await;
     seat.terminal.sees("end it and quit?").await;
     seat.press(&["y"]).await;
@@ -79,8 +79,8 @@ async fn a_kill_leaves_a_whole_database() {
     let seat = Seat::at(&site).await;
     seat.reaches("SELECT count(*) FROM v1_collections", 6).await;
     signal(seat.terminal.program().unwrap(), Signal::KILL);
-    assert_eq!(seat.terminal.ended(SOON).await, 128 + 9);
-    // Nobody can give a terminal back after that; a database must bear it.
+    // Nobody can give a terminal back after that, so that no prompt is looked for; a database must bear it.
+    seat.terminal.waits_for("the end", SOON, async || seat.terminal.program().is_none()).await;
     site.is_consistent().await;
 }
 
@@ -105,7 +105,9 @@ async fn a_suspended_dashboard_comes_back() {
     // And it still hears.
     seat.press(&["?"]).await;
     seat.terminal.sees("any other key closes").await;
-    seat.press(&["Escape", "q"]).await;
+    seat.press(&["Escape"]).await;
+    seat.no_longer_shows("any other key closes").await;
+    seat.press(&["q"]).await;
     seat.is_left(0).await;
 }
 
@@ -116,14 +118,12 @@ async fn a_stop_from_outside_is_survived() {
     let program = seat.terminal.program().unwrap();
     signal(program, Signal::STOP);
     seat.terminal.waits_for("the shell to notice", SOON, async || seat.terminal.program().is_none()).await;
-    // Nobody could give the terminal back: the shell has it as it is, and writes over the screen.
-    seat.terminal.run("fg").await;
-    seat.is_taken().await;
-    seat.terminal
-        .shows("the whole screen again", SOON, |screen| {
-            screen.contains("Fleet map") && screen.contains("? help") && !screen.contains("fg")
-        })
-        .await;
+    // Nobody could give the terminal back. Its modes are those of the dashboard, in which Enter is no line end.
+    seat.terminal.type_text("clear; fg").await;
+    seat.press(&["C-j"]).await;
+    seat.terminal.waits_for("the program again", SOON, async || seat.terminal.program().is_some()).await;
+    let screen = seat.terminal.sees("Fleet map").await;
+    assert!(screen.contains("fleetsweep config") && screen.contains("? help"), "{screen}");
     seat.press(&["q"]).await;
     seat.terminal.ended(SOON).await;
     seat.is_as_before().await;

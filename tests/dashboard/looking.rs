@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fleetsweep::demo::Behaviour;
 use support::{TerminalOptions, Trial};
 
-use crate::site::{OFTEN, OVER, RARELY, Seat, Site, UNDER};
+use crate::site::{OFTEN, OVER, RARELY, SOON, Seat, Site, UNDER, collected};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
@@ -76,12 +76,12 @@ async fn the_help_and_the_palette_lie_over_the_view_and_go_again() {
     seat.press(&["?"]).await;
     seat.terminal.sees("any other key closes").await;
     seat.press(&["Escape"]).await;
-    seat.terminal.shows("no help", crate::site::SOON, |screen| !screen.contains("any other key closes")).await;
+    seat.no_longer_shows("any other key closes").await;
     seat.press(&[":"]).await;
     seat.terminal.type_text("alerts").await;
     seat.terminal.sees("the alert history").await;
     seat.press(&["Enter"]).await;
-    seat.terminal.sees("Alert history").await;
+    seat.terminal.sees("in the history").await;
     seat.press(&["C-c"]).await;
     seat.is_left(0).await;
 }
@@ -92,11 +92,11 @@ async fn every_view_is_there_with_what_the_sweep_has_left() {
     seat.is_swept().await;
     site.sink.received(1).await;
     seat.press(&["2"]).await;
-    seat.terminal.shows("two open alerts", crate::site::SOON, |screen| screen.matches("memory").count() >= 2).await;
+    seat.terminal.shows("two open alerts", SOON, |screen| screen.matches("memory").count() >= 2).await;
     seat.press(&["3"]).await;
     seat.terminal.sees("ops@example.com").await;
     seat.press(&["4"]).await;
-    seat.terminal.sees("collected").await;
+    seat.terminal.sees("sweep ended").await;
     seat.press(&["1", "Enter"]).await;
     // The first row is the client that failed: its details say why and what to do.
     seat.terminal.sees("refused").await;
@@ -112,13 +112,13 @@ async fn any_size_is_drawn_and_the_usual_one_is_whole_again() {
         [(80, 24), (1, 1), (200, 60), (2, 50), (300, 2), (40, 8), (3, 3), (1, 40), (120, 1), (500, 200), (1, 1)]
     {
         seat.terminal.resize(columns, rows).await;
-        seat.press(&["j", "k", "Enter", "Escape", "?", "Escape"]).await;
+        seat.press(&["j", "k", "Enter", "Enter", "?", "Space", ":", "Escape"]).await;
     }
     seat.terminal.resize(120, 40).await;
     let after = seat.terminal.sees("Fleet map").await;
     assert!(after.contains("? help") && after.contains("Clients 3"), "before:\n{before}\nafter:\n{after}");
     seat.press(&["q"]).await;
-    seat.terminal.shows("the prompt", crate::site::SOON, |screen| screen.contains("ready>")).await;
+    seat.terminal.shows("the prompt", SOON, |screen| screen.contains("ready>")).await;
     seat.is_as_before().await;
 }
 
@@ -129,9 +129,7 @@ async fn the_past_is_shown_and_left_again() {
     // A second sweep, so that there is a past.
     seat.press(&["r", "y"]).await;
     seat.terminal
-        .shows("the end of the second sweep", crate::site::SOON, |screen| {
-            screen.contains("sweep #2") && screen.contains("swept in")
-        })
+        .shows("the end of the second sweep", SOON, |screen| screen.contains("sweep #2") && screen.contains("swept in"))
         .await;
     seat.press(&["Left"]).await;
     let screen = seat.terminal.sees("PAST").await;
@@ -153,8 +151,8 @@ async fn a_frozen_screen_stands_still_while_collection_goes_on() {
     seat.terminal.sees("■ ok").await;
     seat.press(&["f"]).await;
     let frozen = seat.terminal.sees("FROZEN").await;
-    let before = site.number(&crate::site::collected(1)).await;
-    seat.reaches(&crate::site::collected(1), before + 3).await;
+    let before = site.number(&collected(1)).await;
+    seat.reaches(&collected(1), before + 3).await;
     let body =
         |screen: &str| screen.lines().filter(|line| line.contains("client-1")).map(str::to_owned).collect::<Vec<_>>();
     let later = seat.terminal.screen().await;
@@ -169,9 +167,17 @@ async fn without_a_locale_for_unicode_all_is_ascii() {
     let site = small_fleet(OVER).await;
     let seat = Seat::with(&site, TerminalOptions::of_size(120, 40).with_environment("LANG", "C")).await;
     seat.is_swept().await;
-    for keys in [&["1"][..], &["2"], &["3"], &["4"], &["1", "Enter"], &["Escape", "?"], &["Escape", ":"]] {
+    for (keys, shown) in [
+        (&["1"][..], "Fleet map"),
+        (&["2"], "in the history"),
+        (&["3"], "Mails"),
+        (&["4"], "sweep ended"),
+        (&["1", "Enter"], "refused"),
+        (&["?"], "any other key closes"),
+        (&["Space", ":"], "enter does it"),
+    ] {
         seat.press(keys).await;
-        let screen = seat.terminal.shows("the next view", crate::site::SOON, |screen| !screen.is_empty()).await;
+        let screen = seat.terminal.sees(shown).await;
         assert!(screen.is_ascii(), "after {keys:?}: {:?} in\n{screen}", screen.chars().find(|c| !c.is_ascii()));
     }
     seat.press(&["C-c"]).await;

@@ -85,6 +85,16 @@ impl Site {
         }
     }
 
+    /// What the program has logged behind its screen.
+    pub(crate) fn log(&self) -> String {
+        let directory = self.program.path(".local/state/fleetsweep");
+        let files = std::fs::read_dir(&directory).map(|entries| entries.flatten().map(|entry| entry.path()));
+        files.map_or_else(
+            |error| format!("{}: {error}", directory.display()),
+            |files| files.map(|file| std::fs::read_to_string(file).unwrap_or_default()).collect(),
+        )
+    }
+
     /// Whether the database is whole, and nothing in it is half there.
     pub(crate) async fn is_consistent(&self) {
         assert_eq!(self.sql("PRAGMA integrity_check").await, ["ok"]);
@@ -164,7 +174,12 @@ impl<'a> Seat<'a> {
         self.terminal.shows("the end of a sweep", SOON, |screen| screen.contains("swept in")).await
     }
 
-    /// Presses keys.
+    /// Waits until a text is not on the screen any more.
+    pub(crate) async fn no_longer_shows(&self, text: &str) {
+        self.terminal.shows(&format!("`{text}` to go"), SOON, |screen| !screen.contains(text)).await;
+    }
+
+    /// Presses keys. What comes right after Escape is one key with it: wait for what it does in between.
     pub(crate) async fn press(&self, keys: &[&str]) {
         self.terminal.keys(keys).await;
     }
@@ -182,6 +197,11 @@ impl<'a> Seat<'a> {
         assert_eq!(ended, code, "the exit code; on the screen:\n{screen}");
         assert!(screen.contains(PROGRAM) || screen.contains("fg"), "what was there before has gone:\n{screen}");
         self.is_as_before().await;
+    }
+
+    /// What the kernel did with the lines typed before the start.
+    pub(crate) fn line_before(&self) -> &str {
+        &self.before.line
     }
 
     /// Whether the terminal is as it was before the start.

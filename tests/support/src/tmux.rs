@@ -232,16 +232,13 @@ impl Terminal {
         }
     }
 
-    /// The program in the foreground; `None` where that is the shell itself.
-    ///
-    /// # Panics
-    /// Where the shell has gone.
+    /// The program in the foreground; `None` where that is the shell itself, or nobody.
     pub fn program(&self) -> Option<Pid> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.shell.as_raw_nonzero())).expect("the shell");
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.shell.as_raw_nonzero())).ok()?;
         // The fields after the name, which may hold anything: state, parent, group, session, terminal, its group.
-        let after = stat.rsplit_once(") ").map(|(_, after)| after).unwrap_or_default();
-        let group = after.split(' ').nth(5).map(pid).expect("the terminal's foreground group");
-        (group != self.shell).then_some(group)
+        let (_, after) = stat.rsplit_once(") ")?;
+        let group = after.split(' ').nth(5)?.parse::<i32>().ok().filter(|group| *group > 0)?;
+        Pid::from_raw(group).filter(|group| *group != self.shell)
     }
 
     /// Waits until a program has started in the foreground.
@@ -340,10 +337,7 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         // Not asked but killed: a server that was stopped answers nothing.
-        let shown = format!("/proc/{}/stat", self.shell.as_raw_nonzero());
-        if Path::new(&shown).exists()
-            && let Some(program) = self.program()
-        {
+        if let Some(program) = self.program() {
             let _ = kill_process_group(program, Signal::KILL);
         }
         let _ = kill_process(self.server, Signal::KILL);
