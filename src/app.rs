@@ -17,10 +17,7 @@ use crate::{
     config::{LoadError, secret::SecretError},
     headless::progress::Progress,
     mail::{compose::TemplateError, postman::PostmanError},
-    relay::{
-        record::{RecordError, Recorder},
-        replay::ReplayError,
-    },
+    relay::{record::RecordError, replay::ReplayError},
     store::StoreError,
     sweep::SweepError,
 };
@@ -167,7 +164,7 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
     let Invocation { task, fleet, clients, record, log_level } = invocation;
     let stop = CancellationToken::new();
     let from_file = |path: PathBuf| Source::of(path, clients.clone());
-    let record = record.map(|path| Recorder::create(&path)).transpose()?;
+    let record = record.as_deref();
     match (task, fleet) {
         (Task::Completions(shell), _) => {
             cli::write_completions(shell, &mut io::stdout().lock())?;

@@ -11,6 +11,7 @@ use std::{
     net::Ipv4Addr,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use futures_util::future::try_join_all;
@@ -20,23 +21,32 @@ use uuid::Uuid;
 
 use crate::fleet::ClientId;
 
+pub mod actor;
 pub mod behaviour;
+mod chance;
 mod command;
+mod director;
+pub mod persona;
 pub mod plan;
 pub mod server;
 pub mod session;
 pub mod smtp;
 
 pub use behaviour::Behaviour;
+pub use persona::Persona;
 pub use plan::{Expectation, Role};
 pub use server::SshServer;
 pub use session::{Account, Asks};
 pub use smtp::{Fault, Moment, ReceivedMail, Sink};
 
+use director::{Director, Script};
 use plan::{MAX_CLIENTS, Places, Planned};
 
 /// The clients of a demo when no number is given.
 pub const DEFAULT_CLIENTS: usize = 12;
+
+/// What the director's script is written from: any number, and always the same one.
+const SEED: u64 = 1;
 
 /// The account of every demo client.
 const USERNAME: &str = "demo";
@@ -44,6 +54,8 @@ const USERNAME: &str = "demo";
 /// A running demo fleet. Dropping it ends it; [`Demo::stop`] also waits for the end and says what went wrong.
 #[derive(Debug)]
 pub struct Demo {
+    /// Before the servers, so that nobody turns them once they end.
+    director: Option<Director>,
     servers: Vec<SshServer>,
     roles: HashMap<ClientId, Role>,
     sink: Sink,
@@ -74,15 +86,16 @@ impl Demo {
         let sink = Sink::start().await?;
         let password = SecretString::from(Uuid::new_v4().simple().to_string());
         let planned = plan::clients(clients);
+        let began = Instant::now();
         let servers = try_join_all(
-            planned.iter().enumerate().map(|(index, client)| start(directory.path(), index, client, password.clone())),
+            planned
+                .iter()
+                .enumerate()
+                .map(|(index, client)| start(directory.path(), index, client, password.clone(), began)),
         )
         .await?;
         let placed: Vec<_> = planned.iter().cloned().zip(servers.iter().map(SshServer::address)).collect();
-        let roles = placed
-            .iter()
-            .map(|(client, address)| (ClientId::new(address.ip().to_string(), address.port()), client.role))
-            .collect();
+        let roles = servers.iter().map(identity).zip(planned.iter().map(|client| client.role)).collect();
         let places = Places {
             directory: directory.path(),
             smtp: sink.address(),
@@ -92,7 +105,26 @@ impl Demo {
         let config_path = directory.path().join("config.xml");
         write_private(&config_path, &plan::configuration(&places, &placed))?;
         let legend = plan::legend(&planned, sink.address(), directory.path()).map_err(io::Error::other)?;
-        Ok(Self { servers, roles, sink, legend, config_path, directory })
+        Ok(Self { director: None, servers, roles, sink, legend, config_path, directory })
+    }
+
+    /// Has clients that were healthy so far fail, slow down or work hard for a sweep or two and recover, a few at
+    /// a time, for as long as the demo lasts. The first one does a while after this call, so that a first sweep
+    /// goes as planned. The legend has a line more from now on. A second call changes nothing.
+    ///
+    /// It must be called within a runtime.
+    pub fn enliven(&mut self) {
+        if self.director.is_some() {
+            return;
+        }
+        let cast: Vec<_> = self
+            .servers
+            .iter()
+            .filter(|server| self.roles.get(&identity(server)) == Some(&Role::Healthy))
+            .map(SshServer::reins)
+            .collect();
+        self.legend.push_str(plan::ENLIVENED);
+        self.director = Some(Director::start(Script::new(SEED, cast.len()), cast));
     }
 
     /// The configuration of this fleet.
@@ -142,6 +174,9 @@ impl Demo {
     /// # Errors
     /// Where a server does not end in time, or the directory cannot be removed.
     pub async fn stop(self) -> io::Result<()> {
+        if let Some(director) = self.director {
+            director.stop().await;
+        }
         let ended = try_join_all(self.servers.into_iter().map(SshServer::stop)).await;
         let sink = self.sink.stop().await;
         self.directory.close()?;
@@ -150,8 +185,20 @@ impl Demo {
     }
 }
 
-/// Starts one client with a home of its own.
-async fn start(directory: &Path, index: usize, client: &Planned, password: SecretString) -> io::Result<SshServer> {
+/// The client that a server is in the configuration.
+fn identity(server: &SshServer) -> ClientId {
+    let address = server.address();
+    ClientId::new(address.ip().to_string(), address.port())
+}
+
+/// Starts one client with a home and a persona of its own.
+async fn start(
+    directory: &Path,
+    index: usize,
+    client: &Planned,
+    password: SecretString,
+    began: Instant,
+) -> io::Result<SshServer> {
     let home = directory.join(&client.name);
     fs::DirBuilder::new().mode(0o700).create(&home)?;
     let account = Account {
@@ -159,12 +206,13 @@ async fn start(directory: &Path, index: usize, client: &Planned, password: Secre
         password: Some((Asks::Directly, password)),
         authorized_keys: Vec::new(),
     };
-    let address = SshServer::loopback(u16::try_from(index).unwrap_or(u16::MAX));
-    match SshServer::start(address, home.clone(), account.clone(), client.role.behaviour()).await {
+    let start = async |address| {
+        let played = (Persona::new(&client.name, index), began);
+        SshServer::start_playing(address, home.clone(), account.clone(), client.role.behaviour(), played).await
+    };
+    match start(SshServer::loopback(u16::try_from(index).unwrap_or(u16::MAX))).await {
         // Only Linux answers on all of 127.0.0.0/8 by itself; the port alone tells the clients apart elsewhere.
-        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
-            SshServer::start(Ipv4Addr::LOCALHOST.into(), home, account, client.role.behaviour()).await
-        }
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => start(Ipv4Addr::LOCALHOST.into()).await,
         started => started,
     }
 }

@@ -14,7 +14,7 @@
 //! | [`headless`] | edge: the result table, the JSON document, progress: a reader of events | `fleet` |
 //! | [`tui`] | edge: the dashboard: pure model and drawing, a thin terminal: a reader of events | `fleet` |
 //! | [`relay`] | edge: the stream beyond this process: recorded to a file, played from one, told over a Unix socket | `fleet`, `spine` |
-//! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config` |
+//! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config`, the wire |
 //! | [`cli`] | arguments | `fleet`, `config` |
 //! | [`app`] | the composition root: wires the edges, runs the wheel, shuts down | everything |
 //!
@@ -24,6 +24,10 @@
 //!
 //! * **One spine.** Everything that happens is an [`fleet::Event`]. The pipeline tells it on one bounded
 //!   channel; every reader folds the same stream and decides nothing.
+//! * **One way to the screen.** In this process, recorded to a file or told over a socket, the stream is
+//!   [`fleet::stream::Frame`]s, and what operators ask goes back as [`fleet::order::Order`]s.
+//! * **One collector per database.** A lock that dies with its process says so; every other process attaches
+//!   to the one that has it, so that nothing is swept or mailed twice.
 //! * **Pure core.** `fleet` names no runtime, database, terminal or clock. Time comes in as a value.
 //! * **Edges do not know each other.** `app` alone wires them. `tests/house.rs` holds the rule.
 //! * **Decide, then do.** Alerts and mails are decided by pure functions that say why; one transaction

@@ -16,9 +16,13 @@ use async_ssh2_tokio::{
     client::{AuthKeyboardInteractive, AuthMethod, Client, ServerCheckMethod},
 };
 use fleetsweep::{
-    demo::{Account, Asks, Behaviour, Demo, Expectation, Fault, Moment, Sink, SshServer},
-    fleet::{ClientId, Stage},
+    config::Config,
+    demo::{Account, Asks, Behaviour, Demo, Expectation, Fault, Moment, Persona, Sink, SshServer},
+    fleet::{ClientId, Stage, SweepId},
+    spine::{Hub, Spine},
+    sweep::{Collection, Collector, SessionKeeping},
 };
+use fleetsweep_agent::{envelope, request::EventsWanted};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use russh::keys::{Algorithm, PrivateKey, ssh_key::LineEnding};
 use support::{Mail, wait_until};
@@ -28,6 +32,8 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 support::trials! {
     needs() =>
@@ -47,6 +53,8 @@ support::trials! {
         an_answer_can_stall_be_killed_altered_or_endless,
         a_server_can_change_its_mind,
         a_demo_writes_a_private_configuration_and_leaves_nothing,
+        a_persona_is_collected_in_place_of_this_machine,
+        a_director_adds_to_the_legend_and_ends_with_the_demo,
         a_thousand_clients_start_within_seconds,
         the_sink_keeps_what_lettre_sends,
         the_sink_fails_as_it_is_told;
@@ -455,6 +463,80 @@ async fn a_demo_writes_a_private_configuration_and_leaves_nothing() {
     for none in [0, 10_001] {
         assert_eq!(Demo::start(none).await.unwrap_err().kind(), ErrorKind::InvalidInput);
     }
+}
+
+/// Collects from one server, with everything as in a sweep.
+async fn collect(directory: &Path, server: &SshServer, username: &str) -> Collection {
+    let known_hosts = directory.join("known_hosts");
+    let config = format!(
+        r#"<config><collector timeout="10s"/><smtp host="127.0.0.1" from="sweep@localhost"/>
+        <ssh known-hosts="{}" host-keys="accept-new"/>
+        <client name="one" ip="{}" port="{}" username="{username}" password="{PASSWORD}"/></config>"#,
+        known_hosts.display(),
+        server.address().ip(),
+        server.address().port(),
+    );
+    let path = directory.join("config.xml");
+    fs::write(&path, config).unwrap();
+    let config = Config::load(&path).unwrap().config;
+    let (spine, events) = Spine::new();
+    let hub = Hub::start(events);
+    let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, spine).unwrap();
+    let client = config.clients.first().unwrap();
+    let cancel = CancellationToken::new();
+    let collection = collector.collect(client, SweepId(Uuid::new_v4()), EventsWanted::No, &cancel).await;
+    drop(collector);
+    hub.finish().await;
+    collection
+}
+
+async fn a_persona_is_collected_in_place_of_this_machine() {
+    let directory = tempfile::tempdir().unwrap();
+    let username = Uuid::new_v4().simple().to_string();
+    let account =
+        || Account { username: username.clone(), password: Some((Asks::Directly, PASSWORD.into())), ..account() };
+    let started = |behaviour| {
+        let played = (Persona::new("db-03", 2), Instant::now());
+        SshServer::start_playing(SshServer::loopback(0), directory.path().to_owned(), account(), behaviour, played)
+    };
+    let server = started(Behaviour::Healthy).await.unwrap();
+    let pace = Persona::new("db-03", 2).pace(Duration::ZERO);
+    let began = Instant::now();
+    let reading = collect(directory.path(), &server, &username).await.outcome.unwrap().reading;
+    assert!(began.elapsed() >= pace.total() / 2, "{:?} of {pace:?}", began.elapsed());
+    assert_eq!(reading.host_name.as_deref(), Some("db-03.demo.example"));
+    assert!(reading.top_cpu.iter().any(|process| process.name == "postgres"), "{:?}", reading.top_cpu);
+    // The real agent has answered before, and is there.
+    let said = String::from_utf8_lossy(&server.written()).into_owned();
+    assert_eq!(said.matches(envelope::BEGIN).count(), 2, "{said}");
+    drop(server);
+
+    for (behaviour, stage) in [
+        (Behaviour::KillsMidAnswer, Stage::Execute),
+        (Behaviour::AltersAnswer, Stage::Decrypt),
+        (Behaviour::RefusesLogin, Stage::Authenticate),
+    ] {
+        let server = started(behaviour).await.unwrap();
+        let failure = collect(directory.path(), &server, &username).await.outcome.unwrap_err();
+        assert_eq!(failure.stage, stage, "{behaviour:?}: {failure}");
+    }
+
+    let plain = SshServer::start(SshServer::loopback(0), directory.path().to_owned(), account(), Behaviour::Healthy);
+    let reading = collect(directory.path(), &plain.await.unwrap(), &username).await.outcome.unwrap().reading;
+    assert_ne!(reading.host_name.as_deref(), Some("db-03.demo.example"));
+    support::remove_kept(&username);
+}
+
+async fn a_director_adds_to_the_legend_and_ends_with_the_demo() {
+    let mut demo = Demo::start(4).await.unwrap();
+    let before = demo.legend().to_owned();
+    demo.enliven();
+    let after = demo.legend().to_owned();
+    demo.enliven();
+    assert_eq!(demo.legend(), after);
+    let added = after.strip_prefix(&before).unwrap();
+    assert!(added.contains("recover") && added.ends_with('\n') && added.lines().count() == 1, "{added}");
+    timeout(SOON, demo.stop()).await.unwrap().unwrap();
 }
 
 async fn a_thousand_clients_start_within_seconds() {

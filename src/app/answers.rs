@@ -27,9 +27,9 @@ pub fn nothing() -> Answer {
 
 async fn find(reader: &Reader, query: Query, cards: &[ClientCard], now: Timestamp) -> Result<Answer, StoreError> {
     Ok(match query {
-        Query::History { client, span } => {
-            let points = reader.history(&client, span, now).await?;
-            Answer::History { client, span, points }
+        Query::History { client, span, until } => {
+            let points = reader.history(&client, span, until.unwrap_or(now)).await?;
+            Answer::History { client, span, until, points }
         }
         Query::SecurityEvents(client) => {
             let events = reader.security_events(&client, EVENTS).await?;

@@ -43,6 +43,7 @@ use super::{
     Failed, answers,
     base::{self, Base, Opened},
     beside,
+    counter::Counter,
     inlet::{Attached, Inlet},
     logging::LogTap,
     source::Source,
@@ -73,13 +74,9 @@ struct Wires {
 ///
 /// # Errors
 /// [`Failed`] where it could not begin.
-pub async fn run(
-    source: &Source,
-    record: Option<Recorder>,
-    tap: &LogTap,
-    stop: &CancellationToken,
-) -> Result<(), Failed> {
+pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &CancellationToken) -> Result<(), Failed> {
     let config = source.load()?;
+    let record = record.map(Recorder::create).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
     match Base::open_or_find(&config, spine, stop).await? {
@@ -114,9 +111,13 @@ async fn own(
         readers.spawn(recorder.run(hub.listen()));
     }
     let pump = Inlet::Own(hub.listen()).pump(screen.feed());
-    let desk = Desk { door, orders, asked, reloads: None, mode: "dashboard", stop: stop.clone() };
+    let counter = Counter::open(&base, &door, orders, "dashboard").await;
+    let desk = Desk { door, asked, reloads: None, stop: stop.clone() };
     let shown = show(screen, wires, work::serve(Arc::new(base), source, config, desk), stop).await;
     hub.finish().await;
+    if let Some(counter) = counter {
+        counter.close().await;
+    }
     while let Some(ended) = readers.join_next().await {
         if let Err(error) = ended {
             tracing::error!("a reader of events broke: {error}");
@@ -164,7 +165,8 @@ async fn attached(
 /// # Errors
 /// [`Failed`] where it cannot be played.
 pub async fn replay(file: &Path, stop: &CancellationToken) -> Result<(), Failed> {
-    let recording = Recording::open(file)?;
+    let path = file.to_owned();
+    let recording = tokio::task::spawn_blocking(move || Recording::open(&path)).await.map_err(io::Error::other)??;
     // What is asked for without a collector is refused.
     let (orders, _) = Orders::new();
     let (player, plays) = mpsc::channel(WAITING);

@@ -1,6 +1,9 @@
 //! `--demo`: any run mode over the demo fleet, and whether that went as scripted.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,7 +11,6 @@ use crate::{
     cli::Exit,
     demo::{Demo, Expectation, ReceivedMail},
     fleet::{select::Pattern, state::ClientView},
-    relay::record::Recorder,
 };
 
 use super::{
@@ -27,10 +29,10 @@ pub async fn once(
     clients: u16,
     patterns: &[Pattern],
     once: &Once,
-    record: Option<Recorder>,
+    record: Option<&Path>,
     stop: &CancellationToken,
 ) -> Result<Exit, Failed> {
-    let (demo, source) = start(clients, patterns).await?;
+    let (demo, source) = start(clients, patterns, Mood::Scripted).await?;
     let swept = once::run(&source.load()?, once, record, stop).await?;
     for mail in demo.mails() {
         note(&format!("demo: mail to {}: {}\n", mail.recipients.join(", "), subject(&mail)));
@@ -55,11 +57,11 @@ pub async fn once(
 pub async fn headless(
     clients: u16,
     patterns: &[Pattern],
-    record: Option<Recorder>,
+    record: Option<&Path>,
     tap: &LogTap,
     stop: &CancellationToken,
 ) -> Result<(), Failed> {
-    let (demo, source) = start(clients, patterns).await?;
+    let (demo, source) = start(clients, patterns, Mood::Lively).await?;
     service::run(&source, record, tap, stop).await?;
     demo.stop().await.map_err(Failed::Demo)
 }
@@ -71,17 +73,27 @@ pub async fn headless(
 pub async fn dashboard(
     clients: u16,
     patterns: &[Pattern],
-    record: Option<Recorder>,
+    record: Option<&Path>,
     tap: &LogTap,
     stop: &CancellationToken,
 ) -> Result<(), Failed> {
-    let (demo, source) = start(clients, patterns).await?;
+    let (demo, source) = start(clients, patterns, Mood::Lively).await?;
     dashboard::run(&source, record, tap, stop).await?;
     demo.stop().await.map_err(Failed::Demo)
 }
 
-async fn start(clients: u16, patterns: &[Pattern]) -> Result<(Demo, Source), Failed> {
-    let demo = Demo::start(usize::from(clients)).await.map_err(Failed::Demo)?;
+/// A demo that is swept again and again has things happen in it; one that is swept once goes as scripted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Scripted,
+    Lively,
+}
+
+async fn start(clients: u16, patterns: &[Pattern], mood: Mood) -> Result<(Demo, Source), Failed> {
+    let mut demo = Demo::start(usize::from(clients)).await.map_err(Failed::Demo)?;
+    if mood == Mood::Lively {
+        demo.enliven();
+    }
     note(demo.legend());
     note("\n");
     let path = demo.config_path().to_owned();

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
+    path::Path,
     pin::pin,
     time::Duration,
 };
@@ -67,9 +68,10 @@ pub struct Swept {
 pub async fn run(
     config: &Config,
     once: &Once,
-    record: Option<Recorder>,
+    record: Option<&Path>,
     stop: &CancellationToken,
 ) -> Result<Swept, Failed> {
+    let record = record.map(Recorder::create).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
     let swept = match Base::open_or_find(config, spine, stop).await? {

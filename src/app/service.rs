@@ -1,6 +1,6 @@
 //! `--headless`: the collector at work, its events in the log, until it is told to end.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use crate::{
 use super::{
     Failed,
     base::Base,
+    counter::Counter,
     logging::LogTap,
     signals,
     source::Source,
@@ -24,13 +25,9 @@ use super::{
 ///
 /// # Errors
 /// [`Failed`] where it could not begin.
-pub async fn run(
-    source: &Source,
-    record: Option<Recorder>,
-    tap: &LogTap,
-    stop: &CancellationToken,
-) -> Result<(), Failed> {
+pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &CancellationToken) -> Result<(), Failed> {
     let config = source.load()?;
+    let record = record.map(Recorder::create).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
     tap.open_into(hub.door());
@@ -39,15 +36,20 @@ pub async fn run(
     if let Some(recorder) = record {
         readers.spawn(recorder.run(hub.listen()));
     }
+    let mut counter = None;
     let outcome = async {
         let reloads = Some(signals::hangups()?);
         let base = Arc::new(Base::open(&config, spine).await?);
         let (orders, asked) = Orders::new();
-        let desk = Desk { door: hub.door(), orders, asked, reloads, mode: "headless", stop: stop.clone() };
+        counter = Counter::open(&base, &hub.door(), orders, "headless").await;
+        let desk = Desk { door: hub.door(), asked, reloads, stop: stop.clone() };
         work::serve(base, source, config, desk).await
     }
     .await;
     hub.finish().await;
+    if let Some(counter) = counter {
+        counter.close().await;
+    }
     while let Some(ended) = readers.join_next().await {
         if let Err(error) = ended {
             tracing::error!("a reader of events broke: {error}");

@@ -16,13 +16,11 @@ use uuid::Uuid;
 use crate::{
     config::Config,
     fleet::{EventKind, SweepId, event::Trigger, stream::About},
-    spine::{Asked, Door, Orders},
+    spine::{Asked, Door},
     sweep::SessionKeeping,
 };
 
-use super::{
-    Failed, base::Base, counter::Counter, manager, outbox::Outbox, pipeline::Pipeline, source::Source, wheel::TakenUp,
-};
+use super::{Failed, base::Base, manager, outbox::Outbox, pipeline::Pipeline, source::Source, wheel::TakenUp};
 
 /// A configuration that can be put to work: nothing of it can fail any more, and nothing has begun.
 struct Prepared {
@@ -74,14 +72,10 @@ impl Shift {
 pub struct Desk {
     /// Where the fleet is looked at, and the stream listened to.
     pub door: Door,
-    /// Where others may ask.
-    pub orders: Orders,
-    /// What is asked there.
+    /// What operators ask.
     pub asked: mpsc::Receiver<Asked>,
     /// Asks for the configuration to be read again; `None` where nothing does.
     pub reloads: Option<Signal>,
-    /// The run mode, in a word.
-    pub mode: &'static str,
     /// Ends the work.
     pub stop: CancellationToken,
 }
@@ -107,13 +101,12 @@ pub async fn serve(
     base: Arc<Base>,
     source: &Source,
     config: Config,
-    Desk { door, orders, mut asked, mut reloads, mode, stop }: Desk,
+    Desk { door, mut asked, mut reloads, stop }: Desk,
 ) -> Result<(), Failed> {
     let mut ticks = ticks(config.collector.interval);
     base.spine.describe(about(source, &config)).await;
     let prepared = Prepared::new(&base, config).await?;
     base.spine.remember(base.store.reader().memory().await?).await;
-    let counter = Counter::open(&base, &door, orders, mode).await;
     let shift = prepared.begin(&base);
     let mut work = Work { base, door, shift, under_way: JoinSet::new(), paused: false, stop };
     manager::ready(&work.status());
@@ -159,9 +152,6 @@ pub async fn serve(
     drop(asked);
     while work.under_way.join_next().await.is_some() {}
     work.shift.end().await;
-    if let Some(counter) = counter {
-        counter.close().await;
-    }
     work.base.store.close().await;
     Ok(())
 }

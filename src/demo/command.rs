@@ -8,6 +8,7 @@ use std::{
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -22,7 +23,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::behaviour::{Conduct, Next, Shaping};
+use super::{
+    actor::Actor,
+    behaviour::{Conduct, Next, Shaping},
+};
 
 /// The largest piece of output that is read at once.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -58,6 +62,8 @@ pub(super) struct Surroundings {
     pub(super) home: PathBuf,
     /// How the server behaves.
     pub(super) conduct: Conduct,
+    /// Whom it plays, if anyone.
+    pub(super) actor: Option<Arc<Actor>>,
     /// Keeps what is written to the client.
     pub(super) recording: Recording,
 }
@@ -79,8 +85,9 @@ pub(super) struct Request {
 /// Runs a command to its end, or to the end of its channel, whichever comes first.
 pub(super) async fn run(surroundings: Surroundings, request: Request) {
     let Request { command, reader, writer, session, over } = request;
+    let pace = surroundings.actor.as_ref().map(|actor| actor.pace()).unwrap_or_default();
     tokio::select! {
-        () = tokio::time::sleep(surroundings.conduct.delay) => (),
+        () = tokio::time::sleep(surroundings.conduct.delay + pace.command) => (),
         () = over.cancelled() => return,
     }
     let id = writer.id();
@@ -96,8 +103,15 @@ pub(super) async fn run(surroundings: Surroundings, request: Request) {
     };
     // Taken before the child can be waited for: until then the number cannot belong to another process.
     let group = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    let run = async {
+        let status = converse(&mut child, reader, &writer, &surroundings, group).await?;
+        if let (true, Some(actor)) = (status.success(), &surroundings.actor) {
+            speak(actor, &command, &writer, &surroundings, pace.answer).await?;
+        }
+        Ok::<_, io::Error>(status)
+    };
     let ended = tokio::select! {
-        ended = converse(&mut child, reader, &writer, &surroundings, group) => ended,
+        ended = run => ended,
         () = over.cancelled() => {
             end(&mut child, group).await;
             return;
@@ -216,6 +230,22 @@ async fn converse(
         // It may have written everything and ended just before.
         (Carried::Killed, _) | (_, Carried::Killed) => ExitStatus::from_raw(Signal::KILL.as_raw()),
     })
+}
+
+/// Has the persona say the last word of a command that has ended well.
+async fn speak(
+    actor: &Actor,
+    command: &[u8],
+    writer: &ChannelWriteHalf<Msg>,
+    surroundings: &Surroundings,
+    after: Duration,
+) -> io::Result<()> {
+    let Some(block) = actor.answer(command) else { return Ok(()) };
+    tokio::time::sleep(after).await;
+    // Shaped like the agent's own: an altered answer must not be mended by this one.
+    let (block, _) = Shaping::new(surroundings.conduct).pass(block);
+    surroundings.recording.add(&block);
+    writer.data_bytes(block).await.map_err(io::Error::other)
 }
 
 /// How the carrying of an output ended.

@@ -17,6 +17,10 @@ pub const MAX_CLIENTS: usize = 10_000;
 /// About one client in so many has each of the planned troubles.
 const TROUBLE_EVERY: usize = 20;
 
+/// What the legend says beside it once the demo has a director.
+pub(super) const ENLIVENED: &str =
+    "      from time to time others fail, slow down or work hard for a sweep or two, and recover\n";
+
 /// What a healthy client is called, in turn.
 const HEALTHY_NAMES: [&str; 4] = ["web", "app", "db", "cache"];
 
@@ -138,13 +142,15 @@ pub(super) fn configuration(places: &Places<'_>, clients: &[(Planned, SocketAddr
     let mut text = format!(
         r#"<config>
   <!-- A demo fleet: every client is an SSH server inside the fleetsweep process. -->
-  <collector interval="15s" concurrency="128" timeout="6s" retries="1"/>
+  <collector interval="10s" concurrency="128" timeout="8s" retries="1"/>
   <database url="sqlite:{directory}/demo.db" retention="1d"/>
   <smtp host="{}" port="{}" security="none" from="fleetsweep@localhost"/>
   <ssh known-hosts="{directory}/known_hosts" host-keys="accept-new"/>
   <alerts repeat="4h" recovery="yes"/>
   <group username="{}" password="{}" mail="operator@localhost">
     <alert type="memory" limit="99%"/>
+    <alert type="cpu" limit="90%" clear="80%"/>
+    <alert type="unreachable" limit="1"/>
 "#,
         smtp.ip(),
         smtp.port(),
@@ -174,6 +180,7 @@ pub(super) fn legend(clients: &[Planned], smtp: SocketAddr, directory: &Path) ->
     let clients_word = if count == 1 { "client" } else { "clients" };
     writeln!(text, "demo: {count} {clients_word} on loopback, mails go to a sink on {smtp}")?;
     writeln!(text, "      configuration and database, until it ends: {}", directory.display())?;
+    writeln!(text, "      agents are really sent, executed and checked; the numbers in their answers are made up")?;
     let troubled: Vec<(String, &str)> = Role::ALL
         .into_iter()
         .filter_map(|role| {

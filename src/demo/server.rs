@@ -5,8 +5,8 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr},
     path::PathBuf,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use russh::{
@@ -23,8 +23,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    actor::Actor,
     behaviour::{Behaviour, Conduct, Greeting},
     command::{Recording, Surroundings},
+    persona::Persona,
     session::{Account, Visit},
 };
 
@@ -47,11 +49,49 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 pub struct SshServer {
     address: SocketAddr,
     host_key: PublicKey,
-    behaviour: watch::Sender<Behaviour>,
+    reins: Reins,
     recording: Recording,
     connections: TaskTracker,
     commands: TaskTracker,
     over: CancellationToken,
+}
+
+/// What changes a running server; a server ends whoever holds them still.
+#[derive(Debug, Clone)]
+pub(super) struct Reins {
+    behaviour: watch::Sender<Behaviour>,
+    /// Cancelled and replaced to end the connections of now.
+    visits: Arc<Mutex<CancellationToken>>,
+    actor: Option<Arc<Actor>>,
+    over: CancellationToken,
+}
+
+impl Reins {
+    /// Changes how the server behaves, also towards those who are connected: their connections end. A session
+    /// that the collector kept open would know nothing of the change.
+    pub(super) fn turn(&self, behaviour: Behaviour) {
+        self.behaviour.send_replace(behaviour);
+        let next = self.over.child_token();
+        let before = std::mem::replace(&mut *self.visits.lock().unwrap_or_else(PoisonError::into_inner), next);
+        before.cancel();
+    }
+
+    /// Whether the server behaves so.
+    pub(super) fn behaves(&self, behaviour: Behaviour) -> bool {
+        *self.behaviour.borrow() == behaviour
+    }
+
+    /// Gives the machine that the server plays much work for so long; a server that plays none has no work.
+    pub(super) fn strain(&self, lasts: Duration) {
+        if let Some(actor) = &self.actor {
+            actor.strain(lasts);
+        }
+    }
+
+    /// Cancelled when a connection that begins now is to end.
+    fn visit(&self) -> CancellationToken {
+        self.visits.lock().unwrap_or_else(PoisonError::into_inner).child_token()
+    }
 }
 
 /// What every connection of one server shares.
@@ -59,7 +99,7 @@ struct Shared {
     account: Account,
     home: PathBuf,
     host_key: PrivateKey,
-    behaviour: watch::Receiver<Behaviour>,
+    reins: Reins,
     recording: Recording,
     connections: TaskTracker,
     commands: TaskTracker,
@@ -73,6 +113,31 @@ impl SshServer {
     /// Where the address is not a loopback address or nothing can listen there, and where the system has no
     /// random bytes for a host key.
     pub async fn start(address: IpAddr, home: PathBuf, account: Account, behaviour: Behaviour) -> io::Result<Self> {
+        Self::open(address, home, account, behaviour, None).await
+    }
+
+    /// The same with a persona, whose time began then: commands are executed as ever, but what counts of an
+    /// agent's answer is the persona's report, and it comes at the persona's pace.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_playing(
+        address: IpAddr,
+        home: PathBuf,
+        account: Account,
+        behaviour: Behaviour,
+        (persona, began): (Persona, Instant),
+    ) -> io::Result<Self> {
+        Self::open(address, home, account, behaviour, Some(Arc::new(Actor::new(persona, began)))).await
+    }
+
+    async fn open(
+        address: IpAddr,
+        home: PathBuf,
+        account: Account,
+        behaviour: Behaviour,
+        actor: Option<Arc<Actor>>,
+    ) -> io::Result<Self> {
         if !address.is_loopback() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -81,21 +146,27 @@ impl SshServer {
         }
         let listener = TcpListener::bind(SocketAddr::new(address, 0)).await?;
         let host_key = new_host_key()?;
-        let (behaviour, watched) = watch::channel(behaviour);
+        let over = CancellationToken::new();
+        let reins = Reins {
+            behaviour: watch::Sender::new(behaviour),
+            visits: Arc::new(Mutex::new(over.child_token())),
+            actor,
+            over: over.clone(),
+        };
         let server = Self {
             address: listener.local_addr()?,
             host_key: host_key.public_key().clone(),
-            behaviour,
+            reins,
             recording: Recording::default(),
             connections: TaskTracker::new(),
             commands: TaskTracker::new(),
-            over: CancellationToken::new(),
+            over,
         };
         let shared = Shared {
             account,
             home,
             host_key,
-            behaviour: watched,
+            reins: server.reins.clone(),
             recording: server.recording.clone(),
             connections: server.connections.clone(),
             commands: server.commands.clone(),
@@ -132,7 +203,12 @@ impl SshServer {
 
     /// Changes how it behaves from the next connection on.
     pub fn behave(&self, behaviour: Behaviour) {
-        self.behaviour.send_replace(behaviour);
+        self.reins.behaviour.send_replace(behaviour);
+    }
+
+    /// What changes it while it runs.
+    pub(super) fn reins(&self) -> Reins {
+        self.reins.clone()
     }
 
     /// What its commands wrote to their clients so far, both streams: the first 8 MiB.
@@ -214,10 +290,12 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 /// One connection, to its end.
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> Result<(), russh::Error> {
-    let conduct = shared.behaviour.borrow().conduct();
-    let over = shared.over.child_token();
+    // In this order: whoever misses a change of behaviour is ended by it.
+    let over = shared.reins.visit();
+    let conduct = shared.reins.behaviour.borrow().conduct();
+    let pace = shared.reins.actor.as_ref().map(|actor| actor.pace()).unwrap_or_default();
     tokio::select! {
-        () = tokio::time::sleep(conduct.delay) => (),
+        () = tokio::time::sleep(conduct.delay + pace.greeting) => (),
         () = over.cancelled() => return Ok(()),
     }
     match conduct.greeting {
@@ -245,6 +323,7 @@ async fn session(
             username: shared.account.username.clone(),
             home: shared.home.clone(),
             conduct,
+            actor: shared.reins.actor.clone(),
             recording: shared.recording.clone(),
         },
         shared.commands.clone(),

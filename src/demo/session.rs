@@ -86,7 +86,10 @@ impl Visit {
         self.account.authorized_keys.iter().any(|known| known.key_data() == key.key_data())
     }
 
-    fn judge(&self, user: &str, right: bool) -> Auth {
+    async fn judge(&self, user: &str, right: bool) -> Auth {
+        if let Some(actor) = &self.surroundings.actor {
+            tokio::time::sleep(actor.pace().login).await;
+        }
         if right && user == self.account.username && !self.surroundings.conduct.refuses_login {
             Auth::Accept
         } else {
@@ -119,15 +122,15 @@ impl Handler for Visit {
     type Error = russh::Error;
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        Ok(self.judge(user, self.account.has_password(Asks::Directly, password)))
+        Ok(self.judge(user, self.account.has_password(Asks::Directly, password)).await)
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
-        Ok(self.judge(user, self.knows(offer.public_key)))
+        Ok(self.judge(user, self.knows(offer.public_key)).await)
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
-        Ok(self.judge(user, self.knows(key.public_key)))
+        Ok(self.judge(user, self.knows(key.public_key)).await)
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -150,7 +153,7 @@ impl Handler for Visit {
             }
             _ => false,
         };
-        Ok(self.judge(user, right))
+        Ok(self.judge(user, right).await)
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {

@@ -43,7 +43,9 @@ pub fn time_left(fleet: &Fleet, sweep: &SweepView, now: Timestamp) -> Option<Dur
         work_ms = work_ms.saturating_add(left);
         longest_ms = longest_ms.max(left);
     }
-    Some(Duration::from_millis((work_ms / active.max(1)).max(longest_ms)))
+    // Before the first has begun nobody knows how many go side by side.
+    let side_by_side = work_ms.checked_div(active)?;
+    Some(Duration::from_millis(side_by_side.max(longest_ms)))
 }
 
 /// What a client took in the middle of its past collections, milliseconds.
@@ -112,6 +114,7 @@ mod tests {
     #[test]
     fn the_time_left_is_learnt_from_each_clients_own_past() {
         check(&[&[], &[]], 1, 0, None);
+        check(&[&[100], &[100]], 0, 0, None);
         check(&[&[100, 900, 200]], 1, 0, Some(200));
         check(&[&[200]], 1, 150, Some(50));
         check(&[&[200]], 1, 999, Some(0));

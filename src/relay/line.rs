@@ -218,7 +218,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fleet::{order::Order, state::Fleet};
+    use crate::{
+        fleet::{order::Order, state::Fleet},
+        relay::script,
+    };
 
     async fn all(bytes: &[u8], longest: usize) -> (Vec<String>, LineError) {
         let mut lines = Lines::new(bytes, longest);
@@ -255,6 +258,18 @@ mod tests {
         assert!(lines[2].starts_with(r#"{"frame":{"fleet":{"clients":[]"#), "{}", lines[2]);
         let told: ToldLine = parse(lines[2].to_owned()).await.unwrap();
         assert_eq!(told.frame, Some(Frame::Fleet(Arc::new(Fleet::default()))));
+    }
+
+    #[tokio::test]
+    async fn a_whole_fleet_is_one_line_and_survives_it() {
+        let fleet = Arc::new(script::whole_fleet(60));
+        let bytes = append_frame(b"\n".to_vec(), Frame::Fleet(fleet.clone())).await.unwrap();
+        assert!(bytes.len() > LONG, "{}", bytes.len());
+        let (lines, _) = all(&bytes, LONGEST_FRAME).await;
+        let [sign_of_life, line] = lines.try_into().unwrap();
+        assert!(sign_of_life.is_empty());
+        let told: ToldLine = parse(line).await.unwrap();
+        assert_eq!(told, ToldLine { frame: Some(Frame::Fleet(fleet)), ..ToldLine::default() });
     }
 
     proptest! {

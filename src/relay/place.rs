@@ -133,7 +133,15 @@ pub fn socket(environment: &Environment, database: &str) -> Result<PathBuf, Plac
         match usable(&candidate, &name, environment.user) {
             Ok(path) => return Ok(path),
             Err(why) => {
-                tracing::debug!("{} {why}", candidate.path.display());
+                match why {
+                    // Somebody may have meant to have us use it.
+                    Refused::Link | Refused::NotADirectory | Refused::NotOurs(_) | Refused::Open(_) => {
+                        tracing::warn!("not used for the collector's socket: {} {why}", candidate.path.display());
+                    }
+                    Refused::Relative | Refused::TooLong(_) | Refused::Failed(_) => {
+                        tracing::debug!("not used for the collector's socket: {} {why}", candidate.path.display());
+                    }
+                }
                 refused.push((candidate.path, why));
             }
         }

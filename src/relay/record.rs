@@ -97,7 +97,7 @@ impl Source {
 /// For the thread that writes.
 #[derive(Debug)]
 enum Job {
-    Write(Frame),
+    Write(Timestamp, Frame),
     Flush,
 }
 
@@ -137,7 +137,7 @@ impl Recorder {
         let writing = tokio::task::spawn_blocking(move || {
             while let Some(job) = waiting.blocking_recv() {
                 match job {
-                    Job::Write(frame) => tape.write(stamp(&frame), &frame)?,
+                    Job::Write(at, frame) => tape.write(at, &frame)?,
                     Job::Flush => tape.flush()?,
                 }
             }
@@ -151,7 +151,7 @@ impl Recorder {
                 biased;
                 _ = flush.tick(), if is_dirty => Job::Flush,
                 frame = source.next() => match frame {
-                    Some(frame) => Job::Write(frame),
+                    Some(frame) => Job::Write(stamp(&frame), frame),
                     None => break,
                 },
                 // The thread has ended, and why is logged below.
@@ -160,7 +160,7 @@ impl Recorder {
             if !is_dirty {
                 flush.reset();
             }
-            is_dirty = matches!(job, Job::Write(_));
+            is_dirty = matches!(job, Job::Write(..));
             if jobs.send(job).await.is_err() {
                 break;
             }

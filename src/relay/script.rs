@@ -33,7 +33,7 @@ pub(super) fn reading(n: usize) -> Reading {
     let gib = 1 << 30;
     let part = |k: usize| ((n * 31 + k * 17) % 1000) as f64 / 10.0;
     let process = |k: usize| Process {
-        pid: 4000 + k as u32,
+        pid: 4000 + u32::try_from(k).unwrap(),
         name: format!("postgres-{k}"),
         cpu_percent: part(k),
         memory: Bytes(123_456_789 * k as u64),

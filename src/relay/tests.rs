@@ -1,173 +1,28 @@
 //! The two ends of the socket together: real sockets, a real hub, real orders.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
-use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
     sync::mpsc,
-    task::JoinHandle,
-    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    client::{AttachError, Connection, Incoming, attach},
+    client::{AttachError, Connection},
     record::fold,
     script,
-    server::{Server, ServerError, Service},
+    server::{Server, ServerError},
 };
 use crate::{
-    fleet::{
-        SweepId,
-        order::{Order, Reply, Signed},
-        state::Fleet,
-    },
-    spine::{Asked, Hub, Orders, Spine},
+    fleet::{order::Order, state::Fleet},
+    spine::Orders,
 };
 
-const SWEEP: Option<SweepId> = Some(SweepId(uuid::Uuid::nil()));
+mod ends;
 
-async fn soon<T>(work: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(30), work).await.unwrap()
-}
-
-/// A collector that sweeps nothing.
-struct Collector {
-    spine: Spine,
-    hub: Hub,
-    taken: mpsc::Receiver<Asked>,
-    orders: Orders,
-    stop: CancellationToken,
-    serving: JoinHandle<()>,
-}
-
-impl Collector {
-    fn start(path: &Path) -> Self {
-        let (spine, told) = Spine::new();
-        let hub = Hub::start(told);
-        let (orders, taken) = Orders::new();
-        let (stop, serving) = serve(path, &hub, &orders);
-        Self { spine, hub, taken, orders, stop, serving }
-    }
-
-    async fn stop_serving(&mut self) {
-        self.stop.cancel();
-        soon(&mut self.serving).await.unwrap();
-    }
-
-    async fn tell(&self, count: usize) {
-        self.spine.tell(None, None, script::configured(3)).await;
-        for n in 0..count {
-            self.spine.tell(SWEEP, Some(&script::id(n % 3)), script::collected(n)).await;
-        }
-    }
-}
-
-fn serve(path: &Path, hub: &Hub, orders: &Orders) -> (CancellationToken, JoinHandle<()>) {
-    let stop = CancellationToken::new();
-    let service = Service { door: hub.door(), orders: orders.clone(), collector: "the test (pid 1)".to_owned() };
-    let serving = tokio::spawn(Server::bind(path).unwrap().run(service, stop.clone()));
-    (stop, serving)
-}
-
-/// A dashboard that is attached, wherever `place` says.
-struct Dashboard {
-    orders: Orders,
-    incoming: mpsc::Receiver<Incoming>,
-    fleet: Fleet,
-    stop: CancellationToken,
-    attached: JoinHandle<()>,
-}
-
-impl Dashboard {
-    fn attach(place: &Arc<Mutex<PathBuf>>) -> Self {
-        let (orders, asked) = Orders::new();
-        let (out, incoming) = mpsc::channel(16);
-        let stop = CancellationToken::new();
-        let place = place.clone();
-        let find = move || {
-            let path = place.lock().unwrap().clone();
-            async move { if path.as_os_str().is_empty() { Err("nobody collects".to_owned()) } else { Ok(path) } }
-        };
-        let attached = tokio::spawn(attach(find, "ops".to_owned(), asked, out, stop.clone()));
-        Self { orders, incoming, fleet: Fleet::default(), stop, attached }
-    }
-
-    async fn next(&mut self) -> Option<Incoming> {
-        let incoming = soon(self.incoming.recv()).await;
-        if let Some(Incoming::Frame(frame)) = &incoming {
-            fold(&mut self.fleet, frame);
-        }
-        incoming
-    }
-
-    async fn connected(&mut self) -> String {
-        loop {
-            if let Incoming::Connected { to } = self.next().await.unwrap() {
-                return to;
-            }
-        }
-    }
-
-    async fn gone(&mut self) -> String {
-        loop {
-            if let Incoming::Gone { why } = self.next().await.unwrap() {
-                return why;
-            }
-        }
-    }
-
-    /// Reads until its fleet is as this one.
-    async fn sees(&mut self, fleet: &Fleet) {
-        while self.fleet != *fleet {
-            self.next().await.unwrap();
-        }
-    }
-}
-
-fn place(path: &Path) -> Arc<Mutex<PathBuf>> {
-    Arc::new(Mutex::new(path.to_owned()))
-}
-
-fn home() -> (TempDir, PathBuf) {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("x.sock");
-    (home, path)
-}
-
-fn signed(order: Order) -> Signed {
-    Signed { actor: "ops".to_owned(), order }
-}
-
-fn done(text: &str) -> Reply {
-    Reply::Done { text: text.to_owned(), sweep: None }
-}
-
-fn refusal(reply: Reply) -> String {
-    match reply {
-        Reply::Refused { text } => text,
-        Reply::Done { text, .. } => panic!("it was done: {text}"),
-    }
-}
-
-/// Says a line; returns what is answered first.
-async fn greeted(path: &Path, hello: &[u8]) -> (BufReader<UnixStream>, serde_json::Value) {
-    let mut stream = BufReader::new(UnixStream::connect(path).await.unwrap());
-    stream.get_mut().write_all(hello).await.unwrap();
-    let mut line = String::new();
-    soon(stream.read_line(&mut line)).await.unwrap();
-    (stream, serde_json::from_str(&line).unwrap_or_default())
-}
-
-const HELLO: &[u8] = b"{\"fleetsweep\":1,\"version\":\"0.1.0\",\"actor\":\"ops\"}\n";
+use ends::*;
 
 #[tokio::test]
 async fn every_reader_sees_the_fleet_as_the_hub_does_whenever_it_came() {
@@ -175,17 +30,17 @@ async fn every_reader_sees_the_fleet_as_the_hub_does_whenever_it_came() {
     let collector = Collector::start(&path);
     let mut early = Dashboard::attach(&place(&path));
     assert_eq!(early.connected().await, "the test (pid 1)");
-    let tell = collector.tell(200);
-    let (mut late, ()) = tokio::join!(
+    let (mut late, fleet) = tokio::join!(
         async {
             early.next().await;
-            Dashboard::attach(&place(&path))
+            let mut late = Dashboard::attach(&place(&path));
+            late.connected().await;
+            late
         },
-        tell
+        collector.tell(200)
     );
     let door = collector.hub.door();
-    let ends = async { collector.hub.finish().await };
-    let fleet = soon(ends).await;
+    assert_eq!(soon(collector.hub.finish()).await, fleet);
     assert!(door.listen().is_none());
     // Each was told all before its connection ended.
     early.sees(&fleet).await;
@@ -224,6 +79,35 @@ async fn orders_travel_beside_each_other_and_their_replies_come_back() {
 }
 
 #[tokio::test]
+async fn only_so_many_orders_of_a_connection_are_under_way() {
+    let (_home, path) = home();
+    let mut collector = Collector::start(&path);
+    let (mut stream, _) = greeted(&path, HELLO).await;
+    for id in 0..17 {
+        let line = format!("{{\"id\":{id},\"order\":{{\"actor\":\"a\\u001b[31m\",\"order\":\"pause\"}}}}\n");
+        stream.get_mut().write_all(line.as_bytes()).await.unwrap();
+    }
+    let mut under_way = Vec::new();
+    for _ in 0..16 {
+        under_way.push(soon(collector.taken.recv()).await.unwrap());
+    }
+    // What would turn the reader's terminal red is left out of the name.
+    assert_eq!(under_way[0].signed.actor, "a[31m");
+    // The stream is told meanwhile: by then the seventeenth would have come.
+    collector.tell(20).await;
+    assert!(collector.taken.try_recv().is_err());
+    under_way.pop().unwrap().answer(done("one"));
+    soon(collector.taken.recv()).await.unwrap().answer(done("seventeen"));
+    let mut replies = Vec::new();
+    while replies.len() < 2 {
+        let mut line = String::new();
+        soon(stream.read_line(&mut line)).await.unwrap();
+        replies.extend(serde_json::from_str::<super::line::ToldLine>(&line).unwrap().reply);
+    }
+    assert_eq!(replies, [done("one"), done("seventeen")]);
+}
+
+#[tokio::test]
 async fn who_does_not_read_holds_nothing_up_and_gets_the_fleet_afterwards() {
     let (_home, path) = home();
     let collector = Collector::start(&path);
@@ -234,20 +118,21 @@ async fn who_does_not_read_holds_nothing_up_and_gets_the_fleet_afterwards() {
     let mut dashboard = Dashboard::attach(&place(&path));
     dashboard.connected().await;
     // More than a listener and a socket hold.
-    soon(collector.tell(12_000)).await;
-    let fleet = soon(collector.hub.finish()).await;
+    let fleet = soon(collector.tell(12_000)).await;
+    assert_eq!(fleet.client(&script::id(0)).unwrap().recent.len(), 60);
     dashboard.sees(&fleet).await;
-    let mut text = String::new();
-    soon(lazy.read_to_string(&mut text)).await.unwrap();
     let mut late = Fleet::default();
     let mut wholes = 0;
-    for line in text.lines().filter(|line| !line.is_empty()) {
-        let told: super::line::ToldLine = serde_json::from_str(line).unwrap();
+    while late != fleet {
+        let mut line = String::new();
+        soon(lazy.read_line(&mut line)).await.unwrap();
+        let told: super::line::ToldLine = serde_json::from_str(&line).unwrap();
         let frame = told.frame.unwrap();
-        wholes += usize::from(matches!(frame, crate::fleet::stream::Frame::Fleet(_)));
+        if matches!(frame, crate::fleet::stream::Frame::Fleet(_)) {
+            wholes += 1;
+        }
         fold(&mut late, &frame);
     }
-    assert_eq!(late, fleet);
     assert!(wholes >= 2, "it was told everything, though it did not read");
 }
 
@@ -264,9 +149,8 @@ async fn a_collector_that_is_started_again_is_found_at_the_same_place_and_at_ano
         *place.lock().unwrap() = path.clone();
         let mut collector = Collector::start(path);
         dashboard.connected().await;
-        collector.tell(5).await;
-        let expected = collector.hub.door().fleet();
-        dashboard.sees(&expected).await;
+        let fleet = collector.tell(5).await;
+        dashboard.sees(&fleet).await;
         // One order is under way when the connection breaks.
         let orders = dashboard.orders.clone();
         let asking = tokio::spawn(async move { orders.ask(signed(Order::Pause)).await });
@@ -347,8 +231,7 @@ async fn garbage_closes_its_own_connection_alone() {
         stream.get_mut().write_all(order).await.unwrap();
         let _ = soon(stream.read_to_end(&mut Vec::new())).await;
     }
-    collector.tell(5).await;
-    let fleet = soon(collector.hub.finish()).await;
+    let fleet = collector.tell(5).await;
     dashboard.sees(&fleet).await;
 }
 

@@ -133,7 +133,8 @@ impl Hub {
             tracing::error!("the hub of events broke: {error}");
         }
         drop(self.listeners);
-        std::mem::take(&mut self.state.write().fleet)
+        // Left in place: a listener that lags now still catches up with it.
+        self.state.read().fleet.clone()
     }
 }
 

@@ -19,6 +19,11 @@ use crate::fleet::{
     security::{EventAccess, SecurityEvent, SecurityLog},
 };
 
+mod look_back;
+mod migration;
+mod opening;
+mod past;
+
 const AT: i64 = 1_700_000_000_000;
 
 fn at(ms: i64) -> Timestamp {
@@ -434,112 +439,6 @@ async fn a_full_disk_is_said_and_leaves_no_half_collection() {
     ] {
         assert_eq!(home.count(table).await, count, "{table}");
     }
-}
-
-#[tokio::test]
-async fn a_closed_store_takes_nothing_more() {
-    let home = Home::new();
-    let store = home.open().await;
-    let waiting = tokio::spawn({
-        let store = store.clone();
-        async move { store.record(plain(1)).await }
-    });
-    store.record(plain(2)).await.unwrap();
-    store.close().await;
-    store.close().await;
-    assert_eq!(store.record(plain(3)).await.unwrap_err().kind, StoreErrorKind::Closed);
-    assert_eq!(store.mail_counts().await.unwrap_err().kind, StoreErrorKind::Closed);
-    let first = waiting.await.unwrap().is_ok();
-    assert_eq!(home.count("SELECT COUNT(*) FROM v1_samples").await, 1 + i64::from(first));
-}
-
-#[tokio::test]
-async fn a_new_file_is_private_and_durable() {
-    let home = Home::new();
-    let store = home.open().await;
-    store.record(plain(1)).await.unwrap();
-    for name in ["fleet.db", "fleet.db-wal", "fleet.db-shm", "fleet.db.lock"] {
-        let mode = std::fs::metadata(home.directory.path().join(name)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
-    }
-    store.close().await;
-    let opened = Target::of(&home.url()).unwrap().hold().await.unwrap();
-    let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
-    for (pragma, expected) in
-        [("PRAGMA synchronous", "2"), ("PRAGMA journal_mode", "wal"), ("PRAGMA foreign_keys", "1")]
-    {
-        let row = sqlx::query(pragma).fetch_one(writes).await.unwrap();
-        let found = row.try_get::<i64, _>(0).map_or_else(|_| row.get::<String, _>(0), |number| number.to_string());
-        assert_eq!(found, expected, "{pragma}");
-    }
-}
-
-/// Opening fails, and says how.
-async fn refuses(url: SecretString, kind: StoreErrorKind, words: &str) {
-    let error = Store::open(&url).await.err().unwrap();
-    assert_eq!(error.kind, kind, "{error}: {:?}", error.source);
-    assert!(error.to_string().contains(words), "{error}");
-}
-
-#[tokio::test]
-async fn what_cannot_be_opened_is_named_with_its_mend() {
-    let home = Home::new();
-    let directory = home.directory.path();
-    let missing = directory.join("no").join("fleet.db");
-    refuses(url(&missing), StoreErrorKind::Unreachable, &missing.display().to_string()).await;
-    refuses(url(directory), StoreErrorKind::Unreachable, "cannot be reached").await;
-
-    let text = directory.join("notes.txt");
-    std::fs::write(&text, "a text that is no database at all\n".repeat(100)).unwrap();
-    refuses(url(&text), StoreErrorKind::NotADatabase, "is no SQLite database").await;
-    assert!(std::fs::read_to_string(&text).unwrap().starts_with("a text"));
-
-    for bad in ["fleet.db", "redis://h", "postgres://user:secret@host:notaport/db", "sqlite::memory:"] {
-        let error = Store::open(&bad.into()).await.err().unwrap();
-        assert_eq!(error.kind, StoreErrorKind::BadUrl, "{bad}");
-        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
-    }
-}
-
-/// Rights do not bind root, so the file is opened as one that may only be read.
-#[tokio::test]
-async fn a_read_only_file_is_said() {
-    let home = Home::new();
-    home.open().await.close().await;
-    let url = format!("sqlite:{}?mode=ro", home.file().display());
-    let error = match Store::open(&url.into()).await {
-        Ok(store) => store.record(plain(1)).await.unwrap_err(),
-        Err(error) => error,
-    };
-    assert_eq!(error.kind, StoreErrorKind::ReadOnly, "{error}");
-}
-
-#[tokio::test]
-async fn a_schema_from_the_future_is_left_alone() {
-    let home = Home::new();
-    home.open().await.close().await;
-    let change = async |sql| home.change(sql).await;
-    change("INSERT INTO fleetsweep_migrations SELECT 7, 'x', installed_on, success, checksum, 0 FROM fleetsweep_migrations LIMIT 1")
-        .await;
-    let newer = StoreErrorKind::NewerSchema { found: 7, known: 2 };
-    refuses(home.url(), newer, "has schema 7").await;
-    assert_eq!(Reader::open(&home.url()).await.unwrap_err().kind, newer);
-    change("DELETE FROM fleetsweep_migrations WHERE version = 7").await;
-    change("UPDATE fleetsweep_migrations SET checksum = x'00'").await;
-    refuses(home.url(), StoreErrorKind::OtherSchema, "not this program's").await;
-}
-
-#[tokio::test]
-async fn a_broken_page_is_said() {
-    let home = Home::new();
-    let store = home.open().await;
-    join_all((0..200).map(|number| store.record(plain(number)))).await;
-    store.close().await;
-    let mut bytes = std::fs::read(home.file()).unwrap();
-    let middle = bytes.len() / 4096 / 2 * 4096;
-    bytes[4096..middle].fill(0xa5);
-    std::fs::write(home.file(), bytes).unwrap();
-    refuses(home.url(), StoreErrorKind::Corrupt, "is damaged").await;
 }
 
 const CHILD: &str = "FLEETSWEEP_TEST_STORE_CHILD";

@@ -1,5 +1,7 @@
 //! Answers to what the dashboard asks beside the stream, handed in by `app`. Not how they are found.
 
+use jiff::Timestamp;
+
 use crate::fleet::{
     ClientId, SweepId,
     history::{AlertRow, EventRow, MailRow, Point, Span},
@@ -13,8 +15,10 @@ pub enum Answer {
     History {
         /// Whose.
         client: ClientId,
-        /// Over which span up to now.
+        /// Over which span.
         span: Span,
+        /// Up to when; `None` is now.
+        until: Option<Timestamp>,
         /// Oldest first; thinned to at most a few hundred points.
         points: Vec<Point>,
     },

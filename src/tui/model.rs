@@ -73,13 +73,15 @@ pub struct Model {
 pub(super) struct History {
     pub(super) client: ClientId,
     pub(super) span: Span,
+    /// Up to when; `None` is now.
+    pub(super) until: Option<Timestamp>,
     pub(super) points: Vec<Point>,
 }
 
 /// What was asked for last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Asked {
-    pub(super) history: Option<(ClientId, Span)>,
+    pub(super) history: Option<(ClientId, Span, Option<Timestamp>)>,
     pub(super) events: Option<ClientId>,
     pub(super) alerts: bool,
     pub(super) mails: bool,
@@ -169,12 +171,22 @@ impl Model {
         self.shown().alerts().newest_first()
     }
 
+    /// The alert history as the database tells it; `None` where it was not asked yet, or is not what is shown.
+    pub(super) fn alert_rows(&self) -> Option<&[AlertRow]> {
+        self.alerts.as_deref().filter(|_| !self.is_past())
+    }
+
+    /// Up to when histories are wanted; `None` is now.
+    pub(super) fn until(&self) -> Option<Timestamp> {
+        self.is_past().then(|| self.shown_at())
+    }
+
     /// The alert to which acknowledging applies: the selected one, or the selected client's first that is
     /// not acknowledged, or its first.
     pub(super) fn alert_in_hand(&self) -> Option<&AlertView> {
         let open = |alert: &&AlertView| alert.ended.is_none();
         match (self.view.tab, self.view.pane) {
-            (Tab::Alerts, _) => match &self.alerts {
+            (Tab::Alerts, _) => match self.alert_rows() {
                 Some(rows) => rows.get(self.view.alert).map(|row| &row.alert).filter(open),
                 None => self.alert_list().get(self.view.alert).copied().filter(open),
             },
@@ -216,7 +228,7 @@ impl Model {
             self.view.top = self.row + 1 - height;
         }
         self.view.top = self.view.top.min(most);
-        let alerts = match (self.view.tab, &self.alerts) {
+        let alerts = match (self.view.tab, self.alert_rows()) {
             (Tab::Alerts, Some(rows)) => rows.len(),
             (Tab::Fleet | Tab::Alerts | Tab::Mails | Tab::Log, _) => self.alert_list().len(),
         };

@@ -73,8 +73,10 @@ pub enum Query {
     History {
         /// Whose.
         client: ClientId,
-        /// Over which span up to now.
+        /// Over which span.
         span: Span,
+        /// Up to when; `None` is now.
+        until: Option<Timestamp>,
     },
     /// The newest security events of a client.
     SecurityEvents(ClientId),

@@ -273,6 +273,8 @@ impl Runner {
         if matches!(message, Message::Quit) {
             return Ok(false);
         }
+        #[cfg(debug_assertions)]
+        panic_if_asked(&message);
         if matches!(message, Message::Continued) {
             if self.resumed.is_some_and(|resumed| resumed.elapsed() < OWN_RESUME) {
                 return Ok(true);
@@ -310,6 +312,18 @@ impl Runner {
             }
         }
         Ok(())
+    }
+}
+
+/// Tests see how a defect leaves the terminal: in debug builds, with this variable set, F12 is one.
+#[cfg(debug_assertions)]
+#[expect(clippy::panic, reason = "that is what it is for")]
+fn panic_if_asked(message: &Message) {
+    use crossterm::event::{KeyCode, KeyEvent};
+    if let Message::Key(KeyEvent { code: KeyCode::F(12), .. }) = message
+        && std::env::var_os("FLEETSWEEP_TEST_PANIC").is_some()
+    {
+        panic!("asked to panic");
     }
 }
 

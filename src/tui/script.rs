@@ -246,6 +246,7 @@ pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
     model.update(Message::Answer(Answer::History {
         client: id(1),
         span: model.view.span,
+        until: None,
         points: samples(1)
             .iter()
             .map(|s| Point { at: s.at, cpu_percent: s.cpu_percent, memory_percent: s.memory_percent })

@@ -261,7 +261,7 @@ fn brackets_go_from_failure_to_failure_and_come_round() {
 fn what_rests_under_the_hand_is_asked_for_once() {
     let mut model = script::model(500, (120, 40), DARK);
     let client = script::id(1);
-    let history = Query::History { client: client.clone(), span: model.view.span };
+    let history = Query::History { client: client.clone(), span: model.view.span, until: None };
     let asked = model.settle();
     assert_eq!(asked, [Command::Ask(history), Command::Ask(Query::SecurityEvents(client))]);
     assert_eq!(model.settle(), []);

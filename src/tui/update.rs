@@ -43,6 +43,10 @@ impl Model {
                     self.now = replay.at;
                     self.rows_stale = true;
                 }
+                if let Source::Attached { connected: true, .. } = &source {
+                    // A stream begins with the last lines of its log.
+                    self.log.clear();
+                }
                 self.changed = self.source != source;
                 self.source = source;
                 Vec::new()
@@ -129,10 +133,11 @@ impl Model {
         if self.shows_detail()
             && let Some(client) = self.view.selected.clone()
         {
-            let wanted = Some((client.clone(), self.view.span));
+            let (span, until) = (self.view.span, self.until());
+            let wanted = Some((client.clone(), span, until));
             if self.asked.history != wanted {
                 self.asked.history = wanted;
-                queries.push(Query::History { client: client.clone(), span: self.view.span });
+                queries.push(Query::History { client: client.clone(), span, until });
             }
             if self.asked.events.as_ref() != Some(&client) {
                 self.asked.events = Some(client.clone());
@@ -162,6 +167,7 @@ impl Model {
             }
             EventKind::Collected { reading, .. } => {
                 if let Some(history) = &mut self.history
+                    && history.until.is_none()
                     && event.client.as_ref() == Some(&history.client)
                 {
                     let memory = reading.memory.and_then(crate::fleet::reading::Usage::percent);
@@ -192,7 +198,9 @@ impl Model {
 
     fn answered(&mut self, answer: Answer) -> Vec<Command> {
         match answer {
-            Answer::History { client, span, points } => self.history = Some(History { client, span, points }),
+            Answer::History { client, span, until, points } => {
+                self.history = Some(History { client, span, until, points });
+            }
             Answer::SecurityEvents { client, events } => self.events = Some((client, events)),
             Answer::AlertHistory(rows) => self.alerts = Some(rows),
             Answer::Mails(rows) => self.mails = Some(rows),

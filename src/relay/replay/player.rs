@@ -57,7 +57,9 @@ pub async fn play(
     let mut player = Player::new(recording, out);
     let played = async {
         player.step().await?;
-        player.tell().await?;
+        if !player.paused {
+            player.tell().await?;
+        }
         loop {
             let wake = player.wake();
             let command = tokio::select! {

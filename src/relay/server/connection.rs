@@ -123,3 +123,42 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), mut rest: &[u8], within: 
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, duplex},
+        time::timeout,
+    };
+
+    use super::*;
+    use crate::spine::{Hub, Spine};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_connection_shows_signs_of_life() {
+        let (_spine, told) = Spine::new();
+        let hub = Hub::start(told);
+        let (near, mut far) = duplex(1 << 20);
+        let (_replies, waiting) = mpsc::channel(1);
+        let telling = tokio::spawn(tell(near, hub.listen(), waiting));
+        let mut bytes = Vec::new();
+        let began = Instant::now();
+        while !bytes.ends_with(b"\n\n\n") {
+            assert_ne!(timeout(Duration::from_secs(60), far.read_buf(&mut bytes)).await.unwrap().unwrap(), 0);
+        }
+        assert_eq!(began.elapsed().as_secs(), 2 * SIGN_OF_LIFE.as_secs());
+        hub.finish().await;
+        telling.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_nothing_is_dropped_after_twenty_seconds() {
+        let (_spine, told) = Spine::new();
+        let hub = Hub::start(told);
+        let (near, _far) = duplex(16);
+        let (_replies, waiting) = mpsc::channel(1);
+        let began = Instant::now();
+        let why = tell(near, hub.listen(), waiting).await.unwrap_err();
+        assert_eq!((why.as_str(), began.elapsed().as_secs()), ("it read nothing for 20 s", 20));
+    }
+}

@@ -57,15 +57,15 @@ pub(super) fn history(pen: &mut Pen<'_>, model: &Model, area: Rect) {
     let now = model.shown_at();
     let rows = area.height.saturating_sub(1);
     let first = top(model, rows);
-    let known: Vec<(&AlertView, String)> = match &model.alerts {
-        Some(history) if !model.is_past() => history
+    let known: Vec<(&AlertView, String)> = match model.alert_rows() {
+        Some(history) => history
             .iter()
             .map(|row| {
                 let told = if row.mails.is_empty() { mailed(&row.alert, book, now) } else { row.mails.join(", ") };
                 (&row.alert, told)
             })
             .collect(),
-        Some(_) | None => model.alert_list().into_iter().map(|alert| (alert, mailed(alert, book, now))).collect(),
+        None => model.alert_list().into_iter().map(|alert| (alert, mailed(alert, book, now))).collect(),
     };
     let count = format!(" {} open · {} in the history", book.open_count(), known.len());
     let (strong, dim) = (pen.style(Role::Strong), pen.style(Role::Dim));

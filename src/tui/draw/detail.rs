@@ -279,7 +279,9 @@ fn timeline(list: &mut List<'_, '_>, client: &ClientView, now: Timestamp) {
         };
         let at = active.iter().position(|(known, _)| *known == stage);
         let Some((index, (_, from))) = at.and_then(|index| Some((index, active.get(index)?))) else {
-            let reached = active.last().is_some_and(|(last, _)| *last > stage);
+            // A failure is stored as well: what lies between was not reached.
+            let reached =
+                failed.map_or_else(|| active.last().is_some_and(|(last, _)| *last > stage), |failed| failed > stage);
             let took = if reached { "not needed" } else { "not reached" };
             if client.running.is_none() {
                 let (span, took) = (None, took.to_owned());
@@ -332,7 +334,8 @@ fn charts(list: &mut List<'_, '_>, model: &Model, client: &ClientView, area: Rec
     let answered = model
         .history
         .as_ref()
-        .filter(|history| history.client == client.card.id && history.span == model.view.span && !model.is_past());
+        .filter(|history| history.client == client.card.id && history.span == model.view.span)
+        .filter(|history| history.until == model.until());
     let points: Vec<(Timestamp, Option<f64>, Option<f64>)> = match answered {
         Some(history) => history.points.iter().map(|p| (p.at, p.cpu_percent, p.memory_percent)).collect(),
         None => client.recent.iter().map(|s| (s.at, s.cpu_percent, s.memory_percent)).collect(),

@@ -51,11 +51,9 @@ fn keys(pen: &mut Pen<'_>, model: &Model, area: Rect) {
     let (dim, accent) = (pen.style(Role::Dim), pen.style(Role::Accent));
     let gap = if area.width >= 100 { 2 } else { 1 };
     let mut hints = vec![(pen.glyphs().arrows.to_owned(), "move")];
-    let mut entries: Vec<&Entry> = action::TABLE
-        .iter()
-        .filter(|entry| entry.hint.is_some() && (entry.in_past || !model.is_past()) && fits(model, entry.action))
-        .collect();
-    entries.sort_by_key(|entry| entry.hint);
+    let mut entries: Vec<&Entry> =
+        action::TABLE.iter().filter(|entry| hint(model, entry).is_some() && fits(model, entry.action)).collect();
+    entries.sort_by_key(|entry| hint(model, entry));
     // As many as fit, the most important first; shown in the order of the table.
     let mut room = area.width.saturating_sub(3 + columns_of("move") + columns_of(pen.glyphs().arrows));
     entries.retain(|entry| {
@@ -72,6 +70,16 @@ fn keys(pen: &mut Pen<'_>, model: &Model, area: Rect) {
         x = pen.text(x + 1, area.y, area.right().saturating_sub(x + 1), name, dim);
         x = x.saturating_add(gap);
     }
+}
+
+/// The place of an action among the hints of what is shown; `None` keeps it out.
+fn hint(model: &Model, entry: &Entry) -> Option<u8> {
+    let plays =
+        matches!(entry.action, Action::Pause | Action::Slower | Action::Faster | Action::Earlier | Action::Later);
+    if model.is_replay() {
+        return if plays { Some(0) } else { entry.hint.filter(|_| entry.in_past) };
+    }
+    entry.hint.filter(|_| entry.in_past || !model.is_past())
 }
 
 /// Whether a hint makes sense in the view that is shown.

@@ -249,7 +249,7 @@ impl Model {
     pub(super) fn open(&mut self) {
         match (self.view.tab, self.view.pane) {
             (Tab::Fleet, Pane::Alerts) | (Tab::Alerts, _) => {
-                let client = match (&self.alerts, self.view.tab) {
+                let client = match (self.alert_rows(), self.view.tab) {
                     (Some(rows), Tab::Alerts) => rows.get(self.view.alert).map(|row| row.alert.client.clone()),
                     _ => self.alert_list().get(self.view.alert).map(|alert| alert.client.clone()),
                 };
@@ -371,7 +371,9 @@ impl Model {
         };
         let here = match self.view.travel.as_ref().and_then(|travel| travel.to) {
             Some(to) => sweeps.iter().position(|sweep| sweep.id == to).unwrap_or(sweeps.len()),
-            None => sweeps.len(),
+            // At rest the present is the newest one's end.
+            None if self.is_sweeping() => sweeps.len(),
+            None => sweeps.len().saturating_sub(1),
         };
         let wanted = if later { here + 1 } else { here.wrapping_sub(1) };
         match sweeps.get(wanted).map(|sweep| sweep.id) {
@@ -388,7 +390,7 @@ impl Model {
                 Vec::new()
             }
             None => {
-                if here == sweeps.len() {
+                if self.view.travel.as_ref().is_some_and(|travel| travel.fleet.is_none()) {
                     self.view.travel = None;
                 }
                 self.say(false, "there is no earlier sweep in the database");

@@ -1,0 +1,178 @@
+//! A collector and dashboards for tests of the socket.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::UnixStream,
+    sync::mpsc,
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    fleet::{
+        EventKind, SweepId,
+        order::{Order, Reply, Signed},
+        state::Fleet,
+    },
+    relay::{
+        client::{Incoming, attach},
+        record::fold,
+        script,
+        server::{Server, Service},
+    },
+    spine::{Asked, Hub, Orders, Spine},
+};
+
+pub(super) const SWEEP: Option<SweepId> = Some(SweepId(uuid::Uuid::nil()));
+
+pub(super) async fn soon<T>(work: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(30), work).await.unwrap()
+}
+
+/// A collector that sweeps nothing.
+pub(super) struct Collector {
+    pub(super) spine: Spine,
+    pub(super) hub: Hub,
+    pub(super) taken: mpsc::Receiver<Asked>,
+    pub(super) stop: CancellationToken,
+    pub(super) serving: JoinHandle<()>,
+}
+
+impl Collector {
+    pub(super) fn start(path: &Path) -> Self {
+        let (spine, told) = Spine::new();
+        let hub = Hub::start(told);
+        let (orders, taken) = Orders::new();
+        let (stop, serving) = serve(path, &hub, &orders);
+        Self { spine, hub, taken, stop, serving }
+    }
+
+    pub(super) async fn stop_serving(&mut self) {
+        self.stop.cancel();
+        soon(&mut self.serving).await.unwrap();
+    }
+
+    /// Tells of so many collections; the fleet when all of it is folded.
+    pub(super) async fn tell(&self, count: usize) -> Fleet {
+        self.spine.tell(None, None, script::configured(3)).await;
+        for n in 0..count {
+            self.spine.tell(SWEEP, Some(&script::id(n % 3)), script::collected(n)).await;
+        }
+        let last = EventKind::SchedulePaused { paused: true, actor: "ops".to_owned() };
+        self.spine.tell(None, None, last).await;
+        let door = self.hub.door();
+        loop {
+            let fleet = door.fleet();
+            if fleet.is_paused() {
+                return fleet;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+pub(super) fn serve(path: &Path, hub: &Hub, orders: &Orders) -> (CancellationToken, JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let service = Service { door: hub.door(), orders: orders.clone(), collector: "the test (pid 1)".to_owned() };
+    let serving = tokio::spawn(Server::bind(path).unwrap().run(service, stop.clone()));
+    (stop, serving)
+}
+
+/// A dashboard that is attached, wherever `place` says.
+pub(super) struct Dashboard {
+    pub(super) orders: Orders,
+    pub(super) incoming: mpsc::Receiver<Incoming>,
+    pub(super) fleet: Fleet,
+    pub(super) stop: CancellationToken,
+    pub(super) attached: JoinHandle<()>,
+}
+
+impl Dashboard {
+    pub(super) fn attach(place: &Arc<Mutex<PathBuf>>) -> Self {
+        let (orders, asked) = Orders::new();
+        let (out, incoming) = mpsc::channel(16);
+        let stop = CancellationToken::new();
+        let place = place.clone();
+        let find = move || {
+            let path = place.lock().unwrap().clone();
+            async move { if path.as_os_str().is_empty() { Err("nobody collects".to_owned()) } else { Ok(path) } }
+        };
+        let attached = tokio::spawn(attach(find, "ops".to_owned(), asked, out, stop.clone()));
+        Self { orders, incoming, fleet: Fleet::default(), stop, attached }
+    }
+
+    pub(super) async fn next(&mut self) -> Option<Incoming> {
+        let incoming = soon(self.incoming.recv()).await;
+        if let Some(Incoming::Frame(frame)) = &incoming {
+            fold(&mut self.fleet, frame);
+        }
+        incoming
+    }
+
+    pub(super) async fn connected(&mut self) -> String {
+        loop {
+            if let Incoming::Connected { to } = self.next().await.unwrap() {
+                return to;
+            }
+        }
+    }
+
+    pub(super) async fn gone(&mut self) -> String {
+        loop {
+            if let Incoming::Gone { why } = self.next().await.unwrap() {
+                return why;
+            }
+        }
+    }
+
+    /// Reads until its fleet is as this one.
+    pub(super) async fn sees(&mut self, fleet: &Fleet) {
+        while self.fleet != *fleet {
+            self.next().await.unwrap();
+        }
+    }
+}
+
+pub(super) fn place(path: &Path) -> Arc<Mutex<PathBuf>> {
+    Arc::new(Mutex::new(path.to_owned()))
+}
+
+pub(super) fn home() -> (TempDir, PathBuf) {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("x.sock");
+    (home, path)
+}
+
+pub(super) fn signed(order: Order) -> Signed {
+    Signed { actor: "ops".to_owned(), order }
+}
+
+pub(super) fn done(text: &str) -> Reply {
+    Reply::Done { text: text.to_owned(), sweep: None }
+}
+
+pub(super) fn refusal(reply: Reply) -> String {
+    match reply {
+        Reply::Refused { text } => text,
+        Reply::Done { text, .. } => panic!("it was done: {text}"),
+    }
+}
+
+/// Says a line; returns what is answered first.
+pub(super) async fn greeted(path: &Path, hello: &[u8]) -> (BufReader<UnixStream>, serde_json::Value) {
+    let mut stream = BufReader::new(UnixStream::connect(path).await.unwrap());
+    stream.get_mut().write_all(hello).await.unwrap();
+    let mut line = String::new();
+    soon(stream.read_line(&mut line)).await.unwrap();
+    (stream, serde_json::from_str(&line).unwrap_or_default())
+}
+
+pub(super) const HELLO: &[u8] = b"{\"fleetsweep\":1,\"version\":\"0.1.0\",\"actor\":\"ops\"}\n";

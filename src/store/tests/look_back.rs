@@ -1,0 +1,265 @@
+//! What is remembered, listed and charted.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::fleet::{
+    alerts::{AlertEnd, AlertView},
+    history::{AlertRow, EventRow, MailStatus, Span},
+    judge::HoldReason,
+    state::{Finished, Sample},
+};
+
+const SWEEP: SweepId = SweepId(Uuid::from_u128(1));
+
+fn client() -> ClientId {
+    ClientId::new("10.0.4.1", 22)
+}
+
+#[tokio::test]
+async fn a_fleet_is_remembered_as_its_last_collections_left_it() {
+    let home = Home::new();
+    let store = home.open().await;
+    store.record(record(1)).await.unwrap();
+    let failure = Failure::new(Stage::Connect, FailureKind::TimedOut).because("after 5 s");
+    let failed = Record {
+        outcome: Outcome::Failed(failure.clone()),
+        started_at: at(1_000),
+        attempts: 2,
+        stages: vec![(Stage::Connect, at(1_001))],
+        client: client(),
+        ..plain(2)
+    };
+    store.record(failed).await.unwrap();
+    store.record(plain(3)).await.unwrap();
+    let memory = store.reader().memory().await.unwrap();
+    assert_eq!(memory.clients.len(), 2);
+    let db = &memory.clients[0];
+    assert_eq!(db.client, client());
+    let last = Finished {
+        sweep: SWEEP,
+        collection: uuid(1_002),
+        at: at(1_010),
+        duration_ms: 10,
+        attempts: 2,
+        failure: Some(failure),
+        stages: vec![(Stage::Connect, at(1_001))],
+    };
+    assert_eq!(db.last, Some(last));
+    assert_eq!(db.reading, Some((at(10), Box::new(reading()))));
+    let sample = |ms, percent: Option<(f64, f64)>| Sample {
+        at: at(ms),
+        duration_ms: 10,
+        cpu_percent: percent.map(|(cpu, _)| cpu),
+        memory_percent: percent.map(|(_, memory)| memory),
+    };
+    assert_eq!(db.recent, [sample(10, Some((62.5, 75.0))), sample(1_010, None)]);
+    let open = AlertView {
+        client: client(),
+        metric: Metric::Cpu,
+        limit: 20.0,
+        value: 62.5,
+        raised_at: at(10),
+        ended: None,
+        notice: Notice::Send(NoticeReason::Raised),
+        mailed_in: Some(SWEEP),
+        acknowledged: false,
+    };
+    assert_eq!(db.exceeded, [crate::fleet::event::Exceeded { metric: Metric::Cpu, limit: 20.0, value: 62.5 }]);
+    assert_eq!(memory.alerts, [open]);
+    assert_eq!(memory.clients[1].last.as_ref().unwrap().stages, plain(3).stages);
+}
+
+#[tokio::test]
+async fn only_so_many_readings_and_samples_are_remembered() {
+    let home = Home::new();
+    let store = home.open().await;
+    let at_of = |number: u32| at(1_000 * i64::from(number));
+    for number in 0..100 {
+        let one = Record { client: client(), started_at: at_of(number), ..plain(number.into()) };
+        store.record(one).await.unwrap();
+    }
+    assert_eq!(home.count("SELECT COUNT(*) FROM readings").await, 32);
+    assert_eq!(home.count("SELECT MIN(collection_id) FROM readings").await, 69);
+    let memory = store.reader().memory().await.unwrap();
+    let known = &memory.clients[0];
+    assert_eq!(known.reading.as_ref().unwrap().0, at(99_010));
+    let times: Vec<_> = known.recent.iter().map(|sample| sample.at).collect();
+    assert_eq!(times, (40..100).map(|number| at(1_000 * number + 10)).collect::<Vec<_>>());
+    // The ring turns on after a restart.
+    store.close().await;
+    let store = home.open().await;
+    store.record(Record { client: client(), started_at: at_of(100), ..plain(100) }).await.unwrap();
+    assert_eq!(home.count("SELECT MIN(collection_id) FROM readings").await, 70);
+}
+
+fn changed(number: u128, alert: OpenAlert, step: Step, notice: Notice) -> Record {
+    let open = matches!(step, Step::Raised | Step::Continues).then(|| alert.clone());
+    Record {
+        started_at: at(1_000 * i64::try_from(number).unwrap()),
+        state: state(open, 0),
+        changes: vec![Change { metric: Metric::Cpu, alert, step, notice }],
+        sweep: SweepId(uuid(number)),
+        security: None,
+        ..record(number)
+    }
+}
+
+#[tokio::test]
+async fn an_alert_is_told_with_its_mails_and_its_end() {
+    let home = Home::new();
+    let store = home.open().await;
+    let of = |id| OpenAlert { id: uuid(id), ..alert() };
+    let (raised, reminder) = (Notice::Send(NoticeReason::Raised), Notice::Send(NoticeReason::Reminder));
+    store.record(changed(1, of(100), Step::Raised, raised)).await.unwrap();
+    store.record(changed(2, of(100), Step::Continues, Notice::Hold(HoldReason::RecentlyMailed))).await.unwrap();
+    store.record(changed(3, of(100), Step::Continues, reminder)).await.unwrap();
+    let rule_gone = Notice::Hold(HoldReason::RuleRemoved);
+    store.record(changed(4, of(100), Step::Withdrawn, rule_gone)).await.unwrap();
+    let unheard = OpenAlert { id: uuid(200), raised_at: at(5_000), last_mail_at: None, ..alert() };
+    store.record(changed(5, unheard, Step::Raised, Notice::Hold(HoldReason::NoRecipient))).await.unwrap();
+    store.mail_sent(uuid(1), at(1), "250 ok").await.unwrap();
+    store.mail_refused(uuid(3), at(1), "550 no such user").await.unwrap();
+
+    let told = store.reader().alert_history(9).await.unwrap();
+    let [AlertRow { alert: newer, mails: none }, AlertRow { alert: older, mails }] = told.as_slice() else {
+        panic!("{told:#?}")
+    };
+    assert_eq!((newer.raised_at, newer.ended, newer.mailed_in, none.len()), (at(5_000), None, None, 0));
+    assert_eq!(mails, &["ops@example.com: refused: 550 no such user", "ops@example.com: sent"]);
+    assert_eq!(older.ended, Some((at(4_010), AlertEnd::Withdrawn)));
+    assert_eq!((older.mailed_in, older.notice), (Some(SweepId(uuid(3))), rule_gone));
+    assert_eq!(store.reader().alert_history(1).await.unwrap(), told[..1]);
+    let memory = store.reader().memory().await.unwrap();
+    assert_eq!(memory.alerts, [newer.clone(), older.clone()]);
+}
+
+#[tokio::test]
+async fn a_mail_knows_its_client_and_sweep() {
+    let home = Home::new();
+    let store = home.open().await;
+    store.record(record(1)).await.unwrap();
+    store.queue(mail(2, 20)).await.unwrap();
+    let due = store.mails_due(at(0), Due::All, None, 9).await.unwrap();
+    let origins: Vec<_> = due.iter().map(|due| (due.client.clone(), due.sweep)).collect();
+    assert_eq!(origins, [(Some(client()), Some(SWEEP)), (None, None)]);
+
+    store.queue(mail(3, 30)).await.unwrap();
+    store.mail_sent(uuid(1), at(50), "250 ok").await.unwrap();
+    store.mail_refused(uuid(2), at(51), "550 no").await.unwrap();
+    store.mail_deferred(uuid(3), 2, at(90), "451 later").await.unwrap();
+    let mails = store.reader().mails(9).await.unwrap();
+    let fates: Vec<_> =
+        mails.iter().map(|mail| (mail.id, mail.status, mail.attempts, mail.answer.as_deref())).collect();
+    assert_eq!(
+        fates,
+        [
+            (uuid(3), MailStatus::Waiting { next_at: at(90) }, 2, Some("451 later")),
+            (uuid(2), MailStatus::Refused, 1, Some("550 no")),
+            (uuid(1), MailStatus::Sent { at: at(50) }, 1, Some("250 ok")),
+        ]
+    );
+    assert_eq!(store.reader().mails(2).await.unwrap(), mails[..2]);
+}
+
+#[tokio::test]
+async fn security_events_are_listed_newest_first_whatever_the_client_s_clock_says() {
+    let home = Home::new();
+    let store = home.open().await;
+    let mut one = record(1);
+    let log = one.security.as_mut().unwrap();
+    let event = log.events[0].clone();
+    let times = [at(7).as_millisecond(), i64::MIN, i64::MAX, at(9).as_millisecond()];
+    log.events = times.map(|occurred_unix_ms| SecurityEvent { occurred_unix_ms, ..event.clone() }).into();
+    store.record(one).await.unwrap();
+    let listed = store.reader().security_events(&client(), 9).await.unwrap();
+    let times: Vec<_> = listed.iter().map(|event| event.at).collect();
+    assert_eq!(times, [Timestamp::MAX, at(9), at(7), Timestamp::MIN]);
+    let words = ["warning", "sshd", "Failed password for root"].map(str::to_owned);
+    let [level, source, message] = words;
+    assert_eq!(listed[1], EventRow { at: at(9), level, source, message });
+    assert_eq!(store.reader().security_events(&client(), 2).await.unwrap(), listed[..2]);
+    assert_eq!(store.reader().security_events(&ClientId::new("b", 22), 9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_alert_is_acknowledged_once_and_audited() {
+    let home = Home::new();
+    let store = home.open().await;
+    store.record(record(1)).await.unwrap();
+    let acknowledge = async |metric, id, ms| store.acknowledge(&client(), metric, uuid(id), at(ms), "ops").await;
+    acknowledge(Metric::Cpu, 100, 20).await.unwrap();
+    acknowledge(Metric::Cpu, 100, 30).await.unwrap();
+    let open = &store.client_states().await.unwrap()[&client()].rules[&Metric::Cpu].alert;
+    assert_eq!(open.as_ref().unwrap().acknowledged_at, Some(at(20)));
+    assert!(store.reader().memory().await.unwrap().alerts[0].acknowledged);
+    let entry = |ms| {
+        format!("at_ms={}\nactor=\"ops\"\naction=\"acknowledge\"\ntarget=\"10.0.4.1:22\"\ndetail=\"cpu\"", AT + ms)
+    };
+    assert_eq!(home.rows("SELECT * FROM v1_audit").await, [entry(20), entry(30)]);
+
+    for (metric, id) in [(Metric::Cpu, 101), (Metric::Disk, 100)] {
+        assert_eq!(acknowledge(metric, id, 40).await.unwrap_err().kind, StoreErrorKind::NoSuchAlert);
+    }
+    // A collection that was judged before does not undo it.
+    store.record(changed(2, alert(), Step::Continues, Notice::Hold(HoldReason::RecentlyMailed))).await.unwrap();
+    assert!(store.reader().memory().await.unwrap().alerts[0].acknowledged);
+    store.record(changed(3, alert(), Step::Resolved, Notice::Hold(HoldReason::NoRecoveryMail))).await.unwrap();
+    assert_eq!(acknowledge(Metric::Cpu, 100, 50).await.unwrap_err().kind, StoreErrorKind::AlertEnded);
+    assert_eq!(home.count("SELECT COUNT(*) FROM v1_audit").await, 2);
+}
+
+#[tokio::test]
+async fn a_part_of_the_history_is_its_average_and_a_single_sample_is_itself() {
+    let home = Home::new();
+    let store = home.open().await;
+    let with_cpu = |number: u32, ms, cpu: Option<f64>| {
+        let reading = Reading { cpu: cpu.map(|cpu| Percent::new(cpu).unwrap()), ..reading() };
+        let outcome = Outcome::Collected(Box::new(reading));
+        Record { client: client(), started_at: at(ms), outcome, ..plain(number.into()) }
+    };
+    // An hour in some 400 parts: nine seconds each.
+    for (number, ms, cpu) in [(1, 0, Some(10.0)), (2, 62_000, Some(20.0)), (3, 62_500, Some(40.0)), (4, 120_000, None)]
+    {
+        store.record(with_cpu(number, ms, cpu)).await.unwrap();
+    }
+    let now = at(130_000);
+    let points = store.reader().history(&client(), Span::Hour, now).await.unwrap();
+    let shown: Vec<_> = points.iter().map(|point| (point.at, point.cpu_percent, point.memory_percent)).collect();
+    assert_eq!(
+        shown,
+        [(at(10), Some(10.0), Some(75.0)), (at(62_510), Some(30.0), Some(75.0)), (at(120_010), None, Some(75.0))]
+    );
+    assert_eq!(store.reader().history(&ClientId::new("b", 22), Span::Hour, now).await.unwrap(), []);
+    assert_eq!(store.reader().history(&client(), Span::Hour, at(3_600_000 + 60_005)).await.unwrap().len(), 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn a_thinned_history_is_bounded_ordered_and_within_its_span(
+        span in prop::sample::select(Span::ALL.to_vec()),
+        every_ms in 1_000_i64..600_000,
+        shift in 0_i64..600_000,
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let points = runtime.block_on(async {
+            let home = Home::new();
+            let store = home.open().await;
+            let times = (0..900).map(|number| shift + number * every_ms);
+            let records = times.enumerate().map(|(number, ms)| {
+                let reading = Reading { cores: Vec::new(), ..reading() };
+                let outcome = Outcome::Collected(Box::new(reading));
+                Record { client: client(), started_at: at(ms), outcome, ..plain(number as u128) }
+            });
+            join_all(records.map(|record| store.record(record))).await.into_iter().collect::<Result<(), _>>().unwrap();
+            store.reader().history(&client(), span, at(shift + 900 * every_ms)).await.unwrap()
+        });
+        prop_assert!(points.len() <= 400, "{}", points.len());
+        prop_assert!(points.iter().map(|point| point.at).is_sorted_by(|a, b| a < b));
+        let from = at(shift + 900 * every_ms - span.milliseconds());
+        prop_assert!(points.iter().all(|point| point.at > from));
+        prop_assert!(points.iter().all(|point| point.cpu_percent == Some(62.5)));
+    }
+}

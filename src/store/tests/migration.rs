@@ -1,0 +1,73 @@
+//! A database made by an earlier version, with what it held.
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+use super::*;
+use crate::fleet::alerts::AlertEnd;
+
+/// A database as the first version left it: two clients, one with a reading, one that failed; an open alert that
+/// was mailed and one that ended.
+async fn made_by_the_first(home: &Home) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(home.file()).create_if_missing(true);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let sql = sqlx::SqlSafeStr::into_sql_str(include_str!("../../../migrations/0001_first.sql"));
+    let first = Migration::new(1, "first".into(), MigrationType::Simple, sql, false);
+    let mut migrator = Migrator::with_migrations(vec![first]);
+    migrator.dangerous_set_table_name("fleetsweep_migrations");
+    migrator.run_direct(None, &mut connection, false).await.unwrap();
+    let json = serde_json::to_string(&reading()).unwrap();
+    let rows = format!(
+        r#"INSERT INTO clients VALUES (1, '10.0.4.1', 22, 'db', 0, 1, 's=1'), (2, '10.0.5.2', 22, 'web', 1, NULL, NULL);
+        INSERT INTO collections (id, collection_uuid, sweep_uuid, client_id, started_at_ms, duration_ms, attempts, status,
+         stage, error, collected_at_ms, cpu_percent) VALUES
+         (1, '{one}', '{sweep}', 1, {AT}, 10, 1, 'ok', NULL, NULL, {AT} + 10, 62.5),
+         (2, '{two}', '{sweep}', 2, {AT}, 10, 2, 'failed', 'connect', 'connection refused: os error 111', NULL, NULL);
+        INSERT INTO readings VALUES (1, {AT} + 10, '{json}');
+        INSERT INTO mails (id, recipient, kind, subject, body, status, created_at_ms, next_at_ms, attempts)
+         VALUES ('{mail}', 'ops@example.com', 'alert', 's', 'b', 'waiting', {AT}, {AT}, 0);
+        INSERT INTO alerts VALUES
+         ('{open}', 1, 'cpu', 20, 62.5, 62.5, {AT}, NULL, {AT}, NULL),
+         ('{ended}', 1, 'memory', 20, 10, 30, {AT}, {AT} + 5, NULL, NULL);"#,
+        one = uuid(1001),
+        two = uuid(1002),
+        sweep = uuid(1),
+        mail = uuid(3),
+        open = uuid(100),
+        ended = uuid(101),
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_first_version_stored_is_carried_over() {
+    let home = Home::new();
+    made_by_the_first(&home).await;
+    let older = Reader::open(&home.url()).await.unwrap_err();
+    assert_eq!(older.kind, StoreErrorKind::OlderSchema { found: 1, known: 2 });
+    assert!(older.to_string().contains("has schema 1, and this program reads 2"), "{older}");
+
+    let store = home.open().await;
+    let reader = store.reader();
+    let client = ClientId::new("10.0.4.1", 22);
+    assert_eq!(reader.latest_reading(&client).await.unwrap(), Some((at(10), reading())));
+    let memory = reader.memory().await.unwrap();
+    let [db, web] = memory.clients.as_slice() else { panic!("{memory:#?}") };
+    assert_eq!(db.reading, Some((at(10), Box::new(reading()))));
+    assert_eq!(db.exceeded.iter().map(|exceeded| exceeded.metric).collect::<Vec<_>>(), [Metric::Cpu]);
+    assert_eq!((db.recent.len(), db.last.as_ref().map(|last| last.stages.len())), (1, Some(0)));
+    let failure = Failure::new(Stage::Connect, FailureKind::Refused).because("os error 111");
+    assert_eq!(web.last.as_ref().and_then(|last| last.failure.clone()), Some(failure));
+    let alerts: Vec<_> = memory.alerts.iter().map(|alert| (alert.metric, alert.ended, alert.mailed_in)).collect();
+    assert_eq!(alerts, [(Metric::Cpu, None, None), (Metric::Memory, Some((at(5), AlertEnd::Resolved)), None)]);
+    let due = store.mails_due(at(0), Due::All, None, 9).await.unwrap();
+    assert_eq!((due.len(), &due[0].client, due[0].sweep), (1, &None, None));
+    assert_eq!(reader.sweeps(9).await.unwrap(), []);
+    assert_eq!(store.last_sweep_number().await.unwrap(), 0);
+
+    // And it goes on: the next reading takes a place of its own.
+    store.record(Record { changes: Vec::new(), mails: Vec::new(), ..record(7) }).await.unwrap();
+    assert_eq!(
+        home.rows("SELECT slot, collection_id FROM readings").await,
+        ["slot=0\ncollection_id=1", "slot=1\ncollection_id=3"]
+    );
+}

@@ -1,0 +1,185 @@
+//! The fleet as it stood at the end of each of some sweeps.
+
+use super::*;
+use crate::fleet::{
+    alerts::AlertEnd,
+    event::ClientCard,
+    judge::HoldReason,
+    state::{Fleet, SweepView},
+};
+
+const MINUTE: i64 = 60_000;
+
+fn sweep(number: u64) -> SweepId {
+    SweepId(uuid(900 + u128::from(number)))
+}
+
+fn id(name: &str) -> ClientId {
+    ClientId::new(name, 22)
+}
+
+fn cards() -> Vec<ClientCard> {
+    let card = |name: &str| ClientCard { id: id(name), name: name.to_owned(), username: "ops".to_owned() };
+    ["a", "b", "new"].map(card).into()
+}
+
+/// A collection of a client in a sweep, with an alert of its own.
+fn visit(number: u64, client: &str, cpu: Option<f64>) -> Record {
+    let outcome = match cpu {
+        Some(cpu) => Outcome::Collected(Box::new(Reading { cpu: Some(Percent::new(cpu).unwrap()), ..reading() })),
+        None => Outcome::Failed(Failure::new(Stage::Connect, FailureKind::Refused)),
+    };
+    let minute = i64::try_from(number).unwrap() * MINUTE;
+    let started_at = at(minute + if client == "a" { 1 } else { 2 });
+    Record { sweep: sweep(number), client: id(client), outcome, started_at, ..plain(u128::from(number)) }
+}
+
+fn with_alert(record: Record, metric: Metric, alert: OpenAlert, step: Step, notice: Notice) -> Record {
+    let mails = match notice {
+        Notice::Send(_) => vec![mail(500 + record.collection.as_u128(), (to_ms(record.started_at) - AT) + 1)],
+        Notice::Hold(_) => Vec::new(),
+    };
+    Record { changes: vec![Change { metric, alert, step, notice }], mails, ..record }
+}
+
+/// Three sweeps: all is well; `a` is over its limit and `b` fails; `a` is well again and `b` fails still.
+async fn three_sweeps(store: &Store) {
+    let cpu = |value| OpenAlert { value, peak: 95.0, raised_at: at(2 * MINUTE + 5), ..alert() };
+    let gone = |value| OpenAlert { id: uuid(200), value, limit: 0.0, raised_at: at(2 * MINUTE + 6), ..alert() };
+    let (raised, recent) = (Notice::Send(NoticeReason::Raised), Notice::Hold(HoldReason::RecentlyMailed));
+    let sweeps = [
+        [visit(1, "a", Some(50.0)), visit(1, "b", Some(60.0))],
+        [
+            with_alert(visit(2, "a", Some(90.0)), Metric::Cpu, cpu(90.0), Step::Raised, raised),
+            with_alert(
+                visit(2, "b", None),
+                Metric::Unreachable,
+                gone(1.0),
+                Step::Raised,
+                Notice::Hold(HoldReason::NoRecipient),
+            ),
+        ],
+        [
+            with_alert(
+                visit(3, "a", Some(10.0)),
+                Metric::Cpu,
+                cpu(10.0),
+                Step::Resolved,
+                Notice::Hold(HoldReason::NoRecoveryMail),
+            ),
+            with_alert(visit(3, "b", None), Metric::Unreachable, gone(2.0), Step::Continues, recent),
+        ],
+    ];
+    for (number, records) in (1..).zip(sweeps) {
+        let begin = i64::try_from(number).unwrap() * MINUTE;
+        store.sweep_started(sweep(number), number, Trigger::Schedule, at(begin), records.len()).await.unwrap();
+        for record in records {
+            store.record(record).await.unwrap();
+        }
+        store.sweep_ended(sweep(number), at(begin + 500), 500, 2, 0).await.unwrap();
+    }
+}
+
+async fn past(store: &Store, number: u64) -> Fleet {
+    store.reader().past(sweep(number), &cards()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn sweeps_are_listed_and_their_numbers_go_on() {
+    let home = Home::new();
+    let store = home.open().await;
+    assert_eq!(store.last_sweep_number().await.unwrap(), 0);
+    three_sweeps(&store).await;
+    store.sweep_started(sweep(4), 4, Trigger::Manual, at(4 * MINUTE), 2).await.unwrap();
+    store.close().await;
+
+    let store = home.open().await;
+    assert_eq!(store.last_sweep_number().await.unwrap(), 4);
+    let listed = store.reader().sweeps(2).await.unwrap();
+    let view = |number: u64, begin| SweepView {
+        id: sweep(number),
+        number,
+        trigger: Trigger::Schedule,
+        started_at: at(begin),
+        clients: Vec::new(),
+        ok: 2,
+        failed: 0,
+        duration_ms: Some(500),
+    };
+    assert_eq!(listed, [view(2, 2 * MINUTE), view(3, 3 * MINUTE)]);
+    for unknown in [sweep(4), sweep(5)] {
+        assert_eq!(store.reader().past(unknown, &cards()).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn the_fleet_is_shown_as_it_stood_then() {
+    let home = Home::new();
+    let store = home.open().await;
+    three_sweeps(&store).await;
+
+    let first = past(&store, 1).await;
+    assert_eq!(first.newest_sweep().map(|sweep| (sweep.number, sweep.clients.len())), Some((1, 2)));
+    assert!(
+        first.clients().filter(|client| client.last.is_some()).all(|client| client.live && client.exceeded.is_empty())
+    );
+    assert_eq!(first.alerts().newest_first().len(), 0);
+    assert!(first.client(&id("new")).unwrap().last.is_none());
+    assert_eq!(first.client(&id("a")).unwrap().recent.len(), 1);
+
+    let second = past(&store, 2).await;
+    let (a, b) = (second.client(&id("a")).unwrap(), second.client(&id("b")).unwrap());
+    assert_eq!(a.reading.as_ref().unwrap().1.cpu, Some(Percent::new(90.0).unwrap()));
+    assert_eq!((a.exceeded.len(), a.recent.len(), a.last.as_ref().unwrap().stages.len()), (1, 2, 2));
+    assert!(b.failure().is_some() && b.live);
+    assert_eq!(b.reading.as_ref().map(|(at, _)| *at), Some(at(MINUTE + 12)));
+    let (of_a, of_b) = (second.alerts().open_of(&id("a")).next().unwrap().clone(), id("b"));
+    assert_eq!((of_a.value, of_a.mailed_in, of_a.ended), (90.0, Some(sweep(2)), None));
+    assert_eq!(of_a.notice, Notice::Send(NoticeReason::Raised));
+    let of_b = second.alerts().open_of(&of_b).next().unwrap().clone();
+    assert_eq!((of_b.metric, of_b.value, of_b.mailed_in), (Metric::Unreachable, 1.0, None));
+
+    let third = past(&store, 3).await;
+    let open: Vec<_> =
+        third.alerts().newest_first().iter().map(|alert| (alert.metric, alert.value, alert.ended)).collect();
+    let end = Some((at(3 * MINUTE + 11), AlertEnd::Resolved));
+    assert_eq!(open, [(Metric::Unreachable, 2.0, None), (Metric::Cpu, 10.0, end)]);
+
+    // What happens afterwards changes nothing of it.
+    let later = with_alert(
+        visit(9, "b", Some(1.0)),
+        Metric::Unreachable,
+        alert(),
+        Step::Raised,
+        Notice::Hold(HoldReason::NoRecipient),
+    );
+    store.record(Record { changes: Vec::new(), ..later }).await.unwrap();
+    store.acknowledge(&id("b"), Metric::Unreachable, uuid(200), at(9 * MINUTE), "ops").await.unwrap();
+    assert_eq!(past(&store, 2).await, second);
+    assert_eq!(past(&store, 3).await, third);
+}
+
+#[tokio::test]
+async fn of_a_reading_that_is_gone_its_sample_is_shown() {
+    let home = Home::new();
+    let store = home.open().await;
+    three_sweeps(&store).await;
+    for number in 10..50 {
+        store.record(visit(number, "a", Some(5.0))).await.unwrap();
+    }
+    let fleet = past(&store, 2).await;
+    let (when, shown) = fleet.client(&id("a")).unwrap().reading.clone().unwrap();
+    let whole = reading();
+    assert_eq!(when, at(2 * MINUTE + 11));
+    assert_eq!(shown.cpu, Some(Percent::new(90.0).unwrap()));
+    assert_eq!((shown.cores, shown.memory, shown.swap), (whole.cores, whole.memory, whole.swap));
+    assert_eq!(
+        (shown.load, shown.uptime_seconds, shown.host_name),
+        (whole.load, whole.uptime_seconds, whole.host_name)
+    );
+    assert_eq!((shown.file_systems.len(), shown.top_cpu.len()), (0, 0));
+    assert!(
+        !fleet.client(&id("b")).unwrap().reading.clone().unwrap().1.file_systems.is_empty(),
+        "this one is kept still"
+    );
+}
