@@ -153,7 +153,6 @@ async fn an_acknowledged_alert_stays_so_after_a_restart() {
     seat.press(&["q"]).await;
     seat.is_left(0).await;
 
-    seat.terminal.run("clear").await;
     seat.start("").await;
     seat.is_swept().await;
     seat.terminal.sees("acknowledged").await;
