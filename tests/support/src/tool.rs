@@ -28,6 +28,8 @@ pub enum Tool {
     Zsh,
     /// What runs a program in a pseudo-terminal.
     Script,
+    /// A terminal that can be asked what it shows.
+    Tmux,
 }
 
 impl Tool {
@@ -44,6 +46,7 @@ impl Tool {
             Self::Tcsh => &["tcsh"],
             Self::Zsh => &["zsh"],
             Self::Script => &["script"],
+            Self::Tmux => &["tmux"],
         };
         programs
             .iter()
