@@ -418,6 +418,9 @@ impl ClientView {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::fleet::FailureKind;
