@@ -41,6 +41,7 @@ pub mod pipeline;
 pub mod service;
 pub mod signals;
 pub mod source;
+pub mod tidying;
 pub mod wheel;
 pub mod work;
 

@@ -32,10 +32,14 @@ use super::{
     base::{Base, Opened},
     beside, counter,
     outbox::{LAST_MAIL, Outbox},
+    tidying,
 };
 
 /// The longest that a run waits for the SMTP server; what it has not taken by then stays in the outbox.
 pub const MAIL_WAIT: Duration = Duration::from_secs(10);
+
+/// The longest that a run deletes what has grown old; what is left then is the next one's.
+const TIDYING: Duration = Duration::from_secs(2);
 
 /// What a run is told by its arguments.
 #[derive(Debug, Clone)]
@@ -127,6 +131,7 @@ async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result
     base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
     pipeline.close().await;
     offer_mails(&mut outbox, stop).await?;
+    tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
     let waiting = base.store.mail_counts().await?.waiting;
     base.store.close().await;
     Ok((sweep, waiting))

@@ -23,6 +23,7 @@ mod look_back;
 mod migration;
 mod opening;
 mod past;
+mod retention;
 
 const AT: i64 = 1_700_000_000_000;
 
