@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, judge::ClientState, mail::Mail};
 
-mod acknowledge;
+mod alert_changes;
 mod alerts;
 pub mod error;
 mod history;
@@ -305,7 +305,7 @@ impl Store {
 
     /// Hands a change to the writer and waits until it is stored.
     async fn write(&self, write: Write) -> Result<(), StoreError> {
-        let closed = || StoreError::plain(self.reader.place(), StoreErrorKind::Closed);
+        let closed = || StoreError::plain(self.reader.shown(), StoreErrorKind::Closed);
         let (done, stored) = oneshot::channel();
         self.orders.send(Order { write, done }).await.map_err(|_| closed())?;
         stored.await.map_err(|_| closed())?
@@ -338,6 +338,11 @@ where
 /// A client that the database kept.
 fn client_id(ip: String, port: i64) -> Result<ClientId, sqlx::Error> {
     Ok(ClientId::new(ip, from_count(port)?))
+}
+
+/// A value as the database keeps it where it has no columns of its own.
+fn to_json<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }
 
 /// The database holds what this program never wrote.

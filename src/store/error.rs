@@ -109,6 +109,9 @@ impl fmt::Display for StoreErrorKind {
                 f,
                 "has schema {found}, and this program knows {known} at most: run the newer fleetsweep that made it, or use another database"
             ),
+            Self::OlderSchema { found: 0, .. } => {
+                f.write_str("holds nothing of fleetsweep yet: collect into it first, which prepares it")
+            }
             Self::OlderSchema { found, known } => write!(
                 f,
                 "has schema {found}, and this program reads {known}: collect into it once with this version, which brings it up to date"

@@ -51,7 +51,11 @@ impl Reader {
 
     /// The database as it may be shown: a path, or server and name.
     #[must_use]
-    pub fn place(&self) -> &Arc<str> {
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    pub(super) fn shown(&self) -> &Arc<str> {
         &self.place
     }
 

@@ -6,14 +6,15 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
+    alert_changes,
     outbox::{self, Origin},
     pool::{Transaction, execute, fetch_all, fetch_one, on_driver},
-    to_count, to_ms, unreadable,
+    to_count, to_json, to_ms, unreadable,
 };
 use crate::fleet::{
     ClientId, Failure, Metric, Reading, Stage, SweepId,
-    judge::{Change, ClientState, Notice, Step},
-    mail::{Mail, MailKind},
+    judge::{Change, ClientState},
+    mail::Mail,
     reading::Usage,
     security::SecurityLog,
 };
@@ -141,7 +142,7 @@ pub(super) async fn insert(
         latest_slot = known.latest_slot;
     }
     for change in &record.changes {
-        write_alert(transaction, client, change, ended_at_ms).await?;
+        alert_changes::write(transaction, client, change, ended_at_ms).await?;
     }
     if let Some(log) = &record.security {
         insert_events(transaction, known, client, log, ended_at_ms).await?;
@@ -149,7 +150,7 @@ pub(super) async fn insert(
     for mail in &record.mails {
         outbox::insert(transaction, mail, Some(Origin { client, sweep: record.sweep })).await?;
     }
-    link_mails(transaction, record).await?;
+    alert_changes::link_mails(transaction, &record.changes, &record.mails).await?;
     let latest = match record.outcome {
         Outcome::Collected(_) => Some(collection),
         Outcome::Failed(_) => None,
@@ -245,10 +246,6 @@ async fn insert_collection(
 fn stages_json(stages: &[(Stage, Timestamp)]) -> Result<Option<String>, sqlx::Error> {
     let stages: Vec<(Stage, i64)> = stages.iter().map(|(stage, at)| (*stage, to_ms(*at))).collect();
     (!stages.is_empty()).then(|| to_json(&stages)).transpose()
-}
-
-fn to_json<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error> {
-    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }
 
 /// Rows of one statement: three and nine parameters a row stay far below what any of the databases takes.
@@ -354,74 +351,6 @@ async fn update_rule_states(
                     metric.word()
                 )?;
             }
-        }
-    }
-    Ok(())
-}
-
-async fn write_alert(
-    transaction: &mut Transaction,
-    client: i64,
-    change: &Change,
-    ended_at_ms: i64,
-) -> Result<(), sqlx::Error> {
-    let alert = &change.alert;
-    let id = alert.id.to_string();
-    let notice = to_json(&change.notice)?;
-    let raised_at_ms = to_ms(alert.raised_at);
-    let resolved_at_ms = match change.step {
-        Step::Raised | Step::Continues => None,
-        Step::Resolved | Step::Withdrawn => Some(ended_at_ms.max(raised_at_ms)),
-    };
-    let met = execute!(
-        transaction,
-        "UPDATE alerts SET limit_value = ?, last_value = ?, peak_value = ?, resolved_at_ms = ?, last_mail_at_ms = ?,
-         acknowledged_at_ms = COALESCE(?, acknowledged_at_ms), notice = ? WHERE id = ?",
-        alert.limit,
-        alert.value,
-        alert.peak,
-        resolved_at_ms,
-        alert.last_mail_at.map(to_ms),
-        alert.acknowledged_at.map(to_ms),
-        &notice,
-        &id
-    )?;
-    if met == 0 {
-        execute!(
-            transaction,
-            "INSERT INTO alerts (id, client_id, metric, limit_value, last_value, peak_value, raised_at_ms,
-             resolved_at_ms, last_mail_at_ms, acknowledged_at_ms, notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            &id,
-            client,
-            change.metric.word(),
-            alert.limit,
-            alert.value,
-            alert.peak,
-            raised_at_ms,
-            resolved_at_ms,
-            alert.last_mail_at.map(to_ms),
-            alert.acknowledged_at.map(to_ms),
-            &notice
-        )?;
-    }
-    Ok(())
-}
-
-/// Notes which mails told of which alerts: each of the record's mails about alerts tells of every change that is
-/// to be mailed.
-async fn link_mails(transaction: &mut Transaction, record: &Record) -> Result<(), sqlx::Error> {
-    for change in record.changes.iter().filter(|change| matches!(change.notice, Notice::Send(_))) {
-        for mail in &record.mails {
-            match mail.kind {
-                MailKind::Alert | MailKind::Recovery => {}
-                MailKind::Events | MailKind::Test => continue,
-            }
-            execute!(
-                transaction,
-                "INSERT INTO alert_mails (alert_id, mail_id) VALUES (?, ?)",
-                change.alert.id.to_string(),
-                mail.id.to_string()
-            )?;
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    DEADLINE, Record, StoreError, StoreErrorKind, acknowledge,
+    DEADLINE, Record, StoreError, StoreErrorKind, alert_changes,
     holder::{self, Holder},
     lock::Lock,
     outbox,
@@ -240,8 +240,8 @@ async fn write_all(
                 sweeps::ended(transaction, *sweep, *at, *duration_ms, (*ok, *failed), known.last_collection()).await?;
             }
             Write::Acknowledge { client, metric, alert, at, actor } => {
-                acknowledge::set(transaction, client, *metric, *alert, *at).await?;
-                let texts = [actor.as_str(), acknowledge::ACTION, &client.to_string(), metric.word()];
+                alert_changes::acknowledge(transaction, client, *metric, *alert, *at).await?;
+                let texts = [actor.as_str(), alert_changes::ACKNOWLEDGE, &client.to_string(), metric.word()];
                 audit(transaction, &mut known, *at, texts).await?;
             }
             Write::Announce(holder) => holder::announce(transaction, mark, holder).await?,

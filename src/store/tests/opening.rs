@@ -196,6 +196,9 @@ async fn a_reader_sees_what_a_collector_writes_and_changes_nothing() {
     let missing = Reader::open(&home.url()).await.unwrap_err();
     assert_eq!(missing.kind, StoreErrorKind::Unreachable);
     assert!(!home.file().exists());
+    std::fs::write(home.file(), "").unwrap();
+    let empty = Reader::open(&home.url()).await.unwrap_err();
+    assert!(empty.to_string().contains("holds nothing of fleetsweep yet"), "{empty}");
     let store = home.open().await;
     let reader = Reader::open(&home.url()).await.unwrap();
     for number in 1..4 {

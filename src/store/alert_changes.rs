@@ -1,0 +1,123 @@
+//! What changes alerts: a collection that was judged, and an operator who acknowledges one. Not the judgement, and
+//! not the entry in the audit, which the writer adds.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    StoreErrorKind,
+    pool::{Transaction, execute, fetch_one},
+    to_json, to_ms,
+    writer::Unwritten,
+};
+use crate::fleet::{
+    ClientId, Metric,
+    judge::{Change, Notice, Step},
+    mail::{Mail, MailKind},
+};
+
+/// Writes what a collection did to an alert.
+pub(super) async fn write(
+    transaction: &mut Transaction,
+    client: i64,
+    change: &Change,
+    ended_at_ms: i64,
+) -> Result<(), sqlx::Error> {
+    let alert = &change.alert;
+    let id = alert.id.to_string();
+    let notice = to_json(&change.notice)?;
+    let raised_at_ms = to_ms(alert.raised_at);
+    let resolved_at_ms = match change.step {
+        Step::Raised | Step::Continues => None,
+        Step::Resolved | Step::Withdrawn => Some(ended_at_ms.max(raised_at_ms)),
+    };
+    let met = execute!(
+        transaction,
+        "UPDATE alerts SET limit_value = ?, last_value = ?, peak_value = ?, resolved_at_ms = ?, last_mail_at_ms = ?,
+         acknowledged_at_ms = COALESCE(?, acknowledged_at_ms), notice = ? WHERE id = ?",
+        alert.limit,
+        alert.value,
+        alert.peak,
+        resolved_at_ms,
+        alert.last_mail_at.map(to_ms),
+        alert.acknowledged_at.map(to_ms),
+        &notice,
+        &id
+    )?;
+    if met == 0 {
+        execute!(
+            transaction,
+            "INSERT INTO alerts (id, client_id, metric, limit_value, last_value, peak_value, raised_at_ms,
+             resolved_at_ms, last_mail_at_ms, acknowledged_at_ms, notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            &id,
+            client,
+            change.metric.word(),
+            alert.limit,
+            alert.value,
+            alert.peak,
+            raised_at_ms,
+            resolved_at_ms,
+            alert.last_mail_at.map(to_ms),
+            alert.acknowledged_at.map(to_ms),
+            &notice
+        )?;
+    }
+    Ok(())
+}
+
+/// Notes which mails told of which alerts: each of a collection's mails about alerts tells of every change that is
+/// to be mailed.
+pub(super) async fn link_mails(
+    transaction: &mut Transaction,
+    changes: &[Change],
+    mails: &[Mail],
+) -> Result<(), sqlx::Error> {
+    for change in changes.iter().filter(|change| matches!(change.notice, Notice::Send(_))) {
+        for mail in mails {
+            match mail.kind {
+                MailKind::Alert | MailKind::Recovery => {}
+                MailKind::Events | MailKind::Test => continue,
+            }
+            execute!(
+                transaction,
+                "INSERT INTO alert_mails (alert_id, mail_id) VALUES (?, ?)",
+                change.alert.id.to_string(),
+                mail.id.to_string()
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The word of acknowledging in the audit.
+pub(super) const ACKNOWLEDGE: &str = "acknowledge";
+
+/// Notes that an open alert was acknowledged. A second time changes nothing: what counts is when somebody knew.
+pub(super) async fn acknowledge(
+    transaction: &mut Transaction,
+    client: &ClientId,
+    metric: Metric,
+    alert: Uuid,
+    at: Timestamp,
+) -> Result<(), Unwritten> {
+    let met = execute!(
+        transaction,
+        "UPDATE alerts SET acknowledged_at_ms = COALESCE(acknowledged_at_ms, ?) WHERE id = ? AND metric = ?
+         AND client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?) AND resolved_at_ms IS NULL",
+        to_ms(at),
+        alert.to_string(),
+        metric.word(),
+        client.address(),
+        i64::from(client.port())
+    )?;
+    if met > 0 {
+        return Ok(());
+    }
+    let (ended,): (i64,) = fetch_one!(
+        transaction,
+        (i64,),
+        "SELECT COUNT(*) FROM alerts WHERE id = ? AND resolved_at_ms IS NOT NULL",
+        alert.to_string()
+    )?;
+    Err(Unwritten::Refused(if ended > 0 { StoreErrorKind::AlertEnded } else { StoreErrorKind::NoSuchAlert }))
+}
