@@ -13,6 +13,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_second_dashboard_is_attached_and_steers_the_same_collector,
             a_collector_without_a_screen_is_steered_from_an_attached_one,
             an_attached_dashboard_survives_a_restart_of_its_collector,
+            databases_of_one_name_in_two_directories_have_collectors_of_their_own,
             a_single_sweep_goes_through_the_running_collector,
             what_was_recorded_is_played_without_contacting_anybody;
     }
@@ -123,6 +124,18 @@ async fn an_attached_dashboard_survives_a_restart_of_its_collector() {
     running.signal(Signal::TERM);
     assert_eq!(running.ended(SOON).await.code, Some(0));
     site.is_consistent().await;
+}
+
+async fn databases_of_one_name_in_two_directories_have_collectors_of_their_own() {
+    let (here, there) = (two(UNDER).await, two(UNDER).await);
+    let (ours, theirs) = (collector(&here).await, collector(&there).await);
+    let outcome = here.program.run(["--once", "--format", "json"]).await;
+    assert_eq!(outcome.code, Some(1), "one client refuses its login: {outcome:#?}");
+    assert_eq!((here.number(ALL).await, there.number(ALL).await), (4, 2));
+    for running in [ours, theirs] {
+        running.signal(Signal::TERM);
+        assert_eq!(running.ended(SOON).await.code, Some(0));
+    }
 }
 
 async fn a_single_sweep_goes_through_the_running_collector() {
