@@ -11,6 +11,7 @@
 use std::process::ExitCode;
 
 mod acting;
+mod company;
 mod leaving;
 mod looking;
 mod losing;
@@ -20,6 +21,6 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(losing::PANIC) {
         losing::panic_behind_a_screen();
     }
-    let rooms = [looking::trials(), acting::trials(), leaving::trials(), losing::trials()];
+    let rooms = [looking::trials(), acting::trials(), leaving::trials(), losing::trials(), company::trials()];
     support::run(rooms.into_iter().flatten().collect())
 }

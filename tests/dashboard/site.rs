@@ -174,6 +174,12 @@ impl<'a> Seat<'a> {
         self.terminal.shows("the end of a sweep", SOON, |screen| screen.contains("swept in")).await
     }
 
+    /// Waits until the second sweep has ended, by what the screen says.
+    pub(crate) async fn is_swept_again(&self) {
+        let ended = |screen: &str| screen.contains("sweep #2") && screen.contains("swept in");
+        self.terminal.shows("the end of the second sweep", SOON, ended).await;
+    }
+
     /// Waits until a text is not on the screen any more.
     pub(crate) async fn no_longer_shows(&self, text: &str) {
         self.terminal.shows(&format!("`{text}` to go"), SOON, |screen| !screen.contains(text)).await;
