@@ -38,6 +38,7 @@ pub mod once;
 pub mod orders;
 pub mod outbox;
 pub mod pipeline;
+pub mod readers;
 pub mod service;
 pub mod signals;
 pub mod source;

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -32,6 +31,7 @@ use super::{
     base::{Base, Opened},
     beside, counter,
     outbox::{LAST_MAIL, Outbox},
+    readers::Readers,
     tidying,
 };
 
@@ -95,11 +95,9 @@ async fn own(
     record: Option<Recorder>,
     stop: &CancellationToken,
 ) -> Result<Swept, Failed> {
-    let mut readers = JoinSet::new();
-    if let Some(recorder) = record {
-        readers.spawn(recorder.run(hub.listen()));
-    }
-    readers.spawn(hub.listen().each({
+    let mut readers = Readers::default();
+    readers.record(&hub, record);
+    readers.add(hub.listen().each({
         let (progress, log_events) = (once.progress.clone(), once.log_events);
         move |fleet, event| {
             progress.show(fleet, event);
@@ -110,11 +108,7 @@ async fn own(
     }));
     let swept = sweep(config, &base, stop).await;
     let fleet = hub.finish().await;
-    while let Some(ended) = readers.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!("a reader of events broke: {error}");
-        }
-    }
+    readers.ended().await;
     once.progress.clear();
     let (sweep, waiting) = swept?;
     let mails = Mails { sent: fleet.mails().sent, waiting };
