@@ -20,7 +20,6 @@ use crate::{
 };
 
 mod opening;
-#[expect(dead_code, reason = "the tests of tests/store record more than these")]
 #[path = "../../tests/store/records.rs"]
 mod records;
 

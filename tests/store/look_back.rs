@@ -202,9 +202,7 @@ async fn an_alert_is_acknowledged_once_and_audited(database: Database) {
     let open = &store.client_states().await.unwrap()[&client()].rules[&Metric::Cpu].alert;
     assert_eq!(open.as_ref().unwrap().acknowledged_at, Some(at(20)));
     assert!(store.reader().memory().await.unwrap().alerts[0].acknowledged);
-    let entry = |ms| {
-        format!("{}|ops|acknowledge|10.0.4.1:22|cpu", AT + ms)
-    };
+    let entry = |ms| format!("{}|ops|acknowledge|10.0.4.1:22|cpu", AT + ms);
     assert_eq!(database.rows("SELECT * FROM v1_audit ORDER BY at_ms").await, [entry(20), entry(30)]);
 
     for (metric, id) in [(Metric::Cpu, 101), (Metric::Disk, 100)] {

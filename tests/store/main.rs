@@ -16,15 +16,32 @@ use fleetsweep::{
 use secrecy::SecretString;
 use support::Database;
 
+mod collector;
+mod contract;
 mod look_back;
 mod migration;
 mod opening;
 mod past;
+mod pipeline;
 mod recording;
 mod records;
+mod refusals;
+#[expect(dead_code, reason = "the tests of tests/program need more than these")]
+#[path = "../program/site.rs"]
+mod site;
 
 fn main() -> ExitCode {
-    let rooms = [recording::trials(), look_back::trials(), past::trials(), migration::trials(), opening::trials()];
+    let rooms = [
+        recording::trials(),
+        look_back::trials(),
+        past::trials(),
+        migration::trials(),
+        opening::trials(),
+        refusals::trials(),
+        pipeline::trials(),
+        collector::trials(),
+        contract::trials(),
+    ];
     support::run(rooms.into_iter().flatten().collect())
 }
 

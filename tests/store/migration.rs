@@ -91,8 +91,5 @@ async fn what_the_first_version_stored_is_carried_over(database: Database) {
 
     // And it goes on: the next reading takes a place of its own.
     store.record(Record { changes: Vec::new(), mails: Vec::new(), ..record(7) }).await.unwrap();
-    assert_eq!(
-        database.rows("SELECT slot, collection_id FROM readings ORDER BY slot").await,
-        ["0|1", "1|3"]
-    );
+    assert_eq!(database.rows("SELECT slot, collection_id FROM readings ORDER BY slot").await, ["0|1", "1|3"]);
 }

@@ -13,7 +13,7 @@ use crate::{
     },
     open,
     records::{AT, alert, at, mail, plain, reading, record, state, uuid},
-    store::{Due, MailCounts, Outcome, OutboxMail, Record, StoreErrorKind},
+    store::{Due, MailCounts, OutboxMail, Outcome, Record, StoreErrorKind},
 };
 
 pub(crate) fn trials() -> Vec<Trial> {

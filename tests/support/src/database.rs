@@ -234,6 +234,15 @@ impl Database {
         self.cells(sql).await.into_iter().map(shown).collect()
     }
 
+    /// The same as an account of the server sees it.
+    ///
+    /// # Panics
+    /// Where the query is refused.
+    pub async fn rows_to(&self, url: &str, sql: &str) -> Vec<String> {
+        let cells = self.server().cells(url, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        cells.into_iter().map(shown).collect()
+    }
+
     /// The one number that a query gives.
     ///
     /// # Panics

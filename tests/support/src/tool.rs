@@ -102,7 +102,9 @@ mod tests {
 
     #[test]
     fn every_tool_knows_its_package() {
-        for (program, expected) in [("sshd", "openssh-server"), ("exim4", "exim4-daemon-light"), ("mariadbd", "mariadb-server")] {
+        for (program, expected) in
+            [("sshd", "openssh-server"), ("exim4", "exim4-daemon-light"), ("mariadbd", "mariadb-server")]
+        {
             assert_eq!(package(program), expected);
         }
     }
