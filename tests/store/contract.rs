@@ -73,11 +73,11 @@ async fn reader(database: &Database) -> Option<String> {
     let text = match database.engine() {
         Engine::Sqlite => return None,
         Engine::Postgres => format!(
-            "{}; CREATE ROLE {account} LOGIN PASSWORD 'look' IN ROLE fleetsweep_reader",
+            "{} CREATE ROLE {account} LOGIN PASSWORD 'look' IN ROLE fleetsweep_reader",
             include_str!("../../migrations/reader-postgresql.sql")
         ),
         Engine::Mariadb => format!(
-            "{}; CREATE USER {account} IDENTIFIED BY 'look'; GRANT fleetsweep_reader TO {account};
+            "{} CREATE USER {account} IDENTIFIED BY 'look'; GRANT fleetsweep_reader TO {account};
              SET DEFAULT ROLE fleetsweep_reader FOR {account}",
             include_str!("../../migrations/reader-mariadb.sql")
         ),
