@@ -43,6 +43,7 @@ mod sweeps;
 mod writer;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use history::HISTORY;
 pub use holder::Holder;
 pub use outbox::{Due, MailCounts, OutboxMail};
 pub use reader::Reader;
