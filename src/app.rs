@@ -40,9 +40,11 @@ pub mod orders;
 pub mod outbox;
 pub mod output;
 pub mod pipeline;
+pub mod readers;
 pub mod service;
 pub mod signals;
 pub mod source;
+pub mod tidying;
 pub mod wheel;
 pub mod work;
 

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -32,11 +31,16 @@ use super::{
     base::{Base, Opened},
     beside, counter,
     outbox::{LAST_MAIL, Outbox},
-    output::{Output, Readers},
+    output::{Audience, Output},
+    readers::Readers,
+    tidying,
 };
 
 /// The longest that a run waits for the SMTP server; what it has not taken by then stays in the outbox.
 pub const MAIL_WAIT: Duration = Duration::from_secs(10);
+
+/// The longest that a run deletes what has grown old; what is left then is the next one's.
+const TIDYING: Duration = Duration::from_secs(2);
 
 /// What a run is told by its arguments.
 #[derive(Debug, Clone)]
@@ -75,7 +79,7 @@ pub async fn run(
     stop: &CancellationToken,
 ) -> Result<Swept, Failed> {
     let record = record.map(Recorder::create).transpose()?;
-    let output = once.output.as_deref().map(|file| Output::create(file, readers_of(once.format))).transpose()?;
+    let output = once.output.as_deref().map(|file| Output::create(file, audience_of(once.format))).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
     let swept = match Base::open_or_find(config, spine, stop).await? {
@@ -105,11 +109,9 @@ async fn own(
     record: Option<Recorder>,
     stop: &CancellationToken,
 ) -> Result<Swept, Failed> {
-    let mut readers = JoinSet::new();
-    if let Some(recorder) = record {
-        readers.spawn(recorder.run(hub.listen()));
-    }
-    readers.spawn(hub.listen().each({
+    let mut readers = Readers::default();
+    readers.record(&hub, record);
+    readers.add(hub.listen().each({
         let (progress, log_events) = (once.progress.clone(), once.log_events);
         move |fleet, event| {
             progress.show(fleet, event);
@@ -120,11 +122,7 @@ async fn own(
     }));
     let swept = sweep(config, &base, stop).await;
     let fleet = hub.finish().await;
-    while let Some(ended) = readers.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!("a reader of events broke: {error}");
-        }
-    }
+    readers.ended().await;
     once.progress.clear();
     let (sweep, waiting, alerts) = swept?;
     let mut fleet = fleet;
@@ -148,6 +146,7 @@ async fn sweep(
     base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
     pipeline.close().await;
     offer_mails(&mut outbox, stop).await?;
+    tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
     let waiting = base.store.mail_counts().await?.waiting;
     let alerts = base.store.reader().open_alerts().await?;
     base.store.close().await;
@@ -195,10 +194,10 @@ fn result(swept: &Swept, format: Format, look: Look) -> io::Result<Vec<u8>> {
 }
 
 /// Who may read a file of that format.
-fn readers_of(format: Format) -> Readers {
+fn audience_of(format: Format) -> Audience {
     match format {
-        Format::Table | Format::Json => Readers::Owner,
-        Format::Prometheus => Readers::Everyone,
+        Format::Table | Format::Json => Audience::Owner,
+        Format::Prometheus => Audience::Everyone,
     }
 }
 

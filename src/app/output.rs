@@ -12,7 +12,7 @@ use tempfile::{Builder, NamedTempFile};
 
 /// Who may read the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Readers {
+pub enum Audience {
     /// Its owner alone: host names, addresses and mails are nobody else's business.
     Owner,
     /// Everyone: who collects metrics from files is another user.
@@ -58,12 +58,12 @@ impl Output {
     ///
     /// # Errors
     /// [`OutputError::NotBegun`].
-    pub fn create(target: &Path, readers: Readers) -> Result<Self, OutputError> {
-        Self::begin(target, readers)
+    pub fn create(target: &Path, audience: Audience) -> Result<Self, OutputError> {
+        Self::begin(target, audience)
             .map_err(|source| OutputError::NotBegun { file: target.display().to_string(), source })
     }
 
-    fn begin(target: &Path, readers: Readers) -> io::Result<Self> {
+    fn begin(target: &Path, audience: Audience) -> io::Result<Self> {
         let target = match fs::canonicalize(target) {
             // What a symbolic link names is replaced, and the link stays.
             Ok(there) if there.is_file() => there,
@@ -77,9 +77,9 @@ impl Output {
         }
         // The name must not end like the file's own: a collector that reads every `*.prom` would read this one too.
         let file = Builder::new().prefix(".fleetsweep-").suffix(".part").tempfile_in(directory(&target))?;
-        let mode = match readers {
-            Readers::Owner => 0o600,
-            Readers::Everyone => 0o644,
+        let mode = match audience {
+            Audience::Owner => 0o600,
+            Audience::Everyone => 0o644,
         };
         // Whatever the umask is.
         file.as_file().set_permissions(Permissions::from_mode(mode))?;
@@ -146,9 +146,9 @@ mod tests {
     fn a_file_is_there_whole_or_not_at_all() {
         let home = tempfile::tempdir().unwrap();
         let target = home.path().join("a.prom");
-        for (readers, mode) in [(Readers::Owner, 0o600), (Readers::Everyone, 0o644)] {
+        for (audience, mode) in [(Audience::Owner, 0o600), (Audience::Everyone, 0o644)] {
             fs::write(&target, "before").unwrap();
-            let mut output = Output::create(&target, readers).unwrap();
+            let mut output = Output::create(&target, audience).unwrap();
             output.write(b"af").unwrap();
             assert_eq!(fs::read_to_string(&target).unwrap(), "before");
             drop(output);
@@ -157,7 +157,7 @@ mod tests {
                 (vec!["a.prom".into()], "before".into())
             );
 
-            let mut output = Output::create(&target, readers).unwrap();
+            let mut output = Output::create(&target, audience).unwrap();
             assert!(names(home.path()).iter().all(|name| name == "a.prom" || !name.ends_with(".prom")));
             output.write(b"after").unwrap();
             output.finish().unwrap();
@@ -175,12 +175,12 @@ mod tests {
         let (target, link) = (home.path().join("target"), home.path().join("link"));
         fs::write(&target, "before").unwrap();
         symlink(&target, &link).unwrap();
-        let mut output = Output::create(&link, Readers::Owner).unwrap();
+        let mut output = Output::create(&link, Audience::Owner).unwrap();
         output.write(b"after").unwrap();
         output.finish().unwrap();
         assert_eq!((fs::read_to_string(&target).unwrap().as_str(), fs::read_link(&link).unwrap()), ("after", target));
         for wrong in [Path::new("/dev/null"), home.path(), &home.path().join("no/where"), Path::new("")] {
-            let error = Output::create(wrong, Readers::Owner).unwrap_err();
+            let error = Output::create(wrong, Audience::Owner).unwrap_err();
             assert!(matches!(error, OutputError::NotBegun { .. }), "{wrong:?}: {error:?}");
         }
     }
