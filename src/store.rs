@@ -26,6 +26,7 @@ use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, judge::ClientState
 mod alert_changes;
 mod alerts;
 pub mod error;
+pub mod export;
 mod history;
 pub mod holder;
 mod lock;

@@ -1,13 +1,16 @@
 //! What a test needs of the machine: a program or root. A test whose tool is missing is ignored and says what
 //! to install.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which package brings which program.
 const PACKAGES: &str = include_str!("../../packages");
 
 /// Where servers are installed, which is not in everyone's search path.
 const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// Where Debian's Python looks for what its packages bring.
+const PYTHON_MODULES: &str = "/usr/lib/python3/dist-packages";
 
 /// Something a test needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub enum Tool {
     Postgres,
     /// The MariaDB server.
     Mariadb,
+    /// The parser of Prometheus' own library for Python.
+    PrometheusParser,
 }
 
 impl Tool {
@@ -42,6 +47,11 @@ impl Tool {
         let programs: &[&str] = match self {
             Self::Root => {
                 return (!rustix::process::geteuid().is_root()).then(|| "needs root: run the tests as root".to_owned());
+            }
+            Self::PrometheusParser => {
+                let there = Path::new(PYTHON_MODULES).join("prometheus_client").exists();
+                let package = package("prometheus_client");
+                return (!there).then(|| format!("needs prometheus_client: apt-get install {package}"));
             }
             Self::Sshd => &["sshd", "ssh-keygen"],
             Self::Dropbear => &["dropbear"],
@@ -105,9 +115,12 @@ mod tests {
 
     #[test]
     fn every_tool_knows_its_package() {
-        for (program, expected) in
-            [("sshd", "openssh-server"), ("exim4", "exim4-daemon-light"), ("mariadbd", "mariadb-server")]
-        {
+        for (program, expected) in [
+            ("sshd", "openssh-server"),
+            ("exim4", "exim4-daemon-light"),
+            ("mariadbd", "mariadb-server"),
+            ("prometheus_client", "python3-prometheus-client"),
+        ] {
             assert_eq!(package(program), expected);
         }
     }
