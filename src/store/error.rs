@@ -239,11 +239,8 @@ fn classify(error: &sqlx::Error) -> StoreErrorKind {
 /// Whether it is about TLS. A certificate that is not trusted arrives as an error of the connection, with data that
 /// makes no sense: a database itself never says that.
 fn is_tls(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Tls(_) => true,
-        sqlx::Error::Io(io) => io.kind() == io::ErrorKind::InvalidData,
-        _ => false,
-    }
+    matches!(error, sqlx::Error::Tls(_))
+        || matches!(error, sqlx::Error::Io(io) if io.kind() == io::ErrorKind::InvalidData)
 }
 
 /// By SQLite's primary result code, the low byte of the extended one (sqlite.org/rescode.html).

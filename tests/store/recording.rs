@@ -8,8 +8,9 @@ use support::{Database, Trial};
 
 use crate::{
     fleet::{
-        ClientId, Failure, FailureKind, Metric, Percent, Stage,
+        ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage,
         judge::{Change, ClientState, Notice, NoticeReason, OpenAlert, Step},
+        security::SecurityEvent,
     },
     open,
     records::{AT, alert, at, mail, plain, reading, record, state, uuid},
@@ -25,6 +26,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         the_outbox_keeps_every_mail_until_it_is_taken_or_refused,
         many_records_share_a_transaction,
         a_record_that_fails_leaves_nothing_and_harms_nobody,
+        what_a_client_may_say_at_most_is_stored,
+        texts_that_differ_a_little_are_not_the_same,
         what_another_program_wrote_meanwhile_is_no_obstacle,
     ]
 }
@@ -220,4 +223,35 @@ async fn what_another_program_wrote_meanwhile_is_no_obstacle(database: Database)
     }
     assert_eq!(database.count("SELECT COUNT(*) FROM v1_collections").await, 8);
     assert_eq!(database.count("SELECT COUNT(*) FROM v1_audit").await, 8);
+}
+
+/// As much as a report may hold: 4 MiB, most of it in characters that take four bytes each.
+async fn what_a_client_may_say_at_most_is_stored(database: Database) {
+    let store = open(&database).await;
+    let mut record = record(1);
+    let log = record.security.as_mut().unwrap();
+    let event = SecurityEvent { message: "\u{1f300}".repeat(1_000), ..log.events[0].clone() };
+    log.events = vec![event; 1_000];
+    let cores = vec![Percent::HUNDRED; 4_096];
+    let file_systems = vec![reading().file_systems[0].clone(); 512];
+    let large = Reading { cores, file_systems, warnings: vec!["\u{1f300}".repeat(256); 256], ..reading() };
+    record.outcome = Outcome::Collected(Box::new(large.clone()));
+    store.record(record.clone()).await.unwrap();
+    assert_eq!(database.count("SELECT COUNT(*) FROM v1_cores").await, 4_096);
+    let whole = format!("SELECT COUNT(*) FROM v1_events WHERE message = '{}'", "\u{1f300}".repeat(1_000));
+    assert_eq!(database.count(&whole).await, 1_000);
+    assert_eq!(store.reader().latest_reading(&record.client).await.unwrap(), Some((at(10), large)));
+}
+
+async fn texts_that_differ_a_little_are_not_the_same(database: Database) {
+    let store = open(&database).await;
+    let names = ["GPU-17", "gpu-17", "gpü-17", "gpu\u{308}-17"];
+    for (number, name) in (1..).zip(names) {
+        store.record(Record { client: ClientId::new(name, 22), ..plain(number) }).await.unwrap();
+    }
+    assert_eq!(database.count("SELECT COUNT(*) FROM v1_latest").await, 4);
+    for name in names {
+        let one = format!("SELECT COUNT(*) FROM v1_samples WHERE client_ip = '{name}'");
+        assert_eq!(database.count(&one).await, 1, "{name}");
+    }
 }

@@ -117,6 +117,7 @@ mod tests {
     fn every_tool_knows_its_package() {
         for (program, expected) in [
             ("sshd", "openssh-server"),
+            ("exim4", "exim4-daemon-light"),
             ("mariadbd", "mariadb-server"),
             ("prometheus_client", "python3-prometheus-client"),
         ] {
