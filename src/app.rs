@@ -36,6 +36,7 @@ pub mod logging;
 pub mod manager;
 pub mod once;
 pub mod orders;
+pub mod outage;
 pub mod outbox;
 pub mod pipeline;
 pub mod service;

@@ -37,6 +37,9 @@ use super::{
 /// The longest that a run waits for the SMTP server; what it has not taken by then stays in the outbox.
 pub const MAIL_WAIT: Duration = Duration::from_secs(10);
 
+/// The longest that a run waits at its end for a database that is away; what waits then is stored by the next run.
+pub const DATABASE_WAIT: Duration = Duration::from_secs(10);
+
 /// What a run is told by its arguments.
 #[derive(Debug, Clone)]
 pub struct Once {
@@ -59,6 +62,19 @@ pub struct Swept {
     pub fleet: Fleet,
     /// What became of the mails.
     pub mails: Mails,
+    /// How the database stood at the end.
+    pub database: Database,
+}
+
+/// How the database stood at the end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// Everything is stored.
+    Complete,
+    /// So many changes wait for it in the spool.
+    Away(u64),
+    /// What was collected is stored; what became of the mails could not be asked.
+    Silent,
 }
 
 /// Sweeps once, offers the mails, prints the result.
@@ -79,6 +95,14 @@ pub async fn run(
         Opened::Held(_) => beside::sweep(config, once, record, stop).await?,
     };
     print(&swept, once.format)?;
+    if let Database::Away(waiting) = swept.database {
+        // Also where nothing is logged: it is why the run did not succeed. Where standard error is closed nobody
+        // can be told.
+        let _ = writeln!(
+            io::stderr(),
+            "fleetsweep: the database is away: {waiting} changes wait in the spool; nothing is lost, the next run stores them"
+        );
+    }
     Ok(swept)
 }
 
@@ -112,13 +136,21 @@ async fn own(
         }
     }
     once.progress.clear();
-    let (sweep, waiting) = swept?;
-    let mails = Mails { sent: fleet.mails().sent, waiting };
-    Ok(Swept { sweep, fleet, mails })
+    let (sweep, waiting, database) = swept?;
+    let tally = fleet.mails();
+    // Those of this run, where the outbox cannot be read.
+    let waiting = waiting.unwrap_or_else(|| tally.queued.saturating_sub(tally.sent + tally.refused));
+    let mails = Mails { sent: tally.sent, waiting };
+    Ok(Swept { sweep, fleet, mails, database })
 }
 
-/// One turn, then the mails, then an orderly end; the sweep and how many mails still wait.
-async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result<(SweepId, u64), Failed> {
+/// One turn, then the mails, then an orderly end; the sweep, how many mails still wait as far as that can be read,
+/// and how the database stands.
+async fn sweep(
+    config: &Config,
+    base: &Base,
+    stop: &CancellationToken,
+) -> Result<(SweepId, Option<u64>, Database), Failed> {
     counter::announce(base, None).await;
     let mut outbox = base.outbox(config).await?;
     let pipeline = base.pipeline(config, SessionKeeping::CloseAfterUse).await?;
@@ -126,10 +158,30 @@ async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result
     let due = base.wheel.take_up(pipeline.clients());
     base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
     pipeline.close().await;
-    offer_mails(&mut outbox, stop).await?;
-    let waiting = base.store.mail_counts().await?.waiting;
+    base.store.settle(DATABASE_WAIT).await;
+    let mailed = async {
+        offer_mails(&mut outbox, stop).await?;
+        Ok::<_, StoreError>(base.store.mail_counts().await?.waiting)
+    };
+    let mut database = Database::Complete;
+    let mut waiting = None;
+    if !base.store.is_away() {
+        match mailed.await {
+            Ok(mails) => waiting = Some(mails),
+            Err(error) if error.kind.will_pass() => {
+                tracing::error!("the outbox cannot be read: {}", super::chain(&error));
+                database = Database::Silent;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // Also what became of a mail may have to wait. Closing tries a last time, and answers when that is over.
+    let condition = base.store.condition();
     base.store.close().await;
-    Ok((sweep, waiting))
+    if let Some(away) = &condition.borrow().away {
+        database = Database::Away(away.waiting);
+    }
+    Ok((sweep, waiting, database))
 }
 
 /// Offers every waiting mail, for as long as a run waits for that.
@@ -170,6 +222,9 @@ impl Swept {
     /// The exit code of a run.
     #[must_use]
     pub fn exit(&self, fail_on_alert: bool) -> Exit {
+        if self.database != Database::Complete {
+            return Exit::Database;
+        }
         let mut exit = Exit::Success;
         // A running collector knows other clients as well.
         let swept = self.fleet.sweep(self.sweep).map(|sweep| sweep.clients.as_slice()).unwrap_or_default();

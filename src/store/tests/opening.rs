@@ -42,7 +42,7 @@ async fn a_new_file_is_private_and_durable() {
 
 /// Opening fails, and says how.
 async fn refuses(url: SecretString, kind: StoreErrorKind, words: &str) {
-    let error = Store::open(&url).await.err().unwrap();
+    let error = Store::open(&url, &Environment::default()).await.err().unwrap();
     assert_eq!(error.kind, kind, "{error}: {:?}", error.source);
     assert!(error.to_string().contains(words), "{error}");
 }
@@ -61,7 +61,7 @@ async fn what_cannot_be_opened_is_named_with_its_mend() {
     assert!(std::fs::read_to_string(&text).unwrap().starts_with("a text"));
 
     for bad in ["fleet.db", "redis://h", "postgres://user:secret@host:notaport/db", "sqlite::memory:"] {
-        let error = Store::open(&bad.into()).await.err().unwrap();
+        let error = Store::open(&bad.into(), &Environment::default()).await.err().unwrap();
         assert_eq!(error.kind, StoreErrorKind::BadUrl, "{bad}");
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
@@ -73,7 +73,7 @@ async fn a_read_only_file_is_said() {
     let home = Home::new();
     home.open().await.close().await;
     let url = format!("sqlite:{}?mode=ro", home.file().display());
-    let error = match Store::open(&url.into()).await {
+    let error = match Store::open(&url.into(), &Environment::default()).await {
         Ok(store) => store.record(plain(1)).await.unwrap_err(),
         Err(error) => error,
     };
@@ -87,7 +87,7 @@ async fn a_schema_from_the_future_is_left_alone() {
     let change = async |sql| home.change(sql).await;
     change("INSERT INTO fleetsweep_migrations SELECT 7, 'x', installed_on, success, checksum, 0 FROM fleetsweep_migrations LIMIT 1")
         .await;
-    let newer = StoreErrorKind::NewerSchema { found: 7, known: 2 };
+    let newer = StoreErrorKind::NewerSchema { found: 7, known: 3 };
     refuses(home.url(), newer, "has schema 7").await;
     assert_eq!(Reader::open(&home.url()).await.unwrap_err().kind, newer);
     change("DELETE FROM fleetsweep_migrations WHERE version = 7").await;
@@ -146,7 +146,7 @@ async fn a_second_collector_is_refused_and_told_who_has_the_database() {
 }
 
 async fn refused(url: &SecretString) -> StoreError {
-    let error = Store::open(url).await.unwrap_err();
+    let error = Store::open(url, &Environment::default()).await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::InUse, "{error}");
     error
 }
@@ -162,7 +162,7 @@ async fn a_store_that_is_dropped_gives_up_its_lock() {
     // Its writer ends on its own.
     let reopened = async {
         loop {
-            match Store::open(&home.url()).await {
+            match Store::open(&home.url(), &Environment::default()).await {
                 Ok(store) => return store,
                 Err(error) => assert_eq!(error.kind, StoreErrorKind::InUse),
             }
