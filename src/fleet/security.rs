@@ -76,7 +76,8 @@ impl SecurityLog {
         Self {
             channel: text(&log.source),
             access: log.access,
-            bookmark: log.bookmark.clone(),
+            // Not cleaned: it would be another one. With a zero in it, PostgreSQL would not take the collection.
+            bookmark: log.bookmark.clone().filter(|bookmark| !bookmark.contains('\0')),
             truncated: log.truncated,
             events: log.events.iter().map(event).collect(),
         }
@@ -104,6 +105,8 @@ mod tests {
             }],
             ..report::EventLog::default()
         };
+        let zero = report::EventLog { bookmark: Some("s=1\0".into()), ..log.clone() };
+        assert_eq!(SecurityLog::from_report(&zero).bookmark, None);
         let cleaned = SecurityLog::from_report(&log);
         assert_eq!(cleaned.channel, "journal");
         assert_eq!(cleaned.bookmark.as_deref(), Some("s=1;i=2"));

@@ -1,6 +1,18 @@
 //! A database that is away in mid-run: here another program that holds a SQLite file for longer than is waited.
 
-use super::*;
+use super::{records::mail, *};
+use crate::fleet::{Failure, FailureKind, Stage, event::Trigger};
+
+const VIEWS: [&str; 8] = [
+    "SELECT * FROM v1_samples",
+    "SELECT * FROM v1_latest",
+    "SELECT * FROM v1_cores",
+    "SELECT * FROM v1_collections",
+    "SELECT * FROM v1_alerts",
+    "SELECT * FROM v1_events",
+    "SELECT * FROM v1_audit",
+    "SELECT * FROM v1_mails",
+];
 
 /// How long anything may take here: a try takes five seconds as long as the file is locked.
 const SOON: Duration = Duration::from_secs(60);
@@ -21,6 +33,21 @@ impl Held {
 }
 
 impl Home {
+    async fn rows(&self, sql: &'static str) -> Vec<String> {
+        let mut connection = SqliteConnection::connect(&format!("sqlite:{}", self.file().display())).await.unwrap();
+        let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+        let shown = |row: &sqlx::sqlite::SqliteRow| {
+            let cell = |index| row.try_get_unchecked::<Option<String>, _>(index).unwrap().unwrap_or("NULL".into());
+            (0..row.len()).map(cell).collect::<Vec<_>>().join("|")
+        };
+        rows.iter().map(shown).collect()
+    }
+
+    async fn change(&self, sql: &str) {
+        let mut connection = SqliteConnection::connect(&format!("sqlite:{}", self.file().display())).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    }
+
     fn spool(&self, end: &str) -> Option<PathBuf> {
         let directory = self.directory.path().join("fleet.db.spool");
         let entries = std::fs::read_dir(directory).into_iter().flatten().map(|entry| entry.unwrap().path());
@@ -111,9 +138,7 @@ async fn what_waits_at_the_end_is_stored_by_the_next_start_before_anything_is_re
     std::fs::write(&spool, &kept).unwrap();
     let lines: Vec<&[u8]> = kept.split_inclusive(|byte| *byte == b'\n').collect();
     let position: usize = lines[..10].iter().map(|line| line.len()).sum();
-    let position = format!("UPDATE collectors SET spool_position = {position}");
-    let mut connection = SqliteConnection::connect(&format!("sqlite:{}", home.file().display())).await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(position)).execute(&mut connection).await.unwrap();
+    home.change(&format!("UPDATE collectors SET spool_position = {position}")).await;
     home.change(
         "INSERT INTO sweeps SELECT '00000000-0000-0000-0000-000000000001', 1, 'schedule', 0, NULL, NULL, 3, 0, 0, NULL",
     )
@@ -141,15 +166,14 @@ async fn a_transaction_whose_answer_was_lost_is_not_stored_again() {
     // The same in another spool, whose first change was tried in the transaction that the database names as its last.
     let text = String::from_utf8(kept).unwrap();
     let tried = text.split_once("\"tried\":\"").unwrap().1.split_once('"').unwrap().0.to_owned();
-    let last = format!("UPDATE collectors SET last_write = '{tried}', spool_uuid = NULL, spool_position = NULL");
-    let mut connection = SqliteConnection::connect(&format!("sqlite:{}", home.file().display())).await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(last)).execute(&mut connection).await.unwrap();
+    home.change(&format!("UPDATE collectors SET last_write = '{tried}', spool_uuid = NULL, spool_position = NULL"))
+        .await;
     home.change("DELETE FROM collections WHERE id = 2; UPDATE clients SET latest_collection = NULL WHERE id = 2").await;
     std::fs::write(&spool, text).unwrap();
     home.open().await.close().await;
     let found =
         home.rows("SELECT c.id, k.ip FROM collections c JOIN clients k ON k.id = c.client_id ORDER BY c.id").await;
-    assert_eq!(found, ["id=1\nip=\"10.0.4.1\"", "id=2\nip=\"10.0.5.2\""]);
+    assert_eq!(found, ["1|10.0.4.1", "2|10.0.5.2"]);
 }
 
 #[tokio::test]
