@@ -30,7 +30,11 @@ pub enum StoreErrorKind {
     Unreachable,
     /// The server refused user, password or database name.
     LoginRefused,
-    /// The account, the file or the server takes no changes.
+    /// TLS was asked for, and there is none, or none that can be trusted.
+    Tls,
+    /// The account may not do what is needed there.
+    NoRight,
+    /// The file or the server takes no changes.
     ReadOnly,
     /// No space is left; nothing of the transaction was stored.
     Full,
@@ -60,6 +64,8 @@ pub enum StoreErrorKind {
     OtherSchema,
     /// MariaDB or MySQL would take different texts for equal, or lose characters.
     WrongCollation,
+    /// PostgreSQL has no room for every character.
+    WrongEncoding,
     /// It did not take one row; nothing of that record was stored.
     Rejected,
     /// It has no such mail.
@@ -95,8 +101,14 @@ impl fmt::Display for StoreErrorKind {
             Self::LoginRefused => {
                 f.write_str("refused the login: check user, password and database name in `url` on <database>")
             }
+            Self::Tls => f.write_str(
+                "does not give the TLS that `url` on <database> asks for: have its server offer TLS, name the file of its certificate authority as sslrootcert (postgres) or ssl-ca (mysql), or change sslmode or ssl-mode",
+            ),
+            Self::NoRight => f.write_str(
+                "denies this account a right that is needed: on PostgreSQL run ALTER DATABASE … OWNER TO …, on MariaDB and MySQL GRANT ALL ON …, for the user in `url` on <database>",
+            ),
             Self::ReadOnly => f.write_str(
-                "is read-only: give this account the right to write it (for a file, its directory too)",
+                "is read-only: give this account the right to write it (for a file, its directory too), or name a server that is no replica",
             ),
             Self::Full => f.write_str("is full: free some space; nothing of this was stored"),
             Self::Locked => f.write_str("is locked by another program: end that program's transaction and try again"),
@@ -122,6 +134,9 @@ impl fmt::Display for StoreErrorKind {
             Self::WrongCollation => f.write_str(
                 "needs a binary collation: run ALTER DATABASE … CHARACTER SET utf8mb4 COLLATE utf8mb4_bin before the first start",
             ),
+            Self::WrongEncoding => f.write_str(
+                "needs the encoding UTF8: make it anew with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+            ),
             Self::Rejected => f.write_str("did not take a row: nothing of this record was stored; please report it"),
             Self::NoSuchMail => f.write_str("has no such mail"),
             Self::NoSuchAlert => f.write_str("has no such alert"),
@@ -140,6 +155,8 @@ impl StoreErrorKind {
             Self::BadUrl
             | Self::Unreachable
             | Self::LoginRefused
+            | Self::Tls
+            | Self::NoRight
             | Self::ReadOnly
             | Self::Locked
             | Self::InUse
@@ -149,6 +166,7 @@ impl StoreErrorKind {
             | Self::OlderSchema { .. }
             | Self::OtherSchema
             | Self::WrongCollation
+            | Self::WrongEncoding
             | Self::Closed => false,
         }
     }
@@ -201,6 +219,8 @@ fn classify(error: &sqlx::Error) -> StoreErrorKind {
         StoreErrorKind::Closed
     } else if matches!(error, sqlx::Error::Configuration(_)) {
         StoreErrorKind::BadUrl
+    } else if is_tls(error) {
+        StoreErrorKind::Tls
     } else if matches!(
         error,
         sqlx::Error::RowNotFound
@@ -213,6 +233,16 @@ fn classify(error: &sqlx::Error) -> StoreErrorKind {
         StoreErrorKind::Corrupt
     } else {
         StoreErrorKind::Unreachable
+    }
+}
+
+/// Whether it is about TLS. A certificate that is not trusted arrives as an error of the connection, with data that
+/// makes no sense: a database itself never says that.
+fn is_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(io) => io.kind() == io::ErrorKind::InvalidData,
+        _ => false,
     }
 }
 
@@ -239,7 +269,8 @@ fn classify_sqlite(code: Option<&str>) -> StoreErrorKind {
 fn classify_sqlstate(code: Option<&str>) -> StoreErrorKind {
     match code {
         Some("53100") => StoreErrorKind::Full,
-        Some("25006" | "42501") => StoreErrorKind::ReadOnly,
+        Some("25006") => StoreErrorKind::ReadOnly,
+        Some("42501") => StoreErrorKind::NoRight,
         Some("55P03" | "40001" | "40P01") => StoreErrorKind::Locked,
         Some("3D000") => StoreErrorKind::LoginRefused,
         Some("XX001" | "XX002") => StoreErrorKind::Corrupt,
@@ -255,8 +286,9 @@ fn classify_sqlstate(code: Option<&str>) -> StoreErrorKind {
 fn classify_mysql(number: u16) -> StoreErrorKind {
     match number {
         1021 | 1114 => StoreErrorKind::Full,
-        1044 | 1045 | 1049 | 1698 => StoreErrorKind::LoginRefused,
-        1036 | 1142 | 1227 | 1290 | 1792 | 1836 => StoreErrorKind::ReadOnly,
+        1045 | 1049 | 1698 => StoreErrorKind::LoginRefused,
+        1044 | 1142 | 1143 | 1227 | 1370 => StoreErrorKind::NoRight,
+        1036 | 1290 | 1792 | 1836 => StoreErrorKind::ReadOnly,
         1205 | 1213 => StoreErrorKind::Locked,
         1034 | 1035 | 1194 | 1195 | 1712 => StoreErrorKind::Corrupt,
         1040 | 1053 | 1129 | 1130 | 1158 | 1159 | 1160 | 1161 | 1203 => StoreErrorKind::Unreachable,
@@ -279,7 +311,9 @@ mod tests {
 
     #[test]
     fn codes_are_told_apart() {
-        use StoreErrorKind::{Corrupt, Full, Locked, LoginRefused, NotADatabase, ReadOnly, Rejected, Unreachable};
+        use StoreErrorKind::{
+            Corrupt, Full, Locked, LoginRefused, NoRight, NotADatabase, ReadOnly, Rejected, Unreachable,
+        };
         for (code, expected) in [
             ("5", Locked),
             ("517", Locked),
@@ -302,11 +336,14 @@ mod tests {
             ("57P01", Unreachable),
             ("28P01", LoginRefused),
             ("3D000", LoginRefused),
+            ("42501", NoRight),
             ("23505", Rejected),
         ] {
             assert_eq!(classify_sqlstate(Some(code)), expected, "{code}");
         }
-        for (number, expected) in [(1021, Full), (1045, LoginRefused), (1205, Locked), (1062, Rejected)] {
+        for (number, expected) in
+            [(1021, Full), (1045, LoginRefused), (1142, NoRight), (1205, Locked), (1062, Rejected)]
+        {
             assert_eq!(classify_mysql(number), expected, "{number}");
         }
     }

@@ -30,6 +30,10 @@ pub enum Tool {
     Script,
     /// A terminal that can be asked what it shows.
     Tmux,
+    /// The PostgreSQL server.
+    Postgres,
+    /// The MariaDB server.
+    Mariadb,
 }
 
 impl Tool {
@@ -47,6 +51,8 @@ impl Tool {
             Self::Zsh => &["zsh"],
             Self::Script => &["script"],
             Self::Tmux => &["tmux"],
+            Self::Postgres => &["initdb", "postgres", "setpriv"],
+            Self::Mariadb => &["mariadb-install-db", "mariadbd", "setpriv"],
         };
         programs
             .iter()
@@ -65,11 +71,25 @@ fn package(program: &str) -> &'static str {
         .unwrap_or_else(|| panic!("tests/packages does not say which package brings {program}"))
 }
 
+/// Where Debian keeps PostgreSQL: its versions stand beside each other, and none of them in the search path.
+const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
+
+/// The directories of its programs, the newest version first.
+fn postgres_directories() -> Vec<PathBuf> {
+    let versions = std::fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().filter_map(Result::ok);
+    let mut versions: Vec<(u32, PathBuf)> = versions
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .collect();
+    versions.sort_by(|(one, _), (other, _)| other.cmp(one));
+    versions.into_iter().map(|(_, directory)| directory).collect()
+}
+
 /// Where a program is installed.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(SYSTEM_DIRECTORIES.map(PathBuf::from))
+        .chain(postgres_directories())
         .map(|directory| directory.join(program))
         .find(|file| file.is_file())
 }
@@ -85,7 +105,9 @@ mod tests {
 
     #[test]
     fn every_tool_knows_its_package() {
-        for (program, expected) in [("sshd", "openssh-server"), ("exim4", "exim4-daemon-light"), ("fish", "fish")] {
+        for (program, expected) in
+            [("sshd", "openssh-server"), ("exim4", "exim4-daemon-light"), ("mariadbd", "mariadb-server")]
+        {
             assert_eq!(package(program), expected);
         }
     }
