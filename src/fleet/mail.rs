@@ -43,7 +43,7 @@ impl fmt::Display for MailKind {
 }
 
 /// One mail to one recipient. Its id makes its Message-ID, the same at every try.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
     /// Names it.
     pub id: Uuid,

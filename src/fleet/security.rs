@@ -12,11 +12,12 @@ const MESSAGE_CHARS: usize = 8_000;
 const TEXT_CHARS: usize = 256;
 
 /// What one collection read of a client's security log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecurityLog {
     /// Where it was read, e.g. `journal`, `Security`.
     pub channel: String,
     /// Whether it could be read.
+    #[serde(with = "AccessWords")]
     pub access: EventAccess,
     /// Where the next collection goes on, in the agent's own words; handed back to it unchanged.
     pub bookmark: Option<String>,
@@ -24,6 +25,16 @@ pub struct SecurityLog {
     pub truncated: bool,
     /// The events, oldest first.
     pub events: Vec<SecurityEvent>,
+}
+
+/// [`EventAccess`] in words: the wire has a form of its own for it.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "EventAccess", rename_all = "snake_case")]
+enum AccessWords {
+    Read,
+    Denied,
+    Unavailable,
+    Cleared,
 }
 
 /// One security event. Every text is cleaned.

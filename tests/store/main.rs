@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use fleetsweep::{
     fleet,
-    store::{self, Store},
+    store::{self, Store, place::Environment},
 };
 use secrecy::SecretString;
 use support::Database;
@@ -22,6 +22,7 @@ mod export;
 mod look_back;
 mod migration;
 mod opening;
+mod outage;
 mod past;
 mod pipeline;
 mod recording;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         retention::trials(),
         migration::trials(),
         opening::trials(),
+        outage::trials(),
         refusals::trials(),
         pipeline::trials(),
         collector::trials(),
@@ -54,5 +56,7 @@ fn url(database: &Database) -> SecretString {
 }
 
 async fn open(database: &Database) -> Store {
-    Store::open(&url(database)).await.unwrap_or_else(|error| panic!("{error}: {:?}", error.source))
+    Store::open(&url(database), &Environment::default())
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}", error.source))
 }
