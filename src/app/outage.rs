@@ -97,11 +97,14 @@ mod tests {
         let listening = tokio::spawn(hub.listen().each({
             let heard = heard.clone();
             move |_, event| {
-                heard.lock().unwrap().push(match &event.kind {
-                    EventKind::DatabaseAway { waiting, why, .. } => (*waiting, why.is_some()),
-                    EventKind::DatabaseBack { stored, .. } => (1000 + *stored, false),
-                    kind => panic!("{kind:?}"),
-                });
+                let found = if let EventKind::DatabaseAway { waiting, why, .. } = &event.kind {
+                    (*waiting, why.is_some())
+                } else if let EventKind::DatabaseBack { stored, .. } = &event.kind {
+                    (1000 + *stored, false)
+                } else {
+                    panic!("{event:?}")
+                };
+                heard.lock().unwrap().push(found);
             }
         }));
         let telling = tokio::spawn(tell(watched, spine, Arc::default()));
