@@ -25,6 +25,7 @@ use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, judge::ClientState
 
 mod alert_changes;
 mod alerts;
+mod attachments;
 pub mod error;
 mod history;
 pub mod holder;

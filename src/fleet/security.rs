@@ -1,10 +1,17 @@
 //! A client's security log as the rest of the house sees it: checked and cleaned. Not how it is mailed.
+//!
+//! [`digest`] says what it comes to in few lines, [`redaction`] takes out what is not to be kept.
 
 use fleetsweep_agent::report;
 pub use fleetsweep_agent::report::EventAccess;
 use serde::{Deserialize, Serialize};
 
 use super::reading::clean;
+use redaction::Redaction;
+
+pub mod digest;
+pub mod redaction;
+mod shape;
 
 /// The longest message taken over from a client, in characters.
 const MESSAGE_CHARS: usize = 8_000;
@@ -68,6 +75,17 @@ impl SecurityLog {
             bookmark: log.bookmark.clone(),
             truncated: log.truncated,
             events: log.events.iter().map(event).collect(),
+        }
+    }
+
+    /// Takes what is not to be kept out of all that events say: messages, data fields and accounts. What
+    /// names a record, its time and its program stays.
+    pub fn redact(&mut self, redaction: &Redaction) {
+        for event in &mut self.events {
+            let values = event.data.iter_mut().map(|(_, value)| value);
+            for text in values.chain([&mut event.message]).chain(event.user.as_mut()) {
+                redaction.apply(text);
+            }
         }
     }
 }

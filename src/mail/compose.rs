@@ -122,6 +122,7 @@ impl Composer {
             recipient: recipient.email.to_string(),
             subject: subject.clone(),
             body: body.clone(),
+            attachments: Vec::new(),
             created_at: occasion.now,
         };
         Ok(occasion.client.mail.iter().map(mail).collect())
@@ -147,7 +148,7 @@ impl Composer {
         let collector = clean(collector_name, TEXT_CHARS);
         let subject = clean(&format!("[fleetsweep] test mail from {collector}"), SUBJECT_CHARS);
         let body = self.fill("test.txt", &Facts { recipient, collector, now: words::moment(now) })?;
-        Ok(Mail { id, kind: MailKind::Test, recipient: recipient.to_owned(), subject, body, created_at: now })
+        Ok(Mail { id, kind: MailKind::Test, recipient: recipient.to_owned(), subject, body, attachments: Vec::new(), created_at: now })
     }
 
     fn fill(&self, name: &'static str, facts: &impl Serialize) -> Result<String, TemplateError> {

@@ -27,6 +27,7 @@ fn client(rules: Vec<Rule>) -> config::Client {
         rules,
         agent: config::AgentKeeping::Keep,
         events: None,
+        redact: None,
     }
 }
 

@@ -102,6 +102,7 @@ mod tests {
             recipient: "ops@example.com".into(),
             subject: subject.into(),
             body: body.into(),
+            attachments: Vec::new(),
             created_at: "2026-03-01T12:00:00Z".parse().unwrap(),
         }
     }

@@ -43,8 +43,8 @@ async fn what_the_first_version_stored_is_carried_over() {
     let home = Home::new();
     made_by_the_first(&home).await;
     let older = Reader::open(&home.url()).await.unwrap_err();
-    assert_eq!(older.kind, StoreErrorKind::OlderSchema { found: 1, known: 2 });
-    assert!(older.to_string().contains("has schema 1, and this program reads 2"), "{older}");
+    assert_eq!(older.kind, StoreErrorKind::OlderSchema { found: 1, known: 4 });
+    assert!(older.to_string().contains("has schema 1, and this program reads 4"), "{older}");
 
     let store = home.open().await;
     let reader = store.reader();
