@@ -88,9 +88,8 @@ const FAILURES: [&str; 9] = [
 ];
 const FAILED_LEVELS: [&str; 6] = ["audit failure", "error", "critical", "alert", "emergency", "failure"];
 const ACCOUNTS: [&str; 5] = ["new user:", "new group:", "delete user", "password changed", "to group"];
-const ACCOUNT_PROGRAMS: [&str; 10] = [
-    "useradd", "adduser", "userdel", "usermod", "groupadd", "groupdel", "groupmod", "gpasswd", "passwd", "chpasswd",
-];
+const ACCOUNT_PROGRAMS: [&str; 10] =
+    ["useradd", "adduser", "userdel", "usermod", "groupadd", "groupdel", "groupmod", "gpasswd", "passwd", "chpasswd"];
 const PRIVILEGE_PROGRAMS: [&str; 6] = ["sudo", "su", "doas", "pkexec", "polkitd", "polkit-agent-helper-1"];
 
 /// The events of Windows that say by their number what they are about.

@@ -123,7 +123,10 @@ mod tests {
             ("", ""),
             ("no value", "no value"),
             ("Failed password for root from 10.0.0.7 port 40022 ssh2", "Failed password for root from # port # ssh2"),
-            ("Failed password for invalid user a1-b from ::1 port 4", "Failed password for invalid user # from # port #"),
+            (
+                "Failed password for invalid user a1-b from ::1 port 4",
+                "Failed password for invalid user # from # port #",
+            ),
             ("Invalid user from 10.0.0.7", "Invalid user # #"),
             ("Connection from [fe80::1%eth0]:22 (10.0.0.7:99)", "Connection from [#]:# (#)"),
             ("session-1234.scope: Deactivated.", "session-#.scope: Deactivated."),
@@ -140,7 +143,9 @@ mod tests {
     #[test]
     fn a_value_is_shown_as_long_as_it_is_the_same() {
         let mut shape = Shape::of("Failed password for root from 10.0.0.7 port 1");
-        for message in ["Failed password for root from 10.0.0.7 port 2", "Failed password for root from 10.0.0.7 port 1"] {
+        for message in
+            ["Failed password for root from 10.0.0.7 port 2", "Failed password for root from 10.0.0.7 port 1"]
+        {
             shape.meet(&Shape::of(message));
         }
         assert_eq!(shape.text(), "Failed password for root from 10.0.0.7 port …");

@@ -19,7 +19,7 @@ fn event(source: &str, level: &str, at_ms: i64, message: &str) -> SecurityEvent 
 
 #[test]
 fn an_event_is_about_the_gravest_that_it_says() {
-    use Concern::{Account, Cleared, Failure, FailedLogin, Other, Privilege};
+    use Concern::{Account, Cleared, FailedLogin, Failure, Other, Privilege};
     for (source, level, message, expected) in [
         ("sshd", "information", "Failed password for root from 10.0.0.7 port 4 ssh2", FailedLogin),
         ("sshd", "information", "Failed password for invalid user x from 10.0.0.7", FailedLogin),
@@ -48,7 +48,12 @@ fn an_event_is_about_the_gravest_that_it_says() {
 fn a_burst_is_one_group_and_the_unusual_comes_first() {
     let mut events = Vec::new();
     for n in 0..212 {
-        events.push(event("sshd", "information", 1000 + n, &format!("Failed password for root from 10.0.0.7 port {n}")));
+        events.push(event(
+            "sshd",
+            "information",
+            1000 + n,
+            &format!("Failed password for root from 10.0.0.7 port {n}"),
+        ));
         events.push(event("CRON", "information", 1000 + n, &format!("session {n} closed")));
     }
     events.push(event("sshd", "information", 7, "Failed password for root from 10.0.0.8"));
