@@ -201,7 +201,7 @@ mod tests {
                 <alert type="unreachable" limit="2"/>
                 <client ip="10.0.[4-5].[1-40]"/>
                 <client ip="web-[01-12].example.com" name="w[01-12]"/>
-                <client ip="db.example.com" name="db" events="yes" agent="remove">
+                <client ip="db.example.com" name="db" events="yes" agent="remove" redact="password=(\S+)">
                   <alert type="disk" limit="70%" for="3"/>
                   <alert type="load" limit="1.5"/>
                 </client>

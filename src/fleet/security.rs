@@ -95,6 +95,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_redacted_is_gone_from_all_that_events_say() {
+        let event = SecurityEvent {
+            record_id: "secret".into(),
+            event_id: None,
+            level: "secret".into(),
+            occurred_unix_ms: 0,
+            source: "secret".into(),
+            user: Some("secret".into()),
+            message: "the secret".into(),
+            data: vec![("secret".into(), "a secret".into())],
+        };
+        let mut log = SecurityLog {
+            channel: "secret".into(),
+            access: EventAccess::Read,
+            bookmark: Some("secret".into()),
+            truncated: false,
+            events: vec![event.clone()],
+        };
+        log.redact(&Redaction::new("secret").unwrap());
+        let redacted = SecurityEvent {
+            user: Some("[redacted]".into()),
+            message: "the [redacted]".into(),
+            data: vec![("secret".into(), "a [redacted]".into())],
+            ..event
+        };
+        assert_eq!((log.events, log.channel.as_str()), (vec![redacted], "secret"));
+    }
+
+    #[test]
     fn what_could_move_a_terminal_or_a_mail_header_is_gone() {
         let log = report::EventLog {
             source: "jour\x1bnal".into(),

@@ -19,6 +19,7 @@ use crate::fleet::{
     security::{EventAccess, SecurityEvent, SecurityLog},
 };
 
+mod attachments;
 mod look_back;
 mod migration;
 mod opening;

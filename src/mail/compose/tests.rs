@@ -13,6 +13,8 @@ use crate::fleet::{
     rule::Repeat,
 };
 
+mod events;
+
 fn at(time: &str) -> Timestamp {
     format!("2026-03-01T{time}Z").parse().unwrap()
 }
