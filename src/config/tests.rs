@@ -380,8 +380,8 @@ fn strangers_and_misplaced_ones_are_named() {
 fn the_nearest_says_what_is_redacted() {
     let loaded = valid(
         "<config><collector redact='a'/>
-           <client ip='1' username='u'/>
-           <group username='u' redact='b=(\\S+)'><client ip='2'/><client ip='3' redact='c'/><client ip='4' redact=''/></group>
+           <client ip='h1' username='u'/>
+           <group username='u' redact='b=(\\S+)'><client ip='h2'/><client ip='h3' redact='c'/><client ip='h4' redact=''/></group>
          </config>",
     );
     let expression = |client: &Client| client.redact.as_ref().map(|redaction| redaction.expression().to_owned());
@@ -390,9 +390,7 @@ fn the_nearest_says_what_is_redacted() {
     check(
         &with_client("<collector redact='a('/><group redact='[z-a]'/>"),
         r"1:28: `redact`: `a(` is no regular expression: unclosed group: write an expression as in `password=(\S+)`; `\` before a sign means the sign itself
-1:47: `redact`: `[z-a]` is no regular expression: invalid character class range, the start must be <= the end: write an expression as in `password=(\S+)`; `\` before a sign means the sign itself"
-            .replace(r"\\", r"\")
-            .as_str(),
+1:48: `redact`: `[z-a]` is no regular expression: invalid character class range, the start must be <= the end: write an expression as in `password=(\S+)`; `\` before a sign means the sign itself",
     );
 }
 

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 mod command_line;
 mod crash;
+mod events;
 mod exit;
 mod pipeline;
 mod service;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         exit::trials(),
         service::trials(),
         crash::trials(),
+        events::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

@@ -72,9 +72,9 @@ pub(super) struct EventsFacts {
     channel: String,
     access: &'static str,
     truncated: bool,
-    /// `14 security events`.
-    count: String,
-    /// How many of which concern, in words; empty where there are no events.
+    /// `14 security events`; `None` where there are none.
+    count: Option<String>,
+    /// How many of which concern, in words; empty where none is grave.
     counts: Vec<String>,
     warnings: Vec<String>,
     /// `3 min ahead of`; `None` where the client's clock is right enough or unknown.
@@ -187,8 +187,12 @@ impl EventsFacts {
                 EventAccess::Cleared => "cleared",
             },
             truncated: log.truncated,
-            count: counted(log.events.len(), ("security event", "security events")),
-            counts: digest::counts(groups).into_iter().map(in_words).collect(),
+            count: (!log.events.is_empty()).then(|| counted(log.events.len(), ("security event", "security events"))),
+            counts: if is_grave(groups) {
+                digest::counts(groups).into_iter().map(in_words).collect()
+            } else {
+                Vec::new()
+            },
             warnings: warnings(reading, log),
             clock: reading.clock_ahead_ms.and_then(clock),
             sections: if further { Vec::new() } else { sections(groups) },
@@ -200,6 +204,11 @@ impl EventsFacts {
             collector: clean(collector_name, super::TEXT_CHARS),
         }
     }
+}
+
+/// Whether any event is about something grave: the gravest groups come first.
+fn is_grave(groups: &[Group<'_>]) -> bool {
+    groups.first().is_some_and(|group| group.concern != Concern::Other)
 }
 
 /// What the agent could not read of the log, and why.
@@ -218,8 +227,8 @@ fn clock(ahead_ms: i64) -> Option<String> {
 }
 
 /// The groups by concern. Each concern gets some room before the gravest ones get more.
-fn sections(groups: &[Group<'_>]) -> Vec<Section> {
-    let by_concern: Vec<&[Group<'_>]> = groups.chunk_by(|one, next| one.concern == next.concern).collect();
+fn sections(all: &[Group<'_>]) -> Vec<Section> {
+    let by_concern: Vec<&[Group<'_>]> = all.chunk_by(|one, next| one.concern == next.concern).collect();
     let mut room = GROUPS - by_concern.iter().map(|groups| groups.len().min(GROUPS_OF_EACH)).sum::<usize>().min(GROUPS);
     let mut sections = Vec::new();
     for groups in by_concern {
@@ -228,8 +237,9 @@ fn sections(groups: &[Group<'_>]) -> Vec<Section> {
         let (shown, others) = groups.split_at_checked(GROUPS_OF_EACH + more).unwrap_or((groups, &[]));
         let Some(concern) = shown.first().map(|group| group.concern) else { continue };
         let events = |groups: &[Group<'_>]| groups.iter().map(|group| group.events.len()).sum::<usize>();
+        let words = if is_grave(all) { concern.words() } else { ("event", "events") };
         sections.push(Section {
-            title: counted(events(groups), concern.words()),
+            title: counted(events(groups), words),
             groups: shown.iter().map(GroupFacts::of).collect(),
             left_out: (!others.is_empty()).then(|| {
                 let kinds = counted(others.len(), ("further kind", "further kinds"));
