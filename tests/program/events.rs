@@ -52,7 +52,17 @@ impl Site {
     /// Runs a command on the machine, as its user.
     fn on_the_machine(&self, command: &str, input: &str) {
         let mut ssh = Command::new("ssh")
-            .args(["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i"])
+            .args([
+                "-F",
+                "none",
+                "-o",
+                "StrictHostKeyChecking=no",
+                "-o",
+                "UserKnownHostsFile=/dev/null",
+                "-o",
+                "LogLevel=ERROR",
+                "-i",
+            ])
             .arg(self.sshd.key())
             .args(["-p", &self.sshd.port().to_string()])
             .arg(format!("{}@{}", self.sshd.username(), self.sshd.addresses()[0]))
