@@ -16,6 +16,7 @@ pub mod order;
 pub mod phase;
 pub mod reading;
 mod roster;
+pub mod rows;
 pub mod rule;
 pub mod security;
 pub mod select;

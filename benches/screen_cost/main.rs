@@ -154,6 +154,12 @@ fn frames(clients: usize, size: (u16, u16)) {
         draw_model(screen, &mut model);
     });
     show("a key down", 2, cost);
+    let mut screen = Screen::new(size);
+    let cost = of_many(&mut screen, size, false, |screen, turn| {
+        model.update(Message::Tick(fleet::at(350_000 + 1000 * i64::from(turn))));
+        draw_model(screen, &mut model);
+    });
+    show("a second passes", 2, cost);
     let mut table = table::Table::of(clients);
     for (kind, name) in [(0, "first paint"), (1, "nothing changed"), (2, "one change")] {
         let mut screen = Screen::new(size);

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     pin::pin,
     time::Duration,
 };
@@ -13,10 +13,10 @@ use uuid::Uuid;
 use crate::{
     cli::{Exit, Format},
     config::Config,
-    fleet::{FailureKind, SweepId, event::Trigger, state::Fleet},
+    fleet::{FailureKind, SweepId, alerts::AlertView, event::Trigger, history::Memory, state::Fleet},
     headless::{
         json::{Document, Mails},
-        log,
+        log, metrics,
         progress::Progress,
         table::{self, Look},
     },
@@ -31,6 +31,7 @@ use super::{
     base::{Base, Opened},
     beside, counter,
     outbox::{LAST_MAIL, Outbox},
+    output::{Audience, Output},
     readers::Readers,
     tidying,
 };
@@ -41,11 +42,16 @@ pub const MAIL_WAIT: Duration = Duration::from_secs(10);
 /// The longest that a run deletes what has grown old; what is left then is the next one's.
 const TIDYING: Duration = Duration::from_secs(2);
 
+/// The longest that a run waits at its end for a database that is away; what waits then is stored by the next run.
+pub const DATABASE_WAIT: Duration = Duration::from_secs(10);
+
 /// What a run is told by its arguments.
 #[derive(Debug, Clone)]
 pub struct Once {
     /// How the result is printed.
     pub format: Format,
+    /// Into which file; `None` for standard output.
+    pub output: Option<PathBuf>,
     /// Whether an exceeded limit has an exit code of its own.
     pub fail_on_alert: bool,
     /// Whether every event is logged.
@@ -63,6 +69,19 @@ pub struct Swept {
     pub fleet: Fleet,
     /// What became of the mails.
     pub mails: Mails,
+    /// How the database stood at the end.
+    pub database: Database,
+}
+
+/// How the database stood at the end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// Everything is stored.
+    Complete,
+    /// So many changes wait for it in the spool.
+    Away(u64),
+    /// What was collected is stored; what became of the mails could not be asked.
+    Silent,
 }
 
 /// Sweeps once, offers the mails, prints the result.
@@ -76,13 +95,32 @@ pub async fn run(
     stop: &CancellationToken,
 ) -> Result<Swept, Failed> {
     let record = record.map(Recorder::create).transpose()?;
+    let output = once.output.as_deref().map(|file| Output::create(file, audience_of(once.format))).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
     let swept = match Base::open_or_find(config, spine, stop).await? {
         Opened::Ours(base) => own(config, *base, hub, once, record, stop).await?,
         Opened::Held(_) => beside::sweep(config, once, record, stop).await?,
     };
-    print(&swept, once.format)?;
+    match output {
+        Some(mut output) => {
+            output.write(&result(&swept, once.format, PLAIN)?)?;
+            output.finish()?;
+        }
+        None => {
+            let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
+            stdout.write_all(&result(&swept, once.format, look())?)?;
+            stdout.flush()?;
+        }
+    }
+    if let Database::Away(waiting) = swept.database {
+        // Also where nothing is logged: it is why the run did not succeed. Where standard error is closed nobody
+        // can be told.
+        let _ = writeln!(
+            io::stderr(),
+            "fleetsweep: the database is away: {waiting} changes wait in the spool; nothing is lost, the next run stores them"
+        );
+    }
     Ok(swept)
 }
 
@@ -110,13 +148,29 @@ async fn own(
     let fleet = hub.finish().await;
     readers.ended().await;
     once.progress.clear();
-    let (sweep, waiting) = swept?;
-    let mails = Mails { sent: fleet.mails().sent, waiting };
-    Ok(Swept { sweep, fleet, mails })
+    let Turned { sweep, waiting, alerts, database } = swept?;
+    let mut fleet = fleet;
+    // Of a client that failed, only the database knows the alerts that stay open.
+    fleet.remember(Memory { clients: Vec::new(), alerts });
+    let tally = fleet.mails();
+    // Those of this run, where the outbox cannot be read.
+    let waiting = waiting.unwrap_or_else(|| tally.queued.saturating_sub(tally.sent + tally.refused));
+    let mails = Mails { sent: tally.sent, waiting };
+    Ok(Swept { sweep, fleet, mails, database })
 }
 
-/// One turn, then the mails, then an orderly end; the sweep and how many mails still wait.
-async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result<(SweepId, u64), Failed> {
+/// What one turn came to.
+struct Turned {
+    sweep: SweepId,
+    /// How many mails still wait, as far as that can be read.
+    waiting: Option<u64>,
+    /// The alerts that are open, as far as that can be read.
+    alerts: Vec<AlertView>,
+    database: Database,
+}
+
+/// One turn, then the mails, then an orderly end.
+async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result<Turned, Failed> {
     counter::announce(base, None).await;
     let mut outbox = base.outbox(config).await?;
     let pipeline = base.pipeline(config, SessionKeeping::CloseAfterUse).await?;
@@ -124,11 +178,30 @@ async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result
     let due = base.wheel.take_up(pipeline.clients());
     base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
     pipeline.close().await;
-    offer_mails(&mut outbox, stop).await?;
-    tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
-    let waiting = base.store.mail_counts().await?.waiting;
+    base.store.settle(DATABASE_WAIT).await;
+    let afterwards = async {
+        offer_mails(&mut outbox, stop).await?;
+        tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
+        Ok::<_, StoreError>((base.store.mail_counts().await?.waiting, base.store.reader().open_alerts().await?))
+    };
+    let mut turned = Turned { sweep, waiting: None, alerts: Vec::new(), database: Database::Complete };
+    if !base.store.is_away() {
+        match afterwards.await {
+            Ok((waiting, alerts)) => (turned.waiting, turned.alerts) = (Some(waiting), alerts),
+            Err(error) if error.kind.will_pass() => {
+                tracing::error!("the outbox cannot be read: {}", super::chain(&error));
+                turned.database = Database::Silent;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // Also what became of a mail may have to wait. Closing tries a last time, and answers when that is over.
+    let condition = base.store.condition();
     base.store.close().await;
-    Ok((sweep, waiting))
+    if let Some(away) = &condition.borrow().away {
+        turned.database = Database::Away(away.waiting);
+    }
+    Ok(turned)
 }
 
 /// Offers every waiting mail, for as long as a run waits for that.
@@ -145,30 +218,47 @@ async fn offer_mails(outbox: &mut Outbox, stop: &CancellationToken) -> Result<()
     }
 }
 
-fn print(swept: &Swept, format: Format) -> Result<(), Failed> {
-    let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
-    match format {
-        Format::Table => {
-            let colour = io::stdout().is_terminal();
-            let columns = colour.then(|| crossterm::terminal::size().ok().map(|(columns, _)| columns)).flatten();
-            let look = Look { colour, width: columns.filter(|columns| *columns >= table::NARROWEST) };
-            let text = table::render(&swept.fleet, swept.sweep, swept.mails, look);
-            stdout.write_all(text.as_bytes())?;
-        }
+/// The table as it is where it is not read on a terminal.
+const PLAIN: Look = Look { colour: false, width: None };
+
+/// How the table is shown on standard output.
+fn look() -> Look {
+    let colour = io::stdout().is_terminal();
+    let columns = colour.then(|| crossterm::terminal::size().ok().map(|(columns, _)| columns)).flatten();
+    Look { colour, width: columns.filter(|columns| *columns >= table::NARROWEST) }
+}
+
+/// The result as it is printed.
+fn result(swept: &Swept, format: Format, look: Look) -> io::Result<Vec<u8>> {
+    Ok(match format {
+        Format::Table => table::render(&swept.fleet, swept.sweep, swept.mails, look).into_bytes(),
         Format::Json => {
+            let mut text = Vec::new();
             if let Some(document) = Document::of(&swept.fleet, swept.sweep, swept.mails) {
-                serde_json::to_writer(&mut stdout, &document).map_err(io::Error::from)?;
-                stdout.write_all(b"\n")?;
+                serde_json::to_writer(&mut text, &document)?;
+                text.push(b'\n');
             }
+            text
         }
+        Format::Prometheus => metrics::of_sweep(&swept.fleet, swept.sweep, swept.mails.waiting)?.into_bytes(),
+    })
+}
+
+/// Who may read a file of that format.
+fn audience_of(format: Format) -> Audience {
+    match format {
+        Format::Table | Format::Json => Audience::Owner,
+        Format::Prometheus => Audience::Everyone,
     }
-    Ok(stdout.flush()?)
 }
 
 impl Swept {
     /// The exit code of a run.
     #[must_use]
     pub fn exit(&self, fail_on_alert: bool) -> Exit {
+        if self.database != Database::Complete {
+            return Exit::Database;
+        }
         let mut exit = Exit::Success;
         // A running collector knows other clients as well.
         let swept = self.fleet.sweep(self.sweep).map(|sweep| sweep.clients.as_slice()).unwrap_or_default();

@@ -43,7 +43,7 @@ impl fmt::Display for MailKind {
 }
 
 /// One mail to one recipient. Its id makes its Message-ID, the same at every try.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
     /// Names it.
     pub id: Uuid,
@@ -56,13 +56,14 @@ pub struct Mail {
     /// Plain text.
     pub body: String,
     /// What is attached, in order; mostly nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
     /// When it was decided.
     pub created_at: Timestamp,
 }
 
 /// A text file that goes with a mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
     /// Its name, without a folder.
     pub file_name: String,

@@ -19,11 +19,12 @@ const MESSAGE_CHARS: usize = 8_000;
 const TEXT_CHARS: usize = 256;
 
 /// What one collection read of a client's security log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecurityLog {
     /// Where it was read, e.g. `journal`, `Security`.
     pub channel: String,
     /// Whether it could be read.
+    #[serde(with = "AccessWords")]
     pub access: EventAccess,
     /// Where the next collection goes on, in the agent's own words; handed back to it unchanged.
     pub bookmark: Option<String>,
@@ -31,6 +32,16 @@ pub struct SecurityLog {
     pub truncated: bool,
     /// The events, oldest first.
     pub events: Vec<SecurityEvent>,
+}
+
+/// [`EventAccess`] in words: the wire has a form of its own for it.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "EventAccess", rename_all = "snake_case")]
+enum AccessWords {
+    Read,
+    Denied,
+    Unavailable,
+    Cleared,
 }
 
 /// One security event. Every text is cleaned.
@@ -72,7 +83,8 @@ impl SecurityLog {
         Self {
             channel: text(&log.source),
             access: log.access,
-            bookmark: log.bookmark.clone(),
+            // Not cleaned: it would be another one. With a zero in it, PostgreSQL would not take the collection.
+            bookmark: log.bookmark.clone().filter(|bookmark| !bookmark.contains('\0')),
             truncated: log.truncated,
             events: log.events.iter().map(event).collect(),
         }
@@ -140,6 +152,8 @@ mod tests {
             }],
             ..report::EventLog::default()
         };
+        let zero = report::EventLog { bookmark: Some("s=1\0".into()), ..log.clone() };
+        assert_eq!(SecurityLog::from_report(&zero).bookmark, None);
         let cleaned = SecurityLog::from_report(&log);
         assert_eq!(cleaned.channel, "journal");
         assert_eq!(cleaned.bookmark.as_deref(), Some("s=1;i=2"));

@@ -30,7 +30,11 @@ pub enum StoreErrorKind {
     Unreachable,
     /// The server refused user, password or database name.
     LoginRefused,
-    /// The account, the file or the server takes no changes.
+    /// TLS was asked for, and there is none, or none that can be trusted.
+    Tls,
+    /// The account may not do what is needed there.
+    NoRight,
+    /// The file or the server takes no changes.
     ReadOnly,
     /// No space is left; nothing of the transaction was stored.
     Full,
@@ -60,6 +64,8 @@ pub enum StoreErrorKind {
     OtherSchema,
     /// MariaDB or MySQL would take different texts for equal, or lose characters.
     WrongCollation,
+    /// PostgreSQL has no room for every character.
+    WrongEncoding,
     /// It did not take one row; nothing of that record was stored.
     Rejected,
     /// It has no such mail.
@@ -68,6 +74,12 @@ pub enum StoreErrorKind {
     NoSuchAlert,
     /// That alert has ended.
     AlertEnded,
+    /// It is away, and so is what waits for it in the spool: what is asked cannot wait with it.
+    Away,
+    /// It is away, and the spool takes nothing more.
+    SpoolFull,
+    /// It is away, and the spool cannot be used; or the spool of an earlier run cannot be read.
+    SpoolFailed,
     /// [`Store::close`](super::Store::close) came first.
     Closed,
 }
@@ -95,8 +107,14 @@ impl fmt::Display for StoreErrorKind {
             Self::LoginRefused => {
                 f.write_str("refused the login: check user, password and database name in `url` on <database>")
             }
+            Self::Tls => f.write_str(
+                "does not give the TLS that `url` on <database> asks for: have its server offer TLS, name the file of its certificate authority as sslrootcert (postgres) or ssl-ca (mysql), or change sslmode or ssl-mode",
+            ),
+            Self::NoRight => f.write_str(
+                "denies this account a right that is needed: on PostgreSQL run ALTER DATABASE … OWNER TO …, on MariaDB and MySQL GRANT ALL ON …, for the user in `url` on <database>",
+            ),
             Self::ReadOnly => f.write_str(
-                "is read-only: give this account the right to write it (for a file, its directory too)",
+                "is read-only: give this account the right to write it (for a file, its directory too), or name a server that is no replica",
             ),
             Self::Full => f.write_str("is full: free some space; nothing of this was stored"),
             Self::Locked => f.write_str("is locked by another program: end that program's transaction and try again"),
@@ -122,10 +140,18 @@ impl fmt::Display for StoreErrorKind {
             Self::WrongCollation => f.write_str(
                 "needs a binary collation: run ALTER DATABASE … CHARACTER SET utf8mb4 COLLATE utf8mb4_bin before the first start",
             ),
+            Self::WrongEncoding => f.write_str(
+                "needs the encoding UTF8: make it anew with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+            ),
             Self::Rejected => f.write_str("did not take a row: nothing of this record was stored; please report it"),
             Self::NoSuchMail => f.write_str("has no such mail"),
             Self::NoSuchAlert => f.write_str("has no such alert"),
             Self::AlertEnded => f.write_str("has that alert as ended: there is nothing left to acknowledge"),
+            Self::Away => f.write_str("is away for now, and changes wait for it: try again when it is back"),
+            Self::SpoolFull => f.write_str(
+                "is away, and its spool is full (256 MiB): nothing of this was stored; bring the database back",
+            ),
+            Self::SpoolFailed => f.write_str("has a spool that cannot be used: nothing of this was stored"),
             Self::Closed => f.write_str("is closed"),
         }
     }
@@ -140,6 +166,8 @@ impl StoreErrorKind {
             Self::BadUrl
             | Self::Unreachable
             | Self::LoginRefused
+            | Self::Tls
+            | Self::NoRight
             | Self::ReadOnly
             | Self::Locked
             | Self::InUse
@@ -149,8 +177,60 @@ impl StoreErrorKind {
             | Self::OlderSchema { .. }
             | Self::OtherSchema
             | Self::WrongCollation
+            | Self::WrongEncoding
+            | Self::Away
+            | Self::SpoolFull
+            | Self::SpoolFailed
             | Self::Closed => false,
         }
+    }
+
+    /// Whether the database is only away: what was to be stored waits in the spool until it is back.
+    #[must_use]
+    pub fn will_pass(self) -> bool {
+        match self {
+            // The server is stopped or restarted, the network is cut, the file's disk is gone for a moment.
+            Self::Unreachable
+            // In mid-run: a password is being changed, a server is restored with its old accounts. At the start
+            // it is a mistake in the configuration, and said as that.
+            | Self::LoginRefused
+            // A server that became a replica during a fail-over, a disk that was remounted after an error.
+            | Self::ReadOnly
+            // Rights and certificates are being changed, and are not complete yet.
+            | Self::NoRight
+            | Self::Tls
+            // Somebody frees space.
+            | Self::Full
+            // A backup or a long transaction of another program ends.
+            | Self::Locked => true,
+            // Another collector writes there now: what this one knows is no longer true.
+            Self::InUse
+            // These do not change by waiting: somebody has to mend something, and has to hear of it by failures.
+            | Self::BadUrl
+            | Self::NotADatabase
+            | Self::Corrupt
+            | Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
+            | Self::OtherSchema
+            | Self::WrongCollation
+            | Self::WrongEncoding
+            // It is there, and does not want this.
+            | Self::Rejected
+            | Self::NoSuchMail
+            | Self::NoSuchAlert
+            | Self::AlertEnded
+            // Said by this program itself.
+            | Self::Away
+            | Self::SpoolFull
+            | Self::SpoolFailed
+            | Self::Closed => false,
+        }
+    }
+
+    /// Whether an answer to a question shows that changes are taken again too. On a full disk, beside a lock and
+    /// from a replica, questions are answered all the time.
+    pub(super) fn ends_with_an_answer(self) -> bool {
+        matches!(self, Self::Unreachable | Self::LoginRefused | Self::Tls)
     }
 }
 
@@ -201,6 +281,8 @@ fn classify(error: &sqlx::Error) -> StoreErrorKind {
         StoreErrorKind::Closed
     } else if matches!(error, sqlx::Error::Configuration(_)) {
         StoreErrorKind::BadUrl
+    } else if is_tls(error) {
+        StoreErrorKind::Tls
     } else if matches!(
         error,
         sqlx::Error::RowNotFound
@@ -214,6 +296,13 @@ fn classify(error: &sqlx::Error) -> StoreErrorKind {
     } else {
         StoreErrorKind::Unreachable
     }
+}
+
+/// Whether it is about TLS. A certificate that is not trusted arrives as an error of the connection, with data that
+/// makes no sense: a database itself never says that.
+fn is_tls(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Tls(_))
+        || matches!(error, sqlx::Error::Io(io) if io.kind() == io::ErrorKind::InvalidData)
 }
 
 /// By SQLite's primary result code, the low byte of the extended one (sqlite.org/rescode.html).
@@ -239,7 +328,8 @@ fn classify_sqlite(code: Option<&str>) -> StoreErrorKind {
 fn classify_sqlstate(code: Option<&str>) -> StoreErrorKind {
     match code {
         Some("53100") => StoreErrorKind::Full,
-        Some("25006" | "42501") => StoreErrorKind::ReadOnly,
+        Some("25006") => StoreErrorKind::ReadOnly,
+        Some("42501") => StoreErrorKind::NoRight,
         Some("55P03" | "40001" | "40P01") => StoreErrorKind::Locked,
         Some("3D000") => StoreErrorKind::LoginRefused,
         Some("XX001" | "XX002") => StoreErrorKind::Corrupt,
@@ -255,11 +345,14 @@ fn classify_sqlstate(code: Option<&str>) -> StoreErrorKind {
 fn classify_mysql(number: u16) -> StoreErrorKind {
     match number {
         1021 | 1114 => StoreErrorKind::Full,
-        1044 | 1045 | 1049 | 1698 => StoreErrorKind::LoginRefused,
-        1036 | 1142 | 1227 | 1290 | 1792 | 1836 => StoreErrorKind::ReadOnly,
+        1045 | 1049 | 1698 => StoreErrorKind::LoginRefused,
+        1044 | 1142 | 1143 | 1227 | 1370 => StoreErrorKind::NoRight,
+        1036 | 1290 | 1792 | 1836 => StoreErrorKind::ReadOnly,
         1205 | 1213 => StoreErrorKind::Locked,
         1034 | 1035 | 1194 | 1195 | 1712 => StoreErrorKind::Corrupt,
-        1040 | 1053 | 1129 | 1130 | 1158 | 1159 | 1160 | 1161 | 1203 => StoreErrorKind::Unreachable,
+        1040 | 1053 | 1077 | 1079 | 1129 | 1130 | 1158 | 1159 | 1160 | 1161 | 1203 | 1927 | 4031 => {
+            StoreErrorKind::Unreachable
+        }
         _ => StoreErrorKind::Rejected,
     }
 }
@@ -279,7 +372,9 @@ mod tests {
 
     #[test]
     fn codes_are_told_apart() {
-        use StoreErrorKind::{Corrupt, Full, Locked, LoginRefused, NotADatabase, ReadOnly, Rejected, Unreachable};
+        use StoreErrorKind::{
+            Corrupt, Full, Locked, LoginRefused, NoRight, NotADatabase, ReadOnly, Rejected, Unreachable,
+        };
         for (code, expected) in [
             ("5", Locked),
             ("517", Locked),
@@ -302,11 +397,14 @@ mod tests {
             ("57P01", Unreachable),
             ("28P01", LoginRefused),
             ("3D000", LoginRefused),
+            ("42501", NoRight),
             ("23505", Rejected),
         ] {
             assert_eq!(classify_sqlstate(Some(code)), expected, "{code}");
         }
-        for (number, expected) in [(1021, Full), (1045, LoginRefused), (1205, Locked), (1062, Rejected)] {
+        for (number, expected) in
+            [(1021, Full), (1045, LoginRefused), (1142, NoRight), (1205, Locked), (1062, Rejected)]
+        {
             assert_eq!(classify_mysql(number), expected, "{number}");
         }
     }

@@ -51,10 +51,10 @@ pub(super) struct Keeper {
     task: JoinHandle<()>,
 }
 
-/// A connection that holds the lock.
+/// A connection that holds the lock, and what the lock is called there.
 enum Session {
-    Postgres(PgConnection),
-    MySql(MySqlConnection),
+    Postgres(PgConnection, i64),
+    MySql(MySqlConnection, String),
 }
 
 /// The file that is locked: `NAME.lock` beside the database, whichever links lead there. It is never removed: two
@@ -108,11 +108,10 @@ impl Server {
                 let (schema,): (String,) = sqlx::query_as("SELECT COALESCE(CAST(current_schema() AS TEXT), '')")
                     .fetch_one(&mut connection)
                     .await?;
-                let (taken,): (bool,) = sqlx::query_as("SELECT pg_try_advisory_lock($1)")
-                    .bind(key(&schema))
-                    .fetch_one(&mut connection)
-                    .await?;
-                Ok(taken.then_some(Session::Postgres(connection)))
+                let key = key(&schema);
+                let (taken,): (bool,) =
+                    sqlx::query_as("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut connection).await?;
+                Ok(taken.then_some(Session::Postgres(connection, key)))
             }
             Self::MySql(options) => {
                 let mut connection = options.connect().await?;
@@ -121,8 +120,8 @@ impl Server {
                 // Its locks are of the whole server, and their names of 64 characters at most.
                 let name = format!("fleetsweep {:016x}", key(&database.unwrap_or_default()));
                 let (taken,): (Option<i64>,) =
-                    sqlx::query_as("SELECT GET_LOCK(?, 0)").bind(name).fetch_one(&mut connection).await?;
-                Ok((taken == Some(1)).then_some(Session::MySql(connection)))
+                    sqlx::query_as("SELECT GET_LOCK(?, 0)").bind(&name).fetch_one(&mut connection).await?;
+                Ok((taken == Some(1)).then_some(Session::MySql(connection, name)))
             }
         }
     }
@@ -138,15 +137,23 @@ fn key(text: &str) -> i64 {
 impl Session {
     async fn ping(&mut self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Postgres(connection) => connection.ping().await,
-            Self::MySql(connection) => connection.ping().await,
+            Self::Postgres(connection, _) => connection.ping().await,
+            Self::MySql(connection, _) => connection.ping().await,
         }
     }
 
+    /// Gives up the lock, then the connection: a server notices only some time later that one has ended, and
+    /// whoever is started at once would find the lock still taken.
     async fn close(self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Postgres(connection) => connection.close().await,
-            Self::MySql(connection) => connection.close().await,
+            Self::Postgres(mut connection, key) => {
+                sqlx::query("SELECT pg_advisory_unlock($1)").bind(key).execute(&mut connection).await?;
+                connection.close().await
+            }
+            Self::MySql(mut connection, name) => {
+                sqlx::query("SELECT RELEASE_LOCK(?)").bind(name).execute(&mut connection).await?;
+                connection.close().await
+            }
         }
     }
 }

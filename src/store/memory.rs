@@ -54,7 +54,7 @@ pub(super) async fn memory(pool: &Pool) -> Result<Memory, sqlx::Error> {
         "SELECT clients.id, clients.ip, clients.port,
          (SELECT collections.id FROM collections /*! FORCE INDEX (collections_by_client) */ WHERE collections.client_id = clients.id
           ORDER BY collections.id DESC LIMIT 1) AS last_any,
-         clients.latest_collection AS last_ok FROM clients"
+         clients.latest_collection AS last_ok FROM clients ORDER BY clients.id"
     )?;
     let clients = rows.into_iter().map(LastOf::try_from).collect::<Result<Vec<_>, _>>()?;
     let (newest,): (Option<i64>,) = fetch_one!(&mut transaction, (Option<i64>,), "SELECT MAX(id) FROM collections")?;

@@ -2,7 +2,13 @@
 //! schema, not the queries.
 
 use std::{
-    fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr as _, sync::Arc, time::Duration,
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    str::FromStr as _,
+    sync::Arc,
+    time::Duration,
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -36,12 +42,18 @@ pub(super) struct Opened {
     pub(super) place: Arc<str>,
     /// Keeps other collectors out.
     pub(super) lock: Lock,
+    /// Names the database among all others, whichever way leads to it.
+    pub(super) identity: String,
+    /// Where it is a file: which.
+    pub(super) file: Option<PathBuf>,
 }
 
 /// What a URL names.
 pub(super) struct Target {
     /// The database as it may be shown.
     pub(super) place: Arc<str>,
+    /// Which part of a server's database, where the URL says so: its schema stands in `options`.
+    part: String,
     kind: Kind,
 }
 
@@ -63,13 +75,15 @@ impl Target {
                 let options = PgConnectOptions::from_str(text).map_err(|_| bad())?.disable_statement_logging();
                 let name = options.get_database().unwrap_or_else(|| options.get_username());
                 let place = format!("postgres://{}:{}/{name}", options.get_host(), options.get_port()).into();
-                Ok(Self { place, kind: Kind::Server(Server::Postgres(options)) })
+                check_files(text, &place)?;
+                Ok(Self { place, part: part(text), kind: Kind::Server(Server::Postgres(options)) })
             }
             "mysql" | "mariadb" => {
                 let options = MySqlConnectOptions::from_str(text).map_err(|_| bad())?.disable_statement_logging();
                 let name = options.get_database().unwrap_or_default();
                 let place = format!("mysql://{}:{}/{name}", options.get_host(), options.get_port()).into();
-                Ok(Self { place, kind: Kind::Server(Server::MySql(options)) })
+                check_files(text, &place)?;
+                Ok(Self { place, part: String::new(), kind: Kind::Server(Server::MySql(options)) })
             }
             _ => Err(StoreError::plain(&"(unknown kind)".into(), StoreErrorKind::BadUrl)),
         }
@@ -83,7 +97,7 @@ impl Target {
         let may_create = !url.contains("mode=ro") && !url.contains("immutable=");
         let options = options.foreign_keys(true).busy_timeout(PATIENCE).disable_statement_logging();
         let place = options.get_filename().display().to_string().into();
-        Ok(Self { place, kind: Kind::Sqlite { options, may_create } })
+        Ok(Self { place, part: String::new(), kind: Kind::Sqlite { options, may_create } })
     }
 
     /// The ways in of a collector, all others locked out. A SQLite file is made where it is missing, readable
@@ -94,18 +108,47 @@ impl Target {
             Kind::Sqlite { options, .. } => self.open_sqlite(options).await?,
             Kind::Server(server) => (self.connect(server, 1), self.connect(server, READS)),
         };
-        if let Pool::MySql(pool) = &writes {
-            // Any other collation takes `GPU-17` and `gpu-17` for one, or has no room for every character.
-            let (collation,): (String,) = sqlx::query_as("SELECT @@collation_database")
-                .fetch_one(pool)
-                .await
-                .map_err(|error| StoreError::from_driver(&self.place, error))?;
-            if !(collation.starts_with("utf8mb4") && collation.ends_with("_bin")) {
-                let found = io::Error::other(format!("its collation is {collation}"));
-                return Err(StoreError::new(&self.place, StoreErrorKind::WrongCollation, found));
+        self.check_texts(&writes).await?;
+        let file = match &self.kind {
+            // It is there by now: whichever links lead there.
+            Kind::Sqlite { options, .. } => {
+                Some(options.get_filename().canonicalize().map_err(|error| StoreError::from_file(&self.place, error))?)
             }
-        }
-        Ok(Opened { writes, reads, place: self.place, lock })
+            Kind::Server(_) => None,
+        };
+        let identity = match &file {
+            Some(file) => file.display().to_string(),
+            None => format!("{} {}", self.place, self.part),
+        };
+        Ok(Opened { writes, reads, place: self.place, lock, identity, file })
+    }
+
+    /// Whether every text can be stored, and told from every other.
+    async fn check_texts(&self, pool: &Pool) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_driver(&self.place, error);
+        let (kind, found) = match pool {
+            Pool::Sqlite(_) => return Ok(()),
+            Pool::Postgres(pool) => {
+                let (encoding,): (String,) = sqlx::query_as("SELECT CAST(current_setting('server_encoding') AS TEXT)")
+                    .fetch_one(pool)
+                    .await
+                    .map_err(failed)?;
+                if encoding == "UTF8" {
+                    return Ok(());
+                }
+                (StoreErrorKind::WrongEncoding, format!("its encoding is {encoding}"))
+            }
+            Pool::MySql(pool) => {
+                // Any other collation takes `GPU-17` and `gpu-17` for one, or has no room for every character.
+                let (collation,): (String,) =
+                    sqlx::query_as("SELECT @@collation_database").fetch_one(pool).await.map_err(failed)?;
+                if collation.starts_with("utf8mb4") && collation.ends_with("_bin") {
+                    return Ok(());
+                }
+                (StoreErrorKind::WrongCollation, format!("its collation is {collation}"))
+            }
+        };
+        Err(StoreError::new(&self.place, kind, io::Error::other(found)))
     }
 
     /// The way in of a reader: changes nothing, locks nothing. It connects once, so that what is wrong is said
@@ -193,6 +236,34 @@ impl Target {
             Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Unreachable, passed)),
         }
     }
+}
+
+/// What a URL says of the options of a session.
+fn part(url: &str) -> String {
+    let of = |url: url::Url| {
+        let options = url.query_pairs().filter(|(name, _)| name.starts_with("options"));
+        options.map(|(name, value)| format!("{name}={value} ")).collect()
+    };
+    url::Url::parse(url).map(of).unwrap_or_default()
+}
+
+/// What names a file in the URL of a server.
+const FILES: [&str; 8] =
+    ["sslrootcert", "ssl-root-cert", "sslca", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
+
+/// The files of certificates and keys that a URL names can be read: the driver would not say which cannot.
+fn check_files(url: &str, place: &Arc<str>) -> Result<(), StoreError> {
+    let Ok(url) = url::Url::parse(url) else { return Ok(()) };
+    for (_, file) in url.query_pairs().filter(|(name, _)| FILES.contains(&name.as_ref())) {
+        // In place of a file there may be what would stand in it.
+        if !file.trim_start().starts_with("-----BEGIN")
+            && let Err(error) = std::fs::File::open(&*file)
+        {
+            let named = io::Error::new(error.kind(), format!("{file}: {error}"));
+            return Err(StoreError::new(place, StoreErrorKind::Tls, named));
+        }
+    }
+    Ok(())
 }
 
 fn sqlite_pool(most: u32) -> SqlitePoolOptions {

@@ -80,7 +80,7 @@ async fn known(transaction: &mut Transaction, ended: &Ended) -> Result<Vec<LastO
           AND collections.id <= ? ORDER BY collections.id DESC LIMIT 1) AS last_any,
          (SELECT collections.id FROM collections WHERE collections.client_id = clients.id
           AND collections.collected_at_ms <= ? ORDER BY collections.collected_at_ms DESC LIMIT 1) AS last_ok
-         FROM clients",
+         FROM clients ORDER BY clients.id",
         ended.last_collection,
         ended.at_ms
     )?;

@@ -5,10 +5,13 @@ use std::{collections::HashMap, future::Future, sync::Arc};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    DEADLINE, Due, MailCounts, OutboxMail, StoreError, StoreErrorKind, alerts, history,
+    DEADLINE, Due, MailCounts, OutboxMail, StoreError, StoreErrorKind, alerts,
+    export::{self, Found, Pages, Position, StoredClient, Wanted},
+    history,
     holder::{self, Holder},
     memory,
     open::Target,
@@ -18,9 +21,11 @@ use super::{
 };
 use crate::fleet::{
     ClientId, Metric, Reading, SweepId,
+    alerts::AlertView,
     event::ClientCard,
     history::{AlertRow, EventRow, MailRow, Memory, Point, Span},
     judge::ClientState,
+    rows::View,
     state::{Fleet, SweepView},
 };
 
@@ -29,6 +34,8 @@ use crate::fleet::{
 pub struct Reader {
     pool: Pool,
     place: Arc<str>,
+    /// Told of every answer.
+    answered: Arc<Notify>,
 }
 
 impl Reader {
@@ -46,7 +53,12 @@ impl Reader {
     }
 
     pub(super) fn new(pool: Pool, place: Arc<str>) -> Self {
-        Self { pool, place }
+        Self { pool, place, answered: Arc::default() }
+    }
+
+    /// Told of every answer to any clone of this.
+    pub(super) fn answered(&self) -> Arc<Notify> {
+        Arc::clone(&self.answered)
     }
 
     /// The database as it may be shown: a path, or server and name.
@@ -90,6 +102,41 @@ impl Reader {
     /// Why the database did not answer.
     pub async fn alert_history(&self, most: u32) -> Result<Vec<AlertRow>, StoreError> {
         self.answer(alerts::history(&self.pool, most)).await
+    }
+
+    /// The alerts that are open, oldest first.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn open_alerts(&self) -> Result<Vec<AlertView>, StoreError> {
+        self.answer(alerts::open_views(&self.pool)).await
+    }
+
+    /// Every client of which there is something, in the order in which they were first collected.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn stored_clients(&self) -> Result<Vec<StoredClient>, StoreError> {
+        self.answer(export::stored_clients(&self.pool)).await
+    }
+
+    /// The rows of a view, page after page.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn rows(&self, view: View, wanted: Wanted) -> Result<Pages, StoreError> {
+        Pages::of(self.clone(), view, wanted).await
+    }
+
+    pub(super) async fn page(
+        &self,
+        view: View,
+        part: i64,
+        after: &Position,
+        until_ms: i64,
+        most: i64,
+    ) -> Result<Vec<Found>, StoreError> {
+        self.answer(export::page(&self.pool, view, part, after, until_ms, most)).await
     }
 
     /// The last `most` mails, newest first.
@@ -209,7 +256,11 @@ impl Reader {
     /// Waits for an answer, not for ever.
     async fn answer<T>(&self, question: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
         match tokio::time::timeout(DEADLINE, question).await {
-            Ok(answer) => answer.map_err(|error| StoreError::from_driver(&self.place, error)),
+            Ok(Ok(answer)) => {
+                self.answered.notify_one();
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(StoreError::from_driver(&self.place, error)),
             Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Unreachable, passed)),
         }
     }

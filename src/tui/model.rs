@@ -260,7 +260,6 @@ mod tests {
 
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-    use super::*;
     use crate::{
         fleet::{
             Event, EventKind, Metric,

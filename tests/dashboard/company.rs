@@ -1,7 +1,7 @@
 //! The dashboard in company: beside another one, over a collector without a screen, with `--once` beside it, and
 //! over a recording.
 
-use fleetsweep::demo::Behaviour;
+use fleetsweep::demo::{Behaviour, SshServer};
 use serde_json::Value;
 use support::{Running, Signal, TerminalOptions, Trial};
 
@@ -142,15 +142,15 @@ async fn a_single_sweep_goes_through_the_running_collector() {
     let site = Site::of(&[Behaviour::Healthy; 2], RARELY, UNDER).await;
     let seat = Seat::at(&site).await;
     seat.is_swept().await;
-    let connections = |site: &Site| site.servers.iter().map(|server| server.connections()).sum::<usize>();
-    let before = connections(&site);
+    let connections = || site.servers.iter().map(SshServer::connections).sum::<usize>();
+    let before = connections();
     let outcome = site.program.run(["--once", "--format", "json"]).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(document["summary"]["ok"].as_u64(), Some(2), "{document:#}");
     // On the screen as well, over the sessions that were open already.
     seat.terminal.sees("sweep #2").await;
-    assert_eq!((site.number(ALL).await, connections(&site)), (4, before));
+    assert_eq!((site.number(ALL).await, connections()), (4, before));
     seat.press(&["q"]).await;
     seat.is_left(0).await;
 }

@@ -222,11 +222,11 @@ async fn on_a_light_background_nothing_is_written_in_a_light_colour() {
 fn colours(written: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for rest in written.split("\x1b[").skip(1) {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(rest.len());
-        if !rest[end..].starts_with('m') {
+        let other = |c: char| !c.is_ascii_digit() && c != ';';
+        let Some((parameters, _)) = rest.split_once('m').filter(|(before, _)| !before.contains(other)) else {
             continue;
-        }
-        let mut parameters = rest[..end].split(';');
+        };
+        let mut parameters = parameters.split(';');
         while let Some(parameter) = parameters.next() {
             match parameter.parse().unwrap_or(0) {
                 38 | 48 | 58 => {

@@ -2,7 +2,6 @@
 //! what it has done, how it leaves, and what it leaves behind.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test says what failed by panicking"

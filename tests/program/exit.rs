@@ -2,15 +2,14 @@
 
 use std::{
     fs,
-    io::{ErrorKind, Seek as _, SeekFrom, Write as _},
-    net::TcpListener,
+    io::{Seek as _, SeekFrom, Write as _},
 };
 
 use fleetsweep::demo::Behaviour;
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use support::{Fleetsweep, Outcome, Trial};
 
-use crate::site::{Config, Fleet, LOGIN, OVER, UNDER, client, program};
+use crate::site::{Fleet, OVER, UNDER, Watched, program};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
@@ -45,30 +44,6 @@ async fn the_exit_code_tells_how_a_sweep_went() {
         assert_eq!(outcome.code, Some(expected), "{arguments:?}: {outcome:#?}");
         if expected == 2 {
             assert!(outcome.stdout.is_empty() && !outcome.stderr.is_empty(), "{arguments:?}: {outcome:#?}");
-        }
-    }
-}
-
-/// A port that notices who comes by, in place of a client and of the mail server.
-struct Watched(TcpListener);
-
-impl Watched {
-    fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        Self(listener)
-    }
-
-    fn config(&self) -> Config {
-        let address = self.0.local_addr().unwrap();
-        Config::new(address, vec![client("watched", address, LOGIN, OVER)])
-    }
-
-    /// Whether nobody has come: a connection waits in the queue until it is accepted.
-    fn was_left_alone(&self) -> bool {
-        match self.0.accept() {
-            Ok(_) => false,
-            Err(error) => error.kind() == ErrorKind::WouldBlock,
         }
     }
 }

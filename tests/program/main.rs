@@ -14,6 +14,9 @@ mod command_line;
 mod crash;
 mod events;
 mod exit;
+mod export;
+mod long_export;
+mod metrics;
 mod pipeline;
 mod service;
 mod site;
@@ -25,6 +28,9 @@ fn main() -> ExitCode {
         smtp::trials(),
         command_line::trials(),
         exit::trials(),
+        export::trials(),
+        long_export::trials(),
+        metrics::trials(),
         service::trials(),
         crash::trials(),
         events::trials(),

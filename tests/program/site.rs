@@ -1,7 +1,11 @@
 //! What these tests are set up with: a configuration in parts, a fleet of demo servers with a mail sink, and
 //! short ways to look at results. Not a test.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    io::ErrorKind,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use fleetsweep::demo::{Account, Asks, Behaviour, ReceivedMail, Sink, SshServer};
 use serde_json::Value;
@@ -29,6 +33,7 @@ pub(crate) fn program() -> Fleetsweep {
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) collector: &'static str,
+    pub(crate) database: String,
     pub(crate) smtp: String,
     pub(crate) alerts: &'static str,
     pub(crate) clients: Vec<String>,
@@ -39,6 +44,7 @@ impl Config {
     pub(crate) fn new(smtp: SocketAddr, clients: Vec<String>) -> Self {
         Self {
             collector: r#"interval="1s" timeout="20s" retries="0""#,
+            database: format!("sqlite:{DATABASE}"),
             smtp: smtp_at(smtp),
             alerts: r#"repeat="4h" recovery="yes""#,
             clients,
@@ -47,9 +53,9 @@ impl Config {
 
     /// The text of the file.
     pub(crate) fn text(&self) -> String {
-        let Self { collector, smtp, alerts, clients } = self;
+        let Self { collector, database, smtp, alerts, clients } = self;
         format!(
-            "<config>\n<collector {collector}/>\n<database url=\"sqlite:{DATABASE}\"/>\n\
+            "<config>\n<collector {collector}/>\n<database url=\"{database}\"/>\n\
              <smtp {smtp} from=\"fleetsweep@example.com\"/>\n<alerts {alerts}/>\n{}\n</config>\n",
             clients.join("\n")
         )
@@ -155,4 +161,31 @@ pub(crate) async fn number(program: &Fleetsweep, query: &str) -> u64 {
 /// A mail of the sink, parsed.
 pub(crate) fn parsed(mail: &ReceivedMail) -> Mail {
     Mail::parse(&mail.content)
+}
+
+/// A port that notices who comes by, in place of a client and of the mail server.
+#[derive(Debug)]
+pub(crate) struct Watched(TcpListener);
+
+impl Watched {
+    /// A free one.
+    pub(crate) fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self(listener)
+    }
+
+    /// One client there, and mails to there.
+    pub(crate) fn config(&self) -> Config {
+        let address = self.0.local_addr().unwrap();
+        Config::new(address, vec![client("watched", address, LOGIN, OVER)])
+    }
+
+    /// Whether nobody has come: a connection waits in the queue until it is accepted.
+    pub(crate) fn was_left_alone(&self) -> bool {
+        match self.0.accept() {
+            Ok(_) => false,
+            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        }
+    }
 }

@@ -1,23 +1,6 @@
-//! Opening and closing: what is refused and how that is said; one collector at a time, and readers beside it.
+//! Opening a file: its rights, what is refused and how that is said, and readers beside a collector.
 
 use super::*;
-
-#[tokio::test]
-async fn a_closed_store_takes_nothing_more() {
-    let home = Home::new();
-    let store = home.open().await;
-    let waiting = tokio::spawn({
-        let store = store.clone();
-        async move { store.record(plain(1)).await }
-    });
-    store.record(plain(2)).await.unwrap();
-    store.close().await;
-    store.close().await;
-    assert_eq!(store.record(plain(3)).await.unwrap_err().kind, StoreErrorKind::Closed);
-    assert_eq!(store.mail_counts().await.unwrap_err().kind, StoreErrorKind::Closed);
-    let first = waiting.await.unwrap().is_ok();
-    assert_eq!(home.count("SELECT COUNT(*) FROM v1_samples").await, 1 + i64::from(first));
-}
 
 #[tokio::test]
 async fn a_new_file_is_private_and_durable() {
@@ -42,7 +25,7 @@ async fn a_new_file_is_private_and_durable() {
 
 /// Opening fails, and says how.
 async fn refuses(url: SecretString, kind: StoreErrorKind, words: &str) {
-    let error = Store::open(&url).await.err().unwrap();
+    let error = Store::open(&url, &Environment::default()).await.err().unwrap();
     assert_eq!(error.kind, kind, "{error}: {:?}", error.source);
     assert!(error.to_string().contains(words), "{error}");
 }
@@ -61,7 +44,7 @@ async fn what_cannot_be_opened_is_named_with_its_mend() {
     assert!(std::fs::read_to_string(&text).unwrap().starts_with("a text"));
 
     for bad in ["fleet.db", "redis://h", "postgres://user:secret@host:notaport/db", "sqlite::memory:"] {
-        let error = Store::open(&bad.into()).await.err().unwrap();
+        let error = Store::open(&bad.into(), &Environment::default()).await.err().unwrap();
         assert_eq!(error.kind, StoreErrorKind::BadUrl, "{bad}");
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
@@ -73,26 +56,11 @@ async fn a_read_only_file_is_said() {
     let home = Home::new();
     home.open().await.close().await;
     let url = format!("sqlite:{}?mode=ro", home.file().display());
-    let error = match Store::open(&url.into()).await {
+    let error = match Store::open(&url.into(), &Environment::default()).await {
         Ok(store) => store.record(plain(1)).await.unwrap_err(),
         Err(error) => error,
     };
     assert_eq!(error.kind, StoreErrorKind::ReadOnly, "{error}");
-}
-
-#[tokio::test]
-async fn a_schema_from_the_future_is_left_alone() {
-    let home = Home::new();
-    home.open().await.close().await;
-    let change = async |sql| home.change(sql).await;
-    change("INSERT INTO fleetsweep_migrations SELECT 7, 'x', installed_on, success, checksum, 0 FROM fleetsweep_migrations LIMIT 1")
-        .await;
-    let newer = StoreErrorKind::NewerSchema { found: 7, known: 4 };
-    refuses(home.url(), newer, "has schema 7").await;
-    assert_eq!(Reader::open(&home.url()).await.unwrap_err().kind, newer);
-    change("DELETE FROM fleetsweep_migrations WHERE version = 7").await;
-    change("UPDATE fleetsweep_migrations SET checksum = x'00'").await;
-    refuses(home.url(), StoreErrorKind::OtherSchema, "not this program's").await;
 }
 
 #[tokio::test]
@@ -106,88 +74,6 @@ async fn a_broken_page_is_said() {
     bytes[4096..middle].fill(0xa5);
     std::fs::write(home.file(), bytes).unwrap();
     refuses(home.url(), StoreErrorKind::Corrupt, "is damaged").await;
-}
-
-fn holder() -> Holder {
-    Holder {
-        host: "collector-1".into(),
-        pid: 4711,
-        account: "ops".into(),
-        socket: Some("/run/fleetsweep.sock".into()),
-        started_at: at(5),
-        version: "0.1.0".into(),
-    }
-}
-
-#[tokio::test]
-async fn a_second_collector_is_refused_and_told_who_has_the_database() {
-    let home = Home::new();
-    let store = home.open().await;
-    let unnamed = refused(&home.url()).await;
-    assert!(unnamed.to_string().contains("in use by another fleetsweep"), "{unnamed}");
-    store.announce(&holder()).await.unwrap();
-    let named = refused(&home.url()).await;
-    assert_eq!(named.holder.as_deref(), Some(&holder()));
-    assert!(named.to_string().contains("in use by pid 4711 of ops on collector-1: end that one"), "{named}");
-    // Whichever name leads there.
-    let link = home.directory.path().join("link.db");
-    std::os::unix::fs::symlink(home.file(), &link).unwrap();
-    refused(&url(&link)).await;
-    // And it goes on as if nothing had been.
-    store.record(plain(1)).await.unwrap();
-
-    store.close().await;
-    let store = home.open().await;
-    assert_eq!(store.reader().holder().await.unwrap(), None, "who was there before is not taken for who is there now");
-    let other = Holder { pid: 4712, socket: None, ..holder() };
-    store.announce(&holder()).await.unwrap();
-    store.announce(&other).await.unwrap();
-    assert_eq!(store.reader().holder().await.unwrap(), Some(other));
-}
-
-async fn refused(url: &SecretString) -> StoreError {
-    let error = Store::open(url).await.unwrap_err();
-    assert_eq!(error.kind, StoreErrorKind::InUse, "{error}");
-    error
-}
-
-#[tokio::test]
-async fn a_store_that_is_dropped_gives_up_its_lock() {
-    let home = Home::new();
-    let store = home.open().await;
-    let (reader, clone) = (store.reader(), store.clone());
-    drop(store);
-    refused(&home.url()).await;
-    drop(clone);
-    // Its writer ends on its own.
-    let reopened = async {
-        loop {
-            match Store::open(&home.url()).await {
-                Ok(store) => return store,
-                Err(error) => assert_eq!(error.kind, StoreErrorKind::InUse),
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let store = tokio::time::timeout(Duration::from_secs(5), reopened).await.unwrap();
-    store.record(plain(1)).await.unwrap();
-    assert_eq!(reader.memory().await.unwrap().clients.len(), 1, "a reader outlives its store");
-}
-
-/// A lock file can be removed, and a server's lock is lost with its connection.
-#[tokio::test]
-async fn a_collector_whose_place_was_taken_stores_nothing_more() {
-    let home = Home::new();
-    let first = home.open().await;
-    first.record(plain(1)).await.unwrap();
-    std::fs::remove_file(home.directory.path().join("fleet.db.lock")).unwrap();
-    let second = home.open().await;
-    assert_eq!(first.record(plain(2)).await.unwrap_err().kind, StoreErrorKind::InUse);
-    assert_eq!(first.announce(&holder()).await.unwrap_err().kind, StoreErrorKind::InUse);
-    second.record(plain(3)).await.unwrap();
-    second.close().await;
-    assert_eq!(first.record(plain(4)).await.unwrap_err().kind, StoreErrorKind::InUse, "what it knows is old");
-    assert_eq!(home.count("SELECT COUNT(*) FROM v1_samples").await, 2);
 }
 
 #[tokio::test]
@@ -216,4 +102,13 @@ async fn a_reader_sees_what_a_collector_writes_and_changes_nothing() {
     // Nor does one keep a collector out.
     home.open().await.record(plain(4)).await.unwrap();
     assert_eq!(reader.memory().await.unwrap().clients.len(), 4);
+}
+
+#[tokio::test]
+async fn the_lock_is_of_the_file_whichever_name_leads_there() {
+    let home = Home::new();
+    let _store = home.open().await;
+    let link = home.directory.path().join("link.db");
+    std::os::unix::fs::symlink(home.file(), &link).unwrap();
+    refuses(url(&link), StoreErrorKind::InUse, "is in use").await;
 }

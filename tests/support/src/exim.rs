@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Mail, free_port, server::Server, tool::path_of};
+use crate::{Mail, certificate, free_port, server::Server, tool::path_of};
 
 /// The recipient that a server refuses for ever, with 550.
 const REFUSED: &str = "refused@example.com";
@@ -58,11 +58,8 @@ impl Exim {
             fs::set_permissions(path.join(name), fs::Permissions::from_mode(0o777)).expect("rights of a directory");
         }
         if options.tls || options.starttls {
-            let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])
-                .expect("a certificate");
-            fs::write(path.join("certificate.pem"), made.cert.pem()).expect("a certificate's file");
-            fs::write(path.join("key.pem"), made.signing_key.serialize_pem()).expect("a key's file");
-            fs::set_permissions(path.join("key.pem"), fs::Permissions::from_mode(0o644)).expect("rights of a key");
+            let (_, key) = certificate::write(path);
+            fs::set_permissions(key, fs::Permissions::from_mode(0o644)).expect("rights of a key");
         }
         let port = free_port();
         let config = path.join("exim.conf");

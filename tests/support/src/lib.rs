@@ -3,14 +3,19 @@
 //!
 //! Everything here panics where it cannot do its work: that is how a test says what failed.
 
+mod certificate;
+mod database;
 mod dropbear;
 mod exim;
 mod kept;
 mod mail;
+mod mariadb;
 mod notify;
 mod port;
+mod postgres;
 mod program;
 mod server;
+mod shared;
 mod ssh_agent;
 mod sshd;
 mod tmux;
@@ -19,15 +24,19 @@ mod trial;
 mod user;
 mod wait;
 
+pub use database::{Access, Database, Engine, encoded};
 pub use dropbear::Dropbear;
 pub use exim::{Exim, EximOptions};
 pub use kept::{kept, remove_kept};
 pub use libtest_mimic::Trial;
 pub use mail::Mail;
+pub use mariadb::Mariadb;
 pub use notify::NotifySocket;
 pub use port::free_port;
+pub use postgres::Postgres;
 pub use program::{Fleetsweep, Outcome, Running, rows};
 pub use rustix::process::Signal;
+pub use shared::end_shared_servers;
 pub use ssh_agent::SshAgent;
 pub use sshd::{Login, Sshd, SshdOptions};
 pub use tmux::{Modes, Terminal, TerminalOptions, is_running, signal};

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,12 +17,17 @@ use crate::wait_until;
 /// How long a server may take to listen.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long a server may take to end by itself.
+const ENDED_WITHIN: Duration = Duration::from_secs(10);
+
 /// A running server process.
 #[derive(Debug)]
 pub(crate) struct Server {
     name: String,
     child: Child,
     log: PathBuf,
+    /// What ends it, where that is not to be killed.
+    ends_by: Option<Signal>,
 }
 
 impl Server {
@@ -39,7 +44,7 @@ impl Server {
             .stderr(output)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        let mut server = Self { name, child, log: log.to_owned() };
+        let mut server = Self { name, child, log: log.to_owned(), ends_by: None };
         wait_until(&format!("{} to listen", server.name), READY_WITHIN, async || {
             if let Some(status) = server.child.try_wait().expect("a server of ours") {
                 panic!("{} ended at once: {status}\n{}", server.name, server.log());
@@ -50,12 +55,29 @@ impl Server {
         server
     }
 
+    /// Has it end by a signal: a database server that is killed leaves shared memory behind.
+    #[must_use]
+    pub(crate) fn ending_by(mut self, signal: Signal) -> Self {
+        self.ends_by = Some(signal);
+        self
+    }
+
     /// What it has written so far.
     pub(crate) fn log(&self) -> String {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
     fn end(&mut self) -> io::Result<()> {
+        if let (Some(signal), Some(pid)) = (self.ends_by, i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)) {
+            kill_process(pid, signal)?;
+            let asked = Instant::now();
+            while asked.elapsed() < ENDED_WITHIN {
+                if self.child.try_wait()?.is_some() {
+                    return Ok(());
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
         // Its own children first, while it still is their parent: the sessions of an SSH server.
         let children = format!("/proc/{0}/task/{0}/children", self.child.id());
         for child in fs::read_to_string(children).unwrap_or_default().split_whitespace() {

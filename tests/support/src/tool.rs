@@ -1,13 +1,16 @@
 //! What a test needs of the machine: a program or root. A test whose tool is missing is ignored and says what
 //! to install.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which package brings which program.
 const PACKAGES: &str = include_str!("../../packages");
 
 /// Where servers are installed, which is not in everyone's search path.
 const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// Where Debian's Python looks for what its packages bring.
+const PYTHON_MODULES: &str = "/usr/lib/python3/dist-packages";
 
 /// Something a test needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,12 @@ pub enum Tool {
     Script,
     /// A terminal that can be asked what it shows.
     Tmux,
+    /// The PostgreSQL server.
+    Postgres,
+    /// The MariaDB server.
+    Mariadb,
+    /// The parser of Prometheus' own library for Python.
+    PrometheusParser,
 }
 
 impl Tool {
@@ -39,6 +48,11 @@ impl Tool {
             Self::Root => {
                 return (!rustix::process::geteuid().is_root()).then(|| "needs root: run the tests as root".to_owned());
             }
+            Self::PrometheusParser => {
+                let there = Path::new(PYTHON_MODULES).join("prometheus_client").exists();
+                let package = package("prometheus_client");
+                return (!there).then(|| format!("needs prometheus_client: apt-get install {package}"));
+            }
             Self::Sshd => &["sshd", "ssh-keygen"],
             Self::Dropbear => &["dropbear"],
             Self::Exim => &["exim4"],
@@ -47,6 +61,8 @@ impl Tool {
             Self::Zsh => &["zsh"],
             Self::Script => &["script"],
             Self::Tmux => &["tmux"],
+            Self::Postgres => &["initdb", "postgres", "setpriv"],
+            Self::Mariadb => &["mariadb-install-db", "mariadbd", "setpriv"],
         };
         programs
             .iter()
@@ -65,11 +81,25 @@ fn package(program: &str) -> &'static str {
         .unwrap_or_else(|| panic!("tests/packages does not say which package brings {program}"))
 }
 
+/// Where Debian keeps PostgreSQL: its versions stand beside each other, and none of them in the search path.
+const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
+
+/// The directories of its programs, the newest version first.
+fn postgres_directories() -> Vec<PathBuf> {
+    let versions = std::fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().filter_map(Result::ok);
+    let mut versions: Vec<(u32, PathBuf)> = versions
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .collect();
+    versions.sort_by(|(one, _), (other, _)| other.cmp(one));
+    versions.into_iter().map(|(_, directory)| directory).collect()
+}
+
 /// Where a program is installed.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(SYSTEM_DIRECTORIES.map(PathBuf::from))
+        .chain(postgres_directories())
         .map(|directory| directory.join(program))
         .find(|file| file.is_file())
 }
@@ -85,7 +115,12 @@ mod tests {
 
     #[test]
     fn every_tool_knows_its_package() {
-        for (program, expected) in [("sshd", "openssh-server"), ("exim4", "exim4-daemon-light"), ("fish", "fish")] {
+        for (program, expected) in [
+            ("sshd", "openssh-server"),
+            ("exim4", "exim4-daemon-light"),
+            ("mariadbd", "mariadb-server"),
+            ("prometheus_client", "python3-prometheus-client"),
+        ] {
             assert_eq!(package(program), expected);
         }
     }

@@ -4,7 +4,7 @@ use std::{pin::Pin, process::ExitCode, time::Duration};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use crate::Tool;
+use crate::{Tool, shared};
 
 /// How long one test may take before it is given up. Its servers end with it.
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -25,7 +25,9 @@ pub fn trial(name: &str, needs: &'static [Tool], test: fn() -> Pin<Box<dyn Futur
 
 /// Runs tests as `cargo test` expects it of a test binary, arguments included.
 pub fn run(trials: Vec<Trial>) -> ExitCode {
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    shared::end_shared_servers();
+    conclusion.exit_code()
 }
 
 /// A list of tests, grouped by what they need.
@@ -43,6 +45,34 @@ macro_rules! trial_list {
     };
     ($(needs $tools:tt => $($test:ident),+;)+) => {
         vec![$($($crate::trial_list!(@one $test $tools)),+),+]
+    };
+}
+
+/// A list of tests that take a [`Database`](crate::Database), each once per kind.
+#[macro_export]
+macro_rules! trials_per_database {
+    (@one $test:ident $engine:ident $needs:expr) => {
+        $crate::trial(concat!(stringify!($test), " on ", stringify!($engine)), $needs, || {
+            Box::pin(async { $test($crate::Database::new($crate::Engine::$engine).await).await })
+        })
+    };
+    ($($test:ident),+ $(,)?) => {
+        vec![$(
+            $crate::trials_per_database!(@one $test Sqlite &[]),
+            $crate::trials_per_database!(@one $test Postgres &[$crate::Tool::Postgres]),
+            $crate::trials_per_database!(@one $test Mariadb &[$crate::Tool::Mariadb]),
+        )+]
+    };
+}
+
+/// The same for those that only a database server has.
+#[macro_export]
+macro_rules! trials_per_server {
+    ($($test:ident),+ $(,)?) => {
+        vec![$(
+            $crate::trials_per_database!(@one $test Postgres &[$crate::Tool::Postgres]),
+            $crate::trials_per_database!(@one $test Mariadb &[$crate::Tool::Mariadb]),
+        )+]
     };
 }
 

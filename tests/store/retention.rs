@@ -1,7 +1,25 @@
 //! What is forgotten, and what is not.
 
-use super::*;
-use crate::store::retention::PIECE;
+use futures_util::future::join_all;
+use support::{Database, Trial};
+
+use crate::{
+    fleet::{
+        ClientId, SweepId,
+        event::Trigger,
+        judge::{Change, ClientState, Step},
+    },
+    open,
+    records::{at, mail, plain, record, uuid},
+    store::{Record, Store},
+};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    support::trials_per_database![
+        what_is_older_goes_with_all_that_hangs_on_it_and_what_is_open_stays,
+        much_is_forgotten_in_pieces_between_which_others_write,
+    ]
+}
 
 async fn forget(store: &Store, before_ms: i64) -> usize {
     let mut pieces = 1;
@@ -11,10 +29,8 @@ async fn forget(store: &Store, before_ms: i64) -> usize {
     pieces
 }
 
-#[tokio::test]
-async fn what_is_older_goes_with_all_that_hangs_on_it_and_what_is_open_stays() {
-    let home = Home::new();
-    let store = home.open().await;
+async fn what_is_older_goes_with_all_that_hangs_on_it_and_what_is_open_stays(database: Database) {
+    let store = open(&database).await;
     let sweep = SweepId(uuid(1));
     store.sweep_started(sweep, 1, Trigger::Once, at(0), 2).await.unwrap();
     store.record(record(1)).await.unwrap();
@@ -37,32 +53,30 @@ async fn what_is_older_goes_with_all_that_hangs_on_it_and_what_is_open_stays() {
         (0, "SELECT COUNT(*) FROM alert_mails"),
         (1, "SELECT COUNT(*) FROM v1_latest"),
     ] {
-        assert_eq!(home.count(sql).await, count, "{sql}");
+        assert_eq!(database.count(sql).await, count, "{sql}");
     }
     let resolved = Change { step: Step::Resolved, ..record(1).changes.pop().unwrap() };
     let ended = Record { changes: vec![resolved], state: ClientState::default(), mails: Vec::new(), ..record(3) };
     store.record(Record { started_at: at(6_000), ..ended }).await.unwrap();
     forget(&store, 7_000).await;
-    assert_eq!(home.count("SELECT COUNT(*) FROM v1_alerts").await, 0);
-    assert_eq!(home.count("SELECT COUNT(*) FROM v1_latest").await, 0);
+    assert_eq!(database.count("SELECT COUNT(*) FROM v1_alerts").await, 0);
+    assert_eq!(database.count("SELECT COUNT(*) FROM v1_latest").await, 0);
     // Numbers go on where they were: what is recorded next is new.
     store.record(Record { started_at: at(9_000), ..plain(4) }).await.unwrap();
-    assert_eq!(home.count("SELECT COUNT(*) FROM v1_samples").await, 1);
+    assert_eq!(database.count("SELECT COUNT(*) FROM v1_samples").await, 1);
 }
 
-#[tokio::test]
-async fn much_is_forgotten_in_pieces_between_which_others_write() {
-    let home = Home::new();
-    let store = home.open().await;
-    let many = 3 * u128::try_from(PIECE).unwrap() + 7;
+async fn much_is_forgotten_in_pieces_between_which_others_write(database: Database) {
+    let store = open(&database).await;
+    let many = 757;
     let records = (0..many).map(|number| store.record(Record { client: ClientId::new("c", 22), ..plain(number) }));
     for stored in join_all(records).await {
         stored.unwrap();
     }
     let before = store.transactions();
     let pieces = forget(&store, 1_000).await;
-    assert_eq!(pieces, 4);
-    assert_eq!(store.transactions() - before, 4, "each piece is a transaction of its own");
-    assert_eq!(home.count("SELECT COUNT(*) FROM collections").await, 0);
-    assert_eq!(home.count("SELECT COUNT(*) FROM cores").await, 0);
+    assert!((3..=20).contains(&pieces), "{pieces} pieces");
+    assert_eq!(store.transactions() - before, pieces as u64, "each piece is a transaction of its own");
+    assert_eq!(database.count("SELECT COUNT(*) FROM collections").await, 0);
+    assert_eq!(database.count("SELECT COUNT(*) FROM cores").await, 0);
 }

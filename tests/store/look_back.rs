@@ -1,14 +1,35 @@
 //! What is remembered, listed and charted.
 
-use proptest::prelude::*;
+use jiff::Timestamp;
+use support::{Database, Trial};
+use uuid::Uuid;
 
-use super::*;
-use crate::fleet::{
-    alerts::{AlertEnd, AlertView},
-    history::{AlertRow, EventRow, MailStatus, Span},
-    judge::HoldReason,
-    state::{Finished, Sample},
+use crate::{
+    fleet::{
+        ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
+        alerts::{AlertEnd, AlertView},
+        event::Exceeded,
+        history::{AlertRow, EventRow, MailStatus, Span},
+        judge::{Change, HoldReason, Notice, NoticeReason, OpenAlert, Step},
+        security::SecurityEvent,
+        state::{Finished, Sample},
+    },
+    open,
+    records::{AT, alert, at, mail, plain, reading, record, state, uuid},
+    store::{Due, Outcome, Record, StoreErrorKind},
 };
+
+pub(crate) fn trials() -> Vec<Trial> {
+    support::trials_per_database![
+        a_fleet_is_remembered_as_its_last_collections_left_it,
+        only_so_many_readings_and_samples_are_remembered,
+        an_alert_is_told_with_its_mails_and_its_end,
+        a_mail_knows_its_client_and_sweep,
+        security_events_are_listed_newest_first_whatever_the_client_s_clock_says,
+        an_alert_is_acknowledged_once_and_audited,
+        a_part_of_the_history_is_its_average_and_a_single_sample_is_itself,
+    ]
+}
 
 const SWEEP: SweepId = SweepId(Uuid::from_u128(1));
 
@@ -16,10 +37,8 @@ fn client() -> ClientId {
     ClientId::new("10.0.4.1", 22)
 }
 
-#[tokio::test]
-async fn a_fleet_is_remembered_as_its_last_collections_left_it() {
-    let home = Home::new();
-    let store = home.open().await;
+async fn a_fleet_is_remembered_as_its_last_collections_left_it(database: Database) {
+    let store = open(&database).await;
     store.record(record(1)).await.unwrap();
     let failure = Failure::new(Stage::Connect, FailureKind::TimedOut).because("after 5 s");
     let failed = Record {
@@ -65,22 +84,20 @@ async fn a_fleet_is_remembered_as_its_last_collections_left_it() {
         mailed_in: Some(SWEEP),
         acknowledged: false,
     };
-    assert_eq!(db.exceeded, [crate::fleet::event::Exceeded { metric: Metric::Cpu, limit: 20.0, value: 62.5 }]);
+    assert_eq!(db.exceeded, [Exceeded { metric: Metric::Cpu, limit: 20.0, value: 62.5 }]);
     assert_eq!(memory.alerts, [open]);
     assert_eq!(memory.clients[1].last.as_ref().unwrap().stages, plain(3).stages);
 }
 
-#[tokio::test]
-async fn only_so_many_readings_and_samples_are_remembered() {
-    let home = Home::new();
-    let store = home.open().await;
+async fn only_so_many_readings_and_samples_are_remembered(database: Database) {
+    let store = open(&database).await;
     let at_of = |number: u32| at(1_000 * i64::from(number));
     for number in 0..100 {
         let one = Record { client: client(), started_at: at_of(number), ..plain(number.into()) };
         store.record(one).await.unwrap();
     }
-    assert_eq!(home.count("SELECT COUNT(*) FROM readings").await, 32);
-    assert_eq!(home.count("SELECT MIN(collection_id) FROM readings").await, 69);
+    assert_eq!(database.count("SELECT COUNT(*) FROM readings").await, 32);
+    assert_eq!(database.count("SELECT MIN(collection_id) FROM readings").await, 69);
     let memory = store.reader().memory().await.unwrap();
     let known = &memory.clients[0];
     assert_eq!(known.reading.as_ref().unwrap().0, at(99_010));
@@ -88,9 +105,9 @@ async fn only_so_many_readings_and_samples_are_remembered() {
     assert_eq!(times, (40..100).map(|number| at(1_000 * number + 10)).collect::<Vec<_>>());
     // The ring turns on after a restart.
     store.close().await;
-    let store = home.open().await;
+    let store = open(&database).await;
     store.record(Record { client: client(), started_at: at_of(100), ..plain(100) }).await.unwrap();
-    assert_eq!(home.count("SELECT MIN(collection_id) FROM readings").await, 70);
+    assert_eq!(database.count("SELECT MIN(collection_id) FROM readings").await, 70);
 }
 
 fn changed(number: u128, alert: OpenAlert, step: Step, notice: Notice) -> Record {
@@ -105,10 +122,8 @@ fn changed(number: u128, alert: OpenAlert, step: Step, notice: Notice) -> Record
     }
 }
 
-#[tokio::test]
-async fn an_alert_is_told_with_its_mails_and_its_end() {
-    let home = Home::new();
-    let store = home.open().await;
+async fn an_alert_is_told_with_its_mails_and_its_end(database: Database) {
+    let store = open(&database).await;
     let of = |id| OpenAlert { id: uuid(id), ..alert() };
     let (raised, reminder) = (Notice::Send(NoticeReason::Raised), Notice::Send(NoticeReason::Reminder));
     store.record(changed(1, of(100), Step::Raised, raised)).await.unwrap();
@@ -134,10 +149,8 @@ async fn an_alert_is_told_with_its_mails_and_its_end() {
     assert_eq!(memory.alerts, [newer.clone(), older.clone()]);
 }
 
-#[tokio::test]
-async fn a_mail_knows_its_client_and_sweep() {
-    let home = Home::new();
-    let store = home.open().await;
+async fn a_mail_knows_its_client_and_sweep(database: Database) {
+    let store = open(&database).await;
     store.record(record(1)).await.unwrap();
     store.queue(mail(2, 20)).await.unwrap();
     let due = store.mails_due(at(0), Due::All, None, 9).await.unwrap();
@@ -162,10 +175,8 @@ async fn a_mail_knows_its_client_and_sweep() {
     assert_eq!(store.reader().mails(2).await.unwrap(), mails[..2]);
 }
 
-#[tokio::test]
-async fn security_events_are_listed_newest_first_whatever_the_client_s_clock_says() {
-    let home = Home::new();
-    let store = home.open().await;
+async fn security_events_are_listed_newest_first_whatever_the_client_s_clock_says(database: Database) {
+    let store = open(&database).await;
     let mut one = record(1);
     let log = one.security.as_mut().unwrap();
     let event = log.events[0].clone();
@@ -182,10 +193,8 @@ async fn security_events_are_listed_newest_first_whatever_the_client_s_clock_say
     assert_eq!(store.reader().security_events(&ClientId::new("b", 22), 9).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn an_alert_is_acknowledged_once_and_audited() {
-    let home = Home::new();
-    let store = home.open().await;
+async fn an_alert_is_acknowledged_once_and_audited(database: Database) {
+    let store = open(&database).await;
     store.record(record(1)).await.unwrap();
     let acknowledge = async |metric, id, ms| store.acknowledge(&client(), metric, uuid(id), at(ms), "ops").await;
     acknowledge(Metric::Cpu, 100, 20).await.unwrap();
@@ -193,10 +202,8 @@ async fn an_alert_is_acknowledged_once_and_audited() {
     let open = &store.client_states().await.unwrap()[&client()].rules[&Metric::Cpu].alert;
     assert_eq!(open.as_ref().unwrap().acknowledged_at, Some(at(20)));
     assert!(store.reader().memory().await.unwrap().alerts[0].acknowledged);
-    let entry = |ms| {
-        format!("at_ms={}\nactor=\"ops\"\naction=\"acknowledge\"\ntarget=\"10.0.4.1:22\"\ndetail=\"cpu\"", AT + ms)
-    };
-    assert_eq!(home.rows("SELECT * FROM v1_audit").await, [entry(20), entry(30)]);
+    let entry = |ms| format!("{}|ops|acknowledge|10.0.4.1:22|cpu", AT + ms);
+    assert_eq!(database.rows("SELECT * FROM v1_audit ORDER BY at_ms").await, [entry(20), entry(30)]);
 
     for (metric, id) in [(Metric::Cpu, 101), (Metric::Disk, 100)] {
         assert_eq!(acknowledge(metric, id, 40).await.unwrap_err().kind, StoreErrorKind::NoSuchAlert);
@@ -206,13 +213,11 @@ async fn an_alert_is_acknowledged_once_and_audited() {
     assert!(store.reader().memory().await.unwrap().alerts[0].acknowledged);
     store.record(changed(3, alert(), Step::Resolved, Notice::Hold(HoldReason::NoRecoveryMail))).await.unwrap();
     assert_eq!(acknowledge(Metric::Cpu, 100, 50).await.unwrap_err().kind, StoreErrorKind::AlertEnded);
-    assert_eq!(home.count("SELECT COUNT(*) FROM v1_audit").await, 2);
+    assert_eq!(database.count("SELECT COUNT(*) FROM v1_audit").await, 2);
 }
 
-#[tokio::test]
-async fn a_part_of_the_history_is_its_average_and_a_single_sample_is_itself() {
-    let home = Home::new();
-    let store = home.open().await;
+async fn a_part_of_the_history_is_its_average_and_a_single_sample_is_itself(database: Database) {
+    let store = open(&database).await;
     let with_cpu = |number: u32, ms, cpu: Option<f64>| {
         let reading = Reading { cpu: cpu.map(|cpu| Percent::new(cpu).unwrap()), ..reading() };
         let outcome = Outcome::Collected(Box::new(reading));
@@ -232,34 +237,4 @@ async fn a_part_of_the_history_is_its_average_and_a_single_sample_is_itself() {
     );
     assert_eq!(store.reader().history(&ClientId::new("b", 22), Span::Hour, now).await.unwrap(), []);
     assert_eq!(store.reader().history(&client(), Span::Hour, at(3_600_000 + 60_005)).await.unwrap().len(), 2);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
-
-    #[test]
-    fn a_thinned_history_is_bounded_ordered_and_within_its_span(
-        span in prop::sample::select(Span::ALL.to_vec()),
-        every_ms in 1_000_i64..600_000,
-        shift in 0_i64..600_000,
-    ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let points = runtime.block_on(async {
-            let home = Home::new();
-            let store = home.open().await;
-            let times = (0..900).map(|number| shift + number * every_ms);
-            let records = times.enumerate().map(|(number, ms)| {
-                let reading = Reading { cores: Vec::new(), ..reading() };
-                let outcome = Outcome::Collected(Box::new(reading));
-                Record { client: client(), started_at: at(ms), outcome, ..plain(number as u128) }
-            });
-            join_all(records.map(|record| store.record(record))).await.into_iter().collect::<Result<(), _>>().unwrap();
-            store.reader().history(&client(), span, at(shift + 900 * every_ms)).await.unwrap()
-        });
-        prop_assert!(points.len() <= 400, "{}", points.len());
-        prop_assert!(points.iter().map(|point| point.at).is_sorted_by(|a, b| a < b));
-        let from = at(shift + 900 * every_ms - span.milliseconds());
-        prop_assert!(points.iter().all(|point| point.at > from));
-        prop_assert!(points.iter().all(|point| point.cpu_percent == Some(62.5)));
-    }
 }

@@ -1,20 +1,47 @@
 //! A database made by an earlier version, with what it held.
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{
+    Connection as _, MySqlConnection, PgConnection, SqlSafeStr as _, SqliteConnection,
+    migrate::{Migration, MigrationType, Migrator},
+};
+use support::{Database, Engine, Trial};
 
-use super::*;
-use crate::fleet::alerts::AlertEnd;
+use crate::{
+    fleet::{ClientId, Failure, FailureKind, Metric, Stage, alerts::AlertEnd},
+    open,
+    records::{AT, at, reading, record, uuid},
+    store::{Due, Reader, Record, StoreErrorKind},
+    url,
+};
 
-/// A database as the first version left it: two clients, one with a reading, one that failed; an open alert that
-/// was mailed and one that ended.
-async fn made_by_the_first(home: &Home) {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(home.file()).create_if_missing(true);
-    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    let sql = sqlx::SqlSafeStr::into_sql_str(include_str!("../../../migrations/0001_first.sql"));
+pub(crate) fn trials() -> Vec<Trial> {
+    support::trials_per_database![what_the_first_version_stored_is_carried_over]
+}
+
+/// Runs the first migration alone.
+async fn migrate_once(database: &Database) {
+    let sql = include_str!("../../migrations/0001_first.sql").into_sql_str();
     let first = Migration::new(1, "first".into(), MigrationType::Simple, sql, false);
     let mut migrator = Migrator::with_migrations(vec![first]);
     migrator.dangerous_set_table_name("fleetsweep_migrations");
-    migrator.run_direct(None, &mut connection, false).await.unwrap();
+    // A file is made by whoever comes first.
+    database.change("SELECT 1").await;
+    macro_rules! migrate {
+        ($connection:ident) => {
+            migrator.run_direct(None, &mut $connection::connect(&database.url()).await.unwrap(), false).await.unwrap()
+        };
+    }
+    match database.engine() {
+        Engine::Sqlite => migrate!(SqliteConnection),
+        Engine::Postgres => migrate!(PgConnection),
+        Engine::Mariadb => migrate!(MySqlConnection),
+    }
+}
+
+/// A database as the first version left it: two clients, one with a reading, one that failed; an open alert that
+/// was mailed and one that ended.
+async fn made_by_the_first(database: &Database) {
+    migrate_once(database).await;
     let json = serde_json::to_string(&reading()).unwrap();
     let rows = format!(
         r#"INSERT INTO clients VALUES (1, '10.0.4.1', 22, 'db', 0, 1, 's=1'), (2, '10.0.5.2', 22, 'web', 1, NULL, NULL);
@@ -35,18 +62,16 @@ async fn made_by_the_first(home: &Home) {
         open = uuid(100),
         ended = uuid(101),
     );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&mut connection).await.unwrap();
+    database.change(&rows).await;
 }
 
-#[tokio::test]
-async fn what_the_first_version_stored_is_carried_over() {
-    let home = Home::new();
-    made_by_the_first(&home).await;
-    let older = Reader::open(&home.url()).await.unwrap_err();
+async fn what_the_first_version_stored_is_carried_over(database: Database) {
+    made_by_the_first(&database).await;
+    let older = Reader::open(&url(&database)).await.unwrap_err();
     assert_eq!(older.kind, StoreErrorKind::OlderSchema { found: 1, known: 4 });
     assert!(older.to_string().contains("has schema 1, and this program reads 4"), "{older}");
 
-    let store = home.open().await;
+    let store = open(&database).await;
     let reader = store.reader();
     let client = ClientId::new("10.0.4.1", 22);
     assert_eq!(reader.latest_reading(&client).await.unwrap(), Some((at(10), reading())));
@@ -66,8 +91,5 @@ async fn what_the_first_version_stored_is_carried_over() {
 
     // And it goes on: the next reading takes a place of its own.
     store.record(Record { changes: Vec::new(), mails: Vec::new(), ..record(7) }).await.unwrap();
-    assert_eq!(
-        home.rows("SELECT slot, collection_id FROM readings").await,
-        ["slot=0\ncollection_id=1", "slot=1\ncollection_id=3"]
-    );
+    assert_eq!(database.rows("SELECT slot, collection_id FROM readings ORDER BY slot").await, ["0|1", "1|3"]);
 }

@@ -1,12 +1,27 @@
 //! The fleet as it stood at the end of each of some sweeps.
 
-use super::*;
-use crate::fleet::{
-    alerts::AlertEnd,
-    event::ClientCard,
-    judge::HoldReason,
-    state::{Fleet, SweepView},
+use support::{Database, Trial};
+
+use crate::{
+    fleet::{
+        ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
+        alerts::AlertEnd,
+        event::{ClientCard, Trigger},
+        judge::{Change, HoldReason, Notice, NoticeReason, OpenAlert, Step},
+        state::{Fleet, SweepView},
+    },
+    open,
+    records::{AT, alert, at, mail, plain, reading, uuid},
+    store::{Outcome, Record, Store},
 };
+
+pub(crate) fn trials() -> Vec<Trial> {
+    support::trials_per_database![
+        sweeps_are_listed_and_their_numbers_go_on,
+        the_fleet_is_shown_as_it_stood_then,
+        of_a_reading_that_is_gone_its_sample_is_shown,
+    ]
+}
 
 const MINUTE: i64 = 60_000;
 
@@ -36,7 +51,7 @@ fn visit(number: u64, client: &str, cpu: Option<f64>) -> Record {
 
 fn with_alert(record: Record, metric: Metric, alert: OpenAlert, step: Step, notice: Notice) -> Record {
     let mails = match notice {
-        Notice::Send(_) => vec![mail(500 + record.collection.as_u128(), (to_ms(record.started_at) - AT) + 1)],
+        Notice::Send(_) => vec![mail(500 + record.collection.as_u128(), (record.started_at.as_millisecond() - AT) + 1)],
         Notice::Hold(_) => Vec::new(),
     };
     Record { changes: vec![Change { metric, alert, step, notice }], mails, ..record }
@@ -84,16 +99,14 @@ async fn past(store: &Store, number: u64) -> Fleet {
     store.reader().past(sweep(number), &cards()).await.unwrap().unwrap()
 }
 
-#[tokio::test]
-async fn sweeps_are_listed_and_their_numbers_go_on() {
-    let home = Home::new();
-    let store = home.open().await;
+async fn sweeps_are_listed_and_their_numbers_go_on(database: Database) {
+    let store = open(&database).await;
     assert_eq!(store.last_sweep_number().await.unwrap(), 0);
     three_sweeps(&store).await;
     store.sweep_started(sweep(4), 4, Trigger::Manual, at(4 * MINUTE), 2).await.unwrap();
     store.close().await;
 
-    let store = home.open().await;
+    let store = open(&database).await;
     assert_eq!(store.last_sweep_number().await.unwrap(), 4);
     let listed = store.reader().sweeps(2).await.unwrap();
     let view = |number: u64, begin| SweepView {
@@ -112,10 +125,8 @@ async fn sweeps_are_listed_and_their_numbers_go_on() {
     }
 }
 
-#[tokio::test]
-async fn the_fleet_is_shown_as_it_stood_then() {
-    let home = Home::new();
-    let store = home.open().await;
+async fn the_fleet_is_shown_as_it_stood_then(database: Database) {
+    let store = open(&database).await;
     three_sweeps(&store).await;
 
     let first = past(&store, 1).await;
@@ -159,10 +170,8 @@ async fn the_fleet_is_shown_as_it_stood_then() {
     assert_eq!(past(&store, 3).await, third);
 }
 
-#[tokio::test]
-async fn of_a_reading_that_is_gone_its_sample_is_shown() {
-    let home = Home::new();
-    let store = home.open().await;
+async fn of_a_reading_that_is_gone_its_sample_is_shown(database: Database) {
+    let store = open(&database).await;
     three_sweeps(&store).await;
     for number in 10..50 {
         store.record(visit(number, "a", Some(5.0))).await.unwrap();

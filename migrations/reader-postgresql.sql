@@ -1,0 +1,20 @@
+-- PostgreSQL: a role that may read the views of README.md beside this file, and nothing else.
+--
+-- Run it after the first collection, and once more after an upgrade that brings new views, as a superuser, in the
+-- database that fleetsweep collects into:
+--     psql --set ON_ERROR_STOP=1 --file reader-postgresql.sql DATABASE
+-- Then let those read who shall:
+--     CREATE ROLE grafana LOGIN PASSWORD '…' IN ROLE fleetsweep_reader;
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'fleetsweep_reader') THEN
+        CREATE ROLE fleetsweep_reader NOLOGIN;
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO fleetsweep_reader', current_database());
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO fleetsweep_reader', current_schema());
+END
+$$;
+
+GRANT SELECT ON
+    v1_samples, v1_latest, v1_cores, v1_collections, v1_alerts, v1_events, v1_audit, v1_mails
+TO fleetsweep_reader;

@@ -1,0 +1,62 @@
+//! The store on every database that it knows: SQLite, and a real PostgreSQL and a real MariaDB that are started for
+//! it. What only a SQLite file has is tested in `src/store/tests`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what failed by panicking"
+)]
+
+use std::process::ExitCode;
+
+use fleetsweep::{
+    fleet,
+    store::{self, Store, place::Environment},
+};
+use secrecy::SecretString;
+use support::Database;
+
+mod attachments;
+mod collector;
+mod contract;
+mod look_back;
+mod migration;
+mod opening;
+mod outage;
+mod past;
+mod pipeline;
+mod recording;
+mod records;
+mod refusals;
+mod retention;
+#[expect(dead_code, reason = "the tests of tests/program need more than these")]
+#[path = "../program/site.rs"]
+mod site;
+
+fn main() -> ExitCode {
+    let rooms = [
+        recording::trials(),
+        look_back::trials(),
+        past::trials(),
+        attachments::trials(),
+        retention::trials(),
+        migration::trials(),
+        opening::trials(),
+        outage::trials(),
+        refusals::trials(),
+        pipeline::trials(),
+        collector::trials(),
+        contract::trials(),
+    ];
+    support::run(rooms.into_iter().flatten().collect())
+}
+
+fn url(database: &Database) -> SecretString {
+    database.url().into()
+}
+
+async fn open(database: &Database) -> Store {
+    Store::open(&url(database), &Environment::default())
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}", error.source))
+}

@@ -1,0 +1,303 @@
+//! A database of one test, on one of three kinds: where it is, and what another program sees and changes in it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sqlx::{
+    AssertSqlSafe, Column, ConnectOptions, Connection, MySqlConnection, PgConnection, Row, SqliteConnection, TypeInfo,
+    ValueRef, mysql::MySqlConnectOptions, postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
+};
+use tempfile::TempDir;
+
+use crate::shared;
+
+/// The account with every right on a server of ours.
+pub(crate) const ADMIN_PASSWORD: &str = "boss of it all";
+
+/// The account that owns every database of a test.
+pub(crate) const SWEEPER: &str = "sweeper";
+
+/// Its password, with what must be written otherwise in a URL.
+pub(crate) const SWEEPER_PASSWORD: &str = "s3cr@t/of: it?";
+
+/// Counts the databases of this process.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// A kind of database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A file.
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
+    /// A MariaDB server.
+    Mariadb,
+}
+
+/// A running server, and its account with every right.
+#[derive(Debug, Clone)]
+pub struct Access {
+    engine: Engine,
+    port: u16,
+    admin: &'static str,
+}
+
+/// One row: the name of each column, and its value as text.
+type Cells = Vec<(String, Option<String>)>;
+
+/// Executes a statement or more; the rows of the last.
+macro_rules! cells {
+    ($connection:expr, $sql:expr) => {{
+        let mut connection = $connection;
+        let rows = sqlx::raw_sql(AssertSqlSafe($sql.to_owned())).fetch_all(&mut connection).await?;
+        let mut all = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let mut cells = Vec::new();
+            for column in row.columns() {
+                let raw = row.try_get_raw(column.ordinal())?;
+                let kind = raw.type_info().name().to_owned();
+                let text: Option<String> = row.try_get_unchecked(column.ordinal())?;
+                cells.push((column.name().to_owned(), text.map(|text| same_everywhere(&kind, text))));
+            }
+            all.push(cells);
+        }
+        connection.close().await?;
+        Ok(all)
+    }};
+}
+
+/// Each writes fractions in its own way.
+fn same_everywhere(kind: &str, text: String) -> String {
+    match kind {
+        "REAL" | "FLOAT8" | "DOUBLE" => text.parse::<f64>().map(|value| format!("{value:?}")).unwrap_or(text),
+        _ => text,
+    }
+}
+
+impl Access {
+    pub(crate) fn new(engine: Engine, port: u16, admin: &'static str) -> Self {
+        Self { engine, port, admin }
+    }
+
+    /// The URL of a database there for an account.
+    pub fn url(&self, user: &str, password: &str, name: &str) -> String {
+        let scheme = match self.engine {
+            Engine::Postgres => "postgres",
+            Engine::Mariadb => "mysql",
+            Engine::Sqlite => unreachable!("a file is no server"),
+        };
+        format!("{scheme}://{user}:{}@127.0.0.1:{}/{name}", encoded(password), self.port)
+    }
+
+    /// The URL of a database there for the account that owns it.
+    pub fn url_of_owner(&self, name: &str) -> String {
+        self.url(SWEEPER, SWEEPER_PASSWORD, name)
+    }
+
+    /// Makes an empty database that the sweeping account owns; its name. `how` is the end of the statement that
+    /// makes it, where that is not the usual one.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    pub async fn new_database(&self, how: Option<&str>) -> String {
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        match self.engine {
+            Engine::Postgres => {
+                let how = how.unwrap_or("");
+                self.change("postgres", &format!("CREATE DATABASE {name} OWNER {SWEEPER} {how}")).await;
+            }
+            Engine::Mariadb => {
+                let how = how.unwrap_or("CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
+                let text = format!("CREATE DATABASE {name} {how}; GRANT ALL ON {name}.* TO {SWEEPER}");
+                self.change("mysql", &text).await;
+            }
+            Engine::Sqlite => unreachable!("a file is no server"),
+        }
+        name
+    }
+
+    /// What a query gives to an account; the server's refusal as an error.
+    ///
+    /// # Errors
+    /// What it says.
+    pub async fn cells(&self, url: &str, sql: &str) -> Result<Vec<Cells>, sqlx::Error> {
+        match self.engine {
+            Engine::Postgres => cells!(PgConnection::connect_with(&url.parse::<PgConnectOptions>()?).await?, sql),
+            Engine::Mariadb => cells!(MySqlConnection::connect_with(&url.parse::<MySqlConnectOptions>()?).await?, sql),
+            Engine::Sqlite => unreachable!("a file is no server"),
+        }
+    }
+
+    /// Executes statements with every right.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    pub async fn change(&self, name: &str, sql: &str) {
+        let url = self.url(self.admin, ADMIN_PASSWORD, name);
+        self.cells(&url, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Whether it takes a login.
+    pub(crate) async fn answers(&self) -> bool {
+        let name = if self.engine == Engine::Postgres { "postgres" } else { "mysql" };
+        self.cells(&self.url(self.admin, ADMIN_PASSWORD, name), "SELECT 1").await.is_ok()
+    }
+}
+
+/// A text as it stands in a URL.
+pub fn encoded(text: &str) -> String {
+    let keep = |byte: u8| byte.is_ascii_alphanumeric();
+    text.bytes().map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// A database of one test.
+#[derive(Debug)]
+pub struct Database {
+    engine: Engine,
+    name: String,
+    server: Option<Access>,
+    directory: TempDir,
+}
+
+impl Database {
+    /// A new one, with nothing in it. A file is not made yet.
+    ///
+    /// # Panics
+    /// Where its server does not start.
+    pub async fn new(engine: Engine) -> Self {
+        let server = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(shared::postgres()),
+            Engine::Mariadb => Some(shared::mariadb()),
+        };
+        let name = match &server {
+            None => "fleet.db".to_owned(),
+            Some(access) => access.new_database(None).await,
+        };
+        Self { engine, name, server, directory: tempfile::tempdir().expect("a directory for a database") }
+    }
+
+    /// Its kind.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Its name on its server; of a file, that in its directory.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its server.
+    ///
+    /// # Panics
+    /// Where it is a file.
+    pub fn server(&self) -> &Access {
+        self.server.as_ref().expect("a database on a server")
+    }
+
+    /// Its URL, with the password of the account that owns it.
+    pub fn url(&self) -> String {
+        match &self.server {
+            None => format!("sqlite:{}", self.directory.path().join(&self.name).display()),
+            Some(access) => access.url_of_owner(&self.name),
+        }
+    }
+
+    async fn cells(&self, sql: &str) -> Vec<Cells> {
+        let cells = match &self.server {
+            Some(access) => access.cells(&self.url(), sql).await,
+            None => self.cells_of_file(sql).await,
+        };
+        cells.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    async fn cells_of_file(&self, sql: &str) -> Result<Vec<Cells>, sqlx::Error> {
+        let options = SqliteConnectOptions::new().filename(self.directory.path().join(&self.name));
+        let options = options.create_if_missing(true).disable_statement_logging();
+        cells!(SqliteConnection::connect_with(&options).await?, sql)
+    }
+
+    /// What another program sees: each row as `column=value`, line by line.
+    ///
+    /// # Panics
+    /// Where the query is refused.
+    pub async fn named_rows(&self, sql: &str) -> Vec<String> {
+        let cell = |(name, value): (String, Option<String>)| format!("{name}={}", value.as_deref().unwrap_or("NULL"));
+        let row = |cells: Cells| cells.into_iter().map(cell).collect::<Vec<_>>().join("\n");
+        self.cells(sql).await.into_iter().map(row).collect()
+    }
+
+    /// The same as `ok|NULL|3`.
+    ///
+    /// # Panics
+    /// Where the query is refused.
+    pub async fn rows(&self, sql: &str) -> Vec<String> {
+        self.cells(sql).await.into_iter().map(shown).collect()
+    }
+
+    /// The same as an account of the server sees it.
+    ///
+    /// # Panics
+    /// Where the query is refused.
+    pub async fn rows_to(&self, url: &str, sql: &str) -> Vec<String> {
+        let cells = self.server().cells(url, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        cells.into_iter().map(shown).collect()
+    }
+
+    /// The one number that a query gives.
+    ///
+    /// # Panics
+    /// Where it gives another thing.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let rows = self.rows(sql).await;
+        match rows.as_slice() {
+            [one] => one.parse().unwrap_or_else(|_| panic!("{sql}: {one} is no count")),
+            others => panic!("{sql}: {others:?}"),
+        }
+    }
+
+    /// What another program changes.
+    ///
+    /// # Panics
+    /// Where that is refused.
+    pub async fn change(&self, sql: &str) {
+        self.cells(sql).await;
+    }
+
+    /// Takes the lock from whoever holds it, as a cut network or a removed file does.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub async fn lose_lock(&self) {
+        match self.engine {
+            Engine::Sqlite => {
+                let mut file = self.directory.path().join(&self.name).into_os_string();
+                file.push(".lock");
+                std::fs::remove_file(file).expect("the file that is locked");
+            }
+            Engine::Postgres => {
+                let name = &self.name;
+                let sql = format!(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                     WHERE locktype = 'advisory' AND datname = '{name}'"
+                );
+                self.server().change("postgres", &sql).await;
+            }
+            Engine::Mariadb => {
+                let url = self.server().url(self.server().admin, ADMIN_PASSWORD, &self.name);
+                let sql = format!(
+                    "SELECT MIN(id) FROM information_schema.processlist WHERE db = '{}' AND id <> CONNECTION_ID()
+                     AND user = '{SWEEPER}'",
+                    self.name
+                );
+                // The first connection of a collector is the one that holds its lock.
+                let rows = self.server().cells(&url, &sql).await.expect("the list of sessions");
+                let id = rows.into_iter().map(shown).collect::<String>();
+                self.server().change("mysql", &format!("KILL {id}")).await;
+            }
+        }
+    }
+}
+
+fn shown(cells: Cells) -> String {
+    cells.into_iter().map(|(_, value)| value.unwrap_or_else(|| "NULL".to_owned())).collect::<Vec<_>>().join("|")
+}

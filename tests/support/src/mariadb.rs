@@ -1,0 +1,125 @@
+//! A real MariaDB with a data directory of its own.
+
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    Access, Engine, certificate,
+    database::{ADMIN_PASSWORD, SWEEPER, SWEEPER_PASSWORD},
+    free_port,
+    server::{Server, must},
+    tool::path_of,
+    wait_until,
+};
+
+/// How long it may take to take its first login.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// Of its first start too. Small: most of what is made is its log.
+const SMALL: [&str; 3] =
+    ["--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0"];
+
+/// A running MariaDB. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Mariadb {
+    // Before its directory. `None` while it is stopped.
+    server: Option<Server>,
+    command: Command,
+    log: PathBuf,
+    port: u16,
+    access: Access,
+    certificate: Option<PathBuf>,
+    _directory: TempDir,
+}
+
+impl Mariadb {
+    /// Starts one on a free port of 127.0.0.1, with or without TLS, and waits until it takes logins.
+    ///
+    /// # Panics
+    /// With its log, where it does not.
+    pub async fn start(tls: bool) -> Self {
+        Self::start_with(tls, &[]).await
+    }
+
+    /// The same, but what it has committed survives its [`stop`](Self::stop).
+    ///
+    /// # Panics
+    /// With its log, where it does not.
+    pub async fn start_durable() -> Self {
+        Self::start_with(false, &["--innodb-flush-log-at-trx-commit=1"]).await
+    }
+
+    async fn start_with(tls: bool, settings: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for MariaDB");
+        let path = directory.path();
+        let data = format!("--datadir={}", path.join("data").display());
+        let mut install = Command::new(path_of("mariadb-install-db"));
+        install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-name-resolve"]);
+        must(as_root(&mut install).args(["--skip-test-db", &data]).args(SMALL));
+
+        let accounts = path.join("accounts.sql");
+        let text = format!(
+            "CREATE USER boss IDENTIFIED BY '{ADMIN_PASSWORD}';\nGRANT ALL ON *.* TO boss WITH GRANT OPTION;\n\
+             CREATE USER {SWEEPER} IDENTIFIED BY '{SWEEPER_PASSWORD}';\n"
+        );
+        fs::write(&accounts, text).expect("accounts");
+        let port = free_port();
+        let mut command = Command::new(path_of("setpriv"));
+        command.args(["--pdeathsig=KILL", "--"]).arg(path_of("mariadbd")).args(["--no-defaults", &data]).args(SMALL);
+        as_root(&mut command).args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--max-connections=200"]);
+        command.args(settings);
+        command.arg(format!("--port={port}")).arg(format!("--init-file={}", accounts.display()));
+        command.arg(format!("--socket={}", path.join("socket").display()));
+        command.arg(format!("--pid-file={}", path.join("pid").display()));
+        let certificate = tls.then(|| {
+            let (certificate, key) = certificate::write(path);
+            command.arg(format!("--ssl-cert={}", certificate.display())).arg(format!("--ssl-key={}", key.display()));
+            certificate
+        });
+        let log = path.join("log");
+        let server = Some(Server::start(&mut command, &log, (Ipv4Addr::LOCALHOST.into(), port)).await);
+        let access = Access::new(Engine::Mariadb, port, "boss");
+        wait_until("MariaDB to take logins", READY_WITHIN, async || access.answers().await).await;
+        Self { server, command, log, port, access, certificate, _directory: directory }
+    }
+
+    /// Kills it in the middle of everything: its clients lose their connections, and it has to recover.
+    pub fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts it again where it was, with what it had.
+    ///
+    /// # Panics
+    /// With its log, where it does not.
+    pub async fn start_again(&mut self) {
+        let listens_at = (Ipv4Addr::LOCALHOST.into(), self.port);
+        self.server = Some(Server::start(&mut self.command, &self.log, listens_at).await);
+        wait_until("MariaDB to take logins", READY_WITHIN, async || self.access.answers().await).await;
+    }
+
+    /// Where it is.
+    pub fn access(&self) -> Access {
+        self.access.clone()
+    }
+
+    /// The certificate a client must trust.
+    ///
+    /// # Panics
+    /// Where it runs without TLS.
+    pub fn certificate(&self) -> &Path {
+        self.certificate.as_deref().expect("a server with TLS")
+    }
+}
+
+/// It stays root only where that is asked for.
+fn as_root(command: &mut Command) -> &mut Command {
+    if rustix::process::geteuid().is_root() { command.arg("--user=root") } else { command }
+}
