@@ -30,6 +30,7 @@ use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, judge::ClientState
 
 mod alert_changes;
 mod alerts;
+mod attachments;
 mod bridge;
 pub mod condition;
 pub mod error;

@@ -16,6 +16,7 @@ use fleetsweep::{
 use secrecy::SecretString;
 use support::Database;
 
+mod attachments;
 mod collector;
 mod contract;
 mod export;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         recording::trials(),
         look_back::trials(),
         past::trials(),
+        attachments::trials(),
         retention::trials(),
         migration::trials(),
         opening::trials(),
