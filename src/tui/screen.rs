@@ -246,7 +246,7 @@ impl Runner {
 
     fn draw(&mut self) -> io::Result<()> {
         let Some(_ours) = terminal::while_ours() else {
-            return Err(io::Error::other("the terminal was given back"));
+            return Err(given_back());
         };
         // The size may have changed before its message comes.
         self.terminal.autoresize()?;
@@ -263,6 +263,8 @@ impl Runner {
     /// is, and waits for the answer.
     fn repaint(&mut self) -> io::Result<()> {
         let size = self.terminal.size()?;
+        // It clears at once: on a terminal that was given back, that would wipe the report of a panic.
+        let Some(_ours) = terminal::while_ours() else { return Err(given_back()) };
         self.terminal.resize(size.into())?;
         self.model.changed = true;
         Ok(())
@@ -293,12 +295,16 @@ impl Runner {
         for command in commands {
             match command {
                 Command::Copy(text) => {
+                    let Some(_ours) = terminal::while_ours() else { return Err(given_back()) };
                     if let Err(error) = clipboard::copy(self.terminal.backend_mut(), &text, self.inside_tmux) {
                         let text = format!("not copied: {error}");
                         self.model.update(Message::Answer(Answer::Said(Said { is_error: true, text })));
                     }
                 }
-                Command::Mouse(on) => terminal::set_mouse(on)?,
+                Command::Mouse(on) => {
+                    let Some(_ours) = terminal::while_ours() else { return Err(given_back()) };
+                    terminal::set_mouse(on)?;
+                }
                 Command::Redraw => self.repaint()?,
                 Command::Suspend => {
                     terminal::suspend(self.model.view.mouse)?;
@@ -313,6 +319,10 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+fn given_back() -> io::Error {
+    io::Error::other("the terminal was given back")
 }
 
 /// Tests see how a defect leaves the terminal: in debug builds, with this variable set, F12 is one.

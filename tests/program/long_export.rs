@@ -45,6 +45,9 @@ fn piped(program: &Fleetsweep, arguments: &[&str]) -> Child {
         .args(arguments)
         .current_dir(program.path(""))
         .env("HOME", program.path(""))
+        // One pool of free memory for all threads: else each keeps what it once needed for a page, and the peak
+        // depends on which of them happened to work, not on the rows.
+        .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
