@@ -1,7 +1,7 @@
 //! The shape of a message: its words, with a gap wherever a number, an address or a name that a stranger
 //! chose stands. Messages of one shape are one thing that happened again. Not what it means.
 
-use std::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
 /// What is shown where the messages of one shape differ.
 const VARIES: &str = "…";
