@@ -210,7 +210,13 @@ impl Target {
         // collections share a transaction, so one sync serves them all.
         let options = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let failed = |error| StoreError::from_driver(&self.place, error);
-        let writes = sqlite_pool(1).connect_with(options.clone()).await.map_err(failed)?;
+        // SQLite itself takes back a transaction for which there was no room. The driver does not learn of it, and
+        // would refuse every further one on that connection: it is closed in place of being used again.
+        let writes = sqlite_pool(1)
+            .after_release(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
+            .connect_with(options.clone())
+            .await
+            .map_err(failed)?;
         let reads = sqlite_pool(READS).connect_lazy_with(options.pragma("query_only", "ON"));
         Ok((Pool::Sqlite(writes), Pool::Sqlite(reads)))
     }

@@ -81,7 +81,7 @@ async fn a_full_disk_is_said_and_leaves_no_half_collection() {
             Err(error) => break error,
         }
     };
-    assert_eq!(error.kind, StoreErrorKind::Full);
+    assert_eq!(error.kind, StoreErrorKind::Full, "{error:?}");
     assert!(error.to_string().contains("is full: free some space"), "{error}");
     let stored = i64::try_from(stored).unwrap();
     for (table, count) in [

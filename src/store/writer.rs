@@ -227,9 +227,15 @@ impl Writer {
         let mut alone = Vec::new();
         if error.kind.will_pass() {
             // On a full disk, on which the spool may lie as well, the smaller ones may be taken still.
-            let (unkept, full) = (self.keep_first(batch, write, &error).await, error.kind == StoreErrorKind::Full);
-            for (order, error) in unkept {
-                if full && !self.bridge.is_needed() { alone.push(order) } else { answer(order.done, Err(error)) }
+            let several = batch.len() > 1;
+            for (order, unkept) in self.keep_first(batch, write, &error).await {
+                if error.kind != StoreErrorKind::Full || self.bridge.is_needed() {
+                    answer(order.done, Err(unkept));
+                } else if several {
+                    alone.push(order);
+                } else {
+                    answer(order.done, Err(error.clone()));
+                }
             }
         } else if batch.len() > 1 && error.kind.may_concern_one_record() {
             alone.append(batch);

@@ -19,6 +19,7 @@ use support::Database;
 mod attachments;
 mod collector;
 mod contract;
+mod export;
 mod look_back;
 mod migration;
 mod opening;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         pipeline::trials(),
         collector::trials(),
         contract::trials(),
+        export::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

@@ -18,7 +18,7 @@ use crate::site::{Config, Fleet, OVER, document, mails, parsed};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
-        needs() => nothing_is_lost_while_a_file_is_held, a_run_that_ends_during_an_outage_says_so_and_the_next_stores_it;
+        needs() => nothing_is_lost_while_a_file_is_held, killed_runs_neither_lose_nor_repeat_what_waits, a_run_that_ends_during_an_outage_says_so_and_the_next_stores_it;
         needs(Postgres) => nothing_is_lost_while_postgresql_is_restarted;
         needs(Mariadb) => nothing_is_lost_while_mariadb_is_restarted;
     }
@@ -236,4 +236,51 @@ async fn a_run_that_ends_during_an_outage_says_so_and_the_next_stores_it() {
     assert_eq!(third.code, Some(0), "{third:#?}");
     assert_eq!(server.rows("SELECT COUNT(*) FROM v1_collections").await, ["6"]);
     assert_eq!(server.rows("SELECT COUNT(*) FROM sweeps WHERE ok_count = 2 AND failed_count = 0").await, ["3"]);
+}
+
+/// How often the program is killed while it stores what waits, or has just done so.
+const KILLS: u64 = 12;
+
+async fn killed_runs_neither_lose_nor_repeat_what_waits() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("fleet.db");
+    let mut server = Server::File { path, held: None };
+    let fleet = Fleet::of(&[Behaviour::Healthy; CLIENTS]).await;
+    let config = Config { database: server.url(), alerts: r#"repeat="every""#, ..fleet.config(OVER) };
+    fleet.program.write_config(&config.text());
+    let mut told = BTreeSet::new();
+    for round in 0..2 {
+        let name = format!("recording-{round}");
+        let recording = fleet.program.path(&name);
+        let running = fleet.program.spawn(["--headless", "--record", &name]);
+        wait_until("a sweep", SOON, async || of_type(&events(&recording), "sweep_ended").count() > 0).await;
+        server.take_away().await;
+        wait_until("changes to wait in the spool", SOON, async || {
+            of_type(&events(&recording), "database_away").any(|(_, kind)| kind["waiting"].as_u64() >= Some(ENOUGH))
+        })
+        .await;
+        running.signal(Signal::KILL);
+        running.ended(SOON).await;
+        server.bring_back().await;
+        let of_run = events(&recording);
+        let collected = of_type(&of_run, "collected").map(|(_, kind)| kind["collection"].as_str().unwrap().to_owned());
+        told.extend(collected);
+        // From before the database is open to after its spool is stored.
+        for kill in 0..KILLS {
+            let mut running = fleet.program.spawn(["--headless"]);
+            tokio::time::sleep(Duration::from_millis(20 + 25 * kill)).await;
+            if running.is_running() {
+                running.signal(Signal::KILL);
+            }
+            running.ended(SOON).await;
+        }
+    }
+    let last = fleet.program.run(["--once", "--format", "json"]).await;
+    assert_eq!(last.code, Some(0), "{last:#?}");
+    let stored = server.rows("SELECT collection_uuid FROM collections").await;
+    let once: BTreeSet<String> = stored.iter().cloned().collect();
+    assert_eq!(stored.len(), once.len(), "something is stored twice");
+    assert_eq!(told.difference(&once).collect::<Vec<_>>(), Vec::<&String>::new(), "something is lost");
+    let mails = "SELECT abs((SELECT count(*) FROM collections WHERE status = 'ok') - (SELECT count(*) FROM mails))";
+    assert_eq!(server.rows(mails).await, ["0"], "a collection over the limit without its mail, or the other way round");
 }

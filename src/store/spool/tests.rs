@@ -11,8 +11,15 @@ fn place(home: &tempfile::TempDir) -> Option<Place> {
     Some(Place { directory: home.path().join("spool"), name: "fleet".to_owned() })
 }
 
+/// Once nobody has it any more: a child that another test is just starting holds its lock for a moment.
 fn open(home: &tempfile::TempDir) -> Spool {
-    Spool::open(place(home), MOST_BYTES).unwrap()
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        match Spool::open(place(home), MOST_BYTES) {
+            Err(SpoolError::InUse(_)) if std::time::Instant::now() < deadline => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 fn contents(numbers: std::ops::Range<u32>) -> Vec<String> {

@@ -212,3 +212,25 @@ async fn a_full_spool_is_said_and_what_was_kept_before_is_stored() {
     assert_eq!(store.settle(SOON).await, 0);
     assert_eq!(home.count("SELECT count(*) FROM collections").await, i64::try_from(kept).unwrap());
 }
+
+#[tokio::test]
+async fn a_full_disk_is_away_until_there_is_room_again() {
+    let home = Home::new();
+    home.open().await.close().await;
+    let opened = Target::of(&home.url()).unwrap().hold().await.unwrap();
+    let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
+    // A limit of this connection, which a full disk makes useless: the next one has room.
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();
+    let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 8));
+    sqlx::query(limit).execute(writes).await.unwrap();
+    let store = Store::start(opened, &Environment::default(), spool::MOST_BYTES).await.unwrap();
+    let mut stored = 0;
+    while !store.is_away() {
+        store.record(plain(stored)).await.unwrap();
+        stored += 1;
+    }
+    let why = store.condition().borrow().away.as_ref().map(|away| away.why.kind);
+    assert_eq!(why, Some(StoreErrorKind::Full));
+    assert_eq!(store.settle(SOON).await, 0);
+    assert_eq!(home.count("SELECT count(*) FROM collections").await, i64::try_from(stored).unwrap());
+}
