@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleetsweep_agent::report::Report;
+use fleetsweep_agent::report::{self, Report};
 use mail_parser::MessageParser;
 
 use super::*;
@@ -11,6 +11,7 @@ use crate::fleet::{
     judge::{ClientState, judge},
     reading::{FileSystem, Process, Usage},
     rule::Repeat,
+    security::SecurityLog,
 };
 
 mod events;
@@ -65,6 +66,24 @@ fn reading(cpu: f64, memory: u64, disk: u64) -> Reading {
         top_memory: vec![process(812, "postgres", 6.0, 42 * GIB), process(77, "java", 0.5, 900 << 20)],
         ..Reading::from_report(&Report::default(), 0).unwrap()
     }
+}
+
+/// What a client says that means harm.
+fn hostile_log() -> SecurityLog {
+    SecurityLog::from_report(&report::EventLog {
+        source: "journal\r\nBcc: eve@example.net".into(),
+        events: vec![report::SecurityEvent {
+            record_id: "1".into(),
+            event_id: None,
+            level: "info\trm\n".into(),
+            occurred_unix_ms: i64::MAX,
+            source: "sshd\n.\nQUIT".into(),
+            user: Some("a\tb".into()),
+            message: format!("{{{{ 7 * 7 }}}} {{% if %}}\r\n.\r\n\x1b[2J\u{202e}{}", "x".repeat(9000)),
+            data: vec![("k\n".into(), "v\t".into())],
+        }],
+        ..Default::default()
+    })
 }
 
 /// A client's life, one collection after the other; the mails of the last one.

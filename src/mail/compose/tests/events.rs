@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    fleet::security::{EventAccess, SecurityEvent, SecurityLog},
+    fleet::security::{EventAccess, SecurityEvent},
     mail::compose::events,
 };
 
@@ -173,23 +173,9 @@ fn a_list_that_is_too_long_for_one_mail_is_several() {
 
 #[test]
 fn what_a_client_says_moves_nothing_in_a_mail() {
-    let hostile = fleetsweep_agent::report::EventLog {
-        source: "journal\r\nBcc: eve@example.net".into(),
-        events: vec![fleetsweep_agent::report::SecurityEvent {
-            record_id: "1".into(),
-            event_id: None,
-            level: "info\trm\n".into(),
-            occurred_unix_ms: i64::MAX,
-            source: "sshd\n.\nQUIT".into(),
-            user: Some("a\tb".into()),
-            message: format!("{{{{ 7 * 7 }}}} {{% if %}}\r\n.\r\n\x1b[2J\u{202e}{}", "x".repeat(9000)),
-            data: vec![("k\n".into(), "v\t".into())],
-        }],
-        ..Default::default()
-    };
     let name = "a\r\nBcc: eve@example.net\r\n\r\n../{{ now }}";
     let client = config::Client { name: name.into(), ..db() };
-    let mails = mails(&client, &reading(1.0, 10, 10), &SecurityLog::from_report(&hostile), 1 << 20);
+    let mails = mails(&client, &reading(1.0, 10, 10), &hostile_log(), 1 << 20);
     let mut mail = mails[0].clone();
     let file = mail.attachments.remove(0);
     assert_eq!(file.text.lines().count(), 2);
