@@ -30,6 +30,7 @@ pub mod commands;
 pub mod counter;
 pub mod dashboard;
 pub mod demo;
+pub mod export;
 pub mod inlet;
 pub mod ledger;
 pub mod logging;
@@ -37,15 +38,19 @@ pub mod manager;
 pub mod once;
 pub mod orders;
 pub mod outbox;
+pub mod output;
 pub mod pipeline;
+pub mod readers;
 pub mod service;
 pub mod signals;
 pub mod source;
+pub mod tidying;
 pub mod wheel;
 pub mod work;
 
 use logging::LogTap;
 use once::Once;
+use output::OutputError;
 use source::Source;
 
 /// Why a run could not begin, or could not give its result.
@@ -87,6 +92,12 @@ pub enum Failed {
     /// A recording cannot be played.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// Nothing can lie in the span that was asked for.
+    #[error("--since is not before --until: nothing can lie between them")]
+    EmptySpan,
+    /// The result cannot be put into its file.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// The demo fleet cannot be started.
     #[error("the demo fleet cannot be started")]
     Demo(#[source] io::Error),
@@ -110,9 +121,15 @@ impl Failed {
             | Self::Sweep(_)
             | Self::Record(_)
             | Self::Replay(_)
-            | Self::Postman(_) => Exit::Usage,
+            | Self::Postman(_)
+            | Self::EmptySpan
+            | Self::Output(OutputError::NotBegun { .. }) => Exit::Usage,
             Self::Database(_) => Exit::Database,
-            Self::Collector(_) | Self::Demo(_) | Self::Template(_) | Self::System(_) => Exit::ClientFailed,
+            Self::Collector(_)
+            | Self::Demo(_)
+            | Self::Template(_)
+            | Self::System(_)
+            | Self::Output(OutputError::NotFinished { .. } | OutputError::Stopped { .. }) => Exit::ClientFailed,
         }
     }
 }
@@ -129,6 +146,7 @@ pub fn run(invocation: Invocation) -> Exit {
         | Task::Trust
         | Task::MailTest
         | Task::Clean
+        | Task::Export(_)
         | Task::Completions(_)
         | Task::Man => (logging::start(invocation.log_level, progress.clone()), None),
     };
@@ -190,10 +208,10 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
             dashboard::replay(&file, &stop).await?;
             Ok(Exit::Success)
         }
-        (Task::Once { format, fail_on_alert }, fleet) => {
+        (Task::Once { format, output, fail_on_alert }, fleet) => {
             signals::stop_on_signals(stop.clone())?;
             let log_events = log_level >= tracing::level_filters::LevelFilter::INFO;
-            let once = Once { format, fail_on_alert, log_events, progress };
+            let once = Once { format, output, fail_on_alert, log_events, progress };
 
             match fleet {
                 FleetSource::File(path) => {
@@ -211,7 +229,9 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
             }
             Ok(Exit::Success)
         }
-        (Task::Check | Task::Trust | Task::MailTest | Task::Clean, FleetSource::Demo(_)) => Err(Failed::NotForDemo),
+        (Task::Check | Task::Trust | Task::MailTest | Task::Clean | Task::Export(_), FleetSource::Demo(_)) => {
+            Err(Failed::NotForDemo)
+        }
         (Task::Check, FleetSource::File(path)) => commands::check(&from_file(path)),
         (Task::Trust, FleetSource::File(path)) => {
             signals::stop_on_signals(stop.clone())?;
@@ -220,6 +240,13 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
         (Task::Clean, FleetSource::File(path)) => {
             signals::stop_on_signals(stop.clone())?;
             commands::clean(&from_file(path), &stop).await
+        }
+        (Task::Export(export), FleetSource::File(path)) => {
+            // A file that is not finished is taken away again; without one, a signal may simply end the process.
+            if export.output.is_some() {
+                signals::stop_on_signals(stop.clone())?;
+            }
+            export::run(&from_file(path), &export, &stop).await
         }
         (Task::MailTest, FleetSource::File(path)) => commands::mail_test(&from_file(path)).await,
     }

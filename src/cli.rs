@@ -9,6 +9,10 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{config, fleet::select::Pattern};
 
+pub mod export;
+
+use export::{Export, ExportArguments};
+
 /// How many clients a demo has where it is not said.
 const DEMO_CLIENTS: &str = "12";
 
@@ -21,6 +25,7 @@ Examples:
   fleetsweep --once --format json         one sweep, for scripts
   fleetsweep --once --client 'web-*' -v   one sweep of some clients, with more to read
   fleetsweep --headless                   sweep after sweep, for a service manager
+  fleetsweep export --since 7d            a week of samples as CSV
   fleetsweep --record today.jsonl         the dashboard, everything it shows written to a file
   fleetsweep --replay today.jsonl         play that file
 
@@ -92,12 +97,16 @@ struct Run {
     #[arg(long, value_enum)]
     format: Option<Format>,
 
+    /// With --once: write the result to this file, whole or not at all, in place of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
     /// With --once: exit 4 where all clients were collected and some limit is exceeded
     #[arg(long)]
     fail_on_alert: bool,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Validate the configuration and show what would be swept; contact nothing
     Check,
@@ -107,6 +116,8 @@ enum Command {
     MailTest,
     /// Remove cached agents from the clients
     Clean,
+    /// Write what the database holds, for other programs; contact nothing
+    Export(ExportArguments),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -123,6 +134,8 @@ pub enum Format {
     Table,
     /// One document for programs.
     Json,
+    /// Metrics in the text format of Prometheus.
+    Prometheus,
 }
 
 /// A valid command line.
@@ -149,6 +162,8 @@ pub enum Task {
     Once {
         /// How its result is shown.
         format: Format,
+        /// Into which file it goes; `None` for standard output.
+        output: Option<PathBuf>,
         /// Whether an exceeded limit decides the exit code.
         fail_on_alert: bool,
     },
@@ -164,6 +179,8 @@ pub enum Task {
     MailTest,
     /// Remove cached agents from the clients.
     Clean,
+    /// Write what the database holds.
+    Export(Export),
     /// Print completions.
     Completions(Shell),
     /// Print the manual page.
@@ -224,18 +241,19 @@ impl Invocation {
         let Arguments { config, clients, demo, record, replay, verbose, quiet, run, command } =
             Arguments::try_parse_from(arguments)?;
         let recording = [("--record", record.is_some()), ("--replay", replay.is_some())];
-        if let Some(contradiction) = contradiction(&run, demo, recording, command) {
-            return Err(Arguments::command().error(ErrorKind::ArgumentConflict, contradiction));
+        if let Some(contradiction) = contradiction(&run, demo, recording, command.is_some()) {
+            return Err(conflict(contradiction));
         }
-        let Run { once, headless, format, fail_on_alert } = run;
+        let Run { once, headless, format, output, fail_on_alert } = run;
         let task = match command {
             Some(Command::Check) => Task::Check,
             Some(Command::Trust) => Task::Trust,
             Some(Command::MailTest) => Task::MailTest,
             Some(Command::Clean) => Task::Clean,
+            Some(Command::Export(arguments)) => Task::Export(arguments.meant().map_err(conflict)?),
             Some(Command::Completions { shell }) => Task::Completions(shell),
             Some(Command::Man) => Task::Man,
-            None if once => Task::Once { format: format.unwrap_or(Format::Table), fail_on_alert },
+            None if once => Task::Once { format: format.unwrap_or(Format::Table), output, fail_on_alert },
             None if headless => Task::Headless,
             None => replay.map_or(Task::Dashboard, Task::Replay),
         };
@@ -247,6 +265,10 @@ impl Invocation {
     }
 }
 
+fn conflict(contradiction: String) -> clap::Error {
+    Arguments::command().error(ErrorKind::ArgumentConflict, contradiction)
+}
+
 /// What of a command line makes no sense together.
 ///
 /// Commands are no run modes: what belongs to those, the demo included, has no meaning beside one. These rules stand
@@ -255,14 +277,15 @@ fn contradiction(
     run: &Run,
     demo: Option<u16>,
     recording: [(&'static str, bool); 2],
-    command: Option<Command>,
+    is_command: bool,
 ) -> Option<String> {
-    let Run { once, headless, format, fail_on_alert } = run;
-    if command.is_some() {
+    let Run { once, headless, format, output, fail_on_alert } = run;
+    if is_command {
         let of_a_sweep = [
             ("--once", *once),
             ("--headless", *headless),
             ("--format", format.is_some()),
+            ("--output", output.is_some()),
             ("--fail-on-alert", *fail_on_alert),
             ("--demo", demo.is_some()),
         ];
@@ -275,7 +298,12 @@ fn contradiction(
     {
         return Some(format!("'{replay}' shows a recording and cannot be used with '{other}'"));
     }
-    let of_once = [("--format json", *format == Some(Format::Json)), ("--fail-on-alert", *fail_on_alert)];
+    let of_once = [
+        ("--format json", *format == Some(Format::Json)),
+        ("--format prometheus", *format == Some(Format::Prometheus)),
+        ("--output", output.is_some()),
+        ("--fail-on-alert", *fail_on_alert),
+    ];
     let (option, _) = of_once.into_iter().find(|(_, present)| *present && !once)?;
     Some(format!("'{option}' can only be used with '--once'"))
 }
@@ -292,6 +320,7 @@ fn log_level(task: &Task, verbose: u8, quiet: bool) -> LevelFilter {
         | Task::Trust
         | Task::MailTest
         | Task::Clean
+        | Task::Export(_)
         | Task::Completions(_)
         | Task::Man => 0,
     };
@@ -326,8 +355,11 @@ pub fn write_manual(out: &mut dyn io::Write) -> io::Result<()> {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::*;
-    use crate::fleet::ClientId;
+    use super::{
+        export::{Content, RowFormat},
+        *,
+    };
+    use crate::fleet::{ClientId, rows::View};
 
     fn parse(line: &str) -> Result<Invocation, clap::Error> {
         Invocation::parse(["fleetsweep"].into_iter().chain(line.split_whitespace()))
@@ -341,7 +373,9 @@ mod tests {
     #[test]
     fn a_command_line_says_what_to_do_with_which_fleet() {
         let file = |name: &str| FleetSource::File(name.into());
-        let once = |format, fail_on_alert| Task::Once { format, fail_on_alert };
+        let once = |format, fail_on_alert| Task::Once { format, output: None, fail_on_alert };
+        let export = |content| Task::Export(Export { content, output: None });
+        let rows = |view, format| export(Content::Rows { view, format, since: None, until: None });
         for (line, task, fleet) in [
             ("", Task::Dashboard, file("config.xml")),
             ("--once", once(Format::Table, false), file("config.xml")),
@@ -354,6 +388,11 @@ mod tests {
             ("trust -c a.xml", Task::Trust, file("a.xml")),
             ("mail-test", Task::MailTest, file("config.xml")),
             ("clean", Task::Clean, file("config.xml")),
+            ("export", rows(View::Samples, RowFormat::Csv { raw: false }), file("config.xml")),
+            ("export mails --raw", rows(View::Mails, RowFormat::Csv { raw: true }), file("config.xml")),
+            ("-c a.xml export cores --format jsonl", rows(View::Cores, RowFormat::JsonLines), file("a.xml")),
+            ("export --format prometheus", export(Content::Metrics), file("config.xml")),
+            ("--once --format prometheus", once(Format::Prometheus, false), file("config.xml")),
             ("completions fish", Task::Completions(Shell::Fish), file("config.xml")),
             ("man", Task::Man, file("config.xml")),
             ("--demo", Task::Dashboard, FleetSource::Demo(12)),
@@ -378,6 +417,21 @@ mod tests {
             "--once --format xml",
             "--fail-on-alert",
             "--headless --fail-on-alert",
+            "--format prometheus",
+            "--output a",
+            "--headless --output a",
+            "--output a export",
+            "--format json export",
+            "--demo export",
+            "export --demo",
+            "export columns",
+            "export --format xml",
+            "export --since yesterday",
+            "export cores --format prometheus",
+            "export --since 1h --format prometheus",
+            "export --format prometheus --until 1h",
+            "export --format jsonl --raw",
+            "export --format prometheus --raw",
             "--demo 0",
             "--demo 1001",
             "--demo many",
@@ -454,7 +508,7 @@ mod tests {
             scripts.push(String::from_utf8(script).unwrap());
         }
         for script in scripts {
-            for word in ["check", "trust", "mail-test", "clean", "completions", "headless", "fail-on-alert"] {
+            for word in ["check", "trust", "mail-test", "clean", "export", "completions", "headless", "fail-on-alert"] {
                 assert!(script.contains(word), "{word} is missing");
             }
         }

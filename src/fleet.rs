@@ -15,6 +15,8 @@ pub mod mail;
 pub mod order;
 pub mod phase;
 pub mod reading;
+mod roster;
+pub mod rows;
 pub mod rule;
 pub mod security;
 pub mod select;

@@ -11,7 +11,7 @@
 //! | [`sweep`] | edge: SSH sessions, host keys, delivery of the agent, one collection from connect to reading | `fleet`, `config`, `spine`, the wire |
 //! | [`store`] | edge: the database: migrations, recording, queries, outbox rows | `fleet`, `config` |
 //! | [`mail`] | edge: composing mails, handing them to the SMTP server | `fleet`, `config` |
-//! | [`headless`] | edge: the result table, the JSON document, progress: a reader of events | `fleet` |
+//! | [`headless`] | edge: the result table, the JSON document, metrics, exported rows, progress: a reader of events | `fleet` |
 //! | [`tui`] | edge: the dashboard: pure model and drawing, a thin terminal: a reader of events | `fleet` |
 //! | [`relay`] | edge: the stream beyond this process: recorded to a file, played from one, told over a Unix socket | `fleet`, `spine` |
 //! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config`, the wire |

@@ -11,7 +11,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -26,6 +26,7 @@ use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, judge::ClientState
 mod alert_changes;
 mod alerts;
 pub mod error;
+pub mod export;
 mod history;
 pub mod holder;
 mod lock;
@@ -37,11 +38,13 @@ mod pool;
 mod read;
 pub mod reader;
 pub mod record;
+mod retention;
 mod schema;
 mod sweeps;
 mod writer;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use history::HISTORY;
 pub use holder::Holder;
 pub use outbox::{Due, MailCounts, OutboxMail};
 pub use reader::Reader;
@@ -211,6 +214,17 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (client, actor) = (client.clone(), actor.to_owned());
         self.write(Write::Acknowledge { client, metric, alert, at, actor }).await
+    }
+
+    /// Deletes one small piece of what is older than `before`: collections with their samples, security events,
+    /// ended alerts, mails that are done with, sweeps. Whether more may be left.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn forget(&self, before: Timestamp) -> Result<bool, StoreError> {
+        let more = Arc::new(AtomicBool::new(false));
+        self.write(Write::Forget { before, more: Arc::clone(&more) }).await?;
+        Ok(more.load(Ordering::Relaxed))
     }
 
     /// Writes down who holds the database, in place of whoever did before, for others to find.

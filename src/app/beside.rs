@@ -12,6 +12,7 @@ use crate::{
     fleet::{
         Event, EventKind, SweepId,
         event::MailStep,
+        history::Memory,
         order::{Order, Reply, Signed},
         state::Fleet,
         stream::Frame,
@@ -86,7 +87,8 @@ pub async fn sweep(
     };
     while recording.join_next().await.is_some() {}
     once.progress.clear();
-    let (fleet, sweep, sent) = swept?;
+    let (mut fleet, sweep, sent) = swept?;
+    fleet.remember(Memory { clients: Vec::new(), alerts: reader.open_alerts().await? });
     let waiting = reader.mail_counts().await?.waiting;
     reader.close().await;
     Ok(Swept { sweep, fleet, mails: Mails { sent, waiting } })

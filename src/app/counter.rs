@@ -1,7 +1,7 @@
 //! The counter at which other processes attach to the collector: opened, announced in the database, closed. Not
 //! what is said over it.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
@@ -48,7 +48,10 @@ impl Counter {
 }
 
 fn listen(database: &str) -> Option<Server> {
-    let path = match place::socket(&Environment::of_process(), database) {
+    // A file is named from the root on: the same name in another directory is another database, whose
+    // collector would lose its socket to this one. What is no file keeps its words.
+    let database = fs::canonicalize(database).map_or_else(|_| database.to_owned(), |file| file.display().to_string());
+    let path = match place::socket(&Environment::of_process(), &database) {
         Ok(path) => path,
         Err(error) => {
             tracing::warn!("no dashboard can attach: {}", super::chain(&error));

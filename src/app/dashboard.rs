@@ -27,7 +27,6 @@ use crate::{
         order::{Order, Reply, Signed},
         stream::{About, Play},
     },
-    headless::log,
     relay::{self, record::Recorder, replay::Recording},
     spine::{Door, Hub, Orders, Spine},
     store::{Holder, Reader},
@@ -46,6 +45,7 @@ use super::{
     counter::Counter,
     inlet::{Attached, Inlet},
     logging::LogTap,
+    readers::Readers,
     source::Source,
     work::{self, Desk},
 };
@@ -105,11 +105,9 @@ async fn own(
         player: None,
     };
     let screen = start_screen(stop)?;
-    let mut readers = JoinSet::new();
-    readers.spawn(hub.listen().each(log::log));
-    if let Some(recorder) = record {
-        readers.spawn(recorder.run(hub.listen()));
-    }
+    let mut readers = Readers::default();
+    readers.log(&hub);
+    readers.record(&hub, record);
     let pump = Inlet::Own(hub.listen()).pump(screen.feed());
     let counter = Counter::open(&base, &door, orders, "dashboard").await;
     let desk = Desk { door, asked, reloads: None, stop: stop.clone() };
@@ -118,11 +116,7 @@ async fn own(
     if let Some(counter) = counter {
         counter.close().await;
     }
-    while let Some(ended) = readers.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!("a reader of events broke: {error}");
-        }
-    }
+    readers.ended().await;
     settle(pump).await;
     shown
 }

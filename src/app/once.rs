@@ -2,22 +2,21 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     pin::pin,
     time::Duration,
 };
 
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     cli::{Exit, Format},
     config::Config,
-    fleet::{FailureKind, SweepId, event::Trigger, state::Fleet},
+    fleet::{FailureKind, SweepId, alerts::AlertView, event::Trigger, history::Memory, state::Fleet},
     headless::{
         json::{Document, Mails},
-        log,
+        log, metrics,
         progress::Progress,
         table::{self, Look},
     },
@@ -32,16 +31,24 @@ use super::{
     base::{Base, Opened},
     beside, counter,
     outbox::{LAST_MAIL, Outbox},
+    output::{Audience, Output},
+    readers::Readers,
+    tidying,
 };
 
 /// The longest that a run waits for the SMTP server; what it has not taken by then stays in the outbox.
 pub const MAIL_WAIT: Duration = Duration::from_secs(10);
+
+/// The longest that a run deletes what has grown old; what is left then is the next one's.
+const TIDYING: Duration = Duration::from_secs(2);
 
 /// What a run is told by its arguments.
 #[derive(Debug, Clone)]
 pub struct Once {
     /// How the result is printed.
     pub format: Format,
+    /// Into which file; `None` for standard output.
+    pub output: Option<PathBuf>,
     /// Whether an exceeded limit has an exit code of its own.
     pub fail_on_alert: bool,
     /// Whether every event is logged.
@@ -72,13 +79,24 @@ pub async fn run(
     stop: &CancellationToken,
 ) -> Result<Swept, Failed> {
     let record = record.map(Recorder::create).transpose()?;
+    let output = once.output.as_deref().map(|file| Output::create(file, audience_of(once.format))).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
     let swept = match Base::open_or_find(config, spine, stop).await? {
         Opened::Ours(base) => own(config, *base, hub, once, record, stop).await?,
         Opened::Held(_) => beside::sweep(config, once, record, stop).await?,
     };
-    print(&swept, once.format)?;
+    match output {
+        Some(mut output) => {
+            output.write(&result(&swept, once.format, PLAIN)?)?;
+            output.finish()?;
+        }
+        None => {
+            let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
+            stdout.write_all(&result(&swept, once.format, look())?)?;
+            stdout.flush()?;
+        }
+    }
     Ok(swept)
 }
 
@@ -91,11 +109,9 @@ async fn own(
     record: Option<Recorder>,
     stop: &CancellationToken,
 ) -> Result<Swept, Failed> {
-    let mut readers = JoinSet::new();
-    if let Some(recorder) = record {
-        readers.spawn(recorder.run(hub.listen()));
-    }
-    readers.spawn(hub.listen().each({
+    let mut readers = Readers::default();
+    readers.record(&hub, record);
+    readers.add(hub.listen().each({
         let (progress, log_events) = (once.progress.clone(), once.log_events);
         move |fleet, event| {
             progress.show(fleet, event);
@@ -106,19 +122,22 @@ async fn own(
     }));
     let swept = sweep(config, &base, stop).await;
     let fleet = hub.finish().await;
-    while let Some(ended) = readers.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!("a reader of events broke: {error}");
-        }
-    }
+    readers.ended().await;
     once.progress.clear();
-    let (sweep, waiting) = swept?;
+    let (sweep, waiting, alerts) = swept?;
+    let mut fleet = fleet;
+    // Of a client that failed, only the database knows the alerts that stay open.
+    fleet.remember(Memory { clients: Vec::new(), alerts });
     let mails = Mails { sent: fleet.mails().sent, waiting };
     Ok(Swept { sweep, fleet, mails })
 }
 
-/// One turn, then the mails, then an orderly end; the sweep and how many mails still wait.
-async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result<(SweepId, u64), Failed> {
+/// One turn, then the mails, then an orderly end; the sweep, how many mails still wait, and the open alerts.
+async fn sweep(
+    config: &Config,
+    base: &Base,
+    stop: &CancellationToken,
+) -> Result<(SweepId, u64, Vec<AlertView>), Failed> {
     counter::announce(base, None).await;
     let mut outbox = base.outbox(config).await?;
     let pipeline = base.pipeline(config, SessionKeeping::CloseAfterUse).await?;
@@ -127,9 +146,11 @@ async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result
     base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
     pipeline.close().await;
     offer_mails(&mut outbox, stop).await?;
+    tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
     let waiting = base.store.mail_counts().await?.waiting;
+    let alerts = base.store.reader().open_alerts().await?;
     base.store.close().await;
-    Ok((sweep, waiting))
+    Ok((sweep, waiting, alerts))
 }
 
 /// Offers every waiting mail, for as long as a run waits for that.
@@ -146,24 +167,38 @@ async fn offer_mails(outbox: &mut Outbox, stop: &CancellationToken) -> Result<()
     }
 }
 
-fn print(swept: &Swept, format: Format) -> Result<(), Failed> {
-    let mut stdout = anstream::AutoStream::auto(io::stdout().lock());
-    match format {
-        Format::Table => {
-            let colour = io::stdout().is_terminal();
-            let columns = colour.then(|| crossterm::terminal::size().ok().map(|(columns, _)| columns)).flatten();
-            let look = Look { colour, width: columns.filter(|columns| *columns >= table::NARROWEST) };
-            let text = table::render(&swept.fleet, swept.sweep, swept.mails, look);
-            stdout.write_all(text.as_bytes())?;
-        }
+/// The table as it is where it is not read on a terminal.
+const PLAIN: Look = Look { colour: false, width: None };
+
+/// How the table is shown on standard output.
+fn look() -> Look {
+    let colour = io::stdout().is_terminal();
+    let columns = colour.then(|| crossterm::terminal::size().ok().map(|(columns, _)| columns)).flatten();
+    Look { colour, width: columns.filter(|columns| *columns >= table::NARROWEST) }
+}
+
+/// The result as it is printed.
+fn result(swept: &Swept, format: Format, look: Look) -> io::Result<Vec<u8>> {
+    Ok(match format {
+        Format::Table => table::render(&swept.fleet, swept.sweep, swept.mails, look).into_bytes(),
         Format::Json => {
+            let mut text = Vec::new();
             if let Some(document) = Document::of(&swept.fleet, swept.sweep, swept.mails) {
-                serde_json::to_writer(&mut stdout, &document).map_err(io::Error::from)?;
-                stdout.write_all(b"\n")?;
+                serde_json::to_writer(&mut text, &document)?;
+                text.push(b'\n');
             }
+            text
         }
+        Format::Prometheus => metrics::of_sweep(&swept.fleet, swept.sweep, swept.mails.waiting)?.into_bytes(),
+    })
+}
+
+/// Who may read a file of that format.
+fn audience_of(format: Format) -> Audience {
+    match format {
+        Format::Table | Format::Json => Audience::Owner,
+        Format::Prometheus => Audience::Everyone,
     }
-    Ok(stdout.flush()?)
 }
 
 impl Swept {

@@ -2,11 +2,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    headless::log,
     relay::record::Recorder,
     spine::{Hub, Orders, Spine},
 };
@@ -16,6 +14,7 @@ use super::{
     base::Base,
     counter::Counter,
     logging::LogTap,
+    readers::Readers,
     signals,
     source::Source,
     work::{self, Desk},
@@ -31,11 +30,9 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
     tap.open_into(hub.door());
-    let mut readers = JoinSet::new();
-    readers.spawn(hub.listen().each(log::log));
-    if let Some(recorder) = record {
-        readers.spawn(recorder.run(hub.listen()));
-    }
+    let mut readers = Readers::default();
+    readers.log(&hub);
+    readers.record(&hub, record);
     let mut counter = None;
     let outcome = async {
         let reloads = Some(signals::hangups()?);
@@ -50,10 +47,6 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     if let Some(counter) = counter {
         counter.close().await;
     }
-    while let Some(ended) = readers.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!("a reader of events broke: {error}");
-        }
-    }
+    readers.ended().await;
     outcome
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     config::{Config, Loaded},
-    fleet::select::Pattern,
+    fleet::{ClientId, select::Pattern},
 };
 
 use super::Failed;
@@ -46,11 +46,23 @@ impl Source {
             tracing::warn!("{warning}");
         }
         if !self.patterns.is_empty() {
-            loaded.retain_clients(|client| self.patterns.iter().any(|pattern| pattern.meets(&client.id, &client.name)));
+            loaded.retain_clients(|client| self.meets(&client.id, &client.name));
             if loaded.config.clients.is_empty() {
-                return Err(Failed::NoClient(format!("`fleetsweep --config {} check`", self.path.display())));
+                return Err(self.no_client());
             }
         }
         Ok(loaded)
+    }
+
+    /// Whether any of the patterns meets a client.
+    #[must_use]
+    pub fn meets(&self, id: &ClientId, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.meets(id, name))
+    }
+
+    /// That no client meets the patterns.
+    #[must_use]
+    pub fn no_client(&self) -> Failed {
+        Failed::NoClient(format!("`fleetsweep --config {} check`", self.path.display()))
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     sweep::SessionKeeping,
 };
 
-use super::{Failed, base::Base, manager, outbox::Outbox, pipeline::Pipeline, source::Source, wheel::TakenUp};
+use super::{Failed, base::Base, manager, outbox::Outbox, pipeline::Pipeline, source::Source, tidying, wheel::TakenUp};
 
 /// A configuration that can be put to work: nothing of it can fail any more, and nothing has begun.
 struct Prepared {
@@ -40,12 +40,16 @@ impl Prepared {
 
     fn begin(self, base: &Arc<Base>) -> Shift {
         let Self { config, pipeline, mut outbox } = self;
-        let outbox_stop = CancellationToken::new();
-        let task = tokio::spawn({
-            let (base, stop) = (base.clone(), outbox_stop.clone());
+        let stop = CancellationToken::new();
+        let outbox = tokio::spawn({
+            let (base, stop) = (base.clone(), stop.clone());
             async move { outbox.run(&base.bell, &stop).await }
         });
-        Shift { config, pipeline, outbox: task, outbox_stop }
+        let tidying = tokio::spawn({
+            let (base, stop, retention) = (base.clone(), stop.clone(), config.database.retention);
+            async move { tidying::run(&base.store, retention, &stop).await }
+        });
+        Shift { config, pipeline, outbox, tidying, stop }
     }
 }
 
@@ -54,14 +58,17 @@ pub(super) struct Shift {
     config: Config,
     pub(super) pipeline: Arc<Pipeline>,
     outbox: JoinHandle<()>,
-    outbox_stop: CancellationToken,
+    tidying: JoinHandle<()>,
+    stop: CancellationToken,
 }
 
 impl Shift {
     async fn end(self) {
-        self.outbox_stop.cancel();
-        if let Err(error) = self.outbox.await {
-            tracing::error!("the outbox broke: {error}");
+        self.stop.cancel();
+        for (what, task) in [("the outbox", self.outbox), ("tidying up", self.tidying)] {
+            if let Err(error) = task.await {
+                tracing::error!("{what} broke: {error}");
+            }
         }
         self.pipeline.close().await;
     }

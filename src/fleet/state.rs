@@ -3,7 +3,7 @@
 //! Readers (the result table, progress, the dashboard) keep a [`Fleet`] and apply what they are told.
 //! It decides nothing, and it believes the order of the stream.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use super::{
     event::{ClientCard, Exceeded, MailStep, Trigger},
     history::Memory,
     reading::Usage,
+    roster::Roster,
 };
 
 /// How many ended sweeps are remembered.
@@ -26,9 +27,7 @@ const SAMPLES_KEPT: usize = 60;
 /// The fleet as the events told it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fleet {
-    #[serde(with = "by_id")]
-    clients: BTreeMap<ClientId, ClientView>,
-    order: Vec<ClientId>,
+    clients: Roster,
     sweeps: VecDeque<SweepView>,
     mails: MailTally,
     alerts: AlertBook,
@@ -252,8 +251,8 @@ impl Fleet {
     }
 
     /// Every client, in the configuration's order.
-    pub fn clients(&self) -> impl Iterator<Item = &ClientView> {
-        self.order.iter().filter_map(|id| self.clients.get(id))
+    pub fn clients(&self) -> impl ExactSizeIterator<Item = &ClientView> {
+        self.clients.all().iter()
     }
 
     /// One client.
@@ -314,7 +313,7 @@ impl Fleet {
         let mut fleet = Self::default();
         fleet.configure(cards);
         fleet.remember(memory);
-        for view in fleet.clients.values_mut() {
+        for view in fleet.clients.all_mut() {
             view.live = view.last.as_ref().is_some_and(|last| last.sweep == sweep.id);
         }
         fleet.sweeps.push_back(sweep);
@@ -325,21 +324,19 @@ impl Fleet {
     #[must_use]
     pub fn stage_counts(&self) -> [(Stage, usize); 8] {
         Stage::ALL.map(|stage| {
-            let count = self.clients.values().filter_map(|client| client.running.as_ref());
+            let count = self.clients().filter_map(|client| client.running.as_ref());
             (stage, count.filter(|running| running.stage() == stage).count())
         })
     }
 
     fn configure(&mut self, cards: &[ClientCard]) {
-        self.order = cards.iter().map(|card| card.id.clone()).collect();
-        let mut before = std::mem::take(&mut self.clients);
-        for card in cards {
-            let view = match before.remove(&card.id) {
-                Some(known) => ClientView { card: card.clone(), ..known },
-                None => ClientView::new(card.clone()),
-            };
-            self.clients.insert(card.id.clone(), view);
-        }
+        let before = std::mem::take(&mut self.clients).into_all();
+        let mut before: HashMap<_, _> = before.into_iter().map(|view| (view.card.id.clone(), view)).collect();
+        let view = |card: &ClientCard| match before.remove(&card.id) {
+            Some(known) => ClientView { card: card.clone(), ..known },
+            None => ClientView::new(card.clone()),
+        };
+        self.clients = cards.iter().map(view).collect::<Vec<_>>().into();
     }
 
     fn start_sweep(&mut self, id: SweepId, at: Timestamp, number: u64, trigger: Trigger, clients: &[ClientId]) {
@@ -375,29 +372,6 @@ impl Fleet {
                 sweep.failed += 1;
             }
         }
-    }
-}
-
-/// The clients as a list: each names itself.
-mod by_id {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    use super::{ClientId, ClientView};
-
-    pub(super) fn serialize<S: Serializer>(
-        clients: &BTreeMap<ClientId, ClientView>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(clients.values())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<ClientId, ClientView>, D::Error> {
-        let clients = Vec::<ClientView>::deserialize(deserializer)?;
-        Ok(clients.into_iter().map(|client| (client.card.id.clone(), client)).collect())
     }
 }
 
@@ -442,6 +416,9 @@ impl ClientView {
         self.exceeded = exceeded.to_vec();
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

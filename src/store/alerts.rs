@@ -78,6 +78,12 @@ pub(super) async fn open(transaction: &mut Transaction) -> Result<Vec<Row>, sqlx
     )
 }
 
+/// Those that are open now, as they are shown.
+pub(super) async fn open_views(pool: &Pool) -> Result<Vec<AlertView>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    open(&mut transaction).await?.into_iter().map(AlertView::try_from).collect()
+}
+
 /// The last that had ended at a time, the last first.
 pub(super) async fn ended_at(transaction: &mut Transaction, at_ms: i64) -> Result<Vec<Row>, sqlx::Error> {
     fetch_all!(

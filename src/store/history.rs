@@ -21,6 +21,14 @@ fn part(span: Span) -> i64 {
     span.milliseconds() / (POINTS - 1) + 1
 }
 
+/// The question behind a chart: of which address and port, after and up to when, in parts how long; its parameters in
+/// this order. The newest time of a part stands for it: of a single sample, that is its own. Public for who wants
+/// to know a database's plan of it.
+pub const HISTORY: &str = "SELECT MAX(collected_at_ms), AVG(cpu_percent), AVG(memory_percent) FROM collections
+    WHERE client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?)
+    AND collected_at_ms > ? AND collected_at_ms <= ?
+    GROUP BY collected_at_ms - collected_at_ms % ? ORDER BY 1";
+
 pub(super) async fn points(
     pool: &Pool,
     client: &ClientId,
@@ -29,14 +37,10 @@ pub(super) async fn points(
 ) -> Result<Vec<Point>, sqlx::Error> {
     let now_ms = to_ms(now);
     let mut transaction = pool.begin_read().await?;
-    // The newest time of a part stands for it: of a single sample, that is its own.
     let rows: Vec<(i64, Option<f64>, Option<f64>)> = fetch_all!(
         &mut transaction,
         (i64, Option<f64>, Option<f64>),
-        "SELECT MAX(collected_at_ms), AVG(cpu_percent), AVG(memory_percent) FROM collections
-         WHERE client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?)
-         AND collected_at_ms > ? AND collected_at_ms <= ?
-         GROUP BY collected_at_ms - collected_at_ms % ? ORDER BY 1",
+        HISTORY,
         client.address(),
         i64::from(client.port()),
         now_ms.saturating_sub(span.milliseconds()),

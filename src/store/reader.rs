@@ -8,7 +8,9 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    DEADLINE, Due, MailCounts, OutboxMail, StoreError, StoreErrorKind, alerts, history,
+    DEADLINE, Due, MailCounts, OutboxMail, StoreError, StoreErrorKind, alerts,
+    export::{self, Found, Pages, Position, StoredClient, Wanted},
+    history,
     holder::{self, Holder},
     memory,
     open::Target,
@@ -18,9 +20,11 @@ use super::{
 };
 use crate::fleet::{
     ClientId, Metric, Reading, SweepId,
+    alerts::AlertView,
     event::ClientCard,
     history::{AlertRow, EventRow, MailRow, Memory, Point, Span},
     judge::ClientState,
+    rows::View,
     state::{Fleet, SweepView},
 };
 
@@ -90,6 +94,41 @@ impl Reader {
     /// Why the database did not answer.
     pub async fn alert_history(&self, most: u32) -> Result<Vec<AlertRow>, StoreError> {
         self.answer(alerts::history(&self.pool, most)).await
+    }
+
+    /// The alerts that are open, oldest first.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn open_alerts(&self) -> Result<Vec<AlertView>, StoreError> {
+        self.answer(alerts::open_views(&self.pool)).await
+    }
+
+    /// Every client of which there is something, in the order in which they were first collected.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn stored_clients(&self) -> Result<Vec<StoredClient>, StoreError> {
+        self.answer(export::stored_clients(&self.pool)).await
+    }
+
+    /// The rows of a view, page after page.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn rows(&self, view: View, wanted: Wanted) -> Result<Pages, StoreError> {
+        Pages::of(self.clone(), view, wanted).await
+    }
+
+    pub(super) async fn page(
+        &self,
+        view: View,
+        part: i64,
+        after: &Position,
+        until_ms: i64,
+        most: i64,
+    ) -> Result<Vec<Found>, StoreError> {
+        self.answer(export::page(&self.pool, view, part, after, until_ms, most)).await
     }
 
     /// The last `most` mails, newest first.

@@ -19,6 +19,7 @@ use crate::{
     store,
 };
 
+mod export;
 mod opening;
 #[path = "../../tests/store/records.rs"]
 mod records;
@@ -42,6 +43,12 @@ impl Home {
 
     async fn open(&self) -> Store {
         Store::open(&self.url()).await.unwrap()
+    }
+
+    /// What another program changes.
+    async fn change(&self, sql: &'static str) {
+        let mut connection = SqliteConnection::connect(&format!("sqlite:{}", self.file().display())).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
 
     async fn count(&self, sql: &'static str) -> i64 {

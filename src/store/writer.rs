@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use super::{
     outbox,
     pool::{Pool, Transaction, execute},
     record::{self, Known},
-    sweeps, to_ms,
+    retention, sweeps, to_ms,
 };
 use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, mail::Mail};
 
@@ -74,6 +74,11 @@ pub(super) enum Write {
         actor: String,
     },
     Announce(Holder),
+    /// Deletes one piece of what is older; tells whether more may be left.
+    Forget {
+        before: Timestamp,
+        more: Arc<AtomicBool>,
+    },
     /// Nothing more from now on; answered when every connection has ended.
     Close,
 }
@@ -245,6 +250,9 @@ async fn write_all(
                 audit(transaction, &mut known, *at, texts).await?;
             }
             Write::Announce(holder) => holder::announce(transaction, mark, holder).await?,
+            Write::Forget { before, more } => {
+                more.store(retention::forget(transaction, *before).await?, Ordering::Relaxed);
+            }
             // Kept back by the writer's loop.
             Write::Close => {}
         }

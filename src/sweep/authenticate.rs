@@ -181,7 +181,14 @@ fn lost(session: &Session, mut tried: Tried, during: Credential<'_>) -> Failure 
     }
     tried.refused.push(during.name());
     let failure = tried.failure(Vec::new());
-    failure.because(words.unwrap_or_else(|| "the server closed the connection".to_owned()))
+    failure.because(match words {
+        None => "the server closed the connection".to_owned(),
+        // The library's word for a refusal that names no further method.
+        Some(words) if words == russh::Error::NoAuthMethod.to_string() => {
+            "the server takes no other credential".to_owned()
+        }
+        Some(words) => words,
+    })
 }
 
 async fn attempt(

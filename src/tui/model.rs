@@ -1,6 +1,6 @@
 //! The dashboard's state: the fleet as told, the data as answered, the view as steered. Pure.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use jiff::Timestamp;
 
@@ -11,8 +11,9 @@ use super::{
     view::{Pane, Tab, View},
 };
 use crate::fleet::{
-    ClientId, Failure,
+    ClientId, Failure, SweepId,
     alerts::AlertView,
+    eta,
     history::{AlertRow, EventRow, MailRow, Point, Span},
     select::sort,
     state::{ClientView, Fleet, SweepView},
@@ -61,6 +62,8 @@ pub struct Model {
     pub(super) row: usize,
     /// Whether `rows` must be made anew.
     pub(super) rows_stale: bool,
+    /// The time left of the sweep under way, and of which sweep and when that was reckoned.
+    pub(super) time_left: (Option<(SweepId, Timestamp)>, Option<Duration>),
     /// Whether the screen may look different from when it was drawn last.
     pub(super) changed: bool,
 }
@@ -107,6 +110,7 @@ impl Model {
             rows: Vec::new(),
             row: 0,
             rows_stale: true,
+            time_left: (None, None),
             changed: true,
         }
     }
@@ -178,7 +182,7 @@ impl Model {
     }
 
     /// The alert to which acknowledging applies: the selected one, or the selected client's first that is
-    /// not acknowledged.
+    /// not acknowledged, or its first.
     pub(super) fn alert_in_hand(&self) -> Option<&AlertView> {
         let open = |alert: &&AlertView| alert.ended.is_none();
         match (self.view.tab, self.view.pane) {
@@ -189,18 +193,24 @@ impl Model {
             (Tab::Fleet, Pane::Alerts) => self.alert_list().get(self.view.alert).copied().filter(open),
             (Tab::Fleet, Pane::Clients | Pane::Detail) => {
                 let client = self.view.selected.as_ref()?;
-                let mut alerts = self.shown().alerts().open_of(client);
-                alerts.find(|alert| !alert.acknowledged)
+                let alerts = self.shown().alerts();
+                alerts.open_of(client).find(|alert| !alert.acknowledged).or_else(|| alerts.open_of(client).next())
             }
             (Tab::Mails | Tab::Log, _) => None,
         }
     }
 
-    /// Brings rows, selection and scroll position up to date; to be called before drawing.
+    /// Brings rows, selection, scroll position and the time left up to date; to be called before drawing.
     pub fn prepare(&mut self) {
         if self.rows_stale {
             self.rows = sort::list(self.shown(), &self.view.filter, self.view.sort, self.shown_at());
             self.rows_stale = false;
+        }
+        let sweep = self.fleet.newest_sweep().filter(|sweep| sweep.duration_ms.is_none());
+        let reckoned_for = sweep.map(|sweep| (sweep.id, self.now));
+        if self.time_left.0 != reckoned_for {
+            // Once a second, not for each frame: the whole past of every client is in it.
+            self.time_left = (reckoned_for, sweep.and_then(|sweep| eta::time_left(&self.fleet, sweep, self.now)));
         }
         if !self.view.chosen {
             self.view.selected = self.rows.first().cloned();
@@ -242,4 +252,64 @@ pub(super) fn failure_text(client: &ClientView, failure: &Failure) -> String {
         failure.stage,
         failure.kind.next_step()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+    use crate::{
+        fleet::{
+            Event, EventKind, Metric,
+            judge::{HoldReason, Notice, Step},
+            stream::Frame,
+        },
+        tui::{
+            port::Message,
+            script::{self, DARK},
+        },
+    };
+
+    #[test]
+    fn an_alert_that_is_acknowledged_already_is_still_in_hand() {
+        let mut model = script::model(20, (120, 40), DARK);
+        let alert = model.alert_in_hand().unwrap().clone();
+        assert!(alert.metric == Metric::Unreachable && !alert.acknowledged);
+        let kind = EventKind::Alert {
+            metric: alert.metric,
+            limit: alert.limit,
+            value: alert.value,
+            raised_at: alert.raised_at,
+            step: Step::Continues,
+            notice: Notice::Hold(HoldReason::Acknowledged),
+        };
+        let event = Event { at: script::now(), sweep: None, client: Some(alert.client), kind };
+        model.update(Message::Frames(vec![Frame::Event(Arc::new(event))]));
+        assert_eq!(model.update(Message::Key(KeyEvent::new(KeyCode::Char('a'), KeyModifiers::NONE))), []);
+        assert_eq!(model.said.as_ref().unwrap().0.text, "acknowledged already");
+    }
+
+    #[test]
+    fn the_time_left_is_reckoned_once_a_second_and_for_each_sweep() {
+        let mut model = script::model(500, (120, 40), DARK);
+        let first = model.time_left;
+        assert!(first.0 == Some((script::SWEEP, script::now())) && first.1.is_some(), "{first:?}");
+        let tell = |client, kind| {
+            let event = Event { at: script::now(), sweep: Some(script::SWEEP), client, kind };
+            Message::Frames(vec![Frame::Event(Arc::new(event))])
+        };
+        let stage = EventKind::StageEntered { stage: crate::fleet::Stage::Connect, attempt: 1 };
+        model.update(tell(Some(script::id(499)), stage));
+        model.prepare();
+        assert_eq!(model.time_left, first);
+        let later = script::before(-1000);
+        model.update(Message::Tick(later));
+        model.prepare();
+        assert_eq!(model.time_left.0, Some((script::SWEEP, later)));
+        model.update(tell(None, EventKind::SweepEnded { number: 128, duration_ms: 1, ok: 0, failed: 0 }));
+        model.prepare();
+        assert_eq!(model.time_left, (None, None));
+    }
 }

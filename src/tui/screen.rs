@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, BufWriter, Stdout},
+    mem::ManuallyDrop,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -169,7 +170,9 @@ struct Runner {
     inbox: Receiver<Message>,
     outbox: mpsc::Sender<Command>,
     keys: SyncSender<Message>,
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: its end would show the cursor and, where the terminal has gone, complain on standard
+    /// error, which has gone too and makes that a panic. [`terminal::restore`] shows the cursor.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
     /// When the terminal was last taken again after a suspension of our own.
     resumed: Option<Instant>,
     inside_tmux: bool,
@@ -184,7 +187,7 @@ impl Runner {
     ) -> io::Result<Self> {
         // One write a frame: the first paint of a large screen is about 30 kB.
         let out = BufWriter::with_capacity(64 * 1024, io::stdout());
-        let terminal = Terminal::new(CrosstermBackend::new(out))?;
+        let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(out))?);
         let inside_tmux = std::env::var_os("TMUX").is_some();
         Ok(Self { model, inbox, outbox, keys, terminal, resumed: None, inside_tmux })
     }

@@ -134,9 +134,16 @@ async fn without_a_terminal_there_is_no_dashboard() {
 async fn a_closed_standard_output_is_no_fault_and_a_full_one_is() {
     let fleet = Fleet::of(&[Behaviour::Healthy]).await;
     fleet.program.write_config(&fleet.config(UNDER).text());
-    for arguments in
-        [&["man"][..], &["completions", "bash"], &["check"], &["--once"], &["--once", "--format", "json"], &["--help"]]
-    {
+    for arguments in [
+        &["man"][..],
+        &["completions", "bash"],
+        &["check"],
+        &["--once"],
+        &["--once", "--format", "json"],
+        &["export"],
+        &["export", "--format", "prometheus"],
+        &["--help"],
+    ] {
         let run = |stdout: Stdio| {
             let child = Command::new(env!("CARGO_BIN_EXE_fleetsweep"))
                 .args(arguments)
@@ -182,6 +189,7 @@ async fn completions_are_scripts_that_their_shells_take() {
         let outcome = program.run(["completions", shell]).await;
         assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{shell}");
         assert!(outcome.stdout.contains("mail-test") && outcome.stdout.contains("fail-on-alert"), "{shell}");
+        assert!(outcome.stdout.contains("export") && outcome.stdout.contains("prometheus"), "{shell}");
         let script = program.path(format!("completions.{shell}"));
         std::fs::write(&script, &outcome.stdout).unwrap();
         let read = Fleetsweep::new(shell).run(["-n", &script.display().to_string()]).await;

@@ -13,6 +13,9 @@ use std::process::ExitCode;
 mod command_line;
 mod crash;
 mod exit;
+mod export;
+mod long_export;
+mod metrics;
 mod pipeline;
 mod service;
 mod site;
@@ -24,6 +27,9 @@ fn main() -> ExitCode {
         smtp::trials(),
         command_line::trials(),
         exit::trials(),
+        export::trials(),
+        long_export::trials(),
+        metrics::trials(),
         service::trials(),
         crash::trials(),
     ];

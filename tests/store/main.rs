@@ -26,6 +26,7 @@ mod pipeline;
 mod recording;
 mod records;
 mod refusals;
+mod retention;
 #[expect(dead_code, reason = "the tests of tests/program need more than these")]
 #[path = "../program/site.rs"]
 mod site;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         recording::trials(),
         look_back::trials(),
         past::trials(),
+        retention::trials(),
         migration::trials(),
         opening::trials(),
         refusals::trials(),

@@ -8,7 +8,7 @@ use super::{
     words,
 };
 use crate::{
-    fleet::{Phase, eta, phase::Tally, stream::Source},
+    fleet::{Phase, phase::Tally, stream::Source},
     tui::{model::Model, theme::Role},
 };
 
@@ -79,7 +79,7 @@ fn progress(pen: &Pen<'_>, model: &Model, width: u16) -> (String, u16, f64) {
         let ago = words::since(sweep.latest_at(), model.now);
         return (format!("{all} swept in {}, {ago} ago {between}", words::took(duration_ms)), 0, 100.0);
     }
-    let left = match eta::time_left(&model.fleet, sweep, model.now) {
+    let left = match model.time_left.1 {
         Some(left) if width >= 56 => format!(" {between} ETA {}", words::clock_span(left.as_secs())),
         Some(_) | None => String::new(),
     };

@@ -43,6 +43,8 @@ impl Columns {
         let (gauge, spark) = match width {
             0..62 => (0, 0),
             62..72 => (5, 0),
+            // Why something failed is worth more than a longer bar.
+            72..90 if beside && name > 12 => (4, 6),
             72..90 if beside => (6, 10),
             72..90 => (8, 0),
             _ => (10, 16),

@@ -1,5 +1,5 @@
-//! What the integration tests share: real servers that start on a free port and end with the test, the program
-//! itself, and waiting with a deadline. Not the tests.
+//! What the integration tests share: real servers that start on a free port and end with the test, a real terminal, the
+//! program itself, and waiting with a deadline. Not the tests.
 //!
 //! Everything here panics where it cannot do its work: that is how a test says what failed.
 
@@ -18,6 +18,7 @@ mod server;
 mod shared;
 mod ssh_agent;
 mod sshd;
+mod tmux;
 mod tool;
 mod trial;
 mod user;
@@ -35,8 +36,10 @@ pub use port::free_port;
 pub use postgres::Postgres;
 pub use program::{Fleetsweep, Outcome, Running, rows};
 pub use rustix::process::Signal;
+pub use shared::end_shared_servers;
 pub use ssh_agent::SshAgent;
 pub use sshd::{Login, Sshd, SshdOptions};
+pub use tmux::{Modes, Terminal, TerminalOptions, is_running, signal};
 pub use tool::Tool;
 pub use trial::{run, trial};
 pub use user::ThrowawayUser;

@@ -55,7 +55,7 @@ fn keep<S: 'static>(
 }
 
 /// Ends them all.
-pub(crate) fn end() {
+pub fn end_shared_servers() {
     for Keeper { end, thread } in KEEPERS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
         drop(end);
         if thread.join().is_err() {

@@ -1,13 +1,16 @@
 //! What a test needs of the machine: a program or root. A test whose tool is missing is ignored and says what
 //! to install.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which package brings which program.
 const PACKAGES: &str = include_str!("../../packages");
 
 /// Where servers are installed, which is not in everyone's search path.
 const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// Where Debian's Python looks for what its packages bring.
+const PYTHON_MODULES: &str = "/usr/lib/python3/dist-packages";
 
 /// Something a test needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +31,14 @@ pub enum Tool {
     Zsh,
     /// What runs a program in a pseudo-terminal.
     Script,
+    /// A terminal that can be asked what it shows.
+    Tmux,
     /// The PostgreSQL server.
     Postgres,
     /// The MariaDB server.
     Mariadb,
+    /// The parser of Prometheus' own library for Python.
+    PrometheusParser,
 }
 
 impl Tool {
@@ -41,6 +48,11 @@ impl Tool {
             Self::Root => {
                 return (!rustix::process::geteuid().is_root()).then(|| "needs root: run the tests as root".to_owned());
             }
+            Self::PrometheusParser => {
+                let there = Path::new(PYTHON_MODULES).join("prometheus_client").exists();
+                let package = package("prometheus_client");
+                return (!there).then(|| format!("needs prometheus_client: apt-get install {package}"));
+            }
             Self::Sshd => &["sshd", "ssh-keygen"],
             Self::Dropbear => &["dropbear"],
             Self::Exim => &["exim4"],
@@ -48,6 +60,7 @@ impl Tool {
             Self::Tcsh => &["tcsh"],
             Self::Zsh => &["zsh"],
             Self::Script => &["script"],
+            Self::Tmux => &["tmux"],
             Self::Postgres => &["initdb", "postgres", "setpriv"],
             Self::Mariadb => &["mariadb-install-db", "mariadbd", "setpriv"],
         };
@@ -102,9 +115,12 @@ mod tests {
 
     #[test]
     fn every_tool_knows_its_package() {
-        for (program, expected) in
-            [("sshd", "openssh-server"), ("exim4", "exim4-daemon-light"), ("mariadbd", "mariadb-server")]
-        {
+        for (program, expected) in [
+            ("sshd", "openssh-server"),
+            ("exim4", "exim4-daemon-light"),
+            ("mariadbd", "mariadb-server"),
+            ("prometheus_client", "python3-prometheus-client"),
+        ] {
             assert_eq!(package(program), expected);
         }
     }

@@ -1,0 +1,206 @@
+//! What the databases cost: storing collections, and charts over a full history; SQLite, PostgreSQL and MariaDB in
+//! one run on one machine.
+//!
+//! `cargo bench --bench database [-- SAMPLES [ENGINE]...]`, 10,000,000 samples of 500 clients if not said otherwise,
+//! every engine that is installed. The servers are started for it, with their customary durability.
+//!
+//! * **stored**: collections a second as the program stores them: 128 at once, as many in a transaction as wait.
+//!   Beside it **one at a time**, each waited for: a transaction for each. The ratio is what batching gains.
+//! * **floor**: the same number of bare rows, 250 to a statement, all in one transaction.
+//! * **chart**: a client's CPU and memory over a span up to now, as the dashboard asks: the median over clients. Beside
+//!   it the **floor**, the smallest question there is, and the database's own plan.
+//! * **start**: what the dashboard asks at its start, for all clients.
+//!
+//! It is no test: no figure of it passes or fails.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark ends where it cannot go on, and prints"
+)]
+
+use std::time::{Duration, Instant};
+
+use fleetsweep::{
+    fleet::{ClientId, Reading, SweepId, history::Span, judge::ClientState},
+    store::{HISTORY, Outcome, Reader, Record, Store},
+};
+use fleetsweep_agent::report::Report;
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use support::{Database, Engine, Tool};
+use uuid::Uuid;
+
+const CLIENTS: u64 = 500;
+/// Between two samples of a client.
+const STEP_MS: u64 = 60_000;
+/// The time of the first sample.
+const BEGIN_MS: u64 = 1_600_000_000_000;
+/// Collections under way at once, as `concurrency` is by default.
+const AT_ONCE: usize = 128;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let samples = arguments.first().map_or(10_000_000, |count| count.parse().expect("the number of samples"));
+    let wanted = |name: &str| arguments.len() < 2 || arguments.iter().skip(1).any(|engine| engine == name);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    for (name, engine, tool) in [
+        ("sqlite", Engine::Sqlite, None),
+        ("postgresql", Engine::Postgres, Some(Tool::Postgres)),
+        ("mariadb", Engine::Mariadb, Some(Tool::Mariadb)),
+    ] {
+        if !wanted(name) {
+            continue;
+        }
+        if let Some(missing) = tool.and_then(Tool::missing) {
+            println!("\n{name}: left out: {missing}");
+            continue;
+        }
+        runtime.block_on(measure(name, engine, samples));
+    }
+    support::end_shared_servers();
+}
+
+async fn measure(name: &str, engine: Engine, samples: u64) {
+    println!("\n== {name}");
+    let database = Database::new(engine).await;
+    let url = database.url().into();
+    Store::open(&url).await.unwrap().close().await;
+    let store = Store::open(&url).await.unwrap();
+    storing(&database, &store).await;
+    store.close().await;
+
+    let began = Instant::now();
+    database.change("DELETE FROM collections").await;
+    database.change(&fill(engine, samples)).await;
+    database.change(if engine == Engine::Mariadb { "ANALYZE TABLE collections" } else { "ANALYZE" }).await;
+    println!("{samples} samples of {CLIENTS} clients, made in {:.0?}", began.elapsed());
+    let reader = Reader::open(&url).await.unwrap();
+    charts(&database, &reader, samples).await;
+    reader.close().await;
+}
+
+/// Rows a second: as the program does it, one at a time, and the floor.
+async fn storing(database: &Database, store: &Store) {
+    let batched = 20 * AT_ONCE as u64;
+    let together = rate(batched, async {
+        stream::iter(0..batched)
+            .map(|number| store.record(record(number)))
+            .buffer_unordered(AT_ONCE)
+            .for_each(async |stored| stored.unwrap())
+            .await;
+    })
+    .await;
+    let singly = 2 * AT_ONCE as u64;
+    let alone = rate(singly, async {
+        for number in 0..singly {
+            store.record(record(batched + number)).await.unwrap();
+        }
+    })
+    .await;
+    let bare = bare_rows(batched);
+    let floor = rate(batched, database.change(&bare)).await;
+    println!("stored         {together:>8.0} collections/s");
+    println!("one at a time  {alone:>8.0} collections/s  (batching: {:.1} x)", together / alone);
+    println!("floor          {floor:>8.0} bare rows/s    ({:.1} x)", floor / together);
+}
+
+async fn rate(count: u64, work: impl Future<Output = ()>) -> f64 {
+    let began = Instant::now();
+    work.await;
+    count as f64 / began.elapsed().as_secs_f64()
+}
+
+fn record(number: u64) -> Record {
+    let reading = Reading::from_report(&Report::default(), 0).unwrap();
+    Record {
+        sweep: SweepId(Uuid::from_u128(1)),
+        collection: Uuid::from_u128(u128::from(number)),
+        client: client(number % CLIENTS),
+        client_name: format!("c{}", number % CLIENTS),
+        started_at: Timestamp::from_millisecond(i64::try_from(BEGIN_MS + number).unwrap()).unwrap(),
+        duration_ms: 300,
+        attempts: 1,
+        stages: Vec::new(),
+        outcome: Outcome::Collected(Box::new(reading)),
+        state: ClientState::default(),
+        changes: Vec::new(),
+        security: None,
+        mails: Vec::new(),
+    }
+}
+
+fn client(number: u64) -> ClientId {
+    ClientId::new(format!("10.0.{}.{}", number / 250, number % 250 + 1), 22)
+}
+
+const COLUMNS: &str = "INSERT INTO collections (id, collection_uuid, sweep_uuid, client_id, started_at_ms, duration_ms,
+    attempts, status, collected_at_ms, cpu_percent, memory_percent)";
+
+/// One transaction of so many rows, numbered far beyond what the store uses.
+fn bare_rows(count: u64) -> String {
+    let row = |number: u64| format!("({}, '', '', 1, 0, 300, 1, 'ok', NULL, NULL, NULL)", 1_000_000_000 + number);
+    let numbers: Vec<u64> = (0..count).collect();
+    let statements = numbers.chunks(250).map(|chunk| {
+        format!("{COLUMNS} VALUES {};\n", chunk.iter().map(|number| row(*number)).collect::<Vec<_>>().join(", "))
+    });
+    format!("BEGIN;\n{}COMMIT", statements.collect::<String>())
+}
+
+/// So many samples, made by the database itself.
+fn fill(engine: Engine, samples: u64) -> String {
+    let between = STEP_MS / CLIENTS;
+    let row = format!(
+        "SELECT n, '', '', n % {CLIENTS} + 1, {BEGIN_MS} + (n - n % {CLIENTS}) * {between}, 300, 1, 'ok',
+         {BEGIN_MS} + (n - n % {CLIENTS}) * {between} + 300, n % 97, n % 89"
+    );
+    match engine {
+        Engine::Sqlite => format!(
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {samples})
+             {COLUMNS} {row} FROM numbers"
+        ),
+        Engine::Postgres => format!("{COLUMNS} {row} FROM generate_series(1, {samples}) AS numbers(n)"),
+        Engine::Mariadb => {
+            format!("{COLUMNS} {row} FROM (SELECT seq AS n FROM seq_1_to_{samples}) AS numbers")
+        }
+    }
+}
+
+async fn charts(database: &Database, reader: &Reader, samples: u64) {
+    let now_ms = i64::try_from(BEGIN_MS + samples * (STEP_MS / CLIENTS) + 300).unwrap();
+    let now = Timestamp::from_millisecond(now_ms).unwrap();
+    let floor = median(async |_| {
+        reader.last_sweep_number().await.unwrap();
+    })
+    .await;
+    println!("floor      {floor:>10.1?}");
+    for span in Span::ALL {
+        let points = reader.history(&client(7), span, now).await.unwrap().len();
+        let took = median(async |number| drop(reader.history(&client(number), span, now).await.unwrap())).await;
+        let ratio = took.as_secs_f64() / floor.as_secs_f64();
+        println!("chart {:>4} {took:>10.1?}  {points} points  ({ratio:.1} x floor)", span.word());
+    }
+    let began = Instant::now();
+    let remembered = reader.memory().await.unwrap();
+    println!("start      {:>10.1?}  {} clients", began.elapsed(), remembered.clients.len());
+    let values = ["'10.0.0.8'".to_owned(), "22".to_owned(), "0".to_owned(), now_ms.to_string(), "60000".to_owned()];
+    let query = values.iter().fold(HISTORY.to_owned(), |query, value| query.replacen('?', value, 1));
+    let explain = if database.engine() == Engine::Sqlite { "EXPLAIN QUERY PLAN" } else { "EXPLAIN" };
+    println!("its plan:");
+    for line in database.rows(&format!("{explain} {query}")).await {
+        println!("    {line}");
+    }
+}
+
+/// The median over clients that lie apart, each asked for the first time.
+async fn median(question: impl AsyncFn(u64)) -> Duration {
+    let mut took = Vec::new();
+    for number in (0..CLIENTS).step_by(23) {
+        let began = Instant::now();
+        question(number).await;
+        took.push(began.elapsed());
+    }
+    took.sort_unstable();
+    took.get(took.len() / 2).copied().unwrap_or_default()
+}

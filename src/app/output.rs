@@ -1,0 +1,187 @@
+//! A file for a result: under its name it is there whole or not at all, whatever happens meanwhile. Not the
+//! result.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use tempfile::{Builder, NamedTempFile};
+
+/// Who may read the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Its owner alone: host names, addresses and mails are nobody else's business.
+    Owner,
+    /// Everyone: who collects metrics from files is another user.
+    Everyone,
+}
+
+/// Why there is no such file.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// It could not be begun.
+    #[error("{file} cannot be written: name a file in a directory in which you may create files")]
+    NotBegun {
+        /// Its name.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It could not be finished.
+    #[error("{file} was not written; what was there before is there still")]
+    NotFinished {
+        /// Its name.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The operator ended it.
+    #[error("asked to end: {file} was not written; what was there before is there still")]
+    Stopped {
+        /// Its name.
+        file: String,
+    },
+}
+
+/// A file that is being written under another name beside its own. Dropped before its end it vanishes.
+#[derive(Debug)]
+pub struct Output {
+    file: NamedTempFile,
+    target: PathBuf,
+}
+
+impl Output {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// [`OutputError::NotBegun`].
+    pub fn create(target: &Path, audience: Audience) -> Result<Self, OutputError> {
+        Self::begin(target, audience)
+            .map_err(|source| OutputError::NotBegun { file: target.display().to_string(), source })
+    }
+
+    fn begin(target: &Path, audience: Audience) -> io::Result<Self> {
+        let target = match fs::canonicalize(target) {
+            // What a symbolic link names is replaced, and the link stays.
+            Ok(there) if there.is_file() => there,
+            // A device or a pipe would be replaced as well.
+            Ok(_) => return Err(io::Error::other("it is no regular file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => target.to_owned(),
+            Err(error) => return Err(error),
+        };
+        if target.file_name().is_none() {
+            return Err(io::Error::other("it is no name of a file"));
+        }
+        // The name must not end like the file's own: a collector that reads every `*.prom` would read this one too.
+        let file = Builder::new().prefix(".fleetsweep-").suffix(".part").tempfile_in(directory(&target))?;
+        let mode = match audience {
+            Audience::Owner => 0o600,
+            Audience::Everyone => 0o644,
+        };
+        // Whatever the umask is.
+        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+        Ok(Self { file, target })
+    }
+
+    /// Adds to it.
+    ///
+    /// # Errors
+    /// [`OutputError::NotFinished`].
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
+        self.file.write_all(bytes).map_err(|source| self.not_finished(source))
+    }
+
+    /// Gives it its name, in place of what had it before. It is on the disk then.
+    ///
+    /// # Errors
+    /// [`OutputError::NotFinished`].
+    pub fn finish(self) -> Result<(), OutputError> {
+        self.file.as_file().sync_all().map_err(|source| self.not_finished(source))?;
+        let Self { file, target } = self;
+        let directory = directory(&target);
+        file.persist(&target)
+            .map_err(|error| OutputError::NotFinished { file: target.display().to_string(), source: error.error })?;
+        // The name too; where a file system cannot, it comes a little later.
+        if let Err(error) = File::open(directory).and_then(|directory| directory.sync_all()) {
+            tracing::debug!("{} could not be synchronised: {error}", target.display());
+        }
+        Ok(())
+    }
+
+    /// That the operator ended it.
+    #[must_use]
+    pub fn stopped(&self) -> OutputError {
+        OutputError::Stopped { file: self.target.display().to_string() }
+    }
+
+    fn not_finished(&self, source: io::Error) -> OutputError {
+        OutputError::NotFinished { file: self.target.display().to_string(), source }
+    }
+}
+
+fn directory(target: &Path) -> &Path {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_there_whole_or_not_at_all() {
+        let home = tempfile::tempdir().unwrap();
+        let target = home.path().join("a.prom");
+        for (audience, mode) in [(Audience::Owner, 0o600), (Audience::Everyone, 0o644)] {
+            fs::write(&target, "before").unwrap();
+            let mut output = Output::create(&target, audience).unwrap();
+            output.write(b"af").unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), "before");
+            drop(output);
+            assert_eq!(
+                (names(home.path()), fs::read_to_string(&target).unwrap()),
+                (vec!["a.prom".into()], "before".into())
+            );
+
+            let mut output = Output::create(&target, audience).unwrap();
+            assert!(names(home.path()).iter().all(|name| name == "a.prom" || !name.ends_with(".prom")));
+            output.write(b"after").unwrap();
+            output.finish().unwrap();
+            assert_eq!(
+                (names(home.path()), fs::read_to_string(&target).unwrap()),
+                (vec!["a.prom".into()], "after".into())
+            );
+            assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, mode);
+        }
+    }
+
+    #[test]
+    fn a_link_stays_and_what_is_no_file_is_not_replaced() {
+        let home = tempfile::tempdir().unwrap();
+        let (target, link) = (home.path().join("target"), home.path().join("link"));
+        fs::write(&target, "before").unwrap();
+        symlink(&target, &link).unwrap();
+        let mut output = Output::create(&link, Audience::Owner).unwrap();
+        output.write(b"after").unwrap();
+        output.finish().unwrap();
+        assert_eq!((fs::read_to_string(&target).unwrap().as_str(), fs::read_link(&link).unwrap()), ("after", target));
+        for wrong in [Path::new("/dev/null"), home.path(), &home.path().join("no/where"), Path::new("")] {
+            let error = Output::create(wrong, Audience::Owner).unwrap_err();
+            assert!(matches!(error, OutputError::NotBegun { .. }), "{wrong:?}: {error:?}");
+        }
+    }
+}

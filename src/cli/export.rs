@@ -1,0 +1,192 @@
+//! The arguments of `export`, as one valid [`Export`].
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{Args, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::fleet::rows::View;
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct ExportArguments {
+    /// Which rows [default: samples]
+    #[arg(value_enum)]
+    what: Option<What>,
+
+    /// How they are written; prometheus is the latest state of the configured clients
+    #[arg(long, value_enum, default_value = "csv")]
+    format: ExportFormat,
+
+    /// Only rows from then on: RFC 3339, or a span back from now such as 24h or 7d
+    #[arg(long, value_name = "WHEN")]
+    since: Option<When>,
+
+    /// Only rows from before then
+    #[arg(long, value_name = "WHEN")]
+    until: Option<When>,
+
+    /// Write to this file, whole or not at all, in place of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// In CSV, leave texts as they are that a spreadsheet would take for a formula
+    #[arg(long)]
+    raw: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// What was measured, one row for each successful collection.
+    Samples,
+    /// Each core of a sample.
+    Cores,
+    /// Limits that are or were exceeded.
+    Alerts,
+    /// Security events.
+    Events,
+    /// The outbox, and what left it.
+    Mails,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ExportFormat {
+    /// A header line, then one line a row.
+    Csv,
+    /// One JSON object a row.
+    Jsonl,
+    /// Metrics in the text format of Prometheus.
+    Prometheus,
+}
+
+/// What is exported, and where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// What.
+    pub content: Content,
+    /// Into which file; `None` for standard output.
+    pub output: Option<PathBuf>,
+}
+
+/// What is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Rows of the database.
+    Rows {
+        /// Of which view.
+        view: View,
+        /// How they are written.
+        format: RowFormat,
+        /// From when on.
+        since: Option<When>,
+        /// Up to when.
+        until: Option<When>,
+    },
+    /// The latest state, as metrics.
+    Metrics,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowFormat {
+    /// As CSV.
+    Csv {
+        /// Even texts that a spreadsheet would take for a formula.
+        raw: bool,
+    },
+    /// As JSON lines.
+    JsonLines,
+}
+
+/// A time, or how long ago it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// A time.
+    At(Timestamp),
+    /// So long before now.
+    Ago(Duration),
+}
+
+/// A text that is no [`When`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no time: write 2026-01-31T12:00:00Z, or a span back from now such as 90min, 24h or 7d")]
+pub struct NotATime(String);
+
+impl FromStr for When {
+    type Err = NotATime;
+
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        if let Ok(at) = text.parse() {
+            return Ok(Self::At(at));
+        }
+        humantime::parse_duration(text).map(Self::Ago).map_err(|_| NotATime(text.to_owned()))
+    }
+}
+
+impl When {
+    /// The time itself. Before the first there is none, so that one is meant.
+    #[must_use]
+    pub fn from(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(ago) => {
+                let back = SignedDuration::try_from(ago).and_then(|ago| now.checked_sub(ago));
+                back.unwrap_or(Timestamp::MIN)
+            }
+        }
+    }
+}
+
+impl ExportArguments {
+    /// What is meant, or what makes no sense together.
+    pub(super) fn meant(self) -> Result<Export, String> {
+        let Self { what, format, since, until, output, raw } = self;
+        if raw && format != ExportFormat::Csv {
+            return Err("'--raw' belongs to '--format csv': nothing else is read by spreadsheets".to_owned());
+        }
+        let of_rows =
+            [("WHAT", what.is_some()), ("--since", since.is_some()), ("--until", until.is_some())].into_iter();
+        let content = match format {
+            ExportFormat::Prometheus => {
+                if let Some((argument, _)) = of_rows.into_iter().find(|(_, present)| *present) {
+                    return Err(format!("'{argument}' chooses rows and cannot be used with '--format prometheus'"));
+                }
+                Content::Metrics
+            }
+            ExportFormat::Csv | ExportFormat::Jsonl => {
+                let view = match what.unwrap_or(What::Samples) {
+                    What::Samples => View::Samples,
+                    What::Cores => View::Cores,
+                    What::Alerts => View::Alerts,
+                    What::Events => View::Events,
+                    What::Mails => View::Mails,
+                };
+                let format = if format == ExportFormat::Csv { RowFormat::Csv { raw } } else { RowFormat::JsonLines };
+                Content::Rows { view, format, since, until }
+            }
+        };
+        Ok(Export { content, output })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_rfc_3339_or_a_span_back_from_now() {
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("2026-01-30T11:00:00Z", "2026-01-30T11:00:00Z"),
+            ("2026-01-30T12:00:00.5+01:00", "2026-01-30T11:00:00.5Z"),
+            ("24h", "2026-01-30T12:00:00Z"),
+            ("7d", "2026-01-24T12:00:00Z"),
+            ("1h 30min", "2026-01-31T10:30:00Z"),
+            ("500000y", "-009999-01-02T01:59:59Z"),
+        ] {
+            assert_eq!(text.parse::<When>().unwrap().from(now), expected.parse().unwrap(), "{text}");
+        }
+        for text in ["", "yesterday", "24", "-24h", "2026-01-31", "2026-13-01T00:00:00Z"] {
+            assert!(text.parse::<When>().unwrap_err().to_string().contains("is no time"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The state of a fleet in the text format of Prometheus (version 0.0.4), for a file collector. Not its storing
+//! and not its history: every metric is a gauge of now.
+//!
+//! The names are a contract with other programs. Units are base units: seconds, bytes, shares from 0 to 1. What
+//! was not measured has no line, and neither has anything measured of a client whose last collection failed.
+
+use std::io;
+
+use prometheus::{
+    TextEncoder,
+    proto::{Gauge, LabelPair, Metric as Line, MetricFamily, MetricType},
+};
+
+use crate::fleet::{
+    Bytes, Metric, Percent, Reading, SweepId,
+    reading::Usage,
+    state::{ClientView, Finished, Fleet, SweepView},
+};
+
+/// What is told of a reading: name, help, value.
+type Measured = (&'static str, &'static str, fn(&Reading) -> Option<f64>);
+
+const MEASURED: [Measured; 11] = [
+    (
+        "fleetsweep_cpu_usage_ratio",
+        "CPU use of all cores together over the agent's sampling window, 0 to 1.",
+        |reading| reading.cpu.map(ratio),
+    ),
+    ("fleetsweep_memory_total_bytes", "Memory, bytes.", |reading| reading.memory.map(|memory| bytes(memory.total))),
+    ("fleetsweep_memory_used_bytes", "Memory in use (total less available), bytes.", |reading| {
+        reading.memory.map(|memory| bytes(memory.used))
+    }),
+    ("fleetsweep_memory_usage_ratio", "Memory in use of all, 0 to 1.", |reading| share(reading.memory)),
+    ("fleetsweep_swap_total_bytes", "Swap, bytes.", |reading| reading.swap.map(|swap| bytes(swap.total))),
+    ("fleetsweep_swap_used_bytes", "Swap in use, bytes.", |reading| reading.swap.map(|swap| bytes(swap.used))),
+    ("fleetsweep_uptime_seconds", "Time since the client was booted, seconds.", |reading| {
+        reading.uptime_seconds.map(|seconds| seconds as f64)
+    }),
+    ("fleetsweep_load1", "Load average over 1 minute, of the whole machine.", |reading| Some(reading.load?[0])),
+    ("fleetsweep_load5", "Load average over 5 minutes, of the whole machine.", |reading| Some(reading.load?[1])),
+    ("fleetsweep_load15", "Load average over 15 minutes, of the whole machine.", |reading| Some(reading.load?[2])),
+    (
+        "fleetsweep_fullest_disk_usage_ratio",
+        "Use of the fullest mounted file system as df counts, 0 to 1.",
+        |reading| reading.fullest().map(|(_, percent)| ratio(percent)),
+    ),
+];
+
+/// What is told of a collection, failed or not.
+type Told = (&'static str, &'static str, fn(&Finished) -> f64);
+
+const TOLD: [Told; 4] = [
+    ("fleetsweep_up", "Whether the last collection of the client succeeded: 1, or 0.", |last| {
+        if last.failure.is_none() { 1.0 } else { 0.0 }
+    }),
+    (
+        "fleetsweep_last_collection_timestamp_seconds",
+        "When the last collection of the client ended, seconds since the epoch.",
+        |last| last.at.as_millisecond() as f64 / 1000.0,
+    ),
+    (
+        "fleetsweep_last_collection_duration_seconds",
+        "How long the last collection of the client took with every attempt, seconds.",
+        |last| seconds(last.duration_ms),
+    ),
+    ("fleetsweep_last_collection_attempts", "How many attempts the last collection of the client took.", |last| {
+        f64::from(last.attempts)
+    }),
+];
+
+/// One ended sweep, and of its clients what it found. Empty while it is not known.
+///
+/// # Errors
+/// None that a fleet can bring about.
+pub fn of_sweep(fleet: &Fleet, sweep: SweepId, mails_waiting: u64) -> io::Result<String> {
+    let Some(view) = fleet.sweep(sweep) else { return Ok(String::new()) };
+    let swept = |client: &&ClientView| client.last.as_ref().is_some_and(|last| last.sweep == sweep);
+    let clients = view.clients.iter().filter_map(|id| fleet.client(id)).filter(swept).collect();
+    text(fleet, clients, Some(view), mails_waiting)
+}
+
+/// A fleet as it stands, and the last sweep that ended.
+///
+/// # Errors
+/// None that a fleet can bring about.
+pub fn of_fleet(fleet: &Fleet, sweep: Option<&SweepView>, mails_waiting: u64) -> io::Result<String> {
+    text(fleet, fleet.clients().collect(), sweep, mails_waiting)
+}
+
+fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, waiting: u64) -> io::Result<String> {
+    let mut families = Vec::new();
+    for (name, help, value) in TOLD {
+        let line = |client: &&ClientView| Some(line(labels(client), value(client.last.as_ref()?)));
+        families.push(gauge(name, help, clients.iter().filter_map(line).collect()));
+    }
+    for (name, help, value) in MEASURED {
+        let line = |client: &&ClientView| Some(line(labels(client), value(fresh(client)?)?));
+        families.push(gauge(name, help, clients.iter().filter_map(line).collect()));
+    }
+    families.push(gauge(
+        "fleetsweep_core_usage_ratio",
+        "CPU use of one core over the agent's sampling window, 0 to 1.",
+        clients.iter().flat_map(|client| cores(client)).collect(),
+    ));
+    families.push(gauge(
+        "fleetsweep_alerts_open",
+        "Open alerts of the client by type.",
+        clients.iter().flat_map(|client| alerts(fleet, client)).collect(),
+    ));
+    families.push(gauge(
+        "fleetsweep_mails_waiting",
+        "Mails that the SMTP server has not taken yet.",
+        vec![line(Vec::new(), waiting as f64)],
+    ));
+    if let Some(sweep) = sweep {
+        families.extend(of_last_sweep(sweep));
+    }
+    // A metric without lines has no head either.
+    families.retain(|family| !family.get_metric().is_empty());
+    TextEncoder::new().encode_to_string(&families).map_err(io::Error::other)
+}
+
+/// The reading of the last collection.
+fn fresh(client: &ClientView) -> Option<&Reading> {
+    let last = client.last.as_ref()?;
+    last.failure.is_none().then_some(())?;
+    client.reading.as_ref().map(|(_, reading)| &**reading)
+}
+
+fn cores(client: &ClientView) -> Vec<Line> {
+    let cores = fresh(client).map(|reading| reading.cores.as_slice()).unwrap_or_default();
+    let line = |(core, percent): (usize, &Percent)| {
+        let mut labels = labels(client);
+        labels.push(label("core", &core.to_string()));
+        line(labels, ratio(*percent))
+    };
+    cores.iter().enumerate().map(line).collect()
+}
+
+/// Every type has a line, so that an alert that ends goes to 0 in place of vanishing.
+fn alerts(fleet: &Fleet, client: &ClientView) -> Vec<Line> {
+    let line = |metric: Metric| {
+        let mut labels = labels(client);
+        labels.push(label("type", metric.word()));
+        let open = fleet.alerts().open_of(&client.card.id).filter(|alert| alert.metric == metric).count();
+        line(labels, open as f64)
+    };
+    Metric::ALL.into_iter().map(line).collect()
+}
+
+fn of_last_sweep(sweep: &SweepView) -> Vec<MetricFamily> {
+    let one = |value| vec![line(Vec::new(), value)];
+    let clients = |result, count: usize| line(vec![label("result", result)], count as f64);
+    vec![
+        gauge(
+            "fleetsweep_last_sweep_start_timestamp_seconds",
+            "When the last sweep began, seconds since the epoch.",
+            one(sweep.started_at.as_millisecond() as f64 / 1000.0),
+        ),
+        gauge(
+            "fleetsweep_last_sweep_duration_seconds",
+            "How long the last sweep took, seconds.",
+            sweep.duration_ms.map(seconds).map(one).unwrap_or_default(),
+        ),
+        gauge(
+            "fleetsweep_last_sweep_clients",
+            "Clients of the last sweep by result.",
+            vec![clients("ok", sweep.ok), clients("failed", sweep.failed)],
+        ),
+    ]
+}
+
+fn gauge(name: &str, help: &str, lines: Vec<Line>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(MetricType::GAUGE);
+    family.set_metric(lines);
+    family
+}
+
+fn line(labels: Vec<LabelPair>, value: f64) -> Line {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut line = Line::from_gauge(gauge);
+    line.set_label(labels);
+    line
+}
+
+fn labels(client: &ClientView) -> Vec<LabelPair> {
+    let id = &client.card.id;
+    vec![label("client", &client.card.name), label("ip", id.address()), label("port", &id.port().to_string())]
+}
+
+fn label(name: &str, value: &str) -> LabelPair {
+    let mut label = LabelPair::default();
+    label.set_name(name.to_owned());
+    label.set_value(value.to_owned());
+    label
+}
+
+fn ratio(percent: Percent) -> f64 {
+    percent.get() / 100.0
+}
+
+fn share(usage: Option<Usage>) -> Option<f64> {
+    usage.and_then(Usage::percent).map(ratio)
+}
+
+fn bytes(Bytes(bytes): Bytes) -> f64 {
+    bytes as f64
+}
+
+fn seconds(milliseconds: u64) -> f64 {
+    milliseconds as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        fleet::{
+            ClientId, Event, EventKind,
+            alerts::AlertView,
+            event::ClientCard,
+            history::Memory,
+            judge::{HoldReason, Notice},
+        },
+        headless::table::tests::{SWEEP, swept},
+    };
+
+    #[test]
+    fn a_sweep_is_told_with_help_type_and_base_units() {
+        let mut fleet = swept();
+        fleet.remember(Memory { clients: Vec::new(), alerts: vec![alert()] });
+        insta::assert_snapshot!(of_sweep(&fleet, SWEEP, 2).unwrap());
+    }
+
+    fn alert() -> AlertView {
+        AlertView {
+            client: ClientId::new("10.0.4.2", 22),
+            metric: Metric::Memory,
+            limit: 50.0,
+            value: 91.0,
+            raised_at: Timestamp::UNIX_EPOCH,
+            ended: None,
+            notice: Notice::Hold(HoldReason::NoRecipient),
+            mailed_in: None,
+            acknowledged: false,
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_has_no_line() {
+        let text = of_fleet(&Fleet::default(), None, 0).unwrap();
+        assert_eq!(
+            text,
+            "# HELP fleetsweep_mails_waiting Mails that the SMTP server has not taken yet.\n\
+             # TYPE fleetsweep_mails_waiting gauge\nfleetsweep_mails_waiting 0\n"
+        );
+        assert_eq!(of_sweep(&Fleet::default(), SWEEP, 0).unwrap(), "");
+        // The readings of before are not those of a client that failed since.
+        let text = of_fleet(&swept(), None, 0).unwrap();
+        assert!(text.contains(r#"fleetsweep_up{client="db",ip="fd00::3",port="22"} 0"#), "{text}");
+        assert!(!text.contains(r#"fleetsweep_uptime_seconds{client="db""#), "{text}");
+    }
+
+    #[test]
+    fn a_hostile_name_stays_within_its_label() {
+        let mut fleet = Fleet::default();
+        let card = ClientCard {
+            id: ClientId::new("10.0.0.1", 22),
+            name: "a\"} 1\n# TYPE evil\\n".into(),
+            username: "ops".into(),
+        };
+        let kind = EventKind::Configured { clients: vec![card] };
+        fleet.apply(&Event { at: Timestamp::UNIX_EPOCH, sweep: None, client: None, kind });
+        let text = of_fleet(&fleet, None, 0).unwrap();
+        let expected =
+            r#"fleetsweep_alerts_open{client="a\"} 1\n# TYPE evil\\n",ip="10.0.0.1",port="22",type="cpu"} 0"#;
+        assert!(text.lines().any(|line| line == expected), "{text}");
+        assert!(text.lines().all(|line| line.starts_with("fleetsweep_") || line.starts_with("# ")), "{text}");
+    }
+}

@@ -1,0 +1,245 @@
+//! What the dashboard shows: a fleet and its sweep, at every size and in every look; filter, help, the past.
+
+use std::collections::BTreeSet;
+
+use fleetsweep::demo::Behaviour;
+use support::{TerminalOptions, Trial};
+
+use crate::site::{OFTEN, OVER, RARELY, SOON, Seat, Site, UNDER, collected};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    support::trial_list! {
+        needs(Tmux) =>
+            a_demo_shows_its_fleet_and_its_sweep_to_the_end,
+            a_filter_counts_while_it_is_typed_and_is_kept_or_undone,
+            the_help_and_the_palette_lie_over_the_view_and_go_again,
+            every_view_is_there_with_what_the_sweep_has_left,
+            any_size_is_drawn_and_the_usual_one_is_whole_again,
+            the_past_is_shown_and_left_again,
+            a_frozen_screen_stands_still_while_collection_goes_on,
+            without_a_locale_for_unicode_all_is_ascii,
+            without_colours_there_is_no_sequence_for_one,
+            on_a_light_background_nothing_is_written_in_a_light_colour;
+    }
+}
+
+/// A fleet with one of each: well, over a limit (all are, here), refused.
+async fn small_fleet(rules: &str) -> Site {
+    Site::of(&[Behaviour::Healthy, Behaviour::Healthy, Behaviour::RefusesLogin], RARELY, rules).await
+}
+
+async fn a_demo_shows_its_fleet_and_its_sweep_to_the_end() {
+    for (columns, rows) in [(80, 24), (120, 40)] {
+        let site = Site::of(&[], RARELY, UNDER).await;
+        let seat = Seat::before_the_start(&site, TerminalOptions::of_size(columns, rows)).await;
+        seat.start("--demo 12").await;
+        let screen = seat.is_swept().await;
+        for shown in ["sweep #1", "Clients 12", "Fleet map", "LIVE", "✗ failed", "■ ok", "silent-12", "? help"] {
+            assert!(screen.contains(shown), "{shown} is not on the screen of {columns}x{rows}:\n{screen}");
+        }
+        // The failed ones come first, and one of them is selected from the start.
+        let rows: Vec<&str> = screen.lines().skip_while(|line| !line.contains("STATE")).skip(1).take(2).collect();
+        assert!(rows.iter().all(|row| row.contains("failed")), "{rows:?} in\n{screen}");
+        seat.press(&["q"]).await;
+        seat.is_left(0).await;
+    }
+}
+
+async fn a_filter_counts_while_it_is_typed_and_is_kept_or_undone() {
+    let site = small_fleet(UNDER).await;
+    let seat = Seat::at(&site).await;
+    seat.is_swept().await;
+    seat.press(&["/"]).await;
+    seat.terminal.type_text("state:fai").await;
+    seat.terminal.sees("state:fai").await;
+    seat.terminal.type_text("led").await;
+    let screen = seat.terminal.sees("1 of 3").await;
+    assert!(screen.contains("client-3") && !screen.contains("■ ok      client-1"), "{screen}");
+    seat.press(&["Enter"]).await;
+    seat.terminal.sees("filter: state:failed").await;
+    seat.press(&["Escape"]).await;
+    seat.terminal.sees("filter: none").await;
+    // Pasted text is typed, and its line end is no key.
+    seat.press(&["/"]).await;
+    seat.terminal.paste("client-1\n").await;
+    seat.terminal.sees("1 of 3").await;
+    seat.press(&["Escape"]).await;
+    seat.terminal.sees("filter: none").await;
+    seat.press(&["q"]).await;
+    seat.is_left(0).await;
+}
+
+async fn the_help_and_the_palette_lie_over_the_view_and_go_again() {
+    let site = small_fleet(UNDER).await;
+    let seat = Seat::with(&site, TerminalOptions::of_size(80, 24)).await;
+    seat.is_swept().await;
+    seat.press(&["?"]).await;
+    seat.terminal.sees("any other key closes").await;
+    seat.press(&["Escape"]).await;
+    seat.no_longer_shows("any other key closes").await;
+    seat.press(&[":"]).await;
+    seat.terminal.type_text("alerts").await;
+    seat.terminal.sees("the alert history").await;
+    seat.press(&["Enter"]).await;
+    seat.terminal.sees("in the history").await;
+    seat.press(&["C-c"]).await;
+    seat.is_left(0).await;
+}
+
+async fn every_view_is_there_with_what_the_sweep_has_left() {
+    let site = small_fleet(OVER).await;
+    let seat = Seat::at(&site).await;
+    seat.is_swept().await;
+    site.sink.received(1).await;
+    seat.press(&["2"]).await;
+    seat.terminal.shows("two open alerts", SOON, |screen| screen.matches("memory").count() >= 2).await;
+    seat.press(&["3"]).await;
+    seat.terminal.sees("ops@example.com").await;
+    seat.press(&["4"]).await;
+    seat.terminal.sees("sweep ended").await;
+    seat.press(&["1", "Enter"]).await;
+    // The first row is the client that failed: its details say why and what to do.
+    seat.terminal.sees("refused").await;
+    seat.press(&["q"]).await;
+    seat.is_left(0).await;
+}
+
+async fn any_size_is_drawn_and_the_usual_one_is_whole_again() {
+    let site = small_fleet(UNDER).await;
+    let seat = Seat::at(&site).await;
+    let before = seat.is_swept().await;
+    for (columns, rows) in
+        [(80, 24), (1, 1), (200, 60), (2, 50), (300, 2), (40, 8), (3, 3), (1, 40), (120, 1), (500, 200), (1, 1)]
+    {
+        seat.terminal.resize(columns, rows).await;
+        seat.press(&["j", "k", "Enter", "Enter", "?", "Space"]).await;
+    }
+    seat.terminal.resize(120, 40).await;
+    let after = seat.terminal.sees("Fleet map").await;
+    assert!(after.contains("? help") && after.contains("Clients 3"), "before:\n{before}\nafter:\n{after}");
+    seat.press(&["q"]).await;
+    seat.terminal.shows("the prompt", SOON, |screen| screen.contains("ready>")).await;
+    seat.is_as_before().await;
+}
+
+async fn the_past_is_shown_and_left_again() {
+    let site = small_fleet(UNDER).await;
+    let seat = Seat::at(&site).await;
+    seat.is_swept().await;
+    // A second sweep, so that there is a past.
+    seat.press(&["r", "y"]).await;
+    seat.is_swept_again().await;
+    seat.press(&["Left"]).await;
+    let screen = seat.terminal.sees("PAST").await;
+    assert!(screen.contains("End") && screen.contains("client-3"), "{screen}");
+    seat.press(&["Left"]).await;
+    seat.terminal.sees("1 of 2").await;
+    // Nothing can be done to the past.
+    seat.press(&["c"]).await;
+    seat.terminal.sees("this is not the present").await;
+    seat.press(&["End"]).await;
+    seat.terminal.sees("LIVE").await;
+    seat.press(&["q"]).await;
+    seat.is_left(0).await;
+}
+
+async fn a_frozen_screen_stands_still_while_collection_goes_on() {
+    let site = Site::of(&[Behaviour::Healthy], OFTEN, UNDER).await;
+    let seat = Seat::at(&site).await;
+    seat.terminal.sees("■ ok").await;
+    seat.press(&["f"]).await;
+    let frozen = seat.terminal.sees("FROZEN").await;
+    let before = site.number(&collected(1)).await;
+    seat.reaches(&collected(1), before + 3).await;
+    let body =
+        |screen: &str| screen.lines().filter(|line| line.contains("client-1")).map(str::to_owned).collect::<Vec<_>>();
+    let later = seat.terminal.screen().await;
+    assert_eq!(body(&frozen), body(&later), "\n{frozen}\n{later}");
+    seat.press(&["f"]).await;
+    seat.terminal.sees("LIVE").await;
+    seat.press(&["C-c"]).await;
+    seat.is_left(0).await;
+}
+
+async fn without_a_locale_for_unicode_all_is_ascii() {
+    let site = small_fleet(OVER).await;
+    let seat = Seat::with(&site, TerminalOptions::of_size(120, 40).with_environment("LANG", "C")).await;
+    seat.is_swept().await;
+    for (keys, shown) in [
+        (&["1"][..], "Fleet map"),
+        (&["2"], "in the history"),
+        (&["3"], "Mails"),
+        (&["4"], "sweep ended"),
+        (&["1", "Enter"], "refused"),
+        (&["?"], "any other key closes"),
+        (&["Space", ":"], "enter does it"),
+    ] {
+        seat.press(keys).await;
+        let screen = seat.terminal.sees(shown).await;
+        assert!(screen.is_ascii(), "after {keys:?}: {:?} in\n{screen}", screen.chars().find(|c| !c.is_ascii()));
+    }
+    seat.press(&["C-c"]).await;
+    seat.is_left(0).await;
+}
+
+async fn without_colours_there_is_no_sequence_for_one() {
+    let site = small_fleet(OVER).await;
+    let seat = Seat::before_the_start(&site, TerminalOptions::default().with_environment("NO_COLOR", "1")).await;
+    let recording = site.program.path("recording");
+    seat.terminal.record(&recording).await;
+    seat.start("").await;
+    seat.is_swept().await;
+    seat.press(&["2"]).await;
+    seat.terminal.sees("memory").await;
+    seat.press(&["C-c"]).await;
+    seat.is_left(0).await;
+    let written = String::from_utf8_lossy(&std::fs::read(recording).unwrap()).into_owned();
+    assert!(written.contains("client-1"), "nothing was recorded");
+    assert_eq!(colours(&written), BTreeSet::new());
+}
+
+async fn on_a_light_background_nothing_is_written_in_a_light_colour() {
+    let site = small_fleet(OVER).await;
+    let options = TerminalOptions { term: "xterm".to_owned(), ..TerminalOptions::default() };
+    let seat = Seat::before_the_start(&site, options.with_environment("COLORFGBG", "0;15")).await;
+    let recording = site.program.path("recording");
+    seat.terminal.record(&recording).await;
+    seat.start("").await;
+    seat.is_swept().await;
+    seat.press(&["C-c"]).await;
+    seat.is_left(0).await;
+    let written = String::from_utf8_lossy(&std::fs::read(recording).unwrap()).into_owned();
+    let colours = colours(&written);
+    // Yellow, cyan, white and the bright ones of the sixteen, as text: they cannot be read on white.
+    let light = ["33", "36", "37", "91", "92", "93", "94", "95", "96", "97", "38;3", "38;6", "38;7"];
+    let bright = (8..16).map(|colour| format!("38;{colour}"));
+    let light: BTreeSet<String> = light.into_iter().map(str::to_owned).chain(bright).collect();
+    let wrong: Vec<_> = colours.intersection(&light).collect();
+    assert!(!colours.is_empty() && wrong.is_empty(), "{wrong:?} of {colours:?}");
+}
+
+/// Every colour that is chosen, as its parameters: `33`, `38;5;71`. The terminal's own (39, 49) is none.
+fn colours(written: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for rest in written.split("\x1b[").skip(1) {
+        let other = |c: char| !c.is_ascii_digit() && c != ';';
+        let Some((parameters, _)) = rest.split_once('m').filter(|(before, _)| !before.contains(other)) else {
+            continue;
+        };
+        let mut parameters = parameters.split(';');
+        while let Some(parameter) = parameters.next() {
+            match parameter.parse().unwrap_or(0) {
+                38 | 48 | 58 => {
+                    let count = if parameters.next() == Some("2") { 3 } else { 1 };
+                    let colour: Vec<_> = parameters.by_ref().take(count).collect();
+                    found.insert(format!("{parameter};{}", colour.join(";")));
+                }
+                30..=37 | 40..=47 | 90..=107 => {
+                    found.insert(parameter.to_owned());
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,112 @@
+//! When the terminal or the program breaks: a closed window, a terminal that reads nothing, a panic. Collection
+//! is not held up, and nothing is left in disorder.
+
+use std::time::{Duration, Instant};
+
+use fleetsweep::{
+    demo::Behaviour,
+    fleet::stream::About,
+    tui::{Look, screen::Screen},
+};
+use support::{Terminal, TerminalOptions, Trial, is_running};
+
+use crate::site::{OFTEN, SOON, Seat, Site, UNDER, collected};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    support::trial_list! {
+        needs(Tmux) =>
+            a_closed_terminal_ends_it_within_seconds,
+            a_terminal_that_reads_nothing_holds_up_no_collection,
+            a_terminal_that_reads_nothing_holds_up_no_end,
+            a_panic_gives_the_terminal_back_before_it_is_reported;
+    }
+}
+
+/// The argument with which this test binary is its own victim.
+pub(crate) const PANIC: &str = "panic-behind-a-screen";
+
+/// What such a panic says.
+const SAYS: &str = "this panic is meant";
+
+/// How long an orderly end may take without a terminal.
+const ENDS_WITHIN: Duration = Duration::from_secs(8);
+
+async fn a_closed_terminal_ends_it_within_seconds() {
+    let site = Site::of(&[Behaviour::Healthy, Behaviour::StallsMidAnswer], OFTEN, UNDER).await;
+    let seat = Seat::at(&site).await;
+    seat.reaches(&collected(1), 2).await;
+    let program = seat.terminal.program().unwrap();
+    seat.terminal.close().await;
+    support::wait_until("the program to end", ENDS_WITHIN, async || !is_running(program)).await;
+    site.is_consistent().await;
+    // Its last word is there too: what hung was given up, and stored as that.
+    let outcomes = site.sql("SELECT DISTINCT status FROM v1_collections WHERE client_ip = '127.10.0.2'").await;
+    assert_eq!(outcomes, ["failed"], "\n{}", site.log());
+}
+
+/// A seat at a terminal that reads nothing any more, with so much waiting for it that nobody can write to it.
+async fn stuck(site: &Site) -> Seat<'_> {
+    let seat = Seat::with(site, TerminalOptions::of_size(200, 60)).await;
+    seat.reaches(&collected(1), 2).await;
+    let program = seat.terminal.program().unwrap();
+    // Keys that turn the whole screen over: they wait in the terminal's queue until the program reads them.
+    seat.terminal.stop_reading();
+    let before = site.number(&collected(1)).await;
+    support::wait_until("collection to go on", SOON, async || site.number(&collected(1)).await >= before + 10).await;
+    assert!(is_running(program));
+    seat
+}
+
+async fn a_terminal_that_reads_nothing_holds_up_no_collection() {
+    let site = Site::of(&[Behaviour::Healthy; 8], OFTEN, UNDER).await;
+    let seat = stuck(&site).await;
+    seat.terminal.read_again();
+    let screen = seat.terminal.sees("LIVE").await;
+    // It shows the present again, not what it has missed bit by bit.
+    let sweeps = site.number("SELECT count(DISTINCT sweep_id) FROM v1_collections").await;
+    let number = |screen: &str| {
+        let after = screen.split("sweep #").nth(1)?;
+        after.split(' ').next()?.parse::<u64>().ok()
+    };
+    assert!(number(&screen).is_some(), "{screen}");
+    seat.terminal.shows("the present", SOON, |screen| number(screen).is_some_and(|number| number >= sweeps)).await;
+    seat.press(&["C-c"]).await;
+    seat.is_left(0).await;
+}
+
+async fn a_terminal_that_reads_nothing_holds_up_no_end() {
+    let site = Site::of(&[Behaviour::Healthy; 8], OFTEN, UNDER).await;
+    let seat = stuck(&site).await;
+    let program = seat.terminal.program().unwrap();
+    let asked = Instant::now();
+    support::signal(program, support::Signal::TERM);
+    support::wait_until("the program to end", ENDS_WITHIN, async || !is_running(program)).await;
+    assert!(asked.elapsed() < ENDS_WITHIN);
+    seat.terminal.read_again();
+    // What is written to such a terminal never arrives: its screen is not given back, but its line is.
+    assert_eq!(seat.terminal.line().await, seat.line_before());
+    site.is_consistent().await;
+}
+
+async fn a_panic_gives_the_terminal_back_before_it_is_reported() {
+    let home = tempfile::tempdir().unwrap();
+    let terminal = Terminal::start(home.path(), TerminalOptions::of_size(120, 40)).await;
+    let before = terminal.modes().await;
+    terminal.run(&format!("{} {PANIC}", std::env::current_exe().unwrap().display())).await;
+    let screen = terminal.sees(SAYS).await;
+    assert_eq!(terminal.ended(SOON).await, 101, "{screen}");
+    assert_eq!(terminal.modes().await, before, "{screen}");
+    // On the shell's own screen, from the first column on.
+    assert!(screen.lines().any(|line| line.starts_with("thread 'main'") || line.starts_with(SAYS)), "{screen}");
+}
+
+/// Takes the terminal as the dashboard does, and panics while it is drawn.
+pub(crate) fn panic_behind_a_screen() -> ! {
+    let look = Look::from_environment(|name| std::env::var(name).ok());
+    let _screen = Screen::start(About::default(), look).unwrap();
+    // Until the first frame is on its way: a panic in the middle of it is the worst moment.
+    while fleetsweep::tui::terminal::while_ours().is_none() {
+        std::thread::yield_now();
+    }
+    panic!("{SAYS}");
+}

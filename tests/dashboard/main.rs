@@ -1,0 +1,25 @@
+//! The dashboard as its operators meet it: the program in a real terminal, looked at from outside. What it shows,
+//! what it has done, how it leaves, and what it leaves behind.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what failed by panicking"
+)]
+
+use std::process::ExitCode;
+
+mod acting;
+mod company;
+mod leaving;
+mod looking;
+mod losing;
+mod site;
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(losing::PANIC) {
+        losing::panic_behind_a_screen();
+    }
+    let rooms = [looking::trials(), acting::trials(), leaving::trials(), losing::trials(), company::trials()];
+    support::run(rooms.into_iter().flatten().collect())
+}

@@ -1,0 +1,218 @@
+//! What these tests are set up with: a fleet of demo servers with a configuration and a database of its own, and
+//! a terminal in which the program runs. Not a test.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use fleetsweep::demo::{Account, Asks, Behaviour, Sink, SshServer};
+use support::{Fleetsweep, Modes, Terminal, TerminalOptions, rows};
+use tempfile::TempDir;
+
+/// How long anything may take that is not meant to stall, on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// A rule that every machine breaks.
+pub(crate) const OVER: &str = r#"<alert type="memory" limit="0%"/>"#;
+
+/// A rule that no machine breaks that can run tests.
+pub(crate) const UNDER: &str = r#"<alert type="memory" limit="99.9%"/>"#;
+
+/// One sweep at the start, and none by itself after that.
+pub(crate) const RARELY: &str = r#"interval="1h" timeout="60s" retries="0""#;
+
+/// Sweep after sweep.
+pub(crate) const OFTEN: &str = r#"interval="1s" timeout="60s" retries="0""#;
+
+const DATABASE: &str = "fleet.db";
+const USER: &str = "demo";
+const PASSWORD: &str = "open sesame";
+
+/// The program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_fleetsweep");
+
+/// Demo servers `client-1`, `client-2` and so on, a mail sink, and a directory with a configuration of them.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) servers: Vec<SshServer>,
+    pub(crate) sink: Sink,
+    pub(crate) program: Fleetsweep,
+    _homes: TempDir,
+}
+
+impl Site {
+    /// One server for each behaviour, each with these rules, swept as `collector` says.
+    pub(crate) async fn of(behaviours: &[Behaviour], collector: &str, rules: &str) -> Self {
+        let homes = tempfile::tempdir().unwrap();
+        let mut servers = Vec::new();
+        for (number, behaviour) in (0..).zip(behaviours) {
+            let home = homes.path().join(number.to_string());
+            std::fs::create_dir(&home).unwrap();
+            let password = Some((Asks::Directly, PASSWORD.into()));
+            let account = Account { username: USER.to_owned(), password, authorized_keys: Vec::new() };
+            let address = SshServer::loopback(number);
+            servers.push(SshServer::start(address, home, account, *behaviour).await.unwrap());
+        }
+        let sink = Sink::start().await.unwrap();
+        let clients: String =
+            (1..).zip(&servers).map(|(number, server)| client(number, server.address(), rules)).collect();
+        let (smtp, smtp_port) = (sink.address().ip(), sink.address().port());
+        let program = Fleetsweep::new(PROGRAM).with_config(&format!(
+            "<config>\n<collector {collector}/>\n<database url=\"sqlite:{DATABASE}\"/>\n\
+             <smtp host=\"{smtp}\" port=\"{smtp_port}\" from=\"fleetsweep@example.com\"/>\n\
+             <alerts repeat=\"4h\" recovery=\"yes\"/>\n{clients}</config>\n"
+        ));
+        Self { servers, sink, program, _homes: homes }
+    }
+
+    /// Where the program runs.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.program.path("")
+    }
+
+    /// The rows of a query on the database, as `sqlite3` shows them: `ok|NULL|3`; none while there is no database.
+    pub(crate) async fn sql(&self, query: &str) -> Vec<String> {
+        let line = |row: Vec<Option<String>>| {
+            row.into_iter().map(|value| value.unwrap_or_else(|| "NULL".to_owned())).collect::<Vec<_>>().join("|")
+        };
+        rows(&self.program.path(DATABASE), query).await.into_iter().map(line).collect()
+    }
+
+    /// The one number that a query gives.
+    pub(crate) async fn number(&self, query: &str) -> u64 {
+        let rows = self.sql(query).await;
+        match rows.as_slice() {
+            [one] => one.parse().unwrap_or_else(|_| panic!("{query}: {one} is no count")),
+            others => panic!("{query}: {others:?}"),
+        }
+    }
+
+    /// What the program has logged behind its screen.
+    pub(crate) fn log(&self) -> String {
+        let directory = self.program.path(".local/state/fleetsweep");
+        let files = std::fs::read_dir(&directory).map(|entries| entries.flatten().map(|entry| entry.path()));
+        files.map_or_else(
+            |error| format!("{}: {error}", directory.display()),
+            |files| files.map(|file| std::fs::read_to_string(file).unwrap_or_default()).collect(),
+        )
+    }
+
+    /// Whether the database is whole, and nothing in it is half there.
+    pub(crate) async fn is_consistent(&self) {
+        assert_eq!(self.sql("PRAGMA integrity_check").await, ["ok"]);
+        assert_eq!(self.sql("PRAGMA foreign_key_check").await, Vec::<String>::new());
+        let query = "SELECT count(*) FROM v1_collections c WHERE status = 'ok' AND NOT EXISTS (SELECT 1 FROM v1_samples s
+            WHERE s.client_ip = c.client_ip AND s.client_port = c.client_port AND s.collected_at_ms >= c.started_at_ms)";
+        assert_eq!(self.number(query).await, 0, "collections without their sample");
+    }
+}
+
+fn client(number: usize, address: SocketAddr, rules: &str) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    format!(
+        "<client name=\"client-{number}\" ip=\"{ip}\" port=\"{port}\" username=\"{USER}\" password=\"{PASSWORD}\" \
+         mail=\"ops@example.com\">{rules}</client>\n"
+    )
+}
+
+/// Collections of a client that succeeded.
+pub(crate) fn collected(client: usize) -> String {
+    format!("SELECT count(*) FROM v1_collections WHERE status = 'ok' AND client_ip = '127.10.0.{client}'")
+}
+
+/// Audit rows of an action.
+pub(crate) fn audited(action: &str) -> String {
+    format!("SELECT count(*) FROM v1_audit WHERE action = '{action}'")
+}
+
+/// An operator's seat: a terminal with the program in it, and how the terminal was before.
+#[derive(Debug)]
+pub(crate) struct Seat<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) terminal: Terminal,
+    before: Modes,
+}
+
+impl<'a> Seat<'a> {
+    /// A terminal of the usual size, with the program started.
+    pub(crate) async fn at(site: &'a Site) -> Self {
+        Self::with(site, TerminalOptions::of_size(120, 40)).await
+    }
+
+    /// A terminal like this, with the program started.
+    pub(crate) async fn with(site: &'a Site, options: TerminalOptions) -> Self {
+        let seat = Self::before_the_start(site, options).await;
+        seat.start("").await;
+        seat
+    }
+
+    /// A terminal like this.
+    pub(crate) async fn before_the_start(site: &'a Site, options: TerminalOptions) -> Self {
+        let terminal = Terminal::start(&site.directory(), options).await;
+        let before = terminal.modes().await;
+        assert!(!before.brackets_pastes && !before.is_on("alternate_on"), "{before:?}");
+        Self { site, terminal, before }
+    }
+
+    /// Starts the program with these arguments, until its screen is there.
+    pub(crate) async fn start(&self, arguments: &str) {
+        self.terminal.run(&format!("{PROGRAM} {arguments}")).await;
+        self.is_taken().await;
+    }
+
+    /// Waits until the program has the terminal.
+    pub(crate) async fn is_taken(&self) {
+        self.terminal
+            .waits_for("the dashboard", SOON, async || {
+                let modes = self.terminal.emulator().await;
+                let on = |mode: &str| modes.iter().any(|known| known == mode);
+                on("alternate_on=1") && on("cursor_flag=0") && self.terminal.screen().await.contains("fleetsweep")
+            })
+            .await;
+    }
+
+    /// Waits until a sweep has ended, by what the screen says.
+    pub(crate) async fn is_swept(&self) -> String {
+        self.terminal.shows("the end of a sweep", SOON, |screen| screen.contains("swept in")).await
+    }
+
+    /// Waits until the second sweep has ended, by what the screen says.
+    pub(crate) async fn is_swept_again(&self) {
+        let ended = |screen: &str| screen.contains("sweep #2") && screen.contains("swept in");
+        self.terminal.shows("the end of the second sweep", SOON, ended).await;
+    }
+
+    /// Waits until a text is not on the screen any more.
+    pub(crate) async fn no_longer_shows(&self, text: &str) {
+        self.terminal.shows(&format!("`{text}` to go"), SOON, |screen| !screen.contains(text)).await;
+    }
+
+    /// Presses keys. What comes right after Escape is one key with it: wait for what it does in between.
+    pub(crate) async fn press(&self, keys: &[&str]) {
+        self.terminal.keys(keys).await;
+    }
+
+    /// Waits until a query gives at least so much.
+    pub(crate) async fn reaches(&self, query: &str, at_least: u64) {
+        self.terminal.waits_for(query, SOON, async || self.site.number(query).await >= at_least).await;
+    }
+
+    /// Waits until the program has ended with this code, in an orderly way: the terminal is as it was before,
+    /// and so is what was on it.
+    pub(crate) async fn is_left(&self, code: i32) {
+        let ended = self.terminal.ended(Duration::from_secs(10)).await;
+        let screen = self.terminal.screen().await;
+        assert_eq!(ended, code, "the exit code; on the screen:\n{screen}");
+        assert!(screen.contains(PROGRAM) || screen.contains("fg"), "what was there before has gone:\n{screen}");
+        self.is_as_before().await;
+    }
+
+    /// What the kernel did with the lines typed before the start.
+    pub(crate) fn line_before(&self) -> &str {
+        &self.before.line
+    }
+
+    /// Whether the terminal is as it was before the start.
+    pub(crate) async fn is_as_before(&self) {
+        let after = self.terminal.modes().await;
+        assert_eq!(after, self.before, "the modes of the terminal; on the screen:\n{}", self.terminal.screen().await);
+    }
+}
