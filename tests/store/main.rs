@@ -18,6 +18,7 @@ use support::Database;
 
 mod collector;
 mod contract;
+mod export;
 mod look_back;
 mod migration;
 mod opening;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         look_back::trials(),
         past::trials(),
         retention::trials(),
+        export::trials(),
         migration::trials(),
         opening::trials(),
         refusals::trials(),
