@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use fleetsweep::{
     fleet::{ClientId, Reading, SweepId, history::Span, judge::ClientState},
-    store::{HISTORY, Outcome, Reader, Record, Store},
+    store::{HISTORY, Outcome, Reader, Record, Store, place::Environment},
 };
 use fleetsweep_agent::report::Report;
 use futures_util::{StreamExt as _, stream};
@@ -66,8 +66,8 @@ async fn measure(name: &str, engine: Engine, samples: u64) {
     println!("\n== {name}");
     let database = Database::new(engine).await;
     let url = database.url().into();
-    Store::open(&url).await.unwrap().close().await;
-    let store = Store::open(&url).await.unwrap();
+    Store::open(&url, &Environment::default()).await.unwrap().close().await;
+    let store = Store::open(&url, &Environment::default()).await.unwrap();
     storing(&database, &store).await;
     store.close().await;
 

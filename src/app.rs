@@ -37,6 +37,7 @@ pub mod logging;
 pub mod manager;
 pub mod once;
 pub mod orders;
+pub mod outage;
 pub mod outbox;
 pub mod output;
 pub mod pipeline;

@@ -8,7 +8,7 @@ use std::{num::NonZeroUsize, ops::Range, path::PathBuf, time::Duration};
 
 use lettre::message::Mailbox;
 
-use crate::fleet::{ClientId, Rule};
+use crate::fleet::{ClientId, Rule, security::redaction::Redaction};
 
 pub mod check;
 pub mod diagnostic;
@@ -147,6 +147,8 @@ pub struct Client {
     pub agent: AgentKeeping,
     /// `events`: whether security events are collected; `None` leaves it to the platform.
     pub events: Option<bool>,
+    /// `redact`: what is taken out of security events before they are stored or mailed.
+    pub redact: Option<Redaction>,
 }
 
 /// How an account is entered. What is given is tried in the order key, ssh-agent, password.

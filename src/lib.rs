@@ -9,7 +9,7 @@
 //! | [`config`] | `config.xml` to a valid `Config`; diagnostics, ranges, secrets | `fleet` |
 //! | [`spine`] | the one channel of events, and the hub that folds it for every reader | `fleet` |
 //! | [`sweep`] | edge: SSH sessions, host keys, delivery of the agent, one collection from connect to reading | `fleet`, `config`, `spine`, the wire |
-//! | [`store`] | edge: the database: migrations, recording, queries, outbox rows | `fleet`, `config` |
+//! | [`store`] | edge: the database: migrations, recording, queries, outbox rows, the spool for its outages | `fleet`, `config` |
 //! | [`mail`] | edge: composing mails, handing them to the SMTP server | `fleet`, `config` |
 //! | [`headless`] | edge: the result table, the JSON document, metrics, exported rows, progress: a reader of events | `fleet` |
 //! | [`tui`] | edge: the dashboard: pure model and drawing, a thin terminal: a reader of events | `fleet` |
@@ -32,6 +32,8 @@
 //! * **Edges do not know each other.** `app` alone wires them. `tests/house.rs` holds the rule.
 //! * **Decide, then do.** Alerts and mails are decided by pure functions that say why; one transaction
 //!   keeps the decision; only then does anything leave the machine.
+//! * **A database that is away** loses nothing: what happened waits in a spool on the disk, and is stored once and in
+//!   its order when it is back.
 //! * **A client is hostile** until its report has become a [`fleet::Reading`].
 //! * **Every channel is bounded** and says beside it what happens when it is full; every await on the
 //!   network has a deadline and a way to be cancelled.

@@ -4,6 +4,8 @@
 //!
 //! Every change goes through one writer that owns the one writing connection ([`writer`]), and one process at a
 //! time has that writer ([`lock`]); questions have connections of their own and never wait for it ([`Reader`]).
+//! While the database is away, changes wait in a file on the disk ([`spool`]) and are stored in their order when it
+//! is back ([`bridge`]).
 //! A [`Record`] is stored whole or not at all: sample, alerts, events, bookmark and mails are one transaction.
 //! Other programs read the `v1_` views of `migrations/README.md`, and nothing else.
 
@@ -18,13 +20,19 @@ use std::{
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, judge::ClientState, mail::Mail};
 
 mod alert_changes;
 mod alerts;
+mod attachments;
+mod bridge;
+pub mod condition;
 pub mod error;
 pub mod export;
 mod history;
@@ -34,12 +42,14 @@ mod memory;
 mod open;
 mod outbox;
 mod past;
+pub mod place;
 mod pool;
 mod read;
 pub mod reader;
 pub mod record;
 mod retention;
 mod schema;
+mod spool;
 mod sweeps;
 mod writer;
 
@@ -50,8 +60,12 @@ pub use outbox::{Due, MailCounts, OutboxMail};
 pub use reader::Reader;
 pub use record::{Outcome, Record};
 
+use bridge::Bridge;
+use condition::Condition;
 use open::{Opened, Target};
-use writer::{Desk, Order, Write};
+use place::Environment;
+use spool::Spool;
+use writer::{Order, Write, Writer};
 
 /// Changes that may wait for the writer. When it is full, whoever brings one waits: a collection then stays
 /// in its store stage, its place in the sweep is not given to the next, and the sweep slows to what the
@@ -67,30 +81,78 @@ pub struct Store {
     reader: Reader,
     orders: mpsc::Sender<Order>,
     transactions: Arc<AtomicU64>,
+    condition: watch::Receiver<Condition>,
+    /// Has the writer try a database that is away.
+    hurry: Arc<Notify>,
 }
 
 impl Store {
     /// Opens the database of a URL for collecting into it: locks it until the store is closed or its process
-    /// ends, however that comes about; brings its schema up to date and starts the writer. A SQLite file is made
-    /// where it is missing, readable by its owner alone.
+    /// ends, however that comes about; brings its schema up to date, stores what waits in its spool, and starts
+    /// the writer. A SQLite file is made where it is missing, readable by its owner alone.
     ///
     /// # Errors
-    /// Why it cannot be used; `InUse` while another collector has it.
-    pub async fn open(url: &SecretString) -> Result<Self, StoreError> {
+    /// Why it cannot be used; `InUse` while another collector has it. What waits in the spool waits on.
+    pub async fn open(url: &SecretString, environment: &Environment) -> Result<Self, StoreError> {
         // The lock comes first: nobody migrates a database into which another one collects.
         let opened = Target::of(url)?.hold().await?;
         schema::migrate(&opened.writes, &opened.place).await?;
-        Self::start(opened).await
+        Self::start(opened, environment, spool::MOST_BYTES).await
     }
 
     /// Starts the writer of a database whose schema is up to date.
-    async fn start(Opened { writes, reads, place, lock }: Opened) -> Result<Self, StoreError> {
+    async fn start(opened: Opened, environment: &Environment, most_bytes: u64) -> Result<Self, StoreError> {
+        let Opened { writes, reads, place, lock, identity, file } = opened;
         let mark = holder::mark(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
-        let (orders, waiting) = mpsc::channel(WAITING);
+        let reader = Reader::new(reads, Arc::clone(&place));
+        let spool = Spool::open(place::of(environment, &identity, file.as_deref()), most_bytes)
+            .map_err(|error| StoreError::new(&place, StoreErrorKind::SpoolFailed, error))?;
         let transactions = Arc::new(AtomicU64::new(0));
-        let desk = Desk { pool: writes, place: Arc::clone(&place), mark, lock };
-        tokio::spawn(writer::run(desk, waiting, Arc::clone(&transactions)));
-        Ok(Self { reader: Reader::new(reads, place), orders, transactions })
+        let (told, condition) = watch::channel(Condition::default());
+        let hurry = Arc::new(Notify::new());
+        let bridge = Bridge::new(spool, told, reader.answered(), Arc::clone(&hurry));
+        let known = None;
+        let mut writer = Writer { pool: writes, place, mark, known, transactions: Arc::clone(&transactions), bridge };
+        let stored = writer.clear().await?;
+        if stored > 0 {
+            tracing::info!("{stored} changes that had waited for database {} are stored", writer.place);
+        }
+        let (orders, waiting) = mpsc::channel(WAITING);
+        tokio::spawn(writer::run(writer, lock, waiting));
+        Ok(Self { reader, orders, transactions, condition, hurry })
+    }
+
+    /// Whether the database is away, now and whenever that changes.
+    #[must_use]
+    pub fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.clone()
+    }
+
+    /// How many changes wait in the spool because the database is away.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.condition.borrow().away.as_ref().map_or(0, |away| away.waiting)
+    }
+
+    /// Whether the database is away: what it says is not the newest then.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.condition.borrow().away.is_some()
+    }
+
+    /// Waits until nothing waits in the spool, for so long at most, and has the database tried often meanwhile.
+    /// How many changes still wait.
+    pub async fn settle(&self, longest: Duration) -> u64 {
+        let deadline = Instant::now() + longest;
+        let mut condition = self.condition();
+        while self.is_away() && Instant::now() < deadline {
+            self.hurry.notify_one();
+            let next = deadline.min(Instant::now() + Duration::from_secs(1));
+            if let Ok(Err(_)) = tokio::time::timeout_at(next, condition.changed()).await {
+                break;
+            }
+        }
+        self.waiting()
     }
 
     /// The database as it may be shown: a path, or server and name.
@@ -105,11 +167,11 @@ impl Store {
         self.transactions.load(Ordering::Relaxed)
     }
 
-    /// Stores what one collection came to, whole or not at all. When it answers `Ok`, it is on the disk. It
-    /// is stored too where the caller stops waiting.
+    /// Stores what one collection came to, whole or not at all. When it answers `Ok`, it is on the disk: in the
+    /// database, or in the spool while that is away. It is stored too where the caller stops waiting.
     ///
     /// # Errors
-    /// Why nothing of it was stored. A server that fell silent in mid-commit may have stored it all the same.
+    /// Why nothing of it was stored or kept.
     pub async fn record(&self, record: Record) -> Result<(), StoreError> {
         self.write(Write::Record(Box::new(record))).await
     }
@@ -200,10 +262,11 @@ impl Store {
     }
 
     /// Notes that an operator acknowledged an open alert, with its entry in the audit. Where it was acknowledged
-    /// before, the first time stays.
+    /// before, the first time stays. It does not wait for a database that is away: whether the alert is open still
+    /// is for the database to say.
     ///
     /// # Errors
-    /// As [`record`](Self::record); `NoSuchAlert`, `AlertEnded`.
+    /// As [`record`](Self::record); `NoSuchAlert`, `AlertEnded`, `Away`.
     pub async fn acknowledge(
         &self,
         client: &ClientId,
@@ -275,6 +338,11 @@ impl Store {
         metric: Metric,
         most: u32,
     ) -> Result<Vec<(Timestamp, f64)>, StoreError> {
+        let silent = self.condition.borrow().away.as_ref().map(|away| Arc::clone(&away.why));
+        if let Some(why) = silent.filter(|why| why.kind.ends_with_an_answer()) {
+            // Nobody waits for what is known not to answer.
+            return Err(StoreError::clone(&why));
+        }
         self.reader.recent(client, metric, most).await
     }
 

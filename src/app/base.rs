@@ -10,11 +10,11 @@ use crate::{
     fleet::{EventKind, event::ClientCard},
     mail::{compose::Composer, postman::Postman},
     spine::Spine,
-    store::{Holder, Store, StoreErrorKind},
+    store::{Holder, Store, StoreErrorKind, place::Environment},
     sweep::{Collector, SessionKeeping},
 };
 
-use super::{Failed, bell::Bell, beside, ledger::Ledger, outbox::Outbox, pipeline::Pipeline, wheel::Wheel};
+use super::{Failed, bell::Bell, beside, ledger::Ledger, outage, outbox::Outbox, pipeline::Pipeline, wheel::Wheel};
 
 /// How long another run that sweeps once is waited for: as long as most sweeps take.
 const ONCE_PATIENCE: Duration = Duration::from_secs(120);
@@ -54,22 +54,17 @@ impl Base {
     /// # Errors
     /// [`Failed::Database`] where the database cannot be opened or read.
     pub async fn open(config: &Config, spine: Spine) -> Result<Self, Failed> {
-        Self::over(Store::open(&config.database.url).await?, spine).await
+        Self::over(Store::open(&config.database.url, &Environment::of_process()).await?, spine).await
     }
 
     async fn over(store: Store, spine: Spine) -> Result<Self, Failed> {
         let turns = store.last_sweep_number().await?;
         let ledger = Ledger::new(store.client_states().await?, store.bookmarks().await?);
         let wheel = Wheel::new(ledger.clone(), spine.clone(), store.clone(), turns);
-        Ok(Self {
-            store,
-            wheel,
-            spine,
-            bell: Arc::new(Bell::default()),
-            ledger,
-            composer: Arc::new(Composer::new()?),
-            here: super::here(),
-        })
+        let bell = Arc::new(Bell::default());
+        // Ends with the store.
+        tokio::spawn(outage::tell(store.condition(), spine.clone(), bell.clone()));
+        Ok(Self { store, wheel, spine, bell, ledger, composer: Arc::new(Composer::new()?), here: super::here() })
     }
 
     /// Opens it, or finds out who collects into it already. A run that sweeps once is waited for.
@@ -79,7 +74,7 @@ impl Base {
     pub async fn open_or_find(config: &Config, spine: Spine, stop: &CancellationToken) -> Result<Opened, Failed> {
         let deadline = Instant::now() + ONCE_PATIENCE;
         loop {
-            let error = match Store::open(&config.database.url).await {
+            let error = match Store::open(&config.database.url, &Environment::of_process()).await {
                 Ok(store) => return Ok(Opened::Ours(Box::new(Self::over(store, spine).await?))),
                 Err(error) if error.kind == StoreErrorKind::InUse => error,
                 Err(error) => return Err(error.into()),

@@ -23,12 +23,12 @@ use crate::{
         record::Recorder,
     },
     spine::Orders,
-    store::{Holder, Reader},
+    store::{Holder, Reader, StoreError},
 };
 
 use super::{
     Failed,
-    once::{MAIL_WAIT, Once, Swept},
+    once::{DATABASE_WAIT, Database, MAIL_WAIT, Once, Swept},
 };
 
 /// How long a collector that is just starting or being restarted is waited for.
@@ -87,11 +87,27 @@ pub async fn sweep(
     };
     while recording.join_next().await.is_some() {}
     once.progress.clear();
-    let (mut fleet, sweep, sent) = swept?;
-    fleet.remember(Memory { clients: Vec::new(), alerts: reader.open_alerts().await? });
-    let waiting = reader.mail_counts().await?.waiting;
+    let (mut fleet, sweep, MailTally { sent, waiting, .. }) = swept?;
+    let waiting = waiting.len() as u64;
+    let away = fleet.database_away();
+    let mut database = away.map_or(Database::Complete, |away| Database::Away(away.waiting));
+    let asked = async { Ok::<_, StoreError>((reader.open_alerts().await?, reader.mail_counts().await?.waiting)) };
+    let waiting = match asked.await {
+        Ok((alerts, waiting)) => {
+            fleet.remember(Memory { clients: Vec::new(), alerts });
+            waiting
+        }
+        Err(error) if error.kind.will_pass() => {
+            if database == Database::Complete {
+                tracing::error!("the outbox cannot be read: {}", super::chain(&error));
+                database = Database::Silent;
+            }
+            waiting
+        }
+        Err(error) => return Err(error.into()),
+    };
     reader.close().await;
-    Ok(Swept { sweep, fleet, mails: Mails { sent, waiting } })
+    Ok(Swept { sweep, fleet, mails: Mails { sent, waiting }, database })
 }
 
 /// Follows the collector's stream.
@@ -111,8 +127,9 @@ impl<'a> Watch<'a> {
     }
 
     /// Gives the order once the fleet is known, and watches until the sweep has ended and its mails have met
-    /// their fate, or for [`MAIL_WAIT`]. The fleet then, the sweep, and how many mails were sent.
-    async fn follow(mut self, orders: &Orders, order: Signed) -> Result<(Fleet, SweepId, u64), Failed> {
+    /// their fate, or for [`MAIL_WAIT`]; a database that is away has [`DATABASE_WAIT`] before. The fleet then, the
+    /// sweep, and what became of the mails.
+    async fn follow(mut self, orders: &Orders, order: Signed) -> Result<(Fleet, SweepId, MailTally), Failed> {
         while !self.take_in().await? {}
         let reply = orders.ask(order);
         tokio::pin!(reply);
@@ -132,6 +149,14 @@ impl<'a> Watch<'a> {
             }
             self.take_in().await?;
         }
+        let deadline = Instant::now() + DATABASE_WAIT;
+        while self.fleet.database_away().is_some() {
+            match tokio::time::timeout_at(deadline, self.take_in()).await {
+                Ok(taken) => taken?,
+                Err(_) => return Ok((self.fleet, sweep, tally)),
+            };
+            tally.count(self.events.drain(..));
+        }
         let deadline = Instant::now() + MAIL_WAIT;
         while !tally.waiting.is_empty() {
             match tokio::time::timeout_at(deadline, self.take_in()).await {
@@ -140,7 +165,7 @@ impl<'a> Watch<'a> {
             };
             tally.count(self.events.drain(..));
         }
-        Ok((self.fleet, sweep, tally.sent))
+        Ok((self.fleet, sweep, tally))
     }
 
     /// Takes in one piece; whether that was the whole fleet.

@@ -33,11 +33,11 @@ use super::{
 /// # Errors
 /// [`Failed`] where the configuration is not valid, the database does not answer or the result cannot be written.
 pub async fn run(source: &Source, export: &Export, stop: &CancellationToken) -> Result<Exit, Failed> {
-    let readers = match export.content {
+    let audience = match export.content {
         Content::Rows { .. } => Audience::Owner,
         Content::Metrics => Audience::Everyone,
     };
-    let open = || export.output.as_deref().map(|file| Output::create(file, readers)).transpose();
+    let open = || export.output.as_deref().map(|file| Output::create(file, audience)).transpose();
     let output = match export.content {
         Content::Rows { view, format, since, until } => {
             // Rows outlive the configuration of their client, so that patterns are held against the database.

@@ -42,6 +42,9 @@ pub const MAIL_WAIT: Duration = Duration::from_secs(10);
 /// The longest that a run deletes what has grown old; what is left then is the next one's.
 const TIDYING: Duration = Duration::from_secs(2);
 
+/// The longest that a run waits at its end for a database that is away; what waits then is stored by the next run.
+pub const DATABASE_WAIT: Duration = Duration::from_secs(10);
+
 /// What a run is told by its arguments.
 #[derive(Debug, Clone)]
 pub struct Once {
@@ -66,6 +69,19 @@ pub struct Swept {
     pub fleet: Fleet,
     /// What became of the mails.
     pub mails: Mails,
+    /// How the database stood at the end.
+    pub database: Database,
+}
+
+/// How the database stood at the end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// Everything is stored.
+    Complete,
+    /// So many changes wait for it in the spool.
+    Away(u64),
+    /// What was collected is stored; what became of the mails could not be asked.
+    Silent,
 }
 
 /// Sweeps once, offers the mails, prints the result.
@@ -97,6 +113,14 @@ pub async fn run(
             stdout.flush()?;
         }
     }
+    if let Database::Away(waiting) = swept.database {
+        // Also where nothing is logged: it is why the run did not succeed. Where standard error is closed nobody
+        // can be told.
+        let _ = writeln!(
+            io::stderr(),
+            "fleetsweep: the database is away: {waiting} changes wait in the spool; nothing is lost, the next run stores them"
+        );
+    }
     Ok(swept)
 }
 
@@ -124,20 +148,29 @@ async fn own(
     let fleet = hub.finish().await;
     readers.ended().await;
     once.progress.clear();
-    let (sweep, waiting, alerts) = swept?;
+    let Turned { sweep, waiting, alerts, database } = swept?;
     let mut fleet = fleet;
     // Of a client that failed, only the database knows the alerts that stay open.
     fleet.remember(Memory { clients: Vec::new(), alerts });
-    let mails = Mails { sent: fleet.mails().sent, waiting };
-    Ok(Swept { sweep, fleet, mails })
+    let tally = fleet.mails();
+    // Those of this run, where the outbox cannot be read.
+    let waiting = waiting.unwrap_or_else(|| tally.queued.saturating_sub(tally.sent + tally.refused));
+    let mails = Mails { sent: tally.sent, waiting };
+    Ok(Swept { sweep, fleet, mails, database })
 }
 
-/// One turn, then the mails, then an orderly end; the sweep, how many mails still wait, and the open alerts.
-async fn sweep(
-    config: &Config,
-    base: &Base,
-    stop: &CancellationToken,
-) -> Result<(SweepId, u64, Vec<AlertView>), Failed> {
+/// What one turn came to.
+struct Turned {
+    sweep: SweepId,
+    /// How many mails still wait, as far as that can be read.
+    waiting: Option<u64>,
+    /// The alerts that are open, as far as that can be read.
+    alerts: Vec<AlertView>,
+    database: Database,
+}
+
+/// One turn, then the mails, then an orderly end.
+async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result<Turned, Failed> {
     counter::announce(base, None).await;
     let mut outbox = base.outbox(config).await?;
     let pipeline = base.pipeline(config, SessionKeeping::CloseAfterUse).await?;
@@ -145,12 +178,30 @@ async fn sweep(
     let due = base.wheel.take_up(pipeline.clients());
     base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
     pipeline.close().await;
-    offer_mails(&mut outbox, stop).await?;
-    tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
-    let waiting = base.store.mail_counts().await?.waiting;
-    let alerts = base.store.reader().open_alerts().await?;
+    base.store.settle(DATABASE_WAIT).await;
+    let afterwards = async {
+        offer_mails(&mut outbox, stop).await?;
+        tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
+        Ok::<_, StoreError>((base.store.mail_counts().await?.waiting, base.store.reader().open_alerts().await?))
+    };
+    let mut turned = Turned { sweep, waiting: None, alerts: Vec::new(), database: Database::Complete };
+    if !base.store.is_away() {
+        match afterwards.await {
+            Ok((waiting, alerts)) => (turned.waiting, turned.alerts) = (Some(waiting), alerts),
+            Err(error) if error.kind.will_pass() => {
+                tracing::error!("the outbox cannot be read: {}", super::chain(&error));
+                turned.database = Database::Silent;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // Also what became of a mail may have to wait. Closing tries a last time, and answers when that is over.
+    let condition = base.store.condition();
     base.store.close().await;
-    Ok((sweep, waiting, alerts))
+    if let Some(away) = &condition.borrow().away {
+        turned.database = Database::Away(away.waiting);
+    }
+    Ok(turned)
 }
 
 /// Offers every waiting mail, for as long as a run waits for that.
@@ -205,6 +256,9 @@ impl Swept {
     /// The exit code of a run.
     #[must_use]
     pub fn exit(&self, fail_on_alert: bool) -> Exit {
+        if self.database != Database::Complete {
+            return Exit::Database;
+        }
         let mut exit = Exit::Success;
         // A running collector knows other clients as well.
         let swept = self.fleet.sweep(self.sweep).map(|sweep| sweep.clients.as_slice()).unwrap_or_default();

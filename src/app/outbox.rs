@@ -40,7 +40,8 @@ impl Outbox {
         Self { store, postman, spine }
     }
 
-    /// Offers every due mail once, oldest first. Breaks off where no mail would get through, and gives the
+    /// Offers every due mail once, oldest first; none while the database is away, which cannot say what became of
+    /// each. Breaks off where no mail would get through, and gives the
     /// time until which all of them rest. Once `end` is cancelled no further mail is offered, and the one on
     /// its way has [`LAST_MAIL`].
     ///
@@ -60,11 +61,14 @@ impl Outbox {
         let began = Timestamp::now();
         let mut after = None;
         loop {
+            if self.store.is_away() {
+                return Ok(ControlFlow::Continue(()));
+            }
             let mails = self.store.mails_due(began, due, after, BATCH).await?;
             let Some(last) = mails.last() else { return Ok(ControlFlow::Continue(())) };
             after = Some(last.mail.id);
             for mail in &mails {
-                if end.is_cancelled() {
+                if end.is_cancelled() || self.store.is_away() {
                     return Ok(ControlFlow::Continue(()));
                 }
                 if let ControlFlow::Break(until) = self.offer_one(mail, end).await? {
@@ -86,7 +90,8 @@ impl Outbox {
                 Ok(ControlFlow::Break(until)) => (time_until(until), false),
                 Err(error) => {
                     tracing::error!("the outbox cannot be read: {}", super::chain(&error));
-                    (LONGEST_SLEEP, false)
+                    // A database that is away rings when it is back.
+                    (LONGEST_SLEEP, true)
                 }
             };
             tokio::select! {
@@ -100,6 +105,9 @@ impl Outbox {
 
     /// The time until the next mail falls due, as far as the database tells.
     async fn until_next(&self) -> Duration {
+        if self.store.is_away() {
+            return LONGEST_SLEEP;
+        }
         match self.store.next_mail_at().await {
             Ok(next) => next.map_or(LONGEST_SLEEP, time_until).min(LONGEST_SLEEP),
             Err(error) => {

@@ -23,7 +23,7 @@ use crate::{
         mail::Mail,
         security::SecurityLog,
     },
-    mail::compose::{self, Composer, Occasion},
+    mail::compose::{self, Composer, EventsOccasion, Occasion, TemplateError},
     spine::Spine,
     store::{Outcome, Record, Store},
     sweep::{Collection, Collector},
@@ -81,8 +81,11 @@ impl Pipeline {
             .await;
         let now = Timestamp::now();
         let verdict = self.judge(client, &collection, now);
-        let mails = self.compose(client, &collection, verdict.as_ref(), now).await;
-        let record = self.record(client, &collection, verdict.as_ref(), &mails, started);
+        let security = security(client, &collection);
+        let mut mails = self.compose(client, &collection, verdict.as_ref(), now).await;
+        mails.extend(self.compose_events(client, &collection, security.as_ref(), now));
+        let bookmark = security.as_ref().and_then(|log| log.bookmark.clone());
+        let record = self.record(client, &collection, verdict.as_ref(), security, &mails, started);
         let stored = self.store.record(record).await;
         let duration_ms = super::milliseconds(started.elapsed());
         let kind = match (stored, &collection.outcome) {
@@ -117,7 +120,7 @@ impl Pipeline {
                         alerts,
                     },
                 };
-                self.follow(client, sweep, &collection, verdict, &mails).await;
+                self.follow(client, sweep, verdict, bookmark, &mails).await;
                 kind
             }
         };
@@ -132,8 +135,7 @@ impl Pipeline {
     }
 
     fn events_wanted(&self, client: &Client) -> EventsWanted {
-        // What the platform decides where the configuration is silent: off, on every platform there is so far.
-        if !client.events.unwrap_or(false) {
+        if !wants_events(client) {
             return EventsWanted::No;
         }
         match self.ledger.bookmark(&client.id).map(Bookmark::new) {
@@ -175,11 +177,20 @@ impl Pipeline {
         };
         let occasion =
             Occasion { client, verdict, observation, histories: &histories, now, collector_name: &self.here };
-        self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| {
-            // Never in a build whose tests passed: they fill every template.
-            tracing::error!(client = %client.id, "a mail could not be written: {}", super::chain(&error));
-            Vec::new()
-        })
+        self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(client, &error))
+    }
+
+    /// The mails about the security log: after every collection that brought one.
+    fn compose_events(
+        &self,
+        client: &Client,
+        collection: &Collection,
+        security: Option<&SecurityLog>,
+        now: Timestamp,
+    ) -> Vec<Mail> {
+        let (Ok(received), Some(log)) = (&collection.outcome, security) else { return Vec::new() };
+        let occasion = EventsOccasion { client, reading: &received.reading, log, now, collector_name: &self.here };
+        self.composer.event_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(client, &error))
     }
 
     fn record(
@@ -187,15 +198,13 @@ impl Pipeline {
         client: &Client,
         collection: &Collection,
         verdict: Option<&Verdict>,
+        security: Option<SecurityLog>,
         mails: &[Mail],
         started: Instant,
     ) -> Record {
-        let (outcome, security) = match &collection.outcome {
-            Ok(received) => (
-                Outcome::Collected(Box::new(received.reading.clone())),
-                received.events.as_ref().map(SecurityLog::from_report),
-            ),
-            Err(failure) => (Outcome::Failed(failure.clone()), None),
+        let outcome = match &collection.outcome {
+            Ok(received) => Outcome::Collected(Box::new(received.reading.clone())),
+            Err(failure) => Outcome::Failed(failure.clone()),
         };
         Record {
             sweep: collection.sweep,
@@ -219,8 +228,8 @@ impl Pipeline {
         &self,
         client: &Client,
         sweep: SweepId,
-        collection: &Collection,
         verdict: Option<Verdict>,
+        bookmark: Option<String>,
         mails: &[Mail],
     ) {
         let Some(verdict) = verdict else { return };
@@ -235,10 +244,6 @@ impl Pipeline {
             };
             self.spine.tell(Some(sweep), Some(&client.id), kind).await;
         }
-        let bookmark = match &collection.outcome {
-            Ok(received) => received.events.as_ref().and_then(|log| log.bookmark.clone()),
-            Err(_) => None,
-        };
         self.ledger.follow(&client.id, verdict.state, bookmark);
         for mail in mails {
             let kind = EventKind::Mail {
@@ -253,4 +258,26 @@ impl Pipeline {
             self.bell.mail_decided();
         }
     }
+}
+
+/// What the platform decides where the configuration is silent: off, on every platform there is so far.
+fn wants_events(client: &Client) -> bool {
+    client.events.unwrap_or(false)
+}
+
+/// The security log that came with a collection, without what the configuration wants kept out. One that nobody
+/// asked for is no log: a client cannot have us mail what it likes.
+fn security(client: &Client, collection: &Collection) -> Option<SecurityLog> {
+    let received = collection.outcome.as_ref().ok().filter(|_| wants_events(client))?;
+    let mut log = SecurityLog::from_report(received.events.as_ref()?);
+    if let Some(redaction) = &client.redact {
+        log.redact(redaction);
+    }
+    Some(log)
+}
+
+/// Never in a build whose tests passed: they fill every template.
+fn unwritten(client: &Client, error: &TemplateError) -> Vec<Mail> {
+    tracing::error!(client = %client.id, "a mail could not be written: {}", super::chain(error));
+    Vec::new()
 }

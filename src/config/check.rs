@@ -4,7 +4,7 @@
 use std::fmt::{self, Write as _};
 
 use super::{AgentKeeping, Client, Entered, Loaded, Login, Setting, values::show_duration};
-use crate::fleet::{Rule, rule::Repeat};
+use crate::fleet::{Rule, rule::Repeat, security::redaction::REDACTED};
 
 mod mails;
 
@@ -123,11 +123,14 @@ fn manner(client: &Client) -> String {
         if recipients.is_empty() { "to nobody".to_owned() } else { format!("to {}", recipients.join(", ")) },
     ));
     let events = match client.events {
-        Some(true) => "security events are collected and mailed",
+        Some(true) => "security events are collected, and mailed after every collection",
         Some(false) => "security events are left alone",
-        None => "security events are collected and mailed where the client runs Windows",
+        None => "security events are collected, and mailed after every collection, where the client runs Windows",
     };
     lines.push(("events", events.to_owned()));
+    if let (Some(redaction), Some(true) | None) = (&client.redact, client.events) {
+        lines.push(("redact", format!("what `{}` matches in them is replaced by {REDACTED}", redaction.expression())));
+    }
     match client.agent {
         AgentKeeping::Keep => {}
         AgentKeeping::Remove => lines.push(("agent", "removed after each sweep".to_owned())),
@@ -198,7 +201,7 @@ mod tests {
                 <alert type="unreachable" limit="2"/>
                 <client ip="10.0.[4-5].[1-40]"/>
                 <client ip="web-[01-12].example.com" name="w[01-12]"/>
-                <client ip="db.example.com" name="db" events="yes" agent="remove">
+                <client ip="db.example.com" name="db" events="yes" agent="remove" redact="password=(\S+)">
                   <alert type="disk" limit="70%" for="3"/>
                   <alert type="load" limit="1.5"/>
                 </client>

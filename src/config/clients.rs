@@ -19,7 +19,7 @@ use super::{
     source::{Findings, Source},
     values::{self, Wrong},
 };
-use crate::fleet::{ClientId, Metric, Percent, Rule};
+use crate::fleet::{ClientId, Metric, Percent, Rule, security::redaction::Redaction};
 
 /// Where OpenSSH listens.
 const SSH_PORT: u16 = 22;
@@ -38,6 +38,7 @@ struct Given {
     mail: Field<Vec<Mailbox>>,
     agent: Field<AgentKeeping>,
     events: Field<bool>,
+    redact: Field<Option<Redaction>>,
     rules: Vec<Rule>,
 }
 
@@ -124,6 +125,7 @@ impl Reader<'_> {
             mail: field(element, "mail", findings, values::mails).or(outer.mail),
             agent: field(element, "agent", findings, values::agent).or(outer.agent),
             events: field(element, "events", findings, values::yes_or_no).or(outer.events),
+            redact: field(element, "redact", findings, values::redact).or(outer.redact),
             rules: self.rules(element, outer.rules),
         }
     }
@@ -248,6 +250,7 @@ impl Reader<'_> {
         let mail = given.mail.given().unwrap_or_default();
         let agent = given.agent.given().unwrap_or(self.settings.agent);
         let events = given.events.given();
+        let redact = given.redact.given().unwrap_or_else(|| self.settings.redact.clone());
         let first = self.found.clients.len();
         let names: Vec<String> = names.unwrap_or_else(|| addresses.clone());
         self.found.clients.extend(addresses.into_iter().zip(names).map(|(address, name)| Client {
@@ -259,6 +262,7 @@ impl Reader<'_> {
             rules: given.rules.clone(),
             agent,
             events,
+            redact: redact.clone(),
         }));
         let written = |name: &str| element.attribute(name).map(|attribute| attribute.value.text.clone());
         self.found.entered.push(Entered {

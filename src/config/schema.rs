@@ -57,6 +57,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             with("timeout", "30s"),
             with("retries", "1"),
             with("agent", "keep"),
+            plain("redact"),
         ],
     },
     ElementKind {
@@ -96,6 +97,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("mail"),
             plain("agent"),
             plain("events"),
+            plain("redact"),
         ],
     },
     ElementKind {
@@ -110,6 +112,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("mail"),
             plain("agent"),
             plain("events"),
+            plain("redact"),
         ],
     },
     ElementKind {

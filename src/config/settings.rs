@@ -13,7 +13,7 @@ use super::{
     source::{Findings, Source},
     values::{self, Wrong},
 };
-use crate::fleet::rule::Repeat;
+use crate::fleet::{rule::Repeat, security::redaction::Redaction};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,6 +23,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Settings {
     pub collector: Option<Collector>,
     pub agent: AgentKeeping,
+    pub redact: Option<Redaction>,
     pub database: Option<Database>,
     pub smtp: Option<Smtp>,
     pub ssh: Option<Ssh>,
@@ -42,6 +43,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let timeout = reader.value("timeout", |text| values::duration(text, SECOND..=DAY / 24));
     let retries = reader.value("retries", |text| values::whole(text, 0..=10));
     let agent = reader.value("agent", values::agent);
+    let redact = reader.optional("redact", values::redact).flatten();
     let collector =
         || Some(Collector { interval: interval?, concurrency: concurrency?, timeout: timeout?, retries: retries? });
     let collector = collector();
@@ -72,7 +74,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let recovery = reader.value("recovery", values::yes_or_no).unwrap_or(false);
 
     let agent = agent.unwrap_or(AgentKeeping::Keep);
-    Settings { collector, agent, database, smtp, ssh, repeat, recovery, shown: reader.shown }
+    Settings { collector, agent, redact, database, smtp, ssh, repeat, recovery, shown: reader.shown }
 }
 
 fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
@@ -163,6 +165,12 @@ impl Reader<'_> {
     fn value<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
         let default = schema::default_of(self.name, attribute).unwrap_or_default();
         self.value_or(attribute, default, parse)
+    }
+
+    /// A value that need not be there, and is shown only where it is.
+    fn optional<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+        self.element.and_then(|element| element.attribute(attribute))?;
+        self.value(attribute, parse)
     }
 
     /// A value with this default.

@@ -377,6 +377,24 @@ fn strangers_and_misplaced_ones_are_named() {
 }
 
 #[test]
+fn the_nearest_says_what_is_redacted() {
+    let loaded = valid(
+        "<config><collector redact='a'/>
+           <client ip='h1' username='u'/>
+           <group username='u' redact='b=(\\S+)'><client ip='h2'/><client ip='h3' redact='c'/><client ip='h4' redact=''/></group>
+         </config>",
+    );
+    let expression = |client: &Client| client.redact.as_ref().map(|redaction| redaction.expression().to_owned());
+    let shown: Vec<_> = loaded.config.clients.iter().map(expression).collect();
+    assert_eq!(shown, [Some("a".to_owned()), Some("b=(\\S+)".to_owned()), Some("c".to_owned()), None]);
+    check(
+        &with_client("<collector redact='a('/><group redact='[z-a]'/>"),
+        r"1:28: `redact`: `a(` is no regular expression: unclosed group: write an expression as in `password=(\S+)`; `\` before a sign means the sign itself
+1:48: `redact`: `[z-a]` is no regular expression: invalid character class range, the start must be <= the end: write an expression as in `password=(\S+)`; `\` before a sign means the sign itself",
+    );
+}
+
+#[test]
 fn every_error_is_shown_at_once_with_its_line_and_no_secret() {
     let text = r#"<config>
   <collector interval="60" concurrency="0" timeout="2h" retries="many"/>

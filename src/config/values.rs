@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{AgentKeeping, HostKeyPolicy, SmtpSecurity, schema};
-use crate::fleet::{Metric, Percent, rule::Repeat};
+use crate::fleet::{Metric, Percent, rule::Repeat, security::redaction::Redaction};
 
 /// Why a text is no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,20 @@ pub(super) fn host_keys(text: &str) -> Result<HostKeyPolicy, Wrong> {
 /// `agent`.
 pub(super) fn agent(text: &str) -> Result<AgentKeeping, Wrong> {
     word(text, &[("keep", AgentKeeping::Keep), ("remove", AgentKeeping::Remove)])
+}
+
+/// `redact`: an expression, or nothing.
+pub(super) fn redact(text: &str) -> Result<Option<Redaction>, Wrong> {
+    const MEND: &str = "write an expression as in `password=(\\S+)`; `\\` before a sign means the sign itself";
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Redaction::new(text).map(Some).map_err(|error| {
+        // The reader's message is a picture of several lines, whose last one says what is wrong.
+        let said = error.to_string();
+        let said = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        Wrong::new(format!("{} is no regular expression: {said}", quote(text)), MEND)
+    })
 }
 
 /// `type` of an `<alert>`.

@@ -141,6 +141,8 @@ impl AlertBook {
             | EventKind::CollectionFailed { .. }
             | EventKind::SweepEnded { .. }
             | EventKind::SchedulePaused { .. }
+            | EventKind::DatabaseAway { .. }
+            | EventKind::DatabaseBack { .. }
             | EventKind::ConfigurationRefused { .. } => {}
         }
     }

@@ -135,6 +135,24 @@ pub enum EventKind {
         /// The operator's account.
         actor: String,
     },
+    /// The database is away: what is collected waits in the spool, and is stored once it is back. Told at the
+    /// beginning, and once a second at most as the number changes.
+    DatabaseAway {
+        /// Since when.
+        since: Timestamp,
+        /// How many changes wait: collections, beginnings and ends of sweeps, what became of mails.
+        waiting: u64,
+        /// What the database or the system says; `None` where only the number changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// It is back, and everything that waited is stored.
+    DatabaseBack {
+        /// How many changes had waited.
+        stored: u64,
+        /// How long it was away.
+        after_ms: u64,
+    },
     /// A changed configuration was refused; the old one stays.
     ConfigurationRefused {
         /// Every error, as `check` prints them.
@@ -251,6 +269,9 @@ mod tests {
             },
             EventKind::SweepEnded { number: 1, duration_ms: 2010, ok: 1, failed: 1 },
             EventKind::SchedulePaused { paused: true, actor: "ops".to_owned() },
+            EventKind::DatabaseAway { since: at, waiting: 3, why: Some("cannot be reached".to_owned()) },
+            EventKind::DatabaseAway { since: at, waiting: 4, why: None },
+            EventKind::DatabaseBack { stored: 4, after_ms: 61_000 },
             EventKind::ConfigurationRefused { errors: vec!["config.xml:1:1: no".to_owned()] },
         ] {
             let event = Event { at, sweep: Some(SweepId(Uuid::from_u128(1))), client: Some(id.clone()), kind };

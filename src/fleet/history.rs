@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{alerts::AlertView, mail::MailKind, state::Remembered};
+use super::{Bytes, alerts::AlertView, mail::MailKind, state::Remembered};
 
 /// What the database remembers from before a stream began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -117,6 +117,8 @@ pub struct MailRow {
     pub subject: String,
     /// Its text.
     pub body: String,
+    /// What is attached to it.
+    pub attachments: Vec<AttachmentRow>,
     /// When it was decided.
     pub created_at: Timestamp,
     /// What became of it.
@@ -125,6 +127,15 @@ pub struct MailRow {
     pub attempts: u32,
     /// The server's last answer, or why there was none.
     pub answer: Option<String>,
+}
+
+/// One attachment of a mail, without its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachmentRow {
+    /// Its name.
+    pub file_name: String,
+    /// Its size.
+    pub size: Bytes,
 }
 
 /// What became of a mail.

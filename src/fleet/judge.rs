@@ -27,7 +27,7 @@ use super::{Failure, FailureKind, Metric, Reading, Rule, event::Exceeded, rule::
 mod tests;
 
 /// What is known of a client's rules between two collections; kept in the database.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ClientState {
     /// Failed collections in a row, up to and with the last.
     pub failed_in_a_row: u32,
@@ -36,7 +36,7 @@ pub struct ClientState {
 }
 
 /// One rule's state.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RuleState {
     /// Collections in a row over the limit, up to and with the last measured one.
     pub over_in_a_row: u32,
@@ -45,7 +45,7 @@ pub struct RuleState {
 }
 
 /// An alert that has not ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OpenAlert {
     /// Names it.
     pub id: Uuid,
@@ -84,7 +84,7 @@ pub struct Verdict {
 }
 
 /// What happened to one alert.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// What it is about.
     pub metric: Metric,

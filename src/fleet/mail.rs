@@ -1,6 +1,6 @@
 //! A mail that has been decided, as the outbox keeps it. Not its text's making, not its sending.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl fmt::Display for MailKind {
 }
 
 /// One mail to one recipient. Its id makes its Message-ID, the same at every try.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
     /// Names it.
     pub id: Uuid,
@@ -55,6 +55,18 @@ pub struct Mail {
     pub subject: String,
     /// Plain text.
     pub body: String,
+    /// What is attached, in order; mostly nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
     /// When it was decided.
     pub created_at: Timestamp,
+}
+
+/// A text file that goes with a mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Its name, without a folder.
+    pub file_name: String,
+    /// Its content; shared, because every recipient gets the same.
+    pub text: Arc<str>,
 }

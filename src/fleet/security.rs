@@ -1,10 +1,17 @@
 //! A client's security log as the rest of the house sees it: checked and cleaned. Not how it is mailed.
+//!
+//! [`digest`] says what it comes to in few lines, [`redaction`] takes out what is not to be kept.
 
 use fleetsweep_agent::report;
 pub use fleetsweep_agent::report::EventAccess;
 use serde::{Deserialize, Serialize};
 
 use super::reading::clean;
+use redaction::Redaction;
+
+pub mod digest;
+pub mod redaction;
+mod shape;
 
 /// The longest message taken over from a client, in characters.
 const MESSAGE_CHARS: usize = 8_000;
@@ -12,11 +19,12 @@ const MESSAGE_CHARS: usize = 8_000;
 const TEXT_CHARS: usize = 256;
 
 /// What one collection read of a client's security log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecurityLog {
     /// Where it was read, e.g. `journal`, `Security`.
     pub channel: String,
     /// Whether it could be read.
+    #[serde(with = "AccessWords")]
     pub access: EventAccess,
     /// Where the next collection goes on, in the agent's own words; handed back to it unchanged.
     pub bookmark: Option<String>,
@@ -24,6 +32,16 @@ pub struct SecurityLog {
     pub truncated: bool,
     /// The events, oldest first.
     pub events: Vec<SecurityEvent>,
+}
+
+/// [`EventAccess`] in words: the wire has a form of its own for it.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "EventAccess", rename_all = "snake_case")]
+enum AccessWords {
+    Read,
+    Denied,
+    Unavailable,
+    Cleared,
 }
 
 /// One security event. Every text is cleaned.
@@ -71,11 +89,51 @@ impl SecurityLog {
             events: log.events.iter().map(event).collect(),
         }
     }
+
+    /// Takes what is not to be kept out of all that events say: messages, data fields and accounts. What
+    /// names a record, its time and its program stays.
+    pub fn redact(&mut self, redaction: &Redaction) {
+        for event in &mut self.events {
+            let values = event.data.iter_mut().map(|(_, value)| value);
+            for text in values.chain([&mut event.message]).chain(event.user.as_mut()) {
+                redaction.apply(text);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_redacted_is_gone_from_all_that_events_say() {
+        let event = SecurityEvent {
+            record_id: "secret".into(),
+            event_id: None,
+            level: "secret".into(),
+            occurred_unix_ms: 0,
+            source: "secret".into(),
+            user: Some("secret".into()),
+            message: "the secret".into(),
+            data: vec![("secret".into(), "a secret".into())],
+        };
+        let mut log = SecurityLog {
+            channel: "secret".into(),
+            access: EventAccess::Read,
+            bookmark: Some("secret".into()),
+            truncated: false,
+            events: vec![event.clone()],
+        };
+        log.redact(&Redaction::new("secret").unwrap());
+        let redacted = SecurityEvent {
+            user: Some("[redacted]".into()),
+            message: "the [redacted]".into(),
+            data: vec![("secret".into(), "a [redacted]".into())],
+            ..event
+        };
+        assert_eq!((log.events, log.channel.as_str()), (vec![redacted], "secret"));
+    }
 
     #[test]
     fn what_could_move_a_terminal_or_a_mail_header_is_gone() {

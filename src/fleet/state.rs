@@ -32,6 +32,18 @@ pub struct Fleet {
     mails: MailTally,
     alerts: AlertBook,
     paused: bool,
+    // Recordings from before it was told have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    database_away: Option<DatabaseAway>,
+}
+
+/// The database is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseAway {
+    /// Since when.
+    pub since: Timestamp,
+    /// How many changes wait for it in the spool.
+    pub waiting: u64,
 }
 
 /// One client as the events told it.
@@ -240,6 +252,10 @@ impl Fleet {
                 }
             }
             EventKind::SchedulePaused { paused, .. } => self.paused = *paused,
+            EventKind::DatabaseAway { since, waiting, .. } => {
+                self.database_away = Some(DatabaseAway { since: *since, waiting: *waiting });
+            }
+            EventKind::DatabaseBack { .. } => self.database_away = None,
             EventKind::Alert { .. } | EventKind::ConfigurationRefused { .. } => {}
         }
     }
@@ -248,6 +264,12 @@ impl Fleet {
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.paused
+    }
+
+    /// The outage of the database, while it lasts.
+    #[must_use]
+    pub fn database_away(&self) -> Option<DatabaseAway> {
+        self.database_away
     }
 
     /// Every client, in the configuration's order.
@@ -498,6 +520,22 @@ mod tests {
         assert_eq!(names, ["new c", "new a"]);
         assert!(fleet.client(&id("a")).unwrap().last.is_some());
         assert!(fleet.client(&id("b")).is_none());
+    }
+
+    #[test]
+    fn an_outage_of_the_database_is_known_while_it_lasts_and_old_fleets_have_none() {
+        let mut fleet = started(&["a"]);
+        let old = serde_json::to_string(&fleet).unwrap();
+        assert!(!old.contains("database_away"));
+        assert_eq!(serde_json::from_str::<Fleet>(&old).unwrap(), fleet);
+        let since = Timestamp::UNIX_EPOCH;
+        for waiting in [1, 37] {
+            fleet.apply(&event(None, EventKind::DatabaseAway { since, waiting, why: None }));
+            assert_eq!(fleet.database_away(), Some(DatabaseAway { since, waiting }));
+        }
+        assert_eq!(serde_json::from_str::<Fleet>(&serde_json::to_string(&fleet).unwrap()).unwrap(), fleet);
+        fleet.apply(&event(None, EventKind::DatabaseBack { stored: 37, after_ms: 9 }));
+        assert_eq!(fleet.database_away(), None);
     }
 
     #[test]

@@ -22,6 +22,13 @@ pub fn log(fleet: &Fleet, event: &Event) {
         }
         EventKind::SchedulePaused { paused: true, actor } => info!(actor, "schedule paused"),
         EventKind::SchedulePaused { paused: false, actor } => info!(actor, "schedule resumed"),
+        EventKind::DatabaseAway { waiting, why: Some(why), .. } => {
+            warn!(waiting, "the database is away, what is collected waits in the spool: {why}");
+        }
+        EventKind::DatabaseAway { waiting, why: None, .. } => debug!(waiting, "the database is away still"),
+        EventKind::DatabaseBack { stored, after_ms } => {
+            info!(stored, after_ms, "the database is back, what waited is stored");
+        }
         EventKind::SweepStarted { number, clients, .. } => {
             info!(sweep = number, clients = clients.len(), "sweep started");
         }

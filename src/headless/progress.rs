@@ -45,6 +45,8 @@ impl Progress {
             | EventKind::Alert { .. }
             | EventKind::Mail { .. }
             | EventKind::SchedulePaused { .. }
+            | EventKind::DatabaseAway { .. }
+            | EventKind::DatabaseBack { .. }
             | EventKind::ConfigurationRefused { .. } => {}
         }
     }

@@ -19,14 +19,19 @@ use crate::{
 
 use super::words;
 
+pub use events::EventsOccasion;
+
+mod events;
 mod facts;
+mod listing;
 #[cfg(test)]
 mod tests;
 
 /// The templates; each stands by itself or is included by another.
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("alert.txt", include_str!("../../assets/mail/alert.txt")),
     ("recovery.txt", include_str!("../../assets/mail/recovery.txt")),
+    ("events.txt", include_str!("../../assets/mail/events.txt")),
     ("test.txt", include_str!("../../assets/mail/test.txt")),
     ("ended.txt", include_str!("../../assets/mail/ended.txt")),
     ("client.txt", include_str!("../../assets/mail/client.txt")),
@@ -122,9 +127,45 @@ impl Composer {
             recipient: recipient.email.to_string(),
             subject: subject.clone(),
             body: body.clone(),
+            attachments: Vec::new(),
             created_at: occasion.now,
         };
         Ok(occasion.client.mail.iter().map(mail).collect())
+    }
+
+    /// The mails about a security log that a collection brought, of kind [`MailKind::Events`]: for each
+    /// recipient of the client the same, whatever is or is not in it.
+    ///
+    /// # Errors
+    /// [`TemplateError`]; it does not depend on what is told.
+    pub fn event_mails(
+        &self,
+        occasion: &EventsOccasion<'_>,
+        new_id: &mut dyn FnMut() -> Uuid,
+    ) -> Result<Vec<Mail>, TemplateError> {
+        self.mails_of(occasion, events::drafts(occasion), new_id)
+    }
+
+    fn mails_of(
+        &self,
+        occasion: &EventsOccasion<'_>,
+        drafts: Vec<events::Draft>,
+        new_id: &mut dyn FnMut() -> Uuid,
+    ) -> Result<Vec<Mail>, TemplateError> {
+        let mut mails = Vec::new();
+        for events::Draft { facts, subject, attachments } in drafts {
+            let body = self.fill("events.txt", &facts)?;
+            mails.extend(occasion.client.mail.iter().map(|recipient| Mail {
+                id: new_id(),
+                kind: MailKind::Events,
+                recipient: recipient.email.to_string(),
+                subject: subject.clone(),
+                body: body.clone(),
+                attachments: attachments.clone(),
+                created_at: occasion.now,
+            }));
+        }
+        Ok(mails)
     }
 
     /// The mail of `fleetsweep mail-test` to one address.
@@ -147,7 +188,15 @@ impl Composer {
         let collector = clean(collector_name, TEXT_CHARS);
         let subject = clean(&format!("[fleetsweep] test mail from {collector}"), SUBJECT_CHARS);
         let body = self.fill("test.txt", &Facts { recipient, collector, now: words::moment(now) })?;
-        Ok(Mail { id, kind: MailKind::Test, recipient: recipient.to_owned(), subject, body, created_at: now })
+        Ok(Mail {
+            id,
+            kind: MailKind::Test,
+            recipient: recipient.to_owned(),
+            subject,
+            body,
+            attachments: Vec::new(),
+            created_at: now,
+        })
     }
 
     fn fill(&self, name: &'static str, facts: &impl Serialize) -> Result<String, TemplateError> {

@@ -24,8 +24,11 @@ mod letter;
 #[cfg(test)]
 mod tests;
 
-/// How long one mail may take, from connecting to the server's last word.
+/// How long one mail may take, from connecting to the server's last word, beside the time for its bytes.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The slowest way to a server on which a mail with large attachments still arrives, in bytes a second.
+const SLOWEST: u64 = 64 * 1024;
 
 /// How long a connection without work is used again. Servers close idle ones after minutes; firewalls
 /// forget them in silence.
@@ -203,7 +206,7 @@ impl Postman {
         Ok(Self { smtp: smtp.clone(), tls, login, deadline: DEADLINE, kept: None })
     }
 
-    /// The same with another deadline for each mail (60 s unless told).
+    /// The same with another deadline for each mail (60 s unless told); large ones get more.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -230,7 +233,7 @@ impl Postman {
             words: self.speakable(&error.to_string()),
         })?;
         let mut during = Phase::Connect;
-        let deadline = self.deadline;
+        let deadline = self.deadline + Duration::from_secs(letter.content.len() as u64 / SLOWEST);
         let patience = tokio::select! {
             biased;
             result = timeout(deadline, self.converse(&letter, &mut during)) => match result {

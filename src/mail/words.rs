@@ -54,6 +54,18 @@ pub(super) fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// From when to when by a client's clock, which may say anything: `2026-03-01 03:10:00 to 03:14:59`.
+pub(super) fn span_of_their_clock(first_unix_ms: i64, last_unix_ms: i64) -> String {
+    let shown = |unix_ms, format| match Timestamp::from_millisecond(unix_ms) {
+        Ok(at) => at.strftime(format).to_string(),
+        Err(_) => format!("{unix_ms} ms"),
+    };
+    let first = shown(first_unix_ms, "%Y-%m-%d %H:%M:%S");
+    let (first_day, last_day) = (shown(first_unix_ms, "%Y-%m-%d"), shown(last_unix_ms, "%Y-%m-%d"));
+    let last = shown(last_unix_ms, if first_day == last_day { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" });
+    if first.ends_with(&last) { first } else { format!("{first} to {last}") }
+}
+
 /// A moment as short as `now` allows: without the date where it is today's.
 fn short_moment(at: Timestamp, now: Timestamp) -> String {
     let same_day = Offset::UTC.to_datetime(at).date() == Offset::UTC.to_datetime(now).date();
@@ -125,6 +137,21 @@ mod tests {
             assert_eq!(value(metric, number, over), shown);
             assert_eq!(limit(metric, over), shown_limit);
             assert_eq!(over_by(metric, number, over), by);
+        }
+    }
+
+    #[test]
+    fn a_span_of_a_client_s_clock_is_as_short_as_it_can_be() {
+        const AT: i64 = 1_772_334_600_000;
+        for (first, last, shown) in [
+            (AT, AT, "2026-03-01 03:10:00"),
+            (AT, AT + 999, "2026-03-01 03:10:00"),
+            (AT, AT + 299_000, "2026-03-01 03:10:00 to 03:14:59"),
+            (AT, AT + 86_400_000, "2026-03-01 03:10:00 to 2026-03-02 03:10:00"),
+            (i64::MIN, i64::MAX, "-9223372036854775808 ms to 9223372036854775807 ms"),
+            (i64::MAX, i64::MAX, "9223372036854775807 ms"),
+        ] {
+            assert_eq!(span_of_their_clock(first, last), shown);
         }
     }
 

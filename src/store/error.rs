@@ -74,6 +74,12 @@ pub enum StoreErrorKind {
     NoSuchAlert,
     /// That alert has ended.
     AlertEnded,
+    /// It is away, and so is what waits for it in the spool: what is asked cannot wait with it.
+    Away,
+    /// It is away, and the spool takes nothing more.
+    SpoolFull,
+    /// It is away, and the spool cannot be used; or the spool of an earlier run cannot be read.
+    SpoolFailed,
     /// [`Store::close`](super::Store::close) came first.
     Closed,
 }
@@ -141,6 +147,11 @@ impl fmt::Display for StoreErrorKind {
             Self::NoSuchMail => f.write_str("has no such mail"),
             Self::NoSuchAlert => f.write_str("has no such alert"),
             Self::AlertEnded => f.write_str("has that alert as ended: there is nothing left to acknowledge"),
+            Self::Away => f.write_str("is away for now, and changes wait for it: try again when it is back"),
+            Self::SpoolFull => f.write_str(
+                "is away, and its spool is full (256 MiB): nothing of this was stored; bring the database back",
+            ),
+            Self::SpoolFailed => f.write_str("has a spool that cannot be used: nothing of this was stored"),
             Self::Closed => f.write_str("is closed"),
         }
     }
@@ -167,8 +178,59 @@ impl StoreErrorKind {
             | Self::OtherSchema
             | Self::WrongCollation
             | Self::WrongEncoding
+            | Self::Away
+            | Self::SpoolFull
+            | Self::SpoolFailed
             | Self::Closed => false,
         }
+    }
+
+    /// Whether the database is only away: what was to be stored waits in the spool until it is back.
+    #[must_use]
+    pub fn will_pass(self) -> bool {
+        match self {
+            // The server is stopped or restarted, the network is cut, the file's disk is gone for a moment.
+            Self::Unreachable
+            // In mid-run: a password is being changed, a server is restored with its old accounts. At the start
+            // it is a mistake in the configuration, and said as that.
+            | Self::LoginRefused
+            // A server that became a replica during a fail-over, a disk that was remounted after an error.
+            | Self::ReadOnly
+            // Rights and certificates are being changed, and are not complete yet.
+            | Self::NoRight
+            | Self::Tls
+            // Somebody frees space.
+            | Self::Full
+            // A backup or a long transaction of another program ends.
+            | Self::Locked => true,
+            // Another collector writes there now: what this one knows is no longer true.
+            Self::InUse
+            // These do not change by waiting: somebody has to mend something, and has to hear of it by failures.
+            | Self::BadUrl
+            | Self::NotADatabase
+            | Self::Corrupt
+            | Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
+            | Self::OtherSchema
+            | Self::WrongCollation
+            | Self::WrongEncoding
+            // It is there, and does not want this.
+            | Self::Rejected
+            | Self::NoSuchMail
+            | Self::NoSuchAlert
+            | Self::AlertEnded
+            // Said by this program itself.
+            | Self::Away
+            | Self::SpoolFull
+            | Self::SpoolFailed
+            | Self::Closed => false,
+        }
+    }
+
+    /// Whether an answer to a question shows that changes are taken again too. On a full disk, beside a lock and
+    /// from a replica, questions are answered all the time.
+    pub(super) fn ends_with_an_answer(self) -> bool {
+        matches!(self, Self::Unreachable | Self::LoginRefused | Self::Tls)
     }
 }
 
@@ -288,7 +350,9 @@ fn classify_mysql(number: u16) -> StoreErrorKind {
         1036 | 1290 | 1792 | 1836 => StoreErrorKind::ReadOnly,
         1205 | 1213 => StoreErrorKind::Locked,
         1034 | 1035 | 1194 | 1195 | 1712 => StoreErrorKind::Corrupt,
-        1040 | 1053 | 1129 | 1130 | 1158 | 1159 | 1160 | 1161 | 1203 => StoreErrorKind::Unreachable,
+        1040 | 1053 | 1077 | 1079 | 1129 | 1130 | 1158 | 1159 | 1160 | 1161 | 1203 | 1927 | 4031 => {
+            StoreErrorKind::Unreachable
+        }
         _ => StoreErrorKind::Rejected,
     }
 }

@@ -134,9 +134,9 @@ impl Pages {
     }
 
     /// The same in pages of another size.
-    #[cfg(test)]
-    pub(super) fn with_page(self, page: i64) -> Self {
-        Self { page, ..self }
+    #[must_use]
+    pub fn in_pages_of(self, rows: u32) -> Self {
+        Self { page: rows.max(1).into(), ..self }
     }
 }
 

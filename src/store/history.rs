@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    from_count, from_ms, outbox,
+    attachments, from_count, from_ms, outbox,
     pool::{Pool, fetch_all},
     to_ms, unreadable,
 };
@@ -97,7 +97,13 @@ pub(super) async fn mails(pool: &Pool, most: u32) -> Result<Vec<MailRow>, sqlx::
          server_answer FROM mails ORDER BY created_at_ms DESC, id DESC LIMIT ?",
         i64::from(most)
     )?;
-    rows.into_iter().map(MailRow::try_from).collect()
+    let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let mut attached = attachments::rows(&mut transaction, &ids).await?;
+    let with_attachments = |row: Row| {
+        let attachments = attached.remove(&row.id).unwrap_or_default();
+        Ok(MailRow { attachments, ..MailRow::try_from(row)? })
+    };
+    rows.into_iter().map(with_attachments).collect()
 }
 
 impl TryFrom<Row> for MailRow {
@@ -116,6 +122,7 @@ impl TryFrom<Row> for MailRow {
             recipient: row.recipient,
             subject: row.subject,
             body: row.body,
+            attachments: Vec::new(),
             created_at,
             status,
             attempts: from_count(row.attempts)?,

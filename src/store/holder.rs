@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::{
     from_count, from_ms,
     pool::{Pool, Transaction, execute, fetch_all},
-    to_ms,
+    spool::progress::Progress,
+    to_count, to_ms, unreadable,
 };
 
 /// The collector that holds a database, by its own words.
@@ -49,20 +50,72 @@ struct HolderRow {
     program_version: String,
 }
 
-/// Puts a new mark in place of the last one, and with it forgets who held the database before.
+/// Puts a new mark in place of the last one, and with it forgets who held the database before. How far it had
+/// come stays.
 pub(super) async fn mark(pool: &Pool) -> Result<Uuid, sqlx::Error> {
     let mark = Uuid::new_v4();
     let mut transaction = pool.begin_write().await?;
-    execute!(&mut transaction, "DELETE FROM collectors")?;
-    execute!(&mut transaction, "INSERT INTO collectors (holder_uuid) VALUES (?)", mark.to_string())?;
+    let met = execute!(
+        &mut transaction,
+        "UPDATE collectors SET holder_uuid = ?, host_name = NULL, process_id = NULL, account = NULL,
+         socket_path = NULL, started_at_ms = NULL, program_version = NULL",
+        mark.to_string()
+    )?;
+    if met == 0 {
+        execute!(&mut transaction, "INSERT INTO collectors (holder_uuid) VALUES (?)", mark.to_string())?;
+    }
     transaction.commit().await?;
     Ok(mark)
 }
 
-/// Whether the mark still stands.
-pub(super) async fn stands(transaction: &mut Transaction, mark: Uuid) -> Result<bool, sqlx::Error> {
-    let marks: Vec<(String,)> = fetch_all!(transaction, (String,), "SELECT holder_uuid FROM collectors")?;
-    Ok(marks.iter().any(|(found,)| *found == mark.to_string()))
+/// Has the mark bear the name of the transaction; false where the mark does not stand any more.
+pub(super) async fn sign(transaction: &mut Transaction, mark: Uuid, write: Uuid) -> Result<bool, sqlx::Error> {
+    let met = execute!(
+        transaction,
+        "UPDATE collectors SET last_write = ? WHERE holder_uuid = ?",
+        write.to_string(),
+        mark.to_string()
+    )?;
+    Ok(met > 0)
+}
+
+/// How far the database has come; `None` where the mark does not stand any more. Locked against a transaction
+/// whose answer was lost and which the server may be committing still: it is waited for.
+pub(super) async fn progress(transaction: &mut Transaction, mark: Uuid) -> Result<Option<Progress>, sqlx::Error> {
+    // Locks first, and reads then: what is read is what was committed by whoever had the lock.
+    execute!(
+        transaction,
+        "UPDATE collectors SET holder_uuid = ? WHERE holder_uuid = ?",
+        mark.to_string(),
+        mark.to_string()
+    )?;
+    let rows = fetch_all!(
+        transaction,
+        (Option<String>, Option<String>, Option<i64>),
+        "SELECT last_write, spool_uuid, spool_position FROM collectors WHERE holder_uuid = ?",
+        mark.to_string()
+    )?;
+    let Some((last_write, spool, position)) = rows.into_iter().next() else { return Ok(None) };
+    let uuid = |text: Option<String>| text.map(|text| text.parse::<Uuid>().map_err(unreadable)).transpose();
+    let position = from_count(position.unwrap_or(0))?;
+    Ok(Some(Progress { last_write: uuid(last_write)?, spool: uuid(spool)?, position }))
+}
+
+/// Notes how far it has come.
+pub(super) async fn advance(
+    transaction: &mut Transaction,
+    mark: Uuid,
+    Progress { last_write, spool, position }: &Progress,
+) -> Result<(), sqlx::Error> {
+    execute!(
+        transaction,
+        "UPDATE collectors SET last_write = ?, spool_uuid = ?, spool_position = ? WHERE holder_uuid = ?",
+        last_write.map(|uuid| uuid.to_string()),
+        spool.map(|uuid| uuid.to_string()),
+        to_count(*position),
+        mark.to_string()
+    )
+    .map(drop)
 }
 
 /// Writes down who bears the mark.

@@ -2,7 +2,13 @@
 //! schema, not the queries.
 
 use std::{
-    fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr as _, sync::Arc, time::Duration,
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    str::FromStr as _,
+    sync::Arc,
+    time::Duration,
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -36,12 +42,18 @@ pub(super) struct Opened {
     pub(super) place: Arc<str>,
     /// Keeps other collectors out.
     pub(super) lock: Lock,
+    /// Names the database among all others, whichever way leads to it.
+    pub(super) identity: String,
+    /// Where it is a file: which.
+    pub(super) file: Option<PathBuf>,
 }
 
 /// What a URL names.
 pub(super) struct Target {
     /// The database as it may be shown.
     pub(super) place: Arc<str>,
+    /// Which part of a server's database, where the URL says so: its schema stands in `options`.
+    part: String,
     kind: Kind,
 }
 
@@ -64,14 +76,14 @@ impl Target {
                 let name = options.get_database().unwrap_or_else(|| options.get_username());
                 let place = format!("postgres://{}:{}/{name}", options.get_host(), options.get_port()).into();
                 check_files(text, &place)?;
-                Ok(Self { place, kind: Kind::Server(Server::Postgres(options)) })
+                Ok(Self { place, part: part(text), kind: Kind::Server(Server::Postgres(options)) })
             }
             "mysql" | "mariadb" => {
                 let options = MySqlConnectOptions::from_str(text).map_err(|_| bad())?.disable_statement_logging();
                 let name = options.get_database().unwrap_or_default();
                 let place = format!("mysql://{}:{}/{name}", options.get_host(), options.get_port()).into();
                 check_files(text, &place)?;
-                Ok(Self { place, kind: Kind::Server(Server::MySql(options)) })
+                Ok(Self { place, part: String::new(), kind: Kind::Server(Server::MySql(options)) })
             }
             _ => Err(StoreError::plain(&"(unknown kind)".into(), StoreErrorKind::BadUrl)),
         }
@@ -85,7 +97,7 @@ impl Target {
         let may_create = !url.contains("mode=ro") && !url.contains("immutable=");
         let options = options.foreign_keys(true).busy_timeout(PATIENCE).disable_statement_logging();
         let place = options.get_filename().display().to_string().into();
-        Ok(Self { place, kind: Kind::Sqlite { options, may_create } })
+        Ok(Self { place, part: String::new(), kind: Kind::Sqlite { options, may_create } })
     }
 
     /// The ways in of a collector, all others locked out. A SQLite file is made where it is missing, readable
@@ -97,7 +109,18 @@ impl Target {
             Kind::Server(server) => (self.connect(server, 1), self.connect(server, READS)),
         };
         self.check_texts(&writes).await?;
-        Ok(Opened { writes, reads, place: self.place, lock })
+        let file = match &self.kind {
+            // It is there by now: whichever links lead there.
+            Kind::Sqlite { options, .. } => {
+                Some(options.get_filename().canonicalize().map_err(|error| StoreError::from_file(&self.place, error))?)
+            }
+            Kind::Server(_) => None,
+        };
+        let identity = match &file {
+            Some(file) => file.display().to_string(),
+            None => format!("{} {}", self.place, self.part),
+        };
+        Ok(Opened { writes, reads, place: self.place, lock, identity, file })
     }
 
     /// Whether every text can be stored, and told from every other.
@@ -187,7 +210,13 @@ impl Target {
         // collections share a transaction, so one sync serves them all.
         let options = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let failed = |error| StoreError::from_driver(&self.place, error);
-        let writes = sqlite_pool(1).connect_with(options.clone()).await.map_err(failed)?;
+        // SQLite itself takes back a transaction for which there was no room. The driver does not learn of it, and
+        // would refuse every further one on that connection: it is closed in place of being used again.
+        let writes = sqlite_pool(1)
+            .after_release(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
+            .connect_with(options.clone())
+            .await
+            .map_err(failed)?;
         let reads = sqlite_pool(READS).connect_lazy_with(options.pragma("query_only", "ON"));
         Ok((Pool::Sqlite(writes), Pool::Sqlite(reads)))
     }
@@ -213,6 +242,15 @@ impl Target {
             Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Unreachable, passed)),
         }
     }
+}
+
+/// What a URL says of the options of a session.
+fn part(url: &str) -> String {
+    let of = |url: url::Url| {
+        let options = url.query_pairs().filter(|(name, _)| name.starts_with("options"));
+        options.map(|(name, value)| format!("{name}={value} ")).collect()
+    };
+    url::Url::parse(url).map(of).unwrap_or_default()
 }
 
 /// What names a file in the URL of a server.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    StoreErrorKind, client_id, from_count, from_ms,
+    StoreErrorKind, attachments, client_id, from_count, from_ms,
     pool::{Pool, Transaction, execute, fetch_all, fetch_one},
     to_ms, unreadable,
     writer::Unwritten,
@@ -100,7 +100,7 @@ pub(super) async fn insert(
         origin.map(|origin| origin.client),
         origin.map(|origin| origin.sweep.0.to_string())
     )?;
-    Ok(())
+    attachments::insert(transaction, mail.id, &mail.attachments).await
 }
 
 pub(super) async fn sent(
@@ -116,7 +116,8 @@ pub(super) async fn sent(
         to_ms(at),
         answer,
         id.to_string()
-    )?)
+    )?)?;
+    Ok(attachments::empty(transaction, id).await?)
 }
 
 pub(super) async fn deferred(
@@ -169,7 +170,7 @@ pub(super) async fn due(
         Due::Ready => to_ms(now),
     };
     let mut transaction = pool.begin_read().await?;
-    let rows = fetch_all!(
+    let mut rows = fetch_all!(
         &mut transaction,
         MailRow,
         "SELECT mails.id, mails.recipient, mails.kind, mails.subject, mails.body, mails.created_at_ms, mails.next_at_ms,
@@ -180,7 +181,15 @@ pub(super) async fn due(
         after.map(|id| id.to_string()).unwrap_or_default(),
         i64::from(most)
     )?;
-    rows.into_iter().map(OutboxMail::try_from).collect()
+    let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    rows.truncate(attachments::loadable(&mut transaction, &ids).await?);
+    let mut mails = Vec::with_capacity(rows.len());
+    for row in rows {
+        let attachments = attachments::of(&mut transaction, &row.id).await?;
+        let waiting = OutboxMail::try_from(row)?;
+        mails.push(OutboxMail { mail: Mail { attachments, ..waiting.mail }, ..waiting });
+    }
+    Ok(mails)
 }
 
 impl TryFrom<MailRow> for OutboxMail {
@@ -196,6 +205,7 @@ impl TryFrom<MailRow> for OutboxMail {
                 recipient: row.recipient,
                 subject: row.subject,
                 body: row.body,
+                attachments: Vec::new(),
                 created_at,
             },
             client,

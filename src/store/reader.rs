@@ -5,6 +5,7 @@ use std::{collections::HashMap, future::Future, sync::Arc};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
@@ -33,6 +34,8 @@ use crate::fleet::{
 pub struct Reader {
     pool: Pool,
     place: Arc<str>,
+    /// Told of every answer.
+    answered: Arc<Notify>,
 }
 
 impl Reader {
@@ -50,7 +53,12 @@ impl Reader {
     }
 
     pub(super) fn new(pool: Pool, place: Arc<str>) -> Self {
-        Self { pool, place }
+        Self { pool, place, answered: Arc::default() }
+    }
+
+    /// Told of every answer to any clone of this.
+    pub(super) fn answered(&self) -> Arc<Notify> {
+        Arc::clone(&self.answered)
     }
 
     /// The database as it may be shown: a path, or server and name.
@@ -248,7 +256,11 @@ impl Reader {
     /// Waits for an answer, not for ever.
     async fn answer<T>(&self, question: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
         match tokio::time::timeout(DEADLINE, question).await {
-            Ok(answer) => answer.map_err(|error| StoreError::from_driver(&self.place, error)),
+            Ok(Ok(answer)) => {
+                self.answered.notify_one();
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(StoreError::from_driver(&self.place, error)),
             Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Unreachable, passed)),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -20,7 +21,7 @@ use crate::fleet::{
 };
 
 /// The end of one collection, with everything that follows from it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// The sweep it belongs to.
     pub sweep: SweepId,
@@ -51,7 +52,8 @@ pub struct Record {
 }
 
 /// How a collection ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// With a reading.
     Collected(Box<Reading>),

@@ -20,6 +20,8 @@ fn migrations() -> Vec<Migration> {
     let texts = [
         (1, "first", include_str!("../../migrations/0001_first.sql")),
         (2, "history", include_str!("../../migrations/0002_history.sql")),
+        (3, "spool", include_str!("../../migrations/0003_spool.sql")),
+        (4, "attachments", include_str!("../../migrations/0004_attachments.sql")),
     ];
     texts
         .into_iter()

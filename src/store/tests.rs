@@ -21,6 +21,7 @@ use crate::{
 
 mod export;
 mod opening;
+mod outage;
 #[path = "../../tests/store/records.rs"]
 mod records;
 
@@ -42,13 +43,13 @@ impl Home {
     }
 
     async fn open(&self) -> Store {
-        Store::open(&self.url()).await.unwrap()
+        Store::open(&self.url(), &Environment::default()).await.unwrap()
     }
 
     /// What another program changes.
-    async fn change(&self, sql: &'static str) {
+    async fn change(&self, sql: &str) {
         let mut connection = SqliteConnection::connect(&format!("sqlite:{}", self.file().display())).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
     }
 
     async fn count(&self, sql: &'static str) -> i64 {
@@ -71,7 +72,8 @@ async fn a_full_disk_is_said_and_leaves_no_half_collection() {
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();
     let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 8));
     sqlx::query(limit).execute(writes).await.unwrap();
-    let store = Store::start(opened).await.unwrap();
+    // The spool lies on the same disk.
+    let store = Store::start(opened, &Environment::default(), 0).await.unwrap();
     let mut stored = 0;
     let error = loop {
         match store.record(Record { changes: Vec::new(), ..record(stored) }).await {
@@ -79,7 +81,7 @@ async fn a_full_disk_is_said_and_leaves_no_half_collection() {
             Err(error) => break error,
         }
     };
-    assert_eq!(error.kind, StoreErrorKind::Full);
+    assert_eq!(error.kind, StoreErrorKind::Full, "{error:?}");
     assert!(error.to_string().contains("is full: free some space"), "{error}");
     let stored = i64::try_from(stored).unwrap();
     for (table, count) in [
@@ -136,7 +138,7 @@ async fn a_killed_process_loses_nothing_that_was_answered_and_leaves_nothing_hal
 }
 
 async fn write_until_killed(file: &Path) {
-    let store = Store::open(&url(file)).await.unwrap();
+    let store = Store::open(&url(file), &Environment::default()).await.unwrap();
     let writers = (0..8_u128).map(|writer| {
         let store = store.clone();
         async move {

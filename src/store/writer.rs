@@ -1,5 +1,5 @@
 //! The one writer: takes what waits, as much as there is, into one transaction and answers each when it is
-//! on the disk. Not what is written.
+//! on the disk. Not what is written, and not what is done while the database is away ([`super::bridge`]).
 
 use std::sync::{
     Arc,
@@ -7,25 +7,33 @@ use std::sync::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::error::Elapsed,
+};
 use uuid::Uuid;
 
 use super::{
     DEADLINE, Record, StoreError, StoreErrorKind, alert_changes,
+    bridge::Bridge,
     holder::{self, Holder},
     lock::Lock,
     outbox,
     pool::{Pool, Transaction, execute},
     record::{self, Known},
-    retention, sweeps, to_ms,
+    retention,
+    spool::progress::Origin,
+    sweeps, to_ms,
 };
 use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, mail::Mail};
 
 /// The most changes of one transaction. Nothing is waited for to fill it.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
 
 /// One change.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Write {
     Record(Box<Record>),
     Queue(Mail),
@@ -73,13 +81,16 @@ pub(super) enum Write {
         at: Timestamp,
         actor: String,
     },
+    #[serde(skip)]
     Announce(Holder),
     /// Deletes one piece of what is older; tells whether more may be left.
+    #[serde(skip)]
     Forget {
         before: Timestamp,
         more: Arc<AtomicBool>,
     },
     /// Nothing more from now on; answered when every connection has ended.
+    #[serde(skip)]
     Close,
 }
 
@@ -105,85 +116,171 @@ impl From<sqlx::Error> for Unwritten {
     }
 }
 
-struct Writer {
-    pool: Pool,
-    place: Arc<str>,
-    /// What stands in the database as long as it is ours to write.
-    mark: Uuid,
-    /// What the database holds, as far as recording needs it. `None` after a failure: it is read again.
-    known: Option<Known>,
-    transactions: Arc<AtomicU64>,
+impl Write {
+    /// Whether it can wait in the spool while the database is away.
+    pub(super) fn may_wait(&self) -> bool {
+        match self {
+            // What happened: it is to be found in the database, in its order, whenever that is back.
+            Self::Record(_)
+            | Self::Queue(_)
+            | Self::Sent { .. }
+            | Self::Deferred { .. }
+            | Self::Refused { .. }
+            | Self::Audit { .. }
+            | Self::SweepStarted { .. }
+            | Self::SweepEnded { .. } => true,
+            // What an operator asks: whether the alert is open still is the database's to say.
+            Self::Acknowledge { .. }
+            // Who holds the database is of no use where nobody can read it.
+            | Self::Announce(_)
+            | Self::Forget { .. }
+            | Self::Close => false,
+        }
+    }
 }
 
-/// What is to be written to, and the right to do so.
-pub(super) struct Desk {
+/// The one who writes.
+pub(super) struct Writer {
     pub(super) pool: Pool,
     pub(super) place: Arc<str>,
+    /// What stands in the database as long as it is ours to write.
     pub(super) mark: Uuid,
-    pub(super) lock: Lock,
+    /// What the database holds, as far as recording needs it. `None` after a failure: it is read again.
+    pub(super) known: Option<Known>,
+    pub(super) transactions: Arc<AtomicU64>,
+    /// What is done while the database is away.
+    pub(super) bridge: Bridge,
+}
+
+/// What comes in.
+pub(super) struct Inbox {
+    orders: mpsc::Receiver<Order>,
+    pub(super) batch: Vec<Order>,
+    closers: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    /// Whether anything can come still.
+    pub(super) is_open: bool,
+}
+
+impl Inbox {
+    fn new(orders: mpsc::Receiver<Order>) -> Self {
+        Self { orders, batch: Vec::with_capacity(BATCH), closers: Vec::new(), is_open: true }
+    }
+
+    /// One into which nothing comes.
+    pub(super) fn shut() -> Self {
+        Self { is_open: false, ..Self::new(mpsc::channel(1).1) }
+    }
+
+    /// Waits for what comes into the empty batch; may be cancelled without losing it.
+    pub(super) async fn receive(&mut self) {
+        if self.orders.recv_many(&mut self.batch, BATCH).await == 0 {
+            self.is_open = false;
+        }
+        let closing = self.batch.extract_if(.., |order| matches!(order.write, Write::Close));
+        self.closers.extend(closing.map(|order| order.done));
+        if !self.closers.is_empty() {
+            // From here on nobody new is let in; who is in already is served.
+            self.orders.close();
+        }
+    }
 }
 
 /// Writes until it is closed, or until nobody can bring anything any more; then gives up the lock.
-pub(super) async fn run(desk: Desk, mut waiting: mpsc::Receiver<Order>, transactions: Arc<AtomicU64>) {
-    let Desk { pool, place, mark, lock } = desk;
-    let mut writer = Writer { pool, place, mark, known: None, transactions };
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut closers = Vec::new();
-    while waiting.recv_many(&mut batch, BATCH).await > 0 {
-        let closing = batch.extract_if(.., |order| matches!(order.write, Write::Close));
-        closers.extend(closing.map(|order| order.done));
-        if !closers.is_empty() {
-            // From here on nobody new is let in; who is in already is served.
-            waiting.close();
-        }
-        if !batch.is_empty() {
-            writer.serve(&mut batch).await;
+pub(super) async fn run(mut writer: Writer, lock: Lock, orders: mpsc::Receiver<Order>) {
+    let mut inbox = Inbox::new(orders);
+    while inbox.is_open {
+        if writer.bridge.is_needed() {
+            writer.bridge_over(&mut inbox).await;
+        } else {
+            inbox.receive().await;
+            if !inbox.batch.is_empty() {
+                writer.serve(&mut inbox.batch).await;
+            }
         }
     }
-    writer.pool.close().await;
+    writer.try_a_last_time().await;
+    let Writer { pool, bridge, .. } = writer;
+    pool.close().await;
     lock.release().await;
-    for closer in closers {
+    // Whoever watches learns of the end before it is answered; the spool is another's from here on.
+    drop(bridge);
+    for closer in inbox.closers {
         answer(closer, Ok(()));
     }
 }
 
-fn answer(done: oneshot::Sender<Result<(), StoreError>>, result: Result<(), StoreError>) {
+pub(super) fn answer(done: oneshot::Sender<Result<(), StoreError>>, result: Result<(), StoreError>) {
     if done.send(result).is_err() {
         tracing::debug!("nobody waits any more for what was written");
     }
 }
 
 impl Writer {
-    /// Stores a batch and answers everyone. Where one record may have spoilt it for all, each is tried alone.
+    /// Stores a batch and answers everyone. Where one record may have spoilt it for all, each is tried alone;
+    /// where the database is away, they are kept.
     async fn serve(&mut self, batch: &mut Vec<Order>) {
+        let write = Uuid::new_v4();
         let writes: Vec<&Write> = batch.iter().map(|order| &order.write).collect();
-        let together = self.transact(&writes).await;
-        let alone = match &together {
-            Ok(()) => false,
-            Err(error) => writes.len() > 1 && error.kind.may_concern_one_record(),
+        let Err(error) = self.transact(write, &writes).await else {
+            return batch.drain(..).for_each(|order| answer(order.done, Ok(())));
         };
-        for order in batch.drain(..) {
-            let result = if alone { self.transact(&[&order.write]).await } else { together.clone() };
-            answer(order.done, result);
+        let mut alone = Vec::new();
+        if error.kind.will_pass() {
+            // On a full disk, on which the spool may lie as well, the smaller ones may be taken still.
+            let several = batch.len() > 1;
+            for (order, unkept) in self.keep_first(batch, write, &error).await {
+                if error.kind != StoreErrorKind::Full || self.bridge.is_needed() {
+                    answer(order.done, Err(unkept));
+                } else if several {
+                    alone.push(order);
+                } else {
+                    answer(order.done, Err(error.clone()));
+                }
+            }
+        } else if batch.len() > 1 && error.kind.may_concern_one_record() {
+            alone.append(batch);
+        } else {
+            return batch.drain(..).for_each(|order| answer(order.done, Err(error.clone())));
+        }
+        let mut left = alone.into_iter();
+        while let Some(order) = left.next() {
+            let write = Uuid::new_v4();
+            match self.transact(write, &[&order.write]).await {
+                Err(error) if error.kind.will_pass() && error.kind != StoreErrorKind::Full => {
+                    batch.push(order);
+                    batch.extend(left.by_ref());
+                    for (order, error) in self.keep_first(batch, write, &error).await {
+                        answer(order.done, Err(error));
+                    }
+                }
+                result => answer(order.done, result),
+            }
         }
     }
 
     /// One transaction. A single change that was rejected is tried once more with what the database holds
     /// read anew: another program may have written since.
-    async fn transact(&mut self, writes: &[&Write]) -> Result<(), StoreError> {
+    async fn transact(&mut self, write: Uuid, writes: &[&Write]) -> Result<(), StoreError> {
         let remembered = self.known.is_some();
-        match self.attempt(writes).await {
+        match self.attempt(write, writes).await {
             Err(error) if remembered && writes.len() == 1 && error.kind == StoreErrorKind::Rejected => {
-                self.attempt(writes).await
+                self.attempt(write, writes).await
             }
             result => result,
         }
     }
 
-    async fn attempt(&mut self, writes: &[&Write]) -> Result<(), StoreError> {
+    async fn attempt(&mut self, write: Uuid, writes: &[&Write]) -> Result<(), StoreError> {
         // Taken out, and put back only after a commit: after anything else it is not true any more.
         let known = self.known.take();
-        match tokio::time::timeout(DEADLINE, attempt(&self.pool, self.mark, known, writes)).await {
+        let attempt = attempt(&self.pool, self.mark, Source::Direct(write), known, writes);
+        let ended = tokio::time::timeout(DEADLINE, attempt).await;
+        self.take_note(ended)
+    }
+
+    /// What follows from a transaction that ended, or did not in time.
+    pub(super) fn take_note(&mut self, ended: Result<Result<Known, Unwritten>, Elapsed>) -> Result<(), StoreError> {
+        match ended {
             Ok(Ok(known)) => {
                 self.known = Some(known);
                 self.transactions.fetch_add(1, Ordering::Relaxed);
@@ -196,10 +293,25 @@ impl Writer {
     }
 }
 
+/// Where the changes of a transaction come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// From those who wait for it; the transaction's name.
+    Direct(Uuid),
+    /// From the spool: where each of them stood. Those that are stored already are passed over.
+    Spool(&'a [Origin]),
+}
+
 /// Writes and commits; gives what is known afterwards.
-async fn attempt(pool: &Pool, mark: Uuid, known: Option<Known>, writes: &[&Write]) -> Result<Known, Unwritten> {
+pub(super) async fn attempt(
+    pool: &Pool,
+    mark: Uuid,
+    source: Source<'_>,
+    known: Option<Known>,
+    writes: &[&Write],
+) -> Result<Known, Unwritten> {
     let mut transaction = pool.begin_write().await?;
-    match write_all(&mut transaction, mark, known, writes).await {
+    match write_all(&mut transaction, mark, source, known, writes).await {
         Ok(known) => {
             transaction.commit().await?;
             Ok(known)
@@ -216,17 +328,32 @@ async fn attempt(pool: &Pool, mark: Uuid, known: Option<Known>, writes: &[&Write
 async fn write_all(
     transaction: &mut Transaction,
     mark: Uuid,
+    source: Source<'_>,
     known: Option<Known>,
     writes: &[&Write],
 ) -> Result<Known, Unwritten> {
-    if !holder::stands(transaction, mark).await? {
-        return Err(Unwritten::Refused(StoreErrorKind::InUse));
+    let in_use = || Unwritten::Refused(StoreErrorKind::InUse);
+    let mut stored_before = Vec::new();
+    match source {
+        Source::Direct(write) => {
+            if !holder::sign(transaction, mark, write).await? {
+                return Err(in_use());
+            }
+        }
+        Source::Spool(origins) => {
+            let progress = holder::progress(transaction, mark).await?.ok_or_else(in_use)?;
+            stored_before = origins.iter().map(|origin| progress.has(*origin)).collect();
+            holder::advance(transaction, mark, &progress.after(Uuid::new_v4(), origins)).await?;
+        }
     }
     let mut known = match known {
         Some(known) => known,
         None => Known::read(transaction).await?,
     };
-    for write in writes {
+    for (index, write) in writes.iter().enumerate() {
+        if stored_before.get(index) == Some(&true) {
+            continue;
+        }
         match write {
             Write::Record(record) => record::insert(transaction, &mut known, record).await?,
             Write::Queue(mail) => outbox::insert(transaction, mail, None).await?,

@@ -275,6 +275,7 @@ pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
         recipient: "ops@example.com".to_owned(),
         subject: format!("[fleetsweep] {}: cpu 97.0 % exceeds 90.0 %", name(2)),
         body: format!("{} exceeds a limit.\n\n  cpu  97.0 %  limit 90.0 %  since 07:11:20Z\n", name(2)),
+        attachments: Vec::new(),
         created_at: before(169_000),
         status,
         attempts: 2,

@@ -150,6 +150,21 @@ fn a_fleet_at_rest_says_when_it_was_swept() {
 }
 
 #[test]
+fn a_database_that_is_away_is_said_in_place_of_live() {
+    for (size, width, height) in [("80x24", 80, 24), ("120x40", 120, 40)] {
+        let mut model = script::model(500, (width, height), DARK);
+        let tell = |kind| {
+            Message::Frames(vec![Frame::Event(Arc::new(Event { at: script::now(), sweep: None, client: None, kind }))])
+        };
+        let since = script::before(9000);
+        model.update(tell(EventKind::DatabaseAway { since, waiting: 37, why: Some("cannot be reached".to_owned()) }));
+        insta::assert_snapshot!(format!("database-away-{size}"), shown(&mut model, false));
+        model.update(tell(EventKind::DatabaseBack { stored: 37, after_ms: 9000 }));
+        assert!(shown(&mut model, false).contains("LIVE"));
+    }
+}
+
+#[test]
 fn before_anything_is_known_the_screen_says_so() {
     let about = About { name: "prod".to_owned(), ..Default::default() };
     let mut model = Model::new(about, DARK, (80, 24), script::now());

@@ -161,6 +161,10 @@ impl Model {
             EventKind::Alert { .. } => self.asked.alerts = false,
             EventKind::Mail { .. } => (self.asked.mails, self.asked.alerts) = (false, false),
             EventKind::SweepEnded { .. } => self.sweeps = None,
+            // What was asked before is of the time before the outage.
+            EventKind::DatabaseBack { .. } => {
+                (self.asked.mails, self.asked.alerts, self.sweeps) = (false, false, None);
+            }
             EventKind::ConfigurationRefused { errors } => {
                 let first = errors.first().map_or("", String::as_str);
                 self.say(true, format!("changed configuration refused, the old one stays: {first}"));
@@ -183,6 +187,7 @@ impl Model {
             | EventKind::StageEntered { .. }
             | EventKind::AttemptFailed { .. }
             | EventKind::CollectionFailed { .. }
+            | EventKind::DatabaseAway { .. }
             | EventKind::SchedulePaused { .. } => {}
         }
     }

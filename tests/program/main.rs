@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 mod command_line;
 mod crash;
+mod events;
 mod exit;
 mod export;
 mod long_export;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         metrics::trials(),
         service::trials(),
         crash::trials(),
+        events::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

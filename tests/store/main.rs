@@ -11,17 +11,19 @@ use std::process::ExitCode;
 
 use fleetsweep::{
     fleet,
-    store::{self, Store},
+    store::{self, Store, place::Environment},
 };
 use secrecy::SecretString;
 use support::Database;
 
+mod attachments;
 mod collector;
 mod contract;
 mod export;
 mod look_back;
 mod migration;
 mod opening;
+mod outage;
 mod past;
 mod pipeline;
 mod recording;
@@ -37,14 +39,16 @@ fn main() -> ExitCode {
         recording::trials(),
         look_back::trials(),
         past::trials(),
+        attachments::trials(),
         retention::trials(),
-        export::trials(),
         migration::trials(),
         opening::trials(),
+        outage::trials(),
         refusals::trials(),
         pipeline::trials(),
         collector::trials(),
         contract::trials(),
+        export::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }
@@ -54,5 +58,7 @@ fn url(database: &Database) -> SecretString {
 }
 
 async fn open(database: &Database) -> Store {
-    Store::open(&url(database)).await.unwrap_or_else(|error| panic!("{error}: {:?}", error.source))
+    Store::open(&url(database), &Environment::default())
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}", error.source))
 }

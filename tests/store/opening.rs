@@ -23,14 +23,14 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Opening fails, and says how.
 async fn refuses(database: &Database, kind: StoreErrorKind, words: &str) {
-    let error = Store::open(&url(database)).await.err().unwrap();
+    let error = Store::open(&url(database), &fleetsweep::store::place::Environment::default()).await.err().unwrap();
     assert_eq!(error.kind, kind, "{error}: {:?}", error.source);
     assert!(error.to_string().contains(words), "{error}");
 }
 
 /// The refusal of a second collector.
 async fn refused(database: &Database) -> StoreError {
-    let error = Store::open(&url(database)).await.unwrap_err();
+    let error = Store::open(&url(database), &fleetsweep::store::place::Environment::default()).await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::InUse, "{error}");
     error
 }
@@ -66,7 +66,7 @@ async fn a_schema_from_the_future_is_left_alone(database: Database) {
     let change = async |sql: &str| database.change(sql).await;
     change("INSERT INTO fleetsweep_migrations SELECT 7, 'x', installed_on, success, checksum, 0 FROM fleetsweep_migrations LIMIT 1")
         .await;
-    let newer = StoreErrorKind::NewerSchema { found: 7, known: 2 };
+    let newer = StoreErrorKind::NewerSchema { found: 7, known: 4 };
     refuses(&database, newer, "has schema 7").await;
     assert_eq!(Reader::open(&url(&database)).await.unwrap_err().kind, newer);
     change("DELETE FROM fleetsweep_migrations WHERE version = 7").await;
@@ -104,7 +104,7 @@ async fn a_store_that_is_dropped_gives_up_its_lock(database: Database) {
     // Its writer ends on its own.
     let reopened = async {
         loop {
-            match Store::open(&url(&database)).await {
+            match Store::open(&url(&database), &fleetsweep::store::place::Environment::default()).await {
                 Ok(store) => return store,
                 Err(error) => assert_eq!(error.kind, StoreErrorKind::InUse),
             }

@@ -61,6 +61,7 @@ pub(crate) fn mail(number: u128, created_ms: i64) -> Mail {
         recipient: "ops@example.com".into(),
         subject: "cpu 62.5 % ☎".into(),
         body: "two\nlines".into(),
+        attachments: Vec::new(),
         created_at: at(created_ms),
     }
 }

@@ -66,7 +66,11 @@ async fn troubles(database: &Database) -> Vec<(String, &'static str)> {
     server.change(name, &accounts).await;
     let newer = server.new_database(None).await;
     let newer = server.url_of_owner(&newer);
-    fleetsweep::store::Store::open(&newer.clone().into()).await.unwrap().close().await;
+    fleetsweep::store::Store::open(&newer.clone().into(), &fleetsweep::store::place::Environment::default())
+        .await
+        .unwrap()
+        .close()
+        .await;
     let migration = format!(
         "INSERT INTO fleetsweep_migrations SELECT 9999, 'newer', installed_on, {newer_by}, checksum, execution_time
          FROM fleetsweep_migrations WHERE version = 1"

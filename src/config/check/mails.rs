@@ -56,8 +56,8 @@ impl MailsADay {
         for (mails, what) in [
             (lasting, "about limits, if every alert is raised and lasts all day"),
             (restless, "about limits, if every alert comes and goes as fast as it can"),
-            (events, "about security events, from clients with events=\"yes\""),
-            (events_by_platform, "about security events, if all clients without `events` run Windows"),
+            (events, "about security events, one after every collection, from clients with events=\"yes\""),
+            (events_by_platform, "about security events, the same if all clients without `events` run Windows"),
         ] {
             if mails > 0 {
                 writeln!(out, "  {mails:>9}  {what}")?;
@@ -70,7 +70,7 @@ impl MailsADay {
              and goes mails at each beginning, and with recovery=\"yes\" at each end; to begin it needs `for` sweeps\n  \
              over the limit (unreachable: as many more as its limit), to end one below: a higher `for` or a lower\n  \
              `clear` calms it. What several alerts of one client have to say in one sweep is one mail to each\n  \
-             recipient, and so are its security events."
+             recipient. So are its security events, also where there is nothing new; only a list of many MiB is several."
         )
     }
 }

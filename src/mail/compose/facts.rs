@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
+    config,
     fleet::{
         Failure, Metric, Percent, Reading,
         judge::{Change, HoldReason, Notice, NoticeReason, Observation, Step},
@@ -36,8 +37,9 @@ pub(super) struct Facts {
     collector: String,
 }
 
+/// Who it is, in every mail about a client.
 #[derive(Debug, Serialize)]
-struct ClientFacts {
+pub(super) struct ClientFacts {
     name: String,
     /// Name and address, or the address where it is the name.
     title: String,
@@ -117,7 +119,7 @@ fn text(text: &str) -> String {
 impl Facts {
     pub(super) fn of(occasion: &Occasion<'_>) -> Self {
         let mut facts = Self {
-            client: ClientFacts::of(occasion),
+            client: ClientFacts::of(occasion.client, reading(occasion)),
             alerts: Vec::new(),
             also: Vec::new(),
             ended: Vec::new(),
@@ -156,11 +158,10 @@ impl Facts {
 }
 
 impl ClientFacts {
-    fn of(occasion: &Occasion<'_>) -> Self {
-        let (name, address) = (text(&occasion.client.name), text(&occasion.client.id.to_string()));
-        let named = occasion.client.name != occasion.client.id.address();
+    pub(super) fn of(client: &config::Client, reading: Option<&Reading>) -> Self {
+        let (name, address) = (text(&client.name), text(&client.id.to_string()));
+        let named = client.name != client.id.address();
         let title = if named { format!("{name} ({address})") } else { address };
-        let reading = reading(occasion);
         let system: Vec<String> = reading
             .into_iter()
             .flat_map(|r| [&r.os_version, &r.kernel, &r.architecture])

@@ -13,6 +13,8 @@ use crate::fleet::{
     rule::Repeat,
 };
 
+mod events;
+
 fn at(time: &str) -> Timestamp {
     format!("2026-03-01T{time}Z").parse().unwrap()
 }
@@ -27,6 +29,7 @@ fn client(rules: Vec<Rule>) -> config::Client {
         rules,
         agent: config::AgentKeeping::Keep,
         events: None,
+        redact: None,
     }
 }
 

@@ -4,16 +4,22 @@ use jiff::Timestamp;
 use lettre::{
     Address, Message,
     message::{
-        Mailbox,
+        Attachment as Attached, Mailbox, MessageBuilder, MultiPart, SinglePart,
         header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
 };
 
-use crate::fleet::{mail::Mail, reading::clean};
+use crate::fleet::{
+    mail::{Attachment, Mail},
+    reading::clean,
+};
 
 /// The longest subject, in characters. Subjects come clean from the composer; what the outbox gives back
 /// is cleaned again, so that no row of a database writes a header.
 const SUBJECT_CHARS: usize = 200;
+
+/// The longest file name of an attachment, in characters.
+const FILE_NAME_CHARS: usize = 100;
 
 /// A mail ready to travel.
 #[derive(Debug)]
@@ -46,16 +52,14 @@ impl Letter {
             .map_err(|reason| NotALetter::Recipient { recipient: mail.recipient.clone(), reason })?;
         // The `Date` header of lettre knows no time before the epoch.
         let date = mail.created_at.max(Timestamp::UNIX_EPOCH);
-        let mut message = Message::builder()
+        let builder = Message::builder()
             .from(from.clone())
             .to(Mailbox::new(None, to.clone()))
             .subject(clean(&mail.subject, SUBJECT_CHARS))
             .date(date.into())
             .message_id(Some(format!("<{}@{}>", mail.id, from.email.domain())))
-            .header(MIME_VERSION_1_0)
-            .header(ContentType::TEXT_PLAIN)
-            .body(mail.body.clone())
-            .map_err(NotALetter::Message)?;
+            .header(MIME_VERSION_1_0);
+        let mut message = written(builder, mail).map_err(NotALetter::Message)?;
         // RFC 3834: no out-of-office answers, please.
         let auto_submitted = HeaderName::new_from_ascii_str("Auto-Submitted");
         message.headers_mut().insert_raw(HeaderValue::new(auto_submitted, "auto-generated".to_owned()));
@@ -87,6 +91,31 @@ impl Letter {
     }
 }
 
+/// The message with its text, and with what is attached where something is.
+fn written(builder: MessageBuilder, mail: &Mail) -> Result<Message, lettre::error::Error> {
+    if mail.attachments.is_empty() {
+        return builder.header(ContentType::TEXT_PLAIN).body(mail.body.clone());
+    }
+    // The same at every try, and nothing that a client could know when it writes its log.
+    let boundary = format!("fleetsweep-{}", mail.id.simple());
+    let text = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(mail.body.clone());
+    let parts = MultiPart::mixed().boundary(boundary).singlepart(text);
+    builder.multipart(mail.attachments.iter().fold(parts, |parts, attachment| parts.singlepart(attached(attachment))))
+}
+
+fn attached(Attachment { file_name, text }: &Attachment) -> SinglePart {
+    Attached::new(plain(file_name)).body(text.to_string(), ContentType::TEXT_PLAIN)
+}
+
+/// A file name as every mail program and file system takes it. The composer makes no other; what the outbox
+/// gives back is made so again.
+fn plain(file_name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name = file_name.chars().map(|c| if is_plain(c) { c } else { '-' }).take(FILE_NAME_CHARS).collect::<String>();
+    let name = name.trim_start_matches(['-', '.']);
+    if name.is_empty() { "attachment.txt".to_owned() } else { name.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use mail_parser::{HeaderValue, MessageParser, MimeHeaders};
@@ -102,6 +131,7 @@ mod tests {
             recipient: "ops@example.com".into(),
             subject: subject.into(),
             body: body.into(),
+            attachments: Vec::new(),
             created_at: "2026-03-01T12:00:00Z".parse().unwrap(),
         }
     }
@@ -138,18 +168,84 @@ mod tests {
         }
     }
 
+    fn with_files(files: &[(&str, &str)]) -> Mail {
+        let attachment = |&(name, text): &(&str, &str)| Attachment { file_name: name.into(), text: text.into() };
+        Mail { attachments: files.iter().map(attachment).collect(), ..mail("subject", "body → body\n") }
+    }
+
+    /// What arrives: the text, then each file by its name.
+    fn received(letter: &Letter) -> Vec<(String, String)> {
+        let message = MessageParser::default().parse(&letter.content).unwrap();
+        let whole = |text: &str| text.replace("\r\n", "\n");
+        let mut parts = vec![(String::new(), whole(&message.body_text(0).unwrap()))];
+        for part in message.attachments() {
+            let kind = part.content_type().unwrap();
+            assert_eq!(
+                (kind.ctype(), kind.subtype(), kind.attribute("charset")),
+                ("text", Some("plain"), Some("utf-8"))
+            );
+            parts.push((part.attachment_name().unwrap().to_owned(), whole(part.text_contents().unwrap())));
+        }
+        parts
+    }
+
     #[test]
     fn the_same_mail_makes_the_same_letter() {
-        let mail = mail("subject", "body → body");
-        let letter = || Letter::new(&from(), &mail).unwrap().content;
-        assert_eq!(letter(), letter());
+        for mail in [mail("subject", "body → body"), with_files(&[("one.txt", "a → b\n"), ("two.txt", "c\n")])] {
+            let letter = || Letter::new(&from(), &mail).unwrap().content;
+            assert_eq!(letter(), letter());
+        }
+    }
+
+    #[test]
+    fn files_arrive_as_they_were_beside_the_text() {
+        let long = format!("{}\n", "ä\tlong line ".repeat(300));
+        let boundary = "--fleetsweep-00000000000000000123456789abcde0\n--fleetsweep--\n";
+        let files =
+            [("one.txt", "plain\n.\n..dots\nFrom here\n"), ("2of3.txt", &*long), ("b.txt", boundary), ("e.txt", "")];
+        let letter = Letter::new(&from(), &with_files(&files)).unwrap();
+        assert!(letter.content.is_ascii(), "goes through any server");
+        assert!(letter.content.split(|byte| *byte == b'\n').all(|line| line.len() < 999));
+        let mut expected = vec![(String::new(), "body → body\n".to_owned())];
+        expected.extend(files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
+        assert_eq!(received(&letter), expected);
+        let message = MessageParser::default().parse(&letter.content).unwrap();
+        let kind = message.content_type().unwrap();
+        assert_eq!((kind.ctype(), kind.subtype()), ("multipart", Some("mixed")));
+        assert_eq!(kind.attribute("boundary"), Some("fleetsweep-00000000000000000123456789abcdef"));
+        assert_eq!(message.header_values("MIME-Version").count(), 1);
+        assert_eq!(message.message_id(), Some("00000000-0000-0000-0123-456789abcdef@mon.example.com"));
+    }
+
+    #[test]
+    fn no_file_name_writes_a_header() {
+        for (name, expected) in [
+            ("a\r\nBcc: eve@example.net", "a--Bcc--eve-example.net"),
+            ("a\"; filename=\"b", "a---filename--b"),
+            ("../../etc/passwd", "etc-passwd"),
+            ("\r\n\r\n--fleetsweep-0000", "fleetsweep-0000"),
+            ("ä\0\u{2028}", "attachment.txt"),
+        ] {
+            let letter = Letter::new(&from(), &with_files(&[(name, "text\n")])).unwrap();
+            let expected = [("", "body → body\n"), (expected, "text\n")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+            assert_eq!(received(&letter), expected, "{name:?}");
+            let message = MessageParser::default().parse(&letter.content).unwrap();
+            assert!(message.bcc().is_none());
+            assert_eq!(message.headers().len(), 8, "{:?}", message.headers());
+        }
     }
 
     #[test]
     fn no_line_of_a_mail_ends_it_early() {
         for body in ["", "\n", ".", ".\n", "a\n.\nb\n", "..\n.a\r\n.\r\nQUIT\r\n", "a\r\n.", "no end of line"] {
-            let letter = Letter::new(&from(), &mail("subject", body)).unwrap();
+            check(&mail("subject", body));
+            check(&with_files(&[("a.txt", body), ("b.txt", ".\n")]));
+        }
+        #[track_caller]
+        fn check(mail: &Mail) {
+            let letter = Letter::new(&from(), mail).unwrap();
             let data = letter.data();
+            let body = &mail.body;
             let mut lines: Vec<&str> = data.strip_suffix("\r\n").unwrap().split("\r\n").collect();
             assert_eq!(lines.pop(), Some("."));
             assert!(lines.iter().all(|line| *line != "." && !line.contains(['\r', '\n'])), "{body:?}: {data:?}");

@@ -144,6 +144,7 @@ fn mail(number: u128) -> Mail {
         recipient: "ops@localhost".into(),
         subject: "subject".into(),
         body: "body\n".into(),
+        attachments: Vec::new(),
         created_at: Timestamp::UNIX_EPOCH,
     }
 }

@@ -25,7 +25,7 @@ async fn a_new_file_is_private_and_durable() {
 
 /// Opening fails, and says how.
 async fn refuses(url: SecretString, kind: StoreErrorKind, words: &str) {
-    let error = Store::open(&url).await.err().unwrap();
+    let error = Store::open(&url, &Environment::default()).await.err().unwrap();
     assert_eq!(error.kind, kind, "{error}: {:?}", error.source);
     assert!(error.to_string().contains(words), "{error}");
 }
@@ -44,7 +44,7 @@ async fn what_cannot_be_opened_is_named_with_its_mend() {
     assert!(std::fs::read_to_string(&text).unwrap().starts_with("a text"));
 
     for bad in ["fleet.db", "redis://h", "postgres://user:secret@host:notaport/db", "sqlite::memory:"] {
-        let error = Store::open(&bad.into()).await.err().unwrap();
+        let error = Store::open(&bad.into(), &Environment::default()).await.err().unwrap();
         assert_eq!(error.kind, StoreErrorKind::BadUrl, "{bad}");
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
@@ -56,7 +56,7 @@ async fn a_read_only_file_is_said() {
     let home = Home::new();
     home.open().await.close().await;
     let url = format!("sqlite:{}?mode=ro", home.file().display());
-    let error = match Store::open(&url.into()).await {
+    let error = match Store::open(&url.into(), &Environment::default()).await {
         Ok(store) => store.record(plain(1)).await.unwrap_err(),
         Err(error) => error,
     };

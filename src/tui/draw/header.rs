@@ -113,6 +113,9 @@ fn sign(pen: &Pen<'_>, model: &Model) -> (String, Style) {
             return (text, pen.style(Role::Warning));
         }
     }
+    if let Some(away) = model.fleet.database_away() {
+        return (format!("! DATABASE AWAY {} waiting", away.waiting), pen.style(Role::Warning));
+    }
     if model.fleet.is_paused() {
         return (format!("{} PAUSED", glyphs.pause), pen.style(Role::Warning));
     }

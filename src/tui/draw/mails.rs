@@ -95,8 +95,10 @@ fn text(pen: &mut Pen<'_>, mail: &MailRow, area: Rect, top: usize, now: Timestam
         (format!("outcome  {fate}"), dim),
         (format!("answer   {answer}"), dim),
         (format!("subject  {}", mail.subject), strong),
-        (String::new(), dim),
     ];
+    let attached = mail.attachments.iter().map(|file| (format!("attached {} ({})", file.file_name, file.size), dim));
+    lines.extend(attached);
+    lines.push((String::new(), dim));
     lines.extend(mail.body.lines().map(|line| (line.to_owned(), pen.style(Role::Text))));
     for (y, (line, style)) in (area.y + 1..area.bottom()).zip(lines.iter().skip(top)) {
         pen.text(area.x + 1, y, area.width.saturating_sub(2), line, *style);

@@ -1,6 +1,6 @@
 //! A mail as a test looks at it.
 
-use mail_parser::MessageParser;
+use mail_parser::{MessageParser, MimeHeaders};
 
 /// A parsed mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Mail {
     pub message_id: String,
     /// The text of the body, decoded.
     pub text: String,
+    /// The text files attached to it, name and content.
+    pub attachments: Vec<(String, String)>,
     /// The mail as it arrived.
     pub raw: String,
 }
@@ -39,6 +41,13 @@ impl Mail {
             subject: message.subject().unwrap_or_default().to_owned(),
             message_id: message.message_id().unwrap_or_default().to_owned(),
             text: message.body_text(0).unwrap_or_default().into_owned(),
+            attachments: message
+                .attachments()
+                .map(|part| {
+                    let name = part.attachment_name().unwrap_or_default().to_owned();
+                    (name, part.text_contents().unwrap_or_default().replace("\r\n", "\n"))
+                })
+                .collect(),
             raw: text,
         }
     }

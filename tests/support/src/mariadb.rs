@@ -37,8 +37,11 @@ const SMALL: [&str; 7] = [
 /// A running MariaDB. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Mariadb {
-    // Before its directory.
-    _server: Server,
+    // Before its directory. `None` while it is stopped.
+    server: Option<Server>,
+    command: Command,
+    log: PathBuf,
+    port: u16,
     access: Access,
     certificate: Option<PathBuf>,
     _directory: TempDir,
@@ -50,6 +53,18 @@ impl Mariadb {
     /// # Panics
     /// With its log, where it does not.
     pub async fn start(tls: bool) -> Self {
+        Self::start_with(tls, &[]).await
+    }
+
+    /// The same, but what it has committed survives its [`stop`](Self::stop).
+    ///
+    /// # Panics
+    /// With its log, where it does not.
+    pub async fn start_durable() -> Self {
+        Self::start_with(false, &["--innodb-flush-log-at-trx-commit=1"]).await
+    }
+
+    async fn start_with(tls: bool, settings: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory for MariaDB");
         let path = directory.path();
         let data = format!("--datadir={}", path.join("data").display());
@@ -67,6 +82,7 @@ impl Mariadb {
         let mut command = Command::new(path_of("setpriv"));
         command.args(["--pdeathsig=KILL", "--"]).arg(path_of("mariadbd")).args(["--no-defaults", &data]).args(SMALL);
         as_root(&mut command).args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--max-connections=200"]);
+        command.args(settings);
         command.arg(format!("--port={port}")).arg(format!("--init-file={}", accounts.display()));
         command.arg(format!("--socket={}", path.join("socket").display()));
         command.arg(format!("--pid-file={}", path.join("pid").display()));
@@ -76,10 +92,25 @@ impl Mariadb {
             certificate
         });
         let log = path.join("log");
-        let server = Server::start(&mut command, &log, (Ipv4Addr::LOCALHOST.into(), port)).await;
+        let server = Some(Server::start(&mut command, &log, (Ipv4Addr::LOCALHOST.into(), port)).await);
         let access = Access::new(Engine::Mariadb, port, "boss");
         wait_until("MariaDB to take logins", READY_WITHIN, async || access.answers().await).await;
-        Self { _server: server, access, certificate, _directory: directory }
+        Self { server, command, log, port, access, certificate, _directory: directory }
+    }
+
+    /// Kills it in the middle of everything: its clients lose their connections, and it has to recover.
+    pub fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts it again where it was, with what it had.
+    ///
+    /// # Panics
+    /// With its log, where it does not.
+    pub async fn start_again(&mut self) {
+        let listens_at = (Ipv4Addr::LOCALHOST.into(), self.port);
+        self.server = Some(Server::start(&mut self.command, &self.log, listens_at).await);
+        wait_until("MariaDB to take logins", READY_WITHIN, async || self.access.answers().await).await;
     }
 
     /// Where it is.

@@ -38,8 +38,11 @@ const SETTINGS: [&str; 7] = [
 /// A running PostgreSQL. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Postgres {
-    // Before its user and its directory.
-    _server: Server,
+    // Before its user and its directory. `None` while it is stopped.
+    server: Option<Server>,
+    command: Command,
+    log: PathBuf,
+    port: u16,
     access: Access,
     certificate: Option<PathBuf>,
     _user: Option<ThrowawayUser>,
@@ -52,6 +55,18 @@ impl Postgres {
     /// # Panics
     /// With its log, where it does not.
     pub async fn start(tls: bool) -> Self {
+        Self::start_with(tls, &[]).await
+    }
+
+    /// The same, but what it has committed survives its [`stop`](Self::stop).
+    ///
+    /// # Panics
+    /// With its log, where it does not.
+    pub async fn start_durable() -> Self {
+        Self::start_with(false, &["synchronous_commit=on"]).await
+    }
+
+    async fn start_with(tls: bool, settings: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory for PostgreSQL");
         let user = rustix::process::geteuid().is_root().then(|| ThrowawayUser::add(Path::new("/bin/sh")));
         let home = user.as_ref().map_or_else(|| directory.path().to_owned(), |user| user.home().to_owned());
@@ -71,7 +86,7 @@ impl Postgres {
         let port = free_port();
         let mut command = as_user("postgres", user.as_ref());
         command.arg("-D").arg(&data).args(["-p", &port.to_string()]).current_dir(&home);
-        command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        command.args(SETTINGS.iter().chain(settings).flat_map(|setting| ["-c", setting]));
         let certificate = tls.then(|| {
             let (certificate, key) = certificate::write(&home);
             own(&key);
@@ -80,13 +95,25 @@ impl Postgres {
             certificate
         });
         let log = home.join("log");
-        let server = Server::start(&mut command, &log, (Ipv4Addr::LOCALHOST.into(), port)).await;
-        // The other ways to end wait for its clients, or leave its shared memory.
-        let server = server.ending_by(Signal::QUIT);
+        let server = Some(launch(&mut command, &log, port).await);
         let access = Access::new(Engine::Postgres, port, "postgres");
         wait_until("PostgreSQL to take logins", READY_WITHIN, async || access.answers().await).await;
         access.change("postgres", &format!("CREATE ROLE {SWEEPER} LOGIN PASSWORD '{SWEEPER_PASSWORD}'")).await;
-        Self { _server: server, access, certificate, _user: user, _directory: directory }
+        Self { server, command, log, port, access, certificate, _user: user, _directory: directory }
+    }
+
+    /// Ends it in the middle of everything: its clients lose their connections, and it has to recover.
+    pub fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts it again where it was, with what it had.
+    ///
+    /// # Panics
+    /// With its log, where it does not.
+    pub async fn start_again(&mut self) {
+        self.server = Some(launch(&mut self.command, &self.log, self.port).await);
+        wait_until("PostgreSQL to take logins", READY_WITHIN, async || self.access.answers().await).await;
     }
 
     /// Where it is.
@@ -101,6 +128,12 @@ impl Postgres {
     pub fn certificate(&self) -> &Path {
         self.certificate.as_deref().expect("a server with TLS")
     }
+}
+
+async fn launch(command: &mut Command, log: &Path, port: u16) -> Server {
+    let server = Server::start(command, log, (Ipv4Addr::LOCALHOST.into(), port)).await;
+    // The other ways to end wait for its clients, or leave its shared memory.
+    server.ending_by(Signal::QUIT)
 }
 
 /// One of its programs, which ends with whoever starts it.

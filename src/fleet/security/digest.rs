@@ -1,0 +1,180 @@
+//! What a security log comes to in few lines: events of one kind together, gravest first. Not the sentences
+//! around them, and no judgement of the client: every event stays what it is.
+
+use std::collections::HashMap;
+
+use super::{SecurityEvent, shape::Shape};
+
+/// What a kind of event is about, gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Concern {
+    /// Somebody was not let in.
+    FailedLogin,
+    /// Something else failed or was denied.
+    Failure,
+    /// The log itself was tampered with.
+    Cleared,
+    /// Somebody acted with, or was given, more rights.
+    Privilege,
+    /// An account came, went or changed.
+    Account,
+    /// Anything else.
+    Other,
+}
+
+impl Concern {
+    /// Every concern, gravest first.
+    pub const ALL: [Self; 6] =
+        [Self::FailedLogin, Self::Failure, Self::Cleared, Self::Privilege, Self::Account, Self::Other];
+
+    /// How one such event is called, and how several are.
+    #[must_use]
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::FailedLogin => ("failed login", "failed logins"),
+            Self::Failure => ("failure", "failures"),
+            Self::Cleared => ("cleared log", "cleared logs"),
+            Self::Privilege => ("use of privileges", "uses of privileges"),
+            Self::Account => ("change of an account", "changes of accounts"),
+            Self::Other => ("other event", "other events"),
+        }
+    }
+
+    /// What an event is about, by its number where the log has numbers, and by what it says.
+    #[must_use]
+    pub fn of(event: &SecurityEvent) -> Self {
+        if let Some(concern) = event.event_id.and_then(by_number) {
+            return concern;
+        }
+        let message = event.message.to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        let program = event.source.to_lowercase();
+        if says(&FAILED_LOGINS) {
+            Self::FailedLogin
+        } else if says(&["log was cleared", "log cleared", "journal has been cleared"]) {
+            Self::Cleared
+        } else if FAILED_LEVELS.contains(&event.level.to_lowercase().as_str()) || says(&FAILURES) {
+            Self::Failure
+        } else if ACCOUNT_PROGRAMS.contains(&program.as_str()) || says(&ACCOUNTS) {
+            Self::Account
+        } else if PRIVILEGE_PROGRAMS.contains(&program.as_str()) || says(&["session opened for user root"]) {
+            Self::Privilege
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// What programs write once for each login that they did not let in. What else is written about the same one
+/// is a failure, so that logins are not counted twice.
+const FAILED_LOGINS: [&str; 6] = [
+    "failed password for",
+    "failed publickey for",
+    "failed keyboard-interactive",
+    "failed none for",
+    "failed login",
+    "failed su for",
+];
+const FAILURES: [&str; 9] = [
+    "authentication failure",
+    "incorrect password",
+    "invalid user",
+    "failed",
+    "denied",
+    "not allowed",
+    "not in sudoers",
+    "maximum authentication attempts",
+    "too many authentication failures",
+];
+const FAILED_LEVELS: [&str; 6] = ["audit failure", "error", "critical", "alert", "emergency", "failure"];
+const ACCOUNTS: [&str; 5] = ["new user:", "new group:", "delete user", "password changed", "to group"];
+const ACCOUNT_PROGRAMS: [&str; 10] =
+    ["useradd", "adduser", "userdel", "usermod", "groupadd", "groupdel", "groupmod", "gpasswd", "passwd", "chpasswd"];
+const PRIVILEGE_PROGRAMS: [&str; 6] = ["sudo", "su", "doas", "pkexec", "polkitd", "polkit-agent-helper-1"];
+
+/// The events of Windows that say by their number what they are about.
+fn by_number(event_id: u32) -> Option<Concern> {
+    Some(match event_id {
+        4625 | 4771 => Concern::FailedLogin,
+        517 | 1100 | 1102 | 1104 | 4719 => Concern::Cleared,
+        4672..=4674 | 4703 | 4704 | 4717 | 4728 | 4732 | 4756 => Concern::Privilege,
+        4720..=4726 | 4738 | 4740 | 4741..=4743 | 4767 | 4781 => Concern::Account,
+        _ => return None,
+    })
+}
+
+/// Events that differ in nothing but numbers, addresses and names that strangers chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group<'a> {
+    /// What they are about.
+    pub concern: Concern,
+    /// Which program or provider wrote them.
+    pub source: &'a str,
+    /// Their number; `None` where the log has none.
+    pub event_id: Option<u32>,
+    /// What they say, with `…` for what differs.
+    pub message: String,
+    /// The time of the earliest, by the client's clock.
+    pub first_unix_ms: i64,
+    /// The time of the latest.
+    pub last_unix_ms: i64,
+    /// Which they are, by their places in the log; never empty.
+    pub events: Vec<usize>,
+}
+
+/// What makes events a group.
+#[derive(PartialEq, Eq, Hash)]
+struct Likeness<'a> {
+    concern: Concern,
+    source: &'a str,
+    event_id: Option<u32>,
+    literals: Vec<&'a str>,
+}
+
+/// Puts each event into exactly one group. The gravest come first; of what is grave the most frequent, of the
+/// rest the rarest: there the unusual is what one wants to see.
+#[must_use]
+pub fn groups(events: &[SecurityEvent]) -> Vec<Group<'_>> {
+    let mut places: HashMap<Likeness<'_>, usize> = HashMap::new();
+    let mut found: Vec<(Group<'_>, Shape<'_>)> = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        let shape = Shape::of(&event.message);
+        let concern = Concern::of(event);
+        let at_ms = event.occurred_unix_ms;
+        let (source, event_id) = (event.source.as_str(), event.event_id);
+        let likeness = Likeness { concern, source, event_id, literals: shape.literals().to_vec() };
+        let place = *places.entry(likeness).or_insert(found.len());
+        match found.get_mut(place) {
+            Some((group, common)) => {
+                common.meet(&shape);
+                group.first_unix_ms = group.first_unix_ms.min(at_ms);
+                group.last_unix_ms = group.last_unix_ms.max(at_ms);
+                group.events.push(index);
+            }
+            None => {
+                let (first_unix_ms, last_unix_ms, message) = (at_ms, at_ms, String::new());
+                let events = vec![index];
+                let group = Group { concern, source, event_id, message, first_unix_ms, last_unix_ms, events };
+                found.push((group, shape));
+            }
+        }
+    }
+    let mut groups: Vec<Group<'_>> =
+        found.into_iter().map(|(group, shape)| Group { message: shape.text(), ..group }).collect();
+    groups.sort_by_key(|group| {
+        let count = i64::try_from(group.events.len()).unwrap_or(i64::MAX);
+        let by_frequency = if group.concern == Concern::Other { count } else { -count };
+        (group.concern, by_frequency, group.first_unix_ms)
+    });
+    groups
+}
+
+/// How many events there are of each concern, gravest first, without those of which there is none.
+#[must_use]
+pub fn counts(groups: &[Group<'_>]) -> Vec<(Concern, usize)> {
+    let count = |concern| groups.iter().filter(|group| group.concern == concern).map(|group| group.events.len()).sum();
+    Concern::ALL.into_iter().map(|concern| (concern, count(concern))).filter(|(_, count)| *count > 0).collect()
+}
+
+#[cfg(test)]
+mod tests;

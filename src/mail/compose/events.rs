@@ -1,0 +1,263 @@
+//! The mails about a client's security log: what it comes to in the text, all of it attached. One to each
+//! recipient after every collection, also where there is nothing to tell; several where the list is long.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    config,
+    fleet::{
+        Reading,
+        mail::Attachment,
+        reading::clean,
+        security::{
+            EventAccess, SecurityLog,
+            digest::{self, Concern, Group},
+        },
+    },
+    mail::words,
+};
+
+use super::{SUBJECT_CHARS, facts::ClientFacts, listing};
+
+/// The largest attachment.
+const PART_BYTES: usize = 2 << 20;
+
+/// So many of the largest attachments stay below 10 MiB as they travel, which is what most servers take: a
+/// third is added on the way.
+const PARTS_OF_A_MAIL: usize = 3;
+
+/// How many groups the text shows. With what stands around them a mail has about 60 lines.
+const GROUPS: usize = 28;
+
+/// How many groups of each concern are shown before others get more room.
+const GROUPS_OF_EACH: usize = 4;
+
+/// The longest message shown of a group, in characters.
+const MESSAGE_CHARS: usize = 160;
+
+/// The longest name of a program shown, in characters.
+const SOURCE_CHARS: usize = 40;
+
+/// How many of the agent's warnings are shown, and the longest, in characters.
+const WARNINGS: usize = 4;
+const WARNING_CHARS: usize = 200;
+
+/// A clock that differs by less from ours is right enough, in milliseconds.
+const CLOCK_TOLERANCE_MS: u64 = 60_000;
+
+/// What of the agent's warnings concerns the log: the sources it looks for, and itself.
+const ABOUT_THE_LOG: [&str; 4] = ["security events", "further security events", "journal", "/var/log/"];
+
+/// A collection that brought a security log, in which what is not to be mailed is redacted already.
+#[derive(Debug, Clone, Copy)]
+pub struct EventsOccasion<'a> {
+    /// Whose it was; also says who is mailed.
+    pub client: &'a config::Client,
+    /// What the collection showed.
+    pub reading: &'a Reading,
+    /// What was read of the log.
+    pub log: &'a SecurityLog,
+    /// When it was decided.
+    pub now: Timestamp,
+    /// The name of the machine this program runs on.
+    pub collector_name: &'a str,
+}
+
+/// What one of the mails tells.
+#[derive(Debug, Serialize)]
+pub(super) struct EventsFacts {
+    client: ClientFacts,
+    username: String,
+    channel: String,
+    access: &'static str,
+    truncated: bool,
+    /// `14 security events`; `None` where there are none.
+    count: Option<String>,
+    /// How many of which concern, in words; empty where none is grave.
+    counts: Vec<String>,
+    warnings: Vec<String>,
+    /// `3 min ahead of`; `None` where the client's clock is right enough or unknown.
+    clock: Option<String>,
+    sections: Vec<Section>,
+    /// The names of the attachments of this mail.
+    files: Vec<String>,
+    /// Which of how many mails; all but the first only carry more of the list.
+    mail: usize,
+    mails: usize,
+    further: bool,
+    now: String,
+    collector: String,
+}
+
+/// The groups of one concern.
+#[derive(Debug, Serialize)]
+struct Section {
+    title: String,
+    groups: Vec<GroupFacts>,
+    /// What is not shown of it, in words.
+    left_out: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct GroupFacts {
+    count: String,
+    time: String,
+    source: String,
+    message: String,
+}
+
+/// One mail before it is filled in: its facts, its subject and what is attached.
+pub(super) struct Draft {
+    pub(super) facts: EventsFacts,
+    pub(super) subject: String,
+    pub(super) attachments: Vec<Attachment>,
+}
+
+/// The mails of one collection, for each recipient the same; at least one.
+pub(super) fn drafts(occasion: &EventsOccasion<'_>) -> Vec<Draft> {
+    drafts_of_parts(occasion, PART_BYTES)
+}
+
+/// The same with attachments of another size.
+pub(super) fn drafts_of_parts(occasion: &EventsOccasion<'_>, part_bytes: usize) -> Vec<Draft> {
+    let groups = digest::groups(&occasion.log.events);
+    let files = listing::files(&occasion.client.name, &occasion.log.events, part_bytes);
+    let mut loads: Vec<Vec<Attachment>> = files.chunks(PARTS_OF_A_MAIL).map(<[Attachment]>::to_vec).collect();
+    if loads.is_empty() {
+        loads.push(Vec::new());
+    }
+    let mails = loads.len();
+    let draft = |(mail, attachments): (usize, Vec<Attachment>)| Draft {
+        facts: EventsFacts::of(occasion, &groups, &attachments, (mail, mails)),
+        subject: subject(occasion, &groups, (mail, mails)),
+        attachments,
+    };
+    (1..).zip(loads).map(draft).collect()
+}
+
+/// The subject: the client, what is the matter with the log, how many events and what the gravest are about.
+fn subject(occasion: &EventsOccasion<'_>, groups: &[Group<'_>], (mail, mails): (usize, usize)) -> String {
+    let log = occasion.log;
+    let mut matters = Vec::new();
+    match log.access {
+        EventAccess::Read if log.events.is_empty() => matters.push("nothing new in the security log".to_owned()),
+        EventAccess::Read => {}
+        EventAccess::Denied => matters.push("the security log may not be read".to_owned()),
+        EventAccess::Unavailable => matters.push("there is no security log to read".to_owned()),
+        EventAccess::Cleared => matters.push("the security log was cleared".to_owned()),
+    }
+    if !log.events.is_empty() {
+        matters.push(counted(log.events.len(), ("security event", "security events")));
+    }
+    match digest::counts(groups).first() {
+        Some((Concern::Other, _)) | None => {}
+        Some((concern, count)) => matters.push(counted(*count, concern.words())),
+    }
+    if log.truncated {
+        matters.push("more to come".to_owned());
+    }
+    let which = if mails > 1 { format!(" ({mail} of {mails})") } else { String::new() };
+    let room = SUBJECT_CHARS.saturating_sub(which.len());
+    clean(&format!("[fleetsweep] {}: {}", occasion.client.name, matters.join(", ")), room) + &which
+}
+
+fn counted(count: usize, (one, several): (&str, &str)) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {several}") }
+}
+
+impl EventsFacts {
+    fn of(
+        occasion: &EventsOccasion<'_>,
+        groups: &[Group<'_>],
+        attachments: &[Attachment],
+        (mail, mails): (usize, usize),
+    ) -> Self {
+        let EventsOccasion { client, reading, log, now, collector_name } = *occasion;
+        let further = mail > 1;
+        let in_words = |(concern, count): (Concern, usize)| counted(count, concern.words());
+        Self {
+            client: ClientFacts::of(client, Some(reading)),
+            username: clean(&client.username, SOURCE_CHARS),
+            channel: log.channel.clone(),
+            access: match log.access {
+                EventAccess::Read => "read",
+                EventAccess::Denied => "denied",
+                EventAccess::Unavailable => "unavailable",
+                EventAccess::Cleared => "cleared",
+            },
+            truncated: log.truncated,
+            count: (!log.events.is_empty()).then(|| counted(log.events.len(), ("security event", "security events"))),
+            counts: if is_grave(groups) {
+                digest::counts(groups).into_iter().map(in_words).collect()
+            } else {
+                Vec::new()
+            },
+            warnings: warnings(reading, log),
+            clock: reading.clock_ahead_ms.and_then(clock),
+            sections: if further { Vec::new() } else { sections(groups) },
+            files: attachments.iter().map(|file| file.file_name.clone()).collect(),
+            mail,
+            mails,
+            further,
+            now: words::moment(now),
+            collector: clean(collector_name, super::TEXT_CHARS),
+        }
+    }
+}
+
+/// Whether any event is about something grave: the gravest groups come first.
+fn is_grave(groups: &[Group<'_>]) -> bool {
+    groups.first().is_some_and(|group| group.concern != Concern::Other)
+}
+
+/// What the agent could not read of the log, and why.
+fn warnings(reading: &Reading, log: &SecurityLog) -> Vec<String> {
+    let channel = Some(log.channel.as_str()).filter(|channel| !channel.is_empty());
+    let about = |warning: &&String| ABOUT_THE_LOG.into_iter().chain(channel).any(|what| warning.starts_with(what));
+    reading.warnings.iter().filter(about).take(WARNINGS).map(|warning| clean(warning, WARNING_CHARS)).collect()
+}
+
+/// How wrong a clock is; `None` where it is right enough.
+fn clock(ahead_ms: i64) -> Option<String> {
+    let off_ms = ahead_ms.unsigned_abs();
+    let off = words::duration(std::time::Duration::from_millis(off_ms));
+    let direction = if ahead_ms > 0 { "ahead of" } else { "behind" };
+    (off_ms >= CLOCK_TOLERANCE_MS).then(|| format!("{off} {direction}"))
+}
+
+/// The groups by concern. Each concern gets some room before the gravest ones get more.
+fn sections(all: &[Group<'_>]) -> Vec<Section> {
+    let by_concern: Vec<&[Group<'_>]> = all.chunk_by(|one, next| one.concern == next.concern).collect();
+    let mut room = GROUPS - by_concern.iter().map(|groups| groups.len().min(GROUPS_OF_EACH)).sum::<usize>().min(GROUPS);
+    let mut sections = Vec::new();
+    for groups in by_concern {
+        let more = groups.len().saturating_sub(GROUPS_OF_EACH).min(room);
+        room -= more;
+        let (shown, others) = groups.split_at_checked(GROUPS_OF_EACH + more).unwrap_or((groups, &[]));
+        let Some(concern) = shown.first().map(|group| group.concern) else { continue };
+        let events = |groups: &[Group<'_>]| groups.iter().map(|group| group.events.len()).sum::<usize>();
+        let words = if is_grave(all) { concern.words() } else { ("event", "events") };
+        sections.push(Section {
+            title: counted(events(groups), words),
+            groups: shown.iter().map(GroupFacts::of).collect(),
+            left_out: (!others.is_empty()).then(|| {
+                let kinds = counted(others.len(), ("further kind", "further kinds"));
+                format!("{kinds}, {},", counted(events(others), ("event", "events")))
+            }),
+        });
+    }
+    sections
+}
+
+impl GroupFacts {
+    fn of(group: &Group<'_>) -> Self {
+        let number = group.event_id.map(|id| format!("{id} ")).unwrap_or_default();
+        Self {
+            count: format!("{:>5}×", group.events.len()),
+            time: words::span_of_their_clock(group.first_unix_ms, group.last_unix_ms),
+            source: clean(group.source, SOURCE_CHARS),
+            message: clean(&format!("{number}{}", group.message), MESSAGE_CHARS),
+        }
+    }
+}

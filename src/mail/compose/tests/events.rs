@@ -1,0 +1,198 @@
+//! Mails about security logs as people get them.
+
+use super::*;
+use crate::{
+    fleet::security::{EventAccess, SecurityEvent, SecurityLog},
+    mail::compose::events,
+};
+
+/// 2026-03-01T03:10:00Z.
+const AT_MS: i64 = 1_772_334_600_000;
+
+fn event(source: &str, second: i64, message: &str) -> SecurityEvent {
+    SecurityEvent {
+        record_id: format!("s={second}"),
+        event_id: None,
+        level: "information".into(),
+        occurred_unix_ms: AT_MS + second * 1000,
+        source: source.into(),
+        user: None,
+        message: message.into(),
+        data: vec![("pid".into(), "4711".into())],
+    }
+}
+
+fn log(events: Vec<SecurityEvent>) -> SecurityLog {
+    SecurityLog {
+        channel: "journal".into(),
+        access: EventAccess::Read,
+        bookmark: Some("journal 17 s=06".into()),
+        truncated: false,
+        events,
+    }
+}
+
+fn db() -> config::Client {
+    config::Client { name: "db".into(), events: Some(true), ..client(Vec::new()) }
+}
+
+/// The mails of a log, with attachments of at most so many bytes.
+fn mails(client: &config::Client, reading: &Reading, log: &SecurityLog, part_bytes: usize) -> Vec<Mail> {
+    let occasion = EventsOccasion { client, reading, log, now: at("10:00:00"), collector_name: "mon-1" };
+    let mut number = 0;
+    let mut new_id = || {
+        number += 1;
+        Uuid::from_u128(number)
+    };
+    Composer::new().unwrap().mails_of(&occasion, events::drafts_of_parts(&occasion, part_bytes), &mut new_id).unwrap()
+}
+
+/// The one mail and its one attachment, as they are read.
+fn shown_with(reading: &Reading, log: &SecurityLog) -> String {
+    let mails = mails(&db(), reading, log, 1 << 20);
+    let [mail] = mails.as_slice() else { panic!("one mail: {mails:?}") };
+    assert!(mail.body.lines().count() <= 60, "{}", mail.body);
+    let files: Vec<String> =
+        mail.attachments.iter().map(|file| format!("\n--- {}\n{}", file.file_name, file.text)).collect();
+    show(mail) + &files.concat()
+}
+
+fn shown(log: &SecurityLog) -> String {
+    shown_with(&reading(1.0, 10, 10), log)
+}
+
+#[test]
+fn nothing_new_is_said_too() {
+    insta::assert_snapshot!("nothing_new", shown(&log(Vec::new())));
+}
+
+#[test]
+fn a_log_that_may_not_be_read_is_no_silence() {
+    let denied = SecurityLog { access: EventAccess::Denied, channel: "/var/log/auth.log".into(), ..log(Vec::new()) };
+    let why = "/var/log/auth.log: this account may not read it: add it to the group adm or systemd-journal";
+    let other = "file system /mnt: it hangs";
+    let reading = Reading { warnings: vec![other.into(), why.into()], ..reading(1.0, 10, 10) };
+    insta::assert_snapshot!("denied", shown_with(&reading, &denied));
+    let unavailable = SecurityLog { access: EventAccess::Unavailable, channel: String::new(), ..denied };
+    let why = "security events: neither a journal nor /var/log/auth.log or /var/log/secure can be read";
+    let reading = Reading { warnings: vec![why.into()], ..reading };
+    insta::assert_snapshot!("unavailable", shown_with(&reading, &unavailable));
+}
+
+#[test]
+fn a_log_that_was_cleared_and_one_that_goes_on_say_so() {
+    let accepted = || event("sshd", 1, "Accepted publickey for ops from 10.0.0.9 port 4 ssh2");
+    let cleared = SecurityLog { access: EventAccess::Cleared, ..log(vec![accepted()]) };
+    insta::assert_snapshot!("cleared", shown(&cleared));
+    let cleared = SecurityLog { access: EventAccess::Cleared, ..log(Vec::new()) };
+    let mails = mails(&db(), &reading(1.0, 10, 10), &cleared, 1 << 20);
+    assert_eq!(mails[0].subject, "[fleetsweep] db: the security log was cleared");
+    let truncated = SecurityLog { truncated: true, ..log(vec![accepted()]) };
+    insta::assert_snapshot!("truncated", shown(&truncated));
+}
+
+#[test]
+fn a_few_events_are_told_gravest_first() {
+    let mut events = vec![
+        event("CRON", 0, "pam_unix(cron:session): session opened for user www(uid=33) by (uid=0)"),
+        event("CRON", 60, "pam_unix(cron:session): session closed for user www"),
+        event("sudo", 70, "ops : TTY=pts/0 ; PWD=/home/ops ; USER=root ; COMMAND=/usr/bin/apt update"),
+        event("useradd", 75, "new user: name=eve, UID=1001, GID=1001, home=/home/eve, shell=/bin/sh, from=/dev/pts/0"),
+    ];
+    events.extend((80..83).map(|n| event("sshd", n, &format!("Failed password for root from 10.0.0.7 port {n} ssh2"))));
+    let windows = SecurityEvent {
+        event_id: Some(4625),
+        user: Some("eve".into()),
+        ..event("Security", 90, "An account failed to log on.")
+    };
+    events.push(windows);
+    let reading = Reading { clock_ahead_ms: Some(-185_000), ..reading(1.0, 10, 10) };
+    insta::assert_snapshot!("few_events", shown_with(&reading, &log(events)));
+}
+
+/// A night of guessing from everywhere, with what else happens, and 40 kinds that are seen once.
+fn burst() -> Vec<SecurityEvent> {
+    let mut events: Vec<_> = (0..4000)
+        .map(|n| match n % 4 {
+            0 => event("sshd", n, &format!("Failed password for root from 10.0.0.7 port {} ssh2", 1024 + n)),
+            1 => event(
+                "sshd",
+                n,
+                &format!("Failed password for invalid user u{n} from 10.9.{}.7 port {n} ssh2", n % 200),
+            ),
+            2 => {
+                event("sshd", n, &format!("Connection closed by authenticating user root 10.0.0.7 port {n} [preauth]"))
+            }
+            _ => event("CRON", n, &format!("pam_unix(cron:session): session {n} closed for user www")),
+        })
+        .collect();
+    let once = |n: u8| {
+        format!(
+            "unit-{} started",
+            "abcdefghij".chars().cycle().skip(n.into()).take(3 + usize::from(n) / 10).collect::<String>()
+        )
+    };
+    events.extend((0..40).map(|n| event("systemd", i64::from(n), &once(n))));
+    events
+}
+
+#[test]
+fn a_burst_of_thousands_is_few_lines_and_is_attached_whole() {
+    let log = log(burst());
+    let mails = mails(&db(), &reading(1.0, 10, 10), &log, 1 << 20);
+    let [mail] = mails.as_slice() else { panic!("one mail") };
+    assert!(mail.body.lines().count() <= 60, "{}", mail.body);
+    insta::assert_snapshot!("burst", show(mail));
+    let listed: usize = mail.attachments.iter().map(|file| file.text.lines().count() - 1).sum();
+    assert_eq!(listed, log.events.len());
+}
+
+#[test]
+fn a_list_that_is_too_long_for_one_mail_is_several() {
+    let client =
+        config::Client { mail: vec!["a@example.com".parse().unwrap(), "b@example.com".parse().unwrap()], ..db() };
+    let log = log(burst());
+    let mails = mails(&client, &reading(1.0, 10, 10), &log, 100_000);
+    let told: Vec<_> = mails.iter().map(|mail| (mail.recipient.as_str(), mail.subject.as_str())).collect();
+    let subject = "[fleetsweep] db: 4040 security events, 2000 failed logins";
+    let (first, second) = (format!("{subject} (1 of 2)"), format!("{subject} (2 of 2)"));
+    assert_eq!(
+        told,
+        [("a@example.com", &*first), ("b@example.com", &first), ("a@example.com", &second), ("b@example.com", &second)]
+    );
+    let names = |mail: &Mail| mail.attachments.iter().map(|file| file.file_name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&mails[0]), [1, 2, 3].map(|n| format!("db-security-events-{n}of5.txt")));
+    assert_eq!(names(&mails[3]), [4, 5].map(|n| format!("db-security-events-{n}of5.txt")));
+    let lines = |recipient: &str| {
+        let files = mails.iter().filter(|mail| mail.recipient == recipient).flat_map(|mail| &mail.attachments);
+        files.map(|file| file.text.lines().count() - 1).sum::<usize>()
+    };
+    assert_eq!((lines("a@example.com"), lines("b@example.com")), (4040, 4040));
+    insta::assert_snapshot!("second_of_two", show(&mails[2]));
+}
+
+#[test]
+fn what_a_client_says_moves_nothing_in_a_mail() {
+    let hostile = fleetsweep_agent::report::EventLog {
+        source: "journal\r\nBcc: eve@example.net".into(),
+        events: vec![fleetsweep_agent::report::SecurityEvent {
+            record_id: "1".into(),
+            event_id: None,
+            level: "info\trm\n".into(),
+            occurred_unix_ms: i64::MAX,
+            source: "sshd\n.\nQUIT".into(),
+            user: Some("a\tb".into()),
+            message: format!("{{{{ 7 * 7 }}}} {{% if %}}\r\n.\r\n\x1b[2J\u{202e}{}", "x".repeat(9000)),
+            data: vec![("k\n".into(), "v\t".into())],
+        }],
+        ..Default::default()
+    };
+    let name = "a\r\nBcc: eve@example.net\r\n\r\n../{{ now }}";
+    let client = config::Client { name: name.into(), ..db() };
+    let mails = mails(&client, &reading(1.0, 10, 10), &SecurityLog::from_report(&hostile), 1 << 20);
+    let mut mail = mails[0].clone();
+    let file = mail.attachments.remove(0);
+    assert_eq!(file.text.lines().count(), 2);
+    assert_eq!(file.text.lines().nth(1).unwrap().split('\t').count(), 7);
+    insta::assert_snapshot!("hostile_events", show(&mail) + &format!("\n--- {}", file.file_name));
+}

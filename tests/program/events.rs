@@ -1,0 +1,171 @@
+//! Security events of a real machine: mailed after every collection whatever the log says, each event exactly
+//! once, also across `kill -9`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write as _,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use fleetsweep::demo::Sink;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use support::{Fleetsweep, Login, Mail, Signal, Sshd, SshdOptions, Trial};
+
+use crate::site::{Config, mails, number, once, parsed, program, sql};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    support::trial_list! {
+        needs(Sshd, Root) =>
+            every_collection_is_mailed_whatever_the_log_says,
+            killed_runs_lose_no_event_and_tell_none_twice;
+    }
+}
+
+/// How often a run is killed, and the longest that it lives before.
+const KILLS: usize = 12;
+const LIFE_MS: u64 = 2_000;
+
+/// A machine whose `/var/log` is its user's alone, and a mail server.
+struct Site {
+    sshd: Sshd,
+    sink: Sink,
+    program: Fleetsweep,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let login = Login::Throwaway { shell: "/bin/sh".into() };
+        let mounts = vec![("/var/log", "size=8m")];
+        let sshd = Sshd::start(SshdOptions { login, mounts, ..SshdOptions::default() }).await;
+        let sink = Sink::start().await.unwrap();
+        let (ip, port, username, key) = (sshd.addresses()[0], sshd.port(), sshd.username(), sshd.key());
+        let client = format!(
+            r#"<client name="box" ip="{ip}" port="{port}" username="{username}" key="{}" mail="ops@example.com"
+                events="yes" redact="token=(\S+)"/>"#,
+            key.display()
+        );
+        let program = program().with_config(&Config::new(sink.address(), vec![client]).text());
+        Self { sshd, sink, program }
+    }
+
+    /// Runs a command on the machine, as its user.
+    fn on_the_machine(&self, command: &str, input: &str) {
+        let mut ssh = Command::new("ssh")
+            .args([
+                "-F",
+                "none",
+                "-o",
+                "StrictHostKeyChecking=no",
+                "-o",
+                "UserKnownHostsFile=/dev/null",
+                "-o",
+                "LogLevel=ERROR",
+                "-i",
+            ])
+            .arg(self.sshd.key())
+            .args(["-p", &self.sshd.port().to_string()])
+            .arg(format!("{}@{}", self.sshd.username(), self.sshd.addresses()[0]))
+            .arg(command)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        ssh.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        assert!(ssh.wait().unwrap().success(), "{command}");
+    }
+
+    /// These messages of sshd happen now.
+    fn happens(&self, messages: &[&str]) {
+        let now = jiff::Timestamp::now();
+        let lines: String = messages.iter().map(|message| format!("{now:.3} box sshd[7]: {message}\n")).collect();
+        self.on_the_machine("cat >> /var/log/auth.log", &lines);
+    }
+
+    /// The one mail of one more collection.
+    async fn mail(&self) -> Mail {
+        let before = self.sink.mails().len();
+        assert_eq!(mails(&once(&self.program).await), (1, 0));
+        let mails = self.sink.mails();
+        assert_eq!(mails.len(), before + 1);
+        parsed(mails.last().unwrap())
+    }
+}
+
+async fn every_collection_is_mailed_whatever_the_log_says() {
+    let site = Site::new().await;
+    let none = site.mail().await;
+    assert_eq!(none.subject, "[fleetsweep] box: there is no security log to read");
+    assert_eq!(none.attachments, []);
+
+    site.happens(&[
+        "Failed password for root from 10.0.0.7 port 4 ssh2",
+        "Failed password for root from 10.0.0.7 port 5 ssh2",
+        "Accepted publickey for ops; token=s3cret end",
+    ]);
+    let some = site.mail().await;
+    assert_eq!(some.subject, "[fleetsweep] box: 3 security events, 2 failed logins");
+    assert!(some.text.contains("2×"), "{}", some.text);
+    assert!(some.text.contains("sshd: Failed password for root from 10.0.0.7 port … ssh2"), "{}", some.text);
+    let [(name, list)] = some.attachments.as_slice() else { panic!("{some:#?}") };
+    assert_eq!((name.as_str(), list.lines().count()), ("box-security-events.txt", 4));
+    assert!(list.contains("port 4 ssh2\tpid=7") && list.contains("token=[redacted] end"), "{list}");
+
+    let nothing = site.mail().await;
+    assert_eq!(nothing.subject, "[fleetsweep] box: nothing new in the security log");
+    assert!(nothing.text.contains("There is nothing new in the security log (/var/log/auth.log)."), "{}", nothing.text);
+    assert_eq!(nothing.attachments, []);
+
+    site.happens(&["Invalid user eve from 10.0.0.8 port 9"]);
+    let one = site.mail().await;
+    assert_eq!(one.subject, "[fleetsweep] box: 1 security event, 1 failure");
+    assert_eq!(one.attachments[0].1.lines().count(), 2, "{one:#?}");
+
+    site.on_the_machine("chmod 0 /var/log/auth.log", "");
+    let denied = site.mail().await;
+    assert_eq!(denied.subject, "[fleetsweep] box: the security log may not be read");
+    assert!(denied.text.contains("add it to the group adm or systemd-journal"), "{}", denied.text);
+
+    site.on_the_machine("chmod 600 /var/log/auth.log; : > /var/log/auth.log", "");
+    let cleared = site.mail().await;
+    assert_eq!(cleared.subject, "[fleetsweep] box: the security log was cleared");
+
+    assert_eq!(number(&site.program, "SELECT count(*) FROM v1_events").await, 4);
+    assert_eq!(number(&site.program, "SELECT count(*) FROM security_events WHERE message LIKE '%s3cret%'").await, 0);
+    let kinds = "SELECT kind, status, count(*) FROM v1_mails GROUP BY kind, status";
+    assert_eq!(sql(&site.program, kinds).await, ["events|sent|6"]);
+}
+
+async fn killed_runs_lose_no_event_and_tell_none_twice() {
+    let given = std::env::var("FLEETSWEEP_TEST_SEED").ok();
+    let seed: u64 = given.map_or_else(rand::random, |text| text.parse().expect("a seed is a number"));
+    let mut random = StdRng::seed_from_u64(seed);
+    let site = Site::new().await;
+    let mut happened = BTreeSet::new();
+    for kill in 0..KILLS {
+        let message = format!("Accepted publickey for user{kill}");
+        site.happens(&[&message]);
+        happened.insert(message);
+        let mut running = site.program.spawn(["--once"]);
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..LIFE_MS))).await;
+        if running.is_running() {
+            running.signal(Signal::KILL);
+        }
+        running.ended(Duration::from_secs(5)).await;
+    }
+    let (_, waiting) = mails(&once(&site.program).await);
+    assert_eq!(waiting, 0, "seed {seed}");
+
+    let stored = sql(&site.program, "SELECT message FROM v1_events ORDER BY message").await;
+    assert_eq!(stored, happened.iter().cloned().collect::<Vec<_>>(), "seed {seed}");
+    let collections = number(&site.program, "SELECT count(*) FROM v1_collections WHERE status = 'ok'").await;
+    let decided = number(&site.program, "SELECT count(*) FROM v1_mails WHERE kind = 'events'").await;
+    assert_eq!(decided, collections, "seed {seed}");
+    // A mail may arrive twice where the program was killed before it had the answer, under the same name.
+    let received: BTreeMap<String, Mail> =
+        site.sink.mails().iter().map(parsed).map(|mail| (mail.message_id.clone(), mail)).collect();
+    assert_eq!(received.len() as u64, decided, "seed {seed}");
+    let lists = received.values().flat_map(|mail| &mail.attachments).flat_map(|(_, list)| list.lines().skip(1));
+    let mut told: Vec<String> = lists.map(|line| line.split('\t').nth(5).unwrap().to_owned()).collect();
+    told.sort();
+    assert_eq!(told, stored, "seed {seed}");
+}
