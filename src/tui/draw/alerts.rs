@@ -106,7 +106,7 @@ fn row(pen: &mut Pen<'_>, model: &Model, alert: &AlertView, mailed: &str, area: 
         100..150 => (30, 40),
         _ => (40, 70),
     };
-    let name_width = if area.width < 100 { 12 } else { 14 };
+    let name_width = if area.width < 100 { 12 } else { 16 };
     let mut x = area.x + 1;
     let quiet = alert.ended.is_some() || alert.acknowledged;
     for (width, piece, style) in [

@@ -80,7 +80,11 @@ fn progress(pen: &Pen<'_>, model: &Model, width: u16) -> (String, u16, f64) {
         return (format!("{all} swept in {}, {ago} ago {between}", words::took(duration_ms)), 0, 100.0);
     }
     let left = match model.time_left.1 {
-        Some(left) if width >= 56 => format!(" {between} ETA {}", words::clock_span(left.as_secs())),
+        Some(left) if width >= 56 => {
+            // Rounded up: while anybody is under way it is not over.
+            let seconds = u64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+            format!(" {between} ETA {}", words::clock_span(seconds))
+        }
         Some(_) | None => String::new(),
     };
     // Rounded down: 100 % is said when all are done, not before.
