@@ -54,10 +54,17 @@ fn keep<S: 'static>(
     Ok(access)
 }
 
-/// Ends them all.
+/// Ends them all, at the same time: to remove thousands of files takes some disks several seconds.
 pub fn end_shared_servers() {
-    for Keeper { end, thread } in KEEPERS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-        drop(end);
+    let keepers: Vec<Keeper> = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+    let threads: Vec<_> = keepers
+        .into_iter()
+        .map(|Keeper { end, thread }| {
+            drop(end);
+            thread
+        })
+        .collect();
+    for thread in threads {
         if thread.join().is_err() {
             eprintln!("a server that the tests share did not end well");
         }
