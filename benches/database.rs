@@ -29,10 +29,12 @@ use fleetsweep::{
 use fleetsweep_agent::report::Report;
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
-use support::{Database, Engine, Tool};
+use support::{Database, Engine, Mariadb, Postgres, Tool};
 use uuid::Uuid;
 
 const CLIENTS: u64 = 500;
+/// Names what is named in no other way.
+const UUID: &str = "00000000-0000-0000-0000-000000000001";
 /// Between two samples of a client.
 const STEP_MS: u64 = 60_000;
 /// The time of the first sample.
@@ -57,14 +59,25 @@ fn main() {
             println!("\n{name}: left out: {missing}");
             continue;
         }
-        runtime.block_on(measure(name, engine, samples));
+        println!("\n== {name}");
+        runtime.block_on(async {
+            match engine {
+                Engine::Sqlite => measure(Database::new(engine).await, samples).await,
+                Engine::Postgres => {
+                    let server = Postgres::start_customary().await;
+                    measure(Database::on(server.access()).await, samples).await;
+                }
+                Engine::Mariadb => {
+                    let server = Mariadb::start_customary().await;
+                    measure(Database::on(server.access()).await, samples).await;
+                }
+            }
+        });
     }
-    support::end_shared_servers();
 }
 
-async fn measure(name: &str, engine: Engine, samples: u64) {
-    println!("\n== {name}");
-    let database = Database::new(engine).await;
+async fn measure(database: Database, samples: u64) {
+    let engine = database.engine();
     let url = database.url().into();
     Store::open(&url, &Environment::default()).await.unwrap().close().await;
     let store = Store::open(&url, &Environment::default()).await.unwrap();
@@ -140,7 +153,8 @@ const COLUMNS: &str = "INSERT INTO collections (id, collection_uuid, sweep_uuid,
 
 /// One transaction of so many rows, numbered far beyond what the store uses.
 fn bare_rows(count: u64) -> String {
-    let row = |number: u64| format!("({}, '', '', 1, 0, 300, 1, 'ok', NULL, NULL, NULL)", 1_000_000_000 + number);
+    let row =
+        |number: u64| format!("({}, '{UUID}', '{UUID}', 1, 0, 300, 1, 'ok', NULL, NULL, NULL)", 1_000_000_000 + number);
     let numbers: Vec<u64> = (0..count).collect();
     let statements = numbers.chunks(250).map(|chunk| {
         format!("{COLUMNS} VALUES {};\n", chunk.iter().map(|number| row(*number)).collect::<Vec<_>>().join(", "))
@@ -152,7 +166,7 @@ fn bare_rows(count: u64) -> String {
 fn fill(engine: Engine, samples: u64) -> String {
     let between = STEP_MS / CLIENTS;
     let row = format!(
-        "SELECT n, '', '', n % {CLIENTS} + 1, {BEGIN_MS} + (n - n % {CLIENTS}) * {between}, 300, 1, 'ok',
+        "SELECT n, '{UUID}', '{UUID}', n % {CLIENTS} + 1, {BEGIN_MS} + (n - n % {CLIENTS}) * {between}, 300, 1, 'ok',
          {BEGIN_MS} + (n - n % {CLIENTS}) * {between} + 300, n % 97, n % 89"
     );
     match engine {

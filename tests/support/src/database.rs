@@ -176,6 +176,16 @@ impl Database {
         Self { engine, name, server, directory: tempfile::tempdir().expect("a directory for a database") }
     }
 
+    /// A new one on a server of one's own.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    pub async fn on(server: Access) -> Self {
+        let (engine, name) = (server.engine, server.new_database(None).await);
+        let directory = tempfile::tempdir().expect("a directory for a database");
+        Self { engine, name, server: Some(server), directory }
+    }
+
     /// Its kind.
     pub fn engine(&self) -> Engine {
         self.engine

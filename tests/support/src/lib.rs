@@ -36,7 +36,6 @@ pub use port::free_port;
 pub use postgres::Postgres;
 pub use program::{Fleetsweep, Outcome, Running, rows};
 pub use rustix::process::Signal;
-pub use shared::end_shared_servers;
 pub use ssh_agent::SshAgent;
 pub use sshd::{Login, Sshd, SshdOptions};
 pub use tmux::{Modes, Terminal, TerminalOptions, is_running, signal};

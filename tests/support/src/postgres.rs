@@ -66,6 +66,15 @@ impl Postgres {
         Self::start_with(false, &["synchronous_commit=on"]).await
     }
 
+    /// The same with the settings that a server comes with: for measuring.
+    ///
+    /// # Panics
+    /// With its log, where it does not.
+    pub async fn start_customary() -> Self {
+        let settings = ["fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=128MB"];
+        Self::start_with(false, &settings).await
+    }
+
     async fn start_with(tls: bool, settings: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory for PostgreSQL");
         let user = rustix::process::geteuid().is_root().then(|| ThrowawayUser::add(Path::new("/bin/sh")));

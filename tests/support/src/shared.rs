@@ -55,7 +55,7 @@ fn keep<S: 'static>(
 }
 
 /// Ends them all, at the same time: to remove thousands of files takes some disks several seconds.
-pub fn end_shared_servers() {
+pub(crate) fn end() {
     let keepers: Vec<Keeper> = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
     let threads: Vec<_> = keepers
         .into_iter()

@@ -26,7 +26,7 @@ pub fn trial(name: &str, needs: &'static [Tool], test: fn() -> Pin<Box<dyn Futur
 /// Runs tests as `cargo test` expects it of a test binary, arguments included.
 pub fn run(trials: Vec<Trial>) -> ExitCode {
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
-    shared::end_shared_servers();
+    shared::end();
     conclusion.exit_code()
 }
 
