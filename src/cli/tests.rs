@@ -1,0 +1,162 @@
+//! Command lines, good and bad, and the texts that the program prints of itself.
+
+use insta::assert_snapshot;
+
+use super::{
+    export::{Content, RowFormat},
+    *,
+};
+use crate::fleet::{ClientId, rows::View};
+
+fn parse(line: &str) -> Result<Invocation, clap::Error> {
+    Invocation::parse(["fleetsweep"].into_iter().chain(line.split_whitespace()))
+}
+
+#[test]
+fn the_definition_is_in_order() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn a_command_line_says_what_to_do_with_which_fleet() {
+    let file = |name: &str| FleetSource::File(name.into());
+    let once = |format, fail_on_alert| Task::Once { format, output: None, fail_on_alert };
+    let export = |content| Task::Export(Export { content, output: None });
+    let rows = |view, format| export(Content::Rows { view, format, since: None, until: None });
+    for (line, task, fleet) in [
+        ("", Task::Dashboard, file("config.xml")),
+        ("--once", once(Format::Table, false), file("config.xml")),
+        ("--once --format json --fail-on-alert", once(Format::Json, true), file("config.xml")),
+        ("--headless --config a.xml", Task::Headless, file("a.xml")),
+        ("--headless --format table", Task::Headless, file("config.xml")),
+        ("check", Task::Check, file("config.xml")),
+        ("--config a.xml check", Task::Check, file("a.xml")),
+        ("check --config a.xml", Task::Check, file("a.xml")),
+        ("trust -c a.xml", Task::Trust, file("a.xml")),
+        ("mail-test", Task::MailTest, file("config.xml")),
+        ("clean", Task::Clean, file("config.xml")),
+        ("export", rows(View::Samples, RowFormat::Csv { raw: false }), file("config.xml")),
+        ("export mails --raw", rows(View::Mails, RowFormat::Csv { raw: true }), file("config.xml")),
+        ("-c a.xml export cores --format jsonl", rows(View::Cores, RowFormat::JsonLines), file("a.xml")),
+        ("export --format prometheus", export(Content::Metrics), file("config.xml")),
+        ("--once --format prometheus", once(Format::Prometheus, false), file("config.xml")),
+        ("completions fish", Task::Completions(Shell::Fish), file("config.xml")),
+        ("man", Task::Man, file("config.xml")),
+        ("--demo", Task::Dashboard, FleetSource::Demo(12)),
+        ("--demo --once", once(Format::Table, false), FleetSource::Demo(12)),
+        ("--once --demo 1000", once(Format::Table, false), FleetSource::Demo(1000)),
+        ("--demo=3 --headless", Task::Headless, FleetSource::Demo(3)),
+        ("--replay a.jsonl", Task::Replay("a.jsonl".into()), file("config.xml")),
+        ("--record a.jsonl", Task::Dashboard, file("config.xml")),
+        ("--record a.jsonl --demo 3 --once", once(Format::Table, false), FleetSource::Demo(3)),
+    ] {
+        let invocation = parse(line).unwrap();
+        assert_eq!((invocation.task, invocation.fleet), (task, fleet), "{line}");
+    }
+}
+
+#[test]
+fn a_command_line_that_contradicts_itself_is_a_usage_error() {
+    for line in [
+        "--once --headless",
+        "--format json",
+        "--headless --format json",
+        "--once --format xml",
+        "--fail-on-alert",
+        "--headless --fail-on-alert",
+        "--format prometheus",
+        "--output a",
+        "--headless --output a",
+        "--output a export",
+        "--format json export",
+        "--demo export",
+        "export --demo",
+        "export columns",
+        "export --format xml",
+        "export --since yesterday",
+        "export cores --format prometheus",
+        "export --since 1h --format prometheus",
+        "export --format prometheus --until 1h",
+        "export --format jsonl --raw",
+        "export --format prometheus --raw",
+        "--demo 0",
+        "--demo 1001",
+        "--demo many",
+        "--demo --config a.xml",
+        "--once check",
+        "check --once",
+        "--demo trust",
+        "trust --demo",
+        "check --demo 3",
+        "-v -q",
+        "--client [",
+        "--replay a --record b",
+        "--replay a --demo",
+        "--replay a --config b",
+        "--replay a --client b",
+        "--replay a --once",
+        "--replay a --headless",
+        "--replay a --format json",
+        "--replay a check",
+        "check --record a",
+        "completions",
+        "completions cobol",
+        "sweep",
+        "--nonsense",
+    ] {
+        let error = parse(line).unwrap_err();
+        assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()), "{line}");
+    }
+    for line in ["--help", "--version", "check --help"] {
+        assert_eq!(parse(line).unwrap_err().exit_code(), 0, "{line}");
+    }
+}
+
+#[test]
+fn patterns_add_up_before_and_after_a_command() {
+    let invocation = parse("--client web-* --client 10.0.4.7 trust").unwrap();
+    let meets = |name, address| invocation.clients.iter().any(|p| p.meets(&ClientId::new(address, 22), name));
+    assert!(meets("web-1", "10.0.0.1") && meets("x", "10.0.4.7") && !meets("x", "10.0.0.1"));
+    assert_eq!(parse("trust --client a --client b").unwrap().clients.len(), 2);
+}
+
+#[test]
+fn verbosity_depends_on_the_run_mode() {
+    for (line, expected) in [
+        ("--once", LevelFilter::WARN),
+        ("--once -v", LevelFilter::INFO),
+        ("trust -vv", LevelFilter::DEBUG),
+        ("--headless", LevelFilter::INFO),
+        ("--headless -vvvv", LevelFilter::TRACE),
+        ("--headless -q", LevelFilter::ERROR),
+    ] {
+        assert_eq!(parse(line).unwrap().log_level, expected, "{line}");
+    }
+}
+
+#[test]
+fn the_help_is_worth_reading() {
+    let help = |long: bool| {
+        let mut command = Arguments::command().term_width(100);
+        if long { command.render_long_help() } else { command.render_help() }.to_string()
+    };
+    assert_snapshot!("help", help(false));
+    assert_snapshot!("long_help", help(true));
+}
+
+#[test]
+fn completions_and_manual_name_every_command() {
+    let mut manual = Vec::new();
+    write_manual(&mut manual).unwrap();
+    let mut scripts = vec![String::from_utf8(manual).unwrap().replace("\\-", "-")];
+    for shell in Shell::value_variants() {
+        let mut script = Vec::new();
+        write_completions(*shell, &mut script).unwrap();
+        scripts.push(String::from_utf8(script).unwrap());
+    }
+    for script in scripts {
+        for word in ["check", "trust", "mail-test", "clean", "export", "completions", "headless", "fail-on-alert"] {
+            assert!(script.contains(word), "{word} is missing");
+        }
+    }
+}
