@@ -1,7 +1,7 @@
 //! The spool: changes that wait on the disk while the database is away, oldest first, each on the disk before it
 //! counts as kept. Not when something waits ([`super::bridge`]), and not where that is ([`super::place`]).
 //!
-//! One file: a header, then a [`line`] a change. What is stored is passed over; the file is removed when all of it
+//! One file: a header, then a [`mod@line`] a change. What is stored is passed over; the file is removed when all of it
 //! is. What could not be stored for its own sake goes into a second file, `NAME.rejected`, for a human.
 
 use std::{
