@@ -85,6 +85,7 @@ pub(super) struct Asked {
     pub(super) events: Option<ClientId>,
     pub(super) alerts: bool,
     pub(super) mails: bool,
+    pub(super) sweeps: bool,
 }
 
 impl Model {

@@ -187,6 +187,14 @@ fn time_travel_steps_through_the_past_and_returns() {
     insta::assert_snapshot!("travel-120x40", shown(&mut model, false));
     // Nothing is collected in the past.
     assert_eq!(press(&mut model, "c"), []);
+    // A sweep that ends meanwhile can be travelled to as well.
+    model.settle();
+    let kind = EventKind::SweepEnded { number: 128, duration_ms: 1, ok: 20, failed: 0 };
+    let ended = Event { at: script::now(), sweep: Some(script::SWEEP), client: None, kind };
+    model.update(Message::Frames(vec![Frame::Event(Arc::new(ended))]));
+    assert!(model.settle().contains(&Command::Ask(Query::Sweeps)));
+    assert!(!model.settle().contains(&Command::Ask(Query::Sweeps)));
+    assert_eq!(model.update(Message::Answer(Answer::Sweeps(sweeps.clone()))), []);
     press(&mut model, "→→");
     assert!(!model.is_past());
     press(&mut model, "←");

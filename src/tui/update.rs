@@ -144,6 +144,12 @@ impl Model {
                 queries.push(Query::SecurityEvents(client));
             }
         }
+        // Sweeps that end while the past is looked at lengthen the time bar.
+        let travels = self.view.travel.as_ref().is_some_and(|travel| travel.to.is_some());
+        if travels && self.sweeps.is_none() && !self.asked.sweeps {
+            self.asked.sweeps = true;
+            queries.push(Query::Sweeps);
+        }
         if self.view.tab == Tab::Alerts && !self.asked.alerts {
             self.asked.alerts = true;
             queries.push(Query::AlertHistory);
@@ -160,7 +166,7 @@ impl Model {
         match &event.kind {
             EventKind::Alert { .. } => self.asked.alerts = false,
             EventKind::Mail { .. } => (self.asked.mails, self.asked.alerts) = (false, false),
-            EventKind::SweepEnded { .. } => self.sweeps = None,
+            EventKind::SweepEnded { .. } => (self.sweeps, self.asked.sweeps) = (None, false),
             // What was asked before is of the time before the outage.
             EventKind::DatabaseBack { .. } => {
                 (self.asked.mails, self.asked.alerts, self.sweeps) = (false, false, None);
