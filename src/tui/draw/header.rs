@@ -82,7 +82,7 @@ fn progress(pen: &Pen<'_>, model: &Model, width: u16) -> (String, u16, f64) {
     let left = match model.time_left.1 {
         Some(left) if width >= 56 => {
             // Rounded up: while anybody is under way it is not over.
-            let seconds = u64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+            let seconds = u64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
             format!(" {between} ETA {}", words::clock_span(seconds))
         }
         Some(_) | None => String::new(),
