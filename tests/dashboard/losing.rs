@@ -18,7 +18,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_closed_terminal_ends_it_within_seconds,
             a_terminal_that_reads_nothing_holds_up_no_collection,
             a_terminal_that_reads_nothing_holds_up_no_end,
-            a_panic_gives_the_terminal_back_before_it_is_reported;
+            a_panic_gives_the_terminal_back_before_it_is_reported,
+            a_panic_of_the_program_ends_it_in_order;
     }
 }
 
@@ -98,6 +99,25 @@ async fn a_panic_gives_the_terminal_back_before_it_is_reported() {
     assert_eq!(terminal.modes().await, before, "{screen}");
     // On the shell's own screen, from the first column on.
     assert!(screen.lines().any(|line| line.starts_with("thread 'main'") || line.starts_with(SAYS)), "{screen}");
+}
+
+async fn a_panic_of_the_program_ends_it_in_order() {
+    let site = Site::of(&[Behaviour::Healthy; 2], OFTEN, UNDER).await;
+    let options = TerminalOptions::of_size(120, 40).with_environment("FLEETSWEEP_TEST_PANIC", "1");
+    let seat = Seat::with(&site, options).await;
+    seat.reaches(&collected(1), 1).await;
+    seat.press(&["F12"]).await;
+    // A defect of the screen, not of what was collected.
+    seat.is_left(1).await;
+    let screen = seat.terminal.screen().await;
+    assert!(screen.contains("asked to panic") && screen.contains("the screen panicked"), "{screen}");
+    site.is_consistent().await;
+    // The lock has gone with it, and nothing is in disorder: the next start goes on.
+    let before = site.number(&collected(1)).await;
+    seat.start("").await;
+    seat.reaches(&collected(1), before + 1).await;
+    seat.press(&["C-c"]).await;
+    seat.is_left(0).await;
 }
 
 /// Takes the terminal as the dashboard does, and panics while it is drawn.
