@@ -4,7 +4,6 @@
 
 use std::{
     error::Error,
-    fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     path::PathBuf,
     time::Duration,
@@ -263,8 +262,12 @@ fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut behind = error.source();
     while let Some(error) = behind {
-        // Writing to a `String` does not fail.
-        let _ = write!(text, ": {error}");
+        let cause = error.to_string();
+        // Some libraries say in their own words what their source says again.
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
         behind = error.source();
     }
     text
@@ -279,4 +282,30 @@ fn here() -> String {
 pub fn actor() -> String {
     let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     named("SUDO_USER").or_else(|| whoami::username().ok()).unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{words}")]
+    struct Said {
+        words: &'static str,
+        source: Option<Box<Self>>,
+    }
+
+    #[test]
+    fn a_chain_says_nothing_twice() {
+        let check = |words: &[&'static str], expected: &str| {
+            let whole = words.iter().rev().fold(None, |source, words| Some(Box::new(Said { words, source })));
+            assert_eq!(chain(&*whole.unwrap()), expected);
+        };
+        check(&["the database failed", "no login", "access denied"], "the database failed: no login: access denied");
+        check(
+            &["no login", "the server says: access denied", "access denied"],
+            "no login: the server says: access denied",
+        );
+        check(&["alone"], "alone");
+    }
 }
