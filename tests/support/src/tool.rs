@@ -12,6 +12,15 @@ const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// Where Debian's Python looks for what its packages bring.
 const PYTHON_MODULES: &str = "/usr/lib/python3/dist-packages";
 
+/// Names the folder of agents for other platforms: the same at build time, for what the program carries.
+const AGENTS: &str = "FLEETSWEEP_AGENTS_DIR";
+
+/// The target of the agent for 64-bit ARM.
+pub const ARM: &str = "aarch64-unknown-linux-gnu";
+
+/// The target of the agent for Windows.
+pub const WINDOWS: &str = "x86_64-pc-windows-gnu";
+
 /// Something a test needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
@@ -39,6 +48,18 @@ pub enum Tool {
     Mariadb,
     /// The parser of Prometheus' own library for Python.
     PrometheusParser,
+    /// What runs a program for 64-bit ARM.
+    Qemu,
+    /// What runs a program for Windows.
+    Wine,
+    /// The C compiler for Windows: it makes the parts of Windows that Wine lacks.
+    Mingw,
+    /// systemd's journal, and what makes one out of text.
+    Journal,
+    /// The agent for 64-bit ARM, see [`agent`](crate::agent).
+    ArmAgent,
+    /// The agent for Windows, likewise.
+    WindowsAgent,
 }
 
 impl Tool {
@@ -53,6 +74,12 @@ impl Tool {
                 let package = package("prometheus_client");
                 return (!there).then(|| format!("needs prometheus_client: apt-get install {package}"));
             }
+            Self::ArmAgent => return missing_agent(ARM),
+            Self::WindowsAgent => return missing_agent(WINDOWS),
+            Self::Qemu => &["qemu-aarch64-static"],
+            Self::Wine => &["wine"],
+            Self::Mingw => &["x86_64-w64-mingw32-gcc"],
+            Self::Journal => &["journalctl", "systemd-journal-remote"],
             Self::Sshd => &["sshd", "ssh-keygen"],
             Self::Dropbear => &["dropbear"],
             Self::Exim => &["exim4"],
@@ -69,6 +96,19 @@ impl Tool {
             .find(|program| find(program).is_none())
             .map(|program| format!("needs {program}: apt-get install {}", package(program)))
     }
+}
+
+fn missing_agent(triple: &str) -> Option<String> {
+    agent(triple).is_none().then(|| {
+        format!("needs the agent for {triple}: build it with agent/build-agents and name its folder in {AGENTS}")
+    })
+}
+
+/// The agent for another platform, where `FLEETSWEEP_AGENTS_DIR` names a folder with one. Then the program under test
+/// carries it, too.
+pub fn agent(triple: &str) -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os(AGENTS)?);
+    [triple.to_owned(), format!("{triple}.exe")].iter().map(|name| folder.join(name)).find(|file| file.is_file())
 }
 
 /// The package that brings a program.
