@@ -176,16 +176,21 @@ fn prebuilt(folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
     Ok(agents)
 }
 
-/// Copies the agents beside the table that includes them: a later build elsewhere changes nothing here.
+/// Copies the agents beside the table that includes them: a later build elsewhere changes nothing here. What there
+/// is, the program says with its version.
 fn embed(agents: &BTreeMap<String, PathBuf>, out: &Path) -> Result<(), String> {
     let mut table = String::from("&[\n");
+    let mut named = Vec::new();
     for (triple, path) in agents {
         let copy = out.join(triple);
-        fs::copy(path, &copy).map_err(|error| format!("{}: {error}", path.display()))?;
+        let bytes = fs::copy(path, &copy).map_err(|error| format!("{}: {error}", path.display()))?;
+        named.push(format!("{triple} {:.2} MiB", bytes as f64 / f64::from(1 << 20)));
         writeln!(table, "    ({triple:?}, include_bytes!({:?})),", copy.to_string_lossy())
             .map_err(|error| error.to_string())?;
     }
     table.push_str("]\n");
+    let named = if named.is_empty() { "none".to_owned() } else { named.join(", ") };
+    println!("cargo::rustc-env=FLEETSWEEP_EMBEDDED={named}");
     let path = out.join("agents.rs");
     fs::write(&path, table).map_err(|error| format!("{}: {error}", path.display()))
 }
