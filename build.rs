@@ -2,9 +2,8 @@
 //!
 //! The agent is built by an inner cargo, from the same workspace and lock file, for the machine that builds
 //! where that is Linux. Agents for other platforms are files named `<triple>` or `<triple>.exe` in the folder
-//! that `FLEETSWEEP_AGENTS_DIR` names; one for the building machine's own triple goes before what is built
-//! here. They are made with the flags of [`AGENT_FLAGS`]:
-//! `cargo build -p fleetsweep-agent --profile agent --target <triple>`.
+//! that `FLEETSWEEP_AGENTS_DIR` names, as `agent/build-agents` makes them; one for the building machine's own
+//! triple goes before what is built here.
 
 use std::{
     collections::BTreeMap,
@@ -16,20 +15,19 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-/// How an agent is compiled: it needs nothing on the client, and is small before it is fast. It
-/// encrypts a few kilobytes, so the compact ciphers serve.
-const AGENT_FLAGS: &[&str] = &[
-    "-Ctarget-feature=+crt-static",
-    "-Crelocation-model=static",
-    "--cfg=aes_backend=\"soft\"",
-    "--cfg=aes_backend_soft=\"compact\"",
-    "--cfg=polyval_backend=\"soft\"",
-    "--cfg=sha2_backend=\"soft\"",
-    "--cfg=sha2_backend_soft=\"compact\"",
-];
+/// How an agent is compiled: where a flag holds, and the flag. `agent/build-agents` reads the same.
+const FLAGS: &str = include_str!("agent/flags");
 
-/// A linker script that leaves out what the agent never uses.
-const UNWIND_SCRIPT: &str = "agent/no-unwind-tables.ld";
+/// What the agent is built from.
+const INPUTS: [&str; 7] = [
+    "build.rs",
+    "agent/Cargo.toml",
+    "agent/src",
+    "agent/flags",
+    "agent/no-unwind-tables.ld",
+    "Cargo.toml",
+    "Cargo.lock",
+];
 
 /// What the outer cargo sets for this build and the inner one must not inherit: it would build the agent
 /// with the server's flags, wrappers and directories.
@@ -71,7 +69,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    for path in ["build.rs", "agent/Cargo.toml", "agent/src", UNWIND_SCRIPT, "Cargo.toml", "Cargo.lock"] {
+    for path in INPUTS {
         println!("cargo::rerun-if-changed={path}");
     }
     println!("cargo::rerun-if-env-changed=FLEETSWEEP_AGENTS_DIR");
@@ -105,9 +103,9 @@ fn build(target: &str, out: &Path) -> Result<PathBuf, String> {
         .unwrap_or(out)
         .join("agent-target");
     let root = variable("CARGO_MANIFEST_DIR")?;
-    let mut flags: Vec<String> = AGENT_FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
-    let smaller = ["-Clink-arg=-Wl,--no-eh-frame-hdr", "-Clink-arg=-T", &format!("-Clink-arg={root}/{UNWIND_SCRIPT}")]
-        .map(str::to_owned);
+    let mut flags = flags_of("all", &root);
+    flags.extend(flags_of("linux", &root));
+    let smaller = flags_of("linker", &root);
     if links(target, out, &smaller)? {
         flags.extend(smaller);
     } else {
@@ -137,6 +135,12 @@ fn build(target: &str, out: &Path) -> Result<PathBuf, String> {
         return Err(format!("the agent for {target} was not built ({status}): see cargo's words on it above"));
     }
     Ok(shared.join(target).join("agent/fleetsweep-agent"))
+}
+
+/// The flags that hold in that place.
+fn flags_of(place: &str, root: &str) -> Vec<String> {
+    let lines = FLAGS.lines().filter_map(|line| line.split_once(char::is_whitespace));
+    lines.filter(|(of, _)| *of == place).map(|(_, flag)| flag.trim().replace("{root}", root)).collect()
 }
 
 /// Whether a program links with `flags`: not every linker understands the script.
@@ -172,16 +176,21 @@ fn prebuilt(folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
     Ok(agents)
 }
 
-/// Copies the agents beside the table that includes them: a later build elsewhere changes nothing here.
+/// Copies the agents beside the table that includes them: a later build elsewhere changes nothing here. What there
+/// is, the program says with its version.
 fn embed(agents: &BTreeMap<String, PathBuf>, out: &Path) -> Result<(), String> {
     let mut table = String::from("&[\n");
+    let mut named = Vec::new();
     for (triple, path) in agents {
         let copy = out.join(triple);
-        fs::copy(path, &copy).map_err(|error| format!("{}: {error}", path.display()))?;
+        let bytes = fs::copy(path, &copy).map_err(|error| format!("{}: {error}", path.display()))?;
+        named.push(format!("{triple} {:.2} MiB", bytes as f64 / f64::from(1 << 20)));
         writeln!(table, "    ({triple:?}, include_bytes!({:?})),", copy.to_string_lossy())
             .map_err(|error| error.to_string())?;
     }
     table.push_str("]\n");
+    let named = if named.is_empty() { "none".to_owned() } else { named.join(", ") };
+    println!("cargo::rustc-env=FLEETSWEEP_EMBEDDED={named}");
     let path = out.join("agents.rs");
     fs::write(&path, table).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -16,6 +16,9 @@ use export::{Export, ExportArguments};
 /// How many clients a demo has where it is not said.
 const DEMO_CLIENTS: &str = "12";
 
+/// The version, and which agents the program carries.
+const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nagents: ", env!("FLEETSWEEP_EMBEDDED"));
+
 const EXAMPLES: &str = "\
 Examples:
   fleetsweep --demo                       look around; there is nothing to set up
@@ -44,7 +47,7 @@ The result goes to stdout; progress and logs go to stderr (RUST_LOG sets them in
 /// report, stores it in a database, compares it with the client's limits, and mails what must be known. Without a
 /// command and without --once or --headless it shows all that on a dashboard.
 #[derive(Debug, Parser)]
-#[command(name = "fleetsweep", version, after_help = EXAMPLES, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "fleetsweep", version, long_version = LONG_VERSION, after_help = EXAMPLES, max_term_width = 100, disable_help_subcommand = true)]
 struct Arguments {
     /// The configuration [default: config.xml]
     #[arg(short, long, value_name = "FILE", global = true, conflicts_with = "demo")]
@@ -348,7 +351,8 @@ pub fn write_completions(shell: Shell, out: &mut dyn io::Write) -> io::Result<()
 /// # Errors
 /// Those of the writer.
 pub fn write_manual(out: &mut dyn io::Write) -> io::Result<()> {
-    clap_mangen::Man::new(Arguments::command()).render(out)
+    // Without the agents: a manual page is the same for every build.
+    clap_mangen::Man::new(Arguments::command().long_version(env!("CARGO_PKG_VERSION"))).render(out)
 }
 
 #[cfg(test)]

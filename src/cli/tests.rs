@@ -113,6 +113,14 @@ fn a_command_line_that_contradicts_itself_is_a_usage_error() {
 }
 
 #[test]
+fn the_long_version_names_the_agents_within_and_the_short_one_does_not() {
+    let [short, long] = ["-V", "--version"].map(|option| parse(option).unwrap_err().to_string());
+    assert_eq!(short, format!("fleetsweep {}\n", env!("CARGO_PKG_VERSION")));
+    let agents = long.strip_prefix(&short).and_then(|rest| rest.strip_prefix("agents: ")).unwrap();
+    assert!(agents.trim_end().split(", ").all(|agent| agent.matches('-').count() >= 2 && agent.ends_with(" MiB")));
+}
+
+#[test]
 fn patterns_add_up_before_and_after_a_command() {
     let invocation = parse("--client web-* --client 10.0.4.7 trust").unwrap();
     let meets = |name, address| invocation.clients.iter().any(|p| p.meets(&ClientId::new(address, 22), name));

@@ -1,6 +1,15 @@
 //! Clients of other platforms: the agents for them, executed here, and their delivery through a real sshd whose login
 //! shell imitates the other platform. Not what is the same on every platform.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what failed by panicking"
+)]
+
+mod arm;
 
 fn main() -> std::process::ExitCode {
-    support::run(vec![])
+    let trials = [arm::trials()];
+    support::run(trials.into_iter().flatten().collect())
 }

@@ -39,7 +39,7 @@ pub use rustix::process::Signal;
 pub use ssh_agent::SshAgent;
 pub use sshd::{Login, Sshd, SshdOptions};
 pub use tmux::{Modes, Terminal, TerminalOptions, is_running, signal};
-pub use tool::{ARM, Tool, WINDOWS, agent};
+pub use tool::{ARM, Tool, WINDOWS, agent, path_of};
 pub use trial::{run, trial};
 pub use user::ThrowawayUser;
 pub use wait::wait_until;

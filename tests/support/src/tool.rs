@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 /// Which package brings which program.
 const PACKAGES: &str = include_str!("../../packages");
 
-/// Where servers are installed, which is not in everyone's search path.
-const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+/// Where servers and systemd's own programs are installed, which is not in everyone's search path.
+const SYSTEM_DIRECTORIES: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/lib/systemd"];
 
 /// Where Debian's Python looks for what its packages bring.
 const PYTHON_MODULES: &str = "/usr/lib/python3/dist-packages";
@@ -145,7 +145,10 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// Where a program is installed that a test has named as its tool.
-pub(crate) fn path_of(program: &str) -> PathBuf {
+///
+/// # Panics
+/// Where it is not.
+pub fn path_of(program: &str) -> PathBuf {
     find(program).unwrap_or_else(|| panic!("{program} is missing: name its tool in `needs(…)` of the test"))
 }
 

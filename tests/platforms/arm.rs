@@ -1,0 +1,201 @@
+//! A 64-bit ARM machine: its agent executed by qemu, by hand and through a real sshd. Not its kernel: what the agent
+//! reads is this machine's.
+
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use fleetsweep_agent::{
+    SysRng, envelope,
+    report::Report,
+    request::{EventsWanted, Request},
+};
+use serde_json::Value;
+use support::{ARM, Fleetsweep, Login, Sshd, SshdOptions, Trial, agent, kept, path_of, rows, wait_until};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    support::trial_list! {
+        needs(Qemu, ArmAgent) => the_arm_agent_answers_a_request;
+        needs(Sshd, Root, Qemu, ArmAgent) =>
+            intel_and_arm_are_swept_at_once_and_each_keeps_its_own_agent,
+            an_arm_agent_that_is_not_kept_leaves_nothing_behind;
+        needs(Sshd, Root) => a_platform_without_an_agent_is_named;
+    }
+}
+
+/// How long anything may take that has no deadline of its own.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Runs programs for ARM.
+const QEMU: &str = "qemu-aarch64-static";
+
+/// A machine whose `uname -sm` says something else than this one's.
+struct Machine {
+    sshd: Sshd,
+    _shell: TempDir,
+}
+
+impl Machine {
+    /// A machine by what `uname -sm` says there. It is the account's login shell that makes it one: sshd has it
+    /// execute every command.
+    ///
+    /// The kernel here executes no program for ARM, so that the shell has qemu do it: it puts qemu before the agent
+    /// where the command executes one, that is wherever a path is followed by the request. All else, and how
+    /// sshd, the command and the agent are tied together, is as it is.
+    async fn start(uname: &str) -> Self {
+        let shell = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| -> PathBuf {
+            let path = shell.path().join(name);
+            fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            path
+        };
+        fs::set_permissions(shell.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        write("uname", &format!("echo {uname}"));
+        let qemu = path_of(QEMU);
+        let shell_program = write(
+            "shell",
+            &format!(
+                "PATH={}:$PATH; export PATH\n\
+                 exec /bin/sh -c \"$(printf %s \"$2\" | sed 's|\\([$/a-z]*\\) [$]r;|{} \\1 $r;|g')\"",
+                shell.path().display(),
+                qemu.display()
+            ),
+        );
+        Self { sshd: sshd(shell_program).await, _shell: shell }
+    }
+}
+
+async fn sshd(shell: PathBuf) -> Sshd {
+    Sshd::start(SshdOptions { login: Login::Throwaway { shell }, ..SshdOptions::default() }).await
+}
+
+/// The `<client>` that logs in there.
+fn client(name: &str, sshd: &Sshd, further: &str) -> String {
+    let (ip, port, username, key) = (sshd.addresses()[0], sshd.port(), sshd.username(), sshd.key());
+    format!(
+        r#"<client name="{name}" ip="{ip}" port="{port}" username="{username}" key="{}" {further}/>"#,
+        key.display()
+    )
+}
+
+fn program(clients: &[String]) -> Fleetsweep {
+    let settings = r#"<collector timeout="120s" retries="0"/><database url="sqlite:fleet.db"/>"#;
+    Fleetsweep::new(env!("CARGO_BIN_EXE_fleetsweep"))
+        .with_config(&format!("<config>\n{settings}\n{}\n</config>\n", clients.join("\n")))
+}
+
+/// Sweeps once: the document's clients, and the program's exit code.
+async fn sweep(program: &Fleetsweep) -> (Vec<Value>, Option<i32>) {
+    let outcome = program.run(["--once", "--format", "json"]).await;
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
+    (document["clients"].as_array().unwrap().clone(), outcome.code)
+}
+
+async fn all_is_collected(program: &Fleetsweep) {
+    let (clients, code) = sweep(program).await;
+    assert!(code == Some(0) && clients.iter().all(|client| client["status"] == "ok"), "{clients:#?}");
+}
+
+/// The one file that is kept for an account, and what shows that it was written anew.
+fn kept_agent(sshd: &Sshd) -> (PathBuf, u64, i64) {
+    let directory = PathBuf::from(format!("/tmp/.fleetsweep-{}", sshd.username()));
+    assert_eq!(kept(&sshd.username()), [directory.as_path()]);
+    let files: Vec<PathBuf> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let metadata = fs::metadata(file).unwrap();
+    (file.clone(), metadata.ino(), metadata.mtime_nsec())
+}
+
+/// Which machine an executable file is for, by its ELF header.
+fn machine_of(file: &Path) -> u16 {
+    let image = fs::read(file).unwrap();
+    assert_eq!(image[..4], *b"\x7fELF");
+    u16::from_le_bytes([image[18], image[19]])
+}
+
+/// As the ELF header numbers them.
+const INTEL_MACHINE: u16 = 62;
+const ARM_MACHINE: u16 = 183;
+
+async fn the_arm_agent_answers_a_request() {
+    let secret = envelope::fresh_secret(&mut SysRng).unwrap();
+    let request = Request {
+        collection: Uuid::new_v4(),
+        server_key: secret.public_key(),
+        window: Duration::from_millis(200),
+        deadline: SOON,
+        events: EventsWanted::No,
+    };
+    let mut running = Command::new(path_of(QEMU))
+        .arg(agent(ARM).unwrap())
+        .arg(request.to_argument())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It ends when its input does.
+    let input = running.stdin.take();
+    let mut answer = Vec::new();
+    running.stdout.take().unwrap().read_to_end(&mut answer).unwrap();
+    assert!(running.wait().unwrap().success());
+    drop(input);
+    let report = Report::from_xml(&envelope::open(&answer, &request, &secret).unwrap()).unwrap();
+    assert_eq!(report.host.architecture.as_deref(), Some("aarch64"));
+    assert_eq!(report.host.os_family.as_deref(), Some("linux"));
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
+    let kilobytes: u64 = meminfo.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert_eq!(report.memory.unwrap().total_bytes, kilobytes * 1024);
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert!(report.cpu.unwrap().core_percent.len() >= cores);
+    assert!(report.uptime.unwrap() > Duration::ZERO);
+    assert!(report.file_systems.iter().any(|system| system.mount == "/"), "{:?}", report.file_systems);
+    assert_eq!(report.warnings, []);
+}
+
+async fn intel_and_arm_are_swept_at_once_and_each_keeps_its_own_agent() {
+    let (intel, arm) = (sshd("/bin/sh".into()).await, Machine::start("Linux aarch64").await);
+    let program = program(&[client("intel", &intel, ""), client("arm", &arm.sshd, "")]);
+    all_is_collected(&program).await;
+    let stored = "SELECT name, json_extract(reading, '$.architecture'), json_extract(reading, '$.os_family'), \
+                  json_extract(reading, '$.cpu') BETWEEN 0 AND 100, json_extract(reading, '$.memory.used') > 0, \
+                  json_extract(reading, '$.uptime_seconds') > 0 \
+                  FROM clients JOIN readings ON client_id = clients.id AND slot = latest_slot ORDER BY name";
+    let stored: Vec<Vec<String>> = rows(&program.path("fleet.db"), stored)
+        .await
+        .into_iter()
+        .map(|row| row.into_iter().flatten().collect())
+        .collect();
+    assert_eq!(stored, [["arm", "aarch64", "linux", "1", "1", "1"], ["intel", "x86_64", "linux", "1", "1", "1"]]);
+
+    let kept = [kept_agent(&intel), kept_agent(&arm.sshd)];
+    assert_eq!([machine_of(&kept[0].0), machine_of(&kept[1].0)], [INTEL_MACHINE, ARM_MACHINE]);
+    assert!(fs::read(&kept[1].0).unwrap() == fs::read(agent(ARM).unwrap()).unwrap(), "it is another agent");
+    all_is_collected(&program).await;
+    assert_eq!([kept_agent(&intel), kept_agent(&arm.sshd)], kept, "an agent was sent again");
+}
+
+async fn an_arm_agent_that_is_not_kept_leaves_nothing_behind() {
+    let arm = Machine::start("Linux aarch64").await;
+    all_is_collected(&program(&[client("arm", &arm.sshd, r#"agent="remove""#)])).await;
+    wait_until("nothing to be left", SOON, async || {
+        kept(&arm.sshd.username()).is_empty() && !arm.sshd.user().home().join(".cache").exists()
+    })
+    .await;
+}
+
+async fn a_platform_without_an_agent_is_named() {
+    let mips = Machine::start("Linux mips").await;
+    let (clients, code) = sweep(&program(&[client("router", &mips.sshd, "")])).await;
+    assert_eq!(code, Some(1));
+    let said = ["status", "stage", "error"].map(|field| clients[0][field].as_str().unwrap());
+    assert_eq!(said, ["failed", "upload", "no agent for this platform: the client is `Linux mips`"]);
+    assert!(kept(&mips.sshd.username()).is_empty());
+}
