@@ -95,10 +95,14 @@ const PRIVILEGE_PROGRAMS: [&str; 6] = ["sudo", "su", "doas", "pkexec", "polkitd"
 /// The events of Windows that say by their number what they are about.
 fn by_number(event_id: u32) -> Option<Concern> {
     Some(match event_id {
-        4625 | 4771 => Concern::FailedLogin,
-        517 | 1100 | 1102 | 1104 | 4719 => Concern::Cleared,
-        4672..=4674 | 4703 | 4704 | 4717 | 4728 | 4732 | 4756 => Concern::Privilege,
-        4720..=4726 | 4738 | 4740 | 4741..=4743 | 4767 | 4781 => Concern::Account,
+        4625 | 4771 | 6273 => Concern::FailedLogin,
+        4649 => Concern::Failure,
+        517 | 1100..=1102 | 1104 | 4715 | 4719 | 4912 => Concern::Cleared,
+        // A new service or task runs with rights of its own.
+        4672 | 4697 | 4698 | 4702 => Concern::Privilege,
+        4704 | 4706 | 4713 | 4716..=4718 | 4728 | 4732 | 4739 | 4756 | 4765 | 4766 | 4794 | 4964 => Concern::Privilege,
+        4720..=4727 | 4729..=4731 | 4733..=4735 | 4737 | 4738 | 4740..=4743 => Concern::Account,
+        4754 | 4755 | 4757 | 4758 | 4764 | 4767 | 4780 | 4781 => Concern::Account,
         _ => return None,
     })
 }
@@ -131,8 +135,8 @@ struct Likeness<'a> {
     literals: Vec<&'a str>,
 }
 
-/// Puts each event into exactly one group. The gravest come first; of what is grave the most frequent, of the
-/// rest the rarest: there the unusual is what one wants to see.
+/// Puts each event into exactly one group. The gravest come first; of what failed the most frequent, of the
+/// rest the rarest: there the unusual is what one wants to see, and not the job that becomes root each minute.
 #[must_use]
 pub fn groups(events: &[SecurityEvent]) -> Vec<Group<'_>> {
     let mut places: HashMap<Likeness<'_>, usize> = HashMap::new();
@@ -163,7 +167,10 @@ pub fn groups(events: &[SecurityEvent]) -> Vec<Group<'_>> {
         found.into_iter().map(|(group, shape)| Group { message: shape.text(), ..group }).collect();
     groups.sort_by_key(|group| {
         let count = i64::try_from(group.events.len()).unwrap_or(i64::MAX);
-        let by_frequency = if group.concern == Concern::Other { count } else { -count };
+        let by_frequency = match group.concern {
+            Concern::FailedLogin | Concern::Failure => -count,
+            Concern::Cleared | Concern::Privilege | Concern::Account | Concern::Other => count,
+        };
         (group.concern, by_frequency, group.first_unix_ms)
     });
     groups

@@ -47,7 +47,7 @@ const WARNING_CHARS: usize = 200;
 const CLOCK_TOLERANCE_MS: u64 = 60_000;
 
 /// What of the agent's warnings concerns the log: the sources it looks for, and itself.
-const ABOUT_THE_LOG: [&str; 4] = ["security events", "further security events", "journal", "/var/log/"];
+const ABOUT_THE_LOG: [&str; 5] = ["security events", "security log", "further security events", "journal", "/var/log/"];
 
 /// A collection that brought a security log, in which what is not to be mailed is redacted already.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,8 @@ pub(super) struct EventsFacts {
     username: String,
     channel: String,
     access: &'static str,
-    truncated: bool,
+    /// Where the events are that did not fit into the report: `later` or `older`; `None` where all did.
+    others: Option<&'static str>,
     /// `14 security events`; `None` where there are none.
     count: Option<String>,
     /// How many of which concern, in words; empty where none is grave.
@@ -136,6 +137,20 @@ pub(super) fn drafts_of_parts(occasion: &EventsOccasion<'_>, part_bytes: usize) 
     (1..).zip(loads).map(draft).collect()
 }
 
+/// Events that are in the log and not in the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// The next collection goes on with them.
+    Later,
+    /// They stay where they are: Windows is asked for its newest.
+    Older,
+}
+
+fn others(occasion: &EventsOccasion<'_>) -> Option<Others> {
+    let windows = occasion.reading.os_family.as_deref() == Some("windows");
+    occasion.log.truncated.then_some(if windows { Others::Older } else { Others::Later })
+}
+
 /// The subject: the client, what is the matter with the log, how many events and what the gravest are about.
 fn subject(occasion: &EventsOccasion<'_>, groups: &[Group<'_>], (mail, mails): (usize, usize)) -> String {
     let log = occasion.log;
@@ -154,8 +169,10 @@ fn subject(occasion: &EventsOccasion<'_>, groups: &[Group<'_>], (mail, mails): (
         Some((Concern::Other, _)) | None => {}
         Some((concern, count)) => matters.push(counted(*count, concern.words())),
     }
-    if log.truncated {
-        matters.push("more to come".to_owned());
+    match others(occasion) {
+        Some(Others::Later) => matters.push("more to come".to_owned()),
+        Some(Others::Older) => matters.push("more than were read".to_owned()),
+        None => {}
     }
     let which = if mails > 1 { format!(" ({mail} of {mails})") } else { String::new() };
     let room = SUBJECT_CHARS.saturating_sub(which.len());
@@ -186,7 +203,10 @@ impl EventsFacts {
                 EventAccess::Unavailable => "unavailable",
                 EventAccess::Cleared => "cleared",
             },
-            truncated: log.truncated,
+            others: others(occasion).map(|others| match others {
+                Others::Later => "later",
+                Others::Older => "older",
+            }),
             count: (!log.events.is_empty()).then(|| counted(log.events.len(), ("security event", "security events"))),
             counts: if is_grave(groups) {
                 digest::counts(groups).into_iter().map(in_words).collect()

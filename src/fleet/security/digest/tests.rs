@@ -38,10 +38,32 @@ fn an_event_is_about_the_gravest_that_it_says() {
     ] {
         assert_eq!(Concern::of(&event(source, level, 0, message)), expected, "{message}");
     }
-    for (event_id, expected) in [(4625, FailedLogin), (1102, Cleared), (4672, Privilege), (4720, Account), (1, Other)] {
+    for (event_id, expected) in [
+        (4625, FailedLogin),
+        (1102, Cleared),
+        (4672, Privilege),
+        (4697, Privilege),
+        (4732, Privilege),
+        (4733, Account),
+        (4720, Account),
+        (4624, Other),
+        (1, Other),
+    ] {
         let event = SecurityEvent { event_id: Some(event_id), ..event("Security", "audit success", 0, "words") };
         assert_eq!(Concern::of(&event), expected, "{event_id}");
     }
+}
+
+#[test]
+fn of_rights_and_accounts_the_unusual_comes_first() {
+    let numbered = |event_id, at_ms, message: &str| SecurityEvent {
+        event_id: Some(event_id),
+        ..event("Microsoft-Windows-Security-Auditing", "audit success", at_ms, message)
+    };
+    let mut events: Vec<_> = (0..50).map(|n| numbered(4672, n, "Special privileges for SYSTEM")).collect();
+    events.push(numbered(4732, 99, "eve was added to Administrators"));
+    let seen: Vec<_> = groups(&events).iter().map(|group| (group.events.len(), group.event_id)).collect();
+    assert_eq!(seen, [(1, Some(4732)), (50, Some(4672))]);
 }
 
 #[test]
