@@ -10,14 +10,19 @@ mod usage;
 use std::{
     env::consts,
     fs, thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use fleetsweep_agent::{
-    report::{Host, Report, Warning},
+    report::{Host, Report},
     request::Request,
 };
 use sysinfo::System;
+
+use crate::{
+    file_systems::measure,
+    notes::{Warnings, clock},
+};
 
 /// How long file systems may take to tell their size; never more than a quarter of the deadline.
 const FILE_SYSTEM_PATIENCE: Duration = Duration::from_secs(1);
@@ -26,7 +31,7 @@ const EVENT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at this machine. Takes the request's window, and little more.
 pub(crate) fn look(request: &Request, started: Instant) -> Report {
-    let mut warnings = Warnings(Vec::new());
+    let mut warnings = Warnings::default();
     let sample = usage::Sample::begin();
     // Everything that is quick happens inside the sampling window.
     let mut report = Report {
@@ -35,27 +40,29 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         host: host(&mut warnings),
         ..Report::default()
     };
-    if let Some(meminfo) = warnings.read("memory and swap", "/proc/meminfo") {
+    if let Some(meminfo) = read(&mut warnings, "memory and swap", "/proc/meminfo") {
         report.memory = warnings.keep("memory", kernel::memory(&meminfo));
         report.swap = warnings.keep("swap", kernel::swap(&meminfo)).flatten();
     }
-    if let Some(uptime) = warnings.read("uptime", "/proc/uptime") {
+    if let Some(uptime) = read(&mut warnings, "uptime", "/proc/uptime") {
         report.uptime = warnings.keep("uptime", kernel::uptime(&uptime));
     }
-    if let Some(stat) = warnings.read("boot time", "/proc/stat") {
+    if let Some(stat) = read(&mut warnings, "boot time", "/proc/stat") {
         report.boot_unix_ms = warnings.keep("boot time", kernel::boot(&stat));
     }
-    if let Some(load) = warnings.read("load", "/proc/loadavg") {
+    if let Some(load) = read(&mut warnings, "load", "/proc/loadavg") {
         report.load = warnings.keep("load", kernel::load(&load));
     }
-    if let Some(devices) = warnings.read("network counters", "/proc/net/dev") {
+    if let Some(devices) = read(&mut warnings, "network counters", "/proc/net/dev") {
         report.interfaces = warnings.keep("network counters", kernel::interfaces(&devices)).unwrap_or_default();
     }
-    if let Some(table) = warnings.read("file systems", "/proc/self/mountinfo") {
+    if let Some(table) = read(&mut warnings, "file systems", "/proc/self/mountinfo") {
         let patience = FILE_SYSTEM_PATIENCE.min(request.deadline / 4);
-        let (systems, silent) = file_systems::measure(mounts::worth_reporting(&table), patience, file_systems::ask);
+        let mounts = mounts::worth_reporting(&table).into_iter();
+        let mounts = mounts.map(|mount| (mount.point.to_string_lossy().into_owned(), mount)).collect();
+        let (systems, silent) = measure(mounts, patience, file_systems::ask);
         report.file_systems = systems;
-        warnings.0.extend(silent);
+        warnings.extend(silent);
     }
     thread::sleep((sample.begun() + request.window).saturating_duration_since(Instant::now()));
     match sample.end() {
@@ -73,14 +80,10 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     let patience = EVENT_PATIENCE.min(request.deadline / 4);
     let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);
     report.events = events;
-    warnings.0.extend(troubles);
-    report.warnings = warnings.0;
+    warnings.extend(troubles);
+    report.warnings = warnings.into();
     report.agent_duration = started.elapsed();
     report
-}
-
-fn clock() -> Option<i64> {
-    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_millis()).ok())
 }
 
 fn host(warnings: &mut Warnings) -> Host {
@@ -98,22 +101,8 @@ fn host(warnings: &mut Warnings) -> Host {
     }
 }
 
-/// What could not be read, in the making.
-struct Warnings(Vec<Warning>);
-
-impl Warnings {
-    fn add(&mut self, what: &str, why: impl ToString) {
-        self.0.push(Warning { what: what.to_owned(), why: why.to_string() });
-    }
-
-    /// The value, or a warning.
-    fn keep<T, E: ToString>(&mut self, what: &str, value: Result<T, E>) -> Option<T> {
-        value.map_err(|why| self.add(what, why)).ok()
-    }
-
-    /// The text of a kernel file, or a warning. It may hold any bytes, e.g. in names of mount points.
-    fn read(&mut self, what: &str, path: &str) -> Option<String> {
-        let bytes = self.keep(what, fs::read(path).map_err(|error| format!("{path}: {error}")))?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
-    }
+/// The text of a kernel file, or a warning. It may hold any bytes, e.g. in names of mount points.
+fn read(warnings: &mut Warnings, what: &str, path: &str) -> Option<String> {
+    let bytes = warnings.keep(what, fs::read(path).map_err(|error| format!("{path}: {error}")))?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -2,15 +2,26 @@
 //!
 //! `fleetsweep-agent REQUEST` prints an envelope on standard output and nothing else; where it cannot, one
 //! line on standard error and a code of [`exit`]. `--version` prints its version. It keeps nothing, changes
-//! nothing and listens to nobody; it ends by itself when its deadline passes or **when its standard input
-//! ends**, since that is how a collector hangs up. So whoever runs it by hand leaves the terminal there, or
-//! a pipe that stays open: from `/dev/null` it ends at once with code 68.
+//! nothing and listens to nobody; it ends by itself when its deadline passes.
+//!
+//! On Linux it also ends **when its standard input ends**, since that is how a collector hangs up. So whoever
+//! runs it by hand leaves the terminal there, or a pipe that stays open: from `/dev/null` it ends at once with
+//! code 68. On Windows it does not look at standard input, which the SSH server may close at once or never;
+//! there the session's job ends it when the collector hangs up.
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("the agent knows how to look at Linux alone");
+#[cfg(not(any(target_os = "linux", all(windows, target_pointer_width = "64"))))]
+compile_error!("the agent knows how to look at Linux and at 64-bit Windows alone");
 
+mod calendar;
 mod ending;
+mod file_systems;
+#[cfg(target_os = "linux")]
 mod linux;
+mod notes;
+mod shares;
+// Its pure parts are tested on every system.
+#[cfg(any(windows, test))]
+mod windows;
 
 use std::{
     env,
@@ -19,6 +30,10 @@ use std::{
 };
 
 use fleetsweep_agent::{SysRng, VERSION, envelope, exit, request::Request};
+#[cfg(target_os = "linux")]
+use linux::look;
+#[cfg(windows)]
+use windows::look;
 
 fn main() -> ! {
     let started = Instant::now();
@@ -38,7 +53,7 @@ fn main() -> ! {
     if let Err(error) = ending::watch(started + request.deadline) {
         ending::fail(exit::FAULT, &format_args!("no thread for the alarm: {error}"));
     }
-    let mut report = linux::look(&request, started);
+    let mut report = look(&request, started);
     report.fit();
     match envelope::seal(report.to_xml().as_bytes(), &request, &mut SysRng) {
         Ok(answer) => print(&answer),

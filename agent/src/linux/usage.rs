@@ -1,17 +1,12 @@
 //! What the machine does during the sampling window: CPU use in total and per core, and the processes
 //! that use most. Everything that needs two looks is here.
 
-use std::{
-    collections::HashMap,
-    process,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, process, time::Instant};
 
 use fleetsweep_agent::report::{Cpu, Process};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, ThreadKind};
 
-/// How many processes each of the two lists names.
-const LISTED: usize = 5;
+use crate::shares::{of_one_core, round, top};
 
 /// The first look.
 pub(crate) struct Sample {
@@ -77,7 +72,7 @@ impl Sample {
             .map(|(pid, process)| Process {
                 pid: pid.as_u32(),
                 name: process.name().to_string_lossy().into_owned(),
-                cpu_percent: share(spent(&self.spent_ms, *pid, process), spent_in, cores),
+                cpu_percent: of_one_core(spent(&self.spent_ms, *pid, process), spent_in, cores),
                 memory_bytes: process.memory(),
             })
             .collect();
@@ -92,27 +87,6 @@ impl Sample {
             others_hidden: system.process(Pid::from_u32(1)).is_none(),
         })
     }
-}
-
-/// The processes with most of something, most first, without those that have none of it.
-///
-/// The front of the list is ordered place by place: for five of them no sorting is faster, or smaller.
-fn top<T: PartialOrd + Default>(processes: &mut [Process], of: fn(&Process) -> T) -> Vec<Process> {
-    let mut top = Vec::with_capacity(LISTED);
-    let mut rest = processes;
-    while top.len() < LISTED {
-        let all = rest.iter().enumerate();
-        let Some((most, _)) = all.reduce(|most, next| if of(next.1) > of(most.1) { next } else { most }) else { break };
-        rest.get_mut(..=most).unwrap_or_default().rotate_right(1);
-        match rest.split_first_mut() {
-            Some((first, others)) if of(first) > T::default() => {
-                top.push(first.clone());
-                rest = others;
-            }
-            Some(_) | None => break,
-        }
-    }
-    top
 }
 
 fn refresh(system: &mut System, what: ProcessRefreshKind) {
@@ -131,65 +105,6 @@ fn spent(before: &HashMap<Pid, (u64, u64)>, pid: Pid, process: &sysinfo::Process
     }
 }
 
-/// Percent of one core, to hundredths.
-fn share(spent_ms: u64, elapsed: Duration, cores: usize) -> f64 {
-    let percent = 100.0 * spent_ms as f64 / (elapsed.as_secs_f64() * 1000.0).max(1.0);
-    round(percent.min(100.0 * cores as f64))
-}
-
 fn percent(value: f32) -> f64 {
     round(f64::from(value).clamp(0.0, 100.0))
-}
-
-fn round(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_five_that_use_most_come_most_first_and_idle_ones_not_at_all() {
-        let processes = |memory: &[u64]| -> Vec<Process> {
-            memory
-                .iter()
-                .zip(1..)
-                .map(|(memory_bytes, pid)| Process {
-                    pid,
-                    name: String::new(),
-                    cpu_percent: 0.0,
-                    memory_bytes: *memory_bytes,
-                })
-                .collect()
-        };
-        for (memory, expected) in [
-            (&[][..], &[][..]),
-            (&[0, 0], &[]),
-            (&[7], &[1]),
-            (&[0, 5, 0, 9], &[4, 2]),
-            (&[1, 2, 3, 4, 5, 6, 7], &[7, 6, 5, 4, 3]),
-            (&[7, 6, 5, 4, 3, 2, 1], &[1, 2, 3, 4, 5]),
-            (&[4, 4, 9, 4], &[3, 1, 2, 4]),
-        ] {
-            let mut processes = processes(memory);
-            let pids: Vec<u32> = top(&mut processes, |process| process.memory_bytes).iter().map(|p| p.pid).collect();
-            assert_eq!(pids, expected, "{memory:?}");
-            assert!(top(&mut processes, |process| process.cpu_percent).is_empty());
-        }
-    }
-
-    #[test]
-    fn shares_are_of_one_core_and_never_more_than_there_are() {
-        for (spent_ms, elapsed_ms, cores, expected) in [
-            (0, 250, 2, 0.0),
-            (250, 250, 2, 100.0),
-            (10, 300, 2, 3.33),
-            (490, 250, 2, 196.0),
-            (900, 250, 2, 200.0),
-            (10, 0, 1, 100.0),
-        ] {
-            assert_eq!(share(spent_ms, Duration::from_millis(elapsed_ms), cores), expected);
-        }
-    }
 }

@@ -1,0 +1,57 @@
+//! Ending on Linux: standard input tells whether somebody still waits. Not when to end otherwise.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    process,
+    time::Instant,
+};
+
+use fleetsweep_agent::exit;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{deadline_passed, fail};
+
+/// Waits for the deadline or the end of standard input, and ends the process.
+pub(super) fn wait(deadline: Instant) {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            deadline_passed();
+        }
+        let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&io::stdin(), PollFlags::IN)], Some(&left)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            // What is sent means nothing. An end or an error of standard input means: nobody waits any more.
+            Ok(_) => match io::stdin().read(&mut [0; 512]) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => fail(exit::HUNG_UP, &"standard input ended before the answer was given"),
+            },
+            Err(_) => fail(exit::HUNG_UP, &"standard input cannot be watched"),
+        }
+    }
+}
+
+/// Writes to standard error where it takes something at once: the alarm must not wait for somebody to read it.
+pub(super) fn say(line: &str) {
+    let stderr = io::stderr();
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    if matches!(poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&at_once)), Ok(1..)) {
+        // There is nowhere left to say that this failed.
+        let _ = (&stderr).write_all(line.as_bytes());
+    }
+}
+
+/// Ends.
+///
+/// A thread that hangs in the kernel, on a dead file system, can outlive the process for a while and keep
+/// its files open; then whoever reads them would wait. So they are let go first.
+pub(crate) fn end(code: u8) -> ! {
+    if let Ok(nowhere) = File::options().read(true).write(true).open("/dev/null") {
+        // In a directory tree without /dev/null, or where one of these fails, the system's own end must do.
+        let _ = rustix::stdio::dup2_stdout(&nowhere);
+        let _ = rustix::stdio::dup2_stdin(&nowhere);
+        let _ = rustix::stdio::dup2_stderr(&nowhere);
+    }
+    process::exit(code.into())
+}

@@ -1,0 +1,106 @@
+//! Asks file systems for their size, all at the same time, and does not wait for those that hang. Which ones
+//! there are and how one is asked is each platform's own.
+
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use fleetsweep_agent::report::{FileSystem, MAX_FILE_SYSTEMS, Warning};
+
+/// What a file system says; `None` where it has no size at all.
+pub(crate) type Answer = Result<Option<FileSystem>, String>;
+
+/// Asks every file system, each of them named, and waits no longer than `patience` for all of them. One that
+/// does not answer by then costs a warning, and its thread is left to its fate.
+pub(crate) fn measure<Q: Send + 'static>(
+    mut questions: Vec<(String, Q)>,
+    patience: Duration,
+    ask: fn(Q) -> Answer,
+) -> (Vec<FileSystem>, Vec<Warning>) {
+    let mut warnings = Vec::new();
+    if questions.len() > MAX_FILE_SYSTEMS {
+        let why = format!("{} are more than the {MAX_FILE_SYSTEMS} a report carries", questions.len());
+        warnings.push(Warning { what: "further file systems".to_owned(), why });
+        questions.truncate(MAX_FILE_SYSTEMS);
+    }
+    let deadline = Instant::now() + patience;
+    // One place for each thread, so that none waits for room.
+    let (sender, receiver) = mpsc::sync_channel(questions.len());
+    let mut answers: Vec<(String, Option<Answer>)> = Vec::with_capacity(questions.len());
+    let mut awaited = 0;
+    for (index, (name, question)) in questions.into_iter().enumerate() {
+        let sender = sender.clone();
+        let spawned = thread::Builder::new().stack_size(64 << 10).spawn(move || {
+            // Nobody listens any more where the patience is over.
+            let _ = sender.send((index, ask(question)));
+        });
+        let answer = match spawned {
+            Ok(_) => {
+                awaited += 1;
+                None
+            }
+            Err(error) => Some(Err(format!("no thread to ask it: {error}"))),
+        };
+        answers.push((name, answer));
+    }
+    while awaited > 0 {
+        let Ok((index, answer)) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
+            break;
+        };
+        if let Some((_, place)) = answers.get_mut(index) {
+            *place = Some(answer);
+        }
+        awaited -= 1;
+    }
+    let mut systems = Vec::new();
+    for (name, answer) in answers {
+        let why = match answer {
+            Some(Ok(system)) => {
+                systems.extend(system);
+                continue;
+            }
+            Some(Err(why)) => why,
+            None => format!("no answer within {} ms", patience.as_millis()),
+        };
+        warnings.push(Warning { what: format!("file system {name}"), why });
+    }
+    (systems, warnings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(mount: &'static str) -> Answer {
+        match mount {
+            "/good" => Ok(Some(FileSystem {
+                mount: mount.to_owned(),
+                kind: "ext4".to_owned(),
+                total_bytes: 100,
+                used_bytes: 50,
+                available_bytes: 45,
+            })),
+            "/nothing" => Ok(None),
+            "/broken" => Err("Input/output error".into()),
+            _ => loop {
+                thread::park();
+            },
+        }
+    }
+
+    #[test]
+    fn a_file_system_that_hangs_costs_a_warning_and_not_the_rest() {
+        let started = Instant::now();
+        let mounts = ["/dead", "/good", "/nothing", "/broken"].map(|mount| (mount.to_owned(), mount)).to_vec();
+        let (systems, warnings) = measure(mounts, Duration::from_millis(300), asked);
+        assert!(started.elapsed() < Duration::from_secs(20));
+        assert_eq!(systems.iter().map(|system| &*system.mount).collect::<Vec<_>>(), ["/good"]);
+        let warnings: Vec<_> = warnings.iter().map(|warning| (&*warning.what, &*warning.why)).collect();
+        assert_eq!(
+            warnings,
+            [("file system /dead", "no answer within 300 ms"), ("file system /broken", "Input/output error"),]
+        );
+    }
+}

@@ -1,0 +1,37 @@
+//! What every look at a machine notes: its clock, and what it could not read. Not how anything is read.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fleetsweep_agent::report::Warning;
+
+/// The machine's clock, milliseconds since the Unix epoch.
+pub(crate) fn clock() -> Option<i64> {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_millis()).ok())
+}
+
+/// What could not be read, in the making.
+#[derive(Default)]
+pub(crate) struct Warnings(Vec<Warning>);
+
+impl Warnings {
+    /// One more.
+    pub(crate) fn add(&mut self, what: &str, why: impl ToString) {
+        self.0.push(Warning { what: what.to_owned(), why: why.to_string() });
+    }
+
+    /// More of them.
+    pub(crate) fn extend(&mut self, warnings: Vec<Warning>) {
+        self.0.extend(warnings);
+    }
+
+    /// The value, or a warning.
+    pub(crate) fn keep<T, E: ToString>(&mut self, what: &str, value: Result<T, E>) -> Option<T> {
+        value.map_err(|why| self.add(what, why)).ok()
+    }
+}
+
+impl From<Warnings> for Vec<Warning> {
+    fn from(warnings: Warnings) -> Self {
+        warnings.0
+    }
+}

@@ -1,0 +1,90 @@
+//! From counts to shares: who uses most, and percentages as a report carries them. Pure; where the counts come
+//! from is each platform's own.
+
+use std::time::Duration;
+
+use fleetsweep_agent::report::Process;
+
+/// How many processes each of the two lists names.
+const LISTED: usize = 5;
+
+/// The processes with most of something, most first, without those that have none of it.
+///
+/// The front of the list is ordered place by place: for five of them no sorting is faster, or smaller.
+pub(crate) fn top<T: PartialOrd + Default>(processes: &mut [Process], of: fn(&Process) -> T) -> Vec<Process> {
+    let mut top = Vec::with_capacity(LISTED);
+    let mut rest = processes;
+    while top.len() < LISTED {
+        let all = rest.iter().enumerate();
+        let Some((most, _)) = all.reduce(|most, next| if of(next.1) > of(most.1) { next } else { most }) else { break };
+        rest.get_mut(..=most).unwrap_or_default().rotate_right(1);
+        match rest.split_first_mut() {
+            Some((first, others)) if of(first) > T::default() => {
+                top.push(first.clone());
+                rest = others;
+            }
+            Some(_) | None => break,
+        }
+    }
+    top
+}
+
+/// Percent of one core, to hundredths; never more than `cores` can do.
+pub(crate) fn of_one_core(spent_ms: u64, elapsed: Duration, cores: usize) -> f64 {
+    let percent = 100.0 * spent_ms as f64 / (elapsed.as_secs_f64() * 1000.0).max(1.0);
+    round(percent.min(100.0 * cores as f64))
+}
+
+/// To hundredths.
+pub(crate) fn round(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_five_that_use_most_come_most_first_and_idle_ones_not_at_all() {
+        let processes = |memory: &[u64]| -> Vec<Process> {
+            memory
+                .iter()
+                .zip(1..)
+                .map(|(memory_bytes, pid)| Process {
+                    pid,
+                    name: String::new(),
+                    cpu_percent: 0.0,
+                    memory_bytes: *memory_bytes,
+                })
+                .collect()
+        };
+        for (memory, expected) in [
+            (&[][..], &[][..]),
+            (&[0, 0], &[]),
+            (&[7], &[1]),
+            (&[0, 5, 0, 9], &[4, 2]),
+            (&[1, 2, 3, 4, 5, 6, 7], &[7, 6, 5, 4, 3]),
+            (&[7, 6, 5, 4, 3, 2, 1], &[1, 2, 3, 4, 5]),
+            (&[4, 4, 9, 4], &[3, 1, 2, 4]),
+        ] {
+            let mut processes = processes(memory);
+            let pids: Vec<u32> = top(&mut processes, |process| process.memory_bytes).iter().map(|p| p.pid).collect();
+            assert_eq!(pids, expected, "{memory:?}");
+            assert!(top(&mut processes, |process| process.cpu_percent).is_empty());
+        }
+    }
+
+    #[test]
+    fn shares_are_of_one_core_and_never_more_than_there_are() {
+        for (spent_ms, elapsed_ms, cores, expected) in [
+            (0, 250, 2, 0.0),
+            (250, 250, 2, 100.0),
+            (10, 300, 2, 3.33),
+            (490, 250, 2, 196.0),
+            (900, 250, 2, 200.0),
+            (10, 0, 1, 100.0),
+        ] {
+            assert_eq!(of_one_core(spent_ms, Duration::from_millis(elapsed_ms), cores), expected);
+        }
+    }
+}

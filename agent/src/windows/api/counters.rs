@@ -1,0 +1,88 @@
+//! Asks the kernel for its tables of counters. Not what stands in them.
+
+use std::fmt;
+
+use windows_sys::{
+    Wdk::System::SystemInformation::NtQuerySystemInformation,
+    Win32::{
+        Foundation::{
+            NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL, STATUS_INFO_LENGTH_MISMATCH, STATUS_SUCCESS,
+        },
+        System::Threading::{GetActiveProcessorCount, GetActiveProcessorGroupCount},
+    },
+};
+
+use crate::windows::counters::Table;
+
+windows_link::link!("ntdll.dll" "system" fn NtQuerySystemInformationEx(class: i32, question: *const core::ffi::c_void, question_bytes: u32, answer: *mut core::ffi::c_void, answer_bytes: u32, returned_bytes: *mut u32) -> NTSTATUS);
+
+/// The table of processors' times.
+pub(in crate::windows) const PROCESSORS: i32 = 8;
+/// The table of processes and their threads.
+pub(in crate::windows) const PROCESSES: i32 = 5;
+/// The table of page files.
+pub(in crate::windows) const PAGE_FILES: i32 = 18;
+
+/// The first try; the table of a few hundred processes fits.
+const FIRST_BYTES: u32 = 256 << 10;
+/// No table is larger: hundreds of thousands of threads.
+const MAX_BYTES: u32 = 64 << 20;
+
+/// What the kernel calls an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::windows) struct Status(NTSTATUS);
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the kernel answers with status 0x{:08X}", self.0.cast_unsigned())
+    }
+}
+
+/// A table of the whole system.
+pub(in crate::windows) fn of_system(class: i32) -> Result<Table, Status> {
+    ask(|answer, bytes, returned| {
+        // SAFETY: `ask` gives room for `bytes` bytes and for the length, and both live through the call.
+        unsafe { NtQuerySystemInformation(class, answer.cast(), bytes, returned) }
+    })
+}
+
+/// The part of a table that concerns one group of processors.
+pub(in crate::windows) fn of_group(class: i32, group: u16) -> Result<Table, Status> {
+    ask(|answer, bytes, returned| {
+        // SAFETY: as above; the question is a number of 16 bits, and its length is given.
+        unsafe { NtQuerySystemInformationEx(class, (&raw const group).cast(), 2, answer.cast(), bytes, returned) }
+    })
+}
+
+/// How many processors each group has; more than one group where there are more than 64.
+pub(in crate::windows) fn groups() -> Vec<u32> {
+    // SAFETY: it takes nothing and only reads.
+    let groups = unsafe { GetActiveProcessorGroupCount() };
+    // SAFETY: it takes a number, and answers with zero for one that there is not.
+    (0..groups).map(|group| unsafe { GetActiveProcessorCount(group) }).collect()
+}
+
+fn ask(call: impl Fn(*mut u64, u32, *mut u32) -> NTSTATUS) -> Result<Table, Status> {
+    let mut bytes = FIRST_BYTES;
+    loop {
+        // Of whole words, since the kernel refuses what is not aligned.
+        let mut words = vec![0_u64; bytes as usize / size_of::<u64>()];
+        let mut returned = 0;
+        let status = call(words.as_mut_ptr(), bytes, &mut returned);
+        match status {
+            STATUS_SUCCESS => {
+                let address = words.as_ptr().addr();
+                let length = returned.min(bytes) as usize;
+                return Ok(Table {
+                    bytes: words.iter().flat_map(|word| word.to_ne_bytes()).take(length).collect(),
+                    address,
+                });
+            }
+            STATUS_INFO_LENGTH_MISMATCH | STATUS_BUFFER_TOO_SMALL | STATUS_BUFFER_OVERFLOW if bytes < MAX_BYTES => {
+                // More than it asks for: the table grows between two calls.
+                bytes = returned.saturating_add(returned / 8).max(bytes * 2).next_multiple_of(8).min(MAX_BYTES);
+            }
+            other => return Err(Status(other)),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Reads an event log: a query, its records, and each of them as XML. Not which records are wanted.
+
+use std::{fmt, io, ptr};
+
+use windows_sys::Win32::{
+    Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_NO_MORE_ITEMS, GetLastError, SetLastError},
+    System::EventLog::{
+        EVT_HANDLE, EvtClose, EvtNext, EvtQuery, EvtQueryChannelPath, EvtQueryReverseDirection, EvtRender,
+        EvtRenderEventXml,
+    },
+};
+
+use super::{narrow, wide};
+
+/// The largest record that is rendered, bytes of UTF-16; the log's own limit is below that.
+const MAX_RENDERED_BYTES: u32 = 4 << 20;
+
+/// What went wrong, by its number; zero where a call gave nothing and did not say why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::windows) struct Failure(pub(in crate::windows) u32);
+
+impl Failure {
+    fn last() -> Self {
+        // SAFETY: it takes nothing and only reads.
+        Self(unsafe { GetLastError() })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("the event log's interface gave nothing and no reason"),
+            code => write!(f, "error {code}: {}", io::Error::from_raw_os_error(code.cast_signed())),
+        }
+    }
+}
+
+/// Something of the event log that is closed when it is done.
+pub(in crate::windows) struct Handle(EVT_HANDLE);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: the handle comes from the event log, is not null, and is closed here alone.
+        unsafe { EvtClose(self.0) };
+    }
+}
+
+/// Asks for the records of a channel that an XPath expression selects, the newest first.
+pub(in crate::windows) fn query(channel: &str, select: &str) -> Result<Handle, Failure> {
+    let (channel, select) = (wide(channel), wide(select));
+    // SAFETY: both texts end with a zero. The number is cleared, so that one that was there before is not taken for
+    // this call's.
+    let query = unsafe {
+        SetLastError(0);
+        EvtQuery(0, channel.as_ptr(), select.as_ptr(), EvtQueryChannelPath | EvtQueryReverseDirection)
+    };
+    if query == 0 { Err(Failure::last()) } else { Ok(Handle(query)) }
+}
+
+/// The next records of a query, at most `most` of them; none where there are no more.
+pub(in crate::windows) fn next(query: &Handle, most: u32, timeout_ms: u32) -> Result<Vec<Handle>, Failure> {
+    let mut events = vec![0; most as usize];
+    let mut returned = 0;
+    // SAFETY: the query is open, and there is room for as many handles as are said.
+    let found = unsafe {
+        SetLastError(0);
+        EvtNext(query.0, most, events.as_mut_ptr(), timeout_ms, 0, &mut returned) != 0
+    };
+    if found {
+        // Only these are handles, and from here on each is closed.
+        return Ok(events.into_iter().take(returned as usize).filter(|event| *event != 0).map(Handle).collect());
+    }
+    match Failure::last() {
+        Failure(ERROR_NO_MORE_ITEMS) => Ok(Vec::new()),
+        failure => Err(failure),
+    }
+}
+
+/// A record as XML. The buffer is kept between records.
+pub(in crate::windows) fn render(event: &Handle, buffer: &mut Vec<u16>) -> Result<String, Failure> {
+    loop {
+        let bytes = u32::try_from(buffer.len() * 2).unwrap_or(MAX_RENDERED_BYTES);
+        let (mut used_bytes, mut properties) = (0, 0);
+        // SAFETY: the record is open, the buffer has as many bytes as are said, and both numbers live through the call.
+        let rendered = unsafe {
+            SetLastError(0);
+            let buffer = if bytes == 0 { ptr::null_mut() } else { buffer.as_mut_ptr().cast() };
+            EvtRender(0, event.0, EvtRenderEventXml, bytes, buffer, &mut used_bytes, &mut properties) != 0
+        };
+        if rendered {
+            let text = buffer.get(..(used_bytes as usize).div_ceil(2)).unwrap_or(buffer);
+            return Ok(narrow(text));
+        }
+        let failure = Failure::last();
+        if failure != Failure(ERROR_INSUFFICIENT_BUFFER) || used_bytes <= bytes || used_bytes > MAX_RENDERED_BYTES {
+            return Err(failure);
+        }
+        buffer.resize((used_bytes as usize).div_ceil(2), 0);
+    }
+}

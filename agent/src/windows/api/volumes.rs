@@ -1,0 +1,115 @@
+//! Asks Windows for its volumes and their sizes. Not how long that may take.
+
+use std::{io, ptr};
+
+use fleetsweep_agent::report::FileSystem;
+use windows_sys::Win32::{
+    Foundation::{ERROR_MORE_DATA, ERROR_NO_MORE_FILES, HANDLE, INVALID_HANDLE_VALUE},
+    Storage::FileSystem::{
+        FindFirstVolumeW, FindNextVolumeW, FindVolumeClose, GetDiskFreeSpaceExW, GetDriveTypeW, GetVolumeInformationW,
+        GetVolumePathNamesForVolumeNameW,
+    },
+    System::WindowsProgramming::{DRIVE_FIXED, DRIVE_RAMDISK},
+};
+
+use super::{narrow, wide};
+use crate::file_systems::Answer;
+
+/// A volume's name, `\\?\Volume{GUID}\`, and the zero after it.
+const NAME_CHARS: u32 = 64;
+/// Most characters of all paths under which one volume is mounted.
+const MAX_PATHS_CHARS: u32 = 32 << 10;
+
+/// A search that is closed when it is done.
+struct Search(HANDLE);
+
+impl Drop for Search {
+    fn drop(&mut self) {
+        // SAFETY: the handle comes from `FindFirstVolumeW`, succeeded, and is closed here alone.
+        unsafe { FindVolumeClose(self.0) };
+    }
+}
+
+/// The paths of the volumes of fixed disks, each volume once. What can be taken out, a CD or a stick, runs full on
+/// purpose; what lies on another machine is that machine's to tell.
+pub(in crate::windows) fn fixed() -> io::Result<Vec<String>> {
+    let mut name = [0_u16; NAME_CHARS as usize];
+    // SAFETY: the buffer has as many characters as are said.
+    let search = unsafe { FindFirstVolumeW(name.as_mut_ptr(), NAME_CHARS) };
+    if search == INVALID_HANDLE_VALUE {
+        return Err(io::Error::last_os_error());
+    }
+    let search = Search(search);
+    let mut paths = Vec::new();
+    loop {
+        paths.extend(path_of(&name).filter(|path| is_fixed(path)));
+        // SAFETY: the search is open, and the buffer has as many characters as are said.
+        if unsafe { FindNextVolumeW(search.0, name.as_mut_ptr(), NAME_CHARS) } == 0 {
+            let error = io::Error::last_os_error();
+            let done = error.raw_os_error().map(i32::cast_unsigned) == Some(ERROR_NO_MORE_FILES);
+            return if done { Ok(paths) } else { Err(error) };
+        }
+    }
+}
+
+/// The shortest path under which a volume is mounted, e.g. `C:\`; `None` where it is not.
+fn path_of(volume: &[u16]) -> Option<String> {
+    let mut chars = 260;
+    loop {
+        let mut paths = vec![0_u16; chars as usize];
+        let mut needed = 0;
+        // SAFETY: the name ends with a zero, as it was given, and the buffer has as many characters as are said.
+        let found =
+            unsafe { GetVolumePathNamesForVolumeNameW(volume.as_ptr(), paths.as_mut_ptr(), chars, &mut needed) != 0 };
+        if found {
+            return paths.split(|unit| *unit == 0).filter(|path| !path.is_empty()).map(narrow).min_by_key(String::len);
+        }
+        let more = io::Error::last_os_error().raw_os_error().map(i32::cast_unsigned) == Some(ERROR_MORE_DATA);
+        if !more || needed <= chars || needed > MAX_PATHS_CHARS {
+            return None;
+        }
+        chars = needed;
+    }
+}
+
+fn is_fixed(path: &str) -> bool {
+    let path = wide(path);
+    // SAFETY: the path ends with a zero.
+    matches!(unsafe { GetDriveTypeW(path.as_ptr()) }, DRIVE_FIXED | DRIVE_RAMDISK)
+}
+
+/// The type and the size of the volume that is mounted under a path. Takes as long as its disk does.
+pub(in crate::windows) fn ask(path: String) -> Answer {
+    let wide_path = wide(&path);
+    let mut kind = [0_u16; 32];
+    // SAFETY: the path ends with a zero, the buffer has as many characters as are said, and null means that the rest
+    // is not wanted.
+    let known = unsafe {
+        GetVolumeInformationW(
+            wide_path.as_ptr(),
+            ptr::null_mut(),
+            0,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            kind.as_mut_ptr(),
+            32,
+        ) != 0
+    };
+    let (mut available_bytes, mut total_bytes, mut free_bytes) = (0, 0, 0);
+    // SAFETY: the path ends with a zero, and each number lives through the call.
+    let answered = known
+        && unsafe {
+            GetDiskFreeSpaceExW(wide_path.as_ptr(), &mut available_bytes, &mut total_bytes, &mut free_bytes) != 0
+        };
+    if !answered {
+        return Err(io::Error::last_os_error().to_string());
+    }
+    Ok((total_bytes > 0).then(|| FileSystem {
+        mount: path,
+        kind: narrow(&kind),
+        total_bytes,
+        used_bytes: total_bytes.saturating_sub(free_bytes),
+        available_bytes: available_bytes.min(total_bytes),
+    }))
+}

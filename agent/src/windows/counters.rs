@@ -1,0 +1,227 @@
+//! The kernel's tables of counters to numbers: processors, processes, page files. Pure: the tables come in as the
+//! bytes that they are, in the layout of 64-bit Windows, and whatever does not fit it is left out.
+
+use std::time::Duration;
+
+use fleetsweep_agent::report::{Cpu, Swap};
+
+use crate::shares::round;
+
+/// One line of the table of processors.
+const PROCESSOR_BYTES: usize = 48;
+/// A page of memory, on x86-64 and on ARM.
+const PAGE_BYTES: u64 = 4096;
+/// The kernel counts time in steps of 100 ns.
+const STEPS_PER_MS: u64 = 10_000;
+
+/// A table as the kernel gave it.
+pub(super) struct Table {
+    pub(super) bytes: Vec<u8>,
+    /// Where the kernel wrote it: pointers in it are meant from there.
+    pub(super) address: usize,
+}
+
+impl Table {
+    fn at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.bytes.get(offset..)?.first_chunk().copied()
+    }
+
+    fn u16(&self, offset: usize) -> Option<u16> {
+        self.at(offset).map(u16::from_le_bytes)
+    }
+
+    fn u32(&self, offset: usize) -> Option<u32> {
+        self.at(offset).map(u32::from_le_bytes)
+    }
+
+    fn u64(&self, offset: usize) -> Option<u64> {
+        self.at(offset).map(u64::from_le_bytes)
+    }
+
+    /// A counted text of UTF-16 to which a line of the table points.
+    fn text(&self, offset: usize) -> Option<String> {
+        let length = usize::from(self.u16(offset)?);
+        let start = usize::try_from(self.u64(offset + 8)?).ok()?.checked_sub(self.address)?;
+        let bytes = self.bytes.get(start..start.checked_add(length)?)?;
+        let units: Vec<u16> = bytes.as_chunks().0.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+        Some(String::from_utf16_lossy(&units))
+    }
+
+    /// Where the lines of a table begin that says in front of each how far the next one is.
+    fn lines(&self) -> impl Iterator<Item = usize> {
+        let mut next = Some(0);
+        std::iter::from_fn(move || {
+            let offset = next?;
+            let distance = usize::try_from(self.u32(offset)?).ok()?;
+            next = if distance == 0 { None } else { offset.checked_add(distance) };
+            Some(offset)
+        })
+    }
+}
+
+/// What a processor did since the start, in steps of 100 ns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Processor {
+    idle: u64,
+    /// Working or idle.
+    all: u64,
+}
+
+/// The processors of one table, in their order.
+pub(super) fn processors(table: &Table) -> Vec<Processor> {
+    let line = |offset| {
+        // The kernel's time includes the idle time.
+        let (idle, kernel, user) = (table.u64(offset)?, table.u64(offset + 8)?, table.u64(offset + 16)?);
+        Some(Processor { idle, all: kernel.saturating_add(user) })
+    };
+    (0..table.bytes.len() / PROCESSOR_BYTES).filter_map(|index| line(index * PROCESSOR_BYTES)).collect()
+}
+
+/// What the processors did between two looks; `None` where there are none, or others than before.
+pub(super) fn cpu(before: &[Processor], after: &[Processor], window: Duration) -> Option<Cpu> {
+    if before.is_empty() || before.len() != after.len() {
+        return None;
+    }
+    let busy: Vec<(u64, u64)> = before
+        .iter()
+        .zip(after)
+        .map(|(before, after)| {
+            let all = after.all.saturating_sub(before.all);
+            (all.saturating_sub(after.idle.saturating_sub(before.idle)), all)
+        })
+        .collect();
+    let percent = |busy: u64, all: u64| round(100.0 * busy as f64 / all.max(1) as f64);
+    let sum = busy.iter().fold((0_u64, 0_u64), |sum, one| (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1)));
+    Some(Cpu {
+        total_percent: percent(sum.0, sum.1),
+        core_percent: busy.iter().map(|(busy, all)| percent(*busy, *all)).collect(),
+        window,
+    })
+}
+
+/// A process since its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ProcessLine {
+    pub(super) pid: u32,
+    pub(super) name: String,
+    /// When it was started; tells apart two that had one id.
+    pub(super) started: u64,
+    pub(super) spent_ms: u64,
+    pub(super) memory_bytes: u64,
+}
+
+/// The processes of a table, without the one that stands for idleness.
+pub(super) fn processes(table: &Table) -> Vec<ProcessLine> {
+    let line = |offset: usize| {
+        let pid = u32::try_from(table.u64(offset + 0x50)?).ok()?;
+        let spent = table.u64(offset + 0x28)?.saturating_add(table.u64(offset + 0x30)?);
+        Some(ProcessLine {
+            pid,
+            name: table.text(offset + 0x38).unwrap_or_default(),
+            started: table.u64(offset + 0x20)?,
+            spent_ms: spent / STEPS_PER_MS,
+            memory_bytes: table.u64(offset + 0x90)?,
+        })
+    };
+    table.lines().filter_map(line).filter(|process| process.pid != 0).collect()
+}
+
+/// All page files together; `None` where there are none.
+pub(super) fn page_files(table: &Table) -> Option<Swap> {
+    let line = |offset: usize| Some((u64::from(table.u32(offset + 4)?), u64::from(table.u32(offset + 8)?)));
+    let (total, used) = table.lines().filter_map(line).fold((0_u64, 0_u64), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    (total > 0).then(|| Swap { total_bytes: total * PAGE_BYTES, used_bytes: used.min(total) * PAGE_BYTES })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ADDRESS: usize = 0x7000_0000;
+
+    fn table(bytes: Vec<u8>) -> Table {
+        Table { bytes, address: ADDRESS }
+    }
+
+    fn put(bytes: &mut [u8], offset: usize, value: &[u8]) {
+        bytes[offset..offset + value.len()].copy_from_slice(value);
+    }
+
+    fn processor_line(idle: u64, kernel: u64, user: u64) -> Vec<u8> {
+        let mut line = vec![0xee; PROCESSOR_BYTES];
+        for (index, value) in [idle, kernel, user].into_iter().enumerate() {
+            put(&mut line, index * 8, &value.to_le_bytes());
+        }
+        line
+    }
+
+    #[test]
+    fn cores_are_busy_with_what_is_not_idle() {
+        let look = |lines: &[(u64, u64, u64)]| {
+            processors(&table(lines.iter().flat_map(|(i, k, u)| processor_line(*i, *k, *u)).collect()))
+        };
+        let before = look(&[(100, 150, 50), (0, 0, 0), (7, 7, 7)]);
+        let after = look(&[(150, 250, 50), (0, 60, 40), (7, 7, 7)]);
+        let cpu = cpu(&before, &after, Duration::from_millis(300)).unwrap();
+        assert_eq!((cpu.total_percent, cpu.core_percent), (75.0, vec![50.0, 100.0, 0.0]));
+        assert_eq!(super::cpu(&before, &after[1..], Duration::ZERO), None);
+        assert_eq!(super::cpu(&[], &[], Duration::ZERO), None);
+        // Counters that run backwards are no work.
+        assert_eq!(super::cpu(&after, &before, Duration::ZERO).unwrap().total_percent, 0.0);
+        let mut torn = processor_line(1, 2, 3);
+        torn.extend(&torn.clone()[..47]);
+        assert_eq!(processors(&table(torn)).len(), 1);
+    }
+
+    fn process_line(next: u32, pid: u64, name_at: usize) -> Vec<u8> {
+        let mut line = vec![0; 0x100];
+        put(&mut line, 0, &next.to_le_bytes());
+        put(&mut line, 0x20, &77_u64.to_le_bytes());
+        put(&mut line, 0x28, &(3 * STEPS_PER_MS).to_le_bytes());
+        put(&mut line, 0x30, &(4 * STEPS_PER_MS).to_le_bytes());
+        put(&mut line, 0x38, &8_u16.to_le_bytes());
+        put(&mut line, 0x40, &((ADDRESS + name_at) as u64).to_le_bytes());
+        put(&mut line, 0x50, &pid.to_le_bytes());
+        put(&mut line, 0x90, &4096_u64.to_le_bytes());
+        let name: Vec<u8> = "a.ex".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        put(&mut line, 0xf0, &name);
+        line
+    }
+
+    #[test]
+    fn processes_come_with_their_names_and_times() {
+        let mut bytes = process_line(0x100, 0, 0xf0);
+        bytes.extend(process_line(0x100, 4, 0x1f0));
+        // A name that lies elsewhere is not looked for there.
+        bytes.extend(process_line(0, 8, 0x9999));
+        bytes.extend(process_line(0, 12, 0x1f0));
+        let expected =
+            |pid, name: &str| ProcessLine { pid, name: name.to_owned(), started: 77, spent_ms: 7, memory_bytes: 4096 };
+        assert_eq!(processes(&table(bytes)), [expected(4, "a.ex"), expected(8, "")]);
+    }
+
+    #[test]
+    fn page_files_are_added_up_and_absent_where_there_are_none() {
+        let line = |next: u32, total: u32, used: u32| [next, total, used, 0, 0, 0, 0, 0].map(u32::to_le_bytes).concat();
+        for (bytes, expected) in [
+            ([line(32, 100, 40), line(0, 50, 10)].concat(), Some((150 * 4096, 50 * 4096))),
+            (line(0, 0, 0), None),
+            (vec![], None),
+            (line(0, 10, 20), Some((40_960, 40_960))),
+        ] {
+            assert_eq!(page_files(&table(bytes)).map(|swap| (swap.total_bytes, swap.used_bytes)), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_fault(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+            let table = table(bytes);
+            processors(&table);
+            processes(&table);
+            page_files(&table);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The Security log. Which records are told of is decided in `walk`; a record is read from its XML in `record` and
+//! put into words in `message`.
+
+mod message;
+#[cfg(windows)]
+mod reader;
+mod record;
+mod templates;
+mod walk;
+mod words;
+
+use fleetsweep_agent::report::SecurityEvent;
+#[cfg(windows)]
+pub(super) use reader::look;
+
+use self::{record::Record, walk::Step};
+
+/// A record of the log, from its XML, as the walk takes it.
+fn step(xml: &str) -> Step {
+    match Record::parse(xml) {
+        Ok(record) => Step::Record { record_id: record.record_id, event: event(record) },
+        Err(why) => Step::Spoilt(why.to_string()),
+    }
+}
+
+fn event(record: Record) -> SecurityEvent {
+    SecurityEvent {
+        record_id: record.record_id.to_string(),
+        event_id: Some(record.event_id),
+        level: record.level().to_owned(),
+        occurred_unix_ms: record.occurred_unix_ms,
+        user: message::user(&record),
+        message: message::message(&record),
+        source: record.provider,
+        data: record.fields,
+    }
+}
+
+#[cfg(test)]
+mod tests;

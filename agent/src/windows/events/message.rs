@@ -1,0 +1,161 @@
+//! Fills the gaps of a template with the fields of a record: one readable line. Pure; a field is never read as a
+//! template, whatever a stranger put into it.
+
+use std::fmt::Write;
+
+use super::{
+    record::Record,
+    templates::{FAILED, TEMPLATES},
+    words,
+};
+
+/// The longest message, bytes.
+const MAX_MESSAGE_BYTES: usize = 4 << 10;
+/// The longest message about an event that no template knows, bytes.
+const MAX_UNKNOWN_BYTES: usize = 1 << 10;
+
+/// What happened, in one line.
+pub(super) fn message(record: &Record) -> String {
+    let find = |table: &'static [(u32, &str)]| {
+        let found = table.binary_search_by_key(&record.event_id, |(id, _)| *id).ok()?;
+        table.get(found).map(|(_, template)| *template)
+    };
+    let failed = if record.is_failure() { find(FAILED) } else { None };
+    let message = match (failed, find(TEMPLATES)) {
+        (Some(template), _) => fill(template, record),
+        // Where the words themselves do not say it.
+        (None, Some(template)) if record.is_failure() && !says_failure(template) => {
+            format!("Failed: {}", fill(template, record))
+        }
+        (None, Some(template)) => fill(template, record),
+        (None, None) => unknown(record),
+    };
+    cut(message, MAX_MESSAGE_BYTES)
+}
+
+fn says_failure(template: &str) -> bool {
+    ["ailed", "refused", "denied", "blocked", "dropped", "could not", "wrong", "Replayed", "prevented"]
+        .iter()
+        .any(|word| template.contains(word))
+}
+
+/// One part of a template in the making: the whole, or what stands in brackets.
+#[derive(Default)]
+struct Part {
+    text: String,
+    /// Whether a gap of it stayed empty.
+    incomplete: bool,
+}
+
+fn fill(template: &str, record: &Record) -> String {
+    // The whole below, and the open brackets above it.
+    let mut whole = Part::default();
+    let mut open: Vec<Part> = Vec::new();
+    let mut rest = template;
+    loop {
+        let at = rest.find(['{', '[', ']']).unwrap_or(rest.len());
+        let Some((plain, tail)) = rest.split_at_checked(at) else { break };
+        open.last_mut().unwrap_or(&mut whole).text.push_str(plain);
+        let mut tail = tail.chars();
+        match tail.next() {
+            Some('[') => open.push(Part::default()),
+            Some(']') => {
+                if let Some(part) = open.pop()
+                    && !part.incomplete
+                {
+                    open.last_mut().unwrap_or(&mut whole).text.push_str(&part.text);
+                }
+            }
+            Some(_) => {
+                let (gap, after) = tail.as_str().split_once('}').unwrap_or((tail.as_str(), ""));
+                let part = open.last_mut().unwrap_or(&mut whole);
+                match gap.split('|').find_map(|field| value(field, record)) {
+                    Some(value) => part.text.push_str(&value),
+                    None => part.incomplete = true,
+                }
+                rest = after;
+                continue;
+            }
+            None => break,
+        }
+        rest = tail.as_str();
+    }
+    whole.text
+}
+
+/// What a gap is filled with.
+fn value(gap: &str, record: &Record) -> Option<String> {
+    if let Some(who) = gap.strip_prefix('@') {
+        return match who {
+            "Target" => account(record, &["TargetUserName"], &["TargetDomainName"], &["TargetUserSid", "TargetSid"]),
+            "Subject" => account(record, &["SubjectUserName"], &["SubjectDomainName"], &["SubjectUserSid"]),
+            "Member" => account(record, &["MemberName"], &[], &["MemberSid"]),
+            "Account" => account(record, &["AccountName"], &["AccountDomain"], &[]),
+            _ => None,
+        };
+    }
+    let (name, way) = gap.split_once(':').unwrap_or((gap, ""));
+    let field = record.field(name)?;
+    match way {
+        "status" => words::status(field),
+        "kerberos" => words::kerberos(field),
+        "logon" => Some(words::logon(field)),
+        "cipher" => words::cipher(field),
+        "protocol" => Some(words::protocol(field)),
+        // An IPv4 address is sometimes written as one of IPv6.
+        _ => Some(words::plain(field.strip_prefix("::ffff:").unwrap_or(field))),
+    }
+}
+
+/// `DOMAIN\name`, or the identity where there is no name.
+fn account(record: &Record, names: &[&str], domains: &[&str], identities: &[&str]) -> Option<String> {
+    let first = |fields: &[&str]| fields.iter().find_map(|field| record.field(field));
+    match (first(names), first(domains)) {
+        // A name that brings its own domain, or a distinguished one.
+        (Some(name), Some(_)) if name.contains(['@', '\\']) => Some(name.to_owned()),
+        (Some(name), Some(domain)) => Some(format!("{domain}\\{name}")),
+        (Some(name), None) => Some(name.to_owned()),
+        // That of nobody is no account.
+        (None, _) => first(identities).filter(|sid| *sid != "S-1-0-0").map(str::to_owned),
+    }
+}
+
+/// The account that an event is about: who was added to a group, else who it was done to, else who did it.
+pub(super) fn user(record: &Record) -> Option<String> {
+    if record.event_id == 4740 {
+        // Here the domain is the computer from which the attempts came.
+        return record.field("TargetUserName").map(str::to_owned);
+    }
+    let renamed = account(record, &["NewTargetUserName"], &["TargetDomainName"], &[]);
+    ["@Member", "@Target", "@Account", "@Subject"]
+        .into_iter()
+        .fold(renamed, |user, who| user.or_else(|| value(who, record)))
+}
+
+fn unknown(record: &Record) -> String {
+    let mut message = format!("Event {}", record.event_id);
+    if !record.provider.is_empty() {
+        let _ = write!(message, " of {}", record.provider);
+    }
+    let mut separator = ": ";
+    for (name, _) in &record.fields {
+        let Some(value) = record.field(name) else { continue };
+        if message.len() >= MAX_UNKNOWN_BYTES {
+            break;
+        }
+        let _ = write!(message, "{separator}{name}={}", words::plain(value));
+        separator = ", ";
+    }
+    cut(message, MAX_UNKNOWN_BYTES)
+}
+
+fn cut(mut message: String, max_bytes: usize) -> String {
+    if message.len() > max_bytes {
+        message.truncate(message.floor_char_boundary(max_bytes));
+        message.push('…');
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! Reads the log through the system's interface, one record after the other, for as long as there is patience.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use fleetsweep_agent::{
+    report::{EventLog, Warning},
+    request::EventsWanted,
+};
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_TIMEOUT};
+
+use super::{
+    step,
+    walk::{A_DAY_MS, CHANNEL, Place, Step, Stop, Until, walk, warning},
+};
+use crate::windows::api::event_log::{Failure, Handle, next, query, render};
+
+/// How many records are asked for at a time. Far more are refused where the records are large.
+const BATCH: u32 = 32;
+/// Every record.
+const ALL: &str = "*";
+
+/// Reads what is wanted of the security log. `now_ms` is this machine's clock.
+pub(in crate::windows) fn look(
+    wanted: &EventsWanted,
+    now_ms: i64,
+    patience: Duration,
+) -> (Option<EventLog>, Vec<Warning>) {
+    let deadline = Instant::now() + patience;
+    let mut warnings = Vec::new();
+    let until = match wanted {
+        EventsWanted::No => return (None, warnings),
+        EventsWanted::Within(age) => {
+            Until::Time(now_ms.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)))
+        }
+        EventsWanted::After(bookmark) => Place::parse(bookmark.as_str()).map_or_else(
+            || {
+                // Rather twice than not at all.
+                warnings.push(warning("the bookmark is not this agent's: a day was read again".to_owned()));
+                Until::Time(now_ms.saturating_sub(A_DAY_MS))
+            },
+            Until::Place,
+        ),
+    };
+    let (log, troubles) = walk(Records::open(deadline), until, now_ms);
+    warnings.extend(troubles);
+    (Some(log), warnings)
+}
+
+/// The records of the log, newest first; a reason to stop is the last of them.
+struct Records {
+    query: Option<Handle>,
+    /// Those that were asked for and not looked at yet.
+    batch: VecDeque<Handle>,
+    /// Kept between records.
+    buffer: Vec<u16>,
+    stop: Option<Stop>,
+    deadline: Instant,
+}
+
+impl Records {
+    fn open(deadline: Instant) -> Self {
+        let (query, stop) = match query(CHANNEL, ALL) {
+            Ok(query) => (Some(query), None),
+            Err(failure) => (None, Some(reason(failure))),
+        };
+        Self { query, batch: VecDeque::new(), buffer: Vec::new(), stop, deadline }
+    }
+
+    fn refill(&mut self) {
+        let Some(query) = &self.query else { return };
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            self.end(Some(Stop::Late));
+            return;
+        }
+        match next(query, BATCH, u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)) {
+            Ok(batch) if batch.is_empty() => self.end(None),
+            Ok(batch) => self.batch = batch.into(),
+            Err(failure) => self.end(Some(reason(failure))),
+        }
+    }
+
+    fn end(&mut self, stop: Option<Stop>) {
+        self.query = None;
+        self.stop = stop;
+    }
+}
+
+impl Iterator for Records {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        if self.batch.is_empty() {
+            self.refill();
+        }
+        let Some(record) = self.batch.pop_front() else {
+            return self.stop.take().map(Step::Stopped);
+        };
+        Some(match render(&record, &mut self.buffer) {
+            Ok(xml) => step(&xml),
+            Err(failure) => Step::Spoilt(failure.to_string()),
+        })
+    }
+}
+
+fn reason(failure: Failure) -> Stop {
+    match failure.0 {
+        ERROR_ACCESS_DENIED => Stop::Denied(failure.to_string()),
+        ERROR_TIMEOUT => Stop::Late,
+        _ => Stop::Broken(failure.to_string()),
+    }
+}

@@ -1,0 +1,113 @@
+//! The order of looking, and what takes no more than a question.
+
+use std::{
+    env::consts,
+    thread,
+    time::{Duration, Instant},
+};
+
+use fleetsweep_agent::{
+    report::{Host, Interface, Memory, Report},
+    request::Request,
+};
+use sysinfo::{MemoryRefreshKind, Networks, System};
+
+use super::{
+    api::{
+        counters::{PAGE_FILES, of_system},
+        volumes,
+    },
+    counters, events, usage,
+};
+use crate::{
+    file_systems::measure,
+    notes::{Warnings, clock},
+};
+
+/// How long file systems may take to tell their size; never more than a quarter of the deadline.
+const FILE_SYSTEM_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the security log may take; never more than a quarter of the deadline.
+const EVENT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Looks at this machine. Takes the request's window, and little more.
+pub(crate) fn look(request: &Request, started: Instant) -> Report {
+    let mut warnings = Warnings::default();
+    let sample = usage::Sample::begin();
+    // Everything that is quick happens inside the sampling window.
+    let mut report = Report {
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        clock_unix_ms: clock(),
+        host: host(&mut warnings),
+        memory: memory(&mut warnings),
+        uptime: warnings.keep("uptime", System::uptime().map(Duration::from_secs)),
+        boot_unix_ms: warnings
+            .keep("boot time", System::boot_time())
+            .and_then(|seconds| i64::try_from(seconds.checked_mul(1000)?).ok()),
+        interfaces: warnings.keep("network counters", interfaces()).unwrap_or_default(),
+        ..Report::default()
+    };
+    if let Some(table) = warnings.keep("swap", of_system(PAGE_FILES)) {
+        report.swap = counters::page_files(&table);
+    }
+    if let Some(paths) = warnings.keep("file systems", volumes::fixed()) {
+        let patience = FILE_SYSTEM_PATIENCE.min(request.deadline / 4);
+        let paths = paths.into_iter().map(|path| (path.clone(), path)).collect();
+        let (systems, silent) = measure(paths, patience, volumes::ask);
+        report.file_systems = systems;
+        warnings.extend(silent);
+    }
+    thread::sleep((sample.begun() + request.window).saturating_duration_since(Instant::now()));
+    let usage = sample.end();
+    report.cpu = usage.cpu;
+    report.top_cpu = usage.top_cpu;
+    report.top_memory = usage.top_memory;
+    warnings.extend(usage.warnings);
+    // After the window, for it is work, and would show in it as the machine's own.
+    let patience = EVENT_PATIENCE.min(request.deadline / 4);
+    let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);
+    report.events = events;
+    warnings.extend(troubles);
+    report.warnings = warnings.into();
+    report.agent_duration = started.elapsed();
+    report
+}
+
+fn host(warnings: &mut Warnings) -> Host {
+    let build = warnings.keep("build of the operating system", System::kernel_version());
+    let name = warnings.keep("name of the operating system", System::long_os_version());
+    Host {
+        name: warnings.keep("host name", System::host_name()),
+        os_family: Some(consts::OS.to_owned()),
+        os_version: name.map(|name| match &build {
+            Some(build) => format!("{name} ({build})"),
+            None => name,
+        }),
+        kernel: build,
+        architecture: Some(System::cpu_arch()),
+    }
+}
+
+fn memory(warnings: &mut Warnings) -> Option<Memory> {
+    let mut system = warnings.keep("memory", System::new())?;
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    let (total_bytes, available_bytes) = (system.total_memory(), system.available_memory());
+    if total_bytes == 0 {
+        warnings.add("memory", "Windows does not say how much there is");
+        return None;
+    }
+    let available_bytes = available_bytes.min(total_bytes);
+    Some(Memory { total_bytes, used_bytes: total_bytes - available_bytes, available_bytes })
+}
+
+fn interfaces() -> Result<Vec<Interface>, sysinfo::Error> {
+    let mut interfaces: Vec<Interface> = Networks::new_with_refreshed_list()?
+        .iter()
+        .map(|(name, counters)| Interface {
+            name: name.to_string_lossy().into_owned(),
+            received_bytes: counters.total_received(),
+            sent_bytes: counters.total_transmitted(),
+        })
+        .collect();
+    interfaces.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(interfaces)
+}

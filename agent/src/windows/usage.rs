@@ -1,0 +1,120 @@
+//! What the machine does during the sampling window: CPU use in total and per core, and the processes that use most.
+//! The two looks at it; what the tables say is read in `counters`.
+
+use std::{
+    collections::HashMap,
+    process,
+    time::{Duration, Instant},
+};
+
+use fleetsweep_agent::report::{Cpu, Process, Warning};
+
+use super::{
+    api::counters::{PROCESSES, PROCESSORS, Status, groups, of_group, of_system},
+    counters::{self, Processor},
+};
+use crate::{
+    notes::Warnings,
+    shares::{of_one_core, top},
+};
+
+/// The first look.
+pub(super) struct Sample {
+    begun: Instant,
+    processors: Result<Vec<Processor>, Status>,
+    /// CPU time so far, with the start of the process, since ids are used again.
+    spent_ms: HashMap<u32, (u64, u64)>,
+    spent_at: Instant,
+    warnings: Vec<Warning>,
+}
+
+/// What both looks together show.
+pub(super) struct Usage {
+    pub(super) cpu: Option<Cpu>,
+    pub(super) top_cpu: Vec<Process>,
+    pub(super) top_memory: Vec<Process>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Sample {
+    /// Takes the first look.
+    pub(super) fn begin() -> Self {
+        let begun = Instant::now();
+        let mut warnings = Warnings::default();
+        let processors = processors(&groups(), &mut warnings);
+        let spent_ms = of_system(PROCESSES)
+            .map(|table| {
+                let lines = counters::processes(&table).into_iter();
+                lines.map(|process| (process.pid, (process.started, process.spent_ms))).collect()
+            })
+            .unwrap_or_default();
+        Self { begun, processors, spent_ms, spent_at: Instant::now(), warnings: warnings.into() }
+    }
+
+    /// When the window began.
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Takes the second look.
+    pub(super) fn end(self) -> Usage {
+        let mut warnings = Warnings::default();
+        warnings.extend(self.warnings);
+        let groups = groups();
+        // What was not measured was said at the first look.
+        let after = processors(&groups, &mut Warnings::default());
+        let window = self.begun.elapsed();
+        let cpu = match (self.processors, after) {
+            (Ok(before), Ok(after)) => counters::cpu(&before, &after, window)
+                .ok_or_else(|| format!("{} processors became {}", before.len(), after.len())),
+            (Err(status), _) | (_, Err(status)) => Err(status.to_string()),
+        };
+        let cores = groups.iter().sum::<u32>().max(1) as usize;
+        let table = warnings.keep("processes", of_system(PROCESSES));
+        let spent_in = self.spent_at.elapsed();
+        let mut processes = table.map(|table| busy(&table, &self.spent_ms, spent_in, cores)).unwrap_or_default();
+        Usage {
+            cpu: warnings.keep("CPU use", cpu),
+            top_cpu: top(&mut processes, |process| process.cpu_percent),
+            top_memory: top(&mut processes, |process| process.memory_bytes),
+            warnings: warnings.into(),
+        }
+    }
+}
+
+/// The processes with what they spent since the first look; one that began after it spent all of its own since.
+fn busy(table: &counters::Table, before: &HashMap<u32, (u64, u64)>, elapsed: Duration, cores: usize) -> Vec<Process> {
+    let lines = counters::processes(table).into_iter().filter(|line| line.pid != process::id());
+    lines
+        .map(|line| {
+            let spent_ms = match before.get(&line.pid) {
+                Some((started, spent_ms)) if *started == line.started => line.spent_ms.saturating_sub(*spent_ms),
+                Some(_) | None => line.spent_ms,
+            };
+            let cpu_percent = of_one_core(spent_ms, elapsed, cores);
+            Process { pid: line.pid, name: line.name, cpu_percent, memory_bytes: line.memory_bytes }
+        })
+        .collect()
+}
+
+/// The processors of all groups. The plain question knows only those of the group that happens to run this process.
+fn processors(groups: &[u32], warnings: &mut Warnings) -> Result<Vec<Processor>, Status> {
+    if groups.len() <= 1 {
+        return Ok(counters::processors(&of_system(PROCESSORS)?));
+    }
+    let mut all = Vec::new();
+    let mut failed = None;
+    for (group, count) in (0..).zip(groups) {
+        match of_group(PROCESSORS, group) {
+            Ok(table) => all.extend(counters::processors(&table)),
+            Err(status) => {
+                warnings.add(&format!("CPU use of the {count} processors of group {group}"), status);
+                failed = Some(status);
+            }
+        }
+    }
+    match failed {
+        Some(status) if all.is_empty() => Err(status),
+        Some(_) | None => Ok(all),
+    }
+}

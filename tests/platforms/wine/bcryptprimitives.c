@@ -1,0 +1,10 @@
+/* The one function of bcryptprimitives.dll that Rust's standard library needs and Wine 8 lacks: random bytes, from
+ * the function of advapi32.dll that Wine has. Not for real machines. */
+#include <windows.h>
+
+BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG bytes);
+
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE buffer, SIZE_T bytes)
+{
+    return SystemFunction036(buffer, (ULONG)bytes);
+}

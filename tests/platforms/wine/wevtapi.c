@@ -1,0 +1,159 @@
+/* A stand-in for wevtapi.dll, of which Wine has only the names: it serves the records of a file as the real one
+ * serves those of the Security log, by the documented rules of its functions. Not more of it than the agent uses.
+ *
+ * FAKE_SECURITY_LOG names the file: records in XML, oldest first, an empty line after each.
+ * FAKE_SECURITY_FAULT is a way to fail:
+ *   error=N     the query fails with error N (0: it gives nothing and no reason)
+ *   next=N      the second batch fails with error N
+ *   render      every third record cannot be rendered
+ *   slow        each batch takes longer than it may
+ * FAKE_SECURITY_CLOSED names a file that the last closed handle writes, when no handle is open any more. */
+#include <windows.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Fewer than anybody asks for: a batch may always be smaller. */
+#define BATCH 5
+#define QUERY_CHANNEL_PATH 0x1
+#define QUERY_REVERSE 0x200
+#define RENDER_XML 1
+#define ERROR_CHANNEL_NOT_FOUND 15007
+
+typedef HANDLE EVT_HANDLE;
+
+typedef struct {
+    enum { QUERY, EVENT } kind;
+    /* Of a query: how many records were given. Of an event: which it is. */
+    size_t at;
+    int batches;
+} Object;
+
+static char *text;
+static char **records;
+static size_t count;
+static long open_handles;
+
+static int fault(const char *name, int *number)
+{
+    const char *value = getenv("FAKE_SECURITY_FAULT");
+    size_t length = strlen(name);
+    if (!value || strncmp(value, name, length))
+        return 0;
+    *number = value[length] == '=' ? atoi(value + length + 1) : 0;
+    return 1;
+}
+
+static BOOL fail(DWORD error)
+{
+    SetLastError(error);
+    return FALSE;
+}
+
+/* Reads the file and finds its records. */
+static BOOL load(void)
+{
+    const char *path = getenv("FAKE_SECURITY_LOG");
+    FILE *file = path ? fopen(path, "rb") : NULL;
+    long size;
+    char *next;
+    if (!file)
+        return FALSE;
+    fseek(file, 0, SEEK_END);
+    size = ftell(file);
+    rewind(file);
+    text = calloc(1, size + 1);
+    size = (long)fread(text, 1, size, file);
+    fclose(file);
+    records = calloc(size / 2 + 1, sizeof *records);
+    for (char *record = text; *record; record = next) {
+        char *end = strstr(record, "\n\n");
+        next = end ? end + 2 : record + strlen(record);
+        if (end)
+            *end = 0;
+        if (*record)
+            records[count++] = record;
+    }
+    return TRUE;
+}
+
+static Object *object(int kind, size_t at)
+{
+    Object *made = calloc(1, sizeof *made);
+    made->kind = kind;
+    made->at = at;
+    InterlockedIncrement(&open_handles);
+    return made;
+}
+
+__declspec(dllexport) EVT_HANDLE WINAPI EvtQuery(EVT_HANDLE session, LPCWSTR path, LPCWSTR query, DWORD flags)
+{
+    int error;
+    if (fault("error", &error)) {
+        SetLastError(error);
+        return NULL;
+    }
+    if (session || !query || wcscmp(query, L"*") || flags != (QUERY_CHANNEL_PATH | QUERY_REVERSE)) {
+        SetLastError(ERROR_INVALID_PARAMETER);
+        return NULL;
+    }
+    if (!path || wcscmp(path, L"Security") || (!records && !load())) {
+        SetLastError(ERROR_CHANNEL_NOT_FOUND);
+        return NULL;
+    }
+    return object(QUERY, 0);
+}
+
+__declspec(dllexport) BOOL WINAPI EvtNext(
+    EVT_HANDLE handle, DWORD size, EVT_HANDLE *events, DWORD timeout, DWORD flags, DWORD *returned)
+{
+    Object *query = handle;
+    int error;
+    if (!query || query->kind != QUERY || !size || !events || flags || !returned)
+        return fail(ERROR_INVALID_PARAMETER);
+    *returned = 0;
+    if (fault("slow", &error)) {
+        Sleep(timeout);
+        return fail(ERROR_TIMEOUT);
+    }
+    if (query->batches++ && fault("next", &error))
+        return fail(error);
+    while (*returned < size && *returned < BATCH && query->at < count)
+        /* The newest first. */
+        events[(*returned)++] = object(EVENT, count - 1 - query->at++);
+    return *returned ? TRUE : fail(ERROR_NO_MORE_ITEMS);
+}
+
+__declspec(dllexport) BOOL WINAPI EvtRender(
+    EVT_HANDLE context, EVT_HANDLE handle, DWORD flags, DWORD size, PVOID buffer, DWORD *used, DWORD *properties)
+{
+    Object *event = handle;
+    int error;
+    DWORD units;
+    if (context || !event || event->kind != EVENT || flags != RENDER_XML || !used || !properties)
+        return fail(ERROR_INVALID_PARAMETER);
+    if (event->at % 3 == 0 && fault("render", &error))
+        return fail(ERROR_EVT_INVALID_EVENT_DATA);
+    /* In bytes, the terminator included. */
+    units = MultiByteToWideChar(CP_UTF8, 0, records[event->at], -1, NULL, 0);
+    *used = units * sizeof(WCHAR);
+    *properties = 0;
+    if (size < *used)
+        return fail(ERROR_INSUFFICIENT_BUFFER);
+    MultiByteToWideChar(CP_UTF8, 0, records[event->at], -1, buffer, units);
+    return TRUE;
+}
+
+__declspec(dllexport) BOOL WINAPI EvtClose(EVT_HANDLE handle)
+{
+    const char *path = getenv("FAKE_SECURITY_CLOSED");
+    if (!handle)
+        return fail(ERROR_INVALID_HANDLE);
+    free(handle);
+    if (!InterlockedDecrement(&open_handles) && path) {
+        FILE *file = fopen(path, "wb");
+        if (file)
+            fclose(file);
+    }
+    return TRUE;
+}
