@@ -11,7 +11,9 @@
 //! | `session` | an open SSH session, and those kept for the next sweep |
 //! | `authenticate` | which credentials are tried in which order |
 //! | `keyring`, `secrets` | decoded key files and fetched secrets, each once for all clients |
-//! | `delivery` | how an agent gets onto a client and is run: the POSIX script, the talk with it |
+//! | `platform` | pure: what kind of machine a client is |
+//! | `recognition` | how that is found out |
+//! | `delivery` | how an agent gets onto a client and is run: by a script on a POSIX shell, by SFTP on Windows |
 //! | [`known_hosts`] | the file of pinned host keys |
 //! | [`agents`] | the agents of this build, by platform |
 //!
@@ -29,6 +31,8 @@ mod deadline;
 mod delivery;
 mod keyring;
 pub mod known_hosts;
+mod platform;
+mod recognition;
 mod secrets;
 mod session;
 mod stream;

@@ -134,10 +134,8 @@ impl Pipeline {
         self.collector.close().await;
     }
 
+    /// Where its events are read from on, if it is asked for them.
     fn events_wanted(&self, client: &Client) -> EventsWanted {
-        if !wants_events(client) {
-            return EventsWanted::No;
-        }
         match self.ledger.bookmark(&client.id).map(Bookmark::new) {
             Some(Ok(bookmark)) => EventsWanted::After(bookmark),
             Some(Err(_)) | None => EventsWanted::Within(FIRST_CONTACT),
@@ -260,15 +258,9 @@ impl Pipeline {
     }
 }
 
-/// What the platform decides where the configuration is silent: off, on every platform there is so far.
-fn wants_events(client: &Client) -> bool {
-    client.events.unwrap_or(false)
-}
-
-/// The security log that came with a collection, without what the configuration wants kept out. One that nobody
-/// asked for is no log: a client cannot have us mail what it likes.
+/// The security log that came with a collection, without what the configuration wants kept out.
 fn security(client: &Client, collection: &Collection) -> Option<SecurityLog> {
-    let received = collection.outcome.as_ref().ok().filter(|_| wants_events(client))?;
+    let received = collection.outcome.as_ref().ok()?;
     let mut log = SecurityLog::from_report(received.events.as_ref()?);
     if let Some(redaction) = &client.redact {
         log.redact(redaction);

@@ -124,14 +124,16 @@ impl Agents {
         Ok(agents)
     }
 
-    /// The agent for a platform as `uname -sm` names it, e.g. `Linux x86_64`.
+    /// The agent for a platform by its name: as `uname -sm` gives it, e.g. `Linux x86_64`, or for Windows with
+    /// the processor as its environment names it, e.g. `Windows AMD64`.
     #[must_use]
-    pub fn lookup(&self, uname: &str) -> Option<&Agent> {
-        let mut words = uname.split_whitespace();
-        let (Some("Linux"), Some(machine), None) = (words.next(), words.next(), words.next()) else {
-            return None;
+    pub fn lookup(&self, platform: &str) -> Option<&Agent> {
+        let mut words = platform.split_whitespace();
+        let triples = match (words.next(), words.next(), words.next()) {
+            (Some("Linux"), Some(machine), None) => linux_triples(machine),
+            (Some("Windows"), Some(machine), None) => windows_triples(machine),
+            _ => return None,
         };
-        let triples = linux_triples(machine);
         [&self.folder, &self.embedded]
             .into_iter()
             .find_map(|agents| triples.iter().find_map(|triple| agents.get(*triple)))
@@ -161,6 +163,17 @@ fn linux_triples(machine: &str) -> &'static [&'static str] {
         "ppc64le" => &["powerpc64le-unknown-linux-gnu", "powerpc64le-unknown-linux-musl"],
         "riscv64" => &["riscv64gc-unknown-linux-gnu", "riscv64gc-unknown-linux-musl"],
         "s390x" => &["s390x-unknown-linux-gnu", "s390x-unknown-linux-musl"],
+        _ => &[],
+    }
+}
+
+/// The same for Windows. What `windows-gnu` makes needs nothing on the machine; `msvc` does where it is not linked
+/// statically.
+fn windows_triples(machine: &str) -> &'static [&'static str] {
+    match machine {
+        "AMD64" => &["x86_64-pc-windows-gnu", "x86_64-pc-windows-gnullvm", "x86_64-pc-windows-msvc"],
+        "ARM64" => &["aarch64-pc-windows-gnullvm", "aarch64-pc-windows-msvc"],
+        "x86" => &["i686-pc-windows-gnu", "i686-pc-windows-gnullvm", "i686-pc-windows-msvc"],
         _ => &[],
     }
 }
@@ -237,20 +250,22 @@ mod tests {
             fs::write(folder.path().join(file), content).unwrap();
         }
         let agents = Agents::with_folder(folder.path()).unwrap();
-        for (uname, expected) in [
+        for (platform, expected) in [
             ("Linux x86_64", Some("musl")),
             ("Linux amd64\r\n", Some("musl")),
             ("Linux aarch64", Some("arm")),
+            ("Windows AMD64", Some("windows")),
+            ("Windows ARM64", None),
+            ("Windows MIPS", None),
             ("Linux mips", None),
             ("FreeBSD amd64", None),
             ("Linux", None),
             ("Linux x86_64 more", None),
             ("", None),
         ] {
-            let found = agents.lookup(uname).map(|agent| String::from_utf8(agent.image.to_vec()).unwrap());
-            assert_eq!(found.as_deref(), expected, "{uname}");
+            let found = agents.lookup(platform).map(|agent| String::from_utf8(agent.image.to_vec()).unwrap());
+            assert_eq!(found.as_deref(), expected, "{platform}");
         }
-        assert_eq!(agents.for_triple("x86_64-pc-windows-gnu").unwrap().image, "windows");
         let triples: Vec<_> = agents.iter().map(|agent| &*agent.triple).collect();
         assert_eq!(triples, ["aarch64-unknown-linux-gnu", "x86_64-pc-windows-gnu", "x86_64-unknown-linux-musl", HERE]);
         assert_eq!(Agents::embedded().lookup("Linux x86_64").unwrap().triple, HERE);

@@ -19,7 +19,8 @@ use super::{
     collector::{Received, Shared},
     connect::{Meeting, connect, not_ssh},
     deadline::Deadlines,
-    delivery::{self, Finished, Order, Platform, Running, Started, Unfit},
+    delivery::{self, Finished, Order, Running, Started, Unfit},
+    platform::{Platform, Unix},
     session::Session,
     stream::Opening,
 };
@@ -44,7 +45,7 @@ pub(super) struct Attempt<'a> {
     pub(super) collection: Uuid,
     /// Counts from 1.
     pub(super) number: u32,
-    /// Which security events are asked for.
+    /// Which security events are asked for, if the platform is one that is asked.
     pub(super) events: &'a EventsWanted,
     /// The stages entered so far.
     pub(super) entered: &'a Mutex<Vec<(Stage, Timestamp)>>,
@@ -121,18 +122,20 @@ impl Attempt<'_> {
         mut channel: Option<Channel<Msg>>,
     ) -> Result<(p256::SecretKey, Request, Vec<u8>), Failure> {
         self.enter(Stage::Upload).await;
+        let (client, deadlines) = (&self.client.id, &self.deadlines);
+        let mut platform = self.shared.recognise(session, client, Stage::Upload, deadlines).await?;
         let mut executing = false;
-        let mut unfit = self.shared.unfit(&self.client.id);
+        let mut unfit = self.shared.unfit(client);
         // Each round leaves out one more directory, or knows the platform better.
         let mut last: Option<Failure> = None;
-        for _ in 0..=Unfit::MOST + 1 {
-            let platform = self.shared.platform(&self.client.id);
-            let (secret, request) = self.request()?;
+        for _ in 0..=Unfit::MOST + 2 {
+            let (secret, request) = self.request(&platform)?;
             let started = self.start(session, channel.take(), &platform, unfit, &request).await;
             let running = match started {
                 Ok(Started::Running(running)) => running,
                 Ok(Started::OtherPlatform(uname)) => {
-                    self.shared.meet(&self.client.id, self.other_platform(&platform, &uname)?);
+                    platform = self.other_platform(&platform, &uname)?;
+                    self.shared.meet(client, platform.clone());
                     continue;
                 }
                 Ok(Started::Unfit(place, failure)) => {
@@ -141,18 +144,28 @@ impl Attempt<'_> {
                     continue;
                 }
                 // That nothing else is left says less than why the first choice failed.
-                Err(failure) if failure.kind == FailureKind::NoDirectory => return Err(last.unwrap_or(failure)),
-                Err(failure) => return Err(failure),
+                Err(failure) if failure.kind == FailureKind::NoDirectory => {
+                    self.shared.forget(client);
+                    return Err(last.unwrap_or(failure));
+                }
+                Err(failure) => {
+                    self.shared.forget(client);
+                    match self.shared.reconsider(session, client, &platform, &failure, deadlines).await {
+                        Some(other) => platform = other,
+                        None => return Err(failure),
+                    }
+                    continue;
+                }
             };
             if !executing {
                 executing = true;
                 self.enter(Stage::Execute).await;
             }
-            match self.deadlines.run(Stage::Execute, Running::finish(running, session)).await? {
+            match deadlines.run(Stage::Execute, Running::finish(running, session)).await? {
                 Finished::Answered(output) => return Ok((secret, request, output)),
                 Finished::Unfit(place, failure) => {
                     unfit = unfit.and(place);
-                    self.shared.leave_out(&self.client.id, place);
+                    self.shared.leave_out(client, place);
                     last = Some(failure);
                 }
             }
@@ -170,9 +183,8 @@ impl Attempt<'_> {
         unfit: Unfit,
         request: &Request,
     ) -> Result<Started, Failure> {
-        let Some(agent) = self.shared.agents.lookup(&platform.uname()) else {
-            return Err(no_agent(&platform.uname()));
-        };
+        let name = platform.name();
+        let Some(agent) = self.shared.agents.lookup(&name) else { return Err(no_agent(&name)) };
         let argument = request.to_argument();
         let order = Order {
             username: &self.client.username,
@@ -187,8 +199,8 @@ impl Attempt<'_> {
 
     /// The platform that a client claims, if it is a new one and there is an agent for it.
     fn other_platform(&self, assumed: &Platform, uname: &str) -> Result<Platform, Failure> {
-        match Platform::parse(uname) {
-            Some(platform) if platform != *assumed && self.shared.agents.lookup(&platform.uname()).is_some() => {
+        match Unix::parse(uname).map(Platform::Unix) {
+            Some(platform) if platform != *assumed && self.shared.agents.lookup(&platform.name()).is_some() => {
                 Ok(platform)
             }
             Some(_) | None => Err(no_agent(uname)),
@@ -196,7 +208,7 @@ impl Attempt<'_> {
     }
 
     /// A request of its own for each execution: an answer opens for the one it was made for alone.
-    fn request(&self) -> Result<(p256::SecretKey, Request), Failure> {
+    fn request(&self, platform: &Platform) -> Result<(p256::SecretKey, Request), Failure> {
         let secret = envelope::fresh_secret(&mut SysRng)
             .map_err(|error| Failure::new(Stage::Upload, FailureKind::Defect).because(error))?;
         let request = Request {
@@ -204,14 +216,18 @@ impl Attempt<'_> {
             server_key: secret.public_key(),
             window: WINDOW.clamp(*Request::WINDOW.start(), *Request::WINDOW.end()),
             deadline: self.deadlines.left().clamp(*Request::DEADLINE.start(), *Request::DEADLINE.end()),
-            events: self.events.clone(),
+            events: if platform.is_asked_for_events(self.client.events) {
+                self.events.clone()
+            } else {
+                EventsWanted::No
+            },
         };
         Ok((secret, request))
     }
 }
 
-fn no_agent(uname: &str) -> Failure {
-    Failure::new(Stage::Upload, FailureKind::PlatformUnknown).because(format!("the client is `{uname}`"))
+fn no_agent(platform: &str) -> Failure {
+    Failure::new(Stage::Upload, FailureKind::PlatformUnknown).because(format!("the client is `{platform}`"))
 }
 
 /// Ends a session after a failure: in the orderly way if the other side still talks to us.
@@ -267,7 +283,8 @@ fn decrypt(
     let report = Report::from_xml(&xml).map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
     let reading = Reading::from_report(&report, received_at.as_millisecond())
         .map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
-    let events: Option<EventLog> = report.events;
+    // One that nobody asked for is no log: a client cannot have us mail what it likes.
+    let events: Option<EventLog> = report.events.filter(|_| request.events != EventsWanted::No);
     Ok(Received { reading, events, received_at })
 }
 

@@ -21,9 +21,10 @@ use super::{
     backoff,
     connect::{Meeting, Met},
     deadline::Deadlines,
-    delivery::{self, Place, Platform, Unfit},
+    delivery::{self, Place, Unfit},
     keyring::Keyring,
     known_hosts::{KnownHosts, KnownHostsError},
+    platform::Platform,
     secrets::Secrets,
     session::{KeptSessions, SessionKeeping},
 };
@@ -73,7 +74,7 @@ pub struct Collection {
 pub struct Received {
     /// What the client was like.
     pub reading: Reading,
-    /// Its security events, where they were asked for. Not checked beyond the wire's own caps.
+    /// Its security events, where they were asked for; `None` where they were not. Not checked beyond the wire's own caps.
     pub events: Option<EventLog>,
     /// When the answer was complete.
     pub received_at: Timestamp,
@@ -131,14 +132,21 @@ impl Shared {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The platform of a client as far as is known.
-    pub(super) fn platform(&self, client: &ClientId) -> Platform {
-        self.remembered().get(client).and_then(|known| known.platform.clone()).unwrap_or_else(Platform::most_common)
+    /// The platform of a client, if it was met before.
+    pub(super) fn platform(&self, client: &ClientId) -> Option<Platform> {
+        self.remembered().get(client).and_then(|known| known.platform.clone())
     }
 
     /// Remembers the platform of a client.
     pub(super) fn meet(&self, client: &ClientId, platform: Platform) {
         self.remembered().entry(client.clone()).or_default().platform = Some(platform);
+    }
+
+    /// Forgets the platform of a client on which nothing could be started: it may be another machine now.
+    pub(super) fn forget(&self, client: &ClientId) {
+        if let Some(known) = self.remembered().get_mut(client) {
+            known.platform = None;
+        }
     }
 
     /// The directories of a client that do not execute.
@@ -194,7 +202,8 @@ impl Collector {
 
     /// Collects from one client, with as many further attempts as the configuration allows. Tells the spine
     /// of each stage it enters and of each attempt that another one follows; not of the outcome, which is
-    /// not stored yet.
+    /// not stored yet. Where the configuration does not say whether the client is asked for `events`, its
+    /// platform does.
     pub async fn collect(
         &self,
         client: &Client,
@@ -246,11 +255,21 @@ impl Collector {
     /// # Errors
     /// Why it could not. Nothing is retried.
     pub async fn clean(&self, client: &Client, cancel: &CancellationToken) -> Result<Cleaned, Failure> {
+        const STAGE: Stage = Stage::Execute;
         let deadlines = Deadlines::start(self.0.timeout, Duration::ZERO, cancel);
         let mut session = self.0.connect(client, &deadlines).await?;
         let cleaning = async {
             self.0.authenticate(&mut session, client, &deadlines).await?;
-            deadlines.run(Stage::Execute, delivery::clean(&session, &client.username)).await
+            let platform = self.0.recognise(&session, &client.id, STAGE, &deadlines).await?;
+            let clean =
+                async |platform| deadlines.run(STAGE, delivery::clean(&session, platform, &client.username)).await;
+            match clean(&platform).await {
+                Ok(removed) => Ok(removed),
+                Err(failure) => match self.0.reconsider(&session, &client.id, &platform, &failure, &deadlines).await {
+                    Some(other) => clean(&other).await,
+                    None => Err(failure),
+                },
+            }
         };
         match cleaning.await {
             Ok(removed) => {

@@ -228,7 +228,7 @@ pub(super) async fn connect(
     let algorithms = hosts.preferred_algorithms(client.address(), client.port());
     let stream = CuttableStream::new(tcp, cut, opening.clone());
     match client::connect_stream(Arc::new(settings(algorithms)), stream, gatekeeper).await {
-        Ok(handle) => Ok(Session::new(handle, last_words, guard)),
+        Ok(handle) => Ok(Session::new(handle, last_words, opening.names_windows(), guard)),
         Err(ended) => Err(failure(ended, opening, &last_words)),
     }
 }

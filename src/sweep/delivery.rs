@@ -1,33 +1,28 @@
-//! How the agent gets onto a client and is run there, all of it on one channel: the client is asked
-//! whether it has the agent, gets it if not, and executes it; what it prints is the answer.
+//! How the agent gets onto a client and is run there; what it prints is the answer. Which platform the
+//! client is of is found out before: in [`super::recognition`], with the question in [`probe`].
 //!
-//! There is one way so far, for clients with a POSIX shell: the [`script`], and the [`talk`] with it. A
-//! client with another kind of shell gets a way of its own beside it, which ends in a [`Started`] too.
+//! There are two ways: [`posix`], by the [`script`] and the [`talk`] with it, and [`windows`], by [`sftp`].
 
+mod posix;
+pub(super) mod probe;
 mod script;
+mod sftp;
 mod talk;
+mod windows;
 
-use fleetsweep_agent::{envelope, exit};
 use russh::{Channel, client::Msg};
 
-pub(super) use script::Platform;
-use script::Word;
-use talk::{Exit, Talk};
-
-use super::{agents::Agent, session::Session};
+use super::{agents::Agent, platform::Platform, session::Session};
 use crate::{
     config::AgentKeeping,
-    fleet::{Failure, FailureKind, Stage},
+    fleet::{Failure, Stage},
 };
-
-/// What a shell ends with where a command was found and cannot be executed (POSIX).
-const CANNOT_EXECUTE: u32 = 126;
 
 /// What a client is to do: have the agent, and run it.
 pub(super) struct Order<'a> {
     /// The account there; names the private directory.
     pub(super) username: &'a str,
-    /// Whether the agent stays.
+    /// Whether the agent stays; on Windows it never does.
     pub(super) keeping: AgentKeeping,
     /// The platform that the agent is for.
     pub(super) platform: &'a Platform,
@@ -81,9 +76,11 @@ pub(super) enum Finished {
 }
 
 /// An agent that is being executed.
-pub(super) struct Running {
-    talk: Talk,
-    place: Place,
+pub(super) struct Running(Way);
+
+enum Way {
+    Posix(posix::Running),
+    Windows(Box<windows::Running>),
 }
 
 /// Gets the agent onto the client and has it started. `channel` is used where there is one already.
@@ -95,37 +92,21 @@ pub(super) async fn start(
     channel: Option<Channel<Msg>>,
     order: &Order<'_>,
 ) -> Result<Started, Failure> {
-    const STAGE: Stage = Stage::Upload;
     let channel = match channel {
         Some(channel) => channel,
-        None => session.channel(STAGE).await?,
+        None => session.channel(Stage::Upload).await?,
     };
-    let mut talk = Talk::start(channel, session, STAGE, script::run(order)).await?;
-    let mut sent = false;
-    loop {
-        match talk.word(session, STAGE).await? {
-            None => return Err(no_shell(&talk, STAGE)),
-            Some(Word::Other(uname)) => return Ok(Started::OtherPlatform(uname)),
-            Some(Word::Have(place) | Word::Ok(place)) => return Ok(Started::Running(Running { talk, place })),
-            Some(Word::Need) if !sent => {
-                sent = true;
-                talk.send(order.agent.image.clone(), session, STAGE).await?;
-            }
-            Some(Word::Short(place)) => {
-                talk.finish(session, STAGE).await?;
-                let kind = if talk.says_disk_full() { FailureKind::DiskFull } else { FailureKind::UploadFailed };
-                return Ok(Started::Unfit(place, talk.explain(Failure::new(STAGE, kind))));
-            }
-            Some(Word::NoDirectory) => {
-                talk.finish(session, STAGE).await?;
-                let kind = if talk.says_disk_full() { FailureKind::DiskFull } else { FailureKind::NoDirectory };
-                return Err(talk.explain(Failure::new(STAGE, kind)));
-            }
-            Some(Word::Need | Word::Gone(_) | Word::Done) => {
-                return Err(Failure::new(STAGE, FailureKind::UploadFailed).because("the client's script ran astray"));
-            }
+    let way = match order.platform {
+        Platform::Unix(unix) => match posix::start(session, channel, unix, order).await? {
+            posix::Started::Running(running) => Way::Posix(running),
+            posix::Started::OtherPlatform(uname) => return Ok(Started::OtherPlatform(uname)),
+            posix::Started::Unfit(place, failure) => return Ok(Started::Unfit(place, failure)),
+        },
+        Platform::Windows(windows) => {
+            Way::Windows(Box::new(windows::start(session, channel, windows, order.agent, order.request).await?))
         }
-    }
+    };
+    Ok(Started::Running(Running(way)))
 }
 
 impl Running {
@@ -133,17 +114,10 @@ impl Running {
     ///
     /// # Errors
     /// Everything that fails in the stage `execute`; the caller sets its deadline.
-    pub(super) async fn finish(mut self, session: &Session) -> Result<Finished, Failure> {
-        const STAGE: Stage = Stage::Execute;
-        self.talk.finish(session, STAGE).await?;
-        let failed = |kind| self.talk.explain(Failure::new(STAGE, kind));
-        match self.talk.exit() {
-            Some(Exit::Status(CANNOT_EXECUTE)) => Ok(Finished::Unfit(self.place, failed(FailureKind::NoDirectory))),
-            Some(Exit::Status(status)) if *status == u32::from(exit::DEADLINE) => Err(failed(FailureKind::TimedOut)),
-            Some(Exit::Status(status)) if *status != u32::from(exit::ANSWERED) => Err(failed(FailureKind::AgentFailed)),
-            Some(Exit::Signal(_)) => Err(failed(FailureKind::AgentFailed)),
-            Some(Exit::Status(_)) | None if !self.talk.holds(envelope::BEGIN) => Err(failed(FailureKind::NoAnswer)),
-            Some(Exit::Status(_)) | None => Ok(Finished::Answered(self.talk.into_output())),
+    pub(super) async fn finish(self, session: &Session) -> Result<Finished, Failure> {
+        match self.0 {
+            Way::Posix(running) => running.finish(session).await,
+            Way::Windows(running) => running.finish(session).await.map(Finished::Answered),
         }
     }
 }
@@ -152,34 +126,9 @@ impl Running {
 ///
 /// # Errors
 /// Everything that fails in the stage `execute`; the caller sets its deadline.
-pub(super) async fn clean(session: &Session, username: &str) -> Result<Vec<String>, Failure> {
-    const STAGE: Stage = Stage::Execute;
-    let mut talk = Talk::start(session.channel(STAGE).await?, session, STAGE, script::clean_up(username)).await?;
-    let mut gone = Vec::new();
-    loop {
-        match talk.word(session, STAGE).await? {
-            None => return Err(no_shell(&talk, STAGE)),
-            Some(Word::Gone(directory)) if gone.len() < script::PLACES * 64 => gone.push(directory),
-            Some(Word::Done) => break,
-            Some(
-                Word::Gone(_)
-                | Word::Other(_)
-                | Word::Have(_)
-                | Word::Ok(_)
-                | Word::Need
-                | Word::Short(_)
-                | Word::NoDirectory,
-            ) => {
-                return Err(Failure::new(STAGE, FailureKind::NoAnswer).because("the client's script ran astray"));
-            }
-        }
+pub(super) async fn clean(session: &Session, platform: &Platform, username: &str) -> Result<Vec<String>, Failure> {
+    match platform {
+        Platform::Unix(_) => posix::clean(session, username).await,
+        Platform::Windows(_) => windows::clean(session).await,
     }
-    talk.finish(session, STAGE).await?;
-    Ok(gone)
-}
-
-/// The command ended before the script said a word: it never ran. What was printed instead says why, for
-/// instance that the account is disabled.
-fn no_shell(talk: &Talk, stage: Stage) -> Failure {
-    talk.explain_with_output(Failure::new(stage, FailureKind::CommandRefused))
 }

@@ -40,13 +40,19 @@ impl LastWords {
 pub(super) struct Session {
     handle: Handle<Gatekeeper>,
     last_words: LastWords,
+    names_windows: bool,
     _cut: DropGuard,
 }
 
 impl Session {
     /// A session of its parts; `cut` guards the stream beneath it.
-    pub(super) fn new(handle: Handle<Gatekeeper>, last_words: LastWords, cut: DropGuard) -> Self {
-        Self { handle, last_words, _cut: cut }
+    pub(super) fn new(handle: Handle<Gatekeeper>, last_words: LastWords, names_windows: bool, cut: DropGuard) -> Self {
+        Self { handle, last_words, names_windows, _cut: cut }
+    }
+
+    /// Whether the server's identification names Windows.
+    pub(super) fn names_windows(&self) -> bool {
+        self.names_windows
     }
 
     /// The library's end of it, for authentication.

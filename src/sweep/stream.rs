@@ -23,6 +23,9 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 /// The longest beginning that is remembered: an SSH identification line is at most 255 bytes.
 const OPENING_BYTES: usize = 255;
 
+/// How the identification of a Windows machine's own SSH server names it.
+const WINDOWS: &[u8] = b"OpenSSH_for_Windows";
+
 /// The first bytes that came from the other side: they tell an SSH server from anything else.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Opening(Arc<Mutex<Vec<u8>>>);
@@ -37,6 +40,14 @@ impl Opening {
         let bytes = self.lock();
         let first = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty())?;
         (!first.starts_with(b"SSH-")).then(|| String::from_utf8_lossy(first).trim().to_owned())
+    }
+
+    /// Whether the identification names Microsoft's OpenSSH.
+    pub(super) fn names_windows(&self) -> bool {
+        let bytes = self.lock();
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let identification = lines.find(|line| line.starts_with(b"SSH-")).unwrap_or_default();
+        identification.windows(WINDOWS.len()).any(|part| part == WINDOWS)
     }
 }
 
@@ -139,6 +150,21 @@ mod tests {
         tokio::task::yield_now().await;
         drop(cut.drop_guard());
         assert_eq!(reading.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    }
+
+    #[test]
+    fn microsofts_server_names_itself() {
+        for (said, expected) in [
+            ("SSH-2.0-OpenSSH_for_Windows_9.5\r\n", true),
+            ("Welcome\r\nSSH-2.0-OpenSSH_for_Windows_8.6\r\n\0\0", true),
+            ("SSH-2.0-OpenSSH_9.2p1 OpenSSH_for_Windows\r\n", true),
+            ("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", false),
+            ("not OpenSSH_for_Windows\r\nSSH-2.0-dropbear\r\n", false),
+            ("", false),
+        ] {
+            let opening = Opening(Arc::new(Mutex::new(said.as_bytes().to_vec())));
+            assert_eq!(opening.names_windows(), expected, "{said:?}");
+        }
     }
 
     #[tokio::test]

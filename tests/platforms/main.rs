@@ -8,8 +8,9 @@
 )]
 
 mod arm;
+mod windows;
 
 fn main() -> std::process::ExitCode {
-    let trials = [arm::trials()];
+    let trials = [arm::trials(), windows::trials()];
     support::run(trials.into_iter().flatten().collect())
 }

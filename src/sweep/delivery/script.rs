@@ -11,7 +11,7 @@
 
 use rand::RngExt;
 
-use super::{Order, Place, Unfit};
+use super::{super::platform::Unix, Order, Place, Unfit};
 use crate::{config::AgentKeeping, fleet::reading::clean};
 
 /// How many directories are tried.
@@ -94,46 +94,15 @@ pub(super) struct Command {
     pub(super) line: String,
 }
 
-/// The platform of a client, as its `uname -sm` says it: two words of harmless characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::sweep) struct Platform {
-    system: String,
-    machine: String,
-}
-
-impl Platform {
-    /// What most clients are; the others say so.
-    pub(in crate::sweep) fn most_common() -> Self {
-        Self { system: "Linux".to_owned(), machine: "x86_64".to_owned() }
-    }
-
-    /// The platform of a client that says so; `None` for what cannot be one.
-    pub(in crate::sweep) fn parse(uname: &str) -> Option<Self> {
-        let (system, machine) = uname.split_once(' ')?;
-        let harmless = |word: &str| !word.is_empty() && word.len() <= 64 && word.chars().all(is_harmless);
-        (harmless(system) && harmless(machine)).then(|| Self { system: system.to_owned(), machine: machine.to_owned() })
-    }
-
-    /// As `uname -sm` prints it.
-    pub(in crate::sweep) fn uname(&self) -> String {
-        format!("{} {}", self.system, self.machine)
-    }
-}
-
-/// Characters that mean nothing to any shell, wherever they stand in a word.
-fn is_harmless(character: char) -> bool {
-    character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
-}
-
 /// The command that has the agent and runs it.
-pub(super) fn run(order: &Order<'_>) -> Command {
+pub(super) fn run(unix: &Unix, order: &Order<'_>) -> Command {
     let keeping = match order.keeping {
         AgentKeeping::Keep => "keep",
         AgentKeeping::Remove => "remove",
     };
-    let Order { platform, agent, .. } = order;
+    let Order { agent, .. } = order;
     let (size, cksum, unfit) = (agent.image.len().to_string(), agent.cksum.to_string(), numbers(order.unfit));
-    let rest = [keeping, &platform.system, &platform.machine, &agent.name, &size, &cksum, &unfit, order.request];
+    let rest = [keeping, &unix.system, &unix.machine, &agent.name, &size, &cksum, &unfit, order.request];
     command(RUN, fresh_nonce(), &directory(order.username), &rest)
 }
 
@@ -227,6 +196,7 @@ impl Word {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sweep::platform::is_harmless;
 
     #[test]
     fn the_scripts_hold_nothing_that_a_login_shell_would_touch() {
@@ -291,21 +261,6 @@ mod tests {
             (" else", None),
         ] {
             assert_eq!(Word::parse(text), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_platform_is_two_harmless_words() {
-        for (uname, valid) in [
-            ("Linux x86_64", true),
-            ("FreeBSD amd64", true),
-            ("Linux", false),
-            ("Linux ", false),
-            ("Linux x86 64", false),
-            ("Linux $(reboot)", false),
-            ("", false),
-        ] {
-            assert_eq!(Platform::parse(uname).map(|platform| platform.uname()), valid.then(|| uname.to_owned()));
         }
     }
 

@@ -35,6 +35,8 @@ impl Exit {
             Self::Signal(name) => killed(name),
             Self::Status(126) => "exit status 126: the agent cannot be executed".to_owned(),
             Self::Status(127) => "exit status 127: the command was not found".to_owned(),
+            // What Windows ends a program with, e.g. for a library that is missing, is known by its digits.
+            Self::Status(status @ 0xC000_0000..) => format!("exit status 0x{status:08X}"),
             Self::Status(status) => {
                 let signal = status.checked_sub(128).and_then(signal_name);
                 let words = u8::try_from(*status).ok().and_then(exit::words);
@@ -355,6 +357,7 @@ mod tests {
             (Exit::Status(137), "killed by SIGKILL (out of memory?)"),
             (Exit::Status(139), "killed by SIGSEGV"),
             (Exit::Status(255), "exit status 255"),
+            (Exit::Status(0xC000_0135), "exit status 0xC0000135"),
             (Exit::Signal(name(Sig::KILL)), "killed by SIGKILL (out of memory?)"),
             (Exit::Signal(name(Sig::SEGV)), "killed by SIGSEGV"),
             (Exit::Signal(name(Sig::Custom("XCPU".to_owned()))), "killed by SIGXCPU"),

@@ -1,0 +1,127 @@
+//! The way for clients with a POSIX shell, all of it on one channel: the [`script`](super::script) asks
+//! whether the client has the agent, takes it if not, and executes it; what it prints is the answer.
+
+use fleetsweep_agent::{envelope, exit};
+use russh::{Channel, client::Msg};
+
+use super::{
+    super::{platform::Unix, session::Session},
+    Finished, Order, Place,
+    script::{self, Word},
+    talk::{Exit, Talk},
+};
+use crate::fleet::{Failure, FailureKind, Stage};
+
+/// What a shell ends with where a command was found and cannot be executed (POSIX).
+const CANNOT_EXECUTE: u32 = 126;
+
+/// How the first half of a visit ended.
+pub(super) enum Started {
+    /// The agent is being executed.
+    Running(Running),
+    /// The client is of another platform than the agent is for: what its `uname -sm` says.
+    OtherPlatform(String),
+    /// The agent did not fit into this directory.
+    Unfit(Place, Failure),
+}
+
+/// An agent that is being executed.
+pub(super) struct Running {
+    talk: Talk,
+    place: Place,
+}
+
+/// Gets the agent onto the client and has it started. `channel` is used where there is one already.
+///
+/// # Errors
+/// Everything that fails in the stage `upload`; the caller sets its deadline.
+pub(super) async fn start(
+    session: &Session,
+    channel: Channel<Msg>,
+    unix: &Unix,
+    order: &Order<'_>,
+) -> Result<Started, Failure> {
+    const STAGE: Stage = Stage::Upload;
+    let mut talk = Talk::start(channel, session, STAGE, script::run(unix, order)).await?;
+    let mut sent = false;
+    loop {
+        match talk.word(session, STAGE).await? {
+            None => return Err(no_shell(&talk, STAGE)),
+            Some(Word::Other(uname)) => return Ok(Started::OtherPlatform(uname)),
+            Some(Word::Have(place) | Word::Ok(place)) => return Ok(Started::Running(Running { talk, place })),
+            Some(Word::Need) if !sent => {
+                sent = true;
+                talk.send(order.agent.image.clone(), session, STAGE).await?;
+            }
+            Some(Word::Short(place)) => {
+                talk.finish(session, STAGE).await?;
+                let kind = if talk.says_disk_full() { FailureKind::DiskFull } else { FailureKind::UploadFailed };
+                return Ok(Started::Unfit(place, talk.explain(Failure::new(STAGE, kind))));
+            }
+            Some(Word::NoDirectory) => {
+                talk.finish(session, STAGE).await?;
+                let kind = if talk.says_disk_full() { FailureKind::DiskFull } else { FailureKind::NoDirectory };
+                return Err(talk.explain(Failure::new(STAGE, kind)));
+            }
+            Some(Word::Need | Word::Gone(_) | Word::Done) => {
+                return Err(Failure::new(STAGE, FailureKind::UploadFailed).because("the client's script ran astray"));
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Waits for the agent's end.
+    ///
+    /// # Errors
+    /// Everything that fails in the stage `execute`; the caller sets its deadline.
+    pub(super) async fn finish(mut self, session: &Session) -> Result<Finished, Failure> {
+        const STAGE: Stage = Stage::Execute;
+        self.talk.finish(session, STAGE).await?;
+        let failed = |kind| self.talk.explain(Failure::new(STAGE, kind));
+        match self.talk.exit() {
+            Some(Exit::Status(CANNOT_EXECUTE)) => Ok(Finished::Unfit(self.place, failed(FailureKind::NoDirectory))),
+            Some(Exit::Status(status)) if *status == u32::from(exit::DEADLINE) => Err(failed(FailureKind::TimedOut)),
+            Some(Exit::Status(status)) if *status != u32::from(exit::ANSWERED) => Err(failed(FailureKind::AgentFailed)),
+            Some(Exit::Signal(_)) => Err(failed(FailureKind::AgentFailed)),
+            Some(Exit::Status(_)) | None if !self.talk.holds(envelope::BEGIN) => Err(failed(FailureKind::NoAnswer)),
+            Some(Exit::Status(_)) | None => Ok(Finished::Answered(self.talk.into_output())),
+        }
+    }
+}
+
+/// Removes what was kept on a client for an account. Gives the directories that are gone.
+///
+/// # Errors
+/// Everything that fails in the stage `execute`; the caller sets its deadline.
+pub(super) async fn clean(session: &Session, username: &str) -> Result<Vec<String>, Failure> {
+    const STAGE: Stage = Stage::Execute;
+    let mut talk = Talk::start(session.channel(STAGE).await?, session, STAGE, script::clean_up(username)).await?;
+    let mut gone = Vec::new();
+    loop {
+        match talk.word(session, STAGE).await? {
+            None => return Err(no_shell(&talk, STAGE)),
+            Some(Word::Gone(directory)) if gone.len() < script::PLACES * 64 => gone.push(directory),
+            Some(Word::Done) => break,
+            Some(
+                Word::Gone(_)
+                | Word::Other(_)
+                | Word::Have(_)
+                | Word::Ok(_)
+                | Word::Need
+                | Word::Short(_)
+                | Word::NoDirectory,
+            ) => {
+                return Err(Failure::new(STAGE, FailureKind::NoAnswer).because("the client's script ran astray"));
+            }
+        }
+    }
+    talk.finish(session, STAGE).await?;
+    Ok(gone)
+}
+
+/// The command ended before the script said a word: it never ran. What was printed instead says why, for
+/// instance that the account is disabled.
+fn no_shell(talk: &Talk, stage: Stage) -> Failure {
+    talk.explain_with_output(Failure::new(stage, FailureKind::CommandRefused))
+}

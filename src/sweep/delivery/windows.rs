@@ -1,0 +1,296 @@
+//! The way for Windows machines: the agent is written by SFTP into a directory of ours beneath the profile's
+//! temporary one, executed by its relative path with its one argument, and removed.
+//!
+//! It never stays: whatever lies there could be replaced by any other program of the account, and to read
+//! it back costs what sending it does. A running program cannot be removed on Windows; so what a broken
+//! visit left goes with a later one.
+//!
+//! Commands run in the profile directory, where SFTP starts too, and die with the session. Standard input
+//! is a pipe there that may end at any time: nothing is sent through it.
+
+use std::time::{Duration, Instant};
+
+use fleetsweep_agent::{envelope, exit};
+use rand::RngExt;
+use russh::{Channel, client::Msg};
+
+use super::{
+    super::{
+        agents::Agent,
+        platform::{Windows, WindowsShell},
+        session::Session,
+    },
+    script::Command,
+    sftp::{self, Listed, Sftp},
+    talk::{Exit, Talk},
+};
+use crate::fleet::{Failure, FailureKind, Stage};
+
+/// The temporary directory of every profile, from the profile on.
+const TEMPORARY: &str = "AppData/Local/Temp";
+/// Ours in it. Temporary directories can hold thousands of files: in this one alone we look around.
+const DIRECTORY: &str = "AppData/Local/Temp/fleetsweep";
+/// What Windows ends the name of a program with.
+const SUFFIX: &str = ".exe";
+/// The digits before it.
+const NAME_DIGITS: usize = 16;
+
+/// A file that was written so long before ours is of a visit that broke. Nothing is taken from a slower one:
+/// while it writes or runs the file, Windows does not remove it.
+const STALE_AFTER_S: u32 = 600;
+/// How many entries are looked at, and how many stale files go, in one visit.
+const MOST_LISTED: usize = 256;
+
+/// How long the removal may take after the agent's end.
+const REMOVAL_PATIENCE: Duration = Duration::from_secs(2);
+/// The system holds a program for a moment after its end; so often it is tried again.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
+
+/// An agent that is being executed on a Windows machine.
+pub(super) struct Running {
+    talk: Talk,
+    sftp: Sftp,
+    /// The agent's file name.
+    name: String,
+}
+
+/// Writes the agent and starts it.
+///
+/// # Errors
+/// Everything that fails in the stage `upload`; the caller sets its deadline.
+pub(super) async fn start(
+    session: &Session,
+    channel: Channel<Msg>,
+    windows: &Windows,
+    agent: &Agent,
+    request: &str,
+) -> Result<Running, Failure> {
+    const STAGE: Stage = Stage::Upload;
+    let sftp = Sftp::start(channel, session, STAGE).await?;
+    let name = fresh_name();
+    write(&sftp, &path(&name), agent).await?;
+    let starting = async {
+        let channel = session.channel(STAGE).await?;
+        Talk::start(channel, session, STAGE, command(windows.shell, &name, request)).await
+    };
+    match starting.await {
+        Ok(talk) => Ok(Running { talk, sftp, name }),
+        Err(failure) => {
+            remove(&sftp, &path(&name)).await;
+            Err(failure)
+        }
+    }
+}
+
+/// Writes the agent's file, in a directory that is made where it is missing.
+async fn write(sftp: &Sftp, path: &str, agent: &Agent) -> Result<(), Failure> {
+    let failed = |kind, what: &str, error: &_| {
+        Failure::new(Stage::Upload, kind).because(format!("{what}: {}", sftp::words(error)))
+    };
+    match sftp.write(path, &agent.image).await {
+        Ok(()) => return Ok(()),
+        Err(error) if sftp::is_absent(&error) => {}
+        Err(error) => {
+            remove(sftp, path).await;
+            return Err(failed(FailureKind::UploadFailed, path, &error));
+        }
+    }
+    // Another visit may make it, or remove it when it was empty, at the same moment.
+    let made = sftp.make_directory(DIRECTORY).await;
+    match (sftp.write(path, &agent.image).await, made) {
+        (Ok(()), _) => Ok(()),
+        (Err(error), Err(why)) if sftp::is_absent(&error) => Err(failed(FailureKind::NoDirectory, TEMPORARY, &why)),
+        (Err(error), _) => {
+            remove(sftp, path).await;
+            Err(failed(FailureKind::UploadFailed, path, &error))
+        }
+    }
+}
+
+impl Running {
+    /// Waits for the agent's end, and removes it; meanwhile what broken visits left goes. Gives what was
+    /// printed.
+    ///
+    /// # Errors
+    /// Everything that fails in the stage `execute`; the caller sets its deadline.
+    pub(super) async fn finish(self, session: &Session) -> Result<Vec<u8>, Failure> {
+        const STAGE: Stage = Stage::Execute;
+        let Self { mut talk, sftp, name } = self;
+        let (finished, ()) = tokio::join!(talk.finish(session, STAGE), remove_stale(&sftp, &name));
+        if finished.is_ok() {
+            remove_patiently(&sftp, &name).await;
+        }
+        finished?;
+        let failed = |kind| talk.explain(Failure::new(STAGE, kind));
+        match talk.exit() {
+            Some(Exit::Status(status)) if *status == u32::from(exit::DEADLINE) => Err(failed(FailureKind::TimedOut)),
+            Some(Exit::Status(status)) if *status != u32::from(exit::ANSWERED) => Err(failed(FailureKind::AgentFailed)),
+            Some(Exit::Signal(_)) => Err(failed(FailureKind::AgentFailed)),
+            Some(Exit::Status(_)) | None if !talk.holds(envelope::BEGIN) => {
+                Err(talk.explain_with_output(Failure::new(STAGE, FailureKind::NoAnswer)))
+            }
+            Some(Exit::Status(_)) | None => Ok(talk.into_output()),
+        }
+    }
+}
+
+/// Removes everything of ours. Gives the directories that are gone.
+///
+/// # Errors
+/// Everything that fails in the stage `execute`; the caller sets its deadline.
+pub(super) async fn clean(session: &Session) -> Result<Vec<String>, Failure> {
+    const STAGE: Stage = Stage::Execute;
+    let refused = |what: &str, error: &_| {
+        Failure::new(STAGE, FailureKind::CommandRefused).because(format!("{what}: {}", sftp::words(error)))
+    };
+    let sftp = Sftp::start(session.channel(STAGE).await?, session, STAGE).await?;
+    let listed = match sftp.list(DIRECTORY, MOST_LISTED).await {
+        Ok(listed) => listed,
+        Err(error) if sftp::is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(refused(&format!("{DIRECTORY} cannot be listed"), &error)),
+    };
+    for Listed { name, .. } in listed.iter().filter(|file| is_entry(&file.name)) {
+        let path = path(name);
+        sftp.remove(&path).await.map_err(|error| refused(&format!("{path} cannot be removed"), &error))?;
+    }
+    let removed = sftp.remove_directory(DIRECTORY).await;
+    removed.map_err(|error| refused(&format!("{DIRECTORY} cannot be removed"), &error))?;
+    Ok(vec![DIRECTORY.to_owned()])
+}
+
+async fn remove(sftp: &Sftp, path: &str) {
+    match sftp.remove(path).await {
+        Ok(()) => {}
+        Err(error) if sftp::is_absent(&error) => {}
+        // A later visit removes it.
+        Err(error) => tracing::debug!("{path} stays on the client: {}", sftp::words(&error)),
+    }
+}
+
+/// Removes the agent once the system lets go of it, and the directory with it if nothing else is there.
+async fn remove_patiently(sftp: &Sftp, name: &str) {
+    let begun = Instant::now();
+    loop {
+        match sftp.remove(&path(name)).await {
+            Ok(()) => break,
+            Err(error) if sftp::is_absent(&error) => break,
+            Err(error) if begun.elapsed() >= REMOVAL_PATIENCE => {
+                tracing::debug!("{name} stays on the client until a later visit: {}", sftp::words(&error));
+                return;
+            }
+            Err(_) => tokio::time::sleep(REMOVAL_PAUSE).await,
+        }
+    }
+    // It fails where another visit is under way.
+    if let Err(error) = sftp.remove_directory(DIRECTORY).await {
+        tracing::trace!("{DIRECTORY} stays on the client: {}", sftp::words(&error));
+    }
+}
+
+/// Removes what visits have left that broke. No failure of it is one of the collection.
+async fn remove_stale(sftp: &Sftp, name: &str) {
+    match sftp.list(DIRECTORY, MOST_LISTED).await {
+        Ok(listed) => {
+            for name in stale(&listed, name) {
+                remove(sftp, &path(name)).await;
+            }
+        }
+        Err(error) => tracing::debug!("{DIRECTORY} cannot be listed: {}", sftp::words(&error)),
+    }
+}
+
+/// Those of our files that are of broken visits. The client's clock is measured by itself: by the file
+/// that was written just now.
+fn stale<'a>(listed: &'a [Listed], current: &str) -> Vec<&'a str> {
+    let Some(now) = listed.iter().find(|file| file.name == current).map(|file| file.written_unix_s) else {
+        return Vec::new();
+    };
+    listed
+        .iter()
+        .filter(|file| is_ours(&file.name) && file.written_unix_s < now.saturating_sub(STALE_AFTER_S))
+        .map(|file| &*file.name)
+        .collect()
+}
+
+fn fresh_name() -> String {
+    format!("{:016x}{SUFFIX}", rand::rng().random::<u64>())
+}
+
+/// Whether a name is one that [`fresh_name`] gives. What a client lists can have any name.
+fn is_ours(name: &str) -> bool {
+    name.strip_suffix(SUFFIX)
+        .is_some_and(|stem| stem.len() == NAME_DIGITS && stem.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Whether a name is of something in the directory, and not a way out of it.
+fn is_entry(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', ':'])
+}
+
+fn path(name: &str) -> String {
+    format!("{DIRECTORY}/{name}")
+}
+
+/// The command that runs the agent. Nothing in it means anything to either shell: no quote is needed, and
+/// `cmd.exe` would not take one at the front.
+fn command(shell: WindowsShell, name: &str, request: &str) -> Command {
+    let program = path(name).replace('/', "\\");
+    let line = match shell {
+        WindowsShell::Cmd => format!("{program} {request}"),
+        // By itself it ends with 0 or 1, whatever the program ended with.
+        WindowsShell::PowerShell => format!("{program} {request}; exit $LASTEXITCODE"),
+    };
+    Command { nonce: String::new(), line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_is_run_by_its_relative_path_without_a_quote() {
+        for (shell, expected) in [
+            (WindowsShell::Cmd, r"AppData\Local\Temp\fleetsweep\0123456789abcdef.exe 1.a-b_c"),
+            (
+                WindowsShell::PowerShell,
+                r"AppData\Local\Temp\fleetsweep\0123456789abcdef.exe 1.a-b_c; exit $LASTEXITCODE",
+            ),
+        ] {
+            assert_eq!(command(shell, "0123456789abcdef.exe", "1.a-b_c").line, expected);
+        }
+    }
+
+    #[test]
+    fn names_are_fresh_and_ours_alone_is_ours() {
+        assert_ne!(fresh_name(), fresh_name());
+        assert!(is_ours(&fresh_name()));
+        for name in ["", ".", "..", "x.exe", "0123456789abcdef", "../../0123456789.exe", "0123456789abcdef.exe/.."] {
+            assert!(!is_ours(name), "{name}");
+        }
+        assert!(is_entry("notes.txt") && is_entry(&fresh_name()));
+        for name in ["", ".", "..", "../x", r"..\x", "C:x", "a/b"] {
+            assert!(!is_entry(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_stale_is_measured_by_the_clients_own_clock() {
+        let listed = [
+            (".", 1),
+            ("notes.txt", 1),
+            ("000000000000000a.exe", 10_000),
+            ("000000000000000b.exe", 9_400),
+            ("000000000000000c.exe", 9_399),
+            ("000000000000000d.exe", 0),
+            ("000000000000000e.exe", 99_999),
+        ]
+        .map(|(name, written_unix_s)| Listed { name: name.to_owned(), written_unix_s });
+        for (current, expected) in [
+            ("000000000000000a.exe", &["000000000000000c.exe", "000000000000000d.exe"][..]),
+            ("000000000000000d.exe", &[]),
+            ("0000000000000000.exe", &[]),
+        ] {
+            assert_eq!(stale(&listed, current), expected, "{current}");
+        }
+    }
+}

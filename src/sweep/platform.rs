@@ -1,0 +1,116 @@
+//! What kind of machine a client is: which agent runs there, and by which shell it is started. Pure; how
+//! that is found out is in [`super::recognition`].
+
+/// The platform of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Platform {
+    /// It has a POSIX shell.
+    Unix(Unix),
+    /// It is a Windows machine with Microsoft's OpenSSH server, or one that works like it.
+    Windows(Windows),
+}
+
+/// What `uname -sm` says: two words of harmless characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unix {
+    /// Such as `Linux`.
+    pub(super) system: String,
+    /// Such as `x86_64`.
+    pub(super) machine: String,
+}
+
+/// What a Windows machine says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Windows {
+    /// What commands are handed to.
+    pub(super) shell: WindowsShell,
+    /// Such as `AMD64`: a word of harmless characters.
+    pub(super) machine: String,
+}
+
+/// The default shell of a Windows machine's SSH server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WindowsShell {
+    /// `cmd.exe`, as it comes.
+    Cmd,
+    /// Windows PowerShell or PowerShell 7.
+    PowerShell,
+}
+
+impl Platform {
+    /// What most clients are; the others say so.
+    pub(super) fn most_common() -> Self {
+        Self::Unix(Unix { system: "Linux".to_owned(), machine: "x86_64".to_owned() })
+    }
+
+    /// Its name in two words, as [`Agents::lookup`](super::agents::Agents::lookup) takes it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Unix(Unix { system, machine }) => format!("{system} {machine}"),
+            Self::Windows(Windows { machine, .. }) => format!("Windows {machine}"),
+        }
+    }
+
+    /// Whether security events are asked for, given what the configuration says: where it is silent, of Windows
+    /// machines alone.
+    pub(super) fn is_asked_for_events(&self, configured: Option<bool>) -> bool {
+        configured.unwrap_or(match self {
+            Self::Unix(_) => false,
+            Self::Windows(_) => true,
+        })
+    }
+}
+
+impl Unix {
+    /// The platform of a client that says so; `None` for what cannot be one.
+    pub(super) fn parse(uname: &str) -> Option<Self> {
+        let (system, machine) = uname.split_once(' ')?;
+        (is_word(system) && is_word(machine)).then(|| Self { system: system.to_owned(), machine: machine.to_owned() })
+    }
+}
+
+/// Whether this can be the name of a system or a machine.
+pub(super) fn is_word(word: &str) -> bool {
+    !word.is_empty() && word.len() <= 64 && word.chars().all(is_harmless)
+}
+
+/// Characters that mean nothing to any shell, wherever they stand in a word.
+pub(super) fn is_harmless(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unix_is_two_harmless_words() {
+        for (uname, valid) in [
+            ("Linux x86_64", true),
+            ("FreeBSD amd64", true),
+            ("Linux", false),
+            ("Linux ", false),
+            ("Linux x86 64", false),
+            ("Linux $(reboot)", false),
+            ("", false),
+        ] {
+            let name = Unix::parse(uname).map(|unix| Platform::Unix(unix).name());
+            assert_eq!(name, valid.then(|| uname.to_owned()));
+        }
+    }
+
+    #[test]
+    fn windows_alone_is_asked_for_events_where_the_configuration_is_silent() {
+        let windows = Platform::Windows(Windows { shell: WindowsShell::Cmd, machine: "AMD64".to_owned() });
+        for (platform, configured, expected) in [
+            (&Platform::most_common(), None, false),
+            (&Platform::most_common(), Some(true), true),
+            (&Platform::most_common(), Some(false), false),
+            (&windows, None, true),
+            (&windows, Some(true), true),
+            (&windows, Some(false), false),
+        ] {
+            assert_eq!(platform.is_asked_for_events(configured), expected, "{platform:?} {configured:?}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Windows clients, delivered to through a real sshd: its SFTP is the real one, and its login shell hands commands to
+//! Wine's `cmd.exe`, or does what PowerShell would. What the agent sees there is in [`crate::wine`].
+
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+
+use fleetsweep::demo::Sink;
+use serde_json::Value;
+use support::{Fleetsweep, Login, Mail, Sshd, SshdOptions, Trial, rows, wait_until};
+use tempfile::TempDir;
+
+/// How long anything may take that has no deadline of its own.
+const SOON: Duration = Duration::from_secs(30);
+
+/// What a Windows machine's own SSH server says, here after the name of ours.
+const NAMED: &str = "VersionAddendum OpenSSH_for_Windows_9.5";
+
+/// Where the agent goes, from the profile on.
+const TEMPORARY: &str = "AppData/Local/Temp";
+const OURS: &str = "AppData/Local/Temp/fleetsweep";
+
+/// What the shell of a machine answers with, in the place of `cmd.exe`: enough for the question which it is.
+const ANSWERS: &str = r#"printf '%s\r\n' "$(printf %s "${2#echo }" | sed 's/%PROCESSOR_ARCHITECTURE%/@MACHINE@/')""#;
+
+/// A machine with its users' login shell, and a mail server.
+struct Machine {
+    sshd: Sshd,
+    sink: Sink,
+    program: Fleetsweep,
+    _shell: TempDir,
+}
+
+impl Machine {
+    /// One whose login shell is this script: sshd hands it `-c` and the command.
+    async fn with_shell(script: &str, config: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let shell = directory.path().join("shell");
+        fs::write(&shell, format!("#!/bin/bash\n{script}\n")).unwrap();
+        fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
+        let config = config.iter().map(ToString::to_string).collect();
+        let sshd =
+            Sshd::start(SshdOptions { login: Login::Throwaway { shell }, config, ..SshdOptions::default() }).await;
+        sshd.user().write(format!("{TEMPORARY}/of another program"), "");
+        let sink = Sink::start().await.unwrap();
+        let program = Fleetsweep::new(env!("CARGO_BIN_EXE_fleetsweep"));
+        let machine = Self { sshd, sink, program, _shell: directory };
+        machine.configure("");
+        machine
+    }
+
+    /// Its configuration, with further attributes of its one client.
+    fn configure(&self, attributes: &str) {
+        let (ip, port, username) = (self.sshd.addresses()[0], self.sshd.port(), self.sshd.username());
+        let (key, smtp) = (self.sshd.key(), self.sink.address());
+        self.program.write_config(&format!(
+            r#"<config>
+            <collector interval="1s" timeout="120s" retries="0"/>
+            <database url="sqlite:fleet.db"/>
+            <smtp host="{}" port="{}" from="fleetsweep@example.com"/>
+            <client name="win" ip="{ip}" port="{port}" username="{username}" key="{}" mail="ops@example.com" {attributes}/>
+            </config>"#,
+            smtp.ip(),
+            smtp.port(),
+            key.display()
+        ));
+    }
+
+    /// Sweeps once: its one client as the document says it.
+    async fn sweep(&self) -> Value {
+        let outcome = self.program.run(["--once", "--format", "json"]).await;
+        let document: Value =
+            serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}\n{outcome:#?}"));
+        document["clients"][0].clone()
+    }
+
+    /// Sweeps once, and it succeeds.
+    async fn collects(&self) -> Value {
+        let client = self.sweep().await;
+        assert_eq!(client["status"], "ok", "{client:#}\n{}", self.sshd.log());
+        client
+    }
+
+    /// Sweeps once, and it fails: stage and words.
+    async fn fails(&self) -> (String, String) {
+        let client = self.sweep().await;
+        let text = |name: &str| client[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(text("status"), "failed", "{client:#}");
+        (text("stage"), text("error"))
+    }
+
+    fn home(&self, path: &str) -> PathBuf {
+        self.sshd.user().home().join(path)
+    }
+
+    /// What lies in a directory of its home.
+    fn list(&self, path: &str) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.home(path))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The stored values of the one row that a query gives.
+    async fn stored(&self, query: &str) -> Vec<Vec<Option<String>>> {
+        rows(&self.program.path("fleet.db"), query).await
+    }
+
+    fn mails(&self) -> Vec<Mail> {
+        self.sink.mails().iter().map(|mail| Mail::parse(&mail.content)).collect()
+    }
+}
+
+pub(crate) fn trials() -> Vec<Trial> {
+    support::trial_list! {
+        needs(Sshd, Root, WindowsAgent) => what_a_windows_machine_refuses_is_said_with_its_mend;
+        needs(Sshd, Root) =>
+            a_profile_that_takes_no_file_is_an_error_that_names_the_directory,
+            a_machine_that_becomes_another_one_is_recognised_anew;
+    }
+}
+
+/// A shell that says which it is, and knows no other command.
+fn says(machine: &str, more: &str) -> String {
+    let answers = ANSWERS.replace("@MACHINE@", machine);
+    format!("case $2 in\necho*) {answers};;\n{more}*) echo \"'${{2%% *}}' is not recognized\" >&2; exit 1;;\nesac")
+}
+
+pub(crate) async fn what_a_windows_machine_refuses_is_said_with_its_mend() {
+    let named = &[NAMED][..];
+    let no_sftp = &[NAMED, "Subsystem none /bin/false"][..];
+    let bash = r#"exec /bin/bash -c "$2""#;
+    for (script, config, stage, expected) in [
+        (says("ARM64", ""), named, "upload", "no agent for this platform: the client is `Windows ARM64`"),
+        // The same machine under another name: it does not understand the first command, and answers the question.
+        (says("ARM64", ""), &[][..], "upload", "no agent for this platform: the client is `Windows ARM64`"),
+        (
+            bash.to_owned(),
+            named,
+            "upload",
+            "no agent for this platform: the client is `Windows` with another default shell than cmd.exe and \
+             PowerShell: set DefaultShell to one of them",
+        ),
+        (says("AMD64", ""), no_sftp, "upload", "command refused: the server offers no SFTP"),
+        (
+            says("AMD64", "AppData*) echo 'This program is blocked by group policy.' >&2; exit 1;;\n"),
+            named,
+            "execute",
+            "agent failed: exit status 1: This program is blocked by group policy.",
+        ),
+        (says("AMD64", "AppData*) exit 0;;\n"), named, "execute", "no answer from the agent"),
+    ] {
+        let machine = Machine::with_shell(&script, config).await;
+        assert_eq!(machine.fails().await, (stage.to_owned(), expected.to_owned()), "{script}");
+        assert_eq!(machine.list(TEMPORARY), ["of another program"], "{script}");
+    }
+}
+
+pub(crate) async fn a_profile_that_takes_no_file_is_an_error_that_names_the_directory() {
+    let machine = Machine::with_shell(&says("AMD64", ""), &[NAMED]).await;
+    fs::rename(machine.home("AppData"), machine.home("moved")).unwrap();
+    let words = "no directory to run from: AppData/Local/Temp: No such file";
+    assert_eq!(machine.fails().await, ("upload".to_owned(), words.to_owned()));
+    fs::create_dir_all(machine.home(TEMPORARY)).unwrap();
+    // It is root's.
+    let words = "no directory to run from: AppData/Local/Temp: Permission denied";
+    assert_eq!(machine.fails().await, ("upload".to_owned(), words.to_owned()));
+}
+
+pub(crate) async fn a_machine_that_becomes_another_one_is_recognised_anew() {
+    // What it is stands in a file.
+    let script = format!("if [ -e ~/is-windows ]; then\n{}\nelse exec /bin/sh \"$@\"\nfi", says("ARM64", ""));
+    let machine = Machine::with_shell(&script, &[]).await;
+    machine.collects().await;
+    let _service = machine.program.spawn(["--headless"]);
+    // How many collections ended so, whatever came before them.
+    let ended = async |status: &str| {
+        let query = format!("SELECT CAST(COUNT(*) AS TEXT) FROM v1_collections WHERE status = '{status}'");
+        machine.stored(&query).await
+    };
+    let ends_once_more = async |status: &str| {
+        let before = ended(status).await;
+        wait_until("another collection", SOON, async || ended(status).await != before).await;
+    };
+    ends_once_more("ok").await;
+    machine.sshd.user().write("is-windows", "");
+    ends_once_more("failed").await;
+    let errors = machine.stored("SELECT DISTINCT error FROM v1_collections WHERE status = 'failed'").await;
+    assert_eq!(errors, [[Some("no agent for this platform: the client is `Windows ARM64`".to_owned())]]);
+    fs::remove_file(machine.home("is-windows")).unwrap();
+    ends_once_more("ok").await;
+}
