@@ -1,16 +1,18 @@
-//! The systemd journal, through `journalctl` in its export format: `NAME=value` lines, or for values with
-//! line ends the name, a length of eight bytes and the value; an empty line ends an entry. Unlike its JSON it
-//! needs no library and carries any bytes.
+//! The systemd journal, through `journalctl`: whether it may be read, how it is asked, and how much of its answer
+//! is taken. How an entry is written is in [`entry`].
+
+mod entry;
 
 use std::{
     fs::{self, File},
     io::{ErrorKind, Read},
+    iter,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
-use fleetsweep_agent::report::SecurityEvent;
+use entry::Entry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Found, MAX_EVENTS, MAX_TEXT_BYTES, Place, Position, Trouble};
@@ -48,10 +50,19 @@ pub(super) fn read(journalctl: &Path, from: &Place, patience: Duration) -> Resul
     let deadline = Instant::now() + patience;
     let since = format!("--since=@{}", from.at_ms.max(0) / 1000);
     if let Position::Cursor(cursor) = &from.position {
-        let output = run(journalctl, &format!("--after-cursor={cursor}"), deadline)?;
+        // With the bookmark's own entry, which shows whether it is there still: where it is not, `--after-cursor` leaves
+        // out the first entry after it.
+        let output = run(journalctl, &format!("--cursor={cursor}"), deadline)?;
+        let is_there = output.first(&mut &*output.bytes).is_some_and(|entry| entry.cursor == *cursor);
         // A cursor that the journal does not understand is an error; then the time must do.
         if output.ended.is_none_or(|status| status.success()) {
-            return Ok(found(output, from, i64::MIN));
+            let after_ms = if is_there { i64::MIN } else { from.at_ms };
+            let found = found(output, from, after_ms);
+            if !(is_there && found.truncated && found.events.is_empty()) {
+                return Ok(found);
+            }
+            // It is so large that nothing else was read.
+            return Ok(self::found(run(journalctl, &format!("--after-cursor={cursor}"), deadline)?, from, i64::MIN));
         }
     }
     let output = run(journalctl, &since, deadline)?;
@@ -67,6 +78,16 @@ struct Output {
     /// How it ended; `None` where it was stopped.
     ended: Option<ExitStatus>,
     timed_out: bool,
+    /// Whether there is more than is read.
+    is_full: bool,
+}
+
+impl Output {
+    /// Takes the first entry from the front of all. Half an entry waits for the next collection, but for one that
+    /// never comes whole: it would be waited for for ever.
+    fn first(&self, rest: &mut &[u8]) -> Option<Entry> {
+        Entry::take(rest).or_else(|| self.is_full.then(|| Entry::cut(rest)))
+    }
 }
 
 fn run(journalctl: &Path, from: &str, deadline: Instant) -> Result<Output, Trouble> {
@@ -95,7 +116,7 @@ fn run(journalctl: &Path, from: &str, deadline: Instant) -> Result<Output, Troub
         }
     };
     let (bytes, stopped) = read.map_err(|error| Trouble::Broken(format!("journalctl cannot be read: {error}")))?;
-    Ok(Output { bytes, ended, timed_out: stopped == Stopped::TimedOut })
+    Ok(Output { bytes, ended, timed_out: stopped == Stopped::TimedOut, is_full: stopped == Stopped::Full })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -126,7 +147,7 @@ fn take_output(child: &mut Child, deadline: Instant) -> std::io::Result<(Vec<u8>
     Ok((bytes, Stopped::Full))
 }
 
-/// The entries later than `after_ms`, up to the caps.
+/// The entries later than `after_ms`, but for the one of the bookmark, up to the caps.
 fn found(output: Output, from: &Place, after_ms: i64) -> Found {
     let mut found = Found {
         events: Vec::new(),
@@ -136,10 +157,11 @@ fn found(output: Output, from: &Place, after_ms: i64) -> Found {
         trouble: output.timed_out.then(|| "journalctl took too long: what it had said by then was taken".to_owned()),
     };
     let mut rest = &*output.bytes;
+    let first = output.first(&mut rest);
     let mut text_bytes = 0;
-    while let Some(entry) = Entry::take(&mut rest) {
+    for entry in first.into_iter().chain(iter::from_fn(|| Entry::take(&mut rest))) {
         let Some((event, cursor)) = entry.into_event() else { continue };
-        if event.occurred_unix_ms <= after_ms {
+        if event.occurred_unix_ms <= after_ms || from.position == Position::Cursor(cursor.clone()) {
             continue;
         }
         text_bytes += event.message.len();
@@ -153,105 +175,11 @@ fn found(output: Output, from: &Place, after_ms: i64) -> Found {
     found
 }
 
-/// One entry's fields.
-#[derive(Default)]
-struct Entry {
-    cursor: String,
-    realtime_us: Option<i64>,
-    message: String,
-    priority: String,
-    identifier: String,
-    pid: String,
-    transport: String,
-}
-
-impl Entry {
-    /// Takes one whole entry from the front; `None` where there is none any more.
-    fn take(rest: &mut &[u8]) -> Option<Self> {
-        let mut entry = Self::default();
-        let mut left = *rest;
-        let mut some = false;
-        loop {
-            let (line, after) = split_line(left)?;
-            left = after;
-            if line.is_empty() {
-                // Empty lines between entries are no entries.
-                if some {
-                    *rest = left;
-                    return Some(entry);
-                }
-                continue;
-            }
-            some = true;
-            let (name, value) = match line.iter().position(|byte| *byte == b'=') {
-                Some(at) => (line.get(..at)?, line.get(at + 1..)?),
-                None => {
-                    let (length, after) = left.split_first_chunk::<8>()?;
-                    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-                    let value = after.get(..length)?;
-                    left = after.get(length..)?.strip_prefix(b"\n")?;
-                    (line, value)
-                }
-            };
-            entry.set(name, &String::from_utf8_lossy(value));
-        }
-    }
-
-    fn set(&mut self, name: &[u8], value: &str) {
-        let field = match name {
-            b"__CURSOR" => &mut self.cursor,
-            b"MESSAGE" => &mut self.message,
-            b"PRIORITY" => &mut self.priority,
-            b"SYSLOG_IDENTIFIER" => &mut self.identifier,
-            b"_PID" => &mut self.pid,
-            b"_TRANSPORT" => &mut self.transport,
-            b"__REALTIME_TIMESTAMP" => {
-                self.realtime_us = value.parse().ok();
-                return;
-            }
-            _ => return,
-        };
-        value.clone_into(field);
-    }
-
-    /// The event and its cursor; `None` for an entry without a place in time or in the journal.
-    fn into_event(self) -> Option<(SecurityEvent, String)> {
-        if self.cursor.is_empty() {
-            return None;
-        }
-        let level = match &*self.priority {
-            "0" => "emergency",
-            "1" => "alert",
-            "2" => "critical",
-            "3" => "error",
-            "4" => "warning",
-            "5" => "notice",
-            "7" => "debug",
-            _ => "information",
-        };
-        let data = if self.pid.is_empty() { Vec::new() } else { vec![("pid".to_owned(), self.pid)] };
-        let event = SecurityEvent {
-            record_id: self.cursor.clone(),
-            event_id: None,
-            level: level.to_owned(),
-            occurred_unix_ms: self.realtime_us?.div_euclid(1000),
-            source: if self.identifier.is_empty() { self.transport } else { self.identifier },
-            user: None,
-            message: self.message,
-            data,
-        };
-        Some((event, self.cursor))
-    }
-}
-
-fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    Some((bytes.get(..end)?, bytes.get(end + 1..)?))
-}
-
 #[cfg(test)]
 mod tests {
     use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+
+    use fleetsweep_agent::report::MAX_MESSAGE_BYTES;
 
     use super::*;
 
@@ -265,7 +193,7 @@ mod tests {
 
     fn entries(bytes: &[u8]) -> Found {
         found(
-            Output { bytes: bytes.to_vec(), ended: Some(ExitStatus::default()), timed_out: false },
+            Output { bytes: bytes.to_vec(), ended: Some(ExitStatus::default()), timed_out: false, is_full: false },
             &place(),
             i64::MIN,
         )
@@ -304,12 +232,35 @@ mod tests {
         let found = entries(&many);
         assert_eq!((found.events.len(), found.truncated), (500, true));
         assert_eq!(found.place.to_string(), "journal 1499 c499");
-        let long = "x".repeat(MAX_TEXT_BYTES / 2);
-        let long: Vec<u8> = (0..3)
+        let long = "x".repeat(MAX_MESSAGE_BYTES);
+        let fit = MAX_TEXT_BYTES / MAX_MESSAGE_BYTES;
+        let long: Vec<u8> = (0..=fit)
             .flat_map(|n| format!("__CURSOR=c{n}\n__REALTIME_TIMESTAMP=1{n:03}000\nMESSAGE={long}\n\n").into_bytes())
             .collect();
         let found = entries(&long);
-        assert_eq!((found.events.len(), found.truncated), (2, true));
+        assert_eq!((found.events.len(), found.truncated), (fit, true));
+    }
+
+    #[test]
+    fn a_message_larger_than_all_of_a_report_does_not_stand_in_the_way() {
+        let huge = "x".repeat(MAX_TEXT_BYTES + 1);
+        let text = format!(
+            "__CURSOR=a\n__REALTIME_TIMESTAMP=1000\nMESSAGE={huge}\n\n__CURSOR=b\n__REALTIME_TIMESTAMP=2000\nMESSAGE=m\n\n"
+        );
+        let found = entries(text.as_bytes());
+        assert_eq!(found.place.to_string(), "journal 2 b");
+        assert_eq!(found.events.iter().map(|event| event.message.len()).collect::<Vec<_>>(), [MAX_MESSAGE_BYTES, 1]);
+        // Of one that is not even read whole, what was read counts.
+        for field in [format!("MESSAGE={huge}"), format!("MESSAGE\n\0\0\0\0\x01\0\0\0{huge}")] {
+            let bytes = format!("__CURSOR=a\n__REALTIME_TIMESTAMP=1000\n{field}").into_bytes();
+            let found =
+                super::found(Output { bytes, ended: None, timed_out: false, is_full: true }, &place(), i64::MIN);
+            assert_eq!((found.events.len(), found.truncated), (1, true));
+            assert_eq!(
+                (found.place.to_string().as_str(), found.events[0].message.len()),
+                ("journal 1 a", MAX_MESSAGE_BYTES)
+            );
+        }
     }
 
     /// A `journalctl` of our own, in a directory that goes with it.
@@ -324,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_cursor_that_is_not_understood_gives_way_to_the_time_without_repeats() {
-        let body = "case \"$*\" in *--after-cursor=s=1\\;i=9*) exit 1;; *--since=@1600000000*) \
+        let body = "case \"$*\" in *--cursor=s=1\\;i=9*) exit 1;; *--since=@1600000000*) \
                     printf '__CURSOR=a\\n__REALTIME_TIMESTAMP=1600000000000999\\nMESSAGE=old\\n\\n\
                     __CURSOR=b\\n__REALTIME_TIMESTAMP=1600000000001000\\nMESSAGE=new\\n\\n';; *) exit 9;; esac";
         let (folder, path) = script("cursor", body);
@@ -335,9 +286,26 @@ mod tests {
     }
 
     #[test]
+    fn the_first_event_after_a_bookmark_whose_entry_is_gone_is_not_left_out() {
+        let entry = |cursor: &str, ms: i64| {
+            format!("__CURSOR={cursor}\\n__REALTIME_TIMESTAMP={ms}000\\nMESSAGE={cursor}\\n\\n")
+        };
+        let [ours, one, other] = [("s=1;i=9", 0), ("b", 1), ("c", 2)].map(|(c, ms)| entry(c, 1_600_000_000_000 + ms));
+        for (said, expected) in [(format!("{ours}{one}{other}"), ["b", "c"]), (format!("{one}{other}"), ["b", "c"])] {
+            let body = format!("case \"$*\" in *--cursor=s=1\\;i=9*) printf '{said}';; *) exit 9;; esac");
+            let (folder, path) = script("gone", &body);
+            let found = read(&path, &place(), Duration::from_secs(20)).ok().unwrap();
+            fs::remove_dir_all(folder).unwrap();
+            assert_eq!(found.events.iter().map(|event| &*event.message).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
     fn a_journalctl_that_hangs_is_stopped_and_said() {
-        let (folder, path) =
-            script("hangs", "printf '__CURSOR=a\\n__REALTIME_TIMESTAMP=1000\\nMESSAGE=m\\n\\n'; exec sleep 1000");
+        let (folder, path) = script(
+            "hangs",
+            "printf '__CURSOR=a\\n__REALTIME_TIMESTAMP=1700000000000000\\nMESSAGE=m\\n\\n'; exec sleep 1000",
+        );
         let begun = Instant::now();
         let found = read(&path, &place(), Duration::from_secs(1)).ok().unwrap();
         fs::remove_dir_all(folder).unwrap();

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fleetsweep_agent::report::SecurityEvent;
+use fleetsweep_agent::report::{MAX_MESSAGE_BYTES, SecurityEvent};
 
 use super::{Found, MAX_EVENTS, MAX_TEXT_BYTES, Place, Position, Trouble};
 use crate::calendar::{days, number, rfc3339, second_of_day};
@@ -121,13 +121,15 @@ impl Log {
             if !whole && (line.len() as u64) < MAX_READ_BYTES {
                 break;
             }
-            text_bytes += line.len();
+            text_bytes += line.len().min(MAX_MESSAGE_BYTES);
             if found.events.len() >= MAX_EVENTS || text_bytes > MAX_TEXT_BYTES {
                 found.truncated = true;
                 break;
             }
             let record_id = format!("{}:{at}", self.inode);
             at += line.len() as u64;
+            // No more of a line than a report carries, so that no single one is more than all of one.
+            let line = line.get(..MAX_MESSAGE_BYTES).unwrap_or(line);
             let event = event(&String::from_utf8_lossy(line), record_id, self.modified_ms, zone_ms);
             if event.occurred_unix_ms > after_ms {
                 found.place.at_ms = event.occurred_unix_ms;
@@ -383,6 +385,16 @@ mod tests {
         let second = read(&folder.log(), &first.place).ok().unwrap();
         assert_eq!((second.events.len(), second.truncated), (100, false));
         assert_eq!(second.events[0].message, "500");
+    }
+
+    #[test]
+    fn a_line_larger_than_all_of_a_report_does_not_stand_in_the_way() {
+        let folder = Folder::new("huge");
+        let huge = line(&"x".repeat(MAX_TEXT_BYTES + 1));
+        folder.append(&format!("{huge}{}", line("then")));
+        let found = read(&folder.log(), &Place { at_ms: 0, position: Position::Time }).ok().unwrap();
+        assert_eq!((found.events.len(), found.truncated), (2, false));
+        assert!(found.events[0].message.len() <= MAX_MESSAGE_BYTES && found.events[1].message == "then");
     }
 
     #[test]

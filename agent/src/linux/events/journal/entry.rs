@@ -1,0 +1,120 @@
+//! One entry of the journal in `journalctl`'s export format: `NAME=value` lines, or for values with line ends
+//! the name, a length of eight bytes and the value; an empty line ends an entry. Unlike its JSON it needs no
+//! library and carries any bytes.
+
+use fleetsweep_agent::report::{MAX_MESSAGE_BYTES, SecurityEvent};
+
+/// One entry's fields.
+#[derive(Default)]
+pub(super) struct Entry {
+    pub(super) cursor: String,
+    realtime_us: Option<i64>,
+    message: String,
+    priority: String,
+    identifier: String,
+    pid: String,
+    transport: String,
+}
+
+impl Entry {
+    /// Takes one whole entry from the front; `None` where there is none any more.
+    pub(super) fn take(rest: &mut &[u8]) -> Option<Self> {
+        let mut entry = Self::default();
+        let mut left = *rest;
+        let mut some = false;
+        loop {
+            let (name, value) = take_field(&mut left)?;
+            if !name.is_empty() {
+                some = true;
+                entry.set(name, value);
+            } else if some {
+                *rest = left;
+                return Some(entry);
+            }
+            // Empty lines between entries are no entries.
+        }
+    }
+
+    /// The front of an entry: its whole fields, and what there is of the next one.
+    pub(super) fn cut(mut bytes: &[u8]) -> Self {
+        let mut entry = Self::default();
+        while let Some((name, value)) = take_field(&mut bytes) {
+            entry.set(name, value);
+        }
+        let at = bytes.iter().position(|byte| matches!(byte, b'=' | b'\n')).unwrap_or(bytes.len());
+        let (name, value) = bytes.split_at(at);
+        // What ends the name, and the length where there is one.
+        let begin = if value.starts_with(b"\n") { 1 + size_of::<u64>() } else { 1 };
+        entry.set(name, value.get(begin..).unwrap_or_default());
+        entry
+    }
+
+    fn set(&mut self, name: &[u8], value: &[u8]) {
+        // No more than a report carries of a text, so that no single entry is more than all of one.
+        let value = String::from_utf8_lossy(value.get(..MAX_MESSAGE_BYTES).unwrap_or(value));
+        let field = match name {
+            b"__CURSOR" => &mut self.cursor,
+            b"MESSAGE" => &mut self.message,
+            b"PRIORITY" => &mut self.priority,
+            b"SYSLOG_IDENTIFIER" => &mut self.identifier,
+            b"_PID" => &mut self.pid,
+            b"_TRANSPORT" => &mut self.transport,
+            b"__REALTIME_TIMESTAMP" => {
+                self.realtime_us = value.parse().ok();
+                return;
+            }
+            _ => return,
+        };
+        *field = value.into_owned();
+    }
+
+    /// The event and its cursor; `None` for an entry without a place in time or in the journal.
+    pub(super) fn into_event(self) -> Option<(SecurityEvent, String)> {
+        if self.cursor.is_empty() {
+            return None;
+        }
+        let level = match &*self.priority {
+            "0" => "emergency",
+            "1" => "alert",
+            "2" => "critical",
+            "3" => "error",
+            "4" => "warning",
+            "5" => "notice",
+            "7" => "debug",
+            _ => "information",
+        };
+        let data = if self.pid.is_empty() { Vec::new() } else { vec![("pid".to_owned(), self.pid)] };
+        let event = SecurityEvent {
+            record_id: self.cursor.clone(),
+            event_id: None,
+            level: level.to_owned(),
+            occurred_unix_ms: self.realtime_us?.div_euclid(1000),
+            source: if self.identifier.is_empty() { self.transport } else { self.identifier },
+            user: None,
+            message: self.message,
+            data,
+        };
+        Some((event, self.cursor))
+    }
+}
+
+/// Takes one field, its name and its value; both are empty at an entry's end. `None` where there is no whole one.
+fn take_field<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let (line, after) = split_line(rest)?;
+    let (name, value, after) = match line.iter().position(|byte| *byte == b'=') {
+        Some(at) => (line.get(..at)?, line.get(at + 1..)?, after),
+        None if line.is_empty() => (line, line, after),
+        None => {
+            let (length, after) = after.split_first_chunk::<8>()?;
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+            (line, after.get(..length)?, after.get(length..)?.strip_prefix(b"\n")?)
+        }
+    };
+    *rest = after;
+    Some((name, value))
+}
+
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    Some((bytes.get(..end)?, bytes.get(end + 1..)?))
+}
