@@ -11,13 +11,14 @@ use fleetsweep_agent::exit;
 
 pub(crate) use system::end;
 
+use crate::STACK_BYTES;
+
 /// Starts the thread that ends the process at `deadline`, and on Linux as soon as standard input ends.
 ///
 /// # Errors
 /// Where the system grants no thread.
 pub(crate) fn watch(deadline: Instant) -> io::Result<()> {
-    // Small, because a client's limits may be; it calls nothing deep.
-    thread::Builder::new().stack_size(64 << 10).spawn(move || system::wait(deadline)).map(drop)
+    thread::Builder::new().stack_size(STACK_BYTES).spawn(move || system::wait(deadline)).map(drop)
 }
 
 /// Makes a panic say where, never what: its message could hold text of this machine.

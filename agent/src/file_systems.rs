@@ -9,6 +9,8 @@ use std::{
 
 use fleetsweep_agent::report::{FileSystem, MAX_FILE_SYSTEMS, Warning};
 
+use crate::STACK_BYTES;
+
 /// What a file system says; `None` where it has no size at all.
 pub(crate) type Answer = Result<Option<FileSystem>, String>;
 
@@ -32,7 +34,7 @@ pub(crate) fn measure<Q: Send + 'static>(
     let mut awaited = 0;
     for (index, (name, question)) in questions.into_iter().enumerate() {
         let sender = sender.clone();
-        let spawned = thread::Builder::new().stack_size(64 << 10).spawn(move || {
+        let spawned = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
             // Nobody listens any more where the patience is over.
             let _ = sender.send((index, ask(question)));
         });

@@ -35,6 +35,10 @@ use linux::look;
 #[cfg(windows)]
 use windows::look;
 
+/// The stack of a thread. Small, because a client's limits may be, and none calls anything deep; but on Windows other
+/// vendors' watchers run on it.
+const STACK_BYTES: usize = if cfg!(windows) { 256 << 10 } else { 64 << 10 };
+
 fn main() -> ! {
     let started = Instant::now();
     ending::tame_panics();

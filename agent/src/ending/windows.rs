@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::deadline_passed;
+use crate::STACK_BYTES;
 
 /// How long standard error may take the last line.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -23,7 +24,7 @@ pub(super) fn wait(deadline: Instant) {
 pub(super) fn say(line: &str) {
     let (said, heard) = mpsc::sync_channel(1);
     let line = line.to_owned();
-    let speaker = thread::Builder::new().stack_size(64 << 10).spawn(move || {
+    let speaker = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
         // There is nowhere left to say that this failed.
         let _ = io::stderr().write_all(line.as_bytes());
         let _ = said.send(());

@@ -49,7 +49,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     if let Some(table) = warnings.keep("swap", of_system(PAGE_FILES)) {
         report.swap = counters::page_files(&table);
     }
-    if let Some(paths) = warnings.keep("file systems", volumes::fixed()) {
+    if let Some(paths) = warnings.keep("file systems", volumes::mounted()) {
         let patience = FILE_SYSTEM_PATIENCE.min(request.deadline / 4);
         let paths = paths.into_iter().map(|path| (path.clone(), path)).collect();
         let (systems, silent) = measure(paths, patience, volumes::ask);

@@ -30,9 +30,8 @@ impl Drop for Search {
     }
 }
 
-/// The paths of the volumes of fixed disks, each volume once. What can be taken out, a CD or a stick, runs full on
-/// purpose; what lies on another machine is that machine's to tell.
-pub(in crate::windows) fn fixed() -> io::Result<Vec<String>> {
+/// The paths of the volumes that are mounted, each volume once. Asks the system's own table and no disk.
+pub(in crate::windows) fn mounted() -> io::Result<Vec<String>> {
     let mut name = [0_u16; NAME_CHARS as usize];
     // SAFETY: the buffer has as many characters as are said.
     let search = unsafe { FindFirstVolumeW(name.as_mut_ptr(), NAME_CHARS) };
@@ -42,7 +41,7 @@ pub(in crate::windows) fn fixed() -> io::Result<Vec<String>> {
     let search = Search(search);
     let mut paths = Vec::new();
     loop {
-        paths.extend(path_of(&name).filter(|path| is_fixed(path)));
+        paths.extend(path_of(&name));
         // SAFETY: the search is open, and the buffer has as many characters as are said.
         if unsafe { FindNextVolumeW(search.0, name.as_mut_ptr(), NAME_CHARS) } == 0 {
             let error = io::Error::last_os_error();
@@ -72,15 +71,14 @@ fn path_of(volume: &[u16]) -> Option<String> {
     }
 }
 
-fn is_fixed(path: &str) -> bool {
-    let path = wide(path);
-    // SAFETY: the path ends with a zero.
-    matches!(unsafe { GetDriveTypeW(path.as_ptr()) }, DRIVE_FIXED | DRIVE_RAMDISK)
-}
-
-/// The type and the size of the volume that is mounted under a path. Takes as long as its disk does.
+/// The type and the size of the volume that is mounted under a path; `None` where it is not of a fixed disk: what can
+/// be taken out, a CD or a stick, runs full on purpose. Takes as long as its disk does.
 pub(in crate::windows) fn ask(path: String) -> Answer {
     let wide_path = wide(&path);
+    // SAFETY: the path ends with a zero.
+    if !matches!(unsafe { GetDriveTypeW(wide_path.as_ptr()) }, DRIVE_FIXED | DRIVE_RAMDISK) {
+        return Ok(None);
+    }
     let mut kind = [0_u16; 32];
     // SAFETY: the path ends with a zero, the buffer has as many characters as are said, and null means that the rest
     // is not wanted.

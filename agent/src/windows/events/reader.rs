@@ -18,7 +18,7 @@ use super::{
 use crate::windows::api::event_log::{Failure, Handle, next, query, render};
 
 /// How many records are asked for at a time. Far more are refused where the records are large.
-const BATCH: u32 = 32;
+const BATCH: u32 = 16;
 /// Every record.
 const ALL: &str = "*";
 

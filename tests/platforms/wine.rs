@@ -1,0 +1,356 @@
+//! The agent for Windows, executed by Wine: what it reports of the machine, and how it reads a Security log, which a
+//! stand-in for the system's library serves. Not Windows itself: what only a real one shows is not tried here.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use fleetsweep_agent::{
+    SysRng, envelope, exit,
+    report::{EventAccess, EventLog, Report, SecurityEvent},
+    request::{Bookmark, EventsWanted, Request},
+};
+use jiff::Timestamp;
+use support::WINDOWS;
+use tempfile::TempDir;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// How long one run may take: Wine itself takes a second or two, and more where the machine is busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+const MINUTE_MS: i64 = 60_000;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What all tests share: an environment of Wine takes seconds to make.
+static WINE: OnceLock<Wine> = OnceLock::new();
+
+struct Wine {
+    directory: PathBuf,
+}
+
+impl Wine {
+    fn shared() -> &'static Self {
+        WINE.get_or_init(Self::new)
+    }
+
+    /// The agent in a directory of its own, beside the libraries that Wine lacks.
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap().keep();
+        fs::copy(support::agent(WINDOWS).unwrap(), directory.join("agent.exe")).unwrap();
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/platforms/wine");
+        for library in ["bcryptprimitives", "wevtapi"] {
+            let output = Command::new("x86_64-w64-mingw32-gcc")
+                .args(["-shared", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+                .arg(directory.join(format!("{library}.dll")))
+                .arg(sources.join(format!("{library}.c")))
+                .arg("-ladvapi32")
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let wine = Self { directory };
+        let output = wine.command(&[]).arg("--version").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        wine
+    }
+
+    fn prefix(&self) -> PathBuf {
+        self.directory.join("prefix")
+    }
+
+    fn command(&self, environment: &[(&str, &str)]) -> Command {
+        let mut command = Command::new("wine");
+        command
+            .arg(self.directory.join("agent.exe"))
+            .env("WINEPREFIX", self.prefix())
+            .env("WINEDEBUG", "-all")
+            .env("WINEDLLOVERRIDES", "wevtapi=n;mscoree,mshtml=")
+            // Which the agent must not mind: a server gives a pipe that is closed, or never is.
+            .stdin(Stdio::null());
+        command.envs(environment.iter().copied());
+        command
+    }
+}
+
+/// Ends what Wine keeps running, and removes its environment.
+pub(crate) fn end() {
+    if let Some(wine) = WINE.get() {
+        let ended = Command::new("wineserver").args(["-k", "-w"]).env("WINEPREFIX", wine.prefix()).status();
+        if ended.is_err() || fs::remove_dir_all(&wine.directory).is_err() {
+            eprintln!("Wine did not end well: see {}", wine.directory.display());
+        }
+    }
+}
+
+/// How a run of the agent ended.
+struct Ended {
+    code: Option<i32>,
+    stdout: Vec<u8>,
+    stderr: String,
+}
+
+fn request(window_ms: u64, deadline_ms: u64, events: EventsWanted) -> (Request, p256::SecretKey) {
+    let secret = envelope::fresh_secret(&mut SysRng).unwrap();
+    let request = Request {
+        collection: Uuid::new_v4(),
+        server_key: secret.public_key(),
+        window: Duration::from_millis(window_ms),
+        deadline: Duration::from_millis(deadline_ms),
+        events,
+    };
+    (request, secret)
+}
+
+async fn run(argument: &str, environment: &[(&str, &str)]) -> Ended {
+    let command = Wine::shared().command(environment);
+    let mut command = tokio::process::Command::from(command);
+    command.arg(argument).kill_on_drop(true);
+    let output = timeout(PATIENCE, command.output()).await.expect("an agent that ends").unwrap();
+    // What Wine says of itself, e.g. that this machine's disk is not to be read as a device.
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let stderr = stderr.split_inclusive('\n').filter(|line| !line.starts_with("wine: ")).collect();
+    Ended { code: output.status.code(), stdout: output.stdout, stderr }
+}
+
+async fn collect_within(deadline_ms: u64, events: EventsWanted, environment: &[(&str, &str)]) -> Report {
+    let (request, secret) = request(500, deadline_ms, events);
+    let ended = run(&request.to_argument(), environment).await;
+    assert_eq!((ended.code, &*ended.stderr), (Some(exit::ANSWERED.into()), ""));
+    assert!(!ended.stdout.contains(&b'\r'), "lines end as everywhere");
+    Report::from_xml(&envelope::open(&ended.stdout, &request, &secret).unwrap()).unwrap()
+}
+
+/// A Security log in a file.
+struct Log {
+    directory: TempDir,
+}
+
+impl Log {
+    fn of(records: impl IntoIterator<Item = String>) -> Self {
+        let log = Self { directory: tempfile::tempdir().unwrap() };
+        log.write(records);
+        log
+    }
+
+    fn write(&self, records: impl IntoIterator<Item = String>) {
+        let text: String = records.into_iter().map(|record| record + "\n\n").collect();
+        fs::write(self.directory.path().join("log"), text).unwrap();
+    }
+
+    /// What an agent reads of it that has half a minute, with the reasons it gives.
+    async fn read(&self, events: EventsWanted, fault: &str) -> (EventLog, Vec<String>) {
+        self.read_within(30_000, events, fault).await
+    }
+
+    async fn read_within(&self, deadline_ms: u64, events: EventsWanted, fault: &str) -> (EventLog, Vec<String>) {
+        let (log, closed) = (self.directory.path().join("log"), self.directory.path().join("closed"));
+        let environment = [
+            ("FAKE_SECURITY_LOG", log.to_str().unwrap()),
+            ("FAKE_SECURITY_FAULT", fault),
+            ("FAKE_SECURITY_CLOSED", closed.to_str().unwrap()),
+        ];
+        let report = collect_within(deadline_ms, events, &environment).await;
+        let refused = fault.starts_with("error");
+        assert_eq!(fs::remove_file(closed).is_ok(), !refused, "every handle is closed again: {fault}");
+        let warnings = report.warnings.into_iter().filter(|warning| warning.what == "security log");
+        (report.events.unwrap(), warnings.map(|warning| warning.why).collect())
+    }
+}
+
+fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+fn record(record_id: u64, at_ms: i64, event_id: u32, data: &str) -> String {
+    let time = Timestamp::from_millisecond(at_ms).unwrap();
+    format!(
+        "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>\n\
+         <Provider Name='Microsoft-Windows-Security-Auditing'/><EventID>{event_id}</EventID><Level>0</Level>\
+         <Keywords>0x8010000000000000</Keywords><TimeCreated SystemTime='{time}'/>\
+         <EventRecordID>{record_id}</EventRecordID><Channel>Security</Channel></System>{data}</Event>"
+    )
+}
+
+/// A failed logon.
+fn logon(record_id: u64, at_ms: i64) -> String {
+    let data = "<EventData><Data Name='TargetUserName'>jörg &amp; co</Data><Data Name='SubStatus'>0xc0000064</Data>\
+                <Data Name='LogonType'>3</Data></EventData>";
+    record(record_id, at_ms, 4625, data)
+}
+
+/// Failed logons, one a second up to `newest_ms`.
+fn logons(first: u64, last: u64, newest_ms: i64) -> impl Iterator<Item = String> {
+    (first..=last).map(move |record_id| logon(record_id, newest_ms - i64::try_from(last - record_id).unwrap() * 1000))
+}
+
+fn ids(log: &EventLog) -> Vec<u64> {
+    log.events.iter().map(|event| event.record_id.parse().unwrap()).collect()
+}
+
+fn after(log: &EventLog) -> EventsWanted {
+    EventsWanted::After(Bookmark::new(log.bookmark.clone().unwrap()).unwrap())
+}
+
+fn proc_number(file: &str, name: &str) -> f64 {
+    let text = fs::read_to_string(file).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+pub(crate) async fn the_state_of_a_machine_is_what_it_is() {
+    let begun = Instant::now();
+    let report = collect_within(30_000, EventsWanted::No, &[]).await;
+    // Wine has no table of page files.
+    let warnings: Vec<_> = report.warnings.iter().map(|warning| (&*warning.what, &*warning.why)).collect();
+    assert_eq!(warnings, [("swap", "the kernel answers with status 0xC0000003")]);
+    assert_eq!(report.events, None);
+    assert_eq!(report.load, None);
+
+    assert_eq!(report.host.os_family.as_deref(), Some("windows"));
+    let version = report.host.os_version.unwrap();
+    assert!(version.contains("Windows") && version.contains(report.host.kernel.as_deref().unwrap()), "{version}");
+    assert_eq!(report.host.architecture.as_deref(), Some("x86_64"));
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert!(report.host.name.unwrap().eq_ignore_ascii_case(name.trim()));
+
+    let memory = report.memory.unwrap();
+    assert_eq!(memory.used_bytes + memory.available_bytes, memory.total_bytes);
+    let total = proc_number("/proc/meminfo", "MemTotal:") * 1024.0;
+    assert!((memory.total_bytes as f64 - total).abs() < total / 100.0, "{memory:?}");
+
+    let uptime = proc_number("/proc/uptime", "");
+    let (ours, elapsed) = (report.uptime.unwrap().as_secs_f64(), begun.elapsed().as_secs_f64());
+    assert!(ours <= uptime + 2.0 && ours >= uptime - elapsed - 2.0, "{ours} {uptime}");
+    let boot_ms = proc_number("/proc/stat", "btime ") * 1000.0;
+    assert!((report.boot_unix_ms.unwrap() as f64 - boot_ms).abs() < 5000.0);
+
+    let cpu = report.cpu.unwrap();
+    assert_eq!(cpu.core_percent.len(), std::thread::available_parallelism().unwrap().get());
+    assert!(cpu.window >= Duration::from_millis(500) && report.agent_duration >= cpu.window);
+    assert!(cpu.core_percent.iter().chain([&cpu.total_percent]).all(|percent| (0.0..=100.0).contains(percent)));
+
+    let drive = report.file_systems.iter().find(|system| system.mount == "C:\\").unwrap();
+    assert!(drive.total_bytes > 0 && drive.used_bytes <= drive.total_bytes && !drive.kind.is_empty(), "{drive:?}");
+    assert_eq!(report.top_memory.len(), 5, "{:?}", report.top_memory);
+    assert!(report.top_memory.iter().all(|process| process.name.ends_with(".exe") && process.memory_bytes > 0));
+    assert!(report.top_memory.is_sorted_by(|one, other| one.memory_bytes >= other.memory_bytes));
+    assert!(report.top_cpu.is_sorted_by(|one, other| one.cpu_percent >= other.cpu_percent));
+}
+
+pub(crate) async fn events_come_oldest_first_and_the_bookmark_goes_on() {
+    let newest_ms = now_ms();
+    let long = format!("<EventData><Data Name='CommandLine'>{}</Data></EventData>", "x".repeat(30_000));
+    // The third is larger than the buffer that served for the newer ones, and older than a day comes none.
+    let records =
+        [logon(1, newest_ms - 25 * 60 * MINUTE_MS), logon(2, newest_ms - 9), record(3, newest_ms - 8, 4688, &long)];
+    let log = Log::of(records.iter().cloned().chain(logons(4, 20, newest_ms)));
+    let (first, warnings) = log.read(EventsWanted::Within(DAY), "").await;
+    assert_eq!(warnings, [""; 0]);
+    assert_eq!((first.access, first.truncated, &*first.source), (EventAccess::Read, false, "Security"));
+    assert_eq!(ids(&first), (2..=20).collect::<Vec<_>>());
+    let expected = SecurityEvent {
+        record_id: "20".to_owned(),
+        event_id: Some(4625),
+        level: "audit failure".to_owned(),
+        occurred_unix_ms: newest_ms,
+        source: "Microsoft-Windows-Security-Auditing".to_owned(),
+        user: Some("jörg & co".to_owned()),
+        message: "Failed logon of jörg & co: unknown user name; logon type 3 (network)".to_owned(),
+        data: [("TargetUserName", "jörg & co"), ("SubStatus", "0xc0000064"), ("LogonType", "3")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+    };
+    assert_eq!(first.events.last(), Some(&expected));
+    assert!(first.events[1].data[0].1.ends_with("x…") && first.events[1].message.contains("command line: xxx"));
+
+    let (second, warnings) = log.read(after(&first), "").await;
+    assert_eq!((ids(&second), second.bookmark.as_ref(), warnings), (vec![], first.bookmark.as_ref(), vec![]));
+    log.write(logons(4, 20, newest_ms).chain(logons(21, 23, newest_ms + 5000)));
+    let (third, warnings) = log.read(after(&second), "").await;
+    assert_eq!((ids(&third), third.truncated, warnings), (vec![21, 22, 23], false, vec![]));
+
+    let foreign = EventsWanted::After(Bookmark::new("time 17".to_owned()).unwrap());
+    let (again, warnings) = log.read(foreign, "").await;
+    assert_eq!(again.events.len(), 20);
+    assert_eq!(warnings, ["the bookmark is not this agent's: a day was read again"]);
+}
+
+pub(crate) async fn what_is_not_read_is_named() {
+    let newest_ms = now_ms();
+    let log = Log::of(logons(1, 5, newest_ms));
+    let (first, _) = log.read(EventsWanted::Within(DAY), "").await;
+    log.write(logons(1, 5, newest_ms).chain(logons(6, 6_000, newest_ms + 6_000_000)));
+    let (many, warnings) = log.read(after(&first), "").await;
+    assert!(many.truncated);
+    assert_eq!((many.events.len(), ids(&many).first(), ids(&many).last()), (5000, Some(&1001), Some(&6000)));
+    assert_eq!(warnings, ["records 6 to 1000 (995) were not read: there are more than a report carries"]);
+
+    log.write(logons(10, 20, newest_ms));
+    let (overwritten, warnings) = log.read(after(&first), "").await;
+    assert!(overwritten.truncated);
+    assert_eq!(warnings, ["records 6 to 9 (4) were overwritten before they were read"]);
+
+    log.write(logons(1, 5, newest_ms).chain(logons(6, 20, newest_ms + 20_000)));
+    let (broken, warnings) = log.read(after(&first), "next=1734").await;
+    assert_eq!((broken.access, broken.truncated, ids(&broken)), (EventAccess::Read, true, vec![16, 17, 18, 19, 20]));
+    assert!(warnings[0].starts_with("records 6 to 15 (10) were not read: error 1734"), "{warnings:?}");
+
+    let (spoilt, warnings) = log.read(after(&first), "render").await;
+    assert_eq!((spoilt.access, spoilt.truncated), (EventAccess::Read, false));
+    assert_eq!(ids(&spoilt), [6, 8, 9, 11, 12, 14, 15, 17, 18, 20]);
+    assert!(warnings[0].starts_with("5 records cannot be read, the newest because error 15005"), "{warnings:?}");
+}
+
+pub(crate) async fn a_cleared_log_is_noticed_and_read_from_its_start() {
+    let newest_ms = now_ms();
+    let log = Log::of(logons(1, 50, newest_ms - 60_000));
+    let (before, _) = log.read(EventsWanted::Within(DAY), "").await;
+    let data = "<UserData><LogFileCleared xmlns='http://manifests.microsoft.com/win/2004/08/windows/eventlog'>\
+                <SubjectUserName>eve</SubjectUserName><SubjectDomainName>CONTOSO</SubjectDomainName>\
+                </LogFileCleared></UserData>";
+    let clearing = record(1, newest_ms - 30_000, 1102, data).replace("0x8010", "0x4020");
+    log.write([clearing].into_iter().chain(logons(2, 4, newest_ms)));
+    let (cleared, warnings) = log.read(after(&before), "").await;
+    assert_eq!((cleared.access, cleared.truncated, warnings), (EventAccess::Cleared, false, vec![]));
+    assert_eq!(ids(&cleared), [1, 2, 3, 4]);
+    assert_eq!(cleared.events[0].message, "The security log was cleared by CONTOSO\\eve");
+    let (next, _) = log.read(after(&cleared), "").await;
+    assert_eq!((next.access, next.events.len()), (EventAccess::Read, 0));
+}
+
+pub(crate) async fn a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one() {
+    let full = Log::of(logons(1, 3, now_ms()));
+    let empty = Log::of([]);
+    for (log, fault, access, expected) in [
+        (&full, "error=5", EventAccess::Denied, "this account may not read it: make it an Administrator"),
+        (&full, "error=15007", EventAccess::Unavailable, "error 15007: "),
+        (&full, "error=1722", EventAccess::Unavailable, "error 1722: "),
+        (&full, "error=0", EventAccess::Unavailable, "the event log's interface gave nothing and no reason"),
+        (&empty, "", EventAccess::Unavailable, "it holds no record at all"),
+        (&full, "slow", EventAccess::Unavailable, "the time for it was over"),
+    ] {
+        let (read, warnings) = log.read_within(4000, EventsWanted::Within(DAY), fault).await;
+        assert_eq!((read.access, read.events.len(), read.bookmark), (access, 0, None), "{fault}");
+        assert!(warnings.len() == 1 && warnings[0].starts_with(expected), "{fault}: {warnings:?}");
+    }
+    // Wine's own library, which has the names alone.
+    let own = [("WINEDLLOVERRIDES", "mscoree,mshtml=;wevtapi=b")];
+    let report = collect_within(30_000, EventsWanted::Within(DAY), &own).await;
+    assert_eq!(report.events.unwrap().access, EventAccess::Unavailable);
+    assert_eq!(report.warnings.last().unwrap().why, "the event log's interface gave nothing and no reason");
+}
+
+pub(crate) async fn a_deadline_ends_the_agent_for_windows() {
+    let (request, _) = request(10_000, 1000, EventsWanted::No);
+    let ended = run(&request.to_argument(), &[]).await;
+    assert_eq!(ended.code, Some(exit::DEADLINE.into()));
+    assert_eq!(ended.stderr, "fleetsweep-agent: the deadline passed\n");
+    assert_eq!(ended.stdout, b"");
+    let ended = run("nonsense", &[]).await;
+    assert_eq!(ended.code, Some(exit::BAD_REQUEST.into()));
+    assert_eq!(ended.stderr, "fleetsweep-agent: the request's version is not well formed\n");
+}
