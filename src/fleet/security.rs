@@ -65,6 +65,12 @@ pub struct SecurityEvent {
     pub data: Vec<(String, String)>,
 }
 
+/// A program or provider as people need it: what the names of all of Windows' own begin with says nothing.
+#[must_use]
+pub fn short_source(source: &str) -> &str {
+    source.strip_prefix("Microsoft-Windows-").unwrap_or(source)
+}
+
 impl SecurityLog {
     /// Cleans what a report says of the log.
     #[must_use]

@@ -13,6 +13,7 @@ use crate::{
         security::{
             EventAccess, SecurityLog,
             digest::{self, Concern, Group},
+            short_source,
         },
     },
     mail::words,
@@ -276,7 +277,7 @@ impl GroupFacts {
         Self {
             count: format!("{:>5}×", group.events.len()),
             time: words::span_of_their_clock(group.first_unix_ms, group.last_unix_ms),
-            source: clean(group.source, SOURCE_CHARS),
+            source: clean(short_source(group.source), SOURCE_CHARS),
             message: clean(&format!("{number}{}", group.message), MESSAGE_CHARS),
         }
     }

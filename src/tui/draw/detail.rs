@@ -14,7 +14,7 @@ use super::{
     words,
 };
 use crate::{
-    fleet::{Failure, Phase, Reading, Stage, reading::Usage, state::ClientView},
+    fleet::{Failure, Phase, Reading, Stage, reading::Usage, security::short_source, state::ClientView},
     tui::{model::Model, theme::Role},
 };
 
@@ -199,7 +199,7 @@ fn rows(pen: &Pen<'_>, model: &Model, client: &ClientView, area: Rect) -> Vec<Ro
             list.rows.push(Row::Text(Line::from(vec![
                 Piece::styled(format!("{} ", words::time_or_date(event.at, now)), pen.style(Role::Dim)),
                 Piece::styled(format!("{} ", event.level), pen.style(Role::Warning)),
-                Piece::styled(format!("{}: {}", event.source, event.message), pen.style(Role::Text)),
+                Piece::styled(format!("{}: {}", short_source(&event.source), event.message), pen.style(Role::Text)),
             ])));
         }
     }
