@@ -1,12 +1,21 @@
 //! Windows clients, delivered to through a real sshd: its SFTP is the real one, and its login shell hands commands to
 //! Wine's `cmd.exe`, or does what PowerShell would. What the agent sees there is in [`crate::wine`].
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, SystemTime},
+};
 
 use fleetsweep::demo::Sink;
+use jiff::Timestamp;
 use serde_json::Value;
 use support::{Fleetsweep, Login, Mail, Sshd, SshdOptions, Trial, rows, wait_until};
 use tempfile::TempDir;
+
+use crate::wine::logons;
 
 /// How long anything may take that has no deadline of its own.
 const SOON: Duration = Duration::from_secs(30);
@@ -21,12 +30,44 @@ const OURS: &str = "AppData/Local/Temp/fleetsweep";
 /// What the shell of a machine answers with, in the place of `cmd.exe`: enough for the question which it is.
 const ANSWERS: &str = r#"printf '%s\r\n' "$(printf %s "${2#echo }" | sed 's/%PROCESSOR_ARCHITECTURE%/@MACHINE@/')""#;
 
+/// A machine whose commands go to Wine, which is set up at the first one. The events of its log stand in a file.
+const WINE: &str = r#"
+cd ~
+export WINEPREFIX=~/wine WINEDEBUG=-all WINEDLLOVERRIDES='wevtapi=n;mscoree,mshtml=' FAKE_SECURITY_LOG=security.log
+[ -e wine ] || { wineboot --init && cp @LIBRARIES@/*.dll wine/drive_c/windows/system32/; } >&2"#;
+
+/// Its default shell as it comes.
+const CMD: &str = r#"exec wine cmd /c "$2""#;
+
+/// PowerShell's part in what is asked of it: a variable, and the end of a program that is its own.
+const POWERSHELL: &str = r#"
+case $2 in
+echo*) command=${2#echo }; printf '%s\r\n' "${command/'$env:PROCESSOR_ARCHITECTURE'/AMD64}";;
+*'; exit $LASTEXITCODE') exec wine cmd /c "${2%; exit*}";;
+*) echo "${2%% *} : The term is not recognized" >&2; exit 1;;
+esac"#;
+
 /// A machine with its users' login shell, and a mail server.
 struct Machine {
     sshd: Sshd,
     sink: Sink,
     program: Fleetsweep,
     _shell: TempDir,
+}
+
+impl Drop for Machine {
+    /// Ends what Wine keeps running for the user, who could not be removed before.
+    fn drop(&mut self) {
+        let (user, prefix) = (self.sshd.user(), self.home("wine"));
+        if prefix.exists() {
+            let (uid, gid) = user.ids();
+            let mut end = Command::new("setpriv");
+            end.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
+            end.args(["wineserver", "-k", "-w"]).env("WINEPREFIX", prefix).env("HOME", user.home());
+            let ended = end.status();
+            assert!(std::thread::panicking() || ended.is_ok_and(|status| status.success()), "Wine does not end");
+        }
+    }
 }
 
 impl Machine {
@@ -48,8 +89,28 @@ impl Machine {
         machine
     }
 
+    /// One on which Wine runs the agent.
+    async fn with_wine(shell: &str, config: &[&str]) -> Self {
+        let libraries = crate::wine::libraries();
+        let machine =
+            Self::with_shell(&(WINE.replace("@LIBRARIES@", libraries.to_str().unwrap()) + "\n" + shell), config).await;
+        machine.logs([]);
+        machine
+    }
+
+    /// These records are all of its security log.
+    fn logs(&self, records: impl IntoIterator<Item = String>) {
+        let text: String = records.into_iter().map(|record| record + "\n\n").collect();
+        self.sshd.user().write("security.log", &text);
+    }
+
     /// Its configuration, with further attributes of its one client.
     fn configure(&self, attributes: &str) {
+        self.configure_beside("", attributes);
+    }
+
+    /// The same with other clients.
+    fn configure_beside(&self, others: &str, attributes: &str) {
         let (ip, port, username) = (self.sshd.addresses()[0], self.sshd.port(), self.sshd.username());
         let (key, smtp) = (self.sshd.key(), self.sink.address());
         self.program.write_config(&format!(
@@ -58,6 +119,7 @@ impl Machine {
             <database url="sqlite:fleet.db"/>
             <smtp host="{}" port="{}" from="fleetsweep@example.com"/>
             <client name="win" ip="{ip}" port="{port}" username="{username}" key="{}" mail="ops@example.com" {attributes}/>
+            {others}
             </config>"#,
             smtp.ip(),
             smtp.port(),
@@ -114,6 +176,9 @@ impl Machine {
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
+        needs(Sshd, Root, Wine, Mingw, WindowsAgent) =>
+            windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_asked_for,
+            powershell_is_served_too_and_what_a_broken_visit_left_goes;
         needs(Sshd, Root, WindowsAgent) => what_a_windows_machine_refuses_is_said_with_its_mend;
         needs(Sshd, Root) =>
             a_profile_that_takes_no_file_is_an_error_that_names_the_directory,
@@ -127,7 +192,96 @@ fn says(machine: &str, more: &str) -> String {
     format!("case $2 in\necho*) {answers};;\n{more}*) echo \"'${{2%% *}}' is not recognized\" >&2; exit 1;;\nesac")
 }
 
-pub(crate) async fn what_a_windows_machine_refuses_is_said_with_its_mend() {
+async fn windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_asked_for() {
+    let machine = Machine::with_wine(CMD, &[NAMED]).await;
+    let linux = Sshd::start(SshdOptions::default()).await;
+    machine.configure_beside(
+        &format!(
+            r#"<client name="linux" ip="{}" port="{}" username="{}" key="{}" mail="ops@example.com"/>"#,
+            linux.addresses()[0],
+            linux.port(),
+            linux.username(),
+            linux.key().display()
+        ),
+        "",
+    );
+    let newest_ms = Timestamp::now().as_millisecond();
+    machine.logs(logons(1, 3, newest_ms));
+    let sweep = async || {
+        let outcome = machine.program.run(["--once"]).await;
+        assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+        assert_eq!(machine.list(TEMPORARY), ["of another program"]);
+    };
+    sweep().await;
+    let reading = "SELECT name, json_extract(reading, '$.os_family'), json_extract(reading, '$.architecture'), \
+                   json_extract(reading, '$.cpu') BETWEEN 0 AND 100, json_extract(reading, '$.memory.used') > 0, \
+                   json_extract(reading, '$.uptime_seconds') > 0 \
+                   FROM clients JOIN readings ON client_id = clients.id AND slot = latest_slot ORDER BY name";
+    let read: Vec<Vec<String>> =
+        machine.stored(reading).await.into_iter().map(|row| row.into_iter().flatten().collect()).collect();
+    let numbers = ["1", "1", "1"].as_slice();
+    assert_eq!(
+        read,
+        [[&["linux", "linux", "x86_64"], numbers].concat(), [&["win", "windows", "x86_64"], numbers].concat()]
+    );
+
+    // What happens at one moment is told in the next collection, once.
+    sweep().await;
+    machine.logs(logons(1, 3, newest_ms).chain(logons(4, 4, newest_ms + 4)));
+    sweep().await;
+    let mails = machine.mails();
+    let subjects: Vec<&str> = mails.iter().map(|mail| mail.subject.as_str()).collect();
+    assert_eq!(
+        subjects,
+        [
+            "[fleetsweep] win: 3 security events, 3 failed logins",
+            "[fleetsweep] win: nothing new in the security log",
+            "[fleetsweep] win: 1 security event, 1 failed login",
+        ]
+    );
+    let line = "3×";
+    assert!(mails[0].text.contains(line), "{}", mails[0].text);
+    let words = "Microsoft-Windows-Security-Auditing: 4625 Failed logon of jörg & co: unknown user name; logon type 3 (network)";
+    assert!(mails[0].text.contains(words), "{}", mails[0].text);
+    assert_eq!(mails.iter().map(|mail| mail.attachments.len()).collect::<Vec<_>>(), [1, 0, 1]);
+    let list = &mails[0].attachments[0].1;
+    assert!(list.lines().count() == 4 && list.contains("SubStatus=0xc0000064"), "{list}");
+    let stored = "SELECT channel, record_id, CAST(event_id AS TEXT), level FROM v1_events ORDER BY record_id";
+    let event = |record_id: &str| ["Security", record_id, "4625", "audit failure"].map(|text| Some(text.to_owned()));
+    assert_eq!(machine.stored(stored).await, ["1", "2", "3", "4"].map(event));
+}
+
+async fn powershell_is_served_too_and_what_a_broken_visit_left_goes() {
+    // Its server does not say that it is Windows.
+    let machine = Machine::with_wine(POWERSHELL, &[]).await;
+    machine.configure(r#"events="no""#);
+    machine.logs(logons(1, 3, Timestamp::now().as_millisecond()));
+    let left = |name: &str, age: Duration| {
+        let path = format!("{OURS}/{name}");
+        machine.sshd.user().write(&path, "");
+        let written = SystemTime::now() - age;
+        fs::File::options().write(true).open(machine.home(&path)).unwrap().set_modified(written).unwrap();
+    };
+    let hour = Duration::from_secs(3600);
+    left("0123456789abcdef.exe", hour);
+    left("fedcba9876543210.exe", Duration::ZERO);
+    left("notes.txt", hour);
+    machine.collects().await;
+    assert_eq!(machine.list(OURS), ["fedcba9876543210.exe", "notes.txt"]);
+    for table in ["v1_events", "v1_mails"] {
+        assert_eq!(
+            machine.stored(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table}")).await,
+            [[Some("0".to_owned())]]
+        );
+    }
+    for expected in ["removed AppData/Local/Temp/fleetsweep", "nothing was there"] {
+        let outcome = machine.program.run(["clean"]).await;
+        assert!(outcome.code == Some(0) && outcome.stdout.contains(expected), "{outcome:#?}");
+    }
+    assert_eq!(machine.list(TEMPORARY), ["of another program"]);
+}
+
+async fn what_a_windows_machine_refuses_is_said_with_its_mend() {
     let named = &[NAMED][..];
     let no_sftp = &[NAMED, "Subsystem none /bin/false"][..];
     let bash = r#"exec /bin/bash -c "$2""#;
@@ -157,7 +311,7 @@ pub(crate) async fn what_a_windows_machine_refuses_is_said_with_its_mend() {
     }
 }
 
-pub(crate) async fn a_profile_that_takes_no_file_is_an_error_that_names_the_directory() {
+async fn a_profile_that_takes_no_file_is_an_error_that_names_the_directory() {
     let machine = Machine::with_shell(&says("AMD64", ""), &[NAMED]).await;
     fs::rename(machine.home("AppData"), machine.home("moved")).unwrap();
     let words = "no directory to run from: AppData/Local/Temp: No such file";
@@ -168,7 +322,7 @@ pub(crate) async fn a_profile_that_takes_no_file_is_an_error_that_names_the_dire
     assert_eq!(machine.fails().await, ("upload".to_owned(), words.to_owned()));
 }
 
-pub(crate) async fn a_machine_that_becomes_another_one_is_recognised_anew() {
+async fn a_machine_that_becomes_another_one_is_recognised_anew() {
     // What it is stands in a file.
     let script = format!("if [ -e ~/is-windows ]; then\n{}\nelse exec /bin/sh \"$@\"\nfi", says("ARM64", ""));
     let machine = Machine::with_shell(&script, &[]).await;

@@ -3,6 +3,7 @@
 
 use std::{
     env, fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
@@ -15,10 +16,22 @@ use fleetsweep_agent::{
     request::{Bookmark, EventsWanted, Request},
 };
 use jiff::Timestamp;
-use support::WINDOWS;
+use support::{Trial, WINDOWS};
 use tempfile::TempDir;
 use tokio::time::timeout;
 use uuid::Uuid;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    support::trial_list! {
+        needs(Wine, Mingw, WindowsAgent) =>
+            the_state_of_a_machine_is_what_it_is,
+            events_come_oldest_first_and_the_bookmark_goes_on,
+            what_is_not_read_is_named,
+            a_cleared_log_is_noticed_and_read_from_its_start,
+            a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one,
+            a_deadline_ends_the_agent_for_windows;
+    }
+}
 
 /// How long one run may take: Wine itself takes a second or two, and more where the machine is busy.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -40,6 +53,7 @@ impl Wine {
     /// The agent in a directory of its own, beside the libraries that Wine lacks.
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap().keep();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
         fs::copy(support::agent(WINDOWS).unwrap(), directory.join("agent.exe")).unwrap();
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/platforms/wine");
         for library in ["bcryptprimitives", "wevtapi"] {
@@ -80,10 +94,14 @@ impl Wine {
 pub(crate) fn end() {
     if let Some(wine) = WINE.get() {
         let ended = Command::new("wineserver").args(["-k", "-w"]).env("WINEPREFIX", wine.prefix()).status();
-        if ended.is_err() || fs::remove_dir_all(&wine.directory).is_err() {
-            eprintln!("Wine did not end well: see {}", wine.directory.display());
-        }
+        assert!(ended.is_ok_and(|status| status.success()), "Wine does not end: see {}", wine.directory.display());
+        fs::remove_dir_all(&wine.directory).unwrap();
     }
+}
+
+/// Where the libraries are that Wine lacks, for everybody to read.
+pub(crate) fn libraries() -> &'static Path {
+    &Wine::shared().directory
 }
 
 /// How a run of the agent ended.
@@ -183,7 +201,7 @@ fn logon(record_id: u64, at_ms: i64) -> String {
 }
 
 /// Failed logons, one a second up to `newest_ms`.
-fn logons(first: u64, last: u64, newest_ms: i64) -> impl Iterator<Item = String> {
+pub(crate) fn logons(first: u64, last: u64, newest_ms: i64) -> impl Iterator<Item = String> {
     (first..=last).map(move |record_id| logon(record_id, newest_ms - i64::try_from(last - record_id).unwrap() * 1000))
 }
 
@@ -201,7 +219,7 @@ fn proc_number(file: &str, name: &str) -> f64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-pub(crate) async fn the_state_of_a_machine_is_what_it_is() {
+async fn the_state_of_a_machine_is_what_it_is() {
     let begun = Instant::now();
     let report = collect_within(30_000, EventsWanted::No, &[]).await;
     // Wine has no table of page files.
@@ -241,7 +259,7 @@ pub(crate) async fn the_state_of_a_machine_is_what_it_is() {
     assert!(report.top_cpu.is_sorted_by(|one, other| one.cpu_percent >= other.cpu_percent));
 }
 
-pub(crate) async fn events_come_oldest_first_and_the_bookmark_goes_on() {
+async fn events_come_oldest_first_and_the_bookmark_goes_on() {
     let newest_ms = now_ms();
     let long = format!("<EventData><Data Name='CommandLine'>{}</Data></EventData>", "x".repeat(30_000));
     // The third is larger than the buffer that served for the newer ones, and older than a day comes none.
@@ -279,7 +297,7 @@ pub(crate) async fn events_come_oldest_first_and_the_bookmark_goes_on() {
     assert_eq!(warnings, ["the bookmark is not this agent's: a day was read again"]);
 }
 
-pub(crate) async fn what_is_not_read_is_named() {
+async fn what_is_not_read_is_named() {
     let newest_ms = now_ms();
     let log = Log::of(logons(1, 5, newest_ms));
     let (first, _) = log.read(EventsWanted::Within(DAY), "").await;
@@ -305,7 +323,7 @@ pub(crate) async fn what_is_not_read_is_named() {
     assert!(warnings[0].starts_with("5 records cannot be read, the newest because error 15005"), "{warnings:?}");
 }
 
-pub(crate) async fn a_cleared_log_is_noticed_and_read_from_its_start() {
+async fn a_cleared_log_is_noticed_and_read_from_its_start() {
     let newest_ms = now_ms();
     let log = Log::of(logons(1, 50, newest_ms - 60_000));
     let (before, _) = log.read(EventsWanted::Within(DAY), "").await;
@@ -322,7 +340,7 @@ pub(crate) async fn a_cleared_log_is_noticed_and_read_from_its_start() {
     assert_eq!((next.access, next.events.len()), (EventAccess::Read, 0));
 }
 
-pub(crate) async fn a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one() {
+async fn a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one() {
     let full = Log::of(logons(1, 3, now_ms()));
     let empty = Log::of([]);
     for (log, fault, access, expected) in [
@@ -344,7 +362,7 @@ pub(crate) async fn a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one() {
     assert_eq!(report.warnings.last().unwrap().why, "the event log's interface gave nothing and no reason");
 }
 
-pub(crate) async fn a_deadline_ends_the_agent_for_windows() {
+async fn a_deadline_ends_the_agent_for_windows() {
     let (request, _) = request(10_000, 1000, EventsWanted::No);
     let ended = run(&request.to_argument(), &[]).await;
     assert_eq!(ended.code, Some(exit::DEADLINE.into()));
