@@ -1,4 +1,4 @@
-//! The way for clients with a POSIX shell, all of it on one channel: the [`script`](super::script) asks
+//! The way for clients with a POSIX shell, all of it on one channel: the [`script`] asks
 //! whether the client has the agent, takes it if not, and executes it; what it prints is the answer.
 
 use fleetsweep_agent::{envelope, exit};

@@ -56,7 +56,7 @@ pub enum Tool {
     Mingw,
     /// systemd's journal, and what makes one out of text.
     Journal,
-    /// The agent for 64-bit ARM, see [`agent`](crate::agent).
+    /// The agent for 64-bit ARM, see [`agent`].
     ArmAgent,
     /// The agent for Windows, likewise.
     WindowsAgent,
