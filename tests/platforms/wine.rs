@@ -67,6 +67,8 @@ impl Wine {
         command
             .arg(self.directory.join("agent.exe"))
             .env("WINEPREFIX", self.prefix())
+            // Where its server keeps a socket, and leaves it.
+            .env("TMPDIR", &self.directory)
             .env("WINEDEBUG", "-all")
             .env("WINEDLLOVERRIDES", "wevtapi=n;mscoree,mshtml=")
             // Which the agent must not mind: a server gives a pipe that is closed, or never is.
@@ -81,7 +83,8 @@ pub(crate) fn end_wine() {
     if let Some(wine) = WINE.get() {
         // The first ends it where it still runs, and the second waits for that.
         for option in ["-k", "-w"] {
-            Command::new("wineserver").arg(option).env("WINEPREFIX", wine.prefix()).status().unwrap();
+            let mut server = Command::new("wineserver");
+            server.arg(option).env("WINEPREFIX", wine.prefix()).env("TMPDIR", &wine.directory).status().unwrap();
         }
         fs::remove_dir_all(&wine.directory).unwrap();
     }
@@ -332,8 +335,8 @@ pub(crate) async fn a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one() {
     let empty = Log::of([]);
     for (log, fault, access, expected) in [
         (&full, "error=5", EventAccess::Denied, "this account may not read it: make it an Administrator"),
-        (&full, "error=15007", EventAccess::Unavailable, "error 15007: "),
-        (&full, "error=1722", EventAccess::Unavailable, "error 1722: "),
+        (&full, "error=15007", EventAccess::Unavailable, "error 15007, "),
+        (&full, "error=1722", EventAccess::Unavailable, "error 1722, "),
         (&full, "error=0", EventAccess::Unavailable, "the event log's interface gave nothing and no reason"),
         (&empty, "", EventAccess::Unavailable, "it holds no record at all"),
         (&full, "slow", EventAccess::Unavailable, "the time for it was over"),
