@@ -72,7 +72,7 @@ pub struct Host {
     pub os_family: Option<String>,
     /// Name and version of the operating system, e.g. `Debian GNU/Linux 12`.
     pub os_version: Option<String>,
-    /// Kernel release.
+    /// Kernel release; on Windows its build.
     pub kernel: Option<String>,
     /// Architecture, e.g. `x86_64`.
     pub architecture: Option<String>,
@@ -92,18 +92,18 @@ pub struct Cpu {
 /// Memory, bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
-    /// Usable by the system (`MemTotal`).
+    /// Usable by the system (`MemTotal` on Linux).
     pub total_bytes: u64,
     /// `total - available`, as `free` counts it.
     pub used_bytes: u64,
-    /// What could be had without swapping (`MemAvailable`).
+    /// What could be had without swapping (`MemAvailable` on Linux).
     pub available_bytes: u64,
 }
 
 /// Swap, bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swap {
-    /// All swap areas together.
+    /// All swap areas together, or all page files.
     pub total_bytes: u64,
     /// In use.
     pub used_bytes: u64,
@@ -123,15 +123,15 @@ pub struct Load {
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSystem {
-    /// Where it is mounted.
+    /// Where it is mounted, e.g. `/` or `C:\`.
     pub mount: String,
     /// Its type, e.g. `ext4`.
     pub kind: String,
     /// Its size, bytes.
     pub total_bytes: u64,
-    /// In use, bytes (`f_blocks - f_bfree`).
+    /// In use, bytes (`f_blocks - f_bfree` on Linux).
     pub used_bytes: u64,
-    /// Free for ordinary users, bytes (`f_bavail`). `df` counts use as used / (used + available).
+    /// Free for ordinary users, bytes (`f_bavail` on Linux). `df` counts use as used / (used + available).
     pub available_bytes: u64,
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             what_is_not_read_is_named,
             a_cleared_log_is_noticed_and_read_from_its_start,
             a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one,
+            a_deadline_ends_the_agent_whose_answer_nobody_reads,
             a_deadline_ends_the_agent_for_windows;
     }
 }
@@ -81,6 +82,8 @@ impl Wine {
         command
             .arg(self.directory.join("agent.exe"))
             .env("WINEPREFIX", self.prefix())
+            // Where its server keeps a socket, and leaves it.
+            .env("TMPDIR", &self.directory)
             .env("WINEDEBUG", "-all")
             .env("WINEDLLOVERRIDES", "wevtapi=n;mscoree,mshtml=")
             // Which the agent must not mind: a server gives a pipe that is closed, or never is.
@@ -93,8 +96,11 @@ impl Wine {
 /// Ends what Wine keeps running, and removes its environment.
 pub(crate) fn end() {
     if let Some(wine) = WINE.get() {
-        let ended = Command::new("wineserver").args(["-k", "-w"]).env("WINEPREFIX", wine.prefix()).status();
-        assert!(ended.is_ok_and(|status| status.success()), "Wine does not end: see {}", wine.directory.display());
+        // The first ends it where it still runs, and the second waits for that.
+        for option in ["-k", "-w"] {
+            let mut server = Command::new("wineserver");
+            server.arg(option).env("WINEPREFIX", wine.prefix()).env("TMPDIR", &wine.directory).status().unwrap();
+        }
         fs::remove_dir_all(&wine.directory).unwrap();
     }
 }
@@ -313,9 +319,13 @@ async fn what_is_not_read_is_named() {
     assert_eq!(warnings, ["records 6 to 9 (4) were overwritten before they were read"]);
 
     log.write(logons(1, 5, newest_ms).chain(logons(6, 20, newest_ms + 20_000)));
-    let (broken, warnings) = log.read(after(&first), "next=1734").await;
+    let (broken, warnings) = log.read(after(&first), "next=1722").await;
     assert_eq!((broken.access, broken.truncated, ids(&broken)), (EventAccess::Read, true, vec![16, 17, 18, 19, 20]));
-    assert!(warnings[0].starts_with("records 6 to 15 (10) were not read: error 1734"), "{warnings:?}");
+    assert!(warnings[0].starts_with("records 6 to 15 (10) were not read: error 1722"), "{warnings:?}");
+
+    let (large, warnings) = log.read(after(&first), "large").await;
+    assert_eq!((large.truncated, warnings), (false, vec![]));
+    assert_eq!(ids(&large), (6..=20).collect::<Vec<_>>());
 
     let (spoilt, warnings) = log.read(after(&first), "render").await;
     assert_eq!((spoilt.access, spoilt.truncated), (EventAccess::Read, false));
@@ -345,8 +355,8 @@ async fn a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one() {
     let empty = Log::of([]);
     for (log, fault, access, expected) in [
         (&full, "error=5", EventAccess::Denied, "this account may not read it: make it an Administrator"),
-        (&full, "error=15007", EventAccess::Unavailable, "error 15007: "),
-        (&full, "error=1722", EventAccess::Unavailable, "error 1722: "),
+        (&full, "error=15007", EventAccess::Unavailable, "error 15007, "),
+        (&full, "error=1722", EventAccess::Unavailable, "error 1722, "),
         (&full, "error=0", EventAccess::Unavailable, "the event log's interface gave nothing and no reason"),
         (&empty, "", EventAccess::Unavailable, "it holds no record at all"),
         (&full, "slow", EventAccess::Unavailable, "the time for it was over"),
@@ -360,6 +370,19 @@ async fn a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one() {
     let report = collect_within(30_000, EventsWanted::Within(DAY), &own).await;
     assert_eq!(report.events.unwrap().access, EventAccess::Unavailable);
     assert_eq!(report.warnings.last().unwrap().why, "the event log's interface gave nothing and no reason");
+}
+
+async fn a_deadline_ends_the_agent_whose_answer_nobody_reads() {
+    let log = Log::of(logons(1, 5000, now_ms()));
+    let path = log.directory.path().join("log");
+    let (request, _) = request(200, 8000, EventsWanted::Within(DAY));
+    let mut command = Wine::shared().command(&[("FAKE_SECURITY_LOG", path.to_str().unwrap())]);
+    let mut agent = command.arg(request.to_argument()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    let status = tokio::task::spawn_blocking(move || (agent.wait().unwrap(), agent));
+    let (status, _unread) = timeout(PATIENCE, status).await.expect("an agent that ends").unwrap();
+    assert_eq!(status.code(), Some(exit::DEADLINE.into()));
+    assert!(begun.elapsed() >= Duration::from_secs(7), "{:?}", begun.elapsed());
 }
 
 async fn a_deadline_ends_the_agent_for_windows() {

@@ -2,7 +2,7 @@
 
 use std::{
     env::consts,
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 
@@ -10,10 +10,11 @@ use fleetsweep_agent::{
     report::{Host, Interface, Memory, Report},
     request::Request,
 };
-use sysinfo::{MemoryRefreshKind, Networks, System};
+use sysinfo::{Networks, System};
 
 use super::{
     api::{
+        self,
         counters::{PAGE_FILES, of_system},
         volumes,
     },
@@ -38,7 +39,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock_unix_ms: clock(),
         host: host(&mut warnings),
-        memory: memory(&mut warnings),
+        memory: warnings.keep("memory", memory()),
         uptime: warnings.keep("uptime", System::uptime().map(Duration::from_secs)),
         boot_unix_ms: warnings
             .keep("boot time", System::boot_time())
@@ -87,16 +88,10 @@ fn host(warnings: &mut Warnings) -> Host {
     }
 }
 
-fn memory(warnings: &mut Warnings) -> Option<Memory> {
-    let mut system = warnings.keep("memory", System::new())?;
-    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-    let (total_bytes, available_bytes) = (system.total_memory(), system.available_memory());
-    if total_bytes == 0 {
-        warnings.add("memory", "Windows does not say how much there is");
-        return None;
-    }
+fn memory() -> io::Result<Memory> {
+    let (total_bytes, available_bytes) = api::counters::memory()?;
     let available_bytes = available_bytes.min(total_bytes);
-    Some(Memory { total_bytes, used_bytes: total_bytes - available_bytes, available_bytes })
+    Ok(Memory { total_bytes, used_bytes: total_bytes - available_bytes, available_bytes })
 }
 
 fn interfaces() -> Result<Vec<Interface>, sysinfo::Error> {

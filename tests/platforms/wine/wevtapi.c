@@ -5,6 +5,7 @@
  * FAKE_SECURITY_FAULT is a way to fail:
  *   error=N     the query fails with error N (0: it gives nothing and no reason)
  *   next=N      the second batch fails with error N
+ *   large       after the first batch, records are given one at a time or not at all
  *   render      every third record cannot be rendered
  *   slow        each batch takes longer than it may
  * FAKE_SECURITY_CLOSED names a file that the last closed handle writes, when no handle is open any more. */
@@ -24,7 +25,7 @@ typedef HANDLE EVT_HANDLE;
 
 typedef struct {
     enum { QUERY, EVENT } kind;
-    /* Of a query: how many records were given. Of an event: which it is. */
+    /* Of a query: how many records were given or passed over. Of an event: which it is. */
     size_t at;
     int batches;
 } Object;
@@ -77,6 +78,23 @@ static BOOL load(void)
     return TRUE;
 }
 
+/* How many records a query selects, from the oldest on; -1 where it is not one of the two that are known. */
+static long long selected(LPCWSTR query)
+{
+    unsigned long long below;
+    long long at = count;
+    if (!wcscmp(query, L"*"))
+        return at;
+    if (swscanf(query, L"*[System[EventRecordID < %I64u]]", &below) != 1)
+        return -1;
+    for (; at > 0; at--) {
+        const char *id = strstr(records[at - 1], "<EventRecordID>");
+        if (id && strtoull(id + strlen("<EventRecordID>"), NULL, 10) < below)
+            break;
+    }
+    return at;
+}
+
 static Object *object(int kind, size_t at)
 {
     Object *made = calloc(1, sizeof *made);
@@ -89,11 +107,12 @@ static Object *object(int kind, size_t at)
 __declspec(dllexport) EVT_HANDLE WINAPI EvtQuery(EVT_HANDLE session, LPCWSTR path, LPCWSTR query, DWORD flags)
 {
     int error;
+    long long number;
     if (fault("error", &error)) {
         SetLastError(error);
         return NULL;
     }
-    if (session || !query || wcscmp(query, L"*") || flags != (QUERY_CHANNEL_PATH | QUERY_REVERSE)) {
+    if (session || !query || flags != (QUERY_CHANNEL_PATH | QUERY_REVERSE)) {
         SetLastError(ERROR_INVALID_PARAMETER);
         return NULL;
     }
@@ -101,7 +120,12 @@ __declspec(dllexport) EVT_HANDLE WINAPI EvtQuery(EVT_HANDLE session, LPCWSTR pat
         SetLastError(ERROR_CHANNEL_NOT_FOUND);
         return NULL;
     }
-    return object(QUERY, 0);
+    number = selected(query);
+    if (number < 0) {
+        SetLastError(ERROR_EVT_INVALID_QUERY);
+        return NULL;
+    }
+    return object(QUERY, count - number);
 }
 
 __declspec(dllexport) BOOL WINAPI EvtNext(
@@ -118,6 +142,8 @@ __declspec(dllexport) BOOL WINAPI EvtNext(
     }
     if (query->batches++ && fault("next", &error))
         return fail(error);
+    if (query->batches > 1 && size > 1 && fault("large", &error))
+        return fail(RPC_S_INVALID_BOUND);
     while (*returned < size && *returned < BATCH && query->at < count)
         /* The newest first. */
         events[(*returned)++] = object(EVENT, count - 1 - query->at++);

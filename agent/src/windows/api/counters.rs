@@ -1,6 +1,6 @@
 //! Asks the kernel for its tables of counters. Not what stands in them.
 
-use std::fmt;
+use std::{fmt, io};
 
 use windows_sys::{
     Wdk::System::SystemInformation::NtQuerySystemInformation,
@@ -8,6 +8,7 @@ use windows_sys::{
         Foundation::{
             NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL, STATUS_INFO_LENGTH_MISMATCH, STATUS_SUCCESS,
         },
+        System::SystemInformation::{GlobalMemoryStatusEx, MEMORYSTATUSEX},
         System::Threading::{GetActiveProcessorCount, GetActiveProcessorGroupCount},
     },
 };
@@ -60,6 +61,17 @@ pub(in crate::windows) fn groups() -> Vec<u32> {
     let groups = unsafe { GetActiveProcessorGroupCount() };
     // SAFETY: it takes a number, and answers with zero for one that there is not.
     (0..groups).map(|group| unsafe { GetActiveProcessorCount(group) }).collect()
+}
+
+/// How many bytes of memory there are, and how many of them are available.
+pub(in crate::windows) fn memory() -> io::Result<(u64, u64)> {
+    let bytes = size_of::<MEMORYSTATUSEX>();
+    let mut status = MEMORYSTATUSEX { dwLength: u32::try_from(bytes).unwrap_or_default(), ..Default::default() };
+    // SAFETY: the structure is one of ours, and says how large it is.
+    match unsafe { GlobalMemoryStatusEx(&mut status) } {
+        0 => Err(io::Error::last_os_error()),
+        _ => Ok((status.ullTotalPhys, status.ullAvailPhys)),
+    }
 }
 
 fn ask(call: impl Fn(*mut u64, u32, *mut u32) -> NTSTATUS) -> Result<Table, Status> {

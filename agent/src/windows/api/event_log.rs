@@ -30,7 +30,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => f.write_str("the event log's interface gave nothing and no reason"),
-            code => write!(f, "error {code}: {}", io::Error::from_raw_os_error(code.cast_signed())),
+            code => {
+                let words = io::Error::from_raw_os_error(code.cast_signed()).to_string();
+                let words = words.strip_suffix(&format!(" (os error {code})")).unwrap_or(&words);
+                write!(f, "error {code}, {}", words.trim_end_matches('.'))
+            }
         }
     }
 }

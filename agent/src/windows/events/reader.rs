@@ -17,10 +17,10 @@ use super::{
 };
 use crate::windows::api::event_log::{Failure, Handle, next, query, render};
 
-/// How many records are asked for at a time. Far more are refused where the records are large.
+/// How many records are asked for at a time.
 const BATCH: u32 = 16;
-/// Every record.
-const ALL: &str = "*";
+/// The error by which several large records at a time are refused: `RPC_S_INVALID_BOUND`.
+const TOO_LARGE: u32 = 1734;
 
 /// Reads what is wanted of the security log. `now_ms` is this machine's clock.
 pub(in crate::windows) fn look(
@@ -52,6 +52,9 @@ pub(in crate::windows) fn look(
 /// The records of the log, newest first; a reason to stop is the last of them.
 struct Records {
     query: Option<Handle>,
+    batch_size: u32,
+    /// The id of the last record that could be read.
+    last: Option<u64>,
     /// Those that were asked for and not looked at yet.
     batch: VecDeque<Handle>,
     /// Kept between records.
@@ -62,24 +65,46 @@ struct Records {
 
 impl Records {
     fn open(deadline: Instant) -> Self {
-        let (query, stop) = match query(CHANNEL, ALL) {
-            Ok(query) => (Some(query), None),
-            Err(failure) => (None, Some(reason(failure))),
+        let mut records = Self {
+            query: None,
+            batch_size: BATCH,
+            last: None,
+            batch: VecDeque::new(),
+            buffer: Vec::new(),
+            stop: None,
+            deadline,
         };
-        Self { query, batch: VecDeque::new(), buffer: Vec::new(), stop, deadline }
+        records.ask();
+        records
+    }
+
+    /// Asks for what lies below the last record, or for all.
+    fn ask(&mut self) {
+        let select = self.last.map_or_else(|| "*".to_owned(), |last| format!("*[System[EventRecordID < {last}]]"));
+        match query(CHANNEL, &select) {
+            Ok(query) => self.query = Some(query),
+            Err(failure) => self.end(Some(reason(failure))),
+        }
     }
 
     fn refill(&mut self) {
-        let Some(query) = &self.query else { return };
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            self.end(Some(Stop::Late));
-            return;
-        }
-        match next(query, BATCH, u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)) {
-            Ok(batch) if batch.is_empty() => self.end(None),
-            Ok(batch) => self.batch = batch.into(),
-            Err(failure) => self.end(Some(reason(failure))),
+        while let Some(query) = &self.query
+            && self.batch.is_empty()
+        {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return self.end(Some(Stop::Late));
+            }
+            match next(query, self.batch_size, u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)) {
+                Ok(batch) if batch.is_empty() => self.end(None),
+                Ok(batch) => self.batch = batch.into(),
+                // The query is of no use afterwards.
+                Err(Failure(TOO_LARGE)) if self.batch_size > 1 => {
+                    self.batch_size = 1;
+                    self.ask();
+                }
+                Err(failure) => self.end(Some(reason(failure))),
+            }
         }
     }
 
@@ -93,16 +118,18 @@ impl Iterator for Records {
     type Item = Step;
 
     fn next(&mut self) -> Option<Step> {
-        if self.batch.is_empty() {
-            self.refill();
-        }
+        self.refill();
         let Some(record) = self.batch.pop_front() else {
             return self.stop.take().map(Step::Stopped);
         };
-        Some(match render(&record, &mut self.buffer) {
+        let step = match render(&record, &mut self.buffer) {
             Ok(xml) => step(&xml),
             Err(failure) => Step::Spoilt(failure.to_string()),
-        })
+        };
+        if let Step::Record { record_id, .. } = step {
+            self.last = Some(record_id);
+        }
+        Some(step)
     }
 }
 

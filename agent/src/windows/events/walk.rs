@@ -104,7 +104,10 @@ pub(super) fn walk(steps: impl Iterator<Item = Step>, until: Until, now_ms: i64)
                     break;
                 }
             }
-            Step::Spoilt(why) => walk.spoilt.push(why),
+            Step::Spoilt(why) => {
+                walk.spoilt += 1;
+                walk.why_spoilt.get_or_insert(why);
+            }
             Step::Stopped(stop) if walk.newest.is_none() => return walk.nothing(&stop),
             Step::Stopped(stop) => {
                 end = End::Short { from_record_id: walk.lowest.saturating_sub(1), why: stop.to_string() };
@@ -124,7 +127,9 @@ struct Walk {
     /// Newest first.
     events: Vec<SecurityEvent>,
     event_bytes: usize,
-    spoilt: Vec<String>,
+    /// How many records cannot be read, and why the newest of them.
+    spoilt: u64,
+    why_spoilt: Option<String>,
     cleared: bool,
 }
 
@@ -137,7 +142,8 @@ impl Walk {
             lowest: u64::MAX,
             events: Vec::new(),
             event_bytes: 0,
-            spoilt: Vec::new(),
+            spoilt: 0,
+            why_spoilt: None,
             cleared: false,
         }
     }
@@ -174,7 +180,7 @@ impl Walk {
 
     fn end(mut self, end: End) -> (EventLog, Vec<Warning>) {
         let Some(newest) = self.newest else {
-            return match self.spoilt.first() {
+            return match self.why_spoilt {
                 // A log that was never written to does not exist: even clearing it writes a record.
                 None => self.nothing(&Stop::Broken("it holds no record at all".to_owned())),
                 Some(_) => self.nothing(&Stop::Broken("none of its records can be read".to_owned())),
@@ -207,7 +213,7 @@ impl Walk {
         let Until::Place(last) = self.until else { return None };
         let count = self.lowest.checked_sub(last.record_id.checked_add(1)?)?;
         let range = format!("records {} to {}", last.record_id + 1, self.lowest - 1);
-        (count > self.spoilt.len() as u64).then_some((range, count))
+        (count > self.spoilt).then_some((range, count))
     }
 
     /// What was left out, from this record down.
@@ -223,12 +229,9 @@ impl Walk {
     }
 
     fn spoilt_warning(&self) -> Vec<Warning> {
-        let count = self.spoilt.len();
-        let first = self.spoilt.first();
-        first
-            .map(|why| warning(format!("{count} records cannot be read, the newest because {why}")))
-            .into_iter()
-            .collect()
+        let count = self.spoilt;
+        let why = self.why_spoilt.iter();
+        why.map(|why| warning(format!("{count} records cannot be read, the newest because {why}"))).collect()
     }
 
     /// A log of which no record was read. The bookmark stays what it was.
