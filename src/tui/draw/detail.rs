@@ -198,7 +198,7 @@ fn rows(pen: &Pen<'_>, model: &Model, client: &ClientView, area: Rect) -> Vec<Ro
         for event in events {
             list.rows.push(Row::Text(Line::from(vec![
                 Piece::styled(format!("{} ", words::time_or_date(event.at, now)), pen.style(Role::Dim)),
-                Piece::styled(format!("{} ", event.level), pen.style(Role::Warning)),
+                Piece::styled(format!("{} ", event.level), pen.style(level(&event.level))),
                 Piece::styled(format!("{}: {}", short_source(&event.source), event.message), pen.style(Role::Text)),
             ])));
         }
@@ -435,6 +435,11 @@ fn machine(list: &mut List<'_, '_>, client: &ClientView, reading: &Reading) {
             list.text(Role::Dim, format!("{}: received {received}, sent {sent}", interface.name));
         }
     }
+}
+
+/// What most events are is not to stand out.
+fn level(level: &str) -> Role {
+    if matches!(level, "audit success" | "information" | "notice" | "debug") { Role::Dim } else { Role::Warning }
 }
 
 #[cfg(test)]
