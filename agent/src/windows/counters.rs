@@ -1,9 +1,9 @@
 //! The kernel's tables of counters to numbers: processors, processes, page files. Pure: the tables come in as the
 //! bytes that they are, in the layout of 64-bit Windows, and whatever does not fit it is left out.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
-use fleetsweep_agent::report::{Cpu, Swap};
+use fleetsweep_agent::report::{Cpu, Swap, Warning};
 
 use crate::shares::round;
 
@@ -75,6 +75,33 @@ pub(super) fn processors(table: &Table) -> Vec<Processor> {
         Some(Processor { idle, all: kernel.saturating_add(user) })
     };
     (0..table.bytes.len() / PROCESSOR_BYTES).filter_map(|index| line(index * PROCESSOR_BYTES)).collect()
+}
+
+/// The processors of all groups, of which each has so many. To ask for the whole gives those of the group alone that
+/// happens to run this process: with several, each is asked for its own, and one that does not tell costs a warning.
+pub(super) fn of_groups<E: Display>(
+    groups: &[u32],
+    whole: impl FnOnce() -> Result<Table, E>,
+    of_group: impl Fn(u16) -> Result<Table, E>,
+) -> (Result<Vec<Processor>, E>, Vec<Warning>) {
+    if groups.len() <= 1 {
+        return (whole().map(|table| processors(&table)), Vec::new());
+    }
+    let (mut all, mut warnings, mut failed) = (Vec::new(), Vec::new(), None);
+    for (group, count) in (0..).zip(groups) {
+        match of_group(group) {
+            Ok(table) => all.extend(processors(&table)),
+            Err(error) => {
+                let what = format!("CPU use of the {count} processors of group {group}");
+                warnings.push(Warning { what, why: error.to_string() });
+                failed = Some(error);
+            }
+        }
+    }
+    match failed {
+        Some(error) if all.is_empty() => (Err(error), warnings),
+        Some(_) | None => (Ok(all), warnings),
+    }
 }
 
 /// What the processors did between two looks; `None` where there are none, or others than before.
@@ -173,6 +200,27 @@ mod tests {
         let mut torn = processor_line(1, 2, 3);
         torn.extend(&torn.clone()[..47]);
         assert_eq!(processors(&table(torn)).len(), 1);
+    }
+
+    #[test]
+    fn several_groups_of_processors_are_asked_one_by_one() {
+        let of_group = |group| match group {
+            0 => Ok(table([processor_line(1, 2, 3), processor_line(1, 2, 3)].concat())),
+            1 => Err("not this one"),
+            _ => Ok(table(processor_line(4, 5, 6))),
+        };
+        for (groups, processors, unmeasured) in [
+            (&[64, 64, 32][..], Ok(3), &["CPU use of the 64 processors of group 1"][..]),
+            (&[64, 64], Ok(2), &["CPU use of the 64 processors of group 1"]),
+            (&[8], Ok(1), &[]),
+            (&[], Ok(1), &[]),
+        ] {
+            let (found, warnings) = of_groups(groups, || of_group(2), of_group);
+            assert_eq!(found.map(|all| all.len()), processors, "{groups:?}");
+            assert_eq!(warnings.iter().map(|warning| &*warning.what).collect::<Vec<_>>(), unmeasured);
+        }
+        let (none, warnings) = of_groups(&[64, 64], || of_group(0), |_| Err("none"));
+        assert_eq!((none, warnings.len()), (Err("none"), 2));
     }
 
     fn process_line(next: u32, pid: u64, name_at: usize) -> Vec<u8> {

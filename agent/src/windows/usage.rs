@@ -41,7 +41,8 @@ impl Sample {
     pub(super) fn begin() -> Self {
         let begun = Instant::now();
         let mut warnings = Warnings::default();
-        let processors = processors(&groups(), &mut warnings);
+        let (processors, unmeasured) = processors(&groups());
+        warnings.extend(unmeasured);
         let spent_ms = of_system(PROCESSES)
             .map(|table| {
                 let lines = counters::processes(&table).into_iter();
@@ -62,7 +63,7 @@ impl Sample {
         warnings.extend(self.warnings);
         let groups = groups();
         // What was not measured was said at the first look.
-        let after = processors(&groups, &mut Warnings::default());
+        let (after, _) = processors(&groups);
         let window = self.begun.elapsed();
         let cpu = match (self.processors, after) {
             (Ok(before), Ok(after)) => counters::cpu(&before, &after, window)
@@ -97,24 +98,6 @@ fn busy(table: &counters::Table, before: &HashMap<u32, (u64, u64)>, elapsed: Dur
         .collect()
 }
 
-/// The processors of all groups. The plain question knows only those of the group that happens to run this process.
-fn processors(groups: &[u32], warnings: &mut Warnings) -> Result<Vec<Processor>, Status> {
-    if groups.len() <= 1 {
-        return Ok(counters::processors(&of_system(PROCESSORS)?));
-    }
-    let mut all = Vec::new();
-    let mut failed = None;
-    for (group, count) in (0..).zip(groups) {
-        match of_group(PROCESSORS, group) {
-            Ok(table) => all.extend(counters::processors(&table)),
-            Err(status) => {
-                warnings.add(&format!("CPU use of the {count} processors of group {group}"), status);
-                failed = Some(status);
-            }
-        }
-    }
-    match failed {
-        Some(status) if all.is_empty() => Err(status),
-        Some(_) | None => Ok(all),
-    }
+fn processors(groups: &[u32]) -> (Result<Vec<Processor>, Status>, Vec<Warning>) {
+    counters::of_groups(groups, || of_system(PROCESSORS), |group| of_group(PROCESSORS, group))
 }
