@@ -41,6 +41,9 @@ const STALE_AFTER_S: u32 = 600;
 /// How many entries are looked at, and how many stale files go, in one visit.
 const MOST_LISTED: usize = 256;
 
+/// So often the directory is made, before it is believed that it cannot be.
+const DIRECTORY_TRIES: usize = 4;
+
 /// How long the removal may take after the agent's end.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(2);
 /// The system holds a program for a moment after its end; so often it is tried again.
@@ -82,29 +85,27 @@ pub(super) async fn start(
     }
 }
 
-/// Writes the agent's file, in a directory that is made where it is missing.
+/// Writes the agent's file, in a directory that is made where it is missing. Other visits make it too at the same
+/// moment, and remove it when they leave it empty.
 async fn write(sftp: &Sftp, path: &str, agent: &Agent) -> Result<(), Failure> {
     let failed = |kind, what: &str, error: &_| {
         Failure::new(Stage::Upload, kind).because(format!("{what}: {}", sftp::words(error)))
     };
-    match sftp.write(path, &agent.image).await {
-        Ok(()) => return Ok(()),
-        Err(error) if sftp::is_absent(&error) => {}
-        Err(error) => {
-            remove(sftp, path).await;
-            return Err(failed(FailureKind::UploadFailed, path, &error));
+    let mut last = Failure::new(Stage::Upload, FailureKind::UploadFailed);
+    for _ in 0..DIRECTORY_TRIES {
+        match sftp.write(path, &agent.image).await {
+            Ok(()) => return Ok(()),
+            Err(error) if sftp::is_absent(&error) => last = failed(FailureKind::UploadFailed, path, &error),
+            Err(error) => {
+                remove(sftp, path).await;
+                return Err(failed(FailureKind::UploadFailed, path, &error));
+            }
+        }
+        if let Err(error) = sftp.make_directory(DIRECTORY).await {
+            last = failed(FailureKind::NoDirectory, TEMPORARY, &error);
         }
     }
-    // Another visit may make it, or remove it when it was empty, at the same moment.
-    let made = sftp.make_directory(DIRECTORY).await;
-    match (sftp.write(path, &agent.image).await, made) {
-        (Ok(()), _) => Ok(()),
-        (Err(error), Err(why)) if sftp::is_absent(&error) => Err(failed(FailureKind::NoDirectory, TEMPORARY, &why)),
-        (Err(error), _) => {
-            remove(sftp, path).await;
-            Err(failed(FailureKind::UploadFailed, path, &error))
-        }
-    }
+    Err(last)
 }
 
 impl Running {
