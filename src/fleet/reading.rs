@@ -3,7 +3,7 @@
 //! A client is hostile until its report has passed [`Reading::from_report`]: numbers that cannot be are
 //! refused, text is cut to length and stripped of control characters where it enters.
 
-use fleetsweep_agent::report::{self, Report};
+use fleetsweep_agent::report::{self, MAX_WARNINGS, Report};
 use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Percent};
@@ -260,6 +260,15 @@ impl Reading {
             agent_version: text(&report.agent_version),
             clock_ahead_ms: report.clock_unix_ms.map(|clock| clock.saturating_sub(received_unix_ms)),
         })
+    }
+
+    /// Adds warnings of a further report of the same collection, each once and at most as many as one report has.
+    pub fn add_warnings(&mut self, warnings: Vec<String>) {
+        for warning in warnings {
+            if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
     }
 
     /// The fullest file system.

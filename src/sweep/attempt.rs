@@ -8,8 +8,8 @@ use std::{
 use fleetsweep_agent::{
     SysRng,
     envelope::{self, OpenError},
-    report::{EventLog, Report},
-    request::{EventsWanted, Request},
+    report::{EventAccess, EventLog, Report},
+    request::{Bookmark, EventsWanted, Request},
 };
 use jiff::Timestamp;
 use russh::{Channel, client::Msg};
@@ -32,6 +32,16 @@ use crate::{
 /// How long the agent samples CPU use. Twice as long would halve the steps in which a core's use is
 /// counted, and lengthen every sweep.
 pub(super) const WINDOW: Duration = Duration::from_millis(250);
+
+/// How many further reports of security events one collection takes. They are kept in memory until they are stored.
+const FURTHER_REPORTS: usize = 7;
+
+/// Whether the stage `execute` was entered: stages never run backwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Executing {
+    NotYet,
+    Entered,
+}
 
 /// What an attempt works with.
 pub(super) struct Attempt<'a> {
@@ -66,12 +76,20 @@ impl Attempt<'_> {
     /// The failure of the stage that did not succeed.
     pub(super) async fn make(&self) -> Result<Received, Failure> {
         let (session, channel) = self.session().await?;
-        match self.visit(&session, channel).await {
+        self.enter(Stage::Upload).await;
+        match self.visit(&session, channel, self.events, Executing::NotYet).await {
             Ok((secret, request, output)) => {
-                let received_at = Timestamp::now();
-                self.shared.sessions.put(&self.client.id, session).await;
+                let mut received = decrypt(&output, &request, &secret, Timestamp::now());
+                let on = match &mut received {
+                    Ok(received) => self.read_on(&session, received).await,
+                    Err(_) => Ok(()),
+                };
+                match on {
+                    Ok(()) => self.shared.sessions.put(&self.client.id, session).await,
+                    Err(failure) => leave(session, &failure).await,
+                }
                 self.enter(Stage::Decrypt).await;
-                decrypt(&output, &request, &secret, received_at)
+                received
             }
             Err(failure) => {
                 leave(session, &failure).await;
@@ -120,16 +138,16 @@ impl Attempt<'_> {
         &self,
         session: &Session,
         mut channel: Option<Channel<Msg>>,
+        events: &EventsWanted,
+        mut executing: Executing,
     ) -> Result<(p256::SecretKey, Request, Vec<u8>), Failure> {
-        self.enter(Stage::Upload).await;
         let (client, deadlines) = (&self.client.id, &self.deadlines);
         let mut platform = self.shared.recognise(session, client, Stage::Upload, deadlines).await?;
-        let mut executing = false;
         let mut unfit = self.shared.unfit(client);
         // Each round leaves out one more directory, or knows the platform better.
         let mut last: Option<Failure> = None;
         for _ in 0..=Unfit::MOST + 2 {
-            let (secret, request) = self.request(&platform)?;
+            let (secret, request) = self.request(&platform, events)?;
             let started = self.start(session, channel.take(), &platform, unfit, &request).await;
             let running = match started {
                 Ok(Started::Running(running)) => running,
@@ -157,8 +175,8 @@ impl Attempt<'_> {
                     continue;
                 }
             };
-            if !executing {
-                executing = true;
+            if executing == Executing::NotYet {
+                executing = Executing::Entered;
                 self.enter(Stage::Execute).await;
             }
             match deadlines.run(Stage::Execute, Running::finish(running, session)).await? {
@@ -173,6 +191,36 @@ impl Attempt<'_> {
         Err(last.unwrap_or_else(|| {
             Failure::new(Stage::Upload, FailureKind::PlatformUnknown).because("the client changes its platform")
         }))
+    }
+
+    /// Reads on in a security log that holds more than one report carries, as far as there is time, and room for
+    /// what is read. What is left then is for the next collection.
+    ///
+    /// # Errors
+    /// Why the session is of no use any more. What was read before it is kept.
+    async fn read_on(&self, session: &Session, received: &mut Received) -> Result<(), Failure> {
+        let Some(log) = &mut received.events else { return Ok(()) };
+        let Ok(_permit) = self.shared.reading_on.try_acquire() else { return Ok(()) };
+        for _ in 0..FURTHER_REPORTS {
+            let bookmark = log.bookmark.clone().filter(|_| log.truncated).map(Bookmark::new);
+            let Some(Ok(bookmark)) = bookmark.filter(|_| self.deadlines.has_time_to_spare()) else { break };
+            let events = EventsWanted::After(bookmark);
+            let (secret, request, output) = self.visit(session, None, &events, Executing::Entered).await?;
+            let further = match decrypt(&output, &request, &secret, received.received_at) {
+                Ok(further) => further,
+                Err(failure) => {
+                    tracing::debug!(client = %self.client.id, %failure, "a further report of security events is not made use of");
+                    break;
+                }
+            };
+            let Some(further_log) = further.events.filter(|log| log.bookmark.is_some() && !log.events.is_empty())
+            else {
+                break;
+            };
+            join(log, further_log);
+            received.reading.add_warnings(further.reading.warnings);
+        }
+        Ok(())
     }
 
     async fn start(
@@ -208,7 +256,7 @@ impl Attempt<'_> {
     }
 
     /// A request of its own for each execution: an answer opens for the one it was made for alone.
-    fn request(&self, platform: &Platform) -> Result<(p256::SecretKey, Request), Failure> {
+    fn request(&self, platform: &Platform, events: &EventsWanted) -> Result<(p256::SecretKey, Request), Failure> {
         let secret = envelope::fresh_secret(&mut SysRng)
             .map_err(|error| Failure::new(Stage::Upload, FailureKind::Defect).because(error))?;
         let request = Request {
@@ -216,13 +264,21 @@ impl Attempt<'_> {
             server_key: secret.public_key(),
             window: WINDOW.clamp(*Request::WINDOW.start(), *Request::WINDOW.end()),
             deadline: self.deadlines.left().clamp(*Request::DEADLINE.start(), *Request::DEADLINE.end()),
-            events: if platform.is_asked_for_events(self.client.events) {
-                self.events.clone()
-            } else {
-                EventsWanted::No
-            },
+            events: if platform.is_asked_for_events(self.client.events) { events.clone() } else { EventsWanted::No },
         };
         Ok((secret, request))
+    }
+}
+
+/// Adds what a further report brought of the same log.
+fn join(log: &mut EventLog, further: EventLog) {
+    log.events.extend(further.events);
+    // A further report may go on with older events: Windows tells its newest first.
+    log.events.sort_by_key(|event| event.occurred_unix_ms);
+    log.bookmark = further.bookmark;
+    log.truncated = further.truncated;
+    if further.access == EventAccess::Cleared {
+        log.access = further.access;
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 use fleetsweep_agent::{report::EventLog, request::EventsWanted};
 use jiff::Timestamp;
 use rand::RngExt;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -36,6 +37,9 @@ use crate::{
 
 /// The environment variable that names a folder of agents for further platforms.
 const AGENTS_FOLDER: &str = "FLEETSWEEP_AGENTS";
+
+/// How many clients' security logs are read on at once. Each takes up to 32 MiB.
+const READING_ON: usize = 8;
 
 /// Why there is no collector.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +126,9 @@ pub(super) struct Shared {
     pub(super) keyring: Keyring,
     pub(super) secrets: Secrets,
     pub(super) sessions: KeptSessions,
+    /// Clients whose security log is read on at once, each of which takes some memory. Where all places are taken, the
+    /// next collection reads on.
+    pub(super) reading_on: Semaphore,
     remembered: Mutex<HashMap<ClientId, Remembered>>,
     timeout: Duration,
     retries: u32,
@@ -194,6 +201,7 @@ impl Collector {
             keyring: Keyring::default(),
             secrets: Secrets::default(),
             sessions: KeptSessions::new(keeping),
+            reading_on: Semaphore::new(READING_ON),
             remembered: Mutex::default(),
             timeout: config.collector.timeout,
             retries: config.collector.retries,

@@ -43,6 +43,11 @@ impl<'a> Deadlines<'a> {
         Self { started: Instant::now(), timeout, window, cancel }
     }
 
+    /// Whether a third of the attempt is left: enough to begin something that can be done another time.
+    pub(super) fn has_time_to_spare(&self) -> bool {
+        self.left() >= self.timeout / 3
+    }
+
     /// What is left of the attempt.
     pub(super) fn left(&self) -> Duration {
         self.timeout.saturating_sub(self.started.elapsed())

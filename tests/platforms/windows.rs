@@ -15,7 +15,7 @@ use serde_json::Value;
 use support::{Fleetsweep, Login, Mail, Sshd, SshdOptions, Trial, rows, wait_until};
 use tempfile::TempDir;
 
-use crate::wine::logons;
+use crate::wine::{end_server, logons};
 
 /// How long anything may take that has no deadline of its own.
 const SOON: Duration = Duration::from_secs(30);
@@ -61,11 +61,13 @@ impl Drop for Machine {
         let (user, prefix) = (self.sshd.user(), self.home("wine"));
         if prefix.exists() {
             let (uid, gid) = user.ids();
-            let mut end = Command::new("setpriv");
-            end.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
-            end.args(["wineserver", "-k", "-w"]).env("WINEPREFIX", prefix).env("HOME", user.home());
-            let ended = end.status();
-            assert!(std::thread::panicking() || ended.is_ok_and(|status| status.success()), "Wine does not end");
+            let ended = end_server(|| {
+                let mut server = Command::new("setpriv");
+                server.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups", "wineserver"]);
+                server.env("WINEPREFIX", &prefix).env("HOME", user.home());
+                server
+            });
+            assert!(std::thread::panicking() || ended, "Wine does not end");
         }
     }
 }

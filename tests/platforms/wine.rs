@@ -96,13 +96,21 @@ impl Wine {
 /// Ends what Wine keeps running, and removes its environment.
 pub(crate) fn end() {
     if let Some(wine) = WINE.get() {
-        // The first ends it where it still runs, and the second waits for that.
-        for option in ["-k", "-w"] {
+        let ended = end_server(|| {
             let mut server = Command::new("wineserver");
-            server.arg(option).env("WINEPREFIX", wine.prefix()).env("TMPDIR", &wine.directory).status().unwrap();
-        }
+            server.env("WINEPREFIX", wine.prefix());
+            server
+        });
+        assert!(ended, "Wine does not end: see {}", wine.directory.display());
         fs::remove_dir_all(&wine.directory).unwrap();
     }
+}
+
+/// Ends a `wineserver`, and waits for its end. One that has ended already, having had nothing to do, is none that
+/// can be told to.
+pub(crate) fn end_server(server: impl Fn() -> Command) -> bool {
+    let told = server().arg("-k").stderr(Stdio::null()).status();
+    told.is_ok() && server().arg("-w").status().is_ok_and(|status| status.success())
 }
 
 /// Where the libraries are that Wine lacks, for everybody to read.

@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
         needs(Sshd, Root) =>
             every_collection_is_mailed_whatever_the_log_says,
+            a_log_that_holds_more_than_one_report_is_read_on_at_once,
             killed_runs_lose_no_event_and_tell_none_twice;
     }
 }
@@ -133,6 +134,28 @@ async fn every_collection_is_mailed_whatever_the_log_says() {
     assert_eq!(number(&site.program, "SELECT count(*) FROM security_events WHERE message LIKE '%s3cret%'").await, 0);
     let kinds = "SELECT kind, status, count(*) FROM v1_mails GROUP BY kind, status";
     assert_eq!(sql(&site.program, kinds).await, ["events|sent|6"]);
+}
+
+async fn a_log_that_holds_more_than_one_report_is_read_on_at_once() {
+    // A report has room for 500, and one collection takes eight.
+    let site = Site::new().await;
+    let messages: Vec<String> = (0..4_300).map(|number| format!("Accepted publickey for user{number}")).collect();
+    site.happens(&messages.iter().map(String::as_str).collect::<Vec<_>>());
+    for (events, subject) in [
+        (4_000, "[fleetsweep] box: 4000 security events, more to come"),
+        (300, "[fleetsweep] box: 300 security events"),
+        (0, "[fleetsweep] box: nothing new in the security log"),
+    ] {
+        let mail = site.mail().await;
+        assert_eq!(mail.subject, subject);
+        let listed: usize = mail.attachments.iter().map(|(_, list)| list.lines().count() - 1).sum();
+        assert_eq!(listed, events);
+    }
+    let stored = sql(&site.program, "SELECT message FROM security_events ORDER BY id").await;
+    assert!(stored == messages, "not each once and in its order: {stored:?}");
+    // However often the agent ran, each stage was passed once.
+    let twice = "SELECT count(*) FROM collections WHERE stages LIKE '%execute%execute%' OR stages IS NULL";
+    assert_eq!(number(&site.program, twice).await, 0);
 }
 
 async fn killed_runs_lose_no_event_and_tell_none_twice() {
