@@ -72,8 +72,8 @@ pub(super) struct EventsFacts {
     username: String,
     channel: String,
     access: &'static str,
-    /// Where the events are that did not fit into the report: `later` or `older`; `None` where all did.
-    others: Option<&'static str>,
+    /// Whether the next collection goes on with more of them.
+    truncated: bool,
     /// `14 security events`; `None` where there are none.
     count: Option<String>,
     /// How many of which concern, in words; empty where none is grave.
@@ -138,20 +138,6 @@ pub(super) fn drafts_of_parts(occasion: &EventsOccasion<'_>, part_bytes: usize) 
     (1..).zip(loads).map(draft).collect()
 }
 
-/// Events that are in the log and not in the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Others {
-    /// The next collection goes on with them.
-    Later,
-    /// They stay where they are: Windows is asked for its newest.
-    Older,
-}
-
-fn others(occasion: &EventsOccasion<'_>) -> Option<Others> {
-    let windows = occasion.reading.os_family.as_deref() == Some("windows");
-    occasion.log.truncated.then_some(if windows { Others::Older } else { Others::Later })
-}
-
 /// The subject: the client, what is the matter with the log, how many events and what the gravest are about.
 fn subject(occasion: &EventsOccasion<'_>, groups: &[Group<'_>], (mail, mails): (usize, usize)) -> String {
     let log = occasion.log;
@@ -170,10 +156,8 @@ fn subject(occasion: &EventsOccasion<'_>, groups: &[Group<'_>], (mail, mails): (
         Some((Concern::Other, _)) | None => {}
         Some((concern, count)) => matters.push(counted(*count, concern.words())),
     }
-    match others(occasion) {
-        Some(Others::Later) => matters.push("more to come".to_owned()),
-        Some(Others::Older) => matters.push("more than were read".to_owned()),
-        None => {}
+    if log.truncated {
+        matters.push("more to come".to_owned());
     }
     let which = if mails > 1 { format!(" ({mail} of {mails})") } else { String::new() };
     let room = SUBJECT_CHARS.saturating_sub(which.len());
@@ -204,10 +188,7 @@ impl EventsFacts {
                 EventAccess::Unavailable => "unavailable",
                 EventAccess::Cleared => "cleared",
             },
-            others: others(occasion).map(|others| match others {
-                Others::Later => "later",
-                Others::Older => "older",
-            }),
+            truncated: log.truncated,
             count: (!log.events.is_empty()).then(|| counted(log.events.len(), ("security event", "security events"))),
             counts: if is_grave(groups) {
                 digest::counts(groups).into_iter().map(in_words).collect()

@@ -89,10 +89,9 @@ fn a_log_that_was_cleared_and_one_that_goes_on_say_so() {
     assert_eq!(mails[0].subject, "[fleetsweep] db: the security log was cleared");
     let truncated = SecurityLog { truncated: true, ..log(vec![accepted()]) };
     insta::assert_snapshot!("truncated", shown(&truncated));
-    // Windows is asked for its newest events: the others do not come later.
     let windows = Reading {
         os_family: Some("windows".into()),
-        warnings: vec!["security events 4001 to 6000: 2000 were not read".into()],
+        warnings: vec!["security log: records 4001 to 6000 (2000) were overwritten before they were read".into()],
         ..reading(1.0, 1, 1)
     };
     let truncated = SecurityLog { channel: "Security".into(), ..truncated };
