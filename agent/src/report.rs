@@ -168,7 +168,7 @@ pub struct EventLog {
     pub access: EventAccess,
     /// Where the next collection goes on; absent where nothing could be read.
     pub bookmark: Option<String>,
-    /// Whether there were more events than a report carries.
+    /// Whether there are more events than these, with which the next collection goes on.
     pub truncated: bool,
     /// The events, oldest first.
     pub events: Vec<SecurityEvent>,

@@ -1,7 +1,8 @@
-//! The Security log. Which records are told of is decided in `walk`; a record is read from its XML in `record` and
-//! put into words in `message`.
+//! The Security log. Which records are told of is decided in `walk`, and how far that came is kept in `place`; a record
+//! is read from its XML in `record` and put into words in `message`.
 
 mod message;
+mod place;
 #[cfg(windows)]
 mod reader;
 mod record;

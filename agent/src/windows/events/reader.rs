@@ -12,8 +12,9 @@ use fleetsweep_agent::{
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_TIMEOUT};
 
 use super::{
+    place::{Bound, Place},
     step,
-    walk::{A_DAY_MS, CHANNEL, Place, Step, Stop, Until, walk, warning},
+    walk::{A_DAY_MS, CHANNEL, Caps, Step, Stop, walk, warning},
 };
 use crate::windows::api::event_log::{Failure, Handle, next, query, render};
 
@@ -30,21 +31,21 @@ pub(in crate::windows) fn look(
 ) -> (Option<EventLog>, Vec<Warning>) {
     let deadline = Instant::now() + patience;
     let mut warnings = Vec::new();
-    let until = match wanted {
+    let since = |age_ms: i64| (Bound::Since(now_ms.saturating_sub(age_ms)), Vec::new());
+    let (down_to, gaps) = match wanted {
         EventsWanted::No => return (None, warnings),
-        EventsWanted::Within(age) => {
-            Until::Time(now_ms.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)))
-        }
-        EventsWanted::After(bookmark) => Place::parse(bookmark.as_str()).map_or_else(
-            || {
+        EventsWanted::Within(age) => since(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
+        EventsWanted::After(bookmark) => match Place::parse(bookmark.as_str()) {
+            Some(place) => (Bound::After(place.newest), place.gaps),
+            None => {
                 // Rather twice than not at all.
                 warnings.push(warning("the bookmark is not this agent's: a day was read again".to_owned()));
-                Until::Time(now_ms.saturating_sub(A_DAY_MS))
-            },
-            Until::Place,
-        ),
+                since(A_DAY_MS)
+            }
+        },
     };
-    let (log, troubles) = walk(Records::open(deadline), until, now_ms);
+    let open = |below| Records::open(below, deadline);
+    let (log, troubles) = walk(open, down_to, gaps, Caps::REPORT, now_ms);
     warnings.extend(troubles);
     (Some(log), warnings)
 }
@@ -53,8 +54,8 @@ pub(in crate::windows) fn look(
 struct Records {
     query: Option<Handle>,
     batch_size: u32,
-    /// The id of the last record that could be read.
-    last: Option<u64>,
+    /// The last record that could be read, or the one that it begins below.
+    above: Option<u64>,
     /// Those that were asked for and not looked at yet.
     batch: VecDeque<Handle>,
     /// Kept between records.
@@ -64,11 +65,12 @@ struct Records {
 }
 
 impl Records {
-    fn open(deadline: Instant) -> Self {
+    /// Those with smaller ids than this, or all.
+    fn open(below: Option<u64>, deadline: Instant) -> Self {
         let mut records = Self {
             query: None,
             batch_size: BATCH,
-            last: None,
+            above: below,
             batch: VecDeque::new(),
             buffer: Vec::new(),
             stop: None,
@@ -80,7 +82,7 @@ impl Records {
 
     /// Asks for what lies below the last record, or for all.
     fn ask(&mut self) {
-        let select = self.last.map_or_else(|| "*".to_owned(), |last| format!("*[System[EventRecordID < {last}]]"));
+        let select = self.above.map_or_else(|| "*".to_owned(), |above| format!("*[System[EventRecordID < {above}]]"));
         match query(CHANNEL, &select) {
             Ok(query) => self.query = Some(query),
             Err(failure) => self.end(Some(reason(failure))),
@@ -127,7 +129,7 @@ impl Iterator for Records {
             Err(failure) => Step::Spoilt(failure.to_string()),
         };
         if let Step::Record { record_id, .. } = step {
-            self.last = Some(record_id);
+            self.above = Some(record_id);
         }
         Some(step)
     }

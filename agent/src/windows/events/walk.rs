@@ -1,51 +1,31 @@
-//! Which records a report tells of: from the newest down to where the last report ended, or to an age, or as many as
-//! fit. Whether the log was cleared or lost records. Pure; the records come in one after the other.
+//! Which records a report tells of: from the newest down to where the last report ended, or to an age, and then in the
+//! gaps that earlier reports left; as many as fit. What is left out is a gap of the new bookmark. Whether the log was
+//! cleared or lost records. Pure; the records come in one after the other.
 
-use std::fmt;
+use std::{collections::VecDeque, fmt, mem};
 
 use fleetsweep_agent::report::{EventAccess, EventLog, MAX_EVENTS, SecurityEvent, Warning};
 
+use super::place::{Bound, Gap, MAX_GAPS, Mark, Place};
+
 /// Where the log is read.
 pub(super) const CHANNEL: &str = "Security";
-/// The most room for events in a report, bytes of XML: the rest of the largest report is for everything else.
-const MAX_EVENT_BYTES: usize = 3 << 20;
 /// The event that a cleared log begins with.
 const CLEARED: u32 = 1102;
 /// How far back is read what the bookmark does not tell.
 pub(super) const A_DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// The newest record that a report told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) record_id: u64,
-    /// Its time: a log that was cleared counts from one again, and then another record has this id.
-    pub(super) at_ms: i64,
+/// The most that one report carries. One event is always carried, so that each report goes on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caps {
+    pub(super) events: usize,
+    /// The room for all of them, bytes of XML.
+    pub(super) bytes: usize,
 }
 
-impl Place {
-    pub(super) fn parse(bookmark: &str) -> Option<Self> {
-        let mut words = bookmark.split(' ');
-        let place = match (words.next()?, words.next()?.parse(), words.next()?.parse()) {
-            ("record", Ok(record_id), Ok(at_ms)) => Self { record_id, at_ms },
-            _ => return None,
-        };
-        words.next().is_none().then_some(place)
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "record {} {}", self.record_id, self.at_ms)
-    }
-}
-
-/// Down to where the log is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Until {
-    /// What is not older than this.
-    Time(i64),
-    /// What came after this.
-    Place(Place),
+impl Caps {
+    /// Those of every report: the rest of the largest is for everything else.
+    pub(super) const REPORT: Self = Self { events: MAX_EVENTS, bytes: 3 << 20 };
 }
 
 /// One step down the log.
@@ -82,167 +62,217 @@ impl fmt::Display for Stop {
     }
 }
 
-/// How the walk ended.
+/// How the walk down one stretch of the log ended.
 enum End {
-    /// Where it should.
+    /// At its bound.
     Reached,
     /// At the oldest record there is.
     Oldest,
-    /// At this record, which is not told of, or below those that are.
-    Short { from_record_id: u64, why: String },
+    /// At this record, which does not fit.
+    Full { record_id: u64 },
+    /// In the middle.
+    Stopped(Stop),
 }
 
-/// Walks down the log. `now_ms` is this machine's clock.
-pub(super) fn walk(steps: impl Iterator<Item = Step>, until: Until, now_ms: i64) -> (EventLog, Vec<Warning>) {
-    let mut walk = Walk::new(until, now_ms);
-    let mut end = End::Oldest;
-    for step in steps {
-        match step {
-            Step::Record { record_id, event } => {
-                if let Some(ended) = walk.take(record_id, event) {
-                    end = ended;
-                    break;
-                }
-            }
-            Step::Spoilt(why) => {
-                walk.spoilt += 1;
-                walk.why_spoilt.get_or_insert(why);
-            }
-            Step::Stopped(stop) if walk.newest.is_none() => return walk.nothing(&stop),
-            Step::Stopped(stop) => {
-                end = End::Short { from_record_id: walk.lowest.saturating_sub(1), why: stop.to_string() };
-                break;
-            }
+/// Walks down the log to this bound, and then in these gaps. `open` gives the records with smaller ids than one, or
+/// all, newest first. `now_ms` is this machine's clock.
+pub(super) fn walk<Steps: Iterator<Item = Step>>(
+    open: impl Fn(Option<u64>) -> Steps,
+    down_to: Bound,
+    gaps: Vec<Gap>,
+    caps: Caps,
+    now_ms: i64,
+) -> (EventLog, Vec<Warning>) {
+    let mut walk = Walk::new(gaps, caps, now_ms);
+    let mut stretch = Stretch { below: None, down_to, tried: false, told: false, spoilt: 0 };
+    loop {
+        let end = walk.down(open(stretch.below), &mut stretch);
+        let Some(newest) = walk.newest else { return walk.nothing(end) };
+        if let Some(gap) = walk.left(&stretch, end) {
+            walk.gaps.push_front(gap);
+            return walk.end(newest);
         }
+        let Some(gap) = walk.gaps.pop_front() else { return walk.end(newest) };
+        stretch = gap.into();
     }
-    walk.end(end)
+}
+
+/// What is left of a stretch of the log on the way down.
+struct Stretch {
+    /// The lowest record that was read, or what it begins below; absent at the top.
+    below: Option<u64>,
+    down_to: Bound,
+    /// Whether it failed in an earlier report and none of it was told since.
+    tried: bool,
+    /// Whether one was told now.
+    told: bool,
+    /// How many records could not be read since the last that could.
+    spoilt: u64,
+}
+
+impl From<Gap> for Stretch {
+    fn from(Gap { below, down_to, tried }: Gap) -> Self {
+        Self { below: Some(below), down_to, tried, told: false, spoilt: 0 }
+    }
 }
 
 struct Walk {
-    until: Until,
+    caps: Caps,
     now_ms: i64,
-    newest: Option<Place>,
-    /// The lowest record id that was told of.
-    lowest: u64,
+    newest: Option<Mark>,
     /// Newest first.
     events: Vec<SecurityEvent>,
     event_bytes: usize,
+    /// What remains to be read, newest first.
+    gaps: VecDeque<Gap>,
     /// How many records cannot be read, and why the newest of them.
     spoilt: u64,
     why_spoilt: Option<String>,
     cleared: bool,
+    warnings: Vec<Warning>,
 }
 
 impl Walk {
-    fn new(until: Until, now_ms: i64) -> Self {
+    fn new(gaps: Vec<Gap>, caps: Caps, now_ms: i64) -> Self {
         Self {
-            until,
+            caps,
             now_ms,
             newest: None,
-            lowest: u64::MAX,
             events: Vec::new(),
             event_bytes: 0,
+            gaps: gaps.into(),
             spoilt: 0,
             why_spoilt: None,
             cleared: false,
+            warnings: Vec::new(),
         }
     }
 
-    /// Takes in one record, or says why the walk ends there.
-    fn take(&mut self, record_id: u64, event: SecurityEvent) -> Option<End> {
-        let place = Place { record_id, at_ms: event.occurred_unix_ms };
-        let newest = *self.newest.get_or_insert(place);
-        if let Until::Place(last) = self.until {
-            // Either its newest record is below the bookmark, or another record has the bookmark's id.
-            if newest.record_id < last.record_id || (record_id == last.record_id && place.at_ms != last.at_ms) {
+    /// Walks down one stretch.
+    fn down(&mut self, steps: impl Iterator<Item = Step>, stretch: &mut Stretch) -> End {
+        for step in steps {
+            match step {
+                Step::Record { record_id, event } => {
+                    if let Some(end) = self.take(stretch, record_id, event) {
+                        return end;
+                    }
+                }
+                Step::Spoilt(why) => {
+                    self.spoilt += 1;
+                    stretch.spoilt += 1;
+                    self.why_spoilt.get_or_insert(why);
+                }
+                Step::Stopped(stop) => return End::Stopped(stop),
+            }
+        }
+        End::Oldest
+    }
+
+    /// Takes in one record, or says why the stretch ends there.
+    fn take(&mut self, stretch: &mut Stretch, record_id: u64, event: SecurityEvent) -> Option<End> {
+        let mark = Mark { record_id, at_ms: event.occurred_unix_ms };
+        let newest = *self.newest.get_or_insert(mark);
+        if let Bound::After(last) = stretch.down_to {
+            // Either the newest record is below the last that was told, or another record has its id.
+            if newest.record_id < last.record_id || (record_id == last.record_id && mark != last) {
+                // Its id is one of the old log, and says nothing of this one.
+                stretch.down_to = Bound::Since(self.now_ms.saturating_sub(A_DAY_MS));
                 self.cleared = true;
-                // The bookmark's id is one of the old log, and says nothing of this one.
-                self.until = Until::Time(self.now_ms.saturating_sub(A_DAY_MS));
+                for gap in mem::take(&mut self.gaps) {
+                    self.warn_lost(&gap);
+                }
             } else if record_id <= last.record_id {
                 return Some(End::Reached);
             }
         }
-        if let Until::Time(oldest_ms) = self.until
-            && place.at_ms < oldest_ms
+        if let Bound::Since(oldest_ms) = stretch.down_to
+            && mark.at_ms < oldest_ms
         {
             return Some(End::Reached);
         }
-        self.event_bytes += xml_bytes(&event);
-        if self.events.len() >= MAX_EVENTS || self.event_bytes > MAX_EVENT_BYTES {
-            let why = "there are more than a report carries".to_owned();
-            return Some(End::Short { from_record_id: record_id, why });
+        let bytes = self.event_bytes.saturating_add(xml_bytes(&event));
+        if !self.events.is_empty() && (self.events.len() >= self.caps.events || bytes > self.caps.bytes) {
+            return Some(End::Full { record_id });
         }
         self.cleared |= event.event_id == Some(CLEARED);
-        self.lowest = record_id;
+        self.event_bytes = bytes;
         self.events.push(event);
+        *stretch = Stretch { below: Some(record_id), tried: false, told: true, spoilt: 0, ..*stretch };
         None
     }
 
-    fn end(mut self, end: End) -> (EventLog, Vec<Warning>) {
-        let Some(newest) = self.newest else {
-            return match self.why_spoilt {
-                // A log that was never written to does not exist: even clearing it writes a record.
-                None => self.nothing(&Stop::Broken("it holds no record at all".to_owned())),
-                Some(_) => self.nothing(&Stop::Broken("none of its records can be read".to_owned())),
-            };
-        };
-        let mut warnings = self.spoilt_warning();
-        let mut truncated = false;
+    /// What a stretch leaves to the next report where the walk cannot go on.
+    fn left(&mut self, stretch: &Stretch, end: End) -> Option<Gap> {
+        let gap = Gap { below: stretch.below?, down_to: stretch.down_to, tried: false };
         match end {
-            End::Reached => {}
+            End::Reached => None,
             End::Oldest => {
-                if let Some((lost, count)) = self.lost() {
-                    truncated = !self.cleared;
-                    let how = if self.cleared { "went when it was cleared" } else { "were overwritten" };
-                    warnings.push(warning(format!("{lost} ({count}) {how} before they were read")));
+                // Of those that cannot be read it is said already.
+                if gap.count().is_some_and(|count| count > stretch.spoilt) {
+                    self.warn_lost(&gap);
                 }
+                None
             }
-            End::Short { from_record_id, why } => {
-                truncated = true;
-                warnings.push(warning(format!("{} not read: {why}", self.unread(from_record_id))));
-            }
+            End::Full { record_id } => Some(Gap { below: record_id.saturating_add(1), ..gap }),
+            End::Stopped(_) if gap.count() == Some(0) => None,
+            End::Stopped(stop) => self.left_by(&stop, stretch, gap),
         }
-        self.events.reverse();
+    }
+
+    fn left_by(&mut self, stop: &Stop, stretch: &Stretch, gap: Gap) -> Option<Gap> {
+        let failed = *stop != Stop::Late && !stretch.told;
+        if failed && stretch.tried {
+            self.warnings.push(warning(format!("{} are given up: {stop}", gap.records())));
+            return None;
+        }
+        self.warnings.push(warning(format!("{} were not read yet: {stop}", gap.records())));
+        // Where there was no time for it, that says nothing of the gap.
+        Some(Gap { tried: failed || stretch.tried, ..gap })
+    }
+
+    fn warn_lost(&mut self, gap: &Gap) {
+        let how = if self.cleared { "went when it was cleared" } else { "were overwritten" };
+        self.warnings.push(warning(format!("{} {how} before they were read", gap.records())));
+    }
+
+    fn end(mut self, newest: Mark) -> (EventLog, Vec<Warning>) {
+        for gap in self.gaps.split_off(self.gaps.len().min(MAX_GAPS)) {
+            let why = "more parts of the log are unread than a bookmark holds";
+            self.warnings.push(warning(format!("{} are given up: {why}", gap.records())));
+        }
+        let mut events = mem::take(&mut self.events);
+        events.reverse();
         let access = if self.cleared { EventAccess::Cleared } else { EventAccess::Read };
-        let bookmark = Some(newest.to_string());
-        (EventLog { source: CHANNEL.to_owned(), access, bookmark, truncated, events: self.events }, warnings)
-    }
-
-    /// The records between the bookmark and the oldest that there is, beyond those that cannot be read.
-    fn lost(&self) -> Option<(String, u64)> {
-        let Until::Place(last) = self.until else { return None };
-        let count = self.lowest.checked_sub(last.record_id.checked_add(1)?)?;
-        let range = format!("records {} to {}", last.record_id + 1, self.lowest - 1);
-        (count > self.spoilt).then_some((range, count))
-    }
-
-    /// What was left out, from this record down.
-    fn unread(&self, from_record_id: u64) -> String {
-        match self.until {
-            Until::Place(last) => {
-                let first = last.record_id.saturating_add(1);
-                let count = from_record_id.saturating_add(1).saturating_sub(first);
-                format!("records {first} to {from_record_id} ({count}) were")
-            }
-            Until::Time(_) => format!("records up to {from_record_id} were"),
-        }
-    }
-
-    fn spoilt_warning(&self) -> Vec<Warning> {
-        let count = self.spoilt;
-        let why = self.why_spoilt.iter();
-        why.map(|why| warning(format!("{count} records cannot be read, the newest because {why}"))).collect()
+        let truncated = !self.gaps.is_empty();
+        let bookmark = Some(Place { newest, gaps: mem::take(&mut self.gaps).into() }.to_string());
+        let log = EventLog { source: CHANNEL.to_owned(), access, bookmark, truncated, events };
+        (log, self.warnings())
     }
 
     /// A log of which no record was read. The bookmark stays what it was.
-    fn nothing(self, stop: &Stop) -> (EventLog, Vec<Warning>) {
+    fn nothing(mut self, end: End) -> (EventLog, Vec<Warning>) {
+        let stop = match end {
+            End::Stopped(stop) => stop,
+            End::Reached | End::Oldest | End::Full { .. } => Stop::Broken(match self.spoilt {
+                // A log that was never written to does not exist: even clearing it writes a record.
+                0 => "it holds no record at all".to_owned(),
+                _ => "none of its records can be read".to_owned(),
+            }),
+        };
         let access = match stop {
             Stop::Denied(_) => EventAccess::Denied,
             Stop::Late | Stop::Broken(_) => EventAccess::Unavailable,
         };
-        let mut warnings = self.spoilt_warning();
-        warnings.push(warning(stop.to_string()));
-        (EventLog { source: CHANNEL.to_owned(), access, ..EventLog::default() }, warnings)
+        self.warnings.push(warning(stop.to_string()));
+        (EventLog { source: CHANNEL.to_owned(), access, ..EventLog::default() }, self.warnings())
+    }
+
+    /// Everything that went wrong.
+    fn warnings(self) -> Vec<Warning> {
+        let count = self.spoilt;
+        let spoilt =
+            self.why_spoilt.map(|why| warning(format!("{count} records cannot be read, the newest because {why}")));
+        spoilt.into_iter().chain(self.warnings).collect()
     }
 }
 
