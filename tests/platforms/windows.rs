@@ -231,6 +231,10 @@ async fn windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_a
     sweep().await;
     machine.logs(logons(1, 3, newest_ms).chain(logons(4, 4, newest_ms + 4)));
     sweep().await;
+    // More than a report carries: the agent is asked again for what lies below.
+    let many = logons(5, 5_104, newest_ms + 5_100_000);
+    machine.logs(logons(1, 3, newest_ms).chain(logons(4, 4, newest_ms + 4)).chain(many));
+    sweep().await;
     let mails = machine.mails();
     let subjects: Vec<&str> = mails.iter().map(|mail| mail.subject.as_str()).collect();
     assert_eq!(
@@ -239,18 +243,21 @@ async fn windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_a
             "[fleetsweep] win: 3 security events, 3 failed logins",
             "[fleetsweep] win: nothing new in the security log",
             "[fleetsweep] win: 1 security event, 1 failed login",
+            "[fleetsweep] win: 5100 security events, 5100 failed logins",
         ]
     );
     let line = "3×";
     assert!(mails[0].text.contains(line), "{}", mails[0].text);
     let words = "  Security-Auditing: 4625 Failed logon of jörg & co: unknown user name; logon type 3 (network)";
     assert!(mails[0].text.contains(words), "{}", mails[0].text);
-    assert_eq!(mails.iter().map(|mail| mail.attachments.len()).collect::<Vec<_>>(), [1, 0, 1]);
+    assert_eq!(mails.iter().map(|mail| mail.attachments.len()).collect::<Vec<_>>(), [1, 0, 1, 1]);
     let list = &mails[0].attachments[0].1;
     assert!(list.lines().count() == 4 && list.contains("SubStatus=0xc0000064"), "{list}");
-    let stored = "SELECT channel, record_id, CAST(event_id AS TEXT), level FROM v1_events ORDER BY record_id";
-    let event = |record_id: &str| ["Security", record_id, "4625", "audit failure"].map(|text| Some(text.to_owned()));
-    assert_eq!(machine.stored(stored).await, ["1", "2", "3", "4"].map(event));
+    let stored =
+        "SELECT channel, record_id, CAST(event_id AS TEXT), level FROM v1_events ORDER BY CAST(record_id AS INTEGER)";
+    let event = |id: u32| ["Security", &id.to_string(), "4625", "audit failure"].map(|text| Some(text.to_owned()));
+    let stored = machine.stored(stored).await;
+    assert!(stored.iter().eq((1..=5_104).map(event).collect::<Vec<_>>().iter()), "{} events", stored.len());
 }
 
 async fn powershell_is_served_too_and_what_a_broken_visit_left_goes() {
