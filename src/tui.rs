@@ -11,6 +11,7 @@
 //! [`action`]s feeds the key map, the hints, the help and the palette.
 
 pub mod action;
+mod background;
 pub mod clipboard;
 pub mod data;
 pub mod draw;

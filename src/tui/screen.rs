@@ -4,7 +4,7 @@
 //! and gives the folded fleet later in place of what was missed.
 
 use std::{
-    io::{self, BufWriter, Stdout},
+    io::{self, BufWriter, Stdout, Write},
     mem::ManuallyDrop,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     thread::{self, JoinHandle},
@@ -17,11 +17,12 @@ use ratatui::{Terminal, backend::CrosstermBackend};
 use tokio::sync::mpsc;
 
 use super::{
+    background::{self, Heard, Listener},
     clipboard, draw,
     model::Model,
     port::{Command, Message},
     terminal,
-    theme::{Background, Look},
+    theme::Look,
 };
 use crate::{
     fleet::stream::About,
@@ -47,9 +48,6 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// A continuation so soon after our own suspension is its end, which has been dealt with.
 const OWN_RESUME: Duration = Duration::from_secs(1);
-
-/// How long the terminal is given to tell its background.
-const BACKGROUND_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// A running dashboard.
 #[derive(Debug)]
@@ -196,7 +194,7 @@ impl Runner {
         self.repaint()?;
         self.draw()?;
         let mut drawn = Instant::now();
-        // Keys are read only now: asking the terminal for its background before would cost the first paint.
+        self.ask_for_background()?;
         read_keys(self.keys.clone())?;
         let mut ticked = Instant::now();
         let mut settled = false;
@@ -256,6 +254,17 @@ impl Runner {
         self.model.take_changed();
         let model = &self.model;
         self.terminal.draw(|frame| draw::draw(model, frame.buffer_mut()))?;
+        Ok(())
+    }
+
+    /// The answer comes among the keys.
+    fn ask_for_background(&mut self) -> io::Result<()> {
+        if background::may_be_asked(|name| std::env::var(name).ok()) {
+            let Some(_ours) = terminal::while_ours() else { return Err(given_back()) };
+            let out = self.terminal.backend_mut();
+            out.write_all(background::QUESTION)?;
+            Write::flush(out)?;
+        }
         Ok(())
     }
 
@@ -337,24 +346,10 @@ fn panic_if_asked(message: &Message) {
     }
 }
 
-/// Starts the thread that reads the terminal. It asks for the background first; it ends with the screen,
-/// or with the process.
+/// Starts the thread that reads the terminal. It ends with the screen, or with the process.
 fn read_keys(inbox: SyncSender<Message>) -> io::Result<()> {
     let read = move || {
-        let mut options = terminal_colorsaurus::QueryOptions::default();
-        options.timeout = BACKGROUND_TIMEOUT;
-        match terminal_colorsaurus::theme_mode(options) {
-            Ok(mode) => {
-                let background = match mode {
-                    terminal_colorsaurus::ThemeMode::Dark => Background::Dark,
-                    terminal_colorsaurus::ThemeMode::Light => Background::Light,
-                };
-                if inbox.send(Message::Background(background)).is_err() {
-                    return;
-                }
-            }
-            Err(error) => tracing::debug!("the terminal does not tell its background: {error}"),
-        }
+        let mut listener = Listener::default();
         loop {
             // A key that nobody takes any more ends it; the end of the process does so too.
             let read = match event::poll(Duration::from_millis(250)) {
@@ -363,7 +358,16 @@ fn read_keys(inbox: SyncSender<Message>) -> io::Result<()> {
                 Err(error) => Err(error),
             };
             let message = match read {
-                Ok(TerminalEvent::Key(key)) => Message::Key(key),
+                Ok(TerminalEvent::Key(key)) => match listener.take(key) {
+                    Heard::Perhaps => continue,
+                    Heard::Answer(background) => Message::Background(background),
+                    Heard::Keys(keys) => {
+                        if keys.into_iter().any(|key| inbox.send(Message::Key(key)).is_err()) {
+                            return;
+                        }
+                        continue;
+                    }
+                },
                 Ok(TerminalEvent::Mouse(mouse)) => Message::Mouse(mouse),
                 Ok(TerminalEvent::Paste(text)) => Message::Paste(text),
                 Ok(TerminalEvent::Resize(columns, rows)) => Message::Resize(columns, rows),
