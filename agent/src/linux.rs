@@ -7,11 +7,7 @@ mod kernel;
 mod mounts;
 mod usage;
 
-use std::{
-    env::consts,
-    fs, thread,
-    time::{Duration, Instant},
-};
+use std::{env::consts, fs, thread, time::Instant};
 
 use fleetsweep_agent::{
     report::{Host, Report},
@@ -22,12 +18,8 @@ use sysinfo::System;
 use crate::{
     file_systems::measure,
     notes::{Warnings, clock},
+    patience,
 };
-
-/// How long file systems may take to tell their size; never more than a quarter of the deadline.
-const FILE_SYSTEM_PATIENCE: Duration = Duration::from_secs(1);
-/// How long the security log may take; never more than a quarter of the deadline.
-const EVENT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at this machine. Takes the request's window, and little more.
 pub(crate) fn look(request: &Request, started: Instant) -> Report {
@@ -57,7 +49,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         report.interfaces = warnings.keep("network counters", kernel::interfaces(&devices)).unwrap_or_default();
     }
     if let Some(table) = read(&mut warnings, "file systems", "/proc/self/mountinfo") {
-        let patience = FILE_SYSTEM_PATIENCE.min(request.deadline / 4);
+        let patience = patience::of_file_systems(request.deadline);
         let mounts = mounts::worth_reporting(&table).into_iter();
         let mounts = mounts.map(|mount| (mount.point.to_string_lossy().into_owned(), mount)).collect();
         let (systems, silent) = measure(mounts, patience, file_systems::ask);
@@ -77,7 +69,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         Err(why) => warnings.add("CPU use and processes", why),
     }
     // After the window, for it is work, and would show in it as the machine's own.
-    let patience = EVENT_PATIENCE.min(request.deadline / 4);
+    let patience = patience::of_events(request.deadline);
     let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);
     report.events = events;
     warnings.extend(troubles);

@@ -18,6 +18,7 @@ mod file_systems;
 #[cfg(target_os = "linux")]
 mod linux;
 mod notes;
+mod patience;
 mod shares;
 // Its pure parts are tested on every system.
 #[cfg(any(windows, test))]

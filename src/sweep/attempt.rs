@@ -217,7 +217,7 @@ impl Attempt<'_> {
             else {
                 break;
             };
-            join(log, further_log);
+            add_report(log, further_log);
             received.reading.add_warnings(further.reading.warnings);
         }
         Ok(())
@@ -271,7 +271,7 @@ impl Attempt<'_> {
 }
 
 /// Adds what a further report brought of the same log.
-fn join(log: &mut EventLog, further: EventLog) {
+fn add_report(log: &mut EventLog, further: EventLog) {
     log.events.extend(further.events);
     // A further report may go on with older events: Windows tells its newest first.
     log.events.sort_by_key(|event| event.occurred_unix_ms);

@@ -1,8 +1,10 @@
 //! How the agent gets onto a client and is run there; what it prints is the answer. Which platform the
 //! client is of is found out before: in [`super::recognition`], with the question in [`probe`].
 //!
-//! There are two ways: [`posix`], by the [`script`] and the [`talk`] with it, and [`windows`], by [`sftp`].
+//! There are two ways: [`posix`], by the [`script`] and the [`talk`] with it, and [`windows`], by [`sftp`] within the
+//! bounds of [`narrow`].
 
+mod narrow;
 mod posix;
 pub(super) mod probe;
 mod script;

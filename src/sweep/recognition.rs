@@ -46,9 +46,8 @@ impl Shared {
         failure: &Failure,
         deadlines: &Deadlines<'_>,
     ) -> Option<Platform> {
-        match (taken_for, failure.kind == FailureKind::CommandRefused) {
-            (Platform::Unix(_), true) => {}
-            (Platform::Unix(_) | Platform::Windows(_), _) => return None,
+        if !matches!(taken_for, Platform::Unix(_)) || failure.kind != FailureKind::CommandRefused {
+            return None;
         }
         match deadlines.run(failure.stage, probe::ask(session, failure.stage)).await {
             Ok(windows) => {

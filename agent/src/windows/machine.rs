@@ -23,12 +23,8 @@ use super::{
 use crate::{
     file_systems::measure,
     notes::{Warnings, clock},
+    patience,
 };
-
-/// How long file systems may take to tell their size; never more than a quarter of the deadline.
-const FILE_SYSTEM_PATIENCE: Duration = Duration::from_secs(1);
-/// How long the security log may take; never more than a quarter of the deadline.
-const EVENT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at this machine. Takes the request's window, and little more.
 pub(crate) fn look(request: &Request, started: Instant) -> Report {
@@ -51,7 +47,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         report.swap = counters::page_files(&table);
     }
     if let Some(paths) = warnings.keep("file systems", volumes::mounted()) {
-        let patience = FILE_SYSTEM_PATIENCE.min(request.deadline / 4);
+        let patience = patience::of_file_systems(request.deadline);
         let paths = paths.into_iter().map(|path| (path.clone(), path)).collect();
         let (systems, silent) = measure(paths, patience, volumes::ask);
         report.file_systems = systems;
@@ -64,7 +60,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     report.top_memory = usage.top_memory;
     warnings.extend(usage.warnings);
     // After the window, for it is work, and would show in it as the machine's own.
-    let patience = EVENT_PATIENCE.min(request.deadline / 4);
+    let patience = patience::of_events(request.deadline);
     let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);
     report.events = events;
     warnings.extend(troubles);

@@ -1,0 +1,198 @@
+//! A bound to what a client may say by SFTP: the library takes any length for true and makes room for it. Not the
+//! protocol: only the lengths of its packets are looked at.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::DropGuard;
+
+/// No packet that we ask for is longer (draft-ietf-secsh-filexfer-02, section 3).
+const MAX_PACKET_BYTES: u32 = 34 * 1000;
+/// All that a client may say in one visit: ten thousand names in its directory, and then some.
+const MAX_TALK_BYTES: u64 = 2 << 20;
+/// How much is read at once of a packet: most answers are shorter.
+const READ_BYTES: usize = 1024;
+/// How long the number is that a packet begins with: its length without that number.
+const LENGTH_BYTES: usize = 4;
+
+/// A stream of packets that ends where one is longer than any we ask for, or where all of them together are.
+pub(super) struct Narrow<S> {
+    inner: S,
+    at: At,
+    /// What may still be said.
+    talk_left: u64,
+    /// Says that the stream is gone.
+    _ended: DropGuard,
+}
+
+/// Where in a packet the stream is.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    /// So many bytes of its length have come.
+    Length { bytes: [u8; LENGTH_BYTES], come: usize },
+    /// The length is admitted, and so many bytes of it were handed on.
+    Admitted { bytes: [u8; LENGTH_BYTES], handed: usize },
+    /// So much of it is still to come.
+    Packet { left: u32 },
+    /// It may not be that long: nothing is read any more.
+    Refused,
+}
+
+impl At {
+    const NEXT: Self = Self::Length { bytes: [0; LENGTH_BYTES], come: 0 };
+}
+
+impl<S> Narrow<S> {
+    /// All of a stream that may be said. `ended` says when the stream is gone.
+    pub(super) fn new(inner: S, ended: DropGuard) -> Self {
+        Self { inner, at: At::NEXT, talk_left: MAX_TALK_BYTES, _ended: ended }
+    }
+
+    /// Whether a packet that begins with these bytes may come. Takes it off what may be said.
+    fn admit(&mut self, bytes: [u8; LENGTH_BYTES]) -> At {
+        let length = u32::from_be_bytes(bytes);
+        match self.talk_left.checked_sub(u64::from(length) + LENGTH_BYTES as u64) {
+            Some(left) if length <= MAX_PACKET_BYTES => {
+                self.talk_left = left;
+                At::Admitted { bytes, handed: 0 }
+            }
+            Some(_) | None => {
+                tracing::debug!("a client's SFTP said more than it may and is read no further");
+                At::Refused
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Narrow<S> {
+    /// Reads on; how much came, and 0 at the end. A failure reads as the end: the library would ask again and again.
+    fn poll_inner(&mut self, context: &mut Context<'_>, space: &mut [u8]) -> Poll<usize> {
+        let mut space = ReadBuf::new(space);
+        let read = ready!(Pin::new(&mut self.inner).poll_read(context, &mut space));
+        Poll::Ready(read.map_or(0, |()| space.filled().len()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Narrow<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            match self.at {
+                At::Refused => return Poll::Ready(Ok(())),
+                At::Length { mut bytes, come } => {
+                    let got = ready!(self.poll_inner(context, bytes.get_mut(come..).unwrap_or_default()));
+                    if got == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                    let come = come + got;
+                    self.at = if come < LENGTH_BYTES { At::Length { bytes, come } } else { self.admit(bytes) };
+                }
+                At::Admitted { bytes, handed } => {
+                    let rest = bytes.get(handed..).unwrap_or_default();
+                    let hand = rest.get(..rest.len().min(buffer.remaining())).unwrap_or_default();
+                    buffer.put_slice(hand);
+                    let handed = handed + hand.len();
+                    self.at = match (handed < LENGTH_BYTES, u32::from_be_bytes(bytes)) {
+                        (true, _) => At::Admitted { bytes, handed },
+                        (false, 0) => At::NEXT,
+                        (false, left) => At::Packet { left },
+                    };
+                    return Poll::Ready(Ok(()));
+                }
+                At::Packet { left } => {
+                    let mut space = [0; READ_BYTES];
+                    let most = READ_BYTES.min(buffer.remaining()).min(usize::try_from(left).unwrap_or(usize::MAX));
+                    let got = ready!(self.poll_inner(context, space.get_mut(..most).unwrap_or_default()));
+                    buffer.put_slice(space.get(..got).unwrap_or_default());
+                    let left = left.saturating_sub(u32::try_from(got).unwrap_or(u32::MAX));
+                    self.at = if left == 0 { At::NEXT } else { At::Packet { left } };
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Narrow<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    /// Hands `said` through in pieces of `piece` bytes; gives what came and whether the stream ended by itself.
+    async fn through(said: &[u8], piece: usize) -> Vec<u8> {
+        let (mut client, ours) = tokio::io::duplex(piece);
+        let ended = CancellationToken::new();
+        let mut narrow = Narrow::new(ours, ended.clone().drop_guard());
+        let said = said.to_vec();
+        let saying = tokio::spawn(async move {
+            // It fails where we read no further.
+            let _ = client.write_all(&said).await;
+        });
+        let mut heard = Vec::new();
+        narrow.read_to_end(&mut heard).await.unwrap();
+        drop(narrow);
+        assert!(ended.is_cancelled());
+        saying.await.unwrap();
+        heard
+    }
+
+    fn packet(length: u32) -> Vec<u8> {
+        let mut packet = length.to_be_bytes().to_vec();
+        packet.extend((0..length).map(|at| u8::try_from(at % 251).unwrap()));
+        packet
+    }
+
+    #[tokio::test]
+    async fn packets_pass_whole_however_they_are_cut() {
+        let said: Vec<u8> = [0, 1, 5, 0, 1024, 1025, 3000, MAX_PACKET_BYTES].into_iter().flat_map(packet).collect();
+        for piece in [1, 3, 4, 5, 1000, 1 << 20] {
+            assert!(through(&said, piece).await == said, "in pieces of {piece}");
+        }
+        // One that is cut short ends where it is cut.
+        let cut = said.get(..said.len() - 1).unwrap();
+        assert!(through(cut, 7).await == cut);
+    }
+
+    #[tokio::test]
+    async fn a_packet_that_is_too_long_ends_the_stream_before_it_is_believed() {
+        for length in [MAX_PACKET_BYTES + 1, u32::MAX] {
+            let mut said = packet(3);
+            said.extend(length.to_be_bytes());
+            said.extend([0; 100]);
+            assert_eq!(through(&said, 64).await, packet(3));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_talks_without_end_is_heard_to_a_bound() {
+        let one = packet(30_000);
+        let said: Vec<u8> = std::iter::repeat_n(&one, 100).flatten().copied().collect();
+        let heard = through(&said, 1 << 16).await;
+        assert_eq!(heard.len() % one.len(), 0);
+        let most = usize::try_from(MAX_TALK_BYTES).unwrap();
+        assert!(heard.len() <= most && heard.len() + one.len() > most, "{} bytes", heard.len());
+    }
+}
