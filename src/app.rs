@@ -15,7 +15,7 @@ use crate::{
     cli::{self, Exit, FleetSource, Invocation, Task},
     config::{LoadError, secret::SecretError},
     headless::progress::Progress,
-    mail::{compose::TemplateError, postman::PostmanError},
+    mail::{compose::TemplateError, smtp::SetupError},
     relay::{record::RecordError, replay::ReplayError},
     store::StoreError,
     sweep::SweepError,
@@ -79,7 +79,7 @@ pub enum Failed {
     Sweep(#[from] SweepError),
     /// TLS for the SMTP server cannot be set up.
     #[error(transparent)]
-    Postman(#[from] PostmanError),
+    Smtp(#[from] SetupError),
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] StoreError),
@@ -121,7 +121,7 @@ impl Failed {
             | Self::Sweep(_)
             | Self::Record(_)
             | Self::Replay(_)
-            | Self::Postman(_)
+            | Self::Smtp(_)
             | Self::EmptySpan
             | Self::Output(OutputError::NotBegun { .. }) => Exit::Usage,
             Self::Database(_) => Exit::Database,

@@ -18,9 +18,11 @@ use crate::{
     fleet::{mail::Mail, reading::clean},
 };
 
-use letter::Letter;
+use super::{
+    message::Letter,
+    outcome::{Answer, Concerns, EnhancedCode, Phase, SendError, refusal},
+};
 
-mod letter;
 #[cfg(test)]
 mod tests;
 
@@ -44,7 +46,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 const WORDS_CHARS: usize = 300;
 
 /// Hands mails to one SMTP server.
-pub struct Postman {
+pub struct SmtpClient {
     smtp: Smtp,
     tls: Option<TlsParameters>,
     login: Option<Login>,
@@ -58,9 +60,9 @@ struct Kept {
     since: Instant,
 }
 
-/// Why there is no postman.
+/// Why there is no client.
 #[derive(Debug, thiserror::Error)]
-pub enum PostmanError {
+pub enum SetupError {
     /// TLS cannot be set up: the system's certificates cannot be used.
     #[error("TLS for the SMTP server {host} cannot be set up")]
     Tls {
@@ -70,95 +72,6 @@ pub enum PostmanError {
         #[source]
         source: SmtpError,
     },
-}
-
-/// The server's answer to a mail that it took, cleaned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer(pub String);
-
-/// Why a mail was not taken. `words` are the server's own where it answered: the status code, then its
-/// text, cleaned; never a password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// Not now: another try may end better.
-    #[error("not now, {at}: {words}", at = during.at())]
-    Deferred {
-        /// What went on.
-        during: Phase,
-        /// Whether other mails would meet the same.
-        concerns: Concerns,
-        /// What the server or the system said.
-        words: String,
-    },
-    /// Never: the server refuses this mail for good.
-    #[error("{what} was refused: {words}", what = during.what())]
-    Refused {
-        /// What was refused.
-        during: Phase,
-        /// What the server said.
-        words: String,
-    },
-}
-
-/// Whom a deferral concerns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Concerns {
-    /// The server or our account there: no mail gets through.
-    Server,
-    /// This mail: its recipient's mailbox is full, greylisted, and the like.
-    Mail,
-}
-
-/// A part of the conversation with the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Connecting, TLS from the first byte, greeting.
-    Connect,
-    /// The upgrade to TLS.
-    StartTls,
-    /// Proving who we are.
-    Login,
-    /// Naming the sender.
-    Sender,
-    /// Naming the recipient.
-    Recipient,
-    /// Handing over the mail.
-    Content,
-}
-
-impl Phase {
-    fn at(self) -> &'static str {
-        match self {
-            Self::Connect => "at connecting",
-            Self::StartTls => "at STARTTLS",
-            Self::Login => "at the login",
-            Self::Sender => "at the sender",
-            Self::Recipient => "at the recipient",
-            Self::Content => "at the mail's content",
-        }
-    }
-
-    fn what(self) -> &'static str {
-        match self {
-            Self::Connect => "the connection",
-            Self::StartTls => "STARTTLS",
-            Self::Login => "the login",
-            Self::Sender => "the sender",
-            Self::Recipient => "the recipient",
-            Self::Content => "the mail",
-        }
-    }
-
-    /// Whether what goes wrong here concerns the mail, where the server says so.
-    ///
-    /// The sender does not: it is the same for every mail, and a mend of the configuration must find the
-    /// mails still there.
-    fn is_about_the_mail(self) -> bool {
-        match self {
-            Self::Connect | Self::StartTls | Self::Login | Self::Sender => false,
-            Self::Recipient | Self::Content => true,
-        }
-    }
 }
 
 /// An account, and what of it must not be shown.
@@ -182,24 +95,27 @@ impl Login {
     }
 }
 
-impl fmt::Debug for Postman {
+impl fmt::Debug for SmtpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Postman").field("host", &self.smtp.host).field("port", &self.smtp.port).finish_non_exhaustive()
+        f.debug_struct("SmtpClient")
+            .field("host", &self.smtp.host)
+            .field("port", &self.smtp.port)
+            .finish_non_exhaustive()
     }
 }
 
-impl Postman {
-    /// A postman for a server; contacts nothing yet. `password` is that of the account in `smtp`, where
+impl SmtpClient {
+    /// A client for a server; contacts nothing yet. `password` is that of the account in `smtp`, where
     /// there is one.
     ///
     /// # Errors
-    /// [`PostmanError`] where TLS cannot be set up.
-    pub fn with_password(smtp: &Smtp, password: Option<&SecretString>) -> Result<Self, PostmanError> {
+    /// [`SetupError`] where TLS cannot be set up.
+    pub fn with_password(smtp: &Smtp, password: Option<&SecretString>) -> Result<Self, SetupError> {
         let tls = match smtp.security {
             SmtpSecurity::None => None,
             SmtpSecurity::StartTls | SmtpSecurity::Tls => Some(
                 TlsParameters::new(smtp.host.clone())
-                    .map_err(|source| PostmanError::Tls { host: smtp.host.clone(), source })?,
+                    .map_err(|source| SetupError::Tls { host: smtp.host.clone(), source })?,
             ),
         };
         let login = smtp.login.as_ref().zip(password).map(|(login, password)| Login::new(&login.username, password));
@@ -247,7 +163,7 @@ impl Postman {
     }
 
     /// Takes leave of the server. To be called when there is nothing more to send for a while.
-    pub async fn rest(&mut self) {
+    pub async fn quit(&mut self) {
         if let Some(mut kept) = self.kept.take() {
             match timeout(LEAVE_WITHIN, kept.connection.quit()).await {
                 Ok(Ok(_)) => {}
@@ -342,15 +258,20 @@ impl Postman {
             (None, None) => self.speakable(&format!("{}: {error}", self.server())),
         };
         match status {
-            Some(status) if during.is_about_the_mail() && !is_about_us(status) => {
-                if status >= 500 {
-                    SendError::Refused { during, words }
-                } else {
-                    SendError::Deferred { during, concerns: Concerns::Mail, words }
-                }
+            Some(status) => {
+                let text = cause(error).map(ToString::to_string).unwrap_or_default();
+                let (enhanced, text) = EnhancedCode::split(&text);
+                refusal(during, status, enhanced, text, words, None)
             }
-            None | Some(_) => SendError::Deferred { during, concerns: Concerns::Server, words },
+            None => SendError::Deferred { during, concerns: Concerns::Server, words },
         }
+    }
+
+    /// The largest mail that the server takes, as it announced when last asked; `None` where that is not known, or
+    /// where it names no limit.
+    #[must_use]
+    pub fn announced_size(&self) -> Option<u64> {
+        None
     }
 
     fn server(&self) -> String {
@@ -379,12 +300,6 @@ fn cause(error: &SmtpError) -> Option<&(dyn Error + 'static)> {
         cause = layer.source();
     }
     cause
-}
-
-/// Whether a status says something about us or the server, whenever it comes: the server closes, it does
-/// not understand us, it takes no mail at all, or wants another login or encryption first.
-fn is_about_us(status: u16) -> bool {
-    matches!(status, 421 | 454 | 500 | 502 | 503 | 521 | 530 | 534 | 535 | 538)
 }
 
 async fn name_sender(connection: &mut AsyncSmtpConnection, letter: &Letter) -> Result<(), SmtpError> {
