@@ -27,6 +27,7 @@ pub mod bell;
 pub mod beside;
 pub mod commands;
 pub mod counter;
+pub mod courier;
 pub mod dashboard;
 pub mod demo;
 pub mod export;
@@ -44,7 +45,9 @@ pub mod readers;
 pub mod service;
 pub mod signals;
 pub mod source;
+pub mod sweep_evidence;
 pub mod tidying;
+pub mod troubles;
 pub mod wheel;
 pub mod work;
 

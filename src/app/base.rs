@@ -6,15 +6,21 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Client, Config, Smtp},
+    config::{Client, Config, DEFAULT_FILE, Smtp},
     fleet::{EventKind, event::ClientCard},
-    mail::{compose::Composer, smtp::SmtpClient},
+    mail::{
+        compose::{self, Composer},
+        smtp::SmtpClient,
+    },
     spine::Spine,
     store::{Holder, Store, StoreErrorKind, place::Environment},
     sweep::{Collector, SessionKeeping},
 };
 
-use super::{Failed, bell::Bell, beside, ledger::Ledger, outage, outbox::Outbox, pipeline::Pipeline, wheel::Wheel};
+use super::{
+    Failed, bell::Bell, beside, courier::Courier, ledger::Ledger, once, outage, outbox::Outbox, pipeline::Pipeline,
+    troubles::Troubles, wheel::Wheel,
+};
 
 /// How long another run that sweeps once is waited for: as long as most sweeps take.
 const ONCE_PATIENCE: Duration = Duration::from_secs(120);
@@ -44,6 +50,8 @@ pub struct Base {
     pub bell: Arc<Bell>,
     /// What is known between two collections.
     pub ledger: Arc<Ledger>,
+    /// What is wrong with the collector itself.
+    pub troubles: Arc<Troubles>,
     composer: Arc<Composer>,
     here: String,
 }
@@ -53,29 +61,36 @@ impl Base {
     ///
     /// # Errors
     /// [`Failed::Database`] where the database cannot be opened or read.
-    pub async fn open(config: &Config, spine: Spine) -> Result<Self, Failed> {
-        Self::over(Store::open(&config.database.url, &Environment::of_process()).await?, spine).await
+    pub async fn open(config: &Config, spine: Spine, troubles: Arc<Troubles>) -> Result<Self, Failed> {
+        Self::over(Store::open(&config.database.url, &Environment::of_process()).await?, spine, troubles).await
     }
 
-    async fn over(store: Store, spine: Spine) -> Result<Self, Failed> {
+    async fn over(store: Store, spine: Spine, troubles: Arc<Troubles>) -> Result<Self, Failed> {
         let turns = store.last_sweep_number().await?;
         let ledger = Ledger::new(store.client_states().await?, store.bookmarks().await?);
         let wheel = Wheel::new(ledger.clone(), spine.clone(), store.clone(), turns);
         let bell = Arc::new(Bell::default());
         // Ends with the store.
         tokio::spawn(outage::tell(store.condition(), spine.clone(), bell.clone()));
-        Ok(Self { store, wheel, spine, bell, ledger, composer: Arc::new(Composer::new()?), here: super::here() })
+        tokio::spawn(troubles.clone().follow(store.condition()));
+        let composer = Arc::new(Composer::new()?);
+        Ok(Self { store, wheel, spine, bell, ledger, troubles, composer, here: super::here() })
     }
 
     /// Opens it, or finds out who collects into it already. A run that sweeps once is waited for.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub async fn open_or_find(config: &Config, spine: Spine, stop: &CancellationToken) -> Result<Opened, Failed> {
+    pub async fn open_or_find(
+        config: &Config,
+        spine: Spine,
+        troubles: Arc<Troubles>,
+        stop: &CancellationToken,
+    ) -> Result<Opened, Failed> {
         let deadline = Instant::now() + ONCE_PATIENCE;
         loop {
             let error = match Store::open(&config.database.url, &Environment::of_process()).await {
-                Ok(store) => return Ok(Opened::Ours(Box::new(Self::over(store, spine).await?))),
+                Ok(store) => return Ok(Opened::Ours(Box::new(Self::over(store, spine, troubles).await?))),
                 Err(error) if error.kind == StoreErrorKind::InUse => error,
                 Err(error) => return Err(error.into()),
             };
@@ -108,16 +123,54 @@ impl Base {
             composer: self.composer.clone(),
             bell: self.bell.clone(),
             here: self.here.clone(),
+            program: program(config),
+            troubles: self.troubles.clone(),
+            has_all_clients: config.whole,
         }))
     }
 
-    /// Puts the mailing part of `config` to work.
+    /// Puts the mailing part of `config` to work: the outbox, and the courier beside it.
     ///
     /// # Errors
     /// [`Failed`] where its account cannot be used.
-    pub async fn outbox(&self, config: &Config) -> Result<Outbox, Failed> {
-        Ok(Outbox::new(self.store.clone(), smtp_client(&config.smtp).await?, self.spine.clone()))
+    pub async fn mailing(&self, config: &Config) -> Result<(Outbox, Courier), Failed> {
+        let smtp = &config.smtp;
+        let [for_mails, for_troubles] = smtp_clients(smtp).await?;
+        let outbox =
+            Outbox::new(self.store.clone(), for_mails, smtp.clone(), self.spine.clone(), self.troubles.clone());
+        let (composer, here) = (self.composer.clone(), self.here.clone());
+        Ok((outbox, Courier::new(self.troubles.clone(), for_troubles, smtp.clone(), composer, here)))
     }
+}
+
+/// The database could not be opened, or failed for good: whoever hears of the collector's own troubles is told, for as
+/// long as a run waits for mails.
+pub async fn tell_of_database(config: &Config, troubles: &Arc<Troubles>, failed: &Failed) {
+    let Failed::Database(error) = failed else { return };
+    troubles.note_database(error);
+    if !troubles.has_recipients() {
+        return troubles.keep().await;
+    }
+    let courier = async {
+        let [client, _] = smtp_clients(&config.smtp).await?;
+        let composer = Arc::new(Composer::new()?);
+        Ok::<_, Failed>(Courier::new(troubles.clone(), client, config.smtp.clone(), composer, super::here()))
+    };
+    match courier.await {
+        Ok(mut courier) => courier.deliver(Instant::now() + once::MAIL_WAIT).await,
+        Err(error) => tracing::error!("nobody is told of it: {}", super::chain(&error)),
+    }
+}
+
+/// How this program is called on this machine, from any directory.
+fn program(config: &Config) -> String {
+    let directory = std::env::current_dir().unwrap_or_default();
+    let option = if config.file.as_os_str() == DEFAULT_FILE {
+        String::new()
+    } else {
+        format!(" --config {}", compose::in_shell(&config.file.display().to_string()))
+    };
+    format!("cd {} && fleetsweep{option}", compose::in_shell(&directory.display().to_string()))
 }
 
 /// A client for the SMTP server, its password fetched.
@@ -125,11 +178,18 @@ impl Base {
 /// # Errors
 /// [`Failed`] where the password cannot be fetched or TLS not be set up.
 pub async fn smtp_client(smtp: &Smtp) -> Result<SmtpClient, Failed> {
+    let [client, _] = smtp_clients(smtp).await?;
+    Ok(client)
+}
+
+/// Two of them, the password fetched once.
+async fn smtp_clients(smtp: &Smtp) -> Result<[SmtpClient; 2], Failed> {
     let password = match &smtp.login {
         Some(login) => Some(login.password.fetch().await?),
         None => None,
     };
-    Ok(SmtpClient::with_password(smtp, password.as_ref())?)
+    let client = || SmtpClient::with_password(smtp, password.as_ref());
+    Ok([client()?, client()?])
 }
 
 /// What the fleet needs to know of a configured client.

@@ -87,27 +87,27 @@ pub async fn sweep(
     };
     while recording.join_next().await.is_some() {}
     once.progress.clear();
-    let (mut fleet, sweep, MailTally { sent, waiting, .. }) = swept?;
+    let (mut fleet, sweep, MailTally { sent, refused, waiting, .. }) = swept?;
     let waiting = waiting.len() as u64;
     let away = fleet.database_away();
     let mut database = away.map_or(Database::Complete, |away| Database::Away(away.waiting));
-    let asked = async { Ok::<_, StoreError>((reader.open_alerts().await?, reader.mail_counts().await?.waiting)) };
-    let waiting = match asked.await {
-        Ok((alerts, waiting)) => {
+    let asked = async { Ok::<_, StoreError>((reader.open_alerts().await?, reader.mail_counts().await?)) };
+    let (waiting, refused_kept) = match asked.await {
+        Ok((alerts, counts)) => {
             fleet.remember(Memory { clients: Vec::new(), alerts });
-            waiting
+            (counts.waiting, Some(counts.refused))
         }
         Err(error) if error.kind.will_pass() => {
             if database == Database::Complete {
                 tracing::error!("the outbox cannot be read: {}", super::chain(&error));
                 database = Database::Silent;
             }
-            waiting
+            (waiting, None)
         }
         Err(error) => return Err(error.into()),
     };
     reader.close().await;
-    Ok(Swept { sweep, fleet, mails: Mails { sent, waiting }, database })
+    Ok(Swept { sweep, fleet, mails: Mails { sent, waiting, refused }, refused_kept, database })
 }
 
 /// Follows the collector's stream.
@@ -187,7 +187,7 @@ impl<'a> Watch<'a> {
             Incoming::Frame(Frame::Event(event)) => {
                 self.fleet.apply(&event);
                 self.once.progress.show(&self.fleet, &event);
-                if self.once.log_events {
+                if self.once.log_events || log::is_grave(&event) {
                     log::log(&self.fleet, &event);
                 }
                 self.events.push(event);
@@ -211,11 +211,12 @@ struct MailTally {
     sweep: SweepId,
     waiting: BTreeSet<Uuid>,
     sent: u64,
+    refused: u64,
 }
 
 impl MailTally {
     fn of(sweep: SweepId) -> Self {
-        Self { sweep, waiting: BTreeSet::new(), sent: 0 }
+        Self { sweep, waiting: BTreeSet::new(), sent: 0, refused: 0 }
     }
 
     fn count(&mut self, events: impl Iterator<Item = Arc<Event>>) {
@@ -230,7 +231,11 @@ impl MailTally {
                     self.waiting.remove(mail);
                     self.sent += 1;
                 }
-                MailStep::Deferred { .. } | MailStep::Refused { .. } => {
+                MailStep::Refused { .. } => {
+                    self.waiting.remove(mail);
+                    self.refused += 1;
+                }
+                MailStep::Deferred { .. } => {
                     self.waiting.remove(mail);
                 }
             }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -16,24 +17,26 @@ use crate::{
     fleet::{FailureKind, SweepId, alerts::AlertView, event::Trigger, history::Memory, state::Fleet},
     headless::{
         json::{Document, Mails},
-        log, metrics,
+        log,
+        metrics::{self, StoredMails},
         progress::Progress,
         table::{self, Look},
     },
     relay::record::Recorder,
     spine::{Hub, Spine},
-    store::{Due, StoreError},
+    store::{Due, MailCounts, StoreError},
     sweep::SessionKeeping,
 };
 
 use super::{
     Failed,
-    base::{Base, Opened},
+    base::{self, Base, Opened},
     beside, counter,
     outbox::{LAST_MAIL, Outbox},
     output::{Audience, Output},
     readers::Readers,
     tidying,
+    troubles::Troubles,
 };
 
 /// The longest that a run waits for the SMTP server; what it has not taken by then stays in the outbox.
@@ -69,6 +72,8 @@ pub struct Swept {
     pub fleet: Fleet,
     /// What became of the mails.
     pub mails: Mails,
+    /// How many refused mails the database still holds, as far as that could be read.
+    pub refused_kept: Option<u64>,
     /// How the database stood at the end.
     pub database: Database,
 }
@@ -98,10 +103,16 @@ pub async fn run(
     let output = once.output.as_deref().map(|file| Output::create(file, audience_of(once.format))).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
-    let swept = match Base::open_or_find(config, spine, stop).await? {
-        Opened::Ours(base) => own(config, *base, hub, once, record, stop).await?,
-        Opened::Held(_) => beside::sweep(config, once, record, stop).await?,
+    let troubles = Troubles::open(config).await;
+    let swept = match Base::open_or_find(config, spine, troubles.clone(), stop).await {
+        Ok(Opened::Ours(base)) => own(config, *base, hub, once, record, stop).await,
+        Ok(Opened::Held(_)) => beside::sweep(config, once, record, stop).await,
+        Err(failed) => Err(failed),
     };
+    if let Err(failed) = &swept {
+        base::tell_of_database(config, &troubles, failed).await;
+    }
+    let swept = swept?;
     match output {
         Some(mut output) => {
             output.write(&result(&swept, once.format, PLAIN)?)?;
@@ -139,7 +150,7 @@ async fn own(
         let (progress, log_events) = (once.progress.clone(), once.log_events);
         move |fleet, event| {
             progress.show(fleet, event);
-            if log_events {
+            if log_events || log::is_grave(event) {
                 log::log(fleet, event);
             }
         }
@@ -148,22 +159,23 @@ async fn own(
     let fleet = hub.finish().await;
     readers.ended().await;
     once.progress.clear();
-    let Turned { sweep, waiting, alerts, database } = swept?;
+    let Turned { sweep, counts, alerts, database } = swept?;
     let mut fleet = fleet;
     // Of a client that failed, only the database knows the alerts that stay open.
     fleet.remember(Memory { clients: Vec::new(), alerts });
     let tally = fleet.mails();
     // Those of this run, where the outbox cannot be read.
-    let waiting = waiting.unwrap_or_else(|| tally.queued.saturating_sub(tally.sent + tally.refused));
-    let mails = Mails { sent: tally.sent, waiting };
-    Ok(Swept { sweep, fleet, mails, database })
+    let waiting =
+        counts.map_or_else(|| tally.queued.saturating_sub(tally.sent + tally.refused), |counts| counts.waiting);
+    let mails = Mails { sent: tally.sent, waiting, refused: tally.refused };
+    Ok(Swept { sweep, fleet, mails, refused_kept: counts.map(|counts| counts.refused), database })
 }
 
 /// What one turn came to.
 struct Turned {
     sweep: SweepId,
-    /// How many mails still wait, as far as that can be read.
-    waiting: Option<u64>,
+    /// The mails in the outbox, as far as that can be read.
+    counts: Option<MailCounts>,
     /// The alerts that are open, as far as that can be read.
     alerts: Vec<AlertView>,
     database: Database,
@@ -172,22 +184,27 @@ struct Turned {
 /// One turn, then the mails, then an orderly end.
 async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result<Turned, Failed> {
     counter::announce(base, None).await;
-    let mut outbox = base.outbox(config).await?;
+    let (mut outbox, mut courier) = base.mailing(config).await?;
     let pipeline = base.pipeline(config, SessionKeeping::CloseAfterUse).await?;
     let sweep = SweepId(Uuid::now_v7());
     let due = base.wheel.take_up(pipeline.clients());
     base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
     pipeline.close().await;
     base.store.settle(DATABASE_WAIT).await;
+    base.troubles.note_away(&base.store.condition().borrow());
+    let mails_until = Instant::now() + MAIL_WAIT;
+    // First, since a slow server would leave them no time.
+    courier.deliver(mails_until).await;
     let afterwards = async {
-        offer_mails(&mut outbox, stop).await?;
+        offer_mails(&mut outbox, mails_until, stop).await?;
+        courier.deliver(mails_until.max(Instant::now() + LAST_MAIL)).await;
         tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
-        Ok::<_, StoreError>((base.store.mail_counts().await?.waiting, base.store.reader().open_alerts().await?))
+        Ok::<_, StoreError>((base.store.mail_counts().await?, base.store.reader().open_alerts().await?))
     };
-    let mut turned = Turned { sweep, waiting: None, alerts: Vec::new(), database: Database::Complete };
+    let mut turned = Turned { sweep, counts: None, alerts: Vec::new(), database: Database::Complete };
     if !base.store.is_away() {
         match afterwards.await {
-            Ok((waiting, alerts)) => (turned.waiting, turned.alerts) = (Some(waiting), alerts),
+            Ok((counts, alerts)) => (turned.counts, turned.alerts) = (Some(counts), alerts),
             Err(error) if error.kind.will_pass() => {
                 tracing::error!("the outbox cannot be read: {}", super::chain(&error));
                 turned.database = Database::Silent;
@@ -205,12 +222,12 @@ async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result
 }
 
 /// Offers every waiting mail, for as long as a run waits for that.
-async fn offer_mails(outbox: &mut Outbox, stop: &CancellationToken) -> Result<(), StoreError> {
+async fn offer_mails(outbox: &mut Outbox, until: Instant, stop: &CancellationToken) -> Result<(), StoreError> {
     let end = stop.child_token();
     let mut offering = pin!(outbox.offer(Due::All, &end));
     tokio::select! {
         offered = &mut offering => offered.map(drop),
-        () = tokio::time::sleep(MAIL_WAIT.saturating_sub(LAST_MAIL)) => {
+        () = tokio::time::sleep_until(until - LAST_MAIL) => {
             tracing::warn!("the SMTP server is slow: the mails left stay in the outbox");
             end.cancel();
             offering.await.map(drop)
@@ -240,7 +257,10 @@ fn result(swept: &Swept, format: Format, look: Look) -> io::Result<Vec<u8>> {
             }
             text
         }
-        Format::Prometheus => metrics::of_sweep(&swept.fleet, swept.sweep, swept.mails.waiting)?.into_bytes(),
+        Format::Prometheus => {
+            let mails = StoredMails { waiting: swept.mails.waiting, refused: swept.refused_kept };
+            metrics::of_sweep(&swept.fleet, swept.sweep, mails)?.into_bytes()
+        }
     })
 }
 

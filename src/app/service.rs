@@ -11,12 +11,13 @@ use crate::{
 
 use super::{
     Failed,
-    base::Base,
+    base::{self, Base},
     counter::Counter,
     logging::LogTap,
     readers::Readers,
     signals,
     source::Source,
+    troubles::Troubles,
     work::{self, Desk},
 };
 
@@ -36,7 +37,14 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let mut counter = None;
     let outcome = async {
         let reloads = Some(signals::hangups()?);
-        let base = Arc::new(Base::open(&config, spine).await?);
+        let troubles = Troubles::open(&config).await;
+        let base = match Base::open(&config, spine, troubles.clone()).await {
+            Ok(base) => Arc::new(base),
+            Err(failed) => {
+                base::tell_of_database(&config, &troubles, &failed).await;
+                return Err(failed);
+            }
+        };
         let (orders, asked) = Orders::new();
         counter = Counter::open(&base, &hub.door(), orders, "headless").await;
         let desk = Desk { door: hub.door(), asked, reloads, stop: stop.clone() };

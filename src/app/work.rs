@@ -20,27 +20,36 @@ use crate::{
     sweep::SessionKeeping,
 };
 
-use super::{Failed, base::Base, manager, outbox::Outbox, pipeline::Pipeline, source::Source, tidying, wheel::TakenUp};
+use super::{
+    Failed, base::Base, courier::Courier, manager, outbox::Outbox, pipeline::Pipeline, source::Source, tidying,
+    wheel::TakenUp,
+};
 
 /// A configuration that can be put to work: nothing of it can fail any more, and nothing has begun.
 struct Prepared {
     config: Config,
     pipeline: Arc<Pipeline>,
     outbox: Outbox,
+    courier: Courier,
 }
 
 impl Prepared {
     async fn new(base: &Base, config: Config) -> Result<Self, Failed> {
-        let outbox = base.outbox(&config).await?;
+        let (outbox, courier) = base.mailing(&config).await?;
         let keeping =
             NonZeroUsize::new(config.clients.len()).map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
         let pipeline = base.pipeline(&config, keeping).await?;
-        Ok(Self { config, pipeline, outbox })
+        Ok(Self { config, pipeline, outbox, courier })
     }
 
     fn begin(self, base: &Arc<Base>) -> Shift {
-        let Self { config, pipeline, mut outbox } = self;
+        let Self { config, pipeline, mut outbox, mut courier } = self;
         let stop = CancellationToken::new();
+        base.troubles.configure(&config);
+        let courier = tokio::spawn({
+            let stop = stop.clone();
+            async move { courier.run(&stop).await }
+        });
         let outbox = tokio::spawn({
             let (base, stop) = (base.clone(), stop.clone());
             async move { outbox.run(&base.bell, &stop).await }
@@ -49,7 +58,7 @@ impl Prepared {
             let (base, stop, retention) = (base.clone(), stop.clone(), config.database.retention);
             async move { tidying::run(&base.store, retention, &stop).await }
         });
-        Shift { config, pipeline, outbox, tidying, stop }
+        Shift { config, pipeline, outbox, courier, tidying, stop }
     }
 }
 
@@ -58,6 +67,7 @@ pub(super) struct Shift {
     config: Config,
     pub(super) pipeline: Arc<Pipeline>,
     outbox: JoinHandle<()>,
+    courier: JoinHandle<()>,
     tidying: JoinHandle<()>,
     stop: CancellationToken,
 }
@@ -65,7 +75,9 @@ pub(super) struct Shift {
 impl Shift {
     async fn end(self) {
         self.stop.cancel();
-        for (what, task) in [("the outbox", self.outbox), ("tidying up", self.tidying)] {
+        for (what, task) in
+            [("the outbox", self.outbox), ("telling of troubles", self.courier), ("tidying up", self.tidying)]
+        {
             if let Err(error) = task.await {
                 tracing::error!("{what} broke: {error}");
             }

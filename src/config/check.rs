@@ -41,6 +41,16 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
         writeln!(out, "  {element:<10} {}", values.join(", "))?;
     }
 
+    match collector.mail.as_slice() {
+        [] => {
+            writeln!(out, "\nTroubles of the collector itself are only logged; `mail` on <collector> says who is told")?
+        }
+        mail => {
+            let recipients: Vec<String> = mail.iter().map(ToString::to_string).collect();
+            writeln!(out, "\nTroubles of the collector itself are mailed to {}", recipients.join(", "))?;
+        }
+    }
+
     let total = loaded.config.clients.iter().map(mails).sum::<MailsADay>();
     writeln!(out, "\nMails a day, at most")?;
     total.write_reckoning(out, collector.interval)
@@ -189,7 +199,7 @@ mod tests {
         let single: String = (1..=20).map(|n| format!("<client ip='single-{n}' name='s{n}'/>")).collect();
         assert_snapshot!(of(&format!(
             r#"<config>
-              <collector interval="5m"/>
+              <collector interval="5m" mail="admin@example.com"/>
               <database url="postgres://sweep:hunter2@db/fleet"/>
               <smtp host="mail.example.com" security="tls" username="f" password="hunter2"/>
               <alerts repeat="4h" recovery="yes"/>

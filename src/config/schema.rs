@@ -58,6 +58,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             with("retries", "1"),
             with("agent", "keep"),
             plain("redact"),
+            plain("mail"),
         ],
     },
     ElementKind {
@@ -75,6 +76,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             with("from", "fleetsweep@localhost"),
             plain("username"),
             plain("password"),
+            with("give-up", "5d"),
         ],
     },
     ElementKind {

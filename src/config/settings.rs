@@ -44,8 +44,10 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let retries = reader.value("retries", |text| values::whole(text, 0..=10));
     let agent = reader.value("agent", values::agent);
     let redact = reader.optional("redact", values::redact).flatten();
-    let collector =
-        || Some(Collector { interval: interval?, concurrency: concurrency?, timeout: timeout?, retries: retries? });
+    let mail = reader.optional("mail", values::mails).unwrap_or_default();
+    let collector = || {
+        Some(Collector { interval: interval?, concurrency: concurrency?, timeout: timeout?, retries: retries?, mail })
+    };
     let collector = collector();
 
     reader.enter("database");
@@ -113,6 +115,7 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
         (Field::Wrong, _) | (_, Field::Wrong) => return None,
         (Field::Absent | Field::Given(_), Field::Absent | Field::Given(_)) => None,
     };
+    let give_up = reader.value("give-up", |text| values::duration(text, DAY / 24..=365 * DAY));
     if let (Some(element), Some(_), Some(SmtpSecurity::None), Some(host)) = (reader.element, &login, security, &host)
         && !is_loopback(host)
     {
@@ -122,7 +125,7 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
             "write security=\"starttls\" or security=\"tls\"",
         );
     }
-    Some(Smtp { host: host?, port: port?, security: security?, from: from?, login })
+    Some(Smtp { host: host?, port: port?, security: security?, from: from?, login, give_up: give_up? })
 }
 
 /// Whether an address or host name, in canonical form, is this machine itself.

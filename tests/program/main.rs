@@ -16,16 +16,20 @@ mod events;
 mod exit;
 mod export;
 mod long_export;
+mod mail_outcome;
 mod metrics;
 mod pipeline;
 mod service;
 mod site;
 mod smtp;
+mod troubles;
 
 fn main() -> ExitCode {
     let rooms = [
         pipeline::trials(),
         smtp::trials(),
+        mail_outcome::trials(),
+        troubles::trials(),
         command_line::trials(),
         exit::trials(),
         export::trials(),

@@ -38,7 +38,8 @@ fn db() -> config::Client {
 
 /// The mails of a log, with attachments of at most so many bytes.
 fn mails(client: &config::Client, reading: &Reading, log: &SecurityLog, part_bytes: usize) -> Vec<Mail> {
-    let occasion = EventsOccasion { client, reading, log, now: at("10:00:00"), collector_name: "mon-1" };
+    let occasion =
+        EventsOccasion { client, reading, log, now: at("10:00:00"), collector_name: "mon-1", program: "fleetsweep" };
     let mut number = 0;
     let mut new_id = || {
         number += 1;
