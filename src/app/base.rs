@@ -61,15 +61,17 @@ impl Base {
     ///
     /// # Errors
     /// [`Failed::Database`] where the database cannot be opened or read.
-    pub async fn open(config: &Config, spine: Spine, troubles: Arc<Troubles>) -> Result<Self, Failed> {
-        Self::over(Store::open(&config.database.url, &Environment::of_process()).await?, spine, troubles).await
+    pub async fn open(config: &Config, spine: Spine) -> Result<Self, Failed> {
+        Self::over(config, Store::open(&config.database.url, &Environment::of_process()).await?, spine).await
     }
 
-    async fn over(store: Store, spine: Spine, troubles: Arc<Troubles>) -> Result<Self, Failed> {
+    async fn over(config: &Config, store: Store, spine: Spine) -> Result<Self, Failed> {
         let turns = store.last_sweep_number().await?;
         let ledger = Ledger::new(store.client_states().await?, store.bookmarks().await?);
         let wheel = Wheel::new(ledger.clone(), spine.clone(), store.clone(), turns);
         let bell = Arc::new(Bell::default());
+        // Whoever collects minds them: the lock of the database comes first.
+        let troubles = Troubles::open(config).await;
         // Ends with the store.
         tokio::spawn(outage::tell(store.condition(), spine.clone(), bell.clone()));
         tokio::spawn(troubles.clone().follow(store.condition()));
@@ -81,16 +83,11 @@ impl Base {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub async fn open_or_find(
-        config: &Config,
-        spine: Spine,
-        troubles: Arc<Troubles>,
-        stop: &CancellationToken,
-    ) -> Result<Opened, Failed> {
+    pub async fn open_or_find(config: &Config, spine: Spine, stop: &CancellationToken) -> Result<Opened, Failed> {
         let deadline = Instant::now() + ONCE_PATIENCE;
         loop {
             let error = match Store::open(&config.database.url, &Environment::of_process()).await {
-                Ok(store) => return Ok(Opened::Ours(Box::new(Self::over(store, spine, troubles).await?))),
+                Ok(store) => return Ok(Opened::Ours(Box::new(Self::over(config, store, spine).await?))),
                 Err(error) if error.kind == StoreErrorKind::InUse => error,
                 Err(error) => return Err(error.into()),
             };
@@ -144,9 +141,13 @@ impl Base {
 }
 
 /// The database could not be opened, or failed for good: whoever hears of the collector's own troubles is told, for as
-/// long as a run waits for mails.
-pub async fn tell_of_database(config: &Config, troubles: &Arc<Troubles>, failed: &Failed) {
+/// long as a run waits for mails. `troubles` are those of this run where it came so far.
+pub async fn tell_of_database(config: &Config, troubles: Option<Arc<Troubles>>, failed: &Failed) {
     let Failed::Database(error) = failed else { return };
+    let troubles = match troubles {
+        Some(troubles) => troubles,
+        None => Troubles::open(config).await,
+    };
     troubles.note_database(error);
     if !troubles.has_recipients() {
         return troubles.keep().await;

@@ -1,7 +1,7 @@
 //! Mails the collector's own troubles: straight to the SMTP server, past the outbox, so that neither the database nor
 //! the disk is needed. Not what is told, and not to whom.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,9 @@ use crate::{
 };
 
 use super::troubles::Troubles;
+
+/// The longest rest after failed tries: there are few such mails, and each is awaited.
+const LONGEST_REST: Duration = Duration::from_secs(5 * 60);
 
 /// The way from the troubles to the SMTP server.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl Courier {
             let rest = async {
                 match failed {
                     0 => std::future::pending().await,
-                    failed => tokio::time::sleep(backoff::rest(failed, rand::random())).await,
+                    failed => tokio::time::sleep(backoff::rest(failed, rand::random()).min(LONGEST_REST)).await,
                 }
             };
             tokio::select! {

@@ -47,7 +47,6 @@ use super::{
     logging::LogTap,
     readers::Readers,
     source::Source,
-    troubles::Troubles,
     work::{self, Desk},
 };
 
@@ -80,16 +79,11 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let record = record.map(Recorder::create).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
-    let troubles = Troubles::open(&config).await;
-    match Base::open_or_find(&config, spine, troubles.clone(), stop).await {
+    match Base::open_or_find(&config, spine, stop).await {
         Ok(Opened::Ours(base)) => own(source, config, *base, hub, record, tap, stop).await,
-        Ok(Opened::Held(holder)) => {
-            // They are the collector's to mind.
-            drop(troubles);
-            attached(&config, holder, record, stop).await
-        }
+        Ok(Opened::Held(holder)) => attached(&config, holder, record, stop).await,
         Err(failed) => {
-            base::tell_of_database(&config, &troubles, &failed).await;
+            base::tell_of_database(&config, None, &failed).await;
             Err(failed)
         }
     }

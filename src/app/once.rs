@@ -36,7 +36,6 @@ use super::{
     output::{Audience, Output},
     readers::Readers,
     tidying,
-    troubles::Troubles,
 };
 
 /// The longest that a run waits for the SMTP server; what it has not taken by then stays in the outbox.
@@ -103,16 +102,21 @@ pub async fn run(
     let output = once.output.as_deref().map(|file| Output::create(file, audience_of(once.format))).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
-    let troubles = Troubles::open(config).await;
-    let swept = match Base::open_or_find(config, spine, troubles.clone(), stop).await {
-        Ok(Opened::Ours(base)) => own(config, *base, hub, once, record, stop).await,
-        Ok(Opened::Held(_)) => beside::sweep(config, once, record, stop).await,
-        Err(failed) => Err(failed),
+    let swept = match Base::open_or_find(config, spine, stop).await {
+        Ok(Opened::Ours(base)) => {
+            let troubles = base.troubles.clone();
+            let swept = own(config, *base, hub, once, record, stop).await;
+            if let Err(failed) = &swept {
+                base::tell_of_database(config, Some(troubles), failed).await;
+            }
+            swept?
+        }
+        Ok(Opened::Held(_)) => beside::sweep(config, once, record, stop).await?,
+        Err(failed) => {
+            base::tell_of_database(config, None, &failed).await;
+            return Err(failed);
+        }
     };
-    if let Err(failed) = &swept {
-        base::tell_of_database(config, &troubles, failed).await;
-    }
-    let swept = swept?;
     match output {
         Some(mut output) => {
             output.write(&result(&swept, once.format, PLAIN)?)?;

@@ -68,6 +68,8 @@ pub struct Outbox {
     refusing: HashMap<Uuid, String>,
     /// The causes of such refusals that were logged.
     logged: HashSet<String>,
+    /// Whether every waiting mail was offered once: before that, what is not refused may only not have been offered.
+    offered_all: bool,
 }
 
 /// What one round has met so far.
@@ -85,7 +87,17 @@ impl Outbox {
     /// An outbox over a store and a client of the SMTP server `smtp`.
     #[must_use]
     pub fn new(store: Store, client: SmtpClient, smtp: Smtp, spine: Spine, troubles: Arc<Troubles>) -> Self {
-        Self { store, client, smtp, spine, troubles, counted: None, refusing: HashMap::new(), logged: HashSet::new() }
+        Self {
+            store,
+            client,
+            smtp,
+            spine,
+            troubles,
+            counted: None,
+            refusing: HashMap::new(),
+            logged: HashSet::new(),
+            offered_all: false,
+        }
     }
 
     /// Offers every due mail once, oldest first; none while the database is away, which cannot say what became of
@@ -99,6 +111,8 @@ impl Outbox {
     pub async fn offer(&mut self, due: Due, end: &CancellationToken) -> Result<ControlFlow<Timestamp>, StoreError> {
         let mut round = Round::default();
         let outcome = self.offer_all(due, &mut round, end).await;
+        let is_complete = matches!(outcome, Ok(ControlFlow::Continue(()))) && !end.is_cancelled();
+        self.offered_all |= is_complete && due == Due::All && !self.store.is_away();
         self.note_refusals(&round);
         // Taking leave takes time as well: where none is left, the connection is simply closed.
         if !end.is_cancelled() {
@@ -343,7 +357,7 @@ impl Outbox {
         if let Some(words) = self.refusing.values().next() {
             let detail = format!("{words} ({} mails wait for that reason)", self.refusing.len());
             self.troubles.note(Finding::Present { kind: TroubleKind::Mail, detail });
-        } else if round.sent {
+        } else if round.sent && self.offered_all {
             self.logged.clear();
             self.troubles.note(Finding::Absent(TroubleKind::Mail));
         }

@@ -17,7 +17,6 @@ use super::{
     readers::Readers,
     signals,
     source::Source,
-    troubles::Troubles,
     work::{self, Desk},
 };
 
@@ -37,11 +36,10 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let mut counter = None;
     let outcome = async {
         let reloads = Some(signals::hangups()?);
-        let troubles = Troubles::open(&config).await;
-        let base = match Base::open(&config, spine, troubles.clone()).await {
+        let base = match Base::open(&config, spine).await {
             Ok(base) => Arc::new(base),
             Err(failed) => {
-                base::tell_of_database(&config, &troubles, &failed).await;
+                base::tell_of_database(&config, None, &failed).await;
                 return Err(failed);
             }
         };

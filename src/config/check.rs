@@ -43,7 +43,10 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
 
     match collector.mail.as_slice() {
         [] => {
-            writeln!(out, "\nTroubles of the collector itself are only logged; `mail` on <collector> says who is told")?
+            writeln!(
+                out,
+                "\nTroubles of the collector itself are only logged; `mail` on <collector> says who is told"
+            )?;
         }
         mail => {
             let recipients: Vec<String> = mail.iter().map(ToString::to_string).collect();

@@ -84,6 +84,16 @@ struct MailRow {
     port: Option<i64>,
 }
 
+/// What the parts of a mail have of it.
+#[derive(sqlx::FromRow)]
+struct SplitRow {
+    client_id: Option<i64>,
+    sweep_uuid: Option<String>,
+    waited_ms: i64,
+    waited_at_ms: Option<i64>,
+    splits: i64,
+}
+
 /// To which client and sweep a mail belongs; `None` where to none.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Origin {
@@ -176,18 +186,16 @@ pub(super) async fn split(
     reason: &str,
 ) -> Result<(), Unwritten> {
     let key = id.to_string();
-    let found: Vec<(Option<i64>, Option<String>, i64, Option<i64>, i64)> = fetch_all!(
+    let found = fetch_all!(
         transaction,
-        (Option<i64>, Option<String>, i64, Option<i64>, i64),
+        SplitRow,
         "SELECT client_id, sweep_uuid, waited_ms, waited_at_ms, splits FROM mails WHERE id = ? AND status = 'waiting'",
         &key
     )?;
-    let (Some((client, sweep, waited_ms, waited_at_ms, splits)), Some((first, others))) =
-        (found.into_iter().next(), parts.split_first())
-    else {
+    let (Some(whole), Some((first, others))) = (found.into_iter().next(), parts.split_first()) else {
         return Err(Unwritten::Refused(StoreErrorKind::NoSuchMail));
     };
-    let splits = splits.saturating_add(1);
+    let splits = whole.splits.saturating_add(1);
     execute!(
         transaction,
         "UPDATE mails SET subject = ?, body = ?, next_at_ms = created_at_ms, attempts = attempts + 1, last_error = ?,
@@ -200,14 +208,14 @@ pub(super) async fn split(
     )?;
     execute!(transaction, "DELETE FROM mail_attachments WHERE mail_id = ?", &key)?;
     attachments::insert(transaction, id, &first.attachments).await?;
-    let origin = Origin { client, sweep };
+    let origin = Origin { client: whole.client_id, sweep: whole.sweep_uuid };
     for mail in others {
         insert(transaction, mail, &origin).await?;
         execute!(
             transaction,
             "UPDATE mails SET waited_ms = ?, waited_at_ms = ?, splits = ? WHERE id = ?",
-            waited_ms,
-            waited_at_ms,
+            whole.waited_ms,
+            whole.waited_at_ms,
             splits,
             mail.id.to_string()
         )?;

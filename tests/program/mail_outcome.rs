@@ -12,7 +12,7 @@ use fleetsweep::{
     store::{Store, place::Environment},
 };
 use jiff::Timestamp;
-use support::{Signal, StrictRules, StrictSmtp, Trial, free_port, wait_until};
+use support::{Exim, EximOptions, Signal, StrictRules, StrictSmtp, Trial, free_port, wait_until};
 use uuid::Uuid;
 
 use crate::site::{Config, Fleet, OVER, SOON, UNDER, client, mails, number, once, refused, smtp_at, sql};
@@ -31,6 +31,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_list_that_fits_nowhere_is_replaced_by_the_command_that_prints_it,
             runs_killed_while_they_split_a_mail_lose_no_line_and_split_it_once,
             reminders_and_ends_hang_under_the_first_mail_of_their_alert;
+        needs(Exim, Root) =>
+            exim_takes_a_large_list_in_pieces_and_what_it_does_not_relay_waits;
     }
 }
 
@@ -99,10 +101,11 @@ fn large_mail(lines: usize) -> Mail {
 /// The numbers of the lines that arrived.
 fn lines(server: &StrictSmtp) -> Vec<usize> {
     let files = server.mails().into_iter().flat_map(|mail| mail.attachments);
-    let numbers = |(_, text): (String, String)| {
-        text.lines().skip(1).map(|line| line.split('\t').next().unwrap().parse().unwrap()).collect::<Vec<_>>()
-    };
     files.flat_map(numbers).collect()
+}
+
+fn numbers((_, text): (String, String)) -> Vec<usize> {
+    text.lines().skip(1).map(|line| line.split('\t').next().unwrap().parse().unwrap()).collect()
 }
 
 fn errors<'a>(stderr: &'a str, words: &str) -> Vec<&'a str> {
@@ -251,14 +254,16 @@ async fn a_mail_is_given_up_when_it_has_waited_and_not_when_a_clock_leaps() {
     let waited = number(&post.fleet.program, "SELECT waited_ms FROM mails").await;
     assert!((30 * 3_600_000..31 * 3_600_000).contains(&waited), "a quarter of 5 d: {waited}");
 
-    // It has waited, run by run.
-    tamper(&post, &format!("UPDATE mails SET waited_ms = {}", 5 * DAY_MS)).await;
+    // It has waited, run by run. (One that is done with and older than `retention` would be deleted at once.)
+    let waited =
+        format!("UPDATE mails SET waited_ms = {}, created_at_ms = created_at_ms + {}", 5 * DAY_MS, 100 * DAY_MS);
+    tamper(&post, &waited).await;
     let outcome = post.fleet.program.run(["--once", "--format", "json"]).await;
     assert_eq!(outcome.code, Some(0));
     assert_eq!(refused(&crate::site::document(&outcome)), 1);
     let rows = sql(&post.fleet.program, status).await;
     assert!(rows[0].starts_with("refused|given up after 5d: ") && rows[0].ends_with("Relay access denied"), "{rows:?}");
-    assert_eq!(errors(&outcome.stderr, "given up after 5d").len(), 1, "{}", outcome.stderr);
+    assert_eq!(errors(&outcome.stderr, "refused for good: given up after 5d").len(), 1, "{}", outcome.stderr);
 
     // While the server is away none is offered, and all of them wait.
     let post = Post::new(StrictRules::default()).await;
@@ -399,4 +404,24 @@ async fn reminders_and_ends_hang_under_the_first_mail_of_their_alert() {
         assert!(list.starts_with("<fleetsweep.") && list == header(0, "List-Id").concat(), "{list}");
         assert_eq!(header(number, "Auto-Submitted"), ["auto-generated"]);
     }
+}
+
+async fn exim_takes_a_large_list_in_pieces_and_what_it_does_not_relay_waits() {
+    let options = EximOptions { refuses_to_relay: true, most_bytes: Some(120_000), ..EximOptions::default() };
+    let exim = Exim::start(options).await;
+    let post = Post::new(StrictRules::default()).await;
+    post.seed(vec![large_mail(6000), mail_to("out@example.net"), mail_to("ops@example.com")]).await;
+    let config = Config { smtp: smtp_at(exim.address()), ..post.config(UNDER) };
+    post.fleet.program.write_config(&config.text());
+    let outcome = post.fleet.program.run(["--once", "--format", "json"]).await;
+    let document = crate::site::document(&outcome);
+    assert_eq!((mails(&document).1, refused(&document)), (1, 0), "{outcome:#?}");
+    assert_eq!(errors(&outcome.stderr, "relay not permitted").len(), 1, "{}", outcome.stderr);
+    let sent = usize::try_from(mails(&document).0).unwrap();
+    wait_until("the mails to be delivered", SOON, async || exim.mails().len() >= sent).await;
+    let mut arrived: Vec<usize> =
+        exim.mails().into_iter().flat_map(|mail| mail.attachments).flat_map(numbers).collect();
+    arrived.sort_unstable();
+    assert_eq!(arrived, (0..6000).collect::<Vec<_>>());
+    assert!(exim.mails().iter().all(|mail| mail.raw.len() <= 122_000), "with the headers that it adds");
 }

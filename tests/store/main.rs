@@ -21,6 +21,7 @@ mod collector;
 mod contract;
 mod export;
 mod look_back;
+mod mail_outcome;
 mod migration;
 mod opening;
 mod outage;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let rooms = [
         recording::trials(),
         look_back::trials(),
+        mail_outcome::trials(),
         past::trials(),
         attachments::trials(),
         retention::trials(),
