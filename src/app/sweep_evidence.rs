@@ -245,3 +245,116 @@ fn is_our_shortage(failure: &Failure) -> bool {
     );
     is_told_here && failure.causes.iter().any(|cause| SHORTAGES.iter().any(|words| cause.contains(words)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{
+        config::{AgentKeeping, Login},
+        fleet::ClientId,
+    };
+
+    fn client(number: usize) -> Client {
+        Client {
+            id: ClientId::new(format!("10.0.0.{number}"), 22),
+            name: format!("c{number}"),
+            username: "ops".into(),
+            login: Login::default(),
+            mail: Vec::new(),
+            rules: Vec::new(),
+            agent: AgentKeeping::Keep,
+            events: None,
+            redact: None,
+        }
+    }
+
+    fn outset(answered_before: usize) -> Outset {
+        Outset { answered_before, is_whole: true, was_cut_off: false, is_told: true }
+    }
+
+    fn silent() -> Failure {
+        Failure::new(Stage::Connect, FailureKind::TimedOut)
+    }
+
+    /// A sweep of clients whose collections end one after the other, a second apart; whether each failure was ours, and
+    /// how many waited.
+    async fn sweep(outset: Outset, outcomes: &[Result<(), Failure>], cancel: &CancellationToken) -> (Vec<bool>, usize) {
+        let evidence = SweepEvidence::new(outset);
+        let left = AtomicUsize::new(0);
+        let visits = (0..).zip(outcomes).map(|(number, outcome)| {
+            let (mut ticket, left) = (evidence.ticket(number < outset.answered_before), &left);
+            async move {
+                tokio::time::sleep(Duration::from_secs(number as u64)).await;
+                let leave = || drop(left.fetch_add(1, Ordering::Relaxed));
+                ticket.collected(&client(number), outcome.as_ref().map(drop), leave, cancel).await
+            }
+        });
+        let verdicts = tokio::time::timeout(Duration::from_secs(600), futures_util::future::join_all(visits)).await;
+        (verdicts.expect("nobody waits for ever"), left.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_wait_until_it_is_known_whose_they_are() {
+        let never = CancellationToken::new();
+        let all_silent = vec![Err(silent()); 10];
+        assert_eq!(sweep(outset(10), &all_silent, &never).await, (vec![true; 10], 9));
+        // The second answer settles it: who waited is judged, who fails later does not wait.
+        let mut outcomes = all_silent.clone();
+        (outcomes[2], outcomes[4]) = (Ok(()), Ok(()));
+        assert_eq!(sweep(outset(10), &outcomes, &never).await, (vec![false; 10], 3));
+        // A login that is refused is an answer too.
+        let refused = Err(Failure::new(Stage::Authenticate, FailureKind::AuthenticationRefused));
+        (outcomes[2], outcomes[4]) = (refused.clone(), refused);
+        assert_eq!(sweep(outset(10), &outcomes, &never).await.0, [false; 10]);
+        // Of two clients nothing can be told, and nobody to tell means nobody waits.
+        assert_eq!(sweep(outset(2), &all_silent[..2], &never).await, (vec![false; 2], 0));
+        let untold = Outset { is_told: false, ..outset(10) };
+        assert_eq!(sweep(untold, &all_silent, &never).await, (vec![false; 10], 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_of_the_clients_is_judged_by_what_was_known_before() {
+        let never = CancellationToken::new();
+        for was_cut_off in [false, true] {
+            let part = Outset { is_whole: false, was_cut_off, ..outset(5) };
+            assert_eq!(sweep(part, &vec![Err(silent()); 5], &never).await, (vec![was_cut_off; 5], 0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn visits_that_end_without_an_outcome_keep_nobody_waiting() {
+        let cancel = CancellationToken::new();
+        let cancelled = || Err(Failure::new(Stage::Queued, FailureKind::Cancelled));
+        let outcomes = [Err(silent()), cancelled(), Err(silent()), cancelled(), Err(silent())];
+        let (verdicts, _) = sweep(outset(5), &outcomes, &cancel).await;
+        assert_eq!(verdicts, [true, false, true, false, true], "three are left, and all of them are silent");
+        let evidence = SweepEvidence::new(outset(3));
+        let [mut one, two, three] = [0; 3].map(|_| evidence.ticket(true));
+        let waiting =
+            tokio::spawn(
+                async move { one.collected(&client(1), Err(&silent()), || {}, &CancellationToken::new()).await },
+            );
+        tokio::task::yield_now().await;
+        drop((two, three));
+        assert!(!waiting.await.unwrap(), "one alone shows nothing");
+        // At the end of the run nobody waits.
+        let evidence = SweepEvidence::new(outset(3));
+        let [mut one, _two, _three] = [0; 3].map(|_| evidence.ticket(true));
+        cancel.cancel();
+        assert!(one.collected(&client(1), Err(&silent()), || {}, &cancel).await);
+    }
+
+    #[test]
+    fn only_what_our_own_system_says_is_our_shortage() {
+        let of = |kind, cause: &str| is_our_shortage(&Failure::new(Stage::Connect, kind).because(cause));
+        assert!(of(FailureKind::NetworkUnreachable, "Too many open files (os error 24)"));
+        assert!(of(FailureKind::KnownHostsUnusable, "No space left on device (os error 28)"));
+        assert!(!of(FailureKind::NetworkUnreachable, "No route to host (os error 113)"));
+        assert!(!of(FailureKind::AgentFailed, "No space left on device (os error 28)"), "that is the client's");
+    }
+}

@@ -1,3 +1,5 @@
+//! Troubles through many short runs: each book is written and read back between two of them.
+
 use super::*;
 
 const OPS: &str = "ops@example.com";

@@ -106,11 +106,8 @@ impl Exim {
 fn configuration(directory: &str, port: u16, options: &EximOptions) -> String {
     let EximOptions { starttls, tls, login, refuses_to_relay, most_bytes } = options;
     let most_bytes = most_bytes.unwrap_or(4 << 20);
-    let relay = if *refuses_to_relay {
-        "  require domains = example.com\n          message = relay not permitted\n"
-    } else {
-        ""
-    };
+    let relay =
+        if *refuses_to_relay { "  deny !domains = example.com\n       message = relay not permitted\n" } else { "" };
     let tls_lines = if *starttls || *tls {
         let advertised = if *starttls { "*" } else { "" };
         let on_connect = if *tls { format!("tls_on_connect_ports = {port}\n") } else { String::new() };
