@@ -73,6 +73,8 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("port"),
             with("security", "none"),
             with("from", "fleetsweep@localhost"),
+            plain("helo"),
+            plain("ca"),
             plain("username"),
             plain("password"),
         ],

@@ -15,6 +15,7 @@ mod crash;
 mod events;
 mod exit;
 mod export;
+mod hostile_smtp;
 mod long_export;
 mod metrics;
 mod pipeline;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let rooms = [
         pipeline::trials(),
         smtp::trials(),
+        hostile_smtp::trials(),
         command_line::trials(),
         exit::trials(),
         export::trials(),
