@@ -10,6 +10,7 @@ use lettre::message::Mailbox;
 
 use crate::fleet::{ClientId, Rule, security::redaction::Redaction};
 
+pub mod ca;
 pub mod check;
 pub mod diagnostic;
 pub mod secret;
@@ -91,6 +92,10 @@ pub struct Smtp {
     pub security: SmtpSecurity,
     /// The sender.
     pub from: Mailbox,
+    /// The name under which this machine introduces itself; its full name or address where none is given.
+    pub helo: Option<String>,
+    /// The certificates that are trusted, in place of the system's.
+    pub ca: Option<PathBuf>,
     /// The account, where the server wants one.
     pub login: Option<SmtpLogin>,
     /// `give-up`: how long a mail waits for a server that does not take it.

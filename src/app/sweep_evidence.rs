@@ -290,7 +290,9 @@ mod tests {
             let (mut ticket, left) = (evidence.ticket(number < outset.answered_before), &left);
             async move {
                 tokio::time::sleep(Duration::from_secs(number as u64)).await;
-                let leave = || drop(left.fetch_add(1, Ordering::Relaxed));
+                let leave = || {
+                    left.fetch_add(1, Ordering::Relaxed);
+                };
                 ticket.collected(&client(number), outcome.as_ref().map(drop), leave, cancel).await
             }
         });

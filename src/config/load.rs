@@ -7,7 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, Loaded, clients, diagnostic::Problems, shape::Element, source::Findings};
+use super::{
+    Config, Loaded, ca, clients,
+    diagnostic::Problems,
+    fields,
+    shape::{self, Element},
+    source::{Findings, Source},
+};
 
 /// What matters beside the text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,8 +87,29 @@ impl Config {
             LoadError::NotUtf8 { path: path.to_owned(), line, column }
         })?;
         let surroundings = Surroundings { mode: Some(mode), ..Surroundings::of_this_process() };
-        Ok(Self::parse_in(&text, &path.display().to_string(), &surroundings)?)
+        let file_name = path.display().to_string();
+        let loaded = Self::parse_in(&text, &file_name, &surroundings)?;
+        if let Some(certificates) = &loaded.config.smtp.ca
+            && let Err(error) = ca::read(certificates)
+        {
+            return Err(bad_certificates(&text, &file_name, certificates, &error).into());
+        }
+        Ok(loaded)
     }
+}
+
+/// The error of a `ca` whose file is of no use, at its place.
+fn bad_certificates(text: &str, file_name: &str, path: &Path, error: &ca::CaError) -> Problems {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let root = shape::read(text, &mut Findings::default());
+    let smtp = root.iter().flat_map(|root| &root.children).find(|element| element.name.text == "smtp");
+    let mut findings = Findings::default();
+    findings.error(
+        smtp.map_or(0..0, |smtp| fields::place(smtp, "ca")),
+        format!("`ca`: {} cannot be used: {error}", path.display()),
+        "name a readable file of certificates in PEM, as in ca=\"/etc/ssl/certs/mail.pem\"",
+    );
+    Problems(findings.placed(&Source::new(file_name, text)).0)
 }
 
 impl Surroundings {
@@ -136,6 +163,28 @@ mod tests {
             }
             Err(error) => Err(error.to_string().replace(&directory, "")),
         }
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_used_are_an_error_at_their_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        fs::write(path("good.pem"), support::TestCertificate::of_names(&["mail"]).certificate_pem).unwrap();
+        fs::write(path("empty.pem"), "").unwrap();
+        let check = |ca: &str, expected: &str| {
+            let text = format!("<config>\n<smtp security='tls' ca='{ca}'/><client ip='h' username='u'/></config>");
+            match (load(text.as_bytes(), 0o600), expected) {
+                (Ok(loaded), "") => assert_eq!(loaded.config.smtp.ca.as_deref(), Some(Path::new(ca))),
+                (Err(error), expected) => {
+                    assert!(error.starts_with("c.xml:2:26: `ca`: ") && error.contains(expected), "{error}");
+                }
+                (Ok(_), expected) => panic!("{ca} is taken: {expected}"),
+            }
+        };
+        check(&path("good.pem"), "");
+        check(&path("empty.pem"), "it holds no certificate");
+        check(&path("none.pem"), "No such file");
+        check("/dev/zero", "it is not a regular file");
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("port"),
             with("security", "none"),
             with("from", "fleetsweep@localhost"),
+            plain("helo"),
+            plain("ca"),
             plain("username"),
             plain("password"),
             with("give-up", "5d"),

@@ -2,6 +2,7 @@
 //! what is written elsewhere in the file plays no part here.
 
 use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     num::NonZeroUsize,
     ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use lettre::message::{Mailbox, Mailboxes};
 use secrecy::SecretString;
 use url::Url;
 
-use super::{AgentKeeping, HostKeyPolicy, SmtpSecurity, schema};
+use super::{AgentKeeping, HostKeyPolicy, SmtpSecurity, address, schema};
 use crate::fleet::{Metric, Percent, rule::Repeat, security::redaction::Redaction};
 
 /// Why a text is no value.
@@ -82,6 +83,30 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, Wrong> {
 /// `security` of `<smtp>`.
 pub(super) fn security(text: &str) -> Result<SmtpSecurity, Wrong> {
     word(text, &[("none", SmtpSecurity::None), ("starttls", SmtpSecurity::StartTls), ("tls", SmtpSecurity::Tls)])
+}
+
+/// `helo` of `<smtp>`: a host name, or an address in brackets.
+pub(super) fn helo(text: &str) -> Result<String, Wrong> {
+    const MEND: &str = "write the full name of this machine (mon.example.com), or its address as [192.0.2.1] or \
+                        [IPv6:2001:db8::1]";
+    let inside = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let is_literal = inside.is_some_and(|inside| match inside.split_at_checked(5) {
+        Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6:") => address.parse::<Ipv6Addr>().is_ok(),
+        Some(_) | None => inside.parse::<Ipv4Addr>().is_ok(),
+    });
+    if is_literal {
+        return Ok(text.to_owned());
+    }
+    match address::parse(text) {
+        Ok(name) if name.parse::<IpAddr>().is_err() && !name.contains(['%', ':']) => {
+            Ok(name.trim_end_matches('.').to_owned())
+        }
+        Ok(address) => {
+            let literal = if address.contains(':') { format!("[IPv6:{address}]") } else { format!("[{address}]") };
+            Err(Wrong::new(format!("{} is an address without brackets", quote(text)), format!("write `{literal}`")))
+        }
+        Err(_) => Err(Wrong::new(format!("{} is no name of a machine", quote(text)), MEND)),
+    }
 }
 
 /// `host-keys`.

@@ -1,33 +1,53 @@
-//! Hands mails to the SMTP server, one after the other over one connection that is kept between them.
-//! Tells what is the mail's fault from what is the server's. Not the outbox, not when to try again.
+//! The client of the SMTP server: hands mails over, one after the other, over one connection that is kept between them.
+//! Not the outbox, not when to try again.
+//!
+//! Nothing that a server does costs more than a bounded time, memory and work: replies are bounded in their lines and
+//! their length ([`reply`]), a server may send only so much for one mail, each step and the whole have a deadline.
+//! What a server says before TLS is forgotten behind it, and what it says unasked ends the session.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
-use lettre::transport::smtp::{
-    Error as SmtpError,
-    authentication::{Credentials, Mechanism},
-    client::{AsyncSmtpConnection, TlsParameters},
-    commands,
-    extension::{ClientId, Extension, MailBodyParameter, MailParameter},
-};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::time::{Instant, timeout};
-
-use crate::{
-    config::{Smtp, SmtpSecurity},
-    fleet::{mail::Mail, reading::clean},
-};
 
 use super::{
     message::Letter,
-    outcome::{Answer, Concerns, EnhancedCode, Phase, SendError, refusal},
+    outcome::{Answer, Concerns, Phase, SendError},
+};
+use crate::{
+    config::{Smtp, SmtpSecurity, ca::CaError},
+    fleet::{mail::Mail, reading::clean},
 };
 
+use auth::Credentials;
+use dialogue::{Dialogue, Limits, Server};
+use failure::Failure;
+use mask::Mask;
+use tls::Tls;
+
+pub mod capabilities;
+pub mod reply;
+
+mod auth;
+mod connection;
+mod content;
+mod dialogue;
+mod failure;
+mod hello;
+mod mask;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 /// How long one mail may take, from connecting to the server's last word, beside the time for its bytes.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long one step may take, beside the last word: a command with its reply.
+const STEP: Duration = Duration::from_secs(40);
+
+/// A server that has not greeted by then may be one that waits for TLS. Shorter than what a run that sweeps once
+/// allows for its mails, so that it says what to mend.
+const PROBE_AFTER: Duration = Duration::from_secs(6);
 
 /// The slowest way to a server on which a mail with large attachments still arrives, in bytes a second.
 const SLOWEST: u64 = 64 * 1024;
@@ -45,54 +65,51 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// The longest words of a server that are kept, in characters.
 const WORDS_CHARS: usize = 300;
 
+/// The longest words of our own about what went wrong: they end with what to do.
+const OWN_WORDS_CHARS: usize = 500;
+
 /// Hands mails to one SMTP server.
 pub struct SmtpClient {
     smtp: Smtp,
-    tls: Option<TlsParameters>,
-    login: Option<Login>,
+    tls: Option<Tls>,
+    credentials: Option<Credentials>,
+    mask: Mask,
+    /// The full name of this machine, once it was looked up.
+    full_name: Option<Option<String>>,
+    limit_bytes: Option<u64>,
     deadline: Duration,
+    limits: Limits,
     kept: Option<Kept>,
 }
 
 /// A connection between two mails.
 struct Kept {
-    connection: AsyncSmtpConnection,
+    dialogue: Dialogue,
     since: Instant,
+    /// Whether a mail was begun and not ended.
+    needs_reset: bool,
 }
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// TLS cannot be set up: the system's certificates cannot be used.
-    #[error("TLS for the SMTP server {host} cannot be set up")]
+    /// TLS cannot be set up.
+    #[error("TLS for the SMTP server {host} cannot be set up: {reason}")]
     Tls {
         /// The server.
         host: String,
         /// Why.
-        #[source]
-        source: SmtpError,
+        reason: String,
     },
-}
-
-/// An account, and what of it must not be shown.
-struct Login {
-    credentials: Credentials,
-    /// The password and the forms in which it travels: a server may say our own lines back to us.
-    unspeakable: Vec<String>,
-}
-
-impl Login {
-    fn new(username: &str, password: &SecretString) -> Self {
-        use base64ct::{Base64, Encoding};
-        let password = password.expose_secret();
-        let mut unspeakable = vec![
-            Base64::encode_string(format!("\0{username}\0{password}").as_bytes()),
-            Base64::encode_string(password.as_bytes()),
-            password.to_owned(),
-        ];
-        unspeakable.retain(|secret| !secret.is_empty());
-        Self { credentials: Credentials::new(username.to_owned(), password.to_owned()), unspeakable }
-    }
+    /// The file of certificates cannot be used.
+    #[error("the certificates of ca=\"{}\" on <smtp> cannot be used", .path.display())]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: CaError,
+    },
 }
 
 impl fmt::Debug for SmtpClient {
@@ -113,13 +130,23 @@ impl SmtpClient {
     pub fn with_password(smtp: &Smtp, password: Option<&SecretString>) -> Result<Self, SetupError> {
         let tls = match smtp.security {
             SmtpSecurity::None => None,
-            SmtpSecurity::StartTls | SmtpSecurity::Tls => Some(
-                TlsParameters::new(smtp.host.clone())
-                    .map_err(|source| SetupError::Tls { host: smtp.host.clone(), source })?,
-            ),
+            SmtpSecurity::StartTls => Some(Tls::new(smtp, false)?),
+            SmtpSecurity::Tls => Some(Tls::new(smtp, true)?),
         };
-        let login = smtp.login.as_ref().zip(password).map(|(login, password)| Login::new(&login.username, password));
-        Ok(Self { smtp: smtp.clone(), tls, login, deadline: DEADLINE, kept: None })
+        let login = smtp.login.as_ref().zip(password);
+        let credentials = login.map(|(login, password)| Credentials::new(&login.username, password));
+        let mask = credentials.as_ref().map(Credentials::mask).unwrap_or_default();
+        Ok(Self {
+            smtp: smtp.clone(),
+            tls,
+            credentials,
+            mask,
+            full_name: None,
+            limit_bytes: None,
+            deadline: DEADLINE,
+            limits: Limits { step: STEP, probe_after: PROBE_AFTER },
+            kept: None,
+        })
     }
 
     /// The same with another deadline for each mail (60 s unless told); large ones get more.
@@ -129,11 +156,18 @@ impl SmtpClient {
         self
     }
 
+    /// The largest mail that the server takes, as it announced when it was last connected to; `None` where that is not
+    /// known, or where it names no limit.
+    #[must_use]
+    pub fn announced_size(&self) -> Option<u64> {
+        self.limit_bytes
+    }
+
     /// Hands one mail over. It takes no longer than the deadline, whatever the server does. Dropped in
     /// between, it closes the connection.
     ///
     /// # Errors
-    /// [`SendError`]: deferred or refused. After a deferral for lack of an answer the server may have the
+    /// [`SendError`]: deferred, too large or refused. After a deferral for lack of an answer the server may have the
     /// mail; the next try carries the same Message-ID.
     pub async fn send(&mut self, mail: &Mail) -> Result<Answer, SendError> {
         self.send_until(mail, std::future::pending()).await
@@ -146,14 +180,15 @@ impl SmtpClient {
     pub async fn send_until(&mut self, mail: &Mail, end: impl Future<Output = ()>) -> Result<Answer, SendError> {
         let letter = Letter::new(&self.smtp.from, mail).map_err(|error| SendError::Refused {
             during: Phase::Content,
-            words: self.speakable(&error.to_string()),
+            words: self.speakable(&error.to_string(), OWN_WORDS_CHARS),
         })?;
         let mut during = Phase::Connect;
         let deadline = self.deadline + Duration::from_secs(letter.content.len() as u64 / SLOWEST);
         let patience = tokio::select! {
             biased;
             result = timeout(deadline, self.converse(&letter, &mut during)) => match result {
-                Ok(result) => return result,
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(failure)) => return Err(self.told(during, &failure)),
                 Err(_) => format!("within {}", humantime::format_duration(deadline)),
             },
             () = end => "in the time that was left".to_owned(),
@@ -164,114 +199,97 @@ impl SmtpClient {
 
     /// Takes leave of the server. To be called when there is nothing more to send for a while.
     pub async fn quit(&mut self) {
-        if let Some(mut kept) = self.kept.take() {
-            match timeout(LEAVE_WITHIN, kept.connection.quit()).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => tracing::debug!("the SMTP server had closed the connection already: {error}"),
+        if let Some(kept) = self.kept.take() {
+            match timeout(LEAVE_WITHIN, kept.dialogue.quit()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => {
+                    tracing::debug!("the SMTP server did not take leave: {}", self.told(Phase::Connect, &failure));
+                }
                 Err(_) => tracing::debug!("the SMTP server did not answer to QUIT"),
             }
         }
     }
 
-    /// One mail, one conversation. Keeps the connection where the server still answers on it.
-    async fn converse(&mut self, letter: &Letter, during: &mut Phase) -> Result<Answer, SendError> {
-        let mut connection = self.connection_with_sender(letter, during).await?;
-        match hand_over(&mut connection, letter, during).await {
-            Ok(answer) => {
-                self.keep(connection);
-                Ok(Answer(self.speakable(&answer)))
+    /// One mail. Keeps the connection where the server still answers on it.
+    async fn converse(&mut self, letter: &Letter, during: &mut Phase) -> Result<Answer, Failure> {
+        let mut dialogue = self.dialogue_with_sender(letter, during).await?;
+        match dialogue.hand_over(letter, during).await {
+            Ok(reply) => {
+                self.keep(dialogue, false);
+                Ok(Answer(self.speakable(&reply.words(), WORDS_CHARS)))
             }
-            Err(error) => {
-                let error_told = self.told(*during, &error);
-                let lives_on = error.status().is_some_and(|code| u16::from(code) != 421);
-                if lives_on && connection.command(commands::Rset).await.is_ok() {
-                    self.keep(connection);
+            Err(failure) => {
+                if failure.leaves_connection() {
+                    self.keep(dialogue, true);
                 }
-                Err(error_told)
+                Err(failure)
             }
         }
     }
 
-    /// A connection on which the server has taken the sender. A kept one that does not is no failure:
+    /// A dialogue in which the server has taken the sender. A kept one in which it does not is no failure:
     /// servers close idle connections, and limit how many mails one may carry.
-    async fn connection_with_sender(
-        &mut self,
-        letter: &Letter,
-        during: &mut Phase,
-    ) -> Result<AsyncSmtpConnection, SendError> {
-        if let Some(Kept { mut connection, since }) = self.kept.take()
+    async fn dialogue_with_sender(&mut self, letter: &Letter, during: &mut Phase) -> Result<Dialogue, Failure> {
+        if let Some(Kept { mut dialogue, since, needs_reset }) = self.kept.take()
             && since.elapsed() < KEPT_FOR
         {
-            match timeout(KEPT_ANSWERS_WITHIN, name_sender(&mut connection, letter)).await {
-                Ok(Ok(())) => return Ok(connection),
-                Ok(Err(error)) => tracing::debug!("a kept connection to the SMTP server is of no more use: {error}"),
+            let begun = async {
+                if needs_reset {
+                    dialogue.reset().await?;
+                }
+                dialogue.name_sender(letter).await
+            };
+            match timeout(KEPT_ANSWERS_WITHIN, begun).await {
+                Ok(Ok(())) => return Ok(dialogue),
+                Ok(Err(failure @ (Failure::TooLarge { .. } | Failure::NoSmtpUtf8 { .. }))) => {
+                    *during = Phase::Sender;
+                    self.keep(dialogue, false);
+                    return Err(failure);
+                }
+                Ok(Err(failure)) => {
+                    let why = self.told(Phase::Sender, &failure);
+                    tracing::debug!("a kept connection to the SMTP server is of no more use: {why}");
+                }
                 Err(_) => tracing::debug!("a kept connection to the SMTP server does not answer"),
             }
         }
-        let mut connection = self.connect(during).await?;
+        let mut dialogue = self.open(during).await?;
         *during = Phase::Sender;
-        match name_sender(&mut connection, letter).await {
-            Ok(()) => Ok(connection),
-            Err(error) => Err(self.told(*during, &error)),
-        }
-    }
-
-    async fn connect(&self, during: &mut Phase) -> Result<AsyncSmtpConnection, SendError> {
-        let name = ClientId::default();
-        *during = Phase::Connect;
-        let wrapped = match self.smtp.security {
-            SmtpSecurity::Tls => self.tls.clone(),
-            SmtpSecurity::None | SmtpSecurity::StartTls => None,
-        };
-        let server = (self.smtp.host.as_str(), self.smtp.port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(server, None, &name, wrapped, None)
-            .await
-            .map_err(|error| self.told(*during, &error))?;
-        if self.smtp.security == SmtpSecurity::StartTls
-            && let Some(tls) = &self.tls
-        {
-            *during = Phase::StartTls;
-            connection.starttls(tls.clone(), &name).await.map_err(|error| self.told(*during, &error))?;
-        }
-        if let Some(login) = &self.login {
-            *during = Phase::Login;
-            connection
-                .auth(&[Mechanism::Plain, Mechanism::Login], &login.credentials)
-                .await
-                .map_err(|error| self.told(*during, &error))?;
-        }
-        Ok(connection)
-    }
-
-    fn keep(&mut self, connection: AsyncSmtpConnection) {
-        self.kept = Some(Kept { connection, since: Instant::now() });
-    }
-
-    /// What an error means for the mail.
-    fn told(&self, during: Phase, error: &SmtpError) -> SendError {
-        let said = cause(error).map(ToString::to_string);
-        let status = error.status().map(u16::from);
-        let words = match (status, said) {
-            (Some(status), Some(said)) => self.speakable(&format!("{status} {said}")),
-            (Some(status), None) => status.to_string(),
-            (None, Some(said)) => self.speakable(&format!("{}: {said}", self.server())),
-            (None, None) => self.speakable(&format!("{}: {error}", self.server())),
-        };
-        match status {
-            Some(status) => {
-                let text = cause(error).map(ToString::to_string).unwrap_or_default();
-                let (enhanced, text) = EnhancedCode::split(&text);
-                refusal(during, status, enhanced, text, words, None)
+        match dialogue.name_sender(letter).await {
+            Ok(()) => Ok(dialogue),
+            Err(failure) => {
+                if failure.leaves_connection() {
+                    self.keep(dialogue, false);
+                }
+                Err(failure)
             }
-            None => SendError::Deferred { during, concerns: Concerns::Server, words },
         }
     }
 
-    /// The largest mail that the server takes, as it announced when last asked; `None` where that is not known, or
-    /// where it names no limit.
-    #[must_use]
-    pub fn announced_size(&self) -> Option<u64> {
-        None
+    async fn open(&mut self, during: &mut Phase) -> Result<Dialogue, Failure> {
+        if self.smtp.helo.is_none() && self.full_name.is_none() {
+            self.full_name = Some(hello::full_name().await);
+        }
+        let server = Server {
+            smtp: &self.smtp,
+            tls: self.tls.as_ref(),
+            credentials: self.credentials.as_ref(),
+            name: self.smtp.helo.as_deref().or(self.full_name.as_ref().and_then(Option::as_deref)),
+            limits: self.limits,
+        };
+        let dialogue = Dialogue::open(&server, &mut self.mask, during).await?;
+        self.limit_bytes = dialogue.limit_bytes();
+        Ok(dialogue)
+    }
+
+    fn keep(&mut self, dialogue: Dialogue, needs_reset: bool) {
+        self.kept = Some(Kept { dialogue, since: Instant::now(), needs_reset });
+    }
+
+    /// What a failure means for the mail.
+    fn told(&self, during: Phase, failure: &Failure) -> SendError {
+        let longest = if matches!(failure, Failure::Refused(_)) { WORDS_CHARS } else { OWN_WORDS_CHARS };
+        failure.told(during, &self.server(), self.limit_bytes, |words| self.speakable(words, longest))
     }
 
     fn server(&self) -> String {
@@ -283,49 +301,7 @@ impl SmtpClient {
     }
 
     /// `words` cleaned, and without what must not be shown.
-    fn speakable(&self, words: &str) -> String {
-        let mut words = words.to_owned();
-        for secret in self.login.iter().flat_map(|login| &login.unspeakable) {
-            words = words.replace(secret, "[password]");
-        }
-        clean(&words, WORDS_CHARS)
+    fn speakable(&self, words: &str, longest: usize) -> String {
+        clean(&self.mask.apply(&clean(words, usize::MAX)), longest)
     }
-}
-
-/// What lies beneath an error of lettre: what the server said, or what went wrong in the system. Lettre's
-/// own layers say nothing more.
-fn cause(error: &SmtpError) -> Option<&(dyn Error + 'static)> {
-    let mut cause = error.source();
-    while let Some(layer) = cause.and_then(|cause| cause.downcast_ref::<SmtpError>()) {
-        cause = layer.source();
-    }
-    cause
-}
-
-async fn name_sender(connection: &mut AsyncSmtpConnection, letter: &Letter) -> Result<(), SmtpError> {
-    let mut parameters = Vec::new();
-    // Where the server knows no SMTPUTF8, what it thinks of such an address it says when it is named.
-    if letter.needs_smtputf8() && connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-        parameters.push(MailParameter::SmtpUtfEight);
-    }
-    if !letter.content.is_ascii() && connection.server_info().supports_feature(Extension::EightBitMime) {
-        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
-    }
-    connection.command(commands::Mail::new(Some(letter.from.clone()), parameters)).await.map(drop)
-}
-
-/// From the recipient to the server's last word, which is given back.
-async fn hand_over(
-    connection: &mut AsyncSmtpConnection,
-    letter: &Letter,
-    during: &mut Phase,
-) -> Result<String, SmtpError> {
-    *during = Phase::Recipient;
-    connection.command(commands::Rcpt::new(letter.to.clone(), Vec::new())).await?;
-    *during = Phase::Content;
-    connection.command(commands::Data).await?;
-    // The content is no command, but it goes the same way: what is sent, then what is answered.
-    let response = connection.command(letter.data()).await?;
-    let lines: Vec<&str> = response.message().collect();
-    Ok(format!("{} {}", response.code(), lines.join(" ")))
 }

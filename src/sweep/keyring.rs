@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    io::Read as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -91,7 +92,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> String {
 }
 
 fn decode(path: &Path, passphrase: Option<&SecretString>) -> Outcome {
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?);
+    let text = read(path).map_err(|error| unreadable(path, &error))?;
     match keys::decode_secret_key(&text, passphrase.map(ExposeSecret::expose_secret)) {
         Ok(key) => Ok(Arc::new(key)),
         Err(keys::Error::KeyIsEncrypted) => {
@@ -105,6 +106,14 @@ fn decode(path: &Path, passphrase: Option<&SecretString>) -> Outcome {
         }
         Err(error) => Err(format!("the key file {} cannot be decoded: {error}", path.display())),
     }
+}
+
+/// The text of a key file. What the path names may have no length and no end, as a device.
+fn read(path: &Path) -> std::io::Result<Zeroizing<String>> {
+    let file = std::fs::File::open(path)?;
+    let mut text = Zeroizing::new(String::new());
+    file.take(LARGEST_BYTES).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn looks_locked(text: &str) -> bool {
@@ -121,6 +130,12 @@ mod tests {
     async fn outcome(ring: &Keyring, path: &Path, passphrase: Option<&str>) -> Outcome {
         let passphrase = passphrase.map(|text| SecretSource::Literal(text.into()));
         ring.get(&KeyFile { path: path.to_owned(), passphrase }, &Secrets::default()).await
+    }
+
+    #[test]
+    fn a_key_file_without_end_is_not_read_without_end() {
+        let error = decode(Path::new("/dev/zero"), None).unwrap_err();
+        assert!(error.contains("cannot be decoded"), "{error}");
     }
 
     #[tokio::test]

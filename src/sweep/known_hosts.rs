@@ -367,13 +367,18 @@ fn refresh(path: &Path, state: &mut State) -> Result<bool, KnownHostsError> {
     Ok(true)
 }
 
+/// Room for a hundred times the hosts that can be configured.
+const LARGEST_BYTES: u64 = 64 << 20;
+
 fn read(path: &Path) -> Result<State, KnownHostsError> {
     let whole = || -> io::Result<_> {
         let mut file = File::open(path)?;
         // Taken before reading: what is written meanwhile shows at the next look.
         let stamp = Stamp::of(&file.metadata()?);
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        if (&mut file).take(LARGEST_BYTES).read_to_end(&mut bytes)? as u64 == LARGEST_BYTES {
+            return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST_BYTES >> 20)));
+        }
         Ok((stamp, bytes))
     };
     match whole() {

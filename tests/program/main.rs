@@ -15,6 +15,7 @@ mod crash;
 mod events;
 mod exit;
 mod export;
+mod hostile_smtp;
 mod long_export;
 mod mail_outcome;
 mod metrics;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         smtp::trials(),
         mail_outcome::trials(),
         troubles::trials(),
+        hostile_smtp::trials(),
         command_line::trials(),
         exit::trials(),
         export::trials(),

@@ -11,6 +11,11 @@ use tokio::{
 use uuid::Uuid;
 
 use super::*;
+
+mod attacks;
+mod manners;
+mod tls;
+
 use crate::{
     config::{SmtpLogin, secret::SecretSource},
     fleet::mail::MailKind,
@@ -63,12 +68,17 @@ impl Server {
             port: self.port,
             security,
             from: "fleetsweep@localhost".parse().unwrap(),
+            helo: None,
+            ca: None,
             login: password
                 .clone()
                 .map(|password| SmtpLogin { username: "ops".into(), password: SecretSource::Literal(password) }),
             give_up: Duration::from_secs(86_400),
         };
-        SmtpClient::with_password(&smtp, password.as_ref()).unwrap()
+        let mut client = SmtpClient::with_password(&smtp, password.as_ref()).unwrap();
+        // What the name server of this machine thinks of its name takes no part here.
+        client.full_name = Some(None);
+        client
     }
 
     /// The lines it read, each as its first word.
@@ -272,7 +282,8 @@ async fn a_kept_connection_that_the_server_closed_is_no_failure() {
 async fn a_server_that_wants_a_new_connection_for_each_mail_gets_it() {
     let server = Server::start(&[Mischief::AnswerOnce("MAIL", "421 enough")]).await;
     let mut client = server.client();
-    client.keep(client.connect(&mut Phase::Connect).await.unwrap());
+    let dialogue = client.open(&mut Phase::Connect).await.unwrap();
+    client.keep(dialogue, false);
     assert_eq!(client.send(&mail(1)).await, Ok(Answer(TAKEN.into())));
     assert_eq!(server.verbs(), "connected EHLO MAIL connected EHLO MAIL RCPT DATA .");
 }
