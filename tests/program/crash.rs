@@ -9,7 +9,7 @@ use std::{
 
 use fleetsweep::demo::Behaviour;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use support::{Signal, Trial};
+use support::{SOON, Signal, Trial, allowance};
 
 use crate::site::{Config, Fleet, OVER, mails, number, once, parsed, sql};
 
@@ -23,7 +23,7 @@ const KILLS: usize = 100;
 
 const CLIENTS: usize = 20;
 
-/// The longest that a run lives: about as long as a sweep of the fleet and its mails take.
+/// The longest that a run lives: about as long as a sweep of the fleet and its mails take on an idle machine.
 const LIFE_MS: u64 = 1_300;
 
 /// What is never there, whenever one looks, and what it is called.
@@ -67,14 +67,14 @@ async fn a_hundred_killed_runs_leave_nothing_half_and_lose_no_mail() {
     let mut in_mid_run = 0;
     for kill in 0..KILLS {
         let mode = if random.random() { "--once" } else { "--headless" };
-        let life = Duration::from_millis(random.random_range(0..LIFE_MS));
+        let life = allowance(Duration::from_millis(random.random_range(0..LIFE_MS)));
         let mut running = fleet.program.spawn([mode]);
         tokio::time::sleep(life).await;
         if running.is_running() {
             in_mid_run += 1;
             running.signal(Signal::KILL);
         }
-        let outcome = running.ended(Duration::from_secs(5)).await;
+        let outcome = running.ended(SOON).await;
         assert!(outcome.signal == Some(9) || outcome.code == Some(0), "seed {seed}, run {kill}: {outcome:#?}");
     }
     for (what, query) in HALVES {
