@@ -17,6 +17,8 @@ pub mod secret;
 mod address;
 mod clients;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod load;
 mod mask;
 mod range;

@@ -35,6 +35,8 @@ mod bridge;
 pub mod condition;
 pub mod error;
 pub mod export;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod history;
 pub mod holder;
 mod lock;
