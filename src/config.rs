@@ -12,21 +12,24 @@ use crate::fleet::{ClientId, Rule, security::redaction::Redaction};
 
 pub mod check;
 pub mod diagnostic;
+pub mod harmless;
 pub mod secret;
 
 mod address;
 mod clients;
+mod debug;
 mod fields;
 mod load;
-mod mask;
 mod range;
 mod schema;
 mod settings;
 mod shape;
 mod source;
+mod span;
 mod values;
 
 use diagnostic::{Diagnostic, Problems};
+use harmless::Harmless;
 pub use load::{LoadError, Surroundings};
 use secret::SecretSource;
 use source::{Findings, Source};
@@ -74,7 +77,7 @@ pub struct Database {
 }
 
 /// The way out for mails.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Smtp {
     /// The server.
     pub host: String,
@@ -89,7 +92,7 @@ pub struct Smtp {
 }
 
 /// An account at the SMTP server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SmtpLogin {
     /// Its name.
     pub username: String,
@@ -109,7 +112,7 @@ pub enum SmtpSecurity {
 }
 
 /// How clients prove who they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Ssh {
     /// The file of pinned host keys.
     pub known_hosts: PathBuf,
@@ -129,7 +132,7 @@ pub enum HostKeyPolicy {
 }
 
 /// One client.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     /// Its identity: `ip` and `port`.
     pub id: ClientId,
@@ -163,7 +166,7 @@ pub struct Login {
 }
 
 /// A private key file.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KeyFile {
     /// Where it is, `~` expanded.
     pub path: PathBuf,
@@ -187,7 +190,7 @@ pub struct Loaded {
     pub config: Config,
     /// What should be mended, and does not stop anything. In the order of the file.
     pub warnings: Vec<Diagnostic>,
-    /// The values that concern the whole fleet, written or built in; secrets masked.
+    /// The values that concern the whole fleet, written or built in.
     pub settings: Vec<Setting>,
     /// The `<client>` elements that made `config.clients`, in the same order.
     pub entered: Vec<Entered>,
@@ -215,14 +218,14 @@ pub struct Setting {
     pub element: &'static str,
     /// Its attribute.
     pub attribute: &'static str,
-    /// As it is written, or would be; a secret is masked.
-    pub value: String,
+    /// As it is written, or would be, as far as that may be shown.
+    pub value: Harmless,
     /// Whether the file says so; otherwise it is the built-in default.
     pub written: bool,
 }
 
 /// One `<client>` element.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Entered {
     /// Its `ip` as written, ranges and all.
     pub ip: String,
@@ -252,6 +255,11 @@ impl Config {
         let home = surroundings.home.as_deref();
         let source = Source::new(file_name, text);
         let mut findings = Findings::default();
+        if let Some(at) = text.find('\0') {
+            let mend = "save it as UTF-8; it looks like UTF-16, or like no text at all";
+            findings.error(at..at + 1, "there is a NUL character in this file", mend);
+            return Err(Problems(findings.placed(&source).0));
+        }
         let Some(root) = shape::read(text, &mut findings) else {
             return Err(Problems(findings.placed(&source).0));
         };

@@ -7,7 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, Loaded, clients, diagnostic::Problems, shape::Element, source::Findings};
+use super::{
+    Config, Loaded, clients,
+    diagnostic::Problems,
+    harmless::{self, words},
+    shape::Element,
+    source::Findings,
+};
 
 /// What matters beside the text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -100,13 +106,17 @@ impl Surroundings {
         clients::literal_secrets(root, &mut secrets);
         let Some(first) = secrets.first() else { return };
         let what = match secrets.len() {
-            1 => "this secret".to_owned(),
-            count => format!("this secret, with {} others,", count - 1),
+            1 => "this secret".into(),
+            count => words!["this secret, with ", count - 1, " others,"],
         };
         findings.warning(
             first.value.at.clone(),
-            format!("{what} can be read by other users of this machine (mode {:03o})", mode & 0o777),
-            format!("run `chmod 600 {file}`, or write env:NAME, file:PATH or cmd:COMMAND instead"),
+            words![what, " can be read by other users of this machine (mode ", harmless::mode(mode), ")"],
+            words![
+                "run `chmod 600 ",
+                harmless::existing_path(Path::new(file)),
+                "`, or write env:NAME, file:PATH or cmd:COMMAND instead",
+            ],
         );
     }
 }
@@ -116,38 +126,32 @@ mod tests {
     use std::os::unix::fs::OpenOptionsExt as _;
 
     use super::*;
+    use crate::config::diagnostic::Diagnostic;
 
     const LITERAL: &[u8] = b"<config><client ip='h' username='u' password='geheim'/></config>";
 
-    fn load(bytes: &[u8], mode: u32) -> Result<Loaded, String> {
+    /// Its warnings, or its errors; without the directory.
+    fn load(bytes: &[u8], mode: u32) -> Result<String, String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.xml");
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&path).unwrap();
         io::Write::write_all(&mut file, bytes).unwrap();
         file.set_permissions(fs::Permissions::from_mode(mode)).unwrap();
         let directory = format!("{}/", directory.path().display());
+        let lines = |warnings: &[Diagnostic]| warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         match Config::load(&path) {
-            Ok(mut loaded) => {
-                for warning in &mut loaded.warnings {
-                    warning.mend = warning.mend.replace(&directory, "");
-                    warning.file = warning.file.replace(&directory, "").into();
-                }
-                Ok(loaded)
-            }
+            Ok(loaded) => Ok(lines(&loaded.warnings).replace(&directory, "")),
             Err(error) => Err(error.to_string().replace(&directory, "")),
         }
     }
 
     #[test]
     fn literal_secrets_in_a_file_that_others_may_read_draw_one_warning() {
-        let warnings = |bytes, mode| {
-            let warnings = load(bytes, mode).unwrap().warnings;
-            warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-        };
+        let warnings = |bytes, mode| load(bytes, mode).unwrap();
         let expected = "\
 c.xml:1:47: warning: this secret can be read by other users of this machine (mode 644): run `chmod 600 c.xml`, or write env:NAME, file:PATH or cmd:COMMAND instead
-    1 | <config><client ip='h' username='u' password='***'/></config>
-      |                                               ^^^";
+    1 | <config><client ip='***' username='***' password='***'/></config>
+      |                                                   ^^^";
         assert_eq!(warnings(LITERAL, 0o644), expected);
         assert_eq!(warnings(LITERAL, 0o600), "");
         assert_eq!(warnings(b"<config><client ip='h' username='u' password='env:P'/></config>", 0o644), "");

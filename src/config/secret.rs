@@ -11,7 +11,11 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use tokio::io::AsyncReadExt as _;
 
-use super::values::{self, Wrong, show_duration};
+use super::{
+    harmless::{self, Harmless, words},
+    span::show_duration,
+    values::{self, Wrong},
+};
 
 /// A command that has printed nothing by then is given up.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
@@ -31,15 +35,11 @@ pub enum SecretSource {
     Command(String),
 }
 
-/// Shows where the secret comes from; a command may hold a secret in its arguments, and is not shown.
+/// Shows where the secret comes from, as far as that cannot be the secret itself. A command may hold one in its
+/// arguments, and is not shown.
 impl fmt::Display for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Literal(_) => f.write_str("in the file"),
-            Self::Environment(name) => write!(f, "env:{name}"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
-            Self::Command(_) => f.write_str("cmd:…"),
-        }
+        f.write_str(self.shown().as_str())
     }
 }
 
@@ -100,16 +100,34 @@ pub enum SecretError {
 }
 
 impl SecretSource {
+    /// Where it comes from, fit to be shown.
+    pub(super) fn shown(&self) -> Harmless {
+        match self {
+            Self::Literal(_) => "in the file".into(),
+            Self::Environment(name) => words!["env:", harmless::environment_name(name)],
+            Self::File(path) => words!["file:", harmless::path(path)],
+            Self::Command(_) => "cmd:…".into(),
+        }
+    }
+
     /// Reads a source as the configuration writes it. Errors never repeat the text.
     pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
         const MEND: &str = "write `env:NAME`, `file:PATH`, `cmd:COMMAND` or the secret itself";
-        let lacking = |what: &str| Wrong::new(format!("{what} is missing"), MEND);
+        let lacking = |what: &'static str| Wrong::new(words![what, " is missing"], MEND);
         if text.is_empty() {
             return Err(lacking("the secret"));
         }
         if let Some(name) = text.strip_prefix("env:") {
-            if name.is_empty() || name.contains(['=', '\0']) {
+            if name.is_empty() {
                 return Err(lacking("the name of the environment variable"));
+            }
+            // Shells and service managers know no other names; with a blank it is perhaps the secret itself.
+            let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if !plain || name.bytes().next().is_some_and(|byte| byte.is_ascii_digit()) {
+                return Err(Wrong::new(
+                    "what follows `env:` is no name of an environment variable",
+                    "write `env:NAME` with letters, digits and `_` alone; a secret stands there without `env:`",
+                ));
             }
             return Ok(Self::Environment(name.to_owned()));
         }
@@ -259,11 +277,13 @@ mod tests {
         for (text, problem) in [
             ("", "the secret is missing"),
             ("env:", "the name of the environment variable is missing"),
-            ("env:A=B", "the name of the environment variable is missing"),
+            ("env:A=B", "what follows `env:` is no name of an environment variable"),
+            ("env: geheim", "what follows `env:` is no name of an environment variable"),
+            ("env:1A", "what follows `env:` is no name of an environment variable"),
             ("file:", "the path is missing"),
             ("cmd: ", "the command is missing"),
         ] {
-            assert_eq!(SecretSource::parse(text, None).unwrap_err().problem, problem);
+            assert_eq!(SecretSource::parse(text, None).unwrap_err().problem.as_str(), problem);
         }
     }
 
@@ -272,7 +292,9 @@ mod tests {
         for (text, shown) in [
             ("geheim", "SecretSource(in the file)"),
             ("env:NAME", "SecretSource(env:NAME)"),
+            ("env:geheim", "SecretSource(env:***)"),
             ("file:/etc/pw", "SecretSource(file:/etc/pw)"),
+            ("file:geheim", "SecretSource(file:***)"),
             ("cmd:echo geheim", "SecretSource(cmd:…)"),
         ] {
             assert_eq!(format!("{:?}", SecretSource::parse(text, None).unwrap()), shown);

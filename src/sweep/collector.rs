@@ -30,7 +30,7 @@ use super::{
     session::{KeptSessions, SessionKeeping},
 };
 use crate::{
-    config::{Client, Config, HostKeyPolicy},
+    config::{Client, Config, HostKeyPolicy, harmless},
     fleet::{ClientId, EventKind, Failure, FailureKind, Reading, Stage, SweepId},
     spine::Spine,
 };
@@ -191,7 +191,7 @@ impl Collector {
         };
         let hosts = KnownHosts::load(&config.ssh.known_hosts)?;
         for bad in hosts.bad_lines() {
-            tracing::warn!("{}:{}: {}", hosts.path().display(), bad.line, bad.problem);
+            tracing::warn!("{}:{}: {}", harmless::path(hosts.path()), bad.line, bad.problem);
         }
         Ok(Self(Shared {
             spine,
