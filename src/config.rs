@@ -13,6 +13,8 @@ use crate::fleet::{ClientId, Rule, security::redaction::Redaction};
 pub mod check;
 pub mod diagnostic;
 pub mod harmless;
+pub mod inspect;
+pub mod rights;
 pub mod secret;
 
 mod address;
@@ -194,6 +196,8 @@ pub struct Loaded {
     pub settings: Vec<Setting>,
     /// The `<client>` elements that made `config.clients`, in the same order.
     pub entered: Vec<Entered>,
+    /// Where its secrets come from.
+    pub secrets: inspect::Sources,
 }
 
 impl Loaded {
@@ -251,6 +255,16 @@ impl Config {
     /// # Errors
     /// [`Problems`]: every error of the text at once.
     pub fn parse_in(text: &str, file_name: &str, surroundings: &Surroundings) -> Result<Loaded, Problems> {
+        Self::parse_and(text, file_name, surroundings, |_, _| {})
+    }
+
+    /// The same, and has the tree inspected where there is one.
+    fn parse_and(
+        text: &str,
+        file_name: &str,
+        surroundings: &Surroundings,
+        inspect: impl FnOnce(&shape::Element, &mut Findings),
+    ) -> Result<Loaded, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let home = surroundings.home.as_deref();
         let source = Source::new(file_name, text);
@@ -267,6 +281,7 @@ impl Config {
         let settings = settings::read(&root, home, &source, &mut findings);
         let clients = clients::read(&root, &settings, home, &source, &mut findings);
         surroundings.warn_of_literal_secrets(&root, file_name, &mut findings);
+        inspect(&root, &mut findings);
         let (errors, warnings) = findings.placed(&source);
         match (settings.collector, settings.database, settings.smtp, settings.ssh) {
             (Some(collector), Some(database), Some(smtp), Some(ssh)) if errors.is_empty() => Ok(Loaded {
@@ -274,6 +289,7 @@ impl Config {
                 warnings,
                 settings: settings.shown,
                 entered: clients.entered,
+                secrets: inspect::Sources::of(&root, &|offset| source.line_of(offset)),
             }),
             _ => Err(Problems(errors)),
         }

@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use super::{
     AgentKeeping, Client, Entered, Loaded, Login, Setting,
     harmless::{self, Harmless, words},
+    inspect::Sources,
     span::show_duration,
 };
 use crate::fleet::{Rule, rule::Repeat, security::redaction::REDACTED};
@@ -45,9 +46,38 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
         writeln!(out, "  {element:<10} {}", values.join(", "))?;
     }
 
+    write_sources(out, &loaded.secrets)?;
+
     let total = loaded.config.clients.iter().map(mails).sum::<MailsADay>();
     writeln!(out, "\nMails a day, at most")?;
     total.write_reckoning(out, collector.interval)
+}
+
+/// Where the secrets come from, and what of that was tried.
+fn write_sources(out: &mut String, sources: &Sources) -> fmt::Result {
+    let Sources { literal, environment, files, commands } = sources;
+    if *sources == Sources::default() {
+        return Ok(());
+    }
+    writeln!(out, "\nSecrets")?;
+    for (count, from) in [
+        (literal, "in the file itself"),
+        (environment, "from environment variables (env:)"),
+        (files, "from files (file:)"),
+    ] {
+        if *count > 0 {
+            writeln!(out, "  {count:>9}  {from}")?;
+        }
+    }
+    if !commands.is_empty() {
+        let mut lines: Vec<String> = commands.iter().take(LISTED).map(ToString::to_string).collect();
+        if commands.len() > LISTED {
+            lines.push("…".to_owned());
+        }
+        let (count, lines) = (commands.len(), lines.join(", "));
+        writeln!(out, "  {count:>9}  from commands (cmd:), which `check` does not run: line {lines}")?;
+    }
+    Ok(())
 }
 
 fn setting(Setting { attribute, value, written, .. }: &Setting) -> String {
@@ -188,7 +218,7 @@ mod tests {
     use crate::config::{Config, Surroundings};
 
     fn of(text: &str) -> String {
-        let surroundings = Surroundings { home: Some("/home/ops".into()), mode: None };
+        let surroundings = Surroundings { home: Some("/home/ops".into()), rights: None };
         summary(&Config::parse_in(text, "config.xml", &surroundings).unwrap())
     }
 

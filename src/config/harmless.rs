@@ -2,7 +2,7 @@
 //! harmless type. There is no other way to make a [`Harmless`], so a message about a configuration cannot quote
 //! a secret by mistake. Not a search for secrets: what is not proved harmless is hidden.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, io, time::Duration};
 
 use super::{schema, span::show_duration};
 use crate::fleet::Metric;
@@ -196,6 +196,15 @@ fn alternatives(mut words: Vec<Harmless>) -> Harmless {
         Some(last) if words.is_empty() => last,
         Some(last) => words![Harmless::join(&words, ", "), " or ", last],
         None => "".into(),
+    }
+}
+
+/// Why the operating system refused something, in the standard library's words for it.
+pub(super) fn io_error(error: &io::Error) -> Harmless {
+    match error.kind() {
+        io::ErrorKind::NotFound => "it does not exist".into(),
+        io::ErrorKind::IsADirectory => "it is a directory".into(),
+        other => Harmless(Cow::Owned(other.to_string())),
     }
 }
 

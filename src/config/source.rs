@@ -68,6 +68,11 @@ impl Findings {
         });
     }
 
+    /// Adds a warning about the file as a whole.
+    pub(super) fn warning_of_file(&mut self, problem: impl Into<Harmless>, mend: impl Into<Harmless>) {
+        self.found.push(Finding { severity: Severity::Warning, at: None, problem: problem.into(), mend: mend.into() });
+    }
+
     /// How many errors there are.
     pub(super) fn errors(&self) -> usize {
         self.found.iter().filter(|finding| finding.severity == Severity::Error).count()

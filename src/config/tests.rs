@@ -22,7 +22,7 @@ const SAMPLE: &str = r#"<config>
 const SHIPPED: &str = include_str!("../../config.xml");
 
 fn surroundings() -> Surroundings {
-    Surroundings { home: Some("/home/ops".into()), mode: None }
+    Surroundings { home: Some("/home/ops".into()), rights: None }
 }
 
 fn read(text: &str) -> Result<Loaded, Problems> {
@@ -85,7 +85,7 @@ fn the_sample_of_the_mission_is_read_as_it_stands() {
 
 #[test]
 fn the_shipped_file_is_valid_draws_no_warning_and_shows_every_attribute() {
-    let loaded = Config::parse_in(SHIPPED, "config.xml", &Surroundings { mode: Some(0o644), ..surroundings() });
+    let loaded = Config::parse_in(SHIPPED, "config.xml", &Surroundings { rights: Some(rights::Rights { mode: 0o644, owner: 0, group: 0 }), ..surroundings() });
     let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(loaded.warnings, []);
     for kind in &schema::ELEMENTS {
