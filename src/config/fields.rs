@@ -139,7 +139,7 @@ pub(super) fn check(element: &Element, parent: Option<&'static str>, findings: &
             None if kind.attributes.is_empty() => "remove it".into(),
             None => words!["it knows ", harmless::listed(kind.attributes.iter().map(|known| known.name))],
         };
-        let problem = match harmless::near(written, schema::attribute_names()) {
+        let problem = match harmless::attribute_name(written) {
             Some(written) => words!["`<", name, ">` knows no attribute `", written, "`"],
             None => words!["`<", name, ">` knows no attribute of this name"],
         };
@@ -164,7 +164,7 @@ fn unknown_element(element: &Element, parent: Option<&'static str>, findings: &m
             known => words!["inside `<", parent, ">` stand ", harmless::tags(known)],
         },
     };
-    let problem = match harmless::near(name, schema::element_names()) {
+    let problem = match harmless::element_name(name) {
         Some(name) => words!["the element `<", name, ">` is not known"],
         None => "this element is not known".into(),
     };

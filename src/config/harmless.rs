@@ -116,9 +116,24 @@ macro_rules! words {
 
 pub(super) use words;
 
+/// The name of an element, where it is known, nearly so, or a word that means nothing else.
+pub(super) fn element_name(name: &str) -> Option<Harmless> {
+    near(name, schema::element_names()).or_else(|| known(name, schema::attribute_names().chain(schema::FOREIGN_NAMES)))
+}
+
+/// The same for an attribute.
+pub(super) fn attribute_name(name: &str) -> Option<Harmless> {
+    near(name, schema::attribute_names()).or_else(|| known(name, schema::element_names().chain(schema::FOREIGN_NAMES)))
+}
+
+/// A word of a closed list.
+fn known(written: &str, mut words: impl Iterator<Item = &'static str>) -> Option<Harmless> {
+    words.find(|word| *word == written).map(Harmless::from)
+}
+
 /// An element as messages name it: `` `<client>` ``, or `this element` where its name may hold anything.
 pub(super) fn element(name: &str) -> Harmless {
-    match near(name, schema::element_names()) {
+    match element_name(name) {
         Some(name) => words!["`<", name, ">`"],
         None => "this element".into(),
     }
@@ -126,13 +141,12 @@ pub(super) fn element(name: &str) -> Harmless {
 
 /// The tag of an element as messages name it: `` the tag `<client` ``, or `this tag`.
 pub(super) fn tag(name: &str) -> Harmless {
-    near(name, schema::element_names()).map_or_else(|| "this tag".into(), |name| words!["the tag `<", name, "`"])
+    element_name(name).map_or_else(|| "this tag".into(), |name| words!["the tag `<", name, "`"])
 }
 
 /// An attribute as messages name it: `` the attribute `ip` ``, or `this attribute` where its name may hold anything.
 pub(super) fn attribute(name: &str) -> Harmless {
-    let names = schema::attribute_names();
-    near(name, names).map_or_else(|| "this attribute".into(), |name| words!["the attribute `", name, "`"])
+    attribute_name(name).map_or_else(|| "this attribute".into(), |name| words!["the attribute `", name, "`"])
 }
 
 /// What was written, where it is one of these words or so close to one that hardly anything else can be in it:
@@ -149,10 +163,10 @@ pub(super) fn near(written: &str, mut words: impl Iterator<Item = &'static str>)
     (plain && length <= 32 && words.any(is_near)).then(|| Harmless(Cow::Owned(written.to_owned())))
 }
 
-/// A number with or without a unit in quotes, right or wrong; `this` where it is no number.
+/// A number with or without a unit in quotes, right or wrong, or a word that people write for one; otherwise `this`.
 pub(super) fn number(text: &str) -> Harmless {
     if !proof::is_measure(text) {
-        return "this".into();
+        return known(text, schema::FOREIGN_WORDS.into_iter()).map_or("this".into(), |word| words!["`", word, "`"]);
     }
     let pieces: Vec<&str> = text.split_whitespace().collect();
     Harmless(Cow::Owned(format!("`{}`", pieces.join(" "))))
@@ -176,9 +190,14 @@ pub(super) fn padded(number: u32, width: usize) -> Harmless {
     Harmless(Cow::Owned(format!("{number:0width$}")))
 }
 
+/// What was written where one of these words should stand, as far as it may be shown.
+fn wrong_word(text: &str, words: impl Iterator<Item = &'static str>) -> Option<Harmless> {
+    near(text, words).or_else(|| known(text, schema::FOREIGN_WORDS.into_iter()))
+}
+
 /// A word in quotes where it is near one of these; otherwise `this`.
 pub(super) fn word(text: &str, words: impl Iterator<Item = &'static str>) -> Harmless {
-    near(text, words).map_or_else(|| "this".into(), |word| words!["`", word, "`"])
+    wrong_word(text, words).map_or_else(|| "this".into(), |word| words!["`", word, "`"])
 }
 
 /// `` `a`, `b` or `c` ``.
@@ -226,6 +245,8 @@ mod tests {
             ("Password", "the attribute `Password`"),
             ("pasword", "the attribute `pasword`"),
             ("known-host", "the attribute `known-host`"),
+            ("colour", "the attribute `colour`"),
+            ("client", "the attribute `client`"),
             ("passwordgeheim", "this attribute"),
             ("geheim", "this attribute"),
             ("hunter2", "this attribute"),
@@ -248,6 +269,7 @@ mod tests {
             ("20 %", "`20 %`"),
             ("1h 30m", "`1h 30m`"),
             ("1,5", "`1,5`"),
+            ("soon", "`soon`"),
             ("5 parsecs", "this"),
             ("hunter2", "this"),
             ("12345678901234567", "this"),

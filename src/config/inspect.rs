@@ -48,7 +48,8 @@ fn named(root: &Element, home: Option<&Path>) -> Vec<(Named, Vec<Place>)> {
     let mut all = Vec::new();
     collect(root, home, &mut all);
     for (element, attribute) in [("ssh", "known-hosts"), ("database", "url")] {
-        let written = root.children.iter().any(|child| child.name.text == element && child.attribute(attribute).is_some());
+        let written =
+            root.children.iter().any(|child| child.name.text == element && child.attribute(attribute).is_some());
         let default = schema::default_of(element, attribute).filter(|_| !written);
         if let Some(thing) = default.and_then(|text| of_value(attribute, text, root, home)) {
             all.push((thing, Place { attribute, at: None }));
@@ -207,7 +208,8 @@ impl Inspector<'_> {
             self.rights(Role::Secret, path, &metadata, places);
             // A pipe may give its secret only once.
             if !metadata.is_file() && !metadata.is_dir() {
-                let problem = words![harmless::existing_path(path), " is no regular file, and `check` does not read it"];
+                let problem =
+                    words![harmless::existing_path(path), " is no regular file, and `check` does not read it"];
                 self.warn(places, &problem, "make sure that it gives the secret each time it is opened");
                 return;
             }
@@ -219,12 +221,14 @@ impl Inspector<'_> {
 
     fn key(&mut self, path: &Path, places: &[Place]) {
         const MEND: &str = "write the path of a private key that this account may read";
-        let shown = harmless::path(path);
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => {
-                let problem = words!["the key file ", shown, " cannot be read: ", harmless::io_error(&error)];
-                return self.error(places, &problem, MEND);
+                // The path of a file that is not there may be the key itself, or a password.
+                let path = harmless::path(path);
+                let file =
+                    if path == Harmless::hidden() { "the key file".into() } else { words!["the key file ", path] };
+                return self.error(places, &words![file, " cannot be read: ", harmless::io_error(&error)], MEND);
             }
         };
         let shown = harmless::existing_path(path);
@@ -258,7 +262,8 @@ impl Inspector<'_> {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if strict {
-                    let problem = words!["there is no such file, and host-keys=\"strict\" accepts only keys that are in it"];
+                    let problem =
+                        words!["there is no such file, and host-keys=\"strict\" accepts only keys that are in it"];
                     self.warn(places, &problem, "run `fleetsweep trust`, and compare the fingerprints");
                 }
             }
@@ -291,7 +296,9 @@ impl Inspector<'_> {
 
 /// The directories above a file: of its path as it is written and, through links, of the file itself.
 fn directories_above(path: &Path) -> Vec<(Role, PathBuf)> {
-    let parent = |path: &Path| path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent }.to_owned());
+    let parent = |path: &Path| {
+        path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent }.to_owned())
+    };
     let mut found: Vec<(Role, PathBuf)> = Vec::new();
     let written = parent(path).and_then(|parent| parent.canonicalize().ok());
     let real = path.canonicalize().ok().and_then(|real| parent(&real));

@@ -9,9 +9,9 @@ use std::{
 use super::{
     Config, Loaded, clients,
     diagnostic::Problems,
-    harmless::words,
+    harmless::{self, words},
     inspect,
-    rights::{self, Rights, Role},
+    rights::{self, Rights},
     shape::Element,
     source::Findings,
 };
@@ -121,19 +121,19 @@ impl Surroundings {
     pub(super) fn warn_of_literal_secrets(&self, root: &Element, file: &str, findings: &mut Findings) {
         let me = rustix::process::geteuid().as_raw();
         let Some(rights) = self.rights else { return };
-        let excess = rights::warning(Role::SecretConfiguration, Path::new(file), rights, me);
-        let Some((problem, mend)) = excess else { return };
+        let Some((who, mode)) = rights::read_by(rights, me) else { return };
         let mut secrets = Vec::new();
         clients::literal_secrets(root, &mut secrets);
         let Some(first) = secrets.first() else { return };
         let what = match secrets.len() {
-            1 => "this secret stands in the file".into(),
-            count => words!["this secret stands in the file, with ", count - 1, " others"],
+            1 => "this secret".into(),
+            count => words!["this secret, with ", count - 1, " others,"],
         };
+        let file = harmless::existing_path(Path::new(file));
         findings.warning(
             first.value.at.clone(),
-            words![what, ", and ", problem],
-            words![mend, ", or write env:NAME, file:PATH or cmd:COMMAND in place of the secret"],
+            words![what, " can be read by ", who, " (mode ", harmless::mode(rights.mode), ")"],
+            words!["run `chmod ", mode, " ", file, "`, or write env:NAME, file:PATH or cmd:COMMAND instead"],
         );
     }
 }
@@ -166,14 +166,14 @@ mod tests {
     fn literal_secrets_in_a_file_that_others_may_read_draw_one_warning() {
         let warnings = |bytes, mode| load(bytes, mode).unwrap();
         let expected = "\
-c.xml:1:47: warning: this secret stands in the file, and the configuration can be read by other users of this machine (mode 644): run `chmod go-r c.xml`, or write env:NAME, file:PATH or cmd:COMMAND in place of the secret
+c.xml:1:47: warning: this secret can be read by other users of this machine (mode 644): run `chmod 600 c.xml`, or write env:NAME, file:PATH or cmd:COMMAND instead
     1 | <config><client ip='***' username='***' password='***'/></config>
       |                                                   ^^^";
         assert_eq!(warnings(LITERAL, 0o644), expected);
         assert_eq!(warnings(LITERAL, 0o600), "");
         assert_eq!(warnings(b"<config><client ip='h' username='u' password='env:P'/></config>", 0o644), "");
         let url = b"<config><database url='postgres://u:p@h/d'/><client ip='h' username='u' password='p'/></config>";
-        assert!(warnings(url, 0o640).contains("this secret stands in the file, with 1 others, and the configuration can be read by its group"));
+        assert!(warnings(url, 0o640).contains("this secret, with 1 others, can be read"));
     }
 
     #[test]

@@ -28,10 +28,8 @@ impl Rights {
 /// What a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// The configuration. Whether others may read it matters only with secrets in it.
+    /// The configuration. Whether others may read it matters only with secrets in it: [`read_by`].
     Configuration,
-    /// The configuration with secrets in it.
-    SecretConfiguration,
     /// A private key.
     Key,
     /// A file with a secret in its first line.
@@ -58,11 +56,8 @@ const ROOT: u32 = 0;
 /// The bits that should not be set, of those that are.
 fn excess(role: Role, Rights { mode, owner, group }: Rights, me: u32) -> u32 {
     let forbidden = match role {
-        Role::Key | Role::Secret | Role::SecretConfiguration => {
-            // Where root, or somebody else, gave it to a group, that is how we are meant to read it.
-            let given_to_a_group = if owner == ROOT { group != ROOT } else { owner != me && me != ROOT };
-            if given_to_a_group { WRITE | OTHERS } else { GROUP | OTHERS }
-        }
+        Role::Key | Role::Secret if is_given_to_a_group(Rights { mode, owner, group }, me) => WRITE | OTHERS,
+        Role::Key | Role::Secret => GROUP | OTHERS,
         Role::Configuration | Role::KnownHosts | Role::Agent => WRITE,
         Role::Database => WRITE | READ & OTHERS,
         // In a sticky directory nobody replaces another one's file.
@@ -74,11 +69,27 @@ fn excess(role: Role, Rights { mode, owner, group }: Rights, me: u32) -> u32 {
     mode & forbidden
 }
 
+/// Whether root, or somebody else, gave the file to a group: that is how we are meant to read it.
+fn is_given_to_a_group(Rights { owner, group, .. }: Rights, me: u32) -> bool {
+    if owner == ROOT { group != ROOT } else { owner != me && me != ROOT }
+}
+
+/// Who else may read a file with secrets in it, and the mode that ends that.
+pub(super) fn read_by(rights: Rights, me: u32) -> Option<(&'static str, &'static str)> {
+    let excess = excess(Role::Secret, rights, me) & READ;
+    let mode = if is_given_to_a_group(rights, me) { "640" } else { "600" };
+    (excess != 0).then_some((who(excess), mode))
+}
+
+fn who(excess: u32) -> &'static str {
+    if excess & OTHERS == 0 { "its group" } else { "other users of this machine" }
+}
+
 /// What is wrong with the rights of a file, and what to run. `None` where nothing is.
 pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Option<(Harmless, Harmless)> {
     let shown = harmless::existing_path(path);
     let name = match role {
-        Role::Configuration | Role::SecretConfiguration => words!["the configuration"],
+        Role::Configuration => "the configuration".into(),
         Role::Key => words!["the key file ", shown],
         Role::Secret => words!["the secret file ", shown],
         Role::KnownHosts => words!["the file of host keys ", shown],
@@ -97,9 +108,14 @@ pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Optio
     if excess == 0 {
         return None;
     }
-    let who = match (excess & GROUP != 0, excess & OTHERS != 0) {
-        (true, false) => "its group",
-        (_, _) => "other users of this machine",
+    let change = match role {
+        Role::Key | Role::Secret => if is_given_to_a_group(rights, me) { "640" } else { "600" }.into(),
+        Role::Configuration
+        | Role::KnownHosts
+        | Role::Agent
+        | Role::Database
+        | Role::Directory
+        | Role::FartherDirectory => change(excess),
     };
     let deed = match (excess & READ != 0, excess & WRITE != 0) {
         (true, true) => "read and changed",
@@ -107,8 +123,8 @@ pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Optio
         (_, false) => "read",
     };
     Some((
-        words![name, " can be ", deed, " by ", who, " (mode ", harmless::mode(rights.mode), ")"],
-        words!["run `chmod ", change(excess), " ", shown, "`"],
+        words![name, " can be ", deed, " by ", who(excess), " (mode ", harmless::mode(rights.mode), ")"],
+        words!["run `chmod ", change, " ", shown, "`"],
     ))
 }
 
@@ -153,7 +169,7 @@ mod tests {
     #[test]
     fn a_file_with_a_secret_is_its_owners_alone() {
         let mine = (ME, ME);
-        for role in [Role::Key, Role::Secret, Role::SecretConfiguration] {
+        for role in [Role::Key, Role::Secret] {
             for mode in [0o600, 0o400, 0o700] {
                 check(role, mode, mine, ME, "");
             }
@@ -180,16 +196,36 @@ mod tests {
             0o644,
             mine,
             ME,
-            "the key file /x can be read by other users of this machine (mode 644): run `chmod go-r /x`",
+            "the key file /x can be read by other users of this machine (mode 644): run `chmod 600 /x`",
         );
-        check(Role::Secret, 0o640, mine, ME, "the secret file /x can be read by its group (mode 640): run `chmod g-r /x`");
+        check(
+            Role::Secret,
+            0o640,
+            mine,
+            ME,
+            "the secret file /x can be read by its group (mode 640): run `chmod 600 /x`",
+        );
         check(
             Role::Secret,
             0o666,
             (ROOT, SERVICE),
             SERVICE,
-            "the secret file /x can be read and changed by other users of this machine (mode 666): run `chmod g-w,o-rw /x`",
+            "the secret file /x can be read and changed by other users of this machine (mode 666): run `chmod 640 /x`",
         );
+    }
+
+    #[test]
+    fn secrets_in_the_configuration_are_read_by_nobody_else() {
+        let check = |mode, ids: (u32, u32), me, expected| {
+            assert_eq!(read_by(Rights { mode, owner: ids.0, group: ids.1 }, me), expected, "{mode:o} {ids:?} as {me}");
+        };
+        check(0o600, (ME, ME), ME, None);
+        check(0o622, (ME, ME), ME, None);
+        check(0o640, (ROOT, SERVICE), SERVICE, None);
+        check(0o640, (ROOT, SERVICE), ROOT, None);
+        check(0o640, (ME, ME), ME, Some(("its group", "600")));
+        check(0o644, (ME, ME), ME, Some(("other users of this machine", "600")));
+        check(0o644, (ROOT, SERVICE), SERVICE, Some(("other users of this machine", "640")));
     }
 
     #[test]

@@ -98,9 +98,12 @@ impl SecretError {
     /// What is wrong.
     pub(super) fn problem(&self) -> Harmless {
         match self {
+            Self::NotSet(name) if *name == Harmless::hidden() => "the environment variable of `env:` is not set".into(),
             Self::NotSet(name) => words!["the environment variable ", *name, " is not set"],
             Self::File { path, source } => {
-                words!["the secret file ", *path, " cannot be read: ", harmless::io_error(source)]
+                let hidden = *path == Harmless::hidden();
+                let file = if hidden { "the secret file".into() } else { words!["the secret file ", *path] };
+                words![file, " cannot be read: ", harmless::io_error(source)]
             }
             Self::Command(error) => words!["the command of `cmd:` cannot be run: ", harmless::io_error(error)],
             Self::CommandFailed(status) => match status.code().and_then(|code| u32::try_from(code).ok()) {
@@ -252,7 +255,10 @@ async fn run(command: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     // Arguments are shown to every user of the machine, the environment is not: the command may hold a secret. It
     // is taken out of the environment before it runs, so that what it starts does not have it.
     let mut child = tokio::process::Command::new("/bin/sh")
-        .args(["-c", &format!("fleetsweep_command=${COMMAND_VARIABLE}; unset {COMMAND_VARIABLE}; eval \"$fleetsweep_command\"")])
+        .args([
+            "-c",
+            &format!("fleetsweep_command=${COMMAND_VARIABLE}; unset {COMMAND_VARIABLE}; eval \"$fleetsweep_command\""),
+        ])
         .env(COMMAND_VARIABLE, command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

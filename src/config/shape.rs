@@ -158,7 +158,7 @@ impl Tree<'_> {
     fn end(&mut self, at: Range<usize>) {
         let raw = self.text.get(at.clone()).unwrap_or_default();
         let name = raw.trim_start_matches("</").trim_end_matches('>').trim();
-        if harmless::near(name, schema::element_names()).is_some() {
+        if harmless::element_name(name).is_some() {
             self.findings.show(at.clone());
         }
         if let Some(depth) = self.open.iter().rposition(|element| element.name.text == name) {

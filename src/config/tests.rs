@@ -85,7 +85,11 @@ fn the_sample_of_the_mission_is_read_as_it_stands() {
 
 #[test]
 fn the_shipped_file_is_valid_draws_no_warning_and_shows_every_attribute() {
-    let loaded = Config::parse_in(SHIPPED, "config.xml", &Surroundings { rights: Some(rights::Rights { mode: 0o644, owner: 0, group: 0 }), ..surroundings() });
+    let loaded = Config::parse_in(
+        SHIPPED,
+        "config.xml",
+        &Surroundings { rights: Some(rights::Rights { mode: 0o644, owner: 0, group: 0 }), ..surroundings() },
+    );
     let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(loaded.warnings, []);
     for kind in &schema::ELEMENTS {
@@ -345,9 +349,9 @@ fn strangers_and_misplaced_ones_are_named() {
     check(&with_client("<smpt/>"), "1:10: the element `<smpt>` is not known: did you mean `<smtp>`?");
     check(
         &with_client("<group><host/></group>"),
-        "1:17: this element is not known: inside `<group>` stand `<client>`, `<group>` or `<alert>`",
+        "1:17: the element `<host>` is not known: inside `<group>` stand `<client>`, `<group>` or `<alert>`",
     );
-    check("<configuration/>", "1:2: this element is not known: write `<config>` around everything");
+    check("<configuration/>", "1:2: the element `<configuration>` is not known: write `<config>` around everything");
     check(
         &with_client("<alert type='cpu' limit='1%'/>"),
         "1:10: `<alert>` has no meaning inside `<config>`: write it directly inside `<client>` or `<group>`",
@@ -370,7 +374,7 @@ fn strangers_and_misplaced_ones_are_named() {
     );
     check(
         &with_client("<alerts every='4h'/>"),
-        "1:17: `<alerts>` knows no attribute of this name: it knows `repeat` or `recovery`",
+        "1:17: `<alerts>` knows no attribute `every`: it knows `repeat` or `recovery`",
     );
     check(
         "<config x='1'><client ip='h' username='u'/></config>",

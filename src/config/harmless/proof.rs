@@ -6,7 +6,7 @@ use std::{borrow::Cow, net::IpAddr, path::Path};
 use lettre::message::Mailbox;
 use url::Url;
 
-use super::{HIDDEN, Harmless, near, words};
+use super::{HIDDEN, Harmless, words, wrong_word};
 use crate::{
     config::{address, range::Pattern, schema::ValueKind},
     fleet::ClientId,
@@ -24,9 +24,10 @@ fn shown_if(proof: bool, text: &str) -> Harmless {
 /// anything else.
 pub(in crate::config) fn in_any_state(kind: ValueKind, text: &str) -> bool {
     match kind {
-        ValueKind::Word(_) | ValueKind::Metric => near(text, kind.words()).is_some(),
-        ValueKind::Measure => is_measure(text),
-        ValueKind::MeasureOrWord(_) => is_measure(text) || near(text, kind.words()).is_some(),
+        ValueKind::Word(_) | ValueKind::Metric => wrong_word(text, kind.words()).is_some(),
+        ValueKind::Measure | ValueKind::MeasureOrWord(_) => {
+            is_measure(text) || wrong_word(text, kind.words()).is_some()
+        }
         ValueKind::Address => is_address(text),
         ValueKind::Path
         | ValueKind::Mail

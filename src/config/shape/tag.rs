@@ -35,7 +35,7 @@ pub(super) fn read(text: &str, at: Range<usize>, findings: &mut Findings) -> (El
     let name_length = inner.find(|c: char| c.is_whitespace() || c == '/').unwrap_or(inner.len());
     let name = inner.get(..name_length).unwrap_or_default();
     let name_at = at.start + 1..at.start + 1 + name_length;
-    if is_name(name) && harmless::near(name, schema::element_names()).is_some() {
+    if is_name(name) && harmless::element_name(name).is_some() {
         findings.show(at.start..name_at.end);
     }
     let mut tag = Tag {
@@ -121,7 +121,7 @@ impl Tag<'_> {
     fn show_name(&mut self, at: Range<usize>, end: usize) {
         let name = self.inner.get(at.clone()).unwrap_or_default();
         let known = schema::attribute_names().any(|known| known == name);
-        if known || self.element.sound && harmless::near(name, schema::attribute_names()).is_some() {
+        if known || self.element.sound && harmless::attribute_name(name).is_some() {
             self.findings.show(self.base + at.start..self.base + end);
         }
     }

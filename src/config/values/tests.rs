@@ -19,15 +19,18 @@ fn check<T: Debug + PartialEq>(result: Result<T, Wrong>, expected: Result<T, &st
 #[test]
 fn words_are_of_closed_lists() {
     check(yes_or_no("yes"), Ok(true));
-    check(yes_or_no("true"), Err("this is not known here: write `yes` or `no`"));
+    check(yes_or_no("true"), Err("`true` is not known here: write `yes` or `no`"));
     check(yes_or_no("Yes"), Err("`Yes` is not known here: did you mean `yes`?"));
     check(security("starttls"), Ok(SmtpSecurity::StartTls));
-    check(security("ssl"), Err("this is not known here: write `none`, `starttls` or `tls`"));
+    check(security("ssl"), Err("`ssl` is not known here: write `none`, `starttls` or `tls`"));
     check(host_keys("accept_new"), Err("`accept_new` is not known here: did you mean `accept-new`?"));
     check(agent("remove"), Ok(AgentKeeping::Remove));
     check(metric("disk"), Ok(Metric::Disk));
     check(metric("memroy"), Err("`memroy` is not known here: did you mean `memory`?"));
-    check(metric("ram"), Err("this is not known here: write `cpu`, `memory`, `swap`, `disk`, `load` or `unreachable`"));
+    check(
+        metric("ram"),
+        Err("`ram` is not known here: write `cpu`, `memory`, `swap`, `disk`, `load` or `unreachable`"),
+    );
 }
 
 #[test]
@@ -82,7 +85,7 @@ fn limits_are_in_the_unit_of_their_metric() {
         ("92,5%", Err(format!("`92,5%` is no share: {share}"))),
         ("nan%", Err(format!("this is no share: {share}"))),
         ("", Err(format!("this is no share: {share}"))),
-        ("half", Err(format!("this is no share: {share}"))),
+        ("half", Err(format!("`half` is no share: {share}"))),
     ] {
         check(limit(Metric::Disk, text), expected.as_ref().map(|limit| *limit).map_err(String::as_str));
     }
