@@ -39,5 +39,5 @@ mod secrets;
 mod session;
 mod stream;
 
-pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted};
+pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted, agents_folder};
 pub use session::SessionKeeping;

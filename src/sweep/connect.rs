@@ -20,7 +20,7 @@ use super::{
     stream::{CuttableStream, Opening},
 };
 use crate::{
-    config::HostKeyPolicy,
+    config::{HostKeyPolicy, harmless},
     fleet::{ClientId, Failure, FailureKind, Stage},
 };
 
@@ -165,7 +165,7 @@ fn unusable(error: &dyn std::error::Error) -> Failure {
 }
 
 fn explain(failure: Failure, verdict: &HostKeyVerdict, hosts: &KnownHosts) -> Failure {
-    let file = hosts.path().display();
+    let file = harmless::path(hosts.path());
     match verdict {
         HostKeyVerdict::Pinned | HostKeyVerdict::Unknown { authority_line: None } => failure,
         HostKeyVerdict::Unknown { authority_line: Some(line) } => failure.because(format!(

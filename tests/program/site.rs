@@ -155,6 +155,11 @@ pub(crate) async fn number(program: &Fleetsweep, query: &str) -> u64 {
     }
 }
 
+/// How many collections there were.
+pub(crate) async fn collected_by(program: &Fleetsweep) -> u64 {
+    number(program, "SELECT count(*) FROM v1_collections").await
+}
+
 /// A mail of the sink, parsed.
 pub(crate) fn parsed(mail: &ReceivedMail) -> Mail {
     Mail::parse(&mail.content)
