@@ -34,7 +34,7 @@ impl Harmless {
         &self.0
     }
 
-    /// One text from several parts. [`words`](super::harmless::words) is shorter to write.
+    /// One text from several parts. [`words`] is shorter to write.
     pub(super) fn concat(parts: &[&dyn Shown]) -> Self {
         Self(Cow::Owned(parts.iter().map(|part| part.shown()).collect()))
     }
