@@ -21,6 +21,8 @@ mod address;
 mod clients;
 mod debug;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod load;
 mod range;
 mod schema;

@@ -36,6 +36,8 @@ mod bridge;
 pub mod condition;
 pub mod error;
 pub mod export;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod history;
 pub mod holder;
 mod lock;

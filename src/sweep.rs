@@ -29,6 +29,8 @@ pub mod collector;
 mod connect;
 mod deadline;
 mod delivery;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keyring;
 pub mod known_hosts;
 mod platform;

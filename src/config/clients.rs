@@ -223,6 +223,10 @@ impl Reader<'_> {
                 "write key=\"FILE\" beside it, or remove it",
             );
         }
+        if self.full {
+            // A short file can name billions of them.
+            return;
+        }
         let addresses = self.addresses(element);
         let Some(addresses) = addresses else { return };
         let names = match self.names(element, addresses.len()) {
@@ -237,10 +241,8 @@ impl Reader<'_> {
         };
         self.duplicates(element, &addresses, port, names.as_deref());
         if self.found.clients.len() + addresses.len() > MOST {
-            if !self.full {
-                let problem = words!["with this there are more than ", MOST, " clients"];
-                self.findings.error(element.name.at.clone(), problem, "write smaller ranges, or divide the fleet");
-            }
+            let problem = words!["with this there are more than ", MOST, " clients"];
+            self.findings.error(element.name.at.clone(), problem, "write smaller ranges, or divide the fleet");
             self.full = true;
             return;
         }

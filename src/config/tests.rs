@@ -343,6 +343,16 @@ fn names_of_ranges_and_ranges_of_names() {
     );
 }
 
+/// Found by fuzzing: each further element was expanded all the same, for seconds of work and gigabytes of memory.
+#[test]
+fn a_fleet_that_is_full_is_expanded_no_further() {
+    let more = "\n<client ip='h[1-65536]' username='u'/>".repeat(5_000);
+    check(
+        &format!("<config><client ip='h[1-65536]' username='u'/>\n<client ip='i' username='u'/>{more}</config>"),
+        "2:2: with this there are more than 65536 clients: write smaller ranges, or divide the fleet",
+    );
+}
+
 #[test]
 fn strangers_and_misplaced_ones_are_named() {
     check(&with_client("<clinet ip='a'/>"), "1:10: the element `<clinet>` is not known: did you mean `<client>`?");

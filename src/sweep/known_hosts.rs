@@ -18,6 +18,8 @@ use russh::keys::{
     ssh_key::{Fingerprint, public::KeyData},
 };
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod line;
 
 use crate::config::harmless;

@@ -4,16 +4,13 @@
 use std::{
     io::ErrorKind,
     net::{SocketAddr, TcpListener},
-    time::Duration,
 };
 
 use fleetsweep::demo::{Account, Asks, Behaviour, ReceivedMail, Sink, SshServer};
 use serde_json::Value;
+pub(crate) use support::SOON;
 use support::{Fleetsweep, Mail, Outcome, rows};
 use tempfile::TempDir;
-
-/// How long anything may take that is not meant to stall, on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// The database of every configuration here.
 const DATABASE: &str = "fleet.db";
