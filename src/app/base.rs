@@ -1,6 +1,6 @@
 //! What outlives a configuration (store, ledger, spine, wheel), and the putting to work of one.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -11,16 +11,28 @@ use crate::{
     mail::{compose::Composer, postman::Postman},
     spine::Spine,
     store::{Holder, Store, StoreErrorKind, place::Environment},
-    sweep::{Collector, SessionKeeping},
+    sweep::{Collector, SessionKeeping, room::Costs},
 };
 
-use super::{Failed, bell::Bell, beside, ledger::Ledger, outage, outbox::Outbox, pipeline::Pipeline, wheel::Wheel};
+use super::{
+    Failed, bell::Bell, beside, descriptors::Descriptors, ledger::Ledger, outage, outbox::Outbox, pipeline::Pipeline,
+    wheel::Wheel,
+};
 
 /// How long another run that sweeps once is waited for: as long as most sweeps take.
 const ONCE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often it is looked whether it has ended.
 const ONCE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Whether sessions outlive a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sessions {
+    /// As many as there are descriptors for.
+    Kept,
+    /// None.
+    Closed,
+}
 
 /// Who collects into a database.
 #[derive(Debug)]
@@ -44,6 +56,8 @@ pub struct Base {
     pub bell: Arc<Bell>,
     /// What is known between two collections.
     pub ledger: Arc<Ledger>,
+    /// What this process may open.
+    pub descriptors: Descriptors,
     composer: Arc<Composer>,
     here: String,
 }
@@ -53,29 +67,36 @@ impl Base {
     ///
     /// # Errors
     /// [`Failed::Database`] where the database cannot be opened or read.
-    pub async fn open(config: &Config, spine: Spine) -> Result<Self, Failed> {
-        Self::over(Store::open(&config.database.url, &Environment::of_process()).await?, spine).await
+    pub async fn open(config: &Config, costs: Costs, spine: Spine) -> Result<Self, Failed> {
+        Self::over(Store::open(&config.database.url, &Environment::of_process()).await?, costs, spine).await
     }
 
-    async fn over(store: Store, spine: Spine) -> Result<Self, Failed> {
+    async fn over(store: Store, costs: Costs, spine: Spine) -> Result<Self, Failed> {
         let turns = store.last_sweep_number().await?;
         let ledger = Ledger::new(store.client_states().await?, store.bookmarks().await?);
         let wheel = Wheel::new(ledger.clone(), spine.clone(), store.clone(), turns);
         let bell = Arc::new(Bell::default());
         // Ends with the store.
         tokio::spawn(outage::tell(store.condition(), spine.clone(), bell.clone()));
-        Ok(Self { store, wheel, spine, bell, ledger, composer: Arc::new(Composer::new()?), here: super::here() })
+        let descriptors = Descriptors::of_process(costs)?;
+        let composer = Arc::new(Composer::new()?);
+        Ok(Self { store, wheel, spine, bell, ledger, descriptors, composer, here: super::here() })
     }
 
     /// Opens it, or finds out who collects into it already. A run that sweeps once is waited for.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub async fn open_or_find(config: &Config, spine: Spine, stop: &CancellationToken) -> Result<Opened, Failed> {
+    pub async fn open_or_find(
+        config: &Config,
+        costs: Costs,
+        spine: Spine,
+        stop: &CancellationToken,
+    ) -> Result<Opened, Failed> {
         let deadline = Instant::now() + ONCE_PATIENCE;
         loop {
             let error = match Store::open(&config.database.url, &Environment::of_process()).await {
-                Ok(store) => return Ok(Opened::Ours(Box::new(Self::over(store, spine).await?))),
+                Ok(store) => return Ok(Opened::Ours(Box::new(Self::over(store, costs, spine).await?))),
                 Err(error) if error.kind == StoreErrorKind::InUse => error,
                 Err(error) => return Err(error.into()),
             };
@@ -94,13 +115,23 @@ impl Base {
     ///
     /// # Errors
     /// [`Failed::Sweep`] where its host keys cannot be used.
-    pub async fn pipeline(&self, config: &Config, keeping: SessionKeeping) -> Result<Arc<Pipeline>, Failed> {
-        let collector = Collector::new(config, keeping, self.spine.clone())?;
+    pub async fn pipeline(&self, config: &Config, sessions: Sessions) -> Result<Arc<Pipeline>, Failed> {
+        let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());
+        let plan = self.descriptors.plan(wanted, clients);
+        let keeps = sessions == Sessions::Kept;
+        if let Some(shortfall) = self.descriptors.shortfall(plan, wanted, clients, keeps) {
+            tracing::warn!("{shortfall}");
+        }
+        let kept = if keeps { NonZeroUsize::new(plan.kept) } else { None };
+        let keeping = kept.map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
+        let room = self.descriptors.room().clone();
+        let collector = Collector::new(config, keeping, self.spine.clone())?.with_room(keeping, room.clone());
         let clients = config.clients.iter().map(card).collect();
         self.spine.tell(None, None, EventKind::Configured { clients }).await;
         Ok(Arc::new(Pipeline {
             clients: config.clients.iter().cloned().map(Arc::new).collect(),
-            concurrency: config.collector.concurrency.get(),
+            concurrency: plan.concurrency,
+            room,
             collector,
             store: self.store.clone(),
             ledger: self.ledger.clone(),

@@ -32,7 +32,12 @@ impl Counter {
         let server = listen(base.store.place());
         let socket = server.as_ref().map(|server| server.path().to_owned());
         announce(base, socket).await;
-        let service = Service { door: door.clone(), orders, collector: format!("pid {} ({mode})", std::process::id()) };
+        let service = Service {
+            door: door.clone(),
+            orders,
+            collector: format!("pid {} ({mode})", std::process::id()),
+            most_connections: base.descriptors.attached(),
+        };
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server?.run(service, stop.clone()));
         Some(Self { serving, stop })

@@ -79,7 +79,7 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let record = record.map(Recorder::create).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
-    match Base::open_or_find(&config, spine, stop).await? {
+    match Base::open_or_find(&config, source.costs, spine, stop).await? {
         Opened::Ours(base) => own(source, config, *base, hub, record, tap, stop).await,
         Opened::Held(holder) => attached(&config, holder, record, stop).await,
     }

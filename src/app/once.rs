@@ -23,12 +23,12 @@ use crate::{
     relay::record::Recorder,
     spine::{Hub, Spine},
     store::{Due, StoreError},
-    sweep::SessionKeeping,
+    sweep::room::Costs,
 };
 
 use super::{
     Failed,
-    base::{Base, Opened},
+    base::{Base, Opened, Sessions},
     beside, counter,
     outbox::{LAST_MAIL, Outbox},
     output::{Audience, Output},
@@ -90,6 +90,7 @@ pub enum Database {
 /// [`Failed`] where the run could not begin, or its result could not be printed.
 pub async fn run(
     config: &Config,
+    costs: Costs,
     once: &Once,
     record: Option<&Path>,
     stop: &CancellationToken,
@@ -98,7 +99,7 @@ pub async fn run(
     let output = once.output.as_deref().map(|file| Output::create(file, audience_of(once.format))).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
-    let swept = match Base::open_or_find(config, spine, stop).await? {
+    let swept = match Base::open_or_find(config, costs, spine, stop).await? {
         Opened::Ours(base) => own(config, *base, hub, once, record, stop).await?,
         Opened::Held(_) => beside::sweep(config, once, record, stop).await?,
     };
@@ -173,7 +174,7 @@ struct Turned {
 async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result<Turned, Failed> {
     counter::announce(base, None).await;
     let mut outbox = base.outbox(config).await?;
-    let pipeline = base.pipeline(config, SessionKeeping::CloseAfterUse).await?;
+    let pipeline = base.pipeline(config, Sessions::Closed).await?;
     let sweep = SweepId(Uuid::now_v7());
     let due = base.wheel.take_up(pipeline.clients());
     base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;

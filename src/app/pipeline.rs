@@ -26,7 +26,10 @@ use crate::{
     mail::compose::{self, Composer, EventsOccasion, Occasion, TemplateError},
     spine::Spine,
     store::{Outcome, Record, Store},
-    sweep::{Collection, Collector},
+    sweep::{
+        Collection, Collector,
+        room::{Room, Taken},
+    },
 };
 
 use super::{bell::Bell, ledger::Ledger};
@@ -42,6 +45,7 @@ const FIRST_CONTACT: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Pipeline {
     pub(super) clients: Vec<Arc<Client>>,
     pub(super) concurrency: usize,
+    pub(super) room: Room,
     pub(super) collector: Collector,
     pub(super) store: Store,
     pub(super) ledger: Arc<Ledger>,
@@ -66,8 +70,16 @@ impl Pipeline {
         self.concurrency
     }
 
-    /// Collects one client, judges what came, stores all of it and tells; returns whether it is collected.
-    pub async fn visit(&self, client: &Client, sweep: SweepId, cancel: &CancellationToken) -> bool {
+    /// Room for one collection; waits until there is some.
+    pub async fn room(&self) -> Taken {
+        self.room.for_collection().await
+    }
+
+    /// Collects one client, judges what came, stores all of it and tells.
+    ///
+    /// # Errors
+    /// Why it is not collected, which is told already.
+    pub async fn visit(&self, client: &Client, sweep: SweepId, cancel: &CancellationToken) -> Result<(), Failure> {
         let started = Instant::now();
         let wanted = self.events_wanted(client);
         let mut collection = self.collector.collect(client, sweep, wanted, cancel).await;
@@ -124,9 +136,12 @@ impl Pipeline {
                 kind
             }
         };
-        let collected = matches!(kind, EventKind::Collected { .. });
+        let ended = match &kind {
+            EventKind::CollectionFailed { failure, .. } => Err(failure.clone()),
+            _ => Ok(()),
+        };
         self.spine.tell(Some(sweep), Some(&client.id), kind).await;
-        collected
+        ended
     }
 
     /// Ends the sessions that are kept open.

@@ -36,7 +36,7 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let mut counter = None;
     let outcome = async {
         let reloads = Some(signals::hangups()?);
-        let base = Arc::new(Base::open(&config, spine).await?);
+        let base = Arc::new(Base::open(&config, source.costs, spine).await?);
         let (orders, asked) = Orders::new();
         counter = Counter::open(&base, &hub.door(), orders, "headless").await;
         let desk = Desk { door: hub.door(), asked, reloads, stop: stop.clone() };

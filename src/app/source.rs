@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::{
     config::{Config, Loaded},
     fleet::{ClientId, select::Pattern},
+    sweep::room::Costs,
 };
 
 use super::Failed;
@@ -18,6 +19,8 @@ pub struct Source {
     pub patterns: Vec<Pattern>,
     /// What it is called on a screen.
     pub name: String,
+    /// What one of its clients takes of this process's descriptors.
+    pub costs: Costs,
 }
 
 impl Source {
@@ -25,7 +28,7 @@ impl Source {
     #[must_use]
     pub fn of(path: PathBuf, patterns: Vec<Pattern>) -> Self {
         let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self { path, patterns, name }
+        Self { path, patterns, name, costs: Costs::ELSEWHERE }
     }
 
     /// Reads the file. Its warnings go to the log.

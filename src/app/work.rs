@@ -1,7 +1,7 @@
 //! The collector at work: sweeps on the interval and on demand, mails, reads its configuration again. Every
 //! run mode that lasts is this, with another reader of its stream.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use tokio::{
@@ -17,10 +17,9 @@ use crate::{
     config::Config,
     fleet::{EventKind, SweepId, event::Trigger, stream::About},
     spine::{Asked, Door},
-    sweep::SessionKeeping,
 };
 
-use super::{Failed, base::Base, manager, outbox::Outbox, pipeline::Pipeline, source::Source, tidying, wheel::TakenUp};
+use super::{Failed, base::{Base, Sessions}, manager, outbox::Outbox, pipeline::Pipeline, source::Source, tidying, wheel::TakenUp};
 
 /// A configuration that can be put to work: nothing of it can fail any more, and nothing has begun.
 struct Prepared {
@@ -32,9 +31,7 @@ struct Prepared {
 impl Prepared {
     async fn new(base: &Base, config: Config) -> Result<Self, Failed> {
         let outbox = base.outbox(&config).await?;
-        let keeping =
-            NonZeroUsize::new(config.clients.len()).map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
-        let pipeline = base.pipeline(&config, keeping).await?;
+        let pipeline = base.pipeline(&config, Sessions::Kept).await?;
         Ok(Self { config, pipeline, outbox })
     }
 

@@ -81,7 +81,12 @@ impl Collector {
 
 pub(super) fn serve(path: &Path, hub: &Hub, orders: &Orders) -> (CancellationToken, JoinHandle<()>) {
     let stop = CancellationToken::new();
-    let service = Service { door: hub.door(), orders: orders.clone(), collector: "the test (pid 1)".to_owned() };
+    let service = Service {
+        door: hub.door(),
+        orders: orders.clone(),
+        collector: "the test (pid 1)".to_owned(),
+        most_connections: 32,
+    };
     let serving = tokio::spawn(Server::bind(path).unwrap().run(service, stop.clone()));
     (stop, serving)
 }
