@@ -46,6 +46,7 @@ pub mod readers;
 pub mod service;
 pub mod signals;
 pub mod source;
+pub mod takeover;
 pub mod tidying;
 pub mod wheel;
 pub mod work;
@@ -318,6 +319,11 @@ fn chain(error: &dyn Error) -> String {
 /// The name of this machine, for mails.
 fn here() -> String {
     gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+/// The account of this process.
+fn account() -> String {
+    whoami::username().unwrap_or_else(|_| "unknown".to_owned())
 }
 
 /// Whom the audit names: the account behind `sudo`, else that of this process.

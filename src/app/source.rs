@@ -44,10 +44,19 @@ impl Source {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn read(&self) -> Result<Loaded, Failed> {
-        let mut loaded = Config::load(&self.path)?;
+        let loaded = self.read_quietly()?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
+        Ok(loaded)
+    }
+
+    /// The same without a word on its warnings, for what is tried again and again.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn read_quietly(&self) -> Result<Loaded, Failed> {
+        let mut loaded = Config::load(&self.path)?;
         if !self.patterns.is_empty() {
             loaded.retain_clients(|client| self.meets(&client.id, &client.name));
             if loaded.config.clients.is_empty() {

@@ -19,7 +19,16 @@ use crate::{
     spine::{Asked, Door},
 };
 
-use super::{Failed, base::{Base, Sessions}, manager, outbox::Outbox, pipeline::Pipeline, source::Source, tidying, wheel::TakenUp};
+use super::{
+    Failed,
+    base::{Base, Sessions},
+    counter, manager,
+    outbox::Outbox,
+    pipeline::Pipeline,
+    source::Source,
+    tidying,
+    wheel::TakenUp,
+};
 
 /// A configuration that can be put to work: nothing of it can fail any more, and nothing has begun.
 struct Prepared {
@@ -154,7 +163,7 @@ pub async fn serve(
     manager::stopping();
     // Who asks from here on is refused.
     drop(asked);
-    while work.under_way.join_next().await.is_some() {}
+    tokio::join!(counter::give_notice(&work.base), async { while work.under_way.join_next().await.is_some() {} });
     work.shift.end().await;
     work.base.store.close().await;
     Ok(())

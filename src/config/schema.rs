@@ -57,6 +57,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             with("timeout", "30s"),
             with("retries", "1"),
             with("agent", "keep"),
+            with("max-events", "100000"),
             plain("redact"),
         ],
     },

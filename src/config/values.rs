@@ -2,7 +2,7 @@
 //! what is written elsewhere in the file plays no part here.
 
 use std::{
-    num::NonZeroUsize,
+    num::{NonZeroU32, NonZeroUsize},
     ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
     time::Duration,
@@ -13,7 +13,11 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{AgentKeeping, HostKeyPolicy, SmtpSecurity, schema};
-use crate::fleet::{Metric, Percent, rule::Repeat, security::redaction::Redaction};
+use crate::fleet::{
+    Metric, Percent,
+    rule::Repeat,
+    security::{allowance::Allowance, redaction::Redaction},
+};
 
 /// Why a text is no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +130,14 @@ pub(super) fn whole(text: &str, bounds: RangeInclusive<u32>) -> Result<u32, Wron
 }
 
 /// `concurrency`.
+/// How many security events of a client are stored in a day.
+pub(super) fn max_events(text: &str) -> Result<Allowance, Wrong> {
+    let number = whole(text, 1..=1_000_000_000)?;
+    NonZeroU32::new(number)
+        .map(|events| Allowance { events })
+        .ok_or_else(|| Wrong::new(format!("{} is out of bounds", quote(text)), "write at least 1"))
+}
+
 pub(super) fn concurrency(text: &str) -> Result<NonZeroUsize, Wrong> {
     let number = whole(text, 1..=4096)?;
     usize::try_from(number)

@@ -228,12 +228,7 @@ fn lost(session: &Session, mut tried: Tried, during: Credential<'_>) -> Failure 
     })
 }
 
-async fn attempt(
-    session: &mut Session,
-    client: &Client,
-    credential: Credential<'_>,
-    ours: &Ours<'_>,
-) -> Outcome {
+async fn attempt(session: &mut Session, client: &Client, credential: Credential<'_>, ours: &Ours<'_>) -> Outcome {
     let user = client.username.as_str();
     let outcome = match credential {
         Credential::Key(file) => match ours.wait_for("the key file", ours.keyring.get(file, ours.secrets)).await {
@@ -265,9 +260,10 @@ async fn attempt(
 
 async fn password(source: &SecretSource, ours: &Ours<'_>) -> Result<SecretString, Unusable> {
     let fetching = async {
-        ours.secrets.get(source).await.map_err(|error| {
-            Unusable::after(&error, format!("the password: {}", shortage::chain(&error)))
-        })
+        ours.secrets
+            .get(source)
+            .await
+            .map_err(|error| Unusable::after(&error, format!("the password: {}", shortage::chain(&error))))
     };
     ours.wait_for("the password", fetching).await
 }
@@ -294,9 +290,10 @@ async fn ssh_agent(session: &mut Session, user: &str, ours: &Ours<'_>) -> Outcom
             // Agents before OpenSSH 8.9 do not know it, and need it for no key of theirs.
             tracing::debug!(%error, "the ssh-agent was not bound to the session");
         }
-        let identities = agent.request_identities().await.map_err(|error| {
-            Unusable::after(&error, format!("the ssh-agent does not list its keys: {error}"))
-        })?;
+        let identities = agent
+            .request_identities()
+            .await
+            .map_err(|error| Unusable::after(&error, format!("the ssh-agent does not list its keys: {error}")))?;
         Ok((agent, identities))
     };
     let (mut agent, identities) = match ours.wait_for("the list of the ssh-agent's keys", asking).await {

@@ -138,7 +138,9 @@ impl Gatekeeper {
                     Ok(Ok(())) => tracing::info!(client = %self.client, %fingerprint, "host key pinned at first sight"),
                     // Another process pinned another key of it meanwhile.
                     Ok(Err(error @ KnownHostsError::Contradicted { .. })) => {
-                        return Err(Ended::Refused(Failure::new(Stage::Connect, FailureKind::HostKeyChanged).because(error)));
+                        return Err(Ended::Refused(
+                            Failure::new(Stage::Connect, FailureKind::HostKeyChanged).because(error),
+                        ));
                     }
                     Ok(Err(error)) => return Err(Ended::Refused(unusable(&error))),
                     Err(error) => return Err(Ended::Refused(unusable(&error))),
@@ -166,8 +168,7 @@ impl Gatekeeper {
 
 /// An error with all its causes, as the particulars of a failure of the stage `connect`.
 fn unusable(error: &(dyn std::error::Error + 'static)) -> Failure {
-    let kind =
-        if shortage::is_behind(error) { FailureKind::CollectorShort } else { FailureKind::KnownHostsUnusable };
+    let kind = if shortage::is_behind(error) { FailureKind::CollectorShort } else { FailureKind::KnownHostsUnusable };
     let mut failure = Failure::new(Stage::Connect, kind).because(error);
     let mut source = error.source();
     while let Some(cause) = source {
@@ -297,8 +298,11 @@ async fn lookup(client: &ClientId, allowed: Duration) -> Result<Vec<SocketAddr>,
     match timeout(allowed, lookup_host((client.address(), client.port()))).await {
         Ok(Ok(addresses)) => Ok(addresses.collect()),
         Ok(Err(error)) => Err(shortage::of_lookup(&error)),
-        Err(_) => Err(Failure::new(Stage::Connect, FailureKind::NameServiceFailed)
-            .because(format!("no answer about {} within {} ms", client.address(), allowed.as_millis()))),
+        Err(_) => Err(Failure::new(Stage::Connect, FailureKind::NameServiceFailed).because(format!(
+            "no answer about {} within {} ms",
+            client.address(),
+            allowed.as_millis()
+        ))),
     }
 }
 

@@ -63,9 +63,8 @@ pub(super) fn is_behind(error: &(dyn Error + 'static)) -> bool {
 /// where it is out of descriptors it may say that there is no such name.
 pub(super) fn of_lookup(error: &io::Error) -> Failure {
     let text = error.to_string();
-    let kind = of_network(error).unwrap_or_else(|| {
-        if has_no_descriptor() { FailureKind::CollectorShort } else { of_lookup_words(&text) }
-    });
+    let kind = of_network(error)
+        .unwrap_or_else(|| if has_no_descriptor() { FailureKind::CollectorShort } else { of_lookup_words(&text) });
     Failure::new(Stage::Connect, kind).because(text)
 }
 

@@ -110,7 +110,12 @@ impl Dashboard {
             let path = place.lock().unwrap().clone();
             async move { if path.as_os_str().is_empty() { Err("nobody collects".to_owned()) } else { Ok(path) } }
         };
-        let attached = tokio::spawn(attach(find, "ops".to_owned(), asked, out, stop.clone()));
+        let rest = async |pause| {
+            tokio::time::sleep(pause).await;
+            false
+        };
+        let attaching = attach(find, rest, "ops".to_owned(), asked, out, stop.clone());
+        let attached = tokio::spawn(async { assert!(attaching.await.is_none()) });
         Self { orders, incoming, fleet: Fleet::default(), stop, attached }
     }
 
