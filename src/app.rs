@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub mod answers;
+pub mod attached;
 pub mod base;
 pub mod bell;
 pub mod beside;

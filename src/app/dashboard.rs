@@ -1,5 +1,5 @@
 //! The dashboard: a screen over a stream. Here the two are connected: frames in, orders and questions out.
-//! Not what is drawn, and not what is collected.
+//! Not what is drawn, not what is collected, and not the stream of another process ([`super::attached`]).
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,9 +27,9 @@ use crate::{
         order::{Order, Reply, Signed},
         stream::{About, Play},
     },
-    relay::{self, client::Incoming, record::Recorder, replay::Recording},
-    spine::{Asked, Door, Hub, Orders, Spine},
-    store::{Holder, Reader, holder::Mode},
+    relay::{self, record::Recorder, replay::Recording},
+    spine::{Door, Hub, Orders, Spine},
+    store::{Reader, holder::Mode},
     tui::{
         Answer, Command, Look, Message,
         data::Said,
@@ -39,15 +39,14 @@ use crate::{
 };
 
 use super::{
-    Failed, answers,
-    base::{self, Base, Opened},
-    beside,
+    Failed, answers, attached,
+    base::{Base, Opened},
     counter::Counter,
-    inlet::{Attached, Inlet},
+    inlet::Inlet,
     logging::LogTap,
     readers::Readers,
     source::Source,
-    takeover::{self, Succession, Successor, Tried},
+    takeover::Succession,
     work::{self, Desk},
 };
 
@@ -56,20 +55,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many pieces of a stream from elsewhere may wait for the screen. When it is full, that stream is not
 /// read; a collector then gives the whole fleet in place of what was missed, a recording waits.
-const WAITING: usize = 256;
+pub(super) const WAITING: usize = 256;
 
 /// What a screen is connected to.
-struct Wires {
+pub(super) struct Wires {
     /// The way to the collector.
-    orders: Orders,
+    pub(super) orders: Orders,
     /// The database; `None` where there is none to ask.
-    reader: Option<Reader>,
+    pub(super) reader: Option<Reader>,
     /// The clients of today.
-    cards: Box<dyn Fn() -> Vec<ClientCard> + Send + Sync>,
+    pub(super) cards: Box<dyn Fn() -> Vec<ClientCard> + Send + Sync>,
     /// Who plays the recording that is shown.
-    player: Option<mpsc::Sender<Play>>,
+    pub(super) player: Option<mpsc::Sender<Play>>,
     /// Where this process may become the collector: what it waits with.
-    succession: Option<Arc<Succession>>,
+    pub(super) succession: Option<Arc<Succession>>,
 }
 
 /// Sweeps under the eyes of an operator until the screen or `stop` ends it. Where another process collects
@@ -84,7 +83,7 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let hub = Hub::start(told);
     match Base::open_now(&config, source.costs, spine).await? {
         Opened::Ours(base) => own(source, config, *base, hub, record, tap, stop).await,
-        Opened::Held(held) => attached(source, &config, held.holder, record, tap, stop).await,
+        Opened::Held(held) => attached::run(source, &config, held.holder, record, tap, stop).await,
     }
 }
 
@@ -125,164 +124,6 @@ async fn own(
     shown
 }
 
-/// Another process sweeps; when that has gone, this one may.
-async fn attached(
-    source: &Source,
-    config: &Config,
-    holder: Option<Box<Holder>>,
-    record: Option<Recorder>,
-    tap: &LogTap,
-    stop: &CancellationToken,
-) -> Result<(), Failed> {
-    let reader = Reader::open(&config.database.url).await?;
-    let (orders, asked) = Orders::new();
-    let (out, incoming) = mpsc::channel(WAITING);
-    let cards = Arc::new(Mutex::new(cards_in(config)));
-    let to = holder.as_ref().map_or_else(|| "a collector".to_owned(), ToString::to_string);
-    let succession = Succession::of(holder.map(|holder| *holder));
-    let wires = Wires {
-        orders: orders.clone(),
-        reader: Some(reader.clone()),
-        cards: Box::new({
-            let cards = cards.clone();
-            move || cards.lock().unwrap_or_else(PoisonError::into_inner).clone()
-        }),
-        player: None,
-        succession: Some(succession.clone()),
-    };
-    let mut recording = JoinSet::new();
-    let record = record.map(|recorder| {
-        let (frames, waiting) = mpsc::channel(WAITING);
-        recording.spawn(recorder.run_frames(waiting));
-        frames
-    });
-    let screen = start_screen(stop)?;
-    let pump = Inlet::Attached(Attached::new(incoming, record, to, succession.clone())).pump(screen.feed());
-    let watching = async {
-        let succeeded = watch(source, &reader, &succession, asked, out.clone(), stop).await;
-        let Some((Successor { base, config, hub }, asked)) = succeeded else { return Ok(()) };
-        *cards.lock().unwrap_or_else(PoisonError::into_inner) = cards_in(&config);
-        succeed(source, config, base, hub, (orders, asked), out, tap, stop).await
-    };
-    let shown = show(screen, wires, watching, stop).await;
-    settle(pump).await;
-    while recording.join_next().await.is_some() {}
-    reader.close().await;
-    shown
-}
-
-fn cards_in(config: &Config) -> Vec<ClientCard> {
-    config.clients.iter().map(base::card).collect()
-}
-
-/// Looks at the collector until `stop`, or until this process has taken its place; then with what is asked from then on.
-async fn watch(
-    source: &Source,
-    reader: &Reader,
-    succession: &Succession,
-    asked: mpsc::Receiver<Asked>,
-    out: mpsc::Sender<Incoming>,
-    stop: &CancellationToken,
-) -> Option<(Successor, mpsc::Receiver<Asked>)> {
-    let find = async || {
-        let (holder, socket) = beside::find(reader).await?;
-        succession.met(&holder);
-        Ok(socket)
-    };
-    let (successor, waiting) = (Mutex::new(None), Mutex::new(Waiting::default()));
-    let rest = |pause| {
-        let (out, successor, waiting) = (&out, &successor, &waiting);
-        async move {
-            let wanted = std::mem::take(&mut held(waiting).wanted);
-            let said = match takeover::try_to_succeed(source, succession, wanted).await {
-                Ok(Tried::Taken(taken)) => {
-                    *held(successor) = Some(*taken);
-                    return true;
-                }
-                Ok(Tried::Held) if wanted => Some("another collector has the database".to_owned()),
-                Ok(Tried::Held) => None,
-                Ok(Tried::Asks(surprise)) => Some(format!("nobody sweeps; {surprise}: T has this dashboard sweep")),
-                Err(failed) => Some(format!("this dashboard cannot sweep: {}", super::chain(&failed))),
-            };
-            let is_new = held(waiting).is_new(said.as_ref());
-            if let Some(why) = said.filter(|_| is_new) {
-                // An error means that the screen has ended.
-                let _ = out.send(Incoming::Gone { why }).await;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = succession.wanted() => held(waiting).wanted = true,
-            }
-            false
-        }
-    };
-    let attaching = relay::client::attach(find, rest, super::actor(), asked, out.clone(), stop.clone());
-    let asked = attaching.await?;
-    let successor = held(&successor).take()?;
-    Some((successor, asked))
-}
-
-/// What is kept between two tries to take a collector's place.
-#[derive(Debug, Default)]
-struct Waiting {
-    /// Whether the operator wants this process to.
-    wanted: bool,
-    said: Option<String>,
-}
-
-impl Waiting {
-    /// Whether that was not said at the try before.
-    fn is_new(&mut self, said: Option<&String>) -> bool {
-        let is_new = self.said.as_ref() != said;
-        self.said = said.cloned();
-        is_new
-    }
-}
-
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Collects in the place of another process, over the same screen.
-#[expect(clippy::too_many_arguments, reason = "what an attached dashboard has at hand, handed over once")]
-async fn succeed(
-    source: &Source,
-    config: Config,
-    base: Base,
-    hub: Hub,
-    (orders, asked): (Orders, mpsc::Receiver<Asked>),
-    out: mpsc::Sender<Incoming>,
-    tap: &LogTap,
-    stop: &CancellationToken,
-) -> Result<(), Failed> {
-    tracing::info!("this dashboard sweeps now: the collector it was attached to has ended");
-    tap.open_into(hub.door());
-    let door = hub.door();
-    let mut readers = Readers::default();
-    readers.log(&hub);
-    let mut listener = hub.listen();
-    let passing = tokio::spawn(async move {
-        let mut passed = out.send(Incoming::Succeeded).await;
-        while passed.is_ok()
-            && let Some(frame) = listener.next().await
-        {
-            passed = out.send(Incoming::Frame(frame)).await;
-        }
-    });
-    let counter = Counter::open(&base, &door, orders, Mode::Dashboard).await;
-    let desk = Desk { door, asked, reloads: None, stop: stop.clone() };
-    let worked = work::serve(Arc::new(base), source, config, desk).await;
-    hub.finish().await;
-    if let Some(counter) = counter {
-        counter.close().await;
-    }
-    readers.ended().await;
-    if let Err(error) = passing.await {
-        tracing::error!("passing the stream to the screen broke: {error}");
-    }
-    worked
-}
-
 /// A recording is played.
 ///
 /// # Errors
@@ -309,14 +150,14 @@ pub async fn replay(file: &Path, stop: &CancellationToken) -> Result<(), Failed>
 }
 
 /// The stream has ended: its last pieces reach the screen, or nobody takes them any more.
-async fn settle(pump: JoinHandle<()>) {
+pub(super) async fn settle(pump: JoinHandle<()>) {
     if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, pump).await {
         tracing::error!("feeding the screen broke: {error}");
     }
 }
 
 /// Takes the terminal. From then on a hangup ends the run: the terminal is gone.
-fn start_screen(stop: &CancellationToken) -> Result<Screen, Failed> {
+pub(super) fn start_screen(stop: &CancellationToken) -> Result<Screen, Failed> {
     let mut hangups = tokio::signal::unix::signal(SignalKind::hangup())?;
     let stop = stop.clone();
     tokio::spawn(async move {
@@ -334,7 +175,7 @@ fn cards_of(door: Door) -> Box<dyn Fn() -> Vec<ClientCard> + Send + Sync> {
 }
 
 /// Does what the screen wants until `working` ends, which `stop` has it do; then gives the terminal back.
-async fn show(
+pub(super) async fn show(
     mut screen: Screen,
     wires: Wires,
     working: impl Future<Output = Result<(), Failed>>,

@@ -1,7 +1,7 @@
 //! Which errors of the operating system tell of trouble of our own, not of a client's: the collector is short of
 //! something, or has no network. Not what is done about it.
 
-use std::{error::Error, fmt, fs, io, path::Path};
+use std::{error::Error, fmt, fs, io};
 
 use rustix::io::Errno;
 
@@ -38,7 +38,7 @@ pub(super) fn of_network(error: &io::Error) -> Option<FailureKind> {
     // For a socket, no space is left for a watch of the event queue.
     if SHORT.contains(&errno) || errno == Errno::NOSPC {
         Some(FailureKind::CollectorShort)
-    } else if OFFLINE.contains(&errno) || (errno == Errno::NETUNREACH && is_offline(Path::new("/sys/class/net"))) {
+    } else if OFFLINE.contains(&errno) || (errno == Errno::NETUNREACH && is_offline()) {
         Some(FailureKind::CollectorOffline)
     } else {
         None
@@ -92,19 +92,22 @@ fn has_no_descriptor() -> bool {
     opened.is_err_and(|error| matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)))
 }
 
-/// Whether no interface but the loopback is up. Where that cannot be told, it is not said.
-fn is_offline(interfaces: &Path) -> bool {
-    /// `IFF_UP` and `IFF_LOOPBACK` of `linux/if.h`.
-    const UP: u32 = 0x1;
-    const LOOPBACK: u32 = 0x8;
-    let Ok(entries) = fs::read_dir(interfaces) else { return false };
-    !entries.flatten().any(|entry| {
-        let read = |name: &str| fs::read_to_string(entry.path().join(name)).unwrap_or_default();
-        let flags = u32::from_str_radix(read("flags").trim().trim_start_matches("0x"), 16).unwrap_or(0);
-        let state = read("operstate");
-        // Tunnels and some drivers do not tell their state.
-        flags & UP != 0 && flags & LOOPBACK == 0 && matches!(state.trim(), "up" | "unknown")
-    })
+/// Whether this machine has no route but to itself. Where that cannot be told, it is not said.
+fn is_offline() -> bool {
+    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
+    let (ipv4, ipv6) = (read("/proc/net/route"), read("/proc/net/ipv6_route"));
+    // The first of them has a heading, whatever routes there are.
+    !ipv4.is_empty() && has_no_route(&ipv4, &ipv6)
+}
+
+/// By the kernel's own tables: of IPv4 those beyond the loopback, of IPv6 all, one a line, the interface first there
+/// and last here.
+fn has_no_route(ipv4: &str, ipv6: &str) -> bool {
+    let leads_out = |line: &&str| {
+        let is_local = line.starts_with("fe80") || line.starts_with("ff");
+        !is_local && line.split_ascii_whitespace().next_back().is_some_and(|interface| interface != "lo")
+    };
+    ipv4.lines().nth(1).is_none() && !ipv6.lines().any(|line| leads_out(&line))
 }
 
 /// Why a credential of ours cannot be used.
@@ -198,24 +201,24 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_an_interface_that_is_up_is_offline() {
-        let check = |interfaces: &[(&str, &str, &str)], expected: bool| {
-            let folder = tempfile::tempdir().unwrap();
-            for (name, flags, state) in interfaces {
-                let interface = folder.path().join(name);
-                fs::create_dir(&interface).unwrap();
-                fs::write(interface.join("flags"), format!("{flags}\n")).unwrap();
-                fs::write(interface.join("operstate"), format!("{state}\n")).unwrap();
-            }
-            assert_eq!(is_offline(folder.path()), expected, "{interfaces:?}");
-        };
-        let loopback = ("lo", "0x9", "unknown");
-        check(&[loopback], true);
-        check(&[loopback, ("eth0", "0x1003", "up")], false);
-        check(&[loopback, ("eth0", "0x1003", "down")], true);
-        check(&[loopback, ("eth0", "0x1002", "down"), ("tun0", "0x1091", "unknown")], false);
-        check(&[loopback, ("tun0", "0x1090", "unknown")], true);
-        assert!(!is_offline(Path::new("/nonexistent")));
+    fn a_machine_without_a_route_is_offline() {
+        let heading = "Iface\tDestination\tGateway\n";
+        let route = format!("{heading}eth0\t00000000\t0101A8C0\n");
+        let [loopback, link, multicast, global] = [
+            "00000000000000000000000000000001 80 lo\n",
+            "fe800000000000000000000000000000 40 eth0\n",
+            "ff000000000000000000000000000000 08 eth0\n",
+            "20010db8000000000000000000000000 40 eth0\n",
+        ];
+        for (ipv4, ipv6, expected) in [
+            (heading, "", true),
+            (heading, loopback, true),
+            (heading, &[loopback, link, multicast].concat(), true),
+            (heading, &[loopback, link, global].concat(), false),
+            (&route, loopback, false),
+        ] {
+            assert_eq!(has_no_route(ipv4, ipv6), expected, "{ipv4}{ipv6}");
+        }
     }
 
     #[test]

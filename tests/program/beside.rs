@@ -20,10 +20,12 @@ async fn service(fleet: &Fleet, config: &Config, collections: u64) -> Running {
     fleet.program.write_config(&config.text());
     let running = fleet.program.spawn(["--headless"]);
     let database = fleet.program.path("fleet.db");
+    let holds = format!("SELECT count(*) FROM collectors WHERE process_id = {}", running.pid().as_raw_nonzero());
     wait_until("the service", SOON, async || {
         let made = "SELECT count(*) FROM sqlite_master WHERE name = 'v1_collections'";
         database.exists()
             && number(&fleet.program, made).await == 1
+            && number(&fleet.program, &holds).await == 1
             && number(&fleet.program, "SELECT count(*) FROM v1_collections").await >= collections
     })
     .await;

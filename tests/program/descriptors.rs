@@ -1,13 +1,16 @@
 //! With few files that may be open: everything is done in more time, and no client is blamed for what the collector
 //! lacks.
 
-use fleetsweep::demo::{Behaviour, SshServer};
-use support::{Signal, Trial, wait_until};
+use std::os::unix::fs::PermissionsExt;
 
-use crate::site::{Config, Fleet, SOON, UNDER, Watched, client, document, number, program, sql};
+use fleetsweep::demo::{Behaviour, SshServer};
+use support::{Fleetsweep, Signal, Trial, wait_until};
+
+use crate::site::{Config, Fleet, LOGIN, SOON, UNDER, Watched, client, document, number, program, sql};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
+        needs(Root) => a_collector_without_a_network_blames_no_client;
         needs() =>
         with_few_open_files_every_client_is_collected,
         with_few_open_files_sessions_are_given_up_before_clients_are,
@@ -154,4 +157,21 @@ async fn a_hanging_ssh_agent_is_no_client_that_does_not_answer() {
         assert_eq!(number(&fleet.program, "SELECT count(*) FROM v1_alerts").await, 0);
         assert!(outcome.stderr.contains("because of the collector"), "{}", outcome.stderr);
     }
+}
+
+async fn a_collector_without_a_network_blames_no_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrapper = folder.path().join("fleetsweep");
+    let script = format!("#!/bin/sh\nexec unshare --net {} \"$@\"\n", env!("CARGO_BIN_EXE_fleetsweep"));
+    std::fs::write(&wrapper, script).unwrap();
+    std::fs::set_permissions(&wrapper, PermissionsExt::from_mode(0o755)).unwrap();
+    let address = "10.9.8.7:22".parse().unwrap();
+    let mut config = Config::new("127.0.0.1:25".parse().unwrap(), vec![client("far", address, LOGIN, STRICT)]);
+    config.collector = r#"interval="1h" timeout="5s" retries="0""#;
+    let program = Fleetsweep::new(wrapper).with_config(&config.text());
+    let outcome = program.run(["--once", "--format", "json"]).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+    let error = document(&outcome)["clients"][0]["error"].as_str().unwrap().to_owned();
+    assert!(error.starts_with("the collector has no network: Network is unreachable"), "{error}");
+    assert_eq!(number(&program, "SELECT count(*) FROM v1_alerts").await, 0);
 }

@@ -168,7 +168,8 @@ async fn a_daily_allowance_bounds_what_is_stored_and_mailed() {
         let collector = format!(r#"interval="1s" timeout="20s" retries="0" max-events="{events}""#);
         site.program.write_config(&Config { collector: collector.leak(), ..site.config.clone() }.text());
     };
-    let flood: Vec<String> = (0..600).map(|number| format!("Accepted publickey for user{number}")).collect();
+    let flood: Vec<String> =
+        (0..600).map(|number| format!("Accepted password for ops from 10.0.0.7 port {number} ssh2")).collect();
     let flood = |from: usize, to: usize| site.happens(&flood[from..to].iter().map(String::as_str).collect::<Vec<_>>());
     let stored = "SELECT count(*) FROM v1_events";
     // One run after the other, as cron has them: what is used up stays used up.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use sqlx::{Column, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use tokio::{
@@ -164,9 +164,10 @@ impl Running {
     /// # Panics
     /// Where it has ended already.
     pub fn limit_open_files(&self, most: u64) {
-        let limit = rustix::process::Rlimit { current: Some(most), maximum: Some(65_536) };
-        rustix::process::prlimit(Some(self.pid()), rustix::process::Resource::Nofile, limit)
-            .expect("a process of ours");
+        // The hard limit stays as it was inherited: it could not be raised again.
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit { current: Some(most), maximum };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).expect("a process of ours");
     }
 
     /// Whether it still runs.
