@@ -47,6 +47,7 @@ mod outbox;
 mod past;
 pub mod place;
 mod pool;
+pub mod process;
 mod read;
 pub mod reader;
 pub mod record;

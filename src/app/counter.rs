@@ -1,7 +1,7 @@
-//! The counter at which other processes attach to the collector: opened, announced in the database, closed. Not
-//! what is said over it.
+//! The counter at which other processes attach to the collector: opened, announced in the database, given notice
+//! of, closed. Not what is said over it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::PoisonError};
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
@@ -13,7 +13,7 @@ use crate::{
         server::{Server, Service},
     },
     spine::{Door, Orders},
-    store::Holder,
+    store::{Holder, holder::Mode, process},
 };
 
 use super::base::Base;
@@ -28,11 +28,16 @@ pub struct Counter {
 impl Counter {
     /// Opens it, and has the database say where. Where that cannot be, the collector works all the same: it
     /// says that nobody can attach, and why.
-    pub async fn open(base: &Base, door: &Door, orders: Orders, mode: &str) -> Option<Self> {
+    pub async fn open(base: &Base, door: &Door, orders: Orders, mode: Mode) -> Option<Self> {
         let server = listen(base.store.identity());
         let socket = server.as_ref().map(|server| server.path().to_owned());
-        announce(base, socket).await;
-        let service = Service { door: door.clone(), orders, collector: format!("pid {} ({mode})", std::process::id()) };
+        announce(base, socket, mode).await;
+        let service = Service {
+            door: door.clone(),
+            orders,
+            collector: format!("pid {} ({})", std::process::id(), mode.word()),
+            most_connections: base.descriptors.attached(),
+        };
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server?.run(service, stop.clone()));
         Some(Self { serving, stop })
@@ -65,16 +70,33 @@ fn listen(database: &str) -> Option<Server> {
 }
 
 /// Has the database say who collects into it.
-pub async fn announce(base: &Base, socket: Option<PathBuf>) {
+pub async fn announce(base: &Base, socket: Option<PathBuf>, mode: Mode) {
+    let pid = std::process::id();
     let holder = Holder {
         host: super::here(),
-        pid: std::process::id(),
-        account: whoami::username().unwrap_or_else(|_| "unknown".to_owned()),
+        pid,
+        account: super::account(),
         socket,
         started_at: Timestamp::now(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        mode: Some(mode),
+        mark: process::mark(pid),
+        is_ending: false,
     };
-    if let Err(error) = base.store.announce(&holder).await {
+    tell(base, &holder).await;
+    *base.announced.lock().unwrap_or_else(PoisonError::into_inner) = Some(holder);
+}
+
+/// Has the database say that this collector is ending: who comes now waits for the lock in place of attaching.
+pub async fn give_notice(base: &Base) {
+    let announced = base.announced.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(holder) = announced.filter(|_| !base.store.is_away()) {
+        tell(base, &Holder { is_ending: true, ..holder }).await;
+    }
+}
+
+async fn tell(base: &Base, holder: &Holder) {
+    if let Err(error) = base.store.announce(holder).await {
         tracing::warn!("the database does not say who collects into it: {}", super::chain(&error));
     }
 }

@@ -7,7 +7,8 @@ use super::{Config, Surroundings, check, rights::Rights};
 /// The text of a file: it is valid in every part, or every error is at its place and can be shown.
 pub fn config(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
-    let surroundings = Surroundings { home: Some("/home/ops".into()), rights: Some(Rights { mode: 0o644, owner: 0, group: 0 }) };
+    let surroundings =
+        Surroundings { home: Some("/home/ops".into()), rights: Some(Rights { mode: 0o644, owner: 0, group: 0 }) };
     match Config::parse_in(text, "config.xml", &surroundings) {
         Ok(loaded) => {
             let clients = &loaded.config.clients;

@@ -1,6 +1,6 @@
 //! The demo servers, visited by a client that is not ours: the `async-ssh2-tokio` library logs in, executes,
 //! uploads and leaves. And the mail sink, handed mails by lettre.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what failed by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what failed by panicking")]
 
 use std::process::ExitCode;
 

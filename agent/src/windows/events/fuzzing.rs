@@ -1,5 +1,5 @@
 //! The decoder of the security log on Windows, as a fuzzer calls it: see [`fleetsweep_agent::fuzzing`].
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a fuzzer is told of a broken promise")]
+#![expect(clippy::panic, reason = "a panic is how a fuzzer is told of a broken promise")]
 #![cfg_attr(test, expect(unreachable_pub, reason = "a fuzzer links these, and no test does"))]
 
 use fleetsweep_agent::report::{EventLog, Report};
