@@ -1,18 +1,28 @@
 //! A spool as a fuzzer opens it: see [`crate::fuzzing`].
 #![expect(clippy::expect_used, reason = "a panic is how a fuzzer is told of a broken promise")]
 
-use std::fs;
+use std::{
+    fs::{self, DirBuilder},
+    os::unix::fs::DirBuilderExt as _,
+};
 
-use super::{MOST_BYTES, Place, Spool, Waiting, line};
+use super::{FORMAT, MOST_BYTES, Place, Spool, SpoolError, Waiting, line};
 
 /// The bytes of a file: what waits in it is the same the next time, and each line is whole or given as it is.
 pub fn spool(data: &[u8]) {
     let home = tempfile::tempdir().expect("a directory");
-    let place = || Some(Place { directory: home.path().to_owned(), name: "fleet".to_owned() });
-    let file = home.path().join("fleet.jsonl");
+    // One that others may enter is refused.
+    let directory = home.path().join("spool");
+    DirBuilder::new().mode(0o700).create(&directory).expect("a directory of our own");
+    let place = || Some(Place { directory: directory.clone(), name: "fleet".to_owned() });
+    let file = directory.join("fleet.jsonl");
     fs::write(&file, data).expect("a file of our own");
     let open = || Spool::open(place(), MOST_BYTES);
-    let Ok(mut spool) = open() else { return };
+    let mut spool = match open() {
+        Ok(spool) => spool,
+        Err(SpoolError::OtherFormat { found, .. }) => return assert_ne!(found, FORMAT),
+        Err(error) => unreachable!("{error}"),
+    };
     let found = spool.peek(usize::MAX).expect("a file that was just read");
     assert_eq!(found.len() as u64, spool.waiting());
     assert_eq!(file.exists(), !found.is_empty());

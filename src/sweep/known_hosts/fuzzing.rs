@@ -9,8 +9,10 @@ pub fn known_hosts(data: &[u8]) {
     assert!(state.entries.len() + state.bad_lines.len() <= state.lines);
     for (number, text) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let Ok(Some(entry)) = line::parse(number + 1, text) else { continue };
-        let field = usize::from(text.trim_start().starts_with('@'));
-        let host = text.split_whitespace().nth(field).unwrap_or_default();
+        let field = usize::from(text.trim_matches([' ', '\t', '\r']).starts_with('@'));
+        let blanks = [' ', '\t'];
+        let mut fields = text.trim_matches([' ', '\t', '\r']).split(blanks).filter(|field| !field.is_empty());
+        let host = fields.nth(field).unwrap_or_default();
         let is_plain = host.is_ascii() && !host.is_empty() && !host.contains(['*', '?', '!', '|', ',', '[']);
         if !is_plain {
             continue;
