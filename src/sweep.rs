@@ -31,6 +31,8 @@ pub mod collector;
 mod connect;
 mod deadline;
 mod delivery;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keyring;
 pub mod known_hosts;
 mod platform;
@@ -41,5 +43,5 @@ mod session;
 mod shortage;
 mod stream;
 
-pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted};
+pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted, agents_folder};
 pub use session::SessionKeeping;

@@ -44,11 +44,16 @@ impl Source {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn read(&self) -> Result<Loaded, Failed> {
-        let loaded = self.read_quietly()?;
-        for warning in &loaded.warnings {
-            tracing::warn!("{warning}");
-        }
-        Ok(loaded)
+        self.chosen(warned(Config::load(&self.path)?))
+    }
+
+    /// The same, and looks at what the file names: whether secrets, keys and files are there, and who else may use
+    /// them.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); what is missing is one of the errors.
+    pub fn check(&self) -> Result<Loaded, Failed> {
+        self.chosen(warned(Config::check(&self.path)?))
     }
 
     /// The same without a word on its warnings, for what is tried again and again.
@@ -56,7 +61,10 @@ impl Source {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn read_quietly(&self) -> Result<Loaded, Failed> {
-        let mut loaded = Config::load(&self.path)?;
+        self.chosen(Config::load(&self.path)?)
+    }
+
+    fn chosen(&self, mut loaded: Loaded) -> Result<Loaded, Failed> {
         if !self.patterns.is_empty() {
             loaded.retain_clients(|client| self.meets(&client.id, &client.name));
             if loaded.config.clients.is_empty() {
@@ -77,4 +85,12 @@ impl Source {
     pub fn no_client(&self) -> Failed {
         Failed::NoClient(format!("`fleetsweep --config {} check`", self.path.display()))
     }
+}
+
+/// The same, its warnings told to the log.
+fn warned(loaded: Loaded) -> Loaded {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    loaded
 }

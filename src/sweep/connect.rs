@@ -27,7 +27,7 @@ use super::{
     stream::{CuttableStream, Opening},
 };
 use crate::{
-    config::HostKeyPolicy,
+    config::{HostKeyPolicy, harmless},
     fleet::{ClientId, Failure, FailureKind, Stage, failure::Blame},
 };
 
@@ -179,7 +179,7 @@ fn unusable(error: &(dyn std::error::Error + 'static)) -> Failure {
 }
 
 fn explain(failure: Failure, verdict: &HostKeyVerdict, hosts: &KnownHosts) -> Failure {
-    let file = hosts.path().display();
+    let file = harmless::path(hosts.path());
     match verdict {
         HostKeyVerdict::Pinned | HostKeyVerdict::Unknown { authority_line: None } => failure,
         HostKeyVerdict::Unknown { authority_line: Some(line) } => failure.because(format!(

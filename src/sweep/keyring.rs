@@ -15,7 +15,7 @@ use super::{
     secrets::Secrets,
     shortage::{self, Unusable},
 };
-use crate::config::KeyFile;
+use crate::config::{KeyFile, harmless};
 
 /// A private key file is a few kilobytes; what is larger is none.
 const LARGEST_BYTES: u64 = 64 * 1024;
@@ -62,14 +62,14 @@ impl Keyring {
         let path = &file.path;
         let found = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?;
         if found.len() > LARGEST_BYTES {
-            let words = format!("the key file {} is no private key: it has {} bytes", path.display(), found.len());
+            let words = format!("the key file {} is no private key: it has {} bytes", found_at(path), found.len());
             return Err(Unusable::new(words));
         }
         let stamp = Stamp { bytes: found.len(), modified: found.modified().ok() };
         let passphrase = match &file.passphrase {
             None => None,
             Some(source) => Some(secrets.get(source).await.map_err(|error| {
-                let words = format!("the passphrase of the key file {}: {}", path.display(), shortage::chain(&error));
+                let words = format!("the passphrase of the key file {}: {}", found_at(path), shortage::chain(&error));
                 Unusable::after(&error, words)
             })?),
         };
@@ -85,7 +85,7 @@ impl Keyring {
             Ok(decode(&blocking_path, &text, blocking_passphrase.as_ref()))
         });
         let outcome = decoding.await.unwrap_or_else(|error| {
-            Err(Unusable::new(format!("the key file {} was not decoded: {error}", path.display())))
+            Err(Unusable::new(format!("the key file {} was not decoded: {error}", found_at(path))))
         })?;
         place.retain(|decoded| decoded.from == stamp);
         place.push(Decoded { from: stamp, passphrase, outcome: outcome.clone() });
@@ -93,8 +93,13 @@ impl Keyring {
     }
 }
 
+/// A key file that is there. Of one that is not, the path may be the key itself or a password.
+fn found_at(path: &Path) -> harmless::Harmless {
+    harmless::existing_path(path)
+}
+
 fn unreadable(path: &Path, error: &std::io::Error) -> Unusable {
-    Unusable::after(error, format!("cannot read the key file {}: {error}", path.display()))
+    Unusable::after(error, format!("cannot read the key file {}: {error}", harmless::path(path)))
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, Unusable> {
@@ -102,12 +107,12 @@ fn read(path: &Path) -> Result<Zeroizing<String>, Unusable> {
 }
 
 fn decode(path: &Path, text: &str, passphrase: Option<&SecretString>) -> Outcome {
-    let unusable = |words: &str| Err(Unusable::new(format!("the key file {} {words}", path.display())));
+    let unusable = |words: &str| Err(Unusable::new(format!("the key file {} {words}", found_at(path))));
     match keys::decode_secret_key(text, passphrase.map(ExposeSecret::expose_secret)) {
         Ok(key) => Ok(Arc::new(key)),
         Err(keys::Error::KeyIsEncrypted) => unusable("is locked: give its `passphrase`"),
         Err(_) if passphrase.is_some() && looks_locked(text) => {
-            Err(Unusable::new(format!("the passphrase of the key file {} is wrong", path.display())))
+            Err(Unusable::new(format!("the passphrase of the key file {} is wrong", found_at(path))))
         }
         Err(_) if text.starts_with("ssh-") || text.starts_with("ecdsa-") => {
             unusable("holds a public key: name the private one")

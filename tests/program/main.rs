@@ -20,6 +20,7 @@ mod export;
 mod long_export;
 mod metrics;
 mod pipeline;
+mod secrets;
 mod service;
 mod site;
 mod smtp;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         export::trials(),
         long_export::trials(),
         metrics::trials(),
+        secrets::trials(),
         service::trials(),
         crash::trials(),
         events::trials(),
