@@ -23,7 +23,7 @@ use crate::{
         record::Recorder,
     },
     spine::{HAS_ENDED, Orders},
-    store::{Holder, Reader, holder::Mode},
+    store::{Holder, Reader, StoreError, holder::Mode},
 };
 
 use super::{
@@ -116,18 +116,24 @@ pub async fn sweep(
         Err(Unwatched::Refused(why)) => return Err(Failed::Collector(why)),
     };
     let mut database = fleet.database_away().map_or(Database::Complete, |away| Database::Away(away.waiting));
-    match reader.open_alerts().await {
-        Ok(alerts) => fleet.remember(Memory { clients: Vec::new(), alerts }),
+    let mails = tally.mails();
+    let asking = async { Ok::<_, StoreError>((reader.open_alerts().await?, reader.mail_counts().await?.waiting)) };
+    let outbox = match asking.await {
+        Ok((alerts, outbox)) => {
+            fleet.remember(Memory { clients: Vec::new(), alerts });
+            outbox
+        }
         Err(error) if error.kind.will_pass() => {
             if database == Database::Complete {
-                tracing::error!("the alerts cannot be read: {}", super::chain(&error));
+                tracing::error!("the outbox cannot be read: {}", super::chain(&error));
                 database = Database::Silent;
             }
+            mails.waiting
         }
         Err(error) => return Err(error.into()),
-    }
+    };
     reader.close().await;
-    Ok(Asked::Swept(Box::new(Swept { sweep, fleet, mails: tally.mails(), database })))
+    Ok(Asked::Swept(Box::new(Swept { sweep, fleet, mails, outbox, database })))
 }
 
 /// Why a sweep could not be watched to its end.

@@ -1,7 +1,7 @@
 //! The counter at which other processes attach to the collector: opened, announced in the database, given notice
 //! of, closed. Not what is said over it.
 
-use std::{path::PathBuf, sync::PoisonError};
+use std::{path::PathBuf, sync::PoisonError, time::Duration};
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
@@ -17,6 +17,9 @@ use crate::{
 };
 
 use super::base::Base;
+
+/// How long the notice of the end may take.
+const NOTICE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A counter that is open.
 #[derive(Debug)]
@@ -90,8 +93,10 @@ pub async fn announce(base: &Base, socket: Option<PathBuf>, mode: Mode) {
 /// Has the database say that this collector is ending: who comes now waits for the lock in place of attaching.
 pub async fn give_notice(base: &Base) {
     let announced = base.announced.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some(holder) = announced.filter(|_| !base.store.is_away()) {
-        tell(base, &Holder { is_ending: true, ..holder }).await;
+    let Some(holder) = announced.filter(|_| !base.store.is_away()) else { return };
+    // A database that hangs must not hold up the end for this.
+    if tokio::time::timeout(NOTICE_WITHIN, tell(base, &Holder { is_ending: true, ..holder })).await.is_err() {
+        tracing::debug!("the database does not say in time that this collector is ending");
     }
 }
 

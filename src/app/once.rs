@@ -68,8 +68,10 @@ pub struct Swept {
     pub sweep: SweepId,
     /// The fleet after it.
     pub fleet: Fleet,
-    /// What became of the mails.
+    /// What became of the mails; beside a running collector, of those of this sweep.
     pub mails: Mails,
+    /// How many mails wait in the outbox, whosever they are.
+    pub outbox: u64,
     /// How the database stood at the end.
     pub database: Database,
 }
@@ -172,7 +174,7 @@ async fn own(
     // Those of this run, where the outbox cannot be read.
     let waiting = waiting.unwrap_or_else(|| tally.queued.saturating_sub(tally.sent + tally.refused));
     let mails = Mails { sent: tally.sent, waiting };
-    Ok(Swept { sweep, fleet, mails, database })
+    Ok(Swept { sweep, fleet, mails, outbox: waiting, database })
 }
 
 /// What one turn came to.
@@ -256,7 +258,7 @@ fn result(swept: &Swept, format: Format, look: Look) -> io::Result<Vec<u8>> {
             }
             text
         }
-        Format::Prometheus => metrics::of_sweep(&swept.fleet, swept.sweep, swept.mails.waiting)?.into_bytes(),
+        Format::Prometheus => metrics::of_sweep(&swept.fleet, swept.sweep, swept.outbox)?.into_bytes(),
     })
 }
 

@@ -44,7 +44,7 @@ impl Source {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn read(&self) -> Result<Loaded, Failed> {
-        self.read_quietly().map(with_warnings_logged)
+        self.chosen(warned(Config::load(&self.path)?))
     }
 
     /// The same, and looks at what the file names: whether secrets, keys and files are there, and who else may use
@@ -53,7 +53,7 @@ impl Source {
     /// # Errors
     /// As [`load`](Self::load); what is missing is one of the errors.
     pub fn check(&self) -> Result<Loaded, Failed> {
-        self.chosen(Config::check(&self.path)?).map(with_warnings_logged)
+        self.chosen(warned(Config::check(&self.path)?))
     }
 
     /// The same without a word on its warnings, for what is tried again and again.
@@ -64,7 +64,6 @@ impl Source {
         self.chosen(Config::load(&self.path)?)
     }
 
-    /// Those of its clients that `--client` names.
     fn chosen(&self, mut loaded: Loaded) -> Result<Loaded, Failed> {
         if !self.patterns.is_empty() {
             loaded.retain_clients(|client| self.meets(&client.id, &client.name));
@@ -88,8 +87,8 @@ impl Source {
     }
 }
 
-/// Logs the warnings of a configuration.
-fn with_warnings_logged(loaded: Loaded) -> Loaded {
+/// The same, its warnings told to the log.
+fn warned(loaded: Loaded) -> Loaded {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

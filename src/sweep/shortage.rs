@@ -94,14 +94,14 @@ fn has_no_descriptor() -> bool {
 
 /// Whether this machine has no route but to itself. Where that cannot be told, it is not said.
 fn is_offline() -> bool {
-    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
-    let (ipv4, ipv6) = (read("/proc/net/route"), read("/proc/net/ipv6_route"));
-    // The first of them has a heading, whatever routes there are.
-    !ipv4.is_empty() && has_no_route(&ipv4, &ipv6)
+    let Ok(ipv4) = fs::read_to_string("/proc/net/route") else { return false };
+    // Without IPv6 it is not there.
+    let ipv6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
+    has_no_route(&ipv4, &ipv6)
 }
 
-/// By the kernel's own tables: of IPv4 those beyond the loopback, of IPv6 all, one a line, the interface first there
-/// and last here.
+/// By the kernel's own tables, a route a line: of IPv4 below a heading and without those of the loopback, of IPv6 all,
+/// with the interface at the end.
 fn has_no_route(ipv4: &str, ipv6: &str) -> bool {
     let leads_out = |line: &&str| {
         let is_local = line.starts_with("fe80") || line.starts_with("ff");
@@ -211,6 +211,7 @@ mod tests {
             "20010db8000000000000000000000000 40 eth0\n",
         ];
         for (ipv4, ipv6, expected) in [
+            ("", "", true),
             (heading, "", true),
             (heading, loopback, true),
             (heading, &[loopback, link, multicast].concat(), true),
