@@ -7,7 +7,13 @@
 //! | `deadline` | pure: which share of the `timeout` each stage has; running a stage within it |
 //! | `backoff` | pure: how long to wait before the next attempt |
 //! | `connect` | TCP, key exchange and the check of the host key |
-//! | `stream` | the socket beneath a session, which can be cut from outside |
+//! | `algorithms` | pure: which algorithms are offered, and what they cost us |
+//! | `handshake` | pure: where the packets of a key exchange end, and which of them mean work |
+//! | `threads` | the threads on which sessions live, and the places for costly work on them |
+//! | `allowance` | pure: what a client may send in a session |
+//! | `stream` | the socket beneath a session: it counts, it waits for places, it can be cut from outside |
+//! | `gatekeeper` | what the library asks of us: it refuses what a server wants |
+//! | `host_key` | the judgement of a host key by the policy |
 //! | `session` | an open SSH session, and those kept for the next sweep |
 //! | `authenticate` | which credentials are tried in which order |
 //! | `keyring`, `secrets` | decoded key files and fetched secrets, each once for all clients |
@@ -15,6 +21,7 @@
 //! | `recognition` | how that is found out |
 //! | `delivery` | how an agent gets onto a client and is run: by a script on a POSIX shell, by SFTP on Windows |
 //! | [`known_hosts`] | the file of pinned host keys |
+//! | [`decoders`] | what reads a client's bytes, as pure functions, to be fuzzed |
 //! | [`agents`] | the agents of this build, by platform |
 //!
 //! Not here: when a sweep is due and how many collections run at once, what becomes of a reading. That is
@@ -22,13 +29,19 @@
 //! cleaned before they enter a [`Failure`](crate::fleet::Failure).
 
 pub mod agents;
+mod algorithms;
+mod allowance;
 mod attempt;
 mod authenticate;
 mod backoff;
 pub mod collector;
 mod connect;
 mod deadline;
+pub mod decoders;
 mod delivery;
+mod gatekeeper;
+mod handshake;
+mod host_key;
 mod keyring;
 pub mod known_hosts;
 mod platform;
@@ -36,6 +49,7 @@ mod recognition;
 mod secrets;
 mod session;
 mod stream;
+mod threads;
 
 pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted};
 pub use session::SessionKeeping;

@@ -63,6 +63,8 @@ pub enum FailureKind {
     NoAnswer,
     /// The answer is larger than allowed.
     AnswerTooLarge,
+    /// The client did what no honest SSH server does.
+    Misbehaved,
     /// The envelope was altered, truncated, replayed or made for someone else.
     EnvelopeRefused,
     /// The report inside is not valid.
@@ -77,7 +79,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::NameUnknown,
         Self::Refused,
         Self::NetworkUnreachable,
@@ -98,6 +100,7 @@ impl FailureKind {
         Self::AgentFailed,
         Self::NoAnswer,
         Self::AnswerTooLarge,
+        Self::Misbehaved,
         Self::EnvelopeRefused,
         Self::ReportInvalid,
         Self::StoreFailed,
@@ -129,6 +132,7 @@ impl FailureKind {
             Self::AgentFailed => "agent failed",
             Self::NoAnswer => "no answer from the agent",
             Self::AnswerTooLarge => "answer too large",
+            Self::Misbehaved => "misbehaving SSH server",
             Self::EnvelopeRefused => "envelope refused",
             Self::ReportInvalid => "report invalid",
             Self::StoreFailed => "not stored",
@@ -164,6 +168,7 @@ impl FailureKind {
             | Self::NoDirectory
             | Self::DiskFull
             | Self::AnswerTooLarge
+            | Self::Misbehaved
             | Self::EnvelopeRefused
             | Self::ReportInvalid
             | Self::StoreFailed
@@ -208,6 +213,7 @@ impl FailureKind {
             Self::AgentFailed => "run `fleetsweep clean` for this client and collect again",
             Self::NoAnswer => "check that the account's shell runs commands and prints nothing that swallows them",
             Self::AnswerTooLarge => "the client sends more than a report can be: treat it as hostile",
+            Self::Misbehaved => "the client's SSH server does what no honest one does: treat the client as hostile",
             Self::EnvelopeRefused => "the answer was altered on its way: treat the client as hostile",
             Self::ReportInvalid => "run `fleetsweep clean` for this client; treat it as hostile if it stays",
             Self::StoreFailed => "look at the database's error above; nothing of this collection was stored",

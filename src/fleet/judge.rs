@@ -245,6 +245,7 @@ impl<'a> Told<'a> {
                 | FailureKind::AgentFailed
                 | FailureKind::NoAnswer
                 | FailureKind::AnswerTooLarge
+                | FailureKind::Misbehaved
                 | FailureKind::EnvelopeRefused
                 | FailureKind::ReportInvalid => Self::Silence,
             },

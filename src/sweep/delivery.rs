@@ -1,9 +1,10 @@
 //! How the agent gets onto a client and is run there; what it prints is the answer. Which platform the
 //! client is of is found out before: in [`super::recognition`], with the question in [`probe`].
 //!
-//! There are two ways: [`posix`], by the [`script`] and the [`talk`] with it, and [`windows`], by [`sftp`] within the
+//! There are two ways: [`posix`], by the [`script`] and the [`talk`] with it, in which words are [`heard`], and [`windows`], by [`sftp`] within the
 //! bounds of [`narrow`].
 
+mod heard;
 mod narrow;
 mod posix;
 pub(super) mod probe;
@@ -13,6 +14,8 @@ mod talk;
 mod windows;
 
 use russh::{Channel, client::Msg};
+
+pub(super) use self::{heard::Heard, narrow::Narrow};
 
 use super::{agents::Agent, platform::Platform, session::Session};
 use crate::{
