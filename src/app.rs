@@ -34,6 +34,7 @@ pub mod inlet;
 pub mod ledger;
 pub mod logging;
 pub mod manager;
+pub mod memory;
 pub mod once;
 pub mod orders;
 pub mod outage;

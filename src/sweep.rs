@@ -21,7 +21,6 @@
 //! | `recognition` | how that is found out |
 //! | `delivery` | how an agent gets onto a client and is run: by a script on a POSIX shell, by SFTP on Windows |
 //! | [`known_hosts`] | the file of pinned host keys |
-//! | [`decoders`] | what reads a client's bytes, as pure functions, to be fuzzed |
 //! | [`agents`] | the agents of this build, by platform |
 //!
 //! Not here: when a sweep is due and how many collections run at once, what becomes of a reading. That is
@@ -37,8 +36,9 @@ mod backoff;
 pub mod collector;
 mod connect;
 mod deadline;
-pub mod decoders;
 mod delivery;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gatekeeper;
 mod handshake;
 mod host_key;
@@ -51,5 +51,5 @@ mod session;
 mod stream;
 mod threads;
 
-pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted};
+pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted, agents_folder};
 pub use session::SessionKeeping;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Client, Config, Smtp},
+    config::{Client, Config, Smtp, harmless},
     fleet::{EventKind, event::ClientCard},
     mail::{compose::Composer, postman::Postman},
     spine::Spine,
@@ -135,5 +135,6 @@ pub async fn postman(smtp: &Smtp) -> Result<Postman, Failed> {
 /// What the fleet needs to know of a configured client.
 #[must_use]
 pub fn card(client: &Client) -> ClientCard {
-    ClientCard { id: client.id.clone(), name: client.name.clone(), username: client.username.clone() }
+    let username = harmless::account(&client.username).to_string();
+    ClientCard { id: client.id.clone(), name: client.name.clone(), username }
 }

@@ -12,22 +12,39 @@ use uuid::Uuid;
 
 use crate::{
     cli::Exit,
-    config::{Client, check},
+    config::{Client, check, inspect},
     fleet::Failure,
     mail::{compose::Composer, postman::Answer},
     spine::Spine,
-    sweep::{Cleaned, Collector, SessionKeeping, Trusted},
+    sweep::{self, Cleaned, Collector, SessionKeeping, SweepError, Trusted},
 };
 
 use super::{Failed, base, source::Source};
 
-/// `check`: validates, contacts nothing, says what would be done.
+/// `check`: validates, looks at what the configuration names, contacts nothing, says what would be done.
 ///
 /// # Errors
-/// [`Failed`] where the configuration is not valid.
+/// [`Failed`] where the configuration is not valid, or something that it names cannot be used.
 pub fn check(source: &Source) -> Result<Exit, Failed> {
-    say(&check::summary(&source.read()?))?;
-    Ok(Exit::Success)
+    let agents = sweep::collector::agents().map_err(SweepError::Agents);
+    if let Some(folder) = sweep::agents_folder() {
+        for warning in inspect::agents(&folder) {
+            tracing::warn!("{warning}");
+        }
+    }
+    let loaded = source.check();
+    match (loaded, agents) {
+        (Ok(loaded), Ok(_)) => {
+            say(&check::summary(&loaded))?;
+            Ok(Exit::Success)
+        }
+        (Ok(_), Err(error)) => Err(error.into()),
+        (Err(failed), Ok(_)) => Err(failed),
+        (Err(failed), Err(error)) => {
+            tracing::error!("{}", super::chain(&error));
+            Err(failed)
+        }
+    }
 }
 
 /// `trust`: fetches and pins the host keys of every client.

@@ -1,7 +1,7 @@
 //! The counter at which other processes attach to the collector: opened, announced in the database, closed. Not
 //! what is said over it.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ impl Counter {
     /// Opens it, and has the database say where. Where that cannot be, the collector works all the same: it
     /// says that nobody can attach, and why.
     pub async fn open(base: &Base, door: &Door, orders: Orders, mode: &str) -> Option<Self> {
-        let server = listen(base.store.place());
+        let server = listen(base.store.identity());
         let socket = server.as_ref().map(|server| server.path().to_owned());
         announce(base, socket).await;
         let service = Service { door: door.clone(), orders, collector: format!("pid {} ({mode})", std::process::id()) };
@@ -48,10 +48,7 @@ impl Counter {
 }
 
 fn listen(database: &str) -> Option<Server> {
-    // A file is named from the root on: the same name in another directory is another database, whose
-    // collector would lose its socket to this one. What is no file keeps its words.
-    let database = fs::canonicalize(database).map_or_else(|_| database.to_owned(), |file| file.display().to_string());
-    let path = match place::socket(&Environment::of_process(), &database) {
+    let path = match place::socket(&Environment::of_process(), database) {
         Ok(path) => path,
         Err(error) => {
             tracing::warn!("no dashboard can attach: {}", super::chain(&error));

@@ -41,7 +41,19 @@ impl Source {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn read(&self) -> Result<Loaded, Failed> {
-        let mut loaded = Config::load(&self.path)?;
+        self.chosen(Config::load(&self.path)?)
+    }
+
+    /// The same, and looks at what the file names: whether secrets, keys and files are there, and who else may use
+    /// them.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); what is missing is one of the errors.
+    pub fn check(&self) -> Result<Loaded, Failed> {
+        self.chosen(Config::check(&self.path)?)
+    }
+
+    fn chosen(&self, mut loaded: Loaded) -> Result<Loaded, Failed> {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }

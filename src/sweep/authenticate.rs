@@ -20,7 +20,7 @@ use super::{
     session::{Ending, Session},
 };
 use crate::{
-    config::{Client, KeyFile, secret::SecretSource},
+    config::{Client, KeyFile, harmless, secret::SecretSource},
     fleet::{Failure, FailureKind, Stage},
 };
 
@@ -48,7 +48,7 @@ impl Credential<'_> {
 
     fn name(self) -> String {
         match self {
-            Self::Key(file) => format!("key {}", file.path.display()),
+            Self::Key(file) => format!("key {}", harmless::path(&file.path)),
             Self::Agent => "ssh-agent".to_owned(),
             Self::Password(_) => "password".to_owned(),
             Self::KeyboardInteractive(_) => "keyboard-interactive with the password".to_owned(),

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    path::Path,
+    path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -30,7 +30,7 @@ use super::{
     session::{KeptSessions, SessionKeeping},
 };
 use crate::{
-    config::{Client, Config, HostKeyPolicy},
+    config::{Client, Config, HostKeyPolicy, harmless},
     fleet::{ClientId, EventKind, Failure, FailureKind, Reading, Stage, SweepId},
     spine::Spine,
 };
@@ -173,6 +173,20 @@ impl Shared {
 /// keys, fetched secrets, open sessions. One for each configuration; shared by reference between all tasks.
 pub struct Collector(Shared);
 
+/// The folder of agents for further platforms, where the environment names one.
+#[must_use]
+pub fn agents_folder() -> Option<PathBuf> {
+    std::env::var_os(AGENTS_FOLDER).map(PathBuf::from)
+}
+
+/// The agents that can be delivered.
+///
+/// # Errors
+/// Where the folder that the environment names cannot be used.
+pub fn agents() -> Result<Agents, AgentsError> {
+    agents_folder().map_or_else(|| Ok(Agents::embedded()), |folder| Agents::with_folder(&folder))
+}
+
 impl fmt::Debug for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Collector").finish_non_exhaustive()
@@ -185,13 +199,10 @@ impl Collector {
     /// # Errors
     /// [`SweepError`]
     pub fn new(config: &Config, keeping: SessionKeeping, spine: Spine) -> Result<Self, SweepError> {
-        let agents = match std::env::var_os(AGENTS_FOLDER) {
-            Some(folder) => Agents::with_folder(Path::new(&folder))?,
-            None => Agents::embedded(),
-        };
+        let agents = agents()?;
         let hosts = KnownHosts::load(&config.ssh.known_hosts)?;
         for bad in hosts.bad_lines() {
-            tracing::warn!("{}:{}: {}", hosts.path().display(), bad.line, bad.problem);
+            tracing::warn!("{}:{}: {}", harmless::path(hosts.path()), bad.line, bad.problem);
         }
         Ok(Self(Shared {
             spine,

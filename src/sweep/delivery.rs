@@ -4,6 +4,8 @@
 //! There are two ways: [`posix`], by the [`script`] and the [`talk`] with it, in which words are [`heard`], and [`windows`], by [`sftp`] within the
 //! bounds of [`narrow`].
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod heard;
 mod narrow;
 mod posix;
@@ -14,8 +16,6 @@ mod talk;
 mod windows;
 
 use russh::{Channel, client::Msg};
-
-pub(super) use self::{heard::Heard, narrow::Narrow};
 
 use super::{agents::Agent, platform::Platform, session::Session};
 use crate::{

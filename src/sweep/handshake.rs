@@ -8,6 +8,9 @@ use super::{
     allowance::Abuse,
 };
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
+
 /// An SSH identification line has at most 255 bytes (RFC 4253, section 4.2).
 const LINE_BYTES: usize = 255;
 /// The longest packet that everyone must take (RFC 4253, section 6.1).

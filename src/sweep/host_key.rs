@@ -7,7 +7,7 @@ use russh::keys::{Algorithm, HashAlg, PublicKey};
 
 use super::known_hosts::{HostKeyVerdict, KnownHosts};
 use crate::{
-    config::HostKeyPolicy,
+    config::{HostKeyPolicy, harmless},
     fleet::{ClientId, Failure, FailureKind, Stage},
 };
 
@@ -169,7 +169,7 @@ fn unusable(stage: Stage, error: &dyn std::error::Error) -> Failure {
 fn refusal(stage: Stage, kind: FailureKind, key: &PublicKey, verdict: &HostKeyVerdict, hosts: &KnownHosts) -> Failure {
     let fingerprint = key.fingerprint(HashAlg::Sha256);
     let failure = Failure::new(stage, kind).because(format!("the client shows {} {fingerprint}", key.algorithm()));
-    let file = hosts.path().display();
+    let file = harmless::path(hosts.path());
     match verdict {
         HostKeyVerdict::Pinned | HostKeyVerdict::Unknown { authority_line: None } => failure,
         HostKeyVerdict::Unknown { authority_line: Some(line) } => failure.because(format!(

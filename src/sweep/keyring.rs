@@ -12,7 +12,7 @@ use russh::keys::{self, PrivateKey};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::secrets::Secrets;
-use crate::config::KeyFile;
+use crate::config::{KeyFile, harmless};
 
 /// A private key file is a few kilobytes; what is larger is none.
 const LARGEST_BYTES: u64 = 64 * 1024;
@@ -58,7 +58,7 @@ impl Keyring {
         let path = &file.path;
         let found = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?;
         if found.len() > LARGEST_BYTES {
-            return Err(format!("the key file {} is no private key: it has {} bytes", path.display(), found.len()));
+            return Err(format!("the key file {} is no private key: it has {} bytes", found_at(path), found.len()));
         }
         let stamp = Stamp { bytes: found.len(), modified: found.modified().ok() };
         let passphrase = match &file.passphrase {
@@ -67,7 +67,7 @@ impl Keyring {
                 secrets
                     .get(source)
                     .await
-                    .map_err(|error| format!("the passphrase of the key file {}: {error}", path.display()))?,
+                    .map_err(|error| format!("the passphrase of the key file {}: {error}", found_at(path)))?,
             ),
         };
         let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default());
@@ -79,15 +79,20 @@ impl Keyring {
         // Both reading and decoding would hold up the sessions of other clients.
         let outcome = tokio::task::spawn_blocking(move || decode(&blocking_path, blocking_passphrase.as_ref()))
             .await
-            .unwrap_or_else(|error| Err(format!("the key file {} was not decoded: {error}", path.display())));
+            .unwrap_or_else(|error| Err(format!("the key file {} was not decoded: {error}", found_at(path))));
         place.retain(|decoded| decoded.from == stamp);
         place.push(Decoded { from: stamp, passphrase, outcome: outcome.clone() });
         outcome
     }
 }
 
+/// A key file that is there. Of one that is not, the path may be the key itself or a password.
+fn found_at(path: &Path) -> harmless::Harmless {
+    harmless::existing_path(path)
+}
+
 fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    format!("cannot read the key file {}: {error}", path.display())
+    format!("cannot read the key file {}: {error}", harmless::path(path))
 }
 
 fn decode(path: &Path, passphrase: Option<&SecretString>) -> Outcome {
@@ -95,15 +100,15 @@ fn decode(path: &Path, passphrase: Option<&SecretString>) -> Outcome {
     match keys::decode_secret_key(&text, passphrase.map(ExposeSecret::expose_secret)) {
         Ok(key) => Ok(Arc::new(key)),
         Err(keys::Error::KeyIsEncrypted) => {
-            Err(format!("the key file {} is locked: give its `passphrase`", path.display()))
+            Err(format!("the key file {} is locked: give its `passphrase`", found_at(path)))
         }
         Err(_) if passphrase.is_some() && looks_locked(&text) => {
-            Err(format!("the passphrase of the key file {} is wrong", path.display()))
+            Err(format!("the passphrase of the key file {} is wrong", found_at(path)))
         }
         Err(_) if text.starts_with("ssh-") || text.starts_with("ecdsa-") => {
-            Err(format!("the key file {} holds a public key: name the private one", path.display()))
+            Err(format!("the key file {} holds a public key: name the private one", found_at(path)))
         }
-        Err(error) => Err(format!("the key file {} cannot be decoded: {error}", path.display())),
+        Err(error) => Err(format!("the key file {} cannot be decoded: {error}", found_at(path))),
     }
 }
 

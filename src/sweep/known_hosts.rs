@@ -18,8 +18,11 @@ use russh::keys::{
     ssh_key::{Fingerprint, public::KeyData},
 };
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod line;
 
+use crate::config::harmless;
 use line::{Entry, Hosts, Marker};
 
 /// The port for which a host is written without brackets.
@@ -149,7 +152,7 @@ pub enum KnownHostsError {
     /// It is there and cannot be read.
     #[error(
         "cannot read the host keys in {}: give this account the right to read it, or name another file with `known-hosts` on <ssh>",
-        path.display()
+        harmless::path(path)
     )]
     Unreadable {
         /// The file.
@@ -160,7 +163,7 @@ pub enum KnownHostsError {
     /// A key could not be added.
     #[error(
         "cannot add the host key of {host} to {}: give this account the right to write it, or name another file with `known-hosts` on <ssh>",
-        path.display()
+        harmless::path(path)
     )]
     Unwritable {
         /// The host as it would stand there.
@@ -171,7 +174,7 @@ pub enum KnownHostsError {
         source: io::Error,
     },
     /// A key is to be added that the file contradicts by now.
-    #[error("the host key of {host} was not added: {} has another key of it, or has it revoked", path.display())]
+    #[error("the host key of {host} was not added: {} has another key of it, or has it revoked", harmless::path(path))]
     Contradicted {
         /// The host as it would stand there.
         host: String,
@@ -422,13 +425,6 @@ fn contents(path: &Path) -> Result<(Option<Stamp>, Vec<u8>), KnownHostsError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((None, Vec::new())),
         Err(source) => Err(KnownHostsError::Unreadable { path: path.to_owned(), source }),
     }
-}
-
-/// What the bytes of a file say of a host's key, and how many of its lines are bad, in words.
-pub(super) fn judge_bytes(bytes: Vec<u8>, address: &str, port: u16, key: &PublicKey) -> String {
-    let mut state = parse(bytes);
-    let verdict = state.judge(&Names::new(address, port), key.key_data());
-    format!("{verdict:?}, {} bad lines of {}", state.bad_lines.len(), state.lines)
 }
 
 fn parse(bytes: Vec<u8>) -> State {

@@ -1,14 +1,16 @@
 //! What these tests are set up with: a fleet of demo servers with a configuration and a database of its own, and
 //! a terminal in which the program runs. Not a test.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use fleetsweep::demo::{Account, Asks, Behaviour, Sink, SshServer};
-use support::{Fleetsweep, Modes, Terminal, TerminalOptions, rows};
+pub(crate) use support::SOON;
+use support::{Fleetsweep, Modes, Terminal, TerminalOptions, allowance, rows};
 use tempfile::TempDir;
-
-/// How long anything may take that is not meant to stall, on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// A rule that every machine breaks.
 pub(crate) const OVER: &str = r#"<alert type="memory" limit="0%"/>"#;
@@ -198,7 +200,9 @@ impl<'a> Seat<'a> {
     /// Waits until the program has ended with this code, in an orderly way: the terminal is as it was before,
     /// and so is what was on it.
     pub(crate) async fn is_left(&self, code: i32) {
-        let ended = self.terminal.ended(Duration::from_secs(10)).await;
+        let asked = Instant::now();
+        let ended = self.terminal.ended(SOON).await;
+        assert!(asked.elapsed() < allowance(Duration::from_secs(10)), "{:?}", asked.elapsed());
         let screen = self.terminal.screen().await;
         assert_eq!(ended, code, "the exit code; on the screen:\n{screen}");
         assert!(screen.contains(PROGRAM) || screen.contains("fg"), "what was there before has gone:\n{screen}");

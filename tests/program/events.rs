@@ -10,7 +10,7 @@ use std::{
 
 use fleetsweep::demo::Sink;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use support::{Fleetsweep, Login, Mail, Signal, Sshd, SshdOptions, Trial};
+use support::{Fleetsweep, Login, Mail, SOON, Signal, Sshd, SshdOptions, Trial, allowance};
 
 use crate::site::{Config, mails, number, once, parsed, program, sql};
 
@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// How often a run is killed, and the longest that it lives before.
+/// How often a run is killed, and the longest that it lives before on an idle machine.
 const KILLS: usize = 12;
 const LIFE_MS: u64 = 2_000;
 
@@ -169,11 +169,11 @@ async fn killed_runs_lose_no_event_and_tell_none_twice() {
         site.happens(&[&message]);
         happened.insert(message);
         let mut running = site.program.spawn(["--once"]);
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..LIFE_MS))).await;
+        tokio::time::sleep(allowance(Duration::from_millis(random.random_range(0..LIFE_MS)))).await;
         if running.is_running() {
             running.signal(Signal::KILL);
         }
-        running.ended(Duration::from_secs(5)).await;
+        running.ended(SOON).await;
     }
     let (_, waiting) = mails(&once(&site.program).await);
     assert_eq!(waiting, 0, "seed {seed}");

@@ -18,6 +18,7 @@ mod export;
 mod long_export;
 mod metrics;
 mod pipeline;
+mod secrets;
 mod service;
 mod site;
 mod smtp;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         export::trials(),
         long_export::trials(),
         metrics::trials(),
+        secrets::trials(),
         service::trials(),
         crash::trials(),
         events::trials(),

@@ -111,7 +111,7 @@ async fn a_store_that_is_dropped_gives_up_its_lock(database: Database) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let store = tokio::time::timeout(Duration::from_secs(5), reopened).await.unwrap();
+    let store = tokio::time::timeout(support::SOON, reopened).await.unwrap();
     store.record(plain(1)).await.unwrap();
     assert_eq!(reader.memory().await.unwrap().clients.len(), 1, "a reader outlives its store");
 }

@@ -179,7 +179,7 @@ impl EventsFacts {
         let in_words = |(concern, count): (Concern, usize)| counted(count, concern.words());
         Self {
             client: ClientFacts::of(client, Some(reading)),
-            username: clean(&client.username, SOURCE_CHARS),
+            username: clean(config::harmless::account(&client.username).as_str(), SOURCE_CHARS),
             channel: log.channel.clone(),
             access: match log.access {
                 EventAccess::Read => "read",

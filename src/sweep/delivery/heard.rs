@@ -10,6 +10,9 @@ use russh::{ChannelMsg, Sig};
 use super::{script::Word, talk::Exit};
 use crate::fleet::{Failure, FailureKind, Stage};
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
+
 /// How much of standard error is kept: its end.
 pub(super) const ERRORS_BYTES: usize = 64 * 1024;
 /// The longest word, from the end of the nonce to the end of its line: no path is longer.
@@ -19,7 +22,7 @@ const SUPERFLUOUS_BYTES: usize = 64 * 1024;
 
 /// What a command has printed so far.
 #[derive(Debug, Default)]
-pub(in crate::sweep) struct Heard {
+pub(super) struct Heard {
     nonce: Vec<u8>,
     /// Standard output.
     output: Vec<u8>,
@@ -44,12 +47,12 @@ pub(in crate::sweep) struct Heard {
 
 impl Heard {
     /// Nothing yet, of a command whose words begin with a nonce.
-    pub(in crate::sweep) fn new(nonce: String) -> Self {
+    pub(super) fn new(nonce: String) -> Self {
         Self { nonce: nonce.into_bytes(), ..Self::default() }
     }
 
     /// Takes the next word, if it is there whole. What was printed before it is noise.
-    pub(in crate::sweep) fn take_word(&mut self) -> Option<Word> {
+    pub(super) fn take_word(&mut self) -> Option<Word> {
         let word = self.find_word();
         if self.begin >= SUPERFLUOUS_BYTES && self.begin >= self.output.len() - self.begin {
             self.output.drain(..self.begin);
@@ -102,7 +105,7 @@ impl Heard {
     ///
     /// # Errors
     /// [`FailureKind::AnswerTooLarge`], [`FailureKind::CommandRefused`].
-    pub(in crate::sweep) fn hear(&mut self, message: ChannelMsg, stage: Stage) -> Result<(), Failure> {
+    pub(super) fn hear(&mut self, message: ChannelMsg, stage: Stage) -> Result<(), Failure> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list grows; the rest is not for a client")]
         match message {
             ChannelMsg::Data { data } => {
@@ -151,7 +154,7 @@ impl Heard {
     }
 
     /// The same, to keep.
-    pub(in crate::sweep) fn into_output(mut self) -> Vec<u8> {
+    pub(super) fn into_output(mut self) -> Vec<u8> {
         self.output.drain(..self.begin);
         self.output
     }

@@ -20,7 +20,7 @@ const READ_BYTES: usize = 1024;
 const LENGTH_BYTES: usize = 4;
 
 /// A stream of packets that ends where one is longer than any we ask for, or where all of them together are.
-pub(in crate::sweep) struct Narrow<S> {
+pub(super) struct Narrow<S> {
     inner: S,
     at: At,
     /// What may still be said.
@@ -48,7 +48,7 @@ impl At {
 
 impl<S> Narrow<S> {
     /// All of a stream that may be said. `ended` says when the stream is gone.
-    pub(in crate::sweep) fn new(inner: S, ended: DropGuard) -> Self {
+    pub(super) fn new(inner: S, ended: DropGuard) -> Self {
         Self { inner, at: At::NEXT, talk_left: MAX_TALK_BYTES, _ended: ended }
     }
 

@@ -156,7 +156,7 @@ fn numbers(unfit: Unfit) -> String {
 
 /// What the scripts say, each after the nonce.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::sweep) enum Word {
+pub(super) enum Word {
     /// The client is of another platform: its `uname -sm`.
     Other(String),
     /// The agent is there and is executed now.

@@ -28,7 +28,7 @@ pub(super) enum Exit {
 
 impl Exit {
     /// In words. A shell reports a command that a signal killed as 128 and the signal's number.
-    fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         match self {
             Self::Signal(name) => killed(name),
             Self::Status(126) => "exit status 126: the agent cannot be executed".to_owned(),
@@ -72,7 +72,7 @@ fn killed(signal: &str) -> String {
 }
 
 /// The last lines of what was printed, in their order.
-fn last_lines(bytes: &[u8]) -> Vec<String> {
+pub(super) fn last_lines(bytes: &[u8]) -> Vec<String> {
     let end = bytes.get(bytes.len().saturating_sub(SHOWN_FROM_BYTES)..).unwrap_or_default();
     let text = String::from_utf8_lossy(end);
     let mut lines: Vec<String> =

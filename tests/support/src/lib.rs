@@ -4,6 +4,7 @@
 //! Everything here panics where it cannot do its work: that is how a test says what failed.
 
 mod certificate;
+mod corpus;
 mod database;
 mod dropbear;
 mod exim;
@@ -25,6 +26,7 @@ mod trial;
 mod user;
 mod wait;
 
+pub use corpus::{corpora, replay};
 pub use database::{Access, Database, Engine, encoded};
 pub use dropbear::Dropbear;
 pub use exim::{Exim, EximOptions};
@@ -44,4 +46,4 @@ pub use tmux::{Modes, Terminal, TerminalOptions, is_running, signal};
 pub use tool::{ARM, Tool, WINDOWS, agent, path_of};
 pub use trial::{run, trial};
 pub use user::ThrowawayUser;
-pub use wait::wait_until;
+pub use wait::{SOON, allowance, wait_until};

@@ -117,9 +117,9 @@ impl Fleetsweep {
     /// Runs it to its end.
     ///
     /// # Panics
-    /// Where it does not start or does not end within two minutes.
+    /// Where it does not start or does not end within five minutes.
     pub async fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Outcome {
-        self.spawn(arguments).ended(Duration::from_secs(120)).await
+        self.spawn(arguments).ended(Duration::from_secs(300)).await
     }
 }
 
