@@ -69,6 +69,8 @@ pub enum FailureKind {
     NoAnswer,
     /// The answer is larger than allowed.
     AnswerTooLarge,
+    /// The client did what no honest SSH server does.
+    Misbehaved,
     /// The envelope was altered, truncated, replayed or made for someone else.
     EnvelopeRefused,
     /// The report inside is not valid.
@@ -94,7 +96,7 @@ pub enum Blame {
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::NameUnknown,
         Self::Refused,
         Self::NetworkUnreachable,
@@ -118,6 +120,7 @@ impl FailureKind {
         Self::AgentFailed,
         Self::NoAnswer,
         Self::AnswerTooLarge,
+        Self::Misbehaved,
         Self::EnvelopeRefused,
         Self::ReportInvalid,
         Self::StoreFailed,
@@ -152,6 +155,7 @@ impl FailureKind {
             Self::AgentFailed => "agent failed",
             Self::NoAnswer => "no answer from the agent",
             Self::AnswerTooLarge => "answer too large",
+            Self::Misbehaved => "misbehaving SSH server",
             Self::EnvelopeRefused => "envelope refused",
             Self::ReportInvalid => "report invalid",
             Self::StoreFailed => "not stored",
@@ -181,6 +185,7 @@ impl FailureKind {
             | Self::AgentFailed
             | Self::NoAnswer
             | Self::AnswerTooLarge
+            | Self::Misbehaved
             | Self::EnvelopeRefused
             | Self::ReportInvalid => Blame::Client,
             Self::KnownHostsUnusable
@@ -224,6 +229,7 @@ impl FailureKind {
             | Self::NoDirectory
             | Self::DiskFull
             | Self::AnswerTooLarge
+            | Self::Misbehaved
             | Self::EnvelopeRefused
             | Self::ReportInvalid
             | Self::StoreFailed
@@ -275,6 +281,7 @@ impl FailureKind {
             Self::AgentFailed => "run `fleetsweep clean` for this client and collect again",
             Self::NoAnswer => "check that the account's shell runs commands and prints nothing that swallows them",
             Self::AnswerTooLarge => "the client sends more than a report can be: treat it as hostile",
+            Self::Misbehaved => "the client's SSH server does what no honest one does: treat the client as hostile",
             Self::EnvelopeRefused => "the answer was altered on its way: treat the client as hostile",
             Self::ReportInvalid => "run `fleetsweep clean` for this client; treat it as hostile if it stays",
             Self::StoreFailed => "look at the database's error above; nothing of this collection was stored",

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     keyring::Keyring,
     secrets::Secrets,
-    session::Session,
+    session::{Ending, Session},
     shortage::{self, Unusable},
 };
 use crate::{
@@ -211,7 +211,11 @@ fn next<'a>(waiting: &mut Vec<Credential<'a>>, offered: Option<&MethodSet>) -> O
 /// The session ended while a credential was tried. Where something was refused already, or the server says
 /// that it was one failure too many, that is a refusal: trying again would refuse again.
 fn lost(session: &Session, mut tried: Tried, during: Credential<'_>) -> Failure {
-    let words = session.last_words();
+    let words = match session.ending() {
+        Some(Ending::Abuse(_)) => return session.lost(Stage::Authenticate),
+        Some(Ending::Said(words)) => Some(words),
+        None => None,
+    };
     let too_many = words.as_deref().is_some_and(|words| words.to_ascii_lowercase().contains("authentication"));
     if tried.refused.is_empty() && !too_many {
         return session.lost(Stage::Authenticate);

@@ -107,6 +107,7 @@ pub(super) fn failure(kind: crate::fleet::FailureKind) -> &'static str {
         FailureKind::AgentFailed => "agent failed",
         FailureKind::NoAnswer => "no answer",
         FailureKind::AnswerTooLarge => "answer size",
+        FailureKind::Misbehaved => "misbehaving",
         FailureKind::EnvelopeRefused => "envelope",
         FailureKind::ReportInvalid => "bad report",
         FailureKind::StoreFailed => "not stored",
