@@ -8,7 +8,10 @@ use std::{num::NonZeroUsize, ops::Range, path::PathBuf, time::Duration};
 
 use lettre::message::Mailbox;
 
-use crate::fleet::{ClientId, Rule, security::redaction::Redaction};
+use crate::fleet::{
+    ClientId, Rule,
+    security::{allowance::Allowance, redaction::Redaction},
+};
 
 pub mod check;
 pub mod diagnostic;
@@ -69,6 +72,8 @@ pub struct Collector {
     pub timeout: Duration,
     /// Further attempts after a failed one.
     pub retries: u32,
+    /// What each client may have stored of its security events in a day.
+    pub events: Allowance,
 }
 
 /// Where readings are kept.

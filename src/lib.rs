@@ -62,7 +62,7 @@ pub mod fuzzing {
         config::fuzzing::config,
         relay::fuzzing::{recording, relay},
         store::fuzzing::spool,
-        sweep::fuzzing::{answer, known_hosts, sftp},
+        sweep::fuzzing::{answer, handshake, known_hosts, sftp},
         tui::fuzzing::background,
     };
 }

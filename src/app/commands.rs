@@ -19,7 +19,7 @@ use crate::{
     sweep::{self, Cleaned, Collector, SessionKeeping, SweepError, Trusted},
 };
 
-use super::{Failed, base, source::Source};
+use super::{Failed, base, descriptors::Descriptors, source::Source};
 
 /// `check`: validates, looks at what the configuration names, contacts nothing, says what would be done.
 ///
@@ -113,11 +113,17 @@ async fn visit(
     // Nobody listens: these commands print what they did themselves.
     let (spine, _events) = Spine::new();
     let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, spine)?;
+    let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());
+    let descriptors = Descriptors::of_process(source.costs)?;
+    let plan = descriptors.plan(wanted, clients);
+    if let Some(shortfall) = descriptors.shortfall(plan, wanted, clients, false) {
+        tracing::warn!("{shortfall}");
+    }
     let mut exit = Exit::Success;
     let width = config.clients.iter().map(|client| client.name.len()).max().unwrap_or(0);
     let mut answers = stream::iter(&config.clients)
         .map(async |client| (client, act(&collector, client).await))
-        .buffered(config.collector.concurrency.get());
+        .buffered(plan.concurrency);
     while let Some((client, answer)) = answers.next().await {
         match answer {
             Ok(done) => say(&format!("{:width$}  {}  {done}\n", client.name, client.id))?,

@@ -34,7 +34,7 @@ impl Harmless {
         &self.0
     }
 
-    /// One text from several parts. [`words`](super::harmless::words) is shorter to write.
+    /// One text from several parts. [`words`] is shorter to write.
     pub(super) fn concat(parts: &[&dyn Shown]) -> Self {
         Self(Cow::Owned(parts.iter().map(|part| part.shown()).collect()))
     }
@@ -220,10 +220,13 @@ fn alternatives(mut words: Vec<Harmless>) -> Harmless {
 
 /// Why the operating system refused something, in the standard library's words for it.
 pub(super) fn io_error(error: &io::Error) -> Harmless {
-    match error.kind() {
-        io::ErrorKind::NotFound => "it does not exist".into(),
-        io::ErrorKind::IsADirectory => "it is a directory".into(),
-        other => Harmless(Cow::Owned(other.to_string())),
+    let kind = error.kind();
+    if kind == io::ErrorKind::NotFound {
+        "it does not exist".into()
+    } else if kind == io::ErrorKind::IsADirectory {
+        "it is a directory".into()
+    } else {
+        Harmless(Cow::Owned(kind.to_string()))
     }
 }
 

@@ -251,6 +251,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             with("timeout", ValueKind::Measure, "30s"),
             with("retries", ValueKind::Measure, "1"),
             with("agent", ValueKind::Word(&AGENT), "keep"),
+            with("max-events", ValueKind::Measure, "100000"),
             plain("redact", ValueKind::Expression),
         ],
     },

@@ -44,9 +44,17 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let timeout = reader.value("timeout", |text| values::duration(text, SECOND..=DAY / 24));
     let retries = reader.value("retries", |text| values::whole(text, 0..=10));
     let agent = reader.value("agent", values::agent);
+    let events = reader.value("max-events", values::max_events);
     let redact = reader.optional("redact", values::redact).flatten();
-    let collector =
-        || Some(Collector { interval: interval?, concurrency: concurrency?, timeout: timeout?, retries: retries? });
+    let collector = || {
+        Some(Collector {
+            interval: interval?,
+            concurrency: concurrency?,
+            timeout: timeout?,
+            retries: retries?,
+            events: events?,
+        })
+    };
     let collector = collector();
 
     reader.enter("database");

@@ -2,7 +2,7 @@
 //! what is written elsewhere in the file plays no part here.
 
 use std::{
-    num::NonZeroUsize,
+    num::{NonZeroU32, NonZeroUsize},
     ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
     time::Duration,
@@ -17,7 +17,11 @@ use super::{
     harmless::{self, Harmless, words},
     schema,
 };
-use crate::fleet::{Metric, Percent, rule::Repeat, security::redaction::Redaction};
+use crate::fleet::{
+    Metric, Percent,
+    rule::Repeat,
+    security::{allowance::Allowance, redaction::Redaction},
+};
 
 /// Why a text is no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +103,14 @@ pub(super) fn whole(text: &str, bounds: RangeInclusive<u32>) -> Result<u32, Wron
         Ok(_) => Err(Wrong::new(words![harmless::number(text), " is out of bounds"], mend())),
         Err(_) => Err(Wrong::new(words![harmless::number(text), " is no number that can stand here"], mend())),
     }
+}
+
+/// `max-events`: how many security events of a client are stored in a day.
+pub(super) fn max_events(text: &str) -> Result<Allowance, Wrong> {
+    let number = whole(text, 1..=1_000_000_000)?;
+    NonZeroU32::new(number)
+        .map(|events| Allowance { events })
+        .ok_or_else(|| Wrong::new(words![harmless::number(text), " is out of bounds"], "write at least 1"))
 }
 
 /// `concurrency`.

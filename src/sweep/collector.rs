@@ -20,12 +20,13 @@ use super::{
     agents::{Agents, AgentsError},
     attempt::{Attempt, WINDOW, leave},
     backoff,
-    connect::{Meeting, Met},
     deadline::Deadlines,
     delivery::{self, Place, Unfit},
+    host_key::{Meeting, Met},
     keyring::Keyring,
     known_hosts::{KnownHosts, KnownHostsError},
     platform::Platform,
+    room::Room,
     secrets::Secrets,
     session::{KeptSessions, SessionKeeping},
 };
@@ -169,6 +170,22 @@ impl Shared {
     }
 }
 
+/// How often, and since when, one collection failed for want of something on this machine.
+#[derive(Debug, Default)]
+struct Shortage {
+    times: u32,
+    since: Option<tokio::time::Instant>,
+}
+
+impl Shortage {
+    /// Notes one more; how long to wait before the next attempt, or `None` once `longest` has passed since the first.
+    fn pause(&mut self, longest: Duration, jitter: f64) -> Option<Duration> {
+        let since = *self.since.get_or_insert_with(tokio::time::Instant::now);
+        self.times += 1;
+        (since.elapsed() < longest).then(|| backoff::pause(self.times.min(4), jitter))
+    }
+}
+
 /// Does things to clients, and keeps between them what is worth keeping: pinned host keys, agents, decoded
 /// keys, fetched secrets, open sessions. One for each configuration; shared by reference between all tasks.
 pub struct Collector(Shared);
@@ -211,7 +228,7 @@ impl Collector {
             agents,
             keyring: Keyring::default(),
             secrets: Secrets::default(),
-            sessions: KeptSessions::new(keeping),
+            sessions: KeptSessions::new(keeping, None),
             reading_on: Semaphore::new(READING_ON),
             remembered: Mutex::default(),
             timeout: config.collector.timeout,
@@ -219,9 +236,17 @@ impl Collector {
         }))
     }
 
+    /// The same, with room that its kept sessions share with others.
+    #[must_use]
+    pub fn with_room(mut self, keeping: SessionKeeping, room: Room) -> Self {
+        self.0.sessions = KeptSessions::new(keeping, Some(room));
+        self
+    }
+
     /// Collects from one client, with as many further attempts as the configuration allows. Tells the spine
     /// of each stage it enters and of each attempt that another one follows; not of the outcome, which is
-    /// not stored yet. Where the configuration does not say whether the client is asked for `events`, its
+    /// not stored yet. An attempt that fails because the collector is short of something does not count: it is
+    /// repeated, for as long as one attempt may take. Where the configuration does not say whether the client is asked for `events`, its
     /// platform does.
     pub async fn collect(
         &self,
@@ -232,7 +257,7 @@ impl Collector {
     ) -> Collection {
         let (started_at, started) = (Timestamp::now(), tokio::time::Instant::now());
         let id = Uuid::now_v7();
-        let mut attempts = 0;
+        let (mut attempts, mut short) = (0, Shortage::default());
         let entered = Mutex::new(Vec::new());
         let outcome = loop {
             attempts += 1;
@@ -251,10 +276,18 @@ impl Collector {
                 Ok(received) => break Ok(received),
                 Err(failure) => failure,
             };
-            if attempts > self.0.retries || !failure.kind.is_worth_retrying() {
-                break Err(failure);
-            }
-            let pause = backoff::pause(attempts, rand::rng().random());
+            let pause = if failure.kind == FailureKind::CollectorShort {
+                let Some(pause) = short.pause(self.0.timeout, rand::rng().random()) else { break Err(failure) };
+                // A session that only waits may hold what is wanted here.
+                self.0.sessions.give_up_one().await;
+                pause
+            } else {
+                let counted = attempts - short.times;
+                if counted > self.0.retries || !failure.kind.is_worth_retrying() {
+                    break Err(failure);
+                }
+                backoff::pause(counted, rand::rng().random())
+            };
             let retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(client = %client.id, %failure, retry_in_ms, "an attempt failed");
             let stage = failure.stage;

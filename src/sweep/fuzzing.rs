@@ -2,5 +2,6 @@
 
 pub use super::{
     delivery::fuzzing::{answer, sftp},
+    handshake::fuzzing::handshake,
     known_hosts::fuzzing::known_hosts,
 };

@@ -43,6 +43,11 @@ pub(crate) struct Site {
 impl Site {
     /// One server for each behaviour, each with these rules, swept as `collector` says.
     pub(crate) async fn of(behaviours: &[Behaviour], collector: &str, rules: &str) -> Self {
+        Self::over(&format!("sqlite:{DATABASE}"), behaviours, collector, rules).await
+    }
+
+    /// The same over another database.
+    pub(crate) async fn over(url: &str, behaviours: &[Behaviour], collector: &str, rules: &str) -> Self {
         let homes = tempfile::tempdir().unwrap();
         let mut servers = Vec::new();
         for (number, behaviour) in (0..).zip(behaviours) {
@@ -58,7 +63,7 @@ impl Site {
             (1..).zip(&servers).map(|(number, server)| client(number, server.address(), rules)).collect();
         let (smtp, smtp_port) = (sink.address().ip(), sink.address().port());
         let program = Fleetsweep::new(PROGRAM).with_config(&format!(
-            "<config>\n<collector {collector}/>\n<database url=\"sqlite:{DATABASE}\"/>\n\
+            "<config>\n<collector {collector}/>\n<database url=\"{url}\"/>\n\
              <smtp host=\"{smtp}\" port=\"{smtp_port}\" from=\"fleetsweep@example.com\"/>\n\
              <alerts repeat=\"4h\" recovery=\"yes\"/>\n{clients}</config>\n"
         ));

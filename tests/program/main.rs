@@ -10,8 +10,10 @@
 
 use std::process::ExitCode;
 
+mod beside;
 mod command_line;
 mod crash;
+mod descriptors;
 mod events;
 mod exit;
 mod export;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         service::trials(),
         crash::trials(),
         events::trials(),
+        descriptors::trials(),
+        beside::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

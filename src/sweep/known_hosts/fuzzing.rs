@@ -5,7 +5,7 @@ use super::{HostKeyVerdict, Marker, Names, line, parse};
 /// The bytes of a file: every line counts or is told of, and a key is judged by the line that names its host.
 pub fn known_hosts(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let mut state = parse(&text);
+    let mut state = parse(data.to_vec());
     assert!(state.entries.len() + state.bad_lines.len() <= state.lines);
     for (number, text) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let Ok(Some(entry)) = line::parse(number + 1, text) else { continue };

@@ -4,7 +4,10 @@
 use bytes::Bytes;
 use russh::ChannelMsg;
 
-use super::{Exit, Heard, Word, last_lines};
+use super::{
+    super::talk::{Exit, last_lines},
+    Heard, Word,
+};
 use crate::fleet::Stage;
 
 const NONCE: &str = "0123456789abcdef0123456789abcdef";
@@ -22,14 +25,14 @@ pub fn answer(data: &[u8]) {
 }
 
 fn words(printed: &[u8], packet: usize) -> (Vec<Word>, Vec<u8>) {
-    let mut heard = Heard { nonce: NONCE.into(), ..Heard::default() };
+    let mut heard = Heard::new(NONCE.to_owned());
     let mut words = Vec::new();
     for chunk in printed.chunks(packet) {
         let message = ChannelMsg::Data { data: Bytes::copy_from_slice(chunk) };
         heard.hear(message, Stage::Upload).expect("it is shorter than any answer may be");
         words.extend(std::iter::from_fn(|| heard.take_word()));
     }
-    (words, heard.output)
+    (words, heard.into_output())
 }
 
 #[cfg(test)]
