@@ -67,12 +67,26 @@ impl Report {
         self.warnings = shortened;
         self.fit_texts(MAX_TEXT_BYTES);
         self.fit_events();
-        for max_bytes in SHORTER_BYTES {
-            if self.to_xml().len() <= MAX_REPORT_BYTES {
-                break;
-            }
-            self.fit_texts(max_bytes);
+        self.fit_envelope();
+    }
+
+    fn fit_envelope(&mut self) {
+        let whole_bytes = self.to_xml().len();
+        if whole_bytes <= MAX_REPORT_BYTES {
+            return;
         }
+        let events = self.events.take();
+        let events_bytes = whole_bytes - self.to_xml().len();
+        // Where the events alone are too large, nothing is gained by cutting the rest.
+        if let Some(room_bytes) = MAX_REPORT_BYTES.checked_sub(events_bytes) {
+            for max_bytes in SHORTER_BYTES {
+                if self.to_xml().len() <= room_bytes {
+                    break;
+                }
+                self.fit_texts(max_bytes);
+            }
+        }
+        self.events = events;
     }
 
     /// All but the security events.
