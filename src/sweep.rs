@@ -11,6 +11,8 @@
 //! | `session` | an open SSH session, and those kept for the next sweep |
 //! | `authenticate` | which credentials are tried in which order |
 //! | `keyring`, `secrets` | decoded key files and fetched secrets, each once for all clients |
+//! | `shortage` | which errors tell of trouble of our own, not of the client's |
+//! | [`room`] | for how many collections and kept sessions there are descriptors |
 //! | `platform` | pure: what kind of machine a client is |
 //! | `recognition` | how that is found out |
 //! | `delivery` | how an agent gets onto a client and is run: by a script on a POSIX shell, by SFTP on Windows |
@@ -29,13 +31,17 @@ pub mod collector;
 mod connect;
 mod deadline;
 mod delivery;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keyring;
 pub mod known_hosts;
 mod platform;
 mod recognition;
+pub mod room;
 mod secrets;
 mod session;
+mod shortage;
 mod stream;
 
-pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted};
+pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted, agents_folder};
 pub use session::SessionKeeping;

@@ -25,6 +25,7 @@ use super::{
     lock::{self, Lock, Server},
     pool::Pool,
 };
+use crate::config::harmless;
 
 /// How long a connection may take, and how long another program's lock on a SQLite file is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,8 +53,9 @@ pub(super) struct Opened {
 pub(super) struct Target {
     /// The database as it may be shown.
     pub(super) place: Arc<str>,
-    /// Which part of a server's database, where the URL says so: its schema stands in `options`.
-    part: String,
+    /// Names the database of a server among all others, its schema included, which stands in `options`. Unlike
+    /// `place` it hides nothing, so it is not shown.
+    identity: String,
     kind: Kind,
 }
 
@@ -74,16 +76,20 @@ impl Target {
             "postgres" | "postgresql" => {
                 let options = PgConnectOptions::from_str(text).map_err(|_| bad())?.disable_statement_logging();
                 let name = options.get_database().unwrap_or_else(|| options.get_username());
-                let place = format!("postgres://{}:{}/{name}", options.get_host(), options.get_port()).into();
+                let (host, port) = (options.get_host(), options.get_port());
+                let place = harmless::database_place(true, host, port, name).as_str().into();
+                let identity = format!("postgres://{host}:{port}/{name} {}", part(text));
                 check_files(text, &place)?;
-                Ok(Self { place, part: part(text), kind: Kind::Server(Server::Postgres(options)) })
+                Ok(Self { place, identity, kind: Kind::Server(Server::Postgres(options)) })
             }
             "mysql" | "mariadb" => {
                 let options = MySqlConnectOptions::from_str(text).map_err(|_| bad())?.disable_statement_logging();
                 let name = options.get_database().unwrap_or_default();
-                let place = format!("mysql://{}:{}/{name}", options.get_host(), options.get_port()).into();
+                let (host, port) = (options.get_host(), options.get_port());
+                let place = harmless::database_place(false, host, port, name).as_str().into();
+                let identity = format!("mysql://{host}:{port}/{name} ");
                 check_files(text, &place)?;
-                Ok(Self { place, part: String::new(), kind: Kind::Server(Server::MySql(options)) })
+                Ok(Self { place, identity, kind: Kind::Server(Server::MySql(options)) })
             }
             _ => Err(StoreError::plain(&"(unknown kind)".into(), StoreErrorKind::BadUrl)),
         }
@@ -96,8 +102,8 @@ impl Target {
         }
         let may_create = !url.contains("mode=ro") && !url.contains("immutable=");
         let options = options.foreign_keys(true).busy_timeout(PATIENCE).disable_statement_logging();
-        let place = options.get_filename().display().to_string().into();
-        Ok(Self { place, part: String::new(), kind: Kind::Sqlite { options, may_create } })
+        let place = harmless::database_file(&options.get_filename().to_string_lossy()).as_str().into();
+        Ok(Self { place, identity: String::new(), kind: Kind::Sqlite { options, may_create } })
     }
 
     /// The ways in of a collector, all others locked out. A SQLite file is made where it is missing, readable
@@ -118,7 +124,7 @@ impl Target {
         };
         let identity = match &file {
             Some(file) => file.display().to_string(),
-            None => format!("{} {}", self.place, self.part),
+            None => self.identity,
         };
         Ok(Opened { writes, reads, place: self.place, lock, identity, file })
     }
@@ -265,7 +271,7 @@ fn check_files(url: &str, place: &Arc<str>) -> Result<(), StoreError> {
         if !file.trim_start().starts_with("-----BEGIN")
             && let Err(error) = std::fs::File::open(&*file)
         {
-            let named = io::Error::new(error.kind(), format!("{file}: {error}"));
+            let named = io::Error::new(error.kind(), format!("{}: {error}", harmless::path(Path::new(&*file))));
             return Err(StoreError::new(place, StoreErrorKind::Tls, named));
         }
     }

@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 use super::place::Place;
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod line;
 pub(super) mod progress;
 

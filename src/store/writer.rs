@@ -19,6 +19,7 @@ use super::{
     bridge::Bridge,
     holder::{self, Holder},
     lock::Lock,
+    open::PATIENCE,
     outbox,
     pool::{Pool, Transaction, execute},
     record::{self, Known},
@@ -199,7 +200,14 @@ pub(super) async fn run(mut writer: Writer, lock: Lock, orders: mpsc::Receiver<O
         }
     }
     writer.try_a_last_time().await;
-    let Writer { pool, bridge, .. } = writer;
+    let Writer { pool, bridge, mark, .. } = writer;
+    if !bridge.is_needed() {
+        match tokio::time::timeout(PATIENCE, holder::withdraw(&pool, mark)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the database still names this collector"),
+            Err(passed) => tracing::debug!(%passed, "the database still names this collector"),
+        }
+    }
     pool.close().await;
     lock.release().await;
     // Whoever watches learns of the end before it is answered; the spool is another's from here on.

@@ -300,6 +300,9 @@ pub(super) async fn leave(session: Session, failure: &Failure) {
         | FailureKind::KnownHostsUnusable
         | FailureKind::AuthenticationRefused
         | FailureKind::CredentialUnusable
+        | FailureKind::CollectorShort
+        | FailureKind::CollectorOffline
+        | FailureKind::NameServiceFailed
         | FailureKind::CommandRefused
         | FailureKind::PlatformUnknown
         | FailureKind::NoDirectory
@@ -386,7 +389,9 @@ impl Shared {
         client: &Client,
         deadlines: &Deadlines<'_>,
     ) -> Result<(), Failure> {
-        let entering = super::authenticate::authenticate(session, client, &self.keyring, &self.secrets);
+        // Before the stage's own end: what hangs on our side is told as that.
+        let ours_until = tokio::time::Instant::now() + deadlines.of(Stage::Authenticate) * 9 / 10;
+        let entering = super::authenticate::authenticate(session, client, &self.keyring, &self.secrets, ours_until);
         deadlines.run(Stage::Authenticate, entering).await
     }
 }

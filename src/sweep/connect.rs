@@ -1,7 +1,13 @@
 //! From a client's address to an SSH session whose host key was checked: TCP, identification, key
 //! exchange. No credential is sent here, and none is before this has succeeded.
 
-use std::{borrow::Cow, io, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use russh::{
     Preferred, cipher,
@@ -15,13 +21,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    known_hosts::{HostKeyVerdict, KnownHosts},
+    known_hosts::{HostKeyVerdict, KnownHosts, KnownHostsError},
     session::{LastWords, Session},
+    shortage,
     stream::{CuttableStream, Opening},
 };
 use crate::{
-    config::HostKeyPolicy,
-    fleet::{ClientId, Failure, FailureKind, Stage},
+    config::{HostKeyPolicy, harmless},
+    fleet::{ClientId, Failure, FailureKind, Stage, failure::Blame},
 };
 
 /// AES-GCM first: with hardware for it, it takes two thirds of the processor time of ChaCha20.
@@ -129,6 +136,12 @@ impl Gatekeeper {
                 let pinned = tokio::task::spawn_blocking(move || hosts.pin(client.address(), client.port(), &key));
                 match pinned.await {
                     Ok(Ok(())) => tracing::info!(client = %self.client, %fingerprint, "host key pinned at first sight"),
+                    // Another process pinned another key of it meanwhile.
+                    Ok(Err(error @ KnownHostsError::Contradicted { .. })) => {
+                        return Err(Ended::Refused(
+                            Failure::new(Stage::Connect, FailureKind::HostKeyChanged).because(error),
+                        ));
+                    }
                     Ok(Err(error)) => return Err(Ended::Refused(unusable(&error))),
                     Err(error) => return Err(Ended::Refused(unusable(&error))),
                 }
@@ -154,8 +167,9 @@ impl Gatekeeper {
 }
 
 /// An error with all its causes, as the particulars of a failure of the stage `connect`.
-fn unusable(error: &dyn std::error::Error) -> Failure {
-    let mut failure = Failure::new(Stage::Connect, FailureKind::KnownHostsUnusable).because(error);
+fn unusable(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let kind = if shortage::is_behind(error) { FailureKind::CollectorShort } else { FailureKind::KnownHostsUnusable };
+    let mut failure = Failure::new(Stage::Connect, kind).because(error);
     let mut source = error.source();
     while let Some(cause) = source {
         failure = failure.because(cause);
@@ -165,7 +179,7 @@ fn unusable(error: &dyn std::error::Error) -> Failure {
 }
 
 fn explain(failure: Failure, verdict: &HostKeyVerdict, hosts: &KnownHosts) -> Failure {
-    let file = hosts.path().display();
+    let file = harmless::path(hosts.path());
     match verdict {
         HostKeyVerdict::Pinned | HostKeyVerdict::Unknown { authority_line: None } => failure,
         HostKeyVerdict::Unknown { authority_line: Some(line) } => failure.because(format!(
@@ -250,12 +264,11 @@ fn settings(host_key_algorithms: Vec<Algorithm>) -> client::Config {
 
 /// Tries the addresses of a client one after the other, each with its share of the time.
 async fn tcp(client: &ClientId, allowed: Duration) -> Result<TcpStream, Failure> {
-    let addresses: Vec<_> = lookup_host((client.address(), client.port()))
-        .await
-        .map_err(|error| Failure::new(Stage::Connect, FailureKind::NameUnknown).because(error))?
-        .collect();
-    let share = allowed / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-    let mut last = Failure::new(Stage::Connect, FailureKind::NameUnknown).because("the name has no address");
+    let deadline = Instant::now() + allowed;
+    let addresses = lookup(client, allowed * 3 / 4).await?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let share = left / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+    let mut last: Option<Failure> = None;
     for address in &addresses {
         let failed = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => {
@@ -269,14 +282,35 @@ async fn tcp(client: &ClientId, allowed: Duration) -> Result<TcpStream, Failure>
                 Failure::new(Stage::Connect, FailureKind::TimedOut).because("no answer to the connection request")
             }
         };
-        last =
-            if addresses.len() > 1 { failed.because(format!("tried {} addresses", addresses.len())) } else { failed };
+        // That we cannot reach one of its addresses says less than how the client meets us at another.
+        if last.is_none() || failed.kind.blame() != Blame::Collector {
+            last = Some(failed);
+        }
     }
-    Err(last)
+    let last = last
+        .unwrap_or_else(|| Failure::new(Stage::Connect, FailureKind::NameUnknown).because("the name has no address"));
+    Err(if addresses.len() > 1 { last.because(format!("tried {} addresses", addresses.len())) } else { last })
+}
+
+/// The addresses of a client. A name service that says nothing is not a client that says nothing: it has a time of
+/// its own.
+async fn lookup(client: &ClientId, allowed: Duration) -> Result<Vec<SocketAddr>, Failure> {
+    match timeout(allowed, lookup_host((client.address(), client.port()))).await {
+        Ok(Ok(addresses)) => Ok(addresses.collect()),
+        Ok(Err(error)) => Err(shortage::of_lookup(&error)),
+        Err(_) => Err(Failure::new(Stage::Connect, FailureKind::NameServiceFailed).because(format!(
+            "no answer about {} within {} ms",
+            client.address(),
+            allowed.as_millis()
+        ))),
+    }
 }
 
 fn network(error: &io::Error) -> FailureKind {
     use io::ErrorKind;
+    if let Some(ours) = shortage::of_network(error) {
+        return ours;
+    }
     let kind = error.kind();
     if kind == ErrorKind::ConnectionRefused {
         FailureKind::Refused

@@ -4,6 +4,8 @@
 //! There are two ways: [`posix`], by the [`script`] and the [`talk`] with it, and [`windows`], by [`sftp`] within the
 //! bounds of [`narrow`].
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod narrow;
 mod posix;
 pub(super) mod probe;

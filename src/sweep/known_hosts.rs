@@ -18,8 +18,11 @@ use russh::keys::{
     ssh_key::{Fingerprint, public::KeyData},
 };
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod line;
 
+use crate::config::harmless;
 use line::{Entry, Hosts, Marker};
 
 /// The port for which a host is written without brackets.
@@ -122,7 +125,7 @@ pub enum KnownHostsError {
     /// It is there and cannot be read.
     #[error(
         "cannot read the host keys in {}: give this account the right to read it, or name another file with `known-hosts` on <ssh>",
-        path.display()
+        harmless::path(path)
     )]
     Unreadable {
         /// The file.
@@ -133,7 +136,7 @@ pub enum KnownHostsError {
     /// A key could not be added.
     #[error(
         "cannot add the host key of {host} to {}: give this account the right to write it, or name another file with `known-hosts` on <ssh>",
-        path.display()
+        harmless::path(path)
     )]
     Unwritable {
         /// The host as it would stand there.
@@ -144,7 +147,7 @@ pub enum KnownHostsError {
         source: io::Error,
     },
     /// A key is to be added that the file contradicts by now.
-    #[error("the host key of {host} was not added: {} has another key of it, or has it revoked", path.display())]
+    #[error("the host key of {host} was not added: {} has another key of it, or has it revoked", harmless::path(path))]
     Contradicted {
         /// The host as it would stand there.
         host: String,

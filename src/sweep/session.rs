@@ -14,7 +14,10 @@ use russh::{
 };
 use tokio_util::sync::DropGuard;
 
-use super::connect::Gatekeeper;
+use super::{
+    connect::Gatekeeper,
+    room::{Room, Taken},
+};
 use crate::fleet::{ClientId, Failure, FailureKind, Stage};
 
 /// How long a session that is closed may take to say goodbye. It is cut afterwards.
@@ -120,27 +123,36 @@ pub enum SessionKeeping {
 /// The sessions that wait for the next sweep.
 pub(super) struct KeptSessions {
     keeping: SessionKeeping,
-    kept: Mutex<HashMap<ClientId, (Instant, Session)>>,
+    /// Where each of them takes room; `None` where there is always some.
+    room: Option<Room>,
+    kept: Mutex<HashMap<ClientId, Kept>>,
+}
+
+/// A session that waits.
+struct Kept {
+    since: Instant,
+    session: Session,
+    _room: Option<Taken>,
 }
 
 impl KeptSessions {
     /// None yet.
-    pub(super) fn new(keeping: SessionKeeping) -> Self {
-        Self { keeping, kept: Mutex::default() }
+    pub(super) fn new(keeping: SessionKeeping, room: Option<Room>) -> Self {
+        Self { keeping, room, kept: Mutex::default() }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ClientId, (Instant, Session)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ClientId, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes out the session of a client, if there is one that is not known to have ended.
     pub(super) fn take(&self, client: &ClientId) -> Option<Session> {
-        let (_, session) = self.lock().remove(client)?;
-        session.is_open().then_some(session)
+        let kept = self.lock().remove(client)?;
+        kept.session.is_open().then_some(kept.session)
     }
 
-    /// Keeps a session, or ends it where there is no place. Where all places are taken, the session that
-    /// was kept longest ends.
+    /// Keeps a session, or ends it where there is no place. Those that are kept already stay: sweeps visit clients in
+    /// turn, so that the one kept longest is the one needed next.
     pub(super) async fn put(&self, client: &ClientId, session: Session) {
         if let Some(superfluous) = self.insert(client, session) {
             superfluous.close().await;
@@ -153,19 +165,41 @@ impl KeptSessions {
             SessionKeeping::Keep(places) => places.get(),
         };
         let mut kept = self.lock();
-        if let Some((_, replaced)) = kept.insert(client.clone(), (Instant::now(), session)) {
-            return Some(replaced);
+        let replaced = kept.remove(client).map(|kept| kept.session);
+        if kept.len() >= places {
+            kept.retain(|_, kept| kept.session.is_open());
         }
-        if kept.len() <= places {
-            return None;
+        if kept.len() >= places {
+            return Some(session);
         }
-        let oldest = kept.iter().min_by_key(|(_, (since, _))| *since).map(|(client, _)| client.clone())?;
-        kept.remove(&oldest).map(|(_, session)| session)
+        let room = match self.room.as_ref().map(Room::for_kept) {
+            Some(None) => return Some(session),
+            Some(Some(taken)) => Some(taken),
+            None => None,
+        };
+        kept.insert(client.clone(), Kept { since: Instant::now(), session, _room: room });
+        replaced
+    }
+
+    /// Ends the session that was kept longest; false where none is kept. For when descriptors are wanted.
+    pub(super) async fn give_up_one(&self) -> bool {
+        let oldest = {
+            let mut kept = self.lock();
+            let oldest = kept.iter().min_by_key(|(_, kept)| kept.since).map(|(client, _)| client.clone());
+            oldest.and_then(|client| kept.remove(&client))
+        };
+        match oldest {
+            Some(kept) => {
+                kept.session.close().await;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Ends all of them, together.
     pub(super) async fn close(&self) {
-        let all: Vec<_> = self.lock().drain().map(|(_, (_, session))| session.close()).collect();
+        let all: Vec<_> = self.lock().drain().map(|(_, kept)| kept.session.close()).collect();
         futures_util::future::join_all(all).await;
     }
 }

@@ -10,8 +10,10 @@
 
 use std::process::ExitCode;
 
+mod beside;
 mod command_line;
 mod crash;
+mod descriptors;
 mod events;
 mod exit;
 mod export;
@@ -19,6 +21,7 @@ mod hostile_smtp;
 mod long_export;
 mod metrics;
 mod pipeline;
+mod secrets;
 mod service;
 mod site;
 mod smtp;
@@ -33,9 +36,12 @@ fn main() -> ExitCode {
         export::trials(),
         long_export::trials(),
         metrics::trials(),
+        secrets::trials(),
         service::trials(),
         crash::trials(),
         events::trials(),
+        descriptors::trials(),
+        beside::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

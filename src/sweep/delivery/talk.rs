@@ -14,6 +14,9 @@ use super::{
 };
 use crate::fleet::{Failure, FailureKind, Stage};
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
+
 /// How much of standard error is kept: its end.
 const ERRORS_BYTES: usize = 64 * 1024;
 /// How many lines of what was printed go into a failure.

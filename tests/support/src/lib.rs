@@ -4,6 +4,7 @@
 //! Everything here panics where it cannot do its work: that is how a test says what failed.
 
 mod certificate;
+mod corpus;
 mod database;
 mod dropbear;
 mod exim;
@@ -27,6 +28,7 @@ mod user;
 mod wait;
 
 pub use certificate::TestCertificate;
+pub use corpus::{corpora, replay};
 pub use database::{Access, Database, Engine, encoded};
 pub use dropbear::Dropbear;
 pub use exim::{Exim, EximOptions};
@@ -47,4 +49,4 @@ pub use tmux::{Modes, Terminal, TerminalOptions, is_running, signal};
 pub use tool::{ARM, Tool, WINDOWS, agent, path_of};
 pub use trial::{run, trial};
 pub use user::ThrowawayUser;
-pub use wait::wait_until;
+pub use wait::{SOON, allowance, wait_until};

@@ -1,0 +1,6 @@
+//! The decoders of what clients say, as a fuzzer calls them: see [`crate::fuzzing`].
+
+pub use super::{
+    delivery::fuzzing::{answer, sftp},
+    known_hosts::fuzzing::known_hosts,
+};
