@@ -16,7 +16,7 @@ use crate::{
     cli::{self, Exit, FleetSource, Invocation, Task},
     config::{LoadError, secret::SecretError},
     headless::progress::Progress,
-    mail::{compose::TemplateError, postman::PostmanError},
+    mail::{compose::TemplateError, smtp::SetupError},
     relay::{record::RecordError, replay::ReplayError},
     store::StoreError,
     sweep::SweepError,
@@ -88,7 +88,7 @@ pub enum Failed {
     Sweep(#[from] SweepError),
     /// TLS for the SMTP server cannot be set up.
     #[error(transparent)]
-    Postman(#[from] PostmanError),
+    Smtp(#[from] SetupError),
     /// This process may open too few files.
     #[error(transparent)]
     TooFewFiles(#[from] TooFew),
@@ -138,7 +138,7 @@ impl Failed {
             | Self::Sweep(_)
             | Self::Record(_)
             | Self::Replay(_)
-            | Self::Postman(_)
+            | Self::Smtp(_)
             | Self::TooFewFiles(_)
             | Self::NoThreads(_)
             | Self::EmptySpan

@@ -13,6 +13,7 @@ use crate::fleet::{
     security::{allowance::Allowance, redaction::Redaction},
 };
 
+pub mod ca;
 pub mod check;
 pub mod diagnostic;
 pub mod harmless;
@@ -96,6 +97,10 @@ pub struct Smtp {
     pub security: SmtpSecurity,
     /// The sender.
     pub from: Mailbox,
+    /// The name under which this machine introduces itself; its full name or address where none is given.
+    pub helo: Option<String>,
+    /// The certificates that are trusted, in place of the system's.
+    pub ca: Option<PathBuf>,
     /// The account, where the server wants one.
     pub login: Option<SmtpLogin>,
 }

@@ -7,5 +7,7 @@
 pub mod backoff;
 pub mod compose;
 pub mod delivery;
-pub mod postman;
+mod message;
+pub mod outcome;
+pub mod smtp;
 mod words;

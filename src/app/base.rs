@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Client, Config, Smtp, harmless},
     fleet::{EventKind, event::ClientCard},
-    mail::{compose::Composer, postman::Postman},
+    mail::{compose::Composer, smtp::SmtpClient},
     spine::Spine,
     store::{Holder, Store, StoreError, StoreErrorKind, place::Environment},
     sweep::{Collector, SessionKeeping, room::Costs},
@@ -166,20 +166,20 @@ impl Base {
     /// # Errors
     /// [`Failed`] where its account cannot be used.
     pub async fn outbox(&self, config: &Config) -> Result<Outbox, Failed> {
-        Ok(Outbox::new(self.store.clone(), postman(&config.smtp).await?, self.spine.clone()))
+        Ok(Outbox::new(self.store.clone(), smtp_client(&config.smtp).await?, self.spine.clone()))
     }
 }
 
-/// A postman for a server, its password fetched.
+/// A client for the SMTP server, its password fetched.
 ///
 /// # Errors
 /// [`Failed`] where the password cannot be fetched or TLS not be set up.
-pub async fn postman(smtp: &Smtp) -> Result<Postman, Failed> {
+pub async fn smtp_client(smtp: &Smtp) -> Result<SmtpClient, Failed> {
     let password = match &smtp.login {
         Some(login) => Some(login.password.fetch().await?),
         None => None,
     };
-    Ok(Postman::with_password(smtp, password.as_ref())?)
+    Ok(SmtpClient::with_password(smtp, password.as_ref())?)
 }
 
 /// What the fleet needs to know of a configured client.

@@ -14,7 +14,7 @@ use crate::{
     cli::Exit,
     config::{Client, check, inspect},
     fleet::Failure,
-    mail::{compose::Composer, postman::Answer},
+    mail::{compose::Composer, outcome::Answer},
     spine::Spine,
     sweep::{self, Cleaned, Collector, SessionKeeping, SweepError, Trusted},
 };
@@ -88,11 +88,11 @@ pub async fn mail_test(source: &Source) -> Result<Exit, Failed> {
         return Err(Failed::NoRecipient(source.path.display().to_string()));
     }
     let composer = Composer::new()?;
-    let mut postman = base::postman(&config.smtp).await?;
+    let mut smtp = base::smtp_client(&config.smtp).await?;
     let mut exit = Exit::Success;
     for recipient in recipients {
         let mail = composer.test_mail(&recipient, &super::here(), Timestamp::now(), Uuid::now_v7())?;
-        match postman.send(&mail).await {
+        match smtp.send(&mail).await {
             Ok(Answer(answer)) => say(&format!("{recipient}  sent: {answer}\n"))?,
             Err(error) => {
                 exit = Exit::ClientFailed;
@@ -100,7 +100,7 @@ pub async fn mail_test(source: &Source) -> Result<Exit, Failed> {
             }
         }
     }
-    postman.rest().await;
+    smtp.quit().await;
     Ok(exit)
 }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     fleet::{EventKind, event::MailStep},
-    mail::{delivery, postman::Postman},
+    mail::{delivery, smtp::SmtpClient},
     spine::Spine,
     store::{Due, OutboxMail, Store, StoreError},
 };
@@ -29,15 +29,15 @@ pub const LAST_MAIL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Outbox {
     store: Store,
-    postman: Postman,
+    client: SmtpClient,
     spine: Spine,
 }
 
 impl Outbox {
-    /// An outbox over a store and a postman.
+    /// An outbox over a store and a client of the SMTP server.
     #[must_use]
-    pub fn new(store: Store, postman: Postman, spine: Spine) -> Self {
-        Self { store, postman, spine }
+    pub fn new(store: Store, client: SmtpClient, spine: Spine) -> Self {
+        Self { store, client, spine }
     }
 
     /// Offers every due mail once, oldest first; none while the database is away, which cannot say what became of
@@ -52,7 +52,7 @@ impl Outbox {
         let outcome = self.offer_all(due, end).await;
         // Taking leave takes time as well: where none is left, the connection is simply closed.
         if !end.is_cancelled() {
-            self.postman.rest().await;
+            self.client.quit().await;
         }
         outcome
     }
@@ -129,7 +129,7 @@ impl Outbox {
             end.cancelled().await;
             tokio::time::sleep(LAST_MAIL).await;
         };
-        let result = self.postman.send_until(mail, given_up).await;
+        let result = self.client.send_until(mail, given_up).await;
         let now = Timestamp::now();
         let step = delivery::after_try(&result, attempts, now, rand::random());
         let mut flow = ControlFlow::Continue(());

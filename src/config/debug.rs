@@ -7,12 +7,14 @@ use super::{Client, Entered, KeyFile, Smtp, SmtpLogin, Ssh, harmless};
 
 impl fmt::Debug for Smtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, security, from, login } = self;
+        let Self { host, port, security, from, helo, ca, login } = self;
         f.debug_struct("Smtp")
             .field("host", host)
             .field("port", port)
             .field("security", security)
             .field("from", &harmless::mail(from))
+            .field("helo", &helo.as_deref().map(harmless::server))
+            .field("ca", &ca.as_deref().map(harmless::path))
             .field("login", login)
             .finish()
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Config, Loaded, clients,
+    Config, Loaded, ca, clients,
     diagnostic::Problems,
     harmless::{self, words},
     inspect,
@@ -67,7 +67,10 @@ impl Config {
     /// [`LoadError`]: it cannot be read, or every error in it at once.
     pub fn load(path: &Path) -> Result<Loaded, LoadError> {
         let (text, surroundings) = read(path)?;
-        Ok(Self::parse_in(&text, &path.display().to_string(), &surroundings)?)
+        let home = surroundings.home.as_deref();
+        Ok(Self::parse_and(&text, &path.display().to_string(), &surroundings, |root, findings| {
+            ca::inspect(root, home, findings);
+        })?)
     }
 
     /// Reads a configuration file and looks at what it names: whether secrets, keys and files are there, and who else
@@ -79,6 +82,7 @@ impl Config {
         let (text, surroundings) = read(path)?;
         let home = surroundings.home.as_deref();
         Ok(Self::parse_and(&text, &path.display().to_string(), &surroundings, |root, findings| {
+            ca::inspect(root, home, findings);
             inspect::inspect(root, path, home, findings);
         })?)
     }
@@ -160,6 +164,28 @@ mod tests {
             Ok(loaded) => Ok(lines(&loaded.warnings).replace(&directory, "")),
             Err(error) => Err(error.to_string().replace(&directory, "")),
         }
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_used_are_an_error_at_their_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        fs::write(path("good.pem"), support::TestCertificate::of_names(&["mail"]).certificate_pem).unwrap();
+        fs::write(path("empty.pem"), "").unwrap();
+        let check = |ca: &str, expected: &str| {
+            let text = format!("<config>\n<smtp security='tls' ca='{ca}'/><client ip='h' username='u'/></config>");
+            match (load(text.as_bytes(), 0o600), expected) {
+                (Ok(warnings), "") => assert_eq!(warnings, ""),
+                (Err(error), expected) => {
+                    assert!(error.starts_with("c.xml:2:26: `ca`: ") && error.contains(expected), "{error}");
+                }
+                (Ok(_), expected) => panic!("{ca} is taken: {expected}"),
+            }
+        };
+        check(&path("good.pem"), "");
+        check(&path("empty.pem"), "it holds no certificate");
+        check(&path("none.pem"), "it does not exist");
+        check("/dev/zero", "it is not a regular file");
     }
 
     #[test]

@@ -271,6 +271,8 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("port", ValueKind::Measure),
             with("security", ValueKind::Word(&SECURITY), "none"),
             with("from", ValueKind::Mail, "fleetsweep@localhost"),
+            plain("helo", ValueKind::Address),
+            plain("ca", ValueKind::Path),
             plain("username", ValueKind::Account),
             plain("password", ValueKind::Secret),
         ],

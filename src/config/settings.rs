@@ -96,6 +96,15 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
     };
     let port = reader.value_or("port", &default_port.to_string(), values::port);
     let from = reader.value("from", values::mailbox);
+    let helo = reader.unless_absent("helo", values::helo);
+    let ca = reader.unless_absent("ca", |text| values::path(text, home));
+    if let (Some(element), Some(Some(_)), Some(SmtpSecurity::None)) = (reader.element, &ca, security) {
+        reader.findings.warning(
+            fields::place(element, "ca"),
+            "these certificates are used for nothing: the connection is not protected",
+            "write security=\"starttls\" or security=\"tls\", or remove `ca`",
+        );
+    }
     let (username, password) = match reader.element {
         Some(element) => (
             field(element, "username", reader.findings, values::line),
@@ -134,7 +143,7 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
             "write security=\"starttls\" or security=\"tls\"",
         );
     }
-    Some(Smtp { host: host?, port: port?, security: security?, from: from?, login })
+    Some(Smtp { host: host?, port: port?, security: security?, from: from?, helo: helo?, ca: ca?, login })
 }
 
 /// Whether an address or host name, in canonical form, is this machine itself.
@@ -183,6 +192,16 @@ impl Reader<'_> {
     fn optional<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
         self.element.and_then(|element| element.attribute(attribute))?;
         self.value(attribute, parse)
+    }
+
+    /// A value that need not be there: `None` where it is wrong, `Some(None)` where it is not written.
+    fn unless_absent<T>(
+        &mut self,
+        attribute: &'static str,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<Option<T>> {
+        let is_written = self.element.is_some_and(|element| element.attribute(attribute).is_some());
+        if is_written { self.value(attribute, parse).map(Some) } else { Some(None) }
     }
 
     /// A value with this default.

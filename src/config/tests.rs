@@ -213,6 +213,44 @@ fn a_login_is_what_is_written_or_the_ssh_agent() {
 }
 
 #[test]
+fn the_name_of_this_machine_is_a_name_or_an_address_in_brackets() {
+    for (helo, expected) in [
+        ("mon.example.com", "mon.example.com"),
+        ("MON.Example.com.", "mon.example.com"),
+        ("mon", "mon"),
+        ("[192.0.2.1]", "[192.0.2.1]"),
+        ("[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"),
+    ] {
+        let smtp = valid(&with_client(&format!("<smtp helo='{helo}'/>"))).config.smtp;
+        assert_eq!(smtp.helo.as_deref(), Some(expected));
+    }
+    for (helo, mend) in [
+        ("192.0.2.1", "write it as in [192.0.2.1]"),
+        ("2001:db8::1", "[IPv6:2001:db8::1]"),
+        ("[2001:db8::1]", "[IPv6:2001:db8::1]"),
+        ("[192.0.2]", "write the full name"),
+        ("a b", "write the full name"),
+        ("mon.example.com\u{a0}x", "write the full name"),
+        ("mön.example.com", "write the full name"),
+        ("", "write the full name"),
+    ] {
+        let found = errors(&with_client(&format!("<smtp helo='{helo}'/>")));
+        assert!(found.starts_with("1:21: `helo`: ") && found.contains(mend), "{helo}: {found}");
+    }
+}
+
+#[test]
+fn certificates_without_tls_draw_a_warning() {
+    for (attributes, expected) in
+        [("ca='/a.pem'", true), ("ca='/a.pem' security='tls'", false), ("ca='~/a.pem' security='starttls'", false)]
+    {
+        let loaded = valid(&with_client(&format!("<smtp {attributes}/>")));
+        let warned = loaded.warnings.iter().any(|warning| warning.problem.as_str().contains("used for nothing"));
+        assert_eq!(warned, expected, "{attributes}");
+    }
+}
+
+#[test]
 fn the_smtp_port_follows_the_security() {
     for (attributes, expected) in [
         ("", 25),

@@ -2,6 +2,7 @@
 //! what is written elsewhere in the file plays no part here.
 
 use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     num::{NonZeroU32, NonZeroUsize},
     ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
@@ -13,7 +14,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{
-    AgentKeeping, HostKeyPolicy, SmtpSecurity,
+    AgentKeeping, HostKeyPolicy, SmtpSecurity, address,
     harmless::{self, Harmless, words},
     schema,
 };
@@ -65,6 +66,29 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, Wrong> {
 /// `security` of `<smtp>`.
 pub(super) fn security(text: &str) -> Result<SmtpSecurity, Wrong> {
     word(text, schema::SECURITY, [SmtpSecurity::None, SmtpSecurity::StartTls, SmtpSecurity::Tls])
+}
+
+/// `helo` of `<smtp>`: a host name, or an address in brackets.
+pub(super) fn helo(text: &str) -> Result<String, Wrong> {
+    const MEND: &str = "write the full name of this machine (mon.example.com), or its address as [192.0.2.1] or \
+                        [IPv6:2001:db8::1]";
+    let inside = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let is_literal = inside.is_some_and(|inside| match inside.split_at_checked(5) {
+        Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6:") => address.parse::<Ipv6Addr>().is_ok(),
+        Some(_) | None => inside.parse::<Ipv4Addr>().is_ok(),
+    });
+    if is_literal {
+        return Ok(text.to_owned());
+    }
+    match address::parse(text) {
+        Ok(name) if name.parse::<IpAddr>().is_err() && !name.contains(['%', ':']) => {
+            Ok(name.trim_end_matches('.').to_owned())
+        }
+        Ok(_) => {
+            Err(Wrong::new("this is an address without brackets", "write it as in [192.0.2.1] or [IPv6:2001:db8::1]"))
+        }
+        Err(_) => Err(Wrong::new("this is no name of a machine", MEND)),
+    }
 }
 
 /// `host-keys`.

@@ -6,7 +6,7 @@ use crate::fleet::event::MailStep;
 
 use super::{
     backoff,
-    postman::{Answer, Concerns, SendError},
+    outcome::{Answer, Concerns, SendError},
 };
 
 /// What becomes of a mail: sent, refused for good, or put off until `now` and a rest.
@@ -20,7 +20,9 @@ pub fn after_try(result: &Result<Answer, SendError>, attempts: u32, now: Timesta
             let next_at = now.saturating_add(backoff::rest(attempts, jitter)).unwrap_or(Timestamp::MAX);
             MailStep::Deferred { error: error.to_string(), next_at }
         }
-        Err(error @ SendError::Refused { .. }) => MailStep::Refused { error: error.to_string() },
+        Err(error @ (SendError::Refused { .. } | SendError::TooLarge { .. })) => {
+            MailStep::Refused { error: error.to_string() }
+        }
     }
 }
 
@@ -29,18 +31,19 @@ pub fn after_try(result: &Result<Answer, SendError>, attempts: u32, now: Timesta
 #[must_use]
 pub fn ends_the_round(result: &Result<Answer, SendError>) -> bool {
     match result {
-        Err(SendError::Deferred { concerns, .. }) => match concerns {
+        Err(SendError::Deferred { during, concerns, .. }) => match concerns {
             Concerns::Server => true,
+            Concerns::Us => during.is_common_to_all_mails(),
             Concerns::Mail => false,
         },
-        Ok(_) | Err(SendError::Refused { .. }) => false,
+        Ok(_) | Err(SendError::Refused { .. } | SendError::TooLarge { .. }) => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::postman::Phase;
+    use crate::mail::outcome::Phase;
 
     #[test]
     fn a_mail_is_sent_put_off_or_refused() {
@@ -58,10 +61,12 @@ mod tests {
         assert!(!ends_the_round(&refused));
 
         let next_at = "2026-03-01T12:01:00Z".parse().unwrap();
-        for (concerns, ends) in [(Concerns::Mail, false), (Concerns::Server, true)] {
+        for (concerns, ends) in [(Concerns::Mail, false), (Concerns::Us, false), (Concerns::Server, true)] {
             let error = "not now, at the recipient: 451 later".into();
             assert_eq!(step(&deferred(concerns)), MailStep::Deferred { error, next_at });
             assert_eq!(ends_the_round(&deferred(concerns)), ends);
         }
+        let login = SendError::Deferred { during: Phase::Login, concerns: Concerns::Us, words: words() };
+        assert!(ends_the_round(&Err(login)), "no other mail gets past the login either");
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    io::Read as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -103,7 +104,13 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Unusable {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, Unusable> {
-    std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| unreadable(path, &error))
+    // What the path names may have no length and no end, as a device.
+    let start = || {
+        let mut text = Zeroizing::new(String::new());
+        std::fs::File::open(path)?.take(LARGEST_BYTES).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    start().map_err(|error| unreadable(path, &error))
 }
 
 fn decode(path: &Path, text: &str, passphrase: Option<&SecretString>) -> Outcome {
@@ -135,6 +142,11 @@ mod tests {
     async fn outcome(ring: &Keyring, path: &Path, passphrase: Option<&str>) -> Outcome {
         let passphrase = passphrase.map(|text| SecretSource::Literal(text.into()));
         ring.get(&KeyFile { path: path.to_owned(), passphrase }, &Secrets::default()).await
+    }
+
+    #[test]
+    fn a_key_file_without_end_is_not_read_without_end() {
+        assert_eq!(read(Path::new("/dev/zero")).ok().map(|text| text.len() as u64), Some(LARGEST_BYTES));
     }
 
     #[tokio::test]

@@ -405,6 +405,9 @@ fn refresh(path: &Path, state: &mut State) -> Result<bool, KnownHostsError> {
     Ok(true)
 }
 
+/// Room for a hundred times the hosts that can be configured.
+const LARGEST_BYTES: u64 = 64 << 20;
+
 fn read(path: &Path) -> Result<State, KnownHostsError> {
     let (stamp, bytes) = contents(path)?;
     Ok(State { stamp, ..parse(bytes) })
@@ -417,7 +420,9 @@ fn contents(path: &Path) -> Result<(Option<Stamp>, Vec<u8>), KnownHostsError> {
         // Taken before reading: what is written meanwhile shows at the next look.
         let stamp = Stamp::of(&file.metadata()?);
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        if (&mut file).take(LARGEST_BYTES).read_to_end(&mut bytes)? as u64 == LARGEST_BYTES {
+            return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST_BYTES >> 20)));
+        }
         Ok((Some(stamp), bytes))
     };
     match whole() {

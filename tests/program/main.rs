@@ -17,6 +17,7 @@ mod descriptors;
 mod events;
 mod exit;
 mod export;
+mod hostile_smtp;
 mod long_export;
 mod metrics;
 mod pipeline;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let rooms = [
         pipeline::trials(),
         smtp::trials(),
+        hostile_smtp::trials(),
         command_line::trials(),
         exit::trials(),
         export::trials(),

@@ -239,6 +239,13 @@ fn many_at_once_write_whole_lines() {
 }
 
 #[test]
+fn a_file_without_end_is_not_read_without_end() {
+    let error = read(Path::new("/dev/zero")).err().expect("an error");
+    let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    assert!(source.contains("larger than 64 MiB"), "{error}: {source}");
+}
+
+#[test]
 fn an_unusable_file_is_named_with_its_mend() {
     let directory = tempfile::tempdir().unwrap();
     let error = KnownHosts::load(directory.path()).err().unwrap();

@@ -1,4 +1,4 @@
-//! A self-signed certificate for this machine, which is its own authority.
+//! Certificates for test servers: good ones, and ones with which something is wrong.
 
 use std::{
     fs,
@@ -6,13 +6,97 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Writes `certificate.pem` and `key.pem` into a directory; where they are. The key is for its owner alone.
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+
+/// A certificate of a server with its key, both in PEM.
+#[derive(Debug, Clone)]
+pub struct TestCertificate {
+    /// The certificate.
+    pub certificate_pem: String,
+    /// Its key.
+    pub key_pem: String,
+    /// The certificate of the authority that issued it; itself where it is self-signed.
+    pub authority_pem: String,
+}
+
+impl TestCertificate {
+    /// A self-signed one for these names.
+    ///
+    /// # Panics
+    /// Where one is no name.
+    pub fn of_names(names: &[&str]) -> Self {
+        Self::self_signed(params(names))
+    }
+
+    /// A self-signed one as `openssl req -x509` makes it by default: that of an authority, with the name in its subject
+    /// alone.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub fn as_by_openssl(name: &str) -> Self {
+        let mut params = params(&[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        Self::self_signed(params)
+    }
+
+    /// A self-signed one that was valid once.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub fn expired(name: &str) -> Self {
+        let mut params = params(&[name]);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+        Self::self_signed(params)
+    }
+
+    /// A self-signed one that will be valid.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub fn not_yet_valid(name: &str) -> Self {
+        let mut params = params(&[name]);
+        params.not_before = date_time_ymd(2190, 1, 1);
+        params.not_after = date_time_ymd(2191, 1, 1);
+        Self::self_signed(params)
+    }
+
+    /// One that an authority issued for these names.
+    ///
+    /// # Panics
+    /// Where one is no name.
+    pub fn by_authority(names: &[&str]) -> Self {
+        let mut authority = params(&[]);
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.distinguished_name.push(DnType::CommonName, "a test authority");
+        let authority_key = KeyPair::generate().expect("a key");
+        let authority_pem = authority.self_signed(&authority_key).expect("a certificate").pem();
+        let key = KeyPair::generate().expect("a key");
+        let issuer = Issuer::new(authority, authority_key);
+        let certificate = params(names).signed_by(&key, &issuer).expect("a certificate");
+        Self { certificate_pem: certificate.pem(), key_pem: key.serialize_pem(), authority_pem }
+    }
+
+    fn self_signed(params: CertificateParams) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let certificate_pem = params.self_signed(&key).expect("a certificate").pem();
+        Self { authority_pem: certificate_pem.clone(), certificate_pem, key_pem: key.serialize_pem() }
+    }
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("names")
+}
+
+/// Writes `certificate.pem` and `key.pem` of this machine into a directory; where they are. The key is for its owner
+/// alone.
 pub(crate) fn write(directory: &Path) -> (PathBuf, PathBuf) {
-    let made =
-        rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a certificate");
+    let made = TestCertificate::of_names(&["localhost", "127.0.0.1"]);
     let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| directory.join(name));
-    fs::write(&certificate, made.cert.pem()).expect("a certificate's file");
-    fs::write(&key, made.signing_key.serialize_pem()).expect("a key's file");
+    fs::write(&certificate, made.certificate_pem).expect("a certificate's file");
+    fs::write(&key, made.key_pem).expect("a key's file");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("rights of a key");
     (certificate, key)
 }

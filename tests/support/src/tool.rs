@@ -30,6 +30,8 @@ pub enum Tool {
     Dropbear,
     /// The mail server of Debian.
     Exim,
+    /// Another one, see [`Postfix`](crate::Postfix).
+    Postfix,
     /// The right to add users, to mount, and to become them.
     Root,
     /// A login shell that is not POSIX.
@@ -73,6 +75,10 @@ impl Tool {
                 let there = Path::new(PYTHON_MODULES).join("prometheus_client").exists();
                 let package = package("prometheus_client");
                 return (!there).then(|| format!("needs prometheus_client: apt-get install {package}"));
+            }
+            Self::Postfix => {
+                let how = "(cd target && apt-get download postfix && dpkg -x postfix_*.deb postfix)";
+                return crate::postfix::unpacked().is_none().then(|| format!("needs Postfix, unpacked: {how}"));
             }
             Self::ArmAgent => return missing_agent(ARM),
             Self::WindowsAgent => return missing_agent(WINDOWS),

@@ -1,4 +1,4 @@
-//! The postman against a server of a few lines that can be told to misbehave. What a real server makes of
+//! The SMTP client against a server of a few lines that can be told to misbehave. What a real server makes of
 //! its mails is tested elsewhere.
 
 use std::sync::{Arc, Mutex};
@@ -11,6 +11,11 @@ use tokio::{
 use uuid::Uuid;
 
 use super::*;
+
+mod attacks;
+mod manners;
+mod tls;
+
 use crate::{
     config::{SmtpLogin, secret::SecretSource},
     fleet::mail::MailKind,
@@ -52,22 +57,27 @@ impl Server {
         Self { port, heard }
     }
 
-    fn postman(&self) -> Postman {
-        self.postman_with(SmtpSecurity::None, None)
+    fn client(&self) -> SmtpClient {
+        self.client_with(SmtpSecurity::None, None)
     }
 
-    fn postman_with(&self, security: SmtpSecurity, password: Option<&str>) -> Postman {
+    fn client_with(&self, security: SmtpSecurity, password: Option<&str>) -> SmtpClient {
         let password = password.map(SecretString::from);
         let smtp = Smtp {
             host: "127.0.0.1".into(),
             port: self.port,
             security,
             from: "fleetsweep@localhost".parse().unwrap(),
+            helo: None,
+            ca: None,
             login: password
                 .clone()
                 .map(|password| SmtpLogin { username: "ops".into(), password: SecretSource::Literal(password) }),
         };
-        Postman::with_password(&smtp, password.as_ref()).unwrap()
+        let mut client = SmtpClient::with_password(&smtp, password.as_ref()).unwrap();
+        // What the name server of this machine thinks of its name takes no part here.
+        client.full_name = Some(None);
+        client
     }
 
     /// The lines it read, each as its first word.
@@ -160,14 +170,14 @@ fn refused(during: Phase, words: &str) -> Result<Answer, SendError> {
 }
 
 #[tokio::test]
-async fn mails_share_a_connection_until_the_postman_rests() {
+async fn mails_share_a_connection_until_the_client_quits() {
     let server = Server::start(&[]).await;
-    let mut postman = server.postman();
+    let mut client = server.client();
     for number in 0..3 {
-        assert_eq!(postman.send(&mail(number)).await, Ok(Answer(TAKEN.into())));
+        assert_eq!(client.send(&mail(number)).await, Ok(Answer(TAKEN.into())));
     }
-    postman.rest().await;
-    assert_eq!(postman.send(&mail(3)).await, Ok(Answer(TAKEN.into())));
+    client.quit().await;
+    assert_eq!(client.send(&mail(3)).await, Ok(Answer(TAKEN.into())));
     let one = "MAIL RCPT DATA .";
     assert_eq!(server.verbs(), format!("connected EHLO {one} {one} {one} QUIT connected EHLO {one}"));
 }
@@ -177,17 +187,17 @@ async fn what_the_server_answers_decides_whether_a_mail_is_put_off_or_refused() 
     use Mischief::{Answer, CloseOnce};
     for (mischief, expected) in [
         (Answer("", "421 too many"), deferred(Phase::Connect, Concerns::Server, "421 too many")),
-        (Answer("", "554 no mail here"), deferred(Phase::Connect, Concerns::Server, "554 no mail here")),
-        (Answer("EHLO", "550 who are you"), deferred(Phase::Connect, Concerns::Server, "550 who are you")),
+        (Answer("", "554 no mail here"), deferred(Phase::Connect, Concerns::Us, "554 no mail here")),
+        (Answer("EHLO", "550 who are you"), deferred(Phase::Connect, Concerns::Us, "550 who are you")),
         (Answer("MAIL", "451 busy"), deferred(Phase::Sender, Concerns::Server, "451 busy")),
-        (Answer("MAIL", "550 no such sender"), deferred(Phase::Sender, Concerns::Server, "550 no such sender")),
+        (Answer("MAIL", "550 no such sender"), deferred(Phase::Sender, Concerns::Us, "550 no such sender")),
         (Answer("RCPT", "450 greylisted"), deferred(Phase::Recipient, Concerns::Mail, "450 greylisted")),
         (Answer("RCPT", "452 disk full"), deferred(Phase::Recipient, Concerns::Mail, "452 disk full")),
         (
             Answer("RCPT", "550-5.1.1 no such user\r\n550 5.1.1 ask the \x1b[31mpostmaster"),
             refused(Phase::Recipient, "550 5.1.1 no such user ask the [31mpostmaster"),
         ),
-        (Answer("RCPT", "530 login first"), deferred(Phase::Recipient, Concerns::Server, "530 login first")),
+        (Answer("RCPT", "530 login first"), deferred(Phase::Recipient, Concerns::Us, "530 login first")),
         (Answer("DATA", "451 later"), deferred(Phase::Content, Concerns::Mail, "451 later")),
         (Answer("DATA", "554 no"), refused(Phase::Content, "554 no")),
         (Answer(".", "452 disk full"), deferred(Phase::Content, Concerns::Mail, "452 disk full")),
@@ -195,7 +205,7 @@ async fn what_the_server_answers_decides_whether_a_mail_is_put_off_or_refused() 
         (CloseOnce("RCPT", "421 closing"), deferred(Phase::Recipient, Concerns::Server, "421 closing")),
     ] {
         let server = Server::start(&[mischief]).await;
-        assert_eq!(server.postman().send(&mail(1)).await, expected, "{mischief:?}");
+        assert_eq!(server.client().send(&mail(1)).await, expected, "{mischief:?}");
     }
 }
 
@@ -209,7 +219,7 @@ async fn a_connection_that_breaks_puts_the_mail_off() {
         (".", Phase::Content),
     ] {
         let server = Server::start(&[Mischief::CloseOnce(word, "")]).await;
-        let error = server.postman().send(&mail(1)).await.unwrap_err();
+        let error = server.client().send(&mail(1)).await.unwrap_err();
         assert!(
             matches!(&error, SendError::Deferred { during, concerns: Concerns::Server, .. } if *during == phase),
             "{word}: {error:?}",
@@ -223,7 +233,7 @@ async fn a_server_that_is_not_there_puts_the_mail_off() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Server { port: listener.local_addr().unwrap().port(), heard: Arc::default() };
     drop(listener);
-    let error = server.postman().send(&mail(1)).await.unwrap_err();
+    let error = server.client().send(&mail(1)).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("not now, at connecting: 127.0.0.1:{}: Connection refused (os error 111)", server.port),
@@ -236,9 +246,9 @@ async fn a_silent_server_puts_the_mail_off_at_the_deadline() {
         [("", Phase::Connect), ("MAIL", Phase::Sender), ("RCPT", Phase::Recipient), (".", Phase::Content)]
     {
         let server = Server::start(&[Mischief::FallSilent(word)]).await;
-        let mut postman = server.postman().with_deadline(Duration::from_millis(300));
+        let mut client = server.client().with_deadline(Duration::from_millis(300));
         let words = format!("no answer from 127.0.0.1:{} within 300ms", server.port);
-        assert_eq!(postman.send(&mail(1)).await, deferred(phase, Concerns::Server, &words), "{word}");
+        assert_eq!(client.send(&mail(1)).await, deferred(phase, Concerns::Server, &words), "{word}");
     }
 }
 
@@ -246,20 +256,20 @@ async fn a_silent_server_puts_the_mail_off_at_the_deadline() {
 async fn after_a_mail_that_was_not_taken_the_next_one_goes_over_the_same_connection() {
     for answer in ["550 no such user", "450 greylisted"] {
         let server = Server::start(&[Mischief::AnswerOnce("RCPT", answer)]).await;
-        let mut postman = server.postman();
-        assert!(postman.send(&mail(1)).await.is_err());
-        assert_eq!(postman.send(&mail(2)).await, Ok(Answer(TAKEN.into())));
+        let mut client = server.client();
+        assert!(client.send(&mail(1)).await.is_err());
+        assert_eq!(client.send(&mail(2)).await, Ok(Answer(TAKEN.into())));
         assert_eq!(server.verbs(), "connected EHLO MAIL RCPT RSET MAIL RCPT DATA .");
     }
 }
 
 #[tokio::test]
 async fn a_kept_connection_that_the_server_closed_is_no_failure() {
-    // After its answer to the first mail it closes; the postman learns of it at the second.
+    // After its answer to the first mail it closes; the client learns of it at the second.
     let server = Server::start(&[Mischief::CloseOnce(".", TAKEN)]).await;
-    let mut postman = server.postman();
+    let mut client = server.client();
     for number in 0..2 {
-        assert_eq!(postman.send(&mail(number)).await, Ok(Answer(TAKEN.into())));
+        assert_eq!(client.send(&mail(number)).await, Ok(Answer(TAKEN.into())));
     }
     let one = "connected EHLO MAIL RCPT DATA .";
     assert_eq!(server.verbs(), format!("{one} {one}"));
@@ -268,17 +278,18 @@ async fn a_kept_connection_that_the_server_closed_is_no_failure() {
 #[tokio::test]
 async fn a_server_that_wants_a_new_connection_for_each_mail_gets_it() {
     let server = Server::start(&[Mischief::AnswerOnce("MAIL", "421 enough")]).await;
-    let mut postman = server.postman();
-    postman.keep(postman.connect(&mut Phase::Connect).await.unwrap());
-    assert_eq!(postman.send(&mail(1)).await, Ok(Answer(TAKEN.into())));
+    let mut client = server.client();
+    let dialogue = client.open(&mut Phase::Connect).await.unwrap();
+    client.keep(dialogue, false);
+    assert_eq!(client.send(&mail(1)).await, Ok(Answer(TAKEN.into())));
     assert_eq!(server.verbs(), "connected EHLO MAIL connected EHLO MAIL RCPT DATA .");
 }
 
 #[tokio::test]
 async fn starttls_is_upgraded_or_nothing_is_sent() {
     let server = Server::start(&[]).await;
-    let mut postman = server.postman_with(SmtpSecurity::StartTls, Some("open sesame"));
-    let error = postman.send(&mail(1)).await.unwrap_err();
+    let mut client = server.client_with(SmtpSecurity::StartTls, Some("open sesame"));
+    let error = client.send(&mail(1)).await.unwrap_err();
     assert!(
         matches!(error, SendError::Deferred { during: Phase::StartTls, concerns: Concerns::Server, .. }),
         "{error:?}"
@@ -287,23 +298,23 @@ async fn starttls_is_upgraded_or_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn a_refused_login_concerns_the_server_and_never_tells_the_password() {
+async fn a_refused_login_concerns_us_and_never_tells_the_password() {
     // `\0ops\0open sesame` and `open sesame` in base64, as a server may say them back.
     let whole = "535 bad command AUTH PLAIN AG9wcwBvcGVuIHNlc2FtZQ== (open sesame, b3BlbiBzZXNhbWU=)";
     let server = Server::start(&[Mischief::Answer("AUTH", whole)]).await;
-    let mut postman = server.postman_with(SmtpSecurity::None, Some("open sesame"));
+    let mut client = server.client_with(SmtpSecurity::None, Some("open sesame"));
     let words = "535 bad command AUTH PLAIN [password] ([password], [password])";
-    assert_eq!(postman.send(&mail(1)).await, deferred(Phase::Login, Concerns::Server, words));
+    assert_eq!(client.send(&mail(1)).await, deferred(Phase::Login, Concerns::Us, words));
     assert!(!server.verbs().contains("MAIL"));
-    assert!(!format!("{postman:?}").contains("sesame"));
+    assert!(!format!("{client:?}").contains("sesame"));
 }
 
 #[tokio::test]
 async fn a_login_is_made_once_for_each_connection() {
     let server = Server::start(&[]).await;
-    let mut postman = server.postman_with(SmtpSecurity::None, Some("open sesame"));
+    let mut client = server.client_with(SmtpSecurity::None, Some("open sesame"));
     for number in 0..2 {
-        assert_eq!(postman.send(&mail(number)).await, Ok(Answer(TAKEN.into())));
+        assert_eq!(client.send(&mail(number)).await, Ok(Answer(TAKEN.into())));
     }
     assert_eq!(server.verbs(), "connected EHLO AUTH MAIL RCPT DATA . MAIL RCPT DATA .");
 }

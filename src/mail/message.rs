@@ -38,6 +38,9 @@ pub(super) enum NotALetter {
     /// The recipient is no mail address.
     #[error("`{recipient}` is no mail address: {reason}")]
     Recipient { recipient: String, reason: lettre::address::AddressError },
+    /// Its domain has no form in ASCII.
+    #[error("the domain of `{address}` is none: check its spelling")]
+    Domain { address: String },
     /// The message cannot be built.
     #[error("the message cannot be built: {0}")]
     Message(lettre::error::Error),
@@ -50,6 +53,8 @@ impl Letter {
             .recipient
             .parse()
             .map_err(|reason| NotALetter::Recipient { recipient: mail.recipient.clone(), reason })?;
+        let to = with_ascii_domain(&to)?;
+        let from = Mailbox::new(from.name.clone(), with_ascii_domain(&from.email)?);
         // The `Date` header of lettre knows no time before the epoch.
         let date = mail.created_at.max(Timestamp::UNIX_EPOCH);
         let builder = Message::builder()
@@ -63,48 +68,57 @@ impl Letter {
         // RFC 3834: no out-of-office answers, please.
         let auto_submitted = HeaderName::new_from_ascii_str("Auto-Submitted");
         message.headers_mut().insert_raw(HeaderValue::new(auto_submitted, "auto-generated".to_owned()));
-        Ok(Self { from: from.email.clone(), to, content: message.formatted() })
+        Ok(Self { from: from.email, to, content: message.formatted() })
     }
 
-    /// What is said after `DATA`: the content with its dots stuffed (RFC 5321, 4.5.2), and the line that ends
-    /// it. In one piece, because the last line sent by itself would wait until the server has acknowledged
-    /// what came before, which it puts off by 40 ms.
-    pub(super) fn data(&self) -> String {
-        let content = String::from_utf8_lossy(&self.content);
-        let mut data = String::with_capacity(content.len() + 16);
-        for line in content.split_inclusive('\n') {
-            if line.starts_with('.') {
-                data.push('.');
-            }
-            data.push_str(line);
-        }
-        if !data.ends_with("\r\n") {
-            data.push_str("\r\n");
-        }
-        data.push_str(".\r\n");
-        data
+    /// An address whose local part goes beyond ASCII: it can go only where the server takes such addresses. Domains are
+    /// in ASCII always.
+    pub(super) fn beyond_ascii(&self) -> Option<&Address> {
+        [&self.from, &self.to].into_iter().find(|address| !address.user().is_ascii())
     }
+}
 
-    /// Whether an address goes beyond ASCII.
-    pub(super) fn needs_smtputf8(&self) -> bool {
-        [&self.from, &self.to].into_iter().any(|address| !AsRef::<str>::as_ref(address).is_ascii())
+/// The address with its domain in ASCII (A-labels, RFC 5890), as every server knows it.
+fn with_ascii_domain(address: &Address) -> Result<Address, NotALetter> {
+    let domain = address.domain();
+    if domain.is_ascii() {
+        return Ok(address.clone());
     }
+    let not_known = || NotALetter::Domain { address: address.to_string() };
+    let domain = idna::domain_to_ascii(domain).map_err(|_| not_known())?;
+    Address::new(address.user(), domain).map_err(|_| not_known())
 }
 
 /// The message with its text, and with what is attached where something is.
 fn written(builder: MessageBuilder, mail: &Mail) -> Result<Message, lettre::error::Error> {
     if mail.attachments.is_empty() {
-        return builder.header(ContentType::TEXT_PLAIN).body(mail.body.clone());
+        return builder.header(ContentType::TEXT_PLAIN).body(with_crlf(&mail.body));
     }
     // The same at every try, and nothing that a client could know when it writes its log.
     let boundary = format!("fleetsweep-{}", mail.id.simple());
-    let text = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(mail.body.clone());
+    let text = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(with_crlf(&mail.body));
     let parts = MultiPart::mixed().boundary(boundary).singlepart(text);
     builder.multipart(mail.attachments.iter().fold(parts, |parts, attachment| parts.singlepart(attached(attachment))))
 }
 
 fn attached(Attachment { file_name, text }: &Attachment) -> SinglePart {
-    Attached::new(plain(file_name)).body(text.to_string(), ContentType::TEXT_PLAIN)
+    Attached::new(plain(file_name)).body(with_crlf(text), ContentType::TEXT_PLAIN)
+}
+
+/// The text with every line ended by CR LF. Left to itself lettre inserts each CR into the whole text, at a cost that
+/// grows with the square of the lines.
+fn with_crlf(text: &str) -> String {
+    let mut whole = String::with_capacity(text.len() + text.len() / 32);
+    for line in text.split_inclusive('\n') {
+        match line.strip_suffix('\n') {
+            Some(content) => {
+                whole.push_str(content.strip_suffix('\r').unwrap_or(content));
+                whole.push_str("\r\n");
+            }
+            None => whole.push_str(line),
+        }
+    }
+    whole
 }
 
 /// A file name as every mail program and file system takes it. The composer makes no other; what the outbox
@@ -236,23 +250,22 @@ mod tests {
     }
 
     #[test]
-    fn no_line_of_a_mail_ends_it_early() {
-        for body in ["", "\n", ".", ".\n", "a\n.\nb\n", "..\n.a\r\n.\r\nQUIT\r\n", "a\r\n.", "no end of line"] {
-            check(&mail("subject", body));
-            check(&with_files(&[("a.txt", body), ("b.txt", ".\n")]));
-        }
-        #[track_caller]
-        fn check(mail: &Mail) {
-            let letter = Letter::new(&from(), mail).unwrap();
-            let data = letter.data();
-            let body = &mail.body;
-            let mut lines: Vec<&str> = data.strip_suffix("\r\n").unwrap().split("\r\n").collect();
-            assert_eq!(lines.pop(), Some("."));
-            assert!(lines.iter().all(|line| *line != "." && !line.contains(['\r', '\n'])), "{body:?}: {data:?}");
-            // What the server makes of it: the content as it was, its last line ended.
-            let received: Vec<&str> = lines.iter().map(|line| line.strip_prefix('.').unwrap_or(line)).collect();
-            let content = String::from_utf8(letter.content).unwrap();
-            assert_eq!(received.join("\r\n"), content.strip_suffix("\r\n").unwrap_or(&content), "{body:?}");
+    fn a_mail_of_many_lines_takes_a_time_that_grows_with_them() {
+        // The square of these lines would take minutes.
+        let lines = "\n".repeat(4 << 20);
+        let began = std::time::Instant::now();
+        let letter = Letter::new(&from(), &with_files(&[("one.txt", &lines)])).unwrap();
+        assert!(letter.content.len() >= 8 << 20);
+        Letter::new(&from(), &mail("subject", &lines)).unwrap();
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn lines_end_with_cr_lf_whatever_they_ended_with() {
+        for (text, expected) in
+            [("", ""), ("a", "a"), ("a\n", "a\r\n"), ("a\r\n\nb", "a\r\n\r\nb"), ("a\rb\n", "a\rb\r\n"), ("\r", "\r")]
+        {
+            assert_eq!(with_crlf(text), expected, "{text:?}");
         }
     }
 
@@ -266,6 +279,29 @@ mod tests {
             assert!(message.bcc().is_none());
             assert_eq!(message.headers().len(), 9, "{:?}", message.headers());
             assert_eq!(message.body_text(0).unwrap().trim_end(), "body");
+        }
+    }
+
+    #[test]
+    fn a_domain_beyond_ascii_goes_out_in_ascii_in_envelope_and_headers() {
+        for (recipient, expected, beyond_ascii) in [
+            ("ops@bücher.example", "ops@xn--bcher-kva.example", false),
+            ("ops@BÜCHER.Example", "ops@xn--bcher-kva.example", false),
+            ("ops@bu\u{308}cher.example", "ops@xn--bcher-kva.example", false),
+            ("ops@例え.テスト", "ops@xn--r8jz45g.xn--zckzah", false),
+            ("ops@Example.com", "ops@Example.com", false),
+            ("öps@bücher.example", "öps@xn--bcher-kva.example", true),
+        ] {
+            let from: Mailbox = "Der Fegende <feger@straße.example>".parse().unwrap();
+            let mail = Mail { recipient: recipient.into(), ..mail("subject", "body") };
+            let letter = Letter::new(&from, &mail).unwrap();
+            assert_eq!(letter.to.to_string(), expected);
+            assert_eq!(letter.from.to_string(), "feger@xn--strae-oqa.example");
+            assert_eq!(letter.beyond_ascii(), beyond_ascii.then_some(&letter.to));
+            assert_eq!(letter.content.is_ascii(), !beyond_ascii);
+            let message = MessageParser::default().parse(&letter.content).unwrap();
+            assert_eq!(message.to().unwrap().first().unwrap().address(), Some(expected));
+            assert_eq!(message.from().unwrap().first().unwrap().address(), Some("feger@xn--strae-oqa.example"));
         }
     }
 

@@ -1,0 +1,307 @@
+//! The client of the SMTP server: hands mails over, one after the other, over one connection that is kept between them.
+//! Not the outbox, not when to try again.
+//!
+//! Nothing that a server does costs more than a bounded time, memory and work: replies are bounded in their lines and
+//! their length ([`reply`]), a server may send only so much for one mail, each step and the whole have a deadline.
+//! What a server says before TLS is forgotten behind it, and what it says unasked ends the session.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use tokio::time::{Instant, timeout};
+
+use super::{
+    message::Letter,
+    outcome::{Answer, Concerns, Phase, SendError},
+};
+use crate::{
+    config::{Smtp, SmtpSecurity, ca::CaError, harmless},
+    fleet::{mail::Mail, reading::clean},
+};
+
+use auth::Credentials;
+use dialogue::{Dialogue, Limits, Server};
+use failure::Failure;
+use mask::Mask;
+use tls::Tls;
+
+pub mod capabilities;
+pub mod reply;
+
+mod auth;
+mod connection;
+mod content;
+mod dialogue;
+mod failure;
+mod hello;
+mod mask;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+/// How long one mail may take, from connecting to the server's last word, beside the time for its bytes.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long one step may take, beside the last word: a command with its reply.
+const STEP: Duration = Duration::from_secs(40);
+
+/// A server that has not greeted by then may be one that waits for TLS. Shorter than what a run that sweeps once
+/// allows for its mails, so that it says what to mend.
+const PROBE_AFTER: Duration = Duration::from_secs(6);
+
+/// The slowest way to a server on which a mail with large attachments still arrives, in bytes a second.
+const SLOWEST: u64 = 64 * 1024;
+
+/// How long a connection without work is used again. Servers close idle ones after minutes; firewalls
+/// forget them in silence.
+const KEPT_FOR: Duration = Duration::from_secs(30);
+
+/// How soon a kept connection has to answer before it is given up for a new one.
+const KEPT_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long taking leave may take.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+
+/// The longest words of a server that are kept, in characters.
+const WORDS_CHARS: usize = 300;
+
+/// The longest words of our own about what went wrong: they end with what to do.
+const OWN_WORDS_CHARS: usize = 500;
+
+/// Hands mails to one SMTP server.
+pub struct SmtpClient {
+    smtp: Smtp,
+    tls: Option<Tls>,
+    credentials: Option<Credentials>,
+    mask: Mask,
+    /// The full name of this machine, once it was looked up.
+    full_name: Option<Option<String>>,
+    limit_bytes: Option<u64>,
+    deadline: Duration,
+    limits: Limits,
+    kept: Option<Kept>,
+}
+
+/// A connection between two mails.
+struct Kept {
+    dialogue: Dialogue,
+    since: Instant,
+    /// Whether a mail was begun and not ended.
+    needs_reset: bool,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// TLS cannot be set up.
+    #[error("TLS for the SMTP server {host} cannot be set up: {reason}")]
+    Tls {
+        /// The server.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// The file of certificates cannot be used.
+    #[error("the certificates of ca=\"{}\" on <smtp> cannot be used", harmless::path(.path))]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: CaError,
+    },
+}
+
+impl fmt::Debug for SmtpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmtpClient")
+            .field("host", &self.smtp.host)
+            .field("port", &self.smtp.port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SmtpClient {
+    /// A client for a server; contacts nothing yet. `password` is that of the account in `smtp`, where
+    /// there is one.
+    ///
+    /// # Errors
+    /// [`SetupError`] where TLS cannot be set up.
+    pub fn with_password(smtp: &Smtp, password: Option<&SecretString>) -> Result<Self, SetupError> {
+        let tls = match smtp.security {
+            SmtpSecurity::None => None,
+            SmtpSecurity::StartTls => Some(Tls::new(smtp, false)?),
+            SmtpSecurity::Tls => Some(Tls::new(smtp, true)?),
+        };
+        let login = smtp.login.as_ref().zip(password);
+        let credentials = login.map(|(login, password)| Credentials::new(&login.username, password));
+        let mask = credentials.as_ref().map(Credentials::mask).unwrap_or_default();
+        Ok(Self {
+            smtp: smtp.clone(),
+            tls,
+            credentials,
+            mask,
+            full_name: None,
+            limit_bytes: None,
+            deadline: DEADLINE,
+            limits: Limits { step: STEP, probe_after: PROBE_AFTER },
+            kept: None,
+        })
+    }
+
+    /// The same with another deadline for each mail (60 s unless told); large ones get more.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The largest mail that the server takes, as it announced when it was last connected to; `None` where that is not
+    /// known, or where it names no limit.
+    #[must_use]
+    pub fn announced_size(&self) -> Option<u64> {
+        self.limit_bytes
+    }
+
+    /// Hands one mail over. It takes no longer than the deadline, whatever the server does. Dropped in
+    /// between, it closes the connection.
+    ///
+    /// # Errors
+    /// [`SendError`]: deferred, too large or refused. After a deferral for lack of an answer the server may have the
+    /// mail; the next try carries the same Message-ID.
+    pub async fn send(&mut self, mail: &Mail) -> Result<Answer, SendError> {
+        self.send_until(mail, std::future::pending()).await
+    }
+
+    /// The same, given up when `end` is there before the server's answer.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); a mail that is given up is deferred.
+    pub async fn send_until(&mut self, mail: &Mail, end: impl Future<Output = ()>) -> Result<Answer, SendError> {
+        let letter = Letter::new(&self.smtp.from, mail).map_err(|error| SendError::Refused {
+            during: Phase::Content,
+            words: self.speakable(&error.to_string(), OWN_WORDS_CHARS),
+        })?;
+        let mut during = Phase::Connect;
+        let deadline = self.deadline + Duration::from_secs(letter.content.len() as u64 / SLOWEST);
+        let patience = tokio::select! {
+            biased;
+            result = timeout(deadline, self.converse(&letter, &mut during)) => match result {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(failure)) => return Err(self.told(during, &failure)),
+                Err(_) => format!("within {}", humantime::format_duration(deadline)),
+            },
+            () = end => "in the time that was left".to_owned(),
+        };
+        let words = format!("no answer from {} {patience}", self.server());
+        Err(SendError::Deferred { during, concerns: Concerns::Server, words })
+    }
+
+    /// Takes leave of the server. To be called when there is nothing more to send for a while.
+    pub async fn quit(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            match timeout(LEAVE_WITHIN, kept.dialogue.quit()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => {
+                    tracing::debug!("the SMTP server did not take leave: {}", self.told(Phase::Connect, &failure));
+                }
+                Err(_) => tracing::debug!("the SMTP server did not answer to QUIT"),
+            }
+        }
+    }
+
+    /// One mail. Keeps the connection where the server still answers on it.
+    async fn converse(&mut self, letter: &Letter, during: &mut Phase) -> Result<Answer, Failure> {
+        let mut dialogue = self.dialogue_with_sender(letter, during).await?;
+        match dialogue.hand_over(letter, during).await {
+            Ok(reply) => {
+                self.keep(dialogue, false);
+                Ok(Answer(self.speakable(&reply.words(), WORDS_CHARS)))
+            }
+            Err(failure) => {
+                if failure.leaves_connection() {
+                    self.keep(dialogue, true);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// A dialogue in which the server has taken the sender. A kept one in which it does not is no failure:
+    /// servers close idle connections, and limit how many mails one may carry.
+    async fn dialogue_with_sender(&mut self, letter: &Letter, during: &mut Phase) -> Result<Dialogue, Failure> {
+        if let Some(Kept { mut dialogue, since, needs_reset }) = self.kept.take()
+            && since.elapsed() < KEPT_FOR
+        {
+            let begun = async {
+                if needs_reset {
+                    dialogue.reset().await?;
+                }
+                dialogue.name_sender(letter).await
+            };
+            match timeout(KEPT_ANSWERS_WITHIN, begun).await {
+                Ok(Ok(())) => return Ok(dialogue),
+                Ok(Err(failure @ (Failure::TooLarge { .. } | Failure::NoSmtpUtf8 { .. }))) => {
+                    *during = Phase::Sender;
+                    self.keep(dialogue, false);
+                    return Err(failure);
+                }
+                Ok(Err(failure)) => {
+                    let why = self.told(Phase::Sender, &failure);
+                    tracing::debug!("a kept connection to the SMTP server is of no more use: {why}");
+                }
+                Err(_) => tracing::debug!("a kept connection to the SMTP server does not answer"),
+            }
+        }
+        let mut dialogue = self.open(during).await?;
+        *during = Phase::Sender;
+        match dialogue.name_sender(letter).await {
+            Ok(()) => Ok(dialogue),
+            Err(failure) => {
+                if failure.leaves_connection() {
+                    self.keep(dialogue, false);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn open(&mut self, during: &mut Phase) -> Result<Dialogue, Failure> {
+        if self.smtp.helo.is_none() && self.full_name.is_none() {
+            self.full_name = Some(hello::full_name().await);
+        }
+        let server = Server {
+            smtp: &self.smtp,
+            tls: self.tls.as_ref(),
+            credentials: self.credentials.as_ref(),
+            name: self.smtp.helo.as_deref().or(self.full_name.as_ref().and_then(Option::as_deref)),
+            limits: self.limits,
+        };
+        let dialogue = Dialogue::open(&server, &mut self.mask, during).await?;
+        self.limit_bytes = dialogue.limit_bytes();
+        Ok(dialogue)
+    }
+
+    fn keep(&mut self, dialogue: Dialogue, needs_reset: bool) {
+        self.kept = Some(Kept { dialogue, since: Instant::now(), needs_reset });
+    }
+
+    /// What a failure means for the mail.
+    fn told(&self, during: Phase, failure: &Failure) -> SendError {
+        let longest = if matches!(failure, Failure::Refused(_)) { WORDS_CHARS } else { OWN_WORDS_CHARS };
+        failure.told(during, &self.server(), self.limit_bytes, |words| self.speakable(words, longest))
+    }
+
+    fn server(&self) -> String {
+        if self.smtp.host.contains(':') {
+            format!("[{}]:{}", self.smtp.host, self.smtp.port)
+        } else {
+            format!("{}:{}", self.smtp.host, self.smtp.port)
+        }
+    }
+
+    /// `words` cleaned, and without what must not be shown.
+    fn speakable(&self, words: &str, longest: usize) -> String {
+        clean(&self.mask.apply(&clean(words, usize::MAX)), longest)
+    }
+}
