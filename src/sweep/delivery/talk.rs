@@ -92,7 +92,7 @@ impl Talk {
     /// Starts a command on a channel.
     ///
     /// # Errors
-    /// [`FailureKind::ConnectionLost`].
+    /// [`FailureKind::ConnectionLost`](crate::fleet::FailureKind::ConnectionLost).
     pub(super) async fn start(
         channel: Channel<Msg>,
         session: &Session,
@@ -116,7 +116,7 @@ impl Talk {
     /// The next word; `None` where the command ended without one.
     ///
     /// # Errors
-    /// [`FailureKind::ConnectionLost`], [`FailureKind::CommandRefused`], [`FailureKind::AnswerTooLarge`].
+    /// [`FailureKind::ConnectionLost`](crate::fleet::FailureKind::ConnectionLost), [`FailureKind::CommandRefused`](crate::fleet::FailureKind::CommandRefused), [`FailureKind::AnswerTooLarge`](crate::fleet::FailureKind::AnswerTooLarge).
     pub(super) async fn word(&mut self, session: &Session, stage: Stage) -> Result<Option<Word>, Failure> {
         loop {
             if let Some(word) = self.heard.next.take().or_else(|| self.heard.take_word()) {
