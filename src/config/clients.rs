@@ -68,7 +68,7 @@ pub(super) fn read(
         found: Clients::default(),
         ids: HashMap::new(),
         names: HashMap::new(),
-        full: false,
+        expanded: 0,
     };
     reader.children(root, &Given::default());
     let found = reader.found;
@@ -92,8 +92,8 @@ struct Reader<'a> {
     ids: HashMap<ClientId, usize>,
     /// Where each name was first used, and whether it was written and not just an address.
     names: HashMap<String, (usize, bool)>,
-    /// Whether there are too many clients, which is said once.
-    full: bool,
+    /// How many addresses were expanded. No more are once there are too many, which is said once.
+    expanded: usize,
 }
 
 impl Reader<'_> {
@@ -223,12 +223,19 @@ impl Reader<'_> {
                 "write key=\"FILE\" beside it, or remove it",
             );
         }
-        if self.full {
+        if self.expanded > MOST {
             // A short file can name billions of them.
             return;
         }
         let addresses = self.addresses(element);
         let Some(addresses) = addresses else { return };
+        // Those of elements with errors count too: they cost as much.
+        self.expanded += addresses.len();
+        if self.expanded > MOST {
+            let problem = words!["with this there are more than ", MOST, " clients"];
+            self.findings.error(element.name.at.clone(), problem, "write smaller ranges, or divide the fleet");
+            return;
+        }
         let names = match self.names(element, addresses.len()) {
             Field::Given(names) => Some(names),
             Field::Absent => None,
@@ -240,12 +247,6 @@ impl Reader<'_> {
             Field::Wrong => return,
         };
         self.duplicates(element, &addresses, port, names.as_deref());
-        if self.found.clients.len() + addresses.len() > MOST {
-            let problem = words!["with this there are more than ", MOST, " clients"];
-            self.findings.error(element.name.at.clone(), problem, "write smaller ranges, or divide the fleet");
-            self.full = true;
-            return;
-        }
         let password = given.password.given();
         let key = given.key.given().map(|path| KeyFile { path, passphrase: given.passphrase.given() });
         let login = Login { ssh_agent: key.is_none() && password.is_none(), key, password };

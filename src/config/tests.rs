@@ -389,6 +389,10 @@ fn a_fleet_that_is_full_is_expanded_no_further() {
         &format!("<config><client ip='h[1-65536]' username='u'/>\n<client ip='i' username='u'/>{more}</config>"),
         "2:2: with this there are more than 65536 clients: write smaller ranges, or divide the fleet",
     );
+    // Nor where every one of them has another error.
+    let nobody = "<client ip='h[1-65536]'/>".repeat(3_000);
+    let errors = errors(&format!("<config>{nobody}</config>"));
+    assert_eq!((errors.lines().count(), errors.matches("more than 65536 clients").count()), (3_001, 1));
 }
 
 #[test]
