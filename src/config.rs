@@ -11,6 +11,7 @@ use lettre::message::Mailbox;
 use crate::fleet::{ClientId, Rule, security::redaction::Redaction};
 
 pub mod check;
+pub mod database;
 pub mod diagnostic;
 pub mod secret;
 
@@ -26,6 +27,7 @@ mod shape;
 mod source;
 mod values;
 
+use database::DatabaseTls;
 use diagnostic::{Diagnostic, Problems};
 pub use load::{LoadError, Surroundings};
 use secret::SecretSource;
@@ -69,6 +71,8 @@ pub struct Collector {
 pub struct Database {
     /// `sqlite:…`, `postgres://…` or `mysql://…`; may hold a password, so never shown whole.
     pub url: secrecy::SecretString,
+    /// Whether the connection to a server is to be encrypted; `None` where only the place of the server decides.
+    pub tls: Option<DatabaseTls>,
     /// Older rows are deleted.
     pub retention: Duration,
 }

@@ -54,7 +54,7 @@ impl Base {
     /// # Errors
     /// [`Failed::Database`] where the database cannot be opened or read.
     pub async fn open(config: &Config, spine: Spine) -> Result<Self, Failed> {
-        Self::over(Store::open(&config.database.url, &Environment::of_process()).await?, spine).await
+        Self::over(Store::open_configured(&config.database, &Environment::of_process()).await?, spine).await
     }
 
     async fn over(store: Store, spine: Spine) -> Result<Self, Failed> {
@@ -74,7 +74,7 @@ impl Base {
     pub async fn open_or_find(config: &Config, spine: Spine, stop: &CancellationToken) -> Result<Opened, Failed> {
         let deadline = Instant::now() + ONCE_PATIENCE;
         loop {
-            let error = match Store::open(&config.database.url, &Environment::of_process()).await {
+            let error = match Store::open_configured(&config.database, &Environment::of_process()).await {
                 Ok(store) => return Ok(Opened::Ours(Box::new(Self::over(store, spine).await?))),
                 Err(error) if error.kind == StoreErrorKind::InUse => error,
                 Err(error) => return Err(error.into()),

@@ -64,7 +64,7 @@ pub async fn sweep(
     record: Option<Recorder>,
     stop: &CancellationToken,
 ) -> Result<Swept, Failed> {
-    let reader = Reader::open(&config.database.url).await?;
+    let reader = Reader::open_configured(&config.database).await?;
     let actor = super::actor();
     let connection = Connection::within(|| find(&reader), &actor, PATIENCE, stop)
         .await
@@ -90,7 +90,10 @@ pub async fn sweep(
     let (mut fleet, sweep, MailTally { sent, waiting, .. }) = swept?;
     let waiting = waiting.len() as u64;
     let away = fleet.database_away();
-    let mut database = away.map_or(Database::Complete, |away| Database::Away(away.waiting));
+    let mut database = away.map_or(Database::Complete, |away| Database::Away {
+        waiting: away.waiting,
+        why: format!("database {} is away, as its collector says", reader.place()),
+    });
     let asked = async { Ok::<_, StoreError>((reader.open_alerts().await?, reader.mail_counts().await?.waiting)) };
     let waiting = match asked.await {
         Ok((alerts, waiting)) => {

@@ -128,7 +128,7 @@ async fn attached(
     record: Option<Recorder>,
     stop: &CancellationToken,
 ) -> Result<(), Failed> {
-    let reader = Reader::open(&config.database.url).await?;
+    let reader = Reader::open_configured(&config.database).await?;
     let (orders, asked) = Orders::new();
     let (out, incoming) = mpsc::channel(WAITING);
     let cards: Vec<ClientCard> = config.clients.iter().map(base::card).collect();

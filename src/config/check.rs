@@ -3,7 +3,9 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{AgentKeeping, Client, Entered, Loaded, Login, Setting, values::show_duration};
+use secrecy::ExposeSecret as _;
+
+use super::{AgentKeeping, Client, Config, Entered, Loaded, Login, Setting, database, values::show_duration};
 use crate::fleet::{Rule, rule::Repeat, security::redaction::REDACTED};
 
 mod mails;
@@ -24,7 +26,7 @@ pub fn summary(loaded: &Loaded) -> String {
 }
 
 fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
-    let collector = &loaded.config.collector;
+    let Config { collector, database, .. } = &loaded.config;
     let mails = |client: &Client| MailsADay::of(client, collector.interval);
     let count = loaded.config.clients.len();
     let interval = show_duration(collector.interval);
@@ -39,6 +41,11 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
     for (element, values) in settings.filter_map(|chunk| Some((chunk.first()?.element, chunk))) {
         let values: Vec<String> = values.iter().map(setting).collect();
         writeln!(out, "  {element:<10} {}", values.join(", "))?;
+        if element == "database"
+            && let Some(protection) = database::protection(database.url.expose_secret(), database.tls)
+        {
+            writeln!(out, "  {:<10} connection: {protection}", "")?;
+        }
     }
 
     let total = loaded.config.clients.iter().map(mails).sum::<MailsADay>();
@@ -177,7 +184,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::config::{Config, Surroundings};
+    use crate::config::Surroundings;
 
     fn of(text: &str) -> String {
         let surroundings = Surroundings { home: Some("/home/ops".into()), mode: None };

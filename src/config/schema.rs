@@ -63,7 +63,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
     ElementKind {
         name: "database",
         parents: &[ROOT],
-        attributes: &[with("url", "sqlite:fleetsweep.db"), with("retention", "90d")],
+        attributes: &[with("url", "sqlite:fleetsweep.db"), with("retention", "90d"), plain("tls")],
     },
     ElementKind {
         name: "smtp",

@@ -9,10 +9,9 @@ use std::{
 };
 
 use lettre::message::{Mailbox, Mailboxes};
-use secrecy::SecretString;
 use url::Url;
 
-use super::{AgentKeeping, HostKeyPolicy, SmtpSecurity, schema};
+use super::{AgentKeeping, HostKeyPolicy, SmtpSecurity, database::DatabaseTls, schema};
 use crate::fleet::{Metric, Percent, rule::Repeat, security::redaction::Redaction};
 
 /// Why a text is no value.
@@ -81,6 +80,11 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, Wrong> {
 /// `security` of `<smtp>`.
 pub(super) fn security(text: &str) -> Result<SmtpSecurity, Wrong> {
     word(text, &[("none", SmtpSecurity::None), ("starttls", SmtpSecurity::StartTls), ("tls", SmtpSecurity::Tls)])
+}
+
+/// `tls` of `<database>`.
+pub(super) fn database_tls(text: &str) -> Result<DatabaseTls, Wrong> {
+    word(text, &[("required", DatabaseTls::Required), ("off", DatabaseTls::Off)])
 }
 
 /// `host-keys`.
@@ -294,43 +298,6 @@ pub(super) fn path(text: &str, home: Option<&Path>) -> Result<PathBuf, Wrong> {
             "write the whole path, or set HOME",
         )),
     }
-}
-
-/// The database's URL, with its scheme in the one form that the store knows. Errors never repeat it.
-pub(super) fn database_url(text: &str) -> Result<SecretString, Wrong> {
-    const MEND: &str = "write `sqlite:FILE`, `postgres://USER@HOST/DATABASE` or `mysql://USER@HOST/DATABASE`";
-    let refuse = |problem: &str| Err(Wrong::new(problem, MEND));
-    let Some((scheme, rest)) = text.split_once(':') else {
-        return refuse("the database URL has no scheme");
-    };
-    let scheme = match scheme {
-        "sqlite" => {
-            let file = rest.strip_prefix("//").unwrap_or(rest).split('?').next().unwrap_or_default();
-            return match file {
-                "" => refuse("the database URL names no file"),
-                ":memory:" => refuse("a database in memory forgets alerts and mails that wait"),
-                _ => Ok(SecretString::from(text)),
-            };
-        }
-        "postgres" | "postgresql" => "postgres",
-        "mysql" | "mariadb" => "mysql",
-        _ => return refuse("the scheme of the database URL is not known"),
-    };
-    let url = format!("{scheme}:{rest}");
-    let Ok(parsed) = Url::parse(&url) else {
-        return Err(Wrong::new(
-            "the database URL cannot be read",
-            format!("{MEND}; in a password write `%40` for `@`, `%2F` for `/`, `%3A` for `:`, `%23` for `#`"),
-        ));
-    };
-    let in_query = |wanted: &str| parsed.query_pairs().any(|(name, value)| name == wanted && !value.is_empty());
-    if parsed.host_str().is_none_or(str::is_empty) && !in_query("host") && !in_query("socket") {
-        return refuse("the database URL names no host");
-    }
-    if parsed.path().trim_matches('/').is_empty() {
-        return refuse("the database URL names no database");
-    }
-    Ok(SecretString::from(url))
 }
 
 /// Whether the URL holds a password.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     from_count, from_ms,
     pool::{Pool, Transaction, execute, fetch_all},
+    reads::Reads,
     spool::progress::Progress,
     to_count, to_ms, unreadable,
 };
@@ -136,7 +137,7 @@ pub(super) async fn announce(transaction: &mut Transaction, mark: Uuid, holder: 
 }
 
 /// Who announced itself since the database was last opened by a collector.
-pub(super) async fn read(pool: &Pool) -> Result<Option<Holder>, sqlx::Error> {
+pub(super) async fn read(pool: &Reads) -> Result<Option<Holder>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows = fetch_all!(
         &mut transaction,
