@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     DEADLINE, StoreError, StoreErrorKind,
-    condition::{Away, Condition, Ended},
+    condition::{Away, Condition, Ended, Lost},
     spool::{Spool, SpoolError, Waiting, progress::Origin},
     writer::{self, BATCH, Inbox, Order, Source, Write, Writer},
 };
@@ -126,6 +126,20 @@ impl Bridge {
         self.outages += 1;
     }
 
+    /// A change is neither stored nor kept.
+    pub(super) fn lose(&self, why: &StoreError) {
+        self.condition.send_modify(|condition| {
+            let since = condition.lost.as_ref().map_or_else(Timestamp::now, |lost| lost.since);
+            let count = condition.lost.as_ref().map_or(0, |lost| lost.count) + 1;
+            condition.lost = Some(Lost { since, count, why: Arc::new(why.clone()) });
+        });
+    }
+
+    /// Changes are stored again.
+    pub(super) fn lose_no_more(&self) {
+        self.condition.send_if_modified(|condition| condition.lost.take().is_some());
+    }
+
     fn tell(&self, waiting: u64) {
         let Some(outage) = &self.outage else { return };
         let why = Arc::clone(&outage.why);
@@ -137,7 +151,10 @@ impl Bridge {
     fn end(&mut self) {
         let Some(Outage { began, since, why, stored, .. }) = self.outage.take() else { return };
         let ended = Ended { number: self.outages, since, why, stored, after: began.elapsed() };
-        self.condition.send_modify(|condition| *condition = Condition { away: None, ended: Some(ended) });
+        self.condition.send_modify(|condition| {
+            condition.away = None;
+            condition.ended = Some(ended);
+        });
     }
 }
 
@@ -206,14 +223,15 @@ impl Writer {
         {
             tracing::debug!("the database did not come back at the last moment");
         }
-        let waiting = self.bridge.on_disk(|spool| Ok((spool.waiting(), spool.file()))).await;
-        if let Ok((waiting, Some(file))) = waiting
+        let waiting = self.bridge.on_disk(|spool| Ok((spool.waiting(), spool.files()))).await;
+        if let Ok((waiting, files)) = waiting
             && waiting > 0
         {
+            let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
             tracing::warn!(
                 "database {} is away still: {waiting} changes wait in {} for the next start",
                 self.place,
-                file.display()
+                files.join(" and ")
             );
         }
     }
@@ -268,7 +286,7 @@ impl Writer {
             None => self.keep(&mut inbox.batch, None, refusal).await.1,
         };
         for (order, error) in unkept {
-            writer::answer(order.done, Err(error));
+            self.refuse(order, error);
         }
     }
 

@@ -27,7 +27,7 @@ pub const SPEED: i64 = 8;
 pub const PER_BOOT: Duration = Duration::from_secs(86_400);
 
 /// A clock that says less has not been set: this program did not exist then. 2026-01-01T00:00:00Z.
-const EARLIEST_MS: i64 = 1_767_225_600_000;
+pub(super) const EARLIEST_MS: i64 = 1_767_225_600_000;
 
 /// What the machine says of time, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -116,7 +116,7 @@ impl fmt::Display for StoreErrorKind {
                 f.write_str("refused the login: check user, password and database name in `url` on <database>")
             }
             Self::Tls => f.write_str(
-                "does not give the TLS that `url` on <database> asks for: have its server offer TLS, name the file of its certificate authority as sslrootcert (postgres) or ssl-ca (mysql), or change sslmode or ssl-mode",
+                "does not give the TLS that `url` on <database> asks for, or that a server on another machine has to give: have it offer TLS, name the file of its certificate authority as sslrootcert (postgres) or ssl-ca (mysql), change sslmode or ssl-mode, or allow clear text with tls=\"off\"",
             ),
             Self::NoRight => f.write_str(
                 "denies this account a right that is needed: on PostgreSQL run ALTER DATABASE … OWNER TO …, on MariaDB and MySQL GRANT ALL ON …, for the user in `url` on <database>",
@@ -255,6 +255,20 @@ impl StoreErrorKind {
             | Self::SpoolFailed
             | Self::Closed => false,
         }
+    }
+
+    /// Whether what was to be stored is nowhere now, though nothing was wrong with it.
+    pub(super) fn loses_what_happened(self) -> bool {
+        !matches!(
+            self,
+            Self::Rejected
+                | Self::NoSuchMail
+                | Self::NoSuchAlert
+                | Self::AlertEnded
+                | Self::Away
+                | Self::InUse
+                | Self::Closed
+        )
     }
 
     /// Whether it is about where a file lies.

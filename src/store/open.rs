@@ -80,10 +80,12 @@ impl Target {
         let Some(mut taken) = self.once(Lock::of_server(server)).await? else { return Err(self.in_use().await) };
         let writes = connect(server, 1);
         let prepared = async {
-            match taken.lasts(&writes).await {
-                Ok(true) => {}
-                Ok(false) => return Err(StoreError::plain(&self.place, StoreErrorKind::Pooled)),
-                Err(error) => return Err(self.explain(server, error).await),
+            match tokio::time::timeout(2 * PATIENCE, taken.lasts(&writes)).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return Err(StoreError::plain(&self.place, StoreErrorKind::Pooled)),
+                Ok(Err(error)) => return Err(self.explain(server, error).await),
+                // A pooler lets everyone in, and has whoever is too many wait.
+                Err(passed) => return Err(StoreError::new(&self.place, StoreErrorKind::TooManyConnections, passed)),
             }
             self.check_texts(&writes).await?;
             most_connections(&writes).await.map_err(|error| StoreError::from_driver(&self.place, error))
@@ -97,16 +99,10 @@ impl Target {
             }
         };
         let reads = match most.saturating_sub(OTHERS).min(READS) {
-            0 => {
-                tracing::warn!(
-                    "database {} lets {most} connections of this account in: questions wait for what is stored; allow 6",
-                    self.place
-                );
-                writes.clone()
-            }
-            reads => connect(server, reads),
+            0 => None,
+            most => Some(connect(server, most)),
         };
-        let reads = Reads::new(reads, Some(writes.clone()));
+        let reads = Reads::new(reads.unwrap_or_else(|| writes.clone()), Some(writes.clone()));
         let (lock, identity) = (taken.keep(&self.place), format!("{} {}", self.place, self.part));
         Ok(Opened { writes, reads, lock, identity, file: None, target: self.clone() })
     }

@@ -10,7 +10,7 @@ use std::{
 use super::{
     error::{StoreError, is_crowded},
     file::Identity,
-    open,
+    open::{self, PATIENCE},
     pool::{Pool, Transaction},
     target::{Kind, Target},
 };
@@ -100,12 +100,14 @@ impl Reads {
         if self.is_crowded() {
             return spare.begin_read().await;
         }
-        match pool.begin_read().await {
-            Err(error) if is_crowded(&error) => {
+        match tokio::time::timeout(PATIENCE, pool.begin_read()).await {
+            Ok(Err(error)) if !is_crowded(&error) => Err(error),
+            Ok(Ok(begun)) => Ok(begun),
+            // Let in by nobody; or by a pooler that has us wait.
+            Ok(Err(_)) | Err(_) => {
                 *self.0.crowded_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + CROWDED);
                 spare.begin_read().await
             }
-            begun => begun,
         }
     }
 

@@ -274,6 +274,7 @@ impl Writer {
         let write = Uuid::new_v4();
         let writes: Vec<&Write> = batch.iter().map(|order| &order.write).collect();
         let Err(error) = self.transact(write, &writes).await else {
+            self.bridge.lose_no_more();
             return batch.drain(..).for_each(|order| answer(order.done, Ok(())));
         };
         let mut alone = Vec::new();
@@ -282,11 +283,11 @@ impl Writer {
             let several = batch.len() > 1;
             for (order, unkept) in self.keep_first(batch, write, &error).await {
                 if error.kind != StoreErrorKind::Full || self.bridge.is_needed() {
-                    answer(order.done, Err(unkept));
+                    self.refuse(order, unkept);
                 } else if several {
                     alone.push(order);
                 } else {
-                    answer(order.done, Err(error.clone()));
+                    self.refuse(order, error.clone());
                 }
             }
         } else if batch.len() > 1 && error.kind.may_concern_one_record() {
@@ -302,10 +303,11 @@ impl Writer {
                     batch.push(order);
                     batch.extend(left.by_ref());
                     for (order, error) in self.keep_first(batch, write, &error).await {
-                        answer(order.done, Err(error));
+                        self.refuse(order, error);
                     }
                 }
-                result => answer(order.done, result),
+                Err(error) => self.refuse(order, error),
+                Ok(()) => answer(order.done, Ok(())),
             }
         }
     }
@@ -331,6 +333,14 @@ impl Writer {
         self.take_note(ended)?;
         // What was committed counts only where it can be found.
         self.look().await
+    }
+
+    /// Answers that a change was not stored. Where that is for want of a disk or of a database, it is lost.
+    pub(super) fn refuse(&self, order: Order, error: StoreError) {
+        if order.write.may_wait() && error.kind.loses_what_happened() {
+            self.bridge.lose(&error);
+        }
+        answer(order.done, Err(error));
     }
 
     /// Looks at the file when nothing is to be written.

@@ -95,6 +95,14 @@ impl Fleetsweep {
     /// # Panics
     /// Where it does not start.
     pub fn spawn<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Running {
+        self.spawn_with(arguments, &[])
+    }
+
+    fn spawn_with<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        environment: &[(&str, &str)],
+    ) -> Running {
         let mut child = Command::new(&self.program)
             .args(arguments)
             .current_dir(self.directory.path())
@@ -103,6 +111,7 @@ impl Fleetsweep {
             .env("HOME", self.directory.path())
             .env("TMPDIR", std::env::temp_dir())
             .envs(self.environment.iter().cloned())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -119,7 +128,19 @@ impl Fleetsweep {
     /// # Panics
     /// Where it does not start or does not end within two minutes.
     pub async fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Outcome {
-        self.spawn(arguments).ended(Duration::from_secs(120)).await
+        self.run_with(arguments, &[]).await
+    }
+
+    /// The same with further variables in its environment.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub async fn run_with<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        environment: &[(&str, &str)],
+    ) -> Outcome {
+        self.spawn_with(arguments, environment).ended(Duration::from_secs(120)).await
     }
 }
 
