@@ -393,7 +393,7 @@ impl Writer {
         let mut attempt = std::pin::pin!(tokio::time::timeout(DEADLINE, attempt));
         let mut head_start = std::pin::pin!(tokio::time::sleep(HEAD_START));
         let mut receives = false;
-        let ended = 'ended: loop {
+        let ended = loop {
             tokio::select! {
                 biased;
                 ended = &mut attempt => break ended,
@@ -401,13 +401,11 @@ impl Writer {
                 () = inbox.receive(), if receives && inbox.is_open => {
                     // The transaction goes on while the disk is waited for.
                     let mut keeping = std::pin::pin!(self.keep_further(inbox));
-                    loop {
-                        tokio::select! {
-                            () = &mut keeping => break,
-                            ended = &mut attempt => {
-                                keeping.await;
-                                break 'ended ended;
-                            }
+                    tokio::select! {
+                        () = &mut keeping => {}
+                        ended = &mut attempt => {
+                            keeping.await;
+                            break ended;
                         }
                     }
                 }

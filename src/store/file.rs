@@ -87,10 +87,8 @@ impl OpenFile {
 
     /// Looks whether all is as it was.
     pub(super) fn check(&mut self) -> Result<(), Changed> {
-        let found = fs::metadata(&self.path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Changed::Gone(error),
-            _ => Changed::Unknown(error),
-        })?;
+        let found = fs::metadata(&self.path)
+            .map_err(|error| if is_gone(&error) { Changed::Gone(error) } else { Changed::Unknown(error) })?;
         if !found.is_file() {
             return Err(Changed::NoFile);
         }
@@ -126,6 +124,11 @@ impl OpenFile {
         let found = fs::metadata(log).ok()?;
         (found.len() > 0 && Some(Identity::from(&found)) == *seen).then(|| log.clone())
     }
+}
+
+/// Whether nothing is there, as opposed to something that cannot be looked at.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@
 //! A file that is missing is not made anew: whoever moved it away may bring it back, and a new database would know
 //! nothing of open alerts and waiting mails. An empty file in its place is taken for the wish to begin a new one.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
 use super::{
     StoreError, StoreErrorKind,
-    file::{Changed, OpenFile},
+    file::{Changed, OpenFile, is_gone},
     holder, lock,
     open::PATIENCE,
     schema,
@@ -95,7 +95,7 @@ impl Writer {
         match std::fs::metadata(options.get_filename()) {
             Ok(found) if found.is_file() => {}
             Ok(_) => return Err(StoreError::new(&self.place, StoreErrorKind::Replaced, Changed::NoFile)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(error) if is_gone(&error) => {
                 return Err(StoreError::new(&self.place, StoreErrorKind::Missing, Changed::Gone(error)));
             }
             Err(error) => return Err(StoreError::from_file(&self.place, error)),
