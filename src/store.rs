@@ -11,6 +11,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -38,6 +39,8 @@ pub mod condition;
 pub mod error;
 pub mod export;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod history;
 pub mod holder;
 mod lock;
@@ -47,6 +50,7 @@ mod outbox;
 mod past;
 pub mod place;
 mod pool;
+pub mod process;
 mod read;
 pub mod reader;
 mod reads;
@@ -86,7 +90,7 @@ const WAITING: usize = 1024;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// An open database; cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Store {
     reader: Reader,
     orders: mpsc::Sender<Order>,
@@ -94,6 +98,14 @@ pub struct Store {
     condition: watch::Receiver<Condition>,
     /// Has the writer try a database that is away.
     hurry: Arc<Notify>,
+    /// Names the database among all others. Not shown: unlike `place` it hides nothing.
+    identity: Arc<str>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("place", &self.place()).finish_non_exhaustive()
+    }
 }
 
 impl Store {
@@ -154,7 +166,7 @@ impl Store {
         }
         let (orders, waiting) = mpsc::channel(WAITING);
         tokio::spawn(writer::run(writer, waiting));
-        Ok(Self { reader, orders, transactions, condition, hurry })
+        Ok(Self { reader, orders, transactions, condition, hurry, identity: identity.into() })
     }
 
     /// Whether the database is away, now and whenever that changes.
@@ -194,6 +206,13 @@ impl Store {
     #[must_use]
     pub fn place(&self) -> &str {
         self.reader.place()
+    }
+
+    /// What names the database among all others, whichever way leads to it: its file from the root on, or server,
+    /// name and schema. It is not to be shown.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// How many writing transactions were committed since it was opened: many records share one.

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -22,13 +23,13 @@ use crate::{
     },
     relay::record::Recorder,
     spine::{Hub, Spine},
-    store::{Due, StoreError},
-    sweep::SessionKeeping,
+    store::{Due, StoreError, holder::Mode},
+    sweep::room::Costs,
 };
 
 use super::{
     Failed,
-    base::{Base, Opened},
+    base::{Base, ONCE_PATIENCE, Opened, Sessions},
     beside, counter,
     outbox::{LAST_MAIL, Outbox},
     output::{Audience, Output},
@@ -67,8 +68,10 @@ pub struct Swept {
     pub sweep: SweepId,
     /// The fleet after it.
     pub fleet: Fleet,
-    /// What became of the mails.
+    /// What became of the mails; beside a running collector, of those of this sweep.
     pub mails: Mails,
+    /// How many mails wait in the outbox, whosever they are.
+    pub outbox: u64,
     /// How the database stood at the end.
     pub database: Database,
 }
@@ -95,17 +98,32 @@ pub enum Database {
 /// [`Failed`] where the run could not begin, or its result could not be printed.
 pub async fn run(
     config: &Config,
+    costs: Costs,
     once: &Once,
     record: Option<&Path>,
     stop: &CancellationToken,
 ) -> Result<Swept, Failed> {
-    let record = record.map(Recorder::create).transpose()?;
+    let mut recorder = record.map(Recorder::create).transpose()?;
     let output = once.output.as_deref().map(|file| Output::create(file, audience_of(once.format))).transpose()?;
-    let (spine, told) = Spine::new();
-    let hub = Hub::start(told);
-    let swept = match Base::open_or_find(config, spine, stop).await? {
-        Opened::Ours(base) => own(config, *base, hub, once, record, stop).await?,
-        Opened::Held(_) => beside::sweep(config, once, record, stop).await?,
+    let deadline = Instant::now() + ONCE_PATIENCE;
+    let swept = loop {
+        let (spine, told) = Spine::new();
+        let left = deadline.saturating_duration_since(Instant::now());
+        match Base::open_or_find(config, costs, spine, left, stop).await? {
+            Opened::Ours(base) => break own(config, *base, Hub::start(told), once, recorder.take(), stop).await?,
+            Opened::Held(_) => match beside::sweep(config, once, recorder.take(), stop).await? {
+                beside::Asked::Swept(swept) => break *swept,
+                beside::Asked::Ended(why) if stop.is_cancelled() || Instant::now() >= deadline => {
+                    return Err(Failed::Collector(why));
+                }
+                beside::Asked::Ended(why) => {
+                    tracing::warn!("the collector that was asked is gone ({why}): sweeping again");
+                    if let Some(file) = record {
+                        recorder = Some(Recorder::anew(file)?);
+                    }
+                }
+            },
+        }
     };
     match output {
         Some(mut output) => {
@@ -164,7 +182,7 @@ async fn own(
     // Those of this run, where the outbox cannot be read.
     let waiting = waiting.unwrap_or_else(|| tally.queued.saturating_sub(tally.sent + tally.refused));
     let mails = Mails { sent: tally.sent, waiting };
-    Ok(Swept { sweep, fleet, mails, database })
+    Ok(Swept { sweep, fleet, mails, outbox: waiting, database })
 }
 
 /// What one turn came to.
@@ -179,9 +197,9 @@ struct Turned {
 
 /// One turn, then the mails, then an orderly end.
 async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result<Turned, Failed> {
-    counter::announce(base, None).await;
+    counter::announce(base, None, Mode::Once).await;
     let mut outbox = base.outbox(config).await?;
-    let pipeline = base.pipeline(config, SessionKeeping::CloseAfterUse).await?;
+    let pipeline = base.pipeline(config, Sessions::Closed).await?;
     let sweep = SweepId(Uuid::now_v7());
     let due = base.wheel.take_up(pipeline.clients());
     base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
@@ -251,7 +269,7 @@ fn result(swept: &Swept, format: Format, look: Look) -> io::Result<Vec<u8>> {
             }
             text
         }
-        Format::Prometheus => metrics::of_sweep(&swept.fleet, swept.sweep, swept.mails.waiting)?.into_bytes(),
+        Format::Prometheus => metrics::of_sweep(&swept.fleet, swept.sweep, swept.outbox)?.into_bytes(),
     })
 }
 

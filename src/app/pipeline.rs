@@ -21,12 +21,18 @@ use crate::{
         event::MailStep,
         judge::{self, Observation, Verdict},
         mail::Mail,
-        security::SecurityLog,
+        security::{
+            SecurityLog,
+            allowance::{Allowance, Allowed, Spent},
+        },
     },
     mail::compose::{self, Composer, EventsOccasion, Occasion, TemplateError},
     spine::Spine,
     store::{Outcome, Record, Store},
-    sweep::{Collection, Collector},
+    sweep::{
+        Collection, Collector,
+        room::{Room, Taken},
+    },
 };
 
 use super::{bell::Bell, ledger::Ledger};
@@ -41,7 +47,9 @@ const FIRST_CONTACT: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct Pipeline {
     pub(super) clients: Vec<Arc<Client>>,
+    pub(super) events: Allowance,
     pub(super) concurrency: usize,
+    pub(super) room: Room,
     pub(super) collector: Collector,
     pub(super) store: Store,
     pub(super) ledger: Arc<Ledger>,
@@ -66,8 +74,16 @@ impl Pipeline {
         self.concurrency
     }
 
-    /// Collects one client, judges what came, stores all of it and tells; returns whether it is collected.
-    pub async fn visit(&self, client: &Client, sweep: SweepId, cancel: &CancellationToken) -> bool {
+    /// Room for one collection; waits until there is some.
+    pub async fn room(&self) -> Taken {
+        self.room.for_collection().await
+    }
+
+    /// Collects one client, judges what came, stores all of it and tells.
+    ///
+    /// # Errors
+    /// Why it is not collected, which is told already.
+    pub async fn visit(&self, client: &Client, sweep: SweepId, cancel: &CancellationToken) -> Result<(), Failure> {
         let started = Instant::now();
         let wanted = self.events_wanted(client);
         let mut collection = self.collector.collect(client, sweep, wanted, cancel).await;
@@ -81,11 +97,16 @@ impl Pipeline {
             .await;
         let now = Timestamp::now();
         let verdict = self.judge(client, &collection, now);
-        let security = security(client, &collection);
+        let mut security = security(client, &collection);
+        let spent = security.as_ref().map(|log| self.allow(client, log, now));
         let mut mails = self.compose(client, &collection, verdict.as_ref(), now).await;
-        mails.extend(self.compose_events(client, &collection, security.as_ref(), now));
+        mails.extend(self.compose_events(client, &collection, security.as_ref().zip(spent), now));
+        if let (Some(log), Some(allowed)) = (&mut security, spent) {
+            log.events.truncate(allowed.events);
+        }
+        let spent = spent.map(|allowed| allowed.spent);
         let bookmark = security.as_ref().and_then(|log| log.bookmark.clone());
-        let record = self.record(client, &collection, verdict.as_ref(), security, &mails, started);
+        let record = self.record(client, &collection, verdict.as_ref(), (security, spent), &mails, started);
         let stored = self.store.record(record).await;
         let duration_ms = super::milliseconds(started.elapsed());
         let kind = match (stored, &collection.outcome) {
@@ -120,13 +141,13 @@ impl Pipeline {
                         alerts,
                     },
                 };
-                self.follow(client, sweep, verdict, bookmark, &mails).await;
+                self.follow(client, sweep, verdict, (bookmark, spent), &mails).await;
                 kind
             }
         };
-        let collected = matches!(kind, EventKind::Collected { .. });
+        let ended = if let EventKind::CollectionFailed { failure, .. } = &kind { Err(failure.clone()) } else { Ok(()) };
         self.spine.tell(Some(sweep), Some(&client.id), kind).await;
-        collected
+        ended
     }
 
     /// Ends the sessions that are kept open.
@@ -178,16 +199,33 @@ impl Pipeline {
         self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(client, &error))
     }
 
+    /// What the client's daily allowance leaves of its events. That it is used up is said once a day.
+    fn allow(&self, client: &Client, log: &SecurityLog, now: Timestamp) -> Allowed {
+        let before = self.ledger.spent(&client.id);
+        let allowed = self.events.allow(before, &log.events, now);
+        let Allowed { spent, .. } = allowed;
+        if spent.left_out > 0 && (before.left_out == 0 || before.day < spent.day) {
+            tracing::warn!(
+                client = %client.id,
+                "the daily allowance of security events is used up after {} ({} KiB): until 00:00 UTC further ones are neither stored nor attached to mails; raise `max-events` on <collector> if that is too few",
+                spent.stored,
+                spent.bytes / 1024,
+            );
+        }
+        allowed
+    }
+
     /// The mails about the security log: after every collection that brought one.
     fn compose_events(
         &self,
         client: &Client,
         collection: &Collection,
-        security: Option<&SecurityLog>,
+        security: Option<(&SecurityLog, Allowed)>,
         now: Timestamp,
     ) -> Vec<Mail> {
-        let (Ok(received), Some(log)) = (&collection.outcome, security) else { return Vec::new() };
-        let occasion = EventsOccasion { client, reading: &received.reading, log, now, collector_name: &self.here };
+        let (Ok(received), Some((log, allowed))) = (&collection.outcome, security) else { return Vec::new() };
+        let collector_name = &self.here;
+        let occasion = EventsOccasion { client, reading: &received.reading, log, allowed, now, collector_name };
         self.composer.event_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(client, &error))
     }
 
@@ -196,7 +234,7 @@ impl Pipeline {
         client: &Client,
         collection: &Collection,
         verdict: Option<&Verdict>,
-        security: Option<SecurityLog>,
+        (security, spent): (Option<SecurityLog>, Option<Spent>),
         mails: &[Mail],
         started: Instant,
     ) -> Record {
@@ -217,6 +255,7 @@ impl Pipeline {
             state: verdict.map_or_else(|| self.ledger.state(&client.id), |verdict| verdict.state.clone()),
             changes: verdict.map(|verdict| verdict.changes.clone()).unwrap_or_default(),
             security,
+            spent,
             mails: mails.to_vec(),
         }
     }
@@ -227,7 +266,7 @@ impl Pipeline {
         client: &Client,
         sweep: SweepId,
         verdict: Option<Verdict>,
-        bookmark: Option<String>,
+        (bookmark, spent): (Option<String>, Option<Spent>),
         mails: &[Mail],
     ) {
         let Some(verdict) = verdict else { return };
@@ -242,7 +281,7 @@ impl Pipeline {
             };
             self.spine.tell(Some(sweep), Some(&client.id), kind).await;
         }
-        self.ledger.follow(&client.id, verdict.state, bookmark);
+        self.ledger.follow(&client.id, verdict.state, bookmark, spent);
         for mail in mails {
             let kind = EventKind::Mail {
                 mail: mail.id,

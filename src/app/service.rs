@@ -7,11 +7,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     relay::record::Recorder,
     spine::{Hub, Orders, Spine},
+    store::holder::Mode,
 };
 
 use super::{
     Failed,
-    base::Base,
+    base::{Base, Opened, SERVICE_PATIENCE},
     counter::Counter,
     logging::LogTap,
     readers::Readers,
@@ -36,9 +37,12 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let mut counter = None;
     let outcome = async {
         let reloads = Some(signals::hangups()?);
-        let base = Arc::new(Base::open(&config, spine).await?);
+        let base = match Base::open_or_find(&config, source.costs, spine, SERVICE_PATIENCE, stop).await? {
+            Opened::Ours(base) => Arc::new(*base),
+            Opened::Held(held) => return Err(Failed::Database(*held)),
+        };
         let (orders, asked) = Orders::new();
-        counter = Counter::open(&base, &hub.door(), orders, "headless").await;
+        counter = Counter::open(&base, &hub.door(), orders, Mode::Headless).await;
         let desk = Desk { door: hub.door(), asked, reloads, stop: stop.clone() };
         work::serve(base, source, config, desk).await
     }

@@ -1,7 +1,7 @@
 //! The collector at work: sweeps on the interval and on demand, mails, reads its configuration again. Every
 //! run mode that lasts is this, with another reader of its stream.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use tokio::{
@@ -17,10 +17,18 @@ use crate::{
     config::Config,
     fleet::{EventKind, SweepId, event::Trigger, stream::About},
     spine::{Asked, Door},
-    sweep::SessionKeeping,
 };
 
-use super::{Failed, base::Base, manager, outbox::Outbox, pipeline::Pipeline, source::Source, tidying, wheel::TakenUp};
+use super::{
+    Failed,
+    base::{Base, Sessions},
+    counter, manager,
+    outbox::Outbox,
+    pipeline::Pipeline,
+    source::Source,
+    tidying,
+    wheel::TakenUp,
+};
 
 /// A configuration that can be put to work: nothing of it can fail any more, and nothing has begun.
 struct Prepared {
@@ -32,9 +40,7 @@ struct Prepared {
 impl Prepared {
     async fn new(base: &Base, config: Config) -> Result<Self, Failed> {
         let outbox = base.outbox(&config).await?;
-        let keeping =
-            NonZeroUsize::new(config.clients.len()).map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
-        let pipeline = base.pipeline(&config, keeping).await?;
+        let pipeline = base.pipeline(&config, Sessions::Kept).await?;
         Ok(Self { config, pipeline, outbox })
     }
 
@@ -157,7 +163,7 @@ pub async fn serve(
     manager::stopping();
     // Who asks from here on is refused.
     drop(asked);
-    while work.under_way.join_next().await.is_some() {}
+    tokio::join!(counter::give_notice(&work.base), async { while work.under_way.join_next().await.is_some() {} });
     work.shift.end().await;
     work.base.store.close().await;
     Ok(())

@@ -16,7 +16,8 @@ use url::{Url, form_urlencoded};
 
 use super::{
     address,
-    schema::{self, listed},
+    harmless::{listed, words},
+    schema,
     values::Wrong,
 };
 
@@ -179,15 +180,20 @@ pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<SecretString, Wro
         "mysql" | "mariadb" => (Server::MySql, "mysql"),
         _ => return Err(Wrong::new("the scheme of the database URL is not known", FORMS)),
     };
+    const IN_A_PASSWORD: &str =
+        "in a password write `%40` for `@`, `%2F` for `/`, `%3A` for `:`, `%3F` for `?`, `%23` for `#`";
+    let unreadable = |problem: &'static str| Err(Wrong::new(problem, words![FORMS, "; ", IN_A_PASSWORD]));
+    // Without the slashes the rest would be taken for the name of a database.
+    if !rest.starts_with("//") {
+        return unreadable("the database URL has no `//` behind its scheme");
+    }
     let url = format!("{scheme}:{rest}");
     let Ok(parsed) = Url::parse(&url) else {
-        return Err(Wrong::new(
-            "the database URL cannot be read",
-            format!("{FORMS}; in a password write `%40` for `@`, `%2F` for `/`, `%3A` for `:`, `%23` for `#`"),
-        ));
+        return unreadable("the database URL cannot be read");
     };
-    if parsed.fragment().is_some() {
-        return Err(Wrong::new("the database URL holds a `#`, which would cut it off", "write `%23` for it"));
+    // What stands behind such a sign in a password would be taken for a part of the URL that may be shown.
+    if parsed.fragment().is_some() || parsed.path().contains(['@', ':']) {
+        return unreadable("the database URL holds `#`, or `@` or `:` in the name of the database");
     }
     for option in options(text) {
         check_option(server, &option).map_err(|wrong| wrong.within(option.at))?;
@@ -249,7 +255,7 @@ fn sqlite(text: &str, rest: &str, home: Option<&Path>) -> Result<SecretString, W
 }
 
 fn check_sqlite_option(UrlOption { name, value, .. }: &UrlOption<'_>) -> Result<(), Wrong> {
-    let (known, problem): (&[&str], _) = match name.as_ref() {
+    let (known, problem): (&[&'static str], &'static str) = match name.as_ref() {
         "mode" if value == "memory" => {
             return Err(Wrong::new("a database in memory forgets alerts and mails that wait", "leave `mode` out"));
         }
@@ -261,7 +267,7 @@ fn check_sqlite_option(UrlOption { name, value, .. }: &UrlOption<'_>) -> Result<
     if known.contains(&value.as_ref()) {
         return Ok(());
     }
-    Err(Wrong::new(problem, format!("write {}, or leave the option out", listed(known.iter().copied()))))
+    Err(Wrong::new(problem, words!["write ", listed(known.iter().copied()), ", or leave the option out"]))
 }
 
 fn check_option(server: Server, UrlOption { name, value, .. }: &UrlOption<'_>) -> Result<(), Wrong> {
@@ -270,11 +276,13 @@ fn check_option(server: Server, UrlOption { name, value, .. }: &UrlOption<'_>) -
     if !is_session_option && !server.options().contains(&name) {
         return Err(unknown_option(name, server.options()));
     }
-    let unless = |holds: bool, problem: &str, mend: &str| if holds { Ok(()) } else { Err(Wrong::new(problem, mend)) };
+    let unless = |holds: bool, problem: &'static str, mend: &'static str| {
+        if holds { Ok(()) } else { Err(Wrong::new(problem, mend)) }
+    };
     match name {
         "sslmode" | "ssl-mode" if mode(server, value).is_none() => Err(Wrong::new(
-            format!("`{}` has a value that is not known", if name == "sslmode" { "sslmode" } else { "ssl-mode" }),
-            format!("write {}", listed(server.modes().iter().map(|(word, _)| *word))),
+            words!["`", if name == "sslmode" { "sslmode" } else { "ssl-mode" }, "` has a value that is not known"],
+            words!["write ", listed(server.modes().iter().map(|(word, _)| *word))],
         )),
         "port" => unless(
             value.parse::<u16>().is_ok_and(|port| port > 0),
@@ -310,8 +318,8 @@ fn check_option(server: Server, UrlOption { name, value, .. }: &UrlOption<'_>) -
 
 fn unknown_option(written: &str, known: &[&'static str]) -> Wrong {
     let mend = match schema::meant(written, known.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("remove it: known are {}", listed(known.iter().copied())),
+        Some(meant) => words!["did you mean `", meant, "`?"],
+        None => words!["remove it: known are ", listed(known.iter().copied())],
     };
     Wrong::new("the database URL has an option that is not known", mend)
 }
@@ -410,15 +418,15 @@ pub(super) fn contradiction(url: &str, tls: Option<DatabaseTls>) -> Option<Wrong
     let key = if server == Server::Postgres { "sslmode" } else { "ssl-mode" };
     let problem = match tls {
         Some(DatabaseTls::Off) => return None,
-        Some(DatabaseTls::Required) => format!("`{key}` allows clear text, and tls=\"required\" does not"),
+        Some(DatabaseTls::Required) => words!["`", key, "` allows clear text, and tls=\"required\" does not"],
         None if is_local(&host) => return None,
-        None => {
-            format!(
-                "`{key}` allows clear text to another machine: everyone on the way can read the database's password"
-            )
-        }
+        None => words![
+            "`",
+            key,
+            "` allows clear text to another machine: everyone on the way can read the database's password"
+        ],
     };
-    let mend = format!("leave `{key}` out, add {}, or write tls=\"off\" on <database>", server.verified_by());
+    let mend = words!["leave `", key, "` out, add ", server.verified_by(), ", or write tls=\"off\" on <database>"];
     weak.then(|| Wrong::new(problem, mend))
 }
 

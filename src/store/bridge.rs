@@ -88,6 +88,14 @@ struct Next {
     content: String,
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing {
+    /// Whether the content of a line is a change.
+    pub(in crate::store) fn is_understood(content: &str) -> bool {
+        serde_json::from_str::<super::Unspooled>(content).is_ok()
+    }
+}
+
 impl Bridge {
     pub(super) fn new(
         spool: Spool,

@@ -502,6 +502,9 @@ mod tests {
             socket: None,
             started_at: jiff::Timestamp::UNIX_EPOCH,
             version: "0.1.0".into(),
+            mode: None,
+            mark: None,
+            is_ending: false,
         };
         let unknown = StoreError::plain(&"fleet.db".into(), StoreErrorKind::InUse);
         assert!(unknown.to_string().starts_with("database fleet.db is in use by another fleetsweep: end that one"));
@@ -509,6 +512,10 @@ mod tests {
         assert!(
             known.to_string().starts_with("database fleet.db is in use by pid 4711 of ops on collector-1: end that")
         );
+        let mode = Some(super::super::holder::Mode::Dashboard);
+        let holder = known.holder.map(|holder| Box::new(Holder { mode, ..*holder }));
+        let said = StoreError { holder, ..StoreError::plain(&"fleet.db".into(), StoreErrorKind::InUse) }.to_string();
+        assert!(said.contains("in use by pid 4711 of ops on collector-1 (dashboard): end that"), "{said}");
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Target {
             most => Some(connect(server, most)),
         };
         let reads = Reads::new(reads.unwrap_or_else(|| writes.clone()), Some(writes.clone()));
-        let (lock, identity) = (taken.keep(&self.place), format!("{} {}", self.place, self.part));
+        let (lock, identity) = (taken.keep(&self.place), self.identity.clone());
         Ok(Opened { writes, reads, lock, identity, file: None, target: self.clone() })
     }
 

@@ -14,6 +14,7 @@ use super::{
 use crate::fleet::{
     ClientId, Metric, Reading,
     judge::{ClientState, OpenAlert},
+    security::allowance::Spent,
 };
 
 #[derive(sqlx::FromRow)]
@@ -85,6 +86,22 @@ pub(super) async fn bookmarks(pool: &Reads) -> Result<HashMap<ClientId, String>,
         "SELECT ip, port, bookmark FROM clients WHERE bookmark IS NOT NULL"
     )?;
     rows.into_iter().map(|(ip, port, bookmark)| Ok((client_id(ip, port)?, bookmark))).collect()
+}
+
+pub(super) async fn spent(pool: &Reads) -> Result<HashMap<ClientId, Spent>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let rows: Vec<(String, i64, i64, i64, i64, i64)> = fetch_all!(
+        &mut transaction,
+        (String, i64, i64, i64, i64, i64),
+        "SELECT ip, port, events_day, COALESCE(events_stored, 0), COALESCE(events_bytes, 0),
+         COALESCE(events_left_out, 0) FROM clients WHERE events_day IS NOT NULL"
+    )?;
+    let mut clients = HashMap::new();
+    for (ip, port, day, stored, bytes, left_out) in rows {
+        let [stored, bytes, left_out] = [from_count(stored)?, from_count(bytes)?, from_count(left_out)?];
+        clients.insert(client_id(ip, port)?, Spent { day, stored, bytes, left_out });
+    }
+    Ok(clients)
 }
 
 /// The newest samples of one measured column.

@@ -26,6 +26,7 @@ use crate::fleet::{
     history::{AlertRow, EventRow, MailRow, Memory, Point, Span},
     judge::ClientState,
     rows::View,
+    security::allowance::Spent,
     state::{Fleet, SweepView},
 };
 
@@ -212,6 +213,14 @@ impl Reader {
     /// Why the database did not answer.
     pub async fn bookmarks(&self) -> Result<HashMap<ClientId, String>, StoreError> {
         self.answer(read::bookmarks(&self.pool)).await
+    }
+
+    /// What each client has used of its daily allowance of security events.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn spent(&self) -> Result<HashMap<ClientId, Spent>, StoreError> {
+        self.answer(read::spent(&self.pool)).await
     }
 
     /// The last `most` measured values of a client, newest last. Of `unreachable` there are none.

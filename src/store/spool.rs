@@ -17,10 +17,14 @@ use uuid::Uuid;
 
 use super::place::Place;
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod line;
 pub(super) mod progress;
 mod tape;
 
+#[cfg(any(test, fuzzing))]
+use tape::FORMAT;
 use tape::Tape;
 pub(super) use tape::Waiting;
 

@@ -19,6 +19,7 @@ use super::{
 use crate::config::{
     Database,
     database::{self, DatabaseTls, Encryption},
+    harmless,
 };
 
 /// A database as the configuration names it.
@@ -44,8 +45,9 @@ impl<'a> Named<'a> {
 pub(super) struct Target {
     /// The database as it may be shown.
     pub(super) place: Arc<str>,
-    /// Which part of a server's database, where the URL says so: its schema stands in the options.
-    pub(super) part: String,
+    /// Names the database of a server among all others, its schema included, which stands in the options. Unlike
+    /// `place` it hides nothing, so it is not shown.
+    pub(super) identity: String,
     pub(super) kind: Kind,
 }
 
@@ -78,20 +80,21 @@ impl Target {
     }
 
     fn server(url: &str, server: Server) -> Result<Self, StoreError> {
-        let (place, part) = match &server {
+        let (is_postgres, host, port, name, part) = match &server {
             Server::Postgres(options) => {
                 let name = options.get_database().unwrap_or_else(|| options.get_username());
-                (format!("postgres://{}:{}/{name}", bracketed(options.get_host()), options.get_port()), part(url))
+                (true, bracketed(options.get_host()), options.get_port(), name, part(url))
             }
             Server::MySql(options) => {
                 let name = options.get_database().unwrap_or_default();
-                let (host, port) = (bracketed(options.get_host()), options.get_port());
-                (format!("mysql://{host}:{port}/{name}"), String::new())
+                (false, bracketed(options.get_host()), options.get_port(), name, String::new())
             }
         };
-        let place = place.into();
+        let place = harmless::database_place(is_postgres, &host, port, name).as_str().into();
+        let scheme = if is_postgres { "postgres" } else { "mysql" };
+        let identity = format!("{scheme}://{host}:{port}/{name} {part}");
         check_files(url, &place)?;
-        Ok(Self { place, part, kind: Kind::Server(server) })
+        Ok(Self { place, identity, kind: Kind::Server(server) })
     }
 
     fn sqlite(url: &str, options: SqliteConnectOptions) -> Result<Self, StoreError> {
@@ -102,8 +105,8 @@ impl Target {
         let may_create = !["mode=ro", "mode=rw&", "immutable="].iter().any(|option| url.contains(option))
             && !url.ends_with("mode=rw");
         let options = options.foreign_keys(true).busy_timeout(PATIENCE).disable_statement_logging();
-        let place = options.get_filename().display().to_string().into();
-        Ok(Self { place, part: String::new(), kind: Kind::Sqlite { options, may_create } })
+        let place = harmless::database_file(&options.get_filename().to_string_lossy()).as_str().into();
+        Ok(Self { place, identity: String::new(), kind: Kind::Sqlite { options, may_create } })
     }
 }
 
@@ -164,7 +167,7 @@ fn part(url: &str) -> String {
 fn check_files(url: &str, place: &Arc<str>) -> Result<(), StoreError> {
     for (file, _) in database::files(url) {
         if let Err(error) = std::fs::File::open(&file) {
-            let named = io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+            let named = io::Error::new(error.kind(), format!("{}: {error}", harmless::path(&file)));
             return Err(StoreError::new(place, StoreErrorKind::Tls, named));
         }
     }

@@ -23,6 +23,7 @@ use super::{
     clock::{self, TrustedTime, Witness},
     holder::{self, Holder},
     lock::Lock,
+    open::PATIENCE,
     outbox,
     pool::{Pool, Transaction, execute},
     reads::Reads,
@@ -245,7 +246,14 @@ pub(super) async fn run(mut writer: Writer, orders: mpsc::Receiver<Order>) {
         writer.look_at_leisure().await;
     }
     writer.try_a_last_time().await;
-    let Writer { pool, bridge, lock, .. } = writer;
+    let Writer { pool, bridge, lock, mark, .. } = writer;
+    if !bridge.is_needed() {
+        match tokio::time::timeout(PATIENCE, holder::withdraw(&pool, mark)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the database still names this collector"),
+            Err(passed) => tracing::debug!(%passed, "the database still names this collector"),
+        }
+    }
     pool.empty_log().await;
     pool.close().await;
     lock.release().await;

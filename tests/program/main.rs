@@ -10,14 +10,17 @@
 
 use std::process::ExitCode;
 
+mod beside;
 mod command_line;
 mod crash;
+mod descriptors;
 mod events;
 mod exit;
 mod export;
 mod long_export;
 mod metrics;
 mod pipeline;
+mod secrets;
 mod service;
 mod site;
 mod smtp;
@@ -31,9 +34,12 @@ fn main() -> ExitCode {
         export::trials(),
         long_export::trials(),
         metrics::trials(),
+        secrets::trials(),
         service::trials(),
         crash::trials(),
         events::trials(),
+        descriptors::trials(),
+        beside::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

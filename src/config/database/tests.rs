@@ -63,9 +63,10 @@ fn what_is_no_url_of_a_database_is_told_with_its_fix_and_never_repeated() {
         ("sqlite:f.db?vfs=unix-none", "the database URL has an option that is not known"),
         ("oracle://h/d", "the scheme of the database URL is not known"),
         ("postgres://u:p#hunter2@h/d", "the database URL cannot be read"),
-        ("postgres://u@h/d?application_name=a#b", "the database URL holds a `#`"),
+        ("postgres://u@h/d?application_name=a#b", "the database URL holds `#`, or `@` or `:` in the name"),
         ("postgres://u@h:port/d", "the database URL cannot be read"),
-        ("postgres:u:hunter2@h/d", "the database URL names no host"),
+        ("postgres:u:hunter2@h/d", "the database URL has no `//` behind its scheme"),
+        ("postgres://u:hunter2@h/hunter2@x", "the database URL holds `#`, or `@` or `:` in the name"),
         ("postgres:///d", "the database URL names no host"),
         ("postgres://u@h1,h2/d", "the database URL names several hosts"),
         (
@@ -95,7 +96,7 @@ fn what_is_no_url_of_a_database_is_told_with_its_fix_and_never_repeated() {
         assert!(said.starts_with(expected), "{text}: {said}");
         assert!(!said.contains("hunter2"), "{text}: {said}");
     }
-    assert!(parse("sqlite:~/x", None).unwrap_err().problem.contains("there is no home directory"));
+    assert!(parse("sqlite:~/x", None).unwrap_err().problem.as_str().contains("there is no home directory"));
 }
 
 #[test]
@@ -169,7 +170,7 @@ fn words_that_contradict_each_other_are_refused() {
         ("postgres://u@127.0.0.1/d?sslmode=disable", Some(Required), Some("`sslmode` allows clear text, and tls=")),
         ("sqlite:f", Some(Required), None),
     ] {
-        let found = contradiction(url, tls).map(|wrong| wrong.problem);
+        let found = contradiction(url, tls).map(|wrong| wrong.problem.to_string());
         assert_eq!(found.is_some(), expected.is_some(), "{url} {tls:?}: {found:?}");
         assert!(found.unwrap_or_default().starts_with(expected.unwrap_or_default()), "{url}");
     }

@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::{
     progress::{Origin, Progress},
-    tape::FORMAT,
     *,
 };
 

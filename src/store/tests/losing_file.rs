@@ -98,6 +98,9 @@ async fn another_database_in_the_same_place_is_taken_up_with_its_lock_and_holder
         socket: None,
         started_at: at(5),
         version: "0.1.0".into(),
+        mode: None,
+        mark: None,
+        is_ending: false,
     };
     store.announce(&holder).await.unwrap();
     fs::create_dir(home.path("others")).unwrap();

@@ -248,6 +248,15 @@ impl Database {
         self.cells(sql).await.into_iter().map(shown).collect()
     }
 
+    /// Whether a query is answered: before the program has made its tables, none is.
+    pub async fn answers(&self, sql: &str) -> bool {
+        match &self.server {
+            Some(access) => access.cells(&self.url(), sql).await.is_ok(),
+            // A look must not make the file.
+            None => self.directory.path().join(&self.name).exists() && self.cells_of_file(sql).await.is_ok(),
+        }
+    }
+
     /// The same as an account of the server sees it.
     ///
     /// # Panics

@@ -4,9 +4,11 @@
 //! Everything here panics where it cannot do its work: that is how a test says what failed.
 
 mod certificate;
+mod corpus;
 mod database;
 mod dropbear;
 mod exim;
+mod hostile_ssh;
 mod kept;
 mod mail;
 mod mariadb;
@@ -25,9 +27,11 @@ mod trial;
 mod user;
 mod wait;
 
+pub use corpus::{corpora, replay};
 pub use database::{Access, Database, Engine, encoded};
 pub use dropbear::Dropbear;
 pub use exim::{Exim, EximOptions};
+pub use hostile_ssh::{Fault, Flood, HostileSsh, Prints};
 pub use kept::{kept, remove_kept};
 pub use libtest_mimic::Trial;
 pub use mail::Mail;
@@ -44,4 +48,4 @@ pub use tmux::{Modes, Terminal, TerminalOptions, is_running, signal};
 pub use tool::{ARM, Tool, WINDOWS, agent, faketime, path_of};
 pub use trial::{run, trial};
 pub use user::ThrowawayUser;
-pub use wait::wait_until;
+pub use wait::{SOON, allowance, wait_until};
