@@ -15,6 +15,7 @@ use crate::fleet::{
 
 pub mod ca;
 pub mod check;
+pub mod database;
 pub mod diagnostic;
 pub mod harmless;
 pub mod inspect;
@@ -36,6 +37,7 @@ mod source;
 mod span;
 mod values;
 
+use database::DatabaseTls;
 use diagnostic::{Diagnostic, Problems};
 use harmless::Harmless;
 pub use load::{LoadError, Surroundings};
@@ -82,6 +84,8 @@ pub struct Collector {
 pub struct Database {
     /// `sqlite:…`, `postgres://…` or `mysql://…`; may hold a password, so never shown whole.
     pub url: secrecy::SecretString,
+    /// Whether the connection to a server is to be encrypted; `None` where only the place of the server decides.
+    pub tls: Option<DatabaseTls>,
     /// Older rows are deleted.
     pub retention: Duration,
 }

@@ -40,7 +40,7 @@ pub async fn run(
     tap: &LogTap,
     stop: &CancellationToken,
 ) -> Result<(), Failed> {
-    let reader = Reader::open(&config.database.url).await?;
+    let reader = Reader::open_configured(&config.database).await?;
     let (orders, asked) = Orders::new();
     let (out, incoming) = mpsc::channel(WAITING);
     let cards = Arc::new(Mutex::new(cards_in(config)));

@@ -78,7 +78,7 @@ impl Base {
     /// # Errors
     /// [`Failed::Database`] where the database cannot be opened or read.
     pub async fn open_now(config: &Config, costs: Costs, spine: Spine) -> Result<Opened, Failed> {
-        match Store::open(&config.database.url, &Environment::of_process()).await {
+        match Store::open_configured(&config.database, &Environment::of_process()).await {
             Ok(store) => Ok(Opened::Ours(Box::new(Self::over(store, costs, spine).await?))),
             Err(error) if error.kind == StoreErrorKind::InUse => Ok(Opened::Held(error.into())),
             Err(error) => Err(error.into()),

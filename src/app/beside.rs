@@ -84,7 +84,7 @@ pub async fn sweep(
     record: Option<Recorder>,
     stop: &CancellationToken,
 ) -> Result<Asked, Failed> {
-    let reader = Reader::open(&config.database.url).await?;
+    let reader = Reader::open_configured(&config.database).await?;
     let actor = super::actor();
     let find = async || find(&reader).await.map(|(_, socket)| socket);
     let connection = match Connection::within(find, &actor, PATIENCE, stop).await {
@@ -115,7 +115,11 @@ pub async fn sweep(
         Err(Unwatched::Ended(why)) => return Ok(Asked::Ended(why)),
         Err(Unwatched::Refused(why)) => return Err(Failed::Collector(why)),
     };
-    let mut database = fleet.database_away().map_or(Database::Complete, |away| Database::Away(away.waiting));
+    let away = fleet.database_away();
+    let mut database = away.map_or(Database::Complete, |away| Database::Away {
+        waiting: away.waiting,
+        why: format!("database {} is away, as its collector says", reader.place()),
+    });
     let mails = tally.mails();
     let asking = async { Ok::<_, StoreError>((reader.open_alerts().await?, reader.mail_counts().await?.waiting)) };
     let outbox = match asking.await {

@@ -77,12 +77,17 @@ pub struct Swept {
 }
 
 /// How the database stood at the end of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
     /// Everything is stored.
     Complete,
-    /// So many changes wait for it in the spool.
-    Away(u64),
+    /// It does not take what it is given.
+    Away {
+        /// How many changes wait for it in the spool.
+        waiting: u64,
+        /// Which database, and why, in words.
+        why: String,
+    },
     /// What was collected is stored; what became of the mails could not be asked.
     Silent,
 }
@@ -131,13 +136,16 @@ pub async fn run(
             stdout.flush()?;
         }
     }
-    if let Database::Away(waiting) = swept.database {
+    if let Database::Away { waiting, why } = &swept.database {
         // Also where nothing is logged: it is why the run did not succeed. Where standard error is closed nobody
         // can be told.
-        let _ = writeln!(
-            io::stderr(),
-            "fleetsweep: the database is away: {waiting} changes wait in the spool; nothing is lost, the next run stores them"
-        );
+        let _ = match waiting {
+            0 => writeln!(io::stderr(), "fleetsweep: {why}"),
+            waiting => writeln!(
+                io::stderr(),
+                "fleetsweep: the database is away: {waiting} changes wait in the spool; nothing is lost, the next run stores them: {why}"
+            ),
+        };
     }
     Ok(swept)
 }
@@ -199,7 +207,10 @@ async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result
     base.store.settle(DATABASE_WAIT).await;
     let afterwards = async {
         offer_mails(&mut outbox, stop).await?;
-        tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
+        let deletion = tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
+        if let Some(behind) = deletion.waits_for {
+            tidying::say_why(behind);
+        }
         Ok::<_, StoreError>((base.store.mail_counts().await?.waiting, base.store.reader().open_alerts().await?))
     };
     let mut turned = Turned { sweep, waiting: None, alerts: Vec::new(), database: Database::Complete };
@@ -217,7 +228,7 @@ async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result
     let condition = base.store.condition();
     base.store.close().await;
     if let Some(away) = &condition.borrow().away {
-        turned.database = Database::Away(away.waiting);
+        turned.database = Database::Away { waiting: away.waiting, why: super::chain(&away.why) };
     }
     Ok(turned)
 }

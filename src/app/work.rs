@@ -206,7 +206,8 @@ fn ticks(interval: Duration) -> Interval {
 /// Reads the configuration again and prepares it; the lines that say why not.
 async fn read_again(source: &Source, base: &Base, before: &Config) -> Result<Prepared, Vec<String>> {
     let config = source.load().map_err(|error| error.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
-    if config.database.url.expose_secret() != before.database.url.expose_secret() {
+    let database = |config: &Config| (config.database.url.expose_secret().to_owned(), config.database.tls);
+    if database(&config) != database(before) {
         return Err(vec!["the database cannot change while the program runs: restart it instead".to_owned()]);
     }
     Prepared::new(base, config).await.map_err(|error| vec![super::chain(&error)])

@@ -1,7 +1,7 @@
 //! Where a machine is: an IPv4 or IPv6 address or a host name, in its one canonical form. Nothing is
 //! looked up.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
     harmless::{Harmless, digits, dotted, words},
@@ -33,6 +33,13 @@ pub(super) fn parse(text: &str) -> Result<String, Wrong> {
         };
     }
     host_name(text)
+}
+
+/// Whether an address or host name is this machine itself. Names are not looked up.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn is_zone(zone: &str) -> bool {

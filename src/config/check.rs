@@ -3,8 +3,10 @@
 
 use std::fmt::{self, Write as _};
 
+use secrecy::ExposeSecret as _;
+
 use super::{
-    AgentKeeping, Client, Entered, Loaded, Login, Setting,
+    AgentKeeping, Client, Config, Entered, Loaded, Login, Setting, database,
     harmless::{self, Harmless, words},
     inspect::Sources,
     span::show_duration,
@@ -29,7 +31,7 @@ pub fn summary(loaded: &Loaded) -> String {
 }
 
 fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
-    let collector = &loaded.config.collector;
+    let Config { collector, database, .. } = &loaded.config;
     let mails = |client: &Client| MailsADay::of(client, collector.interval);
     let count = loaded.config.clients.len();
     let interval = show_duration(collector.interval);
@@ -44,6 +46,11 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
     for (element, values) in settings.filter_map(|chunk| Some((chunk.first()?.element, chunk))) {
         let values: Vec<String> = values.iter().map(setting).collect();
         writeln!(out, "  {element:<10} {}", values.join(", "))?;
+        if element == "database"
+            && let Some(protection) = database::protection(database.url.expose_secret(), database.tls)
+        {
+            writeln!(out, "  {:<10} connection: {protection}", "")?;
+        }
     }
 
     write_sources(out, &loaded.secrets)?;
@@ -215,7 +222,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::config::{Config, Surroundings};
+    use crate::config::Surroundings;
 
     fn of(text: &str) -> String {
         let surroundings = Surroundings { home: Some("/home/ops".into()), rights: None };

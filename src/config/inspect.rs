@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    database,
     diagnostic::{Diagnostic, Severity},
     harmless::{self, Harmless, words},
     rights::{self, Rights, Role},
@@ -97,7 +98,7 @@ fn of_value(attribute: &str, text: &str, element: &Element, home: Option<&Path>)
         "url" => {
             let file = text.strip_prefix("sqlite:")?;
             let file = file.strip_prefix("//").unwrap_or(file).split('?').next().unwrap_or_default();
-            (!file.is_empty() && !file.contains('%')).then(|| Named::Database(PathBuf::from(file)))
+            if file.is_empty() || file.contains('%') { None } else { path(file).map(Named::Database) }
         }
         _ => None,
     }
@@ -109,6 +110,21 @@ pub(super) fn inspect(root: &Element, file: &Path, home: Option<&Path>, findings
     inspector.configuration(file);
     for (thing, places) in named(root, home) {
         inspector.look_at(&thing, &places);
+    }
+    look_at_certificates(root, findings);
+}
+
+/// The files of certificates and keys that the URL of the database names can be read.
+fn look_at_certificates(root: &Element, findings: &mut Findings) {
+    let databases = root.children.iter().filter(|child| child.name.text == "database");
+    for attribute in databases.filter_map(|element| element.attribute("url")) {
+        for (file, part) in database::files(&attribute.value.text) {
+            let Err(error) = fs::File::open(&file) else { continue };
+            let whole = &attribute.value.at;
+            let at = if attribute.verbatim { whole.start + part.start..whole.start + part.end } else { whole.clone() };
+            let problem = words!["`url`: a file that it names cannot be read: ", harmless::io_error(&error)];
+            findings.error(at, problem, "check its path, and that this account may read it");
+        }
     }
 }
 

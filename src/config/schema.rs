@@ -99,6 +99,8 @@ const fn with(name: &'static str, kind: ValueKind, default: &'static str) -> Att
 pub(super) const YES_OR_NO: [&str; 2] = ["yes", "no"];
 /// `security` of `<smtp>`.
 pub(super) const SECURITY: [&str; 3] = ["none", "starttls", "tls"];
+/// `tls` of `<database>`.
+pub(super) const DATABASE_TLS: [&str; 2] = ["required", "off"];
 /// `host-keys` of `<ssh>`.
 pub(super) const HOST_KEYS: [&str; 3] = ["strict", "accept-new", "off"];
 /// `agent`.
@@ -261,6 +263,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
         attributes: &[
             with("url", ValueKind::DatabaseUrl, "sqlite:fleetsweep.db"),
             with("retention", ValueKind::Measure, "90d"),
+            plain("tls", ValueKind::Word(&DATABASE_TLS)),
         ],
     },
     ElementKind {

@@ -4,8 +4,10 @@
 
 use std::{path::Path, time::Duration};
 
+use secrecy::ExposeSecret as _;
+
 use super::{
-    AgentKeeping, Collector, Database, HostKeyPolicy, Setting, Smtp, SmtpLogin, SmtpSecurity, Ssh, address,
+    AgentKeeping, Collector, Database, HostKeyPolicy, Setting, Smtp, SmtpLogin, SmtpSecurity, Ssh, address, database,
     fields::{self, Field, field},
     harmless::{self, Harmless, words},
     schema,
@@ -58,9 +60,19 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let collector = collector();
 
     reader.enter("database");
-    let url = reader.value("url", values::database_url);
+    let url = reader.value("url", |text| database::parse(text, home));
+    let tls = reader.optional("tls", values::database_tls);
     let retention = reader.value("retention", |text| values::duration(text, DAY / 24..=3650 * DAY));
-    let database = url.zip(retention).map(|(url, retention)| Database { url, retention });
+    let url = url.filter(|url| {
+        let contradiction = database::contradiction(url.expose_secret(), tls);
+        if let Some((wrong, element)) = contradiction.zip(reader.element) {
+            let problem = words!["`url`: ", wrong.problem];
+            reader.findings.error(fields::place(element, "url"), problem, wrong.mend);
+            return false;
+        }
+        true
+    });
+    let database = url.zip(retention).map(|(url, retention)| Database { url, tls, retention });
 
     reader.enter("smtp");
     let smtp = smtp(&mut reader, home);
@@ -132,7 +144,7 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
         (Field::Absent | Field::Given(_), Field::Absent | Field::Given(_)) => None,
     };
     if let (Some(element), Some(_), Some(SmtpSecurity::None), Some(host)) = (reader.element, &login, security, &host)
-        && !is_loopback(host)
+        && !address::is_loopback(host)
     {
         reader.findings.warning(
             fields::place(element, "password"),
@@ -144,11 +156,6 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
         );
     }
     Some(Smtp { host: host?, port: port?, security: security?, from: from?, helo: helo?, ca: ca?, login })
-}
-
-/// Whether an address or host name, in canonical form, is this machine itself.
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Reads one element after the other, keeping every value as it will be shown.

@@ -10,11 +10,11 @@ use std::{
 };
 
 use lettre::message::{Mailbox, Mailboxes};
-use secrecy::SecretString;
 use url::Url;
 
 use super::{
     AgentKeeping, HostKeyPolicy, SmtpSecurity, address,
+    database::DatabaseTls,
     harmless::{self, Harmless, words},
     schema,
 };
@@ -89,6 +89,11 @@ pub(super) fn helo(text: &str) -> Result<String, Wrong> {
         }
         Err(_) => Err(Wrong::new("this is no name of a machine", MEND)),
     }
+}
+
+/// `tls` of `<database>`.
+pub(super) fn database_tls(text: &str) -> Result<DatabaseTls, Wrong> {
+    word(text, schema::DATABASE_TLS, [DatabaseTls::Required, DatabaseTls::Off])
 }
 
 /// `host-keys`.
@@ -311,51 +316,6 @@ pub(super) fn path(text: &str, home: Option<&Path>) -> Result<PathBuf, Wrong> {
             "write the whole path, or set HOME",
         )),
     }
-}
-
-/// The database's URL, with its scheme in the one form that the store knows. Errors never repeat it.
-pub(super) fn database_url(text: &str) -> Result<SecretString, Wrong> {
-    const MEND: &str = "write `sqlite:FILE`, `postgres://USER@HOST/DATABASE` or `mysql://USER@HOST/DATABASE`";
-    let refuse = |problem: &'static str| Err(Wrong::new(problem, MEND));
-    let Some((scheme, rest)) = text.split_once(':') else {
-        return refuse("the database URL has no scheme");
-    };
-    let scheme = match scheme {
-        "sqlite" => {
-            let file = rest.strip_prefix("//").unwrap_or(rest).split('?').next().unwrap_or_default();
-            return match file {
-                "" => refuse("the database URL names no file"),
-                ":memory:" => refuse("a database in memory forgets alerts and mails that wait"),
-                _ => Ok(SecretString::from(text)),
-            };
-        }
-        "postgres" | "postgresql" => "postgres",
-        "mysql" | "mariadb" => "mysql",
-        _ => return refuse("the scheme of the database URL is not known"),
-    };
-    const IN_A_PASSWORD: &str =
-        "in a password write `%40` for `@`, `%2F` for `/`, `%3A` for `:`, `%3F` for `?`, `%23` for `#`";
-    let unreadable = |problem: &'static str| Err(Wrong::new(problem, words![MEND, "; ", IN_A_PASSWORD]));
-    let url = format!("{scheme}:{rest}");
-    // Without the slashes the rest would be taken for the name of a database.
-    if !rest.starts_with("//") {
-        return unreadable("the database URL has no `//` behind its scheme");
-    }
-    let Ok(parsed) = Url::parse(&url) else {
-        return unreadable("the database URL cannot be read");
-    };
-    // What stands behind such a sign in a password would be taken for a part of the URL that may be shown.
-    if parsed.fragment().is_some() || parsed.path().contains(['@', ':']) {
-        return unreadable("the database URL holds `#`, or `@` or `:` in the name of the database");
-    }
-    let in_query = |wanted: &str| parsed.query_pairs().any(|(name, value)| name == wanted && !value.is_empty());
-    if parsed.host_str().is_none_or(str::is_empty) && !in_query("host") && !in_query("socket") {
-        return refuse("the database URL names no host");
-    }
-    if parsed.path().trim_matches('/').is_empty() {
-        return refuse("the database URL names no database");
-    }
-    Ok(SecretString::from(url))
 }
 
 /// Whether the URL holds a password.

@@ -14,6 +14,7 @@ use super::{
     from_count, from_ms,
     pool::{Pool, Transaction, execute, fetch_all},
     process::{self, Standing},
+    reads::Reads,
     spool::progress::Progress,
     to_count, to_ms, unreadable,
 };
@@ -208,7 +209,7 @@ pub(super) async fn withdraw(pool: &Pool, mark: Uuid) -> Result<(), sqlx::Error>
 }
 
 /// Who announced itself since the database was last opened by a collector. One whose process has ended is nobody.
-pub(super) async fn read(pool: &Pool) -> Result<Option<Holder>, sqlx::Error> {
+pub(super) async fn read(pool: &Reads) -> Result<Option<Holder>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows = fetch_all!(
         &mut transaction,

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{
     StoreErrorKind, attachments, client_id, from_count, from_ms,
-    pool::{Pool, Transaction, execute, fetch_all, fetch_one},
+    pool::{Transaction, execute, fetch_all, fetch_one},
+    reads::Reads,
     to_ms, unreadable,
     writer::Unwritten,
 };
@@ -51,6 +52,9 @@ pub struct MailCounts {
     /// Refused for good.
     pub refused: u64,
 }
+
+/// No mail rests that long. What is to be offered later was put off by a clock that was ahead, and is due at once.
+const FARTHEST_MS: i64 = 86_400_000;
 
 #[derive(sqlx::FromRow)]
 struct MailRow {
@@ -159,7 +163,7 @@ fn one(rows: u64) -> Result<(), Unwritten> {
 }
 
 pub(super) async fn due(
-    pool: &Pool,
+    pool: &Reads,
     now: Timestamp,
     due: Due,
     after: Option<Uuid>,
@@ -176,8 +180,10 @@ pub(super) async fn due(
         "SELECT mails.id, mails.recipient, mails.kind, mails.subject, mails.body, mails.created_at_ms, mails.next_at_ms,
          mails.attempts, mails.last_error, mails.sweep_uuid, clients.ip, clients.port
          FROM mails LEFT JOIN clients ON clients.id = mails.client_id
-         WHERE mails.status = 'waiting' AND mails.next_at_ms <= ? AND mails.id > ? ORDER BY mails.id LIMIT ?",
+         WHERE mails.status = 'waiting' AND (mails.next_at_ms <= ? OR mails.next_at_ms > ?) AND mails.id > ?
+         ORDER BY mails.id LIMIT ?",
         latest,
+        to_ms(now).saturating_add(FARTHEST_MS),
         after.map(|id| id.to_string()).unwrap_or_default(),
         i64::from(most)
     )?;
@@ -223,7 +229,7 @@ pub(super) fn kind_of(word: String) -> Result<MailKind, sqlx::Error> {
     kind.ok_or_else(|| unreadable(NotAKind(word)))
 }
 
-pub(super) async fn counts(pool: &Pool) -> Result<MailCounts, sqlx::Error> {
+pub(super) async fn counts(pool: &Reads) -> Result<MailCounts, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(String, i64)> =
         fetch_all!(&mut transaction, (String, i64), "SELECT status, COUNT(*) FROM mails GROUP BY status")?;
@@ -239,7 +245,7 @@ pub(super) async fn counts(pool: &Pool) -> Result<MailCounts, sqlx::Error> {
     Ok(counts)
 }
 
-pub(super) async fn next_at(pool: &Pool) -> Result<Option<Timestamp>, sqlx::Error> {
+pub(super) async fn next_at(pool: &Reads) -> Result<Option<Timestamp>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let (next,): (Option<i64>,) =
         fetch_one!(&mut transaction, (Option<i64>,), "SELECT MIN(next_at_ms) FROM mails WHERE status = 'waiting'")?;

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::{
     client_id, from_count, from_ms,
-    pool::{Pool, Transaction, fetch_all},
+    pool::{Transaction, fetch_all},
+    reads::Reads,
     unreadable,
 };
 use crate::fleet::{
@@ -29,7 +30,7 @@ struct AlertRow {
     acknowledged_at_ms: Option<i64>,
 }
 
-pub(super) async fn client_states(pool: &Pool) -> Result<HashMap<ClientId, ClientState>, sqlx::Error> {
+pub(super) async fn client_states(pool: &Reads) -> Result<HashMap<ClientId, ClientState>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let clients: Vec<(i64, String, i64, i64)> =
         fetch_all!(&mut transaction, (i64, String, i64, i64), "SELECT id, ip, port, failed_in_a_row FROM clients")?;
@@ -77,7 +78,7 @@ impl TryFrom<AlertRow> for OpenAlert {
     }
 }
 
-pub(super) async fn bookmarks(pool: &Pool) -> Result<HashMap<ClientId, String>, sqlx::Error> {
+pub(super) async fn bookmarks(pool: &Reads) -> Result<HashMap<ClientId, String>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(String, i64, String)> = fetch_all!(
         &mut transaction,
@@ -87,7 +88,7 @@ pub(super) async fn bookmarks(pool: &Pool) -> Result<HashMap<ClientId, String>, 
     rows.into_iter().map(|(ip, port, bookmark)| Ok((client_id(ip, port)?, bookmark))).collect()
 }
 
-pub(super) async fn spent(pool: &Pool) -> Result<HashMap<ClientId, Spent>, sqlx::Error> {
+pub(super) async fn spent(pool: &Reads) -> Result<HashMap<ClientId, Spent>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(String, i64, i64, i64, i64, i64)> = fetch_all!(
         &mut transaction,
@@ -111,13 +112,13 @@ macro_rules! recent_sql {
             $column,
             " FROM collections JOIN clients ON clients.id = collections.client_id
               WHERE clients.ip = ? AND clients.port = ? AND collections.collected_at_ms IS NOT NULL
-              ORDER BY collections.collected_at_ms DESC LIMIT ?"
+              ORDER BY collections.id DESC LIMIT ?"
         )
     };
 }
 
 pub(super) async fn recent(
-    pool: &Pool,
+    pool: &Reads,
     client: &ClientId,
     metric: Metric,
     most: u32,
@@ -144,7 +145,7 @@ pub(super) async fn recent(
 }
 
 pub(super) async fn latest_reading(
-    pool: &Pool,
+    pool: &Reads,
     client: &ClientId,
 ) -> Result<Option<(Timestamp, Reading)>, sqlx::Error> {
     let mut transaction: Transaction = pool.begin_read().await?;

@@ -13,12 +13,12 @@ use super::{
     export::{self, Found, Pages, Position, StoredClient, Wanted},
     history,
     holder::{self, Holder},
-    memory,
-    open::Target,
-    outbox, past,
-    pool::Pool,
-    read, schema, sweeps,
+    memory, outbox, past, read,
+    reads::Reads,
+    schema, sweeps,
+    target::{Named, Target},
 };
+use crate::config::Database;
 use crate::fleet::{
     ClientId, Metric, Reading, SweepId,
     alerts::AlertView,
@@ -33,19 +33,31 @@ use crate::fleet::{
 /// A database to read; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    pool: Pool,
+    pool: Reads,
     place: Arc<str>,
     /// Told of every answer.
     answered: Arc<Notify>,
 }
 
 impl Reader {
-    /// Opens the database of a URL for reading. It has to be there, with exactly this program's schema.
+    /// Opens the database of a configuration for reading. It has to be there, with exactly this program's schema.
     ///
     /// # Errors
-    /// As [`Store::open`](super::Store::open), but never `InUse`; also `OlderSchema`.
+    /// As [`Store::open_configured`](super::Store::open_configured), but never `InUse`; also `OlderSchema`.
+    pub async fn open_configured(database: &Database) -> Result<Self, StoreError> {
+        Self::open_named(Named::configured(database)).await
+    }
+
+    /// The same for a URL alone.
+    ///
+    /// # Errors
+    /// As [`open_configured`](Self::open_configured).
     pub async fn open(url: &SecretString) -> Result<Self, StoreError> {
-        let target = Target::of(url)?;
+        Self::open_named(Named::plain(url)).await
+    }
+
+    async fn open_named(database: Named<'_>) -> Result<Self, StoreError> {
+        let target = Target::of(database)?;
         let reader = Self::new(target.read().await?, Arc::clone(&target.place));
         match tokio::time::timeout(DEADLINE, schema::check(&reader.pool, &reader.place)).await {
             Ok(checked) => checked.map(|()| reader),
@@ -53,7 +65,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn new(pool: Pool, place: Arc<str>) -> Self {
+    pub(super) fn new(pool: Reads, place: Arc<str>) -> Self {
         Self { pool, place, answered: Arc::default() }
     }
 
@@ -66,6 +78,11 @@ impl Reader {
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The connections, for whoever opens them anew.
+    pub(super) fn connections(&self) -> Reads {
+        self.pool.clone()
     }
 
     pub(super) fn shown(&self) -> &Arc<str> {

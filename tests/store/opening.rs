@@ -68,12 +68,12 @@ async fn a_closed_store_takes_nothing_more(database: Database) {
 async fn a_schema_from_the_future_is_left_alone(database: Database) {
     open(&database).await.close().await;
     let change = async |sql: &str| database.change(sql).await;
-    change("INSERT INTO fleetsweep_migrations SELECT 7, 'x', installed_on, success, checksum, 0 FROM fleetsweep_migrations LIMIT 1")
+    change("INSERT INTO fleetsweep_migrations SELECT 9999, 'x', installed_on, success, checksum, 0 FROM fleetsweep_migrations LIMIT 1")
         .await;
-    let newer = StoreErrorKind::NewerSchema { found: 7, known: 6 };
-    refuses(&database, newer, "has schema 7").await;
+    let newer = StoreErrorKind::NewerSchema { found: 9999, known: 7 };
+    refuses(&database, newer, "has schema 9999").await;
     assert_eq!(Reader::open(&url(&database)).await.unwrap_err().kind, newer);
-    change("DELETE FROM fleetsweep_migrations WHERE version = 7").await;
+    change("DELETE FROM fleetsweep_migrations WHERE version = 9999").await;
     let nothing = if database.engine() == Engine::Postgres { r"'\x00'" } else { "x'00'" };
     change(&format!("UPDATE fleetsweep_migrations SET checksum = {nothing}")).await;
     refuses(&database, StoreErrorKind::OtherSchema, "not this program's").await;

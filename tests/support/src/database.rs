@@ -78,6 +78,10 @@ impl Access {
         Self { engine, port, admin }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL of a database there for an account.
     pub fn url(&self, user: &str, password: &str, name: &str) -> String {
         let scheme = match self.engine {

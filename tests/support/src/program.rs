@@ -104,6 +104,14 @@ impl Fleetsweep {
     /// # Panics
     /// Where it does not start.
     pub fn spawn<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Running {
+        self.spawn_with(arguments, &[])
+    }
+
+    fn spawn_with<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        environment: &[(&str, &str)],
+    ) -> Running {
         let mut command = match self.open_files {
             None => Command::new(&self.program),
             Some(most) => {
@@ -121,6 +129,7 @@ impl Fleetsweep {
             .env("HOME", self.directory.path())
             .env("TMPDIR", std::env::temp_dir())
             .envs(self.environment.iter().cloned())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -137,7 +146,19 @@ impl Fleetsweep {
     /// # Panics
     /// Where it does not start or does not end within five minutes.
     pub async fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Outcome {
-        self.spawn(arguments).ended(Duration::from_secs(300)).await
+        self.run_with(arguments, &[]).await
+    }
+
+    /// The same with further variables in its environment.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub async fn run_with<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        environment: &[(&str, &str)],
+    ) -> Outcome {
+        self.spawn_with(arguments, environment).ended(Duration::from_secs(300)).await
     }
 }
 
