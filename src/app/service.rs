@@ -1,6 +1,6 @@
 //! `--headless`: the collector at work, its events in the log, until it is told to end.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,9 @@ use super::{
     work::{self, Desk},
 };
 
+/// A collector that was just told to end has not said so yet: after so long it has.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
 /// Sweeps until `stop`; SIGHUP has the configuration read again.
 ///
 /// # Errors
@@ -37,10 +40,18 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let mut counter = None;
     let outcome = async {
         let reloads = Some(signals::hangups()?);
-        let base = match Base::open_or_find(&config, source.costs, spine, SERVICE_PATIENCE, stop).await? {
+        let open = || Base::open_or_find(&config, source.costs, spine.clone(), SERVICE_PATIENCE, stop);
+        let mut opened = open().await?;
+        if matches!(opened, Opened::Held(_))
+            && stop.run_until_cancelled(tokio::time::sleep(SECOND_LOOK)).await.is_some()
+        {
+            opened = open().await?;
+        }
+        let base = match opened {
             Opened::Ours(base) => Arc::new(*base),
             Opened::Held(held) => return Err(Failed::Database(*held)),
         };
+        drop(spine);
         let (orders, asked) = Orders::new();
         counter = Counter::open(&base, &hub.door(), orders, Mode::Headless).await;
         let desk = Desk { door: hub.door(), asked, reloads, stop: stop.clone() };

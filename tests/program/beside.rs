@@ -22,7 +22,8 @@ async fn service(fleet: &Fleet, config: &Config, collections: u64) -> Running {
     let database = fleet.program.path("fleet.db");
     let holds = format!("SELECT count(*) FROM collectors WHERE process_id = {}", running.pid().as_raw_nonzero());
     wait_until("the service", SOON, async || {
-        let made = "SELECT count(*) FROM sqlite_master WHERE name = 'v1_collections'";
+        // The last table that is looked at here, by the order of the migrations.
+        let made = "SELECT count(*) FROM sqlite_master WHERE name = 'collectors'";
         database.exists()
             && number(&fleet.program, made).await == 1
             && number(&fleet.program, &holds).await == 1
