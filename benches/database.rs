@@ -140,6 +140,7 @@ fn record(number: u64) -> Record {
         state: ClientState::default(),
         changes: Vec::new(),
         security: None,
+        spent: None,
         mails: Vec::new(),
     }
 }

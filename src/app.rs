@@ -5,6 +5,7 @@
 use std::{
     error::Error,
     io::{self, IsTerminal as _, Write as _},
+    num::NonZeroUsize,
     path::PathBuf,
     time::Duration,
 };
@@ -22,6 +23,7 @@ use crate::{
 };
 
 pub mod answers;
+pub mod attached;
 pub mod base;
 pub mod bell;
 pub mod beside;
@@ -30,11 +32,13 @@ pub mod counter;
 pub mod courier;
 pub mod dashboard;
 pub mod demo;
+pub mod descriptors;
 pub mod export;
 pub mod inlet;
 pub mod ledger;
 pub mod logging;
 pub mod manager;
+pub mod memory;
 pub mod once;
 pub mod orders;
 pub mod outage;
@@ -46,15 +50,20 @@ pub mod service;
 pub mod signals;
 pub mod source;
 pub mod sweep_evidence;
+pub mod takeover;
 pub mod tidying;
 pub mod troubles;
 pub mod wheel;
 pub mod work;
 
+use descriptors::TooFew;
 use logging::LogTap;
 use once::Once;
 use output::OutputError;
 use source::Source;
+
+/// How long a thread for blocking work is kept that has none.
+const BLOCKING_KEPT: Duration = Duration::from_secs(600);
 
 /// Why a run could not begin, or could not give its result.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +92,14 @@ pub enum Failed {
     /// TLS for the SMTP server cannot be set up.
     #[error(transparent)]
     Smtp(#[from] SetupError),
+    /// This process may open too few files.
+    #[error(transparent)]
+    TooFewFiles(#[from] TooFew),
+    /// This process may start too few threads.
+    #[error(
+        "the operating system gives no thread for the start: raise the limit with `ulimit -u`, or with TasksMax= in the unit of the service"
+    )]
+    NoThreads(#[source] io::Error),
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] StoreError),
@@ -125,6 +142,8 @@ impl Failed {
             | Self::Record(_)
             | Self::Replay(_)
             | Self::Smtp(_)
+            | Self::TooFewFiles(_)
+            | Self::NoThreads(_)
             | Self::EmptySpan
             | Self::Output(OutputError::NotBegun { .. }) => Exit::Usage,
             Self::Database(_) => Exit::Database,
@@ -154,10 +173,8 @@ pub fn run(invocation: Invocation) -> Exit {
         | Task::Man => (logging::start(invocation.log_level, progress.clone()), None),
     };
     // Every session is a descriptor, and the customary limit of 1,024 is less than a fleet.
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::debug!("the limit of open files stays as it is: {error}");
-    }
-    let done = tokio::runtime::Runtime::new().map_err(Failed::System).and_then(|runtime| {
+    descriptors::raise_limit();
+    let done = runtime(&invocation.task).and_then(|runtime| {
         let done = runtime.block_on(perform(invocation, progress, &tap));
         // Whatever still runs (a name being looked up) must not hold up the end.
         runtime.shutdown_background();
@@ -179,6 +196,33 @@ pub fn run(invocation: Invocation) -> Exit {
             failed.exit()
         }
     }
+}
+
+/// The threads on which everything runs. What is missing for them is said here: the library would panic.
+fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, Failed> {
+    match task {
+        Task::Once { .. } | Task::Headless | Task::Dashboard => descriptors::check_limit()?,
+        Task::Check
+        | Task::Trust
+        | Task::MailTest
+        | Task::Clean
+        | Task::Export(_)
+        | Task::Replay(_)
+        | Task::Completions(_)
+        | Task::Man => {}
+    }
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let started: Vec<_> = (0..=workers).map(|_| std::thread::Builder::new().spawn(|| ())).collect();
+    for thread in started {
+        // A thread that does nothing does not panic.
+        drop(thread.map_err(Failed::NoThreads)?.join());
+    }
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Where no thread is to be had, one that is there already does the work.
+        .thread_keep_alive(BLOCKING_KEPT)
+        .build()
+        .map_err(Failed::System)
 }
 
 async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Result<Exit, Failed> {
@@ -218,7 +262,8 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
 
             match fleet {
                 FleetSource::File(path) => {
-                    let swept = once::run(&from_file(path).load()?, &once, record, &stop).await?;
+                    let source = from_file(path);
+                    let swept = once::run(&source.load()?, source.costs, &once, record, &stop).await?;
                     Ok(swept.exit(fail_on_alert))
                 }
                 FleetSource::Demo(count) => demo::once(count, &clients, &once, record, &stop).await,
@@ -279,6 +324,11 @@ fn chain(error: &dyn Error) -> String {
 /// The name of this machine, for mails.
 fn here() -> String {
     gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+/// The account of this process.
+fn account() -> String {
+    whoami::username().unwrap_or_else(|_| "unknown".to_owned())
 }
 
 /// Whom the audit names: the account behind `sudo`, else that of this process.

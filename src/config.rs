@@ -8,30 +8,42 @@ use std::{num::NonZeroUsize, ops::Range, path::PathBuf, time::Duration};
 
 use lettre::message::Mailbox;
 
-use crate::fleet::{ClientId, Rule, security::redaction::Redaction};
+use crate::fleet::{
+    ClientId, Rule,
+    security::{allowance::Allowance, redaction::Redaction},
+};
 
 pub mod ca;
 pub mod check;
+pub mod database;
 pub mod diagnostic;
+pub mod harmless;
+pub mod inspect;
+pub mod rights;
 pub mod secret;
 
 mod address;
 mod clients;
+mod debug;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod load;
-mod mask;
 mod range;
 mod schema;
 mod settings;
 mod shape;
 mod source;
+mod span;
 mod values;
 
+use database::DatabaseTls;
 use diagnostic::{Diagnostic, Problems};
+use harmless::Harmless;
 pub use load::{LoadError, Surroundings};
 use secret::SecretSource;
 use source::{Findings, Source};
-pub use values::show_duration;
+pub use span::show_duration;
 
 /// The file that is read where no other is named.
 pub const DEFAULT_FILE: &str = "config.xml";
@@ -58,7 +70,7 @@ pub struct Config {
 }
 
 /// How sweeps go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Collector {
     /// From the start of one sweep to the start of the next.
     pub interval: Duration,
@@ -70,6 +82,8 @@ pub struct Collector {
     pub retries: u32,
     /// `mail`: who is told of troubles of the collector itself; may be nobody.
     pub mail: Vec<Mailbox>,
+    /// What each client may have stored of its security events in a day.
+    pub events: Allowance,
 }
 
 /// Where readings are kept.
@@ -77,12 +91,14 @@ pub struct Collector {
 pub struct Database {
     /// `sqlite:…`, `postgres://…` or `mysql://…`; may hold a password, so never shown whole.
     pub url: secrecy::SecretString,
+    /// Whether the connection to a server is to be encrypted; `None` where only the place of the server decides.
+    pub tls: Option<DatabaseTls>,
     /// Older rows are deleted.
     pub retention: Duration,
 }
 
 /// The way out for mails.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Smtp {
     /// The server.
     pub host: String,
@@ -103,7 +119,7 @@ pub struct Smtp {
 }
 
 /// An account at the SMTP server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SmtpLogin {
     /// Its name.
     pub username: String,
@@ -123,7 +139,7 @@ pub enum SmtpSecurity {
 }
 
 /// How clients prove who they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Ssh {
     /// The file of pinned host keys.
     pub known_hosts: PathBuf,
@@ -143,7 +159,7 @@ pub enum HostKeyPolicy {
 }
 
 /// One client.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     /// Its identity: `ip` and `port`.
     pub id: ClientId,
@@ -177,7 +193,7 @@ pub struct Login {
 }
 
 /// A private key file.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KeyFile {
     /// Where it is, `~` expanded.
     pub path: PathBuf,
@@ -201,10 +217,12 @@ pub struct Loaded {
     pub config: Config,
     /// What should be mended, and does not stop anything. In the order of the file.
     pub warnings: Vec<Diagnostic>,
-    /// The values that concern the whole fleet, written or built in; secrets masked.
+    /// The values that concern the whole fleet, written or built in.
     pub settings: Vec<Setting>,
     /// The `<client>` elements that made `config.clients`, in the same order.
     pub entered: Vec<Entered>,
+    /// Where its secrets come from.
+    pub secrets: inspect::Sources,
 }
 
 impl Loaded {
@@ -231,14 +249,14 @@ pub struct Setting {
     pub element: &'static str,
     /// Its attribute.
     pub attribute: &'static str,
-    /// As it is written, or would be; a secret is masked.
-    pub value: String,
+    /// As it is written, or would be, as far as that may be shown.
+    pub value: Harmless,
     /// Whether the file says so; otherwise it is the built-in default.
     pub written: bool,
 }
 
 /// One `<client>` element.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Entered {
     /// Its `ip` as written, ranges and all.
     pub ip: String,
@@ -264,10 +282,25 @@ impl Config {
     /// # Errors
     /// [`Problems`]: every error of the text at once.
     pub fn parse_in(text: &str, file_name: &str, surroundings: &Surroundings) -> Result<Loaded, Problems> {
+        Self::parse_and(text, file_name, surroundings, |_, _| {})
+    }
+
+    /// The same, and has the tree inspected where there is one.
+    fn parse_and(
+        text: &str,
+        file_name: &str,
+        surroundings: &Surroundings,
+        inspect: impl FnOnce(&shape::Element, &mut Findings),
+    ) -> Result<Loaded, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let home = surroundings.home.as_deref();
         let source = Source::new(file_name, text);
         let mut findings = Findings::default();
+        if let Some(at) = text.find('\0') {
+            let mend = "save it as UTF-8; it looks like UTF-16, or like no text at all";
+            findings.error(at..at + 1, "there is a NUL character in this file", mend);
+            return Err(Problems(findings.placed(&source).0));
+        }
         let Some(root) = shape::read(text, &mut findings) else {
             return Err(Problems(findings.placed(&source).0));
         };
@@ -275,6 +308,7 @@ impl Config {
         let settings = settings::read(&root, home, &source, &mut findings);
         let clients = clients::read(&root, &settings, home, &source, &mut findings);
         surroundings.warn_of_literal_secrets(&root, file_name, &mut findings);
+        inspect(&root, &mut findings);
         let (errors, warnings) = findings.placed(&source);
         match (settings.collector, settings.database, settings.smtp, settings.ssh) {
             (Some(collector), Some(database), Some(smtp), Some(ssh)) if errors.is_empty() => Ok(Loaded {
@@ -290,6 +324,7 @@ impl Config {
                 warnings,
                 settings: settings.shown,
                 entered: clients.entered,
+                secrets: inspect::Sources::of(&root, &|offset| source.line_of(offset)),
             }),
             _ => Err(Problems(errors)),
         }

@@ -52,3 +52,17 @@ pub mod spine;
 pub mod store;
 pub mod sweep;
 pub mod tui;
+
+/// The decoders of foreign bytes as a fuzzer and the replay of its corpora call them: one function a decoder, which
+/// takes any bytes and panics where a promise is broken. Compiled for tests and under `--cfg fuzzing` alone; how to
+/// fuzz is in `tests/fuzz/README.md`.
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing {
+    pub use crate::{
+        config::fuzzing::config,
+        relay::fuzzing::{recording, relay},
+        store::fuzzing::spool,
+        sweep::fuzzing::{answer, handshake, known_hosts, sftp},
+        tui::fuzzing::background,
+    };
+}

@@ -4,6 +4,8 @@
 //! Not what is in the stream ([`crate::fleet::stream`]), and not who may collect: that is the database's lock.
 
 pub mod client;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod line;
 pub mod place;
 pub mod record;

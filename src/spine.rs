@@ -18,7 +18,7 @@ mod hub;
 mod orders;
 
 pub use hub::{Door, Hub, Listener};
-pub use orders::{Asked, Orders};
+pub use orders::{Asked, HAS_ENDED, Orders};
 
 /// How many events may wait for the hub. When it is full, whoever tells waits: the hub only folds and
 /// forwards, so it is full for moments at most, and no event is ever dropped here.

@@ -11,8 +11,9 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -26,15 +27,20 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use crate::config::Database;
 use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, judge::ClientState, mail::Mail};
 
 mod alert_changes;
 mod alerts;
 mod attachments;
 mod bridge;
+pub mod clock;
 pub mod condition;
 pub mod error;
 pub mod export;
+mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod history;
 pub mod holder;
 mod lock;
@@ -44,13 +50,17 @@ mod outbox;
 mod past;
 pub mod place;
 mod pool;
+pub mod process;
 mod read;
 pub mod reader;
+mod reads;
 pub mod record;
+mod reopen;
 mod retention;
 mod schema;
 mod spool;
 mod sweeps;
+mod target;
 mod threads;
 mod writer;
 
@@ -62,10 +72,14 @@ pub use reader::Reader;
 pub use record::{Outcome, Record};
 
 use bridge::Bridge;
+use clock::{TrustedTime, Witness};
 use condition::Condition;
-use open::{Opened, Target};
+use open::Opened;
 use place::Environment;
+use pool::Pool;
+use reopen::Watched;
 use spool::Spool;
+use target::{Named, Target};
 use writer::{Order, Write, Writer};
 
 /// Changes that may wait for the writer. When it is full, whoever brings one waits: a collection then stays
@@ -77,7 +91,7 @@ const WAITING: usize = 1024;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// An open database; cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Store {
     reader: Reader,
     orders: mpsc::Sender<Order>,
@@ -85,26 +99,49 @@ pub struct Store {
     condition: watch::Receiver<Condition>,
     /// Has the writer try a database that is away.
     hurry: Arc<Notify>,
+    /// Names the database among all others. Not shown: unlike `place` it hides nothing.
+    identity: Arc<str>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("place", &self.place()).finish_non_exhaustive()
+    }
 }
 
 impl Store {
-    /// Opens the database of a URL for collecting into it: locks it until the store is closed or its process
+    /// Opens the database of a configuration for collecting into it: locks it until the store is closed or its process
     /// ends, however that comes about; brings its schema up to date, stores what waits in its spool, and starts
     /// the writer. A SQLite file is made where it is missing, readable by its owner alone.
     ///
     /// # Errors
     /// Why it cannot be used; `InUse` while another collector has it. What waits in the spool waits on.
+    pub async fn open_configured(database: &Database, environment: &Environment) -> Result<Self, StoreError> {
+        Self::open_named(Named::configured(database), environment).await
+    }
+
+    /// The same for a URL alone.
+    ///
+    /// # Errors
+    /// As [`open_configured`](Self::open_configured).
     pub async fn open(url: &SecretString, environment: &Environment) -> Result<Self, StoreError> {
+        Self::open_named(Named::plain(url), environment).await
+    }
+
+    async fn open_named(database: Named<'_>, environment: &Environment) -> Result<Self, StoreError> {
         // The lock comes first: nobody migrates a database into which another one collects.
-        let opened = Target::of(url)?.hold().await?;
-        schema::migrate(&opened.writes, &opened.place).await?;
+        let opened = Target::of(database)?.hold().await?;
+        schema::migrate(&opened.writes, &opened.target.place).await?;
         Self::start(opened, environment, spool::MOST_BYTES).await
     }
 
     /// Starts the writer of a database whose schema is up to date.
     async fn start(opened: Opened, environment: &Environment, most_bytes: u64) -> Result<Self, StoreError> {
-        let Opened { writes, reads, place, lock, identity, file } = opened;
+        let Opened { writes, reads, lock, identity, file, target } = opened;
+        let place = Arc::clone(&target.place);
         let mark = holder::mark(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
+        // Before anything of this run is stored: a clock that is wrong now must not vouch for itself.
+        note_time(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
         let reader = Reader::new(reads, Arc::clone(&place));
         let spool = Spool::open(place::of(environment, &identity, file.as_deref()), most_bytes)
             .map_err(|error| StoreError::new(&place, StoreErrorKind::SpoolFailed, error))?;
@@ -112,15 +149,25 @@ impl Store {
         let (told, condition) = watch::channel(Condition::default());
         let hurry = Arc::new(Notify::new());
         let bridge = Bridge::new(spool, told, reader.answered(), Arc::clone(&hurry));
-        let known = None;
-        let mut writer = Writer { pool: writes, place, mark, known, transactions: Arc::clone(&transactions), bridge };
+        let mut writer = Writer {
+            pool: writes,
+            place,
+            mark,
+            known: None,
+            transactions: Arc::clone(&transactions),
+            reads: reader.connections(),
+            lock,
+            watched: Watched::of(&target)?,
+            announced: None,
+            bridge,
+        };
         let stored = writer.clear().await?;
         if stored > 0 {
             tracing::info!("{stored} changes that had waited for database {} are stored", writer.place);
         }
         let (orders, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(writer::run(writer, lock, waiting));
-        Ok(Self { reader, orders, transactions, condition, hurry })
+        tokio::spawn(writer::run(writer, waiting));
+        Ok(Self { reader, orders, transactions, condition, hurry, identity: identity.into() })
     }
 
     /// Whether the database is away, now and whenever that changes.
@@ -160,6 +207,13 @@ impl Store {
     #[must_use]
     pub fn place(&self) -> &str {
         self.reader.place()
+    }
+
+    /// What names the database among all others, whichever way leads to it: its file from the root on, or server,
+    /// name and schema. It is not to be shown.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// How many writing transactions were committed since it was opened: many records share one.
@@ -309,6 +363,16 @@ impl Store {
         Ok(more.load(Ordering::Relaxed))
     }
 
+    /// Notes what the machine says of time, and gives what is believed: up to where deleting may reckon.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn trusted_time(&self, witness: Witness) -> Result<TrustedTime, StoreError> {
+        let believed = Arc::new(OnceLock::new());
+        self.write(Write::Observe { witness, believed: Arc::clone(&believed) }).await?;
+        Ok(believed.get().copied().unwrap_or(TrustedTime { now: None, behind: Duration::ZERO }))
+    }
+
     /// Writes down who holds the database, in place of whoever did before, for others to find.
     ///
     /// # Errors
@@ -411,6 +475,13 @@ impl Store {
         self.orders.send(Order { write, done }).await.map_err(|_| closed())?;
         stored.await.map_err(|_| closed())?
     }
+}
+
+/// Notes how far time has come.
+async fn note_time(writes: &Pool) -> Result<(), sqlx::Error> {
+    let mut transaction = writes.begin_write().await?;
+    clock::observe(&mut transaction, &Witness::of_system()).await?;
+    transaction.commit().await
 }
 
 /// A time as the database keeps it.

@@ -7,10 +7,18 @@
 //! | `deadline` | pure: which share of the `timeout` each stage has; running a stage within it |
 //! | `backoff` | pure: how long to wait before the next attempt |
 //! | `connect` | TCP, key exchange and the check of the host key |
-//! | `stream` | the socket beneath a session, which can be cut from outside |
+//! | `algorithms` | pure: which algorithms are offered, and what they cost us |
+//! | `handshake` | pure: where the packets of a key exchange end, and which of them mean work |
+//! | `threads` | the threads on which sessions live, and the places for costly work on them |
+//! | `allowance` | pure: what a client may send in a session |
+//! | `stream` | the socket beneath a session: it counts, it waits for places, it can be cut from outside |
+//! | `gatekeeper` | what the library asks of us: it refuses what a server wants |
+//! | `host_key` | the judgement of a host key by the policy |
 //! | `session` | an open SSH session, and those kept for the next sweep |
 //! | `authenticate` | which credentials are tried in which order |
 //! | `keyring`, `secrets` | decoded key files and fetched secrets, each once for all clients |
+//! | `shortage` | which errors tell of trouble of our own, not of the client's |
+//! | [`room`] | for how many collections and kept sessions there are descriptors |
 //! | `platform` | pure: what kind of machine a client is |
 //! | `recognition` | how that is found out |
 //! | `delivery` | how an agent gets onto a client and is run: by a script on a POSIX shell, by SFTP on Windows |
@@ -22,6 +30,8 @@
 //! cleaned before they enter a [`Failure`](crate::fleet::Failure).
 
 pub mod agents;
+mod algorithms;
+mod allowance;
 mod attempt;
 mod authenticate;
 mod backoff;
@@ -29,13 +39,21 @@ pub mod collector;
 mod connect;
 mod deadline;
 mod delivery;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod gatekeeper;
+mod handshake;
+mod host_key;
 mod keyring;
 pub mod known_hosts;
 mod platform;
 mod recognition;
+pub mod room;
 mod secrets;
 mod session;
+mod shortage;
 mod stream;
+mod threads;
 
-pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted};
+pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted, agents_folder};
 pub use session::SessionKeeping;

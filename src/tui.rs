@@ -16,6 +16,8 @@ pub mod clipboard;
 pub mod data;
 pub mod draw;
 pub mod export;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod model;
 pub mod port;
 pub mod screen;

@@ -1,6 +1,8 @@
-//! The README against the program: what it promises by name is there by that name.
+//! The documents against the program: what they promise by name is there by that name.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it cannot go on")]
+
+use std::{collections::BTreeSet, path::Path};
 
 use fleetsweep::fleet::{
     FailureKind,
@@ -45,4 +47,76 @@ fn every_view_of_the_migrations_is_named() {
         }
     }
     assert_eq!(views, 8);
+}
+
+/// The third cells of the tables of `docs/faults.md`, and in each the names between backticks.
+fn tests_of_faults(page: &str) -> Vec<String> {
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| fault") && !line.starts_with("| ---"));
+    let mut names = Vec::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_end_matches('|').split(" | ").collect();
+        let [_fault, _what_happens, tests] = cells.as_slice() else { panic!("a row of another shape: {row}") };
+        let named: Vec<String> = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        assert!(!named.is_empty(), "a fault without a test: {row}");
+        names.extend(named);
+    }
+    names
+}
+
+/// All Rust of a folder in one text.
+fn code_in(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text.push_str(&code_in(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    text
+}
+
+#[test]
+fn every_fault_has_a_test_that_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/faults.md")).unwrap();
+    let code = ["src", "tests", "agent/src", "agent/tests"].map(|folder| code_in(&root.join(folder))).concat();
+    let names = tests_of_faults(&page);
+    assert!(names.len() > 60, "{}", names.len());
+    let absent: Vec<&String> = names.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(absent.is_empty(), "docs/faults.md names tests that are not there: {absent:#?}");
+    for section in ["Mail", "Secrets", "Clients", "Store", "Collector"] {
+        assert!(page.contains(&format!("\n## {section}\n")), "docs/faults.md has no section {section}");
+    }
+}
+
+#[test]
+fn every_fuzz_target_has_a_corpus_that_is_replayed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = |folder: &str| -> BTreeSet<String> {
+        let entries = std::fs::read_dir(root.join("tests/fuzz").join(folder)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let targets: BTreeSet<String> =
+        names("targets").iter().map(|file| file.strip_suffix(".rs").unwrap().to_owned()).collect();
+    assert!(targets.len() > 10, "{targets:?}");
+    assert_eq!(names("corpus"), targets, "corpora and targets");
+    let manifest = std::fs::read_to_string(root.join("tests/fuzz/Cargo.toml")).unwrap();
+    let readme = std::fs::read_to_string(root.join("tests/fuzz/README.md")).unwrap();
+    let code = ["src", "agent/src"].map(|folder| code_in(&root.join(folder))).concat();
+    for target in &targets {
+        assert!(manifest.contains(&format!("name = \"{target}\"\n")), "{target} is not in tests/fuzz/Cargo.toml");
+        assert!(readme.contains(&format!("| `{target}` |")), "{target} is not in tests/fuzz/README.md");
+        assert!(code.contains(&format!("fn {target}(data: &[u8])")), "{target} has no decoder");
+        let is_replayed = [format!("replay(\"{target}\""), format!("(\"{target}\", {target}")];
+        assert!(is_replayed.iter().any(|call| code.contains(call)), "the corpus of {target} is not replayed");
+        let inputs = std::fs::read_dir(support::corpora().join(target)).unwrap();
+        for input in inputs {
+            let input = input.unwrap();
+            assert!(input.metadata().unwrap().len() <= 8192, "{} is not small", input.path().display());
+        }
+    }
 }

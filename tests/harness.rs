@@ -5,7 +5,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use async_ssh2_tokio::client::{AuthMethod, Client, ServerCheckMethod};
@@ -16,7 +15,7 @@ use lettre::{
         client::{Certificate, Tls, TlsParameters},
     },
 };
-use support::{Dropbear, Exim, EximOptions, Fleetsweep, Login, Sshd, SshdOptions, rows, wait_until};
+use support::{Dropbear, Exim, EximOptions, Fleetsweep, Login, SOON, Sshd, SshdOptions, rows, wait_until};
 
 support::trials! {
     needs(Sshd) => the_current_user_enters_a_real_sshd_by_key;
@@ -30,8 +29,6 @@ support::trials! {
         a_real_mail_server_speaks_tls_and_wants_a_login;
     needs() => the_program_runs_in_its_own_directory, another_program_reads_rows_as_text;
 }
-
-const SOON: Duration = Duration::from_secs(30);
 
 fn throwaway(shell: &str) -> Login {
     Login::Throwaway { shell: PathBuf::from(shell) }

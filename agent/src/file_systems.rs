@@ -96,13 +96,13 @@ mod tests {
     fn a_file_system_that_hangs_costs_a_warning_and_not_the_rest() {
         let started = Instant::now();
         let mounts = ["/dead", "/good", "/nothing", "/broken"].map(|mount| (mount.to_owned(), mount)).to_vec();
-        let (systems, warnings) = measure(mounts, Duration::from_millis(300), asked);
-        assert!(started.elapsed() < Duration::from_secs(20));
+        let (systems, warnings) = measure(mounts, Duration::from_secs(2), asked);
+        assert!(started.elapsed() < support::SOON);
         assert_eq!(systems.iter().map(|system| &*system.mount).collect::<Vec<_>>(), ["/good"]);
         let warnings: Vec<_> = warnings.iter().map(|warning| (&*warning.what, &*warning.why)).collect();
         assert_eq!(
             warnings,
-            [("file system /dead", "no answer within 300 ms"), ("file system /broken", "Input/output error"),]
+            [("file system /dead", "no answer within 2000 ms"), ("file system /broken", "Input/output error"),]
         );
     }
 }

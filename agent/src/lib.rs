@@ -16,6 +16,8 @@
 
 pub mod envelope;
 pub mod exit;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod report;
 pub mod request;
 
@@ -24,3 +26,19 @@ pub use getrandom::SysRng;
 
 /// The version of the wire: request, envelope and report change together.
 pub const VERSION: u8 = 1;
+
+// A fuzzer links a library: the program's own decoders are compiled into this one for it.
+#[cfg(all(fuzzing, feature = "collect"))]
+extern crate self as fleetsweep_agent;
+#[cfg(all(fuzzing, feature = "collect"))]
+mod calendar;
+#[cfg(all(fuzzing, feature = "collect"))]
+#[expect(dead_code, reason = "the program uses the rest")]
+mod linux {
+    pub(crate) mod events;
+}
+#[cfg(all(fuzzing, feature = "collect"))]
+#[expect(dead_code, reason = "the program uses the rest")]
+mod windows {
+    pub(crate) mod events;
+}

@@ -1,40 +1,56 @@
 //! What outlives a configuration (store, ledger, spine, wheel), and the putting to work of one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Client, Config, DEFAULT_FILE, Smtp},
+    config::{Client, Config, DEFAULT_FILE, Smtp, harmless},
     fleet::{EventKind, event::ClientCard},
     mail::{
         compose::{self, Composer},
         smtp::SmtpClient,
     },
     spine::Spine,
-    store::{Holder, Store, StoreErrorKind, place::Environment},
-    sweep::{Collector, SessionKeeping},
+    store::{Holder, Store, StoreError, StoreErrorKind, place::Environment},
+    sweep::{Collector, SessionKeeping, room::Costs},
 };
 
 use super::{
-    Failed, bell::Bell, beside, courier::Courier, ledger::Ledger, once, outage, outbox::Outbox, pipeline::Pipeline,
-    troubles::Troubles, wheel::Wheel,
+    Failed, bell::Bell, beside, courier::Courier, descriptors::Descriptors, ledger::Ledger, once, outage,
+    outbox::Outbox, pipeline::Pipeline, troubles::Troubles, wheel::Wheel,
 };
 
-/// How long another run that sweeps once is waited for: as long as most sweeps take.
-const ONCE_PATIENCE: Duration = Duration::from_secs(120);
+/// How long another run that sweeps once, or one that is ending, is waited for: as long as most sweeps take.
+pub const ONCE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long a service waits for a collector that is ending, or of which nothing is left but its lock.
+pub const SERVICE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether it has ended.
 const ONCE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Whether sessions outlive a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sessions {
+    /// As many as there are descriptors for.
+    Kept,
+    /// None.
+    Closed,
+}
 
 /// Who collects into a database.
 #[derive(Debug)]
 pub enum Opened {
     /// This process.
     Ours(Box<Base>),
-    /// Another one, which takes orders; who it is, as far as that can be read.
-    Held(Option<Box<Holder>>),
+    /// Another one; the error names it as far as that can be read.
+    Held(Box<StoreError>),
 }
 
 /// The lasting parts.
@@ -52,22 +68,32 @@ pub struct Base {
     pub ledger: Arc<Ledger>,
     /// What is wrong with the collector itself.
     pub troubles: Arc<Troubles>,
+    /// What this process may open.
+    pub descriptors: Descriptors,
+    /// What the database was told of this process.
+    pub(super) announced: Mutex<Option<Holder>>,
     composer: Arc<Composer>,
     here: String,
 }
 
 impl Base {
-    /// Opens the database of `config` and reads what it knows of the clients' rules.
+    /// Opens the database of `config` and reads what it knows of the clients' rules; or finds out who collects into it
+    /// already.
     ///
     /// # Errors
     /// [`Failed::Database`] where the database cannot be opened or read.
-    pub async fn open(config: &Config, spine: Spine) -> Result<Self, Failed> {
-        Self::over(config, Store::open(&config.database.url, &Environment::of_process()).await?, spine).await
+    pub async fn open_now(config: &Config, costs: Costs, spine: Spine) -> Result<Opened, Failed> {
+        match Store::open_configured(&config.database, &Environment::of_process()).await {
+            Ok(store) => Ok(Opened::Ours(Box::new(Self::over(config, store, costs, spine).await?))),
+            Err(error) if error.kind == StoreErrorKind::InUse => Ok(Opened::Held(error.into())),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    async fn over(config: &Config, store: Store, spine: Spine) -> Result<Self, Failed> {
+    async fn over(config: &Config, store: Store, costs: Costs, spine: Spine) -> Result<Self, Failed> {
         let turns = store.last_sweep_number().await?;
         let ledger = Ledger::new(store.client_states().await?, store.bookmarks().await?);
+        ledger.take_in_spent(store.reader().spent().await?);
         let wheel = Wheel::new(ledger.clone(), spine.clone(), store.clone(), turns);
         let bell = Arc::new(Bell::default());
         // Whoever collects minds them: the lock of the database comes first.
@@ -75,27 +101,36 @@ impl Base {
         // Ends with the store.
         tokio::spawn(outage::tell(store.condition(), spine.clone(), bell.clone()));
         tokio::spawn(troubles.clone().follow(store.condition()));
+        let descriptors = Descriptors::of_process(costs)?;
         let composer = Arc::new(Composer::new()?);
-        Ok(Self { store, wheel, spine, bell, ledger, troubles, composer, here: super::here() })
+        let announced = Mutex::new(None);
+        Ok(Self { store, wheel, spine, bell, ledger, troubles, descriptors, announced, composer, here: super::here() })
     }
 
-    /// Opens it, or finds out who collects into it already. A run that sweeps once is waited for.
+    /// The same, with so much patience for a run that sweeps once or a collector that is ending.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
-    pub async fn open_or_find(config: &Config, spine: Spine, stop: &CancellationToken) -> Result<Opened, Failed> {
-        let deadline = Instant::now() + ONCE_PATIENCE;
+    /// As [`open_now`](Self::open_now); also where that one is still there in the end.
+    pub async fn open_or_find(
+        config: &Config,
+        costs: Costs,
+        spine: Spine,
+        patience: Duration,
+        stop: &CancellationToken,
+    ) -> Result<Opened, Failed> {
+        let deadline = Instant::now() + patience;
+        let mut said = false;
         loop {
-            let error = match Store::open(&config.database.url, &Environment::of_process()).await {
-                Ok(store) => return Ok(Opened::Ours(Box::new(Self::over(config, store, spine).await?))),
-                Err(error) if error.kind == StoreErrorKind::InUse => error,
-                Err(error) => return Err(error.into()),
+            let held = match Self::open_now(config, costs, spine.clone()).await? {
+                Opened::Held(held) if beside::ends_soon(held.holder.as_deref()) => held,
+                opened @ (Opened::Ours(_) | Opened::Held(_)) => return Ok(opened),
             };
-            if !beside::ends_soon(error.holder.as_deref()) {
-                return Ok(Opened::Held(error.holder));
-            }
             if Instant::now() >= deadline || stop.is_cancelled() {
-                return Err(error.into());
+                return Err(Failed::Database(*held));
+            }
+            if !said {
+                said = true;
+                tracing::info!("waiting: {held}");
             }
             // The lock tells nobody of its end.
             tokio::time::sleep(ONCE_PAUSE).await;
@@ -106,13 +141,24 @@ impl Base {
     ///
     /// # Errors
     /// [`Failed::Sweep`] where its host keys cannot be used.
-    pub async fn pipeline(&self, config: &Config, keeping: SessionKeeping) -> Result<Arc<Pipeline>, Failed> {
-        let collector = Collector::new(config, keeping, self.spine.clone())?;
+    pub async fn pipeline(&self, config: &Config, sessions: Sessions) -> Result<Arc<Pipeline>, Failed> {
+        let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());
+        let plan = self.descriptors.plan(wanted, clients);
+        let keeps = sessions == Sessions::Kept;
+        if let Some(shortfall) = self.descriptors.shortfall(plan, wanted, clients, keeps) {
+            tracing::warn!("{shortfall}");
+        }
+        let kept = if keeps { NonZeroUsize::new(plan.kept) } else { None };
+        let keeping = kept.map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
+        let room = self.descriptors.room().clone();
+        let collector = Collector::new(config, keeping, self.spine.clone())?.with_room(keeping, room.clone());
         let clients = config.clients.iter().map(card).collect();
         self.spine.tell(None, None, EventKind::Configured { clients }).await;
         Ok(Arc::new(Pipeline {
             clients: config.clients.iter().cloned().map(Arc::new).collect(),
-            concurrency: config.collector.concurrency.get(),
+            events: config.collector.events,
+            concurrency: plan.concurrency,
+            room,
             collector,
             store: self.store.clone(),
             ledger: self.ledger.clone(),
@@ -196,5 +242,6 @@ async fn smtp_clients(smtp: &Smtp) -> Result<[SmtpClient; 2], Failed> {
 /// What the fleet needs to know of a configured client.
 #[must_use]
 pub fn card(client: &Client) -> ClientCard {
-    ClientCard { id: client.id.clone(), name: client.name.clone(), username: client.username.clone() }
+    let username = harmless::account(&client.username).to_string();
+    ClientCard { id: client.id.clone(), name: client.name.clone(), username }
 }

@@ -12,22 +12,39 @@ use uuid::Uuid;
 
 use crate::{
     cli::Exit,
-    config::{Client, check},
+    config::{Client, check, inspect},
     fleet::Failure,
     mail::{compose::Composer, outcome::Answer},
     spine::Spine,
-    sweep::{Cleaned, Collector, SessionKeeping, Trusted},
+    sweep::{self, Cleaned, Collector, SessionKeeping, SweepError, Trusted},
 };
 
-use super::{Failed, base, source::Source};
+use super::{Failed, base, descriptors::Descriptors, source::Source};
 
-/// `check`: validates, contacts nothing, says what would be done.
+/// `check`: validates, looks at what the configuration names, contacts nothing, says what would be done.
 ///
 /// # Errors
-/// [`Failed`] where the configuration is not valid.
+/// [`Failed`] where the configuration is not valid, or something that it names cannot be used.
 pub fn check(source: &Source) -> Result<Exit, Failed> {
-    say(&check::summary(&source.read()?))?;
-    Ok(Exit::Success)
+    let agents = sweep::collector::agents().map_err(SweepError::Agents);
+    if let Some(folder) = sweep::agents_folder() {
+        for warning in inspect::agents(&folder) {
+            tracing::warn!("{warning}");
+        }
+    }
+    let loaded = source.check();
+    match (loaded, agents) {
+        (Ok(loaded), Ok(_)) => {
+            say(&check::summary(&loaded))?;
+            Ok(Exit::Success)
+        }
+        (Ok(_), Err(error)) => Err(error.into()),
+        (Err(failed), Ok(_)) => Err(failed),
+        (Err(failed), Err(error)) => {
+            tracing::error!("{}", super::chain(&error));
+            Err(failed)
+        }
+    }
 }
 
 /// `trust`: fetches and pins the host keys of every client.
@@ -97,11 +114,17 @@ async fn visit(
     // Nobody listens: these commands print what they did themselves.
     let (spine, _events) = Spine::new();
     let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, spine)?;
+    let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());
+    let descriptors = Descriptors::of_process(source.costs)?;
+    let plan = descriptors.plan(wanted, clients);
+    if let Some(shortfall) = descriptors.shortfall(plan, wanted, clients, false) {
+        tracing::warn!("{shortfall}");
+    }
     let mut exit = Exit::Success;
     let width = config.clients.iter().map(|client| client.name.len()).max().unwrap_or(0);
     let mut answers = stream::iter(&config.clients)
         .map(async |client| (client, act(&collector, client).await))
-        .buffered(config.collector.concurrency.get());
+        .buffered(plan.concurrency);
     while let Some((client, answer)) = answers.next().await {
         match answer {
             Ok(done) => say(&format!("{:width$}  {}  {done}\n", client.name, client.id))?,

@@ -1,5 +1,5 @@
 //! The dashboard: a screen over a stream. Here the two are connected: frames in, orders and questions out.
-//! Not what is drawn, and not what is collected.
+//! Not what is drawn, not what is collected, and not the stream of another process ([`super::attached`]).
 
 use std::{
     fs,
@@ -29,7 +29,7 @@ use crate::{
     },
     relay::{self, record::Recorder, replay::Recording},
     spine::{Door, Hub, Orders, Spine},
-    store::{Holder, Reader},
+    store::{Reader, holder::Mode},
     tui::{
         Answer, Command, Look, Message,
         data::Said,
@@ -39,14 +39,14 @@ use crate::{
 };
 
 use super::{
-    Failed, answers,
+    Failed, answers, attached,
     base::{self, Base, Opened},
-    beside,
     counter::Counter,
-    inlet::{Attached, Inlet},
+    inlet::Inlet,
     logging::LogTap,
     readers::Readers,
     source::Source,
+    takeover::Succession,
     work::{self, Desk},
 };
 
@@ -55,18 +55,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many pieces of a stream from elsewhere may wait for the screen. When it is full, that stream is not
 /// read; a collector then gives the whole fleet in place of what was missed, a recording waits.
-const WAITING: usize = 256;
+pub(super) const WAITING: usize = 256;
 
 /// What a screen is connected to.
-struct Wires {
+pub(super) struct Wires {
     /// The way to the collector.
-    orders: Orders,
+    pub(super) orders: Orders,
     /// The database; `None` where there is none to ask.
-    reader: Option<Reader>,
+    pub(super) reader: Option<Reader>,
     /// The clients of today.
-    cards: Box<dyn Fn() -> Vec<ClientCard> + Send + Sync>,
+    pub(super) cards: Box<dyn Fn() -> Vec<ClientCard> + Send + Sync>,
     /// Who plays the recording that is shown.
-    player: Option<mpsc::Sender<Play>>,
+    pub(super) player: Option<mpsc::Sender<Play>>,
+    /// Where this process may become the collector: what it waits with.
+    pub(super) succession: Option<Arc<Succession>>,
 }
 
 /// Sweeps under the eyes of an operator until the screen or `stop` ends it. Where another process collects
@@ -79,9 +81,9 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let record = record.map(Recorder::create).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
-    match Base::open_or_find(&config, spine, stop).await {
+    match Base::open_now(&config, source.costs, spine).await {
         Ok(Opened::Ours(base)) => own(source, config, *base, hub, record, tap, stop).await,
-        Ok(Opened::Held(holder)) => attached(&config, holder, record, stop).await,
+        Ok(Opened::Held(held)) => attached::run(source, &config, held.holder, record, tap, stop).await,
         Err(failed) => {
             base::tell_of_database(&config, None, &failed).await;
             Err(failed)
@@ -107,13 +109,14 @@ async fn own(
         reader: Some(base.store.reader()),
         cards: cards_of(door.clone()),
         player: None,
+        succession: None,
     };
     let screen = start_screen(stop)?;
     let mut readers = Readers::default();
     readers.log(&hub);
     readers.record(&hub, record);
     let pump = Inlet::Own(hub.listen()).pump(screen.feed());
-    let counter = Counter::open(&base, &door, orders, "dashboard").await;
+    let counter = Counter::open(&base, &door, orders, Mode::Dashboard).await;
     let desk = Desk { door, asked, reloads: None, stop: stop.clone() };
     let shown = show(screen, wires, work::serve(Arc::new(base), source, config, desk), stop).await;
     hub.finish().await;
@@ -122,39 +125,6 @@ async fn own(
     }
     readers.ended().await;
     settle(pump).await;
-    shown
-}
-
-/// Another process sweeps.
-async fn attached(
-    config: &Config,
-    holder: Option<Box<Holder>>,
-    record: Option<Recorder>,
-    stop: &CancellationToken,
-) -> Result<(), Failed> {
-    let reader = Reader::open(&config.database.url).await?;
-    let (orders, asked) = Orders::new();
-    let (out, incoming) = mpsc::channel(WAITING);
-    let cards: Vec<ClientCard> = config.clients.iter().map(base::card).collect();
-    let wires = Wires { orders, reader: Some(reader.clone()), cards: Box::new(move || cards.clone()), player: None };
-    let mut recording = JoinSet::new();
-    let record = record.map(|recorder| {
-        let (frames, waiting) = mpsc::channel(WAITING);
-        recording.spawn(recorder.run_frames(waiting));
-        frames
-    });
-    let screen = start_screen(stop)?;
-    let to = holder.map_or_else(|| "a collector".to_owned(), |holder| holder.to_string());
-    let pump = Inlet::Attached(Attached::new(incoming, record, to)).pump(screen.feed());
-    let attaching = async {
-        let find = || beside::find(&reader);
-        relay::client::attach(find, super::actor(), asked, out, stop.clone()).await;
-        Ok(())
-    };
-    let shown = show(screen, wires, attaching, stop).await;
-    settle(pump).await;
-    while recording.join_next().await.is_some() {}
-    reader.close().await;
     shown
 }
 
@@ -169,7 +139,7 @@ pub async fn replay(file: &Path, stop: &CancellationToken) -> Result<(), Failed>
     let (orders, _) = Orders::new();
     let (player, plays) = mpsc::channel(WAITING);
     let (out, played) = mpsc::channel(WAITING);
-    let wires = Wires { orders, reader: None, cards: Box::new(Vec::new), player: Some(player) };
+    let wires = Wires { orders, reader: None, cards: Box::new(Vec::new), player: Some(player), succession: None };
     let screen = start_screen(stop)?;
     let pump = Inlet::Replay(played).pump(screen.feed());
     let playing = async {
@@ -184,14 +154,14 @@ pub async fn replay(file: &Path, stop: &CancellationToken) -> Result<(), Failed>
 }
 
 /// The stream has ended: its last pieces reach the screen, or nobody takes them any more.
-async fn settle(pump: JoinHandle<()>) {
+pub(super) async fn settle(pump: JoinHandle<()>) {
     if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, pump).await {
         tracing::error!("feeding the screen broke: {error}");
     }
 }
 
 /// Takes the terminal. From then on a hangup ends the run: the terminal is gone.
-fn start_screen(stop: &CancellationToken) -> Result<Screen, Failed> {
+pub(super) fn start_screen(stop: &CancellationToken) -> Result<Screen, Failed> {
     let mut hangups = tokio::signal::unix::signal(SignalKind::hangup())?;
     let stop = stop.clone();
     tokio::spawn(async move {
@@ -209,7 +179,7 @@ fn cards_of(door: Door) -> Box<dyn Fn() -> Vec<ClientCard> + Send + Sync> {
 }
 
 /// Does what the screen wants until `working` ends, which `stop` has it do; then gives the terminal back.
-async fn show(
+pub(super) async fn show(
     mut screen: Screen,
     wires: Wires,
     working: impl Future<Output = Result<(), Failed>>,
@@ -284,6 +254,12 @@ async fn run_errand(wires: Arc<Wires>, feed: Feed, command: Command) {
             Answer::Said(
                 written.unwrap_or_else(|error| Said { is_error: true, text: format!("not exported: {error}") }),
             )
+        }
+        Command::TakeOver => {
+            if let Some(succession) = &wires.succession {
+                succession.want();
+            }
+            return;
         }
         Command::Play(play) => {
             if let Some(player) = &wires.player {

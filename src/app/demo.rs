@@ -11,6 +11,7 @@ use crate::{
     cli::Exit,
     demo::{Demo, Expectation, ReceivedMail},
     fleet::{select::Pattern, state::ClientView},
+    sweep::room::Costs,
 };
 
 use super::{
@@ -33,7 +34,7 @@ pub async fn once(
     stop: &CancellationToken,
 ) -> Result<Exit, Failed> {
     let (demo, source) = start(clients, patterns, Mood::Scripted).await?;
-    let swept = once::run(&source.load()?, once, record, stop).await?;
+    let swept = once::run(&source.load()?, source.costs, once, record, stop).await?;
     for mail in demo.mails() {
         note(&format!("demo: mail to {}: {}\n", mail.recipients.join(", "), subject(&mail)));
     }
@@ -97,7 +98,7 @@ async fn start(clients: u16, patterns: &[Pattern], mood: Mood) -> Result<(Demo, 
     note(demo.legend());
     note("\n");
     let path = demo.config_path().to_owned();
-    let source = Source { path, patterns: patterns.to_vec(), name: "demo".to_owned() };
+    let source = Source { path, patterns: patterns.to_vec(), name: "demo".to_owned(), costs: Costs::SERVED_HERE };
     Ok((demo, source))
 }
 

@@ -48,7 +48,7 @@ pub async fn run(source: &Source, export: &Export, stop: &CancellationToken) -> 
                 return Err(Failed::EmptySpan);
             }
             let output = open()?;
-            let reader = Reader::open(&config.database.url).await?;
+            let reader = Reader::open_configured(&config.database).await?;
             let clients = clients(source, &reader, &config.clients).await?;
             let notation = match format {
                 RowFormat::Csv { raw } => Notation::Csv { disarmed: !raw },
@@ -59,7 +59,7 @@ pub async fn run(source: &Source, export: &Export, stop: &CancellationToken) -> 
         Content::Metrics => {
             let config = source.load()?;
             let mut output = open()?;
-            let reader = Reader::open(&config.database.url).await?;
+            let reader = Reader::open_configured(&config.database).await?;
             let cards: Vec<_> = config.clients.iter().map(base::card).collect();
             let mut fleet = Fleet::default();
             let kind = EventKind::Configured { clients: cards };

@@ -1,14 +1,21 @@
 //! What comes to a screen, wherever it comes from: this process, a running collector, a recording. From here
 //! on there is one way. Not where it comes from.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 use crate::{
-    fleet::stream::{Frame, Source},
+    fleet::{
+        ClientId, EventKind,
+        stream::{Frame, Source},
+    },
     relay::{client::Incoming, replay::Played},
     spine::Listener,
     tui::{Answer, Message, data::Said, screen::Feed},
 };
+
+use super::takeover::Succession;
 
 /// How many pieces of the stream go to the screen in one message.
 const BATCH: usize = 512;
@@ -32,20 +39,45 @@ pub struct Attached {
     record: Option<mpsc::Sender<Frame>>,
     /// To whom there was a connection last.
     to: String,
+    /// What is learnt of the collector, for the time when it has gone.
+    succession: Arc<Succession>,
 }
 
 impl Attached {
     /// The stream that arrives there.
     #[must_use]
-    pub fn new(incoming: mpsc::Receiver<Incoming>, record: Option<mpsc::Sender<Frame>>, to: String) -> Self {
-        Self { incoming, record, to }
+    pub fn new(
+        incoming: mpsc::Receiver<Incoming>,
+        record: Option<mpsc::Sender<Frame>>,
+        to: String,
+        succession: Arc<Succession>,
+    ) -> Self {
+        Self { incoming, record, to, succession }
     }
 
-    fn record(&mut self, incoming: &Incoming) {
+    /// Notes what passes, apart from the screen.
+    fn note(&mut self, incoming: &Incoming) {
+        if let Incoming::Frame(frame) = incoming {
+            self.learn(frame);
+        }
         if let (Some(record), Incoming::Frame(frame)) = (&self.record, incoming)
             && record.blocking_send(frame.clone()).is_err()
         {
             self.record = None;
+        }
+    }
+
+    fn learn(&self, frame: &Frame) {
+        if let Frame::Fleet(fleet) = frame {
+            let clients: BTreeSet<ClientId> = fleet.clients().map(|client| client.card.id.clone()).collect();
+            // Before its configuration is read a collector has none.
+            if !clients.is_empty() {
+                self.succession.sweeps(clients);
+            }
+        } else if let Frame::Event(event) = frame
+            && let EventKind::Configured { clients } = &event.kind
+        {
+            self.succession.sweeps(clients.iter().map(|card| card.id.clone()).collect());
         }
     }
 
@@ -60,6 +92,13 @@ impl Attached {
                 Message::Answer(Answer::Said(Said { is_error: true, text: why })),
             ],
             Incoming::Frame(frame) => vec![Message::Frames(vec![frame])],
+            Incoming::Succeeded => vec![
+                Message::Source(Source::Own),
+                Message::Answer(Answer::Said(Said {
+                    is_error: false,
+                    text: "this dashboard sweeps now: the collector it was attached to has ended".to_owned(),
+                })),
+            ],
         }
     }
 }
@@ -93,7 +132,7 @@ impl Inlet {
             Self::Own(listener) => vec![Message::Frames(vec![runtime.block_on(listener.next())?])],
             Self::Attached(attached) => {
                 let incoming = attached.incoming.blocking_recv()?;
-                attached.record(&incoming);
+                attached.note(&incoming);
                 attached.messages(incoming)
             }
             Self::Replay(played) => vec![replayed(played.blocking_recv()?)],
@@ -106,7 +145,7 @@ impl Inlet {
             Self::Own(listener) => vec![Message::Frames(vec![listener.next_now()?])],
             Self::Attached(attached) => {
                 let incoming = attached.incoming.try_recv().ok()?;
-                attached.record(&incoming);
+                attached.note(&incoming);
                 attached.messages(incoming)
             }
             Self::Replay(played) => vec![replayed(played.try_recv().ok()?)],

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fleet::{
     ClientId, Metric,
     judge::{ClientState, OpenAlert},
+    security::allowance::Spent,
 };
 
 /// One for the whole process; outlives every configuration.
@@ -27,6 +28,8 @@ pub struct Ledger {
 struct Entries {
     states: HashMap<ClientId, ClientState>,
     bookmarks: HashMap<ClientId, String>,
+    /// What is used of the daily allowance of events.
+    spent: HashMap<ClientId, Spent>,
     /// Who is being collected, and what ends that collection.
     busy: HashMap<ClientId, CancellationToken>,
 }
@@ -35,8 +38,19 @@ impl Ledger {
     /// A ledger of what the database holds.
     #[must_use]
     pub fn new(states: HashMap<ClientId, ClientState>, bookmarks: HashMap<ClientId, String>) -> Arc<Self> {
-        let entries = Mutex::new(Entries { states, bookmarks, busy: HashMap::new() });
+        let entries = Mutex::new(Entries { states, bookmarks, ..Entries::default() });
         Arc::new(Self { entries, given_back: Notify::new() })
+    }
+
+    /// Takes in what the database holds of daily allowances.
+    pub fn take_in_spent(&self, spent: HashMap<ClientId, Spent>) {
+        self.lock().spent = spent;
+    }
+
+    /// What a client has used of its daily allowance of events.
+    #[must_use]
+    pub fn spent(&self, client: &ClientId) -> Spent {
+        self.lock().spent.get(client).copied().unwrap_or_default()
     }
 
     /// The client for one collection; `None` while another one of the same client goes on.
@@ -107,7 +121,7 @@ impl Ledger {
 
     /// Follows the database after a transaction that it committed. What an operator acknowledged meanwhile
     /// stays acknowledged.
-    pub fn follow(&self, client: &ClientId, mut state: ClientState, bookmark: Option<String>) {
+    pub fn follow(&self, client: &ClientId, mut state: ClientState, bookmark: Option<String>, spent: Option<Spent>) {
         let mut entries = self.lock();
         if let Some(before) = entries.states.get(client) {
             for (metric, rule) in &mut state.rules {
@@ -122,6 +136,9 @@ impl Ledger {
         entries.states.insert(client.clone(), state);
         if let Some(bookmark) = bookmark {
             entries.bookmarks.insert(client.clone(), bookmark);
+        }
+        if let Some(spent) = spent {
+            entries.spent.insert(client.clone(), spent);
         }
     }
 
@@ -212,10 +229,10 @@ mod tests {
         };
         let ledger = Ledger::new([(a.clone(), state(1))].into(), HashMap::new());
         ledger.acknowledge(&a, Metric::Cpu, &alert(1), Timestamp::MAX);
-        ledger.follow(&a, state(1), None);
+        ledger.follow(&a, state(1), None, None);
         assert_eq!(ledger.alert(&a, Metric::Cpu).unwrap().acknowledged_at, Some(Timestamp::MAX));
         // Another alert is not the one that was acknowledged.
-        ledger.follow(&a, state(2), None);
+        ledger.follow(&a, state(2), None, None);
         assert_eq!(ledger.alert(&a, Metric::Cpu).unwrap().acknowledged_at, None);
     }
 }

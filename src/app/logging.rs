@@ -147,9 +147,10 @@ where
     tap
 }
 
-/// The filter in the words of `RUST_LOG`.
+/// The filter in the words of `RUST_LOG`. The SSH library logs an error for many a message of a client, without its
+/// name: any client could fill the log. What matters of it is the failure of a collection.
 fn directives(level: LevelFilter) -> String {
-    let libraries = if level == LevelFilter::TRACE { "info" } else { "error" };
+    let libraries = if level == LevelFilter::TRACE { "info" } else { "error,russh=off" };
     format!("{libraries},fleetsweep={level}")
 }
 
@@ -201,8 +202,8 @@ mod tests {
     #[test]
     fn libraries_are_quiet_unless_everything_is_asked_for() {
         for (level, expected) in [
-            (LevelFilter::ERROR, "error,fleetsweep=error"),
-            (LevelFilter::DEBUG, "error,fleetsweep=debug"),
+            (LevelFilter::ERROR, "error,russh=off,fleetsweep=error"),
+            (LevelFilter::DEBUG, "error,russh=off,fleetsweep=debug"),
             (LevelFilter::TRACE, "info,fleetsweep=trace"),
         ] {
             assert_eq!(directives(level), expected);

@@ -24,13 +24,13 @@ use crate::{
     },
     relay::record::Recorder,
     spine::{Hub, Spine},
-    store::{Due, MailCounts, StoreError},
-    sweep::SessionKeeping,
+    store::{Due, MailCounts, StoreError, holder::Mode},
+    sweep::room::Costs,
 };
 
 use super::{
     Failed,
-    base::{self, Base, Opened},
+    base::{self, Base, ONCE_PATIENCE, Opened, Sessions},
     beside, counter,
     outbox::{LAST_MAIL, Outbox},
     output::{Audience, Output},
@@ -69,21 +69,26 @@ pub struct Swept {
     pub sweep: SweepId,
     /// The fleet after it.
     pub fleet: Fleet,
-    /// What became of the mails.
+    /// What became of the mails; beside a running collector, of those of this sweep.
     pub mails: Mails,
-    /// How many refused mails the database still holds, as far as that could be read.
-    pub refused_kept: Option<u64>,
+    /// The mails in the outbox, whosever they are.
+    pub outbox: StoredMails,
     /// How the database stood at the end.
     pub database: Database,
 }
 
 /// How the database stood at the end of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
     /// Everything is stored.
     Complete,
-    /// So many changes wait for it in the spool.
-    Away(u64),
+    /// It does not take what it is given.
+    Away {
+        /// How many changes wait for it in the spool.
+        waiting: u64,
+        /// Which database, and why, in words.
+        why: String,
+    },
     /// What was collected is stored; what became of the mails could not be asked.
     Silent,
 }
@@ -94,27 +99,45 @@ pub enum Database {
 /// [`Failed`] where the run could not begin, or its result could not be printed.
 pub async fn run(
     config: &Config,
+    costs: Costs,
     once: &Once,
     record: Option<&Path>,
     stop: &CancellationToken,
 ) -> Result<Swept, Failed> {
-    let record = record.map(Recorder::create).transpose()?;
+    let mut recorder = record.map(Recorder::create).transpose()?;
     let output = once.output.as_deref().map(|file| Output::create(file, audience_of(once.format))).transpose()?;
-    let (spine, told) = Spine::new();
-    let hub = Hub::start(told);
-    let swept = match Base::open_or_find(config, spine, stop).await {
-        Ok(Opened::Ours(base)) => {
-            let troubles = base.troubles.clone();
-            let swept = own(config, *base, hub, once, record, stop).await;
-            if let Err(failed) = &swept {
-                base::tell_of_database(config, Some(troubles), failed).await;
+    let deadline = Instant::now() + ONCE_PATIENCE;
+    let swept = loop {
+        let (spine, told) = Spine::new();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let opened = match Base::open_or_find(config, costs, spine, left, stop).await {
+            Ok(opened) => opened,
+            Err(failed) => {
+                base::tell_of_database(config, None, &failed).await;
+                return Err(failed);
             }
-            swept?
-        }
-        Ok(Opened::Held(_)) => beside::sweep(config, once, record, stop).await?,
-        Err(failed) => {
-            base::tell_of_database(config, None, &failed).await;
-            return Err(failed);
+        };
+        match opened {
+            Opened::Ours(base) => {
+                let troubles = base.troubles.clone();
+                let swept = own(config, *base, Hub::start(told), once, recorder.take(), stop).await;
+                if let Err(failed) = &swept {
+                    base::tell_of_database(config, Some(troubles), failed).await;
+                }
+                break swept?;
+            }
+            Opened::Held(_) => match beside::sweep(config, once, recorder.take(), stop).await? {
+                beside::Asked::Swept(swept) => break *swept,
+                beside::Asked::Ended(why) if stop.is_cancelled() || Instant::now() >= deadline => {
+                    return Err(Failed::Collector(why));
+                }
+                beside::Asked::Ended(why) => {
+                    tracing::warn!("the collector that was asked is gone ({why}): sweeping again");
+                    if let Some(file) = record {
+                        recorder = Some(Recorder::anew(file)?);
+                    }
+                }
+            },
         }
     };
     match output {
@@ -128,13 +151,16 @@ pub async fn run(
             stdout.flush()?;
         }
     }
-    if let Database::Away(waiting) = swept.database {
+    if let Database::Away { waiting, why } = &swept.database {
         // Also where nothing is logged: it is why the run did not succeed. Where standard error is closed nobody
         // can be told.
-        let _ = writeln!(
-            io::stderr(),
-            "fleetsweep: the database is away: {waiting} changes wait in the spool; nothing is lost, the next run stores them"
-        );
+        let _ = match waiting {
+            0 => writeln!(io::stderr(), "fleetsweep: {why}"),
+            waiting => writeln!(
+                io::stderr(),
+                "fleetsweep: the database is away: {waiting} changes wait in the spool; nothing is lost, the next run stores them: {why}"
+            ),
+        };
     }
     Ok(swept)
 }
@@ -172,7 +198,8 @@ async fn own(
     let waiting =
         counts.map_or_else(|| tally.queued.saturating_sub(tally.sent + tally.refused), |counts| counts.waiting);
     let mails = Mails { sent: tally.sent, waiting, refused: tally.refused };
-    Ok(Swept { sweep, fleet, mails, refused_kept: counts.map(|counts| counts.refused), database })
+    let outbox = StoredMails { waiting, refused: counts.map(|counts| counts.refused) };
+    Ok(Swept { sweep, fleet, mails, outbox, database })
 }
 
 /// What one turn came to.
@@ -187,9 +214,9 @@ struct Turned {
 
 /// One turn, then the mails, then an orderly end.
 async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result<Turned, Failed> {
-    counter::announce(base, None).await;
+    counter::announce(base, None, Mode::Once).await;
     let (mut outbox, mut courier) = base.mailing(config).await?;
-    let pipeline = base.pipeline(config, SessionKeeping::CloseAfterUse).await?;
+    let pipeline = base.pipeline(config, Sessions::Closed).await?;
     let sweep = SweepId(Uuid::now_v7());
     let due = base.wheel.take_up(pipeline.clients());
     base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
@@ -202,7 +229,10 @@ async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result
     let afterwards = async {
         offer_mails(&mut outbox, mails_until, stop).await?;
         courier.deliver(mails_until.max(Instant::now() + LAST_MAIL)).await;
-        tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
+        let deletion = tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
+        if let Some(behind) = deletion.waits_for {
+            tidying::say_why(behind);
+        }
         Ok::<_, StoreError>((base.store.mail_counts().await?, base.store.reader().open_alerts().await?))
     };
     let mut turned = Turned { sweep, counts: None, alerts: Vec::new(), database: Database::Complete };
@@ -220,7 +250,7 @@ async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result
     let condition = base.store.condition();
     base.store.close().await;
     if let Some(away) = &condition.borrow().away {
-        turned.database = Database::Away(away.waiting);
+        turned.database = Database::Away { waiting: away.waiting, why: super::chain(&away.why) };
     }
     Ok(turned)
 }
@@ -261,10 +291,7 @@ fn result(swept: &Swept, format: Format, look: Look) -> io::Result<Vec<u8>> {
             }
             text
         }
-        Format::Prometheus => {
-            let mails = StoredMails { waiting: swept.mails.waiting, refused: swept.refused_kept };
-            metrics::of_sweep(&swept.fleet, swept.sweep, mails)?.into_bytes()
-        }
+        Format::Prometheus => metrics::of_sweep(&swept.fleet, swept.sweep, swept.outbox)?.into_bytes(),
     })
 }
 

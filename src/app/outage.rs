@@ -79,13 +79,14 @@ mod tests {
     }
 
     fn away(number: u64, waiting: u64) -> Condition {
-        Condition { away: Some(Away { number, since: Timestamp::UNIX_EPOCH, waiting, why: why() }), ended: None }
+        let away = Away { number, since: Timestamp::UNIX_EPOCH, waiting, why: why() };
+        Condition { away: Some(away), ..Condition::default() }
     }
 
     fn ended(number: u64, stored: u64) -> Condition {
         let after = Duration::from_secs(9);
         let ended = Ended { number, since: Timestamp::UNIX_EPOCH, why: why(), stored, after };
-        Condition { away: None, ended: Some(ended) }
+        Condition { ended: Some(ended), ..Condition::default() }
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use std::{
 
 use fleetsweep_agent::request::{Bookmark, EventsWanted};
 use jiff::Timestamp;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -22,13 +22,19 @@ use crate::{
         event::MailStep,
         judge::{self, Observation, Verdict},
         mail::Mail,
-        security::SecurityLog,
+        security::{
+            SecurityLog,
+            allowance::{Allowance, Allowed, Spent},
+        },
         troubles::TroubleKind,
     },
     mail::compose::{self, Composer, EventsOccasion, Occasion, TemplateError},
     spine::Spine,
     store::{Outcome, Record, Store},
-    sweep::{Collection, Collector},
+    sweep::{
+        Collection, Collector,
+        room::{Room, Taken},
+    },
 };
 
 use super::{
@@ -48,7 +54,9 @@ const FIRST_CONTACT: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct Pipeline {
     pub(super) clients: Vec<Arc<Client>>,
+    pub(super) events: Allowance,
     pub(super) concurrency: usize,
+    pub(super) room: Room,
     pub(super) collector: Collector,
     pub(super) store: Store,
     pub(super) ledger: Arc<Ledger>,
@@ -65,11 +73,14 @@ pub struct Pipeline {
     pub(super) has_all_clients: bool,
 }
 
+/// A place among the clients that are visited at once, and the descriptors that it takes.
+pub type Place = (Result<OwnedSemaphorePermit, AcquireError>, Taken);
+
 /// What one client has of a sweep: a place among those that are visited at once, and one in the evidence.
 #[derive(Debug)]
 pub struct Seat {
     /// Given back when its visit ends, or when it only waits for what others show.
-    pub place: OwnedSemaphorePermit,
+    pub place: Place,
     /// What its visit shows.
     pub ticket: Ticket,
 }
@@ -87,8 +98,22 @@ impl Pipeline {
         self.concurrency
     }
 
-    /// Collects one client, judges what came, stores all of it and tells; returns whether it is collected.
-    pub async fn visit(&self, client: &Client, sweep: SweepId, seat: Seat, cancel: &CancellationToken) -> bool {
+    /// Room for one collection; waits until there is some.
+    pub async fn room(&self) -> Taken {
+        self.room.for_collection().await
+    }
+
+    /// Collects one client, judges what came, stores all of it and tells.
+    ///
+    /// # Errors
+    /// Why it is not collected, which is told already.
+    pub async fn visit(
+        &self,
+        client: &Client,
+        sweep: SweepId,
+        seat: Seat,
+        cancel: &CancellationToken,
+    ) -> Result<(), Failure> {
         let Seat { place, mut ticket } = seat;
         let mut place = Some(place);
         let mut started = Instant::now();
@@ -110,11 +135,16 @@ impl Pipeline {
         let now = Timestamp::now();
         // A failure that says something of us alone says nothing of the client.
         let verdict = if is_ours { None } else { self.judge(client, &collection, now) };
-        let security = security(client, &collection);
+        let mut security = security(client, &collection);
+        let spent = security.as_ref().map(|log| self.allow(client, log, now));
         let mut mails = self.compose(client, &collection, verdict.as_ref(), now).await;
-        mails.extend(self.compose_events(client, &collection, security.as_ref(), now));
+        mails.extend(self.compose_events(client, &collection, security.as_ref().zip(spent), now));
+        if let (Some(log), Some(allowed)) = (&mut security, spent) {
+            log.events.truncate(allowed.events);
+        }
+        let spent = spent.map(|allowed| allowed.spent);
         let bookmark = security.as_ref().and_then(|log| log.bookmark.clone());
-        let record = self.record(client, &collection, verdict.as_ref(), security, &mails, started);
+        let record = self.record(client, &collection, verdict.as_ref(), (security, spent), &mails, started);
         let stored = self.store.record(record).await;
         ticket.stored(stored.as_ref().map(drop));
         let duration_ms = super::milliseconds(started.elapsed());
@@ -150,13 +180,13 @@ impl Pipeline {
                         alerts,
                     },
                 };
-                self.follow(client, sweep, verdict, bookmark, &mails).await;
+                self.follow(client, sweep, verdict, (bookmark, spent), &mails).await;
                 kind
             }
         };
-        let collected = matches!(kind, EventKind::Collected { .. });
+        let ended = if let EventKind::CollectionFailed { failure, .. } = &kind { Err(failure.clone()) } else { Ok(()) };
         self.spine.tell(Some(sweep), Some(&client.id), kind).await;
-        collected
+        ended
     }
 
     /// Whether so many clients are all that are configured.
@@ -232,19 +262,36 @@ impl Pipeline {
         self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(client, &error))
     }
 
+    /// What the client's daily allowance leaves of its events. That it is used up is said once a day.
+    fn allow(&self, client: &Client, log: &SecurityLog, now: Timestamp) -> Allowed {
+        let before = self.ledger.spent(&client.id);
+        let allowed = self.events.allow(before, &log.events, now);
+        let Allowed { spent, .. } = allowed;
+        if spent.left_out > 0 && (before.left_out == 0 || before.day < spent.day) {
+            tracing::warn!(
+                client = %client.id,
+                "the daily allowance of security events is used up after {} ({} KiB): until 00:00 UTC further ones are neither stored nor attached to mails; raise `max-events` on <collector> if that is too few",
+                spent.stored,
+                spent.bytes / 1024,
+            );
+        }
+        allowed
+    }
+
     /// The mails about the security log: after every collection that brought one.
     fn compose_events(
         &self,
         client: &Client,
         collection: &Collection,
-        security: Option<&SecurityLog>,
+        security: Option<(&SecurityLog, Allowed)>,
         now: Timestamp,
     ) -> Vec<Mail> {
-        let (Ok(received), Some(log)) = (&collection.outcome, security) else { return Vec::new() };
+        let (Ok(received), Some((log, allowed))) = (&collection.outcome, security) else { return Vec::new() };
         let occasion = EventsOccasion {
             client,
             reading: &received.reading,
             log,
+            allowed,
             now,
             collector_name: &self.here,
             program: &self.program,
@@ -257,7 +304,7 @@ impl Pipeline {
         client: &Client,
         collection: &Collection,
         verdict: Option<&Verdict>,
-        security: Option<SecurityLog>,
+        (security, spent): (Option<SecurityLog>, Option<Spent>),
         mails: &[Mail],
         started: Instant,
     ) -> Record {
@@ -278,6 +325,7 @@ impl Pipeline {
             state: verdict.map_or_else(|| self.ledger.state(&client.id), |verdict| verdict.state.clone()),
             changes: verdict.map(|verdict| verdict.changes.clone()).unwrap_or_default(),
             security,
+            spent,
             mails: mails.to_vec(),
         }
     }
@@ -288,7 +336,7 @@ impl Pipeline {
         client: &Client,
         sweep: SweepId,
         verdict: Option<Verdict>,
-        bookmark: Option<String>,
+        (bookmark, spent): (Option<String>, Option<Spent>),
         mails: &[Mail],
     ) {
         let Some(verdict) = verdict else { return };
@@ -303,7 +351,7 @@ impl Pipeline {
             };
             self.spine.tell(Some(sweep), Some(&client.id), kind).await;
         }
-        self.ledger.follow(&client.id, verdict.state, bookmark);
+        self.ledger.follow(&client.id, verdict.state, bookmark, spent);
         for mail in mails {
             let kind = EventKind::Mail {
                 mail: mail.id,

@@ -1,17 +1,18 @@
 //! `--headless`: the collector at work, its events in the log, until it is told to end.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     relay::record::Recorder,
     spine::{Hub, Orders, Spine},
+    store::holder::Mode,
 };
 
 use super::{
     Failed,
-    base::{self, Base},
+    base::{self, Base, Opened, SERVICE_PATIENCE},
     counter::Counter,
     logging::LogTap,
     readers::Readers,
@@ -19,6 +20,9 @@ use super::{
     source::Source,
     work::{self, Desk},
 };
+
+/// A collector that was just told to end has not said so yet: after so long it has.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
 
 /// Sweeps until `stop`; SIGHUP has the configuration read again.
 ///
@@ -36,15 +40,26 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let mut counter = None;
     let outcome = async {
         let reloads = Some(signals::hangups()?);
-        let base = match Base::open(&config, spine).await {
-            Ok(base) => Arc::new(base),
-            Err(failed) => {
-                base::tell_of_database(&config, None, &failed).await;
-                return Err(failed);
+        let open = async || {
+            let opened = Base::open_or_find(&config, source.costs, spine.clone(), SERVICE_PATIENCE, stop).await;
+            if let Err(failed) = &opened {
+                base::tell_of_database(&config, None, failed).await;
             }
+            opened
         };
+        let mut opened = open().await?;
+        if matches!(opened, Opened::Held(_))
+            && stop.run_until_cancelled(tokio::time::sleep(SECOND_LOOK)).await.is_some()
+        {
+            opened = open().await?;
+        }
+        let base = match opened {
+            Opened::Ours(base) => Arc::new(*base),
+            Opened::Held(held) => return Err(Failed::Database(*held)),
+        };
+        drop(spine);
         let (orders, asked) = Orders::new();
-        counter = Counter::open(&base, &hub.door(), orders, "headless").await;
+        counter = Counter::open(&base, &hub.door(), orders, Mode::Headless).await;
         let desk = Desk { door: hub.door(), asked, reloads, stop: stop.clone() };
         work::serve(base, source, config, desk).await
     }

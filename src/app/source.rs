@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::{
     config::{Config, Loaded},
     fleet::{ClientId, select::Pattern},
+    sweep::room::Costs,
 };
 
 use super::Failed;
@@ -18,6 +19,8 @@ pub struct Source {
     pub patterns: Vec<Pattern>,
     /// What it is called on a screen.
     pub name: String,
+    /// What one of its clients takes of this process's descriptors.
+    pub costs: Costs,
 }
 
 impl Source {
@@ -25,7 +28,7 @@ impl Source {
     #[must_use]
     pub fn of(path: PathBuf, patterns: Vec<Pattern>) -> Self {
         let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self { path, patterns, name }
+        Self { path, patterns, name, costs: Costs::ELSEWHERE }
     }
 
     /// Reads the file. Its warnings go to the log.
@@ -41,10 +44,27 @@ impl Source {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn read(&self) -> Result<Loaded, Failed> {
-        let mut loaded = Config::load(&self.path)?;
-        for warning in &loaded.warnings {
-            tracing::warn!("{warning}");
-        }
+        self.chosen(warned(Config::load(&self.path)?))
+    }
+
+    /// The same, and looks at what the file names: whether secrets, keys and files are there, and who else may use
+    /// them.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); what is missing is one of the errors.
+    pub fn check(&self) -> Result<Loaded, Failed> {
+        self.chosen(warned(Config::check(&self.path)?))
+    }
+
+    /// The same without a word on its warnings, for what is tried again and again.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn read_quietly(&self) -> Result<Loaded, Failed> {
+        self.chosen(Config::load(&self.path)?)
+    }
+
+    fn chosen(&self, mut loaded: Loaded) -> Result<Loaded, Failed> {
         if !self.patterns.is_empty() {
             loaded.retain_clients(|client| self.meets(&client.id, &client.name));
             if loaded.config.clients.is_empty() {
@@ -65,4 +85,12 @@ impl Source {
     pub fn no_client(&self) -> Failed {
         Failed::NoClient(format!("`fleetsweep --config {} check`", self.path.display()))
     }
+}
+
+/// The same, its warnings told to the log.
+fn warned(loaded: Loaded) -> Loaded {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    loaded
 }

@@ -233,17 +233,12 @@ impl Drop for Ticket {
     }
 }
 
-/// Whether a failure is for want of something on this machine, in the words of its own operating system. What clients
-/// say comes with other kinds of failures.
+/// Whether a failure is for want of something on this machine. Where that is told in words, they are those of our own
+/// operating system: what clients say comes with other kinds of failures.
 fn is_our_shortage(failure: &Failure) -> bool {
-    let is_told_here = matches!(
-        failure.kind,
-        FailureKind::NetworkUnreachable
-            | FailureKind::NameUnknown
-            | FailureKind::CredentialUnusable
-            | FailureKind::KnownHostsUnusable
-    );
-    is_told_here && failure.causes.iter().any(|cause| SHORTAGES.iter().any(|words| cause.contains(words)))
+    let is_told_here = matches!(failure.kind, FailureKind::CredentialUnusable | FailureKind::KnownHostsUnusable);
+    let says_so = |cause: &String| SHORTAGES.iter().any(|words| cause.contains(words));
+    failure.kind == FailureKind::CollectorShort || (is_told_here && failure.causes.iter().any(says_so))
 }
 
 #[cfg(test)]
@@ -354,7 +349,7 @@ mod tests {
     #[test]
     fn only_what_our_own_system_says_is_our_shortage() {
         let of = |kind, cause: &str| is_our_shortage(&Failure::new(Stage::Connect, kind).because(cause));
-        assert!(of(FailureKind::NetworkUnreachable, "Too many open files (os error 24)"));
+        assert!(of(FailureKind::CollectorShort, "Too many open files (os error 24)"));
         assert!(of(FailureKind::KnownHostsUnusable, "No space left on device (os error 28)"));
         assert!(!of(FailureKind::NetworkUnreachable, "No route to host (os error 113)"));
         assert!(!of(FailureKind::AgentFailed, "No space left on device (os error 28)"), "that is the client's");

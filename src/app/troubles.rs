@@ -101,8 +101,8 @@ impl Troubles {
         }
         drop(state);
         match change {
-            // The outbox says so, cause by cause.
-            Some(Change::Began { kind: TroubleKind::Mail, .. }) => {}
+            // The outbox says so, cause by cause, and the wheel.
+            Some(Change::Began { kind: TroubleKind::Mail | TroubleKind::Shortage, .. }) => {}
             Some(Change::Began { kind, detail }) => {
                 let spec = kind.spec();
                 tracing::error!(trouble = %kind, "{}: {detail}; {}", spec.title, spec.next_step);

@@ -6,7 +6,7 @@
 use std::{
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Instant,
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     config::Client,
-    fleet::{ClientId, EventKind, Failure, FailureKind, Stage, SweepId, event::Trigger},
+    fleet::{ClientId, EventKind, Failure, FailureKind, Stage, SweepId, event::Trigger, failure::Blame},
     spine::Spine,
     store::{Store, StoreError},
 };
@@ -46,13 +46,15 @@ pub struct Wheel {
     spine: Spine,
     store: Store,
     turns: AtomicU64,
+    /// Which failure of the collector's own was said last, while it lasts.
+    said: Mutex<Option<FailureKind>>,
 }
 
 impl Wheel {
     /// A wheel that has turned so often before.
     #[must_use]
     pub fn new(ledger: Arc<Ledger>, spine: Spine, store: Store, turns: u64) -> Self {
-        Self { ledger, spine, store, turns: AtomicU64::new(turns) }
+        Self { ledger, spine, store, turns: AtomicU64::new(turns), said: Mutex::new(None) }
     }
 
     /// Takes up those of `wanted` that are not being collected already.
@@ -111,13 +113,14 @@ impl Wheel {
         let places = Arc::new(Semaphore::new(pipeline.concurrency()));
         let ok = Arc::new(AtomicU32::new(0));
         let failed = Arc::new(AtomicU32::new(0));
+        let ours = Arc::new(Mutex::new(Ours::default()));
         let mut collections = JoinSet::new();
         for (client, claim, ticket) in due {
             let place = tokio::select! {
                 biased;
                 () = cancel.cancelled() => Err("the run ended before its turn"),
                 () = claim.cancelled().cancelled() => Err("cancelled before its turn"),
-                place = places.clone().acquire_owned() => place.map_err(|_| "the run ended before its turn"),
+                place = async { (places.clone().acquire_owned().await, pipeline.room().await) } => Ok(place),
             };
             let place = match place {
                 Ok(place) => place,
@@ -128,7 +131,7 @@ impl Wheel {
                 }
             };
             let (pipeline, spine) = (pipeline.clone(), self.spine.clone());
-            let (ok, failed) = (ok.clone(), failed.clone());
+            let (ok, failed, ours) = (ok.clone(), failed.clone(), ours.clone());
             let end = cancel.child_token();
             collections.spawn(async move {
                 let visit = pipeline.visit(&client, sweep, Seat { place, ticket }, &end);
@@ -136,7 +139,7 @@ impl Wheel {
                 let ended_alone = async {
                     claim.cancelled().cancelled().await;
                     end.cancel();
-                    std::future::pending::<bool>().await
+                    std::future::pending::<Result<(), Failure>>().await
                 };
                 let visit = async {
                     tokio::select! {
@@ -146,7 +149,11 @@ impl Wheel {
                 };
                 let visit = AssertUnwindSafe(visit).catch_unwind().await;
                 let collected = match visit {
-                    Ok(collected) => collected,
+                    Ok(Ok(())) => true,
+                    Ok(Err(failure)) => {
+                        ours.lock().unwrap_or_else(PoisonError::into_inner).note(failure);
+                        false
+                    }
                     Err(_) => {
                         let kind = failure(FailureKind::Defect, "see the log");
                         spine.tell(Some(sweep), Some(&client.id), kind).await;
@@ -163,13 +170,52 @@ impl Wheel {
         pipeline.conclude(&evidence, is_whole);
 
         let (ok, failed) = (ok.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
+        self.own_up(&std::mem::take(&mut *ours.lock().unwrap_or_else(PoisonError::into_inner)), ok);
         let duration_ms = super::milliseconds(started.elapsed());
         note(self.store.sweep_ended(sweep, Timestamp::now(), duration_ms, ok, failed).await);
         self.spine.tell(Some(sweep), None, EventKind::SweepEnded { number, duration_ms, ok, failed }).await;
     }
 
+    /// Says that clients were not collected for which the collector is to blame: once, and when it is over.
+    fn own_up(&self, ours: &Ours, ok: u32) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&ours.first, *said) {
+            (Some(first), before) if before != Some(first.kind) => {
+                let Ours { count, .. } = ours;
+                tracing::error!(
+                    "{count} clients were not collected because of the collector, not because of them: {first}: {}",
+                    first.kind.next_step()
+                );
+                *said = Some(first.kind);
+            }
+            (None, Some(before)) if ok > 0 => {
+                tracing::info!("clients are collected again: no more of `{}`", before.words());
+                *said = None;
+            }
+            (Some(_) | None, Some(_) | None) => {}
+        }
+    }
+
     async fn tell_failure(&self, sweep: SweepId, client: &ClientId, kind: FailureKind, cause: &str) {
         self.spine.tell(Some(sweep), Some(client), failure(kind, cause)).await;
+    }
+}
+
+/// The failures of one sweep that are the collector's own.
+#[derive(Debug, Default)]
+struct Ours {
+    count: u32,
+    first: Option<Failure>,
+}
+
+impl Ours {
+    fn note(&mut self, failure: Failure) {
+        // These are told elsewhere.
+        let is_told = matches!(failure.kind, FailureKind::Cancelled | FailureKind::StoreFailed | FailureKind::Defect);
+        if failure.kind.blame() == Blame::Collector && !is_told {
+            self.count += 1;
+            self.first.get_or_insert(failure);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The collector at work: sweeps on the interval and on demand, mails, reads its configuration again. Every
 //! run mode that lasts is this, with another reader of its stream.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use tokio::{
@@ -17,11 +17,18 @@ use crate::{
     config::Config,
     fleet::{EventKind, SweepId, event::Trigger, stream::About},
     spine::{Asked, Door},
-    sweep::SessionKeeping,
 };
 
 use super::{
-    Failed, base::Base, courier::Courier, manager, outbox::Outbox, pipeline::Pipeline, source::Source, tidying,
+    Failed,
+    base::{Base, Sessions},
+    counter,
+    courier::Courier,
+    manager,
+    outbox::Outbox,
+    pipeline::Pipeline,
+    source::Source,
+    tidying,
     wheel::TakenUp,
 };
 
@@ -36,9 +43,7 @@ struct Prepared {
 impl Prepared {
     async fn new(base: &Base, config: Config) -> Result<Self, Failed> {
         let (outbox, courier) = base.mailing(&config).await?;
-        let keeping =
-            NonZeroUsize::new(config.clients.len()).map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
-        let pipeline = base.pipeline(&config, keeping).await?;
+        let pipeline = base.pipeline(&config, Sessions::Kept).await?;
         Ok(Self { config, pipeline, outbox, courier })
     }
 
@@ -169,7 +174,7 @@ pub async fn serve(
     manager::stopping();
     // Who asks from here on is refused.
     drop(asked);
-    while work.under_way.join_next().await.is_some() {}
+    tokio::join!(counter::give_notice(&work.base), async { while work.under_way.join_next().await.is_some() {} });
     work.shift.end().await;
     work.base.store.close().await;
     Ok(())
@@ -212,7 +217,8 @@ fn ticks(interval: Duration) -> Interval {
 /// Reads the configuration again and prepares it; the lines that say why not.
 async fn read_again(source: &Source, base: &Base, before: &Config) -> Result<Prepared, Vec<String>> {
     let config = source.load().map_err(|error| error.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
-    if config.database.url.expose_secret() != before.database.url.expose_secret() {
+    let database = |config: &Config| (config.database.url.expose_secret().to_owned(), config.database.tls);
+    if database(&config) != database(before) {
         return Err(vec!["the database cannot change while the program runs: restart it instead".to_owned()]);
     }
     Prepared::new(base, config).await.map_err(|error| vec![super::chain(&error)])

@@ -1,9 +1,12 @@
 //! Where a machine is: an IPv4 or IPv6 address or a host name, in its one canonical form. Nothing is
 //! looked up.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::values::{Wrong, quote};
+use super::{
+    harmless::{Harmless, digits, dotted, words},
+    values::Wrong,
+};
 
 const MEND: &str = "write an address (10.0.4.1, 2001:db8::1) or a host name (db.example.com)";
 
@@ -26,13 +29,17 @@ pub(super) fn parse(text: &str) -> Result<String, Wrong> {
         return match zone {
             None => Ok(address.to_string()),
             Some(zone) if is_zone(zone) => Ok(format!("{address}%{zone}")),
-            Some(_) => Err(Wrong::new(
-                format!("the zone in {} is no name of an interface", quote(text)),
-                "write it as in fe80::1%eth0",
-            )),
+            Some(_) => Err(Wrong::new("the zone behind `%` is no name of an interface", "write it as in fe80::1%eth0")),
         };
     }
     host_name(text)
+}
+
+/// Whether an address or host name is this machine itself. Names are not looked up.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn is_zone(zone: &str) -> bool {
@@ -41,21 +48,24 @@ fn is_zone(zone: &str) -> bool {
 
 /// A host name after RFC 1123, in lower case.
 fn host_name(text: &str) -> Result<String, Wrong> {
-    let refuse = |mend: String| Err(Wrong::new(format!("{} is no address and no host name", quote(text)), mend));
-    if let Some((_, host)) = text.split_once('@') {
-        return refuse(format!("write {} here and the user as username=\"…\"", quote(host)));
+    // The text is not repeated, nor a part of it that is not an address: it may be a login with its password.
+    let refuse = |mend: Harmless| Err(Wrong::new(words![dotted(text), " is no address and no host name"], mend));
+    if text.contains('@') {
+        return refuse(
+            "write the address alone here, the user as username=\"…\" and a password as password=\"…\"".into(),
+        );
     }
     if text.contains("://") {
-        return refuse(MEND.to_owned());
+        return refuse(MEND.into());
     }
     if let Some((host, rest)) = text.split_once('/') {
         // 10.0.4.0/24 is not expanded: its first and last address would be swept too.
         let mend = match (host.parse::<Ipv4Addr>(), rest) {
             (Ok(address), "24") => {
                 let [a, b, c, _] = address.octets();
-                format!("write a range: {a}.{b}.{c}.[1-254]")
+                words!["write a range: ", a, ".", b, ".", c, ".[1-254]"]
             }
-            (Ok(_) | Err(_), _) => "write a range, as in 10.0.4.[1-254]".to_owned(),
+            (Ok(_) | Err(_), _) => "write a range, as in 10.0.4.[1-254]".into(),
         };
         return refuse(mend);
     }
@@ -63,10 +73,10 @@ fn host_name(text: &str) -> Result<String, Wrong> {
         && port.parse::<u16>().is_ok()
         && (!host.contains(':') || host.ends_with(']'))
     {
-        return refuse(format!("write {} here and port=\"{port}\" beside it", quote(host)));
+        return refuse("write the address alone here, and the port as port=\"…\"".into());
     }
     if !text.is_ascii() {
-        return refuse("write the name in its ASCII form (xn--…)".to_owned());
+        return refuse("write the name in its ASCII form (xn--…)".into());
     }
     let labels: Vec<&str> = text.strip_suffix('.').unwrap_or(text).split('.').collect();
     let is_label = |label: &&str| {
@@ -76,23 +86,26 @@ fn host_name(text: &str) -> Result<String, Wrong> {
             && !label.ends_with('-')
     };
     if text.len() > 253 || !labels.iter().all(is_label) {
-        return refuse(MEND.to_owned());
+        return refuse(MEND.into());
     }
     // A last label of digits belongs to an address, and what got here is none.
     if labels.last().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit())) {
         let padded = labels.iter().any(|label| label.len() > 1 && label.starts_with('0'));
         let mend = if padded { "write its numbers without leading zeros" } else { "write four numbers from 0 to 255" };
-        return refuse(mend.to_owned());
+        return refuse(mend.into());
     }
-    if let Some((start, [first, last])) = labels.split_last().and_then(|(last, start)| {
-        let ends: Vec<&str> = last.split('-').collect();
-        Some((start, <[&str; 2]>::try_from(ends).ok()?))
-    }) && labels.len() == 4
-        && start.iter().chain([&first, &last]).all(|part| part.parse::<u8>().is_ok())
+    if let [a, b, c, last] = labels.as_slice()
+        && let Some((first, last)) = last.split_once('-')
+        && let [Some(a), Some(b), Some(c), Some(first), Some(last)] = [a, b, c, first, last].map(octet)
     {
-        return refuse(format!("write a range in brackets: {}.[{first}-{last}]", start.join(".")));
+        return refuse(words!["write a range in brackets: ", a, ".", b, ".", c, ".[", first, "-", last, "]"]);
     }
     Ok(text.to_ascii_lowercase())
+}
+
+/// A number of an IPv4 address, as it is written.
+fn octet(text: &str) -> Option<Harmless> {
+    text.parse::<u8>().ok().and_then(|_| digits(text))
 }
 
 #[cfg(test)]
@@ -118,6 +131,7 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_refused_with_a_mend_that_fits() {
+        const LOGIN: &str = "write the address alone here, the user as username=\"…\" and a password as password=\"…\"";
         for (text, mend) in [
             ("", MEND),
             ("a b", MEND),
@@ -133,13 +147,19 @@ mod tests {
             ("10.0.4.1-40", "write a range in brackets: 10.0.4.[1-40]"),
             ("10.0.4.0/24", "write a range: 10.0.4.[1-254]"),
             ("10.0.0.0/8", "write a range, as in 10.0.4.[1-254]"),
-            ("10.0.4.1:2222", "write `10.0.4.1` here and port=\"2222\" beside it"),
-            ("[::1]:22", "write `[::1]` here and port=\"22\" beside it"),
-            ("root@db", "write `db` here and the user as username=\"…\""),
+            ("10.0.4.1:2222", "write the address alone here, and the port as port=\"…\""),
+            ("[::1]:22", "write the address alone here, and the port as port=\"…\""),
+            ("hunter2:1234", "write the address alone here, and the port as port=\"…\""),
+            ("root@db", LOGIN),
+            ("ops:hunter2@10.0.0.1", LOGIN),
+            ("ops@hunter2", LOGIN),
+            ("ssh://ops:hunter2@h", LOGIN),
             ("bücher.example", "write the name in its ASCII form (xn--…)"),
             ("fe80::1%", "write it as in fe80::1%eth0"),
         ] {
-            assert_eq!(parse(text).map_err(|wrong| wrong.mend), Err(mend.to_owned()), "{text}");
+            let wrong = parse(text).unwrap_err();
+            assert_eq!(wrong.mend.as_str(), mend, "{text}");
+            assert!(!wrong.problem.as_str().contains("hunter2"), "{text}");
         }
     }
 }

@@ -12,6 +12,13 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
+use super::{
+    harmless::{self, Harmless, words},
+    shape::Element,
+    source::Findings,
+    values,
+};
+
 /// Larger than the authorities of every system together.
 const LARGEST_BYTES: u64 = 4 << 20;
 
@@ -31,13 +38,41 @@ pub enum CaError {
     #[error("it holds no certificate (no `-----BEGIN CERTIFICATE-----`)")]
     Empty,
     /// Something in it is no certificate.
-    #[error("its certificate number {number} cannot be read: {reason}")]
+    #[error("its certificate number {number} cannot be read")]
     Malformed {
         /// Counts from 1.
         number: usize,
-        /// What is wrong.
-        reason: String,
     },
+}
+
+impl CaError {
+    /// The same for a message about a configuration.
+    fn problem(&self) -> Harmless {
+        match self {
+            Self::Unreadable(error) => harmless::io_error(error),
+            Self::NotAFile => "it is not a regular file".into(),
+            Self::TooLarge => words!["it is larger than ", LARGEST_BYTES >> 20, " MiB"],
+            Self::Empty => "it holds no certificate (no `-----BEGIN CERTIFICATE-----`)".into(),
+            Self::Malformed { number } => words!["its certificate number ", *number, " cannot be read"],
+        }
+    }
+}
+
+/// Looks at the file that `ca` of `<smtp>` names.
+pub(super) fn inspect(root: &Element, home: Option<&Path>, findings: &mut Findings) {
+    for smtp in root.children.iter().filter(|element| element.name.text == "smtp") {
+        let Some(attribute) = smtp.attribute("ca") else { continue };
+        // A wrong value is reported elsewhere.
+        let Ok(path) = values::path(&attribute.value.text, home) else { continue };
+        let Err(error) = read(&path) else { continue };
+        let shown = harmless::path(&path);
+        let file = if shown == Harmless::hidden() { "the file".into() } else { shown };
+        findings.error(
+            attribute.value.at.clone(),
+            words!["`ca`: ", file, " cannot be used: ", error.problem()],
+            "name a readable file of certificates in PEM, as in ca=\"/etc/ssl/certs/mail.pem\"",
+        );
+    }
 }
 
 /// The certificates of a file, at least one.
@@ -60,9 +95,8 @@ pub fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, CaError> {
 fn parse(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CaError> {
     let mut certificates = Vec::new();
     for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(pem)) {
-        let malformed = |reason: String| CaError::Malformed { number, reason };
-        let certificate = certificate.map_err(|error| malformed(error.to_string()))?;
-        RootCertStore::empty().add(certificate.clone()).map_err(|error| malformed(error.to_string()))?;
+        let certificate = certificate.map_err(|_| CaError::Malformed { number })?;
+        RootCertStore::empty().add(certificate.clone()).map_err(|_| CaError::Malformed { number })?;
         certificates.push(certificate);
     }
     if certificates.is_empty() { Err(CaError::Empty) } else { Ok(certificates) }

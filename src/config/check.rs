@@ -3,7 +3,14 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{AgentKeeping, Client, Entered, Loaded, Login, Setting, values::show_duration};
+use secrecy::ExposeSecret as _;
+
+use super::{
+    AgentKeeping, Client, Config, Entered, Loaded, Login, Setting, database,
+    harmless::{self, Harmless, words},
+    inspect::Sources,
+    span::show_duration,
+};
 use crate::fleet::{Rule, rule::Repeat, security::redaction::REDACTED};
 
 mod mails;
@@ -24,7 +31,7 @@ pub fn summary(loaded: &Loaded) -> String {
 }
 
 fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
-    let collector = &loaded.config.collector;
+    let Config { collector, database, .. } = &loaded.config;
     let mails = |client: &Client| MailsADay::of(client, collector.interval);
     let count = loaded.config.clients.len();
     let interval = show_duration(collector.interval);
@@ -39,6 +46,11 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
     for (element, values) in settings.filter_map(|chunk| Some((chunk.first()?.element, chunk))) {
         let values: Vec<String> = values.iter().map(setting).collect();
         writeln!(out, "  {element:<10} {}", values.join(", "))?;
+        if element == "database"
+            && let Some(protection) = database::protection(database.url.expose_secret(), database.tls)
+        {
+            writeln!(out, "  {:<10} connection: {protection}", "")?;
+        }
     }
 
     match collector.mail.as_slice() {
@@ -49,14 +61,42 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
             )?;
         }
         mail => {
-            let recipients: Vec<String> = mail.iter().map(ToString::to_string).collect();
+            let recipients: Vec<String> = mail.iter().map(|mailbox| harmless::mail(mailbox).to_string()).collect();
             writeln!(out, "\nTroubles of the collector itself are mailed to {}", recipients.join(", "))?;
         }
     }
+    write_sources(out, &loaded.secrets)?;
 
     let total = loaded.config.clients.iter().map(mails).sum::<MailsADay>();
     writeln!(out, "\nMails a day, at most")?;
     total.write_reckoning(out, collector.interval)
+}
+
+/// Where the secrets come from, and what of that was tried.
+fn write_sources(out: &mut String, sources: &Sources) -> fmt::Result {
+    let Sources { literal, environment, files, commands } = sources;
+    if *sources == Sources::default() {
+        return Ok(());
+    }
+    writeln!(out, "\nSecrets")?;
+    for (count, from) in [
+        (literal, "in the file itself"),
+        (environment, "from environment variables (env:)"),
+        (files, "from files (file:)"),
+    ] {
+        if *count > 0 {
+            writeln!(out, "  {count:>9}  {from}")?;
+        }
+    }
+    if !commands.is_empty() {
+        let mut lines: Vec<String> = commands.iter().take(LISTED).map(ToString::to_string).collect();
+        if commands.len() > LISTED {
+            lines.push("…".to_owned());
+        }
+        let (count, lines) = (commands.len(), lines.join(", "));
+        writeln!(out, "  {count:>9}  from commands (cmd:), which `check` does not run: line {lines}")?;
+    }
+    Ok(())
 }
 
 fn setting(Setting { attribute, value, written, .. }: &Setting) -> String {
@@ -112,17 +152,20 @@ impl Kind<'_> {
     }
 }
 
-fn shown(Entered { ip, name, .. }: &Entered) -> String {
+fn shown(Entered { ip, name, .. }: &Entered) -> Harmless {
+    let address = harmless::addresses(ip);
     match name {
-        Some(name) => format!("{name} ({ip})"),
-        None => ip.clone(),
+        Some(name) => words![harmless::label(name), " (", address, ")"],
+        None => address,
     }
 }
 
 /// Everything about a client but its name and address.
 fn manner(client: &Client) -> String {
-    let mut lines =
-        vec![("login", format!("{} at port {}, {}", client.username, client.id.port(), login(&client.login)))];
+    let mut lines = vec![("login", {
+        let account = harmless::account(&client.username);
+        format!("{account} at port {}, {}", client.id.port(), login(&client.login))
+    })];
     match client.rules.as_slice() {
         [] => lines.push(("alerts", "none".to_owned())),
         rules => {
@@ -130,7 +173,7 @@ fn manner(client: &Client) -> String {
             lines.extend(labels.zip(rules.iter().map(rule)));
         }
     }
-    let recipients: Vec<String> = client.mail.iter().map(ToString::to_string).collect();
+    let recipients: Vec<String> = client.mail.iter().map(|mailbox| harmless::mail(mailbox).to_string()).collect();
     lines.push((
         "mail",
         if recipients.is_empty() { "to nobody".to_owned() } else { format!("to {}", recipients.join(", ")) },
@@ -141,8 +184,9 @@ fn manner(client: &Client) -> String {
         None => "security events are collected, and mailed after every collection, where the client runs Windows",
     };
     lines.push(("events", events.to_owned()));
-    if let (Some(redaction), Some(true) | None) = (&client.redact, client.events) {
-        lines.push(("redact", format!("what `{}` matches in them is replaced by {REDACTED}", redaction.expression())));
+    if let (Some(_), Some(true) | None) = (&client.redact, client.events) {
+        // The expression itself may be what is to be kept secret.
+        lines.push(("redact", format!("what the expression of `redact` matches in them is replaced by {REDACTED}")));
     }
     match client.agent {
         AgentKeeping::Keep => {}
@@ -155,7 +199,7 @@ fn login(Login { key, ssh_agent, password }: &Login) -> String {
     let mut ways = Vec::new();
     if let Some(key) = key {
         let passphrase = key.passphrase.as_ref().map(|source| format!(" (passphrase {source})"));
-        ways.push(format!("key {}{}", key.path.display(), passphrase.unwrap_or_default()));
+        ways.push(format!("key {}{}", harmless::path(&key.path), passphrase.unwrap_or_default()));
     }
     if *ssh_agent {
         ways.push("ssh-agent".to_owned());
@@ -190,10 +234,10 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::config::{Config, Surroundings};
+    use crate::config::Surroundings;
 
     fn of(text: &str) -> String {
-        let surroundings = Surroundings { home: Some("/home/ops".into()), mode: None };
+        let surroundings = Surroundings { home: Some("/home/ops".into()), rights: None };
         summary(&Config::parse_in(text, "config.xml", &surroundings).unwrap())
     }
 

@@ -12,6 +12,7 @@ use lettre::message::Mailbox;
 use super::{
     AgentKeeping, Client, Entered, KeyFile, Login, address,
     fields::{self, Field, field, required},
+    harmless::{self, Harmless, words},
     range::{MOST, Pattern},
     secret::SecretSource,
     settings::Settings,
@@ -67,7 +68,7 @@ pub(super) fn read(
         found: Clients::default(),
         ids: HashMap::new(),
         names: HashMap::new(),
-        full: false,
+        expanded: 0,
     };
     reader.children(root, &Given::default());
     let found = reader.found;
@@ -91,8 +92,8 @@ struct Reader<'a> {
     ids: HashMap<ClientId, usize>,
     /// Where each name was first used, and whether it was written and not just an address.
     names: HashMap<String, (usize, bool)>,
-    /// Whether there are too many clients, which is said once.
-    full: bool,
+    /// How many addresses were expanded. No more are once there are too many, which is said once.
+    expanded: usize,
 }
 
 impl Reader<'_> {
@@ -143,7 +144,7 @@ impl Reader<'_> {
                         let line = self.source.line_of(*first.get());
                         self.findings.error(
                             fields::place(alert, "type"),
-                            format!("a second alert for {metric} in one element; the first is in line {line}"),
+                            words!["a second alert for ", metric, " in one element; the first is in line ", line],
                             "keep one of them",
                         );
                     }
@@ -181,7 +182,7 @@ impl Reader<'_> {
             let clear = values::limit(metric, text)?;
             match limit {
                 Some(limit) if clear > limit => Err(Wrong::new(
-                    format!("{} lies above the limit: such an alert would end while it begins", values::quote(text)),
+                    words![harmless::number(text), " lies above the limit: such an alert would end while it begins"],
                     "write the limit or less",
                 )),
                 Some(_) | None => Ok(clear),
@@ -222,8 +223,19 @@ impl Reader<'_> {
                 "write key=\"FILE\" beside it, or remove it",
             );
         }
+        if self.expanded > MOST {
+            // A short file can name billions of them.
+            return;
+        }
         let addresses = self.addresses(element);
         let Some(addresses) = addresses else { return };
+        // Those of elements with errors count too: they cost as much.
+        self.expanded += addresses.len();
+        if self.expanded > MOST {
+            let problem = words!["with this there are more than ", MOST, " clients"];
+            self.findings.error(element.name.at.clone(), problem, "write smaller ranges, or divide the fleet");
+            return;
+        }
         let names = match self.names(element, addresses.len()) {
             Field::Given(names) => Some(names),
             Field::Absent => None,
@@ -235,14 +247,6 @@ impl Reader<'_> {
             Field::Wrong => return,
         };
         self.duplicates(element, &addresses, port, names.as_deref());
-        if self.found.clients.len() + addresses.len() > MOST {
-            if !self.full {
-                let problem = format!("with this there are more than {MOST} clients");
-                self.findings.error(element.name.at.clone(), problem, "write smaller ranges, or divide the fleet");
-            }
-            self.full = true;
-            return;
-        }
         let password = given.password.given();
         let key = given.key.given().map(|path| KeyFile { path, passphrase: given.passphrase.given() });
         let login = Login { ssh_agent: key.is_none() && password.is_none(), key, password };
@@ -284,7 +288,7 @@ impl Reader<'_> {
                 let address = address::parse(text).map_err(|wrong| {
                     if pattern.has_range() && text.starts_with(|c: char| c.is_ascii_digit()) {
                         // A mend for one address of many would be misleading.
-                        Wrong { mend: "change the range so that every address in it is one".to_owned(), ..wrong }
+                        Wrong { mend: "change the range so that every address in it is one".into(), ..wrong }
                     } else {
                         wrong
                     }
@@ -304,12 +308,12 @@ impl Reader<'_> {
             }
             Err(if pattern.has_range() {
                 Wrong::new(
-                    format!("this makes {} names, and `ip` makes {addresses}", pattern.count()),
+                    words!["this makes ", pattern.count(), " names, and `ip` makes ", addresses],
                     "write a range that runs beside the one in `ip`, or leave `name` out",
                 )
             } else {
                 Wrong::new(
-                    format!("one name for {addresses} clients"),
+                    words!["one name for ", addresses, " clients"],
                     "write a range that runs beside the one in `ip`, as in `web-[01-40]`, or leave `name` out",
                 )
             })
@@ -330,9 +334,10 @@ impl Reader<'_> {
             }
         }
         if let Some((id, first)) = again.first() {
-            let what = format!("the client {id}{} is there already", others(again.len()));
+            let client = harmless::client(id).map_or("this client".into(), |id| words!["the client ", id]);
             let line = self.where_is(*first, start);
-            self.findings.error(fields::place(element, "ip"), format!("{what}, {line}"), "keep one of them");
+            let problem = words![client, others(again.len()), " is there already, ", line];
+            self.findings.error(fields::place(element, "ip"), problem, "keep one of them");
             return;
         }
         let mut again: Vec<(String, usize)> = Vec::new();
@@ -347,23 +352,23 @@ impl Reader<'_> {
                 }
             }
         }
-        if let Some((name, first)) = again.first() {
-            let what = format!("the name {}{} is taken already", values::quote(name), others(again.len()));
+        if let Some((_, first)) = again.first() {
             let line = self.where_is(*first, start);
             let at: Range<usize> = fields::place(element, if written { "name" } else { "ip" });
-            self.findings.error(at, format!("{what}, {line}"), "give each client a name of its own");
+            let problem = words!["this name", others(again.len()), " is taken already, ", line];
+            self.findings.error(at, problem, "give each client a name of its own");
         }
     }
 
-    fn where_is(&self, first: usize, now: usize) -> String {
-        if first == now { "in this element".to_owned() } else { format!("in line {}", self.source.line_of(first)) }
+    fn where_is(&self, first: usize, now: usize) -> Harmless {
+        if first == now { "in this element".into() } else { words!["in line ", self.source.line_of(first)] }
     }
 }
 
-fn others(count: usize) -> String {
+fn others(count: usize) -> Harmless {
     match count {
-        0 | 1 => String::new(),
-        more => format!(" (and {} more)", more - 1),
+        0 | 1 => "".into(),
+        more => words![" (and ", more - 1, " more)"],
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
+use super::harmless::Harmless;
+
 /// Something wrong at one place of the file.
 ///
 /// Displays as `FILE:LINE:COLUMN: what is wrong: what to write instead`, with the source line and a mark
-/// underneath. Never holds a secret: secrets are masked in the source line.
+/// underneath. It cannot hold a secret: its words are [`Harmless`], and of the source line only names and values
+/// that are certainly harmless are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Whether it stops the program.
@@ -17,9 +20,9 @@ pub struct Diagnostic {
     /// Counts characters from 1; 0 where it concerns the file as a whole.
     pub column: usize,
     /// What is wrong.
-    pub problem: String,
+    pub problem: Harmless,
     /// What to write instead.
-    pub mend: String,
+    pub mend: Harmless,
     /// The source line; `None` where it concerns the file as a whole.
     pub excerpt: Option<Excerpt>,
 }
@@ -36,7 +39,7 @@ pub enum Severity {
 /// A source line, fit to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {
-    /// The line: secrets masked, tabs as spaces, control characters replaced, far-away parts cut.
+    /// The line: known names and harmless values, `***` for everything else, tabs as spaces, far-away parts cut.
     pub text: String,
     /// Terminal columns before the mark.
     pub indent: usize,

@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use super::{
+    harmless::{self, words},
     schema,
     shape::{Attribute, Element},
     source::Findings,
-    values::{Wrong, quote},
+    values::Wrong,
 };
 
 /// What an element says about one attribute. A wrong value is not an absent one: nothing else is
@@ -49,7 +50,7 @@ impl<T> Field<T> {
 /// Reads one attribute.
 pub(super) fn field<T>(
     element: &Element,
-    name: &str,
+    name: &'static str,
     findings: &mut Findings,
     parse: impl FnOnce(&str) -> Result<T, Wrong>,
 ) -> Field<T> {
@@ -57,7 +58,7 @@ pub(super) fn field<T>(
     match parse(&attribute.value.text) {
         Ok(value) => Field::Given(value),
         Err(wrong) => {
-            report(attribute, wrong, findings);
+            report(attribute, name, wrong, findings);
             Field::Wrong
         }
     }
@@ -66,8 +67,8 @@ pub(super) fn field<T>(
 /// Reads one attribute that must be there. Nothing is missed in a tag that could not be read whole.
 pub(super) fn required<T>(
     element: &Element,
-    name: &str,
-    example: &str,
+    name: &'static str,
+    example: &'static str,
     findings: &mut Findings,
     parse: impl FnOnce(&str) -> Result<T, Wrong>,
 ) -> Option<T> {
@@ -79,27 +80,26 @@ pub(super) fn required<T>(
 }
 
 /// Reports an attribute that is not there, unless it is, misspelt: that is reported as such.
-pub(super) fn missing(element: &Element, name: &str, example: &str, findings: &mut Findings) {
+pub(super) fn missing(element: &Element, name: &'static str, example: &'static str, findings: &mut Findings) {
     let misspelt = schema::element(&element.name.text)
         .is_some_and(|kind| element.attributes.iter().any(|attribute| kind.meant(&attribute.name.text) == Some(name)));
     if element.sound && !misspelt {
         findings.error(
             element.name.at.clone(),
-            format!("`<{}>` has no `{name}`", element.name.text),
-            format!("write {example}"),
+            words![harmless::element(&element.name.text), " has no `", name, "`"],
+            words!["write ", example],
         );
     }
 }
 
 /// Reports a wrong value at its place.
-pub(super) fn report(attribute: &Attribute, wrong: Wrong, findings: &mut Findings) {
+pub(super) fn report(attribute: &Attribute, name: &'static str, wrong: Wrong, findings: &mut Findings) {
     let whole = &attribute.value.at;
     let at = match wrong.at {
         Some(part) if attribute.verbatim => whole.start + part.start..whole.start + part.end,
         Some(_) | None => whole.clone(),
     };
-    let problem = format!("`{}`: {}", attribute.name.text, wrong.problem);
-    findings.error(at, problem, wrong.mend);
+    findings.error(at, words!["`", name, "`: ", wrong.problem], wrong.mend);
 }
 
 /// The place of an attribute's value; of the element where it is not written.
@@ -108,38 +108,41 @@ pub(super) fn place(element: &Element, name: &str) -> Range<usize> {
 }
 
 /// Checks an element and all in it against the vocabulary: names and places.
-pub(super) fn check(element: &Element, parent: Option<&str>, findings: &mut Findings) {
-    let name = element.name.text.as_str();
-    let Some(kind) = schema::element(name) else {
+pub(super) fn check(element: &Element, parent: Option<&'static str>, findings: &mut Findings) {
+    let Some(kind) = schema::element(&element.name.text) else {
         unknown_element(element, parent, findings);
         return;
     };
+    let name = kind.name;
     let in_place = match parent {
         Some(parent) => kind.parents.contains(&parent),
         None => name == schema::ROOT,
     };
     if !in_place {
         let mend = match kind.parents {
-            [] => "a file has one, around everything".to_owned(),
-            parents => format!("write it directly inside {}", tags(parents)),
+            [] => "a file has one, around everything".into(),
+            parents => words!["write it directly inside ", harmless::tags(parents)],
         };
-        let place = parent.map_or("at the root".to_owned(), |parent| format!("inside `<{parent}>`"));
-        findings.error(element.name.at.clone(), format!("`<{name}>` has no meaning {place}"), mend);
+        let place = parent.map_or("at the root".into(), |parent| words!["inside `<", parent, ">`"]);
+        findings.error(element.name.at.clone(), words!["`<", name, ">` has no meaning ", place], mend);
     }
     for attribute in &element.attributes {
         let written = attribute.name.text.as_str();
         if kind.knows(written) {
             continue;
         }
-        let elsewhere: Vec<&str> =
+        let elsewhere: Vec<&'static str> =
             schema::ELEMENTS.iter().filter(|other| other.knows(written)).map(|other| other.name).collect();
         let mend = match kind.meant(written) {
-            _ if !elsewhere.is_empty() => format!("it belongs to {}", tags(&elsewhere)),
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if kind.attributes.is_empty() => "remove it".to_owned(),
-            None => format!("it knows {}", schema::listed(kind.attributes.iter().map(|known| known.name))),
+            _ if !elsewhere.is_empty() => words!["it belongs to ", harmless::tags(&elsewhere)],
+            Some(meant) => words!["did you mean `", meant, "`?"],
+            None if kind.attributes.is_empty() => "remove it".into(),
+            None => words!["it knows ", harmless::listed(kind.attributes.iter().map(|known| known.name))],
         };
-        let problem = format!("`<{name}>` knows no attribute {}", quote(written));
+        let problem = match harmless::attribute_name(written) {
+            Some(written) => words!["`<", name, ">` knows no attribute `", written, "`"],
+            None => words!["`<", name, ">` knows no attribute of this name"],
+        };
         findings.error(attribute.name.at.clone(), problem, mend);
     }
     for child in &element.children {
@@ -147,25 +150,23 @@ pub(super) fn check(element: &Element, parent: Option<&str>, findings: &mut Find
     }
 }
 
-fn unknown_element(element: &Element, parent: Option<&str>, findings: &mut Findings) {
+fn unknown_element(element: &Element, parent: Option<&'static str>, findings: &mut Findings) {
     let name = element.name.text.as_str();
     if name.is_empty() {
         return; // Its shape is reported already.
     }
     let here = || schema::ELEMENTS.iter().filter(|kind| parent.is_none_or(|parent| kind.parents.contains(&parent)));
     let mend = match (parent, schema::meant(name, here().map(|kind| kind.name))) {
-        (None, _) => format!("write `<{}>` around everything", schema::ROOT),
-        (Some(_), Some(meant)) => format!("did you mean `<{meant}>`?"),
+        (None, _) => words!["write `<", schema::ROOT, ">` around everything"],
+        (Some(_), Some(meant)) => words!["did you mean `<", meant, ">`?"],
         (Some(parent), None) => match here().map(|kind| kind.name).collect::<Vec<_>>().as_slice() {
-            [] => format!("remove it: nothing stands inside `<{parent}>`"),
-            known => format!("inside `<{parent}>` stand {}", tags(known)),
+            [] => words!["remove it: nothing stands inside `<", parent, ">`"],
+            known => words!["inside `<", parent, ">` stand ", harmless::tags(known)],
         },
     };
-    findings.error(element.name.at.clone(), format!("the element `<{name}>` is not known"), mend);
-}
-
-/// `<a>`, `<b>` or `<c>`.
-fn tags(names: &[&str]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("<{name}>")).collect();
-    schema::listed(names.iter().map(String::as_str))
+    let problem = match harmless::element_name(name) {
+        Some(name) => words!["the element `<", name, ">` is not known"],
+        None => "this element is not known".into(),
+    };
+    findings.error(element.name.at.clone(), problem, mend);
 }

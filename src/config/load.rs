@@ -3,16 +3,17 @@
 
 use std::{
     fs, io,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use super::{
     Config, Loaded, ca, clients,
     diagnostic::Problems,
-    fields,
-    shape::{self, Element},
-    source::{Findings, Source},
+    harmless::{self, words},
+    inspect,
+    rights::{self, Rights},
+    shape::Element,
+    source::Findings,
 };
 
 /// What matters beside the text.
@@ -20,8 +21,8 @@ use super::{
 pub struct Surroundings {
     /// What `~` stands for.
     pub home: Option<PathBuf>,
-    /// The permission bits of the file; `None` where the text comes from none.
-    pub mode: Option<u32>,
+    /// Who may do what with the file; `None` where the text comes from none.
+    pub rights: Option<Rights>,
 }
 
 /// Why a configuration file was not read.
@@ -65,102 +66,102 @@ impl Config {
     /// # Errors
     /// [`LoadError`]: it cannot be read, or every error in it at once.
     pub fn load(path: &Path) -> Result<Loaded, LoadError> {
-        let unreadable = |source: io::Error| {
-            if source.kind() == io::ErrorKind::NotFound {
-                LoadError::Missing(path.to_owned())
-            } else {
-                LoadError::Unreadable { path: path.to_owned(), source }
-            }
-        };
-        let file = fs::File::open(path).map_err(unreadable)?;
-        let mode = file.metadata().map_err(unreadable)?.permissions().mode();
-        let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut io::Read::take(file, LARGEST_BYTES + 1), &mut bytes).map_err(unreadable)?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST_BYTES) {
-            return Err(LoadError::TooLarge(path.to_owned()));
-        }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let valid = error.utf8_error().valid_up_to();
-            let before = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default()).into_owned();
-            let last_line = before.rsplit('\n').next().unwrap_or_default();
-            let (line, column) = (1 + before.matches('\n').count(), 1 + last_line.chars().count());
-            LoadError::NotUtf8 { path: path.to_owned(), line, column }
-        })?;
-        let surroundings = Surroundings { mode: Some(mode), ..Surroundings::of_this_process() };
-        let file_name = path.display().to_string();
-        let loaded = Self::parse_in(&text, &file_name, &surroundings)?;
-        if let Some(certificates) = &loaded.config.smtp.ca
-            && let Err(error) = ca::read(certificates)
-        {
-            return Err(bad_certificates(&text, &file_name, certificates, &error).into());
-        }
-        Ok(loaded)
+        let (text, surroundings) = read(path)?;
+        let home = surroundings.home.as_deref();
+        Ok(Self::parse_and(&text, &path.display().to_string(), &surroundings, |root, findings| {
+            ca::inspect(root, home, findings);
+        })?)
+    }
+
+    /// Reads a configuration file and looks at what it names: whether secrets, keys and files are there, and who else
+    /// may read or change them. Runs no command.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); what is missing is one of the errors.
+    pub fn check(path: &Path) -> Result<Loaded, LoadError> {
+        let (text, surroundings) = read(path)?;
+        let home = surroundings.home.as_deref();
+        Ok(Self::parse_and(&text, &path.display().to_string(), &surroundings, |root, findings| {
+            ca::inspect(root, home, findings);
+            inspect::inspect(root, path, home, findings);
+        })?)
     }
 }
 
-/// The error of a `ca` whose file is of no use, at its place.
-fn bad_certificates(text: &str, file_name: &str, path: &Path, error: &ca::CaError) -> Problems {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let root = shape::read(text, &mut Findings::default());
-    let smtp = root.iter().flat_map(|root| &root.children).find(|element| element.name.text == "smtp");
-    let mut findings = Findings::default();
-    findings.error(
-        smtp.map_or(0..0, |smtp| fields::place(smtp, "ca")),
-        format!("`ca`: {} cannot be used: {error}", path.display()),
-        "name a readable file of certificates in PEM, as in ca=\"/etc/ssl/certs/mail.pem\"",
-    );
-    Problems(findings.placed(&Source::new(file_name, text)).0)
+/// The text of a configuration file, and what matters beside it.
+fn read(path: &Path) -> Result<(String, Surroundings), LoadError> {
+    let unreadable = |source: io::Error| {
+        if source.kind() == io::ErrorKind::NotFound {
+            LoadError::Missing(path.to_owned())
+        } else {
+            LoadError::Unreadable { path: path.to_owned(), source }
+        }
+    };
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let rights = Rights::of(&file.metadata().map_err(unreadable)?);
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(file, LARGEST_BYTES + 1), &mut bytes).map_err(unreadable)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST_BYTES) {
+        return Err(LoadError::TooLarge(path.to_owned()));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default()).into_owned();
+        let last_line = before.rsplit('\n').next().unwrap_or_default();
+        let (line, column) = (1 + before.matches('\n').count(), 1 + last_line.chars().count());
+        LoadError::NotUtf8 { path: path.to_owned(), line, column }
+    })?;
+    Ok((text, Surroundings { rights: Some(rights), ..Surroundings::of_this_process() }))
 }
 
 impl Surroundings {
     /// The home directory of this process, and no file.
     #[must_use]
     pub fn of_this_process() -> Self {
-        Self { home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()), mode: None }
+        Self { home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()), rights: None }
     }
 
     /// Warns where the file holds secrets and others than its owner may read it.
     pub(super) fn warn_of_literal_secrets(&self, root: &Element, file: &str, findings: &mut Findings) {
-        const GROUP_OR_OTHERS_READ: u32 = 0o044;
-        let Some(mode) = self.mode.filter(|mode| mode & GROUP_OR_OTHERS_READ != 0) else { return };
+        let me = rustix::process::geteuid().as_raw();
+        let Some(rights) = self.rights else { return };
+        let Some((who, mode)) = rights::read_by(rights, me) else { return };
         let mut secrets = Vec::new();
         clients::literal_secrets(root, &mut secrets);
         let Some(first) = secrets.first() else { return };
         let what = match secrets.len() {
-            1 => "this secret".to_owned(),
-            count => format!("this secret, with {} others,", count - 1),
+            1 => "this secret".into(),
+            count => words!["this secret, with ", count - 1, " others,"],
         };
+        let file = harmless::existing_path(Path::new(file));
         findings.warning(
             first.value.at.clone(),
-            format!("{what} can be read by other users of this machine (mode {:03o})", mode & 0o777),
-            format!("run `chmod 600 {file}`, or write env:NAME, file:PATH or cmd:COMMAND instead"),
+            words![what, " can be read by ", who, " (mode ", harmless::mode(rights.mode), ")"],
+            words!["run `chmod ", mode, " ", file, "`, or write env:NAME, file:PATH or cmd:COMMAND instead"],
         );
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 
     use super::*;
+    use crate::config::diagnostic::Diagnostic;
 
     const LITERAL: &[u8] = b"<config><client ip='h' username='u' password='geheim'/></config>";
 
-    fn load(bytes: &[u8], mode: u32) -> Result<Loaded, String> {
+    /// Its warnings, or its errors; without the directory.
+    fn load(bytes: &[u8], mode: u32) -> Result<String, String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.xml");
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&path).unwrap();
         io::Write::write_all(&mut file, bytes).unwrap();
         file.set_permissions(fs::Permissions::from_mode(mode)).unwrap();
         let directory = format!("{}/", directory.path().display());
+        let lines = |warnings: &[Diagnostic]| warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         match Config::load(&path) {
-            Ok(mut loaded) => {
-                for warning in &mut loaded.warnings {
-                    warning.mend = warning.mend.replace(&directory, "");
-                    warning.file = warning.file.replace(&directory, "").into();
-                }
-                Ok(loaded)
-            }
+            Ok(loaded) => Ok(lines(&loaded.warnings).replace(&directory, "")),
             Err(error) => Err(error.to_string().replace(&directory, "")),
         }
     }
@@ -174,7 +175,7 @@ mod tests {
         let check = |ca: &str, expected: &str| {
             let text = format!("<config>\n<smtp security='tls' ca='{ca}'/><client ip='h' username='u'/></config>");
             match (load(text.as_bytes(), 0o600), expected) {
-                (Ok(loaded), "") => assert_eq!(loaded.config.smtp.ca.as_deref(), Some(Path::new(ca))),
+                (Ok(warnings), "") => assert_eq!(warnings, ""),
                 (Err(error), expected) => {
                     assert!(error.starts_with("c.xml:2:26: `ca`: ") && error.contains(expected), "{error}");
                 }
@@ -183,20 +184,17 @@ mod tests {
         };
         check(&path("good.pem"), "");
         check(&path("empty.pem"), "it holds no certificate");
-        check(&path("none.pem"), "No such file");
+        check(&path("none.pem"), "it does not exist");
         check("/dev/zero", "it is not a regular file");
     }
 
     #[test]
     fn literal_secrets_in_a_file_that_others_may_read_draw_one_warning() {
-        let warnings = |bytes, mode| {
-            let warnings = load(bytes, mode).unwrap().warnings;
-            warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-        };
+        let warnings = |bytes, mode| load(bytes, mode).unwrap();
         let expected = "\
 c.xml:1:47: warning: this secret can be read by other users of this machine (mode 644): run `chmod 600 c.xml`, or write env:NAME, file:PATH or cmd:COMMAND instead
-    1 | <config><client ip='h' username='u' password='***'/></config>
-      |                                               ^^^";
+    1 | <config><client ip='***' username='***' password='***'/></config>
+      |                                                   ^^^";
         assert_eq!(warnings(LITERAL, 0o644), expected);
         assert_eq!(warnings(LITERAL, 0o600), "");
         assert_eq!(warnings(b"<config><client ip='h' username='u' password='env:P'/></config>", 0o644), "");

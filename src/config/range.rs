@@ -3,7 +3,10 @@
 
 use std::ops::Range;
 
-use super::values::Wrong;
+use super::{
+    harmless::{Harmless, digits, padded as padded_with, words},
+    values::Wrong,
+};
 
 /// One attribute expands to at most so many texts: more is a slip of the pen, not a fleet.
 pub(super) const MOST: usize = 65_536;
@@ -62,9 +65,9 @@ impl Pattern {
         let pattern = Self(parts);
         let count = pattern.count();
         if count > MOST {
-            let count = if count == usize::MAX { "far more".to_owned() } else { count.to_string() };
+            let count = if count == usize::MAX { "far more".into() } else { words![count] };
             return Err(Wrong::new(
-                format!("this expands to {count} clients, at most {MOST} are allowed"),
+                words!["this expands to ", count, " clients, at most ", MOST, " are allowed"],
                 "write smaller ranges",
             ));
         }
@@ -124,26 +127,26 @@ fn run(item: &str, at: Range<usize>) -> Result<Run, Wrong> {
         Some((low, high)) => (low.trim(), high.trim()),
         None => (item.trim(), item.trim()),
     };
-    let number = |digits: &str| -> Option<u32> {
-        if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
-    };
-    let (Some(first), Some(last)) = (number(low), number(high)) else {
+    // As a number, and as it is written.
+    let number = |text: &str| -> Option<(u32, Harmless)> { Some((text.parse().ok()?, digits(text)?)) };
+    let (Some((first, low_shown)), Some((last, high_shown))) = (number(low), number(high)) else {
         let problem = match item.trim() {
-            "" => "a range has an empty place".to_owned(),
-            item => format!("`{item}` is no number and no range of numbers"),
+            "" => "a range has an empty place",
+            _ => "this is no number and no range of numbers",
         };
         return Err(Wrong::new(problem, "write numbers as in `[1-40]` or `[01,03,07-12]`").within(at));
     };
+    let shown = || words!["`", low_shown, "-", high_shown, "`"];
     if first > last {
-        let problem = format!("the range `{}` runs backwards", item.trim());
-        return Err(Wrong::new(problem, format!("write `{high}-{low}`")).within(at));
+        let mend = words!["write `", high_shown, "-", low_shown, "`"];
+        return Err(Wrong::new(words!["the range ", shown(), " runs backwards"], mend).within(at));
     }
     let padded = |digits: &str| digits.len() > 1 && digits.starts_with('0');
     let width = if padded(low) || padded(high) { low.len() } else { 0 };
     if width > 0 && high.len() < width || padded(high) && high.len() != width {
-        let problem = format!("the ends of `{}` have different numbers of digits", item.trim());
         let digits = low.len().max(high.len());
-        return Err(Wrong::new(problem, format!("write `{first:0digits$}-{last:0digits$}`")).within(at));
+        let mend = words!["write `", padded_with(first, digits), "-", padded_with(last, digits), "`"];
+        return Err(Wrong::new(words!["the ends of ", shown(), " have different numbers of digits"], mend).within(at));
     }
     Ok(Run { first, last, width })
 }
@@ -182,11 +185,11 @@ mod tests {
             ("w1]", 2..3, "`]` closes no range"),
             ("w[]", 2..2, "a range has an empty place"),
             ("w[1,,2]", 4..4, "a range has an empty place"),
-            ("w[a-f]", 2..5, "`a-f` is no number and no range of numbers"),
-            ("w[1-2-3]", 2..7, "`1-2-3` is no number and no range of numbers"),
-            ("w[+1]", 2..4, "`+1` is no number and no range of numbers"),
-            ("w[-3]", 2..4, "`-3` is no number and no range of numbers"),
-            ("w[4294967296]", 2..12, "`4294967296` is no number and no range of numbers"),
+            ("w[a-f]", 2..5, "this is no number and no range of numbers"),
+            ("w[1-2-3]", 2..7, "this is no number and no range of numbers"),
+            ("w[+1]", 2..4, "this is no number and no range of numbers"),
+            ("w[-3]", 2..4, "this is no number and no range of numbers"),
+            ("w[4294967296]", 2..12, "this is no number and no range of numbers"),
             ("w[01-5]", 2..6, "the ends of `01-5` have different numbers of digits"),
             ("w[1-05]", 2..6, "the ends of `1-05` have different numbers of digits"),
         ] {
@@ -197,7 +200,7 @@ mod tests {
             [("[0-65536]", "65537"), ("[1-9999].[1-9999]", "99980001"), ("[0-4294967295]", "4294967296")]
         {
             let wrong = Pattern::parse(text).unwrap_err();
-            assert_eq!(wrong.problem, format!("this expands to {count} clients, at most 65536 are allowed"));
+            assert_eq!(wrong.problem.as_str(), format!("this expands to {count} clients, at most 65536 are allowed"));
         }
         assert_eq!(Pattern::parse("[0-65535]").unwrap().count(), MOST);
     }

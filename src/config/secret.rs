@@ -2,7 +2,8 @@
 
 use std::{
     env::VarError,
-    fmt, io,
+    fmt,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -11,10 +12,15 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use tokio::io::AsyncReadExt as _;
 
-use super::values::{self, Wrong, show_duration};
+use super::{
+    harmless::{self, Harmless, words},
+    values::{self, Wrong},
+};
 
 /// A command that has printed nothing by then is given up.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
+/// Carries a command to its shell.
+const COMMAND_VARIABLE: &str = "FLEETSWEEP_SECRET_COMMAND";
 /// Longer than any password or passphrase; what is longer is the wrong file.
 const LONGEST_BYTES: usize = 4096;
 
@@ -31,15 +37,11 @@ pub enum SecretSource {
     Command(String),
 }
 
-/// Shows where the secret comes from; a command may hold a secret in its arguments, and is not shown.
+/// Shows where the secret comes from, as far as that cannot be the secret itself. A command may hold one in its
+/// arguments, and is not shown.
 impl fmt::Display for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Literal(_) => f.write_str("in the file"),
-            Self::Environment(name) => write!(f, "env:{name}"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
-            Self::Command(_) => f.write_str("cmd:…"),
-        }
+        f.write_str(self.shown().as_str())
     }
 }
 
@@ -67,49 +69,96 @@ impl Eq for SecretSource {}
 
 /// Why a secret cannot be had. Says where it was to come from, never what came.
 #[derive(Debug, thiserror::Error)]
+#[error("{}: {}", self.problem(), self.mend())]
 pub enum SecretError {
     /// The environment variable is not set.
-    #[error("the environment variable {0} is not set: set it, or change `env:{0}` in the configuration")]
-    NotSet(String),
+    NotSet(Harmless),
     /// The file cannot be read.
-    #[error("the secret file {} cannot be read: check the path and its rights", .path.display())]
     File {
         /// Which.
-        path: PathBuf,
+        path: Harmless,
         /// Why.
         source: io::Error,
     },
     /// The command cannot be started or its output not be read.
-    #[error("the command of `cmd:` cannot be run")]
     Command(#[source] io::Error),
     /// The command failed.
-    #[error("the command of `cmd:` failed ({0}): run it in a shell to see why")]
     CommandFailed(ExitStatus),
     /// The command took too long.
-    #[error("the command of `cmd:` was not done after {}: it must not ask for anything", show_duration(*.0))]
     CommandTimedOut(Duration),
     /// There is nothing in the first line.
-    #[error("the secret from {0} is empty: its first line must hold it")]
-    Empty(String),
+    Empty(Harmless),
     /// It is not UTF-8.
-    #[error("the secret from {0} is not UTF-8 text: is it the right source?")]
-    NotText(String),
+    NotText(Harmless),
     /// It is far too long.
-    #[error("the secret from {0} is longer than {LONGEST_BYTES} bytes: is it the right source?")]
-    TooLong(String),
+    TooLong(Harmless),
+}
+
+impl SecretError {
+    /// What is wrong.
+    pub(super) fn problem(&self) -> Harmless {
+        match self {
+            Self::NotSet(name) if *name == Harmless::hidden() => "the environment variable of `env:` is not set".into(),
+            Self::NotSet(name) => words!["the environment variable ", *name, " is not set"],
+            Self::File { path, source } => {
+                let hidden = *path == Harmless::hidden();
+                let file = if hidden { "the secret file".into() } else { words!["the secret file ", *path] };
+                words![file, " cannot be read: ", harmless::io_error(source)]
+            }
+            Self::Command(error) => words!["the command of `cmd:` cannot be run: ", harmless::io_error(error)],
+            Self::CommandFailed(status) => match status.code().and_then(|code| u32::try_from(code).ok()) {
+                Some(code) => words!["the command of `cmd:` failed with exit status ", code],
+                None => "the command of `cmd:` was ended by a signal".into(),
+            },
+            Self::CommandTimedOut(time) => words!["the command of `cmd:` was not done after ", *time],
+            Self::Empty(source) => words!["the secret from ", *source, " is empty"],
+            Self::NotText(source) => words!["the secret from ", *source, " is not UTF-8 text"],
+            Self::TooLong(source) => words!["the secret from ", *source, " is longer than ", LONGEST_BYTES, " bytes"],
+        }
+    }
+
+    /// What to do.
+    pub(super) fn mend(&self) -> &'static str {
+        match self {
+            Self::NotSet(_) => "set it where fleetsweep is started, or change `env:` in the configuration",
+            Self::File { .. } => "check the path and its rights",
+            Self::Command(_) | Self::CommandFailed(_) => "run it in a shell to see why",
+            Self::CommandTimedOut(_) => "it must not ask for anything",
+            Self::Empty(_) => "its first line must hold it",
+            Self::NotText(_) | Self::TooLong(_) => "is it the right source?",
+        }
+    }
 }
 
 impl SecretSource {
+    /// Where it comes from, fit to be shown.
+    pub(super) fn shown(&self) -> Harmless {
+        match self {
+            Self::Literal(_) => "in the file".into(),
+            Self::Environment(name) => words!["env:", harmless::environment_name(name)],
+            Self::File(path) => words!["file:", harmless::path(path)],
+            Self::Command(_) => "cmd:…".into(),
+        }
+    }
+
     /// Reads a source as the configuration writes it. Errors never repeat the text.
     pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
         const MEND: &str = "write `env:NAME`, `file:PATH`, `cmd:COMMAND` or the secret itself";
-        let lacking = |what: &str| Wrong::new(format!("{what} is missing"), MEND);
+        let lacking = |what: &'static str| Wrong::new(words![what, " is missing"], MEND);
         if text.is_empty() {
             return Err(lacking("the secret"));
         }
         if let Some(name) = text.strip_prefix("env:") {
-            if name.is_empty() || name.contains(['=', '\0']) {
+            if name.is_empty() {
                 return Err(lacking("the name of the environment variable"));
+            }
+            // Shells and service managers know no other names; with a blank it is perhaps the secret itself.
+            let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if !plain || name.bytes().next().is_some_and(|byte| byte.is_ascii_digit()) {
+                return Err(Wrong::new(
+                    "what follows `env:` is no name of an environment variable",
+                    "write `env:NAME` with letters, digits and `_` alone; a secret stands there without `env:`",
+                ));
             }
             return Ok(Self::Environment(name.to_owned()));
         }
@@ -132,14 +181,9 @@ impl SecretSource {
     pub async fn fetch(&self) -> Result<SecretString, SecretError> {
         match self {
             Self::Literal(secret) => Ok(secret.clone()),
-            Self::Environment(name) => match std::env::var(name) {
-                Ok(value) if value.is_empty() => Err(SecretError::Empty(self.to_string())),
-                Ok(value) => Ok(SecretString::from(value)),
-                Err(VarError::NotPresent) => Err(SecretError::NotSet(name.clone())),
-                Err(VarError::NotUnicode(_)) => Err(SecretError::NotText(self.to_string())),
-            },
+            Self::Environment(name) => self.variable(name),
             Self::File(path) => {
-                let failed = |source| SecretError::File { path: path.clone(), source };
+                let failed = |source| SecretError::File { path: harmless::path(path), source };
                 let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
                 let bytes = start_of(&mut file).await.map_err(failed)?;
                 self.first_line(&bytes)
@@ -152,14 +196,40 @@ impl SecretSource {
         }
     }
 
+    /// Whether the secret can be had now. A command is not run.
+    pub(super) fn look(&self) -> Result<(), SecretError> {
+        match self {
+            Self::Literal(_) | Self::Command(_) => Ok(()),
+            Self::Environment(name) => self.variable(name).map(drop),
+            Self::File(path) => {
+                let failed = |source| SecretError::File { path: harmless::path(path), source };
+                let file = std::fs::File::open(path).map_err(failed)?;
+                let most = LONGEST_BYTES + 1;
+                let mut bytes = Zeroizing::new(Vec::with_capacity(most));
+                file.take(most as u64).read_to_end(&mut bytes).map_err(failed)?;
+                self.first_line(&bytes).map(drop)
+            }
+        }
+    }
+
+    fn variable(&self, name: &str) -> Result<SecretString, SecretError> {
+        match std::env::var(name) {
+            Ok(value) if value.is_empty() => Err(SecretError::Empty(self.shown())),
+            Ok(value) if value.len() > LONGEST_BYTES => Err(SecretError::TooLong(self.shown())),
+            Ok(value) => Ok(SecretString::from(value)),
+            Err(VarError::NotPresent) => Err(SecretError::NotSet(harmless::environment_name(name))),
+            Err(VarError::NotUnicode(_)) => Err(SecretError::NotText(self.shown())),
+        }
+    }
+
     fn first_line(&self, bytes: &[u8]) -> Result<SecretString, SecretError> {
         let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
         if line.len() > LONGEST_BYTES {
-            return Err(SecretError::TooLong(self.to_string()));
+            return Err(SecretError::TooLong(self.shown()));
         }
-        let line = str::from_utf8(line).map_err(|_| SecretError::NotText(self.to_string()))?;
+        let line = str::from_utf8(line).map_err(|_| SecretError::NotText(self.shown()))?;
         let line = line.strip_suffix('\r').unwrap_or(line);
-        if line.is_empty() { Err(SecretError::Empty(self.to_string())) } else { Ok(SecretString::from(line)) }
+        if line.is_empty() { Err(SecretError::Empty(self.shown())) } else { Ok(SecretString::from(line)) }
     }
 }
 
@@ -182,8 +252,14 @@ async fn start_of(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Resul
 
 /// What a shell command prints first. Its standard error is dropped: it might repeat the secret.
 async fn run(command: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    // Arguments are shown to every user of the machine, the environment is not: the command may hold a secret. It
+    // is taken out of the environment before it runs, so that what it starts does not have it.
     let mut child = tokio::process::Command::new("/bin/sh")
-        .args(["-c", command])
+        .args([
+            "-c",
+            &format!("fleetsweep_command=${COMMAND_VARIABLE}; unset {COMMAND_VARIABLE}; eval \"$fleetsweep_command\""),
+        ])
+        .env(COMMAND_VARIABLE, command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -233,6 +309,10 @@ mod tests {
         check("cmd:printf %s bare", Ok("bare")).await;
         check("cmd:cat; echo closed", Ok("closed")).await;
         check("cmd:echo first; yes | head -c 300000", Ok("first")).await;
+        check("cmd:printf '%s' \"a  b\"'$c \\d'", Ok("a  b$c \\d")).await;
+        check("cmd:echo one\n echo two", Ok("one")).await;
+        check("cmd:# a comment\necho behind", Ok("behind")).await;
+        check("cmd:env | grep -c FLEETSWEEP_SECRET_COMMAND || true", Ok("0")).await;
     }
 
     #[tokio::test]
@@ -240,13 +320,22 @@ mod tests {
         let empty = tempfile::NamedTempFile::new().unwrap();
         let empty = format!("file:{}", empty.path().display());
         check("env:FLEETSWEEP_NOT_SET", Err("FLEETSWEEP_NOT_SET is not set")).await;
-        check("file:/nonexistent/secret", Err("/nonexistent/secret cannot be read")).await;
+        check("file:/nonexistent/secret", Err("/nonexistent/secret cannot be read: it does not exist")).await;
         check(&empty, Err("is empty")).await;
         check("file:/dev/zero", Err("longer than 4096 bytes")).await;
-        check("cmd:exit 3", Err("exit status: 3")).await;
+        check("cmd:exit 3", Err("failed with exit status 3")).await;
         check("cmd:true", Err("is empty")).await;
         check("cmd:echo; echo second", Err("is empty")).await;
         check("cmd:printf '\\377\\n'", Err("not UTF-8")).await;
+    }
+
+    #[tokio::test]
+    async fn a_command_is_not_in_the_list_of_processes() {
+        // The shell looks at its own arguments: they are what other users see.
+        let seen = SecretSource::parse("cmd:tr '\\0' ' ' </proc/$$/cmdline # geheim", None).unwrap();
+        let seen = seen.fetch().await.unwrap();
+        let seen = seen.expose_secret();
+        assert!(seen.starts_with("/bin/sh -c ") && !seen.contains("geheim"), "{seen}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -259,11 +348,13 @@ mod tests {
         for (text, problem) in [
             ("", "the secret is missing"),
             ("env:", "the name of the environment variable is missing"),
-            ("env:A=B", "the name of the environment variable is missing"),
+            ("env:A=B", "what follows `env:` is no name of an environment variable"),
+            ("env: geheim", "what follows `env:` is no name of an environment variable"),
+            ("env:1A", "what follows `env:` is no name of an environment variable"),
             ("file:", "the path is missing"),
             ("cmd: ", "the command is missing"),
         ] {
-            assert_eq!(SecretSource::parse(text, None).unwrap_err().problem, problem);
+            assert_eq!(SecretSource::parse(text, None).unwrap_err().problem.as_str(), problem);
         }
     }
 
@@ -272,7 +363,9 @@ mod tests {
         for (text, shown) in [
             ("geheim", "SecretSource(in the file)"),
             ("env:NAME", "SecretSource(env:NAME)"),
+            ("env:geheim", "SecretSource(env:***)"),
             ("file:/etc/pw", "SecretSource(file:/etc/pw)"),
+            ("file:geheim", "SecretSource(file:***)"),
             ("cmd:echo geheim", "SecretSource(cmd:…)"),
         ] {
             assert_eq!(format!("{:?}", SecretSource::parse(text, None).unwrap()), shown);

@@ -4,9 +4,12 @@
 
 use std::{path::Path, time::Duration};
 
+use secrecy::ExposeSecret as _;
+
 use super::{
-    AgentKeeping, Collector, Database, HostKeyPolicy, Setting, Smtp, SmtpLogin, SmtpSecurity, Ssh, address,
+    AgentKeeping, Collector, Database, HostKeyPolicy, Setting, Smtp, SmtpLogin, SmtpSecurity, Ssh, address, database,
     fields::{self, Field, field},
+    harmless::{self, Harmless, words},
     schema,
     secret::SecretSource,
     shape::Element,
@@ -43,17 +46,35 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let timeout = reader.value("timeout", |text| values::duration(text, SECOND..=DAY / 24));
     let retries = reader.value("retries", |text| values::whole(text, 0..=10));
     let agent = reader.value("agent", values::agent);
+    let events = reader.value("max-events", values::max_events);
     let redact = reader.optional("redact", values::redact).flatten();
     let mail = reader.optional("mail", values::mails).unwrap_or_default();
     let collector = || {
-        Some(Collector { interval: interval?, concurrency: concurrency?, timeout: timeout?, retries: retries?, mail })
+        Some(Collector {
+            interval: interval?,
+            concurrency: concurrency?,
+            timeout: timeout?,
+            retries: retries?,
+            events: events?,
+            mail,
+        })
     };
     let collector = collector();
 
     reader.enter("database");
-    let url = reader.secret_value("url", values::database_url);
+    let url = reader.value("url", |text| database::parse(text, home));
+    let tls = reader.optional("tls", values::database_tls);
     let retention = reader.value("retention", |text| values::duration(text, DAY / 24..=3650 * DAY));
-    let database = url.zip(retention).map(|(url, retention)| Database { url, retention });
+    let url = url.filter(|url| {
+        let contradiction = database::contradiction(url.expose_secret(), tls);
+        if let Some((wrong, element)) = contradiction.zip(reader.element) {
+            let problem = words!["`url`: ", wrong.problem];
+            reader.findings.error(fields::place(element, "url"), problem, wrong.mend);
+            return false;
+        }
+        true
+    });
+    let database = url.zip(retention).map(|(url, retention)| Database { url, tls, retention });
 
     reader.enter("smtp");
     let smtp = smtp(&mut reader, home);
@@ -117,8 +138,8 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
     }
     let login = match (username, password) {
         (Field::Given(username), Field::Given(password)) => {
-            reader.show("username", username.clone(), true);
-            reader.show("password", password.to_string(), true);
+            reader.show("username", harmless::account(&username), true);
+            reader.show("password", password.shown(), true);
             Some(SmtpLogin { username, password })
         }
         (Field::Wrong, _) | (_, Field::Wrong) => return None,
@@ -126,11 +147,14 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
     };
     let give_up = reader.value("give-up", |text| values::duration(text, DAY / 24..=365 * DAY));
     if let (Some(element), Some(_), Some(SmtpSecurity::None), Some(host)) = (reader.element, &login, security, &host)
-        && !is_loopback(host)
+        && !address::is_loopback(host)
     {
         reader.findings.warning(
             fields::place(element, "password"),
-            format!("the SMTP password crosses the network to {host} in the clear"),
+            match harmless::server(host) {
+                Some(host) => words!["the SMTP password crosses the network to ", host, " in the clear"],
+                None => "the SMTP password crosses the network to this server in the clear".into(),
+            },
             "write security=\"starttls\" or security=\"tls\"",
         );
     }
@@ -144,11 +168,6 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
         login,
         give_up: give_up?,
     })
-}
-
-/// Whether an address or host name, in canonical form, is this machine itself.
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Reads one element after the other, keeping every value as it will be shown.
@@ -172,13 +191,13 @@ impl Reader<'_> {
             let first = self.element.map_or(0, |element| self.source.line_of(element.name.at.start));
             self.findings.error(
                 second.name.at.clone(),
-                format!("a second `<{name}>`; the first is in line {first}"),
+                words!["a second `<", name, ">`; the first is in line ", first],
                 "write all of it into one",
             );
         }
     }
 
-    fn show(&mut self, attribute: &'static str, value: String, written: bool) {
+    fn show(&mut self, attribute: &'static str, value: Harmless, written: bool) {
         self.shown.push(Setting { element: self.name, attribute, value, written });
     }
 
@@ -213,29 +232,22 @@ impl Reader<'_> {
     ) -> Option<T> {
         let written = self.element.and_then(|element| element.attribute(attribute));
         let text = written.map_or(default, |attribute| attribute.value.text.as_str());
-        self.show(attribute, text.to_owned(), written.is_some());
+        let kind = schema::kind_of(self.name, attribute);
+        let shown = kind.map_or_else(Harmless::hidden, |kind| harmless::valid(kind, text));
+        self.show(attribute, shown, written.is_some());
         self.parsed(attribute, text, parse)
     }
 
-    /// The same for a value that may hold a password, which is not shown.
-    fn secret_value<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
-        let default = schema::default_of(self.name, attribute).unwrap_or_default();
-        let written = self.element.and_then(|element| element.attribute(attribute));
-        let text = written.map_or(default, |attribute| attribute.value.text.as_str());
-        self.show(attribute, super::mask::masked(text), written.is_some());
-        self.parsed(attribute, text, parse)
-    }
-
-    fn parsed<T>(&mut self, name: &str, text: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+    fn parsed<T>(&mut self, name: &'static str, text: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(wrong) => {
                 match self.element.and_then(|element| element.attribute(name)) {
-                    Some(attribute) => fields::report(attribute, wrong, self.findings),
+                    Some(attribute) => fields::report(attribute, name, wrong, self.findings),
                     // Defaults parse, but `~` needs a home.
                     None => self
                         .findings
-                        .error_of_file(format!("`{name}` of `<{}>`: {}", self.name, wrong.problem), wrong.mend),
+                        .error_of_file(words!["`", name, "` of `<", self.name, ">`: ", wrong.problem], wrong.mend),
                 }
                 None
             }

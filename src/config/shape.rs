@@ -10,7 +10,11 @@ use quick_xml::{
     events::Event,
 };
 
-use super::{schema, source::Findings};
+use super::{
+    harmless::{self, Harmless, words},
+    schema,
+    source::Findings,
+};
 
 mod tag;
 
@@ -154,6 +158,9 @@ impl Tree<'_> {
     fn end(&mut self, at: Range<usize>) {
         let raw = self.text.get(at.clone()).unwrap_or_default();
         let name = raw.trim_start_matches("</").trim_end_matches('>').trim();
+        if harmless::element_name(name).is_some() {
+            self.findings.show(at.clone());
+        }
         if let Some(depth) = self.open.iter().rposition(|element| element.name.text == name) {
             while self.open.len() > depth + 1 {
                 self.close_unclosed();
@@ -165,13 +172,15 @@ impl Tree<'_> {
             self.findings.error(at, "this end tag closes nothing", "remove it, or the end tag before it");
             return;
         };
-        let open_name = innermost.name.text.clone();
-        let slip = schema::meant(name, [open_name.as_str()]).is_some();
+        let open = &innermost.name.text;
+        let known = schema::element(open).map(|kind| kind.name);
+        let slip = known.filter(|open| schema::meant(name, [*open]).is_some());
         self.findings.error(
             at,
-            format!("this end tag does not close `<{open_name}>`"),
-            if slip { format!("write `</{open_name}>`") } else { "remove it".to_owned() },
+            words!["this end tag does not close ", harmless::element(open)],
+            slip.map_or_else(|| "remove it".into(), |open| words!["write `</", open, ">`"]),
         );
+        let slip = slip.is_some();
         if slip {
             self.close();
         }
@@ -183,11 +192,14 @@ impl Tree<'_> {
         let Some(mut element) = self.open.pop() else { return };
         if !element.may_be_empty {
             let name = &element.name.text;
-            let mend = match element.children.as_slice() {
-                [] => "write `/>` at the end of its tag".to_owned(),
-                _ => format!("write `</{name}>` where it ends, or `/>` at the end of its tag if it is empty"),
+            let mend = match (element.children.as_slice(), schema::element(name)) {
+                ([], _) => "write `/>` at the end of its tag".into(),
+                (_, Some(kind)) => {
+                    words!["write `</", kind.name, ">` where it ends, or `/>` at the end of its tag if it is empty"]
+                }
+                (_, None) => "write its end tag where it ends, or `/>` at the end of its tag if it is empty".into(),
             };
-            self.findings.error(element.name.at.clone(), format!("`<{name}>` is not closed"), mend);
+            self.findings.error(element.name.at.clone(), words![harmless::element(name), " is not closed"], mend);
         }
         let neighbours = if self.open.is_empty() { Vec::new() } else { std::mem::take(&mut element.children) };
         self.attach(element);
@@ -208,11 +220,11 @@ impl Tree<'_> {
             (Some(parent), _) => parent.children.push(element),
             (None, None) => self.root = Some(element),
             (None, Some(root)) => {
-                let (name, root) = (&element.name.text, &root.name.text);
+                let (name, root) = (harmless::element(&element.name.text), harmless::element(&root.name.text));
                 self.findings.error(
                     element.name.at.clone(),
-                    format!("`<{name}>` stands behind the end of `<{root}>`"),
-                    format!("write it inside `<{root}>`: a file has one"),
+                    words![name, " stands behind the end of ", root],
+                    words!["write it inside ", root, ": a file has one"],
                 );
             }
         }
@@ -227,12 +239,15 @@ impl Tree<'_> {
         }
         let start = at.start + (raw.len() - raw.trim_start().len());
         let at = start..start + words.len();
+        // It may be the rest of a value.
+        let line_end = self.text.get(at.end..).and_then(|rest| rest.find('\n')).map_or(self.text.len(), |n| at.end + n);
+        self.findings.doubt_until(line_end);
         // The text itself is not repeated: it may be a secret that lost its tag.
         let first = words.split(|c: char| c.is_whitespace() || "=>/".contains(c)).next().unwrap_or_default();
         match schema::element(first) {
             Some(kind) => {
                 let name = kind.name;
-                self.findings.error(at, format!("`<` is missing before `{name}`"), format!("write `<{name} …`"));
+                self.findings.error(at, words!["`<` is missing before `", name, "`"], words!["write `<", name, " …`"]);
             }
             None => self.findings.error(
                 at,
@@ -246,17 +261,24 @@ impl Tree<'_> {
     fn malformed(&mut self, start: usize, error: &Error) {
         let end = self.text.len().min(start + 1);
         let end = if self.text.is_char_boundary(end) { end } else { start };
-        let (problem, mend) = if let Error::Syntax(SyntaxError::UnclosedComment) = error {
-            ("this comment has no end".to_owned(), "write `-->` where it ends")
+        // The library's own words are not repeated: some of them quote the file.
+        let (problem, mend): (Harmless, &str) = if let Error::Syntax(SyntaxError::UnclosedComment) = error {
+            ("this comment has no end".into(), "write `-->` where it ends")
         } else if let Error::Syntax(SyntaxError::InvalidBangMarkup) = error {
-            ("`<!` begins nothing that is known".to_owned(), "write a comment as `<!-- … -->`")
+            ("`<!` begins nothing that is known".into(), "write a comment as `<!-- … -->`")
+        } else if let Error::Syntax(SyntaxError::UnclosedDoctype) = error {
+            ("a DOCTYPE has no meaning here, and this one has no end".into(), "remove it")
+        } else if let Error::Syntax(SyntaxError::UnclosedCData) = error {
+            ("this CDATA section has no end, and no meaning here".into(), "remove it")
+        } else if let Error::Syntax(SyntaxError::UnclosedPI | SyntaxError::UnclosedXmlDecl) = error {
+            ("`<?` has no end".into(), "write `?>` where it ends, or remove it")
         } else if let Error::IllFormed(IllFormedError::DoubleHyphenInComment) = error {
             (
-                "this comment holds `--`, which XML forbids; perhaps the end of an earlier one is missing".to_owned(),
+                "this comment holds `--`, which XML forbids; perhaps the end of an earlier one is missing".into(),
                 "end every comment with `-->`, and write `- -` inside",
             )
         } else {
-            (format!("this is no XML ({error})"), "mend it here or just before")
+            ("this is no XML".into(), "mend it here or just before")
         };
         self.findings.error(start..end, problem, mend);
     }

@@ -1,18 +1,20 @@
-//! The text of the file: where in it a finding lies, and lines of it that are fit to be shown. Not its
-//! meaning: it works on files that are no XML at all.
+//! The text of the file: where in it a finding lies, and lines of it that are fit to be shown. Of a line only
+//! what the reader of the file marked as harmless is shown. Not the meaning of the text: it works on files that are
+//! no XML at all.
 
-use std::{cell::OnceCell, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use unicode_width::UnicodeWidthChar as _;
 
 use super::{
     diagnostic::{Diagnostic, Excerpt, Severity},
-    mask::{self, MASK},
+    harmless::{HIDDEN, Harmless},
 };
 
 /// How much of a long line is shown on either side of the mark, in terminal columns.
 const CONTEXT_COLUMNS: usize = 70;
-/// The same in bytes, with room for secrets, whose masks are shorter, and for characters without width.
+/// The same in bytes, with room for what is hidden, whose placeholders are shorter, and for characters without
+/// width.
 const CONTEXT_BYTES: usize = 1000;
 /// What a tab becomes.
 const TAB: &str = "    ";
@@ -25,40 +27,82 @@ pub(super) struct Finding {
     /// Bytes of the text; `None` for the file as a whole.
     pub at: Option<Range<usize>>,
     /// What is wrong.
-    pub problem: String,
+    pub problem: Harmless,
     /// What to write instead.
-    pub mend: String,
+    pub mend: Harmless,
 }
 
 /// Everything found so far.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<Finding>);
+pub(super) struct Findings {
+    found: Vec<Finding>,
+    /// What of the text may be shown, as bytes.
+    harmless: Vec<Range<usize>>,
+    /// Up to here a value may be part of another one whose quotes are broken.
+    doubtful_until: usize,
+}
 
 impl Findings {
     /// Adds an error.
-    pub(super) fn error(&mut self, at: Range<usize>, problem: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Finding { severity: Severity::Error, at: Some(at), problem: problem.into(), mend: mend.into() });
+    pub(super) fn error(&mut self, at: Range<usize>, problem: impl Into<Harmless>, mend: impl Into<Harmless>) {
+        self.found.push(Finding {
+            severity: Severity::Error,
+            at: Some(at),
+            problem: problem.into(),
+            mend: mend.into(),
+        });
     }
 
     /// Adds an error of the file as a whole.
-    pub(super) fn error_of_file(&mut self, problem: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Finding { severity: Severity::Error, at: None, problem: problem.into(), mend: mend.into() });
+    pub(super) fn error_of_file(&mut self, problem: impl Into<Harmless>, mend: impl Into<Harmless>) {
+        self.found.push(Finding { severity: Severity::Error, at: None, problem: problem.into(), mend: mend.into() });
     }
 
     /// Adds a warning.
-    pub(super) fn warning(&mut self, at: Range<usize>, problem: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Finding { severity: Severity::Warning, at: Some(at), problem: problem.into(), mend: mend.into() });
+    pub(super) fn warning(&mut self, at: Range<usize>, problem: impl Into<Harmless>, mend: impl Into<Harmless>) {
+        self.found.push(Finding {
+            severity: Severity::Warning,
+            at: Some(at),
+            problem: problem.into(),
+            mend: mend.into(),
+        });
+    }
+
+    /// Adds a warning about the file as a whole.
+    pub(super) fn warning_of_file(&mut self, problem: impl Into<Harmless>, mend: impl Into<Harmless>) {
+        self.found.push(Finding { severity: Severity::Warning, at: None, problem: problem.into(), mend: mend.into() });
     }
 
     /// How many errors there are.
     pub(super) fn errors(&self) -> usize {
-        self.0.iter().filter(|finding| finding.severity == Severity::Error).count()
+        self.found.iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
+    /// Marks a known name or a sign as fit to be shown.
+    pub(super) fn show(&mut self, at: Range<usize>) {
+        match self.harmless.last_mut() {
+            Some(last) if last.end == at.start => last.end = at.end,
+            Some(_) | None => self.harmless.push(at),
+        }
+    }
+
+    /// Marks a value of a harmless type as fit to be shown, unless it lies where quotes are broken.
+    pub(super) fn show_value(&mut self, at: Range<usize>) {
+        if at.start >= self.doubtful_until {
+            self.show(at);
+        }
+    }
+
+    /// Says that up to this byte nothing is certain about what is a value and what is not.
+    pub(super) fn doubt_until(&mut self, end: usize) {
+        self.doubtful_until = self.doubtful_until.max(end);
     }
 
     /// All as diagnostics in the order of the file: the errors and the warnings.
     pub(super) fn placed(mut self, source: &Source<'_>) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
-        self.0.sort_by_key(|finding| finding.at.as_ref().map(|at| at.start));
-        let all = self.0.into_iter().map(|finding| source.diagnose(finding));
+        self.found.sort_by_key(|finding| finding.at.as_ref().map(|at| at.start));
+        self.harmless.sort_by_key(|range| range.start);
+        let all = self.found.into_iter().map(|finding| source.diagnose(finding, &self.harmless));
         all.partition(|diagnostic| diagnostic.severity == Severity::Error)
     }
 }
@@ -70,15 +114,13 @@ pub(super) struct Source<'a> {
     text: &'a str,
     /// Where each line begins.
     lines: Vec<usize>,
-    /// Secrets in it; sorted, apart from each other. Looked for when a line is first shown.
-    secrets: OnceCell<Vec<Range<usize>>>,
 }
 
 impl<'a> Source<'a> {
     /// The text of the file `file`.
     pub(super) fn new(file: &str, text: &'a str) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(end, _)| end + 1)).collect();
-        Self { file: file.into(), text, lines, secrets: OnceCell::new() }
+        Self { file: file.into(), text, lines }
     }
 
     /// The line in which a byte lies; counts from 1.
@@ -86,7 +128,7 @@ impl<'a> Source<'a> {
         self.lines.partition_point(|&start| start <= offset)
     }
 
-    fn diagnose(&self, Finding { severity, at, problem, mend }: Finding) -> Diagnostic {
+    fn diagnose(&self, Finding { severity, at, problem, mend }: Finding, harmless: &[Range<usize>]) -> Diagnostic {
         let file = Arc::clone(&self.file);
         let Some(at) = at else {
             return Diagnostic { severity, file, line: 0, column: 0, problem, mend, excerpt: None };
@@ -94,51 +136,98 @@ impl<'a> Source<'a> {
         let line = self.line_of(at.start);
         let line_start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
         let column = 1 + self.text.get(line_start..at.start).unwrap_or_default().chars().count();
-        let excerpt = Some(self.excerpt(line_start, &at));
+        let excerpt = Some(self.excerpt(line_start, &at, harmless));
         Diagnostic { severity, file, line, column, problem, mend, excerpt }
     }
 
-    /// The line that begins at `line_start`, with a mark under the part of `at` that lies in it.
-    fn excerpt(&self, line_start: usize, at: &Range<usize>) -> Excerpt {
+    /// The line that begins at `line_start`, with a mark under the part of `at` that lies in it. What is not
+    /// harmless becomes a placeholder, however long it is.
+    fn excerpt(&self, line_start: usize, at: &Range<usize>, harmless: &[Range<usize>]) -> Excerpt {
         // Of a very long line only the part that can be shown: a file may be one line, with many errors.
         let start = line_start.max(self.text.floor_char_boundary(at.start.saturating_sub(CONTEXT_BYTES)));
         let end = self.text.ceil_char_boundary(at.start.saturating_add(2 * CONTEXT_BYTES));
         let line = self.text.get(start..end).unwrap_or_default();
         let line = line.split('\n').next().unwrap_or_default().trim_end();
-        let mut cells: Vec<Cell> = Vec::with_capacity(line.len());
-        let mut masked: Option<&Range<usize>> = None;
+        // Where something is missing, the place is empty: the mark stands under what follows.
+        let at = at.start..at.end.max(at.start + 1);
+        let mut shown = Shown { cells: Vec::with_capacity(line.len()), hidden: None };
         for (index, character) in line.char_indices() {
             let offset = start + index;
             let marked = at.contains(&offset);
-            let secret = self.secret_at(offset);
-            if secret.is_some() && secret == masked {
-                // The mask stands for the whole secret already: it is marked if any part of it is.
-                if marked {
-                    cells.iter_mut().rev().take(MASK.len()).for_each(|cell| cell.marked = true);
-                }
-                continue;
+            if is_in(harmless, offset) {
+                shown.harmless(character, marked);
+            } else if character.is_whitespace() {
+                shown.blank(character, marked);
+            } else {
+                shown.hide(marked);
             }
-            masked = secret;
-            let shown = match (secret, character) {
-                (Some(_), _) => MASK.chars(),
-                (None, '\t') => TAB.chars(),
-                (None, other) => {
-                    let character = if other.is_control() { '\u{fffd}' } else { other };
-                    cells.push(Cell { character, marked });
-                    continue;
-                }
-            };
-            cells.extend(shown.map(|character| Cell { character, marked }));
         }
-        windowed(&cells)
+        windowed(&shown.finish())
+    }
+}
+
+/// Whether one of these ranges, which are sorted, holds a byte.
+fn is_in(ranges: &[Range<usize>], offset: usize) -> bool {
+    let after = ranges.partition_point(|range| range.start <= offset);
+    after.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|range| range.contains(&offset))
+}
+
+/// A line while it is made fit to be shown.
+struct Shown {
+    cells: Vec<Cell>,
+    /// Text that is hidden and what blanks follow it so far.
+    hidden: Option<Hidden>,
+}
+
+/// A run of hidden text. Blanks inside it are part of it: a secret may have several words.
+struct Hidden {
+    marked: bool,
+    blanks: Vec<Cell>,
+}
+
+impl Shown {
+    fn harmless(&mut self, character: char, marked: bool) {
+        self.end_run();
+        self.push(character, marked);
     }
 
-    fn secret_at(&self, offset: usize) -> Option<&Range<usize>> {
-        let secrets = self.secrets.get_or_init(|| mask::secrets(self.text));
-        let after = secrets.partition_point(|secret| secret.start <= offset);
-        let secret = secrets.get(after.checked_sub(1)?)?;
-        secret.contains(&offset).then_some(secret)
+    fn blank(&mut self, character: char, marked: bool) {
+        match &mut self.hidden {
+            Some(run) => run.blanks.extend(cells(character, marked)),
+            None => self.push(character, marked),
+        }
     }
+
+    fn hide(&mut self, marked: bool) {
+        let run = self.hidden.get_or_insert(Hidden { marked: false, blanks: Vec::new() });
+        let blanks = std::mem::take(&mut run.blanks);
+        run.marked |= marked || blanks.iter().any(|blank| blank.marked);
+    }
+
+    fn push(&mut self, character: char, marked: bool) {
+        self.cells.extend(cells(character, marked));
+    }
+
+    fn end_run(&mut self) {
+        if let Some(Hidden { marked, blanks }) = self.hidden.take() {
+            self.cells.extend(HIDDEN.chars().map(|character| Cell { character, marked }));
+            self.cells.extend(blanks);
+        }
+    }
+
+    fn finish(mut self) -> Vec<Cell> {
+        self.end_run();
+        self.cells
+    }
+}
+
+/// A character as it is shown.
+fn cells(character: char, marked: bool) -> impl Iterator<Item = Cell> {
+    let (text, character) = match character {
+        '\t' => (TAB, None),
+        other => ("", Some(if other.is_control() { '\u{fffd}' } else { other })),
+    };
+    text.chars().chain(character).map(move |character| Cell { character, marked })
 }
 
 /// One shown character.
@@ -186,36 +275,54 @@ fn windowed(cells: &[Cell]) -> Excerpt {
 mod tests {
     use super::*;
 
-    fn check(text: &str, marked: &str, place: (usize, usize), shown: &str) {
-        let start = text.find(marked).unwrap();
+    /// What of `text` is shown where only these pieces are harmless, and where the mark is.
+    fn check(text: &str, harmless: &[&str], marked: &str, place: (usize, usize), shown: &str) {
+        let find = |piece: &str| {
+            let start = text.find(piece).unwrap();
+            start..start + piece.len()
+        };
         let mut findings = Findings::default();
-        findings.error(start..start + marked.len(), "problem", "mend");
+        findings.error(find(marked), "problem", "mend");
+        for piece in harmless {
+            findings.show(find(piece));
+        }
         let (errors, _) = findings.placed(&Source::new("f.xml", text));
         assert_eq!((errors[0].line, errors[0].column), place, "{text}");
         let Excerpt { text: line, indent, width } = errors[0].excerpt.clone().unwrap();
-        assert_eq!(format!("{line}\n{:indent$}{}", "", "^".repeat(width)), shown);
+        assert_eq!(format!("{line}\n{:indent$}{}", "", "^".repeat(width)), shown, "{text}");
     }
 
     #[test]
     fn the_mark_stands_under_the_place_whatever_the_characters() {
-        check("<a ip='1'/>", "1", (1, 8), "<a ip='1'/>\n       ^");
-        check("first\n\t<a ip='12'/>\r\nlast", "12", (2, 9), "    <a ip='12'/>\n           ^^");
-        check("<ä name='ö' ip='1'/>", "1", (1, 17), "<ä name='ö' ip='1'/>\n                ^");
-        check("<漢 name='字' ip='1'/>", "1", (1, 17), "<漢 name='字' ip='1'/>\n                  ^");
-        check("a\x1b[31m !", "!", (1, 8), "a\u{fffd}[31m !\n       ^");
-        check("spans\nlines", "ans\nlin", (1, 3), "spans\n  ^^^");
+        check("<a ip='1'/>", &["<a ip='1'/>"], "1", (1, 8), "<a ip='1'/>\n       ^");
+        check("first\n\t<a ip='12'/>\r\nlast", &["<a ip='12'/>"], "12", (2, 9), "    <a ip='12'/>\n           ^^");
+        check("<漢 ip='1'/>", &["<漢 ip='1'/>"], "1", (1, 8), "<漢 ip='1'/>\n        ^");
+        check("a\x1b[31m !", &["a\x1b[31m !"], "!", (1, 8), "a\u{fffd}[31m !\n       ^");
+        check("spans\nlines", &["spans"], "ans\nlin", (1, 3), "spans\n  ^^^");
     }
 
     #[test]
-    fn a_secret_is_masked_and_the_mark_stays_right() {
-        check("<a password='geheim' ip='1'/>", "1", (1, 26), "<a password='***' ip='1'/>\n                      ^");
-        check("<a password='geheim'/>", "heim", (1, 16), "<a password='***'/>\n             ^^^");
+    fn what_is_not_harmless_is_hidden_and_the_mark_stays_right() {
+        check(
+            "<a pw='geheim' ip='1'/>",
+            &["<a pw='", "' ip='1'/>"],
+            "1",
+            (1, 20),
+            "<a pw='***' ip='1'/>\n                ^",
+        );
+        check("<a pw='ge he im'/>", &["<a pw='", "'/>"], "im", (1, 14), "<a pw='***'/>\n       ^^^");
+        check("<a pw='geheim'/>", &[], "<a", (1, 1), "***\n^^^");
+        check("geheim geheim <a/> geheim ", &["<a/>"], "<a", (1, 15), "*** <a/> ***\n    ^^");
+        check("  geheim\tgeheim", &[], "\t", (1, 9), "  ***\n  ^^^");
+        // An empty place, at the end of the line and before it.
+        check("<a ip=", &["<a ip="], "", (1, 1), "<a ip=\n^");
     }
 
     #[test]
     fn a_long_line_is_cut_around_the_mark() {
         let text = format!("{}!{}", "a".repeat(500), "b".repeat(500));
         let shown = format!("…{}!{}…\n{}^", "a".repeat(70), "b".repeat(70), " ".repeat(71));
-        check(&text, "!", (1, 501), &shown);
+        check(&text, &[&text], "!", (1, 501), &shown);
+        check(&text, &["!"], "!", (1, 501), "***!***\n   ^");
     }
 }

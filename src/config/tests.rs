@@ -9,6 +9,8 @@ use secrecy::ExposeSecret as _;
 use super::*;
 use crate::fleet::{ClientId, Metric, Rule, rule::Repeat};
 
+mod leaks;
+
 /// The mission's sample, to the letter.
 const SAMPLE: &str = r#"<config>
   <client ip='127.0.0.1' port='22' username='user' password='password' mail="asa@asda.com">
@@ -20,7 +22,7 @@ const SAMPLE: &str = r#"<config>
 const SHIPPED: &str = include_str!("../../config.xml");
 
 fn surroundings() -> Surroundings {
-    Surroundings { home: Some("/home/ops".into()), mode: None }
+    Surroundings { home: Some("/home/ops".into()), rights: None }
 }
 
 fn read(text: &str) -> Result<Loaded, Problems> {
@@ -85,7 +87,11 @@ fn the_sample_of_the_mission_is_read_as_it_stands() {
 
 #[test]
 fn the_shipped_file_is_valid_draws_no_warning_and_shows_every_attribute() {
-    let loaded = Config::parse_in(SHIPPED, "config.xml", &Surroundings { mode: Some(0o644), ..surroundings() });
+    let loaded = Config::parse_in(
+        SHIPPED,
+        "config.xml",
+        &Surroundings { rights: Some(rights::Rights { mode: 0o644, owner: 0, group: 0 }), ..surroundings() },
+    );
     let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(loaded.warnings, []);
     for kind in &schema::ELEMENTS {
@@ -221,9 +227,9 @@ fn the_name_of_this_machine_is_a_name_or_an_address_in_brackets() {
         assert_eq!(smtp.helo.as_deref(), Some(expected));
     }
     for (helo, mend) in [
-        ("192.0.2.1", "write `[192.0.2.1]`"),
-        ("2001:db8::1", "write `[IPv6:2001:db8::1]`"),
-        ("[2001:db8::1]", "write `[IPv6:2001:db8::1]`"),
+        ("192.0.2.1", "write it as in [192.0.2.1]"),
+        ("2001:db8::1", "[IPv6:2001:db8::1]"),
+        ("[2001:db8::1]", "[IPv6:2001:db8::1]"),
         ("[192.0.2]", "write the full name"),
         ("a b", "write the full name"),
         ("mon.example.com\u{a0}x", "write the full name"),
@@ -241,7 +247,7 @@ fn certificates_without_tls_draw_a_warning() {
         [("ca='/a.pem'", true), ("ca='/a.pem' security='tls'", false), ("ca='~/a.pem' security='starttls'", false)]
     {
         let loaded = valid(&with_client(&format!("<smtp {attributes}/>")));
-        let warned = loaded.warnings.iter().any(|warning| warning.problem.contains("used for nothing"));
+        let warned = loaded.warnings.iter().any(|warning| warning.problem.as_str().contains("used for nothing"));
         assert_eq!(warned, expected, "{attributes}");
     }
 }
@@ -326,21 +332,18 @@ fn nothing_is_there_twice() {
         &group("<client ip='::1'/>\n<client ip='[0:0::1]'/>"),
         "3:13: the client [::1]:22 is there already, in line 2: keep one of them",
     );
-    check(
-        &group("<client ip='h[1,1]'/>"),
-        "2:13: the client h1:22 is there already, in this element: keep one of them",
-    );
+    check(&group("<client ip='h[1,1]'/>"), "2:13: this client is there already, in this element: keep one of them");
     check(
         &group("<client ip='a' name='x'/>\n<client ip='b' name='x'/>"),
-        "3:22: the name `x` is taken already, in line 2: give each client a name of its own",
+        "3:22: this name is taken already, in line 2: give each client a name of its own",
     );
     check(
         &group("<client ip='a'/>\n<client ip='b' name='a'/>"),
-        "3:22: the name `a` is taken already, in line 2: give each client a name of its own",
+        "3:22: this name is taken already, in line 2: give each client a name of its own",
     );
     check(
         &group("<client ip='b' name='a'/>\n<client ip='a'/>"),
-        "3:13: the name `a` is taken already, in line 2: give each client a name of its own",
+        "3:13: this name is taken already, in line 2: give each client a name of its own",
     );
     check(
         &group("<client ip='a'>\n<alert type='cpu' limit='1%'/>\n<alert type='cpu' limit='2%'/></client>"),
@@ -380,6 +383,20 @@ fn names_of_ranges_and_ranges_of_names() {
     );
 }
 
+/// Found by fuzzing: each further element was expanded all the same, for seconds of work and gigabytes of memory.
+#[test]
+fn a_fleet_that_is_full_is_expanded_no_further() {
+    let more = "\n<client ip='h[1-65536]' username='u'/>".repeat(5_000);
+    check(
+        &format!("<config><client ip='h[1-65536]' username='u'/>\n<client ip='i' username='u'/>{more}</config>"),
+        "2:2: with this there are more than 65536 clients: write smaller ranges, or divide the fleet",
+    );
+    // Nor where every one of them has another error.
+    let nobody = "<client ip='h[1-65536]'/>".repeat(3_000);
+    let errors = errors(&format!("<config>{nobody}</config>"));
+    assert_eq!((errors.lines().count(), errors.matches("more than 65536 clients").count()), (3_001, 1));
+}
+
 #[test]
 fn strangers_and_misplaced_ones_are_named() {
     check(&with_client("<clinet ip='a'/>"), "1:10: the element `<clinet>` is not known: did you mean `<client>`?");
@@ -413,7 +430,10 @@ fn strangers_and_misplaced_ones_are_named() {
         &with_client("<alerts every='4h'/>"),
         "1:17: `<alerts>` knows no attribute `every`: it knows `repeat` or `recovery`",
     );
-    check("<config x='1'><client ip='h' username='u'/></config>", "1:9: `<config>` knows no attribute `x`: remove it");
+    check(
+        "<config x='1'><client ip='h' username='u'/></config>",
+        "1:9: `<config>` knows no attribute of this name: remove it",
+    );
 }
 
 #[test]
@@ -429,8 +449,8 @@ fn the_nearest_says_what_is_redacted() {
     assert_eq!(shown, [Some("a".to_owned()), Some("b=(\\S+)".to_owned()), Some("c".to_owned()), None]);
     check(
         &with_client("<collector redact='a('/><group redact='[z-a]'/>"),
-        r"1:28: `redact`: `a(` is no regular expression: unclosed group: write an expression as in `password=(\S+)`; `\` before a sign means the sign itself
-1:48: `redact`: `[z-a]` is no regular expression: invalid character class range, the start must be <= the end: write an expression as in `password=(\S+)`; `\` before a sign means the sign itself",
+        r"1:28: `redact`: this is no regular expression: unclosed group: write an expression as in `password=(\S+)`; `\` before a sign means the sign itself
+1:48: `redact`: this is no regular expression: invalid character class range, the start must be <= the end: write an expression as in `password=(\S+)`; `\` before a sign means the sign itself",
     );
 }
 
@@ -464,32 +484,6 @@ fn every_error_is_shown_at_once_with_its_line_and_no_secret() {
     assert_snapshot!(problems);
 }
 
-#[test]
-fn a_configuration_never_shows_its_secrets() {
-    let text = "<config><database url='postgres://u:hunter2@h/d'/><smtp username='u' password='hunter2'/>\
-        <client ip='h' username='u' password='hunter2' key='k' passphrase='hunter2'/></config>";
-    let loaded = valid(text);
-    let shown = format!("{loaded:?}");
-    assert!(!shown.contains("hunter2"), "{shown}");
-    assert!(shown.contains("postgres://u:***@h/d"), "{shown}");
-}
-
-#[test]
-fn a_file_that_lost_some_characters_still_shows_no_secret() {
-    let text = SAMPLE.replace("'password'", "'hunter2'").replace("user'", "user' colour=''");
-    for start in 0..text.len() {
-        for length in 1..=4 {
-            let end = text.len().min(start + length);
-            let mut damaged = text.clone();
-            damaged.replace_range(start..end, "");
-            if let Err(problems) = read(&damaged) {
-                let shown = problems.to_string();
-                assert!(!shown.contains("hunter2"), "{damaged}\n{shown}");
-            }
-        }
-    }
-}
-
 proptest! {
     #[test]
     fn any_text_is_a_configuration_or_a_list_of_problems(text in "\\PC{0,200}") {
@@ -513,7 +507,7 @@ proptest! {
         if let Err(Problems(problems)) = read(&text) {
             prop_assert!(!problems.is_empty());
             for problem in problems {
-                prop_assert!(!problem.problem.is_empty() && !problem.mend.is_empty());
+                prop_assert!(!problem.problem.as_str().is_empty() && !problem.mend.as_str().is_empty());
             }
         }
     }

@@ -3,32 +3,40 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    num::NonZeroUsize,
+    num::{NonZeroU32, NonZeroUsize},
     ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use lettre::message::{Mailbox, Mailboxes};
-use secrecy::SecretString;
 use url::Url;
 
-use super::{AgentKeeping, HostKeyPolicy, SmtpSecurity, address, schema};
-use crate::fleet::{Metric, Percent, rule::Repeat, security::redaction::Redaction};
+use super::{
+    AgentKeeping, HostKeyPolicy, SmtpSecurity, address,
+    database::DatabaseTls,
+    harmless::{self, Harmless, words},
+    schema,
+};
+use crate::fleet::{
+    Metric, Percent,
+    rule::Repeat,
+    security::{allowance::Allowance, redaction::Redaction},
+};
 
 /// Why a text is no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wrong {
     /// What is wrong.
-    pub problem: String,
+    pub problem: Harmless,
     /// What to write instead.
-    pub mend: String,
+    pub mend: Harmless,
     /// Which bytes of the text; `None` for the whole.
     pub at: Option<Range<usize>>,
 }
 
 impl Wrong {
-    pub(super) fn new(problem: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(super) fn new(problem: impl Into<Harmless>, mend: impl Into<Harmless>) -> Self {
         Self { problem: problem.into(), mend: mend.into(), at: None }
     }
 
@@ -38,51 +46,26 @@ impl Wrong {
     }
 }
 
-/// A value as messages repeat it: in quotes, on one line, not too long.
-pub(super) fn quote(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut shown: String = text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    format!("`{shown}`")
-}
-
-/// A span of time as the configuration writes it, in its largest whole unit: `90d`, `36h`, `1500ms`.
-#[must_use]
-pub fn show_duration(time: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    if time.subsec_nanos() != 0 || time.is_zero() {
-        return format!("{}ms", time.as_millis());
-    }
-    let seconds = time.as_secs();
-    UNITS
-        .iter()
-        .find(|(unit, _)| seconds.is_multiple_of(*unit))
-        .map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
-}
-
 /// A word of a closed list.
-fn word<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, Wrong> {
-    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-        return Ok(*value);
+fn word<T: Copy, const N: usize>(text: &str, words: [&'static str; N], values: [T; N]) -> Result<T, Wrong> {
+    if let Some((_, value)) = words.iter().zip(values).find(|(word, _)| **word == text) {
+        return Ok(value);
     }
-    let known = || words.iter().map(|(word, _)| *word);
-    let mend = match schema::meant(text, known()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("write {}", schema::listed(known())),
+    let mend = match schema::meant(text, words) {
+        Some(meant) => words!["did you mean `", meant, "`?"],
+        None => words!["write ", harmless::listed(words)],
     };
-    Err(Wrong::new(format!("{} is not known here", quote(text)), mend))
+    Err(Wrong::new(words![harmless::word(text, words.into_iter()), " is not known here"], mend))
 }
 
 /// `yes` or `no`.
 pub(super) fn yes_or_no(text: &str) -> Result<bool, Wrong> {
-    word(text, &[("yes", true), ("no", false)])
+    word(text, schema::YES_OR_NO, [true, false])
 }
 
 /// `security` of `<smtp>`.
 pub(super) fn security(text: &str) -> Result<SmtpSecurity, Wrong> {
-    word(text, &[("none", SmtpSecurity::None), ("starttls", SmtpSecurity::StartTls), ("tls", SmtpSecurity::Tls)])
+    word(text, schema::SECURITY, [SmtpSecurity::None, SmtpSecurity::StartTls, SmtpSecurity::Tls])
 }
 
 /// `helo` of `<smtp>`: a host name, or an address in brackets.
@@ -101,25 +84,26 @@ pub(super) fn helo(text: &str) -> Result<String, Wrong> {
         Ok(name) if name.parse::<IpAddr>().is_err() && !name.contains(['%', ':']) => {
             Ok(name.trim_end_matches('.').to_owned())
         }
-        Ok(address) => {
-            let literal = if address.contains(':') { format!("[IPv6:{address}]") } else { format!("[{address}]") };
-            Err(Wrong::new(format!("{} is an address without brackets", quote(text)), format!("write `{literal}`")))
+        Ok(_) => {
+            Err(Wrong::new("this is an address without brackets", "write it as in [192.0.2.1] or [IPv6:2001:db8::1]"))
         }
-        Err(_) => Err(Wrong::new(format!("{} is no name of a machine", quote(text)), MEND)),
+        Err(_) => Err(Wrong::new("this is no name of a machine", MEND)),
     }
+}
+
+/// `tls` of `<database>`.
+pub(super) fn database_tls(text: &str) -> Result<DatabaseTls, Wrong> {
+    word(text, schema::DATABASE_TLS, [DatabaseTls::Required, DatabaseTls::Off])
 }
 
 /// `host-keys`.
 pub(super) fn host_keys(text: &str) -> Result<HostKeyPolicy, Wrong> {
-    word(
-        text,
-        &[("strict", HostKeyPolicy::Strict), ("accept-new", HostKeyPolicy::AcceptNew), ("off", HostKeyPolicy::Off)],
-    )
+    word(text, schema::HOST_KEYS, [HostKeyPolicy::Strict, HostKeyPolicy::AcceptNew, HostKeyPolicy::Off])
 }
 
 /// `agent`.
 pub(super) fn agent(text: &str) -> Result<AgentKeeping, Wrong> {
-    word(text, &[("keep", AgentKeeping::Keep), ("remove", AgentKeeping::Remove)])
+    word(text, schema::AGENT, [AgentKeeping::Keep, AgentKeeping::Remove])
 }
 
 /// `redact`: an expression, or nothing.
@@ -128,27 +112,34 @@ pub(super) fn redact(text: &str) -> Result<Option<Redaction>, Wrong> {
     if text.is_empty() {
         return Ok(None);
     }
-    Redaction::new(text).map(Some).map_err(|error| {
-        // The reader's message is a picture of several lines, whose last one says what is wrong.
-        let said = error.to_string();
-        let said = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        Wrong::new(format!("{} is no regular expression: {said}", quote(text)), MEND)
-    })
+    let reason = match regex_syntax::parse(text) {
+        Ok(_) => "it is too large".into(),
+        Err(error) => harmless::expression_error(&error),
+    };
+    Redaction::new(text).map(Some).map_err(|_| Wrong::new(words!["this is no regular expression: ", reason], MEND))
 }
 
 /// `type` of an `<alert>`.
 pub(super) fn metric(text: &str) -> Result<Metric, Wrong> {
-    word(text, &Metric::ALL.map(|metric| (metric.word(), metric)))
+    word(text, Metric::ALL.map(Metric::word), Metric::ALL)
 }
 
 /// A whole number within bounds.
 pub(super) fn whole(text: &str, bounds: RangeInclusive<u32>) -> Result<u32, Wrong> {
-    let mend = || format!("write a whole number from {} to {}", bounds.start(), bounds.end());
+    let mend = || words!["write a whole number from ", *bounds.start(), " to ", *bounds.end()];
     match text.parse::<u32>() {
         Ok(number) if bounds.contains(&number) => Ok(number),
-        Ok(_) => Err(Wrong::new(format!("{} is out of bounds", quote(text)), mend())),
-        Err(_) => Err(Wrong::new(format!("{} is no number that can stand here", quote(text)), mend())),
+        Ok(_) => Err(Wrong::new(words![harmless::number(text), " is out of bounds"], mend())),
+        Err(_) => Err(Wrong::new(words![harmless::number(text), " is no number that can stand here"], mend())),
     }
+}
+
+/// `max-events`: how many security events of a client are stored in a day.
+pub(super) fn max_events(text: &str) -> Result<Allowance, Wrong> {
+    let number = whole(text, 1..=1_000_000_000)?;
+    NonZeroU32::new(number)
+        .map(|events| Allowance { events })
+        .ok_or_else(|| Wrong::new(words![harmless::number(text), " is out of bounds"], "write at least 1"))
 }
 
 /// `concurrency`.
@@ -157,7 +148,7 @@ pub(super) fn concurrency(text: &str) -> Result<NonZeroUsize, Wrong> {
     usize::try_from(number)
         .ok()
         .and_then(NonZeroUsize::new)
-        .ok_or_else(|| Wrong::new(format!("{} is out of bounds", quote(text)), "write at least 1"))
+        .ok_or_else(|| Wrong::new(words![harmless::number(text), " is out of bounds"], "write at least 1"))
 }
 
 /// A TCP port.
@@ -165,7 +156,7 @@ pub(super) fn port(text: &str) -> Result<u16, Wrong> {
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
         Ok(_) | Err(_) => {
-            Err(Wrong::new(format!("{} is no port", quote(text)), "write a whole number from 1 to 65535"))
+            Err(Wrong::new(words![harmless::number(text), " is no port"], "write a whole number from 1 to 65535"))
         }
     }
 }
@@ -173,29 +164,28 @@ pub(super) fn port(text: &str) -> Result<u16, Wrong> {
 /// A span of time within bounds.
 pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, Wrong> {
     let Ok(time) = humantime::parse_duration(text) else {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        return Err(if digits {
-            Wrong::new(format!("{} lacks its unit", quote(text)), format!("write `{text}s` for seconds"))
-        } else {
-            Wrong::new(format!("{} is no span of time", quote(text)), "write one as in `30s`, `5m`, `4h` or `90d`")
+        let said = harmless::number(text);
+        return Err(match harmless::digits(text) {
+            Some(digits) => Wrong::new(words![said, " lacks its unit"], words!["write `", digits, "s` for seconds"]),
+            None => Wrong::new(words![said, " is no span of time"], "write one as in `30s`, `5m`, `4h` or `90d`"),
         });
     };
     if bounds.contains(&time) {
         return Ok(time);
     }
-    let (least, most) = (show_duration(*bounds.start()), show_duration(*bounds.end()));
-    Err(Wrong::new(format!("{} is out of bounds", quote(text)), format!("write a time from {least} to {most}")))
+    let mend = words!["write a time from ", *bounds.start(), " to ", *bounds.end()];
+    Err(Wrong::new(words![harmless::number(text), " is out of bounds"], mend))
 }
 
 /// `repeat`: `every` or a span of time.
 pub(super) fn repeat(text: &str) -> Result<Repeat, Wrong> {
     const SHORTEST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(365 * 86_400);
-    if text == "every" {
+    if text == schema::EVERY {
         return Ok(Repeat::Every);
     }
     duration(text, SHORTEST..=LONGEST).map(Repeat::After).map_err(|wrong| {
-        let mend = format!("{}, or `every` for a mail at every collection", wrong.mend);
+        let mend = words![wrong.mend, ", or `every` for a mail at every collection"];
         Wrong { mend, ..wrong }
     })
 }
@@ -207,14 +197,14 @@ pub(super) fn limit(metric: Metric, text: &str) -> Result<f64, Wrong> {
         Metric::Load => match decimal(text) {
             Some(load) if (0.0..=1000.0).contains(&load) => Ok(load),
             Some(_) | None => Err(Wrong::new(
-                format!("{} is no load per core", quote(text)),
+                words![harmless::number(text), " is no load per core"],
                 "write a number from 0 to 1000 without a unit, as in `1.5`",
             )),
         },
         Metric::Unreachable => whole(text, 0..=1_000_000).map(f64::from).map_err(|wrong| {
             Wrong::new(
-                format!("{} is no count of failed sweeps", quote(text)),
-                format!("{}: the alert is raised when more sweeps than that have failed in a row", wrong.mend),
+                words![harmless::number(text), " is no count of failed sweeps"],
+                words![wrong.mend, ": the alert is raised when more sweeps than that have failed in a row"],
             )
         }),
     }
@@ -222,18 +212,20 @@ pub(super) fn limit(metric: Metric, text: &str) -> Result<f64, Wrong> {
 
 fn percent(text: &str) -> Result<f64, Wrong> {
     const MEND: &str = "write a share from `0%` to `100%`";
+    let said = || harmless::number(text);
     let Some(number) = text.strip_suffix('%') else {
-        return Err(match decimal(text) {
-            Some(_) => Wrong::new(format!("{} lacks its `%`", quote(text)), format!("write `{}%`", text.trim())),
-            None => Wrong::new(format!("{} is no share", quote(text)), MEND),
+        return Err(match (decimal(text), harmless::digits(text.trim())) {
+            (Some(_), Some(digits)) => Wrong::new(words![said(), " lacks its `%`"], words!["write `", digits, "%`"]),
+            (Some(_), None) => Wrong::new(words![said(), " lacks its `%`"], "write it directly behind the number"),
+            (None, _) => Wrong::new(words![said(), " is no share"], MEND),
         });
     };
     let Some(number) = decimal(number) else {
-        return Err(Wrong::new(format!("{} is no share", quote(text)), MEND));
+        return Err(Wrong::new(words![said(), " is no share"], MEND));
     };
     match Percent::new(number) {
         Ok(share) => Ok(share.get()),
-        Err(_) => Err(Wrong::new(format!("{} lies outside 0–100 %", quote(text)), MEND)),
+        Err(_) => Err(Wrong::new(words![said(), " lies outside 0–100 %"], MEND)),
     }
 }
 
@@ -251,10 +243,10 @@ pub(super) fn line(text: &str) -> Result<String, Wrong> {
         return Err(Wrong::new("the value is empty", "write it, or leave the attribute out"));
     }
     if text.chars().any(char::is_control) {
-        return Err(Wrong::new(format!("{} holds control characters", quote(text)), "write it on one line"));
+        return Err(Wrong::new("the value holds control characters", "write it on one line"));
     }
     if text.chars().nth(LONGEST).is_some() {
-        return Err(Wrong::new("the value is too long", format!("write at most {LONGEST} characters")));
+        return Err(Wrong::new("the value is too long", words!["write at most ", LONGEST, " characters"]));
     }
     Ok(text.trim().to_owned())
 }
@@ -263,7 +255,7 @@ pub(super) fn line(text: &str) -> Result<String, Wrong> {
 pub(super) fn mailbox(text: &str) -> Result<Mailbox, Wrong> {
     mails(text).and_then(|mailboxes| match <[Mailbox; 1]>::try_from(mailboxes) {
         Ok([mailbox]) => Ok(mailbox),
-        Err(_) => Err(Wrong::new(format!("{} is more than one address", quote(text)), "write one address")),
+        Err(_) => Err(Wrong::new("this is more than one address", "write one address")),
     })
 }
 
@@ -287,7 +279,8 @@ pub(super) fn mails(text: &str) -> Result<Vec<Mailbox>, Wrong> {
     }
     // Which of them is it?
     let mut start = 0;
-    for piece in text.split(',') {
+    let count = text.split(',').count();
+    for (number, piece) in (1_usize..).zip(text.split(',')) {
         let at = start + (piece.len() - piece.trim_start().len());
         start += piece.len() + 1;
         let piece = piece.trim();
@@ -295,11 +288,14 @@ pub(super) fn mails(text: &str) -> Result<Vec<Mailbox>, Wrong> {
             return Err(Wrong::new("a mail address is missing beside a comma", MEND).within(at..at + 1));
         }
         if piece.parse::<Mailbox>().is_err() {
-            let problem = format!("{} is no mail address", quote(piece));
+            let problem = match count {
+                1 => "this is no mail address".into(),
+                count => words!["address ", number, " of ", count, " is no mail address"],
+            };
             return Err(Wrong::new(problem, MEND).within(at..at + piece.len()));
         }
     }
-    Err(Wrong::new(format!("{} is no list of mail addresses", quote(text)), MEND))
+    Err(Wrong::new("this is no list of mail addresses", MEND))
 }
 
 /// A path; `~` becomes `home`.
@@ -311,52 +307,15 @@ pub(super) fn path(text: &str, home: Option<&Path>) -> Result<PathBuf, Wrong> {
     let rest = match rest.strip_prefix('/') {
         Some(rest) => rest,
         None if rest.is_empty() => rest,
-        None => return Err(Wrong::new(format!("{} names another user's home", quote(text)), "write the whole path")),
+        None => return Err(Wrong::new("`~` with a name stands for another user's home", "write the whole path")),
     };
     match home {
         Some(home) => Ok(home.join(rest)),
         None => Err(Wrong::new(
-            format!("`~` in {} stands for nothing: there is no home directory here", quote(text)),
+            "`~` stands for nothing: there is no home directory here",
             "write the whole path, or set HOME",
         )),
     }
-}
-
-/// The database's URL, with its scheme in the one form that the store knows. Errors never repeat it.
-pub(super) fn database_url(text: &str) -> Result<SecretString, Wrong> {
-    const MEND: &str = "write `sqlite:FILE`, `postgres://USER@HOST/DATABASE` or `mysql://USER@HOST/DATABASE`";
-    let refuse = |problem: &str| Err(Wrong::new(problem, MEND));
-    let Some((scheme, rest)) = text.split_once(':') else {
-        return refuse("the database URL has no scheme");
-    };
-    let scheme = match scheme {
-        "sqlite" => {
-            let file = rest.strip_prefix("//").unwrap_or(rest).split('?').next().unwrap_or_default();
-            return match file {
-                "" => refuse("the database URL names no file"),
-                ":memory:" => refuse("a database in memory forgets alerts and mails that wait"),
-                _ => Ok(SecretString::from(text)),
-            };
-        }
-        "postgres" | "postgresql" => "postgres",
-        "mysql" | "mariadb" => "mysql",
-        _ => return refuse("the scheme of the database URL is not known"),
-    };
-    let url = format!("{scheme}:{rest}");
-    let Ok(parsed) = Url::parse(&url) else {
-        return Err(Wrong::new(
-            "the database URL cannot be read",
-            format!("{MEND}; in a password write `%40` for `@`, `%2F` for `/`, `%3A` for `:`, `%23` for `#`"),
-        ));
-    };
-    let in_query = |wanted: &str| parsed.query_pairs().any(|(name, value)| name == wanted && !value.is_empty());
-    if parsed.host_str().is_none_or(str::is_empty) && !in_query("host") && !in_query("socket") {
-        return refuse("the database URL names no host");
-    }
-    if parsed.path().trim_matches('/').is_empty() {
-        return refuse("the database URL names no database");
-    }
-    Ok(SecretString::from(url))
 }
 
 /// Whether the URL holds a password.

@@ -43,7 +43,9 @@ pub fn is_silence(failure: &Failure) -> bool {
         | FailureKind::Refused
         | FailureKind::NetworkUnreachable
         | FailureKind::ConnectionLost
-        | FailureKind::TimedOut => true,
+        | FailureKind::TimedOut
+        | FailureKind::CollectorOffline
+        | FailureKind::NameServiceFailed => true,
         FailureKind::NotSsh
         | FailureKind::HostKeyChanged
         | FailureKind::HostKeyUnknown
@@ -61,6 +63,8 @@ pub fn is_silence(failure: &Failure) -> bool {
         | FailureKind::AnswerTooLarge
         | FailureKind::EnvelopeRefused
         | FailureKind::ReportInvalid
+        | FailureKind::Misbehaved
+        | FailureKind::CollectorShort
         | FailureKind::StoreFailed
         | FailureKind::Cancelled
         | FailureKind::Defect => false,

@@ -1,5 +1,5 @@
-//! Why a collection failed: a closed list, each with its stage, whether another try is worth it, and
-//! what the operator can do. Not the handling of any of it.
+//! Why a collection failed: a closed list, each with its stage, whose fault it is, whether another try is worth
+//! it, and what the operator can do. Not the handling of any of it.
 
 use std::fmt;
 
@@ -47,6 +47,12 @@ pub enum FailureKind {
     AuthenticationRefused,
     /// A credential of ours cannot be used: key file missing or locked, no ssh-agent.
     CredentialUnusable,
+    /// The collector ran out of something: descriptors, memory, local ports, threads, processes.
+    CollectorShort,
+    /// The collector has no network, or may not use it: no interface is up, a local firewall refuses.
+    CollectorOffline,
+    /// The name service that the collector asks gives no answer.
+    NameServiceFailed,
     /// The server grants no channel or no command.
     CommandRefused,
     /// The client's platform has no agent in this build.
@@ -63,6 +69,8 @@ pub enum FailureKind {
     NoAnswer,
     /// The answer is larger than allowed.
     AnswerTooLarge,
+    /// The client did what no honest SSH server does.
+    Misbehaved,
     /// The envelope was altered, truncated, replayed or made for someone else.
     EnvelopeRefused,
     /// The report inside is not valid.
@@ -75,9 +83,20 @@ pub enum FailureKind {
     Defect,
 }
 
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// The client answered, and not as it should.
+    Client,
+    /// Between here and the client, or the client is gone: nobody can tell which.
+    Network,
+    /// This program, its configuration, or the machine it runs on.
+    Collector,
+}
+
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::NameUnknown,
         Self::Refused,
         Self::NetworkUnreachable,
@@ -90,6 +109,9 @@ impl FailureKind {
         Self::KnownHostsUnusable,
         Self::AuthenticationRefused,
         Self::CredentialUnusable,
+        Self::CollectorShort,
+        Self::CollectorOffline,
+        Self::NameServiceFailed,
         Self::CommandRefused,
         Self::PlatformUnknown,
         Self::NoDirectory,
@@ -98,6 +120,7 @@ impl FailureKind {
         Self::AgentFailed,
         Self::NoAnswer,
         Self::AnswerTooLarge,
+        Self::Misbehaved,
         Self::EnvelopeRefused,
         Self::ReportInvalid,
         Self::StoreFailed,
@@ -121,6 +144,9 @@ impl FailureKind {
             Self::KnownHostsUnusable => "known_hosts unusable",
             Self::AuthenticationRefused => "authentication refused",
             Self::CredentialUnusable => "credential unusable",
+            Self::CollectorShort => "the collector is short of resources",
+            Self::CollectorOffline => "the collector has no network",
+            Self::NameServiceFailed => "the collector's name service does not answer",
             Self::CommandRefused => "command refused",
             Self::PlatformUnknown => "no agent for this platform",
             Self::NoDirectory => "no directory to run from",
@@ -129,11 +155,47 @@ impl FailureKind {
             Self::AgentFailed => "agent failed",
             Self::NoAnswer => "no answer from the agent",
             Self::AnswerTooLarge => "answer too large",
+            Self::Misbehaved => "misbehaving SSH server",
             Self::EnvelopeRefused => "envelope refused",
             Self::ReportInvalid => "report invalid",
             Self::StoreFailed => "not stored",
             Self::Cancelled => "cancelled",
             Self::Defect => "internal error",
+        }
+    }
+
+    /// Whose fault it is. The collector's own failures say nothing about a client: they neither count as
+    /// `unreachable` nor end its alert, and nobody is mailed about a client because of them.
+    #[must_use]
+    pub fn blame(self) -> Blame {
+        match self {
+            // How a client can be reached is the network's affair until it has shown its host key.
+            Self::NameUnknown | Self::NetworkUnreachable | Self::ConnectionLost | Self::TimedOut => Blame::Network,
+            Self::Refused
+            | Self::NotSsh
+            | Self::HostKeyChanged
+            | Self::HostKeyUnknown
+            | Self::HostKeyRevoked
+            | Self::AuthenticationRefused
+            | Self::CommandRefused
+            | Self::PlatformUnknown
+            | Self::NoDirectory
+            | Self::DiskFull
+            | Self::UploadFailed
+            | Self::AgentFailed
+            | Self::NoAnswer
+            | Self::AnswerTooLarge
+            | Self::Misbehaved
+            | Self::EnvelopeRefused
+            | Self::ReportInvalid => Blame::Client,
+            Self::KnownHostsUnusable
+            | Self::CredentialUnusable
+            | Self::CollectorShort
+            | Self::CollectorOffline
+            | Self::NameServiceFailed
+            | Self::StoreFailed
+            | Self::Cancelled
+            | Self::Defect => Blame::Collector,
         }
     }
 
@@ -149,7 +211,10 @@ impl FailureKind {
             | Self::ConnectionLost
             | Self::UploadFailed
             | Self::NoAnswer
-            | Self::AgentFailed => true,
+            | Self::AgentFailed
+            | Self::CollectorShort
+            | Self::CollectorOffline
+            | Self::NameServiceFailed => true,
             Self::NameUnknown
             | Self::TimedOut
             | Self::NotSsh
@@ -164,6 +229,7 @@ impl FailureKind {
             | Self::NoDirectory
             | Self::DiskFull
             | Self::AnswerTooLarge
+            | Self::Misbehaved
             | Self::EnvelopeRefused
             | Self::ReportInvalid
             | Self::StoreFailed
@@ -198,6 +264,13 @@ impl FailureKind {
             Self::CredentialUnusable => {
                 "check that the key file exists and its `passphrase` is right, or that an ssh-agent runs"
             }
+            Self::CollectorShort => {
+                "raise the limit that the error names where fleetsweep runs (`ulimit -n`, LimitNOFILE= or TasksMax= in its unit), or lower `concurrency` on `<collector>`"
+            }
+            Self::CollectorOffline => "check the network interfaces and the firewall of the machine fleetsweep runs on",
+            Self::NameServiceFailed => {
+                "check the name servers in /etc/resolv.conf of the machine fleetsweep runs on, or give the client's address as `ip`"
+            }
             Self::CommandRefused => "the account may not run commands: check its shell and sshd's ForceCommand",
             Self::PlatformUnknown => {
                 "build the agent for this platform and put it into the folder that FLEETSWEEP_AGENTS names"
@@ -208,6 +281,7 @@ impl FailureKind {
             Self::AgentFailed => "run `fleetsweep clean` for this client and collect again",
             Self::NoAnswer => "check that the account's shell runs commands and prints nothing that swallows them",
             Self::AnswerTooLarge => "the client sends more than a report can be: treat it as hostile",
+            Self::Misbehaved => "the client's SSH server does what no honest one does: treat the client as hostile",
             Self::EnvelopeRefused => "the answer was altered on its way: treat the client as hostile",
             Self::ReportInvalid => "run `fleetsweep clean` for this client; treat it as hostile if it stays",
             Self::StoreFailed => "look at the database's error above; nothing of this collection was stored",
@@ -239,5 +313,23 @@ impl fmt::Display for Failure {
             write!(f, ": {cause}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_to_blame_is_said_for_every_failure() {
+        let of = |blame| FailureKind::ALL.into_iter().filter(|kind| kind.blame() == blame).count();
+        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [16, 4, 8]);
+        // An owner is mailed about these, and can do something about them.
+        for kind in [FailureKind::Refused, FailureKind::HostKeyChanged, FailureKind::DiskFull] {
+            assert_eq!(kind.blame(), Blame::Client);
+        }
+        for kind in [FailureKind::CredentialUnusable, FailureKind::KnownHostsUnusable, FailureKind::CollectorShort] {
+            assert_eq!(kind.blame(), Blame::Collector);
+        }
     }
 }

@@ -8,8 +8,8 @@
 //!   `for` collections in a row, and ends when the value is at or below `clear`. In between it stays open
 //!   but is not mailed: no mail says that a limit is exceeded which is not.
 //! * What was not measured says nothing: it neither counts, nor breaks a row, nor ends an alert. A failed
-//!   collection measures the count of failed sweeps alone; a collection that failed for a cause of ours
-//!   (cancelled, database) measures nothing at all.
+//!   collection measures the count of failed sweeps alone; a collection for whose failure the collector is to
+//!   [blame](super::failure::Blame) measures nothing at all.
 //! * The first mail about an alert is the one of its beginning, also where the client had no recipient
 //!   when it began. Reminders follow `repeat` after the last mail. An acknowledged alert is mailed once
 //!   more: when it ends.
@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Failure, FailureKind, Metric, Reading, Rule, event::Exceeded, rule::Repeat};
+use super::{Failure, Metric, Reading, Rule, event::Exceeded, failure::Blame, rule::Repeat};
 
 #[cfg(test)]
 mod tests;
@@ -223,30 +223,9 @@ impl<'a> Told<'a> {
     fn by(observation: Observation<'a>) -> Self {
         match observation {
             Observation::Reading(reading) => Self::Answer(reading),
-            Observation::Failed(failure) => match failure.kind {
-                FailureKind::Cancelled | FailureKind::StoreFailed | FailureKind::Defect => Self::Nothing,
-                FailureKind::NameUnknown
-                | FailureKind::Refused
-                | FailureKind::NetworkUnreachable
-                | FailureKind::ConnectionLost
-                | FailureKind::TimedOut
-                | FailureKind::NotSsh
-                | FailureKind::HostKeyChanged
-                | FailureKind::HostKeyUnknown
-                | FailureKind::HostKeyRevoked
-                | FailureKind::KnownHostsUnusable
-                | FailureKind::AuthenticationRefused
-                | FailureKind::CredentialUnusable
-                | FailureKind::CommandRefused
-                | FailureKind::PlatformUnknown
-                | FailureKind::NoDirectory
-                | FailureKind::DiskFull
-                | FailureKind::UploadFailed
-                | FailureKind::AgentFailed
-                | FailureKind::NoAnswer
-                | FailureKind::AnswerTooLarge
-                | FailureKind::EnvelopeRefused
-                | FailureKind::ReportInvalid => Self::Silence,
+            Observation::Failed(failure) => match failure.kind.blame() {
+                Blame::Collector => Self::Nothing,
+                Blame::Network | Blame::Client => Self::Silence,
             },
         }
     }

@@ -1,6 +1,7 @@
 //! A client's security log as the rest of the house sees it: checked and cleaned. Not how it is mailed.
 //!
-//! [`digest`] says what it comes to in few lines, [`redaction`] takes out what is not to be kept.
+//! [`digest`] says what it comes to in few lines, [`redaction`] takes out what is not to be kept, [`allowance`] says
+//! how much of it is kept in a day.
 
 use fleetsweep_agent::report;
 pub use fleetsweep_agent::report::EventAccess;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::reading::clean;
 use redaction::Redaction;
 
+pub mod allowance;
 pub mod digest;
 pub mod redaction;
 mod shape;

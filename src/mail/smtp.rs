@@ -15,7 +15,7 @@ use super::{
     outcome::{Answer, Concerns, Phase, SendError},
 };
 use crate::{
-    config::{Smtp, SmtpSecurity, ca::CaError},
+    config::{Smtp, SmtpSecurity, ca::CaError, harmless},
     fleet::{mail::Mail, reading::clean},
 };
 
@@ -102,7 +102,7 @@ pub enum SetupError {
         reason: String,
     },
     /// The file of certificates cannot be used.
-    #[error("the certificates of ca=\"{}\" on <smtp> cannot be used", .path.display())]
+    #[error("the certificates of ca=\"{}\" on <smtp> cannot be used", harmless::path(.path))]
     Ca {
         /// The file.
         path: PathBuf,

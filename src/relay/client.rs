@@ -55,6 +55,8 @@ pub enum Incoming {
         /// Why.
         why: String,
     },
+    /// This process is the collector now; its own stream begins.
+    Succeeded,
 }
 
 /// Why there is no connection to the collector.
@@ -207,16 +209,22 @@ where
 
 /// Keeps a connection to the collector until `stop` is cancelled or `out` is closed. `find` says where it is,
 /// or why that is not known; it is asked at every try, because a collector that was started again may be
-/// elsewhere. Orders are refused while there is no connection.
-pub async fn attach<F, W>(
+/// elsewhere. `rest` is had between two tries, of about the length it is given; where it comes to `true`, this process
+/// is to be the collector itself, and gets the orders that are given from then on. Orders are refused while there is no
+/// connection.
+pub async fn attach<F, W, R, V>(
     mut find: F,
+    mut rest: R,
     actor: String,
     mut orders: mpsc::Receiver<Asked>,
     out: mpsc::Sender<Incoming>,
     stop: CancellationToken,
-) where
+) -> Option<mpsc::Receiver<Asked>>
+where
     F: FnMut() -> W,
     W: Future<Output = Result<PathBuf, String>>,
+    R: FnMut(Duration) -> V,
+    V: Future<Output = bool>,
 {
     let keep = async {
         let mut pause = FIRST_PAUSE;
@@ -227,7 +235,7 @@ pub async fn attach<F, W>(
                 Ok(connection) => {
                     let to = connection.to().to_owned();
                     if out.send(Incoming::Connected { to }).await.is_err() {
-                        return;
+                        return false;
                     }
                     told = None;
                     let began = Instant::now();
@@ -241,24 +249,30 @@ pub async fn attach<F, W>(
             }
             if told.as_ref() != Some(&gone) {
                 if out.send(Incoming::Gone { why: gone.clone() }).await.is_err() {
-                    return;
+                    return false;
                 }
                 told = Some(gone.clone());
             }
-            refusing(&mut orders, &gone, tokio::time::sleep(pause)).await;
+            if refusing(&mut orders, &gone, rest(pause)).await {
+                return true;
+            }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     };
-    tokio::select! {
+    let succeeds = tokio::select! {
         biased;
-        () = stop.cancelled() => {}
-        () = out.closed() => {}
-        () = keep => {}
+        () = stop.cancelled() => false,
+        () = out.closed() => false,
+        succeeds = keep => succeeds,
+    };
+    if succeeds {
+        return Some(orders);
     }
     orders.close();
     while let Some(asked) = orders.recv().await {
         asked.answer(Reply::Refused { text: "this program is ending: the order was not sent".to_owned() });
     }
+    None
 }
 
 /// Does something without a connection, and refuses orders meanwhile.

@@ -120,6 +120,19 @@ impl Recorder {
         Ok(Self { path: path.to_owned(), tape })
     }
 
+    /// Begins again what this program began to record there before.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn anew(path: &Path) -> Result<Self, RecordError> {
+        match std::fs::remove_file(path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(RecordError::Create { path: path.to_owned(), source })
+            }
+            Ok(()) | Err(_) => Self::create(path),
+        }
+    }
+
     /// Records until the hub ends, or the file takes no more, which is logged once.
     pub async fn run(self, listener: Listener) {
         self.record(Source::Listener(listener)).await;

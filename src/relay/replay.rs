@@ -21,6 +21,8 @@ use crate::fleet::{
     stream::{Frame, Stamped},
 };
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod player;
 
 pub use player::{Played, play};

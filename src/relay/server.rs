@@ -25,9 +25,6 @@ use crate::{
 
 mod connection;
 
-/// How many may be attached at once. The next one is told so and closed.
-const MOST_CONNECTIONS: usize = 32;
-
 /// How many more may be told so at once; still more are closed without a word.
 const MOST_REFUSALS: usize = 32;
 
@@ -74,6 +71,8 @@ pub struct Service {
     pub orders: Orders,
     /// Who collects, in words, as for instance `fleetsweep --headless (pid 4711)`.
     pub collector: String,
+    /// How many may be attached at once. The next one is told so and closed.
+    pub most_connections: usize,
 }
 
 impl Server {
@@ -108,6 +107,8 @@ impl Server {
     /// each connection ends when all was told.
     pub async fn run(self, service: Service, stop: CancellationToken) {
         let service = Arc::new(service);
+        let most = service.most_connections;
+        let mut refused = None;
         let mut connections: JoinSet<()> = JoinSet::new();
         let mut refusals: JoinSet<()> = JoinSet::new();
         loop {
@@ -125,9 +126,15 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
             };
             let stream = match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, _)) => {
+                    refused = None;
+                    stream
+                }
                 Err(error) => {
-                    tracing::warn!("nobody can attach at the moment: {error}");
+                    // It may go on for long: once is enough.
+                    if refused.replace(error.kind()) != Some(error.kind()) {
+                        tracing::warn!("nobody can attach at the moment: {error}");
+                    }
                     tokio::select! {
                         () = stop.cancelled() => break,
                         () = tokio::time::sleep(AFTER_REFUSAL) => continue,
@@ -138,11 +145,11 @@ impl Server {
                 continue;
             }
             let stop = stop.child_token();
-            if connections.len() < MOST_CONNECTIONS {
+            if connections.len() < most {
                 let service = service.clone();
                 connections.spawn(async move { serve(stream, &service, &stop).await });
             } else if refusals.len() < MOST_REFUSALS {
-                let why = format!("{MOST_CONNECTIONS} are attached already: end one of them");
+                let why = format!("{most} are attached already: end one of them");
                 refusals.spawn(async move { refuse(stream, why, &stop).await });
             }
         }

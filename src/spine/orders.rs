@@ -7,6 +7,9 @@ use crate::fleet::order::{Reply, Signed};
 /// How many orders may wait. When it is full, whoever asks waits: orders are typed by people.
 const WAITING: usize = 64;
 
+/// What is answered where nobody takes orders any more.
+pub const HAS_ENDED: &str = "the collector has ended: nothing was done";
+
 /// Where orders are given; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Orders(mpsc::Sender<Asked>);
@@ -29,7 +32,7 @@ impl Orders {
 
     /// Gives an order and waits for what becomes of it. A collector that ends meanwhile refuses.
     pub async fn ask(&self, signed: Signed) -> Reply {
-        let ended = || Reply::Refused { text: "the collector has ended: nothing was done".to_owned() };
+        let ended = || Reply::Refused { text: HAS_ENDED.to_owned() };
         let (answer, answered) = oneshot::channel();
         if self.0.send(Asked { signed, answer }).await.is_err() {
             return ended();

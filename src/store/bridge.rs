@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     DEADLINE, StoreError, StoreErrorKind,
-    condition::{Away, Condition, Ended},
+    condition::{Away, Condition, Ended, Lost},
     spool::{Spool, SpoolError, Waiting, progress::Origin},
     writer::{self, BATCH, Inbox, Order, Source, Write, Writer},
 };
@@ -31,6 +31,16 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// It doubles up to this one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The same for a file that is not there: looking costs nothing.
+const LONGEST_PAUSE_FOR_FILE: Duration = Duration::from_secs(4);
+
+/// How long a transaction from the spool has the writer to itself: longer than most take. What comes in meanwhile waits
+/// for it, lest more comes in than is stored.
+const HEAD_START: Duration = Duration::from_millis(500);
+
+/// After how many transactions from the spool what has come in meanwhile is kept: fewer come in than are stored.
+const TRANSACTIONS_A_TURN: u32 = 4;
 
 /// How long the end of the program waits for a database that was away.
 const LAST_TRY: Duration = Duration::from_secs(5);
@@ -78,6 +88,14 @@ struct Next {
     content: String,
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing {
+    /// Whether the content of a line is a change.
+    pub(in crate::store) fn is_understood(content: &str) -> bool {
+        serde_json::from_str::<super::Unspooled>(content).is_ok()
+    }
+}
+
 impl Bridge {
     pub(super) fn new(
         spool: Spool,
@@ -103,6 +121,33 @@ impl Bridge {
         Ok(tokio::task::spawn_blocking(work).await??)
     }
 
+    fn begin(&mut self, error: &StoreError) {
+        let now = Instant::now();
+        self.outage = Some(Outage {
+            began: now,
+            since: Timestamp::now(),
+            why: Arc::new(error.clone()),
+            tried_at: now,
+            pause: SHORTEST_PAUSE,
+            stored: 0,
+        });
+        self.outages += 1;
+    }
+
+    /// A change is neither stored nor kept.
+    pub(super) fn lose(&self, why: &StoreError) {
+        self.condition.send_modify(|condition| {
+            let since = condition.lost.as_ref().map_or_else(Timestamp::now, |lost| lost.since);
+            let count = condition.lost.as_ref().map_or(0, |lost| lost.count) + 1;
+            condition.lost = Some(Lost { since, count, why: Arc::new(why.clone()) });
+        });
+    }
+
+    /// Changes are stored again.
+    pub(super) fn lose_no_more(&self) {
+        self.condition.send_if_modified(|condition| condition.lost.take().is_some());
+    }
+
     fn tell(&self, waiting: u64) {
         let Some(outage) = &self.outage else { return };
         let why = Arc::clone(&outage.why);
@@ -114,7 +159,10 @@ impl Bridge {
     fn end(&mut self) {
         let Some(Outage { began, since, why, stored, .. }) = self.outage.take() else { return };
         let ended = Ended { number: self.outages, since, why, stored, after: began.elapsed() };
-        self.condition.send_modify(|condition| *condition = Condition { away: None, ended: Some(ended) });
+        self.condition.send_modify(|condition| {
+            condition.away = None;
+            condition.ended = Some(ended);
+        });
     }
 }
 
@@ -137,23 +185,23 @@ impl Writer {
         write: Uuid,
         error: &StoreError,
     ) -> Vec<(Order, StoreError)> {
-        let now = Instant::now();
-        self.bridge.outage = Some(Outage {
-            began: now,
-            since: Timestamp::now(),
-            why: Arc::new(error.clone()),
-            tried_at: now,
-            pause: SHORTEST_PAUSE,
-            stored: 0,
-        });
-        self.bridge.outages += 1;
+        self.bridge.begin(error);
         let (kept, unkept) = self.keep(batch, Some(write), error.clone()).await;
-        if kept == 0 {
+        if kept == 0 && self.is_shut() {
+            // Nothing is written again before something lies there.
+            self.bridge.tell(0);
+        } else if kept == 0 {
             // Nothing is told of what was no more than a failure.
             self.bridge.outage = None;
             self.bridge.outages -= 1;
         }
         unkept
+    }
+
+    /// From here on the database counts as away, though nothing waits for it yet.
+    pub(super) fn begin_outage(&mut self, error: &StoreError) {
+        self.bridge.begin(error);
+        self.bridge.tell(0);
     }
 
     /// One step while the database is away: keeps what comes, or tries.
@@ -183,14 +231,15 @@ impl Writer {
         {
             tracing::debug!("the database did not come back at the last moment");
         }
-        let waiting = self.bridge.on_disk(|spool| Ok((spool.waiting(), spool.file()))).await;
-        if let Ok((waiting, Some(file))) = waiting
+        let waiting = self.bridge.on_disk(|spool| Ok((spool.waiting(), spool.files()))).await;
+        if let Ok((waiting, files)) = waiting
             && waiting > 0
         {
+            let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
             tracing::warn!(
                 "database {} is away still: {waiting} changes wait in {} for the next start",
                 self.place,
-                file.display()
+                files.join(" and ")
             );
         }
     }
@@ -204,7 +253,10 @@ impl Writer {
 
     async fn try_again(&mut self, inbox: &mut Inbox) {
         let mut stored = 0;
-        let ended = self.store_all(inbox, &mut stored).await;
+        let ended = match self.reopen().await {
+            Ok(()) => self.store_all(inbox, &mut stored).await,
+            Err(error) => Err(error),
+        };
         let Some(outage) = &mut self.bridge.outage else { return };
         outage.stored += stored;
         match ended {
@@ -218,7 +270,8 @@ impl Writer {
                         self.place
                     );
                 }
-                outage.pause = (outage.pause * 2).min(LONGEST_PAUSE);
+                let longest = if error.kind.is_of_file() { LONGEST_PAUSE_FOR_FILE } else { LONGEST_PAUSE };
+                outage.pause = (outage.pause * 2).min(longest);
                 outage.tried_at = Instant::now();
                 outage.why = Arc::new(error);
                 let waiting = self.bridge.spool.lock().unwrap_or_else(PoisonError::into_inner).waiting();
@@ -241,7 +294,7 @@ impl Writer {
             None => self.keep(&mut inbox.batch, None, refusal).await.1,
         };
         for (order, error) in unkept {
-            writer::answer(order.done, Err(error));
+            self.refuse(order, error);
         }
     }
 
@@ -290,7 +343,10 @@ impl Writer {
 
     /// Stores everything that waits, while more of it may come in.
     async fn store_all(&mut self, inbox: &mut Inbox, stored: &mut u64) -> Result<(), StoreError> {
-        loop {
+        for turn in 1_u32.. {
+            if turn % TRANSACTIONS_A_TURN == 0 && inbox.receive_at_once() {
+                self.keep_further(inbox).await;
+            }
             let (waiting, id) = self.on_disk(|spool| Ok((spool.peek(BATCH)?, spool.id().unwrap_or_default()))).await?;
             if waiting.is_empty() {
                 return Ok(());
@@ -323,6 +379,7 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     /// One transaction, during which what comes in is kept.
@@ -338,17 +395,32 @@ impl Writer {
         writes: &[&Write],
         inbox: &mut Inbox,
     ) -> Result<(), StoreError> {
+        self.look().await?;
         let (pool, mark, known) = (self.pool.clone(), self.mark, self.known.take());
         let attempt = writer::attempt(&pool, mark, Source::Spool(origins), known, writes);
         let mut attempt = std::pin::pin!(tokio::time::timeout(DEADLINE, attempt));
+        let mut head_start = std::pin::pin!(tokio::time::sleep(HEAD_START));
+        let mut receives = false;
         let ended = loop {
             tokio::select! {
                 biased;
                 ended = &mut attempt => break ended,
-                () = inbox.receive(), if inbox.is_open => self.keep_further(inbox).await,
+                () = &mut head_start, if !receives => receives = true,
+                () = inbox.receive(), if receives && inbox.is_open => {
+                    // The transaction goes on while the disk is waited for.
+                    let mut keeping = std::pin::pin!(self.keep_further(inbox));
+                    tokio::select! {
+                        () = &mut keeping => {}
+                        ended = &mut attempt => {
+                            keeping.await;
+                            break ended;
+                        }
+                    }
+                }
             }
         };
-        self.take_note(ended)
+        self.take_note(ended)?;
+        self.look().await
     }
 
     /// One change alone; whether it is stored now.

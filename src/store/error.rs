@@ -42,6 +42,14 @@ pub enum StoreErrorKind {
     Locked,
     /// Another collector collects into it.
     InUse,
+    /// The server lets no further connection of this account in.
+    TooManyConnections,
+    /// A pooler stands before the server that does not keep the session.
+    Pooled,
+    /// The file was removed or moved away in mid-run.
+    Missing,
+    /// Something else came to lie in the place of the file in mid-run.
+    Replaced,
     /// The file is something else.
     NotADatabase,
     /// It is damaged, or holds what this program never wrote.
@@ -108,7 +116,7 @@ impl fmt::Display for StoreErrorKind {
                 f.write_str("refused the login: check user, password and database name in `url` on <database>")
             }
             Self::Tls => f.write_str(
-                "does not give the TLS that `url` on <database> asks for: have its server offer TLS, name the file of its certificate authority as sslrootcert (postgres) or ssl-ca (mysql), or change sslmode or ssl-mode",
+                "does not give the TLS that `url` on <database> asks for, or that a server on another machine has to give: have it offer TLS, name the file of its certificate authority as sslrootcert (postgres) or ssl-ca (mysql), change sslmode or ssl-mode, or allow clear text with tls=\"off\"",
             ),
             Self::NoRight => f.write_str(
                 "denies this account a right that is needed: on PostgreSQL run ALTER DATABASE … OWNER TO …, on MariaDB and MySQL GRANT ALL ON …, for the user in `url` on <database>",
@@ -119,6 +127,18 @@ impl fmt::Display for StoreErrorKind {
             Self::Full => f.write_str("is full: free some space; nothing of this was stored"),
             Self::Locked => f.write_str("is locked by another program: end that program's transaction and try again"),
             Self::InUse => write!(f, "is in use by another fleetsweep: {USE_ANOTHER}"),
+            Self::TooManyConnections => f.write_str(
+                "lets too few connections of this account in: fleetsweep needs 2 and uses up to 6: raise CONNECTION LIMIT of the role and max_connections (PostgreSQL), max_user_connections and max_connections (MariaDB, MySQL), or the pool's size where a pooler stands before it",
+            ),
+            Self::Pooled => f.write_str(
+                "is behind a pooler that gives each transaction another session: fleetsweep needs session pooling: write pool_mode=session for this database into pgbouncer.ini, or name the PostgreSQL server itself as `url` on <database>",
+            ),
+            Self::Missing => f.write_str(
+                "is gone: its file was removed or moved away while it was in use: put it back, or put an empty file there to begin a new database",
+            ),
+            Self::Replaced => f.write_str(
+                "was replaced: something else lies where its file was opened: put the file back, or another database of fleetsweep, or an empty file to begin a new one",
+            ),
             Self::NotADatabase => {
                 f.write_str("is no SQLite database: name another file as `url` on <database>; this one was not changed")
             }
@@ -171,6 +191,10 @@ impl StoreErrorKind {
             | Self::ReadOnly
             | Self::Locked
             | Self::InUse
+            | Self::TooManyConnections
+            | Self::Pooled
+            | Self::Missing
+            | Self::Replaced
             | Self::NotADatabase
             | Self::Corrupt
             | Self::NewerSchema { .. }
@@ -202,11 +226,17 @@ impl StoreErrorKind {
             // Somebody frees space.
             | Self::Full
             // A backup or a long transaction of another program ends.
-            | Self::Locked => true,
+            | Self::Locked
+            // Others leave.
+            | Self::TooManyConnections
+            // Somebody puts a file there.
+            | Self::Missing
+            | Self::Replaced => true,
             // Another collector writes there now: what this one knows is no longer true.
             Self::InUse
             // These do not change by waiting: somebody has to mend something, and has to hear of it by failures.
             | Self::BadUrl
+            | Self::Pooled
             | Self::NotADatabase
             | Self::Corrupt
             | Self::NewerSchema { .. }
@@ -225,6 +255,25 @@ impl StoreErrorKind {
             | Self::SpoolFailed
             | Self::Closed => false,
         }
+    }
+
+    /// Whether what was to be stored is nowhere now, though nothing was wrong with it.
+    pub(super) fn loses_what_happened(self) -> bool {
+        !matches!(
+            self,
+            Self::Rejected
+                | Self::NoSuchMail
+                | Self::NoSuchAlert
+                | Self::AlertEnded
+                | Self::Away
+                | Self::InUse
+                | Self::Closed
+        )
+    }
+
+    /// Whether it is about where a file lies.
+    pub(super) fn is_of_file(self) -> bool {
+        matches!(self, Self::Missing | Self::Replaced)
     }
 
     /// Whether an answer to a question shows that changes are taken again too. On a full disk, beside a lock and
@@ -272,7 +321,7 @@ fn classify(error: &sqlx::Error) -> StoreErrorKind {
         if let Some(mysql) = reported.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
             return classify_mysql(mysql.number());
         }
-        return classify_sqlstate(reported.code().as_deref());
+        return classify_sqlstate(reported.code().as_deref(), reported.message());
     }
     if let sqlx::Error::Migrate(migrate) = error {
         return classify_migration(migrate);
@@ -296,6 +345,11 @@ fn classify(error: &sqlx::Error) -> StoreErrorKind {
     } else {
         StoreErrorKind::Unreachable
     }
+}
+
+/// Whether the server let no further connection in, or none within the time that is waited.
+pub(super) fn is_crowded(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::PoolTimedOut) || classify(error) == StoreErrorKind::TooManyConnections
 }
 
 /// Whether it is about TLS. A certificate that is not trusted arrives as an error of the connection, with data that
@@ -325,8 +379,21 @@ fn classify_sqlite(code: Option<&str>) -> StoreErrorKind {
 }
 
 /// By SQLSTATE, as PostgreSQL has it (postgresql.org/docs/current/errcodes-appendix.html).
-fn classify_sqlstate(code: Option<&str>) -> StoreErrorKind {
+fn classify_sqlstate(code: Option<&str>, message: &str) -> StoreErrorKind {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     match code {
+        Some("53300") => StoreErrorKind::TooManyConnections,
+        // Prepared statements that another session has already, or that this one lost.
+        Some("42P05" | "26000") => StoreErrorKind::Pooled,
+        // What pgbouncer says itself has this code, whatever it is about.
+        Some("08P01") if says(&["statement pooling"]) => StoreErrorKind::Pooled,
+        Some("08P01") if says(&["startup parameter"]) => StoreErrorKind::BadUrl,
+        Some("08P01") if says(&["authentication failed", "no such user", "no such database", "does not exist"]) => {
+            StoreErrorKind::LoginRefused
+        }
+        Some("08P01") if says(&["no more connections allowed", "query_wait_timeout", "max_client_conn"]) => {
+            StoreErrorKind::TooManyConnections
+        }
         Some("53100") => StoreErrorKind::Full,
         Some("25006") => StoreErrorKind::ReadOnly,
         Some("42501") => StoreErrorKind::NoRight,
@@ -350,9 +417,8 @@ fn classify_mysql(number: u16) -> StoreErrorKind {
         1036 | 1290 | 1792 | 1836 => StoreErrorKind::ReadOnly,
         1205 | 1213 => StoreErrorKind::Locked,
         1034 | 1035 | 1194 | 1195 | 1712 => StoreErrorKind::Corrupt,
-        1040 | 1053 | 1077 | 1079 | 1129 | 1130 | 1158 | 1159 | 1160 | 1161 | 1203 | 1927 | 4031 => {
-            StoreErrorKind::Unreachable
-        }
+        1040 | 1203 | 1226 => StoreErrorKind::TooManyConnections,
+        1053 | 1077 | 1079 | 1129 | 1130 | 1158 | 1159 | 1160 | 1161 | 1927 | 4031 => StoreErrorKind::Unreachable,
         _ => StoreErrorKind::Rejected,
     }
 }
@@ -373,7 +439,8 @@ mod tests {
     #[test]
     fn codes_are_told_apart() {
         use StoreErrorKind::{
-            Corrupt, Full, Locked, LoginRefused, NoRight, NotADatabase, ReadOnly, Rejected, Unreachable,
+            BadUrl, Corrupt, Full, Locked, LoginRefused, NoRight, NotADatabase, Pooled, ReadOnly, Rejected,
+            TooManyConnections, Unreachable,
         };
         for (code, expected) in [
             ("5", Locked),
@@ -393,18 +460,35 @@ mod tests {
         }
         for (code, expected) in [
             ("53100", Full),
-            ("53300", Unreachable),
+            ("53300", TooManyConnections),
+            ("42P05", Pooled),
             ("57P01", Unreachable),
             ("28P01", LoginRefused),
             ("3D000", LoginRefused),
             ("42501", NoRight),
             ("23505", Rejected),
         ] {
-            assert_eq!(classify_sqlstate(Some(code)), expected, "{code}");
+            assert_eq!(classify_sqlstate(Some(code), ""), expected, "{code}");
         }
-        for (number, expected) in
-            [(1021, Full), (1045, LoginRefused), (1142, NoRight), (1205, Locked), (1062, Rejected)]
-        {
+        for (message, expected) in [
+            ("transaction blocks not allowed in statement pooling mode", Pooled),
+            ("unsupported startup parameter: options", BadUrl),
+            ("password authentication failed", LoginRefused),
+            ("no such database: fleet", LoginRefused),
+            ("no more connections allowed (max_client_conn)", TooManyConnections),
+            ("query_wait_timeout", TooManyConnections),
+            ("something else", Unreachable),
+        ] {
+            assert_eq!(classify_sqlstate(Some("08P01"), message), expected, "{message}");
+        }
+        for (number, expected) in [
+            (1021, Full),
+            (1045, LoginRefused),
+            (1142, NoRight),
+            (1205, Locked),
+            (1062, Rejected),
+            (1226, TooManyConnections),
+        ] {
             assert_eq!(classify_mysql(number), expected, "{number}");
         }
     }
@@ -418,6 +502,9 @@ mod tests {
             socket: None,
             started_at: jiff::Timestamp::UNIX_EPOCH,
             version: "0.1.0".into(),
+            mode: None,
+            mark: None,
+            is_ending: false,
         };
         let unknown = StoreError::plain(&"fleet.db".into(), StoreErrorKind::InUse);
         assert!(unknown.to_string().starts_with("database fleet.db is in use by another fleetsweep: end that one"));
@@ -425,6 +512,10 @@ mod tests {
         assert!(
             known.to_string().starts_with("database fleet.db is in use by pid 4711 of ops on collector-1: end that")
         );
+        let mode = Some(super::super::holder::Mode::Dashboard);
+        let holder = known.holder.map(|holder| Box::new(Holder { mode, ..*holder }));
+        let said = StoreError { holder, ..StoreError::plain(&"fleet.db".into(), StoreErrorKind::InUse) }.to_string();
+        assert!(said.contains("in use by pid 4711 of ops on collector-1 (dashboard): end that"), "{said}");
     }
 
     #[test]

@@ -13,7 +13,8 @@ use sqlx::{ColumnIndex, Decode, Type};
 
 use super::{
     Reader, StoreError, client_id,
-    pool::{Pool, fetch_all, on_driver},
+    pool::{fetch_all, on_driver},
+    reads::Reads,
     to_ms,
 };
 use crate::fleet::{
@@ -146,7 +147,7 @@ fn ceiling_ms(at: Timestamp) -> i64 {
     if Timestamp::from_millisecond(ms).is_ok_and(|whole| whole < at) { ms.saturating_add(1) } else { ms }
 }
 
-pub(super) async fn stored_clients(pool: &Pool) -> Result<Vec<StoredClient>, sqlx::Error> {
+pub(super) async fn stored_clients(pool: &Reads) -> Result<Vec<StoredClient>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(i64, String, i64, String)> =
         fetch_all!(&mut transaction, (i64, String, i64, String), "SELECT id, ip, port, name FROM clients ORDER BY id")?;
@@ -252,7 +253,7 @@ pub(super) fn sql(view: View) -> &'static str {
 }
 
 pub(super) async fn page(
-    pool: &Pool,
+    pool: &Reads,
     view: View,
     part: i64,
     after: &Position,

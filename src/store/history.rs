@@ -2,11 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    attachments, from_count, from_ms, outbox,
-    pool::{Pool, fetch_all},
-    to_ms, unreadable,
-};
+use super::{attachments, from_count, from_ms, outbox, pool::fetch_all, reads::Reads, to_ms, unreadable};
 use crate::fleet::{
     ClientId,
     history::{EventRow, MailRow, MailStatus, Point, Span},
@@ -30,7 +26,7 @@ pub const HISTORY: &str = "SELECT MAX(collected_at_ms), AVG(cpu_percent), AVG(me
     GROUP BY collected_at_ms - collected_at_ms % ? ORDER BY 1";
 
 pub(super) async fn points(
-    pool: &Pool,
+    pool: &Reads,
     client: &ClientId,
     span: Span,
     now: Timestamp,
@@ -51,7 +47,7 @@ pub(super) async fn points(
     rows.into_iter().map(point).collect()
 }
 
-pub(super) async fn security_events(pool: &Pool, client: &ClientId, most: u32) -> Result<Vec<EventRow>, sqlx::Error> {
+pub(super) async fn security_events(pool: &Reads, client: &ClientId, most: u32) -> Result<Vec<EventRow>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(i64, String, String, String)> = fetch_all!(
         &mut transaction,
@@ -88,7 +84,7 @@ struct Row {
     server_answer: Option<String>,
 }
 
-pub(super) async fn mails(pool: &Pool, most: u32) -> Result<Vec<MailRow>, sqlx::Error> {
+pub(super) async fn mails(pool: &Reads, most: u32) -> Result<Vec<MailRow>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows = fetch_all!(
         &mut transaction,

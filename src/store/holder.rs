@@ -13,6 +13,8 @@ use uuid::Uuid;
 use super::{
     from_count, from_ms,
     pool::{Pool, Transaction, execute, fetch_all},
+    process::{self, Standing},
+    reads::Reads,
     spool::progress::Progress,
     to_count, to_ms, unreadable,
 };
@@ -32,11 +34,62 @@ pub struct Holder {
     pub started_at: Timestamp,
     /// Its version.
     pub version: String,
+    /// How it runs; `None` for a version that did not say so.
+    pub mode: Option<Mode>,
+    /// Names its process among all that ever had its number; `None` where the system does not tell.
+    pub mark: Option<String>,
+    /// Whether it is about to give up the database.
+    pub is_ending: bool,
+}
+
+/// How a collector runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// One sweep.
+    Once,
+    /// As a service.
+    Headless,
+    /// Behind a screen.
+    Dashboard,
+}
+
+impl Mode {
+    const ALL: [Self; 3] = [Self::Once, Self::Headless, Self::Dashboard];
+
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::Headless => "headless",
+            Self::Dashboard => "dashboard",
+        }
+    }
+
+    fn of(word: &str) -> Result<Self, NoMode> {
+        Self::ALL.into_iter().find(|mode| mode.word() == word).ok_or_else(|| NoMode(word.to_owned()))
+    }
+}
+
+/// The word of no mode.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no run mode of a collector")]
+struct NoMode(String);
+
+impl Holder {
+    /// Whether its process is known to have ended. Whoever holds the database now is somebody else.
+    fn has_ended(&self) -> bool {
+        self.mark.as_deref().is_some_and(|mark| process::standing(self.pid, mark) == Standing::Ended)
+    }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pid {} of {} on {}", self.pid, self.account, self.host)
+        write!(f, "pid {} of {} on {}", self.pid, self.account, self.host)?;
+        match self.mode {
+            Some(mode) => write!(f, " ({})", mode.word()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -48,6 +101,9 @@ struct HolderRow {
     socket_path: Option<String>,
     started_at_ms: i64,
     program_version: String,
+    run_mode: Option<String>,
+    process_mark: Option<String>,
+    is_ending: Option<i64>,
 }
 
 /// Puts a new mark in place of the last one, and with it forgets who held the database before. How far it had
@@ -58,7 +114,8 @@ pub(super) async fn mark(pool: &Pool) -> Result<Uuid, sqlx::Error> {
     let met = execute!(
         &mut transaction,
         "UPDATE collectors SET holder_uuid = ?, host_name = NULL, process_id = NULL, account = NULL,
-         socket_path = NULL, started_at_ms = NULL, program_version = NULL",
+         socket_path = NULL, started_at_ms = NULL, program_version = NULL, run_mode = NULL, process_mark = NULL,
+         is_ending = NULL",
         mark.to_string()
     )?;
     if met == 0 {
@@ -123,28 +180,45 @@ pub(super) async fn announce(transaction: &mut Transaction, mark: Uuid, holder: 
     execute!(
         transaction,
         "UPDATE collectors SET host_name = ?, process_id = ?, account = ?, socket_path = ?, started_at_ms = ?,
-         program_version = ? WHERE holder_uuid = ?",
+         program_version = ?, run_mode = ?, process_mark = ?, is_ending = ? WHERE holder_uuid = ?",
         &holder.host,
         i64::from(holder.pid),
         &holder.account,
         holder.socket.as_ref().map(|socket| socket.to_string_lossy().into_owned()),
         to_ms(holder.started_at),
         &holder.version,
+        holder.mode.map(Mode::word),
+        holder.mark.as_deref(),
+        i64::from(holder.is_ending),
         mark.to_string()
     )?;
     Ok(())
 }
 
-/// Who announced itself since the database was last opened by a collector.
-pub(super) async fn read(pool: &Pool) -> Result<Option<Holder>, sqlx::Error> {
+/// Takes back what was announced, before the database is given up: nobody is to be told of a holder that has gone.
+pub(super) async fn withdraw(pool: &Pool, mark: Uuid) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin_write().await?;
+    execute!(
+        &mut transaction,
+        "UPDATE collectors SET host_name = NULL, process_id = NULL, account = NULL, socket_path = NULL,
+         started_at_ms = NULL, program_version = NULL, run_mode = NULL, process_mark = NULL, is_ending = NULL
+         WHERE holder_uuid = ?",
+        mark.to_string()
+    )?;
+    transaction.commit().await
+}
+
+/// Who announced itself since the database was last opened by a collector. One whose process has ended is nobody.
+pub(super) async fn read(pool: &Reads) -> Result<Option<Holder>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows = fetch_all!(
         &mut transaction,
         HolderRow,
-        "SELECT host_name, process_id, account, socket_path, started_at_ms, program_version FROM collectors
-         WHERE process_id IS NOT NULL"
+        "SELECT host_name, process_id, account, socket_path, started_at_ms, program_version, run_mode, process_mark,
+         is_ending FROM collectors WHERE process_id IS NOT NULL"
     )?;
-    rows.into_iter().next().map(Holder::try_from).transpose()
+    let holder = rows.into_iter().next().map(Holder::try_from).transpose()?;
+    Ok(holder.filter(|holder| !holder.has_ended()))
 }
 
 impl TryFrom<HolderRow> for Holder {
@@ -158,6 +232,9 @@ impl TryFrom<HolderRow> for Holder {
             socket: row.socket_path.map(PathBuf::from),
             started_at: from_ms(row.started_at_ms)?,
             version: row.program_version,
+            mode: row.run_mode.as_deref().map(Mode::of).transpose().map_err(unreadable)?,
+            mark: row.process_mark,
+            is_ending: row.is_ending == Some(1),
         })
     }
 }

@@ -25,7 +25,11 @@ use sqlx::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::open::PATIENCE;
+use super::{
+    file::Identity,
+    open::PATIENCE,
+    pool::{Pool, Transaction},
+};
 
 /// How often the connection that holds a server's lock is tried: the longest time for which its loss is unknown.
 const EVERY: Duration = Duration::from_secs(15);
@@ -40,8 +44,14 @@ pub(super) enum Server {
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub(super) enum Lock {
-    File(File),
+    File { file: File, path: PathBuf },
     Session(Keeper),
+}
+
+/// A lock that was just taken from a server, before it is known to last.
+pub(super) struct Taken {
+    session: Session,
+    server: Server,
 }
 
 /// Whoever keeps a server's lock.
@@ -67,9 +77,10 @@ fn beside(database: &Path) -> io::Result<PathBuf> {
 
 /// Locks a SQLite database; `None` where another process has.
 pub(super) fn file(database: &Path) -> io::Result<Option<Lock>> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside(database)?)?;
+    let path = beside(database)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(Lock::File(file))),
+        Ok(()) => Ok(Some(Lock::File { file, path })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }
@@ -77,17 +88,27 @@ pub(super) fn file(database: &Path) -> io::Result<Option<Lock>> {
 
 impl Lock {
     /// Locks a server's database; `None` where another process has.
-    pub(super) async fn of_server(server: &Server, place: &Arc<str>) -> Result<Option<Self>, sqlx::Error> {
-        let Some(session) = server.take().await? else { return Ok(None) };
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(keep(server.clone(), session, Arc::clone(place), stop.clone()));
-        Ok(Some(Self::Session(Keeper { stop: stop.drop_guard(), task })))
+    pub(super) async fn of_server(server: &Server) -> Result<Option<Taken>, sqlx::Error> {
+        Ok(server.take().await?.map(|session| Taken { session, server: server.clone() }))
+    }
+
+    /// Whether it still is the lock of a database that lies there now: the file that is locked may be another one
+    /// since, or none.
+    pub(super) fn is_of_file(&self, database: &Path) -> io::Result<bool> {
+        match self {
+            Self::File { path, file } => {
+                let same_place = beside(database)? == *path;
+                let held = Identity::from(&file.metadata()?);
+                Ok(same_place && Identity::of(path).is_ok_and(|found| found == held))
+            }
+            Self::Session(_) => Ok(false),
+        }
     }
 
     /// Gives it up, and returns when that is done.
     pub(super) async fn release(self) {
         match self {
-            Self::File(file) => drop(file),
+            Self::File { file, .. } => drop(file),
             Self::Session(Keeper { stop, task }) => {
                 drop(stop);
                 if let Err(error) = task.await {
@@ -98,7 +119,62 @@ impl Lock {
     }
 }
 
+impl Taken {
+    /// Whether the session that took the lock is one session, and has the lock still. A pooler in transaction or
+    /// statement mode hands out another session of the server with each transaction: a lock means nothing there.
+    ///
+    /// The connection for writing is asked too: of two connections that are open at once, each has a session of its own.
+    pub(super) async fn lasts(&mut self, writes: &Pool) -> Result<bool, sqlx::Error> {
+        let mut writing = writes.begin_write().await?;
+        let ours = self.session.number().await?;
+        let theirs = match &mut writing {
+            Transaction::Postgres(writing) => number_at_postgres(writing).await?,
+            Transaction::MySql(writing) => number_at_mysql(writing).await?,
+            Transaction::Sqlite(_) => return Ok(true),
+        };
+        let again = self.session.number().await?;
+        let holds = self.session.holds().await?;
+        writing.rollback().await?;
+        Ok(ours != theirs && ours == again && holds)
+    }
+
+    /// Keeps it until it is released.
+    pub(super) fn keep(self, place: &Arc<str>) -> Lock {
+        let Self { session, server } = self;
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(keep(server, session, Arc::clone(place), stop.clone()));
+        Lock::Session(Keeper { stop: stop.drop_guard(), task })
+    }
+
+    /// Gives it up again.
+    pub(super) async fn release(self) {
+        if let Err(error) = in_time(self.session.close()).await {
+            tracing::debug!(%error, "the connection that held the lock did not end well");
+        }
+    }
+}
+
+/// The number of a session, by the server.
+async fn number_at_postgres(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    let (number,): (i32,) = sqlx::query_as("SELECT pg_backend_pid()").fetch_one(connection).await?;
+    Ok(number.into())
+}
+
+/// The same.
+async fn number_at_mysql(connection: &mut MySqlConnection) -> Result<i64, sqlx::Error> {
+    let (number,): (i64,) = sqlx::query_as("SELECT CAST(CONNECTION_ID() AS SIGNED)").fetch_one(connection).await?;
+    Ok(number)
+}
+
 impl Server {
+    /// A connection, and its end: whether one more is let in.
+    pub(super) async fn try_to_connect(&self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(options) => options.connect().await?.close().await,
+            Self::MySql(options) => options.connect().await?.close().await,
+        }
+    }
+
     /// Connects and takes the lock; `None` where another session has it.
     async fn take(&self) -> Result<Option<Session>, sqlx::Error> {
         match self {
@@ -139,6 +215,37 @@ impl Session {
         match self {
             Self::Postgres(connection, _) => connection.ping().await,
             Self::MySql(connection, _) => connection.ping().await,
+        }
+    }
+
+    async fn number(&mut self) -> Result<i64, sqlx::Error> {
+        match self {
+            Self::Postgres(connection, _) => number_at_postgres(connection).await,
+            Self::MySql(connection, _) => number_at_mysql(connection).await,
+        }
+    }
+
+    /// Whether this session has the lock.
+    async fn holds(&mut self) -> Result<bool, sqlx::Error> {
+        match self {
+            Self::Postgres(connection, key) => {
+                let (holds,): (bool,) = sqlx::query_as(
+                    "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+                     AND granted AND ((classid::bigint << 32) | objid::bigint) = $1)",
+                )
+                .bind(*key)
+                .fetch_one(connection)
+                .await?;
+                Ok(holds)
+            }
+            Self::MySql(connection, name) => {
+                let (holds,): (Option<i64>,) =
+                    sqlx::query_as("SELECT CAST(IS_USED_LOCK(?) = CONNECTION_ID() AS SIGNED)")
+                        .bind(&*name)
+                        .fetch_one(connection)
+                        .await?;
+                Ok(holds == Some(1))
+            }
         }
     }
 

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::{
     alerts, client_id, from_count, from_ms,
-    pool::{Pool, Transaction, fetch_all, fetch_of, fetch_one},
+    pool::{Transaction, fetch_all, fetch_of, fetch_one},
+    reads::Reads,
     unreadable,
 };
 use crate::fleet::{
@@ -45,7 +46,7 @@ pub(super) struct ClientRow {
     last_ok: Option<i64>,
 }
 
-pub(super) async fn memory(pool: &Pool) -> Result<Memory, sqlx::Error> {
+pub(super) async fn memory(pool: &Reads) -> Result<Memory, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     // MariaDB takes the next best index, and sorts all that is known of each client.
     let rows = fetch_all!(

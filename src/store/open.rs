@@ -1,29 +1,28 @@
-//! Opening a database: which kind a URL names, and the ways into it, for a collector and for a reader. Not the
-//! schema, not the queries.
+//! Opening a database: the ways into it, for a collector and for a reader. Not what a URL names ([`super::target`]), not
+//! the schema, not the queries.
 
 use std::{
     fs::OpenOptions,
     io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    str::FromStr as _,
-    sync::Arc,
     time::Duration,
 };
 
-use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{
-    ConnectOptions as _, Connection,
-    mysql::{MySqlConnectOptions, MySqlPoolOptions},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    Connection as _,
+    mysql::MySqlPoolOptions,
+    postgres::PgPoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{
-    error::{StoreError, StoreErrorKind},
+    error::{StoreError, StoreErrorKind, is_crowded},
     holder,
     lock::{self, Lock, Server},
     pool::Pool,
+    reads::Reads,
+    target::{Kind, Target},
 };
 
 /// How long a connection may take, and how long another program's lock on a SQLite file is waited for.
@@ -32,95 +31,95 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Connections for questions: more than one, so that a long one does not hold up the others.
 const READS: u32 = 4;
 
+/// Connections that a collector has beside those for questions: one keeps the lock, one writes.
+const OTHERS: u32 = 2;
+
 /// A collector's ways into its database.
 pub(super) struct Opened {
     /// For the one writer: a single connection.
     pub(super) writes: Pool,
     /// For everyone else.
-    pub(super) reads: Pool,
-    /// The database as it may be shown.
-    pub(super) place: Arc<str>,
+    pub(super) reads: Reads,
     /// Keeps other collectors out.
     pub(super) lock: Lock,
     /// Names the database among all others, whichever way leads to it.
     pub(super) identity: String,
     /// Where it is a file: which.
     pub(super) file: Option<PathBuf>,
-}
-
-/// What a URL names.
-pub(super) struct Target {
-    /// The database as it may be shown.
-    pub(super) place: Arc<str>,
-    /// Which part of a server's database, where the URL says so: its schema stands in `options`.
-    part: String,
-    kind: Kind,
-}
-
-enum Kind {
-    Sqlite { options: SqliteConnectOptions, may_create: bool },
-    Server(Server),
+    /// What was opened.
+    pub(super) target: Target,
 }
 
 impl Target {
-    /// Reads a URL; contacts nobody.
-    pub(super) fn of(url: &SecretString) -> Result<Self, StoreError> {
-        let text = url.expose_secret();
-        let scheme = text.split(':').next().unwrap_or_default();
-        // The driver's own words on a URL could quote its password.
-        let bad = || StoreError::plain(&format!("({scheme})").into(), StoreErrorKind::BadUrl);
-        match scheme {
-            "sqlite" => Self::sqlite(text, SqliteConnectOptions::from_str(text).map_err(|_| bad())?),
-            "postgres" | "postgresql" => {
-                let options = PgConnectOptions::from_str(text).map_err(|_| bad())?.disable_statement_logging();
-                let name = options.get_database().unwrap_or_else(|| options.get_username());
-                let place = format!("postgres://{}:{}/{name}", options.get_host(), options.get_port()).into();
-                check_files(text, &place)?;
-                Ok(Self { place, part: part(text), kind: Kind::Server(Server::Postgres(options)) })
-            }
-            "mysql" | "mariadb" => {
-                let options = MySqlConnectOptions::from_str(text).map_err(|_| bad())?.disable_statement_logging();
-                let name = options.get_database().unwrap_or_default();
-                let place = format!("mysql://{}:{}/{name}", options.get_host(), options.get_port()).into();
-                check_files(text, &place)?;
-                Ok(Self { place, part: String::new(), kind: Kind::Server(Server::MySql(options)) })
-            }
-            _ => Err(StoreError::plain(&"(unknown kind)".into(), StoreErrorKind::BadUrl)),
-        }
-    }
-
-    fn sqlite(url: &str, options: SqliteConnectOptions) -> Result<Self, StoreError> {
-        if url.contains(":memory:") || url.contains("mode=memory") {
-            // Every connection would have one of its own, and mails that are lost with the process are no outbox.
-            return Err(StoreError::plain(&":memory:".into(), StoreErrorKind::BadUrl));
-        }
-        let may_create = !url.contains("mode=ro") && !url.contains("immutable=");
-        let options = options.foreign_keys(true).busy_timeout(PATIENCE).disable_statement_logging();
-        let place = options.get_filename().display().to_string().into();
-        Ok(Self { place, part: String::new(), kind: Kind::Sqlite { options, may_create } })
-    }
-
     /// The ways in of a collector, all others locked out. A SQLite file is made where it is missing, readable
     /// by its owner alone; the files that SQLite puts beside it take over its rights.
     pub(super) async fn hold(self) -> Result<Opened, StoreError> {
-        let Some(lock) = self.lock().await? else { return Err(self.in_use().await) };
-        let (writes, reads) = match &self.kind {
-            Kind::Sqlite { options, .. } => self.open_sqlite(options).await?,
-            Kind::Server(server) => (self.connect(server, 1), self.connect(server, READS)),
-        };
-        self.check_texts(&writes).await?;
-        let file = match &self.kind {
-            // It is there by now: whichever links lead there.
-            Kind::Sqlite { options, .. } => {
-                Some(options.get_filename().canonicalize().map_err(|error| StoreError::from_file(&self.place, error))?)
+        match &self.kind {
+            Kind::Sqlite { options, may_create } => self.hold_file(options, *may_create).await,
+            Kind::Server(server) => self.hold_server(server).await,
+        }
+    }
+
+    async fn hold_file(&self, options: &SqliteConnectOptions, may_create: bool) -> Result<Opened, StoreError> {
+        let failed = |error| StoreError::from_file(&self.place, error);
+        if may_create {
+            create(options.get_filename()).map_err(failed)?;
+        }
+        let Some(lock) = lock::file(options.get_filename()).map_err(failed)? else { return Err(self.in_use().await) };
+        let (writes, reads) = self.open_sqlite(options).await?;
+        // It is there by now: whichever links lead there.
+        let file = options.get_filename().canonicalize().map_err(failed)?;
+        let identity = file.display().to_string();
+        let (file, target) = (Some(file), self.clone());
+        Ok(Opened { writes, reads: Reads::new(reads, None), lock, identity, file, target })
+    }
+
+    async fn hold_server(&self, server: &Server) -> Result<Opened, StoreError> {
+        // The first connection of all: it fails at once, where a pool would try again and again, and in the end know no
+        // reason.
+        let Some(mut taken) = self.once(Lock::of_server(server)).await? else { return Err(self.in_use().await) };
+        let writes = connect(server, 1);
+        let prepared = async {
+            match tokio::time::timeout(2 * PATIENCE, taken.lasts(&writes)).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return Err(StoreError::plain(&self.place, StoreErrorKind::Pooled)),
+                Ok(Err(error)) => return Err(self.explain(server, error).await),
+                // A pooler lets everyone in, and has whoever is too many wait.
+                Err(passed) => return Err(StoreError::new(&self.place, StoreErrorKind::TooManyConnections, passed)),
             }
-            Kind::Server(_) => None,
+            self.check_texts(&writes).await?;
+            most_connections(&writes).await.map_err(|error| StoreError::from_driver(&self.place, error))
         };
-        let identity = match &file {
-            Some(file) => file.display().to_string(),
-            None => format!("{} {}", self.place, self.part),
+        let most = match prepared.await {
+            Ok(most) => most,
+            Err(error) => {
+                writes.close().await;
+                taken.release().await;
+                return Err(error);
+            }
         };
-        Ok(Opened { writes, reads, place: self.place, lock, identity, file })
+        let reads = match most.saturating_sub(OTHERS).min(READS) {
+            0 => None,
+            most => Some(connect(server, most)),
+        };
+        let reads = Reads::new(reads.unwrap_or_else(|| writes.clone()), Some(writes.clone()));
+        let (lock, identity) = (taken.keep(&self.place), self.identity.clone());
+        Ok(Opened { writes, reads, lock, identity, file: None, target: self.clone() })
+    }
+
+    /// The reason why the second connection was not let in: a pool does not know it.
+    async fn explain(&self, server: &Server, error: sqlx::Error) -> StoreError {
+        if !is_crowded(&error) {
+            return StoreError::from_driver(&self.place, error);
+        }
+        match self.once(server.try_to_connect()).await {
+            // One was let in, and no other within the time that is waited: a pooler has no more sessions.
+            Ok(()) => StoreError::new(&self.place, StoreErrorKind::TooManyConnections, error),
+            Err(reason) if reason.kind == StoreErrorKind::Unreachable => {
+                StoreError { kind: StoreErrorKind::TooManyConnections, ..reason }
+            }
+            Err(reason) => reason,
+        }
     }
 
     /// Whether every text can be stored, and told from every other.
@@ -153,43 +152,15 @@ impl Target {
 
     /// The way in of a reader: changes nothing, locks nothing. It connects once, so that what is wrong is said
     /// now and for its own reason.
-    pub(super) async fn read(&self) -> Result<Pool, StoreError> {
-        match &self.kind {
-            Kind::Sqlite { .. } => {}
-            Kind::Server(Server::Postgres(options)) => close(&self.place, self.once(options.connect()).await?).await?,
-            Kind::Server(Server::MySql(options)) => close(&self.place, self.once(options.connect()).await?).await?,
+    pub(super) async fn read(&self) -> Result<Reads, StoreError> {
+        if let Kind::Server(server) = &self.kind {
+            self.once(server.try_to_connect()).await?;
         }
-        Ok(self.reads())
-    }
-
-    fn reads(&self) -> Pool {
-        match &self.kind {
-            // In WAL mode a reader maps the index of the log (`-shm`), and makes it where no collector runs: that
-            // takes the right to write the directory, not the database.
-            Kind::Sqlite { options, .. } => {
-                Pool::Sqlite(sqlite_pool(READS).connect_lazy_with(options.clone().read_only(true)))
-            }
-            Kind::Server(server) => self.connect(server, READS),
-        }
-    }
-
-    /// `None` where another collector has it.
-    async fn lock(&self) -> Result<Option<Lock>, StoreError> {
-        match &self.kind {
-            Kind::Sqlite { options, may_create } => {
-                if *may_create {
-                    create(options.get_filename()).map_err(|error| StoreError::from_file(&self.place, error))?;
-                }
-                lock::file(options.get_filename()).map_err(|error| StoreError::from_file(&self.place, error))
-            }
-            // The first connection of all: it fails at once, where a pool would try again and again, and in the
-            // end know no reason.
-            Kind::Server(server) => self.once(Lock::of_server(server, &self.place)).await,
-        }
+        Ok(Reads::alone(reads(self), self))
     }
 
     async fn in_use(&self) -> StoreError {
-        let asking = async { tokio::time::timeout(PATIENCE, holder::read(&self.reads())).await };
+        let asking = async { tokio::time::timeout(PATIENCE, holder::read(&Reads::new(reads(self), None))).await };
         let found = match asking.await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => {
@@ -204,35 +175,25 @@ impl Target {
         StoreError { holder: found.map(Box::new), ..StoreError::plain(&self.place, StoreErrorKind::InUse) }
     }
 
-    async fn open_sqlite(&self, options: &SqliteConnectOptions) -> Result<(Pool, Pool), StoreError> {
+    /// The connections of a collector to a file that it has locked.
+    pub(super) async fn open_sqlite(&self, options: &SqliteConnectOptions) -> Result<(Pool, Pool), StoreError> {
         // FULL: a commit is on the disk before it is answered. NORMAL would survive a killed process, but a power
         // failure could take back the last transactions, and with them mails that were already decided. Many
         // collections share a transaction, so one sync serves them all.
         let options = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let failed = |error| StoreError::from_driver(&self.place, error);
         // SQLite itself takes back a transaction for which there was no room. The driver does not learn of it, and
-        // would refuse every further one on that connection: it is closed in place of being used again.
+        // would refuse every further one on that connection: it is closed in place of being used again. For no other
+        // reason: with the last connection the write-ahead log goes, and where it goes is watched.
         let writes = sqlite_pool(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .after_release(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
             .connect_with(options.clone())
             .await
             .map_err(failed)?;
         let reads = sqlite_pool(READS).connect_lazy_with(options.pragma("query_only", "ON"));
         Ok((Pool::Sqlite(writes), Pool::Sqlite(reads)))
-    }
-
-    fn connect(&self, server: &Server, most: u32) -> Pool {
-        match server {
-            Server::Postgres(options) => Pool::Postgres(
-                PgPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE).connect_lazy_with(options.clone()),
-            ),
-            Server::MySql(options) => Pool::MySql(
-                MySqlPoolOptions::new()
-                    .max_connections(most)
-                    .acquire_timeout(PATIENCE)
-                    .connect_lazy_with(options.clone()),
-            ),
-        }
     }
 
     /// Waits for a first answer, not for ever.
@@ -244,40 +205,48 @@ impl Target {
     }
 }
 
-/// What a URL says of the options of a session.
-fn part(url: &str) -> String {
-    let of = |url: url::Url| {
-        let options = url.query_pairs().filter(|(name, _)| name.starts_with("options"));
-        options.map(|(name, value)| format!("{name}={value} ")).collect()
-    };
-    url::Url::parse(url).map(of).unwrap_or_default()
+/// The connections of a reader.
+pub(super) fn reads(target: &Target) -> Pool {
+    match &target.kind {
+        // In WAL mode a reader maps the index of the log (`-shm`), and makes it where no collector runs: that
+        // takes the right to write the directory, not the database.
+        Kind::Sqlite { options, .. } => {
+            Pool::Sqlite(sqlite_pool(READS).connect_lazy_with(options.clone().read_only(true)))
+        }
+        Kind::Server(server) => connect(server, READS),
+    }
 }
 
-/// What names a file in the URL of a server.
-const FILES: [&str; 8] =
-    ["sslrootcert", "ssl-root-cert", "sslca", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
-
-/// The files of certificates and keys that a URL names can be read: the driver would not say which cannot.
-fn check_files(url: &str, place: &Arc<str>) -> Result<(), StoreError> {
-    let Ok(url) = url::Url::parse(url) else { return Ok(()) };
-    for (_, file) in url.query_pairs().filter(|(name, _)| FILES.contains(&name.as_ref())) {
-        // In place of a file there may be what would stand in it.
-        if !file.trim_start().starts_with("-----BEGIN")
-            && let Err(error) = std::fs::File::open(&*file)
-        {
-            let named = io::Error::new(error.kind(), format!("{file}: {error}"));
-            return Err(StoreError::new(place, StoreErrorKind::Tls, named));
-        }
+fn connect(server: &Server, most: u32) -> Pool {
+    match server {
+        Server::Postgres(options) => Pool::Postgres(
+            PgPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE).connect_lazy_with(options.clone()),
+        ),
+        Server::MySql(options) => Pool::MySql(
+            MySqlPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE).connect_lazy_with(options.clone()),
+        ),
     }
-    Ok(())
+}
+
+/// How many connections of this account the server lets in at most, by its settings. Others may have some of them.
+async fn most_connections(writes: &Pool) -> Result<u32, sqlx::Error> {
+    const LIMIT_OF_POSTGRES: &str = "SELECT CAST(LEAST(
+        (SELECT MIN(CASE WHEN rolconnlimit < 0 THEN 10000 ELSE rolconnlimit END) FROM pg_roles WHERE rolname = session_user),
+        (SELECT MIN(CASE WHEN datconnlimit < 0 THEN 10000 ELSE datconnlimit END) FROM pg_database
+         WHERE datname = current_database()),
+        CAST(current_setting('max_connections') AS INTEGER)
+        - CAST(current_setting('superuser_reserved_connections') AS INTEGER)) AS BIGINT)";
+    const LIMIT_OF_MYSQL: &str = "SELECT CAST(LEAST(IF(@@max_user_connections = 0, 10000, @@max_user_connections), @@max_connections) AS SIGNED)";
+    let (most,): (i64,) = match writes {
+        Pool::Sqlite(_) => return Ok(READS + OTHERS),
+        Pool::Postgres(pool) => sqlx::query_as(LIMIT_OF_POSTGRES).fetch_one(pool).await?,
+        Pool::MySql(pool) => sqlx::query_as(LIMIT_OF_MYSQL).fetch_one(pool).await?,
+    };
+    Ok(u32::try_from(most.max(0)).unwrap_or(u32::MAX))
 }
 
 fn sqlite_pool(most: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new().max_connections(most).acquire_timeout(2 * PATIENCE)
-}
-
-async fn close<C: Connection>(place: &Arc<str>, connection: C) -> Result<(), StoreError> {
-    connection.close().await.map_err(|error| StoreError::from_driver(place, error))
 }
 
 /// Makes the file where it is missing.

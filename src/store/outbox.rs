@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{
     StoreErrorKind, attachments, client_id, from_count, from_ms,
-    pool::{Pool, Transaction, execute, fetch_all, fetch_one},
+    pool::{Transaction, execute, fetch_all, fetch_one},
+    reads::Reads,
     threads, to_count, to_ms, unreadable,
     writer::Unwritten,
 };
@@ -16,10 +17,6 @@ use crate::fleet::{
     ClientId, SweepId,
     mail::{Mail, MailKind},
 };
-
-/// No back-off is longer, milliseconds. A mail whose next try lies further ahead was put off by a clock that has been
-/// set back since, and is due.
-const LONGEST_REST_MS: i64 = 2 * 60 * 60 * 1000;
 
 /// Which waiting mails are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +60,9 @@ pub struct MailCounts {
     /// Refused for good.
     pub refused: u64,
 }
+
+/// No mail rests that long. What is to be offered later was put off by a clock that was ahead, and is due at once.
+const FARTHEST_MS: i64 = 86_400_000;
 
 #[derive(sqlx::FromRow)]
 struct MailRow {
@@ -250,16 +250,16 @@ fn one(rows: u64) -> Result<(), Unwritten> {
 }
 
 pub(super) async fn due(
-    pool: &Pool,
+    pool: &Reads,
     now: Timestamp,
     due: Due,
     after: Option<Uuid>,
     most: u32,
 ) -> Result<Vec<OutboxMail>, sqlx::Error> {
-    let (latest, beyond, waited) = match due {
-        Due::All => (i64::MAX, i64::MAX, Duration::ZERO),
-        Due::Ready => (to_ms(now), to_ms(now).saturating_add(LONGEST_REST_MS), Duration::ZERO),
-        Due::Waited(waited) => (i64::MAX, i64::MAX, waited),
+    let (latest, waited) = match due {
+        Due::All => (i64::MAX, Duration::ZERO),
+        Due::Ready => (to_ms(now), Duration::ZERO),
+        Due::Waited(waited) => (i64::MAX, waited),
     };
     let mut transaction = pool.begin_read().await?;
     let mut rows = fetch_all!(
@@ -272,7 +272,7 @@ pub(super) async fn due(
          WHERE mails.status = 'waiting' AND (mails.next_at_ms <= ? OR mails.next_at_ms > ?) AND mails.waited_ms >= ?
          AND mails.id > ? ORDER BY mails.id LIMIT ?",
         latest,
-        beyond,
+        to_ms(now).saturating_add(FARTHEST_MS),
         to_count(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)),
         after.map(|id| id.to_string()).unwrap_or_default(),
         i64::from(most)
@@ -323,7 +323,7 @@ pub(super) fn kind_of(word: String) -> Result<MailKind, sqlx::Error> {
     kind.ok_or_else(|| unreadable(NotAKind(word)))
 }
 
-pub(super) async fn counts(pool: &Pool) -> Result<MailCounts, sqlx::Error> {
+pub(super) async fn counts(pool: &Reads) -> Result<MailCounts, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(String, i64)> =
         fetch_all!(&mut transaction, (String, i64), "SELECT status, COUNT(*) FROM mails GROUP BY status")?;
@@ -339,7 +339,7 @@ pub(super) async fn counts(pool: &Pool) -> Result<MailCounts, sqlx::Error> {
     Ok(counts)
 }
 
-pub(super) async fn next_at(pool: &Pool) -> Result<Option<Timestamp>, sqlx::Error> {
+pub(super) async fn next_at(pool: &Reads) -> Result<Option<Timestamp>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let (next,): (Option<i64>,) =
         fetch_one!(&mut transaction, (Option<i64>,), "SELECT MIN(next_at_ms) FROM mails WHERE status = 'waiting'")?;

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use super::{
     alerts, from_count, from_ms,
     memory::{self, ClientRow, LastOf},
-    pool::{Pool, Transaction, fetch_all, fetch_of},
+    pool::{Transaction, fetch_all, fetch_of},
+    reads::Reads,
     sweeps::{self, Ended},
 };
 use crate::fleet::{
@@ -21,7 +22,7 @@ use crate::fleet::{
     state::{Fleet, Remembered, SweepView},
 };
 
-pub(super) async fn fleet(pool: &Pool, sweep: SweepId, cards: &[ClientCard]) -> Result<Option<Fleet>, sqlx::Error> {
+pub(super) async fn fleet(pool: &Reads, sweep: SweepId, cards: &[ClientCard]) -> Result<Option<Fleet>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let Some(ended) = sweeps::find(&mut transaction, sweep).await? else { return Ok(None) };
     let wanted: HashSet<_> = cards.iter().map(|card| &card.id).collect();

@@ -149,6 +149,15 @@ impl Pool {
         }
     }
 
+    /// Has SQLite put what its log holds into the file. A log with something in it is a danger to any other database
+    /// that comes to lie beside it, and stays where a reader has the file open.
+    pub(super) async fn empty_log(&self) {
+        let Self::Sqlite(pool) = self else { return };
+        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(pool).await {
+            tracing::debug!(%error, "what was committed last stays in the log");
+        }
+    }
+
     /// Ends every connection.
     pub(super) async fn close(&self) {
         match self {

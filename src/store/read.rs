@@ -7,12 +7,14 @@ use jiff::Timestamp;
 
 use super::{
     client_id, from_count, from_ms,
-    pool::{Pool, Transaction, fetch_all},
+    pool::{Transaction, fetch_all},
+    reads::Reads,
     unreadable,
 };
 use crate::fleet::{
     ClientId, Metric, Reading,
     judge::{ClientState, OpenAlert},
+    security::allowance::Spent,
 };
 
 #[derive(sqlx::FromRow)]
@@ -28,7 +30,7 @@ struct AlertRow {
     acknowledged_at_ms: Option<i64>,
 }
 
-pub(super) async fn client_states(pool: &Pool) -> Result<HashMap<ClientId, ClientState>, sqlx::Error> {
+pub(super) async fn client_states(pool: &Reads) -> Result<HashMap<ClientId, ClientState>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let clients: Vec<(i64, String, i64, i64)> =
         fetch_all!(&mut transaction, (i64, String, i64, i64), "SELECT id, ip, port, failed_in_a_row FROM clients")?;
@@ -76,7 +78,7 @@ impl TryFrom<AlertRow> for OpenAlert {
     }
 }
 
-pub(super) async fn bookmarks(pool: &Pool) -> Result<HashMap<ClientId, String>, sqlx::Error> {
+pub(super) async fn bookmarks(pool: &Reads) -> Result<HashMap<ClientId, String>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(String, i64, String)> = fetch_all!(
         &mut transaction,
@@ -84,6 +86,22 @@ pub(super) async fn bookmarks(pool: &Pool) -> Result<HashMap<ClientId, String>, 
         "SELECT ip, port, bookmark FROM clients WHERE bookmark IS NOT NULL"
     )?;
     rows.into_iter().map(|(ip, port, bookmark)| Ok((client_id(ip, port)?, bookmark))).collect()
+}
+
+pub(super) async fn spent(pool: &Reads) -> Result<HashMap<ClientId, Spent>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let rows: Vec<(String, i64, i64, i64, i64, i64)> = fetch_all!(
+        &mut transaction,
+        (String, i64, i64, i64, i64, i64),
+        "SELECT ip, port, events_day, COALESCE(events_stored, 0), COALESCE(events_bytes, 0),
+         COALESCE(events_left_out, 0) FROM clients WHERE events_day IS NOT NULL"
+    )?;
+    let mut clients = HashMap::new();
+    for (ip, port, day, stored, bytes, left_out) in rows {
+        let [stored, bytes, left_out] = [from_count(stored)?, from_count(bytes)?, from_count(left_out)?];
+        clients.insert(client_id(ip, port)?, Spent { day, stored, bytes, left_out });
+    }
+    Ok(clients)
 }
 
 /// The newest samples of one measured column.
@@ -94,13 +112,13 @@ macro_rules! recent_sql {
             $column,
             " FROM collections JOIN clients ON clients.id = collections.client_id
               WHERE clients.ip = ? AND clients.port = ? AND collections.collected_at_ms IS NOT NULL
-              ORDER BY collections.collected_at_ms DESC LIMIT ?"
+              ORDER BY collections.id DESC LIMIT ?"
         )
     };
 }
 
 pub(super) async fn recent(
-    pool: &Pool,
+    pool: &Reads,
     client: &ClientId,
     metric: Metric,
     most: u32,
@@ -127,7 +145,7 @@ pub(super) async fn recent(
 }
 
 pub(super) async fn latest_reading(
-    pool: &Pool,
+    pool: &Reads,
     client: &ClientId,
 ) -> Result<Option<(Timestamp, Reading)>, sqlx::Error> {
     let mut transaction: Transaction = pool.begin_read().await?;

@@ -13,12 +13,12 @@ use super::{
     export::{self, Found, Pages, Position, StoredClient, Wanted},
     history,
     holder::{self, Holder},
-    memory,
-    open::Target,
-    outbox, past,
-    pool::Pool,
-    read, schema, sweeps,
+    memory, outbox, past, read,
+    reads::Reads,
+    schema, sweeps,
+    target::{Named, Target},
 };
+use crate::config::Database;
 use crate::fleet::{
     ClientId, Metric, Reading, SweepId,
     alerts::AlertView,
@@ -26,25 +26,38 @@ use crate::fleet::{
     history::{AlertRow, EventRow, MailRow, Memory, Point, Span},
     judge::ClientState,
     rows::View,
+    security::allowance::Spent,
     state::{Fleet, SweepView},
 };
 
 /// A database to read; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    pool: Pool,
+    pool: Reads,
     place: Arc<str>,
     /// Told of every answer.
     answered: Arc<Notify>,
 }
 
 impl Reader {
-    /// Opens the database of a URL for reading. It has to be there, with exactly this program's schema.
+    /// Opens the database of a configuration for reading. It has to be there, with exactly this program's schema.
     ///
     /// # Errors
-    /// As [`Store::open`](super::Store::open), but never `InUse`; also `OlderSchema`.
+    /// As [`Store::open_configured`](super::Store::open_configured), but never `InUse`; also `OlderSchema`.
+    pub async fn open_configured(database: &Database) -> Result<Self, StoreError> {
+        Self::open_named(Named::configured(database)).await
+    }
+
+    /// The same for a URL alone.
+    ///
+    /// # Errors
+    /// As [`open_configured`](Self::open_configured).
     pub async fn open(url: &SecretString) -> Result<Self, StoreError> {
-        let target = Target::of(url)?;
+        Self::open_named(Named::plain(url)).await
+    }
+
+    async fn open_named(database: Named<'_>) -> Result<Self, StoreError> {
+        let target = Target::of(database)?;
         let reader = Self::new(target.read().await?, Arc::clone(&target.place));
         match tokio::time::timeout(DEADLINE, schema::check(&reader.pool, &reader.place)).await {
             Ok(checked) => checked.map(|()| reader),
@@ -52,7 +65,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn new(pool: Pool, place: Arc<str>) -> Self {
+    pub(super) fn new(pool: Reads, place: Arc<str>) -> Self {
         Self { pool, place, answered: Arc::default() }
     }
 
@@ -65,6 +78,11 @@ impl Reader {
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The connections, for whoever opens them anew.
+    pub(super) fn connections(&self) -> Reads {
+        self.pool.clone()
     }
 
     pub(super) fn shown(&self) -> &Arc<str> {
@@ -195,6 +213,14 @@ impl Reader {
     /// Why the database did not answer.
     pub async fn bookmarks(&self) -> Result<HashMap<ClientId, String>, StoreError> {
         self.answer(read::bookmarks(&self.pool)).await
+    }
+
+    /// What each client has used of its daily allowance of security events.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn spent(&self) -> Result<HashMap<ClientId, Spent>, StoreError> {
+        self.answer(read::spent(&self.pool)).await
     }
 
     /// The last `most` measured values of a client, newest last. Of `unreachable` there are none.

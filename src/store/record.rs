@@ -18,7 +18,7 @@ use crate::fleet::{
     judge::{Change, ClientState},
     mail::Mail,
     reading::Usage,
-    security::SecurityLog,
+    security::{SecurityLog, allowance::Spent},
 };
 
 /// The end of one collection, with everything that follows from it.
@@ -48,6 +48,9 @@ pub struct Record {
     pub changes: Vec<Change>,
     /// What was read of its security log; `None` where it was not asked for or nothing was read.
     pub security: Option<SecurityLog>,
+    /// What the client has used of its daily allowance of security events from now on; `None` where that is as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
     /// The mails that were decided.
     pub mails: Vec<Mail>,
 }
@@ -179,6 +182,17 @@ pub(super) async fn insert(
         bookmark,
         client
     )?;
+    if let Some(Spent { day, stored, bytes, left_out }) = record.spent {
+        execute!(
+            transaction,
+            "UPDATE clients SET events_day = ?, events_stored = ?, events_bytes = ?, events_left_out = ? WHERE id = ?",
+            day,
+            to_count(stored),
+            to_count(bytes),
+            to_count(left_out),
+            client
+        )?;
+    }
     Ok(())
 }
 

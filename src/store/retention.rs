@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use super::{
+    clock,
     pool::{Transaction, execute, fetch_all},
     to_ms,
 };
@@ -13,26 +14,38 @@ use super::{
 /// no collection waits noticeably longer to be stored.
 pub(super) const PIECE: i64 = 250;
 
+/// How far ahead of the trusted time a collection may be. Beyond that its time is from a clock that was wrong.
+const AHEAD_MS: i64 = 86_400_000;
+
 /// Deletes one piece of what ended before a time; whether more may be left.
 pub(super) async fn forget(transaction: &mut Transaction, before: Timestamp) -> Result<bool, sqlx::Error> {
     let before_ms = to_ms(before);
+    let latest_ms = clock::trusted_ms(transaction).await?.map_or(i64::MAX, |now_ms| now_ms.saturating_add(AHEAD_MS));
+    // A clock that was never set stamped what is earlier: its time is as impossible.
+    let earliest_ms = if before_ms < clock::EARLIEST_MS { i64::MIN } else { clock::EARLIEST_MS };
+    let piece = usize::try_from(PIECE).unwrap_or(usize::MAX);
     let mut more = false;
-    // Their numbers grow with time: the oldest are the first, and no index by time alone is needed.
-    for (oldest, delete) in [
+    // Their numbers grow with time, whatever the clock says: the oldest are the first, and no index by time alone is
+    // needed. Those with an impossible time are as old as those that were stored after them.
+    for (oldest, up_to, delete) in [
         (
-            "SELECT id, started_at_ms FROM collections ORDER BY id LIMIT ?",
+            "SELECT id, started_at_ms FROM collections WHERE started_at_ms >= ? AND started_at_ms <= ? ORDER BY id LIMIT ?",
+            "SELECT id FROM collections WHERE id <= ? ORDER BY id LIMIT ?",
             "DELETE FROM collections WHERE id >= ? AND id <= ?",
         ),
         (
-            "SELECT id, stored_at_ms FROM security_events ORDER BY id LIMIT ?",
+            "SELECT id, stored_at_ms FROM security_events WHERE stored_at_ms >= ? AND stored_at_ms <= ? ORDER BY id LIMIT ?",
+            "SELECT id FROM security_events WHERE id <= ? ORDER BY id LIMIT ?",
             "DELETE FROM security_events WHERE id >= ? AND id <= ?",
         ),
     ] {
-        let rows: Vec<(i64, i64)> = fetch_all!(transaction, (i64, i64), oldest, PIECE)?;
-        let old: Vec<i64> = rows.iter().take_while(|(_, at_ms)| *at_ms < before_ms).map(|(id, _)| *id).collect();
-        if let (Some(first), Some(last)) = (old.first(), old.last()) {
+        let rows: Vec<(i64, i64)> = fetch_all!(transaction, (i64, i64), oldest, earliest_ms, latest_ms, PIECE)?;
+        let last_old = rows.iter().take_while(|(_, at_ms)| *at_ms < before_ms).map(|(id, _)| *id).last();
+        let Some(last_old) = last_old else { continue };
+        let ids: Vec<(i64,)> = fetch_all!(transaction, (i64,), up_to, last_old, PIECE)?;
+        if let (Some((first,)), Some((last,))) = (ids.first(), ids.last()) {
             execute!(transaction, delete, *first, *last)?;
-            more |= old.len() >= usize::try_from(PIECE).unwrap_or(usize::MAX);
+            more |= ids.len() >= piece;
         }
     }
     for (oldest, delete) in [
@@ -50,7 +63,7 @@ pub(super) async fn forget(transaction: &mut Transaction, before: Timestamp) -> 
         ),
     ] {
         let rows: Vec<(String,)> = fetch_all!(transaction, (String,), oldest, before_ms, PIECE)?;
-        more |= rows.len() >= usize::try_from(PIECE).unwrap_or(usize::MAX);
+        more |= rows.len() >= piece;
         for (id,) in rows {
             execute!(transaction, delete, id)?;
         }

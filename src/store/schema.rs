@@ -10,6 +10,7 @@ use sqlx::{
 use super::{
     error::{StoreError, StoreErrorKind, classify_migration},
     pool::{Pool, fetch_one},
+    reads::Reads,
 };
 
 /// Where the database keeps which migrations it has. A name of our own: a PostgreSQL database may be shared.
@@ -23,6 +24,8 @@ fn migrations() -> Vec<Migration> {
         (3, "spool", include_str!("../../migrations/0003_spool.sql")),
         (4, "attachments", include_str!("../../migrations/0004_attachments.sql")),
         (5, "mail_outcome", include_str!("../../migrations/0005_mail_outcome.sql")),
+        (6, "limits", include_str!("../../migrations/0006_limits.sql")),
+        (7, "clock", include_str!("../../migrations/0007_clock.sql")),
     ];
     texts
         .into_iter()
@@ -40,7 +43,7 @@ pub(super) async fn migrate(pool: &Pool, place: &Arc<str>) -> Result<(), StoreEr
     migrator.dangerous_set_table_name(TABLE);
     let Err(error) = pool.migrate(&migrator).await else { return Ok(()) };
     let kind = if let MigrateError::VersionMissing(missing) = &error {
-        match newest(pool).await {
+        match newest(&Reads::new(pool.clone(), None)).await {
             Ok(found) if found > known => StoreErrorKind::NewerSchema { found, known },
             Ok(_) => StoreErrorKind::OtherSchema,
             Err(error) => {
@@ -55,7 +58,7 @@ pub(super) async fn migrate(pool: &Pool, place: &Arc<str>) -> Result<(), StoreEr
 }
 
 /// Makes sure that a database has exactly this program's schema, changing nothing.
-pub(super) async fn check(pool: &Pool, place: &Arc<str>) -> Result<(), StoreError> {
+pub(super) async fn check(pool: &Reads, place: &Arc<str>) -> Result<(), StoreError> {
     let known = migrations().iter().map(|migration| migration.version).max().unwrap_or(0);
     let found = match newest(pool).await.map_err(|error| StoreError::from_driver(place, error)) {
         Ok(found) => found,
@@ -71,7 +74,7 @@ pub(super) async fn check(pool: &Pool, place: &Arc<str>) -> Result<(), StoreErro
 }
 
 /// The newest migration that the database has.
-async fn newest(pool: &Pool) -> Result<i64, sqlx::Error> {
+async fn newest(pool: &Reads) -> Result<i64, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let (newest,): (Option<i64>,) =
         fetch_one!(&mut transaction, (Option<i64>,), format!("SELECT MAX(version) FROM {TABLE}"))?;

@@ -1,33 +1,36 @@
 //! The spool: changes that wait on the disk while the database is away, oldest first, each on the disk before it
 //! counts as kept. Not when something waits ([`super::bridge`]), and not where that is ([`super::place`]).
 //!
-//! One file: a header, then a [`mod@line`] a change. What is stored is passed over; the file is removed when all of it
-//! is. What could not be stored for its own sake goes into a second file, `NAME.rejected`, for a human.
+//! One file, a [`tape`]. Where its disk takes nothing more, a second one is begun in the next place, which lies on another
+//! disk; what waits is stored tape after tape. What could not be stored for its own sake goes into a file of its own,
+//! `NAME.rejected`, for a human.
 
 use std::{
+    collections::VecDeque,
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::place::Place;
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod line;
 pub(super) mod progress;
+mod tape;
+
+#[cfg(any(test, fuzzing))]
+use tape::FORMAT;
+use tape::Tape;
+pub(super) use tape::Waiting;
 
 /// The most that waits. At the 3 to 10 KiB that a collection takes these are some 30,000 to 80,000 collections:
 /// 500 clients every five minutes for five hours at least.
 pub(super) const MOST_BYTES: u64 = 256 * 1024 * 1024;
-
-/// The most that is read back at once.
-const PEEK_BYTES: u64 = 8 * 1024 * 1024;
-
-/// The format's version.
-const FORMAT: u32 = 1;
 
 /// What is wrong with the spool.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +39,7 @@ pub(super) enum SpoolError {
     NoPlace,
     #[error("the spool {} belongs to another process: end that one first", .0.display())]
     InUse(PathBuf),
-    #[error("the spool {} has format {found}, and this program knows {FORMAT}: run the fleetsweep that wrote it", file.display())]
+    #[error("the spool {} has format {found}, and this program knows {}: run the fleetsweep that wrote it", file.display(), tape::FORMAT)]
     OtherFormat { file: PathBuf, found: u32 },
     #[error("the spool's directory {} is {what}: remove it, or run `chmod 700` on it as its owner", directory.display())]
     NotOurs { directory: PathBuf, what: &'static str },
@@ -44,170 +47,203 @@ pub(super) enum SpoolError {
     File { file: PathBuf, source: io::Error },
 }
 
-/// The first line.
-#[derive(Debug, Serialize, Deserialize)]
-struct Header {
-    fleetsweep_spool: u32,
-    spool: Uuid,
-}
-
-/// A line read back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Waiting {
-    /// What it holds; the bytes as they are where it is damaged.
-    pub(super) content: Result<String, Vec<u8>>,
-    /// Where it ends.
-    pub(super) end: u64,
-}
-
 /// The spool of one database.
 #[derive(Debug)]
 pub(super) struct Spool {
-    /// `None` where the environment has no place for one.
-    place: Option<Place>,
+    /// Where it may lie, best first; none where the environment has no place for one.
+    places: Vec<Spot>,
     most_bytes: u64,
-    /// Held for as long as this lives, once there was something to keep.
-    lock: Option<File>,
-    /// `None` where nothing waits.
-    tape: Option<Tape>,
+    /// What waits, oldest first.
+    tapes: VecDeque<Tape>,
 }
 
+/// A place, and what this process holds there.
 #[derive(Debug)]
-struct Tape {
-    file: File,
-    id: Uuid,
-    /// Up to here everything is stored.
-    stored: u64,
-    /// Up to here everything is on the disk; what may lie behind is the rest of a failed write.
-    end: u64,
-    waiting: u64,
+struct Spot {
+    place: Place,
+    /// Held for as long as this lives, once there was something to keep.
+    lock: Option<File>,
 }
 
 impl Spool {
-    /// Opens what an earlier run left. Makes nothing where there is nothing.
-    pub(super) fn open(place: Option<Place>, most_bytes: u64) -> Result<Self, SpoolError> {
-        let mut spool = Self { place, most_bytes, lock: None, tape: None };
-        let Some(file) = spool.file() else { return Ok(spool) };
-        let failed = |source| SpoolError::File { file: file.clone(), source };
-        if file.try_exists().map_err(failed)? {
-            spool.claim()?;
-            spool.tape = read_in(&file)?;
+    /// Opens what an earlier run left, wherever it had to put it. Makes nothing where there is nothing.
+    pub(super) fn open(places: impl IntoIterator<Item = Place>, most_bytes: u64) -> Result<Self, SpoolError> {
+        let places = places.into_iter().map(|place| Spot { place, lock: None }).collect();
+        let mut spool = Self { places, most_bytes, tapes: VecDeque::new() };
+        let mut tapes = Vec::new();
+        for (index, spot) in spool.places.iter_mut().enumerate() {
+            match spot.left_behind() {
+                Ok(found) => tapes.extend(found),
+                // In a place that everybody can write, others can put what they like.
+                Err(error @ SpoolError::NotOurs { .. }) if index > 0 => tracing::warn!("{error}"),
+                Err(error @ SpoolError::File { .. }) if index > 0 && spot.lock.is_none() => {
+                    tracing::debug!("nothing can be left there: {error}");
+                }
+                Err(error) => return Err(error),
+            }
         }
+        tapes.sort_by_key(Tape::number);
+        spool.tapes = tapes.into();
         Ok(spool)
     }
 
-    /// The file, whether it is there or not.
+    /// The file that is written, or would be: whether it is there or not.
+    #[cfg(test)]
     pub(super) fn file(&self) -> Option<PathBuf> {
-        self.place.as_ref().map(|place| place.directory.join(format!("{}.jsonl", place.name)))
+        self.tapes
+            .back()
+            .map(|tape| tape.path().to_owned())
+            .or_else(|| self.places.first().map(|spot| spot.place.file()))
+    }
+
+    /// Every file in which something waits.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.tapes.iter().map(|tape| tape.path().to_owned()).collect()
     }
 
     /// How many changes wait.
     pub(super) fn waiting(&self) -> u64 {
-        self.tape.as_ref().map_or(0, |tape| tape.waiting)
+        self.tapes.iter().map(Tape::waiting).sum()
     }
 
-    /// Names the file: another one after everything was stored.
+    /// Names the tape of the oldest that wait: another one after all of it was stored.
     pub(super) fn id(&self) -> Option<Uuid> {
-        self.tape.as_ref().map(|tape| tape.id)
+        self.tapes.front().map(Tape::id)
     }
 
     /// Keeps these, in their order, as far as there is room: gives how many. They are on the disk then.
     pub(super) fn append(&mut self, contents: &[String]) -> Result<usize, SpoolError> {
-        let Some(file) = self.file() else { return Err(SpoolError::NoPlace) };
-        let failed = |source| SpoolError::File { file: file.clone(), source };
-        let mut bytes = Vec::new();
-        let is_new = self.tape.is_none();
-        if is_new {
-            self.claim()?;
-            let id = Uuid::new_v4();
-            let header = serde_json::to_string(&Header { fleetsweep_spool: FORMAT, spool: id })
-                .map_err(|error| failed(error.into()))?;
-            let made = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&file);
-            bytes.extend(line::of(&header).into_bytes());
-            let stored = bytes.len() as u64;
-            self.tape = Some(Tape { file: made.map_err(failed)?, id, stored, end: 0, waiting: 0 });
-        }
-        let Some(tape) = &mut self.tape else { return Err(SpoolError::NoPlace) };
-        let mut kept = 0;
-        for content in contents {
-            let line = line::of(content).into_bytes();
-            if tape.end + (bytes.len() + line.len()) as u64 > self.most_bytes {
-                break;
+        let room = self.most_bytes.saturating_sub(self.tapes.iter().map(Tape::bytes).sum());
+        let (first_error, mut full_devices) = match self.append_to_last(contents, room) {
+            Some(Ok(kept)) => return Ok(kept),
+            Some(Err(error)) => {
+                let device = self.tapes.back().and_then(|tape| device_of(tape.path()));
+                let is_full = is_of_disk(&error);
+                (Some(error), device.filter(|_| is_full).into_iter().collect::<Vec<u64>>())
             }
-            bytes.extend(line);
-            kept += 1;
-        }
-        let written = if kept == 0 { Ok(()) } else { tape.write(&bytes) };
-        match written {
-            Ok(()) => tape.waiting += kept as u64,
-            Err(error) => {
-                if is_new {
-                    self.tape = None;
-                    discard(&file);
+            None => (None, Vec::new()),
+        };
+        let number = self.tapes.back().map_or(0, |tape| tape.number() + 1);
+        let mut why = first_error;
+        for spot in &mut self.places {
+            let file = spot.place.file();
+            if self.tapes.iter().any(|tape| tape.path() == file) {
+                continue;
+            }
+            let device = device_of(&file);
+            if device.is_some_and(|device| full_devices.contains(&device)) {
+                continue;
+            }
+            let begun = spot.claim().and_then(|()| Tape::begin(&file, number, contents, room));
+            match begun {
+                Ok(None) => return Ok(0),
+                Ok(Some((tape, kept))) => {
+                    if let Some(why) = &why {
+                        tracing::warn!(
+                            error = why as &dyn std::error::Error,
+                            "changes that wait for the database are kept in {} from here on",
+                            file.display()
+                        );
+                    }
+                    self.tapes.push_back(tape);
+                    return Ok(kept);
                 }
-                return Err(failed(error));
+                Err(error @ SpoolError::InUse(_)) => return Err(error),
+                Err(error) => {
+                    if is_of_disk(&error) {
+                        full_devices.extend(device);
+                    }
+                    why.get_or_insert(error);
+                }
             }
         }
-        if is_new {
-            if kept == 0 {
-                self.tape = None;
-                discard(&file);
-            } else {
-                // Otherwise a power failure could take back the file's name.
-                file.parent().map_or(Ok(()), sync).map_err(failed)?;
+        Err(why.unwrap_or(SpoolError::NoPlace))
+    }
+
+    /// `None` where there is no tape yet.
+    fn append_to_last(&mut self, contents: &[String], room: u64) -> Option<Result<usize, SpoolError>> {
+        let tape = self.tapes.back_mut()?;
+        let before = tape.bytes();
+        let appended = match tape.append(contents, room) {
+            // Whatever happened to the file, its content is known still.
+            Ok(kept) if tape.is_lost() => {
+                let path = tape.path().to_owned();
+                let spot = self.places.iter_mut().find(|spot| spot.place.file() == path);
+                let claimed = match spot {
+                    Some(spot) => {
+                        spot.lock = None;
+                        spot.claim()
+                    }
+                    None => Ok(()),
+                };
+                claimed.and_then(|()| tape.write_anew()).map(|()| kept).inspect_err(|_| tape.take_back(kept, before))
             }
-        }
-        Ok(kept)
+            appended => appended,
+        };
+        Some(appended)
     }
 
     /// The oldest that wait, so many at most.
     pub(super) fn peek(&mut self, most: usize) -> Result<Vec<Waiting>, SpoolError> {
-        let Some(file) = self.file() else { return Ok(Vec::new()) };
-        let Some(tape) = &self.tape else { return Ok(Vec::new()) };
-        tape.peek(most).map_err(|source| SpoolError::File { file, source })
+        self.tapes.front().map_or(Ok(Vec::new()), |tape| tape.peek(most))
     }
 
     /// So many are stored, the last of which ends there.
     pub(super) fn pass(&mut self, count: usize, end: u64) -> Result<(), SpoolError> {
-        let Some(file) = self.file() else { return Ok(()) };
-        let Some(tape) = &mut self.tape else { return Ok(()) };
-        tape.stored = end;
-        tape.waiting = tape.waiting.saturating_sub(count as u64);
-        if tape.stored < tape.end {
+        let Some(tape) = self.tapes.front_mut() else { return Ok(()) };
+        if !tape.pass(count, end) {
             return Ok(());
         }
-        self.tape = None;
         // Where it comes back after a power failure, the database knows that all of it is stored.
-        let removed = fs::remove_file(&file).and_then(|()| file.parent().map_or(Ok(()), sync));
-        removed.map_err(|source| SpoolError::File { file, source })
+        self.tapes.pop_front().map_or(Ok(()), Tape::remove)
     }
 
     /// Keeps for a human what the database will not take: a line of `NAME.rejected`. Gives that file.
     pub(super) fn set_aside(&self, content: &[u8]) -> Result<PathBuf, SpoolError> {
-        let Some(place) = &self.place else { return Err(SpoolError::NoPlace) };
-        let file = place.directory.join(format!("{}.rejected", place.name));
-        let append = || {
-            let mut opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&file)?;
-            opened.write_all(&[content, b"\n"].concat())?;
-            opened.sync_data()
-        };
-        match append() {
-            Ok(()) => Ok(file),
-            Err(source) => Err(SpoolError::File { file, source }),
+        let mut why = SpoolError::NoPlace;
+        for Spot { place, .. } in &self.places {
+            let file = place.directory.join(format!("{}.rejected", place.name));
+            let append = || {
+                let mut opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&file)?;
+                opened.write_all(&[content, b"\n"].concat())?;
+                opened.sync_data()
+            };
+            match append() {
+                Ok(()) => return Ok(file),
+                Err(source) if matches!(why, SpoolError::NoPlace) => why = SpoolError::File { file, source },
+                Err(error) => tracing::debug!("{} cannot be used either: {error}", file.display()),
+            }
         }
+        Err(why)
+    }
+}
+
+impl Spot {
+    /// What an earlier run left here.
+    fn left_behind(&mut self) -> Result<Option<Tape>, SpoolError> {
+        let file = self.place.file();
+        let there = file.try_exists().map_err(|source| SpoolError::File { file: file.clone(), source })?;
+        if !there {
+            return Ok(None);
+        }
+        self.claim()?;
+        Tape::read_in(&file)
     }
 
     /// Makes the directory and takes the spool for this process. The database's lock decides who owns it; this
     /// one is for the moments in which a server has lost that lock.
     fn claim(&mut self) -> Result<(), SpoolError> {
-        let Some(place) = &self.place else { return Err(SpoolError::NoPlace) };
+        let Place { directory, name } = &self.place;
         if self.lock.is_some() {
             return Ok(());
         }
-        let directory = place.directory.as_path();
-        let file = directory.join(format!("{}.lock", place.name));
+        let directory = directory.as_path();
+        let file = directory.join(format!("{name}.lock"));
         let failed = |source| SpoolError::File { file: file.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        match DirBuilder::new().recursive(self.place.may_make_parents()).mode(0o700).create(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            Ok(()) | Err(_) => {}
+        }
         let found = fs::symlink_metadata(directory).map_err(failed)?;
         let not_ours = |what| SpoolError::NotOurs { directory: directory.to_owned(), what };
         if !found.is_dir() {
@@ -230,89 +266,22 @@ impl Spool {
     }
 }
 
-impl Tape {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let written = self.file.write_all_at(bytes, self.end).and_then(|()| self.file.sync_data());
-        match written {
-            Ok(()) => self.end += bytes.len() as u64,
-            Err(error) => {
-                // What is there of it was never kept. Where it cannot be cut off either, the next write covers it.
-                if let Err(also) = self.file.set_len(self.end) {
-                    tracing::debug!("what was written in part stays behind the spool's end: {also}");
-                }
-                return Err(error);
-            }
+/// Whether the disk is what takes nothing: no other directory of it does either.
+fn is_of_disk(error: &SpoolError) -> bool {
+    match error {
+        SpoolError::File { source, .. } => matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem
+        ),
+        SpoolError::NoPlace | SpoolError::InUse(_) | SpoolError::OtherFormat { .. } | SpoolError::NotOurs { .. } => {
+            false
         }
-        Ok(())
-    }
-
-    fn peek(&self, most: usize) -> io::Result<Vec<Waiting>> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(self.stored))?;
-        let mut reader = BufReader::new(file.take(self.end.saturating_sub(self.stored)));
-        let (mut found, mut end) = (Vec::new(), self.stored);
-        while found.len() < most && end - self.stored < PEEK_BYTES {
-            let mut bytes = Vec::new();
-            let read = reader.read_until(b'\n', &mut bytes)?;
-            if read == 0 {
-                break;
-            }
-            end += read as u64;
-            let content = line::content(&bytes).map(str::to_owned).ok_or(bytes);
-            found.push(Waiting { content, end });
-        }
-        Ok(found)
     }
 }
 
-/// What an earlier run left: up to the last whole line. What follows it was never kept.
-fn read_in(path: &Path) -> Result<Option<Tape>, SpoolError> {
-    let failed = |source| SpoolError::File { file: path.to_owned(), source };
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
-    let mut reader = BufReader::new(&file);
-    let mut bytes = Vec::new();
-    let mut at = reader.read_until(b'\n', &mut bytes).map_err(failed)? as u64;
-    let header = line::content(&bytes).and_then(|content| serde_json::from_str::<Header>(content).ok());
-    if let Some(Header { fleetsweep_spool: found, .. }) = header
-        && found != FORMAT
-    {
-        return Err(SpoolError::OtherFormat { file: path.to_owned(), found });
-    }
-    // Where the header is damaged nothing can be known to be stored by its position.
-    let id = header.map_or_else(Uuid::new_v4, |header| header.spool);
-    let (stored, mut end, mut waiting, mut lines) = (at, at, 0, 0);
-    loop {
-        bytes.clear();
-        let read = reader.read_until(b'\n', &mut bytes).map_err(failed)?;
-        if read == 0 {
-            break;
-        }
-        at += read as u64;
-        lines += 1;
-        if bytes.last() == Some(&b'\n') && line::content(&bytes).is_some() {
-            (end, waiting) = (at, lines);
-        }
-    }
-    if at > end {
-        tracing::warn!("the last {} bytes of {} were written in part and never kept", at - end, path.display());
-        file.set_len(end).and_then(|()| file.sync_data()).map_err(failed)?;
-    }
-    if waiting == 0 {
-        discard(path);
-        return Ok(None);
-    }
-    Ok(Some(Tape { file, id, stored, end, waiting }))
-}
-
-/// Removes a file in which nothing waits. Where that fails it is overwritten the next time.
-fn discard(path: &Path) {
-    if let Err(error) = fs::remove_file(path) {
-        tracing::debug!("{} stays: {error}", path.display());
-    }
-}
-
-fn sync(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+/// The device on which a file lies, or would lie.
+fn device_of(file: &Path) -> Option<u64> {
+    file.ancestors().find_map(|path| fs::metadata(path).ok()).map(|found| found.dev())
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::{
     from_count, from_ms,
-    pool::{Pool, Transaction, execute, fetch_all, fetch_one},
+    pool::{Transaction, execute, fetch_all, fetch_one},
+    reads::Reads,
     to_count, to_ms, unreadable,
 };
 use crate::fleet::{SweepId, event::Trigger, state::SweepView};
@@ -53,20 +54,20 @@ pub(super) async fn ended(
     .map(drop)
 }
 
-pub(super) async fn last_number(pool: &Pool) -> Result<u64, sqlx::Error> {
+pub(super) async fn last_number(pool: &Reads) -> Result<u64, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let (last,): (Option<i64>,) = fetch_one!(&mut transaction, (Option<i64>,), "SELECT MAX(sweep_number) FROM sweeps")?;
     from_count(last.unwrap_or(0))
 }
 
 /// The newest that ended, oldest first.
-pub(super) async fn list(pool: &Pool, most: u32) -> Result<Vec<SweepView>, sqlx::Error> {
+pub(super) async fn list(pool: &Reads, most: u32) -> Result<Vec<SweepView>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows = fetch_all!(
         &mut transaction,
         SweepRow,
         "SELECT sweep_uuid, sweep_number, set_off_by, started_at_ms, ended_at_ms, duration_ms, ok_count, failed_count,
-         last_collection FROM sweeps WHERE ended_at_ms IS NOT NULL ORDER BY started_at_ms DESC, sweep_number DESC LIMIT ?",
+         last_collection FROM sweeps WHERE ended_at_ms IS NOT NULL ORDER BY sweep_number DESC LIMIT ?",
         i64::from(most)
     )?;
     rows.into_iter().rev().map(|row| Ok(Ended::try_from(row)?.view)).collect()

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod export;
+mod losing_file;
 mod opening;
 mod outage;
 #[path = "../../tests/store/records.rs"]
@@ -66,7 +67,7 @@ fn url(file: &Path) -> SecretString {
 async fn a_full_disk_is_said_and_leaves_no_half_collection() {
     let home = Home::new();
     home.open().await.close().await;
-    let opened = Target::of(&home.url()).unwrap().hold().await.unwrap();
+    let opened = Target::of(Named::plain(&home.url())).unwrap().hold().await.unwrap();
     let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
     // The database may grow by a few pages more: a disk that fills up, without one.
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -20,11 +20,15 @@ use uuid::Uuid;
 use super::{
     DEADLINE, Record, StoreError, StoreErrorKind, alert_changes,
     bridge::Bridge,
+    clock::{self, TrustedTime, Witness},
     holder::{self, Holder},
     lock::Lock,
+    open::PATIENCE,
     outbox,
     pool::{Pool, Transaction, execute},
+    reads::Reads,
     record::{self, Known},
+    reopen::Watched,
     retention,
     spool::progress::Origin,
     sweeps, to_ms,
@@ -103,6 +107,12 @@ pub(super) enum Write {
         before: Timestamp,
         more: Arc<AtomicBool>,
     },
+    /// Notes what the machine says of time; tells what is believed.
+    #[serde(skip)]
+    Observe {
+        witness: Witness,
+        believed: Arc<OnceLock<TrustedTime>>,
+    },
     /// Nothing more from now on; answered when every connection has ended.
     #[serde(skip)]
     Close,
@@ -151,6 +161,7 @@ impl Write {
             // Who holds the database is of no use where nobody can read it.
             | Self::Announce(_)
             | Self::Forget { .. }
+            | Self::Observe { .. }
             | Self::Close => false,
         }
     }
@@ -165,6 +176,13 @@ pub(super) struct Writer {
     /// What the database holds, as far as recording needs it. `None` after a failure: it is read again.
     pub(super) known: Option<Known>,
     pub(super) transactions: Arc<AtomicU64>,
+    /// The connections for questions, which come and go with the file.
+    pub(super) reads: Reads,
+    pub(super) lock: Lock,
+    /// The file, where the database is one.
+    pub(super) watched: Option<Watched>,
+    /// Who was announced as the collector.
+    pub(super) announced: Option<Holder>,
     /// What is done while the database is away.
     pub(super) bridge: Bridge,
 }
@@ -193,6 +211,21 @@ impl Inbox {
         if self.orders.recv_many(&mut self.batch, BATCH).await == 0 {
             self.is_open = false;
         }
+        self.sort_out();
+    }
+
+    /// Takes what has come already; whether there was something.
+    pub(super) fn receive_at_once(&mut self) -> bool {
+        while self.batch.len() < BATCH
+            && let Ok(order) = self.orders.try_recv()
+        {
+            self.batch.push(order);
+        }
+        self.sort_out();
+        !self.batch.is_empty()
+    }
+
+    fn sort_out(&mut self) {
         let closing = self.batch.extract_if(.., |order| matches!(order.write, Write::Close));
         self.closers.extend(closing.map(|order| order.done));
         if !self.closers.is_empty() {
@@ -202,21 +235,40 @@ impl Inbox {
     }
 }
 
+/// How often a file is looked at when nothing is written.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// Writes until it is closed, or until nobody can bring anything any more; then gives up the lock.
-pub(super) async fn run(mut writer: Writer, lock: Lock, orders: mpsc::Receiver<Order>) {
+pub(super) async fn run(mut writer: Writer, orders: mpsc::Receiver<Order>) {
     let mut inbox = Inbox::new(orders);
     while inbox.is_open {
         if writer.bridge.is_needed() {
             writer.bridge_over(&mut inbox).await;
-        } else {
-            inbox.receive().await;
-            if !inbox.batch.is_empty() {
-                writer.serve(&mut inbox.batch).await;
+            continue;
+        }
+        tokio::select! {
+            biased;
+            () = inbox.receive() => {
+                if !inbox.batch.is_empty() {
+                    writer.serve(&mut inbox.batch).await;
+                }
             }
+            () = tokio::time::sleep(LOOK_EVERY), if writer.watched.is_some() => writer.look_at_leisure().await,
         }
     }
+    if !writer.bridge.is_needed() {
+        writer.look_at_leisure().await;
+    }
     writer.try_a_last_time().await;
-    let Writer { pool, bridge, .. } = writer;
+    let Writer { pool, bridge, lock, mark, .. } = writer;
+    if !bridge.is_needed() {
+        match tokio::time::timeout(PATIENCE, holder::withdraw(&pool, mark)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the database still names this collector"),
+            Err(passed) => tracing::debug!(%passed, "the database still names this collector"),
+        }
+    }
+    pool.empty_log().await;
     pool.close().await;
     lock.release().await;
     // Whoever watches learns of the end before it is answered; the spool is another's from here on.
@@ -236,9 +288,15 @@ impl Writer {
     /// Stores a batch and answers everyone. Where one record may have spoilt it for all, each is tried alone;
     /// where the database is away, they are kept.
     async fn serve(&mut self, batch: &mut Vec<Order>) {
+        for order in &*batch {
+            if let Write::Announce(holder) = &order.write {
+                self.announced = Some(holder.clone());
+            }
+        }
         let write = Uuid::new_v4();
         let writes: Vec<&Write> = batch.iter().map(|order| &order.write).collect();
         let Err(error) = self.transact(write, &writes).await else {
+            self.bridge.lose_no_more();
             return batch.drain(..).for_each(|order| answer(order.done, Ok(())));
         };
         let mut alone = Vec::new();
@@ -247,11 +305,11 @@ impl Writer {
             let several = batch.len() > 1;
             for (order, unkept) in self.keep_first(batch, write, &error).await {
                 if error.kind != StoreErrorKind::Full || self.bridge.is_needed() {
-                    answer(order.done, Err(unkept));
+                    self.refuse(order, unkept);
                 } else if several {
                     alone.push(order);
                 } else {
-                    answer(order.done, Err(error.clone()));
+                    self.refuse(order, error.clone());
                 }
             }
         } else if batch.len() > 1 && error.kind.may_concern_one_record() {
@@ -267,10 +325,11 @@ impl Writer {
                     batch.push(order);
                     batch.extend(left.by_ref());
                     for (order, error) in self.keep_first(batch, write, &error).await {
-                        answer(order.done, Err(error));
+                        self.refuse(order, error);
                     }
                 }
-                result => answer(order.done, result),
+                Err(error) => self.refuse(order, error),
+                Ok(()) => answer(order.done, Ok(())),
             }
         }
     }
@@ -288,11 +347,29 @@ impl Writer {
     }
 
     async fn attempt(&mut self, write: Uuid, writes: &[&Write]) -> Result<(), StoreError> {
+        self.look().await?;
         // Taken out, and put back only after a commit: after anything else it is not true any more.
         let known = self.known.take();
         let attempt = attempt(&self.pool, self.mark, Source::Direct(write), known, writes);
         let ended = tokio::time::timeout(DEADLINE, attempt).await;
-        self.take_note(ended)
+        self.take_note(ended)?;
+        // What was committed counts only where it can be found.
+        self.look().await
+    }
+
+    /// Answers that a change was not stored. Where that is for want of a disk or of a database, it is lost.
+    pub(super) fn refuse(&self, order: Order, error: StoreError) {
+        if order.write.may_wait() && error.kind.loses_what_happened() {
+            self.bridge.lose(&error);
+        }
+        answer(order.done, Err(error));
+    }
+
+    /// Looks at the file when nothing is to be written.
+    async fn look_at_leisure(&mut self) {
+        if let Err(error) = self.look().await {
+            self.begin_outage(&error);
+        }
     }
 
     /// What follows from a transaction that ended, or did not in time.
@@ -303,7 +380,11 @@ impl Writer {
                 self.transactions.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
-            Ok(Err(Unwritten::Driver(error))) => Err(StoreError::from_driver(&self.place, error)),
+            Ok(Err(Unwritten::Driver(error))) => {
+                // Where there was no room the connection is closed, and made anew.
+                self.expect_new_companions();
+                Err(StoreError::from_driver(&self.place, error))
+            }
             Ok(Err(Unwritten::Refused(kind))) => Err(StoreError::plain(&self.place, kind)),
             Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Unreachable, passed)),
         }
@@ -398,6 +479,11 @@ async fn write_all(
             Write::Announce(holder) => holder::announce(transaction, mark, holder).await?,
             Write::Forget { before, more } => {
                 more.store(retention::forget(transaction, *before).await?, Ordering::Relaxed);
+            }
+            Write::Observe { witness, believed } => {
+                let now = clock::observe(transaction, witness).await?;
+                // Told once: a transaction that was undone said the same.
+                believed.get_or_init(|| now);
             }
             // Kept back by the writer's loop.
             Write::Close => {}

@@ -17,16 +17,17 @@ use uuid::Uuid;
 
 use super::{
     collector::{Received, Shared},
-    connect::{Meeting, connect, not_ssh},
+    connect::{connect, not_ssh},
     deadline::Deadlines,
     delivery::{self, Finished, Order, Running, Started, Unfit},
+    host_key::{self, Meeting},
     platform::{Platform, Unix},
     session::Session,
     stream::Opening,
 };
 use crate::{
     config::Client,
-    fleet::{EventKind, Failure, FailureKind, Reading, Stage, SweepId},
+    fleet::{ClientId, EventKind, Failure, FailureKind, Reading, Stage, SweepId},
 };
 
 /// How long the agent samples CPU use. Twice as long would halve the steps in which a core's use is
@@ -122,6 +123,11 @@ impl Attempt<'_> {
     /// is no failure.
     async fn kept_session(&self) -> Result<Option<(Session, Channel<Msg>)>, Failure> {
         let Some(session) = self.shared.sessions.take(&self.client.id) else { return Ok(None) };
+        if let Err(failure) = self.shared.judge_again(&session, &self.client.id, Stage::Connect) {
+            tracing::info!(client = %self.client.id, "the kept session is not used any more: {failure}");
+            session.close().await;
+            return Ok(None);
+        }
         let patience = self.deadlines.of(Stage::Connect) / 2;
         let opening = async { Ok(tokio::time::timeout(patience, session.channel(Stage::Connect)).await) };
         match self.deadlines.run(Stage::Connect, opening).await? {
@@ -300,6 +306,9 @@ pub(super) async fn leave(session: Session, failure: &Failure) {
         | FailureKind::KnownHostsUnusable
         | FailureKind::AuthenticationRefused
         | FailureKind::CredentialUnusable
+        | FailureKind::CollectorShort
+        | FailureKind::CollectorOffline
+        | FailureKind::NameServiceFailed
         | FailureKind::CommandRefused
         | FailureKind::PlatformUnknown
         | FailureKind::NoDirectory
@@ -308,6 +317,7 @@ pub(super) async fn leave(session: Session, failure: &Failure) {
         | FailureKind::AgentFailed
         | FailureKind::NoAnswer
         | FailureKind::AnswerTooLarge
+        | FailureKind::Misbehaved
         | FailureKind::EnvelopeRefused
         | FailureKind::ReportInvalid
         | FailureKind::StoreFailed
@@ -369,24 +379,42 @@ impl Shared {
         deadlines.run(Stage::Connect, connecting).await.map_err(|failure| {
             if failure.kind == FailureKind::TimedOut {
                 // Something that talks, but not SSH, was taken for a slow server until now.
-                not_ssh(&opening).unwrap_or(failure)
+                not_ssh(&opening).unwrap_or_else(|| match opening.begun_line() {
+                    Some(line) => failure.because(format!("all that came of its first line was: {line}")),
+                    None => failure,
+                })
             } else {
                 failure
             }
         })
     }
 
-    /// Enters a session.
+    /// Judges the host key of an open session as the file has it now.
     ///
     /// # Errors
-    /// Everything that fails in the stage `authenticate`.
+    /// The failure of a stage that it is.
+    fn judge_again(&self, session: &Session, client: &ClientId, stage: Stage) -> Result<(), Failure> {
+        match session.host_key() {
+            Some(key) => host_key::judge_again(&self.hosts, client, self.host_keys, stage, key),
+            None => Err(Failure::new(stage, FailureKind::Defect).because("a session without a host key")),
+        }
+    }
+
+    /// Enters a session, if its host key is still accepted.
+    ///
+    /// # Errors
+    /// Everything that fails in the stage `authenticate`, and a host key that is not accepted any more.
     pub(super) async fn authenticate(
         &self,
         session: &mut Session,
         client: &Client,
         deadlines: &Deadlines<'_>,
     ) -> Result<(), Failure> {
-        let entering = super::authenticate::authenticate(session, client, &self.keyring, &self.secrets);
+        self.judge_again(session, &client.id, Stage::Authenticate)?;
+        session.log_in();
+        // Before the stage's own end: what hangs on our side is told as that.
+        let ours_until = tokio::time::Instant::now() + deadlines.of(Stage::Authenticate) * 9 / 10;
+        let entering = super::authenticate::authenticate(session, client, &self.keyring, &self.secrets, ours_until);
         deadlines.run(Stage::Authenticate, entering).await
     }
 }

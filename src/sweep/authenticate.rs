@@ -13,15 +13,39 @@ use russh::{
     },
 };
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, timeout_at};
 
-use super::{keyring::Keyring, secrets::Secrets, session::Session};
+use super::{
+    keyring::Keyring,
+    secrets::Secrets,
+    session::{Ending, Session},
+    shortage::{self, Unusable},
+};
 use crate::{
-    config::{Client, KeyFile, secret::SecretSource},
+    config::{Client, KeyFile, harmless, secret::SecretSource},
     fleet::{Failure, FailureKind, Stage},
 };
 
 /// Further questions that a keyboard-interactive server may ask after the password was given.
 const MOST_QUESTIONS: usize = 4;
+
+/// Where credentials come from.
+struct Ours<'a> {
+    keyring: &'a Keyring,
+    secrets: &'a Secrets,
+    /// A source of ours that hangs must not count as a client that does not answer.
+    until: Instant,
+}
+
+impl Ours<'_> {
+    /// Waits for something of ours.
+    async fn wait_for<T>(&self, what: &str, had: impl Future<Output = Result<T, Unusable>>) -> Result<T, Unusable> {
+        match timeout_at(self.until, had).await {
+            Ok(had) => had,
+            Err(_) => Err(Unusable::new(format!("{what} did not come in time: look why it hangs"))),
+        }
+    }
+}
 
 /// One thing that can be tried.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +68,7 @@ impl Credential<'_> {
 
     fn name(self) -> String {
         match self {
-            Self::Key(file) => format!("key {}", file.path.display()),
+            Self::Key(file) => format!("key {}", harmless::path(&file.path)),
             Self::Agent => "ssh-agent".to_owned(),
             Self::Password(_) => "password".to_owned(),
             Self::KeyboardInteractive(_) => "keyboard-interactive with the password".to_owned(),
@@ -60,8 +84,10 @@ enum Outcome {
     OneMoreWanted(MethodSet),
     /// It was not, and the server would listen to these methods.
     Refused(MethodSet),
-    /// It could not be tried; why, in words.
-    Unusable(String),
+    /// It could not be tried; why.
+    Unusable(Unusable),
+    /// The server asks what we cannot answer; what, in words. That is its doing, not ours.
+    Unanswerable(String),
     /// The session ended meanwhile.
     Lost,
 }
@@ -81,17 +107,24 @@ impl From<AuthResult> for Outcome {
 struct Tried {
     accepted: Vec<String>,
     refused: Vec<String>,
-    unusable: Vec<String>,
+    unusable: Vec<Unusable>,
+    unanswerable: Vec<String>,
     /// What the server listens to; `None` until it said so.
     offered: Option<MethodSet>,
 }
 
 impl Tried {
     fn failure(self, not_offered: Vec<String>) -> Failure {
-        let kind =
-            if self.unusable.is_empty() { FailureKind::AuthenticationRefused } else { FailureKind::CredentialUnusable };
+        // That we are short of something passes: another try may do.
+        let kind = match self.unusable.iter().find(|unusable| unusable.is_short).or(self.unusable.first()) {
+            Some(unusable) => unusable.kind(),
+            None => FailureKind::AuthenticationRefused,
+        };
         let mut failure = Failure::new(Stage::Authenticate, kind);
-        for words in self.unusable {
+        for unusable in self.unusable {
+            failure = failure.because(unusable);
+        }
+        for words in self.unanswerable {
             failure = failure.because(words);
         }
         for name in self.accepted {
@@ -113,7 +146,8 @@ impl Tried {
     }
 }
 
-/// Tries what the client's login gives until the session is entered.
+/// Tries what the client's login gives until the session is entered. What we need for it from our own side (key
+/// files, secrets, the ssh-agent) is waited for until `ours_until`.
 ///
 /// # Errors
 /// [`FailureKind::AuthenticationRefused`] after everything was refused, [`FailureKind::CredentialUnusable`]
@@ -123,11 +157,13 @@ pub(super) async fn authenticate(
     client: &Client,
     keyring: &Keyring,
     secrets: &Secrets,
+    ours_until: Instant,
 ) -> Result<(), Failure> {
+    let ours = Ours { keyring, secrets, until: ours_until };
     let mut waiting = credentials(client);
     let mut tried = Tried::default();
     while let Some(credential) = next(&mut waiting, tried.offered.as_ref()) {
-        match attempt(session, client, credential, keyring, secrets).await {
+        match attempt(session, client, credential, &ours).await {
             Outcome::Accepted => return Ok(()),
             Outcome::OneMoreWanted(methods) => {
                 tried.accepted.push(credential.name());
@@ -144,7 +180,8 @@ pub(super) async fn authenticate(
                 tried.refused.push(credential.name());
                 tried.offered = Some(methods);
             }
-            Outcome::Unusable(words) => tried.unusable.push(words),
+            Outcome::Unusable(unusable) => tried.unusable.push(unusable),
+            Outcome::Unanswerable(words) => tried.unanswerable.push(words),
             Outcome::Lost => return Err(lost(session, tried, credential)),
         }
     }
@@ -174,7 +211,11 @@ fn next<'a>(waiting: &mut Vec<Credential<'a>>, offered: Option<&MethodSet>) -> O
 /// The session ended while a credential was tried. Where something was refused already, or the server says
 /// that it was one failure too many, that is a refusal: trying again would refuse again.
 fn lost(session: &Session, mut tried: Tried, during: Credential<'_>) -> Failure {
-    let words = session.last_words();
+    let words = match session.ending() {
+        Some(Ending::Abuse(_)) => return session.lost(Stage::Authenticate),
+        Some(Ending::Said(words)) => Some(words),
+        None => None,
+    };
     let too_many = words.as_deref().is_some_and(|words| words.to_ascii_lowercase().contains("authentication"));
     if tried.refused.is_empty() && !too_many {
         return session.lost(Stage::Authenticate);
@@ -191,26 +232,20 @@ fn lost(session: &Session, mut tried: Tried, during: Credential<'_>) -> Failure 
     })
 }
 
-async fn attempt(
-    session: &mut Session,
-    client: &Client,
-    credential: Credential<'_>,
-    keyring: &Keyring,
-    secrets: &Secrets,
-) -> Outcome {
+async fn attempt(session: &mut Session, client: &Client, credential: Credential<'_>, ours: &Ours<'_>) -> Outcome {
     let user = client.username.as_str();
     let outcome = match credential {
-        Credential::Key(file) => match keyring.get(file, secrets).await {
-            Err(words) => return Outcome::Unusable(words),
+        Credential::Key(file) => match ours.wait_for("the key file", ours.keyring.get(file, ours.secrets)).await {
+            Err(unusable) => return Outcome::Unusable(unusable),
             Ok(key) => {
                 let hash = if key.algorithm().is_rsa() { rsa_hash(session).await } else { None };
                 let key = PrivateKeyWithHashAlg::new(key, hash);
                 session.handle().authenticate_publickey(user, key).await.ok().map(Outcome::from)
             }
         },
-        Credential::Agent => Some(ssh_agent(session, user).await),
-        Credential::Password(source) | Credential::KeyboardInteractive(source) => match secrets.get(source).await {
-            Err(error) => return Outcome::Unusable(format!("the password: {error}")),
+        Credential::Agent => Some(ssh_agent(session, user, ours).await),
+        Credential::Password(source) | Credential::KeyboardInteractive(source) => match password(source, ours).await {
+            Err(unusable) => return Outcome::Unusable(unusable),
             Ok(password) => match credential {
                 Credential::KeyboardInteractive(_) => keyboard_interactive(session, user, &password).await,
                 Credential::Password(_) | Credential::Key(_) | Credential::Agent => {
@@ -227,6 +262,16 @@ async fn attempt(
     }
 }
 
+async fn password(source: &SecretSource, ours: &Ours<'_>) -> Result<SecretString, Unusable> {
+    let fetching = async {
+        ours.secrets
+            .get(source)
+            .await
+            .map_err(|error| Unusable::after(&error, format!("the password: {}", shortage::chain(&error))))
+    };
+    ours.wait_for("the password", fetching).await
+}
+
 /// The hash with which an RSA key signs. A server that does not say what it takes gets SHA-256: SHA-1 is
 /// never used, and SHA-512 is known to fewer.
 async fn rsa_hash(session: &mut Session) -> Option<HashAlg> {
@@ -237,20 +282,27 @@ async fn rsa_hash(session: &mut Session) -> Option<HashAlg> {
 }
 
 /// Tries every key of the ssh-agent that `SSH_AUTH_SOCK` names.
-async fn ssh_agent(session: &mut Session, user: &str) -> Outcome {
-    let mut agent = match AgentClient::connect_env().await {
-        Ok(agent) => agent,
-        Err(error) => return Outcome::Unusable(format!("no ssh-agent: {error}")),
+async fn ssh_agent(session: &mut Session, user: &str, ours: &Ours<'_>) -> Outcome {
+    let binding = session.handle().agent_session_binding();
+    let asking = async {
+        let mut agent = AgentClient::connect_env()
+            .await
+            .map_err(|error| Unusable::after(&error, format!("no ssh-agent: {error}")))?;
+        if let Some(binding) = binding
+            && let Err(error) = agent.bind_session(binding, false).await
+        {
+            // Agents before OpenSSH 8.9 do not know it, and need it for no key of theirs.
+            tracing::debug!(%error, "the ssh-agent was not bound to the session");
+        }
+        let identities = agent
+            .request_identities()
+            .await
+            .map_err(|error| Unusable::after(&error, format!("the ssh-agent does not list its keys: {error}")))?;
+        Ok((agent, identities))
     };
-    if let Some(binding) = session.handle().agent_session_binding()
-        && let Err(error) = agent.bind_session(binding, false).await
-    {
-        // Agents before OpenSSH 8.9 do not know it, and need it for no key of theirs.
-        tracing::debug!(%error, "the ssh-agent was not bound to the session");
-    }
-    let identities = match agent.request_identities().await {
-        Ok(identities) => identities,
-        Err(error) => return Outcome::Unusable(format!("the ssh-agent does not list its keys: {error}")),
+    let (mut agent, identities) = match ours.wait_for("the list of the ssh-agent's keys", asking).await {
+        Ok(asked) => asked,
+        Err(unusable) => return Outcome::Unusable(unusable),
     };
     let mut refused = None;
     let mut failed = None;
@@ -274,8 +326,10 @@ async fn ssh_agent(session: &mut Session, user: &str) -> Outcome {
     }
     match (refused, failed) {
         (Some(methods), _) => Outcome::Refused(methods),
-        (None, Some(error)) => Outcome::Unusable(format!("the ssh-agent does not sign: {error}")),
-        (None, None) => Outcome::Unusable("the ssh-agent holds no key: add one with `ssh-add`".to_owned()),
+        (None, Some(error)) => Outcome::Unusable(Unusable::new(format!("the ssh-agent does not sign: {error}"))),
+        (None, None) => {
+            Outcome::Unusable(Unusable::new("the ssh-agent holds no key: add one with `ssh-add`".to_owned()))
+        }
     }
 }
 
@@ -303,7 +357,7 @@ async fn keyboard_interactive(session: &mut Session, user: &str, password: &Secr
                 vec![password.expose_secret().to_owned()]
             }
             [question, ..] => {
-                return Some(Outcome::Unusable(format!(
+                return Some(Outcome::Unanswerable(format!(
                     "the server asks `{}`, which only a person can answer",
                     question.prompt.trim()
                 )));
@@ -311,7 +365,7 @@ async fn keyboard_interactive(session: &mut Session, user: &str, password: &Secr
         };
         response = handle.authenticate_keyboard_interactive_respond(answers).await.ok()?;
     }
-    Some(Outcome::Unusable("the server asks without end".to_owned()))
+    Some(Outcome::Unanswerable("the server asks without end".to_owned()))
 }
 
 #[cfg(test)]
@@ -358,7 +412,7 @@ mod tests {
             half_way.failure(Vec::new()).to_string(),
             "authentication refused: key /k was accepted, and the server wants another credential as well: password was refused: the server takes publickey, password"
         );
-        let locked = Tried { unusable: vec!["the key file /k is locked".to_owned()], ..tried() };
+        let locked = Tried { unusable: vec![Unusable::new("the key file /k is locked".to_owned())], ..tried() };
         assert_eq!(
             locked.failure(Vec::new()).to_string(),
             "credential unusable: the key file /k is locked: password was refused: the server takes publickey, password"

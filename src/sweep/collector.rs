@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    path::Path,
+    path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -20,17 +20,18 @@ use super::{
     agents::{Agents, AgentsError},
     attempt::{Attempt, WINDOW, leave},
     backoff,
-    connect::{Meeting, Met},
     deadline::Deadlines,
     delivery::{self, Place, Unfit},
+    host_key::{Meeting, Met},
     keyring::Keyring,
     known_hosts::{KnownHosts, KnownHostsError},
     platform::Platform,
+    room::Room,
     secrets::Secrets,
     session::{KeptSessions, SessionKeeping},
 };
 use crate::{
-    config::{Client, Config, HostKeyPolicy},
+    config::{Client, Config, HostKeyPolicy, harmless},
     fleet::{ClientId, EventKind, Failure, FailureKind, Reading, Stage, SweepId},
     spine::Spine,
 };
@@ -169,9 +170,39 @@ impl Shared {
     }
 }
 
+/// How often, and since when, one collection failed for want of something on this machine.
+#[derive(Debug, Default)]
+struct Shortage {
+    times: u32,
+    since: Option<tokio::time::Instant>,
+}
+
+impl Shortage {
+    /// Notes one more; how long to wait before the next attempt, or `None` once `longest` has passed since the first.
+    fn pause(&mut self, longest: Duration, jitter: f64) -> Option<Duration> {
+        let since = *self.since.get_or_insert_with(tokio::time::Instant::now);
+        self.times += 1;
+        (since.elapsed() < longest).then(|| backoff::pause(self.times.min(4), jitter))
+    }
+}
+
 /// Does things to clients, and keeps between them what is worth keeping: pinned host keys, agents, decoded
 /// keys, fetched secrets, open sessions. One for each configuration; shared by reference between all tasks.
 pub struct Collector(Shared);
+
+/// The folder of agents for further platforms, where the environment names one.
+#[must_use]
+pub fn agents_folder() -> Option<PathBuf> {
+    std::env::var_os(AGENTS_FOLDER).map(PathBuf::from)
+}
+
+/// The agents that can be delivered.
+///
+/// # Errors
+/// Where the folder that the environment names cannot be used.
+pub fn agents() -> Result<Agents, AgentsError> {
+    agents_folder().map_or_else(|| Ok(Agents::embedded()), |folder| Agents::with_folder(&folder))
+}
 
 impl fmt::Debug for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,13 +216,10 @@ impl Collector {
     /// # Errors
     /// [`SweepError`]
     pub fn new(config: &Config, keeping: SessionKeeping, spine: Spine) -> Result<Self, SweepError> {
-        let agents = match std::env::var_os(AGENTS_FOLDER) {
-            Some(folder) => Agents::with_folder(Path::new(&folder))?,
-            None => Agents::embedded(),
-        };
+        let agents = agents()?;
         let hosts = KnownHosts::load(&config.ssh.known_hosts)?;
         for bad in hosts.bad_lines() {
-            tracing::warn!("{}:{}: {}", hosts.path().display(), bad.line, bad.problem);
+            tracing::warn!("{}:{}: {}", harmless::path(hosts.path()), bad.line, bad.problem);
         }
         Ok(Self(Shared {
             spine,
@@ -200,7 +228,7 @@ impl Collector {
             agents,
             keyring: Keyring::default(),
             secrets: Secrets::default(),
-            sessions: KeptSessions::new(keeping),
+            sessions: KeptSessions::new(keeping, None),
             reading_on: Semaphore::new(READING_ON),
             remembered: Mutex::default(),
             timeout: config.collector.timeout,
@@ -208,9 +236,17 @@ impl Collector {
         }))
     }
 
+    /// The same, with room that its kept sessions share with others.
+    #[must_use]
+    pub fn with_room(mut self, keeping: SessionKeeping, room: Room) -> Self {
+        self.0.sessions = KeptSessions::new(keeping, Some(room));
+        self
+    }
+
     /// Collects from one client, with as many further attempts as the configuration allows. Tells the spine
     /// of each stage it enters and of each attempt that another one follows; not of the outcome, which is
-    /// not stored yet. Where the configuration does not say whether the client is asked for `events`, its
+    /// not stored yet. An attempt that fails because the collector is short of something does not count: it is
+    /// repeated, for as long as one attempt may take. Where the configuration does not say whether the client is asked for `events`, its
     /// platform does.
     pub async fn collect(
         &self,
@@ -221,7 +257,7 @@ impl Collector {
     ) -> Collection {
         let (started_at, started) = (Timestamp::now(), tokio::time::Instant::now());
         let id = Uuid::now_v7();
-        let mut attempts = 0;
+        let (mut attempts, mut short) = (0, Shortage::default());
         let entered = Mutex::new(Vec::new());
         let outcome = loop {
             attempts += 1;
@@ -240,10 +276,18 @@ impl Collector {
                 Ok(received) => break Ok(received),
                 Err(failure) => failure,
             };
-            if attempts > self.0.retries || !failure.kind.is_worth_retrying() {
-                break Err(failure);
-            }
-            let pause = backoff::pause(attempts, rand::rng().random());
+            let pause = if failure.kind == FailureKind::CollectorShort {
+                let Some(pause) = short.pause(self.0.timeout, rand::rng().random()) else { break Err(failure) };
+                // A session that only waits may hold what is wanted here.
+                self.0.sessions.give_up_one().await;
+                pause
+            } else {
+                let counted = attempts - short.times;
+                if counted > self.0.retries || !failure.kind.is_worth_retrying() {
+                    break Err(failure);
+                }
+                backoff::pause(counted, rand::rng().random())
+            };
             let retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(client = %client.id, %failure, retry_in_ms, "an attempt failed");
             let stage = failure.stage;

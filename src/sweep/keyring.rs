@@ -12,8 +12,11 @@ use std::{
 use russh::keys::{self, PrivateKey};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
-use super::secrets::Secrets;
-use crate::config::KeyFile;
+use super::{
+    secrets::Secrets,
+    shortage::{self, Unusable},
+};
+use crate::config::{KeyFile, harmless};
 
 /// A private key file is a few kilobytes; what is larger is none.
 const LARGEST_BYTES: u64 = 64 * 1024;
@@ -25,11 +28,12 @@ struct Stamp {
     modified: Option<SystemTime>,
 }
 
-/// What became of a file: its key, or why there is none, in words for the operator.
-type Outcome = Result<Arc<PrivateKey>, String>;
+/// What became of a file: its key, or why there is none.
+type Outcome = Result<Arc<PrivateKey>, Unusable>;
 /// One place for a file: whoever comes first decodes it, the others wait for it. Decoding a key that a
 /// passphrase protects takes 0.1 s of processor time by design, so a failure is remembered too, each with
-/// its passphrase: one client's wrong one must not cost the others their key.
+/// its passphrase: one client's wrong one must not cost the others their key. That a file could not be read is not:
+/// its rights may change, or there be a descriptor the next time.
 type Place = Arc<tokio::sync::Mutex<Vec<Decoded>>>;
 
 /// What was remembered of a file.
@@ -59,17 +63,16 @@ impl Keyring {
         let path = &file.path;
         let found = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?;
         if found.len() > LARGEST_BYTES {
-            return Err(format!("the key file {} is no private key: it has {} bytes", path.display(), found.len()));
+            let words = format!("the key file {} is no private key: it has {} bytes", found_at(path), found.len());
+            return Err(Unusable::new(words));
         }
         let stamp = Stamp { bytes: found.len(), modified: found.modified().ok() };
         let passphrase = match &file.passphrase {
             None => None,
-            Some(source) => Some(
-                secrets
-                    .get(source)
-                    .await
-                    .map_err(|error| format!("the passphrase of the key file {}: {error}", path.display()))?,
-            ),
+            Some(source) => Some(secrets.get(source).await.map_err(|error| {
+                let words = format!("the passphrase of the key file {}: {}", found_at(path), shortage::chain(&error));
+                Unusable::after(&error, words)
+            })?),
         };
         let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default());
         let mut place = place.lock().await;
@@ -78,42 +81,51 @@ impl Keyring {
         }
         let (blocking_path, blocking_passphrase) = (path.clone(), passphrase.clone());
         // Both reading and decoding would hold up the sessions of other clients.
-        let outcome = tokio::task::spawn_blocking(move || decode(&blocking_path, blocking_passphrase.as_ref()))
-            .await
-            .unwrap_or_else(|error| Err(format!("the key file {} was not decoded: {error}", path.display())));
+        let decoding = tokio::task::spawn_blocking(move || {
+            let text = read(&blocking_path)?;
+            Ok(decode(&blocking_path, &text, blocking_passphrase.as_ref()))
+        });
+        let outcome = decoding.await.unwrap_or_else(|error| {
+            Err(Unusable::new(format!("the key file {} was not decoded: {error}", found_at(path))))
+        })?;
         place.retain(|decoded| decoded.from == stamp);
         place.push(Decoded { from: stamp, passphrase, outcome: outcome.clone() });
         outcome
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    format!("cannot read the key file {}: {error}", path.display())
+/// A key file that is there. Of one that is not, the path may be the key itself or a password.
+fn found_at(path: &Path) -> harmless::Harmless {
+    harmless::existing_path(path)
 }
 
-fn decode(path: &Path, passphrase: Option<&SecretString>) -> Outcome {
-    let text = read(path).map_err(|error| unreadable(path, &error))?;
-    match keys::decode_secret_key(&text, passphrase.map(ExposeSecret::expose_secret)) {
+fn unreadable(path: &Path, error: &std::io::Error) -> Unusable {
+    Unusable::after(error, format!("cannot read the key file {}: {error}", harmless::path(path)))
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, Unusable> {
+    // What the path names may have no length and no end, as a device.
+    let start = || {
+        let mut text = Zeroizing::new(String::new());
+        std::fs::File::open(path)?.take(LARGEST_BYTES).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    start().map_err(|error| unreadable(path, &error))
+}
+
+fn decode(path: &Path, text: &str, passphrase: Option<&SecretString>) -> Outcome {
+    let unusable = |words: &str| Err(Unusable::new(format!("the key file {} {words}", found_at(path))));
+    match keys::decode_secret_key(text, passphrase.map(ExposeSecret::expose_secret)) {
         Ok(key) => Ok(Arc::new(key)),
-        Err(keys::Error::KeyIsEncrypted) => {
-            Err(format!("the key file {} is locked: give its `passphrase`", path.display()))
-        }
-        Err(_) if passphrase.is_some() && looks_locked(&text) => {
-            Err(format!("the passphrase of the key file {} is wrong", path.display()))
+        Err(keys::Error::KeyIsEncrypted) => unusable("is locked: give its `passphrase`"),
+        Err(_) if passphrase.is_some() && looks_locked(text) => {
+            Err(Unusable::new(format!("the passphrase of the key file {} is wrong", found_at(path))))
         }
         Err(_) if text.starts_with("ssh-") || text.starts_with("ecdsa-") => {
-            Err(format!("the key file {} holds a public key: name the private one", path.display()))
+            unusable("holds a public key: name the private one")
         }
-        Err(error) => Err(format!("the key file {} cannot be decoded: {error}", path.display())),
+        Err(error) => unusable(&format!("cannot be decoded: {error}")),
     }
-}
-
-/// The text of a key file. What the path names may have no length and no end, as a device.
-fn read(path: &Path) -> std::io::Result<Zeroizing<String>> {
-    let file = std::fs::File::open(path)?;
-    let mut text = Zeroizing::new(String::new());
-    file.take(LARGEST_BYTES).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn looks_locked(text: &str) -> bool {
@@ -134,8 +146,7 @@ mod tests {
 
     #[test]
     fn a_key_file_without_end_is_not_read_without_end() {
-        let error = decode(Path::new("/dev/zero"), None).unwrap_err();
-        assert!(error.contains("cannot be decoded"), "{error}");
+        assert_eq!(read(Path::new("/dev/zero")).ok().map(|text| text.len() as u64), Some(LARGEST_BYTES));
     }
 
     #[tokio::test]
@@ -161,7 +172,7 @@ mod tests {
             }
             match (outcome(&Keyring::default(), &path, passphrase).await, expected) {
                 (Ok(_), Ok(())) => {}
-                (Err(words), Err(part)) => {
+                (Err(Unusable { words, .. }), Err(part)) => {
                     assert!(words.contains(part), "{name}: {words}");
                     assert!(words.contains(name) && !words.contains("correct"), "{name}: {words}");
                 }
@@ -186,6 +197,18 @@ mod tests {
         let again = [Some("right"), Some("right")].map(|passphrase| outcome(&ring, &path, passphrase));
         let [first, second] = futures_util::future::join_all(again).await.try_into().unwrap();
         assert!(Arc::ptr_eq(&first.unwrap(), &second.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_could_not_be_read_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        // A directory in its place cannot be read, by root neither.
+        std::fs::create_dir(&path).unwrap();
+        let ring = Keyring::default();
+        assert!(outcome(&ring, &path, None).await.is_err());
+        let place = Arc::clone(ring.0.lock().unwrap().get(&path).unwrap());
+        assert_eq!(place.lock().await.len(), 0, "the failure to read is remembered");
     }
 
     #[tokio::test]

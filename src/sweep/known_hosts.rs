@@ -7,10 +7,10 @@ use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use russh::keys::{
@@ -18,8 +18,11 @@ use russh::keys::{
     ssh_key::{Fingerprint, public::KeyData},
 };
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod line;
 
+use crate::config::harmless;
 use line::{Entry, Hosts, Marker};
 
 /// The port for which a host is written without brackets.
@@ -45,9 +48,14 @@ pub struct KnownHosts {
     state: Mutex<State>,
 }
 
+/// After a change, a file can change once more without showing it: so coarse are the times of some file systems.
+const TIMES_ARE_COARSE: Duration = Duration::from_secs(3);
+
 /// What stands in the file.
 #[derive(Default)]
 struct State {
+    /// The whole of it.
+    bytes: Vec<u8>,
     entries: Vec<Entry>,
     bad_lines: Vec<BadLine>,
     /// Lines of the file, blank ones included.
@@ -58,16 +66,38 @@ struct State {
     met: HashMap<String, Arc<[usize]>>,
 }
 
-/// What shows that a file has changed.
+/// What shows that a file has changed: another file in its place, other bytes, other rights.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
+    device: u64,
+    inode: u64,
     bytes: u64,
-    modified: Option<SystemTime>,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    /// The same of whatever else was changed; nobody can set it back.
+    changed: (i64, i64),
+    /// Whether another change right after this one would show.
+    is_settled: bool,
 }
 
 impl Stamp {
+    /// Of a file that is looked at now.
     fn of(metadata: &fs::Metadata) -> Self {
-        Self { bytes: metadata.len(), modified: metadata.modified().ok() }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let changed = u64::try_from(metadata.ctime()).map_or(now, Duration::from_secs);
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            is_settled: changed + TIMES_ARE_COARSE < now,
+        }
+    }
+
+    /// Whether a file that had this stamp when it was read, and has that one now, is unchanged for certain.
+    fn is_still(&self, now: &Self) -> bool {
+        self.is_settled && self == now
     }
 }
 
@@ -122,7 +152,7 @@ pub enum KnownHostsError {
     /// It is there and cannot be read.
     #[error(
         "cannot read the host keys in {}: give this account the right to read it, or name another file with `known-hosts` on <ssh>",
-        path.display()
+        harmless::path(path)
     )]
     Unreadable {
         /// The file.
@@ -133,7 +163,7 @@ pub enum KnownHostsError {
     /// A key could not be added.
     #[error(
         "cannot add the host key of {host} to {}: give this account the right to write it, or name another file with `known-hosts` on <ssh>",
-        path.display()
+        harmless::path(path)
     )]
     Unwritable {
         /// The host as it would stand there.
@@ -144,7 +174,7 @@ pub enum KnownHostsError {
         source: io::Error,
     },
     /// A key is to be added that the file contradicts by now.
-    #[error("the host key of {host} was not added: {} has another key of it, or has it revoked", path.display())]
+    #[error("the host key of {host} was not added: {} has another key of it, or has it revoked", harmless::path(path))]
     Contradicted {
         /// The host as it would stand there.
         host: String,
@@ -175,8 +205,8 @@ impl KnownHosts {
         &self.path
     }
 
-    /// Reads the file again where it has changed since: after `ssh-keygen -R`, for instance. Says whether
-    /// it had.
+    /// Reads the file again where it may have changed since: after `ssh-keygen -R`, for instance. Says whether
+    /// it had. Where it has not for a while, this looks at its metadata alone.
     ///
     /// # Errors
     /// [`KnownHostsError::Unreadable`]; what was read before stays.
@@ -246,12 +276,12 @@ impl KnownHosts {
         let unwritable = |source| KnownHostsError::Unwritable { host: host.clone(), path: self.path.clone(), source };
         let bare = PublicKey::from(key.key_data().clone());
         let text = format!("{written} {}\n", bare.to_openssh().map_err(|error| unwritable(io::Error::other(error)))?);
-        let before = state.stamp.map_or(0, |stamp| stamp.bytes);
-        let (stamp, added_bytes) = append(&self.path, &text).map_err(unwritable)?;
+        let (stamp, added) = append(&self.path, &text).map_err(unwritable)?;
         let line = state.lines + 1;
         match line::parse(line, text.trim_end()) {
-            Ok(Some(entry)) if stamp.bytes == before + added_bytes => {
+            Ok(Some(entry)) if stamp.bytes == (state.bytes.len() + added.len()) as u64 => {
                 state.entries.push(entry);
+                state.bytes.extend_from_slice(added.as_bytes());
                 state.lines = line;
                 state.stamp = Some(stamp);
                 state.met.remove(&names.full);
@@ -355,15 +385,23 @@ fn is_served_by(algorithm: &Algorithm, pinned: &Algorithm) -> bool {
 }
 
 fn refresh(path: &Path, state: &mut State) -> Result<bool, KnownHostsError> {
-    let stamp = match fs::metadata(path) {
+    let now = match fs::metadata(path) {
         Ok(metadata) => Some(Stamp::of(&metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(source) => return Err(KnownHostsError::Unreadable { path: path.to_owned(), source }),
     };
-    if stamp == state.stamp {
+    match (&state.stamp, &now) {
+        (None, None) => return Ok(false),
+        (Some(read), Some(now)) if read.is_still(now) => return Ok(false),
+        (Some(_) | None, Some(_)) | (Some(_), None) => {}
+    }
+    let had_file = state.stamp.is_some();
+    let (stamp, bytes) = contents(path)?;
+    if had_file == stamp.is_some() && bytes == state.bytes {
+        state.stamp = stamp;
         return Ok(false);
     }
-    *state = read(path)?;
+    *state = State { stamp, ..parse(bytes) };
     Ok(true)
 }
 
@@ -371,6 +409,12 @@ fn refresh(path: &Path, state: &mut State) -> Result<bool, KnownHostsError> {
 const LARGEST_BYTES: u64 = 64 << 20;
 
 fn read(path: &Path) -> Result<State, KnownHostsError> {
+    let (stamp, bytes) = contents(path)?;
+    Ok(State { stamp, ..parse(bytes) })
+}
+
+/// The file as it is now; nothing where there is none.
+fn contents(path: &Path) -> Result<(Option<Stamp>, Vec<u8>), KnownHostsError> {
     let whole = || -> io::Result<_> {
         let mut file = File::open(path)?;
         // Taken before reading: what is written meanwhile shows at the next look.
@@ -379,18 +423,19 @@ fn read(path: &Path) -> Result<State, KnownHostsError> {
         if (&mut file).take(LARGEST_BYTES).read_to_end(&mut bytes)? as u64 == LARGEST_BYTES {
             return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST_BYTES >> 20)));
         }
-        Ok((stamp, bytes))
+        Ok((Some(stamp), bytes))
     };
     match whole() {
-        // Lossy: a comment may be in any encoding, and must not cost the key before it.
-        Ok((stamp, bytes)) => Ok(State { stamp: Some(stamp), ..parse(&String::from_utf8_lossy(&bytes)) }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::default()),
+        Ok(read) => Ok(read),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((None, Vec::new())),
         Err(source) => Err(KnownHostsError::Unreadable { path: path.to_owned(), source }),
     }
 }
 
-fn parse(text: &str) -> State {
+fn parse(bytes: Vec<u8>) -> State {
     let mut state = State::default();
+    // Lossy: a comment may be in any encoding, and must not cost the key before it.
+    let text = String::from_utf8_lossy(&bytes);
     for (index, text) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         state.lines = index + 1;
         match line::parse(state.lines, text) {
@@ -399,13 +444,15 @@ fn parse(text: &str) -> State {
             Err(problem) => state.bad_lines.push(BadLine { line: state.lines, problem }),
         }
     }
+    drop(text);
+    state.bytes = bytes;
     state
 }
 
 /// Appends a line in one write, after a line break where the file lacks one at its end. Gives the file's
-/// stamp afterwards and how many bytes were added. Not synced to the disk: what a power failure takes is
+/// stamp afterwards and what was added. Not synced to the disk: what a power failure takes is
 /// pinned again at the next sight, as with OpenSSH.
-fn append(path: &Path, line: &str) -> io::Result<(Stamp, u64)> {
+fn append(path: &Path, line: &str) -> io::Result<(Stamp, String)> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
@@ -421,7 +468,7 @@ fn append(path: &Path, line: &str) -> io::Result<(Stamp, u64)> {
     }
     added.push_str(line);
     file.write_all(added.as_bytes())?;
-    Ok((Stamp::of(&file.metadata()?), added.len() as u64))
+    Ok((Stamp::of(&file.metadata()?), added))
 }
 
 #[cfg(test)]

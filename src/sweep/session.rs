@@ -11,27 +11,41 @@ use std::{
 use russh::{
     Channel, Disconnect,
     client::{Handle, Msg},
+    keys::PublicKey,
 };
 use tokio_util::sync::DropGuard;
 
-use super::connect::Gatekeeper;
+use super::{
+    allowance::Abuse,
+    gatekeeper::{Common, Gatekeeper},
+    room::{Room, Taken},
+};
 use crate::fleet::{ClientId, Failure, FailureKind, Stage};
 
 /// How long a session that is closed may take to say goodbye. It is cut afterwards.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// What the other side said when it ended the session; shared with the session's task.
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With these words of the other side, or of the library.
+    Said(String),
+    /// By us, because of what the other side did.
+    Abuse(Abuse),
+}
+
+/// How a session ended, if anything is known of it; shared with the session's task.
 #[derive(Debug, Default, Clone)]
-pub(super) struct LastWords(Arc<Mutex<Option<String>>>);
+pub(super) struct LastWords(Arc<Mutex<Option<Ending>>>);
 
 impl LastWords {
-    /// Notes them.
-    pub(super) fn note(&self, words: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+    /// Notes it.
+    pub(super) fn note(&self, ending: Ending) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending);
     }
 
-    /// Them, if there were any.
-    pub(super) fn get(&self) -> Option<String> {
+    /// It.
+    pub(super) fn get(&self) -> Option<Ending> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -39,15 +53,25 @@ impl LastWords {
 /// An open session. Dropping it cuts the connection at once and leaves no task behind.
 pub(super) struct Session {
     handle: Handle<Gatekeeper>,
-    last_words: LastWords,
+    common: Common,
     names_windows: bool,
     _cut: DropGuard,
 }
 
 impl Session {
     /// A session of its parts; `cut` guards the stream beneath it.
-    pub(super) fn new(handle: Handle<Gatekeeper>, last_words: LastWords, names_windows: bool, cut: DropGuard) -> Self {
-        Self { handle, last_words, names_windows, _cut: cut }
+    pub(super) fn new(handle: Handle<Gatekeeper>, common: Common, names_windows: bool, cut: DropGuard) -> Self {
+        Self { handle, common, names_windows, _cut: cut }
+    }
+
+    /// The host key that was accepted.
+    pub(super) fn host_key(&self) -> Option<&PublicKey> {
+        self.common.host_key.get()
+    }
+
+    /// The login begins.
+    pub(super) fn log_in(&self) {
+        self.common.allowance.log_in();
     }
 
     /// Whether the server's identification names Windows.
@@ -67,16 +91,16 @@ impl Session {
 
     /// Why it ended, in a stage.
     pub(super) fn lost(&self, stage: Stage) -> Failure {
-        let failure = Failure::new(stage, FailureKind::ConnectionLost);
-        match self.last_words.get() {
-            Some(words) => failure.because(words),
-            None => failure.because("the client closed the connection"),
+        match self.common.last_words.get() {
+            Some(Ending::Abuse(abuse)) => Failure::new(stage, abuse.kind()).because(abuse),
+            Some(Ending::Said(words)) => Failure::new(stage, FailureKind::ConnectionLost).because(words),
+            None => Failure::new(stage, FailureKind::ConnectionLost).because("the client closed the connection"),
         }
     }
 
-    /// What the client said when it ended the session.
-    pub(super) fn last_words(&self) -> Option<String> {
-        self.last_words.get()
+    /// How it ended, if anything is known of it.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.common.last_words.get()
     }
 
     /// Opens a channel for one command.
@@ -84,6 +108,7 @@ impl Session {
     /// # Errors
     /// [`FailureKind::CommandRefused`] or [`FailureKind::ConnectionLost`].
     pub(super) async fn channel(&self, stage: Stage) -> Result<Channel<Msg>, Failure> {
+        self.common.allowance.work();
         self.handle.channel_open_session().await.map_err(|error| {
             if let russh::Error::ChannelOpenFailure(reason) = error {
                 Failure::new(stage, FailureKind::CommandRefused)
@@ -120,28 +145,38 @@ pub enum SessionKeeping {
 /// The sessions that wait for the next sweep.
 pub(super) struct KeptSessions {
     keeping: SessionKeeping,
-    kept: Mutex<HashMap<ClientId, (Instant, Session)>>,
+    /// Where each of them takes room; `None` where there is always some.
+    room: Option<Room>,
+    kept: Mutex<HashMap<ClientId, Kept>>,
+}
+
+/// A session that waits.
+struct Kept {
+    since: Instant,
+    session: Session,
+    _room: Option<Taken>,
 }
 
 impl KeptSessions {
     /// None yet.
-    pub(super) fn new(keeping: SessionKeeping) -> Self {
-        Self { keeping, kept: Mutex::default() }
+    pub(super) fn new(keeping: SessionKeeping, room: Option<Room>) -> Self {
+        Self { keeping, room, kept: Mutex::default() }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ClientId, (Instant, Session)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ClientId, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes out the session of a client, if there is one that is not known to have ended.
     pub(super) fn take(&self, client: &ClientId) -> Option<Session> {
-        let (_, session) = self.lock().remove(client)?;
-        session.is_open().then_some(session)
+        let kept = self.lock().remove(client)?;
+        kept.session.is_open().then_some(kept.session)
     }
 
-    /// Keeps a session, or ends it where there is no place. Where all places are taken, the session that
-    /// was kept longest ends.
+    /// Keeps a session, or ends it where there is no place. Those that are kept already stay: sweeps visit clients in
+    /// turn, so that the one kept longest is the one needed next.
     pub(super) async fn put(&self, client: &ClientId, session: Session) {
+        session.common.allowance.rest(Instant::now());
         if let Some(superfluous) = self.insert(client, session) {
             superfluous.close().await;
         }
@@ -153,19 +188,41 @@ impl KeptSessions {
             SessionKeeping::Keep(places) => places.get(),
         };
         let mut kept = self.lock();
-        if let Some((_, replaced)) = kept.insert(client.clone(), (Instant::now(), session)) {
-            return Some(replaced);
+        let replaced = kept.remove(client).map(|kept| kept.session);
+        if kept.len() >= places {
+            kept.retain(|_, kept| kept.session.is_open());
         }
-        if kept.len() <= places {
-            return None;
+        if kept.len() >= places {
+            return Some(session);
         }
-        let oldest = kept.iter().min_by_key(|(_, (since, _))| *since).map(|(client, _)| client.clone())?;
-        kept.remove(&oldest).map(|(_, session)| session)
+        let room = match self.room.as_ref().map(Room::for_kept) {
+            Some(None) => return Some(session),
+            Some(Some(taken)) => Some(taken),
+            None => None,
+        };
+        kept.insert(client.clone(), Kept { since: Instant::now(), session, _room: room });
+        replaced
+    }
+
+    /// Ends the session that was kept longest; false where none is kept. For when descriptors are wanted.
+    pub(super) async fn give_up_one(&self) -> bool {
+        let oldest = {
+            let mut kept = self.lock();
+            let oldest = kept.iter().min_by_key(|(_, kept)| kept.since).map(|(client, _)| client.clone());
+            oldest.and_then(|client| kept.remove(&client))
+        };
+        match oldest {
+            Some(kept) => {
+                kept.session.close().await;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Ends all of them, together.
     pub(super) async fn close(&self) {
-        let all: Vec<_> = self.lock().drain().map(|(_, (_, session))| session.close()).collect();
+        let all: Vec<_> = self.lock().drain().map(|(_, kept)| kept.session.close()).collect();
         futures_util::future::join_all(all).await;
     }
 }

@@ -1,72 +1,121 @@
-//! The socket beneath an SSH session, which can be cut from outside. Not the protocol on it.
+//! The socket beneath an SSH session: it can be cut from outside, it counts what comes, and it keeps costly steps of
+//! the key exchange waiting for their place. Not the protocol on it.
 //!
 //! The library runs a session as a task of its own, and dropping its handle does not end that task while
 //! a key exchange or a write is under way: a client that falls silent then would keep a task and a file
 //! descriptor for ever. So the stream fails as soon as its [`CancellationToken`] is cancelled, the task
 //! ends with it, and whoever owns the session owns the token's guard.
+//!
+//! A packet that means much work is handed on when there is a place for it, and the place is given up when the
+//! library comes back to read or write: it has done the work then.
 
 use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, BufReader, ReadBuf},
+    io::{AsyncBufRead, AsyncRead, AsyncWrite, BufReader, ReadBuf},
     net::TcpStream,
+    sync::OwnedSemaphorePermit,
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::{CancellationToken, PollSemaphore, WaitForCancellationFutureOwned};
+
+use super::{
+    allowance::{Abuse, Allowance},
+    handshake::{Handshake, Lines, Portion},
+    threads,
+};
 
 /// What most packets of a session fit in; saves a system call on each.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
-/// The longest beginning that is remembered: an SSH identification line is at most 255 bytes.
-const OPENING_BYTES: usize = 255;
 
 /// How the identification of a Windows machine's own SSH server names it.
 const WINDOWS: &[u8] = b"OpenSSH_for_Windows";
 
-/// The first bytes that came from the other side: they tell an SSH server from anything else.
+/// The first lines that came from the other side: they tell an SSH server from anything else.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Opening(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Opening(Arc<Mutex<Lines>>);
 
 impl Opening {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Lines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first line, if there was any and it is not of an SSH server.
     pub(super) fn foreign_line(&self) -> Option<String> {
-        let bytes = self.lock();
-        let first = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty())?;
-        (!first.starts_with(b"SSH-")).then(|| String::from_utf8_lossy(first).trim().to_owned())
+        self.lock().foreign()
+    }
+
+    /// What came of a line that is not whole, where no SSH server has identified itself.
+    pub(super) fn begun_line(&self) -> Option<String> {
+        self.lock().begun()
     }
 
     /// Whether the identification names Microsoft's OpenSSH.
     pub(super) fn names_windows(&self) -> bool {
-        let bytes = self.lock();
-        let mut lines = bytes.split(|byte| *byte == b'\n');
-        let identification = lines.find(|line| line.starts_with(b"SSH-")).unwrap_or_default();
+        let lines = self.lock();
+        let identification = lines.identification().unwrap_or_default();
         identification.windows(WINDOWS.len()).any(|part| part == WINDOWS)
+    }
+}
+
+/// A TCP stream that takes what it reads off an allowance.
+struct Counted {
+    tcp: TcpStream,
+    allowance: Allowance,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.tcp).poll_read(context, buffer))?;
+        let bytes = buffer.filled().len() - before;
+        if bytes > 0 {
+            self.allowance.read(bytes, Instant::now()).map_err(io::Error::other)?;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 /// A TCP stream with a read buffer that fails once it is cut.
 pub(super) struct CuttableStream {
-    tcp: BufReader<TcpStream>,
+    tcp: BufReader<Counted>,
     cut: CancellationToken,
     /// Wakes the session's task when the stream is cut. One waker is enough: one task reads and writes.
     on_cut: Pin<Box<WaitForCancellationFutureOwned>>,
     opening: Opening,
-    /// How many bytes of the opening were taken.
-    heard: usize,
+    handshake: Handshake,
+    /// How much of the buffer waits for a place, and where it does.
+    waiting: Option<(usize, PollSemaphore)>,
+    /// How much of the buffer may be handed on.
+    granted_bytes: usize,
+    /// The place of what the library works at.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl CuttableStream {
-    /// A stream that fails as soon as `cut` is cancelled. It notes the other side's first bytes in `opening`.
-    pub(super) fn new(tcp: TcpStream, cut: CancellationToken, opening: Opening) -> Self {
+    /// A stream that fails as soon as `cut` is cancelled or more came than is allowed. It notes the other side's first
+    /// lines in `opening`.
+    pub(super) fn new(tcp: TcpStream, cut: CancellationToken, opening: Opening, allowance: Allowance) -> Self {
         let on_cut = Box::pin(cut.clone().cancelled_owned());
-        Self { tcp: BufReader::with_capacity(READ_BUFFER_BYTES, tcp), cut, on_cut, opening, heard: 0 }
+        Self {
+            tcp: BufReader::with_capacity(READ_BUFFER_BYTES, Counted { tcp, allowance }),
+            cut,
+            on_cut,
+            opening,
+            handshake: Handshake::new(),
+            waiting: None,
+            granted_bytes: 0,
+            place: None,
+        }
     }
 
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
@@ -76,14 +125,53 @@ impl CuttableStream {
         Ok(())
     }
 
+    /// The library is back from what it was handed on, if that was all of a packet.
+    fn work_is_done(&mut self) {
+        if self.granted_bytes == 0 {
+            self.place = None;
+        }
+    }
+
     /// Asks the kernel to acknowledge at once what comes next: delayed acknowledgements cost 40 ms in
     /// each of the exchanges in which the client's sshd writes twice before it reads. It is a hint that
     /// the kernel forgets again, so it is given before each wait, and its failure changes nothing.
     fn acknowledge_at_once(&self) {
         #[cfg(target_os = "linux")]
-        if let Err(error) = socket2::SockRef::from(self.tcp.get_ref()).set_tcp_quickack(true) {
+        if let Err(error) = socket2::SockRef::from(&self.tcp.get_ref().tcp).set_tcp_quickack(true) {
             tracing::trace!(%error, "no quick acknowledgements");
         }
+    }
+
+    /// Hands on what came before encryption, packet by packet, each when there is a place for the work with it.
+    fn poll_handshake(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Self { tcp, opening, handshake, waiting, granted_bytes, place, .. } = self;
+        let mut tcp = Pin::new(tcp);
+        let come = ready!(tcp.as_mut().poll_fill_buf(context))?;
+        if *granted_bytes == 0 && !come.is_empty() {
+            let (portion_bytes, places) = match waiting.take() {
+                Some((bytes, places)) => (bytes, Some(places)),
+                None => {
+                    let Portion { bytes, effort } =
+                        handshake.take(come, &mut opening.lock()).map_err(io::Error::other)?;
+                    (bytes, threads::places(effort).map(PollSemaphore::new))
+                }
+            };
+            if let Some(mut places) = places {
+                match places.poll_acquire(context) {
+                    Poll::Pending => {
+                        *waiting = Some((portion_bytes, places));
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(permit) => *place = permit,
+                }
+            }
+            *granted_bytes = portion_bytes;
+        }
+        let bytes = (*granted_bytes).min(buffer.remaining());
+        buffer.put_slice(come.get(..bytes).unwrap_or_default());
+        tcp.consume(bytes);
+        *granted_bytes -= bytes;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -94,36 +182,39 @@ impl AsyncRead for CuttableStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context)?;
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.tcp).poll_read(context, buffer);
+        self.work_is_done();
+        let polled = if self.handshake.is_over() {
+            Pin::new(&mut self.tcp).poll_read(context, buffer)
+        } else {
+            self.poll_handshake(context, buffer)
+        };
         if polled.is_pending() {
             self.acknowledge_at_once();
         }
-        ready!(polled)?;
-        if self.heard < OPENING_BYTES {
-            let new = buffer.filled().get(before..).unwrap_or_default();
-            let wanted = new.get(..OPENING_BYTES - self.heard).unwrap_or(new);
-            self.opening.lock().extend_from_slice(wanted);
-            self.heard += wanted.len();
-        }
-        Poll::Ready(Ok(()))
+        polled
     }
 }
 
 impl AsyncWrite for CuttableStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(context)?;
-        Pin::new(&mut self.tcp).poll_write(context, bytes)
+        self.work_is_done();
+        Pin::new(&mut self.tcp.get_mut().tcp).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(context)?;
-        Pin::new(&mut self.tcp).poll_flush(context)
+        Pin::new(&mut self.tcp.get_mut().tcp).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(context)
+        Pin::new(&mut self.tcp.get_mut().tcp).poll_shutdown(context)
     }
+}
+
+/// What a client did that made the stream fail, if it was that.
+pub(super) fn abuse(error: &io::Error) -> Option<&Abuse> {
+    error.get_ref()?.downcast_ref()
 }
 
 #[cfg(test)]
@@ -133,7 +224,7 @@ mod tests {
         net::TcpListener,
     };
 
-    use super::*;
+    use super::{super::algorithms::Effort, *};
 
     async fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -141,11 +232,15 @@ mod tests {
         (near.unwrap(), far.unwrap().0)
     }
 
+    fn stream(near: TcpStream, cut: &CancellationToken, opening: &Opening) -> CuttableStream {
+        CuttableStream::new(near, cut.clone(), opening.clone(), Allowance::new(Instant::now()))
+    }
+
     #[tokio::test]
     async fn a_read_that_waits_fails_when_the_stream_is_cut() {
         let (near, _far) = pair().await;
         let cut = CancellationToken::new();
-        let mut stream = CuttableStream::new(near, cut.clone(), Opening::default());
+        let mut stream = stream(near, &cut, &Opening::default());
         let reading = tokio::spawn(async move { stream.read_u8().await });
         tokio::task::yield_now().await;
         drop(cut.drop_guard());
@@ -162,7 +257,8 @@ mod tests {
             ("not OpenSSH_for_Windows\r\nSSH-2.0-dropbear\r\n", false),
             ("", false),
         ] {
-            let opening = Opening(Arc::new(Mutex::new(said.as_bytes().to_vec())));
+            let opening = Opening::default();
+            Handshake::new().take(said.as_bytes(), &mut opening.lock()).unwrap();
             assert_eq!(opening.names_windows(), expected, "{said:?}");
         }
     }
@@ -177,11 +273,53 @@ mod tests {
         ] {
             let (near, mut far) = pair().await;
             let opening = Opening::default();
-            let mut stream = CuttableStream::new(near, CancellationToken::new(), opening.clone());
+            let mut stream = stream(near, &CancellationToken::new(), &opening);
             far.write_all(sent.as_bytes()).await.unwrap();
             drop(far);
-            stream.read_to_end(&mut Vec::new()).await.unwrap();
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).await.unwrap();
+            assert_eq!(heard, sent.as_bytes());
             assert_eq!(opening.foreign_line().as_deref(), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn more_than_is_allowed_is_not_read() {
+        let (near, mut far) = pair().await;
+        let mut stream = stream(near, &CancellationToken::new(), &Opening::default());
+        let talking = tokio::spawn(async move { far.write_all(&[b'x'; 1 << 20]).await });
+        let error = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.unwrap_err();
+        let abuse = abuse(&error).unwrap().to_string();
+        assert_eq!(abuse, "it sent more than 64 KiB before the key exchange was done");
+        talking.abort();
+    }
+
+    /// A packet that means work in a large group, after what precedes it.
+    fn costly() -> Vec<u8> {
+        let names = b"diffie-hellman-group16-sha512";
+        let body = [&[0, 20][..], &[0; 16], &u32::try_from(names.len()).unwrap().to_be_bytes(), names].concat();
+        [&b"SSH-2.0-x\r\n"[..], &u32::try_from(body.len()).unwrap().to_be_bytes(), &body].concat()
+    }
+
+    #[tokio::test]
+    async fn a_costly_step_waits_for_its_place_and_gives_it_up_when_it_is_done() {
+        let places = threads::places(Effort::LargeGroup).unwrap();
+        let (near, mut far) = pair().await;
+        let mut stream = stream(near, &CancellationToken::new(), &Opening::default());
+        far.write_all(&costly()).await.unwrap();
+        let all = u32::try_from(places.available_permits()).unwrap();
+        let taken = Arc::clone(&places).acquire_many_owned(all).await.unwrap();
+        let mut heard = vec![0; costly().len()];
+        let reading = stream.read_exact(&mut heard);
+        tokio::pin!(reading);
+        let early = tokio::time::timeout(std::time::Duration::from_millis(100), &mut reading).await;
+        assert!(early.is_err());
+        drop(taken);
+        reading.await.unwrap();
+        assert_eq!(heard, costly());
+        assert_eq!(places.available_permits() + 1, usize::try_from(all).unwrap());
+        far.write_all(&[0]).await.unwrap();
+        stream.read_u8().await.unwrap();
+        assert_eq!(places.available_permits(), usize::try_from(all).unwrap());
     }
 }

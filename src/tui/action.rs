@@ -78,6 +78,8 @@ pub enum Action {
     Faster,
     /// A recording: slower.
     Slower,
+    /// Sweep here, where the collector has gone.
+    TakeOver,
     /// Copy what is selected.
     Copy,
     /// Export what is shown.
@@ -291,6 +293,10 @@ pub const TABLE: &[Entry] = &[
             Some(12),
         ),
         Confirm::Never,
+    ),
+    live(
+        entry(Action::TakeOver, &[Char('T')], "take over", "sweep here when the collector has gone", Group::Act, None),
+        Confirm::Always,
     ),
     entry(Action::Copy, &[Char('y')], "copy", "copy the error, the mail or the row", Group::Act, Some(13)),
     entry(Action::Export, &[Char('e')], "export", "write what is listed as JSON or CSV", Group::Act, None),

@@ -8,6 +8,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::theme::Background;
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
+
 /// The question (xterm's control sequences, operating system command 11).
 pub(super) const QUESTION: &[u8] = b"\x1b]11;?\x1b\\";
 

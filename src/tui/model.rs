@@ -150,6 +150,11 @@ impl Model {
         matches!(self.source, Source::Replay(_))
     }
 
+    /// Whether the collector that is looked at does not answer.
+    pub(super) fn has_lost_its_collector(&self) -> bool {
+        matches!(self.source, Source::Attached { connected: false, .. })
+    }
+
     /// Whether a sweep is under way now.
     #[must_use]
     pub fn is_sweeping(&self) -> bool {

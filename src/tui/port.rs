@@ -43,6 +43,8 @@ pub enum Message {
 pub enum Command {
     /// Something of the collector; answered with `Answer::Said`.
     Order(Order),
+    /// Have this process sweep in place of a collector that has gone.
+    TakeOver,
     /// Play the recording otherwise.
     Play(Play),
     /// Write what is shown to a file; answered with `Answer::Said`, which names it.

@@ -320,7 +320,12 @@ impl Runner {
                     self.resumed = Some(Instant::now());
                     self.repaint()?;
                 }
-                Command::Order(_) | Command::Play(_) | Command::Export { .. } | Command::Quit | Command::Ask(_) => {
+                Command::Order(_)
+                | Command::TakeOver
+                | Command::Play(_)
+                | Command::Export { .. }
+                | Command::Quit
+                | Command::Ask(_) => {
                     // An error means that `app` has stopped listening: it is ending, and tells us so.
                     let _ = self.outbox.blocking_send(command);
                 }

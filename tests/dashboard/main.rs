@@ -15,11 +15,19 @@ mod leaving;
 mod looking;
 mod losing;
 mod site;
+mod succession;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(losing::PANIC) {
         losing::panic_behind_a_screen();
     }
-    let rooms = [looking::trials(), acting::trials(), leaving::trials(), losing::trials(), company::trials()];
+    let rooms = [
+        looking::trials(),
+        acting::trials(),
+        leaving::trials(),
+        losing::trials(),
+        company::trials(),
+        succession::trials(),
+    ];
     support::run(rooms.into_iter().flatten().collect())
 }

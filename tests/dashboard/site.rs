@@ -1,14 +1,16 @@
 //! What these tests are set up with: a fleet of demo servers with a configuration and a database of its own, and
 //! a terminal in which the program runs. Not a test.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use fleetsweep::demo::{Account, Asks, Behaviour, Sink, SshServer};
-use support::{Fleetsweep, Modes, Terminal, TerminalOptions, rows};
+pub(crate) use support::SOON;
+use support::{Fleetsweep, Modes, Terminal, TerminalOptions, allowance, rows};
 use tempfile::TempDir;
-
-/// How long anything may take that is not meant to stall, on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// A rule that every machine breaks.
 pub(crate) const OVER: &str = r#"<alert type="memory" limit="0%"/>"#;
@@ -41,6 +43,11 @@ pub(crate) struct Site {
 impl Site {
     /// One server for each behaviour, each with these rules, swept as `collector` says.
     pub(crate) async fn of(behaviours: &[Behaviour], collector: &str, rules: &str) -> Self {
+        Self::over(&format!("sqlite:{DATABASE}"), behaviours, collector, rules).await
+    }
+
+    /// The same over another database.
+    pub(crate) async fn over(url: &str, behaviours: &[Behaviour], collector: &str, rules: &str) -> Self {
         let homes = tempfile::tempdir().unwrap();
         let mut servers = Vec::new();
         for (number, behaviour) in (0..).zip(behaviours) {
@@ -56,7 +63,7 @@ impl Site {
             (1..).zip(&servers).map(|(number, server)| client(number, server.address(), rules)).collect();
         let (smtp, smtp_port) = (sink.address().ip(), sink.address().port());
         let program = Fleetsweep::new(PROGRAM).with_config(&format!(
-            "<config>\n<collector {collector}/>\n<database url=\"sqlite:{DATABASE}\"/>\n\
+            "<config>\n<collector {collector}/>\n<database url=\"{url}\"/>\n\
              <smtp host=\"{smtp}\" port=\"{smtp_port}\" from=\"fleetsweep@example.com\"/>\n\
              <alerts repeat=\"4h\" recovery=\"yes\"/>\n{clients}</config>\n"
         ));
@@ -198,7 +205,9 @@ impl<'a> Seat<'a> {
     /// Waits until the program has ended with this code, in an orderly way: the terminal is as it was before,
     /// and so is what was on it.
     pub(crate) async fn is_left(&self, code: i32) {
-        let ended = self.terminal.ended(Duration::from_secs(10)).await;
+        let asked = Instant::now();
+        let ended = self.terminal.ended(SOON).await;
+        assert!(asked.elapsed() < allowance(Duration::from_secs(10)), "{:?}", asked.elapsed());
         let screen = self.terminal.screen().await;
         assert_eq!(ended, code, "the exit code; on the screen:\n{screen}");
         assert!(screen.contains(PROGRAM) || screen.contains("fg"), "what was there before has gone:\n{screen}");

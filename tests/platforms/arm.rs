@@ -16,7 +16,7 @@ use fleetsweep_agent::{
     request::{EventsWanted, Request},
 };
 use serde_json::Value;
-use support::{ARM, Fleetsweep, Login, Sshd, SshdOptions, Trial, agent, kept, path_of, rows, wait_until};
+use support::{ARM, Fleetsweep, Login, SOON, Sshd, SshdOptions, Trial, agent, kept, path_of, rows, wait_until};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -29,9 +29,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         needs(Sshd, Root) => a_platform_without_an_agent_is_named;
     }
 }
-
-/// How long anything may take that has no deadline of its own.
-const SOON: Duration = Duration::from_secs(30);
 
 /// Runs programs for ARM.
 const QEMU: &str = "qemu-aarch64-static";

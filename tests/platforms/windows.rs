@@ -12,13 +12,10 @@ use std::{
 use fleetsweep::demo::Sink;
 use jiff::Timestamp;
 use serde_json::Value;
-use support::{Fleetsweep, Login, Mail, Sshd, SshdOptions, Trial, rows, wait_until};
+use support::{Fleetsweep, Login, Mail, SOON, Sshd, SshdOptions, Trial, rows, wait_until};
 use tempfile::TempDir;
 
 use crate::wine::{end_server, logons};
-
-/// How long anything may take that has no deadline of its own.
-const SOON: Duration = Duration::from_secs(30);
 
 /// What a Windows machine's own SSH server says, here after the name of ours.
 const NAMED: &str = "VersionAddendum OpenSSH_for_Windows_9.5";

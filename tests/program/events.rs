@@ -10,7 +10,8 @@ use std::{
 
 use fleetsweep::demo::Sink;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use support::{Fleetsweep, Login, Mail, Signal, Sshd, SshdOptions, StrictRules, StrictSmtp, Trial};
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use support::{Fleetsweep, Login, Mail, SOON, Signal, Sshd, SshdOptions, StrictRules, StrictSmtp, Trial, allowance};
 
 use crate::site::{Config, mails, number, once, parsed, program, smtp_at, sql};
 
@@ -19,12 +20,13 @@ pub(crate) fn trials() -> Vec<Trial> {
         needs(Sshd, Root) =>
             every_collection_is_mailed_whatever_the_log_says,
             a_log_that_holds_more_than_one_report_is_read_on_at_once,
+            a_daily_allowance_bounds_what_is_stored_and_mailed,
             killed_runs_lose_no_event_and_tell_none_twice,
             the_command_in_a_mail_prints_the_list_that_was_too_large;
     }
 }
 
-/// How often a run is killed, and the longest that it lives before.
+/// How often a run is killed, and the longest that it lives before on an idle machine.
 const KILLS: usize = 12;
 const LIFE_MS: u64 = 2_000;
 
@@ -32,6 +34,7 @@ const LIFE_MS: u64 = 2_000;
 struct Site {
     sshd: Sshd,
     sink: Sink,
+    config: Config,
     program: Fleetsweep,
 }
 
@@ -47,8 +50,9 @@ impl Site {
                 events="yes" redact="token=(\S+)"/>"#,
             key.display()
         );
-        let program = program().with_config(&Config::new(sink.address(), vec![client]).text());
-        Self { sshd, sink, program }
+        let config = Config::new(sink.address(), vec![client]);
+        let program = program().with_config(&config.text());
+        Self { sshd, sink, config, program }
     }
 
     /// Runs a command on the machine, as its user.
@@ -159,6 +163,60 @@ async fn a_log_that_holds_more_than_one_report_is_read_on_at_once() {
     assert_eq!(number(&site.program, twice).await, 0);
 }
 
+async fn a_daily_allowance_bounds_what_is_stored_and_mailed() {
+    let site = Site::new().await;
+    let with = |events: u32| {
+        let collector = format!(r#"interval="1s" timeout="20s" retries="0" max-events="{events}""#);
+        site.program.write_config(&Config { collector: collector.leak(), ..site.config.clone() }.text());
+    };
+    let flood: Vec<String> =
+        (0..600).map(|number| format!("Accepted password for ops from 10.0.0.7 port {number} ssh2")).collect();
+    let flood = |from: usize, to: usize| site.happens(&flood[from..to].iter().map(String::as_str).collect::<Vec<_>>());
+    let stored = "SELECT count(*) FROM v1_events";
+    // One run after the other, as cron has them: what is used up stays used up.
+    let run = async |subject: &str, events: u64, warnings: usize| {
+        let outcome = site.program.run(["--once"]).await;
+        assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+        let mail = parsed(site.sink.mails().last().unwrap());
+        assert_eq!(mail.subject, format!("[fleetsweep] box: {subject}"));
+        assert_eq!(number(&site.program, stored).await, events, "{subject}");
+        let said =
+            outcome.stderr.lines().filter(|line| line.contains("the daily allowance of security events is used up"));
+        assert_eq!(said.count(), warnings, "{}", outcome.stderr);
+        mail
+    };
+    with(10);
+    flood(0, 8);
+    run("8 security events", 8, 0).await;
+    flood(8, 100);
+    let over = run("92 security events, 90 not kept", 10, 1).await;
+    assert!(over.text.contains("90 of these events are neither stored nor attached") && over.text.contains("92×"));
+    assert_eq!(over.attachments[0].1.lines().count(), 3, "a heading and two events: {over:#?}");
+    flood(100, 105);
+    let later = run("5 security events, 5 not kept", 10, 0).await;
+    assert!(later.text.contains("neither stored nor attached, 95 today") && later.attachments.is_empty(), "{later:#?}");
+    run("nothing new in the security log", 10, 0).await;
+    // What was left out is given up. A larger allowance holds for what comes.
+    with(20);
+    flood(105, 107);
+    run("2 security events", 12, 0).await;
+    let options = SqliteConnectOptions::new().filename(site.program.path("fleet.db"));
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql("UPDATE clients SET events_day = events_day - 1").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    // It was yesterday.
+    flood(107, 167);
+    run("60 security events, 40 not kept", 32, 1).await;
+    // In bytes as well: 40 KiB are few of the longest messages.
+    let options = SqliteConnectOptions::new().filename(site.program.path("fleet.db"));
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql("UPDATE clients SET events_day = events_day - 1").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let long = format!("Failed password for {}", "x".repeat(7_900));
+    site.happens(&[long.as_str(); 10]);
+    run("10 security events, 10 failed logins, 5 not kept", 37, 1).await;
+}
+
 async fn killed_runs_lose_no_event_and_tell_none_twice() {
     let given = std::env::var("FLEETSWEEP_TEST_SEED").ok();
     let seed: u64 = given.map_or_else(rand::random, |text| text.parse().expect("a seed is a number"));
@@ -170,11 +228,11 @@ async fn killed_runs_lose_no_event_and_tell_none_twice() {
         site.happens(&[&message]);
         happened.insert(message);
         let mut running = site.program.spawn(["--once"]);
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..LIFE_MS))).await;
+        tokio::time::sleep(allowance(Duration::from_millis(random.random_range(0..LIFE_MS)))).await;
         if running.is_running() {
             running.signal(Signal::KILL);
         }
-        running.ended(Duration::from_secs(5)).await;
+        running.ended(SOON).await;
     }
     let (_, waiting) = mails(&once(&site.program).await);
     assert_eq!(waiting, 0, "seed {seed}");

@@ -7,7 +7,7 @@ use std::{
 
 use fleetsweep::demo::Behaviour;
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
-use support::{Fleetsweep, Outcome, Trial};
+use support::{Fleetsweep, Outcome, SOON, Signal, Trial, wait_until};
 
 use crate::site::{Fleet, OVER, UNDER, Watched, program};
 
@@ -18,7 +18,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             an_invalid_configuration_is_refused_with_every_error_and_contacts_nothing,
             a_check_contacts_nothing,
             a_database_that_cannot_be_used_ends_the_run_with_3,
-            a_database_that_may_not_be_written_ends_the_run_with_3;
+            a_database_that_may_not_be_written_ends_the_run_with_3,
+            a_crash_writes_no_memory_to_the_disk;
     }
 }
 
@@ -146,4 +147,25 @@ async fn a_database_that_may_not_be_written_ends_the_run_with_3() {
     set_mode("", 0o700);
     assert_database_failed(&outcome, "is read-only");
     assert!(watched.was_left_alone());
+}
+
+async fn a_crash_writes_no_memory_to_the_disk() {
+    let fleet = Fleet::of(&[Behaviour::Healthy]).await;
+    fleet.program.write_config(&fleet.config(UNDER).text());
+    let running = fleet.program.spawn(["--headless"]);
+    let limits = format!("/proc/{}/limits", running.pid().as_raw_nonzero());
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    wait_until("no core file to be allowed", SOON, async || {
+        let text = fs::read_to_string(&limits).unwrap();
+        let line = text.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        words(line).ends_with(&["0", "0", "bytes"].map(str::to_owned))
+    })
+    .await;
+    wait_until("the database to be there", SOON, async || fleet.program.path("fleet.db").exists()).await;
+    running.signal(Signal::ABORT);
+    let outcome = running.ended(SOON).await;
+    assert_eq!(outcome.signal, Some(6), "{outcome:#?}");
+    let names = fs::read_dir(fleet.program.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("core")).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -117,7 +117,7 @@ async fn a_self_signed_certificate_is_trusted_by_its_file() {
 async fn a_file_of_certificates_that_is_of_no_use_is_an_error_of_the_configuration() {
     let nowhere = ([127, 0, 0, 1], support::free_port()).into();
     let mut config = Config::new(nowhere, vec![crate::site::client("one", nowhere, crate::site::LOGIN, "")]);
-    for (ca, words) in [("missing.pem", "No such file"), ("config.xml", "no certificate")] {
+    for (ca, words) in [("missing.pem", "it does not exist"), ("config.xml", "no certificate")] {
         config.smtp = format!(r#"host="localhost" security="tls" ca="{ca}""#);
         let program = program().with_config(&config.text());
         for arguments in [&["check"][..], &["--once"]] {

@@ -10,8 +10,10 @@
 
 use std::process::ExitCode;
 
+mod beside;
 mod command_line;
 mod crash;
+mod descriptors;
 mod events;
 mod exit;
 mod export;
@@ -20,6 +22,7 @@ mod long_export;
 mod mail_outcome;
 mod metrics;
 mod pipeline;
+mod secrets;
 mod service;
 mod site;
 mod smtp;
@@ -37,9 +40,12 @@ fn main() -> ExitCode {
         export::trials(),
         long_export::trials(),
         metrics::trials(),
+        secrets::trials(),
         service::trials(),
         crash::trials(),
         events::trials(),
+        descriptors::trials(),
+        beside::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

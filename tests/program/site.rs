@@ -4,16 +4,13 @@
 use std::{
     io::ErrorKind,
     net::{SocketAddr, TcpListener},
-    time::Duration,
 };
 
 use fleetsweep::demo::{Account, Asks, Behaviour, ReceivedMail, Sink, SshServer};
 use serde_json::Value;
+pub(crate) use support::SOON;
 use support::{Fleetsweep, Mail, Outcome, rows};
 use tempfile::TempDir;
-
-/// How long anything may take that is not meant to stall, on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// The database of every configuration here.
 const DATABASE: &str = "fleet.db";
@@ -166,6 +163,11 @@ pub(crate) async fn number(program: &Fleetsweep, query: &str) -> u64 {
         [one] => one.parse().unwrap_or_else(|_| panic!("{query}: {one} is no count")),
         others => panic!("{query}: {others:?}"),
     }
+}
+
+/// How many collections there were.
+pub(crate) async fn collected_by(program: &Fleetsweep) -> u64 {
+    number(program, "SELECT count(*) FROM v1_collections").await
 }
 
 /// A mail of the sink, parsed.

@@ -96,6 +96,51 @@ pub(crate) async fn a_kept_agent_that_is_damaged_is_replaced_before_it_is_execut
     }
 }
 
+pub(crate) async fn whatever_lies_in_the_directory_of_the_agent_the_new_one_stays_and_the_old_ones_go() {
+    let demo = DemoClient::start(Behaviour::Healthy).await;
+    let program = program(PATIENT, &[demo.named("one")]);
+    sweep(&program).await.is_complete();
+    let agent = kept_agent(&demo.username);
+    let directory = agent.parent().unwrap();
+    let whole = fs::read(&agent).unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("precious"), "").unwrap();
+    let names = [
+        "*", "?", "[a-z]*", "a b", " ", "a\nb", "-rf", "--", "*.part x", "$HOME", "`id`", "'", "\"", "\\", "!", "~",
+        "#",
+    ];
+    for number in 0..2 {
+        for name in names {
+            fs::write(directory.join(name), "").unwrap();
+        }
+        fs::create_dir_all(directory.join("folder/*/deep")).unwrap();
+        fs::write(directory.join("folder/*/deep/file"), "").unwrap();
+        symlink(outside.path(), directory.join("link")).unwrap();
+        symlink(outside.path(), directory.join("folder/link")).unwrap();
+        symlink("/nonexistent", directory.join("link to nowhere")).unwrap();
+        // The agent is to be sent again; the second time a directory stands in its place.
+        fs::remove_file(&agent).unwrap();
+        if number == 1 {
+            fs::create_dir_all(agent.join("*")).unwrap();
+        }
+        sweep(&program).await.is_complete();
+        assert_eq!(kept_agent(&demo.username), agent);
+        assert!(fs::read(&agent).unwrap() == whole);
+        assert!(outside.path().join("precious").exists());
+    }
+    // The same names beside it, where `clean` looks for what broken visits left.
+    for name in names.iter().filter(|name| !name.contains('/')) {
+        let beside = directory.with_file_name(format!(".fleetsweep-{}.{name}", demo.username));
+        fs::create_dir(&beside).unwrap();
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0o700)).unwrap();
+        symlink(outside.path(), beside.join("link")).unwrap();
+    }
+    let cleaned = program.run(["clean"]).await;
+    assert_eq!(cleaned.code, Some(0), "{cleaned:?}");
+    assert_eq!(kept(&demo.username), [""; 0].map(PathBuf::from));
+    assert!(outside.path().join("precious").exists());
+}
+
 pub(crate) async fn a_directory_of_somebody_else_is_not_entered() {
     type Prepare = fn(&Path, &Path);
     let open: Prepare = |directory, _| {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use fleetsweep::demo::Behaviour;
-use support::{SshdOptions, rows};
+use support::{SshdOptions, allowance, rows};
 
 use crate::sweeping::{DemoClient, at, client, key_login, program, sshd_with, sweep};
 
@@ -12,7 +12,8 @@ const DEAD: u16 = 10;
 
 #[expect(clippy::print_stdout, reason = "the figures are for the reader of a test run")]
 pub(crate) async fn a_large_sweep_waits_for_its_slowest_deadline_alone() {
-    let settings = r#"<collector timeout="60s" retries="1"/>"#;
+    // As many at once as a busy machine can log in within the deadline.
+    let settings = r#"<collector timeout="60s" retries="1" concurrency="48"/>"#;
     let connect = Duration::from_secs(20);
     let options = SshdOptions { addresses: ALIVE, ..SshdOptions::default() };
     let sshd = sshd_with("/bin/sh", options).await;
@@ -35,7 +36,8 @@ pub(crate) async fn a_large_sweep_waits_for_its_slowest_deadline_alone() {
         "{ALIVE} clients alone: {:.1?}; with {DEAD} silent ones whose deadline is {connect:?}: {:.1?}",
         alone.duration, swept.duration
     );
-    assert!(swept.duration < connect + alone.duration, "{:?} alone, {:?}", alone.duration, swept.duration);
+    let most = connect + allowance(alone.duration);
+    assert!(swept.duration < most, "{:?} alone, {:?}", alone.duration, swept.duration);
     assert_eq!(swept.outcome.code, Some(1));
     let failed: BTreeSet<&str> =
         swept.clients.values().filter(|row| row.status != "ok").map(|row| row.name.as_str()).collect();

@@ -16,6 +16,33 @@ fn number(file: &str, word: &str) -> f64 {
     after.split_whitespace().next().unwrap().parse().unwrap()
 }
 
+pub(crate) async fn each_key_exchange_that_is_offered_is_made_with_openssh() {
+    let exchanges = [
+        "curve25519-sha256",
+        "curve25519-sha256@libssh.org",
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group14-sha256",
+        "diffie-hellman-group-exchange-sha256",
+        "diffie-hellman-group16-sha512",
+    ];
+    let mut sshds = Vec::new();
+    for exchange in exchanges {
+        let config = vec![format!("KexAlgorithms {exchange}")];
+        sshds.push(sshd_with("/bin/sh", SshdOptions { config, ..SshdOptions::default() }).await);
+    }
+    // New keys while the agent is sent.
+    let config = ["RekeyLimit 128K", "LogLevel DEBUG1"].map(ToOwned::to_owned).to_vec();
+    sshds.push(sshd_with("/bin/sh", SshdOptions { config, ..SshdOptions::default() }).await);
+    let names = exchanges.iter().chain(&["new keys"]);
+    let clients: Vec<String> =
+        names.zip(&sshds).map(|(name, sshd)| client(name, at(sshd, 0), &key_login(sshd))).collect();
+    sweep(&program(PATIENT, &clients)).await.is_complete();
+    let log = sshds.last().unwrap().log();
+    assert!(log.contains("ssh_set_newkeys: rekeying"), "{log}");
+}
+
 pub(crate) async fn every_kind_of_login_is_collected_and_stored() {
     let sshd = sshd_with("/bin/sh", SshdOptions { addresses: 4, ..SshdOptions::default() }).await;
     let interactive = DemoClient::asking(Asks::Interactively, Behaviour::Healthy).await;

@@ -4,6 +4,7 @@
 
 mod failures;
 mod host_keys;
+mod hostile;
 mod keeping;
 mod large;
 mod logins;
@@ -12,6 +13,7 @@ mod sweeping;
 
 use failures::*;
 use host_keys::*;
+use hostile::*;
 use keeping::*;
 use large::*;
 use logins::*;
@@ -20,6 +22,7 @@ use secrecy::*;
 support::trials! {
     needs(Sshd, Root) =>
         every_kind_of_login_is_collected_and_stored,
+        each_key_exchange_that_is_offered_is_made_with_openssh,
         each_failure_has_its_stage_and_its_words_and_the_others_are_collected,
         a_refused_password_is_tried_once,
         a_server_that_drops_logins_above_its_limit_is_visited_again,
@@ -38,5 +41,11 @@ support::trials! {
         a_kept_agent_is_executed_again_and_not_sent_again,
         a_kept_agent_that_is_damaged_is_replaced_before_it_is_executed,
         a_directory_of_somebody_else_is_not_entered,
+        whatever_lies_in_the_directory_of_the_agent_the_new_one_stays_and_the_old_ones_go,
+        every_attack_fails_as_what_it_is_and_the_others_are_collected,
+        costly_key_exchanges_do_not_cost_the_healthy_clients,
+        a_kept_session_that_talks_unasked_ends_and_the_client_is_collected_all_the_same,
+        a_kept_session_is_not_used_once_its_host_key_is_not_accepted,
+        a_session_that_waits_is_kept_through_ordinary_talk,
         no_plain_statistic_crosses_the_channel;
 }

@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use fleetsweep::demo::{Asks, Behaviour};
@@ -94,6 +93,6 @@ pub(crate) async fn secrets_are_in_no_output_no_file_and_no_process() {
         }
     }
     over.store(true, Ordering::Relaxed);
-    let looks = tokio::time::timeout(Duration::from_secs(10), tokio::task::spawn_blocking(|| watch.join().unwrap()));
+    let looks = tokio::time::timeout(support::SOON, tokio::task::spawn_blocking(|| watch.join().unwrap()));
     assert!(looks.await.unwrap().unwrap().unwrap() > 10);
 }

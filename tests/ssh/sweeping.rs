@@ -12,12 +12,10 @@ use std::{
 
 use fleetsweep::demo::{Account, Asks, Behaviour, SshServer};
 use serde::Deserialize;
+pub(crate) use support::SOON;
 use support::{Fleetsweep, Outcome, Sshd, SshdOptions, remove_kept};
 use tempfile::TempDir;
 use uuid::Uuid;
-
-/// How long anything may take that has no deadline of its own.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// For sweeps in which nothing fails: a machine that is busy with other tests is given its time.
 pub(crate) const PATIENT: &str = r#"<collector timeout="120s" retries="0"/>"#;

@@ -17,10 +17,14 @@ use secrecy::SecretString;
 use support::Database;
 
 mod attachments;
+mod clock;
 mod collector;
+mod connections;
 mod contract;
+mod encryption;
 mod export;
 mod look_back;
+mod losing_disk;
 mod mail_outcome;
 mod migration;
 mod opening;
@@ -50,6 +54,10 @@ fn main() -> ExitCode {
         pipeline::trials(),
         collector::trials(),
         contract::trials(),
+        clock::trials(),
+        connections::trials(),
+        encryption::trials(),
+        losing_disk::trials(),
         export::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())

@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_closed_store_takes_nothing_more,
         a_schema_from_the_future_is_left_alone,
         a_second_collector_is_refused_and_told_who_has_the_database,
+        only_a_holder_whose_process_runs_is_named,
         a_store_that_is_dropped_gives_up_its_lock,
         a_collector_whose_place_was_taken_stores_nothing_more,
     ]
@@ -43,6 +44,9 @@ fn holder() -> Holder {
         socket: Some("/run/fleetsweep.sock".into()),
         started_at: at(5),
         version: "0.1.0".into(),
+        mode: None,
+        mark: None,
+        is_ending: false,
     }
 }
 
@@ -64,12 +68,12 @@ async fn a_closed_store_takes_nothing_more(database: Database) {
 async fn a_schema_from_the_future_is_left_alone(database: Database) {
     open(&database).await.close().await;
     let change = async |sql: &str| database.change(sql).await;
-    change("INSERT INTO fleetsweep_migrations SELECT 7, 'x', installed_on, success, checksum, 0 FROM fleetsweep_migrations LIMIT 1")
+    change("INSERT INTO fleetsweep_migrations SELECT 9999, 'x', installed_on, success, checksum, 0 FROM fleetsweep_migrations LIMIT 1")
         .await;
-    let newer = StoreErrorKind::NewerSchema { found: 7, known: 5 };
-    refuses(&database, newer, "has schema 7").await;
+    let newer = StoreErrorKind::NewerSchema { found: 9999, known: 7 };
+    refuses(&database, newer, "has schema 9999").await;
     assert_eq!(Reader::open(&url(&database)).await.unwrap_err().kind, newer);
-    change("DELETE FROM fleetsweep_migrations WHERE version = 7").await;
+    change("DELETE FROM fleetsweep_migrations WHERE version = 9999").await;
     let nothing = if database.engine() == Engine::Postgres { r"'\x00'" } else { "x'00'" };
     change(&format!("UPDATE fleetsweep_migrations SET checksum = {nothing}")).await;
     refuses(&database, StoreErrorKind::OtherSchema, "not this program's").await;
@@ -95,6 +99,30 @@ async fn a_second_collector_is_refused_and_told_who_has_the_database(database: D
     assert_eq!(store.reader().holder().await.unwrap(), Some(other));
 }
 
+async fn only_a_holder_whose_process_runs_is_named(database: Database) {
+    use fleetsweep::store::{holder::Mode, process};
+    let store = open(&database).await;
+    let pid = std::process::id();
+    let own = Holder { pid, mode: Some(Mode::Dashboard), mark: process::mark(pid), ..holder() };
+    store.announce(&own).await.unwrap();
+    assert_eq!(store.reader().holder().await.unwrap(), Some(own.clone()));
+    let ending = Holder { is_ending: true, ..own.clone() };
+    store.announce(&ending).await.unwrap();
+    assert_eq!(store.reader().holder().await.unwrap(), Some(ending));
+    // Its number is another process's now, or nobody's.
+    let mark = own.mark.as_ref().map(|mark| format!("{mark}1"));
+    store.announce(&Holder { mark, ..own.clone() }).await.unwrap();
+    assert_eq!(store.reader().holder().await.unwrap(), None);
+    let unnamed = refused(&database).await;
+    assert!(unnamed.to_string().contains("in use by another fleetsweep"), "{unnamed}");
+    store.announce(&own).await.unwrap();
+    store.close().await;
+    // Given up, it names nobody, also before the next one has announced itself.
+    let reader = Reader::open(&url(&database)).await.unwrap();
+    assert_eq!(reader.holder().await.unwrap(), None);
+    reader.close().await;
+}
+
 async fn a_store_that_is_dropped_gives_up_its_lock(database: Database) {
     let store = open(&database).await;
     let (reader, clone) = (store.reader(), store.clone());
@@ -111,7 +139,7 @@ async fn a_store_that_is_dropped_gives_up_its_lock(database: Database) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let store = tokio::time::timeout(Duration::from_secs(5), reopened).await.unwrap();
+    let store = tokio::time::timeout(support::SOON, reopened).await.unwrap();
     store.record(plain(1)).await.unwrap();
     assert_eq!(reader.memory().await.unwrap().clients.len(), 1, "a reader outlives its store");
 }

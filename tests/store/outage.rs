@@ -12,7 +12,7 @@ use std::{
 use fleetsweep::demo::Behaviour;
 use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection};
-use support::{Access, Mariadb, Postgres, Signal, Trial, rows, wait_until};
+use support::{Access, Mariadb, Postgres, SOON, Signal, Trial, rows, wait_until};
 
 use crate::site::{Config, Fleet, OVER, document, mails, parsed};
 
@@ -23,9 +23,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         needs(Mariadb) => nothing_is_lost_while_mariadb_is_restarted;
     }
 }
-
-/// How long a server may be waited for, and the longest back-off.
-const SOON: Duration = Duration::from_secs(90);
 
 const CLIENTS: usize = 5;
 
@@ -156,7 +153,7 @@ async fn nothing_is_lost(mut server: Server, outages: usize) {
         .await;
     }
     running.signal(Signal::TERM);
-    let outcome = running.ended(Duration::from_secs(60)).await;
+    let outcome = running.ended(SOON).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     for (what, times) in [("the database is away, what is collected waits", outages), ("the database is back", outages)]
     {
@@ -222,7 +219,7 @@ async fn a_run_that_ends_during_an_outage_says_so_and_the_next_stores_it() {
     let running = fleet.program.spawn(["--once", "--format", "json"]);
     wait_until("the run to have announced itself", SOON, async || server.rows(held).await == ["1"]).await;
     server.take_away().await;
-    let second = running.ended(Duration::from_secs(120)).await;
+    let second = running.ended(SOON).await;
     assert_eq!(second.code, Some(3), "{second:#?}");
     assert!(
         second.stderr.contains("changes wait in the spool; nothing is lost, the next run stores them"),
@@ -268,7 +265,7 @@ async fn killed_runs_neither_lose_nor_repeat_what_waits() {
         // From before the database is open to after its spool is stored.
         for kill in 0..KILLS {
             let mut running = fleet.program.spawn(["--headless"]);
-            tokio::time::sleep(Duration::from_millis(20 + 25 * kill)).await;
+            tokio::time::sleep(support::allowance(Duration::from_millis(20 + 25 * kill))).await;
             if running.is_running() {
                 running.signal(Signal::KILL);
             }

@@ -10,7 +10,7 @@ use crate::{
     fleet::{
         ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage,
         judge::{Change, ClientState, Notice, NoticeReason, OpenAlert, Step},
-        security::SecurityEvent,
+        security::{SecurityEvent, allowance::Spent},
     },
     open,
     records::{AT, alert, at, mail, plain, reading, record, state, uuid},
@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_record_is_seen_through_the_views,
         what_was_recorded_is_known_after_a_restart,
         an_alert_goes_on_and_ends,
+        what_is_used_of_a_daily_allowance_is_kept,
         history_is_newest_last_and_skips_what_was_not_measured,
         the_outbox_keeps_every_mail_until_it_is_taken_or_refused,
         many_records_share_a_transaction,
@@ -81,6 +82,21 @@ async fn what_was_recorded_is_known_after_a_restart(database: Database) {
     let client = ClientId::new("10.0.4.1", 22);
     assert_eq!(store.reader().latest_reading(&client).await.unwrap(), Some((at(10), reading())));
     assert_eq!(store.reader().latest_reading(&ClientId::new("10.0.5.2", 22)).await.unwrap(), None);
+}
+
+async fn what_is_used_of_a_daily_allowance_is_kept(database: Database) {
+    let store = open(&database).await;
+    assert_eq!(store.reader().spent().await.unwrap(), HashMap::new());
+    let used = |stored| Spent { day: 20_000, stored, bytes: stored * 1000, left_out: 7 };
+    for stored in [3, 5] {
+        store.record(Record { spent: Some(used(stored)), ..plain(1) }).await.unwrap();
+    }
+    // Nothing is used where no log was read, and what was used stays.
+    store.record(plain(1)).await.unwrap();
+    store.record(plain(2)).await.unwrap();
+    store.close().await;
+    let store = open(&database).await;
+    assert_eq!(store.reader().spent().await.unwrap(), HashMap::from([(plain(1).client, used(5))]));
 }
 
 async fn an_alert_goes_on_and_ends(database: Database) {

@@ -119,6 +119,7 @@ pub(crate) fn record(number: u128) -> Record {
                 data: vec![("pid".into(), "42".into())],
             }],
         }),
+        spent: None,
         mails: vec![mail(number, 10)],
     }
 }

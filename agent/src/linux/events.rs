@@ -4,6 +4,8 @@
 //! A readable journal comes first, then `auth.log` or `secure`. An account that may read neither gets
 //! [`EventAccess::Denied`], not an empty log: silence must not look like peace.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod journal;
 mod log_file;
 

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, mem};
 
 use super::{FileSystem, Interface, Process, Report, SecurityEvent, Warning};
+use crate::envelope::MAX_REPORT_BYTES;
 
 /// Most cores.
 pub const MAX_CORES: usize = 4096;
@@ -22,9 +23,16 @@ pub const MAX_DATA_FIELDS: usize = 64;
 pub const MAX_TEXT_BYTES: usize = 4 << 10;
 /// The longest message of a security event, bytes of UTF-8.
 pub const MAX_MESSAGE_BYTES: usize = 32 << 10;
+/// To how many bytes texts are cut, one after the other, in a report that is too large for an envelope. The last leaves
+/// room for all events that an agent puts into one report.
+const SHORTER_BYTES: [usize; 3] = [1024, 256, 64];
 
 impl Report {
     /// Cuts every list and text to what a reader accepts. A shortened list is said in a warning.
+    ///
+    /// Where all of it together is still more than an envelope carries, the texts are cut further, but for the security
+    /// events: whoever chose them bounded them. Users of a client choose names of mounts and of programs, and must not
+    /// be able to keep its report from being sent.
     pub fn fit(&mut self) {
         let mut shortened = Vec::new();
         let mut shorten = |what: &str, length: usize, max: usize| {
@@ -57,39 +65,64 @@ impl Report {
         shortened.append(&mut self.warnings);
         shortened.truncate(MAX_WARNINGS);
         self.warnings = shortened;
-        self.fit_texts();
+        self.fit_texts(MAX_TEXT_BYTES);
+        self.fit_events();
+        self.fit_envelope();
     }
 
-    fn fit_texts(&mut self) {
-        fit(&mut self.agent_version, MAX_TEXT_BYTES);
+    fn fit_envelope(&mut self) {
+        let whole_bytes = self.to_xml().len();
+        if whole_bytes <= MAX_REPORT_BYTES {
+            return;
+        }
+        let events = self.events.take();
+        let events_bytes = whole_bytes - self.to_xml().len();
+        // Where the events alone are too large, nothing is gained by cutting the rest.
+        if let Some(room_bytes) = MAX_REPORT_BYTES.checked_sub(events_bytes) {
+            for max_bytes in SHORTER_BYTES {
+                if self.to_xml().len() <= room_bytes {
+                    break;
+                }
+                self.fit_texts(max_bytes);
+            }
+        }
+        self.events = events;
+    }
+
+    /// All but the security events.
+    fn fit_texts(&mut self, max_bytes: usize) {
+        fit(&mut self.agent_version, max_bytes);
         for Warning { what, why } in &mut self.warnings {
-            fit(what, MAX_TEXT_BYTES);
-            fit(why, MAX_TEXT_BYTES);
+            fit(what, max_bytes);
+            fit(why, max_bytes);
         }
         let host = &mut self.host;
         for text in
             [&mut host.name, &mut host.os_family, &mut host.os_version, &mut host.kernel, &mut host.architecture]
         {
-            fit_optional(text);
+            fit_optional(text, max_bytes);
         }
         for FileSystem { mount, kind, .. } in &mut self.file_systems {
-            fit(mount, MAX_TEXT_BYTES);
-            fit(kind, MAX_TEXT_BYTES);
+            fit(mount, max_bytes);
+            fit(kind, max_bytes);
         }
         for Interface { name, .. } in &mut self.interfaces {
-            fit(name, MAX_TEXT_BYTES);
+            fit(name, max_bytes);
         }
         for Process { name, .. } in self.top_cpu.iter_mut().chain(&mut self.top_memory) {
-            fit(name, MAX_TEXT_BYTES);
+            fit(name, max_bytes);
         }
+    }
+
+    fn fit_events(&mut self) {
         if let Some(log) = &mut self.events {
             fit(&mut log.source, MAX_TEXT_BYTES);
-            fit_optional(&mut log.bookmark);
+            fit_optional(&mut log.bookmark, MAX_TEXT_BYTES);
             for SecurityEvent { record_id, level, source, user, message, data, .. } in &mut log.events {
                 for text in [record_id, level, source] {
                     fit(text, MAX_TEXT_BYTES);
                 }
-                fit_optional(user);
+                fit_optional(user, MAX_TEXT_BYTES);
                 fit(message, MAX_MESSAGE_BYTES);
                 for (name, value) in data {
                     fit(name, MAX_TEXT_BYTES);
@@ -100,9 +133,9 @@ impl Report {
     }
 }
 
-fn fit_optional(text: &mut Option<String>) {
+fn fit_optional(text: &mut Option<String>, max_bytes: usize) {
     if let Some(text) = text {
-        fit(text, MAX_TEXT_BYTES);
+        fit(text, max_bytes);
     }
 }
 
@@ -150,6 +183,29 @@ mod tests {
         );
         report.events.as_mut().unwrap().events.truncate(10);
         assert_eq!(Report::from_xml(report.to_xml().as_bytes()), Ok(report));
+    }
+
+    /// Found while the decoders were fuzzed: whoever may mount a FUSE file system kept the agent from answering.
+    #[test]
+    fn names_that_users_choose_do_not_make_a_report_too_large() {
+        let long = || "\"".repeat(MAX_TEXT_BYTES);
+        let system = || FileSystem { mount: long(), kind: long(), total_bytes: 1, used_bytes: 1, available_bytes: 0 };
+        let warning = || Warning { what: long(), why: long() };
+        let events = vec![SecurityEvent { message: "\"".repeat(MAX_MESSAGE_BYTES), ..event() }; 16];
+        let mut report = Report {
+            file_systems: vec![system(); MAX_FILE_SYSTEMS],
+            warnings: vec![warning(); MAX_WARNINGS],
+            events: Some(EventLog { events: events.clone(), bookmark: Some("b".repeat(1024)), ..EventLog::default() }),
+            ..Report::default()
+        };
+        report.host.name = Some("web-1".to_owned());
+        report.fit();
+        let xml = report.to_xml();
+        assert!(xml.len() <= MAX_REPORT_BYTES, "{} bytes", xml.len());
+        let log = report.events.as_ref().unwrap();
+        assert_eq!((log.events.as_slice(), log.bookmark.as_ref().map(String::len)), (events.as_slice(), Some(1024)));
+        assert_eq!((report.file_systems.len(), report.warnings.len()), (MAX_FILE_SYSTEMS, MAX_WARNINGS));
+        assert_eq!(Report::from_xml(xml.as_bytes()), Ok(report));
     }
 
     fn event() -> SecurityEvent {

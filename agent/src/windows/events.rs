@@ -1,6 +1,8 @@
 //! The Security log. Which records are told of is decided in `walk`, and how far that came is kept in `place`; a record
 //! is read from its XML in `record` and put into words in `message`.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod message;
 mod place;
 #[cfg(windows)]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    config::{Client, values::show_duration},
+    config::{Client, span::show_duration},
     fleet::{Metric, Rule, rule::Repeat},
 };
 

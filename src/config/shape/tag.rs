@@ -1,5 +1,5 @@
 //! One start tag: its name and attributes, each with its place, or what is wrong with its quotes,
-//! equal signs and brackets. Not the nesting of elements.
+//! equal signs and brackets; and what of it may be shown. Not the nesting of elements.
 
 use std::ops::Range;
 
@@ -9,7 +9,11 @@ use quick_xml::{
 };
 
 use super::{Attribute, Element, Placed};
-use crate::config::{schema, source::Findings};
+use crate::config::{
+    harmless::{self, Harmless, words},
+    schema,
+    source::Findings,
+};
 
 /// What word processors and chat programs make of quotes.
 const TYPOGRAPHIC: [char; 15] = ['‘', '’', '‚', '‛', '“', '”', '„', '‟', '«', '»', '‹', '›', '`', '´', '″'];
@@ -31,6 +35,9 @@ pub(super) fn read(text: &str, at: Range<usize>, findings: &mut Findings) -> (El
     let name_length = inner.find(|c: char| c.is_whitespace() || c == '/').unwrap_or(inner.len());
     let name = inner.get(..name_length).unwrap_or_default();
     let name_at = at.start + 1..at.start + 1 + name_length;
+    if is_name(name) && harmless::element_name(name).is_some() {
+        findings.show(at.start..name_at.end);
+    }
     let mut tag = Tag {
         findings,
         inner,
@@ -55,10 +62,19 @@ pub(super) fn read(text: &str, at: Range<usize>, findings: &mut Findings) -> (El
     } else {
         tag.endless(name_length);
     }
-    (tag.element, read_on)
+    let element = tag.element;
+    let own_end = at.start + 1 + inner.trim_end().len();
+    if element.sound && has_end {
+        findings.show(at.start + 1 + inner.len()..at.end);
+    } else {
+        let line_end =
+            text.get(own_end..).and_then(|rest| rest.find('\n')).map_or(text.len(), |length| own_end + length);
+        findings.doubt_until(line_end);
+    }
+    (element, read_on)
 }
 
-/// Whether an XML name; only such are repeated in messages, for anything else may hold a secret.
+/// Whether an XML name.
 fn is_name(text: &str) -> bool {
     text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_alphanumeric() || "_-.:".contains(c))
@@ -95,9 +111,27 @@ struct Tag<'a> {
 }
 
 impl Tag<'_> {
-    fn broken(&mut self, at: Range<usize>, problem: impl Into<String>, mend: impl Into<String>) {
+    fn broken(&mut self, at: Range<usize>, problem: impl Into<Harmless>, mend: impl Into<Harmless>) {
         self.findings.error(self.base + at.start..self.base + at.end, problem, mend);
         self.element.sound = false;
+    }
+
+    /// Marks the name of an attribute, with the signs up to `end`, as fit to be shown. Where the tag is broken
+    /// before it, the name must be known to the letter.
+    fn show_name(&mut self, at: Range<usize>, end: usize) {
+        let name = self.inner.get(at.clone()).unwrap_or_default();
+        let known = schema::attribute_names().any(|known| known == name);
+        if known || self.element.sound && harmless::attribute_name(name).is_some() {
+            self.findings.show(self.base + at.start..self.base + end);
+        }
+    }
+
+    /// The same for the name before `=` and whatever stands at this offset.
+    fn show_name_before(&mut self, offset: usize, end: usize) {
+        let before = self.inner.get(..offset).unwrap_or_default().trim_end();
+        let Some(before) = before.strip_suffix('=').map(str::trim_end) else { return };
+        let name = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+        self.show_name(before.len() - name.len()..before.len(), end);
     }
 
     /// The text of `inner` from an offset.
@@ -108,6 +142,29 @@ impl Tag<'_> {
     /// Whether the name at this offset has a space before it. What has none may be the rest of a secret.
     fn is_separated(&self, offset: usize) -> bool {
         self.inner.get(..offset).is_some_and(|before| before.ends_with(char::is_whitespace))
+    }
+
+    /// The same for a name with its value in quotes, the first of them at this offset; the value only where it is
+    /// of a harmless type and ends where the attribute does.
+    fn show_pair(&mut self, open: usize, value: &str) {
+        self.show_name_before(open, open + 1);
+        let before = self.inner.get(..open).unwrap_or_default().trim_end().trim_end_matches('=').trim_end();
+        let name = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+        let end = open + 1 + value.len();
+        let ends = self.from(end + 1).chars().next().is_none_or(char::is_whitespace);
+        if !ends {
+            return;
+        }
+        if self.shows(name, value) {
+            self.findings.show_value(self.base + open + 1..self.base + end);
+        }
+        self.findings.show(self.base + end..self.base + end + 1);
+    }
+
+    /// Whether the value of an attribute may be shown.
+    fn shows(&self, name: &str, value: &str) -> bool {
+        let kind = schema::kind_of(&self.element.name.text, name);
+        self.element.sound && kind.is_some_and(|kind| harmless::in_any_state(kind, value))
     }
 
     /// A tag without an end: which quote or bracket is missing?
@@ -131,9 +188,10 @@ impl Tag<'_> {
                 self.unclosed(open, closed);
                 return;
             }
+            self.show_pair(open, closed);
             offset = open + 1 + closed.len() + 1;
         }
-        let problem = format!("the tag `<{}` is not closed", self.element.name.text);
+        let problem = words![harmless::tag(&self.element.name.text), " is not closed"];
         self.broken(0..name_length, problem, "write `>` or `/>` at its end");
     }
 
@@ -145,6 +203,7 @@ impl Tag<'_> {
         } else {
             "the quote that opens this value is not closed"
         };
+        self.show_name_before(open, open + 1);
         self.broken(open..open + 1, problem, "write the same plain quote where it ends");
     }
 
@@ -169,14 +228,17 @@ impl Tag<'_> {
                     let key = inner.get(..key_end).and_then(|before| before.rsplit(char::is_whitespace).next());
                     let key = key.unwrap_or_default();
                     let (problem, mend) = if !is_name(key) || !self.is_separated(key_end - key.len()) {
-                        ("this is no attribute".to_owned(), "write `name=\"value\"`; a quote in a value is `&quot;`")
+                        ("this is no attribute".into(), "write `name=\"value\"`; a quote in a value is `&quot;`")
                     } else {
-                        (format!("the attribute `{key}` has no value"), "write `=` and the value in quotes behind it")
+                        self.show_name(key_end - key.len()..key_end, key_end);
+                        let problem = words![harmless::attribute(key), " has no value"];
+                        (problem, "write `=` and the value in quotes behind it")
                     };
                     self.broken(key_end - key.len()..key_end, problem, mend);
                     return None;
                 }
                 Err(AttrError::ExpectedValue(at)) => {
+                    self.show_name_before(at, at);
                     self.broken(at..at, "a value is missing behind `=`", "write it in quotes");
                     return None;
                 }
@@ -220,6 +282,7 @@ impl Tag<'_> {
             return None;
         }
         let at = self.base + value_at..self.base + value_at + value.len();
+        self.show_name(name_at..name_at + name.len(), value_at);
         if value.contains('<') {
             self.findings.error(at.clone(), "a value holds `<`", "write `&lt;` for it");
             self.element.sound = false;
@@ -228,7 +291,11 @@ impl Tag<'_> {
         if !secret && value.starts_with(TYPOGRAPHIC) && value.ends_with(TYPOGRAPHIC) {
             self.findings.error(
                 at,
-                format!("the value of `{name}` stands in typographic quotes inside the plain ones"),
+                words![
+                    "the value of ",
+                    harmless::attribute(name),
+                    " stands in typographic quotes inside the plain ones"
+                ],
                 "leave the plain quotes alone",
             );
             self.element.sound = false;
@@ -236,17 +303,24 @@ impl Tag<'_> {
         }
         if let Some(earlier) = self.element.attribute(name) {
             let name_at = self.base + name_at;
-            let problem = format!("`{name}` is written twice in one element");
+            let problem = words![harmless::attribute(name), " is written twice in one element"];
             let mend = if secret || earlier.value.text == value { "remove one" } else { "keep the one you mean" };
             self.findings.error(name_at..name_at + name.len(), problem, mend);
             return Some(());
         }
         match raw.normalized_value(XmlVersion::Implicit1_0) {
-            Ok(resolved) => self.element.attributes.push(Attribute {
-                name: Placed { text: name.to_owned(), at: self.base + name_at..self.base + name_at + name.len() },
-                verbatim: resolved.as_ref() == value,
-                value: Placed { text: resolved.into_owned(), at },
-            }),
+            Ok(resolved) => {
+                let verbatim = resolved.as_ref() == value;
+                if verbatim && self.shows(name, value) {
+                    self.findings.show_value(at.clone());
+                }
+                self.findings.show(at.end..at.end + 1);
+                self.element.attributes.push(Attribute {
+                    name: Placed { text: name.to_owned(), at: self.base + name_at..self.base + name_at + name.len() },
+                    verbatim,
+                    value: Placed { text: resolved.into_owned(), at },
+                });
+            }
             Err(_) => {
                 // The library's error repeats a part of the value, which may be a secret.
                 let ampersand = value_at + value.find('&').unwrap_or_default();
@@ -258,6 +332,7 @@ impl Tag<'_> {
 
     /// A value without quotes, or with those of a word processor. Returns where to go on.
     fn unquoted(&mut self, at: usize) -> Option<usize> {
+        self.show_name_before(at, at);
         let value = self.from(at);
         let opening = value.chars().next().filter(|c| TYPOGRAPHIC.contains(c));
         let Some(opening) = opening else {

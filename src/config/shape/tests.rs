@@ -72,7 +72,7 @@ fn typographic_quotes_are_named_each_of_them_and_reading_goes_on() {
     );
     check(
         "<config><client ip=\"“a”\" x='1'/></config>",
-        "config()[client(x=1)!]\n1:21 the value of `ip` stands in typographic quotes inside the plain ones",
+        "config()[client(x=1)!]\n1:21 the value of the attribute `ip` stands in typographic quotes inside the plain ones",
     );
 }
 
@@ -125,7 +125,7 @@ fn attributes_that_are_none_are_found() {
         ("ip='a'port='1'", "1:23 no space before this attribute"),
         ("password='it's x'", "1:33 this quote opens no value"),
         ("ip='a' 'b'", "1:24 this is no attribute"),
-        ("ip='a' ip='b'", "1:24 `ip` is written twice in one element"),
+        ("ip='a' ip='b'", "1:24 the attribute `ip` is written twice in one element"),
         ("ip='a<b'", "1:21 a value holds `<`"),
         ("ip='a&b'", "1:22 `&` begins an entity that is not known"),
         ("ip='&x;'", "1:21 `&` begins an entity that is not known"),

@@ -2,8 +2,6 @@
 
 use std::fmt::Debug;
 
-use secrecy::ExposeSecret as _;
-
 use super::*;
 
 /// The value, or `problem: mend`.
@@ -43,7 +41,7 @@ fn numbers_have_bounds() {
     check(concurrency("0"), Err("`0` is out of bounds: write a whole number from 1 to 4096"));
     check(port("65535"), Ok(65535));
     for text in ["0", "65536", "ssh", "-1", ""] {
-        let expected = format!("`{text}` is no port: write a whole number from 1 to 65535");
+        let expected = format!("{} is no port: write a whole number from 1 to 65535", harmless::number(text));
         check(port(text), Err(&expected));
     }
 }
@@ -58,16 +56,17 @@ fn times_have_units_and_bounds() {
     check(duration("2d", bounds()), Err("`2d` is out of bounds: write a time from 1s to 1d"));
     check(duration("500ms", bounds()), Err("`500ms` is out of bounds: write a time from 1s to 1d"));
     for text in ["", "soon", "5 parsecs", "-1s"] {
-        let expected = format!("{} is no span of time: write one as in `30s`, `5m`, `4h` or `90d`", quote(text));
+        let expected =
+            format!("{} is no span of time: write one as in `30s`, `5m`, `4h` or `90d`", harmless::number(text));
         check(duration(text, bounds()), Err(&expected));
     }
     check(repeat("every"), Ok(Repeat::Every));
     check(repeat("4h"), Ok(Repeat::After(seconds(14_400))));
     check(repeat("4"), Err("`4` lacks its unit: write `4s` for seconds, or `every` for a mail at every collection"));
     for (time, shown) in [(seconds(90 * 86_400), "90d"), (seconds(5400), "90m"), (seconds(61), "61s")] {
-        assert_eq!(show_duration(time), shown);
+        assert_eq!(crate::config::span::show_duration(time), shown);
     }
-    assert_eq!(show_duration(Duration::from_millis(1500)), "1500ms");
+    assert_eq!(crate::config::span::show_duration(Duration::from_millis(1500)), "1500ms");
 }
 
 #[test]
@@ -82,22 +81,25 @@ fn limits_are_in_the_unit_of_their_metric() {
         ("100.1%", Err(format!("`100.1%` lies outside 0–100 %: {share}"))),
         ("-5%", Err(format!("`-5%` lies outside 0–100 %: {share}"))),
         ("92,5%", Err(format!("`92,5%` is no share: {share}"))),
-        ("nan%", Err(format!("`nan%` is no share: {share}"))),
-        ("", Err(format!("`` is no share: {share}"))),
+        ("nan%", Err(format!("this is no share: {share}"))),
+        ("", Err(format!("this is no share: {share}"))),
         ("half", Err(format!("`half` is no share: {share}"))),
     ] {
         check(limit(Metric::Disk, text), expected.as_ref().map(|limit| *limit).map_err(String::as_str));
     }
     check(limit(Metric::Load, "1.5"), Ok(1.5));
     for text in ["90%", "-1", "inf", "1e3", "1001"] {
-        let expected =
-            format!("`{text}` is no load per core: write a number from 0 to 1000 without a unit, as in `1.5`");
+        let expected = format!(
+            "{} is no load per core: write a number from 0 to 1000 without a unit, as in `1.5`",
+            harmless::number(text)
+        );
         check(limit(Metric::Load, text), Err(&expected));
     }
     check(limit(Metric::Unreachable, "0"), Ok(0.0));
     for text in ["2.5", "2%", "-1", "two"] {
         let expected = format!(
-            "`{text}` is no count of failed sweeps: write a whole number from 0 to 1000000: the alert is raised when more sweeps than that have failed in a row"
+            "{} is no count of failed sweeps: write a whole number from 0 to 1000000: the alert is raised when more sweeps than that have failed in a row",
+            harmless::number(text)
         );
         check(limit(Metric::Unreachable, text), Err(&expected));
     }
@@ -118,60 +120,37 @@ fn mail_addresses_are_a_list() {
     }
     for (text, problem, at) in [
         ("", "there is no mail address", None),
-        ("root", "`root` is no mail address", Some(0..4)),
-        ("a@b.c, oops, d@e.f", "`oops` is no mail address", Some(7..11)),
+        ("root", "this is no mail address", Some(0..4)),
+        ("a@b.c, oops, d@e.f", "address 2 of 3 is no mail address", Some(7..11)),
         ("a@b.c,,d@e.f", "a mail address is missing beside a comma", Some(6..7)),
-        ("a@b.c d@e.f", "`a@b.c d@e.f` is no mail address", Some(0..11)),
-        ("a@", "`a@` is no mail address", Some(0..2)),
-        ("@b.c", "`@b.c` is no mail address", Some(0..4)),
+        ("a@b.c d@e.f", "this is no mail address", Some(0..11)),
+        ("a@", "this is no mail address", Some(0..2)),
+        ("@b.c", "this is no mail address", Some(0..4)),
         ("a@b.c\nBcc: d@e.f", "the mail addresses hold control characters", None),
     ] {
         let wrong = mails(text).unwrap_err();
         assert_eq!((wrong.problem.as_str(), wrong.at), (problem, at));
     }
-    check(mailbox("a@b.c, d@e.f"), Err("`a@b.c, d@e.f` is more than one address: write one address"));
+    check(mailbox("a@b.c, d@e.f"), Err("this is more than one address: write one address"));
 }
 
 #[test]
 fn lines_and_paths() {
     check(line(" ops "), Ok("ops".to_owned()));
     check(line(" "), Err("the value is empty: write it, or leave the attribute out"));
-    check(line("a\nb"), Err("`a\u{fffd}b` holds control characters: write it on one line"));
+    check(line("a\nb"), Err("the value holds control characters: write it on one line"));
     let home = Path::new("/home/ops");
     check(path("~/.ssh/id", Some(home)), Ok(PathBuf::from("/home/ops/.ssh/id")));
     check(path("relative/~", Some(home)), Ok(PathBuf::from("relative/~")));
-    check(path("~root/x", Some(home)), Err("`~root/x` names another user's home: write the whole path"));
+    check(path("~root/x", Some(home)), Err("`~` with a name stands for another user's home: write the whole path"));
     check(
         path("~/x", None),
-        Err("`~` in `~/x` stands for nothing: there is no home directory here: write the whole path, or set HOME"),
+        Err("`~` stands for nothing: there is no home directory here: write the whole path, or set HOME"),
     );
 }
 
 #[test]
-fn database_urls_are_of_three_kinds_and_never_repeated() {
-    for (text, expected) in [
-        ("sqlite:fleetsweep.db", "sqlite:fleetsweep.db"),
-        ("sqlite:///var/lib/f.db?mode=rwc", "sqlite:///var/lib/f.db?mode=rwc"),
-        ("postgresql://u:p@h/d", "postgres://u:p@h/d"),
-        ("postgres:///d?host=/run/postgresql", "postgres:///d?host=/run/postgresql"),
-        ("mariadb://u@h:3306/d", "mysql://u@h:3306/d"),
-    ] {
-        assert_eq!(database_url(text).unwrap().expose_secret(), expected);
-    }
-    for (text, problem) in [
-        ("fleetsweep.db", "the database URL has no scheme"),
-        ("sqlite:", "the database URL names no file"),
-        ("sqlite::memory:", "a database in memory forgets alerts and mails that wait"),
-        ("oracle://h/d", "the scheme of the database URL is not known"),
-        ("postgres://u:p#w@h/d", "the database URL cannot be read"),
-        ("postgres:///d", "the database URL names no host"),
-        ("mysql://u:p@h/", "the database URL names no database"),
-        ("mysql://u:p@h", "the database URL names no database"),
-    ] {
-        let wrong = database_url(text).unwrap_err();
-        assert_eq!(wrong.problem, problem, "{text}");
-        assert!(!wrong.mend.contains("u:p"), "{text}");
-    }
+fn a_password_in_a_url_is_found() {
     for (url, expected) in [
         ("postgres://u:p@h/d", true),
         ("postgres://u@h/d", false),

@@ -5,7 +5,7 @@ use fleetsweep_agent::report::Report;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fleet::{Bytes, Percent, Stage, reading::Usage};
+use crate::fleet::{Bytes, FailureKind, Percent, Stage, reading::Usage};
 
 fn rule(metric: Metric, limit: f64, repeat: Repeat) -> Rule {
     Rule { metric, limit, clear: limit, for_sweeps: 1, repeat, recovery: true }
@@ -53,7 +53,7 @@ fn told(verdict: &Verdict) -> String {
 ///
 /// The time is `5h`, `5h30m` and so on after noon of some day, and may run backwards. What happens: a
 /// number is the memory in percent, `-` a reading without memory, `failed` a failed collection,
-/// `cancelled` a cancelled one; before it may stand `limit 95`, `no rule`, `nobody` (no recipient),
+/// `cancelled` a cancelled one, `short` one for which the collector had too little; before it may stand `limit 95`, `no rule`, `nobody` (no recipient),
 /// `ack` (an operator acknowledged since), each followed by a comma.
 fn check(rule: &Rule, life: &str) {
     let noon: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
@@ -84,10 +84,11 @@ fn check(rule: &Rule, life: &str) {
         }
         let failure = match seen {
             "cancelled" => Failure::new(Stage::Execute, FailureKind::Cancelled),
+            "short" => Failure::new(Stage::Connect, FailureKind::CollectorShort),
             _ => silence(),
         };
         let seen = match seen {
-            "failed" | "cancelled" => None,
+            "failed" | "cancelled" | "short" => None,
             "-" => Some(reading(|_| ())),
             percent => Some(memory(percent.parse().unwrap())),
         };
@@ -475,4 +476,27 @@ proptest! {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100 %")]
 fn per_mille(percent: f64) -> u64 {
     (percent * 10.0).round() as u64
+}
+
+#[test]
+fn a_failure_of_the_collectors_own_neither_counts_nor_ends_a_row() {
+    check(
+        &rule(Metric::Unreachable, 2.0, hours(4)),
+        "1m | failed    |
+         2m | short     |
+         3m | short     |
+         4m | short     |
+         5m | failed    |
+         6m | failed    | raised, mailed: raised
+         7m | short     |
+         8m | -         | resolved, mailed: recovered",
+    );
+    for kind in FailureKind::ALL.into_iter().filter(|kind| kind.blame() == Blame::Collector) {
+        let failure = Failure::new(Stage::Connect, kind);
+        let before = ClientState { failed_in_a_row: 7, ..ClientState::default() };
+        let rules = [rule(Metric::Unreachable, 0.0, Repeat::Every)];
+        let verdict =
+            judge(&before, &rules, true, Observation::Failed(&failure), Timestamp::UNIX_EPOCH, &mut Uuid::new_v4);
+        assert_eq!((&verdict.state, verdict.changes.len(), verdict.exceeded.len()), (&before, 0, 0), "{kind:?}");
+    }
 }

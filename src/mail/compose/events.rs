@@ -12,6 +12,7 @@ use crate::{
         reading::clean,
         security::{
             EventAccess, SecurityLog,
+            allowance::{Allowed, Spent},
             digest::{self, Concern, Group},
             short_source,
         },
@@ -57,8 +58,10 @@ pub struct EventsOccasion<'a> {
     pub client: &'a config::Client,
     /// What the collection showed.
     pub reading: &'a Reading,
-    /// What was read of the log.
+    /// What was read of the log, all of it.
     pub log: &'a SecurityLog,
+    /// How many of its events are stored and attached; of the others there is the summary.
+    pub allowed: Allowed,
     /// When it was decided.
     pub now: Timestamp,
     /// The name of the machine this program runs on.
@@ -75,6 +78,8 @@ pub(super) struct EventsFacts {
     channel: String,
     access: &'static str,
     truncated: bool,
+    /// Where the daily allowance is used up.
+    overrun: Option<Overrun>,
     /// `14 security events`; `None` where there are none.
     count: Option<String>,
     /// How many of which concern, in words; empty where none is grave.
@@ -125,7 +130,8 @@ pub(super) fn drafts(occasion: &EventsOccasion<'_>) -> Vec<Draft> {
 /// The same with attachments of another size.
 pub(super) fn drafts_of_parts(occasion: &EventsOccasion<'_>, part_bytes: usize) -> Vec<Draft> {
     let groups = digest::groups(&occasion.log.events);
-    let files = listing::files(&occasion.client.name, &occasion.log.events, part_bytes);
+    let listed = occasion.log.events.get(..occasion.allowed.events).unwrap_or(&occasion.log.events);
+    let files = listing::files(&occasion.client.name, listed, part_bytes);
     let mut loads: Vec<Vec<Attachment>> = files.chunks(PARTS_OF_A_MAIL).map(<[Attachment]>::to_vec).collect();
     if loads.is_empty() {
         loads.push(Vec::new());
@@ -192,6 +198,9 @@ fn subject(occasion: &EventsOccasion<'_>, groups: &[Group<'_>], (mail, mails): (
     if log.truncated {
         matters.push("more to come".to_owned());
     }
+    if let Some(left_out) = left_out(occasion) {
+        matters.push(format!("{left_out} not kept"));
+    }
     let which = if mails > 1 { format!(" ({mail} of {mails})") } else { String::new() };
     let room = SUBJECT_CHARS.saturating_sub(which.len());
     clean(&format!("[fleetsweep] {}: {}", occasion.client.name, matters.join(", ")), room) + &which
@@ -201,6 +210,30 @@ fn counted(count: usize, (one, several): (&str, &str)) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {several}") }
 }
 
+/// How many events of this collection are neither stored nor attached; `None` where all are.
+fn left_out(occasion: &EventsOccasion<'_>) -> Option<usize> {
+    occasion.log.events.len().checked_sub(occasion.allowed.events).filter(|count| *count > 0)
+}
+
+/// The allowance that is used up.
+#[derive(Debug, Serialize)]
+struct Overrun {
+    /// Events of this collection that are neither stored nor attached.
+    left_out: usize,
+    /// Events of the day so far.
+    today: u64,
+    /// Whether it is said for the first time that day.
+    first: bool,
+}
+
+impl Overrun {
+    fn of(occasion: &EventsOccasion<'_>) -> Option<Self> {
+        let left_out = left_out(occasion)?;
+        let Spent { left_out: today, .. } = occasion.allowed.spent;
+        Some(Self { left_out, today, first: today == left_out as u64 })
+    }
+}
+
 impl EventsFacts {
     fn of(
         occasion: &EventsOccasion<'_>,
@@ -208,12 +241,12 @@ impl EventsFacts {
         attachments: &[Attachment],
         (mail, mails): (usize, usize),
     ) -> Self {
-        let EventsOccasion { client, reading, log, now, collector_name, program: _ } = *occasion;
+        let EventsOccasion { client, reading, log, allowed: _, now, collector_name, program: _ } = *occasion;
         let further = mail > 1;
         let in_words = |(concern, count): (Concern, usize)| counted(count, concern.words());
         Self {
             client: ClientFacts::of(client, Some(reading)),
-            username: clean(&client.username, SOURCE_CHARS),
+            username: clean(config::harmless::account(&client.username).as_str(), SOURCE_CHARS),
             channel: log.channel.clone(),
             access: match log.access {
                 EventAccess::Read => "read",
@@ -222,6 +255,7 @@ impl EventsFacts {
                 EventAccess::Cleared => "cleared",
             },
             truncated: log.truncated,
+            overrun: Overrun::of(occasion),
             count: (!log.events.is_empty()).then(|| counted(log.events.len(), ("security event", "security events"))),
             counts: if is_grave(groups) {
                 digest::counts(groups).into_iter().map(in_words).collect()

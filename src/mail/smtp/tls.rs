@@ -92,7 +92,7 @@ impl Tls {
             // Behind STARTTLS it may be somebody on the way who speaks.
             return Err(if self.begins_at_once {
                 let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                Box::new(TlsFailure::Clear(String::from_utf8_lossy(line).into_owned())).into()
+                Box::new(TlsFailure::Clear(String::from_utf8_lossy(line).trim_end().to_owned())).into()
             } else {
                 Failure::Injection
             });

@@ -81,7 +81,12 @@ impl Collector {
 
 pub(super) fn serve(path: &Path, hub: &Hub, orders: &Orders) -> (CancellationToken, JoinHandle<()>) {
     let stop = CancellationToken::new();
-    let service = Service { door: hub.door(), orders: orders.clone(), collector: "the test (pid 1)".to_owned() };
+    let service = Service {
+        door: hub.door(),
+        orders: orders.clone(),
+        collector: "the test (pid 1)".to_owned(),
+        most_connections: 32,
+    };
     let serving = tokio::spawn(Server::bind(path).unwrap().run(service, stop.clone()));
     (stop, serving)
 }
@@ -105,7 +110,12 @@ impl Dashboard {
             let path = place.lock().unwrap().clone();
             async move { if path.as_os_str().is_empty() { Err("nobody collects".to_owned()) } else { Ok(path) } }
         };
-        let attached = tokio::spawn(attach(find, "ops".to_owned(), asked, out, stop.clone()));
+        let rest = async |pause| {
+            tokio::time::sleep(pause).await;
+            false
+        };
+        let attaching = attach(find, rest, "ops".to_owned(), asked, out, stop.clone());
+        let attached = tokio::spawn(async { assert!(attaching.await.is_none()) });
         Self { orders, incoming, fleet: Fleet::default(), stop, attached }
     }
 

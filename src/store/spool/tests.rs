@@ -122,6 +122,85 @@ fn a_directory_that_is_not_ours_alone_is_refused() {
     assert!(matches!(Spool::open(None, 9).unwrap().append(&contents(0..1)), Err(SpoolError::NoPlace)));
 }
 
+fn places(home: &tempfile::TempDir, names: &[&str]) -> Vec<Place> {
+    names.iter().map(|name| Place { directory: home.path().join(name), name: "fleet".to_owned() }).collect()
+}
+
+fn close_to_others(directory: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(directory, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn where_a_place_takes_nothing_the_next_one_does_and_the_order_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let places = || places(&home, &["a", "b", "c"]);
+    let first = home.path().join("a");
+    let mut spool = Spool::open(places(), MOST_BYTES).unwrap();
+    assert_eq!(spool.append(&contents(0..2)).unwrap(), 2);
+    // The file cannot be added to, nor written anew.
+    fs::rename(&first, home.path().join("gone")).unwrap();
+    fs::write(&first, "").unwrap();
+    assert_eq!(spool.append(&contents(2..4)).unwrap(), 2);
+    assert_eq!(spool.append(&contents(4..5)).unwrap(), 1);
+    assert_eq!(
+        (spool.waiting(), spool.files()),
+        (5, vec![first.join("fleet.jsonl"), home.path().join("b/fleet.jsonl")])
+    );
+    drop(spool);
+    fs::remove_file(&first).unwrap();
+    fs::rename(home.path().join("gone"), &first).unwrap();
+
+    let mut spool = Spool::open(places(), MOST_BYTES).unwrap();
+    assert_eq!((spool.waiting(), peeked(&mut spool)), (5, contents(0..2)));
+    let last = spool.peek(9).unwrap().last().unwrap().end;
+    spool.pass(2, last).unwrap();
+    assert_eq!(peeked(&mut spool), contents(2..5));
+    let last = spool.peek(9).unwrap().last().unwrap().end;
+    spool.pass(3, last).unwrap();
+    assert_eq!((spool.waiting(), spool.files()), (0, Vec::new()));
+    spool.append(&contents(5..6)).unwrap();
+    assert_eq!(spool.files(), [first.join("fleet.jsonl")]);
+}
+
+#[test]
+fn what_others_put_into_a_place_of_theirs_is_passed_over() {
+    let home = tempfile::tempdir().unwrap();
+    let places = || places(&home, &["a", "b"]);
+    let theirs = home.path().join("b");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("fleet.jsonl"), "anything").unwrap();
+    close_to_others(&theirs, 0o777);
+    let mut spool = Spool::open(places(), MOST_BYTES).unwrap();
+    assert_eq!(spool.append(&contents(0..1)).unwrap(), 1);
+    assert_eq!(spool.files(), [home.path().join("a/fleet.jsonl")]);
+}
+
+#[test]
+fn a_file_that_is_removed_while_changes_wait_in_it_is_written_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let mut spool = open(&home);
+    spool.append(&contents(0..3)).unwrap();
+    fs::remove_dir_all(home.path().join("spool")).unwrap();
+    assert_eq!(spool.append(&contents(3..4)).unwrap(), 1);
+    let file = spool.file().unwrap();
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "something else").unwrap();
+    assert_eq!(spool.append(&contents(4..5)).unwrap(), 1);
+    drop(spool);
+    assert_eq!(peeked(&mut open(&home)), contents(0..5));
+}
+
+#[test]
+fn the_directory_of_a_database_is_not_made_for_its_spool() {
+    let home = tempfile::tempdir().unwrap();
+    let beside = Place { directory: home.path().join("gone/fleet.db.spool"), name: "fleet".to_owned() };
+    let mut spool = Spool::open([beside].into_iter().chain(place(&home)), MOST_BYTES).unwrap();
+    assert_eq!(spool.append(&contents(0..1)).unwrap(), 1);
+    assert!(!home.path().join("gone").exists());
+    assert_eq!(spool.files(), [home.path().join("spool/fleet.jsonl")]);
+}
+
 /// A database of which only the rows and the progress are looked at.
 #[derive(Default)]
 struct Database {

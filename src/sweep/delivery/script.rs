@@ -47,7 +47,9 @@ macro_rules! places {
 /// * Whether a directory executes at all (`noexec`) is found out by executing an empty script there,
 ///   before anything is sent.
 /// * `y` removes what was begun; the trap on 0 runs it at every end but `exec`.
-/// * Names of other versions go when a new one has come, and what broken visits left after an hour.
+/// * Names of other versions go when a new one has come, and what broken visits left after an hour. Any name can
+///   stand there: names are expanded once, in the directory itself, and none of them is expanded again.
+/// * A directory under the agent's name goes first: `mv` would move the agent into it.
 const RUN: &str = concat!(
     prelude!(),
     "k=$4; z=$8; c=$9; f=$7; s=${10}; r=${11}; ",
@@ -71,18 +73,20 @@ const RUN: &str = concat!(
     "echo $n need; head -c $z >$q; ",
     "a $q || { y; echo $n short $i; exit 0; }; ",
     "if [ $k = remove ]; then echo $n ok $i; $q $r; exit $?; fi; ",
+    "[ -d $e/$f ] && rm -rf $e/$f; ",
     "mv -f $q $e/$f || { y; echo $n short $i; exit 0; }; ",
-    "set +f; for o in $e/*; do case $o in $e/$f|*.part) ;; *) rm -f $o;; esac; done; set -f; ",
+    "(cd $e && { set +f; for o in *; do set -f; case x$o in x$f|*.part) ;; *) rm -rf ./$o;; esac; done; }); ",
     "find $e -type f -name *.part -mmin +60 -exec rm -f {} + 2>/dev/null; ",
     "echo $n ok $i; exec $e/$f $r; done; echo $n none",
 );
 
-/// Removes what was kept, and what broken visits left.
+/// Removes what was kept, and what broken visits left. The same holds for names.
 const CLEAN: &str = concat!(
     prelude!(),
     "for d in ",
     places!(),
-    "; do set +f; for e in $d/$b $d/$b.*; do p $e && rm -rf $e && echo $n gone $e; done; done; echo $n done",
+    "; do (cd $d 2>/dev/null || exit; set +f; for e in $b $b.*; do set -f; ",
+    "p $e && rm -rf $e && echo $n gone $d/$e; done); done; echo $n done",
 );
 
 /// A command for the login shell, and the nonce of its words.

@@ -15,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::{super::session::Session, narrow::Narrow};
 use crate::fleet::{Failure, FailureKind, Stage};
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
+
 /// What a server must take in one piece (draft-ietf-secsh-filexfer-02, section 3).
 const CHUNK_BYTES: usize = 32 * 1024;
 /// How many pieces are under way at once: enough to fill a link of 100 ms and 20 Mbit/s.

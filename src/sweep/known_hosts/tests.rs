@@ -170,6 +170,55 @@ fn what_others_write_is_seen() {
 }
 
 #[test]
+fn a_change_that_keeps_length_and_time_is_seen() {
+    let (directory, hosts) = file(&format!("db {ED25519}\n"));
+    let path = hosts.path().to_owned();
+    let text = |host: &str| format!("{host} {ED25519}\n");
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    let write = |path: &Path, host: &str| {
+        fs::write(path, text(host)).unwrap();
+        File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+    };
+    let is_pinned = || {
+        hosts.refresh().unwrap();
+        hosts.judge("web", 22, &key(ED25519)) == HostKeyVerdict::Pinned
+    };
+    // Once right after it was read, in the same tick of the file system's clock; once when it was left alone for long.
+    for rest in [Duration::ZERO, TIMES_ARE_COARSE + Duration::from_millis(200)] {
+        for (host, expected) in [("db ", false), ("web", true)] {
+            write(&path, host);
+            assert_eq!(is_pinned(), expected, "{host}");
+            std::thread::sleep(rest);
+            assert_eq!(is_pinned(), expected, "{host}");
+        }
+        let other = directory.path().join("other");
+        write(&other, "db ");
+        fs::rename(&other, &path).unwrap();
+        assert!(!is_pinned());
+    }
+}
+
+#[test]
+fn a_file_that_comes_and_goes_is_seen() {
+    let (_directory, hosts) = file(&format!("db {ED25519}\n"));
+    fs::remove_file(hosts.path()).unwrap();
+    assert!(hosts.refresh().unwrap());
+    assert_eq!(hosts.judge("db", 22, &key(ED25519)), HostKeyVerdict::Unknown { authority_line: None });
+    assert!(!hosts.refresh().unwrap());
+    fs::write(hosts.path(), format!("@revoked * {ED25519}\n")).unwrap();
+    assert!(hosts.refresh().unwrap());
+    assert_eq!(hosts.judge("db", 22, &key(ED25519)), HostKeyVerdict::Revoked { line: 1 });
+}
+
+#[test]
+fn a_file_that_may_not_be_read_any_more_is_an_error() {
+    let (_directory, hosts) = file(&format!("db {ED25519}\n"));
+    fs::remove_file(hosts.path()).unwrap();
+    fs::create_dir(hosts.path()).unwrap();
+    assert!(matches!(hosts.refresh(), Err(KnownHostsError::Unreadable { .. })));
+}
+
+#[test]
 fn many_at_once_write_whole_lines() {
     let (_directory, hosts) = file(HASHED);
     std::thread::scope(|scope| {

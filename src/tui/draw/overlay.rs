@@ -79,6 +79,9 @@ fn hint(model: &Model, entry: &Entry) -> Option<u8> {
     if model.is_replay() {
         return if plays { Some(0) } else { entry.hint.filter(|_| entry.in_past) };
     }
+    if entry.action == Action::TakeOver {
+        return model.has_lost_its_collector().then_some(0);
+    }
     entry.hint.filter(|_| entry.in_past || !model.is_past())
 }
 
@@ -126,6 +129,8 @@ fn question(model: &Model, action: Action) -> String {
     } else if action == Action::Cancel {
         let name = model.selected().map_or("", |client| client.card.name.as_str());
         format!("cancel the collection of {name}?")
+    } else if action == Action::TakeOver {
+        "the collector has gone; sweep here from now on?".to_owned()
     } else if action == Action::Quit {
         "a sweep is under way; end it and quit?".to_owned()
     } else {

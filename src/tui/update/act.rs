@@ -36,7 +36,13 @@ impl Model {
             // Elsewhere quitting ends nothing but the view.
             Confirm::WhileSweeping => self.is_sweeping() && self.source == Source::Own,
         };
-        if asks && (action != Action::Cancel || self.selected().is_some_and(|client| client.running.is_some())) {
+        // What would come to nothing is not asked about, but said.
+        let is_possible = if action == Action::Cancel {
+            self.selected().is_some_and(|client| client.running.is_some())
+        } else {
+            action != Action::TakeOver || self.has_lost_its_collector()
+        };
+        if asks && is_possible {
             self.view.overlay = Overlay::Confirm { action };
             return Vec::new();
         }
@@ -126,6 +132,11 @@ impl Model {
                 }
                 Some(_) | None => self.say(false, "nothing is under way at this client"),
             },
+            Action::TakeOver if self.has_lost_its_collector() => {
+                self.say(false, "taking over");
+                return vec![Command::TakeOver];
+            }
+            Action::TakeOver => self.say(false, "a collector is at work: there is nothing to take over"),
             Action::Pause if self.is_replay() => return vec![Command::Play(Play::PauseOrGo)],
             Action::Pause => {
                 return vec![Command::Order(if self.fleet.is_paused() { Order::Resume } else { Order::Pause })];

@@ -78,6 +78,10 @@ impl Access {
         Self { engine, port, admin }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL of a database there for an account.
     pub fn url(&self, user: &str, password: &str, name: &str) -> String {
         let scheme = match self.engine {
@@ -242,6 +246,15 @@ impl Database {
     /// Where the query is refused.
     pub async fn rows(&self, sql: &str) -> Vec<String> {
         self.cells(sql).await.into_iter().map(shown).collect()
+    }
+
+    /// Whether a query is answered: before the program has made its tables, none is.
+    pub async fn answers(&self, sql: &str) -> bool {
+        match &self.server {
+            Some(access) => access.cells(&self.url(), sql).await.is_ok(),
+            // A look must not make the file.
+            None => self.directory.path().join(&self.name).exists() && self.cells_of_file(sql).await.is_ok(),
+        }
     }
 
     /// The same as an account of the server sees it.

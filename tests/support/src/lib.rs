@@ -4,14 +4,17 @@
 //! Everything here panics where it cannot do its work: that is how a test says what failed.
 
 mod certificate;
+mod corpus;
 mod database;
 mod dropbear;
 mod exim;
 mod hostile_smtp;
+mod hostile_ssh;
 mod kept;
 mod mail;
 mod mariadb;
 mod notify;
+mod pgbouncer;
 mod port;
 mod postfix;
 mod postgres;
@@ -28,15 +31,18 @@ mod user;
 mod wait;
 
 pub use certificate::TestCertificate;
+pub use corpus::{corpora, replay};
 pub use database::{Access, Database, Engine, encoded};
 pub use dropbear::Dropbear;
 pub use exim::{Exim, EximOptions};
 pub use hostile_smtp::{HostileSmtp, Step, THE_END, say};
+pub use hostile_ssh::{Fault, Flood, HostileSsh, Prints};
 pub use kept::{kept, remove_kept};
 pub use libtest_mimic::Trial;
 pub use mail::Mail;
 pub use mariadb::Mariadb;
 pub use notify::NotifySocket;
+pub use pgbouncer::Pgbouncer;
 pub use port::free_port;
 pub use postfix::Postfix;
 pub use postgres::Postgres;
@@ -46,7 +52,7 @@ pub use ssh_agent::SshAgent;
 pub use sshd::{Login, Sshd, SshdOptions};
 pub use strict_smtp::{StrictRules, StrictSmtp};
 pub use tmux::{Modes, Terminal, TerminalOptions, is_running, signal};
-pub use tool::{ARM, Tool, WINDOWS, agent, path_of};
+pub use tool::{ARM, Tool, WINDOWS, agent, faketime, path_of};
 pub use trial::{run, trial};
 pub use user::ThrowawayUser;
-pub use wait::wait_until;
+pub use wait::{SOON, allowance, wait_until};

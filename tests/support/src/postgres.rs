@@ -146,7 +146,7 @@ async fn launch(command: &mut Command, log: &Path, port: u16) -> Server {
 }
 
 /// One of its programs, which ends with whoever starts it.
-fn as_user(program: &str, user: Option<&ThrowawayUser>) -> Command {
+pub(crate) fn as_user(program: &str, user: Option<&ThrowawayUser>) -> Command {
     let mut command = Command::new(path_of("setpriv"));
     if let Some(user) = user {
         let (user, group) = user.ids();

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use sqlx::{Column, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use tokio::{
@@ -24,6 +24,8 @@ pub struct Fleetsweep {
     program: PathBuf,
     directory: TempDir,
     environment: Vec<(String, String)>,
+    /// How many files it may have open; `None` for as many as this process.
+    open_files: Option<u64>,
 }
 
 /// How a run ended.
@@ -54,7 +56,7 @@ impl Fleetsweep {
     /// Where there is no directory to be had.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         let directory = tempfile::tempdir().expect("a directory for the program");
-        Self { program: program.into(), directory, environment: Vec::new() }
+        Self { program: program.into(), directory, environment: Vec::new(), open_files: None }
     }
 
     /// The same with a `config.xml` of this text, readable by its owner alone.
@@ -71,6 +73,13 @@ impl Fleetsweep {
     #[must_use]
     pub fn with_environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with so many files that it may have open, and no way to raise that.
+    #[must_use]
+    pub fn with_open_files(mut self, most: u64) -> Self {
+        self.open_files = Some(most);
         self
     }
 
@@ -95,7 +104,24 @@ impl Fleetsweep {
     /// # Panics
     /// Where it does not start.
     pub fn spawn<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Running {
-        let mut child = Command::new(&self.program)
+        self.spawn_with(arguments, &[])
+    }
+
+    fn spawn_with<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        environment: &[(&str, &str)],
+    ) -> Running {
+        let mut command = match self.open_files {
+            None => Command::new(&self.program),
+            Some(most) => {
+                let mut shell = Command::new("/bin/sh");
+                // The shell becomes the program, and keeps its process number.
+                shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &most.to_string()]).arg(&self.program);
+                shell
+            }
+        };
+        let mut child = command
             .args(arguments)
             .current_dir(self.directory.path())
             .env_clear()
@@ -103,6 +129,7 @@ impl Fleetsweep {
             .env("HOME", self.directory.path())
             .env("TMPDIR", std::env::temp_dir())
             .envs(self.environment.iter().cloned())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -117,9 +144,21 @@ impl Fleetsweep {
     /// Runs it to its end.
     ///
     /// # Panics
-    /// Where it does not start or does not end within two minutes.
+    /// Where it does not start or does not end within five minutes.
     pub async fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Outcome {
-        self.spawn(arguments).ended(Duration::from_secs(120)).await
+        self.run_with(arguments, &[]).await
+    }
+
+    /// The same with further variables in its environment.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub async fn run_with<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        environment: &[(&str, &str)],
+    ) -> Outcome {
+        self.spawn_with(arguments, environment).ended(Duration::from_secs(300)).await
     }
 }
 
@@ -139,6 +178,17 @@ impl Running {
     pub fn pid(&self) -> Pid {
         let id = self.child.id().expect("a process that has not been waited for");
         i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id")
+    }
+
+    /// Limits how many files it may have open from now on.
+    ///
+    /// # Panics
+    /// Where it has ended already.
+    pub fn limit_open_files(&self, most: u64) {
+        // The hard limit stays as it was inherited: it could not be raised again.
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit { current: Some(most), maximum };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).expect("a process of ours");
     }
 
     /// Whether it still runs.

@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use crate::wait_until;
 
 /// How long a server may take to listen.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_WITHIN: Duration = crate::SOON;
 
 /// How long a server may take to end by itself.
-const ENDED_WITHIN: Duration = Duration::from_secs(10);
+const ENDED_WITHIN: Duration = crate::SOON;
 
 /// A running server process.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ const PROMPT: &str = "] ready>";
 const EVERY: Duration = Duration::from_millis(20);
 
 /// How long tmux and the shell may take for anything, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = crate::SOON;
 
 /// What a terminal is started with.
 #[derive(Debug, Clone)]

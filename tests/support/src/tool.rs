@@ -48,6 +48,10 @@ pub enum Tool {
     Postgres,
     /// The MariaDB server.
     Mariadb,
+    /// The pooler for PostgreSQL.
+    Pgbouncer,
+    /// What gives a program another clock.
+    Faketime,
     /// The parser of Prometheus' own library for Python.
     PrometheusParser,
     /// What runs a program for 64-bit ARM.
@@ -96,12 +100,25 @@ impl Tool {
             Self::Tmux => &["tmux"],
             Self::Postgres => &["initdb", "postgres", "setpriv"],
             Self::Mariadb => &["mariadb-install-db", "mariadbd", "setpriv"],
+            Self::Pgbouncer => &["pgbouncer", "setpriv"],
+            Self::Faketime => &["faketime"],
         };
         programs
             .iter()
             .find(|program| find(program).is_none())
             .map(|program| format!("needs {program}: apt-get install {}", package(program)))
     }
+}
+
+/// The library that gives a program another clock.
+///
+/// # Panics
+/// Where it is not installed.
+pub fn faketime() -> PathBuf {
+    let libraries = std::fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok);
+    let mut found =
+        libraries.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1")).filter(|file| file.is_file());
+    found.next().expect("the library of faketime")
 }
 
 fn missing_agent(triple: &str) -> Option<String> {

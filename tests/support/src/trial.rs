@@ -4,10 +4,13 @@ use std::{pin::Pin, process::ExitCode, time::Duration};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use crate::{Tool, shared};
+use crate::{Tool, shared, wait::crowding};
 
-/// How long one test may take before it is given up. Its servers end with it.
+/// How long one test may take on an idle machine before it is given up. Its servers end with it.
 const DEADLINE: Duration = Duration::from_secs(300);
+
+/// How often it is looked at how busy the machine is.
+const EVERY: Duration = Duration::from_secs(1);
 
 /// A test of that name. It is ignored, with the reason, where a tool is missing.
 pub fn trial(name: &str, needs: &'static [Tool], test: fn() -> Pin<Box<dyn Future<Output = ()>>>) -> Trial {
@@ -17,10 +20,22 @@ pub fn trial(name: &str, needs: &'static [Tool], test: fn() -> Pin<Box<dyn Futur
             return Ok(Completion::ignored_with(missing));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let ended = runtime.block_on(async { tokio::time::timeout(DEADLINE, test()).await });
-        ended.map_err(|_elapsed| Failed::from(format!("it did not end within {DEADLINE:?}")))?;
-        Ok(Completion::Completed)
+        runtime.block_on(async {
+            tokio::select! {
+                () = test() => Ok(Completion::Completed),
+                () = deadline() => Err(Failed::from(format!("it did not end within {DEADLINE:?} of an idle machine"))),
+            }
+        })
     })
+}
+
+/// Ends when an idle machine would have had so much time.
+async fn deadline() {
+    let mut left = DEADLINE;
+    while !left.is_zero() {
+        tokio::time::sleep(EVERY).await;
+        left = left.saturating_sub(EVERY.div_f64(crowding()));
+    }
 }
 
 /// Runs tests as `cargo test` expects it of a test binary, arguments included.

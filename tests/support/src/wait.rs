@@ -1,9 +1,16 @@
-//! Waiting for a condition, with a deadline.
+//! Waiting for a condition, with a deadline; and how long something may take on a machine that has other work.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 /// How often a condition is looked at.
 const EVERY: Duration = Duration::from_millis(10);
+
+/// How long anything may take that is sure to happen. Generous: it costs nothing where it happens, and a machine under
+/// load takes ten times as long as an idle one.
+pub const SOON: Duration = Duration::from_secs(120);
 
 /// Waits until a condition holds.
 ///
@@ -14,5 +21,40 @@ pub async fn wait_until(what: &str, within: Duration, mut condition: impl AsyncF
     while !condition().await {
         assert!(started.elapsed() < within, "waited {within:?} in vain for {what}");
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// How long something may take on this machine now that takes at most `time` on an idle one.
+#[must_use]
+pub fn allowance(time: Duration) -> Duration {
+    time.mul_f64(crowding())
+}
+
+/// How many threads want each processor, at least one: now or on the average of the last minute, whichever is more.
+pub(crate) fn crowding() -> f64 {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    (wanting(&load) / processors as f64).max(1.0)
+}
+
+/// The greater of the two in a line such as `0.20 0.18 0.12 1/80 11206`.
+fn wanting(load: &str) -> f64 {
+    let mut words = load.split_whitespace();
+    let last_minute = words.next().and_then(|word| word.parse().ok());
+    let now = words.nth(2).and_then(|word| word.split('/').next()?.parse().ok());
+    last_minute.unwrap_or(0.0_f64).max(now.unwrap_or(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_load_is_that_of_now_or_of_the_last_minute() {
+        for (load, expected) in [("0.20 9 9 1/80 11206\n", 1.0), ("16.01 1 1 2/80 7\n", 16.01), ("", 0.0), ("x y", 0.0)]
+        {
+            assert!((wanting(load) - expected).abs() < 1e-9, "{load:?}");
+        }
+        assert!(allowance(Duration::from_secs(1)) >= Duration::from_secs(1));
     }
 }

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::{
-    fleet::security::{EventAccess, SecurityEvent},
+    fleet::security::{
+        EventAccess, SecurityEvent,
+        allowance::{Allowed, Spent},
+    },
     mail::compose::events,
 };
 
@@ -38,8 +41,21 @@ fn db() -> config::Client {
 
 /// The mails of a log, with attachments of at most so many bytes.
 fn mails(client: &config::Client, reading: &Reading, log: &SecurityLog, part_bytes: usize) -> Vec<Mail> {
+    let allowed = Allowed { events: log.events.len(), spent: Spent::default() };
+    mails_within(allowed, client, reading, log, part_bytes)
+}
+
+/// The same where an allowance leaves less.
+fn mails_within(
+    allowed: Allowed,
+    client: &config::Client,
+    reading: &Reading,
+    log: &SecurityLog,
+    part_bytes: usize,
+) -> Vec<Mail> {
+    let now = at("10:00:00");
     let occasion =
-        EventsOccasion { client, reading, log, now: at("10:00:00"), collector_name: "mon-1", program: "fleetsweep" };
+        EventsOccasion { client, reading, log, allowed, now, collector_name: "mon-1", program: "fleetsweep" };
     let mut number = 0;
     let mut new_id = || {
         number += 1;
@@ -213,4 +229,25 @@ fn the_command_prints_the_events_of_this_client_from_the_first_to_the_last() {
     let absurd = of(&db(), &[i64::MAX / 2000, i64::MIN / 2000]).unwrap();
     let times: Vec<&str> = absurd.split_whitespace().filter(|word| word.ends_with('Z')).collect();
     assert!(times.len() == 2 && times.iter().all(|time| time.parse::<Timestamp>().is_ok()), "{absurd}");
+}
+
+#[test]
+fn what_the_daily_allowance_leaves_out_is_summed_up_all_the_same() {
+    let log = log((0..6).map(|second| event("sshd", second, "Failed password for root from 10.0.0.7")).collect());
+    let mails = |events: usize, left_out| {
+        let spent = Spent { day: 1, stored: 100, bytes: 5000, left_out };
+        mails_within(Allowed { events, spent }, &db(), &reading(5.0, 10, 20), &log, 1 << 20)
+    };
+    let [first] = &mails(2, 4)[..] else { panic!("one mail") };
+    assert!(first.subject.contains("6 security events") && first.subject.ends_with("4 not kept"), "{}", first.subject);
+    assert!(first.body.contains("used up: 4 of these events are neither stored nor attached"), "{}", first.body);
+    assert!(first.body.contains("until 00:00 UTC") && first.body.contains("`max-events`"), "{}", first.body);
+    // All six are in the summary, and the first two in the list.
+    assert!(first.body.contains("6\u{d7}") && first.body.contains("What is kept is attached"), "{}", first.body);
+    assert_eq!(first.attachments[0].text.matches("Failed password").count(), 2);
+    let [later] = &mails(0, 10)[..] else { panic!("one mail") };
+    assert!(later.body.contains("neither stored nor attached, 10 today"), "{}", later.body);
+    assert!(!later.body.contains("until 00:00") && later.attachments.is_empty(), "{}", later.body);
+    let [within] = &mails(6, 0)[..] else { panic!("one mail") };
+    assert!(!within.body.contains("allowance") && !within.subject.contains("not kept"), "{}", within.body);
 }

@@ -89,14 +89,20 @@ async fn attack(place: Place, over_tls: bool, fault: Step, step: Duration) -> (S
     (error, server, began.elapsed())
 }
 
+/// What a deferral says.
+#[track_caller]
+pub(super) fn deferral(error: &SendError) -> (Phase, Concerns, &str) {
+    match error {
+        SendError::Deferred { during, concerns, words } => (*during, *concerns, words),
+        SendError::TooLarge { .. } | SendError::Refused { .. } => panic!("{error:?}"),
+    }
+}
+
 #[track_caller]
 fn waits_for_the_server(error: &SendError, during: Phase, words: &str, context: &str) {
-    match error {
-        SendError::Deferred { during: found, concerns: Concerns::Server, words: said } if *found == during => {
-            assert!(said.contains(words), "{context}: {said}");
-        }
-        other => panic!("{context}: {other:?}"),
-    }
+    let (found, concerns, said) = deferral(error);
+    assert_eq!((found, concerns), (during, Concerns::Server), "{context}: {said}");
+    assert!(said.contains(words), "{context}: {said}");
 }
 
 #[tokio::test]

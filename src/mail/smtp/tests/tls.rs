@@ -2,7 +2,10 @@
 
 use support::{HostileSmtp, Step, THE_END, TestCertificate, say};
 
-use super::{attacks::client_of, *};
+use super::{
+    attacks::{client_of, deferral},
+    *,
+};
 
 /// Up to the reply to STARTTLS, the offers in clear given.
 fn to_starttls(offers: &'static str) -> Vec<Step> {
@@ -34,12 +37,9 @@ async fn text_behind_the_reply_to_starttls_is_an_attack_and_is_not_believed() {
         script.extend(steps.clone());
         let server = HostileSmtp::start(healthy_behind(script, "AUTH PLAIN")).await;
         let error = client_of(&server, SmtpSecurity::StartTls, Some("open sesame")).send(&mail(1)).await.unwrap_err();
-        match &error {
-            SendError::Deferred { during: Phase::StartTls, concerns: Concerns::Server, words } => {
-                assert!(words.contains("response injection"), "{steps:?}: {words}");
-            }
-            other => panic!("{steps:?}: {other:?}"),
-        }
+        let (during, concerns, words) = deferral(&error);
+        assert_eq!((during, concerns), (Phase::StartTls, Concerns::Server), "{steps:?}: {words}");
+        assert!(words.contains("response injection"), "{steps:?}: {words}");
         assert_eq!(server.verbs(), "connected EHLO STARTTLS", "{steps:?}");
     }
 }
@@ -54,12 +54,9 @@ async fn what_was_offered_in_clear_is_forgotten_behind_tls() {
         script.push(say("220 go\r\n"));
         let server = HostileSmtp::start(healthy_behind(script, behind)).await;
         let error = client_of(&server, SmtpSecurity::StartTls, Some("open sesame")).send(&mail(1)).await.unwrap_err();
-        match &error {
-            SendError::Deferred { during: Phase::Login, concerns: Concerns::Us, words: said } => {
-                assert!(said.contains(words), "{said}");
-            }
-            other => panic!("{other:?}"),
-        }
+        let (during, concerns, said) = deferral(&error);
+        assert_eq!((during, concerns), (Phase::Login, Concerns::Us), "{said}");
+        assert!(said.contains(words), "{said}");
         assert_eq!(server.verbs(), "connected EHLO STARTTLS TLS EHLO");
     }
     // The other way round: what is offered behind it counts.
@@ -85,12 +82,9 @@ async fn without_starttls_nothing_is_sent() {
     ] {
         let server = HostileSmtp::start(script).await;
         let error = client_of(&server, SmtpSecurity::StartTls, Some("open sesame")).send(&mail(1)).await.unwrap_err();
-        match &error {
-            SendError::Deferred { during: Phase::StartTls, concerns: Concerns::Server, words: said } => {
-                assert!(said.contains(words), "{said}");
-            }
-            other => panic!("{words}: {other:?}"),
-        }
+        let (during, concerns, said) = deferral(&error);
+        assert_eq!((during, concerns), (Phase::StartTls, Concerns::Server), "{said}");
+        assert!(said.contains(words), "{said}");
         assert!(!server.heard().iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")));
     }
 }
@@ -136,28 +130,25 @@ async fn a_certificate_is_trusted_by_its_authority_or_as_itself() {
 #[tokio::test]
 async fn a_certificate_that_is_not_trusted_says_what_to_do() {
     let other = || TestCertificate::of_names(&["other.example.com"]);
-    let itself = |certificate: &TestCertificate| certificate.authority_pem.clone();
-    let foreign = |_: &TestCertificate| TestCertificate::of_names(&["x"]).certificate_pem;
-    let cases: [(TestCertificate, &str, &dyn Fn(&TestCertificate) -> String, &[&str]); 9] = [
-        (TestCertificate::expired("localhost"), "localhost", &itself, &["expired at 2021-01-01", "renew"]),
-        (TestCertificate::not_yet_valid("localhost"), "localhost", &itself, &["not valid before 2190-01-01", "clock"]),
-        (other(), "localhost", &itself, &["another name (other.example.com)", "host of <smtp>"]),
-        (TestCertificate::as_by_openssl("other"), "localhost", &itself, &["another name (other)"]),
-        (TestCertificate::as_by_openssl("other"), "127.0.0.1", &itself, &["another name (other)"]),
-        (TestCertificate::by_authority(&["other"]), "localhost", &itself, &["another name (other)"]),
-        (TestCertificate::of_names(&["localhost"]), "localhost", &foreign, &["not trusted here", "ca=\"FILE\""]),
-        (TestCertificate::as_by_openssl("localhost"), "localhost", &foreign, &["self-signed", "ca=\"FILE\""]),
-        (TestCertificate::by_authority(&["localhost"]), "localhost", &foreign, &["an authority", "ca=\"FILE\""]),
-    ];
-    for (certificate, host, ca, expected) in cases {
-        let ca = ca(&certificate);
-        match with_certificate(certificate, host, &ca).await {
-            Err(SendError::Deferred { during: Phase::Connect, concerns: Concerns::Us, words }) => {
-                for part in expected {
-                    assert!(words.contains(part), "{part}: {words}");
-                }
-            }
-            result => panic!("{expected:?}: {result:?}"),
+    // Whether the certificate itself, or that of its authority, is trusted.
+    for (certificate, host, is_trusted, expected) in [
+        (TestCertificate::expired("localhost"), "localhost", true, ["expired at 2021-01-01", "renew"]),
+        (TestCertificate::not_yet_valid("localhost"), "localhost", true, ["not valid before 2190-01-01", "clock"]),
+        (other(), "localhost", true, ["another name (other.example.com)", "host of <smtp>"]),
+        (TestCertificate::as_by_openssl("other"), "localhost", true, ["another name (other)", "for localhost"]),
+        (TestCertificate::as_by_openssl("other"), "127.0.0.1", true, ["another name (other)", "for 127.0.0.1"]),
+        (TestCertificate::by_authority(&["other"]), "localhost", true, ["another name (other)", "host of <smtp>"]),
+        (TestCertificate::of_names(&["localhost"]), "localhost", false, ["not trusted here", "ca=\"FILE\""]),
+        (TestCertificate::as_by_openssl("localhost"), "localhost", false, ["self-signed", "ca=\"FILE\""]),
+        (TestCertificate::by_authority(&["localhost"]), "localhost", false, ["an authority", "ca=\"FILE\""]),
+    ] {
+        let foreign = TestCertificate::of_names(&["x"]).certificate_pem;
+        let ca = if is_trusted { certificate.authority_pem.clone() } else { foreign };
+        let error = with_certificate(certificate, host, &ca).await.unwrap_err();
+        let (during, concerns, words) = deferral(&error);
+        assert_eq!((during, concerns), (Phase::Connect, Concerns::Us), "{words}");
+        for part in expected {
+            assert!(words.contains(part), "{part}: {words}");
         }
     }
 }

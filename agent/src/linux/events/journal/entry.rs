@@ -4,6 +4,9 @@
 
 use fleetsweep_agent::report::{MAX_MESSAGE_BYTES, SecurityEvent};
 
+/// The longest name of a program: whoever logs chooses it, and a report carries that of each event. RFC 5424 allows 48.
+const MAX_NAME_BYTES: usize = 64;
+
 /// One entry's fields.
 #[derive(Default)]
 pub(super) struct Entry {
@@ -51,7 +54,11 @@ impl Entry {
 
     fn set(&mut self, name: &[u8], value: &[u8]) {
         // No more than a report carries of a text, so that no single entry is more than all of one.
-        let value = String::from_utf8_lossy(value.get(..MAX_MESSAGE_BYTES).unwrap_or(value));
+        let max_bytes = match name {
+            b"MESSAGE" | b"__CURSOR" => MAX_MESSAGE_BYTES,
+            _ => MAX_NAME_BYTES,
+        };
+        let value = String::from_utf8_lossy(value.get(..max_bytes).unwrap_or(value));
         let field = match name {
             b"__CURSOR" => &mut self.cursor,
             b"MESSAGE" => &mut self.message,

@@ -1,0 +1,87 @@
+//! `Debug` of those parts of the configuration in which text stands as it was written: what may be a secret in the
+//! wrong place is left out.
+
+use std::fmt;
+
+use super::{Client, Collector, Entered, KeyFile, Smtp, SmtpLogin, Ssh, harmless};
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { interval, concurrency, timeout, retries, mail, events } = self;
+        let mail: Vec<_> = mail.iter().map(harmless::mail).collect();
+        f.debug_struct("Collector")
+            .field("interval", interval)
+            .field("concurrency", concurrency)
+            .field("timeout", timeout)
+            .field("retries", retries)
+            .field("mail", &mail)
+            .field("events", events)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, security, from, helo, ca, login, give_up } = self;
+        f.debug_struct("Smtp")
+            .field("host", host)
+            .field("port", port)
+            .field("security", security)
+            .field("from", &harmless::mail(from))
+            .field("helo", &helo.as_deref().map(harmless::server))
+            .field("ca", &ca.as_deref().map(harmless::path))
+            .field("login", login)
+            .field("give_up", give_up)
+            .finish()
+    }
+}
+
+impl fmt::Debug for SmtpLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { username, password } = self;
+        f.debug_struct("SmtpLogin").field("username", &harmless::account(username)).field("password", password).finish()
+    }
+}
+
+impl fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, passphrase } = self;
+        f.debug_struct("KeyFile").field("path", &harmless::path(path)).field("passphrase", passphrase).finish()
+    }
+}
+
+impl fmt::Debug for Ssh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { known_hosts, host_keys } = self;
+        f.debug_struct("Ssh").field("known_hosts", &harmless::path(known_hosts)).field("host_keys", host_keys).finish()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, name, username, login, mail, rules, agent, events, redact } = self;
+        let mail: Vec<_> = mail.iter().map(harmless::mail).collect();
+        f.debug_struct("Client")
+            .field("id", id)
+            .field("name", &harmless::label(name))
+            .field("username", &harmless::account(username))
+            .field("login", login)
+            .field("mail", &mail)
+            .field("rules", rules)
+            .field("agent", agent)
+            .field("events", events)
+            .field("redact", &redact.is_some())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Entered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ip, name, clients } = self;
+        f.debug_struct("Entered")
+            .field("ip", &harmless::addresses(ip))
+            .field("name", &name.as_deref().map(harmless::label))
+            .field("clients", clients)
+            .finish()
+    }
+}

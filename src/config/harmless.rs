@@ -1,0 +1,284 @@
+//! Text that anyone may read: words of this program, and values of a configuration that were proved to be of a
+//! harmless type. There is no other way to make a [`Harmless`], so a message about a configuration cannot quote
+//! a secret by mistake. Not a search for secrets: what is not proved harmless is hidden.
+
+use std::{borrow::Cow, fmt, io, time::Duration};
+
+use super::{schema, span::show_duration};
+use crate::fleet::Metric;
+
+mod proof;
+
+pub use proof::{account, database_file, database_place, existing_path, path};
+pub(super) use proof::{
+    addresses, client, environment_name, expression_error, in_any_state, label, mail, server, valid,
+};
+
+/// What stands in the place of text that is not shown. Of one length, so that it does not tell the text's.
+pub(super) const HIDDEN: &str = "***";
+
+/// Text that anyone may read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Harmless(Cow<'static, str>);
+
+impl Harmless {
+    /// The placeholder for text that is not shown.
+    #[must_use]
+    pub const fn hidden() -> Self {
+        Self(Cow::Borrowed(HIDDEN))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// One text from several parts. [`words`] is shorter to write.
+    pub(super) fn concat(parts: &[&dyn Shown]) -> Self {
+        Self(Cow::Owned(parts.iter().map(|part| part.shown()).collect()))
+    }
+
+    /// Several texts with another one between them.
+    pub(super) fn join(parts: &[Self], between: &'static str) -> Self {
+        let parts: Vec<&str> = parts.iter().map(Self::as_str).collect();
+        Self(Cow::Owned(parts.join(between)))
+    }
+}
+
+impl fmt::Display for Harmless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Harmless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Words of this program.
+impl From<&'static str> for Harmless {
+    fn from(words: &'static str) -> Self {
+        Self(Cow::Borrowed(words))
+    }
+}
+
+/// What may be part of a [`Harmless`].
+pub(super) trait Shown {
+    fn shown(&self) -> Cow<'_, str>;
+}
+
+impl Shown for &'static str {
+    fn shown(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self)
+    }
+}
+
+impl Shown for Harmless {
+    fn shown(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.0)
+    }
+}
+
+impl Shown for Metric {
+    fn shown(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.word())
+    }
+}
+
+impl Shown for Duration {
+    fn shown(&self) -> Cow<'_, str> {
+        Cow::Owned(show_duration(*self))
+    }
+}
+
+macro_rules! shown_numbers {
+    ($($number:ty),*) => {
+        $(impl Shown for $number {
+            fn shown(&self) -> Cow<'_, str> {
+                Cow::Owned(self.to_string())
+            }
+        })*
+    };
+}
+
+shown_numbers!(u8, u16, u32, u64, usize);
+
+/// A [`Harmless`] from literal words and values that implement [`Shown`]. Unlike `format!` it does not take a
+/// `String` or a `&str` that is not `'static`.
+macro_rules! words {
+    ($($part:expr),+ $(,)?) => {
+        $crate::config::harmless::Harmless::concat(&[$(&$part as &dyn $crate::config::harmless::Shown),+])
+    };
+}
+
+pub(super) use words;
+
+/// The name of an element, where it is known, nearly so, or a word that means nothing else.
+pub(super) fn element_name(name: &str) -> Option<Harmless> {
+    near(name, schema::element_names()).or_else(|| known(name, schema::attribute_names().chain(schema::FOREIGN_NAMES)))
+}
+
+/// The same for an attribute.
+pub(super) fn attribute_name(name: &str) -> Option<Harmless> {
+    near(name, schema::attribute_names()).or_else(|| known(name, schema::element_names().chain(schema::FOREIGN_NAMES)))
+}
+
+/// A word of a closed list.
+fn known(written: &str, mut words: impl Iterator<Item = &'static str>) -> Option<Harmless> {
+    words.find(|word| *word == written).map(Harmless::from)
+}
+
+/// An element as messages name it: `` `<client>` ``, or `this element` where its name may hold anything.
+pub(super) fn element(name: &str) -> Harmless {
+    match element_name(name) {
+        Some(name) => words!["`<", name, ">`"],
+        None => "this element".into(),
+    }
+}
+
+/// The tag of an element as messages name it: `` the tag `<client` ``, or `this tag`.
+pub(super) fn tag(name: &str) -> Harmless {
+    element_name(name).map_or_else(|| "this tag".into(), |name| words!["the tag `<", name, "`"])
+}
+
+/// An attribute as messages name it: `` the attribute `ip` ``, or `this attribute` where its name may hold anything.
+pub(super) fn attribute(name: &str) -> Harmless {
+    attribute_name(name).map_or_else(|| "this attribute".into(), |name| words!["the attribute `", name, "`"])
+}
+
+/// What was written, where it is one of these words or so close to one that hardly anything else can be in it:
+/// one other character in a short word, two in a longer one.
+pub(super) fn near(written: &str, mut words: impl Iterator<Item = &'static str>) -> Option<Harmless> {
+    let plain = written.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
+    let length = written.chars().count();
+    let folded = written.to_lowercase();
+    let is_near = |word: &str| {
+        let slack = if word.len() < 5 { 1 } else { 2 };
+        length.abs_diff(word.len()) <= slack && strsim::osa_distance(&folded, word) <= slack
+    };
+    // The longest word there is bounds what the distance costs.
+    (plain && length <= 32 && words.any(is_near)).then(|| Harmless(Cow::Owned(written.to_owned())))
+}
+
+/// A number with or without a unit in quotes, right or wrong, or a word that people write for one; otherwise `this`.
+pub(super) fn number(text: &str) -> Harmless {
+    if !proof::is_measure(text) {
+        return known(text, schema::FOREIGN_WORDS.into_iter()).map_or("this".into(), |word| words!["`", word, "`"]);
+    }
+    let pieces: Vec<&str> = text.split_whitespace().collect();
+    Harmless(Cow::Owned(format!("`{}`", pieces.join(" "))))
+}
+
+/// Decimal digits as they were written. A number has few; what has many may be anything.
+pub(super) fn digits(text: &str) -> Option<Harmless> {
+    let few = (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    few.then(|| Harmless(Cow::Owned(text.to_owned())))
+}
+
+/// Numbers with dots between them, as far as an address can be such, in quotes; otherwise `this`.
+pub(super) fn dotted(text: &str) -> Harmless {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let dotted = plain && text.contains('.') && text.len() <= "255.255.255.255".len();
+    if dotted { Harmless(Cow::Owned(format!("`{text}`"))) } else { "this".into() }
+}
+
+/// A number with zeros before it.
+pub(super) fn padded(number: u32, width: usize) -> Harmless {
+    Harmless(Cow::Owned(format!("{number:0width$}")))
+}
+
+/// What was written where one of these words should stand, as far as it may be shown.
+fn wrong_word(text: &str, words: impl Iterator<Item = &'static str>) -> Option<Harmless> {
+    near(text, words).or_else(|| known(text, schema::FOREIGN_WORDS.into_iter()))
+}
+
+/// A word in quotes where it is near one of these; otherwise `this`.
+pub(super) fn word(text: &str, words: impl Iterator<Item = &'static str>) -> Harmless {
+    wrong_word(text, words).map_or_else(|| "this".into(), |word| words!["`", word, "`"])
+}
+
+/// `` `a`, `b` or `c` ``.
+pub(super) fn listed(words: impl IntoIterator<Item = &'static str>) -> Harmless {
+    alternatives(words.into_iter().map(|word| words!["`", word, "`"]).collect())
+}
+
+/// `` `<a>`, `<b>` or `<c>` ``.
+pub(super) fn tags(names: &[&'static str]) -> Harmless {
+    alternatives(names.iter().map(|name| words!["`<", *name, ">`"]).collect())
+}
+
+fn alternatives(mut words: Vec<Harmless>) -> Harmless {
+    match words.pop() {
+        Some(last) if words.is_empty() => last,
+        Some(last) => words![Harmless::join(&words, ", "), " or ", last],
+        None => "".into(),
+    }
+}
+
+/// Why the operating system refused something, in the standard library's words for it.
+pub(super) fn io_error(error: &io::Error) -> Harmless {
+    let kind = error.kind();
+    if kind == io::ErrorKind::NotFound {
+        "it does not exist".into()
+    } else if kind == io::ErrorKind::IsADirectory {
+        "it is a directory".into()
+    } else {
+        Harmless(Cow::Owned(kind.to_string()))
+    }
+}
+
+/// Permission bits, as `chmod` writes them.
+pub(super) fn mode(bits: u32) -> Harmless {
+    Harmless(Cow::Owned(format!("{:03o}", bits & 0o7777)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shown_where_they_are_known_or_nearly_so() {
+        for (name, expected) in [
+            ("ip", "the attribute `ip`"),
+            ("op", "the attribute `op`"),
+            ("usrname", "the attribute `usrname`"),
+            ("Password", "the attribute `Password`"),
+            ("pasword", "the attribute `pasword`"),
+            ("known-host", "the attribute `known-host`"),
+            ("colour", "the attribute `colour`"),
+            ("client", "the attribute `client`"),
+            ("passwordgeheim", "this attribute"),
+            ("geheim", "this attribute"),
+            ("hunter2", "this attribute"),
+            ("pass\u{1b}word", "this attribute"),
+            ("", "this attribute"),
+            (&"password".repeat(1_000), "this attribute"),
+        ] {
+            assert_eq!(attribute(name).as_str(), expected, "{name}");
+        }
+        for (name, expected) in [("client", "`<client>`"), ("clinet", "`<clinet>`"), ("hunter2", "this element")] {
+            assert_eq!(element(name).as_str(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_shown_and_nothing_else() {
+        for (text, expected) in [
+            ("222222", "`222222`"),
+            ("-1", "`-1`"),
+            ("20 %", "`20 %`"),
+            ("1h 30m", "`1h 30m`"),
+            ("1,5", "`1,5`"),
+            ("soon", "`soon`"),
+            ("5 parsecs", "this"),
+            ("hunter2", "this"),
+            ("12345678901234567", "this"),
+            ("", "this"),
+        ] {
+            assert_eq!(number(text).as_str(), expected, "{text}");
+        }
+    }
+}

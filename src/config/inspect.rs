@@ -1,0 +1,399 @@
+//! What only `check` does: looks whether the secrets, keys and files that a configuration names are there and can be
+//! used, and who else may read or change them. It runs no command and contacts nobody. What is missing is an error
+//! at its place; a right that goes too far is a warning.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+    io::Read as _,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    database,
+    diagnostic::{Diagnostic, Severity},
+    harmless::{self, Harmless, words},
+    rights::{self, Rights, Role},
+    schema::{self, ValueKind},
+    secret::SecretSource,
+    shape::Element,
+    source::Findings,
+    values,
+};
+
+/// A private key file is a few kilobytes; what is larger is none.
+const LARGEST_KEY_BYTES: u64 = 64 * 1024;
+
+/// Something outside the file that the configuration names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Named {
+    Environment(String),
+    SecretFile(PathBuf),
+    Key(PathBuf),
+    KnownHosts { path: PathBuf, strict: bool },
+    Database(PathBuf),
+}
+
+/// Where something is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    attribute: &'static str,
+    /// `None` where the name is the built-in default.
+    at: Option<Range<usize>>,
+}
+
+/// Everything that a tree names, each with the places of it, in the order of the file.
+fn named(root: &Element, home: Option<&Path>) -> Vec<(Named, Vec<Place>)> {
+    let mut all = Vec::new();
+    collect(root, home, &mut all);
+    for (element, attribute) in [("ssh", "known-hosts"), ("database", "url")] {
+        let written =
+            root.children.iter().any(|child| child.name.text == element && child.attribute(attribute).is_some());
+        let default = schema::default_of(element, attribute).filter(|_| !written);
+        if let Some(thing) = default.and_then(|text| of_value(attribute, text, root, home)) {
+            all.push((thing, Place { attribute, at: None }));
+        }
+    }
+    let mut index: HashMap<Named, usize> = HashMap::new();
+    let mut once: Vec<(Named, Vec<Place>)> = Vec::new();
+    for (thing, place) in all {
+        let position = *index.entry(thing.clone()).or_insert(once.len());
+        match once.get_mut(position) {
+            Some((_, places)) => places.push(place),
+            None => once.push((thing, vec![place])),
+        }
+    }
+    once
+}
+
+fn collect(element: &Element, home: Option<&Path>, all: &mut Vec<(Named, Place)>) {
+    if let Some(kind) = schema::element(&element.name.text) {
+        for known in kind.attributes {
+            let Some(attribute) = element.attribute(known.name) else { continue };
+            if let Some(thing) = of_value(known.name, &attribute.value.text, element, home) {
+                let at = Some(attribute.value.at.clone());
+                all.push((thing, Place { attribute: known.name, at }));
+            }
+        }
+    }
+    element.children.iter().for_each(|child| collect(child, home, all));
+}
+
+/// What one value names; nothing where it is wrong, which is reported elsewhere.
+fn of_value(attribute: &str, text: &str, element: &Element, home: Option<&Path>) -> Option<Named> {
+    let path = |text: &str| values::path(text, home).ok();
+    match attribute {
+        "password" | "passphrase" => match SecretSource::parse(text, home).ok()? {
+            SecretSource::Environment(name) => Some(Named::Environment(name)),
+            SecretSource::File(path) => Some(Named::SecretFile(path)),
+            SecretSource::Literal(_) | SecretSource::Command(_) => None,
+        },
+        "key" => path(text).map(Named::Key),
+        "known-hosts" => {
+            let strict = element.attribute("host-keys").is_some_and(|attribute| attribute.value.text == "strict");
+            path(text).map(|path| Named::KnownHosts { path, strict })
+        }
+        "url" => {
+            let file = text.strip_prefix("sqlite:")?;
+            let file = file.strip_prefix("//").unwrap_or(file).split('?').next().unwrap_or_default();
+            if file.is_empty() || file.contains('%') { None } else { path(file).map(Named::Database) }
+        }
+        _ => None,
+    }
+}
+
+/// Looks at everything that a configuration names.
+pub(super) fn inspect(root: &Element, file: &Path, home: Option<&Path>, findings: &mut Findings) {
+    let mut inspector = Inspector { me: rustix::process::geteuid().as_raw(), findings, directories: HashSet::new() };
+    inspector.configuration(file);
+    for (thing, places) in named(root, home) {
+        inspector.look_at(&thing, &places);
+    }
+    look_at_certificates(root, findings);
+}
+
+/// The files of certificates and keys that the URL of the database names can be read.
+fn look_at_certificates(root: &Element, findings: &mut Findings) {
+    let databases = root.children.iter().filter(|child| child.name.text == "database");
+    for attribute in databases.filter_map(|element| element.attribute("url")) {
+        for (file, part) in database::files(&attribute.value.text) {
+            let Err(error) = fs::File::open(&file) else { continue };
+            let whole = &attribute.value.at;
+            let at = if attribute.verbatim { whole.start + part.start..whole.start + part.end } else { whole.clone() };
+            let problem = words!["`url`: a file that it names cannot be read: ", harmless::io_error(&error)];
+            findings.error(at, problem, "check its path, and that this account may read it");
+        }
+    }
+}
+
+/// What is found about a folder of agents: rights that go too far. Whether the agents can be used is not judged here.
+#[must_use]
+pub fn agents(folder: &Path) -> Vec<Diagnostic> {
+    let me = rustix::process::geteuid().as_raw();
+    let mut warnings = Vec::new();
+    let mut warn = |role, path: &Path| {
+        let Ok(metadata) = fs::metadata(path) else { return };
+        if let Some((problem, mend)) = rights::warning(role, path, Rights::of(&metadata), me) {
+            let file = Arc::from(harmless::existing_path(path).as_str());
+            warnings.push(Diagnostic {
+                severity: Severity::Warning,
+                file,
+                line: 0,
+                column: 0,
+                problem,
+                mend,
+                excerpt: None,
+            });
+        }
+    };
+    // Whoever may change one of these can have a program of his own executed on every client.
+    warn(Role::Directory, folder);
+    for (role, directory) in directories_above(folder) {
+        warn(role, &directory);
+    }
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = files.filter(|path| path.is_file()).collect();
+    files.sort();
+    for file in files {
+        warn(Role::Agent, &file);
+    }
+    warnings
+}
+
+struct Inspector<'a> {
+    /// The user id of this process.
+    me: u32,
+    findings: &'a mut Findings,
+    /// Directories that were looked at.
+    directories: HashSet<PathBuf>,
+}
+
+impl Inspector<'_> {
+    fn error(&mut self, places: &[Place], problem: &Harmless, mend: impl Into<Harmless>) {
+        let (attribute, at, others) = first(places);
+        match at {
+            Some(at) => self.findings.error(at, words!["`", attribute, "`: ", *problem, others], mend),
+            None => self.findings.error_of_file(words!["`", attribute, "`: ", *problem], mend),
+        }
+    }
+
+    fn warn(&mut self, places: &[Place], problem: &Harmless, mend: impl Into<Harmless>) {
+        let (attribute, at, others) = first(places);
+        match at {
+            Some(at) => self.findings.warning(at, words!["`", attribute, "`: ", *problem, others], mend),
+            None => self.findings.warning_of_file(words!["`", attribute, "`: ", *problem], mend),
+        }
+    }
+
+    /// The rights of the configuration. That others read the secrets in it is found where it is loaded.
+    fn configuration(&mut self, file: &Path) {
+        let Ok(metadata) = fs::metadata(file) else { return };
+        if let Some((problem, mend)) = rights::warning(Role::Configuration, file, Rights::of(&metadata), self.me) {
+            self.findings.warning_of_file(problem, mend);
+        }
+        for (role, directory) in directories_above(file) {
+            if let Some((problem, mend)) = self.directory(role, &directory) {
+                self.findings.warning_of_file(problem, mend);
+            }
+        }
+    }
+
+    fn look_at(&mut self, thing: &Named, places: &[Place]) {
+        match thing {
+            Named::Environment(name) => {
+                if let Err(error) = SecretSource::Environment(name.clone()).look() {
+                    self.error(places, &error.problem(), error.mend());
+                }
+            }
+            Named::SecretFile(path) => self.secret_file(path, places),
+            Named::Key(path) => self.key(path, places),
+            Named::KnownHosts { path, strict } => self.known_hosts(path, *strict, places),
+            // It is made by the first run.
+            Named::Database(path) => {
+                if let Ok(metadata) = fs::metadata(path) {
+                    self.rights(Role::Database, path, &metadata, places);
+                }
+            }
+        }
+    }
+
+    fn secret_file(&mut self, path: &Path, places: &[Place]) {
+        if let Ok(metadata) = fs::metadata(path) {
+            self.rights(Role::Secret, path, &metadata, places);
+            // A pipe may give its secret only once.
+            if !metadata.is_file() && !metadata.is_dir() {
+                let problem =
+                    words![harmless::existing_path(path), " is no regular file, and `check` does not read it"];
+                self.warn(places, &problem, "make sure that it gives the secret each time it is opened");
+                return;
+            }
+        }
+        if let Err(error) = SecretSource::File(path.to_owned()).look() {
+            self.error(places, &error.problem(), error.mend());
+        }
+    }
+
+    fn key(&mut self, path: &Path, places: &[Place]) {
+        const MEND: &str = "write the path of a private key that this account may read";
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                // The path of a file that is not there may be the key itself, or a password.
+                let path = harmless::path(path);
+                let file =
+                    if path == Harmless::hidden() { "the key file".into() } else { words!["the key file ", path] };
+                return self.error(places, &words![file, " cannot be read: ", harmless::io_error(&error)], MEND);
+            }
+        };
+        let shown = harmless::existing_path(path);
+        let problem = if !metadata.is_file() {
+            words!["the key file ", shown, " is no regular file"]
+        } else if metadata.len() > LARGEST_KEY_BYTES {
+            words!["the key file ", shown, " is no private key: it has ", metadata.len(), " bytes"]
+        } else {
+            match start_of(path) {
+                Err(error) => words!["the key file ", shown, " cannot be read: ", harmless::io_error(&error)],
+                Ok(start) if start.is_empty() => words!["the key file ", shown, " is empty"],
+                Ok(start) if ["ssh-", "ecdsa-", "sk-"].iter().any(|public| start.starts_with(public.as_bytes())) => {
+                    let problem = words!["the key file ", shown, " holds a public key"];
+                    return self.error(places, &problem, "write the path of the private one, without `.pub`");
+                }
+                Ok(_) => return self.rights(Role::Key, path, &metadata, places),
+            }
+        };
+        self.error(places, &problem, MEND);
+    }
+
+    fn known_hosts(&mut self, path: &Path, strict: bool, places: &[Place]) {
+        match fs::metadata(path) {
+            Ok(metadata) => {
+                if let Err(error) = start_of(path) {
+                    let shown = harmless::existing_path(path);
+                    let problem = words!["the host keys in ", shown, " cannot be read: ", harmless::io_error(&error)];
+                    self.error(places, &problem, "write the path of a file that this account may read");
+                }
+                self.rights(Role::KnownHosts, path, &metadata, places);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if strict {
+                    let problem =
+                        words!["there is no such file, and host-keys=\"strict\" accepts only keys that are in it"];
+                    self.warn(places, &problem, "run `fleetsweep trust`, and compare the fingerprints");
+                }
+            }
+            Err(error) => {
+                let problem = words!["the host keys cannot be read: ", harmless::io_error(&error)];
+                self.error(places, &problem, "write the path of a file that this account may read");
+            }
+        }
+    }
+
+    /// Warns where the rights of a file, or of a directory above it, go too far.
+    fn rights(&mut self, role: Role, path: &Path, metadata: &fs::Metadata, places: &[Place]) {
+        if let Some((problem, mend)) = rights::warning(role, path, Rights::of(metadata), self.me) {
+            self.warn(places, &problem, mend);
+        }
+        for (role, directory) in directories_above(path) {
+            if let Some((problem, mend)) = self.directory(role, &directory) {
+                self.warn(places, &problem, mend);
+            }
+        }
+    }
+
+    /// The warning about a directory, once for each.
+    fn directory(&mut self, role: Role, directory: &Path) -> Option<(Harmless, Harmless)> {
+        let metadata = fs::metadata(directory).ok()?;
+        let warning = rights::warning(role, directory, Rights::of(&metadata), self.me)?;
+        self.directories.insert(directory.to_owned()).then_some(warning)
+    }
+}
+
+/// The directories above a file: of its path as it is written and, through links, of the file itself.
+fn directories_above(path: &Path) -> Vec<(Role, PathBuf)> {
+    let parent = |path: &Path| {
+        path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent }.to_owned())
+    };
+    let mut found: Vec<(Role, PathBuf)> = Vec::new();
+    let written = parent(path).and_then(|parent| parent.canonicalize().ok());
+    let real = path.canonicalize().ok().and_then(|real| parent(&real));
+    for directory in [written, real].into_iter().flatten() {
+        let roles = std::iter::once(Role::Directory).chain(std::iter::repeat(Role::FartherDirectory));
+        for (role, ancestor) in roles.zip(directory.ancestors()) {
+            if !found.iter().any(|(_, known)| known == ancestor) {
+                found.push((role, ancestor.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// The first place, and in words how many others there are.
+fn first(places: &[Place]) -> (&'static str, Option<Range<usize>>, Harmless) {
+    let others = match places.len() {
+        0 | 1 => "".into(),
+        2 => " (also named in another place)".into(),
+        more => words![" (also named in ", more - 1, " other places)"],
+    };
+    places.first().map_or(("", None, "".into()), |place| (place.attribute, place.at.clone(), others))
+}
+
+/// The first bytes of a file.
+fn start_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    fs::File::open(path)?.take(16).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// How many secrets a configuration has, by where they come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sources {
+    /// Those that stand in the file.
+    pub literal: usize,
+    /// `env:`.
+    pub environment: usize,
+    /// `file:`.
+    pub files: usize,
+    /// The lines of those that a command prints.
+    pub commands: Vec<usize>,
+}
+
+impl Sources {
+    /// Counts those of a tree; `line_of` tells the line of a place.
+    pub(super) fn of(root: &Element, line_of: &impl Fn(usize) -> usize) -> Self {
+        let mut sources = Self::default();
+        sources.count(root, line_of);
+        sources
+    }
+
+    fn count(&mut self, element: &Element, line_of: &impl Fn(usize) -> usize) {
+        for attribute in &element.attributes {
+            match schema::kind_of(&element.name.text, &attribute.name.text) {
+                Some(ValueKind::Secret) => match SecretSource::parse(&attribute.value.text, None) {
+                    Ok(SecretSource::Literal(_)) => self.literal += 1,
+                    Ok(SecretSource::Environment(_)) => self.environment += 1,
+                    Ok(SecretSource::Command(_)) => self.commands.push(line_of(attribute.value.at.start)),
+                    // A path with `~` is one without a home, too.
+                    Ok(SecretSource::File(_)) | Err(_) => self.files += 1,
+                },
+                Some(ValueKind::DatabaseUrl) if values::url_has_password(&attribute.value.text) => self.literal += 1,
+                Some(
+                    ValueKind::DatabaseUrl
+                    | ValueKind::Word(_)
+                    | ValueKind::Metric
+                    | ValueKind::Measure
+                    | ValueKind::MeasureOrWord(_)
+                    | ValueKind::Address
+                    | ValueKind::Path
+                    | ValueKind::Mail
+                    | ValueKind::Account
+                    | ValueKind::Label
+                    | ValueKind::Expression,
+                )
+                | None => {}
+            }
+        }
+        element.children.iter().for_each(|child| self.count(child, line_of));
+    }
+}

@@ -1,0 +1,69 @@
+//! The lines of a socket as a fuzzer reads them, and recordings: see [`crate::fuzzing`].
+#![expect(clippy::expect_used, reason = "a panic is how a fuzzer is told of a broken promise")]
+
+use std::{fmt::Debug, sync::Arc};
+
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::runtime::{Builder, Runtime};
+
+pub use super::replay::fuzzing::recording;
+use super::{
+    line::{Hello, LineError, Lines, OrderLine, ToldLine, Welcome, append, parse},
+    record::fold,
+};
+use crate::fleet::{state::Fleet, stream::Frame};
+
+/// The longest line; a real one may be longer.
+const LONGEST: usize = 2048;
+
+/// What somebody says on the socket: what is understood says the same once written, and can be folded into a fleet that
+/// can be told on.
+pub fn relay(data: &[u8]) {
+    thread_local! {
+        static RUNTIME: Runtime = Builder::new_current_thread().build().expect("a runtime");
+    }
+    RUNTIME.with(|runtime| runtime.block_on(hear(data)));
+}
+
+async fn hear(data: &[u8]) {
+    let mut fleet = Fleet::default();
+    let mut lines = Lines::new(data, LONGEST);
+    loop {
+        let line = match lines.next().await {
+            Ok(line) => line,
+            Err(error @ LineError::Broken(_)) => unreachable!("{error}"),
+            Err(LineError::Closed | LineError::TooLong(_) | LineError::NotUnderstood(_)) => break,
+        };
+        assert!(line.len() <= LONGEST);
+        let _ = same::<Hello>(&line).await;
+        let _ = same::<Welcome>(&line).await;
+        let _ = same::<OrderLine>(&line).await;
+        if let Some(frame) = same::<ToldLine>(&line).await.and_then(|told| told.frame) {
+            fold(&mut fleet, &frame);
+        }
+    }
+    let whole = ToldLine { frame: Some(Frame::Fleet(Arc::new(fleet))), ..ToldLine::default() };
+    let mut bytes = Vec::new();
+    append(&mut bytes, &whole).expect("a fleet is written");
+    let text = String::from_utf8(bytes).expect("JSON is UTF-8");
+    assert_eq!(parse::<ToldLine>(text).await.expect("a fleet that was written"), whole);
+}
+
+/// What a line says, if it is understood; then it says the same once it was written.
+async fn same<T: DeserializeOwned + Serialize + PartialEq + Debug + Send + 'static>(line: &str) -> Option<T> {
+    let said: T = parse(line.to_owned()).await.ok()?;
+    let mut bytes = Vec::new();
+    append(&mut bytes, &said).expect("what was read is written");
+    let text = String::from_utf8(bytes).expect("JSON is UTF-8");
+    assert_eq!(parse::<T>(text).await.expect("what was written"), said);
+    Some(said)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_corpora_of_the_stream_are_replayed() {
+        support::replay("relay", super::relay);
+        support::replay("recording", super::recording);
+    }
+}

@@ -1,0 +1,203 @@
+//! Whether a SQLite file is still the one that was opened, and still lies where it was: removed, moved away or replaced,
+//! an open file takes everything that is written and nobody ever finds it. Not what is done about it
+//! ([`super::writer`], [`super::bridge`]).
+//!
+//! The file itself is only looked at, never opened: closing it would give up every lock that SQLite has on it in this
+//! process.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::error::StoreErrorKind;
+
+/// Which file it is, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Of what a path leads to.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        fs::metadata(path).map(|found| Self::from(&found))
+    }
+}
+
+impl From<&fs::Metadata> for Identity {
+    fn from(found: &fs::Metadata) -> Self {
+        Self { device: found.dev(), inode: found.ino() }
+    }
+}
+
+/// A file that was opened.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    path: PathBuf,
+    seen: Identity,
+    /// What SQLite keeps beside it, once it was seen there: without these, other programs see nothing of what is written.
+    companions: [(PathBuf, Option<Identity>); 2],
+}
+
+/// Why a file is not what was opened any more.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Changed {
+    #[error("nothing is there any more")]
+    Gone(#[source] io::Error),
+    #[error("it cannot be looked at")]
+    Unknown(#[source] io::Error),
+    #[error("another file lies in its place")]
+    Replaced,
+    #[error("no file lies in its place")]
+    NoFile,
+    #[error("it was emptied")]
+    Emptied,
+    #[error("{} was removed or replaced while it was in use", .0.display())]
+    Companion(PathBuf),
+}
+
+impl Changed {
+    pub(super) fn kind(&self) -> StoreErrorKind {
+        match self {
+            Self::Gone(_) => StoreErrorKind::Missing,
+            Self::Unknown(_) => StoreErrorKind::Unreachable,
+            Self::Replaced | Self::NoFile | Self::Emptied | Self::Companion(_) => StoreErrorKind::Replaced,
+        }
+    }
+
+    /// Whether it is the same file still, which another one beside it belongs to.
+    pub(super) fn is_same_file(&self) -> bool {
+        matches!(self, Self::Companion(_))
+    }
+}
+
+impl OpenFile {
+    /// Of a database that was just opened.
+    pub(super) fn new(path: &Path) -> io::Result<Self> {
+        let companions = ["-wal", "-shm"].map(|end| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(end);
+            (PathBuf::from(name), None)
+        });
+        Ok(Self { path: path.to_owned(), seen: Identity::of(path)?, companions })
+    }
+
+    /// Looks whether all is as it was.
+    pub(super) fn check(&mut self) -> Result<(), Changed> {
+        let found = fs::metadata(&self.path)
+            .map_err(|error| if is_gone(&error) { Changed::Gone(error) } else { Changed::Unknown(error) })?;
+        if !found.is_file() {
+            return Err(Changed::NoFile);
+        }
+        if Identity::from(&found) != self.seen {
+            return Err(Changed::Replaced);
+        }
+        // In WAL mode it holds its first page from the beginning.
+        if found.len() == 0 {
+            return Err(Changed::Emptied);
+        }
+        for (path, seen) in &mut self.companions {
+            let found = Identity::of(path).ok();
+            match (*seen, found) {
+                (None, found) => *seen = found,
+                (Some(seen), Some(found)) if seen == found => {}
+                (Some(_), _) => return Err(Changed::Companion(path.clone())),
+            }
+        }
+        Ok(())
+    }
+
+    /// The connections were closed: what lies beside it is made anew.
+    pub(super) fn expect_new_companions(&mut self) {
+        for (_, seen) in &mut self.companions {
+            *seen = None;
+        }
+    }
+
+    /// The write-ahead log of this database, where it still lies beside a place that another one has now, with something
+    /// in it. That one must never be opened with it: SQLite would write its pages into the other database.
+    pub(super) fn orphaned_log(&self) -> Option<PathBuf> {
+        let [(log, seen), _] = &self.companions;
+        let found = fs::metadata(log).ok()?;
+        (found.len() > 0 && Some(Identity::from(&found)) == *seen).then(|| log.clone())
+    }
+}
+
+/// Whether nothing is there, as opposed to something that cannot be looked at.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a check says, in a word.
+    fn word(file: &mut OpenFile) -> &'static str {
+        match file.check() {
+            Ok(()) => "same",
+            Err(Changed::Gone(_)) => "gone",
+            Err(Changed::Unknown(_)) => "unknown",
+            Err(Changed::Replaced) => "replaced",
+            Err(Changed::NoFile) => "no file",
+            Err(Changed::Emptied) => "emptied",
+            Err(Changed::Companion(_)) => "companion",
+        }
+    }
+
+    #[test]
+    fn every_way_to_lose_a_file_is_noticed() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("data");
+        fs::create_dir(&directory).unwrap();
+        let [path, away, log] = ["f.db", "away.db", "f.db-wal"].map(|name| directory.join(name));
+        fs::write(&path, "x").unwrap();
+        let mut file = OpenFile::new(&path).unwrap();
+        assert_eq!(word(&mut file), "same");
+        fs::rename(&path, &away).unwrap();
+        assert_eq!(word(&mut file), "gone");
+        fs::write(&path, "y").unwrap();
+        assert_eq!(word(&mut file), "replaced");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(word(&mut file), "no file");
+        fs::remove_dir(&path).unwrap();
+        // The same file by a link is the same file.
+        std::os::unix::fs::symlink(&away, &path).unwrap();
+        assert_eq!(word(&mut file), "same");
+        fs::write(&away, "").unwrap();
+        assert_eq!(word(&mut file), "emptied");
+        fs::write(&away, "x").unwrap();
+        fs::write(&log, "").unwrap();
+        assert_eq!(word(&mut file), "same");
+        assert_eq!(file.orphaned_log(), None);
+        fs::write(&log, "x").unwrap();
+        assert_eq!(file.orphaned_log(), Some(log.clone()));
+        fs::rename(&log, &away).unwrap();
+        assert_eq!(word(&mut file), "replaced");
+        fs::rename(&directory, home.path().join("elsewhere")).unwrap();
+        assert_eq!(word(&mut file), "gone");
+        fs::write(&directory, "").unwrap();
+        assert_eq!(word(&mut file), "gone");
+    }
+
+    #[test]
+    fn a_log_that_was_seen_has_to_stay() {
+        let home = tempfile::tempdir().unwrap();
+        let [path, log, other] = ["f.db", "f.db-wal", "other"].map(|name| home.path().join(name));
+        for file in [&path, &log, &other] {
+            fs::write(file, "x").unwrap();
+        }
+        let mut file = OpenFile::new(&path).unwrap();
+        assert_eq!(word(&mut file), "same");
+        fs::rename(&other, &log).unwrap();
+        assert_eq!(word(&mut file), "companion");
+        file.expect_new_companions();
+        assert_eq!(word(&mut file), "same");
+        fs::remove_file(&log).unwrap();
+        assert_eq!(word(&mut file), "companion");
+    }
+}

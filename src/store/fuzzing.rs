@@ -1,0 +1,3 @@
+//! What the store reads back from the disk, as a fuzzer reads it: see [`crate::fuzzing`].
+
+pub use super::spool::fuzzing::spool;

@@ -1,0 +1,101 @@
+//! Names a process among all that ever had its number, and tells whether it still runs. Not who it is.
+
+use std::fs;
+
+/// What is known of a process by its mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It runs.
+    Runs,
+    /// It has ended: nothing that belongs to a process is still its.
+    Ended,
+    /// It ran where that cannot be seen from here: on another machine, before a restart, in another container.
+    Elsewhere,
+}
+
+/// The mark of a process on this machine: which start of the machine, which numbering of processes, and when it was
+/// started; `None` where the system does not tell.
+#[must_use]
+pub fn mark(pid: u32) -> Option<String> {
+    let started = started(pid)?;
+    Some(format!("{}/{started}", place()?))
+}
+
+/// Where numbers of processes have a meaning.
+fn place() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let numbering = fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{}/{}", boot.trim(), numbering.display()))
+}
+
+/// When a process was started, in ticks since the machine was; `None` where there is none that runs.
+fn started(pid: u32) -> Option<u64> {
+    started_by(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The same from `/proc/PID/stat` (proc(5)): the name in parentheses may hold anything, the state is the first field
+/// behind it and the start the twentieth.
+fn started_by(stat: &str) -> Option<u64> {
+    let (_, behind) = stat.rsplit_once(')')?;
+    let mut fields = behind.split_ascii_whitespace();
+    // A process that has ended and was not waited for holds nothing any more.
+    if matches!(fields.next()?, "Z" | "X" | "x") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// What is known of the process of this number and mark.
+pub(super) fn standing(pid: u32, mark: &str) -> Standing {
+    let here = place().is_some_and(|place| mark.strip_prefix(place.as_str()).is_some_and(|rest| rest.starts_with('/')));
+    if !here {
+        Standing::Elsewhere
+    } else if self::mark(pid).as_deref() == Some(mark) {
+        Standing::Runs
+    } else {
+        Standing::Ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_from_another_of_its_number() {
+        let own = std::process::id();
+        let marked = mark(own).unwrap();
+        assert_eq!(standing(own, &marked), Standing::Runs);
+        assert_eq!(standing(own, &format!("{}/1", place().unwrap())), Standing::Ended);
+        assert_eq!(standing(own, "another start/pid:[1]/1"), Standing::Elsewhere);
+        assert_eq!(standing(own, ""), Standing::Elsewhere);
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let marked = mark(child.id()).unwrap();
+        assert_eq!(standing(child.id(), &marked), Standing::Runs);
+        child.kill().unwrap();
+        // Not waited for yet: there is still a number, and nobody behind it.
+        let ended = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while standing(child.id(), &marked) == Standing::Runs && std::time::Instant::now() < ended {
+            std::thread::yield_now();
+        }
+        assert_eq!(standing(child.id(), &marked), Standing::Ended);
+        child.wait().unwrap();
+        assert_eq!(standing(child.id(), &marked), Standing::Ended);
+    }
+
+    #[test]
+    fn the_start_is_found_behind_any_name() {
+        let fields = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20";
+        for (stat, expected) in [
+            (format!("12 (fleetsweep) {fields}"), Some(4711)),
+            (format!("12 (a) Z (b) {fields}"), Some(4711)),
+            (format!("12 (gone) Z {}", fields.trim_start_matches("S ")), None),
+            ("12 (short) S 1 2".to_owned(), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(started_by(&stat), expected, "{stat}");
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! What a client may send in one session: bytes, messages, key exchanges, channels. Not what any of it means.
+//!
+//! The library reads whatever comes, answers much of it and hands on the rest, each message at some cost. So every
+//! byte from the socket is taken off an allowance, and what a command prints is added to it again: what it may
+//! print is bounded in itself. What is left over bounds everything that nobody asked for, whatever it is.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use fleetsweep_agent::envelope::MAX_ANSWER_BYTES;
+
+use super::algorithms::{Effort, MOST_RSA_BITS};
+use crate::fleet::FailureKind;
+
+/// Identification, key exchange, host key: an honest client sends about 4 KiB. The same again for the login, with
+/// whatever banner the administrator wrote.
+const BEFORE_LOGIN_BYTES: u64 = 64 * 1024;
+/// What comes beside the output of one command: window adjustments, the end of the command, a new key exchange.
+const BESIDE_COMMAND_BYTES: u64 = 256 * 1024;
+/// What may come of a session that waits for the next sweep: answers to our questions whether it lives, the
+/// server's own such questions, its host keys, a key exchange.
+const IDLE_BYTES: u64 = 64 * 1024;
+/// So much more of it in each second.
+const IDLE_BYTES_PER_S: u64 = 256;
+
+/// Fetching less than this from the socket costs as much as fetching this.
+const LEAST_READ_BYTES: u64 = 64;
+/// What surrounds each piece of output on its way, and then some.
+const AROUND_OUTPUT_BYTES: u64 = 128;
+
+/// The longest piece of output that we allow servers to send, with some room.
+const MOST_IN_MESSAGE: usize = 64 * 1024;
+/// What one command may print on both streams.
+const MOST_OUTPUT_BYTES: u64 = 2 * MAX_ANSWER_BYTES as u64;
+/// In how many pieces a command's output may come, whatever it amounts to: half a minute of one every 2 ms.
+const OUTPUT_MESSAGES: u64 = 16 * 1024;
+/// Further pieces are of so many bytes at the least, on average: a line of an answer is longer.
+const BYTES_IN_MESSAGE: u64 = 64;
+
+/// How many channels may be opened to us before the session ends. None is ever accepted.
+const MOST_CHANNELS: u32 = 8;
+
+/// What the key exchanges after the first one may cost at any time, in exchanges over a curve. A server may want some
+/// during an upload, and we want one after each hour.
+const REKEYING: u32 = 16;
+/// One more after each of these.
+const REKEYING_EVERY: Duration = Duration::from_mins(5);
+
+/// The smallest pieces in which a server may want to be sent what we send.
+const LEAST_PACKET_BYTES: u32 = 256;
+
+/// What a client did for which its session ends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Abuse {
+    /// Too much came that nobody asked for.
+    #[error("it sent more than {} KiB {when}", bytes / 1024)]
+    Unasked {
+        /// The bound.
+        bytes: u64,
+        /// When that was.
+        when: &'static str,
+    },
+    /// A command's output came in too many pieces.
+    #[error("it sent {bytes} bytes of output in {messages} messages")]
+    Crumbs {
+        /// How many came.
+        messages: u64,
+        /// What they held.
+        bytes: u64,
+    },
+    /// A command printed too much.
+    #[error("it sent more than {MOST_OUTPUT_BYTES} bytes of output")]
+    Output,
+    /// A message was longer than we allow.
+    #[error("it sent {0} bytes of output in one message, more than it was told to")]
+    LongMessage(usize),
+    /// It opened channels to us.
+    #[error("it opened {MOST_CHANNELS} channels to us, which were all refused")]
+    Channels,
+    /// It wanted new keys again and again.
+    #[error("it wanted new keys again and again")]
+    Rekeys,
+    /// It wants to be sent everything in tiny pieces.
+    #[error("it takes packets of {0} bytes at the most, and less than {LEAST_PACKET_BYTES} is not sent")]
+    SmallPackets(u32),
+    /// Its host key is larger than any that is verified.
+    #[error("its RSA host key has {0} bits, and keys above {MOST_RSA_BITS} bits are not verified: give it another one")]
+    HostKeySize(usize),
+    /// The key exchange holds something that is never honest.
+    #[error("its key exchange is not sound: {0}")]
+    KeyExchange(&'static str),
+}
+
+impl Abuse {
+    /// The failure it is.
+    pub(super) fn kind(&self) -> FailureKind {
+        match self {
+            Self::Output => FailureKind::AnswerTooLarge,
+            Self::HostKeySize(_) => FailureKind::NotSsh,
+            Self::Unasked { .. }
+            | Self::Crumbs { .. }
+            | Self::LongMessage(_)
+            | Self::Channels
+            | Self::Rekeys
+            | Self::SmallPackets(_)
+            | Self::KeyExchange(_) => FailureKind::Misbehaved,
+        }
+    }
+}
+
+/// What a session is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    LoggingIn,
+    Working,
+    Idle,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// What may still come from the socket.
+    left_bytes: u64,
+    /// When an idle session was last given more.
+    refilled: Instant,
+    output_bytes: u64,
+    output_messages: u64,
+    channels: u32,
+    rekeying_left: u32,
+    /// When there was last one more.
+    rekeying_refilled: Instant,
+    /// The first key exchange is none of those.
+    has_keys: bool,
+}
+
+/// The allowance of one session, shared by its stream, its handler and its owner. Time is passed in.
+#[derive(Debug, Clone)]
+pub(super) struct Allowance(Arc<Mutex<State>>);
+
+impl Allowance {
+    /// For a session that begins.
+    pub(super) fn new(now: Instant) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            phase: Phase::Connecting,
+            left_bytes: BEFORE_LOGIN_BYTES,
+            refilled: now,
+            output_bytes: 0,
+            output_messages: 0,
+            channels: 0,
+            rekeying_left: REKEYING,
+            rekeying_refilled: now,
+            has_keys: false,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The login begins.
+    pub(super) fn log_in(&self) {
+        let mut state = self.lock();
+        state.phase = Phase::LoggingIn;
+        state.left_bytes = BEFORE_LOGIN_BYTES;
+    }
+
+    /// A command begins.
+    pub(super) fn work(&self) {
+        let mut state = self.lock();
+        state.phase = Phase::Working;
+        state.left_bytes = BESIDE_COMMAND_BYTES;
+        state.output_bytes = 0;
+        state.output_messages = 0;
+    }
+
+    /// Nothing is asked of the client any more, until a command begins.
+    pub(super) fn rest(&self, now: Instant) {
+        let mut state = self.lock();
+        state.phase = Phase::Idle;
+        state.left_bytes = IDLE_BYTES;
+        state.refilled = now;
+    }
+
+    /// So many bytes came from the socket at once.
+    ///
+    /// # Errors
+    /// Where that is more than the client may send.
+    pub(super) fn read(&self, bytes: usize, now: Instant) -> Result<(), Abuse> {
+        let mut state = self.lock();
+        if state.phase == Phase::Idle {
+            state.refill(now);
+        }
+        match state.left_bytes.checked_sub((bytes as u64).max(LEAST_READ_BYTES)) {
+            Some(left) => {
+                state.left_bytes = left;
+                Ok(())
+            }
+            None => Err(match state.phase {
+                Phase::Connecting => {
+                    Abuse::Unasked { bytes: BEFORE_LOGIN_BYTES, when: "before the key exchange was done" }
+                }
+                Phase::LoggingIn => Abuse::Unasked { bytes: BEFORE_LOGIN_BYTES, when: "during the login" },
+                Phase::Working => {
+                    Abuse::Unasked { bytes: BESIDE_COMMAND_BYTES, when: "beside the output of a command" }
+                }
+                Phase::Idle => Abuse::Unasked { bytes: IDLE_BYTES, when: "when nothing was asked of it" },
+            }),
+        }
+    }
+
+    /// A message with so many bytes of a command's output came.
+    ///
+    /// # Errors
+    /// Where that is too much, or too little of it in each message.
+    pub(super) fn output(&self, bytes: usize) -> Result<(), Abuse> {
+        if bytes > MOST_IN_MESSAGE {
+            return Err(Abuse::LongMessage(bytes));
+        }
+        let bytes = bytes as u64;
+        let mut state = self.lock();
+        if state.phase != Phase::Working {
+            // The end of a command that we wait for no longer, if it is not more than anything else may be.
+            return Ok(());
+        }
+        state.output_bytes += bytes;
+        state.output_messages += 1;
+        if state.output_bytes > MOST_OUTPUT_BYTES {
+            return Err(Abuse::Output);
+        }
+        if state.output_messages > OUTPUT_MESSAGES + state.output_bytes / BYTES_IN_MESSAGE {
+            return Err(Abuse::Crumbs { messages: state.output_messages, bytes: state.output_bytes });
+        }
+        state.left_bytes += bytes + bytes / 8 + AROUND_OUTPUT_BYTES;
+        Ok(())
+    }
+
+    /// A channel was opened to us.
+    ///
+    /// # Errors
+    /// Where that was one too many.
+    pub(super) fn channel_opened(&self) -> Result<(), Abuse> {
+        let mut state = self.lock();
+        state.channels += 1;
+        if state.channels < MOST_CHANNELS { Ok(()) } else { Err(Abuse::Channels) }
+    }
+
+    /// A channel of ours was confirmed, to be sent packets of at most so many bytes.
+    ///
+    /// # Errors
+    /// Where these are too small.
+    pub(super) fn channel_confirmed(&self, packet_bytes: u32) -> Result<(), Abuse> {
+        if packet_bytes >= LEAST_PACKET_BYTES { Ok(()) } else { Err(Abuse::SmallPackets(packet_bytes)) }
+    }
+
+    /// Keys were exchanged, with this effort.
+    ///
+    /// # Errors
+    /// Where that happens too often.
+    pub(super) fn keys_exchanged(&self, effort: Effort, now: Instant) -> Result<(), Abuse> {
+        let mut state = self.lock();
+        if !state.has_keys {
+            state.has_keys = true;
+            return Ok(());
+        }
+        while state.rekeying_left < REKEYING && now.duration_since(state.rekeying_refilled) >= REKEYING_EVERY {
+            state.rekeying_left += 1;
+            state.rekeying_refilled += REKEYING_EVERY;
+        }
+        if state.rekeying_left == REKEYING {
+            state.rekeying_refilled = now;
+        }
+        let cost = match effort {
+            Effort::Light => 1,
+            Effort::Group => 4,
+            Effort::LargeGroup => 8,
+        };
+        state.rekeying_left = state.rekeying_left.checked_sub(cost).ok_or(Abuse::Rekeys)?;
+        Ok(())
+    }
+}
+
+impl State {
+    fn refill(&mut self, now: Instant) {
+        let seconds = now.duration_since(self.refilled).as_secs();
+        self.left_bytes = self.left_bytes.saturating_add(seconds.saturating_mul(IDLE_BYTES_PER_S)).min(IDLE_BYTES);
+        self.refilled += Duration::from_secs(seconds);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often something is allowed in a row.
+    fn times(mut act: impl FnMut() -> Result<(), Abuse>) -> (u64, Abuse) {
+        (0..).find_map(|done| act().err().map(|abuse| (done, abuse))).unwrap()
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_bounded_in_every_phase() {
+        let now = Instant::now();
+        let allowance = Allowance::new(now);
+        let many = |bytes| times(|| allowance.read(bytes, now));
+        let unasked = |bytes, when| Abuse::Unasked { bytes, when };
+        assert_eq!(many(1024), (64, unasked(BEFORE_LOGIN_BYTES, "before the key exchange was done")));
+        allowance.log_in();
+        assert_eq!(many(1024), (64, unasked(BEFORE_LOGIN_BYTES, "during the login")));
+        allowance.work();
+        // A byte at a time costs as much as 64.
+        assert_eq!(many(1), (4096, unasked(BESIDE_COMMAND_BYTES, "beside the output of a command")));
+        allowance.rest(now);
+        assert_eq!(many(1024), (64, unasked(IDLE_BYTES, "when nothing was asked of it")));
+        assert_eq!(many(1024).0, 0);
+    }
+
+    #[test]
+    fn a_session_that_waits_is_allowed_a_little_all_the_time() {
+        let began = Instant::now();
+        let allowance = Allowance::new(began);
+        allowance.rest(began);
+        let day = 24 * 60 * 60;
+        // A question whether we live each second, as the shortest that sshd can be told.
+        for second in 0..day {
+            assert_eq!(allowance.read(100, began + Duration::from_secs(second)), Ok(()), "after {second} s");
+        }
+        let (done, _) = times(|| allowance.read(1024, began + Duration::from_secs(day)));
+        assert_eq!(done, 64);
+    }
+
+    #[test]
+    fn what_a_command_prints_takes_nothing_away() {
+        let now = Instant::now();
+        for packet in [77, 1000, 32 * 1024] {
+            let allowance = Allowance::new(now);
+            allowance.work();
+            for _ in 0..MAX_ANSWER_BYTES / packet {
+                allowance.read(packet + 64, now).unwrap();
+                allowance.output(packet).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn output_is_bounded_in_bytes_and_in_messages_and_anew_for_each_command() {
+        let allowance = Allowance::new(Instant::now());
+        for _ in 0..2 {
+            allowance.work();
+            let (done, abuse) = times(|| allowance.output(1));
+            assert_eq!((done, abuse.kind()), (16_644, FailureKind::Misbehaved));
+            assert_eq!(abuse.to_string(), "it sent 16645 bytes of output in 16645 messages");
+        }
+        allowance.work();
+        let (done, abuse) = times(|| allowance.output(32 * 1024));
+        assert_eq!((done, abuse.kind()), (512, FailureKind::AnswerTooLarge));
+        assert_eq!(allowance.output(1 << 17), Err(Abuse::LongMessage(1 << 17)));
+        // Whatever comes when no command runs is bounded by the bytes from the socket alone.
+        allowance.rest(Instant::now());
+        assert_eq!(allowance.output(1), Ok(()));
+    }
+
+    #[test]
+    fn channels_to_us_and_new_keys_are_bounded() {
+        let began = Instant::now();
+        let allowance = Allowance::new(began);
+        assert_eq!(times(|| allowance.channel_opened()), (7, Abuse::Channels));
+        // The first exchange is not counted.
+        for (effort, expected) in [(Effort::Light, 17), (Effort::Group, 5), (Effort::LargeGroup, 3)] {
+            let allowance = Allowance::new(began);
+            assert_eq!(times(|| allowance.keys_exchanged(effort, began)), (expected, Abuse::Rekeys));
+        }
+        // The costliest, every hour by us and by the server.
+        let allowance = Allowance::new(began);
+        for minute in (0..24 * 60).step_by(40) {
+            assert_eq!(
+                allowance.keys_exchanged(Effort::LargeGroup, began + Duration::from_secs(minute * 60)),
+                Ok(()),
+                "after {minute} min"
+            );
+        }
+    }
+
+    #[test]
+    fn packets_that_are_too_small_are_not_sent() {
+        let allowance = Allowance::new(Instant::now());
+        assert_eq!(allowance.channel_confirmed(256), Ok(()));
+        for bytes in [0, 1, 255] {
+            assert_eq!(allowance.channel_confirmed(bytes), Err(Abuse::SmallPackets(bytes)));
+        }
+    }
+}

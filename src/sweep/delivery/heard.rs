@@ -1,0 +1,325 @@
+//! What a command has printed so far, and the words of its script in it. Pure: messages come in, in whatever pieces a
+//! client likes, and each byte is looked at a bounded number of times.
+
+use std::collections::VecDeque;
+
+use fleetsweep_agent::envelope::{END, MAX_ANSWER_BYTES};
+use memchr::{memchr, memmem};
+use russh::{ChannelMsg, Sig};
+
+use super::{script::Word, talk::Exit};
+use crate::fleet::{Failure, FailureKind, Stage};
+
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
+
+/// How much of standard error is kept: its end.
+pub(super) const ERRORS_BYTES: usize = 64 * 1024;
+/// The longest word, from the end of the nonce to the end of its line: no path is longer.
+const WORD_BYTES: usize = 8 * 1024;
+/// Output that was taken as words or came before one is removed when there is so much of it, or more than is left.
+const SUPERFLUOUS_BYTES: usize = 64 * 1024;
+
+/// What a command has printed so far.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    nonce: Vec<u8>,
+    /// Standard output.
+    output: Vec<u8>,
+    /// Where it begins that is neither a word nor came before one.
+    begin: usize,
+    /// Where the search for the nonce goes on.
+    searched: usize,
+    /// Where the nonce was found whose line is not whole yet.
+    found: Option<usize>,
+    /// Where the search for the end of that line goes on.
+    line_searched: usize,
+    /// After the last byte of it that is no white space.
+    end: usize,
+    /// The end of standard error.
+    errors: VecDeque<u8>,
+    /// A word that came while something was sent.
+    pub(super) next: Option<Word>,
+    pub(super) exit: Option<Exit>,
+    /// The channel is closed, or all has been said.
+    pub(super) ended: bool,
+}
+
+impl Heard {
+    /// Nothing yet, of a command whose words begin with a nonce.
+    pub(super) fn new(nonce: String) -> Self {
+        Self { nonce: nonce.into_bytes(), ..Self::default() }
+    }
+
+    /// Takes the next word, if it is there whole. What was printed before it is noise.
+    pub(super) fn take_word(&mut self) -> Option<Word> {
+        let word = self.find_word();
+        if self.begin >= SUPERFLUOUS_BYTES && self.begin >= self.output.len() - self.begin {
+            self.output.drain(..self.begin);
+            self.searched -= self.begin;
+            self.line_searched = self.line_searched.saturating_sub(self.begin);
+            self.end = self.end.saturating_sub(self.begin);
+            self.found = self.found.map(|found| found - self.begin);
+            self.begin = 0;
+        }
+        word
+    }
+
+    fn find_word(&mut self) -> Option<Word> {
+        loop {
+            let found = match self.found {
+                Some(found) => found,
+                None => {
+                    let Some(found) = memmem::find(self.output.get(self.searched..)?, &self.nonce) else {
+                        // The nonce may be cut in two by the packets.
+                        self.searched = (self.output.len() + 1).saturating_sub(self.nonce.len()).max(self.searched);
+                        return None;
+                    };
+                    let found = self.searched + found;
+                    self.searched = found + self.nonce.len();
+                    *self.found.insert(found)
+                }
+            };
+            let after = found + self.nonce.len();
+            let from = after.max(self.line_searched);
+            let line_end = memchr(b'\n', self.output.get(from..)?).map(|length| from + length);
+            self.line_searched = line_end.unwrap_or(self.output.len());
+            if self.line_searched - after > WORD_BYTES {
+                // No word is so long. Another one may begin within it.
+                self.found = None;
+                continue;
+            }
+            let line_end = line_end?;
+            let word = self.output.get(after..line_end);
+            let word = word.and_then(|text| Word::parse(&String::from_utf8_lossy(text)));
+            self.found = None;
+            self.searched = line_end + 1;
+            self.begin = self.searched;
+            if word.is_some() {
+                return word;
+            }
+        }
+    }
+
+    /// Takes in one message of the channel.
+    ///
+    /// # Errors
+    /// [`FailureKind::AnswerTooLarge`], [`FailureKind::CommandRefused`].
+    pub(super) fn hear(&mut self, message: ChannelMsg, stage: Stage) -> Result<(), Failure> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list grows; the rest is not for a client")]
+        match message {
+            ChannelMsg::Data { data } => {
+                if self.output.len() - self.begin + data.len() > MAX_ANSWER_BYTES {
+                    return Err(Failure::new(stage, FailureKind::AnswerTooLarge)
+                        .because(format!("more than {MAX_ANSWER_BYTES} bytes")));
+                }
+                let visible = data.trim_ascii_end().len();
+                if visible > 0 {
+                    self.end = self.output.len() + visible;
+                }
+                self.output.extend_from_slice(&data);
+            }
+            ChannelMsg::ExtendedData { data, .. } => {
+                let kept = data.get(data.len().saturating_sub(ERRORS_BYTES)..).unwrap_or_default();
+                let superfluous = (self.errors.len() + kept.len()).saturating_sub(ERRORS_BYTES);
+                self.errors.drain(..superfluous);
+                self.errors.extend(kept);
+            }
+            ChannelMsg::ExitStatus { exit_status } => self.exit = Some(Exit::Status(exit_status)),
+            ChannelMsg::ExitSignal { signal_name, .. } => self.exit = Some(Exit::Signal(name(signal_name))),
+            ChannelMsg::Failure => {
+                return Err(
+                    Failure::new(stage, FailureKind::CommandRefused).because("the server does not execute the command")
+                );
+            }
+            ChannelMsg::Close => self.ended = true,
+            _ => {}
+        }
+        // Something that a login script left in the background can hold the channel open after the agent
+        // has ended; nothing that matters comes after its last line.
+        if self.exit.is_some() && self.visible().ends_with(END.as_bytes()) {
+            self.ended = true;
+        }
+        Ok(())
+    }
+
+    /// Standard output since the last word.
+    pub(super) fn output(&self) -> &[u8] {
+        self.output.get(self.begin..).unwrap_or_default()
+    }
+
+    /// The same without the white space at its end.
+    fn visible(&self) -> &[u8] {
+        self.output.get(self.begin..self.end).unwrap_or_default()
+    }
+
+    /// The same, to keep.
+    pub(super) fn into_output(mut self) -> Vec<u8> {
+        self.output.drain(..self.begin);
+        self.output
+    }
+
+    /// The end of standard error.
+    pub(super) fn errors(&self) -> Vec<u8> {
+        self.errors.iter().copied().collect()
+    }
+}
+
+/// The name of a signal, without `SIG`.
+pub(super) fn name(signal: Sig) -> String {
+    match signal {
+        Sig::Custom(name) => name,
+        named @ (Sig::ABRT
+        | Sig::ALRM
+        | Sig::FPE
+        | Sig::HUP
+        | Sig::ILL
+        | Sig::INT
+        | Sig::KILL
+        | Sig::PIPE
+        | Sig::QUIT
+        | Sig::SEGV
+        | Sig::TERM
+        | Sig::USR1) => format!("{named:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use bytes::Bytes;
+
+    use super::{super::Place, *};
+
+    const NONCE: &str = "0123456789abcdef0123456789abcdef";
+
+    fn data(bytes: &[u8]) -> ChannelMsg {
+        ChannelMsg::Data { data: Bytes::copy_from_slice(bytes) }
+    }
+
+    fn error(bytes: &[u8]) -> ChannelMsg {
+        ChannelMsg::ExtendedData { data: Bytes::copy_from_slice(bytes), ext: 1 }
+    }
+
+    /// Feeds what a client prints, cut into packets of `packet` bytes, and takes the words as they come.
+    fn words(printed: &[u8], packet: usize) -> (Vec<Word>, Vec<u8>) {
+        let mut heard = Heard::new(NONCE.to_owned());
+        let mut words = Vec::new();
+        for chunk in printed.chunks(packet) {
+            heard.hear(data(chunk), Stage::Upload).unwrap();
+            words.extend(std::iter::from_fn(|| heard.take_word()));
+        }
+        (words, heard.into_output())
+    }
+
+    #[test]
+    fn words_are_found_in_any_noise_however_it_is_cut_into_packets() {
+        let need = || vec![Word::Need, Word::Ok(Place(2))];
+        let long = "x".repeat(WORD_BYTES);
+        for (printed, expected, rest) in [
+            (format!("{NONCE} need\n{NONCE} ok 2\n"), need(), ""),
+            (format!("Welcome!\nno newline here{NONCE} need\nmore{NONCE} ok 2\nanswer"), need(), "answer"),
+            (format!("{NONCE} nonsense\n{NONCE} need\r\n{NONCE} ok 2\r\n"), need(), ""),
+            (format!("{}{NONCE} need\n{NONCE} ok 2\n", NONCE.get(..20).unwrap()), need(), ""),
+            (format!("{NONCE}{NONCE} need\n"), vec![], ""),
+            (
+                "This account is currently not available.\n".to_owned(),
+                vec![],
+                "This account is currently not available.\n",
+            ),
+            (format!("{NONCE} need"), vec![], &format!("{NONCE} need")),
+            (format!("{NONCE} other {long}\n{NONCE} need\n{NONCE} ok 2\nanswer"), need(), "answer"),
+            (format!("{}{NONCE} need\n{NONCE} ok 2\nanswer\n", "noise\n".repeat(20_000)), need(), "answer\n"),
+        ] {
+            for packet in [1, 2, 7, 31, 32, 33, 1000, 1 << 20] {
+                let (found, output) = words(printed.as_bytes(), packet);
+                assert_eq!(
+                    (found, output),
+                    (expected.clone(), rest.as_bytes().to_vec()),
+                    "{printed:.200?} by {packet}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_flood_is_refused_and_only_the_end_of_standard_error_is_kept() {
+        let mut heard = Heard::default();
+        let chunk = Bytes::from(vec![b'x'; 1 << 20]);
+        for _ in 0..100 {
+            heard.hear(ChannelMsg::ExtendedData { data: chunk.clone(), ext: 1 }, Stage::Execute).unwrap();
+        }
+        assert_eq!(heard.errors.len(), ERRORS_BYTES);
+        heard.hear(error(b"the end"), Stage::Execute).unwrap();
+        assert_eq!(heard.errors().len(), ERRORS_BYTES);
+        assert!(heard.errors().ends_with(b"xthe end"));
+        let flood = || heard.hear(ChannelMsg::Data { data: chunk.clone() }, Stage::Execute);
+        let failure = std::iter::repeat_with(flood).take(100).find_map(Result::err).unwrap();
+        assert_eq!(failure.kind, FailureKind::AnswerTooLarge);
+    }
+
+    #[test]
+    fn an_answer_is_whole_at_its_last_line_whatever_blank_space_follows() {
+        for blank in ["", "\n", "\r\n", " \t\r\n \n"] {
+            let mut heard = Heard::default();
+            for piece in ["answer\n", END, blank] {
+                heard.hear(data(piece.as_bytes()), Stage::Execute).unwrap();
+            }
+            assert!(!heard.ended, "it has not exited");
+            heard.hear(ChannelMsg::ExitStatus { exit_status: 0 }, Stage::Execute).unwrap();
+            assert!(heard.ended, "{blank:?}");
+        }
+        let mut heard = Heard::default();
+        heard.hear(ChannelMsg::ExitStatus { exit_status: 0 }, Stage::Execute).unwrap();
+        for piece in ["answer\n", END, "\n", "more"] {
+            assert!(!std::mem::take(&mut heard.ended));
+            heard.hear(data(piece.as_bytes()), Stage::Execute).unwrap();
+            assert_eq!(heard.ended, piece == END || piece == "\n", "{piece}");
+            heard.ended = false;
+        }
+    }
+
+    /// How long it takes to hear so many one-byte messages after what came before them.
+    fn time(before: &[u8], message: impl Fn() -> ChannelMsg, messages: usize) -> Duration {
+        let mut heard = Heard::new(NONCE.to_owned());
+        heard.exit = Some(Exit::Status(0));
+        heard.hear(data(before), Stage::Upload).unwrap();
+        let begun = Instant::now();
+        for _ in 0..messages {
+            heard.hear(message(), Stage::Upload).unwrap();
+            while heard.take_word().is_some() {}
+        }
+        begun.elapsed()
+    }
+
+    /// A regression would take a hundred times as long as what is compared here, and more with each byte.
+    #[test]
+    fn the_work_for_a_message_does_not_grow_with_what_came_before_it() {
+        const MESSAGES: usize = 20_000;
+        let large = |text: &str| text.repeat((4 << 20) / text.len()).into_bytes();
+        let unfinished = format!("{NONCE} {}", "x".repeat(4 << 20)).into_bytes();
+        type Message = fn() -> ChannelMsg;
+        let (byte, stderr, space): (Message, Message, Message) = (|| data(b"x"), || error(b"x"), || data(b" "));
+        for (what, before, message) in [
+            ("an unfinished word", unfinished, byte),
+            ("half a nonce, again and again", large(NONCE.get(..31).unwrap()), byte),
+            ("a nonce, again and again", large(NONCE), byte),
+            ("words that are none", large(&format!("{NONCE} nonsense\n")), byte),
+            ("white space", large(" "), space),
+            ("white space and standard error", large("\n"), stderr),
+        ] {
+            let with = time(&before, message, MESSAGES);
+            let without = time(b"", message, MESSAGES);
+            assert!(with < 20 * without + Duration::from_millis(500), "{what}: {with:?}, and alone {without:?}");
+        }
+    }
+
+    #[test]
+    fn many_words_in_one_message_are_taken_in_one_pass() {
+        let many = format!("{NONCE} nonsense\n").repeat(160_000);
+        let begun = Instant::now();
+        assert_eq!(words(many.as_bytes(), many.len()), (vec![], vec![]));
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+}

@@ -1,0 +1,44 @@
+//! The answer of a command as a fuzzer reads it: see [`crate::fuzzing`].
+#![expect(clippy::expect_used, reason = "a panic is how a fuzzer is told of a broken promise")]
+
+use bytes::Bytes;
+use russh::ChannelMsg;
+
+use super::{
+    super::talk::{Exit, last_lines},
+    Heard, Word,
+};
+use crate::fleet::Stage;
+
+const NONCE: &str = "0123456789abcdef0123456789abcdef";
+
+/// What a command prints, after one byte for the size of the packets: the words in it and what remains are the same
+/// however it is cut.
+pub fn answer(data: &[u8]) {
+    let Some((size, printed)) = data.split_first() else { return };
+    let whole = words(printed, printed.len().max(1));
+    assert_eq!(words(printed, usize::from(*size).max(1)), whole);
+    let (_, rest) = whole;
+    assert!(rest.len() <= printed.len());
+    assert!(last_lines(&rest).len() <= 3);
+    assert!(!Exit::Status(u32::from(*size)).words().is_empty());
+}
+
+fn words(printed: &[u8], packet: usize) -> (Vec<Word>, Vec<u8>) {
+    let mut heard = Heard::new(NONCE.to_owned());
+    let mut words = Vec::new();
+    for chunk in printed.chunks(packet) {
+        let message = ChannelMsg::Data { data: Bytes::copy_from_slice(chunk) };
+        heard.hear(message, Stage::Upload).expect("it is shorter than any answer may be");
+        words.extend(std::iter::from_fn(|| heard.take_word()));
+    }
+    (words, heard.into_output())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_corpus_of_answers_is_replayed() {
+        support::replay("answer", super::answer);
+    }
+}

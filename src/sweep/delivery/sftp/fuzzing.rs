@@ -1,0 +1,111 @@
+//! What a client says by SFTP, as a fuzzer hears it, through our bound and the library: see [`crate::fuzzing`].
+#![expect(clippy::expect_used, reason = "a panic is how a fuzzer is told of a broken promise")]
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use russh_sftp::client::RawSftpSession;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
+    runtime::{Builder, Runtime},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{NEVER_S, Narrow, Sftp, words};
+
+/// The most entries that are asked for.
+const MOST: usize = 100;
+
+/// Everything a client says, after one byte for how it is cut into pieces: what passes the bound is made of whole
+/// packets of bounded length, and the library comes to an end with it.
+pub fn sftp(data: &[u8]) {
+    thread_local! {
+        static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
+    }
+    let Some((piece, said)) = data.split_first() else { return };
+    let said = Said { bytes: said.to_vec(), at: 0, piece: usize::from(*piece).max(1) };
+    RUNTIME.with(|runtime| runtime.block_on(hear(said)));
+}
+
+async fn hear(said: Said) {
+    let mut heard = Vec::new();
+    let mut narrow = Narrow::new(said.clone(), CancellationToken::new().drop_guard());
+    narrow.read_to_end(&mut heard).await.expect("a failure reads as the end");
+    assert_eq!(heard, passed(&said.bytes));
+
+    let ended = CancellationToken::new();
+    let library = RawSftpSession::new(Narrow::new(said, ended.clone().drop_guard()));
+    library.set_timeout(NEVER_S);
+    let sftp = Sftp { library, ended };
+    let visit = async {
+        if let Err(error) = sftp.unless_ended(sftp.library.init()).await {
+            assert!(words(&error).len() < 1 << 20);
+            return;
+        }
+        match sftp.list(".", MOST).await {
+            Ok(listed) => assert!(listed.len() <= MOST),
+            Err(error) => assert!(words(&error).len() < 1 << 20),
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), visit).await.expect("the session ends with the stream");
+}
+
+/// What may pass of these bytes: packets up to the first that is too long, the last one perhaps in part. Here they are
+/// fewer than a client may say in all.
+fn passed(mut bytes: &[u8]) -> &[u8] {
+    let all = bytes;
+    while let Some((length, rest)) = bytes.split_first_chunk() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        if length > 34_000 {
+            break;
+        }
+        bytes = rest.get(length..).unwrap_or_default();
+    }
+    // A length that is not there whole says nothing yet.
+    all.get(..all.len() - bytes.len()).unwrap_or_default()
+}
+
+/// A client that says all it has, in pieces, and hears nothing.
+#[derive(Clone)]
+struct Said {
+    bytes: Vec<u8>,
+    at: usize,
+    piece: usize,
+}
+
+impl AsyncRead for Said {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let piece = rest.get(..self.piece.min(buffer.remaining()).min(rest.len())).unwrap_or_default();
+        buffer.put_slice(piece);
+        let read = piece.len();
+        self.at += read;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Said {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_corpus_of_sftp_is_replayed() {
+        support::replay("sftp", super::sftp);
+    }
+}

@@ -1,0 +1,259 @@
+//! The side of a session that the library asks: it has the host key judged, refuses everything that a server could
+//! want of us, and counts what it does. Not the judgement: that is [`super::host_key`].
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use russh::{
+    Channel, ChannelId, Names,
+    client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session},
+    keys::{Algorithm, PublicKey, PublicKeyOrCertificate},
+};
+
+use super::{
+    algorithms,
+    allowance::{Abuse, Allowance},
+    host_key::{Judged, Meeting},
+    known_hosts::KnownHosts,
+    session::{Ending, LastWords},
+    stream,
+};
+use crate::fleet::{ClientId, Failure};
+
+/// What a session and its handler know in common.
+#[derive(Debug, Clone)]
+pub(super) struct Common {
+    /// What the client may send.
+    pub(super) allowance: Allowance,
+    /// How the session ended.
+    pub(super) last_words: LastWords,
+    /// The host key that was accepted.
+    pub(super) host_key: Arc<OnceLock<PublicKey>>,
+}
+
+impl Common {
+    /// Of a session that begins.
+    pub(super) fn new() -> Self {
+        Self {
+            allowance: Allowance::new(Instant::now()),
+            last_words: LastWords::default(),
+            host_key: Arc::new(OnceLock::new()),
+        }
+    }
+}
+
+/// The handler of one session.
+pub(super) struct Gatekeeper {
+    pub(super) hosts: Arc<KnownHosts>,
+    pub(super) client: ClientId,
+    pub(super) meeting: Meeting,
+    pub(super) common: Common,
+}
+
+/// Why the gatekeeper or the library ended a session.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The host key was refused.
+    Refused(Failure),
+    /// The key was all we came for.
+    KeyTaken,
+    /// The client did what no honest one does.
+    Abuse(Abuse),
+    /// The library's reason.
+    Ssh(russh::Error),
+}
+
+impl From<Abuse> for Ended {
+    fn from(abuse: Abuse) -> Self {
+        Self::Abuse(abuse)
+    }
+}
+
+impl From<russh::Error> for Ended {
+    fn from(error: russh::Error) -> Self {
+        if let russh::Error::IO(error) = &error
+            && let Some(abuse) = stream::abuse(error)
+        {
+            return Self::Abuse(abuse.clone());
+        }
+        Self::Ssh(error)
+    }
+}
+
+impl Gatekeeper {
+    async fn judge(&self, key: &PublicKey) -> Result<(), Ended> {
+        let outcome = self.meeting.judge(&self.hosts, &self.client, key).await.map_err(Ended::Refused)?;
+        match outcome {
+            Judged::GoIn => Ok(()),
+            Judged::KeyTaken => Err(Ended::KeyTaken),
+        }
+    }
+
+    /// The algorithms in which the client is asked for its host key, as the file has it now.
+    ///
+    /// # Errors
+    /// Where the file cannot be used.
+    pub(super) fn algorithms(&self) -> Result<Vec<Algorithm>, Failure> {
+        self.meeting.preferred_algorithms(&self.hosts, &self.client)
+    }
+
+    fn channel_opened(&self) -> Result<(), Ended> {
+        tracing::debug!(client = %self.client, "the client opened a channel to us and was refused");
+        Ok(self.common.allowance.channel_opened()?)
+    }
+}
+
+/// By default the library accepts every channel that a server opens. Each of these refuses it, by dropping `reply`.
+impl Handler for Gatekeeper {
+    type Error = Ended;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Ended> {
+        match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => {
+                self.judge(key).await?;
+                self.common.host_key.get_or_init(|| key.clone());
+                Ok(true)
+            }
+            // None is asked for, so an honest server shows none.
+            PublicKeyOrCertificate::Certificate(_) => Ok(false),
+        }
+    }
+
+    async fn kex_done(&mut self, _secret: Option<&[u8]>, names: &Names, _session: &mut Session) -> Result<(), Ended> {
+        Ok(self.common.allowance.keys_exchanged(algorithms::effort(names.kex), Instant::now())?)
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        _id: ChannelId,
+        max_packet_size: u32,
+        _window_size: u32,
+        _session: &mut Session,
+    ) -> Result<(), Ended> {
+        Ok(self.common.allowance.channel_confirmed(max_packet_size)?)
+    }
+
+    async fn data(&mut self, _channel: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), Ended> {
+        Ok(self.common.allowance.output(data.len())?)
+    }
+
+    async fn extended_data(
+        &mut self,
+        _channel: ChannelId,
+        _ext: u32,
+        data: &[u8],
+        _session: &mut Session,
+    ) -> Result<(), Ended> {
+        Ok(self.common.allowance.output(data.len())?)
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _channel: Channel<Msg>,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Ended> {
+        self.channel_opened()
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _host_to_connect: &str,
+        _port_to_connect: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Ended> {
+        self.channel_opened()
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _channel: Channel<Msg>,
+        _socket_path: &str,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Ended> {
+        self.channel_opened()
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _connected_address: &str,
+        _connected_port: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Ended> {
+        self.channel_opened()
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _channel: Channel<Msg>,
+        _socket_path: &str,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Ended> {
+        self.channel_opened()
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _channel: Channel<Msg>,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Ended> {
+        self.channel_opened()
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _channel: Channel<Msg>,
+        _originator_address: &str,
+        _originator_port: u32,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Ended> {
+        self.channel_opened()
+    }
+
+    /// Accepts it in order to refuse and count it like the others.
+    async fn should_accept_unknown_server_channel(&mut self, _id: ChannelId, _channel_type: &str) -> bool {
+        true
+    }
+
+    async fn server_channel_open_unknown(
+        &mut self,
+        _channel: Channel<Msg>,
+        _reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Ended> {
+        self.channel_opened()
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Ended>) -> Result<(), Ended> {
+        let ending = match reason {
+            DisconnectReason::ReceivedDisconnect(said) => Ending::Said(said.message),
+            DisconnectReason::Error(Ended::Abuse(abuse)) => {
+                tracing::warn!(client = %self.client, "the session was ended: {abuse}");
+                Ending::Abuse(abuse)
+            }
+            DisconnectReason::Error(Ended::Ssh(russh::Error::KeepaliveTimeout)) => {
+                Ending::Said("it no longer answered".to_owned())
+            }
+            // The connection ended; there is no more to say of it.
+            DisconnectReason::Error(Ended::Ssh(russh::Error::Disconnect | russh::Error::HUP)) => return Ok(()),
+            DisconnectReason::Error(Ended::Ssh(error)) => Ending::Said(error.to_string()),
+            DisconnectReason::Error(Ended::Refused(_) | Ended::KeyTaken) => return Ok(()),
+        };
+        self.common.last_words.note(ending);
+        Ok(())
+    }
+}

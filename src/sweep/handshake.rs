@@ -1,0 +1,404 @@
+//! What a server sends before its messages are encrypted, followed byte by byte: lines up to its identification,
+//! then packets up to its new keys. Pure. It tells where each packet of a key exchange ends and how much work the
+//! library has with it, and refuses what is never honest. Not the exchange itself, and no check that it is whole:
+//! those are the library's.
+
+use super::{
+    algorithms::{self, Effort, Exchange, MOST_GROUP_BITS, MOST_RSA_BITS},
+    allowance::Abuse,
+};
+
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
+
+/// An SSH identification line has at most 255 bytes (RFC 4253, section 4.2).
+const LINE_BYTES: usize = 255;
+/// The longest packet that everyone must take (RFC 4253, section 6.1).
+const PACKET_BYTES: usize = 35_000;
+/// What a packet begins with: the length of the rest.
+const LENGTH_BYTES: usize = 4;
+
+/// Message numbers (RFC 4253, 4419, 5656).
+const KEXINIT: u8 = 20;
+const NEWKEYS: u8 = 21;
+/// The group of a group exchange, and the reply of every other exchange.
+const KEX_31: u8 = 31;
+const GROUP_EXCHANGE_REPLY: u8 = 33;
+
+/// The lines that came.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Lines {
+    /// The first whole line that is not empty.
+    first: Option<Vec<u8>>,
+    /// What came of a line that is not whole; not more than a line may have.
+    current: Vec<u8>,
+    /// The identification.
+    identification: Option<Vec<u8>>,
+}
+
+impl Lines {
+    /// The first line, if no SSH server says such a line: it is whole, or longer than any.
+    pub(super) fn foreign(&self) -> Option<String> {
+        if self.identification.is_some() {
+            return None;
+        }
+        let too_long = (self.current.len() >= LINE_BYTES).then_some(&self.current);
+        let line = self.first.as_ref().or(too_long)?;
+        (!line.starts_with(b"SSH-")).then(|| words(line))
+    }
+
+    /// A line that was begun and is not whole.
+    pub(super) fn begun(&self) -> Option<String> {
+        (self.identification.is_none() && !self.current.is_empty()).then(|| words(&self.current))
+    }
+
+    /// The identification of an SSH server.
+    pub(super) fn identification(&self) -> Option<&[u8]> {
+        self.identification.as_deref()
+    }
+
+    /// Takes bytes up to the end of the identification: gives how many, and whether that was it.
+    fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
+        for (at, byte) in bytes.iter().enumerate() {
+            if *byte != b'\n' {
+                if self.current.len() < LINE_BYTES {
+                    self.current.push(*byte);
+                }
+                continue;
+            }
+            let mut line = std::mem::take(&mut self.current);
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+            if line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-") {
+                self.identification = Some(line);
+                return (at + 1, true);
+            }
+            if self.first.is_none() && !line.trim_ascii().is_empty() {
+                self.first = Some(line);
+            }
+        }
+        (bytes.len(), false)
+    }
+}
+
+fn words(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).trim().to_owned()
+}
+
+/// Where a server is in its handshake.
+#[derive(Debug)]
+enum Place {
+    Lines,
+    /// So much of the length of a packet has come.
+    Length {
+        bytes: [u8; LENGTH_BYTES],
+        come: usize,
+    },
+    /// The packet has so many bytes; what came of it is kept.
+    Packet {
+        length: usize,
+        body: Vec<u8>,
+    },
+    /// What follows is encrypted.
+    Over,
+}
+
+impl Place {
+    const PACKET: Self = Self::Length { bytes: [0; LENGTH_BYTES], come: 0 };
+}
+
+/// One server's handshake.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    place: Place,
+    exchange: Exchange,
+    /// The work with each step of the agreed exchange; of a group exchange, once there is a group.
+    effort: Effort,
+}
+
+/// Bytes that can be handed on together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Portion {
+    /// How many.
+    pub(super) bytes: usize,
+    /// The work that they give the library: more than hardly any only where they end a packet.
+    pub(super) effort: Effort,
+}
+
+impl Handshake {
+    /// One that begins.
+    pub(super) fn new() -> Self {
+        Self { place: Place::Lines, exchange: Exchange::Fixed(Effort::Light), effort: Effort::Light }
+    }
+
+    /// Whether everything that follows is encrypted.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.place, Place::Over)
+    }
+
+    /// Takes bytes, up to the end of a packet: the portion to hand on next. Lines are noted in `lines`.
+    ///
+    /// # Errors
+    /// [`Abuse::KeyExchange`]
+    pub(super) fn take(&mut self, bytes: &[u8], lines: &mut Lines) -> Result<Portion, Abuse> {
+        let mut taken = 0;
+        while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
+            match &mut self.place {
+                Place::Lines => {
+                    let (more, is_identified) = lines.take(rest);
+                    taken += more;
+                    if is_identified {
+                        self.place = Place::PACKET;
+                    }
+                }
+                Place::Length { bytes, come } => {
+                    let open = bytes.get_mut(*come..).unwrap_or_default();
+                    let more = open.len().min(rest.len());
+                    for (to, from) in open.iter_mut().zip(rest) {
+                        *to = *from;
+                    }
+                    *come += more;
+                    taken += more;
+                    if *come == LENGTH_BYTES {
+                        let length = usize::try_from(u32::from_be_bytes(*bytes)).unwrap_or(usize::MAX);
+                        if length > PACKET_BYTES {
+                            return Err(Abuse::KeyExchange("a packet of it is longer than any may be"));
+                        }
+                        self.place = Place::Packet { length, body: Vec::new() };
+                    }
+                }
+                Place::Packet { length, body } => {
+                    let more = (*length - body.len()).min(rest.len());
+                    body.extend_from_slice(rest.get(..more).unwrap_or_default());
+                    taken += more;
+                    if body.len() == *length {
+                        let body = std::mem::take(body);
+                        self.place = Place::PACKET;
+                        let effort = self.end(&body)?;
+                        return Ok(Portion { bytes: taken, effort });
+                    }
+                }
+                Place::Over => taken = bytes.len(),
+            }
+        }
+        Ok(Portion { bytes: taken, effort: Effort::Light })
+    }
+
+    /// A packet is whole: the work with it. Its first byte is the length of the padding at its end.
+    fn end(&mut self, body: &[u8]) -> Result<Effort, Abuse> {
+        let payload =
+            body.split_first().and_then(|(padding, rest)| rest.get(..rest.len().checked_sub((*padding).into())?));
+        let Some((message, content)) = payload.and_then(<[u8]>::split_first) else { return Ok(Effort::Light) };
+        match (*message, self.exchange) {
+            (KEXINIT, _) => {
+                // After a random cookie of 16 bytes.
+                let names = content.get(16..).and_then(string).map_or(&[][..], |(names, _)| names);
+                self.exchange = algorithms::agreed(names);
+                self.effort = match self.exchange {
+                    Exchange::Fixed(effort) => effort,
+                    Exchange::Group => Effort::Light,
+                };
+                Ok(self.effort)
+            }
+            (NEWKEYS, _) => {
+                self.place = Place::Over;
+                Ok(Effort::Light)
+            }
+            (KEX_31, Exchange::Group) => {
+                self.effort = Effort::of_group(group_bits(content)?);
+                Ok(self.effort)
+            }
+            (KEX_31, Exchange::Fixed(_)) | (GROUP_EXCHANGE_REPLY, _) => Ok(self.effort.max(host_key_effort(content)?)),
+            // Whatever else comes is ignored by the library or ends the session.
+            (_, Exchange::Fixed(_) | Exchange::Group) => Ok(Effort::Light),
+        }
+    }
+}
+
+/// A string of the protocol at the front, and what follows it.
+fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
+}
+
+/// How many bits a number has, to the next byte.
+fn bits(number: &[u8]) -> usize {
+    number.iter().position(|byte| *byte != 0).map_or(0, |zeros| (number.len() - zeros) * 8)
+}
+
+/// The work with a signature by the host key that a reply begins with.
+fn host_key_effort(content: &[u8]) -> Result<Effort, Abuse> {
+    let numbers = || {
+        let (host_key, _) = string(content)?;
+        let (algorithm, rest) = string(host_key)?;
+        let (exponent, rest) = string(rest).filter(|_| algorithm == b"ssh-rsa")?;
+        let (modulus, _) = string(rest)?;
+        Some((bits(modulus), bits(exponent) / 8))
+    };
+    match numbers() {
+        Some((modulus_bits, _)) if modulus_bits > MOST_RSA_BITS => Err(Abuse::HostKeySize(modulus_bits)),
+        Some((modulus_bits, exponent_bytes)) => Ok(algorithms::rsa_effort(modulus_bits, exponent_bytes)),
+        // No RSA key; or none that is whole, which the library says.
+        None => Ok(Effort::Light),
+    }
+}
+
+/// The size of a group that a server chose, which is a prime and a generator. Whether it is a prime is not found
+/// out, only that it is odd: with an even one the arithmetic is many times slower.
+fn group_bits(content: &[u8]) -> Result<usize, Abuse> {
+    let unsound = Abuse::KeyExchange;
+    let (prime, rest) = string(content).ok_or(unsound("its group is cut short"))?;
+    let (generator, _) = string(rest).ok_or(unsound("its group is cut short"))?;
+    let prime_bits = bits(prime);
+    if prime_bits > MOST_GROUP_BITS {
+        return Err(unsound("its group is larger than we asked for"));
+    }
+    if prime.last().is_none_or(|last| last % 2 == 0) {
+        return Err(unsound("the prime of its group is an even number"));
+    }
+    if bits(generator) > prime_bits {
+        return Err(unsound("the generator of its group is no number of the group"));
+    }
+    Ok(prime_bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(message: u8, content: &[u8]) -> Vec<u8> {
+        let body = [&[4, message], content, &[0; 4]].concat();
+        [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
+    }
+
+    fn text(bytes: &[u8]) -> Vec<u8> {
+        [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
+    }
+
+    fn kexinit(names: &str) -> Vec<u8> {
+        packet(KEXINIT, &[&[7; 16][..], &text(names.as_bytes()), &text(b"ssh-ed25519")].concat())
+    }
+
+    fn group(prime: &[u8], generator: &[u8]) -> Vec<u8> {
+        packet(KEX_31, &[text(prime), text(generator)].concat())
+    }
+
+    /// Hands a server's bytes through in pieces: the efforts that are not light, in their order.
+    fn efforts(said: &[u8], piece: usize) -> Result<(Vec<Effort>, bool), Abuse> {
+        let (mut handshake, mut lines) = (Handshake::new(), Lines::default());
+        let mut efforts = Vec::new();
+        for mut rest in said.chunks(piece) {
+            while !rest.is_empty() {
+                let portion = handshake.take(rest, &mut lines)?;
+                assert!(portion.bytes > 0);
+                efforts.extend((portion.effort != Effort::Light).then_some(portion.effort));
+                rest = rest.get(portion.bytes..).unwrap();
+            }
+        }
+        Ok((efforts, handshake.is_over()))
+    }
+
+    #[test]
+    fn the_costly_steps_of_each_exchange_are_found_however_the_bytes_are_cut() {
+        let odd = |bytes| vec![0xff; bytes];
+        let exchange = |steps: &[Vec<u8>]| {
+            [&b"Welcome\r\nSSH-2.0-OpenSSH_9.2\r\n"[..], &packet(2, b"ignored"), &steps.concat(), &packet(NEWKEYS, &[])]
+                .concat()
+        };
+        use Effort::{Group, LargeGroup};
+        for (steps, expected) in [
+            (vec![kexinit("curve25519-sha256"), packet(KEX_31, b"reply")], vec![]),
+            (vec![kexinit("diffie-hellman-group14-sha256"), packet(KEX_31, b"reply")], vec![Group, Group]),
+            (vec![kexinit("diffie-hellman-group16-sha512"), packet(KEX_31, b"reply")], vec![LargeGroup; 2]),
+            (
+                vec![
+                    kexinit("diffie-hellman-group-exchange-sha256"),
+                    group(&odd(256), &[2]),
+                    packet(GROUP_EXCHANGE_REPLY, b"reply"),
+                ],
+                vec![Group, Group],
+            ),
+            (
+                vec![
+                    kexinit("diffie-hellman-group-exchange-sha256"),
+                    group(&[&[0][..], &odd(512)].concat(), &[5]),
+                    packet(GROUP_EXCHANGE_REPLY, b"reply"),
+                ],
+                vec![LargeGroup, LargeGroup],
+            ),
+        ] {
+            let said = [exchange(&steps), b"\0\0\0\xffencrypted".to_vec()].concat();
+            for piece in [1, 2, 5, 64, 10_000] {
+                assert_eq!(efforts(&said, piece), Ok((expected.clone(), true)), "{steps:?} in pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_exchange_that_is_never_honest_is_refused() {
+        let exchange = |packet: Vec<u8>| {
+            [b"SSH-2.0-x\r\n".to_vec(), kexinit("diffie-hellman-group-exchange-sha256"), packet].concat()
+        };
+        let even = [vec![0xff; 255], vec![0xfe]].concat();
+        for (packet, expected) in [
+            (group(&even, &[2]), "the prime of its group is an even number"),
+            (group(&[], &[2]), "the prime of its group is an even number"),
+            (group(&[0xff; 513], &[2]), "its group is larger than we asked for"),
+            (group(&[0xff; 256], &[0xff; 257]), "the generator of its group is no number of the group"),
+            (packet(KEX_31, &text(&[0xff; 256])), "its group is cut short"),
+            (b"\0\x01\0\0".to_vec(), "a packet of it is longer than any may be"),
+            (b"\xff\xff\xff\xff".to_vec(), "a packet of it is longer than any may be"),
+        ] {
+            assert_eq!(efforts(&exchange(packet), 100), Err(Abuse::KeyExchange(expected)));
+        }
+    }
+
+    #[test]
+    fn large_rsa_keys_are_work_and_the_largest_are_refused() {
+        let reply = |modulus: usize, exponent: &[u8]| {
+            let host_key = [text(b"ssh-rsa"), text(exponent), text(&vec![0xff; modulus])].concat();
+            let reply = packet(KEX_31, &[text(&host_key), text(b"public"), text(b"signature")].concat());
+            efforts(&[b"SSH-2.0-x\r\n".to_vec(), kexinit("curve25519-sha256"), reply].concat(), 1000)
+        };
+        assert_eq!(reply(512, &[1, 0, 1]), Ok((vec![], false)));
+        assert_eq!(reply(1024, &[1, 0, 1]), Ok((vec![Effort::Group], false)));
+        assert_eq!(reply(256, &[0xff; 5]), Ok((vec![Effort::Group], false)));
+        assert_eq!(reply(2048, &[1, 0, 1]), Err(Abuse::HostKeySize(16_384)));
+    }
+
+    #[test]
+    fn packets_without_content_are_passed_over() {
+        let said = [&b"SSH-2.0-x\n"[..], &[0, 0, 0, 0], &[0, 0, 0, 1, 0], &packet(KEXINIT, &[]), &packet(NEWKEYS, &[])];
+        assert_eq!(efforts(&said.concat(), 3), Ok((vec![], true)));
+    }
+
+    #[test]
+    fn a_line_is_foreign_when_it_is_whole_and_no_line_of_ssh() {
+        let (line, long) = ("x".repeat(255), "x".repeat(300));
+        for (said, foreign, begun, identification) in [
+            ("SSH-2.0-OpenSSH_9.2\r\n", None, None, Some("SSH-2.0-OpenSSH_9.2")),
+            ("SSH-1.99-old\n", None, None, Some("SSH-1.99-old")),
+            ("", None, None, None),
+            ("SSH", None, Some("SSH"), None),
+            ("SSH-2.0-Ope", None, Some("SSH-2.0-Ope"), None),
+            ("HTT", None, Some("HTT"), None),
+            ("HTTP/1.1 400 Bad Request\r\nServer: x\r\n", Some("HTTP/1.1 400 Bad Request"), None, None),
+            ("\r\nExceeded MaxStartups\r\n", Some("Exceeded MaxStartups"), None, None),
+            ("Welcome\r\nSSH-2.0-x\r\n", None, None, Some("SSH-2.0-x")),
+            ("Welcome\r\nSSH-2.", Some("Welcome"), Some("SSH-2."), None),
+            ("SSH-1.5-ancient\r\n", None, None, None),
+            (&long, Some(line.as_str()), Some(line.as_str()), None),
+        ] {
+            for piece in [1, 7, 1000] {
+                let (mut handshake, mut lines) = (Handshake::new(), Lines::default());
+                for piece in said.as_bytes().chunks(piece) {
+                    handshake.take(piece, &mut lines).unwrap();
+                }
+                assert_eq!(lines.foreign().as_deref(), foreign, "{said:?}");
+                assert_eq!(lines.begun().as_deref(), begun, "{said:?}");
+                assert_eq!(lines.identification(), identification.map(str::as_bytes), "{said:?}");
+            }
+        }
+    }
+}

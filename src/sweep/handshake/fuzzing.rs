@@ -1,0 +1,38 @@
+//! What a server says before encryption, as a fuzzer hears it: see [`crate::fuzzing`].
+
+use super::{Abuse, Effort, Handshake, Lines};
+
+/// What a server says, after one byte for how it is cut into pieces: the same lines, the same costly steps and the same
+/// end, however it is cut; and every byte is handed on, up to a refusal.
+pub fn handshake(data: &[u8]) {
+    let Some((piece, said)) = data.split_first() else { return };
+    assert_eq!(follow(said, usize::from(*piece).max(1)), follow(said, said.len().max(1)));
+}
+
+/// The lines, the costly steps with the byte at which each begins, and how it ended.
+fn follow(said: &[u8], piece: usize) -> (Lines, Vec<(usize, Effort)>, Result<bool, Abuse>) {
+    let (mut handshake, mut lines) = (Handshake::new(), Lines::default());
+    let (mut steps, mut handed) = (Vec::new(), 0);
+    for mut rest in said.chunks(piece) {
+        while !rest.is_empty() {
+            let portion = match handshake.take(rest, &mut lines) {
+                Ok(portion) => portion,
+                Err(abuse) => return (lines, steps, Err(abuse)),
+            };
+            assert!((1..=rest.len()).contains(&portion.bytes));
+            handed += portion.bytes;
+            steps.extend((portion.effort != Effort::Light).then_some((handed, portion.effort)));
+            rest = rest.get(portion.bytes..).unwrap_or_default();
+        }
+    }
+    assert_eq!(handed, said.len());
+    (lines, steps, Ok(handshake.is_over()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_corpus_of_handshakes_is_replayed() {
+        support::replay("handshake", super::handshake);
+    }
+}

@@ -1,0 +1,215 @@
+//! The judgement of a host key by the policy of the configuration: at first sight of a connection, and again before a
+//! session that is open already is used. Not the file of pinned keys: that is [`super::known_hosts`].
+
+use std::sync::{Arc, OnceLock};
+
+use russh::keys::{Algorithm, HashAlg, PublicKey};
+
+use super::{
+    known_hosts::{HostKeyVerdict, KnownHosts, KnownHostsError},
+    shortage,
+};
+use crate::{
+    config::{HostKeyPolicy, harmless},
+    fleet::{ClientId, Failure, FailureKind, Stage},
+};
+
+/// How the host key of a client is met.
+#[derive(Clone)]
+pub(super) enum Meeting {
+    /// To go in, if the policy lets us.
+    Enter(HostKeyPolicy),
+    /// To pin its key, and then go.
+    Trust(Arc<OnceLock<Met>>),
+}
+
+/// What became of a key that was to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Met {
+    /// `SHA256:…`
+    pub(super) fingerprint: String,
+    /// Such as `ssh-ed25519`.
+    pub(super) algorithm: String,
+    /// Whether it was pinned before.
+    pub(super) was_pinned: bool,
+}
+
+/// What a verdict leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decision {
+    Go,
+    PinAndGo,
+    Refuse(FailureKind),
+}
+
+fn decide(policy: HostKeyPolicy, verdict: &HostKeyVerdict) -> Decision {
+    match (policy, verdict) {
+        (HostKeyPolicy::Off, _) | (HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew, HostKeyVerdict::Pinned) => {
+            Decision::Go
+        }
+        (HostKeyPolicy::AcceptNew, HostKeyVerdict::Unknown { .. }) => Decision::PinAndGo,
+        (HostKeyPolicy::Strict, HostKeyVerdict::Unknown { .. }) => Decision::Refuse(FailureKind::HostKeyUnknown),
+        (HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew, HostKeyVerdict::Changed { .. }) => {
+            Decision::Refuse(FailureKind::HostKeyChanged)
+        }
+        (HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew, HostKeyVerdict::Revoked { .. }) => {
+            Decision::Refuse(FailureKind::HostKeyRevoked)
+        }
+    }
+}
+
+/// How a key was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// It is accepted.
+    GoIn,
+    /// It is pinned, which was all we came for.
+    KeyTaken,
+}
+
+impl Meeting {
+    /// The algorithms in which a client is asked for its key, as the file has it now.
+    ///
+    /// # Errors
+    /// [`FailureKind::KnownHostsUnusable`]
+    pub(super) fn preferred_algorithms(
+        &self,
+        hosts: &KnownHosts,
+        client: &ClientId,
+    ) -> Result<Vec<Algorithm>, Failure> {
+        if !matches!(self, Self::Enter(HostKeyPolicy::Off)) {
+            hosts.refresh().map_err(|error| unusable(Stage::Connect, &error))?;
+        }
+        Ok(hosts.preferred_algorithms(client.address(), client.port()))
+    }
+
+    /// Judges the key that a client has proved to hold, and pins it where that is what comes of it.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(super) async fn judge(
+        &self,
+        hosts: &Arc<KnownHosts>,
+        client: &ClientId,
+        key: &PublicKey,
+    ) -> Result<Judged, Failure> {
+        const STAGE: Stage = Stage::Connect;
+        let policy = match self {
+            Self::Enter(HostKeyPolicy::Off) => return Ok(Judged::GoIn),
+            Self::Enter(policy) => *policy,
+            Self::Trust(_) => HostKeyPolicy::AcceptNew,
+        };
+        let verdict = verdict(hosts, client, STAGE, key)?;
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        match decide(policy, &verdict) {
+            Decision::Go => {}
+            Decision::PinAndGo => {
+                let (hosts, of, key) = (Arc::clone(hosts), client.clone(), key.clone());
+                // It writes a file: not on a thread that serves other sessions.
+                let pinned = tokio::task::spawn_blocking(move || hosts.pin(of.address(), of.port(), &key));
+                match pinned.await {
+                    Ok(Ok(())) => tracing::info!(%client, %fingerprint, "host key pinned at first sight"),
+                    // Another process pinned another key of it meanwhile.
+                    Ok(Err(error @ KnownHostsError::Contradicted { .. })) => {
+                        return Err(Failure::new(STAGE, FailureKind::HostKeyChanged).because(error));
+                    }
+                    Ok(Err(error)) => return Err(unusable(STAGE, &error)),
+                    Err(error) => return Err(unusable(STAGE, &error)),
+                }
+            }
+            Decision::Refuse(kind) => return Err(refusal(STAGE, kind, key, &verdict, hosts)),
+        }
+        match self {
+            Self::Enter(_) => Ok(Judged::GoIn),
+            Self::Trust(met) => {
+                met.get_or_init(|| Met {
+                    fingerprint,
+                    algorithm: key.algorithm().to_string(),
+                    was_pinned: verdict == HostKeyVerdict::Pinned,
+                });
+                Ok(Judged::KeyTaken)
+            }
+        }
+    }
+}
+
+/// Judges the host key of a session that is open already, as the file has it now. Whether it is still accepted: where
+/// the file no longer has it, it is not, whatever the policy makes of keys that it sees for the first time.
+///
+/// # Errors
+/// The failure that refuses it, of a stage.
+pub(super) fn judge_again(
+    hosts: &KnownHosts,
+    client: &ClientId,
+    policy: HostKeyPolicy,
+    stage: Stage,
+    key: &PublicKey,
+) -> Result<(), Failure> {
+    if policy == HostKeyPolicy::Off {
+        return Ok(());
+    }
+    let verdict = verdict(hosts, client, stage, key)?;
+    match decide(policy, &verdict) {
+        Decision::Go => Ok(()),
+        Decision::PinAndGo => Err(refusal(stage, FailureKind::HostKeyUnknown, key, &verdict, hosts)),
+        Decision::Refuse(kind) => Err(refusal(stage, kind, key, &verdict, hosts)),
+    }
+}
+
+/// What the file says of a key now: the operator may have changed it since it was read.
+fn verdict(hosts: &KnownHosts, client: &ClientId, stage: Stage, key: &PublicKey) -> Result<HostKeyVerdict, Failure> {
+    hosts.refresh().map_err(|error| unusable(stage, &error))?;
+    Ok(hosts.judge(client.address(), client.port(), key))
+}
+
+/// An error with all its causes, as the particulars of a failure.
+fn unusable(stage: Stage, error: &(dyn std::error::Error + 'static)) -> Failure {
+    let kind = if shortage::is_behind(error) { FailureKind::CollectorShort } else { FailureKind::KnownHostsUnusable };
+    let mut failure = Failure::new(stage, kind).because(error);
+    let mut source = error.source();
+    while let Some(cause) = source {
+        failure = failure.because(cause);
+        source = cause.source();
+    }
+    failure
+}
+
+fn refusal(stage: Stage, kind: FailureKind, key: &PublicKey, verdict: &HostKeyVerdict, hosts: &KnownHosts) -> Failure {
+    let fingerprint = key.fingerprint(HashAlg::Sha256);
+    let failure = Failure::new(stage, kind).because(format!("the client shows {} {fingerprint}", key.algorithm()));
+    let file = harmless::path(hosts.path());
+    match verdict {
+        HostKeyVerdict::Pinned | HostKeyVerdict::Unknown { authority_line: None } => failure,
+        HostKeyVerdict::Unknown { authority_line: Some(line) } => failure.because(format!(
+            "line {line} of {file} names a certificate authority for it, and certificates are not accepted"
+        )),
+        HostKeyVerdict::Changed { pinned } => pinned.iter().fold(failure, |failure, key| {
+            failure.because(format!("line {} of {file} pins {} {}", key.line, key.algorithm, key.fingerprint))
+        }),
+        HostKeyVerdict::Revoked { line } => failure.because(format!("line {line} of {file} revokes it")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_not_pinned_is_met_by_policy_and_a_wrong_one_never_passes() {
+        let unknown = HostKeyVerdict::Unknown { authority_line: None };
+        let changed = HostKeyVerdict::Changed { pinned: Vec::new() };
+        let revoked = HostKeyVerdict::Revoked { line: 1 };
+        let refuse = Decision::Refuse;
+        use FailureKind::{HostKeyChanged, HostKeyRevoked, HostKeyUnknown};
+        for (verdict, strict, accept_new, off) in [
+            (&HostKeyVerdict::Pinned, Decision::Go, Decision::Go, Decision::Go),
+            (&unknown, refuse(HostKeyUnknown), Decision::PinAndGo, Decision::Go),
+            (&changed, refuse(HostKeyChanged), refuse(HostKeyChanged), Decision::Go),
+            (&revoked, refuse(HostKeyRevoked), refuse(HostKeyRevoked), Decision::Go),
+        ] {
+            assert_eq!(decide(HostKeyPolicy::Strict, verdict), strict, "{verdict:?}");
+            assert_eq!(decide(HostKeyPolicy::AcceptNew, verdict), accept_new, "{verdict:?}");
+            assert_eq!(decide(HostKeyPolicy::Off, verdict), off, "{verdict:?}");
+        }
+    }
+}

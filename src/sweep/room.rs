@@ -1,0 +1,91 @@
+//! Room for sessions: every one of them is a descriptor, of which a process may have only so many. Who collects takes
+//! room first and waits where there is none; a session is kept for the next sweep only where there is room. Not how
+//! much room there is.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What takes room, in descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Costs {
+    /// A collection: its session and one more thing, one after the other: a name that is looked up, a key file, the
+    /// ssh-agent.
+    pub collection: u32,
+    /// A session that is kept between sweeps.
+    pub kept: u32,
+}
+
+impl Costs {
+    /// Where clients are elsewhere.
+    pub const ELSEWHERE: Self = Self { collection: 2, kept: 1 };
+    /// Where this process serves the clients as well: the other end of each session, and pipes to the agent that is
+    /// run for it.
+    pub const SERVED_HERE: Self = Self { collection: 8, kept: 2 };
+}
+
+/// Room that collections share; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Room {
+    descriptors: Arc<Semaphore>,
+    costs: Costs,
+}
+
+/// Room that was taken; given back when it is dropped.
+#[derive(Debug)]
+pub struct Taken {
+    _descriptors: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// So many descriptors.
+    #[must_use]
+    pub fn of(descriptors: usize, costs: Costs) -> Self {
+        let descriptors = Arc::new(Semaphore::new(descriptors.min(Semaphore::MAX_PERMITS)));
+        Self { descriptors, costs }
+    }
+
+    /// Room for one collection, after those who asked before. There is to be room for one at least.
+    pub async fn for_collection(&self) -> Taken {
+        loop {
+            // Never closed.
+            if let Ok(taken) = Arc::clone(&self.descriptors).acquire_many_owned(self.costs.collection).await {
+                return Taken { _descriptors: taken };
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Room for a session to be kept, if there is any at once.
+    #[must_use]
+    pub fn for_kept(&self) -> Option<Taken> {
+        let taken = Arc::clone(&self.descriptors).try_acquire_many_owned(self.costs.kept).ok()?;
+        Some(Taken { _descriptors: taken })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn collections_wait_for_room_and_kept_sessions_do_not() {
+        let room = Room::of(5, Costs::ELSEWHERE);
+        let first = room.for_collection().await;
+        let _second = room.for_collection().await;
+        let kept = room.for_kept();
+        assert!(kept.is_some() && room.for_kept().is_none());
+        let third = tokio::spawn({
+            let room = room.clone();
+            async move { room.for_collection().await }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!third.is_finished());
+        drop(first);
+        third.await.unwrap();
+        drop(kept);
+        assert!(room.for_kept().is_some());
+    }
+}

@@ -1,0 +1,208 @@
+//! When the collector ends, by whatever cause, and others look at it: somebody sweeps in the end, and nobody is
+//! surprised by who does.
+
+use std::time::Duration;
+
+use fleetsweep::demo::Behaviour;
+use support::{Database, Engine, Running, Signal, TerminalOptions, Tool, Trial, signal, wait_until};
+
+use crate::site::{RARELY, SOON, Seat, Site, UNDER};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    macro_rules! on {
+        ($engine:ident, $needs:expr => $($test:ident),+) => {
+            [$(support::trial(concat!(stringify!($test), " on ", stringify!($engine)), $needs, || {
+                Box::pin(async { $test(Database::new(Engine::$engine).await).await })
+            })),+]
+        };
+    }
+    let mut trials = Vec::new();
+    trials.extend(on!(Sqlite, &[Tool::Tmux] =>
+        whoever_is_attached_sweeps_when_the_other_is_left,
+        one_of_two_attached_sweeps_when_the_collector_is_killed,
+        whoever_came_while_the_collector_hung_sweeps_in_the_end,
+        a_service_is_replaced_only_when_the_operator_says_so,
+        other_clients_are_swept_only_when_the_operator_says_so
+    ));
+    trials.extend(on!(Postgres, &[Tool::Tmux, Tool::Postgres] =>
+        whoever_is_attached_sweeps_when_the_other_is_left,
+        one_of_two_attached_sweeps_when_the_collector_is_killed,
+        a_service_is_replaced_only_when_the_operator_says_so
+    ));
+    trials
+}
+
+/// What a dashboard says that has become the collector.
+const SWEEPS_NOW: &str = "this dashboard sweeps now";
+
+const COLLECTED: &str = "SELECT COUNT(*) FROM v1_collections WHERE status = 'ok'";
+
+/// Who announced itself as the collector.
+const HOLDER: &str = "SELECT process_id, run_mode FROM collectors WHERE process_id IS NOT NULL";
+
+async fn site(database: &Database) -> Site {
+    Site::over(&database.url(), &[Behaviour::Healthy; 2], RARELY, UNDER).await
+}
+
+/// A dashboard that has swept once.
+async fn sweeping<'a>(site: &'a Site, database: &Database) -> Seat<'a> {
+    let seat = Seat::at(site).await;
+    seat.is_swept().await;
+    assert_eq!(database.count(COLLECTED).await, 2);
+    seat
+}
+
+/// A dashboard that looks at the collector.
+async fn attached(site: &Site) -> Seat<'_> {
+    let seat = Seat::at(site).await;
+    let looks = |screen: &str| screen.contains("attached to") && screen.contains("LIVE");
+    seat.terminal.shows("the collector's stream", SOON, looks).await;
+    seat
+}
+
+fn is_own(screen: &str) -> bool {
+    screen.contains("LIVE") && !screen.contains("attached to") && screen.contains("swept in")
+}
+
+/// Waits until a dashboard is the collector, and has it collect by key.
+async fn becomes_the_collector(seat: &Seat<'_>, database: &Database) {
+    seat.terminal.shows("a sweep of its own", SOON, is_own).await;
+    let pid = seat.terminal.program().unwrap().as_raw_nonzero();
+    wait_until("the new collector in the database", SOON, async || {
+        database.rows(HOLDER).await == [format!("{pid}|dashboard")]
+    })
+    .await;
+    let before = database.count(COLLECTED).await;
+    seat.press(&["c"]).await;
+    wait_until("a collection by key", SOON, async || database.count(COLLECTED).await > before).await;
+}
+
+async fn whoever_is_attached_sweeps_when_the_other_is_left(database: Database) {
+    let site = site(&database).await;
+    let first = sweeping(&site, &database).await;
+    let second = attached(&site).await;
+    first.press(&["q"]).await;
+    first.is_left(0).await;
+    second.terminal.sees(SWEEPS_NOW).await;
+    becomes_the_collector(&second, &database).await;
+    // It is a collector like any other: who comes now is attached to it, and takes over in its turn.
+    let third = attached(&site).await;
+    second.press(&["C-c"]).await;
+    second.is_left(0).await;
+    becomes_the_collector(&third, &database).await;
+    third.press(&["q"]).await;
+    third.is_left(0).await;
+    assert_eq!(database.rows(HOLDER).await, Vec::<String>::new(), "one that has ended is still named");
+}
+
+async fn one_of_two_attached_sweeps_when_the_collector_is_killed(database: Database) {
+    let site = site(&database).await;
+    let first = sweeping(&site, &database).await;
+    let (second, third) = (attached(&site).await, attached(&site).await);
+    signal(first.terminal.program().unwrap(), Signal::KILL);
+    let mut winner = None;
+    wait_until("a new collector", SOON, async || {
+        for seat in [&second, &third] {
+            if is_own(&seat.terminal.screen().await) {
+                winner = Some(seat.terminal.program().unwrap());
+            }
+        }
+        winner.is_some()
+    })
+    .await;
+    let (winner, other) = if winner == second.terminal.program() { (&second, &third) } else { (&third, &second) };
+    let pid = winner.terminal.program().unwrap().as_raw_nonzero();
+    let attached_to_it = format!("attached to pid {pid} (dashboard)");
+    other
+        .terminal
+        .shows("the new collector", SOON, |screen| screen.contains(&attached_to_it) && screen.contains("LIVE"))
+        .await;
+    becomes_the_collector(winner, &database).await;
+    // Whatever the one has collected, the other one shows.
+    other.terminal.sees("sweep #3").await;
+    winner.press(&["C-c"]).await;
+    winner.is_left(0).await;
+    becomes_the_collector(other, &database).await;
+    other.press(&["C-c"]).await;
+    other.is_left(0).await;
+}
+
+async fn whoever_came_while_the_collector_hung_sweeps_in_the_end(database: Database) {
+    let site = site(&database).await;
+    let first = sweeping(&site, &database).await;
+    let hanging = first.terminal.program().unwrap();
+    signal(hanging, Signal::STOP);
+    let second = Seat::at(&site).await;
+    second.terminal.sees("COLLECTOR GONE").await;
+    signal(hanging, Signal::KILL);
+    becomes_the_collector(&second, &database).await;
+    second.press(&["C-c"]).await;
+    second.is_left(0).await;
+}
+
+/// A service that has swept once.
+async fn service(site: &Site, database: &Database, collected: i64) -> Running {
+    let running = site.program.spawn(["--headless"]);
+    let pid = running.pid().as_raw_nonzero();
+    wait_until("the service", SOON, async || {
+        database.answers(HOLDER).await
+            && database.rows(HOLDER).await == [format!("{pid}|headless")]
+            && database.count(COLLECTED).await >= collected
+    })
+    .await;
+    running
+}
+
+async fn a_service_is_replaced_only_when_the_operator_says_so(database: Database) {
+    let site = site(&database).await;
+    let running = service(&site, &database, 2).await;
+    let seat = attached(&site).await;
+    running.signal(Signal::TERM);
+    assert_eq!(running.ended(SOON).await.code, Some(0));
+    let gone = |screen: &str| screen.contains("COLLECTOR GONE") && screen.contains("T take over");
+    seat.terminal.shows("the end of the service, and what can be done", SOON, gone).await;
+    // For as long as a service manager needs to start it again, the database is left to it.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(gone(&seat.terminal.screen().await), "{}", seat.terminal.screen().await);
+    let running = service(&site, &database, 4).await;
+    seat.terminal.shows("the service again", SOON, |screen| screen.contains("LIVE")).await;
+    // There is nothing to take over from a collector at work.
+    seat.press(&["T"]).await;
+    seat.terminal.sees("a collector is at work").await;
+    running.signal(Signal::KILL);
+    running.ended(SOON).await;
+    seat.terminal.shows("the end of the service", SOON, gone).await;
+    seat.press(&["T"]).await;
+    seat.terminal.sees("sweep here from now on?").await;
+    seat.press(&["n"]).await;
+    seat.no_longer_shows("sweep here from now on?").await;
+    seat.press(&["T"]).await;
+    seat.terminal.sees("sweep here from now on?").await;
+    seat.press(&["y"]).await;
+    becomes_the_collector(&seat, &database).await;
+    // A service that is started now is told by whom it is kept out.
+    let outcome = site.program.run(["--headless"]).await;
+    assert_eq!(outcome.code, Some(3), "{outcome:#?}");
+    let pid = seat.terminal.program().unwrap().as_raw_nonzero();
+    assert!(outcome.stderr.contains(&format!("is in use by pid {pid} of ")), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("(dashboard): end that one"), "{}", outcome.stderr);
+    seat.press(&["C-c"]).await;
+    seat.is_left(0).await;
+}
+
+async fn other_clients_are_swept_only_when_the_operator_says_so(database: Database) {
+    let site = site(&database).await;
+    let first = sweeping(&site, &database).await;
+    let second = Seat::before_the_start(&site, TerminalOptions::of_size(120, 40)).await;
+    second.start("--client client-1").await;
+    second.terminal.sees("LIVE").await;
+    first.press(&["q"]).await;
+    first.is_left(0).await;
+    second.terminal.sees("it swept other clients than this dashboard would").await;
+    assert_eq!(database.rows(HOLDER).await, Vec::<String>::new());
+    second.press(&["T", "y"]).await;
+    second.terminal.shows("a sweep of its own", SOON, is_own).await;
+    wait_until("a sweep of one client", SOON, async || database.count(COLLECTED).await == 3).await;
+    second.press(&["C-c"]).await;
+    second.is_left(0).await;
+}

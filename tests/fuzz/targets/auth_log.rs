@@ -1,0 +1,4 @@
+//! The log file of a Linux client.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fleetsweep_agent::fuzzing::auth_log(data));

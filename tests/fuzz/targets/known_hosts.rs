@@ -1,0 +1,4 @@
+//! A file of host keys.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fleetsweep::fuzzing::known_hosts(data));

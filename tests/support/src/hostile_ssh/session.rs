@@ -1,0 +1,347 @@
+//! One connection to a hostile server, from its greeting to its end.
+
+use std::{
+    collections::HashMap,
+    io::{self, Read, Write},
+    net::TcpStream,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    Shared,
+    fault::{Fault, Flood, Prints},
+    wire::{self, CURVE, Fields, IDENTIFICATION, Keys, Message, Receiver, Sender, kexinit},
+};
+
+/// What it is sent in at first, and in one packet.
+const WINDOW: u32 = 1 << 21;
+const PACKET: u32 = 1 << 15;
+/// Messages of a flood that are sent together.
+const BATCH: usize = 64;
+
+type SharedSender = Arc<Mutex<Sender>>;
+
+fn lock(sender: &SharedSender) -> std::sync::MutexGuard<'_, Sender> {
+    sender.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves one connection to its end.
+pub(super) fn serve(tcp: &TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
+    let (mut sender, mut receiver) = wire::directions(tcp)?;
+    let mut keys = Keys::new(&shared.host_key);
+    if !greet(shared, &mut sender)? {
+        // Until the other side hangs up.
+        return io::copy(&mut &*tcp, &mut io::sink()).map(drop);
+    }
+    keys.their_identification = receiver.line()?;
+    if let Some(()) = exchange_hostilely(shared, &mut sender, &mut receiver, &keys)? {
+        return io::copy(&mut &*tcp, &mut io::sink()).map(drop);
+    }
+    let offer = kexinit(CURVE);
+    sender.send(&offer)?;
+    keys.exchange(&offer, &mut sender, &mut receiver)?;
+    log_in(shared, &mut sender, &mut receiver)?;
+    Serving {
+        shared,
+        keys,
+        sender: Arc::new(Mutex::new(sender)),
+        receiver,
+        channels: HashMap::new(),
+        is_flooding: false,
+    }
+    .serve()
+}
+
+/// Sends the identification, or what is sent in its place: whether it is followed by anything.
+fn greet(shared: &Shared, sender: &mut Sender) -> io::Result<bool> {
+    match shared.fault {
+        Fault::Greets(text, pause) => {
+            for byte in text.as_bytes() {
+                sender.send_raw(&[*byte])?;
+                thread::sleep(pause);
+            }
+            Ok(false)
+        }
+        Fault::GreetsAndCloses(text) => {
+            sender.send_raw(text.as_bytes())?;
+            Err(io::ErrorKind::ConnectionAborted.into())
+        }
+        Fault::GreetsForEver(text) => loop {
+            sender.send_raw(text.repeat(1000).as_bytes())?;
+        },
+        Fault::None
+        | Fault::Exchanges(_)
+        | Fault::ChoosesGroup(..)
+        | Fault::AnswersGroup14With(_)
+        | Fault::SendsPacketOf(_)
+        | Fault::NeverExchanges
+        | Fault::OffersBytes(_)
+        | Fault::Banners
+        | Fault::RefusesForEver
+        | Fault::AsksForEver
+        | Fault::AsksAtOnce(_)
+        | Fault::TakesPacketsOf(_)
+        | Fault::TakesByteByByte
+        | Fault::Prints(_)
+        | Fault::Floods(_)
+        | Fault::FloodsWhenIdle(_)
+        | Fault::HangsUp => sender.send_raw(format!("{IDENTIFICATION}\r\n").as_bytes()).map(|()| true),
+    }
+}
+
+/// Takes part in the key exchange as the fault has it: `None` where it is to be honest.
+fn exchange_hostilely(
+    shared: &Shared,
+    sender: &mut Sender,
+    receiver: &mut Receiver,
+    keys: &Keys,
+) -> io::Result<Option<()>> {
+    let reply = |number: u8, public: &[u8]| {
+        let signature = Message::default().string("ssh-ed25519").string([1; 64]).0;
+        Message::new(number).string(keys.host_key()).mpint(public).string(signature)
+    };
+    match shared.fault {
+        Fault::Exchanges(names) => {
+            sender.send(&kexinit(names))?;
+            let init = receiver.receive_only(30)?;
+            // As long as theirs, and so smaller than the prime.
+            let mut public = vec![0x55; Fields(&init[1..]).string().len()];
+            public[0] = 0;
+            sender.send(&reply(31, &public))?;
+        }
+        Fault::ChoosesGroup(bytes, last) => {
+            sender.send(&kexinit("diffie-hellman-group-exchange-sha256"))?;
+            receiver.receive_only(34)?;
+            let prime = [&vec![0xff; bytes - 1][..], &[last]].concat();
+            sender.send(&Message::new(31).mpint(&prime).mpint(&[2]))?;
+            receiver.receive_only(32)?;
+            sender.send(&reply(33, &prime[1..]))?;
+        }
+        Fault::AnswersGroup14With(public) => {
+            sender.send(&kexinit("diffie-hellman-group14-sha256"))?;
+            receiver.receive_only(30)?;
+            sender.send(&reply(31, public))?;
+        }
+        Fault::SendsPacketOf(bytes) => {
+            sender.send_raw(&bytes.to_be_bytes())?;
+            sender.send_raw(&[0; 1 << 16])?;
+        }
+        Fault::NeverExchanges => loop {
+            sender.send_all(&vec![Message::new(2).string("ignored"); 1000])?;
+            shared.flooded.fetch_add(1000, Ordering::SeqCst);
+        },
+        Fault::OffersBytes(bytes) => sender.send(&kexinit(&"x,".repeat(bytes / 2)))?,
+        Fault::None
+        | Fault::Greets(..)
+        | Fault::GreetsAndCloses(_)
+        | Fault::GreetsForEver(_)
+        | Fault::Banners
+        | Fault::RefusesForEver
+        | Fault::AsksForEver
+        | Fault::AsksAtOnce(_)
+        | Fault::TakesPacketsOf(_)
+        | Fault::TakesByteByByte
+        | Fault::Prints(_)
+        | Fault::Floods(_)
+        | Fault::FloodsWhenIdle(_)
+        | Fault::HangsUp => return Ok(None),
+    }
+    Ok(Some(()))
+}
+
+/// Lets everyone in.
+fn log_in(shared: &Shared, sender: &mut Sender, receiver: &mut Receiver) -> io::Result<()> {
+    receiver.receive_only(5)?;
+    sender.send(&Message::new(6).string("ssh-userauth"))?;
+    let ask = |questions: u32| {
+        (0..questions).fold(Message::new(60).string("").string("").string("").number(questions), |message, _| {
+            message.string("?").byte(0)
+        })
+    };
+    loop {
+        let request = receiver.receive_only(50)?;
+        let mut fields = Fields(&request[1..]);
+        let (_user, _service, method) = (fields.string(), fields.string(), fields.string());
+        let interactively = Message::new(51).string("keyboard-interactive").byte(0);
+        match shared.fault {
+            Fault::Banners => loop {
+                sender.send_all(&vec![Message::new(53).string("Welcome!").string(""); BATCH])?;
+            },
+            Fault::RefusesForEver => loop {
+                sender.send_all(&vec![Message::new(51).string("password,publickey").byte(1); BATCH])?;
+            },
+            Fault::AsksForEver | Fault::AsksAtOnce(_) if method != b"keyboard-interactive" => {
+                sender.send(&interactively)?;
+            }
+            Fault::AsksForEver => loop {
+                sender.send(&ask(0))?;
+                receiver.receive_only(61)?;
+            },
+            Fault::AsksAtOnce(questions) => sender.send(&ask(questions))?,
+            Fault::None
+            | Fault::Greets(..)
+            | Fault::GreetsAndCloses(_)
+            | Fault::GreetsForEver(_)
+            | Fault::Exchanges(_)
+            | Fault::ChoosesGroup(..)
+            | Fault::AnswersGroup14With(_)
+            | Fault::SendsPacketOf(_)
+            | Fault::NeverExchanges
+            | Fault::OffersBytes(_)
+            | Fault::TakesPacketsOf(_)
+            | Fault::TakesByteByByte
+            | Fault::Prints(_)
+            | Fault::Floods(_)
+            | Fault::FloodsWhenIdle(_)
+            | Fault::HangsUp => return sender.send(&Message::new(52)),
+        }
+    }
+}
+
+/// A session after its login.
+struct Serving<'a> {
+    shared: &'a Arc<Shared>,
+    keys: Keys,
+    sender: SharedSender,
+    receiver: Receiver,
+    /// By the collector's number, which is ours too: what feeds the command, and how much more of its output may be
+    /// sent.
+    channels: HashMap<u32, Option<ChildStdin>>,
+    is_flooding: bool,
+}
+
+impl Serving<'_> {
+    fn serve(mut self) -> io::Result<()> {
+        loop {
+            let message = self.receiver.receive()?;
+            let Some((number, content)) = message.split_first() else { continue };
+            let mut fields = Fields(content);
+            match number {
+                90 => {
+                    fields.string();
+                    let channel = fields.number();
+                    let fault = self.shared.fault;
+                    let window = if fault == Fault::TakesByteByByte { 1 } else { WINDOW };
+                    let packet = if let Fault::TakesPacketsOf(bytes) = fault { bytes } else { PACKET };
+                    self.channels.insert(channel, None);
+                    let confirmation = Message::new(91).number(channel).number(channel).number(window).number(packet);
+                    lock(&self.sender).send(&confirmation)?;
+                }
+                94 => {
+                    let channel = fields.number();
+                    let data = fields.string();
+                    if let Some(Some(stdin)) = self.channels.get_mut(&channel) {
+                        // The command may have ended.
+                        let _ = stdin.write_all(data);
+                    }
+                    let more = u32::try_from(data.len()).expect("a packet");
+                    lock(&self.sender).send(&Message::new(93).number(channel).number(more))?;
+                }
+                96 | 97 => {
+                    let channel = fields.number();
+                    self.channels.insert(channel, None);
+                    if let (97, Fault::FloodsWhenIdle(flood), false) = (number, self.shared.fault, self.is_flooding) {
+                        self.is_flooding = true;
+                        self.flood(flood, channel)?;
+                    }
+                }
+                98 => {
+                    let channel = fields.number();
+                    if fields.string() == b"exec" {
+                        let command = String::from_utf8_lossy(Fields(&fields.0[1..]).string()).into_owned();
+                        lock(&self.sender).send(&Message::new(99).number(channel))?;
+                        self.execute(channel, &command)?;
+                    }
+                }
+                // Questions whether we live.
+                80 => lock(&self.sender).send(&Message::new(82))?,
+                _ => {}
+            }
+        }
+    }
+
+    fn execute(&mut self, channel: u32, command: &str) -> io::Result<()> {
+        let fault = self.shared.fault;
+        if fault == Fault::HangsUp {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        if let Fault::Prints(prints) = fault {
+            return self.print(channel, command, prints);
+        }
+        if let Fault::Floods(flood) = fault {
+            return self.flood(flood, channel);
+        }
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", command])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        self.channels.insert(channel, child.stdin.take());
+        let sender = Arc::clone(&self.sender);
+        thread::spawn(move || pass_on(child, channel, &sender));
+        Ok(())
+    }
+
+    /// Prints something for ever, until the collector has enough of it.
+    fn print(&self, channel: u32, command: &str, prints: Prints) -> io::Result<()> {
+        let out = |bytes: &[u8]| Message::new(94).number(channel).string(bytes);
+        let error = |bytes: &[u8]| Message::new(95).number(channel).number(1).string(bytes);
+        let mut sender = lock(&self.sender);
+        // The two halves of the nonce stand after the script.
+        let after = command.rsplit_once("' fleetsweep ").map_or("", |(_, after)| after);
+        let nonce: String = after.split(' ').take(2).collect();
+        sender.send(&out(format!("{nonce} ").as_bytes()))?;
+        let batch = |message: Message| vec![message; BATCH];
+        loop {
+            let messages = match prints {
+                Prints::Crumbs => batch(out(b"x")),
+                Prints::SlowCrumbs(pause) => {
+                    thread::sleep(pause);
+                    vec![out(b"x")]
+                }
+                Prints::Errors => batch(error(&[b'x'; 1 << 15])),
+                Prints::ErrorCrumbs => batch(error(b"x")),
+                Prints::Piece(bytes) => vec![out(&vec![b'x'; bytes])],
+            };
+            sender.send_all(&messages)?;
+            self.shared.flooded.fetch_add(messages.len() as u64, Ordering::SeqCst);
+        }
+    }
+
+    /// Sends a message for ever, until the collector ends the connection.
+    fn flood(&mut self, flood: Flood, channel: u32) -> io::Result<()> {
+        loop {
+            let mut sender = lock(&self.sender);
+            if flood == Flood::Keys {
+                let offer = kexinit(CURVE);
+                sender.send(&offer)?;
+                self.keys.exchange(&offer, &mut sender, &mut self.receiver)?;
+                self.shared.flooded.fetch_add(1, Ordering::SeqCst);
+                continue;
+            }
+            sender.send_all(&vec![flood.message(channel); BATCH])?;
+            self.shared.flooded.fetch_add(BATCH as u64, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Sends a command's output, and its end.
+fn pass_on(mut child: Child, channel: u32, sender: &SharedSender) {
+    let mut output = child.stdout.take().expect("a pipe");
+    let mut buffer = vec![0; 1 << 14];
+    while let Ok(bytes @ 1..) = output.read(&mut buffer) {
+        let data = Message::new(94).number(channel).string(&buffer[..bytes]);
+        if lock(sender).send(&data).is_err() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    let status = child.wait().ok().and_then(|status| status.code()).unwrap_or(1);
+    let exit = Message::new(98).number(channel).string("exit-status").byte(0).number(status as u32);
+    // The collector may have gone.
+    let _ = lock(sender).send_all(&[exit, Message::new(96).number(channel), Message::new(97).number(channel)]);
+}
