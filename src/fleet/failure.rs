@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn who_is_to_blame_is_said_for_every_failure() {
         let of = |blame| FailureKind::ALL.into_iter().filter(|kind| kind.blame() == blame).count();
-        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [16, 4, 8]);
+        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [17, 4, 8]);
         // An owner is mailed about these, and can do something about them.
         for kind in [FailureKind::Refused, FailureKind::HostKeyChanged, FailureKind::DiskFull] {
             assert_eq!(kind.blame(), Blame::Client);

@@ -273,7 +273,7 @@ const SECRETS_EVERYWHERE: &str = r#"<?xml version="1.0"?>
 <!-- hunter2 -->
 <config>
   <collector interval="60s" concurrency="128" redact="pw=hunter2"/>
-  <database url="postgres://sweep:hunter2@db.example.com/fleet?sslpassword=hunter2" retention="90d"/>
+  <database url="postgres://sweep:hunter2@db.example.com/fleet?application_name=hunter2" retention="90d"/>
   <smtp host="mail.example.com" port="25" security="tls" from="Hun hunter2 &lt;a@example.com&gt;" username="u:hunter2" password="hunter2"/>
   <ssh known-hosts="hunter2" host-keys="accept-new"/>
   <alerts repeat="4h" recovery="yes"/>
