@@ -29,6 +29,7 @@ pub mod bell;
 pub mod beside;
 pub mod commands;
 pub mod counter;
+pub mod courier;
 pub mod dashboard;
 pub mod demo;
 pub mod descriptors;
@@ -48,8 +49,10 @@ pub mod readers;
 pub mod service;
 pub mod signals;
 pub mod source;
+pub mod sweep_evidence;
 pub mod takeover;
 pub mod tidying;
+pub mod troubles;
 pub mod wheel;
 pub mod work;
 

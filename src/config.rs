@@ -43,6 +43,7 @@ use harmless::Harmless;
 pub use load::{LoadError, Surroundings};
 use secret::SecretSource;
 use source::{Findings, Source};
+pub use span::show_duration;
 
 /// The file that is read where no other is named.
 pub const DEFAULT_FILE: &str = "config.xml";
@@ -62,10 +63,14 @@ pub struct Config {
     /// same identity. A name that was written is no one else's; a client without one is named after its
     /// `ip`, so clients behind several ports of one address share it.
     pub clients: Vec<Client>,
+    /// The file that this was read from, as it was named.
+    pub file: PathBuf,
+    /// Whether `clients` are all the clients of the file.
+    pub whole: bool,
 }
 
 /// How sweeps go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Collector {
     /// From the start of one sweep to the start of the next.
     pub interval: Duration,
@@ -75,6 +80,8 @@ pub struct Collector {
     pub timeout: Duration,
     /// Further attempts after a failed one.
     pub retries: u32,
+    /// `mail`: who is told of troubles of the collector itself; may be nobody.
+    pub mail: Vec<Mailbox>,
     /// What each client may have stored of its security events in a day.
     pub events: Allowance,
 }
@@ -107,6 +114,8 @@ pub struct Smtp {
     pub ca: Option<PathBuf>,
     /// The account, where the server wants one.
     pub login: Option<SmtpLogin>,
+    /// `give-up`: how long a mail waits for a server that does not take it.
+    pub give_up: Duration,
 }
 
 /// An account at the SMTP server.
@@ -227,7 +236,9 @@ impl Loaded {
             next += count;
         }
         self.entered.retain(|entered| !entered.clients.is_empty());
+        let before = self.config.clients.len();
         self.config.clients.retain(keep);
+        self.config.whole &= self.config.clients.len() == before;
     }
 }
 
@@ -301,7 +312,15 @@ impl Config {
         let (errors, warnings) = findings.placed(&source);
         match (settings.collector, settings.database, settings.smtp, settings.ssh) {
             (Some(collector), Some(database), Some(smtp), Some(ssh)) if errors.is_empty() => Ok(Loaded {
-                config: Self { collector, database, smtp, ssh, clients: clients.clients },
+                config: Self {
+                    collector,
+                    database,
+                    smtp,
+                    ssh,
+                    clients: clients.clients,
+                    file: PathBuf::from(file_name),
+                    whole: true,
+                },
                 warnings,
                 settings: settings.shown,
                 entered: clients.entered,

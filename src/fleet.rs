@@ -6,6 +6,7 @@
 
 pub mod alerts;
 pub mod client;
+pub mod cut_off;
 pub mod eta;
 pub mod event;
 pub mod failure;
@@ -23,6 +24,7 @@ pub mod select;
 pub mod stage;
 pub mod state;
 pub mod stream;
+pub mod troubles;
 pub mod units;
 
 pub use client::ClientId;

@@ -9,5 +9,6 @@ pub mod compose;
 pub mod delivery;
 mod message;
 pub mod outcome;
+pub mod resize;
 pub mod smtp;
 mod words;

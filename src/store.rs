@@ -61,6 +61,7 @@ mod schema;
 mod spool;
 mod sweeps;
 mod target;
+mod threads;
 mod writer;
 
 pub use error::{StoreError, StoreErrorKind};
@@ -266,6 +267,24 @@ impl Store {
     /// As [`record`](Self::record); `NoSuchMail`.
     pub async fn mail_refused(&self, id: Uuid, at: Timestamp, error: &str) -> Result<(), StoreError> {
         self.write(Write::Refused { id, at, error: error.to_owned() }).await
+    }
+
+    /// Puts smaller mails in the place of a waiting one that the server does not take for its size, in one transaction.
+    /// The first of them has its id.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record); `NoSuchMail`.
+    pub async fn mail_split(&self, id: Uuid, parts: Vec<Mail>, reason: &str) -> Result<(), StoreError> {
+        self.write(Write::Split { id, parts, reason: reason.to_owned() }).await
+    }
+
+    /// Counts how long each waiting mail has waited, up to `at`. Of the stretch since the last count it counts `most`
+    /// at most, so that a clock that leaps ahead ends no waiting.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record); `Away`.
+    pub async fn count_waiting(&self, at: Timestamp, most: Duration) -> Result<(), StoreError> {
+        self.write(Write::Waited { at, most }).await
     }
 
     /// Notes what an operator did.

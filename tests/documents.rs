@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use fleetsweep::fleet::FailureKind;
+use fleetsweep::fleet::{
+    FailureKind,
+    troubles::{TROUBLES, TroubleSpec},
+};
 
 fn readme() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
@@ -17,6 +20,15 @@ fn every_failure_has_its_line_with_the_next_step() {
         let line = readme.lines().find(|line| line.starts_with(&format!("| `{}` |", kind.words())));
         let line = line.unwrap_or_else(|| panic!("the README has no line for `{}`", kind.words()));
         assert!(line.ends_with(&format!("| {} |", kind.next_step())), "{line}\nshould end with: {}", kind.next_step());
+    }
+}
+
+#[test]
+fn every_trouble_of_the_collector_has_its_line() {
+    let readme = readme();
+    for TroubleSpec { title, meaning, next_step, end, .. } in &TROUBLES {
+        let line = format!("| {title} | {meaning} | {next_step} | {end} |");
+        assert!(readme.lines().any(|found| found == line), "the README lacks:\n{line}");
     }
 }
 

@@ -10,17 +10,20 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Client, Config, Smtp, harmless},
+    config::{Client, Config, DEFAULT_FILE, Smtp, harmless},
     fleet::{EventKind, event::ClientCard},
-    mail::{compose::Composer, smtp::SmtpClient},
+    mail::{
+        compose::{self, Composer},
+        smtp::SmtpClient,
+    },
     spine::Spine,
     store::{Holder, Store, StoreError, StoreErrorKind, place::Environment},
     sweep::{Collector, SessionKeeping, room::Costs},
 };
 
 use super::{
-    Failed, bell::Bell, beside, descriptors::Descriptors, ledger::Ledger, outage, outbox::Outbox, pipeline::Pipeline,
-    wheel::Wheel,
+    Failed, bell::Bell, beside, courier::Courier, descriptors::Descriptors, ledger::Ledger, once, outage,
+    outbox::Outbox, pipeline::Pipeline, troubles::Troubles, wheel::Wheel,
 };
 
 /// How long another run that sweeps once, or one that is ending, is waited for: as long as most sweeps take.
@@ -63,6 +66,8 @@ pub struct Base {
     pub bell: Arc<Bell>,
     /// What is known between two collections.
     pub ledger: Arc<Ledger>,
+    /// What is wrong with the collector itself.
+    pub troubles: Arc<Troubles>,
     /// What this process may open.
     pub descriptors: Descriptors,
     /// What the database was told of this process.
@@ -79,24 +84,27 @@ impl Base {
     /// [`Failed::Database`] where the database cannot be opened or read.
     pub async fn open_now(config: &Config, costs: Costs, spine: Spine) -> Result<Opened, Failed> {
         match Store::open_configured(&config.database, &Environment::of_process()).await {
-            Ok(store) => Ok(Opened::Ours(Box::new(Self::over(store, costs, spine).await?))),
+            Ok(store) => Ok(Opened::Ours(Box::new(Self::over(config, store, costs, spine).await?))),
             Err(error) if error.kind == StoreErrorKind::InUse => Ok(Opened::Held(error.into())),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn over(store: Store, costs: Costs, spine: Spine) -> Result<Self, Failed> {
+    async fn over(config: &Config, store: Store, costs: Costs, spine: Spine) -> Result<Self, Failed> {
         let turns = store.last_sweep_number().await?;
         let ledger = Ledger::new(store.client_states().await?, store.bookmarks().await?);
         ledger.take_in_spent(store.reader().spent().await?);
         let wheel = Wheel::new(ledger.clone(), spine.clone(), store.clone(), turns);
         let bell = Arc::new(Bell::default());
+        // Whoever collects minds them: the lock of the database comes first.
+        let troubles = Troubles::open(config).await;
         // Ends with the store.
         tokio::spawn(outage::tell(store.condition(), spine.clone(), bell.clone()));
+        tokio::spawn(troubles.clone().follow(store.condition()));
         let descriptors = Descriptors::of_process(costs)?;
         let composer = Arc::new(Composer::new()?);
         let announced = Mutex::new(None);
-        Ok(Self { store, wheel, spine, bell, ledger, descriptors, announced, composer, here: super::here() })
+        Ok(Self { store, wheel, spine, bell, ledger, troubles, descriptors, announced, composer, here: super::here() })
     }
 
     /// The same, with so much patience for a run that sweeps once or a collector that is ending.
@@ -158,16 +166,58 @@ impl Base {
             composer: self.composer.clone(),
             bell: self.bell.clone(),
             here: self.here.clone(),
+            program: program(config),
+            troubles: self.troubles.clone(),
+            has_all_clients: config.whole,
         }))
     }
 
-    /// Puts the mailing part of `config` to work.
+    /// Puts the mailing part of `config` to work: the outbox, and the courier beside it.
     ///
     /// # Errors
     /// [`Failed`] where its account cannot be used.
-    pub async fn outbox(&self, config: &Config) -> Result<Outbox, Failed> {
-        Ok(Outbox::new(self.store.clone(), smtp_client(&config.smtp).await?, self.spine.clone()))
+    pub async fn mailing(&self, config: &Config) -> Result<(Outbox, Courier), Failed> {
+        let smtp = &config.smtp;
+        let [for_mails, for_troubles] = smtp_clients(smtp).await?;
+        let outbox =
+            Outbox::new(self.store.clone(), for_mails, smtp.clone(), self.spine.clone(), self.troubles.clone());
+        let (composer, here) = (self.composer.clone(), self.here.clone());
+        Ok((outbox, Courier::new(self.troubles.clone(), for_troubles, smtp.clone(), composer, here)))
     }
+}
+
+/// The database could not be opened, or failed for good: whoever hears of the collector's own troubles is told, for as
+/// long as a run waits for mails. `troubles` are those of this run where it came so far.
+pub async fn tell_of_database(config: &Config, troubles: Option<Arc<Troubles>>, failed: &Failed) {
+    let Failed::Database(error) = failed else { return };
+    let troubles = match troubles {
+        Some(troubles) => troubles,
+        None => Troubles::open(config).await,
+    };
+    troubles.note_database(error);
+    if !troubles.has_recipients() {
+        return troubles.keep().await;
+    }
+    let courier = async {
+        let [client, _] = smtp_clients(&config.smtp).await?;
+        let composer = Arc::new(Composer::new()?);
+        Ok::<_, Failed>(Courier::new(troubles.clone(), client, config.smtp.clone(), composer, super::here()))
+    };
+    match courier.await {
+        Ok(mut courier) => courier.deliver(Instant::now() + once::MAIL_WAIT).await,
+        Err(error) => tracing::error!("nobody is told of it: {}", super::chain(&error)),
+    }
+}
+
+/// How this program is called on this machine, from any directory.
+fn program(config: &Config) -> String {
+    let directory = std::env::current_dir().unwrap_or_default();
+    let option = if config.file.as_os_str() == DEFAULT_FILE {
+        String::new()
+    } else {
+        format!(" --config {}", compose::in_shell(&config.file.display().to_string()))
+    };
+    format!("cd {} && fleetsweep{option}", compose::in_shell(&directory.display().to_string()))
 }
 
 /// A client for the SMTP server, its password fetched.
@@ -175,11 +225,18 @@ impl Base {
 /// # Errors
 /// [`Failed`] where the password cannot be fetched or TLS not be set up.
 pub async fn smtp_client(smtp: &Smtp) -> Result<SmtpClient, Failed> {
+    let [client, _] = smtp_clients(smtp).await?;
+    Ok(client)
+}
+
+/// Two of them, the password fetched once.
+async fn smtp_clients(smtp: &Smtp) -> Result<[SmtpClient; 2], Failed> {
     let password = match &smtp.login {
         Some(login) => Some(login.password.fetch().await?),
         None => None,
     };
-    Ok(SmtpClient::with_password(smtp, password.as_ref())?)
+    let client = || SmtpClient::with_password(smtp, password.as_ref());
+    Ok([client()?, client()?])
 }
 
 /// What the fleet needs to know of a configured client.

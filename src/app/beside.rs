@@ -17,7 +17,7 @@ use crate::{
         state::Fleet,
         stream::Frame,
     },
-    headless::{json::Mails, log},
+    headless::{json::Mails, log, metrics::StoredMails},
     relay::{
         client::{AttachError, Connection, Incoming},
         record::Recorder,
@@ -121,18 +121,18 @@ pub async fn sweep(
         why: format!("database {} is away, as its collector says", reader.place()),
     });
     let mails = tally.mails();
-    let asking = async { Ok::<_, StoreError>((reader.open_alerts().await?, reader.mail_counts().await?.waiting)) };
+    let asking = async { Ok::<_, StoreError>((reader.open_alerts().await?, reader.mail_counts().await?)) };
     let outbox = match asking.await {
-        Ok((alerts, outbox)) => {
+        Ok((alerts, counts)) => {
             fleet.remember(Memory { clients: Vec::new(), alerts });
-            outbox
+            StoredMails { waiting: counts.waiting, refused: Some(counts.refused) }
         }
         Err(error) if error.kind.will_pass() => {
             if database == Database::Complete {
                 tracing::error!("the outbox cannot be read: {}", super::chain(&error));
                 database = Database::Silent;
             }
-            mails.waiting
+            StoredMails { waiting: mails.waiting, refused: None }
         }
         Err(error) => return Err(error.into()),
     };
@@ -241,7 +241,7 @@ impl<'a> Watch<'a> {
             }
             self.fleet.apply(&event);
             self.once.progress.show(&self.fleet, &event);
-            if self.once.log_events {
+            if self.once.log_events || log::is_grave(&event) {
                 log::log(&self.fleet, &event);
             }
         }
@@ -264,11 +264,12 @@ struct MailTally {
     /// Offered, and put off.
     put_off: BTreeSet<Uuid>,
     sent: u64,
+    refused: u64,
 }
 
 impl MailTally {
     fn of(sweep: SweepId) -> Self {
-        Self { sweep, queued: BTreeSet::new(), put_off: BTreeSet::new(), sent: 0 }
+        Self { sweep, queued: BTreeSet::new(), put_off: BTreeSet::new(), sent: 0, refused: 0 }
     }
 
     /// Whether any of them has not met its fate.
@@ -277,7 +278,8 @@ impl MailTally {
     }
 
     fn mails(&self) -> Mails {
-        Mails { sent: self.sent, waiting: (self.queued.len() + self.put_off.len()) as u64 }
+        let waiting = (self.queued.len() + self.put_off.len()) as u64;
+        Mails { sent: self.sent, waiting, refused: self.refused }
     }
 
     fn count(&mut self, event: &Event) {
@@ -297,7 +299,8 @@ impl MailTally {
             MailStep::Deferred { .. } => {
                 self.put_off.insert(*mail);
             }
-            MailStep::Queued | MailStep::Refused { .. } => {}
+            MailStep::Refused { .. } => self.refused += 1,
+            MailStep::Queued => {}
         }
     }
 }

@@ -82,7 +82,8 @@ pub async fn clean(source: &Source, stop: &CancellationToken) -> Result<Exit, Fa
 /// [`Failed`] where it could not begin.
 pub async fn mail_test(source: &Source) -> Result<Exit, Failed> {
     let config = source.load()?;
-    let addresses = config.clients.iter().flat_map(|client| &client.mail).map(|mailbox| mailbox.email.to_string());
+    let mailboxes = config.clients.iter().flat_map(|client| &client.mail).chain(&config.collector.mail);
+    let addresses = mailboxes.map(|mailbox| mailbox.email.to_string());
     let recipients: BTreeSet<String> = addresses.collect();
     if recipients.is_empty() {
         return Err(Failed::NoRecipient(source.path.display().to_string()));

@@ -40,7 +40,7 @@ use crate::{
 
 use super::{
     Failed, answers, attached,
-    base::{Base, Opened},
+    base::{self, Base, Opened},
     counter::Counter,
     inlet::Inlet,
     logging::LogTap,
@@ -81,9 +81,13 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let record = record.map(Recorder::create).transpose()?;
     let (spine, told) = Spine::new();
     let hub = Hub::start(told);
-    match Base::open_now(&config, source.costs, spine).await? {
-        Opened::Ours(base) => own(source, config, *base, hub, record, tap, stop).await,
-        Opened::Held(held) => attached::run(source, &config, held.holder, record, tap, stop).await,
+    match Base::open_now(&config, source.costs, spine).await {
+        Ok(Opened::Ours(base)) => own(source, config, *base, hub, record, tap, stop).await,
+        Ok(Opened::Held(held)) => attached::run(source, &config, held.holder, record, tap, stop).await,
+        Err(failed) => {
+            base::tell_of_database(&config, None, &failed).await;
+            Err(failed)
+        }
     }
 }
 

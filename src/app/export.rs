@@ -66,8 +66,9 @@ pub async fn run(source: &Source, export: &Export, stop: &CancellationToken) -> 
             fleet.apply(&Event { at: Timestamp::now(), sweep: None, client: None, kind });
             fleet.remember(reader.memory().await?);
             let sweeps = reader.sweeps(1).await?;
-            let waiting = reader.mail_counts().await?.waiting;
-            write(&mut output, metrics::of_fleet(&fleet, sweeps.last(), waiting)?.as_bytes())?;
+            let counts = reader.mail_counts().await?;
+            let mails = metrics::StoredMails { waiting: counts.waiting, refused: Some(counts.refused) };
+            write(&mut output, metrics::of_fleet(&fleet, sweeps.last(), mails)?.as_bytes())?;
             output
         }
     };

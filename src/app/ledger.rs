@@ -92,6 +92,12 @@ impl Ledger {
         self.lock().states.get(client).cloned().unwrap_or_default()
     }
 
+    /// Whether a client answered at its last collection; false where there was none.
+    #[must_use]
+    pub fn answered_last(&self, client: &ClientId) -> bool {
+        self.lock().states.get(client).is_some_and(|state| state.failed_in_a_row == 0)
+    }
+
     /// A client's open alert.
     #[must_use]
     pub fn alert(&self, client: &ClientId, metric: Metric) -> Option<OpenAlert> {

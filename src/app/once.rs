@@ -17,19 +17,20 @@ use crate::{
     fleet::{FailureKind, SweepId, alerts::AlertView, event::Trigger, history::Memory, state::Fleet},
     headless::{
         json::{Document, Mails},
-        log, metrics,
+        log,
+        metrics::{self, StoredMails},
         progress::Progress,
         table::{self, Look},
     },
     relay::record::Recorder,
     spine::{Hub, Spine},
-    store::{Due, StoreError, holder::Mode},
+    store::{Due, MailCounts, StoreError, holder::Mode},
     sweep::room::Costs,
 };
 
 use super::{
     Failed,
-    base::{Base, ONCE_PATIENCE, Opened, Sessions},
+    base::{self, Base, ONCE_PATIENCE, Opened, Sessions},
     beside, counter,
     outbox::{LAST_MAIL, Outbox},
     output::{Audience, Output},
@@ -70,8 +71,8 @@ pub struct Swept {
     pub fleet: Fleet,
     /// What became of the mails; beside a running collector, of those of this sweep.
     pub mails: Mails,
-    /// How many mails wait in the outbox, whosever they are.
-    pub outbox: u64,
+    /// The mails in the outbox, whosever they are.
+    pub outbox: StoredMails,
     /// How the database stood at the end.
     pub database: Database,
 }
@@ -109,8 +110,22 @@ pub async fn run(
     let swept = loop {
         let (spine, told) = Spine::new();
         let left = deadline.saturating_duration_since(Instant::now());
-        match Base::open_or_find(config, costs, spine, left, stop).await? {
-            Opened::Ours(base) => break own(config, *base, Hub::start(told), once, recorder.take(), stop).await?,
+        let opened = match Base::open_or_find(config, costs, spine, left, stop).await {
+            Ok(opened) => opened,
+            Err(failed) => {
+                base::tell_of_database(config, None, &failed).await;
+                return Err(failed);
+            }
+        };
+        match opened {
+            Opened::Ours(base) => {
+                let troubles = base.troubles.clone();
+                let swept = own(config, *base, Hub::start(told), once, recorder.take(), stop).await;
+                if let Err(failed) = &swept {
+                    base::tell_of_database(config, Some(troubles), failed).await;
+                }
+                break swept?;
+            }
             Opened::Held(_) => match beside::sweep(config, once, recorder.take(), stop).await? {
                 beside::Asked::Swept(swept) => break *swept,
                 beside::Asked::Ended(why) if stop.is_cancelled() || Instant::now() >= deadline => {
@@ -165,7 +180,7 @@ async fn own(
         let (progress, log_events) = (once.progress.clone(), once.log_events);
         move |fleet, event| {
             progress.show(fleet, event);
-            if log_events {
+            if log_events || log::is_grave(event) {
                 log::log(fleet, event);
             }
         }
@@ -174,22 +189,24 @@ async fn own(
     let fleet = hub.finish().await;
     readers.ended().await;
     once.progress.clear();
-    let Turned { sweep, waiting, alerts, database } = swept?;
+    let Turned { sweep, counts, alerts, database } = swept?;
     let mut fleet = fleet;
     // Of a client that failed, only the database knows the alerts that stay open.
     fleet.remember(Memory { clients: Vec::new(), alerts });
     let tally = fleet.mails();
     // Those of this run, where the outbox cannot be read.
-    let waiting = waiting.unwrap_or_else(|| tally.queued.saturating_sub(tally.sent + tally.refused));
-    let mails = Mails { sent: tally.sent, waiting };
-    Ok(Swept { sweep, fleet, mails, outbox: waiting, database })
+    let waiting =
+        counts.map_or_else(|| tally.queued.saturating_sub(tally.sent + tally.refused), |counts| counts.waiting);
+    let mails = Mails { sent: tally.sent, waiting, refused: tally.refused };
+    let outbox = StoredMails { waiting, refused: counts.map(|counts| counts.refused) };
+    Ok(Swept { sweep, fleet, mails, outbox, database })
 }
 
 /// What one turn came to.
 struct Turned {
     sweep: SweepId,
-    /// How many mails still wait, as far as that can be read.
-    waiting: Option<u64>,
+    /// The mails in the outbox, as far as that can be read.
+    counts: Option<MailCounts>,
     /// The alerts that are open, as far as that can be read.
     alerts: Vec<AlertView>,
     database: Database,
@@ -198,25 +215,30 @@ struct Turned {
 /// One turn, then the mails, then an orderly end.
 async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result<Turned, Failed> {
     counter::announce(base, None, Mode::Once).await;
-    let mut outbox = base.outbox(config).await?;
+    let (mut outbox, mut courier) = base.mailing(config).await?;
     let pipeline = base.pipeline(config, Sessions::Closed).await?;
     let sweep = SweepId(Uuid::now_v7());
     let due = base.wheel.take_up(pipeline.clients());
     base.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
     pipeline.close().await;
     base.store.settle(DATABASE_WAIT).await;
+    base.troubles.note_away(&base.store.condition().borrow());
+    let mails_until = Instant::now() + MAIL_WAIT;
+    // First, since a slow server would leave them no time.
+    courier.deliver(mails_until).await;
     let afterwards = async {
-        offer_mails(&mut outbox, stop).await?;
+        offer_mails(&mut outbox, mails_until, stop).await?;
+        courier.deliver(mails_until.max(Instant::now() + LAST_MAIL)).await;
         let deletion = tidying::forget(&base.store, config.database.retention, Some(TIDYING)).await?;
         if let Some(behind) = deletion.waits_for {
             tidying::say_why(behind);
         }
-        Ok::<_, StoreError>((base.store.mail_counts().await?.waiting, base.store.reader().open_alerts().await?))
+        Ok::<_, StoreError>((base.store.mail_counts().await?, base.store.reader().open_alerts().await?))
     };
-    let mut turned = Turned { sweep, waiting: None, alerts: Vec::new(), database: Database::Complete };
+    let mut turned = Turned { sweep, counts: None, alerts: Vec::new(), database: Database::Complete };
     if !base.store.is_away() {
         match afterwards.await {
-            Ok((waiting, alerts)) => (turned.waiting, turned.alerts) = (Some(waiting), alerts),
+            Ok((counts, alerts)) => (turned.counts, turned.alerts) = (Some(counts), alerts),
             Err(error) if error.kind.will_pass() => {
                 tracing::error!("the outbox cannot be read: {}", super::chain(&error));
                 turned.database = Database::Silent;
@@ -234,12 +256,12 @@ async fn sweep(config: &Config, base: &Base, stop: &CancellationToken) -> Result
 }
 
 /// Offers every waiting mail, for as long as a run waits for that.
-async fn offer_mails(outbox: &mut Outbox, stop: &CancellationToken) -> Result<(), StoreError> {
+async fn offer_mails(outbox: &mut Outbox, until: Instant, stop: &CancellationToken) -> Result<(), StoreError> {
     let end = stop.child_token();
     let mut offering = pin!(outbox.offer(Due::All, &end));
     tokio::select! {
         offered = &mut offering => offered.map(drop),
-        () = tokio::time::sleep(MAIL_WAIT.saturating_sub(LAST_MAIL)) => {
+        () = tokio::time::sleep_until(until - LAST_MAIL) => {
             tracing::warn!("the SMTP server is slow: the mails left stay in the outbox");
             end.cancel();
             offering.await.map(drop)

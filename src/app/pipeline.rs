@@ -11,6 +11,7 @@ use std::{
 
 use fleetsweep_agent::request::{Bookmark, EventsWanted};
 use jiff::Timestamp;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -25,6 +26,7 @@ use crate::{
             SecurityLog,
             allowance::{Allowance, Allowed, Spent},
         },
+        troubles::TroubleKind,
     },
     mail::compose::{self, Composer, EventsOccasion, Occasion, TemplateError},
     spine::Spine,
@@ -35,7 +37,12 @@ use crate::{
     },
 };
 
-use super::{bell::Bell, ledger::Ledger};
+use super::{
+    bell::Bell,
+    ledger::Ledger,
+    sweep_evidence::{self, Outset, SweepEvidence, Ticket},
+    troubles::Troubles,
+};
 
 /// How many earlier values a mail shows.
 const HISTORY: u32 = 8;
@@ -59,6 +66,23 @@ pub struct Pipeline {
     pub(super) bell: Arc<Bell>,
     /// The name of the machine we run on, as mails give it.
     pub(super) here: String,
+    /// How this program is called there, as mails give it.
+    pub(super) program: String,
+    pub(super) troubles: Arc<Troubles>,
+    /// Whether `clients` are all the clients of the configuration.
+    pub(super) has_all_clients: bool,
+}
+
+/// A place among the clients that are visited at once, and the descriptors that it takes.
+pub type Place = (Result<OwnedSemaphorePermit, AcquireError>, Taken);
+
+/// What one client has of a sweep: a place among those that are visited at once, and one in the evidence.
+#[derive(Debug)]
+pub struct Seat {
+    /// Given back when its visit ends, or when it only waits for what others show.
+    pub place: Place,
+    /// What its visit shows.
+    pub ticket: Ticket,
 }
 
 impl Pipeline {
@@ -83,10 +107,23 @@ impl Pipeline {
     ///
     /// # Errors
     /// Why it is not collected, which is told already.
-    pub async fn visit(&self, client: &Client, sweep: SweepId, cancel: &CancellationToken) -> Result<(), Failure> {
-        let started = Instant::now();
+    pub async fn visit(
+        &self,
+        client: &Client,
+        sweep: SweepId,
+        seat: Seat,
+        cancel: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let Seat { place, mut ticket } = seat;
+        let mut place = Some(place);
+        let mut started = Instant::now();
         let wanted = self.events_wanted(client);
         let mut collection = self.collector.collect(client, sweep, wanted, cancel).await;
+        let collected = Instant::now();
+        let leave = || drop(place.take());
+        let is_ours = ticket.collected(client, collection.outcome.as_ref().map(drop), leave, cancel).await;
+        // What it waited for others is not its own time.
+        started += collected.elapsed();
         collection.stages.push((Stage::Store, Timestamp::now()));
         self.spine
             .tell(
@@ -96,7 +133,8 @@ impl Pipeline {
             )
             .await;
         let now = Timestamp::now();
-        let verdict = self.judge(client, &collection, now);
+        // A failure that says something of us alone says nothing of the client.
+        let verdict = if is_ours { None } else { self.judge(client, &collection, now) };
         let mut security = security(client, &collection);
         let spent = security.as_ref().map(|log| self.allow(client, log, now));
         let mut mails = self.compose(client, &collection, verdict.as_ref(), now).await;
@@ -108,6 +146,7 @@ impl Pipeline {
         let bookmark = security.as_ref().and_then(|log| log.bookmark.clone());
         let record = self.record(client, &collection, verdict.as_ref(), (security, spent), &mails, started);
         let stored = self.store.record(record).await;
+        ticket.stored(stored.as_ref().map(drop));
         let duration_ms = super::milliseconds(started.elapsed());
         let kind = match (stored, &collection.outcome) {
             (Err(error), outcome) => {
@@ -148,6 +187,30 @@ impl Pipeline {
         let ended = if let EventKind::CollectionFailed { failure, .. } = &kind { Err(failure.clone()) } else { Ok(()) };
         self.spine.tell(Some(sweep), Some(&client.id), kind).await;
         ended
+    }
+
+    /// Whether so many clients are all that are configured.
+    #[must_use]
+    pub fn is_whole(&self, clients: usize) -> bool {
+        self.has_all_clients && clients == self.clients.len()
+    }
+
+    /// The evidence of a sweep that begins, of whose clients so many answered at their last collection.
+    #[must_use]
+    pub fn evidence(&self, answered_before: usize, is_whole: bool) -> Arc<SweepEvidence> {
+        SweepEvidence::new(Outset {
+            answered_before,
+            is_whole,
+            was_cut_off: self.troubles.is_open(TroubleKind::CutOff),
+            is_told: self.troubles.has_recipients(),
+        })
+    }
+
+    /// What the evidence of a sweep that ended shows of the collector itself.
+    pub fn conclude(&self, evidence: &SweepEvidence, is_whole: bool) {
+        let known =
+            self.has_all_clients.then(|| self.clients.iter().map(|client| sweep_evidence::label(client)).collect());
+        evidence.conclude(&self.troubles, self.store.is_away(), is_whole, known);
     }
 
     /// Ends the sessions that are kept open.
@@ -224,8 +287,15 @@ impl Pipeline {
         now: Timestamp,
     ) -> Vec<Mail> {
         let (Ok(received), Some((log, allowed))) = (&collection.outcome, security) else { return Vec::new() };
-        let collector_name = &self.here;
-        let occasion = EventsOccasion { client, reading: &received.reading, log, allowed, now, collector_name };
+        let occasion = EventsOccasion {
+            client,
+            reading: &received.reading,
+            log,
+            allowed,
+            now,
+            collector_name: &self.here,
+            program: &self.program,
+        };
         self.composer.event_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(client, &error))
     }
 

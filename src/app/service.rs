@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     Failed,
-    base::{Base, Opened, SERVICE_PATIENCE},
+    base::{self, Base, Opened, SERVICE_PATIENCE},
     counter::Counter,
     logging::LogTap,
     readers::Readers,
@@ -40,7 +40,13 @@ pub async fn run(source: &Source, record: Option<&Path>, tap: &LogTap, stop: &Ca
     let mut counter = None;
     let outcome = async {
         let reloads = Some(signals::hangups()?);
-        let open = || Base::open_or_find(&config, source.costs, spine.clone(), SERVICE_PATIENCE, stop);
+        let open = async || {
+            let opened = Base::open_or_find(&config, source.costs, spine.clone(), SERVICE_PATIENCE, stop).await;
+            if let Err(failed) = &opened {
+                base::tell_of_database(&config, None, failed).await;
+            }
+            opened
+        };
         let mut opened = open().await?;
         if matches!(opened, Opened::Held(_))
             && stop.run_until_cancelled(tokio::time::sleep(SECOND_LOOK)).await.is_some()

@@ -27,7 +27,7 @@ use crate::{
 
 use super::{
     ledger::{Claim, Ledger},
-    pipeline::Pipeline,
+    pipeline::{Pipeline, Seat},
 };
 
 /// Clients that were taken up for a sweep.
@@ -91,10 +91,22 @@ impl Wheel {
     ) {
         let started = Instant::now();
         let number = self.turns.fetch_add(1, Ordering::Relaxed) + 1;
+        let busy_count = busy.len();
         for client in busy {
             tracing::warn!(%client, "still being collected by an earlier sweep: left out of this one");
         }
         let clients: Vec<_> = due.iter().map(|(client, _)| client.id.clone()).collect();
+        let is_whole = pipeline.is_whole(due.len() + busy_count);
+        let due: Vec<_> = due
+            .into_iter()
+            .map(|(client, claim)| {
+                let answered = self.ledger.answered_last(&client.id);
+                (client, claim, answered)
+            })
+            .collect();
+        let evidence = pipeline.evidence(due.iter().filter(|(_, _, answered)| *answered).count(), is_whole);
+        let due: Vec<_> =
+            due.into_iter().map(|(client, claim, answered)| (client, claim, evidence.ticket(answered))).collect();
         note(self.store.sweep_started(sweep, number, trigger, Timestamp::now(), clients.len()).await);
         self.spine.tell(Some(sweep), None, EventKind::SweepStarted { number, trigger, clients }).await;
 
@@ -103,7 +115,7 @@ impl Wheel {
         let failed = Arc::new(AtomicU32::new(0));
         let ours = Arc::new(Mutex::new(Ours::default()));
         let mut collections = JoinSet::new();
-        for (client, claim) in due {
+        for (client, claim, ticket) in due {
             let place = tokio::select! {
                 biased;
                 () = cancel.cancelled() => Err("the run ended before its turn"),
@@ -122,7 +134,7 @@ impl Wheel {
             let (ok, failed, ours) = (ok.clone(), failed.clone(), ours.clone());
             let end = cancel.child_token();
             collections.spawn(async move {
-                let visit = pipeline.visit(&client, sweep, &end);
+                let visit = pipeline.visit(&client, sweep, Seat { place, ticket }, &end);
                 // An operator may end this one alone.
                 let ended_alone = async {
                     claim.cancelled().cancelled().await;
@@ -150,11 +162,12 @@ impl Wheel {
                 };
                 let count = if collected { ok } else { failed };
                 count.fetch_add(1, Ordering::Relaxed);
-                drop((claim, place));
+                drop(claim);
             });
             while collections.try_join_next().is_some() {}
         }
         while collections.join_next().await.is_some() {}
+        pipeline.conclude(&evidence, is_whole);
 
         let (ok, failed) = (ok.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
         self.own_up(&std::mem::take(&mut *ours.lock().unwrap_or_else(PoisonError::into_inner)), ok);

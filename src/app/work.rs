@@ -22,7 +22,9 @@ use crate::{
 use super::{
     Failed,
     base::{Base, Sessions},
-    counter, manager,
+    counter,
+    courier::Courier,
+    manager,
     outbox::Outbox,
     pipeline::Pipeline,
     source::Source,
@@ -35,18 +37,24 @@ struct Prepared {
     config: Config,
     pipeline: Arc<Pipeline>,
     outbox: Outbox,
+    courier: Courier,
 }
 
 impl Prepared {
     async fn new(base: &Base, config: Config) -> Result<Self, Failed> {
-        let outbox = base.outbox(&config).await?;
+        let (outbox, courier) = base.mailing(&config).await?;
         let pipeline = base.pipeline(&config, Sessions::Kept).await?;
-        Ok(Self { config, pipeline, outbox })
+        Ok(Self { config, pipeline, outbox, courier })
     }
 
     fn begin(self, base: &Arc<Base>) -> Shift {
-        let Self { config, pipeline, mut outbox } = self;
+        let Self { config, pipeline, mut outbox, mut courier } = self;
         let stop = CancellationToken::new();
+        base.troubles.configure(&config);
+        let courier = tokio::spawn({
+            let stop = stop.clone();
+            async move { courier.run(&stop).await }
+        });
         let outbox = tokio::spawn({
             let (base, stop) = (base.clone(), stop.clone());
             async move { outbox.run(&base.bell, &stop).await }
@@ -55,7 +63,7 @@ impl Prepared {
             let (base, stop, retention) = (base.clone(), stop.clone(), config.database.retention);
             async move { tidying::run(&base.store, retention, &stop).await }
         });
-        Shift { config, pipeline, outbox, tidying, stop }
+        Shift { config, pipeline, outbox, courier, tidying, stop }
     }
 }
 
@@ -64,6 +72,7 @@ pub(super) struct Shift {
     config: Config,
     pub(super) pipeline: Arc<Pipeline>,
     outbox: JoinHandle<()>,
+    courier: JoinHandle<()>,
     tidying: JoinHandle<()>,
     stop: CancellationToken,
 }
@@ -71,7 +80,9 @@ pub(super) struct Shift {
 impl Shift {
     async fn end(self) {
         self.stop.cancel();
-        for (what, task) in [("the outbox", self.outbox), ("tidying up", self.tidying)] {
+        for (what, task) in
+            [("the outbox", self.outbox), ("telling of troubles", self.courier), ("tidying up", self.tidying)]
+        {
             if let Err(error) = task.await {
                 tracing::error!("{what} broke: {error}");
             }

@@ -53,6 +53,18 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
         }
     }
 
+    match collector.mail.as_slice() {
+        [] => {
+            writeln!(
+                out,
+                "\nTroubles of the collector itself are only logged; `mail` on <collector> says who is told"
+            )?;
+        }
+        mail => {
+            let recipients: Vec<String> = mail.iter().map(|mailbox| harmless::mail(mailbox).to_string()).collect();
+            writeln!(out, "\nTroubles of the collector itself are mailed to {}", recipients.join(", "))?;
+        }
+    }
     write_sources(out, &loaded.secrets)?;
 
     let total = loaded.config.clients.iter().map(mails).sum::<MailsADay>();
@@ -234,7 +246,7 @@ mod tests {
         let single: String = (1..=20).map(|n| format!("<client ip='single-{n}' name='s{n}'/>")).collect();
         assert_snapshot!(of(&format!(
             r#"<config>
-              <collector interval="5m"/>
+              <collector interval="5m" mail="admin@example.com"/>
               <database url="postgres://sweep:hunter2@db/fleet"/>
               <smtp host="mail.example.com" security="tls" username="f" password="hunter2"/>
               <alerts repeat="4h" recovery="yes"/>

@@ -3,11 +3,26 @@
 
 use std::fmt;
 
-use super::{Client, Entered, KeyFile, Smtp, SmtpLogin, Ssh, harmless};
+use super::{Client, Collector, Entered, KeyFile, Smtp, SmtpLogin, Ssh, harmless};
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { interval, concurrency, timeout, retries, mail, events } = self;
+        let mail: Vec<_> = mail.iter().map(harmless::mail).collect();
+        f.debug_struct("Collector")
+            .field("interval", interval)
+            .field("concurrency", concurrency)
+            .field("timeout", timeout)
+            .field("retries", retries)
+            .field("mail", &mail)
+            .field("events", events)
+            .finish()
+    }
+}
 
 impl fmt::Debug for Smtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, security, from, helo, ca, login } = self;
+        let Self { host, port, security, from, helo, ca, login, give_up } = self;
         f.debug_struct("Smtp")
             .field("host", host)
             .field("port", port)
@@ -16,6 +31,7 @@ impl fmt::Debug for Smtp {
             .field("helo", &helo.as_deref().map(harmless::server))
             .field("ca", &ca.as_deref().map(harmless::path))
             .field("login", login)
+            .field("give_up", give_up)
             .finish()
     }
 }

@@ -255,6 +255,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             with("agent", ValueKind::Word(&AGENT), "keep"),
             with("max-events", ValueKind::Measure, "100000"),
             plain("redact", ValueKind::Expression),
+            plain("mail", ValueKind::Mail),
         ],
     },
     ElementKind {
@@ -278,6 +279,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("ca", ValueKind::Path),
             plain("username", ValueKind::Account),
             plain("password", ValueKind::Secret),
+            with("give-up", ValueKind::Measure, "5d"),
         ],
     },
     ElementKind {

@@ -48,6 +48,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let agent = reader.value("agent", values::agent);
     let events = reader.value("max-events", values::max_events);
     let redact = reader.optional("redact", values::redact).flatten();
+    let mail = reader.optional("mail", values::mails).unwrap_or_default();
     let collector = || {
         Some(Collector {
             interval: interval?,
@@ -55,6 +56,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
             timeout: timeout?,
             retries: retries?,
             events: events?,
+            mail,
         })
     };
     let collector = collector();
@@ -143,6 +145,7 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
         (Field::Wrong, _) | (_, Field::Wrong) => return None,
         (Field::Absent | Field::Given(_), Field::Absent | Field::Given(_)) => None,
     };
+    let give_up = reader.value("give-up", |text| values::duration(text, DAY / 24..=365 * DAY));
     if let (Some(element), Some(_), Some(SmtpSecurity::None), Some(host)) = (reader.element, &login, security, &host)
         && !address::is_loopback(host)
     {
@@ -155,7 +158,16 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
             "write security=\"starttls\" or security=\"tls\"",
         );
     }
-    Some(Smtp { host: host?, port: port?, security: security?, from: from?, helo: helo?, ca: ca?, login })
+    Some(Smtp {
+        host: host?,
+        port: port?,
+        security: security?,
+        from: from?,
+        helo: helo?,
+        ca: ca?,
+        login,
+        give_up: give_up?,
+    })
 }
 
 /// Reads one element after the other, keeping every value as it will be shown.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// A span of time in its largest whole unit: `90d`, `36h`, `1500ms`.
-pub(super) fn show_duration(time: Duration) -> String {
+#[must_use]
+pub fn show_duration(time: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     if time.subsec_nanos() != 0 || time.is_zero() {
         return format!("{}ms", time.as_millis());

@@ -58,7 +58,8 @@ fn check(text: &str, expected: &str) {
 
 #[test]
 fn the_sample_of_the_mission_is_read_as_it_stands() {
-    let Config { collector, database, smtp, ssh, clients } = valid(SAMPLE).config;
+    let Config { collector, database, smtp, ssh, clients, file, whole } = valid(SAMPLE).config;
+    assert_eq!((file.as_path(), whole), (Path::new("config.xml"), true));
     let [client] = clients.as_slice() else { panic!("{clients:?}") };
     assert_eq!(client.id, ClientId::new("127.0.0.1", 22));
     assert_eq!((client.name.as_str(), client.username.as_str()), ("127.0.0.1", "user"));
@@ -76,6 +77,7 @@ fn the_sample_of_the_mission_is_read_as_it_stands() {
         (collector.interval, collector.concurrency.get(), collector.timeout, collector.retries),
         (seconds(60), 128, seconds(30), 1)
     );
+    assert_eq!((collector.mail.len(), smtp.give_up), (0, seconds(5 * 86_400)));
     assert_eq!((database.url.expose_secret(), database.retention), ("sqlite:fleetsweep.db", seconds(90 * 86_400)));
     assert_eq!((smtp.host.as_str(), smtp.port, smtp.security), ("127.0.0.1", 25, SmtpSecurity::None));
     assert_eq!((smtp.from.to_string().as_str(), smtp.login.is_none()), ("fleetsweep@localhost", true));

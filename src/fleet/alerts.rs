@@ -195,7 +195,7 @@ impl AlertBook {
                 && mail.client.as_ref() == Some(&alert.client)
                 && match mail.kind {
                     MailKind::Alert | MailKind::Recovery => true,
-                    MailKind::Events | MailKind::Test => false,
+                    MailKind::Events | MailKind::Test | MailKind::Trouble => false,
                 }
         })
     }

@@ -18,11 +18,13 @@ pub enum MailKind {
     Events,
     /// `fleetsweep mail-test`.
     Test,
+    /// A trouble of the collector itself. It goes past the outbox, so that no row of the database has this kind.
+    Trouble,
 }
 
 impl MailKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Alert, Self::Recovery, Self::Events, Self::Test];
+    pub const ALL: [Self; 5] = [Self::Alert, Self::Recovery, Self::Events, Self::Test, Self::Trouble];
 
     /// Its word in the database.
     #[must_use]
@@ -32,6 +34,7 @@ impl MailKind {
             Self::Recovery => "recovery",
             Self::Events => "events",
             Self::Test => "test",
+            Self::Trouble => "trouble",
         }
     }
 }
@@ -58,6 +61,12 @@ pub struct Mail {
     /// What is attached, in order; mostly nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
+    /// The mails that it belongs under, oldest first; mostly one or none. Said in `References` and `In-Reply-To`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thread: Vec<Uuid>,
+    /// The command that prints what is attached, for a server that does not take it; `None` where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export_command: Option<String>,
     /// When it was decided.
     pub created_at: Timestamp,
 }

@@ -67,6 +67,8 @@ pub struct Mails {
     pub sent: u64,
     /// Still in the outbox.
     pub waiting: u64,
+    /// Refused for good, or given up, in this run.
+    pub refused: u64,
 }
 
 impl<'a> Document<'a> {
@@ -126,12 +128,12 @@ mod tests {
     #[test]
     fn the_document_has_the_names_of_the_contract() {
         let fleet = swept();
-        let document = Document::of(&fleet, SWEEP, Mails { sent: 1, waiting: 2 }).unwrap();
+        let document = Document::of(&fleet, SWEEP, Mails { sent: 1, waiting: 2, refused: 3 }).unwrap();
         insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
     }
 
     #[test]
     fn a_sweep_that_goes_on_has_no_document() {
-        assert!(Document::of(&Fleet::default(), SWEEP, Mails { sent: 0, waiting: 0 }).is_none());
+        assert!(Document::of(&Fleet::default(), SWEEP, Mails { sent: 0, waiting: 0, refused: 0 }).is_none());
     }
 }

@@ -9,6 +9,12 @@ use crate::fleet::{
     state::Fleet,
 };
 
+/// Whether an event is told at any verbosity: something is lost that nobody would hear of otherwise.
+#[must_use]
+pub fn is_grave(event: &Event) -> bool {
+    matches!(&event.kind, EventKind::Mail { step: MailStep::Refused { .. }, .. })
+}
+
 /// Logs one event. `fleet` is the state after it.
 pub fn log(fleet: &Fleet, event: &Event) {
     let client = event.client.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -67,7 +73,14 @@ pub fn log(fleet: &Fleet, event: &Event) {
             MailStep::Deferred { error, next_at } => {
                 warn!(%mail, %kind, recipient, %next_at, "mail put off: {error}");
             }
-            MailStep::Refused { error } => error!(%mail, %kind, recipient, "mail refused for good: {error}"),
+            MailStep::Refused { error } => error!(
+                client,
+                name,
+                %mail,
+                %kind,
+                "mail to {recipient} refused for good: {error}; it is kept in v1_mails: correct `mail` where it names that \
+                 address, or what the server objects to"
+            ),
         },
     }
 }

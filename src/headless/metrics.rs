@@ -68,26 +68,35 @@ const TOLD: [Told; 4] = [
     }),
 ];
 
+/// The mails that the database holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoredMails {
+    /// Not yet accepted by the SMTP server.
+    pub waiting: u64,
+    /// Refused for good, or given up; `None` where that is not known.
+    pub refused: Option<u64>,
+}
+
 /// One ended sweep, and of its clients what it found. Empty while it is not known.
 ///
 /// # Errors
 /// None that a fleet can bring about.
-pub fn of_sweep(fleet: &Fleet, sweep: SweepId, mails_waiting: u64) -> io::Result<String> {
+pub fn of_sweep(fleet: &Fleet, sweep: SweepId, mails: StoredMails) -> io::Result<String> {
     let Some(view) = fleet.sweep(sweep) else { return Ok(String::new()) };
     let swept = |client: &&ClientView| client.last.as_ref().is_some_and(|last| last.sweep == sweep);
     let clients = view.clients.iter().filter_map(|id| fleet.client(id)).filter(swept).collect();
-    text(fleet, clients, Some(view), mails_waiting)
+    text(fleet, clients, Some(view), mails)
 }
 
 /// A fleet as it stands, and the last sweep that ended.
 ///
 /// # Errors
 /// None that a fleet can bring about.
-pub fn of_fleet(fleet: &Fleet, sweep: Option<&SweepView>, mails_waiting: u64) -> io::Result<String> {
-    text(fleet, fleet.clients().collect(), sweep, mails_waiting)
+pub fn of_fleet(fleet: &Fleet, sweep: Option<&SweepView>, mails: StoredMails) -> io::Result<String> {
+    text(fleet, fleet.clients().collect(), sweep, mails)
 }
 
-fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, waiting: u64) -> io::Result<String> {
+fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, mails: StoredMails) -> io::Result<String> {
     let mut families = Vec::new();
     for (name, help, value) in TOLD {
         let line = |client: &&ClientView| Some(line(labels(client), value(client.last.as_ref()?)));
@@ -110,7 +119,12 @@ fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, wai
     families.push(gauge(
         "fleetsweep_mails_waiting",
         "Mails that the SMTP server has not taken yet.",
-        vec![line(Vec::new(), waiting as f64)],
+        vec![line(Vec::new(), mails.waiting as f64)],
+    ));
+    families.push(gauge(
+        "fleetsweep_mails_refused",
+        "Mails that were refused for good or given up and that the database still holds.",
+        mails.refused.map(|refused| line(Vec::new(), refused as f64)).into_iter().collect(),
     ));
     if let Some(sweep) = sweep {
         families.extend(of_last_sweep(sweep));
@@ -235,7 +249,7 @@ mod tests {
     fn a_sweep_is_told_with_help_type_and_base_units() {
         let mut fleet = swept();
         fleet.remember(Memory { clients: Vec::new(), alerts: vec![alert()] });
-        insta::assert_snapshot!(of_sweep(&fleet, SWEEP, 2).unwrap());
+        insta::assert_snapshot!(of_sweep(&fleet, SWEEP, StoredMails { waiting: 2, refused: Some(3) }).unwrap());
     }
 
     fn alert() -> AlertView {
@@ -254,15 +268,15 @@ mod tests {
 
     #[test]
     fn what_is_not_known_has_no_line() {
-        let text = of_fleet(&Fleet::default(), None, 0).unwrap();
+        let text = of_fleet(&Fleet::default(), None, StoredMails::default()).unwrap();
         assert_eq!(
             text,
             "# HELP fleetsweep_mails_waiting Mails that the SMTP server has not taken yet.\n\
              # TYPE fleetsweep_mails_waiting gauge\nfleetsweep_mails_waiting 0\n"
         );
-        assert_eq!(of_sweep(&Fleet::default(), SWEEP, 0).unwrap(), "");
+        assert_eq!(of_sweep(&Fleet::default(), SWEEP, StoredMails::default()).unwrap(), "");
         // The readings of before are not those of a client that failed since.
-        let text = of_fleet(&swept(), None, 0).unwrap();
+        let text = of_fleet(&swept(), None, StoredMails::default()).unwrap();
         assert!(text.contains(r#"fleetsweep_up{client="db",ip="fd00::3",port="22"} 0"#), "{text}");
         assert!(!text.contains(r#"fleetsweep_uptime_seconds{client="db""#), "{text}");
     }
@@ -277,7 +291,7 @@ mod tests {
         };
         let kind = EventKind::Configured { clients: vec![card] };
         fleet.apply(&Event { at: Timestamp::UNIX_EPOCH, sweep: None, client: None, kind });
-        let text = of_fleet(&fleet, None, 0).unwrap();
+        let text = of_fleet(&fleet, None, StoredMails::default()).unwrap();
         let expected =
             r#"fleetsweep_alerts_open{client="a\"} 1\n# TYPE evil\\n",ip="10.0.0.1",port="22",type="cpu"} 0"#;
         assert!(text.lines().any(|line| line == expected), "{text}");

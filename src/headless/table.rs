@@ -114,7 +114,7 @@ fn summary(fleet: &Fleet, view: &SweepView, mails: Mails) -> String {
     let alerts: usize = view.clients.iter().filter_map(|id| fleet.client(id)).map(|client| client.exceeded.len()).sum();
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let mut text = format!(
-        "{} client{}: {} ok, {} failed; {alerts} limit{} exceeded; mail: {} sent, {} waiting",
+        "{} client{}: {} ok, {} failed; {alerts} limit{} exceeded; mail: {} sent, {} waiting, {} refused",
         view.clients.len(),
         plural(view.clients.len()),
         view.ok,
@@ -122,6 +122,7 @@ fn summary(fleet: &Fleet, view: &SweepView, mails: Mails) -> String {
         plural(alerts),
         mails.sent,
         mails.waiting,
+        mails.refused,
     );
     if let Some(duration_ms) = view.duration_ms {
         let _ = write!(text, "; {}", seconds(duration_ms));
@@ -206,12 +207,12 @@ pub(super) mod tests {
     #[test]
     fn the_table_is_aligned_and_says_it_all_without_colour() {
         let look = Look { colour: false, width: None };
-        insta::assert_snapshot!(render(&swept(), SWEEP, Mails { sent: 1, waiting: 2 }, look));
+        insta::assert_snapshot!(render(&swept(), SWEEP, Mails { sent: 1, waiting: 2, refused: 3 }, look));
     }
 
     #[test]
     fn colour_adds_escape_sequences_and_nothing_else() {
-        let mails = Mails { sent: 1, waiting: 2 };
+        let mails = Mails { sent: 1, waiting: 2, refused: 3 };
         let plain = render(&swept(), SWEEP, mails, Look { colour: false, width: None });
         let coloured = render(&swept(), SWEEP, mails, Look { colour: true, width: None });
         assert!(!plain.contains('\x1b') && coloured.contains('\x1b'));

@@ -14,25 +14,28 @@ use crate::{
         judge::{Change, Notice, NoticeReason, Observation, Verdict},
         mail::{Mail, MailKind},
         reading::clean,
+        troubles::TroubleNotice,
     },
 };
 
 use super::words;
 
-pub use events::EventsOccasion;
+pub use events::{EventsOccasion, in_shell};
 
 mod events;
 mod facts;
 mod listing;
 #[cfg(test)]
 mod tests;
+mod troubles;
 
 /// The templates; each stands by itself or is included by another.
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("alert.txt", include_str!("../../assets/mail/alert.txt")),
     ("recovery.txt", include_str!("../../assets/mail/recovery.txt")),
     ("events.txt", include_str!("../../assets/mail/events.txt")),
     ("test.txt", include_str!("../../assets/mail/test.txt")),
+    ("trouble.txt", include_str!("../../assets/mail/trouble.txt")),
     ("ended.txt", include_str!("../../assets/mail/ended.txt")),
     ("client.txt", include_str!("../../assets/mail/client.txt")),
 ];
@@ -128,6 +131,8 @@ impl Composer {
             subject: subject.clone(),
             body: body.clone(),
             attachments: Vec::new(),
+            thread: Vec::new(),
+            export_command: None,
             created_at: occasion.now,
         };
         Ok(occasion.client.mail.iter().map(mail).collect())
@@ -162,6 +167,8 @@ impl Composer {
                 subject: subject.clone(),
                 body: body.clone(),
                 attachments: attachments.clone(),
+                thread: Vec::new(),
+                export_command: events::export_command(occasion),
                 created_at: occasion.now,
             }));
         }
@@ -195,7 +202,29 @@ impl Composer {
             subject,
             body,
             attachments: Vec::new(),
+            thread: Vec::new(),
+            export_command: None,
             created_at: now,
+        })
+    }
+
+    /// The mail that tells of a trouble of the collector itself.
+    ///
+    /// # Errors
+    /// [`TemplateError`]; it does not depend on what is told.
+    pub fn trouble_mail(&self, notice: &TroubleNotice, collector_name: &str) -> Result<Mail, TemplateError> {
+        let facts = troubles::Facts::of(notice, collector_name);
+        let (subject, body) = (facts.subject(), self.fill("trouble.txt", &facts)?);
+        Ok(Mail {
+            id: notice.id,
+            kind: MailKind::Trouble,
+            recipient: notice.recipient.clone(),
+            subject,
+            body,
+            attachments: Vec::new(),
+            thread: notice.under.into_iter().collect(),
+            export_command: None,
+            created_at: notice.at,
         })
     }
 

@@ -1,72 +1,183 @@
 //! What becomes of a mail after a try to hand it over. Pure; not the try itself.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use crate::fleet::event::MailStep;
+use crate::{config::show_duration, fleet::event::MailStep};
 
 use super::{
     backoff,
-    outcome::{Answer, Concerns, SendError},
+    outcome::{Answer, Concerns, Phase, SendError},
 };
 
-/// What becomes of a mail: sent, refused for good, or put off until `now` and a rest.
-///
-/// `attempts` counts the tries of this mail, this one included; `jitter` is a chance from 0 to 1.
+/// A mail at its try.
+#[derive(Debug, Clone, Copy)]
+pub struct Tried {
+    /// How often it was offered, this time included.
+    pub attempts: u32,
+    /// How long it has waited.
+    pub waited: Duration,
+    /// How long it may wait.
+    pub give_up: Duration,
+    /// When the try ended.
+    pub now: Timestamp,
+}
+
+/// What becomes of a mail: sent, refused for good, given up, or put off until a rest has passed. `jitter` is a chance
+/// from 0 to 1.
 #[must_use]
-pub fn after_try(result: &Result<Answer, SendError>, attempts: u32, now: Timestamp, jitter: f64) -> MailStep {
+pub fn after_try(result: &Result<Answer, SendError>, tried: Tried, jitter: f64) -> MailStep {
     match result {
         Ok(Answer(answer)) => MailStep::Sent { answer: answer.clone() },
-        Err(error @ SendError::Deferred { .. }) => {
-            let next_at = now.saturating_add(backoff::rest(attempts, jitter)).unwrap_or(Timestamp::MAX);
+        Err(error @ SendError::Refused { .. }) => MailStep::Refused { error: error.to_string() },
+        // One that cannot be made smaller waits as well: a size that nothing fits is the server's mistake.
+        Err(error @ (SendError::Deferred { .. } | SendError::TooLarge { .. })) => {
+            if tried.waited >= tried.give_up {
+                return MailStep::Refused { error: given_up(&error.to_string(), tried.give_up) };
+            }
+            let next_at = tried.now.saturating_add(backoff::rest(tried.attempts, jitter)).unwrap_or(Timestamp::MAX);
             MailStep::Deferred { error: error.to_string(), next_at }
-        }
-        Err(error @ (SendError::Refused { .. } | SendError::TooLarge { .. })) => {
-            MailStep::Refused { error: error.to_string() }
         }
     }
 }
 
-/// Whether the other mails would meet the same: then the round ends here, and all of them rest until the
-/// mail that was tried is due again.
+/// Why a mail waits no longer.
 #[must_use]
-pub fn ends_the_round(result: &Result<Answer, SendError>) -> bool {
+pub fn given_up(error: &str, give_up: Duration) -> String {
+    format!("given up after {}: {error}", show_duration(give_up))
+}
+
+/// Whether the other mails would meet the same: then the round ends here, and all of them rest until the mail that was
+/// tried is due again.
+///
+/// A server that is lost in the middle of a mail may be lost because of that mail: only where the one before went the
+/// same way (`broke_before`) is it taken for the server.
+#[must_use]
+pub fn ends_the_round(result: &Result<Answer, SendError>, broke_before: bool) -> bool {
     match result {
-        Err(SendError::Deferred { during, concerns, .. }) => match concerns {
-            Concerns::Server => true,
-            Concerns::Us => during.is_common_to_all_mails(),
-            Concerns::Mail => false,
-        },
-        Ok(_) | Err(SendError::Refused { .. } | SendError::TooLarge { .. }) => false,
+        Err(SendError::Deferred { during, concerns: Concerns::Server, .. }) => {
+            during.is_common_to_all_mails() || broke_before
+        }
+        Err(SendError::Deferred { during, concerns: Concerns::Us, .. }) => during.is_common_to_all_mails(),
+        Err(SendError::Deferred { concerns: Concerns::Mail, .. })
+        | Ok(_)
+        | Err(SendError::Refused { .. } | SendError::TooLarge { .. }) => false,
     }
+}
+
+/// Whether the server was lost in the middle of this mail.
+#[must_use]
+pub fn broke(result: &Result<Answer, SendError>) -> bool {
+    matches!(result, Err(SendError::Deferred { concerns: Concerns::Server, .. }))
+}
+
+/// What the server says about us, where it refuses us and not the mail.
+#[must_use]
+pub fn refusal_of_us(result: &Result<Answer, SendError>) -> Option<&SendError> {
+    match result {
+        Err(error @ SendError::Deferred { concerns: Concerns::Us, .. }) => Some(error),
+        // Nothing of it could be left out any more.
+        Err(error @ SendError::TooLarge { .. }) => Some(error),
+        Err(SendError::Deferred { concerns: Concerns::Server | Concerns::Mail, .. } | SendError::Refused { .. })
+        | Ok(_) => None,
+    }
+}
+
+/// Whether the server refuses us this recipient: the other mails to it would meet the same.
+#[must_use]
+pub fn refuses_us_the_recipient(result: &Result<Answer, SendError>) -> bool {
+    matches!(result, Err(SendError::Deferred { during: Phase::Recipient, concerns: Concerns::Us, .. }))
+}
+
+/// The name of a cause: the part of the dialogue and the codes. The rest of a server's words may differ each time.
+#[must_use]
+pub fn cause(error: &SendError) -> String {
+    let (during, words) = match error {
+        SendError::Deferred { during, words, .. } | SendError::Refused { during, words } => {
+            (format!("{during:?}"), words)
+        }
+        SendError::TooLarge { words, .. } => ("TooLarge".to_owned(), words),
+    };
+    let is_code = |word: &&str| word.len() <= 10 && word.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let codes: Vec<&str> = words.split_whitespace().take(2).take_while(is_code).collect();
+    if codes.is_empty() { format!("{during} {words}") } else { format!("{during} {}", codes.join(" ")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::outcome::Phase;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn deferred(during: Phase, concerns: Concerns) -> Result<Answer, SendError> {
+        Err(SendError::Deferred { during, concerns, words: "451 later".into() })
+    }
+
+    fn step(result: &Result<Answer, SendError>, waited: Duration) -> MailStep {
+        let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        after_try(result, Tried { attempts: 2, waited, give_up: 5 * DAY, now }, 0.0)
+    }
 
     #[test]
-    fn a_mail_is_sent_put_off_or_refused() {
-        let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
-        let words = || "451 later".to_owned();
-        let deferred = |concerns| Err(SendError::Deferred { during: Phase::Recipient, concerns, words: words() });
-        let step = |result: &Result<Answer, SendError>| after_try(result, 2, now, 0.0);
-
+    fn a_mail_is_sent_put_off_refused_or_given_up() {
+        let next_at = "2026-03-01T12:01:00Z".parse().unwrap();
         let sent = Ok(Answer("250 ok".into()));
-        assert_eq!(step(&sent), MailStep::Sent { answer: "250 ok".into() });
-        assert!(!ends_the_round(&sent));
+        assert_eq!(step(&sent, 9 * DAY), MailStep::Sent { answer: "250 ok".into() });
 
         let refused = Err(SendError::Refused { during: Phase::Recipient, words: "550 no".into() });
-        assert_eq!(step(&refused), MailStep::Refused { error: "the recipient was refused: 550 no".into() });
-        assert!(!ends_the_round(&refused));
+        assert_eq!(step(&refused, DAY), MailStep::Refused { error: "the recipient was refused: 550 no".into() });
 
-        let next_at = "2026-03-01T12:01:00Z".parse().unwrap();
-        for (concerns, ends) in [(Concerns::Mail, false), (Concerns::Us, false), (Concerns::Server, true)] {
-            let error = "not now, at the recipient: 451 later".into();
-            assert_eq!(step(&deferred(concerns)), MailStep::Deferred { error, next_at });
-            assert_eq!(ends_the_round(&deferred(concerns)), ends);
+        for concerns in [Concerns::Mail, Concerns::Us, Concerns::Server] {
+            let error = "not now, at the recipient: 451 later";
+            let result = deferred(Phase::Recipient, concerns);
+            assert_eq!(
+                step(&result, 5 * DAY - Duration::from_millis(1)),
+                MailStep::Deferred { error: error.into(), next_at }
+            );
+            assert_eq!(step(&result, 5 * DAY), MailStep::Refused { error: format!("given up after 5d: {error}") });
         }
-        let login = SendError::Deferred { during: Phase::Login, concerns: Concerns::Us, words: words() };
-        assert!(ends_the_round(&Err(login)), "no other mail gets past the login either");
+        let too_large = Err(SendError::TooLarge { limit_bytes: Some(100), words: "552 no".into() });
+        assert!(matches!(step(&too_large, DAY), MailStep::Deferred { .. }));
+        assert!(matches!(step(&too_large, 5 * DAY), MailStep::Refused { .. }));
+    }
+
+    #[test]
+    fn a_round_ends_where_no_other_mail_would_get_through() {
+        use Concerns::{Mail, Server, Us};
+        for (during, concerns, broke_before, ends) in [
+            (Phase::Connect, Server, false, true),
+            (Phase::Login, Us, false, true),
+            (Phase::Sender, Us, false, true),
+            (Phase::Recipient, Us, true, false),
+            (Phase::Content, Us, false, false),
+            (Phase::Recipient, Mail, true, false),
+            // One mail on which a server breaks does not hold up the others for ever.
+            (Phase::Content, Server, false, false),
+            (Phase::Content, Server, true, true),
+            (Phase::Recipient, Server, true, true),
+        ] {
+            assert_eq!(ends_the_round(&deferred(during, concerns), broke_before), ends, "{during:?} {concerns:?}");
+        }
+        for result in [
+            Ok(Answer("250 ok".into())),
+            Err(SendError::Refused { during: Phase::Recipient, words: "550 no".into() }),
+            Err(SendError::TooLarge { limit_bytes: None, words: "552 no".into() }),
+        ] {
+            assert!(!ends_the_round(&result, true) && !broke(&result), "{result:?}");
+        }
+    }
+
+    #[test]
+    fn a_cause_is_the_same_whatever_else_the_server_says() {
+        let of = |words: &str| {
+            cause(&SendError::Deferred { during: Phase::Recipient, concerns: Concerns::Us, words: words.into() })
+        };
+        assert_eq!(
+            of("554 5.7.1 <a@b>: Relay access denied (id 1)"),
+            of("554 5.7.1 <c@d>: Relay access denied (id 2)")
+        );
+        assert_ne!(of("554 5.7.1 relay"), of("504 5.5.2 helo"));
+        assert_ne!(of("no answer"), of("TLS failed"));
     }
 }

@@ -9,6 +9,8 @@ use lettre::{
     },
 };
 
+use uuid::Uuid;
+
 use crate::fleet::{
     mail::{Attachment, Mail},
     reading::clean,
@@ -17,6 +19,9 @@ use crate::fleet::{
 /// The longest subject, in characters. Subjects come clean from the composer; what the outbox gives back
 /// is cleaned again, so that no row of a database writes a header.
 const SUBJECT_CHARS: usize = 200;
+
+/// The longest name of a host in a header, in bytes: RFC 2919 allows 255 for the whole.
+const HOST_BYTES: usize = 200;
 
 /// The longest file name of an attachment, in characters.
 const FILE_NAME_CHARS: usize = 100;
@@ -62,12 +67,23 @@ impl Letter {
             .to(Mailbox::new(None, to.clone()))
             .subject(clean(&mail.subject, SUBJECT_CHARS))
             .date(date.into())
-            .message_id(Some(format!("<{}@{}>", mail.id, from.email.domain())))
+            .message_id(Some(message_id(mail.id, &from)))
             .header(MIME_VERSION_1_0);
+        let builder = match mail.thread.last() {
+            Some(parent) => {
+                let references: Vec<String> = mail.thread.iter().map(|id| message_id(*id, &from)).collect();
+                builder.in_reply_to(message_id(*parent, &from)).references(references.join(" "))
+            }
+            None => builder,
+        };
         let mut message = written(builder, mail).map_err(NotALetter::Message)?;
         // RFC 3834: no out-of-office answers, please.
         let auto_submitted = HeaderName::new_from_ascii_str("Auto-Submitted");
         message.headers_mut().insert_raw(HeaderValue::new(auto_submitted, "auto-generated".to_owned()));
+        // RFC 2919: what mail programs sort by.
+        let list_id = HeaderName::new_from_ascii_str("List-Id");
+        let host = gethostname::gethostname();
+        message.headers_mut().insert_raw(HeaderValue::new(list_id, list_id_of(&host.to_string_lossy())));
         Ok(Self { from: from.email, to, content: message.formatted() })
     }
 
@@ -87,6 +103,23 @@ fn with_ascii_domain(address: &Address) -> Result<Address, NotALetter> {
     let not_known = || NotALetter::Domain { address: address.to_string() };
     let domain = idna::domain_to_ascii(domain).map_err(|_| not_known())?;
     Address::new(address.user(), domain).map_err(|_| not_known())
+}
+
+/// The Message-ID of a mail, the same at every try.
+fn message_id(id: Uuid, from: &Mailbox) -> String {
+    format!("<{id}@{}>", from.email.domain())
+}
+
+/// The List-Id of all mails of the collector on a host: `<fleetsweep.mon.example.com>`.
+fn list_id_of(host: &str) -> String {
+    let plain = |label: &str| -> String {
+        label.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+    };
+    let labels: Vec<String> = host.split('.').map(plain).filter(|label| !label.is_empty()).collect();
+    let mut host = labels.join(".");
+    host.truncate(HOST_BYTES);
+    let host = host.trim_matches(['.', '-']);
+    format!("<fleetsweep.{}>", if host.is_empty() { "localhost" } else { host })
 }
 
 /// The message with its text, and with what is attached where something is.
@@ -133,7 +166,6 @@ fn plain(file_name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use mail_parser::{HeaderValue, MessageParser, MimeHeaders};
-    use uuid::Uuid;
 
     use super::*;
     use crate::fleet::mail::MailKind;
@@ -146,6 +178,8 @@ mod tests {
             subject: subject.into(),
             body: body.into(),
             attachments: Vec::new(),
+            thread: Vec::new(),
+            export_command: None,
             created_at: "2026-03-01T12:00:00Z".parse().unwrap(),
         }
     }
@@ -204,6 +238,43 @@ mod tests {
     }
 
     #[test]
+    fn a_mail_hangs_under_the_first_ones_of_its_thread() {
+        let id = |number: u128| format!("{}@mon.example.com", Uuid::from_u128(number));
+        let many: Vec<u128> = (1..=9).collect();
+        for thread in [&[][..], &[7], &[3, 7], &many] {
+            let mail = Mail { thread: thread.iter().map(|id| Uuid::from_u128(*id)).collect(), ..mail("s", "b") };
+            let letter = Letter::new(&from(), &mail).unwrap();
+            assert!(letter.content.split(|byte| *byte == b'\n').all(|line| line.len() < 999));
+            let message = MessageParser::default().parse(&letter.content).unwrap();
+            let listed = |value: &HeaderValue<'_>| -> Vec<String> {
+                value.as_text_list().unwrap_or_default().iter().map(ToString::to_string).collect()
+            };
+            assert_eq!(listed(message.references()), thread.iter().map(|number| id(*number)).collect::<Vec<_>>());
+            assert_eq!(
+                listed(message.in_reply_to()),
+                thread.last().map(|number| id(*number)).into_iter().collect::<Vec<_>>()
+            );
+        }
+    }
+
+    #[test]
+    fn every_mail_of_a_collector_has_the_same_plain_list_id() {
+        for (host, expected) in [
+            ("mon-1", "<fleetsweep.mon-1>"),
+            ("MON.Example.com", "<fleetsweep.mon.example.com>"),
+            ("", "<fleetsweep.localhost>"),
+            ("a>\r\nBcc: eve@example.net", "<fleetsweep.a---bcc--eve-example.net>"),
+            ("..x..", "<fleetsweep.x>"),
+            ("köln", "<fleetsweep.k-ln>"),
+        ] {
+            assert_eq!(list_id_of(host), expected, "{host:?}");
+        }
+        assert!(list_id_of(&"x".repeat(500)).len() < 255);
+        let letter = Letter::new(&from(), &mail("s", "b")).unwrap();
+        assert!(String::from_utf8(letter.content).unwrap().contains("\r\nList-Id: <fleetsweep."));
+    }
+
+    #[test]
     fn the_same_mail_makes_the_same_letter() {
         for mail in [mail("subject", "body → body"), with_files(&[("one.txt", "a → b\n"), ("two.txt", "c\n")])] {
             let letter = || Letter::new(&from(), &mail).unwrap().content;
@@ -245,7 +316,7 @@ mod tests {
             assert_eq!(received(&letter), expected, "{name:?}");
             let message = MessageParser::default().parse(&letter.content).unwrap();
             assert!(message.bcc().is_none());
-            assert_eq!(message.headers().len(), 8, "{:?}", message.headers());
+            assert_eq!(message.headers().len(), 9, "{:?}", message.headers());
         }
     }
 
@@ -277,7 +348,7 @@ mod tests {
             let letter = Letter::new(&from(), &mail(subject, "body")).unwrap();
             let message = MessageParser::default().parse(&letter.content).unwrap();
             assert!(message.bcc().is_none());
-            assert_eq!(message.headers().len(), 9, "{:?}", message.headers());
+            assert_eq!(message.headers().len(), 10, "{:?}", message.headers());
             assert_eq!(message.body_text(0).unwrap().trim_end(), "body");
         }
     }

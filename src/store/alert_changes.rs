@@ -76,7 +76,7 @@ pub(super) async fn link_mails(
         for mail in mails {
             match mail.kind {
                 MailKind::Alert | MailKind::Recovery => {}
-                MailKind::Events | MailKind::Test => continue,
+                MailKind::Events | MailKind::Test | MailKind::Trouble => continue,
             }
             execute!(
                 transaction,

@@ -1,6 +1,8 @@
 //! The outbox: mails that were decided, until the SMTP server took or refused them, and after. Not their
 //! sending, and not the back-off.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -8,7 +10,7 @@ use super::{
     StoreErrorKind, attachments, client_id, from_count, from_ms,
     pool::{Transaction, execute, fetch_all, fetch_one},
     reads::Reads,
-    to_ms, unreadable,
+    threads, to_count, to_ms, unreadable,
     writer::Unwritten,
 };
 use crate::fleet::{
@@ -16,13 +18,15 @@ use crate::fleet::{
     mail::{Mail, MailKind},
 };
 
-/// Which waiting mails are offered.
+/// Which waiting mails are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
     /// Every one, whatever its back-off.
     All,
     /// Those whose time has come.
     Ready,
+    /// Those that have waited for so long.
+    Waited(Duration),
 }
 
 /// A waiting mail.
@@ -36,6 +40,10 @@ pub struct OutboxMail {
     pub sweep: Option<SweepId>,
     /// How often it was offered.
     pub attempts: u32,
+    /// How long it has waited, as far as that was counted.
+    pub waited: Duration,
+    /// How often it was split because the server did not take its size.
+    pub splits: u32,
     /// When it is to be offered next.
     pub next_at: Timestamp,
     /// Why it was not taken when it was last offered.
@@ -66,17 +74,31 @@ struct MailRow {
     created_at_ms: i64,
     next_at_ms: Option<i64>,
     attempts: i64,
+    waited_ms: i64,
+    splits: i64,
+    thread_ids: Option<String>,
+    export_command: Option<String>,
     last_error: Option<String>,
     sweep_uuid: Option<String>,
     ip: Option<String>,
     port: Option<i64>,
 }
 
-/// To which client and sweep a mail belongs.
-#[derive(Debug, Clone, Copy)]
+/// What the parts of a mail have of it.
+#[derive(sqlx::FromRow)]
+struct SplitRow {
+    client_id: Option<i64>,
+    sweep_uuid: Option<String>,
+    waited_ms: i64,
+    waited_at_ms: Option<i64>,
+    splits: i64,
+}
+
+/// To which client and sweep a mail belongs; `None` where to none.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Origin {
-    pub(super) client: i64,
-    pub(super) sweep: SweepId,
+    pub(super) client: Option<i64>,
+    pub(super) sweep: Option<String>,
 }
 
 /// A word in the database that names nothing.
@@ -84,16 +106,12 @@ pub(super) struct Origin {
 #[error("`{0}` is no kind of mail")]
 struct NotAKind(String);
 
-pub(super) async fn insert(
-    transaction: &mut Transaction,
-    mail: &Mail,
-    origin: Option<Origin>,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(transaction: &mut Transaction, mail: &Mail, origin: &Origin) -> Result<(), sqlx::Error> {
     let created_at_ms = to_ms(mail.created_at);
     execute!(
         transaction,
         "INSERT INTO mails (id, recipient, kind, subject, body, status, created_at_ms, next_at_ms, attempts, client_id,
-         sweep_uuid) VALUES (?, ?, ?, ?, ?, 'waiting', ?, ?, 0, ?, ?)",
+         sweep_uuid, thread_ids, export_command) VALUES (?, ?, ?, ?, ?, 'waiting', ?, ?, 0, ?, ?, ?, ?)",
         mail.id.to_string(),
         &mail.recipient,
         mail.kind.word(),
@@ -101,8 +119,10 @@ pub(super) async fn insert(
         &mail.body,
         created_at_ms,
         created_at_ms,
-        origin.map(|origin| origin.client),
-        origin.map(|origin| origin.sweep.0.to_string())
+        origin.client,
+        origin.sweep.as_deref(),
+        threads::to_column(&mail.thread),
+        mail.export_command.as_deref()
     )?;
     attachments::insert(transaction, mail.id, &mail.attachments).await
 }
@@ -157,6 +177,73 @@ pub(super) async fn refused(
     )?)
 }
 
+/// Puts smaller mails in the place of one that is too large: the first keeps its id, the others are new and belong to
+/// the same client and sweep. All of them are due at once and have waited as long.
+pub(super) async fn split(
+    transaction: &mut Transaction,
+    id: Uuid,
+    parts: &[Mail],
+    reason: &str,
+) -> Result<(), Unwritten> {
+    let key = id.to_string();
+    let found = fetch_all!(
+        transaction,
+        SplitRow,
+        "SELECT client_id, sweep_uuid, waited_ms, waited_at_ms, splits FROM mails WHERE id = ? AND status = 'waiting'",
+        &key
+    )?;
+    let (Some(whole), Some((first, others))) = (found.into_iter().next(), parts.split_first()) else {
+        return Err(Unwritten::Refused(StoreErrorKind::NoSuchMail));
+    };
+    let splits = whole.splits.saturating_add(1);
+    execute!(
+        transaction,
+        "UPDATE mails SET subject = ?, body = ?, next_at_ms = created_at_ms, attempts = attempts + 1, last_error = ?,
+         splits = ? WHERE id = ?",
+        &first.subject,
+        &first.body,
+        reason,
+        splits,
+        &key
+    )?;
+    execute!(transaction, "DELETE FROM mail_attachments WHERE mail_id = ?", &key)?;
+    attachments::insert(transaction, id, &first.attachments).await?;
+    let origin = Origin { client: whole.client_id, sweep: whole.sweep_uuid };
+    for mail in others {
+        insert(transaction, mail, &origin).await?;
+        execute!(
+            transaction,
+            "UPDATE mails SET waited_ms = ?, waited_at_ms = ?, splits = ? WHERE id = ?",
+            whole.waited_ms,
+            whole.waited_at_ms,
+            splits,
+            mail.id.to_string()
+        )?;
+    }
+    Ok(())
+}
+
+/// Counts how long each waiting mail has waited up to `at`; of the stretch since it was counted last, `most` at most.
+/// A clock that was set back counts nothing.
+pub(super) async fn waited(transaction: &mut Transaction, at: Timestamp, most: Duration) -> Result<(), sqlx::Error> {
+    let (at_ms, most_ms) = (to_ms(at), to_count(u64::try_from(most.as_millis()).unwrap_or(u64::MAX)));
+    // The columns are set from left to right on MariaDB: the time comes last.
+    execute!(
+        transaction,
+        "UPDATE mails SET waited_ms = waited_ms + CASE
+           WHEN COALESCE(waited_at_ms, created_at_ms) >= ? THEN 0
+           WHEN COALESCE(waited_at_ms, created_at_ms) <= ? THEN ?
+           ELSE ? - COALESCE(waited_at_ms, created_at_ms) END,
+         waited_at_ms = ? WHERE status = 'waiting'",
+        at_ms,
+        at_ms.saturating_sub(most_ms),
+        most_ms,
+        at_ms,
+        at_ms
+    )
+    .map(drop)
+}
+
 /// A change of one mail has met one row.
 fn one(rows: u64) -> Result<(), Unwritten> {
     if rows == 1 { Ok(()) } else { Err(Unwritten::Refused(StoreErrorKind::NoSuchMail)) }
@@ -169,21 +256,24 @@ pub(super) async fn due(
     after: Option<Uuid>,
     most: u32,
 ) -> Result<Vec<OutboxMail>, sqlx::Error> {
-    let latest = match due {
-        Due::All => i64::MAX,
-        Due::Ready => to_ms(now),
+    let (latest, waited) = match due {
+        Due::All => (i64::MAX, Duration::ZERO),
+        Due::Ready => (to_ms(now), Duration::ZERO),
+        Due::Waited(waited) => (i64::MAX, waited),
     };
     let mut transaction = pool.begin_read().await?;
     let mut rows = fetch_all!(
         &mut transaction,
         MailRow,
         "SELECT mails.id, mails.recipient, mails.kind, mails.subject, mails.body, mails.created_at_ms, mails.next_at_ms,
-         mails.attempts, mails.last_error, mails.sweep_uuid, clients.ip, clients.port
+         mails.attempts, mails.waited_ms, mails.splits, mails.thread_ids, mails.export_command, mails.last_error,
+         mails.sweep_uuid, clients.ip, clients.port
          FROM mails LEFT JOIN clients ON clients.id = mails.client_id
-         WHERE mails.status = 'waiting' AND (mails.next_at_ms <= ? OR mails.next_at_ms > ?) AND mails.id > ?
-         ORDER BY mails.id LIMIT ?",
+         WHERE mails.status = 'waiting' AND (mails.next_at_ms <= ? OR mails.next_at_ms > ?) AND mails.waited_ms >= ?
+         AND mails.id > ? ORDER BY mails.id LIMIT ?",
         latest,
         to_ms(now).saturating_add(FARTHEST_MS),
+        to_count(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)),
         after.map(|id| id.to_string()).unwrap_or_default(),
         i64::from(most)
     )?;
@@ -212,11 +302,15 @@ impl TryFrom<MailRow> for OutboxMail {
                 subject: row.subject,
                 body: row.body,
                 attachments: Vec::new(),
+                thread: threads::from_column(row.thread_ids.as_deref())?,
+                export_command: row.export_command,
                 created_at,
             },
             client,
             sweep: row.sweep_uuid.map(|sweep| sweep.parse().map(SweepId).map_err(unreadable)).transpose()?,
             attempts: from_count(row.attempts)?,
+            waited: Duration::from_millis(from_count(row.waited_ms)?),
+            splits: from_count(row.splits)?,
             next_at: row.next_at_ms.map_or(Ok(created_at), from_ms)?,
             last_error: row.last_error,
         })

@@ -10,6 +10,7 @@ use super::{
     alert_changes,
     outbox::{self, Origin},
     pool::{Transaction, execute, fetch_all, fetch_one, on_driver},
+    threads::{self, FirstEvents},
     to_count, to_json, to_ms, unreadable,
 };
 use crate::fleet::{
@@ -81,6 +82,7 @@ struct KnownClient {
     latest_slot: Option<i64>,
     /// Without those that are 0.
     over_in_a_row: BTreeMap<Metric, u32>,
+    first_events: FirstEvents,
 }
 
 impl Known {
@@ -92,7 +94,10 @@ impl Known {
         for (id, ip, port, latest_slot) in rows {
             let client = super::client_id(ip, port)?;
             of_id.insert(id, client.clone());
-            clients.insert(client, KnownClient { id, latest_slot, over_in_a_row: BTreeMap::new() });
+            clients.insert(
+                client,
+                KnownClient { id, latest_slot, over_in_a_row: BTreeMap::new(), first_events: FirstEvents::default() },
+            );
         }
         let rows: Vec<(i64, String, i64)> =
             fetch_all!(transaction, (i64, String, i64), "SELECT client_id, metric, over_in_a_row FROM rule_states")?;
@@ -152,8 +157,13 @@ pub(super) async fn insert(
     if let Some(log) = &record.security {
         insert_events(transaction, known, client, log, ended_at_ms).await?;
     }
+    let origin = Origin { client: Some(client), sweep: Some(record.sweep.0.to_string()) };
     for mail in &record.mails {
-        outbox::insert(transaction, mail, Some(Origin { client, sweep: record.sweep })).await?;
+        let thread = match known.clients.get_mut(&record.client) {
+            Some(known) => threads::of(transaction, client, &mut known.first_events, &record.changes, mail).await?,
+            None => Vec::new(),
+        };
+        outbox::insert(transaction, &Mail { thread, ..mail.clone() }, &origin).await?;
     }
     alert_changes::link_mails(transaction, &record.changes, &record.mails).await?;
     let latest = match record.outcome {
@@ -201,7 +211,8 @@ async fn client(transaction: &mut Transaction, known: &mut Known, record: &Recor
         i64::from(record.client.port()),
         &record.client_name
     )?;
-    let new = KnownClient { id, latest_slot: None, over_in_a_row: BTreeMap::new() };
+    let new =
+        KnownClient { id, latest_slot: None, over_in_a_row: BTreeMap::new(), first_events: FirstEvents::default() };
     known.clients.insert(record.client.clone(), new);
     Ok(id)
 }

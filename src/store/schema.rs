@@ -23,6 +23,7 @@ fn migrations() -> Vec<Migration> {
         (2, "history", include_str!("../../migrations/0002_history.sql")),
         (3, "spool", include_str!("../../migrations/0003_spool.sql")),
         (4, "attachments", include_str!("../../migrations/0004_attachments.sql")),
+        (5, "mail_outcome", include_str!("../../migrations/0005_mail_outcome.sql")),
         (6, "limits", include_str!("../../migrations/0006_limits.sql")),
         (7, "clock", include_str!("../../migrations/0007_clock.sql")),
     ];

@@ -60,6 +60,17 @@ pub(super) enum Write {
         at: Timestamp,
         error: String,
     },
+    Split {
+        id: Uuid,
+        parts: Vec<Mail>,
+        reason: String,
+    },
+    /// Counts how long mails have waited.
+    #[serde(skip)]
+    Waited {
+        at: Timestamp,
+        most: Duration,
+    },
     Audit {
         at: Timestamp,
         actor: String,
@@ -139,11 +150,14 @@ impl Write {
             | Self::Sent { .. }
             | Self::Deferred { .. }
             | Self::Refused { .. }
+            | Self::Split { .. }
             | Self::Audit { .. }
             | Self::SweepStarted { .. }
             | Self::SweepEnded { .. } => true,
             // What an operator asks: whether the alert is open still is the database's to say.
             Self::Acknowledge { .. }
+            // The next round counts it.
+            | Self::Waited { .. }
             // Who holds the database is of no use where nobody can read it.
             | Self::Announce(_)
             | Self::Forget { .. }
@@ -440,12 +454,14 @@ async fn write_all(
         }
         match write {
             Write::Record(record) => record::insert(transaction, &mut known, record).await?,
-            Write::Queue(mail) => outbox::insert(transaction, mail, None).await?,
+            Write::Queue(mail) => outbox::insert(transaction, mail, &outbox::Origin::default()).await?,
             Write::Sent { id, at, answer } => outbox::sent(transaction, *id, *at, answer).await?,
             Write::Deferred { id, attempts, next_at, error } => {
                 outbox::deferred(transaction, *id, *attempts, *next_at, error).await?;
             }
             Write::Refused { id, at, error } => outbox::refused(transaction, *id, *at, error).await?,
+            Write::Split { id, parts, reason } => outbox::split(transaction, *id, parts, reason).await?,
+            Write::Waited { at, most } => outbox::waited(transaction, *at, *most).await?,
             Write::Audit { at, actor, action, target, detail } => {
                 audit(transaction, &mut known, *at, [actor, action, target, detail]).await?;
             }

@@ -51,7 +51,7 @@ async fn the_document_has_the_names_and_the_order_of_the_contract() {
     ] }, {
         insta::assert_snapshot!(outcome.stdout.trim_end(), @r#"
         {"sweep":"[uuid]","started_at":"[time]","duration_ms":[number],"clients":[{"name":"client-1","ip":"[address 1]","port":[number],"status":"ok","stage":null,"error":null,"duration_ms":[number],"attempts":[number],"cpu_percent":[number],"memory_percent":[number],"swap_percent":null,"uptime_seconds":[number],"alerts":[{"type":"memory","limit":[number],"value":[number]}]},
-        {"name":"client-2","ip":"[address 2]","port":[number],"status":"failed","stage":"authenticate","error":"[text]","duration_ms":[number],"attempts":[number],"cpu_percent":null,"memory_percent":null,"swap_percent":null,"uptime_seconds":null,"alerts":[]}],"summary":{"clients":[number],"ok":[number],"failed":[number],"alerts":[number],"mail":{"sent":[number],"waiting":[number]}}}
+        {"name":"client-2","ip":"[address 2]","port":[number],"status":"failed","stage":"authenticate","error":"[text]","duration_ms":[number],"attempts":[number],"cpu_percent":null,"memory_percent":null,"swap_percent":null,"uptime_seconds":null,"alerts":[]}],"summary":{"clients":[number],"ok":[number],"failed":[number],"alerts":[number],"mail":{"sent":[number],"waiting":[number],"refused":[number]}}}
         "#);
     });
 }

@@ -11,9 +11,9 @@ use std::{
 use fleetsweep::demo::Sink;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
-use support::{Fleetsweep, Login, Mail, SOON, Signal, Sshd, SshdOptions, Trial, allowance};
+use support::{Fleetsweep, Login, Mail, SOON, Signal, Sshd, SshdOptions, StrictRules, StrictSmtp, Trial, allowance};
 
-use crate::site::{Config, mails, number, once, parsed, program, sql};
+use crate::site::{Config, mails, number, once, parsed, program, smtp_at, sql};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
@@ -21,7 +21,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             every_collection_is_mailed_whatever_the_log_says,
             a_log_that_holds_more_than_one_report_is_read_on_at_once,
             a_daily_allowance_bounds_what_is_stored_and_mailed,
-            killed_runs_lose_no_event_and_tell_none_twice;
+            killed_runs_lose_no_event_and_tell_none_twice,
+            the_command_in_a_mail_prints_the_list_that_was_too_large;
     }
 }
 
@@ -249,4 +250,31 @@ async fn killed_runs_lose_no_event_and_tell_none_twice() {
     let mut told: Vec<String> = lists.map(|line| line.split('\t').nth(5).unwrap().to_owned()).collect();
     told.sort();
     assert_eq!(told, stored, "seed {seed}");
+}
+
+async fn the_command_in_a_mail_prints_the_list_that_was_too_large() {
+    let site = Site::new().await;
+    // What a client is called does not matter.
+    let name = "it's a box*? {x}";
+    let text = std::fs::read_to_string(site.program.path("config.xml")).unwrap();
+    let keywords = vec!["SIZE 20000".to_owned()];
+    let server = StrictSmtp::start(StrictRules { keywords, most_bytes: Some(20_000), ..StrictRules::default() });
+    let smtp = text.lines().find(|line| line.starts_with("<smtp")).unwrap();
+    let here = format!("<smtp {} from=\"fleetsweep@example.com\"/>", smtp_at(server.address()));
+    site.program.write_config(&text.replace("name=\"box\"", &format!("name=\"{name}\"")).replace(smtp, &here));
+    let messages: Vec<String> =
+        (0..600).map(|number| format!("Accepted publickey for user{number} from 10.0.0.9")).collect();
+    site.happens(&messages.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(mails(&once(&site.program).await), (1, 0));
+    let [mail] = server.mails().try_into().unwrap();
+    assert!(mail.attachments.is_empty(), "{mail:?}");
+    let command = mail.text.lines().find(|line| line.contains("export events")).unwrap().trim();
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_fleetsweep")).parent().unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    // From anywhere, as it stands.
+    let printed = Command::new("sh").args(["-c", command]).current_dir("/").env("PATH", path).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    for message in &messages {
+        assert!(printed.contains(message.as_str()), "{message} is not in what `{command}` prints:\n{printed}");
+    }
 }

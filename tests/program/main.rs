@@ -19,17 +19,21 @@ mod exit;
 mod export;
 mod hostile_smtp;
 mod long_export;
+mod mail_outcome;
 mod metrics;
 mod pipeline;
 mod secrets;
 mod service;
 mod site;
 mod smtp;
+mod troubles;
 
 fn main() -> ExitCode {
     let rooms = [
         pipeline::trials(),
         smtp::trials(),
+        mail_outcome::trials(),
+        troubles::trials(),
         hostile_smtp::trials(),
         command_line::trials(),
         exit::trials(),

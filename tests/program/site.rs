@@ -101,6 +101,11 @@ impl Fleet {
         Self { servers, sink: Sink::start().await.unwrap(), program, _homes: homes }
     }
 
+    /// The same with a change to its program.
+    pub(crate) fn with_program(self, change: impl FnOnce(Fleetsweep) -> Fleetsweep) -> Self {
+        Self { program: change(self.program), ..self }
+    }
+
     /// A configuration of all its servers, each with these rules.
     pub(crate) fn config(&self, rules: &str) -> Config {
         Config::new(self.sink.address(), self.clients(rules))
@@ -130,6 +135,11 @@ pub(crate) async fn once(program: &Fleetsweep) -> Value {
 /// The document that a run printed, and nothing beside it.
 pub(crate) fn document(outcome: &Outcome) -> Value {
     serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("no JSON: {error}\n{outcome:#?}"))
+}
+
+/// How many mails were refused for good, as a document says it.
+pub(crate) fn refused(document: &Value) -> u64 {
+    document["summary"]["mail"]["refused"].as_u64().unwrap()
 }
 
 /// What became of mails, as a document says it: sent and waiting.

@@ -25,6 +25,7 @@ mod encryption;
 mod export;
 mod look_back;
 mod losing_disk;
+mod mail_outcome;
 mod migration;
 mod opening;
 mod outage;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let rooms = [
         recording::trials(),
         look_back::trials(),
+        mail_outcome::trials(),
         past::trials(),
         attachments::trials(),
         retention::trials(),

@@ -1,7 +1,7 @@
 //! Recording: what a collection leaves in the database, what of it is known afterwards, and that nothing is there
 //! by half.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use futures_util::future::join_all;
 use support::{Database, Trial};
@@ -175,6 +175,8 @@ async fn the_outbox_keeps_every_mail_until_it_is_taken_or_refused(database: Data
             client: None,
             sweep: None,
             attempts: 2,
+            waited: Duration::ZERO,
+            splits: 0,
             next_at: at(1_000),
             last_error: Some("451 later".into())
         }]

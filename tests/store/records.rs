@@ -62,6 +62,8 @@ pub(crate) fn mail(number: u128, created_ms: i64) -> Mail {
         subject: "cpu 62.5 % ☎".into(),
         body: "two\nlines".into(),
         attachments: Vec::new(),
+        thread: Vec::new(),
+        export_command: None,
         created_at: at(created_ms),
     }
 }

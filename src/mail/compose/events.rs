@@ -66,6 +66,8 @@ pub struct EventsOccasion<'a> {
     pub now: Timestamp,
     /// The name of the machine this program runs on.
     pub collector_name: &'a str,
+    /// How this program is called there, from anywhere: `cd /srv/fleet && fleetsweep`.
+    pub program: &'a str,
 }
 
 /// What one of the mails tells.
@@ -143,6 +145,38 @@ pub(super) fn drafts_of_parts(occasion: &EventsOccasion<'_>, part_bytes: usize) 
     (1..).zip(loads).map(draft).collect()
 }
 
+/// The command that prints what is attached: the events of this client from the first to the last, by its clock.
+/// `None` where there are none.
+pub(super) fn export_command(occasion: &EventsOccasion<'_>) -> Option<String> {
+    // What other programs read as a time: the years 1 to 9999.
+    const BOUNDS: (i64, i64) = (-62_135_596_800_000, 253_402_300_799_998);
+    let times = || occasion.log.events.iter().map(|event| event.occurred_unix_ms.clamp(BOUNDS.0, BOUNDS.1));
+    let shown = |ms: i64| {
+        let at = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
+        at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    };
+    let (since, until) = (shown(times().min()?), shown(times().max()? + 1));
+    let client = in_shell(&pattern(occasion.client));
+    Some(format!("{} export events --client {client} --since {since} --until {until}", occasion.program))
+}
+
+/// The pattern that meets a client and no other: its name, or its address and port where it has none.
+fn pattern(client: &config::Client) -> String {
+    let name = if client.name == client.id.address() { client.id.to_string() } else { client.name.clone() };
+    globset::escape(&name.replace('\\', r"\\"))
+}
+
+/// A text as one word of a shell.
+#[must_use]
+pub fn in_shell(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '+' | ',' | '=');
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// The subject: the client, what is the matter with the log, how many events and what the gravest are about.
 fn subject(occasion: &EventsOccasion<'_>, groups: &[Group<'_>], (mail, mails): (usize, usize)) -> String {
     let log = occasion.log;
@@ -207,7 +241,7 @@ impl EventsFacts {
         attachments: &[Attachment],
         (mail, mails): (usize, usize),
     ) -> Self {
-        let EventsOccasion { client, reading, log, allowed: _, now, collector_name } = *occasion;
+        let EventsOccasion { client, reading, log, allowed: _, now, collector_name, program: _ } = *occasion;
         let further = mail > 1;
         let in_words = |(concern, count): (Concern, usize)| counted(count, concern.words());
         Self {

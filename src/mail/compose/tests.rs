@@ -15,6 +15,7 @@ use crate::fleet::{
 };
 
 mod events;
+mod troubles;
 
 fn at(time: &str) -> Timestamp {
     format!("2026-03-01T{time}Z").parse().unwrap()

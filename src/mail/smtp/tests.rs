@@ -73,6 +73,7 @@ impl Server {
             login: password
                 .clone()
                 .map(|password| SmtpLogin { username: "ops".into(), password: SecretSource::Literal(password) }),
+            give_up: Duration::from_secs(86_400),
         };
         let mut client = SmtpClient::with_password(&smtp, password.as_ref()).unwrap();
         // What the name server of this machine thinks of its name takes no part here.
@@ -155,6 +156,8 @@ fn mail(number: u128) -> Mail {
         subject: "subject".into(),
         body: "body\n".into(),
         attachments: Vec::new(),
+        thread: Vec::new(),
+        export_command: None,
         created_at: Timestamp::UNIX_EPOCH,
     }
 }

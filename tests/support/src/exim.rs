@@ -28,6 +28,10 @@ pub struct EximOptions {
     pub tls: bool,
     /// Accepts mail only after AUTH PLAIN with this name and password.
     pub login: Option<(String, String)>,
+    /// Takes mails for `example.com` alone: others are `550 relay not permitted`.
+    pub refuses_to_relay: bool,
+    /// The largest mail that it takes, bytes, which it announces; `None` for 4 MiB.
+    pub most_bytes: Option<u32>,
 }
 
 /// A running exim. It ends when it is dropped.
@@ -100,7 +104,10 @@ impl Exim {
 }
 
 fn configuration(directory: &str, port: u16, options: &EximOptions) -> String {
-    let EximOptions { starttls, tls, login } = options;
+    let EximOptions { starttls, tls, login, refuses_to_relay, most_bytes } = options;
+    let most_bytes = most_bytes.unwrap_or(4 << 20);
+    let relay =
+        if *refuses_to_relay { "  deny !domains = example.com\n       message = relay not permitted\n" } else { "" };
     let tls_lines = if *starttls || *tls {
         let advertised = if *starttls { "*" } else { "" };
         let on_connect = if *tls { format!("tls_on_connect_ports = {port}\n") } else { String::new() };
@@ -133,7 +140,7 @@ check_spool_space = 0
 keep_environment =
 host_lookup =
 rfc1413_query_timeout = 0s
-message_size_limit = 4M
+message_size_limit = {most_bytes}
 deliver_drop_privilege
 acl_smtp_rcpt = recipient
 acl_smtp_data = content
@@ -144,7 +151,7 @@ recipient:
        message = no such user here
   defer recipients = {DEFERRED}
        message = come back later
-{condition}  accept
+{relay}{condition}  accept
 content:
   accept
 

@@ -53,7 +53,9 @@ fn mails_within(
     log: &SecurityLog,
     part_bytes: usize,
 ) -> Vec<Mail> {
-    let occasion = EventsOccasion { client, reading, log, allowed, now: at("10:00:00"), collector_name: "mon-1" };
+    let now = at("10:00:00");
+    let occasion =
+        EventsOccasion { client, reading, log, allowed, now, collector_name: "mon-1", program: "fleetsweep" };
     let mut number = 0;
     let mut new_id = || {
         number += 1;
@@ -196,6 +198,37 @@ fn what_a_client_says_moves_nothing_in_a_mail() {
     assert_eq!(file.text.lines().count(), 2);
     assert_eq!(file.text.lines().nth(1).unwrap().split('\t').count(), 7);
     insta::assert_snapshot!("hostile_events", show(&mail) + &format!("\n--- {}", file.file_name));
+}
+
+#[test]
+fn the_command_prints_the_events_of_this_client_from_the_first_to_the_last() {
+    let of = |client: &config::Client, seconds: &[i64]| {
+        let events = seconds.iter().map(|second| event("sshd", *second, "x")).collect();
+        mails(client, &reading(1.0, 10, 10), &log(events), 1 << 20)[0].export_command.clone()
+    };
+    let span = "--since 2026-03-01T03:10:00.000Z --until 2026-03-01T03:10:09.001Z";
+    for (name, expected) in [
+        ("db", "db"),
+        ("10.0.4.7", "10.0.4.7:22"),
+        ("it's a box", r"'it'\''s a box'"),
+        ("web-[1]*?", "'web-[[]1[]][*][?]'"),
+        (r"a\b", r"'a\\b'"),
+        ("$(id) `id`; rm -rf /", "'$(id) `id`; rm -rf /'"),
+    ] {
+        let client = config::Client { name: name.into(), ..db() };
+        let command = format!("fleetsweep export events --client {expected} {span}");
+        assert_eq!(of(&client, &[9, 0, 3]), Some(command), "{name}");
+        let pattern: String = expected
+            .strip_prefix('\'')
+            .map_or(expected.into(), |quoted| quoted.strip_suffix('\'').unwrap().replace(r"'\''", "'"));
+        let pattern: crate::fleet::select::Pattern = pattern.parse().unwrap();
+        assert!(pattern.meets(&client.id, &client.name) && !pattern.meets(&ClientId::new("h", 1), "web-1xy"));
+    }
+    assert_eq!(of(&db(), &[]), None);
+    // A clock of a client may say anything; the command is one that works all the same.
+    let absurd = of(&db(), &[i64::MAX / 2000, i64::MIN / 2000]).unwrap();
+    let times: Vec<&str> = absurd.split_whitespace().filter(|word| word.ends_with('Z')).collect();
+    assert!(times.len() == 2 && times.iter().all(|time| time.parse::<Timestamp>().is_ok()), "{absurd}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub(super) fn client_of(server: &HostileSmtp, security: SmtpSecurity, password: 
         login: password
             .clone()
             .map(|password| SmtpLogin { username: "ops".into(), password: SecretSource::Literal(password) }),
+        give_up: Duration::from_secs(86_400),
     };
     SmtpClient::with_password(&smtp, password.as_ref()).unwrap()
 }

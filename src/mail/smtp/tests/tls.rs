@@ -104,6 +104,7 @@ async fn with_certificate(certificate: TestCertificate, host: &str, ca: &str) ->
         helo: None,
         ca: Some(path),
         login: None,
+        give_up: Duration::from_secs(86_400),
     };
     SmtpClient::with_password(&smtp, None).unwrap().send(&mail(1)).await
 }

@@ -1,0 +1,378 @@
+//! The file in which the collector's own troubles are kept from one run to the next, outside the database: in the
+//! program's state, or where that disk is full or read-only, in memory that lasts until the machine is restarted. Not
+//! what is in it.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read as _, Write as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    },
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::fleet::troubles::Book;
+
+/// The format's version.
+const FORMAT: u32 = 1;
+
+/// The largest file that is read, bytes.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// What the place depends on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `$STATE_DIRECTORY`: systemd's `StateDirectory=`, or several of them with colons between.
+    pub state_directory: Option<OsString>,
+    /// `$XDG_STATE_HOME`.
+    pub xdg_state_home: Option<OsString>,
+    /// `$HOME`.
+    pub home: Option<OsString>,
+    /// `$RUNTIME_DIRECTORY`: systemd's `RuntimeDirectory=`, likewise.
+    pub runtime_directory: Option<OsString>,
+    /// `$XDG_RUNTIME_DIR`.
+    pub xdg_runtime_dir: Option<OsString>,
+    /// Where users have directories of their own, or may make them: `/run/user`, `/dev/shm`, and that for temporary
+    /// files.
+    pub shared: Vec<PathBuf>,
+}
+
+impl Environment {
+    /// That of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let [state_directory, xdg_state_home, home, runtime_directory, xdg_runtime_dir] =
+            ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].map(std::env::var_os);
+        let user = rustix::process::geteuid().as_raw();
+        let own = format!("fleetsweep-{user}");
+        let shared = vec![
+            Path::new("/run/user").join(user.to_string()).join("fleetsweep"),
+            Path::new("/dev/shm").join(&own),
+            std::env::temp_dir().join(&own),
+        ];
+        Self { state_directory, xdg_state_home, home, runtime_directory, xdg_runtime_dir, shared }
+    }
+
+    /// The directories that come into question, best first.
+    fn directories(&self) -> Vec<PathBuf> {
+        let given = |value: &Option<OsString>| {
+            let first = value.as_ref()?.as_bytes().split(|byte| *byte == b':').next()?;
+            Some(PathBuf::from(OsStr::from_bytes(first))).filter(|path| path.is_absolute())
+        };
+        let of_the_user = || {
+            let state =
+                given(&self.xdg_state_home).or_else(|| given(&self.home).map(|home| home.join(".local/state")))?;
+            Some(state.join("fleetsweep"))
+        };
+        let state = given(&self.state_directory).or_else(of_the_user);
+        let run = given(&self.xdg_runtime_dir).map(|run| run.join("fleetsweep"));
+        let mut directories: Vec<PathBuf> =
+            [state, given(&self.runtime_directory), run].into_iter().flatten().chain(self.shared.clone()).collect();
+        let all = directories.clone();
+        let mut index = 0;
+        directories.retain(|directory| {
+            index += 1;
+            !all.get(..index - 1).unwrap_or_default().contains(directory)
+        });
+        directories
+    }
+}
+
+/// Why nothing can be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StateFileError {
+    /// A directory cannot be used.
+    #[error("{} cannot be used", .0.display())]
+    Unusable(PathBuf, #[source] io::Error),
+    /// There is none.
+    #[error("there is no directory for it: set STATE_DIRECTORY, XDG_STATE_HOME or HOME")]
+    NoPlace,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    fleetsweep_troubles: u32,
+    /// The highest counts where several files are found: no clock is asked.
+    revision: u64,
+    book: Book,
+}
+
+/// The file of one configuration.
+#[derive(Debug)]
+pub struct StateFile {
+    directories: Vec<PathBuf>,
+    name: String,
+    revision: std::sync::atomic::AtomicU64,
+    /// Held for as long as this lives. `None` where no directory can hold it.
+    _lock: Option<File>,
+}
+
+impl StateFile {
+    /// The file of a configuration, and what is in it; no file where another process has it.
+    #[must_use]
+    pub fn open(environment: &Environment, config: &Path) -> (Option<Self>, Book) {
+        let config =
+            fs::canonicalize(config).or_else(|_| std::path::absolute(config)).unwrap_or_else(|_| config.into());
+        let digest = Sha256::digest(config.as_os_str().as_bytes());
+        let name = digest.iter().take(8).fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
+        let directories = environment.directories();
+        let lock = match lock(&directories, &name) {
+            Ok(lock) => lock,
+            Err(Held) => return (None, Book::default()),
+        };
+        let mut newest = Content { fleetsweep_troubles: FORMAT, revision: 0, book: Book::default() };
+        for directory in &directories {
+            let file = directory.join(format!("{name}.troubles.json"));
+            match read(&file) {
+                Ok(Some(content)) if content.revision > newest.revision => newest = content,
+                Ok(_) => {}
+                Err(error) => tracing::warn!("{} is not used: {error}", file.display()),
+            }
+        }
+        let revision = newest.revision.into();
+        (Some(Self { directories, name, revision, _lock: lock }), newest.book.checked())
+    }
+
+    /// Keeps a book, in the first directory that takes it.
+    ///
+    /// # Errors
+    /// Why the best one did not, where none did.
+    pub fn write(&self, book: &Book) -> Result<(), StateFileError> {
+        let revision = self.revision.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        let content = Content { fleetsweep_troubles: FORMAT, revision, book: book.clone() };
+        let file_name = format!("{}.troubles.json", self.name);
+        let is_empty = *book == Book::default();
+        let mut first_error = None;
+        let mut kept = None;
+        for directory in &self.directories {
+            let file = directory.join(&file_name);
+            if is_empty || kept.is_some() {
+                // What lies there is older; where it cannot be removed, its revision says so.
+                match fs::remove_file(&file) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => {
+                        tracing::debug!("{} stays: {error}", file.display());
+                        first_error.get_or_insert(StateFileError::Unusable(directory.clone(), error));
+                    }
+                }
+                continue;
+            }
+            match usable(directory).and_then(|()| write(directory, &file, &content)) {
+                Ok(()) => kept = Some(directory),
+                Err(error) => {
+                    tracing::debug!("{} takes no state: {error}", directory.display());
+                    first_error.get_or_insert(StateFileError::Unusable(directory.clone(), error));
+                }
+            }
+        }
+        match (kept, is_empty, first_error) {
+            (Some(_), _, _) | (None, true, None) => Ok(()),
+            (None, _, Some(error)) => Err(error),
+            (None, false, None) => Err(StateFileError::NoPlace),
+        }
+    }
+}
+
+/// Another process has the lock.
+struct Held;
+
+/// The lock of a configuration's troubles, in the first directory that takes it; none where no directory does.
+fn lock(directories: &[PathBuf], name: &str) -> Result<Option<File>, Held> {
+    for directory in directories {
+        let file = directory.join(format!("{name}.troubles.lock"));
+        let opened = usable(directory).and_then(|()| {
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+                .open(&file)
+        });
+        match opened.map(|file| (file.try_lock(), file)) {
+            Ok((Ok(()), file)) => return Ok(Some(file)),
+            Ok((Err(TryLockError::WouldBlock), _)) => return Err(Held),
+            Ok((Err(TryLockError::Error(error)), _)) | Err(error) => {
+                tracing::debug!("{} cannot be locked: {error}", file.display());
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Makes a directory of ours where there is none; refuses one in which others could put something.
+fn usable(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let found = fs::symlink_metadata(directory)?;
+    let refuse = |what: &str| Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
+    if !found.is_dir() {
+        return refuse("it is no directory");
+    }
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return refuse("it belongs to another user");
+    }
+    if found.mode() & 0o022 != 0 {
+        return refuse("others may write in it");
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> io::Result<Option<Content>> {
+    let found = match fs::symlink_metadata(file) {
+        Ok(found) => found,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let refuse = |what: String| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    if !found.is_file() || found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o022 != 0 {
+        return refuse("it is no file of ours alone".to_owned());
+    }
+    let mut text = String::new();
+    let opened =
+        OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(file)?;
+    if opened.take(MOST_BYTES + 1).read_to_string(&mut text)? as u64 > MOST_BYTES {
+        return refuse(format!("it is larger than {MOST_BYTES} bytes"));
+    }
+    match serde_json::from_str::<Content>(&text) {
+        Ok(content) if content.fleetsweep_troubles == FORMAT => Ok(Some(content)),
+        Ok(content) => {
+            refuse(format!("it has format {}, and this program knows {FORMAT}", content.fleetsweep_troubles))
+        }
+        Err(error) => refuse(format!("it is damaged: {error}")),
+    }
+}
+
+/// Whole or not at all, readable by its owner alone.
+fn write(directory: &Path, file: &Path, content: &Content) -> io::Result<()> {
+    let mut temporary = tempfile::Builder::new().prefix(".troubles").tempfile_in(directory)?;
+    temporary.write_all(serde_json::to_string(content)?.as_bytes())?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(file).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::fleet::troubles::{Finding, TroubleKind};
+
+    fn book() -> Book {
+        let mut book = Book::default();
+        let finding = Finding::Present { kind: TroubleKind::Database, detail: "is full".into() };
+        book.note(finding, Timestamp::UNIX_EPOCH, &mut Uuid::now_v7);
+        book
+    }
+
+    fn environment(home: &Path) -> Environment {
+        Environment {
+            home: Some(home.join("home").into()),
+            shared: vec![home.join("run"), home.join("tmp")],
+            ..Environment::default()
+        }
+    }
+
+    fn files(home: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        for directory in ["home/.local/state/fleetsweep", "run", "tmp"] {
+            for entry in fs::read_dir(home.join(directory)).into_iter().flatten() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                if name.ends_with(".json") {
+                    found.push(directory.to_owned());
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_book_goes_from_one_run_to_the_next_and_an_empty_one_leaves_no_file() {
+        let home = tempfile::tempdir().unwrap();
+        let environment = environment(home.path());
+        let open = |config: &str| StateFile::open(&environment, &home.path().join(config));
+        let (file, found) = open("config.xml");
+        assert_eq!(found, Book::default());
+        file.unwrap().write(&book()).unwrap();
+        assert!(open("config.xml").1.is_open(TroubleKind::Database));
+        assert_eq!(open("other.xml").1, Book::default(), "another collector has its own");
+        let (file, _) = open("config.xml");
+        file.unwrap().write(&Book::default()).unwrap();
+        assert_eq!((open("config.xml").1, files(home.path())), (Book::default(), Vec::new()));
+    }
+
+    #[test]
+    fn a_second_process_leaves_it_to_the_first() {
+        let home = tempfile::tempdir().unwrap();
+        let open = || StateFile::open(&environment(home.path()), Path::new("config.xml"));
+        let (first, _) = open();
+        assert!(first.is_some() && open().0.is_none());
+        drop(first);
+        assert!(open().0.is_some());
+    }
+
+    #[test]
+    fn where_the_disk_takes_nothing_it_is_kept_in_memory_and_the_newest_counts() {
+        let home = tempfile::tempdir().unwrap();
+        let environment = environment(home.path());
+        let open = || StateFile::open(&environment, Path::new("config.xml"));
+        open().0.unwrap().write(&Book::default()).unwrap();
+        open().0.unwrap().write(&book()).unwrap();
+        assert_eq!(files(home.path()), ["home/.local/state/fleetsweep"]);
+        // In place of a directory there is a file: nothing can be written there, not even by root.
+        fs::rename(home.path().join("home"), home.path().join("away")).unwrap();
+        fs::write(home.path().join("home"), "").unwrap();
+        let (file, found) = open();
+        assert_eq!(found, Book::default());
+        file.unwrap().write(&book()).unwrap();
+        assert_eq!(files(home.path()), ["run"]);
+        assert!(open().1.is_open(TroubleKind::Database));
+        // Back again: what lies in the state is as new, and written from here on.
+        fs::remove_file(home.path().join("home")).unwrap();
+        open().0.unwrap().write(&book()).unwrap();
+        assert_eq!(files(home.path()), ["home/.local/state/fleetsweep"]);
+    }
+
+    #[test]
+    fn what_others_could_have_put_there_is_not_read() {
+        let home = tempfile::tempdir().unwrap();
+        let environment = environment(home.path());
+        let open = || StateFile::open(&environment, Path::new("config.xml"));
+        open().0.unwrap().write(&book()).unwrap();
+        let directory = home.path().join("home/.local/state/fleetsweep");
+        let file = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+        let file = file.into_iter().find(|path| path.extension().is_some_and(|end| end == "json")).unwrap();
+        let whole = fs::read(&file).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        for (text, mode) in [
+            (whole.clone(), 0o666),
+            (whole[..whole.len() / 2].to_vec(), 0o600),
+            (b"{\"fleetsweep_troubles\":2,\"revision\":9,\"book\":{\"troubles\":{}}}".to_vec(), 0o600),
+            (vec![b'x'; 5 << 20], 0o600),
+            (vec![0xff; 9], 0o600),
+        ] {
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(open().1, Book::default());
+        }
+        fs::remove_file(&file).unwrap();
+        let elsewhere = home.path().join("elsewhere");
+        fs::write(&elsewhere, whole).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+        assert_eq!(open().1, Book::default());
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+        open().0.unwrap().write(&book()).unwrap();
+        assert_eq!(files(home.path()), ["home/.local/state/fleetsweep", "run"], "the link is left alone");
+    }
+}

@@ -1,0 +1,341 @@
+//! Troubles of the collector itself: which there are, what is known of those that last, and who is still to be told of
+//! their beginning and their end. Pure; not how they are found, not the file they are kept in, not the mails.
+//!
+//! Each is told once, with an end, also across many short runs: the [`Book`] goes from one to the next. Who is told is
+//! the business of `<collector mail="…">`; without it they are only logged.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::reading::clean;
+
+pub use spec::{TROUBLES, TroubleKind, TroubleSpec};
+
+mod spec;
+
+/// The longest detail, in characters.
+const DETAIL_CHARS: usize = 500;
+
+/// The longest name of a client, in characters.
+const CLIENT_CHARS: usize = 120;
+
+/// The most clients that are remembered of one trouble, and recipients.
+const CLIENTS: usize = 4096;
+
+/// Further clients of a trouble that was told of are told together, this long after the mail before at the soonest.
+const FURTHER_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// There is this trouble.
+    Present {
+        /// Which.
+        kind: TroubleKind,
+        /// The particulars.
+        detail: String,
+    },
+    /// There is none of that kind.
+    Absent(TroubleKind),
+    /// Of some clients it is known whether they have it; of the others nothing new.
+    OfClients {
+        /// Which.
+        kind: TroubleKind,
+        /// Those that have it.
+        have: BTreeSet<String>,
+        /// Those that do not.
+        have_not: BTreeSet<String>,
+        /// The clients that there are; `None` where these are not all known.
+        known: Option<BTreeSet<String>>,
+    },
+}
+
+/// What a finding changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A trouble began.
+    Began {
+        /// Which.
+        kind: TroubleKind,
+        /// The particulars.
+        detail: String,
+    },
+    /// A trouble is over.
+    Ended {
+        /// Which.
+        kind: TroubleKind,
+        /// Since when it was there.
+        since: Timestamp,
+    },
+}
+
+/// What a mail tells of a trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It began.
+    Began,
+    /// It concerns further clients.
+    Further,
+    /// It is over.
+    Ended,
+}
+
+/// A mail that is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TroubleNotice {
+    /// The id of the mail: the same at every try, another for each recipient.
+    pub id: Uuid,
+    /// The first mail to this recipient about the trouble, where this is not the first.
+    pub under: Option<Uuid>,
+    /// About which trouble.
+    pub kind: TroubleKind,
+    /// To whom.
+    pub recipient: String,
+    /// What it tells.
+    pub phase: Phase,
+    /// Since when the trouble is there.
+    pub since: Timestamp,
+    /// When it ended, or what is told was decided.
+    pub at: Timestamp,
+    /// The particulars.
+    pub detail: String,
+    /// The clients that it concerns.
+    pub clients: Vec<String>,
+}
+
+/// The troubles that last, and those whose end is still to be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Book {
+    troubles: BTreeMap<TroubleKind, Trouble>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Trouble {
+    /// Names the first mails about it.
+    first: Uuid,
+    since: Timestamp,
+    detail: String,
+    clients: BTreeSet<String>,
+    /// What is to be told now; `None` where everybody knows.
+    telling: Option<Telling>,
+    /// The clients that were told of.
+    told_clients: BTreeSet<String>,
+    /// Whether it is over.
+    ended: Option<Timestamp>,
+    /// Whether anybody was told, or it was tried.
+    tried: bool,
+    /// When something was last told to everybody.
+    told_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Telling {
+    id: Uuid,
+    phase: Phase,
+    at: Timestamp,
+    /// Who knows already.
+    told: BTreeSet<String>,
+}
+
+impl Book {
+    /// Whether a trouble of a kind lasts.
+    #[must_use]
+    pub fn is_open(&self, kind: TroubleKind) -> bool {
+        self.troubles.get(&kind).is_some_and(|trouble| trouble.ended.is_none())
+    }
+
+    /// The troubles that last.
+    pub fn open(&self) -> impl Iterator<Item = TroubleKind> {
+        self.troubles.iter().filter(|(_, trouble)| trouble.ended.is_none()).map(|(kind, _)| *kind)
+    }
+
+    /// Takes in what was found; what that changed. `new_id` names the mails that follow.
+    pub fn note(&mut self, finding: Finding, now: Timestamp, new_id: &mut dyn FnMut() -> Uuid) -> Option<Change> {
+        match finding {
+            Finding::Present { kind, detail } => self.present(kind, &detail, BTreeSet::new(), now, new_id),
+            Finding::Absent(kind) => self.absent(kind, now, new_id),
+            Finding::OfClients { kind, have, have_not, known } => {
+                let before = self.troubles.get(&kind).filter(|trouble| trouble.ended.is_none());
+                let mut clients = before.map(|trouble| trouble.clients.clone()).unwrap_or_default();
+                clients.retain(|client| !have_not.contains(client));
+                if let Some(known) = known {
+                    clients.retain(|client| known.contains(client));
+                }
+                clients.extend(have.iter().map(|client| clean(client, CLIENT_CHARS)).take(CLIENTS));
+                while clients.len() > CLIENTS {
+                    clients.pop_last();
+                }
+                if clients.is_empty() {
+                    return self.absent(kind, now, new_id);
+                }
+                let detail = match clients.len() {
+                    1 => "1 client".to_owned(),
+                    count => format!("{count} clients"),
+                };
+                self.present(kind, &detail, clients, now, new_id)
+            }
+        }
+    }
+
+    fn present(
+        &mut self,
+        kind: TroubleKind,
+        detail: &str,
+        clients: BTreeSet<String>,
+        now: Timestamp,
+        new_id: &mut dyn FnMut() -> Uuid,
+    ) -> Option<Change> {
+        let detail = clean(detail, DETAIL_CHARS);
+        if let Some(trouble) = self.troubles.get_mut(&kind) {
+            let is_end_told = trouble.telling.as_ref().is_some_and(|telling| !telling.told.is_empty());
+            match trouble.ended {
+                None => {
+                    trouble.detail = detail;
+                    trouble.clients = clients;
+                    trouble.consider_further(now, new_id);
+                    return None;
+                }
+                // It is back before anybody heard that it was over: it never was.
+                Some(_) if !is_end_told => {
+                    trouble.ended = None;
+                    trouble.detail = detail;
+                    trouble.clients = clients;
+                    let first = trouble.first;
+                    trouble.telling = trouble.told_at.is_none().then(|| Telling::new(first, Phase::Began, now));
+                    return None;
+                }
+                Some(_) => {}
+            }
+        }
+        let first = new_id();
+        let trouble = Trouble {
+            first,
+            since: now,
+            detail: detail.clone(),
+            told_clients: clients.clone(),
+            clients,
+            telling: Some(Telling::new(first, Phase::Began, now)),
+            ended: None,
+            tried: false,
+            told_at: None,
+        };
+        self.troubles.insert(kind, trouble);
+        Some(Change::Began { kind, detail })
+    }
+
+    fn absent(&mut self, kind: TroubleKind, now: Timestamp, new_id: &mut dyn FnMut() -> Uuid) -> Option<Change> {
+        let trouble = self.troubles.get_mut(&kind).filter(|trouble| trouble.ended.is_none())?;
+        let since = trouble.since;
+        if trouble.tried {
+            trouble.ended = Some(now);
+            trouble.telling = Some(Telling::new(new_id(), Phase::Ended, now));
+        } else {
+            self.troubles.remove(&kind);
+        }
+        Some(Change::Ended { kind, since })
+    }
+
+    /// The mails that are to be sent now to those who hear of troubles.
+    #[must_use]
+    pub fn notices(&self, recipients: &[String]) -> Vec<TroubleNotice> {
+        let mut notices = Vec::new();
+        for (kind, trouble) in &self.troubles {
+            let Some(telling) = &trouble.telling else { continue };
+            for recipient in recipients.iter().filter(|recipient| !telling.told.contains(*recipient)) {
+                let (id, first) = (of_recipient(telling.id, recipient), of_recipient(trouble.first, recipient));
+                notices.push(TroubleNotice {
+                    id,
+                    under: (telling.phase != Phase::Began).then_some(first),
+                    kind: *kind,
+                    recipient: recipient.clone(),
+                    phase: telling.phase,
+                    since: trouble.since,
+                    at: trouble.ended.unwrap_or(telling.at),
+                    detail: trouble.detail.clone(),
+                    clients: trouble.clients.iter().cloned().collect(),
+                });
+            }
+        }
+        notices
+    }
+
+    /// A mail was sent or tried; with `told` its recipient knows, or never will. When every one of `recipients` knows,
+    /// that much is done.
+    pub fn tried(&mut self, notice: &TroubleNotice, told: bool, recipients: &[String], now: Timestamp) {
+        let Some(trouble) = self.troubles.get_mut(&notice.kind) else { return };
+        trouble.tried = true;
+        let Some(telling) = &mut trouble.telling else { return };
+        if !told || of_recipient(telling.id, &notice.recipient) != notice.id {
+            return;
+        }
+        if telling.told.len() < CLIENTS {
+            telling.told.insert(notice.recipient.clone());
+        }
+        if recipients.iter().all(|recipient| telling.told.contains(recipient)) {
+            if trouble.ended.is_some() {
+                self.troubles.remove(&notice.kind);
+                return;
+            }
+            trouble.telling = None;
+            trouble.told_at = Some(now);
+            trouble.told_clients = notice.clients.iter().cloned().collect();
+        }
+    }
+
+    /// Lets go of ends that can be told to nobody, since nobody hears of troubles any more.
+    pub fn forget_untold_ends(&mut self) {
+        self.troubles.retain(|_, trouble| trouble.ended.is_none());
+    }
+
+    /// The same as it may be taken from a file, which anybody may have changed: bounded and clean.
+    #[must_use]
+    pub fn checked(mut self) -> Self {
+        for trouble in self.troubles.values_mut() {
+            trouble.detail = clean(&trouble.detail, DETAIL_CHARS);
+            for clients in [&mut trouble.clients, &mut trouble.told_clients] {
+                *clients = clients.iter().take(CLIENTS).map(|client| clean(client, CLIENT_CHARS)).collect();
+            }
+        }
+        self
+    }
+}
+
+impl Trouble {
+    fn consider_further(&mut self, now: Timestamp, new_id: &mut dyn FnMut() -> Uuid) {
+        let is_new = self.clients.iter().any(|client| !self.told_clients.contains(client));
+        // A time that lies ahead is of a clock that was set back.
+        let rested = self
+            .told_at
+            .is_some_and(|at| Duration::try_from(now.duration_since(at)).map_or(true, |since| since >= FURTHER_AFTER));
+        if is_new && rested && self.telling.is_none() {
+            self.telling = Some(Telling::new(new_id(), Phase::Further, now));
+        }
+    }
+}
+
+impl Telling {
+    fn new(id: Uuid, phase: Phase, at: Timestamp) -> Self {
+        Self { id, phase, at, told: BTreeSet::new() }
+    }
+}
+
+/// The id of a mail to one of several recipients, always the same.
+fn of_recipient(id: Uuid, recipient: &str) -> Uuid {
+    let digest = Sha256::new().chain_update(id.as_bytes()).chain_update(recipient.as_bytes()).finalize();
+    let mut bytes = [0; 16];
+    for (byte, from) in bytes.iter_mut().zip(digest) {
+        *byte = from;
+    }
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! The kinds of troubles, in one table that mails, documents and tests read.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TroubleKind {
+    /// The database cannot be used.
+    Database,
+    /// What is collected is lost.
+    Unstored,
+    /// The mail server refuses us.
+    Mail,
+    /// Clients have other host keys than the pinned ones.
+    HostKeys,
+    /// Nearly no client can be reached.
+    CutOff,
+    /// The machine has no more descriptors, memory or disk.
+    Shortage,
+}
+
+/// A kind of trouble in words.
+#[derive(Debug, Clone, Copy)]
+pub struct TroubleSpec {
+    /// Which.
+    pub kind: TroubleKind,
+    /// Its word in the log and in the state file.
+    pub word: &'static str,
+    /// What is the matter, as in a subject.
+    pub title: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What the operator does about it.
+    pub next_step: &'static str,
+    /// When it is over.
+    pub end: &'static str,
+}
+
+/// Every kind, in the order of [`TroubleKind`].
+pub const TROUBLES: [TroubleSpec; 6] = [
+    TroubleSpec {
+        kind: TroubleKind::Database,
+        word: "database",
+        title: "the database cannot be used",
+        meaning: "The database does not take what is collected. While the spool takes it, nothing is lost: it waits there.",
+        next_step: "do what the message says: free disk space, bring the database back, or correct `url` on <database>",
+        end: "the database takes everything again",
+    },
+    TroubleSpec {
+        kind: TroubleKind::Unstored,
+        word: "unstored",
+        title: "what is collected is lost",
+        meaning: "Neither the database nor the spool takes what is collected: no limit is judged, and no alert is mailed.",
+        next_step: "free disk space where database and spool lie, or bring the database back",
+        end: "a sweep is stored again",
+    },
+    TroubleSpec {
+        kind: TroubleKind::Mail,
+        word: "mail",
+        title: "the mail server refuses this collector",
+        meaning: "The server refuses our login, name, sender or relaying, not the recipients. Mails wait, and are given up after `give-up`.",
+        next_step: "correct <smtp> in the configuration, or the mail server; then reload or restart, which offers every mail again",
+        end: "the server takes the mails that waited",
+    },
+    TroubleSpec {
+        kind: TroubleKind::HostKeys,
+        word: "host-keys",
+        title: "host keys changed",
+        meaning: "These clients answer with another host key than the pinned one, or with a revoked one. Nothing was sent to them.",
+        next_step: "find out why before you trust the new keys; where a client was reinstalled, remove its line with `ssh-keygen -R` and run `fleetsweep trust`",
+        end: "each of them was reached again under a trusted key",
+    },
+    TroubleSpec {
+        kind: TroubleKind::CutOff,
+        word: "cut-off",
+        title: "nearly no client can be reached",
+        meaning: "At least nine of ten clients that answered before fail at once, as if the network were gone. Either this machine is cut off, or all of them are down: no `unreachable` alert counts this or is mailed meanwhile.",
+        next_step: "check this machine's network, name server and firewall; if they are fine, check what all clients share",
+        end: "a sweep reaches more than a tenth of them",
+    },
+    TroubleSpec {
+        kind: TroubleKind::Shortage,
+        word: "shortage",
+        title: "this machine lacks what the collector needs",
+        meaning: "The operating system refuses file descriptors, memory or disk space. Collections fail by our own fault.",
+        next_step: "raise the limit that the message names (LimitNOFILE=, MemoryMax=), free disk space, or lower `concurrency` on <collector>",
+        end: "a sweep meets no such refusal",
+    },
+];
+
+impl TroubleKind {
+    /// It in words.
+    #[must_use]
+    pub fn spec(self) -> &'static TroubleSpec {
+        let [database, unstored, mail, host_keys, cut_off, shortage] = &TROUBLES;
+        match self {
+            Self::Database => database,
+            Self::Unstored => unstored,
+            Self::Mail => mail,
+            Self::HostKeys => host_keys,
+            Self::CutOff => cut_off,
+            Self::Shortage => shortage,
+        }
+    }
+}
+
+impl fmt::Display for TroubleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.spec().word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_whole_and_its_words_are_those_of_the_file() {
+        for spec in &TROUBLES {
+            assert_eq!(spec.kind.spec().word, spec.word);
+            assert_eq!(serde_json::to_string(&spec.kind).unwrap(), format!("{:?}", spec.word));
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Makes smaller mails of one that is too large for the server: the text first, what is attached spread over several;
+//! where that cannot be, the text alone, which then names the command that prints the rest. Pure; not the sending, and
+//! not the outbox, which changes the one for the others.
+
+use lettre::message::Mailbox;
+use uuid::Uuid;
+
+use crate::fleet::mail::{Attachment, Mail};
+
+use super::message::Letter;
+
+/// The most mails that one becomes.
+const MOST_PARTS: usize = 20;
+
+/// The smallest mail worth carrying a part of a list, bytes: with a lower limit the list would be scattered.
+const SMALLEST_PART: u64 = 32 * 1024;
+
+/// Room for the sentences that are added to a text, bytes.
+const NOTES: u64 = 2048;
+
+/// How often a mail is split without knowing the limit.
+const BLIND_SPLITS: u32 = 2;
+
+/// How often a list is cut smaller before it counts as one that cannot be.
+const CUTS: usize = 6;
+
+/// The size of a mail as it travels, bytes: encoded, with its headers. 0 where it cannot be written.
+#[must_use]
+pub fn size_of(from: &Mailbox, mail: &Mail) -> u64 {
+    Letter::new(from, mail).map_or(0, |letter| letter.content.len() as u64)
+}
+
+/// What is known when a mail is too large.
+pub struct TooLarge<'a> {
+    /// How often it was split before.
+    pub splits: u32,
+    /// The largest mail that the server takes, where it says so.
+    pub limit_bytes: Option<u64>,
+    /// The size of a mail as it travels, encoded and with its headers.
+    pub size_of: &'a dyn Fn(&Mail) -> u64,
+}
+
+/// The mails in the place of one that is too large, the first of which has its id; `None` where nothing can be left out.
+#[must_use]
+pub fn resized(mail: &Mail, known: &TooLarge<'_>, new_id: &mut dyn FnMut() -> Uuid) -> Option<Vec<Mail>> {
+    // RFC 1870: 0 is no limit.
+    let limit = known.limit_bytes.filter(|limit| *limit > 0).map(|limit| limit - (limit / 100 + 512).min(limit / 2));
+    let size = (known.size_of)(mail);
+    let exceeded = limit.filter(|limit| size > *limit);
+    if mail.attachments.is_empty() {
+        return shortened(mail, exceeded?, known.size_of).map(|mail| vec![mail]);
+    }
+    // Where it is refused though it keeps to the limit, another limit counts that nobody tells.
+    let target = exceeded.or_else(|| (known.splits < BLIND_SPLITS).then(|| size / (2 << known.splits)));
+    let parts =
+        target.filter(|target| *target >= SMALLEST_PART).and_then(|target| split(mail, target, known.size_of, new_id));
+    parts.or_else(|| {
+        let bare = stripped(mail);
+        match limit {
+            Some(limit) if (known.size_of)(&bare) > limit => {
+                Some(vec![shortened(&bare, limit, known.size_of).unwrap_or(bare)])
+            }
+            Some(_) | None => Some(vec![bare]),
+        }
+    })
+}
+
+/// Spreads what is attached over mails of at most `target` bytes.
+fn split(
+    mail: &Mail,
+    target: u64,
+    size_of: &dyn Fn(&Mail) -> u64,
+    new_id: &mut dyn FnMut() -> Uuid,
+) -> Option<Vec<Mail>> {
+    let bare = Mail { attachments: Vec::new(), ..mail.clone() };
+    let mut room = target.checked_sub(size_of(&bare) + NOTES)?;
+    let room_of_others = target.checked_sub(NOTES)?;
+    // A whole mail for each: what that adds is more than it will be.
+    let weight = |attachment: &Attachment| {
+        size_of(&Mail { body: String::new(), attachments: vec![attachment.clone()], ..mail.clone() })
+    };
+    let mut loads: Vec<Vec<Attachment>> = vec![Vec::new()];
+    for attachment in &mail.attachments {
+        for piece in cut(attachment, room_of_others, &weight)? {
+            let piece_weight = weight(&piece);
+            if piece_weight > room {
+                loads.push(Vec::new());
+                room = room_of_others;
+            }
+            room = room.saturating_sub(piece_weight);
+            loads.last_mut()?.push(piece);
+        }
+    }
+    let count = loads.len();
+    if !(2..=MOST_PARTS).contains(&count) {
+        return None;
+    }
+    let part = |(number, attachments): (usize, Vec<Attachment>)| {
+        let is_first = number == 1;
+        let names: Vec<&str> = attachments.iter().map(|attachment| attachment.file_name.as_str()).collect();
+        let body = if is_first {
+            let command =
+                mail.export_command.as_deref().map(|command| format!("\nThis prints all of it, too:\n  {command}\n"));
+            format!(
+                "This mail was too large for the mail server and is split: this is part 1 of {count}. What is said below to be \
+                 attached comes in pieces with these parts.\n{}\n{}",
+                command.unwrap_or_default(),
+                mail.body
+            )
+        } else {
+            format!(
+                "This is part {number} of {count} of a mail that was too large for the mail server:\n{}\n\nAttached: {}\n",
+                mail.subject,
+                names.join(", ")
+            )
+        };
+        Mail {
+            id: if is_first { mail.id } else { new_id() },
+            subject: format!("{} (part {number} of {count})", mail.subject),
+            body,
+            thread: if is_first || !mail.thread.is_empty() { mail.thread.clone() } else { vec![mail.id] },
+            attachments,
+            ..mail.clone()
+        }
+    };
+    Some((1..).zip(loads).map(part).collect())
+}
+
+/// Cuts a list into files of which each weighs no more than `room`, the first line at the head of each; `None` where a
+/// line alone is too much.
+fn cut(attachment: &Attachment, room: u64, weight: &dyn Fn(&Attachment) -> u64) -> Option<Vec<Attachment>> {
+    // So many pieces are never wanted, and need not be weighed.
+    if attachment.text.len() as u64 / (2 * MOST_PARTS as u64) > room {
+        return None;
+    }
+    let whole = weight(attachment);
+    if whole <= room {
+        return Some(vec![attachment.clone()]);
+    }
+    let head = attachment.text.split_inclusive('\n').next().unwrap_or_default();
+    let lines: Vec<&str> = attachment.text.split_inclusive('\n').skip(1).collect();
+    let mut count = usize::try_from(whole.div_ceil(room.max(1))).ok()?;
+    for _ in 0..CUTS {
+        count += 1;
+        if count > 2 * MOST_PARTS {
+            return None;
+        }
+        let most = attachment.text.len() / count;
+        let mut texts: Vec<String> = Vec::new();
+        for line in &lines {
+            match texts.last_mut() {
+                Some(text) if text.len() + line.len() <= most => text.push_str(line),
+                Some(_) | None => texts.push(format!("{head}{line}")),
+            }
+        }
+        let pieces = texts.len();
+        let (stem, ending) = match attachment.file_name.rsplit_once('.') {
+            Some((stem, ending)) => (stem, format!(".{ending}")),
+            None => (attachment.file_name.as_str(), String::new()),
+        };
+        let piece = |(number, text): (usize, String)| Attachment {
+            file_name: format!("{stem}-{number}of{pieces}{ending}"),
+            text: text.into(),
+        };
+        let files: Vec<Attachment> = (1..).zip(texts).map(piece).collect();
+        if files.iter().all(|file| weight(file) <= room) {
+            return Some(files);
+        }
+    }
+    None
+}
+
+/// The text alone.
+fn stripped(mail: &Mail) -> Mail {
+    let command = mail.export_command.as_deref().unwrap_or("fleetsweep export events");
+    let body = format!(
+        "The mail server does not take a mail of this size. What is said below to be attached is not: this prints it:\n  \
+         {command}\n\n{}",
+        mail.body
+    );
+    Mail { body, attachments: Vec::new(), export_command: None, ..mail.clone() }
+}
+
+/// The beginning of the text; `None` where not even a little of it fits.
+fn shortened(mail: &Mail, limit: u64, size_of: &dyn Fn(&Mail) -> u64) -> Option<Mail> {
+    const CUT: &str = "\n[cut here: the mail server takes no larger mail]\n";
+    let mut keep = mail.body.len();
+    loop {
+        keep -= keep.div_ceil(8);
+        let at = (0..=keep).rev().find(|at| mail.body.is_char_boundary(*at))?;
+        let text = mail.body.get(..at)?.trim_end();
+        if text.is_empty() {
+            return None;
+        }
+        let mail = Mail { body: format!("{text}{CUT}"), ..mail.clone() };
+        if size_of(&mail) <= limit {
+            return Some(mail);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fleet::mail::MailKind;
+
+    fn size_of(mail: &Mail) -> u64 {
+        super::size_of(&"fleetsweep@mon.example.com".parse().unwrap(), mail)
+    }
+
+    fn list(name: &str, lines: usize, line: &str) -> Attachment {
+        let text: String = (0..lines).map(|number| format!("{number}\t{line}\n")).collect();
+        Attachment { file_name: name.into(), text: format!("number\tline\n{text}").into() }
+    }
+
+    fn mail(attachments: Vec<Attachment>) -> Mail {
+        Mail {
+            id: Uuid::from_u128(1),
+            kind: MailKind::Events,
+            recipient: "ops@example.com".into(),
+            subject: "[fleetsweep] db: 9 security events".into(),
+            body: "db\n\n9 security events.\n".repeat(20),
+            attachments,
+            thread: Vec::new(),
+            export_command: Some("fleetsweep export events --client db".into()),
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn resize(mail: &Mail, splits: u32, limit_bytes: Option<u64>) -> Option<Vec<Mail>> {
+        let mut number = 100;
+        let mut new_id = || {
+            number += 1;
+            Uuid::from_u128(number)
+        };
+        resized(mail, &TooLarge { splits, limit_bytes, size_of: &size_of }, &mut new_id)
+    }
+
+    /// The numbers of the lines that arrive, in order.
+    fn lines(mails: &[Mail]) -> Vec<String> {
+        let files = mails.iter().flat_map(|mail| &mail.attachments);
+        files
+            .flat_map(|file| file.text.lines().skip(1).map(|line| line.split('\t').next().unwrap().to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn a_list_is_spread_over_mails_within_the_limit_and_no_line_is_lost() {
+        // What is encoded as base64 and as quoted-printable.
+        for line in ["plain text of an event", "ünï¢ödé — ✓", &"long ".repeat(300)] {
+            let mail = mail(vec![list("a.txt", 3000, line), list("b.txt", 500, line)]);
+            let limit = size_of(&mail) / 3;
+            let parts = resize(&mail, 0, Some(limit)).unwrap();
+            assert!((4..=6).contains(&parts.len()), "{}", parts.len());
+            assert!(parts.iter().all(|part| size_of(part) <= limit));
+            let all: Vec<String> = (0..3000).chain(0..500).map(|number| number.to_string()).collect();
+            assert_eq!(lines(&parts), all);
+            let [first, others @ ..] = parts.as_slice() else { panic!() };
+            assert_eq!(first.id, mail.id, "its Message-ID stays");
+            assert!(first.body.contains("fleetsweep export events --client db") && first.body.ends_with(&mail.body));
+            for (number, other) in (2..).zip(others) {
+                assert_eq!(other.thread, [mail.id]);
+                assert_eq!(other.subject, format!("{} (part {number} of {})", mail.subject, parts.len()));
+                assert!(other.attachments.iter().all(|file| other.body.contains(&file.file_name)));
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_limit_it_becomes_smaller_twice_and_then_the_text_goes_alone() {
+        let whole = mail(vec![list("a.txt", 20_000, "an event of some length"), list("b.txt", 20_000, "an event")]);
+        for limit in [None, Some(0), Some(u64::MAX)] {
+            let once = resize(&whole, 0, limit).unwrap();
+            assert!(once.len() > 1 && once.iter().all(|part| size_of(part) <= size_of(&whole) / 2));
+            let twice = resize(&once[0], 1, limit).unwrap();
+            assert!(twice.len() > 1 && twice.iter().all(|part| size_of(part) <= size_of(&once[0]) / 4));
+            let thrice = resize(&twice[0], 2, limit).unwrap();
+            let [bare] = thrice.as_slice() else { panic!("{}", thrice.len()) };
+            assert!(bare.attachments.is_empty() && bare.body.contains("export events --client db"));
+            assert_eq!(resize(bare, 3, limit), None, "nothing can be left out any more");
+        }
+    }
+
+    #[test]
+    fn an_absurd_limit_leaves_the_text_as_far_as_it_goes() {
+        let whole = mail(vec![list("a.txt", 2000, "an event")]);
+        for (limit, expected) in [(30_000, "whole"), (1_300, "cut")] {
+            let parts = resize(&whole, 0, Some(limit)).unwrap();
+            let [bare] = parts.as_slice() else { panic!("{}", parts.len()) };
+            assert!(bare.attachments.is_empty() && size_of(bare) <= limit, "{limit}: {}", size_of(bare));
+            assert!(bare.body.contains("export events --client db"), "{}", bare.body);
+            assert_eq!(bare.body.contains("[cut here"), expected == "cut", "{limit}");
+        }
+        // Not even the headers fit: it waits.
+        let bare = resize(&whole, 0, Some(100)).unwrap().remove(0);
+        assert_eq!(resize(&bare, 1, Some(100)), None);
+        // A mail without anything attached is cut where that helps.
+        let text = Mail { body: "memory 91 %\n".repeat(500), ..mail(Vec::new()) };
+        let cut = resize(&text, 0, Some(4_000)).unwrap().remove(0);
+        assert!(size_of(&cut) <= 4_000 && cut.body.starts_with("memory 91 %\nmemory") && cut.id == text.id);
+        assert_eq!(resize(&text, 0, None), None);
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_cut_or_would_be_scattered_is_left_out() {
+        let endless = mail(vec![list("a.txt", 1, &"x".repeat(200_000))]);
+        assert!(resize(&endless, 0, Some(100_000)).unwrap()[0].attachments.is_empty());
+        let huge = mail(vec![list("a.txt", 30_000, &"event ".repeat(10))]);
+        let parts = resize(&huge, 0, Some(40_000)).unwrap();
+        assert_eq!((parts.len(), parts[0].attachments.len()), (1, 0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn every_part_keeps_to_the_limit(
+            sizes in proptest::collection::vec(1_usize..4000, 1..4),
+            line in "[a-zA-Zäöü=\t ]{1,80}",
+            limit in 33_000_u64..400_000,
+        ) {
+            let files = sizes.iter().enumerate().map(|(number, lines)| list(&format!("{number}.txt"), *lines, &line));
+            let mail = mail(files.collect());
+            prop_assume!(size_of(&mail) > limit);
+            let parts = resize(&mail, 0, Some(limit)).unwrap();
+            for part in &parts {
+                prop_assert!(size_of(part) <= limit);
+            }
+            if parts[0].attachments.is_empty() && parts.len() == 1 {
+                prop_assert!(parts[0].body.contains("export events"));
+            } else {
+                prop_assert_eq!(lines(&parts).len(), sizes.iter().sum::<usize>());
+            }
+        }
+    }
+}

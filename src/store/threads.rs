@@ -1,0 +1,98 @@
+//! Under which earlier mails a mail belongs: those that told its recipient first of the same alert, and for security
+//! events the first about the same client. Not the headers that say so.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::{
+    pool::{Transaction, fetch_all},
+    unreadable,
+};
+use crate::fleet::{
+    judge::{Change, Notice, Step},
+    mail::{Mail, MailKind},
+};
+
+/// The first mail about security events of one client to each recipient, as far as it was asked for. It is
+/// remembered when the database has let go of the mail: the thread goes on.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FirstEvents(HashMap<String, Uuid>);
+
+/// The mails that this one belongs under, oldest first. To be asked before it is stored.
+pub(super) async fn of(
+    transaction: &mut Transaction,
+    client: i64,
+    first_events: &mut FirstEvents,
+    changes: &[Change],
+    mail: &Mail,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    match mail.kind {
+        MailKind::Alert | MailKind::Recovery => under_alerts(transaction, changes, mail).await,
+        MailKind::Events => under_events(transaction, client, first_events, mail).await,
+        MailKind::Test | MailKind::Trouble => Ok(Vec::new()),
+    }
+}
+
+/// The first mail to the same recipient about each alert that this one tells of.
+async fn under_alerts(
+    transaction: &mut Transaction,
+    changes: &[Change],
+    mail: &Mail,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    let mut thread = Vec::new();
+    for change in changes {
+        match (change.notice, change.step) {
+            (Notice::Hold(_), _) | (_, Step::Raised) => continue,
+            (Notice::Send(_), Step::Continues | Step::Resolved | Step::Withdrawn) => {}
+        }
+        // The id of a mail grows with time.
+        let first: Vec<(String,)> = fetch_all!(
+            transaction,
+            (String,),
+            "SELECT mails.id FROM alert_mails JOIN mails ON mails.id = alert_mails.mail_id
+             WHERE alert_mails.alert_id = ? AND mails.recipient = ? ORDER BY mails.id LIMIT 1",
+            change.alert.id.to_string(),
+            &mail.recipient
+        )?;
+        for (id,) in first {
+            thread.push(id.parse().map_err(unreadable)?);
+        }
+    }
+    thread.sort_unstable();
+    thread.dedup();
+    Ok(thread)
+}
+
+async fn under_events(
+    transaction: &mut Transaction,
+    client: i64,
+    FirstEvents(known): &mut FirstEvents,
+    mail: &Mail,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    if let Some(first) = known.get(&mail.recipient) {
+        return Ok(vec![*first]);
+    }
+    let first: Vec<(String,)> = fetch_all!(
+        transaction,
+        (String,),
+        "SELECT id FROM mails WHERE client_id = ? AND kind = ? AND recipient = ? ORDER BY id LIMIT 1",
+        client,
+        mail.kind.word(),
+        &mail.recipient
+    )?;
+    let first = first.into_iter().next().map(|(id,)| id.parse().map_err(unreadable)).transpose()?;
+    known.insert(mail.recipient.clone(), first.unwrap_or(mail.id));
+    Ok(first.into_iter().collect())
+}
+
+/// As it stands in one column.
+pub(super) fn to_column(thread: &[Uuid]) -> Option<String> {
+    let ids: Vec<String> = thread.iter().map(ToString::to_string).collect();
+    (!ids.is_empty()).then(|| ids.join(" "))
+}
+
+/// The same, read back.
+pub(super) fn from_column(column: Option<&str>) -> Result<Vec<Uuid>, sqlx::Error> {
+    column.unwrap_or_default().split_whitespace().map(|id| id.parse().map_err(unreadable)).collect()
+}
