@@ -134,6 +134,8 @@ struct State {
     rekeying_refilled: Instant,
     /// The first key exchange is none of those.
     has_keys: bool,
+    /// Why the session ends.
+    abuse: Option<Abuse>,
 }
 
 /// The allowance of one session, shared by its stream, its handler and its owner. Time is passed in.
@@ -153,6 +155,7 @@ impl Allowance {
             rekeying_left: REKEYING,
             rekeying_refilled: now,
             has_keys: false,
+            abuse: None,
         })))
     }
 
@@ -184,21 +187,75 @@ impl Allowance {
         state.refilled = now;
     }
 
+    /// What the client did first for which the session ends, if it did.
+    pub(super) fn abuse(&self) -> Option<Abuse> {
+        self.lock().abuse.clone()
+    }
+
+    /// Asks the state, and notes a refusal before anybody else learns of it: whoever meets the end of the session then
+    /// finds the reason.
+    fn ask(&self, question: impl FnOnce(&mut State) -> Result<(), Abuse>) -> Result<(), Abuse> {
+        let mut state = self.lock();
+        question(&mut state).inspect_err(|abuse| {
+            state.abuse.get_or_insert_with(|| abuse.clone());
+        })
+    }
+
     /// So many bytes came from the socket at once.
     ///
     /// # Errors
     /// Where that is more than the client may send.
     pub(super) fn read(&self, bytes: usize, now: Instant) -> Result<(), Abuse> {
-        let mut state = self.lock();
-        if state.phase == Phase::Idle {
-            state.refill(now);
+        self.ask(|state| state.read(bytes, now))
+    }
+
+    /// A message with so many bytes of a command's output came.
+    ///
+    /// # Errors
+    /// Where that is too much, or too little of it in each message.
+    pub(super) fn output(&self, bytes: usize) -> Result<(), Abuse> {
+        self.ask(|state| state.output(bytes))
+    }
+
+    /// A channel was opened to us.
+    ///
+    /// # Errors
+    /// Where that was one too many.
+    pub(super) fn channel_opened(&self) -> Result<(), Abuse> {
+        self.ask(|state| {
+            state.channels += 1;
+            if state.channels < MOST_CHANNELS { Ok(()) } else { Err(Abuse::Channels) }
+        })
+    }
+
+    /// A channel of ours was confirmed, to be sent packets of at most so many bytes.
+    ///
+    /// # Errors
+    /// Where these are too small.
+    pub(super) fn channel_confirmed(&self, packet_bytes: u32) -> Result<(), Abuse> {
+        self.ask(|_| if packet_bytes >= LEAST_PACKET_BYTES { Ok(()) } else { Err(Abuse::SmallPackets(packet_bytes)) })
+    }
+
+    /// Keys were exchanged, with this effort.
+    ///
+    /// # Errors
+    /// Where that happens too often.
+    pub(super) fn keys_exchanged(&self, effort: Effort, now: Instant) -> Result<(), Abuse> {
+        self.ask(|state| state.keys_exchanged(effort, now))
+    }
+}
+
+impl State {
+    fn read(&mut self, bytes: usize, now: Instant) -> Result<(), Abuse> {
+        if self.phase == Phase::Idle {
+            self.refill(now);
         }
-        match state.left_bytes.checked_sub((bytes as u64).max(LEAST_READ_BYTES)) {
+        match self.left_bytes.checked_sub((bytes as u64).max(LEAST_READ_BYTES)) {
             Some(left) => {
-                state.left_bytes = left;
+                self.left_bytes = left;
                 Ok(())
             }
-            None => Err(match state.phase {
+            None => Err(match self.phase {
                 Phase::Connecting => {
                     Abuse::Unasked { bytes: BEFORE_LOGIN_BYTES, when: "before the key exchange was done" }
                 }
@@ -211,78 +268,48 @@ impl Allowance {
         }
     }
 
-    /// A message with so many bytes of a command's output came.
-    ///
-    /// # Errors
-    /// Where that is too much, or too little of it in each message.
-    pub(super) fn output(&self, bytes: usize) -> Result<(), Abuse> {
+    fn output(&mut self, bytes: usize) -> Result<(), Abuse> {
         if bytes > MOST_IN_MESSAGE {
             return Err(Abuse::LongMessage(bytes));
         }
         let bytes = bytes as u64;
-        let mut state = self.lock();
-        if state.phase != Phase::Working {
+        if self.phase != Phase::Working {
             // The end of a command that we wait for no longer, if it is not more than anything else may be.
             return Ok(());
         }
-        state.output_bytes += bytes;
-        state.output_messages += 1;
-        if state.output_bytes > MOST_OUTPUT_BYTES {
+        self.output_bytes += bytes;
+        self.output_messages += 1;
+        if self.output_bytes > MOST_OUTPUT_BYTES {
             return Err(Abuse::Output);
         }
-        if state.output_messages > OUTPUT_MESSAGES + state.output_bytes / BYTES_IN_MESSAGE {
-            return Err(Abuse::Crumbs { messages: state.output_messages, bytes: state.output_bytes });
+        if self.output_messages > OUTPUT_MESSAGES + self.output_bytes / BYTES_IN_MESSAGE {
+            return Err(Abuse::Crumbs { messages: self.output_messages, bytes: self.output_bytes });
         }
-        state.left_bytes += bytes + bytes / 8 + AROUND_OUTPUT_BYTES;
+        self.left_bytes += bytes + bytes / 8 + AROUND_OUTPUT_BYTES;
         Ok(())
     }
 
-    /// A channel was opened to us.
-    ///
-    /// # Errors
-    /// Where that was one too many.
-    pub(super) fn channel_opened(&self) -> Result<(), Abuse> {
-        let mut state = self.lock();
-        state.channels += 1;
-        if state.channels < MOST_CHANNELS { Ok(()) } else { Err(Abuse::Channels) }
-    }
-
-    /// A channel of ours was confirmed, to be sent packets of at most so many bytes.
-    ///
-    /// # Errors
-    /// Where these are too small.
-    pub(super) fn channel_confirmed(&self, packet_bytes: u32) -> Result<(), Abuse> {
-        if packet_bytes >= LEAST_PACKET_BYTES { Ok(()) } else { Err(Abuse::SmallPackets(packet_bytes)) }
-    }
-
-    /// Keys were exchanged, with this effort.
-    ///
-    /// # Errors
-    /// Where that happens too often.
-    pub(super) fn keys_exchanged(&self, effort: Effort, now: Instant) -> Result<(), Abuse> {
-        let mut state = self.lock();
-        if !state.has_keys {
-            state.has_keys = true;
+    fn keys_exchanged(&mut self, effort: Effort, now: Instant) -> Result<(), Abuse> {
+        if !self.has_keys {
+            self.has_keys = true;
             return Ok(());
         }
-        while state.rekeying_left < REKEYING && now.duration_since(state.rekeying_refilled) >= REKEYING_EVERY {
-            state.rekeying_left += 1;
-            state.rekeying_refilled += REKEYING_EVERY;
+        while self.rekeying_left < REKEYING && now.duration_since(self.rekeying_refilled) >= REKEYING_EVERY {
+            self.rekeying_left += 1;
+            self.rekeying_refilled += REKEYING_EVERY;
         }
-        if state.rekeying_left == REKEYING {
-            state.rekeying_refilled = now;
+        if self.rekeying_left == REKEYING {
+            self.rekeying_refilled = now;
         }
         let cost = match effort {
             Effort::Light => 1,
             Effort::Group => 4,
             Effort::LargeGroup => 8,
         };
-        state.rekeying_left = state.rekeying_left.checked_sub(cost).ok_or(Abuse::Rekeys)?;
+        self.rekeying_left = self.rekeying_left.checked_sub(cost).ok_or(Abuse::Rekeys)?;
         Ok(())
     }
-}
 
-impl State {
     fn refill(&mut self, now: Instant) {
         let seconds = now.duration_since(self.refilled).as_secs();
         self.left_bytes = self.left_bytes.saturating_add(seconds.saturating_mul(IDLE_BYTES_PER_S)).min(IDLE_BYTES);
@@ -365,7 +392,10 @@ mod tests {
     fn channels_to_us_and_new_keys_are_bounded() {
         let began = Instant::now();
         let allowance = Allowance::new(began);
+        assert_eq!(allowance.abuse(), None);
         assert_eq!(times(|| allowance.channel_opened()), (7, Abuse::Channels));
+        // It is known before the session has ended.
+        assert_eq!(allowance.abuse(), Some(Abuse::Channels));
         // The first exchange is not counted.
         for (effort, expected) in [(Effort::Light, 17), (Effort::Group, 5), (Effort::LargeGroup, 3)] {
             let allowance = Allowance::new(began);

@@ -91,7 +91,7 @@ impl Session {
 
     /// Why it ended, in a stage.
     pub(super) fn lost(&self, stage: Stage) -> Failure {
-        match self.common.last_words.get() {
+        match self.ending() {
             Some(Ending::Abuse(abuse)) => Failure::new(stage, abuse.kind()).because(abuse),
             Some(Ending::Said(words)) => Failure::new(stage, FailureKind::ConnectionLost).because(words),
             None => Failure::new(stage, FailureKind::ConnectionLost).because("the client closed the connection"),
@@ -100,7 +100,8 @@ impl Session {
 
     /// How it ended, if anything is known of it.
     pub(super) fn ending(&self) -> Option<Ending> {
-        self.common.last_words.get()
+        // The session's task tells of its end when it has ended, which may be after others have met it.
+        self.common.allowance.abuse().map(Ending::Abuse).or_else(|| self.common.last_words.get())
     }
 
     /// Opens a channel for one command.

@@ -178,10 +178,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         needs(Sshd, Root, Wine, Mingw, WindowsAgent) =>
             windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_asked_for,
             powershell_is_served_too_and_what_a_broken_visit_left_goes;
-        needs(Sshd, Root, WindowsAgent) => what_a_windows_machine_refuses_is_said_with_its_mend;
-        needs(Sshd, Root) =>
-            a_profile_that_takes_no_file_is_an_error_that_names_the_directory,
-            a_machine_that_becomes_another_one_is_recognised_anew;
+        needs(Sshd, Root, WindowsAgent) =>
+            what_a_windows_machine_refuses_is_said_with_its_mend,
+            a_profile_that_takes_no_file_is_an_error_that_names_the_directory;
+        needs(Sshd, Root) => a_machine_that_becomes_another_one_is_recognised_anew;
     }
 }
 
