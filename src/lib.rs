@@ -60,6 +60,7 @@ pub mod tui;
 pub mod fuzzing {
     pub use crate::{
         config::fuzzing::config,
+        mail::fuzzing::smtp_reply,
         relay::fuzzing::{recording, relay},
         store::fuzzing::spool,
         sweep::fuzzing::{answer, handshake, known_hosts, sftp},

@@ -7,6 +7,8 @@
 pub mod backoff;
 pub mod compose;
 pub mod delivery;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod message;
 pub mod outcome;
 pub mod resize;
