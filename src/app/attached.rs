@@ -96,7 +96,7 @@ async fn watch(
         Ok(socket)
     };
     let (successor, waiting) = (Mutex::new(None), Mutex::new(Waiting::default()));
-    let rest = |pause| {
+    let rest = |pause, is_news: bool| {
         let (out, successor, waiting) = (&out, &successor, &waiting);
         async move {
             let wanted = std::mem::take(&mut held(waiting).wanted);
@@ -110,7 +110,8 @@ async fn watch(
                 Ok(Tried::Asks(surprise)) => Some(format!("nobody sweeps; {surprise}: T has this dashboard sweep")),
                 Err(failed) => Some(format!("this dashboard cannot sweep: {}", super::chain(&failed))),
             };
-            let is_new = held(waiting).is_new(said.as_ref());
+            // A reason that came from elsewhere stands in its place on the screen.
+            let is_new = held(waiting).is_new(said.as_ref()) || is_news;
             if let Some(why) = said.filter(|_| is_new) {
                 // An error means that the screen has ended.
                 let _ = out.send(Incoming::Gone { why }).await;

@@ -209,7 +209,8 @@ where
 
 /// Keeps a connection to the collector until `stop` is cancelled or `out` is closed. `find` says where it is,
 /// or why that is not known; it is asked at every try, because a collector that was started again may be
-/// elsewhere. `rest` is had between two tries, of about the length it is given; where it comes to `true`, this process
+/// elsewhere. `rest` runs between two tries, for about the time it is given; its second argument says whether a new
+/// reason for the missing connection was just sent to `out`. Where it comes to `true`, this process
 /// is to be the collector itself, and gets the orders that are given from then on. Orders are refused while there is no
 /// connection.
 pub async fn attach<F, W, R, V>(
@@ -223,7 +224,7 @@ pub async fn attach<F, W, R, V>(
 where
     F: FnMut() -> W,
     W: Future<Output = Result<PathBuf, String>>,
-    R: FnMut(Duration) -> V,
+    R: FnMut(Duration, bool) -> V,
     V: Future<Output = bool>,
 {
     let keep = async {
@@ -247,13 +248,14 @@ where
                 }
                 Err(error) => gone = with_source(&error),
             }
-            if told.as_ref() != Some(&gone) {
+            let is_news = told.as_ref() != Some(&gone);
+            if is_news {
                 if out.send(Incoming::Gone { why: gone.clone() }).await.is_err() {
                     return false;
                 }
                 told = Some(gone.clone());
             }
-            if refusing(&mut orders, &gone, rest(pause)).await {
+            if refusing(&mut orders, &gone, rest(pause, is_news)).await {
                 return true;
             }
             pause = (pause * 2).min(LONGEST_PAUSE);

@@ -110,7 +110,7 @@ impl Dashboard {
             let path = place.lock().unwrap().clone();
             async move { if path.as_os_str().is_empty() { Err("nobody collects".to_owned()) } else { Ok(path) } }
         };
-        let rest = async |pause| {
+        let rest = async |pause, _is_news: bool| {
             tokio::time::sleep(pause).await;
             false
         };
