@@ -203,6 +203,19 @@ fn time_travel_steps_through_the_past_and_returns() {
 }
 
 #[test]
+fn a_step_beyond_the_oldest_sweep_stays_in_the_past_while_its_answer_is_awaited() {
+    let mut model = script::model(20, (120, 40), DARK);
+    press(&mut model, "←");
+    let sweeps = script::sweeps(1);
+    model.update(Message::Answer(Answer::Sweeps(sweeps.clone())));
+    assert_eq!(press(&mut model, "←"), []);
+    assert!(model.is_past());
+    assert_eq!(press(&mut model, "c"), [], "nothing is collected in the past");
+    model.update(Message::Answer(Answer::Past { sweep: sweeps[0].id, fleet: script::past(&sweeps[0], 20) }));
+    assert_eq!(model.shown().newest_sweep().unwrap().id, sweeps[0].id);
+}
+
+#[test]
 fn keys_become_commands() {
     let selected = script::id(1);
     for (keys, expected) in [

@@ -401,7 +401,8 @@ impl Model {
                 Vec::new()
             }
             None => {
-                if self.view.travel.as_ref().is_some_and(|travel| travel.fleet.is_none()) {
+                // The oldest sweep may still be on its way: then it stays the one that was asked for.
+                if self.view.travel.as_ref().is_some_and(|travel| travel.to.is_none() && travel.fleet.is_none()) {
                     self.view.travel = None;
                 }
                 self.say(false, "there is no earlier sweep in the database");
