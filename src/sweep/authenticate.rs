@@ -133,16 +133,15 @@ impl Tried {
         for name in self.refused {
             failure = failure.because(format!("{name} was refused"));
         }
+        let Some(methods) = self.offered.as_deref() else { return failure };
+        if methods.is_empty() {
+            return failure.because("the server takes no other credential");
+        }
         for name in not_offered {
             failure = failure.because(format!("{name} was not tried: the server does not take it"));
         }
-        match self.offered.as_deref() {
-            None | Some([]) => failure,
-            Some(methods) => {
-                let names: Vec<String> = methods.iter().map(String::from).collect();
-                failure.because(format!("the server takes {}", names.join(", ")))
-            }
-        }
+        let names: Vec<String> = methods.iter().map(String::from).collect();
+        failure.because(format!("the server takes {}", names.join(", ")))
     }
 }
 
@@ -182,7 +181,7 @@ pub(super) async fn authenticate(
             }
             Outcome::Unusable(unusable) => tried.unusable.push(unusable),
             Outcome::Unanswerable(words) => tried.unanswerable.push(words),
-            Outcome::Lost => return Err(lost(session, tried, credential)),
+            Outcome::Lost => return Err(lost(session, tried, credential).await),
         }
     }
     let not_offered = waiting.into_iter().map(Credential::name).collect();
@@ -208,28 +207,39 @@ fn next<'a>(waiting: &mut Vec<Credential<'a>>, offered: Option<&MethodSet>) -> O
     Some(waiting.remove(position))
 }
 
-/// The session ended while a credential was tried. Where something was refused already, or the server says
-/// that it was one failure too many, that is a refusal: trying again would refuse again.
-fn lost(session: &Session, mut tried: Tried, during: Credential<'_>) -> Failure {
-    let words = match session.ending() {
-        Some(Ending::Abuse(_)) => return session.lost(Stage::Authenticate),
+/// The session ended while a credential was tried, or before it could be. Where something was refused already, or the
+/// server says that it was one failure too many, that is a refusal: trying again would refuse again.
+async fn lost(session: &Session, mut tried: Tried, during: Credential<'_>) -> Failure {
+    let words = match session.ending().await {
         Some(Ending::Said(words)) => Some(words),
+        Some(Ending::Abuse(_)) => return session.lost(Stage::Authenticate).await,
+        Some(Ending::NoFurtherMethod) => {
+            tried.offered = Some(MethodSet::empty());
+            return tried.failure(Vec::new());
+        }
         None => None,
     };
     let too_many = words.as_deref().is_some_and(|words| words.to_ascii_lowercase().contains("authentication"));
     if tried.refused.is_empty() && !too_many {
-        return session.lost(Stage::Authenticate);
+        return session.lost(Stage::Authenticate).await;
     }
-    tried.refused.push(during.name());
-    let failure = tried.failure(Vec::new());
-    failure.because(match words {
-        None => "the server closed the connection".to_owned(),
-        // The library's word for a refusal that names no further method.
-        Some(words) if words == russh::Error::NoAuthMethod.to_string() => {
-            "the server takes no other credential".to_owned()
-        }
-        Some(words) => words,
-    })
+    if too_many {
+        tried.refused.push(during.name());
+    }
+    tried.failure(Vec::new()).because(words.unwrap_or_else(|| "the server closed the connection".to_owned()))
+}
+
+/// What the library's answer amounts to. It reports a session that has ended as a refusal that names no further method,
+/// which a server may also say; only how the session ended tells the two apart.
+async fn judged(session: &Session, outcome: Option<Outcome>) -> Outcome {
+    match outcome {
+        Some(Outcome::Refused(methods)) if methods.is_empty() => match session.ending().await {
+            Some(Ending::NoFurtherMethod) => Outcome::Refused(methods),
+            Some(Ending::Said(_) | Ending::Abuse(_)) | None => Outcome::Lost,
+        },
+        Some(outcome) => outcome,
+        None => Outcome::Lost,
+    }
 }
 
 async fn attempt(session: &mut Session, client: &Client, credential: Credential<'_>, ours: &Ours<'_>) -> Outcome {
@@ -254,12 +264,7 @@ async fn attempt(session: &mut Session, client: &Client, credential: Credential<
             },
         },
     };
-    match outcome {
-        Some(Outcome::Accepted) => Outcome::Accepted,
-        // The library reports a session that ended as a refusal.
-        Some(outcome) if session.is_open() => outcome,
-        Some(_) | None => Outcome::Lost,
-    }
+    judged(session, outcome).await
 }
 
 async fn password(source: &SecretSource, ours: &Ours<'_>) -> Result<SecretString, Unusable> {
@@ -318,8 +323,16 @@ async fn ssh_agent(session: &mut Session, user: &str, ours: &Ours<'_>) -> Outcom
             }
         };
         match result.map(Outcome::from) {
-            Ok(Outcome::Refused(methods)) if session.is_open() => refused = Some(methods),
+            Ok(Outcome::Refused(methods)) if !methods.is_empty() => refused = Some(methods),
+            // One was refused. How the session ended is told with the next credential.
+            Ok(Outcome::Refused(_)) if refused.is_some() => break,
             Ok(outcome) => return outcome,
+            Err(_) if !session.is_open() => {
+                if refused.is_none() {
+                    return Outcome::Lost;
+                }
+                break;
+            }
             // A key that needs a confirmation or a token which is not there; the others may do.
             Err(error) => failed = Some(error.to_string()),
         }

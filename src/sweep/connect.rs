@@ -47,7 +47,7 @@ pub(super) async fn connect(
     opening: &Opening,
     allowed: Duration,
 ) -> Result<Session, Failure> {
-    let gatekeeper = Gatekeeper { hosts: Arc::clone(hosts), client: client.clone(), meeting, common: Common::new() };
+    let gatekeeper = Gatekeeper::new(Arc::clone(hosts), client.clone(), meeting);
     threads::run(open(gatekeeper, opening.clone(), allowed))
         .await
         .unwrap_or_else(|error| Err(Failure::new(Stage::Connect, FailureKind::Defect).because(error)))
@@ -170,6 +170,7 @@ fn failure(ended: Ended, opening: &Opening, common: &Common) -> Failure {
     match (common.last_words.get(), opening.begun_line()) {
         (Some(Ending::Said(words)), _) => failure.because(words),
         (Some(Ending::Abuse(abuse)), _) => failure.because(abuse),
+        (Some(Ending::NoFurtherMethod), _) => Failure::new(Stage::Connect, FailureKind::AuthenticationRefused),
         (None, Some(line)) if ended_by_peer => {
             failure.because(format!("the client closed the connection within its first line: {line}"))
         }

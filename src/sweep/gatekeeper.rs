@@ -11,6 +11,7 @@ use russh::{
     client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session},
     keys::{Algorithm, PublicKey, PublicKeyOrCertificate},
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     algorithms,
@@ -29,6 +30,8 @@ pub(super) struct Common {
     pub(super) allowance: Allowance,
     /// How the session ended.
     pub(super) last_words: LastWords,
+    /// The session's task has ended, and has told how.
+    pub(super) ended: CancellationToken,
     /// The host key that was accepted.
     pub(super) host_key: Arc<OnceLock<PublicKey>>,
 }
@@ -39,6 +42,7 @@ impl Common {
         Self {
             allowance: Allowance::new(Instant::now()),
             last_words: LastWords::default(),
+            ended: CancellationToken::new(),
             host_key: Arc::new(OnceLock::new()),
         }
     }
@@ -50,6 +54,7 @@ pub(super) struct Gatekeeper {
     pub(super) client: ClientId,
     pub(super) meeting: Meeting,
     pub(super) common: Common,
+    _ended: DropGuard,
 }
 
 /// Why the gatekeeper or the library ended a session.
@@ -83,6 +88,13 @@ impl From<russh::Error> for Ended {
 }
 
 impl Gatekeeper {
+    /// The handler of a session that begins.
+    pub(super) fn new(hosts: Arc<KnownHosts>, client: ClientId, meeting: Meeting) -> Self {
+        let common = Common::new();
+        let ended = common.ended.clone().drop_guard();
+        Self { hosts, client, meeting, common, _ended: ended }
+    }
+
     async fn judge(&self, key: &PublicKey) -> Result<(), Ended> {
         let outcome = self.meeting.judge(&self.hosts, &self.client, key).await.map_err(Ended::Refused)?;
         match outcome {
@@ -248,6 +260,7 @@ impl Handler for Gatekeeper {
             DisconnectReason::Error(Ended::Ssh(russh::Error::KeepaliveTimeout)) => {
                 Ending::Said("it no longer answered".to_owned())
             }
+            DisconnectReason::Error(Ended::Ssh(russh::Error::NoAuthMethod)) => Ending::NoFurtherMethod,
             // The connection ended; there is no more to say of it.
             DisconnectReason::Error(Ended::Ssh(russh::Error::Disconnect | russh::Error::HUP)) => return Ok(()),
             DisconnectReason::Error(Ended::Ssh(error)) => Ending::Said(error.to_string()),

@@ -25,11 +25,16 @@ use crate::fleet::{ClientId, Failure, FailureKind, Stage};
 /// How long a session that is closed may take to say goodbye. It is cut afterwards.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// How long the task of a session that has ended may take to tell how. All that it waits for is the shutdown of a socket.
+const TELLING: Duration = Duration::from_secs(1);
+
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
     /// With these words of the other side, or of the library.
     Said(String),
+    /// The login was refused, and the server named no further method. The library then ends the session.
+    NoFurtherMethod,
     /// By us, because of what the other side did.
     Abuse(Abuse),
 }
@@ -89,18 +94,22 @@ impl Session {
         !self.handle.is_closed()
     }
 
-    /// Why it ended, in a stage.
-    pub(super) fn lost(&self, stage: Stage) -> Failure {
-        match self.ending() {
+    /// Why it ended, in a stage. For when it has: waits until its task has told how, a second at most.
+    pub(super) async fn lost(&self, stage: Stage) -> Failure {
+        match self.ending().await {
             Some(Ending::Abuse(abuse)) => Failure::new(stage, abuse.kind()).because(abuse),
             Some(Ending::Said(words)) => Failure::new(stage, FailureKind::ConnectionLost).because(words),
+            Some(Ending::NoFurtherMethod) => Failure::new(stage, FailureKind::AuthenticationRefused),
             None => Failure::new(stage, FailureKind::ConnectionLost).because("the client closed the connection"),
         }
     }
 
-    /// How it ended, if anything is known of it.
-    pub(super) fn ending(&self) -> Option<Ending> {
-        // The session's task tells of its end when it has ended, which may be after others have met it.
+    /// How it ended, if anything is known of it. For when it has.
+    pub(super) async fn ending(&self) -> Option<Ending> {
+        // Others meet the end before the session's task has told how it came about.
+        if tokio::time::timeout(TELLING, self.common.ended.cancelled()).await.is_err() {
+            tracing::debug!("a session did not tell in time how it ended");
+        }
         self.common.allowance.abuse().map(Ending::Abuse).or_else(|| self.common.last_words.get())
     }
 
@@ -110,14 +119,12 @@ impl Session {
     /// [`FailureKind::CommandRefused`] or [`FailureKind::ConnectionLost`].
     pub(super) async fn channel(&self, stage: Stage) -> Result<Channel<Msg>, Failure> {
         self.common.allowance.work();
-        self.handle.channel_open_session().await.map_err(|error| {
-            if let russh::Error::ChannelOpenFailure(reason) = error {
-                Failure::new(stage, FailureKind::CommandRefused)
-                    .because(format!("the server opens no channel: {reason:?}"))
-            } else {
-                self.lost(stage)
-            }
-        })
+        match self.handle.channel_open_session().await {
+            Ok(channel) => Ok(channel),
+            Err(russh::Error::ChannelOpenFailure(reason)) => Err(Failure::new(stage, FailureKind::CommandRefused)
+                .because(format!("the server opens no channel: {reason:?}"))),
+            Err(_) => Err(self.lost(stage).await),
+        }
     }
 
     /// Ends it in the orderly way, which takes a moment.

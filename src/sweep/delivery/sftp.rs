@@ -48,13 +48,15 @@ impl Sftp {
     /// [`FailureKind::CommandRefused`] where it offers none, [`FailureKind::ConnectionLost`].
     pub(super) async fn start(mut channel: Channel<Msg>, session: &Session, stage: Stage) -> Result<Self, Failure> {
         let refused = |why: &str| Failure::new(stage, FailureKind::CommandRefused).because(why);
-        channel.request_subsystem(true, "sftp").await.map_err(|_| session.lost(stage))?;
+        if channel.request_subsystem(true, "sftp").await.is_err() {
+            return Err(session.lost(stage).await);
+        }
         loop {
             match channel.wait().await {
                 Some(ChannelMsg::Success) => break,
                 Some(ChannelMsg::Failure) => return Err(refused("the server offers no SFTP")),
                 Some(_) => {}
-                None => return Err(session.lost(stage)),
+                None => return Err(session.lost(stage).await),
             }
         }
         let ended = CancellationToken::new();

@@ -101,7 +101,9 @@ impl Talk {
     ) -> Result<Self, Failure> {
         let (read, write) = channel.split();
         // No round trip for the reply: where the server refuses, that is heard before any word.
-        write.exec(true, command.line).await.map_err(|_| session.lost(stage))?;
+        if write.exec(true, command.line).await.is_err() {
+            return Err(session.lost(stage).await);
+        }
         Ok(Self { read, write, heard: Box::new(Heard::new(command.nonce)) })
     }
 
@@ -109,7 +111,7 @@ impl Talk {
     async fn hear(&mut self, session: &Session, stage: Stage) -> Result<(), Failure> {
         match self.read.wait().await {
             Some(message) => self.heard.hear(message, stage),
-            None => Err(session.lost(stage)),
+            None => Err(session.lost(stage).await),
         }
     }
 
@@ -141,10 +143,13 @@ impl Talk {
         tokio::pin!(sending);
         loop {
             tokio::select! {
-                sent = &mut sending => return sent.map_err(|_| session.lost(stage)),
+                sent = &mut sending => return match sent {
+                    Ok(()) => Ok(()),
+                    Err(_) => Err(session.lost(stage).await),
+                },
                 message = read.wait() => match message {
                     Some(message) => heard.hear(message, stage)?,
-                    None => return Err(session.lost(stage)),
+                    None => return Err(session.lost(stage).await),
                 },
             }
             heard.next = heard.take_word();
@@ -163,7 +168,10 @@ impl Talk {
             self.hear(session, stage).await?;
         }
         // Where the server has closed it already this changes nothing.
-        self.write.close().await.map_err(|_| session.lost(stage))
+        match self.write.close().await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(session.lost(stage).await),
+        }
     }
 
     /// How the command ended, where the server said so.
