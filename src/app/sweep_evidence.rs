@@ -16,7 +16,7 @@ use crate::{
     config::Client,
     fleet::{
         Failure, FailureKind, Stage,
-        cut_off::{Evidence, is_silence},
+        cut_off::Evidence,
         troubles::{Finding, TroubleKind},
     },
     store::{StoreError, StoreErrorKind},
@@ -167,7 +167,7 @@ impl Ticket {
         let is_silent = match outcome {
             Ok(()) => false,
             Err(failure) if failure.kind == FailureKind::Cancelled => return false,
-            Err(failure) => is_silence(failure),
+            Err(failure) => failure.kind.spec().looks_like_outage,
         };
         if std::mem::take(&mut self.counts) {
             self.evidence.cut_off.send_modify(|evidence| {
@@ -207,7 +207,7 @@ impl Ticket {
             Err(failure) => Some(failure),
         };
         found.visited += 1;
-        if failure.is_none_or(|failure| !is_silence(failure)) {
+        if failure.is_none_or(|failure| !failure.kind.spec().looks_like_outage) {
             found.reached += 1;
         }
         let Some(failure) = failure else {

@@ -5,8 +5,6 @@
 //! nine of ten, and at least three. It is decided as soon as it can be, so that in a sweep in which others answer no
 //! failure waits.
 
-use super::{Failure, FailureKind};
-
 /// With fewer clients there is nothing to compare.
 const LEAST: usize = 3;
 
@@ -31,43 +29,6 @@ impl Evidence {
             return Some(false);
         }
         (self.open == 0).then_some(true)
-    }
-}
-
-/// Whether a failure looks as if the network were gone. A connection that is refused does too: by a firewall that
-/// rejects, or because somebody else answers at every address.
-#[must_use]
-pub fn is_silence(failure: &Failure) -> bool {
-    match failure.kind {
-        FailureKind::NameUnknown
-        | FailureKind::Refused
-        | FailureKind::NetworkUnreachable
-        | FailureKind::ConnectionLost
-        | FailureKind::TimedOut
-        | FailureKind::CollectorOffline
-        | FailureKind::NameServiceFailed => true,
-        FailureKind::NotSsh
-        | FailureKind::HostKeyChanged
-        | FailureKind::HostKeyUnknown
-        | FailureKind::HostKeyRevoked
-        | FailureKind::KnownHostsUnusable
-        | FailureKind::AuthenticationRefused
-        | FailureKind::CredentialUnusable
-        | FailureKind::CommandRefused
-        | FailureKind::PlatformUnknown
-        | FailureKind::NoDirectory
-        | FailureKind::DiskFull
-        | FailureKind::UploadFailed
-        | FailureKind::AgentFailed
-        | FailureKind::NoAnswer
-        | FailureKind::AnswerTooLarge
-        | FailureKind::EnvelopeRefused
-        | FailureKind::ReportInvalid
-        | FailureKind::Misbehaved
-        | FailureKind::CollectorShort
-        | FailureKind::StoreFailed
-        | FailureKind::Cancelled
-        | FailureKind::Defect => false,
     }
 }
 

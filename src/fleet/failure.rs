@@ -1,10 +1,15 @@
-//! Why a collection failed: a closed list, each with its stage, whose fault it is, whether another try is worth
-//! it, and what the operator can do. Not the handling of any of it.
+//! Why a collection failed: a closed list of kinds, and one failure as plain data. What is known of each kind is in
+//! [`FailureSpec`]. Not how a failure is handled.
+
+mod spec;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::EnumCount;
 
+use self::spec::FAILURES;
+pub use self::spec::{Blame, FailureSpec, Retry, SessionAfter};
 use super::Stage;
 
 /// One failed attempt or collection, as plain data.
@@ -19,9 +24,9 @@ pub struct Failure {
     pub causes: Vec<String>,
 }
 
-/// Every way in which a collection fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// Every way in which a collection fails. A new kind also needs a row in `FAILURES`; the compiler asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumCount, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum FailureKind {
     /// The host name has no address.
     NameUnknown,
@@ -83,211 +88,62 @@ pub enum FailureKind {
     Defect,
 }
 
-/// Whose fault a failure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Blame {
-    /// The client answered, and not as it should.
-    Client,
-    /// Between here and the client, or the client is gone: nobody can tell which.
-    Network,
-    /// This program, its configuration, or the machine it runs on.
-    Collector,
-}
-
 impl FailureKind {
-    /// Every kind.
-    pub const ALL: [Self; 29] = [
-        Self::NameUnknown,
-        Self::Refused,
-        Self::NetworkUnreachable,
-        Self::ConnectionLost,
-        Self::TimedOut,
-        Self::NotSsh,
-        Self::HostKeyChanged,
-        Self::HostKeyUnknown,
-        Self::HostKeyRevoked,
-        Self::KnownHostsUnusable,
-        Self::AuthenticationRefused,
-        Self::CredentialUnusable,
-        Self::CollectorShort,
-        Self::CollectorOffline,
-        Self::NameServiceFailed,
-        Self::CommandRefused,
-        Self::PlatformUnknown,
-        Self::NoDirectory,
-        Self::DiskFull,
-        Self::UploadFailed,
-        Self::AgentFailed,
-        Self::NoAnswer,
-        Self::AnswerTooLarge,
-        Self::Misbehaved,
-        Self::EnvelopeRefused,
-        Self::ReportInvalid,
-        Self::StoreFailed,
-        Self::Cancelled,
-        Self::Defect,
-    ];
+    /// Every kind, in the order of the table.
+    pub const ALL: [Self; Self::COUNT] = {
+        let mut all = [Self::Defect; Self::COUNT];
+        let mut index = 0;
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks the bounds")]
+        while index < all.len() {
+            all[index] = FAILURES[index].kind;
+            assert!(all[index] as usize == index, "the rows of FAILURES are in the order of FailureKind");
+            index += 1;
+        }
+        all
+    };
+
+    /// Its row in the table of failures.
+    #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "the table has a row for every kind, at its place: see `ALL`")]
+    pub fn spec(self) -> &'static FailureSpec {
+        &FAILURES[self as usize]
+    }
 
     /// What happened, in a few words.
     #[must_use]
     pub fn words(self) -> &'static str {
-        match self {
-            Self::NameUnknown => "host name not found",
-            Self::Refused => "connection refused",
-            Self::NetworkUnreachable => "network unreachable",
-            Self::ConnectionLost => "connection lost",
-            Self::TimedOut => "timed out",
-            Self::NotSsh => "not an SSH server we can talk to",
-            Self::HostKeyChanged => "HOST KEY CHANGED",
-            Self::HostKeyUnknown => "host key not known",
-            Self::HostKeyRevoked => "host key revoked",
-            Self::KnownHostsUnusable => "known_hosts unusable",
-            Self::AuthenticationRefused => "authentication refused",
-            Self::CredentialUnusable => "credential unusable",
-            Self::CollectorShort => "the collector is short of resources",
-            Self::CollectorOffline => "the collector has no network",
-            Self::NameServiceFailed => "the collector's name service does not answer",
-            Self::CommandRefused => "command refused",
-            Self::PlatformUnknown => "no agent for this platform",
-            Self::NoDirectory => "no directory to run from",
-            Self::DiskFull => "disk full",
-            Self::UploadFailed => "upload failed",
-            Self::AgentFailed => "agent failed",
-            Self::NoAnswer => "no answer from the agent",
-            Self::AnswerTooLarge => "answer too large",
-            Self::Misbehaved => "misbehaving SSH server",
-            Self::EnvelopeRefused => "envelope refused",
-            Self::ReportInvalid => "report invalid",
-            Self::StoreFailed => "not stored",
-            Self::Cancelled => "cancelled",
-            Self::Defect => "internal error",
-        }
+        self.spec().words
     }
 
-    /// Whose fault it is. The collector's own failures say nothing about a client: they neither count as
-    /// `unreachable` nor end its alert, and nobody is mailed about a client because of them.
+    /// Whose fault it is.
     #[must_use]
     pub fn blame(self) -> Blame {
-        match self {
-            // How a client can be reached is the network's affair until it has shown its host key.
-            Self::NameUnknown | Self::NetworkUnreachable | Self::ConnectionLost | Self::TimedOut => Blame::Network,
-            Self::Refused
-            | Self::NotSsh
-            | Self::HostKeyChanged
-            | Self::HostKeyUnknown
-            | Self::HostKeyRevoked
-            | Self::AuthenticationRefused
-            | Self::CommandRefused
-            | Self::PlatformUnknown
-            | Self::NoDirectory
-            | Self::DiskFull
-            | Self::UploadFailed
-            | Self::AgentFailed
-            | Self::NoAnswer
-            | Self::AnswerTooLarge
-            | Self::Misbehaved
-            | Self::EnvelopeRefused
-            | Self::ReportInvalid => Blame::Client,
-            Self::KnownHostsUnusable
-            | Self::CredentialUnusable
-            | Self::CollectorShort
-            | Self::CollectorOffline
-            | Self::NameServiceFailed
-            | Self::StoreFailed
-            | Self::Cancelled
-            | Self::Defect => Blame::Collector,
-        }
-    }
-
-    /// Whether another attempt in the same sweep may end better.
-    ///
-    /// A refused credential is never tried twice: it would lock accounts. A deadline that passed has had
-    /// all the time it is allowed: a second one would only double the sweep.
-    #[must_use]
-    pub fn is_worth_retrying(self) -> bool {
-        match self {
-            Self::Refused
-            | Self::NetworkUnreachable
-            | Self::ConnectionLost
-            | Self::UploadFailed
-            | Self::NoAnswer
-            | Self::AgentFailed
-            | Self::CollectorShort
-            | Self::CollectorOffline
-            | Self::NameServiceFailed => true,
-            Self::NameUnknown
-            | Self::TimedOut
-            | Self::NotSsh
-            | Self::HostKeyChanged
-            | Self::HostKeyUnknown
-            | Self::HostKeyRevoked
-            | Self::KnownHostsUnusable
-            | Self::AuthenticationRefused
-            | Self::CredentialUnusable
-            | Self::CommandRefused
-            | Self::PlatformUnknown
-            | Self::NoDirectory
-            | Self::DiskFull
-            | Self::AnswerTooLarge
-            | Self::Misbehaved
-            | Self::EnvelopeRefused
-            | Self::ReportInvalid
-            | Self::StoreFailed
-            | Self::Cancelled
-            | Self::Defect => false,
-        }
+        self.spec().blame
     }
 
     /// What the operator does about it.
     #[must_use]
     pub fn next_step(self) -> &'static str {
-        match self {
-            Self::NameUnknown => "check the `ip` of this client in the configuration, or the name server",
-            Self::Refused => "check that sshd runs there and that `port` is right",
-            Self::NetworkUnreachable => "check the route and the firewall between here and the client",
-            Self::ConnectionLost => {
-                "look at the client's sshd log; raise MaxStartups there if it drops many logins at once"
-            }
-            Self::TimedOut => {
-                "check the client's load and network; raise `timeout` on `<collector>` if it is merely slow"
-            }
-            Self::NotSsh => "check `port`: something other than an SSH server answers there",
-            Self::HostKeyChanged => {
-                "find out why before you trust it; if the client was reinstalled, remove the line with `ssh-keygen -R` and run `fleetsweep trust`"
-            }
-            Self::HostKeyUnknown => "run `fleetsweep trust`, compare the fingerprints, or set host-keys=\"accept-new\"",
-            Self::HostKeyRevoked => "the key was revoked on purpose: give the client a new host key",
-            Self::KnownHostsUnusable => "check the path and the rights of `known-hosts` on `<ssh>`",
-            Self::AuthenticationRefused => {
-                "check `username` and `password` or `key`; on the client look at its authentication log"
-            }
-            Self::CredentialUnusable => {
-                "check that the key file exists and its `passphrase` is right, or that an ssh-agent runs"
-            }
-            Self::CollectorShort => {
-                "raise the limit that the error names where fleetsweep runs (`ulimit -n`, LimitNOFILE= or TasksMax= in its unit), or lower `concurrency` on `<collector>`"
-            }
-            Self::CollectorOffline => "check the network interfaces and the firewall of the machine fleetsweep runs on",
-            Self::NameServiceFailed => {
-                "check the name servers in /etc/resolv.conf of the machine fleetsweep runs on, or give the client's address as `ip`"
-            }
-            Self::CommandRefused => "the account may not run commands: check its shell and sshd's ForceCommand",
-            Self::PlatformUnknown => {
-                "build the agent for this platform and put it into the folder that FLEETSWEEP_AGENTS names"
-            }
-            Self::NoDirectory => "give the account a directory that is not mounted noexec, for instance its home",
-            Self::DiskFull => "free some space on the client: the agent needs 2 MiB",
-            Self::UploadFailed => "try again; look at the client's sshd log if it stays",
-            Self::AgentFailed => "run `fleetsweep clean` for this client and collect again",
-            Self::NoAnswer => "check that the account's shell runs commands and prints nothing that swallows them",
-            Self::AnswerTooLarge => "the client sends more than a report can be: treat it as hostile",
-            Self::Misbehaved => "the client's SSH server does what no honest one does: treat the client as hostile",
-            Self::EnvelopeRefused => "the answer was altered on its way: treat the client as hostile",
-            Self::ReportInvalid => "run `fleetsweep clean` for this client; treat it as hostile if it stays",
-            Self::StoreFailed => "look at the database's error above; nothing of this collection was stored",
-            Self::Cancelled => "collect again",
-            Self::Defect => "report this as a defect of fleetsweep, with its log",
-        }
+        self.spec().next_step
+    }
+}
+
+impl From<FailureKind> for &'static str {
+    fn from(kind: FailureKind) -> Self {
+        kind.spec().word
+    }
+}
+
+/// A word that names no kind of failure.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown kind of failure: `{0}`")]
+pub struct UnknownKind(String);
+
+impl TryFrom<String> for FailureKind {
+    type Error = UnknownKind;
+
+    fn try_from(word: String) -> Result<Self, UnknownKind> {
+        Self::ALL.into_iter().find(|kind| kind.spec().word == word).ok_or(UnknownKind(word))
     }
 }
 
@@ -319,6 +175,26 @@ impl fmt::Display for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_those_of_the_variants_and_short_enough() {
+        for (kind, spec) in FailureKind::ALL.into_iter().zip(&FAILURES) {
+            let mut kebab_case = String::new();
+            for character in format!("{kind:?}").chars() {
+                if character.is_ascii_uppercase() && !kebab_case.is_empty() {
+                    kebab_case.push('-');
+                }
+                kebab_case.push(character.to_ascii_lowercase());
+            }
+            // Recordings and databases hold these words.
+            assert_eq!(spec.word, kebab_case);
+            let json = serde_json::to_string(&kind).unwrap();
+            assert_eq!(json, format!("\"{kebab_case}\""));
+            assert_eq!(serde_json::from_str::<FailureKind>(&json).unwrap(), kind);
+            assert!(spec.short.len() <= 14, "{}", spec.short);
+        }
+        assert!(serde_json::from_str::<FailureKind>("\"nothing\"").is_err());
+    }
 
     #[test]
     fn who_is_to_blame_is_said_for_every_failure() {

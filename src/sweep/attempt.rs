@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     config::Client,
-    fleet::{ClientId, EventKind, Failure, FailureKind, Reading, Stage, SweepId},
+    fleet::{ClientId, EventKind, Failure, FailureKind, Reading, Stage, SweepId, failure::SessionAfter},
 };
 
 /// How long the agent samples CPU use. Twice as long would halve the steps in which a core's use is
@@ -294,34 +294,9 @@ fn no_agent(platform: &str) -> Failure {
 
 /// Ends a session after a failure: in the orderly way if the other side still talks to us.
 pub(super) async fn leave(session: Session, failure: &Failure) {
-    match failure.kind {
-        FailureKind::TimedOut | FailureKind::Cancelled | FailureKind::ConnectionLost => drop(session),
-        FailureKind::NameUnknown
-        | FailureKind::Refused
-        | FailureKind::NetworkUnreachable
-        | FailureKind::NotSsh
-        | FailureKind::HostKeyChanged
-        | FailureKind::HostKeyUnknown
-        | FailureKind::HostKeyRevoked
-        | FailureKind::KnownHostsUnusable
-        | FailureKind::AuthenticationRefused
-        | FailureKind::CredentialUnusable
-        | FailureKind::CollectorShort
-        | FailureKind::CollectorOffline
-        | FailureKind::NameServiceFailed
-        | FailureKind::CommandRefused
-        | FailureKind::PlatformUnknown
-        | FailureKind::NoDirectory
-        | FailureKind::DiskFull
-        | FailureKind::UploadFailed
-        | FailureKind::AgentFailed
-        | FailureKind::NoAnswer
-        | FailureKind::AnswerTooLarge
-        | FailureKind::Misbehaved
-        | FailureKind::EnvelopeRefused
-        | FailureKind::ReportInvalid
-        | FailureKind::StoreFailed
-        | FailureKind::Defect => session.close().await,
+    match failure.kind.spec().session {
+        SessionAfter::Usable => session.close().await,
+        SessionAfter::Unusable => drop(session),
     }
 }
 

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     config::{Client, Config, HostKeyPolicy, harmless},
-    fleet::{ClientId, EventKind, Failure, FailureKind, Reading, Stage, SweepId},
+    fleet::{ClientId, EventKind, Failure, FailureKind, Reading, Stage, SweepId, failure::Retry},
     spine::Spine,
 };
 
@@ -276,17 +276,17 @@ impl Collector {
                 Ok(received) => break Ok(received),
                 Err(failure) => failure,
             };
-            let pause = if failure.kind == FailureKind::CollectorShort {
-                let Some(pause) = short.pause(self.0.timeout, rand::rng().random()) else { break Err(failure) };
-                // A session that only waits may hold what is wanted here.
-                self.0.sessions.give_up_one().await;
-                pause
-            } else {
-                let counted = attempts - short.times;
-                if counted > self.0.retries || !failure.kind.is_worth_retrying() {
-                    break Err(failure);
+            let counted = attempts - short.times;
+            let pause = match failure.kind.spec().retry {
+                Retry::Never => break Err(failure),
+                Retry::Counted if counted > self.0.retries => break Err(failure),
+                Retry::Counted => backoff::pause(counted, rand::rng().random()),
+                Retry::NotCounted => {
+                    let Some(pause) = short.pause(self.0.timeout, rand::rng().random()) else { break Err(failure) };
+                    // A session that only waits may hold what is wanted here.
+                    self.0.sessions.give_up_one().await;
+                    pause
                 }
-                backoff::pause(counted, rand::rng().random())
             };
             let retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(client = %client.id, %failure, retry_in_ms, "an attempt failed");

@@ -156,7 +156,10 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::secret::SecretError, fleet::failure::Blame};
+    use crate::{
+        config::secret::SecretError,
+        fleet::failure::{Blame, Retry},
+    };
 
     #[test]
     fn want_of_our_own_is_never_the_clients_failure() {
@@ -164,7 +167,7 @@ mod tests {
             let error = io::Error::from(errno);
             assert_eq!(of_network(&error), expected, "{error}");
             if let Some(kind) = expected {
-                assert!(kind.blame() == Blame::Collector && kind.is_worth_retrying(), "{error}");
+                assert!(kind.blame() == Blame::Collector && kind.spec().retry != Retry::Never, "{error}");
             }
         };
         for errno in SHORT {

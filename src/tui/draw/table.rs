@@ -230,12 +230,12 @@ fn note(client: &ClientView, phase: Phase) -> (String, Role) {
     if let Some(running) = &client.running
         && running.attempt > 1
     {
-        let why = running.failed_before.as_ref().map_or("", |failure| words::failure(failure.kind));
+        let why = running.failed_before.as_ref().map_or("", |failure| failure.kind.spec().short);
         return (format!("try {}: {why}", running.attempt), Role::Warning);
     }
     if let Some(failure) = client.failure() {
         let role = if phase == Phase::Failed { Role::Bad } else { Role::Dim };
-        return (format!("! {}", words::failure(failure.kind)), role);
+        return (format!("! {}", failure.kind.spec().short), role);
     }
     let exceeded = client.exceeded.iter().map(|exceeded| {
         let (value, limit) =

@@ -80,42 +80,6 @@ pub(super) fn value(metric: crate::fleet::Metric, value: f64) -> String {
     }
 }
 
-/// A failure in the width of a table's note; its whole words stand in the details.
-pub(super) fn failure(kind: crate::fleet::FailureKind) -> &'static str {
-    use crate::fleet::FailureKind;
-    match kind {
-        FailureKind::NameUnknown => "name unknown",
-        FailureKind::Refused => "refused",
-        FailureKind::NetworkUnreachable => "no route",
-        FailureKind::ConnectionLost => "lost",
-        FailureKind::TimedOut => "timed out",
-        FailureKind::NotSsh => "not SSH",
-        FailureKind::HostKeyChanged => "KEY CHANGED",
-        FailureKind::HostKeyUnknown => "host key new",
-        FailureKind::HostKeyRevoked => "key revoked",
-        FailureKind::KnownHostsUnusable => "known_hosts",
-        FailureKind::AuthenticationRefused => "auth refused",
-        FailureKind::CredentialUnusable => "credential",
-        FailureKind::CollectorShort => "we are short",
-        FailureKind::CollectorOffline => "we are offline",
-        FailureKind::NameServiceFailed => "no DNS",
-        FailureKind::CommandRefused => "cmd refused",
-        FailureKind::PlatformUnknown => "platform",
-        FailureKind::NoDirectory => "no directory",
-        FailureKind::DiskFull => "disk full",
-        FailureKind::UploadFailed => "upload",
-        FailureKind::AgentFailed => "agent failed",
-        FailureKind::NoAnswer => "no answer",
-        FailureKind::AnswerTooLarge => "answer size",
-        FailureKind::Misbehaved => "misbehaving",
-        FailureKind::EnvelopeRefused => "envelope",
-        FailureKind::ReportInvalid => "bad report",
-        FailureKind::StoreFailed => "not stored",
-        FailureKind::Cancelled => "cancelled",
-        FailureKind::Defect => "internal",
-    }
-}
-
 /// Words broken into lines of at most `width` columns; a longer word is cut.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};

@@ -1,0 +1,386 @@
+//! What is known of each kind of failure, in one table that everybody reads. Not how a failure is handled.
+
+use strum::EnumCount as _;
+
+use super::FailureKind;
+
+/// What is known of one kind of failure.
+#[derive(Debug, Clone, Copy)]
+pub struct FailureSpec {
+    /// The kind.
+    pub kind: FailureKind,
+    /// Its word in JSON and in the database.
+    pub word: &'static str,
+    /// What happened, in a few words. Errors that were stored before they were stored as JSON begin with them.
+    pub words: &'static str,
+    /// The same in at most 14 columns, for the notes of a list.
+    pub short: &'static str,
+    /// What the operator does about it.
+    pub next_step: &'static str,
+    /// Whose fault it is.
+    pub blame: Blame,
+    /// Whether another attempt in the same sweep may succeed.
+    pub retry: Retry,
+    /// Whether clients fail like this when the collector's own network is cut. A refused connection counts: a
+    /// firewall that rejects causes it, and so does another machine that answers for every address.
+    pub looks_like_outage: bool,
+    /// What can still be done with the SSH session.
+    pub session: SessionAfter,
+}
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// The client answered, and not as it should.
+    Client,
+    /// The client, or the network on the way to it: this cannot be told apart until the client has shown its host
+    /// key.
+    Network,
+    /// This program, its configuration, or the machine it runs on. Says nothing about a client: it neither counts as
+    /// `unreachable` nor ends that alert, and no owner of a client is mailed because of it.
+    Collector,
+}
+
+/// Whether another attempt follows a failure in the same sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// None. A second login with a refused credential could lock the account, and a second deadline would only double
+    /// the length of the sweep.
+    Never,
+    /// Up to `retries` of them.
+    Counted,
+    /// Further ones for as long as one attempt may take, whatever `retries` says.
+    NotCounted,
+}
+
+/// What can be done with an SSH session after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SessionAfter {
+    /// The other side still answers: the session can be closed with a goodbye.
+    Usable,
+    /// The other side is silent or gone: the connection is cut.
+    Unusable,
+}
+
+/// One row for each kind, in the order of [`FailureKind`].
+pub(super) const FAILURES: [FailureSpec; FailureKind::COUNT] = [
+    FailureSpec {
+        kind: FailureKind::NameUnknown,
+        word: "name-unknown",
+        words: "host name not found",
+        short: "name unknown",
+        next_step: "check the `ip` of this client in the configuration, or the name server",
+        blame: Blame::Network,
+        retry: Retry::Never,
+        looks_like_outage: true,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::Refused,
+        word: "refused",
+        words: "connection refused",
+        short: "refused",
+        next_step: "check that sshd runs there and that `port` is right",
+        blame: Blame::Client,
+        retry: Retry::Counted,
+        looks_like_outage: true,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::NetworkUnreachable,
+        word: "network-unreachable",
+        words: "network unreachable",
+        short: "no route",
+        next_step: "check the route and the firewall between here and the client",
+        blame: Blame::Network,
+        retry: Retry::Counted,
+        looks_like_outage: true,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::ConnectionLost,
+        word: "connection-lost",
+        words: "connection lost",
+        short: "lost",
+        next_step: "look at the client's sshd log; raise MaxStartups there if it drops many logins at once",
+        blame: Blame::Network,
+        retry: Retry::Counted,
+        looks_like_outage: true,
+        session: SessionAfter::Unusable,
+    },
+    FailureSpec {
+        kind: FailureKind::TimedOut,
+        word: "timed-out",
+        words: "timed out",
+        short: "timed out",
+        next_step: "check the client's load and network; raise `timeout` on `<collector>` if it is merely slow",
+        blame: Blame::Network,
+        retry: Retry::Never,
+        looks_like_outage: true,
+        session: SessionAfter::Unusable,
+    },
+    FailureSpec {
+        kind: FailureKind::NotSsh,
+        word: "not-ssh",
+        words: "not an SSH server we can talk to",
+        short: "not SSH",
+        next_step: "check `port`: something other than an SSH server answers there",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::HostKeyChanged,
+        word: "host-key-changed",
+        words: "HOST KEY CHANGED",
+        short: "KEY CHANGED",
+        next_step: "find out why before you trust it; if the client was reinstalled, remove the line with `ssh-keygen -R` and run `fleetsweep trust`",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::HostKeyUnknown,
+        word: "host-key-unknown",
+        words: "host key not known",
+        short: "host key new",
+        next_step: "run `fleetsweep trust`, compare the fingerprints, or set host-keys=\"accept-new\"",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::HostKeyRevoked,
+        word: "host-key-revoked",
+        words: "host key revoked",
+        short: "key revoked",
+        next_step: "the key was revoked on purpose: give the client a new host key",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::KnownHostsUnusable,
+        word: "known-hosts-unusable",
+        words: "known_hosts unusable",
+        short: "known_hosts",
+        next_step: "check the path and the rights of `known-hosts` on `<ssh>`",
+        blame: Blame::Collector,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::AuthenticationRefused,
+        word: "authentication-refused",
+        words: "authentication refused",
+        short: "auth refused",
+        next_step: "check `username` and `password` or `key`; on the client look at its authentication log",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::CredentialUnusable,
+        word: "credential-unusable",
+        words: "credential unusable",
+        short: "credential",
+        next_step: "check that the key file exists and its `passphrase` is right, or that an ssh-agent runs",
+        blame: Blame::Collector,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::CollectorShort,
+        word: "collector-short",
+        words: "the collector is short of resources",
+        short: "we are short",
+        next_step: "raise the limit that the error names where fleetsweep runs (`ulimit -n`, LimitNOFILE= or TasksMax= in its unit), or lower `concurrency` on `<collector>`",
+        blame: Blame::Collector,
+        retry: Retry::NotCounted,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::CollectorOffline,
+        word: "collector-offline",
+        words: "the collector has no network",
+        short: "we are offline",
+        next_step: "check the network interfaces and the firewall of the machine fleetsweep runs on",
+        blame: Blame::Collector,
+        retry: Retry::Counted,
+        looks_like_outage: true,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::NameServiceFailed,
+        word: "name-service-failed",
+        words: "the collector's name service does not answer",
+        short: "no DNS",
+        next_step: "check the name servers in /etc/resolv.conf of the machine fleetsweep runs on, or give the client's address as `ip`",
+        blame: Blame::Collector,
+        retry: Retry::Counted,
+        looks_like_outage: true,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::CommandRefused,
+        word: "command-refused",
+        words: "command refused",
+        short: "cmd refused",
+        next_step: "the account may not run commands: check its shell and sshd's ForceCommand",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::PlatformUnknown,
+        word: "platform-unknown",
+        words: "no agent for this platform",
+        short: "platform",
+        next_step: "build the agent for this platform and put it into the folder that FLEETSWEEP_AGENTS names",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::NoDirectory,
+        word: "no-directory",
+        words: "no directory to run from",
+        short: "no directory",
+        next_step: "give the account a directory that is not mounted noexec, for instance its home",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::DiskFull,
+        word: "disk-full",
+        words: "disk full",
+        short: "disk full",
+        next_step: "free some space on the client: the agent needs 2 MiB",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::UploadFailed,
+        word: "upload-failed",
+        words: "upload failed",
+        short: "upload",
+        next_step: "try again; look at the client's sshd log if it stays",
+        blame: Blame::Client,
+        retry: Retry::Counted,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::AgentFailed,
+        word: "agent-failed",
+        words: "agent failed",
+        short: "agent failed",
+        next_step: "run `fleetsweep clean` for this client and collect again",
+        blame: Blame::Client,
+        retry: Retry::Counted,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::NoAnswer,
+        word: "no-answer",
+        words: "no answer from the agent",
+        short: "no answer",
+        next_step: "check that the account's shell runs commands and prints nothing that swallows them",
+        blame: Blame::Client,
+        retry: Retry::Counted,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::AnswerTooLarge,
+        word: "answer-too-large",
+        words: "answer too large",
+        short: "answer size",
+        next_step: "the client sends more than a report can be: treat it as hostile",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::Misbehaved,
+        word: "misbehaved",
+        words: "misbehaving SSH server",
+        short: "misbehaving",
+        next_step: "the client's SSH server does what no honest one does: treat the client as hostile",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::EnvelopeRefused,
+        word: "envelope-refused",
+        words: "envelope refused",
+        short: "envelope",
+        next_step: "the answer was altered on its way: treat the client as hostile",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::ReportInvalid,
+        word: "report-invalid",
+        words: "report invalid",
+        short: "bad report",
+        next_step: "run `fleetsweep clean` for this client; treat it as hostile if it stays",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::StoreFailed,
+        word: "store-failed",
+        words: "not stored",
+        short: "not stored",
+        next_step: "look at the database's error above; nothing of this collection was stored",
+        blame: Blame::Collector,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::Cancelled,
+        word: "cancelled",
+        words: "cancelled",
+        short: "cancelled",
+        next_step: "collect again",
+        blame: Blame::Collector,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Unusable,
+    },
+    FailureSpec {
+        kind: FailureKind::Defect,
+        word: "defect",
+        words: "internal error",
+        short: "internal",
+        next_step: "report this as a defect of fleetsweep, with its log",
+        blame: Blame::Collector,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+];
