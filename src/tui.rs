@@ -27,6 +27,8 @@ mod update;
 pub mod view;
 
 #[cfg(test)]
+mod paint;
+#[cfg(test)]
 mod script;
 #[cfg(test)]
 mod snapshots;

@@ -80,6 +80,7 @@ fn reading(n: usize) -> Box<Reading> {
         warnings: Vec::new(),
         agent_version: "0.1.0".to_owned(),
         clock_ahead_ms: Some(3),
+        fullest_percent: None,
     })
 }
 

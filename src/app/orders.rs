@@ -13,7 +13,7 @@ use crate::{
     fleet::{
         ClientId, EventKind, Metric, SweepId,
         event::Trigger,
-        judge::{HoldReason, Notice, OpenAlert, Step},
+        judge::OpenAlert,
         order::{Order, Reply, Selection, Signed},
     },
     spine::Asked,
@@ -173,14 +173,7 @@ async fn acknowledge(base: &Base, actor: &str, client: &ClientId, metric: Metric
         return Reply::Refused { text: format!("not acknowledged: {}", super::chain(&error)) };
     }
     base.ledger.acknowledge(client, metric, alert, at);
-    let kind = EventKind::Alert {
-        metric,
-        limit: alert.limit,
-        value: alert.value,
-        raised_at: alert.raised_at,
-        step: Step::Continues,
-        notice: Notice::Hold(HoldReason::Acknowledged),
-    };
+    let kind = EventKind::Acknowledged { metric, raised_at: alert.raised_at, actor: actor.to_owned() };
     base.spine.tell(None, Some(client), kind).await;
     Reply::Done { text: format!("acknowledged: no reminders about {metric} of {client} until it ends"), sweep: None }
 }

@@ -97,6 +97,7 @@ impl AlertBook {
                     acknowledged: false,
                 });
                 (alert.limit, alert.value, alert.notice) = (*limit, *value, *notice);
+                // Recordings from before `Acknowledged` was an event have this alone.
                 alert.acknowledged |= matches!(notice, Notice::Hold(HoldReason::Acknowledged));
                 if matches!(notice, Notice::Send(_)) {
                     alert.mailed_in = event.sweep;
@@ -115,6 +116,15 @@ impl AlertBook {
                         self.ended.push_front(alert);
                         self.ended.truncate(ENDED_KEPT);
                     }
+                }
+            }
+            EventKind::Acknowledged { metric, raised_at, .. } => {
+                let Some(client) = &event.client else { return };
+                if let Some(alert) = self.open.get_mut(&(client.clone(), *metric))
+                    && alert.raised_at == *raised_at
+                {
+                    alert.acknowledged = true;
+                    alert.notice = Notice::Hold(HoldReason::Acknowledged);
                 }
             }
             EventKind::Mail { mail, kind, recipient, step } => {
@@ -267,6 +277,22 @@ mod tests {
         assert_eq!(book.open_count(), 1);
         let ends: Vec<_> = book.newest_first().iter().map(|alert| alert.ended).collect();
         assert_eq!(ends, [None, Some((second(3), AlertEnd::Resolved))]);
+    }
+
+    #[test]
+    fn an_acknowledgement_is_an_event_of_its_own() {
+        for (metric, raised_at, acknowledged) in
+            [(Metric::Cpu, 1, true), (Metric::Memory, 1, false), (Metric::Cpu, 2, false)]
+        {
+            let mut book = AlertBook::default();
+            tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
+            let client = ClientId::new("a", 22);
+            let kind = EventKind::Acknowledged { metric, raised_at: second(raised_at), actor: "ops".to_owned() };
+            book.apply(&Event { at: second(2), sweep: None, client: Some(client.clone()), kind });
+            let alert = book.open_of(&client).next().unwrap();
+            assert_eq!((alert.acknowledged, alert.mailed_in), (acknowledged, Some(SWEEP)), "{metric} {raised_at}");
+            assert_eq!(matches!(alert.notice, Notice::Hold(HoldReason::Acknowledged)), acknowledged);
+        }
     }
 
     #[test]

@@ -106,6 +106,15 @@ pub enum EventKind {
         /// Whether it is mailed, and why or why not.
         notice: Notice,
     },
+    /// An operator acknowledged an open alert: no reminders until it ends.
+    Acknowledged {
+        /// What the alert is about.
+        metric: Metric,
+        /// Since when it is open.
+        raised_at: Timestamp,
+        /// The operator's account.
+        actor: String,
+    },
     /// A mail was decided, sent, put off or refused.
     Mail {
         /// Names the mail.
@@ -261,6 +270,7 @@ mod tests {
                 step: Step::Raised,
                 notice: Notice::Send(NoticeReason::Raised),
             },
+            EventKind::Acknowledged { metric: Metric::Cpu, raised_at: at, actor: "ops".to_owned() },
             EventKind::Mail {
                 mail: Uuid::from_u128(9),
                 kind: MailKind::Alert,

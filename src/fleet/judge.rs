@@ -242,7 +242,7 @@ impl<'a> Told<'a> {
             Metric::Cpu => Some(reading?.cpu?.get()),
             Metric::Memory => Some(reading?.memory?.percent()?.get()),
             Metric::Swap => Some(reading?.swap?.percent()?.get()),
-            Metric::Disk => Some(reading?.fullest()?.1.get()),
+            Metric::Disk => reading?.disk_percent().map(f64::from),
             Metric::Load => reading?.load_per_core(),
         }
     }

@@ -256,7 +256,7 @@ impl Fleet {
                 self.database_away = Some(DatabaseAway { since: *since, waiting: *waiting });
             }
             EventKind::DatabaseBack { .. } => self.database_away = None,
-            EventKind::Alert { .. } | EventKind::ConfigurationRefused { .. } => {}
+            EventKind::Alert { .. } | EventKind::Acknowledged { .. } | EventKind::ConfigurationRefused { .. } => {}
         }
     }
 

@@ -67,6 +67,7 @@ pub fn log(fleet: &Fleet, event: &Event) {
                 Step::Withdrawn => info!(client, name, %metric, "alert withdrawn: its rule is gone"),
             }
         }
+        EventKind::Acknowledged { metric, actor, .. } => info!(client, name, %metric, actor, "alert acknowledged"),
         EventKind::Mail { mail, kind, recipient, step } => match step {
             MailStep::Queued => debug!(%mail, %kind, recipient, "mail in the outbox"),
             MailStep::Sent { answer } => info!(%mail, %kind, recipient, "mail sent: {answer}"),

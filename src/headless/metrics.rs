@@ -42,7 +42,7 @@ const MEASURED: [Measured; 11] = [
     (
         "fleetsweep_fullest_disk_usage_ratio",
         "Use of the fullest mounted file system as df counts, 0 to 1.",
-        |reading| reading.fullest().map(|(_, percent)| ratio(percent)),
+        |reading| reading.disk_percent().map(ratio),
     ),
 ];
 

@@ -43,6 +43,7 @@ impl Progress {
             | EventKind::StageEntered { .. }
             | EventKind::AttemptFailed { .. }
             | EventKind::Alert { .. }
+            | EventKind::Acknowledged { .. }
             | EventKind::Mail { .. }
             | EventKind::SchedulePaused { .. }
             | EventKind::DatabaseAway { .. }

@@ -82,7 +82,7 @@ fn row(client: &ClientView, sweep: SweepId) -> Vec<Cell> {
         share(reading.and_then(|reading| reading.cpu)),
         share(reading.and_then(|reading| reading.memory).and_then(Usage::percent)),
         share(reading.and_then(|reading| reading.swap).and_then(Usage::percent)),
-        share(reading.and_then(Reading::fullest).map(|(_, percent)| percent)),
+        share(reading.and_then(Reading::disk_percent)),
         Cell::new(reading.and_then(|reading| reading.uptime_seconds).map_or_else(|| "-".to_owned(), uptime)),
         Cell::new(last.map_or_else(|| "-".to_owned(), |last| seconds(last.duration_ms))),
         Cell::new(note(client, sweep)),

@@ -46,9 +46,6 @@ const SUBJECT_CHARS: usize = 150;
 /// The longest piece of foreign text in a mail, in characters.
 const TEXT_CHARS: usize = 300;
 
-/// The span before now from which the history in a mail is asked, in milliseconds: a day.
-pub const HISTORY_SPAN_MS: i64 = 24 * 60 * 60 * 1000;
-
 /// One collection that may have to be told of.
 #[derive(Debug, Clone, Copy)]
 pub struct Occasion<'a> {

@@ -66,6 +66,7 @@ pub(super) fn reading(n: usize) -> Reading {
         warnings: Vec::new(),
         agent_version: "0.1.0".to_owned(),
         clock_ahead_ms: Some(3),
+        fullest_percent: None,
     }
 }
 

@@ -197,6 +197,7 @@ impl Measured {
             uptime_seconds: self.uptime_seconds.map(from_count).transpose()?,
             load: load.map(|((one, five), fifteen)| [one, five, fifteen]),
             file_systems: Vec::new(),
+            fullest_percent: self.disk_percent.map(percent).transpose()?,
             interfaces: Vec::new(),
             top_cpu: Vec::new(),
             top_memory: Vec::new(),

@@ -262,7 +262,7 @@ async fn insert_collection(
         load(0),
         load(1),
         load(2),
-        reading.and_then(Reading::fullest).map(|(_, percent)| percent.get()),
+        reading.and_then(Reading::disk_percent).map(f64::from),
         stages_json(&record.stages)?,
         failure.map(to_json).transpose()?
     )?;

@@ -82,7 +82,7 @@ fn values(client: &ClientView) -> [serde_json::Value; 13] {
         json!(reading.and_then(|reading| reading.cpu)),
         json!(reading.and_then(|reading| reading.memory).and_then(Usage::percent)),
         json!(reading.and_then(|reading| reading.swap).and_then(Usage::percent)),
-        json!(reading.and_then(Reading::fullest).map(|(_, percent)| percent)),
+        json!(reading.and_then(Reading::disk_percent)),
         json!(reading.and_then(Reading::load_per_core)),
         json!(reading.and_then(|reading| reading.uptime_seconds)),
         json!(last.map(|last| last.duration_ms)),

@@ -86,6 +86,7 @@ pub(super) fn reading(n: usize) -> Box<Reading> {
         interfaces: Vec::new(),
         agent_version: "0.1.0".to_owned(),
         clock_ahead_ms: Some(3),
+        fullest_percent: None,
     })
 }
 

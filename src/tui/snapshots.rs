@@ -1,15 +1,15 @@
 //! What people see: text and styles of whole screens, over a fixed clock and a scripted fleet.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
-use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{
     Answer, Command, Look, Message, Model, Query, action,
     data::Said,
-    draw::{self, layout::Layout},
+    draw::layout::Layout,
+    paint::{painted, press, rows, shown},
     script::{self, ASCII, DARK, LIGHT, MONO},
     view::{Overlay, Tab},
 };
@@ -21,71 +21,6 @@ use crate::fleet::{
     phase::Tally,
     stream::{About, Frame},
 };
-
-fn painted(model: &mut Model) -> Buffer {
-    model.prepare();
-    let area = Rect { x: 0, y: 0, width: model.size.0, height: model.size.1 };
-    let mut buffer = Buffer::empty(area);
-    draw::draw(model, &mut buffer);
-    buffer
-}
-
-fn rows(buffer: &Buffer) -> Vec<String> {
-    let area = buffer.area;
-    let row = |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
-    (0..area.height).map(row).collect()
-}
-
-/// The text, and the styles beneath it: one letter a cell, with a legend.
-fn shown(model: &mut Model, with_styles: bool) -> String {
-    let buffer = painted(model);
-    let mut text = rows(&buffer).join("\n");
-    if with_styles {
-        let mut styles: Vec<Style> = vec![Style::reset()];
-        let mut map = String::new();
-        for y in 0..buffer.area.height {
-            let mut line = String::new();
-            for x in 0..buffer.area.width {
-                let cell = &buffer[(x, y)];
-                let plain = cell.symbol() == " "
-                    && cell.bg == ratatui::style::Color::Reset
-                    && !cell.modifier.contains(ratatui::style::Modifier::REVERSED);
-                let style = if plain { Style::reset() } else { cell.style() };
-                let at = styles.iter().position(|known| *known == style).unwrap_or_else(|| {
-                    styles.push(style);
-                    styles.len() - 1
-                });
-                line.push(if at == 0 { ' ' } else { char::from(b'a' + u8::try_from(at - 1).unwrap()) });
-            }
-            let _ = writeln!(map, "{}", line.trim_end());
-        }
-        let _ = write!(text, "\n\n--- styles ---\n{map}");
-        for (at, style) in styles.iter().enumerate().skip(1) {
-            let letter = char::from(b'a' + u8::try_from(at - 1).unwrap());
-            let _ =
-                writeln!(text, "{letter}: {:?} on {:?} {:?}", style.fg.unwrap(), style.bg.unwrap(), style.add_modifier);
-        }
-    }
-    text
-}
-
-fn press(model: &mut Model, keys: &str) -> Vec<Command> {
-    let mut commands = Vec::new();
-    for key in keys.chars() {
-        let code = match key {
-            '\n' => KeyCode::Enter,
-            '\x1b' => KeyCode::Esc,
-            '\t' => KeyCode::Tab,
-            '←' => KeyCode::Left,
-            '→' => KeyCode::Right,
-            '↓' => KeyCode::Down,
-            '⇥' => KeyCode::End,
-            key => KeyCode::Char(key),
-        };
-        commands.extend(model.update(Message::Key(KeyEvent::new(code, KeyModifiers::NONE))));
-    }
-    commands
-}
 
 fn check(name: &str, count: usize, size: (u16, u16), look: Look, keys: &str) {
     let mut model = script::model(count, size, look);

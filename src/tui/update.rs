@@ -164,7 +164,7 @@ impl Model {
     /// What an event makes old, beyond the fleet itself.
     fn heed(&mut self, event: &Event) {
         match &event.kind {
-            EventKind::Alert { .. } => self.asked.alerts = false,
+            EventKind::Alert { .. } | EventKind::Acknowledged { .. } => self.asked.alerts = false,
             EventKind::Mail { .. } => (self.asked.mails, self.asked.alerts) = (false, false),
             EventKind::SweepEnded { .. } => (self.sweeps, self.asked.sweeps) = (None, false),
             // What was asked before is of the time before the outage.

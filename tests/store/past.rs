@@ -179,6 +179,8 @@ async fn of_a_reading_that_is_gone_its_sample_is_shown(database: Database) {
     let fleet = past(&store, 2).await;
     let (when, shown) = fleet.client(&id("a")).unwrap().reading.clone().unwrap();
     let whole = reading();
+    assert!(shown.disk_percent().is_some());
+    assert_eq!(shown.disk_percent(), whole.disk_percent());
     assert_eq!(when, at(2 * MINUTE + 11));
     assert_eq!(shown.cpu, Some(Percent::new(90.0).unwrap()));
     assert_eq!((shown.cores, shown.memory, shown.swap), (whole.cores, whole.memory, whole.swap));

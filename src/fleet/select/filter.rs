@@ -360,7 +360,7 @@ impl Quantity {
             Self::Cpu => reading?.cpu.map(f64::from),
             Self::Memory => reading?.memory.and_then(Usage::percent).map(f64::from),
             Self::Swap => reading?.swap.and_then(Usage::percent).map(f64::from),
-            Self::Disk => reading?.fullest().map(|(_, percent)| percent.get()),
+            Self::Disk => reading?.disk_percent().map(f64::from),
             Self::Load => reading.and_then(Reading::load_per_core),
             Self::Took => client.last.as_ref().map(|last| last.duration_ms as f64 / 1000.0),
             Self::Age => client.reading.as_ref().map(|(at, _)| (now.duration_since(*at)).as_secs_f64()),

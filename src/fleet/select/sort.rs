@@ -175,7 +175,7 @@ fn key(client: &ClientView, key: SortKey) -> Key<'_> {
         SortKey::Name => Key::Name(&client.card.name),
         SortKey::Cpu => number(reading.and_then(|reading| reading.cpu).map(f64::from)),
         SortKey::Memory => number(reading.and_then(|reading| reading.memory).and_then(Usage::percent).map(f64::from)),
-        SortKey::Disk => number(reading.and_then(Reading::fullest).map(|(_, percent)| percent.get())),
+        SortKey::Disk => number(reading.and_then(Reading::disk_percent).map(f64::from)),
         SortKey::Load => number(reading.and_then(Reading::load_per_core)),
         SortKey::Took => number(client.last.as_ref().map(|last| last.duration_ms as f64)),
         SortKey::Age => client.reading.as_ref().map_or(Key::Absent, |(at, _)| Key::Time(*at)),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     fleet::{
-        ClientId, Metric, Phase,
+        ClientId, Metric, Phase, Reading,
         reading::Usage,
         select::{Sort, SortKey},
         state::ClientView,
@@ -56,7 +56,7 @@ impl Columns {
             share: if width < 46 { 0 } else { 5 },
             spark,
             disk: if width >= 104 { 5 } else { 0 },
-            load: if width >= 112 { 5 } else { 0 },
+            load: if width >= 116 { 9 } else { 0 },
             took: if (70..90).contains(&width) && beside || width < 70 { 0 } else { 5 },
             age: if width < 40 { 0 } else { 3 },
         }
@@ -139,7 +139,7 @@ fn heading(pen: &mut Pen<'_>, sort: Sort, area: Rect, columns: Columns) {
     }
     put.left(pen, columns.spark, &format!("CPU x{}", columns.spark), dim);
     put.right(pen, columns.disk, "DISK", style(SortKey::Disk));
-    put.right(pen, columns.load, "LOAD", style(SortKey::Load));
+    put.right(pen, columns.load, "LOAD/CORE", style(SortKey::Load));
     put.right(pen, columns.took, "TOOK", style(SortKey::Took));
     put.right(pen, columns.age, "AGE", style(SortKey::Age));
     put.left(pen, put.rest(), "NOTE", dim);
@@ -195,10 +195,10 @@ fn row(pen: &mut Pen<'_>, model: &Model, client: &ClientView, area: Rect, column
     }
     let number = |value: Option<String>| value.unwrap_or_else(|| glyphs.none.to_owned());
     let style = if fresh { text } else { dim };
-    let disk = reading.and_then(|reading| reading.fullest()).map(|(_, percent)| format!("{:.0}%", percent.get()));
+    let disk = reading.and_then(Reading::disk_percent).map(|percent| format!("{:.0}%", percent.get()));
     let disk_exceeded = client.exceeded.iter().any(|exceeded| exceeded.metric == Metric::Disk);
     put.right(pen, columns.disk, &number(disk), if disk_exceeded { pen.style(Role::Warning) } else { style });
-    let load = reading.and_then(|reading| reading.load).map(|[one, _, _]| format!("{one:.2}"));
+    let load = reading.and_then(Reading::load_per_core).map(|load| format!("{load:.2}"));
     put.right(pen, columns.load, &number(load), style);
     let took = client.last.as_ref().map(|last| words::took(last.duration_ms));
     put.right(pen, columns.took, &number(took), dim);
@@ -303,3 +303,6 @@ pub(super) fn client_at(model: &Model, layout: &Layout, column: u16, row: u16) -
     }
     model.rows.get(model.view.top + usize::from(row - first)).cloned()
 }
+
+#[cfg(test)]
+mod tests;

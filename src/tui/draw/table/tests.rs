@@ -1,0 +1,78 @@
+//! What the client table shows of loads and disks, now and in the past.
+
+use std::sync::Arc;
+
+use crate::{
+    fleet::{Event, EventKind, Percent, Reading, stream::Frame},
+    tui::{
+        Answer, Message, Model,
+        paint::{painted, press, rows},
+        script::{self, DARK},
+    },
+};
+
+/// A fleet in which the clients have these loads on so many cores.
+fn loaded(loads: &[(f64, usize)]) -> Model {
+    let mut model = script::model(loads.len(), (200, 40), DARK);
+    for (n, (load, cores)) in loads.iter().enumerate() {
+        let cores = vec![Percent::new(1.0).unwrap(); *cores];
+        let reading = Box::new(Reading { load: Some([*load, 0.0, 0.0]), cores, ..*script::reading(n) });
+        let (collection, duration_ms, attempts) = (uuid::Uuid::nil(), 900, 1);
+        let kind = EventKind::Collected { collection, duration_ms, attempts, reading, alerts: Vec::new() };
+        let event = Event { at: script::now(), sweep: Some(script::SWEEP), client: Some(script::id(n)), kind };
+        model.update(Message::Frames(vec![Frame::Event(Arc::new(event))]));
+    }
+    model
+}
+
+/// The table's row of a client that was collected.
+fn row_of(model: &mut Model, n: usize) -> String {
+    let name = script::name(n);
+    let screen = rows(&painted(model));
+    let is_row = |row: &&String| row.chars().take(30).collect::<String>().contains(&name) && row.contains(" ok ");
+    screen.iter().find(is_row).cloned().unwrap_or_default()
+}
+
+#[test]
+fn load_is_shown_sorted_and_filtered_per_core() {
+    // The raw load of the first is the higher one, its load per core the lower one.
+    let mut model = loaded(&[(8.0, 16), (3.0, 2)]);
+    assert!(rows(&painted(&mut model)).iter().any(|row| row.contains("LOAD/CORE")));
+    for (n, shown) in [(0, " 0.50 "), (1, " 1.50 ")] {
+        let row = row_of(&mut model, n);
+        assert!(row.contains(shown), "{row}");
+    }
+    while model.view.sort.key.word() != "load" {
+        press(&mut model, "s");
+    }
+    model.prepare();
+    assert_eq!(model.rows, [script::id(1), script::id(0)]);
+    press(&mut model, "/load>1\n");
+    model.prepare();
+    assert_eq!(model.rows, [script::id(1)]);
+}
+
+#[test]
+fn the_past_shows_disk_use_although_the_file_systems_are_gone() {
+    let mut model = script::model(3, (200, 40), DARK);
+    press(&mut model, "←");
+    let sweeps = script::sweeps(1);
+    model.update(Message::Answer(Answer::Sweeps(sweeps.clone())));
+    let mut past = script::past(&sweeps[0], 3);
+    let reading =
+        Reading { file_systems: Vec::new(), fullest_percent: Some(Percent::new(73.0).unwrap()), ..*script::reading(1) };
+    let sweep = sweeps[0].clone();
+    let mut remembered = script::remembered(1);
+    remembered.reading = Some((script::now(), Box::new(reading)));
+    *past = crate::fleet::state::Fleet::past(
+        sweep.clone(),
+        &script::cards(3),
+        crate::fleet::history::Memory { clients: vec![remembered], alerts: Vec::new() },
+    );
+    model.update(Message::Answer(Answer::Past { sweep: sweep.id, fleet: past }));
+    let row = row_of(&mut model, 1);
+    assert!(row.contains(" 73% "), "{row}");
+    press(&mut model, "/disk=73\n");
+    model.prepare();
+    assert_eq!(model.rows, [script::id(1)]);
+}
