@@ -23,8 +23,9 @@
 use std::time::{Duration, Instant};
 
 use fleetsweep::{
+    config::directories::Environment,
     fleet::{ClientId, Reading, SweepId, history::Span, judge::ClientState},
-    store::{HISTORY, Outcome, Reader, Record, Store, place::Environment},
+    store::{HISTORY, Outcome, Reader, Record, Store},
 };
 use fleetsweep_agent::report::Report;
 use futures_util::{StreamExt as _, stream};

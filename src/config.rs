@@ -17,6 +17,7 @@ pub mod ca;
 pub mod check;
 pub mod database;
 pub mod diagnostic;
+pub mod directories;
 pub mod harmless;
 pub mod inspect;
 pub mod rights;

@@ -27,7 +27,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::config::Database;
+use crate::config::{Database, directories::Environment};
 use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, judge::ClientState, mail::Mail};
 
 mod alert_changes;
@@ -48,7 +48,7 @@ mod memory;
 mod open;
 mod outbox;
 mod past;
-pub mod place;
+mod place;
 mod pool;
 pub mod process;
 mod read;
@@ -75,7 +75,6 @@ use bridge::Bridge;
 use clock::{TrustedTime, Witness};
 use condition::Condition;
 use open::Opened;
-use place::Environment;
 use pool::Pool;
 use reopen::Watched;
 use spool::Spool;

@@ -10,14 +10,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Client, Config, DEFAULT_FILE, Smtp, harmless},
+    config::{Client, Config, DEFAULT_FILE, Smtp, directories::Environment, harmless},
     fleet::{EventKind, event::ClientCard},
     mail::{
         compose::{self, Composer},
         smtp::SmtpClient,
     },
     spine::Spine,
-    store::{Holder, Store, StoreError, StoreErrorKind, place::Environment},
+    store::{Holder, Store, StoreError, StoreErrorKind},
     sweep::{Collector, SessionKeeping, room::Costs},
 };
 

@@ -8,12 +8,12 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::{
-    config::Config,
+    config::{Config, directories::Environment},
     fleet::troubles::{Book, Change, Finding, TroubleKind, TroubleNotice},
     store::{StoreError, StoreErrorKind, condition::Condition},
 };
 
-use state_file::{Environment, StateFile};
+use state_file::StateFile;
 
 pub mod state_file;
 

@@ -222,13 +222,6 @@ impl Inspector<'_> {
     fn secret_file(&mut self, path: &Path, places: &[Place]) {
         if let Ok(metadata) = fs::metadata(path) {
             self.rights(Role::Secret, path, &metadata, places);
-            // A pipe may give its secret only once.
-            if !metadata.is_file() && !metadata.is_dir() {
-                let problem =
-                    words![harmless::existing_path(path), " is no regular file, and `check` does not read it"];
-                self.warn(places, &problem, "make sure that it gives the secret each time it is opened");
-                return;
-            }
         }
         if let Err(error) = SecretSource::File(path.to_owned()).look() {
             self.error(places, &error.problem(), error.mend());

@@ -3,7 +3,9 @@
 use std::{
     env::VarError,
     fmt,
+    fs::OpenOptions,
     io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -80,6 +82,8 @@ pub enum SecretError {
         /// Why.
         source: io::Error,
     },
+    /// What the path names, links followed, is no file that can be read again and again: a pipe, a device, a socket.
+    NotRegular(Harmless),
     /// The command cannot be started or its output not be read.
     Command(#[source] io::Error),
     /// The command failed.
@@ -105,6 +109,7 @@ impl SecretError {
                 let file = if hidden { "the secret file".into() } else { words!["the secret file ", *path] };
                 words![file, " cannot be read: ", harmless::io_error(source)]
             }
+            Self::NotRegular(path) => words!["the secret file ", *path, " is not a regular file"],
             Self::Command(error) => words!["the command of `cmd:` cannot be run: ", harmless::io_error(error)],
             Self::CommandFailed(status) => match status.code().and_then(|code| u32::try_from(code).ok()) {
                 Some(code) => words!["the command of `cmd:` failed with exit status ", code],
@@ -122,6 +127,7 @@ impl SecretError {
         match self {
             Self::NotSet(_) => "set it where fleetsweep is started, or change `env:` in the configuration",
             Self::File { .. } => "check the path and its rights",
+            Self::NotRegular(_) => "name a file, or write `cmd:COMMAND` to read from elsewhere",
             Self::Command(_) | Self::CommandFailed(_) => "run it in a shell to see why",
             Self::CommandTimedOut(_) => "it must not ask for anything",
             Self::Empty(_) => "its first line must hold it",
@@ -183,10 +189,13 @@ impl SecretSource {
             Self::Literal(secret) => Ok(secret.clone()),
             Self::Environment(name) => self.variable(name),
             Self::File(path) => {
-                let failed = |source| SecretError::File { path: harmless::path(path), source };
-                let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
-                let bytes = start_of(&mut file).await.map_err(failed)?;
-                self.first_line(&bytes)
+                let owned = path.clone();
+                let read = tokio::task::spawn_blocking(move || read_file(&owned)).await;
+                let failed = |broken: tokio::task::JoinError| SecretError::File {
+                    path: harmless::path(path),
+                    source: broken.into(),
+                };
+                self.first_line(&read.map_err(failed)??)
             }
             Self::Command(command) => {
                 let output = tokio::time::timeout(COMMAND_DEADLINE, run(command));
@@ -201,14 +210,7 @@ impl SecretSource {
         match self {
             Self::Literal(_) | Self::Command(_) => Ok(()),
             Self::Environment(name) => self.variable(name).map(drop),
-            Self::File(path) => {
-                let failed = |source| SecretError::File { path: harmless::path(path), source };
-                let file = std::fs::File::open(path).map_err(failed)?;
-                let most = LONGEST_BYTES + 1;
-                let mut bytes = Zeroizing::new(Vec::with_capacity(most));
-                file.take(most as u64).read_to_end(&mut bytes).map_err(failed)?;
-                self.first_line(&bytes).map(drop)
-            }
+            Self::File(path) => self.first_line(&read_file(path)?).map(drop),
         }
     }
 
@@ -231,6 +233,24 @@ impl SecretSource {
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.is_empty() { Err(SecretError::Empty(self.shown())) } else { Ok(SecretString::from(line)) }
     }
+}
+
+/// The first bytes of a regular file: enough to hold any secret, or to see that it is too long. A pipe would be waited
+/// for, and each secret in it could be read only once.
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let failed = |source| SecretError::File { path: harmless::path(path), source };
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() && !metadata.is_dir() {
+        return Err(SecretError::NotRegular(harmless::existing_path(path)));
+    }
+    // Should a pipe have taken its place by now, it is not waited for either.
+    let not_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(not_waiting).open(path).map_err(failed)?;
+    // Full capacity from the start: growing would leave copies of the secret behind.
+    let limit = LONGEST_BYTES + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
+    file.take(limit as u64).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// The first bytes of a stream: enough to hold any secret, or to see that it is too long.
@@ -322,11 +342,26 @@ mod tests {
         check("env:FLEETSWEEP_NOT_SET", Err("FLEETSWEEP_NOT_SET is not set")).await;
         check("file:/nonexistent/secret", Err("/nonexistent/secret cannot be read: it does not exist")).await;
         check(&empty, Err("is empty")).await;
-        check("file:/dev/zero", Err("longer than 4096 bytes")).await;
+        check("file:/dev/zero", Err("the secret file /dev/zero is not a regular file")).await;
+        check("cmd:head -c 9999 /dev/zero", Err("longer than 4096 bytes")).await;
         check("cmd:exit 3", Err("failed with exit status 3")).await;
         check("cmd:true", Err("is empty")).await;
         check("cmd:echo; echo second", Err("is empty")).await;
         check("cmd:printf '\\377\\n'", Err("not UTF-8")).await;
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, link) = (folder.path().join("pipe"), folder.path().join("link"));
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        for path in [pipe, link] {
+            let expected = format!("the secret file {} is not a regular file", path.display());
+            check(&format!("file:{}", path.display()), Err(&expected)).await;
+            assert!(SecretSource::File(path).look().unwrap_err().to_string().contains(&expected));
+        }
     }
 
     #[tokio::test]

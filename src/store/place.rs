@@ -1,40 +1,11 @@
 //! Where the spool of a database lies: in the program's state. Not what is in it ([`super::spool`]).
 
 use std::{
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt as _,
+    ffi::OsStr,
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest as _, Sha256};
-
-/// What the place depends on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Environment {
-    /// `$STATE_DIRECTORY`: systemd's `StateDirectory=`, or several of them with colons between.
-    pub state_directory: Option<OsString>,
-    /// `$XDG_STATE_HOME`.
-    pub xdg_state_home: Option<OsString>,
-    /// `$HOME`.
-    pub home: Option<OsString>,
-    /// `$RUNTIME_DIRECTORY`: systemd's `RuntimeDirectory=`, likewise.
-    pub runtime_directory: Option<OsString>,
-    /// `$XDG_RUNTIME_DIR`.
-    pub xdg_runtime_dir: Option<OsString>,
-    /// The directory for temporary files.
-    pub temporary: Option<OsString>,
-}
-
-impl Environment {
-    /// That of this process.
-    #[must_use]
-    pub fn of_process() -> Self {
-        let [state_directory, xdg_state_home, home, runtime_directory, xdg_runtime_dir] =
-            ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].map(std::env::var_os);
-        let temporary = Some(std::env::temp_dir().into_os_string());
-        Self { state_directory, xdg_state_home, home, runtime_directory, xdg_runtime_dir, temporary }
-    }
-}
+use crate::config::directories::{self, Environment};
 
 /// The end of the name of a spool's directory that lies beside a file.
 const BESIDE: &str = "spool";
@@ -58,33 +29,25 @@ impl Place {
     }
 }
 
-/// The places of a database, best first: `identity` in words, and its file where it is one. The first is the place; the
-/// others are for when its disk takes nothing. Makes nothing.
+/// The places of a database, best first: `identity` names it, `file` is its file where it is one. The first is the
+/// place; the others are for when its disk takes nothing. Makes nothing.
 pub(super) fn of(environment: &Environment, identity: &str, file: Option<&Path>) -> Vec<Place> {
-    let given = |value: &Option<OsString>| {
-        let first = value.as_ref()?.as_bytes().split(|byte| *byte == b':').next()?;
-        Some(PathBuf::from(OsStr::from_bytes(first))).filter(|path| path.is_absolute())
-    };
-    let of_the_service = given(&environment.state_directory).map(|state| state.join("spool"));
+    let spool_in = |directory: Option<PathBuf>| directory.map(|directory| directory.join("spool"));
     let beside = file.map(|file| {
         let mut directory = file.to_owned().into_os_string();
         directory.push(".");
         directory.push(BESIDE);
         PathBuf::from(directory)
     });
-    let of_the_user = given(&environment.xdg_state_home)
-        .or_else(|| given(&environment.home).map(|home| home.join(".local/state")))
-        .map(|state| state.join("fleetsweep/spool"));
-    let at_run_time = given(&environment.runtime_directory)
-        .or_else(|| given(&environment.xdg_runtime_dir).map(|directory| directory.join("fleetsweep")))
-        .map(|directory| directory.join("spool"));
-    // In a directory of everybody's the name tells whose it is; whether it is, is checked.
-    let temporary = given(&environment.temporary)
-        .map(|directory| directory.join(format!("fleetsweep-{}-spool", rustix::process::geteuid().as_raw())));
-    let digest = Sha256::digest(identity.as_bytes());
-    let name = digest.iter().take(8).fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
-    let directories = [of_the_service, beside, of_the_user, at_run_time, temporary];
-    directories.into_iter().flatten().map(|directory| Place { directory, name: name.clone() }).collect()
+    let name = directories::file_stem(identity.as_bytes());
+    let candidates = [
+        spool_in(environment.service_state()),
+        beside,
+        spool_in(environment.user_state()),
+        spool_in(environment.service_runtime().or_else(|| environment.user_runtime())),
+        environment.user_temporary("spool"),
+    ];
+    candidates.into_iter().flatten().map(|directory| Place { directory, name: name.clone() }).collect()
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use std::{
 };
 
 use fleetsweep::{
+    config::directories::Environment,
     demo::Behaviour,
     fleet::mail::{Attachment, Mail, MailKind},
-    store::{Store, place::Environment},
+    store::Store,
 };
 use jiff::Timestamp;
 use support::{Exim, EximOptions, Signal, StrictRules, StrictSmtp, Trial, free_port, wait_until};

@@ -127,6 +127,7 @@ async fn a_check_finds_every_secret_that_is_missing() {
     write(program.path("key"), "-----BEGIN OPENSSH PRIVATE KEY-----\n", 0o600);
     write(program.path("key.pub"), "ssh-ed25519 AAAA\n", 0o600);
     fs::create_dir(program.path("folder")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(program.path("pipe")).status().unwrap().success());
     let here = |name: &str| path(name);
     program.write_config(&format!(
         r#"<config>
@@ -145,6 +146,7 @@ async fn a_check_finds_every_secret_that_is_missing() {
 <client ip="k" username="u" key="hunter2" password="file:hunter2"/>
 <client ip="l" username="u" password="env:SET"/>
 <client ip="m" username="u" password="cmd:echo hunter2; touch ran"/>
+<client ip="n" username="u" password="file:{}"/>
 </config>"#,
         here("missing"),
         here("empty"),
@@ -154,6 +156,7 @@ async fn a_check_finds_every_secret_that_is_missing() {
         here("no-key"),
         here("key.pub"),
         here("folder"),
+        here("pipe"),
     ));
     insta::assert_snapshot!(errors_of(&program).await.join("\n"), @"
     config.xml:2:44: `retention`: `soon` is no span of time: write one as in `30s`, `5m`, `4h` or `90d`
@@ -170,6 +173,7 @@ async fn a_check_finds_every_secret_that_is_missing() {
     config.xml:13:34: `key`: the key file DIR/folder is no regular file: write the path of a private key that this account may read
     config.xml:14:34: `key`: the key file cannot be read: it does not exist: write the path of a private key that this account may read
     config.xml:14:53: `password`: the secret file cannot be read: it does not exist: check the path and its rights
+    config.xml:17:39: `password`: the secret file DIR/pipe is not a regular file: name a file, or write `cmd:COMMAND` to read from elsewhere
     ");
     assert!(!program.path("ran").exists(), "the command was run");
 }

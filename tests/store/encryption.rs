@@ -14,8 +14,9 @@ use tokio::{
 
 use crate::{
     site::{Config, Watched, program},
-    store::{Store, StoreErrorKind, place::Environment},
+    store::{Store, StoreErrorKind},
 };
+use fleetsweep::config::directories::Environment;
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {

@@ -10,8 +10,9 @@
 use std::process::ExitCode;
 
 use fleetsweep::{
+    config::directories::Environment,
     fleet,
-    store::{self, Store, place::Environment},
+    store::{self, Store},
 };
 use secrecy::SecretString;
 use support::Database;

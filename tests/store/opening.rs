@@ -24,14 +24,16 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Opening fails, and says how.
 async fn refuses(database: &Database, kind: StoreErrorKind, words: &str) {
-    let error = Store::open(&url(database), &fleetsweep::store::place::Environment::default()).await.err().unwrap();
+    let error =
+        Store::open(&url(database), &fleetsweep::config::directories::Environment::default()).await.err().unwrap();
     assert_eq!(error.kind, kind, "{error}: {:?}", error.source);
     assert!(error.to_string().contains(words), "{error}");
 }
 
 /// The refusal of a second collector.
 async fn refused(database: &Database) -> StoreError {
-    let error = Store::open(&url(database), &fleetsweep::store::place::Environment::default()).await.unwrap_err();
+    let error =
+        Store::open(&url(database), &fleetsweep::config::directories::Environment::default()).await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::InUse, "{error}");
     error
 }
@@ -132,7 +134,7 @@ async fn a_store_that_is_dropped_gives_up_its_lock(database: Database) {
     // Its writer ends on its own.
     let reopened = async {
         loop {
-            match Store::open(&url(&database), &fleetsweep::store::place::Environment::default()).await {
+            match Store::open(&url(&database), &fleetsweep::config::directories::Environment::default()).await {
                 Ok(store) => return store,
                 Err(error) => assert_eq!(error.kind, StoreErrorKind::InUse),
             }

@@ -66,7 +66,7 @@ async fn troubles(database: &Database) -> Vec<(String, &'static str)> {
     server.change(name, &accounts).await;
     let newer = server.new_database(None).await;
     let newer = server.url_of_owner(&newer);
-    fleetsweep::store::Store::open(&newer.clone().into(), &fleetsweep::store::place::Environment::default())
+    fleetsweep::store::Store::open(&newer.clone().into(), &fleetsweep::config::directories::Environment::default())
         .await
         .unwrap()
         .close()

@@ -3,7 +3,6 @@
 //! what is in it.
 
 use std::{
-    ffi::{OsStr, OsString},
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     os::unix::{
@@ -13,10 +12,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::{
+    config::directories::{Environment, file_stem},
+    fleet::troubles::Book,
+};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-
-use crate::fleet::troubles::Book;
 
 /// The format's version.
 const FORMAT: u32 = 1;
@@ -24,63 +24,17 @@ const FORMAT: u32 = 1;
 /// The largest file that is read, bytes.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// What the place depends on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Environment {
-    /// `$STATE_DIRECTORY`: systemd's `StateDirectory=`, or several of them with colons between.
-    pub state_directory: Option<OsString>,
-    /// `$XDG_STATE_HOME`.
-    pub xdg_state_home: Option<OsString>,
-    /// `$HOME`.
-    pub home: Option<OsString>,
-    /// `$RUNTIME_DIRECTORY`: systemd's `RuntimeDirectory=`, likewise.
-    pub runtime_directory: Option<OsString>,
-    /// `$XDG_RUNTIME_DIR`.
-    pub xdg_runtime_dir: Option<OsString>,
-    /// Where users have directories of their own, or may make them: `/run/user`, `/dev/shm`, and that for temporary
-    /// files.
-    pub shared: Vec<PathBuf>,
-}
-
-impl Environment {
-    /// That of this process.
-    #[must_use]
-    pub fn of_process() -> Self {
-        let [state_directory, xdg_state_home, home, runtime_directory, xdg_runtime_dir] =
-            ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].map(std::env::var_os);
-        let user = rustix::process::geteuid().as_raw();
-        let own = format!("fleetsweep-{user}");
-        let shared = vec![
-            Path::new("/run/user").join(user.to_string()).join("fleetsweep"),
-            Path::new("/dev/shm").join(&own),
-            std::env::temp_dir().join(&own),
-        ];
-        Self { state_directory, xdg_state_home, home, runtime_directory, xdg_runtime_dir, shared }
+/// The directories in which the file may be, best first, each once.
+fn directories(environment: &Environment) -> Vec<PathBuf> {
+    let state = environment.service_state().or_else(|| environment.user_state());
+    let candidates = [state, environment.service_runtime(), environment.user_runtime()];
+    let mut directories = Vec::new();
+    for directory in candidates.into_iter().flatten().chain(environment.volatile.iter().cloned()) {
+        if !directories.contains(&directory) {
+            directories.push(directory);
+        }
     }
-
-    /// The directories that come into question, best first.
-    fn directories(&self) -> Vec<PathBuf> {
-        let given = |value: &Option<OsString>| {
-            let first = value.as_ref()?.as_bytes().split(|byte| *byte == b':').next()?;
-            Some(PathBuf::from(OsStr::from_bytes(first))).filter(|path| path.is_absolute())
-        };
-        let of_the_user = || {
-            let state =
-                given(&self.xdg_state_home).or_else(|| given(&self.home).map(|home| home.join(".local/state")))?;
-            Some(state.join("fleetsweep"))
-        };
-        let state = given(&self.state_directory).or_else(of_the_user);
-        let run = given(&self.xdg_runtime_dir).map(|run| run.join("fleetsweep"));
-        let mut directories: Vec<PathBuf> =
-            [state, given(&self.runtime_directory), run].into_iter().flatten().chain(self.shared.clone()).collect();
-        let all = directories.clone();
-        let mut index = 0;
-        directories.retain(|directory| {
-            index += 1;
-            !all.get(..index - 1).unwrap_or_default().contains(directory)
-        });
-        directories
-    }
+    directories
 }
 
 /// Why nothing can be kept.
@@ -118,9 +72,8 @@ impl StateFile {
     pub fn open(environment: &Environment, config: &Path) -> (Option<Self>, Book) {
         let config =
             fs::canonicalize(config).or_else(|_| std::path::absolute(config)).unwrap_or_else(|_| config.into());
-        let digest = Sha256::digest(config.as_os_str().as_bytes());
-        let name = digest.iter().take(8).fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
-        let directories = environment.directories();
+        let name = file_stem(config.as_os_str().as_bytes());
+        let directories = directories(environment);
         let lock = match lock(&directories, &name) {
             Ok(lock) => lock,
             Err(Held) => return (None, Book::default()),
@@ -279,7 +232,7 @@ mod tests {
     fn environment(home: &Path) -> Environment {
         Environment {
             home: Some(home.join("home").into()),
-            shared: vec![home.join("run"), home.join("tmp")],
+            volatile: vec![home.join("run"), home.join("tmp")],
             ..Environment::default()
         }
     }
