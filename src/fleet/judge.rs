@@ -21,7 +21,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Failure, Metric, Reading, Rule, event::Exceeded, failure::Blame, rule::Repeat};
+use super::{
+    Metric, Rule,
+    event::Exceeded,
+    metric::{Instance, Measured},
+    rule::Repeat,
+    sample::{Previous, Sample},
+};
+
+pub use super::sample::Observation;
 
 #[cfg(test)]
 mod tests;
@@ -61,15 +69,6 @@ pub struct OpenAlert {
     pub last_mail_at: Option<Timestamp>,
     /// When an operator acknowledged it: no reminders from then on.
     pub acknowledged_at: Option<Timestamp>,
-}
-
-/// What a collection showed.
-#[derive(Debug, Clone, Copy)]
-pub enum Observation<'a> {
-    /// It succeeded.
-    Reading(&'a Reading),
-    /// It failed; nothing was measured.
-    Failed(&'a Failure),
 }
 
 /// What follows from a collection.
@@ -168,12 +167,20 @@ pub fn judge(
     now: Timestamp,
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Verdict {
-    let told = Told::by(observation);
-    let failed_in_a_row = match told {
-        Told::Answer(_) => 0,
-        Told::Silence => before.failed_in_a_row.saturating_add(1),
-        Told::Nothing => before.failed_in_a_row,
-    };
+    let previous = Previous { failed_in_a_row: before.failed_in_a_row };
+    let sample = Sample::new(observation, previous);
+    judge_sample(before, rules, has_recipient, &sample, now, new_id)
+}
+
+fn judge_sample(
+    before: &ClientState,
+    rules: &[Rule],
+    has_recipient: bool,
+    sample: &Sample,
+    now: Timestamp,
+    new_id: &mut dyn FnMut() -> Uuid,
+) -> Verdict {
+    let failed_in_a_row = sample.failed_in_a_row.unwrap_or(before.failed_in_a_row);
     let mut verdict = Verdict {
         state: ClientState { failed_in_a_row, rules: BTreeMap::new() },
         changes: Vec::new(),
@@ -190,9 +197,9 @@ pub fn judge(
             }));
             continue;
         };
-        let after = match told.value(metric, failed_in_a_row) {
-            None => state,
-            Some(value) => {
+        let after = match metric.values(sample).of(&Instance::HOST) {
+            Measured::Nothing | Measured::Gone => state,
+            Measured::Value(value) => {
                 let (after, change) = judge_value(state, rule, has_recipient, value, now, new_id);
                 verdict.changes.extend(change);
                 if after.alert.is_some() {
@@ -208,46 +215,6 @@ pub fn judge(
     verdict
 }
 
-/// What a collection tells.
-#[derive(Clone, Copy)]
-enum Told<'a> {
-    /// The client answered with this.
-    Answer(&'a Reading),
-    /// The client did not answer as it should.
-    Silence,
-    /// Nothing: the collection ended for a cause of ours.
-    Nothing,
-}
-
-impl<'a> Told<'a> {
-    fn by(observation: Observation<'a>) -> Self {
-        match observation {
-            Observation::Reading(reading) => Self::Answer(reading),
-            Observation::Failed(failure) => match failure.kind.blame() {
-                Blame::Collector => Self::Nothing,
-                Blame::Network | Blame::Client => Self::Silence,
-            },
-        }
-    }
-
-    /// The value of `metric`; `None` where it was not measured.
-    fn value(self, metric: Metric, failed_in_a_row: u32) -> Option<f64> {
-        let reading = match self {
-            Self::Answer(reading) => Some(reading),
-            Self::Silence => None,
-            Self::Nothing => return None,
-        };
-        match metric {
-            Metric::Unreachable => Some(f64::from(failed_in_a_row)),
-            Metric::Cpu => Some(reading?.cpu?.get()),
-            Metric::Memory => Some(reading?.memory?.percent()?.get()),
-            Metric::Swap => Some(reading?.swap?.percent()?.get()),
-            Metric::Disk => reading?.disk_percent().map(f64::from),
-            Metric::Load => reading?.load_per_core(),
-        }
-    }
-}
-
 /// Judges one measured value: the rule's state from now on, and what happened to its alert.
 fn judge_value(
     before: RuleState,
@@ -257,7 +224,8 @@ fn judge_value(
     now: Timestamp,
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> (RuleState, Option<Change>) {
-    let over = value > rule.limit;
+    let worse = rule.metric.spec().worse;
+    let over = worse.is_worse(value, rule.limit);
     let over_in_a_row = if over { before.over_in_a_row.saturating_add(1) } else { 0 };
     let (mut alert, step) = match before.alert {
         None if over_in_a_row >= rule.for_sweeps.max(1) => {
@@ -274,8 +242,8 @@ fn judge_value(
         }
         None => return (RuleState { over_in_a_row, alert: None }, None),
         Some(open) => {
-            let alert = OpenAlert { limit: rule.limit, value, peak: open.peak.max(value), ..open };
-            (alert, if !over && value <= rule.clear { Step::Resolved } else { Step::Continues })
+            let alert = OpenAlert { limit: rule.limit, value, peak: worse.worst(open.peak, value), ..open };
+            (alert, if !over && !worse.is_worse(value, rule.clear) { Step::Resolved } else { Step::Continues })
         }
     };
     // A mail from the future means that the clock was set back. Counted from now, reminders neither pour

@@ -5,7 +5,7 @@ use fleetsweep_agent::report::Report;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fleet::{Bytes, FailureKind, Percent, Stage, reading::Usage};
+use crate::fleet::{Bytes, Failure, FailureKind, Percent, Reading, Stage, failure::Blame, reading::Usage};
 
 fn rule(metric: Metric, limit: f64, repeat: Repeat) -> Rule {
     Rule { metric, limit, clear: limit, for_sweeps: 1, repeat, recovery: true }
@@ -268,40 +268,6 @@ fn a_client_is_unreachable_after_more_failed_sweeps_than_the_limit_and_until_it_
         10h | failed    |
         11h | failed    | raised, mailed: raised",
     );
-}
-
-#[test]
-fn each_metric_reads_its_own_value() {
-    let everything = reading(|r| {
-        r.cpu = Some(Percent::new(11.0).unwrap());
-        r.cores = vec![Percent::ZERO; 4];
-        r.load = Some([6.0, 1.0, 1.0]);
-        r.memory = Some(Usage { total: Bytes(100), used: Bytes(22) });
-        r.swap = Some(Usage { total: Bytes(100), used: Bytes(33) });
-        r.file_systems = [10, 44, 20]
-            .map(|used| crate::fleet::reading::FileSystem {
-                mount: "/".into(),
-                kind: "ext4".into(),
-                total: Bytes(100),
-                used: Bytes(used),
-                available: Bytes(100 - used),
-            })
-            .into();
-    });
-    let nothing = reading(|_| ());
-    for (metric, expected) in [
-        (Metric::Cpu, 11.0),
-        (Metric::Memory, 22.0),
-        (Metric::Swap, 33.0),
-        (Metric::Disk, 44.0),
-        (Metric::Load, 1.5),
-        (Metric::Unreachable, 0.0),
-    ] {
-        let told = Told::by(Observation::Reading(&everything));
-        assert_eq!(told.value(metric, 0), Some(expected), "{metric}");
-        let told = Told::by(Observation::Reading(&nothing));
-        assert_eq!(told.value(metric, 0).is_some(), metric == Metric::Unreachable, "{metric}");
-    }
 }
 
 #[test]

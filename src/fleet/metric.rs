@@ -1,0 +1,388 @@
+//! The metrics: what a rule can look at. One table describes each of them, and whoever needs to know a metric
+//! reads its row: judge, filter, sort, store, history, exports, mails, configuration and dashboard. Not the rules
+//! and not the judgement.
+//!
+//! A new metric is a new row here and, where its value comes from something new, a field of
+//! [`Sample`](super::sample::Sample).
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Percent, reading::Usage, sample::Sample};
+
+pub use unit::Unit;
+pub use values::{Instance, Measured, Values};
+
+mod unit;
+mod values;
+
+/// What is known of a metric.
+#[derive(Debug, Clone, Copy)]
+pub struct MetricSpec {
+    /// Its word in the configuration, in JSON, in filters and in the database; at most 16 bytes.
+    pub word: &'static str,
+    /// Its name where there is little room: in the dashboard's table and as a second word in filters.
+    pub short: &'static str,
+    /// Its name in mails.
+    pub label: &'static str,
+    /// The unit of its values and limits.
+    pub unit: Unit,
+    /// What has a value of it.
+    pub scope: Scope,
+    /// Which values are the worse ones.
+    pub worse: Worse,
+    /// Its value in a row of `collections`, as an SQL expression; `None` where it is not stored, so that it has no
+    /// history and cannot be filtered by.
+    pub column: Option<&'static str>,
+    /// Its gauge in the Prometheus export; `None` where it has none.
+    pub gauge: Option<Gauge>,
+    /// What a mail and the details of a client show beside it.
+    pub evidence: Evidence,
+    /// Takes its values from a sample.
+    pub values: fn(&Sample) -> Values,
+}
+
+/// What has a value of a metric, and so what an instance names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The host as a whole: one value, of no instance.
+    Host,
+    /// Each mounted file system, named by where it is mounted.
+    Mount,
+    /// Each network interface, by its name.
+    Interface,
+    /// Each service, by its name.
+    Service,
+}
+
+impl Scope {
+    /// The Prometheus label that names the instance; `None` where there is none.
+    #[must_use]
+    pub fn label(self) -> Option<&'static str> {
+        match self {
+            Self::Host => None,
+            Self::Mount => Some("mount"),
+            Self::Interface => Some("interface"),
+            Self::Service => Some("service"),
+        }
+    }
+}
+
+/// Which values of a metric are the worse ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worse {
+    /// The higher ones: a limit is exceeded by what is greater.
+    High,
+    /// The lower ones: a limit is exceeded by what is less.
+    Low,
+}
+
+impl Worse {
+    /// Whether a value is strictly worse than another.
+    #[must_use]
+    pub fn is_worse(self, value: f64, than: f64) -> bool {
+        match self {
+            Self::High => value > than,
+            Self::Low => value < than,
+        }
+    }
+
+    /// The worse of two values.
+    #[must_use]
+    pub fn worst(self, one: f64, other: f64) -> f64 {
+        match self {
+            Self::High => one.max(other),
+            Self::Low => one.min(other),
+        }
+    }
+
+    /// The sign that stands between an exceeding value and its limit.
+    #[must_use]
+    pub fn sign(self) -> char {
+        match self {
+            Self::High => '>',
+            Self::Low => '<',
+        }
+    }
+}
+
+/// A gauge of the Prometheus export. Its value is in the base unit, see [`Unit::to_base`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gauge {
+    /// Its name; part of the contract with other programs.
+    pub name: &'static str,
+    /// Its help text, with the unit and the range.
+    pub help: &'static str,
+}
+
+/// What explains a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// The processes that use most CPU.
+    ProcessesByCpu,
+    /// The processes that use most memory.
+    ProcessesByMemory,
+    /// The fullest file systems.
+    FileSystems,
+    /// Why the collection failed.
+    Failure,
+}
+
+/// Makes the enum, the list of all and the lookup from one table, so that no metric can lack its row.
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $metric:ident: $spec:expr;)*) => {
+        /// What a rule looks at, and what is measured.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(into = "&'static str", try_from = "String")]
+        pub enum Metric {
+            $($(#[$doc])* $metric,)*
+        }
+
+        impl Metric {
+            /// Every metric, in the order in which mails list them.
+            pub const ALL: [Self; [$(stringify!($metric)),*].len()] = [$(Self::$metric),*];
+
+            /// Its row of the table.
+            #[must_use]
+            pub const fn spec(self) -> &'static MetricSpec {
+                match self {
+                    $(Self::$metric => const { &$spec },)*
+                }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// CPU use over the sampling window, percent.
+    Cpu: MetricSpec {
+        word: "cpu",
+        short: "cpu",
+        label: "CPU",
+        unit: Unit::Percent,
+        scope: Scope::Host,
+        worse: Worse::High,
+        column: Some("cpu_percent"),
+        gauge: Some(Gauge {
+            name: "fleetsweep_cpu_usage_ratio",
+            help: "CPU use of all cores together over the agent's sampling window, 0 to 1.",
+        }),
+        evidence: Evidence::ProcessesByCpu,
+        values: |sample| Values::of_host(sample.cpu.map(Percent::get)),
+    };
+    /// Used memory, percent.
+    Memory: MetricSpec {
+        word: "memory",
+        short: "mem",
+        label: "memory",
+        unit: Unit::Percent,
+        scope: Scope::Host,
+        worse: Worse::High,
+        column: Some("memory_percent"),
+        gauge: Some(Gauge { name: "fleetsweep_memory_usage_ratio", help: "Memory in use of all, 0 to 1." }),
+        evidence: Evidence::ProcessesByMemory,
+        values: |sample| Values::of_host(sample.memory.and_then(Usage::percent).map(Percent::get)),
+    };
+    /// Used swap, percent.
+    Swap: MetricSpec {
+        word: "swap",
+        short: "swap",
+        label: "swap",
+        unit: Unit::Percent,
+        scope: Scope::Host,
+        worse: Worse::High,
+        column: Some("swap_percent"),
+        gauge: None,
+        evidence: Evidence::ProcessesByMemory,
+        values: |sample| Values::of_host(sample.swap.and_then(Usage::percent).map(Percent::get)),
+    };
+    /// Use of the fullest mounted file system, percent.
+    Disk: MetricSpec {
+        word: "disk",
+        short: "disk",
+        label: "disk",
+        unit: Unit::Percent,
+        scope: Scope::Host,
+        worse: Worse::High,
+        column: Some("disk_percent"),
+        gauge: Some(Gauge {
+            name: "fleetsweep_fullest_disk_usage_ratio",
+            help: "Use of the fullest mounted file system as df counts, 0 to 1.",
+        }),
+        evidence: Evidence::FileSystems,
+        values: |sample| Values::of_host(sample.fullest_disk.map(Percent::get)),
+    };
+    /// One-minute load average per core, a number.
+    Load: MetricSpec {
+        word: "load",
+        short: "load",
+        label: "load",
+        unit: Unit::PerCore,
+        scope: Scope::Host,
+        worse: Worse::High,
+        column: Some("load_1 / core_count"),
+        gauge: None,
+        evidence: Evidence::ProcessesByCpu,
+        values: |sample| Values::of_host(sample.load_per_core()),
+    };
+    /// Failed sweeps in a row, a count.
+    Unreachable: MetricSpec {
+        word: "unreachable",
+        short: "unreachable",
+        label: "unreachable",
+        unit: Unit::FailedSweeps,
+        scope: Scope::Host,
+        worse: Worse::High,
+        column: None,
+        gauge: None,
+        evidence: Evidence::Failure,
+        values: |sample| Values::of_host(sample.failed_in_a_row.map(f64::from)),
+    };
+}
+
+impl Metric {
+    /// Its word in the configuration, in JSON and in the database.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        self.spec().word
+    }
+
+    /// The unit of its values and limits.
+    #[must_use]
+    pub fn unit(self) -> Unit {
+        self.spec().unit
+    }
+
+    /// Shows a value with its unit: `93.0 %`, `1.25 per core`, `3 failed sweeps in a row`.
+    #[must_use]
+    pub fn show(self, value: f64) -> String {
+        self.unit().show(value)
+    }
+
+    /// Its values in a sample.
+    #[must_use]
+    pub fn values(self, sample: &Sample) -> Values {
+        (self.spec().values)(sample)
+    }
+
+    /// The worst of its values in a sample; `None` where it was not measured.
+    #[must_use]
+    pub fn worst(self, sample: &Sample) -> Option<f64> {
+        let worse = self.spec().worse;
+        self.values(sample).measured().into_iter().map(|(_, value)| value).reduce(|one, other| worse.worst(one, other))
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl From<Metric> for &'static str {
+    fn from(metric: Metric) -> Self {
+        metric.word()
+    }
+}
+
+/// A word that names no metric.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an alert type")]
+pub struct NotAMetric(pub String);
+
+impl FromStr for Metric {
+    type Err = NotAMetric;
+
+    fn from_str(word: &str) -> Result<Self, NotAMetric> {
+        Self::ALL.into_iter().find(|metric| metric.word() == word).ok_or_else(|| NotAMetric(word.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Metric {
+    type Error = NotAMetric;
+
+    fn try_from(word: String) -> Result<Self, NotAMetric> {
+        word.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use fleetsweep_agent::report::Report;
+
+    use super::*;
+    use crate::fleet::{
+        Bytes, Reading,
+        reading::FileSystem,
+        sample::{Observation, Previous},
+    };
+
+    #[test]
+    fn words_columns_and_gauges_name_one_metric_each() {
+        let mut names = BTreeSet::new();
+        for metric in Metric::ALL {
+            let spec = metric.spec();
+            assert!(names.insert(spec.word), "{metric}");
+            assert!(spec.short == spec.word || names.insert(spec.short), "{metric}");
+            assert!(spec.column.is_none_or(|column| names.insert(column)), "{metric}");
+            assert!(spec.gauge.is_none_or(|gauge| names.insert(gauge.name)), "{metric}");
+            // The width of the columns in the database; a colon ends the metric where an instance follows.
+            assert!(spec.word.len() <= 16 && !spec.word.contains(':'), "{metric}");
+            assert_eq!(spec.word.parse(), Ok(metric));
+            assert_eq!(serde_json::to_value(metric).unwrap(), spec.word);
+            assert_eq!(serde_json::from_value::<Metric>(spec.word.into()).unwrap(), metric);
+        }
+        assert_eq!("CPU".parse::<Metric>(), Err(NotAMetric("CPU".to_owned())));
+    }
+
+    #[test]
+    fn each_metric_reads_its_own_value() {
+        let nothing = Reading::from_report(&Report::default(), 0).unwrap();
+        let everything = Reading {
+            cpu: Percent::new(11.0).ok(),
+            cores: vec![Percent::ZERO; 4],
+            load: Some([6.0, 1.0, 1.0]),
+            memory: Some(Usage { total: Bytes(100), used: Bytes(22) }),
+            swap: Some(Usage { total: Bytes(100), used: Bytes(33) }),
+            file_systems: [10, 44, 20]
+                .map(|used| FileSystem {
+                    mount: "/".into(),
+                    kind: "ext4".into(),
+                    total: Bytes(100),
+                    used: Bytes(used),
+                    available: Bytes(100 - used),
+                })
+                .into(),
+            ..nothing.clone()
+        };
+        for (metric, expected) in [
+            (Metric::Cpu, 11.0),
+            (Metric::Memory, 22.0),
+            (Metric::Swap, 33.0),
+            (Metric::Disk, 44.0),
+            (Metric::Load, 1.5),
+            (Metric::Unreachable, 0.0),
+        ] {
+            let sample = Sample::new(Observation::Reading(&everything), Previous::default());
+            assert_eq!(metric.values(&sample), Values::Host(expected), "{metric}");
+            let sample = Sample::new(Observation::Reading(&nothing), Previous::default());
+            assert_eq!(metric.worst(&sample).is_some(), metric == Metric::Unreachable, "{metric}");
+        }
+    }
+
+    #[test]
+    fn what_is_worse_depends_on_the_metric() {
+        for (worse, value, than, expected) in [
+            (Worse::High, 2.0, 1.0, true),
+            (Worse::High, 1.0, 1.0, false),
+            (Worse::Low, 1.0, 1.0, false),
+            (Worse::Low, 0.5, 1.0, true),
+        ] {
+            assert_eq!(worse.is_worse(value, than), expected);
+        }
+        assert_eq!((Worse::High.worst(1.0, 2.0), Worse::Low.worst(1.0, 2.0)), (2.0, 1.0));
+    }
+}

@@ -1,0 +1,160 @@
+//! The units of metrics: how a value, a limit and the difference of the two are written. Not how a limit in the
+//! configuration is read.
+
+/// The unit of a metric's values and limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A share from 0 to 100.
+    Percent,
+    /// A number for each core, 0 or more.
+    PerCore,
+    /// How many sweeps in a row failed, a whole number.
+    FailedSweeps,
+}
+
+impl Unit {
+    /// A value with its unit: `93.0 %`, `1.25 per core`, `3 failed sweeps in a row`.
+    #[must_use]
+    pub fn show(self, value: f64) -> String {
+        self.show_with(self.decimals(), value)
+    }
+
+    /// A value with its unit and as many decimals (three at most) as it takes to tell it from `limit`: `85.04 %`,
+    /// not `85.0 %`, over a limit of 85.
+    #[must_use]
+    pub fn show_beside(self, value: f64, limit: f64) -> String {
+        self.show_with(self.decimals_beside(value, limit), value)
+    }
+
+    /// A limit with its unit, as it was configured: `85 %`, `1.5 per core`, `2`.
+    #[must_use]
+    pub fn show_limit(self, limit: f64) -> String {
+        match self {
+            Self::Percent => format!("{limit} %"),
+            Self::PerCore => format!("{limit} per core"),
+            Self::FailedSweeps => format!("{limit}"),
+        }
+    }
+
+    /// By how much a value exceeds its limit: `6.0 points`, `0.50 per core`, `1`.
+    #[must_use]
+    pub fn show_excess(self, value: f64, limit: f64) -> String {
+        let (excess, decimals) = ((value - limit).abs(), self.decimals_beside(value, limit));
+        match self {
+            Self::Percent => format!("{excess:.decimals$} points"),
+            Self::PerCore => format!("{excess:.decimals$} per core"),
+            Self::FailedSweeps => format!("{excess:.0}"),
+        }
+    }
+
+    /// A value as one of many in a row: `93 %`, `1.25`, `3`.
+    #[must_use]
+    pub fn show_in_series(self, value: f64) -> String {
+        match self {
+            Self::Percent => format!("{value:.0} %"),
+            Self::PerCore => format!("{value:.2}"),
+            Self::FailedSweeps => format!("{value:.0}"),
+        }
+    }
+
+    /// A value where there is little room: `91%`, `91.5%`, `1.25`, `3`.
+    #[must_use]
+    pub fn show_short(self, value: f64) -> String {
+        match self {
+            Self::Percent if (value - value.round()).abs() < 0.05 => format!("{value:.0}%"),
+            Self::Percent => format!("{value:.1}%"),
+            Self::PerCore => format!("{value:.2}"),
+            Self::FailedSweeps => format!("{value:.0}"),
+        }
+    }
+
+    /// A limit as an example of how one is written in the configuration.
+    #[must_use]
+    pub fn example(self) -> &'static str {
+        match self {
+            Self::Percent => "limit=\"90%\"",
+            Self::PerCore => "limit=\"1.5\"",
+            Self::FailedSweeps => "limit=\"2\"",
+        }
+    }
+
+    /// The greatest value there can be; `None` where there is no such bound.
+    #[must_use]
+    pub fn greatest(self) -> Option<f64> {
+        match self {
+            Self::Percent => Some(100.0),
+            Self::PerCore | Self::FailedSweeps => None,
+        }
+    }
+
+    /// How many sweeps a value needs to come up to a limit, at least: a count of sweeps grows by one in each.
+    #[must_use]
+    pub fn sweeps_up_to(self, limit: f64) -> u64 {
+        match self {
+            Self::Percent | Self::PerCore => 0,
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a limit of this unit is a whole number, checked when it was read"
+            )]
+            Self::FailedSweeps => limit as u64,
+        }
+    }
+
+    /// A value in the base unit of Prometheus: a share from 0 to 1, else the number as it is.
+    #[must_use]
+    pub fn to_base(self, value: f64) -> f64 {
+        match self {
+            Self::Percent => value / 100.0,
+            Self::PerCore | Self::FailedSweeps => value,
+        }
+    }
+
+    /// The fewest decimals with which a value is written.
+    fn decimals(self) -> usize {
+        match self {
+            Self::Percent => 1,
+            Self::PerCore => 2,
+            Self::FailedSweeps => 0,
+        }
+    }
+
+    /// The fewest decimals, three at most, with which `value` and `limit` are written differently.
+    fn decimals_beside(self, value: f64, limit: f64) -> usize {
+        let fewest = self.decimals();
+        (fewest..3)
+            .find(|&decimals| format!("{value:.decimals$}") != format!("{limit:.decimals$}"))
+            .unwrap_or(if value == limit { fewest } else { 3 })
+    }
+
+    fn show_with(self, decimals: usize, value: f64) -> String {
+        match self {
+            Self::Percent => format!("{value:.decimals$} %"),
+            Self::PerCore => format!("{value:.decimals$} per core"),
+            Self::FailedSweeps if value == 1.0 => "1 failed sweep".to_owned(),
+            Self::FailedSweeps => format!("{value:.0} failed sweeps in a row"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_never_written_like_the_limit_it_exceeds() {
+        for (unit, value, limit, shown, shown_limit, excess) in [
+            (Unit::Percent, 91.0, 85.0, "91.0 %", "85 %", "6.0 points"),
+            (Unit::Percent, 85.04, 85.0, "85.04 %", "85 %", "0.04 points"),
+            (Unit::Percent, 85.0001, 85.0, "85.000 %", "85 %", "0.000 points"),
+            (Unit::Percent, 90.0, 90.0, "90.0 %", "90 %", "0.0 points"),
+            (Unit::Percent, 12.34, 12.3, "12.34 %", "12.3 %", "0.04 points"),
+            (Unit::PerCore, 1.5, 1.0, "1.50 per core", "1 per core", "0.50 per core"),
+            (Unit::FailedSweeps, 3.0, 2.0, "3 failed sweeps in a row", "2", "1"),
+        ] {
+            assert_eq!(unit.show_beside(value, limit), shown);
+            assert_eq!(unit.show_limit(limit), shown_limit);
+            assert_eq!(unit.show_excess(value, limit), excess);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The values of one metric in one sample, and the names of what has them. Not how they are taken.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::reading::clean;
+
+/// The longest name of an instance, in characters; the width of its column in the database.
+const INSTANCE_CHARS: usize = 256;
+
+/// What a value belongs to within a client: a mount, an interface, a service. Empty for the host as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Instance(String);
+
+impl Instance {
+    /// The host as a whole.
+    pub const HOST: Self = Self(String::new());
+
+    /// An instance of this name, free of control characters and cut to 256 characters.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(clean(name, INSTANCE_CHARS))
+    }
+
+    /// Whether it is the host as a whole.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Its name; empty for the host.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl From<String> for Instance {
+    fn from(name: String) -> Self {
+        Self::new(&name)
+    }
+}
+
+impl From<Instance> for String {
+    fn from(instance: Instance) -> Self {
+        instance.0
+    }
+}
+
+/// The values of a metric in one sample.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// It was not measured, which says nothing about any instance.
+    NotMeasured,
+    /// The value of the host.
+    Host(f64),
+    /// One value for each instance that there is: one that is not in the list is gone. `None` is an instance that
+    /// is there and was not measured.
+    Each(BTreeMap<Instance, Option<f64>>),
+}
+
+/// What a sample says of one instance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Measured {
+    /// Its value.
+    Value(f64),
+    /// Nothing.
+    Nothing,
+    /// That it is not there.
+    Gone,
+}
+
+impl Values {
+    /// The value of the host, where it was measured.
+    #[must_use]
+    pub fn of_host(value: Option<f64>) -> Self {
+        value.map_or(Self::NotMeasured, Self::Host)
+    }
+
+    /// What was measured, by instance.
+    #[must_use]
+    pub fn measured(&self) -> Vec<(Instance, f64)> {
+        match self {
+            Self::NotMeasured => Vec::new(),
+            Self::Host(value) => vec![(Instance::HOST, *value)],
+            Self::Each(values) => {
+                values.iter().filter_map(|(instance, value)| Some((instance.clone(), (*value)?))).collect()
+            }
+        }
+    }
+
+    /// What they say of one instance.
+    #[must_use]
+    pub fn of(&self, instance: &Instance) -> Measured {
+        match self {
+            Self::NotMeasured => Measured::Nothing,
+            Self::Host(value) if instance.is_host() => Measured::Value(*value),
+            Self::Host(_) => Measured::Gone,
+            Self::Each(values) => match values.get(instance) {
+                Some(Some(value)) => Measured::Value(*value),
+                Some(None) => Measured::Nothing,
+                None => Measured::Gone,
+            },
+        }
+    }
+}
