@@ -8,7 +8,10 @@ use sqlx::{
 };
 use tempfile::TempDir;
 
-use crate::shared;
+use crate::{
+    shared,
+    wait::{SOON, wait_until},
+};
 
 /// The account with every right on a server of ours.
 pub(crate) const ADMIN_PASSWORD: &str = "boss of it all";
@@ -316,6 +319,12 @@ impl Database {
                 let rows = self.server().cells(&url, &sql).await.expect("the list of sessions");
                 let id = rows.into_iter().map(shown).collect::<String>();
                 self.server().change("mysql", &format!("KILL {id}")).await;
+                // The server answers before the session has ended, and its lock with it.
+                let sql = format!("SELECT id FROM information_schema.processlist WHERE id = {id}");
+                wait_until("the session that was killed to end", SOON, async || {
+                    self.server().cells(&url, &sql).await.expect("the list of sessions").is_empty()
+                })
+                .await;
             }
         }
     }
