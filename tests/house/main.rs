@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod modules;
+
 /// What `fleet` never names: runtime, database, network, terminal, clock, files.
 const NOT_PURE: [&str; 15] = [
     "tokio",
@@ -201,6 +203,64 @@ fn the_core_names_no_runtime_no_database_no_terminal_and_no_clock() {
             assert!(!named, "{}: the core names `{name}`: time and effects come in as values", path.display());
         }
     }
+}
+
+/// The modules of `src/` with a file of their own.
+fn modules_of_src() -> Vec<(modules::ModulePath, String)> {
+    let src = root().join("src");
+    files("src")
+        .into_iter()
+        .filter_map(|(path, text)| Some((modules::module_path(path.strip_prefix(&src).unwrap())?, text)))
+        .filter(|(path, _)| path != &["main"])
+        .collect()
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let imports = modules::imports(&modules_of_src());
+    assert!(imports.values().map(BTreeSet::len).sum::<usize>() > 500, "too few imports were found: {imports:?}");
+    let cycles: Vec<String> = modules::cycles(&imports)
+        .into_iter()
+        .map(|group| {
+            let edges = group.iter().flat_map(|from| {
+                let inside = imports.get(from).into_iter().flatten().filter(|to| group.contains(to));
+                inside.map(|to| format!("    {} -> {}", from.join("::"), to.join("::")))
+            });
+            edges.collect::<Vec<_>>().join("\n")
+        })
+        .collect();
+    assert!(cycles.is_empty(), "{} cycles:\n{}\n", cycles.len(), cycles.join("\n\n"));
+}
+
+#[test]
+fn a_cycle_between_files_is_found_through_reexports_and_macros() {
+    let check = |files: &[(&str, &str)], expected: &[&[&str]]| {
+        let split = |path: &str| path.split("::").map(str::to_owned).collect::<Vec<_>>();
+        let files: Vec<_> = files.iter().map(|(path, text)| (split(path), (*text).to_owned())).collect();
+        let found: Vec<Vec<String>> = modules::cycles(&modules::imports(&files))
+            .into_iter()
+            .map(|group| group.into_iter().map(|path| path.join("::")).collect())
+            .collect();
+        assert_eq!(found, expected, "{files:?}");
+    };
+    let parent = ("a", "mod b; mod c; pub use b::B; pub(crate) use c::C;");
+    check(&[parent, ("a::b", "use super::C; pub struct B;"), ("a::c", "pub struct C;")], &[]);
+    check(
+        &[parent, ("a::b", "use super::C;"), ("a::c", "pub struct C; fn f() -> crate::a::B { x }")],
+        &[&["a::b", "a::c"]],
+    );
+    check(&[parent, ("a::b", "use super::C;"), ("a::c", "fn f() { go!(1, super::B::new()) }")], &[&["a::b", "a::c"]]);
+    check(&[parent, ("a::b", "use super::C;"), ("a::c", "#[cfg(test)] mod tests { use crate::a::B; }")], &[]);
+    check(&[("a", "mod b; fn f() { b::g() } pub struct A;"), ("a::b", "use super::A;")], &[&["a", "a::b"]]);
+    check(
+        &[("a", "mod b; use crate::x::X; fn f() { b::g() }"), ("a::b", "use super::X;"), ("x", "pub struct X;")],
+        &[],
+    );
+    check(
+        &[("a", "use crate::b::{self, x::{Y as Z}};"), ("b", "mod x;"), ("b::x", "use super::super::a;")],
+        &[&["a", "b::x"]],
+    );
+    check(&[("a", "use crate::b::*;"), ("b", "pub use crate::c::*;"), ("c", "use crate::a::A;")], &[]);
 }
 
 #[test]
