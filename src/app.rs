@@ -1,9 +1,17 @@
-//! The composition root: builds the parts, runs what was asked for, shuts down in order.
+//! The composition root: parses nothing and decides nothing, but starts the parts for the run mode that was asked for
+//! and shuts them down in order. It alone knows every edge.
 //!
-//! It alone knows every edge. It is not where anything is decided.
+//! | room | what it is |
+//! | --- | --- |
+//! | [`run`] | the run modes and commands: each reads a [`source`], prints or shows |
+//! | [`source`] | a running collector as a run mode sees it: this process, another one, or a recording |
+//! | [`collector`] | the collector of this process: engine, scheduler, pipeline, retention, lock |
+//! | [`attach`] | how processes find and attach to the collector of a database, and take its place |
+//! | [`mail`] | the outbox worker and its SMTP clients |
+//! | [`problems`] | what is wrong with the collector itself, and the mails about that |
+//! | [`process`] | what belongs to the process: log, signals, descriptors, memory, identity |
 
 use std::{
-    error::Error,
     io::{self, IsTerminal as _, Write as _},
     num::NonZeroUsize,
     path::PathBuf,
@@ -14,147 +22,36 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{self, Exit, FleetSource, Invocation, Task},
-    config::{LoadError, secret::SecretError},
+    config::LoadError,
     headless::progress::Progress,
-    mail::{compose::TemplateError, smtp::SetupError},
-    relay::{record::RecordError, replay::ReplayError},
-    store::StoreError,
-    sweep::SweepError,
 };
 
-pub mod answers;
-pub mod attached;
-pub mod base;
-pub mod bell;
-pub mod beside;
-pub mod commands;
-pub mod counter;
-pub mod courier;
-pub mod dashboard;
-pub mod demo;
-pub mod descriptors;
-pub mod export;
-pub mod inlet;
-pub mod ledger;
-pub mod logging;
-pub mod manager;
-pub mod memory;
-pub mod once;
-pub mod orders;
-pub mod outage;
-pub mod outbox;
-pub mod output;
-pub mod pipeline;
-pub mod readers;
-pub mod service;
-pub mod signals;
+pub mod attach;
+pub mod collector;
+pub mod config_source;
+pub mod error;
+pub mod mail;
+pub mod problems;
+pub mod process;
+pub mod run;
 pub mod source;
-pub mod sweep_evidence;
-pub mod takeover;
-pub mod tidying;
-pub mod troubles;
-pub mod wheel;
-pub mod work;
+pub mod units;
 
-use descriptors::TooFew;
-use logging::LogTap;
-use once::Once;
-use output::OutputError;
-use source::Source;
+use config_source::ConfigSource;
+use error::{Failed, chain};
+use process::{
+    descriptors,
+    logging::{self, LogTap},
+    signals,
+};
+use run::{
+    commands, dashboard, demo, export,
+    once::{self, Once, watch::Show},
+    service,
+};
 
-/// How long a thread for blocking work is kept that has none.
+/// How long an idle thread for blocking work is kept.
 const BLOCKING_KEPT: Duration = Duration::from_secs(600);
-
-/// Why a run could not begin, or could not give its result.
-#[derive(Debug, thiserror::Error)]
-pub enum Failed {
-    /// The configuration is not valid, or not there.
-    #[error(transparent)]
-    Configuration(#[from] LoadError),
-    /// No client of the configuration meets `--client`.
-    #[error("no client meets --client: a pattern is a glob on name or address, and {0} lists them all")]
-    NoClient(String),
-    /// Nobody is to be mailed.
-    #[error("{0}: no client has a `mail` address: write mail=\"you@example.com\" on a <client> or a <group>")]
-    NoRecipient(String),
-    /// A command has nothing to do with the demo.
-    #[error("the demo has no configuration for this command: leave --demo out")]
-    NotForDemo,
-    /// The screen wants a terminal.
-    #[error("there is no terminal for the dashboard: use --once for one sweep, or --headless for a service")]
-    NoTerminal,
-    /// A password cannot be fetched.
-    #[error("the password of the SMTP account cannot be fetched")]
-    Secret(#[from] SecretError),
-    /// Host keys or agents cannot be used.
-    #[error(transparent)]
-    Sweep(#[from] SweepError),
-    /// TLS for the SMTP server cannot be set up.
-    #[error(transparent)]
-    Smtp(#[from] SetupError),
-    /// This process may open too few files.
-    #[error(transparent)]
-    TooFewFiles(#[from] TooFew),
-    /// This process may start too few threads.
-    #[error(
-        "the operating system gives no thread for the start: raise the limit with `ulimit -u`, or with TasksMax= in the unit of the service"
-    )]
-    NoThreads(#[source] io::Error),
-    /// The database failed.
-    #[error("the database failed")]
-    Database(#[from] StoreError),
-    /// Another process collects into the database, and did not do what it was asked.
-    #[error("the running collector of this database: {0}")]
-    Collector(String),
-    /// Nothing can be recorded.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// A recording cannot be played.
-    #[error(transparent)]
-    Replay(#[from] ReplayError),
-    /// Nothing can lie in the span that was asked for.
-    #[error("--since is not before --until: nothing can lie between them")]
-    EmptySpan,
-    /// The result cannot be put into its file.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The demo fleet cannot be started.
-    #[error("the demo fleet cannot be started")]
-    Demo(#[source] io::Error),
-    /// A template of ours is broken.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
-    /// The operating system refused something.
-    #[error("the operating system refused")]
-    System(#[from] io::Error),
-}
-
-impl Failed {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Configuration(_)
-            | Self::NoClient(_)
-            | Self::NoRecipient(_)
-            | Self::NotForDemo
-            | Self::NoTerminal
-            | Self::Secret(_)
-            | Self::Sweep(_)
-            | Self::Record(_)
-            | Self::Replay(_)
-            | Self::Smtp(_)
-            | Self::TooFewFiles(_)
-            | Self::NoThreads(_)
-            | Self::EmptySpan
-            | Self::Output(OutputError::NotBegun { .. }) => Exit::Usage,
-            Self::Database(_) => Exit::Database,
-            Self::Collector(_)
-            | Self::Demo(_)
-            | Self::Template(_)
-            | Self::System(_)
-            | Self::Output(OutputError::NotFinished { .. } | OutputError::Stopped { .. }) => Exit::ClientFailed,
-        }
-    }
-}
 
 /// Does what the command line says.
 #[must_use]
@@ -228,7 +125,7 @@ fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, Failed> {
 async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Result<Exit, Failed> {
     let Invocation { task, fleet, clients, record, log_level } = invocation;
     let stop = CancellationToken::new();
-    let from_file = |path: PathBuf| Source::of(path, clients.clone());
+    let from_file = |path: PathBuf| ConfigSource::of(path, clients.clone());
     let record = record.as_deref();
     match (task, fleet) {
         (Task::Completions(shell), _) => {
@@ -258,7 +155,7 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
         (Task::Once { format, output, fail_on_alert }, fleet) => {
             signals::stop_on_signals(stop.clone())?;
             let log_events = log_level >= tracing::level_filters::LevelFilter::INFO;
-            let once = Once { format, output, fail_on_alert, log_events, progress };
+            let once = Once { format, output, fail_on_alert, show: Show { progress, log_events } };
 
             match fleet {
                 FleetSource::File(path) => {
@@ -297,68 +194,5 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
             export::run(&from_file(path), &export, &stop).await
         }
         (Task::MailTest, FleetSource::File(path)) => commands::mail_test(&from_file(path)).await,
-    }
-}
-
-/// Whole milliseconds; a run that lasts longer than they can count has other worries.
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// An error with everything behind it, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(error) = behind {
-        let cause = error.to_string();
-        // Some libraries say in their own words what their source says again.
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        behind = error.source();
-    }
-    text
-}
-
-/// The name of this machine, for mails.
-fn here() -> String {
-    gethostname::gethostname().to_string_lossy().into_owned()
-}
-
-/// The account of this process.
-fn account() -> String {
-    whoami::username().unwrap_or_else(|_| "unknown".to_owned())
-}
-
-/// Whom the audit names: the account behind `sudo`, else that of this process.
-pub fn actor() -> String {
-    let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    named("SUDO_USER").or_else(|| whoami::username().ok()).unwrap_or_else(|| "unknown".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("{words}")]
-    struct Said {
-        words: &'static str,
-        source: Option<Box<Self>>,
-    }
-
-    #[test]
-    fn a_chain_says_nothing_twice() {
-        let check = |words: &[&'static str], expected: &str| {
-            let whole = words.iter().rev().fold(None, |source, words| Some(Box::new(Said { words, source })));
-            assert_eq!(chain(&*whole.unwrap()), expected);
-        };
-        check(&["the database failed", "no login", "access denied"], "the database failed: no login: access denied");
-        check(
-            &["no login", "the server says: access denied", "access denied"],
-            "no login: the server says: access denied",
-        );
-        check(&["alone"], "alone");
     }
 }

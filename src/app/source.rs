@@ -1,96 +1,275 @@
-//! Where the configuration comes from: a file, and of its clients those that were asked for.
+//! A running collector as a run mode sees it, whether it is this process, another one, or a recording that is played:
+//! what it tells, where it takes orders, what it has stored. Not what a run mode makes of that.
 
-use std::path::PathBuf;
-
-use crate::{
-    config::{Config, Loaded},
-    fleet::{ClientId, select::Pattern},
-    sweep::room::Costs,
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use super::Failed;
+use tokio::sync::mpsc;
 
-/// A configuration that can be read again and again.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// The file.
-    pub path: PathBuf,
-    /// `--client`; empty means every client.
-    pub patterns: Vec<Pattern>,
-    /// What it is called on a screen.
-    pub name: String,
-    /// What one of its clients takes of this process's descriptors.
-    pub costs: Costs,
+use crate::{
+    config::Config,
+    fleet::{
+        ClientId, EventKind,
+        event::ClientCard,
+        order::{Order, Reply, Signed},
+        stream::{self, Frame, Play},
+    },
+    relay::{client::Incoming, replay::Played},
+    spine::{Asked, Door, Hub, Listener, Orders},
+    store::{Holder, Reader},
+};
+
+use super::{
+    attach::takeover::Succession, collector::engine::Engine, config_source::cards, error::Failed,
+    process::identity::actor,
+};
+
+/// How many pieces of a stream from elsewhere may wait to be read. When it is full that stream is not taken in: a
+/// collector then gives the whole fleet in place of what was missed, a recording waits.
+pub const WAITING: usize = 1024;
+
+/// Where a run mode gives orders and asks what is stored.
+#[derive(Debug)]
+pub enum Source {
+    /// This process collects.
+    Own {
+        /// Where it takes orders.
+        orders: Orders,
+        /// Its database.
+        history: Reader,
+        /// The fleet as it stands.
+        door: Door,
+    },
+    /// Another process collects.
+    Attached {
+        /// Where orders are passed on to it.
+        orders: Orders,
+        /// Its database.
+        history: Reader,
+        /// The clients of today, as this process's configuration has them.
+        clients: Arc<Mutex<Vec<ClientCard>>>,
+        /// For the time when it has gone.
+        succession: Arc<Succession>,
+    },
+    /// A recording is played.
+    Replayed {
+        /// Who plays it.
+        player: mpsc::Sender<Play>,
+    },
+}
+
+/// The other side of an attached source: what connects it to the collector of another process.
+#[derive(Debug)]
+pub struct Link {
+    /// The orders to pass on.
+    pub requests: mpsc::Receiver<Asked>,
+    /// Where they are given.
+    pub orders: Orders,
+    /// Where what the collector tells goes.
+    pub out: mpsc::Sender<Incoming>,
+    /// The database of the collector.
+    pub history: Reader,
+    /// The clients of today.
+    pub clients: Arc<Mutex<Vec<ClientCard>>>,
+    /// What is learnt of the collector.
+    pub succession: Arc<Succession>,
 }
 
 impl Source {
-    /// A file, called by its name without its ending.
+    /// The collector of this process, which takes its orders from where `orders` go.
     #[must_use]
-    pub fn of(path: PathBuf, patterns: Vec<Pattern>) -> Self {
-        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self { path, patterns, name, costs: Costs::ELSEWHERE }
+    pub fn own(engine: &Engine, hub: &Hub, orders: Orders) -> (Self, Stream) {
+        let source = Self::Own { orders, history: engine.store.reader(), door: hub.door() };
+        (source, Stream::Own(hub.listen()))
     }
 
-    /// Reads the file. Its warnings go to the log.
+    /// The collector of another process that `config` names the database of, `holder` as far as it is known. What it
+    /// tells also goes to `record`.
     ///
     /// # Errors
-    /// [`Failed::Configuration`] with every error of the file; [`Failed::NoClient`].
-    pub fn load(&self) -> Result<Config, Failed> {
-        self.read().map(|loaded| loaded.config)
+    /// [`Failed::Database`] where that database cannot be opened for reading.
+    pub async fn attached(
+        config: &Config,
+        holder: Option<Holder>,
+        record: Option<mpsc::Sender<Frame>>,
+    ) -> Result<(Self, Stream, Link), Failed> {
+        let history = Reader::open_configured(&config.database).await?;
+        let (orders, requests) = Orders::new();
+        let (out, incoming) = mpsc::channel(WAITING);
+        let to = holder.as_ref().map_or_else(|| "a collector".to_owned(), ToString::to_string);
+        let succession = Succession::of(holder);
+        let clients = Arc::new(Mutex::new(cards(config)));
+        let stream = Stream::Attached(Attached { incoming, record, to, succession: succession.clone() });
+        let source = Self::Attached {
+            orders: orders.clone(),
+            history: history.clone(),
+            clients: clients.clone(),
+            succession: succession.clone(),
+        };
+        Ok((source, stream, Link { requests, orders, out, history, clients, succession }))
     }
 
-    /// The same with what is known of how it was written.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn read(&self) -> Result<Loaded, Failed> {
-        self.chosen(warned(Config::load(&self.path)?))
+    /// A recording that is played.
+    #[must_use]
+    pub fn replayed(player: mpsc::Sender<Play>, played: mpsc::Receiver<Played>) -> (Self, Stream) {
+        (Self::Replayed { player }, Stream::Replayed(played))
     }
 
-    /// The same, and looks at what the file names: whether secrets, keys and files are there, and who else may use
-    /// them.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load); what is missing is one of the errors.
-    pub fn check(&self) -> Result<Loaded, Failed> {
-        self.chosen(warned(Config::check(&self.path)?))
-    }
-
-    /// The same without a word on its warnings, for what is tried again and again.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn read_quietly(&self) -> Result<Loaded, Failed> {
-        self.chosen(Config::load(&self.path)?)
-    }
-
-    fn chosen(&self, mut loaded: Loaded) -> Result<Loaded, Failed> {
-        if !self.patterns.is_empty() {
-            loaded.retain_clients(|client| self.meets(&client.id, &client.name));
-            if loaded.config.clients.is_empty() {
-                return Err(self.no_client());
+    /// Gives an order of this process's operator.
+    pub async fn order(&self, order: Order) -> Reply {
+        match self {
+            Self::Own { orders, .. } | Self::Attached { orders, .. } => {
+                orders.ask(Signed { actor: actor(), order }).await
             }
+            Self::Replayed { .. } => Reply::Refused { text: "this is a recording: nothing was done".to_owned() },
         }
-        Ok(loaded)
     }
 
-    /// Whether any of the patterns meets a client.
+    /// The database to ask for what is not in the stream; `None` for a recording.
     #[must_use]
-    pub fn meets(&self, id: &ClientId, name: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.meets(id, name))
+    pub fn history(&self) -> Option<&Reader> {
+        match self {
+            Self::Own { history, .. } | Self::Attached { history, .. } => Some(history),
+            Self::Replayed { .. } => None,
+        }
     }
 
-    /// That no client meets the patterns.
+    /// The clients of today; none for a recording.
     #[must_use]
-    pub fn no_client(&self) -> Failed {
-        Failed::NoClient(format!("`fleetsweep --config {} check`", self.path.display()))
+    pub fn clients(&self) -> Vec<ClientCard> {
+        match self {
+            Self::Own { door, .. } => door.look(|fleet| fleet.clients().map(|client| client.card.clone()).collect()),
+            Self::Attached { clients, .. } => clients.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Self::Replayed { .. } => Vec::new(),
+        }
+    }
+
+    /// The operator wants this process to take the collector's place.
+    pub fn take_over(&self) {
+        match self {
+            Self::Attached { succession, .. } => succession.want(),
+            Self::Own { .. } | Self::Replayed { .. } => {}
+        }
+    }
+
+    /// Controls a recording that is played.
+    pub async fn play(&self, play: Play) {
+        match self {
+            // A player that has ended has nothing to play.
+            Self::Replayed { player } => drop(player.send(play).await),
+            Self::Own { .. } | Self::Attached { .. } => {}
+        }
     }
 }
 
-/// The same, its warnings told to the log.
-fn warned(loaded: Loaded) -> Loaded {
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
+/// What comes from a source.
+#[derive(Debug)]
+pub enum Update {
+    /// A piece of the stream.
+    Frame(Frame),
+    /// The connection to another process stands, or the recording has been played so far.
+    State(stream::Source),
+    /// The connection to another process is lost, or not made yet.
+    Gone {
+        /// To whom.
+        to: String,
+        /// Why.
+        why: String,
+    },
+    /// This process has taken the collector's place; its own stream begins.
+    Succeeded,
+}
+
+/// The stream of a source.
+#[derive(Debug)]
+pub enum Stream {
+    /// Of this process.
+    Own(Listener),
+    /// Of another process.
+    Attached(Attached),
+    /// Of a recording.
+    Replayed(mpsc::Receiver<Played>),
+}
+
+impl Stream {
+    /// The next piece; `None` at the end.
+    pub async fn next(&mut self) -> Option<Update> {
+        match self {
+            Self::Own(listener) => listener.next().await.map(Update::Frame),
+            Self::Attached(attached) => {
+                let incoming = attached.incoming.recv().await?;
+                Some(attached.take_in(incoming).await)
+            }
+            Self::Replayed(played) => played.recv().await.map(replayed),
+        }
     }
-    loaded
+
+    /// What waits already; `None` where nothing does.
+    pub async fn next_now(&mut self) -> Option<Update> {
+        match self {
+            Self::Own(listener) => listener.next_now().map(Update::Frame),
+            Self::Attached(attached) => {
+                let incoming = attached.incoming.try_recv().ok()?;
+                Some(attached.take_in(incoming).await)
+            }
+            Self::Replayed(played) => played.try_recv().ok().map(replayed),
+        }
+    }
+}
+
+fn replayed(played: Played) -> Update {
+    match played {
+        Played::Frame(frame) => Update::Frame(frame),
+        Played::At(replay) => Update::State(stream::Source::Replay(replay)),
+    }
+}
+
+/// The stream of another process, as the connection to it brings it.
+#[derive(Debug)]
+pub struct Attached {
+    incoming: mpsc::Receiver<Incoming>,
+    /// Where it is recorded as well; `None` once the recording has ended.
+    record: Option<mpsc::Sender<Frame>>,
+    /// To whom there was a connection last.
+    to: String,
+    /// Learns whom the collector sweeps.
+    succession: Arc<Succession>,
+}
+
+impl Attached {
+    async fn take_in(&mut self, incoming: Incoming) -> Update {
+        match incoming {
+            Incoming::Frame(frame) => {
+                self.learn(&frame);
+                if let Some(record) = &self.record
+                    && record.send(frame.clone()).await.is_err()
+                {
+                    self.record = None;
+                }
+                Update::Frame(frame)
+            }
+            Incoming::Connected { to } => {
+                self.to.clone_from(&to);
+                Update::State(stream::Source::Attached { to, connected: true })
+            }
+            Incoming::Gone { why } => Update::Gone { to: self.to.clone(), why },
+            Incoming::Succeeded => Update::Succeeded,
+        }
+    }
+
+    fn learn(&self, frame: &Frame) {
+        if let Frame::Fleet(fleet) = frame {
+            let clients: BTreeSet<ClientId> = fleet.clients().map(|client| client.card.id.clone()).collect();
+            // Before its configuration is read a collector has none.
+            if !clients.is_empty() {
+                self.succession.sweeps(clients);
+            }
+        } else if let Frame::Event(event) = frame
+            && let EventKind::Configured { clients } = &event.kind
+        {
+            self.succession.sweeps(clients.iter().map(|card| card.id.clone()).collect());
+        }
+    }
 }

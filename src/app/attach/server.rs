@@ -1,0 +1,71 @@
+//! The server at which other processes attach to this collector: opened, announced in the database, closed. Not what
+//! is said over it, which is [`crate::relay::server`]'s.
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{
+        collector::{engine::Engine, lock::Announcement},
+        error::chain,
+    },
+    relay::{
+        place::{self, Environment},
+        server::{Server, Service},
+    },
+    spine::{Door, Orders},
+    store::holder::Mode,
+};
+
+/// The socket of this collector, open.
+#[derive(Debug)]
+pub struct AttachServer {
+    serving: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl AttachServer {
+    /// Opens it, and has the database say where. Where it cannot be opened the collector works all the same, and logs
+    /// that nobody can attach and why.
+    pub async fn open(engine: &Engine, door: &Door, orders: Orders, mode: Mode) -> (Option<Self>, Announcement) {
+        let server = listen(engine.store.identity());
+        let socket = server.as_ref().map(|server| server.path().to_owned());
+        let announcement = Announcement::publish(&engine.store, socket, mode).await;
+        let service = Service {
+            door: door.clone(),
+            orders,
+            collector: format!("pid {} ({})", std::process::id(), mode.word()),
+            most_connections: engine.descriptors.attached(),
+        };
+        let serving = server.map(|server| {
+            let stop = CancellationToken::new();
+            Self { serving: tokio::spawn(server.run(service, stop.clone())), stop }
+        });
+        (serving, announcement)
+    }
+
+    /// Ends every connection.
+    pub async fn close(self) {
+        self.stop.cancel();
+        if let Err(error) = self.serving.await {
+            tracing::error!("serving attached dashboards broke: {error}");
+        }
+    }
+}
+
+fn listen(database: &str) -> Option<Server> {
+    let path = match place::socket(&Environment::of_process(), database) {
+        Ok(path) => path,
+        Err(error) => {
+            tracing::warn!("no dashboard can attach: {}", chain(&error));
+            return None;
+        }
+    };
+    match Server::bind(&path) {
+        Ok(server) => Some(server),
+        Err(error) => {
+            tracing::warn!("no dashboard can attach: {}", chain(&error));
+            None
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The collector of this process: opens the database, sweeps, stores, obeys operators. Not how its stream is shown.
+
+pub mod client_states;
+pub mod dispatcher;
+pub mod engine;
+pub mod lock;
+pub mod main_loop;
+pub mod one_shot;
+pub mod outage;
+pub mod pipeline;
+pub mod retention;
+pub mod scheduler;
+pub mod sweep_evidence;

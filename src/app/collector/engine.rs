@@ -1,0 +1,132 @@
+//! The parts of a collector that outlive a configuration (store, client states, scheduler, problems), and what it takes
+//! to put a configuration to work on them. Not when: that is [`super::main_loop`] and [`super::one_shot`].
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use crate::{
+    app::{
+        config_source::cards,
+        error::Failed,
+        mail::{outbox_worker::Outbox, smtp_clients::smtp_clients, wakeup::Bell},
+        problems::{mailer::Courier, tracker::Troubles},
+        process::{descriptors::Descriptors, identity::host_name},
+    },
+    config::{Config, DEFAULT_FILE},
+    fleet::EventKind,
+    mail::compose::{self, Composer},
+    spine::Spine,
+    store::Store,
+    sweep::{Collector, SessionKeeping, room::Costs},
+};
+
+use super::{client_states::Ledger, outage, pipeline::Pipeline, scheduler::Wheel};
+
+/// Whether SSH sessions outlive a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sessions {
+    /// As many as there are descriptors for.
+    Kept,
+    /// None.
+    Closed,
+}
+
+/// The lasting parts of a collector.
+#[derive(Debug)]
+pub struct Engine {
+    /// The database.
+    pub store: Store,
+    /// Runs the sweeps.
+    pub wheel: Wheel,
+    /// Where everything is told.
+    pub spine: Spine,
+    /// Wakes the outbox worker.
+    pub bell: Arc<Bell>,
+    /// What is known of the clients between two collections.
+    pub ledger: Arc<Ledger>,
+    /// What is wrong with the collector itself.
+    pub troubles: Arc<Troubles>,
+    /// The files that this process may open.
+    pub descriptors: Descriptors,
+    composer: Arc<Composer>,
+    host_name: String,
+}
+
+impl Engine {
+    /// An engine over an open database; reads what that knows of the clients' rules.
+    ///
+    /// # Errors
+    /// [`Failed`] where the database cannot be read or this process may open too few files.
+    pub async fn new(config: &Config, store: Store, costs: Costs, spine: Spine) -> Result<Self, Failed> {
+        let sweeps = store.last_sweep_number().await?;
+        let ledger = Ledger::new(store.client_states().await?, store.bookmarks().await?);
+        ledger.take_in_spent(store.reader().spent().await?);
+        let wheel = Wheel::new(ledger.clone(), spine.clone(), store.clone(), sweeps);
+        let bell = Arc::new(Bell::default());
+        // Only the collector tracks its problems: the lock of the database comes first.
+        let troubles = Troubles::open(config).await;
+        // Both end with the store.
+        tokio::spawn(outage::tell(store.condition(), spine.clone(), bell.clone()));
+        tokio::spawn(troubles.clone().follow(store.condition()));
+        let descriptors = Descriptors::of_process(costs)?;
+        let composer = Arc::new(Composer::new()?);
+        Ok(Self { store, wheel, spine, bell, ledger, troubles, descriptors, composer, host_name: host_name() })
+    }
+
+    /// Puts the sweeping part of `config` to work, and tells who its clients are.
+    ///
+    /// # Errors
+    /// [`Failed::Sweep`] where its host keys cannot be used.
+    pub async fn pipeline(&self, config: &Config, sessions: Sessions) -> Result<Arc<Pipeline>, Failed> {
+        let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());
+        let plan = self.descriptors.plan(wanted, clients);
+        let keeps = sessions == Sessions::Kept;
+        if let Some(shortfall) = self.descriptors.shortfall(plan, wanted, clients, keeps) {
+            tracing::warn!("{shortfall}");
+        }
+        let kept = if keeps { NonZeroUsize::new(plan.kept) } else { None };
+        let keeping = kept.map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
+        let room = self.descriptors.room().clone();
+        let collector = Collector::new(config, keeping, self.spine.clone())?.with_room(keeping, room.clone());
+        self.spine.tell(None, None, EventKind::Configured { clients: cards(config) }).await;
+        Ok(Arc::new(Pipeline {
+            clients: config.clients.iter().cloned().map(Arc::new).collect(),
+            events: config.collector.events,
+            concurrency: plan.concurrency,
+            room,
+            collector,
+            store: self.store.clone(),
+            ledger: self.ledger.clone(),
+            spine: self.spine.clone(),
+            composer: self.composer.clone(),
+            bell: self.bell.clone(),
+            here: self.host_name.clone(),
+            program: program(config),
+            troubles: self.troubles.clone(),
+            has_all_clients: config.whole,
+        }))
+    }
+
+    /// Puts the mailing part of `config` to work: the outbox worker, and the mailer of the collector's own problems.
+    ///
+    /// # Errors
+    /// [`Failed`] where its account cannot be used.
+    pub async fn mailing(&self, config: &Config) -> Result<(Outbox, Courier), Failed> {
+        let smtp = &config.smtp;
+        let [for_mails, for_troubles] = smtp_clients(smtp).await?;
+        let outbox =
+            Outbox::new(self.store.clone(), for_mails, smtp.clone(), self.spine.clone(), self.troubles.clone());
+        let (composer, host_name) = (self.composer.clone(), self.host_name.clone());
+        Ok((outbox, Courier::new(self.troubles.clone(), for_troubles, smtp.clone(), composer, host_name)))
+    }
+}
+
+/// The command that runs this program on this machine, from any directory.
+fn program(config: &Config) -> String {
+    let directory = std::env::current_dir().unwrap_or_default();
+    let option = if config.file.as_os_str() == DEFAULT_FILE {
+        String::new()
+    } else {
+        format!(" --config {}", compose::in_shell(&config.file.display().to_string()))
+    };
+    format!("cd {} && fleetsweep{option}", compose::in_shell(&directory.display().to_string()))
+}

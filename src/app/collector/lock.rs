@@ -1,0 +1,136 @@
+//! Becoming the collector of a database: the lock is taken with the database, waited for where its holder is about to
+//! end, and the database says who holds it and where that process can be reached. Not how the lock works, which is the
+//! store's.
+
+use std::{path::PathBuf, time::Duration};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{
+        error::{Failed, chain},
+        process::identity::{account, host_name},
+    },
+    config::{Config, directories::Environment},
+    spine::Spine,
+    store::{Holder, Store, StoreError, StoreErrorKind, holder::Mode, process},
+    sweep::room::Costs,
+};
+
+use super::engine::Engine;
+
+/// How long another `--once`, or a collector that is ending, is waited for: as long as most sweeps take.
+pub const ONCE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long a service waits for a collector that is ending, or of which nothing is left but its lock.
+pub const SERVICE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often the lock is tried meanwhile.
+const RETRY_EVERY: Duration = Duration::from_millis(200);
+
+/// How long the database may take to note that this collector is ending.
+const NOTICE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Who collects into a database.
+#[derive(Debug)]
+pub enum Opened {
+    /// This process.
+    Ours(Box<Engine>),
+    /// Another one; the error names it as far as it is known.
+    Held(Box<StoreError>),
+}
+
+/// Opens the database of `config`; or finds out who collects into it already.
+///
+/// # Errors
+/// [`Failed::Database`] where the database cannot be opened or read.
+pub async fn open_now(config: &Config, costs: Costs, spine: Spine) -> Result<Opened, Failed> {
+    match Store::open_configured(&config.database, &Environment::of_process()).await {
+        Ok(store) => Ok(Opened::Ours(Box::new(Engine::new(config, store, costs, spine).await?))),
+        Err(error) if error.kind == StoreErrorKind::InUse => Ok(Opened::Held(error.into())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same, but waits up to `patience` for a holder that is about to end.
+///
+/// # Errors
+/// As [`open_now`]; also where that holder is still there in the end.
+pub async fn open_or_find(
+    config: &Config,
+    costs: Costs,
+    spine: Spine,
+    patience: Duration,
+    stop: &CancellationToken,
+) -> Result<Opened, Failed> {
+    let deadline = Instant::now() + patience;
+    let mut is_logged = false;
+    loop {
+        let held = match open_now(config, costs, spine.clone()).await? {
+            Opened::Held(held) if ends_soon(held.holder.as_deref()) => held,
+            opened @ (Opened::Ours(_) | Opened::Held(_)) => return Ok(opened),
+        };
+        if Instant::now() >= deadline || stop.is_cancelled() {
+            return Err(Failed::Database(*held));
+        }
+        if !is_logged {
+            is_logged = true;
+            tracing::info!("waiting: {held}");
+        }
+        // A lock that is released notifies nobody.
+        tokio::time::sleep(RETRY_EVERY).await;
+    }
+}
+
+/// Whether a holder is about to end: one that says so, or a `--once` on this machine. One that nobody knows is just
+/// starting or ending.
+#[must_use]
+pub fn ends_soon(holder: Option<&Holder>) -> bool {
+    holder.is_none_or(|holder| {
+        let sweeps_once = holder.mode.is_none_or(|mode| mode == Mode::Once) && holder.socket.is_none();
+        holder.is_ending || (sweeps_once && holder.host == host_name())
+    })
+}
+
+/// The database's note of who its collector is.
+#[derive(Debug)]
+pub struct Announcement(Holder);
+
+impl Announcement {
+    /// Has the database say that this process collects, and at which socket others can attach.
+    pub async fn publish(store: &Store, socket: Option<PathBuf>, mode: Mode) -> Self {
+        let pid = std::process::id();
+        let holder = Holder {
+            host: host_name(),
+            pid,
+            account: account(),
+            socket,
+            started_at: Timestamp::now(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            mode: Some(mode),
+            mark: process::mark(pid),
+            is_ending: false,
+        };
+        write(store, &holder).await;
+        Self(holder)
+    }
+
+    /// Has the database say that this collector is ending: whoever comes now waits for the lock instead of attaching.
+    pub async fn withdraw(self, store: &Store) {
+        if store.is_away() {
+            return;
+        }
+        // A database that hangs must not hold up the end.
+        if tokio::time::timeout(NOTICE_WITHIN, write(store, &Holder { is_ending: true, ..self.0 })).await.is_err() {
+            tracing::debug!("the database did not note in time that this collector is ending");
+        }
+    }
+}
+
+async fn write(store: &Store, holder: &Holder) {
+    if let Err(error) = store.announce(holder).await {
+        tracing::warn!("the database could not note who collects into it: {}", chain(&error));
+    }
+}

@@ -1,0 +1,204 @@
+//! The main loop of a collector that lasts: sweeps on the interval and on demand, mails, reads its configuration again.
+//! Every run mode that lasts is this, with another reader of its stream.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::ExposeSecret;
+use tokio::{
+    signal::unix::Signal,
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Interval, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{
+        config_source::ConfigSource,
+        error::{Failed, chain},
+        mail::outbox_worker::Outbox,
+        problems::mailer::Courier,
+        process::service_manager,
+    },
+    config::Config,
+    fleet::{EventKind, stream::About},
+    spine::{Asked, Door},
+};
+
+use super::{
+    dispatcher::Dispatcher,
+    engine::{Engine, Sessions},
+    lock::Announcement,
+    pipeline::Pipeline,
+    retention,
+};
+
+/// A configuration that is ready to be put to work: nothing of it can fail any more, and nothing has begun.
+struct Prepared {
+    config: Config,
+    pipeline: Arc<Pipeline>,
+    outbox: Outbox,
+    courier: Courier,
+}
+
+impl Prepared {
+    async fn new(engine: &Engine, config: Config) -> Result<Self, Failed> {
+        let (outbox, courier) = engine.mailing(&config).await?;
+        let pipeline = engine.pipeline(&config, Sessions::Kept).await?;
+        Ok(Self { config, pipeline, outbox, courier })
+    }
+
+    fn begin(self, engine: &Arc<Engine>) -> Active {
+        let Self { config, pipeline, mut outbox, mut courier } = self;
+        let stop = CancellationToken::new();
+        engine.troubles.configure(&config);
+        let courier = tokio::spawn({
+            let stop = stop.clone();
+            async move { courier.run(&stop).await }
+        });
+        let outbox = tokio::spawn({
+            let (engine, stop) = (engine.clone(), stop.clone());
+            async move { outbox.run(&engine.bell, &stop).await }
+        });
+        let retention = tokio::spawn({
+            let (engine, stop, retention) = (engine.clone(), stop.clone(), config.database.retention);
+            async move { retention::run(&engine.store, retention, &stop).await }
+        });
+        Active { config, pipeline, outbox, courier, retention, stop }
+    }
+}
+
+/// A configuration at work: what a reload replaces.
+struct Active {
+    config: Config,
+    pipeline: Arc<Pipeline>,
+    outbox: JoinHandle<()>,
+    courier: JoinHandle<()>,
+    retention: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Active {
+    async fn end(self) {
+        self.stop.cancel();
+        for (what, task) in [
+            ("the outbox worker", self.outbox),
+            ("mailing the collector's own problems", self.courier),
+            ("retention", self.retention),
+        ] {
+            if let Err(error) = task.await {
+                tracing::error!("{what} broke: {error}");
+            }
+        }
+        self.pipeline.close().await;
+    }
+
+    fn status(&self) -> String {
+        format!("sweeping {} clients", self.config.clients.len())
+    }
+}
+
+/// What reaches the collector from outside while it works.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The fleet as it stands.
+    pub door: Door,
+    /// What operators ask.
+    pub requests: mpsc::Receiver<Asked>,
+    /// Asks for the configuration to be read again; `None` where nothing does.
+    pub reloads: Option<Signal>,
+    /// Ends the work.
+    pub stop: CancellationToken,
+}
+
+/// Sweeps until `inputs.stop`, then ends in order: collections under way are cut short, what has been received is
+/// stored, sessions and database are closed. `announcement` is withdrawn when that begins.
+///
+/// # Errors
+/// [`Failed`] where it could not begin.
+pub async fn serve(
+    engine: Arc<Engine>,
+    announcement: Announcement,
+    source: &ConfigSource,
+    config: Config,
+    Inputs { door, mut requests, mut reloads, stop }: Inputs,
+) -> Result<(), Failed> {
+    let mut ticks = ticks(config.collector.interval);
+    engine.spine.describe(about(source, &config)).await;
+    let prepared = Prepared::new(&engine, config).await?;
+    engine.spine.remember(engine.store.reader().memory().await?).await;
+    let mut active = prepared.begin(&engine);
+    let mut dispatcher = Dispatcher::new(engine.clone(), door, active.pipeline.clone(), stop.clone());
+    service_manager::ready(&active.status());
+    loop {
+        let reload = async {
+            match &mut reloads {
+                Some(reloads) => reloads.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = ticks.tick() => if !dispatcher.is_paused {
+                dispatcher.sweep_all();
+            },
+            Some(asked) = requests.recv() => dispatcher.handle(asked).await,
+            Some(ended) = dispatcher.ended() => {
+                if let Err(error) = ended {
+                    tracing::error!("a sweep broke: {error}");
+                }
+            }
+            Some(()) = reload => {
+                service_manager::reloading();
+                match read_again(source, &engine, &active.config).await {
+                    Ok(next) => {
+                        if next.config.collector.interval != active.config.collector.interval {
+                            ticks = self::ticks(next.config.collector.interval);
+                        }
+                        engine.spine.describe(about(source, &next.config)).await;
+                        // The old configuration ends first: two outbox workers would mail the same twice.
+                        active.end().await;
+                        active = next.begin(&engine);
+                        dispatcher.pipeline = active.pipeline.clone();
+                    }
+                    Err(errors) => {
+                        engine.spine.tell(None, None, EventKind::ConfigurationRefused { errors }).await;
+                    }
+                }
+                service_manager::ready(&active.status());
+            }
+        }
+    }
+    service_manager::stopping();
+    // Whoever asks from here on is refused.
+    drop(requests);
+    tokio::join!(announcement.withdraw(&engine.store), async { while dispatcher.ended().await.is_some() {} });
+    active.end().await;
+    engine.store.close().await;
+    Ok(())
+}
+
+/// What the header of a screen says.
+fn about(source: &ConfigSource, config: &Config) -> About {
+    About {
+        name: source.name.clone(),
+        schedule: format!("every {}", humantime::format_duration(config.collector.interval)),
+    }
+}
+
+/// Ticks at whole intervals after the start: no drift, and no burst after a standstill.
+fn ticks(interval: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
+}
+
+/// Reads the configuration again and prepares it; the lines that say why not.
+async fn read_again(source: &ConfigSource, engine: &Engine, before: &Config) -> Result<Prepared, Vec<String>> {
+    let config = source.load().map_err(|error| error.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
+    let database = |config: &Config| (config.database.url.expose_secret().to_owned(), config.database.tls);
+    if database(&config) != database(before) {
+        return Err(vec!["the database cannot change while the program runs: restart it instead".to_owned()]);
+    }
+    Prepared::new(engine, config).await.map_err(|error| vec![chain(&error)])
+}

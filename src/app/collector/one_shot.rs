@@ -1,0 +1,82 @@
+//! The collector that runs one sweep and ends, for `--once`: sweep, mails, retention. Not the result of the sweep: who
+//! asked for it reads that from the stream.
+
+use std::{pin::pin, time::Duration};
+
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    app::{
+        error::Failed,
+        mail::outbox_worker::{LAST_MAIL, MAIL_WAIT, Outbox},
+    },
+    config::Config,
+    fleet::{SweepId, event::Trigger, order::Reply},
+    spine::Asked,
+    store::{Due, StoreError, holder::Mode},
+};
+
+use super::{
+    engine::{Engine, Sessions},
+    lock::Announcement,
+    retention,
+};
+
+/// The longest that a run waits at its end for a database that is away; the next run stores what waits then.
+pub const DATABASE_WAIT: Duration = Duration::from_secs(10);
+
+/// The longest that a run deletes old rows; the next run deletes what is left.
+const RETENTION_TIME: Duration = Duration::from_secs(2);
+
+/// Takes one order, which is answered when its sweep over all clients has begun; returns when the mails were offered
+/// and old rows deleted. `stop` cuts the sweep short.
+///
+/// # Errors
+/// [`Failed`] where the sweep could not begin; [`Failed::Database`] where the database failed after it.
+pub async fn sweep(
+    engine: &Engine,
+    config: &Config,
+    requests: &mut mpsc::Receiver<Asked>,
+    stop: &CancellationToken,
+) -> Result<(), Failed> {
+    Announcement::publish(&engine.store, None, Mode::Once).await;
+    let (mut outbox, mut courier) = engine.mailing(config).await?;
+    let pipeline = engine.pipeline(config, Sessions::Closed).await?;
+    let Some(request) = requests.recv().await else { return Ok(()) };
+    let sweep = SweepId(Uuid::now_v7());
+    let due = engine.wheel.take_up(pipeline.clients());
+    request.answer(Reply::Done { text: format!("sweeping {} clients", due.due.len()), sweep: Some(sweep) });
+    engine.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
+    pipeline.close().await;
+    engine.store.settle(DATABASE_WAIT).await;
+    engine.troubles.note_away(&engine.store.condition().borrow());
+    let mails_until = Instant::now() + MAIL_WAIT;
+    // First, since a slow server would leave them no time.
+    courier.deliver(mails_until).await;
+    if engine.store.is_away() {
+        return Ok(());
+    }
+    offer_mails(&mut outbox, mails_until, stop).await?;
+    courier.deliver(mails_until.max(Instant::now() + LAST_MAIL)).await;
+    let deletion = retention::forget(&engine.store, config.database.retention, Some(RETENTION_TIME)).await?;
+    if let Some(behind) = deletion.waits_for {
+        retention::say_why(behind);
+    }
+    Ok(())
+}
+
+/// Offers every waiting mail, for as long as a run waits for that.
+async fn offer_mails(outbox: &mut Outbox, until: Instant, stop: &CancellationToken) -> Result<(), StoreError> {
+    let end = stop.child_token();
+    let mut offering = pin!(outbox.offer(Due::All, &end));
+    tokio::select! {
+        offered = &mut offering => offered.map(drop),
+        () = tokio::time::sleep_until(until - LAST_MAIL) => {
+            tracing::warn!("the SMTP server is slow: the remaining mails stay in the outbox");
+            end.cancel();
+            offering.await.map(drop)
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Tells that the database is away, how much waits for it, and that it is back. Not what is done meanwhile: that is
+//! the store's.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    app::{error::chain, mail::wakeup::Bell, units::milliseconds},
+    fleet::EventKind,
+    spine::Spine,
+    store::condition::{Away, Condition},
+};
+
+/// How often the number of what waits is told at most.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Tells until the store is closed. When the database is back the outbox is woken: the mails that were decided
+/// meanwhile are in it only now.
+pub async fn tell(mut condition: watch::Receiver<Condition>, spine: Spine, bell: Arc<Bell>) {
+    // The outage that was told last, and its number.
+    let mut told: Option<(u64, u64)> = None;
+    let mut ended = 0;
+    let mut next = Instant::now();
+    loop {
+        let now = condition.borrow_and_update().clone();
+        if let Some(end) = now.ended.filter(|end| end.number > ended) {
+            ended = end.number;
+            if told.is_none_or(|(number, _)| number < end.number) {
+                let why = Some(chain(&end.why));
+                spine.tell(None, None, EventKind::DatabaseAway { since: end.since, waiting: end.stored, why }).await;
+            }
+            let after_ms = milliseconds(end.after);
+            spine.tell(None, None, EventKind::DatabaseBack { stored: end.stored, after_ms }).await;
+            bell.mail_decided();
+        }
+        let mut wait = None;
+        if let Some(Away { number, since, waiting, why }) = now.away
+            && told != Some((number, waiting))
+        {
+            let is_new = told.is_none_or(|(before, _)| before < number);
+            if is_new || Instant::now() >= next {
+                let why = is_new.then(|| chain(&why));
+                spine.tell(None, None, EventKind::DatabaseAway { since, waiting, why }).await;
+                told = Some((number, waiting));
+                next = Instant::now() + EVERY;
+            } else {
+                wait = Some(next);
+            }
+        }
+        let until = async {
+            match wait {
+                Some(next) => tokio::time::sleep_until(next).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = condition.changed() => if changed.is_err() { return },
+            () = until => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        spine::Hub,
+        store::{StoreError, StoreErrorKind, condition::Ended},
+    };
+
+    fn why() -> Arc<StoreError> {
+        Arc::new(StoreError { kind: StoreErrorKind::Locked, place: "fleet.db".into(), holder: None, source: None })
+    }
+
+    fn away(number: u64, waiting: u64) -> Condition {
+        let away = Away { number, since: Timestamp::UNIX_EPOCH, waiting, why: why() };
+        Condition { away: Some(away), ..Condition::default() }
+    }
+
+    fn ended(number: u64, stored: u64) -> Condition {
+        let after = Duration::from_secs(9);
+        let ended = Ended { number, since: Timestamp::UNIX_EPOCH, why: why(), stored, after };
+        Condition { ended: Some(ended), ..Condition::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn beginning_and_end_are_told_at_once_and_the_number_once_a_second() {
+        let (condition, watched) = watch::channel(Condition::default());
+        let (spine, told) = Spine::new();
+        let hub = Hub::start(told);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let listening = tokio::spawn(hub.listen().each({
+            let heard = heard.clone();
+            move |_, event| {
+                let found = if let EventKind::DatabaseAway { waiting, why, .. } = &event.kind {
+                    (*waiting, why.is_some())
+                } else if let EventKind::DatabaseBack { stored, .. } = &event.kind {
+                    (1000 + *stored, false)
+                } else {
+                    panic!("{event:?}")
+                };
+                heard.lock().unwrap().push(found);
+            }
+        }));
+        let telling = tokio::spawn(tell(watched, spine, Arc::default()));
+        // The clock goes on only when everybody waits for it.
+        let moment = async |ms| tokio::time::sleep(Duration::from_millis(ms)).await;
+        moment(10).await;
+        for waiting in 1..=5 {
+            condition.send(away(1, waiting)).unwrap();
+            moment(100).await;
+        }
+        moment(1000).await;
+        condition.send(away(1, 7)).unwrap();
+        moment(1).await;
+        condition.send(ended(1, 7)).unwrap();
+        moment(1).await;
+        // One that is over before anybody looked.
+        condition.send(away(2, 1)).unwrap();
+        condition.send(ended(2, 3)).unwrap();
+        moment(1).await;
+        drop(condition);
+        telling.await.unwrap();
+        hub.finish().await;
+        listening.await.unwrap();
+        let expected = [(1, true), (5, false), (1007, false), (3, true), (1003, false)];
+        assert_eq!(*heard.lock().unwrap(), expected);
+    }
+}

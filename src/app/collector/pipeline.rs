@@ -1,0 +1,383 @@
+//! The pipeline: what happens to one client in one sweep, from connect to stored.
+//!
+//! The stages over the network are `sweep`'s, the judgement is `fleet`'s, the text of the mails is
+//! `mail`'s, the transaction is the store's. Here they follow one another. Which clients are due, and how
+//! many at once, is the wheel's.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use fleetsweep_agent::request::{Bookmark, EventsWanted};
+use jiff::Timestamp;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    app::{error::chain, mail::wakeup::Bell, problems::tracker::Troubles, units::milliseconds},
+    config::Client,
+    fleet::{
+        EventKind, Failure, FailureKind, Stage, SweepId,
+        event::MailStep,
+        judge::{self, Observation, Verdict},
+        mail::Mail,
+        security::{
+            SecurityLog,
+            allowance::{Allowance, Allowed, Spent},
+        },
+        troubles::TroubleKind,
+    },
+    mail::compose::{self, Composer, EventsOccasion, Occasion, TemplateError},
+    spine::Spine,
+    store::{Outcome, Record, Store},
+    sweep::{
+        Collection, Collector,
+        room::{Room, Taken},
+    },
+};
+
+use super::{
+    client_states::Ledger,
+    sweep_evidence::{self, Outset, SweepEvidence, Ticket},
+};
+
+/// How many earlier values a mail shows.
+const HISTORY: u32 = 8;
+
+/// How far back security events are read at first contact.
+const FIRST_CONTACT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// One configuration at work.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(super) clients: Vec<Arc<Client>>,
+    pub(super) events: Allowance,
+    pub(super) concurrency: usize,
+    pub(super) room: Room,
+    pub(super) collector: Collector,
+    pub(super) store: Store,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) spine: Spine,
+    pub(super) composer: Arc<Composer>,
+    /// Wakes the outbox.
+    pub(super) bell: Arc<Bell>,
+    /// The name of the machine we run on, as mails give it.
+    pub(super) here: String,
+    /// How this program is called there, as mails give it.
+    pub(super) program: String,
+    pub(super) troubles: Arc<Troubles>,
+    /// Whether `clients` are all the clients of the configuration.
+    pub(super) has_all_clients: bool,
+}
+
+/// A place among the clients that are visited at once, and the descriptors that it takes.
+pub type Place = (Result<OwnedSemaphorePermit, AcquireError>, Taken);
+
+/// What one client has of a sweep: a place among those that are visited at once, and one in the evidence.
+#[derive(Debug)]
+pub struct Seat {
+    /// Given back when its visit ends, or when it only waits for what others show.
+    pub place: Place,
+    /// What its visit shows.
+    pub ticket: Ticket,
+}
+
+impl Pipeline {
+    /// The clients, in the configuration's order.
+    #[must_use]
+    pub fn clients(&self) -> &[Arc<Client>] {
+        &self.clients
+    }
+
+    /// Collections under way at once.
+    #[must_use]
+    pub fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    /// Room for one collection; waits until there is some.
+    pub async fn room(&self) -> Taken {
+        self.room.for_collection().await
+    }
+
+    /// Collects one client, judges what came, stores all of it and tells.
+    ///
+    /// # Errors
+    /// Why it is not collected, which is told already.
+    pub async fn visit(
+        &self,
+        client: &Client,
+        sweep: SweepId,
+        seat: Seat,
+        cancel: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let Seat { place, mut ticket } = seat;
+        let mut place = Some(place);
+        let mut started = Instant::now();
+        let wanted = self.events_wanted(client);
+        let mut collection = self.collector.collect(client, sweep, wanted, cancel).await;
+        let collected = Instant::now();
+        let leave = || drop(place.take());
+        let is_ours = ticket.collected(client, collection.outcome.as_ref().map(drop), leave, cancel).await;
+        // What it waited for others is not its own time.
+        started += collected.elapsed();
+        collection.stages.push((Stage::Store, Timestamp::now()));
+        self.spine
+            .tell(
+                Some(sweep),
+                Some(&client.id),
+                EventKind::StageEntered { stage: Stage::Store, attempt: collection.attempts.max(1) },
+            )
+            .await;
+        let now = Timestamp::now();
+        // A failure that says something of us alone says nothing of the client.
+        let verdict = if is_ours { None } else { self.judge(client, &collection, now) };
+        let mut security = security(client, &collection);
+        let spent = security.as_ref().map(|log| self.allow(client, log, now));
+        let mut mails = self.compose(client, &collection, verdict.as_ref(), now).await;
+        mails.extend(self.compose_events(client, &collection, security.as_ref().zip(spent), now));
+        if let (Some(log), Some(allowed)) = (&mut security, spent) {
+            log.events.truncate(allowed.events);
+        }
+        let spent = spent.map(|allowed| allowed.spent);
+        let bookmark = security.as_ref().and_then(|log| log.bookmark.clone());
+        let record = self.record(client, &collection, verdict.as_ref(), (security, spent), &mails, started);
+        let stored = self.store.record(record).await;
+        ticket.stored(stored.as_ref().map(drop));
+        let duration_ms = milliseconds(started.elapsed());
+        let kind = match (stored, &collection.outcome) {
+            (Err(error), outcome) => {
+                let mut failure = Failure::new(Stage::Store, FailureKind::StoreFailed).because(chain(&error));
+                if let Err(before) = outcome {
+                    failure = failure.because(format_args!("the collection itself had failed: {before}"));
+                }
+                EventKind::CollectionFailed {
+                    collection: collection.id,
+                    duration_ms,
+                    attempts: collection.attempts,
+                    failure,
+                    alerts: Vec::new(),
+                }
+            }
+            (Ok(()), outcome) => {
+                let alerts = verdict.as_ref().map(|verdict| verdict.exceeded.clone()).unwrap_or_default();
+                let kind = match outcome {
+                    Ok(received) => EventKind::Collected {
+                        collection: collection.id,
+                        duration_ms,
+                        attempts: collection.attempts,
+                        reading: Box::new(received.reading.clone()),
+                        alerts,
+                    },
+                    Err(failure) => EventKind::CollectionFailed {
+                        collection: collection.id,
+                        duration_ms,
+                        attempts: collection.attempts,
+                        failure: failure.clone(),
+                        alerts,
+                    },
+                };
+                self.follow(client, sweep, verdict, (bookmark, spent), &mails).await;
+                kind
+            }
+        };
+        let ended = if let EventKind::CollectionFailed { failure, .. } = &kind { Err(failure.clone()) } else { Ok(()) };
+        self.spine.tell(Some(sweep), Some(&client.id), kind).await;
+        ended
+    }
+
+    /// Whether so many clients are all that are configured.
+    #[must_use]
+    pub fn is_whole(&self, clients: usize) -> bool {
+        self.has_all_clients && clients == self.clients.len()
+    }
+
+    /// The evidence of a sweep that begins, of whose clients so many answered at their last collection.
+    #[must_use]
+    pub fn evidence(&self, answered_before: usize, is_whole: bool) -> Arc<SweepEvidence> {
+        SweepEvidence::new(Outset {
+            answered_before,
+            is_whole,
+            was_cut_off: self.troubles.is_open(TroubleKind::CutOff),
+            is_told: self.troubles.has_recipients(),
+        })
+    }
+
+    /// What the evidence of a sweep that ended shows of the collector itself.
+    pub fn conclude(&self, evidence: &SweepEvidence, is_whole: bool) {
+        let known =
+            self.has_all_clients.then(|| self.clients.iter().map(|client| sweep_evidence::label(client)).collect());
+        evidence.conclude(&self.troubles, self.store.is_away(), is_whole, known);
+    }
+
+    /// Ends the sessions that are kept open.
+    pub async fn close(&self) {
+        self.collector.close().await;
+    }
+
+    /// Where its events are read from on, if it is asked for them.
+    fn events_wanted(&self, client: &Client) -> EventsWanted {
+        match self.ledger.bookmark(&client.id).map(Bookmark::new) {
+            Some(Ok(bookmark)) => EventsWanted::After(bookmark),
+            Some(Err(_)) | None => EventsWanted::Within(FIRST_CONTACT),
+        }
+    }
+
+    /// `None` for a cancelled collection: it says nothing about the client.
+    fn judge(&self, client: &Client, collection: &Collection, now: Timestamp) -> Option<Verdict> {
+        let observation = match &collection.outcome {
+            Ok(received) => Observation::Reading(&received.reading),
+            Err(failure) if failure.kind == FailureKind::Cancelled => return None,
+            Err(failure) => Observation::Failed(failure),
+        };
+        let before = self.ledger.state(&client.id);
+        Some(judge::judge(&before, &client.rules, !client.mail.is_empty(), observation, now, &mut Uuid::now_v7))
+    }
+
+    async fn compose(
+        &self,
+        client: &Client,
+        collection: &Collection,
+        verdict: Option<&Verdict>,
+        now: Timestamp,
+    ) -> Vec<Mail> {
+        let Some(verdict) = verdict else { return Vec::new() };
+        let mut histories = Vec::new();
+        for metric in compose::history_wanted(verdict) {
+            match self.store.recent(&client.id, metric, HISTORY).await {
+                Ok(values) => histories.push((metric, values)),
+                // A mail without its line of history is better than none.
+                Err(error) => tracing::warn!(client = %client.id, "no history for a mail: {}", chain(&error)),
+            }
+        }
+        let observation = match &collection.outcome {
+            Ok(received) => Observation::Reading(&received.reading),
+            Err(failure) => Observation::Failed(failure),
+        };
+        let occasion =
+            Occasion { client, verdict, observation, histories: &histories, now, collector_name: &self.here };
+        self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(client, &error))
+    }
+
+    /// What the client's daily allowance leaves of its events. That it is used up is said once a day.
+    fn allow(&self, client: &Client, log: &SecurityLog, now: Timestamp) -> Allowed {
+        let before = self.ledger.spent(&client.id);
+        let allowed = self.events.allow(before, &log.events, now);
+        let Allowed { spent, .. } = allowed;
+        if spent.left_out > 0 && (before.left_out == 0 || before.day < spent.day) {
+            tracing::warn!(
+                client = %client.id,
+                "the daily allowance of security events is used up after {} ({} KiB): until 00:00 UTC further ones are neither stored nor attached to mails; raise `max-events` on <collector> if that is too few",
+                spent.stored,
+                spent.bytes / 1024,
+            );
+        }
+        allowed
+    }
+
+    /// The mails about the security log: after every collection that brought one.
+    fn compose_events(
+        &self,
+        client: &Client,
+        collection: &Collection,
+        security: Option<(&SecurityLog, Allowed)>,
+        now: Timestamp,
+    ) -> Vec<Mail> {
+        let (Ok(received), Some((log, allowed))) = (&collection.outcome, security) else { return Vec::new() };
+        let occasion = EventsOccasion {
+            client,
+            reading: &received.reading,
+            log,
+            allowed,
+            now,
+            collector_name: &self.here,
+            program: &self.program,
+        };
+        self.composer.event_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(client, &error))
+    }
+
+    fn record(
+        &self,
+        client: &Client,
+        collection: &Collection,
+        verdict: Option<&Verdict>,
+        (security, spent): (Option<SecurityLog>, Option<Spent>),
+        mails: &[Mail],
+        started: Instant,
+    ) -> Record {
+        let outcome = match &collection.outcome {
+            Ok(received) => Outcome::Collected(Box::new(received.reading.clone())),
+            Err(failure) => Outcome::Failed(failure.clone()),
+        };
+        Record {
+            sweep: collection.sweep,
+            collection: collection.id,
+            client: client.id.clone(),
+            client_name: client.name.clone(),
+            started_at: collection.started_at,
+            duration_ms: milliseconds(started.elapsed()),
+            attempts: collection.attempts,
+            stages: collection.stages.clone(),
+            outcome,
+            state: verdict.map_or_else(|| self.ledger.state(&client.id), |verdict| verdict.state.clone()),
+            changes: verdict.map(|verdict| verdict.changes.clone()).unwrap_or_default(),
+            security,
+            spent,
+            mails: mails.to_vec(),
+        }
+    }
+
+    /// After the commit: the ledger follows, and what was decided is told.
+    async fn follow(
+        &self,
+        client: &Client,
+        sweep: SweepId,
+        verdict: Option<Verdict>,
+        (bookmark, spent): (Option<String>, Option<Spent>),
+        mails: &[Mail],
+    ) {
+        let Some(verdict) = verdict else { return };
+        for change in &verdict.changes {
+            let kind = EventKind::Alert {
+                metric: change.metric,
+                limit: change.alert.limit,
+                value: change.alert.value,
+                raised_at: change.alert.raised_at,
+                step: change.step,
+                notice: change.notice,
+            };
+            self.spine.tell(Some(sweep), Some(&client.id), kind).await;
+        }
+        self.ledger.follow(&client.id, verdict.state, bookmark, spent);
+        for mail in mails {
+            let kind = EventKind::Mail {
+                mail: mail.id,
+                kind: mail.kind,
+                recipient: mail.recipient.clone(),
+                step: MailStep::Queued,
+            };
+            self.spine.tell(Some(sweep), Some(&client.id), kind).await;
+        }
+        if !mails.is_empty() {
+            self.bell.mail_decided();
+        }
+    }
+}
+
+/// The security log that came with a collection, without what the configuration wants kept out.
+fn security(client: &Client, collection: &Collection) -> Option<SecurityLog> {
+    let received = collection.outcome.as_ref().ok()?;
+    let mut log = SecurityLog::from_report(received.events.as_ref()?);
+    if let Some(redaction) = &client.redact {
+        log.redact(redaction);
+    }
+    Some(log)
+}
+
+/// Never in a build whose tests passed: they fill every template.
+fn unwritten(client: &Client, error: &TemplateError) -> Vec<Mail> {
+    tracing::error!(client = %client.id, "a mail could not be written: {}", chain(error));
+    Vec::new()
+}

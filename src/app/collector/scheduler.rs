@@ -1,0 +1,239 @@
+//! The wheel: one turn is one sweep, the due clients side by side up to the bound.
+//!
+//! `--once` is one turn of it, the schedule turns it again and again. What happens to one client is the
+//! pipeline's.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    app::{error::chain, units::milliseconds},
+    config::Client,
+    fleet::{ClientId, EventKind, Failure, FailureKind, Stage, SweepId, event::Trigger, failure::Blame},
+    spine::Spine,
+    store::{Store, StoreError},
+};
+
+use super::{
+    client_states::{Claim, Ledger},
+    pipeline::{Pipeline, Seat},
+};
+
+/// Clients that were taken up for a sweep.
+#[derive(Debug, Default)]
+pub struct TakenUp {
+    /// Those that will be collected.
+    pub due: Vec<(Arc<Client>, Claim)>,
+    /// Those that are being collected by another sweep.
+    pub busy: Vec<ClientId>,
+}
+
+/// Turns sweeps. One for the whole process; outlives every configuration.
+#[derive(Debug)]
+pub struct Wheel {
+    ledger: Arc<Ledger>,
+    spine: Spine,
+    store: Store,
+    turns: AtomicU64,
+    /// Which failure of the collector's own was said last, while it lasts.
+    said: Mutex<Option<FailureKind>>,
+}
+
+impl Wheel {
+    /// A wheel that has turned so often before.
+    #[must_use]
+    pub fn new(ledger: Arc<Ledger>, spine: Spine, store: Store, turns: u64) -> Self {
+        Self { ledger, spine, store, turns: AtomicU64::new(turns), said: Mutex::new(None) }
+    }
+
+    /// Takes up those of `wanted` that are not being collected already.
+    #[must_use]
+    pub fn take_up(&self, wanted: &[Arc<Client>]) -> TakenUp {
+        let mut taken = TakenUp::default();
+        for client in wanted {
+            match self.ledger.claim(&client.id) {
+                Some(claim) => taken.due.push((client.clone(), claim)),
+                None => taken.busy.push(client.id.clone()),
+            }
+        }
+        taken
+    }
+
+    /// Takes up all of `wanted`, those that are being collected already after that. Two who wait for the same
+    /// clients do so in the same order, as long as `wanted` is in the configuration's.
+    pub async fn take_up_in_turn(&self, wanted: &[Arc<Client>]) -> TakenUp {
+        let mut taken = TakenUp::default();
+        for client in wanted {
+            taken.due.push((client.clone(), self.ledger.claim_in_turn(&client.id).await));
+        }
+        taken
+    }
+
+    /// One sweep over clients that were taken up. Every one of them gets an outcome, however the sweep ends.
+    pub async fn turn(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        sweep: SweepId,
+        trigger: Trigger,
+        TakenUp { due, busy }: TakenUp,
+        cancel: &CancellationToken,
+    ) {
+        let started = Instant::now();
+        let number = self.turns.fetch_add(1, Ordering::Relaxed) + 1;
+        let busy_count = busy.len();
+        for client in busy {
+            tracing::warn!(%client, "still being collected by an earlier sweep: left out of this one");
+        }
+        let clients: Vec<_> = due.iter().map(|(client, _)| client.id.clone()).collect();
+        let is_whole = pipeline.is_whole(due.len() + busy_count);
+        let due: Vec<_> = due
+            .into_iter()
+            .map(|(client, claim)| {
+                let answered = self.ledger.answered_last(&client.id);
+                (client, claim, answered)
+            })
+            .collect();
+        let evidence = pipeline.evidence(due.iter().filter(|(_, _, answered)| *answered).count(), is_whole);
+        let due: Vec<_> =
+            due.into_iter().map(|(client, claim, answered)| (client, claim, evidence.ticket(answered))).collect();
+        note(self.store.sweep_started(sweep, number, trigger, Timestamp::now(), clients.len()).await);
+        self.spine.tell(Some(sweep), None, EventKind::SweepStarted { number, trigger, clients }).await;
+
+        let places = Arc::new(Semaphore::new(pipeline.concurrency()));
+        let ok = Arc::new(AtomicU32::new(0));
+        let failed = Arc::new(AtomicU32::new(0));
+        let ours = Arc::new(Mutex::new(Ours::default()));
+        let mut collections = JoinSet::new();
+        for (client, claim, ticket) in due {
+            let place = tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err("the run ended before its turn"),
+                () = claim.cancelled().cancelled() => Err("cancelled before its turn"),
+                place = async { (places.clone().acquire_owned().await, pipeline.room().await) } => Ok(place),
+            };
+            let place = match place {
+                Ok(place) => place,
+                Err(cause) => {
+                    self.tell_failure(sweep, &client.id, FailureKind::Cancelled, cause).await;
+                    failed.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+            };
+            let (pipeline, spine) = (pipeline.clone(), self.spine.clone());
+            let (ok, failed, ours) = (ok.clone(), failed.clone(), ours.clone());
+            let end = cancel.child_token();
+            collections.spawn(async move {
+                let visit = pipeline.visit(&client, sweep, Seat { place, ticket }, &end);
+                // An operator may end this one alone.
+                let ended_alone = async {
+                    claim.cancelled().cancelled().await;
+                    end.cancel();
+                    std::future::pending::<Result<(), Failure>>().await
+                };
+                let visit = async {
+                    tokio::select! {
+                        collected = visit => collected,
+                        never = ended_alone => never,
+                    }
+                };
+                let visit = AssertUnwindSafe(visit).catch_unwind().await;
+                let collected = match visit {
+                    Ok(Ok(())) => true,
+                    Ok(Err(failure)) => {
+                        ours.lock().unwrap_or_else(PoisonError::into_inner).note(failure);
+                        false
+                    }
+                    Err(_) => {
+                        let kind = failure(FailureKind::Defect, "see the log");
+                        spine.tell(Some(sweep), Some(&client.id), kind).await;
+                        false
+                    }
+                };
+                let count = if collected { ok } else { failed };
+                count.fetch_add(1, Ordering::Relaxed);
+                drop(claim);
+            });
+            while collections.try_join_next().is_some() {}
+        }
+        while collections.join_next().await.is_some() {}
+        pipeline.conclude(&evidence, is_whole);
+
+        let (ok, failed) = (ok.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
+        self.own_up(&std::mem::take(&mut *ours.lock().unwrap_or_else(PoisonError::into_inner)), ok);
+        let duration_ms = milliseconds(started.elapsed());
+        note(self.store.sweep_ended(sweep, Timestamp::now(), duration_ms, ok, failed).await);
+        self.spine.tell(Some(sweep), None, EventKind::SweepEnded { number, duration_ms, ok, failed }).await;
+    }
+
+    /// Says that clients were not collected for which the collector is to blame: once, and when it is over.
+    fn own_up(&self, ours: &Ours, ok: u32) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&ours.first, *said) {
+            (Some(first), before) if before != Some(first.kind) => {
+                let Ours { count, .. } = ours;
+                tracing::error!(
+                    "{count} clients were not collected because of the collector, not because of them: {first}: {}",
+                    first.kind.next_step()
+                );
+                *said = Some(first.kind);
+            }
+            (None, Some(before)) if ok > 0 => {
+                tracing::info!("clients are collected again: no more of `{}`", before.words());
+                *said = None;
+            }
+            (Some(_) | None, Some(_) | None) => {}
+        }
+    }
+
+    async fn tell_failure(&self, sweep: SweepId, client: &ClientId, kind: FailureKind, cause: &str) {
+        self.spine.tell(Some(sweep), Some(client), failure(kind, cause)).await;
+    }
+}
+
+/// The failures of one sweep that are the collector's own.
+#[derive(Debug, Default)]
+struct Ours {
+    count: u32,
+    first: Option<Failure>,
+}
+
+impl Ours {
+    fn note(&mut self, failure: Failure) {
+        // These are told elsewhere.
+        let is_told = matches!(failure.kind, FailureKind::Cancelled | FailureKind::StoreFailed | FailureKind::Defect);
+        if failure.kind.blame() == Blame::Collector && !is_told {
+            self.count += 1;
+            self.first.get_or_insert(failure);
+        }
+    }
+}
+
+/// A sweep that cannot be written down cannot be travelled to; its collections say themselves what is wrong.
+fn note(written: Result<(), StoreError>) {
+    if let Err(error) = written {
+        tracing::error!("a sweep is missing from the history: {}", chain(&error));
+    }
+}
+
+/// The outcome of a collection that never got anywhere.
+fn failure(kind: FailureKind, cause: &str) -> EventKind {
+    EventKind::CollectionFailed {
+        collection: Uuid::now_v7(),
+        duration_ms: 0,
+        attempts: 0,
+        failure: Failure::new(Stage::Queued, kind).because(cause),
+        alerts: Vec::new(),
+    }
+}

@@ -1,0 +1,356 @@
+//! What one sweep shows of the collector itself, gathered while its clients are visited: whether it is cut off, whose
+//! host keys changed, what it lacks, whether anything is stored. Not what follows from it.
+//!
+//! A client that fails as if the network were gone waits with its judgement until it is known whether the collector is
+//! cut off: mostly a moment, until the first others have answered.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{error::chain, problems::tracker::Troubles},
+    config::Client,
+    fleet::{
+        Failure, FailureKind, Stage,
+        cut_off::Evidence,
+        troubles::{Finding, TroubleKind},
+    },
+    store::{StoreError, StoreErrorKind},
+};
+
+/// What the operating system says when it has no more: ENFILE, EMFILE, ENOMEM, ENOSPC.
+const SHORTAGES: [&str; 4] = ["(os error 23)", "(os error 24)", "(os error 12)", "(os error 28)"];
+
+/// The evidence of one sweep.
+#[derive(Debug)]
+pub struct SweepEvidence {
+    cut_off: watch::Sender<Evidence>,
+    /// What counts in place of the evidence, where that says nothing.
+    fixed: Option<bool>,
+    found: Mutex<Found>,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    visited: usize,
+    reached: usize,
+    changed_keys: BTreeSet<String>,
+    trusted_keys: BTreeSet<String>,
+    shortage: Option<String>,
+    stored: usize,
+    unstored: Option<StoreError>,
+}
+
+/// What is known of a sweep before it begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Outset {
+    /// How many of its clients answered at their last collection.
+    pub answered_before: usize,
+    /// Whether it visits every client that is configured.
+    pub is_whole: bool,
+    /// Whether the collector was cut off before.
+    pub was_cut_off: bool,
+    /// Whether anybody is told in place of those who hear of the clients.
+    pub is_told: bool,
+}
+
+impl SweepEvidence {
+    /// That of a sweep that begins.
+    #[must_use]
+    pub fn new(outset: Outset) -> Arc<Self> {
+        let evidence = Evidence { open: outset.answered_before, ..Evidence::default() };
+        let fixed = if !outset.is_told {
+            // Nobody would hear of anything.
+            Some(false)
+        } else if outset.is_whole && outset.answered_before > 0 && evidence.verdict().is_none() {
+            None
+        } else {
+            Some(outset.was_cut_off)
+        };
+        Arc::new(Self { cut_off: watch::Sender::new(evidence), fixed, found: Mutex::default() })
+    }
+
+    /// A place in it for one client, which `answered_before` or did not.
+    #[must_use]
+    pub fn ticket(self: &Arc<Self>, answered_before: bool) -> Ticket {
+        Ticket { evidence: Arc::clone(self), counts: answered_before }
+    }
+
+    /// What became of a record.
+    pub fn stored(&self, stored: Result<(), &StoreError>) {
+        let mut found = self.lock();
+        match stored {
+            Ok(()) => found.stored += 1,
+            Err(error) => found.unstored = Some(error.clone()),
+        }
+    }
+
+    /// What the whole sweep comes to. `known` are the clients that there are, where these are all.
+    pub fn conclude(&self, troubles: &Troubles, is_away: bool, is_whole: bool, known: Option<BTreeSet<String>>) {
+        let mut found = self.lock();
+        let found = std::mem::take(&mut *found);
+        let evidence = *self.cut_off.borrow();
+        if is_whole && evidence.verdict() == Some(true) {
+            let (silent, all) = (evidence.silent, evidence.silent + evidence.reached);
+            let detail = format!("{silent} of {all} clients that answered before do not answer");
+            troubles.note(Finding::Present { kind: TroubleKind::CutOff, detail });
+        } else if is_whole && found.reached * 10 > found.visited {
+            troubles.note(Finding::Absent(TroubleKind::CutOff));
+        }
+        let (have, have_not) = (found.changed_keys, found.trusted_keys);
+        troubles.note(Finding::OfClients { kind: TroubleKind::HostKeys, have, have_not, known });
+        match (found.shortage, found.visited) {
+            (Some(detail), _) => troubles.note(Finding::Present { kind: TroubleKind::Shortage, detail }),
+            (None, 1..) if is_whole => troubles.note(Finding::Absent(TroubleKind::Shortage)),
+            (None, _) => {}
+        }
+        match (found.unstored, found.stored) {
+            (Some(error), _) => {
+                let is_lost = matches!(
+                    error.kind,
+                    StoreErrorKind::Full | StoreErrorKind::SpoolFull | StoreErrorKind::SpoolFailed
+                );
+                if is_lost {
+                    let detail = chain(&error);
+                    troubles.note(Finding::Present { kind: TroubleKind::Unstored, detail });
+                } else {
+                    troubles.note_database(&error);
+                }
+            }
+            (None, 1..) => {
+                troubles.note(Finding::Absent(TroubleKind::Unstored));
+                if !is_away {
+                    troubles.note(Finding::Absent(TroubleKind::Database));
+                }
+            }
+            (None, 0) => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name under which a client is listed.
+#[must_use]
+pub fn label(client: &Client) -> String {
+    if client.name == client.id.address() { client.id.to_string() } else { format!("{} ({})", client.name, client.id) }
+}
+
+/// One client's place in the evidence. Dropped before an outcome it says nothing.
+#[derive(Debug)]
+pub struct Ticket {
+    evidence: Arc<SweepEvidence>,
+    /// Whether its outcome is still to be counted.
+    counts: bool,
+}
+
+impl Ticket {
+    /// What a collection came to, before it is judged. For one that failed as if the network were gone it waits until
+    /// the evidence is enough, or `cancel`: whether the collector is cut off, so that the failure says nothing of the
+    /// client. `leave` is called before it waits.
+    pub async fn collected(
+        &mut self,
+        client: &Client,
+        outcome: Result<(), &Failure>,
+        leave: impl FnOnce(),
+        cancel: &CancellationToken,
+    ) -> bool {
+        self.note(client, outcome);
+        let is_silent = match outcome {
+            Ok(()) => false,
+            Err(failure) if failure.kind == FailureKind::Cancelled => return false,
+            Err(failure) => failure.kind.spec().looks_like_outage,
+        };
+        if std::mem::take(&mut self.counts) {
+            self.evidence.cut_off.send_modify(|evidence| {
+                evidence.open = evidence.open.saturating_sub(1);
+                if is_silent { evidence.silent += 1 } else { evidence.reached += 1 }
+            });
+        }
+        if !is_silent {
+            return false;
+        }
+        if let Some(fixed) = self.evidence.fixed {
+            return fixed;
+        }
+        let mut watched = self.evidence.cut_off.subscribe();
+        if let Some(verdict) = watched.borrow().verdict() {
+            return verdict;
+        }
+        leave();
+        let decided = watched.wait_for(|evidence| evidence.verdict().is_some());
+        tokio::select! {
+            decided = decided => decided.is_ok_and(|evidence| evidence.verdict() == Some(true)),
+            // The run ends: nothing more will be known.
+            () = cancel.cancelled() => true,
+        }
+    }
+
+    /// What became of its record.
+    pub fn stored(&self, stored: Result<(), &StoreError>) {
+        self.evidence.stored(stored);
+    }
+
+    fn note(&self, client: &Client, outcome: Result<(), &Failure>) {
+        let mut found = self.evidence.lock();
+        let failure = match outcome {
+            Ok(()) => None,
+            Err(failure) if failure.kind == FailureKind::Cancelled => return,
+            Err(failure) => Some(failure),
+        };
+        found.visited += 1;
+        if failure.is_none_or(|failure| !failure.kind.spec().looks_like_outage) {
+            found.reached += 1;
+        }
+        let Some(failure) = failure else {
+            found.trusted_keys.insert(label(client));
+            return;
+        };
+        if matches!(failure.kind, FailureKind::HostKeyChanged | FailureKind::HostKeyRevoked) {
+            found.changed_keys.insert(label(client));
+        } else if failure.kind == FailureKind::HostKeyUnknown || failure.stage > Stage::Connect {
+            found.trusted_keys.insert(label(client));
+        }
+        if is_our_shortage(failure) {
+            found.shortage.get_or_insert(failure.to_string());
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.counts {
+            self.evidence.cut_off.send_modify(|evidence| evidence.open = evidence.open.saturating_sub(1));
+        }
+    }
+}
+
+/// Whether a failure is for want of something on this machine. Where that is told in words, they are those of our own
+/// operating system: what clients say comes with other kinds of failures.
+fn is_our_shortage(failure: &Failure) -> bool {
+    let is_told_here = matches!(failure.kind, FailureKind::CredentialUnusable | FailureKind::KnownHostsUnusable);
+    let says_so = |cause: &String| SHORTAGES.iter().any(|words| cause.contains(words));
+    failure.kind == FailureKind::CollectorShort || (is_told_here && failure.causes.iter().any(says_so))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{
+        config::{AgentKeeping, Login},
+        fleet::ClientId,
+    };
+
+    fn client(number: usize) -> Client {
+        Client {
+            id: ClientId::new(format!("10.0.0.{number}"), 22),
+            name: format!("c{number}"),
+            username: "ops".into(),
+            login: Login::default(),
+            mail: Vec::new(),
+            rules: Vec::new(),
+            agent: AgentKeeping::Keep,
+            events: None,
+            redact: None,
+        }
+    }
+
+    fn outset(answered_before: usize) -> Outset {
+        Outset { answered_before, is_whole: true, was_cut_off: false, is_told: true }
+    }
+
+    fn silent() -> Failure {
+        Failure::new(Stage::Connect, FailureKind::TimedOut)
+    }
+
+    /// A sweep of clients whose collections end one after the other, a second apart; whether each failure was ours, and
+    /// how many waited.
+    async fn sweep(outset: Outset, outcomes: &[Result<(), Failure>], cancel: &CancellationToken) -> (Vec<bool>, usize) {
+        let evidence = SweepEvidence::new(outset);
+        let left = AtomicUsize::new(0);
+        let visits = (0..).zip(outcomes).map(|(number, outcome)| {
+            let (mut ticket, left) = (evidence.ticket(number < outset.answered_before), &left);
+            async move {
+                tokio::time::sleep(Duration::from_secs(number as u64)).await;
+                let leave = || {
+                    left.fetch_add(1, Ordering::Relaxed);
+                };
+                ticket.collected(&client(number), outcome.as_ref().map(drop), leave, cancel).await
+            }
+        });
+        let verdicts = tokio::time::timeout(Duration::from_secs(600), futures_util::future::join_all(visits)).await;
+        (verdicts.expect("nobody waits for ever"), left.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_wait_until_it_is_known_whose_they_are() {
+        let never = CancellationToken::new();
+        let all_silent = vec![Err(silent()); 10];
+        assert_eq!(sweep(outset(10), &all_silent, &never).await, (vec![true; 10], 9));
+        // The second answer settles it: who waited is judged, who fails later does not wait.
+        let mut outcomes = all_silent.clone();
+        (outcomes[2], outcomes[4]) = (Ok(()), Ok(()));
+        assert_eq!(sweep(outset(10), &outcomes, &never).await, (vec![false; 10], 3));
+        // A login that is refused is an answer too.
+        let refused = Err(Failure::new(Stage::Authenticate, FailureKind::AuthenticationRefused));
+        (outcomes[2], outcomes[4]) = (refused.clone(), refused);
+        assert_eq!(sweep(outset(10), &outcomes, &never).await.0, [false; 10]);
+        // Of two clients nothing can be told, and nobody to tell means nobody waits.
+        assert_eq!(sweep(outset(2), &all_silent[..2], &never).await, (vec![false; 2], 0));
+        let untold = Outset { is_told: false, ..outset(10) };
+        assert_eq!(sweep(untold, &all_silent, &never).await, (vec![false; 10], 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_of_the_clients_is_judged_by_what_was_known_before() {
+        let never = CancellationToken::new();
+        for was_cut_off in [false, true] {
+            let part = Outset { is_whole: false, was_cut_off, ..outset(5) };
+            assert_eq!(sweep(part, &vec![Err(silent()); 5], &never).await, (vec![was_cut_off; 5], 0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn visits_that_end_without_an_outcome_keep_nobody_waiting() {
+        let cancel = CancellationToken::new();
+        let cancelled = || Err(Failure::new(Stage::Queued, FailureKind::Cancelled));
+        let outcomes = [Err(silent()), cancelled(), Err(silent()), cancelled(), Err(silent())];
+        let (verdicts, _) = sweep(outset(5), &outcomes, &cancel).await;
+        assert_eq!(verdicts, [true, false, true, false, true], "three are left, and all of them are silent");
+        let evidence = SweepEvidence::new(outset(3));
+        let [mut one, two, three] = [0; 3].map(|_| evidence.ticket(true));
+        let waiting =
+            tokio::spawn(
+                async move { one.collected(&client(1), Err(&silent()), || {}, &CancellationToken::new()).await },
+            );
+        tokio::task::yield_now().await;
+        drop((two, three));
+        assert!(!waiting.await.unwrap(), "one alone shows nothing");
+        // At the end of the run nobody waits.
+        let evidence = SweepEvidence::new(outset(3));
+        let [mut one, _two, _three] = [0; 3].map(|_| evidence.ticket(true));
+        cancel.cancel();
+        assert!(one.collected(&client(1), Err(&silent()), || {}, &cancel).await);
+    }
+
+    #[test]
+    fn only_what_our_own_system_says_is_our_shortage() {
+        let of = |kind, cause: &str| is_our_shortage(&Failure::new(Stage::Connect, kind).because(cause));
+        assert!(of(FailureKind::CollectorShort, "Too many open files (os error 24)"));
+        assert!(of(FailureKind::KnownHostsUnusable, "No space left on device (os error 28)"));
+        assert!(!of(FailureKind::NetworkUnreachable, "No route to host (os error 113)"));
+        assert!(!of(FailureKind::AgentFailed, "No space left on device (os error 28)"), "that is the client's");
+    }
+}

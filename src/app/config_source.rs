@@ -1,0 +1,109 @@
+//! Where the configuration comes from: a file, and of its clients those that were asked for.
+
+use std::path::PathBuf;
+
+use crate::{
+    config::{Client, Config, Loaded, harmless},
+    fleet::{ClientId, event::ClientCard, select::Pattern},
+    sweep::room::Costs,
+};
+
+use super::error::Failed;
+
+/// A configuration that can be read again and again.
+#[derive(Debug, Clone)]
+pub struct ConfigSource {
+    /// The file.
+    pub path: PathBuf,
+    /// `--client`; empty means every client.
+    pub patterns: Vec<Pattern>,
+    /// What it is called on a screen.
+    pub name: String,
+    /// What one of its clients takes of this process's descriptors.
+    pub costs: Costs,
+}
+
+impl ConfigSource {
+    /// A file, called by its name without its ending.
+    #[must_use]
+    pub fn of(path: PathBuf, patterns: Vec<Pattern>) -> Self {
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Self { path, patterns, name, costs: Costs::ELSEWHERE }
+    }
+
+    /// Reads the file. Its warnings go to the log.
+    ///
+    /// # Errors
+    /// [`Failed::Configuration`] with every error of the file; [`Failed::NoClient`].
+    pub fn load(&self) -> Result<Config, Failed> {
+        self.read().map(|loaded| loaded.config)
+    }
+
+    /// The same with what is known of how it was written.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn read(&self) -> Result<Loaded, Failed> {
+        self.chosen(warned(Config::load(&self.path)?))
+    }
+
+    /// The same, and looks at what the file names: whether secrets, keys and files are there, and who else may use
+    /// them.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); what is missing is one of the errors.
+    pub fn check(&self) -> Result<Loaded, Failed> {
+        self.chosen(warned(Config::check(&self.path)?))
+    }
+
+    /// The same without a word on its warnings, for what is tried again and again.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn read_quietly(&self) -> Result<Loaded, Failed> {
+        self.chosen(Config::load(&self.path)?)
+    }
+
+    fn chosen(&self, mut loaded: Loaded) -> Result<Loaded, Failed> {
+        if !self.patterns.is_empty() {
+            loaded.retain_clients(|client| self.meets(&client.id, &client.name));
+            if loaded.config.clients.is_empty() {
+                return Err(self.no_client());
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Whether any of the patterns meets a client.
+    #[must_use]
+    pub fn meets(&self, id: &ClientId, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.meets(id, name))
+    }
+
+    /// That no client meets the patterns.
+    #[must_use]
+    pub fn no_client(&self) -> Failed {
+        Failed::NoClient(format!("`fleetsweep --config {} check`", self.path.display()))
+    }
+}
+
+/// The same, its warnings told to the log.
+fn warned(loaded: Loaded) -> Loaded {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    loaded
+}
+
+/// What the fleet needs to know of a configured client.
+#[must_use]
+pub fn card(client: &Client) -> ClientCard {
+    let username = harmless::account(&client.username).to_string();
+    ClientCard { id: client.id.clone(), name: client.name.clone(), username }
+}
+
+/// The same of every client of a configuration.
+#[must_use]
+pub fn cards(config: &Config) -> Vec<ClientCard> {
+    config.clients.iter().map(card).collect()
+}

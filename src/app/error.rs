@@ -1,0 +1,150 @@
+//! Why a run failed, its exit code, and how an error is shown with its causes. Not where it is shown.
+
+use std::{error::Error, io};
+
+use crate::{
+    cli::Exit,
+    config::{LoadError, secret::SecretError},
+    mail::{compose::TemplateError, smtp::SetupError},
+    relay::{record::RecordError, replay::ReplayError},
+    store::StoreError,
+    sweep::SweepError,
+};
+
+use super::{process::descriptors::TooFew, run::output_file::OutputError};
+
+/// Why a run could not begin, or could not give its result.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// The configuration is not valid, or not there.
+    #[error(transparent)]
+    Configuration(#[from] LoadError),
+    /// No client of the configuration meets `--client`.
+    #[error("no client meets --client: a pattern is a glob on name or address, and {0} lists them all")]
+    NoClient(String),
+    /// Nobody is to be mailed.
+    #[error("{0}: no client has a `mail` address: write mail=\"you@example.com\" on a <client> or a <group>")]
+    NoRecipient(String),
+    /// A command has nothing to do with the demo.
+    #[error("the demo has no configuration for this command: leave --demo out")]
+    NotForDemo,
+    /// The screen wants a terminal.
+    #[error("there is no terminal for the dashboard: use --once for one sweep, or --headless for a service")]
+    NoTerminal,
+    /// A password cannot be fetched.
+    #[error("the password of the SMTP account cannot be fetched")]
+    Secret(#[from] SecretError),
+    /// Host keys or agents cannot be used.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    /// TLS for the SMTP server cannot be set up.
+    #[error(transparent)]
+    Smtp(#[from] SetupError),
+    /// This process may open too few files.
+    #[error(transparent)]
+    TooFewFiles(#[from] TooFew),
+    /// This process may start too few threads.
+    #[error(
+        "the operating system gives no thread for the start: raise the limit with `ulimit -u`, or with TasksMax= in the unit of the service"
+    )]
+    NoThreads(#[source] io::Error),
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] StoreError),
+    /// Another process collects into the database, and did not do what it was asked.
+    #[error("the running collector of this database: {0}")]
+    Collector(String),
+    /// Nothing can be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A recording cannot be played.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// Nothing can lie in the span that was asked for.
+    #[error("--since is not before --until: nothing can lie between them")]
+    EmptySpan,
+    /// The result cannot be put into its file.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The demo fleet cannot be started.
+    #[error("the demo fleet cannot be started")]
+    Demo(#[source] io::Error),
+    /// A template of ours is broken.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The operating system refused something.
+    #[error("the operating system refused")]
+    System(#[from] io::Error),
+}
+
+impl Failed {
+    /// The exit code of a run that ended so.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Configuration(_)
+            | Self::NoClient(_)
+            | Self::NoRecipient(_)
+            | Self::NotForDemo
+            | Self::NoTerminal
+            | Self::Secret(_)
+            | Self::Sweep(_)
+            | Self::Record(_)
+            | Self::Replay(_)
+            | Self::Smtp(_)
+            | Self::TooFewFiles(_)
+            | Self::NoThreads(_)
+            | Self::EmptySpan
+            | Self::Output(OutputError::NotBegun { .. }) => Exit::Usage,
+            Self::Database(_) => Exit::Database,
+            Self::Collector(_)
+            | Self::Demo(_)
+            | Self::Template(_)
+            | Self::System(_)
+            | Self::Output(OutputError::NotFinished { .. } | OutputError::Stopped { .. }) => Exit::ClientFailed,
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut behind = error.source();
+    while let Some(error) = behind {
+        let cause = error.to_string();
+        // Some libraries repeat their source in their own message.
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        behind = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{words}")]
+    struct Said {
+        words: &'static str,
+        source: Option<Box<Self>>,
+    }
+
+    #[test]
+    fn a_chain_says_nothing_twice() {
+        let check = |words: &[&'static str], expected: &str| {
+            let whole = words.iter().rev().fold(None, |source, words| Some(Box::new(Said { words, source })));
+            assert_eq!(chain(&*whole.unwrap()), expected);
+        };
+        check(&["the database failed", "no login", "access denied"], "the database failed: no login: access denied");
+        check(
+            &["no login", "the server says: access denied", "access denied"],
+            "no login: the server says: access denied",
+        );
+        check(&["alone"], "alone");
+    }
+}

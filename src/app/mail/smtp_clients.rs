@@ -1,0 +1,25 @@
+//! Clients for the SMTP server, with their password fetched. Not what they send.
+
+use crate::{app::error::Failed, config::Smtp, mail::smtp::SmtpClient};
+
+/// One client.
+///
+/// # Errors
+/// [`Failed`] where the password cannot be fetched or TLS not be set up.
+pub async fn smtp_client(smtp: &Smtp) -> Result<SmtpClient, Failed> {
+    let [client, _] = smtp_clients(smtp).await?;
+    Ok(client)
+}
+
+/// Two clients; the password is fetched once.
+///
+/// # Errors
+/// As [`smtp_client`].
+pub async fn smtp_clients(smtp: &Smtp) -> Result<[SmtpClient; 2], Failed> {
+    let password = match &smtp.login {
+        Some(login) => Some(login.password.fetch().await?),
+        None => None,
+    };
+    let client = || SmtpClient::with_password(smtp, password.as_ref());
+    Ok([client()?, client()?])
+}

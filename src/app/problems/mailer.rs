@@ -1,0 +1,167 @@
+//! Mails the collector's own troubles: straight to the SMTP server, past the outbox, so that neither the database nor
+//! the disk is needed. Not what is told, and not to whom.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    app::{
+        error::{Failed, chain},
+        mail::{outbox_worker::MAIL_WAIT, smtp_clients::smtp_client},
+        process::identity::host_name,
+    },
+    config::{Config, Smtp},
+    fleet::{mail::Mail, troubles::TroubleNotice},
+    mail::{
+        backoff,
+        compose::Composer,
+        outcome::SendError,
+        resize::{self, TooLarge},
+        smtp::SmtpClient,
+    },
+};
+
+use super::tracker::Troubles;
+
+/// The longest rest after failed tries: there are few such mails, and each is awaited.
+const LONGEST_REST: Duration = Duration::from_secs(5 * 60);
+
+/// The way from the troubles to the SMTP server.
+#[derive(Debug)]
+pub struct Courier {
+    troubles: Arc<Troubles>,
+    client: SmtpClient,
+    smtp: Smtp,
+    composer: Arc<Composer>,
+    /// The name of the machine we run on, as mails give it.
+    here: String,
+    /// What was logged last about a mail that did not go out.
+    logged: String,
+}
+
+impl Courier {
+    /// A courier over a client of the SMTP server `smtp`, of its own: a conversation is one mail at a time.
+    #[must_use]
+    pub fn new(troubles: Arc<Troubles>, client: SmtpClient, smtp: Smtp, composer: Arc<Composer>, here: String) -> Self {
+        Self { troubles, client, smtp, composer, here, logged: String::new() }
+    }
+
+    /// Tells what is to be told, as it comes, until `stop`. What is not told by then is told by the next run.
+    pub async fn run(&mut self, stop: &CancellationToken) {
+        let mut failed = 0_u32;
+        loop {
+            let told = tokio::select! {
+                told = self.tell() => told,
+                () = stop.cancelled() => break,
+            };
+            failed = if told { 0 } else { failed.saturating_add(1) };
+            let rest = async {
+                match failed {
+                    0 => std::future::pending().await,
+                    failed => tokio::time::sleep(backoff::rest(failed, rand::random()).min(LONGEST_REST)).await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = rest => {}
+                // What is new does not try a server sooner that just failed.
+                () = self.troubles.changed(), if failed == 0 => {}
+            }
+        }
+        self.troubles.keep().await;
+    }
+
+    /// Tells what is to be told now, until a time at most.
+    pub async fn deliver(&mut self, until: Instant) {
+        if tokio::time::timeout_at(until, self.tell()).await.is_err() {
+            tracing::warn!("the SMTP server is slow: the next run tells of the collector's own troubles");
+        }
+        self.troubles.keep().await;
+    }
+
+    /// Offers every mail that is to be sent once; whether nothing is left.
+    async fn tell(&mut self) -> bool {
+        // First of all: a mail that went out before its id was kept would be told again under another one.
+        self.troubles.keep().await;
+        let mut all_told = true;
+        for notice in self.troubles.notices() {
+            let mail = match self.composer.trouble_mail(&notice, &self.here) {
+                Ok(mail) => mail,
+                Err(error) => {
+                    tracing::error!("a mail could not be written: {}", chain(&error));
+                    continue;
+                }
+            };
+            // Also where it is broken off: whoever was to hear of the trouble then hears of its end.
+            self.troubles.tried(&notice, false);
+            match self.send(mail).await {
+                Ok(()) => {
+                    tracing::info!(trouble = %notice.kind, "{} told: {}", notice.recipient, notice.kind.spec().title);
+                    self.troubles.tried(&notice, true);
+                }
+                Err(error @ SendError::Refused { .. }) => {
+                    self.log_once(&notice, &format!("{error}; correct `mail` on <collector>"));
+                    self.troubles.tried(&notice, true);
+                }
+                Err(error @ (SendError::Deferred { .. } | SendError::TooLarge { .. })) => {
+                    self.log_once(&notice, &error.to_string());
+                    all_told = false;
+                }
+            }
+        }
+        self.client.quit().await;
+        self.troubles.keep().await;
+        all_told
+    }
+
+    async fn send(&mut self, mail: Mail) -> Result<(), SendError> {
+        match self.client.send(&mail).await {
+            Err(SendError::TooLarge { limit_bytes, words }) => match self.smaller(&mail, limit_bytes) {
+                Some(smaller) => self.client.send(&smaller).await.map(drop),
+                None => Err(SendError::TooLarge { limit_bytes, words }),
+            },
+            sent => sent.map(drop),
+        }
+    }
+
+    /// As much of the text as the server takes.
+    fn smaller(&self, mail: &Mail, limit_bytes: Option<u64>) -> Option<Mail> {
+        let size_of = |mail: &Mail| resize::size_of(&self.smtp.from, mail);
+        let known = TooLarge { splits: 0, limit_bytes, size_of: &size_of };
+        resize::resized(mail, &known, &mut Uuid::now_v7)?.into_iter().next()
+    }
+
+    fn log_once(&mut self, notice: &TroubleNotice, words: &str) {
+        let line = format!("{} is not told that {}: {words}", notice.recipient, notice.kind.spec().title);
+        if self.logged != line {
+            tracing::error!("{line}");
+            self.logged = line;
+        }
+    }
+}
+
+/// The database could not be opened, or failed for good: whoever hears of the collector's own problems is told, within
+/// [`MAIL_WAIT`]. `troubles` are those of this run where it had opened them.
+pub async fn report_database(config: &Config, troubles: Option<Arc<Troubles>>, failed: &Failed) {
+    let Failed::Database(error) = failed else { return };
+    let troubles = match troubles {
+        Some(troubles) => troubles,
+        None => Troubles::open(config).await,
+    };
+    troubles.note_database(error);
+    if !troubles.has_recipients() {
+        return troubles.keep().await;
+    }
+    let courier = async {
+        let client = smtp_client(&config.smtp).await?;
+        let composer = Arc::new(Composer::new()?);
+        Ok::<_, Failed>(Courier::new(troubles.clone(), client, config.smtp.clone(), composer, host_name()))
+    };
+    match courier.await {
+        Ok(mut courier) => courier.deliver(Instant::now() + MAIL_WAIT).await,
+        Err(error) => tracing::error!("nobody is told of it: {}", chain(&error)),
+    }
+}

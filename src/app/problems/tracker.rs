@@ -1,0 +1,195 @@
+//! Troubles of the collector itself, while it runs: takes in what is found, logs what begins and ends, and keeps it in
+//! a file from one run to the next. What follows from a finding is `fleet`'s; the mails are the courier's.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+use crate::{
+    app::error::chain,
+    config::{Config, directories::Environment},
+    fleet::troubles::{Book, Change, Finding, TroubleKind, TroubleNotice},
+    store::{StoreError, StoreErrorKind, condition::Condition},
+};
+
+use super::state_file::StateFile;
+
+/// How long the database may be away before that is a trouble: as long as a server takes to be restarted.
+const AWAY_FOR: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// One for the whole process; outlives every configuration.
+#[derive(Debug)]
+pub struct Troubles {
+    state: Mutex<State>,
+    /// Told when something is to be kept or told.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    book: Book,
+    /// `mail` on `<collector>`.
+    recipients: Vec<String>,
+    /// `None` where another process minds the troubles of this configuration.
+    file: Option<Arc<StateFile>>,
+    is_kept: bool,
+}
+
+impl Troubles {
+    /// Those that the last run knew of. While another process minds them, this one takes in nothing.
+    pub async fn open(config: &Config) -> Arc<Self> {
+        let (name, environment) = (config.file.clone(), Environment::of_process());
+        let opened = tokio::task::spawn_blocking(move || StateFile::open(&environment, &name)).await;
+        let (file, book) = opened.unwrap_or_else(|error| {
+            tracing::error!("the state of the collector's own troubles cannot be read: {error}");
+            (None, Book::default())
+        });
+        let file = file.map(Arc::new);
+        let state = State { book, recipients: Vec::new(), file, is_kept: true };
+        let troubles = Arc::new(Self { state: Mutex::new(state), changed: Notify::new() });
+        troubles.configure(config);
+        troubles
+    }
+
+    /// Those of no process, kept nowhere: for tests of what reports to them.
+    #[must_use]
+    pub fn unkept() -> Arc<Self> {
+        let state = State { book: Book::default(), recipients: Vec::new(), file: None, is_kept: true };
+        Arc::new(Self { state: Mutex::new(state), changed: Notify::new() })
+    }
+
+    /// Who is told from now on.
+    pub fn configure(&self, config: &Config) {
+        let mut recipients: Vec<String> =
+            config.collector.mail.iter().map(|mailbox| mailbox.email.to_string()).collect();
+        recipients.sort();
+        recipients.dedup();
+        self.lock().recipients = recipients;
+        self.changed.notify_one();
+    }
+
+    /// Whether anybody is told.
+    #[must_use]
+    pub fn has_recipients(&self) -> bool {
+        let state = self.lock();
+        state.file.is_some() && !state.recipients.is_empty()
+    }
+
+    /// Whether a trouble of a kind lasts.
+    #[must_use]
+    pub fn is_open(&self, kind: TroubleKind) -> bool {
+        self.lock().book.is_open(kind)
+    }
+
+    /// Takes in what was found. Waits for nothing.
+    pub fn note(&self, finding: Finding) {
+        let mut state = self.lock();
+        if state.file.is_none() {
+            return;
+        }
+        let before = state.book.clone();
+        let change = state.book.note(finding, Timestamp::now(), &mut Uuid::now_v7);
+        if state.recipients.is_empty() {
+            state.book.forget_untold_ends();
+        }
+        if state.book != before {
+            state.is_kept = false;
+            self.changed.notify_one();
+        }
+        drop(state);
+        match change {
+            // The outbox says so, cause by cause, and the wheel.
+            Some(Change::Began { kind: TroubleKind::Mail | TroubleKind::Shortage, .. }) => {}
+            Some(Change::Began { kind, detail }) => {
+                let spec = kind.spec();
+                tracing::error!(trouble = %kind, "{}: {detail}; {}", spec.title, spec.next_step);
+            }
+            Some(Change::Ended { kind, since }) => {
+                // As loud as its beginning has to be: whoever read that waits for it.
+                tracing::warn!(trouble = %kind, %since, "over: {}", kind.spec().title);
+            }
+            None => {}
+        }
+    }
+
+    /// The database could not be opened, or failed for good.
+    pub fn note_database(&self, error: &StoreError) {
+        // Somebody else collects there: that is as it should be.
+        if error.kind != StoreErrorKind::InUse {
+            self.note(Finding::Present { kind: TroubleKind::Database, detail: chain(error) });
+        }
+    }
+
+    /// Notes when the database is away for a while, and when it is back, until the store is closed.
+    pub async fn follow(self: Arc<Self>, mut condition: watch::Receiver<Condition>) {
+        loop {
+            let is_away = condition.borrow_and_update().away.is_some();
+            if is_away {
+                let back = async { condition.wait_for(|condition| condition.away.is_none()).await.is_ok() };
+                match tokio::time::timeout(AWAY_FOR, back).await {
+                    Ok(true) => continue,
+                    Ok(false) => return,
+                    Err(_) => self.note_away(&condition.borrow()),
+                }
+                if condition.wait_for(|condition| condition.away.is_none()).await.is_err() {
+                    return;
+                }
+                self.note(Finding::Absent(TroubleKind::Database));
+            } else if condition.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Notes that the database is away, where it is.
+    pub fn note_away(&self, condition: &Condition) {
+        if let Some(away) = &condition.away {
+            let detail = format!("{}; {} changes wait in the spool", chain(&away.why), away.waiting);
+            self.note(Finding::Present { kind: TroubleKind::Database, detail });
+        }
+    }
+
+    /// The mails that are to be sent now.
+    pub fn notices(&self) -> Vec<TroubleNotice> {
+        let state = self.lock();
+        if state.file.is_some() { state.book.notices(&state.recipients) } else { Vec::new() }
+    }
+
+    /// What became of one of them: whether its recipient knows, or never will.
+    pub fn tried(&self, notice: &TroubleNotice, told: bool) {
+        let mut state = self.lock();
+        let State { book, recipients, is_kept, .. } = &mut *state;
+        book.tried(notice, told, recipients, Timestamp::now());
+        *is_kept = false;
+    }
+
+    /// Waits until something is to be kept or told.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Keeps what changed since the last time.
+    pub async fn keep(&self) {
+        let (file, book) = {
+            let mut state = self.lock();
+            let Some(file) = state.file.clone().filter(|_| !state.is_kept) else { return };
+            state.is_kept = true;
+            (file, state.book.clone())
+        };
+        let written = tokio::task::spawn_blocking(move || file.write(&book)).await;
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!("the collector's own troubles may be told once more by the next run: {}", chain(&error));
+            }
+            Err(error) => tracing::error!("keeping the collector's own troubles broke: {error}"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that holds the lock can panic half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,12 @@
+//! What a command line asks for, one file for each: the run modes, which read a running collector, and the short
+//! commands.
+
+pub mod commands;
+pub mod dashboard;
+pub mod demo;
+pub mod export;
+pub mod once;
+pub mod output_file;
+pub mod own;
+pub mod readers;
+pub mod service;

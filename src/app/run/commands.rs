@@ -1,0 +1,150 @@
+//! The short commands: `check`, `trust`, `clean`, `mail-test`. None of them sweeps.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Write as _},
+};
+
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    app::{
+        config_source::ConfigSource,
+        error::{Failed, chain},
+        mail::smtp_clients::smtp_client,
+        process::{descriptors::Descriptors, identity::host_name},
+    },
+    cli::Exit,
+    config::{Client, check, inspect},
+    fleet::Failure,
+    mail::{compose::Composer, outcome::Answer},
+    spine::Spine,
+    sweep::{self, Cleaned, Collector, SessionKeeping, SweepError, Trusted},
+};
+
+/// `check`: validates, looks at what the configuration names, contacts nothing, says what would be done.
+///
+/// # Errors
+/// [`Failed`] where the configuration is not valid, or something that it names cannot be used.
+pub fn check(source: &ConfigSource) -> Result<Exit, Failed> {
+    let agents = sweep::collector::agents().map_err(SweepError::Agents);
+    if let Some(folder) = sweep::agents_folder() {
+        for warning in inspect::agents(&folder) {
+            tracing::warn!("{warning}");
+        }
+    }
+    let loaded = source.check();
+    match (loaded, agents) {
+        (Ok(loaded), Ok(_)) => {
+            say(&check::summary(&loaded))?;
+            Ok(Exit::Success)
+        }
+        (Ok(_), Err(error)) => Err(error.into()),
+        (Err(failed), Ok(_)) => Err(failed),
+        (Err(failed), Err(error)) => {
+            tracing::error!("{}", chain(&error));
+            Err(failed)
+        }
+    }
+}
+
+/// `trust`: fetches and pins the host keys of every client.
+///
+/// # Errors
+/// [`Failed`] where it could not begin.
+pub async fn trust(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, Failed> {
+    visit(source, async |collector: &Collector, client: &Client| match collector.trust(client, stop).await {
+        Ok(Trusted::Pinned { fingerprint, algorithm }) => Ok(format!("pinned now      {algorithm} {fingerprint}")),
+        Ok(Trusted::AlreadyPinned { fingerprint, algorithm }) => {
+            Ok(format!("pinned already  {algorithm} {fingerprint}"))
+        }
+        Err(failure) => Err(failure),
+    })
+    .await
+}
+
+/// `clean`: removes the kept agents from every client.
+///
+/// # Errors
+/// [`Failed`] where it could not begin.
+pub async fn clean(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, Failed> {
+    visit(source, async |collector: &Collector, client: &Client| match collector.clean(client, stop).await {
+        Ok(Cleaned { removed }) if removed.is_empty() => Ok("nothing was there".to_owned()),
+        Ok(Cleaned { removed }) => Ok(format!("removed {}", removed.join(", "))),
+        Err(failure) => Err(failure),
+    })
+    .await
+}
+
+/// `mail-test`: sends one test mail to every address of the configuration, past the outbox, and prints the
+/// server's answers.
+///
+/// # Errors
+/// [`Failed`] where it could not begin.
+pub async fn mail_test(source: &ConfigSource) -> Result<Exit, Failed> {
+    let config = source.load()?;
+    let mailboxes = config.clients.iter().flat_map(|client| &client.mail).chain(&config.collector.mail);
+    let addresses = mailboxes.map(|mailbox| mailbox.email.to_string());
+    let recipients: BTreeSet<String> = addresses.collect();
+    if recipients.is_empty() {
+        return Err(Failed::NoRecipient(source.path.display().to_string()));
+    }
+    let composer = Composer::new()?;
+    let mut smtp = smtp_client(&config.smtp).await?;
+    let mut exit = Exit::Success;
+    for recipient in recipients {
+        let mail = composer.test_mail(&recipient, &host_name(), Timestamp::now(), Uuid::now_v7())?;
+        match smtp.send(&mail).await {
+            Ok(Answer(answer)) => say(&format!("{recipient}  sent: {answer}\n"))?,
+            Err(error) => {
+                exit = Exit::ClientFailed;
+                say(&format!("{recipient}  FAILED: {error}\n"))?;
+            }
+        }
+    }
+    smtp.quit().await;
+    Ok(exit)
+}
+
+/// Visits every client, so many at once as the configuration allows; prints a line for each.
+async fn visit(
+    source: &ConfigSource,
+    act: impl AsyncFn(&Collector, &Client) -> Result<String, Failure>,
+) -> Result<Exit, Failed> {
+    let config = source.load()?;
+    // Nobody listens: these commands print what they did themselves.
+    let (spine, _events) = Spine::new();
+    let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, spine)?;
+    let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());
+    let descriptors = Descriptors::of_process(source.costs)?;
+    let plan = descriptors.plan(wanted, clients);
+    if let Some(shortfall) = descriptors.shortfall(plan, wanted, clients, false) {
+        tracing::warn!("{shortfall}");
+    }
+    let mut exit = Exit::Success;
+    let width = config.clients.iter().map(|client| client.name.len()).max().unwrap_or(0);
+    let mut answers = stream::iter(&config.clients)
+        .map(async |client| (client, act(&collector, client).await))
+        .buffered(plan.concurrency);
+    while let Some((client, answer)) = answers.next().await {
+        match answer {
+            Ok(done) => say(&format!("{:width$}  {}  {done}\n", client.name, client.id))?,
+            Err(failure) => {
+                exit = Exit::ClientFailed;
+                let (stage, next_step) = (failure.stage, failure.kind.next_step());
+                say(&format!("{:width$}  {}  FAILED at {stage}: {failure}\n", client.name, client.id))?;
+                say(&format!("{:width$}  {next_step}\n", ""))?;
+            }
+        }
+    }
+    drop(answers);
+    collector.close().await;
+    Ok(exit)
+}
+
+fn say(text: &str) -> io::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes())
+}

@@ -1,0 +1,106 @@
+//! The dashboard: a screen over a source, which is this process, the collector that runs already, or a recording. Not
+//! what is drawn, and not what is collected.
+
+use std::{io, path::Path};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{
+        collector::{
+            engine::Engine,
+            lock::{self, Opened},
+        },
+        config_source::ConfigSource,
+        error::Failed,
+        problems::mailer,
+        process::logging::LogTap,
+        source::{Source, WAITING},
+    },
+    config::Config,
+    relay::{self, record::Recorder, replay::Recording},
+    spine::{Hub, Orders, Spine},
+    store::holder::Mode,
+};
+
+use super::{own::OwnCollector, readers::Readers};
+use pump::pump;
+use session::{settle, show, start_screen};
+
+pub mod answers;
+pub mod attached;
+pub mod pump;
+pub mod session;
+
+/// Sweeps under the eyes of an operator until the screen or `stop` ends it. Where another process collects
+/// into the same database already, its stream is shown instead.
+///
+/// # Errors
+/// [`Failed`] where it could not begin.
+pub async fn run(
+    source: &ConfigSource,
+    record: Option<&Path>,
+    tap: &LogTap,
+    stop: &CancellationToken,
+) -> Result<(), Failed> {
+    let config = source.load()?;
+    let record = record.map(Recorder::create).transpose()?;
+    let (spine, told) = Spine::new();
+    let hub = Hub::start(told);
+    match lock::open_now(&config, source.costs, spine).await {
+        Ok(Opened::Ours(engine)) => own(source, config, *engine, hub, record, tap, stop).await,
+        Ok(Opened::Held(held)) => attached::run(source, &config, held.holder, record, tap, stop).await,
+        Err(failed) => {
+            mailer::report_database(&config, None, &failed).await;
+            Err(failed)
+        }
+    }
+}
+
+/// This process sweeps.
+async fn own(
+    source: &ConfigSource,
+    config: Config,
+    engine: Engine,
+    hub: Hub,
+    record: Option<Recorder>,
+    tap: &LogTap,
+    stop: &CancellationToken,
+) -> Result<(), Failed> {
+    tap.open_into(hub.door());
+    let (orders, requests) = Orders::new();
+    let (shown, stream) = Source::own(&engine, &hub, orders.clone());
+    let screen = start_screen(stop)?;
+    let mut readers = Readers::default();
+    readers.log(&hub);
+    readers.record(&hub, record);
+    let pump = pump(stream, screen.feed());
+    let own = OwnCollector { engine, config, hub, readers, orders, requests };
+    let ended = show(screen, shown, own.serve(source, Mode::Dashboard, None, stop), stop).await;
+    settle(pump).await;
+    ended
+}
+
+/// A recording is played.
+///
+/// # Errors
+/// [`Failed`] where it cannot be played.
+pub async fn replay(file: &Path, stop: &CancellationToken) -> Result<(), Failed> {
+    let path = file.to_owned();
+    let recording = tokio::task::spawn_blocking(move || Recording::open(&path)).await.map_err(io::Error::other)??;
+    let (player, plays) = mpsc::channel(WAITING);
+    let (out, played) = mpsc::channel(WAITING);
+    let (shown, stream) = Source::replayed(player, played);
+    let screen = start_screen(stop)?;
+    let pump = pump(stream, screen.feed());
+    let playing = async {
+        tokio::select! {
+            played = relay::replay::play(recording, plays, out) => Ok(played?),
+            () = stop.cancelled() => Ok(()),
+        }
+    };
+    let ended = show(screen, shown, playing, stop).await;
+    settle(pump).await;
+    ended
+}

@@ -1,0 +1,51 @@
+//! Answers what the dashboard asks beside the stream, from the database. Not how it is kept there.
+
+use jiff::Timestamp;
+
+use crate::{
+    app::error::chain,
+    fleet::event::ClientCard,
+    store::{Reader, StoreError},
+    tui::{Answer, Query, data::Said},
+};
+
+/// How many rows of a list are shown at most; what is older is in the database.
+const ROWS: u32 = 500;
+
+/// How many of the newest security events of a client are shown.
+const EVENTS: u32 = 50;
+
+/// The answer to `query` as of `now`, or in its place what went wrong. `cards` are the clients of today: a
+/// past sweep shows these.
+pub async fn answer(reader: &Reader, query: Query, cards: Vec<ClientCard>, now: Timestamp) -> Answer {
+    find(reader, query, &cards, now).await.unwrap_or_else(|error| said(&chain(&error)))
+}
+
+/// Nothing can be looked up where there is no database, as while a recording is played.
+pub fn nothing() -> Answer {
+    said("a recording holds the stream alone: histories, mails and past sweeps are in its collector's database")
+}
+
+async fn find(reader: &Reader, query: Query, cards: &[ClientCard], now: Timestamp) -> Result<Answer, StoreError> {
+    Ok(match query {
+        Query::History { client, span, until } => {
+            let points = reader.history(&client, span, until.unwrap_or(now)).await?;
+            Answer::History { client, span, until, points }
+        }
+        Query::SecurityEvents(client) => {
+            let events = reader.security_events(&client, EVENTS).await?;
+            Answer::SecurityEvents { client, events }
+        }
+        Query::AlertHistory => Answer::AlertHistory(reader.alert_history(ROWS).await?),
+        Query::Mails => Answer::Mails(reader.mails(ROWS).await?),
+        Query::Sweeps => Answer::Sweeps(reader.sweeps(ROWS).await?),
+        Query::Past(sweep) => match reader.past(sweep, cards).await? {
+            Some(fleet) => Answer::Past { sweep, fleet: Box::new(fleet) },
+            None => said("this sweep is not in the database any more"),
+        },
+    })
+}
+
+fn said(text: &str) -> Answer {
+    Answer::Said(Said { is_error: true, text: text.to_owned() })
+}

@@ -1,0 +1,148 @@
+//! A dashboard over the stream of another process, until that is the collector no more and this process may be. Not
+//! when it may: that is [`crate::app::attach::takeover`].
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{
+        attach::{
+            find,
+            takeover::{self, Succession, Successor, Tried},
+        },
+        config_source::{ConfigSource, cards},
+        error::{Failed, chain},
+        process::{identity::actor, logging::LogTap},
+        run::{own::OwnCollector, readers::Readers},
+        source::{Link, Source},
+    },
+    config::Config,
+    relay::{self, client::Incoming, record::Recorder},
+    spine::Asked,
+    store::{Holder, Reader, holder::Mode},
+};
+
+use super::{
+    pump::pump,
+    session::{settle, show, start_screen},
+};
+
+/// Shows what another process sweeps; when that has gone, this one may sweep.
+///
+/// # Errors
+/// [`Failed`] where it could not begin.
+pub async fn run(
+    source: &ConfigSource,
+    config: &Config,
+    holder: Option<Box<Holder>>,
+    record: Option<Recorder>,
+    tap: &LogTap,
+    stop: &CancellationToken,
+) -> Result<(), Failed> {
+    let mut readers = Readers::default();
+    let record = readers.record_frames(record);
+    let (shown, stream, link) = Source::attached(config, holder.map(|holder| *holder), record).await?;
+    let Link { requests, orders, out, history, clients, succession } = link;
+    let screen = start_screen(stop)?;
+    let pump = pump(stream, screen.feed());
+    let watching = async {
+        let succeeded = watch(source, &history, &succession, requests, out.clone(), stop).await;
+        let Some((Successor { engine, config, hub }, requests)) = succeeded else { return Ok(()) };
+        *held(&clients) = cards(&config);
+        tracing::info!("this dashboard sweeps now: the collector it was attached to has ended");
+        tap.open_into(hub.door());
+        let mut readers = Readers::default();
+        readers.log(&hub);
+        let mut listener = hub.listen();
+        let passing = tokio::spawn(async move {
+            let mut passed = out.send(Incoming::Succeeded).await;
+            while passed.is_ok()
+                && let Some(frame) = listener.next().await
+            {
+                passed = out.send(Incoming::Frame(frame)).await;
+            }
+        });
+        let own = OwnCollector { engine, config, hub, readers, orders, requests };
+        let ended = own.serve(source, Mode::Dashboard, None, stop).await;
+        if let Err(error) = passing.await {
+            tracing::error!("passing the stream to the screen broke: {error}");
+        }
+        ended
+    };
+    let ended = show(screen, shown, watching, stop).await;
+    settle(pump).await;
+    readers.ended().await;
+    history.close().await;
+    ended
+}
+
+/// Looks at the collector until `stop`, or until this process has taken its place; then with what is asked from then on.
+async fn watch(
+    source: &ConfigSource,
+    reader: &Reader,
+    succession: &Succession,
+    asked: mpsc::Receiver<Asked>,
+    out: mpsc::Sender<Incoming>,
+    stop: &CancellationToken,
+) -> Option<(Successor, mpsc::Receiver<Asked>)> {
+    let find = async || {
+        let (holder, socket) = find::find(reader).await?;
+        succession.met(&holder);
+        Ok(socket)
+    };
+    let (successor, waiting) = (Mutex::new(None), Mutex::new(Waiting::default()));
+    let rest = |pause, is_news: bool| {
+        let (out, successor, waiting) = (&out, &successor, &waiting);
+        async move {
+            let wanted = std::mem::take(&mut held(waiting).wanted);
+            let said = match takeover::try_to_succeed(source, succession, wanted).await {
+                Ok(Tried::Taken(taken)) => {
+                    *held(successor) = Some(*taken);
+                    return true;
+                }
+                Ok(Tried::Held) if wanted => Some("another collector has the database".to_owned()),
+                Ok(Tried::Held) => None,
+                Ok(Tried::Asks(surprise)) => Some(format!("nobody sweeps; {surprise}: T has this dashboard sweep")),
+                Err(failed) => Some(format!("this dashboard cannot sweep: {}", chain(&failed))),
+            };
+            // A reason that came from elsewhere stands in its place on the screen.
+            let is_new = held(waiting).is_new(said.as_ref()) || is_news;
+            if let Some(why) = said.filter(|_| is_new) {
+                // An error means that the screen has ended.
+                let _ = out.send(Incoming::Gone { why }).await;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = succession.wanted() => held(waiting).wanted = true,
+            }
+            false
+        }
+    };
+    let attaching = relay::client::attach(find, rest, actor(), asked, out.clone(), stop.clone());
+    let asked = attaching.await?;
+    let successor = held(&successor).take()?;
+    Some((successor, asked))
+}
+
+/// What is kept between two tries to take a collector's place.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Whether the operator wants this process to.
+    wanted: bool,
+    said: Option<String>,
+}
+
+impl Waiting {
+    /// Whether that was not said at the try before.
+    fn is_new(&mut self, said: Option<&String>) -> bool {
+        let is_new = self.said.as_ref() != said;
+        self.said = said.cloned();
+        is_new
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

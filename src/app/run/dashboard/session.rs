@@ -1,0 +1,184 @@
+//! A screen over a source, from taking the terminal to giving it back: does what the operator wants meanwhile. Not what
+//! is drawn, and not what is collected.
+
+use std::{
+    fs,
+    future::Future,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::{
+    signal::unix::SignalKind,
+    task::{JoinHandle, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{error::Failed, source::Source},
+    fleet::{order::Reply, stream::About},
+    tui::{
+        Answer, Command, Look, Message,
+        data::Said,
+        screen::{Feed, Screen},
+        terminal,
+    },
+};
+
+use super::answers;
+
+/// How long the terminal may take to be given back.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The stream has ended: its last pieces reach the screen, or nobody takes them any more.
+pub async fn settle(pump: JoinHandle<()>) {
+    if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, pump).await {
+        tracing::error!("feeding the screen broke: {error}");
+    }
+}
+
+/// Takes the terminal. From then on a hangup ends the run: the terminal is gone.
+///
+/// # Errors
+/// [`Failed::System`] where there is none to take.
+pub fn start_screen(stop: &CancellationToken) -> Result<Screen, Failed> {
+    let mut hangups = tokio::signal::unix::signal(SignalKind::hangup())?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        if hangups.recv().await.is_some() {
+            tracing::info!("the terminal has gone: what has been received is stored first");
+            stop.cancel();
+        }
+    });
+    let look = Look::from_environment(|name| std::env::var(name).ok());
+    Ok(Screen::start(About::default(), look)?)
+}
+
+/// Does what the screen wants until `working` ends, which `stop` has it do; then gives the terminal back.
+///
+/// # Errors
+/// That of `working`; [`Failed::System`] where the screen broke.
+pub async fn show(
+    mut screen: Screen,
+    source: Source,
+    working: impl Future<Output = Result<(), Failed>>,
+    stop: &CancellationToken,
+) -> Result<(), Failed> {
+    let feed = screen.feed();
+    let source = Arc::new(source);
+    let mut continued = tokio::signal::unix::signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
+    let mut errands = JoinSet::new();
+    let mut working = pin!(working);
+    let mut open = true;
+    let ended = loop {
+        tokio::select! {
+            ended = &mut working => break ended,
+            command = screen.next_command(), if open => match command {
+                Some(Command::Quit) if stop.is_cancelled() => {
+                    // Asked twice: as with signals, that is meant.
+                    terminal::restore();
+                    std::process::exit(128 + 2);
+                }
+                Some(Command::Quit) => {
+                    say(&feed, false, "ending: what has been received is stored first");
+                    stop.cancel();
+                }
+                // The terminal is gone, or the screen broke.
+                None => {
+                    open = false;
+                    stop.cancel();
+                }
+                Some(command) => {
+                    errands.spawn(run_errand(source.clone(), feed.clone(), command));
+                }
+            },
+            _ = continued.recv() => {
+                // A screen that takes nothing is not to be redrawn either.
+                let _ = feed.send(Message::Continued);
+            }
+            Some(done) = errands.join_next() => {
+                if let Err(error) = done {
+                    tracing::error!("something that the screen asked for broke: {error}");
+                }
+            }
+        }
+    };
+    errands.abort_all();
+    let finished = tokio::task::spawn_blocking(move || screen.finish(PATIENCE)).await.map_err(io::Error::other)?;
+    ended?;
+    match finished {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(()),
+        // Whoever took the terminal away knows.
+        Err(error) if stop.is_cancelled() && is_gone(&error) => Ok(()),
+        finished => Ok(finished?),
+    }
+}
+
+/// Whether an error says that the terminal is not there any more.
+fn is_gone(error: &io::Error) -> bool {
+    let gone = [rustix::io::Errno::IO, rustix::io::Errno::NXIO].map(|errno| Some(errno.raw_os_error()));
+    gone.contains(&error.raw_os_error()) || error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// One thing that the screen wants done.
+async fn run_errand(source: Arc<Source>, feed: Feed, command: Command) {
+    let answer = match command {
+        Command::Order(order) => Answer::Said(said(source.order(order).await)),
+        Command::Ask(query) => match source.history() {
+            Some(reader) => answers::answer(reader, query, source.clients(), Timestamp::now()).await,
+            None => answers::nothing(),
+        },
+        Command::Export { file_name, text } => {
+            let written = tokio::task::spawn_blocking(move || export(&file_name, &text)).await;
+            Answer::Said(
+                written.unwrap_or_else(|error| Said { is_error: true, text: format!("not exported: {error}") }),
+            )
+        }
+        Command::TakeOver => {
+            source.take_over();
+            return;
+        }
+        Command::Play(play) => {
+            source.play(play).await;
+            return;
+        }
+        // The screen's own, or taken care of before.
+        Command::Copy(_) | Command::Mouse(_) | Command::Redraw | Command::Suspend | Command::Quit => return,
+    };
+    let sent = tokio::task::spawn_blocking(move || feed.send_waiting(Message::Answer(answer))).await;
+    if let Err(error) = sent {
+        tracing::error!("an answer for the screen was lost: {error}");
+    }
+}
+
+fn said(reply: Reply) -> Said {
+    match reply {
+        Reply::Done { text, .. } => Said { is_error: false, text },
+        Reply::Refused { text } => Said { is_error: true, text },
+    }
+}
+
+/// Writes into the working directory, never over what is there.
+fn export(file_name: &str, text: &str) -> Said {
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file_name)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    let place = std::path::absolute(Path::new(file_name)).unwrap_or_else(|_| file_name.into());
+    match written {
+        Ok(()) => Said { is_error: false, text: format!("written to {}", place.display()) },
+        Err(error) => Said { is_error: true, text: format!("not exported to {}: {error}", place.display()) },
+    }
+}
+
+fn say(feed: &Feed, is_error: bool, text: &str) {
+    // A screen that lags says other things.
+    let _ = feed.send(Message::Answer(Answer::Said(Said { is_error, text: text.to_owned() })));
+}

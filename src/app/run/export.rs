@@ -1,0 +1,135 @@
+//! `export`: what the database holds, for programs that do not ask it themselves. Reads beside whoever collects,
+//! contacts no client, and changes nothing.
+
+use std::io::{self, Write as _};
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{
+        config_source::{ConfigSource, cards},
+        error::Failed,
+    },
+    cli::{
+        Exit,
+        export::{Content, Export, RowFormat, When},
+    },
+    fleet::{Event, EventKind, rows::View, state::Fleet},
+    headless::{
+        metrics,
+        rows::{self, Notation},
+    },
+    store::{
+        Reader,
+        export::{StoredClient, Wanted},
+    },
+};
+
+use super::output_file::{Audience, Output};
+
+/// Writes what was asked for.
+///
+/// # Errors
+/// [`Failed`] where the configuration is not valid, the database does not answer or the result cannot be written.
+pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToken) -> Result<Exit, Failed> {
+    let audience = match export.content {
+        Content::Rows { .. } => Audience::Owner,
+        Content::Metrics => Audience::Everyone,
+    };
+    let open = || export.output.as_deref().map(|file| Output::create(file, audience)).transpose();
+    let output = match export.content {
+        Content::Rows { view, format, since, until } => {
+            // Rows outlive the configuration of their client, so that patterns are held against the database.
+            let config = ConfigSource { patterns: Vec::new(), ..source.clone() }.load()?;
+            let now = Timestamp::now();
+            let [since, until] = [since, until].map(|when| when.map(|when: When| when.from(now)));
+            if since.zip(until).is_some_and(|(since, until)| since >= until) {
+                return Err(Failed::EmptySpan);
+            }
+            let output = open()?;
+            let reader = Reader::open_configured(&config.database).await?;
+            let clients = clients(source, &reader, &config.clients).await?;
+            let notation = match format {
+                RowFormat::Csv { raw } => Notation::Csv { disarmed: !raw },
+                RowFormat::JsonLines => Notation::JsonLines,
+            };
+            write_rows(&reader, view, Wanted { clients, since, until }, notation, output, stop).await?
+        }
+        Content::Metrics => {
+            let config = source.load()?;
+            let mut output = open()?;
+            let reader = Reader::open_configured(&config.database).await?;
+            let mut fleet = Fleet::default();
+            let kind = EventKind::Configured { clients: cards(&config) };
+            fleet.apply(&Event { at: Timestamp::now(), sweep: None, client: None, kind });
+            fleet.remember(reader.memory().await?);
+            let sweeps = reader.sweeps(1).await?;
+            let counts = reader.mail_counts().await?;
+            let mails = metrics::StoredMails { waiting: counts.waiting, refused: Some(counts.refused) };
+            write(&mut output, metrics::of_fleet(&fleet, sweeps.last(), mails)?.as_bytes())?;
+            output
+        }
+    };
+    match output {
+        Some(output) => output.finish()?,
+        None => io::stdout().flush()?,
+    }
+    Ok(Exit::Success)
+}
+
+/// The clients of the database that were asked for; `None` where it was for all.
+async fn clients(
+    source: &ConfigSource,
+    reader: &Reader,
+    configured: &[crate::config::Client],
+) -> Result<Option<Vec<StoredClient>>, Failed> {
+    if source.patterns.is_empty() {
+        return Ok(None);
+    }
+    let mut stored = reader.stored_clients().await?;
+    stored.retain(|client| source.meets(&client.id, &client.name));
+    // One that was never collected has no rows, which is no mistake of whoever asks.
+    if stored.is_empty() && !configured.iter().any(|client| source.meets(&client.id, &client.name)) {
+        return Err(source.no_client());
+    }
+    Ok(Some(stored))
+}
+
+async fn write_rows(
+    reader: &Reader,
+    view: View,
+    wanted: Wanted,
+    notation: Notation,
+    mut output: Option<Output>,
+    stop: &CancellationToken,
+) -> Result<Option<Output>, Failed> {
+    write(&mut output, &rows::head(view, notation)?)?;
+    let mut pages = reader.rows(view, wanted).await?;
+    let mut count = 0_usize;
+    loop {
+        let page = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            page = pages.next_page() => Some(page?),
+        };
+        match (page, &output) {
+            (Some(Some(page)), _) => {
+                write(&mut output, &rows::lines(view, &page, notation)?)?;
+                count += page.len();
+            }
+            (Some(None), _) => break,
+            (None, Some(output)) => return Err(output.stopped().into()),
+            (None, None) => return Err(io::Error::from(io::ErrorKind::Interrupted).into()),
+        }
+    }
+    tracing::info!("{count} rows of {} exported", view.name());
+    Ok(output)
+}
+
+fn write(output: &mut Option<Output>, bytes: &[u8]) -> Result<(), Failed> {
+    match output {
+        Some(output) => Ok(output.write(bytes)?),
+        None => Ok(io::stdout().lock().write_all(bytes)?),
+    }
+}

@@ -1,0 +1,213 @@
+//! `--once`: one sweep, by this process or by the collector that runs already. Not the watching of it, and not the
+//! printing of its result.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{
+        attach,
+        collector::{
+            engine::Engine,
+            lock::{self, ONCE_PATIENCE, Opened},
+            one_shot,
+        },
+        error::{Failed, chain},
+        problems::mailer,
+        process::identity::actor,
+        source::{Link, Source},
+    },
+    cli::Format,
+    config::Config,
+    fleet::order::Order,
+    relay::{
+        client::{AttachError, Connection},
+        record::Recorder,
+    },
+    spine::{Asked, Hub, Orders, Spine},
+    sweep::room::Costs,
+};
+
+use super::{output_file::Output, readers::Readers};
+use result::{Database, Stored, Swept};
+use watch::{Scope, Show, Unwatched, Watch};
+
+pub mod result;
+pub mod watch;
+
+/// How long a collector that is just starting or being restarted is waited for.
+const ATTACH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a run is told by its arguments.
+#[derive(Debug, Clone)]
+pub struct Once {
+    /// How the result is printed.
+    pub format: Format,
+    /// Into which file; `None` for standard output.
+    pub output: Option<PathBuf>,
+    /// Whether an exceeded limit has an exit code of its own.
+    pub fail_on_alert: bool,
+    /// How what happens is shown meanwhile.
+    pub show: Show,
+}
+
+/// Sweeps once, waits for the mails, prints the result.
+///
+/// # Errors
+/// [`Failed`] where the run could not begin, or its result could not be printed.
+pub async fn run(
+    config: &Config,
+    costs: Costs,
+    once: &Once,
+    record: Option<&Path>,
+    stop: &CancellationToken,
+) -> Result<Swept, Failed> {
+    let mut recorder = record.map(Recorder::create).transpose()?;
+    let open = |file| Output::create(file, result::audience_of(once.format));
+    let output = once.output.as_deref().map(open).transpose()?;
+    let deadline = Instant::now() + ONCE_PATIENCE;
+    let swept = loop {
+        let (spine, told) = Spine::new();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let opened = match lock::open_or_find(config, costs, spine, left, stop).await {
+            Ok(opened) => opened,
+            Err(failed) => {
+                mailer::report_database(config, None, &failed).await;
+                return Err(failed);
+            }
+        };
+        match opened {
+            Opened::Ours(engine) => {
+                let troubles = engine.troubles.clone();
+                let swept = own(config, *engine, Hub::start(told), once, recorder.take(), stop).await;
+                if let Err(failed) = &swept {
+                    mailer::report_database(config, Some(troubles), failed).await;
+                }
+                break swept?;
+            }
+            Opened::Held(_) => match attached(config, once, recorder.take(), stop).await? {
+                Ok(swept) => break swept,
+                Err(Ended(why)) if stop.is_cancelled() || Instant::now() >= deadline => {
+                    return Err(Failed::Collector(why));
+                }
+                Err(Ended(why)) => {
+                    tracing::warn!("the running collector has ended ({why}): sweeping again");
+                    if let Some(file) = record {
+                        recorder = Some(Recorder::anew(file)?);
+                    }
+                }
+            },
+        }
+    };
+    result::print(&swept, once.format, output)?;
+    Ok(swept)
+}
+
+/// This process sweeps.
+async fn own(
+    config: &Config,
+    engine: Engine,
+    hub: Hub,
+    once: &Once,
+    record: Option<Recorder>,
+    stop: &CancellationToken,
+) -> Result<Swept, Failed> {
+    let mut readers = Readers::default();
+    readers.record(&hub, record);
+    let (orders, requests) = Orders::new();
+    let (source, stream) = Source::own(&engine, &hub, orders);
+    let watch = Watch::new(stream, Scope::Collector, once.show.clone());
+    let collecting = async {
+        let collected = collect(&engine, config, requests, stop).await;
+        hub.finish().await;
+        collected
+    };
+    let (collected, watched) = tokio::join!(collecting, watch.follow(&source, order(config)));
+    readers.ended().await;
+    once.show.progress.clear();
+    let (stored, database) = collected?;
+    match watched {
+        Ok(watched) => Ok(Swept::new(watched, Scope::Collector, stored, database)),
+        Err(Unwatched::Ended(why) | Unwatched::Refused(why)) => Err(Failed::Collector(why)),
+    }
+}
+
+/// Runs the collector of this process for one sweep, and asks its database before that is closed.
+async fn collect(
+    engine: &Engine,
+    config: &Config,
+    mut requests: mpsc::Receiver<Asked>,
+    stop: &CancellationToken,
+) -> Result<(Option<Stored>, Database), Failed> {
+    let swept = one_shot::sweep(engine, config, &mut requests, stop).await;
+    let (mut stored, mut database) = (None, Database::Complete);
+    match swept {
+        Ok(()) if engine.store.is_away() => {}
+        Ok(()) => stored = Stored::ask(&engine.store.reader(), &mut database).await?,
+        Err(Failed::Database(error)) => database.silent(error)?,
+        Err(failed) => return Err(failed),
+    }
+    // What became of a mail may have to wait as well. Closing tries a last time, and returns when that is over.
+    let condition = engine.store.condition();
+    engine.store.close().await;
+    if let Some(away) = &condition.borrow().away {
+        database = Database::Away { waiting: away.waiting, why: chain(&away.why) };
+    }
+    Ok((stored, database))
+}
+
+/// The running collector ended before it was done, or was gone already; why that is thought.
+struct Ended(String);
+
+/// Has the running collector sweep, and waits for that and its mails. What that collector does beside is not counted.
+///
+/// # Errors
+/// [`Failed::Collector`] where it refuses.
+async fn attached(
+    config: &Config,
+    once: &Once,
+    record: Option<Recorder>,
+    stop: &CancellationToken,
+) -> Result<Result<Swept, Ended>, Failed> {
+    let mut readers = Readers::default();
+    let record = readers.record_frames(record);
+    let (source, stream, link) = Source::attached(config, None, record).await?;
+    let Link { mut requests, out, history, .. } = link;
+    let find = async || attach::find::find(&history).await.map(|(_, socket)| socket);
+    let connection = match Connection::within(find, &actor(), ATTACH_PATIENCE, stop).await {
+        Ok(connection) => connection,
+        Err(AttachError::Refused(why)) => return Err(Failed::Collector(why)),
+        Err(error) => return Ok(Err(Ended(chain(&error)))),
+    };
+    tracing::info!("asking the running collector to sweep: {}", connection.to());
+    let watch = Watch::new(stream, Scope::Sweep, once.show.clone());
+    let watched = tokio::select! {
+        // Its end is told by the other branch, which hears of it through the channel.
+        why = connection.run(&mut requests, &out, stop) => Err(Unwatched::Ended(why)),
+        watched = watch.follow(&source, order(config)) => watched,
+    };
+    readers.ended().await;
+    once.show.progress.clear();
+    let watched = match watched {
+        Ok(watched) => watched,
+        Err(Unwatched::Ended(why)) => return Ok(Err(Ended(why))),
+        Err(Unwatched::Refused(why)) => return Err(Failed::Collector(why)),
+    };
+    let mut database = watched.fleet.database_away().map_or(Database::Complete, |away| Database::Away {
+        waiting: away.waiting,
+        why: format!("database {} is away, as its collector says", history.place()),
+    });
+    let stored = Stored::ask(&history, &mut database).await?;
+    history.close().await;
+    Ok(Ok(Swept::new(watched, Scope::Sweep, stored, database)))
+}
+
+/// One sweep over every client of the configuration.
+fn order(config: &Config) -> Order {
+    Order::Once(config.clients.iter().map(|client| client.id.clone()).collect())
+}

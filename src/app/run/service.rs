@@ -1,0 +1,85 @@
+//! `--headless`: the collector at work, its events in the log, until it is told to end.
+
+use std::{path::Path, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{
+        collector::{
+            engine::Engine,
+            lock::{self, Opened, SERVICE_PATIENCE},
+        },
+        config_source::ConfigSource,
+        error::Failed,
+        problems::mailer,
+        process::{logging::LogTap, signals},
+    },
+    config::Config,
+    relay::record::Recorder,
+    spine::{Hub, Orders, Spine},
+    store::holder::Mode,
+};
+
+use super::{own::OwnCollector, readers::Readers};
+
+/// A collector that was just told to end may not have said so yet; after so long it has.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// Sweeps until `stop`; SIGHUP has the configuration read again.
+///
+/// # Errors
+/// [`Failed`] where it could not begin.
+pub async fn run(
+    source: &ConfigSource,
+    record: Option<&Path>,
+    tap: &LogTap,
+    stop: &CancellationToken,
+) -> Result<(), Failed> {
+    let config = source.load()?;
+    let record = record.map(Recorder::create).transpose()?;
+    let reloads = Some(signals::hangups()?);
+    let (spine, told) = Spine::new();
+    let hub = Hub::start(told);
+    // Also what is logged until the database is open.
+    tap.open_into(hub.door());
+    let mut readers = Readers::default();
+    readers.log(&hub);
+    readers.record(&hub, record);
+    match open(&config, source, spine, stop).await {
+        Ok(engine) => {
+            let (orders, requests) = Orders::new();
+            let own = OwnCollector { engine: *engine, config, hub, readers, orders, requests };
+            own.serve(source, Mode::Headless, reloads, stop).await
+        }
+        Err(failed) => {
+            hub.finish().await;
+            readers.ended().await;
+            Err(failed)
+        }
+    }
+}
+
+/// Becomes the collector; where there is another one, looks a second time.
+async fn open(
+    config: &Config,
+    source: &ConfigSource,
+    spine: Spine,
+    stop: &CancellationToken,
+) -> Result<Box<Engine>, Failed> {
+    let open = async || {
+        let opened = lock::open_or_find(config, source.costs, spine.clone(), SERVICE_PATIENCE, stop).await;
+        if let Err(failed) = &opened {
+            mailer::report_database(config, None, failed).await;
+        }
+        opened
+    };
+    let mut opened = open().await?;
+    if matches!(opened, Opened::Held(_)) && stop.run_until_cancelled(tokio::time::sleep(SECOND_LOOK)).await.is_some() {
+        opened = open().await?;
+    }
+    match opened {
+        Opened::Ours(engine) => Ok(engine),
+        Opened::Held(held) => Err(Failed::Database(*held)),
+    }
+}
