@@ -23,7 +23,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             without_a_recipient_of_troubles_owners_hear_of_every_client,
             a_server_that_refuses_us_is_told_over_what_is_left,
             what_cannot_be_told_is_told_by_a_later_run,
-            without_a_recipient_a_trouble_is_logged_once_with_its_end;
+            without_a_recipient_a_trouble_is_logged_once_with_its_end,
+            a_database_file_that_is_removed_while_a_service_runs_is_told_with_its_end;
         needs(Root) =>
             a_full_disk_is_told_by_runs_that_can_store_nothing,
             a_full_disk_is_told_by_a_service_that_can_store_nothing;
@@ -113,6 +114,36 @@ async fn changed_host_keys_are_listed_in_one_mail() {
     let told = mails_to(&fleet, ADMIN);
     assert_eq!(subjects(&told), ["host keys changed", "resolved: host keys changed"]);
     assert_threaded(&told);
+}
+
+async fn a_database_file_that_is_removed_while_a_service_runs_is_told_with_its_end() {
+    let fleet = Fleet::of(&[Behaviour::Healthy]).await;
+    fleet.program.write_config(&config(&fleet, UNDER).text());
+    let running = fleet.program.spawn(["--headless"]);
+    let database = fleet.program.path("fleet.db");
+    let swept = "SELECT count(*) FROM v1_samples";
+    let made = "SELECT count(*) FROM sqlite_master WHERE name = 'v1_samples'";
+    wait_until("a sweep", SOON, async || {
+        database.exists() && number(&fleet.program, made).await == 1 && number(&fleet.program, swept).await > 0
+    })
+    .await;
+    fs::remove_file(&database).unwrap();
+    wait_until("the beginning to be told", LONG, async || !mails_to(&fleet, ADMIN).is_empty()).await;
+    let told = mails_to(&fleet, ADMIN);
+    assert_eq!(subjects(&told), ["the database cannot be used"]);
+    assert!(told[0].text.contains("fleet.db is gone"), "{}", told[0].text);
+    assert!(told[0].text.contains("changes wait in the spool"), "{}", told[0].text);
+    // A new file is taken up.
+    fs::write(&database, "").unwrap();
+    wait_until("the end to be told", LONG, async || mails_to(&fleet, ADMIN).len() >= 2).await;
+    let told = mails_to(&fleet, ADMIN);
+    assert_eq!(subjects(&told), ["the database cannot be used", "resolved: the database cannot be used"]);
+    assert_threaded(&told);
+    running.signal(Signal::TERM);
+    let outcome = running.ended(SOON).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    assert!(number(&fleet.program, swept).await > 0, "what waited is stored");
+    assert_eq!(mails_to(&fleet, ADMIN).len(), 2);
 }
 
 /// Raised at the first failure.
