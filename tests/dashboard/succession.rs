@@ -72,9 +72,18 @@ async fn becomes_the_collector(seat: &Seat<'_>, database: &Database) {
         database.rows(HOLDER).await == [format!("{pid}|dashboard")]
     })
     .await;
-    let before = database.count(COLLECTED).await;
+    let (before, sweep) = (database.count(COLLECTED).await, sweep_number(&seat.terminal.screen().await));
     seat.press(&["c"]).await;
     wait_until("a collection by key", SOON, async || database.count(COLLECTED).await > before).await;
+    // Until its sweep has ended on the screen too, `q` asks before it quits.
+    let ended = |screen: &str| screen.contains("swept in") && sweep_number(screen) > sweep;
+    seat.terminal.shows("the end of that sweep", SOON, ended).await;
+}
+
+/// The number of the newest sweep, as the header has it.
+fn sweep_number(screen: &str) -> Option<u64> {
+    let (_, after) = screen.split_once("sweep #")?;
+    after.split_whitespace().next()?.parse().ok()
 }
 
 async fn whoever_is_attached_sweeps_when_the_other_is_left(database: Database) {
