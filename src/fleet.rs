@@ -5,7 +5,9 @@
 //! it imports only the wire (`fleetsweep_agent`).
 
 pub mod alerts;
+pub mod cell;
 pub mod client;
+pub mod csv;
 pub mod cut_off;
 pub mod eta;
 pub mod event;
@@ -25,6 +27,7 @@ pub mod security;
 pub mod select;
 pub mod stage;
 pub mod state;
+pub mod stored;
 pub mod stream;
 pub mod troubles;
 pub mod units;

@@ -34,6 +34,7 @@ mod alert_changes;
 mod alerts;
 mod attachments;
 mod bridge;
+mod cells;
 pub mod clock;
 pub mod condition;
 pub mod error;
@@ -62,6 +63,7 @@ mod spool;
 mod sweeps;
 mod target;
 mod threads;
+mod view_rows;
 mod writer;
 
 pub use error::{StoreError, StoreErrorKind};

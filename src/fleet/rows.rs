@@ -1,7 +1,14 @@
-//! What is exported of the database: rows of the `v1_` views, as plain data. Not their queries, and not the
-//! format in which they are written.
+//! What is exported of the database: the `v1_` views with their columns. Not their queries, and not the format in
+//! which their rows are written.
 //!
-//! Text in here may stem from clients; it was cleaned where it entered.
+//! Text in their rows may stem from clients; it was cleaned where it entered.
+
+use std::sync::LazyLock;
+
+use super::{
+    cell::{Column, Kind},
+    stored,
+};
 
 /// A view whose rows can be exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,53 +25,70 @@ pub enum View {
     Mails,
 }
 
-/// A column of a view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
-    /// Its name, which is part of the contract.
-    pub name: &'static str,
-    /// What its values are, where they are not NULL.
-    pub kind: Kind,
+const fn integer(name: &'static str, source: &'static str) -> Column {
+    Column { name, kind: Kind::Integer, source }
 }
 
-/// What the values of a column are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Whole numbers.
-    Integer,
-    /// Numbers.
-    Real,
-    /// Text.
-    Text,
+const fn real(name: &'static str, source: &'static str) -> Column {
+    Column { name, kind: Kind::Real, source }
 }
 
-/// One value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
-    /// Not measured, or has not happened.
-    Null,
-    /// A whole number.
-    Integer(i64),
-    /// A number.
-    Real(f64),
-    /// Text.
-    Text(String),
+const fn text(name: &'static str, source: &'static str) -> Column {
+    Column { name, kind: Kind::Text, source }
 }
 
-/// One row, in the order of [`View::columns`].
-pub type Row = Vec<Cell>;
+const CLIENT_IP: Column = text("client_ip", "clients.ip");
+const CLIENT_PORT: Column = integer("client_port", "clients.port");
 
-const fn integer(name: &'static str) -> Column {
-    Column { name, kind: Kind::Integer }
-}
+/// The client, then what is stored of a sample.
+static SAMPLES: LazyLock<Vec<Column>> = LazyLock::new(|| {
+    let client = [CLIENT_IP, CLIENT_PORT, text("client_name", "clients.name")];
+    let stored = stored::COLUMNS.iter().filter(|stored| stored.in_views).map(|stored| stored.column);
+    client.into_iter().chain(stored).collect()
+});
 
-const fn real(name: &'static str) -> Column {
-    Column { name, kind: Kind::Real }
-}
+const CORES: [Column; 5] = [
+    CLIENT_IP,
+    CLIENT_PORT,
+    integer("collected_at_ms", "collections.collected_at_ms"),
+    integer("core", "cores.core"),
+    real("cpu_percent", "cores.cpu_percent"),
+];
 
-const fn text(name: &'static str) -> Column {
-    Column { name, kind: Kind::Text }
-}
+const ALERTS: [Column; 8] = [
+    CLIENT_IP,
+    CLIENT_PORT,
+    text("type", "alerts.metric"),
+    real("limit_value", "alerts.limit_value"),
+    real("value", "alerts.last_value"),
+    integer("raised_at_ms", "alerts.raised_at_ms"),
+    integer("resolved_at_ms", "alerts.resolved_at_ms"),
+    integer("last_mail_at_ms", "alerts.last_mail_at_ms"),
+];
+
+const EVENTS: [Column; 9] = [
+    CLIENT_IP,
+    CLIENT_PORT,
+    text("channel", "security_events.channel"),
+    text("record_id", "security_events.record_id"),
+    integer("event_id", "security_events.event_id"),
+    text("level", "security_events.level"),
+    integer("occurred_at_ms", "security_events.occurred_at_ms"),
+    text("source", "security_events.source"),
+    text("message", "security_events.message"),
+];
+
+const MAILS: [Column; 9] = [
+    text("recipient", "mails.recipient"),
+    text("kind", "mails.kind"),
+    text("subject", "mails.subject"),
+    text("body", "mails.body"),
+    text("status", "mails.status"),
+    integer("created_at_ms", "mails.created_at_ms"),
+    integer("sent_at_ms", "mails.sent_at_ms"),
+    integer("attempts", "mails.attempts"),
+    text("last_error", "mails.last_error"),
+];
 
 impl View {
     /// Every one.
@@ -86,84 +110,11 @@ impl View {
     #[must_use]
     pub fn columns(self) -> &'static [Column] {
         match self {
-            Self::Samples => {
-                &const {
-                    [
-                        text("client_ip"),
-                        integer("client_port"),
-                        text("client_name"),
-                        text("host_name"),
-                        integer("collected_at_ms"),
-                        real("cpu_percent"),
-                        integer("memory_total_bytes"),
-                        integer("memory_used_bytes"),
-                        real("memory_percent"),
-                        integer("swap_total_bytes"),
-                        integer("swap_used_bytes"),
-                        real("swap_percent"),
-                        integer("uptime_seconds"),
-                        real("load_1"),
-                        real("load_5"),
-                        real("load_15"),
-                        real("disk_percent"),
-                    ]
-                }
-            }
-            Self::Cores => {
-                &const {
-                    [
-                        text("client_ip"),
-                        integer("client_port"),
-                        integer("collected_at_ms"),
-                        integer("core"),
-                        real("cpu_percent"),
-                    ]
-                }
-            }
-            Self::Alerts => {
-                &const {
-                    [
-                        text("client_ip"),
-                        integer("client_port"),
-                        text("type"),
-                        real("limit_value"),
-                        real("value"),
-                        integer("raised_at_ms"),
-                        integer("resolved_at_ms"),
-                        integer("last_mail_at_ms"),
-                    ]
-                }
-            }
-            Self::Events => {
-                &const {
-                    [
-                        text("client_ip"),
-                        integer("client_port"),
-                        text("channel"),
-                        text("record_id"),
-                        integer("event_id"),
-                        text("level"),
-                        integer("occurred_at_ms"),
-                        text("source"),
-                        text("message"),
-                    ]
-                }
-            }
-            Self::Mails => {
-                &const {
-                    [
-                        text("recipient"),
-                        text("kind"),
-                        text("subject"),
-                        text("body"),
-                        text("status"),
-                        integer("created_at_ms"),
-                        integer("sent_at_ms"),
-                        integer("attempts"),
-                        text("last_error"),
-                    ]
-                }
-            }
+            Self::Samples => &SAMPLES,
+            Self::Cores => &CORES,
+            Self::Alerts => &ALERTS,
+            Self::Events => &EVENTS,
+            Self::Mails => &MAILS,
         }
     }
 }

@@ -1,27 +1,23 @@
 //! Rows of the database as CSV or JSON lines. Not where they come from or go to.
 
-use std::{borrow::Cow, io};
+use std::io;
 
-use csv::WriterBuilder;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use crate::fleet::rows::{Cell, Row, View};
+use crate::fleet::{
+    cell::Row,
+    csv::{self, Formulas},
+    rows::View,
+};
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notation {
-    /// After RFC 4180, lines ended as everywhere on this system. NULL is an empty field.
-    Csv {
-        /// Whether a text that a spreadsheet would take for a formula is led by an apostrophe.
-        disarmed: bool,
-    },
+    /// See [`csv`].
+    Csv(Formulas),
     /// One JSON object a line. NULL is `null`.
     JsonLines,
 }
-
-/// With these a spreadsheet begins a formula, after OWASP ("CSV Injection"). Texts come from clients, and a client
-/// is hostile.
-const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
 /// What stands before the rows.
 ///
@@ -29,7 +25,7 @@ const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 /// None that a [`View`] can bring about.
 pub fn head(view: View, notation: Notation) -> io::Result<Vec<u8>> {
     match notation {
-        Notation::Csv { .. } => csv([view.columns().iter().map(|column| Cow::Borrowed(column.name))]),
+        Notation::Csv(_) => Ok(csv::header(view.columns().iter().map(|column| column.name))?.into_bytes()),
         Notation::JsonLines => Ok(Vec::new()),
     }
 }
@@ -40,7 +36,7 @@ pub fn head(view: View, notation: Notation) -> io::Result<Vec<u8>> {
 /// None that the rows of a [`View`] can bring about.
 pub fn lines(view: View, rows: &[Row], notation: Notation) -> io::Result<Vec<u8>> {
     match notation {
-        Notation::Csv { disarmed } => csv(rows.iter().map(|row| row.iter().map(move |cell| field(cell, disarmed)))),
+        Notation::Csv(formulas) => Ok(csv::lines(rows, formulas)?.into_bytes()),
         Notation::JsonLines => {
             let mut text = Vec::new();
             for row in rows {
@@ -52,25 +48,6 @@ pub fn lines(view: View, rows: &[Row], notation: Notation) -> io::Result<Vec<u8>
     }
 }
 
-fn csv<'a, R: Iterator<Item = Cow<'a, str>>>(records: impl IntoIterator<Item = R>) -> io::Result<Vec<u8>> {
-    let mut writer = WriterBuilder::new().from_writer(Vec::new());
-    for record in records {
-        writer.write_record(record.map(Cow::into_owned).map(String::into_bytes)).map_err(io::Error::other)?;
-    }
-    writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
-}
-
-fn field(cell: &Cell, disarmed: bool) -> Cow<'_, str> {
-    match cell {
-        Cell::Null => Cow::Borrowed(""),
-        Cell::Integer(number) => Cow::Owned(number.to_string()),
-        // As SQLite and JSON show it: 12.0.
-        Cell::Real(number) => Cow::Owned(format!("{number:?}")),
-        Cell::Text(text) if disarmed && text.starts_with(FORMULA) => Cow::Owned(format!("'{text}")),
-        Cell::Text(text) => Cow::Borrowed(text),
-    }
-}
-
 /// A row with the names of its columns, in their order.
 struct Object<'a>(View, &'a Row);
 
@@ -78,12 +55,7 @@ impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(Some(self.1.len()))?;
         for (column, cell) in self.0.columns().iter().zip(self.1) {
-            match cell {
-                Cell::Null => object.serialize_entry(column.name, &())?,
-                Cell::Integer(number) => object.serialize_entry(column.name, number)?,
-                Cell::Real(number) => object.serialize_entry(column.name, number)?,
-                Cell::Text(text) => object.serialize_entry(column.name, text)?,
-            }
+            object.serialize_entry(column.name, cell)?;
         }
         object.end()
     }
@@ -92,9 +64,10 @@ impl Serialize for Object<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::cell::Cell;
 
-    const DISARMED: Notation = Notation::Csv { disarmed: true };
-    const RAW: Notation = Notation::Csv { disarmed: false };
+    const DISARMED: Notation = Notation::Csv(Formulas::Disarmed);
+    const RAW: Notation = Notation::Csv(Formulas::Raw);
 
     fn text(bytes: io::Result<Vec<u8>>) -> String {
         String::from_utf8(bytes.unwrap()).unwrap()
@@ -125,26 +98,6 @@ mod tests {
             shown += &text(lines(View::Mails, &rows, notation));
         }
         insta::assert_snapshot!(shown);
-    }
-
-    #[test]
-    fn a_text_that_begins_like_a_formula_is_led_by_an_apostrophe_unless_asked_otherwise() {
-        for (cell, disarmed, raw) in [
-            (Cell::Text("=1+1".into()), "'=1+1", "=1+1"),
-            (Cell::Text("+1".into()), "'+1", "+1"),
-            (Cell::Text("-1".into()), "'-1", "-1"),
-            (Cell::Text("@SUM(A1)".into()), "'@SUM(A1)", "@SUM(A1)"),
-            (Cell::Text("\t=1".into()), "'\t=1", "\t=1"),
-            (Cell::Text("\r=1".into()), "'\r=1", "\r=1"),
-            (Cell::Text("a=1".into()), "a=1", "a=1"),
-            // A number is one.
-            (Cell::Integer(-5), "-5", "-5"),
-            (Cell::Real(-0.5), "-0.5", "-0.5"),
-            (Cell::Real(12.0), "12.0", "12.0"),
-            (Cell::Null, "", ""),
-        ] {
-            assert_eq!((&*field(&cell, true), &*field(&cell, false)), (disarmed, raw), "{cell:?}");
-        }
     }
 
     #[test]

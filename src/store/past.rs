@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{
-    alerts, from_count, from_ms,
+    alerts, cells, from_count, from_ms,
     memory::{self, ClientRow, LastOf},
     pool::{Transaction, fetch_all, fetch_of},
     reads::Reads,
@@ -20,6 +20,7 @@ use crate::fleet::{
     judge::{HoldReason, Notice, NoticeReason},
     reading::Usage,
     state::{Fleet, Remembered, SweepView},
+    stored::StoredSample,
 };
 
 pub(super) async fn fleet(pool: &Reads, sweep: SweepId, cards: &[ClientCard]) -> Result<Option<Fleet>, sqlx::Error> {
@@ -124,52 +125,35 @@ async fn failed_in_a_row(transaction: &mut Transaction, ended: &Ended) -> Result
     rows.into_iter().map(|(client, count)| Ok((client, f64::from(from_count::<u32>(count)?)))).collect()
 }
 
-/// What is kept of a reading beside itself.
+/// The stored sample of a client's last successful collection.
 #[derive(sqlx::FromRow)]
 struct Measured {
     id: i64,
     client_id: i64,
-    collected_at_ms: i64,
-    host_name: Option<String>,
-    cpu_percent: Option<f64>,
-    core_count: Option<i64>,
-    memory_total_bytes: Option<i64>,
-    memory_used_bytes: Option<i64>,
-    memory_percent: Option<f64>,
-    swap_total_bytes: Option<i64>,
-    swap_used_bytes: Option<i64>,
-    swap_percent: Option<f64>,
-    uptime_seconds: Option<i64>,
-    load_1: Option<f64>,
-    load_5: Option<f64>,
-    load_15: Option<f64>,
-    disk_percent: Option<f64>,
+    #[sqlx(flatten)]
+    sample: StoredSample,
 }
 
 /// The samples of the last successful collections, by client.
 async fn measured(transaction: &mut Transaction, clients: &[LastOf]) -> Result<HashMap<i64, Measured>, sqlx::Error> {
     let ids: Vec<i64> = clients.iter().filter_map(|known| known.last_ok).collect();
-    let rows = fetch_of!(
-        transaction,
-        Measured,
-        "SELECT id, client_id, collected_at_ms, host_name, cpu_percent, core_count, memory_total_bytes,
-         memory_used_bytes, memory_percent, swap_total_bytes, swap_used_bytes, swap_percent, uptime_seconds, load_1,
-         load_5, load_15, disk_percent FROM collections WHERE id IN ({})",
-        ids
-    )?;
+    let columns = cells::sample_columns();
+    let rows =
+        fetch_of!(transaction, Measured, "SELECT id, client_id, {columns} FROM collections WHERE id IN ({})", ids)?;
     Ok(rows.into_iter().map(|row| (row.client_id, row)).collect())
 }
 
 impl Measured {
     fn value(&self, metric: Metric) -> Option<f64> {
+        let sample = &self.sample;
         match metric {
-            Metric::Cpu => self.cpu_percent,
-            Metric::Memory => self.memory_percent,
-            Metric::Swap => self.swap_percent,
-            Metric::Disk => self.disk_percent,
+            Metric::Cpu => sample.cpu_percent,
+            Metric::Memory => sample.memory_percent,
+            Metric::Swap => sample.swap_percent,
+            Metric::Disk => sample.disk_percent,
             Metric::Load => {
-                let cores: u32 = self.core_count?.try_into().ok().filter(|cores| *cores > 0)?;
-                Some(self.load_1? / f64::from(cores))
+                let cores: u32 = sample.core_count?.try_into().ok().filter(|cores| *cores > 0)?;
+                Some(sample.load_1? / f64::from(cores))
             }
             Metric::Unreachable => None,
         }
@@ -177,27 +161,28 @@ impl Measured {
 
     /// The reading as far as it can be told from the sample.
     fn reading(&self, cores: Vec<Percent>) -> Result<(Timestamp, Reading), sqlx::Error> {
+        let sample = &self.sample;
         let usage = |total: Option<i64>, used: Option<i64>| match (total, used) {
             (Some(total), Some(used)) => {
                 Ok(Some(Usage { total: Bytes(from_count(total)?), used: Bytes(from_count(used)?) }))
             }
             (None, _) | (_, None) => Ok::<_, sqlx::Error>(None),
         };
-        let load = self.load_1.zip(self.load_5).zip(self.load_15);
+        let load = sample.load_1.zip(sample.load_5).zip(sample.load_15);
         let reading = Reading {
-            host_name: self.host_name.clone(),
+            host_name: sample.host_name.clone(),
             os_family: None,
             os_version: None,
             kernel: None,
             architecture: None,
-            cpu: self.cpu_percent.map(percent).transpose()?,
+            cpu: sample.cpu_percent.map(percent).transpose()?,
             cores,
-            memory: usage(self.memory_total_bytes, self.memory_used_bytes)?,
-            swap: usage(self.swap_total_bytes, self.swap_used_bytes)?,
-            uptime_seconds: self.uptime_seconds.map(from_count).transpose()?,
+            memory: usage(sample.memory_total_bytes, sample.memory_used_bytes)?,
+            swap: usage(sample.swap_total_bytes, sample.swap_used_bytes)?,
+            uptime_seconds: sample.uptime_seconds.map(from_count).transpose()?,
             load: load.map(|((one, five), fifteen)| [one, five, fifteen]),
             file_systems: Vec::new(),
-            fullest_percent: self.disk_percent.map(percent).transpose()?,
+            fullest_percent: sample.disk_percent.map(percent).transpose()?,
             interfaces: Vec::new(),
             top_cpu: Vec::new(),
             top_memory: Vec::new(),
@@ -205,7 +190,7 @@ impl Measured {
             agent_version: String::new(),
             clock_ahead_ms: None,
         };
-        Ok((from_ms(self.collected_at_ms)?, reading))
+        Ok((from_ms(sample.collected_at_ms.unwrap_or_default())?, reading))
     }
 }
 

@@ -9,14 +9,13 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    DEADLINE, Due, MailCounts, OutboxMail, StoreError, StoreErrorKind, alerts,
-    export::{self, Found, Pages, Position, StoredClient, Wanted},
-    history,
+    DEADLINE, Due, MailCounts, OutboxMail, StoreError, StoreErrorKind, alerts, history,
     holder::{self, Holder},
     memory, outbox, past, read,
     reads::Reads,
     schema, sweeps,
     target::{Named, Target},
+    view_rows::{self, Found, Position, StoredClient},
 };
 use crate::config::Database;
 use crate::fleet::{
@@ -135,17 +134,10 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn stored_clients(&self) -> Result<Vec<StoredClient>, StoreError> {
-        self.answer(export::stored_clients(&self.pool)).await
+        self.answer(view_rows::stored_clients(&self.pool)).await
     }
 
-    /// The rows of a view, page after page.
-    ///
-    /// # Errors
-    /// Why the database did not answer.
-    pub async fn rows(&self, view: View, wanted: Wanted) -> Result<Pages, StoreError> {
-        Pages::of(self.clone(), view, wanted).await
-    }
-
+    /// One page of the rows of a view.
     pub(super) async fn page(
         &self,
         view: View,
@@ -154,7 +146,7 @@ impl Reader {
         until_ms: i64,
         most: i64,
     ) -> Result<Vec<Found>, StoreError> {
-        self.answer(export::page(&self.pool, view, part, after, until_ms, most)).await
+        self.answer(view_rows::page(&self.pool, view, part, after, until_ms, most)).await
     }
 
     /// The last `most` mails, newest first.

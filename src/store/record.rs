@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     alert_changes,
+    cells::{self, Field},
     outbox::{self, Origin},
     pool::{Transaction, execute, fetch_all, fetch_one, on_driver},
     threads::{self, FirstEvents},
@@ -17,8 +18,8 @@ use crate::fleet::{
     ClientId, Failure, Metric, Reading, Stage, SweepId,
     judge::{Change, ClientState},
     mail::Mail,
-    reading::Usage,
     security::{SecurityLog, allowance::Spent},
+    stored::{Collected, StoredSample},
 };
 
 /// The end of one collection, with everything that follows from it.
@@ -228,45 +229,23 @@ async fn insert_collection(
         Outcome::Collected(reading) => (Some(&**reading), None),
         Outcome::Failed(failure) => (None, Some(failure)),
     };
-    let memory = reading.and_then(|reading| reading.memory);
-    let swap = reading.and_then(|reading| reading.swap);
-    let load = |index: usize| reading.and_then(|reading| reading.load).and_then(|load| load.get(index).copied());
-    execute!(
-        transaction,
-        "INSERT INTO collections (id, collection_uuid, sweep_uuid, client_id, started_at_ms, duration_ms, attempts,
-         status, stage, error, collected_at_ms, host_name, cpu_percent, core_count,
-         memory_total_bytes, memory_used_bytes, memory_percent, swap_total_bytes, swap_used_bytes, swap_percent,
-         uptime_seconds, load_1, load_5, load_15, disk_percent, stages, failure)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        collection,
-        record.collection.to_string(),
-        record.sweep.0.to_string(),
-        client,
-        to_ms(record.started_at),
-        to_count(record.duration_ms),
-        i64::from(record.attempts),
-        if failure.is_some() { "failed" } else { "ok" },
-        failure.map(|failure| failure.stage.word()),
-        failure.map(ToString::to_string),
-        reading.map(|_| ended_at_ms),
-        reading.and_then(|reading| reading.host_name.as_deref()),
-        reading.and_then(|reading| reading.cpu).map(f64::from),
-        reading.map(|reading| reading.cores.len()).filter(|count| *count > 0).map(|count| to_count(count as u64)),
-        memory.map(|memory| to_count(memory.total.0)),
-        memory.map(|memory| to_count(memory.used.0)),
-        memory.and_then(Usage::percent).map(f64::from),
-        swap.map(|swap| to_count(swap.total.0)),
-        swap.map(|swap| to_count(swap.used.0)),
-        swap.and_then(Usage::percent).map(f64::from),
-        reading.and_then(|reading| reading.uptime_seconds).map(to_count),
-        load(0),
-        load(1),
-        load(2),
-        reading.and_then(Reading::disk_percent).map(f64::from),
-        stages_json(&record.stages)?,
-        failure.map(to_json).transpose()?
-    )?;
-    Ok(())
+    let sample = reading.map(|reading| StoredSample::of(Collected { ended_at_ms, reading })).unwrap_or_default();
+    let mut fields = vec![
+        Field::integer("id", collection),
+        Field::text("collection_uuid", record.collection.to_string()),
+        Field::text("sweep_uuid", record.sweep.0.to_string()),
+        Field::integer("client_id", client),
+        Field::integer("started_at_ms", to_ms(record.started_at)),
+        Field::integer("duration_ms", to_count(record.duration_ms)),
+        Field::integer("attempts", i64::from(record.attempts)),
+        Field::text("status", if failure.is_some() { "failed" } else { "ok" }.to_owned()),
+        Field::text("stage", failure.map(|failure| failure.stage.word().to_owned())),
+        Field::text("error", failure.map(ToString::to_string)),
+        Field::text("stages", stages_json(&record.stages)?),
+        Field::text("failure", failure.map(to_json).transpose()?),
+    ];
+    fields.extend(cells::of_sample(&sample));
+    cells::insert(transaction, "collections", &fields).await
 }
 
 /// `None` where nothing was told: most of a fleet's rows must not be longer than need be.

@@ -1,17 +1,24 @@
 //! What is listed, as JSON or CSV. Not the writing of the file.
 
+use std::io;
+
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::model::Model;
-use crate::fleet::{Phase, Reading, reading::Usage, state::ClientView};
+use crate::fleet::{
+    Percent, Phase, Reading,
+    cell::Cell,
+    csv::{self, Formulas},
+    reading::Usage,
+    state::ClientView,
+};
 
 /// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// One array of objects.
     Json,
-    /// A header line, then one line a client.
+    /// A header line, then one line a client, as `export` writes CSV.
     Csv,
 }
 
@@ -24,21 +31,45 @@ impl Format {
     }
 }
 
-const COLUMNS: [&str; 13] = [
-    "name",
-    "ip",
-    "port",
-    "state",
-    "error",
-    "cpu_percent",
-    "memory_percent",
-    "swap_percent",
-    "disk_percent",
-    "load_per_core",
-    "uptime_seconds",
-    "duration_ms",
-    "collected_at",
+/// A column of an export.
+struct Column {
+    name: &'static str,
+    cell: fn(&ClientView) -> Cell,
+}
+
+const COLUMNS: [Column; 13] = [
+    Column { name: "name", cell: |client| Cell::Text(client.card.name.clone()) },
+    Column { name: "ip", cell: |client| Cell::Text(client.card.id.address().to_owned()) },
+    Column { name: "port", cell: |client| Cell::Integer(client.card.id.port().into()) },
+    Column { name: "state", cell: |client| Cell::Text(Phase::of(client).word().to_owned()) },
+    Column { name: "error", cell: |client| client.failure().map(ToString::to_string).into() },
+    Column { name: "cpu_percent", cell: |client| percent(reading(client).and_then(|reading| reading.cpu)) },
+    Column {
+        name: "memory_percent",
+        cell: |client| percent(reading(client).and_then(|reading| reading.memory).and_then(Usage::percent)),
+    },
+    Column {
+        name: "swap_percent",
+        cell: |client| percent(reading(client).and_then(|reading| reading.swap).and_then(Usage::percent)),
+    },
+    Column { name: "disk_percent", cell: |client| percent(reading(client).and_then(Reading::disk_percent)) },
+    Column { name: "load_per_core", cell: |client| reading(client).and_then(Reading::load_per_core).into() },
+    Column { name: "uptime_seconds", cell: |client| count(reading(client).and_then(|reading| reading.uptime_seconds)) },
+    Column { name: "duration_ms", cell: |client| count(client.last.as_ref().map(|last| last.duration_ms)) },
+    Column { name: "collected_at", cell: |client| client.reading.as_ref().map(|(at, _)| at.to_string()).into() },
 ];
+
+fn reading(client: &ClientView) -> Option<&Reading> {
+    client.reading.as_ref().map(|(_, reading)| &**reading)
+}
+
+fn percent(percent: Option<Percent>) -> Cell {
+    percent.map(f64::from).into()
+}
+
+fn count(count: Option<u64>) -> Cell {
+    count.map(|count| i64::try_from(count).unwrap_or(i64::MAX)).into()
+}
 
 /// A file name for an export made at `now`.
 #[must_use]
@@ -47,78 +78,25 @@ pub fn file_name(format: Format, now: Timestamp) -> String {
 }
 
 /// The listed clients, in their order.
-#[must_use]
-pub fn text(model: &Model, format: Format) -> String {
-    let rows = model.rows.iter().filter_map(|id| model.shown().client(id)).map(values);
+///
+/// # Errors
+/// None: the text is written to memory.
+pub fn text(model: &Model, format: Format) -> io::Result<String> {
+    let clients = model.rows.iter().filter_map(|id| model.shown().client(id));
     match format {
         Format::Json => {
-            let object = |values: [serde_json::Value; 13]| {
-                serde_json::Value::Object(COLUMNS.iter().map(|name| (*name).to_owned()).zip(values).collect())
+            let object = |client: &ClientView| {
+                let value =
+                    |column: &Column| Ok((column.name.to_owned(), serde_json::to_value((column.cell)(client))?));
+                COLUMNS.iter().map(value).collect::<Result<serde_json::Map<_, _>, serde_json::Error>>()
             };
-            let mut text = format!("{:#}", serde_json::Value::Array(rows.map(object).collect()));
-            text.push('\n');
-            text
+            let objects = clients.map(object).collect::<Result<Vec<_>, _>>()?;
+            Ok(serde_json::to_string_pretty(&objects)? + "\n")
         }
         Format::Csv => {
-            let mut text = COLUMNS.join(",") + "\r\n";
-            for row in rows {
-                text.push_str(&row.map(|value| field(&value)).join(","));
-                text.push_str("\r\n");
-            }
-            text
-        }
-    }
-}
-
-fn values(client: &ClientView) -> [serde_json::Value; 13] {
-    let reading = client.reading.as_ref().map(|(_, reading)| &**reading);
-    let last = client.last.as_ref();
-    [
-        json!(client.card.name),
-        json!(client.card.id.address()),
-        json!(client.card.id.port()),
-        json!(Phase::of(client).word()),
-        json!(client.failure().map(ToString::to_string)),
-        json!(reading.and_then(|reading| reading.cpu)),
-        json!(reading.and_then(|reading| reading.memory).and_then(Usage::percent)),
-        json!(reading.and_then(|reading| reading.swap).and_then(Usage::percent)),
-        json!(reading.and_then(Reading::disk_percent)),
-        json!(reading.and_then(Reading::load_per_core)),
-        json!(reading.and_then(|reading| reading.uptime_seconds)),
-        json!(last.map(|last| last.duration_ms)),
-        json!(client.reading.as_ref().map(|(at, _)| *at)),
-    ]
-}
-
-/// One CSV field (RFC 4180). Text that a spreadsheet would take for a formula is led by an apostrophe.
-fn field(value: &serde_json::Value) -> String {
-    let text = match value {
-        serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) if text.starts_with(['=', '+', '-', '@']) => format!("'{text}"),
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::Array(_)
-        | serde_json::Value::Object(_) => value.to_string(),
-    };
-    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn csv_fields_hold_any_text_and_no_formula() {
-        for (value, expected) in [
-            (json!("web-1"), "web-1"),
-            (json!("a,b"), "\"a,b\""),
-            (json!("say \"hi\""), "\"say \"\"hi\"\"\""),
-            (json!("=cmd()"), "'=cmd()"),
-            (json!(null), ""),
-            (json!(1.5), "1.5"),
-        ] {
-            assert_eq!(field(&value), expected);
+            let rows: Vec<Vec<Cell>> =
+                clients.map(|client| COLUMNS.iter().map(|column| (column.cell)(client)).collect()).collect();
+            Ok(csv::header(COLUMNS.iter().map(|column| column.name))? + &csv::lines(&rows, Formulas::Disarmed)?)
         }
     }
 }

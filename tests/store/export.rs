@@ -8,11 +8,14 @@ use support::{Database, Trial};
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
-    fleet::rows::{Cell, Row, View},
+    fleet::{
+        cell::{Cell, Row},
+        rows::View,
+    },
     open,
     store::{
         Reader,
-        export::{StoredClient, Wanted},
+        export::{Pages, StoredClient, Wanted},
     },
     url,
 };
@@ -75,7 +78,7 @@ async fn fill(database: &Database) -> Reader {
 
 /// Every row of an export in pages of a size, in its order.
 async fn exported(reader: &Reader, view: View, wanted: Wanted, page: u32) -> Vec<Row> {
-    let mut pages = reader.rows(view, wanted).await.unwrap().in_pages_of(page);
+    let mut pages = Pages::of(reader.clone(), view, wanted).await.unwrap().in_pages_of(page);
     let mut all = Vec::new();
     while let Some(rows) = pages.next_page().await.unwrap() {
         assert!((1..=page as usize).contains(&rows.len()), "{view:?}: a page of {}", rows.len());

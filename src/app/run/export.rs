@@ -15,14 +15,14 @@ use crate::{
         Exit,
         export::{Content, Export, RowFormat, When},
     },
-    fleet::{Event, EventKind, rows::View, state::Fleet},
+    fleet::{Event, EventKind, csv::Formulas, rows::View, state::Fleet},
     headless::{
         metrics,
         rows::{self, Notation},
     },
     store::{
         Reader,
-        export::{StoredClient, Wanted},
+        export::{Pages, StoredClient, Wanted},
     },
 };
 
@@ -51,7 +51,7 @@ pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToke
             let reader = Reader::open_configured(&config.database).await?;
             let clients = clients(source, &reader, &config.clients).await?;
             let notation = match format {
-                RowFormat::Csv { raw } => Notation::Csv { disarmed: !raw },
+                RowFormat::Csv { raw } => Notation::Csv(if raw { Formulas::Raw } else { Formulas::Disarmed }),
                 RowFormat::JsonLines => Notation::JsonLines,
             };
             write_rows(&reader, view, Wanted { clients, since, until }, notation, output, stop).await?
@@ -105,7 +105,7 @@ async fn write_rows(
     stop: &CancellationToken,
 ) -> Result<Option<Output>, Failed> {
     write(&mut output, &rows::head(view, notation)?)?;
-    let mut pages = reader.rows(view, wanted).await?;
+    let mut pages = Pages::of(reader.clone(), view, wanted).await?;
     let mut count = 0_usize;
     loop {
         let page = tokio::select! {
@@ -131,5 +131,74 @@ fn write(output: &mut Option<Output>, bytes: &[u8]) -> Result<(), Failed> {
     match output {
         Some(output) => Ok(output.write(bytes)?),
         None => Ok(io::stdout().lock().write_all(bytes)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+    use super::*;
+    use crate::{
+        fleet::{
+            ClientId,
+            cell::{Cell, Row},
+            event::ClientCard,
+            stream::{About, Frame},
+        },
+        tui::{
+            Command, Look, Message, Model,
+            theme::{Background, Colours},
+        },
+    };
+
+    /// The first field of the line that the dashboard writes for a client of this name.
+    fn by_dashboard(name: &str) -> String {
+        let about = About { name: "fleet".into(), schedule: "manual".into() };
+        let look = Look { colours: Colours::Mono, background: Background::Dark, unicode: true };
+        let mut model = Model::new(about, look, (80, 24), Timestamp::UNIX_EPOCH);
+        let card = ClientCard { id: ClientId::new("10.0.0.1", 22), name: name.into(), username: "ops".into() };
+        let kind = EventKind::Configured { clients: vec![card] };
+        let event = Event { at: Timestamp::UNIX_EPOCH, sweep: None, client: None, kind };
+        model.update(Message::Frames(vec![Frame::Event(Arc::new(event))]));
+        let mut press = |key| model.update(Message::Key(KeyEvent::new(KeyCode::Char(key), KeyModifiers::NONE)));
+        press('e');
+        let text = press('c')
+            .into_iter()
+            .find_map(|command| if let Command::Export { text, .. } = command { Some(text) } else { None });
+        let text = text.unwrap();
+        let (_, line) = text.split_once('\n').unwrap();
+        line.strip_suffix(",10.0.0.1,22,new,,,,,,,,,\n").unwrap_or_else(|| panic!("{line}")).to_owned()
+    }
+
+    /// The first field of the line that `export` writes for a mail to this recipient.
+    fn by_command(recipient: &str) -> String {
+        let mut row: Row = vec![Cell::Null; View::Mails.columns().len()];
+        row[0] = Cell::Text(recipient.to_owned());
+        let line = rows::lines(View::Mails, &[row], Notation::Csv(Formulas::Disarmed)).unwrap();
+        String::from_utf8(line).unwrap().strip_suffix(",,,,,,,,\n").unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_dashboard_and_the_command_write_the_same_csv() {
+        for (text, expected) in [
+            ("web-1", "web-1"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "\"'\r=1\""),
+            ("\n=1", "\"'\n=1\""),
+            ("a\rb", "\"a\rb\""),
+            ("a\u{7}b", "a\u{7}b"),
+            ("ü€", "ü€"),
+        ] {
+            assert_eq!((by_dashboard(text).as_str(), by_command(text).as_str()), (expected, expected), "{text:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The plans of the exports' queries.
 
 use super::*;
-use crate::{fleet::rows::View, store::export::sql};
+use crate::{fleet::rows::View, store::view_rows::sql};
 
 /// A query that sorts or reads all of a table for each of its pages takes minutes where there are millions of rows.
 #[tokio::test]

@@ -40,7 +40,13 @@ impl Model {
                 };
                 self.prepare();
                 let file_name = export::file_name(format, self.now);
-                vec![Command::Export { file_name, text: export::text(self, format) }]
+                match export::text(self, format) {
+                    Ok(text) => vec![Command::Export { file_name, text }],
+                    Err(error) => {
+                        self.say(true, format!("not exported: {error}"));
+                        Vec::new()
+                    }
+                }
             }
         }
     }

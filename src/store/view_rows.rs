@@ -1,0 +1,197 @@
+//! One page of the rows of a view: the query and its rows. Which page comes next is decided in
+//! [`export`](super::export).
+//!
+//! Rows are found by client and time, for which every table has an index, and come in that order. Mails come by time
+//! alone: to which client a mail belongs is not in its view, and some belong to none.
+
+use sqlx::{ColumnIndex, Decode, Type};
+
+use super::{
+    cells, client_id,
+    pool::{fetch_all, on_driver},
+    reads::Reads,
+};
+use crate::fleet::{ClientId, cell::Row, rows::View};
+
+/// A client of which the database has something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredClient {
+    pub(super) key: i64,
+    /// Which client.
+    pub id: ClientId,
+    /// Its name in the configuration when it was last collected.
+    pub name: String,
+}
+
+/// A place between two rows of a part.
+#[derive(Debug, Clone)]
+pub(super) struct Position {
+    /// UTC milliseconds since the Unix epoch.
+    pub(super) at_ms: i64,
+    pub(super) id: Id,
+    /// For cores, of which one id has many.
+    pub(super) core: i64,
+}
+
+/// The key of a row.
+#[derive(Debug, Clone)]
+pub(super) enum Id {
+    Number(i64),
+    Text(String),
+}
+
+impl Id {
+    /// The id before all others of a view.
+    pub(super) fn first(view: View) -> Self {
+        match view {
+            View::Samples | View::Cores | View::Events => Self::Number(i64::MIN),
+            View::Alerts | View::Mails => Self::Text(String::new()),
+        }
+    }
+}
+
+/// A row, where it stands, and for mails whose it is.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) row: Row,
+    pub(super) position: Position,
+    pub(super) owner: Option<i64>,
+}
+
+pub(super) async fn stored_clients(pool: &Reads) -> Result<Vec<StoredClient>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let rows: Vec<(i64, String, i64, String)> =
+        fetch_all!(&mut transaction, (i64, String, i64, String), "SELECT id, ip, port, name FROM clients ORDER BY id")?;
+    rows.into_iter().map(|(key, ip, port, name)| Ok(StoredClient { key, id: client_id(ip, port)?, name })).collect()
+}
+
+/// How the rows of a view are found, as SQL. MariaDB would sort all that is left of a client in place of taking the
+/// index, so the index is named for it.
+struct Source {
+    /// The tables.
+    from: &'static str,
+    /// The client, a parameter.
+    part: &'static str,
+    /// The time by which rows are ordered.
+    at: &'static str,
+    /// What tells apart rows of the same time.
+    id: &'static str,
+    /// The core, or else the client to which a row belongs.
+    further: &'static str,
+}
+
+fn source(view: View) -> Source {
+    match view {
+        View::Samples => Source {
+            from: "collections /*! FORCE INDEX (collections_by_sample) */
+                   JOIN clients ON clients.id = collections.client_id",
+            part: "collections.client_id = ?",
+            at: "collections.collected_at_ms",
+            id: "collections.id",
+            further: "collections.client_id",
+        },
+        View::Cores => Source {
+            from: "collections /*! FORCE INDEX (collections_by_sample) */
+                   JOIN clients ON clients.id = collections.client_id
+                   JOIN cores ON cores.collection_id = collections.id",
+            part: "collections.client_id = ?",
+            at: "collections.collected_at_ms",
+            id: "collections.id",
+            further: "cores.core",
+        },
+        View::Alerts => Source {
+            from: "alerts /*! FORCE INDEX (alerts_by_client) */ JOIN clients ON clients.id = alerts.client_id",
+            part: "alerts.client_id = ?",
+            at: "alerts.raised_at_ms",
+            id: "alerts.id",
+            further: "alerts.client_id",
+        },
+        View::Events => Source {
+            from: "security_events /*! FORCE INDEX (security_events_by_time) */
+                   JOIN clients ON clients.id = security_events.client_id",
+            part: "security_events.client_id = ?",
+            at: "security_events.occurred_at_ms",
+            id: "security_events.id",
+            further: "security_events.client_id",
+        },
+        View::Mails => Source {
+            from: "mails /*! FORCE INDEX (mails_by_time) */",
+            part: "0 = ?",
+            at: "mails.created_at_ms",
+            id: "mails.id",
+            further: "mails.client_id",
+        },
+    }
+}
+
+/// The query for rows after a place: the columns of the view, and what tells where a row stands. The names of the latter
+/// are none that a view has.
+pub(super) fn sql(view: View) -> String {
+    let Source { from, part, at, id, further } = source(view);
+    let columns: Vec<String> =
+        view.columns().iter().map(|column| format!("{} AS {}", column.source, column.name)).collect();
+    let (same_id, then_core) = match view {
+        View::Cores => (format!(" OR ({id} = ? AND {further} > ?)"), format!(", {further}")),
+        View::Samples | View::Alerts | View::Events | View::Mails => (String::new(), String::new()),
+    };
+    format!(
+        "SELECT {}, {at} AS page_at, {id} AS page_id, {further} AS page_further FROM {from}
+         WHERE {part} AND {at} >= ? AND {at} <= ? AND ({at} > ? OR {id} > ?{same_id}) ORDER BY {at}, {id}{then_core}",
+        columns.join(", ")
+    )
+}
+
+pub(super) async fn page(
+    pool: &Reads,
+    view: View,
+    part: i64,
+    after: &Position,
+    until_ms: i64,
+    most: i64,
+) -> Result<Vec<Found>, sqlx::Error> {
+    let Position { at_ms, id, core } = after;
+    let mut binds = vec![Id::Number(part), Id::Number(*at_ms), Id::Number(until_ms), Id::Number(*at_ms), id.clone()];
+    if view == View::Cores {
+        binds.extend([id.clone(), Id::Number(*core)]);
+    }
+    binds.push(Id::Number(most));
+    let sql = format!("{} LIMIT ?", sql(view));
+    let mut transaction = pool.begin_read().await?;
+    let found = on_driver!(&mut transaction, |connection, text| {
+        let mut query = sqlx::query(text(sql.into()));
+        for bind in &binds {
+            query = match bind {
+                Id::Number(number) => query.bind(*number),
+                Id::Text(text) => query.bind(text.as_str()),
+            };
+        }
+        let rows = query.fetch_all(connection).await?;
+        rows.iter().map(|row| found(row, view)).collect::<Result<Vec<_>, _>>()
+    })?;
+    // Before the rows are written somewhere: a reader of ours may be slow.
+    transaction.commit().await?;
+    Ok(found)
+}
+
+fn found<'r, R>(row: &'r R, view: View) -> Result<Found, sqlx::Error>
+where
+    R: sqlx::Row,
+    &'static str: ColumnIndex<R>,
+    i64: Type<R::Database> + Decode<'r, R::Database>,
+    f64: Type<R::Database> + Decode<'r, R::Database>,
+    String: Type<R::Database> + Decode<'r, R::Database>,
+{
+    let further: Option<i64> = row.try_get("page_further")?;
+    Ok(Found {
+        row: view.columns().iter().map(|column| cells::read(row, column)).collect::<Result<_, _>>()?,
+        position: Position {
+            at_ms: row.try_get("page_at")?,
+            id: match view {
+                View::Samples | View::Cores | View::Events => Id::Number(row.try_get("page_id")?),
+                View::Alerts | View::Mails => Id::Text(row.try_get("page_id")?),
+            },
+            core: further.unwrap_or(i64::MIN),
+        },
+        owner: further,
+    })
+}
