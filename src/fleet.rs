@@ -4,6 +4,7 @@
 //! value, and the same values in give the same values out. Every other room may import this one;
 //! it imports only the wire (`fleetsweep_agent`).
 
+pub mod alert;
 pub mod alerts;
 pub mod cell;
 pub mod client;

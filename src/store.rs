@@ -28,7 +28,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::config::{Database, directories::Environment};
-use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, judge::ClientState, mail::Mail};
+use crate::fleet::{ClientId, Metric, SweepId, alert::AlertKey, event::Trigger, judge::ClientState, mail::Mail};
 
 mod alert_changes;
 mod alerts;
@@ -344,13 +344,14 @@ impl Store {
     pub async fn acknowledge(
         &self,
         client: &ClientId,
-        metric: Metric,
+        about: &AlertKey,
         alert: Uuid,
         at: Timestamp,
         actor: &str,
     ) -> Result<(), StoreError> {
         let (client, actor) = (client.clone(), actor.to_owned());
-        self.write(Write::Acknowledge { client, metric, alert, at, actor }).await
+        let AlertKey { metric, instance } = about.clone();
+        self.write(Write::Acknowledge { client, metric, instance, alert, at, actor }).await
     }
 
     /// Deletes one small piece of what is older than `before`: collections with their samples, security events,

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use fleetsweep::{
     fleet::{
         Bytes, ClientId, Event, EventKind, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
-        event::{ClientCard, Exceeded, Trigger},
+        alert::Exceeded,
+        event::{ClientCard, Trigger},
         history::Memory,
+        metric::Instance,
         reading::{FileSystem, Process, Usage},
         state::{Remembered, Sample},
         stream::{About, Frame},
@@ -120,7 +122,7 @@ pub(crate) fn sweep(number: u64, clients: usize, to_its_end: bool) -> Vec<Event>
             EventKind::CollectionFailed { collection, duration_ms, attempts, failure, alerts: Vec::new() }
         } else {
             let cpu = noise(n, 1) as f64;
-            let exceeded = Exceeded { metric: Metric::Cpu, limit: 90.0, value: cpu };
+            let exceeded = Exceeded { metric: Metric::Cpu, instance: Instance::HOST, limit: 90.0, value: cpu };
             let alerts = if cpu > 97.0 { vec![exceeded] } else { Vec::new() };
             EventKind::Collected { collection, duration_ms, attempts, reading: reading(n), alerts }
         };

@@ -11,7 +11,7 @@ use super::{
     inspect::Sources,
     span::show_duration,
 };
-use crate::fleet::{Rule, rule::Repeat, security::redaction::REDACTED};
+use crate::fleet::{Rule, metric::Worse, rule::Repeat, security::redaction::REDACTED};
 
 mod mails;
 
@@ -211,13 +211,19 @@ fn login(Login { key, ssh_agent, password }: &Login) -> String {
 }
 
 fn rule(rule: &Rule) -> String {
-    let Rule { metric, limit, clear, for_sweeps, repeat, recovery } = rule;
-    let mut text = format!("{metric} above {}", metric.show(*limit));
+    let Rule { metric, instance, limit, clear, for_sweeps, repeat, recovery } = rule;
+    let of_instance = instance.as_ref().map(|instance| format!(" {instance}")).unwrap_or_default();
+    let worse = metric.spec().worse;
+    let (beyond, within) = match worse {
+        Worse::High => ("above", "at most"),
+        Worse::Low => ("below", "at least"),
+    };
+    let mut text = format!("{metric}{of_instance} {beyond} {}", metric.show(*limit));
     if *for_sweeps > 1 {
         text += &format!(" for {for_sweeps} sweeps");
     }
-    if clear < limit {
-        text += &format!(", until at most {}", metric.show(*clear));
+    if worse.is_worse(*limit, *clear) {
+        text += &format!(", until {within} {}", metric.show(*clear));
     }
     text += &match repeat {
         Repeat::Every => "; a mail at every collection".to_owned(),

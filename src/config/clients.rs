@@ -20,7 +20,7 @@ use super::{
     source::{Findings, Source},
     values::{self, Wrong},
 };
-use crate::fleet::{ClientId, Metric, Percent, Rule, security::redaction::Redaction};
+use crate::fleet::{ClientId, Metric, Rule, metric::Worse, security::redaction::Redaction};
 
 /// Where OpenSSH listens.
 const SSH_PORT: u16 = 22;
@@ -136,8 +136,7 @@ impl Reader<'_> {
         let mut own: Vec<Rule> = Vec::new();
         let mut seen: HashMap<Metric, usize> = HashMap::new();
         for alert in element.children.iter().filter(|child| child.name.text == "alert") {
-            let example = "type=\"cpu\" (or memory, swap, disk, load, unreachable)";
-            let metric = required(alert, "type", example, self.findings, values::metric);
+            let metric = required(alert, "type", type_example(), self.findings, values::metric);
             if let Some(metric) = metric {
                 match seen.entry(metric) {
                     Entry::Occupied(first) => {
@@ -172,25 +171,27 @@ impl Reader<'_> {
             }
             return None;
         };
-        let example = match metric {
-            Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => "limit=\"90%\"",
-            Metric::Load => "limit=\"1.5\"",
-            Metric::Unreachable => "limit=\"2\"",
-        };
-        let limit = required(alert, "limit", example, self.findings, |text| values::limit(metric, text));
+        let (unit, worse) = (metric.unit(), metric.spec().worse);
+        let limit = required(alert, "limit", unit.example(), self.findings, |text| values::limit(unit, text));
         let clear = field(alert, "clear", self.findings, |text| {
-            let clear = values::limit(metric, text)?;
+            let clear = values::limit(unit, text)?;
             match limit {
-                Some(limit) if clear > limit => Err(Wrong::new(
-                    words![harmless::number(text), " lies above the limit: such an alert would end while it begins"],
-                    "write the limit or less",
-                )),
+                Some(limit) if worse.is_worse(clear, limit) => {
+                    let (side, better) = match worse {
+                        Worse::High => ("above", "less"),
+                        Worse::Low => ("below", "more"),
+                    };
+                    let why = " the limit: the alert would end as soon as it begins";
+                    Err(Wrong::new(
+                        words![harmless::number(text), " is ", side, why],
+                        words!["write the limit or ", better],
+                    ))
+                }
                 Some(_) | None => Ok(clear),
             }
         });
         let limit = limit?;
-        let is_share = matches!(metric, Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk);
-        if is_share && limit >= Percent::HUNDRED.get() {
+        if worse == Worse::High && unit.greatest().is_some_and(|greatest| limit >= greatest) {
             let at = fields::place(alert, "limit");
             self.findings.warning(at, "nothing is ever above 100 %: this alert cannot be raised", "write less");
         }
@@ -201,6 +202,7 @@ impl Reader<'_> {
         }
         Some(Rule {
             metric,
+            instance: None,
             limit,
             clear: clear.given().unwrap_or(limit),
             for_sweeps: for_sweeps.given().unwrap_or(FOR_SWEEPS),
@@ -397,4 +399,11 @@ pub(super) fn literal_secrets<'a>(element: &'a Element, found: &mut Vec<&'a Attr
         }
     }));
     element.children.iter().for_each(|child| literal_secrets(child, found));
+}
+
+/// An example of a `type` of an `<alert>`, with all the others.
+fn type_example() -> Harmless {
+    let [first, others @ ..] = Metric::ALL.map(Metric::word);
+    let others = others.map(Harmless::from);
+    words!["type=\"", first, "\" (or ", Harmless::join(&others, ", "), ")"]
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::{
-    harmless::{self, words},
+    harmless::{self, Harmless, words},
     schema,
     shape::{Attribute, Element},
     source::Findings,
@@ -68,7 +68,7 @@ pub(super) fn field<T>(
 pub(super) fn required<T>(
     element: &Element,
     name: &'static str,
-    example: &'static str,
+    example: impl Into<Harmless>,
     findings: &mut Findings,
     parse: impl FnOnce(&str) -> Result<T, Wrong>,
 ) -> Option<T> {
@@ -80,14 +80,14 @@ pub(super) fn required<T>(
 }
 
 /// Reports an attribute that is not there, unless it is, misspelt: that is reported as such.
-pub(super) fn missing(element: &Element, name: &'static str, example: &'static str, findings: &mut Findings) {
+pub(super) fn missing(element: &Element, name: &'static str, example: impl Into<Harmless>, findings: &mut Findings) {
     let misspelt = schema::element(&element.name.text)
         .is_some_and(|kind| element.attributes.iter().any(|attribute| kind.meant(&attribute.name.text) == Some(name)));
     if element.sound && !misspelt {
         findings.error(
             element.name.at.clone(),
             words![harmless::element(&element.name.text), " has no `", name, "`"],
-            words!["write ", example],
+            words!["write ", example.into()],
         );
     }
 }

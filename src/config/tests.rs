@@ -67,8 +67,15 @@ fn the_sample_of_the_mission_is_read_as_it_stands() {
     assert!(client.login.key.is_none() && !client.login.ssh_agent);
     assert_eq!(client.mail.iter().map(ToString::to_string).collect::<Vec<_>>(), ["asa@asda.com"]);
     assert_eq!((client.agent, client.events), (AgentKeeping::Keep, None));
-    let rule =
-        |metric, limit| Rule { metric, limit, clear: limit, for_sweeps: 1, repeat: Repeat::Every, recovery: false };
+    let rule = |metric, limit| Rule {
+        metric,
+        instance: None,
+        limit,
+        clear: limit,
+        for_sweeps: 1,
+        repeat: Repeat::Every,
+        recovery: false,
+    };
     assert_eq!(client.rules, [rule(Metric::Cpu, 20.0), rule(Metric::Memory, 50.0)]);
 
     // Everything else takes its built-in default.

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::fleet::{
     Metric, Percent,
+    metric::Unit,
     rule::Repeat,
     security::{allowance::Allowance, redaction::Redaction},
 };
@@ -190,20 +191,20 @@ pub(super) fn repeat(text: &str) -> Result<Repeat, Wrong> {
     })
 }
 
-/// `limit` and `clear` of an `<alert>`: in percent, as load per core, or a count, after the metric.
-pub(super) fn limit(metric: Metric, text: &str) -> Result<f64, Wrong> {
-    match metric {
-        Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => percent(text),
-        Metric::Load => match decimal(text) {
+/// `limit` and `clear` of an `<alert>`, in the unit of its metric.
+pub(super) fn limit(unit: Unit, text: &str) -> Result<f64, Wrong> {
+    match unit {
+        Unit::Percent => percent(text),
+        Unit::PerCore => match decimal(text) {
             Some(load) if (0.0..=1000.0).contains(&load) => Ok(load),
             Some(_) | None => Err(Wrong::new(
-                words![harmless::number(text), " is no load per core"],
+                words![harmless::number(text), " is not a load per core"],
                 "write a number from 0 to 1000 without a unit, as in `1.5`",
             )),
         },
-        Metric::Unreachable => whole(text, 0..=1_000_000).map(f64::from).map_err(|wrong| {
+        Unit::FailedSweeps => whole(text, 0..=1_000_000).map(f64::from).map_err(|wrong| {
             Wrong::new(
-                words![harmless::number(text), " is no count of failed sweeps"],
+                words![harmless::number(text), " is not a count of failed sweeps"],
                 words![wrong.mend, ": the alert is raised when more sweeps than that have failed in a row"],
             )
         }),

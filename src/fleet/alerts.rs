@@ -9,9 +9,10 @@ use uuid::Uuid;
 
 use super::{
     ClientId, Event, EventKind, Metric, SweepId,
+    alert::{AlertKey, HoldReason, Notice, Step},
     event::MailStep,
-    judge::{HoldReason, Notice, Step},
     mail::MailKind,
+    metric::Instance,
 };
 
 /// How many ended alerts are remembered.
@@ -23,7 +24,7 @@ const MAILS_KEPT: usize = 500;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AlertBook {
     #[serde(with = "by_key")]
-    open: BTreeMap<(ClientId, Metric), AlertView>,
+    open: BTreeMap<(ClientId, AlertKey), AlertView>,
     ended: VecDeque<AlertView>,
     mails: VecDeque<MailView>,
 }
@@ -33,8 +34,11 @@ pub struct AlertBook {
 pub struct AlertView {
     /// Whose.
     pub client: ClientId,
-    /// What it is about.
+    /// What is measured.
     pub metric: Metric,
+    /// What has the value.
+    #[serde(default, skip_serializing_if = "Instance::is_host")]
+    pub instance: Instance,
     /// The rule's limit at its last judgement.
     pub limit: f64,
     /// The value last measured.
@@ -55,8 +59,10 @@ pub struct AlertView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertEnd {
-    /// The value is below its limit again.
+    /// The value is no worse than `clear` again.
     Resolved,
+    /// What it is about is gone: the mount, the interface or the service is not there any more.
+    Gone,
     /// Its rule is gone from the configuration.
     Withdrawn,
 }
@@ -82,12 +88,14 @@ impl AlertBook {
     /// Takes in one event.
     pub fn apply(&mut self, event: &Event) {
         match &event.kind {
-            EventKind::Alert { metric, limit, value, raised_at, step, notice } => {
+            EventKind::Alert { metric, instance, limit, value, raised_at, step, notice } => {
                 let Some(client) = &event.client else { return };
-                let key = (client.clone(), *metric);
+                let about = AlertKey { metric: *metric, instance: instance.clone() };
+                let key = (client.clone(), about);
                 let mut alert = self.open.remove(&key).unwrap_or_else(|| AlertView {
                     client: client.clone(),
                     metric: *metric,
+                    instance: instance.clone(),
                     limit: *limit,
                     value: *value,
                     raised_at: *raised_at,
@@ -105,6 +113,7 @@ impl AlertBook {
                 let end = match step {
                     Step::Raised | Step::Continues => None,
                     Step::Resolved => Some(AlertEnd::Resolved),
+                    Step::Gone => Some(AlertEnd::Gone),
                     Step::Withdrawn => Some(AlertEnd::Withdrawn),
                 };
                 match end {
@@ -118,9 +127,10 @@ impl AlertBook {
                     }
                 }
             }
-            EventKind::Acknowledged { metric, raised_at, .. } => {
+            EventKind::Acknowledged { metric, instance, raised_at, .. } => {
                 let Some(client) = &event.client else { return };
-                if let Some(alert) = self.open.get_mut(&(client.clone(), *metric))
+                let about = AlertKey { metric: *metric, instance: instance.clone() };
+                if let Some(alert) = self.open.get_mut(&(client.clone(), about))
                     && alert.raised_at == *raised_at
                 {
                     alert.acknowledged = true;
@@ -161,7 +171,7 @@ impl AlertBook {
     pub fn remember(&mut self, alerts: Vec<AlertView>) {
         for alert in alerts {
             if alert.ended.is_none() {
-                self.open.entry((alert.client.clone(), alert.metric)).or_insert(alert);
+                self.open.entry((alert.client.clone(), alert.key())).or_insert(alert);
             } else if !self.ended.iter().any(|known| known.is_same(&alert)) {
                 self.ended.push_back(alert);
             }
@@ -185,9 +195,11 @@ impl AlertBook {
         alerts
     }
 
-    /// The open ones of one client, in the order of [`Metric::ALL`].
+    /// The open ones of one client, in the order of [`Metric::ALL`] and of the instances of each.
     pub fn open_of<'a>(&'a self, client: &'a ClientId) -> impl Iterator<Item = &'a AlertView> {
-        Metric::ALL.into_iter().filter_map(|metric| self.open.get(&(client.clone(), metric)))
+        let [first, ..] = Metric::ALL;
+        let from = (client.clone(), AlertKey::from(first));
+        self.open.range(from..).take_while(move |((of, _), _)| of == client).map(|(_, alert)| alert)
     }
 
     /// How many began at `since` or later, ended or not.
@@ -217,10 +229,10 @@ mod by_key {
 
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    use super::{AlertView, ClientId, Metric};
+    use super::{AlertKey, AlertView, ClientId};
 
     pub(super) fn serialize<S: Serializer>(
-        open: &BTreeMap<(ClientId, Metric), AlertView>,
+        open: &BTreeMap<(ClientId, AlertKey), AlertView>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(open.values())
@@ -228,22 +240,28 @@ mod by_key {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<(ClientId, Metric), AlertView>, D::Error> {
+    ) -> Result<BTreeMap<(ClientId, AlertKey), AlertView>, D::Error> {
         let open = Vec::<AlertView>::deserialize(deserializer)?;
-        Ok(open.into_iter().map(|alert| ((alert.client.clone(), alert.metric), alert)).collect())
+        Ok(open.into_iter().map(|alert| ((alert.client.clone(), alert.key()), alert)).collect())
     }
 }
 
 impl AlertView {
+    /// What it is about.
+    #[must_use]
+    pub fn key(&self) -> AlertKey {
+        AlertKey { metric: self.metric, instance: self.instance.clone() }
+    }
+
     fn is_same(&self, other: &Self) -> bool {
-        self.client == other.client && self.metric == other.metric && self.raised_at == other.raised_at
+        self.client == other.client && self.key() == other.key() && self.raised_at == other.raised_at
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::judge::NoticeReason;
+    use crate::fleet::alert::NoticeReason;
 
     const SWEEP: SweepId = SweepId(Uuid::from_u128(1));
 
@@ -254,6 +272,7 @@ mod tests {
     fn tell(book: &mut AlertBook, at: i64, client: &str, step: Step, notice: Notice) {
         let kind = EventKind::Alert {
             metric: Metric::Cpu,
+            instance: Instance::HOST,
             limit: 90.0,
             value: 90.0 + at as f64,
             raised_at: second(1),
@@ -287,7 +306,8 @@ mod tests {
             let mut book = AlertBook::default();
             tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
             let client = ClientId::new("a", 22);
-            let kind = EventKind::Acknowledged { metric, raised_at: second(raised_at), actor: "ops".to_owned() };
+            let (instance, actor) = (Instance::HOST, "ops".to_owned());
+            let kind = EventKind::Acknowledged { metric, instance, raised_at: second(raised_at), actor };
             book.apply(&Event { at: second(2), sweep: None, client: Some(client.clone()), kind });
             let alert = book.open_of(&client).next().unwrap();
             assert_eq!((alert.acknowledged, alert.mailed_in), (acknowledged, Some(SWEEP)), "{metric} {raised_at}");
@@ -317,5 +337,33 @@ mod tests {
         let about = book.mail_about(&alert).unwrap();
         assert_eq!((about.step.0, about.recipient.as_str()), (second(9), "ops@example.com"));
         assert_eq!(about.step.1, MailStep::Sent { answer: "250 ok".to_owned() });
+    }
+
+    #[test]
+    fn each_instance_of_a_metric_has_an_alert_of_its_own() {
+        let mut book = AlertBook::default();
+        let mut tell = |at, instance, step| {
+            let kind = EventKind::Alert {
+                metric: Metric::Disk,
+                instance: Instance::new(instance),
+                limit: 90.0,
+                value: 95.0,
+                raised_at: second(1),
+                step,
+                notice: Notice::Hold(HoldReason::NoRecipient),
+            };
+            book.apply(&Event { at: second(at), sweep: None, client: Some(ClientId::new("a", 22)), kind });
+        };
+        tell(1, "/var", Step::Raised);
+        tell(1, "/home", Step::Raised);
+        tell(2, "/var", Step::Gone);
+        let client = ClientId::new("a", 22);
+        let open: Vec<_> = book.open_of(&client).map(|alert| alert.key().to_string()).collect();
+        assert_eq!(open, ["disk /home"]);
+        assert_eq!(book.newest_first()[1].ended, Some((second(2), AlertEnd::Gone)));
+        assert_eq!(book.open_of(&ClientId::new("a", 23)).count(), 0);
+        // The open alerts survive the JSON in which a late reader gets them.
+        let json = serde_json::to_string(&book).unwrap();
+        assert_eq!(serde_json::from_str::<AlertBook>(&json).unwrap(), book);
     }
 }

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::{
     ClientId, Failure, Metric, Reading, Stage,
-    judge::{Notice, Step},
+    alert::{Exceeded, Notice, Step},
     mail::MailKind,
+    metric::Instance,
 };
 
 /// One pass over the due clients.
@@ -93,8 +94,11 @@ pub enum EventKind {
     },
     /// An alert began, goes on or ended.
     Alert {
-        /// What it is about.
+        /// What is measured.
         metric: Metric,
+        /// What has the value.
+        #[serde(default, skip_serializing_if = "Instance::is_host")]
+        instance: Instance,
         /// The rule's limit.
         limit: f64,
         /// The value now.
@@ -108,8 +112,11 @@ pub enum EventKind {
     },
     /// An operator acknowledged an open alert: no reminders until it ends.
     Acknowledged {
-        /// What the alert is about.
+        /// What is measured.
         metric: Metric,
+        /// What has the value.
+        #[serde(default, skip_serializing_if = "Instance::is_host")]
+        instance: Instance,
         /// Since when it is open.
         raised_at: Timestamp,
         /// The operator's account.
@@ -192,17 +199,6 @@ pub enum Trigger {
     Manual,
 }
 
-/// A limit that is exceeded: its alert is open and its value was measured in this collection.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Exceeded {
-    /// What it is about.
-    pub metric: Metric,
-    /// The rule's limit.
-    pub limit: f64,
-    /// The value now.
-    pub value: f64,
-}
-
 /// What became of a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -233,14 +229,14 @@ mod tests {
     use fleetsweep_agent::report::Report;
 
     use super::*;
-    use crate::fleet::{FailureKind, judge::NoticeReason};
+    use crate::fleet::{FailureKind, alert::NoticeReason};
 
     #[test]
     fn an_event_survives_its_json() {
         let at: Timestamp = "2026-03-01T12:00:00.5Z".parse().unwrap();
         let id = ClientId::new("fd00::3", 22);
         let failure = Failure::new(Stage::Connect, FailureKind::TimedOut).because("2 s passed");
-        let exceeded = Exceeded { metric: Metric::Memory, limit: 50.0, value: 91.5 };
+        let exceeded = Exceeded { metric: Metric::Memory, instance: Instance::HOST, limit: 50.0, value: 91.5 };
         let reading = Box::new(Reading::from_report(&Report::default(), 0).unwrap());
         let card = ClientCard { id: id.clone(), name: "db".to_owned(), username: "ops".to_owned() };
         for kind in [
@@ -263,14 +259,20 @@ mod tests {
                 alerts: Vec::new(),
             },
             EventKind::Alert {
-                metric: Metric::Cpu,
+                metric: Metric::Disk,
+                instance: Instance::new("/var"),
                 limit: 80.0,
                 value: 97.0,
                 raised_at: at,
                 step: Step::Raised,
                 notice: Notice::Send(NoticeReason::Raised),
             },
-            EventKind::Acknowledged { metric: Metric::Cpu, raised_at: at, actor: "ops".to_owned() },
+            EventKind::Acknowledged {
+                metric: Metric::Cpu,
+                instance: Instance::HOST,
+                raised_at: at,
+                actor: "ops".to_owned(),
+            },
             EventKind::Mail {
                 mail: Uuid::from_u128(9),
                 kind: MailKind::Alert,
@@ -288,5 +290,14 @@ mod tests {
             let json = serde_json::to_string(&event).unwrap();
             assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");
         }
+    }
+
+    #[test]
+    fn what_was_recorded_before_there_were_instances_is_about_the_host() {
+        let old = r#"{"at":"2026-03-01T12:00:00Z","kind":{"type":"alert","metric":"memory","limit":50.0,"value":91.5,"raised_at":"2026-03-01T12:00:00Z","step":"raised","notice":{"mail":"send","reason":"raised"}}}"#;
+        let event: Event = serde_json::from_str(old).unwrap();
+        let EventKind::Alert { instance, .. } = &event.kind else { panic!("{event:?}") };
+        assert!(instance.is_host());
+        assert_eq!(serde_json::to_string(&event).unwrap(), old);
     }
 }

@@ -1,21 +1,25 @@
-//! Judges a collection against the client's rules: which alerts begin, go on or end, and whether each
-//! is mailed, with the reason. A pure function of the state before, the observation and the time.
-//! Not the mail's text, not the database.
+//! Judges a collection against the client's rules: which alerts begin, go on or end, and whether each is mailed,
+//! with the reason. A pure function of the state before, the observation and the time. Not the mail's text, not the
+//! database.
 //!
-//! What the words of a rule mean, to the letter:
+//! What the words of a rule mean, exactly:
 //!
-//! * A limit is exceeded when the value is strictly greater. An alert is raised when it was exceeded in
-//!   `for` collections in a row, and ends when the value is at or below `clear`. In between it stays open
-//!   but is not mailed: no mail says that a limit is exceeded which is not.
-//! * What was not measured says nothing: it neither counts, nor breaks a row, nor ends an alert. A failed
-//!   collection measures the count of failed sweeps alone; a collection for whose failure the collector is to
-//!   [blame](super::failure::Blame) measures nothing at all.
-//! * The first mail about an alert is the one of its beginning, also where the client had no recipient
-//!   when it began. Reminders follow `repeat` after the last mail. An acknowledged alert is mailed once
-//!   more: when it ends.
+//! * A limit is exceeded when the value is strictly worse. An alert is raised when the limit was exceeded in `for`
+//!   collections in a row, and ends when the value is no worse than `clear`. In between it stays open but is not
+//!   mailed: no mail says that a limit is exceeded which is not.
+//! * A metric with instances has an alert for each: a rule applies to every instance that has no rule of its own.
+//!   The alert of an instance that is gone ends, and begins anew if the instance comes back.
+//! * What was not measured says nothing: it neither counts, nor breaks a row, nor ends an alert. A failed collection
+//!   measures only the count of failed sweeps; one that failed for a cause of the collector
+//!   ([blame](super::failure::Blame)) measures nothing at all.
+//! * The first mail about an alert is the one of its beginning, also where the client had no recipient when it
+//!   began. Reminders follow `repeat` after the last mail. An acknowledged alert is mailed once more: when it ends.
 //! * A rule whose limit changed judges its open alert by the new limit.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,13 +27,11 @@ use uuid::Uuid;
 
 use super::{
     Metric, Rule,
-    event::Exceeded,
-    metric::{Instance, Measured},
+    alert::{AlertKey, Change, Exceeded, HoldReason, Notice, NoticeReason, OpenAlert, Step},
+    metric::{Measured, Values},
     rule::Repeat,
-    sample::{Previous, Sample},
+    sample::{Observation, Previous, Sample},
 };
-
-pub use super::sample::Observation;
 
 #[cfg(test)]
 mod tests;
@@ -39,8 +41,8 @@ mod tests;
 pub struct ClientState {
     /// Failed collections in a row, up to and with the last.
     pub failed_in_a_row: u32,
-    /// By metric; absent means never over the limit, no alert.
-    pub rules: BTreeMap<Metric, RuleState>,
+    /// By what is judged; absent means not over the limit and no alert.
+    pub rules: BTreeMap<AlertKey, RuleState>,
 }
 
 /// One rule's state.
@@ -52,103 +54,15 @@ pub struct RuleState {
     pub alert: Option<OpenAlert>,
 }
 
-/// An alert that has not ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OpenAlert {
-    /// Names it.
-    pub id: Uuid,
-    /// When it began.
-    pub raised_at: Timestamp,
-    /// The limit at its last judgement.
-    pub limit: f64,
-    /// The value last measured.
-    pub value: f64,
-    /// The highest value measured while it lasted.
-    pub peak: f64,
-    /// When a mail about it was last decided.
-    pub last_mail_at: Option<Timestamp>,
-    /// When an operator acknowledged it: no reminders from then on.
-    pub acknowledged_at: Option<Timestamp>,
-}
-
 /// What follows from a collection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// The state from now on.
     pub state: ClientState,
-    /// What happened to alerts, in the order of [`Metric::ALL`].
+    /// What happened to alerts, in the order of [`Metric::ALL`] and of the instances of each.
     pub changes: Vec<Change>,
     /// The limits exceeded now, in the same order.
     pub exceeded: Vec<Exceeded>,
-}
-
-/// What happened to one alert.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Change {
-    /// What it is about.
-    pub metric: Metric,
-    /// The alert after this collection (the last state of it where it ended).
-    pub alert: OpenAlert,
-    /// Beginning, going on or end.
-    pub step: Step,
-    /// Whether it is mailed, and why or why not.
-    pub notice: Notice,
-}
-
-/// Beginning, going on or end of an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// It began.
-    Raised,
-    /// It goes on.
-    Continues,
-    /// It ended: the value is at or below `clear`, or the client answers again.
-    Resolved,
-    /// It ended because its rule is gone from the configuration.
-    Withdrawn,
-}
-
-/// Whether a change is mailed, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "mail", content = "reason", rename_all = "snake_case")]
-pub enum Notice {
-    /// It is.
-    Send(NoticeReason),
-    /// It is not.
-    Hold(HoldReason),
-}
-
-/// Why a mail goes out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoticeReason {
-    /// The alert began, or this is the first mail about it.
-    Raised,
-    /// `repeat="every"`: a mail at every collection over the limit.
-    EveryCollection,
-    /// `repeat` has passed since the last mail, and the limit is exceeded still.
-    Reminder,
-    /// The alert ended and `recovery` is on.
-    Recovered,
-}
-
-/// Why no mail goes out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HoldReason {
-    /// The client has no `mail`.
-    NoRecipient,
-    /// The last mail is younger than `repeat`.
-    RecentlyMailed,
-    /// An operator acknowledged it.
-    Acknowledged,
-    /// The alert is open, but the value lies between `clear` and `limit`.
-    BelowLimit,
-    /// The alert ended and `recovery` is off, or nothing was ever mailed about it.
-    NoRecoveryMail,
-    /// The rule is gone.
-    RuleRemoved,
 }
 
 /// Judges one collection.
@@ -167,71 +81,98 @@ pub fn judge(
     now: Timestamp,
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Verdict {
-    let previous = Previous { failed_in_a_row: before.failed_in_a_row };
-    let sample = Sample::new(observation, previous);
-    judge_sample(before, rules, has_recipient, &sample, now, new_id)
+    let sample = Sample::new(observation, Previous { failed_in_a_row: before.failed_in_a_row });
+    let failed_in_a_row = sample.failed_in_a_row.unwrap_or(before.failed_in_a_row);
+    let circumstances = Circumstances { has_recipient, now };
+    let mut verdict = judge_values(&before.rules, rules, |metric| metric.values(&sample), circumstances, new_id);
+    verdict.state.failed_in_a_row = failed_in_a_row;
+    verdict
 }
 
-fn judge_sample(
-    before: &ClientState,
-    rules: &[Rule],
+/// What a decision depends on beside the values.
+#[derive(Debug, Clone, Copy)]
+struct Circumstances {
     has_recipient: bool,
-    sample: &Sample,
     now: Timestamp,
+}
+
+/// Judges the values of every metric.
+fn judge_values(
+    before: &BTreeMap<AlertKey, RuleState>,
+    rules: &[Rule],
+    values_of: impl Fn(Metric) -> Values,
+    circumstances: Circumstances,
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Verdict {
-    let failed_in_a_row = sample.failed_in_a_row.unwrap_or(before.failed_in_a_row);
-    let mut verdict = Verdict {
-        state: ClientState { failed_in_a_row, rules: BTreeMap::new() },
-        changes: Vec::new(),
-        exceeded: Vec::new(),
-    };
+    let mut verdict = Verdict { state: ClientState::default(), changes: Vec::new(), exceeded: Vec::new() };
     for metric in Metric::ALL {
-        let state = before.rules.get(&metric).cloned().unwrap_or_default();
-        let Some(rule) = rules.iter().find(|rule| rule.metric == metric) else {
-            verdict.changes.extend(state.alert.map(|alert| Change {
-                metric,
-                alert,
-                step: Step::Withdrawn,
-                notice: Notice::Hold(HoldReason::RuleRemoved),
-            }));
-            continue;
-        };
-        let after = match metric.values(sample).of(&Instance::HOST) {
-            Measured::Nothing | Measured::Gone => state,
-            Measured::Value(value) => {
-                let (after, change) = judge_value(state, rule, has_recipient, value, now, new_id);
-                verdict.changes.extend(change);
-                if after.alert.is_some() {
-                    verdict.exceeded.push(Exceeded { metric, limit: rule.limit, value });
+        let values = values_of(metric);
+        let measured = values.measured().into_iter().map(|(instance, _)| AlertKey { metric, instance });
+        let known = before.keys().filter(|key| key.metric == metric).cloned();
+        for key in measured.chain(known).collect::<BTreeSet<_>>() {
+            let state = before.get(&key).cloned().unwrap_or_default();
+            let (after, happened) = match (rule_for(rules, &key), values.of(&key.instance)) {
+                (None, _) => {
+                    let notice = Notice::Hold(HoldReason::RuleRemoved);
+                    (RuleState::default(), state.alert.map(|alert| Happened { alert, step: Step::Withdrawn, notice }))
                 }
-                after
+                (Some(_), Measured::Nothing) => (state, None),
+                (Some(rule), Measured::Gone) => {
+                    let end = |alert| happened(alert, Step::Gone, false, rule, circumstances);
+                    (RuleState::default(), state.alert.map(end))
+                }
+                (Some(rule), Measured::Value(value)) => {
+                    let (after, happened) = judge_value(state, rule, value, circumstances, new_id);
+                    if after.alert.is_some() {
+                        let AlertKey { metric, instance } = key.clone();
+                        verdict.exceeded.push(Exceeded { metric, instance, limit: rule.limit, value });
+                    }
+                    (after, happened)
+                }
+            };
+            verdict.changes.extend(happened.map(|Happened { alert, step, notice }| {
+                let AlertKey { metric, instance } = key.clone();
+                Change { metric, instance, alert, step, notice }
+            }));
+            if after != RuleState::default() {
+                verdict.state.rules.insert(key, after);
             }
-        };
-        if after != RuleState::default() {
-            verdict.state.rules.insert(metric, after);
         }
     }
     verdict
+}
+
+/// The rule that judges a value: the one for this instance, else the one for every instance.
+#[must_use]
+pub fn rule_for<'a>(rules: &'a [Rule], key: &AlertKey) -> Option<&'a Rule> {
+    let of_metric = || rules.iter().filter(|rule| rule.metric == key.metric);
+    let own = of_metric().find(|rule| rule.instance.as_ref() == Some(&key.instance));
+    own.or_else(|| of_metric().find(|rule| rule.instance.is_none()))
+}
+
+/// What happened to an alert.
+struct Happened {
+    alert: OpenAlert,
+    step: Step,
+    notice: Notice,
 }
 
 /// Judges one measured value: the rule's state from now on, and what happened to its alert.
 fn judge_value(
     before: RuleState,
     rule: &Rule,
-    has_recipient: bool,
     value: f64,
-    now: Timestamp,
+    circumstances: Circumstances,
     new_id: &mut dyn FnMut() -> Uuid,
-) -> (RuleState, Option<Change>) {
+) -> (RuleState, Option<Happened>) {
     let worse = rule.metric.spec().worse;
     let over = worse.is_worse(value, rule.limit);
     let over_in_a_row = if over { before.over_in_a_row.saturating_add(1) } else { 0 };
-    let (mut alert, step) = match before.alert {
+    let (alert, step) = match before.alert {
         None if over_in_a_row >= rule.for_sweeps.max(1) => {
             let alert = OpenAlert {
                 id: new_id(),
-                raised_at: now,
+                raised_at: circumstances.now,
                 limit: rule.limit,
                 value,
                 peak: value,
@@ -246,28 +187,38 @@ fn judge_value(
             (alert, if !over && !worse.is_worse(value, rule.clear) { Step::Resolved } else { Step::Continues })
         }
     };
-    // A mail from the future means that the clock was set back. Counted from now, reminders neither pour
-    // out nor fall silent until the old time has come again.
+    let happened = happened(alert, step, over, rule, circumstances);
+    let still_open = (step != Step::Resolved).then(|| happened.alert.clone());
+    (RuleState { over_in_a_row, alert: still_open }, Some(happened))
+}
+
+/// A step of an alert with what is decided about mailing it; the alert notes when that is.
+fn happened(mut alert: OpenAlert, step: Step, over: bool, rule: &Rule, circumstances: Circumstances) -> Happened {
+    let now = circumstances.now;
+    // A mail from the future means that the clock was set back. Counted from now, reminders are neither sent at
+    // every collection nor held back until the old time has come again.
     alert.last_mail_at = alert.last_mail_at.map(|at| at.min(now));
-    let notice = notice(&alert, step, over, rule, has_recipient, now);
+    let notice = notice(&alert, step, over, rule, circumstances);
     if let Notice::Send(_) = notice {
         alert.last_mail_at = Some(now);
     }
-    let still_open = (step != Step::Resolved).then(|| alert.clone());
-    (RuleState { over_in_a_row, alert: still_open }, Some(Change { metric: rule.metric, alert, step, notice }))
+    Happened { alert, step, notice }
 }
 
 /// Whether a step of an alert is mailed. What holds it back is named in the order in which an operator
 /// would ask: is there anybody to mail, is there anything to tell, who wanted silence.
-fn notice(alert: &OpenAlert, step: Step, over: bool, rule: &Rule, has_recipient: bool, now: Timestamp) -> Notice {
-    if !has_recipient {
-        return Notice::Hold(HoldReason::NoRecipient);
-    }
+fn notice(alert: &OpenAlert, step: Step, over: bool, rule: &Rule, circumstances: Circumstances) -> Notice {
+    let Circumstances { has_recipient, now } = circumstances;
+    let is_told_of_end = has_recipient && rule.recovery && alert.last_mail_at.is_some();
     match step {
-        Step::Raised => Notice::Send(NoticeReason::Raised),
-        Step::Resolved if rule.recovery && alert.last_mail_at.is_some() => Notice::Send(NoticeReason::Recovered),
-        Step::Resolved => Notice::Hold(HoldReason::NoRecoveryMail),
+        // Each end has notices of its own: what is stored of an alert tells how it ended.
+        Step::Gone if is_told_of_end => Notice::Send(NoticeReason::Gone),
+        Step::Gone => Notice::Hold(HoldReason::Gone),
         Step::Withdrawn => Notice::Hold(HoldReason::RuleRemoved),
+        Step::Raised | Step::Continues | Step::Resolved if !has_recipient => Notice::Hold(HoldReason::NoRecipient),
+        Step::Raised => Notice::Send(NoticeReason::Raised),
+        Step::Resolved if is_told_of_end => Notice::Send(NoticeReason::Recovered),
+        Step::Resolved => Notice::Hold(HoldReason::NoRecoveryMail),
         Step::Continues if !over => Notice::Hold(HoldReason::BelowLimit),
         Step::Continues if alert.acknowledged_at.is_some() => Notice::Hold(HoldReason::Acknowledged),
         Step::Continues => match (alert.last_mail_at, rule.repeat) {

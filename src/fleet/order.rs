@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientId, Metric, SweepId};
+use super::{ClientId, Metric, SweepId, metric::Instance};
 
 /// What is asked of the collector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +24,11 @@ pub enum Order {
     Acknowledge {
         /// Whose.
         client: ClientId,
-        /// What it is about.
+        /// What is measured.
         metric: Metric,
+        /// What has the value.
+        #[serde(default, skip_serializing_if = "Instance::is_host")]
+        instance: Instance,
     },
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Metric;
+use super::{Metric, metric::Instance};
 
 /// How often an open alert is mailed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,11 +19,14 @@ pub enum Repeat {
 /// One limit of one client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
-    /// What is looked at.
+    /// What is measured.
     pub metric: Metric,
-    /// Exceeded when the value is strictly greater. Percent, load per core or a count, after the metric.
+    /// The one instance to which it applies; `None` for every instance that has no rule of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Instance>,
+    /// Exceeded when the value is strictly worse; in the metric's unit.
     pub limit: f64,
-    /// An open alert ends when the value is at or below this; never above `limit`.
+    /// An open alert ends when the value is no worse than this; never worse than `limit`.
     pub clear: f64,
     /// Sweeps in a row over the limit before the alert is raised; at least 1.
     pub for_sweeps: u32,

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::{
     ClientId, Event, EventKind, Failure, Reading, Stage, SweepId,
+    alert::Exceeded,
     alerts::AlertBook,
-    event::{ClientCard, Exceeded, MailStep, Trigger},
+    event::{ClientCard, MailStep, Trigger},
     history::Memory,
     reading::Usage,
     roster::Roster,

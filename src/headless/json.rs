@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::fleet::{
     Metric, Percent, Reading, Stage, SweepId,
+    metric::Instance,
     reading::Usage,
     state::{ClientView, Fleet},
 };
@@ -47,6 +48,8 @@ enum Status {
 #[derive(Debug, Serialize)]
 struct Alert {
     r#type: Metric,
+    #[serde(skip_serializing_if = "Instance::is_host")]
+    instance: Instance,
     limit: f64,
     value: f64,
 }
@@ -115,7 +118,12 @@ fn client(view: &ClientView, sweep: SweepId) -> Option<Client<'_>> {
         alerts: view
             .exceeded
             .iter()
-            .map(|exceeded| Alert { r#type: exceeded.metric, limit: exceeded.limit, value: exceeded.value })
+            .map(|exceeded| Alert {
+                r#type: exceeded.metric,
+                instance: exceeded.instance.clone(),
+                limit: exceeded.limit,
+                value: exceeded.value,
+            })
             .collect(),
     })
 }

@@ -4,8 +4,8 @@ use tracing::{debug, error, info, warn};
 
 use crate::fleet::{
     Event, EventKind,
+    alert::{AlertKey, Notice, Step},
     event::MailStep,
-    judge::{Notice, Step},
     state::Fleet,
 };
 
@@ -54,20 +54,27 @@ pub fn log(fleet: &Fleet, event: &Event) {
         EventKind::CollectionFailed { duration_ms, attempts, failure, .. } => {
             warn!(client, name, stage = %failure.stage, duration_ms, attempts, "collection failed: {failure}; {}", failure.kind.next_step());
         }
-        EventKind::Alert { metric, limit, value, step, notice, .. } => {
+        EventKind::Alert { metric, instance, limit, value, step, notice, .. } => {
+            let about = AlertKey { metric: *metric, instance: instance.clone() };
             let (value, limit) = (metric.show(*value), metric.show(*limit));
             let mailed = match notice {
                 Notice::Send(reason) => format!("mail decided ({reason:?})"),
                 Notice::Hold(reason) => format!("no mail ({reason:?})"),
             };
             match step {
-                Step::Raised => warn!(client, name, %metric, value, limit, "alert raised; {mailed}"),
-                Step::Continues => debug!(client, name, %metric, value, limit, "alert goes on; {mailed}"),
-                Step::Resolved => info!(client, name, %metric, value, limit, "alert ended; {mailed}"),
-                Step::Withdrawn => info!(client, name, %metric, "alert withdrawn: its rule is gone"),
+                Step::Raised => warn!(client, name, metric = %about, value, limit, "alert raised; {mailed}"),
+                Step::Continues => debug!(client, name, metric = %about, value, limit, "alert continues; {mailed}"),
+                Step::Resolved => info!(client, name, metric = %about, value, limit, "alert ended; {mailed}"),
+                Step::Gone => {
+                    info!(client, name, metric = %about, "alert ended, as what it is about is gone; {mailed}");
+                }
+                Step::Withdrawn => info!(client, name, metric = %about, "alert ended, as its rule was removed"),
             }
         }
-        EventKind::Acknowledged { metric, actor, .. } => info!(client, name, %metric, actor, "alert acknowledged"),
+        EventKind::Acknowledged { metric, instance, actor, .. } => {
+            let about = AlertKey { metric: *metric, instance: instance.clone() };
+            info!(client, name, metric = %about, actor, "alert acknowledged");
+        }
         EventKind::Mail { mail, kind, recipient, step } => match step {
             MailStep::Queued => debug!(%mail, %kind, recipient, "mail in the outbox"),
             MailStep::Sent { answer } => info!(%mail, %kind, recipient, "mail sent: {answer}"),

@@ -237,10 +237,11 @@ mod tests {
     use crate::{
         fleet::{
             ClientId, Event, EventKind,
+            alert::{HoldReason, Notice},
             alerts::AlertView,
             event::ClientCard,
             history::Memory,
-            judge::{HoldReason, Notice},
+            metric::Instance,
         },
         headless::table::tests::{SWEEP, swept},
     };
@@ -256,6 +257,7 @@ mod tests {
         AlertView {
             client: ClientId::new("10.0.4.2", 22),
             metric: Metric::Memory,
+            instance: Instance::HOST,
             limit: 50.0,
             value: 91.0,
             raised_at: Timestamp::UNIX_EPOCH,

@@ -104,8 +104,9 @@ fn note(client: &ClientView, sweep: SweepId) -> String {
         }
     }
     for exceeded in &client.exceeded {
-        let (metric, value, limit) = (exceeded.metric, exceeded.value, exceeded.limit);
-        notes.push(format!("{metric} {} > {}", metric.show(value), metric.show(limit)));
+        let (about, value, limit) = (exceeded.key(), exceeded.value, exceeded.limit);
+        let (unit, sign) = (about.metric.unit(), about.metric.spec().worse.sign());
+        notes.push(format!("{about} {} {sign} {}", unit.show(value), unit.show(limit)));
     }
     notes.join("; ")
 }
@@ -155,7 +156,9 @@ pub(super) mod tests {
     use super::*;
     use crate::fleet::{
         Bytes, ClientId, Event, EventKind, Failure, FailureKind, Metric, Stage,
-        event::{ClientCard, Exceeded, Trigger},
+        alert::Exceeded,
+        event::{ClientCard, Trigger},
+        metric::Instance,
     };
 
     pub(crate) const SWEEP: SweepId = SweepId(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0001));
@@ -189,7 +192,7 @@ pub(super) mod tests {
             alerts,
         };
         tell(Some(&ids[0]), collected(reading(3.25, 410), 1, Vec::new()));
-        let exceeded = vec![Exceeded { metric: Metric::Memory, limit: 50.0, value: 91.0 }];
+        let exceeded = vec![Exceeded { metric: Metric::Memory, instance: Instance::HOST, limit: 50.0, value: 91.0 }];
         tell(Some(&ids[1]), collected(reading(7.0, 910), 2, exceeded));
         let failure = Failure::new(Stage::Connect, FailureKind::TimedOut).because("10 s passed");
         let failed = EventKind::CollectionFailed {

@@ -11,9 +11,11 @@ use crate::{
     config,
     fleet::{
         Metric,
-        judge::{Change, Notice, NoticeReason, Observation, Verdict},
+        alert::{Change, Notice, NoticeReason},
+        judge::Verdict,
         mail::{Mail, MailKind},
         reading::clean,
+        sample::Observation,
         troubles::TroubleNotice,
     },
 };
@@ -68,9 +70,10 @@ pub struct Occasion<'a> {
 #[must_use]
 pub fn history_wanted(verdict: &Verdict) -> Vec<Metric> {
     let wanted = |change: &&Change| match change.notice {
-        Notice::Send(NoticeReason::Recovered) | Notice::Hold(_) => false,
-        // The failed sweeps in a row always count 1, 2, 3: nothing to see.
-        Notice::Send(_) => change.metric != Metric::Unreachable,
+        Notice::Send(NoticeReason::Recovered | NoticeReason::Gone) | Notice::Hold(_) => false,
+        Notice::Send(NoticeReason::Raised | NoticeReason::EveryCollection | NoticeReason::Reminder) => {
+            change.metric.spec().column.is_some() && change.instance.is_host()
+        }
     };
     verdict.changes.iter().filter(wanted).map(|change| change.metric).collect()
 }

@@ -1,53 +1,14 @@
-//! How numbers, times and rows of values are written in mails. Not the sentences around them.
+//! How times and rows of values are written in mails. Not the sentences around them, and not single values: the
+//! [`Unit`] of a metric writes those.
 
 use std::time::Duration;
 
 use jiff::{Timestamp, tz::Offset};
 
-use crate::fleet::Metric;
+use crate::fleet::metric::Unit;
 
 /// The most values shown in a line of history: what two lines of a phone hold.
 const SERIES_VALUES: usize = 8;
-
-/// A value with its unit. It gets as many decimals (three at most) as it takes to tell it from `limit`:
-/// `85.04 %`, not `85.0 %`, over a limit of 85.
-pub(super) fn value(metric: Metric, value: f64, limit: f64) -> String {
-    match metric {
-        Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => {
-            format!("{value:.*} %", decimals(1, value, limit))
-        }
-        Metric::Load => format!("{value:.*} per core", decimals(2, value, limit)),
-        Metric::Unreachable => metric.show(value),
-    }
-}
-
-/// A limit with its unit, as it was configured.
-pub(super) fn limit(metric: Metric, limit: f64) -> String {
-    match metric {
-        Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => format!("{limit} %"),
-        Metric::Load => format!("{limit} per core"),
-        Metric::Unreachable => format!("{limit}"),
-    }
-}
-
-/// By how much a value is over its limit.
-pub(super) fn over_by(metric: Metric, value: f64, limit: f64) -> String {
-    let over = value - limit;
-    match metric {
-        Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => {
-            format!("{over:.*} points", decimals(1, value, limit))
-        }
-        Metric::Load => format!("{over:.*} per core", decimals(2, value, limit)),
-        Metric::Unreachable => format!("{over:.0}"),
-    }
-}
-
-/// The fewest decimals from `fewest` to 3 with which `value` and `limit` are written differently.
-fn decimals(fewest: usize, value: f64, limit: f64) -> usize {
-    (fewest..3)
-        .find(|&decimals| format!("{value:.decimals$}") != format!("{limit:.decimals$}"))
-        .unwrap_or(if value == limit { fewest } else { 3 })
-}
 
 /// A moment: `2026-03-01 12:00:00 UTC`.
 pub(super) fn moment(at: Timestamp) -> String {
@@ -91,9 +52,9 @@ pub(super) fn duration(duration: Duration) -> String {
     if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
 }
 
-/// A line of history, oldest first, and since when; `None` where there is nothing before `now`. Long ones
-/// are thinned out evenly, the first and the last value stay.
-pub(super) fn series(metric: Metric, before: &[(Timestamp, f64)], value: f64, now: Timestamp) -> Option<Series> {
+/// A line of history, oldest first, and since when; `None` where there is nothing before `now`. Of a long one evenly
+/// spaced values are shown, the first and the last among them.
+pub(super) fn series(unit: Unit, before: &[(Timestamp, f64)], value: f64, now: Timestamp) -> Option<Series> {
     let mut points: Vec<(Timestamp, f64)> = before.iter().copied().filter(|(at, _)| *at < now).collect();
     let (since, _) = *points.first()?;
     points.push((now, value));
@@ -101,11 +62,7 @@ pub(super) fn series(metric: Metric, before: &[(Timestamp, f64)], value: f64, no
     let shown = points.len().min(SERIES_VALUES);
     let values: Vec<String> = (0..shown)
         .filter_map(|place| points.get(place * last / (shown - 1)))
-        .map(|(_, value)| match metric {
-            Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => format!("{value:.0} %"),
-            Metric::Load => format!("{value:.2}"),
-            Metric::Unreachable => format!("{value:.0}"),
-        })
+        .map(|(_, value)| unit.show_in_series(*value))
         .collect();
     Some(Series { since: short_moment(since, now), values: values.join(" → ") })
 }
@@ -122,23 +79,6 @@ pub(super) struct Series {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_value_is_never_written_like_the_limit_it_exceeds() {
-        for (metric, number, over, shown, shown_limit, by) in [
-            (Metric::Memory, 91.0, 85.0, "91.0 %", "85 %", "6.0 points"),
-            (Metric::Memory, 85.04, 85.0, "85.04 %", "85 %", "0.04 points"),
-            (Metric::Cpu, 85.0001, 85.0, "85.000 %", "85 %", "0.000 points"),
-            (Metric::Disk, 90.0, 90.0, "90.0 %", "90 %", "0.0 points"),
-            (Metric::Swap, 12.34, 12.3, "12.34 %", "12.3 %", "0.04 points"),
-            (Metric::Load, 1.5, 1.0, "1.50 per core", "1 per core", "0.50 per core"),
-            (Metric::Unreachable, 3.0, 2.0, "3 failed sweeps in a row", "2", "1"),
-        ] {
-            assert_eq!(value(metric, number, over), shown);
-            assert_eq!(limit(metric, over), shown_limit);
-            assert_eq!(over_by(metric, number, over), by);
-        }
-    }
 
     #[test]
     fn a_span_of_a_client_s_clock_is_as_short_as_it_can_be() {
@@ -179,7 +119,7 @@ mod tests {
         let ago = |minutes: i64| now.checked_sub(jiff::SignedDuration::from_mins(minutes)).unwrap();
         let check = |before: &[(Timestamp, f64)], expected: Option<(&str, &str)>| {
             let expected = expected.map(|(since, values)| Series { since: since.into(), values: values.into() });
-            assert_eq!(series(Metric::Memory, before, 93.0, now), expected);
+            assert_eq!(series(Unit::Percent, before, 93.0, now), expected);
         };
         check(&[], None);
         check(&[(now, 93.0)], None);

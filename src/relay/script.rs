@@ -7,8 +7,10 @@ use uuid::Uuid;
 
 use crate::fleet::{
     Bytes, ClientId, Event, EventKind, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
-    event::{ClientCard, Exceeded, Trigger},
+    alert::Exceeded,
+    event::{ClientCard, Trigger},
     history::Memory,
+    metric::Instance,
     reading::{FileSystem, Interface, Process, Usage},
     state::{Fleet, Remembered, Sample},
     stream::{About, Frame, LogLevel, LogLine},
@@ -71,7 +73,7 @@ pub(super) fn reading(n: usize) -> Reading {
 }
 
 pub(super) fn collected(n: usize) -> EventKind {
-    let exceeded = Exceeded { metric: Metric::Memory, limit: 50.0, value: 91.5 };
+    let exceeded = Exceeded { metric: Metric::Memory, instance: Instance::HOST, limit: 50.0, value: 91.5 };
     EventKind::Collected {
         collection: Uuid::from_u128(n as u128),
         duration_ms: 312,

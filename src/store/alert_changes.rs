@@ -11,8 +11,8 @@ use super::{
     writer::Unwritten,
 };
 use crate::fleet::{
-    ClientId, Metric,
-    judge::{Change, Notice, Step},
+    ClientId,
+    alert::{AlertKey, Change, Notice, Step},
     mail::{Mail, MailKind},
 };
 
@@ -29,7 +29,7 @@ pub(super) async fn write(
     let raised_at_ms = to_ms(alert.raised_at);
     let resolved_at_ms = match change.step {
         Step::Raised | Step::Continues => None,
-        Step::Resolved | Step::Withdrawn => Some(ended_at_ms.max(raised_at_ms)),
+        Step::Resolved | Step::Gone | Step::Withdrawn => Some(ended_at_ms.max(raised_at_ms)),
     };
     let met = execute!(
         transaction,
@@ -47,11 +47,12 @@ pub(super) async fn write(
     if met == 0 {
         execute!(
             transaction,
-            "INSERT INTO alerts (id, client_id, metric, limit_value, last_value, peak_value, raised_at_ms,
-             resolved_at_ms, last_mail_at_ms, acknowledged_at_ms, notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO alerts (id, client_id, metric, instance, limit_value, last_value, peak_value, raised_at_ms,
+             resolved_at_ms, last_mail_at_ms, acknowledged_at_ms, notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             &id,
             client,
             change.metric.word(),
+            change.instance.name(),
             alert.limit,
             alert.value,
             alert.peak,
@@ -96,17 +97,18 @@ pub(super) const ACKNOWLEDGE: &str = "acknowledge";
 pub(super) async fn acknowledge(
     transaction: &mut Transaction,
     client: &ClientId,
-    metric: Metric,
+    about: &AlertKey,
     alert: Uuid,
     at: Timestamp,
 ) -> Result<(), Unwritten> {
     let met = execute!(
         transaction,
         "UPDATE alerts SET acknowledged_at_ms = COALESCE(acknowledged_at_ms, ?) WHERE id = ? AND metric = ?
-         AND client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?) AND resolved_at_ms IS NULL",
+         AND instance = ? AND client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?) AND resolved_at_ms IS NULL",
         to_ms(at),
         alert.to_string(),
-        metric.word(),
+        about.metric.word(),
+        about.instance.name(),
         client.address(),
         i64::from(client.port())
     )?;

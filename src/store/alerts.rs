@@ -11,9 +11,10 @@ use super::{
 };
 use crate::fleet::{
     SweepId,
+    alert::{HoldReason, Notice, NoticeReason},
     alerts::{AlertEnd, AlertView},
     history::AlertRow,
-    judge::{HoldReason, Notice},
+    metric::Instance,
 };
 
 /// The most ended alerts that are remembered.
@@ -26,6 +27,7 @@ pub(super) struct Row {
     ip: String,
     port: i64,
     metric: String,
+    instance: String,
     limit_value: f64,
     last_value: f64,
     pub(super) peak_value: f64,
@@ -42,8 +44,8 @@ pub(super) struct Row {
 macro_rules! alerts_sql {
     ($condition:literal) => {
         concat!(
-            "SELECT alerts.id, alerts.client_id, clients.ip, clients.port, alerts.metric, alerts.limit_value,
-             alerts.last_value, alerts.peak_value, alerts.raised_at_ms, alerts.resolved_at_ms,
+            "SELECT alerts.id, alerts.client_id, clients.ip, clients.port, alerts.metric, alerts.instance,
+             alerts.limit_value, alerts.last_value, alerts.peak_value, alerts.raised_at_ms, alerts.resolved_at_ms,
              alerts.acknowledged_at_ms, alerts.notice,
              (SELECT mails.sweep_uuid FROM alert_mails JOIN mails ON mails.id = alert_mails.mail_id
               WHERE alert_mails.alert_id = alerts.id AND mails.created_at_ms <= ?
@@ -157,13 +159,15 @@ impl TryFrom<Row> for AlertView {
     fn try_from(row: Row) -> Result<Self, sqlx::Error> {
         let notice: Notice = serde_json::from_str(&row.notice).map_err(unreadable)?;
         let end = match notice {
-            // The judge says this of an alert whose rule is gone, and of no other.
+            // The judge says these of no other end.
             Notice::Hold(HoldReason::RuleRemoved) => AlertEnd::Withdrawn,
+            Notice::Hold(HoldReason::Gone) | Notice::Send(NoticeReason::Gone) => AlertEnd::Gone,
             Notice::Hold(_) | Notice::Send(_) => AlertEnd::Resolved,
         };
         Ok(Self {
             client: client_id(row.ip, row.port)?,
             metric: row.metric.parse().map_err(unreadable)?,
+            instance: Instance::new(&row.instance),
             limit: row.limit_value,
             value: row.last_value,
             raised_at: from_ms(row.raised_at_ms)?,

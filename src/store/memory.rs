@@ -13,8 +13,8 @@ use super::{
 };
 use crate::fleet::{
     ClientId, Failure, FailureKind, Reading, Stage, SweepId,
+    alert::Exceeded,
     alerts::AlertView,
-    event::Exceeded,
     history::Memory,
     state::{Finished, Remembered, Sample},
 };
@@ -92,13 +92,14 @@ impl TryFrom<ClientRow> for LastOf {
 }
 
 pub(super) fn exceeded(alert: &AlertView) -> Exceeded {
-    Exceeded { metric: alert.metric, limit: alert.limit, value: alert.value }
+    let AlertView { metric, limit, value, .. } = *alert;
+    Exceeded { metric, instance: alert.instance.clone(), limit, value }
 }
 
 /// In the order in which the judge tells them.
 pub(super) fn in_order(exceeded: Option<Vec<Exceeded>>) -> Vec<Exceeded> {
     let mut exceeded = exceeded.unwrap_or_default();
-    exceeded.sort_by_key(|exceeded| exceeded.metric);
+    exceeded.sort_by_cached_key(Exceeded::key);
     exceeded
 }
 

@@ -14,10 +14,10 @@ use super::{
 };
 use crate::fleet::{
     Bytes, Metric, Percent, Reading, SweepId,
+    alert::{HoldReason, Notice, NoticeReason},
     alerts::AlertView,
     event::ClientCard,
     history::Memory,
-    judge::{HoldReason, Notice, NoticeReason},
     reading::Usage,
     state::{Fleet, Remembered, SweepView},
     stored::StoredSample,
@@ -43,6 +43,8 @@ pub(super) async fn fleet(pool: &Reads, sweep: SweepId, cards: &[ClientCard]) ->
         let acknowledged = row.acknowledged_at_ms.is_some_and(|at| at <= ended.at_ms);
         let alert = AlertView { acknowledged, ..AlertView::try_from(row)? };
         let value = match alert.metric {
+            // Of the values of instances only the newest are kept.
+            _ if !alert.instance.is_host() => None,
             Metric::Unreachable => failed.get(&client).copied(),
             Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk | Metric::Load => {
                 measured.get(&client).and_then(|sample| sample.value(alert.metric))

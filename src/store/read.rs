@@ -13,7 +13,9 @@ use super::{
 };
 use crate::fleet::{
     ClientId, Metric, Reading,
-    judge::{ClientState, OpenAlert},
+    alert::{AlertKey, OpenAlert},
+    judge::ClientState,
+    metric::Instance,
     security::allowance::Spent,
 };
 
@@ -22,6 +24,7 @@ struct AlertRow {
     id: String,
     client_id: i64,
     metric: String,
+    instance: String,
     limit_value: f64,
     last_value: f64,
     peak_value: f64,
@@ -34,13 +37,16 @@ pub(super) async fn client_states(pool: &Reads) -> Result<HashMap<ClientId, Clie
     let mut transaction = pool.begin_read().await?;
     let clients: Vec<(i64, String, i64, i64)> =
         fetch_all!(&mut transaction, (i64, String, i64, i64), "SELECT id, ip, port, failed_in_a_row FROM clients")?;
-    let rules: Vec<(i64, String, i64)> =
-        fetch_all!(&mut transaction, (i64, String, i64), "SELECT client_id, metric, over_in_a_row FROM rule_states")?;
+    let rules: Vec<(i64, String, String, i64)> = fetch_all!(
+        &mut transaction,
+        (i64, String, String, i64),
+        "SELECT client_id, metric, instance, over_in_a_row FROM rule_states"
+    )?;
     // The newest comes last and stays: there is one at most, unless someone changed the table.
     let alerts = fetch_all!(
         &mut transaction,
         AlertRow,
-        "SELECT id, client_id, metric, limit_value, last_value, peak_value, raised_at_ms, last_mail_at_ms,
+        "SELECT id, client_id, metric, instance, limit_value, last_value, peak_value, raised_at_ms, last_mail_at_ms,
          acknowledged_at_ms FROM alerts WHERE resolved_at_ms IS NULL ORDER BY raised_at_ms"
     )?;
     let mut states: HashMap<i64, (ClientId, ClientState)> = HashMap::new();
@@ -48,18 +54,23 @@ pub(super) async fn client_states(pool: &Reads) -> Result<HashMap<ClientId, Clie
         let state = ClientState { failed_in_a_row: from_count(failed)?, ..ClientState::default() };
         states.insert(id, (client_id(ip, port)?, state));
     }
-    for (id, metric, over) in rules {
+    for (id, metric, instance, over) in rules {
         if let Some((_, state)) = states.get_mut(&id) {
-            state.rules.entry(metric.parse().map_err(unreadable)?).or_default().over_in_a_row = from_count(over)?;
+            state.rules.entry(key(&metric, &instance)?).or_default().over_in_a_row = from_count(over)?;
         }
     }
     for row in alerts {
         if let Some((_, state)) = states.get_mut(&row.client_id) {
-            let rule = state.rules.entry(row.metric.parse().map_err(unreadable)?).or_default();
+            let rule = state.rules.entry(key(&row.metric, &row.instance)?).or_default();
             rule.alert = Some(OpenAlert::try_from(row)?);
         }
     }
     Ok(states.into_values().collect())
+}
+
+/// What a row is about.
+pub(super) fn key(metric: &str, instance: &str) -> Result<AlertKey, sqlx::Error> {
+    Ok(AlertKey { metric: metric.parse().map_err(unreadable)?, instance: Instance::new(instance) })
 }
 
 impl TryFrom<AlertRow> for OpenAlert {

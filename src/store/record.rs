@@ -1,6 +1,6 @@
 //! What one collection came to, and writing it down. Not the transaction around it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,12 +11,14 @@ use super::{
     cells::{self, Field},
     outbox::{self, Origin},
     pool::{Transaction, execute, fetch_all, fetch_one, on_driver},
+    read,
     threads::{self, FirstEvents},
-    to_count, to_json, to_ms, unreadable,
+    to_count, to_json, to_ms,
 };
 use crate::fleet::{
-    ClientId, Failure, Metric, Reading, Stage, SweepId,
-    judge::{Change, ClientState},
+    ClientId, Failure, Reading, Stage, SweepId,
+    alert::{AlertKey, Change},
+    judge::ClientState,
     mail::Mail,
     security::{SecurityLog, allowance::Spent},
     stored::{Collected, StoredSample},
@@ -82,7 +84,7 @@ struct KnownClient {
     /// Where its newest reading is; `None` where it has none.
     latest_slot: Option<i64>,
     /// Without those that are 0.
-    over_in_a_row: BTreeMap<Metric, u32>,
+    over_in_a_row: BTreeMap<AlertKey, u32>,
     first_events: FirstEvents,
 }
 
@@ -100,11 +102,14 @@ impl Known {
                 KnownClient { id, latest_slot, over_in_a_row: BTreeMap::new(), first_events: FirstEvents::default() },
             );
         }
-        let rows: Vec<(i64, String, i64)> =
-            fetch_all!(transaction, (i64, String, i64), "SELECT client_id, metric, over_in_a_row FROM rule_states")?;
-        for (id, metric, over) in rows {
+        let rows: Vec<(i64, String, String, i64)> = fetch_all!(
+            transaction,
+            (i64, String, String, i64),
+            "SELECT client_id, metric, instance, over_in_a_row FROM rule_states"
+        )?;
+        for (id, metric, instance, over) in rows {
             if let Some(known) = of_id.get(&id).and_then(|client| clients.get_mut(client)) {
-                known.over_in_a_row.insert(metric.parse().map_err(unreadable)?, super::from_count(over)?);
+                known.over_in_a_row.insert(read::key(&metric, &instance)?, super::from_count(over)?);
             }
         }
         Ok(Self {
@@ -323,38 +328,42 @@ async fn update_rule_states(
     known: &mut KnownClient,
     state: &ClientState,
 ) -> Result<(), sqlx::Error> {
-    for metric in Metric::ALL {
-        let over = state.rules.get(&metric).map_or(0, |rule| rule.over_in_a_row);
-        let before = known.over_in_a_row.get(&metric).copied().unwrap_or(0);
-        match (before, over) {
+    let keys: BTreeSet<AlertKey> = known.over_in_a_row.keys().chain(state.rules.keys()).cloned().collect();
+    for key in keys {
+        let (metric, instance) = (key.metric.word(), key.instance.name().to_owned());
+        let over = state.rules.get(&key).map_or(0, |rule| rule.over_in_a_row);
+        match (known.over_in_a_row.get(&key).copied().unwrap_or(0), over) {
             (before, over) if before == over => {}
             (_, 0) => {
-                known.over_in_a_row.remove(&metric);
+                known.over_in_a_row.remove(&key);
                 execute!(
                     transaction,
-                    "DELETE FROM rule_states WHERE client_id = ? AND metric = ?",
+                    "DELETE FROM rule_states WHERE client_id = ? AND metric = ? AND instance = ?",
                     known.id,
-                    metric.word()
+                    metric,
+                    instance
                 )?;
             }
             (0, over) => {
-                known.over_in_a_row.insert(metric, over);
+                known.over_in_a_row.insert(key, over);
                 execute!(
                     transaction,
-                    "INSERT INTO rule_states (client_id, metric, over_in_a_row) VALUES (?, ?, ?)",
+                    "INSERT INTO rule_states (client_id, metric, instance, over_in_a_row) VALUES (?, ?, ?, ?)",
                     known.id,
-                    metric.word(),
+                    metric,
+                    instance,
                     i64::from(over)
                 )?;
             }
             (_, over) => {
-                known.over_in_a_row.insert(metric, over);
+                known.over_in_a_row.insert(key, over);
                 execute!(
                     transaction,
-                    "UPDATE rule_states SET over_in_a_row = ? WHERE client_id = ? AND metric = ?",
+                    "UPDATE rule_states SET over_in_a_row = ? WHERE client_id = ? AND metric = ? AND instance = ?",
                     i64::from(over),
                     known.id,
-                    metric.word()
+                    metric,
+                    instance
                 )?;
             }
         }

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, sync::Arc};
 
 use sqlx::{
-    SqlSafeStr as _,
+    AssertSqlSafe, SqlSafeStr as _,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
@@ -16,35 +16,57 @@ use super::{
 /// Where the database keeps which migrations it has. A name of our own: a PostgreSQL database may be shared.
 const TABLE: &str = "fleetsweep_migrations";
 
-/// Every migration, oldest first. One that was ever released is never changed.
-fn migrations() -> Vec<Migration> {
-    let texts = [
-        (1, "first", include_str!("../../migrations/0001_first.sql")),
-        (2, "history", include_str!("../../migrations/0002_history.sql")),
-        (3, "spool", include_str!("../../migrations/0003_spool.sql")),
-        (4, "attachments", include_str!("../../migrations/0004_attachments.sql")),
-        (5, "mail_outcome", include_str!("../../migrations/0005_mail_outcome.sql")),
-        (6, "limits", include_str!("../../migrations/0006_limits.sql")),
-        (7, "clock", include_str!("../../migrations/0007_clock.sql")),
-    ];
-    texts
+/// Every migration, oldest first: version, name, text. One that was ever released is never changed.
+const MIGRATIONS: [(i64, &str, &str); 8] = [
+    (1, "first", include_str!("../../migrations/0001_first.sql")),
+    (2, "history", include_str!("../../migrations/0002_history.sql")),
+    (3, "spool", include_str!("../../migrations/0003_spool.sql")),
+    (4, "attachments", include_str!("../../migrations/0004_attachments.sql")),
+    (5, "mail_outcome", include_str!("../../migrations/0005_mail_outcome.sql")),
+    (6, "limits", include_str!("../../migrations/0006_limits.sql")),
+    (7, "clock", include_str!("../../migrations/0007_clock.sql")),
+    (8, "instances", include_str!("../../migrations/0008_instances.sql")),
+];
+
+/// The newest schema that this program knows.
+const NEWEST: i64 = {
+    let [.., (version, _, _)] = MIGRATIONS;
+    version
+};
+
+/// The migrations in the dialect of a database. SQLite has no `CREATE OR REPLACE VIEW`: there a view is dropped and
+/// made again. Elsewhere that would take away the right to read it from those who have it.
+fn migrations(pool: &Pool) -> Vec<Migration> {
+    let in_dialect = |sql: &'static str| match pool {
+        Pool::Sqlite(_) => AssertSqlSafe(dropping_replaced_views(sql)).into_sql_str(),
+        Pool::Postgres(_) | Pool::MySql(_) => sql.into_sql_str(),
+    };
+    MIGRATIONS
         .into_iter()
-        .map(|(version, name, sql)| {
-            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-        })
+        .map(|(version, name, sql)| Migration::new(version, name.into(), MigrationType::Simple, in_dialect(sql), false))
         .collect()
+}
+
+/// The text with each `CREATE OR REPLACE VIEW name` as `DROP VIEW name; CREATE VIEW name`.
+fn dropping_replaced_views(sql: &str) -> String {
+    const REPLACE: &str = "CREATE OR REPLACE VIEW ";
+    let mut parts = sql.split(REPLACE);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let name = part.split_whitespace().next().unwrap_or_default();
+        text.push_str(&format!("DROP VIEW {name};\nCREATE VIEW {part}"));
+    }
+    text
 }
 
 /// Brings the database to the newest schema.
 pub(super) async fn migrate(pool: &Pool, place: &Arc<str>) -> Result<(), StoreError> {
-    let migrations = migrations();
-    let known = migrations.iter().map(|migration| migration.version).max().unwrap_or(0);
-    let mut migrator = Migrator::with_migrations(migrations);
+    let mut migrator = Migrator::with_migrations(migrations(pool));
     migrator.dangerous_set_table_name(TABLE);
     let Err(error) = pool.migrate(&migrator).await else { return Ok(()) };
     let kind = if let MigrateError::VersionMissing(missing) = &error {
         match newest(&Reads::new(pool.clone(), None)).await {
-            Ok(found) if found > known => StoreErrorKind::NewerSchema { found, known },
+            Ok(found) if found > NEWEST => StoreErrorKind::NewerSchema { found, known: NEWEST },
             Ok(_) => StoreErrorKind::OtherSchema,
             Err(error) => {
                 tracing::debug!(%error, missing, "the newest migration could not be read");
@@ -59,7 +81,7 @@ pub(super) async fn migrate(pool: &Pool, place: &Arc<str>) -> Result<(), StoreEr
 
 /// Makes sure that a database has exactly this program's schema, changing nothing.
 pub(super) async fn check(pool: &Reads, place: &Arc<str>) -> Result<(), StoreError> {
-    let known = migrations().iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known = NEWEST;
     let found = match newest(pool).await.map_err(|error| StoreError::from_driver(place, error)) {
         Ok(found) => found,
         // The table of migrations is missing: nothing of ours is there yet.
@@ -79,4 +101,24 @@ async fn newest(pool: &Reads) -> Result<i64, sqlx::Error> {
     let (newest,): (Option<i64>,) =
         fetch_one!(&mut transaction, (Option<i64>,), format!("SELECT MAX(version) FROM {TABLE}"))?;
     Ok(newest.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_that_is_replaced_is_dropped_first_where_it_cannot_be_replaced() {
+        let check = |sql, expected| assert_eq!(dropping_replaced_views(sql), expected);
+        check("CREATE VIEW a AS SELECT 1;", "CREATE VIEW a AS SELECT 1;");
+        check(
+            "-- b\nCREATE OR REPLACE VIEW a AS SELECT 1;\nCREATE OR REPLACE VIEW b AS SELECT 2;",
+            "-- b\nDROP VIEW a;\nCREATE VIEW a AS SELECT 1;\nDROP VIEW b;\nCREATE VIEW b AS SELECT 2;",
+        );
+    }
+
+    #[test]
+    fn the_versions_count_up_from_1() {
+        assert!(MIGRATIONS.into_iter().map(|(version, _, _)| version).eq(1..=NEWEST));
+    }
 }

@@ -10,7 +10,7 @@ use super::{
     unreadable,
 };
 use crate::fleet::{
-    judge::{Change, Notice, Step},
+    alert::{Change, Notice, Step},
     mail::{Mail, MailKind},
 };
 
@@ -44,7 +44,7 @@ async fn under_alerts(
     for change in changes {
         match (change.notice, change.step) {
             (Notice::Hold(_), _) | (_, Step::Raised) => continue,
-            (Notice::Send(_), Step::Continues | Step::Resolved | Step::Withdrawn) => {}
+            (Notice::Send(_), Step::Continues | Step::Resolved | Step::Gone | Step::Withdrawn) => {}
         }
         // The id of a mail grows with time.
         let first: Vec<(String,)> = fetch_all!(

@@ -33,7 +33,7 @@ use super::{
     spool::progress::Origin,
     sweeps, to_ms,
 };
-use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, mail::Mail};
+use crate::fleet::{ClientId, Metric, SweepId, alert::AlertKey, event::Trigger, mail::Mail, metric::Instance};
 
 /// The most changes of one transaction. Nothing is waited for to fill it.
 pub(super) const BATCH: usize = 256;
@@ -95,6 +95,8 @@ pub(super) enum Write {
     Acknowledge {
         client: ClientId,
         metric: Metric,
+        #[serde(default, skip_serializing_if = "Instance::is_host")]
+        instance: Instance,
         alert: Uuid,
         at: Timestamp,
         actor: String,
@@ -471,9 +473,10 @@ async fn write_all(
             Write::SweepEnded { sweep, at, duration_ms, ok, failed } => {
                 sweeps::ended(transaction, *sweep, *at, *duration_ms, (*ok, *failed), known.last_collection()).await?;
             }
-            Write::Acknowledge { client, metric, alert, at, actor } => {
-                alert_changes::acknowledge(transaction, client, *metric, *alert, *at).await?;
-                let texts = [actor.as_str(), alert_changes::ACKNOWLEDGE, &client.to_string(), metric.word()];
+            Write::Acknowledge { client, metric, instance, alert, at, actor } => {
+                let about = AlertKey { metric: *metric, instance: instance.clone() };
+                alert_changes::acknowledge(transaction, client, &about, *alert, *at).await?;
+                let texts = [actor.as_str(), alert_changes::ACKNOWLEDGE, &client.to_string(), &about.to_string()];
                 audit(transaction, &mut known, *at, texts).await?;
             }
             Write::Announce(holder) => holder::announce(transaction, mark, holder).await?,

@@ -269,7 +269,7 @@ mod tests {
     use crate::{
         fleet::{
             Event, EventKind, Metric,
-            judge::{HoldReason, Notice, Step},
+            alert::{HoldReason, Notice, Step},
             stream::Frame,
         },
         tui::{
@@ -285,6 +285,7 @@ mod tests {
         assert!(alert.metric == Metric::Unreachable && !alert.acknowledged);
         let kind = EventKind::Alert {
             metric: alert.metric,
+            instance: alert.instance,
             limit: alert.limit,
             value: alert.value,
             raised_at: alert.raised_at,

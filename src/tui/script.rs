@@ -11,10 +11,11 @@ use super::{
 };
 use crate::fleet::{
     Bytes, ClientId, Event, EventKind, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
-    event::{ClientCard, Exceeded, MailStep, Trigger},
+    alert::{Exceeded, HoldReason, Notice, NoticeReason, Step},
+    event::{ClientCard, MailStep, Trigger},
     history::{EventRow, MailRow, MailStatus, Memory, Point},
-    judge::{HoldReason, Notice, NoticeReason, Step},
     mail::MailKind,
+    metric::Instance,
     reading::{FileSystem, Process, Usage},
     state::{Finished, Fleet, Remembered, Sample, SweepView},
     stream::{About, Frame, LogLevel, LogLine},
@@ -173,7 +174,7 @@ pub(super) fn events(count: usize) -> Vec<Event> {
         let done = began - 5530;
         if fails(n) {
             let alerts = if n == 1 {
-                vec![Exceeded { metric: Metric::Unreachable, limit: 2.0, value: 3.0 }]
+                vec![Exceeded { metric: Metric::Unreachable, instance: Instance::HOST, limit: 2.0, value: 3.0 }]
             } else {
                 Vec::new()
             };
@@ -190,8 +191,11 @@ pub(super) fn events(count: usize) -> Vec<Event> {
             ));
         } else if n < share(794) {
             let cpu = noise(n, 1) as f64;
-            let alerts =
-                if cpu > 97.0 { vec![Exceeded { metric: Metric::Cpu, limit: 90.0, value: cpu }] } else { Vec::new() };
+            let alerts = if cpu > 97.0 {
+                vec![Exceeded { metric: Metric::Cpu, instance: Instance::HOST, limit: 90.0, value: cpu }]
+            } else {
+                Vec::new()
+            };
             events.push(event(
                 done,
                 Some(n),
@@ -207,7 +211,11 @@ pub(super) fn events(count: usize) -> Vec<Event> {
     }
     let alert = |ago, n, metric, limit, value, raised, step, notice| {
         let raised_at = before(raised);
-        event(ago, Some(n), EventKind::Alert { metric, limit, value, raised_at, step, notice })
+        event(
+            ago,
+            Some(n),
+            EventKind::Alert { metric, instance: Instance::HOST, limit, value, raised_at, step, notice },
+        )
     };
     let send = Notice::Send(NoticeReason::Raised);
     events.extend([

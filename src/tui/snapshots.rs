@@ -169,6 +169,7 @@ fn keys_become_commands() {
             vec![Command::Order(Order::Acknowledge {
                 client: selected.clone(),
                 metric: crate::fleet::Metric::Unreachable,
+                instance: crate::fleet::metric::Instance::HOST,
             })],
         ),
         (":collect f\n", vec![Command::Order(Order::Collect(Selection::Failed))]),

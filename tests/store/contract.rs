@@ -68,7 +68,7 @@ fn expected() -> Vec<Vec<String>> {
 }
 
 /// Whoever asks: on a server an account with the reader's role, made as the files say.
-async fn reader(database: &Database) -> Option<String> {
+pub(crate) async fn reader(database: &Database) -> Option<String> {
     let account = format!("reader_of_{}", database.name());
     let text = match database.engine() {
         Engine::Sqlite => return None,

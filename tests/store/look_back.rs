@@ -7,10 +7,10 @@ use uuid::Uuid;
 use crate::{
     fleet::{
         ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
+        alert::{Change, Exceeded, HoldReason, Notice, NoticeReason, OpenAlert, Step},
         alerts::{AlertEnd, AlertView},
-        event::Exceeded,
         history::{AlertRow, EventRow, MailStatus, Span},
-        judge::{Change, HoldReason, Notice, NoticeReason, OpenAlert, Step},
+        metric::Instance,
         security::SecurityEvent,
         state::{Finished, Sample},
     },
@@ -76,6 +76,7 @@ async fn a_fleet_is_remembered_as_its_last_collections_left_it(database: Databas
     let open = AlertView {
         client: client(),
         metric: Metric::Cpu,
+        instance: Instance::HOST,
         limit: 20.0,
         value: 62.5,
         raised_at: at(10),
@@ -84,7 +85,7 @@ async fn a_fleet_is_remembered_as_its_last_collections_left_it(database: Databas
         mailed_in: Some(SWEEP),
         acknowledged: false,
     };
-    assert_eq!(db.exceeded, [Exceeded { metric: Metric::Cpu, limit: 20.0, value: 62.5 }]);
+    assert_eq!(db.exceeded, [Exceeded { metric: Metric::Cpu, instance: Instance::HOST, limit: 20.0, value: 62.5 }]);
     assert_eq!(memory.alerts, [open]);
     assert_eq!(memory.clients[1].last.as_ref().unwrap().stages, plain(3).stages);
 }
@@ -115,7 +116,7 @@ fn changed(number: u128, alert: OpenAlert, step: Step, notice: Notice) -> Record
     Record {
         started_at: at(1_000 * i64::try_from(number).unwrap()),
         state: state(open, 0),
-        changes: vec![Change { metric: Metric::Cpu, alert, step, notice }],
+        changes: vec![Change { metric: Metric::Cpu, instance: Instance::HOST, alert, step, notice }],
         sweep: SweepId(uuid(number)),
         security: None,
         ..record(number)
@@ -196,10 +197,11 @@ async fn security_events_are_listed_newest_first_whatever_the_client_s_clock_say
 async fn an_alert_is_acknowledged_once_and_audited(database: Database) {
     let store = open(&database).await;
     store.record(record(1)).await.unwrap();
-    let acknowledge = async |metric, id, ms| store.acknowledge(&client(), metric, uuid(id), at(ms), "ops").await;
+    let acknowledge =
+        async |metric: Metric, id, ms| store.acknowledge(&client(), &metric.into(), uuid(id), at(ms), "ops").await;
     acknowledge(Metric::Cpu, 100, 20).await.unwrap();
     acknowledge(Metric::Cpu, 100, 30).await.unwrap();
-    let open = &store.client_states().await.unwrap()[&client()].rules[&Metric::Cpu].alert;
+    let open = &store.client_states().await.unwrap()[&client()].rules[&Metric::Cpu.into()].alert;
     assert_eq!(open.as_ref().unwrap().acknowledged_at, Some(at(20)));
     assert!(store.reader().memory().await.unwrap().alerts[0].acknowledged);
     let entry = |ms| format!("{}|ops|acknowledge|10.0.4.1:22|cpu", AT + ms);

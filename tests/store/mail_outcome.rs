@@ -9,8 +9,9 @@ use uuid::Uuid;
 use crate::{
     fleet::{
         ClientId, SweepId,
-        judge::{Change, Notice, NoticeReason, Step},
+        alert::{Change, Notice, NoticeReason, Step},
         mail::{Attachment, Mail, MailKind},
+        metric::Instance,
     },
     open,
     records::{alert, at, mail, record, state, uuid},
@@ -105,10 +106,16 @@ async fn smaller_mails_take_the_place_of_a_large_one(database: Database) {
 }
 
 fn told(number: u128, alert_id: u128, step: Step, reason: NoticeReason, mails: Vec<Mail>) -> Record {
-    let alert = crate::fleet::judge::OpenAlert { id: uuid(alert_id), ..alert() };
+    let alert = crate::fleet::alert::OpenAlert { id: uuid(alert_id), ..alert() };
     Record {
         state: state(Some(alert.clone()), 3),
-        changes: vec![Change { metric: crate::fleet::Metric::Cpu, alert, step, notice: Notice::Send(reason) }],
+        changes: vec![Change {
+            metric: crate::fleet::Metric::Cpu,
+            instance: Instance::HOST,
+            alert,
+            step,
+            notice: Notice::Send(reason),
+        }],
         mails,
         ..record(number)
     }

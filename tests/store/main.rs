@@ -24,6 +24,7 @@ mod connections;
 mod contract;
 mod encryption;
 mod export;
+mod instances;
 mod look_back;
 mod losing_disk;
 mod mail_outcome;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     let rooms = [
         recording::trials(),
         look_back::trials(),
+        instances::trials(),
         mail_outcome::trials(),
         past::trials(),
         attachments::trials(),

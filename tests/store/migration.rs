@@ -7,6 +7,7 @@ use sqlx::{
 use support::{Database, Engine, Trial};
 
 use crate::{
+    contract,
     fleet::{ClientId, Failure, FailureKind, Metric, Stage, alerts::AlertEnd},
     open,
     records::{AT, at, reading, record, uuid},
@@ -15,14 +16,30 @@ use crate::{
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    support::trials_per_database![what_the_first_version_stored_is_carried_over]
+    support::trials_per_database![
+        what_the_first_version_stored_is_carried_over,
+        who_may_read_a_view_may_read_it_after_it_was_replaced
+    ]
 }
 
-/// Runs the first migration alone.
-async fn migrate_once(database: &Database) {
-    let sql = include_str!("../../migrations/0001_first.sql").into_sql_str();
-    let first = Migration::new(1, "first".into(), MigrationType::Simple, sql, false);
-    let mut migrator = Migrator::with_migrations(vec![first]);
+/// The migrations before a view was first replaced.
+const BEFORE_INSTANCES: [(&str, &str); 7] = [
+    ("first", include_str!("../../migrations/0001_first.sql")),
+    ("history", include_str!("../../migrations/0002_history.sql")),
+    ("spool", include_str!("../../migrations/0003_spool.sql")),
+    ("attachments", include_str!("../../migrations/0004_attachments.sql")),
+    ("mail_outcome", include_str!("../../migrations/0005_mail_outcome.sql")),
+    ("limits", include_str!("../../migrations/0006_limits.sql")),
+    ("clock", include_str!("../../migrations/0007_clock.sql")),
+];
+
+/// Runs the first so many migrations.
+async fn migrate(database: &Database, count: usize) {
+    let migration = |(version, (name, sql)): (i64, &(&'static str, &'static str))| {
+        Migration::new(version, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
+    };
+    let first = (1..).zip(&BEFORE_INSTANCES[..count]).map(migration).collect();
+    let mut migrator = Migrator::with_migrations(first);
     migrator.dangerous_set_table_name("fleetsweep_migrations");
     // A file is made by whoever comes first.
     database.change("SELECT 1").await;
@@ -41,7 +58,7 @@ async fn migrate_once(database: &Database) {
 /// A database as the first version left it: two clients, one with a reading, one that failed; an open alert that
 /// was mailed and one that ended.
 async fn made_by_the_first(database: &Database) {
-    migrate_once(database).await;
+    migrate(database, 1).await;
     let json = serde_json::to_string(&reading()).unwrap();
     let rows = format!(
         r#"INSERT INTO clients VALUES (1, '10.0.4.1', 22, 'db', 0, 1, 's=1'), (2, '10.0.5.2', 22, 'web', 1, NULL, NULL);
@@ -52,6 +69,7 @@ async fn made_by_the_first(database: &Database) {
         INSERT INTO readings VALUES (1, {AT} + 10, '{json}');
         INSERT INTO mails (id, recipient, kind, subject, body, status, created_at_ms, next_at_ms, attempts)
          VALUES ('{mail}', 'ops@example.com', 'alert', 's', 'b', 'waiting', {AT}, {AT}, 0);
+        INSERT INTO rule_states VALUES (1, 'cpu', 3);
         INSERT INTO alerts VALUES
          ('{open}', 1, 'cpu', 20, 62.5, 62.5, {AT}, NULL, {AT}, NULL),
          ('{ended}', 1, 'memory', 20, 10, 30, {AT}, {AT} + 5, NULL, NULL);"#,
@@ -68,8 +86,8 @@ async fn made_by_the_first(database: &Database) {
 async fn what_the_first_version_stored_is_carried_over(database: Database) {
     made_by_the_first(&database).await;
     let older = Reader::open(&url(&database)).await.unwrap_err();
-    assert_eq!(older.kind, StoreErrorKind::OlderSchema { found: 1, known: 7 });
-    assert!(older.to_string().contains("has schema 1, and this program reads 7"), "{older}");
+    assert_eq!(older.kind, StoreErrorKind::OlderSchema { found: 1, known: 8 });
+    assert!(older.to_string().contains("has schema 1, and this program reads 8"), "{older}");
 
     let store = open(&database).await;
     let reader = store.reader();
@@ -82,8 +100,13 @@ async fn what_the_first_version_stored_is_carried_over(database: Database) {
     assert_eq!((db.recent.len(), db.last.as_ref().map(|last| last.stages.len())), (1, Some(0)));
     let failure = Failure::new(Stage::Connect, FailureKind::Refused).because("os error 111");
     assert_eq!(web.last.as_ref().and_then(|last| last.failure.clone()), Some(failure));
-    let alerts: Vec<_> = memory.alerts.iter().map(|alert| (alert.metric, alert.ended, alert.mailed_in)).collect();
-    assert_eq!(alerts, [(Metric::Cpu, None, None), (Metric::Memory, Some((at(5), AlertEnd::Resolved)), None)]);
+    let alerts: Vec<_> = memory.alerts.iter().map(|alert| (alert.key(), alert.ended, alert.mailed_in)).collect();
+    assert_eq!(
+        alerts,
+        [(Metric::Cpu.into(), None, None), (Metric::Memory.into(), Some((at(5), AlertEnd::Resolved)), None)]
+    );
+    let rule = store.client_states().await.unwrap()[&client].rules[&Metric::Cpu.into()].clone();
+    assert_eq!((rule.over_in_a_row, rule.alert.map(|alert| alert.id)), (3, Some(uuid(100))));
     let due = store.mails_due(at(0), Due::All, None, 9).await.unwrap();
     assert_eq!((due.len(), &due[0].client, due[0].sweep), (1, &None, None));
     assert_eq!(reader.sweeps(9).await.unwrap(), []);
@@ -92,4 +115,15 @@ async fn what_the_first_version_stored_is_carried_over(database: Database) {
     // And it goes on: the next reading takes a place of its own.
     store.record(Record { changes: Vec::new(), mails: Vec::new(), ..record(7) }).await.unwrap();
     assert_eq!(database.rows("SELECT slot, collection_id FROM readings ORDER BY slot").await, ["0|1", "1|3"]);
+}
+
+async fn who_may_read_a_view_may_read_it_after_it_was_replaced(database: Database) {
+    migrate(&database, BEFORE_INSTANCES.len()).await;
+    let reader = contract::reader(&database).await;
+    open(&database).await.close().await;
+    let instances = "SELECT instance FROM v1_alerts";
+    match reader {
+        None => assert_eq!(database.rows(instances).await, [""; 0]),
+        Some(url) => assert_eq!(database.rows_to(&url, instances).await, [""; 0]),
+    }
 }

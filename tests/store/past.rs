@@ -5,9 +5,10 @@ use support::{Database, Trial};
 use crate::{
     fleet::{
         ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
+        alert::{Change, HoldReason, Notice, NoticeReason, OpenAlert, Step},
         alerts::AlertEnd,
         event::{ClientCard, Trigger},
-        judge::{Change, HoldReason, Notice, NoticeReason, OpenAlert, Step},
+        metric::Instance,
         state::{Fleet, SweepView},
     },
     open,
@@ -54,7 +55,7 @@ fn with_alert(record: Record, metric: Metric, alert: OpenAlert, step: Step, noti
         Notice::Send(_) => vec![mail(500 + record.collection.as_u128(), (record.started_at.as_millisecond() - AT) + 1)],
         Notice::Hold(_) => Vec::new(),
     };
-    Record { changes: vec![Change { metric, alert, step, notice }], mails, ..record }
+    Record { changes: vec![Change { metric, instance: Instance::HOST, alert, step, notice }], mails, ..record }
 }
 
 /// Three sweeps: all is well; `a` is over its limit and `b` fails; `a` is well again and `b` fails still.
@@ -165,7 +166,7 @@ async fn the_fleet_is_shown_as_it_stood_then(database: Database) {
         Notice::Hold(HoldReason::NoRecipient),
     );
     store.record(Record { changes: Vec::new(), ..later }).await.unwrap();
-    store.acknowledge(&id("b"), Metric::Unreachable, uuid(200), at(9 * MINUTE), "ops").await.unwrap();
+    store.acknowledge(&id("b"), &Metric::Unreachable.into(), uuid(200), at(9 * MINUTE), "ops").await.unwrap();
     assert_eq!(past(&store, 2).await, second);
     assert_eq!(past(&store, 3).await, third);
 }

@@ -9,7 +9,9 @@ use support::{Database, Trial};
 use crate::{
     fleet::{
         ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage,
-        judge::{Change, ClientState, Notice, NoticeReason, OpenAlert, Step},
+        alert::{Change, Notice, NoticeReason, OpenAlert, Step},
+        judge::ClientState,
+        metric::Instance,
         security::{SecurityEvent, allowance::Spent},
     },
     open,
@@ -107,7 +109,13 @@ async fn an_alert_goes_on_and_ends(database: Database) {
         let open = matches!(step, Step::Raised | Step::Continues).then(|| alert.clone());
         Record {
             started_at: at(1_000 * i64::try_from(number).unwrap()),
-            changes: vec![Change { metric: Metric::Cpu, alert, step, notice: Notice::Send(NoticeReason::Reminder) }],
+            changes: vec![Change {
+                metric: Metric::Cpu,
+                instance: Instance::HOST,
+                alert,
+                step,
+                notice: Notice::Send(NoticeReason::Reminder),
+            }],
             state: state(open, over),
             mails: Vec::new(),
             ..record(number)
@@ -115,7 +123,7 @@ async fn an_alert_goes_on_and_ends(database: Database) {
     };
     store.record(with(2, Step::Continues, 80.0, 4)).await.unwrap();
     let states = store.client_states().await.unwrap();
-    let open = states[&ClientId::new("10.0.4.1", 22)].rules[&Metric::Cpu].clone();
+    let open = states[&ClientId::new("10.0.4.1", 22)].rules[&Metric::Cpu.into()].clone();
     assert_eq!((open.over_in_a_row, open.alert.map(|alert| (alert.value, alert.peak))), (4, Some((80.0, 80.0))));
 
     store.record(with(3, Step::Resolved, 5.0, 0)).await.unwrap();

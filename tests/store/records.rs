@@ -7,8 +7,10 @@ use uuid::Uuid;
 use super::{
     fleet::{
         Bytes, ClientId, Metric, Percent, Reading, Stage, SweepId,
-        judge::{Change, ClientState, Notice, NoticeReason, OpenAlert, RuleState, Step},
+        alert::{Change, Notice, NoticeReason, OpenAlert, Step},
+        judge::{ClientState, RuleState},
         mail::{Mail, MailKind},
+        metric::Instance,
         reading::{FileSystem, Usage},
         security::{EventAccess, SecurityEvent, SecurityLog},
     },
@@ -82,7 +84,7 @@ pub(crate) fn alert() -> OpenAlert {
 }
 
 pub(crate) fn state(alert: Option<OpenAlert>, over_in_a_row: u32) -> ClientState {
-    ClientState { failed_in_a_row: 0, rules: [(Metric::Cpu, RuleState { over_in_a_row, alert })].into() }
+    ClientState { failed_in_a_row: 0, rules: [(Metric::Cpu.into(), RuleState { over_in_a_row, alert })].into() }
 }
 
 /// A collection that raises an alert, brings an event and decides a mail.
@@ -100,6 +102,7 @@ pub(crate) fn record(number: u128) -> Record {
         state: state(Some(alert()), 3),
         changes: vec![Change {
             metric: Metric::Cpu,
+            instance: Instance::HOST,
             alert: alert(),
             step: Step::Raised,
             notice: Notice::Send(NoticeReason::Raised),

@@ -6,8 +6,9 @@ use support::{Database, Trial};
 use crate::{
     fleet::{
         ClientId, SweepId,
+        alert::{Change, Step},
         event::Trigger,
-        judge::{Change, ClientState, Step},
+        judge::ClientState,
     },
     open,
     records::{at, mail, plain, record, uuid},

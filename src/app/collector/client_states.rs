@@ -11,8 +11,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::fleet::{
-    ClientId, Metric,
-    judge::{ClientState, OpenAlert},
+    ClientId,
+    alert::{AlertKey, OpenAlert},
+    judge::ClientState,
     security::allowance::Spent,
 };
 
@@ -100,14 +101,14 @@ impl Ledger {
 
     /// A client's open alert.
     #[must_use]
-    pub fn alert(&self, client: &ClientId, metric: Metric) -> Option<OpenAlert> {
-        self.lock().states.get(client)?.rules.get(&metric)?.alert.clone()
+    pub fn alert(&self, client: &ClientId, about: &AlertKey) -> Option<OpenAlert> {
+        self.lock().states.get(client)?.rules.get(about)?.alert.clone()
     }
 
     /// Follows the database after it noted that an open alert is acknowledged.
-    pub fn acknowledge(&self, client: &ClientId, metric: Metric, alert: &OpenAlert, at: Timestamp) {
+    pub fn acknowledge(&self, client: &ClientId, about: &AlertKey, alert: &OpenAlert, at: Timestamp) {
         let mut entries = self.lock();
-        let state = entries.states.get_mut(client).and_then(|state| state.rules.get_mut(&metric));
+        let state = entries.states.get_mut(client).and_then(|state| state.rules.get_mut(about));
         if let Some(open) = state.and_then(|rule| rule.alert.as_mut()).filter(|open| open.id == alert.id) {
             open.acknowledged_at = Some(at);
         }
@@ -124,8 +125,8 @@ impl Ledger {
     pub fn follow(&self, client: &ClientId, mut state: ClientState, bookmark: Option<String>, spent: Option<Spent>) {
         let mut entries = self.lock();
         if let Some(before) = entries.states.get(client) {
-            for (metric, rule) in &mut state.rules {
-                let known = before.rules.get(metric).and_then(|rule| rule.alert.as_ref());
+            for (about, rule) in &mut state.rules {
+                let known = before.rules.get(about).and_then(|rule| rule.alert.as_ref());
                 if let (Some(alert), Some(known)) = (&mut rule.alert, known)
                     && alert.id == known.id
                 {
@@ -176,7 +177,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::fleet::judge::RuleState;
+    use crate::fleet::{Metric, judge::RuleState};
 
     fn ids() -> (ClientId, ClientId) {
         (ClientId::new("a", 22), ClientId::new("b", 22))
@@ -224,15 +225,15 @@ mod tests {
             acknowledged_at: None,
         };
         let state = |id| ClientState {
-            rules: [(Metric::Cpu, RuleState { over_in_a_row: 1, alert: Some(alert(id)) })].into(),
+            rules: [(Metric::Cpu.into(), RuleState { over_in_a_row: 1, alert: Some(alert(id)) })].into(),
             ..ClientState::default()
         };
         let ledger = Ledger::new([(a.clone(), state(1))].into(), HashMap::new());
-        ledger.acknowledge(&a, Metric::Cpu, &alert(1), Timestamp::MAX);
+        ledger.acknowledge(&a, &Metric::Cpu.into(), &alert(1), Timestamp::MAX);
         ledger.follow(&a, state(1), None, None);
-        assert_eq!(ledger.alert(&a, Metric::Cpu).unwrap().acknowledged_at, Some(Timestamp::MAX));
+        assert_eq!(ledger.alert(&a, &Metric::Cpu.into()).unwrap().acknowledged_at, Some(Timestamp::MAX));
         // Another alert is not the one that was acknowledged.
         ledger.follow(&a, state(2), None, None);
-        assert_eq!(ledger.alert(&a, Metric::Cpu).unwrap().acknowledged_at, None);
+        assert_eq!(ledger.alert(&a, &Metric::Cpu.into()).unwrap().acknowledged_at, None);
     }
 }

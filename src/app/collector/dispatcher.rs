@@ -15,9 +15,9 @@ use crate::{
     app::error::chain,
     config::Client,
     fleet::{
-        ClientId, EventKind, Metric, SweepId,
+        ClientId, EventKind, SweepId,
+        alert::{AlertKey, OpenAlert},
         event::Trigger,
-        judge::OpenAlert,
         order::{Order, Reply, Selection, Signed},
     },
     spine::{Asked, Door},
@@ -76,7 +76,9 @@ impl Dispatcher {
             Order::Pause => self.pause(true, &actor).await,
             Order::Resume => self.pause(false, &actor).await,
             Order::Cancel(client) => self.cancel(&client),
-            Order::Acknowledge { client, metric } => return self.acknowledge(asked, client, metric),
+            Order::Acknowledge { client, metric, instance } => {
+                return self.acknowledge(asked, client, AlertKey { metric, instance });
+            }
         };
         asked.answer(reply);
         self.audit(actor, entry);
@@ -192,9 +194,9 @@ impl Dispatcher {
         }
     }
 
-    fn acknowledge(&mut self, asked: Asked, client: ClientId, metric: Metric) {
-        let Some(alert) = self.engine.ledger.alert(&client, metric) else {
-            let text = format!("there is no open {metric} alert of {client} any more");
+    fn acknowledge(&mut self, asked: Asked, client: ClientId, about: AlertKey) {
+        let Some(alert) = self.engine.ledger.alert(&client, &about) else {
+            let text = format!("there is no open {about} alert of {client} any more");
             return asked.answer(Reply::Refused { text });
         };
         if alert.acknowledged_at.is_some() {
@@ -202,20 +204,21 @@ impl Dispatcher {
         }
         let engine = self.engine.clone();
         self.under_way.spawn(async move {
-            let reply = acknowledge(&engine, &asked.signed.actor, &client, metric, &alert).await;
+            let reply = acknowledge(&engine, &asked.signed.actor, &client, &about, &alert).await;
             asked.answer(reply);
         });
     }
 }
 
 /// First the database notes it, then the client states, then it is told.
-async fn acknowledge(engine: &Engine, actor: &str, client: &ClientId, metric: Metric, alert: &OpenAlert) -> Reply {
+async fn acknowledge(engine: &Engine, actor: &str, client: &ClientId, about: &AlertKey, alert: &OpenAlert) -> Reply {
     let at = Timestamp::now();
-    if let Err(error) = engine.store.acknowledge(client, metric, alert.id, at, actor).await {
+    if let Err(error) = engine.store.acknowledge(client, about, alert.id, at, actor).await {
         return Reply::Refused { text: format!("not acknowledged: {}", chain(&error)) };
     }
-    engine.ledger.acknowledge(client, metric, alert, at);
-    let kind = EventKind::Acknowledged { metric, raised_at: alert.raised_at, actor: actor.to_owned() };
+    engine.ledger.acknowledge(client, about, alert, at);
+    let AlertKey { metric, instance } = about.clone();
+    let kind = EventKind::Acknowledged { metric, instance, raised_at: alert.raised_at, actor: actor.to_owned() };
     engine.spine.tell(None, Some(client), kind).await;
-    Reply::Done { text: format!("acknowledged: no reminders about {metric} of {client} until it ends"), sweep: None }
+    Reply::Done { text: format!("acknowledged: no reminders about {about} of {client} until it ends"), sweep: None }
 }

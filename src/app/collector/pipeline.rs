@@ -21,8 +21,9 @@ use crate::{
     fleet::{
         EventKind, Failure, FailureKind, Stage, SweepId,
         event::MailStep,
-        judge::{self, Observation, Verdict},
+        judge::{self, Verdict},
         mail::Mail,
+        sample::Observation,
         security::{
             SecurityLog,
             allowance::{Allowance, Allowed, Spent},
@@ -342,6 +343,7 @@ impl Pipeline {
         for change in &verdict.changes {
             let kind = EventKind::Alert {
                 metric: change.metric,
+                instance: change.instance.clone(),
                 limit: change.alert.limit,
                 value: change.alert.value,
                 raised_at: change.alert.raised_at,

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     config::{Client, span::show_duration},
-    fleet::{Metric, Rule, rule::Repeat},
+    fleet::{Rule, rule::Repeat},
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -117,26 +117,18 @@ fn lasting(rule: &Rule, sweeps: u64) -> u64 {
 
 /// The mails about one alert that begins and ends as fast as it can.
 fn restless(rule: &Rule, sweeps: u64) -> u64 {
-    let to_begin = u64::from(rule.for_sweeps)
-        + match rule.metric {
-            Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk | Metric::Load => 0,
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a limit of this metric is a whole number, checked when it was read"
-            )]
-            Metric::Unreachable => rule.limit as u64,
-        };
+    let to_begin = u64::from(rule.for_sweeps).saturating_add(rule.metric.unit().sweeps_up_to(rule.limit));
     let mails = if rule.recovery { 2 } else { 1 };
-    sweeps.div_ceil(to_begin + 1).saturating_mul(mails).min(sweeps)
+    sweeps.div_ceil(to_begin.saturating_add(1)).saturating_mul(mails).min(sweeps)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::Metric;
 
     fn check(metric: Metric, limit: f64, for_sweeps: u32, repeat: Repeat, recovery: bool, expected: (u64, u64)) {
-        let rule = Rule { metric, limit, clear: limit, for_sweeps, repeat, recovery };
+        let rule = Rule { metric, instance: None, limit, clear: limit, for_sweeps, repeat, recovery };
         assert_eq!((lasting(&rule, 1440), restless(&rule, 1440)), expected, "{rule:?}");
     }
 

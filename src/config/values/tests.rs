@@ -85,23 +85,23 @@ fn limits_are_in_the_unit_of_their_metric() {
         ("", Err(format!("this is no share: {share}"))),
         ("half", Err(format!("`half` is no share: {share}"))),
     ] {
-        check(limit(Metric::Disk, text), expected.as_ref().map(|limit| *limit).map_err(String::as_str));
+        check(limit(Unit::Percent, text), expected.as_ref().map(|limit| *limit).map_err(String::as_str));
     }
-    check(limit(Metric::Load, "1.5"), Ok(1.5));
+    check(limit(Unit::PerCore, "1.5"), Ok(1.5));
     for text in ["90%", "-1", "inf", "1e3", "1001"] {
         let expected = format!(
-            "{} is no load per core: write a number from 0 to 1000 without a unit, as in `1.5`",
+            "{} is not a load per core: write a number from 0 to 1000 without a unit, as in `1.5`",
             harmless::number(text)
         );
-        check(limit(Metric::Load, text), Err(&expected));
+        check(limit(Unit::PerCore, text), Err(&expected));
     }
-    check(limit(Metric::Unreachable, "0"), Ok(0.0));
+    check(limit(Unit::FailedSweeps, "0"), Ok(0.0));
     for text in ["2.5", "2%", "-1", "two"] {
         let expected = format!(
-            "{} is no count of failed sweeps: write a whole number from 0 to 1000000: the alert is raised when more sweeps than that have failed in a row",
+            "{} is not a count of failed sweeps: write a whole number from 0 to 1000000: the alert is raised when more sweeps than that have failed in a row",
             harmless::number(text)
         );
-        check(limit(Metric::Unreachable, text), Err(&expected));
+        check(limit(Unit::FailedSweeps, text), Err(&expected));
     }
 }
 

@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::fleet::{Bytes, Failure, FailureKind, Percent, Reading, Stage, failure::Blame, reading::Usage};
 
+mod instances;
+
 fn rule(metric: Metric, limit: f64, repeat: Repeat) -> Rule {
-    Rule { metric, limit, clear: limit, for_sweeps: 1, repeat, recovery: true }
+    Rule { metric, instance: None, limit, clear: limit, for_sweeps: 1, repeat, recovery: true }
 }
 
 const fn hours(hours: u64) -> Repeat {
@@ -35,18 +37,15 @@ fn word(value: impl Serialize) -> String {
 }
 
 fn told(verdict: &Verdict) -> String {
-    let told: Vec<String> = verdict
-        .changes
-        .iter()
-        .map(|change| {
-            let step = word(change.step);
-            match change.notice {
-                Notice::Send(reason) => format!("{step}, mailed: {}", word(reason)),
-                Notice::Hold(reason) => format!("{step}, held: {}", word(reason)),
-            }
-        })
-        .collect();
-    told.join("; ")
+    verdict.changes.iter().map(told_of).collect::<Vec<_>>().join("; ")
+}
+
+fn told_of(change: &Change) -> String {
+    let step = word(change.step);
+    match change.notice {
+        Notice::Send(reason) => format!("{step}, mailed: {}", word(reason)),
+        Notice::Hold(reason) => format!("{step}, held: {}", word(reason)),
+    }
 }
 
 /// A client's life, told line by line: `time | what happens | what the judge says`.
@@ -73,7 +72,7 @@ fn check(rule: &Rule, life: &str) {
                 "no rule" => rules.clear(),
                 "nobody" => has_recipient = false,
                 "ack" => {
-                    let alert = state.rules.get_mut(&rule.metric).unwrap().alert.as_mut().unwrap();
+                    let alert = state.rules.get_mut(&rule.metric.into()).unwrap().alert.as_mut().unwrap();
                     alert.acknowledged_at = Some(now);
                 }
                 limit => {
@@ -289,7 +288,7 @@ fn an_alert_keeps_its_beginning_its_peak_and_its_last_value() {
         last_mail_at: Some(at(0)),
         acknowledged_at: None,
     };
-    assert_eq!(state.rules[&Metric::Memory].alert, Some(expected));
+    assert_eq!(state.rules[&Metric::Memory.into()].alert, Some(expected));
 }
 
 /// One collection of a random life.
@@ -330,6 +329,7 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
         (0.0..=most, 0.0..=1.0_f64, 1..4_u32, repeat, any::<bool>()).prop_map(
             move |(limit, share, for_sweeps, repeat, recovery)| Rule {
                 metric,
+                instance: None,
                 limit,
                 clear: limit * share,
                 for_sweeps,
@@ -371,7 +371,7 @@ proptest! {
             prop_assert!(verdict.changes.is_sorted_by(|a, b| a.metric < b.metric), "one change for each metric");
             for change in &verdict.changes {
                 let rule = rules.iter().find(|rule| rule.metric == change.metric).unwrap();
-                let before = before.rules.get(&change.metric).and_then(|rule| rule.alert.as_ref());
+                let before = before.rules.get(&change.key()).and_then(|rule| rule.alert.as_ref());
                 prop_assert!(!moment.fails || change.metric == Metric::Unreachable);
                 match change.step {
                     Step::Raised => {
@@ -384,6 +384,7 @@ proptest! {
                         prop_assert!(change.alert.value <= rule.clear);
                         prop_assert_eq!(open.remove(&change.metric), Some(change.alert.id));
                     }
+                    Step::Gone => prop_assert!(false, "the host is always there"),
                     Step::Withdrawn => prop_assert!(false, "every rule stays"),
                 }
                 if let Notice::Send(reason) = change.notice {
@@ -399,6 +400,7 @@ proptest! {
                             prop_assert!(matches!(rule.repeat, Repeat::After(repeat) if elapsed >= repeat));
                         }
                         NoticeReason::Recovered => prop_assert!(rule.recovery && change.step == Step::Resolved),
+                        NoticeReason::Gone => prop_assert!(false, "the host is always there"),
                     }
                     let acknowledged = before.is_some_and(|alert| alert.acknowledged_at.is_some());
                     prop_assert!(!acknowledged || change.step == Step::Resolved);
@@ -408,7 +410,7 @@ proptest! {
                 .state
                 .rules
                 .iter()
-                .filter_map(|(metric, rule)| Some((*metric, rule.alert.as_ref()?.id)))
+                .filter_map(|(key, rule)| Some((key.metric, rule.alert.as_ref()?.id)))
                 .collect();
             prop_assert_eq!(&still_open, &open);
             prop_assert!(verdict.exceeded.iter().all(|exceeded| open.contains_key(&exceeded.metric)));

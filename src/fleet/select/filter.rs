@@ -422,7 +422,9 @@ mod tests {
     use super::*;
     use crate::fleet::{
         Bytes, ClientId, Failure, FailureKind, Percent, Stage, SweepId,
-        event::{ClientCard, Exceeded},
+        alert::Exceeded,
+        event::ClientCard,
+        metric::Instance,
         state::{Finished, Fleet},
     };
 
@@ -440,7 +442,7 @@ mod tests {
             ..Reading::from_report(&fleetsweep_agent::report::Report::default(), 0).unwrap()
         };
         view.reading = Some((Timestamp::UNIX_EPOCH, Box::new(reading)));
-        view.exceeded = vec![Exceeded { metric: Metric::Cpu, limit: 90.0, value: 95.0 }];
+        view.exceeded = vec![Exceeded { metric: Metric::Cpu, instance: Instance::HOST, limit: 90.0, value: 95.0 }];
         view.last = Some(Finished {
             sweep: SweepId(Uuid::nil()),
             collection: Uuid::nil(),

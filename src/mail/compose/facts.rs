@@ -1,5 +1,5 @@
-//! The facts that a mail about alerts tells, made ready for its template, and its subject. Every text in
-//! them is clean. Not the sentences.
+//! The facts of a mail about alerts, ready for its template, and its subject. Every text in them is free of control
+//! characters. Not the sentences, which are in the template.
 
 use std::time::Duration;
 
@@ -9,11 +9,14 @@ use serde::Serialize;
 use crate::{
     config,
     fleet::{
-        Failure, Metric, Percent, Reading,
-        judge::{Change, HoldReason, Notice, NoticeReason, Observation, Step},
+        Failure, Percent, Reading,
+        alert::{Change, HoldReason, Notice, NoticeReason, Step},
+        judge::rule_for,
         mail::MailKind,
+        metric::Evidence,
         reading::{FileSystem, Process, clean},
         rule::Repeat,
+        sample::Observation,
     },
     mail::words,
 };
@@ -23,15 +26,15 @@ use super::{Occasion, SUBJECT_CHARS, TEXT_CHARS};
 /// How many file systems are listed, fullest first.
 const FILE_SYSTEMS: usize = 5;
 
-/// What a mail about alerts tells.
+/// What a mail about alerts says.
 #[derive(Debug, Serialize)]
 pub(super) struct Facts {
     client: ClientFacts,
-    /// Exceeded limits that cause this mail.
+    /// The exceeded limits that are the reason for this mail.
     alerts: Vec<AlertFacts>,
-    /// Open alerts that do not.
+    /// The other open alerts.
     also: Vec<HeldFacts>,
-    /// Ends that are told.
+    /// The alerts that ended.
     ended: Vec<EndedFacts>,
     now: String,
     collector: String,
@@ -48,25 +51,42 @@ pub(super) struct ClientFacts {
     uptime: Option<String>,
 }
 
+/// What an alert is about, in every part of a mail that tells of one.
 #[derive(Debug, Serialize)]
-struct AlertFacts {
-    metric: Metric,
-    reason: NoticeReason,
+struct About {
+    /// The name of the metric.
+    label: &'static str,
+    /// What has the value; empty for the host.
+    instance: String,
     value: String,
     limit: String,
-    over_by: String,
+    /// The sign between an exceeding value and its limit.
+    sign: char,
     since: String,
+}
+
+#[derive(Debug, Serialize)]
+struct AlertFacts {
+    about: About,
+    reason: NoticeReason,
+    /// By how much the value exceeds the limit.
+    over_by: String,
     /// How long it has lasted; `None` where it began in this collection.
     lasting: Option<String>,
     for_sweeps: u32,
     /// How often reminders come, as it was configured; `None` for a mail at every collection.
     reminder: Option<String>,
     history: Option<words::Series>,
-    /// Where the metric is one that processes move.
+    evidence: Shown,
+}
+
+/// What is shown to explain a value; what does not apply is empty.
+#[derive(Debug, Default, Serialize)]
+struct Shown {
+    /// What the processes are listed by.
+    processes_by: &'static str,
     processes: Vec<ProcessFacts>,
-    /// Where the metric is the disk.
     file_systems: Vec<FileSystemFacts>,
-    /// Where the client is unreachable.
     failure: Option<FailureFacts>,
 }
 
@@ -95,21 +115,28 @@ struct FailureFacts {
 
 #[derive(Debug, Serialize)]
 struct HeldFacts {
-    metric: Metric,
-    value: String,
-    limit: String,
-    since: String,
+    about: About,
     held: &'static str,
 }
 
 #[derive(Debug, Serialize)]
 struct EndedFacts {
-    metric: Metric,
-    value: String,
-    limit: String,
+    about: About,
+    how: End,
     peak: String,
-    since: String,
     lasting: String,
+}
+
+/// How an alert ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    /// The value came back.
+    Back,
+    /// The client answers again.
+    Reachable,
+    /// What the alert is about is not there any more.
+    Gone,
 }
 
 fn text(text: &str) -> String {
@@ -128,16 +155,18 @@ impl Facts {
         };
         for change in &occasion.verdict.changes {
             match (change.notice, change.step) {
-                (Notice::Send(NoticeReason::Recovered), _) => facts.ended.push(EndedFacts::of(change, occasion.now)),
+                (Notice::Send(NoticeReason::Recovered | NoticeReason::Gone), _) => {
+                    facts.ended.push(EndedFacts::of(change, occasion.now));
+                }
                 (Notice::Send(reason), _) => facts.alerts.push(AlertFacts::of(change, reason, occasion)),
                 (Notice::Hold(reason), Step::Continues) => facts.also.push(HeldFacts::of(change, reason)),
-                (Notice::Hold(_), Step::Raised | Step::Resolved | Step::Withdrawn) => {}
+                (Notice::Hold(_), Step::Raised | Step::Resolved | Step::Gone | Step::Withdrawn) => {}
             }
         }
         facts
     }
 
-    /// What kind of mail they make; `None` where nothing is to be told.
+    /// The kind of mail; `None` where there is nothing to say.
     pub(super) fn kind(&self) -> Option<MailKind> {
         match (self.alerts.is_empty(), self.ended.is_empty()) {
             (false, _) => Some(MailKind::Alert),
@@ -146,7 +175,7 @@ impl Facts {
         }
     }
 
-    /// The subject: the client, then what is the matter, the most telling first.
+    /// The subject: the client, then what is wrong, the most important first.
     pub(super) fn subject(&self) -> String {
         let matters: Vec<String> = match self.alerts.as_slice() {
             [] => self.ended.iter().map(EndedFacts::in_subject).collect(),
@@ -178,21 +207,37 @@ impl ClientFacts {
     }
 }
 
+impl About {
+    fn of(change: &Change) -> Self {
+        let (spec, alert) = (change.metric.spec(), &change.alert);
+        Self {
+            label: spec.label,
+            instance: text(change.instance.name()),
+            value: spec.unit.show_beside(alert.value, alert.limit),
+            limit: spec.unit.show_limit(alert.limit),
+            sign: spec.worse.sign(),
+            since: words::moment(alert.raised_at),
+        }
+    }
+
+    /// `memory`, `disk /var`.
+    fn name(&self) -> String {
+        format!("{} {}", self.label, self.instance).trim_end().to_owned()
+    }
+}
+
 impl AlertFacts {
     fn of(change: &Change, reason: NoticeReason, occasion: &Occasion<'_>) -> Self {
-        let (metric, alert) = (change.metric, &change.alert);
-        let rule = occasion.client.rules.iter().find(|rule| rule.metric == metric);
-        let history = occasion.histories.iter().find(|(of, _)| *of == metric);
+        let (spec, alert) = (change.metric.spec(), &change.alert);
+        let rule = rule_for(&occasion.client.rules, &change.key());
+        let history = occasion.histories.iter().find(|(of, _)| *of == change.metric && change.instance.is_host());
         Self {
-            metric,
+            about: About::of(change),
             reason,
-            value: words::value(metric, alert.value, alert.limit),
-            limit: words::limit(metric, alert.limit),
-            over_by: words::over_by(metric, alert.value, alert.limit),
-            since: words::moment(alert.raised_at),
+            over_by: spec.unit.show_excess(alert.value, alert.limit),
             lasting: match change.step {
                 Step::Raised => None,
-                Step::Continues | Step::Resolved | Step::Withdrawn => {
+                Step::Continues | Step::Resolved | Step::Gone | Step::Withdrawn => {
                     Some(words::duration(words::lasting(alert.raised_at, occasion.now)))
                 }
             },
@@ -201,18 +246,8 @@ impl AlertFacts {
                 Repeat::Every => None,
                 Repeat::After(repeat) => Some(humantime::format_duration(repeat).to_string()),
             }),
-            history: history.and_then(|(_, before)| words::series(metric, before, alert.value, occasion.now)),
-            processes: reading(occasion).map(|reading| processes(metric, reading)).unwrap_or_default(),
-            file_systems: match (metric, reading(occasion)) {
-                (Metric::Disk, Some(reading)) => file_systems(reading),
-                (Metric::Disk, None)
-                | (Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Load | Metric::Unreachable, _) => Vec::new(),
-            },
-            failure: match (metric, occasion.observation) {
-                (Metric::Unreachable, Observation::Failed(failure)) => Some(FailureFacts::of(failure)),
-                (Metric::Unreachable, Observation::Reading(_))
-                | (Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk | Metric::Load, _) => None,
-            },
+            history: history.and_then(|(_, before)| words::series(spec.unit, before, alert.value, occasion.now)),
+            evidence: Shown::of(spec.evidence, occasion.observation),
         }
     }
 
@@ -220,54 +255,81 @@ impl AlertFacts {
     fn in_subject(&self, alone: bool) -> String {
         let still = match self.reason {
             NoticeReason::Reminder => "still ",
-            NoticeReason::Raised | NoticeReason::EveryCollection | NoticeReason::Recovered => "",
+            NoticeReason::Raised | NoticeReason::EveryCollection | NoticeReason::Recovered | NoticeReason::Gone => "",
         };
-        match &self.failure {
-            Some(failure) => format!("{still}unreachable, {}: {}", self.value, failure.words),
-            None if alone => format!("{} {still}{} > {}", self.metric, self.value, self.limit),
-            None => format!("{} {still}{}", self.metric, self.value),
+        let About { value, limit, sign, .. } = &self.about;
+        match &self.evidence.failure {
+            Some(failure) => format!("{still}unreachable, {value}: {}", failure.words),
+            None if alone => format!("{} {still}{value} {sign} {limit}", self.about.name()),
+            None => format!("{} {still}{value}", self.about.name()),
+        }
+    }
+}
+
+impl Shown {
+    fn of(evidence: Evidence, observation: Observation<'_>) -> Self {
+        match (evidence, observation) {
+            (Evidence::ProcessesByCpu, Observation::Reading(reading)) => Self {
+                processes_by: "CPU (percent of one core)",
+                processes: processes(&reading.top_cpu, |process| format!("{:.1} %", process.cpu_percent)),
+                ..Self::default()
+            },
+            (Evidence::ProcessesByMemory, Observation::Reading(reading)) => Self {
+                processes_by: "memory",
+                processes: processes(&reading.top_memory, |process| process.memory.to_string()),
+                ..Self::default()
+            },
+            (Evidence::FileSystems, Observation::Reading(reading)) => {
+                Self { file_systems: file_systems(reading), ..Self::default() }
+            }
+            (Evidence::Failure, Observation::Failed(failure)) => {
+                Self { failure: Some(FailureFacts::of(failure)), ..Self::default() }
+            }
+            (
+                Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems,
+                Observation::Failed(_),
+            )
+            | (Evidence::Failure, Observation::Reading(_)) => Self::default(),
         }
     }
 }
 
 impl EndedFacts {
     fn of(change: &Change, now: Timestamp) -> Self {
-        let (metric, alert) = (change.metric, &change.alert);
+        let (spec, alert) = (change.metric.spec(), &change.alert);
         Self {
-            metric,
-            value: words::value(metric, alert.value, alert.limit),
-            limit: words::limit(metric, alert.limit),
-            peak: words::value(metric, alert.peak, alert.limit),
-            since: words::moment(alert.raised_at),
+            about: About::of(change),
+            how: match (change.step, spec.evidence) {
+                (Step::Gone, _) => End::Gone,
+                (_, Evidence::Failure) => End::Reachable,
+                (_, Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems) => End::Back,
+            },
+            peak: spec.unit.show_beside(alert.peak, alert.limit),
             lasting: words::duration(words::lasting(alert.raised_at, now)),
         }
     }
 
     fn in_subject(&self) -> String {
-        match self.metric {
-            Metric::Unreachable => "reachable again".to_owned(),
-            Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk | Metric::Load => {
-                format!("{} back to {}", self.metric, self.value)
-            }
+        match self.how {
+            End::Back => format!("{} back to {}", self.about.name(), self.about.value),
+            End::Reachable => "reachable again".to_owned(),
+            End::Gone => format!("{} is gone", self.about.name()),
         }
     }
 }
 
 impl HeldFacts {
     fn of(change: &Change, reason: HoldReason) -> Self {
-        let (metric, alert) = (change.metric, &change.alert);
         Self {
-            metric,
-            value: words::value(metric, alert.value, alert.limit),
-            limit: words::limit(metric, alert.limit),
-            since: words::moment(alert.raised_at),
+            about: About::of(change),
             held: match reason {
                 HoldReason::RecentlyMailed => "mailed recently",
                 HoldReason::Acknowledged => "acknowledged",
-                HoldReason::BelowLimit => "below the limit, not yet low enough to end",
-                HoldReason::NoRecipient => "nobody to mail",
+                HoldReason::BelowLimit => "within the limit, but not yet at the value that ends the alert",
+                HoldReason::NoRecipient => "no recipient",
                 HoldReason::NoRecoveryMail => "ends are not mailed",
-                HoldReason::RuleRemoved => "its rule is gone",
+                HoldReason::Gone => "gone",
+                HoldReason::RuleRemoved => "rule removed",
             },
         }
     }
@@ -291,18 +353,9 @@ fn reading<'a>(occasion: &Occasion<'a>) -> Option<&'a Reading> {
     }
 }
 
-/// The processes that explain a metric, most first.
-fn processes(metric: Metric, reading: &Reading) -> Vec<ProcessFacts> {
-    let (processes, by_memory) = match metric {
-        Metric::Cpu | Metric::Load => (&reading.top_cpu, false),
-        Metric::Memory | Metric::Swap => (&reading.top_memory, true),
-        Metric::Disk | Metric::Unreachable => return Vec::new(),
-    };
-    let facts = |process: &Process| ProcessFacts {
-        share: if by_memory { process.memory.to_string() } else { format!("{:.1} %", process.cpu_percent) },
-        name: text(&process.name),
-        pid: process.pid,
-    };
+/// Processes with what each of them uses.
+fn processes(processes: &[Process], share: impl Fn(&Process) -> String) -> Vec<ProcessFacts> {
+    let facts = |process: &Process| ProcessFacts { share: share(process), name: text(&process.name), pid: process.pid };
     processes.iter().map(facts).collect()
 }
 

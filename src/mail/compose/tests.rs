@@ -37,7 +37,7 @@ fn client(rules: Vec<Rule>) -> config::Client {
 
 fn rule(metric: Metric, limit: f64) -> Rule {
     let repeat = Repeat::After(Duration::from_secs(4 * 3600));
-    Rule { metric, limit, clear: limit, for_sweeps: 1, repeat, recovery: true }
+    Rule { metric, instance: None, limit, clear: limit, for_sweeps: 1, repeat, recovery: true }
 }
 
 /// A machine with everything; `cpu`, `memory` and `disk` in percent.

@@ -88,7 +88,8 @@ async fn what_comes_meanwhile_is_stored_afterwards_as_if_nothing_had_been() {
     assert_eq!(condition.away.map(|away| away.why.kind), Some(StoreErrorKind::Locked));
     assert_eq!(home.count("SELECT count(*) FROM collections").await, 0);
     assert!(home.spool(".jsonl").is_some());
-    let refused = store.acknowledge(&record(1).client, Metric::Cpu, uuid(100), at(60), "ops").await.unwrap_err();
+    let refused =
+        store.acknowledge(&record(1).client, &Metric::Cpu.into(), uuid(100), at(60), "ops").await.unwrap_err();
     assert_eq!(refused.kind, StoreErrorKind::Away);
     assert!(refused.to_string().contains("is away for now, and changes wait for it: try again"), "{refused}");
     held.release().await;
@@ -98,7 +99,7 @@ async fn what_comes_meanwhile_is_stored_afterwards_as_if_nothing_had_been() {
     let condition = store.condition().borrow().clone();
     assert!(condition.away.is_none());
     assert_eq!(condition.ended.map(|ended| (ended.number, ended.stored)), Some((1, 10)));
-    store.acknowledge(&record(1).client, Metric::Cpu, uuid(100), at(60), "ops").await.unwrap();
+    store.acknowledge(&record(1).client, &Metric::Cpu.into(), uuid(100), at(60), "ops").await.unwrap();
 }
 
 #[tokio::test]

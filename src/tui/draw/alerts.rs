@@ -13,9 +13,9 @@ use super::{
 use crate::{
     fleet::{
         Metric,
+        alert::{HoldReason, Notice},
         alerts::{AlertBook, AlertEnd, AlertView},
         event::MailStep,
-        judge::{HoldReason, Notice},
     },
     tui::{
         model::Model,
@@ -127,6 +127,7 @@ fn row(pen: &mut Pen<'_>, model: &Model, alert: &AlertView, mailed: &str, area: 
             let lasted = words::since(alert.raised_at, at);
             if area.width < 100 { format!("after {lasted}") } else { format!("closed after {lasted}") }
         }
+        Some((_, AlertEnd::Gone)) => "gone".to_owned(),
         Some((_, AlertEnd::Withdrawn)) => "rule removed".to_owned(),
     };
     pen.text(x, area.y, area.right().saturating_sub(x), &lasted, dim);
@@ -139,8 +140,9 @@ fn what(alert: &AlertView) -> String {
             format!("failed {value} sweep{} in a row", if alert.value == 1.0 { "" } else { "s" })
         }
         (Metric::Unreachable, Some(_)) => "reachable again".to_owned(),
-        (metric, None) => format!("{metric} {value} > {limit}"),
-        (metric, Some(_)) => format!("{metric} back to {value}"),
+        (_, None) => format!("{} {value} {} {limit}", alert.key(), alert.metric.spec().worse.sign()),
+        (_, Some((_, AlertEnd::Gone))) => format!("{} {value}, gone", alert.key()),
+        (_, Some((_, AlertEnd::Resolved | AlertEnd::Withdrawn))) => format!("{} back to {value}", alert.key()),
     }
 }
 
@@ -169,6 +171,7 @@ fn mailed(alert: &AlertView, book: &AlertBook, now: Timestamp) -> String {
         (Notice::Hold(HoldReason::Acknowledged), None) => "acknowledged",
         (Notice::Hold(HoldReason::BelowLimit), None) => "below its limit now",
         (Notice::Hold(HoldReason::NoRecoveryMail), None) => "no recovery mail",
+        (Notice::Hold(HoldReason::Gone), None) => "gone",
         (Notice::Hold(HoldReason::RuleRemoved), None) => "rule removed",
     }
     .to_owned()

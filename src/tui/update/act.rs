@@ -143,8 +143,8 @@ impl Model {
             }
             Action::Acknowledge => match self.alert_in_hand() {
                 Some(alert) if !alert.acknowledged => {
-                    let (client, metric) = (alert.client.clone(), alert.metric);
-                    return vec![Command::Order(Order::Acknowledge { client, metric })];
+                    let (client, metric, instance) = (alert.client.clone(), alert.metric, alert.instance.clone());
+                    return vec![Command::Order(Order::Acknowledge { client, metric, instance })];
                 }
                 Some(_) => self.say(false, "acknowledged already"),
                 None => self.say(false, "no open alert is selected"),
@@ -347,7 +347,7 @@ impl Model {
             }),
             Tab::Alerts => self.alert_in_hand().map(|alert| {
                 let value = alert.metric.show(alert.value);
-                format!("{} {} {value} since {}\n", alert.client, alert.metric, alert.raised_at)
+                format!("{} {} {value} since {}\n", alert.client, alert.key(), alert.raised_at)
             }),
             Tab::Mails => {
                 let mail = self.mails.as_ref().and_then(|mails| mails.get(self.view.mail));

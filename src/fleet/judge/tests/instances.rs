@@ -1,0 +1,149 @@
+//! A metric with a value for each instance: an alert of its own for each of them, whatever happens to the others.
+
+use super::*;
+use crate::fleet::metric::Instance;
+
+/// A rule for `disk` over 90 %, mailed when it is raised and when it ends.
+fn every_mount() -> Rule {
+    rule(Metric::Disk, 90.0, hours(4))
+}
+
+fn one_mount(mount: &str, limit: f64) -> Rule {
+    Rule { instance: Some(Instance::new(mount)), ..rule(Metric::Disk, limit, hours(4)) }
+}
+
+/// `/var 95, /home -` as values: a dash is an instance that was not measured. `-` alone: nothing was measured.
+fn values(text: &str) -> Values {
+    if text == "-" {
+        return Values::NotMeasured;
+    }
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    Values::Each(
+        pairs
+            .map(|pair| pair.split_once(' ').unwrap())
+            .map(|(name, value)| (Instance::new(name), value.parse().ok()))
+            .collect(),
+    )
+}
+
+/// What happens to the alerts of mounts, told line by line: `values | what the judge says`. One line is one
+/// collection, a minute after the one before.
+fn check(rules: &[Rule], life: &str) -> ClientState {
+    let mut state = ClientState::default();
+    for (minute, line) in (0..).zip(life.lines().map(str::trim).filter(|line| !line.is_empty())) {
+        let (seen, expected) = line.split_once('|').unwrap();
+        let values = values(seen.trim());
+        let values_of = |metric| if metric == Metric::Disk { values.clone() } else { Values::NotMeasured };
+        let now = Timestamp::from_second(minute * 60).unwrap();
+        let circumstances = Circumstances { has_recipient: true, now };
+        let verdict = judge_values(&state.rules, rules, values_of, circumstances, &mut Uuid::new_v4);
+        let told: Vec<String> =
+            verdict.changes.iter().map(|change| format!("{} {}", change.instance, told_of(change))).collect();
+        assert_eq!(told.join("; "), expected.trim(), "at: {line}");
+        let open = verdict.state.rules.iter().filter(|(_, rule)| rule.alert.is_some()).count();
+        assert!(verdict.exceeded.len() <= open, "at: {line}");
+        state = verdict.state;
+    }
+    state
+}
+
+#[test]
+fn each_instance_has_an_alert_of_its_own() {
+    let state = check(
+        &[every_mount()],
+        "/home 50, /var 95 | /var raised, mailed: raised
+         /home 96, /var 95 | /home raised, mailed: raised; /var continues, held: recently mailed
+         /home 96, /var 20 | /home continues, held: recently mailed; /var resolved, mailed: recovered
+         /home 97, /var 20 | /home continues, held: recently mailed",
+    );
+    let keys: Vec<String> = state.rules.keys().map(ToString::to_string).collect();
+    assert_eq!(keys, ["disk /home"]);
+}
+
+#[test]
+fn sweeps_over_the_limit_are_counted_for_each_instance() {
+    check(
+        &[Rule { for_sweeps: 2, ..every_mount() }],
+        "/home 95, /var 50 |
+         /home 50, /var 95 |
+         /home 95, /var 95 | /var raised, mailed: raised",
+    );
+}
+
+#[test]
+fn the_alert_of_an_instance_that_is_gone_ends_and_begins_anew_when_it_comes_back() {
+    check(
+        &[Rule { for_sweeps: 2, ..every_mount() }],
+        "/home 20, /var 95 |
+         /home 20, /var 95 | /var raised, mailed: raised
+         /home 20          | /var gone, mailed: gone
+         /home 20          |
+         /home 20, /var 95 |
+         /home 20, /var 95 | /var raised, mailed: raised
+                           | /var gone, mailed: gone",
+    );
+    check(
+        &[Rule { recovery: false, ..every_mount() }],
+        "/var 95 | /var raised, mailed: raised
+         /home 1 | /var gone, held: gone",
+    );
+}
+
+#[test]
+fn what_was_not_measured_says_nothing_of_an_instance() {
+    check(
+        &[every_mount()],
+        "/home 95, /var 95 | /home raised, mailed: raised; /var raised, mailed: raised
+         /home -, /var 95  | /var continues, held: recently mailed
+         -                 |
+         /home 95, /var 20 | /home continues, held: recently mailed; /var resolved, mailed: recovered",
+    );
+}
+
+#[test]
+fn a_rule_without_an_instance_applies_to_each_that_has_none_of_its_own() {
+    check(
+        &[every_mount(), one_mount("/backup", 99.0)],
+        "/backup 95, /home 95 | /home raised, mailed: raised
+         /backup 99.5, /home 20 | /backup raised, mailed: raised; /home resolved, mailed: recovered",
+    );
+    check(&[one_mount("/backup", 99.0)], "/backup 95, /home 95 |");
+}
+
+#[test]
+fn the_alerts_of_all_instances_are_withdrawn_with_their_rule() {
+    let rules = [every_mount(), one_mount("/backup", 99.0)];
+    let state = check(&rules, "/backup 99.5, /home 95 | /backup raised, mailed: raised; /home raised, mailed: raised");
+    let withdrawn = |rules: &[Rule], values: &Values| {
+        let values_of = |metric| if metric == Metric::Disk { values.clone() } else { Values::NotMeasured };
+        let circumstances = Circumstances { has_recipient: true, now: Timestamp::UNIX_EPOCH };
+        let verdict = judge_values(&state.rules, rules, values_of, circumstances, &mut Uuid::new_v4);
+        let steps = verdict.changes.iter().map(|change| (change.instance.to_string(), change.step));
+        steps.filter(|(_, step)| *step == Step::Withdrawn).map(|(instance, _)| instance).collect::<Vec<_>>()
+    };
+    let now = values("/backup 99.5, /home 95");
+    assert_eq!(withdrawn(&[], &now), ["/backup", "/home"]);
+    // Also where the collection failed.
+    assert_eq!(withdrawn(&[], &Values::NotMeasured), ["/backup", "/home"]);
+    assert_eq!(withdrawn(&rules[1..], &now), ["/home"]);
+    assert_eq!(withdrawn(&rules[..1], &now), [""; 0]);
+}
+
+#[test]
+fn a_state_from_before_there_were_instances_is_read() {
+    let old = r#"{"failed_in_a_row":2,"rules":{"cpu":{"over_in_a_row":3,"alert":null}}}"#;
+    let state: ClientState = serde_json::from_str(old).unwrap();
+    assert_eq!(state.rules[&Metric::Cpu.into()].over_in_a_row, 3);
+    assert_eq!(serde_json::to_string(&state).unwrap(), old);
+    let of_mount = ClientState {
+        rules: [(
+            AlertKey { metric: Metric::Disk, instance: Instance::new("/var") },
+            RuleState { over_in_a_row: 1, alert: None },
+        )]
+        .into(),
+        ..ClientState::default()
+    };
+    let json = serde_json::to_string(&of_mount).unwrap();
+    assert_eq!(json, r#"{"failed_in_a_row":0,"rules":{"disk:/var":{"over_in_a_row":1,"alert":null}}}"#);
+    assert_eq!(serde_json::from_str::<ClientState>(&json).unwrap(), of_mount);
+}
