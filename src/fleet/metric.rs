@@ -248,6 +248,12 @@ impl Metric {
         self.spec().word
     }
 
+    /// The metric of this word or short name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.word() == name || metric.spec().short == name)
+    }
+
     /// The unit of its values and limits.
     #[must_use]
     pub fn unit(self) -> Unit {
@@ -316,8 +322,10 @@ mod tests {
     use super::*;
     use crate::fleet::{
         Bytes, Reading,
+        cell::Cell,
         reading::FileSystem,
         sample::{Observation, Previous},
+        stored::{COLUMNS, Collected, StoredSample},
     };
 
     #[test]
@@ -338,10 +346,9 @@ mod tests {
         assert_eq!("CPU".parse::<Metric>(), Err(NotAMetric("CPU".to_owned())));
     }
 
-    #[test]
-    fn each_metric_reads_its_own_value() {
-        let nothing = Reading::from_report(&Report::default(), 0).unwrap();
-        let everything = Reading {
+    /// A reading in which everything was measured.
+    fn everything() -> Reading {
+        Reading {
             cpu: Percent::new(11.0).ok(),
             cores: vec![Percent::ZERO; 4],
             load: Some([6.0, 1.0, 1.0]),
@@ -356,20 +363,44 @@ mod tests {
                     available: Bytes(100 - used),
                 })
                 .into(),
-            ..nothing.clone()
-        };
-        for (metric, expected) in [
-            (Metric::Cpu, 11.0),
-            (Metric::Memory, 22.0),
-            (Metric::Swap, 33.0),
-            (Metric::Disk, 44.0),
-            (Metric::Load, 1.5),
-            (Metric::Unreachable, 0.0),
-        ] {
-            let sample = Sample::new(Observation::Reading(&everything), Previous::default());
+            ..Reading::from_report(&Report::default(), 0).unwrap()
+        }
+    }
+
+    #[test]
+    fn each_metric_reads_its_own_value() {
+        let nothing = Reading::from_report(&Report::default(), 0).unwrap();
+        // One for each, in the order of the table.
+        let expected: [f64; Metric::ALL.len()] = [11.0, 22.0, 33.0, 44.0, 1.5, 0.0];
+        for (metric, expected) in Metric::ALL.into_iter().zip(expected) {
+            let sample = Sample::new(Observation::Reading(&everything()), Previous::default());
             assert_eq!(metric.values(&sample), Values::Host(expected), "{metric}");
             let sample = Sample::new(Observation::Reading(&nothing), Previous::default());
             assert_eq!(metric.worst(&sample).is_some(), metric == Metric::Unreachable, "{metric}");
+        }
+    }
+
+    /// A column of a metric is `column` or `column / column`.
+    fn stored_value(expression: &str, row: &StoredSample) -> Option<f64> {
+        let cell = |name: &str| {
+            let stored = COLUMNS.iter().find(|stored| stored.column.name == name);
+            match (stored.unwrap_or_else(|| panic!("{name} is not a column")).get)(row) {
+                Cell::Real(value) => Some(value),
+                Cell::Integer(value) => Some(value as f64),
+                Cell::Text(_) | Cell::Null => None,
+            }
+        };
+        let (value, divisor) = expression.split_once(" / ").map_or((expression, None), |(a, b)| (a, Some(b)));
+        Some(cell(value)? / divisor.map_or(Some(1.0), cell)?)
+    }
+
+    #[test]
+    fn the_column_of_a_metric_holds_its_value() {
+        let reading = everything();
+        let row = StoredSample::of(Collected { ended_at_ms: 0, reading: &reading });
+        for metric in Metric::ALL {
+            let Some(column) = metric.spec().column else { continue };
+            assert_eq!(stored_value(column, &row), metric.worst(&Sample::of_reading(&reading)), "{metric}");
         }
     }
 

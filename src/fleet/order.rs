@@ -71,3 +71,17 @@ pub enum Reply {
         text: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_from_before_there_were_instances_is_about_the_host() {
+        let old = r#"{"acknowledge":{"client":"a:22","metric":"cpu"}}"#;
+        let order: Order = serde_json::from_str(old).unwrap();
+        let (client, metric) = (ClientId::new("a", 22), Metric::Cpu);
+        assert_eq!(order, Order::Acknowledge { client, metric, instance: Instance::HOST });
+        assert_eq!(serde_json::to_string(&order).unwrap(), old);
+    }
+}

@@ -78,6 +78,17 @@ pub enum Measured {
     Gone,
 }
 
+impl Measured {
+    /// The value, where there is one.
+    #[must_use]
+    pub fn value(self) -> Option<f64> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Nothing | Self::Gone => None,
+        }
+    }
+}
+
 impl Values {
     /// The value of the host, where it was measured.
     #[must_use]

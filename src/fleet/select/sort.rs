@@ -4,7 +4,7 @@ use std::cmp::{Ordering, Reverse};
 
 use jiff::Timestamp;
 
-use super::Filter;
+use super::filter::Filter;
 use crate::fleet::{
     ClientId, Phase, Reading,
     reading::Usage,
