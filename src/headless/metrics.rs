@@ -8,42 +8,64 @@ use std::io;
 
 use prometheus::{
     TextEncoder,
-    proto::{Gauge, LabelPair, Metric as Line, MetricFamily, MetricType},
+    proto::{self, LabelPair, Metric as Line, MetricFamily, MetricType},
 };
 
 use crate::fleet::{
-    Bytes, Metric, Percent, Reading, SweepId,
-    reading::Usage,
+    Bytes, Metric, Percent, Reading, Sample, SweepId,
+    metric::{Gauge, Instance, Unit},
     state::{ClientView, Finished, Fleet, SweepView},
 };
 
-/// What is told of a reading: name, help, value.
-type Measured = (&'static str, &'static str, fn(&Reading) -> Option<f64>);
+/// A number of a sample that is not the value of a metric.
+struct Companion {
+    /// The metric before whose gauge it stands.
+    before: Metric,
+    gauge: Gauge,
+    value: fn(&Sample) -> Option<f64>,
+}
 
-const MEASURED: [Measured; 11] = [
-    (
-        "fleetsweep_cpu_usage_ratio",
-        "CPU use of all cores together over the agent's sampling window, 0 to 1.",
-        |reading| reading.cpu.map(ratio),
-    ),
-    ("fleetsweep_memory_total_bytes", "Memory, bytes.", |reading| reading.memory.map(|memory| bytes(memory.total))),
-    ("fleetsweep_memory_used_bytes", "Memory in use (total less available), bytes.", |reading| {
-        reading.memory.map(|memory| bytes(memory.used))
-    }),
-    ("fleetsweep_memory_usage_ratio", "Memory in use of all, 0 to 1.", |reading| share(reading.memory)),
-    ("fleetsweep_swap_total_bytes", "Swap, bytes.", |reading| reading.swap.map(|swap| bytes(swap.total))),
-    ("fleetsweep_swap_used_bytes", "Swap in use, bytes.", |reading| reading.swap.map(|swap| bytes(swap.used))),
-    ("fleetsweep_uptime_seconds", "Time since the client was booted, seconds.", |reading| {
-        reading.uptime_seconds.map(|seconds| seconds as f64)
-    }),
-    ("fleetsweep_load1", "Load average over 1 minute, of the whole machine.", |reading| Some(reading.load?[0])),
-    ("fleetsweep_load5", "Load average over 5 minutes, of the whole machine.", |reading| Some(reading.load?[1])),
-    ("fleetsweep_load15", "Load average over 15 minutes, of the whole machine.", |reading| Some(reading.load?[2])),
-    (
-        "fleetsweep_fullest_disk_usage_ratio",
-        "Use of the fullest mounted file system as df counts, 0 to 1.",
-        |reading| reading.disk_percent().map(ratio),
-    ),
+const COMPANIONS: [Companion; 8] = [
+    Companion {
+        before: Metric::Memory,
+        gauge: Gauge { name: "fleetsweep_memory_total_bytes", help: "Memory, bytes." },
+        value: |sample| Some(bytes(sample.memory?.total)),
+    },
+    Companion {
+        before: Metric::Memory,
+        gauge: Gauge { name: "fleetsweep_memory_used_bytes", help: "Memory in use (total less available), bytes." },
+        value: |sample| Some(bytes(sample.memory?.used)),
+    },
+    Companion {
+        before: Metric::Disk,
+        gauge: Gauge { name: "fleetsweep_swap_total_bytes", help: "Swap, bytes." },
+        value: |sample| Some(bytes(sample.swap?.total)),
+    },
+    Companion {
+        before: Metric::Disk,
+        gauge: Gauge { name: "fleetsweep_swap_used_bytes", help: "Swap in use, bytes." },
+        value: |sample| Some(bytes(sample.swap?.used)),
+    },
+    Companion {
+        before: Metric::Disk,
+        gauge: Gauge { name: "fleetsweep_uptime_seconds", help: "Time since the client was booted, seconds." },
+        value: |sample| Some(sample.uptime_seconds? as f64),
+    },
+    Companion {
+        before: Metric::Disk,
+        gauge: Gauge { name: "fleetsweep_load1", help: "Load average over 1 minute, of the whole machine." },
+        value: |sample| Some(sample.load?[0]),
+    },
+    Companion {
+        before: Metric::Disk,
+        gauge: Gauge { name: "fleetsweep_load5", help: "Load average over 5 minutes, of the whole machine." },
+        value: |sample| Some(sample.load?[1]),
+    },
+    Companion {
+        before: Metric::Disk,
+        gauge: Gauge { name: "fleetsweep_load15", help: "Load average over 15 minutes, of the whole machine." },
+        value: |sample| Some(sample.load?[2]),
+    },
 ];
 
 /// What is told of a collection, failed or not.
@@ -102,9 +124,17 @@ fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, mai
         let line = |client: &&ClientView| Some(line(labels(client), value(client.last.as_ref()?)));
         families.push(gauge(name, help, clients.iter().filter_map(line).collect()));
     }
-    for (name, help, value) in MEASURED {
-        let line = |client: &&ClientView| Some(line(labels(client), value(fresh(client)?)?));
-        families.push(gauge(name, help, clients.iter().filter_map(line).collect()));
+    let samples: Vec<(&ClientView, Sample)> =
+        clients.iter().filter_map(|client| Some((*client, Sample::of_reading(fresh(client)?)))).collect();
+    for metric in Metric::ALL {
+        for Companion { gauge: Gauge { name, help }, value, .. } in COMPANIONS.iter().filter(|it| it.before == metric) {
+            let line = |(client, sample): &(&ClientView, Sample)| Some(line(labels(client), value(sample)?));
+            families.push(gauge(name, help, samples.iter().filter_map(line).collect()));
+        }
+        if let Some(Gauge { name, help }) = metric.spec().gauge {
+            let lines = samples.iter().flat_map(|(client, sample)| of_metric(metric, client, sample));
+            families.push(gauge(name, help, lines.collect()));
+        }
     }
     families.push(gauge(
         "fleetsweep_core_usage_ratio",
@@ -134,6 +164,17 @@ fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, mai
     TextEncoder::new().encode_to_string(&families).map_err(io::Error::other)
 }
 
+/// The values of a metric, one line for each instance.
+fn of_metric(metric: Metric, client: &ClientView, sample: &Sample) -> Vec<Line> {
+    let spec = metric.spec();
+    let line = |(instance, value): (Instance, f64)| {
+        let mut labels = labels(client);
+        labels.extend(spec.scope.label().map(|name| label(name, instance.name())));
+        line(labels, spec.unit.to_base(value))
+    };
+    metric.values(sample).measured().into_iter().map(line).collect()
+}
+
 /// The reading of the last collection.
 fn fresh(client: &ClientView) -> Option<&Reading> {
     let last = client.last.as_ref()?;
@@ -146,7 +187,7 @@ fn cores(client: &ClientView) -> Vec<Line> {
     let line = |(core, percent): (usize, &Percent)| {
         let mut labels = labels(client);
         labels.push(label("core", &core.to_string()));
-        line(labels, ratio(*percent))
+        line(labels, Unit::Percent.to_base(percent.get()))
     };
     cores.iter().enumerate().map(line).collect()
 }
@@ -194,7 +235,7 @@ fn gauge(name: &str, help: &str, lines: Vec<Line>) -> MetricFamily {
 }
 
 fn line(labels: Vec<LabelPair>, value: f64) -> Line {
-    let mut gauge = Gauge::default();
+    let mut gauge = proto::Gauge::default();
     gauge.set_value(value);
     let mut line = Line::from_gauge(gauge);
     line.set_label(labels);
@@ -211,14 +252,6 @@ fn label(name: &str, value: &str) -> LabelPair {
     label.set_name(name.to_owned());
     label.set_value(value.to_owned());
     label
-}
-
-fn ratio(percent: Percent) -> f64 {
-    percent.get() / 100.0
-}
-
-fn share(usage: Option<Usage>) -> Option<f64> {
-    usage.and_then(Usage::percent).map(ratio)
 }
 
 fn bytes(Bytes(bytes): Bytes) -> f64 {
@@ -241,7 +274,6 @@ mod tests {
             alerts::AlertView,
             event::ClientCard,
             history::Memory,
-            metric::Instance,
         },
         headless::table::tests::{SWEEP, swept},
     };
