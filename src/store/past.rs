@@ -13,7 +13,7 @@ use super::{
     sweeps::{self, Ended},
 };
 use crate::fleet::{
-    Bytes, Metric, Percent, Reading, SweepId,
+    Bytes, Percent, Reading, Sample, SweepId,
     alert::{HoldReason, Notice, NoticeReason},
     alerts::AlertView,
     event::ClientCard,
@@ -42,14 +42,9 @@ pub(super) async fn fleet(pool: &Reads, sweep: SweepId, cards: &[ClientCard]) ->
         let (client, peak) = (row.client_id, row.peak_value);
         let acknowledged = row.acknowledged_at_ms.is_some_and(|at| at <= ended.at_ms);
         let alert = AlertView { acknowledged, ..AlertView::try_from(row)? };
-        let value = match alert.metric {
-            // Of the values of instances only the newest are kept.
-            _ if !alert.instance.is_host() => None,
-            Metric::Unreachable => failed.get(&client).copied(),
-            Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk | Metric::Load => {
-                measured.get(&client).and_then(|sample| sample.value(alert.metric))
-            }
-        };
+        let numbers = measured.get(&client).map(Measured::numbers).transpose()?.unwrap_or_default();
+        let sample = Sample { failed_in_a_row: failed.get(&client).copied(), ..numbers };
+        let value = alert.metric.values(&sample).of(&alert.instance).value();
         let alert = then(alert, value, peak, &ended.view);
         open.entry(client).or_insert_with(Vec::new).push(memory::exceeded(&alert));
         alerts.push(alert);
@@ -108,7 +103,7 @@ fn then(alert: AlertView, value: Option<f64>, peak: f64, sweep: &SweepView) -> A
 
 /// How often in a row the clients had failed by then whose alert about that was open. A collection that was
 /// cancelled says nothing of its client.
-async fn failed_in_a_row(transaction: &mut Transaction, ended: &Ended) -> Result<HashMap<i64, f64>, sqlx::Error> {
+async fn failed_in_a_row(transaction: &mut Transaction, ended: &Ended) -> Result<HashMap<i64, u32>, sqlx::Error> {
     let rows: Vec<(i64, i64)> = fetch_all!(
         transaction,
         (i64, i64),
@@ -124,7 +119,7 @@ async fn failed_in_a_row(transaction: &mut Transaction, ended: &Ended) -> Result
         ended.at_ms,
         ended.at_ms
     )?;
-    rows.into_iter().map(|(client, count)| Ok((client, f64::from(from_count::<u32>(count)?)))).collect()
+    rows.into_iter().map(|(client, count)| Ok((client, from_count(count)?))).collect()
 }
 
 /// The stored sample of a client's last successful collection.
@@ -146,19 +141,11 @@ async fn measured(transaction: &mut Transaction, clients: &[LastOf]) -> Result<H
 }
 
 impl Measured {
-    fn value(&self, metric: Metric) -> Option<f64> {
-        let sample = &self.sample;
-        match metric {
-            Metric::Cpu => sample.cpu_percent,
-            Metric::Memory => sample.memory_percent,
-            Metric::Swap => sample.swap_percent,
-            Metric::Disk => sample.disk_percent,
-            Metric::Load => {
-                let cores: u32 = sample.core_count?.try_into().ok().filter(|cores| *cores > 0)?;
-                Some(sample.load_1? / f64::from(cores))
-            }
-            Metric::Unreachable => None,
-        }
+    /// The numbers of the collection. How often in a row others had failed is not among them.
+    fn numbers(&self) -> Result<Sample, sqlx::Error> {
+        let (_, reading) = self.reading(Vec::new())?;
+        let core_count = self.sample.core_count.map(from_count).transpose()?;
+        Ok(Sample { core_count, ..Sample::of_reading(&reading) })
     }
 
     /// The reading as far as it can be told from the sample.

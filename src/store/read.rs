@@ -115,33 +115,18 @@ pub(super) async fn spent(pool: &Reads) -> Result<HashMap<ClientId, Spent>, sqlx
     Ok(clients)
 }
 
-/// The newest samples of one measured column.
-macro_rules! recent_sql {
-    ($column:literal) => {
-        concat!(
-            "SELECT collections.collected_at_ms, ",
-            $column,
-            " FROM collections JOIN clients ON clients.id = collections.client_id
-              WHERE clients.ip = ? AND clients.port = ? AND collections.collected_at_ms IS NOT NULL
-              ORDER BY collections.id DESC LIMIT ?"
-        )
-    };
-}
-
 pub(super) async fn recent(
     pool: &Reads,
     client: &ClientId,
     metric: Metric,
     most: u32,
 ) -> Result<Vec<(Timestamp, f64)>, sqlx::Error> {
-    let sql = match metric {
-        Metric::Cpu => recent_sql!("collections.cpu_percent"),
-        Metric::Memory => recent_sql!("collections.memory_percent"),
-        Metric::Swap => recent_sql!("collections.swap_percent"),
-        Metric::Disk => recent_sql!("collections.disk_percent"),
-        Metric::Load => recent_sql!("collections.load_1 / collections.core_count"),
-        Metric::Unreachable => return Ok(Vec::new()),
-    };
+    let Some(column) = metric.spec().column else { return Ok(Vec::new()) };
+    let sql = format!(
+        "SELECT collections.collected_at_ms, {column} FROM collections JOIN clients ON clients.id = collections.client_id
+         WHERE clients.ip = ? AND clients.port = ? AND collections.collected_at_ms IS NOT NULL
+         ORDER BY collections.id DESC LIMIT ?"
+    );
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(i64, Option<f64>)> = fetch_all!(
         &mut transaction,
