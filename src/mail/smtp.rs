@@ -5,7 +5,7 @@
 //! their length ([`reply`]), a server may send only so much for one mail, each step and the whole have a deadline.
 //! What a server says before TLS is forgotten behind it, and what it says unasked ends the session.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, time::Duration};
 
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout};
@@ -15,9 +15,11 @@ use super::{
     outcome::{Answer, Concerns, Phase, SendError},
 };
 use crate::{
-    config::{Smtp, SmtpSecurity, ca::CaError, harmless},
+    config::{Smtp, SmtpSecurity},
     fleet::{mail::Mail, reading::clean},
 };
+
+pub use setup::SetupError;
 
 use auth::Credentials;
 use dialogue::{Dialogue, Limits, Server};
@@ -35,6 +37,8 @@ mod dialogue;
 mod failure;
 mod hello;
 mod mask;
+mod metered;
+mod setup;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -88,28 +92,6 @@ struct Kept {
     since: Instant,
     /// Whether a mail was begun and not ended.
     needs_reset: bool,
-}
-
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// TLS cannot be set up.
-    #[error("TLS for the SMTP server {host} cannot be set up: {reason}")]
-    Tls {
-        /// The server.
-        host: String,
-        /// Why.
-        reason: String,
-    },
-    /// The file of certificates cannot be used.
-    #[error("the certificates of ca=\"{}\" on <smtp> cannot be used", harmless::path(.path))]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: CaError,
-    },
 }
 
 impl fmt::Debug for SmtpClient {

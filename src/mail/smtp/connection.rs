@@ -5,25 +5,22 @@ use std::{
     io,
     net::IpAddr,
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use secrecy::zeroize::Zeroizing;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
 
 use super::{
     failure::Failure,
+    metered::Metered,
     reply::{Progress, Reply, ReplyParser},
     tls::Tls,
 };
-
-/// How many bytes a server may send while one mail is handed over, those of TLS included: several times what the
-/// longest certificates and replies take.
-const ALLOWANCE_BYTES: usize = 1024 * 1024;
 
 /// How much is read at once.
 const BUFFER_BYTES: usize = 4096;
@@ -46,7 +43,7 @@ enum Transport {
 impl Connection {
     /// A connection over a socket.
     pub(super) fn new(socket: TcpStream) -> Self {
-        let transport = Transport::Clear(Metered { socket, left: ALLOWANCE_BYTES, first: Vec::new() });
+        let transport = Transport::Clear(Metered::new(socket));
         Self { transport, buffer: Zeroizing::new(vec![0; BUFFER_BYTES]), unread: 0..0 }
     }
 
@@ -54,7 +51,7 @@ impl Connection {
     pub(super) fn is_private(&self) -> bool {
         match &self.transport {
             Transport::Tls(_) => true,
-            Transport::Clear(metered) => metered.socket.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()),
+            Transport::Clear(metered) => metered.socket().peer_addr().is_ok_and(|peer| peer.ip().is_loopback()),
             Transport::Broken => false,
         }
     }
@@ -66,14 +63,14 @@ impl Connection {
             Transport::Tls(stream) => stream.get_ref().0,
             Transport::Broken => return None,
         };
-        metered.socket.local_addr().ok().map(|address| address.ip())
+        metered.socket().local_addr().ok().map(|address| address.ip())
     }
 
     /// Allows the server so many bytes again: another mail begins.
     pub(super) fn renew_allowance(&mut self) {
         match &mut self.transport {
-            Transport::Clear(metered) => metered.left = ALLOWANCE_BYTES,
-            Transport::Tls(stream) => stream.get_mut().0.left = ALLOWANCE_BYTES,
+            Transport::Clear(metered) => metered.renew_allowance(),
+            Transport::Tls(stream) => stream.get_mut().0.renew_allowance(),
             Transport::Broken => {}
         }
     }
@@ -87,7 +84,7 @@ impl Connection {
         }
         match std::mem::replace(&mut self.transport, Transport::Broken) {
             Transport::Clear(mut metered) => {
-                metered.first.clear();
+                metered.forget_first();
                 self.transport = Transport::Tls(Box::new(tls.handshake(metered).await?));
                 // The buffer is empty; the bytes in it are gone as well.
                 self.buffer.fill(0);
@@ -190,56 +187,3 @@ impl Connection {
         }
     }
 }
-
-/// A socket from which only so much is read.
-pub(super) struct Metered {
-    socket: TcpStream,
-    left: usize,
-    /// The first bytes read: they tell a server that does not speak TLS.
-    first: Vec<u8>,
-}
-
-impl Metered {
-    /// The first bytes that came since TLS began.
-    pub(super) fn first(&self) -> &[u8] {
-        &self.first
-    }
-}
-
-impl AsyncRead for Metered {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        const FIRST_BYTES: usize = 64;
-        if self.left == 0 {
-            return Poll::Ready(Err(io::Error::other(TooMuch)));
-        }
-        let wanted = buffer.remaining().min(self.left);
-        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(wanted));
-        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut part))?;
-        let room = FIRST_BYTES.saturating_sub(self.first.len());
-        let new = part.filled().get(..room).unwrap_or_else(|| part.filled());
-        self.first.extend_from_slice(new);
-        let read = part.filled().len();
-        self.left -= read;
-        buffer.advance(read);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Metered {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
-}
-
-/// A server has sent more than its allowance.
-#[derive(Debug, thiserror::Error)]
-#[error("it sent more than {ALLOWANCE_BYTES} bytes for one mail")]
-struct TooMuch;

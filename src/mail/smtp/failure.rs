@@ -6,7 +6,7 @@ use crate::mail::outcome::{Concerns, Phase, SendError, refusal};
 
 use super::{
     reply::{MalformedReply, Reply},
-    tls::TlsFailure,
+    tls::failure::TlsFailure,
 };
 
 /// Why a dialogue ended early.

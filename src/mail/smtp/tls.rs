@@ -9,11 +9,13 @@ use rustls::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{SetupError, connection::Metered, failure::Failure};
+use super::{failure::Failure, metered::Metered, setup::SetupError};
 use crate::config::{Smtp, ca};
 
+use failure::TlsFailure;
 use verifier::Verifier;
 
+pub(super) mod failure;
 mod verifier;
 
 /// How TLS is spoken with a server.
@@ -24,39 +26,6 @@ pub(super) struct Tls {
     host: String,
     trusts_nobody: bool,
     begins_at_once: bool,
-}
-
-/// Why TLS could not be begun.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TlsFailure {
-    /// The certificate is not to be trusted.
-    #[error("{0}")]
-    Certificate(String),
-    /// The server speaks in clear where TLS is expected.
-    #[error(
-        "the server answers in clear (`{0}`), not with TLS: this port does not speak TLS from the first byte; set \
-         security=\"starttls\" on <smtp>, or another port (465 is usual for security=\"tls\")"
-    )]
-    Clear(String),
-    /// There is no common version or cipher.
-    #[error("the server speaks no version of TLS that is safe: it must offer TLS 1.2 or 1.3 with modern ciphers ({0})")]
-    Incompatible(String),
-    /// Anything else.
-    #[error("TLS failed: {0}")]
-    Other(rustls::Error),
-    /// The connection broke or was closed.
-    #[error("the connection broke while TLS began: {0}")]
-    Broken(std::io::Error),
-}
-
-impl TlsFailure {
-    /// Whether it lasts until somebody changes something.
-    pub(super) fn is_lasting(&self) -> bool {
-        match self {
-            Self::Certificate(_) | Self::Clear(_) | Self::Incompatible(_) => true,
-            Self::Other(_) | Self::Broken(_) => false,
-        }
-    }
 }
 
 impl Tls {

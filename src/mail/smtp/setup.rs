@@ -1,0 +1,27 @@
+//! Why a client for the SMTP server cannot be made.
+
+use std::path::PathBuf;
+
+use crate::config::{ca::CaError, harmless};
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// TLS cannot be set up.
+    #[error("TLS for the SMTP server {host} cannot be set up: {reason}")]
+    Tls {
+        /// The server.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// The file of certificates cannot be used.
+    #[error("the certificates of ca=\"{}\" on <smtp> cannot be used", harmless::path(.path))]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: CaError,
+    },
+}
