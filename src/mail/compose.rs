@@ -1,32 +1,27 @@
-//! Composes mails: from what the judge decided to the texts that people read, one mail for each recipient
-//! however many alerts a collection touched. Pure; the sentences are in `assets/mail/`, the facts and the
-//! subjects are made here. Not the sending.
+//! Composes mails: from what the judge decided to the text that people read, one mail to each recipient for all
+//! alerts of a collection. Pure; the sentences are in `assets/mail/`, the facts and the subjects are made here. Not the
+//! sending.
 
 use jiff::Timestamp;
 use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{
-    config,
-    fleet::{
-        Metric,
-        alert::{Change, Notice, NoticeReason},
-        judge::Verdict,
-        mail::{Mail, MailKind},
-        reading::clean,
-        sample::Observation,
-        troubles::TroubleNotice,
-    },
+use crate::fleet::{
+    mail::{Mail, MailKind},
+    reading::clean,
+    troubles::TroubleNotice,
 };
 
-use super::words;
+use super::words::{self, SUBJECT_CHARS, TEXT_CHARS};
 
 pub use events::{EventsOccasion, in_shell};
+pub use occasion::{Occasion, history_wanted};
 
 mod events;
 mod facts;
 mod listing;
+mod occasion;
 #[cfg(test)]
 mod tests;
 mod troubles;
@@ -41,42 +36,6 @@ const TEMPLATES: [(&str, &str); 7] = [
     ("ended.txt", include_str!("../../assets/mail/ended.txt")),
     ("client.txt", include_str!("../../assets/mail/client.txt")),
 ];
-
-/// The longest subject, in characters: what mail programs show of one, and far below what a header may be.
-const SUBJECT_CHARS: usize = 150;
-
-/// The longest piece of foreign text in a mail, in characters.
-const TEXT_CHARS: usize = 300;
-
-/// One collection that may have to be told of.
-#[derive(Debug, Clone, Copy)]
-pub struct Occasion<'a> {
-    /// Whose it was; also says who is mailed.
-    pub client: &'a config::Client,
-    /// What was decided.
-    pub verdict: &'a Verdict,
-    /// What the collection showed.
-    pub observation: Observation<'a>,
-    /// Earlier values, oldest first, of the metrics that [`history_wanted`] names; may be empty. Values
-    /// that are not from before `now` are left out.
-    pub histories: &'a [(Metric, Vec<(Timestamp, f64)>)],
-    /// When it was decided.
-    pub now: Timestamp,
-    /// The name of the machine this program runs on.
-    pub collector_name: &'a str,
-}
-
-/// The metrics whose earlier values belong in the mails of this verdict.
-#[must_use]
-pub fn history_wanted(verdict: &Verdict) -> Vec<Metric> {
-    let wanted = |change: &&Change| match change.notice {
-        Notice::Send(NoticeReason::Recovered | NoticeReason::Gone) | Notice::Hold(_) => false,
-        Notice::Send(NoticeReason::Raised | NoticeReason::EveryCollection | NoticeReason::Reminder) => {
-            change.metric.spec().column.is_some() && change.instance.is_host()
-        }
-    };
-    verdict.changes.iter().filter(wanted).map(|change| change.metric).collect()
-}
 
 /// A template that cannot be read or filled: a fault of this program.
 #[derive(Debug, thiserror::Error)]
@@ -108,12 +67,11 @@ impl Composer {
         Ok(Self(environment))
     }
 
-    /// The mails of one collection: for each recipient of the client the same one, of kind
-    /// [`MailKind::Alert`] where an alert is told of and [`MailKind::Recovery`] where only ends are; none
-    /// where the verdict mails nothing.
+    /// The mails of one collection, the same to each recipient of the client: of kind [`MailKind::Alert`] where a
+    /// limit is exceeded and [`MailKind::Recovery`] where alerts only ended; none where the verdict mails nothing.
     ///
     /// # Errors
-    /// [`TemplateError`]; it does not depend on what is told.
+    /// [`TemplateError`]; it does not depend on the content.
     pub fn alert_mails(
         &self,
         occasion: &Occasion<'_>,

@@ -7,6 +7,12 @@ use jiff::{Timestamp, tz::Offset};
 
 use crate::fleet::metric::Unit;
 
+/// The longest subject, in characters: what mail programs show of one, and far below what a header may be.
+pub(super) const SUBJECT_CHARS: usize = 150;
+
+/// The longest piece of foreign text in a mail, in characters.
+pub(super) const TEXT_CHARS: usize = 300;
+
 /// The most values shown in a line of history: what two lines of a phone hold.
 const SERIES_VALUES: usize = 8;
 

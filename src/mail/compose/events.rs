@@ -17,10 +17,10 @@ use crate::{
             short_source,
         },
     },
-    mail::words,
+    mail::words::{self, SUBJECT_CHARS},
 };
 
-use super::{SUBJECT_CHARS, facts::ClientFacts, listing};
+use super::{facts::ClientFacts, listing};
 
 /// The largest attachment.
 const PART_BYTES: usize = 2 << 20;
@@ -270,7 +270,7 @@ impl EventsFacts {
             mails,
             further,
             now: words::moment(now),
-            collector: clean(collector_name, super::TEXT_CHARS),
+            collector: clean(collector_name, words::TEXT_CHARS),
         }
     }
 }

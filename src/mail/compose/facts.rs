@@ -18,10 +18,10 @@ use crate::{
         rule::Repeat,
         sample::Observation,
     },
-    mail::words,
+    mail::words::{self, SUBJECT_CHARS, TEXT_CHARS},
 };
 
-use super::{Occasion, SUBJECT_CHARS, TEXT_CHARS};
+use super::occasion::Occasion;
 
 /// How many file systems are listed, fullest first.
 const FILE_SYSTEMS: usize = 5;

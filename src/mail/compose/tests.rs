@@ -6,12 +6,16 @@ use fleetsweep_agent::report::{self, Report};
 use mail_parser::MessageParser;
 
 use super::*;
-use crate::fleet::{
-    Bytes, ClientId, Failure, FailureKind, Percent, Reading, Rule, Stage,
-    judge::{ClientState, judge},
-    reading::{FileSystem, Process, Usage},
-    rule::Repeat,
-    security::SecurityLog,
+use crate::{
+    config,
+    fleet::{
+        Bytes, ClientId, Failure, FailureKind, Metric, Percent, Reading, Rule, Stage,
+        judge::{ClientState, judge},
+        reading::{FileSystem, Process, Usage},
+        rule::Repeat,
+        sample::Observation,
+        security::SecurityLog,
+    },
 };
 
 mod events;

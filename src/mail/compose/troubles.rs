@@ -7,10 +7,8 @@ use crate::{
         reading::clean,
         troubles::{Phase, TroubleNotice},
     },
-    mail::words,
+    mail::words::{self, SUBJECT_CHARS, TEXT_CHARS},
 };
-
-use super::{SUBJECT_CHARS, TEXT_CHARS};
 
 /// How many clients are listed.
 const CLIENTS: usize = 100;
