@@ -115,7 +115,7 @@ enum Command {
     Check,
     /// Fetch and pin the clients' host keys
     Trust,
-    /// Send one test mail
+    /// Send a test mail to each address of the configuration
     MailTest,
     /// Remove cached agents from the clients
     Clean,
