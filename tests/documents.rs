@@ -5,12 +5,25 @@
 use std::{collections::BTreeSet, path::Path};
 
 use fleetsweep::fleet::{
-    FailureKind,
+    FailureKind, Metric,
     troubles::{TROUBLES, TroubleSpec},
 };
 
 fn readme() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+}
+
+#[test]
+fn every_metric_is_in_the_pages_for_other_programs() {
+    let readme = readme();
+    let views = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/README.md")).unwrap();
+    let types = views.lines().find(|line| line.starts_with("| `type` |")).unwrap();
+    for metric in Metric::ALL {
+        assert!(types.contains(&format!("`{metric}`")), "{metric} is not among the types of migrations/README.md");
+        let Some(gauge) = metric.spec().gauge else { continue };
+        let name = gauge.name.strip_prefix("fleetsweep_").unwrap();
+        assert!(readme.contains(&format!("`{name}`")), "{name} is not in README.md");
+    }
 }
 
 #[test]
