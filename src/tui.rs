@@ -10,14 +10,20 @@
 //! What the database knows comes in as plain [`data`], asked for with [`Query`]. One table of
 //! [`action`]s feeds the key map, the hints, the help and the palette.
 
+#[macro_use]
+mod every;
+
 pub mod action;
 mod background;
 pub mod clipboard;
+pub mod columns;
 pub mod data;
 pub mod draw;
 pub mod export;
+mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod layout;
 pub mod model;
 pub mod port;
 pub mod screen;

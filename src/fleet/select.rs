@@ -8,7 +8,6 @@ pub mod filter;
 pub mod sort;
 
 pub use filter::Filter;
-pub use sort::{Sort, SortKey};
 
 /// A `--client` pattern: a glob on a client's name or address.
 #[derive(Debug, Clone)]

@@ -7,52 +7,51 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use super::{model::Model, view::Tab};
 
 mod alerts;
+mod canvas;
 mod chart;
 mod detail;
 mod header;
-pub mod layout;
+pub(super) mod hit;
+mod list;
 mod log;
 mod mails;
 mod map;
 mod overlay;
-mod pen;
 mod table;
-mod words;
 
-use layout::Layout;
-use pen::Pen;
+use canvas::Canvas;
 
 /// Draws `model`, which must be prepared ([`Model::prepare`]) for the size of `buffer`.
 pub fn draw(model: &Model, buffer: &mut Buffer) {
     if model.size.0 == 0 || model.size.1 == 0 {
         return;
     }
-    let layout = Layout::of(model);
-    let mut pen = Pen::new(buffer, model.look);
-    header::line(&mut pen, model, layout.header);
+    let layout = model.layout();
+    let mut canvas = Canvas::new(buffer, model.look);
+    header::line(&mut canvas, model, layout.header);
     if let Some(area) = layout.strip {
-        header::strip(&mut pen, model, area);
+        header::strip(&mut canvas, model, area);
     }
     match (model.view.tab, model.view.detail_open) {
-        (Tab::Fleet, true) => detail::pane(&mut pen, model, layout.body, true),
+        (Tab::Fleet, true) => detail::pane(&mut canvas, model, layout.body, true),
         (Tab::Fleet, false) => {
             if let Some(area) = layout.map {
-                map::pane(&mut pen, model, area);
+                map::pane(&mut canvas, model, area);
             }
-            table::pane(&mut pen, model, layout.table, layout.detail.is_some());
+            table::pane(&mut canvas, model, layout.table, layout.detail.is_some());
             if let Some(area) = layout.detail {
-                detail::pane(&mut pen, model, area, model.view.pane == super::view::Pane::Detail);
+                detail::pane(&mut canvas, model, area, model.view.pane == super::view::Pane::Detail);
             }
             if let Some(area) = layout.alerts {
-                alerts::pane(&mut pen, model, area);
+                alerts::pane(&mut canvas, model, area);
             }
         }
-        (Tab::Alerts, _) => alerts::history(&mut pen, model, layout.body),
-        (Tab::Mails, _) => mails::page(&mut pen, model, layout.body),
-        (Tab::Log, _) => log::page(&mut pen, model, layout.body),
+        (Tab::Alerts, _) => alerts::history(&mut canvas, model, layout.body),
+        (Tab::Mails, _) => mails::page(&mut canvas, model, layout.body),
+        (Tab::Log, _) => log::page(&mut canvas, model, layout.body),
     }
     if let Some(area) = layout.hint {
-        overlay::hint_line(&mut pen, model, area);
+        overlay::hint_line(&mut canvas, model, area);
     }
-    overlay::over(&mut pen, model, Rect { x: 0, y: 0, width: model.size.0, height: model.size.1 });
+    overlay::over(&mut canvas, model, Rect { x: 0, y: 0, width: model.size.0, height: model.size.1 });
 }

@@ -5,10 +5,11 @@ use std::{collections::VecDeque, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    columns::Context,
     data::Said,
-    draw::layout::Layout,
+    layout::Layout,
     theme::Look,
-    view::{Pane, Tab, View},
+    view::{Overlay, Pane, Tab, View},
 };
 use crate::fleet::{
     ClientId, Failure, SweepId,
@@ -161,15 +162,31 @@ impl Model {
         self.fleet.newest_sweep().is_some_and(|sweep| sweep.duration_ms.is_none())
     }
 
+    /// The listed clients, in their order.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &ClientView> {
+        self.rows.iter().filter_map(|id| self.shown().client(id))
+    }
+
     /// The selected client.
     #[must_use]
     pub fn selected(&self) -> Option<&ClientView> {
         self.shown().client(self.view.selected.as_ref()?)
     }
 
+    /// Where everything stands on the screen.
+    pub(super) fn layout(&self) -> Layout {
+        let clients = self.shown().clients().len();
+        Layout::of(self.size, self.view.tab, self.view.overlay != Overlay::None, clients)
+    }
+
+    /// What the cells of a list depend on besides their item.
+    pub(super) fn context(&self, look: Look) -> Context<'_> {
+        Context { fleet: self.shown(), now: self.shown_at(), look, is_marked_under_cursor: false, mails: &[] }
+    }
+
     /// Whether the client's details are on the screen.
     pub(super) fn shows_detail(&self) -> bool {
-        self.view.tab == Tab::Fleet && (self.view.detail_open || Layout::of(self).detail.is_some())
+        self.view.tab == Tab::Fleet && (self.view.detail_open || self.layout().detail.is_some())
     }
 
     /// The alerts of the fleet view, the newest first.
@@ -209,7 +226,10 @@ impl Model {
     /// Brings rows, selection, scroll position and the time left up to date; to be called before drawing.
     pub fn prepare(&mut self) {
         if self.rows_stale {
-            self.rows = sort::list(self.shown(), &self.view.filter, self.view.sort, self.shown_at());
+            self.rows = {
+                let (key, reversed) = (self.view.sort.key(), self.view.sort.reversed);
+                sort::list(self.shown(), &self.view.filter, key, reversed, self.shown_at())
+            };
             self.rows_stale = false;
         }
         let sweep = self.fleet.newest_sweep().filter(|sweep| sweep.duration_ms.is_none());
@@ -226,7 +246,7 @@ impl Model {
         if at.is_none() {
             self.view.selected = self.rows.get(self.row).cloned();
         }
-        let height = usize::from(Layout::of(self).table_rows());
+        let height = usize::from(self.layout().table_rows());
         let most = self.rows.len().saturating_sub(height);
         if self.row < self.view.top {
             self.view.top = self.row;

@@ -8,7 +8,6 @@ use proptest::prelude::*;
 use super::{
     Answer, Command, Look, Message, Model, Query, action,
     data::Said,
-    draw::layout::Layout,
     paint::{painted, press, rows, shown},
     script::{self, ASCII, DARK, LIGHT, MONO},
     view::{Overlay, Tab},
@@ -205,7 +204,7 @@ fn the_selection_stays_with_its_client_when_rows_are_sorted() {
         press(&mut model, "s");
         model.prepare();
         assert_eq!(model.view.selected, before);
-        let rows = usize::from(Layout::of(&model).table_rows());
+        let rows = usize::from(model.layout().table_rows());
         assert!((model.view.top..model.view.top + rows).contains(&model.row), "it is scrolled out of sight");
     }
 }

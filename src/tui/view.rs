@@ -4,13 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::action::Action;
-use crate::fleet::{
-    ClientId, SweepId,
-    history::Span,
-    select::{Filter, Sort},
-    state::Fleet,
-};
+use super::{action::Action, columns::clients::Sort};
+use crate::fleet::{ClientId, SweepId, history::Span, select::Filter, state::Fleet};
 
 /// The state of the view.
 #[derive(Debug, Clone, Default)]

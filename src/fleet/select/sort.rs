@@ -1,4 +1,5 @@
-//! The orders in which clients are listed. Not which of them are.
+//! Sorts clients. Which of them are listed is the filter's business, and by what they can be sorted the
+//! client table's.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -6,101 +7,48 @@ use jiff::Timestamp;
 
 use super::filter::Filter;
 use crate::fleet::{
-    ClientId, Phase, Reading,
-    reading::Usage,
+    ClientId, Phase,
     state::{ClientView, Fleet},
 };
 
-/// What the order goes by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum SortKey {
-    /// What needs attention first: failed, over a limit, under way, the rest.
-    #[default]
-    Severity,
-    /// The configuration's order.
-    Configuration,
-    /// The name, numbers in it by their value.
-    Name,
-    /// CPU use, most first.
-    Cpu,
-    /// Memory use, most first.
-    Memory,
-    /// The fullest file system, fullest first.
-    Disk,
-    /// Load per core, most first.
-    Load,
-    /// How long the last collection took, longest first.
-    Took,
-    /// How old the last reading is, oldest first.
-    Age,
+/// The value by which a client is sorted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Key<'a> {
+    /// The lowest first.
+    Rank(u8),
+    /// Numbers in it by their value.
+    Name(&'a str),
+    /// The highest first.
+    Number(f64),
+    /// The earliest first.
+    Time(Timestamp),
+    /// No value: last in either direction.
+    Absent,
 }
 
-impl SortKey {
-    /// Every key, in the order in which they are stepped through.
-    pub const ALL: [Self; 9] = [
-        Self::Severity,
-        Self::Name,
-        Self::Cpu,
-        Self::Memory,
-        Self::Disk,
-        Self::Load,
-        Self::Took,
-        Self::Age,
-        Self::Configuration,
-    ];
+/// Takes from a client the value by which it is sorted. For all clients it is of the same kind, or absent.
+pub type ByClient = for<'a> fn(&'a ClientView) -> Key<'a>;
 
-    /// Its word on the screen.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Severity => "severity",
-            Self::Configuration => "config",
-            Self::Name => "name",
-            Self::Cpu => "cpu",
-            Self::Memory => "memory",
-            Self::Disk => "disk",
-            Self::Load => "load",
-            Self::Took => "took",
-            Self::Age => "age",
-        }
-    }
-
-    /// The key `steps` further on.
-    #[must_use]
-    pub fn step(self, forward: bool) -> Self {
-        let here = Self::ALL.iter().position(|key| *key == self).unwrap_or(0);
-        let by = if forward { 1 } else { Self::ALL.len() - 1 };
-        Self::ALL.get((here + by) % Self::ALL.len()).copied().unwrap_or_default()
-    }
-}
-
-/// An order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sort {
-    /// What it goes by.
-    pub key: SortKey,
-    /// The other way round. What has no value stays last.
-    pub reversed: bool,
-}
-
-/// The clients that meet `filter`, in the order of `sort`; equals in the configuration's order.
+/// The clients that meet `filter`, sorted by `key`, equals in the configuration's order; without a key all in
+/// that order.
 #[must_use]
-pub fn list(fleet: &Fleet, filter: &Filter, sort: Sort, now: Timestamp) -> Vec<ClientId> {
-    let mut keyed: Vec<_> = fleet
-        .clients()
-        .filter(|client| filter.meets(client, now))
-        .map(|client| (key(client, sort.key), &client.card.id))
-        .collect();
+pub fn list(fleet: &Fleet, filter: &Filter, key: Option<ByClient>, reversed: bool, now: Timestamp) -> Vec<ClientId> {
+    let listed = fleet.clients().filter(|client| filter.meets(client, now));
+    let Some(key) = key else {
+        let mut ids: Vec<_> = listed.map(|client| client.card.id.clone()).collect();
+        if reversed {
+            ids.reverse();
+        }
+        return ids;
+    };
+    let mut keyed: Vec<_> = listed.map(|client| (key(client), &client.card.id)).collect();
     keyed.sort_by(|(a, _), (b, _)| match (a, b) {
         (Key::Absent, Key::Absent) => Ordering::Equal,
         (Key::Absent, _) => Ordering::Greater,
         (_, Key::Absent) => Ordering::Less,
-        _ if sort.reversed => b.compare(a),
+        _ if reversed => b.compare(a),
         _ => a.compare(b),
     });
-    if sort.key == SortKey::Configuration && sort.reversed {
-        keyed.reverse();
-    }
     keyed.into_iter().map(|(_, id)| id.clone()).collect()
 }
 
@@ -124,16 +72,6 @@ pub fn severity(client: &ClientView) -> u8 {
             }
         }
     }
-}
-
-enum Key<'a> {
-    Rank(u8),
-    Name(&'a str),
-    /// Most first.
-    Number(f64),
-    /// Earliest first.
-    Time(Timestamp),
-    Absent,
 }
 
 impl Key<'_> {
@@ -163,22 +101,6 @@ impl PartialOrd for Total {
 impl Ord for Total {
     fn cmp(&self, other: &Self) -> Ordering {
         self.0.total_cmp(&other.0)
-    }
-}
-
-fn key(client: &ClientView, key: SortKey) -> Key<'_> {
-    let reading = client.reading.as_ref().map(|(_, reading)| &**reading);
-    let number = |value: Option<f64>| value.map_or(Key::Absent, Key::Number);
-    match key {
-        SortKey::Severity => Key::Rank(severity(client)),
-        SortKey::Configuration => Key::Rank(0),
-        SortKey::Name => Key::Name(&client.card.name),
-        SortKey::Cpu => number(reading.and_then(|reading| reading.cpu).map(f64::from)),
-        SortKey::Memory => number(reading.and_then(|reading| reading.memory).and_then(Usage::percent).map(f64::from)),
-        SortKey::Disk => number(reading.and_then(Reading::disk_percent).map(f64::from)),
-        SortKey::Load => number(reading.and_then(Reading::load_per_core)),
-        SortKey::Took => number(client.last.as_ref().map(|last| last.duration_ms as f64)),
-        SortKey::Age => client.reading.as_ref().map_or(Key::Absent, |(at, _)| Key::Time(*at)),
     }
 }
 
@@ -224,14 +146,6 @@ mod tests {
         let mut names = ["web-10", "web-2", "db", "web-02", "web-1", "web", "10.0.4.12", "10.0.4.3"];
         names.sort_by(|a, b| natural(a, b));
         assert_eq!(names, ["10.0.4.3", "10.0.4.12", "db", "web", "web-1", "web-02", "web-2", "web-10"]);
-    }
-
-    #[test]
-    fn stepping_through_the_keys_comes_round() {
-        for key in SortKey::ALL {
-            assert_eq!(key.step(true).step(false), key);
-        }
-        assert_eq!((0..SortKey::ALL.len()).fold(SortKey::Cpu, |key, _| key.step(true)), SortKey::Cpu);
     }
 
     proptest! {

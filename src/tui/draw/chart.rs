@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use ratatui::layout::Rect;
 
-use super::pen::Pen;
+use super::canvas::Canvas;
 use crate::{
     fleet::history::Span,
     tui::theme::{Glyphs, Role},
@@ -73,15 +73,15 @@ pub(super) fn columns(points: &[(Timestamp, Option<f64>)], span: Span, now: Time
 }
 
 /// Draws columns into an area, 0 % at its bottom and 100 % at its top.
-pub(super) fn bars(pen: &mut Pen<'_>, area: Rect, values: &[Option<f64>], role: Role) {
-    let glyphs = pen.glyphs();
+pub(super) fn bars(canvas: &mut Canvas<'_>, area: Rect, values: &[Option<f64>], role: Role) {
+    let glyphs = canvas.glyphs();
     for (x, value) in (area.x..area.right()).zip(values) {
         let Some(value) = value else { continue };
         let total = value / 100.0 * 8.0 * f64::from(area.height);
         for (index, y) in (area.y..area.bottom()).rev().enumerate() {
             let here = total - 8.0 * index as f64;
             if index == 0 || here >= 0.5 {
-                pen.text(x, y, 1, eighths(glyphs, here.clamp(0.0, 8.0)), pen.style(role));
+                canvas.text(x, y, 1, eighths(glyphs, here.clamp(0.0, 8.0)), canvas.style(role));
             }
         }
     }

@@ -9,13 +9,12 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{
+    canvas::{Canvas, steps},
     chart,
-    pen::{Pen, steps},
-    words,
 };
 use crate::{
     fleet::{Failure, Phase, Reading, Stage, reading::Usage, security::short_source, state::ClientView},
-    tui::{model::Model, theme::Role},
+    tui::{format, model::Model, theme::Role},
 };
 
 /// One row of the details.
@@ -42,29 +41,29 @@ enum StageState {
 }
 
 /// The details under their title.
-pub(super) fn pane(pen: &mut Pen<'_>, model: &Model, area: Rect, focused: bool) {
-    let (strong, dim) = (pen.style(Role::Strong), pen.style(Role::Dim));
+pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect, focused: bool) {
+    let (strong, dim) = (canvas.style(Role::Strong), canvas.style(Role::Dim));
     let Some(client) = model.selected() else {
-        pen.title(area, &[("Details", strong)], &[]);
-        pen.text(area.x + 1, area.y + 1, area.width, "no client is selected", dim);
+        canvas.title(area, &[("Details", strong)], &[]);
+        canvas.text(area.x + 1, area.y + 1, area.width, "no client is selected", dim);
         return;
     };
-    let name = if focused { pen.style(Role::Accent).add_modifier(Modifier::BOLD) } else { strong };
+    let name = if focused { canvas.style(Role::Accent).add_modifier(Modifier::BOLD) } else { strong };
     let phase = Phase::of(client);
-    let state = format!("{} {}", pen.look().phase_glyph(phase), phase.word());
+    let state = format!("{} {}", canvas.look().phase_glyph(phase), phase.word());
     let attempts = match (&client.running, &client.last) {
         (Some(running), _) => format!(" · attempt {}", running.attempt),
         (None, Some(last)) => format!(" · {} attempt{}", last.attempts, if last.attempts == 1 { "" } else { "s" }),
         (None, None) => String::new(),
     };
-    pen.title(area, &[(&client.card.name, name)], &[(&state, pen.look().phase_style(phase)), (&attempts, dim)]);
+    canvas.title(area, &[(&client.card.name, name)], &[(&state, canvas.look().phase_style(phase)), (&attempts, dim)]);
     let inner = Rect {
         x: area.x + 2,
         y: area.y + 1,
         width: area.width.saturating_sub(3),
         height: area.height.saturating_sub(1),
     };
-    let rows = rows(pen, model, client, inner);
+    let rows = rows(canvas, model, client, inner);
     let height: usize = rows.iter().map(|row| usize::from(row.height())).sum();
     let hidden = height.saturating_sub(usize::from(inner.height));
     let mut skip = model.view.detail_top.min(hidden);
@@ -79,12 +78,12 @@ pub(super) fn pane(pen: &mut Pen<'_>, model: &Model, area: Rect, focused: bool) 
         if room == 0 {
             break;
         }
-        put(pen, row, Rect { y, height: row.height().min(room), ..inner });
+        put(canvas, row, Rect { y, height: row.height().min(room), ..inner });
         y += row.height();
     }
     if model.view.detail_top < hidden && area.width > 20 {
         let more = format!(" {} more ", hidden - model.view.detail_top);
-        pen.text_before(area.right().saturating_sub(1), area.bottom().saturating_sub(1), 12, &more, dim);
+        canvas.text_before(area.right().saturating_sub(1), area.bottom().saturating_sub(1), 12, &more, dim);
     }
 }
 
@@ -97,12 +96,12 @@ impl Row {
     }
 }
 
-fn put(pen: &mut Pen<'_>, row: &Row, area: Rect) {
-    let (dim, text) = (pen.style(Role::Dim), pen.style(Role::Text));
+fn put(canvas: &mut Canvas<'_>, row: &Row, area: Rect) {
+    let (dim, text) = (canvas.style(Role::Dim), canvas.style(Role::Text));
     match row {
-        Row::Text(line) => pen.line(area.x, area.y, area.width, line),
+        Row::Text(line) => canvas.line(area.x, area.y, area.width, line),
         Row::Stage { word, span, took, state } => {
-            pen.text(area.x, area.y, 8, word, dim);
+            canvas.text(area.x, area.y, 8, word, dim);
             let room = area.width.saturating_sub(9 + 9);
             let role = match state {
                 StageState::Passed => Role::Good,
@@ -112,48 +111,48 @@ fn put(pen: &mut Pen<'_>, row: &Row, area: Rect) {
             };
             if let Some((from, to)) = span {
                 let (from, to) = (share(*from, room), share(*to, room));
-                let glyph = pen.glyphs().bar;
+                let glyph = canvas.glyphs().bar;
                 for x in from..to.max(from + 1).min(room) {
-                    pen.text(area.x + 9 + x, area.y, 1, glyph, pen.style(role));
+                    canvas.text(area.x + 9 + x, area.y, 1, glyph, canvas.style(role));
                 }
                 if from >= room && room > 0 {
-                    pen.text(area.x + 8 + room, area.y, 1, pen.glyphs().half, pen.style(role));
+                    canvas.text(area.x + 8 + room, area.y, 1, canvas.glyphs().half, canvas.style(role));
                 }
             }
             let right = area.right().saturating_sub(2);
             if *state == StageState::NotReached {
-                pen.text(area.x + 9, area.y, area.width.saturating_sub(9), took, dim);
+                canvas.text(area.x + 9, area.y, area.width.saturating_sub(9), took, dim);
             } else {
-                pen.text_before(right, area.y, 8, took, text);
+                canvas.text_before(right, area.y, 8, took, text);
             }
             if *state == StageState::Failed {
-                let glyph = pen.look().phase_glyph(Phase::Failed);
-                pen.text(area.right().saturating_sub(1), area.y, 1, glyph, pen.style(Role::Bad));
+                let glyph = canvas.look().phase_glyph(Phase::Failed);
+                canvas.text(area.right().saturating_sub(1), area.y, 1, glyph, canvas.style(Role::Bad));
             }
         }
-        Row::Chart { values, role, .. } => chart::bars(pen, area, values, *role),
+        Row::Chart { values, role, .. } => chart::bars(canvas, area, values, *role),
         Row::Gauge { label, percent, after, exceeded } => {
             let label_width = (area.width / 3).clamp(8, 24);
-            pen.text(area.x, area.y, label_width - 1, label, text);
+            canvas.text(area.x, area.y, label_width - 1, label, text);
             let width = 10.min(area.width.saturating_sub(label_width));
             let filled = steps(*percent, width);
             let role = if *exceeded { Role::Warning } else { Role::Good };
             for column in 0..width {
                 let (glyph, role) =
-                    if column < filled { (pen.glyphs().full, role) } else { (pen.glyphs().empty, Role::Dim) };
-                pen.text(area.x + label_width + column, area.y, 1, glyph, pen.style(role));
+                    if column < filled { (canvas.glyphs().full, role) } else { (canvas.glyphs().empty, Role::Dim) };
+                canvas.text(area.x + label_width + column, area.y, 1, glyph, canvas.style(role));
             }
             let x = area.x + label_width + width;
-            pen.text(x, area.y, area.right().saturating_sub(x), &format!(" {percent:>3.0}%  {after}"), dim);
+            canvas.text(x, area.y, area.right().saturating_sub(x), &format!(" {percent:>3.0}%  {after}"), dim);
         }
         Row::Cores(cores) => {
-            let x = pen.text(area.x, area.y, 8, "cores", dim).max(area.x + 9);
+            let x = canvas.text(area.x, area.y, 8, "cores", dim).max(area.x + 9);
             let room = area.right().saturating_sub(x);
             // More cores than columns: the busiest of its neighbours stands for them.
             let each = cores.len().div_ceil(usize::from(room.max(1))).max(1);
             for (column, part) in (x..area.right()).zip(cores.chunks(each)) {
                 let most = part.iter().copied().fold(0.0, f64::max);
-                pen.text(column, area.y, 1, chart::height(pen.glyphs(), Some(most)), pen.style(Role::Active));
+                canvas.text(column, area.y, 1, chart::height(canvas.glyphs(), Some(most)), canvas.style(Role::Active));
             }
         }
     }
@@ -167,8 +166,8 @@ fn share(part: f64, width: u16) -> u16 {
     columns
 }
 
-fn rows(pen: &Pen<'_>, model: &Model, client: &ClientView, area: Rect) -> Vec<Row> {
-    let mut list = List { rows: Vec::new(), pen };
+fn rows(canvas: &Canvas<'_>, model: &Model, client: &ClientView, area: Rect) -> Vec<Row> {
+    let mut list = List { rows: Vec::new(), canvas };
     let now = model.shown_at();
     let reading = client.reading.as_ref().map(|(_, reading)| &**reading);
     identity(&mut list, client, reading, area.width);
@@ -197,9 +196,9 @@ fn rows(pen: &Pen<'_>, model: &Model, client: &ClientView, area: Rect) -> Vec<Ro
         list.text(Role::Dim, format!("security events, newest of {}", events.len()));
         for event in events {
             list.rows.push(Row::Text(Line::from(vec![
-                Piece::styled(format!("{} ", words::time_or_date(event.at, now)), pen.style(Role::Dim)),
-                Piece::styled(format!("{} ", event.level), pen.style(level(&event.level))),
-                Piece::styled(format!("{}: {}", short_source(&event.source), event.message), pen.style(Role::Text)),
+                Piece::styled(format!("{} ", format::time_or_date(event.at, now)), canvas.style(Role::Dim)),
+                Piece::styled(format!("{} ", event.level), canvas.style(level(&event.level))),
+                Piece::styled(format!("{}: {}", short_source(&event.source), event.message), canvas.style(Role::Text)),
             ])));
         }
     }
@@ -208,12 +207,12 @@ fn rows(pen: &Pen<'_>, model: &Model, client: &ClientView, area: Rect) -> Vec<Ro
 
 struct List<'p, 'b> {
     rows: Vec<Row>,
-    pen: &'p Pen<'b>,
+    canvas: &'p Canvas<'b>,
 }
 
 impl List<'_, '_> {
     fn text(&mut self, role: Role, text: String) {
-        self.rows.push(Row::Text(Line::styled(text, self.pen.style(role))));
+        self.rows.push(Row::Text(Line::styled(text, self.canvas.style(role))));
     }
 
     fn blank(&mut self) {
@@ -261,8 +260,8 @@ fn timeline(list: &mut List<'_, '_>, client: &ClientView, now: Timestamp) {
         let text = match (&client.running, &client.last) {
             (Some(_), _) => "waiting for a free place".to_owned(),
             (None, Some(last)) => {
-                let ago = words::since(last.at, now);
-                format!("collected in {}, {ago} ago; its stages were not recorded", words::took(last.duration_ms))
+                let ago = format::since(last.at, now);
+                format!("collected in {}, {ago} ago; its stages were not recorded", format::took(last.duration_ms))
             }
             (None, None) => String::new(),
         };
@@ -298,24 +297,25 @@ fn timeline(list: &mut List<'_, '_>, client: &ClientView, now: Timestamp) {
         };
         let span = Some(((ms(*from) - ms(begin)) / whole, (ms(to) - ms(begin)) / whole));
         let took = u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0);
-        list.rows.push(Row::Stage { word, span, took: words::took(took), state });
+        list.rows.push(Row::Stage { word, span, took: format::took(took), state });
     }
 }
 
 /// The exact error, its causes, and the next step.
 fn error(list: &mut List<'_, '_>, heading: &str, failure: &Failure, width: u16) {
-    let (dim, bad, accent) = (list.pen.style(Role::Dim), list.pen.style(Role::Bad), list.pen.style(Role::Accent));
+    let (dim, bad, accent) =
+        (list.canvas.style(Role::Dim), list.canvas.style(Role::Bad), list.canvas.style(Role::Accent));
     let width = usize::from(width);
     list.text(Role::Dim, heading.to_owned());
     list.rows.push(Row::Text(Line::styled(format!("  {}", failure.kind.words()), bad)));
-    let corner = list.pen.glyphs().cause;
+    let corner = list.canvas.glyphs().cause;
     for cause in &failure.causes {
-        for (index, line) in words::wrap(cause, width.saturating_sub(4)).into_iter().enumerate() {
+        for (index, line) in format::wrap(cause, width.saturating_sub(4)).into_iter().enumerate() {
             let lead = if index == 0 { corner } else { " " };
             list.text(Role::Text, format!("  {lead} {line}"));
         }
     }
-    for (index, line) in words::wrap(failure.kind.next_step(), width.saturating_sub(5)).into_iter().enumerate() {
+    for (index, line) in format::wrap(failure.kind.next_step(), width.saturating_sub(5)).into_iter().enumerate() {
         let lead = if index == 0 { "try  " } else { "     " };
         list.rows.push(Row::Text(Line::from(vec![Piece::styled(lead, dim), Piece::raw(line)])));
     }
@@ -345,7 +345,7 @@ fn charts(list: &mut List<'_, '_>, model: &Model, client: &ClientView, area: Rec
         30..44 => 2,
         _ => 4,
     };
-    let (dim, strong) = (list.pen.style(Role::Dim), list.pen.style(Role::Strong));
+    let (dim, strong) = (list.canvas.style(Role::Dim), list.canvas.style(Role::Strong));
     let span = model.view.span.word();
     for (index, name) in ["cpu", "mem"].into_iter().enumerate() {
         let pick =
@@ -381,7 +381,7 @@ fn machine(list: &mut List<'_, '_>, client: &ClientView, reading: &Reading) {
     list.blank();
     let mut facts = Vec::new();
     if let Some(seconds) = reading.uptime_seconds {
-        facts.push(format!("up {}", words::uptime(seconds)));
+        facts.push(format!("up {}", format::uptime(seconds)));
     }
     if let Some([one, five, fifteen]) = reading.load {
         facts.push(format!("load {one:.2} {five:.2} {fifteen:.2}"));
@@ -397,7 +397,7 @@ fn machine(list: &mut List<'_, '_>, client: &ClientView, reading: &Reading) {
     }
     if let Some(ahead) = reading.clock_ahead_ms.filter(|ahead| ahead.abs() >= 2000) {
         let way = if ahead > 0 { "ahead" } else { "behind" };
-        list.text(Role::Warning, format!("! its clock is {} {way}", words::age(ahead.abs())));
+        list.text(Role::Warning, format!("! its clock is {} {way}", format::age(ahead.abs())));
     }
     if !reading.file_systems.is_empty() {
         list.blank();

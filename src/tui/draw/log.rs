@@ -2,37 +2,36 @@
 
 use ratatui::layout::Rect;
 
-use super::{pen::Pen, words};
-use crate::{
-    fleet::stream::LogLevel,
-    tui::{model::Model, theme::Role, view::Tab},
+use super::{canvas::Canvas, list};
+use crate::tui::{
+    columns::{self, Room, log::COLUMNS},
+    model::Model,
+    theme::Role,
+    view::Tab,
 };
 
 /// The log over the whole body.
-pub(super) fn page(pen: &mut Pen<'_>, model: &Model, area: Rect) {
-    let (strong, dim) = (pen.style(Role::Strong), pen.style(Role::Dim));
+pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
+    let (strong, dim) = (canvas.style(Role::Strong), canvas.style(Role::Dim));
     let following = match model.view.log_back {
         0 => "following".to_owned(),
-        back => format!("{back} below, enter follows"),
+        back => format!("{back} more below, Enter follows"),
     };
     let count = format!(" {} · {following}", model.log.len());
-    pen.view_title(area, &[("Log", strong), (&count, dim)], Tab::Log);
-    let rows = usize::from(area.height.saturating_sub(1));
-    let end = model.log.len().saturating_sub(model.view.log_back);
-    let from = end.saturating_sub(rows);
-    for (y, line) in (area.y + 1..area.bottom()).zip(model.log.iter().skip(from).take(end - from)) {
-        let role = match line.level {
-            LogLevel::Error => Role::Bad,
-            LogLevel::Warn => Role::Warning,
-            LogLevel::Info => Role::Text,
-            LogLevel::Debug => Role::Dim,
-        };
-        let mut x = pen.text(area.x + 1, y, area.width, &words::time(line.at), dim);
-        x = pen.text(x + 1, y, 5, line.level.word(), pen.style(role));
-        let style = if role == Role::Dim { dim } else { pen.style(Role::Text) };
-        pen.text(x + 1, y, area.right().saturating_sub(x + 1), &line.text, style);
+    canvas.view_title(area, &[("Log", strong), (&count, dim)], Tab::Log);
+    let areas = list::Areas::of(area);
+    let widths = columns::widths(COLUMNS.iter(), Room { width: area.width, longest_name: 0, beside: false });
+    if let Some(heading) = areas.heading {
+        list::heading(canvas, COLUMNS.iter(), &widths, heading, |_| false);
     }
-    if model.log.is_empty() && rows > 0 {
-        pen.text(area.x + 1, area.y + 1, area.width, "nothing logged yet", dim);
+    let context = model.context(canvas.look());
+    let end = model.log.len().saturating_sub(model.view.log_back);
+    let from = end.saturating_sub(usize::from(areas.rows.height));
+    for (y, line) in (areas.rows.y..areas.rows.bottom()).zip(model.log.iter().skip(from).take(end - from)) {
+        let place = Rect { y, height: 1, ..areas.rows };
+        list::row(canvas, COLUMNS.iter(), &widths, place, (line, &context));
+    }
+    if model.log.is_empty() && areas.rows.height > 0 {
+        canvas.text(area.x + 1, areas.rows.y, area.width, "The log is empty.", dim);
     }
 }

@@ -6,19 +6,11 @@ use ratatui::{
     style::{Modifier, Style},
 };
 
-use super::{
-    pen::{Pen, small},
-    words,
-};
+use super::canvas::{Canvas, small};
 use crate::{
     fleet::{ClientId, Phase, select::sort, state::ClientView},
-    tui::{model::Model, theme::Role},
+    tui::{format, model::Model, theme::Role},
 };
-
-/// How many rows the map needs for one cell a client.
-pub(super) fn rows_for(clients: usize, width: u16) -> u16 {
-    small(clients.div_ceil(usize::from(width.saturating_sub(2)).max(1)))
-}
 
 /// How many clients share a cell.
 fn clients_per_cell(clients: usize, area: Rect) -> usize {
@@ -27,11 +19,11 @@ fn clients_per_cell(clients: usize, area: Rect) -> usize {
 }
 
 /// The map under its title.
-pub(super) fn pane(pen: &mut Pen<'_>, model: &Model, area: Rect) {
+pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let fleet = model.shown();
     let count = fleet.clients().count();
     let each = clients_per_cell(count, area);
-    title(pen, model, area, each);
+    title(canvas, model, area, each);
     let columns = usize::from(area.width.saturating_sub(2)).max(1);
     let mut cell: Option<(&ClientView, bool)> = None;
     let mut drawn = 0;
@@ -47,15 +39,15 @@ pub(super) fn pane(pen: &mut Pen<'_>, model: &Model, area: Rect) {
             if let Some((worst, selected)) = cell.take()
                 && y + 1 < area.height
             {
-                let (glyph, style) = look_of(pen, worst);
+                let (glyph, style) = look_of(canvas, worst);
                 let style = if selected { style.add_modifier(Modifier::REVERSED) } else { style };
-                pen.text(area.x + 1 + x, area.y + 1 + y, 1, glyph, style);
+                canvas.text(area.x + 1 + x, area.y + 1 + y, 1, glyph, style);
             }
             drawn += 1;
         }
     }
     if count == 0 {
-        pen.text(area.x + 1, area.y + 1, area.width, "no clients yet", pen.style(Role::Dim));
+        canvas.text(area.x + 1, area.y + 1, area.width, "no clients yet", canvas.style(Role::Dim));
     }
 }
 
@@ -70,16 +62,19 @@ fn rank(client: &ClientView) -> u8 {
     }
 }
 
-fn look_of(pen: &Pen<'_>, client: &ClientView) -> (&'static str, Style) {
+fn look_of(canvas: &Canvas<'_>, client: &ClientView) -> (&'static str, Style) {
     let phase = Phase::of(client);
     if phase == Phase::Ok && !client.exceeded.is_empty() {
-        return ("!", pen.style(Role::Warning));
+        return ("!", canvas.style(Role::Warning));
     }
-    (if phase == Phase::New { pen.glyphs().rest } else { pen.look().phase_glyph(phase) }, pen.look().phase_style(phase))
+    (
+        if phase == Phase::New { canvas.glyphs().rest } else { canvas.look().phase_glyph(phase) },
+        canvas.look().phase_style(phase),
+    )
 }
 
-fn title(pen: &mut Pen<'_>, model: &Model, area: Rect, each: usize) {
-    let (strong, dim, accent) = (pen.style(Role::Strong), pen.style(Role::Dim), pen.style(Role::Accent));
+fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect, each: usize) {
+    let (strong, dim, accent) = (canvas.style(Role::Strong), canvas.style(Role::Dim), canvas.style(Role::Accent));
     if let Some(travel) = &model.view.travel {
         let sweeps = model.sweeps.as_deref().unwrap_or_default();
         let here = sweeps.iter().position(|sweep| Some(sweep.id) == travel.to);
@@ -89,24 +84,24 @@ fn title(pen: &mut Pen<'_>, model: &Model, area: Rect, each: usize) {
         };
         let place = here.map_or_else(String::new, |here| format!(" {} of {}", here + 1, sweeps.len()));
         let remark = [("left/right", accent), (" step  ", dim), ("End", accent), (" live", dim)];
-        let end = pen.title(area, &[(&when, strong), (&place, dim)], &remark);
-        bar(pen, model, area, end, here);
+        let end = canvas.title(area, &[(&when, strong), (&place, dim)], &remark);
+        bar(canvas, model, area, end, here);
         return;
     }
     let of = match each {
         1 => "1 cell = 1 client".to_owned(),
-        each => format!("1 cell = {each} client{}, worst shown", words::plural(each)),
+        each => format!("1 cell = {each} client{}, worst shown", format::plural(each)),
     };
     if area.width >= 100 {
         let of = format!("{of} · ");
-        pen.title(area, &[("Fleet map", strong)], &[(&of, dim), ("[ ]", accent), (" next failure", dim)]);
+        canvas.title(area, &[("Fleet map", strong)], &[(&of, dim), ("[ ]", accent), (" next failure", dim)]);
     } else {
-        pen.title(area, &[("Fleet map", strong)], &[(&of, dim)]);
+        canvas.title(area, &[("Fleet map", strong)], &[(&of, dim)]);
     }
 }
 
 /// The time bar: one column a sweep, the newest at the right.
-fn bar(pen: &mut Pen<'_>, model: &Model, area: Rect, from: u16, here: Option<usize>) {
+fn bar(canvas: &mut Canvas<'_>, model: &Model, area: Rect, from: u16, here: Option<usize>) {
     let sweeps = model.sweeps.as_deref().unwrap_or_default();
     let columns = usize::from(area.right().saturating_sub(from + 27)).min(60);
     let Some(here) = here.filter(|_| columns >= 5) else { return };
@@ -117,18 +112,18 @@ fn bar(pen: &mut Pen<'_>, model: &Model, area: Rect, from: u16, here: Option<usi
         sweeps.len().saturating_sub(columns)
     };
     let mut x = from;
-    x = pen.text(x, area.y, 1, " ", Style::new());
+    x = canvas.text(x, area.y, 1, " ", Style::new());
     for (index, sweep) in sweeps.iter().enumerate().skip(first).take(columns) {
         let (glyph, role) = if index == here {
-            (pen.glyphs().dot, Role::Accent)
+            (canvas.glyphs().dot, Role::Accent)
         } else if sweep.failed > 0 {
-            (pen.look().phase_glyph(Phase::Failed), Role::Bad)
+            (canvas.look().phase_glyph(Phase::Failed), Role::Bad)
         } else {
-            (pen.glyphs().between, Role::Dim)
+            (canvas.glyphs().between, Role::Dim)
         };
-        x = pen.text(x, area.y, 1, glyph, pen.style(role));
+        x = canvas.text(x, area.y, 1, glyph, canvas.style(role));
     }
-    pen.text(x, area.y, 1, " ", Style::new());
+    canvas.text(x, area.y, 1, " ", Style::new());
 }
 
 /// The client at a place of the map.

@@ -2,7 +2,7 @@
 
 use ratatui::{layout::Rect, style::Style};
 
-use super::pen::{Pen, columns_of, small};
+use super::canvas::{Canvas, columns_of, small};
 use crate::{
     fleet::Phase,
     tui::{
@@ -14,60 +14,60 @@ use crate::{
 };
 
 /// The last row: what is typed, what is asked, what was said, else the keys.
-pub(super) fn hint_line(pen: &mut Pen<'_>, model: &Model, area: Rect) {
-    let (dim, text, accent) = (pen.style(Role::Dim), pen.style(Role::Text), pen.style(Role::Accent));
+pub(super) fn hint_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
+    let (dim, text, accent) = (canvas.style(Role::Dim), canvas.style(Role::Text), canvas.style(Role::Accent));
     let width = area.width.saturating_sub(1);
     match &model.view.overlay {
-        Overlay::Filter { .. } => filter_line(pen, model, area),
+        Overlay::Filter { .. } => filter_line(canvas, model, area),
         Overlay::Confirm { action } => {
             let question = question(model, *action);
             let pieces: &[(&str, Style)] = &[
-                (&question, pen.style(Role::Warning)),
+                (&question, canvas.style(Role::Warning)),
                 ("  y", accent),
                 (" yes  ", dim),
                 ("any other key", accent),
                 (" no", dim),
             ];
-            pen.pieces(area.x + 1, area.y, width, pieces);
+            canvas.pieces(area.x + 1, area.y, width, pieces);
         }
         Overlay::Export => {
             let what = format!("export {} listed client(s) as  ", model.rows.len());
             let pieces: &[(&str, Style)] =
                 &[(&what, text), ("j", accent), (" JSON  ", dim), ("c", accent), (" CSV", dim)];
-            pen.pieces(area.x + 1, area.y, width, pieces);
+            canvas.pieces(area.x + 1, area.y, width, pieces);
         }
         Overlay::None | Overlay::Help { .. } | Overlay::Palette { .. } => {
             if let Some((said, _)) = &model.said {
-                let style = if said.is_error { pen.style(Role::Bad) } else { text };
-                pen.text(area.x + 1, area.y, width, &said.text, style);
+                let style = if said.is_error { canvas.style(Role::Bad) } else { text };
+                canvas.text(area.x + 1, area.y, width, &said.text, style);
             } else {
-                keys(pen, model, area);
+                keys(canvas, model, area);
             }
         }
     }
 }
 
-fn keys(pen: &mut Pen<'_>, model: &Model, area: Rect) {
-    let (dim, accent) = (pen.style(Role::Dim), pen.style(Role::Accent));
+fn keys(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
+    let (dim, accent) = (canvas.style(Role::Dim), canvas.style(Role::Accent));
     let gap = if area.width >= 100 { 2 } else { 1 };
-    let mut hints = vec![(pen.glyphs().arrows.to_owned(), "move")];
+    let mut hints = vec![(canvas.glyphs().arrows.to_owned(), "move")];
     let mut entries: Vec<&Entry> =
         action::TABLE.iter().filter(|entry| hint(model, entry).is_some() && fits(model, entry.action)).collect();
     entries.sort_by_key(|entry| hint(model, entry));
     // As many as fit, the most important first; shown in the order of the table.
-    let mut room = area.width.saturating_sub(3 + columns_of("move") + columns_of(pen.glyphs().arrows));
+    let mut room = area.width.saturating_sub(3 + columns_of("move") + columns_of(canvas.glyphs().arrows));
     entries.retain(|entry| {
-        let width = columns_of(&label(pen, entry)) + 1 + columns_of(entry.name) + gap;
+        let width = columns_of(&label(canvas, entry)) + 1 + columns_of(entry.name) + gap;
         let fits = width <= room;
         room = if fits { room - width } else { 0 };
         fits
     });
     entries.sort_by_key(|entry| action::TABLE.iter().position(|known| known.action == entry.action));
-    hints.extend(entries.iter().map(|entry| (label(pen, entry), entry.name)));
+    hints.extend(entries.iter().map(|entry| (label(canvas, entry), entry.name)));
     let mut x = area.x + 1;
     for (key, name) in hints {
-        x = pen.text(x, area.y, area.right().saturating_sub(x), &key, accent);
-        x = pen.text(x + 1, area.y, area.right().saturating_sub(x + 1), name, dim);
+        x = canvas.text(x, area.y, area.right().saturating_sub(x), &key, accent);
+        x = canvas.text(x + 1, area.y, area.right().saturating_sub(x + 1), name, dim);
         x = x.saturating_add(gap);
     }
 }
@@ -95,31 +95,34 @@ fn fits(model: &Model, action: Action) -> bool {
     }
 }
 
-fn label(pen: &Pen<'_>, entry: &Entry) -> String {
-    entry.keys.first().map_or_else(String::new, |key| key.label(pen.look().unicode))
+fn label(canvas: &Canvas<'_>, entry: &Entry) -> String {
+    entry.keys.first().map_or_else(String::new, |key| key.label(canvas.look().unicode))
 }
 
-fn filter_line(pen: &mut Pen<'_>, model: &Model, area: Rect) {
-    let (dim, text, accent) = (pen.style(Role::Dim), pen.style(Role::Text), pen.style(Role::Accent));
-    let mut x = pen.text(area.x + 1, area.y, area.width, "/", accent);
+fn filter_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
+    let (dim, text, accent) = (canvas.style(Role::Dim), canvas.style(Role::Text), canvas.style(Role::Accent));
+    let mut x = canvas.text(area.x + 1, area.y, area.width, "/", accent);
     // The end of a long filter stays in sight.
     let room = usize::from(area.width / 2).max(8);
     let typed = &model.view.filter_text;
     let shown: String = typed.chars().skip(typed.chars().count().saturating_sub(room)).collect();
-    x = pen.text(x, area.y, area.right().saturating_sub(x), &shown, text);
-    pen.tint(Rect { x, y: area.y, width: 1, height: 1 }, Style::new().add_modifier(ratatui::style::Modifier::REVERSED));
+    x = canvas.text(x, area.y, area.right().saturating_sub(x), &shown, text);
+    canvas.tint(
+        Rect { x, y: area.y, width: 1, height: 1 },
+        Style::new().add_modifier(ratatui::style::Modifier::REVERSED),
+    );
     let (note, style) = match &model.view.filter_error {
-        Some(error) => (error.clone(), pen.style(Role::Bad)),
+        Some(error) => (error.clone(), canvas.style(Role::Bad)),
         None if typed.trim().is_empty() => {
             ("state:failed cpu>90 mem>80 disk>90 alert:yes error:timeout age>5m web-* !db".to_owned(), dim)
         }
-        None => (format!("{} of {}", model.rows.len(), model.shown().clients().count()), pen.style(Role::Good)),
+        None => (format!("{} of {}", model.rows.len(), model.shown().clients().count()), canvas.style(Role::Good)),
     };
-    x = pen.text(x + 2, area.y, area.right().saturating_sub(x + 3), &note, style);
+    x = canvas.text(x + 2, area.y, area.right().saturating_sub(x + 3), &note, style);
     let keys: &[(&str, Style)] = &[("enter", accent), (" keep  ", dim), ("esc", accent), (" undo", dim)];
     let width: u16 = keys.iter().map(|(text, _)| columns_of(text)).sum();
     if x + width + 3 < area.right() {
-        pen.pieces(area.right() - width - 1, area.y, width, keys);
+        canvas.pieces(area.right() - width - 1, area.y, width, keys);
     }
 }
 
@@ -139,32 +142,32 @@ fn question(model: &Model, action: Action) -> String {
 }
 
 /// Help and palette, over everything else.
-pub(super) fn over(pen: &mut Pen<'_>, model: &Model, screen: Rect) {
+pub(super) fn over(canvas: &mut Canvas<'_>, model: &Model, screen: Rect) {
     match &model.view.overlay {
-        Overlay::Help { top } => help(pen, screen, *top),
-        Overlay::Palette { text, row } => palette(pen, screen, text, *row),
+        Overlay::Help { top } => help(canvas, screen, *top),
+        Overlay::Palette { text, row } => palette(canvas, screen, text, *row),
         Overlay::None | Overlay::Filter { .. } | Overlay::Confirm { .. } | Overlay::Export => {}
     }
 }
 
 /// An empty box with a title in the middle of the screen; its inside.
-fn window(pen: &mut Pen<'_>, screen: Rect, width: u16, height: u16, title: &str, remark: &str) -> Rect {
+fn window(canvas: &mut Canvas<'_>, screen: Rect, width: u16, height: u16, title: &str, remark: &str) -> Rect {
     let (width, height) = (width.min(screen.width), height.min(screen.height));
     let area = Rect { x: (screen.width - width) / 2, y: (screen.height - height) / 3, width, height };
-    pen.clear(area);
-    let dim = pen.style(Role::Dim);
+    canvas.clear(area);
+    let dim = canvas.style(Role::Dim);
     if width < 4 || height < 3 {
         return area;
     }
-    let [top_left, top_right, bottom_right, bottom_left, across, down] = pen.glyphs().border;
+    let [top_left, top_right, bottom_right, bottom_left, across, down] = canvas.glyphs().border;
     let (right, bottom) = (area.right() - 1, area.bottom() - 1);
     for x in area.x..=right {
-        pen.text(x, area.y, 1, across, dim);
-        pen.text(x, bottom, 1, across, dim);
+        canvas.text(x, area.y, 1, across, dim);
+        canvas.text(x, bottom, 1, across, dim);
     }
     for y in area.y..=bottom {
-        pen.text(area.x, y, 1, down, dim);
-        pen.text(right, y, 1, down, dim);
+        canvas.text(area.x, y, 1, down, dim);
+        canvas.text(right, y, 1, down, dim);
     }
     for (x, y, corner) in [
         (area.x, area.y, top_left),
@@ -172,16 +175,16 @@ fn window(pen: &mut Pen<'_>, screen: Rect, width: u16, height: u16, title: &str,
         (right, bottom, bottom_right),
         (area.x, bottom, bottom_left),
     ] {
-        pen.text(x, y, 1, corner, dim);
+        canvas.text(x, y, 1, corner, dim);
     }
-    pen.text(area.x + 2, area.y, width.saturating_sub(4), &format!(" {title} "), pen.style(Role::Strong));
+    canvas.text(area.x + 2, area.y, width.saturating_sub(4), &format!(" {title} "), canvas.style(Role::Strong));
     if columns_of(title) + columns_of(remark) + 10 < width {
-        pen.text_before(right - 1, area.y, width, &format!(" {remark} "), dim);
+        canvas.text_before(right - 1, area.y, width, &format!(" {remark} "), dim);
     }
     Rect { x: area.x + 2, y: area.y + 1, width: width - 4, height: height - 2 }
 }
 
-fn help(pen: &mut Pen<'_>, screen: Rect, top: usize) {
+fn help(canvas: &mut Canvas<'_>, screen: Rect, top: usize) {
     let mut lines: Vec<Vec<(String, Role)>> = Vec::new();
     for group in Group::ALL {
         if !lines.is_empty() {
@@ -189,7 +192,7 @@ fn help(pen: &mut Pen<'_>, screen: Rect, top: usize) {
         }
         lines.push(vec![(group.word().to_owned(), Role::Strong)]);
         for entry in action::TABLE.iter().filter(|entry| entry.group == group) {
-            let keys: Vec<_> = entry.keys.iter().map(|key| key.label(pen.look().unicode)).collect();
+            let keys: Vec<_> = entry.keys.iter().map(|key| key.label(canvas.look().unicode)).collect();
             lines.push(vec![
                 (format!("  {:<13}", keys.join(" ")), Role::Accent),
                 (format!("{:<17}", entry.name), Role::Text),
@@ -210,37 +213,37 @@ fn help(pen: &mut Pen<'_>, screen: Rect, top: usize) {
             Phase::Ok => "collected",
             Phase::Failed => "failed; its details say why and what to do",
         };
-        let glyph = pen.look().phase_glyph(phase);
+        let glyph = canvas.look().phase_glyph(phase);
         lines.push(vec![(format!("  {glyph} {:<9}", phase.word()), Role::Text), (format!("  {meaning}"), Role::Dim)]);
     }
     lines.push(vec![("  ! alert    ".to_owned(), Role::Warning), ("  a limit is exceeded".to_owned(), Role::Dim)]);
     let gauges = format!(
         "  {0}{0}{1}{1}  {2}{2}{3}{3} ",
-        pen.glyphs().full,
-        pen.glyphs().empty,
-        pen.glyphs().stale,
-        pen.glyphs().stale_empty
+        canvas.glyphs().full,
+        canvas.glyphs().empty,
+        canvas.glyphs().stale,
+        canvas.glyphs().stale_empty
     );
     lines.push(vec![(gauges, Role::Text), ("  solid: this sweep; dotted: last known".to_owned(), Role::Dim)]);
     let height = small(lines.len()).saturating_add(2).min(screen.height.saturating_sub(2));
-    let inner = window(pen, screen, 92, height, "Help", "arrows scroll, any other key closes");
+    let inner = window(canvas, screen, 92, height, "Help", "arrows scroll, any other key closes");
     let hidden = lines.len().saturating_sub(usize::from(inner.height));
     for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(top.min(hidden))) {
-        let pieces: Vec<_> = line.iter().map(|(text, role)| (text.as_str(), pen.style(*role))).collect();
-        pen.pieces(inner.x, y, inner.width, &pieces);
+        let pieces: Vec<_> = line.iter().map(|(text, role)| (text.as_str(), canvas.style(*role))).collect();
+        canvas.pieces(inner.x, y, inner.width, &pieces);
     }
 }
 
-fn palette(pen: &mut Pen<'_>, screen: Rect, text: &str, row: usize) {
+fn palette(canvas: &mut Canvas<'_>, screen: Rect, text: &str, row: usize) {
     let found = action::matching(text);
     let height = screen.height.saturating_sub(4).clamp(3, 16);
-    let inner = window(pen, screen, 74, height, "Commands", "enter does it, esc closes");
-    let (dim, accent) = (pen.style(Role::Dim), pen.style(Role::Accent));
-    let mut x = pen.text(inner.x, inner.y, inner.width, ":", accent);
-    x = pen.text(x, inner.y, inner.right().saturating_sub(x), text, pen.style(Role::Text));
+    let inner = window(canvas, screen, 74, height, "Commands", "enter does it, esc closes");
+    let (dim, accent) = (canvas.style(Role::Dim), canvas.style(Role::Accent));
+    let mut x = canvas.text(inner.x, inner.y, inner.width, ":", accent);
+    x = canvas.text(x, inner.y, inner.right().saturating_sub(x), text, canvas.style(Role::Text));
     if x < inner.right() {
         let cursor = Style::new().add_modifier(ratatui::style::Modifier::REVERSED);
-        pen.tint(Rect { x, y: inner.y, width: 1, height: 1 }, cursor);
+        canvas.tint(Rect { x, y: inner.y, width: 1, height: 1 }, cursor);
     }
     let rows = usize::from(inner.height.saturating_sub(1));
     let first = (row + 1).saturating_sub(rows.max(1));
@@ -248,15 +251,15 @@ fn palette(pen: &mut Pen<'_>, screen: Rect, text: &str, row: usize) {
         let y = inner.y + 1 + small(index - first);
         let place = Rect { x: inner.x, y, width: inner.width, height: 1 };
         if index == row {
-            pen.tint(place, pen.look().selection());
-            pen.text(place.x, y, 1, pen.glyphs().selected, accent);
+            canvas.tint(place, canvas.look().selection());
+            canvas.text(place.x, y, 1, canvas.glyphs().selected, accent);
         }
-        let key = label(pen, entry);
-        pen.text(place.x + 2, y, 17.min(inner.width), entry.name, pen.style(Role::Text));
-        pen.text(place.x + 19, y, 9, &key, accent);
-        pen.text(place.x + 28, y, inner.width.saturating_sub(28), entry.help, dim);
+        let key = label(canvas, entry);
+        canvas.text(place.x + 2, y, 17.min(inner.width), entry.name, canvas.style(Role::Text));
+        canvas.text(place.x + 19, y, 9, &key, accent);
+        canvas.text(place.x + 28, y, inner.width.saturating_sub(28), entry.help, dim);
     }
     if found.is_empty() && rows > 0 {
-        pen.text(inner.x + 2, inner.y + 1, inner.width.saturating_sub(2), "no such command", dim);
+        canvas.text(inner.x + 2, inner.y + 1, inner.width.saturating_sub(2), "no such command", dim);
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     },
     tui::{
         action::{self, Action, Confirm},
-        draw::layout::Layout,
         model::{Model, failure_text},
         port::{Command, Query},
         view::{Held, Overlay, Pane, Tab, Travel},
@@ -88,8 +87,7 @@ impl Model {
                 self.view.overlay = Overlay::Filter { before: self.view.filter_text.clone() };
             }
             Action::Sort => {
-                self.view.sort.key = self.view.sort.key.step(true);
-                self.view.sort.reversed = false;
+                self.view.sort = self.view.sort.next();
                 self.refresh();
             }
             Action::SortReverse => {
@@ -216,7 +214,7 @@ impl Model {
     }
 
     pub(super) fn page(&self) -> isize {
-        let layout = Layout::of(self);
+        let layout = self.layout();
         let rows = match self.view.tab {
             Tab::Fleet => layout.table_rows(),
             Tab::Alerts | Tab::Mails | Tab::Log => layout.body.height,
@@ -237,7 +235,7 @@ impl Model {
             self.turn_to(Tab::Fleet);
             return;
         }
-        let layout = Layout::of(self);
+        let layout = self.layout();
         let mut panes = vec![Pane::Clients];
         if layout.detail.is_some() {
             panes.push(Pane::Detail);

@@ -6,7 +6,7 @@ use crate::{
     fleet::select::{Filter, filter::NotAFilter},
     tui::{
         action::{self, Action, Key},
-        draw::layout::Layout,
+        draw::hit,
         export::{self, Format},
         model::Model,
         port::Command,
@@ -40,10 +40,10 @@ impl Model {
                 };
                 self.prepare();
                 let file_name = export::file_name(format, self.now);
-                match export::text(self, format) {
+                match export::text(self.listed(), format) {
                     Ok(text) => vec![Command::Export { file_name, text }],
                     Err(error) => {
-                        self.say(true, format!("not exported: {error}"));
+                        self.say(true, format!("Could not export: {error}"));
                         Vec::new()
                     }
                 }
@@ -169,16 +169,15 @@ impl Model {
 
     pub(super) fn mouse(&mut self, mouse: MouseEvent) -> Vec<Command> {
         self.prepare();
-        let layout = Layout::of(self);
         match mouse.kind {
             MouseEventKind::ScrollUp => self.step(-3),
             MouseEventKind::ScrollDown => self.step(3),
             MouseEventKind::Down(MouseButton::Left) if mouse.modifiers == KeyModifiers::NONE => {
-                if let Some(client) = layout.client_at(self, mouse.column, mouse.row) {
+                if let Some(client) = hit::client_at(self, mouse.column, mouse.row) {
                     self.view.pane = Pane::Clients;
                     self.select(Some(client));
                     self.prepare();
-                } else if let Some(alert) = layout.alert_at(self, mouse.column, mouse.row) {
+                } else if let Some(alert) = hit::alert_at(self, mouse.column, mouse.row) {
                     self.view.pane = Pane::Alerts;
                     self.view.alert = alert;
                 }

@@ -42,7 +42,7 @@ fn load_is_shown_sorted_and_filtered_per_core() {
         let row = row_of(&mut model, n);
         assert!(row.contains(shown), "{row}");
     }
-    while model.view.sort.key.word() != "load" {
+    while model.view.sort.word() != "load/core" {
         press(&mut model, "s");
     }
     model.prepare();

@@ -14,12 +14,12 @@ use crate::tui::{
 };
 
 /// A buffer with the look to draw in.
-pub(super) struct Pen<'a> {
+pub(super) struct Canvas<'a> {
     buffer: &'a mut Buffer,
     look: Look,
 }
 
-impl<'a> Pen<'a> {
+impl<'a> Canvas<'a> {
     pub(super) fn new(buffer: &'a mut Buffer, look: Look) -> Self {
         Self { buffer, look }
     }

@@ -1,0 +1,132 @@
+//! The columns of the lists on the screen. One row of a table describes a column: heading, width, alignment,
+//! cell, sort key and exported values; whoever shows, sorts or exports a list goes through that table. Not how a
+//! cell is drawn.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use ratatui::style::Style;
+
+use super::theme::{Look, Role};
+use crate::fleet::{
+    cell,
+    select::sort::{ByClient, Key},
+    state::Fleet,
+};
+
+pub(super) mod alerts;
+pub mod clients;
+pub(super) mod log;
+pub(super) mod mails;
+
+/// A column of a list of `T`.
+pub(super) struct Column<T: 'static> {
+    /// Headings, the longest first: the first that fits the width is shown.
+    pub(super) headings: &'static [&'static str],
+    /// On which side of the column its text stands.
+    pub(super) align: Align,
+    /// How many screen columns it takes; 0 leaves it out, [`REST`] takes what is left.
+    pub(super) width: fn(Room) -> u16,
+    /// What it shows of an item in so many screen columns. Called for visible rows only.
+    pub(super) cell: for<'a> fn(&'a T, &Context<'a>, u16) -> Cell<'a>,
+    /// How the list is sorted by it; `None` where it cannot be.
+    pub(super) sort: Option<Order>,
+    /// What an export says of it; nothing where it repeats another column.
+    pub(super) exports: &'static [Export<T>],
+}
+
+/// The width of the last column: all that is left.
+pub(super) const REST: u16 = u16::MAX;
+
+/// On which side of a column its text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Align {
+    /// The left side.
+    Left,
+    /// The right side, as numbers do.
+    Right,
+}
+
+/// The room that a list has, in screen columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// The width of the list.
+    pub(super) width: u16,
+    /// The longest name in it.
+    pub(super) longest_name: u16,
+    /// Whether the details of the selected client stand beside it.
+    pub(super) beside: bool,
+}
+
+/// How a list of clients is sorted by a column.
+pub(super) struct Order {
+    /// Its name on the screen.
+    pub(super) word: &'static str,
+    /// The value that is compared.
+    pub(super) key: ByClient,
+}
+
+/// One exported value of a column.
+pub(super) struct Export<T: 'static> {
+    /// Its name in JSON and CSV.
+    pub(super) name: &'static str,
+    /// The value; null where it was not measured.
+    pub(super) value: fn(&T) -> cell::Cell,
+}
+
+/// What cells depend on besides their item.
+pub(super) struct Context<'a> {
+    /// The fleet that is shown.
+    pub(super) fleet: &'a Fleet,
+    /// The time from which ages count.
+    pub(super) now: Timestamp,
+    /// What the terminal can show.
+    pub(super) look: Look,
+    /// Whether the item is both selected and marked: then the sign of the mark takes another place.
+    pub(super) is_marked_under_cursor: bool,
+    /// Of an alert: who was mailed about it, as the database tells; empty where it does not.
+    pub(super) mails: &'a [String],
+}
+
+/// What a column shows of one item.
+pub(super) enum Cell<'a> {
+    /// Text.
+    Text(Cow<'a, str>, Style),
+    /// A share of 100 as a bar, where there is room for one, and a number.
+    Gauge {
+        /// Percent; `None` where it was not measured.
+        percent: Option<f64>,
+        /// Whether it is of the last collection.
+        is_fresh: bool,
+        /// Whether it exceeds its limit.
+        is_exceeded: bool,
+    },
+    /// Shares of 100 as bars, the newest at the right.
+    Bars {
+        /// Percent, oldest first; `None` where it was not measured.
+        percents: Vec<Option<f64>>,
+        /// Their colour.
+        style: Style,
+    },
+}
+
+impl Context<'_> {
+    fn style(&self, role: Role) -> Style {
+        self.look.style(role)
+    }
+
+    /// Text, or the sign for a value that was not measured.
+    fn number(&self, text: Option<String>, style: Style) -> Cell<'static> {
+        Cell::Text(text.map_or(Cow::Borrowed(self.look.glyphs().none), Cow::Owned), style)
+    }
+}
+
+/// The widths of `columns`, in their order; the last one takes what is left.
+pub(super) fn widths<'c, T: 'static>(columns: impl Iterator<Item = &'c Column<T>>, room: Room) -> Vec<u16> {
+    columns.map(|column| (column.width)(room)).collect()
+}
+
+/// The sort key for a number that may be missing.
+fn number(value: Option<f64>) -> Key<'static> {
+    value.map_or(Key::Absent, Key::Number)
+}

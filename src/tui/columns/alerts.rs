@@ -1,0 +1,149 @@
+//! The columns of the alert lists.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::{Align, Cell, Column, Context, REST, Room};
+use crate::{
+    fleet::{
+        Metric, Phase,
+        alert::{HoldReason, Notice},
+        alerts::{AlertBook, AlertEnd, AlertView},
+        event::MailStep,
+    },
+    tui::{format, theme::Role},
+};
+
+/// The columns, from left to right.
+pub(in crate::tui) static COLUMNS: [Column<AlertView>; 6] = [
+    Column {
+        headings: &["TIME"],
+        align: Align::Left,
+        width: |_| 8,
+        cell: |alert, context, _| {
+            let at = alert.ended.map_or(alert.raised_at, |(at, _)| at);
+            Cell::Text(format::time_or_date(at, context.now).into(), context.style(Role::Dim))
+        },
+        sort: None,
+        exports: &[],
+    },
+    Column { headings: &[], align: Align::Left, width: |_| 1, cell: sign, sort: None, exports: &[] },
+    Column {
+        headings: &["CLIENT"],
+        align: Align::Left,
+        width: |room| if room.width < 100 { 11 } else { 15 },
+        cell: |alert, context, _| {
+            let name = match context.fleet.client(&alert.client) {
+                Some(client) => client.card.name.as_str().into(),
+                None => Cow::Owned(alert.client.to_string()),
+            };
+            Cell::Text(name, context.style(text_role(alert)))
+        },
+        sort: None,
+        exports: &[],
+    },
+    Column {
+        headings: &["ALERT"],
+        align: Align::Left,
+        width: |room| what_and_mail(room).0,
+        cell: |alert, context, _| Cell::Text(what(alert).into(), context.style(text_role(alert))),
+        sort: None,
+        exports: &[],
+    },
+    Column {
+        headings: &["MAIL"],
+        align: Align::Left,
+        width: |room| what_and_mail(room).1,
+        cell: |alert, context, _| {
+            let text = if context.mails.is_empty() {
+                mailed(alert, context.fleet.alerts(), context.now)
+            } else {
+                context.mails.join(", ")
+            };
+            Cell::Text(text.into(), context.style(Role::Dim))
+        },
+        sort: None,
+        exports: &[],
+    },
+    Column { headings: &["DURATION"], align: Align::Left, width: |_| REST, cell: lasted, sort: None, exports: &[] },
+];
+
+fn what_and_mail(room: Room) -> (u16, u16) {
+    match room.width {
+        0..60 => (21, 0),
+        60..100 => (24, 19),
+        100..150 => (27, 41),
+        _ => (39, 69),
+    }
+}
+
+fn text_role(alert: &AlertView) -> Role {
+    if alert.ended.is_some() || alert.acknowledged { Role::Dim } else { Role::Text }
+}
+
+fn sign<'a>(alert: &'a AlertView, context: &Context<'a>, _: u16) -> Cell<'a> {
+    let (glyph, role) = match (alert.ended, alert.metric) {
+        (Some(_), _) => (context.look.glyphs().ended, Role::Good),
+        (None, Metric::Unreachable) => (context.look.phase_glyph(Phase::Failed), Role::Bad),
+        (None, Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk | Metric::Load) => ("!", Role::Warning),
+    };
+    Cell::Text(glyph.into(), context.style(role))
+}
+
+fn lasted<'a>(alert: &'a AlertView, context: &Context<'a>, width: u16) -> Cell<'a> {
+    let text = match alert.ended {
+        None => format!("open {}", format::since(alert.raised_at, context.now)),
+        Some((at, AlertEnd::Resolved)) => {
+            let lasted = format::since(alert.raised_at, at);
+            if width < 16 { format!("after {lasted}") } else { format!("closed after {lasted}") }
+        }
+        Some((_, AlertEnd::Gone)) => "gone".to_owned(),
+        Some((_, AlertEnd::Withdrawn)) => "rule removed".to_owned(),
+    };
+    Cell::Text(text.into(), context.style(Role::Dim))
+}
+
+fn what(alert: &AlertView) -> String {
+    let (value, limit) = (format::value(alert.metric, alert.value), format::value(alert.metric, alert.limit));
+    match (alert.metric, alert.ended) {
+        (Metric::Unreachable, None) => {
+            format!("failed {value} sweep{} in a row", if alert.value == 1.0 { "" } else { "s" })
+        }
+        (Metric::Unreachable, Some(_)) => "reachable again".to_owned(),
+        (_, None) => format!("{} {value} {} {limit}", alert.key(), alert.metric.spec().worse.sign()),
+        (_, Some((_, AlertEnd::Gone))) => format!("{} {value}, gone", alert.key()),
+        (_, Some((_, AlertEnd::Resolved | AlertEnd::Withdrawn))) => format!("{} back to {value}", alert.key()),
+    }
+}
+
+/// Who was mailed, or why nobody was.
+fn mailed(alert: &AlertView, book: &AlertBook, now: Timestamp) -> String {
+    if alert.acknowledged && alert.ended.is_none() {
+        return "acknowledged".to_owned();
+    }
+    if let Some(mail) = book.mail_about(alert) {
+        let (_, step) = &mail.step;
+        return match step {
+            MailStep::Queued => format!("mail to {} is waiting", mail.recipient),
+            MailStep::Sent { .. } => format!("mailed {}", mail.recipient),
+            MailStep::Deferred { error, next_at } => {
+                let left = next_at.as_second().saturating_sub(now.as_second());
+                let left = format::clock_span(u64::try_from(left).unwrap_or(0));
+                format!("not mailed: {error}, retry in {left}")
+            }
+            MailStep::Refused { error } => format!("refused: {error}"),
+        };
+    }
+    match (alert.notice, alert.mailed_in) {
+        (Notice::Send(_), _) => "mail queued",
+        (Notice::Hold(HoldReason::NoRecipient), _) => "no recipient",
+        (Notice::Hold(HoldReason::RecentlyMailed), _) | (_, Some(_)) => "already mailed",
+        (Notice::Hold(HoldReason::Acknowledged), None) => "acknowledged",
+        (Notice::Hold(HoldReason::BelowLimit), None) => "below its limit again",
+        (Notice::Hold(HoldReason::NoRecoveryMail), None) => "recovery is not mailed",
+        (Notice::Hold(HoldReason::Gone), None) => "gone",
+        (Notice::Hold(HoldReason::RuleRemoved), None) => "rule removed",
+    }
+    .to_owned()
+}

@@ -1,0 +1,373 @@
+//! The columns of the client table, and the order by which it is sorted.
+
+use super::{Align, Cell, Column, Context, Export, Order, REST, Room, number};
+use crate::{
+    fleet::{
+        Metric, Phase, Reading, cell,
+        reading::Usage,
+        select::sort::{ByClient, Key, severity},
+        state::ClientView,
+    },
+    tui::{format, theme::Role},
+};
+
+every! {
+    /// A column of the client table.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum ClientColumn {
+        /// What the client is doing, or its last outcome.
+        State,
+        /// The name.
+        Name,
+        /// CPU use.
+        Cpu,
+        /// Memory use.
+        Memory,
+        /// CPU use at the last collections.
+        CpuHistory,
+        /// Swap use; exported only.
+        Swap,
+        /// Use of the fullest file system.
+        Disk,
+        /// Load per core.
+        Load,
+        /// Time since boot; exported only.
+        Uptime,
+        /// How long the last collection took.
+        Took,
+        /// The age of the reading.
+        Age,
+        /// The failure, or the limits that are exceeded.
+        Note,
+    }
+}
+
+/// The order of the client table. What has no value stays last in either direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sort {
+    /// The column; `None` is the order of the configuration.
+    pub by: Option<ClientColumn>,
+    /// Whether it is reversed.
+    pub reversed: bool,
+}
+
+/// What needs attention comes first.
+impl Default for Sort {
+    fn default() -> Self {
+        Self { by: Some(ClientColumn::State), reversed: false }
+    }
+}
+
+impl Sort {
+    /// Its name on the screen.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        self.order().map_or("config", |order| order.word)
+    }
+
+    /// The value that is compared; `None` is the order of the configuration.
+    pub(in crate::tui) fn key(self) -> Option<ByClient> {
+        self.order().map(|order| order.key)
+    }
+
+    /// By the next column that can be sorted by; after the last one, the order of the configuration.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let sortable = ClientColumn::ALL.iter().copied().filter(|column| column.spec().sort.is_some());
+        let by = match self.by {
+            None => sortable.clone().next(),
+            Some(here) => sortable.clone().skip_while(|column| *column != here).nth(1),
+        };
+        Self { by, reversed: false }
+    }
+
+    fn order(self) -> Option<&'static Order> {
+        self.by.and_then(|column| column.spec().sort.as_ref())
+    }
+}
+
+/// What is exported of a client: who it is, then the columns in their order.
+pub(in crate::tui) fn exports() -> impl Iterator<Item = &'static Export<ClientView>> {
+    let others = ClientColumn::ALL.iter().filter(|column| **column != ClientColumn::Name);
+    std::iter::once(&ClientColumn::Name).chain(others).flat_map(|column| column.spec().exports)
+}
+
+impl ClientColumn {
+    /// All that is known of the column.
+    pub(in crate::tui) fn spec(self) -> &'static Column<ClientView> {
+        match self {
+            Self::State => &Column {
+                headings: &["STATE"],
+                align: Align::Left,
+                width: |room| if room.width < 34 { 1 } else { 9 },
+                cell: state,
+                sort: Some(Order { word: "severity", key: |client| Key::Rank(severity(client)) }),
+                exports: &[
+                    Export { name: "state", value: |client| text(Phase::of(client).word()) },
+                    Export { name: "error", value: |client| client.failure().map(ToString::to_string).into() },
+                ],
+            },
+            Self::Name => &Column {
+                headings: &["CLIENT"],
+                align: Align::Left,
+                width: name_width,
+                cell: |client, context, _| Cell::Text(client.card.name.as_str().into(), context.style(Role::Text)),
+                sort: Some(Order { word: "name", key: |client| Key::Name(&client.card.name) }),
+                exports: &[
+                    Export { name: "name", value: |client| text(&client.card.name) },
+                    Export { name: "ip", value: |client| text(client.card.id.address()) },
+                    Export { name: "port", value: |client| cell::Cell::Integer(client.card.id.port().into()) },
+                ],
+            },
+            Self::Cpu => &Column {
+                headings: &["CPU %"],
+                align: Align::Left,
+                width: |room| gauge_width(room) + share_width(room),
+                cell: |client, _, _| gauge(client, Metric::Cpu, cpu(client)),
+                sort: Some(Order { word: "cpu", key: |client| number(cpu(client)) }),
+                exports: &[Export { name: "cpu_percent", value: |client| cpu(client).into() }],
+            },
+            Self::Memory => &Column {
+                headings: &["MEM %"],
+                align: Align::Left,
+                width: |room| gauge_width(room) + share_width(room),
+                cell: |client, _, _| gauge(client, Metric::Memory, memory(client)),
+                sort: Some(Order { word: "memory", key: |client| number(memory(client)) }),
+                exports: &[Export { name: "memory_percent", value: |client| memory(client).into() }],
+            },
+            Self::CpuHistory => &Column {
+                headings: &["CPU HISTORY", "CPU HIST", "CPU"],
+                align: Align::Left,
+                width: history_width,
+                cell: cpu_history,
+                sort: None,
+                exports: &[],
+            },
+            Self::Swap => &Column {
+                headings: &[],
+                align: Align::Right,
+                width: |_| 0,
+                cell: |client, context, _| percent(client, context, Metric::Swap, swap(client)),
+                sort: None,
+                exports: &[Export { name: "swap_percent", value: |client| swap(client).into() }],
+            },
+            Self::Disk => &Column {
+                headings: &["DISK"],
+                align: Align::Right,
+                width: |room| if room.width >= 104 { 5 } else { 0 },
+                cell: |client, context, _| percent(client, context, Metric::Disk, disk(client)),
+                sort: Some(Order { word: "disk", key: |client| number(disk(client)) }),
+                exports: &[Export { name: "disk_percent", value: |client| disk(client).into() }],
+            },
+            Self::Load => &Column {
+                headings: &["LOAD/CORE"],
+                align: Align::Right,
+                width: |room| if room.width >= 116 { 9 } else { 0 },
+                cell: |client, context, _| {
+                    let text = load(client).map(|load| format!("{load:.2}"));
+                    context.number(text, value_style(client, context, Metric::Load))
+                },
+                sort: Some(Order { word: "load/core", key: |client| number(load(client)) }),
+                exports: &[Export { name: "load_per_core", value: |client| load(client).into() }],
+            },
+            Self::Uptime => &Column {
+                headings: &[],
+                align: Align::Right,
+                width: |_| 0,
+                cell: |client, context, _| context.number(uptime(client).map(format::uptime), context.style(Role::Dim)),
+                sort: None,
+                exports: &[Export { name: "uptime_seconds", value: |client| count(uptime(client)) }],
+            },
+            Self::Took => &Column {
+                headings: &["TOOK"],
+                align: Align::Right,
+                width: |room| {
+                    let is_narrow = room.width < 70 || (room.width < 90 && room.beside);
+                    if is_narrow { 0 } else { 5 }
+                },
+                cell: |client, context, _| context.number(took_ms(client).map(format::took), context.style(Role::Dim)),
+                sort: Some(Order { word: "took", key: |client| number(took_ms(client).map(|took| took as f64)) }),
+                exports: &[Export { name: "duration_ms", value: |client| count(took_ms(client)) }],
+            },
+            Self::Age => &Column {
+                headings: &["AGE"],
+                align: Align::Right,
+                width: |room| if room.width < 40 { 0 } else { 3 },
+                cell: |client, context, _| {
+                    let age = client.reading.as_ref().map(|(at, _)| format::since(*at, context.now));
+                    context.number(age, context.style(Role::Dim))
+                },
+                sort: Some(Order {
+                    word: "age",
+                    key: |client| client.reading.as_ref().map_or(Key::Absent, |(at, _)| Key::Time(*at)),
+                }),
+                exports: &[Export {
+                    name: "collected_at",
+                    value: |client| client.reading.as_ref().map(|(at, _)| at.to_string()).into(),
+                }],
+            },
+            Self::Note => &Column {
+                headings: &["NOTE"],
+                align: Align::Left,
+                width: |_| REST,
+                cell: note,
+                sort: None,
+                exports: &[],
+            },
+        }
+    }
+}
+
+/// Exported text.
+fn text(text: &str) -> cell::Cell {
+    cell::Cell::Text(text.to_owned())
+}
+
+/// An exported count.
+fn count(count: Option<u64>) -> cell::Cell {
+    count.map(|count| i64::try_from(count).unwrap_or(i64::MAX)).into()
+}
+
+fn reading(client: &ClientView) -> Option<&Reading> {
+    client.reading.as_ref().map(|(_, reading)| &**reading)
+}
+
+/// CPU use, percent.
+fn cpu(client: &ClientView) -> Option<f64> {
+    reading(client)?.cpu.map(f64::from)
+}
+
+/// Memory use, percent.
+fn memory(client: &ClientView) -> Option<f64> {
+    reading(client)?.memory.and_then(Usage::percent).map(f64::from)
+}
+
+/// Swap use, percent.
+fn swap(client: &ClientView) -> Option<f64> {
+    reading(client)?.swap.and_then(Usage::percent).map(f64::from)
+}
+
+/// Use of the fullest file system, percent.
+fn disk(client: &ClientView) -> Option<f64> {
+    reading(client)?.disk_percent().map(f64::from)
+}
+
+/// Load over one minute, per core.
+fn load(client: &ClientView) -> Option<f64> {
+    reading(client)?.load_per_core()
+}
+
+/// Seconds since boot.
+fn uptime(client: &ClientView) -> Option<u64> {
+    reading(client)?.uptime_seconds
+}
+
+/// How long the last collection took, milliseconds.
+fn took_ms(client: &ClientView) -> Option<u64> {
+    client.last.as_ref().map(|last| last.duration_ms)
+}
+
+fn name_width(room: Room) -> u16 {
+    room.longest_name.clamp(6, if room.width >= 110 { 24 } else { 16 })
+}
+
+/// The bar of a gauge.
+fn gauge_width(room: Room) -> u16 {
+    match room.width {
+        0..62 => 0,
+        62..72 => 5,
+        // A long name needs the room more, and so does the reason of a failure.
+        72..90 if room.beside && name_width(room) > 12 => 4,
+        72..90 if room.beside => 6,
+        72..90 => 8,
+        _ => 10,
+    }
+}
+
+/// The number of a gauge.
+fn share_width(room: Room) -> u16 {
+    if room.width < 46 { 0 } else { 5 }
+}
+
+fn history_width(room: Room) -> u16 {
+    match room.width {
+        0..72 => 0,
+        72..90 if room.beside && name_width(room) > 12 => 6,
+        72..90 if room.beside => 10,
+        72..90 => 0,
+        _ => 16,
+    }
+}
+
+fn is_exceeded(client: &ClientView, metric: Metric) -> bool {
+    client.exceeded.iter().any(|exceeded| exceeded.metric == metric)
+}
+
+/// What is not of the last collection is dim; what exceeds its limit stands out.
+fn value_style(client: &ClientView, context: &Context<'_>, metric: Metric) -> ratatui::style::Style {
+    context.style(match (is_exceeded(client, metric), client.is_fresh()) {
+        (true, _) => Role::Warning,
+        (false, true) => Role::Text,
+        (false, false) => Role::Dim,
+    })
+}
+
+fn percent(client: &ClientView, context: &Context<'_>, metric: Metric, percent: Option<f64>) -> Cell<'static> {
+    let text = percent.map(|percent| format!("{percent:.0}%"));
+    context.number(text, value_style(client, context, metric))
+}
+
+fn gauge(client: &ClientView, metric: Metric, percent: Option<f64>) -> Cell<'static> {
+    Cell::Gauge { percent, is_fresh: client.is_fresh(), is_exceeded: is_exceeded(client, metric) }
+}
+
+fn state<'a>(client: &'a ClientView, context: &Context<'a>, width: u16) -> Cell<'a> {
+    let phase = Phase::of(client);
+    let marked = context.look.glyphs().marked;
+    let glyph = if context.is_marked_under_cursor { marked } else { context.look.phase_glyph(phase) };
+    let style = context.look.phase_style(phase);
+    if width > 1 {
+        Cell::Text(format!("{glyph} {}", phase.word()).into(), style)
+    } else {
+        Cell::Text(glyph.into(), style)
+    }
+}
+
+fn cpu_history<'a>(client: &'a ClientView, context: &Context<'a>, width: u16) -> Cell<'a> {
+    let from = client.recent.len().saturating_sub(usize::from(width));
+    let percents = client.recent.iter().skip(from).map(|sample| sample.cpu_percent).collect();
+    Cell::Bars { percents, style: context.style(if client.is_fresh() { Role::Active } else { Role::Dim }) }
+}
+
+/// The most important thing about a client: why it failed, else which limits it exceeds.
+fn note<'a>(client: &'a ClientView, context: &Context<'a>, _: u16) -> Cell<'a> {
+    let cell = |text: String, role| Cell::Text(text.into(), context.style(role));
+    if let Some(running) = &client.running
+        && running.attempt > 1
+    {
+        let why = running.failed_before.as_ref().map_or("", |failure| failure.kind.spec().short);
+        return cell(format!("attempt {}: {why}", running.attempt), Role::Warning);
+    }
+    if let Some(failure) = client.failure() {
+        let role = if Phase::of(client) == Phase::Failed { Role::Bad } else { Role::Dim };
+        return cell(format!("! {}", failure.kind.spec().short), role);
+    }
+    let exceeded = client.exceeded.iter().map(|exceeded| {
+        let (value, limit) =
+            (format::value(exceeded.metric, exceeded.value), format::value(exceeded.metric, exceeded.limit));
+        format!("{} {value} > {limit}", short(exceeded.metric))
+    });
+    let text = exceeded.collect::<Vec<_>>().join(", ");
+    if text.is_empty() { cell(text, Role::Text) } else { cell(format!("! {text}"), Role::Warning) }
+}
+
+/// A metric as the headings write it.
+fn short(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Memory => "mem",
+        Metric::Cpu | Metric::Swap | Metric::Disk | Metric::Load | Metric::Unreachable => metric.word(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
