@@ -1,4 +1,4 @@
-//! The table that `--once` prints: one line a client, a summary beneath. Legible without colour.
+//! The table that `--once` prints: one line per client, and a summary below. It can be read without colour.
 
 use std::fmt::Write as _;
 
@@ -7,13 +7,13 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 use crate::fleet::{
     Percent, Reading, SweepId,
     reading::Usage,
-    state::{ClientView, Fleet, SweepView},
+    state::{ClientView, Finished, Fleet, SweepView},
 };
 
 use super::json::Mails;
 
-/// The narrowest terminal to which the table is fitted, columns. In a narrower one, and in one that does not
-/// tell its width (it then says 0), cells would be broken letter by letter: there the terminal breaks the lines.
+/// The narrowest terminal to which the table is fitted, columns. In a narrower one, and in one that reports the
+/// width 0, cells would be broken after each letter: there the terminal wraps the lines.
 pub const NARROWEST: u16 = 60;
 
 /// How the table is shown.
@@ -41,16 +41,15 @@ pub fn render(fleet: &Fleet, sweep: SweepId, mails: Mails, look: Look) -> String
     } else {
         table.force_no_tty();
     }
-    table.set_header(["STATE", "CLIENT", "ADDRESS", "CPU", "MEM", "SWAP", "DISK", "UPTIME", "TOOK", "NOTE"]);
-    for column in table.column_iter_mut() {
+    table.set_header(COLUMNS.iter().map(|column| column.heading));
+    for (column, described) in table.column_iter_mut().zip(&COLUMNS) {
         column.set_padding((0, 2));
-        if (3..=8).contains(&column.index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+        column.set_cell_alignment(described.align);
     }
     for id in &view.clients {
         if let Some(client) = fleet.client(id) {
-            table.add_row(row(client, sweep));
+            let outcome = Outcome::of(client, sweep);
+            table.add_row(COLUMNS.iter().map(|column| (column.cell)(&outcome)));
         }
     }
     let mut text = String::new();
@@ -62,40 +61,90 @@ pub fn render(fleet: &Fleet, sweep: SweepId, mails: Mails, look: Look) -> String
     text
 }
 
-fn row(client: &ClientView, sweep: SweepId) -> Vec<Cell> {
-    let last = client.last.as_ref().filter(|last| last.sweep == sweep);
-    let failure = last.and_then(|last| last.failure.as_ref());
-    let reading: Option<&Reading> = match (last, failure) {
-        (Some(_), None) => client.reading.as_ref().map(|(_, reading)| &**reading),
-        (None, _) | (_, Some(_)) => None,
-    };
-    let state = match (last, failure, client.exceeded.is_empty()) {
-        (None, _, _) => Cell::new("- none"),
-        (Some(_), Some(_), _) => Cell::new("x failed").fg(Color::Red).add_attribute(Attribute::Bold),
-        (Some(_), None, false) => Cell::new("! alert").fg(Color::Yellow).add_attribute(Attribute::Bold),
-        (Some(_), None, true) => Cell::new("  ok").fg(Color::Green),
-    };
-    vec![
-        state,
-        Cell::new(&client.card.name),
-        Cell::new(client.card.id.to_string()),
-        share(reading.and_then(|reading| reading.cpu)),
-        share(reading.and_then(|reading| reading.memory).and_then(Usage::percent)),
-        share(reading.and_then(|reading| reading.swap).and_then(Usage::percent)),
-        share(reading.and_then(Reading::disk_percent)),
-        Cell::new(reading.and_then(|reading| reading.uptime_seconds).map_or_else(|| "-".to_owned(), uptime)),
-        Cell::new(last.map_or_else(|| "-".to_owned(), |last| seconds(last.duration_ms))),
-        Cell::new(note(client, sweep)),
-    ]
+/// A column of the table.
+struct Column {
+    heading: &'static str,
+    align: CellAlignment,
+    cell: fn(&Outcome<'_>) -> Cell,
+}
+
+/// What one client's row is made from.
+struct Outcome<'a> {
+    client: &'a ClientView,
+    /// Its collection in the sweep that is shown; `None` where it had none.
+    last: Option<&'a Finished>,
+    /// What that collection read; `None` where it failed.
+    reading: Option<&'a Reading>,
+}
+
+/// The columns, from left to right.
+static COLUMNS: [Column; 10] = [
+    Column { heading: "STATE", align: CellAlignment::Left, cell: state },
+    Column { heading: "CLIENT", align: CellAlignment::Left, cell: |row| Cell::new(&row.client.card.name) },
+    Column { heading: "ADDRESS", align: CellAlignment::Left, cell: |row| Cell::new(row.client.card.id.to_string()) },
+    Column {
+        heading: "CPU",
+        align: CellAlignment::Right,
+        cell: |row| share(row.reading.and_then(|reading| reading.cpu)),
+    },
+    Column {
+        heading: "MEM",
+        align: CellAlignment::Right,
+        cell: |row| share(row.reading.and_then(|reading| reading.memory).and_then(Usage::percent)),
+    },
+    Column {
+        heading: "SWAP",
+        align: CellAlignment::Right,
+        cell: |row| share(row.reading.and_then(|reading| reading.swap).and_then(Usage::percent)),
+    },
+    Column {
+        heading: "DISK",
+        align: CellAlignment::Right,
+        cell: |row| share(row.reading.and_then(Reading::disk_percent)),
+    },
+    Column {
+        heading: "UPTIME",
+        align: CellAlignment::Right,
+        cell: |row| or_dash(row.reading.and_then(|reading| reading.uptime_seconds).map(uptime)),
+    },
+    Column {
+        heading: "TOOK",
+        align: CellAlignment::Right,
+        cell: |row| or_dash(row.last.map(|last| seconds(last.duration_ms))),
+    },
+    Column { heading: "NOTE", align: CellAlignment::Left, cell: |row| Cell::new(note(row)) },
+];
+
+impl<'a> Outcome<'a> {
+    fn of(client: &'a ClientView, sweep: SweepId) -> Self {
+        let last = client.last.as_ref().filter(|last| last.sweep == sweep);
+        let reading = client.reading.as_ref().filter(|_| last.is_some_and(|last| last.failure.is_none()));
+        Self { client, last, reading: reading.map(|(_, reading)| &**reading) }
+    }
+}
+
+fn state(row: &Outcome<'_>) -> Cell {
+    match row.last {
+        None => Cell::new("- none"),
+        Some(last) if last.failure.is_some() => Cell::new("x failed").fg(Color::Red).add_attribute(Attribute::Bold),
+        Some(_) if !row.client.exceeded.is_empty() => {
+            Cell::new("! alert").fg(Color::Yellow).add_attribute(Attribute::Bold)
+        }
+        Some(_) => Cell::new("  ok").fg(Color::Green),
+    }
+}
+
+fn or_dash(text: Option<String>) -> Cell {
+    Cell::new(text.unwrap_or_else(|| "-".to_owned()))
 }
 
 fn share(percent: Option<Percent>) -> Cell {
-    Cell::new(percent.map_or_else(|| "-".to_owned(), |percent| percent.to_string()))
+    or_dash(percent.map(|percent| percent.to_string()))
 }
 
-fn note(client: &ClientView, sweep: SweepId) -> String {
+fn note(row: &Outcome<'_>) -> String {
     let mut notes: Vec<String> = Vec::new();
-    if let Some(last) = client.last.as_ref().filter(|last| last.sweep == sweep) {
+    if let Some(last) = row.last {
         if let Some(failure) = &last.failure {
             notes.push(format!("{}: {failure}", failure.stage));
         }
@@ -103,7 +152,7 @@ fn note(client: &ClientView, sweep: SweepId) -> String {
             notes.push(format!("{} attempts", last.attempts));
         }
     }
-    for exceeded in &client.exceeded {
+    for exceeded in &row.client.exceeded {
         let (about, value, limit) = (exceeded.key(), exceeded.value, exceeded.limit);
         let (unit, sign) = (about.metric.unit(), about.metric.spec().worse.sign());
         notes.push(format!("{about} {} {sign} {}", unit.show(value), unit.show(limit)));
