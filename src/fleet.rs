@@ -8,6 +8,7 @@ pub mod alert;
 pub mod alerts;
 pub mod cell;
 pub mod client;
+pub mod client_view;
 pub mod csv;
 pub mod cut_off;
 pub mod eta;

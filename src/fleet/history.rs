@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Bytes, alerts::AlertView, mail::MailKind, state::Remembered};
+use super::{Bytes, alerts::AlertView, client_view::Remembered, mail::MailKind};
 
 /// What the database remembers from before a stream began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{ClientId, state::ClientView};
+use super::{ClientId, client_view::ClientView};
 
 /// The clients. Each has an identity of its own; of several with the same, the last is found.
 #[derive(Debug, Clone, Default, Deserialize)]

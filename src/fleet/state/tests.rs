@@ -1,7 +1,9 @@
 //! The fold, event by event.
 
+use uuid::Uuid;
+
 use super::*;
-use crate::fleet::FailureKind;
+use crate::fleet::{Failure, FailureKind};
 
 const SWEEP: SweepId = SweepId(Uuid::from_u128(1));
 
