@@ -8,25 +8,29 @@
 //! * [`screen`] and [`terminal`] are the thin edge: one thread that owns the terminal.
 //!
 //! What the database knows comes in as plain [`data`], asked for with [`Query`]. One table of
-//! [`action`]s feeds the key map, the hints, the help and the palette.
+//! actions feeds the key map, the hints, the help and the palette; a table of columns each list.
 
 #[macro_use]
 mod every;
 
 pub mod action;
+mod actions;
 mod background;
 pub mod clipboard;
 pub mod columns;
 pub mod data;
 pub mod draw;
 pub mod export;
+mod filtering;
 mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod key;
 mod layout;
 pub mod model;
 pub mod port;
 pub mod screen;
+mod scrolling;
 pub mod terminal;
 pub mod theme;
 mod update;

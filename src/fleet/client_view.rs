@@ -7,11 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{
-    ClientId, Failure, Reading, Stage, SweepId,
-    alert::Exceeded,
-    event::ClientCard,
-};
+use super::{ClientId, Failure, Reading, Stage, SweepId, alert::Exceeded, event::ClientCard};
 
 /// How many ended collections of a client are remembered as samples.
 pub(super) const SAMPLES_KEPT: usize = 60;

@@ -21,6 +21,9 @@ use crate::fleet::{
     stream::{About, LogLine, Source},
 };
 
+/// How long a line for the operator is shown.
+const SAID_FOR: Duration = Duration::from_secs(6);
+
 /// How many log lines are kept; the oldest go first.
 pub(super) const LOG_KEPT: usize = 2000;
 
@@ -263,6 +266,26 @@ impl Model {
         self.view.mail = self.view.mail.min(mails.saturating_sub(1));
     }
 
+    /// Selects a client by the operator's choice.
+    pub(super) fn select(&mut self, client: Option<ClientId>) {
+        self.view.chosen = true;
+        if self.view.selected != client {
+            self.view.selected = client;
+            self.view.detail_top = 0;
+        }
+    }
+
+    /// Has the next [`prepare`](Self::prepare) list the clients anew.
+    pub(super) fn refresh(&mut self) {
+        self.rows_stale = true;
+    }
+
+    /// Shows a line to the operator for a while.
+    pub(super) fn say(&mut self, is_error: bool, text: impl Into<String>) {
+        let until = self.now.checked_add(SAID_FOR).unwrap_or(Timestamp::MAX);
+        self.said = Some((Said { is_error, text: text.into() }, until));
+    }
+
     /// Whether the screen may look different since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
@@ -315,7 +338,7 @@ mod tests {
         let event = Event { at: script::now(), sweep: None, client: Some(alert.client), kind };
         model.update(Message::Frames(vec![Frame::Event(Arc::new(event))]));
         assert_eq!(model.update(Message::Key(KeyEvent::new(KeyCode::Char('a'), KeyModifiers::NONE))), []);
-        assert_eq!(model.said.as_ref().unwrap().0.text, "acknowledged already");
+        assert_eq!(model.said.as_ref().unwrap().0.text, "This alert is already acknowledged.");
     }
 
     #[test]

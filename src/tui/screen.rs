@@ -306,7 +306,7 @@ impl Runner {
                 Command::Copy(text) => {
                     let Some(_ours) = terminal::while_ours() else { return Err(given_back()) };
                     if let Err(error) = clipboard::copy(self.terminal.backend_mut(), &text, self.inside_tmux) {
-                        let text = format!("not copied: {error}");
+                        let text = format!("Could not copy: {error}");
                         self.model.update(Message::Answer(Answer::Said(Said { is_error: true, text })));
                     }
                 }

@@ -6,7 +6,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 
 use super::{
-    Answer, Command, Look, Message, Model, Query, action,
+    Answer, Command, Look, Message, Model, Query,
+    action::Action,
+    actions,
     data::Said,
     paint::{painted, press, rows, shown},
     script::{self, ASCII, DARK, LIGHT, MONO},
@@ -277,7 +279,8 @@ fn every_action_is_in_the_help() {
     let mut model = script::model(20, (120, 99), DARK);
     press(&mut model, "?");
     let text = rows(&painted(&mut model)).join("\n");
-    for entry in action::TABLE {
+    for action in Action::ALL {
+        let entry = actions::spec(*action);
         assert!(text.contains(entry.name) && text.contains(entry.help), "{}", entry.name);
     }
 }

@@ -1,13 +1,11 @@
 //! What each message changes, and what is asked for because of it. Pure; not how it looks.
 
-use std::{sync::Arc, time::Duration};
-
-use crossterm::event::KeyEventKind;
-use jiff::Timestamp;
+use std::sync::Arc;
 
 use super::{
-    action::Key,
-    data::{Answer, Said},
+    actions,
+    data::Answer,
+    key::Key,
     model::{Asked, History, LOG_KEPT, Model},
     port::{Command, Message, Query},
     view::Tab,
@@ -17,12 +15,10 @@ use crate::fleet::{
     history::Point,
     stream::{Frame, Source},
 };
+use crossterm::event::KeyEventKind;
 
-mod act;
 mod keys;
-
-/// How long a line for the operator is shown.
-const SAID_FOR: Duration = Duration::from_secs(6);
+mod mouse;
 
 impl Model {
     /// Takes in a message; returns what the operator wants because of it.
@@ -69,17 +65,17 @@ impl Model {
                     return Vec::new();
                 }
                 match Key::of(key) {
-                    Some(key) => self.key(key),
+                    Some(key) => keys::press(self, key),
                     None => Vec::new(),
                 }
             }
             Message::Paste(text) => {
                 for character in text.chars().filter(|c| !c.is_control()).take(256) {
-                    self.typed(character);
+                    keys::typed(self, character);
                 }
                 Vec::new()
             }
-            Message::Mouse(mouse) => self.mouse(mouse),
+            Message::Mouse(mouse) => mouse::mouse(self, mouse),
             Message::Resize(columns, rows) => {
                 self.size = (columns, rows);
                 Vec::new()
@@ -173,7 +169,7 @@ impl Model {
             }
             EventKind::ConfigurationRefused { errors } => {
                 let first = errors.first().map_or("", String::as_str);
-                self.say(true, format!("changed configuration refused, the old one stays: {first}"));
+                self.say(true, format!("The changed configuration is invalid and was not applied: {first}"));
             }
             EventKind::Collected { reading, .. } => {
                 if let Some(history) = &mut self.history
@@ -198,15 +194,6 @@ impl Model {
         }
     }
 
-    fn refresh(&mut self) {
-        self.rows_stale = true;
-    }
-
-    fn say(&mut self, is_error: bool, text: impl Into<String>) {
-        let until = self.now.checked_add(SAID_FOR).unwrap_or(Timestamp::MAX);
-        self.said = Some((Said { is_error, text: text.into() }, until));
-    }
-
     fn answered(&mut self, answer: Answer) -> Vec<Command> {
         match answer {
             Answer::History { client, span, until, points } => {
@@ -218,7 +205,7 @@ impl Model {
             Answer::Sweeps(sweeps) => {
                 self.sweeps = Some(sweeps);
                 if self.view.travel.as_ref().is_some_and(|travel| travel.to.is_none()) {
-                    return self.travel(false);
+                    return actions::time::travel(self, false);
                 }
             }
             Answer::Past { sweep, fleet } => {

@@ -68,7 +68,7 @@ async fn the_failed_ones_are_collected_now() {
     seat.is_swept().await;
     assert_eq!((site.number(ALL).await, site.number(FAILED).await), (4, 1));
     seat.press(&["C"]).await;
-    seat.terminal.sees("no client has failed").await;
+    seat.terminal.sees("No client has failed.").await;
     seat.press(&["q"]).await;
     seat.is_left(0).await;
 }
@@ -77,11 +77,11 @@ async fn collecting_all_asks_first() {
     let site = three(UNDER).await;
     let seat = swept(&site).await;
     seat.press(&["r"]).await;
-    seat.terminal.sees("collect all 3 clients now?").await;
+    seat.terminal.sees("Collect all 3 clients now?").await;
     seat.press(&["n"]).await;
-    seat.no_longer_shows("collect all 3").await;
+    seat.no_longer_shows("Collect all 3").await;
     seat.press(&["r"]).await;
-    seat.terminal.sees("collect all 3 clients now?").await;
+    seat.terminal.sees("Collect all 3 clients now?").await;
     assert_eq!(site.number(ALL).await, 3);
     seat.press(&["y"]).await;
     seat.reaches(ALL, 6).await;
@@ -125,7 +125,7 @@ async fn a_hanging_collection_is_cancelled() {
     seat.press(&["/"]).await;
     seat.terminal.type_text("client-2").await;
     seat.press(&["Enter", "x"]).await;
-    seat.terminal.sees("cancel the collection of client-2?").await;
+    seat.terminal.sees("Cancel the collection of client-2?").await;
     seat.press(&["y"]).await;
     seat.is_swept().await;
     seat.reaches(FAILED, 1).await;
@@ -149,7 +149,7 @@ async fn an_acknowledged_alert_stays_so_after_a_restart() {
     let rows = site.sql("SELECT actor <> '', target FROM v1_audit WHERE action = 'acknowledge'").await;
     assert!(rows[0].starts_with("1|") && rows[0].contains("127.10.0.1"), "{rows:?}");
     seat.press(&["a"]).await;
-    seat.terminal.sees("acknowledged already").await;
+    seat.terminal.sees("This alert is already acknowledged.").await;
     seat.press(&["q"]).await;
     seat.is_left(0).await;
 
@@ -157,7 +157,7 @@ async fn an_acknowledged_alert_stays_so_after_a_restart() {
     seat.is_swept().await;
     seat.terminal.sees("acknowledged").await;
     seat.press(&["a"]).await;
-    seat.terminal.sees("acknowledged already").await;
+    seat.terminal.sees("This alert is already acknowledged.").await;
     assert_eq!(site.number(&audited("acknowledge")).await, 1);
     seat.press(&["q"]).await;
     seat.is_left(0).await;
@@ -172,7 +172,7 @@ async fn a_copy_reaches_the_buffer_of_tmux_by_either_way() {
         assert_eq!(seat.terminal.copied().await, None);
         // The first row is the client that failed.
         seat.press(&["g", "y"]).await;
-        seat.terminal.sees("copied").await;
+        seat.terminal.sees("Copied.").await;
         seat.terminal.waits_for("the copy", SOON, async || seat.terminal.copied().await.is_some()).await;
         let copied = seat.terminal.copied().await.unwrap();
         assert!(copied.contains("client-3") && copied.contains("authenticate"), "{copied:?}, in tmux: {tells_tmux}");

@@ -109,7 +109,7 @@ async fn an_attached_dashboard_survives_a_restart_of_its_collector() {
     seat.press(&["c"]).await;
     let hint = |screen: &str| screen.lines().last().unwrap_or_default().trim().to_owned();
     seat.terminal
-        .shows("a refusal", SOON, |screen| !hint(screen).contains("? help") && !hint(screen).contains("collecting"))
+        .shows("a refusal", SOON, |screen| !hint(screen).contains("? help") && !hint(screen).contains("Collecting"))
         .await;
     let before = site.number(ALL).await;
     let running = site.program.spawn(["--headless"]);
@@ -186,7 +186,7 @@ async fn what_was_recorded_is_played_without_contacting_anybody() {
     seat.terminal.shows("an earlier sweep", SOON, |screen| !screen.contains("100%")).await;
     // Nothing can be done to a recording.
     seat.press(&["c"]).await;
-    seat.terminal.sees("this is a recording").await;
+    seat.terminal.sees("in a recording").await;
     seat.press(&["q"]).await;
     seat.is_left(0).await;
     assert_eq!(site.number(ALL).await, before);

@@ -43,11 +43,11 @@ async fn quitting_asks_while_a_sweep_is_under_way() {
     let site = hanging().await;
     let seat = sweeping(&site).await;
     seat.press(&["q"]).await;
-    seat.terminal.sees("a sweep is under way; end it and quit?").await;
+    seat.terminal.sees("A sweep is running. End it and quit?").await;
     seat.press(&["n"]).await;
-    seat.no_longer_shows("end it and quit?").await;
+    seat.no_longer_shows("End it and quit?").await;
     seat.press(&["q"]).await;
-    seat.terminal.sees("end it and quit?").await;
+    seat.terminal.sees("End it and quit?").await;
     seat.press(&["y"]).await;
     seat.is_left(0).await;
     is_in_order(&site).await;

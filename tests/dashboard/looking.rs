@@ -138,7 +138,7 @@ async fn the_past_is_shown_and_left_again() {
     seat.terminal.sees("1 of 2").await;
     // Nothing can be done to the past.
     seat.press(&["c"]).await;
-    seat.terminal.sees("this is not the present").await;
+    seat.terminal.sees("in the past. End returns to live.").await;
     seat.press(&["End"]).await;
     seat.terminal.sees("LIVE").await;
     seat.press(&["q"]).await;

@@ -177,16 +177,16 @@ async fn a_service_is_replaced_only_when_the_operator_says_so(database: Database
     seat.terminal.shows("the service again", SOON, |screen| screen.contains("LIVE")).await;
     // There is nothing to take over from a collector at work.
     seat.press(&["T"]).await;
-    seat.terminal.sees("a collector is at work").await;
+    seat.terminal.sees("A collector is running.").await;
     running.signal(Signal::KILL);
     running.ended(SOON).await;
     seat.terminal.shows("the end of the service", SOON, gone).await;
     seat.press(&["T"]).await;
-    seat.terminal.sees("sweep here from now on?").await;
+    seat.terminal.sees("Sweep from here from now on?").await;
     seat.press(&["n"]).await;
-    seat.no_longer_shows("sweep here from now on?").await;
+    seat.no_longer_shows("Sweep from here from now on?").await;
     seat.press(&["T"]).await;
-    seat.terminal.sees("sweep here from now on?").await;
+    seat.terminal.sees("Sweep from here from now on?").await;
     seat.press(&["y"]).await;
     becomes_the_collector(&seat, &database).await;
     // A service that is started now is told by whom it is kept out.

@@ -78,13 +78,13 @@ fn progress(canvas: &Canvas<'_>, model: &Model, width: u16) -> (String, u16, f64
     }
     let left = match model.time_left.1 {
         Some(left) if width >= 56 => {
-            // Rounded up: while anybody is under way it is not over.
+            // Rounded up: 0:00 would say that the sweep has ended.
             let seconds = u64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
             format!(" {between} ETA {}", format::clock_span(seconds))
         }
         Some(_) | None => String::new(),
     };
-    // Rounded down: 100 % is said when all are done, not before.
+    // Rounded down: 100 % is shown only when all are done.
     let bar = match width {
         0..56 => 0,
         56..100 => 12,
@@ -115,7 +115,7 @@ fn sign(canvas: &Canvas<'_>, model: &Model) -> (String, Style) {
         }
     }
     if let Some(away) = model.fleet.database_away() {
-        return (format!("! DATABASE AWAY {} waiting", away.waiting), canvas.style(Role::Warning));
+        return (format!("! DATABASE DOWN {} waiting", away.waiting), canvas.style(Role::Warning));
     }
     if model.fleet.is_paused() {
         return (format!("{} PAUSED", glyphs.pause), canvas.style(Role::Warning));

@@ -47,7 +47,7 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         }
     }
     if count == 0 {
-        canvas.text(area.x + 1, area.y + 1, area.width, "no clients yet", canvas.style(Role::Dim));
+        canvas.text(area.x + 1, area.y + 1, area.width, "No clients yet.", canvas.style(Role::Dim));
     }
 }
 

@@ -6,10 +6,12 @@ use super::canvas::{Canvas, columns_of, small};
 use crate::{
     fleet::Phase,
     tui::{
-        action::{self, Action, Entry, Group},
+        action::Action,
+        actions::{self, spec::Group},
+        format::plural,
         model::Model,
         theme::Role,
-        view::{Overlay, Tab},
+        view::Overlay,
     },
 };
 
@@ -20,7 +22,7 @@ pub(super) fn hint_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     match &model.view.overlay {
         Overlay::Filter { .. } => filter_line(canvas, model, area),
         Overlay::Confirm { action } => {
-            let question = question(model, *action);
+            let question = (actions::spec(*action).question)(model).unwrap_or_default();
             let pieces: &[(&str, Style)] = &[
                 (&question, canvas.style(Role::Warning)),
                 ("  y", accent),
@@ -31,7 +33,7 @@ pub(super) fn hint_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
             canvas.pieces(area.x + 1, area.y, width, pieces);
         }
         Overlay::Export => {
-            let what = format!("export {} listed client(s) as  ", model.rows.len());
+            let what = format!("Export {} listed client{} as  ", model.rows.len(), plural(model.rows.len()));
             let pieces: &[(&str, Style)] =
                 &[(&what, text), ("j", accent), (" JSON  ", dim), ("c", accent), (" CSV", dim)];
             canvas.pieces(area.x + 1, area.y, width, pieces);
@@ -51,19 +53,19 @@ fn keys(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let (dim, accent) = (canvas.style(Role::Dim), canvas.style(Role::Accent));
     let gap = if area.width >= 100 { 2 } else { 1 };
     let mut hints = vec![(canvas.glyphs().arrows.to_owned(), "move")];
-    let mut entries: Vec<&Entry> =
-        action::TABLE.iter().filter(|entry| hint(model, entry).is_some() && fits(model, entry.action)).collect();
-    entries.sort_by_key(|entry| hint(model, entry));
+    let mut entries: Vec<Action> = Action::ALL.to_vec();
+    entries.retain(|action| actions::hint(model, *action).is_some());
+    entries.sort_by_key(|action| actions::hint(model, *action));
     // As many as fit, the most important first; shown in the order of the table.
     let mut room = area.width.saturating_sub(3 + columns_of("move") + columns_of(canvas.glyphs().arrows));
-    entries.retain(|entry| {
-        let width = columns_of(&label(canvas, entry)) + 1 + columns_of(entry.name) + gap;
+    entries.retain(|action| {
+        let width = columns_of(&label(canvas, *action)) + 1 + columns_of(actions::spec(*action).name) + gap;
         let fits = width <= room;
         room = if fits { room - width } else { 0 };
         fits
     });
-    entries.sort_by_key(|entry| action::TABLE.iter().position(|known| known.action == entry.action));
-    hints.extend(entries.iter().map(|entry| (label(canvas, entry), entry.name)));
+    entries.sort_by_key(|action| Action::ALL.iter().position(|known| known == action));
+    hints.extend(entries.iter().map(|action| (label(canvas, *action), actions::spec(*action).name)));
     let mut x = area.x + 1;
     for (key, name) in hints {
         x = canvas.text(x, area.y, area.right().saturating_sub(x), &key, accent);
@@ -72,31 +74,8 @@ fn keys(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
-/// The place of an action among the hints of what is shown; `None` keeps it out.
-fn hint(model: &Model, entry: &Entry) -> Option<u8> {
-    let plays =
-        matches!(entry.action, Action::Pause | Action::Slower | Action::Faster | Action::Earlier | Action::Later);
-    if model.is_replay() {
-        return if plays { Some(0) } else { entry.hint.filter(|_| entry.in_past) };
-    }
-    if entry.action == Action::TakeOver {
-        return model.has_lost_its_collector().then_some(0);
-    }
-    entry.hint.filter(|_| entry.in_past || !model.is_past())
-}
-
-/// Whether a hint makes sense in the view that is shown.
-fn fits(model: &Model, action: Action) -> bool {
-    let of_clients = matches!(action, Action::Mark | Action::Collect | Action::CollectFailed | Action::Sort);
-    match model.view.tab {
-        Tab::Fleet => true,
-        Tab::Alerts => !of_clients,
-        Tab::Mails | Tab::Log => !of_clients && action != Action::Acknowledge,
-    }
-}
-
-fn label(canvas: &Canvas<'_>, entry: &Entry) -> String {
-    entry.keys.first().map_or_else(String::new, |key| key.label(canvas.look().unicode))
+fn label(canvas: &Canvas<'_>, action: Action) -> String {
+    actions::spec(action).keys.first().map_or_else(String::new, |key| key.label(canvas.look().unicode))
 }
 
 fn filter_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
@@ -119,25 +98,10 @@ fn filter_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         None => (format!("{} of {}", model.rows.len(), model.shown().clients().count()), canvas.style(Role::Good)),
     };
     x = canvas.text(x + 2, area.y, area.right().saturating_sub(x + 3), &note, style);
-    let keys: &[(&str, Style)] = &[("enter", accent), (" keep  ", dim), ("esc", accent), (" undo", dim)];
+    let keys: &[(&str, Style)] = &[("Enter", accent), (" apply  ", dim), ("Esc", accent), (" discard", dim)];
     let width: u16 = keys.iter().map(|(text, _)| columns_of(text)).sum();
     if x + width + 3 < area.right() {
         canvas.pieces(area.right() - width - 1, area.y, width, keys);
-    }
-}
-
-fn question(model: &Model, action: Action) -> String {
-    if action == Action::CollectAll {
-        format!("collect all {} clients now?", model.fleet.clients().count())
-    } else if action == Action::Cancel {
-        let name = model.selected().map_or("", |client| client.card.name.as_str());
-        format!("cancel the collection of {name}?")
-    } else if action == Action::TakeOver {
-        "the collector has gone; sweep here from now on?".to_owned()
-    } else if action == Action::Quit {
-        "a sweep is under way; end it and quit?".to_owned()
-    } else {
-        action::of(action).map_or_else(String::new, |entry| format!("{}?", entry.name))
     }
 }
 
@@ -190,8 +154,8 @@ fn help(canvas: &mut Canvas<'_>, screen: Rect, top: usize) {
         if !lines.is_empty() {
             lines.push(Vec::new());
         }
-        lines.push(vec![(group.word().to_owned(), Role::Strong)]);
-        for entry in action::TABLE.iter().filter(|entry| entry.group == group) {
+        lines.push(vec![(group.heading().to_owned(), Role::Strong)]);
+        for entry in Action::ALL.iter().map(|action| actions::spec(*action)).filter(|entry| entry.group == group) {
             let keys: Vec<_> = entry.keys.iter().map(|key| key.label(canvas.look().unicode)).collect();
             lines.push(vec![
                 (format!("  {:<13}", keys.join(" ")), Role::Accent),
@@ -201,17 +165,17 @@ fn help(canvas: &mut Canvas<'_>, screen: Rect, top: usize) {
         }
     }
     lines.push(Vec::new());
-    lines.push(vec![("what the signs mean".to_owned(), Role::Strong)]);
+    lines.push(vec![("Signs".to_owned(), Role::Strong)]);
     for phase in Phase::ALL.into_iter().skip(1) {
         let meaning = match phase {
-            Phase::New => "nothing is known of it yet",
-            Phase::Queued => "due, waits for a free place",
-            Phase::Connect => "connects and logs in",
-            Phase::Upload => "sends the agent where it is missing",
-            Phase::Execute => "the agent runs",
-            Phase::Decrypt => "opens, checks and stores the answer",
+            Phase::New => "not collected yet",
+            Phase::Queued => "due, waiting for a free slot",
+            Phase::Connect => "connecting and logging in",
+            Phase::Upload => "uploading the agent",
+            Phase::Execute => "running the agent",
+            Phase::Decrypt => "decrypting, checking and storing the report",
             Phase::Ok => "collected",
-            Phase::Failed => "failed; its details say why and what to do",
+            Phase::Failed => "failed; the details say why and what to do",
         };
         let glyph = canvas.look().phase_glyph(phase);
         lines.push(vec![(format!("  {glyph} {:<9}", phase.word()), Role::Text), (format!("  {meaning}"), Role::Dim)]);
@@ -224,7 +188,7 @@ fn help(canvas: &mut Canvas<'_>, screen: Rect, top: usize) {
         canvas.glyphs().stale,
         canvas.glyphs().stale_empty
     );
-    lines.push(vec![(gauges, Role::Text), ("  solid: this sweep; dotted: last known".to_owned(), Role::Dim)]);
+    lines.push(vec![(gauges, Role::Text), ("  solid: this sweep; dotted: an earlier one".to_owned(), Role::Dim)]);
     let height = small(lines.len()).saturating_add(2).min(screen.height.saturating_sub(2));
     let inner = window(canvas, screen, 92, height, "Help", "arrows scroll, any other key closes");
     let hidden = lines.len().saturating_sub(usize::from(inner.height));
@@ -235,9 +199,9 @@ fn help(canvas: &mut Canvas<'_>, screen: Rect, top: usize) {
 }
 
 fn palette(canvas: &mut Canvas<'_>, screen: Rect, text: &str, row: usize) {
-    let found = action::matching(text);
+    let found = actions::matching(text);
     let height = screen.height.saturating_sub(4).clamp(3, 16);
-    let inner = window(canvas, screen, 74, height, "Commands", "enter does it, esc closes");
+    let inner = window(canvas, screen, 77, height, "Commands", "Enter runs it, Esc closes");
     let (dim, accent) = (canvas.style(Role::Dim), canvas.style(Role::Accent));
     let mut x = canvas.text(inner.x, inner.y, inner.width, ":", accent);
     x = canvas.text(x, inner.y, inner.right().saturating_sub(x), text, canvas.style(Role::Text));
@@ -247,19 +211,19 @@ fn palette(canvas: &mut Canvas<'_>, screen: Rect, text: &str, row: usize) {
     }
     let rows = usize::from(inner.height.saturating_sub(1));
     let first = (row + 1).saturating_sub(rows.max(1));
-    for (index, entry) in found.iter().enumerate().skip(first).take(rows) {
+    for (index, action) in found.iter().enumerate().skip(first).take(rows) {
         let y = inner.y + 1 + small(index - first);
         let place = Rect { x: inner.x, y, width: inner.width, height: 1 };
         if index == row {
             canvas.tint(place, canvas.look().selection());
             canvas.text(place.x, y, 1, canvas.glyphs().selected, accent);
         }
-        let key = label(canvas, entry);
+        let (entry, key) = (actions::spec(*action), label(canvas, *action));
         canvas.text(place.x + 2, y, 17.min(inner.width), entry.name, canvas.style(Role::Text));
         canvas.text(place.x + 19, y, 9, &key, accent);
-        canvas.text(place.x + 28, y, inner.width.saturating_sub(28), entry.help, dim);
+        canvas.text(place.x + 29, y, inner.width.saturating_sub(29), entry.help, dim);
     }
     if found.is_empty() && rows > 0 {
-        canvas.text(inner.x + 2, inner.y + 1, inner.width.saturating_sub(2), "no such command", dim);
+        canvas.text(inner.x + 2, inner.y + 1, inner.width.saturating_sub(2), "No command matches.", dim);
     }
 }

@@ -1,0 +1,107 @@
+//! Actions that move the selection or change what is open.
+
+use crossterm::event::KeyCode;
+
+use super::{
+    spec::{Group, Hint, Spec, spec},
+    time,
+};
+use crate::tui::{
+    filtering,
+    key::Key::{Char, Code, Ctrl},
+    model::Model,
+    port::Command,
+    scrolling::{page, show, step, turn_pane},
+    view::{Pane, Tab},
+};
+
+pub(super) const UP: Spec =
+    spec(Group::Move, &[Code(KeyCode::Up), Char('k')], "up", "Move up one row.", |model| step(model, -1));
+
+pub(super) const DOWN: Spec =
+    spec(Group::Move, &[Code(KeyCode::Down), Char('j')], "down", "Move down one row.", |model| step(model, 1));
+
+pub(super) const PAGE_UP: Spec =
+    spec(Group::Move, &[Code(KeyCode::PageUp), Ctrl('u')], "page up", "Move up one page.", |model| {
+        step(model, -page(model))
+    });
+
+pub(super) const PAGE_DOWN: Spec =
+    spec(Group::Move, &[Code(KeyCode::PageDown), Ctrl('d')], "page down", "Move down one page.", |model| {
+        step(model, page(model))
+    });
+
+pub(super) const FIRST: Spec =
+    spec(Group::Move, &[Char('g'), Code(KeyCode::Home)], "first row", "Go to the first row.", |model| {
+        step(model, isize::MIN / 2)
+    });
+
+pub(super) const LAST: Spec = spec(Group::Move, &[Char('G')], "last row", "Go to the last row.", last);
+
+pub(super) const NEXT_PANE: Spec =
+    spec(Group::Move, &[Code(KeyCode::Tab)], "next pane", "Move the focus to the next pane.", |model| {
+        turn_pane(model, true)
+    });
+
+pub(super) const PREVIOUS_PANE: Spec =
+    spec(Group::Move, &[Code(KeyCode::BackTab)], "previous pane", "Move the focus to the previous pane.", |model| {
+        turn_pane(model, false)
+    });
+
+pub(super) const OPEN: Spec = Spec {
+    hint: Hint::Place(1),
+    keeps_selection: true,
+    ..spec(Group::Move, &[Code(KeyCode::Enter)], "details", "Show details of the selected row.", open)
+};
+
+pub(super) const BACK: Spec =
+    spec(Group::Move, &[Code(KeyCode::Esc)], "back", "Close details, clear marks, clear filter.", back);
+
+pub(super) fn last(model: &mut Model) -> Vec<Command> {
+    step(model, isize::MAX / 2)
+}
+
+fn open(model: &mut Model) -> Vec<Command> {
+    match (model.view.tab, model.view.pane) {
+        (Tab::Fleet, Pane::Alerts) | (Tab::Alerts, _) => {
+            let client = match (model.alert_rows(), model.view.tab) {
+                (Some(rows), Tab::Alerts) => rows.get(model.view.alert).map(|row| row.alert.client.clone()),
+                (_, Tab::Fleet | Tab::Alerts | Tab::Mails | Tab::Log) => {
+                    model.alert_list().get(model.view.alert).map(|alert| alert.client.clone())
+                }
+            };
+            if let Some(client) = client {
+                show(model, Tab::Fleet);
+                model.view.pane = Pane::Clients;
+                if !model.rows.contains(&client) {
+                    filtering::set(model, String::new());
+                }
+                model.select(Some(client));
+                model.prepare();
+            }
+        }
+        (Tab::Fleet, Pane::Clients | Pane::Detail) | (Tab::Mails, _) => {
+            model.view.detail_open = !model.view.detail_open;
+        }
+        (Tab::Log, _) => model.view.log_back = 0,
+    }
+    Vec::new()
+}
+
+/// Leaves one thing at a time, the innermost first.
+fn back(model: &mut Model) -> Vec<Command> {
+    if model.view.detail_open {
+        model.view.detail_open = false;
+    } else if model.view.tab != Tab::Fleet {
+        show(model, Tab::Fleet);
+    } else if model.view.pane != Pane::Clients {
+        model.view.pane = Pane::Clients;
+    } else if !model.view.marks.is_empty() {
+        model.view.marks.clear();
+    } else if !model.view.filter_text.is_empty() {
+        filtering::set(model, String::new());
+    } else if model.is_past() {
+        return time::live(model);
+    }
+    Vec::new()
+}

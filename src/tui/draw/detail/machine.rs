@@ -1,0 +1,144 @@
+//! Details of the machine: charts, memory, file systems, processes, interfaces, security events. Not how it was
+//! collected.
+
+use jiff::Timestamp;
+use ratatui::{
+    layout::Rect,
+    text::{Line, Span as Piece},
+};
+
+use super::row::{List, Row};
+use crate::{
+    fleet::{Reading, history::EventRow, reading::Usage, security::short_source, state::ClientView},
+    tui::{draw::chart, format, model::Model, theme::Role},
+};
+
+/// CPU and memory over the chosen span.
+pub(super) fn charts(list: &mut List<'_, '_>, model: &Model, client: &ClientView, area: Rect) {
+    let now = model.shown_at();
+    let answered = model
+        .history
+        .as_ref()
+        .filter(|history| history.client == client.card.id && history.span == model.view.span)
+        .filter(|history| history.until == model.until());
+    let points: Vec<(Timestamp, Option<f64>, Option<f64>)> = match answered {
+        Some(history) => history.points.iter().map(|p| (p.at, p.cpu_percent, p.memory_percent)).collect(),
+        None => client.recent.iter().map(|s| (s.at, s.cpu_percent, s.memory_percent)).collect(),
+    };
+    let height = match area.height {
+        0..30 => 1,
+        30..44 => 2,
+        _ => 4,
+    };
+    let (dim, strong) = (list.canvas.style(Role::Dim), list.canvas.style(Role::Strong));
+    let span = model.view.span.word();
+    for (index, name) in ["cpu", "mem"].into_iter().enumerate() {
+        let pick =
+            |(at, cpu, memory): &(Timestamp, Option<f64>, Option<f64>)| (*at, if index == 0 { *cpu } else { *memory });
+        let series: Vec<_> = points.iter().map(pick).collect();
+        let last = series.iter().rev().find_map(|(_, value)| *value);
+        let from = now.as_millisecond() - model.view.span.milliseconds();
+        let most = series
+            .iter()
+            .filter(|(at, _)| at.as_millisecond() >= from)
+            .filter_map(|(_, value)| *value)
+            .reduce(f64::max);
+        if height > 1 || index == 0 {
+            list.blank();
+        }
+        let figures = match (last, most) {
+            (Some(last), Some(most)) => format!("{last:.0}%  max {most:.0}%"),
+            (Some(last), None) => format!("{last:.0}%  none in {span}"),
+            (None, _) => "not measured".to_owned(),
+        };
+        let title = if index == 0 { format!("{name}, last {span} · t next span") } else { name.to_owned() };
+        list.both((&title, dim), (&figures, strong), area.width);
+        let values = chart::columns(&series, model.view.span, now, area.width);
+        list.rows.push(Row::Chart { values, height, role: if index == 0 { Role::Active } else { Role::Good } });
+    }
+}
+
+/// What the machine is like.
+pub(super) fn machine(list: &mut List<'_, '_>, client: &ClientView, reading: &Reading) {
+    if !reading.cores.is_empty() {
+        list.rows.push(Row::Cores(reading.cores.iter().map(|core| core.get()).collect()));
+    }
+    list.blank();
+    let mut facts = Vec::new();
+    if let Some(seconds) = reading.uptime_seconds {
+        facts.push(format!("up {}", format::uptime(seconds)));
+    }
+    if let Some([one, five, fifteen]) = reading.load {
+        facts.push(format!("load {one:.2} {five:.2} {fifteen:.2}"));
+    }
+    if let Some(memory) = reading.memory {
+        facts.push(format!("mem {} of {}", memory.used, memory.total));
+    }
+    if let Some(percent) = reading.swap.and_then(Usage::percent) {
+        facts.push(format!("swap {:.0}%", percent.get()));
+    }
+    for pair in facts.chunks(2) {
+        list.text(Role::Text, pair.join(" · "));
+    }
+    if let Some(ahead) = reading.clock_ahead_ms.filter(|ahead| ahead.abs() >= 2000) {
+        let way = if ahead > 0 { "ahead" } else { "behind" };
+        list.text(Role::Warning, format!("! clock is {} {way}", format::age(ahead.abs())));
+    }
+    if !reading.file_systems.is_empty() {
+        list.blank();
+        let exceeded = client.exceeded.iter().find(|exceeded| exceeded.metric == crate::fleet::Metric::Disk);
+        for system in &reading.file_systems {
+            let Some(percent) = system.percent() else { continue };
+            list.rows.push(Row::Gauge {
+                label: system.mount.clone(),
+                percent: percent.get(),
+                after: format!("{} free", system.available),
+                exceeded: exceeded.is_some_and(|exceeded| percent.get() > exceeded.limit),
+            });
+        }
+    }
+    for (heading, processes) in
+        [("top processes by cpu", &reading.top_cpu), ("top processes by memory", &reading.top_memory)]
+    {
+        if processes.is_empty() {
+            continue;
+        }
+        list.blank();
+        list.text(Role::Dim, heading.to_owned());
+        for process in processes {
+            let text = format!(
+                "{:>7}  {:<18.18} {:>5.1}%  {:>9}",
+                process.pid,
+                process.name,
+                process.cpu_percent,
+                process.memory.to_string()
+            );
+            list.text(Role::Text, text);
+        }
+    }
+    for interface in &reading.interfaces {
+        if interface.received.0 > 0 || interface.sent.0 > 0 {
+            let (received, sent) = (interface.received, interface.sent);
+            list.text(Role::Dim, format!("{}: received {received}, sent {sent}", interface.name));
+        }
+    }
+}
+
+/// The newest security events.
+pub(super) fn security_events(list: &mut List<'_, '_>, events: &[EventRow], now: Timestamp) {
+    list.blank();
+    list.text(Role::Dim, format!("security events, newest first ({})", events.len()));
+    for event in events {
+        let (dim, text) = (list.canvas.style(Role::Dim), list.canvas.style(Role::Text));
+        list.rows.push(Row::Text(Line::from(vec![
+            Piece::styled(format!("{} ", format::time_or_date(event.at, now)), dim),
+            Piece::styled(format!("{} ", event.level), list.canvas.style(level(&event.level))),
+            Piece::styled(format!("{}: {}", short_source(&event.source), event.message), text),
+        ])));
+    }
+}
+
+/// Levels that most events have are dim.
+fn level(level: &str) -> Role {
+    if matches!(level, "audit success" | "information" | "notice" | "debug") { Role::Dim } else { Role::Warning }
+}

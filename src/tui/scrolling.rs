@@ -1,0 +1,79 @@
+//! Moves the selection, scrolls, and changes the view and the pane. Not the keys that do so.
+
+use super::{
+    model::Model,
+    port::Command,
+    view::{Pane, Tab},
+};
+
+/// The most lines that details can be scrolled by.
+const DETAIL_LINES: usize = 500;
+
+/// The most lines that a mail can be scrolled by.
+const MAIL_LINES: usize = 5000;
+
+/// Moves by so many rows in whatever has the focus.
+pub(super) fn step(model: &mut Model, by: isize) -> Vec<Command> {
+    let moved = |at: usize, most: usize| at.saturating_add_signed(by).min(most);
+    match (model.view.tab, model.view.pane) {
+        (Tab::Fleet, Pane::Clients) if !model.view.detail_open => {
+            model.row = moved(model.row, model.rows.len().saturating_sub(1));
+            model.select(model.rows.get(model.row).cloned());
+        }
+        // Kept within the list by `prepare`.
+        (Tab::Fleet, Pane::Alerts) if !model.view.detail_open => model.view.alert = moved(model.view.alert, usize::MAX),
+        (Tab::Fleet, Pane::Clients | Pane::Detail | Pane::Alerts) => {
+            model.view.detail_top = moved(model.view.detail_top, DETAIL_LINES);
+        }
+        (Tab::Alerts, _) => model.view.alert = moved(model.view.alert, usize::MAX),
+        (Tab::Mails, _) if model.view.detail_open => model.view.mail_top = moved(model.view.mail_top, MAIL_LINES),
+        (Tab::Mails, _) => {
+            model.view.mail = moved(model.view.mail, usize::MAX);
+            model.view.mail_top = 0;
+        }
+        (Tab::Log, _) => {
+            let most = model.log.len().saturating_sub(1);
+            model.view.log_back = model.view.log_back.saturating_add_signed(-by).min(most);
+        }
+    }
+    model.prepare();
+    Vec::new()
+}
+
+/// How many rows a page has in the view that is shown; at least 1.
+pub(super) fn page(model: &Model) -> isize {
+    let layout = model.layout();
+    let rows = match model.view.tab {
+        Tab::Fleet => layout.table_rows(),
+        Tab::Alerts | Tab::Mails | Tab::Log => layout.body.height,
+    };
+    isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
+}
+
+/// Moves the focus to the next or previous pane of the fleet view, from another view to the fleet view.
+pub(super) fn turn_pane(model: &mut Model, forward: bool) -> Vec<Command> {
+    if model.view.tab != Tab::Fleet {
+        return show(model, Tab::Fleet);
+    }
+    let layout = model.layout();
+    let mut panes = vec![Pane::Clients];
+    if layout.detail.is_some() {
+        panes.push(Pane::Detail);
+    }
+    if layout.alerts.is_some() {
+        panes.push(Pane::Alerts);
+    }
+    let here = panes.iter().position(|pane| *pane == model.view.pane).unwrap_or(0);
+    let by = if forward { 1 } else { panes.len() - 1 };
+    model.view.pane = panes.get((here + by) % panes.len()).copied().unwrap_or_default();
+    Vec::new()
+}
+
+/// Shows a view.
+pub(super) fn show(model: &mut Model, tab: Tab) -> Vec<Command> {
+    if model.view.tab != tab {
+        model.view.tab = tab;
+        model.view.detail_open = false;
+    }
+    Vec::new()
+}

@@ -1,0 +1,31 @@
+//! What the mouse does. What lies under it is the drawing's business.
+
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+
+use crate::tui::{draw::hit, model::Model, port::Command, scrolling::step, view::Pane};
+
+/// Scrolls, or selects what is clicked.
+pub(super) fn mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
+    model.prepare();
+    match mouse.kind {
+        MouseEventKind::ScrollUp => drop(step(model, -3)),
+        MouseEventKind::ScrollDown => drop(step(model, 3)),
+        MouseEventKind::Down(MouseButton::Left) if mouse.modifiers == KeyModifiers::NONE => {
+            if let Some(client) = hit::client_at(model, mouse.column, mouse.row) {
+                model.view.pane = Pane::Clients;
+                model.select(Some(client));
+                model.prepare();
+            } else if let Some(alert) = hit::alert_at(model, mouse.column, mouse.row) {
+                model.view.pane = Pane::Alerts;
+                model.view.alert = alert;
+            }
+        }
+        MouseEventKind::Down(_)
+        | MouseEventKind::Up(_)
+        | MouseEventKind::Drag(_)
+        | MouseEventKind::Moved
+        | MouseEventKind::ScrollLeft
+        | MouseEventKind::ScrollRight => model.changed = false,
+    }
+    Vec::new()
+}
