@@ -15,7 +15,10 @@
 //! | `gatekeeper` | what the library asks of us: it refuses what a server wants |
 //! | `host_key` | the judgement of a host key by the policy |
 //! | `session` | an open SSH session, and those kept for the next sweep |
-//! | `authenticate` | which credentials are tried in which order |
+//! | `credential` | pure: which credentials are tried in which order, and what the server's answers amount to |
+//! | `credential_sources` | key files and secrets, waited for until a deadline |
+//! | `authenticate` | trying the credentials of a client, one after the other |
+//! | `ssh_agent` | trying the keys of the ssh-agent |
 //! | `keyring`, `secrets` | decoded key files and fetched secrets, each once for all clients |
 //! | `shortage` | which errors tell of trouble of our own, not of the client's |
 //! | [`room`] | for how many collections and kept sessions there are descriptors |
@@ -37,6 +40,8 @@ mod authenticate;
 mod backoff;
 pub mod collector;
 mod connect;
+mod credential;
+mod credential_sources;
 mod deadline;
 mod delivery;
 #[cfg(any(test, fuzzing))]
@@ -52,6 +57,7 @@ pub mod room;
 mod secrets;
 mod session;
 mod shortage;
+mod ssh_agent;
 mod stream;
 mod threads;
 

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::{
     collector::{Received, Shared},
     connect::{connect, not_ssh},
+    credential_sources::CredentialSources,
     deadline::Deadlines,
     delivery::{self, Finished, Order, Running, Started, Unfit},
     host_key::{self, Meeting},
@@ -389,7 +390,7 @@ impl Shared {
         session.log_in();
         // Before the stage's own end: what hangs on our side is told as that.
         let ours_until = tokio::time::Instant::now() + deadlines.of(Stage::Authenticate) * 9 / 10;
-        let entering = super::authenticate::authenticate(session, client, &self.keyring, &self.secrets, ours_until);
-        deadlines.run(Stage::Authenticate, entering).await
+        let ours = CredentialSources::new(&self.keyring, &self.secrets, ours_until);
+        deadlines.run(Stage::Authenticate, super::authenticate::authenticate(session, client, &ours)).await
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use russh::{
     Channel, Disconnect,
     client::{Handle, Msg},
-    keys::PublicKey,
+    keys::{HashAlg, PublicKey},
 };
 use tokio_util::sync::DropGuard;
 
@@ -87,6 +87,15 @@ impl Session {
     /// The library's end of it, for authentication.
     pub(super) fn handle(&mut self) -> &mut Handle<Gatekeeper> {
         &mut self.handle
+    }
+
+    /// The hash with which an RSA key signs. A server that does not say what it takes gets SHA-256: SHA-1 is
+    /// never used, and SHA-512 is known to fewer.
+    pub(super) async fn rsa_hash(&self) -> Option<HashAlg> {
+        match self.handle.best_supported_rsa_hash().await {
+            Ok(Some(Some(hash))) => Some(hash),
+            Ok(Some(None) | None) | Err(_) => Some(HashAlg::Sha256),
+        }
     }
 
     /// Whether it is not known to have ended.

@@ -2,8 +2,13 @@
 
 use std::{fs, path::Path};
 
+use base64ct::{Base64, Encoding as _};
 use fleetsweep::demo::{Asks, Behaviour};
 use support::{Dropbear, SshAgent, SshdOptions, rows};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{UnixListener, UnixStream},
+};
 
 use crate::sweeping::{
     DemoClient, PATIENT, at, client, key_login, locked_key, password_login, program, sshd_with, sweep,
@@ -140,4 +145,53 @@ pub(crate) async fn a_name_with_several_addresses_is_met_at_the_one_that_answers
     assert_eq!((swept.client("localhost").ip.as_str(), swept.client("localhost").port), ("localhost", port));
     let pinned = fs::read_to_string(program.path(".ssh/known_hosts")).unwrap();
     assert_eq!(pinned.trim(), format!("[localhost]:{port} {}", demo.server.host_key().to_openssh().unwrap().trim()));
+}
+
+/// Speaks the protocol of an ssh-agent: lists one public key, and never signs.
+async fn serve_agent_that_does_not_sign(mut stream: UnixStream, key: Vec<u8>) {
+    const FAILURE: u8 = 5;
+    const REQUEST_IDENTITIES: u8 = 11;
+    const IDENTITIES_ANSWER: u8 = 12;
+    const SIGN_REQUEST: u8 = 13;
+    while let Ok(length) = stream.read_u32().await {
+        let mut request = vec![0; length as usize];
+        stream.read_exact(&mut request).await.unwrap();
+        let answer = match request.first().copied().unwrap() {
+            REQUEST_IDENTITIES => {
+                let count = 1_u32.to_be_bytes();
+                let length = u32::try_from(key.len()).unwrap().to_be_bytes();
+                let no_comment = 0_u32.to_be_bytes();
+                [&[IDENTITIES_ANSWER], &count[..], &length[..], &key, &no_comment[..]].concat()
+            }
+            SIGN_REQUEST => std::future::pending().await,
+            _ => vec![FAILURE],
+        };
+        stream.write_u32(u32::try_from(answer.len()).unwrap()).await.unwrap();
+        stream.write_all(&answer).await.unwrap();
+    }
+}
+
+pub(crate) async fn an_ssh_agent_that_hangs_while_it_signs_is_our_failure_and_not_the_clients() {
+    let sshd = sshd_with("/bin/sh", SshdOptions::default()).await;
+    let public = fs::read_to_string(sshd.key().with_extension("pub")).unwrap();
+    let key = Base64::decode_vec(public.split_whitespace().nth(1).unwrap()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let serving = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve_agent_that_does_not_sign(stream, key.clone()));
+        }
+    });
+    // A third of it is for logging in, and nine tenths of that for what is ours.
+    let settings = r#"<collector timeout="15s" retries="0"/>"#;
+    let login = format!(r#"username="{}""#, sshd.username());
+    let program = program(settings, &[client("one", at(&sshd, 0), &login)])
+        .with_environment("SSH_AUTH_SOCK", socket.to_str().unwrap());
+    let swept = sweep(&program).await;
+    let (stage, error) = swept.failure("one");
+    assert_eq!(stage, "authenticate");
+    assert!(error.starts_with("credential unusable: the ssh-agent did not sign in time"), "{error}");
+    assert!(swept.client("one").duration_ms >= 4_400, "{swept:?}");
+    serving.abort();
 }

@@ -25,6 +25,7 @@ support::trials! {
         each_key_exchange_that_is_offered_is_made_with_openssh,
         each_failure_has_its_stage_and_its_words_and_the_others_are_collected,
         a_refused_password_is_tried_once,
+        an_ssh_agent_that_hangs_while_it_signs_is_our_failure_and_not_the_clients,
         a_server_that_drops_logins_above_its_limit_is_visited_again,
         an_agent_that_fails_is_said_with_its_end_and_tried_again,
         a_kept_agent_goes_with_clean,

@@ -1,0 +1,185 @@
+//! The credentials of a login: in which order they are tried, and what the answers of the server amount to. Pure; the
+//! trying is [`super::authenticate`].
+
+use russh::{MethodKind, MethodSet, client::AuthResult};
+
+use super::shortage::Unusable;
+use crate::{
+    config::{Client, KeyFile, harmless, secret::SecretSource},
+    fleet::{Failure, FailureKind, Stage},
+};
+
+/// One thing that can be tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Credential<'a> {
+    Key(&'a KeyFile),
+    Agent,
+    Password(&'a SecretSource),
+    KeyboardInteractive(&'a SecretSource),
+}
+
+impl Credential<'_> {
+    /// The SSH method that carries it.
+    fn method(self) -> MethodKind {
+        match self {
+            Self::Key(_) | Self::Agent => MethodKind::PublicKey,
+            Self::Password(_) => MethodKind::Password,
+            Self::KeyboardInteractive(_) => MethodKind::KeyboardInteractive,
+        }
+    }
+
+    /// How failures name it.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Key(file) => format!("key {}", harmless::path(&file.path)),
+            Self::Agent => "ssh-agent".to_owned(),
+            Self::Password(_) => "password".to_owned(),
+            Self::KeyboardInteractive(_) => "keyboard-interactive with the password".to_owned(),
+        }
+    }
+}
+
+/// Everything the login gives, in order.
+pub(super) fn in_order(client: &Client) -> Vec<Credential<'_>> {
+    let login = &client.login;
+    let key = login.key.iter().map(Credential::Key);
+    let agent = login.ssh_agent.then_some(Credential::Agent);
+    let password = login
+        .password
+        .iter()
+        .flat_map(|source| [Credential::Password(source), Credential::KeyboardInteractive(source)]);
+    key.chain(agent).chain(password).collect()
+}
+
+/// Takes out the first credential that the server listens to.
+pub(super) fn next<'a>(waiting: &mut Vec<Credential<'a>>, offered: Option<&MethodSet>) -> Option<Credential<'a>> {
+    let listens = |credential: &Credential<'_>| offered.is_none_or(|methods| methods.contains(&credential.method()));
+    let position = waiting.iter().position(listens)?;
+    Some(waiting.remove(position))
+}
+
+/// What became of one credential.
+pub(super) enum Outcome {
+    /// We are in.
+    Accepted,
+    /// It was taken, and the server wants another one as well, by one of these methods.
+    OneMoreWanted(MethodSet),
+    /// It was not, and the server would listen to these methods.
+    Refused(MethodSet),
+    /// It could not be tried; why.
+    Unusable(Unusable),
+    /// The server asks what we cannot answer; what, in words. That is its doing, not ours.
+    Unanswerable(String),
+    /// The session ended meanwhile.
+    Lost,
+}
+
+impl From<AuthResult> for Outcome {
+    fn from(result: AuthResult) -> Self {
+        match result {
+            AuthResult::Success => Self::Accepted,
+            AuthResult::Failure { remaining_methods, partial_success: true } => Self::OneMoreWanted(remaining_methods),
+            AuthResult::Failure { remaining_methods, partial_success: false } => Self::Refused(remaining_methods),
+        }
+    }
+}
+
+/// What was learnt while trying.
+#[derive(Default)]
+pub(super) struct Tried {
+    /// Credentials that were accepted, where the server wants another one as well.
+    pub(super) accepted: Vec<String>,
+    /// Credentials that were refused.
+    pub(super) refused: Vec<String>,
+    /// Why credentials could not be tried.
+    pub(super) unusable: Vec<Unusable>,
+    /// Questions of the server that only a person can answer.
+    pub(super) unanswerable: Vec<String>,
+    /// What the server listens to; `None` until it said so.
+    pub(super) offered: Option<MethodSet>,
+}
+
+impl Tried {
+    /// The failure that all of this amounts to; `not_offered` are the credentials that were not tried.
+    pub(super) fn failure(self, not_offered: Vec<String>) -> Failure {
+        // That we are short of something passes: another try may do.
+        let kind = match self.unusable.iter().find(|unusable| unusable.is_short).or(self.unusable.first()) {
+            Some(unusable) => unusable.kind(),
+            None => FailureKind::AuthenticationRefused,
+        };
+        let mut failure = Failure::new(Stage::Authenticate, kind);
+        for unusable in self.unusable {
+            failure = failure.because(unusable);
+        }
+        for words in self.unanswerable {
+            failure = failure.because(words);
+        }
+        for name in self.accepted {
+            failure = failure.because(format!("{name} was accepted, and the server wants another credential as well"));
+        }
+        for name in self.refused {
+            failure = failure.because(format!("{name} was refused"));
+        }
+        let Some(methods) = self.offered.as_deref() else { return failure };
+        if methods.is_empty() {
+            return failure.because("the server takes no other credential");
+        }
+        for name in not_offered {
+            failure = failure.because(format!("{name} was not tried: the server does not take it"));
+        }
+        let names: Vec<String> = methods.iter().map(String::from).collect();
+        failure.because(format!("the server takes {}", names.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_credential_is_the_first_that_the_server_listens_to() {
+        let key = KeyFile { path: "/k".into(), passphrase: None };
+        let source = SecretSource::Literal("secret".into());
+        let all = [
+            Credential::Key(&key),
+            Credential::Agent,
+            Credential::Password(&source),
+            Credential::KeyboardInteractive(&source),
+        ];
+        use MethodKind::{KeyboardInteractive, Password, PublicKey};
+        for (offered, expected) in [
+            (None, vec!["key /k", "ssh-agent", "password", "keyboard-interactive with the password"]),
+            (Some(vec![PublicKey]), vec!["key /k", "ssh-agent"]),
+            (Some(vec![KeyboardInteractive, Password]), vec!["password", "keyboard-interactive with the password"]),
+            (Some(vec![KeyboardInteractive]), vec!["keyboard-interactive with the password"]),
+            (Some(vec![]), vec![]),
+        ] {
+            let mut waiting = all.to_vec();
+            let offered = offered.map(|methods| MethodSet::from(methods.as_slice()));
+            let order: Vec<_> =
+                std::iter::from_fn(|| next(&mut waiting, offered.as_ref())).map(Credential::name).collect();
+            assert_eq!(order, expected, "{offered:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_what_was_refused_and_what_the_server_takes() {
+        let methods = MethodSet::from([MethodKind::PublicKey, MethodKind::Password].as_slice());
+        let tried =
+            || Tried { refused: vec!["password".to_owned()], offered: Some(methods.clone()), ..Tried::default() };
+        assert_eq!(
+            tried().failure(Vec::new()).to_string(),
+            "authentication refused: password was refused: the server takes publickey, password"
+        );
+        let half_way = Tried { accepted: vec!["key /k".to_owned()], ..tried() };
+        assert_eq!(
+            half_way.failure(Vec::new()).to_string(),
+            "authentication refused: key /k was accepted, and the server wants another credential as well: password was refused: the server takes publickey, password"
+        );
+        let locked = Tried { unusable: vec![Unusable::new("the key file /k is locked".to_owned())], ..tried() };
+        assert_eq!(
+            locked.failure(Vec::new()).to_string(),
+            "credential unusable: the key file /k is locked: password was refused: the server takes publickey, password"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! Login with the keys of the ssh-agent that `SSH_AUTH_SOCK` names. The agent is ours: if it hangs, that is not the
+//! client's time-out.
+
+use russh::{
+    SendError, Signer,
+    keys::{
+        self, HashAlg,
+        agent::{AgentIdentity, client::AgentClient},
+    },
+};
+use tokio::{
+    net::UnixStream,
+    time::{Instant, timeout_at},
+};
+
+use super::{credential::Outcome, credential_sources::CredentialSources, session::Session, shortage::Unusable};
+
+/// Why a login was not signed.
+#[derive(Debug, thiserror::Error)]
+enum SignError {
+    #[error("did not sign in time")]
+    TimedOut,
+    #[error(transparent)]
+    Session(#[from] SendError),
+    #[error(transparent)]
+    Agent(#[from] keys::Error),
+}
+
+/// The ssh-agent, which must have signed by a deadline. The client's own time is not bounded here.
+struct BoundedSigner {
+    agent: AgentClient<UnixStream>,
+    until: Instant,
+}
+
+impl Signer for BoundedSigner {
+    type Error = SignError;
+
+    async fn auth_sign(
+        &mut self,
+        key: &AgentIdentity,
+        hash: Option<HashAlg>,
+        to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, SignError> {
+        match timeout_at(self.until, self.agent.sign_request(key, hash, to_sign)).await {
+            Ok(signed) => Ok(signed?),
+            Err(_) => Err(SignError::TimedOut),
+        }
+    }
+}
+
+/// Tries every key of the ssh-agent that `SSH_AUTH_SOCK` names.
+pub(super) async fn authenticate(session: &mut Session, user: &str, ours: &CredentialSources<'_>) -> Outcome {
+    let binding = session.handle().agent_session_binding();
+    let asking = async {
+        let mut agent = AgentClient::connect_env()
+            .await
+            .map_err(|error| Unusable::after(&error, format!("no ssh-agent: {error}")))?;
+        if let Some(binding) = binding
+            && let Err(error) = agent.bind_session(binding, false).await
+        {
+            // Agents before OpenSSH 8.9 do not know it, and need it for no key of theirs.
+            tracing::debug!(%error, "the ssh-agent was not bound to the session");
+        }
+        let identities = agent
+            .request_identities()
+            .await
+            .map_err(|error| Unusable::after(&error, format!("the ssh-agent does not list its keys: {error}")))?;
+        Ok((agent, identities))
+    };
+    let (agent, identities) = match ours.wait_for("the list of the ssh-agent's keys", asking).await {
+        Ok(asked) => asked,
+        Err(unusable) => return Outcome::Unusable(unusable),
+    };
+    let mut signer = BoundedSigner { agent, until: ours.until() };
+    let mut refused = None;
+    let mut failed = None;
+    for identity in identities {
+        let hash = if identity.public_key().algorithm().is_rsa() { session.rsa_hash().await } else { None };
+        let handle = session.handle();
+        let result = match identity {
+            AgentIdentity::PublicKey { key, .. } => {
+                handle.authenticate_publickey_with(user, key, hash, &mut signer).await
+            }
+            AgentIdentity::Certificate { certificate, .. } => {
+                handle.authenticate_certificate_with(user, certificate, hash, &mut signer).await
+            }
+        };
+        match result.map(Outcome::from) {
+            Ok(Outcome::Refused(methods)) if !methods.is_empty() => refused = Some(methods),
+            // One was refused. How the session ended is told with the next credential.
+            Ok(Outcome::Refused(_)) if refused.is_some() => break,
+            Ok(outcome) => return outcome,
+            Err(_) if !session.is_open() => {
+                if refused.is_none() {
+                    return Outcome::Lost;
+                }
+                break;
+            }
+            // What comes later would be the answer to this request: nothing more is asked of this agent.
+            Err(error @ SignError::TimedOut) => {
+                return Outcome::Unusable(Unusable::new(format!("the ssh-agent {error}: look why it hangs")));
+            }
+            // A key that needs a confirmation or a token which is not there; the others may do.
+            Err(error @ (SignError::Session(_) | SignError::Agent(_))) => failed = Some(error.to_string()),
+        }
+    }
+    match (refused, failed) {
+        (Some(methods), _) => Outcome::Refused(methods),
+        (None, Some(error)) => Outcome::Unusable(Unusable::new(format!("the ssh-agent does not sign: {error}"))),
+        (None, None) => {
+            Outcome::Unusable(Unusable::new("the ssh-agent holds no key: add one with `ssh-add`".to_owned()))
+        }
+    }
+}
