@@ -18,7 +18,8 @@ pub enum Stage {
     Upload,
     /// The agent runs and answers.
     Execute,
-    /// The envelope is opened, the report checked.
+    /// The envelope is opened, the report checked. Where the security log holds more than one report carries, the agent
+    /// runs again for the rest, up to 7 times: that counts here too, since stages never run backwards.
     Decrypt,
     /// Sample, alerts and mails become one transaction.
     Store,

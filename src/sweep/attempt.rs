@@ -81,6 +81,8 @@ impl Attempt<'_> {
         self.enter(Stage::Upload).await;
         match self.visit(&session, channel, self.events, Executing::NotYet).await {
             Ok((secret, request, output)) => {
+                // Before the work, so that its time does not count as `execute`; also that of the further reports.
+                self.enter(Stage::Decrypt).await;
                 let mut received = decrypt(&output, &request, &secret, Timestamp::now());
                 let on = match &mut received {
                     Ok(received) => self.read_on(&session, received).await,
@@ -90,7 +92,6 @@ impl Attempt<'_> {
                     Ok(()) => self.shared.sessions.put(&self.client.id, session).await,
                     Err(failure) => leave(session, &failure).await,
                 }
-                self.enter(Stage::Decrypt).await;
                 received
             }
             Err(failure) => {

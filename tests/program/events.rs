@@ -20,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         needs(Sshd, Root) =>
             every_collection_is_mailed_whatever_the_log_says,
             a_log_that_holds_more_than_one_report_is_read_on_at_once,
+            further_runs_of_the_agent_do_not_count_as_execute,
             a_daily_allowance_bounds_what_is_stored_and_mailed,
             killed_runs_lose_no_event_and_tell_none_twice,
             the_command_in_a_mail_prints_the_list_that_was_too_large;
@@ -161,6 +162,21 @@ async fn a_log_that_holds_more_than_one_report_is_read_on_at_once() {
     // However often the agent ran, each stage was passed once.
     let twice = "SELECT count(*) FROM collections WHERE stages LIKE '%execute%execute%' OR stages IS NULL";
     assert_eq!(number(&site.program, twice).await, 0);
+}
+
+async fn further_runs_of_the_agent_do_not_count_as_execute() {
+    // Four reports: the agent samples for 250 ms in each of its runs.
+    let site = Site::new().await;
+    let messages: Vec<String> = (0..1_600).map(|number| format!("Accepted publickey for user{number}")).collect();
+    site.happens(&messages.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(site.mail().await.subject, "[fleetsweep] box: 1600 security events");
+    let stages = sql(&site.program, "SELECT stages FROM collections").await;
+    let stages: Vec<(String, i64)> = serde_json::from_str(&stages[0]).unwrap();
+    let names: Vec<&str> = stages.iter().map(|(stage, _)| stage.as_str()).collect();
+    assert_eq!(names, ["connect", "authenticate", "upload", "execute", "decrypt", "store"]);
+    let began = |name: &str| stages.iter().find(|(stage, _)| stage == name).unwrap().1;
+    assert!(began("store") - began("decrypt") >= 750, "three runs: {stages:?}");
+    assert!(began("decrypt") - began("execute") >= 250, "one run: {stages:?}");
 }
 
 async fn a_daily_allowance_bounds_what_is_stored_and_mailed() {
