@@ -70,7 +70,8 @@ pub enum EventKind {
     Collected {
         /// Names the collection.
         collection: Uuid,
-        /// From leaving the queue to stored.
+        /// From leaving the queue until it was given to the database, without the wait for other clients' outcomes; as
+        /// stored.
         duration_ms: u64,
         /// How many attempts it took.
         attempts: u32,
@@ -79,13 +80,13 @@ pub enum EventKind {
         /// The limits exceeded now.
         alerts: Vec<Exceeded>,
     },
-    /// A collection failed for good, and that is stored where the database allows.
+    /// A collection failed for good, or was cancelled. That is stored unless the failure is that it could not be.
     CollectionFailed {
         /// Names the collection.
         collection: Uuid,
-        /// From leaving the queue to the end.
+        /// As in `Collected`.
         duration_ms: u64,
-        /// How many attempts were made.
+        /// How many attempts were made; 0 where it never left the queue.
         attempts: u32,
         /// Why the last one failed.
         failure: Failure,

@@ -64,9 +64,7 @@ pub struct Collection {
     pub sweep: SweepId,
     /// When it left the queue.
     pub started_at: Timestamp,
-    /// How long it took since, pauses between attempts included.
-    pub duration: Duration,
-    /// How many attempts were made; at least 1.
+    /// How many attempts were made; 0 where it never left the queue.
     pub attempts: u32,
     /// The stages of the last one, with the time at which each was entered, in order.
     pub stages: Vec<(Stage, Timestamp)>,
@@ -255,7 +253,7 @@ impl Collector {
         events: EventsWanted,
         cancel: &CancellationToken,
     ) -> Collection {
-        let (started_at, started) = (Timestamp::now(), tokio::time::Instant::now());
+        let started_at = Timestamp::now();
         let id = Uuid::now_v7();
         let (mut attempts, mut short) = (0, Shortage::default());
         let entered = Mutex::new(Vec::new());
@@ -297,9 +295,8 @@ impl Collector {
                 break Err(Failure::new(stage, FailureKind::Cancelled));
             }
         };
-        let duration = started.elapsed();
         let stages = entered.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Collection { id, client: client.id.clone(), sweep, started_at, duration, attempts, stages, outcome }
+        Collection { id, client: client.id.clone(), sweep, started_at, attempts, stages, outcome }
     }
 
     /// Removes what was kept on a client: agents and private directory.

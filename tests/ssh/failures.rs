@@ -3,10 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use fleetsweep::demo::Behaviour;
-use support::{Fleetsweep, SshdOptions, allowance, free_port, rows};
+use support::{Fleetsweep, Signal, SshdOptions, allowance, free_port, rows, wait_until};
 
 use crate::sweeping::{
-    DemoClient, PATIENT, Swept, at, client, key_login, known_host, password_login, program, sshd_with, sweep,
+    DemoClient, PATIENT, SOON, Swept, at, client, key_login, known_host, password_login, program, sshd_with, sweep,
 };
 
 /// How a collection is to fail: name, stage, the beginning of its words, something further in them, attempts.
@@ -136,12 +136,13 @@ fn fail_as(swept: &Swept, expected: &[Failing]) {
 
 /// Other programs read the same of every client as the document says.
 async fn are_stored(program: &Fleetsweep, swept: &Swept) {
-    let query = "SELECT client_ip, client_port, status, stage, error, attempts FROM v1_collections \
+    let query = "SELECT client_ip, client_port, status, stage, error, attempts, duration_ms FROM v1_collections \
                  ORDER BY client_ip, client_port";
     let mut shown: Vec<Vec<Option<String>>> = Vec::new();
     for row in swept.clients.values() {
         let text = [row.ip.clone(), row.port.to_string(), row.status.clone()].map(Some);
-        let rest = [row.stage.clone(), row.error.clone(), Some(row.attempts.to_string())];
+        let rest =
+            [row.stage.clone(), row.error.clone(), Some(row.attempts.to_string()), Some(row.duration_ms.to_string())];
         shown.push(text.into_iter().chain(rest).collect());
     }
     let mut stored = rows(&program.path("fleetsweep.db"), query).await;
@@ -217,4 +218,28 @@ pub(crate) async fn a_server_that_drops_logins_above_its_limit_is_visited_again(
         let (stage, error) = swept.failure(&row.name);
         assert!(stage == "connect" && error.starts_with("connection lost: "), "{row:?}");
     }
+}
+
+pub(crate) async fn a_cancelled_client_is_stored_as_it_is_told() {
+    let mut demos = Vec::new();
+    for _ in 0..4 {
+        demos.push(DemoClient::start(Behaviour::Silent).await);
+    }
+    let clients: Vec<String> = (0..).zip(&demos).map(|(number, demo)| demo.named(&format!("c{number}"))).collect();
+    // One after the other: three of them have not begun when the run is ended.
+    let program = program(r#"<collector concurrency="1" timeout="300s" retries="0"/>"#, &clients);
+    let running = program.spawn(["--once", "--format", "json"]);
+    let begun = async || demos.iter().any(|demo| demo.server.connections() > 0);
+    wait_until("a collection to begin", SOON, begun).await;
+    running.signal(Signal::INT);
+    let swept = Swept::of(running.ended(SOON).await);
+    let mut stages: Vec<(&str, u32)> = Vec::new();
+    for row in swept.clients.values() {
+        let (stage, error) = swept.failure(&row.name);
+        assert!(error.starts_with("cancelled"), "{error}");
+        stages.push((stage, row.attempts));
+    }
+    stages.sort_unstable();
+    assert_eq!(stages, [("connect", 1), ("queued", 0), ("queued", 0), ("queued", 0)]);
+    are_stored(&program, &swept).await;
 }

@@ -38,6 +38,7 @@ support::trials! {
         a_large_sweep_waits_for_its_slowest_deadline_alone;
     needs(Sshd, Dropbear, Root, Fish, Tcsh, Zsh) => every_login_shell_is_collected_whatever_it_prints;
     needs() =>
+        a_cancelled_client_is_stored_as_it_is_told,
         a_name_with_several_addresses_is_met_at_the_one_that_answers,
         a_kept_agent_is_executed_again_and_not_sent_again,
         a_kept_agent_that_is_damaged_is_replaced_before_it_is_executed,

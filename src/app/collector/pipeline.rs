@@ -5,11 +5,13 @@
 //! many at once, is the wheel's.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use fleetsweep_agent::request::{Bookmark, EventsWanted};
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +22,7 @@ use crate::{
     config::Client,
     fleet::{
         EventKind, Failure, FailureKind, Stage, SweepId,
+        alert::Exceeded,
         event::MailStep,
         judge::{self, Verdict},
         mail::Mail,
@@ -32,7 +35,7 @@ use crate::{
     },
     mail::compose::{self, Composer, EventsOccasion, Occasion, TemplateError},
     spine::Spine,
-    store::{Outcome, Record, Store},
+    store::{Outcome, Record, Store, StoreError},
     sweep::{
         Collection, Collector,
         room::{Room, Taken},
@@ -144,49 +147,90 @@ impl Pipeline {
         }
         let spent = spent.map(|allowed| allowed.spent);
         let bookmark = security.as_ref().and_then(|log| log.bookmark.clone());
-        let record = self.record(client, &collection, verdict.as_ref(), (security, spent), &mails, started);
+        // One value for what is stored and what is told; the storing itself does not count.
+        let duration_ms = milliseconds(started.elapsed());
+        let record = self.record(client, &collection, verdict.as_ref(), (security, spent), &mails, duration_ms);
         let stored = self.store.record(record).await;
         ticket.stored(stored.as_ref().map(drop));
-        let duration_ms = milliseconds(started.elapsed());
-        let kind = match (stored, &collection.outcome) {
-            (Err(error), outcome) => {
-                let mut failure = Failure::new(Stage::Store, FailureKind::StoreFailed).because(chain(&error));
-                if let Err(before) = outcome {
-                    failure = failure.because(format_args!("the collection itself had failed: {before}"));
-                }
-                EventKind::CollectionFailed {
-                    collection: collection.id,
-                    duration_ms,
-                    attempts: collection.attempts,
-                    failure,
-                    alerts: Vec::new(),
-                }
+        let mut exceeded = Vec::new();
+        if stored.is_ok() {
+            exceeded = verdict.as_ref().map(|verdict| verdict.exceeded.clone()).unwrap_or_default();
+            self.follow(client, sweep, verdict, (bookmark, spent), &mails).await;
+        }
+        self.tell_end(client, &collection, duration_ms, stored, exceeded).await
+    }
+
+    /// Runs a visit, which may panic: that fails the collection, and is stored and told like any other failure.
+    ///
+    /// # Errors
+    /// Why the client is not collected, which is told already.
+    pub async fn catch_panic(
+        &self,
+        client: &Client,
+        sweep: SweepId,
+        visit: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<(), Failure> {
+        match AssertUnwindSafe(visit).catch_unwind().await {
+            Ok(outcome) => outcome,
+            Err(_panic) => {
+                let failure = Failure::new(Stage::Queued, FailureKind::Defect).because("see the log");
+                self.fail(client, sweep, failure).await
             }
-            (Ok(()), outcome) => {
-                let alerts = verdict.as_ref().map(|verdict| verdict.exceeded.clone()).unwrap_or_default();
-                let kind = match outcome {
-                    Ok(received) => EventKind::Collected {
-                        collection: collection.id,
-                        duration_ms,
-                        attempts: collection.attempts,
-                        reading: Box::new(received.reading.clone()),
-                        alerts,
-                    },
-                    Err(failure) => EventKind::CollectionFailed {
-                        collection: collection.id,
-                        duration_ms,
-                        attempts: collection.attempts,
-                        failure: failure.clone(),
-                        alerts,
-                    },
-                };
-                self.follow(client, sweep, verdict, (bookmark, spent), &mails).await;
-                kind
+        }
+    }
+
+    /// Stores and tells that a client is not collected, without visiting it.
+    ///
+    /// # Errors
+    /// Always: the failure that was told.
+    pub async fn fail(&self, client: &Client, sweep: SweepId, failure: Failure) -> Result<(), Failure> {
+        let collection = Collection {
+            id: Uuid::now_v7(),
+            client: client.id.clone(),
+            sweep,
+            started_at: Timestamp::now(),
+            attempts: 0,
+            stages: Vec::new(),
+            outcome: Err(failure),
+        };
+        let duration_ms = 0;
+        let record = self.record(client, &collection, None, (None, None), &[], duration_ms);
+        let stored = self.store.record(record).await;
+        self.tell_end(client, &collection, duration_ms, stored, Vec::new()).await
+    }
+
+    /// Tells how a collection ended, once it is known whether that is stored.
+    async fn tell_end(
+        &self,
+        client: &Client,
+        collection: &Collection,
+        duration_ms: u64,
+        stored: Result<(), StoreError>,
+        alerts: Vec<Exceeded>,
+    ) -> Result<(), Failure> {
+        let (id, attempts) = (collection.id, collection.attempts);
+        let outcome = match (stored, &collection.outcome) {
+            (Ok(()), outcome) => outcome.as_ref().map_err(Clone::clone),
+            (Err(error), before) => {
+                let failure = Failure::new(Stage::Store, FailureKind::StoreFailed).because(chain(&error));
+                Err(match before {
+                    Ok(_) => failure,
+                    Err(before) => failure.because(format_args!("the collection itself had failed: {before}")),
+                })
             }
         };
-        let ended = if let EventKind::CollectionFailed { failure, .. } = &kind { Err(failure.clone()) } else { Ok(()) };
-        self.spine.tell(Some(sweep), Some(&client.id), kind).await;
-        ended
+        let kind = match &outcome {
+            Ok(received) => {
+                let reading = Box::new(received.reading.clone());
+                EventKind::Collected { collection: id, duration_ms, attempts, reading, alerts }
+            }
+            Err(failure) => {
+                let failure = failure.clone();
+                EventKind::CollectionFailed { collection: id, duration_ms, attempts, failure, alerts }
+            }
+        };
+        self.spine.tell(Some(collection.sweep), Some(&client.id), kind).await;
+        outcome.map(drop)
     }
 
     /// Whether so many clients are all that are configured.
@@ -306,7 +350,7 @@ impl Pipeline {
         verdict: Option<&Verdict>,
         (security, spent): (Option<SecurityLog>, Option<Spent>),
         mails: &[Mail],
-        started: Instant,
+        duration_ms: u64,
     ) -> Record {
         let outcome = match &collection.outcome {
             Ok(received) => Outcome::Collected(Box::new(received.reading.clone())),
@@ -318,7 +362,7 @@ impl Pipeline {
             client: client.id.clone(),
             client_name: client.name.clone(),
             started_at: collection.started_at,
-            duration_ms: milliseconds(started.elapsed()),
+            duration_ms,
             attempts: collection.attempts,
             stages: collection.stages.clone(),
             outcome,

@@ -4,7 +4,6 @@
 //! pipeline's.
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -12,11 +11,9 @@ use std::{
     time::Instant,
 };
 
-use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::{
     app::{error::chain, units::milliseconds},
@@ -126,12 +123,19 @@ impl Wheel {
             let place = match place {
                 Ok(place) => place,
                 Err(cause) => {
-                    self.tell_failure(sweep, &client.id, FailureKind::Cancelled, cause).await;
                     failed.fetch_add(1, Ordering::Relaxed);
+                    let pipeline = pipeline.clone();
+                    let failure = Failure::new(Stage::Queued, FailureKind::Cancelled).because(cause);
+                    // Side by side, so that many of them share one transaction.
+                    collections.spawn(async move {
+                        // It is told already.
+                        let _cancelled = pipeline.fail(&client, sweep, failure).await;
+                        drop(claim);
+                    });
                     continue;
                 }
             };
-            let (pipeline, spine) = (pipeline.clone(), self.spine.clone());
+            let pipeline = pipeline.clone();
             let (ok, failed, ours) = (ok.clone(), failed.clone(), ours.clone());
             let end = cancel.child_token();
             collections.spawn(async move {
@@ -148,16 +152,10 @@ impl Wheel {
                         never = ended_alone => never,
                     }
                 };
-                let visit = AssertUnwindSafe(visit).catch_unwind().await;
-                let collected = match visit {
-                    Ok(Ok(())) => true,
-                    Ok(Err(failure)) => {
+                let collected = match pipeline.catch_panic(&client, sweep, visit).await {
+                    Ok(()) => true,
+                    Err(failure) => {
                         ours.lock().unwrap_or_else(PoisonError::into_inner).note(failure);
-                        false
-                    }
-                    Err(_) => {
-                        let kind = failure(FailureKind::Defect, "see the log");
-                        spine.tell(Some(sweep), Some(&client.id), kind).await;
                         false
                     }
                 };
@@ -196,10 +194,6 @@ impl Wheel {
             (Some(_) | None, Some(_) | None) => {}
         }
     }
-
-    async fn tell_failure(&self, sweep: SweepId, client: &ClientId, kind: FailureKind, cause: &str) {
-        self.spine.tell(Some(sweep), Some(client), failure(kind, cause)).await;
-    }
 }
 
 /// The failures of one sweep that are the collector's own.
@@ -224,16 +218,5 @@ impl Ours {
 fn note(written: Result<(), StoreError>) {
     if let Err(error) = written {
         tracing::error!("a sweep is missing from the history: {}", chain(&error));
-    }
-}
-
-/// The outcome of a collection that never got anywhere.
-fn failure(kind: FailureKind, cause: &str) -> EventKind {
-    EventKind::CollectionFailed {
-        collection: Uuid::now_v7(),
-        duration_ms: 0,
-        attempts: 0,
-        failure: Failure::new(Stage::Queued, kind).because(cause),
-        alerts: Vec::new(),
     }
 }
