@@ -21,6 +21,7 @@
 //! | `ssh_agent` | trying the keys of the ssh-agent |
 //! | `keyring`, `secrets` | decoded key files and fetched secrets, each once for all clients |
 //! | `shortage` | which errors tell of trouble of our own, not of the client's |
+//! | [`span`] | which client and which stage a line of the log belongs to |
 //! | [`room`] | for how many collections and kept sessions there are descriptors |
 //! | `platform` | pure: what kind of machine a client is |
 //! | `recognition` | how that is found out |
@@ -57,6 +58,7 @@ pub mod room;
 mod secrets;
 mod session;
 mod shortage;
+pub mod span;
 mod ssh_agent;
 mod stream;
 mod threads;

@@ -1,6 +1,6 @@
 //! Events as log lines, for `--headless` and `-v`. Not the subscriber that writes them.
 
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, error_span, info, warn};
 
 use crate::fleet::{
     Event, EventKind,
@@ -17,8 +17,11 @@ pub fn is_grave(event: &Event) -> bool {
 
 /// Logs one event. `fleet` is the state after it.
 pub fn log(fleet: &Fleet, event: &Event) {
-    let client = event.client.as_ref().map(ToString::to_string).unwrap_or_default();
-    let name = event.client.as_ref().and_then(|id| fleet.client(id)).map_or("", |client| client.card.name.as_str());
+    let _sweep = event.sweep.map(|sweep| error_span!("sweep", sweep = %sweep.0).entered());
+    let _client = event.client.as_ref().map(|id| {
+        let name = fleet.client(id).map_or("", |client| client.card.name.as_str());
+        error_span!("client", client = %id, name).entered()
+    });
     match &event.kind {
         EventKind::Configured { clients } => info!(clients = clients.len(), "configuration read"),
         EventKind::ConfigurationRefused { errors } => {
@@ -36,23 +39,23 @@ pub fn log(fleet: &Fleet, event: &Event) {
             info!(stored, after_ms, "the database is back, what waited is stored");
         }
         EventKind::SweepStarted { number, clients, .. } => {
-            info!(sweep = number, clients = clients.len(), "sweep started");
+            info!(number, clients = clients.len(), "sweep started");
         }
         EventKind::SweepEnded { number, duration_ms, ok, failed } => {
-            info!(sweep = number, duration_ms, ok, failed, "sweep ended");
+            info!(number, duration_ms, ok, failed, "sweep ended");
         }
-        EventKind::StageEntered { stage, attempt } => debug!(client, name, %stage, attempt, "stage entered"),
+        EventKind::StageEntered { stage, attempt } => debug!(%stage, attempt, "stage entered"),
         EventKind::AttemptFailed { attempt, failure, retry_in_ms } => {
-            info!(client, name, stage = %failure.stage, attempt, retry_in_ms, "attempt failed: {failure}");
+            info!(stage = %failure.stage, attempt, retry_in_ms, "attempt failed: {failure}");
         }
         EventKind::Collected { duration_ms, attempts, reading, .. } => {
-            debug!(client, name, duration_ms, attempts, "collected");
+            debug!(duration_ms, attempts, "collected");
             for warning in &reading.warnings {
-                debug!(client, name, "the agent could not read {warning}");
+                debug!("the agent could not read {warning}");
             }
         }
         EventKind::CollectionFailed { duration_ms, attempts, failure, .. } => {
-            warn!(client, name, stage = %failure.stage, duration_ms, attempts, "collection failed: {failure}; {}", failure.kind.next_step());
+            warn!(stage = %failure.stage, duration_ms, attempts, "collection failed: {failure}; {}", failure.kind.next_step());
         }
         EventKind::Alert { metric, instance, limit, value, step, notice, .. } => {
             let about = AlertKey { metric: *metric, instance: instance.clone() };
@@ -62,18 +65,18 @@ pub fn log(fleet: &Fleet, event: &Event) {
                 Notice::Hold(reason) => format!("no mail ({reason:?})"),
             };
             match step {
-                Step::Raised => warn!(client, name, metric = %about, value, limit, "alert raised; {mailed}"),
-                Step::Continues => debug!(client, name, metric = %about, value, limit, "alert continues; {mailed}"),
-                Step::Resolved => info!(client, name, metric = %about, value, limit, "alert ended; {mailed}"),
+                Step::Raised => warn!(metric = %about, value, limit, "alert raised; {mailed}"),
+                Step::Continues => debug!(metric = %about, value, limit, "alert continues; {mailed}"),
+                Step::Resolved => info!(metric = %about, value, limit, "alert ended; {mailed}"),
                 Step::Gone => {
-                    info!(client, name, metric = %about, "alert ended, as what it is about is gone; {mailed}");
+                    info!(metric = %about, "alert ended, as what it is about is gone; {mailed}");
                 }
-                Step::Withdrawn => info!(client, name, metric = %about, "alert ended, as its rule was removed"),
+                Step::Withdrawn => info!(metric = %about, "alert ended, as its rule was removed"),
             }
         }
         EventKind::Acknowledged { metric, instance, actor, .. } => {
             let about = AlertKey { metric: *metric, instance: instance.clone() };
-            info!(client, name, metric = %about, actor, "alert acknowledged");
+            info!(metric = %about, actor, "alert acknowledged");
         }
         EventKind::Mail { mail, kind, recipient, step } => match step {
             MailStep::Queued => debug!(%mail, %kind, recipient, "mail in the outbox"),
@@ -82,8 +85,6 @@ pub fn log(fleet: &Fleet, event: &Event) {
                 warn!(%mail, %kind, recipient, %next_at, "mail put off: {error}");
             }
             MailStep::Refused { error } => error!(
-                client,
-                name,
                 %mail,
                 %kind,
                 "mail to {recipient} refused for good: {error}; it is kept in v1_mails: correct `mail` where it names that \

@@ -24,6 +24,7 @@ use super::{
     host_key::{self, Meeting},
     platform::{Platform, Unix},
     session::Session,
+    span,
     stream::Opening,
 };
 use crate::{
@@ -83,7 +84,8 @@ impl Attempt<'_> {
             Ok((secret, request, output)) => {
                 // Before the work, so that its time does not count as `execute`; also that of the further reports.
                 self.enter(Stage::Decrypt).await;
-                let mut received = decrypt(&output, &request, &secret, Timestamp::now());
+                let mut received =
+                    span::of_stage(Stage::Decrypt).in_scope(|| decrypt(&output, &request, &secret, Timestamp::now()));
                 let on = match &mut received {
                     Ok(received) => self.read_on(&session, received).await,
                     Err(_) => Ok(()),
@@ -126,7 +128,8 @@ impl Attempt<'_> {
     async fn kept_session(&self) -> Result<Option<(Session, Channel<Msg>)>, Failure> {
         let Some(session) = self.shared.sessions.take(&self.client.id) else { return Ok(None) };
         if let Err(failure) = self.shared.judge_again(&session, &self.client.id, Stage::Connect) {
-            tracing::info!(client = %self.client.id, "the kept session is not used any more: {failure}");
+            span::of_stage(Stage::Connect)
+                .in_scope(|| tracing::info!("the kept session is not used any more: {failure}"));
             session.close().await;
             return Ok(None);
         }
@@ -135,7 +138,8 @@ impl Attempt<'_> {
         match self.deadlines.run(Stage::Connect, opening).await? {
             Ok(Ok(channel)) => Ok(Some((session, channel))),
             Ok(Err(_)) | Err(_) => {
-                tracing::debug!(client = %self.client.id, "the kept session had died: connecting anew");
+                span::of_stage(Stage::Connect)
+                    .in_scope(|| tracing::debug!("the kept session had died: connecting anew"));
                 Ok(None)
             }
         }
@@ -217,7 +221,7 @@ impl Attempt<'_> {
             let further = match decrypt(&output, &request, &secret, received.received_at) {
                 Ok(further) => further,
                 Err(failure) => {
-                    tracing::debug!(client = %self.client.id, %failure, "a further report of security events is not made use of");
+                    tracing::debug!(%failure, "a further report of security events is not used");
                     break;
                 }
             };

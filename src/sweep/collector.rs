@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use rand::RngExt;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
@@ -29,6 +30,7 @@ use super::{
     room::Room,
     secrets::Secrets,
     session::{KeptSessions, SessionKeeping},
+    span,
 };
 use crate::{
     config::{Client, Config, HostKeyPolicy, harmless},
@@ -287,8 +289,8 @@ impl Collector {
                 }
             };
             let retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-            tracing::debug!(client = %client.id, %failure, retry_in_ms, "an attempt failed");
             let stage = failure.stage;
+            tracing::debug!(%stage, %failure, retry_in_ms, "an attempt failed");
             let kind = EventKind::AttemptFailed { attempt: attempts, failure, retry_in_ms };
             self.0.spine.tell(Some(sweep), Some(&client.id), kind).await;
             if cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -304,6 +306,10 @@ impl Collector {
     /// # Errors
     /// Why it could not. Nothing is retried.
     pub async fn clean(&self, client: &Client, cancel: &CancellationToken) -> Result<Cleaned, Failure> {
+        self.clean_client(client, cancel).instrument(span::of_client(client)).await
+    }
+
+    async fn clean_client(&self, client: &Client, cancel: &CancellationToken) -> Result<Cleaned, Failure> {
         const STAGE: Stage = Stage::Execute;
         let deadlines = Deadlines::start(self.0.timeout, Duration::ZERO, cancel);
         let mut session = self.0.connect(client, &deadlines).await?;
@@ -342,7 +348,8 @@ impl Collector {
         let deadlines = Deadlines::start(self.0.timeout, Duration::ZERO, cancel);
         let met = Arc::new(OnceLock::new());
         let meeting = Meeting::Trust(Arc::clone(&met));
-        let failure = match self.0.connect_to(client, &deadlines, meeting).await {
+        let connecting = self.0.connect_to(client, &deadlines, meeting).instrument(span::of_client(client));
+        let failure = match connecting.await {
             Ok(session) => {
                 session.close().await;
                 Failure::new(Stage::Connect, FailureKind::NotSsh).because("it showed no host key")

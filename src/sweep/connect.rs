@@ -91,7 +91,7 @@ async fn tcp(client: &ClientId, allowed: Duration) -> Result<TcpStream, Failure>
         let failed = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => {
                 if let Err(error) = tcp.set_nodelay(true) {
-                    tracing::debug!(%client, %error, "small packets may be delayed");
+                    tracing::debug!(%error, "small packets may be delayed");
                 }
                 return Ok(tcp);
             }

@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
+use super::span;
 use crate::fleet::{Failure, FailureKind, Stage};
 
 /// What a stage may take of an attempt of length `timeout`. It never gets more than is left of the attempt.
@@ -72,7 +74,7 @@ impl<'a> Deadlines<'a> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(Failure::new(stage, FailureKind::Cancelled)),
-            result = tokio::time::timeout(allowed, work) => match result {
+            result = tokio::time::timeout(allowed, work.instrument(span::of_stage(stage))) => match result {
                 Ok(result) => result,
                 Err(_) => Err(self.passed(stage, allowed)),
             },

@@ -12,6 +12,7 @@ use russh::{
     keys::{Algorithm, PublicKey, PublicKeyOrCertificate},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{Instrument as _, Span};
 
 use super::{
     algorithms,
@@ -19,7 +20,7 @@ use super::{
     host_key::{Judged, Meeting},
     known_hosts::KnownHosts,
     session::{Ending, LastWords},
-    stream,
+    span, stream,
 };
 use crate::fleet::{ClientId, Failure};
 
@@ -54,6 +55,9 @@ pub(super) struct Gatekeeper {
     pub(super) client: ClientId,
     pub(super) meeting: Meeting,
     pub(super) common: Common,
+    /// The library runs a session in a task of its own: until its host key is accepted, its lines in the log belong to
+    /// whoever connects; afterwards to the session alone, which other sweeps may use.
+    connecting: Option<Span>,
     _ended: DropGuard,
 }
 
@@ -92,11 +96,13 @@ impl Gatekeeper {
     pub(super) fn new(hosts: Arc<KnownHosts>, client: ClientId, meeting: Meeting) -> Self {
         let common = Common::new();
         let ended = common.ended.clone().drop_guard();
-        Self { hosts, client, meeting, common, _ended: ended }
+        Self { hosts, client, meeting, common, connecting: Some(Span::current()), _ended: ended }
     }
 
-    async fn judge(&self, key: &PublicKey) -> Result<(), Ended> {
-        let outcome = self.meeting.judge(&self.hosts, &self.client, key).await.map_err(Ended::Refused)?;
+    async fn judge(&mut self, key: &PublicKey) -> Result<(), Ended> {
+        let span = self.connecting.take().unwrap_or_else(|| span::of_session(&self.client));
+        let judging = self.meeting.judge(&self.hosts, &self.client, key).instrument(span);
+        let outcome = judging.await.map_err(Ended::Refused)?;
         match outcome {
             Judged::GoIn => Ok(()),
             Judged::KeyTaken => Err(Ended::KeyTaken),
@@ -112,7 +118,8 @@ impl Gatekeeper {
     }
 
     fn channel_opened(&self) -> Result<(), Ended> {
-        tracing::debug!(client = %self.client, "the client opened a channel to us and was refused");
+        span::of_session(&self.client)
+            .in_scope(|| tracing::debug!("the client opened a channel to us and was refused"));
         Ok(self.common.allowance.channel_opened()?)
     }
 }
@@ -254,7 +261,7 @@ impl Handler for Gatekeeper {
         let ending = match reason {
             DisconnectReason::ReceivedDisconnect(said) => Ending::Said(said.message),
             DisconnectReason::Error(Ended::Abuse(abuse)) => {
-                tracing::warn!(client = %self.client, "the session was ended: {abuse}");
+                span::of_session(&self.client).in_scope(|| tracing::warn!("the session was ended: {abuse}"));
                 Ending::Abuse(abuse)
             }
             DisconnectReason::Error(Ended::Ssh(russh::Error::KeepaliveTimeout)) => {

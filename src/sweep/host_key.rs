@@ -108,7 +108,7 @@ impl Meeting {
                 // It writes a file: not on a thread that serves other sessions.
                 let pinned = tokio::task::spawn_blocking(move || hosts.pin(of.address(), of.port(), &key));
                 match pinned.await {
-                    Ok(Ok(())) => tracing::info!(%client, %fingerprint, "host key pinned at first sight"),
+                    Ok(Ok(())) => tracing::info!(%fingerprint, "host key pinned at first sight"),
                     // Another process pinned another key of it meanwhile.
                     Ok(Err(error @ KnownHostsError::Contradicted { .. })) => {
                         return Err(Failure::new(STAGE, FailureKind::HostKeyChanged).because(error));

@@ -57,7 +57,7 @@ impl Shared {
             }
             // What failed first says more.
             Err(second) => {
-                tracing::debug!(%client, failure = %second, "the client did not answer either when asked for its shell");
+                tracing::debug!(failure = %second, "the client did not answer either when asked for its shell");
                 None
             }
         }

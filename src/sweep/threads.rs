@@ -19,6 +19,7 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::algorithms::Effort;
 
@@ -51,11 +52,13 @@ impl Threads {
     }
 }
 
-/// Does something on the threads of SSH sessions; whatever it spawns lives there too. It ends with this future.
+/// Does something on the threads of SSH sessions; whatever it spawns lives there too. It ends with this future, and its
+/// lines in the log belong to the span of the caller.
 ///
 /// # Errors
 /// Where it panicked.
 pub(super) async fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
+    let work = work.in_current_span();
     let task: JoinHandle<T> = match &THREADS.runtime {
         Some(runtime) => runtime.spawn(work),
         None => tokio::spawn(work),

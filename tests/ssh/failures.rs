@@ -243,3 +243,44 @@ pub(crate) async fn a_cancelled_client_is_stored_as_it_is_told() {
     assert_eq!(stages, [("connect", 1), ("queued", 0), ("queued", 0), ("queued", 0)]);
     are_stored(&program, &swept).await;
 }
+
+pub(crate) async fn a_line_of_the_log_names_its_sweep_client_and_stage() {
+    let demo = DemoClient::start(Behaviour::Healthy).await;
+    let address = demo.address();
+    let nobody = free_port();
+    let clients = [demo.named("web"), client("gone", (address.ip(), nobody), &demo.login())];
+    let program = program(r#"<collector timeout="120s" retries="1"/>"#, &clients);
+    let lines = |outcome: &support::Outcome| -> Vec<String> { outcome.stderr.lines().map(str::to_owned).collect() };
+    let line = |lines: &[String], words: &str| -> String {
+        let found: Vec<&String> = lines.iter().filter(|line| line.contains(words)).collect();
+        let [line] = found.as_slice() else { panic!("not one line with `{words}` in {lines:#?}") };
+        (*line).clone()
+    };
+
+    let outcome = program.run(["--once", "--format", "json", "-vv"]).await;
+    let document: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let sweep = document.get("sweep").and_then(|sweep| sweep.as_str()).unwrap();
+    let web = format!(r#"sweep={sweep} client={address} name="web""#);
+    let gone = format!(r#"sweep={sweep} client={}:{nobody} name="gone""#, address.ip());
+    let detailed = lines(&outcome);
+    // Told by the library's own task on the threads for sessions.
+    let pinned = line(&detailed, "host key pinned at first sight");
+    assert!(pinned.ends_with(&format!("{web} stage=connect")), "{pinned}");
+    let attempt = line(&detailed, "an attempt failed");
+    assert!(attempt.contains("stage=connect") && attempt.ends_with(&gone), "{attempt}");
+    let stages: Vec<&String> = detailed.iter().filter(|line| line.contains("stage entered")).collect();
+    let of_web = stages.iter().filter(|line| line.ends_with(&web)).count();
+    assert_eq!((of_web, stages.len()), (6, 9), "{stages:#?}");
+
+    // Less is said without that, and each line begins with what happened.
+    let outcome = program.run(["--once", "--format", "json", "-v"]).await;
+    let document: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let usual = lines(&outcome);
+    let failed = line(&usual, "collection failed: connection refused");
+    let sweep = document.get("sweep").and_then(|sweep| sweep.as_str()).unwrap();
+    assert!(failed.contains(&format!("sweep={sweep} client=")), "{failed}");
+    assert!(failed.ends_with(r#"name="gone""#), "{failed}");
+    let (before, _) = failed.split_once("collection failed").unwrap();
+    assert!(before.len() < 60 && before.contains(" WARN "), "{failed}");
+    assert!(usual.iter().all(|line| !line.contains('\u{1b}')), "{usual:#?}");
+}

@@ -39,6 +39,7 @@ support::trials! {
     needs(Sshd, Dropbear, Root, Fish, Tcsh, Zsh) => every_login_shell_is_collected_whatever_it_prints;
     needs() =>
         a_cancelled_client_is_stored_as_it_is_told,
+        a_line_of_the_log_names_its_sweep_client_and_stage,
         a_name_with_several_addresses_is_met_at_the_one_that_answers,
         a_kept_agent_is_executed_again_and_not_sent_again,
         a_kept_agent_that_is_damaged_is_replaced_before_it_is_executed,

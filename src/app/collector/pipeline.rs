@@ -15,6 +15,7 @@ use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -39,6 +40,7 @@ use crate::{
     sweep::{
         Collection, Collector,
         room::{Room, Taken},
+        span,
     },
 };
 
@@ -121,12 +123,29 @@ impl Pipeline {
         let mut place = Some(place);
         let mut started = Instant::now();
         let wanted = self.events_wanted(client);
-        let mut collection = self.collector.collect(client, sweep, wanted, cancel).await;
+        let collection = self.collector.collect(client, sweep, wanted, cancel).await;
         let collected = Instant::now();
         let leave = || drop(place.take());
         let is_ours = ticket.collected(client, collection.outcome.as_ref().map(drop), leave, cancel).await;
         // What it waited for others is not its own time.
         started += collected.elapsed();
+        let concluding = self.conclude_collection(client, collection, is_ours, started, &ticket);
+        concluding.instrument(span::of_stage(Stage::Store)).await
+    }
+
+    /// Judges what was collected, stores all of it and tells. Of a failure that `is_ours` nothing is judged.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit).
+    async fn conclude_collection(
+        &self,
+        client: &Client,
+        mut collection: Collection,
+        is_ours: bool,
+        started: Instant,
+        ticket: &Ticket,
+    ) -> Result<(), Failure> {
+        let sweep = collection.sweep;
         collection.stages.push((Stage::Store, Timestamp::now()));
         self.spine
             .tell(
@@ -294,7 +313,7 @@ impl Pipeline {
             match self.store.recent(&client.id, metric, HISTORY).await {
                 Ok(values) => histories.push((metric, values)),
                 // A mail without its line of history is better than none.
-                Err(error) => tracing::warn!(client = %client.id, "no history for a mail: {}", chain(&error)),
+                Err(error) => tracing::warn!("no history for a mail: {}", chain(&error)),
             }
         }
         let observation = match &collection.outcome {
@@ -303,7 +322,7 @@ impl Pipeline {
         };
         let occasion =
             Occasion { client, verdict, observation, histories: &histories, now, collector_name: &self.here };
-        self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(client, &error))
+        self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(&error))
     }
 
     /// What the client's daily allowance leaves of its events. That it is used up is said once a day.
@@ -313,7 +332,6 @@ impl Pipeline {
         let Allowed { spent, .. } = allowed;
         if spent.left_out > 0 && (before.left_out == 0 || before.day < spent.day) {
             tracing::warn!(
-                client = %client.id,
                 "the daily allowance of security events is used up after {} ({} KiB): until 00:00 UTC further ones are neither stored nor attached to mails; raise `max-events` on <collector> if that is too few",
                 spent.stored,
                 spent.bytes / 1024,
@@ -340,7 +358,7 @@ impl Pipeline {
             collector_name: &self.here,
             program: &self.program,
         };
-        self.composer.event_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(client, &error))
+        self.composer.event_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(&error))
     }
 
     fn record(
@@ -423,7 +441,7 @@ fn security(client: &Client, collection: &Collection) -> Option<SecurityLog> {
 }
 
 /// Never in a build whose tests passed: they fill every template.
-fn unwritten(client: &Client, error: &TemplateError) -> Vec<Mail> {
-    tracing::error!(client = %client.id, "a mail could not be written: {}", chain(error));
+fn unwritten(error: &TemplateError) -> Vec<Mail> {
+    tracing::error!("a mail could not be written: {}", chain(error));
     Vec::new()
 }

@@ -14,6 +14,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, error_span};
 
 use crate::{
     app::{error::chain, units::milliseconds},
@@ -21,6 +22,7 @@ use crate::{
     fleet::{ClientId, EventKind, Failure, FailureKind, Stage, SweepId, event::Trigger, failure::Blame},
     spine::Spine,
     store::{Store, StoreError},
+    sweep::span,
 };
 
 use super::{
@@ -84,6 +86,18 @@ impl Wheel {
         pipeline: &Arc<Pipeline>,
         sweep: SweepId,
         trigger: Trigger,
+        taken_up: TakenUp,
+        cancel: &CancellationToken,
+    ) {
+        let span = error_span!("sweep", sweep = %sweep.0);
+        self.sweep(pipeline, sweep, trigger, taken_up, cancel).instrument(span).await;
+    }
+
+    async fn sweep(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        sweep: SweepId,
+        trigger: Trigger,
         TakenUp { due, busy }: TakenUp,
         cancel: &CancellationToken,
     ) {
@@ -127,18 +141,21 @@ impl Wheel {
                     let pipeline = pipeline.clone();
                     let failure = Failure::new(Stage::Queued, FailureKind::Cancelled).because(cause);
                     // Side by side, so that many of them share one transaction.
-                    collections.spawn(async move {
+                    let span = span::of_client(&client);
+                    let failing = async move {
                         // It is told already.
                         let _cancelled = pipeline.fail(&client, sweep, failure).await;
                         drop(claim);
-                    });
+                    };
+                    collections.spawn(failing.instrument(span));
                     continue;
                 }
             };
             let pipeline = pipeline.clone();
             let (ok, failed, ours) = (ok.clone(), failed.clone(), ours.clone());
             let end = cancel.child_token();
-            collections.spawn(async move {
+            let span = span::of_client(&client);
+            let collecting = async move {
                 let visit = pipeline.visit(&client, sweep, Seat { place, ticket }, &end);
                 // An operator may end this one alone.
                 let ended_alone = async {
@@ -162,7 +179,8 @@ impl Wheel {
                 let count = if collected { ok } else { failed };
                 count.fetch_add(1, Ordering::Relaxed);
                 drop(claim);
-            });
+            };
+            collections.spawn(collecting.instrument(span));
             while collections.try_join_next().is_some() {}
         }
         while collections.join_next().await.is_some() {}

@@ -15,6 +15,7 @@ use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
     level_filters::LevelFilter,
+    span::{Attributes, Id},
 };
 use tracing_appender::{
     non_blocking::{NonBlocking, WorkerGuard},
@@ -24,6 +25,7 @@ use tracing_subscriber::{
     EnvFilter, Layer,
     fmt::MakeWriter,
     layer::{Context, SubscriberExt as _},
+    registry::{LookupSpan, Scope},
     util::SubscriberInitExt as _,
 };
 
@@ -88,7 +90,8 @@ where
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(colour && io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        .compact();
     // The journal stamps its lines itself.
     if std::env::var_os("JOURNAL_STREAM").is_some() { begin(level, lines.without_time()) } else { begin(level, lines) }
 }
@@ -98,7 +101,8 @@ where
 pub fn start_behind_screen(level: LevelFilter) -> (LogTap, Option<LogFile>) {
     match daily_file() {
         Ok((writer, file)) => {
-            let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).with_target(false);
+            let lines =
+                tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).with_target(false).compact();
             let tap = begin(level, lines);
             tracing::info!("this log is kept in {}", file.folder.display());
             (tap, Some(file))
@@ -156,8 +160,19 @@ fn directives(level: LevelFilter) -> String {
 
 struct TapLayer(LogTap);
 
-impl<S: Subscriber> Layer<S> for TapLayer {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+/// The fields of a span as words, kept with the span.
+struct SpanFields(String);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TapLayer {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut words = Words::default();
+        attributes.record(&mut words);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(SpanFields(words.fields));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let level = match *event.metadata().level() {
             Level::ERROR => LogLevel::Error,
             Level::WARN => LogLevel::Warn,
@@ -166,11 +181,17 @@ impl<S: Subscriber> Layer<S> for TapLayer {
         };
         let mut words = Words::default();
         event.record(&mut words);
+        for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
+            if let Some(SpanFields(fields)) = span.extensions().get() {
+                words.fields.push_str(fields);
+            }
+        }
         self.0.pass(LogLine { at: Timestamp::now(), level, text: words.message + &words.fields });
     }
 }
 
-/// A line as the file has it: the message, then ` name=value` for each field.
+/// A line as the file has it: the message, then ` name=value` for each field of the event and of the spans around it,
+/// outermost first.
 #[derive(Default)]
 struct Words {
     message: String,
@@ -225,9 +246,17 @@ mod tests {
     fn lines_reach_the_tap_with_their_fields_also_those_from_before_there_was_a_stream() {
         let tap = LogTap::default();
         let subscriber = tracing_subscriber::registry().with(TapLayer(tap.clone()));
-        tracing::subscriber::with_default(subscriber, || tracing::warn!(clients = 3, name = "a b", "swept {}", 1));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(clients = 3, name = "a b", "swept {}", 1);
+            let sweep = tracing::error_span!("sweep", sweep = 7).entered();
+            tracing::error_span!("client", client = "db").in_scope(|| tracing::info!(attempt = 2, "lost"));
+            drop(sweep);
+        });
         let early = std::mem::take(&mut tap.0.lock().unwrap().early);
         let lines: Vec<_> = early.iter().map(|line| (line.level, line.text.as_str())).collect();
-        assert_eq!(lines, [(LogLevel::Warn, "swept 1 clients=3 name=a b")]);
+        assert_eq!(
+            lines,
+            [(LogLevel::Warn, "swept 1 clients=3 name=a b"), (LogLevel::Info, "lost attempt=2 sweep=7 client=db")]
+        );
     }
 }
