@@ -2,19 +2,26 @@
 //!
 //! | part | what it is |
 //! | --- | --- |
-//! | [`collector`] | the long-lived part: what outlives a collection, and the three things done to a client |
+//! | [`collector`] | the three things done to a client: collect, clean, trust |
+//! | `collection` | what one collection comes to, as data |
+//! | `shared` | what all collections share; connecting and logging in with it |
+//! | `known_clients` | what was learnt of clients at earlier visits |
 //! | `attempt` | one attempt at one collection, stage by stage |
+//! | `answer` | opening an agent's answer and checking the report in it |
 //! | `deadline` | pure: which share of the `timeout` each stage has; running a stage within it |
 //! | `backoff` | pure: how long to wait before the next attempt |
 //! | `connect` | TCP, key exchange and the check of the host key |
 //! | `algorithms` | pure: which algorithms are offered, and what they cost us |
 //! | `handshake` | pure: where the packets of a key exchange end, and which of them mean work |
 //! | `threads` | the threads on which sessions live, and the places for costly work on them |
+//! | `abuse` | pure: what no honest SSH server does |
 //! | `allowance` | pure: what a client may send in a session |
+//! | `first_lines` | pure: the lines that come before the packets |
 //! | `stream` | the socket beneath a session: it counts, it waits for places, it can be cut from outside |
 //! | `gatekeeper` | what the library asks of us: it refuses what a server wants |
 //! | `host_key` | the judgement of a host key by the policy |
 //! | `session` | an open SSH session, and those kept for the next sweep |
+//! | `session_state` | what a session and its handler know in common |
 //! | `credential` | pure: which credentials are tried in which order, and what the server's answers amount to |
 //! | `credential_sources` | key files and secrets, waited for until a deadline |
 //! | `authenticate` | trying the credentials of a client, one after the other |
@@ -33,35 +40,43 @@
 //! for `app` to say. A client is hostile: what it sends is bounded in size and in time, and its words are
 //! cleaned before they enter a [`Failure`](crate::fleet::Failure).
 
+mod abuse;
 pub mod agents;
 mod algorithms;
 mod allowance;
+mod answer;
 mod attempt;
 mod authenticate;
 mod backoff;
+mod collection;
 pub mod collector;
 mod connect;
 mod credential;
 mod credential_sources;
 mod deadline;
 mod delivery;
+mod first_lines;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gatekeeper;
 mod handshake;
 mod host_key;
 mod keyring;
+mod known_clients;
 pub mod known_hosts;
 mod platform;
 mod recognition;
 pub mod room;
 mod secrets;
 mod session;
+mod session_state;
+mod shared;
 mod shortage;
 pub mod span;
 mod ssh_agent;
 mod stream;
 mod threads;
 
-pub use collector::{Cleaned, Collection, Collector, Received, SweepError, Trusted, agents_folder};
+pub use collection::{Collection, Received};
+pub use collector::{Cleaned, Collector, SweepError, Trusted, agents_folder};
 pub use session::SessionKeeping;

@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fleetsweep_agent::envelope::MAX_ANSWER_BYTES;
-
-use super::algorithms::{Effort, MOST_RSA_BITS};
-use crate::fleet::FailureKind;
+use super::{
+    abuse::{Abuse, LEAST_PACKET_BYTES, MOST_CHANNELS, MOST_OUTPUT_BYTES},
+    algorithms::Effort,
+};
 
 /// Identification, key exchange, host key: an honest client sends about 4 KiB. The same again for the login, with
 /// whatever banner the administrator wrote.
@@ -32,83 +32,16 @@ const AROUND_OUTPUT_BYTES: u64 = 128;
 
 /// The longest piece of output that we allow servers to send, with some room.
 const MOST_IN_MESSAGE: usize = 64 * 1024;
-/// What one command may print on both streams.
-const MOST_OUTPUT_BYTES: u64 = 2 * MAX_ANSWER_BYTES as u64;
 /// In how many pieces a command's output may come, whatever it amounts to: half a minute of one every 2 ms.
 const OUTPUT_MESSAGES: u64 = 16 * 1024;
 /// Further pieces are of so many bytes at the least, on average: a line of an answer is longer.
 const BYTES_IN_MESSAGE: u64 = 64;
-
-/// How many channels may be opened to us before the session ends. None is ever accepted.
-const MOST_CHANNELS: u32 = 8;
 
 /// What the key exchanges after the first one may cost at any time, in exchanges over a curve. A server may want some
 /// during an upload, and we want one after each hour.
 const REKEYING: u32 = 16;
 /// One more after each of these.
 const REKEYING_EVERY: Duration = Duration::from_mins(5);
-
-/// The smallest pieces in which a server may want to be sent what we send.
-const LEAST_PACKET_BYTES: u32 = 256;
-
-/// What a client did for which its session ends.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Abuse {
-    /// Too much came that nobody asked for.
-    #[error("it sent more than {} KiB {when}", bytes / 1024)]
-    Unasked {
-        /// The bound.
-        bytes: u64,
-        /// When that was.
-        when: &'static str,
-    },
-    /// A command's output came in too many pieces.
-    #[error("it sent {bytes} bytes of output in {messages} messages")]
-    Crumbs {
-        /// How many came.
-        messages: u64,
-        /// What they held.
-        bytes: u64,
-    },
-    /// A command printed too much.
-    #[error("it sent more than {MOST_OUTPUT_BYTES} bytes of output")]
-    Output,
-    /// A message was longer than we allow.
-    #[error("it sent {0} bytes of output in one message, more than it was told to")]
-    LongMessage(usize),
-    /// It opened channels to us.
-    #[error("it opened {MOST_CHANNELS} channels to us, which were all refused")]
-    Channels,
-    /// It wanted new keys again and again.
-    #[error("it wanted new keys again and again")]
-    Rekeys,
-    /// It wants to be sent everything in tiny pieces.
-    #[error("it takes packets of {0} bytes at the most, and less than {LEAST_PACKET_BYTES} is not sent")]
-    SmallPackets(u32),
-    /// Its host key is larger than any that is verified.
-    #[error("its RSA host key has {0} bits, and keys above {MOST_RSA_BITS} bits are not verified: give it another one")]
-    HostKeySize(usize),
-    /// The key exchange holds something that is never honest.
-    #[error("its key exchange is not sound: {0}")]
-    KeyExchange(&'static str),
-}
-
-impl Abuse {
-    /// The failure it is.
-    pub(super) fn kind(&self) -> FailureKind {
-        match self {
-            Self::Output => FailureKind::AnswerTooLarge,
-            Self::HostKeySize(_) => FailureKind::NotSsh,
-            Self::Unasked { .. }
-            | Self::Crumbs { .. }
-            | Self::LongMessage(_)
-            | Self::Channels
-            | Self::Rekeys
-            | Self::SmallPackets(_)
-            | Self::KeyExchange(_) => FailureKind::Misbehaved,
-        }
-    }
-}
 
 /// What a session is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -319,7 +252,10 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use fleetsweep_agent::envelope::MAX_ANSWER_BYTES;
+
     use super::*;
+    use crate::fleet::FailureKind;
 
     /// How often something is allowed in a row.
     fn times(mut act: impl FnMut() -> Result<(), Abuse>) -> (u64, Abuse) {

@@ -1,14 +1,9 @@
 //! One attempt at one collection, from connect to decrypt, stage by stage. Not the attempts after it.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, PoisonError};
 
 use fleetsweep_agent::{
-    SysRng,
-    envelope::{self, OpenError},
-    report::{EventAccess, EventLog, Report},
+    SysRng, envelope,
     request::{Bookmark, EventsWanted, Request},
 };
 use jiff::Timestamp;
@@ -16,25 +11,20 @@ use russh::{Channel, client::Msg};
 use uuid::Uuid;
 
 use super::{
-    collector::{Received, Shared},
-    connect::{connect, not_ssh},
-    credential_sources::CredentialSources,
-    deadline::Deadlines,
+    answer,
+    collection::Received,
+    deadline::{Deadlines, WINDOW},
     delivery::{self, Finished, Order, Running, Started, Unfit},
-    host_key::{self, Meeting},
     platform::{Platform, Unix},
+    recognition,
     session::Session,
+    shared::Shared,
     span,
-    stream::Opening,
 };
 use crate::{
     config::Client,
-    fleet::{ClientId, EventKind, Failure, FailureKind, Reading, Stage, SweepId, failure::SessionAfter},
+    fleet::{EventKind, Failure, FailureKind, Stage, SweepId},
 };
-
-/// How long the agent samples CPU use. Twice as long would halve the steps in which a core's use is
-/// counted, and lengthen every sweep.
-pub(super) const WINDOW: Duration = Duration::from_millis(250);
 
 /// How many further reports of security events one collection takes. They are kept in memory until they are stored.
 const FURTHER_REPORTS: usize = 7;
@@ -84,20 +74,20 @@ impl Attempt<'_> {
             Ok((secret, request, output)) => {
                 // Before the work, so that its time does not count as `execute`; also that of the further reports.
                 self.enter(Stage::Decrypt).await;
-                let mut received =
-                    span::of_stage(Stage::Decrypt).in_scope(|| decrypt(&output, &request, &secret, Timestamp::now()));
+                let mut received = span::of_stage(Stage::Decrypt)
+                    .in_scope(|| answer::open(&output, &request, &secret, Timestamp::now()));
                 let on = match &mut received {
                     Ok(received) => self.read_on(&session, received).await,
                     Err(_) => Ok(()),
                 };
                 match on {
                     Ok(()) => self.shared.sessions.put(&self.client.id, session).await,
-                    Err(failure) => leave(session, &failure).await,
+                    Err(failure) => session.leave(&failure).await,
                 }
                 received
             }
             Err(failure) => {
-                leave(session, &failure).await;
+                session.leave(&failure).await;
                 Err(failure)
             }
         }
@@ -117,7 +107,7 @@ impl Attempt<'_> {
         match entering {
             Ok(()) => Ok((session, None)),
             Err(failure) => {
-                leave(session, &failure).await;
+                session.leave(&failure).await;
                 Err(failure)
             }
         }
@@ -127,7 +117,7 @@ impl Attempt<'_> {
     /// is no failure.
     async fn kept_session(&self) -> Result<Option<(Session, Channel<Msg>)>, Failure> {
         let Some(session) = self.shared.sessions.take(&self.client.id) else { return Ok(None) };
-        if let Err(failure) = self.shared.judge_again(&session, &self.client.id, Stage::Connect) {
+        if let Err(failure) = self.shared.check_host_key_again(&session, &self.client.id, Stage::Connect) {
             span::of_stage(Stage::Connect)
                 .in_scope(|| tracing::info!("the kept session is not used any more: {failure}"));
             session.close().await;
@@ -154,8 +144,9 @@ impl Attempt<'_> {
         mut executing: Executing,
     ) -> Result<(p256::SecretKey, Request, Vec<u8>), Failure> {
         let (client, deadlines) = (&self.client.id, &self.deadlines);
-        let mut platform = self.shared.recognise(session, client, Stage::Upload, deadlines).await?;
-        let mut unfit = self.shared.unfit(client);
+        let known = &self.shared.known_clients;
+        let mut platform = recognition::recognise(known, session, client, Stage::Upload, deadlines).await?;
+        let mut unfit = known.unfit(client);
         // Each round leaves out one more directory, or knows the platform better.
         let mut last: Option<Failure> = None;
         for _ in 0..=Unfit::MOST + 2 {
@@ -165,7 +156,7 @@ impl Attempt<'_> {
                 Ok(Started::Running(running)) => running,
                 Ok(Started::OtherPlatform(uname)) => {
                     platform = self.other_platform(&platform, &uname)?;
-                    self.shared.meet(client, platform.clone());
+                    known.meet(client, platform.clone());
                     continue;
                 }
                 Ok(Started::Unfit(place, failure)) => {
@@ -175,12 +166,12 @@ impl Attempt<'_> {
                 }
                 // That nothing else is left says less than why the first choice failed.
                 Err(failure) if failure.kind == FailureKind::NoDirectory => {
-                    self.shared.forget(client);
+                    known.forget(client);
                     return Err(last.unwrap_or(failure));
                 }
                 Err(failure) => {
-                    self.shared.forget(client);
-                    match self.shared.reconsider(session, client, &platform, &failure, deadlines).await {
+                    known.forget(client);
+                    match recognition::reconsider(known, session, client, &platform, &failure, deadlines).await {
                         Some(other) => platform = other,
                         None => return Err(failure),
                     }
@@ -195,7 +186,7 @@ impl Attempt<'_> {
                 Finished::Answered(output) => return Ok((secret, request, output)),
                 Finished::Unfit(place, failure) => {
                     unfit = unfit.and(place);
-                    self.shared.leave_out(client, place);
+                    known.leave_out(client, place);
                     last = Some(failure);
                 }
             }
@@ -218,7 +209,7 @@ impl Attempt<'_> {
             let Some(Ok(bookmark)) = bookmark.filter(|_| self.deadlines.has_time_to_spare()) else { break };
             let events = EventsWanted::After(bookmark);
             let (secret, request, output) = self.visit(session, None, &events, Executing::Entered).await?;
-            let further = match decrypt(&output, &request, &secret, received.received_at) {
+            let further = match answer::open(&output, &request, &secret, received.received_at) {
                 Ok(further) => further,
                 Err(failure) => {
                     tracing::debug!(%failure, "a further report of security events is not used");
@@ -229,7 +220,7 @@ impl Attempt<'_> {
             else {
                 break;
             };
-            add_report(log, further_log);
+            answer::add_report(log, further_log);
             received.reading.add_warnings(further.reading.warnings);
         }
         Ok(())
@@ -282,120 +273,6 @@ impl Attempt<'_> {
     }
 }
 
-/// Adds what a further report brought of the same log.
-fn add_report(log: &mut EventLog, further: EventLog) {
-    log.events.extend(further.events);
-    // A further report may go on with older events: Windows tells its newest first.
-    log.events.sort_by_key(|event| event.occurred_unix_ms);
-    log.bookmark = further.bookmark;
-    log.truncated = further.truncated;
-    if further.access == EventAccess::Cleared {
-        log.access = further.access;
-    }
-}
-
 fn no_agent(platform: &str) -> Failure {
     Failure::new(Stage::Upload, FailureKind::PlatformUnknown).because(format!("the client is `{platform}`"))
-}
-
-/// Ends a session after a failure: in the orderly way if the other side still talks to us.
-pub(super) async fn leave(session: Session, failure: &Failure) {
-    match failure.kind.spec().session {
-        SessionAfter::Usable => session.close().await,
-        SessionAfter::Unusable => drop(session),
-    }
-}
-
-/// Opens the envelope and checks the report in it.
-fn decrypt(
-    output: &[u8],
-    request: &Request,
-    secret: &p256::SecretKey,
-    received_at: Timestamp,
-) -> Result<Received, Failure> {
-    let failed = |kind| Failure::new(Stage::Decrypt, kind);
-    let xml = envelope::open(output, request, secret).map_err(|error| {
-        let kind = match error {
-            OpenError::Missing => FailureKind::NoAnswer,
-            OpenError::TooLarge => FailureKind::AnswerTooLarge,
-            OpenError::Truncated
-            | OpenError::Malformed(_)
-            | OpenError::OtherVersion(_)
-            | OpenError::OtherCollection(_)
-            | OpenError::OtherRecipient
-            | OpenError::Forged => FailureKind::EnvelopeRefused,
-        };
-        failed(kind).because(error)
-    })?;
-    let report = Report::from_xml(&xml).map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
-    let reading = Reading::from_report(&report, received_at.as_millisecond())
-        .map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
-    // One that nobody asked for is no log: a client cannot have us mail what it likes.
-    let events: Option<EventLog> = report.events.filter(|_| request.events != EventsWanted::No);
-    Ok(Received { reading, events, received_at })
-}
-
-impl Shared {
-    /// A new session whose host key was checked.
-    ///
-    /// # Errors
-    /// Everything that fails in the stage `connect`.
-    pub(super) async fn connect(&self, client: &Client, deadlines: &Deadlines<'_>) -> Result<Session, Failure> {
-        self.connect_to(client, deadlines, Meeting::Enter(self.host_keys)).await
-    }
-
-    /// The same, with a say in how the host key is met.
-    ///
-    /// # Errors
-    /// As [`connect`](Self::connect).
-    pub(super) async fn connect_to(
-        &self,
-        client: &Client,
-        deadlines: &Deadlines<'_>,
-        meeting: Meeting,
-    ) -> Result<Session, Failure> {
-        let opening = Opening::default();
-        let allowed = deadlines.of(Stage::Connect);
-        let connecting = connect(&client.id, &self.hosts, meeting, &opening, allowed);
-        deadlines.run(Stage::Connect, connecting).await.map_err(|failure| {
-            if failure.kind == FailureKind::TimedOut {
-                // Something that talks, but not SSH, was taken for a slow server until now.
-                not_ssh(&opening).unwrap_or_else(|| match opening.begun_line() {
-                    Some(line) => failure.because(format!("all that came of its first line was: {line}")),
-                    None => failure,
-                })
-            } else {
-                failure
-            }
-        })
-    }
-
-    /// Judges the host key of an open session as the file has it now.
-    ///
-    /// # Errors
-    /// The failure of a stage that it is.
-    fn judge_again(&self, session: &Session, client: &ClientId, stage: Stage) -> Result<(), Failure> {
-        match session.host_key() {
-            Some(key) => host_key::judge_again(&self.hosts, client, self.host_keys, stage, key),
-            None => Err(Failure::new(stage, FailureKind::Defect).because("a session without a host key")),
-        }
-    }
-
-    /// Enters a session, if its host key is still accepted.
-    ///
-    /// # Errors
-    /// Everything that fails in the stage `authenticate`, and a host key that is not accepted any more.
-    pub(super) async fn authenticate(
-        &self,
-        session: &mut Session,
-        client: &Client,
-        deadlines: &Deadlines<'_>,
-    ) -> Result<(), Failure> {
-        self.judge_again(session, &client.id, Stage::Authenticate)?;
-        session.log_in();
-        // Before the stage's own end: what hangs on our side is told as that.
-        let ours_until = tokio::time::Instant::now() + deadlines.of(Stage::Authenticate) * 9 / 10;
-        let ours = CredentialSources::new(&self.keyring, &self.secrets, ours_until);
-        deadlines.run(Stage::Authenticate, super::authenticate::authenticate(session, client, &ours)).await
-    }
 }

@@ -10,7 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     credential::{self, Credential, Outcome, Tried},
     credential_sources::CredentialSources,
-    session::{Ending, Session},
+    session::Session,
+    session_state::Ending,
     ssh_agent,
 };
 use crate::{

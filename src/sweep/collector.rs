@@ -1,15 +1,14 @@
-//! The long-lived part of the sweep: what outlives a collection, and the three things that are done to a
-//! client: collect, clean, trust. Not one attempt in itself: that is [`super::attempt`].
+//! The three things that are done to a client: collect, clean, trust. Not one attempt in itself: that is
+//! [`super::attempt`].
 
 use std::{
-    collections::HashMap,
     fmt,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use fleetsweep_agent::{report::EventLog, request::EventsWanted};
+use fleetsweep_agent::request::EventsWanted;
 use jiff::Timestamp;
 use rand::RngExt;
 use tokio::sync::Semaphore;
@@ -19,22 +18,25 @@ use uuid::Uuid;
 
 use super::{
     agents::{Agents, AgentsError},
-    attempt::{Attempt, WINDOW, leave},
+    attempt::Attempt,
     backoff,
-    deadline::Deadlines,
-    delivery::{self, Place, Unfit},
+    collection::Collection,
+    deadline::{Deadlines, WINDOW},
+    delivery,
     host_key::{Meeting, Met},
     keyring::Keyring,
+    known_clients::KnownClients,
     known_hosts::{KnownHosts, KnownHostsError},
-    platform::Platform,
+    recognition,
     room::Room,
     secrets::Secrets,
     session::{KeptSessions, SessionKeeping},
+    shared::Shared,
     span,
 };
 use crate::{
-    config::{Client, Config, HostKeyPolicy, harmless},
-    fleet::{ClientId, EventKind, Failure, FailureKind, Reading, Stage, SweepId, failure::Retry},
+    config::{Client, Config, harmless},
+    fleet::{EventKind, Failure, FailureKind, Stage, SweepId, failure::Retry},
     spine::Spine,
 };
 
@@ -53,36 +55,6 @@ pub enum SweepError {
     /// The agents cannot be used.
     #[error(transparent)]
     Agents(#[from] AgentsError),
-}
-
-/// One collection that came to its end. It is not stored yet.
-#[derive(Debug)]
-pub struct Collection {
-    /// Names it.
-    pub id: Uuid,
-    /// The client.
-    pub client: ClientId,
-    /// The sweep.
-    pub sweep: SweepId,
-    /// When it left the queue.
-    pub started_at: Timestamp,
-    /// How many attempts were made; 0 where it never left the queue.
-    pub attempts: u32,
-    /// The stages of the last one, with the time at which each was entered, in order.
-    pub stages: Vec<(Stage, Timestamp)>,
-    /// What was received, or why the last attempt failed.
-    pub outcome: Result<Received, Failure>,
-}
-
-/// What a collection received, checked.
-#[derive(Debug)]
-pub struct Received {
-    /// What the client was like.
-    pub reading: Reading,
-    /// Its security events, where they were asked for; `None` where they were not. Not checked beyond the wire's own caps.
-    pub events: Option<EventLog>,
-    /// When the answer was complete.
-    pub received_at: Timestamp,
 }
 
 /// What `clean` did to a client.
@@ -111,65 +83,6 @@ pub enum Trusted {
     },
 }
 
-/// What was learnt of a client at earlier visits. Lost with the process: it only saves time.
-#[derive(Debug, Clone, Default)]
-struct Remembered {
-    platform: Option<Platform>,
-    unfit: Unfit,
-}
-
-/// What all collections share.
-pub(super) struct Shared {
-    pub(super) spine: Spine,
-    pub(super) hosts: Arc<KnownHosts>,
-    pub(super) host_keys: HostKeyPolicy,
-    pub(super) agents: Agents,
-    pub(super) keyring: Keyring,
-    pub(super) secrets: Secrets,
-    pub(super) sessions: KeptSessions,
-    /// Clients whose security log is read on at once, each of which takes some memory. Where all places are taken, the
-    /// next collection reads on.
-    pub(super) reading_on: Semaphore,
-    remembered: Mutex<HashMap<ClientId, Remembered>>,
-    timeout: Duration,
-    retries: u32,
-}
-
-impl Shared {
-    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<ClientId, Remembered>> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The platform of a client, if it was met before.
-    pub(super) fn platform(&self, client: &ClientId) -> Option<Platform> {
-        self.remembered().get(client).and_then(|known| known.platform.clone())
-    }
-
-    /// Remembers the platform of a client.
-    pub(super) fn meet(&self, client: &ClientId, platform: Platform) {
-        self.remembered().entry(client.clone()).or_default().platform = Some(platform);
-    }
-
-    /// Forgets the platform of a client on which nothing could be started: it may be another machine now.
-    pub(super) fn forget(&self, client: &ClientId) {
-        if let Some(known) = self.remembered().get_mut(client) {
-            known.platform = None;
-        }
-    }
-
-    /// The directories of a client that do not execute.
-    pub(super) fn unfit(&self, client: &ClientId) -> Unfit {
-        self.remembered().get(client).map(|known| known.unfit).unwrap_or_default()
-    }
-
-    /// Remembers that one does not.
-    pub(super) fn leave_out(&self, client: &ClientId, place: Place) {
-        let mut remembered = self.remembered();
-        let known = remembered.entry(client.clone()).or_default();
-        known.unfit = known.unfit.and(place);
-    }
-}
-
 /// How often, and since when, one collection failed for want of something on this machine.
 #[derive(Debug, Default)]
 struct Shortage {
@@ -188,7 +101,13 @@ impl Shortage {
 
 /// Does things to clients, and keeps between them what is worth keeping: pinned host keys, agents, decoded
 /// keys, fetched secrets, open sessions. One for each configuration; shared by reference between all tasks.
-pub struct Collector(Shared);
+pub struct Collector {
+    shared: Shared,
+    /// The deadline of one attempt.
+    timeout: Duration,
+    /// How many further attempts a collection may make.
+    retries: u32,
+}
 
 /// The folder of agents for further platforms, where the environment names one.
 #[must_use]
@@ -221,7 +140,7 @@ impl Collector {
         for bad in hosts.bad_lines() {
             tracing::warn!("{}:{}: {}", harmless::path(hosts.path()), bad.line, bad.problem);
         }
-        Ok(Self(Shared {
+        let shared = Shared {
             spine,
             hosts: Arc::new(hosts),
             host_keys: config.ssh.host_keys,
@@ -230,16 +149,15 @@ impl Collector {
             secrets: Secrets::default(),
             sessions: KeptSessions::new(keeping, None),
             reading_on: Semaphore::new(READING_ON),
-            remembered: Mutex::default(),
-            timeout: config.collector.timeout,
-            retries: config.collector.retries,
-        }))
+            known_clients: KnownClients::default(),
+        };
+        Ok(Self { shared, timeout: config.collector.timeout, retries: config.collector.retries })
     }
 
     /// The same, with room that its kept sessions share with others.
     #[must_use]
     pub fn with_room(mut self, keeping: SessionKeeping, room: Room) -> Self {
-        self.0.sessions = KeptSessions::new(keeping, Some(room));
+        self.shared.sessions = KeptSessions::new(keeping, Some(room));
         self
     }
 
@@ -263,14 +181,14 @@ impl Collector {
             attempts += 1;
             entered.lock().unwrap_or_else(PoisonError::into_inner).clear();
             let attempt = Attempt {
-                shared: &self.0,
+                shared: &self.shared,
                 client,
                 sweep,
                 collection: id,
                 number: attempts,
                 events: &events,
                 entered: &entered,
-                deadlines: Deadlines::start(self.0.timeout, WINDOW, cancel),
+                deadlines: Deadlines::start(self.timeout, WINDOW, cancel),
             };
             let failure = match attempt.make().await {
                 Ok(received) => break Ok(received),
@@ -279,12 +197,12 @@ impl Collector {
             let counted = attempts - short.times;
             let pause = match failure.kind.spec().retry {
                 Retry::Never => break Err(failure),
-                Retry::Counted if counted > self.0.retries => break Err(failure),
+                Retry::Counted if counted > self.retries => break Err(failure),
                 Retry::Counted => backoff::pause(counted, rand::rng().random()),
                 Retry::NotCounted => {
-                    let Some(pause) = short.pause(self.0.timeout, rand::rng().random()) else { break Err(failure) };
+                    let Some(pause) = short.pause(self.timeout, rand::rng().random()) else { break Err(failure) };
                     // A session that only waits may hold what is wanted here.
-                    self.0.sessions.give_up_one().await;
+                    self.shared.sessions.give_up_one().await;
                     pause
                 }
             };
@@ -292,7 +210,7 @@ impl Collector {
             let stage = failure.stage;
             tracing::debug!(%stage, %failure, retry_in_ms, "an attempt failed");
             let kind = EventKind::AttemptFailed { attempt: attempts, failure, retry_in_ms };
-            self.0.spine.tell(Some(sweep), Some(&client.id), kind).await;
+            self.shared.spine.tell(Some(sweep), Some(&client.id), kind).await;
             if cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 break Err(Failure::new(stage, FailureKind::Cancelled));
             }
@@ -311,16 +229,26 @@ impl Collector {
 
     async fn clean_client(&self, client: &Client, cancel: &CancellationToken) -> Result<Cleaned, Failure> {
         const STAGE: Stage = Stage::Execute;
-        let deadlines = Deadlines::start(self.0.timeout, Duration::ZERO, cancel);
-        let mut session = self.0.connect(client, &deadlines).await?;
+        let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
+        let mut session = self.shared.connect(client, &deadlines).await?;
         let cleaning = async {
-            self.0.authenticate(&mut session, client, &deadlines).await?;
-            let platform = self.0.recognise(&session, &client.id, STAGE, &deadlines).await?;
+            self.shared.authenticate(&mut session, client, &deadlines).await?;
+            let platform =
+                recognition::recognise(&self.shared.known_clients, &session, &client.id, STAGE, &deadlines).await?;
             let clean =
                 async |platform| deadlines.run(STAGE, delivery::clean(&session, platform, &client.username)).await;
             match clean(&platform).await {
                 Ok(removed) => Ok(removed),
-                Err(failure) => match self.0.reconsider(&session, &client.id, &platform, &failure, &deadlines).await {
+                Err(failure) => match recognition::reconsider(
+                    &self.shared.known_clients,
+                    &session,
+                    &client.id,
+                    &platform,
+                    &failure,
+                    &deadlines,
+                )
+                .await
+                {
                     Some(other) => clean(&other).await,
                     None => Err(failure),
                 },
@@ -332,7 +260,7 @@ impl Collector {
                 Ok(Cleaned { removed })
             }
             Err(failure) => {
-                leave(session, &failure).await;
+                session.leave(&failure).await;
                 Err(failure)
             }
         }
@@ -345,10 +273,10 @@ impl Collector {
     /// Why it could not. A key that contradicts a pinned one is never pinned:
     /// [`FailureKind::HostKeyChanged`].
     pub async fn trust(&self, client: &Client, cancel: &CancellationToken) -> Result<Trusted, Failure> {
-        let deadlines = Deadlines::start(self.0.timeout, Duration::ZERO, cancel);
+        let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
         let met = Arc::new(OnceLock::new());
         let meeting = Meeting::Trust(Arc::clone(&met));
-        let connecting = self.0.connect_to(client, &deadlines, meeting).instrument(span::of_client(client));
+        let connecting = self.shared.connect_to(client, &deadlines, meeting).instrument(span::of_client(client));
         let failure = match connecting.await {
             Ok(session) => {
                 session.close().await;
@@ -367,6 +295,6 @@ impl Collector {
 
     /// Ends every session that is kept. The collector can still be used.
     pub async fn close(&self) {
-        self.0.sessions.close().await;
+        self.shared.sessions.close().await;
     }
 }

@@ -18,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     algorithms,
-    gatekeeper::{Common, Ended, Gatekeeper},
+    gatekeeper::{Ended, Gatekeeper},
     host_key::Meeting,
     known_hosts::KnownHosts,
-    session::{Ending, Session},
+    session::Session,
+    session_state::{Common, Ending},
     shortage,
     stream::{CuttableStream, Opening},
     threads,

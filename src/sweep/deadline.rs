@@ -9,6 +9,10 @@ use tracing::Instrument as _;
 use super::span;
 use crate::fleet::{Failure, FailureKind, Stage};
 
+/// How long the agent samples CPU use. Twice as long would halve the steps in which a core's use is
+/// counted, and lengthen every sweep.
+pub(super) const WINDOW: Duration = Duration::from_millis(250);
+
 /// What a stage may take of an attempt of length `timeout`. It never gets more than is left of the attempt.
 ///
 /// | stage | share | of the default 30 s |

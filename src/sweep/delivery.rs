@@ -1,9 +1,10 @@
 //! How the agent gets onto a client and is run there; what it prints is the answer. Which platform the
 //! client is of is found out before: in [`super::recognition`], with the question in [`probe`].
 //!
-//! There are two ways: [`posix`], by the [`script`] and the [`talk`] with it, in which words are [`heard`], and [`windows`], by [`sftp`] within the
+//! There are two ways: [`posix`], by the [`script`] and the [`talk`] with it, in which words are [`heard`] and the [`exit`] is put into words; and [`windows`], by [`sftp`] within the
 //! bounds of [`narrow`].
 
+mod exit;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod heard;

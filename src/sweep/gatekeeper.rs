@@ -1,53 +1,25 @@
 //! The side of a session that the library asks: it has the host key judged, refuses everything that a server could
 //! want of us, and counts what it does. Not the judgement: that is [`super::host_key`].
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use russh::{
     Channel, ChannelId, Names,
     client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session},
     keys::{Algorithm, PublicKey, PublicKeyOrCertificate},
 };
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 use tracing::{Instrument as _, Span};
 
 use super::{
+    abuse::Abuse,
     algorithms,
-    allowance::{Abuse, Allowance},
     host_key::{Judged, Meeting},
     known_hosts::KnownHosts,
-    session::{Ending, LastWords},
+    session_state::{Common, Ending},
     span, stream,
 };
 use crate::fleet::{ClientId, Failure};
-
-/// What a session and its handler know in common.
-#[derive(Debug, Clone)]
-pub(super) struct Common {
-    /// What the client may send.
-    pub(super) allowance: Allowance,
-    /// How the session ended.
-    pub(super) last_words: LastWords,
-    /// The session's task has ended, and has told how.
-    pub(super) ended: CancellationToken,
-    /// The host key that was accepted.
-    pub(super) host_key: Arc<OnceLock<PublicKey>>,
-}
-
-impl Common {
-    /// Of a session that begins.
-    pub(super) fn new() -> Self {
-        Self {
-            allowance: Allowance::new(Instant::now()),
-            last_words: LastWords::default(),
-            ended: CancellationToken::new(),
-            host_key: Arc::new(OnceLock::new()),
-        }
-    }
-}
 
 /// The handler of one session.
 pub(super) struct Gatekeeper {

@@ -1,16 +1,13 @@
-//! The pinned host keys: a `known_hosts` file in memory, judged as OpenSSH judges it, and the one writer
-//! that adds to it. Not the SSH session, and not the policy (`host-keys`) for keys that are not pinned.
+//! The pinned host keys: a `known_hosts` file in memory, judged as OpenSSH judges it. Reading it and adding to it is in
+//! `file`, its lines are in `line`. Not the SSH session, and not the policy (`host-keys`) for keys that are not pinned.
 //!
 //! Host certificates are not accepted: an `@cert-authority` line pins nothing.
 
 use std::{
     collections::HashMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
 };
 
 use russh::keys::{
@@ -18,11 +15,13 @@ use russh::keys::{
     ssh_key::{Fingerprint, public::KeyData},
 };
 
+mod file;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod line;
 
 use crate::config::harmless;
+use file::Stamp;
 use line::{Entry, Hosts, Marker};
 
 /// The port for which a host is written without brackets.
@@ -48,9 +47,6 @@ pub struct KnownHosts {
     state: Mutex<State>,
 }
 
-/// After a change, a file can change once more without showing it: so coarse are the times of some file systems.
-const TIMES_ARE_COARSE: Duration = Duration::from_secs(3);
-
 /// What stands in the file.
 #[derive(Default)]
 struct State {
@@ -64,41 +60,6 @@ struct State {
     stamp: Option<Stamp>,
     /// By name, which entries speak for it.
     met: HashMap<String, Arc<[usize]>>,
-}
-
-/// What shows that a file has changed: another file in its place, other bytes, other rights.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    /// Seconds and nanoseconds.
-    modified: (i64, i64),
-    /// The same of whatever else was changed; nobody can set it back.
-    changed: (i64, i64),
-    /// Whether another change right after this one would show.
-    is_settled: bool,
-}
-
-impl Stamp {
-    /// Of a file that is looked at now.
-    fn of(metadata: &fs::Metadata) -> Self {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let changed = u64::try_from(metadata.ctime()).map_or(now, Duration::from_secs);
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            bytes: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            is_settled: changed + TIMES_ARE_COARSE < now,
-        }
-    }
-
-    /// Whether a file that had this stamp when it was read, and has that one now, is unchanged for certain.
-    fn is_still(&self, now: &Self) -> bool {
-        self.is_settled && self == now
-    }
 }
 
 /// A line that was passed over.
@@ -276,7 +237,7 @@ impl KnownHosts {
         let unwritable = |source| KnownHostsError::Unwritable { host: host.clone(), path: self.path.clone(), source };
         let bare = PublicKey::from(key.key_data().clone());
         let text = format!("{written} {}\n", bare.to_openssh().map_err(|error| unwritable(io::Error::other(error)))?);
-        let (stamp, added) = append(&self.path, &text).map_err(unwritable)?;
+        let (stamp, added) = file::append(&self.path, &text).map_err(unwritable)?;
         let line = state.lines + 1;
         match line::parse(line, text.trim_end()) {
             Ok(Some(entry)) if stamp.bytes == (state.bytes.len() + added.len()) as u64 => {
@@ -385,18 +346,15 @@ fn is_served_by(algorithm: &Algorithm, pinned: &Algorithm) -> bool {
 }
 
 fn refresh(path: &Path, state: &mut State) -> Result<bool, KnownHostsError> {
-    let now = match fs::metadata(path) {
-        Ok(metadata) => Some(Stamp::of(&metadata)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(KnownHostsError::Unreadable { path: path.to_owned(), source }),
-    };
+    let unreadable = |source| KnownHostsError::Unreadable { path: path.to_owned(), source };
+    let now = file::stamp(path).map_err(unreadable)?;
     match (&state.stamp, &now) {
         (None, None) => return Ok(false),
         (Some(read), Some(now)) if read.is_still(now) => return Ok(false),
         (Some(_) | None, Some(_)) | (Some(_), None) => {}
     }
     let had_file = state.stamp.is_some();
-    let (stamp, bytes) = contents(path)?;
+    let (stamp, bytes) = file::contents(path).map_err(unreadable)?;
     if had_file == stamp.is_some() && bytes == state.bytes {
         state.stamp = stamp;
         return Ok(false);
@@ -405,31 +363,10 @@ fn refresh(path: &Path, state: &mut State) -> Result<bool, KnownHostsError> {
     Ok(true)
 }
 
-/// Room for a hundred times the hosts that can be configured.
-const LARGEST_BYTES: u64 = 64 << 20;
-
 fn read(path: &Path) -> Result<State, KnownHostsError> {
-    let (stamp, bytes) = contents(path)?;
+    let (stamp, bytes) =
+        file::contents(path).map_err(|source| KnownHostsError::Unreadable { path: path.to_owned(), source })?;
     Ok(State { stamp, ..parse(bytes) })
-}
-
-/// The file as it is now; nothing where there is none.
-fn contents(path: &Path) -> Result<(Option<Stamp>, Vec<u8>), KnownHostsError> {
-    let whole = || -> io::Result<_> {
-        let mut file = File::open(path)?;
-        // Taken before reading: what is written meanwhile shows at the next look.
-        let stamp = Stamp::of(&file.metadata()?);
-        let mut bytes = Vec::new();
-        if (&mut file).take(LARGEST_BYTES).read_to_end(&mut bytes)? as u64 == LARGEST_BYTES {
-            return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST_BYTES >> 20)));
-        }
-        Ok((Some(stamp), bytes))
-    };
-    match whole() {
-        Ok(read) => Ok(read),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((None, Vec::new())),
-        Err(source) => Err(KnownHostsError::Unreadable { path: path.to_owned(), source }),
-    }
 }
 
 fn parse(bytes: Vec<u8>) -> State {
@@ -447,28 +384,6 @@ fn parse(bytes: Vec<u8>) -> State {
     drop(text);
     state.bytes = bytes;
     state
-}
-
-/// Appends a line in one write, after a line break where the file lacks one at its end. Gives the file's
-/// stamp afterwards and what was added. Not synced to the disk: what a power failure takes is
-/// pinned again at the next sight, as with OpenSSH.
-fn append(path: &Path, line: &str) -> io::Result<(Stamp, String)> {
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
-    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-    let mut added = String::new();
-    if file.metadata()?.len() > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            added.push('\n');
-        }
-    }
-    added.push_str(line);
-    file.write_all(added.as_bytes())?;
-    Ok((Stamp::of(&file.metadata()?), added))
 }
 
 #[cfg(test)]

@@ -1,65 +1,63 @@
 //! Which platform a client is of: remembered from an earlier visit, told by the server's identification and
 //! one question, or assumed until the client says otherwise. Not which agent that means.
 
-use super::{collector::Shared, deadline::Deadlines, delivery::probe, platform::Platform, session::Session};
+use super::{deadline::Deadlines, delivery::probe, known_clients::KnownClients, platform::Platform, session::Session};
 use crate::fleet::{ClientId, Failure, FailureKind, Stage};
 
-impl Shared {
-    /// The platform of a client, as far as can be told before anything is tried. The question costs a round
-    /// trip; it is asked where the server names Windows, and once.
-    ///
-    /// # Errors
-    /// [`FailureKind::PlatformUnknown`] for a Windows machine whose shell we do not know, and what can happen to
-    /// a command.
-    pub(super) async fn recognise(
-        &self,
-        session: &Session,
-        client: &ClientId,
-        stage: Stage,
-        deadlines: &Deadlines<'_>,
-    ) -> Result<Platform, Failure> {
-        if let Some(platform) = self.platform(client) {
-            return Ok(platform);
-        }
-        if !session.names_windows() {
-            return Ok(Platform::most_common());
-        }
-        match deadlines.run(stage, probe::ask(session, stage)).await? {
+/// The platform of a client, as far as can be told before anything is tried. The question costs a round
+/// trip; it is asked where the server names Windows, and once.
+///
+/// # Errors
+/// [`FailureKind::PlatformUnknown`] for a Windows machine whose shell we do not know, and what can happen to
+/// a command.
+pub(super) async fn recognise(
+    known: &KnownClients,
+    session: &Session,
+    client: &ClientId,
+    stage: Stage,
+    deadlines: &Deadlines<'_>,
+) -> Result<Platform, Failure> {
+    if let Some(platform) = known.platform(client) {
+        return Ok(platform);
+    }
+    if !session.names_windows() {
+        return Ok(Platform::most_common());
+    }
+    match deadlines.run(stage, probe::ask(session, stage)).await? {
             Some(windows) => {
                 let platform = Platform::Windows(windows);
-                self.meet(client, platform.clone());
+                known.meet(client, platform.clone());
                 Ok(platform)
             }
             None => Err(Failure::new(stage, FailureKind::PlatformUnknown).because(
                 "the client is `Windows` with another default shell than cmd.exe and PowerShell: set DefaultShell to one of them",
             )),
         }
-    }
+}
 
-    /// The platform of a client that was taken for a Unix, and did not understand its first command: a
-    /// Windows machine, if it answers the question.
-    pub(super) async fn reconsider(
-        &self,
-        session: &Session,
-        client: &ClientId,
-        taken_for: &Platform,
-        failure: &Failure,
-        deadlines: &Deadlines<'_>,
-    ) -> Option<Platform> {
-        if !matches!(taken_for, Platform::Unix(_)) || failure.kind != FailureKind::CommandRefused {
-            return None;
+/// The platform of a client that was taken for a Unix, and did not understand its first command: a
+/// Windows machine, if it answers the question.
+pub(super) async fn reconsider(
+    known: &KnownClients,
+    session: &Session,
+    client: &ClientId,
+    taken_for: &Platform,
+    failure: &Failure,
+    deadlines: &Deadlines<'_>,
+) -> Option<Platform> {
+    if !matches!(taken_for, Platform::Unix(_)) || failure.kind != FailureKind::CommandRefused {
+        return None;
+    }
+    match deadlines.run(failure.stage, probe::ask(session, failure.stage)).await {
+        Ok(windows) => {
+            let platform = Platform::Windows(windows?);
+            known.meet(client, platform.clone());
+            Some(platform)
         }
-        match deadlines.run(failure.stage, probe::ask(session, failure.stage)).await {
-            Ok(windows) => {
-                let platform = Platform::Windows(windows?);
-                self.meet(client, platform.clone());
-                Some(platform)
-            }
-            // What failed first says more.
-            Err(second) => {
-                tracing::debug!(failure = %second, "the client did not answer either when asked for its shell");
-                None
-            }
+        // What failed first says more.
+        Err(second) => {
+            tracing::debug!(failure = %second, "the client did not answer either when asked for its shell");
+            None
         }
     }
 }

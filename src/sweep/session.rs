@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,44 +16,17 @@ use russh::{
 use tokio_util::sync::DropGuard;
 
 use super::{
-    allowance::Abuse,
-    gatekeeper::{Common, Gatekeeper},
+    gatekeeper::Gatekeeper,
     room::{Room, Taken},
+    session_state::{Common, Ending},
 };
-use crate::fleet::{ClientId, Failure, FailureKind, Stage};
+use crate::fleet::{ClientId, Failure, FailureKind, Stage, failure::SessionAfter};
 
 /// How long a session that is closed may take to say goodbye. It is cut afterwards.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How long the task of a session that has ended may take to tell how. All that it waits for is the shutdown of a socket.
 const TELLING: Duration = Duration::from_secs(1);
-
-/// How a session ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// With these words of the other side, or of the library.
-    Said(String),
-    /// The login was refused, and the server named no further method. The library then ends the session.
-    NoFurtherMethod,
-    /// By us, because of what the other side did.
-    Abuse(Abuse),
-}
-
-/// How a session ended, if anything is known of it; shared with the session's task.
-#[derive(Debug, Default, Clone)]
-pub(super) struct LastWords(Arc<Mutex<Option<Ending>>>);
-
-impl LastWords {
-    /// Notes it.
-    pub(super) fn note(&self, ending: Ending) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending);
-    }
-
-    /// It.
-    pub(super) fn get(&self) -> Option<Ending> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 /// An open session. Dropping it cuts the connection at once and leaves no task behind.
 pub(super) struct Session {
@@ -133,6 +106,14 @@ impl Session {
             Err(russh::Error::ChannelOpenFailure(reason)) => Err(Failure::new(stage, FailureKind::CommandRefused)
                 .because(format!("the server opens no channel: {reason:?}"))),
             Err(_) => Err(self.lost(stage).await),
+        }
+    }
+
+    /// Ends it after a failure: with a goodbye if the other side still answers.
+    pub(super) async fn leave(self, failure: &Failure) {
+        match failure.kind.spec().session {
+            SessionAfter::Usable => self.close().await,
+            SessionAfter::Unusable => drop(self),
         }
     }
 

@@ -25,8 +25,10 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, PollSemaphore, WaitForCancellationFutureOwned};
 
 use super::{
-    allowance::{Abuse, Allowance},
-    handshake::{Handshake, Lines, Portion},
+    abuse::Abuse,
+    allowance::Allowance,
+    first_lines::FirstLines,
+    handshake::{Handshake, Portion},
     threads,
 };
 
@@ -38,10 +40,10 @@ const WINDOWS: &[u8] = b"OpenSSH_for_Windows";
 
 /// The first lines that came from the other side: they tell an SSH server from anything else.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Opening(Arc<Mutex<Lines>>);
+pub(super) struct Opening(Arc<Mutex<FirstLines>>);
 
 impl Opening {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Lines> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, FirstLines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

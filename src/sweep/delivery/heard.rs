@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use fleetsweep_agent::envelope::{END, MAX_ANSWER_BYTES};
 use memchr::{memchr, memmem};
-use russh::{ChannelMsg, Sig};
+use russh::ChannelMsg;
 
-use super::{script::Word, talk::Exit};
+use super::{exit::Exit, script::Word};
 use crate::fleet::{Failure, FailureKind, Stage};
 
 #[cfg(any(test, fuzzing))]
@@ -126,7 +126,7 @@ impl Heard {
                 self.errors.extend(kept);
             }
             ChannelMsg::ExitStatus { exit_status } => self.exit = Some(Exit::Status(exit_status)),
-            ChannelMsg::ExitSignal { signal_name, .. } => self.exit = Some(Exit::Signal(name(signal_name))),
+            ChannelMsg::ExitSignal { signal_name, .. } => self.exit = Some(Exit::of_signal(signal_name)),
             ChannelMsg::Failure => {
                 return Err(
                     Failure::new(stage, FailureKind::CommandRefused).because("the server does not execute the command")
@@ -162,25 +162,6 @@ impl Heard {
     /// The end of standard error.
     pub(super) fn errors(&self) -> Vec<u8> {
         self.errors.iter().copied().collect()
-    }
-}
-
-/// The name of a signal, without `SIG`.
-pub(super) fn name(signal: Sig) -> String {
-    match signal {
-        Sig::Custom(name) => name,
-        named @ (Sig::ABRT
-        | Sig::ALRM
-        | Sig::FPE
-        | Sig::HUP
-        | Sig::ILL
-        | Sig::INT
-        | Sig::KILL
-        | Sig::PIPE
-        | Sig::QUIT
-        | Sig::SEGV
-        | Sig::TERM
-        | Sig::USR1) => format!("{named:?}"),
     }
 }
 

@@ -7,8 +7,9 @@ use russh::{Channel, client::Msg};
 use super::{
     super::{platform::Unix, session::Session},
     Finished, Order, Place,
+    exit::Exit,
     script::{self, Word},
-    talk::{Exit, Talk},
+    talk::Talk,
 };
 use crate::fleet::{Failure, FailureKind, Stage};
 

@@ -2,11 +2,11 @@
 //! is found by [`super::heard`], and not what that means.
 
 use bytes::Bytes;
-use fleetsweep_agent::exit;
 use russh::{Channel, ChannelReadHalf, ChannelWriteHalf, client::Msg};
 
 use super::{
     super::session::Session,
+    exit::Exit,
     heard::Heard,
     script::{Command, Word},
 };
@@ -16,60 +16,6 @@ use crate::fleet::{Failure, Stage};
 const LINES_SHOWN: usize = 3;
 /// How much of the end of what was printed is looked at for these lines.
 const SHOWN_FROM_BYTES: usize = 64 * 1024;
-
-/// How a command ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Exit {
-    /// By itself, with this status.
-    Status(u32),
-    /// By a signal, named without `SIG`.
-    Signal(String),
-}
-
-impl Exit {
-    /// In words. A shell reports a command that a signal killed as 128 and the signal's number.
-    pub(super) fn words(&self) -> String {
-        match self {
-            Self::Signal(name) => killed(name),
-            Self::Status(126) => "exit status 126: the agent cannot be executed".to_owned(),
-            Self::Status(127) => "exit status 127: the command was not found".to_owned(),
-            // What Windows ends a program with, e.g. for a library that is missing, is known by its digits.
-            Self::Status(status @ 0xC000_0000..) => format!("exit status 0x{status:08X}"),
-            Self::Status(status) => {
-                let signal = status.checked_sub(128).and_then(signal_name);
-                let words = u8::try_from(*status).ok().and_then(exit::words);
-                match (signal, words) {
-                    (Some(signal), _) => killed(signal),
-                    (None, Some(words)) => format!("exit status {status}: {words}"),
-                    (None, None) => format!("exit status {status}"),
-                }
-            }
-        }
-    }
-}
-
-/// The signals that have the same number on every Unix and that end an agent.
-fn signal_name(number: u32) -> Option<&'static str> {
-    Some(match number {
-        1 => "HUP",
-        4 => "ILL",
-        6 => "ABRT",
-        8 => "FPE",
-        9 => "KILL",
-        11 => "SEGV",
-        13 => "PIPE",
-        14 => "ALRM",
-        15 => "TERM",
-        _ => return None,
-    })
-}
-
-fn killed(signal: &str) -> String {
-    match signal {
-        "KILL" => "killed by SIGKILL (out of memory?)".to_owned(),
-        other => format!("killed by SIG{other}"),
-    }
-}
 
 /// The last lines of what was printed, in their order.
 pub(super) fn last_lines(bytes: &[u8]) -> Vec<String> {
@@ -214,27 +160,7 @@ impl Talk {
 
 #[cfg(test)]
 mod tests {
-    use russh::Sig;
-
-    use super::{super::heard::name as signal, *};
-
-    #[test]
-    fn an_end_is_told_in_words() {
-        for (exit, expected) in [
-            (Exit::Status(1), "exit status 1"),
-            (Exit::Status(67), "exit status 67: the agent ran into its deadline"),
-            (Exit::Status(126), "exit status 126: the agent cannot be executed"),
-            (Exit::Status(137), "killed by SIGKILL (out of memory?)"),
-            (Exit::Status(139), "killed by SIGSEGV"),
-            (Exit::Status(255), "exit status 255"),
-            (Exit::Status(0xC000_0135), "exit status 0xC0000135"),
-            (Exit::Signal(signal(Sig::KILL)), "killed by SIGKILL (out of memory?)"),
-            (Exit::Signal(signal(Sig::SEGV)), "killed by SIGSEGV"),
-            (Exit::Signal(signal(Sig::Custom("XCPU".to_owned()))), "killed by SIGXCPU"),
-        ] {
-            assert_eq!(exit.words(), expected);
-        }
-    }
+    use super::*;
 
     #[test]
     fn the_last_lines_keep_their_order() {

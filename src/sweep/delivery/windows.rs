@@ -20,9 +20,10 @@ use super::{
         platform::{Windows, WindowsShell},
         session::Session,
     },
+    exit::Exit,
     script::Command,
     sftp::{self, Listed, Sftp},
-    talk::{Exit, Talk},
+    talk::Talk,
 };
 use crate::fleet::{Failure, FailureKind, Stage};
 

@@ -1,8 +1,13 @@
 //! The file as a whole: against files that OpenSSH made, and against OpenSSH reading ours.
 
-use std::{os::unix::fs::PermissionsExt as _, process::Command};
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+    time::{Duration, SystemTime},
+};
 
-use super::*;
+use super::{file::TIMES_ARE_COARSE, *};
 
 const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAyP2O1ykmBJqiDn/OmCW9+JOC4FDpAQYD+Yb2TaJTDX";
 const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG8A80yffUT6hdgXQ6GGuB6AuNEzEEGSEbc4/iGgTLew";

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use russh::ChannelMsg;
 
 use super::{
-    super::talk::{Exit, last_lines},
+    super::{exit::Exit, talk::last_lines},
     Heard, Word,
 };
 use crate::fleet::Stage;

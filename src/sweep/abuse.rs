@@ -1,0 +1,75 @@
+//! What a client did that no honest SSH server does, for which its session ends. Not the counting of it: that is
+//! [`super::allowance`] and [`super::handshake`].
+
+use fleetsweep_agent::envelope::MAX_ANSWER_BYTES;
+
+use super::algorithms::MOST_RSA_BITS;
+use crate::fleet::FailureKind;
+
+/// What one command may print on both streams.
+pub(super) const MOST_OUTPUT_BYTES: u64 = 2 * MAX_ANSWER_BYTES as u64;
+
+/// How many channels may be opened to us before the session ends. None is ever accepted.
+pub(super) const MOST_CHANNELS: u32 = 8;
+
+/// The smallest pieces in which a server may want to be sent what we send.
+pub(super) const LEAST_PACKET_BYTES: u32 = 256;
+
+/// What a client did for which its session ends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Abuse {
+    /// Too much came that nobody asked for.
+    #[error("it sent more than {} KiB {when}", bytes / 1024)]
+    Unasked {
+        /// The bound.
+        bytes: u64,
+        /// When that was.
+        when: &'static str,
+    },
+    /// A command's output came in too many pieces.
+    #[error("it sent {bytes} bytes of output in {messages} messages")]
+    Crumbs {
+        /// How many came.
+        messages: u64,
+        /// What they held.
+        bytes: u64,
+    },
+    /// A command printed too much.
+    #[error("it sent more than {MOST_OUTPUT_BYTES} bytes of output")]
+    Output,
+    /// A message was longer than we allow.
+    #[error("it sent {0} bytes of output in one message, more than it was told to")]
+    LongMessage(usize),
+    /// It opened channels to us.
+    #[error("it opened {MOST_CHANNELS} channels to us, which were all refused")]
+    Channels,
+    /// It wanted new keys again and again.
+    #[error("it wanted new keys again and again")]
+    Rekeys,
+    /// It wants to be sent everything in tiny pieces.
+    #[error("it takes packets of {0} bytes at the most, and less than {LEAST_PACKET_BYTES} is not sent")]
+    SmallPackets(u32),
+    /// Its host key is larger than any that is verified.
+    #[error("its RSA host key has {0} bits, and keys above {MOST_RSA_BITS} bits are not verified: give it another one")]
+    HostKeySize(usize),
+    /// The key exchange holds something that is never honest.
+    #[error("its key exchange is not sound: {0}")]
+    KeyExchange(&'static str),
+}
+
+impl Abuse {
+    /// The failure it is.
+    pub(super) fn kind(&self) -> FailureKind {
+        match self {
+            Self::Output => FailureKind::AnswerTooLarge,
+            Self::HostKeySize(_) => FailureKind::NotSsh,
+            Self::Unasked { .. }
+            | Self::Crumbs { .. }
+            | Self::LongMessage(_)
+            | Self::Channels
+            | Self::Rekeys
+            | Self::SmallPackets(_)
+            | Self::KeyExchange(_) => FailureKind::Misbehaved,
+        }
+    }
+}

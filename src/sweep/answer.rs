@@ -1,0 +1,56 @@
+//! The answer of an agent: opening its envelope, checking the report in it, and adding further reports of the same
+//! collection. Not running the agent.
+
+use fleetsweep_agent::{
+    envelope::{self, OpenError},
+    report::{EventAccess, EventLog, Report},
+    request::{EventsWanted, Request},
+};
+use jiff::Timestamp;
+
+use super::collection::Received;
+use crate::fleet::{Failure, FailureKind, Reading, Stage};
+
+/// Opens the envelope and checks the report in it.
+///
+/// # Errors
+/// Everything that fails in the stage `decrypt`.
+pub(super) fn open(
+    output: &[u8],
+    request: &Request,
+    secret: &p256::SecretKey,
+    received_at: Timestamp,
+) -> Result<Received, Failure> {
+    let failed = |kind| Failure::new(Stage::Decrypt, kind);
+    let xml = envelope::open(output, request, secret).map_err(|error| {
+        let kind = match error {
+            OpenError::Missing => FailureKind::NoAnswer,
+            OpenError::TooLarge => FailureKind::AnswerTooLarge,
+            OpenError::Truncated
+            | OpenError::Malformed(_)
+            | OpenError::OtherVersion(_)
+            | OpenError::OtherCollection(_)
+            | OpenError::OtherRecipient
+            | OpenError::Forged => FailureKind::EnvelopeRefused,
+        };
+        failed(kind).because(error)
+    })?;
+    let report = Report::from_xml(&xml).map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
+    let reading = Reading::from_report(&report, received_at.as_millisecond())
+        .map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
+    // One that nobody asked for is no log: a client cannot have us mail what it likes.
+    let events: Option<EventLog> = report.events.filter(|_| request.events != EventsWanted::No);
+    Ok(Received { reading, events, received_at })
+}
+
+/// Adds what a further report brought of the same log.
+pub(super) fn add_report(log: &mut EventLog, further: EventLog) {
+    log.events.extend(further.events);
+    // A further report may go on with older events: Windows tells its newest first.
+    log.events.sort_by_key(|event| event.occurred_unix_ms);
+    log.bookmark = further.bookmark;
+    log.truncated = further.truncated;
+    if further.access == EventAccess::Cleared {
+        log.access = further.access;
+    }
+}

@@ -1,0 +1,59 @@
+//! What was learnt of clients at earlier visits: their platforms, and their directories that do not execute. It only
+//! saves time, and is lost with the process.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    delivery::{Place, Unfit},
+    platform::Platform,
+};
+use crate::fleet::ClientId;
+
+/// What is known of one client.
+#[derive(Debug, Clone, Default)]
+struct KnownClient {
+    platform: Option<Platform>,
+    unfit: Unfit,
+}
+
+/// What is known of the clients.
+#[derive(Debug, Default)]
+pub(super) struct KnownClients(Mutex<HashMap<ClientId, KnownClient>>);
+
+impl KnownClients {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ClientId, KnownClient>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The platform of a client, if it was met before.
+    pub(super) fn platform(&self, client: &ClientId) -> Option<Platform> {
+        self.lock().get(client).and_then(|known| known.platform.clone())
+    }
+
+    /// Remembers the platform of a client.
+    pub(super) fn meet(&self, client: &ClientId, platform: Platform) {
+        self.lock().entry(client.clone()).or_default().platform = Some(platform);
+    }
+
+    /// Forgets the platform of a client on which nothing could be started: it may be another machine now.
+    pub(super) fn forget(&self, client: &ClientId) {
+        if let Some(known) = self.lock().get_mut(client) {
+            known.platform = None;
+        }
+    }
+
+    /// The directories of a client that do not execute.
+    pub(super) fn unfit(&self, client: &ClientId) -> Unfit {
+        self.lock().get(client).map(|known| known.unfit).unwrap_or_default()
+    }
+
+    /// Remembers that one does not.
+    pub(super) fn leave_out(&self, client: &ClientId, place: Place) {
+        let mut clients = self.lock();
+        let known = clients.entry(client.clone()).or_default();
+        known.unfit = known.unfit.and(place);
+    }
+}

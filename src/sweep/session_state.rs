@@ -1,0 +1,63 @@
+//! What an SSH session, its handler and its stream know in common, above all how the session ended.
+
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Instant,
+};
+
+use russh::keys::PublicKey;
+use tokio_util::sync::CancellationToken;
+
+use super::{abuse::Abuse, allowance::Allowance};
+
+/// What a session and its handler know in common.
+#[derive(Debug, Clone)]
+pub(super) struct Common {
+    /// What the client may send.
+    pub(super) allowance: Allowance,
+    /// How the session ended.
+    pub(super) last_words: LastWords,
+    /// The session's task has ended, and has told how.
+    pub(super) ended: CancellationToken,
+    /// The host key that was accepted.
+    pub(super) host_key: Arc<OnceLock<PublicKey>>,
+}
+
+impl Common {
+    /// Of a session that begins.
+    pub(super) fn new() -> Self {
+        Self {
+            allowance: Allowance::new(Instant::now()),
+            last_words: LastWords::default(),
+            ended: CancellationToken::new(),
+            host_key: Arc::new(OnceLock::new()),
+        }
+    }
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With these words of the other side, or of the library.
+    Said(String),
+    /// The login was refused, and the server named no further method. The library then ends the session.
+    NoFurtherMethod,
+    /// By us, because of what the other side did.
+    Abuse(Abuse),
+}
+
+/// How a session ended, if anything is known of it; shared with the session's task.
+#[derive(Debug, Default, Clone)]
+pub(super) struct LastWords(Arc<Mutex<Option<Ending>>>);
+
+impl LastWords {
+    /// Notes it.
+    pub(super) fn note(&self, ending: Ending) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending);
+    }
+
+    /// It.
+    pub(super) fn get(&self) -> Option<Ending> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
