@@ -1,6 +1,7 @@
 //! The collector of this process: opens the database, sweeps, stores, obeys operators. Not how its stream is shown.
 
 pub mod client_states;
+pub mod collection_mails;
 pub mod dispatcher;
 pub mod engine;
 pub mod lock;

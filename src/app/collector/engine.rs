@@ -19,7 +19,7 @@ use crate::{
     sweep::{Collector, SessionKeeping, room::Costs},
 };
 
-use super::{client_states::Ledger, outage, pipeline::Pipeline, scheduler::Wheel};
+use super::{client_states::Ledger, collection_mails::CollectionMails, outage, pipeline::Pipeline, scheduler::Wheel};
 
 /// Whether SSH sessions outlive a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,10 +97,13 @@ impl Engine {
             store: self.store.clone(),
             ledger: self.ledger.clone(),
             spine: self.spine.clone(),
-            composer: self.composer.clone(),
+            mails: CollectionMails {
+                composer: self.composer.clone(),
+                store: self.store.clone(),
+                host_name: self.host_name.clone(),
+                program: program(config),
+            },
             bell: self.bell.clone(),
-            here: self.host_name.clone(),
-            program: program(config),
             troubles: self.troubles.clone(),
             has_all_clients: config.whole,
         }))

@@ -1,8 +1,7 @@
 //! The pipeline: what happens to one client in one sweep, from connect to stored.
 //!
-//! The stages over the network are `sweep`'s, the judgement is `fleet`'s, the text of the mails is
-//! `mail`'s, the transaction is the store's. Here they follow one another. Which clients are due, and how
-//! many at once, is the wheel's.
+//! The stages over the network are in `sweep`, the judgement is in `fleet`, the transaction is in `store`: here one
+//! follows the other. Which clients are due, and how many at once, is for the scheduler to say.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -34,7 +33,6 @@ use crate::{
         },
         troubles::TroubleKind,
     },
-    mail::compose::{self, Composer, EventsOccasion, Occasion, TemplateError},
     spine::Spine,
     store::{Outcome, Record, Store, StoreError},
     sweep::{
@@ -46,11 +44,9 @@ use crate::{
 
 use super::{
     client_states::Ledger,
+    collection_mails::CollectionMails,
     sweep_evidence::{self, Outset, SweepEvidence, Ticket},
 };
-
-/// How many earlier values a mail shows.
-const HISTORY: u32 = 8;
 
 /// How far back security events are read at first contact.
 const FIRST_CONTACT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -66,13 +62,9 @@ pub struct Pipeline {
     pub(super) store: Store,
     pub(super) ledger: Arc<Ledger>,
     pub(super) spine: Spine,
-    pub(super) composer: Arc<Composer>,
+    pub(super) mails: CollectionMails,
     /// Wakes the outbox.
     pub(super) bell: Arc<Bell>,
-    /// The name of the machine we run on, as mails give it.
-    pub(super) here: String,
-    /// How this program is called there, as mails give it.
-    pub(super) program: String,
     pub(super) troubles: Arc<Troubles>,
     /// Whether `clients` are all the clients of the configuration.
     pub(super) has_all_clients: bool,
@@ -159,8 +151,8 @@ impl Pipeline {
         let verdict = if is_ours { None } else { self.judge(client, &collection, now) };
         let mut security = security(client, &collection);
         let spent = security.as_ref().map(|log| self.allow(client, log, now));
-        let mut mails = self.compose(client, &collection, verdict.as_ref(), now).await;
-        mails.extend(self.compose_events(client, &collection, security.as_ref().zip(spent), now));
+        let mut mails = self.mails.alerts(client, &collection, verdict.as_ref(), now).await;
+        mails.extend(self.mails.events(client, &collection, security.as_ref().zip(spent), now));
         if let (Some(log), Some(allowed)) = (&mut security, spent) {
             log.events.truncate(allowed.events);
         }
@@ -300,31 +292,6 @@ impl Pipeline {
         Some(judge::judge(&before, &client.rules, !client.mail.is_empty(), observation, now, &mut Uuid::now_v7))
     }
 
-    async fn compose(
-        &self,
-        client: &Client,
-        collection: &Collection,
-        verdict: Option<&Verdict>,
-        now: Timestamp,
-    ) -> Vec<Mail> {
-        let Some(verdict) = verdict else { return Vec::new() };
-        let mut histories = Vec::new();
-        for metric in compose::history_wanted(verdict) {
-            match self.store.recent(&client.id, metric, HISTORY).await {
-                Ok(values) => histories.push((metric, values)),
-                // A mail without its line of history is better than none.
-                Err(error) => tracing::warn!("no history for a mail: {}", chain(&error)),
-            }
-        }
-        let observation = match &collection.outcome {
-            Ok(received) => Observation::Reading(&received.reading),
-            Err(failure) => Observation::Failed(failure),
-        };
-        let occasion =
-            Occasion { client, verdict, observation, histories: &histories, now, collector_name: &self.here };
-        self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(&error))
-    }
-
     /// What the client's daily allowance leaves of its events. That it is used up is said once a day.
     fn allow(&self, client: &Client, log: &SecurityLog, now: Timestamp) -> Allowed {
         let before = self.ledger.spent(&client.id);
@@ -338,27 +305,6 @@ impl Pipeline {
             );
         }
         allowed
-    }
-
-    /// The mails about the security log: after every collection that brought one.
-    fn compose_events(
-        &self,
-        client: &Client,
-        collection: &Collection,
-        security: Option<(&SecurityLog, Allowed)>,
-        now: Timestamp,
-    ) -> Vec<Mail> {
-        let (Ok(received), Some((log, allowed))) = (&collection.outcome, security) else { return Vec::new() };
-        let occasion = EventsOccasion {
-            client,
-            reading: &received.reading,
-            log,
-            allowed,
-            now,
-            collector_name: &self.here,
-            program: &self.program,
-        };
-        self.composer.event_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| unwritten(&error))
     }
 
     fn record(
@@ -440,8 +386,5 @@ fn security(client: &Client, collection: &Collection) -> Option<SecurityLog> {
     Some(log)
 }
 
-/// Never in a build whose tests passed: they fill every template.
-fn unwritten(error: &TemplateError) -> Vec<Mail> {
-    tracing::error!("a mail could not be written: {}", chain(error));
-    Vec::new()
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! The mails that follow from one collection: what they need beside it, and composing them. Not whether there is one:
+//! that is decided in `fleet`.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    app::error::chain,
+    config::Client,
+    fleet::{
+        judge::Verdict,
+        mail::Mail,
+        sample::Observation,
+        security::{SecurityLog, allowance::Allowed},
+    },
+    mail::compose::{self, Composer, EventsOccasion, Occasion, TemplateError},
+    store::Store,
+    sweep::Collection,
+};
+
+/// How many earlier values a mail shows.
+const HISTORY: u32 = 8;
+
+/// Composes the mails of collections.
+#[derive(Debug)]
+pub struct CollectionMails {
+    pub(super) composer: Arc<Composer>,
+    /// Has the earlier values that mails show.
+    pub(super) store: Store,
+    /// The name of the machine we run on, as mails give it.
+    pub(super) host_name: String,
+    /// How this program is called there, as mails give it.
+    pub(super) program: String,
+}
+
+impl CollectionMails {
+    /// The mails about the alerts that a verdict began, continued or ended.
+    pub(super) async fn alerts(
+        &self,
+        client: &Client,
+        collection: &Collection,
+        verdict: Option<&Verdict>,
+        now: Timestamp,
+    ) -> Vec<Mail> {
+        let Some(verdict) = verdict else { return Vec::new() };
+        let mut histories = Vec::new();
+        for metric in compose::history_wanted(verdict) {
+            match self.store.recent(&client.id, metric, HISTORY).await {
+                Ok(values) => histories.push((metric, values)),
+                // A mail without its line of history is better than none.
+                Err(error) => tracing::warn!("no history for a mail: {}", chain(&error)),
+            }
+        }
+        let observation = match &collection.outcome {
+            Ok(received) => Observation::Reading(&received.reading),
+            Err(failure) => Observation::Failed(failure),
+        };
+        let occasion =
+            Occasion { client, verdict, observation, histories: &histories, now, collector_name: &self.host_name };
+        self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| no_mails(&error))
+    }
+
+    /// The mails about the security log: after every collection that brought one.
+    pub(super) fn events(
+        &self,
+        client: &Client,
+        collection: &Collection,
+        security: Option<(&SecurityLog, Allowed)>,
+        now: Timestamp,
+    ) -> Vec<Mail> {
+        let (Ok(received), Some((log, allowed))) = (&collection.outcome, security) else { return Vec::new() };
+        let occasion = EventsOccasion {
+            client,
+            reading: &received.reading,
+            log,
+            allowed,
+            now,
+            collector_name: &self.host_name,
+            program: &self.program,
+        };
+        self.composer.event_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| no_mails(&error))
+    }
+}
+
+/// Logs a template that cannot be filled. The tests fill every one.
+fn no_mails(error: &TemplateError) -> Vec<Mail> {
+    tracing::error!("a mail could not be composed: {}", chain(error));
+    Vec::new()
+}
