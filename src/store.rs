@@ -5,524 +5,68 @@
 //! Every change goes through one writer that owns the one writing connection ([`writer`]), and one process at a
 //! time has that writer ([`lock`]); questions have connections of their own and never wait for it ([`Reader`]).
 //! While the database is away, changes wait in a file on the disk ([`spool`]) and are stored in their order when it
-//! is back ([`bridge`]).
+//! is back ([`outage`]).
 //! A [`Record`] is stored whole or not at all: sample, alerts, events, bookmark and mails are one transaction.
 //! Other programs read the `v1_` views of `migrations/README.md`, and nothing else.
-
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
-
-use jiff::Timestamp;
-use secrecy::SecretString;
-use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
-    time::Instant,
-};
-use uuid::Uuid;
-
-use crate::config::{Database, directories::Environment};
-use crate::fleet::{ClientId, Metric, SweepId, alert::AlertKey, event::Trigger, judge::ClientState, mail::Mail};
 
 mod alert_changes;
 mod alerts;
 mod attachments;
-mod bridge;
 mod cells;
+mod classify;
 pub mod clock;
+mod collectors;
+mod commit;
 pub mod condition;
+mod connect;
+mod connection;
+mod convert;
+mod deadlines;
+mod drain;
 pub mod error;
+mod error_kind;
 pub mod export;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod handle;
 mod history;
 pub mod holder;
+mod known;
 mod lock;
 mod memory;
 mod open;
+mod outage;
 mod outbox;
 mod past;
 mod place;
 mod pool;
 pub mod process;
+mod queue;
 mod read;
 pub mod reader;
 mod reads;
 pub mod record;
-mod reopen;
+mod recording;
 mod retention;
 mod schema;
 mod spool;
+mod spooled;
 mod sweeps;
 mod target;
 mod threads;
 mod view_rows;
+mod write;
+mod write_error;
 mod writer;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use handle::Store;
 pub use history::HISTORY;
 pub use holder::Holder;
 pub use outbox::{Due, MailCounts, OutboxMail};
 pub use reader::Reader;
 pub use record::{Outcome, Record};
-
-use bridge::Bridge;
-use clock::{TrustedTime, Witness};
-use condition::Condition;
-use open::Opened;
-use pool::Pool;
-use reopen::Watched;
-use spool::Spool;
-use target::{Named, Target};
-use writer::{Order, Write, Writer};
-
-/// Changes that may wait for the writer. When it is full, whoever brings one waits: a collection then stays
-/// in its store stage, its place in the sweep is not given to the next, and the sweep slows to what the
-/// database takes.
-const WAITING: usize = 1024;
-
-/// How long one answer or one transaction of the database may take before it counts as out of reach.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// An open database; cheap to clone.
-#[derive(Clone)]
-pub struct Store {
-    reader: Reader,
-    orders: mpsc::Sender<Order>,
-    transactions: Arc<AtomicU64>,
-    condition: watch::Receiver<Condition>,
-    /// Has the writer try a database that is away.
-    hurry: Arc<Notify>,
-    /// Names the database among all others. Not shown: unlike `place` it hides nothing.
-    identity: Arc<str>,
-}
-
-impl fmt::Debug for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("place", &self.place()).finish_non_exhaustive()
-    }
-}
-
-impl Store {
-    /// Opens the database of a configuration for collecting into it: locks it until the store is closed or its process
-    /// ends, however that comes about; brings its schema up to date, stores what waits in its spool, and starts
-    /// the writer. A SQLite file is made where it is missing, readable by its owner alone.
-    ///
-    /// # Errors
-    /// Why it cannot be used; `InUse` while another collector has it. What waits in the spool waits on.
-    pub async fn open_configured(database: &Database, environment: &Environment) -> Result<Self, StoreError> {
-        Self::open_named(Named::configured(database), environment).await
-    }
-
-    /// The same for a URL alone.
-    ///
-    /// # Errors
-    /// As [`open_configured`](Self::open_configured).
-    pub async fn open(url: &SecretString, environment: &Environment) -> Result<Self, StoreError> {
-        Self::open_named(Named::plain(url), environment).await
-    }
-
-    async fn open_named(database: Named<'_>, environment: &Environment) -> Result<Self, StoreError> {
-        // The lock comes first: nobody migrates a database into which another one collects.
-        let opened = Target::of(database)?.hold().await?;
-        schema::migrate(&opened.writes, &opened.target.place).await?;
-        Self::start(opened, environment, spool::MOST_BYTES).await
-    }
-
-    /// Starts the writer of a database whose schema is up to date.
-    async fn start(opened: Opened, environment: &Environment, most_bytes: u64) -> Result<Self, StoreError> {
-        let Opened { writes, reads, lock, identity, file, target } = opened;
-        let place = Arc::clone(&target.place);
-        let mark = holder::mark(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
-        // Before anything of this run is stored: a clock that is wrong now must not vouch for itself.
-        note_time(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
-        let reader = Reader::new(reads, Arc::clone(&place));
-        let spool = Spool::open(place::of(environment, &identity, file.as_deref()), most_bytes)
-            .map_err(|error| StoreError::new(&place, StoreErrorKind::SpoolFailed, error))?;
-        let transactions = Arc::new(AtomicU64::new(0));
-        let (told, condition) = watch::channel(Condition::default());
-        let hurry = Arc::new(Notify::new());
-        let bridge = Bridge::new(spool, told, reader.answered(), Arc::clone(&hurry));
-        let mut writer = Writer {
-            pool: writes,
-            place,
-            mark,
-            known: None,
-            transactions: Arc::clone(&transactions),
-            reads: reader.connections(),
-            lock,
-            watched: Watched::of(&target)?,
-            announced: None,
-            bridge,
-        };
-        let stored = writer.clear().await?;
-        if stored > 0 {
-            tracing::info!("{stored} changes that had waited for database {} are stored", writer.place);
-        }
-        let (orders, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(writer::run(writer, waiting));
-        Ok(Self { reader, orders, transactions, condition, hurry, identity: identity.into() })
-    }
-
-    /// Whether the database is away, now and whenever that changes.
-    #[must_use]
-    pub fn condition(&self) -> watch::Receiver<Condition> {
-        self.condition.clone()
-    }
-
-    /// How many changes wait in the spool because the database is away.
-    #[must_use]
-    pub fn waiting(&self) -> u64 {
-        self.condition.borrow().away.as_ref().map_or(0, |away| away.waiting)
-    }
-
-    /// Whether the database is away: what it says is not the newest then.
-    #[must_use]
-    pub fn is_away(&self) -> bool {
-        self.condition.borrow().away.is_some()
-    }
-
-    /// Waits until nothing waits in the spool, for so long at most, and has the database tried often meanwhile.
-    /// How many changes still wait.
-    pub async fn settle(&self, longest: Duration) -> u64 {
-        let deadline = Instant::now() + longest;
-        let mut condition = self.condition();
-        while self.is_away() && Instant::now() < deadline {
-            self.hurry.notify_one();
-            let next = deadline.min(Instant::now() + Duration::from_secs(1));
-            if let Ok(Err(_)) = tokio::time::timeout_at(next, condition.changed()).await {
-                break;
-            }
-        }
-        self.waiting()
-    }
-
-    /// The database as it may be shown: a path, or server and name.
-    #[must_use]
-    pub fn place(&self) -> &str {
-        self.reader.place()
-    }
-
-    /// What names the database among all others, whichever way leads to it: its file from the root on, or server,
-    /// name and schema. It is not to be shown.
-    #[must_use]
-    pub fn identity(&self) -> &str {
-        &self.identity
-    }
-
-    /// How many writing transactions were committed since it was opened: many records share one.
-    #[must_use]
-    pub fn transactions(&self) -> u64 {
-        self.transactions.load(Ordering::Relaxed)
-    }
-
-    /// Stores what one collection came to, whole or not at all. When it answers `Ok`, it is on the disk: in the
-    /// database, or in the spool while that is away. It is stored too where the caller stops waiting.
-    ///
-    /// # Errors
-    /// Why nothing of it was stored or kept.
-    pub async fn record(&self, record: Record) -> Result<(), StoreError> {
-        self.write(Write::Record(Box::new(record))).await
-    }
-
-    /// Puts a mail that belongs to no collection into the outbox.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record).
-    pub async fn queue(&self, mail: Mail) -> Result<(), StoreError> {
-        self.write(Write::Queue(mail)).await
-    }
-
-    /// Notes that the SMTP server took a mail, and with which answer.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record); `NoSuchMail`.
-    pub async fn mail_sent(&self, id: Uuid, at: Timestamp, answer: &str) -> Result<(), StoreError> {
-        self.write(Write::Sent { id, at, answer: answer.to_owned() }).await
-    }
-
-    /// Notes that it did not, for now: after `attempts` attempts the next is at `next_at`.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record); `NoSuchMail`.
-    pub async fn mail_deferred(
-        &self,
-        id: Uuid,
-        attempts: u32,
-        next_at: Timestamp,
-        error: &str,
-    ) -> Result<(), StoreError> {
-        self.write(Write::Deferred { id, attempts, next_at, error: error.to_owned() }).await
-    }
-
-    /// Notes that it never will. The mail stays, with the reason.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record); `NoSuchMail`.
-    pub async fn mail_refused(&self, id: Uuid, at: Timestamp, error: &str) -> Result<(), StoreError> {
-        self.write(Write::Refused { id, at, error: error.to_owned() }).await
-    }
-
-    /// Puts smaller mails in the place of a waiting one that the server does not take for its size, in one transaction.
-    /// The first of them has its id.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record); `NoSuchMail`.
-    pub async fn mail_split(&self, id: Uuid, parts: Vec<Mail>, reason: &str) -> Result<(), StoreError> {
-        self.write(Write::Split { id, parts, reason: reason.to_owned() }).await
-    }
-
-    /// Counts how long each waiting mail has waited, up to `at`. Of the stretch since the last count it counts `most`
-    /// at most, so that a clock that leaps ahead ends no waiting.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record); `Away`.
-    pub async fn count_waiting(&self, at: Timestamp, most: Duration) -> Result<(), StoreError> {
-        self.write(Write::Waited { at, most }).await
-    }
-
-    /// Notes what an operator did.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record).
-    pub async fn audit(
-        &self,
-        at: Timestamp,
-        actor: &str,
-        action: &str,
-        target: &str,
-        detail: &str,
-    ) -> Result<(), StoreError> {
-        let [actor, action, target, detail] = [actor, action, target, detail].map(str::to_owned);
-        self.write(Write::Audit { at, actor, action, target, detail }).await
-    }
-
-    /// Notes that a sweep began; its clients are not collected yet.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record).
-    pub async fn sweep_started(
-        &self,
-        sweep: SweepId,
-        number: u64,
-        trigger: Trigger,
-        at: Timestamp,
-        clients: usize,
-    ) -> Result<(), StoreError> {
-        let clients = clients as u64;
-        self.write(Write::SweepStarted { sweep, number, set_off_by: trigger, at, clients }).await
-    }
-
-    /// Notes that it ended: every record of it was brought before. From then on it can be travelled to.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record).
-    pub async fn sweep_ended(
-        &self,
-        sweep: SweepId,
-        at: Timestamp,
-        duration_ms: u64,
-        ok: u32,
-        failed: u32,
-    ) -> Result<(), StoreError> {
-        self.write(Write::SweepEnded { sweep, at, duration_ms, ok: ok.into(), failed: failed.into() }).await
-    }
-
-    /// Notes that an operator acknowledged an open alert, with its entry in the audit. Where it was acknowledged
-    /// before, the first time stays. It does not wait for a database that is away: whether the alert is open still
-    /// is for the database to say.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record); `NoSuchAlert`, `AlertEnded`, `Away`.
-    pub async fn acknowledge(
-        &self,
-        client: &ClientId,
-        about: &AlertKey,
-        alert: Uuid,
-        at: Timestamp,
-        actor: &str,
-    ) -> Result<(), StoreError> {
-        let (client, actor) = (client.clone(), actor.to_owned());
-        let AlertKey { metric, instance } = about.clone();
-        self.write(Write::Acknowledge { client, metric, instance, alert, at, actor }).await
-    }
-
-    /// Deletes one small piece of what is older than `before`: collections with their samples, security events,
-    /// ended alerts, mails that are done with, sweeps. Whether more may be left.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record).
-    pub async fn forget(&self, before: Timestamp) -> Result<bool, StoreError> {
-        let more = Arc::new(AtomicBool::new(false));
-        self.write(Write::Forget { before, more: Arc::clone(&more) }).await?;
-        Ok(more.load(Ordering::Relaxed))
-    }
-
-    /// Notes what the machine says of time, and gives what is believed: up to where deleting may reckon.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record).
-    pub async fn trusted_time(&self, witness: Witness) -> Result<TrustedTime, StoreError> {
-        let believed = Arc::new(OnceLock::new());
-        self.write(Write::Observe { witness, believed: Arc::clone(&believed) }).await?;
-        Ok(believed.get().copied().unwrap_or(TrustedTime { now: None, behind: Duration::ZERO }))
-    }
-
-    /// Writes down who holds the database, in place of whoever did before, for others to find.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record).
-    pub async fn announce(&self, holder: &Holder) -> Result<(), StoreError> {
-        self.write(Write::Announce(holder.clone())).await
-    }
-
-    /// Answers questions; lives on when the store is dropped, but not when it is closed.
-    #[must_use]
-    pub fn reader(&self) -> Reader {
-        self.reader.clone()
-    }
-
-    /// The number of the last sweep that began, in this run or an earlier one; 0 before the first.
-    ///
-    /// # Errors
-    /// Why the database did not answer.
-    pub async fn last_sweep_number(&self) -> Result<u64, StoreError> {
-        self.reader.last_sweep_number().await
-    }
-
-    /// What is known of every client between two collections, open alerts included.
-    ///
-    /// # Errors
-    /// Why the database did not answer.
-    pub async fn client_states(&self) -> Result<HashMap<ClientId, ClientState>, StoreError> {
-        self.reader.client_states().await
-    }
-
-    /// Where the next collection of each client's security log goes on.
-    ///
-    /// # Errors
-    /// Why the database did not answer.
-    pub async fn bookmarks(&self) -> Result<HashMap<ClientId, String>, StoreError> {
-        self.reader.bookmarks().await
-    }
-
-    /// The last `most` measured values of a client, newest last. Of `unreachable` there are none.
-    ///
-    /// # Errors
-    /// Why the database did not answer.
-    pub async fn recent(
-        &self,
-        client: &ClientId,
-        metric: Metric,
-        most: u32,
-    ) -> Result<Vec<(Timestamp, f64)>, StoreError> {
-        let silent = self.condition.borrow().away.as_ref().map(|away| Arc::clone(&away.why));
-        if let Some(why) = silent.filter(|why| why.kind.ends_with_an_answer()) {
-            // Nobody waits for what is known not to answer.
-            return Err(StoreError::clone(&why));
-        }
-        self.reader.recent(client, metric, most).await
-    }
-
-    /// The waiting mails that are to be offered now, oldest first.
-    ///
-    /// # Errors
-    /// Why the database did not answer.
-    pub async fn mails_due(
-        &self,
-        now: Timestamp,
-        due: Due,
-        after: Option<Uuid>,
-        most: u32,
-    ) -> Result<Vec<OutboxMail>, StoreError> {
-        self.reader.mails_due(now, due, after, most).await
-    }
-
-    /// How many mails wait, were sent, were refused.
-    ///
-    /// # Errors
-    /// Why the database did not answer.
-    pub async fn mail_counts(&self) -> Result<MailCounts, StoreError> {
-        self.reader.mail_counts().await
-    }
-
-    /// When the next waiting mail is to be offered; `None` where none waits.
-    ///
-    /// # Errors
-    /// Why the database did not answer.
-    pub async fn next_mail_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.reader.next_mail_at().await
-    }
-
-    /// Stores what waits, then ends every connection. What comes later is refused as `Closed`.
-    pub async fn close(&self) {
-        match self.write(Write::Close).await {
-            Ok(()) => {}
-            Err(error) => tracing::debug!(%error, "the store was closed before"),
-        }
-        self.reader.close().await;
-    }
-
-    /// Hands a change to the writer and waits until it is stored.
-    async fn write(&self, write: Write) -> Result<(), StoreError> {
-        let closed = || StoreError::plain(self.reader.shown(), StoreErrorKind::Closed);
-        let (done, stored) = oneshot::channel();
-        self.orders.send(Order { write, done }).await.map_err(|_| closed())?;
-        stored.await.map_err(|_| closed())?
-    }
-}
-
-/// Notes how far time has come.
-async fn note_time(writes: &Pool) -> Result<(), sqlx::Error> {
-    let mut transaction = writes.begin_write().await?;
-    clock::observe(&mut transaction, &Witness::of_system()).await?;
-    transaction.commit().await
-}
-
-/// A time as the database keeps it.
-fn to_ms(at: Timestamp) -> i64 {
-    at.as_millisecond()
-}
-
-/// A time that the database kept.
-fn from_ms(ms: i64) -> Result<Timestamp, sqlx::Error> {
-    Timestamp::from_millisecond(ms).map_err(unreadable)
-}
-
-/// A count as the database keeps it: what is beyond 2^63 is no count of ours.
-fn to_count(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// A count that the database kept.
-fn from_count<T: TryFrom<i64>>(count: i64) -> Result<T, sqlx::Error>
-where
-    T::Error: std::error::Error + Send + Sync + 'static,
-{
-    T::try_from(count).map_err(unreadable)
-}
-
-/// A client that the database kept.
-fn client_id(ip: String, port: i64) -> Result<ClientId, sqlx::Error> {
-    Ok(ClientId::new(ip, from_count(port)?))
-}
-
-/// A value as the database keeps it where it has no columns of its own.
-fn to_json<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error> {
-    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(Box::new(error)))
-}
-
-/// The database holds what this program never wrote.
-fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
-    sqlx::Error::Decode(Box::new(error))
-}
 
 #[cfg(test)]
 mod tests;

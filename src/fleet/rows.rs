@@ -55,7 +55,7 @@ const CORES: [Column; 5] = [
     real("cpu_percent", "cores.cpu_percent"),
 ];
 
-const ALERTS: [Column; 8] = [
+const ALERTS: [Column; 9] = [
     CLIENT_IP,
     CLIENT_PORT,
     text("type", "alerts.metric"),
@@ -64,6 +64,7 @@ const ALERTS: [Column; 8] = [
     integer("raised_at_ms", "alerts.raised_at_ms"),
     integer("resolved_at_ms", "alerts.resolved_at_ms"),
     integer("last_mail_at_ms", "alerts.last_mail_at_ms"),
+    text("instance", "alerts.instance"),
 ];
 
 const EVENTS: [Column; 9] = [

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    StoreErrorKind,
+    convert::{to_json, to_ms},
+    error::StoreErrorKind,
     pool::{Transaction, execute, fetch_one},
-    to_json, to_ms,
-    writer::Unwritten,
+    write_error::WriteError,
 };
 use crate::fleet::{
     ClientId,
@@ -100,7 +100,7 @@ pub(super) async fn acknowledge(
     about: &AlertKey,
     alert: Uuid,
     at: Timestamp,
-) -> Result<(), Unwritten> {
+) -> Result<(), WriteError> {
     let met = execute!(
         transaction,
         "UPDATE alerts SET acknowledged_at_ms = COALESCE(acknowledged_at_ms, ?) WHERE id = ? AND metric = ?
@@ -121,5 +121,5 @@ pub(super) async fn acknowledge(
         "SELECT COUNT(*) FROM alerts WHERE id = ? AND resolved_at_ms IS NOT NULL",
         alert.to_string()
     )?;
-    Err(Unwritten::Refused(if ended > 0 { StoreErrorKind::AlertEnded } else { StoreErrorKind::NoSuchAlert }))
+    Err(WriteError::Refused(if ended > 0 { StoreErrorKind::AlertEnded } else { StoreErrorKind::NoSuchAlert }))
 }

@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 
 use super::{
-    client_id, from_ms,
+    convert::{client_id, from_ms, unreadable},
     pool::{Transaction, fetch_all, fetch_of},
     reads::Reads,
-    unreadable,
 };
 use crate::fleet::{
     SweepId,

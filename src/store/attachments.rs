@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{
-    from_count,
+    convert::{from_count, to_count},
     pool::{Transaction, execute, fetch_all, fetch_of},
-    to_count,
 };
 use crate::fleet::{Bytes, history::AttachmentRow, mail::Attachment};
 

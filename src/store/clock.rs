@@ -15,9 +15,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    from_ms,
+    convert::{from_ms, to_ms},
     pool::{Transaction, execute, fetch_all},
-    to_ms,
 };
 
 /// How many times faster than time itself the trusted time catches up with the clock.

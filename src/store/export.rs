@@ -10,9 +10,9 @@ use jiff::Timestamp;
 
 pub use super::view_rows::StoredClient;
 use super::{
+    convert::to_ms,
     error::StoreError,
     reader::Reader,
-    to_ms,
     view_rows::{Found, Id, Position},
 };
 use crate::fleet::{cell::Row, rows::View};

@@ -2,7 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{attachments, from_count, from_ms, outbox, pool::fetch_all, reads::Reads, to_ms, unreadable};
+use super::{
+    attachments,
+    convert::{from_count, from_ms, to_ms, unreadable},
+    outbox,
+    pool::fetch_all,
+    reads::Reads,
+};
 use crate::fleet::{
     ClientId,
     history::{EventRow, MailRow, MailStatus, Point, Span},

@@ -1,23 +1,11 @@
-//! Who collects into a database: what it tells of itself, and the mark by which its transactions find that it
-//! still does. Not the lock ([`super::lock`]) that keeps two from starting.
-//!
-//! The mark is there for what no lock can promise: one of a server is lost with its connection, and a file can be
-//! removed. Whoever opens the database puts a mark of its own in place of the last one's. From then on every
-//! transaction of the last one is refused: what it knows of the database is no longer true.
+//! Which collector has a database, as it says of itself to others. Not how the database keeps that
+//! ([`super::collectors`]), and not the lock ([`super::lock`]).
 
 use std::{fmt, path::PathBuf};
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
-use super::{
-    from_count, from_ms,
-    pool::{Pool, Transaction, execute, fetch_all},
-    process::{self, Standing},
-    reads::Reads,
-    spool::progress::Progress,
-    to_count, to_ms, unreadable,
-};
+use super::process::{self, Standing};
 
 /// The collector that holds a database, by its own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +54,7 @@ impl Mode {
         }
     }
 
-    fn of(word: &str) -> Result<Self, NoMode> {
+    pub(super) fn of(word: &str) -> Result<Self, NoMode> {
         Self::ALL.into_iter().find(|mode| mode.word() == word).ok_or_else(|| NoMode(word.to_owned()))
     }
 }
@@ -74,11 +62,11 @@ impl Mode {
 /// The word of no mode.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no run mode of a collector")]
-struct NoMode(String);
+pub(super) struct NoMode(String);
 
 impl Holder {
     /// Whether its process is known to have ended. Whoever holds the database now is somebody else.
-    fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.mark.as_deref().is_some_and(|mark| process::standing(self.pid, mark) == Standing::Ended)
     }
 }
@@ -90,151 +78,5 @@ impl fmt::Display for Holder {
             Some(mode) => write!(f, " ({})", mode.word()),
             None => Ok(()),
         }
-    }
-}
-
-#[derive(sqlx::FromRow)]
-struct HolderRow {
-    host_name: String,
-    process_id: i64,
-    account: String,
-    socket_path: Option<String>,
-    started_at_ms: i64,
-    program_version: String,
-    run_mode: Option<String>,
-    process_mark: Option<String>,
-    is_ending: Option<i64>,
-}
-
-/// Puts a new mark in place of the last one, and with it forgets who held the database before. How far it had
-/// come stays.
-pub(super) async fn mark(pool: &Pool) -> Result<Uuid, sqlx::Error> {
-    let mark = Uuid::new_v4();
-    let mut transaction = pool.begin_write().await?;
-    let met = execute!(
-        &mut transaction,
-        "UPDATE collectors SET holder_uuid = ?, host_name = NULL, process_id = NULL, account = NULL,
-         socket_path = NULL, started_at_ms = NULL, program_version = NULL, run_mode = NULL, process_mark = NULL,
-         is_ending = NULL",
-        mark.to_string()
-    )?;
-    if met == 0 {
-        execute!(&mut transaction, "INSERT INTO collectors (holder_uuid) VALUES (?)", mark.to_string())?;
-    }
-    transaction.commit().await?;
-    Ok(mark)
-}
-
-/// Has the mark bear the name of the transaction; false where the mark does not stand any more.
-pub(super) async fn sign(transaction: &mut Transaction, mark: Uuid, write: Uuid) -> Result<bool, sqlx::Error> {
-    let met = execute!(
-        transaction,
-        "UPDATE collectors SET last_write = ? WHERE holder_uuid = ?",
-        write.to_string(),
-        mark.to_string()
-    )?;
-    Ok(met > 0)
-}
-
-/// How far the database has come; `None` where the mark does not stand any more. Locked against a transaction
-/// whose answer was lost and which the server may be committing still: it is waited for.
-pub(super) async fn progress(transaction: &mut Transaction, mark: Uuid) -> Result<Option<Progress>, sqlx::Error> {
-    // Locks first, and reads then: what is read is what was committed by whoever had the lock.
-    execute!(
-        transaction,
-        "UPDATE collectors SET holder_uuid = ? WHERE holder_uuid = ?",
-        mark.to_string(),
-        mark.to_string()
-    )?;
-    let rows = fetch_all!(
-        transaction,
-        (Option<String>, Option<String>, Option<i64>),
-        "SELECT last_write, spool_uuid, spool_position FROM collectors WHERE holder_uuid = ?",
-        mark.to_string()
-    )?;
-    let Some((last_write, spool, position)) = rows.into_iter().next() else { return Ok(None) };
-    let uuid = |text: Option<String>| text.map(|text| text.parse::<Uuid>().map_err(unreadable)).transpose();
-    let position = from_count(position.unwrap_or(0))?;
-    Ok(Some(Progress { last_write: uuid(last_write)?, spool: uuid(spool)?, position }))
-}
-
-/// Notes how far it has come.
-pub(super) async fn advance(
-    transaction: &mut Transaction,
-    mark: Uuid,
-    Progress { last_write, spool, position }: &Progress,
-) -> Result<(), sqlx::Error> {
-    execute!(
-        transaction,
-        "UPDATE collectors SET last_write = ?, spool_uuid = ?, spool_position = ? WHERE holder_uuid = ?",
-        last_write.map(|uuid| uuid.to_string()),
-        spool.map(|uuid| uuid.to_string()),
-        to_count(*position),
-        mark.to_string()
-    )
-    .map(drop)
-}
-
-/// Writes down who bears the mark.
-pub(super) async fn announce(transaction: &mut Transaction, mark: Uuid, holder: &Holder) -> Result<(), sqlx::Error> {
-    execute!(
-        transaction,
-        "UPDATE collectors SET host_name = ?, process_id = ?, account = ?, socket_path = ?, started_at_ms = ?,
-         program_version = ?, run_mode = ?, process_mark = ?, is_ending = ? WHERE holder_uuid = ?",
-        &holder.host,
-        i64::from(holder.pid),
-        &holder.account,
-        holder.socket.as_ref().map(|socket| socket.to_string_lossy().into_owned()),
-        to_ms(holder.started_at),
-        &holder.version,
-        holder.mode.map(Mode::word),
-        holder.mark.as_deref(),
-        i64::from(holder.is_ending),
-        mark.to_string()
-    )?;
-    Ok(())
-}
-
-/// Takes back what was announced, before the database is given up: nobody is to be told of a holder that has gone.
-pub(super) async fn withdraw(pool: &Pool, mark: Uuid) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin_write().await?;
-    execute!(
-        &mut transaction,
-        "UPDATE collectors SET host_name = NULL, process_id = NULL, account = NULL, socket_path = NULL,
-         started_at_ms = NULL, program_version = NULL, run_mode = NULL, process_mark = NULL, is_ending = NULL
-         WHERE holder_uuid = ?",
-        mark.to_string()
-    )?;
-    transaction.commit().await
-}
-
-/// Who announced itself since the database was last opened by a collector. One whose process has ended is nobody.
-pub(super) async fn read(pool: &Reads) -> Result<Option<Holder>, sqlx::Error> {
-    let mut transaction = pool.begin_read().await?;
-    let rows = fetch_all!(
-        &mut transaction,
-        HolderRow,
-        "SELECT host_name, process_id, account, socket_path, started_at_ms, program_version, run_mode, process_mark,
-         is_ending FROM collectors WHERE process_id IS NOT NULL"
-    )?;
-    let holder = rows.into_iter().next().map(Holder::try_from).transpose()?;
-    Ok(holder.filter(|holder| !holder.has_ended()))
-}
-
-impl TryFrom<HolderRow> for Holder {
-    type Error = sqlx::Error;
-
-    fn try_from(row: HolderRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            host: row.host_name,
-            pid: from_count(row.process_id)?,
-            account: row.account,
-            socket: row.socket_path.map(PathBuf::from),
-            started_at: from_ms(row.started_at_ms)?,
-            version: row.program_version,
-            mode: row.run_mode.as_deref().map(Mode::of).transpose().map_err(unreadable)?,
-            mark: row.process_mark,
-            is_ending: row.is_ending == Some(1),
-        })
     }
 }

@@ -26,8 +26,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
+    deadlines::CONNECT_DEADLINE,
     file::Identity,
-    open::PATIENCE,
     pool::{Pool, Transaction},
 };
 
@@ -307,7 +307,7 @@ async fn keep(server: Server, session: Session, place: Arc<str>, stop: Cancellat
 }
 
 async fn in_time<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    match tokio::time::timeout(PATIENCE, asked).await {
+    match tokio::time::timeout(CONNECT_DEADLINE, asked).await {
         Ok(answer) => answer,
         Err(passed) => Err(sqlx::Error::Io(passed.into())),
     }

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::{
-    alerts, client_id, from_count, from_ms,
+    alerts,
+    convert::{client_id, from_count, from_ms, unreadable},
     pool::{Transaction, fetch_all, fetch_of, fetch_one},
     reads::Reads,
-    unreadable,
 };
 use crate::fleet::{
     ClientId, Failure, FailureKind, Reading, Stage, SweepId,

@@ -6,30 +6,21 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use sqlx::{
-    Connection as _,
-    mysql::MySqlPoolOptions,
-    postgres::PgPoolOptions,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::sqlite::SqliteConnectOptions;
 
 use super::{
-    error::{StoreError, StoreErrorKind, is_crowded},
-    holder,
+    classify::is_crowded,
+    collectors,
+    connect::{self, READS},
+    deadlines::CONNECT_DEADLINE,
+    error::{StoreError, StoreErrorKind},
     lock::{self, Lock, Server},
     pool::Pool,
     reads::Reads,
     target::{Kind, Target},
 };
-
-/// How long a connection may take, and how long another program's lock on a SQLite file is waited for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Connections for questions: more than one, so that a long one does not hold up the others.
-const READS: u32 = 4;
 
 /// Connections that a collector has beside those for questions: one keeps the lock, one writes.
 const OTHERS: u32 = 2;
@@ -50,181 +41,138 @@ pub(super) struct Opened {
     pub(super) target: Target,
 }
 
-impl Target {
-    /// The ways in of a collector, all others locked out. A SQLite file is made where it is missing, readable
-    /// by its owner alone; the files that SQLite puts beside it take over its rights.
-    pub(super) async fn hold(self) -> Result<Opened, StoreError> {
-        match &self.kind {
-            Kind::Sqlite { options, may_create } => self.hold_file(options, *may_create).await,
-            Kind::Server(server) => self.hold_server(server).await,
-        }
-    }
-
-    async fn hold_file(&self, options: &SqliteConnectOptions, may_create: bool) -> Result<Opened, StoreError> {
-        let failed = |error| StoreError::from_file(&self.place, error);
-        if may_create {
-            create(options.get_filename()).map_err(failed)?;
-        }
-        let Some(lock) = lock::file(options.get_filename()).map_err(failed)? else { return Err(self.in_use().await) };
-        let (writes, reads) = self.open_sqlite(options).await?;
-        // It is there by now: whichever links lead there.
-        let file = options.get_filename().canonicalize().map_err(failed)?;
-        let identity = file.display().to_string();
-        let (file, target) = (Some(file), self.clone());
-        Ok(Opened { writes, reads: Reads::new(reads, None), lock, identity, file, target })
-    }
-
-    async fn hold_server(&self, server: &Server) -> Result<Opened, StoreError> {
-        // The first connection of all: it fails at once, where a pool would try again and again, and in the end know no
-        // reason.
-        let Some(mut taken) = self.once(Lock::of_server(server)).await? else { return Err(self.in_use().await) };
-        let writes = connect(server, 1);
-        let prepared = async {
-            match tokio::time::timeout(2 * PATIENCE, taken.lasts(&writes)).await {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => return Err(StoreError::plain(&self.place, StoreErrorKind::Pooled)),
-                Ok(Err(error)) => return Err(self.explain(server, error).await),
-                // A pooler lets everyone in, and has whoever is too many wait.
-                Err(passed) => return Err(StoreError::new(&self.place, StoreErrorKind::TooManyConnections, passed)),
-            }
-            self.check_texts(&writes).await?;
-            most_connections(&writes).await.map_err(|error| StoreError::from_driver(&self.place, error))
-        };
-        let most = match prepared.await {
-            Ok(most) => most,
-            Err(error) => {
-                writes.close().await;
-                taken.release().await;
-                return Err(error);
-            }
-        };
-        let reads = match most.saturating_sub(OTHERS).min(READS) {
-            0 => None,
-            most => Some(connect(server, most)),
-        };
-        let reads = Reads::new(reads.unwrap_or_else(|| writes.clone()), Some(writes.clone()));
-        let (lock, identity) = (taken.keep(&self.place), self.identity.clone());
-        Ok(Opened { writes, reads, lock, identity, file: None, target: self.clone() })
-    }
-
-    /// The reason why the second connection was not let in: a pool does not know it.
-    async fn explain(&self, server: &Server, error: sqlx::Error) -> StoreError {
-        if !is_crowded(&error) {
-            return StoreError::from_driver(&self.place, error);
-        }
-        match self.once(server.try_to_connect()).await {
-            // One was let in, and no other within the time that is waited: a pooler has no more sessions.
-            Ok(()) => StoreError::new(&self.place, StoreErrorKind::TooManyConnections, error),
-            Err(reason) if reason.kind == StoreErrorKind::Unreachable => {
-                StoreError { kind: StoreErrorKind::TooManyConnections, ..reason }
-            }
-            Err(reason) => reason,
-        }
-    }
-
-    /// Whether every text can be stored, and told from every other.
-    async fn check_texts(&self, pool: &Pool) -> Result<(), StoreError> {
-        let failed = |error| StoreError::from_driver(&self.place, error);
-        let (kind, found) = match pool {
-            Pool::Sqlite(_) => return Ok(()),
-            Pool::Postgres(pool) => {
-                let (encoding,): (String,) = sqlx::query_as("SELECT CAST(current_setting('server_encoding') AS TEXT)")
-                    .fetch_one(pool)
-                    .await
-                    .map_err(failed)?;
-                if encoding == "UTF8" {
-                    return Ok(());
-                }
-                (StoreErrorKind::WrongEncoding, format!("its encoding is {encoding}"))
-            }
-            Pool::MySql(pool) => {
-                // Any other collation takes `GPU-17` and `gpu-17` for one, or has no room for every character.
-                let (collation,): (String,) =
-                    sqlx::query_as("SELECT @@collation_database").fetch_one(pool).await.map_err(failed)?;
-                if collation.starts_with("utf8mb4") && collation.ends_with("_bin") {
-                    return Ok(());
-                }
-                (StoreErrorKind::WrongCollation, format!("its collation is {collation}"))
-            }
-        };
-        Err(StoreError::new(&self.place, kind, io::Error::other(found)))
-    }
-
-    /// The way in of a reader: changes nothing, locks nothing. It connects once, so that what is wrong is said
-    /// now and for its own reason.
-    pub(super) async fn read(&self) -> Result<Reads, StoreError> {
-        if let Kind::Server(server) = &self.kind {
-            self.once(server.try_to_connect()).await?;
-        }
-        Ok(Reads::alone(reads(self), self))
-    }
-
-    async fn in_use(&self) -> StoreError {
-        let asking = async { tokio::time::timeout(PATIENCE, holder::read(&Reads::new(reads(self), None))).await };
-        let found = match asking.await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "who holds the database could not be read");
-                None
-            }
-            Err(passed) => {
-                tracing::debug!(%passed, "who holds the database could not be read in time");
-                None
-            }
-        };
-        StoreError { holder: found.map(Box::new), ..StoreError::plain(&self.place, StoreErrorKind::InUse) }
-    }
-
-    /// The connections of a collector to a file that it has locked.
-    pub(super) async fn open_sqlite(&self, options: &SqliteConnectOptions) -> Result<(Pool, Pool), StoreError> {
-        // FULL: a commit is on the disk before it is answered. NORMAL would survive a killed process, but a power
-        // failure could take back the last transactions, and with them mails that were already decided. Many
-        // collections share a transaction, so one sync serves them all.
-        let options = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-        let failed = |error| StoreError::from_driver(&self.place, error);
-        // SQLite itself takes back a transaction for which there was no room. The driver does not learn of it, and
-        // would refuse every further one on that connection: it is closed in place of being used again. For no other
-        // reason: with the last connection the write-ahead log goes, and where it goes is watched.
-        let writes = sqlite_pool(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .after_release(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
-            .connect_with(options.clone())
-            .await
-            .map_err(failed)?;
-        let reads = sqlite_pool(READS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok((Pool::Sqlite(writes), Pool::Sqlite(reads)))
-    }
-
-    /// Waits for a first answer, not for ever.
-    async fn once<T>(&self, connecting: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(PATIENCE, connecting).await {
-            Ok(connected) => connected.map_err(|error| StoreError::from_driver(&self.place, error)),
-            Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Unreachable, passed)),
-        }
-    }
-}
-
-/// The connections of a reader.
-pub(super) fn reads(target: &Target) -> Pool {
+/// The ways in of a collector, all others locked out. A SQLite file is made where it is missing, readable
+/// by its owner alone; the files that SQLite puts beside it take over its rights.
+pub(super) async fn hold(target: Target) -> Result<Opened, StoreError> {
     match &target.kind {
-        // In WAL mode a reader maps the index of the log (`-shm`), and makes it where no collector runs: that
-        // takes the right to write the directory, not the database.
-        Kind::Sqlite { options, .. } => {
-            Pool::Sqlite(sqlite_pool(READS).connect_lazy_with(options.clone().read_only(true)))
-        }
-        Kind::Server(server) => connect(server, READS),
+        Kind::Sqlite { options, may_create } => hold_file(&target, options, *may_create).await,
+        Kind::Server(server) => hold_server(&target, server).await,
     }
 }
 
-fn connect(server: &Server, most: u32) -> Pool {
-    match server {
-        Server::Postgres(options) => Pool::Postgres(
-            PgPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE).connect_lazy_with(options.clone()),
-        ),
-        Server::MySql(options) => Pool::MySql(
-            MySqlPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE).connect_lazy_with(options.clone()),
-        ),
+async fn hold_file(target: &Target, options: &SqliteConnectOptions, may_create: bool) -> Result<Opened, StoreError> {
+    let failed = |error| StoreError::from_file(&target.place, error);
+    if may_create {
+        create(options.get_filename()).map_err(failed)?;
+    }
+    let Some(lock) = lock::file(options.get_filename()).map_err(failed)? else { return Err(in_use(target).await) };
+    let (writes, reads) =
+        connect::to_locked_file(options).await.map_err(|error| StoreError::from_driver(&target.place, error))?;
+    // It is there by now: whichever links lead there.
+    let file = options.get_filename().canonicalize().map_err(failed)?;
+    let identity = file.display().to_string();
+    let (file, target) = (Some(file), target.clone());
+    Ok(Opened { writes, reads: Reads::new(reads, None), lock, identity, file, target })
+}
+
+async fn hold_server(target: &Target, server: &Server) -> Result<Opened, StoreError> {
+    // The first connection of all: it fails at once, where a pool would try again and again, and in the end know no
+    // reason.
+    let Some(mut taken) = once(target, Lock::of_server(server)).await? else { return Err(in_use(target).await) };
+    let writes = connect::to_server(server, 1);
+    let prepared = async {
+        match tokio::time::timeout(2 * CONNECT_DEADLINE, taken.lasts(&writes)).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => return Err(StoreError::plain(&target.place, StoreErrorKind::Pooled)),
+            Ok(Err(error)) => return Err(explain(target, server, error).await),
+            // A pooler lets everyone in, and has whoever is too many wait.
+            Err(passed) => return Err(StoreError::new(&target.place, StoreErrorKind::TooManyConnections, passed)),
+        }
+        check_texts(target, &writes).await?;
+        most_connections(&writes).await.map_err(|error| StoreError::from_driver(&target.place, error))
+    };
+    let most = match prepared.await {
+        Ok(most) => most,
+        Err(error) => {
+            writes.close().await;
+            taken.release().await;
+            return Err(error);
+        }
+    };
+    let reads = match most.saturating_sub(OTHERS).min(READS) {
+        0 => None,
+        most => Some(connect::to_server(server, most)),
+    };
+    let reads = Reads::new(reads.unwrap_or_else(|| writes.clone()), Some(writes.clone()));
+    let (lock, identity) = (taken.keep(&target.place), target.identity.clone());
+    Ok(Opened { writes, reads, lock, identity, file: None, target: target.clone() })
+}
+
+/// The reason why the second connection was not let in: a pool does not know it.
+async fn explain(target: &Target, server: &Server, error: sqlx::Error) -> StoreError {
+    if !is_crowded(&error) {
+        return StoreError::from_driver(&target.place, error);
+    }
+    match once(target, server.try_to_connect()).await {
+        // One was let in, and no other within the time that is waited: a pooler has no more sessions.
+        Ok(()) => StoreError::new(&target.place, StoreErrorKind::TooManyConnections, error),
+        Err(reason) if reason.kind == StoreErrorKind::Unreachable => {
+            StoreError { kind: StoreErrorKind::TooManyConnections, ..reason }
+        }
+        Err(reason) => reason,
+    }
+}
+
+/// Whether every text can be stored, and told from every other.
+async fn check_texts(target: &Target, pool: &Pool) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from_driver(&target.place, error);
+    let (kind, found) = match pool {
+        Pool::Sqlite(_) => return Ok(()),
+        Pool::Postgres(pool) => {
+            let (encoding,): (String,) = sqlx::query_as("SELECT CAST(current_setting('server_encoding') AS TEXT)")
+                .fetch_one(pool)
+                .await
+                .map_err(failed)?;
+            if encoding == "UTF8" {
+                return Ok(());
+            }
+            (StoreErrorKind::WrongEncoding, format!("its encoding is {encoding}"))
+        }
+        Pool::MySql(pool) => {
+            // Any other collation takes `GPU-17` and `gpu-17` for one, or has no room for every character.
+            let (collation,): (String,) =
+                sqlx::query_as("SELECT @@collation_database").fetch_one(pool).await.map_err(failed)?;
+            if collation.starts_with("utf8mb4") && collation.ends_with("_bin") {
+                return Ok(());
+            }
+            (StoreErrorKind::WrongCollation, format!("its collation is {collation}"))
+        }
+    };
+    Err(StoreError::new(&target.place, kind, io::Error::other(found)))
+}
+
+/// The way in of a reader: changes nothing, locks nothing. It connects once, so that what is wrong is said
+/// now and for its own reason.
+pub(super) async fn read(target: &Target) -> Result<Reads, StoreError> {
+    if let Kind::Server(server) = &target.kind {
+        once(target, server.try_to_connect()).await?;
+    }
+    Ok(Reads::alone(connect::for_reading(target), target))
+}
+
+async fn in_use(target: &Target) -> StoreError {
+    let asking = async {
+        tokio::time::timeout(CONNECT_DEADLINE, collectors::read(&Reads::new(connect::for_reading(target), None))).await
+    };
+    let found = match asking.await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "who holds the database could not be read");
+            None
+        }
+        Err(passed) => {
+            tracing::debug!(%passed, "who holds the database could not be read in time");
+            None
+        }
+    };
+    StoreError { holder: found.map(Box::new), ..StoreError::plain(&target.place, StoreErrorKind::InUse) }
+}
+
+/// Waits for a first answer, not for ever.
+async fn once<T>(target: &Target, connecting: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(CONNECT_DEADLINE, connecting).await {
+        Ok(connected) => connected.map_err(|error| StoreError::from_driver(&target.place, error)),
+        Err(passed) => Err(StoreError::new(&target.place, StoreErrorKind::Unreachable, passed)),
     }
 }
 
@@ -243,10 +191,6 @@ async fn most_connections(writes: &Pool) -> Result<u32, sqlx::Error> {
         Pool::MySql(pool) => sqlx::query_as(LIMIT_OF_MYSQL).fetch_one(pool).await?,
     };
     Ok(u32::try_from(most.max(0)).unwrap_or(u32::MAX))
-}
-
-fn sqlite_pool(most: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(most).acquire_timeout(2 * PATIENCE)
 }
 
 /// Makes the file where it is missing.

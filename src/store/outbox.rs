@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    StoreErrorKind, attachments, client_id, from_count, from_ms,
+    attachments,
+    convert::{client_id, from_count, from_ms, to_count, to_ms, unreadable},
+    error::StoreErrorKind,
     pool::{Transaction, execute, fetch_all, fetch_one},
     reads::Reads,
-    threads, to_count, to_ms, unreadable,
-    writer::Unwritten,
+    threads,
+    write_error::WriteError,
 };
 use crate::fleet::{
     ClientId, SweepId,
@@ -132,7 +134,7 @@ pub(super) async fn sent(
     id: Uuid,
     at: Timestamp,
     answer: &str,
-) -> Result<(), Unwritten> {
+) -> Result<(), WriteError> {
     one(execute!(
         transaction,
         "UPDATE mails SET status = 'sent', sent_at_ms = ?, server_answer = ?, attempts = attempts + 1,
@@ -150,7 +152,7 @@ pub(super) async fn deferred(
     attempts: u32,
     next_at: Timestamp,
     error: &str,
-) -> Result<(), Unwritten> {
+) -> Result<(), WriteError> {
     one(execute!(
         transaction,
         "UPDATE mails SET attempts = ?, next_at_ms = ?, last_error = ? WHERE id = ? AND status = 'waiting'",
@@ -166,7 +168,7 @@ pub(super) async fn refused(
     id: Uuid,
     at: Timestamp,
     error: &str,
-) -> Result<(), Unwritten> {
+) -> Result<(), WriteError> {
     one(execute!(
         transaction,
         "UPDATE mails SET status = 'refused', attempts = attempts + 1, next_at_ms = NULL, refused_at_ms = ?,
@@ -184,7 +186,7 @@ pub(super) async fn split(
     id: Uuid,
     parts: &[Mail],
     reason: &str,
-) -> Result<(), Unwritten> {
+) -> Result<(), WriteError> {
     let key = id.to_string();
     let found = fetch_all!(
         transaction,
@@ -193,7 +195,7 @@ pub(super) async fn split(
         &key
     )?;
     let (Some(whole), Some((first, others))) = (found.into_iter().next(), parts.split_first()) else {
-        return Err(Unwritten::Refused(StoreErrorKind::NoSuchMail));
+        return Err(WriteError::Refused(StoreErrorKind::NoSuchMail));
     };
     let splits = whole.splits.saturating_add(1);
     execute!(
@@ -245,8 +247,8 @@ pub(super) async fn waited(transaction: &mut Transaction, at: Timestamp, most: D
 }
 
 /// A change of one mail has met one row.
-fn one(rows: u64) -> Result<(), Unwritten> {
-    if rows == 1 { Ok(()) } else { Err(Unwritten::Refused(StoreErrorKind::NoSuchMail)) }
+fn one(rows: u64) -> Result<(), WriteError> {
+    if rows == 1 { Ok(()) } else { Err(WriteError::Refused(StoreErrorKind::NoSuchMail)) }
 }
 
 pub(super) async fn due(

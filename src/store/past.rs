@@ -6,19 +6,21 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{
-    alerts, cells, from_count, from_ms,
+    alerts, cells,
+    convert::{from_count, from_ms},
     memory::{self, ClientRow, LastOf},
     pool::{Transaction, fetch_all, fetch_of},
     reads::Reads,
     sweeps::{self, Ended},
 };
 use crate::fleet::{
-    Bytes, Percent, Reading, Sample, SweepId,
+    Bytes, Percent, Reading, SweepId,
     alert::{HoldReason, Notice, NoticeReason},
     alerts::AlertView,
     event::ClientCard,
     history::Memory,
     reading::Usage,
+    sample::Sample,
     state::{Fleet, Remembered, SweepView},
     stored::StoredSample,
 };
@@ -42,8 +44,8 @@ pub(super) async fn fleet(pool: &Reads, sweep: SweepId, cards: &[ClientCard]) ->
         let (client, peak) = (row.client_id, row.peak_value);
         let acknowledged = row.acknowledged_at_ms.is_some_and(|at| at <= ended.at_ms);
         let alert = AlertView { acknowledged, ..AlertView::try_from(row)? };
-        let numbers = measured.get(&client).map(Measured::numbers).transpose()?.unwrap_or_default();
-        let sample = Sample { failed_in_a_row: failed.get(&client).copied(), ..numbers };
+        let sample = measured.get(&client).map(Measured::sample).transpose()?.unwrap_or_default();
+        let sample = Sample { failed_in_a_row: failed.get(&client).copied(), ..sample };
         let value = alert.metric.values(&sample).of(&alert.instance).value();
         let alert = then(alert, value, peak, &ended.view);
         open.entry(client).or_insert_with(Vec::new).push(memory::exceeded(&alert));
@@ -128,7 +130,7 @@ struct Measured {
     id: i64,
     client_id: i64,
     #[sqlx(flatten)]
-    sample: StoredSample,
+    stored: StoredSample,
 }
 
 /// The samples of the last successful collections, by client.
@@ -141,37 +143,45 @@ async fn measured(transaction: &mut Transaction, clients: &[LastOf]) -> Result<H
 }
 
 impl Measured {
-    /// The numbers of the collection. How often in a row others had failed is not among them.
-    fn numbers(&self) -> Result<Sample, sqlx::Error> {
-        let (_, reading) = self.reading(Vec::new())?;
-        let core_count = self.sample.core_count.map(from_count).transpose()?;
-        Ok(Sample { core_count, ..Sample::of_reading(&reading) })
-    }
-
-    /// The reading as far as it can be told from the sample.
-    fn reading(&self, cores: Vec<Percent>) -> Result<(Timestamp, Reading), sqlx::Error> {
-        let sample = &self.sample;
+    /// The sample, by which alerts were judged.
+    fn sample(&self) -> Result<Sample, sqlx::Error> {
+        let stored = &self.stored;
         let usage = |total: Option<i64>, used: Option<i64>| match (total, used) {
             (Some(total), Some(used)) => {
                 Ok(Some(Usage { total: Bytes(from_count(total)?), used: Bytes(from_count(used)?) }))
             }
             (None, _) | (_, None) => Ok::<_, sqlx::Error>(None),
         };
-        let load = sample.load_1.zip(sample.load_5).zip(sample.load_15);
+        let load = stored.load_1.zip(stored.load_5).zip(stored.load_15);
+        Ok(Sample {
+            failed_in_a_row: None,
+            cpu: stored.cpu_percent.map(percent).transpose()?,
+            core_count: stored.core_count.map(from_count).transpose()?.filter(|count| *count > 0),
+            memory: usage(stored.memory_total_bytes, stored.memory_used_bytes)?,
+            swap: usage(stored.swap_total_bytes, stored.swap_used_bytes)?,
+            uptime_seconds: stored.uptime_seconds.map(from_count).transpose()?,
+            load: load.map(|((one, five), fifteen)| [one, five, fifteen]),
+            fullest_disk: stored.disk_percent.map(percent).transpose()?,
+        })
+    }
+
+    /// The reading as far as it can be told from the sample.
+    fn reading(&self, cores: Vec<Percent>) -> Result<(Timestamp, Reading), sqlx::Error> {
+        let sample = self.sample()?;
         let reading = Reading {
-            host_name: sample.host_name.clone(),
+            host_name: self.stored.host_name.clone(),
             os_family: None,
             os_version: None,
             kernel: None,
             architecture: None,
-            cpu: sample.cpu_percent.map(percent).transpose()?,
+            cpu: sample.cpu,
             cores,
-            memory: usage(sample.memory_total_bytes, sample.memory_used_bytes)?,
-            swap: usage(sample.swap_total_bytes, sample.swap_used_bytes)?,
-            uptime_seconds: sample.uptime_seconds.map(from_count).transpose()?,
-            load: load.map(|((one, five), fifteen)| [one, five, fifteen]),
+            memory: sample.memory,
+            swap: sample.swap,
+            uptime_seconds: sample.uptime_seconds,
+            load: sample.load,
             file_systems: Vec::new(),
-            fullest_percent: sample.disk_percent.map(percent).transpose()?,
+            fullest_percent: sample.fullest_disk,
             interfaces: Vec::new(),
             top_cpu: Vec::new(),
             top_memory: Vec::new(),
@@ -179,12 +189,12 @@ impl Measured {
             agent_version: String::new(),
             clock_ahead_ms: None,
         };
-        Ok((from_ms(sample.collected_at_ms.unwrap_or_default())?, reading))
+        Ok((from_ms(self.stored.collected_at_ms.unwrap_or_default())?, reading))
     }
 }
 
 fn percent(value: f64) -> Result<Percent, sqlx::Error> {
-    Percent::new(value).map_err(super::unreadable)
+    Percent::new(value).map_err(super::convert::unreadable)
 }
 
 /// Puts in, from their samples, the readings that are not kept whole any more.

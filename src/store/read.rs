@@ -6,10 +6,9 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::{
-    client_id, from_count, from_ms,
+    convert::{client_id, from_count, from_ms, unreadable},
     pool::{Transaction, fetch_all},
     reads::Reads,
-    unreadable,
 };
 use crate::fleet::{
     ClientId, Metric, Reading,

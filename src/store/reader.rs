@@ -9,9 +9,14 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    DEADLINE, Due, MailCounts, OutboxMail, StoreError, StoreErrorKind, alerts, history,
-    holder::{self, Holder},
-    memory, outbox, past, read,
+    alerts, collectors,
+    deadlines::TRANSACTION_DEADLINE,
+    error::{StoreError, StoreErrorKind},
+    history,
+    holder::Holder,
+    memory, open,
+    outbox::{self, Due, MailCounts, OutboxMail},
+    past, read,
     reads::Reads,
     schema, sweeps,
     target::{Named, Target},
@@ -57,8 +62,8 @@ impl Reader {
 
     async fn open_named(database: Named<'_>) -> Result<Self, StoreError> {
         let target = Target::of(database)?;
-        let reader = Self::new(target.read().await?, Arc::clone(&target.place));
-        match tokio::time::timeout(DEADLINE, schema::check(&reader.pool, &reader.place)).await {
+        let reader = Self::new(open::read(&target).await?, Arc::clone(&target.place));
+        match tokio::time::timeout(TRANSACTION_DEADLINE, schema::check(&reader.pool, &reader.place)).await {
             Ok(checked) => checked.map(|()| reader),
             Err(passed) => Err(StoreError::new(&reader.place, StoreErrorKind::Unreachable, passed)),
         }
@@ -180,7 +185,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn holder(&self) -> Result<Option<Holder>, StoreError> {
-        self.answer(holder::read(&self.pool)).await
+        self.answer(collectors::read(&self.pool)).await
     }
 
     /// The number of the last sweep that began; 0 before the first.
@@ -273,7 +278,7 @@ impl Reader {
 
     /// Waits for an answer, not for ever.
     async fn answer<T>(&self, question: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(DEADLINE, question).await {
+        match tokio::time::timeout(TRANSACTION_DEADLINE, question).await {
             Ok(Ok(answer)) => {
                 self.answered.notify_one();
                 Ok(answer)

@@ -8,9 +8,11 @@ use std::{
 };
 
 use super::{
-    error::{StoreError, is_crowded},
+    classify::is_crowded,
+    connect,
+    deadlines::CONNECT_DEADLINE,
+    error::StoreError,
     file::Identity,
-    open::{self, PATIENCE},
     pool::{Pool, Transaction},
     target::{Kind, Target},
 };
@@ -100,7 +102,7 @@ impl Reads {
         if self.is_crowded() {
             return spare.begin_read().await;
         }
-        match tokio::time::timeout(PATIENCE, pool.begin_read()).await {
+        match tokio::time::timeout(CONNECT_DEADLINE, pool.begin_read()).await {
             Ok(Err(error)) if !is_crowded(&error) => Err(error),
             Ok(Ok(begun)) => Ok(begun),
             // Let in by nobody; or by a pooler that has us wait.
@@ -118,7 +120,7 @@ impl Reads {
 
     /// Reads the file that lies there now. The connections to the other one end when nothing uses them any more.
     fn open_anew(&self, path: &Path, target: &Target) -> Pool {
-        let pool = open::reads(target);
+        let pool = connect::for_reading(target);
         self.set(State::Open { pool: pool.clone(), spare: None, seen: Identity::of(path).ok() });
         pool
     }

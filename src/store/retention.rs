@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{
     clock,
+    convert::to_ms,
     pool::{Transaction, execute, fetch_all},
-    to_ms,
 };
 
 /// How many rows of one table one piece deletes, a collection with all its cores: some ten milliseconds, so that

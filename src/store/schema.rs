@@ -8,7 +8,8 @@ use sqlx::{
 };
 
 use super::{
-    error::{StoreError, StoreErrorKind, classify_migration},
+    classify::classify_migration,
+    error::{StoreError, StoreErrorKind},
     pool::{Pool, fetch_one},
     reads::Reads,
 };

@@ -17,35 +17,22 @@ use uuid::Uuid;
 
 use super::place::Place;
 
+mod error;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod line;
 pub(super) mod progress;
 mod tape;
 
+pub(super) use error::SpoolError;
 #[cfg(any(test, fuzzing))]
-use tape::FORMAT;
+use line::FORMAT;
 use tape::Tape;
 pub(super) use tape::Waiting;
 
 /// The most that waits. At the 3 to 10 KiB that a collection takes these are some 30,000 to 80,000 collections:
 /// 500 clients every five minutes for five hours at least.
 pub(super) const MOST_BYTES: u64 = 256 * 1024 * 1024;
-
-/// What is wrong with the spool.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SpoolError {
-    #[error("there is no directory for a spool: set STATE_DIRECTORY, XDG_STATE_HOME or HOME")]
-    NoPlace,
-    #[error("the spool {} belongs to another process: end that one first", .0.display())]
-    InUse(PathBuf),
-    #[error("the spool {} has format {found}, and this program knows {}: run the fleetsweep that wrote it", file.display(), tape::FORMAT)]
-    OtherFormat { file: PathBuf, found: u32 },
-    #[error("the spool's directory {} is {what}: remove it, or run `chmod 700` on it as its owner", directory.display())]
-    NotOurs { directory: PathBuf, what: &'static str },
-    #[error("the spool {} cannot be used", file.display())]
-    File { file: PathBuf, source: io::Error },
-}
 
 /// The spool of one database.
 #[derive(Debug)]

@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    from_count, from_ms,
+    convert::{from_count, from_ms, to_count, to_ms, unreadable},
     pool::{Transaction, execute, fetch_all, fetch_one},
     reads::Reads,
-    to_count, to_ms, unreadable,
 };
 use crate::fleet::{SweepId, event::Trigger, state::SweepView};
 

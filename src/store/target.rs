@@ -12,9 +12,9 @@ use sqlx::{
 };
 
 use super::{
+    deadlines::CONNECT_DEADLINE,
     error::{StoreError, StoreErrorKind},
     lock::Server,
-    open::PATIENCE,
 };
 use crate::config::{
     Database,
@@ -104,7 +104,7 @@ impl Target {
         }
         let may_create = !["mode=ro", "mode=rw&", "immutable="].iter().any(|option| url.contains(option))
             && !url.ends_with("mode=rw");
-        let options = options.foreign_keys(true).busy_timeout(PATIENCE).disable_statement_logging();
+        let options = options.foreign_keys(true).busy_timeout(CONNECT_DEADLINE).disable_statement_logging();
         let place = harmless::database_file(&options.get_filename().to_string_lossy()).as_str().into();
         Ok(Self { place, identity: String::new(), kind: Kind::Sqlite { options, may_create } })
     }

@@ -6,16 +6,27 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
+use secrecy::SecretString;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use self::records::{at, plain, reading, record, uuid};
-use super::{pool::Pool, *};
+use super::{
+    pool::Pool,
+    target::{Named, Target},
+    *,
+};
 use crate::{
-    fleet::{self, Reading, history::Span},
+    config::directories::Environment,
+    fleet::{self, ClientId, Metric, Reading, SweepId, history::Span},
     store,
 };
 
@@ -67,7 +78,7 @@ fn url(file: &Path) -> SecretString {
 async fn a_full_disk_is_said_and_leaves_no_half_collection() {
     let home = Home::new();
     home.open().await.close().await;
-    let opened = Target::of(Named::plain(&home.url())).unwrap().hold().await.unwrap();
+    let opened = open::hold(Target::of(Named::plain(&home.url())).unwrap()).await.unwrap();
     let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
     // The database may grow by a few pages more: a disk that fills up, without one.
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{
+    convert::unreadable,
     pool::{Transaction, fetch_all},
-    unreadable,
 };
 use crate::fleet::{
     alert::{Change, Notice, Step},

@@ -7,7 +7,8 @@
 use sqlx::{ColumnIndex, Decode, Type};
 
 use super::{
-    cells, client_id,
+    cells,
+    convert::client_id,
     pool::{fetch_all, on_driver},
     reads::Reads,
 };

@@ -72,7 +72,7 @@ async fn two_open_alerts_of_one_metric_are_kept_apart(database: Database) {
     // What the judge goes on from, also after a restart.
     store.close().await;
     let store = open(&database).await;
-    let state = store.client_states().await.unwrap().remove(&client()).unwrap();
+    let state = store.reader().client_states().await.unwrap().remove(&client()).unwrap();
     let rules: Vec<_> = state
         .rules
         .iter()
@@ -102,7 +102,7 @@ async fn two_open_alerts_of_one_metric_are_kept_apart(database: Database) {
         .record(collection(3, &[("/home", 97.0, Step::Gone, gone), ("/var", 99.0, Step::Continues, HELD)]))
         .await
         .unwrap();
-    let state = store.client_states().await.unwrap().remove(&client()).unwrap();
+    let state = store.reader().client_states().await.unwrap().remove(&client()).unwrap();
     assert_eq!(state.rules.into_keys().collect::<Vec<_>>(), [disk("/var")]);
     assert_eq!(database.rows("SELECT instance, over_in_a_row FROM rule_states").await, ["/var|3"]);
     assert_eq!(

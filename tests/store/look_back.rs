@@ -201,7 +201,7 @@ async fn an_alert_is_acknowledged_once_and_audited(database: Database) {
         async |metric: Metric, id, ms| store.acknowledge(&client(), &metric.into(), uuid(id), at(ms), "ops").await;
     acknowledge(Metric::Cpu, 100, 20).await.unwrap();
     acknowledge(Metric::Cpu, 100, 30).await.unwrap();
-    let open = &store.client_states().await.unwrap()[&client()].rules[&Metric::Cpu.into()].alert;
+    let open = &store.reader().client_states().await.unwrap()[&client()].rules[&Metric::Cpu.into()].alert;
     assert_eq!(open.as_ref().unwrap().acknowledged_at, Some(at(20)));
     assert!(store.reader().memory().await.unwrap().alerts[0].acknowledged);
     let entry = |ms| format!("{}|ops|acknowledge|10.0.4.1:22|cpu", AT + ms);

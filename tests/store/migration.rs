@@ -105,12 +105,12 @@ async fn what_the_first_version_stored_is_carried_over(database: Database) {
         alerts,
         [(Metric::Cpu.into(), None, None), (Metric::Memory.into(), Some((at(5), AlertEnd::Resolved)), None)]
     );
-    let rule = store.client_states().await.unwrap()[&client].rules[&Metric::Cpu.into()].clone();
+    let rule = store.reader().client_states().await.unwrap()[&client].rules[&Metric::Cpu.into()].clone();
     assert_eq!((rule.over_in_a_row, rule.alert.map(|alert| alert.id)), (3, Some(uuid(100))));
     let due = store.mails_due(at(0), Due::All, None, 9).await.unwrap();
     assert_eq!((due.len(), &due[0].client, due[0].sweep), (1, &None, None));
     assert_eq!(reader.sweeps(9).await.unwrap(), []);
-    assert_eq!(store.last_sweep_number().await.unwrap(), 0);
+    assert_eq!(store.reader().last_sweep_number().await.unwrap(), 0);
 
     // And it goes on: the next reading takes a place of its own.
     store.record(Record { changes: Vec::new(), mails: Vec::new(), ..record(7) }).await.unwrap();

@@ -62,7 +62,7 @@ async fn a_closed_store_takes_nothing_more(database: Database) {
     store.close().await;
     store.close().await;
     assert_eq!(store.record(plain(3)).await.unwrap_err().kind, StoreErrorKind::Closed);
-    assert_eq!(store.mail_counts().await.unwrap_err().kind, StoreErrorKind::Closed);
+    assert_eq!(store.reader().mail_counts().await.unwrap_err().kind, StoreErrorKind::Closed);
     let first = waiting.await.unwrap().is_ok();
     assert_eq!(database.count("SELECT COUNT(*) FROM v1_samples").await, 1 + i64::from(first));
 }

@@ -102,13 +102,13 @@ async fn past(store: &Store, number: u64) -> Fleet {
 
 async fn sweeps_are_listed_and_their_numbers_go_on(database: Database) {
     let store = open(&database).await;
-    assert_eq!(store.last_sweep_number().await.unwrap(), 0);
+    assert_eq!(store.reader().last_sweep_number().await.unwrap(), 0);
     three_sweeps(&store).await;
     store.sweep_started(sweep(4), 4, Trigger::Manual, at(4 * MINUTE), 2).await.unwrap();
     store.close().await;
 
     let store = open(&database).await;
-    assert_eq!(store.last_sweep_number().await.unwrap(), 4);
+    assert_eq!(store.reader().last_sweep_number().await.unwrap(), 4);
     let listed = store.reader().sweeps(2).await.unwrap();
     let view = |number: u64, begin| SweepView {
         id: sweep(number),

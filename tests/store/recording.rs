@@ -79,8 +79,8 @@ async fn what_was_recorded_is_known_after_a_restart(database: Database) {
         (ClientId::new("10.0.5.2", 22), ClientState { failed_in_a_row: 4, ..ClientState::default() }),
     ]
     .into();
-    assert_eq!(store.client_states().await.unwrap(), expected);
-    assert_eq!(store.bookmarks().await.unwrap(), [(ClientId::new("10.0.4.1", 22), "s=1".to_owned())].into());
+    assert_eq!(store.reader().client_states().await.unwrap(), expected);
+    assert_eq!(store.reader().bookmarks().await.unwrap(), [(ClientId::new("10.0.4.1", 22), "s=1".to_owned())].into());
     let client = ClientId::new("10.0.4.1", 22);
     assert_eq!(store.reader().latest_reading(&client).await.unwrap(), Some((at(10), reading())));
     assert_eq!(store.reader().latest_reading(&ClientId::new("10.0.5.2", 22)).await.unwrap(), None);
@@ -122,12 +122,12 @@ async fn an_alert_goes_on_and_ends(database: Database) {
         }
     };
     store.record(with(2, Step::Continues, 80.0, 4)).await.unwrap();
-    let states = store.client_states().await.unwrap();
+    let states = store.reader().client_states().await.unwrap();
     let open = states[&ClientId::new("10.0.4.1", 22)].rules[&Metric::Cpu.into()].clone();
     assert_eq!((open.over_in_a_row, open.alert.map(|alert| (alert.value, alert.peak))), (4, Some((80.0, 80.0))));
 
     store.record(with(3, Step::Resolved, 5.0, 0)).await.unwrap();
-    assert_eq!(store.client_states().await.unwrap()[&ClientId::new("10.0.4.1", 22)], ClientState::default());
+    assert_eq!(store.reader().client_states().await.unwrap()[&ClientId::new("10.0.4.1", 22)], ClientState::default());
     assert_eq!(
         database.rows("SELECT value, raised_at_ms, resolved_at_ms, last_mail_at_ms FROM v1_alerts").await,
         [format!("5.0|{}|{}|{}", AT + 10, AT + 3_010, AT + 20)]
@@ -189,7 +189,7 @@ async fn the_outbox_keeps_every_mail_until_it_is_taken_or_refused(database: Data
             last_error: Some("451 later".into())
         }]
     );
-    assert_eq!(store.mail_counts().await.unwrap(), MailCounts { waiting: 2, sent: 1, refused: 1 });
+    assert_eq!(store.reader().mail_counts().await.unwrap(), MailCounts { waiting: 2, sent: 1, refused: 1 });
     store.mail_sent(uuid(3), at(60), "250 ok").await.unwrap();
     store.mail_sent(uuid(4), at(60), "250 ok").await.unwrap();
     assert_eq!(store.next_mail_at().await.unwrap(), None);
@@ -229,7 +229,7 @@ async fn a_record_that_fails_leaves_nothing_and_harms_nobody(database: Database)
     ] {
         assert_eq!(database.count(table).await, count, "{table}");
     }
-    assert_eq!(store.bookmarks().await.unwrap(), HashMap::new());
+    assert_eq!(store.reader().bookmarks().await.unwrap(), HashMap::new());
     // And it can be stored once its fault is gone.
     store.record(Record { mails: Vec::new(), ..record(3) }).await.unwrap();
 }

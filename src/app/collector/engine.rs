@@ -57,8 +57,8 @@ impl Engine {
     /// # Errors
     /// [`Failed`] where the database cannot be read or this process may open too few files.
     pub async fn new(config: &Config, store: Store, costs: Costs, spine: Spine) -> Result<Self, Failed> {
-        let sweeps = store.last_sweep_number().await?;
-        let ledger = Ledger::new(store.client_states().await?, store.bookmarks().await?);
+        let sweeps = store.reader().last_sweep_number().await?;
+        let ledger = Ledger::new(store.reader().client_states().await?, store.reader().bookmarks().await?);
         ledger.take_in_spent(store.reader().spent().await?);
         let wheel = Wheel::new(ledger.clone(), spine.clone(), store.clone(), sweeps);
         let bell = Arc::new(Bell::default());

@@ -30,7 +30,7 @@ pub fn spool(data: &[u8]) {
         assert!(*end <= data.len() as u64);
         if let Ok(content) = content {
             assert_eq!(line::content(line::of(content).as_bytes()), Some(content.as_str()));
-            let _ = super::super::bridge::fuzzing::is_understood(content);
+            let _ = crate::store::spooled::is_understood(content);
         }
     }
     drop(spool);

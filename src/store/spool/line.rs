@@ -3,6 +3,9 @@
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 
+/// The version of the format.
+pub(super) const FORMAT: u32 = 1;
+
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// The line of a content that is JSON without line breaks, with its end of line.

@@ -11,11 +11,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{SpoolError, line};
+use super::{
+    error::SpoolError,
+    line::{self, FORMAT},
+};
 use crate::store::file::Identity;
-
-/// The format's version.
-pub(super) const FORMAT: u32 = 1;
 
 /// The most that is read back at once.
 const PEEK_BYTES: u64 = 8 * 1024 * 1024;

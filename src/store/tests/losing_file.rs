@@ -61,7 +61,7 @@ async fn what_is_collected_after_the_file_was_removed_waits_for_a_file() {
     fs::remove_file(&path).unwrap();
     store.record(plain(2)).await.unwrap();
     assert_eq!((why(&store), store.waiting()), (Some(StoreErrorKind::Missing), 1));
-    let error = store.client_states().await.unwrap_err();
+    let error = store.reader().client_states().await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Unreachable, "{error}");
     store.record(plain(3)).await.unwrap();
     assert!(!path.exists(), "nobody asked for a new database");
@@ -69,7 +69,7 @@ async fn what_is_collected_after_the_file_was_removed_waits_for_a_file() {
     assert_eq!(store.settle(SOON).await, 0);
     assert_eq!(collections(&path).await, uuids([2, 3]));
     store.record(plain(4)).await.unwrap();
-    assert_eq!(store.client_states().await.unwrap().len(), 3);
+    assert_eq!(store.reader().client_states().await.unwrap().len(), 3);
     store.close().await;
     assert_eq!(collections(&path).await, uuids([2, 3, 4]));
 }

@@ -118,7 +118,7 @@ async fn what_waits_at_the_end_is_stored_by_the_next_start_before_anything_is_re
     assert_eq!(std::fs::read(&spool).unwrap(), kept);
     held.release().await;
     let store = home.open().await;
-    assert_eq!(store.client_states().await.unwrap(), direct.client_states().await.unwrap());
+    assert_eq!(store.reader().client_states().await.unwrap(), direct.reader().client_states().await.unwrap());
     assert_eq!(home.all().await, other.all().await);
     store.close().await;
 
@@ -196,7 +196,7 @@ async fn what_the_database_rejects_is_set_aside_and_holds_up_nothing() {
 async fn a_full_spool_is_said_and_what_was_kept_before_is_stored() {
     let home = Home::new();
     home.open().await.close().await;
-    let opened = Target::of(Named::plain(&home.url())).unwrap().hold().await.unwrap();
+    let opened = open::hold(Target::of(Named::plain(&home.url())).unwrap()).await.unwrap();
     let store = Store::start(opened, &Environment::default(), 4096).await.unwrap();
     let held = Held::of(&home).await;
     let mut kept = 0;
@@ -218,7 +218,7 @@ async fn a_full_spool_is_said_and_what_was_kept_before_is_stored() {
 async fn a_full_disk_is_away_until_there_is_room_again() {
     let home = Home::new();
     home.open().await.close().await;
-    let opened = Target::of(Named::plain(&home.url())).unwrap().hold().await.unwrap();
+    let opened = open::hold(Target::of(Named::plain(&home.url())).unwrap()).await.unwrap();
     let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
     // A limit of this connection, which a full disk makes useless: the next one has room.
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();

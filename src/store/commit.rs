@@ -1,0 +1,145 @@
+//! One transaction: every change of it is written, then it is committed. Not which changes share a transaction, and
+//! not what is done when it fails ([`super::writer`]).
+
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    alert_changes, clock, collectors,
+    convert::to_ms,
+    error_kind::StoreErrorKind,
+    known::Known,
+    outbox,
+    pool::{Pool, Transaction, execute},
+    recording, retention,
+    spool::progress::Origin,
+    sweeps,
+    write::Write,
+    write_error::WriteError,
+};
+use crate::fleet::alert::AlertKey;
+
+/// Where the changes of a transaction come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// From those who wait for it; the transaction's name.
+    Direct(Uuid),
+    /// From the spool: where each of them stood. Those that are stored already are passed over.
+    Spool(&'a [Origin]),
+}
+
+/// Writes and commits; gives what is known afterwards.
+pub(super) async fn commit(
+    pool: &Pool,
+    mark: Uuid,
+    source: Source<'_>,
+    known: Option<Known>,
+    writes: &[&Write],
+) -> Result<Known, WriteError> {
+    let mut transaction = pool.begin_write().await?;
+    match write_all(&mut transaction, mark, source, known, writes).await {
+        Ok(known) => {
+            transaction.commit().await?;
+            Ok(known)
+        }
+        Err(error) => {
+            if let Err(rollback) = transaction.rollback().await {
+                tracing::debug!(error = %rollback, "a transaction could not be rolled back; its connection is given up");
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn write_all(
+    transaction: &mut Transaction,
+    mark: Uuid,
+    source: Source<'_>,
+    known: Option<Known>,
+    writes: &[&Write],
+) -> Result<Known, WriteError> {
+    let in_use = || WriteError::Refused(StoreErrorKind::InUse);
+    let mut stored_before = Vec::new();
+    match source {
+        Source::Direct(write) => {
+            if !collectors::sign(transaction, mark, write).await? {
+                return Err(in_use());
+            }
+        }
+        Source::Spool(origins) => {
+            let progress = collectors::progress(transaction, mark).await?.ok_or_else(in_use)?;
+            stored_before = origins.iter().map(|origin| progress.has(*origin)).collect();
+            collectors::advance(transaction, mark, &progress.after(Uuid::new_v4(), origins)).await?;
+        }
+    }
+    let mut known = match known {
+        Some(known) => known,
+        None => Known::read(transaction).await?,
+    };
+    for (index, write) in writes.iter().enumerate() {
+        if stored_before.get(index) == Some(&true) {
+            continue;
+        }
+        match write {
+            Write::Record(record) => recording::insert(transaction, &mut known, record).await?,
+            Write::Queue(mail) => outbox::insert(transaction, mail, &outbox::Origin::default()).await?,
+            Write::Sent { id, at, answer } => outbox::sent(transaction, *id, *at, answer).await?,
+            Write::Deferred { id, attempts, next_at, error } => {
+                outbox::deferred(transaction, *id, *attempts, *next_at, error).await?;
+            }
+            Write::Refused { id, at, error } => outbox::refused(transaction, *id, *at, error).await?,
+            Write::Split { id, parts, reason } => outbox::split(transaction, *id, parts, reason).await?,
+            Write::Waited { at, most } => outbox::waited(transaction, *at, *most).await?,
+            Write::Audit { at, actor, action, target, detail } => {
+                audit(transaction, &mut known, *at, [actor, action, target, detail]).await?;
+            }
+            Write::SweepStarted { sweep, number, set_off_by, at, clients } => {
+                sweeps::started(transaction, *sweep, *number, *set_off_by, *at, *clients).await?;
+            }
+            Write::SweepEnded { sweep, at, duration_ms, ok, failed } => {
+                sweeps::ended(transaction, *sweep, *at, *duration_ms, (*ok, *failed), known.last_collection()).await?;
+            }
+            Write::Acknowledge { client, metric, instance, alert, at, actor } => {
+                let about = AlertKey { metric: *metric, instance: instance.clone() };
+                alert_changes::acknowledge(transaction, client, &about, *alert, *at).await?;
+                let texts = [actor.as_str(), alert_changes::ACKNOWLEDGE, &client.to_string(), &about.to_string()];
+                audit(transaction, &mut known, *at, texts).await?;
+            }
+            Write::Announce(holder) => collectors::announce(transaction, mark, holder).await?,
+            Write::Forget { before, more } => {
+                more.store(retention::forget(transaction, *before).await?, Ordering::Relaxed);
+            }
+            Write::Observe { witness, believed } => {
+                let now = clock::observe(transaction, witness).await?;
+                // Told once: a transaction that was undone said the same.
+                believed.get_or_init(|| now);
+            }
+            // Kept back by the writer's loop.
+            Write::Close => {}
+        }
+    }
+    Ok(known)
+}
+
+/// Notes what an operator did: who, what, to which, anything further.
+async fn audit(
+    transaction: &mut Transaction,
+    known: &mut Known,
+    at: Timestamp,
+    [actor, action, target, detail]: [&str; 4],
+) -> Result<(), sqlx::Error> {
+    let id = known.new_audit_id();
+    execute!(
+        transaction,
+        "INSERT INTO audit_entries (id, at_ms, actor, action, target, detail) VALUES (?, ?, ?, ?, ?, ?)",
+        id,
+        to_ms(at),
+        actor,
+        action,
+        target,
+        detail
+    )
+    .map(drop)
+}

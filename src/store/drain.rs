@@ -1,0 +1,152 @@
+//! Storing what waits in the spool, in its order, while more of it may come in. Not when that is tried
+//! ([`super::writer`]).
+//!
+//! A batch from the spool is one transaction, in which the database also notes how far it has come. Killed at any
+//! point, and whichever answer is lost, the database says what is stored already
+//! ([`progress`](super::spool::progress)).
+
+use std::{error::Error, time::Duration};
+
+use super::{
+    commit::{self, Source},
+    connection::WriteConnection,
+    deadlines::TRANSACTION_DEADLINE,
+    error::StoreError,
+    outage::OutageSpool,
+    queue::{BATCH, WriteQueue},
+    spool::{Waiting, progress::Origin},
+    spooled::{self, SpooledWrite},
+    write::Write,
+};
+
+/// How long a transaction from the spool has the writer to itself: longer than most take. What comes in meanwhile waits
+/// for it, lest more comes in than is stored.
+const HEAD_START: Duration = Duration::from_millis(500);
+
+/// After how many transactions from the spool what has come in meanwhile is kept: fewer come in than are stored.
+const TRANSACTIONS_A_TURN: u32 = 4;
+
+/// The parts of the writer that draining works with.
+pub(super) struct Drain<'a> {
+    pub(super) connection: &'a mut WriteConnection,
+    pub(super) outage: &'a mut OutageSpool,
+    pub(super) queue: &'a mut WriteQueue,
+    /// How many changes were stored.
+    pub(super) stored: u64,
+}
+
+impl Drain<'_> {
+    /// Stores everything that waits.
+    pub(super) async fn run(&mut self) -> Result<(), StoreError> {
+        for turn in 1_u32.. {
+            if turn % TRANSACTIONS_A_TURN == 0 && self.queue.receive_at_once() {
+                self.outage.keep_received(self.queue).await;
+            }
+            let peek = |spool: &mut super::spool::Spool| Ok((spool.peek(BATCH)?, spool.id().unwrap_or_default()));
+            let (waiting, id) = self.outage.on_disk(peek).await?;
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            let mut batch = Vec::with_capacity(waiting.len());
+            for Waiting { content, end } in waiting {
+                match spooled::read(content, id, end) {
+                    Ok(spooled) => batch.push(spooled),
+                    // It has its turn when it is the first.
+                    Err(_) if !batch.is_empty() => break,
+                    Err((content, why)) => {
+                        self.set_aside(content, &why).await?;
+                        self.pass(1, end).await?;
+                        break;
+                    }
+                }
+            }
+            let Some(last) = batch.last().map(|spooled| spooled.origin.end) else { continue };
+            match self.store(&batch).await {
+                Ok(()) => {
+                    self.pass(batch.len(), last).await?;
+                    self.stored += batch.len() as u64;
+                }
+                Err(error) if is_fault_of_a_change(&error) => {
+                    for spooled in &batch {
+                        self.stored += u64::from(self.store_or_set_aside(spooled).await?);
+                        self.pass(1, spooled.origin.end).await?;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// One change alone; whether it is stored now.
+    async fn store_or_set_aside(&mut self, spooled: &SpooledWrite) -> Result<bool, StoreError> {
+        match self.store(std::slice::from_ref(spooled)).await {
+            Ok(()) => Ok(true),
+            Err(error) if is_fault_of_a_change(&error) => {
+                self.set_aside(spooled.content.clone().into_bytes(), &error).await?;
+                self.transact(&[spooled.origin], &[]).await?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn store(&mut self, batch: &[SpooledWrite]) -> Result<(), StoreError> {
+        let writes: Vec<&Write> = batch.iter().map(|spooled| &spooled.write).collect();
+        let origins: Vec<Origin> = batch.iter().map(|spooled| spooled.origin).collect();
+        self.transact(&origins, &writes).await
+    }
+
+    /// One transaction, during which what comes in is kept.
+    async fn transact(&mut self, origins: &[Origin], writes: &[&Write]) -> Result<(), StoreError> {
+        self.connection.check_file().await?;
+        let (pool, mark, known) = self.connection.begin();
+        let commit = commit::commit(&pool, mark, Source::Spool(origins), known, writes);
+        let mut commit = std::pin::pin!(tokio::time::timeout(TRANSACTION_DEADLINE, commit));
+        let mut head_start = std::pin::pin!(tokio::time::sleep(HEAD_START));
+        let mut receives = false;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = &mut commit => break ended,
+                () = &mut head_start, if !receives => receives = true,
+                () = self.queue.receive(), if receives && self.queue.is_open => {
+                    // The transaction goes on while the disk is waited for.
+                    let mut keeping = std::pin::pin!(self.outage.keep_received(self.queue));
+                    tokio::select! {
+                        () = &mut keeping => {}
+                        ended = &mut commit => {
+                            keeping.await;
+                            break ended;
+                        }
+                    }
+                }
+            }
+        };
+        self.connection.end(ended)?;
+        self.connection.check_file().await
+    }
+
+    async fn set_aside(&self, content: Vec<u8>, why: &(dyn Error + Sync + 'static)) -> Result<(), StoreError> {
+        let file = self.outage.on_disk(move |spool| spool.set_aside(&content)).await?;
+        tracing::error!(
+            error = why as &dyn Error,
+            "database {} does not take a change that waited for it: it is kept in {}",
+            self.connection.place(),
+            file.display()
+        );
+        Ok(())
+    }
+
+    /// The first so many of the spool are stored, the last of which ends at `end`.
+    async fn pass(&self, count: usize, end: u64) -> Result<(), StoreError> {
+        let waiting = self.outage.on_disk(move |spool| spool.pass(count, end).map(|()| spool.waiting())).await?;
+        self.outage.tell(waiting);
+        Ok(())
+    }
+}
+
+/// Whether a change of the transaction is the reason. A full disk is not the fault of the change that met it.
+fn is_fault_of_a_change(error: &StoreError) -> bool {
+    error.kind.may_concern_one_record() && !error.kind.will_pass()
+}

@@ -1,0 +1,258 @@
+//! What can be wrong with the database: a closed list, each kind with its words, what the operator can do, and what the
+//! store does about it. Not how a kind is found ([`super::classify`]).
+
+use std::fmt;
+
+/// Every way in which the database fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// The URL names no database that can be used.
+    BadUrl,
+    /// The file cannot be opened, or the server does not answer.
+    Unreachable,
+    /// The server refused user, password or database name.
+    LoginRefused,
+    /// TLS was asked for, and there is none, or none that can be trusted.
+    Tls,
+    /// The account may not do what is needed there.
+    NoRight,
+    /// The file or the server takes no changes.
+    ReadOnly,
+    /// No space is left; nothing of the transaction was stored.
+    Full,
+    /// Another program holds it.
+    Locked,
+    /// Another collector collects into it.
+    InUse,
+    /// The server lets no further connection of this account in.
+    TooManyConnections,
+    /// A pooler stands before the server that does not keep the session.
+    Pooled,
+    /// The file was removed or moved away in mid-run.
+    Missing,
+    /// Something else came to lie in the place of the file in mid-run.
+    Replaced,
+    /// The file is something else.
+    NotADatabase,
+    /// It is damaged, or holds what this program never wrote.
+    Corrupt,
+    /// A newer fleetsweep made it.
+    NewerSchema {
+        /// The newest migration in it.
+        found: i64,
+        /// The newest this program has.
+        known: i64,
+    },
+    /// An older fleetsweep made it, and a reader changes nothing.
+    OlderSchema {
+        /// The newest migration in it; 0 where there is none.
+        found: i64,
+        /// The newest this program has.
+        known: i64,
+    },
+    /// Its schema is not the one that this program made.
+    OtherSchema,
+    /// MariaDB or MySQL would take different texts for equal, or lose characters.
+    WrongCollation,
+    /// PostgreSQL has no room for every character.
+    WrongEncoding,
+    /// It did not take one row; nothing of that record was stored.
+    Rejected,
+    /// It has no such mail.
+    NoSuchMail,
+    /// It has no such alert.
+    NoSuchAlert,
+    /// That alert has ended.
+    AlertEnded,
+    /// It is away, and so is what waits for it in the spool: what is asked cannot wait with it.
+    Away,
+    /// It is away, and the spool takes nothing more.
+    SpoolFull,
+    /// It is away, and the spool cannot be used; or the spool of an earlier run cannot be read.
+    SpoolFailed,
+    /// [`Store::close`](super::Store::close) came first.
+    Closed,
+}
+
+/// What to do about a database in use.
+pub(super) const USE_ANOTHER: &str = "end that one first, or name another database as `url` on <database>";
+
+impl fmt::Display for StoreErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadUrl => f.write_str(
+                "cannot be used: write sqlite:FILE, postgres://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME as `url` on <database>",
+            ),
+            Self::Unreachable => {
+                f.write_str("cannot be reached: check `url` on <database>, that its directory exists or its server runs")
+            }
+            Self::LoginRefused => {
+                f.write_str("refused the login: check user, password and database name in `url` on <database>")
+            }
+            Self::Tls => f.write_str(
+                "does not give the TLS that `url` on <database> asks for, or that a server on another machine has to give: have it offer TLS, name the file of its certificate authority as sslrootcert (postgres) or ssl-ca (mysql), change sslmode or ssl-mode, or allow clear text with tls=\"off\"",
+            ),
+            Self::NoRight => f.write_str(
+                "denies this account a right that is needed: on PostgreSQL run ALTER DATABASE … OWNER TO …, on MariaDB and MySQL GRANT ALL ON …, for the user in `url` on <database>",
+            ),
+            Self::ReadOnly => f.write_str(
+                "is read-only: give this account the right to write it (for a file, its directory too), or name a server that is no replica",
+            ),
+            Self::Full => f.write_str("is full: free some space; nothing of this was stored"),
+            Self::Locked => f.write_str("is locked by another program: end that program's transaction and try again"),
+            Self::InUse => write!(f, "is in use by another fleetsweep: {USE_ANOTHER}"),
+            Self::TooManyConnections => f.write_str(
+                "lets too few connections of this account in: fleetsweep needs 2 and uses up to 6: raise CONNECTION LIMIT of the role and max_connections (PostgreSQL), max_user_connections and max_connections (MariaDB, MySQL), or the pool's size where a pooler stands before it",
+            ),
+            Self::Pooled => f.write_str(
+                "is behind a pooler that gives each transaction another session: fleetsweep needs session pooling: write pool_mode=session for this database into pgbouncer.ini, or name the PostgreSQL server itself as `url` on <database>",
+            ),
+            Self::Missing => f.write_str(
+                "is gone: its file was removed or moved away while it was in use: put it back, or put an empty file there to begin a new database",
+            ),
+            Self::Replaced => f.write_str(
+                "was replaced: something else lies where its file was opened: put the file back, or another database of fleetsweep, or an empty file to begin a new one",
+            ),
+            Self::NotADatabase => {
+                f.write_str("is no SQLite database: name another file as `url` on <database>; this one was not changed")
+            }
+            Self::Corrupt => f.write_str("is damaged: restore a backup, or move it away and begin a new one"),
+            Self::NewerSchema { found, known } => write!(
+                f,
+                "has schema {found}, and this program knows {known} at most: run the newer fleetsweep that made it, or use another database"
+            ),
+            Self::OlderSchema { found: 0, .. } => {
+                f.write_str("holds nothing of fleetsweep yet: collect into it first, which prepares it")
+            }
+            Self::OlderSchema { found, known } => write!(
+                f,
+                "has schema {found}, and this program reads {known}: collect into it once with this version, which brings it up to date"
+            ),
+            Self::OtherSchema => {
+                f.write_str("has a schema that is not this program's: restore a backup, or use another database")
+            }
+            Self::WrongCollation => f.write_str(
+                "needs a binary collation: run ALTER DATABASE … CHARACTER SET utf8mb4 COLLATE utf8mb4_bin before the first start",
+            ),
+            Self::WrongEncoding => f.write_str(
+                "needs the encoding UTF8: make it anew with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+            ),
+            Self::Rejected => f.write_str("did not take a row: nothing of this record was stored; please report it"),
+            Self::NoSuchMail => f.write_str("has no such mail"),
+            Self::NoSuchAlert => f.write_str("has no such alert"),
+            Self::AlertEnded => f.write_str("has that alert as ended: there is nothing left to acknowledge"),
+            Self::Away => f.write_str("is away for now, and changes wait for it: try again when it is back"),
+            Self::SpoolFull => f.write_str(
+                "is away, and its spool is full (256 MiB): nothing of this was stored; bring the database back",
+            ),
+            Self::SpoolFailed => f.write_str("has a spool that cannot be used: nothing of this was stored"),
+            Self::Closed => f.write_str("is closed"),
+        }
+    }
+}
+
+impl StoreErrorKind {
+    /// Whether one record can be the reason, so that others of the same transaction may fare better alone.
+    /// On a full disk the smaller ones may: above all that a mail was sent, lest it is sent again.
+    pub(super) fn may_concern_one_record(self) -> bool {
+        match self {
+            Self::Rejected | Self::NoSuchMail | Self::NoSuchAlert | Self::AlertEnded | Self::Full => true,
+            Self::BadUrl
+            | Self::Unreachable
+            | Self::LoginRefused
+            | Self::Tls
+            | Self::NoRight
+            | Self::ReadOnly
+            | Self::Locked
+            | Self::InUse
+            | Self::TooManyConnections
+            | Self::Pooled
+            | Self::Missing
+            | Self::Replaced
+            | Self::NotADatabase
+            | Self::Corrupt
+            | Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
+            | Self::OtherSchema
+            | Self::WrongCollation
+            | Self::WrongEncoding
+            | Self::Away
+            | Self::SpoolFull
+            | Self::SpoolFailed
+            | Self::Closed => false,
+        }
+    }
+
+    /// Whether the database is only away: what was to be stored waits in the spool until it is back.
+    #[must_use]
+    pub fn will_pass(self) -> bool {
+        match self {
+            // The server is stopped or restarted, the network is cut, the file's disk is gone for a moment.
+            Self::Unreachable
+            // In mid-run: a password is being changed, a server is restored with its old accounts. At the start
+            // it is a mistake in the configuration, and said as that.
+            | Self::LoginRefused
+            // A server that became a replica during a fail-over, a disk that was remounted after an error.
+            | Self::ReadOnly
+            // Rights and certificates are being changed, and are not complete yet.
+            | Self::NoRight
+            | Self::Tls
+            // Somebody frees space.
+            | Self::Full
+            // A backup or a long transaction of another program ends.
+            | Self::Locked
+            // Others leave.
+            | Self::TooManyConnections
+            // Somebody puts a file there.
+            | Self::Missing
+            | Self::Replaced => true,
+            // Another collector writes there now: what this one knows is no longer true.
+            Self::InUse
+            // These do not change by waiting: somebody has to mend something, and has to hear of it by failures.
+            | Self::BadUrl
+            | Self::Pooled
+            | Self::NotADatabase
+            | Self::Corrupt
+            | Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
+            | Self::OtherSchema
+            | Self::WrongCollation
+            | Self::WrongEncoding
+            // It is there, and does not want this.
+            | Self::Rejected
+            | Self::NoSuchMail
+            | Self::NoSuchAlert
+            | Self::AlertEnded
+            // Said by this program itself.
+            | Self::Away
+            | Self::SpoolFull
+            | Self::SpoolFailed
+            | Self::Closed => false,
+        }
+    }
+
+    /// Whether what was to be stored is nowhere now, though nothing was wrong with it.
+    pub(super) fn loses_what_happened(self) -> bool {
+        !matches!(
+            self,
+            Self::Rejected
+                | Self::NoSuchMail
+                | Self::NoSuchAlert
+                | Self::AlertEnded
+                | Self::Away
+                | Self::InUse
+                | Self::Closed
+        )
+    }
+
+    /// Whether it is about where a file lies.
+    pub(super) fn is_of_file(self) -> bool {
+        matches!(self, Self::Missing | Self::Replaced)
+    }
+
+    /// Whether an answer to a question shows that changes are taken again too. On a full disk, beside a lock and
+    /// from a replica, questions are answered all the time.
+    pub(super) fn ends_with_an_answer(self) -> bool {
+        matches!(self, Self::Unreachable | Self::LoginRefused | Self::Tls)
+    }
+}

@@ -1,0 +1,258 @@
+//! An outage of the database: since when it lasts and why, and the spool in which changes are kept meanwhile. Not the
+//! attempts to end it ([`super::drain`], [`super::writer`]).
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+use uuid::Uuid;
+
+use super::{
+    condition::{Away, Condition, Ended, Lost},
+    error::{StoreError, StoreErrorKind},
+    queue::{WriteQueue, WriteRequest},
+    spool::{Spool, SpoolError},
+    spooled,
+};
+
+/// The pause after the first attempt to end an outage, and the shortest of all.
+pub(super) const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The pause doubles up to this one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The longest pause for a file that is missing: looking for it costs nothing.
+const LONGEST_PAUSE_FOR_FILE: Duration = Duration::from_secs(4);
+
+/// Keeps changes while the database is away, and tells whoever watches.
+pub(super) struct OutageSpool {
+    place: Arc<str>,
+    spool: Arc<Mutex<Spool>>,
+    condition: watch::Sender<Condition>,
+    /// Notified of every answer to a question.
+    pub(super) answered: Arc<Notify>,
+    /// Notified by those who wait for the end of the outage.
+    pub(super) hurry: Arc<Notify>,
+    outage: Option<Outage>,
+    outages: u64,
+}
+
+/// The outage that lasts.
+#[derive(Debug, Clone)]
+pub(super) struct Outage {
+    began: Instant,
+    since: Timestamp,
+    pub(super) why: Arc<StoreError>,
+    pub(super) tried_at: Instant,
+    pub(super) pause: Duration,
+    stored: u64,
+}
+
+/// The spool failed, or the task that worked on it.
+#[derive(Debug, thiserror::Error)]
+enum SpoolFailure {
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error("the spool's task broke")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl OutageSpool {
+    /// `answered` is notified of every answer to a question, `hurry` by those who wait.
+    pub(super) fn new(
+        place: Arc<str>,
+        spool: Spool,
+        condition: watch::Sender<Condition>,
+        answered: Arc<Notify>,
+        hurry: Arc<Notify>,
+    ) -> Self {
+        Self { place, spool: Arc::new(Mutex::new(spool)), condition, answered, hurry, outage: None, outages: 0 }
+    }
+
+    /// Whether the database is away: changes go into the spool.
+    pub(super) fn is_active(&self) -> bool {
+        self.outage.is_some()
+    }
+
+    /// The outage that lasts.
+    pub(super) fn current(&self) -> Option<&Outage> {
+        self.outage.as_ref()
+    }
+
+    /// Works on the spool in a thread that may block.
+    pub(super) async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Spool) -> Result<T, SpoolError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let spool = Arc::clone(&self.spool);
+        let work = move || work(&mut spool.lock().unwrap_or_else(PoisonError::into_inner));
+        let done = tokio::task::spawn_blocking(work).await.map_err(SpoolFailure::from);
+        let done = done.and_then(|done| done.map_err(SpoolFailure::from));
+        done.map_err(|failure| StoreError::new(&self.place, StoreErrorKind::SpoolFailed, failure))
+    }
+
+    /// From here on the database counts as away. Nobody is told before something is kept.
+    fn begin(&mut self, error: &StoreError) {
+        let now = Instant::now();
+        self.outage = Some(Outage {
+            began: now,
+            since: Timestamp::now(),
+            why: Arc::new(error.clone()),
+            tried_at: now,
+            pause: SHORTEST_PAUSE,
+            stored: 0,
+        });
+        self.outages += 1;
+    }
+
+    /// From here on the database counts as away, though nothing waits for it yet.
+    pub(super) fn begin_empty(&mut self, error: &StoreError) {
+        self.begin(error);
+        self.tell(0);
+    }
+
+    /// The database did not take a batch, and may in a while: from here on it counts as away. Gives back what could not
+    /// be kept either, with the reason. `tried` is the transaction that failed; it may have been committed all the same.
+    /// `is_shut` says that nothing is written again before somebody has put the file back.
+    pub(super) async fn begin_with(
+        &mut self,
+        batch: &mut Vec<WriteRequest>,
+        tried: Uuid,
+        error: &StoreError,
+        is_shut: bool,
+    ) -> Vec<(WriteRequest, StoreError)> {
+        self.begin(error);
+        let (kept, not_kept) = self.keep(batch, Some(tried), error.clone()).await;
+        if kept == 0 && is_shut {
+            self.tell(0);
+        } else if kept == 0 {
+            // Nobody is told of what was no more than a failure.
+            self.outage = None;
+            self.outages -= 1;
+        }
+        not_kept
+    }
+
+    /// Keeps what came while the database is away.
+    pub(super) async fn keep_received(&mut self, queue: &mut WriteQueue) {
+        let Some(outage) = &self.outage else { return };
+        let why = StoreError::clone(&outage.why);
+        let not_kept = if why.kind.will_pass() {
+            let refusal = StoreError::new(&self.place, StoreErrorKind::Away, why);
+            self.keep(&mut queue.batch, None, refusal).await.1
+        } else {
+            // Somebody has to hear of it.
+            queue.batch.drain(..).map(|request| (request, why.clone())).collect()
+        };
+        for (request, error) in not_kept {
+            self.refuse(request, error);
+        }
+    }
+
+    /// Keeps a batch in the spool and answers for it: how many. What cannot wait is given back with `refusal`, what could
+    /// not be kept with the reason.
+    async fn keep(
+        &mut self,
+        batch: &mut Vec<WriteRequest>,
+        tried: Option<Uuid>,
+        refusal: StoreError,
+    ) -> (usize, Vec<(WriteRequest, StoreError)>) {
+        let (mut not_kept, mut requests, mut contents) = (Vec::new(), Vec::new(), Vec::new());
+        for request in batch.drain(..) {
+            if !request.write.may_wait() {
+                not_kept.push((request, refusal.clone()));
+                continue;
+            }
+            match spooled::content(&request.write, tried) {
+                Ok(content) => {
+                    contents.push(content);
+                    requests.push(request);
+                }
+                Err(error) => {
+                    not_kept.push((request, StoreError::new(&self.place, StoreErrorKind::SpoolFailed, error)));
+                }
+            }
+        }
+        if requests.is_empty() {
+            return (0, not_kept);
+        }
+        let kept = self.on_disk(move |spool| Ok((spool.append(&contents)?, spool.waiting()))).await;
+        let (kept, error) = match kept {
+            Ok((kept, waiting)) => {
+                if kept > 0 {
+                    self.tell(waiting);
+                }
+                (kept, StoreError::new(&self.place, StoreErrorKind::SpoolFull, refusal))
+            }
+            Err(failed) => (0, failed),
+        };
+        let left = requests.split_off(kept);
+        for request in requests {
+            request.answer(Ok(()));
+        }
+        not_kept.extend(left.into_iter().map(|request| (request, error.clone())));
+        (kept, not_kept)
+    }
+
+    /// Answers that a change was not stored. Where that is for want of a disk or of a database, it is lost.
+    pub(super) fn refuse(&self, request: WriteRequest, error: StoreError) {
+        if request.write.may_wait() && error.kind.loses_what_happened() {
+            self.condition.send_modify(|condition| {
+                let since = condition.lost.as_ref().map_or_else(Timestamp::now, |lost| lost.since);
+                let count = condition.lost.as_ref().map_or(0, |lost| lost.count) + 1;
+                condition.lost = Some(Lost { since, count, why: Arc::new(error.clone()) });
+            });
+        }
+        request.answer(Err(error));
+    }
+
+    /// Changes are stored again.
+    pub(super) fn lose_no_more(&self) {
+        self.condition.send_if_modified(|condition| condition.lost.take().is_some());
+    }
+
+    /// Tells how many changes wait.
+    pub(super) fn tell(&self, waiting: u64) {
+        let Some(outage) = &self.outage else { return };
+        let why = Arc::clone(&outage.why);
+        self.condition.send_modify(|condition| {
+            condition.away = Some(Away { number: self.outages, since: outage.since, waiting, why });
+        });
+    }
+
+    /// Notes how an attempt to end the outage went, and how many changes it stored.
+    pub(super) fn tried(&mut self, result: Result<(), StoreError>, stored: u64) {
+        let Some(outage) = &mut self.outage else { return };
+        outage.stored += stored;
+        let Err(error) = result else { return self.end() };
+        tracing::debug!(error = &error as &dyn std::error::Error, "what waits cannot be stored yet");
+        if !error.kind.will_pass() && outage.why.kind != error.kind {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "what waits for database {} cannot be stored, and nothing more is kept for it",
+                self.place
+            );
+        }
+        let longest = if error.kind.is_of_file() { LONGEST_PAUSE_FOR_FILE } else { LONGEST_PAUSE };
+        outage.pause = (outage.pause * 2).min(longest);
+        outage.tried_at = Instant::now();
+        outage.why = Arc::new(error);
+        let waiting = self.spool.lock().unwrap_or_else(PoisonError::into_inner).waiting();
+        self.tell(waiting);
+    }
+
+    fn end(&mut self) {
+        let Some(Outage { began, since, why, stored, .. }) = self.outage.take() else { return };
+        let ended = Ended { number: self.outages, since, why, stored, after: began.elapsed() };
+        self.condition.send_modify(|condition| {
+            condition.away = None;
+            condition.ended = Some(ended);
+        });
+    }
+}

@@ -1,0 +1,94 @@
+//! The queue of changes in front of the writer. Not what a change is ([`super::write`]), and not its storing.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{error::StoreError, write::Write};
+
+/// Changes that may wait for the writer. When the queue is full, whoever brings a change waits: a collection then stays
+/// in its store stage, its place in the sweep is not given to the next, and the sweep slows to what the database takes.
+const CAPACITY: usize = 1024;
+
+/// The most changes of one transaction. Nothing is waited for to fill it.
+pub(super) const BATCH: usize = 256;
+
+/// A change, and who waits until it is stored.
+#[derive(Debug)]
+pub(super) struct WriteRequest {
+    pub(super) write: Write,
+    pub(super) done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl WriteRequest {
+    /// Tells whoever waits how it went.
+    pub(super) fn answer(self, result: Result<(), StoreError>) {
+        answer(self.done, result);
+    }
+}
+
+fn answer(done: oneshot::Sender<Result<(), StoreError>>, result: Result<(), StoreError>) {
+    if done.send(result).is_err() {
+        tracing::debug!("nobody waits any more for what was written");
+    }
+}
+
+/// The writer's end of the queue.
+pub(super) struct WriteQueue {
+    requests: mpsc::Receiver<WriteRequest>,
+    /// What was taken from the queue and is to be stored next.
+    pub(super) batch: Vec<WriteRequest>,
+    closers: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    /// Whether anything can still come.
+    pub(super) is_open: bool,
+}
+
+impl WriteQueue {
+    /// A queue, and the end at which changes are put in.
+    pub(super) fn new() -> (mpsc::Sender<WriteRequest>, Self) {
+        let (sender, requests) = mpsc::channel(CAPACITY);
+        (sender, Self::of(requests, true))
+    }
+
+    /// A queue into which nothing comes.
+    pub(super) fn closed() -> Self {
+        Self::of(mpsc::channel(1).1, false)
+    }
+
+    fn of(requests: mpsc::Receiver<WriteRequest>, is_open: bool) -> Self {
+        Self { requests, batch: Vec::with_capacity(BATCH), closers: Vec::new(), is_open }
+    }
+
+    /// Waits until something comes into the empty batch. Cancelling it loses nothing.
+    pub(super) async fn receive(&mut self) {
+        if self.requests.recv_many(&mut self.batch, BATCH).await == 0 {
+            self.is_open = false;
+        }
+        self.take_out_closers();
+    }
+
+    /// Takes what has come already; whether there is something.
+    pub(super) fn receive_at_once(&mut self) -> bool {
+        while self.batch.len() < BATCH
+            && let Ok(request) = self.requests.try_recv()
+        {
+            self.batch.push(request);
+        }
+        self.take_out_closers();
+        !self.batch.is_empty()
+    }
+
+    fn take_out_closers(&mut self) {
+        let closing = self.batch.extract_if(.., |request| matches!(request.write, Write::Close));
+        self.closers.extend(closing.map(|request| request.done));
+        if !self.closers.is_empty() {
+            // From here on nobody new is let in; who is in already is served.
+            self.requests.close();
+        }
+    }
+
+    /// Answers whoever closed the store.
+    pub(super) fn answer_closers(self) {
+        for closer in self.closers {
+            answer(closer, Ok(()));
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Writing down what one collection came to: its rows in every table. Not the transaction around it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{
+    alert_changes,
+    cells::{self, Field},
+    convert::{to_count, to_json, to_ms},
+    known::{Known, KnownClient},
+    outbox::{self, Origin},
+    pool::{Transaction, execute, on_driver},
+    record::{Outcome, Record},
+    threads::{self, FirstEvents},
+};
+use crate::fleet::{
+    Reading, Stage,
+    alert::AlertKey,
+    judge::ClientState,
+    mail::Mail,
+    security::{SecurityLog, allowance::Spent},
+    stored::{Collected, StoredSample},
+};
+
+/// Writes one record.
+pub(super) async fn insert(
+    transaction: &mut Transaction,
+    known: &mut Known,
+    record: &Record,
+) -> Result<(), sqlx::Error> {
+    let ended_at_ms = to_ms(record.started_at).saturating_add(to_count(record.duration_ms));
+    let client = client(transaction, known, record).await?;
+    known.last_collection += 1;
+    let collection = known.last_collection;
+    insert_collection(transaction, collection, client, record, ended_at_ms).await?;
+    let mut latest_slot = None;
+    if let Some(known) = known.clients.get_mut(&record.client) {
+        if let Outcome::Collected(reading) = &record.outcome {
+            insert_cores(transaction, collection, reading).await?;
+            replace_reading(transaction, known, reading, collection, ended_at_ms).await?;
+        }
+        update_rule_states(transaction, known, &record.state).await?;
+        latest_slot = known.latest_slot;
+    }
+    for change in &record.changes {
+        alert_changes::write(transaction, client, change, ended_at_ms).await?;
+    }
+    if let Some(log) = &record.security {
+        insert_events(transaction, known, client, log, ended_at_ms).await?;
+    }
+    let origin = Origin { client: Some(client), sweep: Some(record.sweep.0.to_string()) };
+    for mail in &record.mails {
+        let thread = match known.clients.get_mut(&record.client) {
+            Some(known) => threads::of(transaction, client, &mut known.first_events, &record.changes, mail).await?,
+            None => Vec::new(),
+        };
+        outbox::insert(transaction, &Mail { thread, ..mail.clone() }, &origin).await?;
+    }
+    alert_changes::link_mails(transaction, &record.changes, &record.mails).await?;
+    let latest = match record.outcome {
+        Outcome::Collected(_) => Some(collection),
+        Outcome::Failed(_) => None,
+    };
+    let bookmark = record.security.as_ref().and_then(|log| log.bookmark.as_deref());
+    execute!(
+        transaction,
+        "UPDATE clients SET name = ?, failed_in_a_row = ?, latest_collection = COALESCE(?, latest_collection),
+         latest_slot = ?, bookmark = COALESCE(?, bookmark) WHERE id = ?",
+        &record.client_name,
+        i64::from(record.state.failed_in_a_row),
+        latest,
+        latest_slot,
+        bookmark,
+        client
+    )?;
+    if let Some(Spent { day, stored, bytes, left_out }) = record.spent {
+        execute!(
+            transaction,
+            "UPDATE clients SET events_day = ?, events_stored = ?, events_bytes = ?, events_left_out = ? WHERE id = ?",
+            day,
+            to_count(stored),
+            to_count(bytes),
+            to_count(left_out),
+            client
+        )?;
+    }
+    Ok(())
+}
+
+/// The id of the record's client, which is made where it is new.
+async fn client(transaction: &mut Transaction, known: &mut Known, record: &Record) -> Result<i64, sqlx::Error> {
+    if let Some(known) = known.clients.get(&record.client) {
+        return Ok(known.id);
+    }
+    known.last_client += 1;
+    let id = known.last_client;
+    execute!(
+        transaction,
+        "INSERT INTO clients (id, ip, port, name, failed_in_a_row) VALUES (?, ?, ?, ?, 0)",
+        id,
+        record.client.address(),
+        i64::from(record.client.port()),
+        &record.client_name
+    )?;
+    let new =
+        KnownClient { id, latest_slot: None, over_in_a_row: BTreeMap::new(), first_events: FirstEvents::default() };
+    known.clients.insert(record.client.clone(), new);
+    Ok(id)
+}
+
+async fn insert_collection(
+    transaction: &mut Transaction,
+    collection: i64,
+    client: i64,
+    record: &Record,
+    ended_at_ms: i64,
+) -> Result<(), sqlx::Error> {
+    let (reading, failure) = match &record.outcome {
+        Outcome::Collected(reading) => (Some(&**reading), None),
+        Outcome::Failed(failure) => (None, Some(failure)),
+    };
+    let sample = reading.map(|reading| StoredSample::of(Collected { ended_at_ms, reading })).unwrap_or_default();
+    let mut fields = vec![
+        Field::integer("id", collection),
+        Field::text("collection_uuid", record.collection.to_string()),
+        Field::text("sweep_uuid", record.sweep.0.to_string()),
+        Field::integer("client_id", client),
+        Field::integer("started_at_ms", to_ms(record.started_at)),
+        Field::integer("duration_ms", to_count(record.duration_ms)),
+        Field::integer("attempts", i64::from(record.attempts)),
+        Field::text("status", if failure.is_some() { "failed" } else { "ok" }.to_owned()),
+        Field::text("stage", failure.map(|failure| failure.stage.word().to_owned())),
+        Field::text("error", failure.map(ToString::to_string)),
+        Field::text("stages", stages_json(&record.stages)?),
+        Field::text("failure", failure.map(to_json).transpose()?),
+    ];
+    fields.extend(cells::of_sample(&sample));
+    cells::insert(transaction, "collections", &fields).await
+}
+
+/// `None` where nothing was told: most of a fleet's rows must not be longer than need be.
+fn stages_json(stages: &[(Stage, Timestamp)]) -> Result<Option<String>, sqlx::Error> {
+    let stages: Vec<(Stage, i64)> = stages.iter().map(|(stage, at)| (*stage, to_ms(*at))).collect();
+    (!stages.is_empty()).then(|| to_json(&stages)).transpose()
+}
+
+/// Rows of one statement: three and nine parameters a row stay far below what any of the databases takes.
+const ROWS: usize = 500;
+
+/// `prefix (?, ?), (?, ?)` for that many rows.
+fn rows_of(prefix: &str, row: &str, rows: usize) -> String {
+    format!("{prefix} VALUES {}", vec![row; rows].join(", "))
+}
+
+async fn insert_cores(transaction: &mut Transaction, collection: i64, reading: &Reading) -> Result<(), sqlx::Error> {
+    let mut first = 0_i64;
+    for cores in reading.cores.chunks(ROWS) {
+        let sql = rows_of("INSERT INTO cores (collection_id, core, cpu_percent)", "(?, ?, ?)", cores.len());
+        on_driver!(transaction, |connection, text| {
+            let mut query = sqlx::query(text(sql.into()));
+            for (core, percent) in (first..).zip(cores) {
+                query = query.bind(collection).bind(core).bind(percent.get());
+            }
+            query.execute(connection).await.map(drop)
+        })?;
+        first += to_count(cores.len() as u64);
+    }
+    Ok(())
+}
+
+/// So many readings of each client are kept whole, each new one in the place of the oldest. A reading is 2 to 8
+/// KiB as text, so these are a tenth to a quarter of a MiB a client, whatever the interval, and they reach back
+/// some hours at the usual ones: as far as one looks for what a process or a file system did. Of older samples
+/// there are the numbers. Changing it is safe: what lies in slots beyond is found still, and merely stays.
+const READINGS_KEPT: i64 = 32;
+
+async fn replace_reading(
+    transaction: &mut Transaction,
+    known: &mut KnownClient,
+    reading: &Reading,
+    collection: i64,
+    ended_at_ms: i64,
+) -> Result<(), sqlx::Error> {
+    let json = to_json(reading)?;
+    let slot = known.latest_slot.map_or(0, |slot| (slot + 1) % READINGS_KEPT);
+    known.latest_slot = Some(slot);
+    let met = execute!(
+        transaction,
+        "UPDATE readings SET collection_id = ?, collected_at_ms = ?, reading = ? WHERE client_id = ? AND slot = ?",
+        collection,
+        ended_at_ms,
+        &json,
+        known.id,
+        slot
+    )?;
+    if met == 0 {
+        execute!(
+            transaction,
+            "INSERT INTO readings (client_id, slot, collection_id, collected_at_ms, reading) VALUES (?, ?, ?, ?, ?)",
+            known.id,
+            slot,
+            collection,
+            ended_at_ms,
+            &json
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes what differs from what the database holds: mostly nothing.
+async fn update_rule_states(
+    transaction: &mut Transaction,
+    known: &mut KnownClient,
+    state: &ClientState,
+) -> Result<(), sqlx::Error> {
+    let keys: BTreeSet<AlertKey> = known.over_in_a_row.keys().chain(state.rules.keys()).cloned().collect();
+    for key in keys {
+        let (metric, instance) = (key.metric.word(), key.instance.name().to_owned());
+        let over = state.rules.get(&key).map_or(0, |rule| rule.over_in_a_row);
+        match (known.over_in_a_row.get(&key).copied().unwrap_or(0), over) {
+            (before, over) if before == over => {}
+            (_, 0) => {
+                known.over_in_a_row.remove(&key);
+                execute!(
+                    transaction,
+                    "DELETE FROM rule_states WHERE client_id = ? AND metric = ? AND instance = ?",
+                    known.id,
+                    metric,
+                    instance
+                )?;
+            }
+            (0, over) => {
+                known.over_in_a_row.insert(key, over);
+                execute!(
+                    transaction,
+                    "INSERT INTO rule_states (client_id, metric, instance, over_in_a_row) VALUES (?, ?, ?, ?)",
+                    known.id,
+                    metric,
+                    instance,
+                    i64::from(over)
+                )?;
+            }
+            (_, over) => {
+                known.over_in_a_row.insert(key, over);
+                execute!(
+                    transaction,
+                    "UPDATE rule_states SET over_in_a_row = ? WHERE client_id = ? AND metric = ? AND instance = ?",
+                    i64::from(over),
+                    known.id,
+                    metric,
+                    instance
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn insert_events(
+    transaction: &mut Transaction,
+    known: &mut Known,
+    client: i64,
+    log: &SecurityLog,
+    ended_at_ms: i64,
+) -> Result<(), sqlx::Error> {
+    for events in log.events.chunks(ROWS) {
+        let data = events.iter().map(|event| to_json(&event.data)).collect::<Result<Vec<_>, _>>()?;
+        let sql = rows_of(
+            "INSERT INTO security_events (id, client_id, channel, record_id, event_id, level, occurred_at_ms,
+             stored_at_ms, source, account, message, data_fields)",
+            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            events.len(),
+        );
+        let first = known.last_event + 1;
+        on_driver!(transaction, |connection, text| {
+            let mut query = sqlx::query(text(sql.into()));
+            for ((id, event), data) in (first..).zip(events).zip(&data) {
+                query = query
+                    .bind(id)
+                    .bind(client)
+                    .bind(&log.channel)
+                    .bind(&event.record_id)
+                    .bind(event.event_id.map(i64::from))
+                    .bind(&event.level)
+                    .bind(event.occurred_unix_ms)
+                    .bind(ended_at_ms)
+                    .bind(&event.source)
+                    .bind(event.user.as_deref())
+                    .bind(&event.message)
+                    .bind(data);
+            }
+            query.execute(connection).await.map(drop)
+        })?;
+        known.last_event += to_count(events.len() as u64);
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! Why a transaction was not committed, as the queries of a transaction say it. Not how it is told to whoever waits
+//! ([`super::error`]).
+
+use super::error_kind::StoreErrorKind;
+
+/// Why a transaction was not committed.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    /// The database or its driver failed.
+    Driver(sqlx::Error),
+    /// The change does not fit what the database holds.
+    Refused(StoreErrorKind),
+}
+
+impl From<sqlx::Error> for WriteError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
