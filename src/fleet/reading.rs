@@ -290,13 +290,6 @@ impl Reading {
     pub fn disk_percent(&self) -> Option<Percent> {
         self.fullest().map(|(_, percent)| percent).or(self.fullest_percent)
     }
-
-    /// One-minute load per core.
-    #[must_use]
-    pub fn load_per_core(&self) -> Option<f64> {
-        let [one, _, _] = self.load?;
-        if self.cores.is_empty() { None } else { Some(one / self.cores.len() as f64) }
-    }
 }
 
 fn file_system(system: &report::FileSystem) -> Result<FileSystem, Invalid> {

@@ -64,22 +64,6 @@ pub(super) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// A value of a metric, short: `91%`, `1.25/core`, `3 in a row`.
-pub(super) fn value(metric: crate::fleet::Metric, value: f64) -> String {
-    use crate::fleet::Metric;
-    match metric {
-        Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk => {
-            if (value - value.round()).abs() < 0.05 {
-                format!("{value:.0}%")
-            } else {
-                format!("{value:.1}%")
-            }
-        }
-        Metric::Load => format!("{value:.2}"),
-        Metric::Unreachable => format!("{value:.0}"),
-    }
-}
-
 /// Words broken into lines of at most `width` columns; a longer word is cut.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use super::{Align, Cell, Column, Context, REST, Room};
 use crate::{
     fleet::{
-        Metric, Phase,
+        Phase,
         alert::{HoldReason, Notice},
         alerts::{AlertBook, AlertEnd, AlertView},
         event::MailStep,
+        metric::Evidence,
     },
     tui::{format, theme::Role},
 };
@@ -83,10 +84,10 @@ fn text_role(alert: &AlertView) -> Role {
 }
 
 fn sign<'a>(alert: &'a AlertView, context: &Context<'a>, _: u16) -> Cell<'a> {
-    let (glyph, role) = match (alert.ended, alert.metric) {
+    let (glyph, role) = match (alert.ended, alert.metric.spec().evidence) {
         (Some(_), _) => (context.look.glyphs().ended, Role::Good),
-        (None, Metric::Unreachable) => (context.look.phase_glyph(Phase::Failed), Role::Bad),
-        (None, Metric::Cpu | Metric::Memory | Metric::Swap | Metric::Disk | Metric::Load) => ("!", Role::Warning),
+        (None, Evidence::Failure) => (context.look.phase_glyph(Phase::Failed), Role::Bad),
+        (None, Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems) => ("!", Role::Warning),
     };
     Cell::Text(glyph.into(), context.style(role))
 }
@@ -105,13 +106,14 @@ fn lasted<'a>(alert: &'a AlertView, context: &Context<'a>, width: u16) -> Cell<'
 }
 
 fn what(alert: &AlertView) -> String {
-    let (value, limit) = (format::value(alert.metric, alert.value), format::value(alert.metric, alert.limit));
-    match (alert.metric, alert.ended) {
-        (Metric::Unreachable, None) => {
+    let spec = alert.metric.spec();
+    let (value, limit) = (spec.unit.show_short(alert.value), spec.unit.show_short(alert.limit));
+    match (spec.evidence, alert.ended) {
+        (Evidence::Failure, None) => {
             format!("failed {value} sweep{} in a row", if alert.value == 1.0 { "" } else { "s" })
         }
-        (Metric::Unreachable, Some(_)) => "reachable again".to_owned(),
-        (_, None) => format!("{} {value} {} {limit}", alert.key(), alert.metric.spec().worse.sign()),
+        (Evidence::Failure, Some(_)) => "reachable again".to_owned(),
+        (_, None) => format!("{} {value} {} {limit}", alert.key(), spec.worse.sign()),
         (_, Some((_, AlertEnd::Gone))) => format!("{} {value}, gone", alert.key()),
         (_, Some((_, AlertEnd::Resolved | AlertEnd::Withdrawn))) => format!("{} back to {value}", alert.key()),
     }

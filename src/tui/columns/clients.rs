@@ -3,8 +3,7 @@
 use super::{Align, Cell, Column, Context, Export, Order, REST, Room, number};
 use crate::{
     fleet::{
-        Metric, Phase, Reading, cell,
-        reading::Usage,
+        Metric, Phase, Reading, Sample, cell,
         select::sort::{ByClient, Key, severity},
         state::ClientView,
     },
@@ -232,29 +231,34 @@ fn reading(client: &ClientView) -> Option<&Reading> {
     client.reading.as_ref().map(|(_, reading)| &**reading)
 }
 
+/// The value of a metric, the worst where it has several.
+fn value(client: &ClientView, metric: Metric) -> Option<f64> {
+    metric.worst(&Sample::of_reading(reading(client)?))
+}
+
 /// CPU use, percent.
 fn cpu(client: &ClientView) -> Option<f64> {
-    reading(client)?.cpu.map(f64::from)
+    value(client, Metric::Cpu)
 }
 
 /// Memory use, percent.
 fn memory(client: &ClientView) -> Option<f64> {
-    reading(client)?.memory.and_then(Usage::percent).map(f64::from)
+    value(client, Metric::Memory)
 }
 
 /// Swap use, percent.
 fn swap(client: &ClientView) -> Option<f64> {
-    reading(client)?.swap.and_then(Usage::percent).map(f64::from)
+    value(client, Metric::Swap)
 }
 
 /// Use of the fullest file system, percent.
 fn disk(client: &ClientView) -> Option<f64> {
-    reading(client)?.disk_percent().map(f64::from)
+    value(client, Metric::Disk)
 }
 
 /// Load over one minute, per core.
 fn load(client: &ClientView) -> Option<f64> {
-    reading(client)?.load_per_core()
+    value(client, Metric::Load)
 }
 
 /// Seconds since boot.
@@ -353,20 +357,13 @@ fn note<'a>(client: &'a ClientView, context: &Context<'a>, _: u16) -> Cell<'a> {
         return cell(format!("! {}", failure.kind.spec().short), role);
     }
     let exceeded = client.exceeded.iter().map(|exceeded| {
-        let (value, limit) =
-            (format::value(exceeded.metric, exceeded.value), format::value(exceeded.metric, exceeded.limit));
-        format!("{} {value} > {limit}", short(exceeded.metric))
+        let spec = exceeded.metric.spec();
+        let (value, limit) = (spec.unit.show_short(exceeded.value), spec.unit.show_short(exceeded.limit));
+        let instance = if exceeded.instance.is_host() { String::new() } else { format!(" {}", exceeded.instance) };
+        format!("{}{instance} {value} {} {limit}", spec.short, spec.worse.sign())
     });
     let text = exceeded.collect::<Vec<_>>().join(", ");
     if text.is_empty() { cell(text, Role::Text) } else { cell(format!("! {text}"), Role::Warning) }
-}
-
-/// A metric as the headings write it.
-fn short(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Memory => "mem",
-        Metric::Cpu | Metric::Swap | Metric::Disk | Metric::Load | Metric::Unreachable => metric.word(),
-    }
 }
 
 #[cfg(test)]

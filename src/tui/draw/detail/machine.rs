@@ -9,7 +9,7 @@ use ratatui::{
 
 use super::row::{List, Row};
 use crate::{
-    fleet::{Reading, history::EventRow, reading::Usage, security::short_source, state::ClientView},
+    fleet::{Reading, history::EventRow, metric::Evidence, reading::Usage, security::short_source, state::ClientView},
     tui::{draw::chart, format, model::Model, theme::Role},
 };
 
@@ -86,7 +86,7 @@ pub(super) fn machine(list: &mut List<'_, '_>, client: &ClientView, reading: &Re
     }
     if !reading.file_systems.is_empty() {
         list.blank();
-        let exceeded = client.exceeded.iter().find(|exceeded| exceeded.metric == crate::fleet::Metric::Disk);
+        let exceeded = client.exceeded.iter().find(|it| it.metric.spec().evidence == Evidence::FileSystems);
         for system in &reading.file_systems {
             let Some(percent) = system.percent() else { continue };
             list.rows.push(Row::Gauge {
