@@ -27,8 +27,8 @@ mod format;
 pub(crate) mod fuzzing;
 mod key;
 mod layout;
+pub mod messages;
 pub mod model;
-pub mod port;
 pub mod screen;
 mod scrolling;
 pub mod terminal;
@@ -44,6 +44,6 @@ mod script;
 mod snapshots;
 
 pub use data::Answer;
+pub use messages::{Command, Message, Query};
 pub use model::Model;
-pub use port::{Command, Message, Query};
 pub use theme::Look;

@@ -4,8 +4,8 @@
 use super::{
     action::Action,
     key::Key,
+    messages::Command,
     model::Model,
-    port::Command,
     view::{Overlay, Tab},
 };
 

@@ -209,7 +209,7 @@ impl Model {
 
     /// The alert to which acknowledging applies: the selected one, or the selected client's first that is
     /// not acknowledged, or its first.
-    pub(super) fn alert_in_hand(&self) -> Option<&AlertView> {
+    pub(super) fn selected_alert(&self) -> Option<&AlertView> {
         let open = |alert: &&AlertView| alert.ended.is_none();
         match (self.view.tab, self.view.pane) {
             (Tab::Alerts, _) => match self.alert_rows() {
@@ -316,15 +316,15 @@ mod tests {
             stream::Frame,
         },
         tui::{
-            port::Message,
+            messages::Message,
             script::{self, DARK},
         },
     };
 
     #[test]
-    fn an_alert_that_is_acknowledged_already_is_still_in_hand() {
+    fn an_alert_that_is_acknowledged_already_is_still_selected() {
         let mut model = script::model(20, (120, 40), DARK);
-        let alert = model.alert_in_hand().unwrap().clone();
+        let alert = model.selected_alert().unwrap().clone();
         assert!(alert.metric == Metric::Unreachable && !alert.acknowledged);
         let kind = EventKind::Alert {
             metric: alert.metric,

@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 use super::{
     background::{self, Heard, Listener},
     clipboard, draw,
+    messages::{Command, Message},
     model::Model,
-    port::{Command, Message},
     terminal,
     theme::Look,
 };

@@ -1,8 +1,8 @@
 //! Moves the selection, scrolls, and changes the view and the pane. Not the keys that do so.
 
 use super::{
+    messages::Command,
     model::Model,
-    port::Command,
     view::{Pane, Tab},
 };
 

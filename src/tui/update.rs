@@ -6,8 +6,8 @@ use super::{
     actions,
     data::Answer,
     key::Key,
+    messages::{Command, Message, Query},
     model::{Asked, History, LOG_KEPT, Model},
-    port::{Command, Message, Query},
     view::Tab,
 };
 use crate::fleet::{
@@ -106,7 +106,7 @@ impl Model {
             }
             Frame::Event(event) => {
                 self.fleet.apply(&event);
-                self.heed(&event);
+                self.invalidate(&event);
                 self.refresh();
             }
             Frame::Log(line) => {
@@ -158,7 +158,7 @@ impl Model {
     }
 
     /// What an event makes old, beyond the fleet itself.
-    fn heed(&mut self, event: &Event) {
+    fn invalidate(&mut self, event: &Event) {
         match &event.kind {
             EventKind::Alert { .. } | EventKind::Acknowledged { .. } => self.asked.alerts = false,
             EventKind::Mail { .. } => (self.asked.mails, self.asked.alerts) = (false, false),

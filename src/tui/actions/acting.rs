@@ -10,8 +10,8 @@ use crate::{
     tui::{
         format::plural,
         key::Key::Char,
+        messages::Command,
         model::{Model, failure_text},
-        port::Command,
         scrolling::step,
         view::{Overlay, Tab},
     },
@@ -111,7 +111,7 @@ pub(super) const ACKNOWLEDGE: Spec = Spec {
     when: When::Live,
     keeps_selection: true,
     ..spec(Group::Act, &[Char('a')], "acknowledge", "Send no reminders of an alert until it ends.", |model| {
-        let text = match model.alert_in_hand() {
+        let text = match model.selected_alert() {
             Some(alert) if !alert.acknowledged => {
                 let (client, metric, instance) = (alert.client.clone(), alert.metric, alert.instance.clone());
                 return vec![Command::Order(Order::Acknowledge { client, metric, instance })];
@@ -180,7 +180,7 @@ fn copy(model: &mut Model) -> Vec<Command> {
             Some(failure) => failure_text(client, failure),
             None => format!("{} {}\n", client.card.name, client.card.id),
         }),
-        Tab::Alerts => model.alert_in_hand().map(|alert| {
+        Tab::Alerts => model.selected_alert().map(|alert| {
             let value = alert.metric.show(alert.value);
             format!("{} {} {value} since {}\n", alert.client, alert.key(), alert.raised_at)
         }),

@@ -5,8 +5,8 @@ use crate::{
     fleet::state::ClientView,
     tui::{
         key::Key::Char,
+        messages::Command,
         model::Model,
-        port::Command,
         scrolling::show,
         view::{Overlay, Pane, Tab},
     },

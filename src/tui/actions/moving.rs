@@ -9,8 +9,8 @@ use super::{
 use crate::tui::{
     filtering,
     key::Key::{Char, Code, Ctrl},
+    messages::Command,
     model::Model,
-    port::Command,
     scrolling::{page, show, step, turn_pane},
     view::{Pane, Tab},
 };

@@ -7,7 +7,7 @@ use crate::{
     fleet::stream::Source,
     tui::{
         key::Key::{Char, Code, Ctrl},
-        port::Command,
+        messages::Command,
         scrolling::show,
         view::{Overlay, Tab},
     },

@@ -1,6 +1,6 @@
 //! What is known of an action: its keys, its words, when it can be used, and what it does. Not the actions.
 
-use crate::tui::{key::Key, model::Model, port::Command};
+use crate::tui::{key::Key, messages::Command, model::Model};
 
 /// All that is known of one action. Key map, hint line, help and palette are made from it.
 pub(in crate::tui) struct Spec {

@@ -7,8 +7,8 @@ use crate::{
     fleet::stream::Play,
     tui::{
         key::Key::{Char, Code},
+        messages::{Command, Query},
         model::Model,
-        port::{Command, Query},
         scrolling::step,
         view::{Held, Travel},
     },

@@ -8,8 +8,8 @@ use crate::tui::{
     export::{self, Format},
     filtering,
     key::Key,
+    messages::Command,
     model::Model,
-    port::Command,
     view::Overlay,
 };
 

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use crate::tui::{draw::hit, model::Model, port::Command, scrolling::step, view::Pane};
+use crate::tui::{draw::hit, messages::Command, model::Model, scrolling::step, view::Pane};
 
 /// Scrolls, or selects what is clicked.
 pub(super) fn mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {

@@ -1,4 +1,4 @@
-//! What comes into the dashboard and what goes out of it. Nothing else crosses.
+//! The messages that come into the dashboard, and the commands and queries that go out of it. Nothing else crosses.
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
