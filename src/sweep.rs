@@ -18,10 +18,10 @@
 //! | `allowance` | pure: what a client may send in a session |
 //! | `first_lines` | pure: the lines that come before the packets |
 //! | `stream` | the socket beneath a session: it counts, it waits for places, it can be cut from outside |
-//! | `gatekeeper` | what the library asks of us: it refuses what a server wants |
+//! | `session_handler` | what the library asks of us: it refuses what a server wants |
 //! | `host_key` | the judgement of a host key by the policy |
 //! | `session` | an open SSH session, and those kept for the next sweep |
-//! | `session_state` | what a session and its handler know in common |
+//! | `session_state` | the state that a session shares with its handler |
 //! | `credential` | pure: which credentials are tried in which order, and what the server's answers amount to |
 //! | `credential_sources` | key files and secrets, waited for until a deadline |
 //! | `authenticate` | trying the credentials of a client, one after the other |
@@ -29,7 +29,7 @@
 //! | `keyring`, `secrets` | decoded key files and fetched secrets, each once for all clients |
 //! | `shortage` | which errors tell of trouble of our own, not of the client's |
 //! | [`span`] | which client and which stage a line of the log belongs to |
-//! | [`room`] | for how many collections and kept sessions there are descriptors |
+//! | [`descriptor_budget`] | how many collections and kept sessions there are file descriptors for |
 //! | `platform` | pure: what kind of machine a client is |
 //! | `recognition` | how that is found out |
 //! | `delivery` | how an agent gets onto a client and is run: by a script on a POSIX shell, by SFTP on Windows |
@@ -55,10 +55,10 @@ mod credential;
 mod credential_sources;
 mod deadline;
 mod delivery;
+pub mod descriptor_budget;
 mod first_lines;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod gatekeeper;
 mod handshake;
 mod host_key;
 mod keyring;
@@ -66,9 +66,9 @@ mod known_clients;
 pub mod known_hosts;
 mod platform;
 mod recognition;
-pub mod room;
 mod secrets;
 mod session;
+mod session_handler;
 mod session_state;
 mod shared;
 mod shortage;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{
     config::{Client, Config, Loaded, harmless},
     fleet::{ClientId, event::ClientCard, select::Pattern},
-    sweep::room::Costs,
+    sweep::descriptor_budget::Costs,
 };
 
 use super::error::Failed;

@@ -23,12 +23,12 @@ use super::{
     collection::Collection,
     deadline::{Deadlines, WINDOW},
     delivery,
-    host_key::{Meeting, Met},
+    descriptor_budget::DescriptorBudget,
+    host_key::{HostKeyPurpose, ShownHostKey},
     keyring::Keyring,
     known_clients::KnownClients,
     known_hosts::{KnownHosts, KnownHostsError},
     recognition,
-    room::Room,
     secrets::Secrets,
     session::{KeptSessions, SessionKeeping},
     shared::Shared,
@@ -156,7 +156,7 @@ impl Collector {
 
     /// The same, with room that its kept sessions share with others.
     #[must_use]
-    pub fn with_room(mut self, keeping: SessionKeeping, room: Room) -> Self {
+    pub fn with_room(mut self, keeping: SessionKeeping, room: DescriptorBudget) -> Self {
         self.shared.sessions = KeptSessions::new(keeping, Some(room));
         self
     }
@@ -275,8 +275,8 @@ impl Collector {
     pub async fn trust(&self, client: &Client, cancel: &CancellationToken) -> Result<Trusted, Failure> {
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
         let met = Arc::new(OnceLock::new());
-        let meeting = Meeting::Trust(Arc::clone(&met));
-        let connecting = self.shared.connect_to(client, &deadlines, meeting).instrument(span::of_client(client));
+        let purpose = HostKeyPurpose::Trust(Arc::clone(&met));
+        let connecting = self.shared.connect_to(client, &deadlines, purpose).instrument(span::of_client(client));
         let failure = match connecting.await {
             Ok(session) => {
                 session.close().await;
@@ -286,10 +286,12 @@ impl Collector {
         };
         match met.get().cloned() {
             None => Err(failure),
-            Some(Met { fingerprint, algorithm, was_pinned: true }) => {
+            Some(ShownHostKey { fingerprint, algorithm, was_pinned: true }) => {
                 Ok(Trusted::AlreadyPinned { fingerprint, algorithm })
             }
-            Some(Met { fingerprint, algorithm, was_pinned: false }) => Ok(Trusted::Pinned { fingerprint, algorithm }),
+            Some(ShownHostKey { fingerprint, algorithm, was_pinned: false }) => {
+                Ok(Trusted::Pinned { fingerprint, algorithm })
+            }
         }
     }
 

@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     algorithms,
-    gatekeeper::{Ended, Gatekeeper},
-    host_key::Meeting,
+    host_key::HostKeyPurpose,
     known_hosts::KnownHosts,
     session::Session,
-    session_state::{Common, Ending},
+    session_handler::{EndReason, SessionHandler},
+    session_state::{Ending, SessionState},
     shortage,
     stream::{CuttableStream, Opening},
     threads,
@@ -44,28 +44,28 @@ const CHANNEL_MESSAGES: usize = 32;
 pub(super) async fn connect(
     client: &ClientId,
     hosts: &Arc<KnownHosts>,
-    meeting: Meeting,
+    purpose: HostKeyPurpose,
     opening: &Opening,
     allowed: Duration,
 ) -> Result<Session, Failure> {
-    let gatekeeper = Gatekeeper::new(Arc::clone(hosts), client.clone(), meeting);
-    threads::run(open(gatekeeper, opening.clone(), allowed))
+    let handler = SessionHandler::new(Arc::clone(hosts), client.clone(), purpose);
+    threads::run(open(handler, opening.clone(), allowed))
         .await
         .unwrap_or_else(|error| Err(Failure::new(Stage::Connect, FailureKind::Defect).because(error)))
 }
 
-async fn open(gatekeeper: Gatekeeper, opening: Opening, allowed: Duration) -> Result<Session, Failure> {
-    let tcp = tcp(&gatekeeper.client, allowed).await?;
+async fn open(handler: SessionHandler, opening: Opening, allowed: Duration) -> Result<Session, Failure> {
+    let tcp = tcp(&handler.client, allowed).await?;
     let cut = CancellationToken::new();
     // From here on whoever drops this future cuts the stream, and the session's task ends.
     let guard = cut.clone().drop_guard();
-    let settings = settings(gatekeeper.algorithms()?)
+    let settings = settings(handler.algorithms()?)
         .map_err(|error| Failure::new(Stage::Connect, FailureKind::Defect).because(error))?;
-    let common = gatekeeper.common.clone();
-    let stream = CuttableStream::new(tcp, cut, opening.clone(), common.allowance.clone());
-    match client::connect_stream(Arc::new(settings), stream, gatekeeper).await {
-        Ok(handle) => Ok(Session::new(handle, common, opening.names_windows(), guard)),
-        Err(ended) => Err(failure(ended, &opening, &common)),
+    let state = handler.state.clone();
+    let stream = CuttableStream::new(tcp, cut, opening.clone(), state.allowance.clone());
+    match client::connect_stream(Arc::new(settings), stream, handler).await {
+        Ok(handle) => Ok(Session::new(handle, state, opening.names_windows(), guard)),
+        Err(ended) => Err(failure(ended, &opening, &state)),
     }
 }
 
@@ -146,15 +146,15 @@ fn network(error: &io::Error) -> FailureKind {
 }
 
 /// What ended a session before its host key was accepted.
-fn failure(ended: Ended, opening: &Opening, common: &Common) -> Failure {
+fn failure(ended: EndReason, opening: &Opening, state: &SessionState) -> Failure {
     let error = match ended {
-        Ended::Refused(failure) => return failure,
-        Ended::KeyTaken => return Failure::new(Stage::Connect, FailureKind::Cancelled),
+        EndReason::Refused(failure) => return failure,
+        EndReason::KeyPinned => return Failure::new(Stage::Connect, FailureKind::Cancelled),
         // Something else that talks without end is just that.
-        Ended::Abuse(abuse) => {
+        EndReason::Abuse(abuse) => {
             return not_ssh(opening).unwrap_or_else(|| Failure::new(Stage::Connect, abuse.kind()).because(abuse));
         }
-        Ended::Ssh(error) => error,
+        EndReason::Ssh(error) => error,
     };
     if let Some(failure) = not_ssh(opening) {
         return failure;
@@ -168,7 +168,7 @@ fn failure(ended: Ended, opening: &Opening, common: &Common) -> Failure {
         FailureKind::NotSsh
     };
     let failure = Failure::new(Stage::Connect, kind);
-    match (common.last_words.get(), opening.begun_line()) {
+    match (state.ending.get(), opening.begun_line()) {
         (Some(Ending::Said(words)), _) => failure.because(words),
         (Some(Ending::Abuse(abuse)), _) => failure.because(abuse),
         (Some(Ending::NoFurtherMethod), _) => Failure::new(Stage::Connect, FailureKind::AuthenticationRefused),

@@ -1,19 +1,19 @@
 //! How the agent gets onto a client and is run there; what it prints is the answer. Which platform the
 //! client is of is found out before: in [`super::recognition`], with the question in [`probe`].
 //!
-//! There are two ways: [`posix`], by the [`script`] and the [`talk`] with it, in which words are [`heard`] and the [`exit`] is put into words; and [`windows`], by [`sftp`] within the
-//! bounds of [`narrow`].
+//! There are two ways: [`posix`] runs a [`script`] as a [`remote_command`] and finds its words in the
+//! [`command_output`]; [`windows`] uses [`sftp`] over a [`bounded_stream`]. How a command ended is in [`exit`].
 
+mod bounded_stream;
+mod command_output;
 mod exit;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
-mod heard;
-mod narrow;
 mod posix;
 pub(super) mod probe;
+mod remote_command;
 mod script;
 mod sftp;
-mod talk;
 mod windows;
 
 use russh::{Channel, client::Msg};

@@ -14,18 +14,18 @@ use crate::{
     fleet::{ClientId, Failure, FailureKind, Stage},
 };
 
-/// How the host key of a client is met.
+/// What the host key of a client is checked for.
 #[derive(Clone)]
-pub(super) enum Meeting {
-    /// To go in, if the policy lets us.
+pub(super) enum HostKeyPurpose {
+    /// To log in, if the policy accepts it.
     Enter(HostKeyPolicy),
-    /// To pin its key, and then go.
-    Trust(Arc<OnceLock<Met>>),
+    /// To pin it, and to disconnect then.
+    Trust(Arc<OnceLock<ShownHostKey>>),
 }
 
 /// What became of a key that was to be trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Met {
+pub(super) struct ShownHostKey {
     /// `SHA256:…`
     pub(super) fingerprint: String,
     /// Such as `ssh-ed25519`.
@@ -37,17 +37,17 @@ pub(super) struct Met {
 /// What a verdict leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decision {
-    Go,
-    PinAndGo,
+    Accept,
+    PinAndAccept,
     Refuse(FailureKind),
 }
 
 fn decide(policy: HostKeyPolicy, verdict: &HostKeyVerdict) -> Decision {
     match (policy, verdict) {
         (HostKeyPolicy::Off, _) | (HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew, HostKeyVerdict::Pinned) => {
-            Decision::Go
+            Decision::Accept
         }
-        (HostKeyPolicy::AcceptNew, HostKeyVerdict::Unknown { .. }) => Decision::PinAndGo,
+        (HostKeyPolicy::AcceptNew, HostKeyVerdict::Unknown { .. }) => Decision::PinAndAccept,
         (HostKeyPolicy::Strict, HostKeyVerdict::Unknown { .. }) => Decision::Refuse(FailureKind::HostKeyUnknown),
         (HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew, HostKeyVerdict::Changed { .. }) => {
             Decision::Refuse(FailureKind::HostKeyChanged)
@@ -58,16 +58,16 @@ fn decide(policy: HostKeyPolicy, verdict: &HostKeyVerdict) -> Decision {
     }
 }
 
-/// How a key was met.
+/// What follows once a key was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Judged {
-    /// It is accepted.
-    GoIn,
-    /// It is pinned, which was all we came for.
-    KeyTaken,
+pub(super) enum Verified {
+    /// The login.
+    LogIn,
+    /// The connection ends: the key is pinned, which was its purpose.
+    KeyPinned,
 }
 
-impl Meeting {
+impl HostKeyPurpose {
     /// The algorithms in which a client is asked for its key, as the file has it now.
     ///
     /// # Errors
@@ -92,18 +92,18 @@ impl Meeting {
         hosts: &Arc<KnownHosts>,
         client: &ClientId,
         key: &PublicKey,
-    ) -> Result<Judged, Failure> {
+    ) -> Result<Verified, Failure> {
         const STAGE: Stage = Stage::Connect;
         let policy = match self {
-            Self::Enter(HostKeyPolicy::Off) => return Ok(Judged::GoIn),
+            Self::Enter(HostKeyPolicy::Off) => return Ok(Verified::LogIn),
             Self::Enter(policy) => *policy,
             Self::Trust(_) => HostKeyPolicy::AcceptNew,
         };
         let verdict = verdict(hosts, client, STAGE, key)?;
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         match decide(policy, &verdict) {
-            Decision::Go => {}
-            Decision::PinAndGo => {
+            Decision::Accept => {}
+            Decision::PinAndAccept => {
                 let (hosts, of, key) = (Arc::clone(hosts), client.clone(), key.clone());
                 // It writes a file: not on a thread that serves other sessions.
                 let pinned = tokio::task::spawn_blocking(move || hosts.pin(of.address(), of.port(), &key));
@@ -120,14 +120,14 @@ impl Meeting {
             Decision::Refuse(kind) => return Err(refusal(STAGE, kind, key, &verdict, hosts)),
         }
         match self {
-            Self::Enter(_) => Ok(Judged::GoIn),
+            Self::Enter(_) => Ok(Verified::LogIn),
             Self::Trust(met) => {
-                met.get_or_init(|| Met {
+                met.get_or_init(|| ShownHostKey {
                     fingerprint,
                     algorithm: key.algorithm().to_string(),
                     was_pinned: verdict == HostKeyVerdict::Pinned,
                 });
-                Ok(Judged::KeyTaken)
+                Ok(Verified::KeyPinned)
             }
         }
     }
@@ -150,8 +150,8 @@ pub(super) fn judge_again(
     }
     let verdict = verdict(hosts, client, stage, key)?;
     match decide(policy, &verdict) {
-        Decision::Go => Ok(()),
-        Decision::PinAndGo => Err(refusal(stage, FailureKind::HostKeyUnknown, key, &verdict, hosts)),
+        Decision::Accept => Ok(()),
+        Decision::PinAndAccept => Err(refusal(stage, FailureKind::HostKeyUnknown, key, &verdict, hosts)),
         Decision::Refuse(kind) => Err(refusal(stage, kind, key, &verdict, hosts)),
     }
 }
@@ -202,10 +202,10 @@ mod tests {
         let refuse = Decision::Refuse;
         use FailureKind::{HostKeyChanged, HostKeyRevoked, HostKeyUnknown};
         for (verdict, strict, accept_new, off) in [
-            (&HostKeyVerdict::Pinned, Decision::Go, Decision::Go, Decision::Go),
-            (&unknown, refuse(HostKeyUnknown), Decision::PinAndGo, Decision::Go),
-            (&changed, refuse(HostKeyChanged), refuse(HostKeyChanged), Decision::Go),
-            (&revoked, refuse(HostKeyRevoked), refuse(HostKeyRevoked), Decision::Go),
+            (&HostKeyVerdict::Pinned, Decision::Accept, Decision::Accept, Decision::Accept),
+            (&unknown, refuse(HostKeyUnknown), Decision::PinAndAccept, Decision::Accept),
+            (&changed, refuse(HostKeyChanged), refuse(HostKeyChanged), Decision::Accept),
+            (&revoked, refuse(HostKeyRevoked), refuse(HostKeyRevoked), Decision::Accept),
         ] {
             assert_eq!(decide(HostKeyPolicy::Strict, verdict), strict, "{verdict:?}");
             assert_eq!(decide(HostKeyPolicy::AcceptNew, verdict), accept_new, "{verdict:?}");

@@ -16,9 +16,9 @@ use russh::{
 use tokio_util::sync::DropGuard;
 
 use super::{
-    gatekeeper::Gatekeeper,
-    room::{Room, Taken},
-    session_state::{Common, Ending},
+    descriptor_budget::{DescriptorBudget, DescriptorPermit},
+    session_handler::SessionHandler,
+    session_state::{Ending, SessionState},
 };
 use crate::fleet::{ClientId, Failure, FailureKind, Stage, failure::SessionAfter};
 
@@ -30,26 +30,31 @@ const TELLING: Duration = Duration::from_secs(1);
 
 /// An open session. Dropping it cuts the connection at once and leaves no task behind.
 pub(super) struct Session {
-    handle: Handle<Gatekeeper>,
-    common: Common,
+    handle: Handle<SessionHandler>,
+    state: SessionState,
     names_windows: bool,
     _cut: DropGuard,
 }
 
 impl Session {
     /// A session of its parts; `cut` guards the stream beneath it.
-    pub(super) fn new(handle: Handle<Gatekeeper>, common: Common, names_windows: bool, cut: DropGuard) -> Self {
-        Self { handle, common, names_windows, _cut: cut }
+    pub(super) fn new(
+        handle: Handle<SessionHandler>,
+        state: SessionState,
+        names_windows: bool,
+        cut: DropGuard,
+    ) -> Self {
+        Self { handle, state, names_windows, _cut: cut }
     }
 
     /// The host key that was accepted.
     pub(super) fn host_key(&self) -> Option<&PublicKey> {
-        self.common.host_key.get()
+        self.state.host_key.get()
     }
 
     /// The login begins.
     pub(super) fn log_in(&self) {
-        self.common.allowance.log_in();
+        self.state.allowance.log_in();
     }
 
     /// Whether the server's identification names Windows.
@@ -58,7 +63,7 @@ impl Session {
     }
 
     /// The library's end of it, for authentication.
-    pub(super) fn handle(&mut self) -> &mut Handle<Gatekeeper> {
+    pub(super) fn handle(&mut self) -> &mut Handle<SessionHandler> {
         &mut self.handle
     }
 
@@ -89,10 +94,10 @@ impl Session {
     /// How it ended, if anything is known of it. For when it has.
     pub(super) async fn ending(&self) -> Option<Ending> {
         // Others meet the end before the session's task has told how it came about.
-        if tokio::time::timeout(TELLING, self.common.ended.cancelled()).await.is_err() {
+        if tokio::time::timeout(TELLING, self.state.ended.cancelled()).await.is_err() {
             tracing::debug!("a session did not tell in time how it ended");
         }
-        self.common.allowance.abuse().map(Ending::Abuse).or_else(|| self.common.last_words.get())
+        self.state.allowance.abuse().map(Ending::Abuse).or_else(|| self.state.ending.get())
     }
 
     /// Opens a channel for one command.
@@ -100,7 +105,7 @@ impl Session {
     /// # Errors
     /// [`FailureKind::CommandRefused`] or [`FailureKind::ConnectionLost`].
     pub(super) async fn channel(&self, stage: Stage) -> Result<Channel<Msg>, Failure> {
-        self.common.allowance.work();
+        self.state.allowance.work();
         match self.handle.channel_open_session().await {
             Ok(channel) => Ok(channel),
             Err(russh::Error::ChannelOpenFailure(reason)) => Err(Failure::new(stage, FailureKind::CommandRefused)
@@ -144,7 +149,7 @@ pub enum SessionKeeping {
 pub(super) struct KeptSessions {
     keeping: SessionKeeping,
     /// Where each of them takes room; `None` where there is always some.
-    room: Option<Room>,
+    room: Option<DescriptorBudget>,
     kept: Mutex<HashMap<ClientId, Kept>>,
 }
 
@@ -152,12 +157,12 @@ pub(super) struct KeptSessions {
 struct Kept {
     since: Instant,
     session: Session,
-    _room: Option<Taken>,
+    _room: Option<DescriptorPermit>,
 }
 
 impl KeptSessions {
     /// None yet.
-    pub(super) fn new(keeping: SessionKeeping, room: Option<Room>) -> Self {
+    pub(super) fn new(keeping: SessionKeeping, room: Option<DescriptorBudget>) -> Self {
         Self { keeping, room, kept: Mutex::default() }
     }
 
@@ -174,7 +179,7 @@ impl KeptSessions {
     /// Keeps a session, or ends it where there is no place. Those that are kept already stay: sweeps visit clients in
     /// turn, so that the one kept longest is the one needed next.
     pub(super) async fn put(&self, client: &ClientId, session: Session) {
-        session.common.allowance.rest(Instant::now());
+        session.state.allowance.rest(Instant::now());
         if let Some(superfluous) = self.insert(client, session) {
             superfluous.close().await;
         }
@@ -193,7 +198,7 @@ impl KeptSessions {
         if kept.len() >= places {
             return Some(session);
         }
-        let room = match self.room.as_ref().map(Room::for_kept) {
+        let room = match self.room.as_ref().map(DescriptorBudget::for_kept) {
             Some(None) => return Some(session),
             Some(Some(taken)) => Some(taken),
             None => None,

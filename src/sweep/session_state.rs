@@ -1,4 +1,4 @@
-//! What an SSH session, its handler and its stream know in common, above all how the session ended.
+//! The state that an SSH session shares with its handler and its stream, above all how the session ended.
 
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -10,25 +10,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::{abuse::Abuse, allowance::Allowance};
 
-/// What a session and its handler know in common.
+/// The state that a session shares with its handler.
 #[derive(Debug, Clone)]
-pub(super) struct Common {
+pub(super) struct SessionState {
     /// What the client may send.
     pub(super) allowance: Allowance,
     /// How the session ended.
-    pub(super) last_words: LastWords,
+    pub(super) ending: SharedEnding,
     /// The session's task has ended, and has told how.
     pub(super) ended: CancellationToken,
     /// The host key that was accepted.
     pub(super) host_key: Arc<OnceLock<PublicKey>>,
 }
 
-impl Common {
+impl SessionState {
     /// Of a session that begins.
     pub(super) fn new() -> Self {
         Self {
             allowance: Allowance::new(Instant::now()),
-            last_words: LastWords::default(),
+            ending: SharedEnding::default(),
             ended: CancellationToken::new(),
             host_key: Arc::new(OnceLock::new()),
         }
@@ -48,9 +48,9 @@ pub(super) enum Ending {
 
 /// How a session ended, if anything is known of it; shared with the session's task.
 #[derive(Debug, Default, Clone)]
-pub(super) struct LastWords(Arc<Mutex<Option<Ending>>>);
+pub(super) struct SharedEnding(Arc<Mutex<Option<Ending>>>);
 
-impl LastWords {
+impl SharedEnding {
     /// Notes it.
     pub(super) fn note(&self, ending: Ending) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending);

@@ -10,7 +10,7 @@ use super::{
     connect::{connect, not_ssh},
     credential_sources::CredentialSources,
     deadline::Deadlines,
-    host_key::{self, Meeting},
+    host_key::{self, HostKeyPurpose},
     keyring::Keyring,
     known_clients::KnownClients,
     known_hosts::KnownHosts,
@@ -45,7 +45,7 @@ impl Shared {
     /// # Errors
     /// Everything that fails in the stage `connect`.
     pub(super) async fn connect(&self, client: &Client, deadlines: &Deadlines<'_>) -> Result<Session, Failure> {
-        self.connect_to(client, deadlines, Meeting::Enter(self.host_keys)).await
+        self.connect_to(client, deadlines, HostKeyPurpose::Enter(self.host_keys)).await
     }
 
     /// The same, with a say in how the host key is met.
@@ -56,11 +56,11 @@ impl Shared {
         &self,
         client: &Client,
         deadlines: &Deadlines<'_>,
-        meeting: Meeting,
+        purpose: HostKeyPurpose,
     ) -> Result<Session, Failure> {
         let opening = Opening::default();
         let allowed = deadlines.of(Stage::Connect);
-        let connecting = connect(&client.id, &self.hosts, meeting, &opening, allowed);
+        let connecting = connect(&client.id, &self.hosts, purpose, &opening, allowed);
         deadlines.run(Stage::Connect, connecting).await.map_err(|failure| {
             if failure.kind == FailureKind::TimedOut {
                 // Something that talks, but not SSH, was taken for a slow server until now.

@@ -16,7 +16,7 @@ use crate::{
     mail::compose::{self, Composer},
     spine::Spine,
     store::Store,
-    sweep::{Collector, SessionKeeping, room::Costs},
+    sweep::{Collector, SessionKeeping, descriptor_budget::Costs},
 };
 
 use super::{client_states::Ledger, collection_mails::CollectionMails, outage, pipeline::Pipeline, scheduler::Wheel};

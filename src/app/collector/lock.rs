@@ -16,7 +16,7 @@ use crate::{
     config::{Config, directories::Environment},
     spine::Spine,
     store::{Holder, Store, StoreError, StoreErrorKind, holder::Mode, process},
-    sweep::room::Costs,
+    sweep::descriptor_budget::Costs,
 };
 
 use super::engine::Engine;

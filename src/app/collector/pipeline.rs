@@ -37,7 +37,7 @@ use crate::{
     store::{Outcome, Record, Store, StoreError},
     sweep::{
         Collection, Collector,
-        room::{Room, Taken},
+        descriptor_budget::{DescriptorBudget, DescriptorPermit},
         span,
     },
 };
@@ -57,7 +57,7 @@ pub struct Pipeline {
     pub(super) clients: Vec<Arc<Client>>,
     pub(super) events: Allowance,
     pub(super) concurrency: usize,
-    pub(super) room: Room,
+    pub(super) room: DescriptorBudget,
     pub(super) collector: Collector,
     pub(super) store: Store,
     pub(super) ledger: Arc<Ledger>,
@@ -71,7 +71,7 @@ pub struct Pipeline {
 }
 
 /// A place among the clients that are visited at once, and the descriptors that it takes.
-pub type Place = (Result<OwnedSemaphorePermit, AcquireError>, Taken);
+pub type Place = (Result<OwnedSemaphorePermit, AcquireError>, DescriptorPermit);
 
 /// What one client has of a sweep: a place among those that are visited at once, and one in the evidence.
 #[derive(Debug)]
@@ -95,8 +95,8 @@ impl Pipeline {
         self.concurrency
     }
 
-    /// Room for one collection; waits until there is some.
-    pub async fn room(&self) -> Taken {
+    /// Descriptors for one collection; waits until there are enough.
+    pub async fn room(&self) -> DescriptorPermit {
         self.room.for_collection().await
     }
 

@@ -1,10 +1,10 @@
 //! How many files this process may have open, and what follows: how many clients are visited at once, and for how
 //! many a session is kept. Some are set aside first, so that database, mail and log never go without. Not the waiting
-//! for room ([`crate::sweep::room`]).
+//! for room ([`crate::sweep::descriptor_budget`]).
 
 use std::fs;
 
-use crate::sweep::room::{Costs, Room};
+use crate::sweep::descriptor_budget::{Costs, DescriptorBudget};
 
 /// What the runtime and the database open at the start.
 const STARTED: usize = 16;
@@ -50,7 +50,7 @@ pub struct Descriptors {
     /// Open already, or set aside.
     taken: usize,
     costs: Costs,
-    room: Room,
+    room: DescriptorBudget,
 }
 
 /// What a configuration gets.
@@ -94,12 +94,12 @@ impl Descriptors {
         if limit < needed {
             return Err(TooFew { limit, needed });
         }
-        Ok(Self { limit, taken, costs, room: Room::of(limit - taken, costs) })
+        Ok(Self { limit, taken, costs, room: DescriptorBudget::of(limit - taken, costs) })
     }
 
     /// The room for collections and kept sessions.
     #[must_use]
-    pub fn room(&self) -> &Room {
+    pub fn room(&self) -> &DescriptorBudget {
         &self.room
     }
 

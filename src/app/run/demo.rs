@@ -12,7 +12,7 @@ use crate::{
     cli::Exit,
     demo::{Demo, Expectation, ReceivedMail},
     fleet::{select::Pattern, state::ClientView},
-    sweep::room::Costs,
+    sweep::descriptor_budget::Costs,
 };
 
 use super::{

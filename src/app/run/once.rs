@@ -30,7 +30,7 @@ use crate::{
         record::Recorder,
     },
     spine::{Asked, Hub, Orders, Spine},
-    sweep::room::Costs,
+    sweep::descriptor_budget::Costs,
 };
 
 use super::{output_file::Output, readers::Readers};

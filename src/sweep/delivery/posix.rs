@@ -8,8 +8,8 @@ use super::{
     super::{platform::Unix, session::Session},
     Finished, Order, Place,
     exit::Exit,
+    remote_command::RemoteCommand,
     script::{self, Word},
-    talk::Talk,
 };
 use crate::fleet::{Failure, FailureKind, Stage};
 
@@ -28,7 +28,7 @@ pub(super) enum Started {
 
 /// An agent that is being executed.
 pub(super) struct Running {
-    talk: Talk,
+    remote: RemoteCommand,
     place: Place,
 }
 
@@ -43,26 +43,26 @@ pub(super) async fn start(
     order: &Order<'_>,
 ) -> Result<Started, Failure> {
     const STAGE: Stage = Stage::Upload;
-    let mut talk = Talk::start(channel, session, STAGE, script::run(unix, order)).await?;
+    let mut remote = RemoteCommand::start(channel, session, STAGE, script::run(unix, order)).await?;
     let mut sent = false;
     loop {
-        match talk.word(session, STAGE).await? {
-            None => return Err(no_shell(&talk, STAGE)),
+        match remote.word(session, STAGE).await? {
+            None => return Err(no_shell(&remote, STAGE)),
             Some(Word::Other(uname)) => return Ok(Started::OtherPlatform(uname)),
-            Some(Word::Have(place) | Word::Ok(place)) => return Ok(Started::Running(Running { talk, place })),
+            Some(Word::Have(place) | Word::Ok(place)) => return Ok(Started::Running(Running { remote, place })),
             Some(Word::Need) if !sent => {
                 sent = true;
-                talk.send(order.agent.image.clone(), session, STAGE).await?;
+                remote.send(order.agent.image.clone(), session, STAGE).await?;
             }
             Some(Word::Short(place)) => {
-                talk.finish(session, STAGE).await?;
-                let kind = if talk.says_disk_full() { FailureKind::DiskFull } else { FailureKind::UploadFailed };
-                return Ok(Started::Unfit(place, talk.explain(Failure::new(STAGE, kind))));
+                remote.finish(session, STAGE).await?;
+                let kind = if remote.says_disk_full() { FailureKind::DiskFull } else { FailureKind::UploadFailed };
+                return Ok(Started::Unfit(place, remote.explain(Failure::new(STAGE, kind))));
             }
             Some(Word::NoDirectory) => {
-                talk.finish(session, STAGE).await?;
-                let kind = if talk.says_disk_full() { FailureKind::DiskFull } else { FailureKind::NoDirectory };
-                return Err(talk.explain(Failure::new(STAGE, kind)));
+                remote.finish(session, STAGE).await?;
+                let kind = if remote.says_disk_full() { FailureKind::DiskFull } else { FailureKind::NoDirectory };
+                return Err(remote.explain(Failure::new(STAGE, kind)));
             }
             Some(Word::Need | Word::Gone(_) | Word::Done) => {
                 return Err(Failure::new(STAGE, FailureKind::UploadFailed).because("the client's script ran astray"));
@@ -78,15 +78,15 @@ impl Running {
     /// Everything that fails in the stage `execute`; the caller sets its deadline.
     pub(super) async fn finish(mut self, session: &Session) -> Result<Finished, Failure> {
         const STAGE: Stage = Stage::Execute;
-        self.talk.finish(session, STAGE).await?;
-        let failed = |kind| self.talk.explain(Failure::new(STAGE, kind));
-        match self.talk.exit() {
+        self.remote.finish(session, STAGE).await?;
+        let failed = |kind| self.remote.explain(Failure::new(STAGE, kind));
+        match self.remote.exit() {
             Some(Exit::Status(CANNOT_EXECUTE)) => Ok(Finished::Unfit(self.place, failed(FailureKind::NoDirectory))),
             Some(Exit::Status(status)) if *status == u32::from(exit::DEADLINE) => Err(failed(FailureKind::TimedOut)),
             Some(Exit::Status(status)) if *status != u32::from(exit::ANSWERED) => Err(failed(FailureKind::AgentFailed)),
             Some(Exit::Signal(_)) => Err(failed(FailureKind::AgentFailed)),
-            Some(Exit::Status(_)) | None if !self.talk.holds(envelope::BEGIN) => Err(failed(FailureKind::NoAnswer)),
-            Some(Exit::Status(_)) | None => Ok(Finished::Answered(self.talk.into_output())),
+            Some(Exit::Status(_)) | None if !self.remote.holds(envelope::BEGIN) => Err(failed(FailureKind::NoAnswer)),
+            Some(Exit::Status(_)) | None => Ok(Finished::Answered(self.remote.into_output())),
         }
     }
 }
@@ -97,11 +97,12 @@ impl Running {
 /// Everything that fails in the stage `execute`; the caller sets its deadline.
 pub(super) async fn clean(session: &Session, username: &str) -> Result<Vec<String>, Failure> {
     const STAGE: Stage = Stage::Execute;
-    let mut talk = Talk::start(session.channel(STAGE).await?, session, STAGE, script::clean_up(username)).await?;
+    let mut remote =
+        RemoteCommand::start(session.channel(STAGE).await?, session, STAGE, script::clean_up(username)).await?;
     let mut gone = Vec::new();
     loop {
-        match talk.word(session, STAGE).await? {
-            None => return Err(no_shell(&talk, STAGE)),
+        match remote.word(session, STAGE).await? {
+            None => return Err(no_shell(&remote, STAGE)),
             Some(Word::Gone(directory)) if gone.len() < script::PLACES * 64 => gone.push(directory),
             Some(Word::Done) => break,
             Some(
@@ -117,12 +118,12 @@ pub(super) async fn clean(session: &Session, username: &str) -> Result<Vec<Strin
             }
         }
     }
-    talk.finish(session, STAGE).await?;
+    remote.finish(session, STAGE).await?;
     Ok(gone)
 }
 
 /// The command ended before the script said a word: it never ran. What was printed instead says why, for
 /// instance that the account is disabled.
-fn no_shell(talk: &Talk, stage: Stage) -> Failure {
-    talk.explain_with_output(Failure::new(stage, FailureKind::CommandRefused))
+fn no_shell(remote: &RemoteCommand, stage: Stage) -> Failure {
+    remote.explain_with_output(Failure::new(stage, FailureKind::CommandRefused))
 }

@@ -8,8 +8,8 @@ use super::{
         platform::{Windows, WindowsShell, is_word},
         session::Session,
     },
+    remote_command::RemoteCommand,
     script::Command,
-    talk::Talk,
 };
 use crate::fleet::{Failure, Stage};
 
@@ -24,9 +24,9 @@ const FOR_POWERSHELL: &str = "$env:PROCESSOR_ARCHITECTURE";
 /// Everything that can happen to a command; the caller sets its deadline.
 pub(in crate::sweep) async fn ask(session: &Session, stage: Stage) -> Result<Option<Windows>, Failure> {
     let Question { mark, command } = Question::new(rand::rng().random());
-    let mut talk = Talk::start(session.channel(stage).await?, session, stage, command).await?;
-    talk.finish(session, stage).await?;
-    Ok(answer(&mark, &String::from_utf8_lossy(&talk.into_output())))
+    let mut remote = RemoteCommand::start(session.channel(stage).await?, session, stage, command).await?;
+    remote.finish(session, stage).await?;
+    Ok(answer(&mark, &String::from_utf8_lossy(&remote.into_output())))
 }
 
 struct Question {

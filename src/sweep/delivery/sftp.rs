@@ -1,7 +1,7 @@
 //! The few things that are done to the files of a client by SFTP: write one, list a directory, remove. Not
 //! which files those are.
 //!
-//! The protocol is the library's, and what it hears goes through [`Narrow`].
+//! The protocol is the library's, and what it hears goes through [`BoundedStream`].
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -12,7 +12,7 @@ use russh_sftp::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{super::session::Session, narrow::Narrow};
+use super::{super::session::Session, bounded_stream::BoundedStream};
 use crate::fleet::{Failure, FailureKind, Stage};
 
 #[cfg(any(test, fuzzing))]
@@ -60,7 +60,7 @@ impl Sftp {
             }
         }
         let ended = CancellationToken::new();
-        let library = RawSftpSession::new(Narrow::new(channel.into_stream(), ended.clone().drop_guard()));
+        let library = RawSftpSession::new(BoundedStream::new(channel.into_stream(), ended.clone().drop_guard()));
         library.set_timeout(NEVER_S);
         let sftp = Self { library, ended };
         match sftp.unless_ended(sftp.library.init()).await {

@@ -21,9 +21,9 @@ use super::{
         session::Session,
     },
     exit::Exit,
+    remote_command::RemoteCommand,
     script::Command,
     sftp::{self, Listed, Sftp},
-    talk::Talk,
 };
 use crate::fleet::{Failure, FailureKind, Stage};
 
@@ -52,7 +52,7 @@ const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// An agent that is being executed on a Windows machine.
 pub(super) struct Running {
-    talk: Talk,
+    remote: RemoteCommand,
     sftp: Sftp,
     /// The agent's file name.
     name: String,
@@ -75,10 +75,10 @@ pub(super) async fn start(
     write(&sftp, &path(&name), agent).await?;
     let starting = async {
         let channel = session.channel(STAGE).await?;
-        Talk::start(channel, session, STAGE, command(windows.shell, &name, request)).await
+        RemoteCommand::start(channel, session, STAGE, command(windows.shell, &name, request)).await
     };
     match starting.await {
-        Ok(talk) => Ok(Running { talk, sftp, name }),
+        Ok(remote) => Ok(Running { remote, sftp, name }),
         Err(failure) => {
             remove(&sftp, &path(&name)).await;
             Err(failure)
@@ -117,21 +117,21 @@ impl Running {
     /// Everything that fails in the stage `execute`; the caller sets its deadline.
     pub(super) async fn finish(self, session: &Session) -> Result<Vec<u8>, Failure> {
         const STAGE: Stage = Stage::Execute;
-        let Self { mut talk, sftp, name } = self;
-        let (finished, ()) = tokio::join!(talk.finish(session, STAGE), remove_stale(&sftp, &name));
+        let Self { mut remote, sftp, name } = self;
+        let (finished, ()) = tokio::join!(remote.finish(session, STAGE), remove_stale(&sftp, &name));
         if finished.is_ok() {
             remove_patiently(&sftp, &name).await;
         }
         finished?;
-        let failed = |kind| talk.explain(Failure::new(STAGE, kind));
-        match talk.exit() {
+        let failed = |kind| remote.explain(Failure::new(STAGE, kind));
+        match remote.exit() {
             Some(Exit::Status(status)) if *status == u32::from(exit::DEADLINE) => Err(failed(FailureKind::TimedOut)),
             Some(Exit::Status(status)) if *status != u32::from(exit::ANSWERED) => Err(failed(FailureKind::AgentFailed)),
             Some(Exit::Signal(_)) => Err(failed(FailureKind::AgentFailed)),
-            Some(Exit::Status(_)) | None if !talk.holds(envelope::BEGIN) => {
-                Err(talk.explain_with_output(Failure::new(STAGE, FailureKind::NoAnswer)))
+            Some(Exit::Status(_)) | None if !remote.holds(envelope::BEGIN) => {
+                Err(remote.explain_with_output(Failure::new(STAGE, FailureKind::NoAnswer)))
             }
-            Some(Exit::Status(_)) | None => Ok(talk.into_output()),
+            Some(Exit::Status(_)) | None => Ok(remote.into_output()),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, directories::Environment},
     fleet::event::Trigger,
     spine::Hub,
-    sweep::room::Costs,
+    sweep::descriptor_budget::Costs,
 };
 
 /// The program's parts over a database of their own, with one client at which nobody listens; what was stored and what

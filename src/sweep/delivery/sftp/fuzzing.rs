@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{NEVER_S, Narrow, Sftp, words};
+use super::{BoundedStream, NEVER_S, Sftp, words};
 
 /// The most entries that are asked for.
 const MOST: usize = 100;
@@ -33,12 +33,12 @@ pub fn sftp(data: &[u8]) {
 
 async fn hear(said: Said) {
     let mut heard = Vec::new();
-    let mut narrow = Narrow::new(said.clone(), CancellationToken::new().drop_guard());
-    narrow.read_to_end(&mut heard).await.expect("a failure reads as the end");
+    let mut bounded_stream = BoundedStream::new(said.clone(), CancellationToken::new().drop_guard());
+    bounded_stream.read_to_end(&mut heard).await.expect("a failure reads as the end");
     assert_eq!(heard, passed(&said.bytes));
 
     let ended = CancellationToken::new();
-    let library = RawSftpSession::new(Narrow::new(said, ended.clone().drop_guard()));
+    let library = RawSftpSession::new(BoundedStream::new(said, ended.clone().drop_guard()));
     library.set_timeout(NEVER_S);
     let sftp = Sftp { library, ended };
     let visit = async {

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use russh::ChannelMsg;
 
 use super::{
-    super::{exit::Exit, talk::last_lines},
-    Heard, Word,
+    super::{exit::Exit, remote_command::last_lines},
+    CommandOutput, Word,
 };
 use crate::fleet::Stage;
 
@@ -25,7 +25,7 @@ pub fn answer(data: &[u8]) {
 }
 
 fn words(printed: &[u8], packet: usize) -> (Vec<Word>, Vec<u8>) {
-    let mut heard = Heard::new(NONCE.to_owned());
+    let mut heard = CommandOutput::new(NONCE.to_owned());
     let mut words = Vec::new();
     for chunk in printed.chunks(packet) {
         let message = ChannelMsg::Data { data: Bytes::copy_from_slice(chunk) };

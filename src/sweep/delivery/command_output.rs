@@ -22,7 +22,7 @@ const SUPERFLUOUS_BYTES: usize = 64 * 1024;
 
 /// What a command has printed so far.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct CommandOutput {
     nonce: Vec<u8>,
     /// Standard output.
     output: Vec<u8>,
@@ -45,7 +45,7 @@ pub(super) struct Heard {
     pub(super) ended: bool,
 }
 
-impl Heard {
+impl CommandOutput {
     /// Nothing yet, of a command whose words begin with a nonce.
     pub(super) fn new(nonce: String) -> Self {
         Self { nonce: nonce.into_bytes(), ..Self::default() }
@@ -185,7 +185,7 @@ mod tests {
 
     /// Feeds what a client prints, cut into packets of `packet` bytes, and takes the words as they come.
     fn words(printed: &[u8], packet: usize) -> (Vec<Word>, Vec<u8>) {
-        let mut heard = Heard::new(NONCE.to_owned());
+        let mut heard = CommandOutput::new(NONCE.to_owned());
         let mut words = Vec::new();
         for chunk in printed.chunks(packet) {
             heard.hear(data(chunk), Stage::Upload).unwrap();
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_refused_and_only_the_end_of_standard_error_is_kept() {
-        let mut heard = Heard::default();
+        let mut heard = CommandOutput::default();
         let chunk = Bytes::from(vec![b'x'; 1 << 20]);
         for _ in 0..100 {
             heard.hear(ChannelMsg::ExtendedData { data: chunk.clone(), ext: 1 }, Stage::Execute).unwrap();
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn an_answer_is_whole_at_its_last_line_whatever_blank_space_follows() {
         for blank in ["", "\n", "\r\n", " \t\r\n \n"] {
-            let mut heard = Heard::default();
+            let mut heard = CommandOutput::default();
             for piece in ["answer\n", END, blank] {
                 heard.hear(data(piece.as_bytes()), Stage::Execute).unwrap();
             }
@@ -251,7 +251,7 @@ mod tests {
             heard.hear(ChannelMsg::ExitStatus { exit_status: 0 }, Stage::Execute).unwrap();
             assert!(heard.ended, "{blank:?}");
         }
-        let mut heard = Heard::default();
+        let mut heard = CommandOutput::default();
         heard.hear(ChannelMsg::ExitStatus { exit_status: 0 }, Stage::Execute).unwrap();
         for piece in ["answer\n", END, "\n", "more"] {
             assert!(!std::mem::take(&mut heard.ended));
@@ -263,7 +263,7 @@ mod tests {
 
     /// How long it takes to hear so many one-byte messages after what came before them.
     fn time(before: &[u8], message: impl Fn() -> ChannelMsg, messages: usize) -> Duration {
-        let mut heard = Heard::new(NONCE.to_owned());
+        let mut heard = CommandOutput::new(NONCE.to_owned());
         heard.exit = Some(Exit::Status(0));
         heard.hear(data(before), Stage::Upload).unwrap();
         let begun = Instant::now();

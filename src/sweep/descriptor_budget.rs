@@ -1,12 +1,12 @@
-//! Room for sessions: every one of them is a descriptor, of which a process may have only so many. Who collects takes
-//! room first and waits where there is none; a session is kept for the next sweep only where there is room. Not how
-//! much room there is.
+//! The file descriptors for sessions, of which a process may have a limited number. A collection takes its share first
+//! and waits until there is one; a session is kept for the next sweep only if there is one at once. Not how many
+//! descriptors there are.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What takes room, in descriptors.
+/// What each use costs, in descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Costs {
     /// A collection: its session and one more thing, one after the other: a name that is looked up, a key file, the
@@ -24,20 +24,20 @@ impl Costs {
     pub const SERVED_HERE: Self = Self { collection: 8, kept: 2 };
 }
 
-/// Room that collections share; cheap to clone.
+/// The descriptors that collections share; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Room {
+pub struct DescriptorBudget {
     descriptors: Arc<Semaphore>,
     costs: Costs,
 }
 
-/// Room that was taken; given back when it is dropped.
+/// Descriptors that were taken; given back when this is dropped.
 #[derive(Debug)]
-pub struct Taken {
+pub struct DescriptorPermit {
     _descriptors: OwnedSemaphorePermit,
 }
 
-impl Room {
+impl DescriptorBudget {
     /// So many descriptors.
     #[must_use]
     pub fn of(descriptors: usize, costs: Costs) -> Self {
@@ -45,22 +45,22 @@ impl Room {
         Self { descriptors, costs }
     }
 
-    /// Room for one collection, after those who asked before. There is to be room for one at least.
-    pub async fn for_collection(&self) -> Taken {
+    /// Descriptors for one collection, first come, first served. Waits for ever if the budget is too small for one.
+    pub async fn for_collection(&self) -> DescriptorPermit {
         loop {
             // Never closed.
             if let Ok(taken) = Arc::clone(&self.descriptors).acquire_many_owned(self.costs.collection).await {
-                return Taken { _descriptors: taken };
+                return DescriptorPermit { _descriptors: taken };
             }
             tokio::task::yield_now().await;
         }
     }
 
-    /// Room for a session to be kept, if there is any at once.
+    /// Descriptors for a session to be kept; `None` where there are not enough at once.
     #[must_use]
-    pub fn for_kept(&self) -> Option<Taken> {
+    pub fn for_kept(&self) -> Option<DescriptorPermit> {
         let taken = Arc::clone(&self.descriptors).try_acquire_many_owned(self.costs.kept).ok()?;
-        Some(Taken { _descriptors: taken })
+        Some(DescriptorPermit { _descriptors: taken })
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn collections_wait_for_room_and_kept_sessions_do_not() {
-        let room = Room::of(5, Costs::ELSEWHERE);
+        let room = DescriptorBudget::of(5, Costs::ELSEWHERE);
         let first = room.for_collection().await;
         let _second = room.for_collection().await;
         let kept = room.for_kept();

@@ -20,7 +20,7 @@ const READ_BYTES: usize = 1024;
 const LENGTH_BYTES: usize = 4;
 
 /// A stream of packets that ends where one is longer than any we ask for, or where all of them together are.
-pub(super) struct Narrow<S> {
+pub(super) struct BoundedStream<S> {
     inner: S,
     at: At,
     /// What may still be said.
@@ -46,7 +46,7 @@ impl At {
     const NEXT: Self = Self::Length { bytes: [0; LENGTH_BYTES], come: 0 };
 }
 
-impl<S> Narrow<S> {
+impl<S> BoundedStream<S> {
     /// All of a stream that may be said. `ended` says when the stream is gone.
     pub(super) fn new(inner: S, ended: DropGuard) -> Self {
         Self { inner, at: At::NEXT, talk_left: MAX_TALK_BYTES, _ended: ended }
@@ -68,7 +68,7 @@ impl<S> Narrow<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Narrow<S> {
+impl<S: AsyncRead + Unpin> BoundedStream<S> {
     /// Reads on; how much came, and 0 at the end. A failure reads as the end: the library would ask again and again.
     fn poll_inner(&mut self, context: &mut Context<'_>, space: &mut [u8]) -> Poll<usize> {
         let mut space = ReadBuf::new(space);
@@ -77,7 +77,7 @@ impl<S: AsyncRead + Unpin> Narrow<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Narrow<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -120,7 +120,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Narrow<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Narrow<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(context, bytes)
     }
@@ -145,15 +145,15 @@ mod tests {
     async fn through(said: &[u8], piece: usize) -> Vec<u8> {
         let (mut client, ours) = tokio::io::duplex(piece);
         let ended = CancellationToken::new();
-        let mut narrow = Narrow::new(ours, ended.clone().drop_guard());
+        let mut bounded_stream = BoundedStream::new(ours, ended.clone().drop_guard());
         let said = said.to_vec();
         let saying = tokio::spawn(async move {
             // It fails where we read no further.
             let _ = client.write_all(&said).await;
         });
         let mut heard = Vec::new();
-        narrow.read_to_end(&mut heard).await.unwrap();
-        drop(narrow);
+        bounded_stream.read_to_end(&mut heard).await.unwrap();
+        drop(bounded_stream);
         assert!(ended.is_cancelled());
         saying.await.unwrap();
         heard

@@ -14,45 +14,45 @@ use tracing::{Instrument as _, Span};
 use super::{
     abuse::Abuse,
     algorithms,
-    host_key::{Judged, Meeting},
+    host_key::{HostKeyPurpose, Verified},
     known_hosts::KnownHosts,
-    session_state::{Common, Ending},
+    session_state::{Ending, SessionState},
     span, stream,
 };
 use crate::fleet::{ClientId, Failure};
 
 /// The handler of one session.
-pub(super) struct Gatekeeper {
+pub(super) struct SessionHandler {
     pub(super) hosts: Arc<KnownHosts>,
     pub(super) client: ClientId,
-    pub(super) meeting: Meeting,
-    pub(super) common: Common,
+    pub(super) purpose: HostKeyPurpose,
+    pub(super) state: SessionState,
     /// The library runs a session in a task of its own: until its host key is accepted, its lines in the log belong to
     /// whoever connects; afterwards to the session alone, which other sweeps may use.
     connecting: Option<Span>,
     _ended: DropGuard,
 }
 
-/// Why the gatekeeper or the library ended a session.
+/// Why this handler or the library ended a session.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum EndReason {
     /// The host key was refused.
     Refused(Failure),
-    /// The key was all we came for.
-    KeyTaken,
+    /// The host key is pinned, which was the purpose of the connection.
+    KeyPinned,
     /// The client did what no honest one does.
     Abuse(Abuse),
     /// The library's reason.
     Ssh(russh::Error),
 }
 
-impl From<Abuse> for Ended {
+impl From<Abuse> for EndReason {
     fn from(abuse: Abuse) -> Self {
         Self::Abuse(abuse)
     }
 }
 
-impl From<russh::Error> for Ended {
+impl From<russh::Error> for EndReason {
     fn from(error: russh::Error) -> Self {
         if let russh::Error::IO(error) = &error
             && let Some(abuse) = stream::abuse(error)
@@ -63,21 +63,21 @@ impl From<russh::Error> for Ended {
     }
 }
 
-impl Gatekeeper {
+impl SessionHandler {
     /// The handler of a session that begins.
-    pub(super) fn new(hosts: Arc<KnownHosts>, client: ClientId, meeting: Meeting) -> Self {
-        let common = Common::new();
-        let ended = common.ended.clone().drop_guard();
-        Self { hosts, client, meeting, common, connecting: Some(Span::current()), _ended: ended }
+    pub(super) fn new(hosts: Arc<KnownHosts>, client: ClientId, purpose: HostKeyPurpose) -> Self {
+        let state = SessionState::new();
+        let ended = state.ended.clone().drop_guard();
+        Self { hosts, client, purpose, state, connecting: Some(Span::current()), _ended: ended }
     }
 
-    async fn judge(&mut self, key: &PublicKey) -> Result<(), Ended> {
+    async fn judge(&mut self, key: &PublicKey) -> Result<(), EndReason> {
         let span = self.connecting.take().unwrap_or_else(|| span::of_session(&self.client));
-        let judging = self.meeting.judge(&self.hosts, &self.client, key).instrument(span);
-        let outcome = judging.await.map_err(Ended::Refused)?;
+        let judging = self.purpose.judge(&self.hosts, &self.client, key).instrument(span);
+        let outcome = judging.await.map_err(EndReason::Refused)?;
         match outcome {
-            Judged::GoIn => Ok(()),
-            Judged::KeyTaken => Err(Ended::KeyTaken),
+            Verified::LogIn => Ok(()),
+            Verified::KeyPinned => Err(EndReason::KeyPinned),
         }
     }
 
@@ -86,25 +86,25 @@ impl Gatekeeper {
     /// # Errors
     /// Where the file cannot be used.
     pub(super) fn algorithms(&self) -> Result<Vec<Algorithm>, Failure> {
-        self.meeting.preferred_algorithms(&self.hosts, &self.client)
+        self.purpose.preferred_algorithms(&self.hosts, &self.client)
     }
 
-    fn channel_opened(&self) -> Result<(), Ended> {
+    fn channel_opened(&self) -> Result<(), EndReason> {
         span::of_session(&self.client)
             .in_scope(|| tracing::debug!("the client opened a channel to us and was refused"));
-        Ok(self.common.allowance.channel_opened()?)
+        Ok(self.state.allowance.channel_opened()?)
     }
 }
 
 /// By default the library accepts every channel that a server opens. Each of these refuses it, by dropping `reply`.
-impl Handler for Gatekeeper {
-    type Error = Ended;
+impl Handler for SessionHandler {
+    type Error = EndReason;
 
-    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Ended> {
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, EndReason> {
         match shown {
             PublicKeyOrCertificate::PublicKey { key, .. } => {
                 self.judge(key).await?;
-                self.common.host_key.get_or_init(|| key.clone());
+                self.state.host_key.get_or_init(|| key.clone());
                 Ok(true)
             }
             // None is asked for, so an honest server shows none.
@@ -112,8 +112,13 @@ impl Handler for Gatekeeper {
         }
     }
 
-    async fn kex_done(&mut self, _secret: Option<&[u8]>, names: &Names, _session: &mut Session) -> Result<(), Ended> {
-        Ok(self.common.allowance.keys_exchanged(algorithms::effort(names.kex), Instant::now())?)
+    async fn kex_done(
+        &mut self,
+        _secret: Option<&[u8]>,
+        names: &Names,
+        _session: &mut Session,
+    ) -> Result<(), EndReason> {
+        Ok(self.state.allowance.keys_exchanged(algorithms::effort(names.kex), Instant::now())?)
     }
 
     async fn channel_open_confirmation(
@@ -122,12 +127,12 @@ impl Handler for Gatekeeper {
         max_packet_size: u32,
         _window_size: u32,
         _session: &mut Session,
-    ) -> Result<(), Ended> {
-        Ok(self.common.allowance.channel_confirmed(max_packet_size)?)
+    ) -> Result<(), EndReason> {
+        Ok(self.state.allowance.channel_confirmed(max_packet_size)?)
     }
 
-    async fn data(&mut self, _channel: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), Ended> {
-        Ok(self.common.allowance.output(data.len())?)
+    async fn data(&mut self, _channel: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), EndReason> {
+        Ok(self.state.allowance.output(data.len())?)
     }
 
     async fn extended_data(
@@ -136,8 +141,8 @@ impl Handler for Gatekeeper {
         _ext: u32,
         data: &[u8],
         _session: &mut Session,
-    ) -> Result<(), Ended> {
-        Ok(self.common.allowance.output(data.len())?)
+    ) -> Result<(), EndReason> {
+        Ok(self.state.allowance.output(data.len())?)
     }
 
     async fn server_channel_open_session(
@@ -145,7 +150,7 @@ impl Handler for Gatekeeper {
         _channel: Channel<Msg>,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EndReason> {
         self.channel_opened()
     }
 
@@ -158,7 +163,7 @@ impl Handler for Gatekeeper {
         _originator_port: u32,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EndReason> {
         self.channel_opened()
     }
 
@@ -168,7 +173,7 @@ impl Handler for Gatekeeper {
         _socket_path: &str,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EndReason> {
         self.channel_opened()
     }
 
@@ -181,7 +186,7 @@ impl Handler for Gatekeeper {
         _originator_port: u32,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EndReason> {
         self.channel_opened()
     }
 
@@ -191,7 +196,7 @@ impl Handler for Gatekeeper {
         _socket_path: &str,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EndReason> {
         self.channel_opened()
     }
 
@@ -200,7 +205,7 @@ impl Handler for Gatekeeper {
         _channel: Channel<Msg>,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EndReason> {
         self.channel_opened()
     }
 
@@ -211,7 +216,7 @@ impl Handler for Gatekeeper {
         _originator_port: u32,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EndReason> {
         self.channel_opened()
     }
 
@@ -225,27 +230,27 @@ impl Handler for Gatekeeper {
         _channel: Channel<Msg>,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EndReason> {
         self.channel_opened()
     }
 
-    async fn disconnected(&mut self, reason: DisconnectReason<Ended>) -> Result<(), Ended> {
+    async fn disconnected(&mut self, reason: DisconnectReason<EndReason>) -> Result<(), EndReason> {
         let ending = match reason {
             DisconnectReason::ReceivedDisconnect(said) => Ending::Said(said.message),
-            DisconnectReason::Error(Ended::Abuse(abuse)) => {
+            DisconnectReason::Error(EndReason::Abuse(abuse)) => {
                 span::of_session(&self.client).in_scope(|| tracing::warn!("the session was ended: {abuse}"));
                 Ending::Abuse(abuse)
             }
-            DisconnectReason::Error(Ended::Ssh(russh::Error::KeepaliveTimeout)) => {
+            DisconnectReason::Error(EndReason::Ssh(russh::Error::KeepaliveTimeout)) => {
                 Ending::Said("it no longer answered".to_owned())
             }
-            DisconnectReason::Error(Ended::Ssh(russh::Error::NoAuthMethod)) => Ending::NoFurtherMethod,
+            DisconnectReason::Error(EndReason::Ssh(russh::Error::NoAuthMethod)) => Ending::NoFurtherMethod,
             // The connection ended; there is no more to say of it.
-            DisconnectReason::Error(Ended::Ssh(russh::Error::Disconnect | russh::Error::HUP)) => return Ok(()),
-            DisconnectReason::Error(Ended::Ssh(error)) => Ending::Said(error.to_string()),
-            DisconnectReason::Error(Ended::Refused(_) | Ended::KeyTaken) => return Ok(()),
+            DisconnectReason::Error(EndReason::Ssh(russh::Error::Disconnect | russh::Error::HUP)) => return Ok(()),
+            DisconnectReason::Error(EndReason::Ssh(error)) => Ending::Said(error.to_string()),
+            DisconnectReason::Error(EndReason::Refused(_) | EndReason::KeyPinned) => return Ok(()),
         };
-        self.common.last_words.note(ending);
+        self.state.ending.note(ending);
         Ok(())
     }
 }

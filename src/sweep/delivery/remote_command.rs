@@ -1,13 +1,13 @@
-//! The talk with a script on a client: it is started, sent what it needs and heard to its end. Not what it says, which
-//! is found by [`super::heard`], and not what that means.
+//! A command that runs on a client: starting it, sending to its standard input, reading to its end. Its output is kept in
+//! [`super::command_output`]. Not what the output means.
 
 use bytes::Bytes;
 use russh::{Channel, ChannelReadHalf, ChannelWriteHalf, client::Msg};
 
 use super::{
     super::session::Session,
+    command_output::CommandOutput,
     exit::Exit,
-    heard::Heard,
     script::{Command, Word},
 };
 use crate::fleet::{Failure, Stage};
@@ -27,14 +27,14 @@ pub(super) fn last_lines(bytes: &[u8]) -> Vec<String> {
     lines
 }
 
-/// A command that runs on a client, and the talk with it.
-pub(super) struct Talk {
+/// A command that runs on a client.
+pub(super) struct RemoteCommand {
     read: ChannelReadHalf,
     write: ChannelWriteHalf<Msg>,
-    heard: Box<Heard>,
+    heard: Box<CommandOutput>,
 }
 
-impl Talk {
+impl RemoteCommand {
     /// Starts a command on a channel.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Talk {
         if write.exec(true, command.line).await.is_err() {
             return Err(session.lost(stage).await);
         }
-        Ok(Self { read, write, heard: Box::new(Heard::new(command.nonce)) })
+        Ok(Self { read, write, heard: Box::new(CommandOutput::new(command.nonce)) })
     }
 
     /// Hears one message. Nothing is lost where this is dropped half-way.
