@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::{
     convert::{client_id, from_ms, unreadable},
     pool::{Transaction, fetch_all, fetch_of},
-    reads::Reads,
+    read_pool::ReadPool,
 };
 use crate::fleet::{
     SweepId,
@@ -81,7 +81,7 @@ pub(super) async fn open(transaction: &mut Transaction) -> Result<Vec<Row>, sqlx
 }
 
 /// Those that are open now, as they are shown.
-pub(super) async fn open_views(pool: &Reads) -> Result<Vec<AlertView>, sqlx::Error> {
+pub(super) async fn open_views(pool: &ReadPool) -> Result<Vec<AlertView>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     open(&mut transaction).await?.into_iter().map(AlertView::try_from).collect()
 }
@@ -99,7 +99,7 @@ pub(super) async fn ended_at(transaction: &mut Transaction, at_ms: i64) -> Resul
 }
 
 /// The last that were raised, newest first, with the mails about them.
-pub(super) async fn history(pool: &Reads, most: u32) -> Result<Vec<AlertRow>, sqlx::Error> {
+pub(super) async fn history(pool: &ReadPool, most: u32) -> Result<Vec<AlertRow>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     // True of every alert: what counts is the order.
     let rows = fetch_all!(

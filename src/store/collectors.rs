@@ -1,8 +1,8 @@
-//! The collector in the database: its mark, by which its transactions find that it still has the database, how far it
-//! has come, and what it says of itself. Not the lock ([`super::lock`]) that keeps two from starting.
+//! The collector in the database: its fencing token, how far it has come, and what it says of itself. Not the lock
+//! ([`super::lock`]) that keeps two from starting.
 //!
-//! The mark is there for what no lock can promise: one of a server is lost with its connection, and a file can be
-//! removed. Whoever opens the database puts a mark of its own in place of the last one's. From then on every
+//! The token is there for what no lock can promise: one of a server is lost with its connection, and a file can be
+//! removed. Whoever opens the database puts a token of its own in place of the last one's. From then on every
 //! transaction of the last one is refused: what it knows of the database is no longer true.
 
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::{
     convert::{from_count, from_ms, to_count, to_ms, unreadable},
     holder::{Holder, Mode},
     pool::{Pool, Transaction, execute, fetch_all},
-    reads::Reads,
+    read_pool::ReadPool,
     spool::progress::Progress,
 };
 
@@ -30,51 +30,51 @@ struct HolderRow {
     is_ending: Option<i64>,
 }
 
-/// Puts a new mark in place of the last one, and with it forgets who held the database before. How far it had
+/// Puts a new token in place of the last one, and with it forgets who held the database before. How far it had
 /// come stays.
-pub(super) async fn mark(pool: &Pool) -> Result<Uuid, sqlx::Error> {
-    let mark = Uuid::new_v4();
+pub(super) async fn new_token(pool: &Pool) -> Result<Uuid, sqlx::Error> {
+    let token = Uuid::new_v4();
     let mut transaction = pool.begin_write().await?;
     let met = execute!(
         &mut transaction,
         "UPDATE collectors SET holder_uuid = ?, host_name = NULL, process_id = NULL, account = NULL,
          socket_path = NULL, started_at_ms = NULL, program_version = NULL, run_mode = NULL, process_mark = NULL,
          is_ending = NULL",
-        mark.to_string()
+        token.to_string()
     )?;
     if met == 0 {
-        execute!(&mut transaction, "INSERT INTO collectors (holder_uuid) VALUES (?)", mark.to_string())?;
+        execute!(&mut transaction, "INSERT INTO collectors (holder_uuid) VALUES (?)", token.to_string())?;
     }
     transaction.commit().await?;
-    Ok(mark)
+    Ok(token)
 }
 
-/// Has the mark bear the name of the transaction; false where the mark does not stand any more.
-pub(super) async fn sign(transaction: &mut Transaction, mark: Uuid, write: Uuid) -> Result<bool, sqlx::Error> {
+/// Notes the name of the transaction beside the token; false where another token stands there.
+pub(super) async fn sign(transaction: &mut Transaction, token: Uuid, write: Uuid) -> Result<bool, sqlx::Error> {
     let met = execute!(
         transaction,
         "UPDATE collectors SET last_write = ? WHERE holder_uuid = ?",
         write.to_string(),
-        mark.to_string()
+        token.to_string()
     )?;
     Ok(met > 0)
 }
 
-/// How far the database has come; `None` where the mark does not stand any more. Locked against a transaction
+/// How far the database has come; `None` where another token stands there. Locked against a transaction
 /// whose answer was lost and which the server may be committing still: it is waited for.
-pub(super) async fn progress(transaction: &mut Transaction, mark: Uuid) -> Result<Option<Progress>, sqlx::Error> {
+pub(super) async fn progress(transaction: &mut Transaction, token: Uuid) -> Result<Option<Progress>, sqlx::Error> {
     // Locks first, and reads then: what is read is what was committed by whoever had the lock.
     execute!(
         transaction,
         "UPDATE collectors SET holder_uuid = ? WHERE holder_uuid = ?",
-        mark.to_string(),
-        mark.to_string()
+        token.to_string(),
+        token.to_string()
     )?;
     let rows = fetch_all!(
         transaction,
         (Option<String>, Option<String>, Option<i64>),
         "SELECT last_write, spool_uuid, spool_position FROM collectors WHERE holder_uuid = ?",
-        mark.to_string()
+        token.to_string()
     )?;
     let Some((last_write, spool, position)) = rows.into_iter().next() else { return Ok(None) };
     let uuid = |text: Option<String>| text.map(|text| text.parse::<Uuid>().map_err(unreadable)).transpose();
@@ -85,7 +85,7 @@ pub(super) async fn progress(transaction: &mut Transaction, mark: Uuid) -> Resul
 /// Notes how far it has come.
 pub(super) async fn advance(
     transaction: &mut Transaction,
-    mark: Uuid,
+    token: Uuid,
     Progress { last_write, spool, position }: &Progress,
 ) -> Result<(), sqlx::Error> {
     execute!(
@@ -94,13 +94,13 @@ pub(super) async fn advance(
         last_write.map(|uuid| uuid.to_string()),
         spool.map(|uuid| uuid.to_string()),
         to_count(*position),
-        mark.to_string()
+        token.to_string()
     )
     .map(drop)
 }
 
-/// Writes down who bears the mark.
-pub(super) async fn announce(transaction: &mut Transaction, mark: Uuid, holder: &Holder) -> Result<(), sqlx::Error> {
+/// Writes down whose token it is.
+pub(super) async fn announce(transaction: &mut Transaction, token: Uuid, holder: &Holder) -> Result<(), sqlx::Error> {
     execute!(
         transaction,
         "UPDATE collectors SET host_name = ?, process_id = ?, account = ?, socket_path = ?, started_at_ms = ?,
@@ -114,26 +114,26 @@ pub(super) async fn announce(transaction: &mut Transaction, mark: Uuid, holder: 
         holder.mode.map(Mode::word),
         holder.mark.as_deref(),
         i64::from(holder.is_ending),
-        mark.to_string()
+        token.to_string()
     )?;
     Ok(())
 }
 
 /// Takes back what was announced, before the database is given up: nobody is to be told of a holder that has gone.
-pub(super) async fn withdraw(pool: &Pool, mark: Uuid) -> Result<(), sqlx::Error> {
+pub(super) async fn withdraw(pool: &Pool, token: Uuid) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin_write().await?;
     execute!(
         &mut transaction,
         "UPDATE collectors SET host_name = NULL, process_id = NULL, account = NULL, socket_path = NULL,
          started_at_ms = NULL, program_version = NULL, run_mode = NULL, process_mark = NULL, is_ending = NULL
          WHERE holder_uuid = ?",
-        mark.to_string()
+        token.to_string()
     )?;
     transaction.commit().await
 }
 
 /// Who announced itself since the database was last opened by a collector. One whose process has ended is nobody.
-pub(super) async fn read(pool: &Reads) -> Result<Option<Holder>, sqlx::Error> {
+pub(super) async fn read(pool: &ReadPool) -> Result<Option<Holder>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows = fetch_all!(
         &mut transaction,

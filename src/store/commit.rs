@@ -33,13 +33,13 @@ pub(super) enum Source<'a> {
 /// Writes and commits; gives what is known afterwards.
 pub(super) async fn commit(
     pool: &Pool,
-    mark: Uuid,
+    token: Uuid,
     source: Source<'_>,
     known: Option<Known>,
     writes: &[&Write],
 ) -> Result<Known, WriteError> {
     let mut transaction = pool.begin_write().await?;
-    match write_all(&mut transaction, mark, source, known, writes).await {
+    match write_all(&mut transaction, token, source, known, writes).await {
         Ok(known) => {
             transaction.commit().await?;
             Ok(known)
@@ -55,7 +55,7 @@ pub(super) async fn commit(
 
 async fn write_all(
     transaction: &mut Transaction,
-    mark: Uuid,
+    token: Uuid,
     source: Source<'_>,
     known: Option<Known>,
     writes: &[&Write],
@@ -64,14 +64,14 @@ async fn write_all(
     let mut stored_before = Vec::new();
     match source {
         Source::Direct(write) => {
-            if !collectors::sign(transaction, mark, write).await? {
+            if !collectors::sign(transaction, token, write).await? {
                 return Err(in_use());
             }
         }
         Source::Spool(origins) => {
-            let progress = collectors::progress(transaction, mark).await?.ok_or_else(in_use)?;
+            let progress = collectors::progress(transaction, token).await?.ok_or_else(in_use)?;
             stored_before = origins.iter().map(|origin| progress.has(*origin)).collect();
-            collectors::advance(transaction, mark, &progress.after(Uuid::new_v4(), origins)).await?;
+            collectors::advance(transaction, token, &progress.after(Uuid::new_v4(), origins)).await?;
         }
     }
     let mut known = match known {
@@ -107,7 +107,7 @@ async fn write_all(
                 let texts = [actor.as_str(), alert_changes::ACKNOWLEDGE, &client.to_string(), &about.to_string()];
                 audit(transaction, &mut known, *at, texts).await?;
             }
-            Write::Announce(holder) => collectors::announce(transaction, mark, holder).await?,
+            Write::Announce(holder) => collectors::announce(transaction, token, holder).await?,
             Write::Forget { before, more } => {
                 more.store(retention::forget(transaction, *before).await?, Ordering::Relaxed);
             }

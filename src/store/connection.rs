@@ -1,4 +1,4 @@
-//! The one connection that writes, with what goes with it: the lock, the collector's mark, and the SQLite file that has
+//! The one connection that writes, with what goes with it: the lock, the collector's token, and the SQLite file that has
 //! to be the one that was opened. When the file is not where it was, or not what it was, every connection to it is
 //! closed at once, and what lies there later is opened. Not how that is noticed ([`super::file`]), not the queries
 //! ([`super::commit`]), and not what is kept meanwhile ([`super::outage`]).
@@ -29,7 +29,7 @@ use super::{
     known::Known,
     lock::{self, Lock},
     pool::Pool,
-    reads::Reads,
+    read_pool::ReadPool,
     schema,
     target::{Kind, Target},
     write::Write,
@@ -41,12 +41,12 @@ pub(super) struct WriteConnection {
     pool: Pool,
     place: Arc<str>,
     /// Stands in the database as long as no other collector has opened it.
-    mark: Uuid,
+    token: Uuid,
     /// What the database holds, as far as recording needs it. `None` after a failure: it is read again.
     known: Option<Known>,
     transactions: Arc<AtomicU64>,
     /// The connections for questions, which are closed and opened with the file.
-    reads: Reads,
+    reads: ReadPool,
     lock: Lock,
     /// The file, where the database is one.
     watched: Option<WatchedFile>,
@@ -67,8 +67,8 @@ impl WriteConnection {
     /// The connection to a database that was just opened. `transactions` counts those that are committed.
     pub(super) fn new(
         pool: Pool,
-        mark: Uuid,
-        reads: Reads,
+        token: Uuid,
+        reads: ReadPool,
         lock: Lock,
         target: &Target,
         transactions: Arc<AtomicU64>,
@@ -82,7 +82,7 @@ impl WriteConnection {
             Kind::Server(_) => None,
         };
         let place = Arc::clone(&target.place);
-        Ok(Self { pool, place, mark, known: None, transactions, reads, lock, watched, announced: None })
+        Ok(Self { pool, place, token, known: None, transactions, reads, lock, watched, announced: None })
     }
 
     /// The database as it may be shown.
@@ -119,8 +119,8 @@ impl WriteConnection {
 
     async fn attempt(&mut self, name: Uuid, writes: &[&Write]) -> Result<(), StoreError> {
         self.check_file().await?;
-        let (pool, mark, known) = self.begin();
-        let commit = commit::commit(&pool, mark, Source::Direct(name), known, writes);
+        let (pool, token, known) = self.begin();
+        let commit = commit::commit(&pool, token, Source::Direct(name), known, writes);
         let ended = tokio::time::timeout(TRANSACTION_DEADLINE, commit).await;
         self.end(ended)?;
         // What was committed counts only where it can be found.
@@ -130,7 +130,7 @@ impl WriteConnection {
     /// What a transaction begins with. What is known is taken out, and put back by [`end`](Self::end) only after a
     /// commit: after anything else it is not true any more.
     pub(super) fn begin(&mut self) -> (Pool, Uuid, Option<Known>) {
-        (self.pool.clone(), self.mark, self.known.take())
+        (self.pool.clone(), self.token, self.known.take())
     }
 
     /// What follows from a transaction that ended, or did not in time.
@@ -234,15 +234,15 @@ impl WriteConnection {
         let (writes, reads) = connect::to_locked_file(options).await.map_err(failed)?;
         let prepared = async {
             schema::migrate(&writes, &target.place).await?;
-            let mark = collectors::mark(&writes).await.map_err(failed)?;
+            let token = collectors::new_token(&writes).await.map_err(failed)?;
             if let Some(announced) = &self.announced {
                 let mut transaction = writes.begin_write().await.map_err(failed)?;
-                collectors::announce(&mut transaction, mark, announced).await.map_err(failed)?;
+                collectors::announce(&mut transaction, token, announced).await.map_err(failed)?;
                 transaction.commit().await.map_err(failed)?;
             }
-            Ok((mark, OpenFile::new(path).map_err(of_file)?))
+            Ok((token, OpenFile::new(path).map_err(of_file)?))
         };
-        let (mark, file) = match prepared.await {
+        let (token, file) = match prepared.await {
             Ok(prepared) => prepared,
             Err(error) => {
                 writes.close().await;
@@ -254,7 +254,7 @@ impl WriteConnection {
         }
         self.pool = writes;
         self.reads.exchange(reads);
-        self.mark = mark;
+        self.token = token;
         self.known = None;
         self.watched = Some(WatchedFile { target: target.clone(), file, shut: None });
         Ok(())
@@ -262,9 +262,9 @@ impl WriteConnection {
 
     /// Ends the connection and gives up the lock. `is_there` says whether the database answers.
     pub(super) async fn close(self, is_there: bool) {
-        let Self { pool, lock, mark, .. } = self;
+        let Self { pool, lock, token, .. } = self;
         if is_there {
-            match tokio::time::timeout(CONNECT_DEADLINE, collectors::withdraw(&pool, mark)).await {
+            match tokio::time::timeout(CONNECT_DEADLINE, collectors::withdraw(&pool, token)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::debug!(%error, "the database still names this collector"),
                 Err(passed) => tracing::debug!(%passed, "the database still names this collector"),

@@ -100,8 +100,8 @@ impl Drain<'_> {
     /// One transaction, during which what comes in is kept.
     async fn transact(&mut self, origins: &[Origin], writes: &[&Write]) -> Result<(), StoreError> {
         self.connection.check_file().await?;
-        let (pool, mark, known) = self.connection.begin();
-        let commit = commit::commit(&pool, mark, Source::Spool(origins), known, writes);
+        let (pool, token, known) = self.connection.begin();
+        let commit = commit::commit(&pool, token, Source::Spool(origins), known, writes);
         let mut commit = std::pin::pin!(tokio::time::timeout(TRANSACTION_DEADLINE, commit));
         let mut head_start = std::pin::pin!(tokio::time::sleep(HEAD_START));
         let mut receives = false;

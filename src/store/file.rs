@@ -1,6 +1,6 @@
 //! Whether a SQLite file is still the one that was opened, and still lies where it was: removed, moved away or replaced,
 //! an open file takes everything that is written and nobody ever finds it. Not what is done about it
-//! ([`super::writer`], [`super::bridge`]).
+//! ([`super::connection`]).
 //!
 //! The file itself is only looked at, never opened: closing it would give up every lock that SQLite has on it in this
 //! process.

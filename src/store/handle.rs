@@ -35,7 +35,7 @@ use super::{
     record::Record,
     schema,
     spool::{self, Spool},
-    target::{Named, Target},
+    target::{DatabaseUrl, Target},
     write::Write,
     writer::Writer,
 };
@@ -69,7 +69,7 @@ impl Store {
     /// # Errors
     /// Why it cannot be used; `InUse` while another collector has it. What waits in the spool waits on.
     pub async fn open_configured(database: &Database, environment: &Environment) -> Result<Self, StoreError> {
-        Self::open_named(Named::configured(database), environment).await
+        Self::open_named(DatabaseUrl::configured(database), environment).await
     }
 
     /// The same for a URL alone.
@@ -77,10 +77,10 @@ impl Store {
     /// # Errors
     /// As [`open_configured`](Self::open_configured).
     pub async fn open(url: &SecretString, environment: &Environment) -> Result<Self, StoreError> {
-        Self::open_named(Named::plain(url), environment).await
+        Self::open_named(DatabaseUrl::plain(url), environment).await
     }
 
-    async fn open_named(database: Named<'_>, environment: &Environment) -> Result<Self, StoreError> {
+    async fn open_named(database: DatabaseUrl<'_>, environment: &Environment) -> Result<Self, StoreError> {
         // The lock comes first: nobody migrates a database into which another one collects.
         let opened = open::hold(Target::of(database)?).await?;
         schema::migrate(&opened.writes, &opened.target.place).await?;
@@ -91,7 +91,7 @@ impl Store {
     pub(super) async fn start(opened: Opened, environment: &Environment, most_bytes: u64) -> Result<Self, StoreError> {
         let Opened { writes, reads, lock, identity, file, target } = opened;
         let place = Arc::clone(&target.place);
-        let mark = collectors::mark(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
+        let token = collectors::new_token(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
         // Before anything of this run is stored: a clock that is wrong now must not vouch for itself.
         note_time(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
         let reader = Reader::new(reads, Arc::clone(&place));
@@ -102,7 +102,7 @@ impl Store {
         let hurry = Arc::new(Notify::new());
         let outage = OutageSpool::new(Arc::clone(&place), spool, told, reader.answered(), Arc::clone(&hurry));
         let connection =
-            WriteConnection::new(writes, mark, reader.connections(), lock, &target, Arc::clone(&transactions))?;
+            WriteConnection::new(writes, token, reader.connections(), lock, &target, Arc::clone(&transactions))?;
         let mut writer = Writer { connection, outage };
         let stored = writer.drain_left().await?;
         if stored > 0 {

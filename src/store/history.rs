@@ -7,7 +7,7 @@ use super::{
     convert::{from_count, from_ms, to_ms, unreadable},
     outbox,
     pool::fetch_all,
-    reads::Reads,
+    read_pool::ReadPool,
 };
 use crate::fleet::{
     ClientId,
@@ -32,7 +32,7 @@ pub const HISTORY: &str = "SELECT MAX(collected_at_ms), AVG(cpu_percent), AVG(me
     GROUP BY collected_at_ms - collected_at_ms % ? ORDER BY 1";
 
 pub(super) async fn points(
-    pool: &Reads,
+    pool: &ReadPool,
     client: &ClientId,
     span: Span,
     now: Timestamp,
@@ -53,7 +53,11 @@ pub(super) async fn points(
     rows.into_iter().map(point).collect()
 }
 
-pub(super) async fn security_events(pool: &Reads, client: &ClientId, most: u32) -> Result<Vec<EventRow>, sqlx::Error> {
+pub(super) async fn security_events(
+    pool: &ReadPool,
+    client: &ClientId,
+    most: u32,
+) -> Result<Vec<EventRow>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(i64, String, String, String)> = fetch_all!(
         &mut transaction,
@@ -90,7 +94,7 @@ struct Row {
     server_answer: Option<String>,
 }
 
-pub(super) async fn mails(pool: &Reads, most: u32) -> Result<Vec<MailRow>, sqlx::Error> {
+pub(super) async fn mails(pool: &ReadPool, most: u32) -> Result<Vec<MailRow>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows = fetch_all!(
         &mut transaction,

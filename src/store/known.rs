@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
+    clients,
     convert::{client_id, from_count},
     pool::{Transaction, fetch_all, fetch_one},
-    read,
     threads::FirstEvents,
 };
 use crate::fleet::{ClientId, alert::AlertKey};
@@ -51,7 +51,7 @@ impl Known {
         )?;
         for (id, metric, instance, over) in rows {
             if let Some(known) = of_id.get(&id).and_then(|client| clients.get_mut(client)) {
-                known.over_in_a_row.insert(read::key(&metric, &instance)?, from_count(over)?);
+                known.over_in_a_row.insert(clients::key(&metric, &instance)?, from_count(over)?);
             }
         }
         Ok(Self {

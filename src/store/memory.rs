@@ -9,7 +9,7 @@ use super::{
     alerts,
     convert::{client_id, from_count, from_ms, unreadable},
     pool::{Transaction, fetch_all, fetch_of, fetch_one},
-    reads::Reads,
+    read_pool::ReadPool,
 };
 use crate::fleet::{
     ClientId, Failure, FailureKind, Reading, Stage, SweepId,
@@ -46,7 +46,7 @@ pub(super) struct ClientRow {
     last_ok: Option<i64>,
 }
 
-pub(super) async fn memory(pool: &Reads) -> Result<Memory, sqlx::Error> {
+pub(super) async fn memory(pool: &ReadPool) -> Result<Memory, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     // MariaDB takes the next best index, and sorts all that is known of each client.
     let rows = fetch_all!(

@@ -18,7 +18,7 @@ use super::{
     error::{StoreError, StoreErrorKind},
     lock::{self, Lock, Server},
     pool::Pool,
-    reads::Reads,
+    read_pool::ReadPool,
     target::{Kind, Target},
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Opened {
     /// For the one writer: a single connection.
     pub(super) writes: Pool,
     /// For everyone else.
-    pub(super) reads: Reads,
+    pub(super) reads: ReadPool,
     /// Keeps other collectors out.
     pub(super) lock: Lock,
     /// Names the database among all others, whichever way leads to it.
@@ -62,7 +62,7 @@ async fn hold_file(target: &Target, options: &SqliteConnectOptions, may_create: 
     let file = options.get_filename().canonicalize().map_err(failed)?;
     let identity = file.display().to_string();
     let (file, target) = (Some(file), target.clone());
-    Ok(Opened { writes, reads: Reads::new(reads, None), lock, identity, file, target })
+    Ok(Opened { writes, reads: ReadPool::new(reads, None), lock, identity, file, target })
 }
 
 async fn hold_server(target: &Target, server: &Server) -> Result<Opened, StoreError> {
@@ -93,7 +93,7 @@ async fn hold_server(target: &Target, server: &Server) -> Result<Opened, StoreEr
         0 => None,
         most => Some(connect::to_server(server, most)),
     };
-    let reads = Reads::new(reads.unwrap_or_else(|| writes.clone()), Some(writes.clone()));
+    let reads = ReadPool::new(reads.unwrap_or_else(|| writes.clone()), Some(writes.clone()));
     let (lock, identity) = (taken.keep(&target.place), target.identity.clone());
     Ok(Opened { writes, reads, lock, identity, file: None, target: target.clone() })
 }
@@ -143,16 +143,17 @@ async fn check_texts(target: &Target, pool: &Pool) -> Result<(), StoreError> {
 
 /// The way in of a reader: changes nothing, locks nothing. It connects once, so that what is wrong is said
 /// now and for its own reason.
-pub(super) async fn read(target: &Target) -> Result<Reads, StoreError> {
+pub(super) async fn read(target: &Target) -> Result<ReadPool, StoreError> {
     if let Kind::Server(server) = &target.kind {
         once(target, server.try_to_connect()).await?;
     }
-    Ok(Reads::alone(connect::for_reading(target), target))
+    Ok(ReadPool::alone(connect::for_reading(target), target))
 }
 
 async fn in_use(target: &Target) -> StoreError {
     let asking = async {
-        tokio::time::timeout(CONNECT_DEADLINE, collectors::read(&Reads::new(connect::for_reading(target), None))).await
+        tokio::time::timeout(CONNECT_DEADLINE, collectors::read(&ReadPool::new(connect::for_reading(target), None)))
+            .await
     };
     let found = match asking.await {
         Ok(Ok(found)) => found,

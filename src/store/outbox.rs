@@ -11,7 +11,7 @@ use super::{
     convert::{client_id, from_count, from_ms, to_count, to_ms, unreadable},
     error::StoreErrorKind,
     pool::{Transaction, execute, fetch_all, fetch_one},
-    reads::Reads,
+    read_pool::ReadPool,
     threads,
     write_error::WriteError,
 };
@@ -252,7 +252,7 @@ fn one(rows: u64) -> Result<(), WriteError> {
 }
 
 pub(super) async fn due(
-    pool: &Reads,
+    pool: &ReadPool,
     now: Timestamp,
     due: Due,
     after: Option<Uuid>,
@@ -325,7 +325,7 @@ pub(super) fn kind_of(word: String) -> Result<MailKind, sqlx::Error> {
     kind.ok_or_else(|| unreadable(NotAKind(word)))
 }
 
-pub(super) async fn counts(pool: &Reads) -> Result<MailCounts, sqlx::Error> {
+pub(super) async fn counts(pool: &ReadPool) -> Result<MailCounts, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(String, i64)> =
         fetch_all!(&mut transaction, (String, i64), "SELECT status, COUNT(*) FROM mails GROUP BY status")?;
@@ -341,7 +341,7 @@ pub(super) async fn counts(pool: &Reads) -> Result<MailCounts, sqlx::Error> {
     Ok(counts)
 }
 
-pub(super) async fn next_at(pool: &Reads) -> Result<Option<Timestamp>, sqlx::Error> {
+pub(super) async fn next_at(pool: &ReadPool) -> Result<Option<Timestamp>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let (next,): (Option<i64>,) =
         fetch_one!(&mut transaction, (Option<i64>,), "SELECT MIN(next_at_ms) FROM mails WHERE status = 'waiting'")?;

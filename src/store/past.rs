@@ -10,7 +10,7 @@ use super::{
     convert::{from_count, from_ms},
     memory::{self, ClientRow, LastOf},
     pool::{Transaction, fetch_all, fetch_of},
-    reads::Reads,
+    read_pool::ReadPool,
     sweeps::{self, Ended},
 };
 use crate::fleet::{
@@ -25,7 +25,7 @@ use crate::fleet::{
     stored::StoredSample,
 };
 
-pub(super) async fn fleet(pool: &Reads, sweep: SweepId, cards: &[ClientCard]) -> Result<Option<Fleet>, sqlx::Error> {
+pub(super) async fn fleet(pool: &ReadPool, sweep: SweepId, cards: &[ClientCard]) -> Result<Option<Fleet>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let Some(ended) = sweeps::find(&mut transaction, sweep).await? else { return Ok(None) };
     let wanted: HashSet<_> = cards.iter().map(|card| &card.id).collect();

@@ -9,17 +9,17 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    alerts, collectors,
+    alerts, clients, collectors,
     deadlines::TRANSACTION_DEADLINE,
     error::{StoreError, StoreErrorKind},
     history,
     holder::Holder,
     memory, open,
     outbox::{self, Due, MailCounts, OutboxMail},
-    past, read,
-    reads::Reads,
+    past,
+    read_pool::ReadPool,
     schema, sweeps,
-    target::{Named, Target},
+    target::{DatabaseUrl, Target},
     view_rows::{self, Found, Position, StoredClient},
 };
 use crate::config::Database;
@@ -37,7 +37,7 @@ use crate::fleet::{
 /// A database to read; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    pool: Reads,
+    pool: ReadPool,
     place: Arc<str>,
     /// Told of every answer.
     answered: Arc<Notify>,
@@ -49,7 +49,7 @@ impl Reader {
     /// # Errors
     /// As [`Store::open_configured`](super::Store::open_configured), but never `InUse`; also `OlderSchema`.
     pub async fn open_configured(database: &Database) -> Result<Self, StoreError> {
-        Self::open_named(Named::configured(database)).await
+        Self::open_named(DatabaseUrl::configured(database)).await
     }
 
     /// The same for a URL alone.
@@ -57,10 +57,10 @@ impl Reader {
     /// # Errors
     /// As [`open_configured`](Self::open_configured).
     pub async fn open(url: &SecretString) -> Result<Self, StoreError> {
-        Self::open_named(Named::plain(url)).await
+        Self::open_named(DatabaseUrl::plain(url)).await
     }
 
-    async fn open_named(database: Named<'_>) -> Result<Self, StoreError> {
+    async fn open_named(database: DatabaseUrl<'_>) -> Result<Self, StoreError> {
         let target = Target::of(database)?;
         let reader = Self::new(open::read(&target).await?, Arc::clone(&target.place));
         match tokio::time::timeout(TRANSACTION_DEADLINE, schema::check(&reader.pool, &reader.place)).await {
@@ -69,7 +69,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn new(pool: Reads, place: Arc<str>) -> Self {
+    pub(super) fn new(pool: ReadPool, place: Arc<str>) -> Self {
         Self { pool, place, answered: Arc::default() }
     }
 
@@ -85,7 +85,7 @@ impl Reader {
     }
 
     /// The connections, for whoever opens them anew.
-    pub(super) fn connections(&self) -> Reads {
+    pub(super) fn connections(&self) -> ReadPool {
         self.pool.clone()
     }
 
@@ -201,7 +201,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn client_states(&self) -> Result<HashMap<ClientId, ClientState>, StoreError> {
-        self.answer(read::client_states(&self.pool)).await
+        self.answer(clients::client_states(&self.pool)).await
     }
 
     /// Where the next collection of each client's security log goes on.
@@ -209,7 +209,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn bookmarks(&self) -> Result<HashMap<ClientId, String>, StoreError> {
-        self.answer(read::bookmarks(&self.pool)).await
+        self.answer(clients::bookmarks(&self.pool)).await
     }
 
     /// What each client has used of its daily allowance of security events.
@@ -217,7 +217,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn spent(&self) -> Result<HashMap<ClientId, Spent>, StoreError> {
-        self.answer(read::spent(&self.pool)).await
+        self.answer(clients::spent(&self.pool)).await
     }
 
     /// The last `most` measured values of a client, newest last. Of `unreachable` there are none.
@@ -230,7 +230,7 @@ impl Reader {
         metric: Metric,
         most: u32,
     ) -> Result<Vec<(Timestamp, f64)>, StoreError> {
-        self.answer(read::recent(&self.pool, client, metric, most)).await
+        self.answer(clients::recent(&self.pool, client, metric, most)).await
     }
 
     /// The newest reading of a client, whole, and when it was collected.
@@ -238,7 +238,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn latest_reading(&self, client: &ClientId) -> Result<Option<(Timestamp, Reading)>, StoreError> {
-        self.answer(read::latest_reading(&self.pool, client)).await
+        self.answer(clients::latest_reading(&self.pool, client)).await
     }
 
     /// The waiting mails that are to be offered now, oldest first.

@@ -11,7 +11,7 @@ use super::{
     classify::classify_migration,
     error::{StoreError, StoreErrorKind},
     pool::{Pool, fetch_one},
-    reads::Reads,
+    read_pool::ReadPool,
 };
 
 /// Where the database keeps which migrations it has. A name of our own: a PostgreSQL database may be shared.
@@ -66,7 +66,7 @@ pub(super) async fn migrate(pool: &Pool, place: &Arc<str>) -> Result<(), StoreEr
     migrator.dangerous_set_table_name(TABLE);
     let Err(error) = pool.migrate(&migrator).await else { return Ok(()) };
     let kind = if let MigrateError::VersionMissing(missing) = &error {
-        match newest(&Reads::new(pool.clone(), None)).await {
+        match newest(&ReadPool::new(pool.clone(), None)).await {
             Ok(found) if found > NEWEST => StoreErrorKind::NewerSchema { found, known: NEWEST },
             Ok(_) => StoreErrorKind::OtherSchema,
             Err(error) => {
@@ -81,7 +81,7 @@ pub(super) async fn migrate(pool: &Pool, place: &Arc<str>) -> Result<(), StoreEr
 }
 
 /// Makes sure that a database has exactly this program's schema, changing nothing.
-pub(super) async fn check(pool: &Reads, place: &Arc<str>) -> Result<(), StoreError> {
+pub(super) async fn check(pool: &ReadPool, place: &Arc<str>) -> Result<(), StoreError> {
     let known = NEWEST;
     let found = match newest(pool).await.map_err(|error| StoreError::from_driver(place, error)) {
         Ok(found) => found,
@@ -97,7 +97,7 @@ pub(super) async fn check(pool: &Reads, place: &Arc<str>) -> Result<(), StoreErr
 }
 
 /// The newest migration that the database has.
-async fn newest(pool: &Reads) -> Result<i64, sqlx::Error> {
+async fn newest(pool: &ReadPool) -> Result<i64, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let (newest,): (Option<i64>,) =
         fetch_one!(&mut transaction, (Option<i64>,), format!("SELECT MAX(version) FROM {TABLE}"))?;

@@ -1,8 +1,8 @@
 //! The spool: changes that wait on the disk while the database is away, oldest first, each on the disk before it
-//! counts as kept. Not when something waits ([`super::bridge`]), and not where that is ([`super::place`]).
+//! counts as kept. Not when something waits ([`super::outage`]), and not where that is ([`super::place`]).
 //!
-//! One file, a [`tape`]. Where its disk takes nothing more, a second one is begun in the next place, which lies on another
-//! disk; what waits is stored tape after tape. What could not be stored for its own sake goes into a file of its own,
+//! One file, a [`segment`]. Where its disk takes nothing more, a second one is begun in the next place, which lies on another
+//! disk; what waits is stored segment after segment. What could not be stored for its own sake goes into a file of its own,
 //! `NAME.rejected`, for a human.
 
 use std::{
@@ -22,13 +22,13 @@ mod error;
 pub(super) mod fuzzing;
 mod line;
 pub(super) mod progress;
-mod tape;
+mod segment;
 
 pub(super) use error::SpoolError;
 #[cfg(any(test, fuzzing))]
 use line::FORMAT;
-use tape::Tape;
-pub(super) use tape::Waiting;
+use segment::Segment;
+pub(super) use segment::Waiting;
 
 /// The most that waits. At the 3 to 10 KiB that a collection takes these are some 30,000 to 80,000 collections:
 /// 500 clients every five minutes for five hours at least.
@@ -41,7 +41,7 @@ pub(super) struct Spool {
     places: Vec<Spot>,
     most_bytes: u64,
     /// What waits, oldest first.
-    tapes: VecDeque<Tape>,
+    segments: VecDeque<Segment>,
 }
 
 /// A place, and what this process holds there.
@@ -56,11 +56,11 @@ impl Spool {
     /// Opens what an earlier run left, wherever it had to put it. Makes nothing where there is nothing.
     pub(super) fn open(places: impl IntoIterator<Item = Place>, most_bytes: u64) -> Result<Self, SpoolError> {
         let places = places.into_iter().map(|place| Spot { place, lock: None }).collect();
-        let mut spool = Self { places, most_bytes, tapes: VecDeque::new() };
-        let mut tapes = Vec::new();
+        let mut spool = Self { places, most_bytes, segments: VecDeque::new() };
+        let mut segments = Vec::new();
         for (index, spot) in spool.places.iter_mut().enumerate() {
             match spot.left_behind() {
-                Ok(found) => tapes.extend(found),
+                Ok(found) => segments.extend(found),
                 // In a place that everybody can write, others can put what they like.
                 Err(error @ SpoolError::NotOurs { .. }) if index > 0 => tracing::warn!("{error}"),
                 Err(error @ SpoolError::File { .. }) if index > 0 && spot.lock.is_none() => {
@@ -69,62 +69,62 @@ impl Spool {
                 Err(error) => return Err(error),
             }
         }
-        tapes.sort_by_key(Tape::number);
-        spool.tapes = tapes.into();
+        segments.sort_by_key(Segment::number);
+        spool.segments = segments.into();
         Ok(spool)
     }
 
     /// The file that is written, or would be: whether it is there or not.
     #[cfg(test)]
     pub(super) fn file(&self) -> Option<PathBuf> {
-        self.tapes
+        self.segments
             .back()
-            .map(|tape| tape.path().to_owned())
+            .map(|segment| segment.path().to_owned())
             .or_else(|| self.places.first().map(|spot| spot.place.file()))
     }
 
     /// Every file in which something waits.
     pub(super) fn files(&self) -> Vec<PathBuf> {
-        self.tapes.iter().map(|tape| tape.path().to_owned()).collect()
+        self.segments.iter().map(|segment| segment.path().to_owned()).collect()
     }
 
     /// How many changes wait.
     pub(super) fn waiting(&self) -> u64 {
-        self.tapes.iter().map(Tape::waiting).sum()
+        self.segments.iter().map(Segment::waiting).sum()
     }
 
-    /// Names the tape of the oldest that wait: another one after all of it was stored.
+    /// Names the segment of the oldest that wait: another one after all of it was stored.
     pub(super) fn id(&self) -> Option<Uuid> {
-        self.tapes.front().map(Tape::id)
+        self.segments.front().map(Segment::id)
     }
 
     /// Keeps these, in their order, as far as there is room: gives how many. They are on the disk then.
     pub(super) fn append(&mut self, contents: &[String]) -> Result<usize, SpoolError> {
-        let room = self.most_bytes.saturating_sub(self.tapes.iter().map(Tape::bytes).sum());
+        let room = self.most_bytes.saturating_sub(self.segments.iter().map(Segment::bytes).sum());
         let (first_error, mut full_devices) = match self.append_to_last(contents, room) {
             Some(Ok(kept)) => return Ok(kept),
             Some(Err(error)) => {
-                let device = self.tapes.back().and_then(|tape| device_of(tape.path()));
+                let device = self.segments.back().and_then(|segment| device_of(segment.path()));
                 let is_full = is_of_disk(&error);
                 (Some(error), device.filter(|_| is_full).into_iter().collect::<Vec<u64>>())
             }
             None => (None, Vec::new()),
         };
-        let number = self.tapes.back().map_or(0, |tape| tape.number() + 1);
+        let number = self.segments.back().map_or(0, |segment| segment.number() + 1);
         let mut why = first_error;
         for spot in &mut self.places {
             let file = spot.place.file();
-            if self.tapes.iter().any(|tape| tape.path() == file) {
+            if self.segments.iter().any(|segment| segment.path() == file) {
                 continue;
             }
             let device = device_of(&file);
             if device.is_some_and(|device| full_devices.contains(&device)) {
                 continue;
             }
-            let begun = spot.claim().and_then(|()| Tape::begin(&file, number, contents, room));
+            let begun = spot.claim().and_then(|()| Segment::begin(&file, number, contents, room));
             match begun {
                 Ok(None) => return Ok(0),
-                Ok(Some((tape, kept))) => {
+                Ok(Some((segment, kept))) => {
                     if let Some(why) = &why {
                         tracing::warn!(
                             error = why as &dyn std::error::Error,
@@ -132,7 +132,7 @@ impl Spool {
                             file.display()
                         );
                     }
-                    self.tapes.push_back(tape);
+                    self.segments.push_back(segment);
                     return Ok(kept);
                 }
                 Err(error @ SpoolError::InUse(_)) => return Err(error),
@@ -147,14 +147,14 @@ impl Spool {
         Err(why.unwrap_or(SpoolError::NoPlace))
     }
 
-    /// `None` where there is no tape yet.
+    /// `None` where there is no segment yet.
     fn append_to_last(&mut self, contents: &[String], room: u64) -> Option<Result<usize, SpoolError>> {
-        let tape = self.tapes.back_mut()?;
-        let before = tape.bytes();
-        let appended = match tape.append(contents, room) {
+        let segment = self.segments.back_mut()?;
+        let before = segment.bytes();
+        let appended = match segment.append(contents, room) {
             // Whatever happened to the file, its content is known still.
-            Ok(kept) if tape.is_lost() => {
-                let path = tape.path().to_owned();
+            Ok(kept) if segment.is_lost() => {
+                let path = segment.path().to_owned();
                 let spot = self.places.iter_mut().find(|spot| spot.place.file() == path);
                 let claimed = match spot {
                     Some(spot) => {
@@ -163,7 +163,10 @@ impl Spool {
                     }
                     None => Ok(()),
                 };
-                claimed.and_then(|()| tape.write_anew()).map(|()| kept).inspect_err(|_| tape.take_back(kept, before))
+                claimed
+                    .and_then(|()| segment.write_anew())
+                    .map(|()| kept)
+                    .inspect_err(|_| segment.take_back(kept, before))
             }
             appended => appended,
         };
@@ -172,17 +175,17 @@ impl Spool {
 
     /// The oldest that wait, so many at most.
     pub(super) fn peek(&mut self, most: usize) -> Result<Vec<Waiting>, SpoolError> {
-        self.tapes.front().map_or(Ok(Vec::new()), |tape| tape.peek(most))
+        self.segments.front().map_or(Ok(Vec::new()), |segment| segment.peek(most))
     }
 
     /// So many are stored, the last of which ends there.
     pub(super) fn pass(&mut self, count: usize, end: u64) -> Result<(), SpoolError> {
-        let Some(tape) = self.tapes.front_mut() else { return Ok(()) };
-        if !tape.pass(count, end) {
+        let Some(segment) = self.segments.front_mut() else { return Ok(()) };
+        if !segment.pass(count, end) {
             return Ok(());
         }
         // Where it comes back after a power failure, the database knows that all of it is stored.
-        self.tapes.pop_front().map_or(Ok(()), Tape::remove)
+        self.segments.pop_front().map_or(Ok(()), Segment::remove)
     }
 
     /// Keeps for a human what the database will not take: a line of `NAME.rejected`. Gives that file.
@@ -207,14 +210,14 @@ impl Spool {
 
 impl Spot {
     /// What an earlier run left here.
-    fn left_behind(&mut self) -> Result<Option<Tape>, SpoolError> {
+    fn left_behind(&mut self) -> Result<Option<Segment>, SpoolError> {
         let file = self.place.file();
         let there = file.try_exists().map_err(|source| SpoolError::File { file: file.clone(), source })?;
         if !there {
             return Ok(None);
         }
         self.claim()?;
-        Tape::read_in(&file)
+        Segment::read_in(&file)
     }
 
     /// Makes the directory and takes the spool for this process. The database's lock decides who owns it; this

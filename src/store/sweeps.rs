@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     convert::{from_count, from_ms, to_count, to_ms, unreadable},
     pool::{Transaction, execute, fetch_all, fetch_one},
-    reads::Reads,
+    read_pool::ReadPool,
 };
 use crate::fleet::{SweepId, event::Trigger, state::SweepView};
 
@@ -53,14 +53,14 @@ pub(super) async fn ended(
     .map(drop)
 }
 
-pub(super) async fn last_number(pool: &Reads) -> Result<u64, sqlx::Error> {
+pub(super) async fn last_number(pool: &ReadPool) -> Result<u64, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let (last,): (Option<i64>,) = fetch_one!(&mut transaction, (Option<i64>,), "SELECT MAX(sweep_number) FROM sweeps")?;
     from_count(last.unwrap_or(0))
 }
 
 /// The newest that ended, oldest first.
-pub(super) async fn list(pool: &Reads, most: u32) -> Result<Vec<SweepView>, sqlx::Error> {
+pub(super) async fn list(pool: &ReadPool, most: u32) -> Result<Vec<SweepView>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows = fetch_all!(
         &mut transaction,

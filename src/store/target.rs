@@ -24,12 +24,12 @@ use crate::config::{
 
 /// A database as the configuration names it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Named<'a> {
+pub(super) struct DatabaseUrl<'a> {
     url: &'a SecretString,
     tls: Option<DatabaseTls>,
 }
 
-impl<'a> Named<'a> {
+impl<'a> DatabaseUrl<'a> {
     pub(super) fn configured(database: &'a Database) -> Self {
         Self { url: &database.url, tls: database.tls }
     }
@@ -59,7 +59,7 @@ pub(super) enum Kind {
 
 impl Target {
     /// Reads a URL; contacts nobody.
-    pub(super) fn of(Named { url, tls }: Named<'_>) -> Result<Self, StoreError> {
+    pub(super) fn of(DatabaseUrl { url, tls }: DatabaseUrl<'_>) -> Result<Self, StoreError> {
         let text = url.expose_secret();
         let scheme = text.split(':').next().unwrap_or_default();
         // The driver's own words on a URL could quote its password.
@@ -180,7 +180,7 @@ mod tests {
 
     /// The mode of a server's options, and its host.
     fn of(url: &str, tls: Option<DatabaseTls>) -> (String, String) {
-        match Target::of(Named { url: &url.into(), tls }).unwrap().kind {
+        match Target::of(DatabaseUrl { url: &url.into(), tls }).unwrap().kind {
             Kind::Server(Server::Postgres(options)) => {
                 (format!("{:?}", options.get_ssl_mode()), options.get_host().to_owned())
             }
@@ -218,7 +218,7 @@ mod tests {
             ("sqlite:f.db?mode=rw&cache=private", false),
             ("sqlite:f.db?mode=ro", false),
         ] {
-            let target = Target::of(Named::plain(&url.into())).unwrap();
+            let target = Target::of(DatabaseUrl::plain(&url.into())).unwrap();
             assert!(matches!(target.kind, Kind::Sqlite { may_create, .. } if may_create == expected), "{url}");
         }
     }

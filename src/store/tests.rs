@@ -21,7 +21,7 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 use self::records::{at, plain, reading, record, uuid};
 use super::{
     pool::Pool,
-    target::{Named, Target},
+    target::{DatabaseUrl, Target},
     *,
 };
 use crate::{
@@ -78,7 +78,7 @@ fn url(file: &Path) -> SecretString {
 async fn a_full_disk_is_said_and_leaves_no_half_collection() {
     let home = Home::new();
     home.open().await.close().await;
-    let opened = open::hold(Target::of(Named::plain(&home.url())).unwrap()).await.unwrap();
+    let opened = open::hold(Target::of(DatabaseUrl::plain(&home.url())).unwrap()).await.unwrap();
     let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
     // The database may grow by a few pages more: a disk that fills up, without one.
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();

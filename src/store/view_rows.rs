@@ -10,7 +10,7 @@ use super::{
     cells,
     convert::client_id,
     pool::{fetch_all, on_driver},
-    reads::Reads,
+    read_pool::ReadPool,
 };
 use crate::fleet::{ClientId, cell::Row, rows::View};
 
@@ -59,7 +59,7 @@ pub(super) struct Found {
     pub(super) owner: Option<i64>,
 }
 
-pub(super) async fn stored_clients(pool: &Reads) -> Result<Vec<StoredClient>, sqlx::Error> {
+pub(super) async fn stored_clients(pool: &ReadPool) -> Result<Vec<StoredClient>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(i64, String, i64, String)> =
         fetch_all!(&mut transaction, (i64, String, i64, String), "SELECT id, ip, port, name FROM clients ORDER BY id")?;
@@ -143,7 +143,7 @@ pub(super) fn sql(view: View) -> String {
 }
 
 pub(super) async fn page(
-    pool: &Reads,
+    pool: &ReadPool,
     view: View,
     part: i64,
     after: &Position,

@@ -245,7 +245,7 @@ fn entry(number: u32, tried: Option<Uuid>) -> String {
     serde_json::to_string(&(number, tried)).unwrap()
 }
 
-/// Stores a batch as the bridge does.
+/// Stores a batch as draining does.
 fn store(spool: &mut Spool, database: &mut Database, most: usize, killed: Killed) {
     let batch = spool.peek(most).unwrap();
     let Some(id) = spool.id() else { return };

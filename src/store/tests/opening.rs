@@ -12,7 +12,7 @@ async fn a_new_file_is_private_and_durable() {
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
     store.close().await;
-    let opened = open::hold(Target::of(Named::plain(&home.url())).unwrap()).await.unwrap();
+    let opened = open::hold(Target::of(DatabaseUrl::plain(&home.url())).unwrap()).await.unwrap();
     let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
     for (pragma, expected) in
         [("PRAGMA synchronous", "2"), ("PRAGMA journal_mode", "wal"), ("PRAGMA foreign_keys", "1")]
@@ -97,7 +97,7 @@ async fn a_reader_sees_what_a_collector_writes_and_changes_nothing() {
     assert!(!home.directory.path().join("fleet.db-shm").exists());
     let reader = Reader::open(&home.url()).await.unwrap();
     assert_eq!(reader.memory().await.unwrap().clients.len(), 3);
-    let Pool::Sqlite(pool) = connect::for_reading(&Target::of(Named::plain(&home.url())).unwrap()) else {
+    let Pool::Sqlite(pool) = connect::for_reading(&Target::of(DatabaseUrl::plain(&home.url())).unwrap()) else {
         panic!("not SQLite")
     };
     assert!(sqlx::query("DELETE FROM clients").execute(&pool).await.is_err());

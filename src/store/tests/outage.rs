@@ -196,7 +196,7 @@ async fn what_the_database_rejects_is_set_aside_and_holds_up_nothing() {
 async fn a_full_spool_is_said_and_what_was_kept_before_is_stored() {
     let home = Home::new();
     home.open().await.close().await;
-    let opened = open::hold(Target::of(Named::plain(&home.url())).unwrap()).await.unwrap();
+    let opened = open::hold(Target::of(DatabaseUrl::plain(&home.url())).unwrap()).await.unwrap();
     let store = Store::start(opened, &Environment::default(), 4096).await.unwrap();
     let held = Held::of(&home).await;
     let mut kept = 0;
@@ -218,7 +218,7 @@ async fn a_full_spool_is_said_and_what_was_kept_before_is_stored() {
 async fn a_full_disk_is_away_until_there_is_room_again() {
     let home = Home::new();
     home.open().await.close().await;
-    let opened = open::hold(Target::of(Named::plain(&home.url())).unwrap()).await.unwrap();
+    let opened = open::hold(Target::of(DatabaseUrl::plain(&home.url())).unwrap()).await.unwrap();
     let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
     // A limit of this connection, which a full disk makes useless: the next one has room.
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     convert::{client_id, from_count, from_ms, unreadable},
     pool::{Transaction, fetch_all},
-    reads::Reads,
+    read_pool::ReadPool,
 };
 use crate::fleet::{
     ClientId, Metric, Reading,
@@ -32,7 +32,7 @@ struct AlertRow {
     acknowledged_at_ms: Option<i64>,
 }
 
-pub(super) async fn client_states(pool: &Reads) -> Result<HashMap<ClientId, ClientState>, sqlx::Error> {
+pub(super) async fn client_states(pool: &ReadPool) -> Result<HashMap<ClientId, ClientState>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let clients: Vec<(i64, String, i64, i64)> =
         fetch_all!(&mut transaction, (i64, String, i64, i64), "SELECT id, ip, port, failed_in_a_row FROM clients")?;
@@ -88,7 +88,7 @@ impl TryFrom<AlertRow> for OpenAlert {
     }
 }
 
-pub(super) async fn bookmarks(pool: &Reads) -> Result<HashMap<ClientId, String>, sqlx::Error> {
+pub(super) async fn bookmarks(pool: &ReadPool) -> Result<HashMap<ClientId, String>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(String, i64, String)> = fetch_all!(
         &mut transaction,
@@ -98,7 +98,7 @@ pub(super) async fn bookmarks(pool: &Reads) -> Result<HashMap<ClientId, String>,
     rows.into_iter().map(|(ip, port, bookmark)| Ok((client_id(ip, port)?, bookmark))).collect()
 }
 
-pub(super) async fn spent(pool: &Reads) -> Result<HashMap<ClientId, Spent>, sqlx::Error> {
+pub(super) async fn spent(pool: &ReadPool) -> Result<HashMap<ClientId, Spent>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows: Vec<(String, i64, i64, i64, i64, i64)> = fetch_all!(
         &mut transaction,
@@ -115,7 +115,7 @@ pub(super) async fn spent(pool: &Reads) -> Result<HashMap<ClientId, Spent>, sqlx
 }
 
 pub(super) async fn recent(
-    pool: &Reads,
+    pool: &ReadPool,
     client: &ClientId,
     metric: Metric,
     most: u32,
@@ -140,7 +140,7 @@ pub(super) async fn recent(
 }
 
 pub(super) async fn latest_reading(
-    pool: &Reads,
+    pool: &ReadPool,
     client: &ClientId,
 ) -> Result<Option<(Timestamp, Reading)>, sqlx::Error> {
     let mut transaction: Transaction = pool.begin_read().await?;

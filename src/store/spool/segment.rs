@@ -28,7 +28,7 @@ const COPY_BYTES: u64 = 1024 * 1024;
 struct Header {
     fleetsweep_spool: u32,
     spool: Uuid,
-    /// Tells the order of the tapes where there are several.
+    /// Tells the order of the segments where there are several.
     #[serde(default)]
     number: u64,
 }
@@ -43,7 +43,7 @@ pub(in crate::store) struct Waiting {
 }
 
 #[derive(Debug)]
-pub(super) struct Tape {
+pub(super) struct Segment {
     path: PathBuf,
     file: File,
     id: Uuid,
@@ -55,7 +55,7 @@ pub(super) struct Tape {
     waiting: u64,
 }
 
-impl Tape {
+impl Segment {
     /// Begins a file with these, as far as there is room; `None` where there is none for any.
     pub(super) fn begin(
         path: &Path,
@@ -75,14 +75,14 @@ impl Tape {
         }
         let made = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path);
         let file = made.map_err(failed)?;
-        let mut tape = Self { path: path.to_owned(), file, id, number, stored, end: 0, waiting: kept as u64 };
+        let mut segment = Self { path: path.to_owned(), file, id, number, stored, end: 0, waiting: kept as u64 };
         // The name too: otherwise a power failure could take it back.
-        let written = tape.write(&bytes).and_then(|()| path.parent().map_or(Ok(()), sync));
+        let written = segment.write(&bytes).and_then(|()| path.parent().map_or(Ok(()), sync));
         if let Err(error) = written {
             discard(path);
             return Err(failed(error));
         }
-        Ok(Some((tape, kept)))
+        Ok(Some((segment, kept)))
     }
 
     /// Adds these, as far as there is room: gives how many.

@@ -22,7 +22,7 @@ const CROWDED: Duration = Duration::from_secs(60);
 
 /// Connections for questions; cheap to clone, and every clone sees when they are exchanged.
 #[derive(Debug, Clone)]
-pub(super) struct Reads(Arc<Inner>);
+pub(super) struct ReadPool(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -45,7 +45,7 @@ enum State {
     Away(StoreError),
 }
 
-impl Reads {
+impl ReadPool {
     /// These connections, and the writer's where they do not suffice.
     pub(super) fn new(pool: Pool, spare: Option<Pool>) -> Self {
         Self::of(State::Open { pool, spare, seen: None }, None)
