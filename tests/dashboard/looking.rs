@@ -174,7 +174,7 @@ async fn without_a_locale_for_unicode_all_is_ascii() {
         (&["4"], "sweep ended"),
         (&["1", "Enter"], "refused"),
         (&["?"], "any other key closes"),
-        (&["Space", ":"], "enter does it"),
+        (&["Space", ":"], "Enter runs it"),
     ] {
         seat.press(keys).await;
         let screen = seat.terminal.sees(shown).await;
