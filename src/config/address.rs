@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
     harmless::{Harmless, digits, dotted, words},
-    values::Wrong,
+    wrong::Wrong,
 };
 
 const MEND: &str = "write an address (10.0.4.1, 2001:db8::1) or a host name (db.example.com)";

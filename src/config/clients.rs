@@ -10,15 +10,19 @@ use std::{
 use lettre::message::Mailbox;
 
 use super::{
-    AgentKeeping, Client, Entered, KeyFile, Login, address,
+    address,
+    choices::AgentKeeping,
     fields::{self, Field, field, required},
     harmless::{self, Harmless, words},
+    loaded::Entered,
+    model::{Client, KeyFile, Login},
     range::{MOST, Pattern},
     secret::SecretSource,
     settings::Settings,
     shape::{Attribute, Element},
     source::{Findings, Source},
-    values::{self, Wrong},
+    values,
+    wrong::Wrong,
 };
 use crate::fleet::{ClientId, Metric, Rule, metric::Worse, security::redaction::Redaction};
 

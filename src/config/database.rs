@@ -18,7 +18,7 @@ use super::{
     address,
     harmless::{listed, words},
     schema,
-    values::Wrong,
+    wrong::Wrong,
 };
 
 #[cfg(test)]

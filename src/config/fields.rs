@@ -8,7 +8,7 @@ use super::{
     schema,
     shape::{Attribute, Element},
     source::Findings,
-    values::Wrong,
+    wrong::Wrong,
 };
 
 /// What an element says about one attribute. A wrong value is not an absent one: nothing else is

@@ -11,7 +11,7 @@ mod proof;
 
 pub use proof::{account, database_file, database_place, existing_path, path};
 pub(super) use proof::{
-    addresses, client, environment_name, expression_error, in_any_state, label, mail, server, valid,
+    addresses, client, environment_name, expression_error, in_any_state, label, mail, number, server, valid,
 };
 
 /// What stands in the place of text that is not shown. Of one length, so that it does not tell the text's.
@@ -161,15 +161,6 @@ pub(super) fn near(written: &str, mut words: impl Iterator<Item = &'static str>)
     };
     // The longest word there is bounds what the distance costs.
     (plain && length <= 32 && words.any(is_near)).then(|| Harmless(Cow::Owned(written.to_owned())))
-}
-
-/// A number with or without a unit in quotes, right or wrong, or a word that people write for one; otherwise `this`.
-pub(super) fn number(text: &str) -> Harmless {
-    if !proof::is_measure(text) {
-        return known(text, schema::FOREIGN_WORDS.into_iter()).map_or("this".into(), |word| words!["`", word, "`"]);
-    }
-    let pieces: Vec<&str> = text.split_whitespace().collect();
-    Harmless(Cow::Owned(format!("`{}`", pieces.join(" "))))
 }
 
 /// Decimal digits as they were written. A number has few; what has many may be anything.

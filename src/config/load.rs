@@ -7,13 +7,17 @@ use std::{
 };
 
 use super::{
-    Config, Loaded, ca, clients,
+    ca, clients,
     diagnostic::Problems,
+    fields,
     harmless::{self, words},
     inspect,
+    loaded::Loaded,
+    model::Config,
     rights::{self, Rights},
-    shape::Element,
-    source::Findings,
+    settings,
+    shape::{self, Element},
+    source::{Findings, Source},
 };
 
 /// What matters beside the text.
@@ -61,6 +65,69 @@ pub enum LoadError {
 const LARGEST_BYTES: u64 = 64 << 20;
 
 impl Config {
+    /// Reads a configuration from text. `file_name` is how diagnostics call it.
+    ///
+    /// Pure but for the home directory: touches no file and no network.
+    ///
+    /// # Errors
+    /// [`Problems`]: every error of the text at once.
+    pub fn parse(text: &str, file_name: &str) -> Result<Loaded, Problems> {
+        Self::parse_in(text, file_name, &Surroundings::of_this_process())
+    }
+
+    /// Reads a configuration from text, given what else matters.
+    ///
+    /// # Errors
+    /// [`Problems`]: every error of the text at once.
+    pub fn parse_in(text: &str, file_name: &str, surroundings: &Surroundings) -> Result<Loaded, Problems> {
+        Self::parse_and(text, file_name, surroundings, |_, _| {})
+    }
+
+    /// The same, and has the tree inspected where there is one.
+    fn parse_and(
+        text: &str,
+        file_name: &str,
+        surroundings: &Surroundings,
+        inspect_tree: impl FnOnce(&Element, &mut Findings),
+    ) -> Result<Loaded, Problems> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let home = surroundings.home.as_deref();
+        let source = Source::new(file_name, text);
+        let mut findings = Findings::default();
+        if let Some(at) = text.find('\0') {
+            let mend = "save it as UTF-8; it looks like UTF-16, or like no text at all";
+            findings.error(at..at + 1, "there is a NUL character in this file", mend);
+            return Err(Problems(findings.placed(&source).0));
+        }
+        let Some(root) = shape::read(text, &mut findings) else {
+            return Err(Problems(findings.placed(&source).0));
+        };
+        fields::check(&root, None, &mut findings);
+        let settings = settings::read(&root, home, &source, &mut findings);
+        let clients = clients::read(&root, &settings, home, &source, &mut findings);
+        surroundings.warn_of_literal_secrets(&root, file_name, &mut findings);
+        inspect_tree(&root, &mut findings);
+        let (errors, warnings) = findings.placed(&source);
+        match (settings.collector, settings.database, settings.smtp, settings.ssh) {
+            (Some(collector), Some(database), Some(smtp), Some(ssh)) if errors.is_empty() => Ok(Loaded {
+                config: Self {
+                    collector,
+                    database,
+                    smtp,
+                    ssh,
+                    clients: clients.clients,
+                    file: PathBuf::from(file_name),
+                    whole: true,
+                },
+                warnings,
+                settings: settings.shown,
+                entered: clients.entered,
+                secrets: inspect::Sources::of(&root, &|offset| source.line_of(offset)),
+            }),
+            _ => Err(Problems(errors)),
+        }
+    }
+
     /// Reads a configuration file.
     ///
     /// # Errors

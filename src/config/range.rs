@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{
     harmless::{Harmless, digits, padded as padded_with, words},
-    values::Wrong,
+    wrong::Wrong,
 };
 
 /// One attribute expands to at most so many texts: more is a slip of the pen, not a fleet.

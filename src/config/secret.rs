@@ -16,7 +16,8 @@ use tokio::io::AsyncReadExt as _;
 
 use super::{
     harmless::{self, Harmless, words},
-    values::{self, Wrong},
+    values,
+    wrong::Wrong,
 };
 
 /// A command that has printed nothing by then is given up.

@@ -7,14 +7,19 @@ use std::{path::Path, time::Duration};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    AgentKeeping, Collector, Database, HostKeyPolicy, Setting, Smtp, SmtpLogin, SmtpSecurity, Ssh, address, database,
+    address,
+    choices::{AgentKeeping, HostKeyPolicy, SmtpSecurity},
+    database,
     fields::{self, Field, field},
     harmless::{self, Harmless, words},
+    loaded::Setting,
+    model::{Collector, Database, Smtp, SmtpLogin, Ssh},
     schema,
     secret::SecretSource,
     shape::Element,
     source::{Findings, Source},
-    values::{self, Wrong},
+    values,
+    wrong::Wrong,
 };
 use crate::fleet::{rule::Repeat, security::redaction::Redaction};
 

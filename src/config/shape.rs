@@ -17,49 +17,14 @@ use super::{
 };
 
 mod tag;
+mod tree;
+
+pub(super) use tree::{Attribute, Element};
 
 /// Groups may hold groups, but no honest file comes near this.
 const DEEPEST: usize = 16;
 /// After so many errors in the mere shape, more of them help nobody.
 const MOST_ERRORS: usize = 50;
-
-/// A piece of text with its place in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Placed {
-    /// The text, entities resolved.
-    pub text: String,
-    /// Bytes of the file.
-    pub at: Range<usize>,
-}
-
-/// An attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Attribute {
-    pub name: Placed,
-    /// Without its quotes.
-    pub value: Placed,
-    /// Whether the value stands in the file byte for byte, so that places in it are places in the file.
-    pub verbatim: bool,
-}
-
-/// An element with what it holds.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Element {
-    pub name: Placed,
-    pub attributes: Vec<Attribute>,
-    pub children: Vec<Element>,
-    /// Whether its tag was read whole. If not, what it seems to lack may only be unreadable.
-    pub sound: bool,
-    /// Whether its tag has no end, so that it is not clear if it closes itself.
-    may_be_empty: bool,
-}
-
-impl Element {
-    /// The attribute of this name.
-    pub(super) fn attribute(&self, name: &str) -> Option<&Attribute> {
-        self.attributes.iter().find(|attribute| attribute.name.text == name)
-    }
-}
 
 /// Reads the shape of `text`. `None` where there is no root element; that is reported too.
 pub(super) fn read(text: &str, findings: &mut Findings) -> Option<Element> {

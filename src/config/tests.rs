@@ -1,12 +1,12 @@
 //! Whole files: what they mean, and every error at its place.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 
-use super::*;
+use super::{diagnostic::Problems, secret::SecretSource, *};
 use crate::fleet::{ClientId, Metric, Rule, rule::Repeat};
 
 mod leaks;

@@ -4,7 +4,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     num::{NonZeroU32, NonZeroUsize},
-    ops::{Range, RangeInclusive},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,10 +13,12 @@ use lettre::message::{Mailbox, Mailboxes};
 use url::Url;
 
 use super::{
-    AgentKeeping, HostKeyPolicy, SmtpSecurity, address,
+    address,
+    choices::{AgentKeeping, HostKeyPolicy, SmtpSecurity},
     database::DatabaseTls,
-    harmless::{self, Harmless, words},
+    harmless::{self, words},
     schema,
+    wrong::Wrong,
 };
 use crate::fleet::{
     Metric, Percent,
@@ -24,28 +26,6 @@ use crate::fleet::{
     rule::Repeat,
     security::{allowance::Allowance, redaction::Redaction},
 };
-
-/// Why a text is no value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
-    /// What is wrong.
-    pub problem: Harmless,
-    /// What to write instead.
-    pub mend: Harmless,
-    /// Which bytes of the text; `None` for the whole.
-    pub at: Option<Range<usize>>,
-}
-
-impl Wrong {
-    pub(super) fn new(problem: impl Into<Harmless>, mend: impl Into<Harmless>) -> Self {
-        Self { problem: problem.into(), mend: mend.into(), at: None }
-    }
-
-    /// The same, about a part of the text.
-    pub(super) fn within(self, at: Range<usize>) -> Self {
-        Self { at: Some(at), ..self }
-    }
-}
 
 /// A word of a closed list.
 fn word<T: Copy, const N: usize>(text: &str, words: [&'static str; N], values: [T; N]) -> Result<T, Wrong> {

@@ -20,11 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::line::{self, Hello, LONGEST_FRAME, LineError, Lines, PROTOCOL, VERSION, Welcome};
 use crate::{
-    fleet::{order::Reply, reading::clean, stream::Frame},
+    fleet::{order::Reply, reading::clean},
     spine::Asked,
 };
 
 mod conversation;
+mod incoming;
+
+pub use incoming::Incoming;
 
 /// How long finding out where the collector is may take: it may ask a database server.
 const FIND_WITHIN: Duration = Duration::from_secs(10);
@@ -38,26 +41,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The longest text that is taken over from a collector's greeting, characters.
 const MOST_WORDS: usize = 300;
-
-/// What comes from the collector.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Incoming {
-    /// There is a connection; the stream begins.
-    Connected {
-        /// To whom, in words.
-        to: String,
-    },
-    /// A piece of the stream.
-    Frame(Frame),
-    /// There is none, or no longer, and it is tried again and again. Told once, and again where the reason
-    /// is another.
-    Gone {
-        /// Why.
-        why: String,
-    },
-    /// This process is the collector now; its own stream begins.
-    Succeeded,
-}
 
 /// Why there is no connection to the collector.
 #[derive(Debug, thiserror::Error)]

@@ -25,15 +25,13 @@ use crate::{
 
 mod connection;
 
+use connection::WRITE_WITHIN;
+
 /// How many more may be told so at once; still more are closed without a word.
 const MOST_REFUSALS: usize = 32;
 
 /// How long who connects may take to say hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long one write may take. Who reads nothing for so long is dropped; meanwhile its listener lags, which
-/// holds nobody up.
-const WRITE_WITHIN: Duration = Duration::from_secs(20);
 
 /// How long to leave the socket alone after the system refused a connection, for instance for want of file
 /// descriptors.

@@ -6,9 +6,13 @@ use std::{borrow::Cow, net::IpAddr, path::Path};
 use lettre::message::Mailbox;
 use url::Url;
 
-use super::{HIDDEN, Harmless, words, wrong_word};
+use super::{HIDDEN, Harmless, known, words, wrong_word};
 use crate::{
-    config::{address, range::Pattern, schema::ValueKind},
+    config::{
+        address,
+        range::Pattern,
+        schema::{self, ValueKind},
+    },
     fleet::ClientId,
 };
 
@@ -56,7 +60,7 @@ pub(in crate::config) fn valid(kind: ValueKind, text: &str) -> Harmless {
 }
 
 /// Whether a text is nothing but a few numbers with their units: `60s`, `1h 30m`, `99.5 %`, `-1`.
-pub(super) fn is_measure(text: &str) -> bool {
+fn is_measure(text: &str) -> bool {
     const UNITS: [&str; 26] = [
         "", "%", "ms", "msec", "s", "sec", "secs", "second", "seconds", "m", "min", "mins", "minute", "minutes", "h",
         "hr", "hrs", "hour", "hours", "d", "day", "days", "w", "week", "weeks", "y",
@@ -293,6 +297,15 @@ fn option(name: &str, value: &str) -> Harmless {
         },
     };
     words![name, "=", value]
+}
+
+/// A number with or without a unit in quotes, right or wrong, or a word that people write for one; otherwise `this`.
+pub(in crate::config) fn number(text: &str) -> Harmless {
+    if !is_measure(text) {
+        return known(text, schema::FOREIGN_WORDS.into_iter()).map_or("this".into(), |word| words!["`", word, "`"]);
+    }
+    let pieces: Vec<&str> = text.split_whitespace().collect();
+    Harmless(Cow::Owned(format!("`{}`", pieces.join(" "))))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use quick_xml::{
     events::attributes::{AttrError, Attribute as RawAttribute, Attributes},
 };
 
-use super::{Attribute, Element, Placed};
+use super::tree::{Attribute, Element, Placed};
 use crate::config::{
     harmless::{self, Harmless, words},
     schema,

@@ -11,12 +11,15 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::WRITE_WITHIN;
 use crate::{
     fleet::{order::Reply, reading::clean, stream::Frame},
     relay::line::{self, LONGEST_ORDER, LineError, Lines, OrderLine, SIGN_OF_LIFE, ToldLine},
     spine::{Listener, Orders},
 };
+
+/// How long one write may take. Who reads nothing for so long is dropped; meanwhile its listener lags, which
+/// holds nobody up.
+pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(20);
 
 /// How many orders of a connection may be under way. While there are so many no further one is read.
 const MOST_ORDERS: usize = 16;
