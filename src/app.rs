@@ -8,7 +8,7 @@
 //! | [`collector`] | the collector of this process: engine, scheduler, pipeline, retention, lock |
 //! | [`attach`] | how processes find and attach to the collector of a database, and take its place |
 //! | [`mail`] | the outbox worker and its SMTP clients |
-//! | [`problems`] | what is wrong with the collector itself, and the mails about that |
+//! | [`troubles`] | what is wrong with the collector itself, and the mails about that |
 //! | [`process`] | what belongs to the process: log, signals, descriptors, memory, identity |
 
 use std::{
@@ -31,10 +31,10 @@ pub mod collector;
 pub mod config_source;
 pub mod error;
 pub mod mail;
-pub mod problems;
 pub mod process;
 pub mod run;
 pub mod source;
+pub mod troubles;
 pub mod units;
 
 use config_source::ConfigSource;

@@ -7,22 +7,22 @@
 //! | --- | --- | --- |
 //! | [`fleet`] | pure: clients, stages, readings, rules, alerts, events; the judge; the fold of events | the wire |
 //! | [`config`] | `config.xml` to a valid `Config`; diagnostics, ranges, secrets | `fleet` |
-//! | [`spine`] | the one channel of events, and the hub that folds it for every reader | `fleet` |
-//! | [`sweep`] | edge: SSH sessions, host keys, delivery of the agent, one collection from connect to reading | `fleet`, `config`, `spine`, the wire |
+//! | [`bus`] | the event bus: one channel of events, folded for every subscriber | `fleet` |
+//! | [`sweep`] | edge: SSH sessions, host keys, delivery of the agent, one collection from connect to reading | `fleet`, `config`, `bus`, the wire |
 //! | [`store`] | edge: the database: migrations, recording, queries, outbox rows, the spool for its outages | `fleet`, `config` |
 //! | [`mail`] | edge: composing mails, handing them to the SMTP server | `fleet`, `config` |
 //! | [`headless`] | edge: the result table, the JSON document, metrics, exported rows, progress: a reader of events | `fleet` |
 //! | [`tui`] | edge: the dashboard: pure model and drawing, a thin terminal: a reader of events | `fleet` |
-//! | [`relay`] | edge: the stream beyond this process: recorded to a file, played from one, told over a Unix socket | `fleet`, `spine` |
+//! | [`relay`] | edge: the stream beyond this process: recorded to a file, played from one, told over a Unix socket | `fleet`, `bus` |
 //! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config`, the wire |
 //! | [`cli`] | arguments | `fleet`, `config` |
-//! | [`app`] | the composition root: wires the edges, runs the wheel, shuts down | everything |
+//! | [`app`] | the composition root: wires the edges, runs the sweeps, shuts down | everything |
 //!
 //! The wire is the library of the `fleetsweep-agent` package: request, report, envelope.
 //!
 //! # Invariants
 //!
-//! * **One spine.** Everything that happens is an [`fleet::Event`]. The pipeline tells it on one bounded
+//! * **One event bus.** Everything that happens is an [`fleet::Event`]. The pipeline publishes it on one bounded
 //!   channel; every reader folds the same stream and decides nothing.
 //! * **One way to the screen.** In this process, recorded to a file or told over a socket, the stream is
 //!   [`fleet::stream::Frame`]s, and what operators ask goes back as [`fleet::order::Order`]s.
@@ -41,6 +41,7 @@
 //! * **Secrets** are of a type that cannot be shown, and are fetched where they are used.
 
 pub mod app;
+pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod demo;
@@ -48,7 +49,6 @@ pub mod fleet;
 pub mod headless;
 pub mod mail;
 pub mod relay;
-pub mod spine;
 pub mod store;
 pub mod sweep;
 pub mod tui;

@@ -9,15 +9,15 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::{
+    bus::{BusHandle, EventBus, Orders, Request, Subscriber},
     config::Config,
     fleet::{
         ClientId, EventKind,
         event::ClientCard,
-        order::{Order, Reply, Signed},
+        order::{IssuedOrder, Order, Reply},
         stream::{self, Frame, Play},
     },
     relay::{client::Incoming, replay::Played},
-    spine::{Asked, Door, Hub, Listener, Orders},
     store::{Holder, Reader},
 };
 
@@ -40,7 +40,7 @@ pub enum Source {
         /// Its database.
         history: Reader,
         /// The fleet as it stands.
-        door: Door,
+        bus: BusHandle,
     },
     /// Another process collects.
     Attached {
@@ -64,7 +64,7 @@ pub enum Source {
 #[derive(Debug)]
 pub struct Link {
     /// The orders to pass on.
-    pub requests: mpsc::Receiver<Asked>,
+    pub requests: mpsc::Receiver<Request>,
     /// Where they are given.
     pub orders: Orders,
     /// Where what the collector tells goes.
@@ -80,9 +80,9 @@ pub struct Link {
 impl Source {
     /// The collector of this process, which takes its orders from where `orders` go.
     #[must_use]
-    pub fn own(engine: &Engine, hub: &Hub, orders: Orders) -> (Self, Stream) {
-        let source = Self::Own { orders, history: engine.store.reader(), door: hub.door() };
-        (source, Stream::Own(hub.listen()))
+    pub fn own(engine: &Engine, bus: &EventBus, orders: Orders) -> (Self, Stream) {
+        let source = Self::Own { orders, history: engine.store.reader(), bus: bus.handle() };
+        (source, Stream::Own(bus.subscribe()))
     }
 
     /// The collector of another process that `config` names the database of, `holder` as far as it is known. What it
@@ -121,7 +121,7 @@ impl Source {
     pub async fn order(&self, order: Order) -> Reply {
         match self {
             Self::Own { orders, .. } | Self::Attached { orders, .. } => {
-                orders.ask(Signed { actor: actor(), order }).await
+                orders.ask(IssuedOrder { actor: actor(), order }).await
             }
             Self::Replayed { .. } => Reply::Refused { text: "this is a recording: nothing was done".to_owned() },
         }
@@ -140,7 +140,7 @@ impl Source {
     #[must_use]
     pub fn clients(&self) -> Vec<ClientCard> {
         match self {
-            Self::Own { door, .. } => door.look(|fleet| fleet.clients().map(|client| client.card.clone()).collect()),
+            Self::Own { bus, .. } => bus.look(|fleet| fleet.clients().map(|client| client.card.clone()).collect()),
             Self::Attached { clients, .. } => clients.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             Self::Replayed { .. } => Vec::new(),
         }
@@ -186,7 +186,7 @@ pub enum Update {
 #[derive(Debug)]
 pub enum Stream {
     /// Of this process.
-    Own(Listener),
+    Own(Subscriber),
     /// Of another process.
     Attached(Attached),
     /// Of a recording.
@@ -197,7 +197,7 @@ impl Stream {
     /// The next piece; `None` at the end.
     pub async fn next(&mut self) -> Option<Update> {
         match self {
-            Self::Own(listener) => listener.next().await.map(Update::Frame),
+            Self::Own(subscriber) => subscriber.next().await.map(Update::Frame),
             Self::Attached(attached) => {
                 let incoming = attached.incoming.recv().await?;
                 Some(attached.take_in(incoming).await)
@@ -209,7 +209,7 @@ impl Stream {
     /// What waits already; `None` where nothing does.
     pub async fn next_now(&mut self) -> Option<Update> {
         match self {
-            Self::Own(listener) => listener.next_now().map(Update::Frame),
+            Self::Own(subscriber) => subscriber.next_now().map(Update::Frame),
             Self::Attached(attached) => {
                 let incoming = attached.incoming.try_recv().ok()?;
                 Some(attached.take_in(incoming).await)

@@ -46,7 +46,7 @@ pub enum Selection {
 
 /// An order, and who gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signed {
+pub struct IssuedOrder {
     /// The operator's account, for the audit.
     pub actor: String,
     /// What is asked.

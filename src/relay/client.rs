@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::line::{self, Hello, LONGEST_FRAME, LineError, Lines, PROTOCOL, VERSION, Welcome};
 use crate::{
+    bus::Request,
     fleet::{order::Reply, reading::clean},
-    spine::Asked,
 };
 
 mod conversation;
@@ -142,7 +142,7 @@ impl Connection {
     /// While `out` is full nothing is read: a collector that cannot get rid of anything for 20 s drops us.
     pub async fn run(
         self,
-        orders: &mut mpsc::Receiver<Asked>,
+        orders: &mut mpsc::Receiver<Request>,
         out: &mpsc::Sender<Incoming>,
         stop: &CancellationToken,
     ) -> String {
@@ -200,10 +200,10 @@ pub async fn attach<F, W, R, V>(
     mut find: F,
     mut rest: R,
     actor: String,
-    mut orders: mpsc::Receiver<Asked>,
+    mut orders: mpsc::Receiver<Request>,
     out: mpsc::Sender<Incoming>,
     stop: CancellationToken,
-) -> Option<mpsc::Receiver<Asked>>
+) -> Option<mpsc::Receiver<Request>>
 where
     F: FnMut() -> W,
     W: Future<Output = Result<PathBuf, String>>,
@@ -254,18 +254,18 @@ where
         return Some(orders);
     }
     orders.close();
-    while let Some(asked) = orders.recv().await {
-        asked.answer(Reply::Refused { text: "this program is ending: the order was not sent".to_owned() });
+    while let Some(request) = orders.recv().await {
+        request.answer(Reply::Refused { text: "this program is ending: the order was not sent".to_owned() });
     }
     None
 }
 
 /// Does something without a connection, and refuses orders meanwhile.
-async fn refusing<T>(orders: &mut mpsc::Receiver<Asked>, why: &str, work: impl Future<Output = T>) -> T {
+async fn refusing<T>(orders: &mut mpsc::Receiver<Request>, why: &str, work: impl Future<Output = T>) -> T {
     let refuse = async {
-        while let Some(asked) = orders.recv().await {
+        while let Some(request) = orders.recv().await {
             let text = format!("there is no connection to the collector, the order was not sent: {why}");
-            asked.answer(Reply::Refused { text });
+            request.answer(Reply::Refused { text });
         }
         // Nobody gives orders any more; the work goes on.
         std::future::pending().await

@@ -10,7 +10,7 @@ use tokio::io::AsyncRead;
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 use crate::fleet::{
-    order::{Reply, Signed},
+    order::{IssuedOrder, Reply},
     stream::Frame,
 };
 
@@ -77,7 +77,7 @@ pub(super) struct OrderLine {
     /// Names it in its connection.
     pub id: u64,
     /// The order.
-    pub order: Signed,
+    pub order: IssuedOrder,
 }
 
 /// What the collector says after its welcome: `{"frame":…}` or `{"id":…,"reply":…}`.
@@ -246,8 +246,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_said_has_the_documented_form_and_survives_it() {
         let mut buffer = Vec::new();
-        let signed = Signed { actor: "ops".to_owned(), order: Order::Pause };
-        append(&mut buffer, &OrderLine { id: 3, order: signed }).unwrap();
+        let issued = IssuedOrder { actor: "ops".to_owned(), order: Order::Pause };
+        append(&mut buffer, &OrderLine { id: 3, order: issued }).unwrap();
         let reply = Reply::Refused { text: "no".to_owned() };
         append(&mut buffer, &ToldLine { id: Some(3), reply: Some(reply), frame: None }).unwrap();
         let buffer = append_frame(buffer, Frame::Fleet(Arc::new(Fleet::default()))).await.unwrap();

@@ -23,12 +23,12 @@ use tokio::{
 
 use super::line::{self, VERSION};
 use crate::{
+    bus::Subscriber,
     fleet::{
         EventKind,
         state::Fleet,
         stream::{Frame, Stamped},
     },
-    spine::Listener,
 };
 
 /// The format's version.
@@ -41,7 +41,7 @@ const KEYFRAME: SignedDuration = SignedDuration::from_mins(5);
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// How many pieces may wait for the disk. When it is full the recorder reads no further: its listener lags,
-/// and the whole fleet is recorded in place of what was missed. The hub never waits.
+/// and the whole fleet is recorded in place of what was missed. The bus never waits.
 const WAITING: usize = 1024;
 
 /// The first line of a recording.
@@ -80,7 +80,7 @@ pub struct Recorder {
 /// Where the pieces come from.
 #[derive(Debug)]
 enum Source {
-    Listener(Listener),
+    Subscriber(Subscriber),
     Frames(mpsc::Receiver<Frame>),
 }
 
@@ -88,7 +88,7 @@ impl Source {
     /// The next piece; may be cancelled without losing it.
     async fn next(&mut self) -> Option<Frame> {
         match self {
-            Self::Listener(listener) => listener.next().await,
+            Self::Subscriber(subscriber) => subscriber.next().await,
             Self::Frames(frames) => frames.recv().await,
         }
     }
@@ -133,9 +133,9 @@ impl Recorder {
         }
     }
 
-    /// Records until the hub ends, or the file takes no more, which is logged once.
-    pub async fn run(self, listener: Listener) {
-        self.record(Source::Listener(listener)).await;
+    /// Records until the bus ends, or the file takes no more, which is logged once.
+    pub async fn run(self, subscriber: Subscriber) {
+        self.record(Source::Subscriber(subscriber)).await;
     }
 
     /// Records what arrives until the other end is dropped, or the file takes no more, which is logged once:
@@ -286,11 +286,11 @@ mod tests {
 
     use super::*;
     use crate::{
+        bus::{EventBus, Publisher},
         relay::{
             replay::{self, Played, Recording},
             script,
         },
-        spine::{Hub, Spine},
     };
 
     const SOON: Duration = Duration::from_secs(20);
@@ -318,15 +318,15 @@ mod tests {
     async fn what_a_listener_hears_is_recorded_to_a_file_of_ones_own_and_played_again() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.jsonl");
-        let (spine, told) = Spine::new();
-        let hub = Hub::start(told);
+        let (publisher, told) = Publisher::new();
+        let bus = EventBus::start(told);
         let recorder = Recorder::create(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let recording = tokio::spawn(recorder.run(hub.listen()));
-        spine.tell(None, None, script::configured(3)).await;
+        let recording = tokio::spawn(recorder.run(bus.subscribe()));
+        publisher.publish(None, None, script::configured(3)).await;
         for n in 0..50 {
-            spine
-                .tell(Some(crate::fleet::SweepId(uuid::Uuid::nil())), Some(&script::id(n % 3)), script::collected(n))
+            publisher
+                .publish(Some(crate::fleet::SweepId(uuid::Uuid::nil())), Some(&script::id(n % 3)), script::collected(n))
                 .await;
         }
         // It is on the disk within a second or so, though nothing ends.
@@ -336,7 +336,7 @@ mod tests {
             }
         };
         timeout(SOON, written).await.unwrap();
-        let fleet = hub.finish().await;
+        let fleet = bus.finish().await;
         timeout(SOON, recording).await.unwrap().unwrap();
         assert_eq!(fleet_at_the_end(&path).await, fleet);
         assert_eq!(fleet.client(&script::id(0)).unwrap().recent.len(), 17);
@@ -375,14 +375,14 @@ mod tests {
     async fn a_full_disk_ends_the_recording_and_nothing_else() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let recorder = Recorder { path: PathBuf::from("/dev/full"), tape: Tape::new(BufWriter::new(full)) };
-        let (spine, told) = Spine::new();
-        let hub = Hub::start(told);
-        let recording = tokio::spawn(recorder.run(hub.listen()));
+        let (publisher, told) = Publisher::new();
+        let bus = EventBus::start(told);
+        let recording = tokio::spawn(recorder.run(bus.subscribe()));
         for n in 0..2000 {
-            spine.tell(None, None, script::configured(n % 7)).await;
+            publisher.publish(None, None, script::configured(n % 7)).await;
         }
-        // The hub lives, and the recording has ended by itself.
+        // The bus lives, and the recording has ended by itself.
         timeout(SOON, recording).await.unwrap().unwrap();
-        assert_eq!(hub.finish().await.clients().count(), 1999 % 7);
+        assert_eq!(bus.finish().await.clients().count(), 1999 % 7);
     }
 }

@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::line::{self, Hello, LONGEST_HELLO, LineError, Lines, PROTOCOL, VERSION, Welcome};
 use crate::{
+    bus::{BusHandle, Orders},
     fleet::reading::clean,
-    spine::{Door, Orders},
 };
 
 mod connection;
@@ -64,7 +64,7 @@ pub struct Server {
 #[derive(Debug, Clone)]
 pub struct Service {
     /// Where the stream comes from.
-    pub door: Door,
+    pub bus: BusHandle,
     /// Where orders go.
     pub orders: Orders,
     /// Who collects, in words, as for instance `fleetsweep --headless (pid 4711)`.
@@ -101,7 +101,7 @@ impl Server {
         &self.file.path
     }
 
-    /// Serves who attaches until `stop` is cancelled; that ends every connection. Where the hub ends first,
+    /// Serves who attaches until `stop` is cancelled; that ends every connection. Where the bus ends first,
     /// each connection ends when all was told.
     pub async fn run(self, service: Service, stop: CancellationToken) {
         let service = Arc::new(service);
@@ -249,12 +249,12 @@ async fn serve(stream: UnixStream, service: &Service, stop: &CancellationToken) 
             say(&mut writer, &welcome(&service.collector, Some(why))).await?;
             return Err(format!("it is of another version, {version}"));
         }
-        let Some(listener) = service.door.listen() else {
+        let Some(subscriber) = service.bus.subscribe() else {
             return say(&mut writer, &welcome(&service.collector, Some("the collector is ending".to_owned()))).await;
         };
         say(&mut writer, &welcome(&service.collector, None)).await?;
         tracing::debug!("{} attached", clean(&hello.actor, 64));
-        connection::run(lines, writer, listener, &service.orders).await
+        connection::run(lines, writer, subscriber, &service.orders).await
     };
     let ended = tokio::select! {
         biased;

@@ -16,8 +16,8 @@ use super::{
     server::{Server, ServerError},
 };
 use crate::{
+    bus::Orders,
     fleet::{order::Order, state::Fleet},
-    spine::Orders,
 };
 
 mod ends;
@@ -39,9 +39,9 @@ async fn every_reader_sees_the_fleet_as_the_hub_does_whenever_it_came() {
         },
         collector.tell(200)
     );
-    let door = collector.hub.door();
-    assert_eq!(soon(collector.hub.finish()).await, fleet);
-    assert!(door.listen().is_none());
+    let bus = collector.bus.handle();
+    assert_eq!(soon(collector.bus.finish()).await, fleet);
+    assert!(bus.subscribe().is_none());
     // Each was told all before its connection ended.
     early.sees(&fleet).await;
     late.sees(&fleet).await;
@@ -56,11 +56,11 @@ async fn orders_travel_beside_each_other_and_their_replies_come_back() {
     let mut dashboard = Dashboard::attach(&place(&path));
     dashboard.connected().await;
     let (first, second) = (dashboard.orders.clone(), dashboard.orders.clone());
-    let ask = async { tokio::join!(first.ask(signed(Order::Pause)), second.ask(signed(Order::Resume))) };
+    let ask = async { tokio::join!(first.ask(issued(Order::Pause)), second.ask(issued(Order::Resume))) };
     let carry_out = async {
         let one = collector.taken.recv().await.unwrap();
         let two = collector.taken.recv().await.unwrap();
-        assert_eq!([&one.signed, &two.signed], [&signed(Order::Pause), &signed(Order::Resume)]);
+        assert_eq!([&one.issued, &two.issued], [&issued(Order::Pause), &issued(Order::Resume)]);
         // The second is done first, and the stream goes on meanwhile.
         two.answer(done("two"));
         collector.tell(50).await;
@@ -92,7 +92,7 @@ async fn only_so_many_orders_of_a_connection_are_under_way() {
         under_way.push(soon(collector.taken.recv()).await.unwrap());
     }
     // What would turn the reader's terminal red is left out of the name.
-    assert_eq!(under_way[0].signed.actor, "a[31m");
+    assert_eq!(under_way[0].issued.actor, "a[31m");
     // The stream is told meanwhile: by then the seventeenth would have come.
     collector.tell(20).await;
     assert!(collector.taken.try_recv().is_err());
@@ -142,7 +142,7 @@ async fn a_collector_that_is_started_again_is_found_at_the_same_place_and_at_ano
     let place = place(Path::new(""));
     let mut dashboard = Dashboard::attach(&place);
     assert_eq!(dashboard.gone().await, "no collector is found: nobody collects");
-    let said = refusal(soon(dashboard.orders.ask(signed(Order::Pause))).await);
+    let said = refusal(soon(dashboard.orders.ask(issued(Order::Pause))).await);
     assert!(said.contains("the order was not sent: no collector is found"), "{said}");
     let other = home.path().join("y.sock");
     for path in [&path, &path, &other] {
@@ -153,7 +153,7 @@ async fn a_collector_that_is_started_again_is_found_at_the_same_place_and_at_ano
         dashboard.sees(&fleet).await;
         // One order is under way when the connection breaks.
         let orders = dashboard.orders.clone();
-        let asking = tokio::spawn(async move { orders.ask(signed(Order::Pause)).await });
+        let asking = tokio::spawn(async move { orders.ask(issued(Order::Pause)).await });
         let under_way = soon(collector.taken.recv()).await.unwrap();
         collector.stop_serving().await;
         assert!(!path.exists());
@@ -165,7 +165,7 @@ async fn a_collector_that_is_started_again_is_found_at_the_same_place_and_at_ano
     }
     dashboard.stop.cancel();
     soon(dashboard.attached).await.unwrap();
-    let said = refusal(soon(dashboard.orders.ask(signed(Order::Pause))).await);
+    let said = refusal(soon(dashboard.orders.ask(issued(Order::Pause))).await);
     assert!(said.contains("nothing was done"), "{said}");
 }
 
@@ -266,10 +266,10 @@ async fn a_run_attaches_once_within_its_time_and_ends_at_the_first_loss() {
     let mut collector = Collector::start(&path);
     let connection = Connection::within(find, "ops", Duration::from_secs(20), &stop).await.unwrap();
     assert_eq!(connection.to(), "the test (pid 1)");
-    let (_orders, mut asked) = Orders::new();
+    let (_orders, mut request) = Orders::new();
     let (out, _incoming) = mpsc::channel(64);
     let (why, ()) =
-        soon(async { tokio::join!(connection.run(&mut asked, &out, &stop), collector.stop_serving()) }).await;
+        soon(async { tokio::join!(connection.run(&mut request, &out, &stop), collector.stop_serving()) }).await;
     assert!(why.contains("has closed the connection"), "{why}");
     stop.cancel();
     let error = Connection::within(find, "ops", short, &stop).await.unwrap_err();

@@ -60,7 +60,7 @@ impl Attempt<'_> {
     async fn enter(&self, stage: Stage) {
         self.entered.lock().unwrap_or_else(PoisonError::into_inner).push((stage, Timestamp::now()));
         let kind = EventKind::StageEntered { stage, attempt: self.number };
-        self.shared.spine.tell(Some(self.sweep), Some(&self.client.id), kind).await;
+        self.shared.publisher.publish(Some(self.sweep), Some(&self.client.id), kind).await;
     }
 
     /// Makes the attempt.

@@ -35,9 +35,9 @@ use super::{
     span,
 };
 use crate::{
+    bus::Publisher,
     config::{Client, Config, harmless},
     fleet::{EventKind, Failure, FailureKind, Stage, SweepId, failure::Retry},
-    spine::Spine,
 };
 
 /// The environment variable that names a folder of agents for further platforms.
@@ -134,14 +134,14 @@ impl Collector {
     ///
     /// # Errors
     /// [`SweepError`]
-    pub fn new(config: &Config, keeping: SessionKeeping, spine: Spine) -> Result<Self, SweepError> {
+    pub fn new(config: &Config, keeping: SessionKeeping, publisher: Publisher) -> Result<Self, SweepError> {
         let agents = agents()?;
         let hosts = KnownHosts::load(&config.ssh.known_hosts)?;
         for bad in hosts.bad_lines() {
             tracing::warn!("{}:{}: {}", harmless::path(hosts.path()), bad.line, bad.problem);
         }
         let shared = Shared {
-            spine,
+            publisher,
             hosts: Arc::new(hosts),
             host_keys: config.ssh.host_keys,
             agents,
@@ -161,7 +161,7 @@ impl Collector {
         self
     }
 
-    /// Collects from one client, with as many further attempts as the configuration allows. Tells the spine
+    /// Collects from one client, with as many further attempts as the configuration allows. Tells the bus
     /// of each stage it enters and of each attempt that another one follows; not of the outcome, which is
     /// not stored yet. An attempt that fails because the collector is short of something does not count: it is
     /// repeated, for as long as one attempt may take. Where the configuration does not say whether the client is asked for `events`, its
@@ -210,7 +210,7 @@ impl Collector {
             let stage = failure.stage;
             tracing::debug!(%stage, %failure, retry_in_ms, "an attempt failed");
             let kind = EventKind::AttemptFailed { attempt: attempts, failure, retry_in_ms };
-            self.shared.spine.tell(Some(sweep), Some(&client.id), kind).await;
+            self.shared.publisher.publish(Some(sweep), Some(&client.id), kind).await;
             if cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 break Err(Failure::new(stage, FailureKind::Cancelled));
             }

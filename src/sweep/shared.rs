@@ -19,14 +19,14 @@ use super::{
     stream::Opening,
 };
 use crate::{
+    bus::Publisher,
     config::{Client, HostKeyPolicy},
     fleet::{ClientId, Failure, FailureKind, Stage},
-    spine::Spine,
 };
 
 /// What all collections share.
 pub(super) struct Shared {
-    pub(super) spine: Spine,
+    pub(super) publisher: Publisher,
     pub(super) hosts: Arc<KnownHosts>,
     pub(super) host_keys: HostKeyPolicy,
     pub(super) agents: Agents,

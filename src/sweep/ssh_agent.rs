@@ -42,7 +42,7 @@ impl Signer for BoundedSigner {
         to_sign: Vec<u8>,
     ) -> Result<Vec<u8>, SignError> {
         match timeout_at(self.until, self.agent.sign_request(key, hash, to_sign)).await {
-            Ok(signed) => Ok(signed?),
+            Ok(issued) => Ok(issued?),
             Err(_) => Err(SignError::TimedOut),
         }
     }
@@ -68,7 +68,7 @@ pub(super) async fn authenticate(session: &mut Session, user: &str, ours: &Crede
         Ok((agent, identities))
     };
     let (agent, identities) = match ours.wait_for("the list of the ssh-agent's keys", asking).await {
-        Ok(asked) => asked,
+        Ok(request) => request,
         Err(unusable) => return Outcome::Unusable(unusable),
     };
     let mut signer = BoundedSigner { agent, until: ours.until() };

@@ -10,10 +10,10 @@ use std::{
 
 use async_ssh2_tokio::client::{AuthMethod, Client, ServerCheckMethod};
 use fleetsweep::{
+    bus::{EventBus, Publisher},
     config::Config,
     demo::{Account, Asks, Behaviour, Demo, Expectation, Persona, SshServer},
     fleet::{ClientId, Stage, SweepId},
-    spine::{Hub, Spine},
     sweep::{Collection, Collector, SessionKeeping},
 };
 use fleetsweep_agent::{envelope, request::EventsWanted};
@@ -94,14 +94,14 @@ async fn collect(directory: &Path, server: &SshServer, username: &str) -> Collec
     let path = directory.join("config.xml");
     fs::write(&path, config).unwrap();
     let config = Config::load(&path).unwrap().config;
-    let (spine, events) = Spine::new();
-    let hub = Hub::start(events);
-    let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, spine).unwrap();
+    let (publisher, events) = Publisher::new();
+    let bus = EventBus::start(events);
+    let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, publisher).unwrap();
     let client = config.clients.first().unwrap();
     let cancel = CancellationToken::new();
     let collection = collector.collect(client, SweepId(Uuid::new_v4()), EventsWanted::No, &cancel).await;
     drop(collector);
-    hub.finish().await;
+    bus.finish().await;
     collection
 }
 

@@ -142,8 +142,8 @@ fn the_reader_of_imports_opens_groups_and_skips_comments() {
     };
     check("use crate::fleet::Stage;", &["fleet"]);
     check(
-        "use crate::{\n    config::{Client, Config},\n    fleet::{self, ClientId}, spine::Spine,\n};",
-        &["config", "fleet", "spine"],
+        "use crate::{\n    config::{Client, Config},\n    fleet::{self, ClientId}, bus::Publisher,\n};",
+        &["bus", "config", "fleet"],
     );
     check("fn f(at: crate::store::Pool) {} // crate::mail", &["store"]);
     check("//! See [`crate::tui`].\nuse fleetsweep_agent::Report;", &["fleetsweep_agent"]);

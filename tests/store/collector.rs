@@ -1,10 +1,10 @@
 //! One collector for each database, and what others do beside it: the real program, more than once.
 
 use fleetsweep::{
+    bus::Orders,
     demo::Behaviour,
-    fleet::order::{Order, Reply, Signed},
+    fleet::order::{IssuedOrder, Order, Reply},
     relay::client::Connection,
-    spine::Orders,
     store::Reader,
 };
 use support::{Database, NotifySocket, Signal, Trial, wait_until};
@@ -65,13 +65,13 @@ async fn ordered(database: &Database, order: Order) -> Reply {
     let reader = Reader::open(&url(database)).await.unwrap();
     let socket = reader.holder().await.unwrap().unwrap().socket.unwrap();
     let connection = Connection::open(&socket, "night shift").await.unwrap();
-    let (orders, mut asked) = Orders::new();
+    let (orders, mut request) = Orders::new();
     let (out, mut told) = mpsc::channel(1024);
     let stop = CancellationToken::new();
     let drain = async { while told.recv().await.is_some() {} };
     tokio::select! {
-        reply = orders.ask(Signed { actor: "night shift".to_owned(), order }) => reply,
-        why = connection.run(&mut asked, &out, &stop) => panic!("{why}"),
+        reply = orders.ask(IssuedOrder { actor: "night shift".to_owned(), order }) => reply,
+        why = connection.run(&mut request, &out, &stop) => panic!("{why}"),
         () = drain => panic!("the collector fell silent"),
     }
 }

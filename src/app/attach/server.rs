@@ -9,11 +9,11 @@ use crate::{
         collector::{engine::Engine, lock::Announcement},
         error::chain,
     },
+    bus::{BusHandle, Orders},
     relay::{
         place::{self, Environment},
         server::{Server, Service},
     },
-    spine::{Door, Orders},
     store::holder::Mode,
 };
 
@@ -27,12 +27,12 @@ pub struct AttachServer {
 impl AttachServer {
     /// Opens it, and has the database say where. Where it cannot be opened the collector works all the same, and logs
     /// that nobody can attach and why.
-    pub async fn open(engine: &Engine, door: &Door, orders: Orders, mode: Mode) -> (Option<Self>, Announcement) {
+    pub async fn open(engine: &Engine, bus: &BusHandle, orders: Orders, mode: Mode) -> (Option<Self>, Announcement) {
         let server = listen(engine.store.identity());
         let socket = server.as_ref().map(|server| server.path().to_owned());
         let announcement = Announcement::publish(&engine.store, socket, mode).await;
         let service = Service {
-            door: door.clone(),
+            bus: bus.clone(),
             orders,
             collector: format!("pid {} ({})", std::process::id(), mode.word()),
             most_connections: engine.descriptors.attached(),

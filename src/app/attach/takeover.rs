@@ -19,9 +19,9 @@ use crate::{
         error::Failed,
         process::identity::{account, host_name},
     },
+    bus::{EventBus, Publisher},
     config::Config,
     fleet::ClientId,
-    spine::{Hub, Spine},
     store::{Holder, holder::Mode},
 };
 
@@ -74,7 +74,7 @@ pub struct Succession {
     last: Mutex<Option<Holder>>,
     /// The clients that it swept, once it has told them.
     clients: Mutex<Option<BTreeSet<ClientId>>>,
-    /// Told when the operator wants this dashboard to sweep.
+    /// Published when the operator wants this dashboard to sweep.
     wanted: Notify,
 }
 
@@ -134,7 +134,7 @@ pub struct Successor {
     /// What it sweeps: the configuration as it is now.
     pub config: Config,
     /// Folds what it tells.
-    pub hub: Hub,
+    pub bus: EventBus,
 }
 
 /// Tries to take the place of a collector that has gone; `wanted` where the operator says so.
@@ -146,12 +146,12 @@ pub async fn try_to_succeed(source: &ConfigSource, succession: &Succession, want
     if let Some(surprise) = succession.surprise(&config).filter(|_| !wanted) {
         return Ok(Tried::Asks(surprise));
     }
-    let (spine, told) = Spine::new();
-    match lock::open_now(&config, source.costs, spine).await? {
+    let (publisher, told) = Publisher::new();
+    match lock::open_now(&config, source.costs, publisher).await? {
         Opened::Held(_) => Ok(Tried::Held),
         Opened::Ours(engine) => {
-            let hub = Hub::start(told);
-            Ok(Tried::Taken(Box::new(Successor { engine: *engine, config, hub })))
+            let bus = EventBus::start(told);
+            Ok(Tried::Taken(Box::new(Successor { engine: *engine, config, bus })))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The ledger: what is known of each client's rules between two collections, and who is being
+//! The client states: what is known of each client's rules between two collections, and who is being
 //! collected right now. It mirrors the database, which is where it comes from and what it follows.
 
 use std::{
@@ -19,9 +19,9 @@ use crate::fleet::{
 
 /// One for the whole process; outlives every configuration.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct ClientStates {
     entries: Mutex<Entries>,
-    /// Told when a client is given back.
+    /// Published when a client is given back.
     given_back: Notify,
 }
 
@@ -35,7 +35,7 @@ struct Entries {
     busy: HashMap<ClientId, CancellationToken>,
 }
 
-impl Ledger {
+impl ClientStates {
     /// A ledger of what the database holds.
     #[must_use]
     pub fn new(states: HashMap<ClientId, ClientState>, bookmarks: HashMap<ClientId, String>) -> Arc<Self> {
@@ -63,7 +63,7 @@ impl Ledger {
         }
         let cancel = CancellationToken::new();
         entries.busy.insert(client.clone(), cancel.clone());
-        Some(Claim { ledger: self.clone(), client: client.clone(), cancel })
+        Some(Claim { client_states: self.clone(), client: client.clone(), cancel })
     }
 
     /// The same, after the end of another one of the same client.
@@ -152,7 +152,7 @@ impl Ledger {
 /// The right to collect one client; given back when dropped.
 #[derive(Debug)]
 pub struct Claim {
-    ledger: Arc<Ledger>,
+    client_states: Arc<ClientStates>,
     client: ClientId,
     cancel: CancellationToken,
 }
@@ -167,8 +167,8 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.ledger.lock().busy.remove(&self.client);
-        self.ledger.given_back.notify_waiters();
+        self.client_states.lock().busy.remove(&self.client);
+        self.client_states.given_back.notify_waiters();
     }
 }
 
@@ -185,23 +185,23 @@ mod tests {
 
     #[test]
     fn a_client_is_claimed_once_at_a_time() {
-        let ledger = Ledger::new(HashMap::new(), HashMap::new());
+        let client_states = ClientStates::new(HashMap::new(), HashMap::new());
         let (a, b) = ids();
-        let claim = ledger.claim(&a);
-        assert!(claim.is_some() && ledger.claim(&a).is_none() && ledger.claim(&b).is_some());
+        let claim = client_states.claim(&a);
+        assert!(claim.is_some() && client_states.claim(&a).is_none() && client_states.claim(&b).is_some());
         drop(claim);
-        assert!(ledger.claim(&a).is_some());
+        assert!(client_states.claim(&a).is_some());
     }
 
     #[tokio::test]
     async fn who_claims_in_turn_gets_the_client_after_the_other_has_ended() {
-        let ledger = Ledger::new(HashMap::new(), HashMap::new());
+        let client_states = ClientStates::new(HashMap::new(), HashMap::new());
         let (a, _) = ids();
-        let claim = ledger.claim(&a).unwrap();
-        assert!(ledger.cancel(&a) && claim.cancelled().is_cancelled());
+        let claim = client_states.claim(&a).unwrap();
+        assert!(client_states.cancel(&a) && claim.cancelled().is_cancelled());
         let waiting = tokio::spawn({
-            let (ledger, a) = (ledger.clone(), a.clone());
-            async move { ledger.claim_in_turn(&a).await }
+            let (client_states, a) = (client_states.clone(), a.clone());
+            async move { client_states.claim_in_turn(&a).await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
@@ -209,7 +209,7 @@ mod tests {
         let claim = waiting.await.unwrap();
         assert!(!claim.cancelled().is_cancelled());
         drop(claim);
-        assert!(!ledger.cancel(&a));
+        assert!(!client_states.cancel(&a));
     }
 
     #[test]
@@ -228,12 +228,12 @@ mod tests {
             rules: [(Metric::Cpu.into(), RuleState { over_in_a_row: 1, alert: Some(alert(id)) })].into(),
             ..ClientState::default()
         };
-        let ledger = Ledger::new([(a.clone(), state(1))].into(), HashMap::new());
-        ledger.acknowledge(&a, &Metric::Cpu.into(), &alert(1), Timestamp::MAX);
-        ledger.follow(&a, state(1), None, None);
-        assert_eq!(ledger.alert(&a, &Metric::Cpu.into()).unwrap().acknowledged_at, Some(Timestamp::MAX));
+        let client_states = ClientStates::new([(a.clone(), state(1))].into(), HashMap::new());
+        client_states.acknowledge(&a, &Metric::Cpu.into(), &alert(1), Timestamp::MAX);
+        client_states.follow(&a, state(1), None, None);
+        assert_eq!(client_states.alert(&a, &Metric::Cpu.into()).unwrap().acknowledged_at, Some(Timestamp::MAX));
         // Another alert is not the one that was acknowledged.
-        ledger.follow(&a, state(2), None, None);
-        assert_eq!(ledger.alert(&a, &Metric::Cpu.into()).unwrap().acknowledged_at, None);
+        client_states.follow(&a, state(2), None, None);
+        assert_eq!(client_states.alert(&a, &Metric::Cpu.into()).unwrap().acknowledged_at, None);
     }
 }

@@ -13,17 +13,17 @@ use uuid::Uuid;
 
 use crate::{
     app::error::chain,
+    bus::{BusHandle, Request},
     config::Client,
     fleet::{
         ClientId, EventKind, SweepId,
         alert::{AlertKey, OpenAlert},
         event::Trigger,
-        order::{Order, Reply, Selection, Signed},
+        order::{IssuedOrder, Order, Reply, Selection},
     },
-    spine::{Asked, Door},
 };
 
-use super::{engine::Engine, pipeline::Pipeline, scheduler::TakenUp};
+use super::{engine::Engine, pipeline::Pipeline, scheduler::Claimed};
 
 /// An audit entry of an order that was carried out: action, target, detail.
 type AuditEntry = (&'static str, String, String);
@@ -34,7 +34,7 @@ pub struct Dispatcher {
     /// The lasting parts.
     pub engine: Arc<Engine>,
     /// The fleet as it stands.
-    pub door: Door,
+    pub bus: BusHandle,
     /// The configuration at work.
     pub pipeline: Arc<Pipeline>,
     /// Whether the schedule is paused.
@@ -46,19 +46,19 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// A dispatcher with nothing under way; `stop` cuts short what it starts.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, door: Door, pipeline: Arc<Pipeline>, stop: CancellationToken) -> Self {
-        Self { engine, door, pipeline, is_paused: false, under_way: JoinSet::new(), stop }
+    pub fn new(engine: Arc<Engine>, bus: BusHandle, pipeline: Arc<Pipeline>, stop: CancellationToken) -> Self {
+        Self { engine, bus, pipeline, is_paused: false, under_way: JoinSet::new(), stop }
     }
 
     /// Starts a sweep over clients that were claimed for it.
-    pub fn sweep(&mut self, sweep: SweepId, trigger: Trigger, due: TakenUp) {
+    pub fn sweep(&mut self, sweep: SweepId, trigger: Trigger, due: Claimed) {
         let (engine, pipeline, stop) = (self.engine.clone(), self.pipeline.clone(), self.stop.clone());
-        self.under_way.spawn(async move { engine.wheel.turn(&pipeline, sweep, trigger, due, &stop).await });
+        self.under_way.spawn(async move { engine.scheduler.run_sweep(&pipeline, sweep, trigger, due, &stop).await });
     }
 
     /// Starts a sweep over every client that is not being collected.
     pub fn sweep_all(&mut self) {
-        let due = self.engine.wheel.take_up(self.pipeline.clients());
+        let due = self.engine.scheduler.claim(self.pipeline.clients());
         self.sweep(SweepId(Uuid::now_v7()), Trigger::Schedule, due);
     }
 
@@ -68,19 +68,19 @@ impl Dispatcher {
     }
 
     /// Carries an order out, or starts to. Nothing here waits for the network.
-    pub async fn handle(&mut self, asked: Asked) {
-        let Signed { actor, order } = asked.signed.clone();
+    pub async fn handle(&mut self, request: Request) {
+        let IssuedOrder { actor, order } = request.issued.clone();
         let (reply, entry) = match order {
             Order::Collect(selection) => self.collect(&selection),
-            Order::Once(clients) => return self.sweep_in_turn(asked, &clients),
+            Order::Once(clients) => return self.sweep_in_turn(request, &clients),
             Order::Pause => self.pause(true, &actor).await,
             Order::Resume => self.pause(false, &actor).await,
             Order::Cancel(client) => self.cancel(&client),
             Order::Acknowledge { client, metric, instance } => {
-                return self.acknowledge(asked, client, AlertKey { metric, instance });
+                return self.acknowledge(request, client, AlertKey { metric, instance });
             }
         };
-        asked.answer(reply);
+        request.answer(reply);
         self.audit(actor, entry);
     }
 
@@ -99,7 +99,7 @@ impl Dispatcher {
             Ok(wanted) => wanted,
             Err(text) => return (Reply::Refused { text }, None),
         };
-        let due = self.engine.wheel.take_up(&wanted);
+        let due = self.engine.scheduler.claim(&wanted);
         let (count, busy) = (due.due.len(), due.busy.len());
         if count == 0 {
             let text = match wanted.as_slice() {
@@ -134,7 +134,7 @@ impl Dispatcher {
         match selection {
             Selection::All => Ok(all.to_vec()),
             Selection::Failed => {
-                let failed: BTreeSet<ClientId> = self.door.look(|fleet| {
+                let failed: BTreeSet<ClientId> = self.bus.look(|fleet| {
                     fleet.clients().filter(|client| client.failure().is_some()).map(|c| c.card.id.clone()).collect()
                 });
                 Ok(all.iter().filter(|client| failed.contains(&client.id)).cloned().collect())
@@ -153,19 +153,19 @@ impl Dispatcher {
     }
 
     /// For `--once` of another process: a sweep of all these clients, then every waiting mail is offered.
-    fn sweep_in_turn(&mut self, asked: Asked, clients: &[ClientId]) {
+    fn sweep_in_turn(&mut self, request: Request, clients: &[ClientId]) {
         let wanted = match self.selected(&Selection::These(clients.to_vec())) {
             Ok(wanted) => wanted,
-            Err(text) => return asked.answer(Reply::Refused { text }),
+            Err(text) => return request.answer(Reply::Refused { text }),
         };
         let (engine, pipeline, stop) = (self.engine.clone(), self.pipeline.clone(), self.stop.clone());
         self.under_way.spawn(async move {
-            let Some(due) = stop.run_until_cancelled(engine.wheel.take_up_in_turn(&wanted)).await else { return };
+            let Some(due) = stop.run_until_cancelled(engine.scheduler.claim_in_turn(&wanted)).await else { return };
             let sweep = SweepId(Uuid::now_v7());
             let text = format!("sweeping {} clients", due.due.len());
-            asked.answer(Reply::Done { text, sweep: Some(sweep) });
-            engine.wheel.turn(&pipeline, sweep, Trigger::Once, due, &stop).await;
-            engine.bell.offer_all();
+            request.answer(Reply::Done { text, sweep: Some(sweep) });
+            engine.scheduler.run_sweep(&pipeline, sweep, Trigger::Once, due, &stop).await;
+            engine.wakeup.offer_all();
         });
     }
 
@@ -176,7 +176,7 @@ impl Dispatcher {
         }
         self.is_paused = paused;
         let kind = EventKind::SchedulePaused { paused, actor: actor.to_owned() };
-        self.engine.spine.tell(None, None, kind).await;
+        self.engine.publisher.publish(None, None, kind).await;
         let (action, text) = if paused {
             ("pause", "the schedule is paused: nothing is collected until it goes on, but what you collect")
         } else {
@@ -186,7 +186,7 @@ impl Dispatcher {
     }
 
     fn cancel(&self, client: &ClientId) -> (Reply, Option<AuditEntry>) {
-        if self.engine.ledger.cancel(client) {
+        if self.engine.client_states.cancel(client) {
             let text = format!("cancelling the collection of {client}");
             (Reply::Done { text, sweep: None }, Some(("cancel", client.to_string(), String::new())))
         } else {
@@ -194,18 +194,18 @@ impl Dispatcher {
         }
     }
 
-    fn acknowledge(&mut self, asked: Asked, client: ClientId, about: AlertKey) {
-        let Some(alert) = self.engine.ledger.alert(&client, &about) else {
+    fn acknowledge(&mut self, request: Request, client: ClientId, about: AlertKey) {
+        let Some(alert) = self.engine.client_states.alert(&client, &about) else {
             let text = format!("there is no open {about} alert of {client} any more");
-            return asked.answer(Reply::Refused { text });
+            return request.answer(Reply::Refused { text });
         };
         if alert.acknowledged_at.is_some() {
-            return asked.answer(Reply::Refused { text: "it is acknowledged already".to_owned() });
+            return request.answer(Reply::Refused { text: "it is acknowledged already".to_owned() });
         }
         let engine = self.engine.clone();
         self.under_way.spawn(async move {
-            let reply = acknowledge(&engine, &asked.signed.actor, &client, &about, &alert).await;
-            asked.answer(reply);
+            let reply = acknowledge(&engine, &request.issued.actor, &client, &about, &alert).await;
+            request.answer(reply);
         });
     }
 }
@@ -216,9 +216,9 @@ async fn acknowledge(engine: &Engine, actor: &str, client: &ClientId, about: &Al
     if let Err(error) = engine.store.acknowledge(client, about, alert.id, at, actor).await {
         return Reply::Refused { text: format!("not acknowledged: {}", chain(&error)) };
     }
-    engine.ledger.acknowledge(client, about, alert, at);
+    engine.client_states.acknowledge(client, about, alert, at);
     let AlertKey { metric, instance } = about.clone();
     let kind = EventKind::Acknowledged { metric, instance, raised_at: alert.raised_at, actor: actor.to_owned() };
-    engine.spine.tell(None, Some(client), kind).await;
+    engine.publisher.publish(None, Some(client), kind).await;
     Reply::Done { text: format!("acknowledged: no reminders about {about} of {client} until it ends"), sweep: None }
 }

@@ -7,19 +7,21 @@ use crate::{
     app::{
         config_source::cards,
         error::Failed,
-        mail::{outbox_worker::Outbox, smtp_clients::smtp_clients, wakeup::Bell},
-        problems::{mailer::Courier, tracker::Troubles},
+        mail::{outbox_worker::OutboxWorker, smtp_clients::smtp_clients, wakeup::OutboxWakeup},
         process::{descriptors::Descriptors, identity::host_name},
+        troubles::{mailer::TroubleMailer, tracker::TroubleTracker},
     },
+    bus::Publisher,
     config::{Config, DEFAULT_FILE},
     fleet::EventKind,
     mail::compose::{self, Composer},
-    spine::Spine,
     store::Store,
     sweep::{Collector, SessionKeeping, descriptor_budget::Costs},
 };
 
-use super::{client_states::Ledger, collection_mails::CollectionMails, outage, pipeline::Pipeline, scheduler::Wheel};
+use super::{
+    client_states::ClientStates, collection_mails::CollectionMails, outage, pipeline::Pipeline, scheduler::Scheduler,
+};
 
 /// Whether SSH sessions outlive a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,15 +38,15 @@ pub struct Engine {
     /// The database.
     pub store: Store,
     /// Runs the sweeps.
-    pub wheel: Wheel,
+    pub scheduler: Scheduler,
     /// Where everything is told.
-    pub spine: Spine,
+    pub publisher: Publisher,
     /// Wakes the outbox worker.
-    pub bell: Arc<Bell>,
+    pub wakeup: Arc<OutboxWakeup>,
     /// What is known of the clients between two collections.
-    pub ledger: Arc<Ledger>,
+    pub client_states: Arc<ClientStates>,
     /// What is wrong with the collector itself.
-    pub troubles: Arc<Troubles>,
+    pub troubles: Arc<TroubleTracker>,
     /// The files that this process may open.
     pub descriptors: Descriptors,
     composer: Arc<Composer>,
@@ -56,20 +58,30 @@ impl Engine {
     ///
     /// # Errors
     /// [`Failed`] where the database cannot be read or this process may open too few files.
-    pub async fn new(config: &Config, store: Store, costs: Costs, spine: Spine) -> Result<Self, Failed> {
+    pub async fn new(config: &Config, store: Store, costs: Costs, publisher: Publisher) -> Result<Self, Failed> {
         let sweeps = store.reader().last_sweep_number().await?;
-        let ledger = Ledger::new(store.reader().client_states().await?, store.reader().bookmarks().await?);
-        ledger.take_in_spent(store.reader().spent().await?);
-        let wheel = Wheel::new(ledger.clone(), spine.clone(), store.clone(), sweeps);
-        let bell = Arc::new(Bell::default());
+        let client_states = ClientStates::new(store.reader().client_states().await?, store.reader().bookmarks().await?);
+        client_states.take_in_spent(store.reader().spent().await?);
+        let scheduler = Scheduler::new(client_states.clone(), publisher.clone(), store.clone(), sweeps);
+        let wakeup = Arc::new(OutboxWakeup::default());
         // Only the collector tracks its problems: the lock of the database comes first.
-        let troubles = Troubles::open(config).await;
+        let troubles = TroubleTracker::open(config).await;
         // Both end with the store.
-        tokio::spawn(outage::tell(store.condition(), spine.clone(), bell.clone()));
+        tokio::spawn(outage::tell(store.condition(), publisher.clone(), wakeup.clone()));
         tokio::spawn(troubles.clone().follow(store.condition()));
         let descriptors = Descriptors::of_process(costs)?;
         let composer = Arc::new(Composer::new()?);
-        Ok(Self { store, wheel, spine, bell, ledger, troubles, descriptors, composer, host_name: host_name() })
+        Ok(Self {
+            store,
+            scheduler,
+            publisher,
+            wakeup,
+            client_states,
+            troubles,
+            descriptors,
+            composer,
+            host_name: host_name(),
+        })
     }
 
     /// Puts the sweeping part of `config` to work, and tells who its clients are.
@@ -86,8 +98,8 @@ impl Engine {
         let kept = if keeps { NonZeroUsize::new(plan.kept) } else { None };
         let keeping = kept.map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
         let room = self.descriptors.room().clone();
-        let collector = Collector::new(config, keeping, self.spine.clone())?.with_room(keeping, room.clone());
-        self.spine.tell(None, None, EventKind::Configured { clients: cards(config) }).await;
+        let collector = Collector::new(config, keeping, self.publisher.clone())?.with_room(keeping, room.clone());
+        self.publisher.publish(None, None, EventKind::Configured { clients: cards(config) }).await;
         Ok(Arc::new(Pipeline {
             clients: config.clients.iter().cloned().map(Arc::new).collect(),
             events: config.collector.events,
@@ -95,31 +107,36 @@ impl Engine {
             room,
             collector,
             store: self.store.clone(),
-            ledger: self.ledger.clone(),
-            spine: self.spine.clone(),
+            client_states: self.client_states.clone(),
+            publisher: self.publisher.clone(),
             mails: CollectionMails {
                 composer: self.composer.clone(),
                 store: self.store.clone(),
                 host_name: self.host_name.clone(),
                 program: program(config),
             },
-            bell: self.bell.clone(),
+            wakeup: self.wakeup.clone(),
             troubles: self.troubles.clone(),
             has_all_clients: config.whole,
         }))
     }
 
-    /// Puts the mailing part of `config` to work: the outbox worker, and the mailer of the collector's own problems.
+    /// Puts the mailing part of `config` to work: the outbox worker, and the mailer of the collector's own troubles.
     ///
     /// # Errors
     /// [`Failed`] where its account cannot be used.
-    pub async fn mailing(&self, config: &Config) -> Result<(Outbox, Courier), Failed> {
+    pub async fn mailing(&self, config: &Config) -> Result<(OutboxWorker, TroubleMailer), Failed> {
         let smtp = &config.smtp;
         let [for_mails, for_troubles] = smtp_clients(smtp).await?;
-        let outbox =
-            Outbox::new(self.store.clone(), for_mails, smtp.clone(), self.spine.clone(), self.troubles.clone());
+        let outbox = OutboxWorker::new(
+            self.store.clone(),
+            for_mails,
+            smtp.clone(),
+            self.publisher.clone(),
+            self.troubles.clone(),
+        );
         let (composer, host_name) = (self.composer.clone(), self.host_name.clone());
-        Ok((outbox, Courier::new(self.troubles.clone(), for_troubles, smtp.clone(), composer, host_name)))
+        Ok((outbox, TroubleMailer::new(self.troubles.clone(), for_troubles, smtp.clone(), composer, host_name)))
     }
 }
 

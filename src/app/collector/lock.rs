@@ -13,8 +13,8 @@ use crate::{
         error::{Failed, chain},
         process::identity::{account, host_name},
     },
+    bus::Publisher,
     config::{Config, directories::Environment},
-    spine::Spine,
     store::{Holder, Store, StoreError, StoreErrorKind, holder::Mode, process},
     sweep::descriptor_budget::Costs,
 };
@@ -46,9 +46,9 @@ pub enum Opened {
 ///
 /// # Errors
 /// [`Failed::Database`] where the database cannot be opened or read.
-pub async fn open_now(config: &Config, costs: Costs, spine: Spine) -> Result<Opened, Failed> {
+pub async fn open_now(config: &Config, costs: Costs, publisher: Publisher) -> Result<Opened, Failed> {
     match Store::open_configured(&config.database, &Environment::of_process()).await {
-        Ok(store) => Ok(Opened::Ours(Box::new(Engine::new(config, store, costs, spine).await?))),
+        Ok(store) => Ok(Opened::Ours(Box::new(Engine::new(config, store, costs, publisher).await?))),
         Err(error) if error.kind == StoreErrorKind::InUse => Ok(Opened::Held(error.into())),
         Err(error) => Err(error.into()),
     }
@@ -61,14 +61,14 @@ pub async fn open_now(config: &Config, costs: Costs, spine: Spine) -> Result<Ope
 pub async fn open_or_find(
     config: &Config,
     costs: Costs,
-    spine: Spine,
+    publisher: Publisher,
     patience: Duration,
     stop: &CancellationToken,
 ) -> Result<Opened, Failed> {
     let deadline = Instant::now() + patience;
     let mut is_logged = false;
     loop {
-        let held = match open_now(config, costs, spine.clone()).await? {
+        let held = match open_now(config, costs, publisher.clone()).await? {
             Opened::Held(held) if ends_soon(held.holder.as_deref()) => held,
             opened @ (Opened::Ours(_) | Opened::Held(_)) => return Ok(opened),
         };

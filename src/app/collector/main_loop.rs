@@ -16,13 +16,13 @@ use crate::{
     app::{
         config_source::ConfigSource,
         error::{Failed, chain},
-        mail::outbox_worker::Outbox,
-        problems::mailer::Courier,
+        mail::outbox_worker::OutboxWorker,
         process::service_manager,
+        troubles::mailer::TroubleMailer,
     },
+    bus::{BusHandle, Request},
     config::Config,
     fleet::{EventKind, stream::About},
-    spine::{Asked, Door},
 };
 
 use super::{
@@ -37,34 +37,34 @@ use super::{
 struct Prepared {
     config: Config,
     pipeline: Arc<Pipeline>,
-    outbox: Outbox,
-    courier: Courier,
+    outbox: OutboxWorker,
+    trouble_mailer: TroubleMailer,
 }
 
 impl Prepared {
     async fn new(engine: &Engine, config: Config) -> Result<Self, Failed> {
-        let (outbox, courier) = engine.mailing(&config).await?;
+        let (outbox, trouble_mailer) = engine.mailing(&config).await?;
         let pipeline = engine.pipeline(&config, Sessions::Kept).await?;
-        Ok(Self { config, pipeline, outbox, courier })
+        Ok(Self { config, pipeline, outbox, trouble_mailer })
     }
 
     fn begin(self, engine: &Arc<Engine>) -> Active {
-        let Self { config, pipeline, mut outbox, mut courier } = self;
+        let Self { config, pipeline, mut outbox, mut trouble_mailer } = self;
         let stop = CancellationToken::new();
         engine.troubles.configure(&config);
-        let courier = tokio::spawn({
+        let trouble_mailer = tokio::spawn({
             let stop = stop.clone();
-            async move { courier.run(&stop).await }
+            async move { trouble_mailer.run(&stop).await }
         });
         let outbox = tokio::spawn({
             let (engine, stop) = (engine.clone(), stop.clone());
-            async move { outbox.run(&engine.bell, &stop).await }
+            async move { outbox.run(&engine.wakeup, &stop).await }
         });
         let retention = tokio::spawn({
             let (engine, stop, retention) = (engine.clone(), stop.clone(), config.database.retention);
             async move { retention::run(&engine.store, retention, &stop).await }
         });
-        Active { config, pipeline, outbox, courier, retention, stop }
+        Active { config, pipeline, outbox, trouble_mailer, retention, stop }
     }
 }
 
@@ -73,7 +73,7 @@ struct Active {
     config: Config,
     pipeline: Arc<Pipeline>,
     outbox: JoinHandle<()>,
-    courier: JoinHandle<()>,
+    trouble_mailer: JoinHandle<()>,
     retention: JoinHandle<()>,
     stop: CancellationToken,
 }
@@ -83,7 +83,7 @@ impl Active {
         self.stop.cancel();
         for (what, task) in [
             ("the outbox worker", self.outbox),
-            ("mailing the collector's own problems", self.courier),
+            ("mailing the collector's own problems", self.trouble_mailer),
             ("retention", self.retention),
         ] {
             if let Err(error) = task.await {
@@ -102,9 +102,9 @@ impl Active {
 #[derive(Debug)]
 pub struct Inputs {
     /// The fleet as it stands.
-    pub door: Door,
+    pub bus: BusHandle,
     /// What operators ask.
-    pub requests: mpsc::Receiver<Asked>,
+    pub requests: mpsc::Receiver<Request>,
     /// Asks for the configuration to be read again; `None` where nothing does.
     pub reloads: Option<Signal>,
     /// Ends the work.
@@ -121,14 +121,14 @@ pub async fn serve(
     announcement: Announcement,
     source: &ConfigSource,
     config: Config,
-    Inputs { door, mut requests, mut reloads, stop }: Inputs,
+    Inputs { bus, mut requests, mut reloads, stop }: Inputs,
 ) -> Result<(), Failed> {
     let mut ticks = ticks(config.collector.interval);
-    engine.spine.describe(about(source, &config)).await;
+    engine.publisher.describe(about(source, &config)).await;
     let prepared = Prepared::new(&engine, config).await?;
-    engine.spine.remember(engine.store.reader().memory().await?).await;
+    engine.publisher.remember(engine.store.reader().memory().await?).await;
     let mut active = prepared.begin(&engine);
-    let mut dispatcher = Dispatcher::new(engine.clone(), door, active.pipeline.clone(), stop.clone());
+    let mut dispatcher = Dispatcher::new(engine.clone(), bus, active.pipeline.clone(), stop.clone());
     service_manager::ready(&active.status());
     loop {
         let reload = async {
@@ -142,7 +142,7 @@ pub async fn serve(
             _ = ticks.tick() => if !dispatcher.is_paused {
                 dispatcher.sweep_all();
             },
-            Some(asked) = requests.recv() => dispatcher.handle(asked).await,
+            Some(request) = requests.recv() => dispatcher.handle(request).await,
             Some(ended) = dispatcher.ended() => {
                 if let Err(error) = ended {
                     tracing::error!("a sweep broke: {error}");
@@ -155,14 +155,14 @@ pub async fn serve(
                         if next.config.collector.interval != active.config.collector.interval {
                             ticks = self::ticks(next.config.collector.interval);
                         }
-                        engine.spine.describe(about(source, &next.config)).await;
+                        engine.publisher.describe(about(source, &next.config)).await;
                         // The old configuration ends first: two outbox workers would mail the same twice.
                         active.end().await;
                         active = next.begin(&engine);
                         dispatcher.pipeline = active.pipeline.clone();
                     }
                     Err(errors) => {
-                        engine.spine.tell(None, None, EventKind::ConfigurationRefused { errors }).await;
+                        engine.publisher.publish(None, None, EventKind::ConfigurationRefused { errors }).await;
                     }
                 }
                 service_manager::ready(&active.status());

@@ -10,11 +10,11 @@ use uuid::Uuid;
 use crate::{
     app::{
         error::Failed,
-        mail::outbox_worker::{LAST_MAIL, MAIL_WAIT, Outbox},
+        mail::outbox_worker::{LAST_MAIL, MAIL_WAIT, OutboxWorker},
     },
+    bus::Request,
     config::Config,
     fleet::{SweepId, event::Trigger, order::Reply},
-    spine::Asked,
     store::{Due, StoreError, holder::Mode},
 };
 
@@ -38,28 +38,28 @@ const RETENTION_TIME: Duration = Duration::from_secs(2);
 pub async fn sweep(
     engine: &Engine,
     config: &Config,
-    requests: &mut mpsc::Receiver<Asked>,
+    requests: &mut mpsc::Receiver<Request>,
     stop: &CancellationToken,
 ) -> Result<(), Failed> {
     Announcement::publish(&engine.store, None, Mode::Once).await;
-    let (mut outbox, mut courier) = engine.mailing(config).await?;
+    let (mut outbox, mut trouble_mailer) = engine.mailing(config).await?;
     let pipeline = engine.pipeline(config, Sessions::Closed).await?;
     let Some(request) = requests.recv().await else { return Ok(()) };
     let sweep = SweepId(Uuid::now_v7());
-    let due = engine.wheel.take_up(pipeline.clients());
+    let due = engine.scheduler.claim(pipeline.clients());
     request.answer(Reply::Done { text: format!("sweeping {} clients", due.due.len()), sweep: Some(sweep) });
-    engine.wheel.turn(&pipeline, sweep, Trigger::Once, due, stop).await;
+    engine.scheduler.run_sweep(&pipeline, sweep, Trigger::Once, due, stop).await;
     pipeline.close().await;
     engine.store.settle(DATABASE_WAIT).await;
     engine.troubles.note_away(&engine.store.condition().borrow());
     let mails_until = Instant::now() + MAIL_WAIT;
     // First, since a slow server would leave them no time.
-    courier.deliver(mails_until).await;
+    trouble_mailer.deliver(mails_until).await;
     if engine.store.is_away() {
         return Ok(());
     }
     offer_mails(&mut outbox, mails_until, stop).await?;
-    courier.deliver(mails_until.max(Instant::now() + LAST_MAIL)).await;
+    trouble_mailer.deliver(mails_until.max(Instant::now() + LAST_MAIL)).await;
     let deletion = retention::forget(&engine.store, config.database.retention, Some(RETENTION_TIME)).await?;
     if let Some(behind) = deletion.waits_for {
         retention::say_why(behind);
@@ -68,7 +68,7 @@ pub async fn sweep(
 }
 
 /// Offers every waiting mail, for as long as a run waits for that.
-async fn offer_mails(outbox: &mut Outbox, until: Instant, stop: &CancellationToken) -> Result<(), StoreError> {
+async fn offer_mails(outbox: &mut OutboxWorker, until: Instant, stop: &CancellationToken) -> Result<(), StoreError> {
     let end = stop.child_token();
     let mut offering = pin!(outbox.offer(Due::All, &end));
     tokio::select! {

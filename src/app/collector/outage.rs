@@ -6,9 +6,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    app::{error::chain, mail::wakeup::Bell, units::milliseconds},
+    app::{error::chain, mail::wakeup::OutboxWakeup, units::milliseconds},
+    bus::Publisher,
     fleet::EventKind,
-    spine::Spine,
     store::condition::{Away, Condition},
 };
 
@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Tells until the store is closed. When the database is back the outbox is woken: the mails that were decided
 /// meanwhile are in it only now.
-pub async fn tell(mut condition: watch::Receiver<Condition>, spine: Spine, bell: Arc<Bell>) {
+pub async fn tell(mut condition: watch::Receiver<Condition>, publisher: Publisher, wakeup: Arc<OutboxWakeup>) {
     // The outage that was told last, and its number.
     let mut told: Option<(u64, u64)> = None;
     let mut ended = 0;
@@ -28,11 +28,13 @@ pub async fn tell(mut condition: watch::Receiver<Condition>, spine: Spine, bell:
             ended = end.number;
             if told.is_none_or(|(number, _)| number < end.number) {
                 let why = Some(chain(&end.why));
-                spine.tell(None, None, EventKind::DatabaseAway { since: end.since, waiting: end.stored, why }).await;
+                publisher
+                    .publish(None, None, EventKind::DatabaseAway { since: end.since, waiting: end.stored, why })
+                    .await;
             }
             let after_ms = milliseconds(end.after);
-            spine.tell(None, None, EventKind::DatabaseBack { stored: end.stored, after_ms }).await;
-            bell.mail_decided();
+            publisher.publish(None, None, EventKind::DatabaseBack { stored: end.stored, after_ms }).await;
+            wakeup.mail_decided();
         }
         let mut wait = None;
         if let Some(Away { number, since, waiting, why }) = now.away
@@ -41,7 +43,7 @@ pub async fn tell(mut condition: watch::Receiver<Condition>, spine: Spine, bell:
             let is_new = told.is_none_or(|(before, _)| before < number);
             if is_new || Instant::now() >= next {
                 let why = is_new.then(|| chain(&why));
-                spine.tell(None, None, EventKind::DatabaseAway { since, waiting, why }).await;
+                publisher.publish(None, None, EventKind::DatabaseAway { since, waiting, why }).await;
                 told = Some((number, waiting));
                 next = Instant::now() + EVERY;
             } else {
@@ -69,7 +71,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        spine::Hub,
+        bus::EventBus,
         store::{StoreError, StoreErrorKind, condition::Ended},
     };
 
@@ -91,10 +93,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn beginning_and_end_are_told_at_once_and_the_number_once_a_second() {
         let (condition, watched) = watch::channel(Condition::default());
-        let (spine, told) = Spine::new();
-        let hub = Hub::start(told);
+        let (publisher, told) = Publisher::new();
+        let bus = EventBus::start(told);
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let listening = tokio::spawn(hub.listen().each({
+        let listening = tokio::spawn(bus.subscribe().each({
             let heard = heard.clone();
             move |_, event| {
                 let found = if let EventKind::DatabaseAway { waiting, why, .. } = &event.kind {
@@ -107,7 +109,7 @@ mod tests {
                 heard.lock().unwrap().push(found);
             }
         }));
-        let telling = tokio::spawn(tell(watched, spine, Arc::default()));
+        let telling = tokio::spawn(tell(watched, publisher, Arc::default()));
         // The clock goes on only when everybody waits for it.
         let moment = async |ms| tokio::time::sleep(Duration::from_millis(ms)).await;
         moment(10).await;
@@ -126,7 +128,7 @@ mod tests {
         moment(1).await;
         drop(condition);
         telling.await.unwrap();
-        hub.finish().await;
+        bus.finish().await;
         listening.await.unwrap();
         let expected = [(1, true), (5, false), (1007, false), (3, true), (1003, false)];
         assert_eq!(*heard.lock().unwrap(), expected);

@@ -18,7 +18,8 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
-    app::{error::chain, mail::wakeup::Bell, problems::tracker::Troubles, units::milliseconds},
+    app::{error::chain, mail::wakeup::OutboxWakeup, troubles::tracker::TroubleTracker, units::milliseconds},
+    bus::Publisher,
     config::Client,
     fleet::{
         EventKind, Failure, FailureKind, Stage, SweepId,
@@ -33,7 +34,6 @@ use crate::{
         },
         troubles::TroubleKind,
     },
-    spine::Spine,
     store::{Outcome, Record, Store, StoreError},
     sweep::{
         Collection, Collector,
@@ -43,7 +43,7 @@ use crate::{
 };
 
 use super::{
-    client_states::Ledger,
+    client_states::ClientStates,
     collection_mails::CollectionMails,
     sweep_evidence::{self, Outset, SweepEvidence, Ticket},
 };
@@ -60,12 +60,12 @@ pub struct Pipeline {
     pub(super) room: DescriptorBudget,
     pub(super) collector: Collector,
     pub(super) store: Store,
-    pub(super) ledger: Arc<Ledger>,
-    pub(super) spine: Spine,
+    pub(super) client_states: Arc<ClientStates>,
+    pub(super) publisher: Publisher,
     pub(super) mails: CollectionMails,
     /// Wakes the outbox.
-    pub(super) bell: Arc<Bell>,
-    pub(super) troubles: Arc<Troubles>,
+    pub(super) wakeup: Arc<OutboxWakeup>,
+    pub(super) troubles: Arc<TroubleTracker>,
     /// Whether `clients` are all the clients of the configuration.
     pub(super) has_all_clients: bool,
 }
@@ -139,8 +139,8 @@ impl Pipeline {
     ) -> Result<(), Failure> {
         let sweep = collection.sweep;
         collection.stages.push((Stage::Store, Timestamp::now()));
-        self.spine
-            .tell(
+        self.publisher
+            .publish(
                 Some(sweep),
                 Some(&client.id),
                 EventKind::StageEntered { stage: Stage::Store, attempt: collection.attempts.max(1) },
@@ -240,7 +240,7 @@ impl Pipeline {
                 EventKind::CollectionFailed { collection: id, duration_ms, attempts, failure, alerts }
             }
         };
-        self.spine.tell(Some(collection.sweep), Some(&client.id), kind).await;
+        self.publisher.publish(Some(collection.sweep), Some(&client.id), kind).await;
         outcome.map(drop)
     }
 
@@ -275,7 +275,7 @@ impl Pipeline {
 
     /// Where its events are read from on, if it is asked for them.
     fn events_wanted(&self, client: &Client) -> EventsWanted {
-        match self.ledger.bookmark(&client.id).map(Bookmark::new) {
+        match self.client_states.bookmark(&client.id).map(Bookmark::new) {
             Some(Ok(bookmark)) => EventsWanted::After(bookmark),
             Some(Err(_)) | None => EventsWanted::Within(FIRST_CONTACT),
         }
@@ -288,13 +288,13 @@ impl Pipeline {
             Err(failure) if failure.kind == FailureKind::Cancelled => return None,
             Err(failure) => Observation::Failed(failure),
         };
-        let before = self.ledger.state(&client.id);
+        let before = self.client_states.state(&client.id);
         Some(judge::judge(&before, &client.rules, !client.mail.is_empty(), observation, now, &mut Uuid::now_v7))
     }
 
     /// What the client's daily allowance leaves of its events. That it is used up is said once a day.
     fn allow(&self, client: &Client, log: &SecurityLog, now: Timestamp) -> Allowed {
-        let before = self.ledger.spent(&client.id);
+        let before = self.client_states.spent(&client.id);
         let allowed = self.events.allow(before, &log.events, now);
         let Allowed { spent, .. } = allowed;
         if spent.left_out > 0 && (before.left_out == 0 || before.day < spent.day) {
@@ -330,7 +330,7 @@ impl Pipeline {
             attempts: collection.attempts,
             stages: collection.stages.clone(),
             outcome,
-            state: verdict.map_or_else(|| self.ledger.state(&client.id), |verdict| verdict.state.clone()),
+            state: verdict.map_or_else(|| self.client_states.state(&client.id), |verdict| verdict.state.clone()),
             changes: verdict.map(|verdict| verdict.changes.clone()).unwrap_or_default(),
             security,
             spent,
@@ -338,7 +338,7 @@ impl Pipeline {
         }
     }
 
-    /// After the commit: the ledger follows, and what was decided is told.
+    /// After the commit: the client states follows, and what was decided is told.
     async fn follow(
         &self,
         client: &Client,
@@ -358,9 +358,9 @@ impl Pipeline {
                 step: change.step,
                 notice: change.notice,
             };
-            self.spine.tell(Some(sweep), Some(&client.id), kind).await;
+            self.publisher.publish(Some(sweep), Some(&client.id), kind).await;
         }
-        self.ledger.follow(&client.id, verdict.state, bookmark, spent);
+        self.client_states.follow(&client.id, verdict.state, bookmark, spent);
         for mail in mails {
             let kind = EventKind::Mail {
                 mail: mail.id,
@@ -368,10 +368,10 @@ impl Pipeline {
                 recipient: mail.recipient.clone(),
                 step: MailStep::Queued,
             };
-            self.spine.tell(Some(sweep), Some(&client.id), kind).await;
+            self.publisher.publish(Some(sweep), Some(&client.id), kind).await;
         }
         if !mails.is_empty() {
-            self.bell.mail_decided();
+            self.wakeup.mail_decided();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The wheel: one turn is one sweep, the due clients side by side up to the bound.
+//! The scheduler: one turn is one sweep, the due clients side by side up to the bound.
 //!
 //! `--once` is one turn of it, the schedule turns it again and again. What happens to one client is the
 //! pipeline's.
@@ -18,21 +18,21 @@ use tracing::{Instrument as _, error_span};
 
 use crate::{
     app::{error::chain, units::milliseconds},
+    bus::Publisher,
     config::Client,
     fleet::{ClientId, EventKind, Failure, FailureKind, Stage, SweepId, event::Trigger, failure::Blame},
-    spine::Spine,
     store::{Store, StoreError},
     sweep::span,
 };
 
 use super::{
-    client_states::{Claim, Ledger},
+    client_states::{Claim, ClientStates},
     pipeline::{Pipeline, Seat},
 };
 
 /// Clients that were taken up for a sweep.
 #[derive(Debug, Default)]
-pub struct TakenUp {
+pub struct Claimed {
     /// Those that will be collected.
     pub due: Vec<(Arc<Client>, Claim)>,
     /// Those that are being collected by another sweep.
@@ -41,28 +41,28 @@ pub struct TakenUp {
 
 /// Turns sweeps. One for the whole process; outlives every configuration.
 #[derive(Debug)]
-pub struct Wheel {
-    ledger: Arc<Ledger>,
-    spine: Spine,
+pub struct Scheduler {
+    client_states: Arc<ClientStates>,
+    publisher: Publisher,
     store: Store,
     turns: AtomicU64,
     /// Which failure of the collector's own was said last, while it lasts.
     said: Mutex<Option<FailureKind>>,
 }
 
-impl Wheel {
+impl Scheduler {
     /// A wheel that has turned so often before.
     #[must_use]
-    pub fn new(ledger: Arc<Ledger>, spine: Spine, store: Store, turns: u64) -> Self {
-        Self { ledger, spine, store, turns: AtomicU64::new(turns), said: Mutex::new(None) }
+    pub fn new(client_states: Arc<ClientStates>, publisher: Publisher, store: Store, turns: u64) -> Self {
+        Self { client_states, publisher, store, turns: AtomicU64::new(turns), said: Mutex::new(None) }
     }
 
     /// Takes up those of `wanted` that are not being collected already.
     #[must_use]
-    pub fn take_up(&self, wanted: &[Arc<Client>]) -> TakenUp {
-        let mut taken = TakenUp::default();
+    pub fn claim(&self, wanted: &[Arc<Client>]) -> Claimed {
+        let mut taken = Claimed::default();
         for client in wanted {
-            match self.ledger.claim(&client.id) {
+            match self.client_states.claim(&client.id) {
                 Some(claim) => taken.due.push((client.clone(), claim)),
                 None => taken.busy.push(client.id.clone()),
             }
@@ -72,21 +72,21 @@ impl Wheel {
 
     /// Takes up all of `wanted`, those that are being collected already after that. Two who wait for the same
     /// clients do so in the same order, as long as `wanted` is in the configuration's.
-    pub async fn take_up_in_turn(&self, wanted: &[Arc<Client>]) -> TakenUp {
-        let mut taken = TakenUp::default();
+    pub async fn claim_in_turn(&self, wanted: &[Arc<Client>]) -> Claimed {
+        let mut taken = Claimed::default();
         for client in wanted {
-            taken.due.push((client.clone(), self.ledger.claim_in_turn(&client.id).await));
+            taken.due.push((client.clone(), self.client_states.claim_in_turn(&client.id).await));
         }
         taken
     }
 
     /// One sweep over clients that were taken up. Every one of them gets an outcome, however the sweep ends.
-    pub async fn turn(
+    pub async fn run_sweep(
         &self,
         pipeline: &Arc<Pipeline>,
         sweep: SweepId,
         trigger: Trigger,
-        taken_up: TakenUp,
+        taken_up: Claimed,
         cancel: &CancellationToken,
     ) {
         let span = error_span!("sweep", sweep = %sweep.0);
@@ -98,7 +98,7 @@ impl Wheel {
         pipeline: &Arc<Pipeline>,
         sweep: SweepId,
         trigger: Trigger,
-        TakenUp { due, busy }: TakenUp,
+        Claimed { due, busy }: Claimed,
         cancel: &CancellationToken,
     ) {
         let started = Instant::now();
@@ -112,7 +112,7 @@ impl Wheel {
         let due: Vec<_> = due
             .into_iter()
             .map(|(client, claim)| {
-                let answered = self.ledger.answered_last(&client.id);
+                let answered = self.client_states.answered_last(&client.id);
                 (client, claim, answered)
             })
             .collect();
@@ -120,7 +120,7 @@ impl Wheel {
         let due: Vec<_> =
             due.into_iter().map(|(client, claim, answered)| (client, claim, evidence.ticket(answered))).collect();
         note(self.store.sweep_started(sweep, number, trigger, Timestamp::now(), clients.len()).await);
-        self.spine.tell(Some(sweep), None, EventKind::SweepStarted { number, trigger, clients }).await;
+        self.publisher.publish(Some(sweep), None, EventKind::SweepStarted { number, trigger, clients }).await;
 
         let places = Arc::new(Semaphore::new(pipeline.concurrency()));
         let ok = Arc::new(AtomicU32::new(0));
@@ -190,7 +190,7 @@ impl Wheel {
         self.own_up(&std::mem::take(&mut *ours.lock().unwrap_or_else(PoisonError::into_inner)), ok);
         let duration_ms = milliseconds(started.elapsed());
         note(self.store.sweep_ended(sweep, Timestamp::now(), duration_ms, ok, failed).await);
-        self.spine.tell(Some(sweep), None, EventKind::SweepEnded { number, duration_ms, ok, failed }).await;
+        self.publisher.publish(Some(sweep), None, EventKind::SweepEnded { number, duration_ms, ok, failed }).await;
     }
 
     /// Says that clients were not collected for which the collector is to blame: once, and when it is over.

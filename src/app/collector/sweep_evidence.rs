@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{error::chain, problems::tracker::Troubles},
+    app::{error::chain, troubles::tracker::TroubleTracker},
     config::Client,
     fleet::{
         Failure, FailureKind, Stage,
@@ -91,7 +91,7 @@ impl SweepEvidence {
     }
 
     /// What the whole sweep comes to. `known` are the clients that there are, where these are all.
-    pub fn conclude(&self, troubles: &Troubles, is_away: bool, is_whole: bool, known: Option<BTreeSet<String>>) {
+    pub fn conclude(&self, troubles: &TroubleTracker, is_away: bool, is_whole: bool, known: Option<BTreeSet<String>>) {
         let mut found = self.lock();
         let found = std::mem::take(&mut *found);
         let evidence = *self.cut_off.borrow();

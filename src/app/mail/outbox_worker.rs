@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    app::{error::chain, problems::tracker::Troubles},
+    app::{error::chain, troubles::tracker::TroubleTracker},
+    bus::Publisher,
     config::{Smtp, show_duration},
     fleet::{
         EventKind,
@@ -29,11 +30,10 @@ use crate::{
         resize::{self, TooLarge},
         smtp::SmtpClient,
     },
-    spine::Spine,
     store::{Due, OutboxMail, Store, StoreError},
 };
 
-use super::wakeup::Bell;
+use super::wakeup::OutboxWakeup;
 
 /// How many mails are taken from the database at once.
 const BATCH: u32 = 100;
@@ -60,12 +60,12 @@ const REMEMBERED: usize = 10_000;
 
 /// The way from the outbox to the SMTP server.
 #[derive(Debug)]
-pub struct Outbox {
+pub struct OutboxWorker {
     store: Store,
     client: SmtpClient,
     smtp: Smtp,
-    spine: Spine,
-    troubles: Arc<Troubles>,
+    publisher: Publisher,
+    troubles: Arc<TroubleTracker>,
     /// When it was last counted how long mails have waited.
     counted: Option<Instant>,
     /// The mails at which the server last refused us, with its words.
@@ -87,15 +87,21 @@ struct Round {
     sent: bool,
 }
 
-impl Outbox {
+impl OutboxWorker {
     /// An outbox over a store and a client of the SMTP server `smtp`.
     #[must_use]
-    pub fn new(store: Store, client: SmtpClient, smtp: Smtp, spine: Spine, troubles: Arc<Troubles>) -> Self {
+    pub fn new(
+        store: Store,
+        client: SmtpClient,
+        smtp: Smtp,
+        publisher: Publisher,
+        troubles: Arc<TroubleTracker>,
+    ) -> Self {
         Self {
             store,
             client,
             smtp,
-            spine,
+            publisher,
             troubles,
             counted: None,
             refusing: HashMap::new(),
@@ -157,7 +163,7 @@ impl Outbox {
 
     /// Offers mails as they fall due until `stop`, which ends an offering as [`offer`](Self::offer) says; all of them
     /// at first, since the configuration may be a corrected one. The database failing is logged and tried again.
-    pub async fn run(&mut self, bell: &Bell, stop: &CancellationToken) {
+    pub async fn run(&mut self, wakeup: &OutboxWakeup, stop: &CancellationToken) {
         let mut due = Due::All;
         loop {
             let offered = self.offer(std::mem::replace(&mut due, Due::Ready), stop).await;
@@ -173,8 +179,8 @@ impl Outbox {
             };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = bell.decided(), if until_decided => {}
-                () = bell.all() => due = Due::All,
+                () = wakeup.decided(), if until_decided => {}
+                () = wakeup.all() => due = Due::All,
                 () = tokio::time::sleep(sleep) => {}
             }
         }
@@ -309,7 +315,7 @@ impl Outbox {
             MailStep::Queued => {}
         }
         let kind = EventKind::Mail { mail: mail.id, kind: mail.kind, recipient: mail.recipient.clone(), step };
-        self.spine.tell(waiting.sweep, waiting.client.as_ref(), kind).await;
+        self.publisher.publish(waiting.sweep, waiting.client.as_ref(), kind).await;
         Ok(())
     }
 

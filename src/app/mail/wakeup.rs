@@ -4,12 +4,12 @@ use tokio::sync::Notify;
 
 /// One for the whole process; outlives every configuration.
 #[derive(Debug, Default)]
-pub struct Bell {
+pub struct OutboxWakeup {
     decided: Notify,
     all: Notify,
 }
 
-impl Bell {
+impl OutboxWakeup {
     /// A mail has entered the outbox.
     pub fn mail_decided(&self) {
         self.decided.notify_one();

@@ -30,8 +30,8 @@ use tracing_subscriber::{
 };
 
 use crate::{
+    bus::BusHandle,
     fleet::stream::{LogLevel, LogLine},
-    spine::Door,
 };
 
 /// How many days' files are kept behind a screen.
@@ -46,25 +46,25 @@ pub struct LogTap(Arc<Mutex<Tap>>);
 
 #[derive(Debug, Default)]
 struct Tap {
-    door: Option<Door>,
+    bus: Option<BusHandle>,
     /// What was logged before there was a stream; no more than [`EARLY_KEPT`], the first ones.
     early: Vec<LogLine>,
 }
 
 impl LogTap {
     /// From now on lines go into this stream, those from before first.
-    pub fn open_into(&self, door: Door) {
+    pub fn open_into(&self, bus: BusHandle) {
         let mut tap = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for line in tap.early.drain(..) {
-            door.log(line);
+            bus.log(line);
         }
-        tap.door = Some(door);
+        tap.bus = Some(bus);
     }
 
     fn pass(&self, line: LogLine) {
         let mut tap = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &tap.door {
-            Some(door) => door.log(line),
+        match &tap.bus {
+            Some(bus) => bus.log(line),
             None if tap.early.len() < EARLY_KEPT => tap.early.push(line),
             None => {}
         }

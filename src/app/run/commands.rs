@@ -17,11 +17,11 @@ use crate::{
         mail::smtp_clients::smtp_client,
         process::{descriptors::Descriptors, identity::host_name},
     },
+    bus::Publisher,
     cli::Exit,
     config::{Client, check, inspect},
     fleet::Failure,
     mail::{compose::Composer, outcome::Answer},
-    spine::Spine,
     sweep::{self, Cleaned, Collector, SessionKeeping, SweepError, Trusted},
 };
 
@@ -116,8 +116,8 @@ async fn visit(
 ) -> Result<Exit, Failed> {
     let config = source.load()?;
     // Nobody listens: these commands print what they did themselves.
-    let (spine, _events) = Spine::new();
-    let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, spine)?;
+    let (publisher, _events) = Publisher::new();
+    let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, publisher)?;
     let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());
     let descriptors = Descriptors::of_process(source.costs)?;
     let plan = descriptors.plan(wanted, clients);

@@ -14,13 +14,13 @@ use crate::{
         },
         config_source::ConfigSource,
         error::Failed,
-        problems::mailer,
         process::logging::LogTap,
         source::{Source, WAITING},
+        troubles::mailer,
     },
+    bus::{EventBus, Orders, Publisher},
     config::Config,
     relay::{self, record::Recorder, replay::Recording},
-    spine::{Hub, Orders, Spine},
     store::holder::Mode,
 };
 
@@ -46,10 +46,10 @@ pub async fn run(
 ) -> Result<(), Failed> {
     let config = source.load()?;
     let record = record.map(Recorder::create).transpose()?;
-    let (spine, told) = Spine::new();
-    let hub = Hub::start(told);
-    match lock::open_now(&config, source.costs, spine).await {
-        Ok(Opened::Ours(engine)) => own(source, config, *engine, hub, record, tap, stop).await,
+    let (publisher, told) = Publisher::new();
+    let bus = EventBus::start(told);
+    match lock::open_now(&config, source.costs, publisher).await {
+        Ok(Opened::Ours(engine)) => own(source, config, *engine, bus, record, tap, stop).await,
         Ok(Opened::Held(held)) => attached::run(source, &config, held.holder, record, tap, stop).await,
         Err(failed) => {
             mailer::report_database(&config, None, &failed).await;
@@ -63,20 +63,20 @@ async fn own(
     source: &ConfigSource,
     config: Config,
     engine: Engine,
-    hub: Hub,
+    bus: EventBus,
     record: Option<Recorder>,
     tap: &LogTap,
     stop: &CancellationToken,
 ) -> Result<(), Failed> {
-    tap.open_into(hub.door());
+    tap.open_into(bus.handle());
     let (orders, requests) = Orders::new();
-    let (shown, stream) = Source::own(&engine, &hub, orders.clone());
+    let (shown, stream) = Source::own(&engine, &bus, orders.clone());
     let screen = start_screen(stop)?;
     let mut readers = Readers::default();
-    readers.log(&hub);
-    readers.record(&hub, record);
+    readers.log(&bus);
+    readers.record(&bus, record);
     let pump = pump(stream, screen.feed());
-    let own = OwnCollector { engine, config, hub, readers, orders, requests };
+    let own = OwnCollector { engine, config, bus, readers, orders, requests };
     let ended = show(screen, shown, own.serve(source, Mode::Dashboard, None, stop), stop).await;
     settle(pump).await;
     ended

@@ -18,10 +18,11 @@ use crate::{
             one_shot,
         },
         error::{Failed, chain},
-        problems::mailer,
         process::identity::actor,
         source::{Link, Source},
+        troubles::mailer,
     },
+    bus::{EventBus, Orders, Publisher, Request},
     cli::Format,
     config::Config,
     fleet::order::Order,
@@ -29,7 +30,6 @@ use crate::{
         client::{AttachError, Connection},
         record::Recorder,
     },
-    spine::{Asked, Hub, Orders, Spine},
     sweep::descriptor_budget::Costs,
 };
 
@@ -72,9 +72,9 @@ pub async fn run(
     let output = once.output.as_deref().map(open).transpose()?;
     let deadline = Instant::now() + ONCE_PATIENCE;
     let swept = loop {
-        let (spine, told) = Spine::new();
+        let (publisher, told) = Publisher::new();
         let left = deadline.saturating_duration_since(Instant::now());
-        let opened = match lock::open_or_find(config, costs, spine, left, stop).await {
+        let opened = match lock::open_or_find(config, costs, publisher, left, stop).await {
             Ok(opened) => opened,
             Err(failed) => {
                 mailer::report_database(config, None, &failed).await;
@@ -84,7 +84,7 @@ pub async fn run(
         match opened {
             Opened::Ours(engine) => {
                 let troubles = engine.troubles.clone();
-                let swept = own(config, *engine, Hub::start(told), once, recorder.take(), stop).await;
+                let swept = own(config, *engine, EventBus::start(told), once, recorder.take(), stop).await;
                 if let Err(failed) = &swept {
                     mailer::report_database(config, Some(troubles), failed).await;
                 }
@@ -112,19 +112,19 @@ pub async fn run(
 async fn own(
     config: &Config,
     engine: Engine,
-    hub: Hub,
+    bus: EventBus,
     once: &Once,
     record: Option<Recorder>,
     stop: &CancellationToken,
 ) -> Result<Swept, Failed> {
     let mut readers = Readers::default();
-    readers.record(&hub, record);
+    readers.record(&bus, record);
     let (orders, requests) = Orders::new();
-    let (source, stream) = Source::own(&engine, &hub, orders);
+    let (source, stream) = Source::own(&engine, &bus, orders);
     let watch = Watch::new(stream, Scope::Collector, once.show.clone());
     let collecting = async {
         let collected = collect(&engine, config, requests, stop).await;
-        hub.finish().await;
+        bus.finish().await;
         collected
     };
     let (collected, watched) = tokio::join!(collecting, watch.follow(&source, order(config)));
@@ -141,7 +141,7 @@ async fn own(
 async fn collect(
     engine: &Engine,
     config: &Config,
-    mut requests: mpsc::Receiver<Asked>,
+    mut requests: mpsc::Receiver<Request>,
     stop: &CancellationToken,
 ) -> Result<(Option<Stored>, Database), Failed> {
     let swept = one_shot::sweep(engine, config, &mut requests, stop).await;

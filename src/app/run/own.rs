@@ -16,8 +16,8 @@ use crate::{
         config_source::ConfigSource,
         error::Failed,
     },
+    bus::{EventBus, Orders, Request},
     config::Config,
-    spine::{Asked, Hub, Orders},
     store::holder::Mode,
 };
 
@@ -31,13 +31,13 @@ pub struct OwnCollector {
     /// What it sweeps.
     pub config: Config,
     /// Folds what it tells.
-    pub hub: Hub,
+    pub bus: EventBus,
     /// Who reads that beside the caller.
     pub readers: Readers,
     /// Where orders for it are given.
     pub orders: Orders,
     /// Where they arrive.
-    pub requests: mpsc::Receiver<Asked>,
+    pub requests: mpsc::Receiver<Request>,
 }
 
 impl OwnCollector {
@@ -53,11 +53,11 @@ impl OwnCollector {
         reloads: Option<Signal>,
         stop: &CancellationToken,
     ) -> Result<(), Failed> {
-        let Self { engine, config, hub, readers, orders, requests } = self;
-        let (server, announcement) = AttachServer::open(&engine, &hub.door(), orders, mode).await;
-        let inputs = Inputs { door: hub.door(), requests, reloads, stop: stop.clone() };
+        let Self { engine, config, bus, readers, orders, requests } = self;
+        let (server, announcement) = AttachServer::open(&engine, &bus.handle(), orders, mode).await;
+        let inputs = Inputs { bus: bus.handle(), requests, reloads, stop: stop.clone() };
         let served = main_loop::serve(Arc::new(engine), announcement, source, config, inputs).await;
-        hub.finish().await;
+        bus.finish().await;
         if let Some(server) = server {
             server.close().await;
         }

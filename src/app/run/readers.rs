@@ -2,7 +2,7 @@
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::{fleet::stream::Frame, headless::log, relay::record::Recorder, spine::Hub};
+use crate::{bus::EventBus, fleet::stream::Frame, headless::log, relay::record::Recorder};
 
 /// How many pieces of another process's stream may wait to be recorded. When it is full that stream is not read; its
 /// collector then gives the whole fleet in place of what was missed.
@@ -14,14 +14,14 @@ pub struct Readers(JoinSet<()>);
 
 impl Readers {
     /// Logs every event.
-    pub fn log(&mut self, hub: &Hub) {
-        self.0.spawn(hub.listen().each(log::log));
+    pub fn log(&mut self, bus: &EventBus) {
+        self.0.spawn(bus.subscribe().each(log::log));
     }
 
     /// Records everything, where that is wanted.
-    pub fn record(&mut self, hub: &Hub, recorder: Option<Recorder>) {
+    pub fn record(&mut self, bus: &EventBus, recorder: Option<Recorder>) {
         if let Some(recorder) = recorder {
-            self.0.spawn(recorder.run(hub.listen()));
+            self.0.spawn(recorder.run(bus.subscribe()));
         }
     }
 

@@ -12,12 +12,12 @@ use crate::{
         },
         config_source::ConfigSource,
         error::Failed,
-        problems::mailer,
         process::{logging::LogTap, signals},
+        troubles::mailer,
     },
+    bus::{EventBus, Orders, Publisher},
     config::Config,
     relay::record::Recorder,
-    spine::{Hub, Orders, Spine},
     store::holder::Mode,
 };
 
@@ -39,21 +39,21 @@ pub async fn run(
     let config = source.load()?;
     let record = record.map(Recorder::create).transpose()?;
     let reloads = Some(signals::hangups()?);
-    let (spine, told) = Spine::new();
-    let hub = Hub::start(told);
+    let (publisher, told) = Publisher::new();
+    let bus = EventBus::start(told);
     // Also what is logged until the database is open.
-    tap.open_into(hub.door());
+    tap.open_into(bus.handle());
     let mut readers = Readers::default();
-    readers.log(&hub);
-    readers.record(&hub, record);
-    match open(&config, source, spine, stop).await {
+    readers.log(&bus);
+    readers.record(&bus, record);
+    match open(&config, source, publisher, stop).await {
         Ok(engine) => {
             let (orders, requests) = Orders::new();
-            let own = OwnCollector { engine: *engine, config, hub, readers, orders, requests };
+            let own = OwnCollector { engine: *engine, config, bus, readers, orders, requests };
             own.serve(source, Mode::Headless, reloads, stop).await
         }
         Err(failed) => {
-            hub.finish().await;
+            bus.finish().await;
             readers.ended().await;
             Err(failed)
         }
@@ -64,11 +64,11 @@ pub async fn run(
 async fn open(
     config: &Config,
     source: &ConfigSource,
-    spine: Spine,
+    publisher: Publisher,
     stop: &CancellationToken,
 ) -> Result<Box<Engine>, Failed> {
     let open = async || {
-        let opened = lock::open_or_find(config, source.costs, spine.clone(), SERVICE_PATIENCE, stop).await;
+        let opened = lock::open_or_find(config, source.costs, publisher.clone(), SERVICE_PATIENCE, stop).await;
         if let Err(failed) = &opened {
             mailer::report_database(config, None, failed).await;
         }

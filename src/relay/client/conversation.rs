@@ -15,9 +15,9 @@ use tokio::{
 
 use super::Incoming;
 use crate::{
+    bus::Request,
     fleet::order::Reply,
     relay::line::{self, LONGEST_ORDER, LineError, Lines, OrderLine, SILENCE, ToldLine},
-    spine::Asked,
 };
 
 /// How long the collector may take to read an order.
@@ -30,7 +30,7 @@ const MOST_WAITING: usize = 64;
 pub(super) async fn run(
     lines: Lines<OwnedReadHalf>,
     writer: OwnedWriteHalf,
-    orders: &mut mpsc::Receiver<Asked>,
+    orders: &mut mpsc::Receiver<Request>,
     out: &mpsc::Sender<Incoming>,
 ) -> String {
     let waiting = Waiting::default();
@@ -42,19 +42,19 @@ pub(super) async fn run(
 
 /// The orders that were sent and are not answered.
 #[derive(Debug, Default)]
-struct Waiting(Mutex<HashMap<u64, Asked>>);
+struct Waiting(Mutex<HashMap<u64, Request>>);
 
 impl Waiting {
-    fn held(&self) -> MutexGuard<'_, HashMap<u64, Asked>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<u64, Request>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        for (_, asked) in self.held().drain() {
+        for (_, request) in self.held().drain() {
             let text = "the connection to the collector broke before it answered: look whether it was done";
-            asked.answer(Reply::Refused { text: text.to_owned() });
+            request.answer(Reply::Refused { text: text.to_owned() });
         }
     }
 }
@@ -82,9 +82,9 @@ async fn listen(mut lines: Lines<OwnedReadHalf>, waiting: &Waiting, out: &mpsc::
             return "nobody listens here any more".to_owned();
         }
         if let (Some(id), Some(reply)) = (told.id, told.reply) {
-            let asked = waiting.held().remove(&id);
-            if let Some(asked) = asked {
-                asked.answer(reply);
+            let request = waiting.held().remove(&id);
+            if let Some(request) = request {
+                request.answer(reply);
             }
         }
     }
@@ -92,16 +92,16 @@ async fn listen(mut lines: Lines<OwnedReadHalf>, waiting: &Waiting, out: &mpsc::
 
 /// Sends orders. There is no deadline for a reply: what an order takes is the collector's affair, and a
 /// collector that hangs gives no sign of life.
-async fn carry(mut writer: OwnedWriteHalf, waiting: &Waiting, orders: &mut mpsc::Receiver<Asked>) -> String {
+async fn carry(mut writer: OwnedWriteHalf, waiting: &Waiting, orders: &mut mpsc::Receiver<Request>) -> String {
     let mut buffer = Vec::new();
     let mut id = 0_u64;
-    while let Some(asked) = orders.recv().await {
+    while let Some(request) = orders.recv().await {
         let refusal = if waiting.held().len() >= MOST_WAITING {
             Some(format!("{MOST_WAITING} orders wait for the collector's reply: the order was not sent"))
         } else {
             id += 1;
             buffer.clear();
-            match line::append(&mut buffer, &OrderLine { id, order: asked.signed.clone() }) {
+            match line::append(&mut buffer, &OrderLine { id, order: request.issued.clone() }) {
                 Err(error) => Some(format!("the order cannot be sent: {error}")),
                 Ok(()) if buffer.len() > LONGEST_ORDER => {
                     Some(format!("the order names too many clients at once: it has {} bytes", buffer.len()))
@@ -110,10 +110,10 @@ async fn carry(mut writer: OwnedWriteHalf, waiting: &Waiting, orders: &mut mpsc:
             }
         };
         if let Some(text) = refusal {
-            asked.answer(Reply::Refused { text });
+            request.answer(Reply::Refused { text });
             continue;
         }
-        waiting.held().insert(id, asked);
+        waiting.held().insert(id, request);
         match timeout(WRITE_WITHIN, writer.write_all(&buffer)).await {
             Err(_) => return "the collector takes no orders: it hangs, or is stopped".to_owned(),
             Ok(Err(error)) => return format!("the connection broke: {error}"),

@@ -12,7 +12,7 @@ pub enum Incoming {
     },
     /// A piece of the stream.
     Frame(Frame),
-    /// There is none, or no longer, and it is tried again and again. Told once, and again where the reason
+    /// There is none, or no longer, and it is tried again and again. Published once, and again where the reason
     /// is another.
     Gone {
         /// Why.

@@ -12,9 +12,9 @@ use tokio::{
 };
 
 use crate::{
+    bus::{Orders, Subscriber},
     fleet::{order::Reply, reading::clean, stream::Frame},
     relay::line::{self, LONGEST_ORDER, LineError, Lines, OrderLine, SIGN_OF_LIFE, ToldLine},
-    spine::{Listener, Orders},
 };
 
 /// How long one write may take. Who reads nothing for so long is dropped; meanwhile its listener lags, which
@@ -34,7 +34,7 @@ const MOST_ACTOR: usize = 64;
 pub(super) async fn run(
     mut lines: Lines<OwnedReadHalf>,
     writer: OwnedWriteHalf,
-    listener: Listener,
+    subscriber: Subscriber,
     orders: &Orders,
 ) -> Result<(), String> {
     // As many replies may wait as orders are under way: when it is full, an order counts as under way still.
@@ -42,7 +42,7 @@ pub(super) async fn run(
     lines.allow(LONGEST_ORDER);
     tokio::select! {
         ended = take_orders(lines, orders, replies) => ended,
-        ended = tell(writer, listener, waiting) => ended,
+        ended = tell(writer, subscriber, waiting) => ended,
     }
 }
 
@@ -78,7 +78,7 @@ async fn take_orders(
 /// Writes the stream and the replies, and a sign of life where there is neither.
 async fn tell(
     mut writer: impl AsyncWrite + Unpin,
-    mut listener: Listener,
+    mut subscriber: Subscriber,
     mut replies: mpsc::Receiver<(u64, Reply)>,
 ) -> Result<(), String> {
     let mut buffer = Vec::new();
@@ -90,8 +90,8 @@ async fn tell(
                 line::append(&mut buffer, &ToldLine { id: Some(id), reply: Some(reply), frame: None })
                     .map_err(|error| error.to_string())?;
             }
-            frame = listener.next() => match frame {
-                Some(frame) => buffer = gather(buffer, frame, &mut listener).await.map_err(|error| error.to_string())?,
+            frame = subscriber.next() => match frame {
+                Some(frame) => buffer = gather(buffer, frame, &mut subscriber).await.map_err(|error| error.to_string())?,
                 None => return Ok(()),
             },
             () = sleep_until(quiet_until) => buffer.push(b'\n'),
@@ -106,11 +106,11 @@ async fn tell(
 }
 
 /// A piece of the stream and what waits behind it, up to a sensible length.
-async fn gather(mut buffer: Vec<u8>, first: Frame, listener: &mut Listener) -> Result<Vec<u8>, serde_json::Error> {
+async fn gather(mut buffer: Vec<u8>, first: Frame, subscriber: &mut Subscriber) -> Result<Vec<u8>, serde_json::Error> {
     let mut next = Some(first);
     while let Some(frame) = next {
         buffer = line::append_frame(buffer, frame).await?;
-        next = if buffer.len() < BATCH { listener.next_now() } else { None };
+        next = if buffer.len() < BATCH { subscriber.next_now() } else { None };
     }
     Ok(buffer)
 }
@@ -135,33 +135,33 @@ mod tests {
     };
 
     use super::*;
-    use crate::spine::{Hub, Spine};
+    use crate::bus::{EventBus, Publisher};
 
     #[tokio::test(start_paused = true)]
     async fn a_quiet_connection_shows_signs_of_life() {
-        let (_spine, told) = Spine::new();
-        let hub = Hub::start(told);
+        let (_spine, told) = Publisher::new();
+        let bus = EventBus::start(told);
         let (near, mut far) = duplex(1 << 20);
         let (_replies, waiting) = mpsc::channel(1);
-        let telling = tokio::spawn(tell(near, hub.listen(), waiting));
+        let telling = tokio::spawn(tell(near, bus.subscribe(), waiting));
         let mut bytes = Vec::new();
         let began = Instant::now();
         while !bytes.ends_with(b"\n\n\n") {
             assert_ne!(timeout(Duration::from_secs(60), far.read_buf(&mut bytes)).await.unwrap().unwrap(), 0);
         }
         assert_eq!(began.elapsed().as_secs(), 2 * SIGN_OF_LIFE.as_secs());
-        hub.finish().await;
+        bus.finish().await;
         telling.await.unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_reads_nothing_is_dropped_after_twenty_seconds() {
-        let (_spine, told) = Spine::new();
-        let hub = Hub::start(told);
+        let (_spine, told) = Publisher::new();
+        let bus = EventBus::start(told);
         let (near, _far) = duplex(16);
         let (_replies, waiting) = mpsc::channel(1);
         let began = Instant::now();
-        let why = tell(near, hub.listen(), waiting).await.unwrap_err();
+        let why = tell(near, bus.subscribe(), waiting).await.unwrap_err();
         assert_eq!((why.as_str(), began.elapsed().as_secs()), ("it read nothing for 20 s", 20));
     }
 }

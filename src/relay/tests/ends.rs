@@ -17,9 +17,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bus::{EventBus, Orders, Publisher, Request},
     fleet::{
         EventKind, SweepId,
-        order::{Order, Reply, Signed},
+        order::{IssuedOrder, Order, Reply},
         state::Fleet,
     },
     relay::{
@@ -28,7 +29,6 @@ use crate::{
         script,
         server::{Server, Service},
     },
-    spine::{Asked, Hub, Orders, Spine},
 };
 
 pub(super) const SWEEP: Option<SweepId> = Some(SweepId(uuid::Uuid::nil()));
@@ -39,20 +39,20 @@ pub(super) async fn soon<T>(work: impl Future<Output = T>) -> T {
 
 /// A collector that sweeps nothing.
 pub(super) struct Collector {
-    pub(super) spine: Spine,
-    pub(super) hub: Hub,
-    pub(super) taken: mpsc::Receiver<Asked>,
+    pub(super) publisher: Publisher,
+    pub(super) bus: EventBus,
+    pub(super) taken: mpsc::Receiver<Request>,
     pub(super) stop: CancellationToken,
     pub(super) serving: JoinHandle<()>,
 }
 
 impl Collector {
     pub(super) fn start(path: &Path) -> Self {
-        let (spine, told) = Spine::new();
-        let hub = Hub::start(told);
+        let (publisher, told) = Publisher::new();
+        let bus = EventBus::start(told);
         let (orders, taken) = Orders::new();
-        let (stop, serving) = serve(path, &hub, &orders);
-        Self { spine, hub, taken, stop, serving }
+        let (stop, serving) = serve(path, &bus, &orders);
+        Self { publisher, bus, taken, stop, serving }
     }
 
     pub(super) async fn stop_serving(&mut self) {
@@ -62,15 +62,15 @@ impl Collector {
 
     /// Tells of so many collections; the fleet when all of it is folded.
     pub(super) async fn tell(&self, count: usize) -> Fleet {
-        self.spine.tell(None, None, script::configured(3)).await;
+        self.publisher.publish(None, None, script::configured(3)).await;
         for n in 0..count {
-            self.spine.tell(SWEEP, Some(&script::id(n % 3)), script::collected(n)).await;
+            self.publisher.publish(SWEEP, Some(&script::id(n % 3)), script::collected(n)).await;
         }
         let last = EventKind::SchedulePaused { paused: true, actor: "ops".to_owned() };
-        self.spine.tell(None, None, last).await;
-        let door = self.hub.door();
+        self.publisher.publish(None, None, last).await;
+        let bus = self.bus.handle();
         loop {
-            let fleet = door.fleet();
+            let fleet = bus.fleet();
             if fleet.is_paused() {
                 return fleet;
             }
@@ -79,10 +79,10 @@ impl Collector {
     }
 }
 
-pub(super) fn serve(path: &Path, hub: &Hub, orders: &Orders) -> (CancellationToken, JoinHandle<()>) {
+pub(super) fn serve(path: &Path, bus: &EventBus, orders: &Orders) -> (CancellationToken, JoinHandle<()>) {
     let stop = CancellationToken::new();
     let service = Service {
-        door: hub.door(),
+        bus: bus.handle(),
         orders: orders.clone(),
         collector: "the test (pid 1)".to_owned(),
         most_connections: 32,
@@ -102,7 +102,7 @@ pub(super) struct Dashboard {
 
 impl Dashboard {
     pub(super) fn attach(place: &Arc<Mutex<PathBuf>>) -> Self {
-        let (orders, asked) = Orders::new();
+        let (orders, request) = Orders::new();
         let (out, incoming) = mpsc::channel(16);
         let stop = CancellationToken::new();
         let place = place.clone();
@@ -114,7 +114,7 @@ impl Dashboard {
             tokio::time::sleep(pause).await;
             false
         };
-        let attaching = attach(find, rest, "ops".to_owned(), asked, out, stop.clone());
+        let attaching = attach(find, rest, "ops".to_owned(), request, out, stop.clone());
         let attached = tokio::spawn(async { assert!(attaching.await.is_none()) });
         Self { orders, incoming, fleet: Fleet::default(), stop, attached }
     }
@@ -161,8 +161,8 @@ pub(super) fn home() -> (TempDir, PathBuf) {
     (home, path)
 }
 
-pub(super) fn signed(order: Order) -> Signed {
-    Signed { actor: "ops".to_owned(), order }
+pub(super) fn issued(order: Order) -> IssuedOrder {
+    IssuedOrder { actor: "ops".to_owned(), order }
 }
 
 pub(super) fn done(text: &str) -> Reply {

@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     app::collector::engine::{Engine, Sessions},
+    bus::EventBus,
     config::{Config, directories::Environment},
     fleet::event::Trigger,
-    spine::Hub,
     sweep::descriptor_budget::Costs,
 };
 
@@ -28,15 +28,15 @@ async fn stored_and_told(work: impl AsyncFnOnce(&Engine, &Arc<Pipeline>)) -> (Ve
     fs::write(&path, text).unwrap();
     let config = Config::load(&path).unwrap().config;
     let store = Store::open_configured(&config.database, &Environment::of_process()).await.unwrap();
-    let (spine, told) = Spine::new();
-    let hub = Hub::start(told);
-    let engine = Engine::new(&config, store, Costs::ELSEWHERE, spine).await.unwrap();
+    let (publisher, told) = Publisher::new();
+    let bus = EventBus::start(told);
+    let engine = Engine::new(&config, store, Costs::ELSEWHERE, publisher).await.unwrap();
     let pipeline = engine.pipeline(&config, Sessions::Closed).await.unwrap();
     work(&engine, &pipeline).await;
     let client = pipeline.clients()[0].id.clone();
     engine.store.close().await;
     drop((pipeline, engine));
-    let fleet = hub.finish().await;
+    let fleet = bus.finish().await;
     let last = fleet.client(&client).unwrap().last.clone().unwrap();
     let failure = last.failure.unwrap();
     let told = [
@@ -66,9 +66,9 @@ async fn a_collection_that_panics_is_stored_as_it_is_told() {
 #[tokio::test]
 async fn a_collection_has_one_duration() {
     let (stored, told) = stored_and_told(async |engine, pipeline| {
-        let due = engine.wheel.take_up(pipeline.clients());
+        let due = engine.scheduler.claim(pipeline.clients());
         let sweep = SweepId(Uuid::now_v7());
-        engine.wheel.turn(pipeline, sweep, Trigger::Once, due, &CancellationToken::new()).await;
+        engine.scheduler.run_sweep(pipeline, sweep, Trigger::Once, due, &CancellationToken::new()).await;
     })
     .await;
     assert_eq!(stored, told);

@@ -18,9 +18,9 @@ use crate::{
         run::{own::OwnCollector, readers::Readers},
         source::{Link, Source},
     },
+    bus::Request,
     config::Config,
     relay::{self, client::Incoming, record::Recorder},
-    spine::Asked,
     store::{Holder, Reader, holder::Mode},
 };
 
@@ -49,22 +49,22 @@ pub async fn run(
     let pump = pump(stream, screen.feed());
     let watching = async {
         let succeeded = watch(source, &history, &succession, requests, out.clone(), stop).await;
-        let Some((Successor { engine, config, hub }, requests)) = succeeded else { return Ok(()) };
+        let Some((Successor { engine, config, bus }, requests)) = succeeded else { return Ok(()) };
         *held(&clients) = cards(&config);
         tracing::info!("this dashboard sweeps now: the collector it was attached to has ended");
-        tap.open_into(hub.door());
+        tap.open_into(bus.handle());
         let mut readers = Readers::default();
-        readers.log(&hub);
-        let mut listener = hub.listen();
+        readers.log(&bus);
+        let mut subscriber = bus.subscribe();
         let passing = tokio::spawn(async move {
             let mut passed = out.send(Incoming::Succeeded).await;
             while passed.is_ok()
-                && let Some(frame) = listener.next().await
+                && let Some(frame) = subscriber.next().await
             {
                 passed = out.send(Incoming::Frame(frame)).await;
             }
         });
-        let own = OwnCollector { engine, config, hub, readers, orders, requests };
+        let own = OwnCollector { engine, config, bus, readers, orders, requests };
         let ended = own.serve(source, Mode::Dashboard, None, stop).await;
         if let Err(error) = passing.await {
             tracing::error!("passing the stream to the screen broke: {error}");
@@ -83,10 +83,10 @@ async fn watch(
     source: &ConfigSource,
     reader: &Reader,
     succession: &Succession,
-    asked: mpsc::Receiver<Asked>,
+    request: mpsc::Receiver<Request>,
     out: mpsc::Sender<Incoming>,
     stop: &CancellationToken,
-) -> Option<(Successor, mpsc::Receiver<Asked>)> {
+) -> Option<(Successor, mpsc::Receiver<Request>)> {
     let find = async || {
         let (holder, socket) = find::find(reader).await?;
         succession.met(&holder);
@@ -120,10 +120,10 @@ async fn watch(
             false
         }
     };
-    let attaching = relay::client::attach(find, rest, actor(), asked, out.clone(), stop.clone());
-    let asked = attaching.await?;
+    let attaching = relay::client::attach(find, rest, actor(), request, out.clone(), stop.clone());
+    let request = attaching.await?;
     let successor = held(&successor).take()?;
-    Some((successor, asked))
+    Some((successor, request))
 }
 
 /// What is kept between two tries to take a collector's place.

@@ -80,7 +80,7 @@ pub async fn show(
             ended = &mut working => break ended,
             command = screen.next_command(), if open => match command {
                 Some(Command::Quit) if stop.is_cancelled() => {
-                    // Asked twice: as with signals, that is meant.
+                    // Request twice: as with signals, that is meant.
                     terminal::restore();
                     std::process::exit(128 + 2);
                 }

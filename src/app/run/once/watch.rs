@@ -12,6 +12,7 @@ use crate::{
         mail::outbox_worker::MAIL_WAIT,
         source::{Source, Stream, Update},
     },
+    bus::HAS_ENDED,
     fleet::{
         Event, EventKind, SweepId,
         event::MailStep,
@@ -20,7 +21,6 @@ use crate::{
         stream::Frame,
     },
     headless::{json::Mails, log, progress::Progress},
-    spine::HAS_ENDED,
 };
 
 /// What is to be watched.

@@ -1,5 +1,5 @@
-//! Troubles of the collector itself, while it runs: takes in what is found, logs what begins and ends, and keeps it in
-//! a file from one run to the next. What follows from a finding is `fleet`'s; the mails are the courier's.
+//! TroubleTracker of the collector itself, while it runs: takes in what is found, logs what begins and ends, and keeps it in
+//! a file from one run to the next. What follows from a finding is `fleet`'s; the mails are the trouble mailer's.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,9 +21,9 @@ const AWAY_FOR: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// One for the whole process; outlives every configuration.
 #[derive(Debug)]
-pub struct Troubles {
+pub struct TroubleTracker {
     state: Mutex<State>,
-    /// Told when something is to be kept or told.
+    /// Published when something is to be kept or told.
     changed: Notify,
 }
 
@@ -37,7 +37,7 @@ struct State {
     is_kept: bool,
 }
 
-impl Troubles {
+impl TroubleTracker {
     /// Those that the last run knew of. While another process minds them, this one takes in nothing.
     pub async fn open(config: &Config) -> Arc<Self> {
         let (name, environment) = (config.file.clone(), Environment::of_process());
@@ -100,7 +100,7 @@ impl Troubles {
         }
         drop(state);
         match change {
-            // The outbox says so, cause by cause, and the wheel.
+            // The outbox says so, cause by cause, and the scheduler.
             Some(Change::Began { kind: TroubleKind::Mail | TroubleKind::Shortage, .. }) => {}
             Some(Change::Began { kind, detail }) => {
                 let spec = kind.spec();

@@ -1,6 +1,6 @@
-//! The hub: folds what is told into the fleet and passes it on to whoever listens.
+//! The bus: folds what is told into the fleet and passes it on to every subscriber.
 //!
-//! It never waits for a listener, so a stopped terminal never holds up collection. It decides nothing.
+//! It never waits for a subscriber, so a stopped terminal never holds up collection. It decides nothing.
 
 use std::{
     collections::VecDeque,
@@ -10,32 +10,32 @@ use std::{
 use tokio::{sync::broadcast, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::Told;
+use super::Published;
 use crate::fleet::{
     Event,
     state::Fleet,
     stream::{About, Frame, LogLine},
 };
 
-/// How many pieces of the stream a listener may lag behind. When it is full the oldest are overwritten: the
-/// listener gets the folded [`Fleet`] in their place, which misses nothing but lines of the log.
-const LISTENER_CAPACITY: usize = 8192;
+/// How many pieces of the stream a subscriber may lag behind. When it is full the oldest are overwritten: the
+/// subscriber gets the folded [`Fleet`] in their place, which misses nothing but lines of the log.
+const SUBSCRIBER_CAPACITY: usize = 8192;
 
 /// How many lines of the log are kept for who comes later; the oldest go first.
 const LOG_KEPT: usize = 500;
 
-/// The running hub.
+/// The running bus.
 #[derive(Debug)]
-pub struct Hub {
+pub struct EventBus {
     state: Arc<Shared>,
     /// Every piece but log lines is sent while `state` is locked for writing: who subscribes while it is
     /// locked for reading misses none and sees none twice.
-    listeners: broadcast::Sender<Frame>,
+    subscribers: broadcast::Sender<Frame>,
     closing: CancellationToken,
     task: JoinHandle<()>,
 }
 
-/// What the hub and its listeners share.
+/// What the bus and its subscribers share.
 #[derive(Debug, Default)]
 struct Shared {
     state: RwLock<State>,
@@ -74,26 +74,26 @@ impl State {
         }
     }
 
-    /// What a listener begins with.
+    /// What a subscriber begins with.
     fn opening(&self) -> VecDeque<Frame> {
         VecDeque::from([Frame::About(self.about.clone()), Frame::Fleet(Arc::new(self.fleet.clone()))])
     }
 }
 
-impl Hub {
+impl EventBus {
     /// Starts folding what arrives at `told`.
     #[must_use]
-    pub fn start(Told(mut told): Told) -> Self {
+    pub fn start(Published(mut told): Published) -> Self {
         let state = Arc::new(Shared::default());
-        let (listeners, _) = broadcast::channel(LISTENER_CAPACITY);
+        let (subscribers, _) = broadcast::channel(SUBSCRIBER_CAPACITY);
         let closing = CancellationToken::new();
         let task = tokio::spawn({
-            let (state, listeners, closing) = (state.clone(), listeners.clone(), closing.clone());
+            let (state, subscribers, closing) = (state.clone(), subscribers.clone(), closing.clone());
             let take = move |frame: Frame| {
                 let mut state = state.write();
                 state.take(&frame);
                 // An error means that nobody listens, which is fine.
-                let _ = listeners.send(frame);
+                let _ = subscribers.send(frame);
             };
             async move {
                 loop {
@@ -111,49 +111,49 @@ impl Hub {
                 }
             }
         });
-        Self { state, listeners, closing, task }
+        Self { state, subscribers, closing, task }
     }
 
     /// Listens from now on.
     #[must_use]
-    pub fn listen(&self) -> Listener {
-        Listener::new(self.state.clone(), || self.listeners.subscribe())
+    pub fn subscribe(&self) -> Subscriber {
+        Subscriber::new(self.state.clone(), || self.subscribers.subscribe())
     }
 
-    /// A way to listen that may be handed on; it does not keep the hub alive.
+    /// A way to listen that may be handed on; it does not keep the bus alive.
     #[must_use]
-    pub fn door(&self) -> Door {
-        Door { state: self.state.clone(), listeners: self.listeners.downgrade() }
+    pub fn handle(&self) -> BusHandle {
+        BusHandle { state: self.state.clone(), subscribers: self.subscribers.downgrade() }
     }
 
     /// Takes in what has been told so far, ends, and returns the fleet as it is then.
     pub async fn finish(self) -> Fleet {
         self.closing.cancel();
         if let Err(error) = self.task.await {
-            tracing::error!("the hub of events broke: {error}");
+            tracing::error!("the event bus failed: {error}");
         }
-        drop(self.listeners);
-        // Left in place: a listener that lags now still catches up with it.
+        drop(self.subscribers);
+        // Left in place: a subscriber that lags now still catches up with it.
         self.state.read().fleet.clone()
     }
 }
 
 /// A way to listen, and the way by which lines of the log enter the stream; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Door {
+pub struct BusHandle {
     state: Arc<Shared>,
-    listeners: broadcast::WeakSender<Frame>,
+    subscribers: broadcast::WeakSender<Frame>,
 }
 
-impl Door {
-    /// Listens from now on; `None` where the hub has ended.
+impl BusHandle {
+    /// Listens from now on; `None` where the bus has ended.
     #[must_use]
-    pub fn listen(&self) -> Option<Listener> {
-        let listeners = self.listeners.upgrade()?;
-        Some(Listener::new(self.state.clone(), || listeners.subscribe()))
+    pub fn subscribe(&self) -> Option<Subscriber> {
+        let subscribers = self.subscribers.upgrade()?;
+        Some(Subscriber::new(self.state.clone(), || subscribers.subscribe()))
     }
 
-    /// Passes a line of the log on to whoever listens, now or later.
+    /// Passes a line of the log on to every subscriber, now or later.
     pub fn log(&self, line: LogLine) {
         let mut log = self.state.log();
         if log.len() >= LOG_KEPT {
@@ -161,9 +161,9 @@ impl Door {
         }
         log.push_back(line.clone());
         drop(log);
-        if let Some(listeners) = self.listeners.upgrade() {
+        if let Some(subscribers) = self.subscribers.upgrade() {
             // An error means that nobody listens, which is fine.
-            let _ = listeners.send(Frame::Log(line));
+            let _ = subscribers.send(Frame::Log(line));
         }
     }
 
@@ -181,13 +181,13 @@ impl Door {
 
 /// One reader of the stream.
 #[derive(Debug)]
-pub struct Listener {
+pub struct Subscriber {
     state: Arc<Shared>,
     opening: VecDeque<Frame>,
     frames: broadcast::Receiver<Frame>,
 }
 
-impl Listener {
+impl Subscriber {
     fn new(state: Arc<Shared>, subscribe: impl FnOnce() -> broadcast::Receiver<Frame>) -> Self {
         let held = state.read();
         let (mut opening, frames) = (held.opening(), subscribe());
@@ -197,8 +197,8 @@ impl Listener {
         Self { state, opening, frames }
     }
 
-    /// The next piece; `None` once the hub has ended. The first two say what is swept and how the fleet
-    /// stands. A listener that lagged too far behind gets the fleet in place of what it missed.
+    /// The next piece; `None` once the bus has ended. The first two say what is swept and how the fleet
+    /// stands. A subscriber that lagged too far behind gets the fleet in place of what it missed.
     pub async fn next(&mut self) -> Option<Frame> {
         if let Some(first) = self.opening.pop_front() {
             return Some(first);
@@ -235,7 +235,7 @@ impl Listener {
         self.opening = held.opening();
     }
 
-    /// Calls `heed` with the fleet and each event until the hub ends. Events that were missed by
+    /// Calls `heed` with the fleet and each event until the bus ends. Events that were missed by
     /// lagging behind are passed over; the fleet holds their effect all the same.
     pub async fn each(mut self, mut heed: impl FnMut(&Fleet, &Event)) {
         while let Some(frame) = self.next().await {
@@ -251,8 +251,8 @@ impl Listener {
 mod tests {
     use super::*;
     use crate::{
+        bus::Publisher,
         fleet::{ClientId, EventKind, event::ClientCard},
-        spine::Spine,
     };
 
     fn configured(count: u32) -> EventKind {
@@ -266,19 +266,19 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_told_before_the_end_is_folded_even_while_a_teller_lives() {
-        let (spine, events) = Spine::new();
-        let hub = Hub::start(events);
-        spine.tell(None, None, configured(3)).await;
-        assert_eq!(hub.finish().await.clients().count(), 3);
+        let (publisher, events) = Publisher::new();
+        let bus = EventBus::start(events);
+        publisher.publish(None, None, configured(3)).await;
+        assert_eq!(bus.finish().await.clients().count(), 3);
         // Telling after the end neither waits nor panics.
-        spine.tell(None, None, configured(4)).await;
+        publisher.publish(None, None, configured(4)).await;
     }
 
     #[tokio::test]
-    async fn a_listener_that_lagged_goes_on_from_the_fleet_and_counts_nothing_twice() {
-        let (spine, events) = Spine::new();
-        let hub = Hub::start(events);
-        spine.tell(None, None, configured(1)).await;
+    async fn a_subscriber_that_lagged_goes_on_from_the_fleet_and_counts_nothing_twice() {
+        let (publisher, events) = Publisher::new();
+        let bus = EventBus::start(events);
+        publisher.publish(None, None, configured(1)).await;
         let sweep = Some(crate::fleet::SweepId(uuid::Uuid::from_u128(1)));
         let client = ClientId::new("c0", 22);
         let begun = EventKind::SweepStarted {
@@ -286,9 +286,9 @@ mod tests {
             trigger: crate::fleet::event::Trigger::Manual,
             clients: vec![client.clone()],
         };
-        spine.tell(sweep, None, begun).await;
-        let mut lazy = hub.listen();
-        for _ in 0..LISTENER_CAPACITY + 5 {
+        publisher.publish(sweep, None, begun).await;
+        let mut lazy = bus.subscribe();
+        for _ in 0..SUBSCRIBER_CAPACITY + 5 {
             let failure = crate::fleet::Failure::new(crate::fleet::Stage::Connect, crate::fleet::FailureKind::Refused);
             let kind = EventKind::CollectionFailed {
                 collection: uuid::Uuid::nil(),
@@ -297,7 +297,7 @@ mod tests {
                 failure,
                 alerts: Vec::new(),
             };
-            spine.tell(sweep, Some(&client), kind).await;
+            publisher.publish(sweep, Some(&client), kind).await;
         }
         let mut fleet = Fleet::default();
         let follow = async {
@@ -310,21 +310,21 @@ mod tests {
                 }
             }
         };
-        let (whole, ()) = tokio::join!(hub.finish(), follow);
+        let (whole, ()) = tokio::join!(bus.finish(), follow);
         assert!(fleet == whole);
-        assert_eq!(whole.newest_sweep().unwrap().failed, LISTENER_CAPACITY + 5);
+        assert_eq!(whole.newest_sweep().unwrap().failed, SUBSCRIBER_CAPACITY + 5);
     }
 
     #[tokio::test]
-    async fn a_listener_that_never_reads_holds_nobody_up() {
-        let (spine, events) = Spine::new();
-        let hub = Hub::start(events);
-        let lazy = hub.listen();
-        for _ in 0..3 * LISTENER_CAPACITY {
-            spine.tell(None, None, configured(1)).await;
+    async fn a_subscriber_that_never_reads_holds_nobody_up() {
+        let (publisher, events) = Publisher::new();
+        let bus = EventBus::start(events);
+        let lazy = bus.subscribe();
+        for _ in 0..3 * SUBSCRIBER_CAPACITY {
+            publisher.publish(None, None, configured(1)).await;
         }
-        spine.tell(None, None, configured(2)).await;
-        assert_eq!(hub.finish().await.clients().count(), 2);
+        publisher.publish(None, None, configured(2)).await;
+        assert_eq!(bus.finish().await.clients().count(), 2);
         let mut seen = 0;
         lazy.each(|_, _| seen += 1).await;
         // It lagged: what it missed is in the fleet, and nothing came after that.

@@ -2,46 +2,46 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::fleet::order::{Reply, Signed};
+use crate::fleet::order::{IssuedOrder, Reply};
 
 /// How many orders may wait. When it is full, whoever asks waits: orders are typed by people.
 const WAITING: usize = 64;
 
 /// What is answered where nobody takes orders any more.
-pub const HAS_ENDED: &str = "the collector has ended: nothing was done";
+pub const HAS_ENDED: &str = "the collector has ended, the order was not carried out";
 
 /// Where orders are given; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Orders(mpsc::Sender<Asked>);
+pub struct Orders(mpsc::Sender<Request>);
 
 /// An order, and who waits for the answer.
 #[derive(Debug)]
-pub struct Asked {
+pub struct Request {
     /// The order.
-    pub signed: Signed,
+    pub issued: IssuedOrder,
     answer: oneshot::Sender<Reply>,
 }
 
 impl Orders {
     /// A way in, and the end at which orders are taken.
     #[must_use]
-    pub fn new() -> (Self, mpsc::Receiver<Asked>) {
+    pub fn new() -> (Self, mpsc::Receiver<Request>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         (Self(sender), receiver)
     }
 
     /// Gives an order and waits for what becomes of it. A collector that ends meanwhile refuses.
-    pub async fn ask(&self, signed: Signed) -> Reply {
+    pub async fn ask(&self, issued: IssuedOrder) -> Reply {
         let ended = || Reply::Refused { text: HAS_ENDED.to_owned() };
         let (answer, answered) = oneshot::channel();
-        if self.0.send(Asked { signed, answer }).await.is_err() {
+        if self.0.send(Request { issued, answer }).await.is_err() {
             return ended();
         }
         answered.await.unwrap_or_else(|_| ended())
     }
 }
 
-impl Asked {
+impl Request {
     /// Answers it. Who has stopped waiting is not missed.
     pub fn answer(self, reply: Reply) {
         let _ = self.answer.send(reply);
@@ -56,17 +56,17 @@ mod tests {
     #[tokio::test]
     async fn an_order_is_answered_or_refused_at_the_end() {
         let (orders, mut taken) = Orders::new();
-        let signed = || Signed { actor: "ops".to_owned(), order: Order::Pause };
+        let issued = || IssuedOrder { actor: "ops".to_owned(), order: Order::Pause };
         let done = Reply::Done { text: "paused".to_owned(), sweep: None };
         let take = async {
-            let asked = taken.recv().await.unwrap();
-            assert_eq!(asked.signed, signed());
-            asked.answer(done.clone());
+            let request = taken.recv().await.unwrap();
+            assert_eq!(request.issued, issued());
+            request.answer(done.clone());
             // The second one is taken and dropped.
             drop(taken.recv().await);
             drop(taken);
         };
-        let ask = async { (orders.ask(signed()).await, orders.ask(signed()).await, orders.ask(signed()).await) };
+        let ask = async { (orders.ask(issued()).await, orders.ask(issued()).await, orders.ask(issued()).await) };
         let ((first, second, third), ()) = tokio::join!(ask, take);
         assert_eq!(first, done);
         for refused in [second, third] {

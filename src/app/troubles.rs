@@ -1,4 +1,4 @@
-//! Problems of the collector itself: what is found, the file that keeps it between runs, and the mails about it. Not
+//! Troubles of the collector itself: what is found, the file that keeps it between runs, and the mails about it. Not
 //! what follows from a finding, which is [`crate::fleet::troubles`].
 
 pub mod mailer;

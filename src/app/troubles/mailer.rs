@@ -24,15 +24,15 @@ use crate::{
     },
 };
 
-use super::tracker::Troubles;
+use super::tracker::TroubleTracker;
 
 /// The longest rest after failed tries: there are few such mails, and each is awaited.
 const LONGEST_REST: Duration = Duration::from_secs(5 * 60);
 
 /// The way from the troubles to the SMTP server.
 #[derive(Debug)]
-pub struct Courier {
-    troubles: Arc<Troubles>,
+pub struct TroubleMailer {
+    troubles: Arc<TroubleTracker>,
     client: SmtpClient,
     smtp: Smtp,
     composer: Arc<Composer>,
@@ -42,10 +42,16 @@ pub struct Courier {
     logged: String,
 }
 
-impl Courier {
+impl TroubleMailer {
     /// A courier over a client of the SMTP server `smtp`, of its own: a conversation is one mail at a time.
     #[must_use]
-    pub fn new(troubles: Arc<Troubles>, client: SmtpClient, smtp: Smtp, composer: Arc<Composer>, here: String) -> Self {
+    pub fn new(
+        troubles: Arc<TroubleTracker>,
+        client: SmtpClient,
+        smtp: Smtp,
+        composer: Arc<Composer>,
+        here: String,
+    ) -> Self {
         Self { troubles, client, smtp, composer, here, logged: String::new() }
     }
 
@@ -143,25 +149,25 @@ impl Courier {
     }
 }
 
-/// The database could not be opened, or failed for good: whoever hears of the collector's own problems is told, within
+/// The database could not be opened, or failed for good: whoever hears of the collector's own troubles is told, within
 /// [`MAIL_WAIT`]. `troubles` are those of this run where it had opened them.
-pub async fn report_database(config: &Config, troubles: Option<Arc<Troubles>>, failed: &Failed) {
+pub async fn report_database(config: &Config, troubles: Option<Arc<TroubleTracker>>, failed: &Failed) {
     let Failed::Database(error) = failed else { return };
     let troubles = match troubles {
         Some(troubles) => troubles,
-        None => Troubles::open(config).await,
+        None => TroubleTracker::open(config).await,
     };
     troubles.note_database(error);
     if !troubles.has_recipients() {
         return troubles.keep().await;
     }
-    let courier = async {
+    let trouble_mailer = async {
         let client = smtp_client(&config.smtp).await?;
         let composer = Arc::new(Composer::new()?);
-        Ok::<_, Failed>(Courier::new(troubles.clone(), client, config.smtp.clone(), composer, host_name()))
+        Ok::<_, Failed>(TroubleMailer::new(troubles.clone(), client, config.smtp.clone(), composer, host_name()))
     };
-    match courier.await {
-        Ok(mut courier) => courier.deliver(Instant::now() + MAIL_WAIT).await,
+    match trouble_mailer.await {
+        Ok(mut trouble_mailer) => trouble_mailer.deliver(Instant::now() + MAIL_WAIT).await,
         Err(error) => tracing::error!("nobody is told of it: {}", chain(&error)),
     }
 }
