@@ -21,60 +21,60 @@ const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nagents: ", env!
 
 const EXAMPLES: &str = "\
 Examples:
-  fleetsweep --demo                       look around; there is nothing to set up
-  fleetsweep check                        is the configuration in order, and what would be swept?
+  fleetsweep --demo                       try it out; needs no setup
+  fleetsweep check                        validate the configuration and show what would be swept
   fleetsweep trust                        pin the clients' host keys
   fleetsweep                              the dashboard
   fleetsweep --once --format json         one sweep, for scripts
-  fleetsweep --once --client 'web-*' -v   one sweep of some clients, with more to read
-  fleetsweep --headless                   sweep after sweep, for a service manager
-  fleetsweep export --since 7d            a week of samples as CSV
-  fleetsweep --record today.jsonl         the dashboard, everything it shows written to a file
-  fleetsweep --replay today.jsonl         play that file
+  fleetsweep --once --client 'web-*' -v   one sweep of some clients, with more output
+  fleetsweep --headless                   sweep on the interval, for a service manager
+  fleetsweep export --since 7d            the samples of the last week as CSV
+  fleetsweep --record today.jsonl         the dashboard, recorded to a file
+  fleetsweep --replay today.jsonl         play back that recording
 
 Exit codes:
   0  every client was collected
   1  at least one client failed
   2  usage or configuration error; nothing was contacted
   3  the database failed
-  4  all collected, some limit exceeded (with --fail-on-alert)
+  4  every client was collected, but a limit is exceeded (with --fail-on-alert)
 
-The result goes to stdout; progress and logs go to stderr (RUST_LOG sets them in detail).";
+The result goes to stdout; progress and logs go to stderr (set RUST_LOG for fine control).";
 
 /// Sweeps a fleet of machines over SSH: statistics, alerts and security events, with nothing installed on them.
 ///
 /// Reads config.xml, and for each client in it: connects, uploads a small agent, executes it, receives its encrypted
-/// report, stores it in a database, compares it with the client's limits, and mails what must be known. Without a
-/// command and without --once or --headless it shows all that on a dashboard.
+/// report, stores it in a database, compares it with the client's limits, and mails alerts and security events. By
+/// default it runs as a dashboard in the terminal.
 #[derive(Debug, Parser)]
 #[command(name = "fleetsweep", version, long_version = LONG_VERSION, after_help = EXAMPLES, max_term_width = 100, disable_help_subcommand = true)]
 struct Arguments {
-    /// The configuration [default: config.xml]
+    /// Configuration file [default: config.xml]
     #[arg(short, long, value_name = "FILE", global = true, conflicts_with = "demo")]
     config: Option<PathBuf>,
 
-    /// Only clients whose name or IP matches; a glob, may be given more than once
+    /// Only clients whose name or IP matches this glob; may be repeated
     #[arg(long = "client", value_name = "PATTERN", global = true, action = ArgAction::Append)]
     clients: Vec<Pattern>,
 
-    /// In place of a configuration: N demo clients on loopback [default: 12]
+    /// Use N demo clients on loopback instead of a configuration [default: 12]
     #[arg(long, value_name = "N", global = true, num_args = 0..=1, default_missing_value = DEMO_CLIENTS,
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     demo: Option<u16>,
 
-    /// Write everything that happens to a new file, for --replay; in every run mode
+    /// Record everything that happens to a new file, for --replay
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 
-    /// Show the dashboard over a recording; contact nothing
+    /// Play back a recording on the dashboard; contacts nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "demo", "clients", "record"])]
     replay: Option<PathBuf>,
 
-    /// Say more on stderr; twice for even more
+    /// Log more to stderr; repeat for even more
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
 
-    /// Say nothing on stderr but errors
+    /// Log only errors to stderr
     #[arg(short, long, global = true)]
     quiet: bool,
 
@@ -88,30 +88,30 @@ struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run modes (default: the dashboard)")]
 struct Run {
-    /// One sweep, then the result
+    /// Run one sweep and print the result
     #[arg(long, conflicts_with = "headless")]
     once: bool,
 
-    /// Sweep after sweep on the interval, without a screen
+    /// Sweep on the interval, without a screen
     #[arg(long)]
     headless: bool,
 
-    /// How --once shows its result [default: table]
+    /// Output format of --once [default: table]
     #[arg(long, value_enum)]
     format: Option<Format>,
 
-    /// With --once: write the result to this file, whole or not at all, in place of standard output
+    /// With --once: write the result to this file instead of standard output; it is never left half written
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// With --once: exit 4 where all clients were collected and some limit is exceeded
+    /// With --once: exit with 4 if every client was collected but a limit is exceeded
     #[arg(long)]
     fail_on_alert: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 enum Command {
-    /// Validate the configuration and show what would be swept; contact nothing
+    /// Validate the configuration and show what would be swept; contacts nothing
     Check,
     /// Fetch and pin the clients' host keys
     Trust,
@@ -119,7 +119,7 @@ enum Command {
     MailTest,
     /// Remove cached agents from the clients
     Clean,
-    /// Write what the database holds, for other programs; contact nothing
+    /// Export data from the database for other programs; contacts nothing
     Export(ExportArguments),
     /// Print completions for a shell
     Completions {
@@ -144,11 +144,11 @@ pub enum Format {
 /// A valid command line.
 #[derive(Debug, Clone)]
 pub struct Invocation {
-    /// What is to be done.
+    /// The task.
     pub task: Task,
-    /// To which fleet.
+    /// The fleet it is about.
     pub fleet: FleetSource,
-    /// To which of its clients; empty means all.
+    /// The clients of the fleet that it is about; empty means all.
     pub clients: Vec<Pattern>,
     /// Where everything that happens is recorded.
     pub record: Option<PathBuf>,
@@ -178,7 +178,7 @@ pub enum Task {
     Check,
     /// Pin the clients' host keys.
     Trust,
-    /// Send one test mail.
+    /// Send a test mail to each address of the configuration.
     MailTest,
     /// Remove cached agents from the clients.
     Clean,
@@ -272,7 +272,7 @@ fn conflict(contradiction: String) -> clap::Error {
     Arguments::command().error(ErrorKind::ArgumentConflict, contradiction)
 }
 
-/// What of a command line makes no sense together.
+/// Options of a command line that contradict each other.
 ///
 /// Commands are no run modes: what belongs to those, the demo included, has no meaning beside one. These rules stand
 /// here because clap's `requires` is silent where what is required conflicts with something present.
@@ -293,13 +293,13 @@ fn contradiction(
             ("--demo", demo.is_some()),
         ];
         let (option, _) = of_a_sweep.into_iter().chain(recording).find(|(_, present)| *present)?;
-        return Some(format!("'{option}' belongs to a sweep and cannot be used with a command"));
+        return Some(format!("'{option}' only applies to sweeps and cannot be used with a command"));
     }
     if let [_, (replay, true)] = recording
         && let Some((other, _)) =
             [("--once", *once), ("--headless", *headless)].into_iter().find(|(_, present)| *present)
     {
-        return Some(format!("'{replay}' shows a recording and cannot be used with '{other}'"));
+        return Some(format!("'{replay}' plays back a recording and cannot be used with '{other}'"));
     }
     let of_once = [
         ("--format json", *format == Some(Format::Json)),
@@ -311,7 +311,7 @@ fn contradiction(
     Some(format!("'{option}' can only be used with '--once'"))
 }
 
-/// A service's log is its only voice, so it says more than a command that prints a result.
+/// The log level. A service has nothing but its log, so it logs more than a command that prints a result.
 fn log_level(task: &Task, verbose: u8, quiet: bool) -> LevelFilter {
     if quiet {
         return LevelFilter::ERROR;

@@ -19,20 +19,20 @@ pub enum Failed {
     /// The configuration is not valid, or not there.
     #[error(transparent)]
     Configuration(#[from] LoadError),
-    /// No client of the configuration meets `--client`.
-    #[error("no client meets --client: a pattern is a glob on name or address, and {0} lists them all")]
+    /// No client of the configuration matches `--client`.
+    #[error("no client matches --client: patterns are globs on name or address; {0} lists every client")]
     NoClient(String),
-    /// Nobody is to be mailed.
-    #[error("{0}: no client has a `mail` address: write mail=\"you@example.com\" on a <client> or a <group>")]
+    /// No address to mail to is configured.
+    #[error("{0}: no `mail` address is configured: write mail=\"you@example.com\" on a <client> or a <group>")]
     NoRecipient(String),
-    /// A command has nothing to do with the demo.
-    #[error("the demo has no configuration for this command: leave --demo out")]
+    /// The command needs a configuration, and a demo was asked for.
+    #[error("this command needs a configuration: remove --demo")]
     NotForDemo,
-    /// The screen wants a terminal.
-    #[error("there is no terminal for the dashboard: use --once for one sweep, or --headless for a service")]
+    /// The dashboard needs a terminal.
+    #[error("the dashboard needs a terminal: use --once for one sweep, or --headless for a service")]
     NoTerminal,
     /// A password cannot be fetched.
-    #[error("the password of the SMTP account cannot be fetched")]
+    #[error("the password of the SMTP account cannot be read")]
     Secret(#[from] SecretError),
     /// Host keys or agents cannot be used.
     #[error(transparent)]
@@ -45,13 +45,13 @@ pub enum Failed {
     TooFewFiles(#[from] TooFew),
     /// This process may start too few threads.
     #[error(
-        "the operating system gives no thread for the start: raise the limit with `ulimit -u`, or with TasksMax= in the unit of the service"
+        "the operating system cannot start another thread: raise the limit with `ulimit -u`, or with TasksMax= in the service unit"
     )]
     NoThreads(#[source] io::Error),
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] StoreError),
-    /// Another process collects into the database, and did not do what it was asked.
+    /// Another process collects into the database and refused the order.
     #[error("the running collector of this database: {0}")]
     Collector(String),
     /// Nothing can be recorded.
@@ -60,8 +60,8 @@ pub enum Failed {
     /// A recording cannot be played.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// Nothing can lie in the span that was asked for.
-    #[error("--since is not before --until: nothing can lie between them")]
+    /// The span of an export is empty.
+    #[error("--since must be before --until")]
     EmptySpan,
     /// The result cannot be put into its file.
     #[error(transparent)]
@@ -69,11 +69,11 @@ pub enum Failed {
     /// The demo fleet cannot be started.
     #[error("the demo fleet cannot be started")]
     Demo(#[source] io::Error),
-    /// A template of ours is broken.
+    /// A built-in mail template is broken.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// The operating system refused something.
-    #[error("the operating system refused")]
+    /// The operating system reported an error.
+    #[error("the operating system reported an error")]
     System(#[from] io::Error),
 }
 

@@ -9,27 +9,27 @@ use crate::fleet::rows::View;
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct ExportArguments {
-    /// Which rows [default: samples]
+    /// Which rows to export [default: samples]
     #[arg(value_enum)]
     what: Option<What>,
 
-    /// How they are written; prometheus is the latest state of the configured clients
+    /// Output format; prometheus exports the latest state of the configured clients
     #[arg(long, value_enum, default_value = "csv")]
     format: ExportFormat,
 
-    /// Only rows from then on: RFC 3339, or a span back from now such as 24h or 7d
+    /// Only rows from this time on: RFC 3339, or a span back from now such as 24h or 7d
     #[arg(long, value_name = "WHEN")]
     since: Option<When>,
 
-    /// Only rows from before then
+    /// Only rows before this time
     #[arg(long, value_name = "WHEN")]
     until: Option<When>,
 
-    /// Write to this file, whole or not at all, in place of standard output
+    /// Write to this file instead of standard output; it is never left half written
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// In CSV, leave texts as they are that a spreadsheet would take for a formula
+    /// In CSV, do not escape values that a spreadsheet would take for a formula
     #[arg(long)]
     raw: bool,
 }
@@ -108,7 +108,7 @@ pub enum When {
 
 /// A text that is no [`When`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no time: write 2026-01-31T12:00:00Z, or a span back from now such as 90min, 24h or 7d")]
+#[error("`{0}` is not a time: write 2026-01-31T12:00:00Z, or a span back from now such as 90min, 24h or 7d")]
 pub struct NotATime(String);
 
 impl FromStr for When {
@@ -186,7 +186,7 @@ mod tests {
             assert_eq!(text.parse::<When>().unwrap().from(now), expected.parse().unwrap(), "{text}");
         }
         for text in ["", "yesterday", "24", "-24h", "2026-01-31", "2026-13-01T00:00:00Z"] {
-            assert!(text.parse::<When>().unwrap_err().to_string().contains("is no time"), "{text}");
+            assert!(text.parse::<When>().unwrap_err().to_string().contains("is not a time"), "{text}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::fleet::{
     state::Fleet,
 };
 
-/// Whether an event is told at any verbosity: something is lost that nobody would hear of otherwise.
+/// Whether an event is logged at any verbosity: otherwise nobody would learn of a loss.
 #[must_use]
 pub fn is_grave(event: &Event) -> bool {
     matches!(&event.kind, EventKind::Mail { step: MailStep::Refused { .. }, .. })
@@ -26,17 +26,17 @@ pub fn log(fleet: &Fleet, event: &Event) {
         EventKind::Configured { clients } => info!(clients = clients.len(), "configuration read"),
         EventKind::ConfigurationRefused { errors } => {
             for line in errors {
-                error!("configuration refused, the old one stays: {line}");
+                error!("invalid configuration, keeping the current one: {line}");
             }
         }
         EventKind::SchedulePaused { paused: true, actor } => info!(actor, "schedule paused"),
         EventKind::SchedulePaused { paused: false, actor } => info!(actor, "schedule resumed"),
         EventKind::DatabaseAway { waiting, why: Some(why), .. } => {
-            warn!(waiting, "the database is away, what is collected waits in the spool: {why}");
+            warn!(waiting, "the database is unavailable, collected data waits in the spool: {why}");
         }
-        EventKind::DatabaseAway { waiting, why: None, .. } => debug!(waiting, "the database is away still"),
+        EventKind::DatabaseAway { waiting, why: None, .. } => debug!(waiting, "the database is still unavailable"),
         EventKind::DatabaseBack { stored, after_ms } => {
-            info!(stored, after_ms, "the database is back, what waited is stored");
+            info!(stored, after_ms, "the database is back, the spooled data is stored");
         }
         EventKind::SweepStarted { number, clients, .. } => {
             info!(number, clients = clients.len(), "sweep started");
@@ -82,13 +82,13 @@ pub fn log(fleet: &Fleet, event: &Event) {
             MailStep::Queued => debug!(%mail, %kind, recipient, "mail in the outbox"),
             MailStep::Sent { answer } => info!(%mail, %kind, recipient, "mail sent: {answer}"),
             MailStep::Deferred { error, next_at } => {
-                warn!(%mail, %kind, recipient, %next_at, "mail put off: {error}");
+                warn!(%mail, %kind, recipient, %next_at, "mail deferred: {error}");
             }
             MailStep::Refused { error } => error!(
                 %mail,
                 %kind,
-                "mail to {recipient} refused for good: {error}; it is kept in v1_mails: correct `mail` where it names that \
-                 address, or what the server objects to"
+                "mail to {recipient} refused for good: {error}; it is kept in v1_mails: fix the `mail` attribute that names \
+                 this address, or what the server objects to"
             ),
         },
     }

@@ -46,10 +46,10 @@ const MOST_WORDS: usize = 300;
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
     /// Nobody knows where it is.
-    #[error("no collector is found: {0}")]
+    #[error("no collector found: {0}")]
     NotFound(String),
     /// Nobody listens there.
-    #[error("the collector does not answer at {}: it has ended, or is another user's", path.display())]
+    #[error("the collector at {} does not answer: it has ended, or belongs to another user", path.display())]
     Connect {
         /// Where.
         path: PathBuf,
@@ -57,10 +57,10 @@ pub enum AttachError {
         source: io::Error,
     },
     /// It listens and says nothing.
-    #[error("the collector at {} does not answer in time: it hangs, or is stopped", .0.display())]
+    #[error("the collector at {} does not answer in time: it hangs or is suspended", .0.display())]
     Silent(PathBuf),
     /// It speaks, and not as a collector does.
-    #[error("what answers at {} is no collector: {problem}", path.display())]
+    #[error("the process at {} is not a collector: {problem}", path.display())]
     NotACollector {
         /// Where.
         path: PathBuf,
@@ -68,10 +68,10 @@ pub enum AttachError {
         problem: String,
     },
     /// It does not want to, and says why.
-    #[error("the collector refuses: {0}")]
+    #[error("the collector refused: {0}")]
     Refused(String),
     /// It was cancelled meanwhile.
-    #[error("it was cancelled before there was a connection to the collector")]
+    #[error("cancelled before connecting to the collector")]
     Cancelled,
 }
 
@@ -111,7 +111,7 @@ impl Connection {
     {
         let end = Instant::now() + time;
         let mut pause = FIRST_PAUSE;
-        let mut failed = AttachError::NotFound("where it is could not be found out in time".to_owned());
+        let mut failed = AttachError::NotFound("it could not be located in time".to_owned());
         let tries = async {
             loop {
                 match locate_and_open(&mut find, actor).await {
@@ -148,7 +148,7 @@ impl Connection {
     ) -> String {
         tokio::select! {
             biased;
-            () = stop.cancelled() => "it was ended here".to_owned(),
+            () = stop.cancelled() => "the connection was closed here".to_owned(),
             why = conversation::run(self.lines, self.writer, orders, out) => why,
         }
     }
@@ -213,7 +213,7 @@ where
     let keep = async {
         let mut pause = FIRST_PAUSE;
         let mut told: Option<String> = None;
-        let mut gone = "there was no connection yet".to_owned();
+        let mut gone = "not connected yet".to_owned();
         loop {
             match refusing(&mut orders, &gone, locate_and_open(&mut find, &actor)).await {
                 Ok(connection) => {
@@ -255,7 +255,7 @@ where
     }
     orders.close();
     while let Some(request) = orders.recv().await {
-        request.answer(Reply::Refused { text: "this program is ending: the order was not sent".to_owned() });
+        request.answer(Reply::Refused { text: "this program is quitting: the order was not sent".to_owned() });
     }
     None
 }
@@ -264,7 +264,7 @@ where
 async fn refusing<T>(orders: &mut mpsc::Receiver<Request>, why: &str, work: impl Future<Output = T>) -> T {
     let refuse = async {
         while let Some(request) = orders.recv().await {
-            let text = format!("there is no connection to the collector, the order was not sent: {why}");
+            let text = format!("not connected to the collector, the order was not sent: {why}");
             request.answer(Reply::Refused { text });
         }
         // Nobody gives orders any more; the work goes on.

@@ -34,7 +34,7 @@ const CHUNK: u64 = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// It cannot be opened or read.
-    #[error("{} cannot be read: check its name and your right to read it", path.display())]
+    #[error("cannot read {}: check its name and permissions", path.display())]
     Read {
         /// Which.
         path: PathBuf,
@@ -42,10 +42,10 @@ pub enum ReplayError {
         source: io::Error,
     },
     /// It is something else.
-    #[error("{} is no recording of fleetsweep: name a file that --record wrote", .0.display())]
+    #[error("{} is not a fleetsweep recording: use a file written with --record", .0.display())]
     NotARecording(PathBuf),
     /// A newer fleetsweep wrote it.
-    #[error("{} has format version {found}, and this fleetsweep knows {FORMAT}: play it with a newer one", path.display())]
+    #[error("{} has format version {found}, but this fleetsweep only supports {FORMAT}: use a newer fleetsweep", path.display())]
     Newer {
         /// Which.
         path: PathBuf,
@@ -53,7 +53,7 @@ pub enum ReplayError {
         found: u32,
     },
     /// It ends before anything happens.
-    #[error("{} holds nothing yet: nothing was recorded to it", .0.display())]
+    #[error("{} is empty: nothing was recorded", .0.display())]
     Empty(PathBuf),
     /// One line of it is damaged.
     #[error("{}:{line}: {problem}: remove that line, or play another copy", path.display())]

@@ -41,10 +41,10 @@ const AFTER_REFUSAL: Duration = Duration::from_millis(200);
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// Something else has the socket's name.
-    #[error("{} is there already and is no socket: remove it", .0.display())]
+    #[error("{} exists and is not a socket: remove it", .0.display())]
     InTheWay(PathBuf),
     /// The socket cannot be made.
-    #[error("{} cannot be listened on: check that its directory can be written", path.display())]
+    #[error("cannot listen on {}: check that its directory is writable", path.display())]
     Listen {
         /// Which.
         path: PathBuf,

@@ -127,7 +127,7 @@ async fn what_the_collector_lacks_is_no_failure_of_a_client() {
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     let errors = outcome.stderr.lines().filter(|line| line.contains("ERROR") && line.contains(short)).count();
     assert_eq!(errors, 1, "said once: {}", outcome.stderr);
-    assert!(outcome.stderr.contains("because of the collector, not because of them"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("because of a problem of this collector"), "{}", outcome.stderr);
     fleet.sink.received(1).await;
     assert!(fleet.sink.mails().iter().all(|mail| !String::from_utf8_lossy(&mail.content).contains(short)));
 }
@@ -156,7 +156,7 @@ async fn a_hanging_ssh_agent_is_no_client_that_does_not_answer() {
         let error = document["clients"][0]["error"].as_str().unwrap();
         assert!(error.starts_with("credential unusable: ") && error.contains(words), "{error}");
         assert_eq!(number(&fleet.program, "SELECT count(*) FROM v1_alerts").await, 0);
-        assert!(outcome.stderr.contains("because of the collector"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("because of a problem of this collector"), "{}", outcome.stderr);
     }
 }
 

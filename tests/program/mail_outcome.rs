@@ -198,7 +198,7 @@ async fn a_refused_address_is_counted_and_said_at_any_verbosity() {
         assert!(outcome.stdout.contains("mail: 1 sent, 0 waiting, 1 refused"), "{}", outcome.stdout);
         let told = errors(&outcome.stderr, "gone@example.com");
         assert_eq!(told.len(), 1, "{}", outcome.stderr);
-        assert!(told[0].contains("550 5.1.1 User unknown") && told[0].contains("correct `mail`"), "{}", told[0]);
+        assert!(told[0].contains("550 5.1.1 User unknown") && told[0].contains("fix the `mail`"), "{}", told[0]);
         // It is over: the next run neither offers nor counts it.
         assert_eq!(refused(&once(&post.fleet.program).await), 0);
     }

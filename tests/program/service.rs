@@ -115,7 +115,7 @@ async fn a_client_slower_than_the_interval_is_left_out_and_holds_up_nobody() {
     let service = Service::start(&fleet, &fleet.config(UNDER)).await;
     reaches(&fleet, &collected(2), 2).await;
     let outcome = service.stop().await;
-    assert!(outcome.stderr.contains("left out of this one"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("still being collected by an earlier sweep"), "{}", outcome.stderr);
     let overlaps = "SELECT count(*) FROM v1_collections a JOIN v1_collections b ON a.client_ip = b.client_ip
         AND a.started_at_ms < b.started_at_ms AND a.started_at_ms + a.duration_ms > b.started_at_ms";
     assert_eq!(number(&fleet.program, overlaps).await, 0);
@@ -203,7 +203,7 @@ async fn a_hangup_puts_a_changed_configuration_to_work_and_refuses_a_wrong_one()
     }
     let outcome = service.stop().await;
     assert!(outcome.stderr.contains("config.xml:6:") && outcome.stderr.contains("op"), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("the database cannot change while the program runs"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("the database cannot be changed while the program runs"), "{}", outcome.stderr);
     assert!(!fleet.program.path("other.db").exists());
 }
 

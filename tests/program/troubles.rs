@@ -244,7 +244,7 @@ async fn what_cannot_be_told_is_told_by_a_later_run() {
     fleet.sink.fail(Fault::refuses(Moment::Greeting, 421));
     for _ in 0..2 {
         let outcome = run(&fleet).await;
-        assert!(outcome.stderr.contains("is not told"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("could not mail"), "{}", outcome.stderr);
     }
     // It was over before anybody could be told: they hear of both in one mail.
     fleet.program.write_config(&whole.text());
@@ -267,7 +267,7 @@ async fn without_a_recipient_a_trouble_is_logged_once_with_its_end() {
     let told: Vec<usize> = [run(&fleet).await, run(&fleet).await].iter().map(|run| words(run, "ERROR")).collect();
     assert_eq!(told, [1, 0]);
     fleet.program.write_config(&whole.text());
-    let ended: Vec<usize> = [run(&fleet).await, run(&fleet).await].iter().map(|run| words(run, "over: ")).collect();
+    let ended: Vec<usize> = [run(&fleet).await, run(&fleet).await].iter().map(|run| words(run, "resolved: ")).collect();
     assert_eq!(ended, [1, 0]);
     assert_eq!(fleet.sink.mails().len(), 0);
 }

@@ -155,7 +155,8 @@ async fn nothing_is_lost(mut server: Server, outages: usize) {
     running.signal(Signal::TERM);
     let outcome = running.ended(SOON).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
-    for (what, times) in [("the database is away, what is collected waits", outages), ("the database is back", outages)]
+    for (what, times) in
+        [("the database is unavailable, collected data waits", outages), ("the database is back", outages)]
     {
         assert_eq!(outcome.stderr.matches(what).count(), times, "{what}: {}", outcome.stderr);
     }

@@ -12,13 +12,13 @@ pub async fn find(reader: &Reader) -> Result<(Holder, PathBuf), String> {
     let holder = reader.holder().await.map_err(|error| chain(&error))?;
     let Some(holder) = holder else { return Err("no collector has announced itself".to_owned()) };
     if holder.host != host_name() {
-        return Err(format!("it is {holder}: attach to it there"));
+        return Err(format!("it is {holder}: attach on that machine"));
     }
     if holder.is_ending {
         return Err(format!("it is {holder}, which is ending"));
     }
     match holder.socket.clone() {
         Some(socket) => Ok((holder, socket)),
-        None => Err(format!("it is {holder}, which takes no orders")),
+        None => Err(format!("it is {holder}, which does not accept connections")),
     }
 }

@@ -48,7 +48,7 @@ impl AttachServer {
     pub async fn close(self) {
         self.stop.cancel();
         if let Err(error) = self.serving.await {
-            tracing::error!("serving attached dashboards broke: {error}");
+            tracing::error!("serving attached dashboards failed: {error}");
         }
     }
 }
@@ -57,14 +57,14 @@ fn listen(database: &str) -> Option<Server> {
     let path = match place::socket(&Environment::of_process(), database) {
         Ok(path) => path,
         Err(error) => {
-            tracing::warn!("no dashboard can attach: {}", chain(&error));
+            tracing::warn!("other processes cannot attach: {}", chain(&error));
             return None;
         }
     };
     match Server::bind(&path) {
         Ok(server) => Some(server),
         Err(error) => {
-            tracing::warn!("no dashboard can attach: {}", chain(&error));
+            tracing::warn!("other processes cannot attach: {}", chain(&error));
             None
         }
     }

@@ -41,7 +41,7 @@ pub enum Surprise {
 impl fmt::Display for Surprise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Service => "it was a service, which may be started again",
+            Self::Service => "it was a service, which may be restarted",
             Self::OtherMachine => "it ran on another machine",
             Self::OtherUser => "it ran as another user",
             Self::OtherClients => "it swept other clients than this dashboard would",

@@ -36,7 +36,7 @@ struct Entries {
 }
 
 impl ClientStates {
-    /// A ledger of what the database holds.
+    /// The states that the database holds.
     #[must_use]
     pub fn new(states: HashMap<ClientId, ClientState>, bookmarks: HashMap<ClientId, String>) -> Arc<Self> {
         let entries = Mutex::new(Entries { states, bookmarks, ..Entries::default() });

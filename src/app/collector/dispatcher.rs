@@ -104,8 +104,8 @@ impl Dispatcher {
         if count == 0 {
             let text = match wanted.as_slice() {
                 [] => "no client has failed".to_owned(),
-                [one] => format!("{} is being collected already", one.name),
-                _ => "all of them are being collected already".to_owned(),
+                [one] => format!("{} is already being collected", one.name),
+                _ => "all of them are already being collected".to_owned(),
             };
             return (Reply::Refused { text }, None);
         }
@@ -122,7 +122,7 @@ impl Dispatcher {
         };
         let sweep = SweepId(Uuid::now_v7());
         self.sweep(sweep, Trigger::Manual, due);
-        let left_out = if busy == 0 { String::new() } else { format!("; {busy} being collected already") };
+        let left_out = if busy == 0 { String::new() } else { format!("; {busy} already being collected") };
         let text = format!("collecting {what}{left_out}");
         let entry = ("collect", target, format!("{count} clients, sweep {}", sweep.0));
         (Reply::Done { text, sweep: Some(sweep) }, Some(entry))
@@ -171,16 +171,16 @@ impl Dispatcher {
 
     async fn pause(&mut self, paused: bool, actor: &str) -> (Reply, Option<AuditEntry>) {
         if self.is_paused == paused {
-            let text = if paused { "the schedule is paused already" } else { "the schedule is not paused" };
+            let text = if paused { "the schedule is already paused" } else { "the schedule is not paused" };
             return (Reply::Refused { text: text.to_owned() }, None);
         }
         self.is_paused = paused;
         let kind = EventKind::SchedulePaused { paused, actor: actor.to_owned() };
         self.engine.publisher.publish(None, None, kind).await;
         let (action, text) = if paused {
-            ("pause", "the schedule is paused: nothing is collected until it goes on, but what you collect")
+            ("pause", "schedule paused: until you resume it, only what you collect by hand is collected")
         } else {
-            ("resume", "the schedule goes on")
+            ("resume", "schedule resumed")
         };
         (Reply::Done { text: text.to_owned(), sweep: None }, Some((action, "schedule".to_owned(), String::new())))
     }
@@ -200,7 +200,7 @@ impl Dispatcher {
             return request.answer(Reply::Refused { text });
         };
         if alert.acknowledged_at.is_some() {
-            return request.answer(Reply::Refused { text: "it is acknowledged already".to_owned() });
+            return request.answer(Reply::Refused { text: "already acknowledged".to_owned() });
         }
         let engine = self.engine.clone();
         self.under_way.spawn(async move {

@@ -87,7 +87,7 @@ impl Active {
             ("retention", self.retention),
         ] {
             if let Err(error) = task.await {
-                tracing::error!("{what} broke: {error}");
+                tracing::error!("{what} failed: {error}");
             }
         }
         self.pipeline.close().await;
@@ -145,7 +145,7 @@ pub async fn serve(
             Some(request) = requests.recv() => dispatcher.handle(request).await,
             Some(ended) = dispatcher.ended() => {
                 if let Err(error) = ended {
-                    tracing::error!("a sweep broke: {error}");
+                    tracing::error!("a sweep failed: {error}");
                 }
             }
             Some(()) = reload => {
@@ -198,7 +198,7 @@ async fn read_again(source: &ConfigSource, engine: &Engine, before: &Config) -> 
     let config = source.load().map_err(|error| error.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
     let database = |config: &Config| (config.database.url.expose_secret().to_owned(), config.database.tls);
     if database(&config) != database(before) {
-        return Err(vec!["the database cannot change while the program runs: restart it instead".to_owned()]);
+        return Err(vec!["the database cannot be changed while the program runs: restart the program".to_owned()]);
     }
     Prepared::new(engine, config).await.map_err(|error| vec![chain(&error)])
 }

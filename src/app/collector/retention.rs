@@ -35,7 +35,7 @@ pub async fn run(store: &Store, retention: Duration, stop: &CancellationToken) {
                     say_why(behind);
                 }
                 Ok(Deletion { waits_for }) => waits = waits_for.is_some(),
-                Err(error) => tracing::error!("what has grown old could not be deleted: {}", chain(&error)),
+                Err(error) => tracing::error!("deleting old rows failed: {}", chain(&error)),
             }
         }
     };
@@ -78,7 +78,7 @@ pub async fn forget(store: &Store, retention: Duration, time: Option<Duration>) 
 pub fn say_why(behind: Duration) {
     let behind = Duration::from_secs(behind.as_secs());
     tracing::warn!(
-        "the clock is {} ahead of the time that is known to have passed: what has grown old meanwhile is deleted little by little; check the clock",
+        "the clock is {} ahead of the time that is known to have passed; old rows are deleted only gradually: check the clock",
         humantime::format_duration(behind)
     );
 }

@@ -51,7 +51,7 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// A wheel that has turned so often before.
+    /// A scheduler that continues after this many sweeps.
     #[must_use]
     pub fn new(client_states: Arc<ClientStates>, publisher: Publisher, store: Store, turns: u64) -> Self {
         Self { client_states, publisher, store, turns: AtomicU64::new(turns), said: Mutex::new(None) }
@@ -105,7 +105,7 @@ impl Scheduler {
         let number = self.turns.fetch_add(1, Ordering::Relaxed) + 1;
         let busy_count = busy.len();
         for client in busy {
-            tracing::warn!(%client, "still being collected by an earlier sweep: left out of this one");
+            tracing::warn!(%client, "skipped: still being collected by an earlier sweep");
         }
         let clients: Vec<_> = due.iter().map(|(client, _)| client.id.clone()).collect();
         let is_whole = pipeline.is_whole(due.len() + busy_count);
@@ -200,13 +200,13 @@ impl Scheduler {
             (Some(first), before) if before != Some(first.kind) => {
                 let Ours { count, .. } = ours;
                 tracing::error!(
-                    "{count} clients were not collected because of the collector, not because of them: {first}: {}",
+                    "{count} clients were not collected because of a problem of this collector: {first}: {}",
                     first.kind.next_step()
                 );
                 *said = Some(first.kind);
             }
             (None, Some(before)) if ok > 0 => {
-                tracing::info!("clients are collected again: no more of `{}`", before.words());
+                tracing::info!("clients are collected again; resolved: {}", before.words());
                 *said = None;
             }
             (Some(_) | None, Some(_) | None) => {}
@@ -235,6 +235,6 @@ impl Ours {
 /// A sweep that cannot be written down cannot be travelled to; its collections say themselves what is wrong.
 fn note(written: Result<(), StoreError>) {
     if let Err(error) = written {
-        tracing::error!("a sweep is missing from the history: {}", chain(&error));
+        tracing::error!("a sweep could not be recorded in the history: {}", chain(&error));
     }
 }

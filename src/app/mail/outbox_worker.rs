@@ -345,7 +345,7 @@ impl OutboxWorker {
         match resized.await {
             Ok(parts) => parts,
             Err(error) => {
-                tracing::error!("a mail could not be made smaller: {error}");
+                tracing::error!("making a mail smaller failed: {error}");
                 None
             }
         }
@@ -355,7 +355,7 @@ impl OutboxWorker {
     fn log_once(&mut self, error: &SendError) {
         if self.logged.len() < REMEMBERED && self.logged.insert(delivery::cause(error)) {
             tracing::error!(
-                "the mail server refuses this collector: {error}; mails wait, and are given up after {}: correct <smtp> or the \
+                "the mail server refuses this collector: {error}; mails wait and are given up after {}: fix <smtp> or the \
                  server, then reload or restart",
                 show_duration(self.smtp.give_up)
             );
@@ -377,9 +377,9 @@ impl OutboxWorker {
 /// What a mail became, in words.
 fn words_of_parts(mail: &Mail, parts: &[Mail]) -> String {
     match parts {
-        [_] if mail.attachments.is_empty() => "cut to its beginning".to_owned(),
-        [_] => "sent without what is attached".to_owned(),
-        parts => format!("split into {}", parts.len()),
+        [_] if mail.attachments.is_empty() => "truncated".to_owned(),
+        [_] => "sent without its attachments".to_owned(),
+        parts => format!("split into {} mails", parts.len()),
     }
 }
 

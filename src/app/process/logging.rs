@@ -104,12 +104,12 @@ pub fn start_behind_screen(level: LevelFilter) -> (LogTap, Option<LogFile>) {
             let lines =
                 tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).with_target(false).compact();
             let tap = begin(level, lines);
-            tracing::info!("this log is kept in {}", file.folder.display());
+            tracing::info!("this log is written to {}", file.folder.display());
             (tap, Some(file))
         }
         Err(error) => {
             let tap = begin(level, tracing_subscriber::fmt::layer().with_writer(io::sink));
-            tracing::warn!("this log is kept in no file: {error}");
+            tracing::warn!("this log is not written to a file: {error}");
             (tap, None)
         }
     }

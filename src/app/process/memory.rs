@@ -13,7 +13,7 @@ pub fn keep_private() {
         set_dumpable_behavior(DumpableBehavior::NotDumpable),
     ];
     for error in refused.into_iter().filter_map(Result::err) {
-        tracing::debug!("a crash may write the memory of this process to the disk: {error}");
+        tracing::debug!("core dumps could not be disabled: {error}");
     }
 }
 

@@ -21,6 +21,6 @@ pub fn stopping() {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!("the service manager could not be told: {error}");
+        tracing::warn!("notifying the service manager failed: {error}");
     }
 }

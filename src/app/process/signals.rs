@@ -17,7 +17,7 @@ pub fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
         either(&mut interrupt, &mut terminate).await;
-        tracing::info!("asked to end: what has been received is stored first");
+        tracing::info!("stopping: storing what has been received");
         stop.cancel();
         let code = either(&mut interrupt, &mut terminate).await;
         terminal::restore();

@@ -39,7 +39,7 @@ pub async fn once(
     }
     let strayed = strayed(&demo, &swept);
     for line in &strayed {
-        note(&format!("demo: not as scripted: {line}\n"));
+        note(&format!("demo: unexpected result: {line}\n"));
     }
     demo.stop().await.map_err(Failed::Demo)?;
     Ok(match (swept.exit(false), strayed.is_empty()) {

@@ -23,7 +23,7 @@ pub enum Audience {
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// It could not be begun.
-    #[error("{file} cannot be written: name a file in a directory in which you may create files")]
+    #[error("cannot write {file}: choose a directory in which you may create files")]
     NotBegun {
         /// Its name.
         file: String,
@@ -31,7 +31,7 @@ pub enum OutputError {
         source: io::Error,
     },
     /// It could not be finished.
-    #[error("{file} was not written; what was there before is there still")]
+    #[error("cannot write {file}; its old content is unchanged")]
     NotFinished {
         /// Its name.
         file: String,
@@ -39,7 +39,7 @@ pub enum OutputError {
         source: io::Error,
     },
     /// The operator ended it.
-    #[error("asked to end: {file} was not written; what was there before is there still")]
+    #[error("interrupted: {file} was not written; its old content is unchanged")]
     Stopped {
         /// Its name.
         file: String,
@@ -68,12 +68,12 @@ impl Output {
             // What a symbolic link names is replaced, and the link stays.
             Ok(there) if there.is_file() => there,
             // A device or a pipe would be replaced as well.
-            Ok(_) => return Err(io::Error::other("it is no regular file")),
+            Ok(_) => return Err(io::Error::other("not a regular file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => target.to_owned(),
             Err(error) => return Err(error),
         };
         if target.file_name().is_none() {
-            return Err(io::Error::other("it is no name of a file"));
+            return Err(io::Error::other("not the name of a file"));
         }
         // The name must not end like the file's own: a collector that reads every `*.prom` would read this one too.
         let file = Builder::new().prefix(".fleetsweep-").suffix(".part").tempfile_in(directory(&target))?;

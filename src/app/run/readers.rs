@@ -38,7 +38,7 @@ impl Readers {
     pub async fn ended(mut self) {
         while let Some(ended) = self.0.join_next().await {
             if let Err(error) = ended {
-                tracing::error!("a reader of events broke: {error}");
+                tracing::error!("a reader of events failed: {error}");
             }
         }
     }

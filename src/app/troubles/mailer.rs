@@ -43,7 +43,7 @@ pub struct TroubleMailer {
 }
 
 impl TroubleMailer {
-    /// A courier over a client of the SMTP server `smtp`, of its own: a conversation is one mail at a time.
+    /// A mailer over a client of the SMTP server `smtp`, of its own: a conversation is one mail at a time.
     #[must_use]
     pub fn new(
         troubles: Arc<TroubleTracker>,
@@ -83,7 +83,7 @@ impl TroubleMailer {
     /// Tells what is to be told now, until a time at most.
     pub async fn deliver(&mut self, until: Instant) {
         if tokio::time::timeout_at(until, self.tell()).await.is_err() {
-            tracing::warn!("the SMTP server is slow: the next run tells of the collector's own troubles");
+            tracing::warn!("the SMTP server is slow: the next run mails the collector's own troubles");
         }
         self.troubles.keep().await;
     }
@@ -97,7 +97,7 @@ impl TroubleMailer {
             let mail = match self.composer.trouble_mail(&notice, &self.here) {
                 Ok(mail) => mail,
                 Err(error) => {
-                    tracing::error!("a mail could not be written: {}", chain(&error));
+                    tracing::error!("a mail could not be composed: {}", chain(&error));
                     continue;
                 }
             };
@@ -105,11 +105,11 @@ impl TroubleMailer {
             self.troubles.tried(&notice, false);
             match self.send(mail).await {
                 Ok(()) => {
-                    tracing::info!(trouble = %notice.kind, "{} told: {}", notice.recipient, notice.kind.spec().title);
+                    tracing::info!(trouble = %notice.kind, "mailed {}: {}", notice.recipient, notice.kind.spec().title);
                     self.troubles.tried(&notice, true);
                 }
                 Err(error @ SendError::Refused { .. }) => {
-                    self.log_once(&notice, &format!("{error}; correct `mail` on <collector>"));
+                    self.log_once(&notice, &format!("{error}; fix `mail` on <collector>"));
                     self.troubles.tried(&notice, true);
                 }
                 Err(error @ (SendError::Deferred { .. } | SendError::TooLarge { .. })) => {
@@ -141,7 +141,7 @@ impl TroubleMailer {
     }
 
     fn log_once(&mut self, notice: &TroubleNotice, words: &str) {
-        let line = format!("{} is not told that {}: {words}", notice.recipient, notice.kind.spec().title);
+        let line = format!("could not mail {} about \"{}\": {words}", notice.recipient, notice.kind.spec().title);
         if self.logged != line {
             tracing::error!("{line}");
             self.logged = line;
@@ -168,6 +168,6 @@ pub async fn report_database(config: &Config, troubles: Option<Arc<TroubleTracke
     };
     match trouble_mailer.await {
         Ok(mut trouble_mailer) => trouble_mailer.deliver(Instant::now() + MAIL_WAIT).await,
-        Err(error) => tracing::error!("nobody is told of it: {}", chain(&error)),
+        Err(error) => tracing::error!("this could not be mailed: {}", chain(&error)),
     }
 }

@@ -108,7 +108,7 @@ impl TroubleTracker {
             }
             Some(Change::Ended { kind, since }) => {
                 // As loud as its beginning has to be: whoever read that waits for it.
-                tracing::warn!(trouble = %kind, %since, "over: {}", kind.spec().title);
+                tracing::warn!(trouble = %kind, %since, "resolved: {}", kind.spec().title);
             }
             None => {}
         }
@@ -182,9 +182,12 @@ impl TroubleTracker {
         match written {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!("the collector's own troubles may be told once more by the next run: {}", chain(&error));
+                tracing::warn!(
+                    "the state of the collector's own troubles was not saved, the next run may mail them again: {}",
+                    chain(&error)
+                );
             }
-            Err(error) => tracing::error!("keeping the collector's own troubles broke: {error}"),
+            Err(error) => tracing::error!("saving the state of the collector's own troubles failed: {error}"),
         }
     }
 

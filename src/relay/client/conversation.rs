@@ -53,7 +53,8 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         for (_, request) in self.held().drain() {
-            let text = "the connection to the collector broke before it answered: look whether it was done";
+            let text =
+                "the connection to the collector broke before it answered: check whether the order was carried out";
             request.answer(Reply::Refused { text: text.to_owned() });
         }
     }

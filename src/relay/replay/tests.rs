@@ -258,17 +258,17 @@ fn a_recording_cut_off_anywhere_is_played_up_to_there() {
 #[test]
 fn what_is_wrong_with_a_file_is_said_with_its_place() {
     let message = |bytes: &[u8]| opened(bytes).unwrap_err().to_string();
-    assert!(message(b"").contains("is no recording of fleetsweep"));
-    assert!(message(b"{\"fleet\":1}\n{}\n").contains("is no recording of fleetsweep"));
-    assert!(message(b"{\"fleetsweep_recording\":1}\n").contains("holds nothing yet"));
+    assert!(message(b"").contains("is not a fleetsweep recording"));
+    assert!(message(b"{\"fleet\":1}\n{}\n").contains("is not a fleetsweep recording"));
+    assert!(message(b"{\"fleetsweep_recording\":1}\n").contains("is empty"));
     let newer = message(b"{\"fleetsweep_recording\":7,\"version\":\"9.1.0\"}\n");
-    assert!(newer.contains("has format version 7, and this fleetsweep knows 1"), "{newer}");
+    assert!(newer.contains("has format version 7, but this fleetsweep only supports 1"), "{newer}");
     let mut bytes = write(&script::stream(&[(5, 0)]));
     bytes.extend_from_slice(b"garbage\n");
     let damaged = message(&bytes);
     assert!(damaged.contains(":6: expected value at line 1 column 1: remove that line"), "{damaged}");
     let absent = Recording::open(Path::new("/nonexistent/x.jsonl")).unwrap_err();
-    assert!(absent.to_string().contains("/nonexistent/x.jsonl cannot be read"));
+    assert!(absent.to_string().contains("cannot read /nonexistent/x.jsonl"));
 }
 
 #[test]

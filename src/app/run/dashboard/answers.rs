@@ -23,7 +23,7 @@ pub async fn answer(reader: &Reader, query: Query, cards: Vec<ClientCard>, now: 
 
 /// Nothing can be looked up where there is no database, as while a recording is played.
 pub fn nothing() -> Answer {
-    said("a recording holds the stream alone: histories, mails and past sweeps are in its collector's database")
+    said("not in the recording: history, mails and past sweeps are in the database of its collector")
 }
 
 async fn find(reader: &Reader, query: Query, cards: &[ClientCard], now: Timestamp) -> Result<Answer, StoreError> {
@@ -41,7 +41,7 @@ async fn find(reader: &Reader, query: Query, cards: &[ClientCard], now: Timestam
         Query::Sweeps => Answer::Sweeps(reader.sweeps(ROWS).await?),
         Query::Past(sweep) => match reader.past(sweep, cards).await? {
             Some(fleet) => Answer::Past { sweep, fleet: Box::new(fleet) },
-            None => said("this sweep is not in the database any more"),
+            None => said("this sweep is no longer in the database"),
         },
     })
 }

@@ -67,7 +67,7 @@ pub async fn run(
         let own = OwnCollector { engine, config, bus, readers, orders, requests };
         let ended = own.serve(source, Mode::Dashboard, None, stop).await;
         if let Err(error) = passing.await {
-            tracing::error!("passing the stream to the screen broke: {error}");
+            tracing::error!("passing the stream to the dashboard failed: {error}");
         }
         ended
     };
@@ -102,9 +102,11 @@ async fn watch(
                     *held(successor) = Some(*taken);
                     return true;
                 }
-                Ok(Tried::Held) if wanted => Some("another collector has the database".to_owned()),
+                Ok(Tried::Held) if wanted => Some("another collector holds the database".to_owned()),
                 Ok(Tried::Held) => None,
-                Ok(Tried::Asks(surprise)) => Some(format!("nobody sweeps; {surprise}: T has this dashboard sweep")),
+                Ok(Tried::Asks(surprise)) => {
+                    Some(format!("no collector is running; {surprise}: press T to sweep from this dashboard"))
+                }
                 Err(failed) => Some(format!("this dashboard cannot sweep: {}", chain(&failed))),
             };
             // A reason that came from elsewhere stands in its place on the screen.

@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The stream has ended: its last pieces reach the screen, or nobody takes them any more.
 pub async fn settle(pump: JoinHandle<()>) {
     if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, pump).await {
-        tracing::error!("feeding the screen broke: {error}");
+        tracing::error!("updating the dashboard failed: {error}");
     }
 }
 
@@ -51,7 +51,7 @@ pub fn start_screen(stop: &CancellationToken) -> Result<Screen, Failed> {
     let stop = stop.clone();
     tokio::spawn(async move {
         if hangups.recv().await.is_some() {
-            tracing::info!("the terminal has gone: what has been received is stored first");
+            tracing::info!("the terminal is gone: storing what has been received, then quitting");
             stop.cancel();
         }
     });
@@ -85,7 +85,7 @@ pub async fn show(
                     std::process::exit(128 + 2);
                 }
                 Some(Command::Quit) => {
-                    say(&feed, false, "ending: what has been received is stored first");
+                    say(&feed, false, "quitting: storing what has been received");
                     stop.cancel();
                 }
                 // The terminal is gone, or the screen broke.
@@ -103,7 +103,7 @@ pub async fn show(
             }
             Some(done) = errands.join_next() => {
                 if let Err(error) = done {
-                    tracing::error!("something that the screen asked for broke: {error}");
+                    tracing::error!("a command of the dashboard failed: {error}");
                 }
             }
         }
@@ -152,7 +152,7 @@ async fn run_errand(source: Arc<Source>, feed: Feed, command: Command) {
     };
     let sent = tokio::task::spawn_blocking(move || feed.send_waiting(Message::Answer(answer))).await;
     if let Err(error) = sent {
-        tracing::error!("an answer for the screen was lost: {error}");
+        tracing::error!("an answer did not reach the dashboard: {error}");
     }
 }
 
