@@ -147,7 +147,7 @@ impl Attempt<'_> {
         let known = &self.shared.known_clients;
         let mut platform = recognition::recognise(known, session, client, Stage::Upload, deadlines).await?;
         let mut unfit = known.unfit(client);
-        // Each round leaves out one more directory, or knows the platform better.
+        // Each round leaves out one more directory, knows the platform better, or replaces an agent that was removed.
         let mut last: Option<Failure> = None;
         for _ in 0..=Unfit::MOST + 2 {
             let (secret, request) = self.request(&platform, events)?;
@@ -189,6 +189,7 @@ impl Attempt<'_> {
                     known.leave_out(client, place);
                     last = Some(failure);
                 }
+                Finished::Vanished(failure) => last = Some(failure),
             }
         }
         Err(last.unwrap_or_else(|| {

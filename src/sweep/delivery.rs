@@ -79,6 +79,9 @@ pub(super) enum Finished {
     Answered(Vec<u8>),
     /// The agent is there and cannot be executed: not in this directory.
     Unfit(Place, Failure),
+    /// The agent was there and has gone before it could be executed: somebody else removed it, such as `clean`, or
+    /// another collector that uses the same account and brings another version.
+    Vanished(Failure),
 }
 
 /// An agent that is being executed.

@@ -220,6 +220,34 @@ pub(crate) async fn a_kept_agent_goes_with_clean() {
     }
 }
 
+/// Another collector or `clean` may remove an agent in the moment between the look at it and its execution.
+pub(crate) async fn an_agent_that_vanishes_before_it_is_executed_is_sent_again() {
+    let programs = tempfile::tempdir().unwrap();
+    let sshd = sshd_with(
+        "/bin/sh",
+        SshdOptions {
+            config: vec![format!("SetEnv PATH={}:/usr/bin:/bin", programs.path().display())],
+            ..SshdOptions::default()
+        },
+    )
+    .await;
+    let program = program(PATIENT, &[client("one", at(&sshd, 0), &key_login(&sshd))]);
+    sweep(&program).await.is_complete();
+    let agent = kept_agent(&sshd.username());
+    // The script's own look at the agent is when it goes, once.
+    let (agent, trigger) = (agent.display(), programs.path().join("trigger"));
+    let cksum = format!("#!/bin/sh\n/usr/bin/cksum\nrm {} 2>/dev/null && rm {agent}\n", trigger.display());
+    let path = programs.path().join("cksum");
+    fs::write(&path, cksum).unwrap();
+    for (path, mode) in [(path.as_path(), 0o755), (programs.path(), 0o777)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    fs::write(&trigger, "").unwrap();
+    sweep(&program).await.is_complete();
+    assert!(!trigger.exists(), "the agent was not removed");
+    assert!(kept_agent(&sshd.username()).exists());
+}
+
 pub(crate) async fn several_sweeps_at_once_share_one_client() {
     const SWEEPS: usize = 4;
     let sshd = sshd_with("/bin/sh", SshdOptions { addresses: 3, ..SshdOptions::default() }).await;

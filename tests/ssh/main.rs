@@ -30,6 +30,7 @@ support::trials! {
         an_agent_that_fails_is_said_with_its_end_and_tried_again,
         a_kept_agent_goes_with_clean,
         an_agent_that_is_not_kept_leaves_nothing_behind_however_it_ends,
+        an_agent_that_vanishes_before_it_is_executed_is_sent_again,
         several_sweeps_at_once_share_one_client,
         a_changed_host_key_is_refused_before_a_credential_is_sent,
         trust_pins_once_and_never_over_another_key,

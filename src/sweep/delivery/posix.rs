@@ -16,6 +16,9 @@ use crate::fleet::{Failure, FailureKind, Stage};
 /// What a shell ends with where a command was found and cannot be executed (POSIX).
 const CANNOT_EXECUTE: u32 = 126;
 
+/// What a shell ends with where a command was not found (POSIX).
+const NOT_FOUND: u32 = 127;
+
 /// How the first half of a visit ended.
 pub(super) enum Started {
     /// The agent is being executed.
@@ -82,6 +85,8 @@ impl Running {
         let failed = |kind| self.remote.explain(Failure::new(STAGE, kind));
         match self.remote.exit() {
             Some(Exit::Status(CANNOT_EXECUTE)) => Ok(Finished::Unfit(self.place, failed(FailureKind::NoDirectory))),
+            // It was there a moment ago, and the agent itself never ends with this.
+            Some(Exit::Status(NOT_FOUND)) => Ok(Finished::Vanished(failed(FailureKind::AgentFailed))),
             Some(Exit::Status(status)) if *status == u32::from(exit::DEADLINE) => Err(failed(FailureKind::TimedOut)),
             Some(Exit::Status(status)) if *status != u32::from(exit::ANSWERED) => Err(failed(FailureKind::AgentFailed)),
             Some(Exit::Signal(_)) => Err(failed(FailureKind::AgentFailed)),
