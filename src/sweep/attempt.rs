@@ -14,7 +14,7 @@ use super::{
     answer,
     collection::Received,
     deadline::{Deadlines, WINDOW},
-    delivery::{self, Finished, Order, Running, Started, Unfit},
+    delivery::{self, Finished, Running, Started, Unusable, Visit},
     platform::{Platform, Unix},
     recognition,
     session::Session,
@@ -146,12 +146,12 @@ impl Attempt<'_> {
         let (client, deadlines) = (&self.client.id, &self.deadlines);
         let known = &self.shared.known_clients;
         let mut platform = recognition::recognise(known, session, client, Stage::Upload, deadlines).await?;
-        let mut unfit = known.unfit(client);
+        let mut unusable = known.unusable(client);
         // Each round leaves out one more directory, knows the platform better, or replaces an agent that was removed.
         let mut last: Option<Failure> = None;
-        for _ in 0..=Unfit::MOST + 2 {
+        for _ in 0..=Unusable::MOST + 2 {
             let (secret, request) = self.request(&platform, events)?;
-            let started = self.start(session, channel.take(), &platform, unfit, &request).await;
+            let started = self.start(session, channel.take(), &platform, unusable, &request).await;
             let running = match started {
                 Ok(Started::Running(running)) => running,
                 Ok(Started::OtherPlatform(uname)) => {
@@ -159,8 +159,8 @@ impl Attempt<'_> {
                     known.meet(client, platform.clone());
                     continue;
                 }
-                Ok(Started::Unfit(place, failure)) => {
-                    unfit = unfit.and(place);
+                Ok(Started::Unusable(directory, failure)) => {
+                    unusable = unusable.and(directory);
                     last = Some(failure);
                     continue;
                 }
@@ -184,9 +184,9 @@ impl Attempt<'_> {
             }
             match deadlines.run(Stage::Execute, Running::finish(running, session)).await? {
                 Finished::Answered(output) => return Ok((secret, request, output)),
-                Finished::Unfit(place, failure) => {
-                    unfit = unfit.and(place);
-                    known.leave_out(client, place);
+                Finished::Unusable(directory, failure) => {
+                    unusable = unusable.and(directory);
+                    known.leave_out(client, directory);
                     last = Some(failure);
                 }
                 Finished::Vanished(failure) => last = Some(failure),
@@ -232,21 +232,21 @@ impl Attempt<'_> {
         session: &Session,
         channel: Option<Channel<Msg>>,
         platform: &Platform,
-        unfit: Unfit,
+        unusable: Unusable,
         request: &Request,
     ) -> Result<Started, Failure> {
         let name = platform.name();
         let Some(agent) = self.shared.agents.lookup(&name) else { return Err(no_agent(&name)) };
         let argument = request.to_argument();
-        let order = Order {
+        let visit = Visit {
             username: &self.client.username,
             keeping: self.client.agent,
             platform,
             agent,
-            unfit,
+            unusable,
             request: &argument,
         };
-        self.deadlines.run(Stage::Upload, delivery::start(session, channel, &order)).await
+        self.deadlines.run(Stage::Upload, delivery::start(session, channel, &visit)).await
     }
 
     /// The platform that a client claims, if it is a new one and there is an agent for it.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    delivery::{Place, Unfit},
+    delivery::{Directory, Unusable},
     platform::Platform,
 };
 use crate::fleet::ClientId;
@@ -16,7 +16,7 @@ use crate::fleet::ClientId;
 #[derive(Debug, Clone, Default)]
 struct KnownClient {
     platform: Option<Platform>,
-    unfit: Unfit,
+    unusable: Unusable,
 }
 
 /// What is known of the clients.
@@ -46,14 +46,14 @@ impl KnownClients {
     }
 
     /// The directories of a client that do not execute.
-    pub(super) fn unfit(&self, client: &ClientId) -> Unfit {
-        self.lock().get(client).map(|known| known.unfit).unwrap_or_default()
+    pub(super) fn unusable(&self, client: &ClientId) -> Unusable {
+        self.lock().get(client).map(|known| known.unusable).unwrap_or_default()
     }
 
     /// Remembers that one does not.
-    pub(super) fn leave_out(&self, client: &ClientId, place: Place) {
+    pub(super) fn leave_out(&self, client: &ClientId, directory: Directory) {
         let mut clients = self.lock();
         let known = clients.entry(client.clone()).or_default();
-        known.unfit = known.unfit.and(place);
+        known.unusable = known.unusable.and(directory);
     }
 }

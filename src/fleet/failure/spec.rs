@@ -2,7 +2,7 @@
 
 use strum::EnumCount as _;
 
-use super::FailureKind;
+use super::kind::FailureKind;
 
 /// What is known of one kind of failure.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,7 @@ pub enum SessionAfter {
 }
 
 /// One row for each kind, in the order of [`FailureKind`].
-pub(super) const FAILURES: [FailureSpec; FailureKind::COUNT] = [
+const FAILURES: [FailureSpec; FailureKind::COUNT] = [
     FailureSpec {
         kind: FailureKind::NameUnknown,
         word: "name-unknown",
@@ -384,3 +384,100 @@ pub(super) const FAILURES: [FailureSpec; FailureKind::COUNT] = [
         session: SessionAfter::Usable,
     },
 ];
+
+impl FailureKind {
+    /// Every kind, in the order of the table.
+    pub const ALL: [Self; Self::COUNT] = {
+        let mut all = [Self::Defect; Self::COUNT];
+        let mut index = 0;
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks the bounds")]
+        while index < all.len() {
+            all[index] = FAILURES[index].kind;
+            assert!(all[index] as usize == index, "the rows of FAILURES are in the order of FailureKind");
+            index += 1;
+        }
+        all
+    };
+
+    /// Its row in the table of failures.
+    #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "the table has a row for every kind, at its place: see `ALL`")]
+    pub fn spec(self) -> &'static FailureSpec {
+        &FAILURES[self as usize]
+    }
+
+    /// What happened, in a few words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        self.spec().words
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub fn blame(self) -> Blame {
+        self.spec().blame
+    }
+
+    /// What the operator does about it.
+    #[must_use]
+    pub fn next_step(self) -> &'static str {
+        self.spec().next_step
+    }
+}
+
+impl From<FailureKind> for &'static str {
+    fn from(kind: FailureKind) -> Self {
+        kind.spec().word
+    }
+}
+
+/// A word that names no kind of failure.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown kind of failure: `{0}`")]
+pub struct UnknownKind(String);
+
+impl TryFrom<String> for FailureKind {
+    type Error = UnknownKind;
+
+    fn try_from(word: String) -> Result<Self, UnknownKind> {
+        Self::ALL.into_iter().find(|kind| kind.spec().word == word).ok_or(UnknownKind(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_of_the_variants_and_short_enough() {
+        for (kind, spec) in FailureKind::ALL.into_iter().zip(&FAILURES) {
+            let mut kebab_case = String::new();
+            for character in format!("{kind:?}").chars() {
+                if character.is_ascii_uppercase() && !kebab_case.is_empty() {
+                    kebab_case.push('-');
+                }
+                kebab_case.push(character.to_ascii_lowercase());
+            }
+            // Recordings and databases hold these words.
+            assert_eq!(spec.word, kebab_case);
+            let json = serde_json::to_string(&kind).unwrap();
+            assert_eq!(json, format!("\"{kebab_case}\""));
+            assert_eq!(serde_json::from_str::<FailureKind>(&json).unwrap(), kind);
+            assert!(spec.short.len() <= 14, "{}", spec.short);
+        }
+        assert!(serde_json::from_str::<FailureKind>("\"nothing\"").is_err());
+    }
+
+    #[test]
+    fn who_is_to_blame_is_said_for_every_failure() {
+        let of = |blame| FailureKind::ALL.into_iter().filter(|kind| kind.blame() == blame).count();
+        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [17, 4, 8]);
+        // An owner is mailed about these, and can do something about them.
+        for kind in [FailureKind::Refused, FailureKind::HostKeyChanged, FailureKind::DiskFull] {
+            assert_eq!(kind.blame(), Blame::Client);
+        }
+        for kind in [FailureKind::CredentialUnusable, FailureKind::KnownHostsUnusable, FailureKind::CollectorShort] {
+            assert_eq!(kind.blame(), Blame::Collector);
+        }
+    }
+}

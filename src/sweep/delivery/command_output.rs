@@ -171,7 +171,7 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::{super::Place, *};
+    use super::{super::Directory, *};
 
     const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn words_are_found_in_any_noise_however_it_is_cut_into_packets() {
-        let need = || vec![Word::Need, Word::Ok(Place(2))];
+        let need = || vec![Word::Need, Word::Ok(Directory(2))];
         let long = "x".repeat(WORD_BYTES);
         for (printed, expected, rest) in [
             (format!("{NONCE} need\n{NONCE} ok 2\n"), need(), ""),

@@ -6,10 +6,11 @@ use russh::{Channel, client::Msg};
 
 use super::{
     super::{platform::Unix, session::Session},
-    Finished, Order, Place,
+    Directory, Finished, Visit,
     exit::Exit,
     remote_command::RemoteCommand,
     script::{self, Word},
+    visit::DIRECTORIES,
 };
 use crate::fleet::{Failure, FailureKind, Stage};
 
@@ -26,13 +27,13 @@ pub(super) enum Started {
     /// The client is of another platform than the agent is for: what its `uname -sm` says.
     OtherPlatform(String),
     /// The agent did not fit into this directory.
-    Unfit(Place, Failure),
+    Unusable(Directory, Failure),
 }
 
 /// An agent that is being executed.
 pub(super) struct Running {
     remote: RemoteCommand,
-    place: Place,
+    directory: Directory,
 }
 
 /// Gets the agent onto the client and has it started. `channel` is used where there is one already.
@@ -43,24 +44,26 @@ pub(super) async fn start(
     session: &Session,
     channel: Channel<Msg>,
     unix: &Unix,
-    order: &Order<'_>,
+    visit: &Visit<'_>,
 ) -> Result<Started, Failure> {
     const STAGE: Stage = Stage::Upload;
-    let mut remote = RemoteCommand::start(channel, session, STAGE, script::run(unix, order)).await?;
+    let mut remote = RemoteCommand::start(channel, session, STAGE, script::run(unix, visit)).await?;
     let mut sent = false;
     loop {
         match remote.word(session, STAGE).await? {
             None => return Err(no_shell(&remote, STAGE)),
             Some(Word::Other(uname)) => return Ok(Started::OtherPlatform(uname)),
-            Some(Word::Have(place) | Word::Ok(place)) => return Ok(Started::Running(Running { remote, place })),
+            Some(Word::Have(directory) | Word::Ok(directory)) => {
+                return Ok(Started::Running(Running { remote, directory }));
+            }
             Some(Word::Need) if !sent => {
                 sent = true;
-                remote.send(order.agent.image.clone(), session, STAGE).await?;
+                remote.send(visit.agent.image.clone(), session, STAGE).await?;
             }
-            Some(Word::Short(place)) => {
+            Some(Word::Short(directory)) => {
                 remote.finish(session, STAGE).await?;
                 let kind = if remote.says_disk_full() { FailureKind::DiskFull } else { FailureKind::UploadFailed };
-                return Ok(Started::Unfit(place, remote.explain(Failure::new(STAGE, kind))));
+                return Ok(Started::Unusable(directory, remote.explain(Failure::new(STAGE, kind))));
             }
             Some(Word::NoDirectory) => {
                 remote.finish(session, STAGE).await?;
@@ -84,7 +87,9 @@ impl Running {
         self.remote.finish(session, STAGE).await?;
         let failed = |kind| self.remote.explain(Failure::new(STAGE, kind));
         match self.remote.exit() {
-            Some(Exit::Status(CANNOT_EXECUTE)) => Ok(Finished::Unfit(self.place, failed(FailureKind::NoDirectory))),
+            Some(Exit::Status(CANNOT_EXECUTE)) => {
+                Ok(Finished::Unusable(self.directory, failed(FailureKind::NoDirectory)))
+            }
             // It was there a moment ago, and the agent itself never ends with this.
             Some(Exit::Status(NOT_FOUND)) => Ok(Finished::Vanished(failed(FailureKind::AgentFailed))),
             Some(Exit::Status(status)) if *status == u32::from(exit::DEADLINE) => Err(failed(FailureKind::TimedOut)),
@@ -108,7 +113,7 @@ pub(super) async fn clean(session: &Session, username: &str) -> Result<Vec<Strin
     loop {
         match remote.word(session, STAGE).await? {
             None => return Err(no_shell(&remote, STAGE)),
-            Some(Word::Gone(directory)) if gone.len() < script::PLACES * 64 => gone.push(directory),
+            Some(Word::Gone(directory)) if gone.len() < DIRECTORIES * 64 => gone.push(directory),
             Some(Word::Done) => break,
             Some(
                 Word::Gone(_)

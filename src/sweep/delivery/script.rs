@@ -11,11 +11,8 @@
 
 use rand::RngExt;
 
-use super::{super::platform::Unix, Order, Place, Unfit};
+use super::{super::platform::Unix, Directory, Unusable, Visit, visit::DIRECTORIES};
 use crate::{config::AgentKeeping, fleet::reading::clean};
-
-/// How many directories are tried.
-pub(super) const PLACES: usize = 6;
 
 /// Common to both scripts: a known state, the account's private directory, the places to look for one.
 ///
@@ -99,15 +96,15 @@ pub(super) struct Command {
 }
 
 /// The command that has the agent and runs it.
-pub(super) fn run(unix: &Unix, order: &Order<'_>) -> Command {
-    let keeping = match order.keeping {
+pub(super) fn run(unix: &Unix, visit: &Visit<'_>) -> Command {
+    let keeping = match visit.keeping {
         AgentKeeping::Keep => "keep",
         AgentKeeping::Remove => "remove",
     };
-    let Order { agent, .. } = order;
-    let (size, cksum, unfit) = (agent.image.len().to_string(), agent.cksum.to_string(), numbers(order.unfit));
-    let rest = [keeping, &unix.system, &unix.machine, &agent.name, &size, &cksum, &unfit, order.request];
-    command(RUN, fresh_nonce(), &directory(order.username), &rest)
+    let Visit { agent, .. } = visit;
+    let (size, cksum, unusable) = (agent.image.len().to_string(), agent.cksum.to_string(), numbers(visit.unusable));
+    let rest = [keeping, &unix.system, &unix.machine, &agent.name, &size, &cksum, &unusable, visit.request];
+    command(RUN, fresh_nonce(), &directory(visit.username), &rest)
 }
 
 /// The command that removes what was kept.
@@ -145,10 +142,10 @@ fn directory(username: &str) -> String {
 }
 
 /// The digits of the places that are left out; `0` for none.
-fn numbers(unfit: Unfit) -> String {
-    let digits: String = (1..=PLACES)
+fn numbers(unusable: Unusable) -> String {
+    let digits: String = (1..=DIRECTORIES)
         .filter_map(|n| u8::try_from(n).ok())
-        .filter(|n| unfit.contains(Place(*n)))
+        .filter(|n| unusable.contains(Directory(*n)))
         .map(|n| char::from(b'0' + n))
         .collect();
     if digits.is_empty() { "0".to_owned() } else { digits }
@@ -160,13 +157,13 @@ pub(super) enum Word {
     /// The client is of another platform: its `uname -sm`.
     Other(String),
     /// The agent is there and is executed now.
-    Have(Place),
+    Have(Directory),
     /// The agent's bytes may be sent.
     Need,
     /// They did not arrive whole.
-    Short(Place),
+    Short(Directory),
     /// They did, and the agent is executed now.
-    Ok(Place),
+    Ok(Directory),
     /// No directory takes and executes it.
     NoDirectory,
     /// This directory was removed.
@@ -180,7 +177,7 @@ impl Word {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
         let place = || match rest.parse() {
-            Ok(number) if (1..=PLACES).contains(&usize::from(number)) => Some(Place(number)),
+            Ok(number) if (1..=DIRECTORIES).contains(&usize::from(number)) => Some(Directory(number)),
             Ok(_) | Err(_) => None,
         };
         match word {
@@ -211,7 +208,7 @@ mod tests {
 
             assert!(script.is_ascii() && script.len() < 4000, "{} bytes", script.len());
         }
-        assert_eq!(places!().split(' ').count(), PLACES);
+        assert_eq!(places!().split(' ').count(), DIRECTORIES);
     }
 
     #[test]
@@ -248,9 +245,9 @@ mod tests {
     #[test]
     fn words_are_read_and_nothing_else_is() {
         for (text, expected) in [
-            (" have 1", Some(Word::Have(Place(1)))),
-            (" ok 6\r", Some(Word::Ok(Place(6)))),
-            (" short 3", Some(Word::Short(Place(3)))),
+            (" have 1", Some(Word::Have(Directory(1)))),
+            (" ok 6\r", Some(Word::Ok(Directory(6)))),
+            (" short 3", Some(Word::Short(Directory(3)))),
             (" need", Some(Word::Need)),
             (" none", Some(Word::NoDirectory)),
             (" other Linux aarch64", Some(Word::Other("Linux aarch64".to_owned()))),
@@ -270,7 +267,7 @@ mod tests {
 
     #[test]
     fn directories_that_are_left_out_are_digits() {
-        assert_eq!(numbers(Unfit::default()), "0");
-        assert_eq!(numbers(Unfit::default().and(Place(1)).and(Place(4)).and(Place(1))), "14");
+        assert_eq!(numbers(Unusable::default()), "0");
+        assert_eq!(numbers(Unusable::default().and(Directory(1)).and(Directory(4)).and(Directory(1))), "14");
     }
 }

@@ -1,0 +1,57 @@
+//! One visit to a client as data: what it is asked to do, where, and how that ends. Not how it is done.
+
+use super::super::{agents::Agent, platform::Platform};
+use crate::{config::AgentKeeping, fleet::Failure};
+
+/// How many directories are tried.
+pub(super) const DIRECTORIES: usize = 6;
+
+/// What a client is asked to do: take the agent if it is not there, and run it.
+pub(in crate::sweep) struct Visit<'a> {
+    /// The account there; names the private directory.
+    pub(in crate::sweep) username: &'a str,
+    /// Whether the agent stays; on Windows it never does.
+    pub(in crate::sweep) keeping: AgentKeeping,
+    /// The platform that the agent is for.
+    pub(in crate::sweep) platform: &'a Platform,
+    /// The agent for it.
+    pub(in crate::sweep) agent: &'a Agent,
+    /// Directories that could not be used before.
+    pub(in crate::sweep) unusable: Unusable,
+    /// The agent's one argument.
+    pub(in crate::sweep) request: &'a str,
+}
+
+/// One of the directories that are tried, by its number in [`script`](super::script)'s order, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sweep) struct Directory(pub(in crate::sweep) u8);
+
+/// Directories of a client that are skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::sweep) struct Unusable(u8);
+
+impl Unusable {
+    /// As many as there are.
+    pub(in crate::sweep) const MOST: usize = DIRECTORIES;
+
+    /// The same and one more.
+    #[must_use]
+    pub(in crate::sweep) fn and(self, directory: Directory) -> Self {
+        Self(self.0 | 1 << directory.0)
+    }
+
+    pub(super) fn contains(self, directory: Directory) -> bool {
+        self.0 & 1 << directory.0 != 0
+    }
+}
+
+/// How the second half ended: running it.
+pub(in crate::sweep) enum Finished {
+    /// The agent ran to its end: everything that was printed since it was started.
+    Answered(Vec<u8>),
+    /// The agent is there and cannot be executed: not in this directory.
+    Unusable(Directory, Failure),
+    /// The agent was there and has gone before it could be executed: somebody else removed it, such as `clean`, or
+    /// another collector that uses the same account and brings another version.
+    Vanished(Failure),
+}
