@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// Due, and waiting for a free place.
+    /// Due, and waiting for a free slot.
     Queued,
     /// TCP, SSH banner, key exchange and the check of the host key.
     Connect,
