@@ -32,7 +32,7 @@ pub struct Report {
     pub host: Host,
     /// CPU use over the sampling window.
     pub cpu: Option<Cpu>,
-    /// Memory.
+    /// Memory; `None` where it was not measured.
     pub memory: Option<Memory>,
     /// Swap; absent where there is none.
     pub swap: Option<Swap>,
@@ -59,7 +59,7 @@ pub struct Report {
 pub struct Warning {
     /// What is missing from the report, e.g. `file system /mnt/backup`.
     pub what: String,
-    /// Why.
+    /// Why it could not be read.
     pub why: String,
 }
 

@@ -10,7 +10,7 @@ use fleetsweep::{
         history::Memory,
         metric::Instance,
         reading::{FileSystem, Process, Usage},
-        state::{Remembered, Sample},
+        state::{RecentCollection, Remembered},
         stream::{About, Frame},
     },
     tui::{
@@ -149,7 +149,7 @@ pub(crate) fn model(clients: usize, size: (u16, u16)) -> Model {
     let configured = EventKind::Configured { clients: (0..clients).map(card).collect() };
     let configured = Event { at: at(0), sweep: None, client: None, kind: configured };
     model.update(Message::Frames(frames(vec![configured])));
-    let sample = |n: usize, k: i64| Sample {
+    let sample = |n: usize, k: i64| RecentCollection {
         at: at(-300_000 * (60 - k)),
         duration_ms: 900 + 10 * noise(n, 7) as u64,
         cpu_percent: Some(noise(n, 11) as f64),

@@ -175,7 +175,7 @@ pub enum Update {
     Gone {
         /// To whom.
         to: String,
-        /// Why.
+        /// The reason, for the operator.
         why: String,
     },
     /// This process has taken the collector's place; its own stream begins.

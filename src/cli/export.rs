@@ -61,7 +61,7 @@ enum ExportFormat {
 /// What is exported, and where to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
-    /// What.
+    /// What is exported.
     pub content: Content,
     /// Into which file; `None` for standard output.
     pub output: Option<PathBuf>,

@@ -14,7 +14,7 @@ pub enum SmtpSecurity {
 /// What happens to a host key that is not pinned. A changed or revoked one is refused by all but `Off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostKeyPolicy {
-    /// Refused.
+    /// It is refused.
     Strict,
     /// Pinned at first sight.
     AcceptNew,

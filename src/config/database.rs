@@ -104,6 +104,9 @@ const OF_MYSQL: [&str; 14] = [
 const FILES: [&str; 8] =
     ["sslrootcert", "ssl-root-cert", "sslca", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
 
+/// Those of them that name a private key.
+const KEYS: [&str; 2] = ["sslkey", "ssl-key"];
+
 /// Those of them that name the authority of the server's certificate.
 const AUTHORITIES: [&str; 4] = ["sslrootcert", "ssl-root-cert", "sslca", "ssl-ca"];
 
@@ -356,12 +359,25 @@ pub fn names_authority(url: &str) -> bool {
     options(url).any(|option| AUTHORITIES.contains(&option.name.as_ref()))
 }
 
-/// The files that a URL names, and where in it each stands. What stands in place of a file, a certificate or a key as
-/// text, is none.
-pub fn files(url: &str) -> impl Iterator<Item = (PathBuf, Range<usize>)> {
+/// A file that a URL names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Where in the URL that stands, in bytes.
+    pub at: Range<usize>,
+    /// Whether it is a private key. The others are certificates.
+    pub is_key: bool,
+}
+
+/// The files that a URL names. A certificate or a key that stands there as text is none.
+pub fn files(url: &str) -> impl Iterator<Item = NamedFile> {
     options(url)
         .filter(|option| FILES.contains(&option.name.as_ref()) && !option.value.trim_start().starts_with("-----BEGIN"))
-        .map(|option| (PathBuf::from(option.value.into_owned()), option.at))
+        .map(|option| {
+            let is_key = KEYS.contains(&option.name.as_ref());
+            NamedFile { path: PathBuf::from(option.value.into_owned()), at: option.at, is_key }
+        })
 }
 
 /// Whether a server is reached without leaving this machine: by a Unix socket, or at an address of the loopback. Names

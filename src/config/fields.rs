@@ -20,7 +20,7 @@ pub(super) enum Field<T> {
     Absent,
     /// Written, wrong, reported.
     Wrong,
-    /// Written.
+    /// It is there and valid.
     Given(T),
 }
 

@@ -216,6 +216,8 @@ pub(super) fn io_error(error: &io::Error) -> Harmless {
         "it does not exist".into()
     } else if kind == io::ErrorKind::IsADirectory {
         "it is a directory".into()
+    } else if kind == io::ErrorKind::InvalidInput {
+        "it is a pipe or a socket, not a file".into()
     } else {
         Harmless(Cow::Owned(kind.to_string()))
     }

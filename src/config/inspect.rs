@@ -7,6 +7,7 @@ use std::{
     fs, io,
     io::Read as _,
     ops::Range,
+    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -33,6 +34,7 @@ enum Named {
     SecretFile(PathBuf),
     Key(PathBuf),
     KnownHosts { path: PathBuf, strict: bool },
+    Certificates(PathBuf),
     Database(PathBuf),
 }
 
@@ -91,6 +93,7 @@ fn of_value(attribute: &str, text: &str, element: &Element, home: Option<&Path>)
             SecretSource::Literal(_) | SecretSource::Command(_) => None,
         },
         "key" => path(text).map(Named::Key),
+        "ca" => path(text).map(Named::Certificates),
         "known-hosts" => {
             let strict = element.attribute("host-keys").is_some_and(|attribute| attribute.value.text == "strict");
             path(text).map(|path| Named::KnownHosts { path, strict })
@@ -111,21 +114,7 @@ pub(super) fn inspect(root: &Element, file: &Path, home: Option<&Path>, findings
     for (thing, places) in named(root, home) {
         inspector.look_at(&thing, &places);
     }
-    look_at_certificates(root, findings);
-}
-
-/// The files of certificates and keys that the URL of the database names can be read.
-fn look_at_certificates(root: &Element, findings: &mut Findings) {
-    let databases = root.children.iter().filter(|child| child.name.text == "database");
-    for attribute in databases.filter_map(|element| element.attribute("url")) {
-        for (file, part) in database::files(&attribute.value.text) {
-            let Err(error) = fs::File::open(&file) else { continue };
-            let whole = &attribute.value.at;
-            let at = if attribute.verbatim { whole.start + part.start..whole.start + part.end } else { whole.clone() };
-            let problem = words!["`url`: a file that it names cannot be read: ", harmless::io_error(&error)];
-            findings.error(at, problem, "check its path, and that this account may read it");
-        }
-    }
+    inspector.files_of_database(root);
 }
 
 /// What is found about a folder of agents: rights that go too far. Whether the agents can be used is not judged here.
@@ -210,10 +199,39 @@ impl Inspector<'_> {
             Named::SecretFile(path) => self.secret_file(path, places),
             Named::Key(path) => self.key(path, places),
             Named::KnownHosts { path, strict } => self.known_hosts(path, *strict, places),
+            // Whether it holds certificates is found where the configuration is loaded.
+            Named::Certificates(path) => {
+                if let Ok(metadata) = fs::metadata(path) {
+                    self.rights(Role::Certificates, path, &metadata, places);
+                }
+            }
             // It is made by the first run.
             Named::Database(path) => {
                 if let Ok(metadata) = fs::metadata(path) {
                     self.rights(Role::Database, path, &metadata, places);
+                }
+            }
+        }
+    }
+
+    /// The files of certificates and keys that the URL of the database names.
+    fn files_of_database(&mut self, root: &Element) {
+        let databases = root.children.iter().filter(|child| child.name.text == "database");
+        for attribute in databases.filter_map(|element| element.attribute("url")) {
+            for named in database::files(&attribute.value.text) {
+                let (whole, part) = (&attribute.value.at, named.at);
+                let at =
+                    if attribute.verbatim { whole.start + part.start..whole.start + part.end } else { whole.clone() };
+                match readable_file(&named.path) {
+                    Ok(metadata) => {
+                        let role = if named.is_key { Role::Key } else { Role::Certificates };
+                        self.rights(role, &named.path, &metadata, &[Place { attribute: "url", at: Some(at) }]);
+                    }
+                    Err(error) => {
+                        let problem =
+                            words!["`url`: a file that it names cannot be read: ", harmless::io_error(&error)];
+                        self.findings.error(at, problem, "check its path, and that this account may read it");
+                    }
                 }
             }
         }
@@ -332,8 +350,19 @@ fn first(places: &[Place]) -> (&'static str, Option<Range<usize>>, Harmless) {
     places.first().map_or(("", None, "".into()), |place| (place.attribute, place.at.clone(), others))
 }
 
+/// What is known of a file that can be read. A pipe is none: opening it waits until somebody writes to it.
+fn readable_file(path: &Path) -> io::Result<fs::Metadata> {
+    let metadata = fs::metadata(path)?;
+    if metadata.file_type().is_fifo() || metadata.file_type().is_socket() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    fs::File::open(path)?;
+    Ok(metadata)
+}
+
 /// The first bytes of a file.
 fn start_of(path: &Path) -> io::Result<Vec<u8>> {
+    readable_file(path)?;
     let mut start = Vec::new();
     fs::File::open(path)?.take(16).read_to_end(&mut start)?;
     Ok(start)

@@ -38,9 +38,9 @@ pub enum LoadError {
     /// It is there and cannot be read.
     #[error("the configuration file {} cannot be read: check that it is a file and that you may read it", .path.display())]
     Unreadable {
-        /// Which.
+        /// The file or socket.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// It is larger than any configuration.
@@ -49,7 +49,7 @@ pub enum LoadError {
     /// It is not UTF-8.
     #[error("{}:{line}:{column}: this is not UTF-8: save the file as UTF-8, or write the character as `&#…;`", .path.display())]
     NotUtf8 {
-        /// Which.
+        /// The file or socket.
         path: PathBuf,
         /// Counts from 1.
         line: usize,

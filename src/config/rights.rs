@@ -36,6 +36,8 @@ pub(super) enum Role {
     Secret,
     /// The pinned host keys: whoever adds one stands in a client's place.
     KnownHosts,
+    /// Certificates that are trusted: whoever adds one stands in a server's place.
+    Certificates,
     /// An agent, which is executed on every client.
     Agent,
     /// A database.
@@ -58,7 +60,7 @@ fn excess(role: Role, Rights { mode, owner, group }: Rights, me: u32) -> u32 {
     let forbidden = match role {
         Role::Key | Role::Secret if is_given_to_a_group(Rights { mode, owner, group }, me) => WRITE | OTHERS,
         Role::Key | Role::Secret => GROUP | OTHERS,
-        Role::Configuration | Role::KnownHosts | Role::Agent => WRITE,
+        Role::Configuration | Role::KnownHosts | Role::Certificates | Role::Agent => WRITE,
         Role::Database => WRITE | READ & OTHERS,
         // In a sticky directory nobody replaces another one's file.
         Role::Directory | Role::FartherDirectory if mode & STICKY != 0 => 0,
@@ -93,6 +95,7 @@ pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Optio
         Role::Key => words!["the key file ", shown],
         Role::Secret => words!["the secret file ", shown],
         Role::KnownHosts => words!["the file of host keys ", shown],
+        Role::Certificates => words!["the file of certificates ", shown],
         Role::Agent => words!["the agent ", shown],
         Role::Database => words!["the database ", shown],
         Role::Directory | Role::FartherDirectory => words!["the directory ", shown],
@@ -112,6 +115,7 @@ pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Optio
         Role::Key | Role::Secret => if is_given_to_a_group(rights, me) { "640" } else { "600" }.into(),
         Role::Configuration
         | Role::KnownHosts
+        | Role::Certificates
         | Role::Agent
         | Role::Database
         | Role::Directory

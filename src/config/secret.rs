@@ -78,9 +78,9 @@ pub enum SecretError {
     NotSet(Harmless),
     /// The file cannot be read.
     File {
-        /// Which.
+        /// The file that was to be read.
         path: Harmless,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// What the path names, links followed, is no file that can be read again and again: a pipe, a device, a socket.

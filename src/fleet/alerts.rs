@@ -32,7 +32,7 @@ pub struct AlertBook {
 /// One alert.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertView {
-    /// Whose.
+    /// The client.
     pub client: ClientId,
     /// What is measured.
     pub metric: Metric,

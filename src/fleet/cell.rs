@@ -34,7 +34,7 @@ pub enum Cell {
     Integer(i64),
     /// A number.
     Real(f64),
-    /// Text.
+    /// A text.
     Text(String),
 }
 

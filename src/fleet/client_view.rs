@@ -26,7 +26,7 @@ pub struct ClientView {
     /// The limits exceeded at the last collection.
     pub exceeded: Vec<Exceeded>,
     /// The last collections in short, oldest first.
-    pub recent: VecDeque<Sample>,
+    pub recent: VecDeque<RecentCollection>,
     /// Whether the last collection belongs to what is being watched; false while it is only remembered
     /// from the database.
     pub live: bool,
@@ -49,7 +49,7 @@ impl ClientView {
 
 /// One ended collection in short: enough for a small chart and for learning how long it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
+pub struct RecentCollection {
     /// When it ended.
     pub at: Timestamp,
     /// From leaving the queue to the end.
@@ -72,7 +72,7 @@ pub struct Remembered {
     /// The limits exceeded at its last collection.
     pub exceeded: Vec<Exceeded>,
     /// Its last collections in short, oldest first.
-    pub recent: Vec<Sample>,
+    pub recent: Vec<RecentCollection>,
 }
 
 /// A collection under way.
@@ -145,7 +145,7 @@ impl ClientView {
         if self.recent.len() >= SAMPLES_KEPT {
             self.recent.pop_front();
         }
-        self.recent.push_back(Sample { at, duration_ms, cpu_percent, memory_percent });
+        self.recent.push_back(RecentCollection { at, duration_ms, cpu_percent, memory_percent });
     }
 
     pub(super) fn finish(

@@ -76,7 +76,7 @@ mod tests {
         ClientId, Event, EventKind, Stage, SweepId,
         event::{ClientCard, Trigger},
         history::Memory,
-        state::{Remembered, Sample},
+        state::{RecentCollection, Remembered},
     };
 
     const SWEEP: SweepId = SweepId(Uuid::from_u128(1));
@@ -98,7 +98,8 @@ mod tests {
         for id in ids.iter().take(active) {
             tell(Some(id), EventKind::StageEntered { stage: Stage::Connect, attempt: 1 });
         }
-        let sample = |ms: &u64| Sample { at: at(-1), duration_ms: *ms, cpu_percent: None, memory_percent: None };
+        let sample =
+            |ms: &u64| RecentCollection { at: at(-1), duration_ms: *ms, cpu_percent: None, memory_percent: None };
         let remembered = ids.iter().zip(past_ms).map(|(id, past)| Remembered {
             client: id.clone(),
             last: None,

@@ -28,7 +28,7 @@ pub struct Event {
     /// To which client; `None` for what concerns the whole fleet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientId>,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
 }
 
@@ -52,7 +52,7 @@ pub enum EventKind {
     },
     /// A collection entered a stage.
     StageEntered {
-        /// Which.
+        /// The stage that begins.
         stage: Stage,
         /// Counts from 1.
         attempt: u32,
@@ -61,7 +61,7 @@ pub enum EventKind {
     AttemptFailed {
         /// Which one; counts from 1.
         attempt: u32,
-        /// Why.
+        /// Why it failed.
         failure: Failure,
         /// When the next begins, from now.
         retry_in_ms: u64,
@@ -140,7 +140,7 @@ pub enum EventKind {
         number: u64,
         /// From its start.
         duration_ms: u64,
-        /// Collected.
+        /// How many clients were collected.
         ok: u32,
         /// Failed or cancelled.
         failed: u32,
@@ -213,14 +213,14 @@ pub enum MailStep {
     },
     /// It did not, for now.
     Deferred {
-        /// Why.
+        /// The server's reply, or why there is none.
         error: String,
         /// Not tried before.
         next_at: Timestamp,
     },
     /// It never will.
     Refused {
-        /// Why.
+        /// The server's reply, or why there is none.
         error: String,
     },
 }

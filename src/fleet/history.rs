@@ -148,7 +148,7 @@ pub enum MailStatus {
     },
     /// The server took it.
     Sent {
-        /// When.
+        /// When, by the collector's clock.
         at: Timestamp,
     },
     /// The server never will.

@@ -22,7 +22,7 @@ pub enum Order {
     Cancel(ClientId),
     /// No reminders about this alert until it ends.
     Acknowledge {
-        /// Whose.
+        /// The client.
         client: ClientId,
         /// What is measured.
         metric: Metric,
@@ -40,7 +40,7 @@ pub enum Selection {
     All,
     /// Those whose last collection failed.
     Failed,
-    /// These.
+    /// The clients named here.
     These(Vec<ClientId>),
 }
 

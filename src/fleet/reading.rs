@@ -19,13 +19,13 @@ pub struct Reading {
     pub os_version: Option<String>,
     /// Kernel release.
     pub kernel: Option<String>,
-    /// Architecture.
+    /// The architecture of the kernel, e.g. `x86_64`.
     pub architecture: Option<String>,
     /// CPU use, all cores together.
     pub cpu: Option<Percent>,
     /// CPU use of each core.
     pub cores: Vec<Percent>,
-    /// Memory.
+    /// Memory; `None` where it was not measured.
     pub memory: Option<Usage>,
     /// Swap; `None` where there is none.
     pub swap: Option<Usage>,
@@ -98,9 +98,9 @@ impl FileSystem {
 pub struct Interface {
     /// Its name.
     pub name: String,
-    /// Received.
+    /// Bytes received since boot.
     pub received: Bytes,
-    /// Sent.
+    /// Bytes sent since boot.
     pub sent: Bytes,
 }
 

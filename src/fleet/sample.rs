@@ -32,7 +32,7 @@ pub struct Sample {
     pub cpu: Option<Percent>,
     /// How many cores there are.
     pub core_count: Option<u32>,
-    /// Memory.
+    /// Memory; `None` where it was not measured.
     pub memory: Option<Usage>,
     /// Swap; `None` where there is none.
     pub swap: Option<Usage>,

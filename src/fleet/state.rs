@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use super::client_view::{ClientView, Finished, Remembered, Running, Sample};
+pub use super::client_view::{ClientView, Finished, RecentCollection, Remembered, Running};
 use super::{
     ClientId, Event, EventKind, Stage, SweepId,
     alerts::AlertBook,
@@ -84,7 +84,7 @@ impl SweepView {
 /// What became of mails since this process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailTally {
-    /// Decided.
+    /// Mails that were decided.
     pub queued: u64,
     /// Taken by the SMTP server.
     pub sent: u64,

@@ -32,7 +32,7 @@ pub enum Frame {
 pub struct Stamped {
     /// When, by the collector's clock.
     pub at: Timestamp,
-    /// What.
+    /// The frame.
     pub frame: Frame,
 }
 
@@ -95,7 +95,7 @@ pub struct About {
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// When.
+    /// When, by the collector's clock.
     pub at: Timestamp,
     /// How grave.
     pub level: LogLevel,

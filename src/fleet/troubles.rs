@@ -37,7 +37,7 @@ const FURTHER_AFTER: Duration = Duration::from_secs(60 * 60);
 pub enum Finding {
     /// There is this trouble.
     Present {
-        /// Which.
+        /// The kind of trouble.
         kind: TroubleKind,
         /// The particulars.
         detail: String,
@@ -46,7 +46,7 @@ pub enum Finding {
     Absent(TroubleKind),
     /// Of some clients it is known whether they have it; of the others nothing new.
     OfClients {
-        /// Which.
+        /// The kind of trouble.
         kind: TroubleKind,
         /// Those that have it.
         have: BTreeSet<String>,
@@ -62,14 +62,14 @@ pub enum Finding {
 pub enum Change {
     /// A trouble began.
     Began {
-        /// Which.
+        /// The kind of trouble.
         kind: TroubleKind,
         /// The particulars.
         detail: String,
     },
     /// A trouble is over.
     Ended {
-        /// Which.
+        /// The kind of trouble.
         kind: TroubleKind,
         /// Since when it was there.
         since: Timestamp,

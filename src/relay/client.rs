@@ -51,7 +51,7 @@ pub enum AttachError {
     /// Nobody listens there.
     #[error("the collector at {} does not answer: it has ended, or belongs to another user", path.display())]
     Connect {
-        /// Where.
+        /// The file or socket.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -62,7 +62,7 @@ pub enum AttachError {
     /// It speaks, and not as a collector does.
     #[error("the process at {} is not a collector: {problem}", path.display())]
     NotACollector {
-        /// Where.
+        /// The file or socket.
         path: PathBuf,
         /// What it did.
         problem: String,

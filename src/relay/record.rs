@@ -63,9 +63,9 @@ pub enum RecordError {
     /// The file cannot be made.
     #[error("{} cannot be recorded to: check that its directory is there and can be written", path.display())]
     Create {
-        /// Which.
+        /// The file or socket.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
 }

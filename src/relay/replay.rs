@@ -36,9 +36,9 @@ pub enum ReplayError {
     /// It cannot be opened or read.
     #[error("cannot read {}: check its name and permissions", path.display())]
     Read {
-        /// Which.
+        /// The file or socket.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// It is something else.
@@ -47,7 +47,7 @@ pub enum ReplayError {
     /// A newer fleetsweep wrote it.
     #[error("{} has format version {found}, but this fleetsweep only supports {FORMAT}: use a newer fleetsweep", path.display())]
     Newer {
-        /// Which.
+        /// The file or socket.
         path: PathBuf,
         /// Its version.
         found: u32,

@@ -12,7 +12,7 @@ use crate::fleet::{
     history::Memory,
     metric::Instance,
     reading::{FileSystem, Interface, Process, Usage},
-    state::{Fleet, Remembered, Sample},
+    state::{Fleet, RecentCollection, Remembered},
     stream::{About, Frame, LogLevel, LogLine},
 };
 
@@ -99,7 +99,7 @@ pub(super) fn whole_fleet(count: usize) -> Fleet {
         }
         tell(at, Some(id(n)), collected(n));
     }
-    let sample = |k: i64| Sample {
+    let sample = |k: i64| RecentCollection {
         at: start() - SignedDuration::from_millis((61 - k) * 300_017),
         duration_ms: 312,
         cpu_percent: Some(k as f64 * 1.1),

@@ -46,9 +46,9 @@ pub enum ServerError {
     /// The socket cannot be made.
     #[error("cannot listen on {}: check that its directory is writable", path.display())]
     Listen {
-        /// Which.
+        /// The file or socket.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
 }

@@ -16,7 +16,7 @@ use crate::fleet::{
     alert::Exceeded,
     alerts::AlertView,
     history::Memory,
-    state::{Finished, Remembered, Sample},
+    state::{Finished, RecentCollection, Remembered},
 };
 
 /// The last samples of a client that are remembered, at most: as many as the dashboard keeps of one.
@@ -220,7 +220,7 @@ pub(super) async fn samples(
     transaction: &mut Transaction,
     clients: usize,
     last: i64,
-) -> Result<HashMap<i64, Vec<Sample>>, sqlx::Error> {
+) -> Result<HashMap<i64, Vec<RecentCollection>>, sqlx::Error> {
     let stretch = i64::try_from(clients.saturating_mul(SAMPLES)).unwrap_or(i64::MAX).min(STRETCH);
     let rows = fetch_all!(
         transaction,
@@ -230,11 +230,11 @@ pub(super) async fn samples(
         last.saturating_sub(stretch),
         last
     )?;
-    let mut samples: HashMap<i64, Vec<Sample>> = HashMap::new();
+    let mut samples: HashMap<i64, Vec<RecentCollection>> = HashMap::new();
     for row in rows {
         let samples = samples.entry(row.client_id).or_default();
         if samples.len() < SAMPLES {
-            samples.push(Sample {
+            samples.push(RecentCollection {
                 at: from_ms(row.started_at_ms.saturating_add(row.duration_ms))?,
                 duration_ms: from_count(row.duration_ms)?,
                 cpu_percent: row.cpu_percent,

@@ -57,7 +57,7 @@ pub struct OutboxMail {
 pub struct MailCounts {
     /// Not yet accepted by the SMTP server.
     pub waiting: u64,
-    /// Accepted.
+    /// Mails that the server accepted.
     pub sent: u64,
     /// Refused for good.
     pub refused: u64,

@@ -52,6 +52,6 @@ pub struct Record {
 pub enum Outcome {
     /// With a reading.
     Collected(Box<Reading>),
-    /// Without.
+    /// It failed.
     Failed(Failure),
 }

@@ -165,9 +165,9 @@ fn part(url: &str) -> String {
 
 /// The files of certificates and keys that a URL names can be read: the driver would not say which cannot.
 fn check_files(url: &str, place: &Arc<str>) -> Result<(), StoreError> {
-    for (file, _) in database::files(url) {
-        if let Err(error) = std::fs::File::open(&file) {
-            let named = io::Error::new(error.kind(), format!("{}: {error}", harmless::path(&file)));
+    for file in database::files(url) {
+        if let Err(error) = std::fs::File::open(&file.path) {
+            let named = io::Error::new(error.kind(), format!("{}: {error}", harmless::path(&file.path)));
             return Err(StoreError::new(place, StoreErrorKind::Tls, named));
         }
     }

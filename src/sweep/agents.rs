@@ -45,15 +45,15 @@ pub enum AgentsError {
     /// The folder or a file in it cannot be read.
     #[error("{path}: the agents cannot be read", path = path.display())]
     Unreadable {
-        /// Which.
+        /// The file or socket.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A file is empty or far too large for an agent.
     #[error("{path}: {bytes} bytes are no agent", path = path.display())]
     NoAgent {
-        /// Which.
+        /// The file or socket.
         path: PathBuf,
         /// Its size.
         bytes: u64,

@@ -91,7 +91,7 @@ pub enum HostKeyVerdict {
     },
     /// It is marked `@revoked`, which outweighs everything else.
     Revoked {
-        /// Where.
+        /// Its line in the file, from 1.
         line: usize,
     },
 }
@@ -118,7 +118,7 @@ pub enum KnownHostsError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A key could not be added.
@@ -131,7 +131,7 @@ pub enum KnownHostsError {
         host: String,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A key is to be added that the file contradicts by now.

@@ -56,7 +56,7 @@ impl SharedEnding {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending);
     }
 
-    /// It.
+    /// How the session ended, if it has.
     pub(super) fn get(&self) -> Option<Ending> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -90,9 +90,9 @@ every! {
         Help,
         /// Draw anew.
         Redraw,
-        /// Suspend.
+        /// Suspend the program, as Ctrl-Z does.
         Suspend,
-        /// Quit.
+        /// Quit, with a question if a sweep is running.
         Quit,
         /// Quit without a question.
         QuitNow,

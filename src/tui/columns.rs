@@ -90,7 +90,7 @@ pub(super) struct Context<'a> {
 
 /// What a column shows of one item.
 pub(super) enum Cell<'a> {
-    /// Text.
+    /// Text in a style.
     Text(Cow<'a, str>, Style),
     /// A share of 100 as a bar, where there is room for one, and a number.
     Gauge {

@@ -13,7 +13,7 @@ use crate::fleet::{
 pub enum Answer {
     /// To `Query::History`.
     History {
-        /// Whose.
+        /// The client.
         client: ClientId,
         /// Over which span.
         span: Span,
@@ -24,7 +24,7 @@ pub enum Answer {
     },
     /// To `Query::SecurityEvents`: the newest of a client, newest first.
     SecurityEvents {
-        /// Whose.
+        /// The client.
         client: ClientId,
         /// The events.
         events: Vec<EventRow>,

@@ -73,7 +73,7 @@ pub enum Command {
 pub enum Query {
     /// CPU and memory of a client.
     History {
-        /// Whose.
+        /// The client.
         client: ClientId,
         /// Over which span.
         span: Span,

@@ -17,7 +17,7 @@ use crate::fleet::{
     mail::MailKind,
     metric::Instance,
     reading::{FileSystem, Process, Usage},
-    state::{Finished, Fleet, Remembered, Sample, SweepView},
+    state::{Finished, Fleet, RecentCollection, Remembered, SweepView},
     stream::{About, Frame, LogLevel, LogLine},
 };
 
@@ -91,8 +91,8 @@ pub(super) fn reading(n: usize) -> Box<Reading> {
     })
 }
 
-fn samples(n: usize) -> Vec<Sample> {
-    let sample = |k: usize| Sample {
+fn samples(n: usize) -> Vec<RecentCollection> {
+    let sample = |k: usize| RecentCollection {
         at: before(300_000 * (30 - k as i64)),
         duration_ms: 900 + 10 * noise(n, k) as u64,
         cpu_percent: Some((40.0 + 45.0 * ((k + n) as f64 / 3.0).sin()).clamp(0.0, 100.0)),

@@ -62,7 +62,7 @@ pub struct View {
 pub struct Held {
     /// The fleet as it was.
     pub fleet: Fleet,
-    /// When.
+    /// When, by the collector's clock.
     pub at: Timestamp,
 }
 
@@ -120,12 +120,12 @@ pub enum Pane {
 /// What lies over the view and takes the keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Overlay {
-    /// Nothing.
+    /// No overlay is open.
     #[default]
     None,
     /// The help, so many lines scrolled away.
     Help {
-        /// Lines.
+        /// How many lines are scrolled away.
         top: usize,
     },
     /// The palette.

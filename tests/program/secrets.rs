@@ -183,6 +183,8 @@ async fn a_check_warns_of_rights_that_go_too_far() {
     write(program.path("secret"), "x\n", 0o644);
     write(program.path("key"), "-----BEGIN OPENSSH PRIVATE KEY-----\n", 0o640);
     write(program.path("hosts"), "", 0o666);
+    fs::write(program.path("ca"), support::TestCertificate::of_names(&["localhost"]).authority_pem).unwrap();
+    set_mode(program.path("ca"), 0o664);
     write(program.path("fleet.db"), "", 0o644);
     fs::create_dir(program.path("open")).unwrap();
     set_mode(program.path("open"), 0o777);
@@ -196,12 +198,14 @@ async fn a_check_warns_of_rights_that_go_too_far() {
 <client ip="b" username="u" key="{}"/>
 <client ip="c" username="u" password="file:{}"/>
 <client ip="d" username="u" password="file:{}"/>
+<smtp ca="{}"/>
 </config>"#,
         path("hosts"),
         path("secret"),
         path("key"),
         path("open/secret"),
         path("secret"),
+        path("ca"),
     ));
     set_mode(program.path("config.xml"), 0o666);
     let outcome = program.run(["check"]).await;
@@ -219,6 +223,7 @@ async fn a_check_warns_of_rights_that_go_too_far() {
     4:39: warning: `password`: the secret file DIR/secret can be read by other users of this machine (mode 644) (also named in another place): run `chmod 600 DIR/secret`
     5:34: warning: `key`: the key file DIR/key can be read by its group (mode 640): run `chmod 600 DIR/key`
     6:39: warning: `password`: the directory DIR/open can be changed by other users of this machine (mode 777): run `chmod o-w DIR/open`
+    8:11: warning: `ca`: the file of certificates DIR/ca can be changed by its group (mode 664): run `chmod g-w DIR/ca`
     ");
 }
 

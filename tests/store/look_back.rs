@@ -12,7 +12,7 @@ use crate::{
         history::{AlertRow, EventRow, MailStatus, Span},
         metric::Instance,
         security::SecurityEvent,
-        state::{Finished, Sample},
+        state::{Finished, RecentCollection},
     },
     open,
     records::{AT, alert, at, mail, plain, reading, record, state, uuid},
@@ -66,7 +66,7 @@ async fn a_fleet_is_remembered_as_its_last_collections_left_it(database: Databas
     };
     assert_eq!(db.last, Some(last));
     assert_eq!(db.reading, Some((at(10), Box::new(reading()))));
-    let sample = |ms, percent: Option<(f64, f64)>| Sample {
+    let sample = |ms, percent: Option<(f64, f64)>| RecentCollection {
         at: at(ms),
         duration_ms: 10,
         cpu_percent: percent.map(|(cpu, _)| cpu),

@@ -42,7 +42,7 @@ pub(super) fn say(line: &str) {
     }
 }
 
-/// Ends.
+/// Ends the process.
 ///
 /// A thread that hangs in the kernel, on a dead file system, can outlive the process for a while and keep
 /// its files open; then whoever reads them would wait. So they are let go first.

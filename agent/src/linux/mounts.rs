@@ -12,7 +12,7 @@ use std::{
 /// A mounted file system that is worth reporting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mount {
-    /// Where.
+    /// The directory on which it is mounted.
     pub(crate) point: PathBuf,
     /// Its type, e.g. `ext4`.
     pub(crate) kind: String,

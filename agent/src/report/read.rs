@@ -35,7 +35,7 @@ pub enum ReportError {
     /// It is not well formed.
     #[error("the report is not well-formed XML at byte {at_byte}: {problem}")]
     Malformed {
-        /// Where.
+        /// Where in the report, in bytes from its start.
         at_byte: u64,
         /// What the parser says, cut to length. It may quote the client's text.
         problem: String,

@@ -28,7 +28,7 @@ use super::{
 pub enum Sessions {
     /// As many as there are descriptors for.
     Kept,
-    /// None.
+    /// None is kept: each ends with its collection.
     Closed,
 }
 

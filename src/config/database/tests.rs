@@ -193,7 +193,14 @@ fn how_a_connection_is_protected_is_said() {
 
 #[test]
 fn files_are_found_with_their_place() {
-    let url = "postgres://u@h/d?sslrootcert=/a%20b&sslmode=require&sslkey=-----BEGIN%20KEY";
-    let found: Vec<_> = files(url).map(|(file, at)| (file, url.get(at).unwrap())).collect();
-    assert_eq!(found, [(PathBuf::from("/a b"), "sslrootcert=/a%20b")]);
+    let check = |url: &str, expected: &[(&str, &str, bool)]| {
+        let found: Vec<_> = files(url).map(|file| (file.path, url.get(file.at).unwrap(), file.is_key)).collect();
+        let expected: Vec<_> = expected.iter().map(|(path, at, is_key)| (PathBuf::from(path), *at, *is_key)).collect();
+        assert_eq!(found, expected, "{url}");
+    };
+    check(
+        "postgres://u@h/d?sslrootcert=/a%20b&sslmode=require&sslkey=-----BEGIN%20KEY",
+        &[("/a b", "sslrootcert=/a%20b", false)],
+    );
+    check("mysql://u@h/d?ssl-cert=c&ssl-key=k", &[("c", "ssl-cert=c", false), ("k", "ssl-key=k", true)]);
 }

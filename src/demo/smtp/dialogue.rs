@@ -37,7 +37,7 @@ pub enum Moment {
 /// What the server is told to refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// When.
+    /// At which step of the dialogue.
     pub at: Moment,
     /// With which reply: 4xx asks the client to try again later, 5xx not to.
     pub code: u16,

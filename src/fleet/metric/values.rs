@@ -72,7 +72,7 @@ pub enum Values {
 pub enum Measured {
     /// Its value.
     Value(f64),
-    /// Nothing.
+    /// It was not measured, which decides nothing.
     Nothing,
     /// That it is not there.
     Gone,

@@ -100,7 +100,7 @@ fn an_outage_of_the_database_is_known_while_it_lasts_and_old_fleets_have_none() 
 fn what_is_remembered_never_hides_what_was_told() {
     let mut fleet = started(&["a", "b"]);
     fail(&mut fleet, "a");
-    let sample = |second| Sample {
+    let sample = |second| RecentCollection {
         at: Timestamp::from_second(second).unwrap(),
         duration_ms: 7,
         cpu_percent: Some(1.0),

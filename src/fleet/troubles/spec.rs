@@ -25,7 +25,7 @@ pub enum TroubleKind {
 /// A kind of trouble in words.
 #[derive(Debug, Clone, Copy)]
 pub struct TroubleSpec {
-    /// Which.
+    /// The kind of trouble.
     pub kind: TroubleKind,
     /// Its word in the log and in the state file.
     pub word: &'static str,

@@ -12,7 +12,7 @@ pub enum SetupError {
     Tls {
         /// The server.
         host: String,
-        /// Why.
+        /// The error of the TLS library.
         reason: String,
     },
     /// The file of certificates cannot be used.
@@ -20,7 +20,7 @@ pub enum SetupError {
     Ca {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with them.
         #[source]
         source: CaError,
     },

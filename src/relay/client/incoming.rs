@@ -15,7 +15,7 @@ pub enum Incoming {
     /// There is none, or no longer, and it is tried again and again. Published once, and again where the reason
     /// is another.
     Gone {
-        /// Why.
+        /// The reason, for the operator.
         why: String,
     },
     /// This process is the collector now; its own stream begins.

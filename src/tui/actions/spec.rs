@@ -60,7 +60,7 @@ impl Group {
 /// Whether an action stands in the hint line. A lower place is shown first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hint {
-    /// Never.
+    /// It is not shown there.
     Never,
     /// At this place.
     Place(u8),
@@ -84,7 +84,7 @@ pub(super) enum Views {
 /// When an action can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
-    /// Always.
+    /// In every view and state.
     Always,
     /// Not while the past or a frozen screen is shown.
     NotInPast,
