@@ -3,7 +3,7 @@
 //!
 //! | room | what it is |
 //! | --- | --- |
-//! | [`run`] | the run modes and commands: each reads a [`source`], prints or shows |
+//! | [`mod@run`] | the run modes and commands: each reads a [`source`], prints or shows |
 //! | [`source`] | a running collector as a run mode sees it: this process, another one, or a recording |
 //! | [`collector`] | the collector of this process: engine, scheduler, pipeline, retention, lock |
 //! | [`attach`] | how processes find and attach to the collector of a database, and take its place |

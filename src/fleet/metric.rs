@@ -3,7 +3,7 @@
 //! and not the judgement.
 //!
 //! A new metric is a new row here and, where its value comes from something new, a field of
-//! [`Sample`](super::sample::Sample).
+//! [`Sample`].
 
 use std::{fmt, str::FromStr};
 

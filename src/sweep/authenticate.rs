@@ -25,8 +25,8 @@ const MOST_QUESTIONS: usize = 4;
 /// Tries what the client's login gives until one is accepted.
 ///
 /// # Errors
-/// [`FailureKind::AuthenticationRefused`] after everything was refused, [`FailureKind::CredentialUnusable`]
-/// where something could not even be tried, [`FailureKind::ConnectionLost`].
+/// [`FailureKind::AuthenticationRefused`](crate::fleet::FailureKind::AuthenticationRefused) after everything was refused, [`FailureKind::CredentialUnusable`](crate::fleet::FailureKind::CredentialUnusable)
+/// where something could not even be tried, [`FailureKind::ConnectionLost`](crate::fleet::FailureKind::ConnectionLost).
 pub(super) async fn authenticate(
     session: &mut Session,
     client: &Client,
