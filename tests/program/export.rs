@@ -212,7 +212,7 @@ async fn a_result_goes_to_a_file_whole_and_with_its_own_rights() {
     for arguments in ["--once --output no/where.txt", "--once --output /dev/null", "export --output no/where.csv"] {
         let outcome = program.run(arguments.split_whitespace()).await;
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{arguments}: {outcome:#?}");
-        assert!(outcome.stderr.contains("cannot be written"), "{arguments}: {outcome:#?}");
+        assert!(outcome.stderr.contains("cannot write"), "{arguments}: {outcome:#?}");
     }
     assert_eq!(number(program, "SELECT count(*) FROM v1_collections").await, before);
 }
@@ -239,7 +239,7 @@ async fn an_export_that_cannot_be_made_says_why() {
     refused("export --since 1h --until 2h", 2, "--until").await;
     refused("export --demo", 2, "--demo").await;
     refused("export columns", 2, "samples").await;
-    refused("export --since soon", 2, "is no time").await;
+    refused("export --since soon", 2, "is not a time").await;
     refused("export --config absent.xml", 2, "absent.xml").await;
     fs::write(program.path("fleet.db"), "no database").unwrap();
     refused("export", 3, "fleet.db").await;
