@@ -168,7 +168,11 @@ async fn a_service_is_replaced_only_when_the_operator_says_so(database: Database
     let seat = attached(&site).await;
     running.signal(Signal::TERM);
     assert_eq!(running.ended(SOON).await.code, Some(0));
-    let gone = |screen: &str| screen.contains("COLLECTOR GONE") && screen.contains("T take over");
+    // The offer is a hint, or the message that covers the hints for some seconds, again when another reason is known.
+    let gone = |screen: &str| {
+        let offers = screen.contains("T take over") || screen.contains("press T to sweep from this dashboard");
+        screen.contains("COLLECTOR GONE") && offers
+    };
     seat.terminal.shows("the end of the service, and what can be done", SOON, gone).await;
     // For as long as a service manager needs to start it again, the database is left to it.
     tokio::time::sleep(Duration::from_secs(4)).await;
