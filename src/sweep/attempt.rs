@@ -14,7 +14,7 @@ use super::{
     answer,
     collection::Received,
     deadline::{Deadlines, WINDOW},
-    delivery::{self, Finished, Running, Started, Unusable, Visit},
+    delivery::{self, Finished, Running, Started, UnusableDirectories, Visit},
     platform::{Platform, Unix},
     recognition,
     session::Session,
@@ -149,7 +149,7 @@ impl Attempt<'_> {
         let mut unusable = known.unusable(client);
         // Each round leaves out one more directory, knows the platform better, or replaces an agent that was removed.
         let mut last: Option<Failure> = None;
-        for _ in 0..=Unusable::MOST + 2 {
+        for _ in 0..=UnusableDirectories::MOST + 2 {
             let (secret, request) = self.request(&platform, events)?;
             let started = self.start(session, channel.take(), &platform, unusable, &request).await;
             let running = match started {
@@ -232,7 +232,7 @@ impl Attempt<'_> {
         session: &Session,
         channel: Option<Channel<Msg>>,
         platform: &Platform,
-        unusable: Unusable,
+        unusable: UnusableDirectories,
         request: &Request,
     ) -> Result<Started, Failure> {
         let name = platform.name();

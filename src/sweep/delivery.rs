@@ -19,7 +19,7 @@ mod windows;
 
 use russh::{Channel, client::Msg};
 
-pub(super) use self::visit::{Directory, Finished, Unusable, Visit};
+pub(super) use self::visit::{Directory, Finished, UnusableDirectories, Visit};
 use super::{platform::Platform, session::Session};
 use crate::fleet::{Failure, Stage};
 

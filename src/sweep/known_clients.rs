@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    delivery::{Directory, Unusable},
+    delivery::{Directory, UnusableDirectories},
     platform::Platform,
 };
 use crate::fleet::ClientId;
@@ -16,7 +16,7 @@ use crate::fleet::ClientId;
 #[derive(Debug, Clone, Default)]
 struct KnownClient {
     platform: Option<Platform>,
-    unusable: Unusable,
+    unusable: UnusableDirectories,
 }
 
 /// What is known of the clients.
@@ -46,7 +46,7 @@ impl KnownClients {
     }
 
     /// The directories of a client that do not execute.
-    pub(super) fn unusable(&self, client: &ClientId) -> Unusable {
+    pub(super) fn unusable(&self, client: &ClientId) -> UnusableDirectories {
         self.lock().get(client).map(|known| known.unusable).unwrap_or_default()
     }
 

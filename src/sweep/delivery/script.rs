@@ -11,7 +11,7 @@
 
 use rand::RngExt;
 
-use super::{super::platform::Unix, Directory, Unusable, Visit, visit::DIRECTORIES};
+use super::{super::platform::Unix, Directory, UnusableDirectories, Visit, visit::DIRECTORIES};
 use crate::{config::AgentKeeping, fleet::reading::clean};
 
 /// Common to both scripts: a known state, the account's private directory, the places to look for one.
@@ -142,7 +142,7 @@ fn directory(username: &str) -> String {
 }
 
 /// The digits of the places that are left out; `0` for none.
-fn numbers(unusable: Unusable) -> String {
+fn numbers(unusable: UnusableDirectories) -> String {
     let digits: String = (1..=DIRECTORIES)
         .filter_map(|n| u8::try_from(n).ok())
         .filter(|n| unusable.contains(Directory(*n)))
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn directories_that_are_left_out_are_digits() {
-        assert_eq!(numbers(Unusable::default()), "0");
-        assert_eq!(numbers(Unusable::default().and(Directory(1)).and(Directory(4)).and(Directory(1))), "14");
+        assert_eq!(numbers(UnusableDirectories::default()), "0");
+        assert_eq!(numbers(UnusableDirectories::default().and(Directory(1)).and(Directory(4)).and(Directory(1))), "14");
     }
 }

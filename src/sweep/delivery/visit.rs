@@ -17,7 +17,7 @@ pub(in crate::sweep) struct Visit<'a> {
     /// The agent for it.
     pub(in crate::sweep) agent: &'a Agent,
     /// Directories that could not be used before.
-    pub(in crate::sweep) unusable: Unusable,
+    pub(in crate::sweep) unusable: UnusableDirectories,
     /// The agent's one argument.
     pub(in crate::sweep) request: &'a str,
 }
@@ -28,9 +28,9 @@ pub(in crate::sweep) struct Directory(pub(in crate::sweep) u8);
 
 /// Directories of a client that are skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::sweep) struct Unusable(u8);
+pub(in crate::sweep) struct UnusableDirectories(u8);
 
-impl Unusable {
+impl UnusableDirectories {
     /// As many as there are.
     pub(in crate::sweep) const MOST: usize = DIRECTORIES;
 
