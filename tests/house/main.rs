@@ -10,6 +10,8 @@ use std::{
 
 mod modules;
 
+use modules::{Tests, WIRE};
+
 /// What `fleet` never names: runtime, database, network, terminal, clock, files.
 const NOT_PURE: [&str; 15] = [
     "tokio",
@@ -28,9 +30,6 @@ const NOT_PURE: [&str; 15] = [
     "std::env",
     "std::process",
 ];
-
-/// The library of the wire, "the wire" in the map.
-const WIRE: &str = "fleetsweep_agent";
 
 /// A row of the map.
 #[derive(Debug)]
@@ -89,45 +88,6 @@ fn code(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// The first names of the paths that begin with `crate::`, groups opened, and the wire where it is named.
-fn imports(code: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for (_, after) in code.match_indices("crate::").map(|(at, found)| code.split_at(at + found.len())) {
-        match after.strip_prefix('{') {
-            None => names.insert(identifier(after)),
-            Some(group) => {
-                names.extend(members(group).iter().map(|member| identifier(member)));
-                true
-            }
-        };
-    }
-    if code.contains(&format!("{WIRE}::")) {
-        names.insert(WIRE.to_owned());
-    }
-    names
-}
-
-fn identifier(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
-}
-
-/// The members of a group `a, b::{c, d}}…`, up to its own closing brace.
-fn members(group: &str) -> Vec<String> {
-    let mut members = vec![String::new()];
-    let mut depth = 0;
-    for character in group.chars() {
-        match character {
-            '}' if depth == 0 => break,
-            ',' if depth == 0 => members.push(String::new()),
-            _ => {
-                depth += i32::from(character == '{') - i32::from(character == '}');
-                members.last_mut().unwrap().push(character);
-            }
-        }
-    }
-    members.iter().map(|member| member.trim().to_owned()).filter(|member| !member.is_empty()).collect()
-}
-
 /// The room a file of `src/` belongs to; `None` for the two roots of the crates.
 fn room_of(path: &Path) -> Option<String> {
     let inside = path.strip_prefix(root().join("src")).unwrap();
@@ -137,16 +97,22 @@ fn room_of(path: &Path) -> Option<String> {
 
 #[test]
 fn the_reader_of_imports_opens_groups_and_skips_comments() {
-    let check = |text: &str, expected: &[&str]| {
-        assert_eq!(imports(&code(text)), expected.iter().map(|name| (*name).to_owned()).collect(), "{text}");
+    let check = |text: &str, tests: Tests, expected: &[&str]| {
+        let found = modules::roots(&["here".to_owned()], text, tests);
+        assert_eq!(found, expected.iter().map(|name| (*name).to_owned()).collect(), "{text}");
     };
-    check("use crate::fleet::Stage;", &["fleet"]);
+    check("use crate::fleet::Stage;", Tests::LeftOut, &["fleet"]);
     check(
         "use crate::{\n    config::{Client, Config},\n    fleet::{self, ClientId}, bus::Publisher,\n};",
+        Tests::LeftOut,
         &["bus", "config", "fleet"],
     );
-    check("fn f(at: crate::store::Pool) {} // crate::mail", &["store"]);
-    check("//! See [`crate::tui`].\nuse fleetsweep_agent::Report;", &["fleetsweep_agent"]);
+    check("fn f(at: crate::store::Pool) {} // crate::mail", Tests::LeftOut, &["store"]);
+    check("//! See [`crate::tui`].\nuse fleetsweep_agent::Report;", Tests::LeftOut, &[WIRE]);
+    check("fn f() { fleetsweep_agent::f() }", Tests::LeftOut, &[WIRE]);
+    let with_tests = "use crate::fleet::Stage;\n#[cfg(test)]\nmod tests { use crate::mail::Mail; }";
+    check(with_tests, Tests::LeftOut, &["fleet"]);
+    check(with_tests, Tests::Included, &["fleet", "mail"]);
 }
 
 #[test]
@@ -157,17 +123,13 @@ fn every_room_imports_only_what_the_map_allows() {
         let Some(name) = room_of(&path) else { continue };
         let Some(room) = map.get(&name) else { panic!("{}: `{name}` is not in the map of src/lib.rs", path.display()) };
         let Some(allowed) = &room.may_import else { continue };
-        let code = code(&text);
-        let (product, tests) = match code.split_once("#[cfg(test)]") {
-            _ if path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests") => {
-                ("", code.as_str())
-            }
-            Some((product, tests)) => (product, tests),
-            None => (code.as_str(), ""),
-        };
+        let module = modules::module_path(path.strip_prefix(root().join("src")).unwrap());
+        let product =
+            if modules::is_tests(&module) { BTreeSet::new() } else { modules::roots(&module, &text, Tests::LeftOut) };
         // Tests may make a report in order to have a reading.
-        let wrongly = imports(product).into_iter().chain(imports(tests).into_iter().filter(|import| import != WIRE));
-        for import in wrongly.filter(|import| *import != name && !allowed.contains(import)) {
+        let all = modules::roots(&module, &text, Tests::Included).into_iter().filter(|import| import != WIRE);
+        let wrongly: BTreeSet<String> = product.into_iter().chain(all).collect();
+        for import in wrongly.iter().filter(|import| **import != name && !allowed.contains(*import)) {
             wrong.push(format!("{}: `{name}` may not import `{import}`", path.display()));
         }
     }
@@ -210,8 +172,8 @@ fn modules_of_src() -> Vec<(modules::ModulePath, String)> {
     let src = root().join("src");
     files("src")
         .into_iter()
-        .filter_map(|(path, text)| Some((modules::module_path(path.strip_prefix(&src).unwrap())?, text)))
-        .filter(|(path, _)| path != &["main"])
+        .map(|(path, text)| (modules::module_path(path.strip_prefix(&src).unwrap()), text))
+        .filter(|(path, _)| path != &["main"] && !modules::is_tests(path))
         .collect()
 }
 

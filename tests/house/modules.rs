@@ -21,12 +21,17 @@ struct Module {
     named: BTreeSet<ModulePath>,
     /// Names that it passes on, and where each comes from. `*` passes on everything.
     reexports: Vec<(String, ModulePath)>,
+    /// Whether it names something of the wire, the library of the agent's package.
+    names_wire: bool,
 }
+
+/// The library of the wire, as code names it.
+pub(crate) const WIRE: &str = "fleetsweep_agent";
 
 /// Every module with a file of its own, and those it imports.
 pub(crate) fn imports(files: &[(ModulePath, String)]) -> BTreeMap<ModulePath, BTreeSet<ModulePath>> {
     let modules: BTreeMap<ModulePath, Module> =
-        files.iter().map(|(path, text)| (path.clone(), Module::parse(path, text))).collect();
+        files.iter().map(|(path, text)| (path.clone(), Module::parse(path, text, Tests::LeftOut))).collect();
     modules
         .iter()
         .map(|(path, module)| {
@@ -36,17 +41,34 @@ pub(crate) fn imports(files: &[(ModulePath, String)]) -> BTreeMap<ModulePath, BT
         .collect()
 }
 
-/// The module path of a file below `src/`; `None` for files that hold tests.
-pub(crate) fn module_path(below_src: &Path) -> Option<ModulePath> {
+/// Whether the tests in a file are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tests {
+    Included,
+    LeftOut,
+}
+
+/// The modules at the crate's root that a file names, and the wire where it names that.
+pub(crate) fn roots(path: &[String], text: &str, tests: Tests) -> BTreeSet<String> {
+    let module = Module::parse(path, text, tests);
+    let named = module.named.iter().chain(module.reexports.iter().map(|(_, from)| from));
+    let wire = module.names_wire.then(|| WIRE.to_owned());
+    named.filter_map(|path| path.first().cloned()).chain(wire).collect()
+}
+
+/// The module path of a file below `src/`.
+pub(crate) fn module_path(below_src: &Path) -> ModulePath {
     let mut path: ModulePath =
         below_src.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
-    if path.iter().any(|part| part == "tests") {
-        return None;
-    }
     if path == ["lib"] {
         path.clear();
     }
-    Some(path)
+    path
+}
+
+/// Whether a module holds nothing but tests.
+pub(crate) fn is_tests(path: &[String]) -> bool {
+    path.iter().any(|part| part == "tests")
 }
 
 /// The module that defines what a path names.
@@ -98,7 +120,7 @@ pub(crate) fn cycles(imports: &BTreeMap<ModulePath, BTreeSet<ModulePath>>) -> Ve
 impl Module {
     /// # Panics
     /// Where the text is not Rust.
-    fn parse(path: &[String], text: &str) -> Self {
+    fn parse(path: &[String], text: &str, tests: Tests) -> Self {
         let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", path.join("::")));
         let children =
             file.items.iter().filter_map(|item| if let Item::Mod(child) = item { Some(child) } else { None });
@@ -106,6 +128,7 @@ impl Module {
             path: path.to_vec(),
             children: children.map(|child| child.ident.to_string()).collect(),
             inline: Vec::new(),
+            tests,
             found: Self::default(),
         };
         reader.visit_file(&file);
@@ -120,6 +143,7 @@ struct Reader {
     children: BTreeSet<String>,
     /// The modules within the file that are walked through now.
     inline: Vec<String>,
+    tests: Tests,
     found: Module,
 }
 
@@ -148,7 +172,12 @@ impl Reader {
         Some(base)
     }
 
+    fn is_left_out(&self, attributes: &[Attribute]) -> bool {
+        self.tests == Tests::LeftOut && is_for_tests(attributes)
+    }
+
     fn note(&mut self, written: &[String]) {
+        self.found.names_wire |= written.len() > 1 && written.first().is_some_and(|first| first == WIRE);
         // A single word that is a child's name is as likely a variable.
         if written.len() > 1
             && let Some(path) = self.absolute(written)
@@ -228,7 +257,7 @@ impl<'ast> Visit<'ast> for Reader {
             Item::Const(item) => &item.attrs,
             _ => &[],
         };
-        if is_for_tests(attributes) {
+        if self.is_left_out(attributes) {
             return;
         }
         if let Item::Mod(module) = item
@@ -243,7 +272,7 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
-        if !is_for_tests(&function.attrs) {
+        if !self.is_left_out(&function.attrs) {
             syn::visit::visit_impl_item_fn(self, function);
         }
     }
@@ -252,6 +281,7 @@ impl<'ast> Visit<'ast> for Reader {
         let mut paths = Vec::new();
         flatten(&item.tree, &[], &mut paths);
         for (name, written) in paths {
+            self.found.names_wire |= written.first().is_some_and(|first| first == WIRE);
             let Some(path) = self.absolute(&written) else { continue };
             let is_own_use = matches!(item.vis, Visibility::Inherited);
             if is_own_use {
