@@ -247,6 +247,11 @@ impl Handler for SessionHandler {
             DisconnectReason::Error(EndReason::Ssh(russh::Error::NoAuthMethod)) => Ending::NoFurtherMethod,
             // The connection ended; there is no more to say of it.
             DisconnectReason::Error(EndReason::Ssh(russh::Error::Disconnect | russh::Error::HUP)) => return Ok(()),
+            DisconnectReason::Error(EndReason::Ssh(russh::Error::IO(error)))
+                if error.kind() == std::io::ErrorKind::UnexpectedEof =>
+            {
+                return Ok(());
+            }
             DisconnectReason::Error(EndReason::Ssh(error)) => Ending::Said(error.to_string()),
             DisconnectReason::Error(EndReason::Refused(_) | EndReason::KeyPinned) => return Ok(()),
         };

@@ -151,6 +151,27 @@ const CASES: &[Case] = &[
         "authentication refused",
         "wants another credential",
     ),
+    (
+        "refuses and takes nothing else",
+        Fault::Refuses(""),
+        "authenticate",
+        "authentication refused: password was refused",
+        "the server takes no other credential",
+    ),
+    (
+        "refuses, takes keys and closes",
+        Fault::Refuses("publickey"),
+        "authenticate",
+        "authentication refused: password was refused",
+        "the server takes publickey",
+    ),
+    (
+        "refuses, wants to ask and closes",
+        Fault::Refuses("keyboard-interactive"),
+        "authenticate",
+        "authentication refused: password was refused",
+        "the server closed the connection",
+    ),
     ("asks without end", Fault::AsksForEver, "authenticate", "authentication refused", "asks without end"),
     ("asks 100,000 questions", Fault::AsksAtOnce(100_000), "authenticate", "authentication refused", "packet size"),
     (

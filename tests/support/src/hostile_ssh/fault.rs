@@ -31,6 +31,8 @@ pub enum Fault {
     Banners,
     /// Says for ever that the login was refused, though not quite.
     RefusesForEver,
+    /// Refuses the login, names these methods as what it takes, and closes.
+    Refuses(&'static str),
     /// Asks for ever.
     AsksForEver,
     /// Asks so many questions at once.

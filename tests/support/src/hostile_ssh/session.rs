@@ -81,6 +81,7 @@ fn greet(shared: &Shared, sender: &mut Sender) -> io::Result<bool> {
         | Fault::OffersBytes(_)
         | Fault::Banners
         | Fault::RefusesForEver
+        | Fault::Refuses(_)
         | Fault::AsksForEver
         | Fault::AsksAtOnce(_)
         | Fault::TakesPacketsOf(_)
@@ -140,6 +141,7 @@ fn exchange_hostilely(
         | Fault::GreetsForEver(_)
         | Fault::Banners
         | Fault::RefusesForEver
+        | Fault::Refuses(_)
         | Fault::AsksForEver
         | Fault::AsksAtOnce(_)
         | Fault::TakesPacketsOf(_)
@@ -173,6 +175,10 @@ fn log_in(shared: &Shared, sender: &mut Sender, receiver: &mut Receiver) -> io::
             Fault::RefusesForEver => loop {
                 sender.send_all(&vec![Message::new(51).string("password,publickey").byte(1); BATCH])?;
             },
+            Fault::Refuses(methods) => {
+                sender.send(&Message::new(51).string(methods).byte(0))?;
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
             Fault::AsksForEver | Fault::AsksAtOnce(_) if method != b"keyboard-interactive" => {
                 sender.send(&interactively)?;
             }
