@@ -1,7 +1,7 @@
 //! The composition root: parses nothing and decides nothing, but starts the parts for the run mode that was asked for
 //! and shuts them down in order. It alone knows every edge.
 //!
-//! | room | what it is |
+//! | part | what it is |
 //! | --- | --- |
 //! | [`mod@run`] | the run modes and commands: each reads a [`source`], prints or shows |
 //! | [`source`] | a running collector as a run mode sees it: this process, another one, or a recording |
@@ -38,7 +38,7 @@ pub mod troubles;
 pub mod units;
 
 use config_source::ConfigSource;
-use error::{Failed, chain};
+use error::{RunError, chain};
 use process::{
     descriptors,
     logging::{self, LogTap},
@@ -80,9 +80,9 @@ pub fn run(invocation: Invocation) -> Exit {
     match done {
         Ok(exit) => exit,
         // Whoever reads our output has gone: nothing is wrong.
-        Err(Failed::System(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
+        Err(RunError::System(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
         Err(failed) => {
-            let text = if let Failed::Configuration(LoadError::Invalid(problems)) = &failed {
+            let text = if let RunError::Configuration(LoadError::Invalid(problems)) = &failed {
                 // These lines begin with their place, for editors to jump to.
                 problems.to_string()
             } else {
@@ -96,7 +96,7 @@ pub fn run(invocation: Invocation) -> Exit {
 }
 
 /// The threads on which everything runs. What is missing for them is said here: the library would panic.
-fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, Failed> {
+fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, RunError> {
     match task {
         Task::Once { .. } | Task::Headless | Task::Dashboard => descriptors::check_limit()?,
         Task::Check
@@ -112,17 +112,17 @@ fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, Failed> {
     let started: Vec<_> = (0..=workers).map(|_| std::thread::Builder::new().spawn(|| ())).collect();
     for thread in started {
         // A thread that does nothing does not panic.
-        drop(thread.map_err(Failed::NoThreads)?.join());
+        drop(thread.map_err(RunError::NoThreads)?.join());
     }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Where no thread is to be had, one that is there already does the work.
         .thread_keep_alive(BLOCKING_KEPT)
         .build()
-        .map_err(Failed::System)
+        .map_err(RunError::System)
 }
 
-async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Result<Exit, Failed> {
+async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Result<Exit, RunError> {
     let Invocation { task, fleet, clients, record, log_level } = invocation;
     let stop = CancellationToken::new();
     let from_file = |path: PathBuf| ConfigSource::of(path, clients.clone());
@@ -137,7 +137,7 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
             Ok(Exit::Success)
         }
         (Task::Dashboard | Task::Replay(_), _) if !io::stdout().is_terminal() || !io::stdin().is_terminal() => {
-            Err(Failed::NoTerminal)
+            Err(RunError::NoTerminal)
         }
         (Task::Dashboard, fleet) => {
             signals::stop_on_signals(stop.clone())?;
@@ -175,7 +175,7 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
             Ok(Exit::Success)
         }
         (Task::Check | Task::Trust | Task::MailTest | Task::Clean | Task::Export(_), FleetSource::Demo(_)) => {
-            Err(Failed::NotForDemo)
+            Err(RunError::NotForDemo)
         }
         (Task::Check, FleetSource::File(path)) => commands::check(&from_file(path)),
         (Task::Trust, FleetSource::File(path)) => {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::fleet::{
     ClientId, Event, EventKind, SweepId,
-    history::Memory,
+    history::StoredHistory,
     stream::{About, Frame},
 };
 
@@ -47,7 +47,7 @@ impl Publisher {
     }
 
     /// Publishes what the database remembers of the clients published before.
-    pub async fn remember(&self, memory: Memory) {
+    pub async fn remember(&self, memory: StoredHistory) {
         self.send(Frame::Remembered(Arc::new(memory))).await;
     }
 

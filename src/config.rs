@@ -8,9 +8,9 @@ pub mod check;
 pub mod database;
 pub mod diagnostic;
 pub mod directories;
-pub mod harmless;
 pub mod inspect;
 pub mod rights;
+pub mod safe_text;
 pub mod secret;
 
 mod address;
@@ -29,12 +29,12 @@ mod settings;
 mod shape;
 mod source;
 mod span;
+mod value_error;
 mod values;
-mod wrong;
 
 pub use choices::{AgentKeeping, HostKeyPolicy, SmtpSecurity};
-pub use load::{LoadError, Surroundings};
-pub use loaded::{Entered, Loaded, Setting};
+pub use load::{LoadContext, LoadError};
+pub use loaded::{ClientElement, Loaded, Setting};
 pub use model::{Client, Collector, Config, Database, KeyFile, Login, Smtp, SmtpLogin, Ssh};
 pub use span::show_duration;
 

@@ -121,7 +121,7 @@ impl Demo {
             .servers
             .iter()
             .filter(|server| self.roles.get(&identity(server)) == Some(&Role::Healthy))
-            .map(SshServer::reins)
+            .map(SshServer::control)
             .collect();
         self.legend.push_str(plan::ENLIVENED);
         self.director = Some(Director::start(Script::new(SEED, cast.len()), cast));

@@ -1,7 +1,7 @@
 //! What the product knows and decides: clients, stages, readings, rules, alerts, events.
 //!
 //! Pure. Nothing here names an async runtime, a database, a terminal or a clock: time comes in as a
-//! value, and the same values in give the same values out. Every other room may import this one;
+//! value, and the same values in give the same values out. Every other module may import this one;
 //! it imports only the wire (`fleetsweep_agent`).
 
 pub mod alert;

@@ -29,7 +29,7 @@
 //! * **One collector per database.** A lock that dies with its process says so; every other process attaches
 //!   to the one that has it, so that nothing is swept or mailed twice.
 //! * **Pure core.** `fleet` names no runtime, database, terminal or clock. Time comes in as a value.
-//! * **Edges do not know each other.** `app` alone wires them. `tests/house` enforces it.
+//! * **Edges do not know each other.** `app` alone wires them. `tests/architecture` enforces it.
 //! * **Decide, then do.** Alerts and mails are decided by pure functions that say why; one transaction
 //!   keeps the decision; only then does anything leave the machine.
 //! * **A database that is away** loses nothing: what happened waits in a spool on the disk, and is stored once and in

@@ -78,5 +78,5 @@ mod stream;
 mod threads;
 
 pub use collection::{Collection, Received};
-pub use collector::{Cleaned, Collector, SweepError, Trusted, agents_folder};
+pub use collector::{CleanResult, Collector, SweepError, TrustResult, agents_folder};
 pub use session::SessionKeeping;

@@ -7,7 +7,7 @@ use fleetsweep::{
         Bytes, ClientId, Event, EventKind, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
         alert::Exceeded,
         event::{ClientCard, Trigger},
-        history::Memory,
+        history::StoredHistory,
         metric::Instance,
         reading::{FileSystem, Process, Usage},
         state::{RecentCollection, Remembered},
@@ -162,7 +162,7 @@ pub(crate) fn model(clients: usize, size: (u16, u16)) -> Model {
         exceeded: Vec::new(),
         recent: (0..60).map(|k| sample(n, k)).collect(),
     };
-    let memory = Memory { clients: (0..clients).map(remembered).collect(), alerts: Vec::new() };
+    let memory = StoredHistory { clients: (0..clients).map(remembered).collect(), alerts: Vec::new() };
     model.update(Message::Frames(vec![Frame::Remembered(Arc::new(memory))]));
     model.update(Message::Frames(frames(sweep(0, clients, true))));
     model.update(Message::Frames(frames(sweep(1, clients, false))));

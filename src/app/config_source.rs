@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use crate::{
-    config::{Client, Config, Loaded, harmless},
+    config::{Client, Config, Loaded, safe_text},
     fleet::{ClientId, event::ClientCard, select::Pattern},
     sweep::descriptor_budget::Costs,
 };
 
-use super::error::Failed;
+use super::error::RunError;
 
 /// A configuration that can be read again and again.
 #[derive(Debug, Clone)]
@@ -34,8 +34,8 @@ impl ConfigSource {
     /// Reads the file. Its warnings go to the log.
     ///
     /// # Errors
-    /// [`Failed::Configuration`] with every error of the file; [`Failed::NoClient`].
-    pub fn load(&self) -> Result<Config, Failed> {
+    /// [`RunError::Configuration`] with every error of the file; [`RunError::NoClient`].
+    pub fn load(&self) -> Result<Config, RunError> {
         self.read().map(|loaded| loaded.config)
     }
 
@@ -43,7 +43,7 @@ impl ConfigSource {
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub fn read(&self) -> Result<Loaded, Failed> {
+    pub fn read(&self) -> Result<Loaded, RunError> {
         self.chosen(warned(Config::load(&self.path)?))
     }
 
@@ -52,7 +52,7 @@ impl ConfigSource {
     ///
     /// # Errors
     /// As [`load`](Self::load); what is missing is one of the errors.
-    pub fn check(&self) -> Result<Loaded, Failed> {
+    pub fn check(&self) -> Result<Loaded, RunError> {
         self.chosen(warned(Config::check(&self.path)?))
     }
 
@@ -60,11 +60,11 @@ impl ConfigSource {
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub fn read_quietly(&self) -> Result<Loaded, Failed> {
+    pub fn read_quietly(&self) -> Result<Loaded, RunError> {
         self.chosen(Config::load(&self.path)?)
     }
 
-    fn chosen(&self, mut loaded: Loaded) -> Result<Loaded, Failed> {
+    fn chosen(&self, mut loaded: Loaded) -> Result<Loaded, RunError> {
         if !self.patterns.is_empty() {
             loaded.retain_clients(|client| self.meets(&client.id, &client.name));
             if loaded.config.clients.is_empty() {
@@ -82,8 +82,8 @@ impl ConfigSource {
 
     /// That no client meets the patterns.
     #[must_use]
-    pub fn no_client(&self) -> Failed {
-        Failed::NoClient(format!("`fleetsweep --config {} check`", self.path.display()))
+    pub fn no_client(&self) -> RunError {
+        RunError::NoClient(format!("`fleetsweep --config {} check`", self.path.display()))
     }
 }
 
@@ -98,7 +98,7 @@ fn warned(loaded: Loaded) -> Loaded {
 /// What the fleet needs to know of a configured client.
 #[must_use]
 pub fn card(client: &Client) -> ClientCard {
-    let username = harmless::account(&client.username).to_string();
+    let username = safe_text::account(&client.username).to_string();
     ClientCard { id: client.id.clone(), name: client.name.clone(), username }
 }
 

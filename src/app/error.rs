@@ -11,11 +11,11 @@ use crate::{
     sweep::SweepError,
 };
 
-use super::{process::descriptors::TooFew, run::output_file::OutputError};
+use super::{process::descriptors::TooFewDescriptors, run::output_file::OutputError};
 
 /// Why a run could not begin, or could not give its result.
 #[derive(Debug, thiserror::Error)]
-pub enum Failed {
+pub enum RunError {
     /// The configuration is not valid, or not there.
     #[error(transparent)]
     Configuration(#[from] LoadError),
@@ -42,7 +42,7 @@ pub enum Failed {
     Smtp(#[from] SetupError),
     /// This process may open too few files.
     #[error(transparent)]
-    TooFewFiles(#[from] TooFew),
+    TooFewFiles(#[from] TooFewDescriptors),
     /// This process may start too few threads.
     #[error(
         "the operating system cannot start another thread: raise the limit with `ulimit -u`, or with TasksMax= in the service unit"
@@ -77,7 +77,7 @@ pub enum Failed {
     System(#[from] io::Error),
 }
 
-impl Failed {
+impl RunError {
     /// The exit code of a run that ended so.
     #[must_use]
     pub fn exit(&self) -> Exit {
@@ -129,7 +129,7 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("{words}")]
-    struct Said {
+    struct Chained {
         words: &'static str,
         source: Option<Box<Self>>,
     }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_chain_says_nothing_twice() {
         let check = |words: &[&'static str], expected: &str| {
-            let whole = words.iter().rev().fold(None, |source, words| Some(Box::new(Said { words, source })));
+            let whole = words.iter().rev().fold(None, |source, words| Some(Box::new(Chained { words, source })));
             assert_eq!(chain(&*whole.unwrap()), expected);
         };
         check(&["the database failed", "no login", "access denied"], "the database failed: no login: access denied");

@@ -18,11 +18,11 @@ use crate::{
         stream::{self, Frame, Play},
     },
     relay::{client::Incoming, replay::Played},
-    store::{Holder, Reader},
+    store::{LockOwner, Reader},
 };
 
 use super::{
-    attach::takeover::Succession, collector::engine::Engine, config_source::cards, error::Failed,
+    attach::takeover::TakeoverContext, collector::engine::Engine, config_source::cards, error::RunError,
     process::identity::actor,
 };
 
@@ -51,7 +51,7 @@ pub enum Source {
         /// The clients of today, as this process's configuration has them.
         clients: Arc<Mutex<Vec<ClientCard>>>,
         /// For the time when it has gone.
-        succession: Arc<Succession>,
+        takeover: Arc<TakeoverContext>,
     },
     /// A recording is played.
     Replayed {
@@ -74,7 +74,7 @@ pub struct Link {
     /// The clients of today.
     pub clients: Arc<Mutex<Vec<ClientCard>>>,
     /// What is learnt of the collector.
-    pub succession: Arc<Succession>,
+    pub takeover: Arc<TakeoverContext>,
 }
 
 impl Source {
@@ -85,30 +85,30 @@ impl Source {
         (source, Stream::Own(bus.subscribe()))
     }
 
-    /// The collector of another process that `config` names the database of, `holder` as far as it is known. What it
+    /// The collector of another process that `config` names the database of, `owner` as far as it is known. What it
     /// tells also goes to `record`.
     ///
     /// # Errors
-    /// [`Failed::Database`] where that database cannot be opened for reading.
+    /// [`RunError::Database`] where that database cannot be opened for reading.
     pub async fn attached(
         config: &Config,
-        holder: Option<Holder>,
+        owner: Option<LockOwner>,
         record: Option<mpsc::Sender<Frame>>,
-    ) -> Result<(Self, Stream, Link), Failed> {
+    ) -> Result<(Self, Stream, Link), RunError> {
         let history = Reader::open_configured(&config.database).await?;
         let (orders, requests) = Orders::new();
         let (out, incoming) = mpsc::channel(WAITING);
-        let to = holder.as_ref().map_or_else(|| "a collector".to_owned(), ToString::to_string);
-        let succession = Succession::of(holder);
+        let to = owner.as_ref().map_or_else(|| "a collector".to_owned(), ToString::to_string);
+        let takeover = TakeoverContext::of(owner);
         let clients = Arc::new(Mutex::new(cards(config)));
-        let stream = Stream::Attached(Attached { incoming, record, to, succession: succession.clone() });
+        let stream = Stream::Attached(Attached { incoming, record, to, takeover: takeover.clone() });
         let source = Self::Attached {
             orders: orders.clone(),
             history: history.clone(),
             clients: clients.clone(),
-            succession: succession.clone(),
+            takeover: takeover.clone(),
         };
-        Ok((source, stream, Link { requests, orders, out, history, clients, succession }))
+        Ok((source, stream, Link { requests, orders, out, history, clients, takeover }))
     }
 
     /// A recording that is played.
@@ -149,7 +149,7 @@ impl Source {
     /// The operator wants this process to take the collector's place.
     pub fn take_over(&self) {
         match self {
-            Self::Attached { succession, .. } => succession.want(),
+            Self::Attached { takeover, .. } => takeover.want(),
             Self::Own { .. } | Self::Replayed { .. } => {}
         }
     }
@@ -170,7 +170,7 @@ pub enum Update {
     /// A piece of the stream.
     Frame(Frame),
     /// The connection to another process stands, or the recording has been played so far.
-    State(stream::Source),
+    State(stream::StreamOrigin),
     /// The connection to another process is lost, or not made yet.
     Gone {
         /// To whom.
@@ -222,7 +222,7 @@ impl Stream {
 fn replayed(played: Played) -> Update {
     match played {
         Played::Frame(frame) => Update::Frame(frame),
-        Played::At(replay) => Update::State(stream::Source::Replay(replay)),
+        Played::At(replay) => Update::State(stream::StreamOrigin::Replay(replay)),
     }
 }
 
@@ -235,7 +235,7 @@ pub struct Attached {
     /// To whom there was a connection last.
     to: String,
     /// Learns whom the collector sweeps.
-    succession: Arc<Succession>,
+    takeover: Arc<TakeoverContext>,
 }
 
 impl Attached {
@@ -252,7 +252,7 @@ impl Attached {
             }
             Incoming::Connected { to } => {
                 self.to.clone_from(&to);
-                Update::State(stream::Source::Attached { to, connected: true })
+                Update::State(stream::StreamOrigin::Attached { to, connected: true })
             }
             Incoming::Gone { why } => Update::Gone { to: self.to.clone(), why },
             Incoming::Succeeded => Update::Succeeded,
@@ -264,12 +264,12 @@ impl Attached {
             let clients: BTreeSet<ClientId> = fleet.clients().map(|client| client.card.id.clone()).collect();
             // Before its configuration is read a collector has none.
             if !clients.is_empty() {
-                self.succession.sweeps(clients);
+                self.takeover.sweeps(clients);
             }
         } else if let Frame::Event(event) = frame
             && let EventKind::Configured { clients } = &event.kind
         {
-            self.succession.sweeps(clients.iter().map(|card| card.id.clone()).collect());
+            self.takeover.sweeps(clients.iter().map(|card| card.id.clone()).collect());
         }
     }
 }

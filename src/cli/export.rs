@@ -109,16 +109,16 @@ pub enum When {
 /// A text that is no [`When`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a time: write 2026-01-31T12:00:00Z, or a span back from now such as 90min, 24h or 7d")]
-pub struct NotATime(String);
+pub struct InvalidTime(String);
 
 impl FromStr for When {
-    type Err = NotATime;
+    type Err = InvalidTime;
 
-    fn from_str(text: &str) -> Result<Self, NotATime> {
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
         if let Ok(at) = text.parse() {
             return Ok(Self::At(at));
         }
-        humantime::parse_duration(text).map(Self::Ago).map_err(|_| NotATime(text.to_owned()))
+        humantime::parse_duration(text).map(Self::Ago).map_err(|_| InvalidTime(text.to_owned()))
     }
 }
 

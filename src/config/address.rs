@@ -4,18 +4,18 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
-    harmless::{Harmless, digits, dotted, words},
-    wrong::Wrong,
+    safe_text::{SafeText, digits, dotted, words},
+    value_error::ValueError,
 };
 
-const MEND: &str = "write an address (10.0.4.1, 2001:db8::1) or a host name (db.example.com)";
+const HINT: &str = "write an address (10.0.4.1, 2001:db8::1) or a host name (db.example.com)";
 
 /// The canonical form of an address or host name: two texts that mean the same machine become equal.
 ///
 /// IPv6 addresses lose their brackets and are compressed; host names become lower case.
-pub(super) fn parse(text: &str) -> Result<String, Wrong> {
+pub(super) fn parse(text: &str) -> Result<String, ValueError> {
     if text.is_empty() {
-        return Err(Wrong::new("the address is empty", MEND));
+        return Err(ValueError::new("the address is empty", HINT));
     }
     if let Ok(address) = text.parse::<Ipv4Addr>() {
         return Ok(address.to_string());
@@ -29,7 +29,9 @@ pub(super) fn parse(text: &str) -> Result<String, Wrong> {
         return match zone {
             None => Ok(address.to_string()),
             Some(zone) if is_zone(zone) => Ok(format!("{address}%{zone}")),
-            Some(_) => Err(Wrong::new("the zone behind `%` is no name of an interface", "write it as in fe80::1%eth0")),
+            Some(_) => {
+                Err(ValueError::new("the zone behind `%` is no name of an interface", "write it as in fe80::1%eth0"))
+            }
         };
     }
     host_name(text)
@@ -47,27 +49,27 @@ fn is_zone(zone: &str) -> bool {
 }
 
 /// A host name after RFC 1123, in lower case.
-fn host_name(text: &str) -> Result<String, Wrong> {
+fn host_name(text: &str) -> Result<String, ValueError> {
     // The text is not repeated, nor a part of it that is not an address: it may be a login with its password.
-    let refuse = |mend: Harmless| Err(Wrong::new(words![dotted(text), " is no address and no host name"], mend));
+    let refuse = |hint: SafeText| Err(ValueError::new(words![dotted(text), " is no address and no host name"], hint));
     if text.contains('@') {
         return refuse(
             "write the address alone here, the user as username=\"…\" and a password as password=\"…\"".into(),
         );
     }
     if text.contains("://") {
-        return refuse(MEND.into());
+        return refuse(HINT.into());
     }
     if let Some((host, rest)) = text.split_once('/') {
         // 10.0.4.0/24 is not expanded: its first and last address would be swept too.
-        let mend = match (host.parse::<Ipv4Addr>(), rest) {
+        let hint = match (host.parse::<Ipv4Addr>(), rest) {
             (Ok(address), "24") => {
                 let [a, b, c, _] = address.octets();
                 words!["write a range: ", a, ".", b, ".", c, ".[1-254]"]
             }
             (Ok(_) | Err(_), _) => "write a range, as in 10.0.4.[1-254]".into(),
         };
-        return refuse(mend);
+        return refuse(hint);
     }
     if let Some((host, port)) = text.rsplit_once(':')
         && port.parse::<u16>().is_ok()
@@ -86,13 +88,13 @@ fn host_name(text: &str) -> Result<String, Wrong> {
             && !label.ends_with('-')
     };
     if text.len() > 253 || !labels.iter().all(is_label) {
-        return refuse(MEND.into());
+        return refuse(HINT.into());
     }
     // A last label of digits belongs to an address, and what got here is none.
     if labels.last().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit())) {
         let padded = labels.iter().any(|label| label.len() > 1 && label.starts_with('0'));
-        let mend = if padded { "write its numbers without leading zeros" } else { "write four numbers from 0 to 255" };
-        return refuse(mend.into());
+        let hint = if padded { "write its numbers without leading zeros" } else { "write four numbers from 0 to 255" };
+        return refuse(hint.into());
     }
     if let [a, b, c, last] = labels.as_slice()
         && let Some((first, last)) = last.split_once('-')
@@ -104,7 +106,7 @@ fn host_name(text: &str) -> Result<String, Wrong> {
 }
 
 /// A number of an IPv4 address, as it is written.
-fn octet(text: &str) -> Option<Harmless> {
+fn octet(text: &str) -> Option<SafeText> {
     text.parse::<u8>().ok().and_then(|_| digits(text))
 }
 
@@ -132,15 +134,15 @@ mod tests {
     #[test]
     fn what_is_neither_is_refused_with_a_mend_that_fits() {
         const LOGIN: &str = "write the address alone here, the user as username=\"…\" and a password as password=\"…\"";
-        for (text, mend) in [
-            ("", MEND),
-            ("a b", MEND),
-            ("-a", MEND),
-            ("a..b", MEND),
-            ("under_score", MEND),
-            ("ssh://a", MEND),
-            ("fe80::zz", MEND),
-            (&"a".repeat(64), MEND),
+        for (text, hint) in [
+            ("", HINT),
+            ("a b", HINT),
+            ("-a", HINT),
+            ("a..b", HINT),
+            ("under_score", HINT),
+            ("ssh://a", HINT),
+            ("fe80::zz", HINT),
+            (&"a".repeat(64), HINT),
             ("10.0.4", "write four numbers from 0 to 255"),
             ("10.0.4.256", "write four numbers from 0 to 255"),
             ("10.0.4.01", "write its numbers without leading zeros"),
@@ -158,7 +160,7 @@ mod tests {
             ("fe80::1%", "write it as in fe80::1%eth0"),
         ] {
             let wrong = parse(text).unwrap_err();
-            assert_eq!(wrong.mend.as_str(), mend, "{text}");
+            assert_eq!(wrong.hint.as_str(), hint, "{text}");
             assert!(!wrong.problem.as_str().contains("hunter2"), "{text}");
         }
     }

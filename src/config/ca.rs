@@ -13,7 +13,7 @@ use rustls::{
 };
 
 use super::{
-    harmless::{self, Harmless, words},
+    safe_text::{self, SafeText, words},
     shape::Element,
     source::Findings,
     values,
@@ -47,9 +47,9 @@ pub enum CaError {
 
 impl CaError {
     /// The same for a message about a configuration.
-    fn problem(&self) -> Harmless {
+    fn problem(&self) -> SafeText {
         match self {
-            Self::Unreadable(error) => harmless::io_error(error),
+            Self::Unreadable(error) => safe_text::io_error(error),
             Self::NotAFile => "it is not a regular file".into(),
             Self::TooLarge => words!["it is larger than ", LARGEST_BYTES >> 20, " MiB"],
             Self::Empty => "it holds no certificate (no `-----BEGIN CERTIFICATE-----`)".into(),
@@ -65,8 +65,8 @@ pub(super) fn inspect(root: &Element, home: Option<&Path>, findings: &mut Findin
         // A wrong value is reported elsewhere.
         let Ok(path) = values::path(&attribute.value.text, home) else { continue };
         let Err(error) = read(&path) else { continue };
-        let shown = harmless::path(&path);
-        let file = if shown == Harmless::hidden() { "the file".into() } else { shown };
+        let shown = safe_text::path(&path);
+        let file = if shown == SafeText::hidden() { "the file".into() } else { shown };
         findings.error(
             attribute.value.at.clone(),
             words!["`ca`: ", file, " cannot be used: ", error.problem()],

@@ -6,9 +6,9 @@ use std::fmt::{self, Write as _};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    AgentKeeping, Client, Config, Entered, Loaded, Login, Setting, database,
-    harmless::{self, Harmless, words},
+    AgentKeeping, Client, ClientElement, Config, Loaded, Login, Setting, database,
     inspect::Sources,
+    safe_text::{self, SafeText, words},
     span::show_duration,
 };
 use crate::fleet::{Rule, metric::Worse, rule::Repeat, security::redaction::REDACTED};
@@ -61,7 +61,7 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
             )?;
         }
         mail => {
-            let recipients: Vec<String> = mail.iter().map(|mailbox| harmless::mail(mailbox).to_string()).collect();
+            let recipients: Vec<String> = mail.iter().map(|mailbox| safe_text::mail(mailbox).to_string()).collect();
             writeln!(out, "\nTroubles of the collector itself are mailed to {}", recipients.join(", "))?;
         }
     }
@@ -112,7 +112,7 @@ struct Kind<'a> {
     example: &'a Client,
     /// What they have in common, as shown.
     manner: String,
-    elements: Vec<&'a Entered>,
+    elements: Vec<&'a ClientElement>,
     clients: usize,
 }
 
@@ -152,10 +152,10 @@ impl Kind<'_> {
     }
 }
 
-fn shown(Entered { ip, name, .. }: &Entered) -> Harmless {
-    let address = harmless::addresses(ip);
+fn shown(ClientElement { ip, name, .. }: &ClientElement) -> SafeText {
+    let address = safe_text::addresses(ip);
     match name {
-        Some(name) => words![harmless::label(name), " (", address, ")"],
+        Some(name) => words![safe_text::label(name), " (", address, ")"],
         None => address,
     }
 }
@@ -163,7 +163,7 @@ fn shown(Entered { ip, name, .. }: &Entered) -> Harmless {
 /// Everything about a client but its name and address.
 fn manner(client: &Client) -> String {
     let mut lines = vec![("login", {
-        let account = harmless::account(&client.username);
+        let account = safe_text::account(&client.username);
         format!("{account} at port {}, {}", client.id.port(), login(&client.login))
     })];
     match client.rules.as_slice() {
@@ -173,7 +173,7 @@ fn manner(client: &Client) -> String {
             lines.extend(labels.zip(rules.iter().map(rule)));
         }
     }
-    let recipients: Vec<String> = client.mail.iter().map(|mailbox| harmless::mail(mailbox).to_string()).collect();
+    let recipients: Vec<String> = client.mail.iter().map(|mailbox| safe_text::mail(mailbox).to_string()).collect();
     lines.push((
         "mail",
         if recipients.is_empty() { "to nobody".to_owned() } else { format!("to {}", recipients.join(", ")) },
@@ -199,7 +199,7 @@ fn login(Login { key, ssh_agent, password }: &Login) -> String {
     let mut ways = Vec::new();
     if let Some(key) = key {
         let passphrase = key.passphrase.as_ref().map(|source| format!(" (passphrase {source})"));
-        ways.push(format!("key {}{}", harmless::path(&key.path), passphrase.unwrap_or_default()));
+        ways.push(format!("key {}{}", safe_text::path(&key.path), passphrase.unwrap_or_default()));
     }
     if *ssh_agent {
         ways.push("ssh-agent".to_owned());
@@ -240,11 +240,11 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::config::Surroundings;
+    use crate::config::LoadContext;
 
     fn of(text: &str) -> String {
-        let surroundings = Surroundings { home: Some("/home/ops".into()), rights: None };
-        summary(&Config::parse_in(text, "config.xml", &surroundings).unwrap())
+        let context = LoadContext { home: Some("/home/ops".into()), rights: None };
+        summary(&Config::parse_in(text, "config.xml", &context).unwrap())
     }
 
     #[test]

@@ -13,16 +13,16 @@ use super::{
     address,
     choices::AgentKeeping,
     fields::{self, Field, field, required},
-    harmless::{self, Harmless, words},
-    loaded::Entered,
+    loaded::ClientElement,
     model::{Client, KeyFile, Login},
     range::{MOST, Pattern},
+    safe_text::{self, SafeText, words},
     secret::SecretSource,
     settings::Settings,
     shape::{Attribute, Element},
     source::{Findings, Source},
+    value_error::ValueError,
     values,
-    wrong::Wrong,
 };
 use crate::fleet::{ClientId, Metric, Rule, metric::Worse, security::redaction::Redaction};
 
@@ -34,7 +34,7 @@ const FOR_SWEEPS: u32 = 1;
 /// What a client may have from the groups around it. Nearest wins, attribute by attribute, and alert type
 /// by alert type.
 #[derive(Debug, Clone, Default)]
-struct Given {
+struct Inherited {
     port: Field<u16>,
     username: Field<String>,
     password: Field<SecretSource>,
@@ -53,7 +53,7 @@ pub(super) struct Clients {
     /// In the order of the file.
     pub clients: Vec<Client>,
     /// The `<client>` elements they come from, in the same order.
-    pub entered: Vec<Entered>,
+    pub entered: Vec<ClientElement>,
 }
 
 /// Reads all clients from the root element.
@@ -74,7 +74,7 @@ pub(super) fn read(
         names: HashMap::new(),
         expanded: 0,
     };
-    reader.children(root, &Given::default());
+    reader.children(root, &Inherited::default());
     let found = reader.found;
     if found.clients.is_empty() && findings.errors() == 0 {
         findings.error(
@@ -102,7 +102,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The clients and groups directly in an element.
-    fn children(&mut self, parent: &Element, given: &Given) {
+    fn children(&mut self, parent: &Element, given: &Inherited) {
         for child in &parent.children {
             match child.name.text.as_str() {
                 "client" => self.client(child, given),
@@ -116,12 +116,12 @@ impl Reader<'_> {
     }
 
     /// What an element has itself, and where it is silent from the groups around it.
-    fn given(&mut self, element: &Element, outer: &Given) -> Given {
+    fn given(&mut self, element: &Element, outer: &Inherited) -> Inherited {
         let home = self.home;
         let outer = outer.clone();
         let secret = |text: &str| SecretSource::parse(text, home);
         let findings = &mut *self.findings;
-        Given {
+        Inherited {
             port: field(element, "port", findings, values::port).or(outer.port),
             username: field(element, "username", findings, values::line).or(outer.username),
             password: field(element, "password", findings, secret).or(outer.password),
@@ -186,8 +186,8 @@ impl Reader<'_> {
                         Worse::Low => ("below", "more"),
                     };
                     let why = " the limit: the alert would end as soon as it begins";
-                    Err(Wrong::new(
-                        words![harmless::number(text), " is ", side, why],
+                    Err(ValueError::new(
+                        words![safe_text::number(text), " is ", side, why],
                         words!["write the limit or ", better],
                     ))
                 }
@@ -216,7 +216,7 @@ impl Reader<'_> {
     }
 
     /// One `<client>`: all the clients that its ranges make.
-    fn client(&mut self, element: &Element, outer: &Given) {
+    fn client(&mut self, element: &Element, outer: &Inherited) {
         let given = self.given(element, outer);
         if given.username.is_absent() {
             let example = "username=\"…\" here or on a group around it";
@@ -275,7 +275,7 @@ impl Reader<'_> {
             redact: redact.clone(),
         }));
         let written = |name: &str| element.attribute(name).map(|attribute| attribute.value.text.clone());
-        self.found.entered.push(Entered {
+        self.found.entered.push(ClientElement {
             ip: written("ip").unwrap_or_default(),
             name: written("name"),
             clients: first..self.found.clients.len(),
@@ -293,8 +293,8 @@ impl Reader<'_> {
             for text in &expanded {
                 let address = address::parse(text).map_err(|wrong| {
                     if pattern.has_range() && text.starts_with(|c: char| c.is_ascii_digit()) {
-                        // A mend for one address of many would be misleading.
-                        Wrong { mend: "change the range so that every address in it is one".into(), ..wrong }
+                        // A hint for one address of many would be misleading.
+                        ValueError { hint: "change the range so that every address in it is one".into(), ..wrong }
                     } else {
                         wrong
                     }
@@ -313,12 +313,12 @@ impl Reader<'_> {
                 return Ok(pattern.expand());
             }
             Err(if pattern.has_range() {
-                Wrong::new(
+                ValueError::new(
                     words!["this makes ", pattern.count(), " names, and `ip` makes ", addresses],
                     "write a range that runs beside the one in `ip`, or leave `name` out",
                 )
             } else {
-                Wrong::new(
+                ValueError::new(
                     words!["one name for ", addresses, " clients"],
                     "write a range that runs beside the one in `ip`, as in `web-[01-40]`, or leave `name` out",
                 )
@@ -340,7 +340,7 @@ impl Reader<'_> {
             }
         }
         if let Some((id, first)) = again.first() {
-            let client = harmless::client(id).map_or("this client".into(), |id| words!["the client ", id]);
+            let client = safe_text::client(id).map_or("this client".into(), |id| words!["the client ", id]);
             let line = self.where_is(*first, start);
             let problem = words![client, others(again.len()), " is there already, ", line];
             self.findings.error(fields::place(element, "ip"), problem, "keep one of them");
@@ -366,12 +366,12 @@ impl Reader<'_> {
         }
     }
 
-    fn where_is(&self, first: usize, now: usize) -> Harmless {
+    fn where_is(&self, first: usize, now: usize) -> SafeText {
         if first == now { "in this element".into() } else { words!["in line ", self.source.line_of(first)] }
     }
 }
 
-fn others(count: usize) -> Harmless {
+fn others(count: usize) -> SafeText {
     match count {
         0 | 1 => "".into(),
         more => words![" (and ", more - 1, " more)"],
@@ -386,10 +386,10 @@ fn without_brackets(text: &str) -> &str {
 }
 
 /// An error about `part`, a piece of `whole`, as one about `whole`.
-fn shifted(wrong: Wrong, whole: &str, part: &str) -> Wrong {
+fn shifted(wrong: ValueError, whole: &str, part: &str) -> ValueError {
     let by = whole.find(part).unwrap_or_default();
     let at = wrong.at.clone().map(|at| at.start + by..at.end + by);
-    Wrong { at, ..wrong }
+    ValueError { at, ..wrong }
 }
 
 /// Every attribute of the file that holds a secret itself, in the order of the file.
@@ -406,8 +406,8 @@ pub(super) fn literal_secrets<'a>(element: &'a Element, found: &mut Vec<&'a Attr
 }
 
 /// An example of a `type` of an `<alert>`, with all the others.
-fn type_example() -> Harmless {
+fn type_example() -> SafeText {
     let [first, others @ ..] = Metric::ALL.map(Metric::word);
-    let others = others.map(Harmless::from);
-    words!["type=\"", first, "\" (or ", Harmless::join(&others, ", "), ")"]
+    let others = others.map(SafeText::from);
+    words!["type=\"", first, "\" (or ", SafeText::join(&others, ", "), ")"]
 }

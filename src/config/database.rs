@@ -16,9 +16,9 @@ use url::{Url, form_urlencoded};
 
 use super::{
     address,
-    harmless::{listed, words},
+    safe_text::{listed, words},
     schema,
-    wrong::Wrong,
+    value_error::ValueError,
 };
 
 #[cfg(test)]
@@ -173,19 +173,19 @@ fn options(url: &str) -> impl Iterator<Item = UrlOption<'_>> {
 }
 
 /// Reads the URL, and gives it with its scheme in the one form that the store knows and `~` expanded.
-pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<SecretString, Wrong> {
+pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<SecretString, ValueError> {
     let Some((scheme, rest)) = text.split_once(':') else {
-        return Err(Wrong::new("the database URL has no scheme", FORMS));
+        return Err(ValueError::new("the database URL has no scheme", FORMS));
     };
     let (server, scheme) = match scheme {
         "sqlite" => return sqlite(text, rest, home),
         "postgres" | "postgresql" => (Server::Postgres, "postgres"),
         "mysql" | "mariadb" => (Server::MySql, "mysql"),
-        _ => return Err(Wrong::new("the scheme of the database URL is not known", FORMS)),
+        _ => return Err(ValueError::new("the scheme of the database URL is not known", FORMS)),
     };
     const IN_A_PASSWORD: &str =
         "in a password write `%40` for `@`, `%2F` for `/`, `%3A` for `:`, `%3F` for `?`, `%23` for `#`";
-    let unreadable = |problem: &'static str| Err(Wrong::new(problem, words![FORMS, "; ", IN_A_PASSWORD]));
+    let unreadable = |problem: &'static str| Err(ValueError::new(problem, words![FORMS, "; ", IN_A_PASSWORD]));
     // Without the slashes the rest would be taken for the name of a database.
     if !rest.starts_with("//") {
         return unreadable("the database URL has no `//` behind its scheme");
@@ -204,21 +204,24 @@ pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<SecretString, Wro
     let in_query = |wanted: &str| options(text).any(|option| option.name == wanted && !option.value.is_empty());
     match parsed.host_str().unwrap_or_default() {
         "" if !["host", "hostaddr", "socket"].iter().any(|wanted| in_query(wanted)) => {
-            return Err(Wrong::new("the database URL names no host", FORMS));
+            return Err(ValueError::new("the database URL names no host", FORMS));
         }
         hosts if hosts.contains(',') => {
-            return Err(Wrong::new("the database URL names several hosts", "write one, the server that takes changes"));
+            return Err(ValueError::new(
+                "the database URL names several hosts",
+                "write one, the server that takes changes",
+            ));
         }
         _ => {}
     }
     if parsed.path().trim_matches('/').is_empty() && !in_query("dbname") {
-        return Err(Wrong::new("the database URL names no database", FORMS));
+        return Err(ValueError::new("the database URL names no database", FORMS));
     }
     Ok(SecretString::from(url))
 }
 
 /// The URL of a file.
-fn sqlite(text: &str, rest: &str, home: Option<&Path>) -> Result<SecretString, Wrong> {
+fn sqlite(text: &str, rest: &str, home: Option<&Path>) -> Result<SecretString, ValueError> {
     const WHOLE: &str = "write the whole path, as in `sqlite:/var/lib/fleetsweep/fleet.db`";
     let named = rest.strip_prefix("//").unwrap_or(rest);
     let (file, query) = match named.split_once('?') {
@@ -226,30 +229,30 @@ fn sqlite(text: &str, rest: &str, home: Option<&Path>) -> Result<SecretString, W
         None => (named, None),
     };
     if file.is_empty() {
-        return Err(Wrong::new("the database URL names no file", FORMS));
+        return Err(ValueError::new("the database URL names no file", FORMS));
     }
     if file.contains(":memory:") {
-        return Err(Wrong::new("a database in memory forgets alerts and mails that wait", FORMS));
+        return Err(ValueError::new("a database in memory forgets alerts and mails that wait", FORMS));
     }
     if file.starts_with("file:") {
-        return Err(Wrong::new("the database URL has two schemes", "write `sqlite:FILE` without `file:`"));
+        return Err(ValueError::new("the database URL has two schemes", "write `sqlite:FILE` without `file:`"));
     }
     if file.starts_with("${") || file.strip_prefix('$').is_some_and(|name| name.starts_with(char::is_alphabetic)) {
-        return Err(Wrong::new("environment variables are not replaced in the database URL", WHOLE));
+        return Err(ValueError::new("environment variables are not replaced in the database URL", WHOLE));
     }
     if file.ends_with('/') {
-        return Err(Wrong::new("the database URL names a directory", "write the name of a file in it"));
+        return Err(ValueError::new("the database URL names a directory", "write the name of a file in it"));
     }
     for option in options(text) {
         check_sqlite_option(&option).map_err(|wrong| wrong.within(option.at))?;
     }
     let Some(below) = file.strip_prefix('~') else { return Ok(SecretString::from(text)) };
     let Some(below) = below.strip_prefix('/') else {
-        return Err(Wrong::new("`~` in the database URL stands for another user's home, or for no file", WHOLE));
+        return Err(ValueError::new("`~` in the database URL stands for another user's home, or for no file", WHOLE));
     };
     let Some(home) = home else {
         let problem = "`~` in the database URL stands for nothing: there is no home directory here";
-        return Err(Wrong::new(problem, "write the whole path, or set HOME"));
+        return Err(ValueError::new(problem, "write the whole path, or set HOME"));
     };
     // The path of a URL is decoded once more.
     let home = home.to_string_lossy().replace('%', "%25").replace('?', "%3F");
@@ -257,10 +260,10 @@ fn sqlite(text: &str, rest: &str, home: Option<&Path>) -> Result<SecretString, W
     Ok(SecretString::from(format!("sqlite:{home}/{below}{query}")))
 }
 
-fn check_sqlite_option(UrlOption { name, value, .. }: &UrlOption<'_>) -> Result<(), Wrong> {
+fn check_sqlite_option(UrlOption { name, value, .. }: &UrlOption<'_>) -> Result<(), ValueError> {
     let (known, problem): (&[&'static str], &'static str) = match name.as_ref() {
         "mode" if value == "memory" => {
-            return Err(Wrong::new("a database in memory forgets alerts and mails that wait", "leave `mode` out"));
+            return Err(ValueError::new("a database in memory forgets alerts and mails that wait", "leave `mode` out"));
         }
         "mode" => (&["rwc", "rw", "ro"], "`mode` has a value that is not known"),
         "cache" => (&["private", "shared"], "`cache` has a value that is not known"),
@@ -270,20 +273,20 @@ fn check_sqlite_option(UrlOption { name, value, .. }: &UrlOption<'_>) -> Result<
     if known.contains(&value.as_ref()) {
         return Ok(());
     }
-    Err(Wrong::new(problem, words!["write ", listed(known.iter().copied()), ", or leave the option out"]))
+    Err(ValueError::new(problem, words!["write ", listed(known.iter().copied()), ", or leave the option out"]))
 }
 
-fn check_option(server: Server, UrlOption { name, value, .. }: &UrlOption<'_>) -> Result<(), Wrong> {
+fn check_option(server: Server, UrlOption { name, value, .. }: &UrlOption<'_>) -> Result<(), ValueError> {
     let name = name.as_ref();
     let is_session_option = server == Server::Postgres && name.starts_with("options[") && name.ends_with(']');
     if !is_session_option && !server.options().contains(&name) {
         return Err(unknown_option(name, server.options()));
     }
-    let unless = |holds: bool, problem: &'static str, mend: &'static str| {
-        if holds { Ok(()) } else { Err(Wrong::new(problem, mend)) }
+    let unless = |holds: bool, problem: &'static str, hint: &'static str| {
+        if holds { Ok(()) } else { Err(ValueError::new(problem, hint)) }
     };
     match name {
-        "sslmode" | "ssl-mode" if mode(server, value).is_none() => Err(Wrong::new(
+        "sslmode" | "ssl-mode" if mode(server, value).is_none() => Err(ValueError::new(
             words!["`", if name == "sslmode" { "sslmode" } else { "ssl-mode" }, "` has a value that is not known"],
             words!["write ", listed(server.modes().iter().map(|(word, _)| *word))],
         )),
@@ -319,12 +322,12 @@ fn check_option(server: Server, UrlOption { name, value, .. }: &UrlOption<'_>) -
     }
 }
 
-fn unknown_option(written: &str, known: &[&'static str]) -> Wrong {
-    let mend = match schema::meant(written, known.iter().copied()) {
+fn unknown_option(written: &str, known: &[&'static str]) -> ValueError {
+    let hint = match schema::meant(written, known.iter().copied()) {
         Some(meant) => words!["did you mean `", meant, "`?"],
         None => words!["remove it: known are ", listed(known.iter().copied())],
     };
-    Wrong::new("the database URL has an option that is not known", mend)
+    ValueError::new("the database URL has an option that is not known", hint)
 }
 
 /// The meaning of a value of `sslmode`, as the driver reads it.
@@ -428,7 +431,7 @@ fn host_of(url: &str) -> Option<String> {
 }
 
 /// What is wrong with a URL in view of `tls`: they contradict each other.
-pub(super) fn contradiction(url: &str, tls: Option<DatabaseTls>) -> Option<Wrong> {
+pub(super) fn contradiction(url: &str, tls: Option<DatabaseTls>) -> Option<ValueError> {
     let (server, host) = (server_of(url)?, host_of(url)?);
     let weak = written(url).is_some_and(|written| written < Encryption::Always);
     let key = if server == Server::Postgres { "sslmode" } else { "ssl-mode" };
@@ -442,8 +445,8 @@ pub(super) fn contradiction(url: &str, tls: Option<DatabaseTls>) -> Option<Wrong
             "` allows clear text to another machine: everyone on the way can read the database's password"
         ],
     };
-    let mend = words!["leave `", key, "` out, add ", server.verified_by(), ", or write tls=\"off\" on <database>"];
-    weak.then(|| Wrong::new(problem, mend))
+    let hint = words!["leave `", key, "` out, add ", server.verified_by(), ", or write tls=\"off\" on <database>"];
+    weak.then(|| ValueError::new(problem, hint))
 }
 
 /// How the connection of a URL that was read is protected, in words; `None` where it names a file.

@@ -3,12 +3,12 @@
 
 use std::fmt;
 
-use super::{Client, Collector, Entered, KeyFile, Smtp, SmtpLogin, Ssh, harmless};
+use super::{Client, ClientElement, Collector, KeyFile, Smtp, SmtpLogin, Ssh, safe_text};
 
 impl fmt::Debug for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { interval, concurrency, timeout, retries, mail, events } = self;
-        let mail: Vec<_> = mail.iter().map(harmless::mail).collect();
+        let mail: Vec<_> = mail.iter().map(safe_text::mail).collect();
         f.debug_struct("Collector")
             .field("interval", interval)
             .field("concurrency", concurrency)
@@ -27,9 +27,9 @@ impl fmt::Debug for Smtp {
             .field("host", host)
             .field("port", port)
             .field("security", security)
-            .field("from", &harmless::mail(from))
-            .field("helo", &helo.as_deref().map(harmless::server))
-            .field("ca", &ca.as_deref().map(harmless::path))
+            .field("from", &safe_text::mail(from))
+            .field("helo", &helo.as_deref().map(safe_text::server))
+            .field("ca", &ca.as_deref().map(safe_text::path))
             .field("login", login)
             .field("give_up", give_up)
             .finish()
@@ -39,32 +39,35 @@ impl fmt::Debug for Smtp {
 impl fmt::Debug for SmtpLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { username, password } = self;
-        f.debug_struct("SmtpLogin").field("username", &harmless::account(username)).field("password", password).finish()
+        f.debug_struct("SmtpLogin")
+            .field("username", &safe_text::account(username))
+            .field("password", password)
+            .finish()
     }
 }
 
 impl fmt::Debug for KeyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, passphrase } = self;
-        f.debug_struct("KeyFile").field("path", &harmless::path(path)).field("passphrase", passphrase).finish()
+        f.debug_struct("KeyFile").field("path", &safe_text::path(path)).field("passphrase", passphrase).finish()
     }
 }
 
 impl fmt::Debug for Ssh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { known_hosts, host_keys } = self;
-        f.debug_struct("Ssh").field("known_hosts", &harmless::path(known_hosts)).field("host_keys", host_keys).finish()
+        f.debug_struct("Ssh").field("known_hosts", &safe_text::path(known_hosts)).field("host_keys", host_keys).finish()
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, name, username, login, mail, rules, agent, events, redact } = self;
-        let mail: Vec<_> = mail.iter().map(harmless::mail).collect();
+        let mail: Vec<_> = mail.iter().map(safe_text::mail).collect();
         f.debug_struct("Client")
             .field("id", id)
-            .field("name", &harmless::label(name))
-            .field("username", &harmless::account(username))
+            .field("name", &safe_text::label(name))
+            .field("username", &safe_text::account(username))
             .field("login", login)
             .field("mail", &mail)
             .field("rules", rules)
@@ -75,12 +78,12 @@ impl fmt::Debug for Client {
     }
 }
 
-impl fmt::Debug for Entered {
+impl fmt::Debug for ClientElement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { ip, name, clients } = self;
-        f.debug_struct("Entered")
-            .field("ip", &harmless::addresses(ip))
-            .field("name", &name.as_deref().map(harmless::label))
+        f.debug_struct("ClientElement")
+            .field("ip", &safe_text::addresses(ip))
+            .field("name", &name.as_deref().map(safe_text::label))
             .field("clients", clients)
             .finish()
     }

@@ -2,12 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use super::harmless::Harmless;
+use super::safe_text::SafeText;
 
 /// Something wrong at one place of the file.
 ///
 /// Displays as `FILE:LINE:COLUMN: what is wrong: what to write instead`, with the source line and a mark
-/// underneath. It cannot hold a secret: its words are [`Harmless`], and of the source line only names and values
+/// underneath. It cannot hold a secret: its words are [`SafeText`], and of the source line only names and values
 /// that are certainly harmless are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -20,9 +20,9 @@ pub struct Diagnostic {
     /// Counts characters from 1; 0 where it concerns the file as a whole.
     pub column: usize,
     /// What is wrong.
-    pub problem: Harmless,
+    pub problem: SafeText,
     /// What to write instead.
-    pub mend: Harmless,
+    pub hint: SafeText,
     /// The source line; `None` where it concerns the file as a whole.
     pub excerpt: Option<Excerpt>,
 }
@@ -49,7 +49,7 @@ pub struct Excerpt {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { severity, file, line, column, problem, mend, excerpt } = self;
+        let Self { severity, file, line, column, problem, hint, excerpt } = self;
         write!(f, "{file}:")?;
         if *line > 0 {
             write!(f, "{line}:{column}:")?;
@@ -58,7 +58,7 @@ impl fmt::Display for Diagnostic {
             Severity::Error => "",
             Severity::Warning => "warning: ",
         };
-        write!(f, " {severity}{problem}: {mend}")?;
+        write!(f, " {severity}{problem}: {hint}")?;
         if let Some(Excerpt { text, indent, width }) = excerpt {
             write!(f, "\n{line:>5} | {text}\n      | {:indent$}{}", "", "^".repeat(*width))?;
         }

@@ -4,11 +4,11 @@
 use std::ops::Range;
 
 use super::{
-    harmless::{self, Harmless, words},
+    safe_text::{self, SafeText, words},
     schema,
     shape::{Attribute, Element},
     source::Findings,
-    wrong::Wrong,
+    value_error::ValueError,
 };
 
 /// What an element says about one attribute. A wrong value is not an absent one: nothing else is
@@ -52,7 +52,7 @@ pub(super) fn field<T>(
     element: &Element,
     name: &'static str,
     findings: &mut Findings,
-    parse: impl FnOnce(&str) -> Result<T, Wrong>,
+    parse: impl FnOnce(&str) -> Result<T, ValueError>,
 ) -> Field<T> {
     let Some(attribute) = element.attribute(name) else { return Field::Absent };
     match parse(&attribute.value.text) {
@@ -68,9 +68,9 @@ pub(super) fn field<T>(
 pub(super) fn required<T>(
     element: &Element,
     name: &'static str,
-    example: impl Into<Harmless>,
+    example: impl Into<SafeText>,
     findings: &mut Findings,
-    parse: impl FnOnce(&str) -> Result<T, Wrong>,
+    parse: impl FnOnce(&str) -> Result<T, ValueError>,
 ) -> Option<T> {
     let field = field(element, name, findings, parse);
     if field.is_absent() {
@@ -80,26 +80,26 @@ pub(super) fn required<T>(
 }
 
 /// Reports an attribute that is not there, unless it is, misspelt: that is reported as such.
-pub(super) fn missing(element: &Element, name: &'static str, example: impl Into<Harmless>, findings: &mut Findings) {
+pub(super) fn missing(element: &Element, name: &'static str, example: impl Into<SafeText>, findings: &mut Findings) {
     let misspelt = schema::element(&element.name.text)
         .is_some_and(|kind| element.attributes.iter().any(|attribute| kind.meant(&attribute.name.text) == Some(name)));
     if element.sound && !misspelt {
         findings.error(
             element.name.at.clone(),
-            words![harmless::element(&element.name.text), " has no `", name, "`"],
+            words![safe_text::element(&element.name.text), " has no `", name, "`"],
             words!["write ", example.into()],
         );
     }
 }
 
 /// Reports a wrong value at its place.
-pub(super) fn report(attribute: &Attribute, name: &'static str, wrong: Wrong, findings: &mut Findings) {
+pub(super) fn report(attribute: &Attribute, name: &'static str, wrong: ValueError, findings: &mut Findings) {
     let whole = &attribute.value.at;
     let at = match wrong.at {
         Some(part) if attribute.verbatim => whole.start + part.start..whole.start + part.end,
         Some(_) | None => whole.clone(),
     };
-    findings.error(at, words!["`", name, "`: ", wrong.problem], wrong.mend);
+    findings.error(at, words!["`", name, "`: ", wrong.problem], wrong.hint);
 }
 
 /// The place of an attribute's value; of the element where it is not written.
@@ -119,12 +119,12 @@ pub(super) fn check(element: &Element, parent: Option<&'static str>, findings: &
         None => name == schema::ROOT,
     };
     if !in_place {
-        let mend = match kind.parents {
+        let hint = match kind.parents {
             [] => "a file has one, around everything".into(),
-            parents => words!["write it directly inside ", harmless::tags(parents)],
+            parents => words!["write it directly inside ", safe_text::tags(parents)],
         };
         let place = parent.map_or("at the root".into(), |parent| words!["inside `<", parent, ">`"]);
-        findings.error(element.name.at.clone(), words!["`<", name, ">` has no meaning ", place], mend);
+        findings.error(element.name.at.clone(), words!["`<", name, ">` has no meaning ", place], hint);
     }
     for attribute in &element.attributes {
         let written = attribute.name.text.as_str();
@@ -133,17 +133,17 @@ pub(super) fn check(element: &Element, parent: Option<&'static str>, findings: &
         }
         let elsewhere: Vec<&'static str> =
             schema::ELEMENTS.iter().filter(|other| other.knows(written)).map(|other| other.name).collect();
-        let mend = match kind.meant(written) {
-            _ if !elsewhere.is_empty() => words!["it belongs to ", harmless::tags(&elsewhere)],
+        let hint = match kind.meant(written) {
+            _ if !elsewhere.is_empty() => words!["it belongs to ", safe_text::tags(&elsewhere)],
             Some(meant) => words!["did you mean `", meant, "`?"],
             None if kind.attributes.is_empty() => "remove it".into(),
-            None => words!["it knows ", harmless::listed(kind.attributes.iter().map(|known| known.name))],
+            None => words!["it knows ", safe_text::listed(kind.attributes.iter().map(|known| known.name))],
         };
-        let problem = match harmless::attribute_name(written) {
+        let problem = match safe_text::attribute_name(written) {
             Some(written) => words!["`<", name, ">` knows no attribute `", written, "`"],
             None => words!["`<", name, ">` knows no attribute of this name"],
         };
-        findings.error(attribute.name.at.clone(), problem, mend);
+        findings.error(attribute.name.at.clone(), problem, hint);
     }
     for child in &element.children {
         check(child, Some(name), findings);
@@ -156,17 +156,17 @@ fn unknown_element(element: &Element, parent: Option<&'static str>, findings: &m
         return; // Its shape is reported already.
     }
     let here = || schema::ELEMENTS.iter().filter(|kind| parent.is_none_or(|parent| kind.parents.contains(&parent)));
-    let mend = match (parent, schema::meant(name, here().map(|kind| kind.name))) {
+    let hint = match (parent, schema::meant(name, here().map(|kind| kind.name))) {
         (None, _) => words!["write `<", schema::ROOT, ">` around everything"],
         (Some(_), Some(meant)) => words!["did you mean `<", meant, ">`?"],
         (Some(parent), None) => match here().map(|kind| kind.name).collect::<Vec<_>>().as_slice() {
             [] => words!["remove it: nothing stands inside `<", parent, ">`"],
-            known => words!["inside `<", parent, ">` stand ", harmless::tags(known)],
+            known => words!["inside `<", parent, ">` stand ", safe_text::tags(known)],
         },
     };
-    let problem = match harmless::element_name(name) {
+    let problem = match safe_text::element_name(name) {
         Some(name) => words!["the element `<", name, ">` is not known"],
         None => "this element is not known".into(),
     };
-    findings.error(element.name.at.clone(), problem, mend);
+    findings.error(element.name.at.clone(), problem, hint);
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Config, Surroundings, check, rights::Rights};
+use super::{Config, LoadContext, check, rights::Rights};
 
 /// The text of a file: it is valid in every part, or every error is at its place and can be shown.
 pub fn config(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
-    let surroundings =
-        Surroundings { home: Some("/home/ops".into()), rights: Some(Rights { mode: 0o644, owner: 0, group: 0 }) };
-    match Config::parse_in(text, "config.xml", &surroundings) {
+    let context =
+        LoadContext { home: Some("/home/ops".into()), rights: Some(Rights { mode: 0o644, owner: 0, group: 0 }) };
+    match Config::parse_in(text, "config.xml", &context) {
         Ok(loaded) => {
             let clients = &loaded.config.clients;
             assert!(!clients.is_empty());

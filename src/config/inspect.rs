@@ -15,8 +15,8 @@ use std::{
 use super::{
     database,
     diagnostic::{Diagnostic, Severity},
-    harmless::{self, Harmless, words},
     rights::{self, Rights, Role},
+    safe_text::{self, SafeText, words},
     schema::{self, ValueKind},
     secret::SecretSource,
     shape::Element,
@@ -29,7 +29,7 @@ const LARGEST_KEY_BYTES: u64 = 64 * 1024;
 
 /// Something outside the file that the configuration names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Named {
+enum Reference {
     Environment(String),
     SecretFile(PathBuf),
     Key(PathBuf),
@@ -47,7 +47,7 @@ struct Place {
 }
 
 /// Everything that a tree names, each with the places of it, in the order of the file.
-fn named(root: &Element, home: Option<&Path>) -> Vec<(Named, Vec<Place>)> {
+fn named(root: &Element, home: Option<&Path>) -> Vec<(Reference, Vec<Place>)> {
     let mut all = Vec::new();
     collect(root, home, &mut all);
     for (element, attribute) in [("ssh", "known-hosts"), ("database", "url")] {
@@ -58,8 +58,8 @@ fn named(root: &Element, home: Option<&Path>) -> Vec<(Named, Vec<Place>)> {
             all.push((thing, Place { attribute, at: None }));
         }
     }
-    let mut index: HashMap<Named, usize> = HashMap::new();
-    let mut once: Vec<(Named, Vec<Place>)> = Vec::new();
+    let mut index: HashMap<Reference, usize> = HashMap::new();
+    let mut once: Vec<(Reference, Vec<Place>)> = Vec::new();
     for (thing, place) in all {
         let position = *index.entry(thing.clone()).or_insert(once.len());
         match once.get_mut(position) {
@@ -70,7 +70,7 @@ fn named(root: &Element, home: Option<&Path>) -> Vec<(Named, Vec<Place>)> {
     once
 }
 
-fn collect(element: &Element, home: Option<&Path>, all: &mut Vec<(Named, Place)>) {
+fn collect(element: &Element, home: Option<&Path>, all: &mut Vec<(Reference, Place)>) {
     if let Some(kind) = schema::element(&element.name.text) {
         for known in kind.attributes {
             let Some(attribute) = element.attribute(known.name) else { continue };
@@ -84,24 +84,24 @@ fn collect(element: &Element, home: Option<&Path>, all: &mut Vec<(Named, Place)>
 }
 
 /// What one value names; nothing where it is wrong, which is reported elsewhere.
-fn of_value(attribute: &str, text: &str, element: &Element, home: Option<&Path>) -> Option<Named> {
+fn of_value(attribute: &str, text: &str, element: &Element, home: Option<&Path>) -> Option<Reference> {
     let path = |text: &str| values::path(text, home).ok();
     match attribute {
         "password" | "passphrase" => match SecretSource::parse(text, home).ok()? {
-            SecretSource::Environment(name) => Some(Named::Environment(name)),
-            SecretSource::File(path) => Some(Named::SecretFile(path)),
+            SecretSource::Environment(name) => Some(Reference::Environment(name)),
+            SecretSource::File(path) => Some(Reference::SecretFile(path)),
             SecretSource::Literal(_) | SecretSource::Command(_) => None,
         },
-        "key" => path(text).map(Named::Key),
-        "ca" => path(text).map(Named::Certificates),
+        "key" => path(text).map(Reference::Key),
+        "ca" => path(text).map(Reference::Certificates),
         "known-hosts" => {
             let strict = element.attribute("host-keys").is_some_and(|attribute| attribute.value.text == "strict");
-            path(text).map(|path| Named::KnownHosts { path, strict })
+            path(text).map(|path| Reference::KnownHosts { path, strict })
         }
         "url" => {
             let file = text.strip_prefix("sqlite:")?;
             let file = file.strip_prefix("//").unwrap_or(file).split('?').next().unwrap_or_default();
-            if file.is_empty() || file.contains('%') { None } else { path(file).map(Named::Database) }
+            if file.is_empty() || file.contains('%') { None } else { path(file).map(Reference::Database) }
         }
         _ => None,
     }
@@ -124,15 +124,15 @@ pub fn agents(folder: &Path) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     let mut warn = |role, path: &Path| {
         let Ok(metadata) = fs::metadata(path) else { return };
-        if let Some((problem, mend)) = rights::warning(role, path, Rights::of(&metadata), me) {
-            let file = Arc::from(harmless::existing_path(path).as_str());
+        if let Some((problem, hint)) = rights::warning(role, path, Rights::of(&metadata), me) {
+            let file = Arc::from(safe_text::existing_path(path).as_str());
             warnings.push(Diagnostic {
                 severity: Severity::Warning,
                 file,
                 line: 0,
                 column: 0,
                 problem,
-                mend,
+                hint,
                 excerpt: None,
             });
         }
@@ -160,53 +160,53 @@ struct Inspector<'a> {
 }
 
 impl Inspector<'_> {
-    fn error(&mut self, places: &[Place], problem: &Harmless, mend: impl Into<Harmless>) {
+    fn error(&mut self, places: &[Place], problem: &SafeText, hint: impl Into<SafeText>) {
         let (attribute, at, others) = first(places);
         match at {
-            Some(at) => self.findings.error(at, words!["`", attribute, "`: ", *problem, others], mend),
-            None => self.findings.error_of_file(words!["`", attribute, "`: ", *problem], mend),
+            Some(at) => self.findings.error(at, words!["`", attribute, "`: ", *problem, others], hint),
+            None => self.findings.error_of_file(words!["`", attribute, "`: ", *problem], hint),
         }
     }
 
-    fn warn(&mut self, places: &[Place], problem: &Harmless, mend: impl Into<Harmless>) {
+    fn warn(&mut self, places: &[Place], problem: &SafeText, hint: impl Into<SafeText>) {
         let (attribute, at, others) = first(places);
         match at {
-            Some(at) => self.findings.warning(at, words!["`", attribute, "`: ", *problem, others], mend),
-            None => self.findings.warning_of_file(words!["`", attribute, "`: ", *problem], mend),
+            Some(at) => self.findings.warning(at, words!["`", attribute, "`: ", *problem, others], hint),
+            None => self.findings.warning_of_file(words!["`", attribute, "`: ", *problem], hint),
         }
     }
 
     /// The rights of the configuration. That others read the secrets in it is found where it is loaded.
     fn configuration(&mut self, file: &Path) {
         let Ok(metadata) = fs::metadata(file) else { return };
-        if let Some((problem, mend)) = rights::warning(Role::Configuration, file, Rights::of(&metadata), self.me) {
-            self.findings.warning_of_file(problem, mend);
+        if let Some((problem, hint)) = rights::warning(Role::Configuration, file, Rights::of(&metadata), self.me) {
+            self.findings.warning_of_file(problem, hint);
         }
         for (role, directory) in directories_above(file) {
-            if let Some((problem, mend)) = self.directory(role, &directory) {
-                self.findings.warning_of_file(problem, mend);
+            if let Some((problem, hint)) = self.directory(role, &directory) {
+                self.findings.warning_of_file(problem, hint);
             }
         }
     }
 
-    fn look_at(&mut self, thing: &Named, places: &[Place]) {
+    fn look_at(&mut self, thing: &Reference, places: &[Place]) {
         match thing {
-            Named::Environment(name) => {
+            Reference::Environment(name) => {
                 if let Err(error) = SecretSource::Environment(name.clone()).look() {
-                    self.error(places, &error.problem(), error.mend());
+                    self.error(places, &error.problem(), error.hint());
                 }
             }
-            Named::SecretFile(path) => self.secret_file(path, places),
-            Named::Key(path) => self.key(path, places),
-            Named::KnownHosts { path, strict } => self.known_hosts(path, *strict, places),
+            Reference::SecretFile(path) => self.secret_file(path, places),
+            Reference::Key(path) => self.key(path, places),
+            Reference::KnownHosts { path, strict } => self.known_hosts(path, *strict, places),
             // Whether it holds certificates is found where the configuration is loaded.
-            Named::Certificates(path) => {
+            Reference::Certificates(path) => {
                 if let Ok(metadata) = fs::metadata(path) {
                     self.rights(Role::Certificates, path, &metadata, places);
                 }
             }
             // It is made by the first run.
-            Named::Database(path) => {
+            Reference::Database(path) => {
                 if let Ok(metadata) = fs::metadata(path) {
                     self.rights(Role::Database, path, &metadata, places);
                 }
@@ -229,7 +229,7 @@ impl Inspector<'_> {
                     }
                     Err(error) => {
                         let problem =
-                            words!["`url`: a file that it names cannot be read: ", harmless::io_error(&error)];
+                            words!["`url`: a file that it names cannot be read: ", safe_text::io_error(&error)];
                         self.findings.error(at, problem, "check its path, and that this account may read it");
                     }
                 }
@@ -242,30 +242,30 @@ impl Inspector<'_> {
             self.rights(Role::Secret, path, &metadata, places);
         }
         if let Err(error) = SecretSource::File(path.to_owned()).look() {
-            self.error(places, &error.problem(), error.mend());
+            self.error(places, &error.problem(), error.hint());
         }
     }
 
     fn key(&mut self, path: &Path, places: &[Place]) {
-        const MEND: &str = "write the path of a private key that this account may read";
+        const HINT: &str = "write the path of a private key that this account may read";
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => {
                 // The path of a file that is not there may be the key itself, or a password.
-                let path = harmless::path(path);
+                let path = safe_text::path(path);
                 let file =
-                    if path == Harmless::hidden() { "the key file".into() } else { words!["the key file ", path] };
-                return self.error(places, &words![file, " cannot be read: ", harmless::io_error(&error)], MEND);
+                    if path == SafeText::hidden() { "the key file".into() } else { words!["the key file ", path] };
+                return self.error(places, &words![file, " cannot be read: ", safe_text::io_error(&error)], HINT);
             }
         };
-        let shown = harmless::existing_path(path);
+        let shown = safe_text::existing_path(path);
         let problem = if !metadata.is_file() {
             words!["the key file ", shown, " is no regular file"]
         } else if metadata.len() > LARGEST_KEY_BYTES {
             words!["the key file ", shown, " is no private key: it has ", metadata.len(), " bytes"]
         } else {
             match start_of(path) {
-                Err(error) => words!["the key file ", shown, " cannot be read: ", harmless::io_error(&error)],
+                Err(error) => words!["the key file ", shown, " cannot be read: ", safe_text::io_error(&error)],
                 Ok(start) if start.is_empty() => words!["the key file ", shown, " is empty"],
                 Ok(start) if ["ssh-", "ecdsa-", "sk-"].iter().any(|public| start.starts_with(public.as_bytes())) => {
                     let problem = words!["the key file ", shown, " holds a public key"];
@@ -274,15 +274,15 @@ impl Inspector<'_> {
                 Ok(_) => return self.rights(Role::Key, path, &metadata, places),
             }
         };
-        self.error(places, &problem, MEND);
+        self.error(places, &problem, HINT);
     }
 
     fn known_hosts(&mut self, path: &Path, strict: bool, places: &[Place]) {
         match fs::metadata(path) {
             Ok(metadata) => {
                 if let Err(error) = start_of(path) {
-                    let shown = harmless::existing_path(path);
-                    let problem = words!["the host keys in ", shown, " cannot be read: ", harmless::io_error(&error)];
+                    let shown = safe_text::existing_path(path);
+                    let problem = words!["the host keys in ", shown, " cannot be read: ", safe_text::io_error(&error)];
                     self.error(places, &problem, "write the path of a file that this account may read");
                 }
                 self.rights(Role::KnownHosts, path, &metadata, places);
@@ -295,7 +295,7 @@ impl Inspector<'_> {
                 }
             }
             Err(error) => {
-                let problem = words!["the host keys cannot be read: ", harmless::io_error(&error)];
+                let problem = words!["the host keys cannot be read: ", safe_text::io_error(&error)];
                 self.error(places, &problem, "write the path of a file that this account may read");
             }
         }
@@ -303,18 +303,18 @@ impl Inspector<'_> {
 
     /// Warns where the rights of a file, or of a directory above it, go too far.
     fn rights(&mut self, role: Role, path: &Path, metadata: &fs::Metadata, places: &[Place]) {
-        if let Some((problem, mend)) = rights::warning(role, path, Rights::of(metadata), self.me) {
-            self.warn(places, &problem, mend);
+        if let Some((problem, hint)) = rights::warning(role, path, Rights::of(metadata), self.me) {
+            self.warn(places, &problem, hint);
         }
         for (role, directory) in directories_above(path) {
-            if let Some((problem, mend)) = self.directory(role, &directory) {
-                self.warn(places, &problem, mend);
+            if let Some((problem, hint)) = self.directory(role, &directory) {
+                self.warn(places, &problem, hint);
             }
         }
     }
 
     /// The warning about a directory, once for each.
-    fn directory(&mut self, role: Role, directory: &Path) -> Option<(Harmless, Harmless)> {
+    fn directory(&mut self, role: Role, directory: &Path) -> Option<(SafeText, SafeText)> {
         let metadata = fs::metadata(directory).ok()?;
         let warning = rights::warning(role, directory, Rights::of(&metadata), self.me)?;
         self.directories.insert(directory.to_owned()).then_some(warning)
@@ -341,7 +341,7 @@ fn directories_above(path: &Path) -> Vec<(Role, PathBuf)> {
 }
 
 /// The first place, and in words how many others there are.
-fn first(places: &[Place]) -> (&'static str, Option<Range<usize>>, Harmless) {
+fn first(places: &[Place]) -> (&'static str, Option<Range<usize>>, SafeText) {
     let others = match places.len() {
         0 | 1 => "".into(),
         2 => " (also named in another place)".into(),
@@ -402,10 +402,10 @@ impl Sources {
                 Some(ValueKind::DatabaseUrl) if values::url_has_password(&attribute.value.text) => self.literal += 1,
                 Some(
                     ValueKind::DatabaseUrl
-                    | ValueKind::Word(_)
+                    | ValueKind::Choice(_)
                     | ValueKind::Metric
                     | ValueKind::Measure
-                    | ValueKind::MeasureOrWord(_)
+                    | ValueKind::MeasureOrChoice(_)
                     | ValueKind::Address
                     | ValueKind::Path
                     | ValueKind::Mail

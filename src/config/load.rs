@@ -9,12 +9,11 @@ use std::{
 use super::{
     ca, clients,
     diagnostic::Problems,
-    fields,
-    harmless::{self, words},
-    inspect,
+    fields, inspect,
     loaded::Loaded,
     model::Config,
     rights::{self, Rights},
+    safe_text::{self, words},
     settings,
     shape::{self, Element},
     source::{Findings, Source},
@@ -22,7 +21,7 @@ use super::{
 
 /// What matters beside the text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Surroundings {
+pub struct LoadContext {
     /// What `~` stands for.
     pub home: Option<PathBuf>,
     /// Who may do what with the file; `None` where the text comes from none.
@@ -72,31 +71,31 @@ impl Config {
     /// # Errors
     /// [`Problems`]: every error of the text at once.
     pub fn parse(text: &str, file_name: &str) -> Result<Loaded, Problems> {
-        Self::parse_in(text, file_name, &Surroundings::of_this_process())
+        Self::parse_in(text, file_name, &LoadContext::of_this_process())
     }
 
     /// Reads a configuration from text, given what else matters.
     ///
     /// # Errors
     /// [`Problems`]: every error of the text at once.
-    pub fn parse_in(text: &str, file_name: &str, surroundings: &Surroundings) -> Result<Loaded, Problems> {
-        Self::parse_and(text, file_name, surroundings, |_, _| {})
+    pub fn parse_in(text: &str, file_name: &str, context: &LoadContext) -> Result<Loaded, Problems> {
+        Self::parse_and(text, file_name, context, |_, _| {})
     }
 
     /// The same, and has the tree inspected where there is one.
     fn parse_and(
         text: &str,
         file_name: &str,
-        surroundings: &Surroundings,
+        context: &LoadContext,
         inspect_tree: impl FnOnce(&Element, &mut Findings),
     ) -> Result<Loaded, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let home = surroundings.home.as_deref();
+        let home = context.home.as_deref();
         let source = Source::new(file_name, text);
         let mut findings = Findings::default();
         if let Some(at) = text.find('\0') {
-            let mend = "save it as UTF-8; it looks like UTF-16, or like no text at all";
-            findings.error(at..at + 1, "there is a NUL character in this file", mend);
+            let hint = "save it as UTF-8; it looks like UTF-16, or like no text at all";
+            findings.error(at..at + 1, "there is a NUL character in this file", hint);
             return Err(Problems(findings.placed(&source).0));
         }
         let Some(root) = shape::read(text, &mut findings) else {
@@ -105,7 +104,7 @@ impl Config {
         fields::check(&root, None, &mut findings);
         let settings = settings::read(&root, home, &source, &mut findings);
         let clients = clients::read(&root, &settings, home, &source, &mut findings);
-        surroundings.warn_of_literal_secrets(&root, file_name, &mut findings);
+        context.warn_of_literal_secrets(&root, file_name, &mut findings);
         inspect_tree(&root, &mut findings);
         let (errors, warnings) = findings.placed(&source);
         match (settings.collector, settings.database, settings.smtp, settings.ssh) {
@@ -133,9 +132,9 @@ impl Config {
     /// # Errors
     /// [`LoadError`]: it cannot be read, or every error in it at once.
     pub fn load(path: &Path) -> Result<Loaded, LoadError> {
-        let (text, surroundings) = read(path)?;
-        let home = surroundings.home.as_deref();
-        Ok(Self::parse_and(&text, &path.display().to_string(), &surroundings, |root, findings| {
+        let (text, context) = read(path)?;
+        let home = context.home.as_deref();
+        Ok(Self::parse_and(&text, &path.display().to_string(), &context, |root, findings| {
             ca::inspect(root, home, findings);
         })?)
     }
@@ -146,9 +145,9 @@ impl Config {
     /// # Errors
     /// As [`load`](Self::load); what is missing is one of the errors.
     pub fn check(path: &Path) -> Result<Loaded, LoadError> {
-        let (text, surroundings) = read(path)?;
-        let home = surroundings.home.as_deref();
-        Ok(Self::parse_and(&text, &path.display().to_string(), &surroundings, |root, findings| {
+        let (text, context) = read(path)?;
+        let home = context.home.as_deref();
+        Ok(Self::parse_and(&text, &path.display().to_string(), &context, |root, findings| {
             ca::inspect(root, home, findings);
             inspect::inspect(root, path, home, findings);
         })?)
@@ -156,7 +155,7 @@ impl Config {
 }
 
 /// The text of a configuration file, and what matters beside it.
-fn read(path: &Path) -> Result<(String, Surroundings), LoadError> {
+fn read(path: &Path) -> Result<(String, LoadContext), LoadError> {
     let unreadable = |source: io::Error| {
         if source.kind() == io::ErrorKind::NotFound {
             LoadError::Missing(path.to_owned())
@@ -178,10 +177,10 @@ fn read(path: &Path) -> Result<(String, Surroundings), LoadError> {
         let (line, column) = (1 + before.matches('\n').count(), 1 + last_line.chars().count());
         LoadError::NotUtf8 { path: path.to_owned(), line, column }
     })?;
-    Ok((text, Surroundings { rights: Some(rights), ..Surroundings::of_this_process() }))
+    Ok((text, LoadContext { rights: Some(rights), ..LoadContext::of_this_process() }))
 }
 
-impl Surroundings {
+impl LoadContext {
     /// The home directory of this process, and no file.
     #[must_use]
     pub fn of_this_process() -> Self {
@@ -200,10 +199,10 @@ impl Surroundings {
             1 => "this secret".into(),
             count => words!["this secret, with ", count - 1, " others,"],
         };
-        let file = harmless::existing_path(Path::new(file));
+        let file = safe_text::existing_path(Path::new(file));
         findings.warning(
             first.value.at.clone(),
-            words![what, " can be read by ", who, " (mode ", harmless::mode(rights.mode), ")"],
+            words![what, " can be read by ", who, " (mode ", safe_text::mode(rights.mode), ")"],
             words!["run `chmod ", mode, " ", file, "`, or write env:NAME, file:PATH or cmd:COMMAND instead"],
         );
     }

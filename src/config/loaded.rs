@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use super::{
     diagnostic::Diagnostic,
-    harmless::Harmless,
     inspect::Sources,
     model::{Client, Config},
+    safe_text::SafeText,
 };
 
 /// A configuration as it was read from a file.
@@ -20,7 +20,7 @@ pub struct Loaded {
     /// The values that concern the whole fleet, written or built in.
     pub settings: Vec<Setting>,
     /// The `<client>` elements that made `config.clients`, in the same order.
-    pub entered: Vec<Entered>,
+    pub entered: Vec<ClientElement>,
     /// Where its secrets come from.
     pub secrets: Sources,
 }
@@ -50,14 +50,14 @@ pub struct Setting {
     /// Its attribute.
     pub attribute: &'static str,
     /// As it is written, or would be, as far as that may be shown.
-    pub value: Harmless,
+    pub value: SafeText,
     /// Whether the file says so; otherwise it is the built-in default.
     pub written: bool,
 }
 
 /// One `<client>` element.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Entered {
+pub struct ClientElement {
     /// Its `ip` as written, ranges and all.
     pub ip: String,
     /// Its `name` as written.

@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::{
-    harmless::{Harmless, digits, padded as padded_with, words},
-    wrong::Wrong,
+    safe_text::{SafeText, digits, padded as padded_with, words},
+    value_error::ValueError,
 };
 
 /// One attribute expands to at most so many texts: more is a slip of the pen, not a fleet.
@@ -38,7 +38,7 @@ impl Run {
 
 impl Pattern {
     /// Reads a pattern; the places in errors are places in `text`.
-    pub(super) fn parse(text: &str) -> Result<Self, Wrong> {
+    pub(super) fn parse(text: &str) -> Result<Self, ValueError> {
         let mut parts = Vec::new();
         let mut offset = 0;
         while let Some(rest) = text.get(offset..).filter(|rest| !rest.is_empty()) {
@@ -49,13 +49,13 @@ impl Pattern {
             let Some(inside) = rest.get(bracket..).filter(|rest| !rest.is_empty()) else { break };
             let start = offset + bracket;
             let Some(inside) = inside.strip_prefix('[') else {
-                return Err(Wrong::new("`]` closes no range", "write a range as `[1-40]` or `[1,3,7-12]`")
+                return Err(ValueError::new("`]` closes no range", "write a range as `[1-40]` or `[1,3,7-12]`")
                     .within(start..start + 1));
             };
             let Some(length) =
                 inside.find([']', '[']).filter(|end| inside.get(*end..).is_some_and(|r| r.starts_with(']')))
             else {
-                return Err(Wrong::new("this `[` has no `]`", "write a range as `[1-40]` or `[1,3,7-12]`")
+                return Err(ValueError::new("this `[` has no `]`", "write a range as `[1-40]` or `[1,3,7-12]`")
                     .within(start..start + 1));
             };
             let content = inside.get(..length).unwrap_or_default();
@@ -66,7 +66,7 @@ impl Pattern {
         let count = pattern.count();
         if count > MOST {
             let count = if count == usize::MAX { "far more".into() } else { words![count] };
-            return Err(Wrong::new(
+            return Err(ValueError::new(
                 words!["this expands to ", count, " clients, at most ", MOST, " are allowed"],
                 "write smaller ranges",
             ));
@@ -111,7 +111,7 @@ impl Pattern {
 }
 
 /// What stands between brackets; `base` is its place in the whole text.
-fn runs(content: &str, base: usize) -> Result<Vec<Run>, Wrong> {
+fn runs(content: &str, base: usize) -> Result<Vec<Run>, ValueError> {
     let mut offset = base;
     let mut runs = Vec::new();
     for item in content.split(',') {
@@ -122,31 +122,33 @@ fn runs(content: &str, base: usize) -> Result<Vec<Run>, Wrong> {
     Ok(runs)
 }
 
-fn run(item: &str, at: Range<usize>) -> Result<Run, Wrong> {
+fn run(item: &str, at: Range<usize>) -> Result<Run, ValueError> {
     let (low, high) = match item.split_once('-') {
         Some((low, high)) => (low.trim(), high.trim()),
         None => (item.trim(), item.trim()),
     };
     // As a number, and as it is written.
-    let number = |text: &str| -> Option<(u32, Harmless)> { Some((text.parse().ok()?, digits(text)?)) };
+    let number = |text: &str| -> Option<(u32, SafeText)> { Some((text.parse().ok()?, digits(text)?)) };
     let (Some((first, low_shown)), Some((last, high_shown))) = (number(low), number(high)) else {
         let problem = match item.trim() {
             "" => "a range has an empty place",
             _ => "this is no number and no range of numbers",
         };
-        return Err(Wrong::new(problem, "write numbers as in `[1-40]` or `[01,03,07-12]`").within(at));
+        return Err(ValueError::new(problem, "write numbers as in `[1-40]` or `[01,03,07-12]`").within(at));
     };
     let shown = || words!["`", low_shown, "-", high_shown, "`"];
     if first > last {
-        let mend = words!["write `", high_shown, "-", low_shown, "`"];
-        return Err(Wrong::new(words!["the range ", shown(), " runs backwards"], mend).within(at));
+        let hint = words!["write `", high_shown, "-", low_shown, "`"];
+        return Err(ValueError::new(words!["the range ", shown(), " runs backwards"], hint).within(at));
     }
     let padded = |digits: &str| digits.len() > 1 && digits.starts_with('0');
     let width = if padded(low) || padded(high) { low.len() } else { 0 };
     if width > 0 && high.len() < width || padded(high) && high.len() != width {
         let digits = low.len().max(high.len());
-        let mend = words!["write `", padded_with(first, digits), "-", padded_with(last, digits), "`"];
-        return Err(Wrong::new(words!["the ends of ", shown(), " have different numbers of digits"], mend).within(at));
+        let hint = words!["write `", padded_with(first, digits), "-", padded_with(last, digits), "`"];
+        return Err(
+            ValueError::new(words!["the ends of ", shown(), " have different numbers of digits"], hint).within(at)
+        );
     }
     Ok(Run { first, last, width })
 }

@@ -4,7 +4,7 @@
 
 use std::{fs::Metadata, os::unix::fs::MetadataExt as _, path::Path};
 
-use super::harmless::{self, Harmless, words};
+use super::safe_text::{self, SafeText, words};
 
 /// Who may do what with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,8 +88,8 @@ fn who(excess: u32) -> &'static str {
 }
 
 /// What is wrong with the rights of a file, and what to run. `None` where nothing is.
-pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Option<(Harmless, Harmless)> {
-    let shown = harmless::existing_path(path);
+pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Option<(SafeText, SafeText)> {
+    let shown = safe_text::existing_path(path);
     let name = match role {
         Role::Configuration => "the configuration".into(),
         Role::Key => words!["the key file ", shown],
@@ -127,13 +127,13 @@ pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Optio
         (_, false) => "read",
     };
     Some((
-        words![name, " can be ", deed, " by ", who(excess), " (mode ", harmless::mode(rights.mode), ")"],
+        words![name, " can be ", deed, " by ", who(excess), " (mode ", safe_text::mode(rights.mode), ")"],
         words!["run `chmod ", change, " ", shown, "`"],
     ))
 }
 
 /// The argument of `chmod` that takes away these bits and no others.
-fn change(excess: u32) -> Harmless {
+fn change(excess: u32) -> SafeText {
     let letters = |bits: u32| match bits {
         0o1 => "x",
         0o2 => "w",
@@ -159,10 +159,10 @@ mod tests {
     const ANN: u32 = 1001;
     const SERVICE: u32 = 900;
 
-    /// The warning about `/x`, as `problem: mend`; empty where there is none.
+    /// The warning about `/x`, as `problem: hint`; empty where there is none.
     fn told(role: Role, mode: u32, (owner, group): (u32, u32), me: u32) -> String {
         let told = warning(role, Path::new("/x"), Rights { mode: 0o100_000 | mode, owner, group }, me);
-        told.map(|(problem, mend)| format!("{problem}: {mend}")).unwrap_or_default()
+        told.map(|(problem, hint)| format!("{problem}: {hint}")).unwrap_or_default()
     }
 
     #[track_caller]

@@ -30,13 +30,13 @@ pub(super) struct AttributeKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueKind {
     /// A word of a closed list.
-    Word(&'static [&'static str]),
+    Choice(&'static [&'static str]),
     /// The type of an alert.
     Metric,
     /// A number, a span of time, a share.
     Measure,
     /// The same, or a word of a closed list.
-    MeasureOrWord(&'static [&'static str]),
+    MeasureOrChoice(&'static [&'static str]),
     /// An IP address or a host name, perhaps with ranges.
     Address,
     /// The path of a file.
@@ -59,7 +59,7 @@ impl ValueKind {
     /// The words that may stand there.
     pub(super) fn words(self) -> impl Iterator<Item = &'static str> {
         let (list, metrics) = match self {
-            Self::Word(list) | Self::MeasureOrWord(list) => (list, [].as_slice()),
+            Self::Choice(list) | Self::MeasureOrChoice(list) => (list, [].as_slice()),
             Self::Metric => ([].as_slice(), Metric::ALL.as_slice()),
             Self::Measure
             | Self::Address
@@ -252,7 +252,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             with("concurrency", ValueKind::Measure, "128"),
             with("timeout", ValueKind::Measure, "30s"),
             with("retries", ValueKind::Measure, "1"),
-            with("agent", ValueKind::Word(&AGENT), "keep"),
+            with("agent", ValueKind::Choice(&AGENT), "keep"),
             with("max-events", ValueKind::Measure, "100000"),
             plain("redact", ValueKind::Expression),
             plain("mail", ValueKind::Mail),
@@ -264,7 +264,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
         attributes: &[
             with("url", ValueKind::DatabaseUrl, "sqlite:fleetsweep.db"),
             with("retention", ValueKind::Measure, "90d"),
-            plain("tls", ValueKind::Word(&DATABASE_TLS)),
+            plain("tls", ValueKind::Choice(&DATABASE_TLS)),
         ],
     },
     ElementKind {
@@ -273,7 +273,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
         attributes: &[
             with("host", ValueKind::Address, "127.0.0.1"),
             plain("port", ValueKind::Measure),
-            with("security", ValueKind::Word(&SECURITY), "none"),
+            with("security", ValueKind::Choice(&SECURITY), "none"),
             with("from", ValueKind::Mail, "fleetsweep@localhost"),
             plain("helo", ValueKind::Address),
             plain("ca", ValueKind::Path),
@@ -287,15 +287,15 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
         parents: &[ROOT],
         attributes: &[
             with("known-hosts", ValueKind::Path, "~/.ssh/known_hosts"),
-            with("host-keys", ValueKind::Word(&HOST_KEYS), "accept-new"),
+            with("host-keys", ValueKind::Choice(&HOST_KEYS), "accept-new"),
         ],
     },
     ElementKind {
         name: "alerts",
         parents: &[ROOT],
         attributes: &[
-            with("repeat", ValueKind::MeasureOrWord(&[EVERY]), "every"),
-            with("recovery", ValueKind::Word(&YES_OR_NO), "no"),
+            with("repeat", ValueKind::MeasureOrChoice(&[EVERY]), "every"),
+            with("recovery", ValueKind::Choice(&YES_OR_NO), "no"),
         ],
     },
     ElementKind {
@@ -310,8 +310,8 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("key", ValueKind::Path),
             plain("passphrase", ValueKind::Secret),
             plain("mail", ValueKind::Mail),
-            plain("agent", ValueKind::Word(&AGENT)),
-            plain("events", ValueKind::Word(&YES_OR_NO)),
+            plain("agent", ValueKind::Choice(&AGENT)),
+            plain("events", ValueKind::Choice(&YES_OR_NO)),
             plain("redact", ValueKind::Expression),
         ],
     },
@@ -325,8 +325,8 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("key", ValueKind::Path),
             plain("passphrase", ValueKind::Secret),
             plain("mail", ValueKind::Mail),
-            plain("agent", ValueKind::Word(&AGENT)),
-            plain("events", ValueKind::Word(&YES_OR_NO)),
+            plain("agent", ValueKind::Choice(&AGENT)),
+            plain("events", ValueKind::Choice(&YES_OR_NO)),
             plain("redact", ValueKind::Expression),
         ],
     },
@@ -338,7 +338,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("limit", ValueKind::Measure),
             with("for", ValueKind::Measure, "1"),
             plain("clear", ValueKind::Measure),
-            plain("repeat", ValueKind::MeasureOrWord(&[EVERY])),
+            plain("repeat", ValueKind::MeasureOrChoice(&[EVERY])),
         ],
     },
 ];

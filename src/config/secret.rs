@@ -15,9 +15,9 @@ use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use tokio::io::AsyncReadExt as _;
 
 use super::{
-    harmless::{self, Harmless, words},
+    safe_text::{self, SafeText, words},
+    value_error::ValueError,
     values,
-    wrong::Wrong,
 };
 
 /// A command that has printed nothing by then is given up.
@@ -72,19 +72,19 @@ impl Eq for SecretSource {}
 
 /// Why a secret cannot be had. Says where it was to come from, never what came.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {}", self.problem(), self.mend())]
+#[error("{}: {}", self.problem(), self.hint())]
 pub enum SecretError {
     /// The environment variable is not set.
-    NotSet(Harmless),
+    NotSet(SafeText),
     /// The file cannot be read.
     File {
         /// The file that was to be read.
-        path: Harmless,
+        path: SafeText,
         /// The error of the operating system.
         source: io::Error,
     },
     /// What the path names, links followed, is no file that can be read again and again: a pipe, a device, a socket.
-    NotRegular(Harmless),
+    NotRegular(SafeText),
     /// The command cannot be started or its output not be read.
     Command(#[source] io::Error),
     /// The command failed.
@@ -92,26 +92,26 @@ pub enum SecretError {
     /// The command took too long.
     CommandTimedOut(Duration),
     /// There is nothing in the first line.
-    Empty(Harmless),
+    Empty(SafeText),
     /// It is not UTF-8.
-    NotText(Harmless),
+    NotText(SafeText),
     /// It is far too long.
-    TooLong(Harmless),
+    TooLong(SafeText),
 }
 
 impl SecretError {
     /// What is wrong.
-    pub(super) fn problem(&self) -> Harmless {
+    pub(super) fn problem(&self) -> SafeText {
         match self {
-            Self::NotSet(name) if *name == Harmless::hidden() => "the environment variable of `env:` is not set".into(),
+            Self::NotSet(name) if *name == SafeText::hidden() => "the environment variable of `env:` is not set".into(),
             Self::NotSet(name) => words!["the environment variable ", *name, " is not set"],
             Self::File { path, source } => {
-                let hidden = *path == Harmless::hidden();
+                let hidden = *path == SafeText::hidden();
                 let file = if hidden { "the secret file".into() } else { words!["the secret file ", *path] };
-                words![file, " cannot be read: ", harmless::io_error(source)]
+                words![file, " cannot be read: ", safe_text::io_error(source)]
             }
             Self::NotRegular(path) => words!["the secret file ", *path, " is not a regular file"],
-            Self::Command(error) => words!["the command of `cmd:` cannot be run: ", harmless::io_error(error)],
+            Self::Command(error) => words!["the command of `cmd:` cannot be run: ", safe_text::io_error(error)],
             Self::CommandFailed(status) => match status.code().and_then(|code| u32::try_from(code).ok()) {
                 Some(code) => words!["the command of `cmd:` failed with exit status ", code],
                 None => "the command of `cmd:` was ended by a signal".into(),
@@ -124,7 +124,7 @@ impl SecretError {
     }
 
     /// What to do.
-    pub(super) fn mend(&self) -> &'static str {
+    pub(super) fn hint(&self) -> &'static str {
         match self {
             Self::NotSet(_) => "set it where fleetsweep is started, or change `env:` in the configuration",
             Self::File { .. } => "check the path and its rights",
@@ -139,19 +139,19 @@ impl SecretError {
 
 impl SecretSource {
     /// Where it comes from, fit to be shown.
-    pub(super) fn shown(&self) -> Harmless {
+    pub(super) fn shown(&self) -> SafeText {
         match self {
             Self::Literal(_) => "in the file".into(),
-            Self::Environment(name) => words!["env:", harmless::environment_name(name)],
-            Self::File(path) => words!["file:", harmless::path(path)],
+            Self::Environment(name) => words!["env:", safe_text::environment_name(name)],
+            Self::File(path) => words!["file:", safe_text::path(path)],
             Self::Command(_) => "cmd:…".into(),
         }
     }
 
     /// Reads a source as the configuration writes it. Errors never repeat the text.
-    pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
-        const MEND: &str = "write `env:NAME`, `file:PATH`, `cmd:COMMAND` or the secret itself";
-        let lacking = |what: &'static str| Wrong::new(words![what, " is missing"], MEND);
+    pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, ValueError> {
+        const HINT: &str = "write `env:NAME`, `file:PATH`, `cmd:COMMAND` or the secret itself";
+        let lacking = |what: &'static str| ValueError::new(words![what, " is missing"], HINT);
         if text.is_empty() {
             return Err(lacking("the secret"));
         }
@@ -162,7 +162,7 @@ impl SecretSource {
             // Shells and service managers know no other names; with a blank it is perhaps the secret itself.
             let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             if !plain || name.bytes().next().is_some_and(|byte| byte.is_ascii_digit()) {
-                return Err(Wrong::new(
+                return Err(ValueError::new(
                     "what follows `env:` is no name of an environment variable",
                     "write `env:NAME` with letters, digits and `_` alone; a secret stands there without `env:`",
                 ));
@@ -193,7 +193,7 @@ impl SecretSource {
                 let owned = path.clone();
                 let read = tokio::task::spawn_blocking(move || read_file(&owned)).await;
                 let failed = |broken: tokio::task::JoinError| SecretError::File {
-                    path: harmless::path(path),
+                    path: safe_text::path(path),
                     source: broken.into(),
                 };
                 self.first_line(&read.map_err(failed)??)
@@ -220,7 +220,7 @@ impl SecretSource {
             Ok(value) if value.is_empty() => Err(SecretError::Empty(self.shown())),
             Ok(value) if value.len() > LONGEST_BYTES => Err(SecretError::TooLong(self.shown())),
             Ok(value) => Ok(SecretString::from(value)),
-            Err(VarError::NotPresent) => Err(SecretError::NotSet(harmless::environment_name(name))),
+            Err(VarError::NotPresent) => Err(SecretError::NotSet(safe_text::environment_name(name))),
             Err(VarError::NotUnicode(_)) => Err(SecretError::NotText(self.shown())),
         }
     }
@@ -239,10 +239,10 @@ impl SecretSource {
 /// The first bytes of a regular file: enough to hold any secret, or to see that it is too long. A pipe would be waited
 /// for, and each secret in it could be read only once.
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    let failed = |source| SecretError::File { path: harmless::path(path), source };
+    let failed = |source| SecretError::File { path: safe_text::path(path), source };
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() && !metadata.is_dir() {
-        return Err(SecretError::NotRegular(harmless::existing_path(path)));
+        return Err(SecretError::NotRegular(safe_text::existing_path(path)));
     }
     // Should a pipe have taken its place by now, it is not waited for either.
     let not_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();

@@ -11,15 +11,15 @@ use super::{
     choices::{AgentKeeping, HostKeyPolicy, SmtpSecurity},
     database,
     fields::{self, Field, field},
-    harmless::{self, Harmless, words},
     loaded::Setting,
     model::{Collector, Database, Smtp, SmtpLogin, Ssh},
+    safe_text::{self, SafeText, words},
     schema,
     secret::SecretSource,
     shape::Element,
     source::{Findings, Source},
+    value_error::ValueError,
     values,
-    wrong::Wrong,
 };
 use crate::fleet::{rule::Repeat, security::redaction::Redaction};
 
@@ -74,7 +74,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
         let contradiction = database::contradiction(url.expose_secret(), tls);
         if let Some((wrong, element)) = contradiction.zip(reader.element) {
             let problem = words!["`url`: ", wrong.problem];
-            reader.findings.error(fields::place(element, "url"), problem, wrong.mend);
+            reader.findings.error(fields::place(element, "url"), problem, wrong.hint);
             return false;
         }
         true
@@ -143,7 +143,7 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
     }
     let login = match (username, password) {
         (Field::Given(username), Field::Given(password)) => {
-            reader.show("username", harmless::account(&username), true);
+            reader.show("username", safe_text::account(&username), true);
             reader.show("password", password.shown(), true);
             Some(SmtpLogin { username, password })
         }
@@ -156,7 +156,7 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
     {
         reader.findings.warning(
             fields::place(element, "password"),
-            match harmless::server(host) {
+            match safe_text::server(host) {
                 Some(host) => words!["the SMTP password crosses the network to ", host, " in the clear"],
                 None => "the SMTP password crosses the network to this server in the clear".into(),
             },
@@ -202,18 +202,18 @@ impl Reader<'_> {
         }
     }
 
-    fn show(&mut self, attribute: &'static str, value: Harmless, written: bool) {
+    fn show(&mut self, attribute: &'static str, value: SafeText, written: bool) {
         self.shown.push(Setting { element: self.name, attribute, value, written });
     }
 
     /// A value with a fixed built-in default.
-    fn value<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+    fn value<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, ValueError>) -> Option<T> {
         let default = schema::default_of(self.name, attribute).unwrap_or_default();
         self.value_or(attribute, default, parse)
     }
 
     /// A value that need not be there, and is shown only where it is.
-    fn optional<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+    fn optional<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, ValueError>) -> Option<T> {
         self.element.and_then(|element| element.attribute(attribute))?;
         self.value(attribute, parse)
     }
@@ -222,7 +222,7 @@ impl Reader<'_> {
     fn unless_absent<T>(
         &mut self,
         attribute: &'static str,
-        parse: impl Fn(&str) -> Result<T, Wrong>,
+        parse: impl Fn(&str) -> Result<T, ValueError>,
     ) -> Option<Option<T>> {
         let is_written = self.element.is_some_and(|element| element.attribute(attribute).is_some());
         if is_written { self.value(attribute, parse).map(Some) } else { Some(None) }
@@ -233,17 +233,22 @@ impl Reader<'_> {
         &mut self,
         attribute: &'static str,
         default: &str,
-        parse: impl Fn(&str) -> Result<T, Wrong>,
+        parse: impl Fn(&str) -> Result<T, ValueError>,
     ) -> Option<T> {
         let written = self.element.and_then(|element| element.attribute(attribute));
         let text = written.map_or(default, |attribute| attribute.value.text.as_str());
         let kind = schema::kind_of(self.name, attribute);
-        let shown = kind.map_or_else(Harmless::hidden, |kind| harmless::valid(kind, text));
+        let shown = kind.map_or_else(SafeText::hidden, |kind| safe_text::valid(kind, text));
         self.show(attribute, shown, written.is_some());
         self.parsed(attribute, text, parse)
     }
 
-    fn parsed<T>(&mut self, name: &'static str, text: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+    fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        text: &str,
+        parse: impl Fn(&str) -> Result<T, ValueError>,
+    ) -> Option<T> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(wrong) => {
@@ -252,7 +257,7 @@ impl Reader<'_> {
                     // Defaults parse, but `~` needs a home.
                     None => self
                         .findings
-                        .error_of_file(words!["`", name, "` of `<", self.name, ">`: ", wrong.problem], wrong.mend),
+                        .error_of_file(words!["`", name, "` of `<", self.name, ">`: ", wrong.problem], wrong.hint),
                 }
                 None
             }

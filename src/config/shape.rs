@@ -11,7 +11,7 @@ use quick_xml::{
 };
 
 use super::{
-    harmless::{self, Harmless, words},
+    safe_text::{self, SafeText, words},
     schema,
     source::Findings,
 };
@@ -123,7 +123,7 @@ impl Tree<'_> {
     fn end(&mut self, at: Range<usize>) {
         let raw = self.text.get(at.clone()).unwrap_or_default();
         let name = raw.trim_start_matches("</").trim_end_matches('>').trim();
-        if harmless::element_name(name).is_some() {
+        if safe_text::element_name(name).is_some() {
             self.findings.show(at.clone());
         }
         if let Some(depth) = self.open.iter().rposition(|element| element.name.text == name) {
@@ -142,7 +142,7 @@ impl Tree<'_> {
         let slip = known.filter(|open| schema::meant(name, [*open]).is_some());
         self.findings.error(
             at,
-            words!["this end tag does not close ", harmless::element(open)],
+            words!["this end tag does not close ", safe_text::element(open)],
             slip.map_or_else(|| "remove it".into(), |open| words!["write `</", open, ">`"]),
         );
         let slip = slip.is_some();
@@ -157,14 +157,14 @@ impl Tree<'_> {
         let Some(mut element) = self.open.pop() else { return };
         if !element.may_be_empty {
             let name = &element.name.text;
-            let mend = match (element.children.as_slice(), schema::element(name)) {
+            let hint = match (element.children.as_slice(), schema::element(name)) {
                 ([], _) => "write `/>` at the end of its tag".into(),
                 (_, Some(kind)) => {
                     words!["write `</", kind.name, ">` where it ends, or `/>` at the end of its tag if it is empty"]
                 }
                 (_, None) => "write its end tag where it ends, or `/>` at the end of its tag if it is empty".into(),
             };
-            self.findings.error(element.name.at.clone(), words![harmless::element(name), " is not closed"], mend);
+            self.findings.error(element.name.at.clone(), words![safe_text::element(name), " is not closed"], hint);
         }
         let neighbours = if self.open.is_empty() { Vec::new() } else { std::mem::take(&mut element.children) };
         self.attach(element);
@@ -185,7 +185,7 @@ impl Tree<'_> {
             (Some(parent), _) => parent.children.push(element),
             (None, None) => self.root = Some(element),
             (None, Some(root)) => {
-                let (name, root) = (harmless::element(&element.name.text), harmless::element(&root.name.text));
+                let (name, root) = (safe_text::element(&element.name.text), safe_text::element(&root.name.text));
                 self.findings.error(
                     element.name.at.clone(),
                     words![name, " stands behind the end of ", root],
@@ -227,7 +227,7 @@ impl Tree<'_> {
         let end = self.text.len().min(start + 1);
         let end = if self.text.is_char_boundary(end) { end } else { start };
         // The library's own words are not repeated: some of them quote the file.
-        let (problem, mend): (Harmless, &str) = if let Error::Syntax(SyntaxError::UnclosedComment) = error {
+        let (problem, hint): (SafeText, &str) = if let Error::Syntax(SyntaxError::UnclosedComment) = error {
             ("this comment has no end".into(), "write `-->` where it ends")
         } else if let Error::Syntax(SyntaxError::InvalidBangMarkup) = error {
             ("`<!` begins nothing that is known".into(), "write a comment as `<!-- … -->`")
@@ -243,9 +243,9 @@ impl Tree<'_> {
                 "end every comment with `-->`, and write `- -` inside",
             )
         } else {
-            ("this is no XML".into(), "mend it here or just before")
+            ("this is no XML".into(), "correct it here or just before")
         };
-        self.findings.error(start..end, problem, mend);
+        self.findings.error(start..end, problem, hint);
     }
 
     /// The root, when everything is read.

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthChar as _;
 
 use super::{
     diagnostic::{Diagnostic, Excerpt, Severity},
-    harmless::{HIDDEN, Harmless},
+    safe_text::{HIDDEN, SafeText},
 };
 
 /// How much of a long line is shown on either side of the mark, in terminal columns.
@@ -27,9 +27,9 @@ pub(super) struct Finding {
     /// Bytes of the text; `None` for the file as a whole.
     pub at: Option<Range<usize>>,
     /// What is wrong.
-    pub problem: Harmless,
+    pub problem: SafeText,
     /// What to write instead.
-    pub mend: Harmless,
+    pub hint: SafeText,
 }
 
 /// Everything found so far.
@@ -44,33 +44,33 @@ pub(super) struct Findings {
 
 impl Findings {
     /// Adds an error.
-    pub(super) fn error(&mut self, at: Range<usize>, problem: impl Into<Harmless>, mend: impl Into<Harmless>) {
+    pub(super) fn error(&mut self, at: Range<usize>, problem: impl Into<SafeText>, hint: impl Into<SafeText>) {
         self.found.push(Finding {
             severity: Severity::Error,
             at: Some(at),
             problem: problem.into(),
-            mend: mend.into(),
+            hint: hint.into(),
         });
     }
 
     /// Adds an error of the file as a whole.
-    pub(super) fn error_of_file(&mut self, problem: impl Into<Harmless>, mend: impl Into<Harmless>) {
-        self.found.push(Finding { severity: Severity::Error, at: None, problem: problem.into(), mend: mend.into() });
+    pub(super) fn error_of_file(&mut self, problem: impl Into<SafeText>, hint: impl Into<SafeText>) {
+        self.found.push(Finding { severity: Severity::Error, at: None, problem: problem.into(), hint: hint.into() });
     }
 
     /// Adds a warning.
-    pub(super) fn warning(&mut self, at: Range<usize>, problem: impl Into<Harmless>, mend: impl Into<Harmless>) {
+    pub(super) fn warning(&mut self, at: Range<usize>, problem: impl Into<SafeText>, hint: impl Into<SafeText>) {
         self.found.push(Finding {
             severity: Severity::Warning,
             at: Some(at),
             problem: problem.into(),
-            mend: mend.into(),
+            hint: hint.into(),
         });
     }
 
     /// Adds a warning about the file as a whole.
-    pub(super) fn warning_of_file(&mut self, problem: impl Into<Harmless>, mend: impl Into<Harmless>) {
-        self.found.push(Finding { severity: Severity::Warning, at: None, problem: problem.into(), mend: mend.into() });
+    pub(super) fn warning_of_file(&mut self, problem: impl Into<SafeText>, hint: impl Into<SafeText>) {
+        self.found.push(Finding { severity: Severity::Warning, at: None, problem: problem.into(), hint: hint.into() });
     }
 
     /// How many errors there are.
@@ -128,16 +128,16 @@ impl<'a> Source<'a> {
         self.lines.partition_point(|&start| start <= offset)
     }
 
-    fn diagnose(&self, Finding { severity, at, problem, mend }: Finding, harmless: &[Range<usize>]) -> Diagnostic {
+    fn diagnose(&self, Finding { severity, at, problem, hint }: Finding, harmless: &[Range<usize>]) -> Diagnostic {
         let file = Arc::clone(&self.file);
         let Some(at) = at else {
-            return Diagnostic { severity, file, line: 0, column: 0, problem, mend, excerpt: None };
+            return Diagnostic { severity, file, line: 0, column: 0, problem, hint, excerpt: None };
         };
         let line = self.line_of(at.start);
         let line_start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
         let column = 1 + self.text.get(line_start..at.start).unwrap_or_default().chars().count();
         let excerpt = Some(self.excerpt(line_start, &at, harmless));
-        Diagnostic { severity, file, line, column, problem, mend, excerpt }
+        Diagnostic { severity, file, line, column, problem, hint, excerpt }
     }
 
     /// The line that begins at `line_start`, with a mark under the part of `at` that lies in it. What is not
@@ -282,7 +282,7 @@ mod tests {
             start..start + piece.len()
         };
         let mut findings = Findings::default();
-        findings.error(find(marked), "problem", "mend");
+        findings.error(find(marked), "problem", "hint");
         for piece in harmless {
             findings.show(find(piece));
         }

@@ -21,12 +21,12 @@ const SAMPLE: &str = r#"<config>
 /// The file that is shipped.
 const SHIPPED: &str = include_str!("../../config.xml");
 
-fn surroundings() -> Surroundings {
-    Surroundings { home: Some("/home/ops".into()), rights: None }
+fn context() -> LoadContext {
+    LoadContext { home: Some("/home/ops".into()), rights: None }
 }
 
 fn read(text: &str) -> Result<Loaded, Problems> {
-    Config::parse_in(text, "config.xml", &surroundings())
+    Config::parse_in(text, "config.xml", &context())
 }
 
 #[track_caller]
@@ -39,13 +39,13 @@ fn with_client(inside: &str) -> String {
     format!("<config>{inside}<client ip='h' username='u'/></config>")
 }
 
-/// The errors of a file, each as `LINE:COLUMN: problem: mend`.
+/// The errors of a file, each as `LINE:COLUMN: problem: hint`.
 fn errors(text: &str) -> String {
     match read(text) {
         Ok(_) => "none".to_owned(),
         Err(Problems(errors)) => errors
             .iter()
-            .map(|error| format!("{}:{}: {}: {}", error.line, error.column, error.problem, error.mend))
+            .map(|error| format!("{}:{}: {}: {}", error.line, error.column, error.problem, error.hint))
             .collect::<Vec<_>>()
             .join("\n"),
     }
@@ -97,7 +97,7 @@ fn the_shipped_file_is_valid_draws_no_warning_and_shows_every_attribute() {
     let loaded = Config::parse_in(
         SHIPPED,
         "config.xml",
-        &Surroundings { rights: Some(rights::Rights { mode: 0o644, owner: 0, group: 0 }), ..surroundings() },
+        &LoadContext { rights: Some(rights::Rights { mode: 0o644, owner: 0, group: 0 }), ..context() },
     );
     let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(loaded.warnings, []);
@@ -233,7 +233,7 @@ fn the_name_of_this_machine_is_a_name_or_an_address_in_brackets() {
         let smtp = valid(&with_client(&format!("<smtp helo='{helo}'/>"))).config.smtp;
         assert_eq!(smtp.helo.as_deref(), Some(expected));
     }
-    for (helo, mend) in [
+    for (helo, hint) in [
         ("192.0.2.1", "write it as in [192.0.2.1]"),
         ("2001:db8::1", "[IPv6:2001:db8::1]"),
         ("[2001:db8::1]", "[IPv6:2001:db8::1]"),
@@ -244,7 +244,7 @@ fn the_name_of_this_machine_is_a_name_or_an_address_in_brackets() {
         ("", "write the full name"),
     ] {
         let found = errors(&with_client(&format!("<smtp helo='{helo}'/>")));
-        assert!(found.starts_with("1:21: `helo`: ") && found.contains(mend), "{helo}: {found}");
+        assert!(found.starts_with("1:21: `helo`: ") && found.contains(hint), "{helo}: {found}");
     }
 }
 
@@ -514,7 +514,7 @@ proptest! {
         if let Err(Problems(problems)) = read(&text) {
             prop_assert!(!problems.is_empty());
             for problem in problems {
-                prop_assert!(!problem.problem.as_str().is_empty() && !problem.mend.as_str().is_empty());
+                prop_assert!(!problem.problem.as_str().is_empty() && !problem.hint.as_str().is_empty());
             }
         }
     }

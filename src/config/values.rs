@@ -16,9 +16,9 @@ use super::{
     address,
     choices::{AgentKeeping, HostKeyPolicy, SmtpSecurity},
     database::DatabaseTls,
-    harmless::{self, words},
+    safe_text::{self, words},
     schema,
-    wrong::Wrong,
+    value_error::ValueError,
 };
 use crate::fleet::{
     Metric, Percent,
@@ -28,30 +28,30 @@ use crate::fleet::{
 };
 
 /// A word of a closed list.
-fn word<T: Copy, const N: usize>(text: &str, words: [&'static str; N], values: [T; N]) -> Result<T, Wrong> {
+fn word<T: Copy, const N: usize>(text: &str, words: [&'static str; N], values: [T; N]) -> Result<T, ValueError> {
     if let Some((_, value)) = words.iter().zip(values).find(|(word, _)| **word == text) {
         return Ok(value);
     }
-    let mend = match schema::meant(text, words) {
+    let hint = match schema::meant(text, words) {
         Some(meant) => words!["did you mean `", meant, "`?"],
-        None => words!["write ", harmless::listed(words)],
+        None => words!["write ", safe_text::listed(words)],
     };
-    Err(Wrong::new(words![harmless::word(text, words.into_iter()), " is not known here"], mend))
+    Err(ValueError::new(words![safe_text::word(text, words.into_iter()), " is not known here"], hint))
 }
 
 /// `yes` or `no`.
-pub(super) fn yes_or_no(text: &str) -> Result<bool, Wrong> {
+pub(super) fn yes_or_no(text: &str) -> Result<bool, ValueError> {
     word(text, schema::YES_OR_NO, [true, false])
 }
 
 /// `security` of `<smtp>`.
-pub(super) fn security(text: &str) -> Result<SmtpSecurity, Wrong> {
+pub(super) fn security(text: &str) -> Result<SmtpSecurity, ValueError> {
     word(text, schema::SECURITY, [SmtpSecurity::None, SmtpSecurity::StartTls, SmtpSecurity::Tls])
 }
 
 /// `helo` of `<smtp>`: a host name, or an address in brackets.
-pub(super) fn helo(text: &str) -> Result<String, Wrong> {
-    const MEND: &str = "write the full name of this machine (mon.example.com), or its address as [192.0.2.1] or \
+pub(super) fn helo(text: &str) -> Result<String, ValueError> {
+    const HINT: &str = "write the full name of this machine (mon.example.com), or its address as [192.0.2.1] or \
                         [IPv6:2001:db8::1]";
     let inside = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     let is_literal = inside.is_some_and(|inside| match inside.split_at_checked(5) {
@@ -65,148 +65,153 @@ pub(super) fn helo(text: &str) -> Result<String, Wrong> {
         Ok(name) if name.parse::<IpAddr>().is_err() && !name.contains(['%', ':']) => {
             Ok(name.trim_end_matches('.').to_owned())
         }
-        Ok(_) => {
-            Err(Wrong::new("this is an address without brackets", "write it as in [192.0.2.1] or [IPv6:2001:db8::1]"))
-        }
-        Err(_) => Err(Wrong::new("this is no name of a machine", MEND)),
+        Ok(_) => Err(ValueError::new(
+            "this is an address without brackets",
+            "write it as in [192.0.2.1] or [IPv6:2001:db8::1]",
+        )),
+        Err(_) => Err(ValueError::new("this is no name of a machine", HINT)),
     }
 }
 
 /// `tls` of `<database>`.
-pub(super) fn database_tls(text: &str) -> Result<DatabaseTls, Wrong> {
+pub(super) fn database_tls(text: &str) -> Result<DatabaseTls, ValueError> {
     word(text, schema::DATABASE_TLS, [DatabaseTls::Required, DatabaseTls::Off])
 }
 
 /// `host-keys`.
-pub(super) fn host_keys(text: &str) -> Result<HostKeyPolicy, Wrong> {
+pub(super) fn host_keys(text: &str) -> Result<HostKeyPolicy, ValueError> {
     word(text, schema::HOST_KEYS, [HostKeyPolicy::Strict, HostKeyPolicy::AcceptNew, HostKeyPolicy::Off])
 }
 
 /// `agent`.
-pub(super) fn agent(text: &str) -> Result<AgentKeeping, Wrong> {
+pub(super) fn agent(text: &str) -> Result<AgentKeeping, ValueError> {
     word(text, schema::AGENT, [AgentKeeping::Keep, AgentKeeping::Remove])
 }
 
 /// `redact`: an expression, or nothing.
-pub(super) fn redact(text: &str) -> Result<Option<Redaction>, Wrong> {
-    const MEND: &str = "write an expression as in `password=(\\S+)`; `\\` before a sign means the sign itself";
+pub(super) fn redact(text: &str) -> Result<Option<Redaction>, ValueError> {
+    const HINT: &str = "write an expression as in `password=(\\S+)`; `\\` before a sign means the sign itself";
     if text.is_empty() {
         return Ok(None);
     }
     let reason = match regex_syntax::parse(text) {
         Ok(_) => "it is too large".into(),
-        Err(error) => harmless::expression_error(&error),
+        Err(error) => safe_text::expression_error(&error),
     };
-    Redaction::new(text).map(Some).map_err(|_| Wrong::new(words!["this is no regular expression: ", reason], MEND))
+    Redaction::new(text).map(Some).map_err(|_| ValueError::new(words!["this is no regular expression: ", reason], HINT))
 }
 
 /// `type` of an `<alert>`.
-pub(super) fn metric(text: &str) -> Result<Metric, Wrong> {
+pub(super) fn metric(text: &str) -> Result<Metric, ValueError> {
     word(text, Metric::ALL.map(Metric::word), Metric::ALL)
 }
 
 /// A whole number within bounds.
-pub(super) fn whole(text: &str, bounds: RangeInclusive<u32>) -> Result<u32, Wrong> {
-    let mend = || words!["write a whole number from ", *bounds.start(), " to ", *bounds.end()];
+pub(super) fn whole(text: &str, bounds: RangeInclusive<u32>) -> Result<u32, ValueError> {
+    let hint = || words!["write a whole number from ", *bounds.start(), " to ", *bounds.end()];
     match text.parse::<u32>() {
         Ok(number) if bounds.contains(&number) => Ok(number),
-        Ok(_) => Err(Wrong::new(words![harmless::number(text), " is out of bounds"], mend())),
-        Err(_) => Err(Wrong::new(words![harmless::number(text), " is no number that can stand here"], mend())),
+        Ok(_) => Err(ValueError::new(words![safe_text::number(text), " is out of bounds"], hint())),
+        Err(_) => Err(ValueError::new(words![safe_text::number(text), " is no number that can stand here"], hint())),
     }
 }
 
 /// `max-events`: how many security events of a client are stored in a day.
-pub(super) fn max_events(text: &str) -> Result<Allowance, Wrong> {
+pub(super) fn max_events(text: &str) -> Result<Allowance, ValueError> {
     let number = whole(text, 1..=1_000_000_000)?;
     NonZeroU32::new(number)
         .map(|events| Allowance { events })
-        .ok_or_else(|| Wrong::new(words![harmless::number(text), " is out of bounds"], "write at least 1"))
+        .ok_or_else(|| ValueError::new(words![safe_text::number(text), " is out of bounds"], "write at least 1"))
 }
 
 /// `concurrency`.
-pub(super) fn concurrency(text: &str) -> Result<NonZeroUsize, Wrong> {
+pub(super) fn concurrency(text: &str) -> Result<NonZeroUsize, ValueError> {
     let number = whole(text, 1..=4096)?;
     usize::try_from(number)
         .ok()
         .and_then(NonZeroUsize::new)
-        .ok_or_else(|| Wrong::new(words![harmless::number(text), " is out of bounds"], "write at least 1"))
+        .ok_or_else(|| ValueError::new(words![safe_text::number(text), " is out of bounds"], "write at least 1"))
 }
 
 /// A TCP port.
-pub(super) fn port(text: &str) -> Result<u16, Wrong> {
+pub(super) fn port(text: &str) -> Result<u16, ValueError> {
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
         Ok(_) | Err(_) => {
-            Err(Wrong::new(words![harmless::number(text), " is no port"], "write a whole number from 1 to 65535"))
+            Err(ValueError::new(words![safe_text::number(text), " is no port"], "write a whole number from 1 to 65535"))
         }
     }
 }
 
 /// A span of time within bounds.
-pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, Wrong> {
+pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, ValueError> {
     let Ok(time) = humantime::parse_duration(text) else {
-        let said = harmless::number(text);
-        return Err(match harmless::digits(text) {
-            Some(digits) => Wrong::new(words![said, " lacks its unit"], words!["write `", digits, "s` for seconds"]),
-            None => Wrong::new(words![said, " is no span of time"], "write one as in `30s`, `5m`, `4h` or `90d`"),
+        let said = safe_text::number(text);
+        return Err(match safe_text::digits(text) {
+            Some(digits) => {
+                ValueError::new(words![said, " lacks its unit"], words!["write `", digits, "s` for seconds"])
+            }
+            None => ValueError::new(words![said, " is no span of time"], "write one as in `30s`, `5m`, `4h` or `90d`"),
         });
     };
     if bounds.contains(&time) {
         return Ok(time);
     }
-    let mend = words!["write a time from ", *bounds.start(), " to ", *bounds.end()];
-    Err(Wrong::new(words![harmless::number(text), " is out of bounds"], mend))
+    let hint = words!["write a time from ", *bounds.start(), " to ", *bounds.end()];
+    Err(ValueError::new(words![safe_text::number(text), " is out of bounds"], hint))
 }
 
 /// `repeat`: `every` or a span of time.
-pub(super) fn repeat(text: &str) -> Result<Repeat, Wrong> {
+pub(super) fn repeat(text: &str) -> Result<Repeat, ValueError> {
     const SHORTEST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(365 * 86_400);
     if text == schema::EVERY {
         return Ok(Repeat::Every);
     }
     duration(text, SHORTEST..=LONGEST).map(Repeat::After).map_err(|wrong| {
-        let mend = words![wrong.mend, ", or `every` for a mail at every collection"];
-        Wrong { mend, ..wrong }
+        let hint = words![wrong.hint, ", or `every` for a mail at every collection"];
+        ValueError { hint, ..wrong }
     })
 }
 
 /// `limit` and `clear` of an `<alert>`, in the unit of its metric.
-pub(super) fn limit(unit: Unit, text: &str) -> Result<f64, Wrong> {
+pub(super) fn limit(unit: Unit, text: &str) -> Result<f64, ValueError> {
     match unit {
         Unit::Percent => percent(text),
         Unit::PerCore => match decimal(text) {
             Some(load) if (0.0..=1000.0).contains(&load) => Ok(load),
-            Some(_) | None => Err(Wrong::new(
-                words![harmless::number(text), " is not a load per core"],
+            Some(_) | None => Err(ValueError::new(
+                words![safe_text::number(text), " is not a load per core"],
                 "write a number from 0 to 1000 without a unit, as in `1.5`",
             )),
         },
         Unit::FailedSweeps => whole(text, 0..=1_000_000).map(f64::from).map_err(|wrong| {
-            Wrong::new(
-                words![harmless::number(text), " is not a count of failed sweeps"],
-                words![wrong.mend, ": the alert is raised when more sweeps than that have failed in a row"],
+            ValueError::new(
+                words![safe_text::number(text), " is not a count of failed sweeps"],
+                words![wrong.hint, ": the alert is raised when more sweeps than that have failed in a row"],
             )
         }),
     }
 }
 
-fn percent(text: &str) -> Result<f64, Wrong> {
-    const MEND: &str = "write a share from `0%` to `100%`";
-    let said = || harmless::number(text);
+fn percent(text: &str) -> Result<f64, ValueError> {
+    const HINT: &str = "write a share from `0%` to `100%`";
+    let said = || safe_text::number(text);
     let Some(number) = text.strip_suffix('%') else {
-        return Err(match (decimal(text), harmless::digits(text.trim())) {
-            (Some(_), Some(digits)) => Wrong::new(words![said(), " lacks its `%`"], words!["write `", digits, "%`"]),
-            (Some(_), None) => Wrong::new(words![said(), " lacks its `%`"], "write it directly behind the number"),
-            (None, _) => Wrong::new(words![said(), " is no share"], MEND),
+        return Err(match (decimal(text), safe_text::digits(text.trim())) {
+            (Some(_), Some(digits)) => {
+                ValueError::new(words![said(), " lacks its `%`"], words!["write `", digits, "%`"])
+            }
+            (Some(_), None) => ValueError::new(words![said(), " lacks its `%`"], "write it directly behind the number"),
+            (None, _) => ValueError::new(words![said(), " is no share"], HINT),
         });
     };
     let Some(number) = decimal(number) else {
-        return Err(Wrong::new(words![said(), " is no share"], MEND));
+        return Err(ValueError::new(words![said(), " is no share"], HINT));
     };
     match Percent::new(number) {
         Ok(share) => Ok(share.get()),
-        Err(_) => Err(Wrong::new(words![said(), " lies outside 0–100 %"], MEND)),
+        Err(_) => Err(ValueError::new(words![said(), " lies outside 0–100 %"], HINT)),
     }
 }
 
@@ -218,36 +223,36 @@ fn decimal(text: &str) -> Option<f64> {
 }
 
 /// Words on one line: a name, an account.
-pub(super) fn line(text: &str) -> Result<String, Wrong> {
+pub(super) fn line(text: &str) -> Result<String, ValueError> {
     const LONGEST: usize = 200;
     if text.trim().is_empty() {
-        return Err(Wrong::new("the value is empty", "write it, or leave the attribute out"));
+        return Err(ValueError::new("the value is empty", "write it, or leave the attribute out"));
     }
     if text.chars().any(char::is_control) {
-        return Err(Wrong::new("the value holds control characters", "write it on one line"));
+        return Err(ValueError::new("the value holds control characters", "write it on one line"));
     }
     if text.chars().nth(LONGEST).is_some() {
-        return Err(Wrong::new("the value is too long", words!["write at most ", LONGEST, " characters"]));
+        return Err(ValueError::new("the value is too long", words!["write at most ", LONGEST, " characters"]));
     }
     Ok(text.trim().to_owned())
 }
 
 /// One mail address.
-pub(super) fn mailbox(text: &str) -> Result<Mailbox, Wrong> {
+pub(super) fn mailbox(text: &str) -> Result<Mailbox, ValueError> {
     mails(text).and_then(|mailboxes| match <[Mailbox; 1]>::try_from(mailboxes) {
         Ok([mailbox]) => Ok(mailbox),
-        Err(_) => Err(Wrong::new("this is more than one address", "write one address")),
+        Err(_) => Err(ValueError::new("this is more than one address", "write one address")),
     })
 }
 
 /// Mail addresses, separated by commas; each address once.
-pub(super) fn mails(text: &str) -> Result<Vec<Mailbox>, Wrong> {
-    const MEND: &str = "write addresses as in `ops@example.com, Ann <ann@example.com>`";
+pub(super) fn mails(text: &str) -> Result<Vec<Mailbox>, ValueError> {
+    const HINT: &str = "write addresses as in `ops@example.com, Ann <ann@example.com>`";
     if text.trim().is_empty() {
-        return Err(Wrong::new("there is no mail address", "write one, or leave the attribute out"));
+        return Err(ValueError::new("there is no mail address", "write one, or leave the attribute out"));
     }
     if text.chars().any(char::is_control) {
-        return Err(Wrong::new("the mail addresses hold control characters", MEND));
+        return Err(ValueError::new("the mail addresses hold control characters", HINT));
     }
     if let Ok(mailboxes) = text.parse::<Mailboxes>() {
         let mut once: Vec<Mailbox> = Vec::new();
@@ -266,33 +271,33 @@ pub(super) fn mails(text: &str) -> Result<Vec<Mailbox>, Wrong> {
         start += piece.len() + 1;
         let piece = piece.trim();
         if piece.is_empty() {
-            return Err(Wrong::new("a mail address is missing beside a comma", MEND).within(at..at + 1));
+            return Err(ValueError::new("a mail address is missing beside a comma", HINT).within(at..at + 1));
         }
         if piece.parse::<Mailbox>().is_err() {
             let problem = match count {
                 1 => "this is no mail address".into(),
                 count => words!["address ", number, " of ", count, " is no mail address"],
             };
-            return Err(Wrong::new(problem, MEND).within(at..at + piece.len()));
+            return Err(ValueError::new(problem, HINT).within(at..at + piece.len()));
         }
     }
-    Err(Wrong::new("this is no list of mail addresses", MEND))
+    Err(ValueError::new("this is no list of mail addresses", HINT))
 }
 
 /// A path; `~` becomes `home`.
-pub(super) fn path(text: &str, home: Option<&Path>) -> Result<PathBuf, Wrong> {
+pub(super) fn path(text: &str, home: Option<&Path>) -> Result<PathBuf, ValueError> {
     if text.is_empty() || text.contains('\0') {
-        return Err(Wrong::new("there is no path", "write one, or leave the attribute out"));
+        return Err(ValueError::new("there is no path", "write one, or leave the attribute out"));
     }
     let Some(rest) = text.strip_prefix('~') else { return Ok(PathBuf::from(text)) };
     let rest = match rest.strip_prefix('/') {
         Some(rest) => rest,
         None if rest.is_empty() => rest,
-        None => return Err(Wrong::new("`~` with a name stands for another user's home", "write the whole path")),
+        None => return Err(ValueError::new("`~` with a name stands for another user's home", "write the whole path")),
     };
     match home {
         Some(home) => Ok(home.join(rest)),
-        None => Err(Wrong::new(
+        None => Err(ValueError::new(
             "`~` stands for nothing: there is no home directory here",
             "write the whole path, or set HOME",
         )),

@@ -55,7 +55,7 @@ impl Recording {
 
 /// What a command needs to know of the server it runs on.
 #[derive(Debug, Clone)]
-pub(super) struct Surroundings {
+pub(super) struct CommandContext {
     /// The account's name.
     pub(super) username: String,
     /// Its home; also its `TMPDIR` and `XDG_RUNTIME_DIR`.
@@ -83,15 +83,15 @@ pub(super) struct Request {
 }
 
 /// Runs a command to its end, or to the end of its channel, whichever comes first.
-pub(super) async fn run(surroundings: Surroundings, request: Request) {
+pub(super) async fn run(context: CommandContext, request: Request) {
     let Request { command, reader, writer, session, over } = request;
-    let pace = surroundings.actor.as_ref().map(|actor| actor.pace()).unwrap_or_default();
+    let pace = context.actor.as_ref().map(|actor| actor.pace()).unwrap_or_default();
     tokio::select! {
-        () = tokio::time::sleep(surroundings.conduct.delay + pace.command) => (),
+        () = tokio::time::sleep(context.conduct.delay + pace.command) => (),
         () = over.cancelled() => return,
     }
     let id = writer.id();
-    let mut child = match spawn(&command, &surroundings) {
+    let mut child = match spawn(&command, &context) {
         Ok(child) => child,
         Err(error) => {
             tracing::warn!(%error, "a demo server cannot start a shell");
@@ -104,9 +104,9 @@ pub(super) async fn run(surroundings: Surroundings, request: Request) {
     // Taken before the child can be waited for: until then the number cannot belong to another process.
     let group = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
     let run = async {
-        let status = converse(&mut child, reader, &writer, &surroundings, group).await?;
-        if let (true, Some(actor)) = (status.success(), &surroundings.actor) {
-            speak(actor, &command, &writer, &surroundings, pace.answer).await?;
+        let status = converse(&mut child, reader, &writer, &context, group).await?;
+        if let (true, Some(actor)) = (status.success(), &context.actor) {
+            speak(actor, &command, &writer, &context, pace.answer).await?;
         }
         Ok::<_, io::Error>(status)
     };
@@ -154,9 +154,9 @@ fn tell<E>(told: Result<(), E>) {
 }
 
 /// Starts `/bin/sh -c` in a process group of its own, with nothing of our environment but the search path.
-fn spawn(command: &[u8], surroundings: &Surroundings) -> io::Result<Child> {
+fn spawn(command: &[u8], context: &CommandContext) -> io::Result<Child> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-    let home = &surroundings.home;
+    let home = &context.home;
     Command::new("/bin/sh")
         .arg("-c")
         .arg(OsStr::from_bytes(command))
@@ -164,8 +164,8 @@ fn spawn(command: &[u8], surroundings: &Surroundings) -> io::Result<Child> {
         .env_clear()
         .env("PATH", path)
         .env("SHELL", "/bin/sh")
-        .env("USER", &surroundings.username)
-        .env("LOGNAME", &surroundings.username)
+        .env("USER", &context.username)
+        .env("LOGNAME", &context.username)
         .env("HOME", home)
         .env("TMPDIR", home)
         .env("XDG_RUNTIME_DIR", home)
@@ -198,24 +198,24 @@ async fn converse(
     child: &mut Child,
     reader: ChannelReadHalf,
     writer: &ChannelWriteHalf<Msg>,
-    surroundings: &Surroundings,
+    context: &CommandContext,
     group: Option<Pid>,
 ) -> io::Result<ExitStatus> {
     let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(io::Error::other("a stream of the command is missing"));
     };
-    if surroundings.conduct.noisy {
+    if context.conduct.noisy {
         let noise = Bytes::from_static(b"Last login: never\n\x1b]0;noise\x07You have new mail.\nprompt> ");
-        surroundings.recording.add(&noise);
+        context.recording.add(&noise);
         writer.data_bytes(noise).await.map_err(io::Error::other)?;
         writer.extended_data_bytes(STDERR, "stty: not a terminal").await.map_err(io::Error::other)?;
     }
     let input = carry_input(reader, stdin);
     let outputs = async {
         tokio::try_join!(
-            carry_output(stdout, writer, None, Shaping::new(surroundings.conduct), surroundings, group),
-            carry_output(stderr, writer, Some(STDERR), Shaping::none(), surroundings, group),
+            carry_output(stdout, writer, None, Shaping::new(context.conduct), context, group),
+            carry_output(stderr, writer, Some(STDERR), Shaping::none(), context, group),
         )
     };
     tokio::pin!(input, outputs);
@@ -237,14 +237,14 @@ async fn speak(
     actor: &Actor,
     command: &[u8],
     writer: &ChannelWriteHalf<Msg>,
-    surroundings: &Surroundings,
+    context: &CommandContext,
     after: Duration,
 ) -> io::Result<()> {
     let Some(block) = actor.answer(command) else { return Ok(()) };
     tokio::time::sleep(after).await;
     // Shaped like the agent's own: an altered answer must not be mended by this one.
-    let (block, _) = Shaping::new(surroundings.conduct).pass(block);
-    surroundings.recording.add(&block);
+    let (block, _) = Shaping::new(context.conduct).pass(block);
+    context.recording.add(&block);
     writer.data_bytes(block).await.map_err(io::Error::other)
 }
 
@@ -281,11 +281,11 @@ async fn carry_output(
     writer: &ChannelWriteHalf<Msg>,
     extended: Option<u32>,
     mut shaping: Shaping,
-    surroundings: &Surroundings,
+    context: &CommandContext,
     group: Option<Pid>,
 ) -> io::Result<Carried> {
     let send = async |piece: Bytes| {
-        surroundings.recording.add(&piece);
+        context.recording.add(&piece);
         match extended {
             None => writer.data_bytes(piece).await,
             Some(kind) => writer.extended_data_bytes(kind, piece).await,

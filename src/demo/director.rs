@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     behaviour::Behaviour,
     chance::{number, place},
-    server::Reins,
+    server::ServerControl,
 };
 
 /// How long nothing happens at first: a first sweep of a few hundred clients.
@@ -177,7 +177,7 @@ pub(super) struct Director {
 
 impl Director {
     /// Begins to perform a script now, with the servers of its cast.
-    pub(super) fn start(script: Script, cast: Vec<Reins>) -> Self {
+    pub(super) fn start(script: Script, cast: Vec<ServerControl>) -> Self {
         let over = CancellationToken::new();
         let performing = tokio::spawn({
             let over = over.clone();
@@ -201,7 +201,7 @@ impl Drop for Director {
     }
 }
 
-async fn perform(script: impl IntoIterator<Item = Cue>, cast: &[Reins]) {
+async fn perform(script: impl IntoIterator<Item = Cue>, cast: &[ServerControl]) {
     let began = Instant::now();
     for Cue { at, client, trouble } in script {
         sleep_until(began + at).await;
@@ -300,25 +300,25 @@ mod tests {
         let address = SshServer::loopback(0);
         let server = SshServer::start_playing(address, home.path().to_owned(), account, Behaviour::Healthy, played);
         let server = server.await.unwrap();
-        let reins = [server.reins()];
+        let control = [server.control()];
         let cue = |milliseconds, trouble| Cue { at: Duration::from_millis(milliseconds), client: 0, trouble };
         let lasts = Duration::from_secs(9);
 
         let mut visit = TcpStream::connect(server.address()).await.unwrap();
-        perform([cue(0, Some((Trouble::Busy, lasts))), cue(20, None)], &reins).await;
+        perform([cue(0, Some((Trouble::Busy, lasts))), cue(20, None)], &control).await;
         let mut greeting = [0; 8];
         visit.read_exact(&mut greeting).await.unwrap();
         assert_eq!(&greeting, b"SSH-2.0-");
-        assert!(reins[0].behaves(Behaviour::Healthy));
+        assert!(control[0].behaves(Behaviour::Healthy));
 
-        perform([cue(0, Some((Trouble::Silent, lasts)))], &reins).await;
-        assert!(reins[0].behaves(Behaviour::Silent));
+        perform([cue(0, Some((Trouble::Silent, lasts)))], &control).await;
+        assert!(control[0].behaves(Behaviour::Silent));
         // What follows the greeting is the rest of it, then the end: by a reset too.
         let ended = tokio::time::timeout(Duration::from_secs(10), visit.read_to_end(&mut Vec::new())).await;
         assert!(ended.is_ok(), "the connection has outlived the change");
 
-        perform([cue(0, None)], &reins).await;
-        assert!(reins[0].behaves(Behaviour::Healthy));
+        perform([cue(0, None)], &control).await;
+        assert!(control[0].behaves(Behaviour::Healthy));
         server.stop().await.unwrap();
     }
 

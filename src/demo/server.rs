@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     actor::Actor,
     behaviour::{Behaviour, Conduct, Greeting},
-    command::{Recording, Surroundings},
+    command::{CommandContext, Recording},
     persona::Persona,
     session::{Account, Visit},
 };
@@ -49,7 +49,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 pub struct SshServer {
     address: SocketAddr,
     host_key: PublicKey,
-    reins: Reins,
+    control: ServerControl,
     recording: Recording,
     connections: TaskTracker,
     commands: TaskTracker,
@@ -58,7 +58,7 @@ pub struct SshServer {
 
 /// What changes a running server; a server ends whoever holds them still.
 #[derive(Debug, Clone)]
-pub(super) struct Reins {
+pub(super) struct ServerControl {
     behaviour: watch::Sender<Behaviour>,
     /// Cancelled and replaced to end the connections of now.
     visits: Arc<Mutex<CancellationToken>>,
@@ -66,7 +66,7 @@ pub(super) struct Reins {
     over: CancellationToken,
 }
 
-impl Reins {
+impl ServerControl {
     /// Changes how the server behaves, also towards those who are connected: their connections end. A session
     /// that the collector kept open would know nothing of the change.
     pub(super) fn turn(&self, behaviour: Behaviour) {
@@ -99,7 +99,7 @@ struct Shared {
     account: Account,
     home: PathBuf,
     host_key: PrivateKey,
-    reins: Reins,
+    control: ServerControl,
     recording: Recording,
     connections: TaskTracker,
     commands: TaskTracker,
@@ -147,7 +147,7 @@ impl SshServer {
         let listener = TcpListener::bind(SocketAddr::new(address, 0)).await?;
         let host_key = new_host_key()?;
         let over = CancellationToken::new();
-        let reins = Reins {
+        let control = ServerControl {
             behaviour: watch::Sender::new(behaviour),
             visits: Arc::new(Mutex::new(over.child_token())),
             actor,
@@ -156,7 +156,7 @@ impl SshServer {
         let server = Self {
             address: listener.local_addr()?,
             host_key: host_key.public_key().clone(),
-            reins,
+            control,
             recording: Recording::default(),
             connections: TaskTracker::new(),
             commands: TaskTracker::new(),
@@ -166,7 +166,7 @@ impl SshServer {
             account,
             home,
             host_key,
-            reins: server.reins.clone(),
+            control: server.control.clone(),
             recording: server.recording.clone(),
             connections: server.connections.clone(),
             commands: server.commands.clone(),
@@ -203,12 +203,12 @@ impl SshServer {
 
     /// Changes how it behaves from the next connection on.
     pub fn behave(&self, behaviour: Behaviour) {
-        self.reins.behaviour.send_replace(behaviour);
+        self.control.behaviour.send_replace(behaviour);
     }
 
     /// What changes it while it runs.
-    pub(super) fn reins(&self) -> Reins {
-        self.reins.clone()
+    pub(super) fn control(&self) -> ServerControl {
+        self.control.clone()
     }
 
     /// What its commands wrote to their clients so far, both streams: the first 8 MiB.
@@ -291,9 +291,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 /// One connection, to its end.
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> Result<(), russh::Error> {
     // In this order: whoever misses a change of behaviour is ended by it.
-    let over = shared.reins.visit();
-    let conduct = shared.reins.behaviour.borrow().conduct();
-    let pace = shared.reins.actor.as_ref().map(|actor| actor.pace()).unwrap_or_default();
+    let over = shared.control.visit();
+    let conduct = shared.control.behaviour.borrow().conduct();
+    let pace = shared.control.actor.as_ref().map(|actor| actor.pace()).unwrap_or_default();
     tokio::select! {
         () = tokio::time::sleep(conduct.delay + pace.greeting) => (),
         () = over.cancelled() => return Ok(()),
@@ -319,11 +319,11 @@ async fn session(
     let _ends_commands = over.clone().drop_guard();
     let visit = Visit::new(
         shared.account.clone(),
-        Surroundings {
+        CommandContext {
             username: shared.account.username.clone(),
             home: shared.home.clone(),
             conduct,
-            actor: shared.reins.actor.clone(),
+            actor: shared.control.actor.clone(),
             recording: shared.recording.clone(),
         },
         shared.commands.clone(),

@@ -10,7 +10,7 @@ use russh::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::command::{self, Surroundings};
+use super::command::{self, CommandContext};
 
 /// Channels one session may have open at once; more are refused, as by sshd's `MaxSessions`.
 const MAX_CHANNELS: usize = 10;
@@ -58,7 +58,7 @@ impl Account {
 /// The server's side of one session.
 pub(super) struct Visit {
     account: Account,
-    surroundings: Surroundings,
+    context: CommandContext,
     commands: TaskTracker,
     over: CancellationToken,
     channels: HashMap<ChannelId, OpenChannel>,
@@ -75,11 +75,11 @@ impl Visit {
     /// A session whose commands are tracked by `commands` and end when `over` is cancelled.
     pub(super) fn new(
         account: Account,
-        surroundings: Surroundings,
+        context: CommandContext,
         commands: TaskTracker,
         over: CancellationToken,
     ) -> Self {
-        Self { account, surroundings, commands, over, channels: HashMap::new(), uploaded_bytes: 0 }
+        Self { account, context, commands, over, channels: HashMap::new(), uploaded_bytes: 0 }
     }
 
     fn knows(&self, key: &PublicKey) -> bool {
@@ -87,10 +87,10 @@ impl Visit {
     }
 
     async fn judge(&self, user: &str, right: bool) -> Auth {
-        if let Some(actor) = &self.surroundings.actor {
+        if let Some(actor) = &self.context.actor {
             tokio::time::sleep(actor.pace().login).await;
         }
-        if right && user == self.account.username && !self.surroundings.conduct.refuses_login {
+        if right && user == self.account.username && !self.context.conduct.refuses_login {
             Auth::Accept
         } else {
             Auth::reject()
@@ -105,7 +105,7 @@ impl Visit {
 
     /// Starts a command on an idle channel; whether it could.
     fn start(&mut self, id: ChannelId, command: &[u8], session: Handle) -> bool {
-        if self.surroundings.conduct.refuses_commands {
+        if self.context.conduct.refuses_commands {
             return false;
         }
         let Some(channel) = self.channels.get_mut(&id) else { return false };
@@ -113,7 +113,7 @@ impl Visit {
         let (reader, writer) = idle.split();
         let request =
             command::Request { command: command.to_vec(), reader, writer, session, over: channel.over.clone() };
-        self.commands.spawn(command::run(self.surroundings.clone(), request));
+        self.commands.spawn(command::run(self.context.clone(), request));
         true
     }
 }
@@ -157,7 +157,7 @@ impl Handler for Visit {
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
-        if self.surroundings.conduct.closes_after_login {
+        if self.context.conduct.closes_after_login {
             session.disconnect(Disconnect::ByApplication, "closed on purpose", "")?;
         }
         Ok(())
@@ -186,7 +186,7 @@ impl Handler for Visit {
 
     async fn data(&mut self, _channel: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), Self::Error> {
         self.uploaded_bytes = self.uploaded_bytes.saturating_add(data.len() as u64);
-        if self.surroundings.conduct.reads_at_most_bytes.is_some_and(|most| self.uploaded_bytes >= u64::from(most)) {
+        if self.context.conduct.reads_at_most_bytes.is_some_and(|most| self.uploaded_bytes >= u64::from(most)) {
             // The session reads nothing while it waits here: the client's window stays as small as it is.
             self.over.cancelled().await;
         }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Metric,
-    metric::{Instance, NotAMetric},
+    metric::{Instance, InvalidMetric},
 };
 
 /// What an alert is about: a metric, and what has the value. With the client it is the identity of an alert.
@@ -46,9 +46,9 @@ impl From<AlertKey> for String {
 }
 
 impl TryFrom<String> for AlertKey {
-    type Error = NotAMetric;
+    type Error = InvalidMetric;
 
-    fn try_from(text: String) -> Result<Self, NotAMetric> {
+    fn try_from(text: String) -> Result<Self, InvalidMetric> {
         let (metric, instance) = text.split_once(':').unwrap_or((&text, ""));
         Ok(Self { metric: metric.parse()?, instance: Instance::new(instance) })
     }

@@ -22,7 +22,7 @@ const MAILS_KEPT: usize = 500;
 
 /// Every alert as the events told it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct AlertBook {
+pub struct AlertList {
     #[serde(with = "by_key")]
     open: BTreeMap<(ClientId, AlertKey), AlertView>,
     ended: VecDeque<AlertView>,
@@ -84,7 +84,7 @@ pub struct MailView {
     pub step: (Timestamp, MailStep),
 }
 
-impl AlertBook {
+impl AlertList {
     /// Takes in one event.
     pub fn apply(&mut self, event: &Event) {
         match &event.kind {
@@ -269,7 +269,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn tell(book: &mut AlertBook, at: i64, client: &str, step: Step, notice: Notice) {
+    fn tell(book: &mut AlertList, at: i64, client: &str, step: Step, notice: Notice) {
         let kind = EventKind::Alert {
             metric: Metric::Cpu,
             instance: Instance::HOST,
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn an_alert_is_open_until_it_ends_and_then_kept_as_ended() {
-        let mut book = AlertBook::default();
+        let mut book = AlertList::default();
         tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
         tell(&mut book, 2, "a", Step::Continues, Notice::Hold(HoldReason::Acknowledged));
         tell(&mut book, 2, "b", Step::Raised, Notice::Hold(HoldReason::NoRecipient));
@@ -303,7 +303,7 @@ mod tests {
         for (metric, raised_at, acknowledged) in
             [(Metric::Cpu, 1, true), (Metric::Memory, 1, false), (Metric::Cpu, 2, false)]
         {
-            let mut book = AlertBook::default();
+            let mut book = AlertList::default();
             tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
             let client = ClientId::new("a", 22);
             let (instance, actor) = (Instance::HOST, "ops".to_owned());
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn the_mail_about_an_alert_is_that_of_its_client_and_sweep_with_its_last_step() {
-        let mut book = AlertBook::default();
+        let mut book = AlertList::default();
         tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
         let mail = |at, sweep, step| Event {
             at: second(at),
@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn each_instance_of_a_metric_has_an_alert_of_its_own() {
-        let mut book = AlertBook::default();
+        let mut book = AlertList::default();
         let mut tell = |at, instance, step| {
             let kind = EventKind::Alert {
                 metric: Metric::Disk,
@@ -364,6 +364,6 @@ mod tests {
         assert_eq!(book.open_of(&ClientId::new("a", 23)).count(), 0);
         // The open alerts survive the JSON in which a late reader gets them.
         let json = serde_json::to_string(&book).unwrap();
-        assert_eq!(serde_json::from_str::<AlertBook>(&json).unwrap(), book);
+        assert_eq!(serde_json::from_str::<AlertList>(&json).unwrap(), book);
     }
 }

@@ -48,13 +48,13 @@ impl fmt::Display for ClientId {
 /// Why a text is no [`ClientId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not written address:port")]
-pub struct NotAClientId(pub String);
+pub struct InvalidClientId(pub String);
 
 impl FromStr for ClientId {
-    type Err = NotAClientId;
+    type Err = InvalidClientId;
 
-    fn from_str(text: &str) -> Result<Self, NotAClientId> {
-        let refuse = || NotAClientId(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, InvalidClientId> {
+        let refuse = || InvalidClientId(text.to_owned());
         let (address, port) = text.rsplit_once(':').ok_or_else(refuse)?;
         let bare = match address.strip_prefix('[') {
             Some(rest) => rest.strip_suffix(']').ok_or_else(refuse)?,
@@ -69,9 +69,9 @@ impl FromStr for ClientId {
 }
 
 impl TryFrom<String> for ClientId {
-    type Error = NotAClientId;
+    type Error = InvalidClientId;
 
-    fn try_from(text: String) -> Result<Self, NotAClientId> {
+    fn try_from(text: String) -> Result<Self, InvalidClientId> {
         text.parse()
     }
 }
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_no_identity_is_refused() {
         for text in ["", "10.0.0.1", "10.0.0.1:", ":22", "fe80::1:22", "[fe80::1:22", "a:99999"] {
-            assert_eq!(text.parse::<ClientId>(), Err(NotAClientId(text.to_owned())), "{text}");
+            assert_eq!(text.parse::<ClientId>(), Err(InvalidClientId(text.to_owned())), "{text}");
         }
     }
 }

@@ -75,7 +75,7 @@ mod tests {
     use crate::fleet::{
         ClientId, Event, EventKind, Stage, SweepId,
         event::{ClientCard, Trigger},
-        history::Memory,
+        history::StoredHistory,
         state::{RecentCollection, Remembered},
     };
 
@@ -107,7 +107,7 @@ mod tests {
             exceeded: Vec::new(),
             recent: past.iter().map(sample).collect(),
         });
-        fleet.remember(Memory { clients: remembered.collect(), alerts: Vec::new() });
+        fleet.remember(StoredHistory { clients: remembered.collect(), alerts: Vec::new() });
         let sweep = fleet.newest_sweep().unwrap().clone();
         assert_eq!(time_left(&fleet, &sweep, at(now_ms)), expected_ms.map(Duration::from_millis), "{past_ms:?}");
     }

@@ -11,7 +11,7 @@ use super::{Bytes, alerts::AlertView, client_view::Remembered, mail::MailKind};
 
 /// What the database remembers from before a stream began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct StoredHistory {
     /// The clients.
     pub clients: Vec<Remembered>,
     /// The alerts, open and lately ended.

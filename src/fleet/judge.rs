@@ -83,15 +83,15 @@ pub fn judge(
 ) -> Verdict {
     let sample = Sample::new(observation, Previous { failed_in_a_row: before.failed_in_a_row });
     let failed_in_a_row = sample.failed_in_a_row.unwrap_or(before.failed_in_a_row);
-    let circumstances = Circumstances { has_recipient, now };
-    let mut verdict = judge_values(&before.rules, rules, |metric| metric.values(&sample), circumstances, new_id);
+    let context = JudgeContext { has_recipient, now };
+    let mut verdict = judge_values(&before.rules, rules, |metric| metric.values(&sample), context, new_id);
     verdict.state.failed_in_a_row = failed_in_a_row;
     verdict
 }
 
 /// What a decision depends on beside the values.
 #[derive(Debug, Clone, Copy)]
-struct Circumstances {
+struct JudgeContext {
     has_recipient: bool,
     now: Timestamp,
 }
@@ -101,7 +101,7 @@ fn judge_values(
     before: &BTreeMap<AlertKey, RuleState>,
     rules: &[Rule],
     values_of: impl Fn(Metric) -> Values,
-    circumstances: Circumstances,
+    context: JudgeContext,
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Verdict {
     let mut verdict = Verdict { state: ClientState::default(), changes: Vec::new(), exceeded: Vec::new() };
@@ -118,11 +118,11 @@ fn judge_values(
                 }
                 (Some(_), Measured::Nothing) => (state, None),
                 (Some(rule), Measured::Gone) => {
-                    let end = |alert| happened(alert, Step::Gone, false, rule, circumstances);
+                    let end = |alert| happened(alert, Step::Gone, false, rule, context);
                     (RuleState::default(), state.alert.map(end))
                 }
                 (Some(rule), Measured::Value(value)) => {
-                    let (after, happened) = judge_value(state, rule, value, circumstances, new_id);
+                    let (after, happened) = judge_value(state, rule, value, context, new_id);
                     if after.alert.is_some() {
                         let AlertKey { metric, instance } = key.clone();
                         verdict.exceeded.push(Exceeded { metric, instance, limit: rule.limit, value });
@@ -162,7 +162,7 @@ fn judge_value(
     before: RuleState,
     rule: &Rule,
     value: f64,
-    circumstances: Circumstances,
+    context: JudgeContext,
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> (RuleState, Option<Happened>) {
     let worse = rule.metric.spec().worse;
@@ -172,7 +172,7 @@ fn judge_value(
         None if over_in_a_row >= rule.for_sweeps.max(1) => {
             let alert = OpenAlert {
                 id: new_id(),
-                raised_at: circumstances.now,
+                raised_at: context.now,
                 limit: rule.limit,
                 value,
                 peak: value,
@@ -187,18 +187,18 @@ fn judge_value(
             (alert, if !over && !worse.is_worse(value, rule.clear) { Step::Resolved } else { Step::Continues })
         }
     };
-    let happened = happened(alert, step, over, rule, circumstances);
+    let happened = happened(alert, step, over, rule, context);
     let still_open = (step != Step::Resolved).then(|| happened.alert.clone());
     (RuleState { over_in_a_row, alert: still_open }, Some(happened))
 }
 
 /// A step of an alert with what is decided about mailing it; the alert notes when that is.
-fn happened(mut alert: OpenAlert, step: Step, over: bool, rule: &Rule, circumstances: Circumstances) -> Happened {
-    let now = circumstances.now;
+fn happened(mut alert: OpenAlert, step: Step, over: bool, rule: &Rule, context: JudgeContext) -> Happened {
+    let now = context.now;
     // A mail from the future means that the clock was set back. Counted from now, reminders are neither sent at
     // every collection nor held back until the old time has come again.
     alert.last_mail_at = alert.last_mail_at.map(|at| at.min(now));
-    let notice = notice(&alert, step, over, rule, circumstances);
+    let notice = notice(&alert, step, over, rule, context);
     if let Notice::Send(_) = notice {
         alert.last_mail_at = Some(now);
     }
@@ -207,8 +207,8 @@ fn happened(mut alert: OpenAlert, step: Step, over: bool, rule: &Rule, circumsta
 
 /// Whether a step of an alert is mailed. What holds it back is named in the order in which an operator
 /// would ask: is there anybody to mail, is there anything to tell, who wanted silence.
-fn notice(alert: &OpenAlert, step: Step, over: bool, rule: &Rule, circumstances: Circumstances) -> Notice {
-    let Circumstances { has_recipient, now } = circumstances;
+fn notice(alert: &OpenAlert, step: Step, over: bool, rule: &Rule, context: JudgeContext) -> Notice {
+    let JudgeContext { has_recipient, now } = context;
     let is_told_of_end = has_recipient && rule.recovery && alert.last_mail_at.is_some();
     match step {
         // Each end has notices of its own: what is stored of an alert tells how it ended.

@@ -295,20 +295,20 @@ impl From<Metric> for &'static str {
 /// A word that names no metric.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an alert type")]
-pub struct NotAMetric(pub String);
+pub struct InvalidMetric(pub String);
 
 impl FromStr for Metric {
-    type Err = NotAMetric;
+    type Err = InvalidMetric;
 
-    fn from_str(word: &str) -> Result<Self, NotAMetric> {
-        Self::ALL.into_iter().find(|metric| metric.word() == word).ok_or_else(|| NotAMetric(word.to_owned()))
+    fn from_str(word: &str) -> Result<Self, InvalidMetric> {
+        Self::ALL.into_iter().find(|metric| metric.word() == word).ok_or_else(|| InvalidMetric(word.to_owned()))
     }
 }
 
 impl TryFrom<String> for Metric {
-    type Error = NotAMetric;
+    type Error = InvalidMetric;
 
-    fn try_from(word: String) -> Result<Self, NotAMetric> {
+    fn try_from(word: String) -> Result<Self, InvalidMetric> {
         word.parse()
     }
 }
@@ -343,7 +343,7 @@ mod tests {
             assert_eq!(serde_json::to_value(metric).unwrap(), spec.word);
             assert_eq!(serde_json::from_value::<Metric>(spec.word.into()).unwrap(), metric);
         }
-        assert_eq!("CPU".parse::<Metric>(), Err(NotAMetric("CPU".to_owned())));
+        assert_eq!("CPU".parse::<Metric>(), Err(InvalidMetric("CPU".to_owned())));
     }
 
     /// A reading in which everything was measured.

@@ -1,4 +1,4 @@
-//! A reading: a report after validation, the only form in which the rest of the house sees one.
+//! A reading: a report after validation, the only form in which the rest of the program sees one.
 //!
 //! A client is hostile until its report has passed [`Reading::from_report`]: numbers that cannot be are
 //! refused, text is cut to length and stripped of control characters where it enters.
@@ -120,7 +120,7 @@ pub struct Process {
 /// Why a report is no reading: which part, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {problem}")]
-pub struct Invalid {
+pub struct InvalidReading {
     /// The part of the report.
     pub part: String,
     /// What cannot be.
@@ -174,15 +174,15 @@ fn optional_text(value: Option<&str>) -> Option<String> {
     value.map(text).filter(|text| !text.is_empty())
 }
 
-fn percent(part: &str, value: f64) -> Result<Percent, Invalid> {
+fn percent(part: &str, value: f64) -> Result<Percent, InvalidReading> {
     Percent::new(value).map_err(|error| invalid(part, error))
 }
 
-fn invalid(part: &str, problem: impl ToString) -> Invalid {
-    Invalid { part: text(part), problem: problem.to_string() }
+fn invalid(part: &str, problem: impl ToString) -> InvalidReading {
+    InvalidReading { part: text(part), problem: problem.to_string() }
 }
 
-fn usage(part: &str, total_bytes: u64, used_bytes: u64) -> Result<Usage, Invalid> {
+fn usage(part: &str, total_bytes: u64, used_bytes: u64) -> Result<Usage, InvalidReading> {
     if used_bytes > total_bytes {
         return Err(invalid(part, format_args!("{used_bytes} bytes used of {total_bytes}")));
     }
@@ -193,7 +193,7 @@ fn usage(part: &str, total_bytes: u64, used_bytes: u64) -> Result<Usage, Invalid
     Ok(Usage { total: Bytes(total_bytes), used: Bytes(used_bytes) })
 }
 
-fn finite(part: &str, value: f64, most: f64) -> Result<f64, Invalid> {
+fn finite(part: &str, value: f64, most: f64) -> Result<f64, InvalidReading> {
     if (0.0..=most).contains(&value) {
         Ok(value)
     } else {
@@ -208,8 +208,8 @@ impl Reading {
     /// Checks a report. `received_unix_ms` is our own clock when the answer arrived.
     ///
     /// # Errors
-    /// [`Invalid`] with the first part that cannot be.
-    pub fn from_report(report: &Report, received_unix_ms: i64) -> Result<Self, Invalid> {
+    /// [`InvalidReading`] with the first part that cannot be.
+    pub fn from_report(report: &Report, received_unix_ms: i64) -> Result<Self, InvalidReading> {
         let (cpu, cores) = match &report.cpu {
             None => (None, Vec::new()),
             Some(cpu) if cpu.core_percent.len() > Self::MOST_CORES => {
@@ -292,7 +292,7 @@ impl Reading {
     }
 }
 
-fn file_system(system: &report::FileSystem) -> Result<FileSystem, Invalid> {
+fn file_system(system: &report::FileSystem) -> Result<FileSystem, InvalidReading> {
     let Usage { total, used } = usage(&format!("file system {}", system.mount), system.total_bytes, system.used_bytes)?;
     if system.available_bytes > system.total_bytes {
         return Err(invalid(
@@ -309,7 +309,7 @@ fn file_system(system: &report::FileSystem) -> Result<FileSystem, Invalid> {
     })
 }
 
-fn process(process: &report::Process) -> Result<Process, Invalid> {
+fn process(process: &report::Process) -> Result<Process, InvalidReading> {
     Ok(Process {
         pid: process.pid,
         name: text(&process.name),

@@ -1,4 +1,4 @@
-//! A client's security log as the rest of the house sees it: checked and cleaned. Not how it is mailed.
+//! A client's security log as the rest of the program sees it: checked and cleaned. Not how it is mailed.
 //!
 //! [`digest`] says what it comes to in few lines, [`redaction`] takes out what is not to be kept, [`allowance`] says
 //! how much of it is kept in a day.

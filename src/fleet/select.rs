@@ -16,18 +16,18 @@ pub struct Pattern(GlobMatcher);
 /// A pattern that is no glob.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no pattern ({reason}): write a name or an address, with `*`, `?` or `[a-z]` for parts of it")]
-pub struct NotAPattern {
+pub struct InvalidPattern {
     text: String,
     reason: String,
 }
 
 impl std::str::FromStr for Pattern {
-    type Err = NotAPattern;
+    type Err = InvalidPattern;
 
-    fn from_str(text: &str) -> Result<Self, NotAPattern> {
+    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
         match Glob::new(text) {
             Ok(glob) => Ok(Self(glob.compile_matcher())),
-            Err(error) => Err(NotAPattern { text: text.to_owned(), reason: error.kind().to_string() }),
+            Err(error) => Err(InvalidPattern { text: text.to_owned(), reason: error.kind().to_string() }),
         }
     }
 }

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 pub use super::client_view::{ClientView, Finished, RecentCollection, Remembered, Running};
 use super::{
     ClientId, Event, EventKind, Stage, SweepId,
-    alerts::AlertBook,
+    alerts::AlertList,
     client_view::SAMPLES_KEPT,
     event::{ClientCard, MailStep, Trigger},
-    history::Memory,
+    history::StoredHistory,
     reading::Usage,
     roster::Roster,
 };
@@ -28,7 +28,7 @@ pub struct Fleet {
     clients: Roster,
     sweeps: VecDeque<SweepView>,
     mails: MailTally,
-    alerts: AlertBook,
+    alerts: AlertList,
     paused: bool,
     // Recordings from before it was told have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -197,12 +197,12 @@ impl Fleet {
 
     /// The alerts, open and ended, and the mails about them.
     #[must_use]
-    pub fn alerts(&self) -> &AlertBook {
+    pub fn alerts(&self) -> &AlertList {
         &self.alerts
     }
 
     /// Takes in what the database remembers. What the stream has told already is newer and stays.
-    pub fn remember(&mut self, memory: Memory) {
+    pub fn remember(&mut self, memory: StoredHistory) {
         for remembered in memory.clients {
             let Some(view) = self.clients.get_mut(&remembered.client) else { continue };
             if view.last.is_none() {
@@ -225,7 +225,7 @@ impl Fleet {
 
     /// The fleet as it stood at the end of a past sweep.
     #[must_use]
-    pub fn past(sweep: SweepView, cards: &[ClientCard], memory: Memory) -> Self {
+    pub fn past(sweep: SweepView, cards: &[ClientCard], memory: StoredHistory) -> Self {
         let mut fleet = Self::default();
         fleet.configure(cards);
         fleet.remember(memory);

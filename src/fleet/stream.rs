@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, history::Memory, state::Fleet};
+use super::{Event, history::StoredHistory, state::Fleet};
 
 /// One piece of the stream; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub enum Frame {
     /// The whole fleet as it stands: the reader forgets what it knew.
     Fleet(Arc<Fleet>),
     /// What the database remembers from before.
-    Remembered(Arc<Memory>),
+    Remembered(Arc<StoredHistory>),
     /// One thing that happened.
     Event(Arc<Event>),
     /// One line of the collector's log.
@@ -38,7 +38,7 @@ pub struct Stamped {
 
 /// Where the stream that is shown comes from.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub enum Source {
+pub enum StreamOrigin {
     /// This process sweeps.
     #[default]
     Own,

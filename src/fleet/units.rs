@@ -12,7 +12,7 @@ pub struct Percent(f64);
 /// Why a number is no [`Percent`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{0} is not a share from 0 to 100 %")]
-pub struct NotAPercent(pub f64);
+pub struct InvalidPercent(pub f64);
 
 impl Percent {
     /// No share at all.
@@ -23,9 +23,9 @@ impl Percent {
     /// A share from 0 to 100.
     ///
     /// # Errors
-    /// [`NotAPercent`] where the value lies outside or is no number.
-    pub fn new(value: f64) -> Result<Self, NotAPercent> {
-        if (0.0..=100.0).contains(&value) { Ok(Self(value)) } else { Err(NotAPercent(value)) }
+    /// [`InvalidPercent`] where the value lies outside or is no number.
+    pub fn new(value: f64) -> Result<Self, InvalidPercent> {
+        if (0.0..=100.0).contains(&value) { Ok(Self(value)) } else { Err(InvalidPercent(value)) }
     }
 
     /// The share that `part` is of `whole`; `None` where the whole is nothing or the part exceeds it.
@@ -45,9 +45,9 @@ impl Percent {
 }
 
 impl TryFrom<f64> for Percent {
-    type Error = NotAPercent;
+    type Error = InvalidPercent;
 
-    fn try_from(value: f64) -> Result<Self, NotAPercent> {
+    fn try_from(value: f64) -> Result<Self, InvalidPercent> {
         Self::new(value)
     }
 }

@@ -28,12 +28,15 @@ struct Companion {
 const COMPANIONS: [Companion; 8] = [
     Companion {
         before: Metric::Memory,
-        gauge: Gauge { name: "fleetsweep_memory_total_bytes", help: "Memory, bytes." },
+        gauge: Gauge { name: "fleetsweep_memory_total_bytes", help: "StoredHistory, bytes." },
         value: |sample| Some(bytes(sample.memory?.total)),
     },
     Companion {
         before: Metric::Memory,
-        gauge: Gauge { name: "fleetsweep_memory_used_bytes", help: "Memory in use (total less available), bytes." },
+        gauge: Gauge {
+            name: "fleetsweep_memory_used_bytes",
+            help: "StoredHistory in use (total less available), bytes.",
+        },
         value: |sample| Some(bytes(sample.memory?.used)),
     },
     Companion {
@@ -273,7 +276,7 @@ mod tests {
             alert::{HoldReason, Notice},
             alerts::AlertView,
             event::ClientCard,
-            history::Memory,
+            history::StoredHistory,
         },
         headless::table::tests::{SWEEP, swept},
     };
@@ -281,7 +284,7 @@ mod tests {
     #[test]
     fn a_sweep_is_told_with_help_type_and_base_units() {
         let mut fleet = swept();
-        fleet.remember(Memory { clients: Vec::new(), alerts: vec![alert()] });
+        fleet.remember(StoredHistory { clients: Vec::new(), alerts: vec![alert()] });
         insta::assert_snapshot!(of_sweep(&fleet, SWEEP, StoredMails { waiting: 2, refused: Some(3) }).unwrap());
     }
 

@@ -15,8 +15,8 @@ use crate::fleet::{
 
 use super::words::{self, SUBJECT_CHARS, TEXT_CHARS};
 
-pub use events::{EventsOccasion, in_shell};
-pub use occasion::{Occasion, history_wanted};
+pub use events::{EventsContext, in_shell};
+pub use occasion::{MailContext, history_wanted};
 
 mod events;
 mod facts;
@@ -74,7 +74,7 @@ impl Composer {
     /// [`TemplateError`]; it does not depend on the content.
     pub fn alert_mails(
         &self,
-        occasion: &Occasion<'_>,
+        occasion: &MailContext<'_>,
         new_id: &mut dyn FnMut() -> Uuid,
     ) -> Result<Vec<Mail>, TemplateError> {
         let facts = facts::Facts::of(occasion);
@@ -103,7 +103,7 @@ impl Composer {
     /// [`TemplateError`]; it does not depend on what is told.
     pub fn event_mails(
         &self,
-        occasion: &EventsOccasion<'_>,
+        occasion: &EventsContext<'_>,
         new_id: &mut dyn FnMut() -> Uuid,
     ) -> Result<Vec<Mail>, TemplateError> {
         self.mails_of(occasion, events::drafts(occasion), new_id)
@@ -111,7 +111,7 @@ impl Composer {
 
     fn mails_of(
         &self,
-        occasion: &EventsOccasion<'_>,
+        occasion: &EventsContext<'_>,
         drafts: Vec<events::Draft>,
         new_id: &mut dyn FnMut() -> Uuid,
     ) -> Result<Vec<Mail>, TemplateError> {

@@ -8,12 +8,12 @@ use crate::{config::show_duration, fleet::event::MailStep};
 
 use super::{
     backoff,
-    outcome::{Answer, Concerns, Phase, SendError},
+    outcome::{Answer, DeferralScope, Phase, SendError},
 };
 
 /// A mail at its try.
 #[derive(Debug, Clone, Copy)]
-pub struct Tried {
+pub struct DeliveryAttempt {
     /// How often it was offered, this time included.
     pub attempts: u32,
     /// How long it has waited.
@@ -27,7 +27,7 @@ pub struct Tried {
 /// What becomes of a mail: sent, refused for good, given up, or put off until a rest has passed. `jitter` is a chance
 /// from 0 to 1.
 #[must_use]
-pub fn after_try(result: &Result<Answer, SendError>, tried: Tried, jitter: f64) -> MailStep {
+pub fn after_try(result: &Result<Answer, SendError>, tried: DeliveryAttempt, jitter: f64) -> MailStep {
     match result {
         Ok(Answer(answer)) => MailStep::Sent { answer: answer.clone() },
         Err(error @ SendError::Refused { .. }) => MailStep::Refused { error: error.to_string() },
@@ -56,11 +56,11 @@ pub fn given_up(error: &str, give_up: Duration) -> String {
 #[must_use]
 pub fn ends_the_round(result: &Result<Answer, SendError>, broke_before: bool) -> bool {
     match result {
-        Err(SendError::Deferred { during, concerns: Concerns::Server, .. }) => {
+        Err(SendError::Deferred { during, concerns: DeferralScope::Server, .. }) => {
             during.is_common_to_all_mails() || broke_before
         }
-        Err(SendError::Deferred { during, concerns: Concerns::Us, .. }) => during.is_common_to_all_mails(),
-        Err(SendError::Deferred { concerns: Concerns::Mail, .. })
+        Err(SendError::Deferred { during, concerns: DeferralScope::Us, .. }) => during.is_common_to_all_mails(),
+        Err(SendError::Deferred { concerns: DeferralScope::Mail, .. })
         | Ok(_)
         | Err(SendError::Refused { .. } | SendError::TooLarge { .. }) => false,
     }
@@ -69,17 +69,20 @@ pub fn ends_the_round(result: &Result<Answer, SendError>, broke_before: bool) ->
 /// Whether the server was lost in the middle of this mail.
 #[must_use]
 pub fn broke(result: &Result<Answer, SendError>) -> bool {
-    matches!(result, Err(SendError::Deferred { concerns: Concerns::Server, .. }))
+    matches!(result, Err(SendError::Deferred { concerns: DeferralScope::Server, .. }))
 }
 
 /// What the server says about us, where it refuses us and not the mail.
 #[must_use]
 pub fn refusal_of_us(result: &Result<Answer, SendError>) -> Option<&SendError> {
     match result {
-        Err(error @ SendError::Deferred { concerns: Concerns::Us, .. }) => Some(error),
+        Err(error @ SendError::Deferred { concerns: DeferralScope::Us, .. }) => Some(error),
         // Nothing of it could be left out any more.
         Err(error @ SendError::TooLarge { .. }) => Some(error),
-        Err(SendError::Deferred { concerns: Concerns::Server | Concerns::Mail, .. } | SendError::Refused { .. })
+        Err(
+            SendError::Deferred { concerns: DeferralScope::Server | DeferralScope::Mail, .. }
+            | SendError::Refused { .. },
+        )
         | Ok(_) => None,
     }
 }
@@ -87,7 +90,7 @@ pub fn refusal_of_us(result: &Result<Answer, SendError>) -> Option<&SendError> {
 /// Whether the server refuses us this recipient: the other mails to it would meet the same.
 #[must_use]
 pub fn refuses_us_the_recipient(result: &Result<Answer, SendError>) -> bool {
-    matches!(result, Err(SendError::Deferred { during: Phase::Recipient, concerns: Concerns::Us, .. }))
+    matches!(result, Err(SendError::Deferred { during: Phase::Recipient, concerns: DeferralScope::Us, .. }))
 }
 
 /// The name of a cause: the part of the dialogue and the codes. The rest of a server's words may differ each time.
@@ -110,13 +113,13 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn deferred(during: Phase, concerns: Concerns) -> Result<Answer, SendError> {
+    fn deferred(during: Phase, concerns: DeferralScope) -> Result<Answer, SendError> {
         Err(SendError::Deferred { during, concerns, words: "451 later".into() })
     }
 
     fn step(result: &Result<Answer, SendError>, waited: Duration) -> MailStep {
         let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
-        after_try(result, Tried { attempts: 2, waited, give_up: 5 * DAY, now }, 0.0)
+        after_try(result, DeliveryAttempt { attempts: 2, waited, give_up: 5 * DAY, now }, 0.0)
     }
 
     #[test]
@@ -128,7 +131,7 @@ mod tests {
         let refused = Err(SendError::Refused { during: Phase::Recipient, words: "550 no".into() });
         assert_eq!(step(&refused, DAY), MailStep::Refused { error: "the recipient was refused: 550 no".into() });
 
-        for concerns in [Concerns::Mail, Concerns::Us, Concerns::Server] {
+        for concerns in [DeferralScope::Mail, DeferralScope::Us, DeferralScope::Server] {
             let error = "not now, at the recipient: 451 later";
             let result = deferred(Phase::Recipient, concerns);
             assert_eq!(
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_round_ends_where_no_other_mail_would_get_through() {
-        use Concerns::{Mail, Server, Us};
+        use DeferralScope::{Mail, Server, Us};
         for (during, concerns, broke_before, ends) in [
             (Phase::Connect, Server, false, true),
             (Phase::Login, Us, false, true),
@@ -171,7 +174,7 @@ mod tests {
     #[test]
     fn a_cause_is_the_same_whatever_else_the_server_says() {
         let of = |words: &str| {
-            cause(&SendError::Deferred { during: Phase::Recipient, concerns: Concerns::Us, words: words.into() })
+            cause(&SendError::Deferred { during: Phase::Recipient, concerns: DeferralScope::Us, words: words.into() })
         };
         assert_eq!(
             of("554 5.7.1 <a@b>: Relay access denied (id 1)"),

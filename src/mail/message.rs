@@ -28,7 +28,7 @@ const FILE_NAME_CHARS: usize = 100;
 
 /// A mail ready to travel.
 #[derive(Debug)]
-pub(super) struct Letter {
+pub(super) struct EncodedMail {
     /// The sender's address.
     pub(super) from: Address,
     /// The recipient's address.
@@ -39,7 +39,7 @@ pub(super) struct Letter {
 
 /// Why a mail cannot be written as a message.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotALetter {
+pub(super) enum EncodeError {
     /// The recipient is no mail address.
     #[error("`{recipient}` is no mail address: {reason}")]
     Recipient { recipient: String, reason: lettre::address::AddressError },
@@ -51,13 +51,13 @@ pub(super) enum NotALetter {
     Message(lettre::error::Error),
 }
 
-impl Letter {
+impl EncodedMail {
     /// Writes a mail. The same mail gives the same message each time, its Message-ID and date included.
-    pub(super) fn new(from: &Mailbox, mail: &Mail) -> Result<Self, NotALetter> {
+    pub(super) fn new(from: &Mailbox, mail: &Mail) -> Result<Self, EncodeError> {
         let to: Address = mail
             .recipient
             .parse()
-            .map_err(|reason| NotALetter::Recipient { recipient: mail.recipient.clone(), reason })?;
+            .map_err(|reason| EncodeError::Recipient { recipient: mail.recipient.clone(), reason })?;
         let to = with_ascii_domain(&to)?;
         let from = Mailbox::new(from.name.clone(), with_ascii_domain(&from.email)?);
         // The `Date` header of lettre knows no time before the epoch.
@@ -76,7 +76,7 @@ impl Letter {
             }
             None => builder,
         };
-        let mut message = written(builder, mail).map_err(NotALetter::Message)?;
+        let mut message = written(builder, mail).map_err(EncodeError::Message)?;
         // RFC 3834: no out-of-office answers, please.
         let auto_submitted = HeaderName::new_from_ascii_str("Auto-Submitted");
         message.headers_mut().insert_raw(HeaderValue::new(auto_submitted, "auto-generated".to_owned()));
@@ -95,12 +95,12 @@ impl Letter {
 }
 
 /// The address with its domain in ASCII (A-labels, RFC 5890), as every server knows it.
-fn with_ascii_domain(address: &Address) -> Result<Address, NotALetter> {
+fn with_ascii_domain(address: &Address) -> Result<Address, EncodeError> {
     let domain = address.domain();
     if domain.is_ascii() {
         return Ok(address.clone());
     }
-    let not_known = || NotALetter::Domain { address: address.to_string() };
+    let not_known = || EncodeError::Domain { address: address.to_string() };
     let domain = idna::domain_to_ascii(domain).map_err(|_| not_known())?;
     Address::new(address.user(), domain).map_err(|_| not_known())
 }
@@ -197,7 +197,7 @@ mod tests {
             ("日本語のサーバー名前がとても長い場合でもヘッダーは正しく折り返されなければならない", long.trim_end()),
             ("", ""),
         ] {
-            let letter = Letter::new(&from(), &mail(subject, body)).unwrap();
+            let letter = EncodedMail::new(&from(), &mail(subject, body)).unwrap();
             assert!(letter.content.is_ascii(), "goes through any server");
             assert!(letter.content.split(|byte| *byte == b'\n').all(|line| line.len() < 999));
             let message = MessageParser::default().parse(&letter.content).unwrap();
@@ -222,7 +222,7 @@ mod tests {
     }
 
     /// What arrives: the text, then each file by its name.
-    fn received(letter: &Letter) -> Vec<(String, String)> {
+    fn received(letter: &EncodedMail) -> Vec<(String, String)> {
         let message = MessageParser::default().parse(&letter.content).unwrap();
         let whole = |text: &str| text.replace("\r\n", "\n");
         let mut parts = vec![(String::new(), whole(&message.body_text(0).unwrap()))];
@@ -243,7 +243,7 @@ mod tests {
         let many: Vec<u128> = (1..=9).collect();
         for thread in [&[][..], &[7], &[3, 7], &many] {
             let mail = Mail { thread: thread.iter().map(|id| Uuid::from_u128(*id)).collect(), ..mail("s", "b") };
-            let letter = Letter::new(&from(), &mail).unwrap();
+            let letter = EncodedMail::new(&from(), &mail).unwrap();
             assert!(letter.content.split(|byte| *byte == b'\n').all(|line| line.len() < 999));
             let message = MessageParser::default().parse(&letter.content).unwrap();
             let listed = |value: &HeaderValue<'_>| -> Vec<String> {
@@ -270,14 +270,14 @@ mod tests {
             assert_eq!(list_id_of(host), expected, "{host:?}");
         }
         assert!(list_id_of(&"x".repeat(500)).len() < 255);
-        let letter = Letter::new(&from(), &mail("s", "b")).unwrap();
+        let letter = EncodedMail::new(&from(), &mail("s", "b")).unwrap();
         assert!(String::from_utf8(letter.content).unwrap().contains("\r\nList-Id: <fleetsweep."));
     }
 
     #[test]
     fn the_same_mail_makes_the_same_letter() {
         for mail in [mail("subject", "body → body"), with_files(&[("one.txt", "a → b\n"), ("two.txt", "c\n")])] {
-            let letter = || Letter::new(&from(), &mail).unwrap().content;
+            let letter = || EncodedMail::new(&from(), &mail).unwrap().content;
             assert_eq!(letter(), letter());
         }
     }
@@ -288,7 +288,7 @@ mod tests {
         let boundary = "--fleetsweep-00000000000000000123456789abcde0\n--fleetsweep--\n";
         let files =
             [("one.txt", "plain\n.\n..dots\nFrom here\n"), ("2of3.txt", &*long), ("b.txt", boundary), ("e.txt", "")];
-        let letter = Letter::new(&from(), &with_files(&files)).unwrap();
+        let letter = EncodedMail::new(&from(), &with_files(&files)).unwrap();
         assert!(letter.content.is_ascii(), "goes through any server");
         assert!(letter.content.split(|byte| *byte == b'\n').all(|line| line.len() < 999));
         let mut expected = vec![(String::new(), "body → body\n".to_owned())];
@@ -311,7 +311,7 @@ mod tests {
             ("\r\n\r\n--fleetsweep-0000", "fleetsweep-0000"),
             ("ä\0\u{2028}", "attachment.txt"),
         ] {
-            let letter = Letter::new(&from(), &with_files(&[(name, "text\n")])).unwrap();
+            let letter = EncodedMail::new(&from(), &with_files(&[(name, "text\n")])).unwrap();
             let expected = [("", "body → body\n"), (expected, "text\n")].map(|(a, b)| (a.to_owned(), b.to_owned()));
             assert_eq!(received(&letter), expected, "{name:?}");
             let message = MessageParser::default().parse(&letter.content).unwrap();
@@ -325,9 +325,9 @@ mod tests {
         // The square of these lines would take minutes.
         let lines = "\n".repeat(4 << 20);
         let began = std::time::Instant::now();
-        let letter = Letter::new(&from(), &with_files(&[("one.txt", &lines)])).unwrap();
+        let letter = EncodedMail::new(&from(), &with_files(&[("one.txt", &lines)])).unwrap();
         assert!(letter.content.len() >= 8 << 20);
-        Letter::new(&from(), &mail("subject", &lines)).unwrap();
+        EncodedMail::new(&from(), &mail("subject", &lines)).unwrap();
         assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
     }
 
@@ -345,7 +345,7 @@ mod tests {
         for subject in
             ["a\r\nBcc: eve@example.net", "a\nBcc: eve@example.net", "a\r\n\r\nbody", "a\u{2028}Bcc: e@e", "a\0b"]
         {
-            let letter = Letter::new(&from(), &mail(subject, "body")).unwrap();
+            let letter = EncodedMail::new(&from(), &mail(subject, "body")).unwrap();
             let message = MessageParser::default().parse(&letter.content).unwrap();
             assert!(message.bcc().is_none());
             assert_eq!(message.headers().len(), 10, "{:?}", message.headers());
@@ -365,7 +365,7 @@ mod tests {
         ] {
             let from: Mailbox = "Der Fegende <feger@straße.example>".parse().unwrap();
             let mail = Mail { recipient: recipient.into(), ..mail("subject", "body") };
-            let letter = Letter::new(&from, &mail).unwrap();
+            let letter = EncodedMail::new(&from, &mail).unwrap();
             assert_eq!(letter.to.to_string(), expected);
             assert_eq!(letter.from.to_string(), "feger@xn--strae-oqa.example");
             assert_eq!(letter.beyond_ascii(), beyond_ascii.then_some(&letter.to));
@@ -380,13 +380,13 @@ mod tests {
     fn what_is_no_address_is_no_recipient() {
         for recipient in ["", "ops", "ops@example.com\r\nBcc: eve@example.net", "ops@example.com, eve@example.net"] {
             let mail = Mail { recipient: recipient.into(), ..mail("subject", "body") };
-            assert!(matches!(Letter::new(&from(), &mail), Err(NotALetter::Recipient { .. })), "{recipient}");
+            assert!(matches!(EncodedMail::new(&from(), &mail), Err(EncodeError::Recipient { .. })), "{recipient}");
         }
     }
 
     #[test]
     fn a_clock_before_the_epoch_does_no_harm() {
         let mail = Mail { created_at: Timestamp::MIN, ..mail("subject", "body") };
-        assert!(Letter::new(&from(), &mail).is_ok());
+        assert!(EncodedMail::new(&from(), &mail).is_ok());
     }
 }

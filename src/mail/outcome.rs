@@ -21,7 +21,7 @@ pub enum SendError {
         /// What went on.
         during: Phase,
         /// Whom it concerns.
-        concerns: Concerns,
+        concerns: DeferralScope,
         /// What the server or the system said.
         words: String,
     },
@@ -45,7 +45,7 @@ pub enum SendError {
 
 /// Whom a deferral concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Concerns {
+pub enum DeferralScope {
     /// The server: no mail gets through now. It will pass without anybody's doing.
     Server,
     /// Us: the server refuses our login, our name, our sender address, or to relay for us. It lasts until somebody

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::fleet::mail::{Attachment, Mail};
 
-use super::message::Letter;
+use super::message::EncodedMail;
 
 /// The most mails that one becomes.
 const MOST_PARTS: usize = 20;
@@ -27,7 +27,7 @@ const CUTS: usize = 6;
 /// The size of a mail as it travels, bytes: encoded, with its headers. 0 where it cannot be written.
 #[must_use]
 pub fn size_of(from: &Mailbox, mail: &Mail) -> u64 {
-    Letter::new(from, mail).map_or(0, |letter| letter.content.len() as u64)
+    EncodedMail::new(from, mail).map_or(0, |letter| letter.content.len() as u64)
 }
 
 /// What is known when a mail is too large.

@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    message::Letter,
-    outcome::{Answer, Concerns, Phase, SendError},
+    message::EncodedMail,
+    outcome::{Answer, DeferralScope, Phase, SendError},
 };
 use crate::{
     config::{Smtp, SmtpSecurity},
@@ -160,7 +160,7 @@ impl SmtpClient {
     /// # Errors
     /// As [`send`](Self::send); a mail that is given up is deferred.
     pub async fn send_until(&mut self, mail: &Mail, end: impl Future<Output = ()>) -> Result<Answer, SendError> {
-        let letter = Letter::new(&self.smtp.from, mail).map_err(|error| SendError::Refused {
+        let letter = EncodedMail::new(&self.smtp.from, mail).map_err(|error| SendError::Refused {
             during: Phase::Content,
             words: self.speakable(&error.to_string(), OWN_WORDS_CHARS),
         })?;
@@ -176,7 +176,7 @@ impl SmtpClient {
             () = end => "in the time that was left".to_owned(),
         };
         let words = format!("no answer from {} {patience}", self.server());
-        Err(SendError::Deferred { during, concerns: Concerns::Server, words })
+        Err(SendError::Deferred { during, concerns: DeferralScope::Server, words })
     }
 
     /// Takes leave of the server. To be called when there is nothing more to send for a while.
@@ -193,7 +193,7 @@ impl SmtpClient {
     }
 
     /// One mail. Keeps the connection where the server still answers on it.
-    async fn converse(&mut self, letter: &Letter, during: &mut Phase) -> Result<Answer, Failure> {
+    async fn converse(&mut self, letter: &EncodedMail, during: &mut Phase) -> Result<Answer, Failure> {
         let mut dialogue = self.dialogue_with_sender(letter, during).await?;
         match dialogue.hand_over(letter, during).await {
             Ok(reply) => {
@@ -211,7 +211,7 @@ impl SmtpClient {
 
     /// A dialogue in which the server has taken the sender. A kept one in which it does not is no failure:
     /// servers close idle connections, and limit how many mails one may carry.
-    async fn dialogue_with_sender(&mut self, letter: &Letter, during: &mut Phase) -> Result<Dialogue, Failure> {
+    async fn dialogue_with_sender(&mut self, letter: &EncodedMail, during: &mut Phase) -> Result<Dialogue, Failure> {
         if let Some(Kept { mut dialogue, since, needs_reset }) = self.kept.take()
             && since.elapsed() < KEPT_FOR
         {

@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 
 pub use super::replay::fuzzing::recording;
 use super::{
-    line::{Hello, LineError, Lines, OrderLine, ToldLine, Welcome, append, parse},
+    line::{Hello, LineError, Lines, OrderLine, ServerLine, Welcome, append, parse},
     record::fold,
 };
 use crate::fleet::{state::Fleet, stream::Frame};
@@ -38,15 +38,15 @@ async fn hear(data: &[u8]) {
         let _ = same::<Hello>(&line).await;
         let _ = same::<Welcome>(&line).await;
         let _ = same::<OrderLine>(&line).await;
-        if let Some(frame) = same::<ToldLine>(&line).await.and_then(|told| told.frame) {
+        if let Some(frame) = same::<ServerLine>(&line).await.and_then(|told| told.frame) {
             fold(&mut fleet, &frame);
         }
     }
-    let whole = ToldLine { frame: Some(Frame::Fleet(Arc::new(fleet))), ..ToldLine::default() };
+    let whole = ServerLine { frame: Some(Frame::Fleet(Arc::new(fleet))), ..ServerLine::default() };
     let mut bytes = Vec::new();
     append(&mut bytes, &whole).expect("a fleet is written");
     let text = String::from_utf8(bytes).expect("JSON is UTF-8");
-    assert_eq!(parse::<ToldLine>(text).await.expect("a fleet that was written"), whole);
+    assert_eq!(parse::<ServerLine>(text).await.expect("a fleet that was written"), whole);
 }
 
 /// What a line says, if it is understood; then it says the same once it was written.

@@ -82,7 +82,7 @@ pub(super) struct OrderLine {
 
 /// What the collector says after its welcome: `{"frame":…}` or `{"id":…,"reply":…}`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(super) struct ToldLine {
+pub(super) struct ServerLine {
     /// A piece of the stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame: Option<Frame>,
@@ -202,7 +202,7 @@ pub(super) fn append(buffer: &mut Vec<u8>, value: &impl Serialize) -> Result<(),
 /// Appends a piece of the stream as a line; what is large is written beside the threads that serve others.
 pub(super) async fn append_frame(mut buffer: Vec<u8>, frame: Frame) -> Result<Vec<u8>, serde_json::Error> {
     let is_large = matches!(frame, Frame::Fleet(_) | Frame::Remembered(_));
-    let line = ToldLine { frame: Some(frame), ..ToldLine::default() };
+    let line = ServerLine { frame: Some(frame), ..ServerLine::default() };
     if !is_large {
         append(&mut buffer, &line)?;
         return Ok(buffer);
@@ -249,14 +249,14 @@ mod tests {
         let issued = IssuedOrder { actor: "ops".to_owned(), order: Order::Pause };
         append(&mut buffer, &OrderLine { id: 3, order: issued }).unwrap();
         let reply = Reply::Refused { text: "no".to_owned() };
-        append(&mut buffer, &ToldLine { id: Some(3), reply: Some(reply), frame: None }).unwrap();
+        append(&mut buffer, &ServerLine { id: Some(3), reply: Some(reply), frame: None }).unwrap();
         let buffer = append_frame(buffer, Frame::Fleet(Arc::new(Fleet::default()))).await.unwrap();
         let text = String::from_utf8(buffer).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], r#"{"id":3,"order":{"actor":"ops","order":"pause"}}"#);
         assert_eq!(lines[1], r#"{"id":3,"reply":{"reply":"refused","text":"no"}}"#);
         assert!(lines[2].starts_with(r#"{"frame":{"fleet":{"clients":[]"#), "{}", lines[2]);
-        let told: ToldLine = parse(lines[2].to_owned()).await.unwrap();
+        let told: ServerLine = parse(lines[2].to_owned()).await.unwrap();
         assert_eq!(told.frame, Some(Frame::Fleet(Arc::new(Fleet::default()))));
     }
 
@@ -268,8 +268,8 @@ mod tests {
         let (lines, _) = all(&bytes, LONGEST_FRAME).await;
         let [sign_of_life, line] = lines.try_into().unwrap();
         assert!(sign_of_life.is_empty());
-        let told: ToldLine = parse(line).await.unwrap();
-        assert_eq!(told, ToldLine { frame: Some(Frame::Fleet(fleet)), ..ToldLine::default() });
+        let told: ServerLine = parse(line).await.unwrap();
+        assert_eq!(told, ServerLine { frame: Some(Frame::Fleet(fleet)), ..ServerLine::default() });
     }
 
     proptest! {
@@ -282,7 +282,7 @@ mod tests {
                     assert!(line.len() <= 100);
                     let _ = parse::<OrderLine>(line.clone()).await;
                     let _ = parse::<Hello>(line.clone()).await;
-                    let _ = parse::<ToldLine>(line).await;
+                    let _ = parse::<ServerLine>(line).await;
                 }
             });
         }
@@ -301,7 +301,7 @@ mod tests {
                     format!(r#"{{"id":{id},"reply":{{"reply":"{word}",{rest}}}}}"#),
                 ] {
                     let _ = parse::<OrderLine>(line.clone()).await;
-                    let _ = parse::<ToldLine>(line).await;
+                    let _ = parse::<ServerLine>(line).await;
                 }
             });
         }

@@ -74,7 +74,7 @@ pub enum RecordError {
 #[derive(Debug)]
 pub struct Recorder {
     path: PathBuf,
-    tape: Tape<BufWriter<File>>,
+    recording: RecordingFile<BufWriter<File>>,
 }
 
 /// Where the pieces come from.
@@ -115,9 +115,9 @@ impl Recorder {
             }
         };
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        let mut tape = Tape::new(BufWriter::new(file));
-        tape.begin().and_then(|()| tape.flush()).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), tape })
+        let mut recording = RecordingFile::new(BufWriter::new(file));
+        recording.begin().and_then(|()| recording.flush()).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), recording })
     }
 
     /// Begins again what this program began to record there before.
@@ -145,16 +145,16 @@ impl Recorder {
     }
 
     async fn record(self, mut source: Source) {
-        let Self { path, mut tape } = self;
+        let Self { path, mut recording } = self;
         let (jobs, mut waiting) = mpsc::channel(WAITING);
         let writing = tokio::task::spawn_blocking(move || {
             while let Some(job) = waiting.blocking_recv() {
                 match job {
-                    Job::Write(at, frame) => tape.write(at, &frame)?,
-                    Job::Flush => tape.flush()?,
+                    Job::Write(at, frame) => recording.write(at, &frame)?,
+                    Job::Flush => recording.flush()?,
                 }
             }
-            tape.flush()
+            recording.flush()
         });
         let mut flush = interval_at(Instant::now() + FLUSH, FLUSH);
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -199,7 +199,7 @@ fn stamp(frame: &Frame) -> Timestamp {
 
 /// The lines of a recording, and the fold that its keyframes are made of.
 #[derive(Debug)]
-pub(super) struct Tape<W> {
+pub(super) struct RecordingFile<W> {
     out: W,
     line: Vec<u8>,
     fleet: Fleet,
@@ -209,7 +209,7 @@ pub(super) struct Tape<W> {
     since: usize,
 }
 
-impl<W: Write> Tape<W> {
+impl<W: Write> RecordingFile<W> {
     /// An empty one.
     pub(super) fn new(out: W) -> Self {
         Self { out, line: Vec::new(), fleet: Fleet::default(), keyframe: None, since: 0 }
@@ -374,7 +374,8 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_ends_the_recording_and_nothing_else() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let recorder = Recorder { path: PathBuf::from("/dev/full"), tape: Tape::new(BufWriter::new(full)) };
+        let recorder =
+            Recorder { path: PathBuf::from("/dev/full"), recording: RecordingFile::new(BufWriter::new(full)) };
         let (publisher, told) = Publisher::new();
         let bus = EventBus::start(told);
         let recording = tokio::spawn(recorder.run(bus.subscribe()));

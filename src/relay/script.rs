@@ -9,7 +9,7 @@ use crate::fleet::{
     Bytes, ClientId, Event, EventKind, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
     alert::Exceeded,
     event::{ClientCard, Trigger},
-    history::Memory,
+    history::StoredHistory,
     metric::Instance,
     reading::{FileSystem, Interface, Process, Usage},
     state::{Fleet, RecentCollection, Remembered},
@@ -112,7 +112,7 @@ pub(super) fn whole_fleet(count: usize) -> Fleet {
         exceeded: Vec::new(),
         recent: (0..60).map(sample).collect(),
     };
-    fleet.remember(Memory { clients: (0..count).map(remembered).collect(), alerts: Vec::new() });
+    fleet.remember(StoredHistory { clients: (0..count).map(remembered).collect(), alerts: Vec::new() });
     fleet
 }
 

@@ -102,7 +102,7 @@ async fn only_so_many_orders_of_a_connection_are_under_way() {
     while replies.len() < 2 {
         let mut line = String::new();
         soon(stream.read_line(&mut line)).await.unwrap();
-        replies.extend(serde_json::from_str::<super::line::ToldLine>(&line).unwrap().reply);
+        replies.extend(serde_json::from_str::<super::line::ServerLine>(&line).unwrap().reply);
     }
     assert_eq!(replies, [done("one"), done("seventeen")]);
 }
@@ -126,7 +126,7 @@ async fn who_does_not_read_holds_nothing_up_and_gets_the_fleet_afterwards() {
     while late != fleet {
         let mut line = String::new();
         soon(lazy.read_line(&mut line)).await.unwrap();
-        let told: super::line::ToldLine = serde_json::from_str(&line).unwrap();
+        let told: super::line::ServerLine = serde_json::from_str(&line).unwrap();
         let frame = told.frame.unwrap();
         if matches!(frame, crate::fleet::stream::Frame::Fleet(_)) {
             wholes += 1;

@@ -30,7 +30,7 @@ pub(super) const EARLIEST_MS: i64 = 1_767_225_600_000;
 
 /// What the machine says of time, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Witness {
+pub struct ClockReading {
     /// The clock.
     pub wall: Timestamp,
     /// Names the boot of the machine.
@@ -39,7 +39,7 @@ pub struct Witness {
     pub uptime: Duration,
 }
 
-impl Witness {
+impl ClockReading {
     /// Of this machine, now. Where the system does not tell since when it has been running, the process does.
     #[must_use]
     pub fn of_system() -> Self {
@@ -101,7 +101,7 @@ fn advance(noted: Option<&Noted>, newest_ms: Option<i64>, wall_ms: i64, boot: &s
 }
 
 /// Notes a reading, and says what is believed now. A server's own clock has to agree.
-pub(super) async fn observe(transaction: &mut Transaction, witness: &Witness) -> Result<TrustedTime, sqlx::Error> {
+pub(super) async fn observe(transaction: &mut Transaction, witness: &ClockReading) -> Result<TrustedTime, sqlx::Error> {
     let rows: Vec<(Option<i64>, Option<String>, Option<i64>)> = fetch_all!(
         transaction,
         (Option<i64>, Option<String>, Option<i64>),
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_system_tells_how_long_it_has_been_running() {
-        let [before, after] = [Witness::of_system(), Witness::of_system()];
+        let [before, after] = [ClockReading::of_system(), ClockReading::of_system()];
         assert_eq!(before.boot, after.boot);
         assert!(before.uptime <= after.uptime && !before.boot.is_empty());
         assert_eq!(seconds("12.34 99.0\n"), Some(Duration::from_millis(12_340)));

@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use super::{
     convert::{from_count, from_ms, to_count, to_ms, unreadable},
-    holder::{Holder, Mode},
+    lock_owner::{LockOwner, Mode},
     pool::{Pool, Transaction, execute, fetch_all},
     read_pool::ReadPool,
     spool::progress::Progress,
 };
 
 #[derive(sqlx::FromRow)]
-struct HolderRow {
+struct LockOwnerRow {
     host_name: String,
     process_id: i64,
     account: String,
@@ -100,26 +100,26 @@ pub(super) async fn advance(
 }
 
 /// Writes down whose token it is.
-pub(super) async fn announce(transaction: &mut Transaction, token: Uuid, holder: &Holder) -> Result<(), sqlx::Error> {
+pub(super) async fn announce(transaction: &mut Transaction, token: Uuid, owner: &LockOwner) -> Result<(), sqlx::Error> {
     execute!(
         transaction,
         "UPDATE collectors SET host_name = ?, process_id = ?, account = ?, socket_path = ?, started_at_ms = ?,
          program_version = ?, run_mode = ?, process_mark = ?, is_ending = ? WHERE holder_uuid = ?",
-        &holder.host,
-        i64::from(holder.pid),
-        &holder.account,
-        holder.socket.as_ref().map(|socket| socket.to_string_lossy().into_owned()),
-        to_ms(holder.started_at),
-        &holder.version,
-        holder.mode.map(Mode::word),
-        holder.mark.as_deref(),
-        i64::from(holder.is_ending),
+        &owner.host,
+        i64::from(owner.pid),
+        &owner.account,
+        owner.socket.as_ref().map(|socket| socket.to_string_lossy().into_owned()),
+        to_ms(owner.started_at),
+        &owner.version,
+        owner.mode.map(Mode::word),
+        owner.mark.as_deref(),
+        i64::from(owner.is_ending),
         token.to_string()
     )?;
     Ok(())
 }
 
-/// Takes back what was announced, before the database is given up: nobody is to be told of a holder that has gone.
+/// Takes back what was announced, before the database is given up: nobody is to be told of an owner that has gone.
 pub(super) async fn withdraw(pool: &Pool, token: Uuid) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin_write().await?;
     execute!(
@@ -133,22 +133,22 @@ pub(super) async fn withdraw(pool: &Pool, token: Uuid) -> Result<(), sqlx::Error
 }
 
 /// Who announced itself since the database was last opened by a collector. One whose process has ended is nobody.
-pub(super) async fn read(pool: &ReadPool) -> Result<Option<Holder>, sqlx::Error> {
+pub(super) async fn read(pool: &ReadPool) -> Result<Option<LockOwner>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows = fetch_all!(
         &mut transaction,
-        HolderRow,
+        LockOwnerRow,
         "SELECT host_name, process_id, account, socket_path, started_at_ms, program_version, run_mode, process_mark,
          is_ending FROM collectors WHERE process_id IS NOT NULL"
     )?;
-    let holder = rows.into_iter().next().map(Holder::try_from).transpose()?;
-    Ok(holder.filter(|holder| !holder.has_ended()))
+    let owner = rows.into_iter().next().map(LockOwner::try_from).transpose()?;
+    Ok(owner.filter(|owner| !owner.has_ended()))
 }
 
-impl TryFrom<HolderRow> for Holder {
+impl TryFrom<LockOwnerRow> for LockOwner {
     type Error = sqlx::Error;
 
-    fn try_from(row: HolderRow) -> Result<Self, sqlx::Error> {
+    fn try_from(row: LockOwnerRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             host: row.host_name,
             pid: from_count(row.process_id)?,

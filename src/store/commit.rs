@@ -10,9 +10,9 @@ use super::{
     alert_changes, clock, collectors,
     convert::to_ms,
     error_kind::StoreErrorKind,
-    known::Known,
     outbox,
     pool::{Pool, Transaction, execute},
+    record_cache::RecordCache,
     recording, retention,
     spool::progress::Origin,
     sweeps,
@@ -35,9 +35,9 @@ pub(super) async fn commit(
     pool: &Pool,
     token: Uuid,
     source: Source<'_>,
-    known: Option<Known>,
+    known: Option<RecordCache>,
     writes: &[&Write],
-) -> Result<Known, WriteError> {
+) -> Result<RecordCache, WriteError> {
     let mut transaction = pool.begin_write().await?;
     match write_all(&mut transaction, token, source, known, writes).await {
         Ok(known) => {
@@ -57,9 +57,9 @@ async fn write_all(
     transaction: &mut Transaction,
     token: Uuid,
     source: Source<'_>,
-    known: Option<Known>,
+    known: Option<RecordCache>,
     writes: &[&Write],
-) -> Result<Known, WriteError> {
+) -> Result<RecordCache, WriteError> {
     let in_use = || WriteError::Refused(StoreErrorKind::InUse);
     let mut stored_before = Vec::new();
     match source {
@@ -76,7 +76,7 @@ async fn write_all(
     }
     let mut known = match known {
         Some(known) => known,
-        None => Known::read(transaction).await?,
+        None => RecordCache::read(transaction).await?,
     };
     for (index, write) in writes.iter().enumerate() {
         if stored_before.get(index) == Some(&true) {
@@ -107,7 +107,7 @@ async fn write_all(
                 let texts = [actor.as_str(), alert_changes::ACKNOWLEDGE, &client.to_string(), &about.to_string()];
                 audit(transaction, &mut known, *at, texts).await?;
             }
-            Write::Announce(holder) => collectors::announce(transaction, token, holder).await?,
+            Write::Announce(owner) => collectors::announce(transaction, token, owner).await?,
             Write::Forget { before, more } => {
                 more.store(retention::forget(transaction, *before).await?, Ordering::Relaxed);
             }
@@ -126,7 +126,7 @@ async fn write_all(
 /// Notes what an operator did: who, what, to which, anything further.
 async fn audit(
     transaction: &mut Transaction,
-    known: &mut Known,
+    known: &mut RecordCache,
     at: Timestamp,
     [actor, action, target, detail]: [&str; 4],
 ) -> Result<(), sqlx::Error> {

@@ -25,11 +25,11 @@ use super::{
     deadlines::{CONNECT_DEADLINE, TRANSACTION_DEADLINE},
     error::{StoreError, StoreErrorKind},
     file::{Changed, OpenFile, is_gone},
-    holder::Holder,
-    known::Known,
     lock::{self, Lock},
+    lock_owner::LockOwner,
     pool::Pool,
     read_pool::ReadPool,
+    record_cache::RecordCache,
     schema,
     target::{Kind, Target},
     write::Write,
@@ -43,7 +43,7 @@ pub(super) struct WriteConnection {
     /// Stands in the database as long as no other collector has opened it.
     token: Uuid,
     /// What the database holds, as far as recording needs it. `None` after a failure: it is read again.
-    known: Option<Known>,
+    known: Option<RecordCache>,
     transactions: Arc<AtomicU64>,
     /// The connections for questions, which are closed and opened with the file.
     reads: ReadPool,
@@ -51,7 +51,7 @@ pub(super) struct WriteConnection {
     /// The file, where the database is one.
     watched: Option<WatchedFile>,
     /// Who was announced as the collector.
-    announced: Option<Holder>,
+    announced: Option<LockOwner>,
 }
 
 /// The file of a SQLite database.
@@ -101,8 +101,8 @@ impl WriteConnection {
     }
 
     /// Who is to be announced to a database that is opened in place of this one.
-    pub(super) fn remember_announced(&mut self, holder: &Holder) {
-        self.announced = Some(holder.clone());
+    pub(super) fn remember_announced(&mut self, owner: &LockOwner) {
+        self.announced = Some(owner.clone());
     }
 
     /// One transaction of this name. A single change that was rejected is tried once more with what the database holds
@@ -129,12 +129,12 @@ impl WriteConnection {
 
     /// What a transaction begins with. What is known is taken out, and put back by [`end`](Self::end) only after a
     /// commit: after anything else it is not true any more.
-    pub(super) fn begin(&mut self) -> (Pool, Uuid, Option<Known>) {
+    pub(super) fn begin(&mut self) -> (Pool, Uuid, Option<RecordCache>) {
         (self.pool.clone(), self.token, self.known.take())
     }
 
     /// What follows from a transaction that ended, or did not in time.
-    pub(super) fn end(&mut self, ended: Result<Result<Known, WriteError>, Elapsed>) -> Result<(), StoreError> {
+    pub(super) fn end(&mut self, ended: Result<Result<RecordCache, WriteError>, Elapsed>) -> Result<(), StoreError> {
         match ended {
             Ok(Ok(known)) => {
                 self.known = Some(known);

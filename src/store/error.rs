@@ -3,27 +3,27 @@
 use std::{error::Error, io, sync::Arc};
 
 pub use super::error_kind::StoreErrorKind;
-use super::{classify::classify, error_kind::USE_ANOTHER, holder::Holder};
+use super::{classify::classify, error_kind::USE_ANOTHER, lock_owner::LockOwner};
 
 /// Why the database did not do as asked. The driver's own words are the error's source.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("database {place} {}", words(*.kind, .holder.as_deref()))]
+#[error("database {place} {}", words(*.kind, .owner.as_deref()))]
 pub struct StoreError {
     /// Which it is.
     pub kind: StoreErrorKind,
     /// The database as it may be shown: a path, or server and name. Never a password.
     pub place: Arc<str>,
     /// Who has it, where it is in use and that could be read.
-    pub holder: Option<Box<Holder>>,
+    pub owner: Option<Box<LockOwner>>,
     /// What the driver or the operating system said.
     #[source]
     pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// What is wrong, by name where somebody is the reason.
-fn words(kind: StoreErrorKind, holder: Option<&Holder>) -> String {
-    match holder {
-        Some(holder) if kind == StoreErrorKind::InUse => format!("is in use by {holder}: {USE_ANOTHER}"),
+fn words(kind: StoreErrorKind, owner: Option<&LockOwner>) -> String {
+    match owner {
+        Some(owner) if kind == StoreErrorKind::InUse => format!("is in use by {owner}: {USE_ANOTHER}"),
         Some(_) | None => kind.to_string(),
     }
 }
@@ -31,12 +31,12 @@ fn words(kind: StoreErrorKind, holder: Option<&Holder>) -> String {
 impl StoreError {
     /// An error with its cause.
     pub(super) fn new(place: &Arc<str>, kind: StoreErrorKind, source: impl Error + Send + Sync + 'static) -> Self {
-        Self { kind, place: Arc::clone(place), holder: None, source: Some(Arc::new(source)) }
+        Self { kind, place: Arc::clone(place), owner: None, source: Some(Arc::new(source)) }
     }
 
     /// An error that says it all itself.
     pub(super) fn plain(place: &Arc<str>, kind: StoreErrorKind) -> Self {
-        Self { kind, place: Arc::clone(place), holder: None, source: None }
+        Self { kind, place: Arc::clone(place), owner: None, source: None }
     }
 
     /// What the driver said, classified.
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn who_holds_the_database_is_named_where_that_is_known() {
-        let holder = Holder {
+        let owner = LockOwner {
             host: "collector-1".into(),
             pid: 4711,
             account: "ops".into(),
@@ -76,18 +76,18 @@ mod tests {
         };
         let unknown = StoreError::plain(&"fleet.db".into(), StoreErrorKind::InUse);
         assert!(unknown.to_string().starts_with("database fleet.db is in use by another fleetsweep: end that one"));
-        let known = StoreError { holder: Some(Box::new(holder)), ..unknown };
+        let known = StoreError { owner: Some(Box::new(owner)), ..unknown };
         assert!(
             known.to_string().starts_with("database fleet.db is in use by pid 4711 of ops on collector-1: end that")
         );
-        let mode = Some(crate::store::holder::Mode::Dashboard);
-        let holder = known.holder.map(|holder| Box::new(Holder { mode, ..*holder }));
-        let said = StoreError { holder, ..StoreError::plain(&"fleet.db".into(), StoreErrorKind::InUse) }.to_string();
+        let mode = Some(crate::store::lock_owner::Mode::Dashboard);
+        let owner = known.owner.map(|owner| Box::new(LockOwner { mode, ..*owner }));
+        let said = StoreError { owner, ..StoreError::plain(&"fleet.db".into(), StoreErrorKind::InUse) }.to_string();
         assert!(said.contains("in use by pid 4711 of ops on collector-1 (dashboard): end that"), "{said}");
     }
 
     #[test]
-    fn an_error_names_place_and_mend() {
+    fn an_error_names_place_and_remedy() {
         let error = StoreError::plain(&"fleet.db".into(), StoreErrorKind::NewerSchema { found: 7, known: 1 });
         assert_eq!(
             error.to_string(),

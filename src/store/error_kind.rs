@@ -231,20 +231,6 @@ impl StoreErrorKind {
         }
     }
 
-    /// Whether what was to be stored is nowhere now, though nothing was wrong with it.
-    pub(super) fn loses_what_happened(self) -> bool {
-        !matches!(
-            self,
-            Self::Rejected
-                | Self::NoSuchMail
-                | Self::NoSuchAlert
-                | Self::AlertEnded
-                | Self::Away
-                | Self::InUse
-                | Self::Closed
-        )
-    }
-
     /// Whether it is about where a file lies.
     pub(super) fn is_of_file(self) -> bool {
         matches!(self, Self::Missing | Self::Replaced)

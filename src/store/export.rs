@@ -22,7 +22,7 @@ const PAGE: i64 = 1000;
 
 /// Which rows are meant.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct RowFilter {
     /// Those of these clients; `None` for all there are, those of no client included.
     pub clients: Option<Vec<StoredClient>>,
     /// Those from then on.
@@ -53,7 +53,7 @@ impl Pages {
     ///
     /// # Errors
     /// Why the database did not answer.
-    pub async fn of(reader: Reader, view: View, wanted: Wanted) -> Result<Self, StoreError> {
+    pub async fn of(reader: Reader, view: View, wanted: RowFilter) -> Result<Self, StoreError> {
         let (owners, parts) = match (view, wanted.clients) {
             (View::Mails, clients) => {
                 (clients.map(|clients| clients.iter().map(|client| client.key).collect()), vec![0])

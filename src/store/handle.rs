@@ -19,22 +19,22 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    clock::{self, TrustedTime, Witness},
+    clock::{self, ClockReading, TrustedTime},
     collectors,
-    condition::Condition,
     connection::WriteConnection,
+    database_status::DatabaseStatus,
     error::{StoreError, StoreErrorKind},
-    holder::Holder,
+    lock_owner::LockOwner,
     open::{self, Opened},
     outage::OutageSpool,
     outbox::{Due, OutboxMail},
-    place,
     pool::Pool,
     queue::{WriteQueue, WriteRequest},
     reader::Reader,
     record::Record,
     schema,
     spool::{self, Spool},
+    spool_path,
     target::{DatabaseUrl, Target},
     write::Write,
     writer::Writer,
@@ -48,7 +48,7 @@ pub struct Store {
     reader: Reader,
     requests: mpsc::Sender<WriteRequest>,
     transactions: Arc<AtomicU64>,
-    condition: watch::Receiver<Condition>,
+    status: watch::Receiver<DatabaseStatus>,
     /// Has the writer try a database that is away.
     hurry: Arc<Notify>,
     /// Names the database among all others. Not shown: unlike `place` it hides nothing.
@@ -95,10 +95,10 @@ impl Store {
         // Before anything of this run is stored: a clock that is wrong now must not vouch for itself.
         note_time(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
         let reader = Reader::new(reads, Arc::clone(&place));
-        let spool = Spool::open(place::of(environment, &identity, file.as_deref()), most_bytes)
+        let spool = Spool::open(spool_path::of(environment, &identity, file.as_deref()), most_bytes)
             .map_err(|error| StoreError::new(&place, StoreErrorKind::SpoolFailed, error))?;
         let transactions = Arc::new(AtomicU64::new(0));
-        let (told, condition) = watch::channel(Condition::default());
+        let (told, status) = watch::channel(DatabaseStatus::default());
         let hurry = Arc::new(Notify::new());
         let outage = OutageSpool::new(Arc::clone(&place), spool, told, reader.answered(), Arc::clone(&hurry));
         let connection =
@@ -110,36 +110,36 @@ impl Store {
         }
         let (requests, queue) = WriteQueue::new();
         tokio::spawn(writer.run(queue));
-        Ok(Self { reader, requests, transactions, condition, hurry, identity: identity.into() })
+        Ok(Self { reader, requests, transactions, status, hurry, identity: identity.into() })
     }
 
     /// Whether the database is away, now and whenever that changes.
     #[must_use]
-    pub fn condition(&self) -> watch::Receiver<Condition> {
-        self.condition.clone()
+    pub fn status(&self) -> watch::Receiver<DatabaseStatus> {
+        self.status.clone()
     }
 
     /// How many changes wait in the spool because the database is away.
     #[must_use]
     pub fn waiting(&self) -> u64 {
-        self.condition.borrow().away.as_ref().map_or(0, |away| away.waiting)
+        self.status.borrow().away.as_ref().map_or(0, |away| away.waiting)
     }
 
     /// Whether the database is away: what it says is not the newest then.
     #[must_use]
     pub fn is_away(&self) -> bool {
-        self.condition.borrow().away.is_some()
+        self.status.borrow().away.is_some()
     }
 
     /// Waits until nothing waits in the spool, for so long at most, and has the database tried often meanwhile.
     /// How many changes still wait.
     pub async fn settle(&self, longest: Duration) -> u64 {
         let deadline = Instant::now() + longest;
-        let mut condition = self.condition();
+        let mut status = self.status();
         while self.is_away() && Instant::now() < deadline {
             self.hurry.notify_one();
             let next = deadline.min(Instant::now() + Duration::from_secs(1));
-            if let Ok(Err(_)) = tokio::time::timeout_at(next, condition.changed()).await {
+            if let Ok(Err(_)) = tokio::time::timeout_at(next, status.changed()).await {
                 break;
             }
         }
@@ -311,7 +311,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`record`](Self::record).
-    pub async fn trusted_time(&self, witness: Witness) -> Result<TrustedTime, StoreError> {
+    pub async fn trusted_time(&self, witness: ClockReading) -> Result<TrustedTime, StoreError> {
         let believed = Arc::new(OnceLock::new());
         self.write(Write::Observe { witness, believed: Arc::clone(&believed) }).await?;
         Ok(believed.get().copied().unwrap_or(TrustedTime { now: None, behind: Duration::ZERO }))
@@ -321,8 +321,8 @@ impl Store {
     ///
     /// # Errors
     /// As [`record`](Self::record).
-    pub async fn announce(&self, holder: &Holder) -> Result<(), StoreError> {
-        self.write(Write::Announce(holder.clone())).await
+    pub async fn announce(&self, owner: &LockOwner) -> Result<(), StoreError> {
+        self.write(Write::Announce(owner.clone())).await
     }
 
     /// Answers questions; lives on when the store is dropped, but not when it is closed.
@@ -341,7 +341,7 @@ impl Store {
         metric: Metric,
         most: u32,
     ) -> Result<Vec<(Timestamp, f64)>, StoreError> {
-        let silent = self.condition.borrow().away.as_ref().map(|away| Arc::clone(&away.why));
+        let silent = self.status.borrow().away.as_ref().map(|away| Arc::clone(&away.why));
         if let Some(why) = silent.filter(|why| why.kind.ends_with_an_answer()) {
             // Nobody waits for what is known not to answer.
             return Err(StoreError::clone(&why));
@@ -392,6 +392,6 @@ impl Store {
 /// Notes how far time has come.
 async fn note_time(writes: &Pool) -> Result<(), sqlx::Error> {
     let mut transaction = writes.begin_write().await?;
-    clock::observe(&mut transaction, &Witness::of_system()).await?;
+    clock::observe(&mut transaction, &ClockReading::of_system()).await?;
     transaction.commit().await
 }

@@ -1,5 +1,5 @@
 //! The lock that keeps a second collector out of a database. It belongs to the process and goes with it, however
-//! that ends. Not who holds it ([`super::holder`]), which also is what stops a collector that lost it.
+//! that ends. Not who holds it ([`super::lock_owner`]), which also is what stops a collector that lost it.
 //!
 //! On SQLite it is a lock of the operating system on a file beside the database; on a server one of the server's
 //! own, which lasts as long as the connection that took it. So that connection is kept open and tried now and
@@ -45,7 +45,7 @@ pub(super) enum Server {
 #[derive(Debug)]
 pub(super) enum Lock {
     File { file: File, path: PathBuf },
-    Session(Keeper),
+    Session(SessionHandle),
 }
 
 /// A lock that was just taken from a server, before it is known to last.
@@ -56,7 +56,7 @@ pub(super) struct Taken {
 
 /// Whoever keeps a server's lock.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct SessionHandle {
     stop: DropGuard,
     task: JoinHandle<()>,
 }
@@ -109,7 +109,7 @@ impl Lock {
     pub(super) async fn release(self) {
         match self {
             Self::File { file, .. } => drop(file),
-            Self::Session(Keeper { stop, task }) => {
+            Self::Session(SessionHandle { stop, task }) => {
                 drop(stop);
                 if let Err(error) = task.await {
                     tracing::debug!(%error, "whoever kept the lock of the database broke");
@@ -143,7 +143,7 @@ impl Taken {
         let Self { session, server } = self;
         let stop = CancellationToken::new();
         let task = tokio::spawn(keep(server, session, Arc::clone(place), stop.clone()));
-        Lock::Session(Keeper { stop: stop.drop_guard(), task })
+        Lock::Session(SessionHandle { stop: stop.drop_guard(), task })
     }
 
     /// Gives it up again.

@@ -166,7 +166,7 @@ async fn in_use(target: &Target) -> StoreError {
             None
         }
     };
-    StoreError { holder: found.map(Box::new), ..StoreError::plain(&target.place, StoreErrorKind::InUse) }
+    StoreError { owner: found.map(Box::new), ..StoreError::plain(&target.place, StoreErrorKind::InUse) }
 }
 
 /// Waits for a first answer, not for ever.

@@ -14,7 +14,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    condition::{Away, Condition, Ended, Lost},
+    database_status::{Away, DatabaseStatus, Ended},
     error::{StoreError, StoreErrorKind},
     queue::{WriteQueue, WriteRequest},
     spool::{Spool, SpoolError},
@@ -34,7 +34,7 @@ const LONGEST_PAUSE_FOR_FILE: Duration = Duration::from_secs(4);
 pub(super) struct OutageSpool {
     place: Arc<str>,
     spool: Arc<Mutex<Spool>>,
-    condition: watch::Sender<Condition>,
+    status: watch::Sender<DatabaseStatus>,
     /// Notified of every answer to a question.
     pub(super) answered: Arc<Notify>,
     /// Notified by those who wait for the end of the outage.
@@ -68,11 +68,11 @@ impl OutageSpool {
     pub(super) fn new(
         place: Arc<str>,
         spool: Spool,
-        condition: watch::Sender<Condition>,
+        status: watch::Sender<DatabaseStatus>,
         answered: Arc<Notify>,
         hurry: Arc<Notify>,
     ) -> Self {
-        Self { place, spool: Arc::new(Mutex::new(spool)), condition, answered, hurry, outage: None, outages: 0 }
+        Self { place, spool: Arc::new(Mutex::new(spool)), status, answered, hurry, outage: None, outages: 0 }
     }
 
     /// Whether the database is away: changes go into the spool.
@@ -151,7 +151,7 @@ impl OutageSpool {
             queue.batch.drain(..).map(|request| (request, why.clone())).collect()
         };
         for (request, error) in not_kept {
-            self.refuse(request, error);
+            request.answer(Err(error));
         }
     }
 
@@ -200,29 +200,12 @@ impl OutageSpool {
         (kept, not_kept)
     }
 
-    /// Answers that a change was not stored. Where that is for want of a disk or of a database, it is lost.
-    pub(super) fn refuse(&self, request: WriteRequest, error: StoreError) {
-        if request.write.may_wait() && error.kind.loses_what_happened() {
-            self.condition.send_modify(|condition| {
-                let since = condition.lost.as_ref().map_or_else(Timestamp::now, |lost| lost.since);
-                let count = condition.lost.as_ref().map_or(0, |lost| lost.count) + 1;
-                condition.lost = Some(Lost { since, count, why: Arc::new(error.clone()) });
-            });
-        }
-        request.answer(Err(error));
-    }
-
-    /// Changes are stored again.
-    pub(super) fn lose_no_more(&self) {
-        self.condition.send_if_modified(|condition| condition.lost.take().is_some());
-    }
-
     /// Tells how many changes wait.
     pub(super) fn tell(&self, waiting: u64) {
         let Some(outage) = &self.outage else { return };
         let why = Arc::clone(&outage.why);
-        self.condition.send_modify(|condition| {
-            condition.away = Some(Away { number: self.outages, since: outage.since, waiting, why });
+        self.status.send_modify(|status| {
+            status.away = Some(Away { number: self.outages, since: outage.since, waiting, why });
         });
     }
 
@@ -250,9 +233,9 @@ impl OutageSpool {
     fn end(&mut self) {
         let Some(Outage { began, since, why, stored, .. }) = self.outage.take() else { return };
         let ended = Ended { number: self.outages, since, why, stored, after: began.elapsed() };
-        self.condition.send_modify(|condition| {
-            condition.away = None;
-            condition.ended = Some(ended);
+        self.status.send_modify(|status| {
+            status.away = None;
+            status.ended = Some(ended);
         });
     }
 }

@@ -106,7 +106,7 @@ pub(super) struct Origin {
 /// A word in the database that names nothing.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no kind of mail")]
-struct NotAKind(String);
+struct InvalidKind(String);
 
 pub(super) async fn insert(transaction: &mut Transaction, mail: &Mail, origin: &Origin) -> Result<(), sqlx::Error> {
     let created_at_ms = to_ms(mail.created_at);
@@ -322,7 +322,7 @@ impl TryFrom<MailRow> for OutboxMail {
 /// The kind of mail that a word names.
 pub(super) fn kind_of(word: String) -> Result<MailKind, sqlx::Error> {
     let kind = MailKind::ALL.into_iter().find(|kind| kind.word() == word);
-    kind.ok_or_else(|| unreadable(NotAKind(word)))
+    kind.ok_or_else(|| unreadable(InvalidKind(word)))
 }
 
 pub(super) async fn counts(pool: &ReadPool) -> Result<MailCounts, sqlx::Error> {

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use super::{
     alerts, cells,
     convert::{from_count, from_ms},
-    memory::{self, ClientRow, LastOf},
     pool::{Transaction, fetch_all, fetch_of},
     read_pool::ReadPool,
+    stored_history::{self, ClientRow, LastOf},
     sweeps::{self, Ended},
 };
 use crate::fleet::{
@@ -18,7 +18,7 @@ use crate::fleet::{
     alert::{HoldReason, Notice, NoticeReason},
     alerts::AlertView,
     event::ClientCard,
-    history::Memory,
+    history::StoredHistory,
     reading::Usage,
     sample::Sample,
     state::{Fleet, Remembered, SweepView},
@@ -31,11 +31,11 @@ pub(super) async fn fleet(pool: &ReadPool, sweep: SweepId, cards: &[ClientCard])
     let wanted: HashSet<_> = cards.iter().map(|card| &card.id).collect();
     let mut clients = known(&mut transaction, &ended).await?;
     clients.retain(|known| known.last.is_some() && wanted.contains(&known.client));
-    let mut last = memory::last_collections(&mut transaction, &clients).await?;
+    let mut last = stored_history::last_collections(&mut transaction, &clients).await?;
     let measured = measured(&mut transaction, &clients).await?;
-    let mut readings = memory::readings(&mut transaction, &clients).await?;
+    let mut readings = stored_history::readings(&mut transaction, &clients).await?;
     rebuild(&mut transaction, &measured, &mut readings).await?;
-    let mut samples = memory::samples(&mut transaction, clients.len(), ended.last_collection).await?;
+    let mut samples = stored_history::samples(&mut transaction, clients.len(), ended.last_collection).await?;
     let failed = failed_in_a_row(&mut transaction, &ended).await?;
 
     let mut open = HashMap::new();
@@ -48,7 +48,7 @@ pub(super) async fn fleet(pool: &ReadPool, sweep: SweepId, cards: &[ClientCard])
         let sample = Sample { failed_in_a_row: failed.get(&client).copied(), ..sample };
         let value = alert.metric.values(&sample).of(&alert.instance).value();
         let alert = then(alert, value, peak, &ended.view);
-        open.entry(client).or_insert_with(Vec::new).push(memory::exceeded(&alert));
+        open.entry(client).or_insert_with(Vec::new).push(stored_history::exceeded(&alert));
         alerts.push(alert);
     }
     for row in alerts::ended_at(&mut transaction, ended.at_ms).await? {
@@ -61,13 +61,13 @@ pub(super) async fn fleet(pool: &ReadPool, sweep: SweepId, cards: &[ClientCard])
             client,
             last: last.remove(&id),
             reading: readings.remove(&id).map(|(at, reading)| (at, Box::new(reading))),
-            exceeded: memory::in_order(open.remove(&id)),
+            exceeded: stored_history::in_order(open.remove(&id)),
             recent: samples.remove(&id).unwrap_or_default(),
         })
         .collect();
     let visited = remembered.iter().filter(|client| client.last.as_ref().is_some_and(|last| last.sweep == sweep));
     let view = SweepView { clients: visited.map(|client| client.client.clone()).collect(), ..ended.view };
-    Ok(Some(Fleet::past(view, cards, Memory { clients: remembered, alerts })))
+    Ok(Some(Fleet::past(view, cards, StoredHistory { clients: remembered, alerts })))
 }
 
 /// The clients as they had been collected by then.

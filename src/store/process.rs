@@ -4,7 +4,7 @@ use std::fs;
 
 /// What is known of a process by its mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ProcessStatus {
     /// It runs.
     Runs,
     /// It has ended: nothing that belongs to a process is still its.
@@ -46,14 +46,14 @@ fn started_by(stat: &str) -> Option<u64> {
 }
 
 /// What is known of the process of this number and mark.
-pub(super) fn standing(pid: u32, mark: &str) -> Standing {
+pub(super) fn status(pid: u32, mark: &str) -> ProcessStatus {
     let here = place().is_some_and(|place| mark.strip_prefix(place.as_str()).is_some_and(|rest| rest.starts_with('/')));
     if !here {
-        Standing::Elsewhere
+        ProcessStatus::Elsewhere
     } else if self::mark(pid).as_deref() == Some(mark) {
-        Standing::Runs
+        ProcessStatus::Runs
     } else {
-        Standing::Ended
+        ProcessStatus::Ended
     }
 }
 
@@ -67,22 +67,22 @@ mod tests {
     fn a_process_is_told_from_another_of_its_number() {
         let own = std::process::id();
         let marked = mark(own).unwrap();
-        assert_eq!(standing(own, &marked), Standing::Runs);
-        assert_eq!(standing(own, &format!("{}/1", place().unwrap())), Standing::Ended);
-        assert_eq!(standing(own, "another start/pid:[1]/1"), Standing::Elsewhere);
-        assert_eq!(standing(own, ""), Standing::Elsewhere);
+        assert_eq!(status(own, &marked), ProcessStatus::Runs);
+        assert_eq!(status(own, &format!("{}/1", place().unwrap())), ProcessStatus::Ended);
+        assert_eq!(status(own, "another start/pid:[1]/1"), ProcessStatus::Elsewhere);
+        assert_eq!(status(own, ""), ProcessStatus::Elsewhere);
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let marked = mark(child.id()).unwrap();
-        assert_eq!(standing(child.id(), &marked), Standing::Runs);
+        assert_eq!(status(child.id(), &marked), ProcessStatus::Runs);
         child.kill().unwrap();
         // Not waited for yet: there is still a number, and nobody behind it.
         let ended = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        while standing(child.id(), &marked) == Standing::Runs && std::time::Instant::now() < ended {
+        while status(child.id(), &marked) == ProcessStatus::Runs && std::time::Instant::now() < ended {
             std::thread::yield_now();
         }
-        assert_eq!(standing(child.id(), &marked), Standing::Ended);
+        assert_eq!(status(child.id(), &marked), ProcessStatus::Ended);
         child.wait().unwrap();
-        assert_eq!(standing(child.id(), &marked), Standing::Ended);
+        assert_eq!(status(child.id(), &marked), ProcessStatus::Ended);
     }
 
     #[test]

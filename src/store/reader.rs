@@ -13,12 +13,12 @@ use super::{
     deadlines::TRANSACTION_DEADLINE,
     error::{StoreError, StoreErrorKind},
     history,
-    holder::Holder,
-    memory, open,
+    lock_owner::LockOwner,
+    open,
     outbox::{self, Due, MailCounts, OutboxMail},
     past,
     read_pool::ReadPool,
-    schema, sweeps,
+    schema, stored_history, sweeps,
     target::{DatabaseUrl, Target},
     view_rows::{self, Found, Position, StoredClient},
 };
@@ -27,7 +27,7 @@ use crate::fleet::{
     ClientId, Metric, Reading, SweepId,
     alerts::AlertView,
     event::ClientCard,
-    history::{AlertRow, EventRow, MailRow, Memory, Point, Span},
+    history::{AlertRow, EventRow, MailRow, Point, Span, StoredHistory},
     judge::ClientState,
     rows::View,
     security::allowance::Spent,
@@ -97,8 +97,8 @@ impl Reader {
     ///
     /// # Errors
     /// Why the database did not answer.
-    pub async fn memory(&self) -> Result<Memory, StoreError> {
-        self.answer(memory::memory(&self.pool)).await
+    pub async fn memory(&self) -> Result<StoredHistory, StoreError> {
+        self.answer(stored_history::memory(&self.pool)).await
     }
 
     /// CPU and memory of a client over a span up to `now`, oldest first, thinned to a few hundred points: each
@@ -184,7 +184,7 @@ impl Reader {
     ///
     /// # Errors
     /// Why the database did not answer.
-    pub async fn holder(&self) -> Result<Option<Holder>, StoreError> {
+    pub async fn lock_owner(&self) -> Result<Option<LockOwner>, StoreError> {
         self.answer(collectors::read(&self.pool)).await
     }
 

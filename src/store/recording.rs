@@ -8,10 +8,10 @@ use super::{
     alert_changes,
     cells::{self, Field},
     convert::{to_count, to_json, to_ms},
-    known::{Known, KnownClient},
     outbox::{self, Origin},
     pool::{Transaction, execute, on_driver},
     record::{Outcome, Record},
+    record_cache::{KnownClient, RecordCache},
     threads::{self, FirstEvents},
 };
 use crate::fleet::{
@@ -26,7 +26,7 @@ use crate::fleet::{
 /// Writes one record.
 pub(super) async fn insert(
     transaction: &mut Transaction,
-    known: &mut Known,
+    known: &mut RecordCache,
     record: &Record,
 ) -> Result<(), sqlx::Error> {
     let ended_at_ms = to_ms(record.started_at).saturating_add(to_count(record.duration_ms));
@@ -89,7 +89,7 @@ pub(super) async fn insert(
 }
 
 /// The id of the record's client, which is made where it is new.
-async fn client(transaction: &mut Transaction, known: &mut Known, record: &Record) -> Result<i64, sqlx::Error> {
+async fn client(transaction: &mut Transaction, known: &mut RecordCache, record: &Record) -> Result<i64, sqlx::Error> {
     if let Some(known) = known.clients.get(&record.client) {
         return Ok(known.id);
     }
@@ -259,7 +259,7 @@ async fn update_rule_states(
 
 async fn insert_events(
     transaction: &mut Transaction,
-    known: &mut Known,
+    known: &mut RecordCache,
     client: i64,
     log: &SecurityLog,
     ended_at_ms: i64,

@@ -1,5 +1,5 @@
 //! The spool: changes that wait on the disk while the database is away, oldest first, each on the disk before it
-//! counts as kept. Not when something waits ([`super::outage`]), and not where that is ([`super::place`]).
+//! counts as kept. Not when something waits ([`super::outage`]), and not where that is ([`super::spool_path`]).
 //!
 //! One file, a [`segment`]. Where its disk takes nothing more, a second one is begun in the next place, which lies on another
 //! disk; what waits is stored segment after segment. What could not be stored for its own sake goes into a file of its own,
@@ -15,7 +15,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::place::Place;
+use super::spool_path::SpoolPath;
 
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -38,7 +38,7 @@ pub(super) const MOST_BYTES: u64 = 256 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Spool {
     /// Where it may lie, best first; none where the environment has no place for one.
-    places: Vec<Spot>,
+    locations: Vec<SpoolLocation>,
     most_bytes: u64,
     /// What waits, oldest first.
     segments: VecDeque<Segment>,
@@ -46,24 +46,24 @@ pub(super) struct Spool {
 
 /// A place, and what this process holds there.
 #[derive(Debug)]
-struct Spot {
-    place: Place,
+struct SpoolLocation {
+    place: SpoolPath,
     /// Held for as long as this lives, once there was something to keep.
     lock: Option<File>,
 }
 
 impl Spool {
     /// Opens what an earlier run left, wherever it had to put it. Makes nothing where there is nothing.
-    pub(super) fn open(places: impl IntoIterator<Item = Place>, most_bytes: u64) -> Result<Self, SpoolError> {
-        let places = places.into_iter().map(|place| Spot { place, lock: None }).collect();
-        let mut spool = Self { places, most_bytes, segments: VecDeque::new() };
+    pub(super) fn open(locations: impl IntoIterator<Item = SpoolPath>, most_bytes: u64) -> Result<Self, SpoolError> {
+        let locations = locations.into_iter().map(|place| SpoolLocation { place, lock: None }).collect();
+        let mut spool = Self { locations, most_bytes, segments: VecDeque::new() };
         let mut segments = Vec::new();
-        for (index, spot) in spool.places.iter_mut().enumerate() {
-            match spot.left_behind() {
+        for (index, location) in spool.locations.iter_mut().enumerate() {
+            match location.left_behind() {
                 Ok(found) => segments.extend(found),
                 // In a place that everybody can write, others can put what they like.
                 Err(error @ SpoolError::NotOurs { .. }) if index > 0 => tracing::warn!("{error}"),
-                Err(error @ SpoolError::File { .. }) if index > 0 && spot.lock.is_none() => {
+                Err(error @ SpoolError::File { .. }) if index > 0 && location.lock.is_none() => {
                     tracing::debug!("nothing can be left there: {error}");
                 }
                 Err(error) => return Err(error),
@@ -80,7 +80,7 @@ impl Spool {
         self.segments
             .back()
             .map(|segment| segment.path().to_owned())
-            .or_else(|| self.places.first().map(|spot| spot.place.file()))
+            .or_else(|| self.locations.first().map(|location| location.place.file()))
     }
 
     /// Every file in which something waits.
@@ -112,8 +112,8 @@ impl Spool {
         };
         let number = self.segments.back().map_or(0, |segment| segment.number() + 1);
         let mut why = first_error;
-        for spot in &mut self.places {
-            let file = spot.place.file();
+        for location in &mut self.locations {
+            let file = location.place.file();
             if self.segments.iter().any(|segment| segment.path() == file) {
                 continue;
             }
@@ -121,7 +121,7 @@ impl Spool {
             if device.is_some_and(|device| full_devices.contains(&device)) {
                 continue;
             }
-            let begun = spot.claim().and_then(|()| Segment::begin(&file, number, contents, room));
+            let begun = location.claim().and_then(|()| Segment::begin(&file, number, contents, room));
             match begun {
                 Ok(None) => return Ok(0),
                 Ok(Some((segment, kept))) => {
@@ -155,11 +155,11 @@ impl Spool {
             // Whatever happened to the file, its content is known still.
             Ok(kept) if segment.is_lost() => {
                 let path = segment.path().to_owned();
-                let spot = self.places.iter_mut().find(|spot| spot.place.file() == path);
-                let claimed = match spot {
-                    Some(spot) => {
-                        spot.lock = None;
-                        spot.claim()
+                let location = self.locations.iter_mut().find(|location| location.place.file() == path);
+                let claimed = match location {
+                    Some(location) => {
+                        location.lock = None;
+                        location.claim()
                     }
                     None => Ok(()),
                 };
@@ -191,7 +191,7 @@ impl Spool {
     /// Keeps for a human what the database will not take: a line of `NAME.rejected`. Gives that file.
     pub(super) fn set_aside(&self, content: &[u8]) -> Result<PathBuf, SpoolError> {
         let mut why = SpoolError::NoPlace;
-        for Spot { place, .. } in &self.places {
+        for SpoolLocation { place, .. } in &self.locations {
             let file = place.directory.join(format!("{}.rejected", place.name));
             let append = || {
                 let mut opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&file)?;
@@ -208,7 +208,7 @@ impl Spool {
     }
 }
 
-impl Spot {
+impl SpoolLocation {
     /// What an earlier run left here.
     fn left_behind(&mut self) -> Result<Option<Segment>, SpoolError> {
         let file = self.place.file();
@@ -223,7 +223,7 @@ impl Spot {
     /// Makes the directory and takes the spool for this process. The database's lock decides who owns it; this
     /// one is for the moments in which a server has lost that lock.
     fn claim(&mut self) -> Result<(), SpoolError> {
-        let Place { directory, name } = &self.place;
+        let SpoolPath { directory, name } = &self.place;
         if self.lock.is_some() {
             return Ok(());
         }

@@ -129,7 +129,7 @@ impl TryFrom<SweepRow> for Ended {
 /// A word in the database that names nothing.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` sets off no sweep")]
-struct NotATrigger(String);
+struct InvalidTrigger(String);
 
 const TRIGGERS: [Trigger; 3] = [Trigger::Once, Trigger::Schedule, Trigger::Manual];
 
@@ -143,5 +143,5 @@ fn word(set_off_by: Trigger) -> &'static str {
 
 fn trigger(found: &str) -> Result<Trigger, sqlx::Error> {
     let trigger = TRIGGERS.into_iter().find(|trigger| word(*trigger) == found);
-    trigger.ok_or_else(|| unreadable(NotATrigger(found.to_owned())))
+    trigger.ok_or_else(|| unreadable(InvalidTrigger(found.to_owned())))
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::config::{
     Database,
     database::{self, DatabaseTls, Encryption},
-    harmless,
+    safe_text,
 };
 
 /// A database as the configuration names it.
@@ -90,7 +90,7 @@ impl Target {
                 (false, bracketed(options.get_host()), options.get_port(), name, String::new())
             }
         };
-        let place = harmless::database_place(is_postgres, &host, port, name).as_str().into();
+        let place = safe_text::database_place(is_postgres, &host, port, name).as_str().into();
         let scheme = if is_postgres { "postgres" } else { "mysql" };
         let identity = format!("{scheme}://{host}:{port}/{name} {part}");
         check_files(url, &place)?;
@@ -105,7 +105,7 @@ impl Target {
         let may_create = !["mode=ro", "mode=rw&", "immutable="].iter().any(|option| url.contains(option))
             && !url.ends_with("mode=rw");
         let options = options.foreign_keys(true).busy_timeout(CONNECT_DEADLINE).disable_statement_logging();
-        let place = harmless::database_file(&options.get_filename().to_string_lossy()).as_str().into();
+        let place = safe_text::database_file(&options.get_filename().to_string_lossy()).as_str().into();
         Ok(Self { place, identity: String::new(), kind: Kind::Sqlite { options, may_create } })
     }
 }
@@ -167,7 +167,7 @@ fn part(url: &str) -> String {
 fn check_files(url: &str, place: &Arc<str>) -> Result<(), StoreError> {
     for file in database::files(url) {
         if let Err(error) = std::fs::File::open(&file.path) {
-            let named = io::Error::new(error.kind(), format!("{}: {error}", harmless::path(&file.path)));
+            let named = io::Error::new(error.kind(), format!("{}: {error}", safe_text::path(&file.path)));
             return Err(StoreError::new(place, StoreErrorKind::Tls, named));
         }
     }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    clock::{TrustedTime, Witness},
-    holder::Holder,
+    clock::{ClockReading, TrustedTime},
+    lock_owner::LockOwner,
     record::Record,
 };
 use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, mail::Mail, metric::Instance};
@@ -81,7 +81,7 @@ pub(super) enum Write {
         actor: String,
     },
     #[serde(skip)]
-    Announce(Holder),
+    Announce(LockOwner),
     /// Deletes one piece of what is older; tells whether more may be left.
     #[serde(skip)]
     Forget {
@@ -91,7 +91,7 @@ pub(super) enum Write {
     /// Notes what the machine says of time; tells what is believed.
     #[serde(skip)]
     Observe {
-        witness: Witness,
+        witness: ClockReading,
         believed: Arc<OnceLock<TrustedTime>>,
     },
     /// Nothing more from now on; answered when every connection has ended.

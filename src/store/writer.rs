@@ -71,14 +71,13 @@ impl Writer {
     /// where the database is away, they are kept.
     async fn serve(&mut self, batch: &mut Vec<WriteRequest>) {
         for request in &*batch {
-            if let Write::Announce(holder) = &request.write {
-                self.connection.remember_announced(holder);
+            if let Write::Announce(owner) = &request.write {
+                self.connection.remember_announced(owner);
             }
         }
         let name = Uuid::new_v4();
         let writes: Vec<&Write> = batch.iter().map(|request| &request.write).collect();
         let Err(error) = self.connection.transact(name, &writes).await else {
-            self.outage.lose_no_more();
             return batch.drain(..).for_each(|request| request.answer(Ok(())));
         };
         let mut alone = Vec::new();
@@ -87,11 +86,11 @@ impl Writer {
             let several = batch.len() > 1;
             for (request, not_kept) in self.begin_outage(batch, name, &error).await {
                 if error.kind != StoreErrorKind::Full || self.outage.is_active() {
-                    self.outage.refuse(request, not_kept);
+                    request.answer(Err(not_kept));
                 } else if several {
                     alone.push(request);
                 } else {
-                    self.outage.refuse(request, error.clone());
+                    request.answer(Err(error.clone()));
                 }
             }
         } else if batch.len() > 1 && error.kind.may_concern_one_record() {
@@ -107,10 +106,10 @@ impl Writer {
                     batch.push(request);
                     batch.extend(left.by_ref());
                     for (request, error) in self.begin_outage(batch, name, &error).await {
-                        self.outage.refuse(request, error);
+                        request.answer(Err(error));
                     }
                 }
-                Err(error) => self.outage.refuse(request, error),
+                Err(error) => request.answer(Err(error)),
                 Ok(()) => request.answer(Ok(())),
             }
         }

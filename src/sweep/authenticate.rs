@@ -8,7 +8,7 @@ use russh::{MethodKind, MethodSet, client::KeyboardInteractiveAuthResponse, keys
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    credential::{self, Credential, Outcome, Tried},
+    credential::{self, Credential, LoginAttempts, Outcome},
     credential_sources::CredentialSources,
     session::Session,
     session_state::Ending,
@@ -33,7 +33,7 @@ pub(super) async fn authenticate(
     ours: &CredentialSources<'_>,
 ) -> Result<(), Failure> {
     let mut waiting = credential::in_order(client);
-    let mut tried = Tried::default();
+    let mut tried = LoginAttempts::default();
     while let Some(credential) = credential::next(&mut waiting, tried.offered.as_ref()) {
         match attempt(session, client, credential, ours).await {
             Outcome::Accepted => return Ok(()),
@@ -63,9 +63,9 @@ pub(super) async fn authenticate(
 
 /// The session ended while a credential was tried, or before it could be. Where something was refused already, or the
 /// server says that it was one failure too many, that is a refusal: trying again would refuse again.
-async fn lost(session: &Session, mut tried: Tried, during: Credential<'_>) -> Failure {
+async fn lost(session: &Session, mut tried: LoginAttempts, during: Credential<'_>) -> Failure {
     let words = match session.ending().await {
-        Some(Ending::Said(words)) => Some(words),
+        Some(Ending::Message(words)) => Some(words),
         Some(Ending::Abuse(_)) => return session.lost(Stage::Authenticate).await,
         Some(Ending::NoFurtherMethod) => {
             tried.offered = Some(MethodSet::empty());
@@ -89,7 +89,7 @@ async fn judged(session: &Session, outcome: Option<Outcome>) -> Outcome {
     match outcome {
         Some(Outcome::Refused(methods)) if methods.is_empty() => match session.ending().await {
             Some(Ending::NoFurtherMethod) => Outcome::Refused(methods),
-            Some(Ending::Said(_) | Ending::Abuse(_)) | None => Outcome::Lost,
+            Some(Ending::Message(_) | Ending::Abuse(_)) | None => Outcome::Lost,
         },
         Some(outcome) => outcome,
         None => Outcome::Lost,

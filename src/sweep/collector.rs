@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     bus::Publisher,
-    config::{Client, Config, harmless},
+    config::{Client, Config, safe_text},
     fleet::{EventKind, Failure, FailureKind, Stage, SweepId, failure::Retry},
 };
 
@@ -59,14 +59,14 @@ pub enum SweepError {
 
 /// What `clean` did to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cleaned {
+pub struct CleanResult {
     /// The directories that are gone, as the client names them; empty where nothing was kept.
     pub removed: Vec<String>,
 }
 
 /// What `trust` found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trusted {
+pub enum TrustResult {
     /// The key was pinned before.
     AlreadyPinned {
         /// `SHA256:…`
@@ -138,7 +138,7 @@ impl Collector {
         let agents = agents()?;
         let hosts = KnownHosts::load(&config.ssh.known_hosts)?;
         for bad in hosts.bad_lines() {
-            tracing::warn!("{}:{}: {}", harmless::path(hosts.path()), bad.line, bad.problem);
+            tracing::warn!("{}:{}: {}", safe_text::path(hosts.path()), bad.line, bad.problem);
         }
         let shared = Shared {
             publisher,
@@ -154,10 +154,10 @@ impl Collector {
         Ok(Self { shared, timeout: config.collector.timeout, retries: config.collector.retries })
     }
 
-    /// The same, with room that its kept sessions share with others.
+    /// The same, with a descriptor budget that its kept sessions share with others.
     #[must_use]
-    pub fn with_room(mut self, keeping: SessionKeeping, room: DescriptorBudget) -> Self {
-        self.shared.sessions = KeptSessions::new(keeping, Some(room));
+    pub fn with_budget(mut self, keeping: SessionKeeping, budget: DescriptorBudget) -> Self {
+        self.shared.sessions = KeptSessions::new(keeping, Some(budget));
         self
     }
 
@@ -223,11 +223,11 @@ impl Collector {
     ///
     /// # Errors
     /// Why it could not. Nothing is retried.
-    pub async fn clean(&self, client: &Client, cancel: &CancellationToken) -> Result<Cleaned, Failure> {
+    pub async fn clean(&self, client: &Client, cancel: &CancellationToken) -> Result<CleanResult, Failure> {
         self.clean_client(client, cancel).instrument(span::of_client(client)).await
     }
 
-    async fn clean_client(&self, client: &Client, cancel: &CancellationToken) -> Result<Cleaned, Failure> {
+    async fn clean_client(&self, client: &Client, cancel: &CancellationToken) -> Result<CleanResult, Failure> {
         const STAGE: Stage = Stage::Execute;
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
         let mut session = self.shared.connect(client, &deadlines).await?;
@@ -257,7 +257,7 @@ impl Collector {
         match cleaning.await {
             Ok(removed) => {
                 session.close().await;
-                Ok(Cleaned { removed })
+                Ok(CleanResult { removed })
             }
             Err(failure) => {
                 session.leave(&failure).await;
@@ -272,7 +272,7 @@ impl Collector {
     /// # Errors
     /// Why it could not. A key that contradicts a pinned one is never pinned:
     /// [`FailureKind::HostKeyChanged`].
-    pub async fn trust(&self, client: &Client, cancel: &CancellationToken) -> Result<Trusted, Failure> {
+    pub async fn trust(&self, client: &Client, cancel: &CancellationToken) -> Result<TrustResult, Failure> {
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
         let met = Arc::new(OnceLock::new());
         let purpose = HostKeyPurpose::Trust(Arc::clone(&met));
@@ -287,10 +287,10 @@ impl Collector {
         match met.get().cloned() {
             None => Err(failure),
             Some(ShownHostKey { fingerprint, algorithm, was_pinned: true }) => {
-                Ok(Trusted::AlreadyPinned { fingerprint, algorithm })
+                Ok(TrustResult::AlreadyPinned { fingerprint, algorithm })
             }
             Some(ShownHostKey { fingerprint, algorithm, was_pinned: false }) => {
-                Ok(Trusted::Pinned { fingerprint, algorithm })
+                Ok(TrustResult::Pinned { fingerprint, algorithm })
             }
         }
     }

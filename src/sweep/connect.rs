@@ -24,7 +24,7 @@ use super::{
     session_handler::{EndReason, SessionHandler},
     session_state::{Ending, SessionState},
     shortage,
-    stream::{CuttableStream, Opening},
+    stream::{CuttableStream, PeerIdentification},
     threads,
 };
 use crate::fleet::{ClientId, Failure, FailureKind, Stage, failure::Blame};
@@ -45,16 +45,20 @@ pub(super) async fn connect(
     client: &ClientId,
     hosts: &Arc<KnownHosts>,
     purpose: HostKeyPurpose,
-    opening: &Opening,
+    identification: &PeerIdentification,
     allowed: Duration,
 ) -> Result<Session, Failure> {
     let handler = SessionHandler::new(Arc::clone(hosts), client.clone(), purpose);
-    threads::run(open(handler, opening.clone(), allowed))
+    threads::run(open(handler, identification.clone(), allowed))
         .await
         .unwrap_or_else(|error| Err(Failure::new(Stage::Connect, FailureKind::Defect).because(error)))
 }
 
-async fn open(handler: SessionHandler, opening: Opening, allowed: Duration) -> Result<Session, Failure> {
+async fn open(
+    handler: SessionHandler,
+    identification: PeerIdentification,
+    allowed: Duration,
+) -> Result<Session, Failure> {
     let tcp = tcp(&handler.client, allowed).await?;
     let cut = CancellationToken::new();
     // From here on whoever drops this future cuts the stream, and the session's task ends.
@@ -62,10 +66,10 @@ async fn open(handler: SessionHandler, opening: Opening, allowed: Duration) -> R
     let settings = settings(handler.algorithms()?)
         .map_err(|error| Failure::new(Stage::Connect, FailureKind::Defect).because(error))?;
     let state = handler.state.clone();
-    let stream = CuttableStream::new(tcp, cut, opening.clone(), state.allowance.clone());
+    let stream = CuttableStream::new(tcp, cut, identification.clone(), state.allowance.clone());
     match client::connect_stream(Arc::new(settings), stream, handler).await {
-        Ok(handle) => Ok(Session::new(handle, state, opening.names_windows(), guard)),
-        Err(ended) => Err(failure(ended, &opening, &state)),
+        Ok(handle) => Ok(Session::new(handle, state, identification.names_windows(), guard)),
+        Err(ended) => Err(failure(ended, &identification, &state)),
     }
 }
 
@@ -146,17 +150,18 @@ fn network(error: &io::Error) -> FailureKind {
 }
 
 /// What ended a session before its host key was accepted.
-fn failure(ended: EndReason, opening: &Opening, state: &SessionState) -> Failure {
+fn failure(ended: EndReason, identification: &PeerIdentification, state: &SessionState) -> Failure {
     let error = match ended {
         EndReason::Refused(failure) => return failure,
         EndReason::KeyPinned => return Failure::new(Stage::Connect, FailureKind::Cancelled),
         // Something else that talks without end is just that.
         EndReason::Abuse(abuse) => {
-            return not_ssh(opening).unwrap_or_else(|| Failure::new(Stage::Connect, abuse.kind()).because(abuse));
+            return not_ssh(identification)
+                .unwrap_or_else(|| Failure::new(Stage::Connect, abuse.kind()).because(abuse));
         }
         EndReason::Ssh(error) => error,
     };
-    if let Some(failure) = not_ssh(opening) {
+    if let Some(failure) = not_ssh(identification) {
         return failure;
     }
     let ended_by_peer = matches!(error, russh::Error::Disconnect | russh::Error::HUP);
@@ -168,8 +173,8 @@ fn failure(ended: EndReason, opening: &Opening, state: &SessionState) -> Failure
         FailureKind::NotSsh
     };
     let failure = Failure::new(Stage::Connect, kind);
-    match (state.ending.get(), opening.begun_line()) {
-        (Some(Ending::Said(words)), _) => failure.because(words),
+    match (state.ending.get(), identification.begun_line()) {
+        (Some(Ending::Message(words)), _) => failure.because(words),
         (Some(Ending::Abuse(abuse)), _) => failure.because(abuse),
         (Some(Ending::NoFurtherMethod), _) => Failure::new(Stage::Connect, FailureKind::AuthenticationRefused),
         (None, Some(line)) if ended_by_peer => {
@@ -196,8 +201,8 @@ fn words(error: russh::Error) -> String {
 }
 
 /// The failure that the other side's first line amounts to, where that is not the line of an SSH server.
-pub(super) fn not_ssh(opening: &Opening) -> Option<Failure> {
-    let line = opening.foreign_line()?;
+pub(super) fn not_ssh(identification: &PeerIdentification) -> Option<Failure> {
+    let line = identification.foreign_line()?;
     // OpenSSH says so in plain text when it drops a login above its MaxStartups.
     let kind = if line.contains("MaxStartups") || line.starts_with("Not allowed at this time") {
         FailureKind::ConnectionLost

@@ -3,9 +3,9 @@
 
 use russh::{MethodKind, MethodSet, client::AuthResult};
 
-use super::shortage::Unusable;
+use super::shortage::CredentialError;
 use crate::{
-    config::{Client, KeyFile, harmless, secret::SecretSource},
+    config::{Client, KeyFile, safe_text, secret::SecretSource},
     fleet::{Failure, FailureKind, Stage},
 };
 
@@ -31,7 +31,7 @@ impl Credential<'_> {
     /// How failures name it.
     pub(super) fn name(self) -> String {
         match self {
-            Self::Key(file) => format!("key {}", harmless::path(&file.path)),
+            Self::Key(file) => format!("key {}", safe_text::path(&file.path)),
             Self::Agent => "ssh-agent".to_owned(),
             Self::Password(_) => "password".to_owned(),
             Self::KeyboardInteractive(_) => "keyboard-interactive with the password".to_owned(),
@@ -67,7 +67,7 @@ pub(super) enum Outcome {
     /// It was not, and the server would listen to these methods.
     Refused(MethodSet),
     /// It could not be tried; why.
-    Unusable(Unusable),
+    Unusable(CredentialError),
     /// The server asks what we cannot answer; what, in words. That is its doing, not ours.
     Unanswerable(String),
     /// The session ended meanwhile.
@@ -86,20 +86,20 @@ impl From<AuthResult> for Outcome {
 
 /// What was learnt while trying.
 #[derive(Default)]
-pub(super) struct Tried {
+pub(super) struct LoginAttempts {
     /// Credentials that were accepted, where the server wants another one as well.
     pub(super) accepted: Vec<String>,
     /// Credentials that were refused.
     pub(super) refused: Vec<String>,
     /// Why credentials could not be tried.
-    pub(super) unusable: Vec<Unusable>,
+    pub(super) unusable: Vec<CredentialError>,
     /// Questions of the server that only a person can answer.
     pub(super) unanswerable: Vec<String>,
     /// What the server listens to; `None` until it said so.
     pub(super) offered: Option<MethodSet>,
 }
 
-impl Tried {
+impl LoginAttempts {
     /// The failure that all of this amounts to; `not_offered` are the credentials that were not tried.
     pub(super) fn failure(self, not_offered: Vec<String>) -> Failure {
         // That we are short of something passes: another try may do.
@@ -165,18 +165,22 @@ mod tests {
     #[test]
     fn a_refusal_names_what_was_refused_and_what_the_server_takes() {
         let methods = MethodSet::from([MethodKind::PublicKey, MethodKind::Password].as_slice());
-        let tried =
-            || Tried { refused: vec!["password".to_owned()], offered: Some(methods.clone()), ..Tried::default() };
+        let tried = || LoginAttempts {
+            refused: vec!["password".to_owned()],
+            offered: Some(methods.clone()),
+            ..LoginAttempts::default()
+        };
         assert_eq!(
             tried().failure(Vec::new()).to_string(),
             "authentication refused: password was refused: the server takes publickey, password"
         );
-        let half_way = Tried { accepted: vec!["key /k".to_owned()], ..tried() };
+        let half_way = LoginAttempts { accepted: vec!["key /k".to_owned()], ..tried() };
         assert_eq!(
             half_way.failure(Vec::new()).to_string(),
             "authentication refused: key /k was accepted, and the server wants another credential as well: password was refused: the server takes publickey, password"
         );
-        let locked = Tried { unusable: vec![Unusable::new("the key file /k is locked".to_owned())], ..tried() };
+        let locked =
+            LoginAttempts { unusable: vec![CredentialError::new("the key file /k is locked".to_owned())], ..tried() };
         assert_eq!(
             locked.failure(Vec::new()).to_string(),
             "credential unusable: the key file /k is locked: password was refused: the server takes publickey, password"

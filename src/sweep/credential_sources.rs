@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     keyring::Keyring,
     secrets::Secrets,
-    shortage::{self, Unusable},
+    shortage::{self, CredentialError},
 };
 use crate::config::{KeyFile, secret::SecretSource};
 
@@ -39,11 +39,11 @@ impl<'a> CredentialSources<'a> {
     pub(super) async fn wait_for<T>(
         &self,
         what: &str,
-        source: impl Future<Output = Result<T, Unusable>>,
-    ) -> Result<T, Unusable> {
+        source: impl Future<Output = Result<T, CredentialError>>,
+    ) -> Result<T, CredentialError> {
         match timeout_at(self.until, source).await {
             Ok(result) => result,
-            Err(_) => Err(Unusable::new(format!("{what} did not come in time: look why it hangs"))),
+            Err(_) => Err(CredentialError::new(format!("{what} did not come in time: look why it hangs"))),
         }
     }
 
@@ -51,7 +51,7 @@ impl<'a> CredentialSources<'a> {
     ///
     /// # Errors
     /// Why it cannot be used.
-    pub(super) async fn key(&self, file: &KeyFile) -> Result<Arc<PrivateKey>, Unusable> {
+    pub(super) async fn key(&self, file: &KeyFile) -> Result<Arc<PrivateKey>, CredentialError> {
         self.wait_for("the key file", self.keyring.get(file, self.secrets)).await
     }
 
@@ -59,12 +59,12 @@ impl<'a> CredentialSources<'a> {
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) async fn password(&self, source: &SecretSource) -> Result<SecretString, Unusable> {
+    pub(super) async fn password(&self, source: &SecretSource) -> Result<SecretString, CredentialError> {
         let fetching = async {
             self.secrets
                 .get(source)
                 .await
-                .map_err(|error| Unusable::after(&error, format!("the password: {}", shortage::chain(&error))))
+                .map_err(|error| CredentialError::after(&error, format!("the password: {}", shortage::chain(&error))))
         };
         self.wait_for("the password", fetching).await
     }

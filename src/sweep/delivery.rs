@@ -34,9 +34,9 @@ pub(super) enum Started {
 }
 
 /// An agent that is being executed.
-pub(super) struct Running(Way);
+pub(super) struct Running(Backend);
 
-enum Way {
+enum Backend {
     Posix(posix::Running),
     Windows(Box<windows::Running>),
 }
@@ -56,12 +56,12 @@ pub(super) async fn start(
     };
     let way = match visit.platform {
         Platform::Unix(unix) => match posix::start(session, channel, unix, visit).await? {
-            posix::Started::Running(running) => Way::Posix(running),
+            posix::Started::Running(running) => Backend::Posix(running),
             posix::Started::OtherPlatform(uname) => return Ok(Started::OtherPlatform(uname)),
             posix::Started::Unusable(directory, failure) => return Ok(Started::Unusable(directory, failure)),
         },
         Platform::Windows(windows) => {
-            Way::Windows(Box::new(windows::start(session, channel, windows, visit.agent, visit.request).await?))
+            Backend::Windows(Box::new(windows::start(session, channel, windows, visit.agent, visit.request).await?))
         }
     };
     Ok(Started::Running(Running(way)))
@@ -74,8 +74,8 @@ impl Running {
     /// Everything that fails in the stage `execute`; the caller sets its deadline.
     pub(super) async fn finish(self, session: &Session) -> Result<Finished, Failure> {
         match self.0 {
-            Way::Posix(running) => running.finish(session).await,
-            Way::Windows(running) => running.finish(session).await.map(Finished::Answered),
+            Backend::Posix(running) => running.finish(session).await,
+            Backend::Windows(running) => running.finish(session).await.map(Finished::Answered),
         }
     }
 }

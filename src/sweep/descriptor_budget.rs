@@ -72,20 +72,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn collections_wait_for_room_and_kept_sessions_do_not() {
-        let room = DescriptorBudget::of(5, Costs::ELSEWHERE);
-        let first = room.for_collection().await;
-        let _second = room.for_collection().await;
-        let kept = room.for_kept();
-        assert!(kept.is_some() && room.for_kept().is_none());
+        let budget = DescriptorBudget::of(5, Costs::ELSEWHERE);
+        let first = budget.for_collection().await;
+        let _second = budget.for_collection().await;
+        let kept = budget.for_kept();
+        assert!(kept.is_some() && budget.for_kept().is_none());
         let third = tokio::spawn({
-            let room = room.clone();
-            async move { room.for_collection().await }
+            let budget = budget.clone();
+            async move { budget.for_collection().await }
         });
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(!third.is_finished());
         drop(first);
         third.await.unwrap();
         drop(kept);
-        assert!(room.for_kept().is_some());
+        assert!(budget.for_kept().is_some());
     }
 }

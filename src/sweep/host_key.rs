@@ -10,7 +10,7 @@ use super::{
     shortage,
 };
 use crate::{
-    config::{HostKeyPolicy, harmless},
+    config::{HostKeyPolicy, safe_text},
     fleet::{ClientId, Failure, FailureKind, Stage},
 };
 
@@ -177,7 +177,7 @@ fn unusable(stage: Stage, error: &(dyn std::error::Error + 'static)) -> Failure 
 fn refusal(stage: Stage, kind: FailureKind, key: &PublicKey, verdict: &HostKeyVerdict, hosts: &KnownHosts) -> Failure {
     let fingerprint = key.fingerprint(HashAlg::Sha256);
     let failure = Failure::new(stage, kind).because(format!("the client shows {} {fingerprint}", key.algorithm()));
-    let file = harmless::path(hosts.path());
+    let file = safe_text::path(hosts.path());
     match verdict {
         HostKeyVerdict::Pinned | HostKeyVerdict::Unknown { authority_line: None } => failure,
         HostKeyVerdict::Unknown { authority_line: Some(line) } => failure.because(format!(

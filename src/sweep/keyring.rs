@@ -14,9 +14,9 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::{
     secrets::Secrets,
-    shortage::{self, Unusable},
+    shortage::{self, CredentialError},
 };
-use crate::config::{KeyFile, harmless};
+use crate::config::{KeyFile, safe_text};
 
 /// A private key file is a few kilobytes; what is larger is none.
 const LARGEST_BYTES: u64 = 64 * 1024;
@@ -29,7 +29,7 @@ struct Stamp {
 }
 
 /// What became of a file: its key, or why there is none.
-type Outcome = Result<Arc<PrivateKey>, Unusable>;
+type Outcome = Result<Arc<PrivateKey>, CredentialError>;
 /// One place for a file: whoever comes first decodes it, the others wait for it. Decoding a key that a
 /// passphrase protects takes 0.1 s of processor time by design, so a failure is remembered too, each with
 /// its passphrase: one client's wrong one must not cost the others their key. That a file could not be read is not:
@@ -64,14 +64,14 @@ impl Keyring {
         let found = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?;
         if found.len() > LARGEST_BYTES {
             let words = format!("the key file {} is no private key: it has {} bytes", found_at(path), found.len());
-            return Err(Unusable::new(words));
+            return Err(CredentialError::new(words));
         }
         let stamp = Stamp { bytes: found.len(), modified: found.modified().ok() };
         let passphrase = match &file.passphrase {
             None => None,
             Some(source) => Some(secrets.get(source).await.map_err(|error| {
                 let words = format!("the passphrase of the key file {}: {}", found_at(path), shortage::chain(&error));
-                Unusable::after(&error, words)
+                CredentialError::after(&error, words)
             })?),
         };
         let place = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default());
@@ -86,7 +86,7 @@ impl Keyring {
             Ok(decode(&blocking_path, &text, blocking_passphrase.as_ref()))
         });
         let outcome = decoding.await.unwrap_or_else(|error| {
-            Err(Unusable::new(format!("the key file {} was not decoded: {error}", found_at(path))))
+            Err(CredentialError::new(format!("the key file {} was not decoded: {error}", found_at(path))))
         })?;
         place.retain(|decoded| decoded.from == stamp);
         place.push(Decoded { from: stamp, passphrase, outcome: outcome.clone() });
@@ -95,15 +95,15 @@ impl Keyring {
 }
 
 /// A key file that is there. Of one that is not, the path may be the key itself or a password.
-fn found_at(path: &Path) -> harmless::Harmless {
-    harmless::existing_path(path)
+fn found_at(path: &Path) -> safe_text::SafeText {
+    safe_text::existing_path(path)
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Unusable {
-    Unusable::after(error, format!("cannot read the key file {}: {error}", harmless::path(path)))
+fn unreadable(path: &Path, error: &std::io::Error) -> CredentialError {
+    CredentialError::after(error, format!("cannot read the key file {}: {error}", safe_text::path(path)))
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, Unusable> {
+fn read(path: &Path) -> Result<Zeroizing<String>, CredentialError> {
     // What the path names may have no length and no end, as a device.
     let start = || {
         let mut text = Zeroizing::new(String::new());
@@ -114,12 +114,12 @@ fn read(path: &Path) -> Result<Zeroizing<String>, Unusable> {
 }
 
 fn decode(path: &Path, text: &str, passphrase: Option<&SecretString>) -> Outcome {
-    let unusable = |words: &str| Err(Unusable::new(format!("the key file {} {words}", found_at(path))));
+    let unusable = |words: &str| Err(CredentialError::new(format!("the key file {} {words}", found_at(path))));
     match keys::decode_secret_key(text, passphrase.map(ExposeSecret::expose_secret)) {
         Ok(key) => Ok(Arc::new(key)),
         Err(keys::Error::KeyIsEncrypted) => unusable("is locked: give its `passphrase`"),
         Err(_) if passphrase.is_some() && looks_locked(text) => {
-            Err(Unusable::new(format!("the passphrase of the key file {} is wrong", found_at(path))))
+            Err(CredentialError::new(format!("the passphrase of the key file {} is wrong", found_at(path))))
         }
         Err(_) if text.starts_with("ssh-") || text.starts_with("ecdsa-") => {
             unusable("holds a public key: name the private one")
@@ -172,7 +172,7 @@ mod tests {
             }
             match (outcome(&Keyring::default(), &path, passphrase).await, expected) {
                 (Ok(_), Ok(())) => {}
-                (Err(Unusable { words, .. }), Err(part)) => {
+                (Err(CredentialError { words, .. }), Err(part)) => {
                     assert!(words.contains(part), "{name}: {words}");
                     assert!(words.contains(name) && !words.contains("correct"), "{name}: {words}");
                 }

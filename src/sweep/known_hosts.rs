@@ -20,7 +20,7 @@ mod file;
 pub(super) mod fuzzing;
 mod line;
 
-use crate::config::harmless;
+use crate::config::safe_text;
 use file::Stamp;
 use line::{Entry, Hosts, Marker};
 
@@ -113,7 +113,7 @@ pub enum KnownHostsError {
     /// It is there and cannot be read.
     #[error(
         "cannot read the host keys in {}: give this account the right to read it, or name another file with `known-hosts` on <ssh>",
-        harmless::path(path)
+        safe_text::path(path)
     )]
     Unreadable {
         /// The file.
@@ -124,7 +124,7 @@ pub enum KnownHostsError {
     /// A key could not be added.
     #[error(
         "cannot add the host key of {host} to {}: give this account the right to write it, or name another file with `known-hosts` on <ssh>",
-        harmless::path(path)
+        safe_text::path(path)
     )]
     Unwritable {
         /// The host as it would stand there.
@@ -135,7 +135,7 @@ pub enum KnownHostsError {
         source: io::Error,
     },
     /// A key is to be added that the file contradicts by now.
-    #[error("the host key of {host} was not added: {} has another key of it, or has it revoked", harmless::path(path))]
+    #[error("the host key of {host} was not added: {} has another key of it, or has it revoked", safe_text::path(path))]
     Contradicted {
         /// The host as it would stand there.
         host: String,

@@ -85,7 +85,7 @@ impl Session {
     pub(super) async fn lost(&self, stage: Stage) -> Failure {
         match self.ending().await {
             Some(Ending::Abuse(abuse)) => Failure::new(stage, abuse.kind()).because(abuse),
-            Some(Ending::Said(words)) => Failure::new(stage, FailureKind::ConnectionLost).because(words),
+            Some(Ending::Message(words)) => Failure::new(stage, FailureKind::ConnectionLost).because(words),
             Some(Ending::NoFurtherMethod) => Failure::new(stage, FailureKind::AuthenticationRefused),
             None => Failure::new(stage, FailureKind::ConnectionLost).because("the client closed the connection"),
         }
@@ -148,8 +148,8 @@ pub enum SessionKeeping {
 /// The sessions that wait for the next sweep.
 pub(super) struct KeptSessions {
     keeping: SessionKeeping,
-    /// Where each of them takes room; `None` where there is always some.
-    room: Option<DescriptorBudget>,
+    /// The descriptor budget they count against; `None` if there is no limit.
+    budget: Option<DescriptorBudget>,
     kept: Mutex<HashMap<ClientId, Kept>>,
 }
 
@@ -157,13 +157,13 @@ pub(super) struct KeptSessions {
 struct Kept {
     since: Instant,
     session: Session,
-    _room: Option<DescriptorPermit>,
+    _budget: Option<DescriptorPermit>,
 }
 
 impl KeptSessions {
     /// None yet.
-    pub(super) fn new(keeping: SessionKeeping, room: Option<DescriptorBudget>) -> Self {
-        Self { keeping, room, kept: Mutex::default() }
+    pub(super) fn new(keeping: SessionKeeping, budget: Option<DescriptorBudget>) -> Self {
+        Self { keeping, budget, kept: Mutex::default() }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ClientId, Kept>> {
@@ -198,12 +198,12 @@ impl KeptSessions {
         if kept.len() >= places {
             return Some(session);
         }
-        let room = match self.room.as_ref().map(DescriptorBudget::for_kept) {
+        let budget = match self.budget.as_ref().map(DescriptorBudget::for_kept) {
             Some(None) => return Some(session),
             Some(Some(taken)) => Some(taken),
             None => None,
         };
-        kept.insert(client.clone(), Kept { since: Instant::now(), session, _room: room });
+        kept.insert(client.clone(), Kept { since: Instant::now(), session, _budget: budget });
         replaced
     }
 

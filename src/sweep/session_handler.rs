@@ -236,13 +236,13 @@ impl Handler for SessionHandler {
 
     async fn disconnected(&mut self, reason: DisconnectReason<EndReason>) -> Result<(), EndReason> {
         let ending = match reason {
-            DisconnectReason::ReceivedDisconnect(said) => Ending::Said(said.message),
+            DisconnectReason::ReceivedDisconnect(said) => Ending::Message(said.message),
             DisconnectReason::Error(EndReason::Abuse(abuse)) => {
                 span::of_session(&self.client).in_scope(|| tracing::warn!("the session was ended: {abuse}"));
                 Ending::Abuse(abuse)
             }
             DisconnectReason::Error(EndReason::Ssh(russh::Error::KeepaliveTimeout)) => {
-                Ending::Said("it no longer answered".to_owned())
+                Ending::Message("it no longer answered".to_owned())
             }
             DisconnectReason::Error(EndReason::Ssh(russh::Error::NoAuthMethod)) => Ending::NoFurtherMethod,
             // The connection ended; there is no more to say of it.
@@ -252,7 +252,7 @@ impl Handler for SessionHandler {
             {
                 return Ok(());
             }
-            DisconnectReason::Error(EndReason::Ssh(error)) => Ending::Said(error.to_string()),
+            DisconnectReason::Error(EndReason::Ssh(error)) => Ending::Message(error.to_string()),
             DisconnectReason::Error(EndReason::Refused(_) | EndReason::KeyPinned) => return Ok(()),
         };
         self.state.ending.note(ending);

@@ -39,7 +39,7 @@ impl SessionState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
     /// With these words of the other side, or of the library.
-    Said(String),
+    Message(String),
     /// The login was refused, and the server named no further method. The library then ends the session.
     NoFurtherMethod,
     /// By us, because of what the other side did.

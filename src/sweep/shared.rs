@@ -16,7 +16,7 @@ use super::{
     known_hosts::KnownHosts,
     secrets::Secrets,
     session::{KeptSessions, Session},
-    stream::Opening,
+    stream::PeerIdentification,
 };
 use crate::{
     bus::Publisher,
@@ -58,13 +58,13 @@ impl Shared {
         deadlines: &Deadlines<'_>,
         purpose: HostKeyPurpose,
     ) -> Result<Session, Failure> {
-        let opening = Opening::default();
+        let identification = PeerIdentification::default();
         let allowed = deadlines.of(Stage::Connect);
-        let connecting = connect(&client.id, &self.hosts, purpose, &opening, allowed);
+        let connecting = connect(&client.id, &self.hosts, purpose, &identification, allowed);
         deadlines.run(Stage::Connect, connecting).await.map_err(|failure| {
             if failure.kind == FailureKind::TimedOut {
                 // Something that talks, but not SSH, was taken for a slow server until now.
-                not_ssh(&opening).unwrap_or_else(|| match opening.begun_line() {
+                not_ssh(&identification).unwrap_or_else(|| match identification.begun_line() {
                     Some(line) => failure.because(format!("all that came of its first line was: {line}")),
                     None => failure,
                 })

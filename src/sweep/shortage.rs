@@ -112,14 +112,14 @@ fn has_no_route(ipv4: &str, ipv6: &str) -> bool {
 
 /// Why a credential of ours cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unusable {
+pub(super) struct CredentialError {
     /// In words for the operator.
     pub(super) words: String,
     /// Whether only because the collector is short of something: another try may do.
     pub(super) is_short: bool,
 }
 
-impl Unusable {
+impl CredentialError {
     /// For a reason of its own.
     pub(super) fn new(words: String) -> Self {
         Self { words, is_short: false }
@@ -136,7 +136,7 @@ impl Unusable {
     }
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for CredentialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words)
     }
@@ -229,10 +229,10 @@ mod tests {
     fn the_want_behind_an_error_is_found() {
         let short = SecretError::Command(Errno::AGAIN.into());
         assert!(is_behind(&short));
-        assert_eq!(Unusable::after(&short, String::new()).kind(), FailureKind::CollectorShort);
+        assert_eq!(CredentialError::after(&short, String::new()).kind(), FailureKind::CollectorShort);
         let missing = SecretError::File { path: "/p".into(), source: Errno::NOENT.into() };
         assert!(!is_behind(&missing));
-        assert_eq!(Unusable::after(&missing, String::new()).kind(), FailureKind::CredentialUnusable);
+        assert_eq!(CredentialError::after(&missing, String::new()).kind(), FailureKind::CredentialUnusable);
         assert!(chain(&missing).contains("/p cannot be read") && chain(&missing).contains("No such file"));
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{credential::Outcome, credential_sources::CredentialSources, session::Session, shortage::Unusable};
+use super::{credential::Outcome, credential_sources::CredentialSources, session::Session, shortage::CredentialError};
 
 /// Why a login was not signed.
 #[derive(Debug, thiserror::Error)]
@@ -54,17 +54,16 @@ pub(super) async fn authenticate(session: &mut Session, user: &str, ours: &Crede
     let asking = async {
         let mut agent = AgentClient::connect_env()
             .await
-            .map_err(|error| Unusable::after(&error, format!("no ssh-agent: {error}")))?;
+            .map_err(|error| CredentialError::after(&error, format!("no ssh-agent: {error}")))?;
         if let Some(binding) = binding
             && let Err(error) = agent.bind_session(binding, false).await
         {
             // Agents before OpenSSH 8.9 do not know it, and need it for no key of theirs.
             tracing::debug!(%error, "the ssh-agent was not bound to the session");
         }
-        let identities = agent
-            .request_identities()
-            .await
-            .map_err(|error| Unusable::after(&error, format!("the ssh-agent does not list its keys: {error}")))?;
+        let identities = agent.request_identities().await.map_err(|error| {
+            CredentialError::after(&error, format!("the ssh-agent does not list its keys: {error}"))
+        })?;
         Ok((agent, identities))
     };
     let (agent, identities) = match ours.wait_for("the list of the ssh-agent's keys", asking).await {
@@ -98,7 +97,7 @@ pub(super) async fn authenticate(session: &mut Session, user: &str, ours: &Crede
             }
             // What comes later would be the answer to this request: nothing more is asked of this agent.
             Err(error @ SignError::TimedOut) => {
-                return Outcome::Unusable(Unusable::new(format!("the ssh-agent {error}: look why it hangs")));
+                return Outcome::Unusable(CredentialError::new(format!("the ssh-agent {error}: look why it hangs")));
             }
             // A key that needs a confirmation or a token which is not there; the others may do.
             Err(error @ (SignError::Session(_) | SignError::Agent(_))) => failed = Some(error.to_string()),
@@ -106,9 +105,9 @@ pub(super) async fn authenticate(session: &mut Session, user: &str, ours: &Crede
     }
     match (refused, failed) {
         (Some(methods), _) => Outcome::Refused(methods),
-        (None, Some(error)) => Outcome::Unusable(Unusable::new(format!("the ssh-agent does not sign: {error}"))),
+        (None, Some(error)) => Outcome::Unusable(CredentialError::new(format!("the ssh-agent does not sign: {error}"))),
         (None, None) => {
-            Outcome::Unusable(Unusable::new("the ssh-agent holds no key: add one with `ssh-add`".to_owned()))
+            Outcome::Unusable(CredentialError::new("the ssh-agent holds no key: add one with `ssh-add`".to_owned()))
         }
     }
 }

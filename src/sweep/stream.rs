@@ -40,9 +40,9 @@ const WINDOWS: &[u8] = b"OpenSSH_for_Windows";
 
 /// The first lines that came from the other side: they tell an SSH server from anything else.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Opening(Arc<Mutex<FirstLines>>);
+pub(super) struct PeerIdentification(Arc<Mutex<FirstLines>>);
 
-impl Opening {
+impl PeerIdentification {
     fn lock(&self) -> std::sync::MutexGuard<'_, FirstLines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,7 +93,7 @@ pub(super) struct CuttableStream {
     cut: CancellationToken,
     /// Wakes the session's task when the stream is cut. One waker is enough: one task reads and writes.
     on_cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    opening: Opening,
+    identification: PeerIdentification,
     handshake: Handshake,
     /// How much of the buffer waits for a place, and where it does.
     waiting: Option<(usize, PollSemaphore)>,
@@ -105,14 +105,19 @@ pub(super) struct CuttableStream {
 
 impl CuttableStream {
     /// A stream that fails as soon as `cut` is cancelled or more came than is allowed. It notes the other side's first
-    /// lines in `opening`.
-    pub(super) fn new(tcp: TcpStream, cut: CancellationToken, opening: Opening, allowance: Allowance) -> Self {
+    /// lines in `identification`.
+    pub(super) fn new(
+        tcp: TcpStream,
+        cut: CancellationToken,
+        identification: PeerIdentification,
+        allowance: Allowance,
+    ) -> Self {
         let on_cut = Box::pin(cut.clone().cancelled_owned());
         Self {
             tcp: BufReader::with_capacity(READ_BUFFER_BYTES, Counted { tcp, allowance }),
             cut,
             on_cut,
-            opening,
+            identification,
             handshake: Handshake::new(),
             waiting: None,
             granted_bytes: 0,
@@ -146,7 +151,7 @@ impl CuttableStream {
 
     /// Hands on what came before encryption, packet by packet, each when there is a place for the work with it.
     fn poll_handshake(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { tcp, opening, handshake, waiting, granted_bytes, place, .. } = self;
+        let Self { tcp, identification, handshake, waiting, granted_bytes, place, .. } = self;
         let mut tcp = Pin::new(tcp);
         let come = ready!(tcp.as_mut().poll_fill_buf(context))?;
         if *granted_bytes == 0 && !come.is_empty() {
@@ -154,7 +159,7 @@ impl CuttableStream {
                 Some((bytes, places)) => (bytes, Some(places)),
                 None => {
                     let Portion { bytes, effort } =
-                        handshake.take(come, &mut opening.lock()).map_err(io::Error::other)?;
+                        handshake.take(come, &mut identification.lock()).map_err(io::Error::other)?;
                     (bytes, threads::places(effort).map(PollSemaphore::new))
                 }
             };
@@ -234,15 +239,15 @@ mod tests {
         (near.unwrap(), far.unwrap().0)
     }
 
-    fn stream(near: TcpStream, cut: &CancellationToken, opening: &Opening) -> CuttableStream {
-        CuttableStream::new(near, cut.clone(), opening.clone(), Allowance::new(Instant::now()))
+    fn stream(near: TcpStream, cut: &CancellationToken, identification: &PeerIdentification) -> CuttableStream {
+        CuttableStream::new(near, cut.clone(), identification.clone(), Allowance::new(Instant::now()))
     }
 
     #[tokio::test]
     async fn a_read_that_waits_fails_when_the_stream_is_cut() {
         let (near, _far) = pair().await;
         let cut = CancellationToken::new();
-        let mut stream = stream(near, &cut, &Opening::default());
+        let mut stream = stream(near, &cut, &PeerIdentification::default());
         let reading = tokio::spawn(async move { stream.read_u8().await });
         tokio::task::yield_now().await;
         drop(cut.drop_guard());
@@ -259,9 +264,9 @@ mod tests {
             ("not OpenSSH_for_Windows\r\nSSH-2.0-dropbear\r\n", false),
             ("", false),
         ] {
-            let opening = Opening::default();
-            Handshake::new().take(said.as_bytes(), &mut opening.lock()).unwrap();
-            assert_eq!(opening.names_windows(), expected, "{said:?}");
+            let identification = PeerIdentification::default();
+            Handshake::new().take(said.as_bytes(), &mut identification.lock()).unwrap();
+            assert_eq!(identification.names_windows(), expected, "{said:?}");
         }
     }
 
@@ -274,21 +279,21 @@ mod tests {
             ("\r\nExceeded MaxStartups\r\n", Some("Exceeded MaxStartups")),
         ] {
             let (near, mut far) = pair().await;
-            let opening = Opening::default();
-            let mut stream = stream(near, &CancellationToken::new(), &opening);
+            let identification = PeerIdentification::default();
+            let mut stream = stream(near, &CancellationToken::new(), &identification);
             far.write_all(sent.as_bytes()).await.unwrap();
             drop(far);
             let mut heard = Vec::new();
             stream.read_to_end(&mut heard).await.unwrap();
             assert_eq!(heard, sent.as_bytes());
-            assert_eq!(opening.foreign_line().as_deref(), expected);
+            assert_eq!(identification.foreign_line().as_deref(), expected);
         }
     }
 
     #[tokio::test]
     async fn more_than_is_allowed_is_not_read() {
         let (near, mut far) = pair().await;
-        let mut stream = stream(near, &CancellationToken::new(), &Opening::default());
+        let mut stream = stream(near, &CancellationToken::new(), &PeerIdentification::default());
         let talking = tokio::spawn(async move { far.write_all(&[b'x'; 1 << 20]).await });
         let error = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.unwrap_err();
         let abuse = abuse(&error).unwrap().to_string();
@@ -307,7 +312,7 @@ mod tests {
     async fn a_costly_step_waits_for_its_place_and_gives_it_up_when_it_is_done() {
         let places = threads::places(Effort::LargeGroup).unwrap();
         let (near, mut far) = pair().await;
-        let mut stream = stream(near, &CancellationToken::new(), &Opening::default());
+        let mut stream = stream(near, &CancellationToken::new(), &PeerIdentification::default());
         far.write_all(&costly()).await.unwrap();
         let all = u32::try_from(places.available_permits()).unwrap();
         let taken = Arc::clone(&places).acquire_many_owned(all).await.unwrap();

@@ -26,7 +26,7 @@ pub(super) struct Column<T: 'static> {
     /// On which side of the column its text stands.
     pub(super) align: Align,
     /// How many screen columns it takes; 0 leaves it out, [`REST`] takes what is left.
-    pub(super) width: fn(Room) -> u16,
+    pub(super) width: fn(Space) -> u16,
     /// What it shows of an item in so many screen columns. Called for visible rows only.
     pub(super) cell: for<'a> fn(&'a T, &Context<'a>, u16) -> Cell<'a>,
     /// How the list is sorted by it; `None` where it cannot be.
@@ -49,7 +49,7 @@ pub(super) enum Align {
 
 /// The room that a list has, in screen columns.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct Space {
     /// The width of the list.
     pub(super) width: u16,
     /// The longest name in it.
@@ -122,7 +122,7 @@ impl Context<'_> {
 }
 
 /// The widths of `columns`, in their order; the last one takes what is left.
-pub(super) fn widths<'c, T: 'static>(columns: impl Iterator<Item = &'c Column<T>>, room: Room) -> Vec<u16> {
+pub(super) fn widths<'c, T: 'static>(columns: impl Iterator<Item = &'c Column<T>>, room: Space) -> Vec<u16> {
     columns.map(|column| (column.width)(room)).collect()
 }
 

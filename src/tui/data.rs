@@ -43,12 +43,12 @@ pub enum Answer {
         fleet: Box<Fleet>,
     },
     /// A command or query was done, or could not be: shown in the hint line.
-    Said(Said),
+    Status(StatusMessage),
 }
 
 /// A line for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct StatusMessage {
     /// Whether it tells of a failure.
     pub is_error: bool,
     /// One sentence: what happened, and where it failed what to do.

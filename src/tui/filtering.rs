@@ -1,7 +1,7 @@
 //! Takes over the filter as it is typed. Not the filter language.
 
 use super::model::Model;
-use crate::fleet::select::{Filter, filter::NotAFilter};
+use crate::fleet::select::{Filter, filter::InvalidFilter};
 
 /// Filters by `text`. Where it cannot be understood as a whole, the words that can be understood apply.
 pub(super) fn set(model: &mut Model, text: String) {
@@ -24,14 +24,14 @@ pub(super) fn set(model: &mut Model, text: String) {
 
 /// The filter of a text without the word that `error` is about, and without any other that cannot be
 /// understood.
-fn understood(text: &str, error: &NotAFilter) -> Filter {
+fn understood(text: &str, error: &InvalidFilter) -> Filter {
     let mut text = text.to_owned();
     let mut wrong = error.term.clone();
     loop {
         let shorter = text.replacen(&wrong, " ", 1);
         match shorter.parse() {
             Ok(filter) => return filter,
-            Err(NotAFilter { .. }) if shorter.len() >= text.len() => return Filter::default(),
+            Err(InvalidFilter { .. }) if shorter.len() >= text.len() => return Filter::default(),
             Err(error) => (wrong, text) = (error.term, shorter),
         }
     }

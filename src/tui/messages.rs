@@ -8,7 +8,7 @@ use crate::fleet::{
     ClientId, SweepId,
     history::Span,
     order::Order,
-    stream::{Frame, Play, Source},
+    stream::{Frame, Play, StreamOrigin},
 };
 
 /// What comes in.
@@ -17,7 +17,7 @@ pub enum Message {
     /// Pieces of the stream, in their order.
     Frames(Vec<Frame>),
     /// Where they come from, or how far a recording is.
-    Source(Source),
+    Origin(StreamOrigin),
     /// An answer to a query or command.
     Answer(Answer),
     /// The time. Comes about once a second, and before anything else that was waiting.
@@ -41,13 +41,13 @@ pub enum Message {
 /// What the operator wants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Something of the collector; answered with `Answer::Said`.
+    /// Something of the collector; answered with `Answer::Status`.
     Order(Order),
     /// Have this process sweep in place of a collector that has gone.
     TakeOver,
     /// Play the recording otherwise.
     Play(Play),
-    /// Write what is shown to a file; answered with `Answer::Said`, which names it.
+    /// Write what is shown to a file; answered with `Answer::Status`, which names it.
     Export {
         /// A file name without a directory.
         file_name: String,

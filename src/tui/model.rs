@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     columns::Context,
-    data::Said,
+    data::StatusMessage,
     layout::Layout,
     theme::Look,
     view::{Overlay, Pane, Tab, View},
@@ -18,7 +18,7 @@ use crate::fleet::{
     history::{AlertRow, EventRow, MailRow, Point, Span},
     select::sort,
     state::{ClientView, Fleet, SweepView},
-    stream::{About, LogLine, Source},
+    stream::{About, LogLine, StreamOrigin},
 };
 
 /// How long a line for the operator is shown.
@@ -37,7 +37,7 @@ pub struct Model {
     /// What the header says.
     pub(super) about: About,
     /// Where the stream comes from.
-    pub(super) source: Source,
+    pub(super) source: StreamOrigin,
     /// The log, oldest first.
     pub(super) log: VecDeque<LogLine>,
     /// The history of one client, as last answered.
@@ -53,7 +53,7 @@ pub struct Model {
     /// What was asked for last, so that nothing is asked twice.
     pub(super) asked: Asked,
     /// The line for the operator, and until when it is shown.
-    pub(super) said: Option<(Said, Timestamp)>,
+    pub(super) said: Option<(StatusMessage, Timestamp)>,
     /// What the terminal can show.
     pub(super) look: Look,
     /// Columns and rows.
@@ -100,7 +100,7 @@ impl Model {
             fleet: Fleet::default(),
             view: View::default(),
             about,
-            source: Source::Own,
+            source: StreamOrigin::Own,
             log: VecDeque::new(),
             history: None,
             events: None,
@@ -151,12 +151,12 @@ impl Model {
 
     /// Whether a recording is shown.
     pub(super) fn is_replay(&self) -> bool {
-        matches!(self.source, Source::Replay(_))
+        matches!(self.source, StreamOrigin::Replay(_))
     }
 
     /// Whether the collector that is looked at does not answer.
     pub(super) fn has_lost_its_collector(&self) -> bool {
-        matches!(self.source, Source::Attached { connected: false, .. })
+        matches!(self.source, StreamOrigin::Attached { connected: false, .. })
     }
 
     /// Whether a sweep is under way now.
@@ -283,7 +283,7 @@ impl Model {
     /// Shows a line to the operator for a while.
     pub(super) fn say(&mut self, is_error: bool, text: impl Into<String>) {
         let until = self.now.checked_add(SAID_FOR).unwrap_or(Timestamp::MAX);
-        self.said = Some((Said { is_error, text: text.into() }, until));
+        self.said = Some((StatusMessage { is_error, text: text.into() }, until));
     }
 
     /// Whether the screen may look different since the last call.

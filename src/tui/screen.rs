@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     fleet::stream::About,
-    tui::data::{Answer, Said},
+    tui::data::{Answer, StatusMessage},
 };
 
 /// How many messages may wait for the screen. When it is full, [`Feed::send`] refuses and
@@ -307,7 +307,7 @@ impl Runner {
                     let Some(_ours) = terminal::while_ours() else { return Err(given_back()) };
                     if let Err(error) = clipboard::copy(self.terminal.backend_mut(), &text, self.inside_tmux) {
                         let text = format!("Could not copy: {error}");
-                        self.model.update(Message::Answer(Answer::Said(Said { is_error: true, text })));
+                        self.model.update(Message::Answer(Answer::Status(StatusMessage { is_error: true, text })));
                     }
                 }
                 Command::Mouse(on) => {

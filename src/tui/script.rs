@@ -13,7 +13,7 @@ use crate::fleet::{
     Bytes, ClientId, Event, EventKind, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
     alert::{Exceeded, HoldReason, Notice, NoticeReason, Step},
     event::{ClientCard, MailStep, Trigger},
-    history::{EventRow, MailRow, MailStatus, Memory, Point},
+    history::{EventRow, MailRow, MailStatus, Point, StoredHistory},
     mail::MailKind,
     metric::Instance,
     reading::{FileSystem, Process, Usage},
@@ -248,7 +248,7 @@ pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
     let mut model = Model::new(about, look, size, now());
     let mut events = events(count).into_iter().map(Arc::new);
     model.update(Message::Frames(events.by_ref().take(1).map(Frame::Event).collect()));
-    let memory = Memory { clients: (0..count).map(remembered).collect(), alerts: Vec::new() };
+    let memory = StoredHistory { clients: (0..count).map(remembered).collect(), alerts: Vec::new() };
     model.update(Message::Frames(vec![Frame::Remembered(Arc::new(memory))]));
     model.update(Message::Frames(events.map(Frame::Event).collect()));
     (model.view.selected, model.view.chosen) = (Some(id(1)), true);
@@ -326,5 +326,9 @@ pub(super) fn past(sweep: &SweepView, count: usize) -> Box<Fleet> {
         }
         remembered
     });
-    Box::new(Fleet::past(sweep.clone(), &cards(count), Memory { clients: clients.collect(), alerts: Vec::new() }))
+    Box::new(Fleet::past(
+        sweep.clone(),
+        &cards(count),
+        StoredHistory { clients: clients.collect(), alerts: Vec::new() },
+    ))
 }

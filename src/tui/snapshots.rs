@@ -9,7 +9,7 @@ use super::{
     Answer, Command, Look, Message, Model, Query,
     action::Action,
     actions,
-    data::Said,
+    data::StatusMessage,
     paint::{painted, press, rows, shown},
     script::{self, ASCII, DARK, LIGHT, MONO},
     view::{Overlay, Tab},
@@ -351,7 +351,7 @@ fn text_of_clients_never_becomes_an_escape_sequence() {
         event(None, EventKind::ConfigurationRefused { errors: vec![hostile.to_owned()] }),
     ];
     model.update(Message::Frames(events.into_iter().map(Frame::Event).collect()));
-    model.update(Message::Answer(Answer::Said(Said { is_error: true, text: hostile.to_owned() })));
+    model.update(Message::Answer(Answer::Status(StatusMessage { is_error: true, text: hostile.to_owned() })));
     model.update(Message::Paste(hostile.to_owned()));
     for keys in ["", "]", "\n", "\x1b2", "3", "4", "1/\u{1b}"] {
         press(&mut model, keys);

@@ -13,7 +13,7 @@ use super::{
 use crate::fleet::{
     Event, EventKind,
     history::Point,
-    stream::{Frame, Source},
+    stream::{Frame, StreamOrigin},
 };
 use crossterm::event::KeyEventKind;
 
@@ -34,12 +34,12 @@ impl Model {
                 }
                 Vec::new()
             }
-            Message::Source(source) => {
-                if let Source::Replay(replay) = &source {
+            Message::Origin(source) => {
+                if let StreamOrigin::Replay(replay) = &source {
                     self.now = replay.at;
                     self.rows_stale = true;
                 }
-                if let Source::Attached { connected: true, .. } = &source {
+                if let StreamOrigin::Attached { connected: true, .. } = &source {
                     // A stream begins with the last lines of its log.
                     self.log.clear();
                 }
@@ -50,7 +50,7 @@ impl Model {
             Message::Answer(answer) => self.answered(answer),
             Message::Tick(now) => {
                 // A recording has a time of its own.
-                if !matches!(self.source, Source::Replay(_)) {
+                if !matches!(self.source, StreamOrigin::Replay(_)) {
                     self.now = now;
                 }
                 self.rows_stale = true;
@@ -216,7 +216,7 @@ impl Model {
                     self.refresh();
                 }
             }
-            Answer::Said(said) => self.say(said.is_error, said.text),
+            Answer::Status(said) => self.say(said.is_error, said.text),
         }
         Vec::new()
     }

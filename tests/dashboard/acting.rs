@@ -7,7 +7,7 @@ use fleetsweep::demo::Behaviour;
 use serde_json::Value;
 use support::{TerminalOptions, Trial};
 
-use crate::site::{OFTEN, OVER, RARELY, SOON, Seat, Site, UNDER, audited, collected};
+use crate::site::{OFTEN, OVER, RARELY, SOON, Session, Site, UNDER, audited, collected};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
@@ -27,11 +27,11 @@ const FAILED: &str = "SELECT count(*) FROM v1_collections WHERE status = 'failed
 const ALL: &str = "SELECT count(*) FROM v1_collections";
 
 /// Three clients, the third of which refuses its login, swept once.
-async fn swept(site: &Site) -> Seat<'_> {
-    let seat = Seat::at(site).await;
-    seat.is_swept().await;
+async fn swept(site: &Site) -> Session<'_> {
+    let session = Session::at(site).await;
+    session.is_swept().await;
     assert_eq!(site.number(ALL).await, 3);
-    seat
+    session
 }
 
 async fn three(rules: &str) -> Site {
@@ -40,169 +40,169 @@ async fn three(rules: &str) -> Site {
 
 async fn the_selected_client_is_collected_now() {
     let site = three(UNDER).await;
-    let seat = swept(&site).await;
+    let session = swept(&site).await;
     // The failed one stands first; the next is the first that is well.
-    seat.press(&["j", "c"]).await;
-    seat.reaches(&collected(1), 2).await;
-    seat.terminal.sees("sweep #2").await;
-    seat.is_swept().await;
+    session.press(&["j", "c"]).await;
+    session.reaches(&collected(1), 2).await;
+    session.terminal.sees("sweep #2").await;
+    session.is_swept().await;
     assert_eq!(site.number(ALL).await, 4);
-    seat.reaches(&audited("collect"), 1).await;
+    session.reaches(&audited("collect"), 1).await;
     let rows = site.sql("SELECT target, detail FROM v1_audit WHERE action = 'collect'").await;
     assert!(rows[0].contains("127.10.0.1") && rows[0].contains("1 client"), "{rows:?}");
     // Two marked ones.
-    seat.press(&["g", "Space", "Space", "c"]).await;
-    seat.terminal.sees("sweep #3").await;
-    seat.is_swept().await;
+    session.press(&["g", "Space", "Space", "c"]).await;
+    session.terminal.sees("sweep #3").await;
+    session.is_swept().await;
     assert_eq!(site.number(ALL).await, 6);
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
 }
 
 async fn the_failed_ones_are_collected_now() {
     let site = three(UNDER).await;
-    let seat = swept(&site).await;
+    let session = swept(&site).await;
     site.servers[2].behave(Behaviour::Healthy);
-    seat.press(&["C"]).await;
-    seat.reaches(&collected(3), 1).await;
-    seat.is_swept().await;
+    session.press(&["C"]).await;
+    session.reaches(&collected(3), 1).await;
+    session.is_swept().await;
     assert_eq!((site.number(ALL).await, site.number(FAILED).await), (4, 1));
-    seat.press(&["C"]).await;
-    seat.terminal.sees("No client has failed.").await;
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["C"]).await;
+    session.terminal.sees("No client has failed.").await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
 }
 
 async fn collecting_all_asks_first() {
     let site = three(UNDER).await;
-    let seat = swept(&site).await;
-    seat.press(&["r"]).await;
-    seat.terminal.sees("Collect all 3 clients now?").await;
-    seat.press(&["n"]).await;
-    seat.no_longer_shows("Collect all 3").await;
-    seat.press(&["r"]).await;
-    seat.terminal.sees("Collect all 3 clients now?").await;
+    let session = swept(&site).await;
+    session.press(&["r"]).await;
+    session.terminal.sees("Collect all 3 clients now?").await;
+    session.press(&["n"]).await;
+    session.no_longer_shows("Collect all 3").await;
+    session.press(&["r"]).await;
+    session.terminal.sees("Collect all 3 clients now?").await;
     assert_eq!(site.number(ALL).await, 3);
-    seat.press(&["y"]).await;
-    seat.reaches(ALL, 6).await;
-    seat.reaches(&audited("collect"), 1).await;
+    session.press(&["y"]).await;
+    session.reaches(ALL, 6).await;
+    session.reaches(&audited("collect"), 1).await;
     assert_eq!(site.number(&audited("collect")).await, 1);
-    seat.terminal.sees("sweep #2").await;
-    seat.is_swept().await;
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.terminal.sees("sweep #2").await;
+    session.is_swept().await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
 }
 
 async fn the_schedule_is_paused_and_goes_on() {
     let site = Site::of(&[Behaviour::Healthy], OFTEN, UNDER).await;
-    let seat = Seat::at(&site).await;
-    seat.terminal.sees("sweep #2").await;
-    seat.press(&["p"]).await;
-    seat.terminal.sees("PAUSED").await;
-    seat.is_swept().await;
+    let session = Session::at(&site).await;
+    session.terminal.sees("sweep #2").await;
+    session.press(&["p"]).await;
+    session.terminal.sees("PAUSED").await;
+    session.is_swept().await;
     let before = site.number(ALL).await;
     // Longer than two intervals: it is this time that must pass without a sweep.
     tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_eq!(site.number(ALL).await, before);
     // What is asked for is collected all the same.
-    seat.press(&["c"]).await;
-    seat.reaches(ALL, before + 1).await;
-    seat.press(&["p"]).await;
-    seat.terminal.sees("LIVE").await;
-    seat.reaches(ALL, before + 3).await;
+    session.press(&["c"]).await;
+    session.reaches(ALL, before + 1).await;
+    session.press(&["p"]).await;
+    session.terminal.sees("LIVE").await;
+    session.reaches(ALL, before + 3).await;
     for action in ["pause", "resume", "collect"] {
-        seat.reaches(&audited(action), 1).await;
+        session.reaches(&audited(action), 1).await;
     }
-    seat.press(&["C-c"]).await;
-    seat.is_left(0).await;
+    session.press(&["C-c"]).await;
+    session.is_left(0).await;
 }
 
 async fn a_hanging_collection_is_cancelled() {
     let site = Site::of(&[Behaviour::Healthy, Behaviour::StallsMidAnswer], RARELY, UNDER).await;
-    let seat = Seat::at(&site).await;
-    seat.reaches(&collected(1), 1).await;
-    seat.terminal.shows("one in execution", SOON, |screen| screen.contains("execute client-2")).await;
-    seat.press(&["/"]).await;
-    seat.terminal.type_text("client-2").await;
-    seat.press(&["Enter", "x"]).await;
-    seat.terminal.sees("Cancel the collection of client-2?").await;
-    seat.press(&["y"]).await;
-    seat.is_swept().await;
-    seat.reaches(FAILED, 1).await;
-    seat.reaches(&audited("cancel"), 1).await;
+    let session = Session::at(&site).await;
+    session.reaches(&collected(1), 1).await;
+    session.terminal.shows("one in execution", SOON, |screen| screen.contains("execute client-2")).await;
+    session.press(&["/"]).await;
+    session.terminal.type_text("client-2").await;
+    session.press(&["Enter", "x"]).await;
+    session.terminal.sees("Cancel the collection of client-2?").await;
+    session.press(&["y"]).await;
+    session.is_swept().await;
+    session.reaches(FAILED, 1).await;
+    session.reaches(&audited("cancel"), 1).await;
     let errors = site.sql("SELECT client_ip, error FROM v1_collections WHERE status = 'failed'").await;
     assert!(errors[0].starts_with("127.10.0.2|") && errors[0].contains("cancel"), "{errors:?}");
     // Cancelling says nothing about the client.
     assert_eq!(site.number("SELECT count(*) FROM v1_alerts").await, 0);
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
 }
 
 async fn an_acknowledged_alert_stays_so_after_a_restart() {
     let site = Site::of(&[Behaviour::Healthy], RARELY, OVER).await;
-    let seat = Seat::at(&site).await;
-    seat.is_swept().await;
+    let session = Session::at(&site).await;
+    session.is_swept().await;
     site.sink.received(1).await;
-    seat.press(&["a"]).await;
-    seat.terminal.sees("acknowledged").await;
-    seat.reaches(&audited("acknowledge"), 1).await;
+    session.press(&["a"]).await;
+    session.terminal.sees("acknowledged").await;
+    session.reaches(&audited("acknowledge"), 1).await;
     let rows = site.sql("SELECT actor <> '', target FROM v1_audit WHERE action = 'acknowledge'").await;
     assert!(rows[0].starts_with("1|") && rows[0].contains("127.10.0.1"), "{rows:?}");
-    seat.press(&["a"]).await;
-    seat.terminal.sees("This alert is already acknowledged.").await;
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["a"]).await;
+    session.terminal.sees("This alert is already acknowledged.").await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
 
-    seat.start("").await;
-    seat.is_swept().await;
-    seat.terminal.sees("acknowledged").await;
-    seat.press(&["a"]).await;
-    seat.terminal.sees("This alert is already acknowledged.").await;
+    session.start("").await;
+    session.is_swept().await;
+    session.terminal.sees("acknowledged").await;
+    session.press(&["a"]).await;
+    session.terminal.sees("This alert is already acknowledged.").await;
     assert_eq!(site.number(&audited("acknowledge")).await, 1);
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
     assert_eq!(site.sink.mails().len(), 1);
 }
 
 async fn a_copy_reaches_the_buffer_of_tmux_by_either_way() {
     let site = three(UNDER).await;
     for tells_tmux in [false, true] {
-        let seat = Seat::with(&site, TerminalOptions { tells_tmux, ..TerminalOptions::default() }).await;
-        seat.is_swept().await;
-        assert_eq!(seat.terminal.copied().await, None);
+        let session = Session::with(&site, TerminalOptions { tells_tmux, ..TerminalOptions::default() }).await;
+        session.is_swept().await;
+        assert_eq!(session.terminal.copied().await, None);
         // The first row is the client that failed.
-        seat.press(&["g", "y"]).await;
-        seat.terminal.sees("Copied.").await;
-        seat.terminal.waits_for("the copy", SOON, async || seat.terminal.copied().await.is_some()).await;
-        let copied = seat.terminal.copied().await.unwrap();
+        session.press(&["g", "y"]).await;
+        session.terminal.sees("Copied.").await;
+        session.terminal.waits_for("the copy", SOON, async || session.terminal.copied().await.is_some()).await;
+        let copied = session.terminal.copied().await.unwrap();
         assert!(copied.contains("client-3") && copied.contains("authenticate"), "{copied:?}, in tmux: {tells_tmux}");
-        seat.press(&["q"]).await;
-        seat.is_left(0).await;
+        session.press(&["q"]).await;
+        session.is_left(0).await;
     }
 }
 
 async fn what_is_listed_is_exported() {
     let site = three(OVER).await;
-    let seat = swept(&site).await;
+    let session = swept(&site).await;
     let files = |extension: &'static str| {
         let entries = fs::read_dir(site.directory()).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(move |path| path.extension().is_some_and(|known| known == extension)).collect::<Vec<_>>()
     };
-    seat.press(&["/"]).await;
-    seat.terminal.type_text("state:ok").await;
-    seat.press(&["Enter", "e", "j"]).await;
-    seat.terminal.sees("written to").await;
+    session.press(&["/"]).await;
+    session.terminal.type_text("state:ok").await;
+    session.press(&["Enter", "e", "j"]).await;
+    session.terminal.sees("written to").await;
     let document: Value = serde_json::from_slice(&fs::read(&files("json")[0]).unwrap()).unwrap();
     let text = document.to_string();
     assert!(text.contains("client-1") && text.contains("client-2") && !text.contains("client-3"), "{text}");
 
-    seat.press(&["Escape"]).await;
-    seat.terminal.sees("filter: none").await;
-    seat.press(&["e", "c"]).await;
-    seat.terminal.waits_for("the export", SOON, async || !files("csv").is_empty()).await;
+    session.press(&["Escape"]).await;
+    session.terminal.sees("filter: none").await;
+    session.press(&["e", "c"]).await;
+    session.terminal.waits_for("the export", SOON, async || !files("csv").is_empty()).await;
     let csv = fs::read_to_string(&files("csv")[0]).unwrap();
     let columns: Vec<usize> = csv.lines().map(|line| line.matches(',').count()).collect();
     assert!(csv.lines().count() == 4 && columns.iter().all(|count| *count >= columns[0]), "{csv}");
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
 }

@@ -5,7 +5,7 @@ use fleetsweep::demo::{Behaviour, SshServer};
 use serde_json::Value;
 use support::{Running, Signal, TerminalOptions, Trial};
 
-use crate::site::{OVER, RARELY, SOON, Seat, Site, UNDER, audited, collected};
+use crate::site::{OVER, RARELY, SOON, Session, Site, UNDER, audited, collected};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
@@ -41,9 +41,9 @@ async fn has_views(site: &Site) -> u64 {
 
 async fn a_second_dashboard_is_attached_and_steers_the_same_collector() {
     let site = Site::of(&[Behaviour::Healthy, Behaviour::StallsMidAnswer], RARELY, UNDER).await;
-    let first = Seat::at(&site).await;
+    let first = Session::at(&site).await;
     first.reaches(&collected(1), 1).await;
-    let second = Seat::at(&site).await;
+    let second = Session::at(&site).await;
     let screen = second.terminal.sees("attached to").await;
     assert!(screen.contains("client-1") && screen.contains("sweep #1"), "{screen}");
     second.terminal.sees("execute client-2").await;
@@ -69,58 +69,59 @@ async fn a_collector_without_a_screen_is_steered_from_an_attached_one() {
     let site = two(OVER).await;
     let mut running = collector(&site).await;
     site.sink.received(1).await;
-    let seat = Seat::at(&site).await;
-    seat.terminal.sees("attached to").await;
-    seat.press(&["j", "c"]).await;
-    seat.reaches(&collected(1), 2).await;
-    seat.press(&["a"]).await;
-    seat.terminal.sees("acknowledged").await;
-    seat.press(&["p"]).await;
-    seat.terminal.sees("PAUSED").await;
+    let session = Session::at(&site).await;
+    session.terminal.sees("attached to").await;
+    session.press(&["j", "c"]).await;
+    session.reaches(&collected(1), 2).await;
+    session.press(&["a"]).await;
+    session.terminal.sees("acknowledged").await;
+    session.press(&["p"]).await;
+    session.terminal.sees("PAUSED").await;
     for action in ["collect", "acknowledge", "pause"] {
-        seat.reaches(&audited(action), 1).await;
+        session.reaches(&audited(action), 1).await;
     }
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
     assert!(running.is_running(), "the collector has ended with its view");
     running.signal(Signal::TERM);
     let outcome = running.ended(SOON).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     // A view that comes now finds nobody, and sweeps itself; what was acknowledged still is.
-    let seat = Seat::at(&site).await;
-    let screen = seat.terminal.sees("swept in").await;
+    let session = Session::at(&site).await;
+    let screen = session.terminal.sees("swept in").await;
     assert!(!screen.contains("attached to"), "{screen}");
-    seat.terminal.sees("acknowledged").await;
-    seat.press(&["C-c"]).await;
-    seat.is_left(0).await;
+    session.terminal.sees("acknowledged").await;
+    session.press(&["C-c"]).await;
+    session.is_left(0).await;
 }
 
 async fn an_attached_dashboard_survives_a_restart_of_its_collector() {
     let site = two(UNDER).await;
     let running = collector(&site).await;
-    let seat = Seat::at(&site).await;
-    seat.terminal.sees("attached to").await;
-    seat.terminal.sees("LIVE").await;
+    let session = Session::at(&site).await;
+    session.terminal.sees("attached to").await;
+    session.terminal.sees("LIVE").await;
     running.signal(Signal::KILL);
     running.ended(SOON).await;
-    let screen = seat.terminal.sees("COLLECTOR GONE").await;
+    let screen = session.terminal.sees("COLLECTOR GONE").await;
     assert!(screen.contains("client-1") && screen.contains("client-2"), "what was known has gone:\n{screen}");
     // Nobody is there to do it, and that is said.
-    seat.press(&["c"]).await;
+    session.press(&["c"]).await;
     let hint = |screen: &str| screen.lines().last().unwrap_or_default().trim().to_owned();
-    seat.terminal
+    session
+        .terminal
         .shows("a refusal", SOON, |screen| !hint(screen).contains("? help") && !hint(screen).contains("Collecting"))
         .await;
     let before = site.number(ALL).await;
     let running = site.program.spawn(["--headless"]);
-    seat.terminal.sees("LIVE").await;
-    seat.reaches(ALL, before + 2).await;
-    seat.is_swept_again().await;
+    session.terminal.sees("LIVE").await;
+    session.reaches(ALL, before + 2).await;
+    session.is_swept_again().await;
     let before = site.number(&collected(1)).await;
-    seat.press(&["g", "j", "c"]).await;
-    seat.reaches(&collected(1), before + 1).await;
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["g", "j", "c"]).await;
+    session.reaches(&collected(1), before + 1).await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
     running.signal(Signal::TERM);
     assert_eq!(running.ended(SOON).await.code, Some(0));
     site.is_consistent().await;
@@ -140,8 +141,8 @@ async fn databases_of_one_name_in_two_directories_have_collectors_of_their_own()
 
 async fn a_single_sweep_goes_through_the_running_collector() {
     let site = Site::of(&[Behaviour::Healthy; 2], RARELY, UNDER).await;
-    let seat = Seat::at(&site).await;
-    seat.is_swept().await;
+    let session = Session::at(&site).await;
+    session.is_swept().await;
     let connections = || site.servers.iter().map(SshServer::connections).sum::<usize>();
     let before = connections();
     let outcome = site.program.run(["--once", "--format", "json"]).await;
@@ -149,21 +150,21 @@ async fn a_single_sweep_goes_through_the_running_collector() {
     let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(document["summary"]["ok"].as_u64(), Some(2), "{document:#}");
     // On the screen as well, over the sessions that were open already.
-    seat.terminal.sees("sweep #2").await;
+    session.terminal.sees("sweep #2").await;
     assert_eq!((site.number(ALL).await, connections()), (4, before));
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
 }
 
 async fn what_was_recorded_is_played_without_contacting_anybody() {
     let site = two(OVER).await;
-    let seat = Seat::before_the_start(&site, TerminalOptions::of_size(120, 40)).await;
-    seat.start("--record run.jsonl").await;
-    seat.is_swept().await;
-    seat.press(&["r", "y"]).await;
-    seat.is_swept_again().await;
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    let session = Session::before_the_start(&site, TerminalOptions::of_size(120, 40)).await;
+    session.start("--record run.jsonl").await;
+    session.is_swept().await;
+    session.press(&["r", "y"]).await;
+    session.is_swept_again().await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
     let recording = std::fs::read_to_string(site.program.path("run.jsonl")).unwrap();
     assert!(recording.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{recording}");
     assert!(!recording.contains("open sesame"), "a password is in the recording");
@@ -174,21 +175,21 @@ async fn what_was_recorded_is_played_without_contacting_anybody() {
     .await;
     std::fs::rename(site.program.path("config.xml"), site.program.path("config.away")).unwrap();
     let before = site.number(ALL).await;
-    seat.start("--replay run.jsonl").await;
-    seat.terminal.sees("REPLAY").await;
-    seat.press(&["p"]).await;
-    seat.terminal.sees("REPLAY stopped").await;
-    seat.press(&["+"]).await;
-    seat.press(&["End"]).await;
-    let screen = seat.terminal.sees("100%").await;
+    session.start("--replay run.jsonl").await;
+    session.terminal.sees("REPLAY").await;
+    session.press(&["p"]).await;
+    session.terminal.sees("REPLAY stopped").await;
+    session.press(&["+"]).await;
+    session.press(&["End"]).await;
+    let screen = session.terminal.sees("100%").await;
     assert!(screen.contains("sweep #2") && screen.contains("client-2") && screen.contains("✗ failed"), "{screen}");
-    seat.press(&["Left"]).await;
-    seat.terminal.shows("an earlier sweep", SOON, |screen| !screen.contains("100%")).await;
+    session.press(&["Left"]).await;
+    session.terminal.shows("an earlier sweep", SOON, |screen| !screen.contains("100%")).await;
     // Nothing can be done to a recording.
-    seat.press(&["c"]).await;
-    seat.terminal.sees("in a recording").await;
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["c"]).await;
+    session.terminal.sees("in a recording").await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
     assert_eq!(site.number(ALL).await, before);
     assert!(site.servers.iter().all(|server| server.connections() == 0));
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fleetsweep::demo::Behaviour;
 use support::{TerminalOptions, Trial};
 
-use crate::site::{OFTEN, OVER, RARELY, SOON, Seat, Site, UNDER, collected};
+use crate::site::{OFTEN, OVER, RARELY, SOON, Session, Site, UNDER, collected};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
@@ -31,142 +31,142 @@ async fn small_fleet(rules: &str) -> Site {
 async fn a_demo_shows_its_fleet_and_its_sweep_to_the_end() {
     for (columns, rows) in [(80, 24), (120, 40)] {
         let site = Site::of(&[], RARELY, UNDER).await;
-        let seat = Seat::before_the_start(&site, TerminalOptions::of_size(columns, rows)).await;
-        seat.start("--demo 12").await;
-        let screen = seat.is_swept().await;
+        let session = Session::before_the_start(&site, TerminalOptions::of_size(columns, rows)).await;
+        session.start("--demo 12").await;
+        let screen = session.is_swept().await;
         for shown in ["sweep #1", "Clients 12", "Fleet map", "LIVE", "✗ failed", "■ ok", "silent-12", "? help"] {
             assert!(screen.contains(shown), "{shown} is not on the screen of {columns}x{rows}:\n{screen}");
         }
         // The failed ones come first, and one of them is selected from the start.
         let rows: Vec<&str> = screen.lines().skip_while(|line| !line.contains("STATE")).skip(1).take(2).collect();
         assert!(rows.iter().all(|row| row.contains("failed")), "{rows:?} in\n{screen}");
-        seat.press(&["q"]).await;
-        seat.is_left(0).await;
+        session.press(&["q"]).await;
+        session.is_left(0).await;
     }
 }
 
 async fn a_filter_counts_while_it_is_typed_and_is_kept_or_undone() {
     let site = small_fleet(UNDER).await;
-    let seat = Seat::at(&site).await;
-    seat.is_swept().await;
-    seat.press(&["/"]).await;
-    seat.terminal.type_text("state:fai").await;
-    seat.terminal.sees("state:fai").await;
-    seat.terminal.type_text("led").await;
-    let screen = seat.terminal.sees("1 of 3").await;
+    let session = Session::at(&site).await;
+    session.is_swept().await;
+    session.press(&["/"]).await;
+    session.terminal.type_text("state:fai").await;
+    session.terminal.sees("state:fai").await;
+    session.terminal.type_text("led").await;
+    let screen = session.terminal.sees("1 of 3").await;
     assert!(screen.contains("client-3") && !screen.contains("■ ok      client-1"), "{screen}");
-    seat.press(&["Enter"]).await;
-    seat.terminal.sees("filter: state:failed").await;
-    seat.press(&["Escape"]).await;
-    seat.terminal.sees("filter: none").await;
+    session.press(&["Enter"]).await;
+    session.terminal.sees("filter: state:failed").await;
+    session.press(&["Escape"]).await;
+    session.terminal.sees("filter: none").await;
     // Pasted text is typed, and its line end is no key.
-    seat.press(&["/"]).await;
-    seat.terminal.paste("client-1\n").await;
-    seat.terminal.sees("1 of 3").await;
-    seat.press(&["Escape"]).await;
-    seat.terminal.sees("filter: none").await;
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["/"]).await;
+    session.terminal.paste("client-1\n").await;
+    session.terminal.sees("1 of 3").await;
+    session.press(&["Escape"]).await;
+    session.terminal.sees("filter: none").await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
 }
 
 async fn the_help_and_the_palette_lie_over_the_view_and_go_again() {
     let site = small_fleet(UNDER).await;
-    let seat = Seat::with(&site, TerminalOptions::of_size(80, 24)).await;
-    seat.is_swept().await;
-    seat.press(&["?"]).await;
-    seat.terminal.sees("any other key closes").await;
-    seat.press(&["Escape"]).await;
-    seat.no_longer_shows("any other key closes").await;
-    seat.press(&[":"]).await;
-    seat.terminal.type_text("alerts").await;
-    seat.terminal.sees("the alert history").await;
-    seat.press(&["Enter"]).await;
-    seat.terminal.sees("in the history").await;
-    seat.press(&["C-c"]).await;
-    seat.is_left(0).await;
+    let session = Session::with(&site, TerminalOptions::of_size(80, 24)).await;
+    session.is_swept().await;
+    session.press(&["?"]).await;
+    session.terminal.sees("any other key closes").await;
+    session.press(&["Escape"]).await;
+    session.no_longer_shows("any other key closes").await;
+    session.press(&[":"]).await;
+    session.terminal.type_text("alerts").await;
+    session.terminal.sees("the alert history").await;
+    session.press(&["Enter"]).await;
+    session.terminal.sees("in the history").await;
+    session.press(&["C-c"]).await;
+    session.is_left(0).await;
 }
 
 async fn every_view_is_there_with_what_the_sweep_has_left() {
     let site = small_fleet(OVER).await;
-    let seat = Seat::at(&site).await;
-    seat.is_swept().await;
+    let session = Session::at(&site).await;
+    session.is_swept().await;
     site.sink.received(1).await;
-    seat.press(&["2"]).await;
-    seat.terminal.shows("two open alerts", SOON, |screen| screen.matches("memory").count() >= 2).await;
-    seat.press(&["3"]).await;
-    seat.terminal.sees("ops@example.com").await;
-    seat.press(&["4"]).await;
-    seat.terminal.sees("sweep ended").await;
-    seat.press(&["1", "Enter"]).await;
+    session.press(&["2"]).await;
+    session.terminal.shows("two open alerts", SOON, |screen| screen.matches("memory").count() >= 2).await;
+    session.press(&["3"]).await;
+    session.terminal.sees("ops@example.com").await;
+    session.press(&["4"]).await;
+    session.terminal.sees("sweep ended").await;
+    session.press(&["1", "Enter"]).await;
     // The first row is the client that failed: its details say why and what to do.
-    seat.terminal.sees("refused").await;
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.terminal.sees("refused").await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
 }
 
 async fn any_size_is_drawn_and_the_usual_one_is_whole_again() {
     let site = small_fleet(UNDER).await;
-    let seat = Seat::at(&site).await;
-    let before = seat.is_swept().await;
+    let session = Session::at(&site).await;
+    let before = session.is_swept().await;
     for (columns, rows) in
         [(80, 24), (1, 1), (200, 60), (2, 50), (300, 2), (40, 8), (3, 3), (1, 40), (120, 1), (500, 200), (1, 1)]
     {
-        seat.terminal.resize(columns, rows).await;
-        seat.press(&["j", "k", "Enter", "Enter", "?", "Space"]).await;
+        session.terminal.resize(columns, rows).await;
+        session.press(&["j", "k", "Enter", "Enter", "?", "Space"]).await;
     }
-    seat.terminal.resize(120, 40).await;
+    session.terminal.resize(120, 40).await;
     // A terminal that grew is drawn piece by piece.
     let is_whole = |screen: &str| ["Fleet map", "Clients 3", "? help"].iter().all(|text| screen.contains(text));
-    seat.terminal.shows(&format!("all of it again, as before:\n{before}"), SOON, is_whole).await;
-    seat.press(&["q"]).await;
+    session.terminal.shows(&format!("all of it again, as before:\n{before}"), SOON, is_whole).await;
+    session.press(&["q"]).await;
     // Not before: the screen is given back a moment before the program has ended, and what is typed then is not the shell's.
-    assert_eq!(seat.terminal.ended(SOON).await, 0);
-    seat.is_as_before().await;
+    assert_eq!(session.terminal.ended(SOON).await, 0);
+    session.is_as_before().await;
 }
 
 async fn the_past_is_shown_and_left_again() {
     let site = small_fleet(UNDER).await;
-    let seat = Seat::at(&site).await;
-    seat.is_swept().await;
+    let session = Session::at(&site).await;
+    session.is_swept().await;
     // A second sweep, so that there is a past.
-    seat.press(&["r", "y"]).await;
-    seat.is_swept_again().await;
-    seat.press(&["Left"]).await;
-    let screen = seat.terminal.sees("PAST").await;
+    session.press(&["r", "y"]).await;
+    session.is_swept_again().await;
+    session.press(&["Left"]).await;
+    let screen = session.terminal.sees("PAST").await;
     assert!(screen.contains("End") && screen.contains("client-3"), "{screen}");
-    seat.press(&["Left"]).await;
-    seat.terminal.sees("1 of 2").await;
+    session.press(&["Left"]).await;
+    session.terminal.sees("1 of 2").await;
     // Nothing can be done to the past.
-    seat.press(&["c"]).await;
-    seat.terminal.sees("in the past. End returns to live.").await;
-    seat.press(&["End"]).await;
-    seat.terminal.sees("LIVE").await;
-    seat.press(&["q"]).await;
-    seat.is_left(0).await;
+    session.press(&["c"]).await;
+    session.terminal.sees("in the past. End returns to live.").await;
+    session.press(&["End"]).await;
+    session.terminal.sees("LIVE").await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
 }
 
 async fn a_frozen_screen_stands_still_while_collection_goes_on() {
     let site = Site::of(&[Behaviour::Healthy], OFTEN, UNDER).await;
-    let seat = Seat::at(&site).await;
-    seat.terminal.sees("■ ok").await;
-    seat.press(&["f"]).await;
-    let frozen = seat.terminal.sees("FROZEN").await;
+    let session = Session::at(&site).await;
+    session.terminal.sees("■ ok").await;
+    session.press(&["f"]).await;
+    let frozen = session.terminal.sees("FROZEN").await;
     let before = site.number(&collected(1)).await;
-    seat.reaches(&collected(1), before + 3).await;
+    session.reaches(&collected(1), before + 3).await;
     let body =
         |screen: &str| screen.lines().filter(|line| line.contains("client-1")).map(str::to_owned).collect::<Vec<_>>();
-    let later = seat.terminal.screen().await;
+    let later = session.terminal.screen().await;
     assert_eq!(body(&frozen), body(&later), "\n{frozen}\n{later}");
-    seat.press(&["f"]).await;
-    seat.terminal.sees("LIVE").await;
-    seat.press(&["C-c"]).await;
-    seat.is_left(0).await;
+    session.press(&["f"]).await;
+    session.terminal.sees("LIVE").await;
+    session.press(&["C-c"]).await;
+    session.is_left(0).await;
 }
 
 async fn without_a_locale_for_unicode_all_is_ascii() {
     let site = small_fleet(OVER).await;
-    let seat = Seat::with(&site, TerminalOptions::of_size(120, 40).with_environment("LANG", "C")).await;
-    seat.is_swept().await;
+    let session = Session::with(&site, TerminalOptions::of_size(120, 40).with_environment("LANG", "C")).await;
+    session.is_swept().await;
     for (keys, shown) in [
         (&["1"][..], "Fleet map"),
         (&["2"], "in the history"),
@@ -176,25 +176,25 @@ async fn without_a_locale_for_unicode_all_is_ascii() {
         (&["?"], "any other key closes"),
         (&["Space", ":"], "Enter runs it"),
     ] {
-        seat.press(keys).await;
-        let screen = seat.terminal.sees(shown).await;
+        session.press(keys).await;
+        let screen = session.terminal.sees(shown).await;
         assert!(screen.is_ascii(), "after {keys:?}: {:?} in\n{screen}", screen.chars().find(|c| !c.is_ascii()));
     }
-    seat.press(&["C-c"]).await;
-    seat.is_left(0).await;
+    session.press(&["C-c"]).await;
+    session.is_left(0).await;
 }
 
 async fn without_colours_there_is_no_sequence_for_one() {
     let site = small_fleet(OVER).await;
-    let seat = Seat::before_the_start(&site, TerminalOptions::default().with_environment("NO_COLOR", "1")).await;
+    let session = Session::before_the_start(&site, TerminalOptions::default().with_environment("NO_COLOR", "1")).await;
     let recording = site.program.path("recording");
-    seat.terminal.record(&recording).await;
-    seat.start("").await;
-    seat.is_swept().await;
-    seat.press(&["2"]).await;
-    seat.terminal.sees("memory").await;
-    seat.press(&["C-c"]).await;
-    seat.is_left(0).await;
+    session.terminal.record(&recording).await;
+    session.start("").await;
+    session.is_swept().await;
+    session.press(&["2"]).await;
+    session.terminal.sees("memory").await;
+    session.press(&["C-c"]).await;
+    session.is_left(0).await;
     let written = String::from_utf8_lossy(&std::fs::read(recording).unwrap()).into_owned();
     assert!(written.contains("client-1"), "nothing was recorded");
     assert_eq!(colours(&written), BTreeSet::new());
@@ -203,13 +203,13 @@ async fn without_colours_there_is_no_sequence_for_one() {
 async fn on_a_light_background_nothing_is_written_in_a_light_colour() {
     let site = small_fleet(OVER).await;
     let options = TerminalOptions { term: "xterm".to_owned(), ..TerminalOptions::default() };
-    let seat = Seat::before_the_start(&site, options.with_environment("COLORFGBG", "0;15")).await;
+    let session = Session::before_the_start(&site, options.with_environment("COLORFGBG", "0;15")).await;
     let recording = site.program.path("recording");
-    seat.terminal.record(&recording).await;
-    seat.start("").await;
-    seat.is_swept().await;
-    seat.press(&["C-c"]).await;
-    seat.is_left(0).await;
+    session.terminal.record(&recording).await;
+    session.start("").await;
+    session.is_swept().await;
+    session.press(&["C-c"]).await;
+    session.is_left(0).await;
     let written = String::from_utf8_lossy(&std::fs::read(recording).unwrap()).into_owned();
     let colours = colours(&written);
     // Yellow, cyan, white and the bright ones of the sixteen, as text: they cannot be read on white.

@@ -10,7 +10,7 @@ use fleetsweep::{
 };
 use support::{Terminal, TerminalOptions, Trial, allowance, is_running};
 
-use crate::site::{OFTEN, SOON, Seat, Site, UNDER, collected};
+use crate::site::{OFTEN, SOON, Session, Site, UNDER, collected};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
@@ -34,11 +34,11 @@ const ENDS_WITHIN: Duration = Duration::from_secs(8);
 
 async fn a_closed_terminal_ends_it_within_seconds() {
     let site = Site::of(&[Behaviour::Healthy, Behaviour::StallsMidAnswer], OFTEN, UNDER).await;
-    let seat = Seat::at(&site).await;
-    seat.reaches(&collected(1), 2).await;
-    let program = seat.terminal.program().unwrap();
+    let session = Session::at(&site).await;
+    session.reaches(&collected(1), 2).await;
+    let program = session.terminal.program().unwrap();
     let closed = Instant::now();
-    seat.terminal.close().await;
+    session.terminal.close().await;
     support::wait_until("the program to end", SOON, async || !is_running(program)).await;
     assert!(closed.elapsed() < allowance(ENDS_WITHIN), "{:?}", closed.elapsed());
     site.is_consistent().await;
@@ -47,24 +47,24 @@ async fn a_closed_terminal_ends_it_within_seconds() {
     assert_eq!(outcomes, ["failed"], "\n{}", site.log());
 }
 
-/// A seat at a terminal that reads nothing any more, with so much waiting for it that nobody can write to it.
-async fn stuck(site: &Site) -> Seat<'_> {
-    let seat = Seat::with(site, TerminalOptions::of_size(200, 60)).await;
-    seat.reaches(&collected(1), 2).await;
-    let program = seat.terminal.program().unwrap();
+/// A session at a terminal that reads nothing any more, with so much waiting for it that nobody can write to it.
+async fn stuck(site: &Site) -> Session<'_> {
+    let session = Session::with(site, TerminalOptions::of_size(200, 60)).await;
+    session.reaches(&collected(1), 2).await;
+    let program = session.terminal.program().unwrap();
     // Keys that turn the whole screen over: they wait in the terminal's queue until the program reads them.
-    seat.terminal.stop_reading();
+    session.terminal.stop_reading();
     let before = site.number(&collected(1)).await;
     support::wait_until("collection to go on", SOON, async || site.number(&collected(1)).await >= before + 10).await;
     assert!(is_running(program));
-    seat
+    session
 }
 
 async fn a_terminal_that_reads_nothing_holds_up_no_collection() {
     let site = Site::of(&[Behaviour::Healthy; 8], OFTEN, UNDER).await;
-    let seat = stuck(&site).await;
-    seat.terminal.read_again();
-    let screen = seat.terminal.sees("LIVE").await;
+    let session = stuck(&site).await;
+    session.terminal.read_again();
+    let screen = session.terminal.sees("LIVE").await;
     // It shows the present again, not what it has missed bit by bit.
     let sweeps = site.number("SELECT count(DISTINCT sweep_id) FROM v1_collections").await;
     let number = |screen: &str| {
@@ -72,22 +72,22 @@ async fn a_terminal_that_reads_nothing_holds_up_no_collection() {
         after.split(' ').next()?.parse::<u64>().ok()
     };
     assert!(number(&screen).is_some(), "{screen}");
-    seat.terminal.shows("the present", SOON, |screen| number(screen).is_some_and(|number| number >= sweeps)).await;
-    seat.press(&["C-c"]).await;
-    seat.is_left(0).await;
+    session.terminal.shows("the present", SOON, |screen| number(screen).is_some_and(|number| number >= sweeps)).await;
+    session.press(&["C-c"]).await;
+    session.is_left(0).await;
 }
 
 async fn a_terminal_that_reads_nothing_holds_up_no_end() {
     let site = Site::of(&[Behaviour::Healthy; 8], OFTEN, UNDER).await;
-    let seat = stuck(&site).await;
-    let program = seat.terminal.program().unwrap();
+    let session = stuck(&site).await;
+    let program = session.terminal.program().unwrap();
     let asked = Instant::now();
     support::signal(program, support::Signal::TERM);
     support::wait_until("the program to end", SOON, async || !is_running(program)).await;
     assert!(asked.elapsed() < allowance(ENDS_WITHIN), "{:?}", asked.elapsed());
-    seat.terminal.read_again();
+    session.terminal.read_again();
     // What is written to such a terminal never arrives: its screen is not given back, but its line is.
-    assert_eq!(seat.terminal.line().await, seat.line_before());
+    assert_eq!(session.terminal.line().await, session.line_before());
     site.is_consistent().await;
 }
 
@@ -106,20 +106,20 @@ async fn a_panic_gives_the_terminal_back_before_it_is_reported() {
 async fn a_panic_of_the_program_ends_it_in_order() {
     let site = Site::of(&[Behaviour::Healthy; 2], OFTEN, UNDER).await;
     let options = TerminalOptions::of_size(120, 40).with_environment("FLEETSWEEP_TEST_PANIC", "1");
-    let seat = Seat::with(&site, options).await;
-    seat.reaches(&collected(1), 1).await;
-    seat.press(&["F12"]).await;
+    let session = Session::with(&site, options).await;
+    session.reaches(&collected(1), 1).await;
+    session.press(&["F12"]).await;
     // A defect of the screen, not of what was collected.
-    seat.is_left(1).await;
-    let screen = seat.terminal.screen().await;
+    session.is_left(1).await;
+    let screen = session.terminal.screen().await;
     assert!(screen.contains("asked to panic") && screen.contains("the screen panicked"), "{screen}");
     site.is_consistent().await;
     // The lock has gone with it, and nothing is in disorder: the next start goes on.
     let before = site.number(&collected(1)).await;
-    seat.start("").await;
-    seat.reaches(&collected(1), before + 1).await;
-    seat.press(&["C-c"]).await;
-    seat.is_left(0).await;
+    session.start("").await;
+    session.reaches(&collected(1), before + 1).await;
+    session.press(&["C-c"]).await;
+    session.is_left(0).await;
 }
 
 /// Takes the terminal as the dashboard does, and panics while it is drawn.

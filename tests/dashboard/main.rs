@@ -15,7 +15,7 @@ mod leaving;
 mod looking;
 mod losing;
 mod site;
-mod succession;
+mod takeover;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(losing::PANIC) {
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         leaving::trials(),
         losing::trials(),
         company::trials(),
-        succession::trials(),
+        takeover::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

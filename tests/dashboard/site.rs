@@ -130,15 +130,15 @@ pub(crate) fn audited(action: &str) -> String {
     format!("SELECT count(*) FROM v1_audit WHERE action = '{action}'")
 }
 
-/// An operator's seat: a terminal with the program in it, and how the terminal was before.
+/// An operator's session: a terminal with the program in it, and how the terminal was before.
 #[derive(Debug)]
-pub(crate) struct Seat<'a> {
+pub(crate) struct Session<'a> {
     pub(crate) site: &'a Site,
     pub(crate) terminal: Terminal,
     before: Modes,
 }
 
-impl<'a> Seat<'a> {
+impl<'a> Session<'a> {
     /// A terminal of the usual size, with the program started.
     pub(crate) async fn at(site: &'a Site) -> Self {
         Self::with(site, TerminalOptions::of_size(120, 40)).await
@@ -146,9 +146,9 @@ impl<'a> Seat<'a> {
 
     /// A terminal like this, with the program started.
     pub(crate) async fn with(site: &'a Site, options: TerminalOptions) -> Self {
-        let seat = Self::before_the_start(site, options).await;
-        seat.start("").await;
-        seat
+        let session = Self::before_the_start(site, options).await;
+        session.start("").await;
+        session
     }
 
     /// A terminal like this.

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 mod faults;
-mod house;
+mod fixture;
 mod sessions;
 mod sink;
 mod whole;

@@ -11,7 +11,7 @@ use russh::keys::{Algorithm, PrivateKey, ssh_key::LineEnding};
 use support::{SOON, Trial, wait_until};
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
-use crate::house::{House, PASSWORD, USER, account, is_alive, open_sockets};
+use crate::fixture::{Fixture, PASSWORD, USER, account, is_alive, open_sockets};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
@@ -31,50 +31,50 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 async fn a_right_password_executes_commands() {
-    let house = House::start(Behaviour::Healthy).await;
-    let client = house.enter().await;
+    let fixture = Fixture::start(Behaviour::Healthy).await;
+    let client = fixture.enter().await;
     let done = client.execute("echo out; echo err >&2; exit 3").await.unwrap();
     assert_eq!((done.stdout.as_str(), done.stderr.as_str(), done.exit_status), ("out\n", "err\n", 3));
     drop(client);
-    house.is_empty().await;
+    fixture.is_empty().await;
 }
 
 async fn a_wrong_password_is_refused() {
-    let house = House::start(Behaviour::Healthy).await;
+    let fixture = Fixture::start(Behaviour::Healthy).await;
     for (user, password) in [(USER, "wrong"), (USER, ""), ("someone else", PASSWORD)] {
         let auth = AuthMethod::with_password(password);
-        let refused = Client::connect(house.server.address(), user, auth, ServerCheckMethod::NoCheck).await;
+        let refused = Client::connect(fixture.server.address(), user, auth, ServerCheckMethod::NoCheck).await;
         assert!(matches!(refused, Err(Error::PasswordWrong)), "{user}: {refused:?}");
     }
-    house.is_empty().await;
+    fixture.is_empty().await;
 }
 
 async fn a_password_can_be_asked_for_interactively() {
-    let house = House::with(
+    let fixture = Fixture::with(
         Account { password: Some((Asks::Interactively, PASSWORD.into())), ..account() },
         Behaviour::Healthy,
     )
     .await;
     let answer = |answer: &str| AuthKeyboardInteractive::new().with_response("Password", answer).into();
-    assert_eq!(house.visit(answer(PASSWORD)).await.unwrap().execute("echo in").await.unwrap().stdout, "in\n");
-    assert!(house.visit(answer("wrong")).await.is_err());
-    assert!(house.visit(AuthMethod::with_password(PASSWORD)).await.is_err());
+    assert_eq!(fixture.visit(answer(PASSWORD)).await.unwrap().execute("echo in").await.unwrap().stdout, "in\n");
+    assert!(fixture.visit(answer("wrong")).await.is_err());
+    assert!(fixture.visit(AuthMethod::with_password(PASSWORD)).await.is_err());
 }
 
 async fn an_authorised_key_opens_and_another_does_not() {
     let [known, unknown] = [(); 2].map(|()| PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap());
     let account = Account { authorized_keys: vec![known.public_key().clone()], ..account() };
-    let house = House::with(account, Behaviour::Healthy).await;
+    let fixture = Fixture::with(account, Behaviour::Healthy).await;
     let auth = |key: &PrivateKey| AuthMethod::with_key(&key.to_openssh(LineEnding::LF).unwrap(), None);
-    assert_eq!(house.visit(auth(&known)).await.unwrap().execute("echo in").await.unwrap().stdout, "in\n");
-    assert!(matches!(house.visit(auth(&unknown)).await, Err(Error::KeyAuthFailed)));
-    assert!(matches!(house.visit(AuthMethod::with_password("")).await, Err(Error::PasswordWrong)));
+    assert_eq!(fixture.visit(auth(&known)).await.unwrap().execute("echo in").await.unwrap().stdout, "in\n");
+    assert!(matches!(fixture.visit(auth(&unknown)).await, Err(Error::KeyAuthFailed)));
+    assert!(matches!(fixture.visit(AuthMethod::with_password("")).await, Err(Error::PasswordWrong)));
 }
 
 async fn a_command_sees_only_its_own_home() {
-    let house = House::start(Behaviour::Healthy).await;
-    let client = house.enter().await;
-    let home = house.home.path().display();
+    let fixture = Fixture::start(Behaviour::Healthy).await;
+    let client = fixture.enter().await;
+    let home = fixture.home.path().display();
     let done = client.execute("pwd; echo $HOME $TMPDIR $XDG_RUNTIME_DIR").await.unwrap();
     assert_eq!(done.stdout, format!("{home}\n{home} {home} {home}\n"));
     let variables = client.execute("env | cut -d= -f1 | sort | tr '\\n' ' '").await.unwrap().stdout;
@@ -82,8 +82,8 @@ async fn a_command_sees_only_its_own_home() {
 }
 
 async fn a_command_that_is_killed_says_by_which_signal() {
-    let house = House::start(Behaviour::Healthy).await;
-    let client = house.enter().await;
+    let fixture = Fixture::start(Behaviour::Healthy).await;
+    let client = fixture.enter().await;
     for (signal, name) in [("KILL", "KILL"), ("TERM", "TERM"), ("SEGV", "SEGV"), ("USR2", "Custom")] {
         let mut channel = client.get_channel().await.unwrap();
         channel.exec(true, format!("kill -{signal} $$")).await.unwrap();
@@ -99,9 +99,9 @@ async fn a_command_that_is_killed_says_by_which_signal() {
 const LARGE_BYTES: usize = 6 * 1024 * 1024;
 
 async fn a_large_upload_arrives_whole() {
-    let house = House::start(Behaviour::Healthy).await;
+    let fixture = Fixture::start(Behaviour::Healthy).await;
     let bytes: Vec<u8> = (0..=250).cycle().take(LARGE_BYTES).collect();
-    let client = house.enter().await;
+    let client = fixture.enter().await;
     let channel = client.get_channel().await.unwrap();
     channel.exec(true, format!("head -c {LARGE_BYTES} >file && echo whole")).await.unwrap();
     let (mut reader, writer) = channel.split();
@@ -116,22 +116,22 @@ async fn a_large_upload_arrives_whole() {
     let (sent, answer) = timeout(SOON, async { tokio::join!(writer.data(bytes.as_slice()), answer) }).await.unwrap();
     sent.unwrap();
     assert!(answer.contains("whole"), "{answer}");
-    assert!(fs::read(house.home.path().join("file")).unwrap() == bytes, "the file is another one");
+    assert!(fs::read(fixture.home.path().join("file")).unwrap() == bytes, "the file is another one");
 }
 
 async fn a_large_answer_arrives_whole() {
-    let house = House::start(Behaviour::Healthy).await;
-    let client = house.enter().await;
+    let fixture = Fixture::start(Behaviour::Healthy).await;
+    let client = fixture.enter().await;
     let done = client.execute(&format!("head -c {LARGE_BYTES} /dev/zero | tr '\\0' x")).await.unwrap();
     assert_eq!((done.stdout.len(), done.exit_status), (LARGE_BYTES, 0));
     assert!(done.stdout.bytes().all(|byte| byte == b'x'));
-    assert_eq!(house.server.written().len(), LARGE_BYTES);
+    assert_eq!(fixture.server.written().len(), LARGE_BYTES);
 }
 
 async fn many_sessions_run_at_once() {
-    let house = House::start(Behaviour::Healthy).await;
+    let fixture = Fixture::start(Behaviour::Healthy).await;
     let visits = (0..30).map(async |number| {
-        let client = house.enter().await;
+        let client = fixture.enter().await;
         let (a, b) = tokio::join!(
             client.execute("sleep 0.2; echo a"),
             // The wrapper's own second channel on the same session.
@@ -141,7 +141,7 @@ async fn many_sessions_run_at_once() {
     });
     let answers = futures_util::future::join_all(visits).await;
     assert_eq!(answers, (0..30).map(|number| format!("{number} ab")).collect::<Vec<_>>());
-    house.is_empty().await;
+    fixture.is_empty().await;
 }
 
 /// Starts a command that would last, and a background process of its own; their process ids.
@@ -162,38 +162,39 @@ async fn start_lasting(client: &Client) -> Vec<String> {
 }
 
 async fn leaving_ends_what_was_started() {
-    let house = House::start(Behaviour::Healthy).await;
-    let client = house.enter().await;
+    let fixture = Fixture::start(Behaviour::Healthy).await;
+    let client = fixture.enter().await;
     let pids = start_lasting(&client).await;
     wait_until("one session with one command", SOON, async || {
-        (house.server.connections(), house.server.commands()) == (1, 1)
+        (fixture.server.connections(), fixture.server.commands()) == (1, 1)
     })
     .await;
     client.disconnect().await.unwrap();
-    house.is_empty().await;
+    fixture.is_empty().await;
     wait_until("the processes to end", SOON, async || !pids.iter().any(|pid| is_alive(pid))).await;
 
     // Closing one channel ends its command and leaves the session.
-    let client = house.enter().await;
+    let client = fixture.enter().await;
     let channel = client.get_channel().await.unwrap();
     channel.exec(true, "sleep 1000").await.unwrap();
-    wait_until("the command to start", SOON, async || house.server.commands() == 1).await;
+    wait_until("the command to start", SOON, async || fixture.server.commands() == 1).await;
     channel.close().await.unwrap();
-    wait_until("the command to end", SOON, async || house.server.commands() == 0).await;
+    wait_until("the command to end", SOON, async || fixture.server.commands() == 0).await;
     assert_eq!(client.execute("echo still here").await.unwrap().stdout, "still here\n");
 }
 
 async fn stopping_ends_sessions_in_every_state() {
     for behaviour in Behaviour::ALL {
-        let house = House::start(behaviour).await;
+        let fixture = Fixture::start(behaviour).await;
         // One that says nothing, one that has said who it is, one that has logged in where it can.
-        let silent = TcpStream::connect(house.server.address()).await.unwrap();
-        let mut greeted = TcpStream::connect(house.server.address()).await.unwrap();
+        let silent = TcpStream::connect(fixture.server.address()).await.unwrap();
+        let mut greeted = TcpStream::connect(fixture.server.address()).await.unwrap();
         greeted.write_all(b"SSH-2.0-test\r\n").await.unwrap();
-        let pids = if behaviour == Behaviour::Healthy { start_lasting(&house.enter().await).await } else { Vec::new() };
-        wait_until("the connections to arrive", SOON, async || house.server.connections() >= 2).await;
-        let address = house.server.address();
-        house.server.stop().await.unwrap();
+        let pids =
+            if behaviour == Behaviour::Healthy { start_lasting(&fixture.enter().await).await } else { Vec::new() };
+        wait_until("the connections to arrive", SOON, async || fixture.server.connections() >= 2).await;
+        let address = fixture.server.address();
+        fixture.server.stop().await.unwrap();
         // The shell has been waited for; its background process is another's child and dies when it is scheduled.
         wait_until("the processes to end", SOON, async || !pids.iter().any(|pid| is_alive(pid))).await;
         // A session has ended, and the runtime lets go of its socket when it is scheduled.

@@ -7,7 +7,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use support::{Mail, SOON, Trial};
 use tokio::time::timeout;
 
-use crate::house::STALLED;
+use crate::fixture::STALLED;
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {

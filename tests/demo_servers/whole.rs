@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::house::{PASSWORD, account};
+use crate::fixture::{PASSWORD, account};
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleetsweep::{demo::Behaviour, store::clock::Witness};
+use fleetsweep::{demo::Behaviour, store::clock::ClockReading};
 use jiff::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 use support::{Database, Engine, Trial, faketime};
@@ -31,9 +31,9 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 async fn a_clock_that_leaps_is_believed_only_as_far_as_time_has_passed(database: Database) {
     let store = open(&database).await;
-    let real = Witness::of_system();
+    let real = ClockReading::of_system();
     let hour = Duration::from_secs(3600);
-    let leapt = |days: u32, uptime: Duration| Witness { wall: real.wall + days * DAY, uptime, ..real.clone() };
+    let leapt = |days: u32, uptime: Duration| ClockReading { wall: real.wall + days * DAY, uptime, ..real.clone() };
     let believed = store.trusted_time(leapt(100, real.uptime + Duration::from_secs(60))).await.unwrap();
     assert!(believed.now.unwrap() < real.wall + hour, "{believed:?}");
     if database.engine() == Engine::Sqlite {
@@ -46,13 +46,13 @@ async fn a_clock_that_leaps_is_believed_only_as_far_as_time_has_passed(database:
     let store = open(&database).await;
     let believed = store.trusted_time(leapt(100, real.uptime + Duration::from_secs(90))).await.unwrap();
     assert!(believed.now.unwrap() < real.wall + hour, "{believed:?}");
-    let other = Witness { boot: "another".into(), ..leapt(100, Duration::from_secs(9)) };
+    let other = ClockReading { boot: "another".into(), ..leapt(100, Duration::from_secs(9)) };
     let believed = store.trusted_time(other).await.unwrap();
     assert!(believed.now.unwrap() < real.wall + DAY + hour, "{believed:?}");
-    let unset = Witness { wall: Timestamp::UNIX_EPOCH, ..real.clone() };
+    let unset = ClockReading { wall: Timestamp::UNIX_EPOCH, ..real.clone() };
     let believed = store.trusted_time(unset).await.unwrap();
     assert!(believed.now.unwrap() <= Timestamp::UNIX_EPOCH, "deleting waits: {believed:?}");
-    let believed = store.trusted_time(Witness::of_system()).await.unwrap();
+    let believed = store.trusted_time(ClockReading::of_system()).await.unwrap();
     assert!(believed.now.unwrap() >= real.wall && believed.behind == Duration::ZERO, "{believed:?}");
 }
 

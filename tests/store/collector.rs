@@ -41,8 +41,8 @@ async fn a_second_collector_is_kept_out_and_a_single_sweep_is_had_by_the_first(d
 
     let second = fleet.program.run(["--headless"]).await;
     assert_eq!(second.code, Some(3), "{second:#?}");
-    let holder = format!("is in use by pid {}", service.pid().as_raw_nonzero());
-    assert!(second.stderr.contains(&holder), "{holder}: {}", second.stderr);
+    let owner = format!("is in use by pid {}", service.pid().as_raw_nonzero());
+    assert!(second.stderr.contains(&owner), "{owner}: {}", second.stderr);
 
     let document = once(&fleet.program).await;
     assert_eq!(document["summary"]["ok"].as_u64(), Some(1));
@@ -63,7 +63,7 @@ async fn a_second_collector_is_kept_out_and_a_single_sweep_is_had_by_the_first(d
 /// Gives an order to whoever collects into a database.
 async fn ordered(database: &Database, order: Order) -> Reply {
     let reader = Reader::open(&url(database)).await.unwrap();
-    let socket = reader.holder().await.unwrap().unwrap().socket.unwrap();
+    let socket = reader.lock_owner().await.unwrap().unwrap().socket.unwrap();
     let connection = Connection::open(&socket, "night shift").await.unwrap();
     let (orders, mut request) = Orders::new();
     let (out, mut told) = mpsc::channel(1024);

@@ -15,7 +15,7 @@ use crate::{
     open,
     store::{
         Reader,
-        export::{Pages, StoredClient, Wanted},
+        export::{Pages, RowFilter, StoredClient},
     },
     url,
 };
@@ -77,7 +77,7 @@ async fn fill(database: &Database) -> Reader {
 }
 
 /// Every row of an export in pages of a size, in its order.
-async fn exported(reader: &Reader, view: View, wanted: Wanted, page: u32) -> Vec<Row> {
+async fn exported(reader: &Reader, view: View, wanted: RowFilter, page: u32) -> Vec<Row> {
     let mut pages = Pages::of(reader.clone(), view, wanted).await.unwrap().in_pages_of(page);
     let mut all = Vec::new();
     while let Some(rows) = pages.next_page().await.unwrap() {
@@ -124,7 +124,7 @@ fn text(row: &Row, column: usize) -> &str {
 async fn without_a_choice_the_rows_are_those_of_the_view_and_in_order(database: Database) {
     let reader = fill(&database).await;
     for view in View::ALL {
-        let rows = exported(&reader, view, Wanted::default(), 1000).await;
+        let rows = exported(&reader, view, RowFilter::default(), 1000).await;
         assert!(rows.len() > 50, "{view:?}: {}", rows.len());
         let mut ours: Vec<_> = rows.iter().map(|row| shown(view, row)).collect();
         let mut theirs = database.named_rows(&format!("SELECT * FROM {}", view.name())).await;
@@ -146,7 +146,7 @@ async fn a_fraction_of_a_millisecond_does_not_count_what_was_before_it(database:
         ("1970-01-01T00:00:00.0011Z", "1970-01-01T00:00:00.0021Z", vec![2]),
         ("1970-01-01T00:00:00.0011Z", "1970-01-01T00:00:00.0019Z", vec![]),
     ] {
-        let wanted = Wanted { clients: None, since: since.parse().ok(), until: until.parse().ok() };
+        let wanted = RowFilter { clients: None, since: since.parse().ok(), until: until.parse().ok() };
         let rows = exported(&reader, View::Mails, wanted, 7).await;
         let mut times: Vec<_> = rows.iter().map(|row| time(View::Mails, row)).collect();
         times.dedup();
@@ -159,7 +159,7 @@ async fn nothing_is_lost_or_doubled_between_pages_of_any_size(database: Database
     let stored = reader.stored_clients().await.unwrap();
     let mut whole = Vec::new();
     for view in View::ALL {
-        whole.push((view, exported(&reader, view, Wanted::default(), 1000).await));
+        whole.push((view, exported(&reader, view, RowFilter::default(), 1000).await));
     }
     // To whom a mail belongs is not in its view.
     let owners = database.rows("SELECT subject, ip FROM mails JOIN clients ON clients.id = mails.client_id").await;
@@ -184,7 +184,7 @@ async fn nothing_is_lost_or_doubled_between_pages_of_any_size(database: Database
                 by_client && since.is_none_or(|since| time >= since) && until.is_none_or(|until| time < until)
             };
             let expected: Vec<&Row> = whole.iter().filter(meant).collect();
-            let wanted = Wanted { clients: clients.clone(), since: from, until: to };
+            let wanted = RowFilter { clients: clients.clone(), since: from, until: to };
             let found = Handle::current().block_on(exported(&reader, *view, wanted, page));
             prop_assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{:?}", view);
         }

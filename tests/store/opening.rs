@@ -7,7 +7,7 @@ use support::{Database, Engine, Trial};
 use crate::{
     open,
     records::{at, plain},
-    store::{Holder, Reader, Store, StoreError, StoreErrorKind},
+    store::{LockOwner, Reader, Store, StoreError, StoreErrorKind},
     url,
 };
 
@@ -38,8 +38,8 @@ async fn refused(database: &Database) -> StoreError {
     error
 }
 
-fn holder() -> Holder {
-    Holder {
+fn owner() -> LockOwner {
+    LockOwner {
         host: "collector-1".into(),
         pid: 4711,
         account: "ops".into(),
@@ -85,43 +85,47 @@ async fn a_second_collector_is_refused_and_told_who_has_the_database(database: D
     let store = open(&database).await;
     let unnamed = refused(&database).await;
     assert!(unnamed.to_string().contains("in use by another fleetsweep"), "{unnamed}");
-    store.announce(&holder()).await.unwrap();
+    store.announce(&owner()).await.unwrap();
     let named = refused(&database).await;
-    assert_eq!(named.holder.as_deref(), Some(&holder()));
+    assert_eq!(named.owner.as_deref(), Some(&owner()));
     assert!(named.to_string().contains("in use by pid 4711 of ops on collector-1: end that one"), "{named}");
     // And it goes on as if nothing had been.
     store.record(plain(1)).await.unwrap();
 
     store.close().await;
     let store = open(&database).await;
-    assert_eq!(store.reader().holder().await.unwrap(), None, "who was there before is not taken for who is there now");
-    let other = Holder { pid: 4712, socket: None, ..holder() };
-    store.announce(&holder()).await.unwrap();
+    assert_eq!(
+        store.reader().lock_owner().await.unwrap(),
+        None,
+        "who was there before is not taken for who is there now"
+    );
+    let other = LockOwner { pid: 4712, socket: None, ..owner() };
+    store.announce(&owner()).await.unwrap();
     store.announce(&other).await.unwrap();
-    assert_eq!(store.reader().holder().await.unwrap(), Some(other));
+    assert_eq!(store.reader().lock_owner().await.unwrap(), Some(other));
 }
 
 async fn only_a_holder_whose_process_runs_is_named(database: Database) {
-    use fleetsweep::store::{holder::Mode, process};
+    use fleetsweep::store::{lock_owner::Mode, process};
     let store = open(&database).await;
     let pid = std::process::id();
-    let own = Holder { pid, mode: Some(Mode::Dashboard), mark: process::mark(pid), ..holder() };
+    let own = LockOwner { pid, mode: Some(Mode::Dashboard), mark: process::mark(pid), ..owner() };
     store.announce(&own).await.unwrap();
-    assert_eq!(store.reader().holder().await.unwrap(), Some(own.clone()));
-    let ending = Holder { is_ending: true, ..own.clone() };
+    assert_eq!(store.reader().lock_owner().await.unwrap(), Some(own.clone()));
+    let ending = LockOwner { is_ending: true, ..own.clone() };
     store.announce(&ending).await.unwrap();
-    assert_eq!(store.reader().holder().await.unwrap(), Some(ending));
+    assert_eq!(store.reader().lock_owner().await.unwrap(), Some(ending));
     // Its number is another process's now, or nobody's.
     let mark = own.mark.as_ref().map(|mark| format!("{mark}1"));
-    store.announce(&Holder { mark, ..own.clone() }).await.unwrap();
-    assert_eq!(store.reader().holder().await.unwrap(), None);
+    store.announce(&LockOwner { mark, ..own.clone() }).await.unwrap();
+    assert_eq!(store.reader().lock_owner().await.unwrap(), None);
     let unnamed = refused(&database).await;
     assert!(unnamed.to_string().contains("in use by another fleetsweep"), "{unnamed}");
     store.announce(&own).await.unwrap();
     store.close().await;
     // Given up, it names nobody, also before the next one has announced itself.
     let reader = Reader::open(&url(&database)).await.unwrap();
-    assert_eq!(reader.holder().await.unwrap(), None);
+    assert_eq!(reader.lock_owner().await.unwrap(), None);
     reader.close().await;
 }
 
@@ -154,7 +158,7 @@ async fn a_collector_whose_place_was_taken_stores_nothing_more(database: Databas
     database.lose_lock().await;
     let second = open(&database).await;
     assert_eq!(first.record(plain(2)).await.unwrap_err().kind, StoreErrorKind::InUse);
-    assert_eq!(first.announce(&holder()).await.unwrap_err().kind, StoreErrorKind::InUse);
+    assert_eq!(first.announce(&owner()).await.unwrap_err().kind, StoreErrorKind::InUse);
     second.record(plain(3)).await.unwrap();
     second.close().await;
     assert_eq!(first.record(plain(4)).await.unwrap_err().kind, StoreErrorKind::InUse, "what it knows is old");

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{
-        collector::{engine::Engine, lock::Announcement},
+        collector::{engine::Engine, lock::OwnerRecord},
         error::chain,
     },
     bus::{BusHandle, Orders},
@@ -14,7 +14,7 @@ use crate::{
         place::{self, Environment},
         server::{Server, Service},
     },
-    store::holder::Mode,
+    store::lock_owner::Mode,
 };
 
 /// The socket of this collector, open.
@@ -27,10 +27,10 @@ pub struct AttachServer {
 impl AttachServer {
     /// Opens it, and has the database say where. Where it cannot be opened the collector works all the same, and logs
     /// that nobody can attach and why.
-    pub async fn open(engine: &Engine, bus: &BusHandle, orders: Orders, mode: Mode) -> (Option<Self>, Announcement) {
+    pub async fn open(engine: &Engine, bus: &BusHandle, orders: Orders, mode: Mode) -> (Option<Self>, OwnerRecord) {
         let server = listen(engine.store.identity());
         let socket = server.as_ref().map(|server| server.path().to_owned());
-        let announcement = Announcement::publish(&engine.store, socket, mode).await;
+        let owner_record = OwnerRecord::publish(&engine.store, socket, mode).await;
         let service = Service {
             bus: bus.clone(),
             orders,
@@ -41,7 +41,7 @@ impl AttachServer {
             let stop = CancellationToken::new();
             Self { serving: tokio::spawn(server.run(service, stop.clone())), stop }
         });
-        (serving, announcement)
+        (serving, owner_record)
     }
 
     /// Ends every connection.

@@ -16,18 +16,18 @@ use crate::{
             lock::{self, Opened},
         },
         config_source::ConfigSource,
-        error::Failed,
+        error::RunError,
         process::identity::{account, host_name},
     },
     bus::{EventBus, Publisher},
     config::Config,
     fleet::ClientId,
-    store::{Holder, holder::Mode},
+    store::{LockOwner, lock_owner::Mode},
 };
 
 /// Why the operator is asked first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Surprise {
+pub enum ConfirmReason {
     /// A service is mostly started again by whoever started it, and would then be kept out.
     Service,
     /// It ran on another machine.
@@ -38,7 +38,7 @@ pub enum Surprise {
     OtherClients,
 }
 
-impl fmt::Display for Surprise {
+impl fmt::Display for ConfirmReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Service => "it was a service, which may be restarted",
@@ -49,45 +49,50 @@ impl fmt::Display for Surprise {
     }
 }
 
-/// What would surprise an operator whose dashboard took the place of that collector; `None` where nothing would. A
+/// Why an operator is asked before a dashboard takes the place of that collector; `None` if there is no reason. A
 /// collector that nobody saw is one that was just ending.
 #[must_use]
-pub fn surprise(last: Option<&Holder>, here: &str, account: &str, same_clients: bool) -> Option<Surprise> {
-    let by_holder = last.and_then(|last| {
+pub fn confirm_reason(
+    last: Option<&LockOwner>,
+    here: &str,
+    account: &str,
+    same_clients: bool,
+) -> Option<ConfirmReason> {
+    let by_owner = last.and_then(|last| {
         if last.host != here {
-            Some(Surprise::OtherMachine)
+            Some(ConfirmReason::OtherMachine)
         } else if last.mode == Some(Mode::Headless) {
-            Some(Surprise::Service)
+            Some(ConfirmReason::Service)
         } else if last.account != account {
-            Some(Surprise::OtherUser)
+            Some(ConfirmReason::OtherUser)
         } else {
             None
         }
     });
-    by_holder.or((!same_clients).then_some(Surprise::OtherClients))
+    by_owner.or((!same_clients).then_some(ConfirmReason::OtherClients))
 }
 
 /// What an attached dashboard knows of the collector it looks at, for the time when that has gone.
 #[derive(Debug)]
-pub struct Succession {
+pub struct TakeoverContext {
     /// Who was the collector last.
-    last: Mutex<Option<Holder>>,
+    last: Mutex<Option<LockOwner>>,
     /// The clients that it swept, once it has told them.
     clients: Mutex<Option<BTreeSet<ClientId>>>,
     /// Published when the operator wants this dashboard to sweep.
     wanted: Notify,
 }
 
-impl Succession {
+impl TakeoverContext {
     /// After this collector.
     #[must_use]
-    pub fn of(holder: Option<Holder>) -> Arc<Self> {
-        Arc::new(Self { last: Mutex::new(holder), clients: Mutex::new(None), wanted: Notify::new() })
+    pub fn of(owner: Option<LockOwner>) -> Arc<Self> {
+        Arc::new(Self { last: Mutex::new(owner), clients: Mutex::new(None), wanted: Notify::new() })
     }
 
     /// Notes who is the collector now.
-    pub fn met(&self, holder: &Holder) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(holder.clone());
+    pub fn met(&self, owner: &LockOwner) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(owner.clone());
     }
 
     /// Notes whom it sweeps.
@@ -105,30 +110,30 @@ impl Succession {
         self.wanted.notified().await;
     }
 
-    /// What would surprise the operator if this configuration were swept here.
+    /// Why the operator is asked before this configuration is swept here; `None` if there is no reason.
     #[must_use]
-    pub fn surprise(&self, config: &Config) -> Option<Surprise> {
+    pub fn confirm_reason(&self, config: &Config) -> Option<ConfirmReason> {
         let own: BTreeSet<ClientId> = config.clients.iter().map(|client| client.id.clone()).collect();
         let same = self.clients.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_none_or(|met| *met == own);
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        surprise(last.as_ref(), &host_name(), &account(), same)
+        confirm_reason(last.as_ref(), &host_name(), &account(), same)
     }
 }
 
 /// What became of a try.
 #[derive(Debug)]
-pub enum Tried {
+pub enum TakeoverOutcome {
     /// This process is the collector now.
-    Taken(Box<Successor>),
+    Taken(Box<NewCollector>),
     /// The operator is to be asked.
-    Asks(Surprise),
+    NeedsConfirmation(ConfirmReason),
     /// Somebody else is.
     Held,
 }
 
 /// A process that took the place of a collector.
 #[derive(Debug)]
-pub struct Successor {
+pub struct NewCollector {
     /// Its lasting parts.
     pub engine: Engine,
     /// What it sweeps: the configuration as it is now.
@@ -141,17 +146,21 @@ pub struct Successor {
 ///
 /// # Errors
 /// Why this process cannot be a collector: its configuration, the database.
-pub async fn try_to_succeed(source: &ConfigSource, succession: &Succession, wanted: bool) -> Result<Tried, Failed> {
+pub async fn try_takeover(
+    source: &ConfigSource,
+    takeover: &TakeoverContext,
+    wanted: bool,
+) -> Result<TakeoverOutcome, RunError> {
     let config = source.read_quietly()?.config;
-    if let Some(surprise) = succession.surprise(&config).filter(|_| !wanted) {
-        return Ok(Tried::Asks(surprise));
+    if let Some(confirm_reason) = takeover.confirm_reason(&config).filter(|_| !wanted) {
+        return Ok(TakeoverOutcome::NeedsConfirmation(confirm_reason));
     }
     let (publisher, told) = Publisher::new();
     match lock::open_now(&config, source.costs, publisher).await? {
-        Opened::Held(_) => Ok(Tried::Held),
+        Opened::Held(_) => Ok(TakeoverOutcome::Held),
         Opened::Ours(engine) => {
             let bus = EventBus::start(told);
-            Ok(Tried::Taken(Box::new(Successor { engine: *engine, config, bus })))
+            Ok(TakeoverOutcome::Taken(Box::new(NewCollector { engine: *engine, config, bus })))
         }
     }
 }
@@ -164,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_dashboard_succeeds_a_dashboard_unasked_and_nobody_else() {
-        let holder = |mode, host: &str, account: &str| Holder {
+        let owner = |mode, host: &str, account: &str| LockOwner {
             host: host.to_owned(),
             pid: 1,
             account: account.to_owned(),
@@ -177,17 +186,17 @@ mod tests {
         };
         let (dashboard, service) = (Some(Mode::Dashboard), Some(Mode::Headless));
         for (last, same_clients, expected) in [
-            (Some(holder(dashboard, "here", "ops")), true, None),
-            (Some(holder(Some(Mode::Once), "here", "ops")), true, None),
-            (Some(holder(None, "here", "ops")), true, None),
+            (Some(owner(dashboard, "here", "ops")), true, None),
+            (Some(owner(Some(Mode::Once), "here", "ops")), true, None),
+            (Some(owner(None, "here", "ops")), true, None),
             (None, true, None),
-            (None, false, Some(Surprise::OtherClients)),
-            (Some(holder(dashboard, "here", "ops")), false, Some(Surprise::OtherClients)),
-            (Some(holder(service, "here", "ops")), true, Some(Surprise::Service)),
-            (Some(holder(dashboard, "there", "ops")), true, Some(Surprise::OtherMachine)),
-            (Some(holder(dashboard, "here", "root")), true, Some(Surprise::OtherUser)),
+            (None, false, Some(ConfirmReason::OtherClients)),
+            (Some(owner(dashboard, "here", "ops")), false, Some(ConfirmReason::OtherClients)),
+            (Some(owner(service, "here", "ops")), true, Some(ConfirmReason::Service)),
+            (Some(owner(dashboard, "there", "ops")), true, Some(ConfirmReason::OtherMachine)),
+            (Some(owner(dashboard, "here", "root")), true, Some(ConfirmReason::OtherUser)),
         ] {
-            assert_eq!(surprise(last.as_ref(), "here", "ops", same_clients), expected, "{last:?} {same_clients}");
+            assert_eq!(confirm_reason(last.as_ref(), "here", "ops", same_clients), expected, "{last:?} {same_clients}");
         }
     }
 }

@@ -56,25 +56,25 @@ impl ClientStates {
 
     /// The client for one collection; `None` while another one of the same client goes on.
     #[must_use]
-    pub fn claim(self: &Arc<Self>, client: &ClientId) -> Option<Claim> {
+    pub fn try_acquire(self: &Arc<Self>, client: &ClientId) -> Option<ClientGuard> {
         let mut entries = self.lock();
         if entries.busy.contains_key(client) {
             return None;
         }
         let cancel = CancellationToken::new();
         entries.busy.insert(client.clone(), cancel.clone());
-        Some(Claim { client_states: self.clone(), client: client.clone(), cancel })
+        Some(ClientGuard { client_states: self.clone(), client: client.clone(), cancel })
     }
 
     /// The same, after the end of another one of the same client.
-    pub async fn claim_in_turn(self: &Arc<Self>, client: &ClientId) -> Claim {
+    pub async fn acquire(self: &Arc<Self>, client: &ClientId) -> ClientGuard {
         loop {
             let given_back = self.given_back.notified();
             tokio::pin!(given_back);
             // From here on no end is missed.
             given_back.as_mut().enable();
-            if let Some(claim) = self.claim(client) {
-                return claim;
+            if let Some(guard) = self.try_acquire(client) {
+                return guard;
             }
             given_back.await;
         }
@@ -151,13 +151,13 @@ impl ClientStates {
 
 /// The right to collect one client; given back when dropped.
 #[derive(Debug)]
-pub struct Claim {
+pub struct ClientGuard {
     client_states: Arc<ClientStates>,
     client: ClientId,
     cancel: CancellationToken,
 }
 
-impl Claim {
+impl ClientGuard {
     /// Cancelled when an operator ends this collection.
     #[must_use]
     pub fn cancelled(&self) -> &CancellationToken {
@@ -165,7 +165,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for ClientGuard {
     fn drop(&mut self) {
         self.client_states.lock().busy.remove(&self.client);
         self.client_states.given_back.notify_waiters();
@@ -187,28 +187,28 @@ mod tests {
     fn a_client_is_claimed_once_at_a_time() {
         let client_states = ClientStates::new(HashMap::new(), HashMap::new());
         let (a, b) = ids();
-        let claim = client_states.claim(&a);
-        assert!(claim.is_some() && client_states.claim(&a).is_none() && client_states.claim(&b).is_some());
-        drop(claim);
-        assert!(client_states.claim(&a).is_some());
+        let guard = client_states.try_acquire(&a);
+        assert!(guard.is_some() && client_states.try_acquire(&a).is_none() && client_states.try_acquire(&b).is_some());
+        drop(guard);
+        assert!(client_states.try_acquire(&a).is_some());
     }
 
     #[tokio::test]
     async fn who_claims_in_turn_gets_the_client_after_the_other_has_ended() {
         let client_states = ClientStates::new(HashMap::new(), HashMap::new());
         let (a, _) = ids();
-        let claim = client_states.claim(&a).unwrap();
-        assert!(client_states.cancel(&a) && claim.cancelled().is_cancelled());
+        let guard = client_states.try_acquire(&a).unwrap();
+        assert!(client_states.cancel(&a) && guard.cancelled().is_cancelled());
         let waiting = tokio::spawn({
             let (client_states, a) = (client_states.clone(), a.clone());
-            async move { client_states.claim_in_turn(&a).await }
+            async move { client_states.acquire(&a).await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        drop(claim);
-        let claim = waiting.await.unwrap();
-        assert!(!claim.cancelled().is_cancelled());
-        drop(claim);
+        drop(guard);
+        let guard = waiting.await.unwrap();
+        assert!(!guard.cancelled().is_cancelled());
+        drop(guard);
         assert!(!client_states.cancel(&a));
     }
 

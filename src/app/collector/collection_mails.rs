@@ -15,7 +15,7 @@ use crate::{
         sample::Observation,
         security::{SecurityLog, allowance::Allowed},
     },
-    mail::compose::{self, Composer, EventsOccasion, Occasion, TemplateError},
+    mail::compose::{self, Composer, EventsContext, MailContext, TemplateError},
     store::Store,
     sweep::Collection,
 };
@@ -58,7 +58,7 @@ impl CollectionMails {
             Err(failure) => Observation::Failed(failure),
         };
         let occasion =
-            Occasion { client, verdict, observation, histories: &histories, now, collector_name: &self.host_name };
+            MailContext { client, verdict, observation, histories: &histories, now, collector_name: &self.host_name };
         self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| no_mails(&error))
     }
 
@@ -71,7 +71,7 @@ impl CollectionMails {
         now: Timestamp,
     ) -> Vec<Mail> {
         let (Ok(received), Some((log, allowed))) = (&collection.outcome, security) else { return Vec::new() };
-        let occasion = EventsOccasion {
+        let occasion = EventsContext {
             client,
             reading: &received.reading,
             log,

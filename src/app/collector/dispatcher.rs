@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-use super::{engine::Engine, pipeline::Pipeline, scheduler::Claimed};
+use super::{engine::Engine, pipeline::Pipeline, scheduler::ClaimedClients};
 
 /// An audit entry of an order that was carried out: action, target, detail.
 type AuditEntry = (&'static str, String, String);
@@ -51,7 +51,7 @@ impl Dispatcher {
     }
 
     /// Starts a sweep over clients that were claimed for it.
-    pub fn sweep(&mut self, sweep: SweepId, trigger: Trigger, due: Claimed) {
+    pub fn sweep(&mut self, sweep: SweepId, trigger: Trigger, due: ClaimedClients) {
         let (engine, pipeline, stop) = (self.engine.clone(), self.pipeline.clone(), self.stop.clone());
         self.under_way.spawn(async move { engine.scheduler.run_sweep(&pipeline, sweep, trigger, due, &stop).await });
     }

@@ -6,7 +6,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use crate::{
     app::{
         config_source::cards,
-        error::Failed,
+        error::RunError,
         mail::{outbox_worker::OutboxWorker, smtp_clients::smtp_clients, wakeup::OutboxWakeup},
         process::{descriptors::Descriptors, identity::host_name},
         troubles::{mailer::TroubleMailer, tracker::TroubleTracker},
@@ -57,8 +57,8 @@ impl Engine {
     /// An engine over an open database; reads what that knows of the clients' rules.
     ///
     /// # Errors
-    /// [`Failed`] where the database cannot be read or this process may open too few files.
-    pub async fn new(config: &Config, store: Store, costs: Costs, publisher: Publisher) -> Result<Self, Failed> {
+    /// [`RunError`] where the database cannot be read or this process may open too few files.
+    pub async fn new(config: &Config, store: Store, costs: Costs, publisher: Publisher) -> Result<Self, RunError> {
         let sweeps = store.reader().last_sweep_number().await?;
         let client_states = ClientStates::new(store.reader().client_states().await?, store.reader().bookmarks().await?);
         client_states.take_in_spent(store.reader().spent().await?);
@@ -67,8 +67,8 @@ impl Engine {
         // Only the collector tracks its problems: the lock of the database comes first.
         let troubles = TroubleTracker::open(config).await;
         // Both end with the store.
-        tokio::spawn(outage::tell(store.condition(), publisher.clone(), wakeup.clone()));
-        tokio::spawn(troubles.clone().follow(store.condition()));
+        tokio::spawn(outage::tell(store.status(), publisher.clone(), wakeup.clone()));
+        tokio::spawn(troubles.clone().follow(store.status()));
         let descriptors = Descriptors::of_process(costs)?;
         let composer = Arc::new(Composer::new()?);
         Ok(Self {
@@ -87,8 +87,8 @@ impl Engine {
     /// Puts the sweeping part of `config` to work, and tells who its clients are.
     ///
     /// # Errors
-    /// [`Failed::Sweep`] where its host keys cannot be used.
-    pub async fn pipeline(&self, config: &Config, sessions: Sessions) -> Result<Arc<Pipeline>, Failed> {
+    /// [`RunError::Sweep`] where its host keys cannot be used.
+    pub async fn pipeline(&self, config: &Config, sessions: Sessions) -> Result<Arc<Pipeline>, RunError> {
         let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());
         let plan = self.descriptors.plan(wanted, clients);
         let keeps = sessions == Sessions::Kept;
@@ -97,14 +97,14 @@ impl Engine {
         }
         let kept = if keeps { NonZeroUsize::new(plan.kept) } else { None };
         let keeping = kept.map_or(SessionKeeping::CloseAfterUse, SessionKeeping::Keep);
-        let room = self.descriptors.room().clone();
-        let collector = Collector::new(config, keeping, self.publisher.clone())?.with_room(keeping, room.clone());
+        let budget = self.descriptors.budget().clone();
+        let collector = Collector::new(config, keeping, self.publisher.clone())?.with_budget(keeping, budget.clone());
         self.publisher.publish(None, None, EventKind::Configured { clients: cards(config) }).await;
         Ok(Arc::new(Pipeline {
             clients: config.clients.iter().cloned().map(Arc::new).collect(),
             events: config.collector.events,
             concurrency: plan.concurrency,
-            room,
+            budget,
             collector,
             store: self.store.clone(),
             client_states: self.client_states.clone(),
@@ -124,8 +124,8 @@ impl Engine {
     /// Puts the mailing part of `config` to work: the outbox worker, and the mailer of the collector's own troubles.
     ///
     /// # Errors
-    /// [`Failed`] where its account cannot be used.
-    pub async fn mailing(&self, config: &Config) -> Result<(OutboxWorker, TroubleMailer), Failed> {
+    /// [`RunError`] where its account cannot be used.
+    pub async fn mailing(&self, config: &Config) -> Result<(OutboxWorker, TroubleMailer), RunError> {
         let smtp = &config.smtp;
         let [for_mails, for_troubles] = smtp_clients(smtp).await?;
         let outbox = OutboxWorker::new(

@@ -1,4 +1,4 @@
-//! Becoming the collector of a database: the lock is taken with the database, waited for where its holder is about to
+//! Becoming the collector of a database: the lock is taken with the database, waited for where its owner is about to
 //! end, and the database says who holds it and where that process can be reached. Not how the lock works, which is the
 //! store's.
 
@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{
-        error::{Failed, chain},
+        error::{RunError, chain},
         process::identity::{account, host_name},
     },
     bus::Publisher,
     config::{Config, directories::Environment},
-    store::{Holder, Store, StoreError, StoreErrorKind, holder::Mode, process},
+    store::{LockOwner, Store, StoreError, StoreErrorKind, lock_owner::Mode, process},
     sweep::descriptor_budget::Costs,
 };
 
@@ -45,8 +45,8 @@ pub enum Opened {
 /// Opens the database of `config`; or finds out who collects into it already.
 ///
 /// # Errors
-/// [`Failed::Database`] where the database cannot be opened or read.
-pub async fn open_now(config: &Config, costs: Costs, publisher: Publisher) -> Result<Opened, Failed> {
+/// [`RunError::Database`] where the database cannot be opened or read.
+pub async fn open_now(config: &Config, costs: Costs, publisher: Publisher) -> Result<Opened, RunError> {
     match Store::open_configured(&config.database, &Environment::of_process()).await {
         Ok(store) => Ok(Opened::Ours(Box::new(Engine::new(config, store, costs, publisher).await?))),
         Err(error) if error.kind == StoreErrorKind::InUse => Ok(Opened::Held(error.into())),
@@ -54,26 +54,26 @@ pub async fn open_now(config: &Config, costs: Costs, publisher: Publisher) -> Re
     }
 }
 
-/// The same, but waits up to `patience` for a holder that is about to end.
+/// The same, but waits up to `patience` for an owner that is about to end.
 ///
 /// # Errors
-/// As [`open_now`]; also where that holder is still there in the end.
+/// As [`open_now`]; also where that owner is still there in the end.
 pub async fn open_or_find(
     config: &Config,
     costs: Costs,
     publisher: Publisher,
     patience: Duration,
     stop: &CancellationToken,
-) -> Result<Opened, Failed> {
+) -> Result<Opened, RunError> {
     let deadline = Instant::now() + patience;
     let mut is_logged = false;
     loop {
         let held = match open_now(config, costs, publisher.clone()).await? {
-            Opened::Held(held) if ends_soon(held.holder.as_deref()) => held,
+            Opened::Held(held) if ends_soon(held.owner.as_deref()) => held,
             opened @ (Opened::Ours(_) | Opened::Held(_)) => return Ok(opened),
         };
         if Instant::now() >= deadline || stop.is_cancelled() {
-            return Err(Failed::Database(*held));
+            return Err(RunError::Database(*held));
         }
         if !is_logged {
             is_logged = true;
@@ -84,25 +84,25 @@ pub async fn open_or_find(
     }
 }
 
-/// Whether a holder is about to end: one that says so, or a `--once` on this machine. One that nobody knows is just
+/// Whether an owner is about to end: one that says so, or a `--once` on this machine. One that nobody knows is just
 /// starting or ending.
 #[must_use]
-pub fn ends_soon(holder: Option<&Holder>) -> bool {
-    holder.is_none_or(|holder| {
-        let sweeps_once = holder.mode.is_none_or(|mode| mode == Mode::Once) && holder.socket.is_none();
-        holder.is_ending || (sweeps_once && holder.host == host_name())
+pub fn ends_soon(owner: Option<&LockOwner>) -> bool {
+    owner.is_none_or(|owner| {
+        let sweeps_once = owner.mode.is_none_or(|mode| mode == Mode::Once) && owner.socket.is_none();
+        owner.is_ending || (sweeps_once && owner.host == host_name())
     })
 }
 
 /// The database's note of who its collector is.
 #[derive(Debug)]
-pub struct Announcement(Holder);
+pub struct OwnerRecord(LockOwner);
 
-impl Announcement {
+impl OwnerRecord {
     /// Has the database say that this process collects, and at which socket others can attach.
     pub async fn publish(store: &Store, socket: Option<PathBuf>, mode: Mode) -> Self {
         let pid = std::process::id();
-        let holder = Holder {
+        let owner = LockOwner {
             host: host_name(),
             pid,
             account: account(),
@@ -113,8 +113,8 @@ impl Announcement {
             mark: process::mark(pid),
             is_ending: false,
         };
-        write(store, &holder).await;
-        Self(holder)
+        write(store, &owner).await;
+        Self(owner)
     }
 
     /// Has the database say that this collector is ending: whoever comes now waits for the lock instead of attaching.
@@ -123,14 +123,14 @@ impl Announcement {
             return;
         }
         // A database that hangs must not hold up the end.
-        if tokio::time::timeout(NOTICE_WITHIN, write(store, &Holder { is_ending: true, ..self.0 })).await.is_err() {
+        if tokio::time::timeout(NOTICE_WITHIN, write(store, &LockOwner { is_ending: true, ..self.0 })).await.is_err() {
             tracing::debug!("the database did not note in time that this collector is ending");
         }
     }
 }
 
-async fn write(store: &Store, holder: &Holder) {
-    if let Err(error) = store.announce(holder).await {
+async fn write(store: &Store, owner: &LockOwner) {
+    if let Err(error) = store.announce(owner).await {
         tracing::warn!("the database could not note who collects into it: {}", chain(&error));
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::{
         config_source::ConfigSource,
-        error::{Failed, chain},
+        error::{RunError, chain},
         mail::outbox_worker::OutboxWorker,
         process::service_manager,
         troubles::mailer::TroubleMailer,
@@ -28,7 +28,7 @@ use crate::{
 use super::{
     dispatcher::Dispatcher,
     engine::{Engine, Sessions},
-    lock::Announcement,
+    lock::OwnerRecord,
     pipeline::Pipeline,
     retention,
 };
@@ -42,7 +42,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    async fn new(engine: &Engine, config: Config) -> Result<Self, Failed> {
+    async fn new(engine: &Engine, config: Config) -> Result<Self, RunError> {
         let (outbox, trouble_mailer) = engine.mailing(&config).await?;
         let pipeline = engine.pipeline(&config, Sessions::Kept).await?;
         Ok(Self { config, pipeline, outbox, trouble_mailer })
@@ -112,17 +112,17 @@ pub struct Inputs {
 }
 
 /// Sweeps until `inputs.stop`, then ends in order: collections under way are cut short, what has been received is
-/// stored, sessions and database are closed. `announcement` is withdrawn when that begins.
+/// stored, sessions and database are closed. `owner_record` is withdrawn when that begins.
 ///
 /// # Errors
-/// [`Failed`] where it could not begin.
+/// [`RunError`] where it could not begin.
 pub async fn serve(
     engine: Arc<Engine>,
-    announcement: Announcement,
+    owner_record: OwnerRecord,
     source: &ConfigSource,
     config: Config,
     Inputs { bus, mut requests, mut reloads, stop }: Inputs,
-) -> Result<(), Failed> {
+) -> Result<(), RunError> {
     let mut ticks = ticks(config.collector.interval);
     engine.publisher.describe(about(source, &config)).await;
     let prepared = Prepared::new(&engine, config).await?;
@@ -172,7 +172,7 @@ pub async fn serve(
     service_manager::stopping();
     // Whoever asks from here on is refused.
     drop(requests);
-    tokio::join!(announcement.withdraw(&engine.store), async { while dispatcher.ended().await.is_some() {} });
+    tokio::join!(owner_record.withdraw(&engine.store), async { while dispatcher.ended().await.is_some() {} });
     active.end().await;
     engine.store.close().await;
     Ok(())

@@ -9,18 +9,18 @@ use uuid::Uuid;
 
 use crate::{
     app::{
-        error::Failed,
+        error::RunError,
         mail::outbox_worker::{LAST_MAIL, MAIL_WAIT, OutboxWorker},
     },
     bus::Request,
     config::Config,
     fleet::{SweepId, event::Trigger, order::Reply},
-    store::{Due, StoreError, holder::Mode},
+    store::{Due, StoreError, lock_owner::Mode},
 };
 
 use super::{
     engine::{Engine, Sessions},
-    lock::Announcement,
+    lock::OwnerRecord,
     retention,
 };
 
@@ -34,14 +34,14 @@ const RETENTION_TIME: Duration = Duration::from_secs(2);
 /// and old rows deleted. `stop` cuts the sweep short.
 ///
 /// # Errors
-/// [`Failed`] where the sweep could not begin; [`Failed::Database`] where the database failed after it.
+/// [`RunError`] where the sweep could not begin; [`RunError::Database`] where the database failed after it.
 pub async fn sweep(
     engine: &Engine,
     config: &Config,
     requests: &mut mpsc::Receiver<Request>,
     stop: &CancellationToken,
-) -> Result<(), Failed> {
-    Announcement::publish(&engine.store, None, Mode::Once).await;
+) -> Result<(), RunError> {
+    OwnerRecord::publish(&engine.store, None, Mode::Once).await;
     let (mut outbox, mut trouble_mailer) = engine.mailing(config).await?;
     let pipeline = engine.pipeline(config, Sessions::Closed).await?;
     let Some(request) = requests.recv().await else { return Ok(()) };
@@ -51,7 +51,7 @@ pub async fn sweep(
     engine.scheduler.run_sweep(&pipeline, sweep, Trigger::Once, due, stop).await;
     pipeline.close().await;
     engine.store.settle(DATABASE_WAIT).await;
-    engine.troubles.note_away(&engine.store.condition().borrow());
+    engine.troubles.note_away(&engine.store.status().borrow());
     let mails_until = Instant::now() + MAIL_WAIT;
     // First, since a slow server would leave them no time.
     trouble_mailer.deliver(mails_until).await;

@@ -9,7 +9,7 @@ use crate::{
     app::{error::chain, mail::wakeup::OutboxWakeup, units::milliseconds},
     bus::Publisher,
     fleet::EventKind,
-    store::condition::{Away, Condition},
+    store::database_status::{Away, DatabaseStatus},
 };
 
 /// How often the number of what waits is told at most.
@@ -17,13 +17,13 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Tells until the store is closed. When the database is back the outbox is woken: the mails that were decided
 /// meanwhile are in it only now.
-pub async fn tell(mut condition: watch::Receiver<Condition>, publisher: Publisher, wakeup: Arc<OutboxWakeup>) {
+pub async fn tell(mut status: watch::Receiver<DatabaseStatus>, publisher: Publisher, wakeup: Arc<OutboxWakeup>) {
     // The outage that was told last, and its number.
     let mut told: Option<(u64, u64)> = None;
     let mut ended = 0;
     let mut next = Instant::now();
     loop {
-        let now = condition.borrow_and_update().clone();
+        let now = status.borrow_and_update().clone();
         if let Some(end) = now.ended.filter(|end| end.number > ended) {
             ended = end.number;
             if told.is_none_or(|(number, _)| number < end.number) {
@@ -57,7 +57,7 @@ pub async fn tell(mut condition: watch::Receiver<Condition>, publisher: Publishe
             }
         };
         tokio::select! {
-            changed = condition.changed() => if changed.is_err() { return },
+            changed = status.changed() => if changed.is_err() { return },
             () = until => {}
         }
     }
@@ -72,27 +72,27 @@ mod tests {
     use super::*;
     use crate::{
         bus::EventBus,
-        store::{StoreError, StoreErrorKind, condition::Ended},
+        store::{StoreError, StoreErrorKind, database_status::Ended},
     };
 
     fn why() -> Arc<StoreError> {
-        Arc::new(StoreError { kind: StoreErrorKind::Locked, place: "fleet.db".into(), holder: None, source: None })
+        Arc::new(StoreError { kind: StoreErrorKind::Locked, place: "fleet.db".into(), owner: None, source: None })
     }
 
-    fn away(number: u64, waiting: u64) -> Condition {
+    fn away(number: u64, waiting: u64) -> DatabaseStatus {
         let away = Away { number, since: Timestamp::UNIX_EPOCH, waiting, why: why() };
-        Condition { away: Some(away), ..Condition::default() }
+        DatabaseStatus { away: Some(away), ..DatabaseStatus::default() }
     }
 
-    fn ended(number: u64, stored: u64) -> Condition {
+    fn ended(number: u64, stored: u64) -> DatabaseStatus {
         let after = Duration::from_secs(9);
         let ended = Ended { number, since: Timestamp::UNIX_EPOCH, why: why(), stored, after };
-        Condition { ended: Some(ended), ..Condition::default() }
+        DatabaseStatus { ended: Some(ended), ..DatabaseStatus::default() }
     }
 
     #[tokio::test(start_paused = true)]
     async fn beginning_and_end_are_told_at_once_and_the_number_once_a_second() {
-        let (condition, watched) = watch::channel(Condition::default());
+        let (status, watched) = watch::channel(DatabaseStatus::default());
         let (publisher, told) = Publisher::new();
         let bus = EventBus::start(told);
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -114,19 +114,19 @@ mod tests {
         let moment = async |ms| tokio::time::sleep(Duration::from_millis(ms)).await;
         moment(10).await;
         for waiting in 1..=5 {
-            condition.send(away(1, waiting)).unwrap();
+            status.send(away(1, waiting)).unwrap();
             moment(100).await;
         }
         moment(1000).await;
-        condition.send(away(1, 7)).unwrap();
+        status.send(away(1, 7)).unwrap();
         moment(1).await;
-        condition.send(ended(1, 7)).unwrap();
+        status.send(ended(1, 7)).unwrap();
         moment(1).await;
         // One that is over before anybody looked.
-        condition.send(away(2, 1)).unwrap();
-        condition.send(ended(2, 3)).unwrap();
+        status.send(away(2, 1)).unwrap();
+        status.send(ended(2, 3)).unwrap();
         moment(1).await;
-        drop(condition);
+        drop(status);
         telling.await.unwrap();
         bus.finish().await;
         listening.await.unwrap();

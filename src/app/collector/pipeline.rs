@@ -45,7 +45,7 @@ use crate::{
 use super::{
     client_states::ClientStates,
     collection_mails::CollectionMails,
-    sweep_evidence::{self, Outset, SweepEvidence, Ticket},
+    sweep_evidence::{self, ClientEvidence, SweepContext, SweepEvidence},
 };
 
 /// How far back security events are read at first contact.
@@ -57,7 +57,7 @@ pub struct Pipeline {
     pub(super) clients: Vec<Arc<Client>>,
     pub(super) events: Allowance,
     pub(super) concurrency: usize,
-    pub(super) room: DescriptorBudget,
+    pub(super) budget: DescriptorBudget,
     pub(super) collector: Collector,
     pub(super) store: Store,
     pub(super) client_states: Arc<ClientStates>,
@@ -71,15 +71,15 @@ pub struct Pipeline {
 }
 
 /// A place among the clients that are visited at once, and the descriptors that it takes.
-pub type Place = (Result<OwnedSemaphorePermit, AcquireError>, DescriptorPermit);
+pub type CollectionPermits = (Result<OwnedSemaphorePermit, AcquireError>, DescriptorPermit);
 
 /// What one client has of a sweep: a place among those that are visited at once, and one in the evidence.
 #[derive(Debug)]
-pub struct Seat {
+pub struct CollectionSlot {
     /// Given back when its visit ends, or when it only waits for what others show.
-    pub place: Place,
+    pub place: CollectionPermits,
     /// What its visit shows.
-    pub ticket: Ticket,
+    pub evidence: ClientEvidence,
 }
 
 impl Pipeline {
@@ -96,8 +96,8 @@ impl Pipeline {
     }
 
     /// Descriptors for one collection; waits until there are enough.
-    pub async fn room(&self) -> DescriptorPermit {
-        self.room.for_collection().await
+    pub async fn descriptors(&self) -> DescriptorPermit {
+        self.budget.for_collection().await
     }
 
     /// Collects one client, judges what came, stores all of it and tells.
@@ -108,20 +108,20 @@ impl Pipeline {
         &self,
         client: &Client,
         sweep: SweepId,
-        seat: Seat,
+        slot: CollectionSlot,
         cancel: &CancellationToken,
     ) -> Result<(), Failure> {
-        let Seat { place, mut ticket } = seat;
+        let CollectionSlot { place, mut evidence } = slot;
         let mut place = Some(place);
         let mut started = Instant::now();
         let wanted = self.events_wanted(client);
         let collection = self.collector.collect(client, sweep, wanted, cancel).await;
         let collected = Instant::now();
         let leave = || drop(place.take());
-        let is_ours = ticket.collected(client, collection.outcome.as_ref().map(drop), leave, cancel).await;
+        let is_ours = evidence.collected(client, collection.outcome.as_ref().map(drop), leave, cancel).await;
         // What it waited for others is not its own time.
         started += collected.elapsed();
-        let concluding = self.conclude_collection(client, collection, is_ours, started, &ticket);
+        let concluding = self.conclude_collection(client, collection, is_ours, started, &evidence);
         concluding.instrument(span::of_stage(Stage::Store)).await
     }
 
@@ -135,7 +135,7 @@ impl Pipeline {
         mut collection: Collection,
         is_ours: bool,
         started: Instant,
-        ticket: &Ticket,
+        evidence: &ClientEvidence,
     ) -> Result<(), Failure> {
         let sweep = collection.sweep;
         collection.stages.push((Stage::Store, Timestamp::now()));
@@ -162,7 +162,7 @@ impl Pipeline {
         let duration_ms = milliseconds(started.elapsed());
         let record = self.record(client, &collection, verdict.as_ref(), (security, spent), &mails, duration_ms);
         let stored = self.store.record(record).await;
-        ticket.stored(stored.as_ref().map(drop));
+        evidence.stored(stored.as_ref().map(drop));
         let mut exceeded = Vec::new();
         if stored.is_ok() {
             exceeded = verdict.as_ref().map(|verdict| verdict.exceeded.clone()).unwrap_or_default();
@@ -253,7 +253,7 @@ impl Pipeline {
     /// The evidence of a sweep that begins, of whose clients so many answered at their last collection.
     #[must_use]
     pub fn evidence(&self, answered_before: usize, is_whole: bool) -> Arc<SweepEvidence> {
-        SweepEvidence::new(Outset {
+        SweepEvidence::new(SweepContext {
             answered_before,
             is_whole,
             was_cut_off: self.troubles.is_open(TroubleKind::CutOff),

@@ -10,7 +10,7 @@ use crate::{
     app::error::chain,
     store::{
         Store, StoreError,
-        clock::{TrustedTime, Witness},
+        clock::{ClockReading, TrustedTime},
     },
 };
 
@@ -62,7 +62,7 @@ pub struct Deletion {
 /// What the database says; what was deleted until then is gone.
 pub async fn forget(store: &Store, retention: Duration, time: Option<Duration>) -> Result<Deletion, StoreError> {
     let began = Instant::now();
-    let TrustedTime { now, behind } = store.trusted_time(Witness::of_system()).await?;
+    let TrustedTime { now, behind } = store.trusted_time(ClockReading::of_system()).await?;
     let deletion = Deletion { waits_for: Some(behind).filter(|behind| *behind >= TOLD_FROM) };
     let Some(Ok(before)) = now.map(|now| now.checked_sub(retention)) else { return Ok(deletion) };
     while store.forget(before).await? {

@@ -26,15 +26,15 @@ use crate::{
 };
 
 use super::{
-    client_states::{Claim, ClientStates},
-    pipeline::{Pipeline, Seat},
+    client_states::{ClientGuard, ClientStates},
+    pipeline::{CollectionSlot, Pipeline},
 };
 
 /// Clients that were taken up for a sweep.
 #[derive(Debug, Default)]
-pub struct Claimed {
+pub struct ClaimedClients {
     /// Those that will be collected.
-    pub due: Vec<(Arc<Client>, Claim)>,
+    pub due: Vec<(Arc<Client>, ClientGuard)>,
     /// Those that are being collected by another sweep.
     pub busy: Vec<ClientId>,
 }
@@ -59,11 +59,11 @@ impl Scheduler {
 
     /// Takes up those of `wanted` that are not being collected already.
     #[must_use]
-    pub fn claim(&self, wanted: &[Arc<Client>]) -> Claimed {
-        let mut taken = Claimed::default();
+    pub fn claim(&self, wanted: &[Arc<Client>]) -> ClaimedClients {
+        let mut taken = ClaimedClients::default();
         for client in wanted {
-            match self.client_states.claim(&client.id) {
-                Some(claim) => taken.due.push((client.clone(), claim)),
+            match self.client_states.try_acquire(&client.id) {
+                Some(guard) => taken.due.push((client.clone(), guard)),
                 None => taken.busy.push(client.id.clone()),
             }
         }
@@ -72,10 +72,10 @@ impl Scheduler {
 
     /// Takes up all of `wanted`, those that are being collected already after that. Two who wait for the same
     /// clients do so in the same order, as long as `wanted` is in the configuration's.
-    pub async fn claim_in_turn(&self, wanted: &[Arc<Client>]) -> Claimed {
-        let mut taken = Claimed::default();
+    pub async fn claim_in_turn(&self, wanted: &[Arc<Client>]) -> ClaimedClients {
+        let mut taken = ClaimedClients::default();
         for client in wanted {
-            taken.due.push((client.clone(), self.client_states.claim_in_turn(&client.id).await));
+            taken.due.push((client.clone(), self.client_states.acquire(&client.id).await));
         }
         taken
     }
@@ -86,7 +86,7 @@ impl Scheduler {
         pipeline: &Arc<Pipeline>,
         sweep: SweepId,
         trigger: Trigger,
-        taken_up: Claimed,
+        taken_up: ClaimedClients,
         cancel: &CancellationToken,
     ) {
         let span = error_span!("sweep", sweep = %sweep.0);
@@ -98,7 +98,7 @@ impl Scheduler {
         pipeline: &Arc<Pipeline>,
         sweep: SweepId,
         trigger: Trigger,
-        Claimed { due, busy }: Claimed,
+        ClaimedClients { due, busy }: ClaimedClients,
         cancel: &CancellationToken,
     ) {
         let started = Instant::now();
@@ -111,28 +111,28 @@ impl Scheduler {
         let is_whole = pipeline.is_whole(due.len() + busy_count);
         let due: Vec<_> = due
             .into_iter()
-            .map(|(client, claim)| {
+            .map(|(client, guard)| {
                 let answered = self.client_states.answered_last(&client.id);
-                (client, claim, answered)
+                (client, guard, answered)
             })
             .collect();
         let evidence = pipeline.evidence(due.iter().filter(|(_, _, answered)| *answered).count(), is_whole);
         let due: Vec<_> =
-            due.into_iter().map(|(client, claim, answered)| (client, claim, evidence.ticket(answered))).collect();
+            due.into_iter().map(|(client, guard, answered)| (client, guard, evidence.client(answered))).collect();
         note(self.store.sweep_started(sweep, number, trigger, Timestamp::now(), clients.len()).await);
         self.publisher.publish(Some(sweep), None, EventKind::SweepStarted { number, trigger, clients }).await;
 
         let places = Arc::new(Semaphore::new(pipeline.concurrency()));
         let ok = Arc::new(AtomicU32::new(0));
         let failed = Arc::new(AtomicU32::new(0));
-        let ours = Arc::new(Mutex::new(Ours::default()));
+        let ours = Arc::new(Mutex::new(OwnFailures::default()));
         let mut collections = JoinSet::new();
-        for (client, claim, ticket) in due {
+        for (client, guard, evidence) in due {
             let place = tokio::select! {
                 biased;
                 () = cancel.cancelled() => Err("the run ended before its turn"),
-                () = claim.cancelled().cancelled() => Err("cancelled before its turn"),
-                place = async { (places.clone().acquire_owned().await, pipeline.room().await) } => Ok(place),
+                () = guard.cancelled().cancelled() => Err("cancelled before its turn"),
+                place = async { (places.clone().acquire_owned().await, pipeline.descriptors().await) } => Ok(place),
             };
             let place = match place {
                 Ok(place) => place,
@@ -145,7 +145,7 @@ impl Scheduler {
                     let failing = async move {
                         // It is told already.
                         let _cancelled = pipeline.fail(&client, sweep, failure).await;
-                        drop(claim);
+                        drop(guard);
                     };
                     collections.spawn(failing.instrument(span));
                     continue;
@@ -156,10 +156,10 @@ impl Scheduler {
             let end = cancel.child_token();
             let span = span::of_client(&client);
             let collecting = async move {
-                let visit = pipeline.visit(&client, sweep, Seat { place, ticket }, &end);
+                let visit = pipeline.visit(&client, sweep, CollectionSlot { place, evidence }, &end);
                 // An operator may end this one alone.
                 let ended_alone = async {
-                    claim.cancelled().cancelled().await;
+                    guard.cancelled().cancelled().await;
                     end.cancel();
                     std::future::pending::<Result<(), Failure>>().await
                 };
@@ -178,7 +178,7 @@ impl Scheduler {
                 };
                 let count = if collected { ok } else { failed };
                 count.fetch_add(1, Ordering::Relaxed);
-                drop(claim);
+                drop(guard);
             };
             collections.spawn(collecting.instrument(span));
             while collections.try_join_next().is_some() {}
@@ -194,11 +194,11 @@ impl Scheduler {
     }
 
     /// Says that clients were not collected for which the collector is to blame: once, and when it is over.
-    fn own_up(&self, ours: &Ours, ok: u32) {
+    fn own_up(&self, ours: &OwnFailures, ok: u32) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         match (&ours.first, *said) {
             (Some(first), before) if before != Some(first.kind) => {
-                let Ours { count, .. } = ours;
+                let OwnFailures { count, .. } = ours;
                 tracing::error!(
                     "{count} clients were not collected because of a problem of this collector: {first}: {}",
                     first.kind.next_step()
@@ -216,12 +216,12 @@ impl Scheduler {
 
 /// The failures of one sweep that are the collector's own.
 #[derive(Debug, Default)]
-struct Ours {
+struct OwnFailures {
     count: u32,
     first: Option<Failure>,
 }
 
-impl Ours {
+impl OwnFailures {
     fn note(&mut self, failure: Failure) {
         // These are told elsewhere.
         let is_told = matches!(failure.kind, FailureKind::Cancelled | FailureKind::StoreFailed | FailureKind::Defect);

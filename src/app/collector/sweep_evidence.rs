@@ -48,7 +48,7 @@ struct Found {
 
 /// What is known of a sweep before it begins.
 #[derive(Debug, Clone, Copy)]
-pub struct Outset {
+pub struct SweepContext {
     /// How many of its clients answered at their last collection.
     pub answered_before: usize,
     /// Whether it visits every client that is configured.
@@ -62,23 +62,23 @@ pub struct Outset {
 impl SweepEvidence {
     /// That of a sweep that begins.
     #[must_use]
-    pub fn new(outset: Outset) -> Arc<Self> {
-        let evidence = Evidence { open: outset.answered_before, ..Evidence::default() };
-        let fixed = if !outset.is_told {
+    pub fn new(context: SweepContext) -> Arc<Self> {
+        let evidence = Evidence { open: context.answered_before, ..Evidence::default() };
+        let fixed = if !context.is_told {
             // Nobody would hear of anything.
             Some(false)
-        } else if outset.is_whole && outset.answered_before > 0 && evidence.verdict().is_none() {
+        } else if context.is_whole && context.answered_before > 0 && evidence.verdict().is_none() {
             None
         } else {
-            Some(outset.was_cut_off)
+            Some(context.was_cut_off)
         };
         Arc::new(Self { cut_off: watch::Sender::new(evidence), fixed, found: Mutex::default() })
     }
 
     /// A place in it for one client, which `answered_before` or did not.
     #[must_use]
-    pub fn ticket(self: &Arc<Self>, answered_before: bool) -> Ticket {
-        Ticket { evidence: Arc::clone(self), counts: answered_before }
+    pub fn client(self: &Arc<Self>, answered_before: bool) -> ClientEvidence {
+        ClientEvidence { evidence: Arc::clone(self), counts: answered_before }
     }
 
     /// What became of a record.
@@ -145,13 +145,13 @@ pub fn label(client: &Client) -> String {
 
 /// One client's place in the evidence. Dropped before an outcome it says nothing.
 #[derive(Debug)]
-pub struct Ticket {
+pub struct ClientEvidence {
     evidence: Arc<SweepEvidence>,
     /// Whether its outcome is still to be counted.
     counts: bool,
 }
 
-impl Ticket {
+impl ClientEvidence {
     /// What a collection came to, before it is judged. For one that failed as if the network were gone it waits until
     /// the evidence is enough, or `cancel`: whether the collector is cut off, so that the failure says nothing of the
     /// client. `leave` is called before it waits.
@@ -224,7 +224,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for ClientEvidence {
     fn drop(&mut self) {
         if self.counts {
             self.evidence.cut_off.send_modify(|evidence| evidence.open = evidence.open.saturating_sub(1));
@@ -267,8 +267,8 @@ mod tests {
         }
     }
 
-    fn outset(answered_before: usize) -> Outset {
-        Outset { answered_before, is_whole: true, was_cut_off: false, is_told: true }
+    fn context(answered_before: usize) -> SweepContext {
+        SweepContext { answered_before, is_whole: true, was_cut_off: false, is_told: true }
     }
 
     fn silent() -> Failure {
@@ -277,17 +277,21 @@ mod tests {
 
     /// A sweep of clients whose collections end one after the other, a second apart; whether each failure was ours, and
     /// how many waited.
-    async fn sweep(outset: Outset, outcomes: &[Result<(), Failure>], cancel: &CancellationToken) -> (Vec<bool>, usize) {
-        let evidence = SweepEvidence::new(outset);
+    async fn sweep(
+        context: SweepContext,
+        outcomes: &[Result<(), Failure>],
+        cancel: &CancellationToken,
+    ) -> (Vec<bool>, usize) {
+        let evidence = SweepEvidence::new(context);
         let left = AtomicUsize::new(0);
         let visits = (0..).zip(outcomes).map(|(number, outcome)| {
-            let (mut ticket, left) = (evidence.ticket(number < outset.answered_before), &left);
+            let (mut client_evidence, left) = (evidence.client(number < context.answered_before), &left);
             async move {
                 tokio::time::sleep(Duration::from_secs(number as u64)).await;
                 let leave = || {
                     left.fetch_add(1, Ordering::Relaxed);
                 };
-                ticket.collected(&client(number), outcome.as_ref().map(drop), leave, cancel).await
+                client_evidence.collected(&client(number), outcome.as_ref().map(drop), leave, cancel).await
             }
         });
         let verdicts = tokio::time::timeout(Duration::from_secs(600), futures_util::future::join_all(visits)).await;
@@ -298,18 +302,18 @@ mod tests {
     async fn failures_wait_until_it_is_known_whose_they_are() {
         let never = CancellationToken::new();
         let all_silent = vec![Err(silent()); 10];
-        assert_eq!(sweep(outset(10), &all_silent, &never).await, (vec![true; 10], 9));
+        assert_eq!(sweep(context(10), &all_silent, &never).await, (vec![true; 10], 9));
         // The second answer settles it: who waited is judged, who fails later does not wait.
         let mut outcomes = all_silent.clone();
         (outcomes[2], outcomes[4]) = (Ok(()), Ok(()));
-        assert_eq!(sweep(outset(10), &outcomes, &never).await, (vec![false; 10], 3));
+        assert_eq!(sweep(context(10), &outcomes, &never).await, (vec![false; 10], 3));
         // A login that is refused is an answer too.
         let refused = Err(Failure::new(Stage::Authenticate, FailureKind::AuthenticationRefused));
         (outcomes[2], outcomes[4]) = (refused.clone(), refused);
-        assert_eq!(sweep(outset(10), &outcomes, &never).await.0, [false; 10]);
+        assert_eq!(sweep(context(10), &outcomes, &never).await.0, [false; 10]);
         // Of two clients nothing can be told, and nobody to tell means nobody waits.
-        assert_eq!(sweep(outset(2), &all_silent[..2], &never).await, (vec![false; 2], 0));
-        let untold = Outset { is_told: false, ..outset(10) };
+        assert_eq!(sweep(context(2), &all_silent[..2], &never).await, (vec![false; 2], 0));
+        let untold = SweepContext { is_told: false, ..context(10) };
         assert_eq!(sweep(untold, &all_silent, &never).await, (vec![false; 10], 0));
     }
 
@@ -317,7 +321,7 @@ mod tests {
     async fn a_part_of_the_clients_is_judged_by_what_was_known_before() {
         let never = CancellationToken::new();
         for was_cut_off in [false, true] {
-            let part = Outset { is_whole: false, was_cut_off, ..outset(5) };
+            let part = SweepContext { is_whole: false, was_cut_off, ..context(5) };
             assert_eq!(sweep(part, &vec![Err(silent()); 5], &never).await, (vec![was_cut_off; 5], 0));
         }
     }
@@ -327,10 +331,10 @@ mod tests {
         let cancel = CancellationToken::new();
         let cancelled = || Err(Failure::new(Stage::Queued, FailureKind::Cancelled));
         let outcomes = [Err(silent()), cancelled(), Err(silent()), cancelled(), Err(silent())];
-        let (verdicts, _) = sweep(outset(5), &outcomes, &cancel).await;
+        let (verdicts, _) = sweep(context(5), &outcomes, &cancel).await;
         assert_eq!(verdicts, [true, false, true, false, true], "three are left, and all of them are silent");
-        let evidence = SweepEvidence::new(outset(3));
-        let [mut one, two, three] = [0; 3].map(|_| evidence.ticket(true));
+        let evidence = SweepEvidence::new(context(3));
+        let [mut one, two, three] = [0; 3].map(|_| evidence.client(true));
         let waiting =
             tokio::spawn(
                 async move { one.collected(&client(1), Err(&silent()), || {}, &CancellationToken::new()).await },
@@ -339,8 +343,8 @@ mod tests {
         drop((two, three));
         assert!(!waiting.await.unwrap(), "one alone shows nothing");
         // At the end of the run nobody waits.
-        let evidence = SweepEvidence::new(outset(3));
-        let [mut one, _two, _three] = [0; 3].map(|_| evidence.ticket(true));
+        let evidence = SweepEvidence::new(context(3));
+        let [mut one, _two, _three] = [0; 3].map(|_| evidence.client(true));
         cancel.cancel();
         assert!(one.collected(&client(1), Err(&silent()), || {}, &cancel).await);
     }

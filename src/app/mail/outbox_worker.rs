@@ -25,7 +25,7 @@ use crate::{
     },
     mail::{
         backoff,
-        delivery::{self, Tried},
+        delivery::{self, DeliveryAttempt},
         outcome::{Answer, SendError},
         resize::{self, TooLarge},
         smtp::SmtpClient,
@@ -265,8 +265,11 @@ impl OutboxWorker {
     ) -> Result<ControlFlow<Timestamp>, StoreError> {
         let mail = &waiting.mail;
         let (attempts, give_up, now) = (waiting.attempts, self.smtp.give_up, Timestamp::now());
-        let step =
-            delivery::after_try(result, Tried { attempts, waited: waiting.waited, give_up, now }, rand::random());
+        let step = delivery::after_try(
+            result,
+            DeliveryAttempt { attempts, waited: waiting.waited, give_up, now },
+            rand::random(),
+        );
         self.write_down(waiting, step.clone(), attempts).await?;
         let ends = delivery::ends_the_round(result, round.broke);
         round.broke = delivery::broke(result);

@@ -1,12 +1,12 @@
 //! Clients for the SMTP server, with their password fetched. Not what they send.
 
-use crate::{app::error::Failed, config::Smtp, mail::smtp::SmtpClient};
+use crate::{app::error::RunError, config::Smtp, mail::smtp::SmtpClient};
 
 /// One client.
 ///
 /// # Errors
-/// [`Failed`] where the password cannot be fetched or TLS not be set up.
-pub async fn smtp_client(smtp: &Smtp) -> Result<SmtpClient, Failed> {
+/// [`RunError`] where the password cannot be fetched or TLS not be set up.
+pub async fn smtp_client(smtp: &Smtp) -> Result<SmtpClient, RunError> {
     let [client, _] = smtp_clients(smtp).await?;
     Ok(client)
 }
@@ -15,7 +15,7 @@ pub async fn smtp_client(smtp: &Smtp) -> Result<SmtpClient, Failed> {
 ///
 /// # Errors
 /// As [`smtp_client`].
-pub async fn smtp_clients(smtp: &Smtp) -> Result<[SmtpClient; 2], Failed> {
+pub async fn smtp_clients(smtp: &Smtp) -> Result<[SmtpClient; 2], RunError> {
     let password = match &smtp.login {
         Some(login) => Some(login.password.fetch().await?),
         None => None,

@@ -1,6 +1,6 @@
 //! How many files this process may have open, and what follows: how many clients are visited at once, and for how
 //! many a session is kept. Some are set aside first, so that database, mail and log never go without. Not the waiting
-//! for room ([`crate::sweep::descriptor_budget`]).
+//! for descriptors ([`crate::sweep::descriptor_budget`]).
 
 use std::fs;
 
@@ -38,7 +38,7 @@ const LITTLE: usize = 64;
 #[error(
     "this process may have {limit} files open at once, and needs {needed} to collect from one client: raise the limit with `ulimit -n {CUSTOMARY}`, or with LimitNOFILE={CUSTOMARY} in the unit of the service"
 )]
-pub struct TooFew {
+pub struct TooFewDescriptors {
     limit: usize,
     needed: usize,
 }
@@ -50,7 +50,7 @@ pub struct Descriptors {
     /// Open already, or set aside.
     taken: usize,
     costs: Costs,
-    room: DescriptorBudget,
+    budget: DescriptorBudget,
 }
 
 /// What a configuration gets.
@@ -72,35 +72,35 @@ pub fn raise_limit() {
 /// Whether collecting can begin at all; to be asked before anything is opened.
 ///
 /// # Errors
-/// [`TooFew`] where it cannot.
-pub fn check_limit() -> Result<(), TooFew> {
+/// [`TooFewDescriptors`] where it cannot.
+pub fn check_limit() -> Result<(), TooFewDescriptors> {
     let limit = limit();
     let needed = open_now() + STARTED + set_aside(limit) + costs_of_one(Costs::ELSEWHERE);
-    if limit < needed { Err(TooFew { limit, needed }) } else { Ok(()) }
+    if limit < needed { Err(TooFewDescriptors { limit, needed }) } else { Ok(()) }
 }
 
 impl Descriptors {
     /// Those of this process, to be counted when everything lasting is open.
     ///
     /// # Errors
-    /// [`TooFew`] where there are not enough for one collection.
-    pub fn of_process(costs: Costs) -> Result<Self, TooFew> {
+    /// [`TooFewDescriptors`] where there are not enough for one collection.
+    pub fn of_process(costs: Costs) -> Result<Self, TooFewDescriptors> {
         Self::new(limit(), open_now(), costs)
     }
 
-    fn new(limit: usize, open: usize, costs: Costs) -> Result<Self, TooFew> {
+    fn new(limit: usize, open: usize, costs: Costs) -> Result<Self, TooFewDescriptors> {
         let taken = open + set_aside(limit);
         let needed = taken + costs_of_one(costs);
         if limit < needed {
-            return Err(TooFew { limit, needed });
+            return Err(TooFewDescriptors { limit, needed });
         }
-        Ok(Self { limit, taken, costs, room: DescriptorBudget::of(limit - taken, costs) })
+        Ok(Self { limit, taken, costs, budget: DescriptorBudget::of(limit - taken, costs) })
     }
 
-    /// The room for collections and kept sessions.
+    /// The budget for collections and kept sessions.
     #[must_use]
-    pub fn room(&self) -> &DescriptorBudget {
-        &self.room
+    pub fn budget(&self) -> &DescriptorBudget {
+        &self.budget
     }
 
     /// How many dashboards may attach.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     app::{
         config_source::ConfigSource,
-        error::{Failed, chain},
+        error::{RunError, chain},
         mail::smtp_clients::smtp_client,
         process::{descriptors::Descriptors, identity::host_name},
     },
@@ -22,14 +22,14 @@ use crate::{
     config::{Client, check, inspect},
     fleet::Failure,
     mail::{compose::Composer, outcome::Answer},
-    sweep::{self, Cleaned, Collector, SessionKeeping, SweepError, Trusted},
+    sweep::{self, CleanResult, Collector, SessionKeeping, SweepError, TrustResult},
 };
 
 /// `check`: validates, looks at what the configuration names, contacts nothing, says what would be done.
 ///
 /// # Errors
-/// [`Failed`] where the configuration is not valid, or something that it names cannot be used.
-pub fn check(source: &ConfigSource) -> Result<Exit, Failed> {
+/// [`RunError`] where the configuration is not valid, or something that it names cannot be used.
+pub fn check(source: &ConfigSource) -> Result<Exit, RunError> {
     let agents = sweep::collector::agents().map_err(SweepError::Agents);
     if let Some(folder) = sweep::agents_folder() {
         for warning in inspect::agents(&folder) {
@@ -54,11 +54,11 @@ pub fn check(source: &ConfigSource) -> Result<Exit, Failed> {
 /// `trust`: fetches and pins the host keys of every client.
 ///
 /// # Errors
-/// [`Failed`] where it could not begin.
-pub async fn trust(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, Failed> {
+/// [`RunError`] where it could not begin.
+pub async fn trust(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, RunError> {
     visit(source, async |collector: &Collector, client: &Client| match collector.trust(client, stop).await {
-        Ok(Trusted::Pinned { fingerprint, algorithm }) => Ok(format!("pinned now      {algorithm} {fingerprint}")),
-        Ok(Trusted::AlreadyPinned { fingerprint, algorithm }) => {
+        Ok(TrustResult::Pinned { fingerprint, algorithm }) => Ok(format!("pinned now      {algorithm} {fingerprint}")),
+        Ok(TrustResult::AlreadyPinned { fingerprint, algorithm }) => {
             Ok(format!("pinned already  {algorithm} {fingerprint}"))
         }
         Err(failure) => Err(failure),
@@ -69,11 +69,11 @@ pub async fn trust(source: &ConfigSource, stop: &CancellationToken) -> Result<Ex
 /// `clean`: removes the kept agents from every client.
 ///
 /// # Errors
-/// [`Failed`] where it could not begin.
-pub async fn clean(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, Failed> {
+/// [`RunError`] where it could not begin.
+pub async fn clean(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, RunError> {
     visit(source, async |collector: &Collector, client: &Client| match collector.clean(client, stop).await {
-        Ok(Cleaned { removed }) if removed.is_empty() => Ok("nothing was there".to_owned()),
-        Ok(Cleaned { removed }) => Ok(format!("removed {}", removed.join(", "))),
+        Ok(CleanResult { removed }) if removed.is_empty() => Ok("nothing was there".to_owned()),
+        Ok(CleanResult { removed }) => Ok(format!("removed {}", removed.join(", "))),
         Err(failure) => Err(failure),
     })
     .await
@@ -83,14 +83,14 @@ pub async fn clean(source: &ConfigSource, stop: &CancellationToken) -> Result<Ex
 /// server's answers.
 ///
 /// # Errors
-/// [`Failed`] where it could not begin.
-pub async fn mail_test(source: &ConfigSource) -> Result<Exit, Failed> {
+/// [`RunError`] where it could not begin.
+pub async fn mail_test(source: &ConfigSource) -> Result<Exit, RunError> {
     let config = source.load()?;
     let mailboxes = config.clients.iter().flat_map(|client| &client.mail).chain(&config.collector.mail);
     let addresses = mailboxes.map(|mailbox| mailbox.email.to_string());
     let recipients: BTreeSet<String> = addresses.collect();
     if recipients.is_empty() {
-        return Err(Failed::NoRecipient(source.path.display().to_string()));
+        return Err(RunError::NoRecipient(source.path.display().to_string()));
     }
     let composer = Composer::new()?;
     let mut smtp = smtp_client(&config.smtp).await?;
@@ -113,7 +113,7 @@ pub async fn mail_test(source: &ConfigSource) -> Result<Exit, Failed> {
 async fn visit(
     source: &ConfigSource,
     act: impl AsyncFn(&Collector, &Client) -> Result<String, Failure>,
-) -> Result<Exit, Failed> {
+) -> Result<Exit, RunError> {
     let config = source.load()?;
     // Nobody listens: these commands print what they did themselves.
     let (publisher, _events) = Publisher::new();

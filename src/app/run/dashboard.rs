@@ -13,7 +13,7 @@ use crate::{
             lock::{self, Opened},
         },
         config_source::ConfigSource,
-        error::Failed,
+        error::RunError,
         process::logging::LogTap,
         source::{Source, WAITING},
         troubles::mailer,
@@ -21,7 +21,7 @@ use crate::{
     bus::{EventBus, Orders, Publisher},
     config::Config,
     relay::{self, record::Recorder, replay::Recording},
-    store::holder::Mode,
+    store::lock_owner::Mode,
 };
 
 use super::{own::OwnCollector, readers::Readers};
@@ -37,20 +37,20 @@ pub mod session;
 /// into the same database already, its stream is shown instead.
 ///
 /// # Errors
-/// [`Failed`] where it could not begin.
+/// [`RunError`] where it could not begin.
 pub async fn run(
     source: &ConfigSource,
     record: Option<&Path>,
     tap: &LogTap,
     stop: &CancellationToken,
-) -> Result<(), Failed> {
+) -> Result<(), RunError> {
     let config = source.load()?;
     let record = record.map(Recorder::create).transpose()?;
     let (publisher, told) = Publisher::new();
     let bus = EventBus::start(told);
     match lock::open_now(&config, source.costs, publisher).await {
         Ok(Opened::Ours(engine)) => own(source, config, *engine, bus, record, tap, stop).await,
-        Ok(Opened::Held(held)) => attached::run(source, &config, held.holder, record, tap, stop).await,
+        Ok(Opened::Held(held)) => attached::run(source, &config, held.owner, record, tap, stop).await,
         Err(failed) => {
             mailer::report_database(&config, None, &failed).await;
             Err(failed)
@@ -67,7 +67,7 @@ async fn own(
     record: Option<Recorder>,
     tap: &LogTap,
     stop: &CancellationToken,
-) -> Result<(), Failed> {
+) -> Result<(), RunError> {
     tap.open_into(bus.handle());
     let (orders, requests) = Orders::new();
     let (shown, stream) = Source::own(&engine, &bus, orders.clone());
@@ -85,8 +85,8 @@ async fn own(
 /// A recording is played.
 ///
 /// # Errors
-/// [`Failed`] where it cannot be played.
-pub async fn replay(file: &Path, stop: &CancellationToken) -> Result<(), Failed> {
+/// [`RunError`] where it cannot be played.
+pub async fn replay(file: &Path, stop: &CancellationToken) -> Result<(), RunError> {
     let path = file.to_owned();
     let recording = tokio::task::spawn_blocking(move || Recording::open(&path)).await.map_err(io::Error::other)??;
     let (player, plays) = mpsc::channel(WAITING);

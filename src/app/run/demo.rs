@@ -8,7 +8,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{config_source::ConfigSource, error::Failed, process::logging::LogTap},
+    app::{config_source::ConfigSource, error::RunError, process::logging::LogTap},
     cli::Exit,
     demo::{Demo, Expectation, ReceivedMail},
     fleet::{select::Pattern, state::ClientView},
@@ -17,21 +17,21 @@ use crate::{
 
 use super::{
     dashboard,
-    once::{self, Once, result::Swept},
+    once::{self, Once, result::RunResult},
     service,
 };
 
 /// One sweep over a demo of so many clients. Going as scripted, planned failures included, is a success.
 ///
 /// # Errors
-/// [`Failed`] where the demo or the run could not begin.
+/// [`RunError`] where the demo or the run could not begin.
 pub async fn once(
     clients: u16,
     patterns: &[Pattern],
     once: &Once,
     record: Option<&Path>,
     stop: &CancellationToken,
-) -> Result<Exit, Failed> {
+) -> Result<Exit, RunError> {
     let (demo, source) = start(clients, patterns, Mood::Scripted).await?;
     let swept = once::run(&source.load()?, source.costs, once, record, stop).await?;
     for mail in demo.mails() {
@@ -41,7 +41,7 @@ pub async fn once(
     for line in &strayed {
         note(&format!("demo: unexpected result: {line}\n"));
     }
-    demo.stop().await.map_err(Failed::Demo)?;
+    demo.stop().await.map_err(RunError::Demo)?;
     Ok(match (swept.exit(false), strayed.is_empty()) {
         (Exit::Database, _) => Exit::Database,
         // The script has failures in it.
@@ -53,33 +53,33 @@ pub async fn once(
 /// Sweep after sweep over a demo of so many clients.
 ///
 /// # Errors
-/// [`Failed`] where the demo or the run could not begin.
+/// [`RunError`] where the demo or the run could not begin.
 pub async fn headless(
     clients: u16,
     patterns: &[Pattern],
     record: Option<&Path>,
     tap: &LogTap,
     stop: &CancellationToken,
-) -> Result<(), Failed> {
+) -> Result<(), RunError> {
     let (demo, source) = start(clients, patterns, Mood::Lively).await?;
     service::run(&source, record, tap, stop).await?;
-    demo.stop().await.map_err(Failed::Demo)
+    demo.stop().await.map_err(RunError::Demo)
 }
 
 /// The same under the eyes of an operator.
 ///
 /// # Errors
-/// [`Failed`] where the demo or the run could not begin.
+/// [`RunError`] where the demo or the run could not begin.
 pub async fn dashboard(
     clients: u16,
     patterns: &[Pattern],
     record: Option<&Path>,
     tap: &LogTap,
     stop: &CancellationToken,
-) -> Result<(), Failed> {
+) -> Result<(), RunError> {
     let (demo, source) = start(clients, patterns, Mood::Lively).await?;
     dashboard::run(&source, record, tap, stop).await?;
-    demo.stop().await.map_err(Failed::Demo)
+    demo.stop().await.map_err(RunError::Demo)
 }
 
 /// A demo that is swept again and again has things happen in it; one that is swept once goes as scripted.
@@ -89,8 +89,8 @@ enum Mood {
     Lively,
 }
 
-async fn start(clients: u16, patterns: &[Pattern], mood: Mood) -> Result<(Demo, ConfigSource), Failed> {
-    let mut demo = Demo::start(usize::from(clients)).await.map_err(Failed::Demo)?;
+async fn start(clients: u16, patterns: &[Pattern], mood: Mood) -> Result<(Demo, ConfigSource), RunError> {
+    let mut demo = Demo::start(usize::from(clients)).await.map_err(RunError::Demo)?;
     if mood == Mood::Lively {
         demo.enliven();
     }
@@ -102,7 +102,7 @@ async fn start(clients: u16, patterns: &[Pattern], mood: Mood) -> Result<(Demo, 
 }
 
 /// What went otherwise than planned, a line each.
-fn strayed(demo: &Demo, swept: &Swept) -> Vec<String> {
+fn strayed(demo: &Demo, swept: &RunResult) -> Vec<String> {
     let stray = |client: &ClientView| {
         let planned = demo.expectation(&client.card.id)?;
         let failed_at = client.last.as_ref()?.failure.as_ref().map(|failure| failure.stage);

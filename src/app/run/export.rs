@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::{
         config_source::{ConfigSource, cards},
-        error::Failed,
+        error::RunError,
     },
     cli::{
         Exit,
@@ -22,7 +22,7 @@ use crate::{
     },
     store::{
         Reader,
-        export::{Pages, StoredClient, Wanted},
+        export::{Pages, RowFilter, StoredClient},
     },
 };
 
@@ -31,8 +31,8 @@ use super::output_file::{Audience, Output};
 /// Writes what was asked for.
 ///
 /// # Errors
-/// [`Failed`] where the configuration is not valid, the database does not answer or the result cannot be written.
-pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToken) -> Result<Exit, Failed> {
+/// [`RunError`] where the configuration is not valid, the database does not answer or the result cannot be written.
+pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToken) -> Result<Exit, RunError> {
     let audience = match export.content {
         Content::Rows { .. } => Audience::Owner,
         Content::Metrics => Audience::Everyone,
@@ -45,7 +45,7 @@ pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToke
             let now = Timestamp::now();
             let [since, until] = [since, until].map(|when| when.map(|when: When| when.from(now)));
             if since.zip(until).is_some_and(|(since, until)| since >= until) {
-                return Err(Failed::EmptySpan);
+                return Err(RunError::EmptySpan);
             }
             let output = open()?;
             let reader = Reader::open_configured(&config.database).await?;
@@ -54,7 +54,7 @@ pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToke
                 RowFormat::Csv { raw } => Notation::Csv(if raw { Formulas::Raw } else { Formulas::Disarmed }),
                 RowFormat::JsonLines => Notation::JsonLines,
             };
-            write_rows(&reader, view, Wanted { clients, since, until }, notation, output, stop).await?
+            write_rows(&reader, view, RowFilter { clients, since, until }, notation, output, stop).await?
         }
         Content::Metrics => {
             let config = source.load()?;
@@ -83,7 +83,7 @@ async fn clients(
     source: &ConfigSource,
     reader: &Reader,
     configured: &[crate::config::Client],
-) -> Result<Option<Vec<StoredClient>>, Failed> {
+) -> Result<Option<Vec<StoredClient>>, RunError> {
     if source.patterns.is_empty() {
         return Ok(None);
     }
@@ -99,11 +99,11 @@ async fn clients(
 async fn write_rows(
     reader: &Reader,
     view: View,
-    wanted: Wanted,
+    wanted: RowFilter,
     notation: Notation,
     mut output: Option<Output>,
     stop: &CancellationToken,
-) -> Result<Option<Output>, Failed> {
+) -> Result<Option<Output>, RunError> {
     write(&mut output, &rows::head(view, notation)?)?;
     let mut pages = Pages::of(reader.clone(), view, wanted).await?;
     let mut count = 0_usize;
@@ -127,7 +127,7 @@ async fn write_rows(
     Ok(output)
 }
 
-fn write(output: &mut Option<Output>, bytes: &[u8]) -> Result<(), Failed> {
+fn write(output: &mut Option<Output>, bytes: &[u8]) -> Result<(), RunError> {
     match output {
         Some(output) => Ok(output.write(bytes)?),
         None => Ok(io::stdout().lock().write_all(bytes)?),

@@ -17,7 +17,7 @@ use crate::{
             lock::{self, ONCE_PATIENCE, Opened},
             one_shot,
         },
-        error::{Failed, chain},
+        error::{RunError, chain},
         process::identity::actor,
         source::{Link, Source},
         troubles::mailer,
@@ -34,8 +34,8 @@ use crate::{
 };
 
 use super::{output_file::Output, readers::Readers};
-use result::{Database, Stored, Swept};
-use watch::{Scope, Show, Unwatched, Watch};
+use result::{Database, RunResult, Stored};
+use watch::{Scope, Show, Watch, WatchError};
 
 pub mod result;
 pub mod watch;
@@ -59,14 +59,14 @@ pub struct Once {
 /// Sweeps once, waits for the mails, prints the result.
 ///
 /// # Errors
-/// [`Failed`] where the run could not begin, or its result could not be printed.
+/// [`RunError`] where the run could not begin, or its result could not be printed.
 pub async fn run(
     config: &Config,
     costs: Costs,
     once: &Once,
     record: Option<&Path>,
     stop: &CancellationToken,
-) -> Result<Swept, Failed> {
+) -> Result<RunResult, RunError> {
     let mut recorder = record.map(Recorder::create).transpose()?;
     let open = |file| Output::create(file, result::audience_of(once.format));
     let output = once.output.as_deref().map(open).transpose()?;
@@ -93,7 +93,7 @@ pub async fn run(
             Opened::Held(_) => match attached(config, once, recorder.take(), stop).await? {
                 Ok(swept) => break swept,
                 Err(Ended(why)) if stop.is_cancelled() || Instant::now() >= deadline => {
-                    return Err(Failed::Collector(why));
+                    return Err(RunError::Collector(why));
                 }
                 Err(Ended(why)) => {
                     tracing::warn!("the running collector has ended ({why}): sweeping again");
@@ -116,7 +116,7 @@ async fn own(
     once: &Once,
     record: Option<Recorder>,
     stop: &CancellationToken,
-) -> Result<Swept, Failed> {
+) -> Result<RunResult, RunError> {
     let mut readers = Readers::default();
     readers.record(&bus, record);
     let (orders, requests) = Orders::new();
@@ -132,8 +132,8 @@ async fn own(
     once.show.progress.clear();
     let (stored, database) = collected?;
     match watched {
-        Ok(watched) => Ok(Swept::new(watched, Scope::Collector, stored, database)),
-        Err(Unwatched::Ended(why) | Unwatched::Refused(why)) => Err(Failed::Collector(why)),
+        Ok(watched) => Ok(RunResult::new(watched, Scope::Collector, stored, database)),
+        Err(WatchError::Ended(why) | WatchError::Refused(why)) => Err(RunError::Collector(why)),
     }
 }
 
@@ -143,19 +143,19 @@ async fn collect(
     config: &Config,
     mut requests: mpsc::Receiver<Request>,
     stop: &CancellationToken,
-) -> Result<(Option<Stored>, Database), Failed> {
+) -> Result<(Option<Stored>, Database), RunError> {
     let swept = one_shot::sweep(engine, config, &mut requests, stop).await;
     let (mut stored, mut database) = (None, Database::Complete);
     match swept {
         Ok(()) if engine.store.is_away() => {}
         Ok(()) => stored = Stored::ask(&engine.store.reader(), &mut database).await?,
-        Err(Failed::Database(error)) => database.silent(error)?,
+        Err(RunError::Database(error)) => database.silent(error)?,
         Err(failed) => return Err(failed),
     }
     // What became of a mail may have to wait as well. Closing tries a last time, and returns when that is over.
-    let condition = engine.store.condition();
+    let status = engine.store.status();
     engine.store.close().await;
-    if let Some(away) = &condition.borrow().away {
+    if let Some(away) = &status.borrow().away {
         database = Database::Away { waiting: away.waiting, why: chain(&away.why) };
     }
     Ok((stored, database))
@@ -167,13 +167,13 @@ struct Ended(String);
 /// Has the running collector sweep, and waits for that and its mails. What that collector does beside is not counted.
 ///
 /// # Errors
-/// [`Failed::Collector`] where it refuses.
+/// [`RunError::Collector`] where it refuses.
 async fn attached(
     config: &Config,
     once: &Once,
     record: Option<Recorder>,
     stop: &CancellationToken,
-) -> Result<Result<Swept, Ended>, Failed> {
+) -> Result<Result<RunResult, Ended>, RunError> {
     let mut readers = Readers::default();
     let record = readers.record_frames(record);
     let (source, stream, link) = Source::attached(config, None, record).await?;
@@ -181,22 +181,22 @@ async fn attached(
     let find = async || attach::find::find(&history).await.map(|(_, socket)| socket);
     let connection = match Connection::within(find, &actor(), ATTACH_PATIENCE, stop).await {
         Ok(connection) => connection,
-        Err(AttachError::Refused(why)) => return Err(Failed::Collector(why)),
+        Err(AttachError::Refused(why)) => return Err(RunError::Collector(why)),
         Err(error) => return Ok(Err(Ended(chain(&error)))),
     };
     tracing::info!("asking the running collector to sweep: {}", connection.to());
     let watch = Watch::new(stream, Scope::Sweep, once.show.clone());
     let watched = tokio::select! {
         // Its end is told by the other branch, which hears of it through the channel.
-        why = connection.run(&mut requests, &out, stop) => Err(Unwatched::Ended(why)),
+        why = connection.run(&mut requests, &out, stop) => Err(WatchError::Ended(why)),
         watched = watch.follow(&source, order(config)) => watched,
     };
     readers.ended().await;
     once.show.progress.clear();
     let watched = match watched {
         Ok(watched) => watched,
-        Err(Unwatched::Ended(why)) => return Ok(Err(Ended(why))),
-        Err(Unwatched::Refused(why)) => return Err(Failed::Collector(why)),
+        Err(WatchError::Ended(why)) => return Ok(Err(Ended(why))),
+        Err(WatchError::Refused(why)) => return Err(RunError::Collector(why)),
     };
     let mut database = watched.fleet.database_away().map_or(Database::Complete, |away| Database::Away {
         waiting: away.waiting,
@@ -204,7 +204,7 @@ async fn attached(
     });
     let stored = Stored::ask(&history, &mut database).await?;
     history.close().await;
-    Ok(Ok(Swept::new(watched, Scope::Sweep, stored, database)))
+    Ok(Ok(RunResult::new(watched, Scope::Sweep, stored, database)))
 }
 
 /// One sweep over every client of the configuration.

@@ -14,11 +14,11 @@ use crate::{
             main_loop::{self, Inputs},
         },
         config_source::ConfigSource,
-        error::Failed,
+        error::RunError,
     },
     bus::{EventBus, Orders, Request},
     config::Config,
-    store::holder::Mode,
+    store::lock_owner::Mode,
 };
 
 use super::readers::Readers;
@@ -45,18 +45,18 @@ impl OwnCollector {
     /// `reloads` asks for the configuration to be read again from `source`.
     ///
     /// # Errors
-    /// [`Failed`] where it could not begin.
+    /// [`RunError`] where it could not begin.
     pub async fn serve(
         self,
         source: &ConfigSource,
         mode: Mode,
         reloads: Option<Signal>,
         stop: &CancellationToken,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), RunError> {
         let Self { engine, config, bus, readers, orders, requests } = self;
-        let (server, announcement) = AttachServer::open(&engine, &bus.handle(), orders, mode).await;
+        let (server, owner_record) = AttachServer::open(&engine, &bus.handle(), orders, mode).await;
         let inputs = Inputs { bus: bus.handle(), requests, reloads, stop: stop.clone() };
-        let served = main_loop::serve(Arc::new(engine), announcement, source, config, inputs).await;
+        let served = main_loop::serve(Arc::new(engine), owner_record, source, config, inputs).await;
         bus.finish().await;
         if let Some(server) = server {
             server.close().await;

@@ -11,14 +11,14 @@ use crate::{
             lock::{self, Opened, SERVICE_PATIENCE},
         },
         config_source::ConfigSource,
-        error::Failed,
+        error::RunError,
         process::{logging::LogTap, signals},
         troubles::mailer,
     },
     bus::{EventBus, Orders, Publisher},
     config::Config,
     relay::record::Recorder,
-    store::holder::Mode,
+    store::lock_owner::Mode,
 };
 
 use super::{own::OwnCollector, readers::Readers};
@@ -29,13 +29,13 @@ const SECOND_LOOK: Duration = Duration::from_secs(1);
 /// Sweeps until `stop`; SIGHUP has the configuration read again.
 ///
 /// # Errors
-/// [`Failed`] where it could not begin.
+/// [`RunError`] where it could not begin.
 pub async fn run(
     source: &ConfigSource,
     record: Option<&Path>,
     tap: &LogTap,
     stop: &CancellationToken,
-) -> Result<(), Failed> {
+) -> Result<(), RunError> {
     let config = source.load()?;
     let record = record.map(Recorder::create).transpose()?;
     let reloads = Some(signals::hangups()?);
@@ -66,7 +66,7 @@ async fn open(
     source: &ConfigSource,
     publisher: Publisher,
     stop: &CancellationToken,
-) -> Result<Box<Engine>, Failed> {
+) -> Result<Box<Engine>, RunError> {
     let open = async || {
         let opened = lock::open_or_find(config, source.costs, publisher.clone(), SERVICE_PATIENCE, stop).await;
         if let Err(failed) = &opened {
@@ -80,6 +80,6 @@ async fn open(
     }
     match opened {
         Opened::Ours(engine) => Ok(engine),
-        Opened::Held(held) => Err(Failed::Database(*held)),
+        Opened::Held(held) => Err(RunError::Database(*held)),
     }
 }

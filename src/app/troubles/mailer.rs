@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     app::{
-        error::{Failed, chain},
+        error::{RunError, chain},
         mail::{outbox_worker::MAIL_WAIT, smtp_clients::smtp_client},
         process::identity::host_name,
     },
@@ -151,8 +151,8 @@ impl TroubleMailer {
 
 /// The database could not be opened, or failed for good: whoever hears of the collector's own troubles is told, within
 /// [`MAIL_WAIT`]. `troubles` are those of this run where it had opened them.
-pub async fn report_database(config: &Config, troubles: Option<Arc<TroubleTracker>>, failed: &Failed) {
-    let Failed::Database(error) = failed else { return };
+pub async fn report_database(config: &Config, troubles: Option<Arc<TroubleTracker>>, failed: &RunError) {
+    let RunError::Database(error) = failed else { return };
     let troubles = match troubles {
         Some(troubles) => troubles,
         None => TroubleTracker::open(config).await,
@@ -164,7 +164,7 @@ pub async fn report_database(config: &Config, troubles: Option<Arc<TroubleTracke
     let trouble_mailer = async {
         let client = smtp_client(&config.smtp).await?;
         let composer = Arc::new(Composer::new()?);
-        Ok::<_, Failed>(TroubleMailer::new(troubles.clone(), client, config.smtp.clone(), composer, host_name()))
+        Ok::<_, RunError>(TroubleMailer::new(troubles.clone(), client, config.smtp.clone(), composer, host_name()))
     };
     match trouble_mailer.await {
         Ok(mut trouble_mailer) => trouble_mailer.deliver(Instant::now() + MAIL_WAIT).await,

@@ -11,7 +11,7 @@ use crate::{
     app::error::chain,
     config::{Config, directories::Environment},
     fleet::troubles::{Book, Change, Finding, TroubleKind, TroubleNotice},
-    store::{StoreError, StoreErrorKind, condition::Condition},
+    store::{StoreError, StoreErrorKind, database_status::DatabaseStatus},
 };
 
 use super::state_file::StateFile;
@@ -123,29 +123,29 @@ impl TroubleTracker {
     }
 
     /// Notes when the database is away for a while, and when it is back, until the store is closed.
-    pub async fn follow(self: Arc<Self>, mut condition: watch::Receiver<Condition>) {
+    pub async fn follow(self: Arc<Self>, mut status: watch::Receiver<DatabaseStatus>) {
         loop {
-            let is_away = condition.borrow_and_update().away.is_some();
+            let is_away = status.borrow_and_update().away.is_some();
             if is_away {
-                let back = async { condition.wait_for(|condition| condition.away.is_none()).await.is_ok() };
+                let back = async { status.wait_for(|status| status.away.is_none()).await.is_ok() };
                 match tokio::time::timeout(AWAY_FOR, back).await {
                     Ok(true) => continue,
                     Ok(false) => return,
-                    Err(_) => self.note_away(&condition.borrow()),
+                    Err(_) => self.note_away(&status.borrow()),
                 }
-                if condition.wait_for(|condition| condition.away.is_none()).await.is_err() {
+                if status.wait_for(|status| status.away.is_none()).await.is_err() {
                     return;
                 }
                 self.note(Finding::Absent(TroubleKind::Database));
-            } else if condition.changed().await.is_err() {
+            } else if status.changed().await.is_err() {
                 return;
             }
         }
     }
 
     /// Notes that the database is away, where it is.
-    pub fn note_away(&self, condition: &Condition) {
-        if let Some(away) = &condition.away {
+    pub fn note_away(&self, status: &DatabaseStatus) {
+        if let Some(away) = &status.away {
             let detail = format!("{}; {} changes wait in the spool", chain(&away.why), away.waiting);
             self.note(Finding::Present { kind: TroubleKind::Database, detail });
         }

@@ -7,7 +7,7 @@ use super::{DatabaseTls::*, *};
 fn read(text: &str) -> Result<String, String> {
     match parse(text, Some(Path::new("/home/o?ps"))) {
         Ok(url) => Ok(url.expose_secret().to_owned()),
-        Err(wrong) => Err(format!("{}: {}", wrong.problem, wrong.mend)),
+        Err(wrong) => Err(format!("{}: {}", wrong.problem, wrong.hint)),
     }
 }
 

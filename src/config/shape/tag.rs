@@ -10,7 +10,7 @@ use quick_xml::{
 
 use super::tree::{Attribute, Element, Placed};
 use crate::config::{
-    harmless::{self, Harmless, words},
+    safe_text::{self, SafeText, words},
     schema,
     source::Findings,
 };
@@ -35,7 +35,7 @@ pub(super) fn read(text: &str, at: Range<usize>, findings: &mut Findings) -> (El
     let name_length = inner.find(|c: char| c.is_whitespace() || c == '/').unwrap_or(inner.len());
     let name = inner.get(..name_length).unwrap_or_default();
     let name_at = at.start + 1..at.start + 1 + name_length;
-    if is_name(name) && harmless::element_name(name).is_some() {
+    if is_name(name) && safe_text::element_name(name).is_some() {
         findings.show(at.start..name_at.end);
     }
     let mut tag = Tag {
@@ -111,8 +111,8 @@ struct Tag<'a> {
 }
 
 impl Tag<'_> {
-    fn broken(&mut self, at: Range<usize>, problem: impl Into<Harmless>, mend: impl Into<Harmless>) {
-        self.findings.error(self.base + at.start..self.base + at.end, problem, mend);
+    fn broken(&mut self, at: Range<usize>, problem: impl Into<SafeText>, hint: impl Into<SafeText>) {
+        self.findings.error(self.base + at.start..self.base + at.end, problem, hint);
         self.element.sound = false;
     }
 
@@ -121,7 +121,7 @@ impl Tag<'_> {
     fn show_name(&mut self, at: Range<usize>, end: usize) {
         let name = self.inner.get(at.clone()).unwrap_or_default();
         let known = schema::attribute_names().any(|known| known == name);
-        if known || self.element.sound && harmless::attribute_name(name).is_some() {
+        if known || self.element.sound && safe_text::attribute_name(name).is_some() {
             self.findings.show(self.base + at.start..self.base + end);
         }
     }
@@ -164,7 +164,7 @@ impl Tag<'_> {
     /// Whether the value of an attribute may be shown.
     fn shows(&self, name: &str, value: &str) -> bool {
         let kind = schema::kind_of(&self.element.name.text, name);
-        self.element.sound && kind.is_some_and(|kind| harmless::in_any_state(kind, value))
+        self.element.sound && kind.is_some_and(|kind| safe_text::in_any_state(kind, value))
     }
 
     /// A tag without an end: which quote or bracket is missing?
@@ -191,7 +191,7 @@ impl Tag<'_> {
             self.show_pair(open, closed);
             offset = open + 1 + closed.len() + 1;
         }
-        let problem = words![harmless::tag(&self.element.name.text), " is not closed"];
+        let problem = words![safe_text::tag(&self.element.name.text), " is not closed"];
         self.broken(0..name_length, problem, "write `>` or `/>` at its end");
     }
 
@@ -227,14 +227,14 @@ impl Tag<'_> {
                     let key_end = inner.get(..at).unwrap_or_default().trim_end().len();
                     let key = inner.get(..key_end).and_then(|before| before.rsplit(char::is_whitespace).next());
                     let key = key.unwrap_or_default();
-                    let (problem, mend) = if !is_name(key) || !self.is_separated(key_end - key.len()) {
+                    let (problem, hint) = if !is_name(key) || !self.is_separated(key_end - key.len()) {
                         ("this is no attribute".into(), "write `name=\"value\"`; a quote in a value is `&quot;`")
                     } else {
                         self.show_name(key_end - key.len()..key_end, key_end);
-                        let problem = words![harmless::attribute(key), " has no value"];
+                        let problem = words![safe_text::attribute(key), " has no value"];
                         (problem, "write `=` and the value in quotes behind it")
                     };
-                    self.broken(key_end - key.len()..key_end, problem, mend);
+                    self.broken(key_end - key.len()..key_end, problem, hint);
                     return None;
                 }
                 Err(AttrError::ExpectedValue(at)) => {
@@ -293,7 +293,7 @@ impl Tag<'_> {
                 at,
                 words![
                     "the value of ",
-                    harmless::attribute(name),
+                    safe_text::attribute(name),
                     " stands in typographic quotes inside the plain ones"
                 ],
                 "leave the plain quotes alone",
@@ -303,9 +303,9 @@ impl Tag<'_> {
         }
         if let Some(earlier) = self.element.attribute(name) {
             let name_at = self.base + name_at;
-            let problem = words![harmless::attribute(name), " is written twice in one element"];
-            let mend = if secret || earlier.value.text == value { "remove one" } else { "keep the one you mean" };
-            self.findings.error(name_at..name_at + name.len(), problem, mend);
+            let problem = words![safe_text::attribute(name), " is written twice in one element"];
+            let hint = if secret || earlier.value.text == value { "remove one" } else { "keep the one you mean" };
+            self.findings.error(name_at..name_at + name.len(), problem, hint);
             return Some(());
         }
         match raw.normalized_value(XmlVersion::Implicit1_0) {

@@ -4,13 +4,13 @@ use std::fmt::Debug;
 
 use super::*;
 
-/// The value, or `problem: mend`.
-fn told<T: Debug>(result: Result<T, Wrong>) -> Result<T, String> {
-    result.map_err(|wrong| format!("{}: {}", wrong.problem, wrong.mend))
+/// The value, or `problem: hint`.
+fn told<T: Debug>(result: Result<T, ValueError>) -> Result<T, String> {
+    result.map_err(|wrong| format!("{}: {}", wrong.problem, wrong.hint))
 }
 
 #[track_caller]
-fn check<T: Debug + PartialEq>(result: Result<T, Wrong>, expected: Result<T, &str>) {
+fn check<T: Debug + PartialEq>(result: Result<T, ValueError>, expected: Result<T, &str>) {
     assert_eq!(told(result), expected.map_err(str::to_owned));
 }
 
@@ -41,7 +41,7 @@ fn numbers_have_bounds() {
     check(concurrency("0"), Err("`0` is out of bounds: write a whole number from 1 to 4096"));
     check(port("65535"), Ok(65535));
     for text in ["0", "65536", "ssh", "-1", ""] {
-        let expected = format!("{} is no port: write a whole number from 1 to 65535", harmless::number(text));
+        let expected = format!("{} is no port: write a whole number from 1 to 65535", safe_text::number(text));
         check(port(text), Err(&expected));
     }
 }
@@ -57,7 +57,7 @@ fn times_have_units_and_bounds() {
     check(duration("500ms", bounds()), Err("`500ms` is out of bounds: write a time from 1s to 1d"));
     for text in ["", "soon", "5 parsecs", "-1s"] {
         let expected =
-            format!("{} is no span of time: write one as in `30s`, `5m`, `4h` or `90d`", harmless::number(text));
+            format!("{} is no span of time: write one as in `30s`, `5m`, `4h` or `90d`", safe_text::number(text));
         check(duration(text, bounds()), Err(&expected));
     }
     check(repeat("every"), Ok(Repeat::Every));
@@ -91,7 +91,7 @@ fn limits_are_in_the_unit_of_their_metric() {
     for text in ["90%", "-1", "inf", "1e3", "1001"] {
         let expected = format!(
             "{} is not a load per core: write a number from 0 to 1000 without a unit, as in `1.5`",
-            harmless::number(text)
+            safe_text::number(text)
         );
         check(limit(Unit::PerCore, text), Err(&expected));
     }
@@ -99,7 +99,7 @@ fn limits_are_in_the_unit_of_their_metric() {
     for text in ["2.5", "2%", "-1", "two"] {
         let expected = format!(
             "{} is not a count of failed sweeps: write a whole number from 0 to 1000000: the alert is raised when more sweeps than that have failed in a row",
-            harmless::number(text)
+            safe_text::number(text)
         );
         check(limit(Unit::FailedSweeps, text), Err(&expected));
     }

@@ -24,7 +24,7 @@ pub struct Filter(Vec<Term>);
 /// One word of a filter that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{term}`: {problem}")]
-pub struct NotAFilter {
+pub struct InvalidFilter {
     /// The word.
     pub term: String,
     /// What is wrong with it, and what to write instead.
@@ -46,12 +46,12 @@ impl Filter {
 }
 
 impl std::str::FromStr for Filter {
-    type Err = NotAFilter;
+    type Err = InvalidFilter;
 
-    fn from_str(text: &str) -> Result<Self, NotAFilter> {
+    fn from_str(text: &str) -> Result<Self, InvalidFilter> {
         parse::split(text)
             .into_iter()
-            .map(|word| parse::term(&word).map_err(|problem| NotAFilter { term: word, problem }))
+            .map(|word| parse::term(&word).map_err(|problem| InvalidFilter { term: word, problem }))
             .collect::<Result<_, _>>()
             .map(Self)
     }

@@ -13,7 +13,7 @@ use crate::fleet::{
 };
 
 /// One client's way through one sweep: how many stages each attempt reaches, and whether the last one succeeds.
-type Way = (Vec<usize>, bool);
+type ClientSweep = (Vec<usize>, bool);
 
 fn id(number: usize) -> ClientId {
     ClientId::new(format!("c{number}"), 22)
@@ -35,7 +35,7 @@ fn failed() -> EventKind {
 }
 
 /// The events of one client, as the pipeline tells them.
-fn events_of((attempts, succeeds): &Way) -> Vec<EventKind> {
+fn events_of((attempts, succeeds): &ClientSweep) -> Vec<EventKind> {
     let stages = [Stage::Connect, Stage::Authenticate, Stage::Upload, Stage::Execute, Stage::Decrypt];
     let mut events = Vec::new();
     for (attempt, reached) in (1..).zip(attempts) {
@@ -65,7 +65,7 @@ fn events_of((attempts, succeeds): &Way) -> Vec<EventKind> {
 }
 
 /// Sweeps over a fleet, the clients of each interleaved as `order` has it.
-fn stream(clients: usize, sweeps: &[Vec<Way>], order: &[usize]) -> Vec<Event> {
+fn stream(clients: usize, sweeps: &[Vec<ClientSweep>], order: &[usize]) -> Vec<Event> {
     let event = |sweep: Option<usize>, client: Option<usize>, kind| Event {
         at: Timestamp::UNIX_EPOCH,
         sweep: sweep.map(|sweep| SweepId(Uuid::from_u128(sweep as u128 + 1))),
@@ -74,13 +74,14 @@ fn stream(clients: usize, sweeps: &[Vec<Way>], order: &[usize]) -> Vec<Event> {
     };
     let mut events = vec![event(None, None, configured(clients))];
     let mut order = order.iter().cycle();
-    for (sweep, ways) in sweeps.iter().enumerate() {
+    for (sweep, client_sweeps) in sweeps.iter().enumerate() {
         let here = Some(sweep);
         let number = sweep as u64 + 1;
-        let taken = ways.len().min(clients);
+        let taken = client_sweeps.len().min(clients);
         let ids = (0..taken).map(id).collect();
         events.push(event(here, None, EventKind::SweepStarted { number, trigger: Trigger::Schedule, clients: ids }));
-        let mut waiting: Vec<_> = ways.iter().take(taken).map(|way| events_of(way).into_iter()).enumerate().collect();
+        let mut waiting: Vec<_> =
+            client_sweeps.iter().take(taken).map(|way| events_of(way).into_iter()).enumerate().collect();
         while !waiting.is_empty() {
             let at = order.next().unwrap() % waiting.len();
             let (client, way) = &mut waiting[at];
@@ -95,7 +96,7 @@ fn stream(clients: usize, sweeps: &[Vec<Way>], order: &[usize]) -> Vec<Event> {
     events
 }
 
-fn ways() -> impl Strategy<Value = Vec<Way>> {
+fn client_sweeps() -> impl Strategy<Value = Vec<ClientSweep>> {
     let way = (proptest::collection::vec(1_usize..=5, 1..4), any::<bool>());
     proptest::collection::vec(way, 1..6)
 }
@@ -104,7 +105,7 @@ proptest! {
     #[test]
     fn counts_add_up_and_stages_never_run_backwards(
         clients in 1_usize..6,
-        sweeps in proptest::collection::vec(ways(), 1..4),
+        sweeps in proptest::collection::vec(client_sweeps(), 1..4),
         order in proptest::collection::vec(any::<usize>(), 1..40),
     ) {
         let mut fleet = Fleet::default();
@@ -134,7 +135,7 @@ proptest! {
     #[test]
     fn no_stream_makes_it_panic(
         clients in 0_usize..4,
-        sweeps in proptest::collection::vec(ways(), 0..3),
+        sweeps in proptest::collection::vec(client_sweeps(), 0..3),
         picks in proptest::collection::vec(any::<proptest::sample::Index>(), 0..60),
     ) {
         let events = stream(clients, &sweeps, &[1, 3, 2]);

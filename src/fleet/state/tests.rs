@@ -122,7 +122,7 @@ fn what_is_remembered_never_hides_what_was_told() {
         recent: vec![sample(-9), sample(-5), sample(5)],
     };
     let clients = vec![remembered("a"), remembered("b"), remembered("stranger")];
-    fleet.remember(Memory { clients, alerts: Vec::new() });
+    fleet.remember(StoredHistory { clients, alerts: Vec::new() });
     let (a, b) = (fleet.client(&id("a")).unwrap(), fleet.client(&id("b")).unwrap());
     assert!(a.failure().is_some() && a.live);
     assert_eq!(a.recent.iter().map(|s| s.at.as_second()).collect::<Vec<_>>(), [-9, -5, 0]);

@@ -53,7 +53,7 @@ const ABOUT_THE_LOG: [&str; 5] = ["security events", "security log", "further se
 
 /// A collection that brought a security log, in which what is not to be mailed is redacted already.
 #[derive(Debug, Clone, Copy)]
-pub struct EventsOccasion<'a> {
+pub struct EventsContext<'a> {
     /// Whose it was; also says who is mailed.
     pub client: &'a config::Client,
     /// What the collection showed.
@@ -123,12 +123,12 @@ pub(super) struct Draft {
 }
 
 /// The mails of one collection, for each recipient the same; at least one.
-pub(super) fn drafts(occasion: &EventsOccasion<'_>) -> Vec<Draft> {
+pub(super) fn drafts(occasion: &EventsContext<'_>) -> Vec<Draft> {
     drafts_of_parts(occasion, PART_BYTES)
 }
 
 /// The same with attachments of another size.
-pub(super) fn drafts_of_parts(occasion: &EventsOccasion<'_>, part_bytes: usize) -> Vec<Draft> {
+pub(super) fn drafts_of_parts(occasion: &EventsContext<'_>, part_bytes: usize) -> Vec<Draft> {
     let groups = digest::groups(&occasion.log.events);
     let listed = occasion.log.events.get(..occasion.allowed.events).unwrap_or(&occasion.log.events);
     let files = listing::files(&occasion.client.name, listed, part_bytes);
@@ -147,7 +147,7 @@ pub(super) fn drafts_of_parts(occasion: &EventsOccasion<'_>, part_bytes: usize) 
 
 /// The command that prints what is attached: the events of this client from the first to the last, by its clock.
 /// `None` where there are none.
-pub(super) fn export_command(occasion: &EventsOccasion<'_>) -> Option<String> {
+pub(super) fn export_command(occasion: &EventsContext<'_>) -> Option<String> {
     // What other programs read as a time: the years 1 to 9999.
     const BOUNDS: (i64, i64) = (-62_135_596_800_000, 253_402_300_799_998);
     let times = || occasion.log.events.iter().map(|event| event.occurred_unix_ms.clamp(BOUNDS.0, BOUNDS.1));
@@ -178,7 +178,7 @@ pub fn in_shell(text: &str) -> String {
 }
 
 /// The subject: the client, what is the matter with the log, how many events and what the gravest are about.
-fn subject(occasion: &EventsOccasion<'_>, groups: &[Group<'_>], (mail, mails): (usize, usize)) -> String {
+fn subject(occasion: &EventsContext<'_>, groups: &[Group<'_>], (mail, mails): (usize, usize)) -> String {
     let log = occasion.log;
     let mut matters = Vec::new();
     match log.access {
@@ -211,7 +211,7 @@ fn counted(count: usize, (one, several): (&str, &str)) -> String {
 }
 
 /// How many events of this collection are neither stored nor attached; `None` where all are.
-fn left_out(occasion: &EventsOccasion<'_>) -> Option<usize> {
+fn left_out(occasion: &EventsContext<'_>) -> Option<usize> {
     occasion.log.events.len().checked_sub(occasion.allowed.events).filter(|count| *count > 0)
 }
 
@@ -227,7 +227,7 @@ struct Overrun {
 }
 
 impl Overrun {
-    fn of(occasion: &EventsOccasion<'_>) -> Option<Self> {
+    fn of(occasion: &EventsContext<'_>) -> Option<Self> {
         let left_out = left_out(occasion)?;
         let Spent { left_out: today, .. } = occasion.allowed.spent;
         Some(Self { left_out, today, first: today == left_out as u64 })
@@ -236,17 +236,17 @@ impl Overrun {
 
 impl EventsFacts {
     fn of(
-        occasion: &EventsOccasion<'_>,
+        occasion: &EventsContext<'_>,
         groups: &[Group<'_>],
         attachments: &[Attachment],
         (mail, mails): (usize, usize),
     ) -> Self {
-        let EventsOccasion { client, reading, log, allowed: _, now, collector_name, program: _ } = *occasion;
+        let EventsContext { client, reading, log, allowed: _, now, collector_name, program: _ } = *occasion;
         let further = mail > 1;
         let in_words = |(concern, count): (Concern, usize)| counted(count, concern.words());
         Self {
             client: ClientFacts::of(client, Some(reading)),
-            username: clean(config::harmless::account(&client.username).as_str(), SOURCE_CHARS),
+            username: clean(config::safe_text::account(&client.username).as_str(), SOURCE_CHARS),
             channel: log.channel.clone(),
             access: match log.access {
                 EventAccess::Read => "read",

@@ -21,7 +21,7 @@ use crate::{
     mail::words::{self, SUBJECT_CHARS, TEXT_CHARS},
 };
 
-use super::occasion::Occasion;
+use super::occasion::MailContext;
 
 /// How many file systems are listed, fullest first.
 const FILE_SYSTEMS: usize = 5;
@@ -144,7 +144,7 @@ fn text(text: &str) -> String {
 }
 
 impl Facts {
-    pub(super) fn of(occasion: &Occasion<'_>) -> Self {
+    pub(super) fn of(occasion: &MailContext<'_>) -> Self {
         let mut facts = Self {
             client: ClientFacts::of(occasion.client, reading(occasion)),
             alerts: Vec::new(),
@@ -227,7 +227,7 @@ impl About {
 }
 
 impl AlertFacts {
-    fn of(change: &Change, reason: NoticeReason, occasion: &Occasion<'_>) -> Self {
+    fn of(change: &Change, reason: NoticeReason, occasion: &MailContext<'_>) -> Self {
         let (spec, alert) = (change.metric.spec(), &change.alert);
         let rule = rule_for(&occasion.client.rules, &change.key());
         let history = occasion.histories.iter().find(|(of, _)| *of == change.metric && change.instance.is_host());
@@ -346,7 +346,7 @@ impl FailureFacts {
     }
 }
 
-fn reading<'a>(occasion: &Occasion<'a>) -> Option<&'a Reading> {
+fn reading<'a>(occasion: &MailContext<'a>) -> Option<&'a Reading> {
     match occasion.observation {
         Observation::Reading(reading) => Some(reading),
         Observation::Failed(_) => None,

@@ -14,7 +14,7 @@ use crate::{
 
 /// A collection about which there may be a mail.
 #[derive(Debug, Clone, Copy)]
-pub struct Occasion<'a> {
+pub struct MailContext<'a> {
     /// The client, with its recipients.
     pub client: &'a config::Client,
     /// What was decided.

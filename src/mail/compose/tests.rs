@@ -108,7 +108,7 @@ fn mails(client: &config::Client, life: &[(Timestamp, Observation<'_>)]) -> Vec<
     };
     for (now, observation) in life {
         let verdict = judge(&state, &client.rules, !client.mail.is_empty(), *observation, *now, &mut new_id);
-        let occasion = Occasion {
+        let occasion = MailContext {
             client,
             verdict: &verdict,
             observation: *observation,

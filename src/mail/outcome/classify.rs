@@ -7,19 +7,19 @@
 //! A mail is given up only where the server refuses the address itself, or has seen the whole mail and refuses it. What
 //! remains unclear waits: it ends after days by itself, and until then somebody can correct what is wrong.
 
-use super::{Concerns, EnhancedCode, Phase, SendError};
+use super::{DeferralScope, EnhancedCode, Phase, SendError};
 
 /// What a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
-    Wait(Concerns),
+    Wait(DeferralScope),
     TooLarge,
     Refused,
 }
 
-const SERVER: Meaning = Meaning::Wait(Concerns::Server);
-const US: Meaning = Meaning::Wait(Concerns::Us);
-const MAIL: Meaning = Meaning::Wait(Concerns::Mail);
+const SERVER: Meaning = Meaning::Wait(DeferralScope::Server);
+const US: Meaning = Meaning::Wait(DeferralScope::Us);
+const MAIL: Meaning = Meaning::Wait(DeferralScope::Mail);
 
 /// The error that a refusal is: a reply with a status code of 400 or more, or one that is out of place. `text` is the
 /// reply's without its codes, `words` what is shown of it, `limit_bytes` the size that the server announced.
@@ -40,62 +40,62 @@ pub fn refusal(
 }
 
 fn meaning(during: Phase, code: u16, enhanced: Option<EnhancedCode>, text: &str) -> Meaning {
-    let said = Said { code, told: enhanced.and_then(EnhancedCode::telling), text: searchable(text) };
+    let reply = JudgedReply { code, told: enhanced.and_then(EnhancedCode::telling), text: searchable(text) };
     match code {
         // It closes, whatever it was asked.
         421 => SERVER,
         // No place for a 2xx or 3xx that is not the expected one: a confused server.
         ..400 => SERVER,
-        400..500 => for_now(during, &said),
+        400..500 => for_now(during, &reply),
         500.. => match during {
             Phase::Connect | Phase::StartTls | Phase::Login => US,
-            Phase::Sender => sender(&said),
-            Phase::Recipient => recipient(&said),
-            Phase::Content => content(&said),
+            Phase::Sender => sender(&reply),
+            Phase::Recipient => recipient(&reply),
+            Phase::Content => content(&reply),
         },
     }
 }
 
 /// A 4xx.
-fn for_now(during: Phase, said: &Said) -> Meaning {
+fn for_now(during: Phase, reply: &JudgedReply) -> Meaning {
     // Postfix answers 450 to names and addresses that the DNS does not know: that lasts.
-    let is_about_us = said.has(OUR_NAME_OR_SENDER) || said.has(RELAYING) || said.has(NOT_IN_DNS);
-    match (during, said.told) {
+    let is_about_us = reply.has(OUR_NAME_OR_SENDER) || reply.has(RELAYING) || reply.has(NOT_IN_DNS);
+    match (during, reply.told) {
         (Phase::StartTls | Phase::Login, _) => SERVER,
-        (Phase::Recipient | Phase::Content, _) if said.has(GREYLISTING) => MAIL,
-        _ if is_about_us && !said.has(GREYLISTING) => US,
+        (Phase::Recipient | Phase::Content, _) if reply.has(GREYLISTING) => MAIL,
+        _ if is_about_us && !reply.has(GREYLISTING) => US,
         (Phase::Connect | Phase::Sender, _) | (_, Some((3, 2))) => SERVER,
-        (Phase::Recipient | Phase::Content, _) if said.code == 454 => SERVER,
+        (Phase::Recipient | Phase::Content, _) if reply.code == 454 => SERVER,
         (Phase::Recipient | Phase::Content, _) => MAIL,
     }
 }
 
-fn sender(said: &Said) -> Meaning {
-    if said.is_too_large() { Meaning::TooLarge } else { US }
+fn sender(reply: &JudgedReply) -> Meaning {
+    if reply.is_too_large() { Meaning::TooLarge } else { US }
 }
 
-fn recipient(said: &Said) -> Meaning {
-    if said.has(OUR_NAME_OR_SENDER) {
+fn recipient(reply: &JudgedReply) -> Meaning {
+    if reply.has(OUR_NAME_OR_SENDER) {
         return US;
     }
-    if said.has(ADDRESS) {
+    if reply.has(ADDRESS) {
         return Meaning::Refused;
     }
-    if said.is_too_large() {
+    if reply.is_too_large() {
         return Meaning::TooLarge;
     }
-    if said.is_about_us() {
+    if reply.is_about_us() {
         return US;
     }
-    match said.told {
+    match reply.told {
         // 5.1.7 and 5.1.8 are the sender's address.
         Some((1, 7 | 8)) => US,
         Some((1 | 2 | 6, _)) => Meaning::Refused,
         // So Exchange Online refuses an address that nobody has, and Postfix one without a domain.
-        Some((4, 1) | (5, 2)) if said.has(&["recipient address rejected"]) => Meaning::Refused,
+        Some((4, 1) | (5, 2)) if reply.has(&["recipient address rejected"]) => Meaning::Refused,
         Some(_) => US,
-        None if said.has(POLICY) => US,
-        None => match said.code {
+        None if reply.has(POLICY) => US,
+        None => match reply.code {
             550..=553 | 556 => Meaning::Refused,
             _ => US,
         },
@@ -104,22 +104,22 @@ fn recipient(said: &Said) -> Meaning {
 
 /// A 5xx to `DATA` or to the mail itself. A refusal of the content is final: the same bytes meet the same verdict at
 /// each try, and a server that takes us for a source of spam would only be confirmed.
-fn content(said: &Said) -> Meaning {
-    if said.is_too_large() {
+fn content(reply: &JudgedReply) -> Meaning {
+    if reply.is_too_large() {
         return Meaning::TooLarge;
     }
-    if said.has(OUR_NAME_OR_SENDER) || said.is_about_us() {
+    if reply.has(OUR_NAME_OR_SENDER) || reply.is_about_us() {
         return US;
     }
-    if said.has(CONTENT) || said.has(ADDRESS) {
+    if reply.has(CONTENT) || reply.has(ADDRESS) {
         return Meaning::Refused;
     }
-    match said.told {
+    match reply.told {
         Some((1, 7 | 8)) => US,
         Some((1 | 2 | 6, _)) => Meaning::Refused,
         Some(_) => US,
-        None if said.has(POLICY) || said.text.is_empty() || said.has(&["transaction failed"]) => US,
-        None => match said.code {
+        None if reply.has(POLICY) || reply.text.is_empty() || reply.has(&["transaction failed"]) => US,
+        None => match reply.code {
             550..=554 => Meaning::Refused,
             _ => US,
         },
@@ -127,13 +127,13 @@ fn content(said: &Said) -> Meaning {
 }
 
 /// A reply as it is judged.
-struct Said {
+struct JudgedReply {
     code: u16,
     told: Option<(u16, u16)>,
     text: String,
 }
 
-impl Said {
+impl JudgedReply {
     fn has(&self, words: &[&str]) -> bool {
         words.iter().any(|words| self.text.contains(words))
     }

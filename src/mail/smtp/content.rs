@@ -6,14 +6,14 @@ const PIECE_BYTES: usize = 32 * 1024;
 
 /// A content on its way.
 #[derive(Debug)]
-pub(super) struct Stuffed<'a> {
+pub(super) struct DotStuffed<'a> {
     rest: &'a [u8],
     /// The last byte written; the start is that of a line.
     last: u8,
     ended: bool,
 }
 
-impl<'a> Stuffed<'a> {
+impl<'a> DotStuffed<'a> {
     pub(super) fn new(content: &'a [u8]) -> Self {
         Self { rest: content, last: b'\n', ended: false }
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn whole(content: &[u8]) -> Vec<u8> {
-        let (mut stuffed, mut piece, mut all) = (Stuffed::new(content), Vec::new(), Vec::new());
+        let (mut stuffed, mut piece, mut all) = (DotStuffed::new(content), Vec::new(), Vec::new());
         while stuffed.next_piece(&mut piece) {
             assert!(piece.len() < PIECE_BYTES + 8);
             all.extend_from_slice(&piece);

@@ -13,7 +13,7 @@ use super::{
     auth::{Credentials, Mechanism},
     capabilities::Capabilities,
     connection::Connection,
-    content::Stuffed,
+    content::DotStuffed,
     failure::Failure,
     hello,
     mask::Mask,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::Smtp,
-    mail::{message::Letter, outcome::Phase},
+    mail::{message::EncodedMail, outcome::Phase},
 };
 
 /// How long all addresses of a server together may take to accept a connection.
@@ -168,7 +168,7 @@ impl Dialogue {
     }
 
     /// Names the sender: a mail begins.
-    pub(super) async fn name_sender(&mut self, letter: &Letter) -> Result<(), Failure> {
+    pub(super) async fn name_sender(&mut self, letter: &EncodedMail) -> Result<(), Failure> {
         self.connection.renew_allowance();
         let bytes = letter.content.len() as u64;
         if let Some(limit_bytes) = self.limit_bytes()
@@ -194,7 +194,7 @@ impl Dialogue {
     }
 
     /// From the recipient to the server's last word, which is given back.
-    pub(super) async fn hand_over(&mut self, letter: &Letter, during: &mut Phase) -> Result<Reply, Failure> {
+    pub(super) async fn hand_over(&mut self, letter: &EncodedMail, during: &mut Phase) -> Result<Reply, Failure> {
         *during = Phase::Recipient;
         self.command(&format!("RCPT TO:<{}>", letter.to)).await?;
         *during = Phase::Content;
@@ -203,7 +203,7 @@ impl Dialogue {
             return Err(Failure::Refused(reply));
         }
         self.connection.expect_silence().await?;
-        let (mut content, mut piece) = (Stuffed::new(&letter.content), Vec::new());
+        let (mut content, mut piece) = (DotStuffed::new(&letter.content), Vec::new());
         while content.next_piece(&mut piece) {
             if let Err(failure) = step(self.limits, self.connection.send(&piece)).await {
                 return Err(self.last_word().await.unwrap_or(failure));

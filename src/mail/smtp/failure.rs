@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use crate::mail::outcome::{Concerns, Phase, SendError, refusal};
+use crate::mail::outcome::{DeferralScope, Phase, SendError, refusal};
 
 use super::{
     reply::{MalformedReply, Reply},
@@ -130,7 +130,7 @@ impl Failure {
             }
             Self::TimedOut(limit) => {
                 let words = format!("no answer from {server} within {}", humantime::format_duration(*limit));
-                SendError::Deferred { during, concerns: Concerns::Server, words }
+                SendError::Deferred { during, concerns: DeferralScope::Server, words }
             }
             Self::Malformed(_)
             | Self::Closed { .. }
@@ -138,14 +138,14 @@ impl Failure {
             | Self::TalksUnasked
             | Self::Injection
             | Self::NoStartTls
-            | Self::BadChallenge { .. } => waits(Concerns::Server),
-            Self::SpeaksTls | Self::NoLogin { .. } | Self::NoMechanism(_) => waits(Concerns::Us),
-            Self::Tls(failure) => waits(if failure.is_lasting() { Concerns::Us } else { Concerns::Server }),
+            | Self::BadChallenge { .. } => waits(DeferralScope::Server),
+            Self::SpeaksTls | Self::NoLogin { .. } | Self::NoMechanism(_) => waits(DeferralScope::Us),
+            Self::Tls(failure) => waits(if failure.is_lasting() { DeferralScope::Us } else { DeferralScope::Server }),
             Self::TooLarge { limit_bytes, .. } => {
                 SendError::TooLarge { limit_bytes: Some(*limit_bytes), words: at_server() }
             }
             Self::NoSmtpUtf8 { is_sender: true, .. } => {
-                SendError::Deferred { during: Phase::Sender, concerns: Concerns::Us, words: at_server() }
+                SendError::Deferred { during: Phase::Sender, concerns: DeferralScope::Us, words: at_server() }
             }
             Self::NoSmtpUtf8 { is_sender: false, .. } => {
                 SendError::Refused { during: Phase::Recipient, words: at_server() }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{ca::CaError, harmless};
+use crate::config::{ca::CaError, safe_text};
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum SetupError {
         reason: String,
     },
     /// The file of certificates cannot be used.
-    #[error("the certificates of ca=\"{}\" on <smtp> cannot be used", harmless::path(.path))]
+    #[error("the certificates of ca=\"{}\" on <smtp> cannot be used", safe_text::path(.path))]
     Ca {
         /// The file.
         path: PathBuf,

@@ -164,7 +164,7 @@ fn mail(number: u128) -> Mail {
 
 const TAKEN: &str = "250 2.0.0 taken";
 
-fn deferred(during: Phase, concerns: Concerns, words: &str) -> Result<Answer, SendError> {
+fn deferred(during: Phase, concerns: DeferralScope, words: &str) -> Result<Answer, SendError> {
     Err(SendError::Deferred { during, concerns, words: words.into() })
 }
 
@@ -189,23 +189,23 @@ async fn mails_share_a_connection_until_the_client_quits() {
 async fn what_the_server_answers_decides_whether_a_mail_is_put_off_or_refused() {
     use Mischief::{Answer, CloseOnce};
     for (mischief, expected) in [
-        (Answer("", "421 too many"), deferred(Phase::Connect, Concerns::Server, "421 too many")),
-        (Answer("", "554 no mail here"), deferred(Phase::Connect, Concerns::Us, "554 no mail here")),
-        (Answer("EHLO", "550 who are you"), deferred(Phase::Connect, Concerns::Us, "550 who are you")),
-        (Answer("MAIL", "451 busy"), deferred(Phase::Sender, Concerns::Server, "451 busy")),
-        (Answer("MAIL", "550 no such sender"), deferred(Phase::Sender, Concerns::Us, "550 no such sender")),
-        (Answer("RCPT", "450 greylisted"), deferred(Phase::Recipient, Concerns::Mail, "450 greylisted")),
-        (Answer("RCPT", "452 disk full"), deferred(Phase::Recipient, Concerns::Mail, "452 disk full")),
+        (Answer("", "421 too many"), deferred(Phase::Connect, DeferralScope::Server, "421 too many")),
+        (Answer("", "554 no mail here"), deferred(Phase::Connect, DeferralScope::Us, "554 no mail here")),
+        (Answer("EHLO", "550 who are you"), deferred(Phase::Connect, DeferralScope::Us, "550 who are you")),
+        (Answer("MAIL", "451 busy"), deferred(Phase::Sender, DeferralScope::Server, "451 busy")),
+        (Answer("MAIL", "550 no such sender"), deferred(Phase::Sender, DeferralScope::Us, "550 no such sender")),
+        (Answer("RCPT", "450 greylisted"), deferred(Phase::Recipient, DeferralScope::Mail, "450 greylisted")),
+        (Answer("RCPT", "452 disk full"), deferred(Phase::Recipient, DeferralScope::Mail, "452 disk full")),
         (
             Answer("RCPT", "550-5.1.1 no such user\r\n550 5.1.1 ask the \x1b[31mpostmaster"),
             refused(Phase::Recipient, "550 5.1.1 no such user ask the [31mpostmaster"),
         ),
-        (Answer("RCPT", "530 login first"), deferred(Phase::Recipient, Concerns::Us, "530 login first")),
-        (Answer("DATA", "451 later"), deferred(Phase::Content, Concerns::Mail, "451 later")),
+        (Answer("RCPT", "530 login first"), deferred(Phase::Recipient, DeferralScope::Us, "530 login first")),
+        (Answer("DATA", "451 later"), deferred(Phase::Content, DeferralScope::Mail, "451 later")),
         (Answer("DATA", "554 no"), refused(Phase::Content, "554 no")),
-        (Answer(".", "452 disk full"), deferred(Phase::Content, Concerns::Mail, "452 disk full")),
+        (Answer(".", "452 disk full"), deferred(Phase::Content, DeferralScope::Mail, "452 disk full")),
         (Answer(".", "554 spam"), refused(Phase::Content, "554 spam")),
-        (CloseOnce("RCPT", "421 closing"), deferred(Phase::Recipient, Concerns::Server, "421 closing")),
+        (CloseOnce("RCPT", "421 closing"), deferred(Phase::Recipient, DeferralScope::Server, "421 closing")),
     ] {
         let server = Server::start(&[mischief]).await;
         assert_eq!(server.client().send(&mail(1)).await, expected, "{mischief:?}");
@@ -224,7 +224,7 @@ async fn a_connection_that_breaks_puts_the_mail_off() {
         let server = Server::start(&[Mischief::CloseOnce(word, "")]).await;
         let error = server.client().send(&mail(1)).await.unwrap_err();
         assert!(
-            matches!(&error, SendError::Deferred { during, concerns: Concerns::Server, .. } if *during == phase),
+            matches!(&error, SendError::Deferred { during, concerns: DeferralScope::Server, .. } if *during == phase),
             "{word}: {error:?}",
         );
         assert!(error.to_string().contains(&format!("127.0.0.1:{}: ", server.port)), "{error}");
@@ -251,7 +251,7 @@ async fn a_silent_server_puts_the_mail_off_at_the_deadline() {
         let server = Server::start(&[Mischief::FallSilent(word)]).await;
         let mut client = server.client().with_deadline(Duration::from_millis(300));
         let words = format!("no answer from 127.0.0.1:{} within 300ms", server.port);
-        assert_eq!(client.send(&mail(1)).await, deferred(phase, Concerns::Server, &words), "{word}");
+        assert_eq!(client.send(&mail(1)).await, deferred(phase, DeferralScope::Server, &words), "{word}");
     }
 }
 
@@ -294,7 +294,7 @@ async fn starttls_is_upgraded_or_nothing_is_sent() {
     let mut client = server.client_with(SmtpSecurity::StartTls, Some("open sesame"));
     let error = client.send(&mail(1)).await.unwrap_err();
     assert!(
-        matches!(error, SendError::Deferred { during: Phase::StartTls, concerns: Concerns::Server, .. }),
+        matches!(error, SendError::Deferred { during: Phase::StartTls, concerns: DeferralScope::Server, .. }),
         "{error:?}"
     );
     assert_eq!(server.verbs(), "connected EHLO");
@@ -307,7 +307,7 @@ async fn a_refused_login_concerns_us_and_never_tells_the_password() {
     let server = Server::start(&[Mischief::Answer("AUTH", whole)]).await;
     let mut client = server.client_with(SmtpSecurity::None, Some("open sesame"));
     let words = "535 bad command AUTH PLAIN [password] ([password], [password])";
-    assert_eq!(client.send(&mail(1)).await, deferred(Phase::Login, Concerns::Us, words));
+    assert_eq!(client.send(&mail(1)).await, deferred(Phase::Login, DeferralScope::Us, words));
     assert!(!server.verbs().contains("MAIL"));
     assert!(!format!("{client:?}").contains("sesame"));
 }

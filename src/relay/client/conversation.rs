@@ -17,7 +17,7 @@ use super::Incoming;
 use crate::{
     bus::Request,
     fleet::order::Reply,
-    relay::line::{self, LONGEST_ORDER, LineError, Lines, OrderLine, SILENCE, ToldLine},
+    relay::line::{self, LONGEST_ORDER, LineError, Lines, OrderLine, SILENCE, ServerLine},
 };
 
 /// How long the collector may take to read an order.
@@ -73,7 +73,7 @@ async fn listen(mut lines: Lines<OwnedReadHalf>, waiting: &Waiting, out: &mpsc::
             Ok(Ok(line)) if line.is_empty() => continue,
             Ok(Ok(line)) => line,
         };
-        let told: ToldLine = match line::parse(line).await {
+        let told: ServerLine = match line::parse(line).await {
             Ok(told) => told,
             Err(error) => return error.to_string(),
         };

@@ -11,15 +11,15 @@ use crate::{
         EventKind,
         stream::{About, Play, Replay},
     },
-    relay::{record::Tape, script},
+    relay::{record::RecordingFile, script},
 };
 
 fn write(frames: &[(Timestamp, Frame)]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut tape = Tape::new(&mut bytes);
-    tape.begin().unwrap();
+    let mut recording = RecordingFile::new(&mut bytes);
+    recording.begin().unwrap();
     for (at, frame) in frames {
-        tape.write(*at, frame).unwrap();
+        recording.write(*at, frame).unwrap();
     }
     bytes
 }

@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     bus::{Orders, Subscriber},
     fleet::{order::Reply, reading::clean, stream::Frame},
-    relay::line::{self, LONGEST_ORDER, LineError, Lines, OrderLine, SIGN_OF_LIFE, ToldLine},
+    relay::line::{self, LONGEST_ORDER, LineError, Lines, OrderLine, SIGN_OF_LIFE, ServerLine},
 };
 
 /// How long one write may take. Who reads nothing for so long is dropped; meanwhile its listener lags, which
@@ -87,7 +87,7 @@ async fn tell(
         tokio::select! {
             biased;
             Some((id, reply)) = replies.recv() => {
-                line::append(&mut buffer, &ToldLine { id: Some(id), reply: Some(reply), frame: None })
+                line::append(&mut buffer, &ServerLine { id: Some(id), reply: Some(reply), frame: None })
                     .map_err(|error| error.to_string())?;
             }
             frame = subscriber.next() => match frame {

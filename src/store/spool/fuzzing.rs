@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
 };
 
-use super::{FORMAT, MOST_BYTES, Place, Spool, SpoolError, Waiting, line};
+use super::{FORMAT, MOST_BYTES, Spool, SpoolError, SpoolPath, Waiting, line};
 
 /// The bytes of a file: what waits in it is the same the next time, and each line is whole or given as it is.
 pub fn spool(data: &[u8]) {
@@ -14,7 +14,7 @@ pub fn spool(data: &[u8]) {
     // One that others may enter is refused.
     let directory = home.path().join("spool");
     DirBuilder::new().mode(0o700).create(&directory).expect("a directory of our own");
-    let place = || Some(Place { directory: directory.clone(), name: "fleet".to_owned() });
+    let place = || Some(SpoolPath { directory: directory.clone(), name: "fleet".to_owned() });
     let file = directory.join("fleet.jsonl");
     fs::write(&file, data).expect("a file of our own");
     let open = || Spool::open(place(), MOST_BYTES);

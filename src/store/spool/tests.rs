@@ -7,8 +7,8 @@ use super::{
     *,
 };
 
-fn place(home: &tempfile::TempDir) -> Option<Place> {
-    Some(Place { directory: home.path().join("spool"), name: "fleet".to_owned() })
+fn place(home: &tempfile::TempDir) -> Option<SpoolPath> {
+    Some(SpoolPath { directory: home.path().join("spool"), name: "fleet".to_owned() })
 }
 
 /// Once nobody has it any more: a child that another test is just starting holds its lock for a moment.
@@ -104,7 +104,7 @@ fn a_full_spool_keeps_what_has_room_and_goes_on_when_it_was_emptied() {
     let last = spool.peek(9).unwrap().last().unwrap().end;
     spool.pass(kept, last).unwrap();
     assert!(spool.append(&contents(1000..1009)).unwrap() >= kept);
-    let mut tiny = Spool::open(Some(Place { directory: home.path().join("other"), name: "x".into() }), 10).unwrap();
+    let mut tiny = Spool::open(Some(SpoolPath { directory: home.path().join("other"), name: "x".into() }), 10).unwrap();
     assert_eq!((tiny.append(&contents(0..1)).unwrap(), tiny.waiting(), tiny.id()), (0, 0, None));
     assert!(!tiny.file().unwrap().exists());
 }
@@ -122,8 +122,8 @@ fn a_directory_that_is_not_ours_alone_is_refused() {
     assert!(matches!(Spool::open(None, 9).unwrap().append(&contents(0..1)), Err(SpoolError::NoPlace)));
 }
 
-fn places(home: &tempfile::TempDir, names: &[&str]) -> Vec<Place> {
-    names.iter().map(|name| Place { directory: home.path().join(name), name: "fleet".to_owned() }).collect()
+fn places(home: &tempfile::TempDir, names: &[&str]) -> Vec<SpoolPath> {
+    names.iter().map(|name| SpoolPath { directory: home.path().join(name), name: "fleet".to_owned() }).collect()
 }
 
 fn close_to_others(directory: &Path, mode: u32) {
@@ -194,7 +194,7 @@ fn a_file_that_is_removed_while_changes_wait_in_it_is_written_anew() {
 #[test]
 fn the_directory_of_a_database_is_not_made_for_its_spool() {
     let home = tempfile::tempdir().unwrap();
-    let beside = Place { directory: home.path().join("gone/fleet.db.spool"), name: "fleet".to_owned() };
+    let beside = SpoolPath { directory: home.path().join("gone/fleet.db.spool"), name: "fleet".to_owned() };
     let mut spool = Spool::open([beside].into_iter().chain(place(&home)), MOST_BYTES).unwrap();
     assert_eq!(spool.append(&contents(0..1)).unwrap(), 1);
     assert!(!home.path().join("gone").exists());

@@ -43,7 +43,7 @@ fn uuids(numbers: impl IntoIterator<Item = u128>) -> Vec<String> {
 }
 
 fn why(store: &Store) -> Option<StoreErrorKind> {
-    store.condition().borrow().away.as_ref().map(|away| away.why.kind)
+    store.status().borrow().away.as_ref().map(|away| away.why.kind)
 }
 
 async fn until(what: &str, store: &Store, wanted: impl Fn(&Store) -> bool) {
@@ -52,7 +52,7 @@ async fn until(what: &str, store: &Store, wanted: impl Fn(&Store) -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    assert!(tokio::time::timeout(SOON, waited).await.is_ok(), "{what}: {:?}", store.condition().borrow());
+    assert!(tokio::time::timeout(SOON, waited).await.is_ok(), "{what}: {:?}", store.status().borrow());
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_file_that_was_moved_away_and_back_has_everything_once() {
 #[tokio::test]
 async fn another_database_in_the_same_place_is_taken_up_with_its_lock_and_holder() {
     let (home, store, path) = Home::with_one().await;
-    let holder = Holder {
+    let owner = LockOwner {
         host: "collector-1".into(),
         pid: 4711,
         account: "ops".into(),
@@ -102,7 +102,7 @@ async fn another_database_in_the_same_place_is_taken_up_with_its_lock_and_holder
         mark: None,
         is_ending: false,
     };
-    store.announce(&holder).await.unwrap();
+    store.announce(&owner).await.unwrap();
     fs::create_dir(home.path("others")).unwrap();
     let (other, old) = (home.path("others/other.db"), home.path("old.db"));
     let second = open(&other).await;
@@ -113,7 +113,7 @@ async fn another_database_in_the_same_place_is_taken_up_with_its_lock_and_holder
     store.record(plain(2)).await.unwrap();
     assert_eq!(why(&store), Some(StoreErrorKind::Replaced));
     assert_eq!(store.settle(SOON).await, 0);
-    assert_eq!(store.reader().holder().await.unwrap(), Some(holder));
+    assert_eq!(store.reader().lock_owner().await.unwrap(), Some(owner));
     let refused = Store::open(&url(&path), &Environment::default()).await.unwrap_err();
     assert_eq!(refused.kind, StoreErrorKind::InUse);
     store.close().await;

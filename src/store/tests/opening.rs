@@ -31,7 +31,7 @@ async fn refuses(url: SecretString, kind: StoreErrorKind, words: &str) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_opened_is_named_with_its_mend() {
+async fn what_cannot_be_opened_is_named_with_its_hint() {
     let home = Home::new();
     let directory = home.directory.path();
     let missing = directory.join("no").join("fleet.db");

@@ -84,8 +84,8 @@ async fn what_comes_meanwhile_is_stored_afterwards_as_if_nothing_had_been() {
     let held = Held::of(&home).await;
     sweep(&store).await;
     assert_eq!((store.is_away(), store.waiting()), (true, 10));
-    let condition = store.condition().borrow().clone();
-    assert_eq!(condition.away.map(|away| away.why.kind), Some(StoreErrorKind::Locked));
+    let status = store.status().borrow().clone();
+    assert_eq!(status.away.map(|away| away.why.kind), Some(StoreErrorKind::Locked));
     assert_eq!(home.count("SELECT count(*) FROM collections").await, 0);
     assert!(home.spool(".jsonl").is_some());
     let refused =
@@ -96,9 +96,9 @@ async fn what_comes_meanwhile_is_stored_afterwards_as_if_nothing_had_been() {
     assert_eq!(store.settle(SOON).await, 0);
     assert_eq!(home.all().await, other.all().await);
     assert_eq!(home.spool(".jsonl"), None);
-    let condition = store.condition().borrow().clone();
-    assert!(condition.away.is_none());
-    assert_eq!(condition.ended.map(|ended| (ended.number, ended.stored)), Some((1, 10)));
+    let status = store.status().borrow().clone();
+    assert!(status.away.is_none());
+    assert_eq!(status.ended.map(|ended| (ended.number, ended.stored)), Some((1, 10)));
     store.acknowledge(&record(1).client, &Metric::Cpu.into(), uuid(100), at(60), "ops").await.unwrap();
 }
 
@@ -230,7 +230,7 @@ async fn a_full_disk_is_away_until_there_is_room_again() {
         store.record(plain(stored)).await.unwrap();
         stored += 1;
     }
-    let why = store.condition().borrow().away.as_ref().map(|away| away.why.kind);
+    let why = store.status().borrow().away.as_ref().map(|away| away.why.kind);
     assert_eq!(why, Some(StoreErrorKind::Full));
     assert_eq!(store.settle(SOON).await, 0);
     assert_eq!(home.count("SELECT count(*) FROM collections").await, i64::try_from(stored).unwrap());

@@ -7,7 +7,7 @@ use fleetsweep_agent::envelope::{END, MAX_ANSWER_BYTES};
 use memchr::{memchr, memmem};
 use russh::ChannelMsg;
 
-use super::{exit::Exit, script::Word};
+use super::{exit::Exit, script::ScriptReply};
 use crate::fleet::{Failure, FailureKind, Stage};
 
 #[cfg(any(test, fuzzing))]
@@ -39,7 +39,7 @@ pub(super) struct CommandOutput {
     /// The end of standard error.
     errors: VecDeque<u8>,
     /// A word that came while something was sent.
-    pub(super) next: Option<Word>,
+    pub(super) next: Option<ScriptReply>,
     pub(super) exit: Option<Exit>,
     /// The channel is closed, or all has been said.
     pub(super) ended: bool,
@@ -52,8 +52,8 @@ impl CommandOutput {
     }
 
     /// Takes the next word, if it is there whole. What was printed before it is noise.
-    pub(super) fn take_word(&mut self) -> Option<Word> {
-        let word = self.find_word();
+    pub(super) fn take_reply(&mut self) -> Option<ScriptReply> {
+        let word = self.find_reply();
         if self.begin >= SUPERFLUOUS_BYTES && self.begin >= self.output.len() - self.begin {
             self.output.drain(..self.begin);
             self.searched -= self.begin;
@@ -65,7 +65,7 @@ impl CommandOutput {
         word
     }
 
-    fn find_word(&mut self) -> Option<Word> {
+    fn find_reply(&mut self) -> Option<ScriptReply> {
         loop {
             let found = match self.found {
                 Some(found) => found,
@@ -91,7 +91,7 @@ impl CommandOutput {
             }
             let line_end = line_end?;
             let word = self.output.get(after..line_end);
-            let word = word.and_then(|text| Word::parse(&String::from_utf8_lossy(text)));
+            let word = word.and_then(|text| ScriptReply::parse(&String::from_utf8_lossy(text)));
             self.found = None;
             self.searched = line_end + 1;
             self.begin = self.searched;
@@ -184,19 +184,19 @@ mod tests {
     }
 
     /// Feeds what a client prints, cut into packets of `packet` bytes, and takes the words as they come.
-    fn words(printed: &[u8], packet: usize) -> (Vec<Word>, Vec<u8>) {
+    fn words(printed: &[u8], packet: usize) -> (Vec<ScriptReply>, Vec<u8>) {
         let mut heard = CommandOutput::new(NONCE.to_owned());
         let mut words = Vec::new();
         for chunk in printed.chunks(packet) {
             heard.hear(data(chunk), Stage::Upload).unwrap();
-            words.extend(std::iter::from_fn(|| heard.take_word()));
+            words.extend(std::iter::from_fn(|| heard.take_reply()));
         }
         (words, heard.into_output())
     }
 
     #[test]
     fn words_are_found_in_any_noise_however_it_is_cut_into_packets() {
-        let need = || vec![Word::Need, Word::Ok(Directory(2))];
+        let need = || vec![ScriptReply::Need, ScriptReply::Ok(Directory(2))];
         let long = "x".repeat(WORD_BYTES);
         for (printed, expected, rest) in [
             (format!("{NONCE} need\n{NONCE} ok 2\n"), need(), ""),
@@ -269,7 +269,7 @@ mod tests {
         let begun = Instant::now();
         for _ in 0..messages {
             heard.hear(message(), Stage::Upload).unwrap();
-            while heard.take_word().is_some() {}
+            while heard.take_reply().is_some() {}
         }
         begun.elapsed()
     }

@@ -9,7 +9,7 @@ use super::{
     Directory, Finished, Visit,
     exit::Exit,
     remote_command::RemoteCommand,
-    script::{self, Word},
+    script::{self, ScriptReply},
     visit::DIRECTORIES,
 };
 use crate::fleet::{Failure, FailureKind, Stage};
@@ -50,27 +50,27 @@ pub(super) async fn start(
     let mut remote = RemoteCommand::start(channel, session, STAGE, script::run(unix, visit)).await?;
     let mut sent = false;
     loop {
-        match remote.word(session, STAGE).await? {
+        match remote.reply(session, STAGE).await? {
             None => return Err(no_shell(&remote, STAGE)),
-            Some(Word::Other(uname)) => return Ok(Started::OtherPlatform(uname)),
-            Some(Word::Have(directory) | Word::Ok(directory)) => {
+            Some(ScriptReply::Other(uname)) => return Ok(Started::OtherPlatform(uname)),
+            Some(ScriptReply::Have(directory) | ScriptReply::Ok(directory)) => {
                 return Ok(Started::Running(Running { remote, directory }));
             }
-            Some(Word::Need) if !sent => {
+            Some(ScriptReply::Need) if !sent => {
                 sent = true;
                 remote.send(visit.agent.image.clone(), session, STAGE).await?;
             }
-            Some(Word::Short(directory)) => {
+            Some(ScriptReply::Short(directory)) => {
                 remote.finish(session, STAGE).await?;
                 let kind = if remote.says_disk_full() { FailureKind::DiskFull } else { FailureKind::UploadFailed };
                 return Ok(Started::Unusable(directory, remote.explain(Failure::new(STAGE, kind))));
             }
-            Some(Word::NoDirectory) => {
+            Some(ScriptReply::NoDirectory) => {
                 remote.finish(session, STAGE).await?;
                 let kind = if remote.says_disk_full() { FailureKind::DiskFull } else { FailureKind::NoDirectory };
                 return Err(remote.explain(Failure::new(STAGE, kind)));
             }
-            Some(Word::Need | Word::Gone(_) | Word::Done) => {
+            Some(ScriptReply::Need | ScriptReply::Gone(_) | ScriptReply::Done) => {
                 return Err(Failure::new(STAGE, FailureKind::UploadFailed).because("the client's script ran astray"));
             }
         }
@@ -111,18 +111,18 @@ pub(super) async fn clean(session: &Session, username: &str) -> Result<Vec<Strin
         RemoteCommand::start(session.channel(STAGE).await?, session, STAGE, script::clean_up(username)).await?;
     let mut gone = Vec::new();
     loop {
-        match remote.word(session, STAGE).await? {
+        match remote.reply(session, STAGE).await? {
             None => return Err(no_shell(&remote, STAGE)),
-            Some(Word::Gone(directory)) if gone.len() < DIRECTORIES * 64 => gone.push(directory),
-            Some(Word::Done) => break,
+            Some(ScriptReply::Gone(directory)) if gone.len() < DIRECTORIES * 64 => gone.push(directory),
+            Some(ScriptReply::Done) => break,
             Some(
-                Word::Gone(_)
-                | Word::Other(_)
-                | Word::Have(_)
-                | Word::Ok(_)
-                | Word::Need
-                | Word::Short(_)
-                | Word::NoDirectory,
+                ScriptReply::Gone(_)
+                | ScriptReply::Other(_)
+                | ScriptReply::Have(_)
+                | ScriptReply::Ok(_)
+                | ScriptReply::Need
+                | ScriptReply::Short(_)
+                | ScriptReply::NoDirectory,
             ) => {
                 return Err(Failure::new(STAGE, FailureKind::NoAnswer).because("the client's script ran astray"));
             }

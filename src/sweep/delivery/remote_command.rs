@@ -8,7 +8,7 @@ use super::{
     super::session::Session,
     command_output::CommandOutput,
     exit::Exit,
-    script::{Command, Word},
+    script::{Command, ScriptReply},
 };
 use crate::fleet::{Failure, Stage};
 
@@ -65,9 +65,9 @@ impl RemoteCommand {
     ///
     /// # Errors
     /// [`FailureKind::ConnectionLost`](crate::fleet::FailureKind::ConnectionLost), [`FailureKind::CommandRefused`](crate::fleet::FailureKind::CommandRefused), [`FailureKind::AnswerTooLarge`](crate::fleet::FailureKind::AnswerTooLarge).
-    pub(super) async fn word(&mut self, session: &Session, stage: Stage) -> Result<Option<Word>, Failure> {
+    pub(super) async fn reply(&mut self, session: &Session, stage: Stage) -> Result<Option<ScriptReply>, Failure> {
         loop {
-            if let Some(word) = self.heard.next.take().or_else(|| self.heard.take_word()) {
+            if let Some(word) = self.heard.next.take().or_else(|| self.heard.take_reply()) {
                 return Ok(Some(word));
             }
             if self.heard.ended {
@@ -98,7 +98,7 @@ impl RemoteCommand {
                     None => return Err(session.lost(stage).await),
                 },
             }
-            heard.next = heard.take_word();
+            heard.next = heard.take_reply();
             if heard.ended || heard.next.is_some() {
                 return Ok(());
             }

@@ -153,7 +153,7 @@ fn numbers(unusable: UnusableDirectories) -> String {
 
 /// What the scripts say, each after the nonce.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum ScriptReply {
     /// The client is of another platform: its `uname -sm`.
     Other(String),
     /// The agent is there and is executed now.
@@ -172,7 +172,7 @@ pub(super) enum Word {
     Done,
 }
 
-impl Word {
+impl ScriptReply {
     /// Reads what follows the nonce, up to the line's end. `None` for what is no word.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
@@ -245,14 +245,14 @@ mod tests {
     #[test]
     fn words_are_read_and_nothing_else_is() {
         for (text, expected) in [
-            (" have 1", Some(Word::Have(Directory(1)))),
-            (" ok 6\r", Some(Word::Ok(Directory(6)))),
-            (" short 3", Some(Word::Short(Directory(3)))),
-            (" need", Some(Word::Need)),
-            (" none", Some(Word::NoDirectory)),
-            (" other Linux aarch64", Some(Word::Other("Linux aarch64".to_owned()))),
-            (" gone /tmp/.fleetsweep-\x1b[31mx", Some(Word::Gone("/tmp/.fleetsweep-[31mx".to_owned()))),
-            (" done", Some(Word::Done)),
+            (" have 1", Some(ScriptReply::Have(Directory(1)))),
+            (" ok 6\r", Some(ScriptReply::Ok(Directory(6)))),
+            (" short 3", Some(ScriptReply::Short(Directory(3)))),
+            (" need", Some(ScriptReply::Need)),
+            (" none", Some(ScriptReply::NoDirectory)),
+            (" other Linux aarch64", Some(ScriptReply::Other("Linux aarch64".to_owned()))),
+            (" gone /tmp/.fleetsweep-\x1b[31mx", Some(ScriptReply::Gone("/tmp/.fleetsweep-[31mx".to_owned()))),
+            (" done", Some(ScriptReply::Done)),
             (" have", None),
             (" have 0", None),
             (" have 7", None),
@@ -261,7 +261,7 @@ mod tests {
             ("", None),
             (" else", None),
         ] {
-            assert_eq!(Word::parse(text), expected, "{text:?}");
+            assert_eq!(ScriptReply::parse(text), expected, "{text:?}");
         }
     }
 

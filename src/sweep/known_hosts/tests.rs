@@ -251,7 +251,7 @@ fn a_file_without_end_is_not_read_without_end() {
 }
 
 #[test]
-fn an_unusable_file_is_named_with_its_mend() {
+fn an_unusable_file_is_named_with_its_hint() {
     let directory = tempfile::tempdir().unwrap();
     let error = KnownHosts::load(directory.path()).err().unwrap();
     let text = error.to_string();

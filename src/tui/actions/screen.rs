@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 
 use super::spec::{Group, Hint, Spec, spec};
 use crate::{
-    fleet::stream::Source,
+    fleet::stream::StreamOrigin,
     tui::{
         key::Key::{Char, Code, Ctrl},
         messages::Command,
@@ -59,7 +59,7 @@ pub(super) const QUIT: Spec = Spec {
     hint: Hint::Place(7),
     // Quitting a view of another collector, or a recording, ends no sweep.
     question: |model| {
-        let ends_sweep = model.is_sweeping() && model.source == Source::Own;
+        let ends_sweep = model.is_sweeping() && model.source == StreamOrigin::Own;
         ends_sweep.then(|| "A sweep is running. End it and quit?".to_owned())
     },
     ..spec(Group::Screen, &[Char('q')], "quit", "Quit. What has been received is stored.", |_| vec![Command::Quit])

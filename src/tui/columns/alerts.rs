@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use super::{Align, Cell, Column, Context, REST, Room};
+use super::{Align, Cell, Column, Context, REST, Space};
 use crate::{
     fleet::{
         Phase,
         alert::{HoldReason, Notice},
-        alerts::{AlertBook, AlertEnd, AlertView},
+        alerts::{AlertEnd, AlertList, AlertView},
         event::MailStep,
         metric::Evidence,
     },
@@ -70,7 +70,7 @@ pub(in crate::tui) static COLUMNS: [Column<AlertView>; 6] = [
     Column { headings: &["DURATION"], align: Align::Left, width: |_| REST, cell: lasted, sort: None, exports: &[] },
 ];
 
-fn what_and_mail(room: Room) -> (u16, u16) {
+fn what_and_mail(room: Space) -> (u16, u16) {
     match room.width {
         0..60 => (21, 0),
         60..100 => (24, 19),
@@ -120,7 +120,7 @@ fn what(alert: &AlertView) -> String {
 }
 
 /// Who was mailed, or why nobody was.
-fn mailed(alert: &AlertView, book: &AlertBook, now: Timestamp) -> String {
+fn mailed(alert: &AlertView, book: &AlertList, now: Timestamp) -> String {
     if alert.acknowledged && alert.ended.is_none() {
         return "acknowledged".to_owned();
     }

@@ -1,6 +1,6 @@
 //! The columns of the client table, and the order by which it is sorted.
 
-use super::{Align, Cell, Column, Context, Export, Order, REST, Room, number};
+use super::{Align, Cell, Column, Context, Export, Order, REST, Space, number};
 use crate::{
     fleet::{
         Metric, Phase, Reading, Sample, cell,
@@ -271,12 +271,12 @@ fn took_ms(client: &ClientView) -> Option<u64> {
     client.last.as_ref().map(|last| last.duration_ms)
 }
 
-fn name_width(room: Room) -> u16 {
+fn name_width(room: Space) -> u16 {
     room.longest_name.clamp(6, if room.width >= 110 { 24 } else { 16 })
 }
 
 /// The bar of a gauge.
-fn gauge_width(room: Room) -> u16 {
+fn gauge_width(room: Space) -> u16 {
     match room.width {
         0..62 => 0,
         62..72 => 5,
@@ -289,11 +289,11 @@ fn gauge_width(room: Room) -> u16 {
 }
 
 /// The number of a gauge.
-fn share_width(room: Room) -> u16 {
+fn share_width(room: Space) -> u16 {
     if room.width < 46 { 0 } else { 5 }
 }
 
-fn history_width(room: Room) -> u16 {
+fn history_width(room: Space) -> u16 {
     match room.width {
         0..72 => 0,
         72..90 if room.beside && name_width(room) > 12 => 6,

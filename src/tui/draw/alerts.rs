@@ -13,7 +13,7 @@ use super::{
 use crate::{
     fleet::alerts::AlertView,
     tui::{
-        columns::{self, Context, Room, alerts::COLUMNS},
+        columns::{self, Context, Space, alerts::COLUMNS},
         model::Model,
         theme::Role,
         view::{Pane, Tab},
@@ -63,8 +63,8 @@ pub(super) fn history(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
-fn room(area: Rect) -> Room {
-    Room { width: area.width, longest_name: 0, beside: false }
+fn room(area: Rect) -> Space {
+    Space { width: area.width, longest_name: 0, beside: false }
 }
 
 fn title(canvas: &mut Canvas<'_>, area: Rect, count: &str, focused: bool, with_keys: bool) {

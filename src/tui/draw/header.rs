@@ -5,7 +5,7 @@ use ratatui::{layout::Rect, style::Style};
 
 use super::canvas::{Canvas, columns_of, steps};
 use crate::{
-    fleet::{Phase, phase::Tally, stream::Source},
+    fleet::{Phase, phase::Tally, stream::StreamOrigin},
     tui::{format, model::Model, theme::Role},
 };
 
@@ -34,7 +34,7 @@ pub(super) fn line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     if let Some(sweep) = sweep {
         left.push_str(&format!(" · sweep #{}", sweep.number));
     }
-    if let Source::Attached { to, .. } = &model.source {
+    if let StreamOrigin::Attached { to, .. } = &model.source {
         left.push_str(&format!(" · attached to {to}"));
     } else if area.width >= 100 && !model.about.schedule.is_empty() {
         left.push_str(&format!(" · {}", model.about.schedule));
@@ -104,11 +104,11 @@ fn sign(canvas: &Canvas<'_>, model: &Model) -> (String, Style) {
         return (format!("{} FROZEN {}Z", glyphs.pause, format::time(held.at)), canvas.style(Role::Warning));
     }
     match &model.source {
-        Source::Own | Source::Attached { connected: true, .. } => {}
-        Source::Attached { connected: false, .. } => {
+        StreamOrigin::Own | StreamOrigin::Attached { connected: true, .. } => {}
+        StreamOrigin::Attached { connected: false, .. } => {
             return (format!("{} COLLECTOR GONE", glyphs.pause), canvas.style(Role::Bad));
         }
-        Source::Replay(replay) => {
+        StreamOrigin::Replay(replay) => {
             let word = if replay.paused { "stopped".to_owned() } else { format!("{}x", replay.speed) };
             let text = format!("{} REPLAY {word} {:.0}%", glyphs.dot, replay.percent.floor());
             return (text, canvas.style(Role::Warning));

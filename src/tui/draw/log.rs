@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::{canvas::Canvas, list};
 use crate::tui::{
-    columns::{self, Room, log::COLUMNS},
+    columns::{self, Space, log::COLUMNS},
     model::Model,
     theme::Role,
     view::Tab,
@@ -20,7 +20,7 @@ pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let count = format!(" {} · {following}", model.log.len());
     canvas.view_title(area, &[("Log", strong), (&count, dim)], Tab::Log);
     let areas = list::Areas::of(area);
-    let widths = columns::widths(COLUMNS.iter(), Room { width: area.width, longest_name: 0, beside: false });
+    let widths = columns::widths(COLUMNS.iter(), Space { width: area.width, longest_name: 0, beside: false });
     if let Some(heading) = areas.heading {
         list::heading(canvas, COLUMNS.iter(), &widths, heading, |_| false);
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     fleet::history::{MailRow, MailStatus},
     tui::{
-        columns::{self, Context, Room, mails::COLUMNS},
+        columns::{self, Context, Space, mails::COLUMNS},
         format,
         model::Model,
         theme::Role,
@@ -45,7 +45,7 @@ fn outbox(canvas: &mut Canvas<'_>, model: &Model, mails: &[MailRow], area: Rect)
     let count = format!(" {} · {waiting} waiting · {refused} refused", mails.len());
     canvas.view_title(area, &[("Mails", strong), (&count, dim)], Tab::Mails);
     let areas = list::Areas::of(area);
-    let widths = columns::widths(COLUMNS.iter(), Room { width: area.width, longest_name: 0, beside: false });
+    let widths = columns::widths(COLUMNS.iter(), Space { width: area.width, longest_name: 0, beside: false });
     if let Some(heading) = areas.heading {
         list::heading(canvas, COLUMNS.iter(), &widths, heading, |_| false);
     }

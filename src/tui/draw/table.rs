@@ -7,7 +7,7 @@ use super::{
     list,
 };
 use crate::tui::{
-    columns::{self, Context, Room, clients::ClientColumn},
+    columns::{self, Context, Space, clients::ClientColumn},
     model::Model,
     theme::Role,
     view::{Overlay, Pane},
@@ -22,7 +22,7 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect, beside: b
     }
     let columns = || ClientColumn::ALL.iter().map(|column| column.spec());
     let longest_name = fleet.clients().map(|client| columns_of(&client.card.name)).max().unwrap_or(0);
-    let widths = columns::widths(columns(), Room { width: area.width, longest_name, beside });
+    let widths = columns::widths(columns(), Space { width: area.width, longest_name, beside });
     if head >= 2 {
         let sorted = ClientColumn::ALL.iter().position(|column| model.view.sort.by == Some(*column));
         list::heading(canvas, columns(), &widths, Rect { y: area.y + 1, height: 1, ..area }, |at| sorted == Some(at));

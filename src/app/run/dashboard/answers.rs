@@ -6,7 +6,7 @@ use crate::{
     app::error::chain,
     fleet::event::ClientCard,
     store::{Reader, StoreError},
-    tui::{Answer, Query, data::Said},
+    tui::{Answer, Query, data::StatusMessage},
 };
 
 /// How many rows of a list are shown at most; what is older is in the database.
@@ -47,5 +47,5 @@ async fn find(reader: &Reader, query: Query, cards: &[ClientCard], now: Timestam
 }
 
 fn said(text: &str) -> Answer {
-    Answer::Said(Said { is_error: true, text: text.to_owned() })
+    Answer::Status(StatusMessage { is_error: true, text: text.to_owned() })
 }

@@ -10,10 +10,10 @@ use crate::{
     app::{
         attach::{
             find,
-            takeover::{self, Succession, Successor, Tried},
+            takeover::{self, NewCollector, TakeoverContext, TakeoverOutcome},
         },
         config_source::{ConfigSource, cards},
-        error::{Failed, chain},
+        error::{RunError, chain},
         process::{identity::actor, logging::LogTap},
         run::{own::OwnCollector, readers::Readers},
         source::{Link, Source},
@@ -21,7 +21,7 @@ use crate::{
     bus::Request,
     config::Config,
     relay::{self, client::Incoming, record::Recorder},
-    store::{Holder, Reader, holder::Mode},
+    store::{LockOwner, Reader, lock_owner::Mode},
 };
 
 use super::{
@@ -32,24 +32,24 @@ use super::{
 /// Shows what another process sweeps; when that has gone, this one may sweep.
 ///
 /// # Errors
-/// [`Failed`] where it could not begin.
+/// [`RunError`] where it could not begin.
 pub async fn run(
     source: &ConfigSource,
     config: &Config,
-    holder: Option<Box<Holder>>,
+    owner: Option<Box<LockOwner>>,
     record: Option<Recorder>,
     tap: &LogTap,
     stop: &CancellationToken,
-) -> Result<(), Failed> {
+) -> Result<(), RunError> {
     let mut readers = Readers::default();
     let record = readers.record_frames(record);
-    let (shown, stream, link) = Source::attached(config, holder.map(|holder| *holder), record).await?;
-    let Link { requests, orders, out, history, clients, succession } = link;
+    let (shown, stream, link) = Source::attached(config, owner.map(|owner| *owner), record).await?;
+    let Link { requests, orders, out, history, clients, takeover } = link;
     let screen = start_screen(stop)?;
     let pump = pump(stream, screen.feed());
     let watching = async {
-        let succeeded = watch(source, &history, &succession, requests, out.clone(), stop).await;
-        let Some((Successor { engine, config, bus }, requests)) = succeeded else { return Ok(()) };
+        let succeeded = watch(source, &history, &takeover, requests, out.clone(), stop).await;
+        let Some((NewCollector { engine, config, bus }, requests)) = succeeded else { return Ok(()) };
         *held(&clients) = cards(&config);
         tracing::info!("this dashboard sweeps now: the collector it was attached to has ended");
         tap.open_into(bus.handle());
@@ -82,14 +82,14 @@ pub async fn run(
 async fn watch(
     source: &ConfigSource,
     reader: &Reader,
-    succession: &Succession,
+    takeover: &TakeoverContext,
     request: mpsc::Receiver<Request>,
     out: mpsc::Sender<Incoming>,
     stop: &CancellationToken,
-) -> Option<(Successor, mpsc::Receiver<Request>)> {
+) -> Option<(NewCollector, mpsc::Receiver<Request>)> {
     let find = async || {
-        let (holder, socket) = find::find(reader).await?;
-        succession.met(&holder);
+        let (owner, socket) = find::find(reader).await?;
+        takeover.met(&owner);
         Ok(socket)
     };
     let (successor, waiting) = (Mutex::new(None), Mutex::new(Waiting::default()));
@@ -97,15 +97,15 @@ async fn watch(
         let (out, successor, waiting) = (&out, &successor, &waiting);
         async move {
             let wanted = std::mem::take(&mut held(waiting).wanted);
-            let said = match takeover::try_to_succeed(source, succession, wanted).await {
-                Ok(Tried::Taken(taken)) => {
+            let said = match takeover::try_takeover(source, takeover, wanted).await {
+                Ok(TakeoverOutcome::Taken(taken)) => {
                     *held(successor) = Some(*taken);
                     return true;
                 }
-                Ok(Tried::Held) if wanted => Some("another collector holds the database".to_owned()),
-                Ok(Tried::Held) => None,
-                Ok(Tried::Asks(surprise)) => {
-                    Some(format!("no collector is running; {surprise}: press T to sweep from this dashboard"))
+                Ok(TakeoverOutcome::Held) if wanted => Some("another collector holds the database".to_owned()),
+                Ok(TakeoverOutcome::Held) => None,
+                Ok(TakeoverOutcome::NeedsConfirmation(confirm_reason)) => {
+                    Some(format!("no collector is running; {confirm_reason}: press T to sweep from this dashboard"))
                 }
                 Err(failed) => Some(format!("this dashboard cannot sweep: {}", chain(&failed))),
             };
@@ -117,7 +117,7 @@ async fn watch(
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = succession.wanted() => held(waiting).wanted = true,
+                () = takeover.wanted() => held(waiting).wanted = true,
             }
             false
         }

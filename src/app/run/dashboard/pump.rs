@@ -4,8 +4,8 @@ use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
     app::source::{Stream, Update},
-    fleet::stream::Source,
-    tui::{Answer, Message, data::Said, screen::Feed},
+    fleet::stream::StreamOrigin,
+    tui::{Answer, Message, data::StatusMessage, screen::Feed},
 };
 
 /// How many pieces of the stream go to the screen in one message.
@@ -34,16 +34,16 @@ pub fn pump(mut stream: Stream, feed: Feed) -> JoinHandle<()> {
 }
 
 fn messages(update: Update) -> Vec<Message> {
-    let said = |is_error, text| Message::Answer(Answer::Said(Said { is_error, text }));
+    let said = |is_error, text| Message::Answer(Answer::Status(StatusMessage { is_error, text }));
     match update {
         Update::Frame(frame) => vec![Message::Frames(vec![frame])],
-        Update::State(source) => vec![Message::Source(source)],
+        Update::State(source) => vec![Message::Origin(source)],
         Update::Gone { to, why } => {
-            vec![Message::Source(Source::Attached { to, connected: false }), said(true, why)]
+            vec![Message::Origin(StreamOrigin::Attached { to, connected: false }), said(true, why)]
         }
         Update::Succeeded => {
             let text = "this dashboard sweeps now: the collector it was attached to has ended".to_owned();
-            vec![Message::Source(Source::Own), said(false, text)]
+            vec![Message::Origin(StreamOrigin::Own), said(false, text)]
         }
     }
 }

@@ -20,11 +20,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{error::Failed, source::Source},
+    app::{error::RunError, source::Source},
     fleet::{order::Reply, stream::About},
     tui::{
         Answer, Command, Look, Message,
-        data::Said,
+        data::StatusMessage,
         screen::{Feed, Screen},
         terminal,
     },
@@ -45,8 +45,8 @@ pub async fn settle(pump: JoinHandle<()>) {
 /// Takes the terminal. From then on a hangup ends the run: the terminal is gone.
 ///
 /// # Errors
-/// [`Failed::System`] where there is none to take.
-pub fn start_screen(stop: &CancellationToken) -> Result<Screen, Failed> {
+/// [`RunError::System`] where there is none to take.
+pub fn start_screen(stop: &CancellationToken) -> Result<Screen, RunError> {
     let mut hangups = tokio::signal::unix::signal(SignalKind::hangup())?;
     let stop = stop.clone();
     tokio::spawn(async move {
@@ -62,13 +62,13 @@ pub fn start_screen(stop: &CancellationToken) -> Result<Screen, Failed> {
 /// Does what the screen wants until `working` ends, which `stop` has it do; then gives the terminal back.
 ///
 /// # Errors
-/// That of `working`; [`Failed::System`] where the screen broke.
+/// That of `working`; [`RunError::System`] where the screen broke.
 pub async fn show(
     mut screen: Screen,
     source: Source,
-    working: impl Future<Output = Result<(), Failed>>,
+    working: impl Future<Output = Result<(), RunError>>,
     stop: &CancellationToken,
-) -> Result<(), Failed> {
+) -> Result<(), RunError> {
     let feed = screen.feed();
     let source = Arc::new(source);
     let mut continued = tokio::signal::unix::signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
@@ -128,15 +128,16 @@ fn is_gone(error: &io::Error) -> bool {
 /// One thing that the screen wants done.
 async fn run_errand(source: Arc<Source>, feed: Feed, command: Command) {
     let answer = match command {
-        Command::Order(order) => Answer::Said(said(source.order(order).await)),
+        Command::Order(order) => Answer::Status(said(source.order(order).await)),
         Command::Ask(query) => match source.history() {
             Some(reader) => answers::answer(reader, query, source.clients(), Timestamp::now()).await,
             None => answers::nothing(),
         },
         Command::Export { file_name, text } => {
             let written = tokio::task::spawn_blocking(move || export(&file_name, &text)).await;
-            Answer::Said(
-                written.unwrap_or_else(|error| Said { is_error: true, text: format!("not exported: {error}") }),
+            Answer::Status(
+                written
+                    .unwrap_or_else(|error| StatusMessage { is_error: true, text: format!("not exported: {error}") }),
             )
         }
         Command::TakeOver => {
@@ -156,15 +157,15 @@ async fn run_errand(source: Arc<Source>, feed: Feed, command: Command) {
     }
 }
 
-fn said(reply: Reply) -> Said {
+fn said(reply: Reply) -> StatusMessage {
     match reply {
-        Reply::Done { text, .. } => Said { is_error: false, text },
-        Reply::Refused { text } => Said { is_error: true, text },
+        Reply::Done { text, .. } => StatusMessage { is_error: false, text },
+        Reply::Refused { text } => StatusMessage { is_error: true, text },
     }
 }
 
 /// Writes into the working directory, never over what is there.
-fn export(file_name: &str, text: &str) -> Said {
+fn export(file_name: &str, text: &str) -> StatusMessage {
     let written = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -173,12 +174,12 @@ fn export(file_name: &str, text: &str) -> Said {
         .and_then(|mut file| file.write_all(text.as_bytes()));
     let place = std::path::absolute(Path::new(file_name)).unwrap_or_else(|_| file_name.into());
     match written {
-        Ok(()) => Said { is_error: false, text: format!("written to {}", place.display()) },
-        Err(error) => Said { is_error: true, text: format!("not exported to {}: {error}", place.display()) },
+        Ok(()) => StatusMessage { is_error: false, text: format!("written to {}", place.display()) },
+        Err(error) => StatusMessage { is_error: true, text: format!("not exported to {}: {error}", place.display()) },
     }
 }
 
 fn say(feed: &Feed, is_error: bool, text: &str) {
     // A screen that lags says other things.
-    let _ = feed.send(Message::Answer(Answer::Said(Said { is_error, text: text.to_owned() })));
+    let _ = feed.send(Message::Answer(Answer::Status(StatusMessage { is_error, text: text.to_owned() })));
 }

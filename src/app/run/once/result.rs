@@ -4,11 +4,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::{
     app::{
-        error::{Failed, chain},
+        error::{RunError, chain},
         run::output_file::{Audience, Output},
     },
     cli::{Exit, Format},
-    fleet::{FailureKind, SweepId, alerts::AlertView, history::Memory, state::Fleet},
+    fleet::{FailureKind, SweepId, alerts::AlertView, history::StoredHistory, state::Fleet},
     headless::{
         json::{Document, Mails},
         metrics::{self, StoredMails},
@@ -17,11 +17,11 @@ use crate::{
     store::{MailCounts, Reader, StoreError},
 };
 
-use super::watch::{Scope, Watched};
+use super::watch::{Scope, SweepResult};
 
 /// What a run came to.
 #[derive(Debug)]
-pub struct Swept {
+pub struct RunResult {
     /// The sweep.
     pub sweep: SweepId,
     /// The fleet after it.
@@ -61,8 +61,8 @@ impl Stored {
     /// Asks for it. Where the database cannot answer for now there is none, and `database` notes that.
     ///
     /// # Errors
-    /// [`Failed::Database`] where it never will.
-    pub async fn ask(history: &Reader, database: &mut Database) -> Result<Option<Self>, Failed> {
+    /// [`RunError::Database`] where it never will.
+    pub async fn ask(history: &Reader, database: &mut Database) -> Result<Option<Self>, RunError> {
         let asking = async { Ok((history.open_alerts().await?, history.mail_counts().await?)) };
         match asking.await {
             Ok((alerts, mails)) => Ok(Some(Self { alerts, mails })),
@@ -76,7 +76,7 @@ impl Database {
     ///
     /// # Errors
     /// That error where it will not pass.
-    pub fn silent(&mut self, error: StoreError) -> Result<(), Failed> {
+    pub fn silent(&mut self, error: StoreError) -> Result<(), RunError> {
         if !error.kind.will_pass() {
             return Err(error.into());
         }
@@ -91,8 +91,8 @@ impl Database {
 /// Prints the result to `output`, or to standard output; on standard error, that the database is away.
 ///
 /// # Errors
-/// [`Failed`] where it cannot be written.
-pub fn print(swept: &Swept, format: Format, output: Option<Output>) -> Result<(), Failed> {
+/// [`RunError`] where it cannot be written.
+pub fn print(swept: &RunResult, format: Format, output: Option<Output>) -> Result<(), RunError> {
     match output {
         Some(mut output) => {
             output.write(&render(swept, format, PLAIN)?)?;
@@ -129,7 +129,7 @@ fn look() -> Look {
 }
 
 /// The result as it is printed.
-fn render(swept: &Swept, format: Format, look: Look) -> io::Result<Vec<u8>> {
+fn render(swept: &RunResult, format: Format, look: Look) -> io::Result<Vec<u8>> {
     Ok(match format {
         Format::Table => table::render(&swept.fleet, swept.sweep, swept.mails, look).into_bytes(),
         Format::Json => {
@@ -153,15 +153,15 @@ pub fn audience_of(format: Format) -> Audience {
     }
 }
 
-impl Swept {
+impl RunResult {
     /// What was watched, with what the database holds afterwards.
     #[must_use]
-    pub fn new(watched: Watched, scope: Scope, stored: Option<Stored>, database: Database) -> Self {
-        let Watched { mut fleet, sweep, mut mails } = watched;
+    pub fn new(watched: SweepResult, scope: Scope, stored: Option<Stored>, database: Database) -> Self {
+        let SweepResult { mut fleet, sweep, mut mails } = watched;
         let mut outbox = StoredMails { waiting: mails.waiting, refused: None };
         if let Some(Stored { alerts, mails: counts }) = stored {
             // Of a client that failed, only the database knows the alerts that stay open.
-            fleet.remember(Memory { clients: Vec::new(), alerts });
+            fleet.remember(StoredHistory { clients: Vec::new(), alerts });
             outbox = StoredMails { waiting: counts.waiting, refused: Some(counts.refused) };
             if scope == Scope::Collector {
                 mails.waiting = counts.waiting;

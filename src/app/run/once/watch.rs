@@ -34,7 +34,7 @@ pub enum Scope {
 
 /// What a sweep came to.
 #[derive(Debug)]
-pub struct Watched {
+pub struct SweepResult {
     /// The fleet after it.
     pub fleet: Fleet,
     /// The sweep.
@@ -45,7 +45,7 @@ pub struct Watched {
 
 /// Why a sweep could not be watched to its end.
 #[derive(Debug)]
-pub enum Unwatched {
+pub enum WatchError {
     /// The collector ended.
     Ended(String),
     /// It refused the order.
@@ -84,8 +84,8 @@ impl Watch {
     /// beside has then [`DATABASE_WAIT`] where its database is away, and [`MAIL_WAIT`] for the mails of the sweep.
     ///
     /// # Errors
-    /// [`Unwatched`] where the collector refuses, or ends before the sweep does.
-    pub async fn follow(mut self, source: &Source, order: Order) -> Result<Watched, Unwatched> {
+    /// [`WatchError`] where the collector refuses, or ends before the sweep does.
+    pub async fn follow(mut self, source: &Source, order: Order) -> Result<SweepResult, WatchError> {
         while !self.take_in().await? {}
         let reply = source.order(order);
         tokio::pin!(reply);
@@ -112,14 +112,14 @@ impl Watch {
                 let all = self.fleet.mails();
                 let waiting = all.queued.saturating_sub(all.sent + all.refused);
                 let mails = Mails { sent: all.sent, waiting, refused: all.refused };
-                Ok(Watched { fleet: self.fleet, sweep, mails })
+                Ok(SweepResult { fleet: self.fleet, sweep, mails })
             }
             Scope::Sweep => {
                 // It has swept: should the collector end now, that changes nothing.
                 if self.until(DATABASE_WAIT, sweep, &mut tally, |fleet, _| fleet.database_away().is_none()).await {
                     self.until(MAIL_WAIT, sweep, &mut tally, |_, tally| !tally.is_waiting()).await;
                 }
-                Ok(Watched { fleet: self.fleet, sweep, mails: tally.mails() })
+                Ok(SweepResult { fleet: self.fleet, sweep, mails: tally.mails() })
             }
         }
     }
@@ -143,10 +143,10 @@ impl Watch {
     }
 
     /// Takes in one piece; whether that was the whole fleet.
-    async fn take_in(&mut self) -> Result<bool, Unwatched> {
+    async fn take_in(&mut self) -> Result<bool, WatchError> {
         match self.stream.next().await {
-            None => return Err(Unwatched::Ended("it has ended".to_owned())),
-            Some(Update::Gone { why, .. }) => return Err(Unwatched::Ended(why)),
+            None => return Err(WatchError::Ended("it has ended".to_owned())),
+            Some(Update::Gone { why, .. }) => return Err(WatchError::Ended(why)),
             Some(Update::Frame(Frame::Fleet(fleet))) => {
                 // What was missed is in it, whosever sweep it was of.
                 self.fleet = Arc::unwrap_or_clone(fleet);
@@ -177,11 +177,11 @@ impl Watch {
     }
 }
 
-fn accepted(reply: Reply) -> Result<SweepId, Unwatched> {
+fn accepted(reply: Reply) -> Result<SweepId, WatchError> {
     match reply {
         Reply::Done { sweep: Some(sweep), .. } => Ok(sweep),
-        Reply::Refused { text } if text == HAS_ENDED => Err(Unwatched::Ended(text)),
-        Reply::Done { text, sweep: None } | Reply::Refused { text } => Err(Unwatched::Refused(text)),
+        Reply::Refused { text } if text == HAS_ENDED => Err(WatchError::Ended(text)),
+        Reply::Done { text, sweep: None } | Reply::Refused { text } => Err(WatchError::Refused(text)),
     }
 }
 

@@ -35,8 +35,8 @@ fn check(rules: &[Rule], life: &str) -> ClientState {
         let values = values(seen.trim());
         let values_of = |metric| if metric == Metric::Disk { values.clone() } else { Values::NotMeasured };
         let now = Timestamp::from_second(minute * 60).unwrap();
-        let circumstances = Circumstances { has_recipient: true, now };
-        let verdict = judge_values(&state.rules, rules, values_of, circumstances, &mut Uuid::new_v4);
+        let context = JudgeContext { has_recipient: true, now };
+        let verdict = judge_values(&state.rules, rules, values_of, context, &mut Uuid::new_v4);
         let told: Vec<String> =
             verdict.changes.iter().map(|change| format!("{} {}", change.instance, told_of(change))).collect();
         assert_eq!(told.join("; "), expected.trim(), "at: {line}");
@@ -116,8 +116,8 @@ fn the_alerts_of_all_instances_are_withdrawn_with_their_rule() {
     let state = check(&rules, "/backup 99.5, /home 95 | /backup raised, mailed: raised; /home raised, mailed: raised");
     let withdrawn = |rules: &[Rule], values: &Values| {
         let values_of = |metric| if metric == Metric::Disk { values.clone() } else { Values::NotMeasured };
-        let circumstances = Circumstances { has_recipient: true, now: Timestamp::UNIX_EPOCH };
-        let verdict = judge_values(&state.rules, rules, values_of, circumstances, &mut Uuid::new_v4);
+        let context = JudgeContext { has_recipient: true, now: Timestamp::UNIX_EPOCH };
+        let verdict = judge_values(&state.rules, rules, values_of, context, &mut Uuid::new_v4);
         let steps = verdict.changes.iter().map(|change| (change.instance.to_string(), change.step));
         steps.filter(|(_, step)| *step == Step::Withdrawn).map(|(instance, _)| instance).collect::<Vec<_>>()
     };

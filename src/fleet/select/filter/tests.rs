@@ -81,7 +81,7 @@ fn a_filter_meets_the_clients_it_describes() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_said_with_its_mend() {
+fn what_cannot_be_understood_is_said_with_its_hint() {
     for (filter, message) in [
         ("web cpu>", "`cpu>`: write a number after it"),
         ("cpu:90", "`cpu:90`: compare it, for instance `cpu>50`"),

@@ -54,8 +54,7 @@ fn mails_within(
     part_bytes: usize,
 ) -> Vec<Mail> {
     let now = at("10:00:00");
-    let occasion =
-        EventsOccasion { client, reading, log, allowed, now, collector_name: "mon-1", program: "fleetsweep" };
+    let occasion = EventsContext { client, reading, log, allowed, now, collector_name: "mon-1", program: "fleetsweep" };
     let mut number = 0;
     let mut new_id = || {
         number += 1;

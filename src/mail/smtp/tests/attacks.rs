@@ -91,7 +91,7 @@ async fn attack(place: Place, over_tls: bool, fault: Step, step: Duration) -> (S
 
 /// What a deferral says.
 #[track_caller]
-pub(super) fn deferral(error: &SendError) -> (Phase, Concerns, &str) {
+pub(super) fn deferral(error: &SendError) -> (Phase, DeferralScope, &str) {
     match error {
         SendError::Deferred { during, concerns, words } => (*during, *concerns, words),
         SendError::TooLarge { .. } | SendError::Refused { .. } => panic!("{error:?}"),
@@ -101,7 +101,7 @@ pub(super) fn deferral(error: &SendError) -> (Phase, Concerns, &str) {
 #[track_caller]
 fn waits_for_the_server(error: &SendError, during: Phase, words: &str, context: &str) {
     let (found, concerns, said) = deferral(error);
-    assert_eq!((found, concerns), (during, Concerns::Server), "{context}: {said}");
+    assert_eq!((found, concerns), (during, DeferralScope::Server), "{context}: {said}");
     assert!(said.contains(words), "{context}: {said}");
 }
 
@@ -198,7 +198,9 @@ async fn a_server_that_talks_unasked_ends_the_session() {
             script.extend([say(format!("{code} ok\r\n{unasked}")), Step::ServeUntil(THE_END, "")]);
             let server = HostileSmtp::start(script).await;
             let error = client_of(&server, SmtpSecurity::None, None).send(&mail(1)).await.unwrap_err();
-            let SendError::Deferred { concerns: Concerns::Server, words, .. } = &error else { panic!("{error:?}") };
+            let SendError::Deferred { concerns: DeferralScope::Server, words, .. } = &error else {
+                panic!("{error:?}")
+            };
             assert!(words.contains("nobody asked for"), "{place:?} {unasked:?}: {words}");
             assert!(!server.heard().contains(&".".to_owned()), "{place:?} {unasked:?}");
         }
@@ -312,7 +314,7 @@ async fn a_mail_that_is_given_up_leaves_nothing_behind() {
         }
     };
     let words = format!("no answer from {} in the time that was left", server.address());
-    assert_eq!(client.send_until(&mail(1), reached).await, deferred(Phase::Recipient, Concerns::Server, &words));
+    assert_eq!(client.send_until(&mail(1), reached).await, deferred(Phase::Recipient, DeferralScope::Server, &words));
     assert!(client.send(&mail(2)).await.is_ok());
     assert_eq!(server.verbs(), "connected EHLO MAIL RCPT connected EHLO MAIL RCPT DATA .");
 }

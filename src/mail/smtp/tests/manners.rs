@@ -36,7 +36,9 @@ async fn a_server_that_knows_no_ehlo_is_greeted_as_of_old() {
         assert!(client_of(&server, SmtpSecurity::None, None).send(&mail(1)).await.is_ok(), "{code}");
         assert_eq!(server.verbs(), "connected EHLO HELO MAIL RCPT DATA .");
     }
-    for (reply, concerns) in [("421 closing", Concerns::Server), ("554 no", Concerns::Us), ("550 no", Concerns::Us)] {
+    for (reply, concerns) in
+        [("421 closing", DeferralScope::Server), ("554 no", DeferralScope::Us), ("550 no", DeferralScope::Us)]
+    {
         let script = vec![say("220 old\r\n"), Step::Hear, say(format!("{reply}\r\n")), Step::ServeUntil(THE_END, "")];
         let server = HostileSmtp::start(script).await;
         let result = client_of(&server, SmtpSecurity::None, None).send(&mail(1)).await;
@@ -108,9 +110,9 @@ async fn each_login_is_made_as_it_is_offered() {
 #[tokio::test]
 async fn a_login_that_cannot_be_made_says_why() {
     for (offers, concerns, words) in [
-        ("", Concerns::Us, "offers no login: remove username and password"),
-        ("STARTTLS", Concerns::Us, "before TLS: set security=\"starttls\""),
-        ("AUTH GSSAPI NTLM XOAUTH2", Concerns::Us, "offers only GSSAPI, NTLM, XOAUTH2 for the login"),
+        ("", DeferralScope::Us, "offers no login: remove username and password"),
+        ("STARTTLS", DeferralScope::Us, "before TLS: set security=\"starttls\""),
+        ("AUTH GSSAPI NTLM XOAUTH2", DeferralScope::Us, "offers only GSSAPI, NTLM, XOAUTH2 for the login"),
     ] {
         let server = HostileSmtp::start(healthy(offers)).await;
         match client_of(&server, SmtpSecurity::None, Some("open sesame")).send(&mail(1)).await {
@@ -226,21 +228,21 @@ async fn a_refusal_waits_for_whom_it_concerns() {
             "504 5.5.2 <vm>: Helo command rejected: need fully-qualified hostname",
             deferred(
                 Phase::Recipient,
-                Concerns::Us,
+                DeferralScope::Us,
                 "504 5.5.2 <vm>: Helo command rejected: need fully-qualified hostname",
             ),
         ),
         (
             "RCPT",
             "554 5.7.1 <ops@localhost>: Relay access denied",
-            deferred(Phase::Recipient, Concerns::Us, "554 5.7.1 <ops@localhost>: Relay access denied"),
+            deferred(Phase::Recipient, DeferralScope::Us, "554 5.7.1 <ops@localhost>: Relay access denied"),
         ),
-        ("RCPT", "550 relay not permitted", deferred(Phase::Recipient, Concerns::Us, "550 relay not permitted")),
-        ("MAIL", "530 5.7.0 login first", deferred(Phase::Sender, Concerns::Us, "530 5.7.0 login first")),
+        ("RCPT", "550 relay not permitted", deferred(Phase::Recipient, DeferralScope::Us, "550 relay not permitted")),
+        ("MAIL", "530 5.7.0 login first", deferred(Phase::Sender, DeferralScope::Us, "530 5.7.0 login first")),
         ("RCPT", "550-5.1.1 no\r\n550 5.1.1 such user", refused(Phase::Recipient, "550 5.1.1 no such user")),
-        ("DATA", "554 5.7.1 Relay denied", deferred(Phase::Content, Concerns::Us, "554 5.7.1 Relay denied")),
+        ("DATA", "554 5.7.1 Relay denied", deferred(Phase::Content, DeferralScope::Us, "554 5.7.1 Relay denied")),
         (".", "554 5.6.0 no such content", refused(Phase::Content, "554 5.6.0 no such content")),
-        ("DATA", "250 what", deferred(Phase::Content, Concerns::Server, "250 what")),
+        ("DATA", "250 what", deferred(Phase::Content, DeferralScope::Server, "250 what")),
     ] {
         let script = vec![
             say("220 hostile\r\n"),

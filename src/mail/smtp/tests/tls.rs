@@ -38,7 +38,7 @@ async fn text_behind_the_reply_to_starttls_is_an_attack_and_is_not_believed() {
         let server = HostileSmtp::start(healthy_behind(script, "AUTH PLAIN")).await;
         let error = client_of(&server, SmtpSecurity::StartTls, Some("open sesame")).send(&mail(1)).await.unwrap_err();
         let (during, concerns, words) = deferral(&error);
-        assert_eq!((during, concerns), (Phase::StartTls, Concerns::Server), "{steps:?}: {words}");
+        assert_eq!((during, concerns), (Phase::StartTls, DeferralScope::Server), "{steps:?}: {words}");
         assert!(words.contains("response injection"), "{steps:?}: {words}");
         assert_eq!(server.verbs(), "connected EHLO STARTTLS", "{steps:?}");
     }
@@ -55,7 +55,7 @@ async fn what_was_offered_in_clear_is_forgotten_behind_tls() {
         let server = HostileSmtp::start(healthy_behind(script, behind)).await;
         let error = client_of(&server, SmtpSecurity::StartTls, Some("open sesame")).send(&mail(1)).await.unwrap_err();
         let (during, concerns, said) = deferral(&error);
-        assert_eq!((during, concerns), (Phase::Login, Concerns::Us), "{said}");
+        assert_eq!((during, concerns), (Phase::Login, DeferralScope::Us), "{said}");
         assert!(said.contains(words), "{said}");
         assert_eq!(server.verbs(), "connected EHLO STARTTLS TLS EHLO");
     }
@@ -83,7 +83,7 @@ async fn without_starttls_nothing_is_sent() {
         let server = HostileSmtp::start(script).await;
         let error = client_of(&server, SmtpSecurity::StartTls, Some("open sesame")).send(&mail(1)).await.unwrap_err();
         let (during, concerns, said) = deferral(&error);
-        assert_eq!((during, concerns), (Phase::StartTls, Concerns::Server), "{said}");
+        assert_eq!((during, concerns), (Phase::StartTls, DeferralScope::Server), "{said}");
         assert!(said.contains(words), "{said}");
         assert!(!server.heard().iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")));
     }
@@ -146,7 +146,7 @@ async fn a_certificate_that_is_not_trusted_says_what_to_do() {
         let ca = if is_trusted { certificate.authority_pem.clone() } else { foreign };
         let error = with_certificate(certificate, host, &ca).await.unwrap_err();
         let (during, concerns, words) = deferral(&error);
-        assert_eq!((during, concerns), (Phase::Connect, Concerns::Us), "{words}");
+        assert_eq!((during, concerns), (Phase::Connect, DeferralScope::Us), "{words}");
         for part in expected {
             assert!(words.contains(part), "{part}: {words}");
         }
@@ -166,7 +166,7 @@ async fn the_wrong_way_to_a_port_is_named() {
     let server = HostileSmtp::start(vec![say("220 hostile ESMTP\r\n"), Step::ServeUntil(THE_END, "")]).await;
     let mut client = client_of(&server, SmtpSecurity::Tls, None);
     match client.send(&mail(1)).await {
-        Err(SendError::Deferred { during: Phase::Connect, concerns: Concerns::Us, words }) => {
+        Err(SendError::Deferred { during: Phase::Connect, concerns: DeferralScope::Us, words }) => {
             assert!(words.contains("`220 hostile ESMTP`"), "{words}");
             assert!(words.contains("set security=\"starttls\""), "{words}");
         }

@@ -6,7 +6,7 @@ use russh::ChannelMsg;
 
 use super::{
     super::{exit::Exit, remote_command::last_lines},
-    CommandOutput, Word,
+    CommandOutput, ScriptReply,
 };
 use crate::fleet::Stage;
 
@@ -24,13 +24,13 @@ pub fn answer(data: &[u8]) {
     assert!(!Exit::Status(u32::from(*size)).words().is_empty());
 }
 
-fn words(printed: &[u8], packet: usize) -> (Vec<Word>, Vec<u8>) {
+fn words(printed: &[u8], packet: usize) -> (Vec<ScriptReply>, Vec<u8>) {
     let mut heard = CommandOutput::new(NONCE.to_owned());
     let mut words = Vec::new();
     for chunk in printed.chunks(packet) {
         let message = ChannelMsg::Data { data: Bytes::copy_from_slice(chunk) };
         heard.hear(message, Stage::Upload).expect("it is shorter than any answer may be");
-        words.extend(std::iter::from_fn(|| heard.take_word()));
+        words.extend(std::iter::from_fn(|| heard.take_reply()));
     }
     (words, heard.into_output())
 }

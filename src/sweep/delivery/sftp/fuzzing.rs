@@ -26,19 +26,19 @@ pub fn sftp(data: &[u8]) {
     thread_local! {
         static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
     }
-    let Some((piece, said)) = data.split_first() else { return };
-    let said = Said { bytes: said.to_vec(), at: 0, piece: usize::from(*piece).max(1) };
-    RUNTIME.with(|runtime| runtime.block_on(hear(said)));
+    let Some((piece, peer)) = data.split_first() else { return };
+    let peer = ScriptedPeer { bytes: peer.to_vec(), at: 0, piece: usize::from(*piece).max(1) };
+    RUNTIME.with(|runtime| runtime.block_on(hear(peer)));
 }
 
-async fn hear(said: Said) {
+async fn hear(peer: ScriptedPeer) {
     let mut heard = Vec::new();
-    let mut bounded_stream = BoundedStream::new(said.clone(), CancellationToken::new().drop_guard());
+    let mut bounded_stream = BoundedStream::new(peer.clone(), CancellationToken::new().drop_guard());
     bounded_stream.read_to_end(&mut heard).await.expect("a failure reads as the end");
-    assert_eq!(heard, passed(&said.bytes));
+    assert_eq!(heard, passed(&peer.bytes));
 
     let ended = CancellationToken::new();
-    let library = RawSftpSession::new(BoundedStream::new(said, ended.clone().drop_guard()));
+    let library = RawSftpSession::new(BoundedStream::new(peer, ended.clone().drop_guard()));
     library.set_timeout(NEVER_S);
     let sftp = Sftp { library, ended };
     let visit = async {
@@ -71,13 +71,13 @@ fn passed(mut bytes: &[u8]) -> &[u8] {
 
 /// A client that says all it has, in pieces, and hears nothing.
 #[derive(Clone)]
-struct Said {
+struct ScriptedPeer {
     bytes: Vec<u8>,
     at: usize,
     piece: usize,
 }
 
-impl AsyncRead for Said {
+impl AsyncRead for ScriptedPeer {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let piece = rest.get(..self.piece.min(buffer.remaining()).min(rest.len())).unwrap_or_default();
@@ -88,7 +88,7 @@ impl AsyncRead for Said {
     }
 }
 
-impl AsyncWrite for Said {
+impl AsyncWrite for ScriptedPeer {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(bytes.len()))
     }

@@ -67,7 +67,7 @@ fn the_past_shows_disk_use_although_the_file_systems_are_gone() {
     *past = crate::fleet::state::Fleet::past(
         sweep.clone(),
         &script::cards(3),
-        crate::fleet::history::Memory { clients: vec![remembered], alerts: Vec::new() },
+        crate::fleet::history::StoredHistory { clients: vec![remembered], alerts: Vec::new() },
     );
     model.update(Message::Answer(Answer::Past { sweep: sweep.id, fleet: past }));
     let row = row_of(&mut model, 1);

@@ -18,12 +18,12 @@ pub(crate) const USER: &str = "someone";
 pub(crate) const PASSWORD: &str = "correct horse";
 
 /// A server with a home of its own.
-pub(crate) struct House {
+pub(crate) struct Fixture {
     pub(crate) server: SshServer,
     pub(crate) home: TempDir,
 }
 
-impl House {
+impl Fixture {
     pub(crate) async fn start(behaviour: Behaviour) -> Self {
         Self::with(Account { password: Some((Asks::Directly, PASSWORD.into())), ..account() }, behaviour).await
     }

@@ -12,7 +12,7 @@ use crate::fleet::{ClientId, alert::AlertKey};
 
 /// What the database holds, as far as recording needs it: read once, then kept in step by the one writer.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct RecordCache {
     pub(super) clients: HashMap<ClientId, KnownClient>,
     pub(super) last_client: i64,
     pub(super) last_collection: i64,
@@ -30,7 +30,7 @@ pub(super) struct KnownClient {
     pub(super) first_events: FirstEvents,
 }
 
-impl Known {
+impl RecordCache {
     pub(super) async fn read(transaction: &mut Transaction) -> Result<Self, sqlx::Error> {
         let rows: Vec<(i64, String, i64, Option<i64>)> =
             fetch_all!(transaction, (i64, String, i64, Option<i64>), "SELECT id, ip, port, latest_slot FROM clients")?;

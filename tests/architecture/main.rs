@@ -1,4 +1,4 @@
-//! The rules of the house: who imports whom, as the map in `src/lib.rs` has it; what the pure core never names;
+//! The rules of the architecture: who imports whom, as the map in `src/lib.rs` has it; what the pure core never names;
 //! that every module says what it is.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by panicking")]
 

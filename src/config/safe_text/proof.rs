@@ -6,7 +6,7 @@ use std::{borrow::Cow, net::IpAddr, path::Path};
 use lettre::message::Mailbox;
 use url::Url;
 
-use super::{HIDDEN, Harmless, known, words, wrong_word};
+use super::{HIDDEN, SafeText, known, words, wrong_word};
 use crate::{
     config::{
         address,
@@ -16,20 +16,20 @@ use crate::{
     fleet::ClientId,
 };
 
-fn proved(text: impl Into<String>) -> Harmless {
-    Harmless(Cow::Owned(text.into()))
+fn proved(text: impl Into<String>) -> SafeText {
+    SafeText(Cow::Owned(text.into()))
 }
 
-fn shown_if(proof: bool, text: &str) -> Harmless {
-    if proof { proved(text) } else { Harmless::hidden() }
+fn shown_if(proof: bool, text: &str) -> SafeText {
+    if proof { proved(text) } else { SafeText::hidden() }
 }
 
 /// Whether a value may be shown as it stands, whatever is wrong around it: only types that leave no room for
 /// anything else.
 pub(in crate::config) fn in_any_state(kind: ValueKind, text: &str) -> bool {
     match kind {
-        ValueKind::Word(_) | ValueKind::Metric => wrong_word(text, kind.words()).is_some(),
-        ValueKind::Measure | ValueKind::MeasureOrWord(_) => {
+        ValueKind::Choice(_) | ValueKind::Metric => wrong_word(text, kind.words()).is_some(),
+        ValueKind::Measure | ValueKind::MeasureOrChoice(_) => {
             is_measure(text) || wrong_word(text, kind.words()).is_some()
         }
         ValueKind::Address => is_address(text),
@@ -44,18 +44,18 @@ pub(in crate::config) fn in_any_state(kind: ValueKind, text: &str) -> bool {
 }
 
 /// A value that was found to be valid for its type, as far as it may be shown.
-pub(in crate::config) fn valid(kind: ValueKind, text: &str) -> Harmless {
+pub(in crate::config) fn valid(kind: ValueKind, text: &str) -> SafeText {
     match kind {
-        ValueKind::Word(_) | ValueKind::Metric | ValueKind::Measure | ValueKind::MeasureOrWord(_) => {
+        ValueKind::Choice(_) | ValueKind::Metric | ValueKind::Measure | ValueKind::MeasureOrChoice(_) => {
             shown_if(in_any_state(kind, text), text)
         }
         ValueKind::Address => addresses(text),
         ValueKind::Path => path(Path::new(text)),
-        ValueKind::Mail => text.parse().map_or_else(|_| Harmless::hidden(), |mailbox| mail(&mailbox)),
+        ValueKind::Mail => text.parse().map_or_else(|_| SafeText::hidden(), |mailbox| mail(&mailbox)),
         ValueKind::Account => account(text),
         ValueKind::Label => label(text),
         ValueKind::DatabaseUrl => database(text),
-        ValueKind::Expression | ValueKind::Secret => Harmless::hidden(),
+        ValueKind::Expression | ValueKind::Secret => SafeText::hidden(),
     }
 }
 
@@ -116,28 +116,28 @@ fn example_of(text: &str) -> Option<String> {
 }
 
 /// The `ip` of a valid client: an address, a host name, a range.
-pub(in crate::config) fn addresses(text: &str) -> Harmless {
+pub(in crate::config) fn addresses(text: &str) -> SafeText {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-.:%_[], ".contains(c);
     shown_if(text.len() <= 255 && text.chars().all(plain), text)
 }
 
 /// A host name or address that is in use.
-fn host(text: &str) -> Harmless {
+fn host(text: &str) -> SafeText {
     shown_if(address::parse(text).is_ok(), text)
 }
 
 /// The address or host name of a server, where it says certainly nothing else.
-pub(in crate::config) fn server(text: &str) -> Option<Harmless> {
+pub(in crate::config) fn server(text: &str) -> Option<SafeText> {
     is_address(text).then(|| proved(text))
 }
 
 /// The identity of a client, where it says certainly nothing but an address.
-pub(in crate::config) fn client(id: &ClientId) -> Option<Harmless> {
+pub(in crate::config) fn client(id: &ClientId) -> Option<SafeText> {
     is_address(id.address()).then(|| proved(id.to_string()))
 }
 
 /// The name of a client: words. A secret that lost its attribute often has other signs in it.
-pub(in crate::config) fn label(text: &str) -> Harmless {
+pub(in crate::config) fn label(text: &str) -> SafeText {
     let plain = |c: char| c.is_alphanumeric() || " ._-+#()[],/".contains(c);
     shown_if(text.chars().count() <= 200 && text.chars().all(plain), text)
 }
@@ -145,7 +145,7 @@ pub(in crate::config) fn label(text: &str) -> Harmless {
 /// The name of an account: `ops`, `DOMAIN\ops`, `ops@example.com`. With a password behind it, as in `ops:…@host`,
 /// it is none.
 #[must_use]
-pub fn account(text: &str) -> Harmless {
+pub fn account(text: &str) -> SafeText {
     let plain = |text: &str| {
         (1..=64).contains(&text.chars().count()) && text.chars().all(|c| c.is_alphanumeric() || "._-+$".contains(c))
     };
@@ -158,7 +158,7 @@ pub fn account(text: &str) -> Harmless {
 }
 
 /// A mail address, without the name that may stand before it.
-pub(in crate::config) fn mail(mailbox: &Mailbox) -> Harmless {
+pub(in crate::config) fn mail(mailbox: &Mailbox) -> SafeText {
     let address = mailbox.email.to_string();
     let plain = |c: char| c.is_alphanumeric() || "._-+@".contains(c);
     shown_if(address.chars().all(plain), &address)
@@ -167,9 +167,9 @@ pub(in crate::config) fn mail(mailbox: &Mailbox) -> Harmless {
 /// A path, where it is certainly one: from the root, the home or the working directory on, or with a name that
 /// files of this kind have. What was meant as a key or a password may stand where a path should.
 #[must_use]
-pub fn path(path: &Path) -> Harmless {
+pub fn path(path: &Path) -> SafeText {
     const LONGEST: usize = 300;
-    let Some(text) = path.to_str() else { return Harmless::hidden() };
+    let Some(text) = path.to_str() else { return SafeText::hidden() };
     let plain = |more: &str| text.chars().all(|c| c.is_alphanumeric() || "._-/+~,".contains(c) || more.contains(c));
     let proof = if ["/", "~/", "./", "../"].iter().any(|start| text.starts_with(start)) {
         plain(" @=()#")
@@ -195,13 +195,13 @@ fn looks_random(word: &str) -> bool {
 
 /// The path of a file that was found: the operating system has proved it.
 #[must_use]
-pub fn existing_path(path: &Path) -> Harmless {
+pub fn existing_path(path: &Path) -> SafeText {
     let text = path.to_string_lossy();
     proved(text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>())
 }
 
 /// The name of an environment variable, written as they customarily are.
-pub(in crate::config) fn environment_name(name: &str) -> Harmless {
+pub(in crate::config) fn environment_name(name: &str) -> SafeText {
     let plain = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     let begins = name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
     shown_if(plain && begins && name.len() <= 100, name)
@@ -209,7 +209,7 @@ pub(in crate::config) fn environment_name(name: &str) -> Harmless {
 
 /// What is wrong with a regular expression. The reader of expressions has a closed list of reasons, none of
 /// which repeats the expression.
-pub(in crate::config) fn expression_error(error: &regex_syntax::Error) -> Harmless {
+pub(in crate::config) fn expression_error(error: &regex_syntax::Error) -> SafeText {
     match error {
         regex_syntax::Error::Parse(error) => proved(error.kind().to_string()),
         regex_syntax::Error::Translate(error) => proved(error.kind().to_string()),
@@ -218,20 +218,20 @@ pub(in crate::config) fn expression_error(error: &regex_syntax::Error) -> Harmle
 }
 
 /// The name of a database.
-fn database_name(text: &str) -> Harmless {
+fn database_name(text: &str) -> SafeText {
     let plain = |c: char| c.is_alphanumeric() || "_-.$".contains(c);
     shown_if((1..=64).contains(&text.chars().count()) && text.chars().all(plain), text)
 }
 
 /// The file of a database.
 #[must_use]
-pub fn database_file(text: &str) -> Harmless {
+pub fn database_file(text: &str) -> SafeText {
     shown_if(text.chars().all(|c| c.is_alphanumeric() || "._-/+~ ,".contains(c)), text)
 }
 
 /// A database at a server, as errors name it.
 #[must_use]
-pub fn database_place(is_postgres: bool, server: &str, port: u16, name: &str) -> Harmless {
+pub fn database_place(is_postgres: bool, server: &str, port: u16, name: &str) -> SafeText {
     let scheme = if is_postgres { "postgres://" } else { "mysql://" };
     let socket = server.starts_with('/');
     let server = if socket { path(Path::new(server)) } else { host(server) };
@@ -239,14 +239,14 @@ pub fn database_place(is_postgres: bool, server: &str, port: u16, name: &str) ->
 }
 
 /// The URL of a database without its password, and without what is not certainly a part of it.
-fn database(url: &str) -> Harmless {
+fn database(url: &str) -> SafeText {
     let (scheme, rest) = url.split_once(':').unwrap_or_default();
     if scheme == "sqlite" {
         let (file, options) = rest.split_once('?').map_or((rest, false), |(file, _)| (file, true));
         return words!["sqlite:", database_file(file), if options { "?***" } else { "" }];
     }
     let Some(scheme) = ["postgres", "postgresql", "mysql", "mariadb"].into_iter().find(|known| *known == scheme) else {
-        return Harmless::hidden();
+        return SafeText::hidden();
     };
     let Ok(parsed) = Url::parse(url) else { return words![scheme, "://", HIDDEN] };
     let user = match (parsed.username(), parsed.password()) {
@@ -261,13 +261,13 @@ fn database(url: &str) -> Harmless {
         (Some(name), Some(port)) => words![host(name), ":", port],
     };
     let name = database_name(parsed.path().trim_start_matches('/'));
-    let options: Vec<Harmless> = parsed.query_pairs().map(|(name, value)| option(&name, &value)).collect();
+    let options: Vec<SafeText> = parsed.query_pairs().map(|(name, value)| option(&name, &value)).collect();
     let between = if options.is_empty() { "" } else { "?" };
-    words![scheme, "://", user, server, "/", name, between, Harmless::join(&options, "&")]
+    words![scheme, "://", user, server, "/", name, between, SafeText::join(&options, "&")]
 }
 
 /// One option of a URL.
-fn option(name: &str, value: &str) -> Harmless {
+fn option(name: &str, value: &str) -> SafeText {
     const MODES: [&str; 11] = [
         "disable",
         "allow",
@@ -283,7 +283,7 @@ fn option(name: &str, value: &str) -> Harmless {
     ];
     const FILES: [&str; 9] =
         ["sslrootcert", "ssl-root-cert", "sslca", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key", "socket"];
-    let file = |value: &str| if value.starts_with('/') { path(Path::new(value)) } else { Harmless::hidden() };
+    let file = |value: &str| if value.starts_with('/') { path(Path::new(value)) } else { SafeText::hidden() };
     let (name, value) = match name {
         "sslmode" | "ssl-mode" => {
             let mode = MODES.contains(&value.to_lowercase().as_str());
@@ -293,26 +293,26 @@ fn option(name: &str, value: &str) -> Harmless {
         "port" => ("port", shown_if(value.parse::<u16>().is_ok(), value)),
         other => match FILES.into_iter().find(|known| *known == other) {
             Some(known) => (known, file(value)),
-            None => return Harmless::hidden(),
+            None => return SafeText::hidden(),
         },
     };
     words![name, "=", value]
 }
 
 /// A number with or without a unit in quotes, right or wrong, or a word that people write for one; otherwise `this`.
-pub(in crate::config) fn number(text: &str) -> Harmless {
+pub(in crate::config) fn number(text: &str) -> SafeText {
     if !is_measure(text) {
         return known(text, schema::FOREIGN_WORDS.into_iter()).map_or("this".into(), |word| words!["`", word, "`"]);
     }
     let pieces: Vec<&str> = text.split_whitespace().collect();
-    Harmless(Cow::Owned(format!("`{}`", pieces.join(" "))))
+    SafeText(Cow::Owned(format!("`{}`", pieces.join(" "))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(prove: impl Fn(&str) -> Harmless, shown: &[&str], hidden: &[&str]) {
+    fn check(prove: impl Fn(&str) -> SafeText, shown: &[&str], hidden: &[&str]) {
         for text in shown {
             assert_eq!(prove(text).as_str(), *text);
         }

@@ -8,25 +8,11 @@ use super::StoreError;
 
 /// How it stands, and how the last outage ended.
 #[derive(Debug, Clone, Default)]
-pub struct Condition {
+pub struct DatabaseStatus {
     /// The outage that lasts; `None` while the database takes what it is given.
     pub away: Option<Away>,
     /// The last one that ended.
     pub ended: Option<Ended>,
-    /// What could neither be stored nor kept, as long as that lasts: no disk takes anything, or the spool is full. `None`
-    /// again as soon as something is stored.
-    pub lost: Option<Lost>,
-}
-
-/// Changes that are lost: the database did not take them, and neither did the spool.
-#[derive(Debug, Clone)]
-pub struct Lost {
-    /// Since when.
-    pub since: Timestamp,
-    /// How many until now.
-    pub count: u64,
-    /// Why the last of them was.
-    pub why: Arc<StoreError>,
 }
 
 /// The database is away: changes wait in the spool.

@@ -12,12 +12,12 @@ const BESIDE: &str = "spool";
 
 /// A directory of our own, and the beginning of the names of the files in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SpoolPath {
     pub(super) directory: PathBuf,
     pub(super) name: String,
 }
 
-impl Place {
+impl SpoolPath {
     /// The file in which changes wait.
     pub(super) fn file(&self) -> PathBuf {
         self.directory.join(format!("{}.jsonl", self.name))
@@ -31,7 +31,7 @@ impl Place {
 
 /// The places of a database, best first: `identity` names it, `file` is its file where it is one. The first is the
 /// place; the others are for when its disk takes nothing. Makes nothing.
-pub(super) fn of(environment: &Environment, identity: &str, file: Option<&Path>) -> Vec<Place> {
+pub(super) fn of(environment: &Environment, identity: &str, file: Option<&Path>) -> Vec<SpoolPath> {
     let spool_in = |directory: Option<PathBuf>| directory.map(|directory| directory.join("spool"));
     let beside = file.map(|file| {
         let mut directory = file.to_owned().into_os_string();
@@ -47,7 +47,7 @@ pub(super) fn of(environment: &Environment, identity: &str, file: Option<&Path>)
         spool_in(environment.service_runtime().or_else(|| environment.user_runtime())),
         environment.user_temporary("spool"),
     ];
-    candidates.into_iter().flatten().map(|directory| Place { directory, name: name.clone() }).collect()
+    candidates.into_iter().flatten().map(|directory| SpoolPath { directory, name: name.clone() }).collect()
 }
 
 #[cfg(test)]

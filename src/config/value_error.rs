@@ -2,22 +2,22 @@
 
 use std::ops::Range;
 
-use super::harmless::Harmless;
+use super::safe_text::SafeText;
 
 /// Why a text is no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(super) struct ValueError {
     /// What is wrong.
-    pub problem: Harmless,
+    pub problem: SafeText,
     /// What to write instead.
-    pub mend: Harmless,
+    pub hint: SafeText,
     /// Which bytes of the text; `None` for the whole.
     pub at: Option<Range<usize>>,
 }
 
-impl Wrong {
-    pub(super) fn new(problem: impl Into<Harmless>, mend: impl Into<Harmless>) -> Self {
-        Self { problem: problem.into(), mend: mend.into(), at: None }
+impl ValueError {
+    pub(super) fn new(problem: impl Into<SafeText>, hint: impl Into<SafeText>) -> Self {
+        Self { problem: problem.into(), hint: hint.into(), at: None }
     }
 
     /// The same, about a part of the text.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fleetsweep::demo::Behaviour;
 use support::{Database, Engine, Running, Signal, TerminalOptions, Tool, Trial, signal, wait_until};
 
-use crate::site::{RARELY, SOON, Seat, Site, UNDER};
+use crate::site::{RARELY, SOON, Session, Site, UNDER};
 
 pub(crate) fn trials() -> Vec<Trial> {
     macro_rules! on {
@@ -38,26 +38,26 @@ const SWEEPS_NOW: &str = "this dashboard sweeps now";
 const COLLECTED: &str = "SELECT COUNT(*) FROM v1_collections WHERE status = 'ok'";
 
 /// Who announced itself as the collector.
-const HOLDER: &str = "SELECT process_id, run_mode FROM collectors WHERE process_id IS NOT NULL";
+const LOCK_OWNER: &str = "SELECT process_id, run_mode FROM collectors WHERE process_id IS NOT NULL";
 
 async fn site(database: &Database) -> Site {
     Site::over(&database.url(), &[Behaviour::Healthy; 2], RARELY, UNDER).await
 }
 
 /// A dashboard that has swept once.
-async fn sweeping<'a>(site: &'a Site, database: &Database) -> Seat<'a> {
-    let seat = Seat::at(site).await;
-    seat.is_swept().await;
+async fn sweeping<'a>(site: &'a Site, database: &Database) -> Session<'a> {
+    let session = Session::at(site).await;
+    session.is_swept().await;
     assert_eq!(database.count(COLLECTED).await, 2);
-    seat
+    session
 }
 
 /// A dashboard that looks at the collector.
-async fn attached(site: &Site) -> Seat<'_> {
-    let seat = Seat::at(site).await;
+async fn attached(site: &Site) -> Session<'_> {
+    let session = Session::at(site).await;
     let looks = |screen: &str| screen.contains("attached to") && screen.contains("LIVE");
-    seat.terminal.shows("the collector's stream", SOON, looks).await;
-    seat
+    session.terminal.shows("the collector's stream", SOON, looks).await;
+    session
 }
 
 fn is_own(screen: &str) -> bool {
@@ -65,19 +65,19 @@ fn is_own(screen: &str) -> bool {
 }
 
 /// Waits until a dashboard is the collector, and has it collect by key.
-async fn becomes_the_collector(seat: &Seat<'_>, database: &Database) {
-    seat.terminal.shows("a sweep of its own", SOON, is_own).await;
-    let pid = seat.terminal.program().unwrap().as_raw_nonzero();
+async fn becomes_the_collector(session: &Session<'_>, database: &Database) {
+    session.terminal.shows("a sweep of its own", SOON, is_own).await;
+    let pid = session.terminal.program().unwrap().as_raw_nonzero();
     wait_until("the new collector in the database", SOON, async || {
-        database.rows(HOLDER).await == [format!("{pid}|dashboard")]
+        database.rows(LOCK_OWNER).await == [format!("{pid}|dashboard")]
     })
     .await;
-    let (before, sweep) = (database.count(COLLECTED).await, sweep_number(&seat.terminal.screen().await));
-    seat.press(&["c"]).await;
+    let (before, sweep) = (database.count(COLLECTED).await, sweep_number(&session.terminal.screen().await));
+    session.press(&["c"]).await;
     wait_until("a collection by key", SOON, async || database.count(COLLECTED).await > before).await;
     // Until its sweep has ended on the screen too, `q` asks before it quits.
     let ended = |screen: &str| screen.contains("swept in") && sweep_number(screen) > sweep;
-    seat.terminal.shows("the end of that sweep", SOON, ended).await;
+    session.terminal.shows("the end of that sweep", SOON, ended).await;
 }
 
 /// The number of the newest sweep, as the header has it.
@@ -101,7 +101,7 @@ async fn whoever_is_attached_sweeps_when_the_other_is_left(database: Database) {
     becomes_the_collector(&third, &database).await;
     third.press(&["q"]).await;
     third.is_left(0).await;
-    assert_eq!(database.rows(HOLDER).await, Vec::<String>::new(), "one that has ended is still named");
+    assert_eq!(database.rows(LOCK_OWNER).await, Vec::<String>::new(), "one that has ended is still named");
 }
 
 async fn one_of_two_attached_sweeps_when_the_collector_is_killed(database: Database) {
@@ -111,9 +111,9 @@ async fn one_of_two_attached_sweeps_when_the_collector_is_killed(database: Datab
     signal(first.terminal.program().unwrap(), Signal::KILL);
     let mut winner = None;
     wait_until("a new collector", SOON, async || {
-        for seat in [&second, &third] {
-            if is_own(&seat.terminal.screen().await) {
-                winner = Some(seat.terminal.program().unwrap());
+        for session in [&second, &third] {
+            if is_own(&session.terminal.screen().await) {
+                winner = Some(session.terminal.program().unwrap());
             }
         }
         winner.is_some()
@@ -141,7 +141,7 @@ async fn whoever_came_while_the_collector_hung_sweeps_in_the_end(database: Datab
     let first = sweeping(&site, &database).await;
     let hanging = first.terminal.program().unwrap();
     signal(hanging, Signal::STOP);
-    let second = Seat::at(&site).await;
+    let second = Session::at(&site).await;
     second.terminal.sees("COLLECTOR GONE").await;
     signal(hanging, Signal::KILL);
     becomes_the_collector(&second, &database).await;
@@ -154,8 +154,8 @@ async fn service(site: &Site, database: &Database, collected: i64) -> Running {
     let running = site.program.spawn(["--headless"]);
     let pid = running.pid().as_raw_nonzero();
     wait_until("the service", SOON, async || {
-        database.answers(HOLDER).await
-            && database.rows(HOLDER).await == [format!("{pid}|headless")]
+        database.answers(LOCK_OWNER).await
+            && database.rows(LOCK_OWNER).await == [format!("{pid}|headless")]
             && database.count(COLLECTED).await >= collected
     })
     .await;
@@ -165,7 +165,7 @@ async fn service(site: &Site, database: &Database, collected: i64) -> Running {
 async fn a_service_is_replaced_only_when_the_operator_says_so(database: Database) {
     let site = site(&database).await;
     let running = service(&site, &database, 2).await;
-    let seat = attached(&site).await;
+    let session = attached(&site).await;
     running.signal(Signal::TERM);
     assert_eq!(running.ended(SOON).await.code, Some(0));
     // The offer is a hint, or the message that covers the hints for some seconds, again when another reason is known.
@@ -173,46 +173,46 @@ async fn a_service_is_replaced_only_when_the_operator_says_so(database: Database
         let offers = screen.contains("T take over") || screen.contains("press T to sweep from this dashboard");
         screen.contains("COLLECTOR GONE") && offers
     };
-    seat.terminal.shows("the end of the service, and what can be done", SOON, gone).await;
+    session.terminal.shows("the end of the service, and what can be done", SOON, gone).await;
     // For as long as a service manager needs to start it again, the database is left to it.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert!(gone(&seat.terminal.screen().await), "{}", seat.terminal.screen().await);
+    assert!(gone(&session.terminal.screen().await), "{}", session.terminal.screen().await);
     let running = service(&site, &database, 4).await;
-    seat.terminal.shows("the service again", SOON, |screen| screen.contains("LIVE")).await;
+    session.terminal.shows("the service again", SOON, |screen| screen.contains("LIVE")).await;
     // There is nothing to take over from a collector at work.
-    seat.press(&["T"]).await;
-    seat.terminal.sees("A collector is running.").await;
+    session.press(&["T"]).await;
+    session.terminal.sees("A collector is running.").await;
     running.signal(Signal::KILL);
     running.ended(SOON).await;
-    seat.terminal.shows("the end of the service", SOON, gone).await;
-    seat.press(&["T"]).await;
-    seat.terminal.sees("Sweep from here from now on?").await;
-    seat.press(&["n"]).await;
-    seat.no_longer_shows("Sweep from here from now on?").await;
-    seat.press(&["T"]).await;
-    seat.terminal.sees("Sweep from here from now on?").await;
-    seat.press(&["y"]).await;
-    becomes_the_collector(&seat, &database).await;
+    session.terminal.shows("the end of the service", SOON, gone).await;
+    session.press(&["T"]).await;
+    session.terminal.sees("Sweep from here from now on?").await;
+    session.press(&["n"]).await;
+    session.no_longer_shows("Sweep from here from now on?").await;
+    session.press(&["T"]).await;
+    session.terminal.sees("Sweep from here from now on?").await;
+    session.press(&["y"]).await;
+    becomes_the_collector(&session, &database).await;
     // A service that is started now is told by whom it is kept out.
     let outcome = site.program.run(["--headless"]).await;
     assert_eq!(outcome.code, Some(3), "{outcome:#?}");
-    let pid = seat.terminal.program().unwrap().as_raw_nonzero();
+    let pid = session.terminal.program().unwrap().as_raw_nonzero();
     assert!(outcome.stderr.contains(&format!("is in use by pid {pid} of ")), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("(dashboard): end that one"), "{}", outcome.stderr);
-    seat.press(&["C-c"]).await;
-    seat.is_left(0).await;
+    session.press(&["C-c"]).await;
+    session.is_left(0).await;
 }
 
 async fn other_clients_are_swept_only_when_the_operator_says_so(database: Database) {
     let site = site(&database).await;
     let first = sweeping(&site, &database).await;
-    let second = Seat::before_the_start(&site, TerminalOptions::of_size(120, 40)).await;
+    let second = Session::before_the_start(&site, TerminalOptions::of_size(120, 40)).await;
     second.start("--client client-1").await;
     second.terminal.sees("LIVE").await;
     first.press(&["q"]).await;
     first.is_left(0).await;
     second.terminal.sees("it swept other clients than this dashboard would").await;
-    assert_eq!(database.rows(HOLDER).await, Vec::<String>::new());
+    assert_eq!(database.rows(LOCK_OWNER).await, Vec::<String>::new());
     second.press(&["T", "y"]).await;
     second.terminal.shows("a sweep of its own", SOON, is_own).await;
     wait_until("a sweep of one client", SOON, async || database.count(COLLECTED).await == 3).await;

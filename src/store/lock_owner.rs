@@ -5,11 +5,11 @@ use std::{fmt, path::PathBuf};
 
 use jiff::Timestamp;
 
-use super::process::{self, Standing};
+use super::process::{self, ProcessStatus};
 
 /// The collector that holds a database, by its own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct LockOwner {
     /// The machine it runs on.
     pub host: String,
     /// Its process.
@@ -54,24 +54,24 @@ impl Mode {
         }
     }
 
-    pub(super) fn of(word: &str) -> Result<Self, NoMode> {
-        Self::ALL.into_iter().find(|mode| mode.word() == word).ok_or_else(|| NoMode(word.to_owned()))
+    pub(super) fn of(word: &str) -> Result<Self, InvalidMode> {
+        Self::ALL.into_iter().find(|mode| mode.word() == word).ok_or_else(|| InvalidMode(word.to_owned()))
     }
 }
 
 /// The word of no mode.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no run mode of a collector")]
-pub(super) struct NoMode(String);
+pub(super) struct InvalidMode(String);
 
-impl Holder {
+impl LockOwner {
     /// Whether its process is known to have ended. Whoever holds the database now is somebody else.
     pub(super) fn has_ended(&self) -> bool {
-        self.mark.as_deref().is_some_and(|mark| process::standing(self.pid, mark) == Standing::Ended)
+        self.mark.as_deref().is_some_and(|mark| process::status(self.pid, mark) == ProcessStatus::Ended)
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for LockOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "pid {} of {} on {}", self.pid, self.account, self.host)?;
         match self.mode {

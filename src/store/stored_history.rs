@@ -15,7 +15,7 @@ use crate::fleet::{
     ClientId, Failure, FailureKind, Reading, Stage, SweepId,
     alert::Exceeded,
     alerts::AlertView,
-    history::Memory,
+    history::StoredHistory,
     state::{Finished, RecentCollection, Remembered},
 };
 
@@ -46,7 +46,7 @@ pub(super) struct ClientRow {
     last_ok: Option<i64>,
 }
 
-pub(super) async fn memory(pool: &ReadPool) -> Result<Memory, sqlx::Error> {
+pub(super) async fn memory(pool: &ReadPool) -> Result<StoredHistory, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     // MariaDB takes the next best index, and sorts all that is known of each client.
     let rows = fetch_all!(
@@ -80,7 +80,7 @@ pub(super) async fn memory(pool: &ReadPool) -> Result<Memory, sqlx::Error> {
         exceeded: in_order(open.remove(&id)),
         recent: samples.remove(&id).unwrap_or_default(),
     });
-    Ok(Memory { clients: remembered.collect(), alerts })
+    Ok(StoredHistory { clients: remembered.collect(), alerts })
 }
 
 impl TryFrom<ClientRow> for LastOf {

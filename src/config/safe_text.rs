@@ -1,5 +1,5 @@
 //! Text that anyone may read: words of this program, and values of a configuration that were proved to be of a
-//! harmless type. There is no other way to make a [`Harmless`], so a message about a configuration cannot quote
+//! harmless type. There is no other way to make a [`SafeText`], so a message about a configuration cannot quote
 //! a secret by mistake. Not a search for secrets: what is not proved harmless is hidden.
 
 use std::{borrow::Cow, fmt, io, time::Duration};
@@ -19,9 +19,9 @@ pub(super) const HIDDEN: &str = "***";
 
 /// Text that anyone may read.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Harmless(Cow<'static, str>);
+pub struct SafeText(Cow<'static, str>);
 
-impl Harmless {
+impl SafeText {
     /// The placeholder for text that is not shown.
     #[must_use]
     pub const fn hidden() -> Self {
@@ -46,26 +46,26 @@ impl Harmless {
     }
 }
 
-impl fmt::Display for Harmless {
+impl fmt::Display for SafeText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
 }
 
-impl fmt::Debug for Harmless {
+impl fmt::Debug for SafeText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }
 }
 
 /// Words of this program.
-impl From<&'static str> for Harmless {
+impl From<&'static str> for SafeText {
     fn from(words: &'static str) -> Self {
         Self(Cow::Borrowed(words))
     }
 }
 
-/// What may be part of a [`Harmless`].
+/// What may be part of a [`SafeText`].
 pub(super) trait Shown {
     fn shown(&self) -> Cow<'_, str>;
 }
@@ -76,7 +76,7 @@ impl Shown for &'static str {
     }
 }
 
-impl Shown for Harmless {
+impl Shown for SafeText {
     fn shown(&self) -> Cow<'_, str> {
         Cow::Borrowed(&self.0)
     }
@@ -106,33 +106,33 @@ macro_rules! shown_numbers {
 
 shown_numbers!(u8, u16, u32, u64, usize);
 
-/// A [`Harmless`] from literal words and values that implement [`Shown`]. Unlike `format!` it does not take a
+/// A [`SafeText`] from literal words and values that implement [`Shown`]. Unlike `format!` it does not take a
 /// `String` or a `&str` that is not `'static`.
 macro_rules! words {
     ($($part:expr),+ $(,)?) => {
-        $crate::config::harmless::Harmless::concat(&[$(&$part as &dyn $crate::config::harmless::Shown),+])
+        $crate::config::safe_text::SafeText::concat(&[$(&$part as &dyn $crate::config::safe_text::Shown),+])
     };
 }
 
 pub(super) use words;
 
 /// The name of an element, where it is known, nearly so, or a word that means nothing else.
-pub(super) fn element_name(name: &str) -> Option<Harmless> {
+pub(super) fn element_name(name: &str) -> Option<SafeText> {
     near(name, schema::element_names()).or_else(|| known(name, schema::attribute_names().chain(schema::FOREIGN_NAMES)))
 }
 
 /// The same for an attribute.
-pub(super) fn attribute_name(name: &str) -> Option<Harmless> {
+pub(super) fn attribute_name(name: &str) -> Option<SafeText> {
     near(name, schema::attribute_names()).or_else(|| known(name, schema::element_names().chain(schema::FOREIGN_NAMES)))
 }
 
 /// A word of a closed list.
-fn known(written: &str, mut words: impl Iterator<Item = &'static str>) -> Option<Harmless> {
-    words.find(|word| *word == written).map(Harmless::from)
+fn known(written: &str, mut words: impl Iterator<Item = &'static str>) -> Option<SafeText> {
+    words.find(|word| *word == written).map(SafeText::from)
 }
 
 /// An element as messages name it: `` `<client>` ``, or `this element` where its name may hold anything.
-pub(super) fn element(name: &str) -> Harmless {
+pub(super) fn element(name: &str) -> SafeText {
     match element_name(name) {
         Some(name) => words!["`<", name, ">`"],
         None => "this element".into(),
@@ -140,18 +140,18 @@ pub(super) fn element(name: &str) -> Harmless {
 }
 
 /// The tag of an element as messages name it: `` the tag `<client` ``, or `this tag`.
-pub(super) fn tag(name: &str) -> Harmless {
+pub(super) fn tag(name: &str) -> SafeText {
     element_name(name).map_or_else(|| "this tag".into(), |name| words!["the tag `<", name, "`"])
 }
 
 /// An attribute as messages name it: `` the attribute `ip` ``, or `this attribute` where its name may hold anything.
-pub(super) fn attribute(name: &str) -> Harmless {
+pub(super) fn attribute(name: &str) -> SafeText {
     attribute_name(name).map_or_else(|| "this attribute".into(), |name| words!["the attribute `", name, "`"])
 }
 
 /// What was written, where it is one of these words or so close to one that hardly anything else can be in it:
 /// one other character in a short word, two in a longer one.
-pub(super) fn near(written: &str, mut words: impl Iterator<Item = &'static str>) -> Option<Harmless> {
+pub(super) fn near(written: &str, mut words: impl Iterator<Item = &'static str>) -> Option<SafeText> {
     let plain = written.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
     let length = written.chars().count();
     let folded = written.to_lowercase();
@@ -160,57 +160,57 @@ pub(super) fn near(written: &str, mut words: impl Iterator<Item = &'static str>)
         length.abs_diff(word.len()) <= slack && strsim::osa_distance(&folded, word) <= slack
     };
     // The longest word there is bounds what the distance costs.
-    (plain && length <= 32 && words.any(is_near)).then(|| Harmless(Cow::Owned(written.to_owned())))
+    (plain && length <= 32 && words.any(is_near)).then(|| SafeText(Cow::Owned(written.to_owned())))
 }
 
 /// Decimal digits as they were written. A number has few; what has many may be anything.
-pub(super) fn digits(text: &str) -> Option<Harmless> {
+pub(super) fn digits(text: &str) -> Option<SafeText> {
     let few = (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    few.then(|| Harmless(Cow::Owned(text.to_owned())))
+    few.then(|| SafeText(Cow::Owned(text.to_owned())))
 }
 
 /// Numbers with dots between them, as far as an address can be such, in quotes; otherwise `this`.
-pub(super) fn dotted(text: &str) -> Harmless {
+pub(super) fn dotted(text: &str) -> SafeText {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let dotted = plain && text.contains('.') && text.len() <= "255.255.255.255".len();
-    if dotted { Harmless(Cow::Owned(format!("`{text}`"))) } else { "this".into() }
+    if dotted { SafeText(Cow::Owned(format!("`{text}`"))) } else { "this".into() }
 }
 
 /// A number with zeros before it.
-pub(super) fn padded(number: u32, width: usize) -> Harmless {
-    Harmless(Cow::Owned(format!("{number:0width$}")))
+pub(super) fn padded(number: u32, width: usize) -> SafeText {
+    SafeText(Cow::Owned(format!("{number:0width$}")))
 }
 
 /// What was written where one of these words should stand, as far as it may be shown.
-fn wrong_word(text: &str, words: impl Iterator<Item = &'static str>) -> Option<Harmless> {
+fn wrong_word(text: &str, words: impl Iterator<Item = &'static str>) -> Option<SafeText> {
     near(text, words).or_else(|| known(text, schema::FOREIGN_WORDS.into_iter()))
 }
 
 /// A word in quotes where it is near one of these; otherwise `this`.
-pub(super) fn word(text: &str, words: impl Iterator<Item = &'static str>) -> Harmless {
+pub(super) fn word(text: &str, words: impl Iterator<Item = &'static str>) -> SafeText {
     wrong_word(text, words).map_or_else(|| "this".into(), |word| words!["`", word, "`"])
 }
 
 /// `` `a`, `b` or `c` ``.
-pub(super) fn listed(words: impl IntoIterator<Item = &'static str>) -> Harmless {
+pub(super) fn listed(words: impl IntoIterator<Item = &'static str>) -> SafeText {
     alternatives(words.into_iter().map(|word| words!["`", word, "`"]).collect())
 }
 
 /// `` `<a>`, `<b>` or `<c>` ``.
-pub(super) fn tags(names: &[&'static str]) -> Harmless {
+pub(super) fn tags(names: &[&'static str]) -> SafeText {
     alternatives(names.iter().map(|name| words!["`<", *name, ">`"]).collect())
 }
 
-fn alternatives(mut words: Vec<Harmless>) -> Harmless {
+fn alternatives(mut words: Vec<SafeText>) -> SafeText {
     match words.pop() {
         Some(last) if words.is_empty() => last,
-        Some(last) => words![Harmless::join(&words, ", "), " or ", last],
+        Some(last) => words![SafeText::join(&words, ", "), " or ", last],
         None => "".into(),
     }
 }
 
 /// Why the operating system refused something, in the standard library's words for it.
-pub(super) fn io_error(error: &io::Error) -> Harmless {
+pub(super) fn io_error(error: &io::Error) -> SafeText {
     let kind = error.kind();
     if kind == io::ErrorKind::NotFound {
         "it does not exist".into()
@@ -219,13 +219,13 @@ pub(super) fn io_error(error: &io::Error) -> Harmless {
     } else if kind == io::ErrorKind::InvalidInput {
         "it is a pipe or a socket, not a file".into()
     } else {
-        Harmless(Cow::Owned(kind.to_string()))
+        SafeText(Cow::Owned(kind.to_string()))
     }
 }
 
 /// Permission bits, as `chmod` writes them.
-pub(super) fn mode(bits: u32) -> Harmless {
-    Harmless(Cow::Owned(format!("{:03o}", bits & 0o7777)))
+pub(super) fn mode(bits: u32) -> SafeText {
+    SafeText(Cow::Owned(format!("{:03o}", bits & 0o7777)))
 }
 
 #[cfg(test)]
