@@ -1,4 +1,5 @@
-//! Builds the agent that the server carries, and writes the table that `src/sweep/agents.rs` includes.
+//! Builds the agent that the server carries, and writes the table that `src/sweep/agents.rs` includes. Lists the
+//! migrations for `src/store/schema.rs`.
 //!
 //! The agent is built by an inner cargo, from the same workspace and lock file, for the machine that builds
 //! where that is Linux. Agents for other platforms are files named `<triple>` or `<triple>.exe` in the folder
@@ -28,6 +29,9 @@ const INPUTS: [&str; 7] = [
     "Cargo.toml",
     "Cargo.lock",
 ];
+
+/// Where the migrations are.
+const MIGRATIONS: &str = "migrations";
 
 /// What the outer cargo sets for this build and the inner one must not inherit: it would build the agent
 /// with the server's flags, wrappers and directories.
@@ -73,8 +77,10 @@ fn run() -> Result<(), String> {
         println!("cargo::rerun-if-changed={path}");
     }
     println!("cargo::rerun-if-env-changed=FLEETSWEEP_AGENTS_DIR");
+    println!("cargo::rerun-if-changed={MIGRATIONS}");
 
     let out = PathBuf::from(variable("OUT_DIR")?);
+    list_migrations(&out)?;
     let host = variable("HOST")?;
     let mut agents = BTreeMap::new();
     if let Some(folder) = env::var_os("FLEETSWEEP_AGENTS_DIR") {
@@ -193,6 +199,32 @@ fn embed(agents: &BTreeMap<String, PathBuf>, out: &Path) -> Result<(), String> {
     println!("cargo::rustc-env=FLEETSWEEP_EMBEDDED={named}");
     let path = out.join("agents.rs");
     fs::write(&path, table).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Writes the list of migrations, oldest first. Other files of the directory, such as its README, have names of another
+/// form.
+fn list_migrations(out: &Path) -> Result<(), String> {
+    let unreadable = |error: std::io::Error| format!("{MIGRATIONS}: {error}");
+    let mut migrations = BTreeMap::new();
+    for entry in fs::read_dir(MIGRATIONS).map_err(unreadable)? {
+        let path = fs::canonicalize(entry.map_err(unreadable)?.path()).map_err(unreadable)?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let named = file.strip_suffix(".sql").and_then(|stem| stem.split_once('_'));
+        let Some((Ok(version), name)) = named.map(|(version, name)| (version.parse::<i64>(), name.to_owned())) else {
+            continue;
+        };
+        if let Some((_, other)) = migrations.insert(version, (name, path)) {
+            return Err(format!("{MIGRATIONS}: {file} has the version of {}", other.display()));
+        }
+    }
+    let mut list = String::from("&[\n");
+    for (version, (name, path)) in migrations {
+        writeln!(list, "    ({version}, {name:?}, include_str!({:?})),", path.to_string_lossy())
+            .map_err(|error| error.to_string())?;
+    }
+    list.push_str("]\n");
+    let path = out.join("migrations.rs");
+    fs::write(&path, list).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn variable(name: &str) -> Result<String, String> {

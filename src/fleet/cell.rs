@@ -10,8 +10,10 @@ pub struct Column {
     pub name: &'static str,
     /// What its values are, where they are not NULL.
     pub kind: Kind,
-    /// The column of a table that it shows, with the table's name where a query joins several.
-    pub source: &'static str,
+    /// The table whose column it shows.
+    pub table: &'static str,
+    /// The name of the column there.
+    pub field: &'static str,
 }
 
 /// What the values of a column are.

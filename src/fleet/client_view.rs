@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{ClientId, Failure, Reading, Stage, SweepId, alert::Exceeded, event::ClientCard};
+use super::{ClientId, Failure, Reading, Sample, Stage, SweepId, alert::Exceeded, event::ClientCard};
 
 /// How many ended collections of a client are remembered as samples.
 pub(super) const SAMPLES_KEPT: usize = 60;
@@ -23,6 +23,9 @@ pub struct ClientView {
     pub last: Option<Finished>,
     /// The last reading, and when it arrived: fresh where that is the last collection's.
     pub reading: Option<(Timestamp, Box<Reading>)>,
+    /// The values of the metrics in the collection of that reading.
+    #[serde(default)]
+    pub sample: Sample,
     /// The limits exceeded at the last collection.
     pub exceeded: Vec<Exceeded>,
     /// The last collections in short, oldest first.
@@ -69,6 +72,10 @@ pub struct Remembered {
     pub last: Option<Finished>,
     /// Its last reading, and when it arrived.
     pub reading: Option<(Timestamp, Box<Reading>)>,
+    /// The values of the metrics in the collection of that reading; `None` where the reading is whole, so that it has
+    /// them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
     /// The limits exceeded at its last collection.
     pub exceeded: Vec<Exceeded>,
     /// Its last collections in short, oldest first.
@@ -129,6 +136,7 @@ impl ClientView {
             running: None,
             last: None,
             reading: None,
+            sample: Sample::default(),
             exceeded: Vec::new(),
             recent: VecDeque::new(),
             live: false,

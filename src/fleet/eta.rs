@@ -104,6 +104,7 @@ mod tests {
             client: id.clone(),
             last: None,
             reading: None,
+            sample: None,
             exceeded: Vec::new(),
             recent: past.iter().map(sample).collect(),
         });

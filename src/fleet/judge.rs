@@ -28,9 +28,8 @@ use uuid::Uuid;
 use super::{
     Metric, Rule,
     alert::{AlertKey, Change, Exceeded, HoldReason, Notice, NoticeReason, OpenAlert, Step},
-    metric::{Measured, Values},
+    metric::{Measured, Observation, Observed, Previous, Values},
     rule::Repeat,
-    sample::{Observation, Previous, Sample},
 };
 
 #[cfg(test)]
@@ -81,10 +80,10 @@ pub fn judge(
     now: Timestamp,
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Verdict {
-    let sample = Sample::new(observation, Previous { failed_in_a_row: before.failed_in_a_row });
-    let failed_in_a_row = sample.failed_in_a_row.unwrap_or(before.failed_in_a_row);
+    let observed = Observed::new(observation, Previous { failed_in_a_row: before.failed_in_a_row });
+    let failed_in_a_row = observed.failed_in_a_row.unwrap_or(before.failed_in_a_row);
     let context = JudgeContext { has_recipient, now };
-    let mut verdict = judge_values(&before.rules, rules, |metric| metric.values(&sample), context, new_id);
+    let mut verdict = judge_values(&before.rules, rules, |metric| metric.measure(observed), context, new_id);
     verdict.state.failed_in_a_row = failed_in_a_row;
     verdict
 }

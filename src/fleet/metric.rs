@@ -2,18 +2,20 @@
 //! reads its row: judge, filter, sort, store, history, exports, mails, configuration and dashboard. Not the rules
 //! and not the judgement.
 //!
-//! A new metric is a new row here and, where its value comes from something new, a field of
-//! [`Sample`].
+//! A new metric is a new row here. Where its value comes from something new, that is a field of
+//! [`Reading`]; where its value gets a column of its own, a migration adds it.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Percent, reading::Usage, sample::Sample};
+use super::{Percent, Reading, reading::Usage};
 
+pub use observed::{Observation, Observed, Previous};
 pub use unit::Unit;
 pub use values::{Instance, Measured, Values};
 
+mod observed;
 mod unit;
 mod values;
 
@@ -32,15 +34,33 @@ pub struct MetricSpec {
     pub scope: Scope,
     /// Which values are the worse ones.
     pub worse: Worse,
-    /// Its value in a row of `collections`, as an SQL expression; `None` where it is not stored, so that it has no
-    /// history and cannot be filtered by.
-    pub column: Option<&'static str>,
+    /// Where its value is in a row of `collections`; `None` where it is not stored, so that it has no history and
+    /// cannot be filtered by.
+    pub stored: Option<StoredValue>,
     /// Its gauge in the Prometheus export; `None` where it has none.
     pub gauge: Option<Gauge>,
     /// What a mail and the details of a client show beside it.
     pub evidence: Evidence,
-    /// Takes its values from a sample.
-    pub values: fn(&Sample) -> Values,
+    /// Takes its values from a collection.
+    pub measure: fn(Observed<'_>) -> Values,
+}
+
+/// Where the value of a metric is in a row of `collections`. As text it is an SQL expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredValue {
+    /// In a column of its own, of this name. [`columns`](super::stored::columns) has it from here.
+    Own(&'static str),
+    /// The quotient of two columns that are stored for their own sake.
+    Quotient(&'static str, &'static str),
+}
+
+impl fmt::Display for StoredValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(column) => f.write_str(column),
+            Self::Quotient(dividend, divisor) => write!(f, "{dividend} / {divisor}"),
+        }
+    }
 }
 
 /// What has a value of a metric, and so what an instance names.
@@ -163,13 +183,13 @@ metrics! {
         unit: Unit::Percent,
         scope: Scope::Host,
         worse: Worse::High,
-        column: Some("cpu_percent"),
+        stored: Some(StoredValue::Own("cpu_percent")),
         gauge: Some(Gauge {
             name: "fleetsweep_cpu_usage_ratio",
             help: "CPU use of all cores together over the agent's sampling window, 0 to 1.",
         }),
         evidence: Evidence::ProcessesByCpu,
-        values: |sample| Values::of_host(sample.cpu.map(Percent::get)),
+        measure: |of| Values::of_host(of.reading.and_then(|reading| reading.cpu).map(Percent::get)),
     };
     /// Used memory, percent.
     Memory: MetricSpec {
@@ -179,10 +199,10 @@ metrics! {
         unit: Unit::Percent,
         scope: Scope::Host,
         worse: Worse::High,
-        column: Some("memory_percent"),
+        stored: Some(StoredValue::Own("memory_percent")),
         gauge: Some(Gauge { name: "fleetsweep_memory_usage_ratio", help: "Memory in use of all, 0 to 1." }),
         evidence: Evidence::ProcessesByMemory,
-        values: |sample| Values::of_host(sample.memory.and_then(Usage::percent).map(Percent::get)),
+        measure: |of| Values::of_host(of.reading.and_then(|reading| reading.memory).and_then(Usage::percent).map(Percent::get)),
     };
     /// Used swap, percent.
     Swap: MetricSpec {
@@ -192,10 +212,10 @@ metrics! {
         unit: Unit::Percent,
         scope: Scope::Host,
         worse: Worse::High,
-        column: Some("swap_percent"),
+        stored: Some(StoredValue::Own("swap_percent")),
         gauge: None,
         evidence: Evidence::ProcessesByMemory,
-        values: |sample| Values::of_host(sample.swap.and_then(Usage::percent).map(Percent::get)),
+        measure: |of| Values::of_host(of.reading.and_then(|reading| reading.swap).and_then(Usage::percent).map(Percent::get)),
     };
     /// Use of the fullest mounted file system, percent.
     Disk: MetricSpec {
@@ -205,13 +225,13 @@ metrics! {
         unit: Unit::Percent,
         scope: Scope::Host,
         worse: Worse::High,
-        column: Some("disk_percent"),
+        stored: Some(StoredValue::Own("disk_percent")),
         gauge: Some(Gauge {
             name: "fleetsweep_fullest_disk_usage_ratio",
             help: "Use of the fullest mounted file system as df counts, 0 to 1.",
         }),
         evidence: Evidence::FileSystems,
-        values: |sample| Values::of_host(sample.fullest_disk.map(Percent::get)),
+        measure: |of| Values::of_host(of.reading.and_then(Reading::disk_percent).map(Percent::get)),
     };
     /// One-minute load average per core, a number.
     Load: MetricSpec {
@@ -221,10 +241,10 @@ metrics! {
         unit: Unit::PerCore,
         scope: Scope::Host,
         worse: Worse::High,
-        column: Some("load_1 / core_count"),
+        stored: Some(StoredValue::Quotient("load_1", "core_count")),
         gauge: None,
         evidence: Evidence::ProcessesByCpu,
-        values: |sample| Values::of_host(sample.load_per_core()),
+        measure: |of| Values::of_host(of.reading.and_then(Reading::load_per_core)),
     };
     /// Failed sweeps in a row, a count.
     Unreachable: MetricSpec {
@@ -234,10 +254,10 @@ metrics! {
         unit: Unit::FailedSweeps,
         scope: Scope::Host,
         worse: Worse::High,
-        column: None,
+        stored: None,
         gauge: None,
         evidence: Evidence::Failure,
-        values: |sample| Values::of_host(sample.failed_in_a_row.map(f64::from)),
+        measure: |of| Values::of_host(of.failed_in_a_row.map(f64::from)),
     };
 }
 
@@ -266,17 +286,17 @@ impl Metric {
         self.unit().show(value)
     }
 
-    /// Its values in a sample.
+    /// Its values in a collection.
     #[must_use]
-    pub fn values(self, sample: &Sample) -> Values {
-        (self.spec().values)(sample)
+    pub fn measure(self, observed: Observed<'_>) -> Values {
+        (self.spec().measure)(observed)
     }
 
-    /// The worst of its values in a sample; `None` where it was not measured.
+    /// The worst of its values; `None` where it was not measured.
     #[must_use]
-    pub fn worst(self, sample: &Sample) -> Option<f64> {
+    pub fn worst(self, values: &Values) -> Option<f64> {
         let worse = self.spec().worse;
-        self.values(sample).measured().into_iter().map(|(_, value)| value).reduce(|one, other| worse.worst(one, other))
+        values.measured().into_iter().map(|(_, value)| value).reduce(|one, other| worse.worst(one, other))
     }
 }
 
@@ -320,22 +340,16 @@ mod tests {
     use fleetsweep_agent::report::Report;
 
     use super::*;
-    use crate::fleet::{
-        Bytes, Reading,
-        cell::Cell,
-        reading::FileSystem,
-        sample::{Observation, Previous},
-        stored::{COLUMNS, Collected, StoredSample},
-    };
+    use crate::fleet::{Bytes, reading::FileSystem};
 
     #[test]
     fn words_columns_and_gauges_name_one_metric_each() {
-        let mut names = BTreeSet::new();
+        let (mut names, mut columns) = (BTreeSet::new(), BTreeSet::new());
         for metric in Metric::ALL {
             let spec = metric.spec();
             assert!(names.insert(spec.word), "{metric}");
             assert!(spec.short == spec.word || names.insert(spec.short), "{metric}");
-            assert!(spec.column.is_none_or(|column| names.insert(column)), "{metric}");
+            assert!(spec.stored.is_none_or(|stored| columns.insert(stored.to_string())), "{metric}");
             assert!(spec.gauge.is_none_or(|gauge| names.insert(gauge.name)), "{metric}");
             // The width of the columns in the database; a colon ends the metric where an instance follows.
             assert!(spec.word.len() <= 16 && !spec.word.contains(':'), "{metric}");
@@ -373,34 +387,11 @@ mod tests {
         // One for each, in the order of the table.
         let expected: [f64; Metric::ALL.len()] = [11.0, 22.0, 33.0, 44.0, 1.5, 0.0];
         for (metric, expected) in Metric::ALL.into_iter().zip(expected) {
-            let sample = Sample::new(Observation::Reading(&everything()), Previous::default());
-            assert_eq!(metric.values(&sample), Values::Host(expected), "{metric}");
-            let sample = Sample::new(Observation::Reading(&nothing), Previous::default());
-            assert_eq!(metric.worst(&sample).is_some(), metric == Metric::Unreachable, "{metric}");
-        }
-    }
-
-    /// A column of a metric is `column` or `column / column`.
-    fn stored_value(expression: &str, row: &StoredSample) -> Option<f64> {
-        let cell = |name: &str| {
-            let stored = COLUMNS.iter().find(|stored| stored.column.name == name);
-            match (stored.unwrap_or_else(|| panic!("{name} is not a column")).get)(row) {
-                Cell::Real(value) => Some(value),
-                Cell::Integer(value) => Some(value as f64),
-                Cell::Text(_) | Cell::Null => None,
-            }
-        };
-        let (value, divisor) = expression.split_once(" / ").map_or((expression, None), |(a, b)| (a, Some(b)));
-        Some(cell(value)? / divisor.map_or(Some(1.0), cell)?)
-    }
-
-    #[test]
-    fn the_column_of_a_metric_holds_its_value() {
-        let reading = everything();
-        let row = StoredSample::of(Collected { ended_at_ms: 0, reading: &reading });
-        for metric in Metric::ALL {
-            let Some(column) = metric.spec().column else { continue };
-            assert_eq!(stored_value(column, &row), metric.worst(&Sample::of_reading(&reading)), "{metric}");
+            let values = metric.measure(Observed::reading(&everything()));
+            assert_eq!(values, Values::Host(expected), "{metric}");
+            assert_eq!(metric.worst(&values), Some(expected), "{metric}");
+            let values = metric.measure(Observed::reading(&nothing));
+            assert_eq!(metric.worst(&values).is_some(), metric == Metric::Unreachable, "{metric}");
         }
     }
 

@@ -35,10 +35,6 @@ pub struct Reading {
     pub load: Option<[f64; 3]>,
     /// Mounted file systems.
     pub file_systems: Vec<FileSystem>,
-    /// Use of the fullest file system where only this number is known: in a reading rebuilt from the database.
-    /// `None` in a reading made from a report; ask [`Reading::disk_percent`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fullest_percent: Option<Percent>,
     /// Network interfaces.
     pub interfaces: Vec<Interface>,
     /// Processes that use most CPU, most first.
@@ -245,7 +241,6 @@ impl Reading {
             uptime_seconds: report.uptime.map(|uptime| uptime.as_secs()),
             load,
             file_systems: report.file_systems.iter().map(file_system).collect::<Result<_, _>>()?,
-            fullest_percent: None,
             interfaces: report
                 .interfaces
                 .iter()
@@ -285,10 +280,18 @@ impl Reading {
             .max_by(|(_, a), (_, b)| a.get().total_cmp(&b.get()))
     }
 
-    /// Use of the fullest file system, also where the file systems themselves are no longer known.
+    /// Use of the fullest file system.
     #[must_use]
     pub fn disk_percent(&self) -> Option<Percent> {
-        self.fullest().map(|(_, percent)| percent).or(self.fullest_percent)
+        self.fullest().map(|(_, percent)| percent)
+    }
+
+    /// One-minute load average per core.
+    #[must_use]
+    pub fn load_per_core(&self) -> Option<f64> {
+        let [one, _, _] = self.load?;
+        let cores = u32::try_from(self.cores.len()).ok().filter(|count| *count > 0)?;
+        Some(one / f64::from(cores))
     }
 }
 

@@ -25,70 +25,70 @@ pub enum View {
     Mails,
 }
 
-const fn integer(name: &'static str, source: &'static str) -> Column {
-    Column { name, kind: Kind::Integer, source }
+const fn integer(name: &'static str, table: &'static str, field: &'static str) -> Column {
+    Column { name, kind: Kind::Integer, table, field }
 }
 
-const fn real(name: &'static str, source: &'static str) -> Column {
-    Column { name, kind: Kind::Real, source }
+const fn real(name: &'static str, table: &'static str, field: &'static str) -> Column {
+    Column { name, kind: Kind::Real, table, field }
 }
 
-const fn text(name: &'static str, source: &'static str) -> Column {
-    Column { name, kind: Kind::Text, source }
+const fn text(name: &'static str, table: &'static str, field: &'static str) -> Column {
+    Column { name, kind: Kind::Text, table, field }
 }
 
-const CLIENT_IP: Column = text("client_ip", "clients.ip");
-const CLIENT_PORT: Column = integer("client_port", "clients.port");
+const CLIENT_IP: Column = text("client_ip", "clients", "ip");
+const CLIENT_PORT: Column = integer("client_port", "clients", "port");
 
 /// The client, then what is stored of a sample.
 static SAMPLES: LazyLock<Vec<Column>> = LazyLock::new(|| {
-    let client = [CLIENT_IP, CLIENT_PORT, text("client_name", "clients.name")];
-    let stored = stored::COLUMNS.iter().filter(|stored| stored.in_views).map(|stored| stored.column);
+    let client = [CLIENT_IP, CLIENT_PORT, text("client_name", "clients", "name")];
+    let stored = stored::columns().iter().filter(|stored| stored.in_views).map(|stored| stored.column);
     client.into_iter().chain(stored).collect()
 });
 
 const CORES: [Column; 5] = [
     CLIENT_IP,
     CLIENT_PORT,
-    integer("collected_at_ms", "collections.collected_at_ms"),
-    integer("core", "cores.core"),
-    real("cpu_percent", "cores.cpu_percent"),
+    integer("collected_at_ms", "collections", "collected_at_ms"),
+    integer("core", "cores", "core"),
+    real("cpu_percent", "cores", "cpu_percent"),
 ];
 
 const ALERTS: [Column; 9] = [
     CLIENT_IP,
     CLIENT_PORT,
-    text("type", "alerts.metric"),
-    real("limit_value", "alerts.limit_value"),
-    real("value", "alerts.last_value"),
-    integer("raised_at_ms", "alerts.raised_at_ms"),
-    integer("resolved_at_ms", "alerts.resolved_at_ms"),
-    integer("last_mail_at_ms", "alerts.last_mail_at_ms"),
-    text("instance", "alerts.instance"),
+    text("type", "alerts", "metric"),
+    real("limit_value", "alerts", "limit_value"),
+    real("value", "alerts", "last_value"),
+    integer("raised_at_ms", "alerts", "raised_at_ms"),
+    integer("resolved_at_ms", "alerts", "resolved_at_ms"),
+    integer("last_mail_at_ms", "alerts", "last_mail_at_ms"),
+    text("instance", "alerts", "instance"),
 ];
 
 const EVENTS: [Column; 9] = [
     CLIENT_IP,
     CLIENT_PORT,
-    text("channel", "security_events.channel"),
-    text("record_id", "security_events.record_id"),
-    integer("event_id", "security_events.event_id"),
-    text("level", "security_events.level"),
-    integer("occurred_at_ms", "security_events.occurred_at_ms"),
-    text("source", "security_events.source"),
-    text("message", "security_events.message"),
+    text("channel", "security_events", "channel"),
+    text("record_id", "security_events", "record_id"),
+    integer("event_id", "security_events", "event_id"),
+    text("level", "security_events", "level"),
+    integer("occurred_at_ms", "security_events", "occurred_at_ms"),
+    text("source", "security_events", "source"),
+    text("message", "security_events", "message"),
 ];
 
 const MAILS: [Column; 9] = [
-    text("recipient", "mails.recipient"),
-    text("kind", "mails.kind"),
-    text("subject", "mails.subject"),
-    text("body", "mails.body"),
-    text("status", "mails.status"),
-    integer("created_at_ms", "mails.created_at_ms"),
-    integer("sent_at_ms", "mails.sent_at_ms"),
-    integer("attempts", "mails.attempts"),
-    text("last_error", "mails.last_error"),
+    text("recipient", "mails", "recipient"),
+    text("kind", "mails", "kind"),
+    text("subject", "mails", "subject"),
+    text("body", "mails", "body"),
+    text("status", "mails", "status"),
+    integer("created_at_ms", "mails", "created_at_ms"),
+    integer("sent_at_ms", "mails", "sent_at_ms"),
+    integer("attempts", "mails", "attempts"),
+    text("last_error", "mails", "last_error"),
 ];
 
 impl View {

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 
 pub use super::client_view::{ClientView, Finished, RecentCollection, Remembered, Running};
 use super::{
-    ClientId, Event, EventKind, Stage, SweepId,
+    ClientId, Event, EventKind, Sample, Stage, SweepId,
     alerts::AlertList,
     client_view::SAMPLES_KEPT,
     event::{ClientCard, MailStep, Trigger},
     history::StoredHistory,
+    metric::Observed,
     reading::Usage,
     roster::Roster,
 };
@@ -124,6 +125,7 @@ impl Fleet {
                 let measured = (reading.cpu, reading.memory.and_then(Usage::percent));
                 client.note_sample(event.at, *duration_ms, measured.0.map(f64::from), measured.1.map(f64::from));
                 client.finish(sweep, event.at, *collection, (*duration_ms, *attempts), None, alerts);
+                client.sample = Sample::measure(Observed::reading(reading));
                 client.reading = Some((event.at, reading.clone()));
                 self.count(sweep, true);
             }
@@ -210,6 +212,8 @@ impl Fleet {
                 view.exceeded = remembered.exceeded;
             }
             if view.reading.is_none() {
+                let whole = || Some(Sample::measure(Observed::reading(&remembered.reading.as_ref()?.1)));
+                view.sample = remembered.sample.or_else(whole).unwrap_or_default();
                 view.reading = remembered.reading;
             }
             let known_from = view.recent.front().map(|sample| sample.at);

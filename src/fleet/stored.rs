@@ -1,13 +1,16 @@
 //! The sample of a collection as the database keeps it: one table of columns. INSERT, SELECT, the export and the test
 //! of `v1_samples` all read this table. It is not the query, and not what is kept beside it, as cores and readings are.
 //!
-//! A new column is a row here, a migration that adds it to `collections` and, where other programs may see it, to the
-//! views, and a line in `migrations/README.md`.
+//! The columns of metrics come from their table. Any other new column is a row here, a migration that adds it to
+//! `collections` and, where other programs may see it, to the views, and a line in `migrations/README.md`.
+
+use std::sync::LazyLock;
 
 use super::{
     Reading,
     cell::{Cell, Column, Value},
-    reading::Usage,
+    metric::{Metric, Observed, StoredValue, Values},
+    sample::Sample,
 };
 
 /// What a stored sample is taken from.
@@ -26,65 +29,165 @@ pub struct StoredColumn {
     pub column: Column,
     /// Whether `v1_samples` and `v1_latest` have it.
     pub in_views: bool,
-    /// Takes its value from a sample.
-    pub get: fn(&StoredSample) -> Cell,
-    /// Puts a value that was read from the database into a sample.
-    pub set: fn(&mut StoredSample, Cell),
+    content: Content,
 }
 
-/// Makes the type of a row and the table of its columns from one list, so that neither can lack a column.
+/// What stands in a column.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    /// A field of [`StoredSample`].
+    Field { get: fn(&StoredSample) -> Cell, set: fn(&mut StoredSample, Cell) },
+    /// The value of a metric for the host.
+    Metric(Metric),
+}
+
+impl StoredColumn {
+    /// The column that a metric has of its own; `None` where it has none.
+    fn of_metric(metric: Metric) -> Option<Self> {
+        let name = match metric.spec().stored? {
+            StoredValue::Own(name) => name,
+            StoredValue::Quotient(..) => return None,
+        };
+        let column = Column { name, kind: f64::KIND, table: TABLE, field: name };
+        Some(Self { column, in_views: true, content: Content::Metric(metric) })
+    }
+
+    /// Takes its value from a sample.
+    #[must_use]
+    pub fn get(&self, sample: &StoredSample) -> Cell {
+        match self.content {
+            Content::Field { get, .. } => get(sample),
+            Content::Metric(metric) => sample.metrics.worst(metric).into(),
+        }
+    }
+
+    /// Puts a value that was read from the database into a sample.
+    pub fn set(&self, sample: &mut StoredSample, cell: Cell) {
+        match self.content {
+            Content::Field { set, .. } => set(sample, cell),
+            Content::Metric(metric) => sample.metrics.set(metric, Values::of_host(f64::from_cell(cell))),
+        }
+    }
+}
+
+/// The table with the stored samples.
+const TABLE: &str = "collections";
+
+/// Makes the type of a row and the table of its columns from one list, so that neither can lack a column. `then` names
+/// the metric whose own column follows, in the order of the views.
 macro_rules! stored_sample {
-    ($($(#[$doc:meta])* $name:ident: $type:ty, in_views: $in_views:literal, $take:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident: $type:ty, in_views: $in_views:literal, $take:expr $(, then $metric:ident)?;)*) => {
         /// One row. What was not measured is `None`, never 0; after a collection that failed everything is.
         #[derive(Debug, Clone, PartialEq, Default)]
         pub struct StoredSample {
             $($(#[$doc])* pub $name: Option<$type>,)*
+            /// The values of the metrics that have a column of their own.
+            pub metrics: Sample,
         }
 
-        /// The columns, in the order of the views.
-        pub const COLUMNS: [StoredColumn; [$(stringify!($name)),*].len()] = [$(StoredColumn {
-            column: Column {
-                name: stringify!($name),
-                kind: <$type as Value>::KIND,
-                source: concat!("collections.", stringify!($name)),
-            },
-            in_views: $in_views,
-            get: |sample| sample.$name.clone().map_or(Cell::Null, Value::into_cell),
-            set: |sample, cell| sample.$name = Value::from_cell(cell),
-        }),*];
+        /// The columns, in the order of the views: those listed here, and those of further metrics after them.
+        static COLUMNS: LazyLock<Vec<StoredColumn>> = LazyLock::new(|| {
+            let mut columns = Vec::new();
+            let mut placed: Vec<Metric> = Vec::new();
+            $(
+                columns.push(StoredColumn {
+                    column: Column {
+                        name: stringify!($name),
+                        kind: <$type as Value>::KIND,
+                        table: TABLE,
+                        field: stringify!($name),
+                    },
+                    in_views: $in_views,
+                    content: Content::Field {
+                        get: |sample| sample.$name.clone().map_or(Cell::Null, Value::into_cell),
+                        set: |sample, cell| sample.$name = Value::from_cell(cell),
+                    },
+                });
+                $(
+                    columns.extend(StoredColumn::of_metric(Metric::$metric));
+                    placed.push(Metric::$metric);
+                )?
+            )*
+            let further = Metric::ALL.into_iter().filter(|metric| !placed.contains(metric));
+            columns.extend(further.filter_map(StoredColumn::of_metric));
+            columns
+        });
 
         impl StoredSample {
             /// The row of a collection that succeeded.
             #[must_use]
             pub fn of(collected: Collected<'_>) -> Self {
                 $(let $name: fn(Collected<'_>) -> Option<$type> = $take;)*
-                Self { $($name: $name(collected),)* }
+                let mut metrics = Sample::default();
+                for metric in COLUMNS.iter().filter_map(|stored| stored.metric()) {
+                    metrics.set(metric, metric.measure(Observed::reading(collected.reading)));
+                }
+                Self { $($name: $name(collected),)* metrics }
             }
         }
     };
+}
+
+/// The columns, in the order of the views.
+#[must_use]
+pub fn columns() -> &'static [StoredColumn] {
+    &COLUMNS
+}
+
+impl StoredColumn {
+    fn metric(&self) -> Option<Metric> {
+        match self.content {
+            Content::Field { .. } => None,
+            Content::Metric(metric) => Some(metric),
+        }
+    }
+}
+
+impl StoredSample {
+    /// The sample, as far as it is stored. `failed_in_a_row` is not: that is told by the collections around it.
+    #[must_use]
+    pub fn sample(&self, failed_in_a_row: Option<u32>) -> Sample {
+        let mut sample = Sample::measure(Observed { reading: None, failed_in_a_row });
+        for metric in Metric::ALL {
+            if let Some(stored) = metric.spec().stored {
+                sample.set(metric, Values::of_host(self.value(stored)));
+            }
+        }
+        sample
+    }
+
+    fn value(&self, stored: StoredValue) -> Option<f64> {
+        match stored {
+            StoredValue::Own(column) => self.number(column),
+            StoredValue::Quotient(dividend, divisor) => Some(self.number(dividend)? / self.number(divisor)?),
+        }
+    }
+
+    /// The number in the column of this name; `None` for NULL and text.
+    fn number(&self, name: &str) -> Option<f64> {
+        match COLUMNS.iter().find(|stored| stored.column.name == name)?.get(self) {
+            Cell::Real(value) => Some(value),
+            Cell::Integer(value) => Some(value as f64),
+            Cell::Text(_) | Cell::Null => None,
+        }
+    }
 }
 
 stored_sample! {
     /// What the machine calls itself.
     host_name: String, in_views: true, |of| of.reading.host_name.clone();
     /// When the collection ended, UTC milliseconds since the Unix epoch.
-    collected_at_ms: i64, in_views: true, |of| Some(of.ended_at_ms);
-    /// CPU use of all cores together, percent.
-    cpu_percent: f64, in_views: true, |of| of.reading.cpu.map(f64::from);
+    collected_at_ms: i64, in_views: true, |of| Some(of.ended_at_ms), then Cpu;
     /// How many cores there are.
     core_count: i64, in_views: false, |of| i64::try_from(of.reading.cores.len()).ok().filter(|count| *count > 0);
     /// Memory, bytes.
     memory_total_bytes: i64, in_views: true, |of| of.reading.memory.map(|memory| stored_count(memory.total.0));
     /// Memory in use, bytes.
-    memory_used_bytes: i64, in_views: true, |of| of.reading.memory.map(|memory| stored_count(memory.used.0));
-    /// Memory in use, percent.
-    memory_percent: f64, in_views: true, |of| of.reading.memory.and_then(Usage::percent).map(f64::from);
+    memory_used_bytes: i64, in_views: true, |of| of.reading.memory.map(|memory| stored_count(memory.used.0)), then Memory;
     /// Swap, bytes.
     swap_total_bytes: i64, in_views: true, |of| of.reading.swap.map(|swap| stored_count(swap.total.0));
     /// Swap in use, bytes.
-    swap_used_bytes: i64, in_views: true, |of| of.reading.swap.map(|swap| stored_count(swap.used.0));
-    /// Swap in use, percent.
-    swap_percent: f64, in_views: true, |of| of.reading.swap.and_then(Usage::percent).map(f64::from);
+    swap_used_bytes: i64, in_views: true, |of| of.reading.swap.map(|swap| stored_count(swap.used.0)), then Swap;
     /// Seconds since boot.
     uptime_seconds: i64, in_views: true, |of| of.reading.uptime_seconds.map(stored_count);
     /// Load average of the whole machine over a minute.
@@ -92,9 +195,7 @@ stored_sample! {
     /// Over five minutes.
     load_5: f64, in_views: true, |of| of.reading.load.map(|[_, five, _]| five);
     /// Over a quarter of an hour.
-    load_15: f64, in_views: true, |of| of.reading.load.map(|[_, _, fifteen]| fifteen);
-    /// Use of the fullest mounted file system, percent.
-    disk_percent: f64, in_views: true, |of| of.reading.disk_percent().map(f64::from);
+    load_15: f64, in_views: true, |of| of.reading.load.map(|[_, _, fifteen]| fifteen), then Disk;
 }
 
 /// A count as the database keeps it. None of ours is beyond 2^63.
@@ -109,7 +210,11 @@ mod tests {
     use fleetsweep_agent::report::Report;
 
     use super::*;
-    use crate::fleet::{Bytes, Percent, cell::Kind, reading::FileSystem};
+    use crate::fleet::{
+        Bytes, Percent,
+        cell::Kind,
+        reading::{FileSystem, Usage},
+    };
 
     fn reading() -> Reading {
         let usage = |total, used| Some(Usage { total: Bytes(total), used: Bytes(used) });
@@ -135,7 +240,7 @@ mod tests {
 
     /// The cells of a row, in the order of the columns.
     fn cells(sample: &StoredSample) -> Vec<Cell> {
-        COLUMNS.iter().map(|column| (column.get)(sample)).collect()
+        COLUMNS.iter().map(|column| column.get(sample)).collect()
     }
 
     #[test]
@@ -162,9 +267,29 @@ mod tests {
         assert_eq!(cells(&sample), expected);
         let mut back = StoredSample::default();
         for (column, cell) in COLUMNS.iter().zip(cells(&sample)) {
-            (column.set)(&mut back, cell);
+            column.set(&mut back, cell);
         }
         assert_eq!(back, sample);
+    }
+
+    #[test]
+    fn the_sample_is_the_same_after_it_was_stored() {
+        let reading = reading();
+        let stored = StoredSample::of(Collected { ended_at_ms: 0, reading: &reading });
+        assert_eq!(stored.sample(Some(0)), Sample::measure(Observed::reading(&reading)));
+    }
+
+    #[test]
+    fn every_stored_metric_names_columns_that_there_are() {
+        for stored in Metric::ALL.into_iter().filter_map(|metric| metric.spec().stored) {
+            let names = match stored {
+                StoredValue::Own(name) => vec![name],
+                StoredValue::Quotient(dividend, divisor) => vec![dividend, divisor],
+            };
+            for name in names {
+                assert!(COLUMNS.iter().any(|stored| stored.column.name == name), "{name}");
+            }
+        }
     }
 
     #[test]

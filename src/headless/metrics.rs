@@ -12,62 +12,59 @@ use prometheus::{
 };
 
 use crate::fleet::{
-    Bytes, Metric, Percent, Reading, Sample, SweepId,
+    Bytes, Metric, Percent, Reading, SweepId,
     metric::{Gauge, Instance, Unit},
     state::{ClientView, Finished, Fleet, SweepView},
 };
 
-/// A number of a sample that is not the value of a metric.
+/// A number of a reading that is not the value of a metric.
 struct Companion {
     /// The metric before whose gauge it stands.
     before: Metric,
     gauge: Gauge,
-    value: fn(&Sample) -> Option<f64>,
+    value: fn(&Reading) -> Option<f64>,
 }
 
 const COMPANIONS: [Companion; 8] = [
     Companion {
         before: Metric::Memory,
-        gauge: Gauge { name: "fleetsweep_memory_total_bytes", help: "StoredHistory, bytes." },
-        value: |sample| Some(bytes(sample.memory?.total)),
+        gauge: Gauge { name: "fleetsweep_memory_total_bytes", help: "Memory, bytes." },
+        value: |reading| Some(bytes(reading.memory?.total)),
     },
     Companion {
         before: Metric::Memory,
-        gauge: Gauge {
-            name: "fleetsweep_memory_used_bytes",
-            help: "StoredHistory in use (total less available), bytes.",
-        },
-        value: |sample| Some(bytes(sample.memory?.used)),
+        gauge: Gauge { name: "fleetsweep_memory_used_bytes", help: "Memory in use (total less available), bytes." },
+        value: |reading| Some(bytes(reading.memory?.used)),
     },
     Companion {
         before: Metric::Disk,
         gauge: Gauge { name: "fleetsweep_swap_total_bytes", help: "Swap, bytes." },
-        value: |sample| Some(bytes(sample.swap?.total)),
+        value: |reading| Some(bytes(reading.swap?.total)),
     },
     Companion {
         before: Metric::Disk,
         gauge: Gauge { name: "fleetsweep_swap_used_bytes", help: "Swap in use, bytes." },
-        value: |sample| Some(bytes(sample.swap?.used)),
+        value: |reading| Some(bytes(reading.swap?.used)),
     },
     Companion {
         before: Metric::Disk,
         gauge: Gauge { name: "fleetsweep_uptime_seconds", help: "Time since the client was booted, seconds." },
-        value: |sample| Some(sample.uptime_seconds? as f64),
+        value: |reading| Some(reading.uptime_seconds? as f64),
     },
     Companion {
         before: Metric::Disk,
         gauge: Gauge { name: "fleetsweep_load1", help: "Load average over 1 minute, of the whole machine." },
-        value: |sample| Some(sample.load?[0]),
+        value: |reading| Some(reading.load?[0]),
     },
     Companion {
         before: Metric::Disk,
         gauge: Gauge { name: "fleetsweep_load5", help: "Load average over 5 minutes, of the whole machine." },
-        value: |sample| Some(sample.load?[1]),
+        value: |reading| Some(reading.load?[1]),
     },
     Companion {
         before: Metric::Disk,
         gauge: Gauge { name: "fleetsweep_load15", help: "Load average over 15 minutes, of the whole machine." },
-        value: |sample| Some(sample.load?[2]),
+        value: |reading| Some(reading.load?[2]),
     },
 ];
 
@@ -127,15 +124,15 @@ fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, mai
         let line = |client: &&ClientView| Some(line(labels(client), value(client.last.as_ref()?)));
         families.push(gauge(name, help, clients.iter().filter_map(line).collect()));
     }
-    let samples: Vec<(&ClientView, Sample)> =
-        clients.iter().filter_map(|client| Some((*client, Sample::of_reading(fresh(client)?)))).collect();
+    let measured: Vec<(&ClientView, &Reading)> =
+        clients.iter().filter_map(|client| Some((*client, fresh(client)?))).collect();
     for metric in Metric::ALL {
         for Companion { gauge: Gauge { name, help }, value, .. } in COMPANIONS.iter().filter(|it| it.before == metric) {
-            let line = |(client, sample): &(&ClientView, Sample)| Some(line(labels(client), value(sample)?));
-            families.push(gauge(name, help, samples.iter().filter_map(line).collect()));
+            let line = |(client, reading): &(&ClientView, &Reading)| Some(line(labels(client), value(reading)?));
+            families.push(gauge(name, help, measured.iter().filter_map(line).collect()));
         }
         if let Some(Gauge { name, help }) = metric.spec().gauge {
-            let lines = samples.iter().flat_map(|(client, sample)| of_metric(metric, client, sample));
+            let lines = measured.iter().flat_map(|(client, _)| of_metric(metric, client));
             families.push(gauge(name, help, lines.collect()));
         }
     }
@@ -168,14 +165,14 @@ fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, mai
 }
 
 /// The values of a metric, one line for each instance.
-fn of_metric(metric: Metric, client: &ClientView, sample: &Sample) -> Vec<Line> {
+fn of_metric(metric: Metric, client: &ClientView) -> Vec<Line> {
     let spec = metric.spec();
     let line = |(instance, value): (Instance, f64)| {
         let mut labels = labels(client);
         labels.extend(spec.scope.label().map(|name| label(name, instance.name())));
         line(labels, spec.unit.to_base(value))
     };
-    metric.values(sample).measured().into_iter().map(line).collect()
+    client.sample.values(metric).measured().into_iter().map(line).collect()
 }
 
 /// The reading of the last collection.

@@ -68,7 +68,6 @@ pub(super) fn reading(n: usize) -> Reading {
         warnings: Vec::new(),
         agent_version: "0.1.0".to_owned(),
         clock_ahead_ms: Some(3),
-        fullest_percent: None,
     }
 }
 
@@ -109,6 +108,7 @@ pub(super) fn whole_fleet(count: usize) -> Fleet {
         client: id(n),
         last: None,
         reading: None,
+        sample: None,
         exceeded: Vec::new(),
         recent: (0..60).map(sample).collect(),
     };

@@ -50,12 +50,12 @@ impl Field {
 
 /// The fields of a stored sample.
 pub(super) fn of_sample(sample: &StoredSample) -> impl Iterator<Item = Field> {
-    stored::COLUMNS.iter().map(|stored| Field::of(&stored.column, (stored.get)(sample)))
+    stored::columns().iter().map(|stored| Field::of(&stored.column, stored.get(sample)))
 }
 
 /// The columns of a stored sample, for a SELECT from `collections` alone.
 pub(super) fn sample_columns() -> String {
-    stored::COLUMNS.map(|stored| stored.column.name).join(", ")
+    stored::columns().iter().map(|stored| stored.column.name).collect::<Vec<_>>().join(", ")
 }
 
 /// Inserts one row.
@@ -105,8 +105,8 @@ where
 {
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
         let mut sample = Self::default();
-        for stored in &stored::COLUMNS {
-            (stored.set)(&mut sample, read(row, &stored.column)?);
+        for stored in stored::columns() {
+            stored.set(&mut sample, read(row, &stored.column)?);
         }
         Ok(sample)
     }

@@ -120,7 +120,7 @@ pub(super) async fn recent(
     metric: Metric,
     most: u32,
 ) -> Result<Vec<(Timestamp, f64)>, sqlx::Error> {
-    let Some(column) = metric.spec().column else { return Ok(Vec::new()) };
+    let Some(column) = metric.spec().stored else { return Ok(Vec::new()) };
     let sql = format!(
         "SELECT collections.collected_at_ms, {column} FROM collections JOIN clients ON clients.id = collections.client_id
          WHERE clients.ip = ? AND clients.port = ? AND collections.collected_at_ms IS NOT NULL

@@ -14,13 +14,12 @@ use super::{
     sweeps::{self, Ended},
 };
 use crate::fleet::{
-    Bytes, Percent, Reading, SweepId,
+    Bytes, Metric, Percent, Reading, SweepId,
     alert::{HoldReason, Notice, NoticeReason},
     alerts::AlertView,
     event::ClientCard,
     history::StoredHistory,
     reading::Usage,
-    sample::Sample,
     state::{Fleet, Remembered, SweepView},
     stored::StoredSample,
 };
@@ -44,9 +43,9 @@ pub(super) async fn fleet(pool: &ReadPool, sweep: SweepId, cards: &[ClientCard])
         let (client, peak) = (row.client_id, row.peak_value);
         let acknowledged = row.acknowledged_at_ms.is_some_and(|at| at <= ended.at_ms);
         let alert = AlertView { acknowledged, ..AlertView::try_from(row)? };
-        let sample = measured.get(&client).map(Measured::sample).transpose()?.unwrap_or_default();
-        let sample = Sample { failed_in_a_row: failed.get(&client).copied(), ..sample };
-        let value = alert.metric.values(&sample).of(&alert.instance).value();
+        let stored = measured.get(&client).map(|measured| &measured.stored);
+        let sample = stored.unwrap_or(&StoredSample::default()).sample(failed.get(&client).copied());
+        let value = sample.values(alert.metric).of(&alert.instance).value();
         let alert = then(alert, value, peak, &ended.view);
         open.entry(client).or_insert_with(Vec::new).push(stored_history::exceeded(&alert));
         alerts.push(alert);
@@ -61,6 +60,7 @@ pub(super) async fn fleet(pool: &ReadPool, sweep: SweepId, cards: &[ClientCard])
             client,
             last: last.remove(&id),
             reading: readings.remove(&id).map(|(at, reading)| (at, Box::new(reading))),
+            sample: measured.get(&id).map(|measured| measured.stored.sample(None)),
             exceeded: stored_history::in_order(open.remove(&id)),
             recent: samples.remove(&id).unwrap_or_default(),
         })
@@ -143,8 +143,8 @@ async fn measured(transaction: &mut Transaction, clients: &[LastOf]) -> Result<H
 }
 
 impl Measured {
-    /// The sample, by which alerts were judged.
-    fn sample(&self) -> Result<Sample, sqlx::Error> {
+    /// The reading as far as it is stored here.
+    fn reading(&self, cores: Vec<Percent>) -> Result<(Timestamp, Reading), sqlx::Error> {
         let stored = &self.stored;
         let usage = |total: Option<i64>, used: Option<i64>| match (total, used) {
             (Some(total), Some(used)) => {
@@ -153,35 +153,19 @@ impl Measured {
             (None, _) | (_, None) => Ok::<_, sqlx::Error>(None),
         };
         let load = stored.load_1.zip(stored.load_5).zip(stored.load_15);
-        Ok(Sample {
-            failed_in_a_row: None,
-            cpu: stored.cpu_percent.map(percent).transpose()?,
-            core_count: stored.core_count.map(from_count).transpose()?.filter(|count| *count > 0),
-            memory: usage(stored.memory_total_bytes, stored.memory_used_bytes)?,
-            swap: usage(stored.swap_total_bytes, stored.swap_used_bytes)?,
-            uptime_seconds: stored.uptime_seconds.map(from_count).transpose()?,
-            load: load.map(|((one, five), fifteen)| [one, five, fifteen]),
-            fullest_disk: stored.disk_percent.map(percent).transpose()?,
-        })
-    }
-
-    /// The reading as far as it can be told from the sample.
-    fn reading(&self, cores: Vec<Percent>) -> Result<(Timestamp, Reading), sqlx::Error> {
-        let sample = self.sample()?;
         let reading = Reading {
-            host_name: self.stored.host_name.clone(),
+            host_name: stored.host_name.clone(),
             os_family: None,
             os_version: None,
             kernel: None,
             architecture: None,
-            cpu: sample.cpu,
+            cpu: stored.metrics.worst(Metric::Cpu).map(percent).transpose()?,
             cores,
-            memory: sample.memory,
-            swap: sample.swap,
-            uptime_seconds: sample.uptime_seconds,
-            load: sample.load,
+            memory: usage(stored.memory_total_bytes, stored.memory_used_bytes)?,
+            swap: usage(stored.swap_total_bytes, stored.swap_used_bytes)?,
+            uptime_seconds: stored.uptime_seconds.map(from_count).transpose()?,
+            load: load.map(|((one, five), fifteen)| [one, five, fifteen]),
             file_systems: Vec::new(),
-            fullest_percent: sample.fullest_disk,
             interfaces: Vec::new(),
             top_cpu: Vec::new(),
             top_memory: Vec::new(),
@@ -189,7 +173,7 @@ impl Measured {
             agent_version: String::new(),
             clock_ahead_ms: None,
         };
-        Ok((from_ms(self.stored.collected_at_ms.unwrap_or_default())?, reading))
+        Ok((from_ms(stored.collected_at_ms.unwrap_or_default())?, reading))
     }
 }
 

@@ -17,22 +17,16 @@ use super::{
 /// Where the database keeps which migrations it has. A name of our own: a PostgreSQL database may be shared.
 const TABLE: &str = "fleetsweep_migrations";
 
-/// Every migration, oldest first: version, name, text. One that was ever released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 8] = [
-    (1, "first", include_str!("../../migrations/0001_first.sql")),
-    (2, "history", include_str!("../../migrations/0002_history.sql")),
-    (3, "spool", include_str!("../../migrations/0003_spool.sql")),
-    (4, "attachments", include_str!("../../migrations/0004_attachments.sql")),
-    (5, "mail_outcome", include_str!("../../migrations/0005_mail_outcome.sql")),
-    (6, "limits", include_str!("../../migrations/0006_limits.sql")),
-    (7, "clock", include_str!("../../migrations/0007_clock.sql")),
-    (8, "instances", include_str!("../../migrations/0008_instances.sql")),
-];
+/// Every migration, oldest first: version, name, text. The build lists the files of `migrations/` that are named
+/// `VERSION_NAME.sql`. One that was ever released is never changed.
+const MIGRATIONS: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
 /// The newest schema that this program knows.
 const NEWEST: i64 = {
-    let [.., (version, _, _)] = MIGRATIONS;
-    version
+    match MIGRATIONS {
+        [.., (version, _, _)] => *version,
+        [] => 0,
+    }
 };
 
 /// The migrations in the dialect of a database. SQLite has no `CREATE OR REPLACE VIEW`: there a view is dropped and
@@ -43,8 +37,10 @@ fn migrations(pool: &Pool) -> Vec<Migration> {
         Pool::Postgres(_) | Pool::MySql(_) => sql.into_sql_str(),
     };
     MIGRATIONS
-        .into_iter()
-        .map(|(version, name, sql)| Migration::new(version, name.into(), MigrationType::Simple, in_dialect(sql), false))
+        .iter()
+        .map(|&(version, name, sql)| {
+            Migration::new(version, name.into(), MigrationType::Simple, in_dialect(sql), false)
+        })
         .collect()
 }
 
@@ -120,6 +116,6 @@ mod tests {
 
     #[test]
     fn the_versions_count_up_from_1() {
-        assert!(MIGRATIONS.into_iter().map(|(version, _, _)| version).eq(1..=NEWEST));
+        assert!(MIGRATIONS.iter().map(|(version, _, _)| *version).eq(1..=NEWEST));
     }
 }

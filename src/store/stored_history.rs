@@ -77,6 +77,7 @@ pub(super) async fn memory(pool: &ReadPool) -> Result<StoredHistory, sqlx::Error
         client,
         last: last.remove(&id),
         reading: readings.remove(&id).map(|(at, reading)| (at, Box::new(reading))),
+        sample: None,
         exceeded: in_order(open.remove(&id)),
         recent: samples.remove(&id).unwrap_or_default(),
     });

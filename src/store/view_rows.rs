@@ -130,7 +130,7 @@ fn source(view: View) -> Source {
 pub(super) fn sql(view: View) -> String {
     let Source { from, part, at, id, further } = source(view);
     let columns: Vec<String> =
-        view.columns().iter().map(|column| format!("{} AS {}", column.source, column.name)).collect();
+        view.columns().iter().map(|column| format!("{}.{} AS {}", column.table, column.field, column.name)).collect();
     let (same_id, then_core) = match view {
         View::Cores => (format!(" OR ({id} = ? AND {further} > ?)"), format!(", {further}")),
         View::Samples | View::Alerts | View::Events | View::Mails => (String::new(), String::new()),

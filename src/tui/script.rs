@@ -87,7 +87,6 @@ pub(super) fn reading(n: usize) -> Box<Reading> {
         interfaces: Vec::new(),
         agent_version: "0.1.0".to_owned(),
         clock_ahead_ms: Some(3),
-        fullest_percent: None,
     })
 }
 
@@ -122,6 +121,7 @@ pub(super) fn remembered(n: usize) -> Remembered {
             stages: Vec::new(),
         }),
         reading: Some((before(300_000), reading(n))),
+        sample: None,
         exceeded: Vec::new(),
         recent: samples(n),
     }

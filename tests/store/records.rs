@@ -53,7 +53,6 @@ pub(crate) fn reading() -> Reading {
         warnings: vec!["swap: none".into()],
         agent_version: "0.1.0".into(),
         clock_ahead_ms: Some(-3),
-        fullest_percent: None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     fleet::{
         judge::Verdict,
         mail::Mail,
-        sample::Observation,
+        metric::Observation,
         security::{SecurityLog, allowance::Allowed},
     },
     mail::compose::{self, Composer, EventsContext, MailContext, TemplateError},

@@ -27,7 +27,7 @@ use crate::{
         event::MailStep,
         judge::{self, Verdict},
         mail::Mail,
-        sample::Observation,
+        metric::Observation,
         security::{
             SecurityLog,
             allowance::{Allowance, Allowed, Spent},

@@ -56,7 +56,7 @@ impl From<Instance> for String {
 }
 
 /// The values of a metric in one sample.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Values {
     /// It was not measured, which says nothing about any instance.
     NotMeasured,

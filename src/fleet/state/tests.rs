@@ -118,6 +118,7 @@ fn what_is_remembered_never_hides_what_was_told() {
             stages: Vec::new(),
         }),
         reading: None,
+        sample: None,
         exceeded: Vec::new(),
         recent: vec![sample(-9), sample(-5), sample(5)],
     };

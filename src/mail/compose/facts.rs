@@ -14,9 +14,9 @@ use crate::{
         judge::rule_for,
         mail::MailKind,
         metric::Evidence,
+        metric::Observation,
         reading::{FileSystem, Process, clean},
         rule::Repeat,
-        sample::Observation,
     },
     mail::words::{self, SUBJECT_CHARS, TEXT_CHARS},
 };

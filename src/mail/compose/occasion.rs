@@ -8,7 +8,7 @@ use crate::{
         Metric,
         alert::{Change, Notice, NoticeReason},
         judge::Verdict,
-        sample::Observation,
+        metric::Observation,
     },
 };
 
@@ -36,7 +36,7 @@ pub fn history_wanted(verdict: &Verdict) -> Vec<Metric> {
     let wanted = |change: &&Change| match change.notice {
         Notice::Send(NoticeReason::Recovered | NoticeReason::Gone) | Notice::Hold(_) => false,
         Notice::Send(NoticeReason::Raised | NoticeReason::EveryCollection | NoticeReason::Reminder) => {
-            change.metric.spec().column.is_some() && change.instance.is_host()
+            change.metric.spec().stored.is_some() && change.instance.is_host()
         }
     };
     verdict.changes.iter().filter(wanted).map(|change| change.metric).collect()

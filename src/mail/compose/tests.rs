@@ -11,9 +11,9 @@ use crate::{
     fleet::{
         Bytes, ClientId, Failure, FailureKind, Metric, Percent, Reading, Rule, Stage,
         judge::{ClientState, judge},
+        metric::Observation,
         reading::{FileSystem, Process, Usage},
         rule::Repeat,
-        sample::Observation,
         security::SecurityLog,
     },
 };

@@ -3,7 +3,7 @@
 use super::{Align, Cell, Column, Context, Export, Order, REST, Space, number};
 use crate::{
     fleet::{
-        Metric, Phase, Reading, Sample, cell,
+        Metric, Phase, Reading, cell,
         select::sort::{ByClient, Key, severity},
         state::ClientView,
     },
@@ -233,7 +233,7 @@ fn reading(client: &ClientView) -> Option<&Reading> {
 
 /// The value of a metric, the worst where it has several.
 fn value(client: &ClientView, metric: Metric) -> Option<f64> {
-    metric.worst(&Sample::of_reading(reading(client)?))
+    client.sample.worst(metric)
 }
 
 /// CPU use, percent.

@@ -5,7 +5,7 @@ use std::fmt;
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::Timestamp;
 
-use crate::fleet::{Metric, Phase, Sample, state::ClientView};
+use crate::fleet::{Metric, Phase, state::ClientView};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Term {
@@ -75,7 +75,7 @@ pub(super) const FIELDS: [(&str, Field); 6] = [
 /// The words of every quantity, those of metrics by the table of metrics. Where one has two, the first is the one that
 /// a filter is written with.
 pub(super) fn quantities() -> impl Iterator<Item = (&'static str, Quantity)> {
-    let stored = Metric::ALL.into_iter().filter(|metric| metric.spec().column.is_some());
+    let stored = Metric::ALL.into_iter().filter(|metric| metric.spec().stored.is_some());
     let of_metrics = stored.flat_map(|metric| {
         let (short, word) = (metric.spec().short, metric.word());
         [Some(short), (word != short).then_some(word)]
@@ -187,7 +187,7 @@ impl Field {
 impl Quantity {
     fn of(self, client: &ClientView, now: Timestamp) -> Option<f64> {
         match self {
-            Self::Metric(metric) => metric.worst(&Sample::of_reading(&client.reading.as_ref()?.1)),
+            Self::Metric(metric) => client.sample.worst(metric),
             Self::Took => client.last.as_ref().map(|last| last.duration_ms as f64 / 1000.0),
             Self::Age => client.reading.as_ref().map(|(at, _)| (now.duration_since(*at)).as_secs_f64()),
             Self::Attempts => client.last.as_ref().map(|last| f64::from(last.attempts)),

@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::fleet::{
-    Bytes, ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
+    Bytes, ClientId, Failure, FailureKind, Metric, Percent, Reading, Sample, Stage, SweepId,
     alert::Exceeded,
     event::ClientCard,
-    metric::Instance,
+    metric::{Instance, Observed},
     reading::Usage,
     state::{Finished, Fleet},
 };
@@ -25,6 +25,7 @@ fn client() -> ClientView {
         os_version: Some("Debian GNU/Linux 12".to_owned()),
         ..Reading::from_report(&fleetsweep_agent::report::Report::default(), 0).unwrap()
     };
+    view.sample = Sample::measure(Observed::reading(&reading));
     view.reading = Some((Timestamp::UNIX_EPOCH, Box::new(reading)));
     view.exceeded = vec![Exceeded { metric: Metric::Cpu, instance: Instance::HOST, limit: 90.0, value: 95.0 }];
     view.last = Some(Finished {

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
-    fleet::{Event, EventKind, Percent, Reading, stream::Frame},
+    fleet::{
+        Event, EventKind, Metric, Percent, Reading, Sample,
+        metric::{Observed, Values},
+        stream::Frame,
+    },
     tui::{
         Answer, Message, Model,
         paint::{painted, press, rows},
@@ -59,11 +63,13 @@ fn the_past_shows_disk_use_although_the_file_systems_are_gone() {
     let sweeps = script::sweeps(1);
     model.update(Message::Answer(Answer::Sweeps(sweeps.clone())));
     let mut past = script::past(&sweeps[0], 3);
-    let reading =
-        Reading { file_systems: Vec::new(), fullest_percent: Some(Percent::new(73.0).unwrap()), ..*script::reading(1) };
+    let reading = Reading { file_systems: Vec::new(), ..*script::reading(1) };
+    let mut sample = Sample::measure(Observed::reading(&reading));
+    sample.set(Metric::Disk, Values::Host(73.0));
     let sweep = sweeps[0].clone();
     let mut remembered = script::remembered(1);
     remembered.reading = Some((script::now(), Box::new(reading)));
+    remembered.sample = Some(sample);
     *past = crate::fleet::state::Fleet::past(
         sweep.clone(),
         &script::cards(3),
