@@ -60,7 +60,7 @@ pub(super) async fn fleet(pool: &ReadPool, sweep: SweepId, cards: &[ClientCard])
             client,
             last: last.remove(&id),
             reading: readings.remove(&id).map(|(at, reading)| (at, Box::new(reading))),
-            sample: measured.get(&id).map(|measured| measured.stored.sample(None)),
+            sample: measured.get(&id).map(|measured| measured.stored.sample(Some(0))),
             exceeded: stored_history::in_order(open.remove(&id)),
             recent: samples.remove(&id).unwrap_or_default(),
         })
