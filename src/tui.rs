@@ -20,7 +20,7 @@ pub mod clipboard;
 pub mod columns;
 pub mod data;
 pub mod draw;
-pub mod export;
+mod export;
 mod filtering;
 mod format;
 #[cfg(any(test, fuzzing))]

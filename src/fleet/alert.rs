@@ -4,7 +4,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -71,6 +71,55 @@ pub struct OpenAlert {
     pub last_mail_at: Option<Timestamp>,
     /// When an operator acknowledged it: no reminders from then on.
     pub acknowledged_at: Option<Timestamp>,
+    /// Who that was; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_by: Option<String>,
+}
+
+/// Whether an operator acknowledged an alert.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acknowledged {
+    /// Nobody did.
+    #[default]
+    No,
+    /// Somebody did; a recording from before that was an event does not tell more.
+    Yes,
+    /// It is known when.
+    By {
+        /// When, by the collector's clock.
+        at: Timestamp,
+        /// The operator's account; `None` where it is not known.
+        actor: Option<String>,
+    },
+    /// It was withdrawn. What was decided about mails before that does not bring it back.
+    Withdrawn,
+}
+
+impl Acknowledged {
+    /// Whether the alert is acknowledged now.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        match self {
+            Self::No | Self::Withdrawn => false,
+            Self::Yes | Self::By { .. } => true,
+        }
+    }
+
+    /// Reads it also as it was written before it was known who and when: as a truth value.
+    pub(super) fn deserialize_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Before(bool),
+            Now(Acknowledged),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Before(false) => Self::No,
+            Written::Before(true) => Self::Yes,
+            Written::Now(acknowledged) => acknowledged,
+        })
+    }
 }
 
 /// What happened to one alert.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     ClientId, Event, EventKind, Metric, SweepId,
-    alert::{AlertKey, HoldReason, Notice, Step},
+    alert::{Acknowledged, AlertKey, HoldReason, Notice, Step},
     event::MailStep,
     mail::MailKind,
     metric::Instance,
@@ -52,7 +52,8 @@ pub struct AlertView {
     /// In which sweep a mail about it was last decided.
     pub mailed_in: Option<SweepId>,
     /// Whether an operator acknowledged it.
-    pub acknowledged: bool,
+    #[serde(deserialize_with = "Acknowledged::deserialize_any")]
+    pub acknowledged: Acknowledged,
 }
 
 /// How an alert ended.
@@ -102,11 +103,13 @@ impl AlertList {
                     ended: None,
                     notice: *notice,
                     mailed_in: None,
-                    acknowledged: false,
+                    acknowledged: Acknowledged::No,
                 });
                 (alert.limit, alert.value, alert.notice) = (*limit, *value, *notice);
                 // Recordings from before `Acknowledged` was an event have this alone.
-                alert.acknowledged |= matches!(notice, Notice::Hold(HoldReason::Acknowledged));
+                if alert.acknowledged == Acknowledged::No && *notice == Notice::Hold(HoldReason::Acknowledged) {
+                    alert.acknowledged = Acknowledged::Yes;
+                }
                 if matches!(notice, Notice::Send(_)) {
                     alert.mailed_in = event.sweep;
                 }
@@ -127,14 +130,19 @@ impl AlertList {
                     }
                 }
             }
-            EventKind::Acknowledged { metric, instance, raised_at, .. } => {
-                let Some(client) = &event.client else { return };
-                let about = AlertKey { metric: *metric, instance: instance.clone() };
-                if let Some(alert) = self.open.get_mut(&(client.clone(), about))
-                    && alert.raised_at == *raised_at
-                {
-                    alert.acknowledged = true;
+            EventKind::Acknowledged { metric, instance, raised_at, actor } => {
+                if let Some(alert) = self.open_since(event, *metric, instance, *raised_at) {
+                    alert.acknowledged = Acknowledged::By { at: event.at, actor: Some(actor.clone()) };
                     alert.notice = Notice::Hold(HoldReason::Acknowledged);
+                }
+            }
+            EventKind::Unacknowledged { metric, instance, raised_at, .. } => {
+                if let Some(alert) = self.open_since(event, *metric, instance, *raised_at) {
+                    alert.acknowledged = Acknowledged::Withdrawn;
+                    // The next collection decides anew.
+                    let mailed = alert.mailed_in.is_some();
+                    let reason = if mailed { HoldReason::RecentlyMailed } else { HoldReason::NoRecipient };
+                    alert.notice = Notice::Hold(reason);
                 }
             }
             EventKind::Mail { mail, kind, recipient, step } => {
@@ -165,6 +173,19 @@ impl AlertList {
             | EventKind::DatabaseBack { .. }
             | EventKind::ConfigurationRefused { .. } => {}
         }
+    }
+
+    /// The open alert that an event is about.
+    fn open_since(
+        &mut self,
+        event: &Event,
+        metric: Metric,
+        instance: &Instance,
+        raised_at: Timestamp,
+    ) -> Option<&mut AlertView> {
+        let about = AlertKey { metric, instance: instance.clone() };
+        let alert = self.open.get_mut(&(event.client.clone()?, about))?;
+        (alert.raised_at == raised_at).then_some(alert)
     }
 
     /// Takes in what the database remembers. What the stream has told already is newer and stays.
@@ -291,7 +312,7 @@ mod tests {
         assert_eq!((book.open_count(), book.raised_since(second(1)), book.raised_since(second(2))), (2, 2, 0));
         let client = ClientId::new("a", 22);
         let a = book.open_of(&client).next().unwrap();
-        assert!(a.acknowledged && a.value == 92.0 && a.mailed_in == Some(SWEEP));
+        assert!(a.acknowledged.is_given() && a.value == 92.0 && a.mailed_in == Some(SWEEP));
         tell(&mut book, 3, "a", Step::Resolved, Notice::Hold(HoldReason::NoRecoveryMail));
         assert_eq!(book.open_count(), 1);
         let ends: Vec<_> = book.newest_first().iter().map(|alert| alert.ended).collect();
@@ -310,8 +331,46 @@ mod tests {
             let kind = EventKind::Acknowledged { metric, instance, raised_at: second(raised_at), actor };
             book.apply(&Event { at: second(2), sweep: None, client: Some(client.clone()), kind });
             let alert = book.open_of(&client).next().unwrap();
-            assert_eq!((alert.acknowledged, alert.mailed_in), (acknowledged, Some(SWEEP)), "{metric} {raised_at}");
+            let given = alert.acknowledged.is_given();
+            assert_eq!((given, alert.mailed_in), (acknowledged, Some(SWEEP)), "{metric} {raised_at}");
             assert_eq!(matches!(alert.notice, Notice::Hold(HoldReason::Acknowledged)), acknowledged);
+        }
+    }
+
+    #[test]
+    fn a_withdrawn_acknowledgement_is_not_brought_back_by_a_collection_that_was_judged_before() {
+        let mut book = AlertList::default();
+        let client = ClientId::new("a", 22);
+        let (metric, instance, raised_at) = (Metric::Cpu, Instance::HOST, second(1));
+        tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
+        let mut say = |at, kind| {
+            book.apply(&Event { at: second(at), sweep: None, client: Some(client.clone()), kind });
+            book.open_of(&client).next().unwrap().acknowledged.clone()
+        };
+        let actor = "ops".to_owned();
+        let given = say(2, EventKind::Acknowledged { metric, instance: instance.clone(), raised_at, actor });
+        assert_eq!(given, Acknowledged::By { at: second(2), actor: Some("ops".to_owned()) });
+        let actor = "dev".to_owned();
+        let withdrawn = say(3, EventKind::Unacknowledged { metric, instance, raised_at, actor });
+        assert_eq!(withdrawn, Acknowledged::Withdrawn);
+        tell(&mut book, 4, "a", Step::Continues, Notice::Hold(HoldReason::Acknowledged));
+        assert!(!book.open_of(&client).next().unwrap().acknowledged.is_given());
+        let json = serde_json::to_string(&book).unwrap();
+        assert_eq!(serde_json::from_str::<AlertList>(&json).unwrap(), book);
+    }
+
+    #[test]
+    fn an_alert_that_was_written_before_it_was_known_who_acknowledged_is_read() {
+        for (written, expected) in [
+            ("false", Acknowledged::No),
+            ("true", Acknowledged::Yes),
+            (r#""withdrawn""#, Acknowledged::Withdrawn),
+            (r#"{"by":{"at":"1970-01-01T00:00:02Z","actor":null}}"#, Acknowledged::By { at: second(2), actor: None }),
+        ] {
+            let json = format!(
+                r#"{{"client":"a:22","metric":"cpu","limit":90.0,"value":91.0,"raised_at":"1970-01-01T00:00:01Z","ended":null,"notice":{{"mail":"hold","reason":"acknowledged"}},"mailed_in":null,"acknowledged":{written}}}"#
+            );
+            assert_eq!(serde_json::from_str::<AlertView>(&json).unwrap().acknowledged, expected, "{written}");
         }
     }
 

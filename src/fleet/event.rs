@@ -123,6 +123,18 @@ pub enum EventKind {
         /// The operator's account.
         actor: String,
     },
+    /// An operator withdrew an acknowledgement: reminders go out again.
+    Unacknowledged {
+        /// What is measured.
+        metric: Metric,
+        /// What has the value.
+        #[serde(default, skip_serializing_if = "Instance::is_host")]
+        instance: Instance,
+        /// Since when it is open.
+        raised_at: Timestamp,
+        /// The operator's account.
+        actor: String,
+    },
     /// A mail was decided, sent, put off or refused.
     Mail {
         /// Names the mail.
@@ -271,6 +283,12 @@ mod tests {
             EventKind::Acknowledged {
                 metric: Metric::Cpu,
                 instance: Instance::HOST,
+                raised_at: at,
+                actor: "ops".to_owned(),
+            },
+            EventKind::Unacknowledged {
+                metric: Metric::Disk,
+                instance: Instance::new("/var"),
                 raised_at: at,
                 actor: "ops".to_owned(),
             },

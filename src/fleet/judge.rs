@@ -177,6 +177,7 @@ fn judge_value(
                 peak: value,
                 last_mail_at: None,
                 acknowledged_at: None,
+                acknowledged_by: None,
             };
             (alert, Step::Raised)
         }

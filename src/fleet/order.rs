@@ -30,6 +30,18 @@ pub enum Order {
         #[serde(default, skip_serializing_if = "Instance::is_host")]
         instance: Instance,
     },
+    /// Reminders about this alert again, although it was acknowledged.
+    Unacknowledge {
+        /// The client.
+        client: ClientId,
+        /// What is measured.
+        metric: Metric,
+        /// What has the value.
+        #[serde(default, skip_serializing_if = "Instance::is_host")]
+        instance: Instance,
+    },
+    /// Several of `Cancel`, `Acknowledge` and `Unacknowledge`, answered together.
+    Each(Vec<Order>),
 }
 
 /// Some of the clients.

@@ -152,7 +152,10 @@ impl Fleet {
                 self.database_away = Some(DatabaseAway { since: *since, waiting: *waiting });
             }
             EventKind::DatabaseBack { .. } => self.database_away = None,
-            EventKind::Alert { .. } | EventKind::Acknowledged { .. } | EventKind::ConfigurationRefused { .. } => {}
+            EventKind::Alert { .. }
+            | EventKind::Acknowledged { .. }
+            | EventKind::Unacknowledged { .. }
+            | EventKind::ConfigurationRefused { .. } => {}
         }
     }
 

@@ -99,7 +99,10 @@ pub struct LogLine {
     pub at: Timestamp,
     /// How grave.
     pub level: LogLevel,
-    /// The line without time and level.
+    /// The client that it is about, by its name; `None` where it is about no client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// The line without time, level and the client's name.
     pub text: String,
 }
 

@@ -78,6 +78,10 @@ pub fn log(fleet: &Fleet, event: &Event) {
             let about = AlertKey { metric: *metric, instance: instance.clone() };
             info!(metric = %about, actor, "alert acknowledged");
         }
+        EventKind::Unacknowledged { metric, instance, actor, .. } => {
+            let about = AlertKey { metric: *metric, instance: instance.clone() };
+            info!(metric = %about, actor, "acknowledgement withdrawn: reminders go out again");
+        }
         EventKind::Mail { mail, kind, recipient, step } => match step {
             MailStep::Queued => debug!(%mail, %kind, recipient, "mail in the outbox"),
             MailStep::Sent { answer } => info!(%mail, %kind, recipient, "mail sent: {answer}"),

@@ -296,7 +296,7 @@ mod tests {
             ended: None,
             notice: Notice::Hold(HoldReason::NoRecipient),
             mailed_in: None,
-            acknowledged: false,
+            acknowledged: crate::fleet::alert::Acknowledged::No,
         }
     }
 

@@ -44,6 +44,7 @@ impl Progress {
             | EventKind::AttemptFailed { .. }
             | EventKind::Alert { .. }
             | EventKind::Acknowledged { .. }
+            | EventKind::Unacknowledged { .. }
             | EventKind::Mail { .. }
             | EventKind::SchedulePaused { .. }
             | EventKind::DatabaseAway { .. }

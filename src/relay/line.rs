@@ -15,7 +15,7 @@ use crate::fleet::{
 };
 
 /// The protocol's version. Another one is another language: nothing of it is understood but the greetings.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 
 /// The longest first line.
 pub(super) const LONGEST_HELLO: usize = 64 * 1024;

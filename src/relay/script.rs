@@ -153,7 +153,7 @@ pub(super) fn stream(steps: &[(u32, u8)]) -> Vec<(Timestamp, Frame)> {
                 let paused = index % 2 == 0;
                 event(at, sweep, None, EventKind::SchedulePaused { paused, actor: "ops".to_owned() })
             }
-            6 => (at, Frame::Log(LogLine { at, level: LogLevel::Info, text: format!("line {index}") })),
+            6 => (at, Frame::Log(LogLine { at, level: LogLevel::Info, client: None, text: format!("line {index}") })),
             _ => {
                 let (name, schedule) = (format!("demo {index}"), "manual".to_owned());
                 (at, Frame::About(About { name, schedule }))

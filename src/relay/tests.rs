@@ -112,7 +112,7 @@ async fn who_does_not_read_holds_nothing_up_and_gets_the_fleet_afterwards() {
     let (_home, path) = home();
     let collector = Collector::start(&path);
     let (mut lazy, welcome) = greeted(&path, HELLO).await;
-    assert_eq!(welcome["fleetsweep"], 1);
+    assert_eq!(welcome["fleetsweep"], 2);
     assert_eq!(welcome["collector"], "the test (pid 1)");
     assert_eq!(welcome["pid"], std::process::id());
     let mut dashboard = Dashboard::attach(&place(&path));
@@ -173,7 +173,7 @@ async fn a_collector_that_is_started_again_is_found_at_the_same_place_and_at_ano
 async fn a_foreign_version_is_refused_with_both_versions_on_both_sides() {
     let (home, path) = home();
     let _collector = Collector::start(&path);
-    let (mut stream, welcome) = greeted(&path, b"{\"fleetsweep\":2,\"version\":\"9.9.9\"}\n").await;
+    let (mut stream, welcome) = greeted(&path, b"{\"fleetsweep\":1,\"version\":\"9.9.9\"}\n").await;
     let expected = "the collector is version 0.1.0, this program 9.9.9: use the same version of fleetsweep for both";
     assert_eq!(welcome["refused"], expected);
     assert_eq!(soon(stream.read_to_end(&mut Vec::new())).await.unwrap(), 0);
@@ -282,7 +282,7 @@ async fn a_collector_that_hangs_is_noticed() {
     let hanging = UnixListener::bind(&path).unwrap();
     let mut dashboard = Dashboard::attach(&place(&path));
     let (mut stream, _) = soon(hanging.accept()).await.unwrap();
-    stream.write_all(b"{\"fleetsweep\":1,\"collector\":\"one that hangs\"}\n").await.unwrap();
+    stream.write_all(b"{\"fleetsweep\":2,\"collector\":\"one that hangs\"}\n").await.unwrap();
     dashboard.connected().await;
     tokio::time::pause();
     assert!(dashboard.gone().await.contains("says nothing for 20 s"));

@@ -1,4 +1,4 @@
-//! What changes alerts: a collection that was judged, and an operator who acknowledges one. Not the judgement, and
+//! What changes alerts: a collection that was judged, and an operator who acknowledges one or withdraws that. Not the judgement, and
 //! not the entry in the audit, which the writer adds.
 
 use jiff::Timestamp;
@@ -31,16 +31,16 @@ pub(super) async fn write(
         Step::Raised | Step::Continues => None,
         Step::Resolved | Step::Gone | Step::Withdrawn => Some(ended_at_ms.max(raised_at_ms)),
     };
+    // Whether it is acknowledged is an operator's to say: a collection may have begun before that was said.
     let met = execute!(
         transaction,
         "UPDATE alerts SET limit_value = ?, last_value = ?, peak_value = ?, resolved_at_ms = ?, last_mail_at_ms = ?,
-         acknowledged_at_ms = COALESCE(?, acknowledged_at_ms), notice = ? WHERE id = ?",
+         notice = ? WHERE id = ?",
         alert.limit,
         alert.value,
         alert.peak,
         resolved_at_ms,
         alert.last_mail_at.map(to_ms),
-        alert.acknowledged_at.map(to_ms),
         &notice,
         &id
     )?;
@@ -48,7 +48,8 @@ pub(super) async fn write(
         execute!(
             transaction,
             "INSERT INTO alerts (id, client_id, metric, instance, limit_value, last_value, peak_value, raised_at_ms,
-             resolved_at_ms, last_mail_at_ms, acknowledged_at_ms, notice) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             resolved_at_ms, last_mail_at_ms, acknowledged_at_ms, acknowledged_by, notice)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             &id,
             client,
             change.metric.word(),
@@ -60,6 +61,7 @@ pub(super) async fn write(
             resolved_at_ms,
             alert.last_mail_at.map(to_ms),
             alert.acknowledged_at.map(to_ms),
+            alert.acknowledged_by.as_deref(),
             &notice
         )?;
     }
@@ -90,21 +92,26 @@ pub(super) async fn link_mails(
     Ok(())
 }
 
-/// The word of acknowledging in the audit.
+/// The words of acknowledging, and of withdrawing that, in the audit.
 pub(super) const ACKNOWLEDGE: &str = "acknowledge";
+pub(super) const UNACKNOWLEDGE: &str = "unacknowledge";
 
-/// Notes that an open alert was acknowledged. A second time changes nothing: what counts is when somebody knew.
+/// Notes that an open alert was acknowledged, by whom. A second time changes nothing: what counts is when somebody
+/// knew.
 pub(super) async fn acknowledge(
     transaction: &mut Transaction,
     client: &ClientId,
     about: &AlertKey,
     alert: Uuid,
-    at: Timestamp,
+    (at, actor): (Timestamp, &str),
 ) -> Result<(), WriteError> {
+    // In this order: MariaDB sees in the second expression what the first has set.
     let met = execute!(
         transaction,
-        "UPDATE alerts SET acknowledged_at_ms = COALESCE(acknowledged_at_ms, ?) WHERE id = ? AND metric = ?
+        "UPDATE alerts SET acknowledged_by = CASE WHEN acknowledged_at_ms IS NULL THEN ? ELSE acknowledged_by END,
+         acknowledged_at_ms = COALESCE(acknowledged_at_ms, ?) WHERE id = ? AND metric = ?
          AND instance = ? AND client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?) AND resolved_at_ms IS NULL",
+        actor,
         to_ms(at),
         alert.to_string(),
         about.metric.word(),
@@ -112,14 +119,36 @@ pub(super) async fn acknowledge(
         client.address(),
         i64::from(client.port())
     )?;
-    if met > 0 {
-        return Ok(());
-    }
+    if met > 0 { Ok(()) } else { Err(not_open(transaction, alert).await?) }
+}
+
+/// Notes that an open alert is acknowledged no more.
+pub(super) async fn unacknowledge(
+    transaction: &mut Transaction,
+    client: &ClientId,
+    about: &AlertKey,
+    alert: Uuid,
+) -> Result<(), WriteError> {
+    let met = execute!(
+        transaction,
+        "UPDATE alerts SET acknowledged_by = NULL, acknowledged_at_ms = NULL WHERE id = ? AND metric = ?
+         AND instance = ? AND client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?) AND resolved_at_ms IS NULL",
+        alert.to_string(),
+        about.metric.word(),
+        about.instance.name(),
+        client.address(),
+        i64::from(client.port())
+    )?;
+    if met > 0 { Ok(()) } else { Err(not_open(transaction, alert).await?) }
+}
+
+/// Why no open alert was met.
+async fn not_open(transaction: &mut Transaction, alert: Uuid) -> Result<WriteError, sqlx::Error> {
     let (ended,): (i64,) = fetch_one!(
         transaction,
         (i64,),
         "SELECT COUNT(*) FROM alerts WHERE id = ? AND resolved_at_ms IS NOT NULL",
         alert.to_string()
     )?;
-    Err(WriteError::Refused(if ended > 0 { StoreErrorKind::AlertEnded } else { StoreErrorKind::NoSuchAlert }))
+    Ok(WriteError::Refused(if ended > 0 { StoreErrorKind::AlertEnded } else { StoreErrorKind::NoSuchAlert }))
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::fleet::{
     SweepId,
-    alert::{HoldReason, Notice, NoticeReason},
+    alert::{Acknowledged, HoldReason, Notice, NoticeReason},
     alerts::{AlertEnd, AlertView},
     history::AlertRow,
     metric::Instance,
@@ -33,6 +33,7 @@ pub(super) struct Row {
     raised_at_ms: i64,
     resolved_at_ms: Option<i64>,
     pub(super) acknowledged_at_ms: Option<i64>,
+    acknowledged_by: Option<String>,
     notice: String,
     mailed_in: Option<String>,
 }
@@ -45,7 +46,7 @@ macro_rules! alerts_sql {
         concat!(
             "SELECT alerts.id, alerts.client_id, clients.ip, clients.port, alerts.metric, alerts.instance,
              alerts.limit_value, alerts.last_value, alerts.peak_value, alerts.raised_at_ms, alerts.resolved_at_ms,
-             alerts.acknowledged_at_ms, alerts.notice,
+             alerts.acknowledged_at_ms, alerts.acknowledged_by, alerts.notice,
              (SELECT mails.sweep_uuid FROM alert_mails JOIN mails ON mails.id = alert_mails.mail_id
               WHERE alert_mails.alert_id = alerts.id AND mails.created_at_ms <= ?
               ORDER BY alert_mails.mail_id DESC LIMIT 1) AS mailed_in
@@ -173,7 +174,10 @@ impl TryFrom<Row> for AlertView {
             ended: row.resolved_at_ms.map(|at| from_ms(at).map(|at| (at, end))).transpose()?,
             notice,
             mailed_in: row.mailed_in.map(|sweep| sweep.parse().map(SweepId).map_err(unreadable)).transpose()?,
-            acknowledged: row.acknowledged_at_ms.is_some(),
+            acknowledged: match row.acknowledged_at_ms {
+                Some(at) => Acknowledged::By { at: from_ms(at)?, actor: row.acknowledged_by },
+                None => Acknowledged::No,
+            },
         })
     }
 }

@@ -30,6 +30,7 @@ struct AlertRow {
     raised_at_ms: i64,
     last_mail_at_ms: Option<i64>,
     acknowledged_at_ms: Option<i64>,
+    acknowledged_by: Option<String>,
 }
 
 pub(super) async fn client_states(pool: &ReadPool) -> Result<HashMap<ClientId, ClientState>, sqlx::Error> {
@@ -46,7 +47,7 @@ pub(super) async fn client_states(pool: &ReadPool) -> Result<HashMap<ClientId, C
         &mut transaction,
         AlertRow,
         "SELECT id, client_id, metric, instance, limit_value, last_value, peak_value, raised_at_ms, last_mail_at_ms,
-         acknowledged_at_ms FROM alerts WHERE resolved_at_ms IS NULL ORDER BY raised_at_ms"
+         acknowledged_at_ms, acknowledged_by FROM alerts WHERE resolved_at_ms IS NULL ORDER BY raised_at_ms"
     )?;
     let mut states: HashMap<i64, (ClientId, ClientState)> = HashMap::new();
     for (id, ip, port, failed) in clients {
@@ -84,6 +85,7 @@ impl TryFrom<AlertRow> for OpenAlert {
             peak: row.peak_value,
             last_mail_at: row.last_mail_at_ms.map(from_ms).transpose()?,
             acknowledged_at: row.acknowledged_at_ms.map(from_ms).transpose()?,
+            acknowledged_by: row.acknowledged_by,
         })
     }
 }

@@ -103,8 +103,14 @@ async fn write_all(
             }
             Write::Acknowledge { client, metric, instance, alert, at, actor } => {
                 let about = AlertKey { metric: *metric, instance: instance.clone() };
-                alert_changes::acknowledge(transaction, client, &about, *alert, *at).await?;
+                alert_changes::acknowledge(transaction, client, &about, *alert, (*at, actor)).await?;
                 let texts = [actor.as_str(), alert_changes::ACKNOWLEDGE, &client.to_string(), &about.to_string()];
+                audit(transaction, &mut known, *at, texts).await?;
+            }
+            Write::Unacknowledge { client, metric, instance, alert, at, actor } => {
+                let about = AlertKey { metric: *metric, instance: instance.clone() };
+                alert_changes::unacknowledge(transaction, client, &about, *alert).await?;
+                let texts = [actor.as_str(), alert_changes::UNACKNOWLEDGE, &client.to_string(), &about.to_string()];
                 audit(transaction, &mut known, *at, texts).await?;
             }
             Write::Announce(owner) => collectors::announce(transaction, token, owner).await?,

@@ -296,6 +296,24 @@ impl Store {
         self.write(Write::Acknowledge { client, metric, instance, alert, at, actor }).await
     }
 
+    /// Notes that an operator withdrew the acknowledgement of an open alert, with its entry in the audit. It does not
+    /// wait for a database that is away.
+    ///
+    /// # Errors
+    /// As [`acknowledge`](Self::acknowledge).
+    pub async fn unacknowledge(
+        &self,
+        client: &ClientId,
+        about: &AlertKey,
+        alert: Uuid,
+        at: Timestamp,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        let (client, actor) = (client.clone(), actor.to_owned());
+        let AlertKey { metric, instance } = about.clone();
+        self.write(Write::Unacknowledge { client, metric, instance, alert, at, actor }).await
+    }
+
     /// Deletes one small piece of what is older than `before`: collections with their samples, security events,
     /// ended alerts, mails that are done with, sweeps. Whether more may be left.
     ///

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::fleet::{
     Bytes, Metric, Percent, Reading, SweepId,
-    alert::{HoldReason, Notice, NoticeReason},
+    alert::{Acknowledged, HoldReason, Notice, NoticeReason},
     alerts::AlertView,
     event::ClientCard,
     history::StoredHistory,
@@ -41,8 +41,11 @@ pub(super) async fn fleet(pool: &ReadPool, sweep: SweepId, cards: &[ClientCard])
     let mut alerts = Vec::new();
     for row in alerts::open_at(&mut transaction, ended.at_ms).await? {
         let (client, peak) = (row.client_id, row.peak_value);
-        let acknowledged = row.acknowledged_at_ms.is_some_and(|at| at <= ended.at_ms);
-        let alert = AlertView { acknowledged, ..AlertView::try_from(row)? };
+        let was_acknowledged = row.acknowledged_at_ms.is_some_and(|at| at <= ended.at_ms);
+        let mut alert = AlertView::try_from(row)?;
+        if !was_acknowledged {
+            alert.acknowledged = Acknowledged::No;
+        }
         let stored = measured.get(&client).map(|measured| &measured.stored);
         let sample = stored.unwrap_or(&StoredSample::default()).sample(failed.get(&client).copied());
         let value = sample.values(alert.metric).of(&alert.instance).value();
@@ -92,7 +95,7 @@ async fn known(transaction: &mut Transaction, ended: &Ended) -> Result<Vec<LastO
 fn then(alert: AlertView, value: Option<f64>, peak: f64, sweep: &SweepView) -> AlertView {
     // What was last measured is of another time: once the alert has ended it is even below the limit.
     let unmeasured = if alert.ended.is_some() { peak } else { alert.value };
-    let notice = match (alert.acknowledged, alert.mailed_in, alert.notice) {
+    let notice = match (alert.acknowledged.is_given(), alert.mailed_in, alert.notice) {
         (true, _, _) => Notice::Hold(HoldReason::Acknowledged),
         (false, Some(mailed), _) if mailed != sweep.id => Notice::Hold(HoldReason::RecentlyMailed),
         (false, Some(_), _) if alert.raised_at >= sweep.started_at => Notice::Send(NoticeReason::Raised),

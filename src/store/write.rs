@@ -80,6 +80,15 @@ pub(super) enum Write {
         at: Timestamp,
         actor: String,
     },
+    Unacknowledge {
+        client: ClientId,
+        metric: Metric,
+        #[serde(default, skip_serializing_if = "Instance::is_host")]
+        instance: Instance,
+        alert: Uuid,
+        at: Timestamp,
+        actor: String,
+    },
     #[serde(skip)]
     Announce(LockOwner),
     /// Deletes one piece of what is older; tells whether more may be left.
@@ -115,6 +124,7 @@ impl Write {
             | Self::SweepEnded { .. } => true,
             // What an operator asks: whether the alert is open still is the database's to say.
             Self::Acknowledge { .. }
+            | Self::Unacknowledge { .. }
             // The next round counts it.
             | Self::Waited { .. }
             // Who holds the database is of no use where nobody can read it.

@@ -64,6 +64,8 @@ every! {
         Pause,
         /// Acknowledge an alert.
         Acknowledge,
+        /// Withdraw an acknowledgement.
+        Unacknowledge,
         /// Freeze or thaw the screen.
         Freeze,
         /// The sweep before.
@@ -80,6 +82,8 @@ every! {
         TakeOver,
         /// Copy what is selected.
         Copy,
+        /// Copy the command that logs in to the client.
+        CopySsh,
         /// Export what is shown.
         Export,
         /// The mouse on or off.
@@ -88,6 +92,8 @@ every! {
         Palette,
         /// The help.
         Help,
+        /// The colours of the other background.
+        Theme,
         /// Draw anew.
         Redraw,
         /// Suspend the program, as Ctrl-Z does.

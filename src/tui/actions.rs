@@ -1,13 +1,7 @@
 //! The table of what the operator can do. Key map, hint line, help and palette read it; keys and palette go through
 //! [`act`]. Each row stands beside the function that does it, in one of the modules here.
 
-use super::{
-    action::Action,
-    key::Key,
-    messages::Command,
-    model::Model,
-    view::{Overlay, Tab},
-};
+use super::{action::Action, key::Key, messages::Command, model::Model, view::Overlay};
 
 mod acting;
 mod finding;
@@ -16,7 +10,7 @@ mod screen;
 pub(super) mod spec;
 pub(super) mod time;
 
-use spec::{Hint, Spec, Views, When};
+use spec::{Hint, Spec, When};
 
 /// The row of an action.
 pub(super) const fn spec(action: Action) -> &'static Spec {
@@ -51,6 +45,7 @@ pub(super) const fn spec(action: Action) -> &'static Spec {
         Action::Cancel => &acting::CANCEL,
         Action::Pause => &acting::PAUSE,
         Action::Acknowledge => &acting::ACKNOWLEDGE,
+        Action::Unacknowledge => &acting::UNACKNOWLEDGE,
         Action::Freeze => &time::FREEZE,
         Action::Earlier => &time::EARLIER,
         Action::Later => &time::LATER,
@@ -59,10 +54,12 @@ pub(super) const fn spec(action: Action) -> &'static Spec {
         Action::Slower => &time::SLOWER,
         Action::TakeOver => &acting::TAKE_OVER,
         Action::Copy => &acting::COPY,
+        Action::CopySsh => &acting::COPY_SSH,
         Action::Export => &acting::EXPORT,
         Action::Mouse => &screen::MOUSE,
         Action::Palette => &screen::PALETTE,
         Action::Help => &screen::HELP,
+        Action::Theme => &screen::THEME,
         Action::Redraw => &screen::REDRAW,
         Action::Suspend => &screen::SUSPEND,
         Action::Quit => &screen::QUIT,
@@ -75,20 +72,43 @@ pub(super) fn bound_to(key: Key) -> Option<Action> {
     Action::ALL.iter().copied().find(|action| spec(*action).keys.contains(&key))
 }
 
-/// The actions whose name or help contains every word of `text`, without regard to case. Those whose name begins
-/// with `text` come first.
-pub(super) fn matching(text: &str) -> Vec<Action> {
+/// The actions that `text` finds, without regard to case: every word of it is in the name, the help or a synonym. Those
+/// whose name begins with `text` come first, those that do not apply in the view that is shown last.
+pub(super) fn matching(model: &Model, text: &str) -> Vec<Action> {
     let text = text.to_lowercase();
+    let text = text.trim();
     let contains = |action: &Action| {
-        let help = spec(*action).help.to_lowercase();
-        text.split_whitespace().all(|word| spec(*action).name.contains(word) || help.contains(word))
+        let row = spec(*action);
+        let help = row.help.to_lowercase();
+        let is_in = |word: &str| {
+            row.name.contains(word) || help.contains(word) || row.synonyms.iter().any(|known| known.contains(word))
+        };
+        text.split_whitespace().all(is_in)
     };
     let mut found: Vec<_> = Action::ALL.iter().copied().filter(contains).collect();
     found.sort_by_key(|action| {
-        let name = spec(*action).name;
-        (!name.starts_with(text.trim()), !name.contains(text.trim()))
+        let row = spec(*action);
+        let is_synonym = row.synonyms.contains(&text);
+        (
+            !applies(model, *action),
+            !(row.name.starts_with(text) || is_synonym),
+            !(row.name.contains(text) || is_synonym),
+        )
     });
     found
+}
+
+/// Whether an action applies in the view that is shown: what it acts on can be seen.
+pub(super) fn applies(model: &Model, action: Action) -> bool {
+    spec(action).scope.includes(model.view.place())
+}
+
+/// Why an action does not apply in the view that is shown, and what to press; `None` where it does.
+pub(super) fn refusal(model: &Model, action: Action) -> Option<String> {
+    let row = spec(action);
+    let (what, way) = row.scope.elsewhere(model.view.place())?;
+    let key = row.label(model.look.unicode);
+    Some(format!("{key} ({}) acts on {what}: {way}.", row.name))
 }
 
 /// The place of an action in the hint line of what is shown, the lowest first; `None` keeps it out.
@@ -98,23 +118,24 @@ pub(super) fn hint(model: &Model, action: Action) -> Option<u8> {
         When::Always => true,
         When::NotInPast | When::Live => !model.is_replay() && !model.is_past(),
     };
-    let is_of_view = match (row.views, model.view.tab) {
-        (Views::All, _) | (_, Tab::Fleet) | (Views::Alerts, Tab::Alerts) => true,
-        (Views::Clients | Views::Alerts, Tab::Alerts | Tab::Mails | Tab::Log) => false,
-    };
     let place = match row.hint {
         Hint::Recording(_) if model.is_replay() => return Some(0),
         Hint::CollectorGone => return model.has_lost_its_collector().then_some(0),
         Hint::Never | Hint::Recording(None) => None,
+        Hint::In(places, place) => places.contains(&model.view.place()).then_some(place),
         Hint::Place(place) | Hint::Recording(Some(place)) => Some(place),
     };
-    place.filter(|_| is_offered && is_of_view)
+    place.filter(|_| is_offered && applies(model, action))
 }
 
-/// Does an action, or asks first, or says why it cannot be done now.
+/// Does an action, or asks first, or says why it cannot be done here and now.
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Command> {
     let row = spec(action);
     model.prepare();
+    if let Some(refusal) = refusal(model, action) {
+        model.say(false, refusal);
+        return Vec::new();
+    }
     if model.is_replay() && row.when == When::Live {
         model.say(true, format!("Cannot {} in a recording.", row.name));
         return Vec::new();
@@ -140,9 +161,12 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Command> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::key::Key::{self, Ctrl},
-        *,
+    use super::*;
+    use crate::tui::{
+        key::Key::{self, Ctrl},
+        paint::press,
+        script::{self, DARK},
+        view::Place,
     };
 
     #[test]
@@ -177,16 +201,116 @@ mod tests {
     }
 
     #[test]
-    fn the_palette_finds_by_name_before_help() {
+    fn the_palette_finds_by_name_before_help_and_by_other_words() {
+        let model = script::model(3, (120, 40), DARK);
         for (text, first) in [
             ("collect f", Some(Action::CollectFailed)),
             ("fre", Some(Action::Freeze)),
-            ("clipboard", None),
+            ("teapot", None),
             ("span", Some(Action::Span)),
             ("JSON", Some(Action::Export)),
+            ("ssh", Some(Action::CopySsh)),
+            ("theme", Some(Action::Theme)),
+            ("mute", Some(Action::Acknowledge)),
+            ("silence", Some(Action::Acknowledge)),
+            ("goto", Some(Action::First)),
+            ("search", Some(Action::Filter)),
+            ("poll", Some(Action::Collect)),
         ] {
-            assert_eq!(matching(text).first().copied(), first, "{text}");
+            assert_eq!(matching(&model, text).first().copied(), first, "{text}");
         }
-        assert_eq!(matching("").len(), Action::ALL.len());
+        assert_eq!(matching(&model, "").len(), Action::ALL.len());
+    }
+
+    /// A model that shows a view, with something in it.
+    fn showing(place: Place) -> Model {
+        let mut model = script::model(20, (120, 40), DARK);
+        let keys = match place {
+            Place::Clients => "",
+            Place::Details => "\n",
+            Place::Alerts => "2",
+            Place::Mails => "3",
+            Place::Mail => "3\n",
+            Place::Log => "4",
+            Place::LogLine => "4\n",
+        };
+        press(&mut model, keys);
+        assert_eq!(model.view.place(), place);
+        model.said = None;
+        model
+    }
+
+    /// Every action in every view: where it does not apply it does nothing and says so, in the hint line, in the palette
+    /// and by its key alike. The letters are the views in their order.
+    #[test]
+    fn an_action_applies_where_what_it_acts_on_can_be_seen() {
+        let everywhere = "cdamMlL";
+        let letters = |action| {
+            let (table, clients, alerts) = ("c------", "cd-----", "cda----");
+            match action {
+                Action::NextPane | Action::PreviousPane => table,
+                Action::Sort | Action::SortReverse | Action::Mark | Action::MarkAll => table,
+                Action::NextFailure | Action::PreviousFailure | Action::SearchNext | Action::SearchPrevious => clients,
+                Action::Collect | Action::CollectFailed | Action::CollectAll | Action::Cancel | Action::Span => clients,
+                Action::CopySsh => clients,
+                Action::Acknowledge | Action::Unacknowledge => alerts,
+                Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last => {
+                    everywhere
+                }
+                Action::ViewFleet | Action::ViewAlerts | Action::ViewMails | Action::ViewLog => everywhere,
+                Action::Open | Action::Back | Action::Filter | Action::Pause | Action::TakeOver => everywhere,
+                Action::Freeze | Action::Earlier | Action::Later | Action::Live | Action::Faster => everywhere,
+                Action::Slower | Action::Copy | Action::Export | Action::Mouse | Action::Palette => everywhere,
+                Action::Help | Action::Theme | Action::Redraw | Action::Suspend | Action::Quit | Action::QuitNow => {
+                    everywhere
+                }
+            }
+        };
+        for action in Action::ALL {
+            for (place, letter) in Place::ALL.iter().zip(letters(*action).chars()) {
+                let mut model = showing(*place);
+                assert_eq!(applies(&model, *action), letter != '-', "{action:?} in {place:?}");
+                let before = (model.view.overlay.clone(), model.view.marks.clone(), model.view.sort, model.view.tab);
+                let commands = act(&mut model, *action);
+                let said = model.said.as_ref().map_or("", |(said, _)| said.text.as_str());
+                assert_eq!(said.contains(" acts on "), letter == '-', "{action:?} in {place:?}: {said}");
+                if letter == '-' {
+                    assert_eq!(commands, [], "{action:?} in {place:?}");
+                    let after = (model.view.overlay.clone(), model.view.marks.clone(), model.view.sort, model.view.tab);
+                    assert_eq!(after, before, "{action:?} in {place:?}");
+                    assert_eq!(hint(&model, *action), None, "{action:?} in {place:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_does_not_apply_says_which_view_it_is_for() {
+        for (place, action, said) in [
+            (Place::Mails, Action::Collect, "c (collect) acts on clients: press 1 for the fleet."),
+            (Place::Details, Action::Mark, "space (mark) acts on the client table: press Esc to go back."),
+            (Place::Log, Action::Acknowledge, "a (acknowledge) acts on alerts: press 2 for the alerts."),
+        ] {
+            let mut model = showing(place);
+            assert_eq!(act(&mut model, action), []);
+            assert_eq!(model.said.unwrap().0.text, said);
+        }
+    }
+
+    #[test]
+    fn the_hint_line_has_the_keys_of_the_view() {
+        for (place, shown, absent) in [
+            (Place::Clients, "details filter sort collect mark", "back"),
+            (Place::Details, "back collect chart_span next_failure", "details sort mark"),
+            (Place::Mails, "details filter copy", "back collect mark acknowledge"),
+            (Place::Mail, "back copy", "details collect"),
+            (Place::Alerts, "details acknowledge", "collect sort mark"),
+        ] {
+            let model = showing(place);
+            let hints: Vec<_> = Action::ALL.iter().filter(|action| hint(&model, **action).is_some()).collect();
+            let names: Vec<_> = hints.iter().map(|action| spec(**action).name.replace(' ', "_")).collect();
+            assert!(shown.split(' ').all(|name| names.iter().any(|known| known == name)), "{place:?}: {names:?}");
+            assert!(!absent.split(' ').any(|name| names.iter().any(|known| known == name)), "{place:?}: {names:?}");
+        }
     }
 }

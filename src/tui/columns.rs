@@ -71,7 +71,7 @@ pub(super) struct Export<T: 'static> {
     /// Its name in JSON and CSV.
     pub(super) name: &'static str,
     /// The value; null where it was not measured.
-    pub(super) value: fn(&T) -> cell::Cell,
+    pub(super) value: for<'a> fn(&T, &Context<'a>) -> cell::Cell,
 }
 
 /// What cells depend on besides their item.
@@ -124,6 +124,32 @@ impl Context<'_> {
 /// The widths of `columns`, in their order; the last one takes what is left.
 pub(super) fn widths<'c, T: 'static>(columns: impl Iterator<Item = &'c Column<T>>, room: Space) -> Vec<u16> {
     columns.map(|column| (column.width)(room)).collect()
+}
+
+/// The names of what is exported of a list, in the order of its columns. A filter by words knows the fields by them.
+pub(super) fn export_names<T: 'static>(columns: &'static [Column<T>]) -> Vec<&'static str> {
+    columns.iter().flat_map(|column| column.exports).map(|export| export.name).collect()
+}
+
+/// What a filter by words looks at: the exported values as text, each with its name.
+pub(super) fn fields<T: 'static>(
+    columns: &'static [Column<T>],
+    item: &T,
+    context: &Context<'_>,
+) -> Vec<(&'static str, String)> {
+    let text = |cell| match cell {
+        cell::Cell::Null => None,
+        cell::Cell::Integer(number) => Some(number.to_string()),
+        cell::Cell::Real(number) => Some(number.to_string()),
+        cell::Cell::Text(text) => Some(text),
+    };
+    let exports = columns.iter().flat_map(|column| column.exports);
+    exports.filter_map(|export| Some((export.name, text((export.value)(item, context))?))).collect()
+}
+
+/// Exported text.
+fn text(text: &str) -> cell::Cell {
+    cell::Cell::Text(text.to_owned())
 }
 
 /// The sort key for a number that may be missing.

@@ -11,13 +11,16 @@ mod canvas;
 mod chart;
 mod detail;
 mod header;
+pub(super) mod help;
 pub(super) mod hit;
 mod list;
 mod log;
 mod mails;
 mod map;
 mod overlay;
+mod palette;
 mod table;
+mod window;
 
 use canvas::Canvas;
 

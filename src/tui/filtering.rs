@@ -1,38 +1,97 @@
-//! Takes over the filter as it is typed. Not the filter language.
+//! Takes over the filter of what is shown as it is typed: that of the clients, or the words of another list. Not the
+//! filter languages.
 
-use super::model::Model;
-use crate::fleet::select::{Filter, filter::InvalidFilter};
+use super::{
+    columns::{alerts, export_names, log, mails},
+    model::Model,
+    view::Place,
+};
+use crate::fleet::select::{
+    Filter,
+    filter::{InvalidFilter, words::Words},
+};
 
-/// Filters by `text`. Where it cannot be understood as a whole, the words that can be understood apply.
-pub(super) fn set(model: &mut Model, text: String) {
-    match text.parse::<Filter>() {
-        Ok(filter) => {
-            if !filter.is_empty() {
-                model.view.search = filter.clone();
-            }
-            model.view.filter = filter;
-            model.view.filter_error = None;
-        }
-        Err(error) => {
-            model.view.filter = understood(&text, &error);
-            model.view.filter_error = Some(error.to_string());
-        }
+/// The filter of what is shown, as typed.
+pub(super) fn text(model: &Model) -> &str {
+    model.view.list_filter().map_or(&model.view.filter_text, |filter| &filter.text)
+}
+
+/// Why it cannot be understood; `None` where it can.
+pub(super) fn error(model: &Model) -> Option<&str> {
+    match model.view.list_filter() {
+        Some(filter) => filter.error.as_deref(),
+        None => model.view.filter_error.as_deref(),
     }
+}
+
+/// How many rows it leaves, of how many; `None` where what is shown has no rows to count.
+pub(super) fn counts(model: &Model) -> Option<(usize, usize)> {
+    match model.view.place() {
+        Place::Clients => Some((model.rows.len(), model.shown().clients().count())),
+        Place::Details => None,
+        Place::Alerts => Some((model.found.len(), model.alert_base().len())),
+        Place::Mails | Place::Mail => Some((model.found.len(), model.mails.as_ref().map_or(0, Vec::len))),
+        Place::Log | Place::LogLine => Some((model.found.len(), model.log.len())),
+    }
+}
+
+/// What can be typed, for instance.
+pub(super) fn example(place: Place) -> &'static str {
+    match place {
+        Place::Clients => "state:failed cpu>90 mem>80 disk>90 alert:yes error:timeout age>5m web-* !db",
+        Place::Details => "postgres !kernel",
+        Place::Alerts => "state:open client:web-* type:cpu !db",
+        Place::Mails | Place::Mail => "status:refused recipient:ops cpu !db",
+        Place::Log | Place::LogLine => "level:error client:web-* refused !db",
+    }
+}
+
+/// Filters what is shown by `text`. Where it cannot be understood as a whole, the words that can be understood apply.
+pub(super) fn set(model: &mut Model, text: String) {
+    let fields = fields(model.view.place());
+    if let Some(filter) = model.view.list_filter_mut() {
+        (filter.words, filter.error) = understood(&text, |text| {
+            Words::parse(text, &fields).map_err(|(term, problem)| InvalidFilter { term, problem })
+        });
+        filter.text = text;
+        model.found_stale = true;
+        return;
+    }
+    let (filter, error) = understood(&text, |text| text.parse::<Filter>());
+    if error.is_none() && !filter.is_empty() {
+        model.view.search = filter.clone();
+    }
+    model.view.filter = filter;
+    model.view.filter_error = error;
     model.view.filter_text = text;
     model.refresh();
 }
 
-/// The filter of a text without the word that `error` is about, and without any other that cannot be
-/// understood.
-fn understood(text: &str, error: &InvalidFilter) -> Filter {
+/// The fields by which the words of a list can be narrowed.
+fn fields(place: Place) -> Vec<&'static str> {
+    match place {
+        Place::Clients | Place::Details => Vec::new(),
+        Place::Alerts => export_names(&alerts::COLUMNS),
+        Place::Mails | Place::Mail => export_names(&mails::COLUMNS),
+        Place::Log | Place::LogLine => export_names(&log::COLUMNS),
+    }
+}
+
+/// The filter of a text, and what is wrong with it. Then it is the filter of the text without the word that is wrong, and
+/// without any other that cannot be understood.
+fn understood<F: Default>(text: &str, parse: impl Fn(&str) -> Result<F, InvalidFilter>) -> (F, Option<String>) {
+    let mut error = match parse(text) {
+        Ok(filter) => return (filter, None),
+        Err(error) => error,
+    };
+    let first = Some(error.to_string());
     let mut text = text.to_owned();
-    let mut wrong = error.term.clone();
     loop {
-        let shorter = text.replacen(&wrong, " ", 1);
-        match shorter.parse() {
-            Ok(filter) => return filter,
-            Err(InvalidFilter { .. }) if shorter.len() >= text.len() => return Filter::default(),
-            Err(error) => (wrong, text) = (error.term, shorter),
+        let shorter = text.replacen(&error.term, " ", 1);
+        match parse(&shorter) {
+            Ok(filter) => return (filter, first),
+            Err(InvalidFilter { .. }) if shorter.len() >= text.len() => return (F::default(), first),
+            Err(next) => (error, text) = (next, shorter),
         }
     }
 }

@@ -49,6 +49,12 @@ pub(super) fn time_or_date(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// The time of the day in UTC; for another day the date as well.
+pub(super) fn clock_or_date(at: Timestamp, now: Timestamp) -> String {
+    let is_today = at.strftime("%F").to_string() == now.strftime("%F").to_string();
+    at.strftime(if is_today { "%H:%M" } else { "%d %b %H:%M" }).to_string()
+}
+
 /// Seconds since boot in its two largest units.
 pub(super) fn uptime(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);

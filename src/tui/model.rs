@@ -5,11 +5,11 @@ use std::{collections::VecDeque, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    columns::Context,
+    columns::{self, Context},
     data::StatusMessage,
     layout::Layout,
     theme::Look,
-    view::{Overlay, Pane, Tab, View},
+    view::{Overlay, Pane, Place, Tab, View},
 };
 use crate::fleet::{
     ClientId, Failure, SweepId,
@@ -66,6 +66,11 @@ pub struct Model {
     pub(super) row: usize,
     /// Whether `rows` must be made anew.
     pub(super) rows_stale: bool,
+    /// The alerts, mails or lines of the log that are listed, by their places in what is known of them; whichever of the
+    /// three is shown.
+    pub(super) found: Vec<usize>,
+    /// Whether `found` must be made anew.
+    pub(super) found_stale: bool,
     /// The time left of the sweep under way, and of which sweep and when that was reckoned.
     pub(super) time_left: (Option<(SweepId, Timestamp)>, Option<Duration>),
     /// Whether the screen may look different from when it was drawn last.
@@ -115,6 +120,8 @@ impl Model {
             rows: Vec::new(),
             row: 0,
             rows_stale: true,
+            found: Vec::new(),
+            found_stale: true,
             time_left: (None, None),
             changed: true,
         }
@@ -202,27 +209,97 @@ impl Model {
         self.alerts.as_deref().filter(|_| !self.is_past())
     }
 
+    /// What the alert history lists where it is not filtered: the alerts, each with who was mailed about it.
+    pub(super) fn alert_base(&self) -> Vec<(&AlertView, &[String])> {
+        match self.alert_rows() {
+            Some(history) => history.iter().map(|row| (&row.alert, row.mails.as_slice())).collect(),
+            None => self.alert_list().into_iter().map(|alert| (alert, [].as_slice())).collect(),
+        }
+    }
+
+    /// The alerts that the alert history lists.
+    pub(super) fn alerts_found(&self) -> Vec<(&AlertView, &[String])> {
+        let base = self.alert_base();
+        self.found.iter().filter_map(|at| base.get(*at).copied()).collect()
+    }
+
+    /// The mails that are listed.
+    pub(super) fn mails_found(&self) -> impl Iterator<Item = &MailRow> {
+        let mails = self.mails.as_deref().unwrap_or_default();
+        self.found.iter().filter_map(move |at| mails.get(*at))
+    }
+
+    /// The mail that is selected.
+    pub(super) fn selected_mail(&self) -> Option<&MailRow> {
+        self.mails.as_ref()?.get(*self.found.get(self.view.mail)?)
+    }
+
+    /// The lines of the log that are listed, oldest first.
+    pub(super) fn log_found(&self) -> impl Iterator<Item = &LogLine> {
+        self.found.iter().filter_map(|at| self.log.get(*at))
+    }
+
+    /// The place of the selected line among those that are listed.
+    pub(super) fn log_row(&self) -> Option<usize> {
+        self.found.len().checked_sub(self.view.log_back + 1)
+    }
+
+    /// The line of the log that is selected.
+    pub(super) fn selected_line(&self) -> Option<&LogLine> {
+        self.log.get(*self.found.get(self.log_row()?)?)
+    }
+
+    /// Lists what the filter by words leaves of the alerts, mails or lines that are shown.
+    fn find(&mut self) {
+        let context = self.context(self.look);
+        self.found = match self.view.tab {
+            Tab::Fleet => Vec::new(),
+            Tab::Alerts => {
+                let (base, words) = (self.alert_base(), &self.view.alert_filter.words);
+                let meets = |(alert, mails): &(&AlertView, &[String])| {
+                    let context = Context { mails, ..self.context(self.look) };
+                    words.is_empty() || words.meets(&columns::fields(&columns::alerts::COLUMNS, *alert, &context))
+                };
+                places(base.iter().map(meets))
+            }
+            Tab::Mails => {
+                let words = &self.view.mail_filter.words;
+                let meets = |mail: &MailRow| {
+                    words.is_empty() || words.meets(&columns::fields(&columns::mails::COLUMNS, mail, &context))
+                };
+                places(self.mails.as_deref().unwrap_or_default().iter().map(meets))
+            }
+            Tab::Log => places(self.log.iter().map(|line| self.is_listed(line))),
+        };
+    }
+
+    /// Whether the filter of the log leaves a line.
+    pub(super) fn is_listed(&self, line: &LogLine) -> bool {
+        let words = &self.view.log_filter.words;
+        words.is_empty() || words.meets(&columns::fields(&columns::log::COLUMNS, line, &self.context(self.look)))
+    }
+
     /// Up to when histories are wanted; `None` is now.
     pub(super) fn until(&self) -> Option<Timestamp> {
         self.is_past().then(|| self.shown_at())
     }
 
-    /// The alert to which acknowledging applies: the selected one, or the selected client's first that is
-    /// not acknowledged, or its first.
-    pub(super) fn selected_alert(&self) -> Option<&AlertView> {
-        let open = |alert: &&AlertView| alert.ended.is_none();
-        match (self.view.tab, self.view.pane) {
-            (Tab::Alerts, _) => match self.alert_rows() {
-                Some(rows) => rows.get(self.view.alert).map(|row| &row.alert).filter(open),
-                None => self.alert_list().get(self.view.alert).copied().filter(open),
-            },
-            (Tab::Fleet, Pane::Alerts) => self.alert_list().get(self.view.alert).copied().filter(open),
-            (Tab::Fleet, Pane::Clients | Pane::Detail) => {
+    /// The alert that is selected; of a selected client the first open one that is acknowledged or not, as wanted, or
+    /// its first.
+    pub(super) fn selected_alert(&self, acknowledged: bool) -> Option<&AlertView> {
+        match (self.view.place(), self.view.pane) {
+            (Place::Alerts, _) => {
+                let base = self.alert_base();
+                self.found.get(self.view.alert).and_then(|at| base.get(*at)).map(|(alert, _)| *alert)
+            }
+            (Place::Clients, Pane::Alerts) => self.alert_list().get(self.view.pane_alert).copied(),
+            (Place::Clients | Place::Details, _) => {
                 let client = self.view.selected.as_ref()?;
                 let alerts = self.shown().alerts();
-                alerts.open_of(client).find(|alert| !alert.acknowledged).or_else(|| alerts.open_of(client).next())
+                let wanted = alerts.open_of(client).find(|alert| alert.acknowledged.is_given() == acknowledged);
+                wanted.or_else(|| alerts.open_of(client).next())
             }
-            (Tab::Mails | Tab::Log, _) => None,
+            (Place::Mails | Place::Mail | Place::Log | Place::LogLine, _) => None,
         }
     }
 
@@ -257,13 +334,20 @@ impl Model {
             self.view.top = self.row + 1 - height;
         }
         self.view.top = self.view.top.min(most);
-        let alerts = match (self.view.tab, self.alert_rows()) {
-            (Tab::Alerts, Some(rows)) => rows.len(),
-            (Tab::Fleet | Tab::Alerts | Tab::Mails | Tab::Log, _) => self.alert_list().len(),
-        };
-        self.view.alert = self.view.alert.min(alerts.saturating_sub(1));
-        let mails = self.mails.as_ref().map_or(0, Vec::len);
-        self.view.mail = self.view.mail.min(mails.saturating_sub(1));
+        if self.found_stale {
+            self.find();
+            self.found_stale = false;
+        }
+        let last = self.found.len().saturating_sub(1);
+        match self.view.tab {
+            Tab::Fleet => {
+                let alerts = self.alert_list().len();
+                self.view.pane_alert = self.view.pane_alert.min(alerts.saturating_sub(1));
+            }
+            Tab::Alerts => self.view.alert = self.view.alert.min(last),
+            Tab::Mails => self.view.mail = self.view.mail.min(last),
+            Tab::Log => self.view.log_back = self.view.log_back.min(last),
+        }
     }
 
     /// Selects a client by the operator's choice.
@@ -278,6 +362,7 @@ impl Model {
     /// Has the next [`prepare`](Self::prepare) list the clients anew.
     pub(super) fn refresh(&mut self) {
         self.rows_stale = true;
+        self.found_stale |= self.view.tab == Tab::Alerts;
     }
 
     /// Shows a line to the operator for a while.
@@ -290,6 +375,11 @@ impl Model {
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
+}
+
+/// The places of what is to be listed.
+fn places(listed: impl Iterator<Item = bool>) -> Vec<usize> {
+    listed.enumerate().filter(|(_, is_listed)| *is_listed).map(|(at, _)| at).collect()
 }
 
 /// A failure as one text, for the clipboard.
@@ -324,8 +414,8 @@ mod tests {
     #[test]
     fn an_alert_that_is_acknowledged_already_is_still_selected() {
         let mut model = script::model(20, (120, 40), DARK);
-        let alert = model.selected_alert().unwrap().clone();
-        assert!(alert.metric == Metric::Unreachable && !alert.acknowledged);
+        let alert = model.selected_alert(false).unwrap().clone();
+        assert!(alert.metric == Metric::Unreachable && !alert.acknowledged.is_given());
         let kind = EventKind::Alert {
             metric: alert.metric,
             instance: alert.instance,

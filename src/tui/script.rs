@@ -270,12 +270,17 @@ pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
             message: "Failed password for root from 10.9.8.7".to_owned(),
         }],
     }));
-    let line = |ago, level, text: &str| LogLine { at: before(ago), level, text: text.to_owned() };
+    let line = |ago, level, client: Option<usize>, text: &str| LogLine {
+        at: before(ago),
+        level,
+        client: client.map(name),
+        text: text.to_owned(),
+    };
     let lines = vec![
-        line(60_000, LogLevel::Info, "sweep started sweep=128 clients=500"),
-        line(9000, LogLevel::Warn, "collection failed: agent failed client=10.4.0.2:22 name=db-001 stage=execute"),
-        line(5000, LogLevel::Error, "mail refused for good: 550 no such user"),
-        line(1000, LogLevel::Debug, "collected client=10.4.0.9:22"),
+        line(60_000, LogLevel::Info, None, "sweep started sweep=128 clients=500"),
+        line(9000, LogLevel::Warn, Some(1), "collection failed: agent failed stage=execute client=10.4.0.2:22"),
+        line(5000, LogLevel::Error, None, "mail refused for good: 550 no such user"),
+        line(1000, LogLevel::Debug, Some(8), "collected client=10.4.0.9:22"),
     ];
     model.update(Message::Frames(lines.into_iter().map(Frame::Log).collect()));
     let mail = |n: u128, status, answer: Option<&str>| MailRow {

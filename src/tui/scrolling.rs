@@ -21,7 +21,9 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Command> {
             model.select(model.rows.get(model.row).cloned());
         }
         // Kept within the list by `prepare`.
-        (Tab::Fleet, Pane::Alerts) if !model.view.detail_open => model.view.alert = moved(model.view.alert, usize::MAX),
+        (Tab::Fleet, Pane::Alerts) if !model.view.detail_open => {
+            model.view.pane_alert = moved(model.view.pane_alert, usize::MAX);
+        }
         (Tab::Fleet, Pane::Clients | Pane::Detail | Pane::Alerts) => {
             model.view.detail_top = moved(model.view.detail_top, DETAIL_LINES);
         }
@@ -32,7 +34,7 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Command> {
             model.view.mail_top = 0;
         }
         (Tab::Log, _) => {
-            let most = model.log.len().saturating_sub(1);
+            let most = model.found.len().saturating_sub(1);
             model.view.log_back = model.view.log_back.saturating_add_signed(-by).min(most);
         }
     }
@@ -50,11 +52,8 @@ pub(super) fn page(model: &Model) -> isize {
     isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
 }
 
-/// Moves the focus to the next or previous pane of the fleet view, from another view to the fleet view.
+/// Moves the focus to the next or previous pane of the fleet view.
 pub(super) fn turn_pane(model: &mut Model, forward: bool) -> Vec<Command> {
-    if model.view.tab != Tab::Fleet {
-        return show(model, Tab::Fleet);
-    }
     let layout = model.layout();
     let mut panes = vec![Pane::Clients];
     if layout.detail.is_some() {
@@ -74,6 +73,7 @@ pub(super) fn show(model: &mut Model, tab: Tab) -> Vec<Command> {
     if model.view.tab != tab {
         model.view.tab = tab;
         model.view.detail_open = false;
+        model.found_stale = true;
     }
     Vec::new()
 }

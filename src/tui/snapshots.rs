@@ -276,12 +276,38 @@ fn the_counts_of_the_strip_add_up_to_the_fleet() {
 
 #[test]
 fn every_action_is_in_the_help() {
-    let mut model = script::model(20, (120, 99), DARK);
-    press(&mut model, "?");
-    let text = rows(&painted(&mut model)).join("\n");
-    for action in Action::ALL {
-        let entry = actions::spec(*action);
-        assert!(text.contains(entry.name) && text.contains(entry.help), "{}", entry.name);
+    // Two columns are without the names where these do not fit.
+    for (width, with_names) in [(80, true), (120, false), (200, true)] {
+        let mut model = script::model(20, (width, 99), DARK);
+        press(&mut model, "?");
+        let text = rows(&painted(&mut model)).join("\n");
+        for action in Action::ALL {
+            let entry = actions::spec(*action);
+            assert!(text.contains(entry.help), "{} at {width}", entry.name);
+            assert!(!with_names || text.contains(entry.name), "{} at {width}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn the_help_is_searched() {
+    let mut model = script::model(20, (120, 40), DARK);
+    press(&mut model, "?/remind");
+    insta::assert_snapshot!("help-search-120x40", shown(&mut model, false));
+    // A key that is typed into the search does nothing else; Esc leaves.
+    assert_eq!(press(&mut model, "q"), []);
+    assert!(shown(&mut model, false).contains("No key does that."));
+    press(&mut model, "\x1b");
+    assert_eq!(model.view.overlay, Overlay::None);
+}
+
+#[test]
+fn pasted_words_stay_apart() {
+    for (pasted, typed) in [("db-1\ndb-2\n", "db-1 db-2"), ("a\tb\r\nc", "a b  c"), ("x\x1b[2Jy", "x[2Jy")] {
+        let mut model = script::model(20, (120, 40), DARK);
+        press(&mut model, "/");
+        model.update(Message::Paste(pasted.to_owned()));
+        assert_eq!(model.view.filter_text, typed, "{pasted:?}");
     }
 }
 

@@ -8,17 +8,23 @@ use super::{
     key::Key,
     messages::{Command, Message, Query},
     model::{Asked, History, LOG_KEPT, Model},
-    view::Tab,
+    view::{Place, Tab},
 };
 use crate::fleet::{
     Event, EventKind,
     history::Point,
-    stream::{Frame, StreamOrigin},
+    stream::{Frame, LogLevel, LogLine, StreamOrigin},
 };
 use crossterm::event::KeyEventKind;
 
 mod keys;
 mod mouse;
+
+/// Pasted text as one line: white space keeps its words apart, other control characters are left out.
+fn one_line(text: &str) -> String {
+    let characters = text.trim_end().chars().map(|c| if c.is_whitespace() { ' ' } else { c });
+    characters.filter(|c| !c.is_control()).collect()
+}
 
 impl Model {
     /// Takes in a message; returns what the operator wants because of it.
@@ -42,6 +48,7 @@ impl Model {
                 if let StreamOrigin::Attached { connected: true, .. } = &source {
                     // A stream begins with the last lines of its log.
                     self.log.clear();
+                    self.found_stale = true;
                 }
                 self.changed = self.source != source;
                 self.source = source;
@@ -70,7 +77,7 @@ impl Model {
                 }
             }
             Message::Paste(text) => {
-                for character in text.chars().filter(|c| !c.is_control()).take(256) {
+                for character in one_line(&text).chars().take(256) {
                     keys::typed(self, character);
                 }
                 Vec::new()
@@ -109,15 +116,21 @@ impl Model {
                 self.invalidate(&event);
                 self.refresh();
             }
-            Frame::Log(line) => {
-                if self.view.log_back > 0 {
-                    self.view.log_back = (self.view.log_back + 1).min(LOG_KEPT);
-                }
-                self.log.push_back(line);
-                if self.log.len() > LOG_KEPT {
-                    self.log.pop_front();
-                }
-            }
+            Frame::Log(line) => self.note(line),
+        }
+    }
+
+    /// Appends a line to the log.
+    fn note(&mut self, line: LogLine) {
+        // The selected line stays selected; only the last one gives way to what comes after it.
+        let stays = self.view.log_back > 0 || self.view.place() == Place::LogLine;
+        if stays && self.is_listed(&line) {
+            self.view.log_back = (self.view.log_back + 1).min(LOG_KEPT);
+        }
+        self.found_stale |= self.view.tab == Tab::Log;
+        self.log.push_back(line);
+        if self.log.len() > LOG_KEPT {
+            self.log.pop_front();
         }
     }
 
@@ -160,7 +173,9 @@ impl Model {
     /// What an event makes old, beyond the fleet itself.
     fn invalidate(&mut self, event: &Event) {
         match &event.kind {
-            EventKind::Alert { .. } | EventKind::Acknowledged { .. } => self.asked.alerts = false,
+            EventKind::Alert { .. } | EventKind::Acknowledged { .. } | EventKind::Unacknowledged { .. } => {
+                self.asked.alerts = false;
+            }
             EventKind::Mail { .. } => (self.asked.mails, self.asked.alerts) = (false, false),
             EventKind::SweepEnded { .. } => (self.sweeps, self.asked.sweeps) = (None, false),
             // What was asked before is of the time before the outage.
@@ -200,8 +215,8 @@ impl Model {
                 self.history = Some(History { client, span, until, points });
             }
             Answer::SecurityEvents { client, events } => self.events = Some((client, events)),
-            Answer::AlertHistory(rows) => self.alerts = Some(rows),
-            Answer::Mails(rows) => self.mails = Some(rows),
+            Answer::AlertHistory(rows) => (self.alerts, self.found_stale) = (Some(rows), true),
+            Answer::Mails(rows) => (self.mails, self.found_stale) = (Some(rows), true),
             Answer::Sweeps(sweeps) => {
                 self.sweeps = Some(sweeps);
                 if self.view.travel.as_ref().is_some_and(|travel| travel.to.is_none()) {
@@ -216,7 +231,13 @@ impl Model {
                     self.refresh();
                 }
             }
-            Answer::Status(said) => self.say(said.is_error, said.text),
+            Answer::Status(said) => {
+                // The line for the operator is gone after some seconds; an error can be looked up.
+                if said.is_error {
+                    self.note(LogLine { at: self.now, level: LogLevel::Error, client: None, text: said.text.clone() });
+                }
+                self.say(said.is_error, said.text);
+            }
         }
         Vec::new()
     }

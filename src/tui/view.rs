@@ -5,7 +5,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{action::Action, columns::clients::Sort};
-use crate::fleet::{ClientId, SweepId, history::Span, select::Filter, state::Fleet};
+use crate::fleet::{
+    ClientId, SweepId,
+    history::Span,
+    select::{Filter, filter::words::Words},
+    state::Fleet,
+};
 
 /// The state of the view.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +34,14 @@ pub struct View {
     pub filter: Filter,
     /// Why what is typed cannot be understood.
     pub filter_error: Option<String>,
+    /// The filter of the details.
+    pub detail_filter: ListFilter,
+    /// The filter of the alert history.
+    pub alert_filter: ListFilter,
+    /// The filter of the mails.
+    pub mail_filter: ListFilter,
+    /// The filter of the log.
+    pub log_filter: ListFilter,
     /// The last filter that was not empty; `n` and `N` go by it.
     pub search: Filter,
     /// The order of the client table.
@@ -45,16 +58,29 @@ pub struct View {
     pub detail_open: bool,
     /// Lines of the details that are scrolled away.
     pub detail_top: usize,
-    /// The selected row of the alerts, from the top.
+    /// The selected row of the alerts beneath the clients, from the top.
+    pub pane_alert: usize,
+    /// The selected row of the alert history, from the top.
     pub alert: usize,
     /// The selected row of the mails, from the top.
     pub mail: usize,
     /// Lines of the mail that are scrolled away.
     pub mail_top: usize,
-    /// Lines of the log below the last one shown; 0 follows the log.
+    /// Lines of the log below the selected one; 0 follows the log.
     pub log_back: usize,
     /// Whether the terminal reports the mouse.
     pub mouse: bool,
+}
+
+/// The filter of a list other than that of the clients.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListFilter {
+    /// As typed.
+    pub text: String,
+    /// What is applied of it.
+    pub words: Words,
+    /// Why what is typed cannot be understood.
+    pub error: Option<String>,
 }
 
 /// A fleet held still.
@@ -105,6 +131,65 @@ impl Tab {
     }
 }
 
+every! {
+    /// What the keys act on: a list, or what is opened of it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Place {
+        /// The fleet view: map, clients, alerts.
+        Clients,
+        /// The details of one client over the whole screen.
+        Details,
+        /// The alert history.
+        Alerts,
+        /// The list of mails.
+        Mails,
+        /// The text of one mail over the whole screen.
+        Mail,
+        /// The log.
+        Log,
+        /// One line of the log over the whole screen.
+        LogLine,
+    }
+}
+
+impl View {
+    /// The filter by words of what is shown; `None` where that is the client table, which has a language of its own.
+    pub(super) fn list_filter(&self) -> Option<&ListFilter> {
+        match self.place() {
+            Place::Clients => None,
+            Place::Details => Some(&self.detail_filter),
+            Place::Alerts => Some(&self.alert_filter),
+            Place::Mails | Place::Mail => Some(&self.mail_filter),
+            Place::Log | Place::LogLine => Some(&self.log_filter),
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn list_filter_mut(&mut self) -> Option<&mut ListFilter> {
+        match self.place() {
+            Place::Clients => None,
+            Place::Details => Some(&mut self.detail_filter),
+            Place::Alerts => Some(&mut self.alert_filter),
+            Place::Mails | Place::Mail => Some(&mut self.mail_filter),
+            Place::Log | Place::LogLine => Some(&mut self.log_filter),
+        }
+    }
+
+    /// What the keys act on now.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match (self.tab, self.detail_open) {
+            (Tab::Fleet, false) => Place::Clients,
+            (Tab::Fleet, true) => Place::Details,
+            (Tab::Alerts, _) => Place::Alerts,
+            (Tab::Mails, false) => Place::Mails,
+            (Tab::Mails, true) => Place::Mail,
+            (Tab::Log, false) => Place::Log,
+            (Tab::Log, true) => Place::LogLine,
+        }
+    }
+}
+
 /// The panes of the fleet view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pane {
@@ -123,10 +208,12 @@ pub enum Overlay {
     /// No overlay is open.
     #[default]
     None,
-    /// The help, so many lines scrolled away.
+    /// The help.
     Help {
         /// How many lines are scrolled away.
         top: usize,
+        /// What is searched for, while that is typed.
+        search: Option<String>,
     },
     /// The palette.
     Palette {
@@ -145,6 +232,6 @@ pub enum Overlay {
         /// Which action.
         action: Action,
     },
-    /// As what to export.
+    /// As what to export what is shown.
     Export,
 }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 mod acting;
 mod company;
+mod keys;
 mod leaving;
 mod looking;
 mod losing;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let rooms = [
         looking::trials(),
         acting::trials(),
+        keys::trials(),
         leaving::trials(),
         losing::trials(),
         company::trials(),

@@ -93,7 +93,7 @@ async fn two_open_alerts_of_one_metric_are_kept_apart(database: Database) {
     assert_eq!(acknowledge(&Metric::Disk.into(), 2).await.unwrap_err().kind, StoreErrorKind::NoSuchAlert);
     acknowledge(&disk("/var"), 2).await.unwrap();
     let acknowledged = store.reader().memory().await.unwrap().alerts;
-    assert_eq!(acknowledged.iter().map(|alert| alert.acknowledged).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(acknowledged.iter().map(|alert| alert.acknowledged.is_given()).collect::<Vec<_>>(), [false, true]);
     assert_eq!(database.rows("SELECT target, detail FROM v1_audit").await, ["10.0.4.1:22|disk /var"]);
 
     // One mount is gone, and the other alert goes on. The mail about that belongs under the first.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     fleet::{
         ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
-        alert::{Change, Exceeded, HoldReason, Notice, NoticeReason, OpenAlert, Step},
+        alert::{Acknowledged, AlertKey, Change, Exceeded, HoldReason, Notice, NoticeReason, OpenAlert, Step},
         alerts::{AlertEnd, AlertView},
         history::{AlertRow, EventRow, MailStatus, Span},
         metric::Instance,
@@ -27,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_mail_knows_its_client_and_sweep,
         security_events_are_listed_newest_first_whatever_the_client_s_clock_says,
         an_alert_is_acknowledged_once_and_audited,
+        an_acknowledgement_is_withdrawn_and_audited,
         a_part_of_the_history_is_its_average_and_a_single_sample_is_itself,
     ]
 }
@@ -83,7 +84,7 @@ async fn a_fleet_is_remembered_as_its_last_collections_left_it(database: Databas
         ended: None,
         notice: Notice::Send(NoticeReason::Raised),
         mailed_in: Some(SWEEP),
-        acknowledged: false,
+        acknowledged: Acknowledged::No,
     };
     assert_eq!(db.exceeded, [Exceeded { metric: Metric::Cpu, instance: Instance::HOST, limit: 20.0, value: 62.5 }]);
     assert_eq!(memory.alerts, [open]);
@@ -202,8 +203,11 @@ async fn an_alert_is_acknowledged_once_and_audited(database: Database) {
     acknowledge(Metric::Cpu, 100, 20).await.unwrap();
     acknowledge(Metric::Cpu, 100, 30).await.unwrap();
     let open = &store.reader().client_states().await.unwrap()[&client()].rules[&Metric::Cpu.into()].alert;
-    assert_eq!(open.as_ref().unwrap().acknowledged_at, Some(at(20)));
-    assert!(store.reader().memory().await.unwrap().alerts[0].acknowledged);
+    let open = open.as_ref().unwrap();
+    assert_eq!((open.acknowledged_at, open.acknowledged_by.as_deref()), (Some(at(20)), Some("ops")));
+    let shown = async || store.reader().memory().await.unwrap().alerts[0].acknowledged.clone();
+    let by_ops = |ms| Acknowledged::By { at: at(ms), actor: Some("ops".to_owned()) };
+    assert_eq!(shown().await, by_ops(20));
     let entry = |ms| format!("{}|ops|acknowledge|10.0.4.1:22|cpu", AT + ms);
     assert_eq!(database.rows("SELECT * FROM v1_audit ORDER BY at_ms").await, [entry(20), entry(30)]);
 
@@ -212,10 +216,37 @@ async fn an_alert_is_acknowledged_once_and_audited(database: Database) {
     }
     // A collection that was judged before does not undo it.
     store.record(changed(2, alert(), Step::Continues, Notice::Hold(HoldReason::RecentlyMailed))).await.unwrap();
-    assert!(store.reader().memory().await.unwrap().alerts[0].acknowledged);
+    assert_eq!(shown().await, by_ops(20));
+    assert_eq!(store.reader().alert_history(9).await.unwrap()[0].alert.acknowledged, by_ops(20));
     store.record(changed(3, alert(), Step::Resolved, Notice::Hold(HoldReason::NoRecoveryMail))).await.unwrap();
     assert_eq!(acknowledge(Metric::Cpu, 100, 50).await.unwrap_err().kind, StoreErrorKind::AlertEnded);
     assert_eq!(database.count("SELECT COUNT(*) FROM v1_audit").await, 2);
+}
+
+async fn an_acknowledgement_is_withdrawn_and_audited(database: Database) {
+    let store = open(&database).await;
+    store.record(record(1)).await.unwrap();
+    let cpu = AlertKey::from(Metric::Cpu);
+    let withdraw = async |id, ms| store.unacknowledge(&client(), &cpu, uuid(id), at(ms), "dev").await;
+    store.acknowledge(&client(), &cpu, uuid(100), at(20), "ops").await.unwrap();
+    withdraw(100, 30).await.unwrap();
+    let states = store.reader().client_states().await.unwrap();
+    let open = states[&client()].rules[&cpu].alert.clone().unwrap();
+    assert_eq!((open.acknowledged_at, open.acknowledged_by), (None, None));
+    // A collection that was judged while it was acknowledged does not bring that back.
+    let judged_before = OpenAlert { acknowledged_at: Some(at(20)), acknowledged_by: Some("ops".to_owned()), ..alert() };
+    store.record(changed(2, judged_before, Step::Continues, Notice::Hold(HoldReason::Acknowledged))).await.unwrap();
+    assert_eq!(store.reader().memory().await.unwrap().alerts[0].acknowledged, Acknowledged::No);
+    // It can be acknowledged again, by somebody else.
+    store.acknowledge(&client(), &cpu, uuid(100), at(40), "dev").await.unwrap();
+    let expected = Acknowledged::By { at: at(40), actor: Some("dev".to_owned()) };
+    assert_eq!(store.reader().memory().await.unwrap().alerts[0].acknowledged, expected);
+    let actions = ["ops|acknowledge", "dev|unacknowledge", "dev|acknowledge"];
+    let entries = (0..).zip(actions).map(|(n, who)| format!("{}|{who}|10.0.4.1:22|cpu", AT + 20 + 10 * n));
+    assert_eq!(database.rows("SELECT * FROM v1_audit ORDER BY at_ms").await, entries.collect::<Vec<_>>());
+    assert_eq!(withdraw(101, 50).await.unwrap_err().kind, StoreErrorKind::NoSuchAlert);
+    store.record(changed(3, alert(), Step::Resolved, Notice::Hold(HoldReason::NoRecoveryMail))).await.unwrap();
+    assert_eq!(withdraw(100, 60).await.unwrap_err().kind, StoreErrorKind::AlertEnded);
 }
 
 async fn a_part_of_the_history_is_its_average_and_a_single_sample_is_itself(database: Database) {

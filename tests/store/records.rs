@@ -79,6 +79,7 @@ pub(crate) fn alert() -> OpenAlert {
         peak: 62.5,
         last_mail_at: Some(at(10)),
         acknowledged_at: None,
+        acknowledged_by: None,
     }
 }
 

@@ -105,12 +105,14 @@ impl ClientStates {
         self.lock().states.get(client)?.rules.get(about)?.alert.clone()
     }
 
-    /// Follows the database after it noted that an open alert is acknowledged.
-    pub fn acknowledge(&self, client: &ClientId, about: &AlertKey, alert: &OpenAlert, at: Timestamp) {
+    /// Follows the database after it noted that an open alert is acknowledged, when and by whom, or with `None` that it
+    /// is so no more.
+    pub fn acknowledge(&self, client: &ClientId, about: &AlertKey, alert: &OpenAlert, by: Option<(Timestamp, &str)>) {
         let mut entries = self.lock();
         let state = entries.states.get_mut(client).and_then(|state| state.rules.get_mut(about));
         if let Some(open) = state.and_then(|rule| rule.alert.as_mut()).filter(|open| open.id == alert.id) {
-            open.acknowledged_at = Some(at);
+            open.acknowledged_at = by.map(|(at, _)| at);
+            open.acknowledged_by = by.map(|(_, actor)| actor.to_owned());
         }
     }
 
@@ -120,8 +122,8 @@ impl ClientStates {
         self.lock().bookmarks.get(client).cloned()
     }
 
-    /// Follows the database after a transaction that it committed. What an operator acknowledged meanwhile
-    /// stays acknowledged.
+    /// Follows the database after a transaction that it committed. What an operator acknowledged meanwhile stays
+    /// acknowledged, and what was withdrawn stays withdrawn.
     pub fn follow(&self, client: &ClientId, mut state: ClientState, bookmark: Option<String>, spent: Option<Spent>) {
         let mut entries = self.lock();
         if let Some(before) = entries.states.get(client) {
@@ -130,7 +132,8 @@ impl ClientStates {
                 if let (Some(alert), Some(known)) = (&mut rule.alert, known)
                     && alert.id == known.id
                 {
-                    alert.acknowledged_at = alert.acknowledged_at.or(known.acknowledged_at);
+                    alert.acknowledged_at = known.acknowledged_at;
+                    alert.acknowledged_by.clone_from(&known.acknowledged_by);
                 }
             }
         }
@@ -223,15 +226,25 @@ mod tests {
             peak: 2.0,
             last_mail_at: None,
             acknowledged_at: None,
+            acknowledged_by: None,
         };
         let state = |id| ClientState {
             rules: [(Metric::Cpu.into(), RuleState { over_in_a_row: 1, alert: Some(alert(id)) })].into(),
             ..ClientState::default()
         };
         let client_states = ClientStates::new([(a.clone(), state(1))].into(), HashMap::new());
-        client_states.acknowledge(&a, &Metric::Cpu.into(), &alert(1), Timestamp::MAX);
+        client_states.acknowledge(&a, &Metric::Cpu.into(), &alert(1), Some((Timestamp::MAX, "ops")));
         client_states.follow(&a, state(1), None, None);
-        assert_eq!(client_states.alert(&a, &Metric::Cpu.into()).unwrap().acknowledged_at, Some(Timestamp::MAX));
+        let acknowledged = client_states.alert(&a, &Metric::Cpu.into()).unwrap();
+        assert_eq!(acknowledged.acknowledged_at, Some(Timestamp::MAX));
+        assert_eq!(acknowledged.acknowledged_by.as_deref(), Some("ops"));
+        // A collection that began before the acknowledgement was withdrawn does not bring it back.
+        client_states.acknowledge(&a, &Metric::Cpu.into(), &alert(1), None);
+        let mut judged_before = state(1);
+        judged_before.rules.insert(Metric::Cpu.into(), RuleState { over_in_a_row: 1, alert: Some(acknowledged) });
+        client_states.follow(&a, judged_before, None, None);
+        assert_eq!(client_states.alert(&a, &Metric::Cpu.into()).unwrap(), alert(1));
+        client_states.acknowledge(&a, &Metric::Cpu.into(), &alert(1), Some((Timestamp::MAX, "ops")));
         // Another alert is not the one that was acknowledged.
         client_states.follow(&a, state(2), None, None);
         assert_eq!(client_states.alert(&a, &Metric::Cpu.into()).unwrap().acknowledged_at, None);

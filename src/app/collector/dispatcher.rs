@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -77,8 +78,12 @@ impl Dispatcher {
             Order::Resume => self.pause(false, &actor).await,
             Order::Cancel(client) => self.cancel(&client),
             Order::Acknowledge { client, metric, instance } => {
-                return self.acknowledge(request, client, AlertKey { metric, instance });
+                return self.acknowledge(request, client, AlertKey { metric, instance }, true);
             }
+            Order::Unacknowledge { client, metric, instance } => {
+                return self.acknowledge(request, client, AlertKey { metric, instance }, false);
+            }
+            Order::Each(orders) => return self.each(request, orders),
         };
         request.answer(reply);
         self.audit(actor, entry);
@@ -186,39 +191,194 @@ impl Dispatcher {
     }
 
     fn cancel(&self, client: &ClientId) -> (Reply, Option<AuditEntry>) {
+        let name = self.name_of(client);
         if self.engine.client_states.cancel(client) {
-            let text = format!("cancelling the collection of {client}");
+            let text = format!("cancelling the collection of {name}");
             (Reply::Done { text, sweep: None }, Some(("cancel", client.to_string(), String::new())))
         } else {
-            (Reply::Refused { text: format!("{client} is not being collected") }, None)
+            (Reply::Refused { text: format!("{name} is not being collected") }, None)
         }
     }
 
-    fn acknowledge(&mut self, request: Request, client: ClientId, about: AlertKey) {
+    /// How the operator knows a client.
+    fn name_of(&self, client: &ClientId) -> String {
+        let known = self.pipeline.clients().iter().find(|known| known.id == *client);
+        known.map_or_else(|| client.to_string(), |known| known.name.clone())
+    }
+
+    /// Finds the alert that is to be acknowledged, or whose acknowledgement is to be withdrawn; or says why that cannot
+    /// be done.
+    fn find_alert(&self, client: ClientId, about: AlertKey, given: bool) -> Result<Acknowledging, String> {
+        let name = self.name_of(&client);
         let Some(alert) = self.engine.client_states.alert(&client, &about) else {
-            let text = format!("there is no open {about} alert of {client} any more");
-            return request.answer(Reply::Refused { text });
+            return Err(format!("there is no open {about} alert of {name} any more"));
         };
-        if alert.acknowledged_at.is_some() {
-            return request.answer(Reply::Refused { text: "already acknowledged".to_owned() });
+        if alert.acknowledged_at.is_some() == given {
+            let text = if given { "is already acknowledged" } else { "is not acknowledged" };
+            return Err(format!("the {about} alert of {name} {text}"));
+        }
+        Ok(Acknowledging { client, name, about, alert, given })
+    }
+
+    fn acknowledge(&mut self, request: Request, client: ClientId, about: AlertKey, given: bool) {
+        let found = match self.find_alert(client, about, given) {
+            Ok(found) => found,
+            Err(text) => return request.answer(Reply::Refused { text }),
+        };
+        let engine = self.engine.clone();
+        self.under_way.spawn(async move {
+            let reply = match found.note(&engine, &request.issued.actor).await {
+                Ok(text) => Reply::Done { text, sweep: None },
+                Err(text) => Reply::Refused { text },
+            };
+            request.answer(reply);
+        });
+    }
+
+    /// Several orders of one kind: cancelling at once, the database asked about all alerts together.
+    fn each(&mut self, request: Request, orders: Vec<Order>) {
+        let mut told = Told::default();
+        let mut alerts = Vec::new();
+        for order in orders {
+            let found = match order {
+                Order::Cancel(client) => {
+                    let (reply, entry) = self.cancel(&client);
+                    self.audit(request.issued.actor.clone(), entry);
+                    told.count("cancelled", reply_text(reply));
+                    continue;
+                }
+                Order::Acknowledge { client, metric, instance } => {
+                    self.find_alert(client, AlertKey { metric, instance }, true)
+                }
+                Order::Unacknowledge { client, metric, instance } => {
+                    self.find_alert(client, AlertKey { metric, instance }, false)
+                }
+                Order::Collect(_) | Order::Once(_) | Order::Pause | Order::Resume | Order::Each(_) => {
+                    Err("this cannot be asked together with other things".to_owned())
+                }
+            };
+            match found {
+                Ok(found) => alerts.push(found),
+                Err(text) => told.count("", Err(text)),
+            }
         }
         let engine = self.engine.clone();
         self.under_way.spawn(async move {
-            let reply = acknowledge(&engine, &request.issued.actor, &client, &about, &alert).await;
-            request.answer(reply);
+            // Together, so that the database takes them in one transaction.
+            let noted = alerts.iter().map(|found| found.note(&engine, &request.issued.actor));
+            for (found, noted) in alerts.iter().zip(join_all(noted).await) {
+                told.count(if found.given { "acknowledged" } else { "no longer acknowledged" }, noted);
+            }
+            request.answer(told.reply());
         });
     }
 }
 
-/// First the database notes it, then the client states, then it is told.
-async fn acknowledge(engine: &Engine, actor: &str, client: &ClientId, about: &AlertKey, alert: &OpenAlert) -> Reply {
-    let at = Timestamp::now();
-    if let Err(error) = engine.store.acknowledge(client, about, alert.id, at, actor).await {
-        return Reply::Refused { text: format!("not acknowledged: {}", chain(&error)) };
+fn reply_text(reply: Reply) -> Result<String, String> {
+    match reply {
+        Reply::Done { text, .. } => Ok(text),
+        Reply::Refused { text } => Err(text),
     }
-    engine.client_states.acknowledge(client, about, alert, at);
-    let AlertKey { metric, instance } = about.clone();
-    let kind = EventKind::Acknowledged { metric, instance, raised_at: alert.raised_at, actor: actor.to_owned() };
-    engine.publisher.publish(None, Some(client), kind).await;
-    Reply::Done { text: format!("acknowledged: no reminders about {about} of {client} until it ends"), sweep: None }
+}
+
+/// What becomes of several orders of one kind.
+#[derive(Debug, Default)]
+struct Told {
+    done: usize,
+    verb: &'static str,
+    refused: usize,
+    first_refusal: String,
+}
+
+impl Told {
+    fn count(&mut self, verb: &'static str, outcome: Result<String, String>) {
+        match outcome {
+            Ok(_) => {
+                self.done += 1;
+                self.verb = verb;
+            }
+            Err(text) => {
+                if self.refused == 0 {
+                    self.first_refusal = text;
+                }
+                self.refused += 1;
+            }
+        }
+    }
+
+    /// One sentence about all of them.
+    fn reply(self) -> Reply {
+        let Self { done, verb, refused, first_refusal } = self;
+        match (done, refused) {
+            (0, 0) => Reply::Refused { text: "nothing was asked for".to_owned() },
+            (done, 0) => Reply::Done { text: format!("{done} {verb}"), sweep: None },
+            (0, 1) => Reply::Refused { text: first_refusal },
+            (0, refused) => Reply::Refused { text: format!("none of {refused}: {first_refusal}") },
+            (done, refused) => Reply::Refused { text: format!("{done} of {} {verb}: {first_refusal}", done + refused) },
+        }
+    }
+}
+
+/// An open alert that is to be acknowledged, or is to be so no more.
+#[derive(Debug)]
+struct Acknowledging {
+    client: ClientId,
+    name: String,
+    about: AlertKey,
+    alert: OpenAlert,
+    given: bool,
+}
+
+impl Acknowledging {
+    /// First the database notes it, then the client states, then it is told. What to say of it.
+    async fn note(&self, engine: &Engine, actor: &str) -> Result<String, String> {
+        let Self { client, name, about, alert, given } = self;
+        let at = Timestamp::now();
+        let AlertKey { metric, instance } = about.clone();
+        let (raised_at, told_actor) = (alert.raised_at, actor.to_owned());
+        let (noted, by, kind, text) = if *given {
+            let kind = EventKind::Acknowledged { metric, instance, raised_at, actor: told_actor };
+            let text = format!("acknowledged: no reminders about {about} of {name} until it ends");
+            (engine.store.acknowledge(client, about, alert.id, at, actor).await, Some((at, actor)), kind, text)
+        } else {
+            let kind = EventKind::Unacknowledged { metric, instance, raised_at, actor: told_actor };
+            let text = format!("no longer acknowledged: reminders about {about} of {name} go out again");
+            (engine.store.unacknowledge(client, about, alert.id, at, actor).await, None, kind, text)
+        };
+        if let Err(error) = noted {
+            let not = if *given { "not acknowledged" } else { "still acknowledged" };
+            return Err(format!("{not}: {}", chain(&error)));
+        }
+        engine.client_states.acknowledge(client, about, alert, by);
+        engine.publisher.publish(None, Some(client), kind).await;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_orders_are_answered_in_one_sentence() {
+        let check = |done: usize, refused: &[&str], expected: &str| {
+            let mut told = Told::default();
+            for _ in 0..done {
+                told.count("acknowledged", Ok(String::new()));
+            }
+            for text in refused {
+                told.count("", Err((*text).to_owned()));
+            }
+            let (is_refused, text) = match told.reply() {
+                Reply::Done { text, .. } => (false, text),
+                Reply::Refused { text } => (true, text),
+            };
+            assert_eq!((is_refused, text.as_str()), (done == 0 || !refused.is_empty(), expected));
+        };
+        check(40, &[], "40 acknowledged");
+        check(38, &["the alert has ended", "too late"], "38 of 40 acknowledged: the alert has ended");
+        check(0, &["the alert has ended"], "the alert has ended");
+        check(0, &["the alert has ended", "too late"], "none of 2: the alert has ended");
+        check(0, &[], "nothing was asked for");
+    }
 }

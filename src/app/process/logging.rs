@@ -160,15 +160,18 @@ fn directives(level: LevelFilter) -> String {
 
 struct TapLayer(LogTap);
 
-/// The fields of a span as words, kept with the span.
-struct SpanFields(String);
+/// The fields of a span as words and the client that they name, kept with the span.
+struct SpanFields {
+    fields: String,
+    client: Option<String>,
+}
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TapLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut words = Words::default();
+        let mut words = Words { is_client: attributes.metadata().name() == "client", ..Words::default() };
         attributes.record(&mut words);
         if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(SpanFields(words.fields));
+            span.extensions_mut().insert(SpanFields { fields: words.fields, client: words.client });
         }
     }
 
@@ -182,26 +185,32 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TapLayer {
         let mut words = Words::default();
         event.record(&mut words);
         for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
-            if let Some(SpanFields(fields)) = span.extensions().get() {
+            if let Some(SpanFields { fields, client }) = span.extensions().get() {
                 words.fields.push_str(fields);
+                words.client = client.clone().or(words.client);
             }
         }
-        self.0.pass(LogLine { at: Timestamp::now(), level, text: words.message + &words.fields });
+        let Words { message, fields, client, .. } = words;
+        self.0.pass(LogLine { at: Timestamp::now(), level, client, text: message + &fields });
     }
 }
 
 /// A line as the file has it: the message, then ` name=value` for each field of the event and of the spans around it,
-/// outermost first.
+/// outermost first. The name of the client stands by itself.
 #[derive(Default)]
 struct Words {
     message: String,
     fields: String,
+    /// Whether it is the span of a client: its name is not one of the fields.
+    is_client: bool,
+    client: Option<String>,
 }
 
 impl Visit for Words {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => value.clone_into(&mut self.message),
+            "name" if self.is_client => self.client = Some(value.to_owned()).filter(|name| !name.is_empty()),
             // Writing to a `String` does not fail.
             name => drop(write!(self.fields, " {name}={value}")),
         }
@@ -249,14 +258,18 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(clients = 3, name = "a b", "swept {}", 1);
             let sweep = tracing::error_span!("sweep", sweep = 7).entered();
-            tracing::error_span!("client", client = "db").in_scope(|| tracing::info!(attempt = 2, "lost"));
+            let client = tracing::error_span!("client", client = "10.0.0.1:22", name = "db");
+            client.in_scope(|| tracing::info!(attempt = 2, "lost"));
             drop(sweep);
         });
         let early = std::mem::take(&mut tap.0.lock().unwrap().early);
-        let lines: Vec<_> = early.iter().map(|line| (line.level, line.text.as_str())).collect();
+        let lines: Vec<_> = early.iter().map(|line| (line.level, line.client.as_deref(), line.text.as_str())).collect();
         assert_eq!(
             lines,
-            [(LogLevel::Warn, "swept 1 clients=3 name=a b"), (LogLevel::Info, "lost attempt=2 sweep=7 client=db")]
+            [
+                (LogLevel::Warn, None, "swept 1 clients=3 name=a b"),
+                (LogLevel::Info, Some("db"), "lost attempt=2 sweep=7 client=10.0.0.1:22")
+            ]
         );
     }
 }

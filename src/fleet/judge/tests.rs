@@ -287,6 +287,7 @@ fn an_alert_keeps_its_beginning_its_peak_and_its_last_value() {
         peak: 97.0,
         last_mail_at: Some(at(0)),
         acknowledged_at: None,
+        acknowledged_by: None,
     };
     assert_eq!(state.rules[&Metric::Memory.into()].alert, Some(expected));
 }

@@ -12,10 +12,12 @@ use crate::fleet::state::ClientView;
 
 use term::Term;
 
+mod needle;
 mod parse;
 mod term;
 #[cfg(test)]
 mod tests;
+pub mod words;
 
 /// A filter; the empty one meets every client.
 #[derive(Debug, Clone, Default, PartialEq)]

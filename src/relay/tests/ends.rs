@@ -185,4 +185,4 @@ pub(super) async fn greeted(path: &Path, hello: &[u8]) -> (BufReader<UnixStream>
     (stream, serde_json::from_str(&line).unwrap_or_default())
 }
 
-pub(super) const HELLO: &[u8] = b"{\"fleetsweep\":1,\"version\":\"0.1.0\",\"actor\":\"ops\"}\n";
+pub(super) const HELLO: &[u8] = b"{\"fleetsweep\":2,\"version\":\"0.1.0\",\"actor\":\"ops\"}\n";

@@ -1,46 +1,64 @@
 //! Actions that find clients: next failure, filter, search, sort.
 
-use super::spec::{Group, Hint, Spec, Views, spec};
+use super::spec::{Group, Hint, Scope, Spec, spec};
 use crate::{
     fleet::state::ClientView,
     tui::{
+        filtering,
         key::Key::Char,
         messages::Command,
         model::Model,
         scrolling::show,
-        view::{Overlay, Pane, Tab},
+        view::{Overlay, Pane, Place, Tab},
     },
 };
 
-pub(super) const NEXT_FAILURE: Spec =
-    spec(Group::Find, &[Char(']')], "next failure", "Go to the next failed client.", |model| failure(model, true));
+pub(super) const NEXT_FAILURE: Spec = Spec {
+    scope: Scope::Clients,
+    synonyms: &["error", "problem", "goto"],
+    hint: Hint::In(&[Place::Details], 9),
+    ..spec(Group::Find, &[Char(']')], "next failure", "Go to the next failed client.", |model| failure(model, true))
+};
 
-pub(super) const PREVIOUS_FAILURE: Spec =
-    spec(Group::Find, &[Char('[')], "previous failure", "Go to the previous failed client.", |model| {
+pub(super) const PREVIOUS_FAILURE: Spec = Spec {
+    scope: Scope::Clients,
+    synonyms: &["error", "problem", "goto"],
+    ..spec(Group::Find, &[Char('[')], "previous failure", "Go to the previous failed client.", |model| {
         failure(model, false)
-    });
+    })
+};
 
 pub(super) const FILTER: Spec = Spec {
+    synonyms: &["search", "find", "grep", "goto"],
     hint: Hint::Place(2),
-    ..spec(Group::Find, &[Char('/')], "filter", "Filter: state:failed cpu>90 web-* !db", |model| {
-        model.view.tab = Tab::Fleet;
-        model.view.detail_open = false;
-        model.view.overlay = Overlay::Filter { before: model.view.filter_text.clone() };
+    ..spec(Group::Find, &[Char('/')], "filter", "Filter what is shown: web-* !db cpu>90", |model| {
+        // Of a mail and of a line of the log, their lists are filtered.
+        if matches!(model.view.place(), Place::Mail | Place::LogLine) {
+            model.view.detail_open = false;
+        }
+        model.view.overlay = Overlay::Filter { before: filtering::text(model).to_owned() };
         Vec::new()
     })
 };
 
-pub(super) const SEARCH_NEXT: Spec =
-    spec(Group::Find, &[Char('n')], "search next", "Go to the next match of the last filter.", |model| {
+pub(super) const SEARCH_NEXT: Spec = Spec {
+    scope: Scope::Clients,
+    synonyms: &["find"],
+    ..spec(Group::Find, &[Char('n')], "search next", "Go to the next match of the last filter.", |model| {
         search(model, true)
-    });
+    })
+};
 
-pub(super) const SEARCH_PREVIOUS: Spec =
-    spec(Group::Find, &[Char('N')], "search back", "Go to the previous match.", |model| search(model, false));
+pub(super) const SEARCH_PREVIOUS: Spec = Spec {
+    scope: Scope::Clients,
+    synonyms: &["find"],
+    ..spec(Group::Find, &[Char('N')], "search back", "Go to the previous match.", |model| search(model, false))
+};
 
 pub(super) const SORT: Spec = Spec {
+    scope: Scope::Table,
+    synonyms: &["order"],
     hint: Hint::Place(3),
-    views: Views::Clients,
     ..spec(Group::Find, &[Char('s')], "sort", "Sort by the next column.", |model| {
         model.view.sort = model.view.sort.next();
         model.refresh();
@@ -48,11 +66,15 @@ pub(super) const SORT: Spec = Spec {
     })
 };
 
-pub(super) const SORT_REVERSE: Spec = spec(Group::Find, &[Char('S')], "reverse sort", "Reverse the order.", |model| {
-    model.view.sort.reversed = !model.view.sort.reversed;
-    model.refresh();
-    Vec::new()
-});
+pub(super) const SORT_REVERSE: Spec = Spec {
+    scope: Scope::Table,
+    synonyms: &["order"],
+    ..spec(Group::Find, &[Char('S')], "reverse sort", "Reverse the order.", |model| {
+        model.view.sort.reversed = !model.view.sort.reversed;
+        model.refresh();
+        Vec::new()
+    })
+};
 
 fn failure(model: &mut Model, forward: bool) -> Vec<Command> {
     seek(model, forward, |client| client.failure().is_some(), "No client has failed.")

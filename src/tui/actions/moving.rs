@@ -3,7 +3,7 @@
 use crossterm::event::KeyCode;
 
 use super::{
-    spec::{Group, Hint, Spec, spec},
+    spec::{Group, Hint, LISTS, OPENED, Scope, Spec, spec},
     time,
 };
 use crate::tui::{
@@ -12,7 +12,7 @@ use crate::tui::{
     messages::Command,
     model::Model,
     scrolling::{page, show, step, turn_pane},
-    view::{Pane, Tab},
+    view::{Pane, Place, Tab},
 };
 
 pub(super) const UP: Spec =
@@ -31,31 +31,46 @@ pub(super) const PAGE_DOWN: Spec =
         step(model, page(model))
     });
 
-pub(super) const FIRST: Spec =
-    spec(Group::Move, &[Char('g'), Code(KeyCode::Home)], "first row", "Go to the first row.", |model| {
+pub(super) const FIRST: Spec = Spec {
+    synonyms: &["goto", "top", "begin", "start"],
+    ..spec(Group::Move, &[Char('g'), Code(KeyCode::Home)], "first row", "Go to the first row.", |model| {
         step(model, isize::MIN / 2)
-    });
+    })
+};
 
-pub(super) const LAST: Spec = spec(Group::Move, &[Char('G')], "last row", "Go to the last row.", last);
+pub(super) const LAST: Spec = Spec {
+    synonyms: &["goto", "bottom", "end"],
+    ..spec(Group::Move, &[Char('G')], "last row", "Go to the last row.", last)
+};
 
-pub(super) const NEXT_PANE: Spec =
-    spec(Group::Move, &[Code(KeyCode::Tab)], "next pane", "Move the focus to the next pane.", |model| {
+pub(super) const NEXT_PANE: Spec = Spec {
+    scope: Scope::Table,
+    synonyms: &["focus"],
+    ..spec(Group::Move, &[Code(KeyCode::Tab)], "next pane", "Move the focus to the next pane.", |model| {
         turn_pane(model, true)
-    });
+    })
+};
 
-pub(super) const PREVIOUS_PANE: Spec =
-    spec(Group::Move, &[Code(KeyCode::BackTab)], "previous pane", "Move the focus to the previous pane.", |model| {
+pub(super) const PREVIOUS_PANE: Spec = Spec {
+    scope: Scope::Table,
+    synonyms: &["focus"],
+    ..spec(Group::Move, &[Code(KeyCode::BackTab)], "previous pane", "Move the focus to the previous pane.", |model| {
         turn_pane(model, false)
-    });
+    })
+};
 
 pub(super) const OPEN: Spec = Spec {
-    hint: Hint::Place(1),
+    synonyms: &["open", "show"],
+    hint: Hint::In(LISTS, 1),
     keeps_selection: true,
     ..spec(Group::Move, &[Code(KeyCode::Enter)], "details", "Show details of the selected row.", open)
 };
 
-pub(super) const BACK: Spec =
-    spec(Group::Move, &[Code(KeyCode::Esc)], "back", "Close details, clear marks, clear filter.", back);
+pub(super) const BACK: Spec = Spec {
+    synonyms: &["close", "leave"],
+    hint: Hint::In(OPENED, 1),
+    ..spec(Group::Move, &[Code(KeyCode::Esc)], "back", "Close details, clear marks, clear filter.", back)
+};
 
 pub(super) fn last(model: &mut Model) -> Vec<Command> {
     step(model, isize::MAX / 2)
@@ -63,14 +78,8 @@ pub(super) fn last(model: &mut Model) -> Vec<Command> {
 
 fn open(model: &mut Model) -> Vec<Command> {
     match (model.view.tab, model.view.pane) {
-        (Tab::Fleet, Pane::Alerts) | (Tab::Alerts, _) => {
-            let client = match (model.alert_rows(), model.view.tab) {
-                (Some(rows), Tab::Alerts) => rows.get(model.view.alert).map(|row| row.alert.client.clone()),
-                (_, Tab::Fleet | Tab::Alerts | Tab::Mails | Tab::Log) => {
-                    model.alert_list().get(model.view.alert).map(|alert| alert.client.clone())
-                }
-            };
-            if let Some(client) = client {
+        (Tab::Fleet, Pane::Alerts) | (Tab::Alerts, _) if !model.view.detail_open => {
+            if let Some(client) = model.selected_alert(false).map(|alert| alert.client.clone()) {
                 show(model, Tab::Fleet);
                 model.view.pane = Pane::Clients;
                 if !model.rows.contains(&client) {
@@ -80,17 +89,20 @@ fn open(model: &mut Model) -> Vec<Command> {
                 model.prepare();
             }
         }
-        (Tab::Fleet, Pane::Clients | Pane::Detail) | (Tab::Mails, _) => {
+        (Tab::Fleet | Tab::Alerts | Tab::Mails | Tab::Log, _) => {
             model.view.detail_open = !model.view.detail_open;
         }
-        (Tab::Log, _) => model.view.log_back = 0,
     }
     Vec::new()
 }
 
 /// Leaves one thing at a time, the innermost first.
 fn back(model: &mut Model) -> Vec<Command> {
-    if model.view.detail_open {
+    let has_filter = model.view.list_filter().is_some_and(|filter| !filter.text.is_empty());
+    let is_of_list = !matches!(model.view.place(), Place::Mail | Place::LogLine);
+    if has_filter && is_of_list {
+        filtering::set(model, String::new());
+    } else if model.view.detail_open {
         model.view.detail_open = false;
     } else if model.view.tab != Tab::Fleet {
         show(model, Tab::Fleet);

@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 
-use super::spec::{Group, Hint, Spec, spec};
+use super::spec::{Group, Hint, Scope, Spec, spec};
 use crate::{
     fleet::stream::Play,
     tui::{
@@ -10,7 +10,7 @@ use crate::{
         messages::{Command, Query},
         model::Model,
         scrolling::step,
-        view::{Held, Travel},
+        view::{Held, Place, Travel},
     },
 };
 
@@ -59,11 +59,15 @@ pub(super) const SLOWER: Spec = Spec {
     ..spec(Group::Time, &[Char('-')], "slower", "Play a recording half as fast.", |model| speed(model, Play::Slower))
 };
 
-pub(super) const SPAN: Spec =
-    spec(Group::Time, &[Char('t')], "chart span", "Show charts over 1h, 6h, 24h, 7d or 30d.", |model| {
+pub(super) const SPAN: Spec = Spec {
+    scope: Scope::Clients,
+    synonyms: &["zoom", "graph", "history"],
+    hint: Hint::In(&[Place::Details], 3),
+    ..spec(Group::Time, &[Char('t')], "chart span", "Show charts over 1h, 6h, 24h, 7d or 30d.", |model| {
         model.view.span = model.view.span.next();
         Vec::new()
-    });
+    })
+};
 
 fn play(play: Play) -> Vec<Command> {
     vec![Command::Play(play)]

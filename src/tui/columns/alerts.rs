@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use super::{Align, Cell, Column, Context, REST, Space};
+use super::{Align, Cell, Column, Context, Export, REST, Space, text};
 use crate::{
     fleet::{
         Phase,
-        alert::{HoldReason, Notice},
+        alert::{Acknowledged, HoldReason, Notice},
         alerts::{AlertEnd, AlertList, AlertView},
+        cell,
         event::MailStep,
         metric::Evidence,
     },
@@ -27,22 +28,30 @@ pub(in crate::tui) static COLUMNS: [Column<AlertView>; 6] = [
             Cell::Text(format::time_or_date(at, context.now).into(), context.style(Role::Dim))
         },
         sort: None,
-        exports: &[],
+        exports: &[
+            Export { name: "raised_at", value: |alert, _| text(&alert.raised_at.to_string()) },
+            Export { name: "ended_at", value: |alert, _| alert.ended.map(|(at, _)| at.to_string()).into() },
+        ],
     },
-    Column { headings: &[], align: Align::Left, width: |_| 1, cell: sign, sort: None, exports: &[] },
+    Column {
+        headings: &[],
+        align: Align::Left,
+        width: |_| 1,
+        cell: sign,
+        sort: None,
+        exports: &[Export { name: "state", value: |alert, _| text(state(alert)) }],
+    },
     Column {
         headings: &["CLIENT"],
         align: Align::Left,
         width: |room| if room.width < 100 { 11 } else { 15 },
-        cell: |alert, context, _| {
-            let name = match context.fleet.client(&alert.client) {
-                Some(client) => client.card.name.as_str().into(),
-                None => Cow::Owned(alert.client.to_string()),
-            };
-            Cell::Text(name, context.style(text_role(alert)))
-        },
+        cell: |alert, context, _| Cell::Text(name_of(alert, context), context.style(text_role(alert))),
         sort: None,
-        exports: &[],
+        exports: &[
+            Export { name: "client", value: |alert, context| text(&name_of(alert, context)) },
+            Export { name: "ip", value: |alert, _| text(alert.client.address()) },
+            Export { name: "port", value: |alert, _| cell::Cell::Integer(alert.client.port().into()) },
+        ],
     },
     Column {
         headings: &["ALERT"],
@@ -50,25 +59,93 @@ pub(in crate::tui) static COLUMNS: [Column<AlertView>; 6] = [
         width: |room| what_and_mail(room).0,
         cell: |alert, context, _| Cell::Text(what(alert).into(), context.style(text_role(alert))),
         sort: None,
-        exports: &[],
+        exports: &[
+            Export { name: "type", value: |alert, _| text(alert.metric.word()) },
+            Export { name: "instance", value: |alert, _| text(alert.instance.name()) },
+            Export { name: "value", value: |alert, _| cell::Cell::Real(alert.value) },
+            Export { name: "limit", value: |alert, _| cell::Cell::Real(alert.limit) },
+        ],
     },
     Column {
         headings: &["MAIL"],
         align: Align::Left,
         width: |room| what_and_mail(room).1,
-        cell: |alert, context, _| {
-            let text = if context.mails.is_empty() {
-                mailed(alert, context.fleet.alerts(), context.now)
-            } else {
-                context.mails.join(", ")
-            };
-            Cell::Text(text.into(), context.style(Role::Dim))
-        },
+        cell: |alert, context, _| Cell::Text(told(alert, context).into(), context.style(Role::Dim)),
         sort: None,
-        exports: &[],
+        exports: &[
+            Export { name: "mail", value: |alert, context| text(&told(alert, context)) },
+            Export {
+                name: "acknowledged_at",
+                value: |alert, _| acknowledgement(alert).map(|(at, _)| at.to_string()).into(),
+            },
+            Export {
+                name: "acknowledged_by",
+                value: |alert, _| acknowledgement(alert).and_then(|(_, actor)| actor.map(str::to_owned)).into(),
+            },
+        ],
     },
-    Column { headings: &["DURATION"], align: Align::Left, width: |_| REST, cell: lasted, sort: None, exports: &[] },
+    Column {
+        headings: &["DURATION"],
+        align: Align::Left,
+        width: |_| REST,
+        cell: lasted,
+        sort: None,
+        exports: &[Export {
+            name: "end",
+            value: |alert, _| {
+                let word = |end| match end {
+                    AlertEnd::Resolved => "resolved".to_owned(),
+                    AlertEnd::Gone => "gone".to_owned(),
+                    AlertEnd::Withdrawn => "rule removed".to_owned(),
+                };
+                alert.ended.map(|(_, end)| word(end)).into()
+            },
+        }],
+    },
 ];
+
+/// The name of its client; the address where the fleet does not have it any more.
+fn name_of<'a>(alert: &AlertView, context: &Context<'a>) -> Cow<'a, str> {
+    match context.fleet.client(&alert.client) {
+        Some(client) => client.card.name.as_str().into(),
+        None => Cow::Owned(alert.client.to_string()),
+    }
+}
+
+fn state(alert: &AlertView) -> &'static str {
+    match (alert.ended.is_some(), alert.acknowledged.is_given()) {
+        (true, _) => "ended",
+        (false, true) => "acknowledged",
+        (false, false) => "open",
+    }
+}
+
+/// When it was acknowledged and by whom, as far as that is known.
+fn acknowledgement(alert: &AlertView) -> Option<(Timestamp, Option<&str>)> {
+    match &alert.acknowledged {
+        Acknowledged::By { at, actor } => Some((*at, actor.as_deref())),
+        Acknowledged::No | Acknowledged::Yes | Acknowledged::Withdrawn => None,
+    }
+}
+
+/// Who was told of it: by whom it was acknowledged, then who was mailed, or why nobody was.
+fn told(alert: &AlertView, context: &Context<'_>) -> String {
+    let known = match acknowledgement(alert) {
+        Some((at, actor)) => {
+            let at = format::clock_or_date(at, context.now);
+            let by = actor.map_or_else(String::new, |actor| format!(" by {actor}"));
+            Some(format!("acknowledged{by} at {at}"))
+        }
+        None if alert.acknowledged.is_given() => Some("acknowledged".to_owned()),
+        None => None,
+    };
+    match (known, context.mails) {
+        (Some(known), []) => known,
+        (Some(known), mails) => format!("{known}, {}", mails.join(", ")),
+        (None, []) => mailed(alert, context.fleet.alerts(), context.now),
+        (None, mails) => mails.join(", "),
+    }
+}
 
 fn what_and_mail(room: Space) -> (u16, u16) {
     match room.width {
@@ -80,7 +157,7 @@ fn what_and_mail(room: Space) -> (u16, u16) {
 }
 
 fn text_role(alert: &AlertView) -> Role {
-    if alert.ended.is_some() || alert.acknowledged { Role::Dim } else { Role::Text }
+    if alert.ended.is_some() || alert.acknowledged.is_given() { Role::Dim } else { Role::Text }
 }
 
 fn sign<'a>(alert: &'a AlertView, context: &Context<'a>, _: u16) -> Cell<'a> {
@@ -121,9 +198,6 @@ fn what(alert: &AlertView) -> String {
 
 /// Who was mailed, or why nobody was.
 fn mailed(alert: &AlertView, book: &AlertList, now: Timestamp) -> String {
-    if alert.acknowledged && alert.ended.is_none() {
-        return "acknowledged".to_owned();
-    }
     if let Some(mail) = book.mail_about(alert) {
         let (_, step) = &mail.step;
         return match step {

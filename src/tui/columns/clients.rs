@@ -1,6 +1,6 @@
 //! The columns of the client table, and the order by which it is sorted.
 
-use super::{Align, Cell, Column, Context, Export, Order, REST, Space, number};
+use super::{Align, Cell, Column, Context, Export, Order, REST, Space, number, text};
 use crate::{
     fleet::{
         Metric, Phase, Reading, cell,
@@ -86,7 +86,7 @@ impl Sort {
 }
 
 /// What is exported of a client: who it is, then the columns in their order.
-pub(in crate::tui) fn exports() -> impl Iterator<Item = &'static Export<ClientView>> {
+pub(in crate::tui) fn exports() -> impl Iterator<Item = &'static Export<ClientView>> + Clone {
     let others = ClientColumn::ALL.iter().filter(|column| **column != ClientColumn::Name);
     std::iter::once(&ClientColumn::Name).chain(others).flat_map(|column| column.spec().exports)
 }
@@ -102,8 +102,8 @@ impl ClientColumn {
                 cell: state,
                 sort: Some(Order { word: "severity", key: |client| Key::Rank(severity(client)) }),
                 exports: &[
-                    Export { name: "state", value: |client| text(Phase::of(client).word()) },
-                    Export { name: "error", value: |client| client.failure().map(ToString::to_string).into() },
+                    Export { name: "state", value: |client, _| text(Phase::of(client).word()) },
+                    Export { name: "error", value: |client, _| client.failure().map(ToString::to_string).into() },
                 ],
             },
             Self::Name => &Column {
@@ -113,9 +113,9 @@ impl ClientColumn {
                 cell: |client, context, _| Cell::Text(client.card.name.as_str().into(), context.style(Role::Text)),
                 sort: Some(Order { word: "name", key: |client| Key::Name(&client.card.name) }),
                 exports: &[
-                    Export { name: "name", value: |client| text(&client.card.name) },
-                    Export { name: "ip", value: |client| text(client.card.id.address()) },
-                    Export { name: "port", value: |client| cell::Cell::Integer(client.card.id.port().into()) },
+                    Export { name: "name", value: |client, _| text(&client.card.name) },
+                    Export { name: "ip", value: |client, _| text(client.card.id.address()) },
+                    Export { name: "port", value: |client, _| cell::Cell::Integer(client.card.id.port().into()) },
                 ],
             },
             Self::Cpu => &Column {
@@ -124,7 +124,7 @@ impl ClientColumn {
                 width: |room| gauge_width(room) + share_width(room),
                 cell: |client, _, _| gauge(client, Metric::Cpu, cpu(client)),
                 sort: Some(Order { word: "cpu", key: |client| number(cpu(client)) }),
-                exports: &[Export { name: "cpu_percent", value: |client| cpu(client).into() }],
+                exports: &[Export { name: "cpu_percent", value: |client, _| cpu(client).into() }],
             },
             Self::Memory => &Column {
                 headings: &["MEM %"],
@@ -132,7 +132,7 @@ impl ClientColumn {
                 width: |room| gauge_width(room) + share_width(room),
                 cell: |client, _, _| gauge(client, Metric::Memory, memory(client)),
                 sort: Some(Order { word: "memory", key: |client| number(memory(client)) }),
-                exports: &[Export { name: "memory_percent", value: |client| memory(client).into() }],
+                exports: &[Export { name: "memory_percent", value: |client, _| memory(client).into() }],
             },
             Self::CpuHistory => &Column {
                 headings: &["CPU HISTORY", "CPU HIST", "CPU"],
@@ -148,7 +148,7 @@ impl ClientColumn {
                 width: |_| 0,
                 cell: |client, context, _| percent(client, context, Metric::Swap, swap(client)),
                 sort: None,
-                exports: &[Export { name: "swap_percent", value: |client| swap(client).into() }],
+                exports: &[Export { name: "swap_percent", value: |client, _| swap(client).into() }],
             },
             Self::Disk => &Column {
                 headings: &["DISK"],
@@ -156,7 +156,7 @@ impl ClientColumn {
                 width: |room| if room.width >= 104 { 5 } else { 0 },
                 cell: |client, context, _| percent(client, context, Metric::Disk, disk(client)),
                 sort: Some(Order { word: "disk", key: |client| number(disk(client)) }),
-                exports: &[Export { name: "disk_percent", value: |client| disk(client).into() }],
+                exports: &[Export { name: "disk_percent", value: |client, _| disk(client).into() }],
             },
             Self::Load => &Column {
                 headings: &["LOAD/CORE"],
@@ -167,7 +167,7 @@ impl ClientColumn {
                     context.number(text, value_style(client, context, Metric::Load))
                 },
                 sort: Some(Order { word: "load/core", key: |client| number(load(client)) }),
-                exports: &[Export { name: "load_per_core", value: |client| load(client).into() }],
+                exports: &[Export { name: "load_per_core", value: |client, _| load(client).into() }],
             },
             Self::Uptime => &Column {
                 headings: &[],
@@ -175,7 +175,7 @@ impl ClientColumn {
                 width: |_| 0,
                 cell: |client, context, _| context.number(uptime(client).map(format::uptime), context.style(Role::Dim)),
                 sort: None,
-                exports: &[Export { name: "uptime_seconds", value: |client| count(uptime(client)) }],
+                exports: &[Export { name: "uptime_seconds", value: |client, _| count(uptime(client)) }],
             },
             Self::Took => &Column {
                 headings: &["TOOK"],
@@ -186,7 +186,7 @@ impl ClientColumn {
                 },
                 cell: |client, context, _| context.number(took_ms(client).map(format::took), context.style(Role::Dim)),
                 sort: Some(Order { word: "took", key: |client| number(took_ms(client).map(|took| took as f64)) }),
-                exports: &[Export { name: "duration_ms", value: |client| count(took_ms(client)) }],
+                exports: &[Export { name: "duration_ms", value: |client, _| count(took_ms(client)) }],
             },
             Self::Age => &Column {
                 headings: &["AGE"],
@@ -202,7 +202,7 @@ impl ClientColumn {
                 }),
                 exports: &[Export {
                     name: "collected_at",
-                    value: |client| client.reading.as_ref().map(|(at, _)| at.to_string()).into(),
+                    value: |client, _| client.reading.as_ref().map(|(at, _)| at.to_string()).into(),
                 }],
             },
             Self::Note => &Column {
@@ -215,11 +215,6 @@ impl ClientColumn {
             },
         }
     }
-}
-
-/// Exported text.
-fn text(text: &str) -> cell::Cell {
-    cell::Cell::Text(text.to_owned())
 }
 
 /// An exported count.

@@ -1,8 +1,11 @@
 //! The columns of the mail list.
 
-use super::{Align, Cell, Column, Context, REST};
+use super::{Align, Cell, Column, Context, Export, REST, text};
 use crate::{
-    fleet::history::{MailRow, MailStatus},
+    fleet::{
+        cell,
+        history::{MailRow, MailStatus},
+    },
     tui::{format, theme::Role},
 };
 
@@ -19,16 +22,27 @@ pub(in crate::tui) static COLUMNS: [Column<MailRow>; 5] = [
             Cell::Text(format::time_or_date(mail.created_at, context.now).into(), context.style(Role::Dim))
         },
         sort: None,
-        exports: &[],
+        exports: &[Export { name: "created_at", value: |mail, _| text(&mail.created_at.to_string()) }],
     },
-    Column { headings: &["STATUS"], align: Align::Left, width: |_| 9, cell: status, sort: None, exports: &[] },
+    Column {
+        headings: &["STATUS"],
+        align: Align::Left,
+        width: |_| 9,
+        cell: status,
+        sort: None,
+        exports: &[
+            Export { name: "status", value: |mail, _| text(word(mail.status)) },
+            Export { name: "attempts", value: |mail, _| cell::Cell::Integer(mail.attempts.into()) },
+            Export { name: "answer", value: |mail, _| mail.answer.clone().into() },
+        ],
+    },
     Column {
         headings: &["KIND"],
         align: Align::Left,
         width: |room| if room.width >= WIDE { 9 } else { 0 },
         cell: |mail, context, _| Cell::Text(mail.kind.word().into(), context.style(Role::Dim)),
         sort: None,
-        exports: &[],
+        exports: &[Export { name: "kind", value: |mail, _| text(mail.kind.word()) }],
     },
     Column {
         headings: &["RECIPIENT"],
@@ -36,7 +50,7 @@ pub(in crate::tui) static COLUMNS: [Column<MailRow>; 5] = [
         width: |room| if room.width >= WIDE { 27 } else { 19 },
         cell: |mail, context, _| Cell::Text(mail.recipient.as_str().into(), context.style(Role::Text)),
         sort: None,
-        exports: &[],
+        exports: &[Export { name: "recipient", value: |mail, _| text(&mail.recipient) }],
     },
     Column {
         headings: &["SUBJECT"],
@@ -44,16 +58,27 @@ pub(in crate::tui) static COLUMNS: [Column<MailRow>; 5] = [
         width: |_| REST,
         cell: |mail, context, _| Cell::Text(mail.subject.as_str().into(), context.style(Role::Text)),
         sort: None,
-        exports: &[],
+        exports: &[
+            Export { name: "subject", value: |mail, _| text(&mail.subject) },
+            Export { name: "text", value: |mail, _| text(&mail.body) },
+        ],
     },
 ];
 
 fn status<'a>(mail: &'a MailRow, context: &Context<'a>, _: u16) -> Cell<'a> {
     let glyphs = context.look.glyphs();
-    let (glyph, word, role) = match mail.status {
-        MailStatus::Waiting { .. } => (glyphs.between, "waiting", Role::Warning),
-        MailStatus::Sent { .. } => (glyphs.ended, "sent", Role::Good),
-        MailStatus::Refused => ("!", "refused", Role::Bad),
+    let (glyph, role) = match mail.status {
+        MailStatus::Waiting { .. } => (glyphs.between, Role::Warning),
+        MailStatus::Sent { .. } => (glyphs.ended, Role::Good),
+        MailStatus::Refused => ("!", Role::Bad),
     };
-    Cell::Text(format!("{glyph} {word}").into(), context.style(role))
+    Cell::Text(format!("{glyph} {}", word(mail.status)).into(), context.style(role))
+}
+
+fn word(status: MailStatus) -> &'static str {
+    match status {
+        MailStatus::Waiting { .. } => "waiting",
+        MailStatus::Sent { .. } => "sent",
+        MailStatus::Refused => "refused",
+    }
 }

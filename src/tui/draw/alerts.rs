@@ -36,7 +36,7 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     title(canvas, area, &count, focused, area.width >= 60);
     let alerts: Vec<(&AlertView, &[String])> =
         model.alert_list().into_iter().map(|alert| (alert, [].as_slice())).collect();
-    list(canvas, model, rows(area), &alerts, focused);
+    list(canvas, model, rows(area), &alerts, (focused, model.view.pane_alert));
     if alerts.is_empty() && area.height > 1 {
         canvas.text(area.x + 1, area.y + 1, area.width, "No alerts.", canvas.style(Role::Dim));
     }
@@ -44,12 +44,15 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
 
 /// The alert history over the whole body.
 pub(super) fn history(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
-    let alerts: Vec<(&AlertView, &[String])> = match model.alert_rows() {
-        Some(history) => history.iter().map(|row| (&row.alert, row.mails.as_slice())).collect(),
-        None => model.alert_list().into_iter().map(|alert| (alert, [].as_slice())).collect(),
-    };
+    let alerts = model.alerts_found();
     let open = model.shown().alerts().open_count();
-    let count = format!(" {open} open · {} in the history", alerts.len());
+    let all = model.alert_base().len();
+    let filter = &model.view.alert_filter;
+    let count = if filter.text.is_empty() {
+        format!(" {open} open · {all} in the history")
+    } else {
+        format!(" {} of {all} · filter: {}", alerts.len(), filter.text)
+    };
     let (strong, dim) = (canvas.style(Role::Strong), canvas.style(Role::Dim));
     canvas.view_title(area, &[("Alerts", strong), (&count, dim)], Tab::Alerts);
     let areas = list::Areas::of(area);
@@ -57,9 +60,10 @@ pub(super) fn history(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         let widths = columns::widths(COLUMNS.iter(), room(area));
         list::heading(canvas, COLUMNS.iter(), &widths, heading, |_| false);
     }
-    list(canvas, model, areas.rows, &alerts, true);
+    list(canvas, model, areas.rows, &alerts, (true, model.view.alert));
     if alerts.is_empty() && areas.rows.height > 0 {
-        canvas.text(area.x + 1, areas.rows.y, area.width, "No alert has been raised yet.", dim);
+        let none = if all == 0 { "No alert has been raised yet." } else { "No alert matches. Esc clears the filter." };
+        canvas.text(area.x + 1, areas.rows.y, area.width, none, dim);
     }
 }
 
@@ -75,12 +79,18 @@ fn title(canvas: &mut Canvas<'_>, area: Rect, count: &str, focused: bool, with_k
 }
 
 /// The visible ones of `alerts`, each with who was mailed about it.
-fn list(canvas: &mut Canvas<'_>, model: &Model, area: Rect, alerts: &[(&AlertView, &[String])], has_selection: bool) {
+fn list(
+    canvas: &mut Canvas<'_>,
+    model: &Model,
+    area: Rect,
+    alerts: &[(&AlertView, &[String])],
+    (has_selection, selected): (bool, usize),
+) {
     let widths = columns::widths(COLUMNS.iter(), room(area));
-    let first = list::first(model.view.alert, area.height);
+    let first = list::first(selected, area.height);
     for (index, (alert, mails)) in alerts.iter().enumerate().skip(first).take(usize::from(area.height)) {
         let place = Rect { y: area.y + small(index - first), height: 1, ..area };
-        if has_selection && index == model.view.alert {
+        if has_selection && index == selected {
             list::select(canvas, place);
         }
         let context = Context { mails, ..model.context(canvas.look()) };

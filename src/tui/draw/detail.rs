@@ -5,7 +5,7 @@ use ratatui::{layout::Rect, style::Modifier};
 use super::canvas::Canvas;
 use crate::{
     fleet::{Phase, state::ClientView},
-    tui::{model::Model, theme::Role},
+    tui::{model::Model, theme::Role, view::Place},
 };
 
 mod collection;
@@ -30,14 +30,23 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect, focused: 
         (None, Some(last)) => format!(" · {} attempt{}", last.attempts, if last.attempts == 1 { "" } else { "s" }),
         (None, None) => String::new(),
     };
-    canvas.title(area, &[(&client.card.name, name)], &[(&state, canvas.look().phase_style(phase)), (&attempts, dim)]);
+    let filter = match model.view.detail_filter.text.as_str() {
+        text if !text.is_empty() && model.view.place() == Place::Details => format!(" · filter: {text}"),
+        _ => String::new(),
+    };
+    let title = [(client.card.name.as_str(), name), (&filter, dim)];
+    canvas.title(area, &title, &[(&state, canvas.look().phase_style(phase)), (&attempts, dim)]);
     let inner = Rect {
         x: area.x + 2,
         y: area.y + 1,
         width: area.width.saturating_sub(3),
         height: area.height.saturating_sub(1),
     };
-    let rows = rows(canvas, model, client, inner);
+    let mut rows = rows(canvas, model, client, inner);
+    let words = &model.view.detail_filter.words;
+    if model.view.place() == Place::Details && !words.is_empty() {
+        rows.retain(|row| row.text().is_some_and(|text| words.meets(&[("", text)])));
+    }
     let height: usize = rows.iter().map(|row| usize::from(row.height())).sum();
     let hidden = height.saturating_sub(usize::from(inner.height));
     let mut skip = model.view.detail_top.min(hidden);

@@ -27,8 +27,11 @@ pub(in crate::tui) fn client_at(model: &Model, column: u16, row: u16) -> Option<
 /// The alert, counted from the top of the list.
 pub(in crate::tui) fn alert_at(model: &Model, column: u16, row: u16) -> Option<usize> {
     let layout = model.layout();
-    let rows =
-        if model.view.tab == Tab::Alerts { list::Areas::of(layout.body).rows } else { alerts::rows(layout.alerts?) };
+    let (rows, selected) = if model.view.tab == Tab::Alerts {
+        (list::Areas::of(layout.body).rows, model.view.alert)
+    } else {
+        (alerts::rows(layout.alerts?), model.view.pane_alert)
+    };
     let is_hit = rows.contains((column, row).into()) && !model.view.detail_open;
-    is_hit.then(|| usize::from(row - rows.y) + list::first(model.view.alert, rows.height))
+    is_hit.then(|| usize::from(row - rows.y) + list::first(selected, rows.height))
 }

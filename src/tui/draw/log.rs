@@ -1,37 +1,84 @@
-//! The log view: the last lines, following unless scrolled away.
+//! The log view: the lines around the selected one, or the selected one whole.
 
 use ratatui::layout::Rect;
 
-use super::{canvas::Canvas, list};
-use crate::tui::{
-    columns::{self, Space, log::COLUMNS},
-    model::Model,
-    theme::Role,
-    view::Tab,
+use super::{
+    canvas::{Canvas, columns_of, small},
+    list,
+};
+use crate::{
+    fleet::stream::LogLine,
+    tui::{
+        columns::{
+            self, Space,
+            log::{COLUMNS, role},
+        },
+        format,
+        model::Model,
+        theme::Role,
+        view::Tab,
+    },
 };
 
-/// The log over the whole body.
+/// The log over the whole body; one line alone where it is opened.
 pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
+    if model.view.detail_open {
+        if let Some(line) = model.selected_line() {
+            whole(canvas, line, area);
+        }
+        return;
+    }
     let (strong, dim) = (canvas.style(Role::Strong), canvas.style(Role::Dim));
     let following = match model.view.log_back {
         0 => "following".to_owned(),
-        back => format!("{back} more below, Enter follows"),
+        back => format!("{back} more below, G follows"),
     };
-    let count = format!(" {} · {following}", model.log.len());
+    let (listed, all) = (model.found.len(), model.log.len());
+    let filter = &model.view.log_filter;
+    let count = if filter.text.is_empty() {
+        format!(" {all} · {following}")
+    } else {
+        format!(" {listed} of {all} · {following} · filter: {}", filter.text)
+    };
     canvas.view_title(area, &[("Log", strong), (&count, dim)], Tab::Log);
     let areas = list::Areas::of(area);
-    let widths = columns::widths(COLUMNS.iter(), Space { width: area.width, longest_name: 0, beside: false });
+    let longest_name = model.log.iter().filter_map(|line| line.client.as_deref()).map(columns_of).max().unwrap_or(0);
+    let widths = columns::widths(COLUMNS.iter(), Space { width: area.width, longest_name, beside: false });
     if let Some(heading) = areas.heading {
         list::heading(canvas, COLUMNS.iter(), &widths, heading, |_| false);
     }
     let context = model.context(canvas.look());
-    let end = model.log.len().saturating_sub(model.view.log_back);
-    let from = end.saturating_sub(usize::from(areas.rows.height));
-    for (y, line) in (areas.rows.y..areas.rows.bottom()).zip(model.log.iter().skip(from).take(end - from)) {
-        let place = Rect { y, height: 1, ..areas.rows };
+    // The last lines, as long as the selected one is among them.
+    let rows = usize::from(areas.rows.height);
+    let selected = model.log_row().unwrap_or(0);
+    let first = selected.min(listed.saturating_sub(rows));
+    for (index, line) in model.log_found().enumerate().skip(first).take(rows) {
+        let place = Rect { y: areas.rows.y + small(index - first), height: 1, ..areas.rows };
+        if index == selected {
+            list::select(canvas, place);
+        }
         list::row(canvas, COLUMNS.iter(), &widths, place, (line, &context));
     }
-    if model.log.is_empty() && areas.rows.height > 0 {
-        canvas.text(area.x + 1, areas.rows.y, area.width, "The log is empty.", dim);
+    if listed == 0 && rows > 0 {
+        let none = if all == 0 { "The log is empty." } else { "No line matches. Esc clears the filter." };
+        canvas.text(area.x + 1, areas.rows.y, area.width, none, dim);
+    }
+}
+
+/// One line, in as many rows as it needs.
+fn whole(canvas: &mut Canvas<'_>, line: &LogLine, area: Rect) {
+    let dim = canvas.style(Role::Dim);
+    let at = line.at.strftime("%F %H:%M:%SZ").to_string();
+    canvas.title(area, &[("Log line", canvas.style(Role::Strong))], &[("arrows go to the lines around it", dim)]);
+    let level = (format!("level    {}", line.level.word()), canvas.style(role(line.level)));
+    let mut lines = vec![(format!("time     {at}"), dim), level];
+    if let Some(client) = &line.client {
+        lines.push((format!("client   {client}"), canvas.style(Role::Text)));
+    }
+    lines.push((String::new(), dim));
+    let width = area.width.saturating_sub(2);
+    lines.extend(format::wrap(&line.text, usize::from(width)).into_iter().map(|text| (text, canvas.style(Role::Text))));
+    for (y, (text, style)) in (area.y.saturating_add(1)..area.bottom()).zip(&lines) {
+        canvas.text(area.x + 1, y, width, text, *style);
     }
 }

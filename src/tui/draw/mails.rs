@@ -20,8 +20,8 @@ use crate::{
 
 /// List above, text below; the text alone where it is opened.
 pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
-    let mails = model.mails.as_deref().unwrap_or_default();
-    let selected = mails.get(model.view.mail);
+    let mails: Vec<&MailRow> = model.mails_found().collect();
+    let selected = model.selected_mail();
     if model.view.detail_open {
         if let Some(mail) = selected {
             text(canvas, mail, area, model.view.mail_top, model.now);
@@ -29,7 +29,7 @@ pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         return;
     }
     let list_height = if area.height >= 14 { area.height * 2 / 5 } else { area.height };
-    outbox(canvas, model, mails, Rect { height: list_height, ..area });
+    outbox(canvas, model, &mails, Rect { height: list_height, ..area });
     if let Some(mail) = selected
         && list_height < area.height
     {
@@ -38,11 +38,17 @@ pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
-fn outbox(canvas: &mut Canvas<'_>, model: &Model, mails: &[MailRow], area: Rect) {
+fn outbox(canvas: &mut Canvas<'_>, model: &Model, mails: &[&MailRow], area: Rect) {
     let (strong, dim) = (canvas.style(Role::Strong), canvas.style(Role::Dim));
     let waiting = mails.iter().filter(|mail| matches!(mail.status, MailStatus::Waiting { .. })).count();
     let refused = mails.iter().filter(|mail| mail.status == MailStatus::Refused).count();
-    let count = format!(" {} · {waiting} waiting · {refused} refused", mails.len());
+    let all = model.mails.as_ref().map_or(0, Vec::len);
+    let filter = &model.view.mail_filter;
+    let count = if filter.text.is_empty() {
+        format!(" {all} · {waiting} waiting · {refused} refused")
+    } else {
+        format!(" {} of {all} · filter: {}", mails.len(), filter.text)
+    };
     canvas.view_title(area, &[("Mails", strong), (&count, dim)], Tab::Mails);
     let areas = list::Areas::of(area);
     let widths = columns::widths(COLUMNS.iter(), Space { width: area.width, longest_name: 0, beside: false });
@@ -57,10 +63,14 @@ fn outbox(canvas: &mut Canvas<'_>, model: &Model, mails: &[MailRow], area: Rect)
         if index == model.view.mail {
             list::select(canvas, place);
         }
-        list::row(canvas, COLUMNS.iter(), &widths, place, (mail, &context));
+        list::row(canvas, COLUMNS.iter(), &widths, place, (*mail, &context));
     }
     if mails.is_empty() && areas.rows.height > 0 {
-        let text = if model.mails.is_some() { "No mails yet." } else { "Loading mails ..." };
+        let text = match (&model.mails, all) {
+            (None, _) => "Loading mails ...",
+            (Some(_), 0) => "No mails yet.",
+            (Some(_), _) => "No mail matches. Esc clears the filter.",
+        };
         canvas.text(area.x + 1, areas.rows.y, area.width, text, dim);
     }
 }

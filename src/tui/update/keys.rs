@@ -5,6 +5,7 @@ use crossterm::event::KeyCode;
 use crate::tui::{
     action::Action,
     actions,
+    draw::help,
     export::{self, Format},
     filtering,
     key::Key,
@@ -20,7 +21,7 @@ pub(super) fn press(model: &mut Model, key: Key) -> Vec<Command> {
     }
     match model.view.overlay.clone() {
         Overlay::None => actions::bound_to(key).map(|action| actions::act(model, action)).unwrap_or_default(),
-        Overlay::Help { top } => key_in_help(model, key, top),
+        Overlay::Help { top, search } => key_in_help(model, key, top, search),
         Overlay::Palette { text, row } => key_in_palette(model, key, text, row),
         Overlay::Filter { before } => key_in_filter(model, key, before),
         Overlay::Confirm { action } => {
@@ -38,8 +39,8 @@ pub(super) fn press(model: &mut Model, key: Key) -> Vec<Command> {
                 Key::Char(_) | Key::Ctrl(_) | Key::Code(_) => return Vec::new(),
             };
             model.prepare();
-            let file_name = export::file_name(format, model.now);
-            match export::text(model.listed(), format) {
+            let file_name = export::file_name(model.view.place(), format, model.now);
+            match export::shown(model, format) {
                 Ok(text) => vec![Command::Export { file_name, text }],
                 Err(error) => {
                     model.say(true, format!("Could not export: {error}"));
@@ -50,34 +51,49 @@ pub(super) fn press(model: &mut Model, key: Key) -> Vec<Command> {
     }
 }
 
-fn key_in_help(model: &mut Model, key: Key, top: usize) -> Vec<Command> {
-    let action = actions::bound_to(key);
-    let top = match action {
-        Some(Action::Down) => top + 1,
-        Some(Action::Up) => top.saturating_sub(1),
-        Some(Action::PageDown) => top + 10,
-        Some(Action::PageUp) => top.saturating_sub(10),
-        Some(Action::First) => 0,
+fn key_in_help(model: &mut Model, key: Key, top: usize, mut search: Option<String>) -> Vec<Command> {
+    let top = match (actions::bound_to(key), key, &mut search) {
+        (_, Key::Char(character), Some(text)) => {
+            text.push(character);
+            0
+        }
+        (_, Key::Code(KeyCode::Backspace), Some(text)) => {
+            text.pop();
+            0
+        }
+        (_, Key::Ctrl('u'), Some(text)) => {
+            text.clear();
+            0
+        }
+        (Some(Action::Down), ..) => top + 1,
+        (Some(Action::Up), ..) => top.saturating_sub(1),
+        (Some(Action::PageDown), ..) => top + 10,
+        (Some(Action::PageUp), ..) => top.saturating_sub(10),
+        (Some(Action::First), ..) => 0,
+        (Some(Action::Filter), ..) => {
+            search = Some(String::new());
+            0
+        }
         _ => {
             model.view.overlay = Overlay::None;
             return Vec::new();
         }
     };
-    // Nothing lies below the last line of the table.
-    model.view.overlay = Overlay::Help { top: top.min(Action::ALL.len()) };
+    model.view.overlay = Overlay::Help { top: top.min(help::most_lines(model)), search };
     Vec::new()
 }
 
 fn key_in_palette(model: &mut Model, key: Key, mut text: String, mut row: usize) -> Vec<Command> {
-    let found = actions::matching(&text).len();
+    let found = actions::matching(model, &text).len();
     match key {
         Key::Code(KeyCode::Esc) => {
             model.view.overlay = Overlay::None;
             return Vec::new();
         }
         Key::Code(KeyCode::Enter) => {
+            let found = actions::matching(model, &text);
             model.view.overlay = Overlay::None;
-            return match actions::matching(&text).get(row) {
+            return match found.get(row) {
                 Some(action) => actions::act(model, *action),
                 None => Vec::new(),
             };
@@ -107,19 +123,20 @@ fn key_in_filter(model: &mut Model, key: Key, before: String) -> Vec<Command> {
         }
         Key::Code(KeyCode::Enter) => {
             // What cannot be understood stays to be mended.
-            if model.view.filter_error.is_none() {
+            if filtering::error(model).is_none() {
                 model.view.overlay = Overlay::None;
-                model.view.filter_text = model.view.filter_text.trim().to_owned();
+                let text = filtering::text(model).trim().to_owned();
+                filtering::set(model, text);
             }
         }
         Key::Code(KeyCode::Backspace) => {
-            let mut text = model.view.filter_text.clone();
+            let mut text = filtering::text(model).to_owned();
             text.pop();
             filtering::set(model, text);
         }
         Key::Ctrl('u') => filtering::set(model, String::new()),
         Key::Ctrl('w') => {
-            let text = model.view.filter_text.trim_end();
+            let text = filtering::text(model).trim_end();
             let kept = text.rfind(' ').and_then(|at| text.get(..=at)).unwrap_or("").to_owned();
             filtering::set(model, kept);
         }
@@ -135,7 +152,7 @@ fn key_in_filter(model: &mut Model, key: Key, before: String) -> Vec<Command> {
 pub(super) fn typed(model: &mut Model, character: char) {
     match &mut model.view.overlay {
         Overlay::Filter { .. } => {
-            let mut text = model.view.filter_text.clone();
+            let mut text = filtering::text(model).to_owned();
             text.push(character);
             filtering::set(model, text);
         }
@@ -143,6 +160,10 @@ pub(super) fn typed(model: &mut Model, character: char) {
             text.push(character);
             *row = 0;
         }
-        Overlay::None | Overlay::Help { .. } | Overlay::Confirm { .. } | Overlay::Export => {}
+        Overlay::Help { top, search: Some(text) } => {
+            text.push(character);
+            *top = 0;
+        }
+        Overlay::None | Overlay::Help { search: None, .. } | Overlay::Confirm { .. } | Overlay::Export => {}
     }
 }

@@ -2,7 +2,13 @@
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use crate::tui::{draw::hit, messages::Command, model::Model, scrolling::step, view::Pane};
+use crate::tui::{
+    draw::hit,
+    messages::Command,
+    model::Model,
+    scrolling::step,
+    view::{Pane, Tab},
+};
 
 /// Scrolls, or selects what is clicked.
 pub(super) fn mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
@@ -16,8 +22,12 @@ pub(super) fn mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
                 model.select(Some(client));
                 model.prepare();
             } else if let Some(alert) = hit::alert_at(model, mouse.column, mouse.row) {
-                model.view.pane = Pane::Alerts;
-                model.view.alert = alert;
+                if model.view.tab == Tab::Alerts {
+                    model.view.alert = alert;
+                } else {
+                    model.view.pane = Pane::Alerts;
+                    model.view.pane_alert = alert;
+                }
             }
         }
         MouseEventKind::Down(_)

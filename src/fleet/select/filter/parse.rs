@@ -1,6 +1,9 @@
 //! The text of a filter to its terms, or what is wrong with a word and what to write instead.
 
-use super::term::{AlertTest, COMPARISONS, Comparison, FIELDS, Needle, Quantity, State, Term, Test, quantities};
+use super::{
+    needle::Needle,
+    term::{AlertTest, COMPARISONS, Comparison, FIELDS, Quantity, State, Term, Test, quantities},
+};
 use crate::fleet::{Metric, Phase};
 
 /// Splits at white space outside of quotation marks; the marks stay.
@@ -73,11 +76,13 @@ fn test(body: &str) -> Result<Test, String> {
     }
 }
 
-fn unquoted(text: &str) -> String {
+/// Without the quotation marks.
+pub(super) fn unquoted(text: &str) -> String {
     text.replace('"', "")
 }
 
-fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+/// A list of names as it is read out.
+pub(super) fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 

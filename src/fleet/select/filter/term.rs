@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use globset::{GlobBuilder, GlobMatcher};
 use jiff::Timestamp;
 
+use super::needle::Needle;
 use crate::fleet::{Metric, Phase, state::ClientView};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -95,39 +95,6 @@ pub(super) const COMPARISONS: [(&str, Comparison); 5] = [
     ("=", Comparison::Equal),
 ];
 
-/// Text that is looked for, without regard to case.
-#[derive(Debug, Clone)]
-pub(super) struct Needle {
-    text: String,
-    glob: Option<GlobMatcher>,
-}
-
-impl PartialEq for Needle {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Needle {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let text = text.to_lowercase();
-        let glob = if text.contains(['*', '?']) {
-            let glob = GlobBuilder::new(&text).case_insensitive(true).build();
-            Some(glob.map_err(|error| error.kind().to_string())?.compile_matcher())
-        } else {
-            None
-        };
-        Ok(Self { text, glob })
-    }
-
-    fn meets(&self, text: &str) -> bool {
-        match &self.glob {
-            Some(glob) => glob.is_match(text),
-            None => text.to_lowercase().contains(&self.text),
-        }
-    }
-}
-
 impl Term {
     /// Whether a client meets it. `now` is for its age.
     pub(super) fn meets(&self, client: &ClientView, now: Timestamp) -> bool {
@@ -207,10 +174,10 @@ impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |f: &mut fmt::Formatter<'_>, key: &str, values: Vec<String>| write!(f, "{key}:{}", values.join(","));
         match self {
-            Self::Anywhere(needle) => write!(f, "\"{}\"", needle.text),
+            Self::Anywhere(needle) => write!(f, "\"{}\"", needle.text()),
             Self::Text(field, needles) => {
                 let key = FIELDS.iter().find(|(_, known)| known == field).map_or("", |(name, _)| *name);
-                list(f, key, needles.iter().map(|needle| format!("\"{}\"", needle.text)).collect())
+                list(f, key, needles.iter().map(|needle| format!("\"{}\"", needle.text())).collect())
             }
             Self::State(states) => {
                 let word = |state: &State| match state {

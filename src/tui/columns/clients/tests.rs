@@ -72,7 +72,7 @@ fn a_number_is_shown_sorted_and_exported_alike() {
             };
             let (Some(shown), Some(order), [export]) = (shown, &spec.sort, spec.exports) else { continue };
             let Key::Number(sorted) = (order.key)(client) else { panic!("{column:?} is not sorted by its number") };
-            let exported = match (export.value)(client) {
+            let exported = match (export.value)(client, &context) {
                 fleet::cell::Cell::Real(number) => number,
                 fleet::cell::Cell::Integer(_) | fleet::cell::Cell::Text(_) | fleet::cell::Cell::Null => continue,
             };

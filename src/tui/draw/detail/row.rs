@@ -42,6 +42,16 @@ pub(super) enum StageState {
 }
 
 impl Row {
+    /// What a filter by words looks at; `None` where it is no text.
+    pub(super) fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(line) => Some(line.spans.iter().map(|span| span.content.as_ref()).collect()),
+            Self::Stage { word, took, .. } => Some(format!("{word} {took}")),
+            Self::Gauge { label, after, .. } => Some(format!("{label} {after}")),
+            Self::Chart { .. } | Self::Cores(_) => None,
+        }
+    }
+
     pub(super) fn height(&self) -> u16 {
         match self {
             Self::Chart { height, .. } => *height,
