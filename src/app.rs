@@ -139,6 +139,9 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
         (Task::Dashboard | Task::Replay(_), _) if !io::stdout().is_terminal() || !io::stdin().is_terminal() => {
             Err(RunError::NoTerminal)
         }
+        (Task::Dashboard | Task::Replay(_), _) if std::env::var_os("TERM").is_some_and(|term| term == "dumb") => {
+            Err(RunError::DumbTerminal)
+        }
         (Task::Dashboard, fleet) => {
             signals::stop_on_signals(stop.clone())?;
             match fleet {

@@ -31,6 +31,11 @@ pub enum RunError {
     /// The dashboard needs a terminal.
     #[error("the dashboard needs a terminal: use --once for one sweep, or --headless for a service")]
     NoTerminal,
+    /// The terminal can show lines only.
+    #[error(
+        "the dashboard cannot be shown on a terminal of the kind `dumb`: use --once for one sweep, --headless for a service, or set TERM"
+    )]
+    DumbTerminal,
     /// A password cannot be fetched.
     #[error("the password of the SMTP account cannot be read")]
     Secret(#[from] SecretError),
@@ -87,6 +92,7 @@ impl RunError {
             | Self::NoRecipient(_)
             | Self::NotForDemo
             | Self::NoTerminal
+            | Self::DumbTerminal
             | Self::Secret(_)
             | Self::Sweep(_)
             | Self::Record(_)

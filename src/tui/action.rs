@@ -44,6 +44,10 @@ every! {
         SearchPrevious,
         /// The next sort key.
         Sort,
+        /// The sort key of the column to the left.
+        SortLeft,
+        /// The sort key of the column to the right.
+        SortRight,
         /// The sort the other way round.
         SortReverse,
         /// Mark or unmark the selected client.

@@ -35,6 +35,8 @@ pub(super) const fn spec(action: Action) -> &'static Spec {
         Action::SearchNext => &finding::SEARCH_NEXT,
         Action::SearchPrevious => &finding::SEARCH_PREVIOUS,
         Action::Sort => &finding::SORT,
+        Action::SortLeft => &finding::SORT_LEFT,
+        Action::SortRight => &finding::SORT_RIGHT,
         Action::SortReverse => &finding::SORT_REVERSE,
         Action::Mark => &acting::MARK,
         Action::MarkAll => &acting::MARK_ALL,
@@ -249,7 +251,12 @@ mod tests {
             let (table, clients, alerts) = ("c------", "cd-----", "cda----");
             match action {
                 Action::NextPane | Action::PreviousPane => table,
-                Action::Sort | Action::SortReverse | Action::Mark | Action::MarkAll => table,
+                Action::Sort
+                | Action::SortLeft
+                | Action::SortRight
+                | Action::SortReverse
+                | Action::Mark
+                | Action::MarkAll => table,
                 Action::NextFailure | Action::PreviousFailure | Action::SearchNext | Action::SearchPrevious => clients,
                 Action::Collect | Action::CollectFailed | Action::CollectAll | Action::Cancel | Action::Span => clients,
                 Action::CopySsh => clients,

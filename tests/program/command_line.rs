@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             the_manual_and_the_help_are_printed;
         needs(Script) =>
             the_table_is_coloured_on_a_terminal_that_wants_it,
+            a_terminal_of_lines_gets_no_dashboard,
             a_terminal_that_does_not_tell_its_width_shows_whole_words;
         needs(Fish, Zsh) => completions_are_scripts_that_their_shells_take;
         needs(Exim, Root) => a_test_mail_arrives_or_says_why_not;
@@ -129,6 +130,18 @@ async fn without_a_terminal_there_is_no_dashboard() {
     let outcome = program.run([] as [&str; 0]).await;
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{outcome:#?}");
     assert!(outcome.stderr.contains("--once") && outcome.stderr.contains("--headless"), "{}", outcome.stderr);
+}
+
+async fn a_terminal_of_lines_gets_no_dashboard() {
+    let config = Config::new(([127, 0, 0, 1], free_port()).into(), Vec::new()).text();
+    let script = Fleetsweep::new("script").with_config(&config);
+    for arguments in ["", "--demo", "--replay run.jsonl"] {
+        let command = format!("TERM=dumb exec {} {arguments}", env!("CARGO_BIN_EXE_fleetsweep"));
+        let outcome = script.run(["-qec", &command, "/dev/null"]).await;
+        assert_eq!(outcome.code, Some(2), "{arguments}: {outcome:#?}");
+        assert!(outcome.stdout.contains("`dumb`") && outcome.stdout.contains("--once"), "{}", outcome.stdout);
+        assert!(!outcome.stdout.contains(ESCAPE), "{:?}", outcome.stdout);
+    }
 }
 
 async fn a_closed_standard_output_is_no_fault_and_a_full_one_is() {

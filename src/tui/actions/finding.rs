@@ -66,6 +66,26 @@ pub(super) const SORT: Spec = Spec {
     })
 };
 
+pub(super) const SORT_LEFT: Spec = Spec {
+    scope: Scope::Table,
+    synonyms: &["order", "column"],
+    ..spec(Group::Find, &[Char('<')], "sort left", "Sort by the column to the left.", |model| {
+        model.view.sort = model.view.sort.previous();
+        model.refresh();
+        Vec::new()
+    })
+};
+
+pub(super) const SORT_RIGHT: Spec = Spec {
+    scope: Scope::Table,
+    synonyms: &["order", "column"],
+    ..spec(Group::Find, &[Char('>')], "sort right", "Sort by the column to the right.", |model| {
+        model.view.sort = model.view.sort.next();
+        model.refresh();
+        Vec::new()
+    })
+};
+
 pub(super) const SORT_REVERSE: Spec = Spec {
     scope: Scope::Table,
     synonyms: &["order"],

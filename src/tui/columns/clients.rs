@@ -72,11 +72,25 @@ impl Sort {
     /// By the next column that can be sorted by; after the last one, the order of the configuration.
     #[must_use]
     pub fn next(self) -> Self {
+        self.beside(1)
+    }
+
+    /// By the column before that can be sorted by; before the first one, the order of the configuration.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        self.beside(Self::choices().count() - 1)
+    }
+
+    /// What can be sorted by, in the order of the columns; the order of the configuration comes last.
+    fn choices() -> impl Iterator<Item = Option<ClientColumn>> + Clone {
         let sortable = ClientColumn::ALL.iter().copied().filter(|column| column.spec().sort.is_some());
-        let by = match self.by {
-            None => sortable.clone().next(),
-            Some(here) => sortable.clone().skip_while(|column| *column != here).nth(1),
-        };
+        sortable.map(Some).chain([None])
+    }
+
+    /// So many choices further, in a circle.
+    fn beside(self, by: usize) -> Self {
+        let here = Self::choices().position(|choice| choice == self.by).unwrap_or(0);
+        let by = Self::choices().cycle().nth(here + by).flatten();
         Self { by, reversed: false }
     }
 

@@ -160,7 +160,7 @@ fn halves(mut blocks: Vec<Vec<Line>>) -> (Vec<Line>, Vec<Line>) {
         let (left, right) = blocks.split_at(at);
         height(left).max(height(right))
     };
-    let at = (0..=blocks.len()).min_by_key(|at| higher(*at)).unwrap_or(0);
+    let at = (0..=blocks.len()).rev().min_by_key(|at| higher(*at)).unwrap_or(0);
     let right = blocks.split_off(at);
     (joined(blocks), joined(right))
 }

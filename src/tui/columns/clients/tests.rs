@@ -53,6 +53,12 @@ fn sorting_steps_through_every_sortable_column_and_the_configuration() {
         sort = sort.next();
     }
     assert_eq!((sort, words.contains("config")), (Sort::default(), true));
+    for _ in 0..=sortable {
+        assert_eq!(sort.next().previous(), sort);
+        assert_eq!(sort.previous().next(), sort);
+        sort = sort.previous();
+    }
+    assert_eq!(sort, Sort::default());
 }
 
 /// Where a column shows a number, it sorts and exports that number, rounded at most.
