@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Percent};
 
+mod file_system;
+
+pub use file_system::FileSystem;
+
 /// What a client was like at one collection. What was not measured is `None`, never 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
@@ -33,7 +37,7 @@ pub struct Reading {
     pub uptime_seconds: Option<u64>,
     /// Load averages over 1, 5 and 15 minutes.
     pub load: Option<[f64; 3]>,
-    /// Mounted file systems.
+    /// Mounted file systems, without memory that the system mounts for itself.
     pub file_systems: Vec<FileSystem>,
     /// Network interfaces.
     pub interfaces: Vec<Interface>,
@@ -63,29 +67,6 @@ impl Usage {
     #[must_use]
     pub fn percent(self) -> Option<Percent> {
         Percent::of(self.used, self.total)
-    }
-}
-
-/// A mounted file system.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileSystem {
-    /// Where it is mounted.
-    pub mount: String,
-    /// Its type.
-    pub kind: String,
-    /// Its size.
-    pub total: Bytes,
-    /// In use.
-    pub used: Bytes,
-    /// Free for ordinary users.
-    pub available: Bytes,
-}
-
-impl FileSystem {
-    /// The used share as `df` counts it: used / (used + available).
-    #[must_use]
-    pub fn percent(&self) -> Option<Percent> {
-        Percent::of(self.used, Bytes(self.used.0.checked_add(self.available.0)?))
     }
 }
 
@@ -240,7 +221,7 @@ impl Reading {
             swap: report.swap.as_ref().map(|s| usage("swap", s.total_bytes, s.used_bytes)).transpose()?,
             uptime_seconds: report.uptime.map(|uptime| uptime.as_secs()),
             load,
-            file_systems: report.file_systems.iter().map(file_system).collect::<Result<_, _>>()?,
+            file_systems: file_systems(&report.file_systems)?,
             interfaces: report
                 .interfaces
                 .iter()
@@ -293,6 +274,12 @@ impl Reading {
         let cores = u32::try_from(self.cores.len()).ok().filter(|count| *count > 0)?;
         Some(one / f64::from(cores))
     }
+}
+
+/// What is reported and is a disk. What is not is checked all the same.
+fn file_systems(reported: &[report::FileSystem]) -> Result<Vec<FileSystem>, InvalidReading> {
+    let all = reported.iter().map(file_system);
+    all.filter(|system| system.as_ref().map_or(true, FileSystem::is_disk)).collect()
 }
 
 fn file_system(system: &report::FileSystem) -> Result<FileSystem, InvalidReading> {
@@ -395,5 +382,20 @@ mod tests {
             ..Reading::from_report(&Report::default(), 0).unwrap()
         };
         assert_eq!(reading.fullest().map(|(s, _)| s.mount.as_str()), Some("/home"));
+    }
+
+    #[test]
+    fn the_fullest_disk_is_none_of_the_memory_that_the_system_mounts() {
+        let system = |mount: &str, kind: &str, used_bytes| report::FileSystem {
+            mount: mount.into(),
+            kind: kind.into(),
+            total_bytes: 100,
+            used_bytes,
+            available_bytes: 100 - used_bytes,
+        };
+        let file_systems = vec![system("/", "ext4", 40), system("/dev/shm", "tmpfs", 99), system("/run", "tmpfs", 98)];
+        let reading = Reading::from_report(&Report { file_systems, ..Report::default() }, 0).unwrap();
+        assert_eq!(reading.file_systems.iter().map(|system| &*system.mount).collect::<Vec<_>>(), ["/"]);
+        assert_eq!(reading.disk_percent().map(Percent::get), Some(40.0));
     }
 }

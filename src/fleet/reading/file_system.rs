@@ -1,0 +1,74 @@
+//! A mounted file system, and which ones are disks. Not how it is read from a report.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::{Bytes, Percent};
+
+/// Types of file systems that keep their files in memory.
+const IN_MEMORY: [&str; 3] = ["devtmpfs", "ramfs", "tmpfs"];
+
+/// Where the system mounts memory for its own use.
+const SYSTEM_DIRECTORIES: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/var/run"];
+
+/// A mounted file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSystem {
+    /// Where it is mounted.
+    pub mount: String,
+    /// Its type.
+    pub kind: String,
+    /// Its size.
+    pub total: Bytes,
+    /// In use.
+    pub used: Bytes,
+    /// Free for ordinary users.
+    pub available: Bytes,
+}
+
+impl FileSystem {
+    /// The used share as `df` counts it: used / (used + available).
+    #[must_use]
+    pub fn percent(&self) -> Option<Percent> {
+        Percent::of(self.used, Bytes(self.used.0.checked_add(self.available.0)?))
+    }
+
+    /// Whether it is one that operators think of as a disk. Memory that the system mounts for itself is not: `/dev`,
+    /// `/dev/shm`, `/run`, `/sys/fs/cgroup`. A `/tmp` in memory is: programs fail when it is full.
+    pub(super) fn is_disk(&self) -> bool {
+        let is_in_memory = IN_MEMORY.contains(&self.kind.as_str());
+        !is_in_memory || !SYSTEM_DIRECTORIES.iter().any(|directory| Path::new(&self.mount).starts_with(directory))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_the_system_mounts_for_itself_is_no_disk() {
+        let is_disk = |kind: &str, mount: &str| {
+            let (kind, mount, size) = (kind.to_owned(), mount.to_owned(), Bytes(1));
+            FileSystem { mount, kind, total: size, used: size, available: Bytes(0) }.is_disk()
+        };
+        for (kind, mount, expected) in [
+            ("ext4", "/", true),
+            ("tmpfs", "/tmp", true),
+            ("tmpfs", "/srv/run", true),
+            ("tmpfs", "/devices", true),
+            ("vfat", "/run/media/ops/stick", true),
+            ("NTFS", "C:\\", true),
+            ("devtmpfs", "/dev", false),
+            ("tmpfs", "/dev", false),
+            ("tmpfs", "/dev/shm", false),
+            ("tmpfs", "/sys/fs/cgroup", false),
+            ("tmpfs", "/run", false),
+            ("tmpfs", "/run/user/1000", false),
+            ("tmpfs", "/var/run", false),
+            ("tmpfs", "/proc/acpi", false),
+        ] {
+            assert_eq!(is_disk(kind, mount), expected, "{kind} {mount}");
+        }
+    }
+}
