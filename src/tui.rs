@@ -32,10 +32,13 @@ pub mod model;
 pub mod screen;
 mod scrolling;
 pub mod terminal;
+mod text;
 pub mod theme;
 mod update;
 pub mod view;
 
+#[cfg(test)]
+mod fitting;
 #[cfg(test)]
 mod paint;
 #[cfg(test)]

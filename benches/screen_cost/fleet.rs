@@ -143,7 +143,7 @@ pub(crate) fn frames(events: Vec<Event>) -> Vec<Frame> {
 /// A dashboard over so many clients with a full past, in the middle of its second sweep.
 pub(crate) fn model(clients: usize, size: (u16, u16)) -> Model {
     let look = Look { colours: Colours::Many, background: Background::Dark, unicode: true };
-    let about = About { name: "bench".to_owned(), schedule: "every 5m".to_owned() };
+    let about = About { name: "bench".to_owned(), schedule: "every 5m".to_owned(), interval_ms: Some(300_000) };
     let mut model = Model::new(about, look, size, at(300_000));
     let card = |n| ClientCard { id: id(n), name: name(n), username: "ops".to_owned() };
     let configured = EventKind::Configured { clients: (0..clients).map(card).collect() };

@@ -207,6 +207,12 @@ impl AlertList {
         self.open.len()
     }
 
+    /// How many there are, open and ended.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.open.len() + self.ended.len()
+    }
+
     /// The open ones, the newest first, then the ended ones, the last ended first.
     #[must_use]
     pub fn newest_first(&self) -> Vec<&AlertView> {

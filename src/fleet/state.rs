@@ -194,6 +194,12 @@ impl Fleet {
         self.sweeps.back()
     }
 
+    /// The sweep that the schedule began last, of those that are remembered.
+    #[must_use]
+    pub fn newest_scheduled_sweep(&self) -> Option<&SweepView> {
+        self.sweeps.iter().rev().find(|sweep| sweep.trigger == Trigger::Schedule)
+    }
+
     /// What became of mails.
     #[must_use]
     pub fn mails(&self) -> MailTally {

@@ -90,6 +90,10 @@ pub struct About {
     pub name: String,
     /// When sweeps begin, in words: `every 5m`, `manual`.
     pub schedule: String,
+    /// How far apart the sweeps of the schedule begin, milliseconds; `None` where there is none. Recordings from
+    /// before it was told have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_ms: Option<u64>,
 }
 
 /// One line of the log.

@@ -120,7 +120,7 @@ pub(super) fn whole_fleet(count: usize) -> Fleet {
 /// listener's does.
 pub(super) fn stream(steps: &[(u32, u8)]) -> Vec<(Timestamp, Frame)> {
     let mut at = start();
-    let about = About { name: "demo".to_owned(), schedule: "every 5m".to_owned() };
+    let about = About { name: "demo".to_owned(), schedule: "every 5m".to_owned(), interval_ms: Some(300_000) };
     let mut frames = vec![(at, Frame::About(about)), (at, Frame::Fleet(Arc::new(Fleet::default())))];
     let mut sweep = 0_u128;
     let event = |at, sweep, client, kind| {
@@ -156,7 +156,7 @@ pub(super) fn stream(steps: &[(u32, u8)]) -> Vec<(Timestamp, Frame)> {
             6 => (at, Frame::Log(LogLine { at, level: LogLevel::Info, client: None, text: format!("line {index}") })),
             _ => {
                 let (name, schedule) = (format!("demo {index}"), "manual".to_owned());
-                (at, Frame::About(About { name, schedule }))
+                (at, Frame::About(About { name, schedule, interval_ms: None }))
             }
         });
     }

@@ -17,7 +17,11 @@ use crate::fleet::{
 pub(super) mod alerts;
 pub mod clients;
 pub(super) mod log;
+pub(super) mod machine;
 pub(super) mod mails;
+pub(super) mod width;
+
+use width::Claim;
 
 /// A column of a list of `T`.
 pub(super) struct Column<T: 'static> {
@@ -25,18 +29,15 @@ pub(super) struct Column<T: 'static> {
     pub(super) headings: &'static [&'static str],
     /// On which side of the column its text stands.
     pub(super) align: Align,
-    /// How many screen columns it takes; 0 leaves it out, [`REST`] takes what is left.
-    pub(super) width: fn(Space) -> u16,
-    /// What it shows of an item in so many screen columns. Called for visible rows only.
-    pub(super) cell: for<'a> fn(&'a T, &Context<'a>, u16) -> Cell<'a>,
+    /// How wide it is, in the order of the ranks; a column without a claim is never shown.
+    pub(super) width: &'static [Claim],
+    /// What it shows of an item. Called for visible rows only.
+    pub(super) cell: for<'a> fn(&'a T, &Context<'a>) -> Cell<'a>,
     /// How the list is sorted by it; `None` where it cannot be.
     pub(super) sort: Option<Order>,
     /// What an export says of it; nothing where it repeats another column.
     pub(super) exports: &'static [Export<T>],
 }
-
-/// The width of the last column: all that is left.
-pub(super) const REST: u16 = u16::MAX;
 
 /// On which side of a column its text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,17 +46,6 @@ pub(super) enum Align {
     Left,
     /// The right side, as numbers do.
     Right,
-}
-
-/// The room that a list has, in screen columns.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Space {
-    /// The width of the list.
-    pub(super) width: u16,
-    /// The longest name in it.
-    pub(super) longest_name: u16,
-    /// Whether the details of the selected client stand beside it.
-    pub(super) beside: bool,
 }
 
 /// How a list of clients is sorted by a column.
@@ -75,6 +65,7 @@ pub(super) struct Export<T: 'static> {
 }
 
 /// What cells depend on besides their item.
+#[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     /// The fleet that is shown.
     pub(super) fleet: &'a Fleet,
@@ -86,12 +77,18 @@ pub(super) struct Context<'a> {
     pub(super) is_marked_under_cursor: bool,
     /// Of an alert: who was mailed about it, as the database tells; empty where it does not.
     pub(super) mails: &'a [String],
+    /// Of a file system: the limit that one of them exceeds, percent.
+    pub(super) limit: Option<f64>,
 }
 
 /// What a column shows of one item.
 pub(super) enum Cell<'a> {
-    /// Text in a style.
+    /// Text in a style; its end gives way.
     Text(Cow<'a, str>, Style),
+    /// A name in a style; of names that are too long as much stays as tells them apart.
+    Name(Cow<'a, str>, Style),
+    /// The same in several wordings, the longest first: the first that fits is shown.
+    Wordings(Vec<Cow<'a, str>>, Style),
     /// A share of 100 as a bar, where there is room for one, and a number.
     Gauge {
         /// Percent; `None` where it was not measured.
@@ -119,11 +116,6 @@ impl Context<'_> {
     fn number(&self, text: Option<String>, style: Style) -> Cell<'static> {
         Cell::Text(text.map_or(Cow::Borrowed(self.look.glyphs().none), Cow::Owned), style)
     }
-}
-
-/// The widths of `columns`, in their order; the last one takes what is left.
-pub(super) fn widths<'c, T: 'static>(columns: impl Iterator<Item = &'c Column<T>>, room: Space) -> Vec<u16> {
-    columns.map(|column| (column.width)(room)).collect()
 }
 
 /// The names of what is exported of a list, in the order of its columns. A filter by words knows the fields by them.

@@ -10,6 +10,7 @@ mod alerts;
 mod canvas;
 mod chart;
 mod detail;
+mod gauge;
 mod header;
 pub(super) mod help;
 pub(super) mod hit;
@@ -41,7 +42,7 @@ pub fn draw(model: &Model, buffer: &mut Buffer) {
             if let Some(area) = layout.map {
                 map::pane(&mut canvas, model, area);
             }
-            table::pane(&mut canvas, model, layout.table, layout.detail.is_some());
+            table::pane(&mut canvas, model, layout.table);
             if let Some(area) = layout.detail {
                 detail::pane(&mut canvas, model, area, model.view.pane == super::view::Pane::Detail);
             }

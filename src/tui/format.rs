@@ -2,14 +2,16 @@
 
 use jiff::Timestamp;
 
-/// `9s`, `14m`, `3h`, `12d`: at most three columns for any age of use.
+/// `9s`, `14m`, `3h`, `12d`, `3y`: at most three columns for any age of use.
 pub(super) fn age(milliseconds: i64) -> String {
     let seconds = milliseconds.max(0) / 1000;
     match seconds {
         0..60 => format!("{seconds}s"),
         60..3600 => format!("{}m", seconds / 60),
         3600..86_400 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
+        86_400..8_640_000 => format!("{}d", seconds / 86_400),
+        8_640_000..31_536_000 => format!("{}w", seconds / 604_800),
+        _ => format!("{}y", seconds / 31_536_000),
     }
 }
 
@@ -24,13 +26,14 @@ pub(super) fn clock_span(seconds: u64) -> String {
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
-/// `312ms`, `1.24s`, `12.3s`, `4m`.
+/// `312ms`, `1.24s`, `12.3s`, `4m`: at most five columns.
 pub(super) fn took(milliseconds: u64) -> String {
     let seconds = milliseconds as f64 / 1000.0;
     match milliseconds {
         0..1000 => format!("{milliseconds}ms"),
-        1000..10_000 => format!("{seconds:.2}s"),
-        10_000..100_000 => format!("{seconds:.1}s"),
+        // What would be rounded up to one more digit has one less after the point.
+        1000..9995 => format!("{seconds:.2}s"),
+        9995..99_950 => format!("{seconds:.1}s"),
         _ => age(i64::try_from(milliseconds).unwrap_or(i64::MAX)),
     }
 }
@@ -104,12 +107,20 @@ mod tests {
 
     #[test]
     fn times_are_short() {
-        for (milliseconds, shown) in
-            [(-5, "0s"), (9_400, "9s"), (60_000, "1m"), (7_200_000, "2h"), (1_054_800_000, "12d")]
-        {
+        for (milliseconds, shown) in [
+            (-5, "0s"),
+            (9_400, "9s"),
+            (60_000, "1m"),
+            (7_200_000, "2h"),
+            (1_054_800_000, "12d"),
+            (8_640_000_000, "14w"),
+            (94_608_000_000, "3y"),
+        ] {
             assert_eq!(age(milliseconds), shown);
         }
-        for (milliseconds, shown) in [(7, "7ms"), (1240, "1.24s"), (12_340, "12.3s"), (250_000, "4m")] {
+        for (milliseconds, shown) in
+            [(7, "7ms"), (1240, "1.24s"), (9999, "10.0s"), (12_340, "12.3s"), (99_999, "1m"), (250_000, "4m")]
+        {
             assert_eq!(took(milliseconds), shown);
         }
         assert_eq!((clock_span(38).as_str(), clock_span(3723).as_str()), ("0:38", "1:02:03"));

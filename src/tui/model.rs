@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     columns::{self, Context},
     data::StatusMessage,
-    layout::Layout,
+    layout::{Layout, Shown},
     theme::Look,
     view::{Overlay, Pane, Place, Tab, View},
 };
@@ -183,15 +183,32 @@ impl Model {
         self.shown().client(self.view.selected.as_ref()?)
     }
 
+    /// When the next sweep begins by the schedule, seconds from now; `None` where that is not known or not to be.
+    pub(super) fn next_sweep_in_seconds(&self) -> Option<u64> {
+        let is_due = !self.fleet.is_paused() && !self.is_replay() && !self.has_lost_its_collector();
+        let interval_ms = i64::try_from(self.about.interval_ms.filter(|_| is_due)?).ok()?;
+        let last = self.fleet.newest_scheduled_sweep()?.started_at.as_millisecond();
+        // Rounded up: 0:00 would say that it has begun.
+        let left = last.saturating_add(interval_ms).saturating_sub(self.now.as_millisecond());
+        u64::try_from(left).ok().filter(|left| *left > 0).map(|left| left.div_ceil(1000))
+    }
+
     /// Where everything stands on the screen.
     pub(super) fn layout(&self) -> Layout {
-        let clients = self.shown().clients().len();
-        Layout::of(self.size, self.view.tab, self.view.overlay != Overlay::None, clients)
+        let shown = Shown { clients: self.shown().clients().len(), alerts: self.shown().alerts().count() };
+        Layout::of(self.size, self.view.tab, self.view.overlay != Overlay::None, shown)
     }
 
     /// What the cells of a list depend on besides their item.
     pub(super) fn context(&self, look: Look) -> Context<'_> {
-        Context { fleet: self.shown(), now: self.shown_at(), look, is_marked_under_cursor: false, mails: &[] }
+        Context {
+            fleet: self.shown(),
+            now: self.shown_at(),
+            look,
+            is_marked_under_cursor: false,
+            mails: &[],
+            limit: None,
+        }
     }
 
     /// Whether the client's details are on the screen.

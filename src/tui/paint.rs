@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::{Command, Message, Model, draw};
+use super::{Command, Message, Model, draw, text::columns_of};
 
 pub(super) fn painted(model: &mut Model) -> Buffer {
     model.prepare();
@@ -17,9 +17,20 @@ pub(super) fn painted(model: &mut Model) -> Buffer {
 
 /// The text of each row, without trailing spaces.
 pub(super) fn rows(buffer: &Buffer) -> Vec<String> {
-    let area = buffer.area;
-    let row = |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
-    (0..area.height).map(row).collect()
+    (0..buffer.area.height).map(|y| row(buffer, y, buffer.area.width).trim_end().to_owned()).collect()
+}
+
+/// The text of the first columns of a row.
+pub(super) fn row(buffer: &Buffer, y: u16, width: u16) -> String {
+    let mut text = String::new();
+    let mut x = 0;
+    while x < width {
+        let symbol = buffer[(x, y)].symbol();
+        text.push_str(symbol);
+        // A wide letter covers the cells after it.
+        x += columns_of(symbol).max(1);
+    }
+    text
 }
 
 /// The text, and the styles beneath it: one letter a cell, with a legend.

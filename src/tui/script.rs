@@ -244,7 +244,7 @@ pub(super) fn events(count: usize) -> Vec<Event> {
 
 /// A model that has taken in the script, with the second client selected.
 pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
-    let about = About { name: "prod".to_owned(), schedule: "every 5m".to_owned() };
+    let about = About { name: "prod".to_owned(), schedule: "every 5m".to_owned(), interval_ms: Some(300_000) };
     let mut model = Model::new(about, look, size, now());
     let mut events = events(count).into_iter().map(Arc::new);
     model.update(Message::Frames(events.by_ref().take(1).map(Frame::Event).collect()));

@@ -170,18 +170,20 @@ impl Look {
 pub struct Glyphs {
     /// A rule.
     pub rule: &'static str,
-    /// The done part of a progress bar.
-    pub done: &'static str,
-    /// The rest of it.
-    pub rest: &'static str,
-    /// A fresh gauge's full part.
-    pub full: &'static str,
-    /// A fresh gauge's empty part.
-    pub empty: &'static str,
-    /// A gauge of the last known value, its full part.
-    pub stale: &'static str,
-    /// The same, its empty part.
-    pub stale_empty: &'static str,
+    /// The progress of a sweep.
+    pub progress: Bar,
+    /// A gauge of the last collection.
+    pub fresh: Bar,
+    /// A gauge of a value that was known before.
+    pub stale: Bar,
+    /// Which share failed, from few to all: steps of equal size.
+    pub failed: &'static [&'static str],
+    /// What these signs say, short and long.
+    pub failed_legend: [&'static str; 2],
+    /// Which share exceeds a limit, from few to all.
+    pub exceeded: &'static [&'static str],
+    /// What these signs say, short and long.
+    pub exceeded_legend: [&'static str; 2],
     /// Eight heights, lowest first.
     pub heights: [&'static str; 8],
     /// From one stage to the next.
@@ -220,14 +222,26 @@ pub struct Glyphs {
     pub border: [&'static str; 6],
 }
 
+/// The glyphs of a bar, each one column wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bar {
+    /// A cell that is full.
+    pub full: &'static str,
+    /// A cell that is filled in part, from little to much.
+    pub parts: &'static [&'static str],
+    /// A cell that is empty.
+    pub empty: &'static str,
+}
+
 const UNICODE: Glyphs = Glyphs {
     rule: "─",
-    done: "━",
-    rest: "╌",
-    full: "█",
-    empty: "░",
-    stale: "┅",
-    stale_empty: "┈",
+    progress: Bar { full: "━", parts: &["╸"], empty: "╌" },
+    fresh: Bar { full: "█", parts: &["▏", "▎", "▍", "▌", "▋", "▊", "▉"], empty: "░" },
+    stale: Bar { full: "┅", parts: &["╾"], empty: "┈" },
+    failed: &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "✗"],
+    failed_legend: ["▁▇ share failed", "▁▂▃▄▅▆▇ share failed, ✗ all"],
+    exceeded: &["░", "▒", "▓"],
+    exceeded_legend: ["░▓ over a limit", "░▒▓ share over a limit"],
     heights: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
     arrow: "▸",
     selected: "▌",
@@ -250,12 +264,13 @@ const UNICODE: Glyphs = Glyphs {
 
 const ASCII: Glyphs = Glyphs {
     rule: "-",
-    done: "=",
-    rest: ".",
-    full: "#",
-    empty: ".",
-    stale: ":",
-    stale_empty: ".",
+    progress: Bar { full: "=", parts: &["-"], empty: "." },
+    fresh: Bar { full: "#", parts: &["-", "="], empty: "." },
+    stale: Bar { full: ":", parts: &[","], empty: "." },
+    failed: &["1", "2", "3", "4", "5", "6", "7", "8", "9", "x"],
+    failed_legend: ["1-9 tenths failed", "1-9 tenths failed, x all"],
+    exceeded: &["'", "\"", "!"],
+    exceeded_legend: ["'\"! over a limit", "'\"! share over a limit"],
     heights: ["_", "_", ".", ".", "-", "=", "+", "#"],
     arrow: ">",
     selected: ">",

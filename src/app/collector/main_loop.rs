@@ -183,6 +183,7 @@ fn about(source: &ConfigSource, config: &Config) -> About {
     About {
         name: source.name.clone(),
         schedule: format!("every {}", humantime::format_duration(config.collector.interval)),
+        interval_ms: u64::try_from(config.collector.interval.as_millis()).ok(),
     }
 }
 

@@ -156,7 +156,7 @@ mod tests {
 
     /// The first field of the line that the dashboard writes for a client of this name.
     fn by_dashboard(name: &str) -> String {
-        let about = About { name: "fleet".into(), schedule: "manual".into() };
+        let about = About { name: "fleet".into(), schedule: "manual".into(), interval_ms: None };
         let look = Look { colours: Colours::Mono, background: Background::Dark, unicode: true };
         let mut model = Model::new(about, look, (80, 24), Timestamp::UNIX_EPOCH);
         let card = ClientCard { id: ClientId::new("10.0.0.1", 22), name: name.into(), username: "ops".into() };

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use super::{Align, Cell, Column, Context, Export, REST, Space, text};
+use super::{
+    Align, Cell, Column, Context, Export, text,
+    width::{Size, number, up_to, whole},
+};
 use crate::{
     fleet::{
         Phase,
@@ -22,8 +25,8 @@ pub(in crate::tui) static COLUMNS: [Column<AlertView>; 6] = [
     Column {
         headings: &["TIME"],
         align: Align::Left,
-        width: |_| 8,
-        cell: |alert, context, _| {
+        width: &[number(3, 8)],
+        cell: |alert, context| {
             let at = alert.ended.map_or(alert.raised_at, |(at, _)| at);
             Cell::Text(format::time_or_date(at, context.now).into(), context.style(Role::Dim))
         },
@@ -36,7 +39,7 @@ pub(in crate::tui) static COLUMNS: [Column<AlertView>; 6] = [
     Column {
         headings: &[],
         align: Align::Left,
-        width: |_| 1,
+        width: &[whole(0, Size::Of(1))],
         cell: sign,
         sort: None,
         exports: &[Export { name: "state", value: |alert, _| text(state(alert)) }],
@@ -44,8 +47,8 @@ pub(in crate::tui) static COLUMNS: [Column<AlertView>; 6] = [
     Column {
         headings: &["CLIENT"],
         align: Align::Left,
-        width: |room| if room.width < 100 { 11 } else { 15 },
-        cell: |alert, context, _| Cell::Text(name_of(alert, context), context.style(text_role(alert))),
+        width: &[whole(1, Size::Content(6, 8)), up_to(5, Size::Share(6, 40)), up_to(20, Size::Content(6, u16::MAX))],
+        cell: |alert, context| Cell::Name(name_of(alert, context), context.style(text_role(alert))),
         sort: None,
         exports: &[
             Export { name: "client", value: |alert, context| text(&name_of(alert, context)) },
@@ -56,8 +59,8 @@ pub(in crate::tui) static COLUMNS: [Column<AlertView>; 6] = [
     Column {
         headings: &["ALERT"],
         align: Align::Left,
-        width: |room| what_and_mail(room).0,
-        cell: |alert, context, _| Cell::Text(what(alert).into(), context.style(text_role(alert))),
+        width: &[whole(2, Size::Content(6, 12)), up_to(6, Size::Content(6, u16::MAX))],
+        cell: |alert, context| Cell::Wordings(what(alert), context.style(text_role(alert))),
         sort: None,
         exports: &[
             Export { name: "type", value: |alert, _| text(alert.metric.word()) },
@@ -69,8 +72,8 @@ pub(in crate::tui) static COLUMNS: [Column<AlertView>; 6] = [
     Column {
         headings: &["MAIL"],
         align: Align::Left,
-        width: |room| what_and_mail(room).1,
-        cell: |alert, context, _| Cell::Text(told(alert, context).into(), context.style(Role::Dim)),
+        width: &[whole(7, Size::Content(4, 12)), up_to(8, Size::Content(4, u16::MAX))],
+        cell: |alert, context| Cell::Text(told(alert, context).into(), context.style(Role::Dim)),
         sort: None,
         exports: &[
             Export { name: "mail", value: |alert, context| text(&told(alert, context)) },
@@ -87,7 +90,7 @@ pub(in crate::tui) static COLUMNS: [Column<AlertView>; 6] = [
     Column {
         headings: &["DURATION"],
         align: Align::Left,
-        width: |_| REST,
+        width: &[whole(4, Size::Content(8, 9)), up_to(9, Size::Content(8, u16::MAX))],
         cell: lasted,
         sort: None,
         exports: &[Export {
@@ -147,20 +150,11 @@ fn told(alert: &AlertView, context: &Context<'_>) -> String {
     }
 }
 
-fn what_and_mail(room: Space) -> (u16, u16) {
-    match room.width {
-        0..60 => (21, 0),
-        60..100 => (24, 19),
-        100..150 => (27, 41),
-        _ => (39, 69),
-    }
-}
-
 fn text_role(alert: &AlertView) -> Role {
     if alert.ended.is_some() || alert.acknowledged.is_given() { Role::Dim } else { Role::Text }
 }
 
-fn sign<'a>(alert: &'a AlertView, context: &Context<'a>, _: u16) -> Cell<'a> {
+fn sign<'a>(alert: &'a AlertView, context: &Context<'a>) -> Cell<'a> {
     let (glyph, role) = match (alert.ended, alert.metric.spec().evidence) {
         (Some(_), _) => (context.look.glyphs().ended, Role::Good),
         (None, Evidence::Failure) => (context.look.phase_glyph(Phase::Failed), Role::Bad),
@@ -169,31 +163,45 @@ fn sign<'a>(alert: &'a AlertView, context: &Context<'a>, _: u16) -> Cell<'a> {
     Cell::Text(glyph.into(), context.style(role))
 }
 
-fn lasted<'a>(alert: &'a AlertView, context: &Context<'a>, width: u16) -> Cell<'a> {
-    let text = match alert.ended {
-        None => format!("open {}", format::since(alert.raised_at, context.now)),
+fn lasted<'a>(alert: &'a AlertView, context: &Context<'a>) -> Cell<'a> {
+    let wordings = match alert.ended {
+        None => {
+            let since = format::since(alert.raised_at, context.now);
+            vec![format!("open {since}"), since]
+        }
         Some((at, AlertEnd::Resolved)) => {
             let lasted = format::since(alert.raised_at, at);
-            if width < 16 { format!("after {lasted}") } else { format!("closed after {lasted}") }
+            vec![format!("closed after {lasted}"), format!("after {lasted}"), lasted]
         }
-        Some((_, AlertEnd::Gone)) => "gone".to_owned(),
-        Some((_, AlertEnd::Withdrawn)) => "rule removed".to_owned(),
+        Some((_, AlertEnd::Gone)) => vec!["gone".to_owned()],
+        Some((_, AlertEnd::Withdrawn)) => vec!["rule removed".to_owned(), "removed".to_owned()],
     };
-    Cell::Text(text.into(), context.style(Role::Dim))
+    Cell::Wordings(wordings.into_iter().map(Cow::Owned).collect(), context.style(Role::Dim))
 }
 
-fn what(alert: &AlertView) -> String {
+/// What it is about, in fewer words each time.
+fn what<'a>(alert: &AlertView) -> Vec<Cow<'a, str>> {
     let spec = alert.metric.spec();
     let (value, limit) = (spec.unit.show_short(alert.value), spec.unit.show_short(alert.limit));
-    match (spec.evidence, alert.ended) {
+    let (key, short, sign) = (alert.key(), spec.short, spec.worse.sign());
+    let wordings = match (spec.evidence, alert.ended) {
         (Evidence::Failure, None) => {
-            format!("failed {value} sweep{} in a row", if alert.value == 1.0 { "" } else { "s" })
+            let sweeps = if alert.value == 1.0 { "sweep" } else { "sweeps" };
+            vec![format!("failed {value} {sweeps} in a row"), format!("failed {value} {sweeps}"), "failed".to_owned()]
         }
-        (Evidence::Failure, Some(_)) => "reachable again".to_owned(),
-        (_, None) => format!("{} {value} {} {limit}", alert.key(), spec.worse.sign()),
-        (_, Some((_, AlertEnd::Gone))) => format!("{} {value}, gone", alert.key()),
-        (_, Some((_, AlertEnd::Resolved | AlertEnd::Withdrawn))) => format!("{} back to {value}", alert.key()),
-    }
+        (Evidence::Failure, Some(_)) => vec!["reachable again".to_owned(), "reachable".to_owned()],
+        (_, None) => vec![
+            format!("{key} {value} {sign} {limit}"),
+            format!("{key} {value}"),
+            format!("{short} {value}"),
+            short.to_owned(),
+        ],
+        (_, Some((_, AlertEnd::Gone))) => vec![format!("{key} {value}, gone"), format!("{short} gone")],
+        (_, Some((_, AlertEnd::Resolved | AlertEnd::Withdrawn))) => {
+            vec![format!("{key} back to {value}"), format!("{short} {value}"), short.to_owned()]
+        }
+    };
+    wordings.into_iter().map(Cow::Owned).collect()
 }
 
 /// Who was mailed, or why nobody was.
@@ -206,7 +214,7 @@ fn mailed(alert: &AlertView, book: &AlertList, now: Timestamp) -> String {
             MailStep::Deferred { error, next_at } => {
                 let left = next_at.as_second().saturating_sub(now.as_second());
                 let left = format::clock_span(u64::try_from(left).unwrap_or(0));
-                format!("not mailed: {error}, retry in {left}")
+                format!("not mailed, retry in {left}: {error}")
             }
             MailStep::Refused { error } => format!("refused: {error}"),
         };

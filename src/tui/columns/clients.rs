@@ -1,9 +1,16 @@
 //! The columns of the client table, and the order by which it is sorted.
 
-use super::{Align, Cell, Column, Context, Export, Order, REST, Space, number, text};
+use std::borrow::Cow;
+
+use super::{
+    Align, Cell, Column, Context, Export, Order, number as sort_number, text,
+    width::{Claim, Size, number, up_to, whole},
+};
 use crate::{
     fleet::{
-        Metric, Phase, Reading, cell,
+        Metric, Phase, Reading,
+        alert::Exceeded,
+        cell,
         select::sort::{ByClient, Key, severity},
         state::ClientView,
     },
@@ -112,7 +119,7 @@ impl ClientColumn {
             Self::State => &Column {
                 headings: &["STATE"],
                 align: Align::Left,
-                width: |room| if room.width < 34 { 1 } else { 9 },
+                width: const { &[whole(0, Size::Of(1)), whole(5, Size::Of(9))] },
                 cell: state,
                 sort: Some(Order { word: "severity", key: |client| Key::Rank(severity(client)) }),
                 exports: &[
@@ -123,8 +130,8 @@ impl ClientColumn {
             Self::Name => &Column {
                 headings: &["CLIENT"],
                 align: Align::Left,
-                width: name_width,
-                cell: |client, context, _| Cell::Text(client.card.name.as_str().into(), context.style(Role::Text)),
+                width: NAME,
+                cell: |client, context| Cell::Name(client.card.name.as_str().into(), context.style(Role::Text)),
                 sort: Some(Order { word: "name", key: |client| Key::Name(&client.card.name) }),
                 exports: &[
                     Export { name: "name", value: |client, _| text(&client.card.name) },
@@ -133,25 +140,25 @@ impl ClientColumn {
                 ],
             },
             Self::Cpu => &Column {
-                headings: &["CPU %"],
+                headings: &["CPU %", "CPU"],
                 align: Align::Left,
-                width: |room| gauge_width(room) + share_width(room),
-                cell: |client, _, _| gauge(client, Metric::Cpu, cpu(client)),
-                sort: Some(Order { word: "cpu", key: |client| number(cpu(client)) }),
+                width: GAUGE,
+                cell: |client, _| gauge(client, Metric::Cpu, cpu(client)),
+                sort: Some(Order { word: "cpu", key: |client| sort_number(cpu(client)) }),
                 exports: &[Export { name: "cpu_percent", value: |client, _| cpu(client).into() }],
             },
             Self::Memory => &Column {
-                headings: &["MEM %"],
+                headings: &["MEM %", "MEM"],
                 align: Align::Left,
-                width: |room| gauge_width(room) + share_width(room),
-                cell: |client, _, _| gauge(client, Metric::Memory, memory(client)),
-                sort: Some(Order { word: "memory", key: |client| number(memory(client)) }),
+                width: GAUGE,
+                cell: |client, _| gauge(client, Metric::Memory, memory(client)),
+                sort: Some(Order { word: "memory", key: |client| sort_number(memory(client)) }),
                 exports: &[Export { name: "memory_percent", value: |client, _| memory(client).into() }],
             },
             Self::CpuHistory => &Column {
-                headings: &["CPU HISTORY", "CPU HIST", "CPU"],
+                headings: &["CPU HISTORY", "CPU HIST", "HIST"],
                 align: Align::Left,
-                width: history_width,
+                width: const { &[whole(12, Size::Of(8)), up_to(17, Size::Of(16)), up_to(23, Size::Content(0, u16::MAX))] },
                 cell: cpu_history,
                 sort: None,
                 exports: &[],
@@ -159,54 +166,51 @@ impl ClientColumn {
             Self::Swap => &Column {
                 headings: &[],
                 align: Align::Right,
-                width: |_| 0,
-                cell: |client, context, _| percent(client, context, Metric::Swap, swap(client)),
+                width: &[],
+                cell: |client, context| percent(client, context, Metric::Swap, swap(client)),
                 sort: None,
                 exports: &[Export { name: "swap_percent", value: |client, _| swap(client).into() }],
             },
             Self::Disk => &Column {
                 headings: &["DISK"],
                 align: Align::Right,
-                width: |room| if room.width >= 104 { 5 } else { 0 },
-                cell: |client, context, _| percent(client, context, Metric::Disk, disk(client)),
-                sort: Some(Order { word: "disk", key: |client| number(disk(client)) }),
+                width: const { &[number(14, 4)] },
+                cell: |client, context| percent(client, context, Metric::Disk, disk(client)),
+                sort: Some(Order { word: "disk", key: |client| sort_number(disk(client)) }),
                 exports: &[Export { name: "disk_percent", value: |client, _| disk(client).into() }],
             },
             Self::Load => &Column {
-                headings: &["LOAD/CORE"],
+                headings: &["LOAD/CORE", "LOAD"],
                 align: Align::Right,
-                width: |room| if room.width >= 116 { 9 } else { 0 },
-                cell: |client, context, _| {
+                width: const { &[number(15, 4), whole(18, Size::Of(9))] },
+                cell: |client, context| {
                     let text = load(client).map(|load| format!("{load:.2}"));
                     context.number(text, value_style(client, context, Metric::Load))
                 },
-                sort: Some(Order { word: "load/core", key: |client| number(load(client)) }),
+                sort: Some(Order { word: "load/core", key: |client| sort_number(load(client)) }),
                 exports: &[Export { name: "load_per_core", value: |client, _| load(client).into() }],
             },
             Self::Uptime => &Column {
                 headings: &[],
                 align: Align::Right,
-                width: |_| 0,
-                cell: |client, context, _| context.number(uptime(client).map(format::uptime), context.style(Role::Dim)),
+                width: &[],
+                cell: |client, context| context.number(uptime(client).map(format::uptime), context.style(Role::Dim)),
                 sort: None,
                 exports: &[Export { name: "uptime_seconds", value: |client, _| count(uptime(client)) }],
             },
             Self::Took => &Column {
                 headings: &["TOOK"],
                 align: Align::Right,
-                width: |room| {
-                    let is_narrow = room.width < 70 || (room.width < 90 && room.beside);
-                    if is_narrow { 0 } else { 5 }
-                },
-                cell: |client, context, _| context.number(took_ms(client).map(format::took), context.style(Role::Dim)),
-                sort: Some(Order { word: "took", key: |client| number(took_ms(client).map(|took| took as f64)) }),
+                width: const { &[number(13, 5)] },
+                cell: |client, context| context.number(took_ms(client).map(format::took), context.style(Role::Dim)),
+                sort: Some(Order { word: "took", key: |client| sort_number(took_ms(client).map(|took| took as f64)) }),
                 exports: &[Export { name: "duration_ms", value: |client, _| count(took_ms(client)) }],
             },
             Self::Age => &Column {
                 headings: &["AGE"],
                 align: Align::Right,
-                width: |room| if room.width < 40 { 0 } else { 3 },
-                cell: |client, context, _| {
+                width: const { &[number(7, 3)] },
+                cell: |client, context| {
                     let age = client.reading.as_ref().map(|(at, _)| format::since(*at, context.now));
                     context.number(age, context.style(Role::Dim))
                 },
@@ -222,7 +226,9 @@ impl ClientColumn {
             Self::Note => &Column {
                 headings: &["NOTE"],
                 align: Align::Left,
-                width: |_| REST,
+                width: const {
+                    &[whole(6, Size::Content(4, 8)), up_to(10, Size::Content(4, u16::MAX)), up_to(29, Size::All)]
+                },
                 cell: note,
                 sort: None,
                 exports: &[],
@@ -280,37 +286,13 @@ fn took_ms(client: &ClientView) -> Option<u64> {
     client.last.as_ref().map(|last| last.duration_ms)
 }
 
-fn name_width(room: Space) -> u16 {
-    room.longest_name.clamp(6, if room.width >= 110 { 24 } else { 16 })
-}
+/// A name as a whole, so far as it does not take more than its part of a narrow list; the bars give way to it.
+const NAME: &[Claim] =
+    &[whole(1, Size::Content(6, 8)), up_to(9, Size::Share(6, 55)), up_to(20, Size::Content(6, u16::MAX))];
 
-/// The bar of a gauge.
-fn gauge_width(room: Space) -> u16 {
-    match room.width {
-        0..62 => 0,
-        62..72 => 5,
-        // A long name needs the room more, and so does the reason of a failure.
-        72..90 if room.beside && name_width(room) > 12 => 4,
-        72..90 if room.beside => 6,
-        72..90 => 8,
-        _ => 10,
-    }
-}
-
-/// The number of a gauge.
-fn share_width(room: Space) -> u16 {
-    if room.width < 46 { 0 } else { 5 }
-}
-
-fn history_width(room: Space) -> u16 {
-    match room.width {
-        0..72 => 0,
-        72..90 if room.beside && name_width(room) > 12 => 6,
-        72..90 if room.beside => 10,
-        72..90 => 0,
-        _ => 16,
-    }
-}
+/// A number; beside it a bar, longer ones where nothing else needs the room.
+const GAUGE: &[Claim] =
+    &[whole(2, Size::Of(4)), whole(11, Size::Of(9)), up_to(16, Size::Of(15)), up_to(22, Size::Of(25))];
 
 fn is_exceeded(client: &ClientView, metric: Metric) -> bool {
     client.exceeded.iter().any(|exceeded| exceeded.metric == metric)
@@ -334,26 +316,21 @@ fn gauge(client: &ClientView, metric: Metric, percent: Option<f64>) -> Cell<'sta
     Cell::Gauge { percent, is_fresh: client.is_fresh(), is_exceeded: is_exceeded(client, metric) }
 }
 
-fn state<'a>(client: &'a ClientView, context: &Context<'a>, width: u16) -> Cell<'a> {
+fn state<'a>(client: &'a ClientView, context: &Context<'a>) -> Cell<'a> {
     let phase = Phase::of(client);
     let marked = context.look.glyphs().marked;
     let glyph = if context.is_marked_under_cursor { marked } else { context.look.phase_glyph(phase) };
-    let style = context.look.phase_style(phase);
-    if width > 1 {
-        Cell::Text(format!("{glyph} {}", phase.word()).into(), style)
-    } else {
-        Cell::Text(glyph.into(), style)
-    }
+    let wordings = vec![format!("{glyph} {}", phase.word()).into(), glyph.into()];
+    Cell::Wordings(wordings, context.look.phase_style(phase))
 }
 
-fn cpu_history<'a>(client: &'a ClientView, context: &Context<'a>, width: u16) -> Cell<'a> {
-    let from = client.recent.len().saturating_sub(usize::from(width));
-    let percents = client.recent.iter().skip(from).map(|sample| sample.cpu_percent).collect();
+fn cpu_history<'a>(client: &'a ClientView, context: &Context<'a>) -> Cell<'a> {
+    let percents = client.recent.iter().map(|sample| sample.cpu_percent).collect();
     Cell::Bars { percents, style: context.style(if client.is_fresh() { Role::Active } else { Role::Dim }) }
 }
 
 /// The most important thing about a client: why it failed, else which limits it exceeds.
-fn note<'a>(client: &'a ClientView, context: &Context<'a>, _: u16) -> Cell<'a> {
+fn note<'a>(client: &'a ClientView, context: &Context<'a>) -> Cell<'a> {
     let cell = |text: String, role| Cell::Text(text.into(), context.style(role));
     if let Some(running) = &client.running
         && running.attempt > 1
@@ -365,14 +342,29 @@ fn note<'a>(client: &'a ClientView, context: &Context<'a>, _: u16) -> Cell<'a> {
         let role = if Phase::of(client) == Phase::Failed { Role::Bad } else { Role::Dim };
         return cell(format!("! {}", failure.kind.spec().short), role);
     }
-    let exceeded = client.exceeded.iter().map(|exceeded| {
+    match client.exceeded.as_slice() {
+        [] => cell(String::new(), Role::Text),
+        exceeded => Cell::Wordings(limits(exceeded), context.style(Role::Warning)),
+    }
+}
+
+/// Which limits are exceeded: with values and limits, with values, with how many more there are.
+fn limits(exceeded: &[Exceeded]) -> Vec<Cow<'static, str>> {
+    let one = |exceeded: &Exceeded, with_limit: bool| {
         let spec = exceeded.metric.spec();
-        let (value, limit) = (spec.unit.show_short(exceeded.value), spec.unit.show_short(exceeded.limit));
+        let value = spec.unit.show_short(exceeded.value);
         let instance = if exceeded.instance.is_host() { String::new() } else { format!(" {}", exceeded.instance) };
-        format!("{}{instance} {value} {} {limit}", spec.short, spec.worse.sign())
-    });
-    let text = exceeded.collect::<Vec<_>>().join(", ");
-    if text.is_empty() { cell(text, Role::Text) } else { cell(format!("! {text}"), Role::Warning) }
+        let limit = format!(" {} {}", spec.worse.sign(), spec.unit.show_short(exceeded.limit));
+        format!("{}{instance} {value}{}", spec.short, if with_limit { &limit } else { "" })
+    };
+    let all = |with_limit| exceeded.iter().map(|it| one(it, with_limit)).collect::<Vec<_>>().join(", ");
+    let mut wordings = vec![format!("! {}", all(true)), format!("! {}", all(false))];
+    if let [first, others @ ..] = exceeded {
+        let more = if others.is_empty() { String::new() } else { format!(" +{}", others.len()) };
+        wordings.push(format!("! {}{more}", one(first, false)));
+        wordings.push(format!("! {}{more}", first.metric.spec().short));
+    }
+    wordings.into_iter().map(Cow::Owned).collect()
 }
 
 #[cfg(test)]

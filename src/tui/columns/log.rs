@@ -1,6 +1,9 @@
 //! The columns of the log view.
 
-use super::{Align, Cell, Column, Context, Export, REST, text};
+use super::{
+    Align, Cell, Column, Context, Export, text,
+    width::{Size, number, up_to, whole},
+};
 use crate::{
     fleet::stream::{LogLevel, LogLine},
     tui::{format, theme::Role},
@@ -11,40 +14,38 @@ pub(in crate::tui) static COLUMNS: [Column<LogLine>; 4] = [
     Column {
         headings: &["TIME"],
         align: Align::Left,
-        width: |_| 8,
-        cell: |line, context, _| Cell::Text(format::time(line.at).into(), context.style(Role::Dim)),
+        width: &[number(2, 8)],
+        cell: |line, context| Cell::Text(format::time(line.at).into(), context.style(Role::Dim)),
         sort: None,
         exports: &[Export { name: "time", value: |line, _| text(&line.at.to_string()) }],
     },
     Column {
         headings: &["LEVEL"],
         align: Align::Left,
-        width: |_| 5,
-        cell: |line, context, _| Cell::Text(line.level.word().into(), context.style(role(line.level))),
+        width: &[whole(1, Size::Of(5))],
+        cell: |line, context| Cell::Text(line.level.word().into(), context.style(role(line.level))),
         sort: None,
         exports: &[Export { name: "level", value: |line, _| text(line.level.word().trim_end()) }],
     },
     Column {
         headings: &["CLIENT"],
         align: Align::Left,
-        width: |room| if room.longest_name == 0 { 0 } else { room.longest_name.clamp(6, (room.width / 4).max(6)) },
-        cell: |line, context, _| {
-            Cell::Text(line.client.as_deref().unwrap_or_default().into(), context.style(Role::Text))
-        },
+        width: &[whole(3, Size::Content(6, 8)), up_to(4, Size::Share(6, 40))],
+        cell: |line, context| Cell::Name(line.client.as_deref().unwrap_or_default().into(), context.style(Role::Text)),
         sort: None,
         exports: &[Export { name: "client", value: |line, _| line.client.clone().into() }],
     },
     Column {
         headings: &["MESSAGE"],
         align: Align::Left,
-        width: |_| REST,
+        width: &[whole(0, Size::Content(7, 12)), up_to(5, Size::All)],
         cell: message,
         sort: None,
         exports: &[Export { name: "message", value: |line, _| text(&line.text) }],
     },
 ];
 
-fn message<'a>(line: &'a LogLine, context: &Context<'a>, _: u16) -> Cell<'a> {
+fn message<'a>(line: &'a LogLine, context: &Context<'a>) -> Cell<'a> {
     let role = if line.level == LogLevel::Debug { Role::Dim } else { Role::Text };
     Cell::Text(line.text.as_str().into(), context.style(role))
 }

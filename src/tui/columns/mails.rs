@@ -1,6 +1,9 @@
 //! The columns of the mail list.
 
-use super::{Align, Cell, Column, Context, Export, REST, text};
+use super::{
+    Align, Cell, Column, Context, Export, text,
+    width::{Size, number, up_to, whole},
+};
 use crate::{
     fleet::{
         cell,
@@ -9,16 +12,13 @@ use crate::{
     tui::{format, theme::Role},
 };
 
-/// From this width on, screen columns, there is room for the kind of a mail and a long recipient.
-const WIDE: u16 = 100;
-
 /// The columns, from left to right.
 pub(in crate::tui) static COLUMNS: [Column<MailRow>; 5] = [
     Column {
         headings: &["TIME"],
         align: Align::Left,
-        width: |_| 8,
-        cell: |mail, context, _| {
+        width: &[number(2, 8)],
+        cell: |mail, context| {
             Cell::Text(format::time_or_date(mail.created_at, context.now).into(), context.style(Role::Dim))
         },
         sort: None,
@@ -27,7 +27,7 @@ pub(in crate::tui) static COLUMNS: [Column<MailRow>; 5] = [
     Column {
         headings: &["STATUS"],
         align: Align::Left,
-        width: |_| 9,
+        width: &[whole(0, Size::Of(1)), whole(3, Size::Of(9))],
         cell: status,
         sort: None,
         exports: &[
@@ -39,24 +39,24 @@ pub(in crate::tui) static COLUMNS: [Column<MailRow>; 5] = [
     Column {
         headings: &["KIND"],
         align: Align::Left,
-        width: |room| if room.width >= WIDE { 9 } else { 0 },
-        cell: |mail, context, _| Cell::Text(mail.kind.word().into(), context.style(Role::Dim)),
+        width: &[whole(7, Size::Content(4, 9))],
+        cell: |mail, context| Cell::Text(mail.kind.word().into(), context.style(Role::Dim)),
         sort: None,
         exports: &[Export { name: "kind", value: |mail, _| text(mail.kind.word()) }],
     },
     Column {
         headings: &["RECIPIENT"],
         align: Align::Left,
-        width: |room| if room.width >= WIDE { 27 } else { 19 },
-        cell: |mail, context, _| Cell::Text(mail.recipient.as_str().into(), context.style(Role::Text)),
+        width: &[whole(4, Size::Content(9, 12)), up_to(6, Size::Share(9, 40))],
+        cell: |mail, context| Cell::Name(mail.recipient.as_str().into(), context.style(Role::Text)),
         sort: None,
         exports: &[Export { name: "recipient", value: |mail, _| text(&mail.recipient) }],
     },
     Column {
         headings: &["SUBJECT"],
         align: Align::Left,
-        width: |_| REST,
-        cell: |mail, context, _| Cell::Text(mail.subject.as_str().into(), context.style(Role::Text)),
+        width: &[whole(1, Size::Content(7, 12)), up_to(5, Size::Share(7, 50)), up_to(8, Size::All)],
+        cell: |mail, context| Cell::Text(mail.subject.as_str().into(), context.style(Role::Text)),
         sort: None,
         exports: &[
             Export { name: "subject", value: |mail, _| text(&mail.subject) },
@@ -65,14 +65,14 @@ pub(in crate::tui) static COLUMNS: [Column<MailRow>; 5] = [
     },
 ];
 
-fn status<'a>(mail: &'a MailRow, context: &Context<'a>, _: u16) -> Cell<'a> {
+fn status<'a>(mail: &'a MailRow, context: &Context<'a>) -> Cell<'a> {
     let glyphs = context.look.glyphs();
     let (glyph, role) = match mail.status {
         MailStatus::Waiting { .. } => (glyphs.between, Role::Warning),
         MailStatus::Sent { .. } => (glyphs.ended, Role::Good),
         MailStatus::Refused => ("!", Role::Bad),
     };
-    Cell::Text(format!("{glyph} {}", word(mail.status)).into(), context.style(role))
+    Cell::Wordings(vec![format!("{glyph} {}", word(mail.status)).into(), glyph.into()], context.style(role))
 }
 
 fn word(status: MailStatus) -> &'static str {

@@ -7,13 +7,13 @@ use ratatui::{
 };
 
 use super::{
-    canvas::{Canvas, small},
-    list,
+    canvas::Canvas,
+    list::{self, Listing, Space},
 };
 use crate::{
     fleet::alerts::AlertView,
     tui::{
-        columns::{self, Context, Space, alerts::COLUMNS},
+        columns::{Context, alerts::COLUMNS},
         model::Model,
         theme::Role,
         view::{Pane, Tab},
@@ -36,7 +36,7 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     title(canvas, area, &count, focused, area.width >= 60);
     let alerts: Vec<(&AlertView, &[String])> =
         model.alert_list().into_iter().map(|alert| (alert, [].as_slice())).collect();
-    list(canvas, model, rows(area), &alerts, (focused, model.view.pane_alert));
+    list(canvas, model, &list::Areas { heading: None, rows: rows(area) }, &alerts, (focused, model.view.pane_alert));
     if alerts.is_empty() && area.height > 1 {
         canvas.text(area.x + 1, area.y + 1, area.width, "No alerts.", canvas.style(Role::Dim));
     }
@@ -56,19 +56,11 @@ pub(super) fn history(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let (strong, dim) = (canvas.style(Role::Strong), canvas.style(Role::Dim));
     canvas.view_title(area, &[("Alerts", strong), (&count, dim)], Tab::Alerts);
     let areas = list::Areas::of(area);
-    if let Some(heading) = areas.heading {
-        let widths = columns::widths(COLUMNS.iter(), room(area));
-        list::heading(canvas, COLUMNS.iter(), &widths, heading, |_| false);
-    }
-    list(canvas, model, areas.rows, &alerts, (true, model.view.alert));
+    list(canvas, model, &areas, &alerts, (true, model.view.alert));
     if alerts.is_empty() && areas.rows.height > 0 {
         let none = if all == 0 { "No alert has been raised yet." } else { "No alert matches. Esc clears the filter." };
         canvas.text(area.x + 1, areas.rows.y, area.width, none, dim);
     }
-}
-
-fn room(area: Rect) -> Space {
-    Space { width: area.width, longest_name: 0, beside: false }
 }
 
 fn title(canvas: &mut Canvas<'_>, area: Rect, count: &str, focused: bool, with_keys: bool) {
@@ -82,18 +74,23 @@ fn title(canvas: &mut Canvas<'_>, area: Rect, count: &str, focused: bool, with_k
 fn list(
     canvas: &mut Canvas<'_>,
     model: &Model,
-    area: Rect,
+    areas: &list::Areas,
     alerts: &[(&AlertView, &[String])],
     (has_selection, selected): (bool, usize),
 ) {
-    let widths = columns::widths(COLUMNS.iter(), room(area));
+    let area = areas.rows;
     let first = list::first(selected, area.height);
-    for (index, (alert, mails)) in alerts.iter().enumerate().skip(first).take(usize::from(area.height)) {
-        let place = Rect { y: area.y + small(index - first), height: 1, ..area };
-        if has_selection && index == selected {
+    let visible = alerts.iter().skip(first).take(usize::from(area.height));
+    let items = visible.map(|(alert, mails)| (*alert, Context { mails, ..model.context(canvas.look()) }));
+    let listing = Listing::of(&COLUMNS, items, Space { width: area.width, ..Space::default() });
+    if let Some(heading) = areas.heading {
+        listing.heading(canvas, heading, None);
+    }
+    for (index, y) in (area.y..area.bottom()).enumerate() {
+        let place = Rect { y, height: 1, ..area };
+        if has_selection && first + index == selected && first + index < alerts.len() {
             list::select(canvas, place);
         }
-        let context = Context { mails, ..model.context(canvas.look()) };
-        list::row(canvas, COLUMNS.iter(), &widths, place, (alert, &context));
+        listing.row(canvas, index, place);
     }
 }

@@ -6,9 +6,9 @@ use ratatui::{
     style::{Modifier, Style},
     text::Line,
 };
-use unicode_width::UnicodeWidthStr as _;
 
 use crate::tui::{
+    text::{ascii, columns_of, cut_end},
     theme::{Glyphs, Look, Role},
     view::Tab,
 };
@@ -48,11 +48,8 @@ impl<'a> Canvas<'a> {
         // What lies beneath may be dim (a rule); text is so only where it says so itself.
         let dim = style.add_modifier.contains(Modifier::DIM);
         let style = if dim { style } else { style.remove_modifier(Modifier::DIM) };
-        if text.width() <= usize::from(width) {
-            return self.buffer.set_stringn(x, y, &text, usize::from(width), style).0;
-        }
-        let end = self.buffer.set_stringn(x, y, &text, usize::from(width - 1), style).0;
-        self.buffer.set_stringn(end, y, self.glyphs().more, 1, style).0
+        let text = cut_end(&text, width, self.glyphs().more);
+        self.buffer.set_stringn(x, y, &text, usize::from(width), style).0
     }
 
     /// The same, ending before column `right`; returns the column where it begins.
@@ -130,6 +127,12 @@ impl<'a> Canvas<'a> {
     pub(super) fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
         for y in area.y..area.bottom() {
+            // A wide letter that begins before the area would cover its first column.
+            if let Some(before) = area.x.checked_sub(1).and_then(|x| self.buffer.cell_mut((x, y)))
+                && columns_of(before.symbol()) > 1
+            {
+                before.set_symbol(" ");
+            }
             for x in area.x..area.right() {
                 if let Some(cell) = self.buffer.cell_mut((x, y)) {
                     cell.reset();
@@ -144,32 +147,11 @@ impl<'a> Canvas<'a> {
         if self.look.unicode || text.is_ascii() {
             return text.into();
         }
-        let ascii = |character: char| match character {
-            character if character.is_ascii() => character,
-            '·' | '–' => '-',
-            '…' => '~',
-            '→' | '▸' => '>',
-            '←' => '<',
-            _ => '?',
-        };
-        text.chars().map(ascii).collect::<String>().into()
+        ascii(text).into()
     }
-}
-
-/// How many columns a text takes.
-pub(super) fn columns_of(text: &str) -> u16 {
-    u16::try_from(text.width()).unwrap_or(u16::MAX)
 }
 
 /// A number of rows or columns, at most what a terminal can have.
 pub(super) fn small(count: usize) -> u16 {
     u16::try_from(count).unwrap_or(u16::MAX)
-}
-
-/// How many of `width` steps a share of 100 fills; a share above nothing fills at least one.
-pub(super) fn steps(percent: f64, width: u16) -> u16 {
-    let exact = (percent.clamp(0.0, 100.0) / 100.0 * f64::from(width)).round();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "lies between 0 and width")]
-    let steps = exact as u16;
-    if percent > 0.0 && width > 0 { steps.max(1) } else { steps }
 }

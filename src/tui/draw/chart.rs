@@ -72,19 +72,83 @@ pub(super) fn columns(points: &[(Timestamp, Option<f64>)], span: Span, now: Time
     values
 }
 
-/// Draws columns into an area, 0 % at its bottom and 100 % at its top.
-pub(super) fn bars(canvas: &mut Canvas<'_>, area: Rect, values: &[Option<f64>], role: Role) {
-    let glyphs = canvas.glyphs();
-    for (x, value) in (area.x..area.right()).zip(values) {
-        let Some(value) = value else { continue };
-        let total = value / 100.0 * 8.0 * f64::from(area.height);
-        for (index, y) in (area.y..area.bottom()).rev().enumerate() {
-            let here = total - 8.0 * index as f64;
-            if index == 0 || here >= 0.5 {
-                canvas.text(x, y, 1, eighths(glyphs, here.clamp(0.0, 8.0)), canvas.style(role));
+/// What is drawn of a series.
+pub(super) struct Chart {
+    /// One value a column, percent.
+    pub(super) values: Vec<Option<f64>>,
+    /// The colour of what is within the limit.
+    pub(super) role: Role,
+    /// The limit, percent, where it is known.
+    pub(super) limit: Option<f64>,
+}
+
+/// The room at the right of a chart for its scale, columns.
+const SCALE: u16 = 5;
+
+/// How many columns of an area are for values: a chart of several rows has its scale beside it.
+pub(super) fn columns_within(width: u16, rows: u16) -> u16 {
+    if has_scale(width, rows) { width - SCALE } else { width }
+}
+
+fn has_scale(width: u16, rows: u16) -> bool {
+    rows >= 2 && width >= 4 * SCALE
+}
+
+/// Draws a chart into an area, 0 % at its bottom and 100 % at its top. What exceeds the limit stands out; where the
+/// values are below it, the limit is a line.
+pub(super) fn put(canvas: &mut Canvas<'_>, area: Rect, chart: &Chart) {
+    let rows = area.height;
+    let plot = Rect { width: columns_within(area.width, rows), ..area };
+    let limit_row = chart.limit.filter(|_| rows >= 2).map(|limit| row_of(limit, rows));
+    let line = canvas.glyphs().progress.empty;
+    for (x, value) in (plot.x..plot.right()).zip(&chart.values) {
+        let is_exceeded = value.zip(chart.limit).is_some_and(|(value, limit)| value > limit);
+        let style = canvas.style(if is_exceeded { Role::Warning } else { chart.role });
+        let total = value.unwrap_or(0.0) / 100.0 * 8.0 * f64::from(rows);
+        for (row, y) in (0..rows).zip((plot.y..plot.bottom()).rev()) {
+            let here = total - 8.0 * f64::from(row);
+            if value.is_some() && (row == 0 || here >= 0.5) {
+                canvas.text(x, y, 1, eighths(canvas.glyphs(), here.clamp(0.0, 8.0)), style);
+            } else if limit_row == Some(row) {
+                canvas.text(x, y, 1, line, canvas.style(Role::Dim));
             }
         }
     }
+    if has_scale(area.width, rows) {
+        scale(canvas, Rect { x: plot.right(), width: SCALE, ..area }, chart.limit.zip(limit_row));
+    }
+}
+
+/// The shares at the top, in the middle where there is room for it, and at the bottom; the limit beside its line.
+fn scale(canvas: &mut Canvas<'_>, area: Rect, limit: Option<(f64, u16)>) {
+    let rows = area.height;
+    let mut labels = vec![(rows - 1, 100.0, Role::Dim), (0, 0.0, Role::Dim)];
+    if rows >= 5 {
+        labels.push((rows / 2, 50.0, Role::Dim));
+    }
+    if let Some((limit, row)) = limit {
+        labels.retain(|(known, _, _)| *known != row);
+        labels.push((row, limit, Role::Warning));
+    }
+    for (row, percent, role) in labels {
+        let y = area.bottom().saturating_sub(row + 1);
+        canvas.text_before(area.right(), y, area.width, &format!("{percent:.0}%"), canvas.style(role));
+    }
+}
+
+/// In which row from the bottom a share lies.
+fn row_of(percent: f64, rows: u16) -> u16 {
+    (0..rows).rev().find(|row| percent > f64::from(*row) * 100.0 / f64::from(rows)).unwrap_or(0)
+}
+
+/// When the first, the middle and the last column of a chart are: times of the day, or dates where it spans days.
+pub(super) fn times(span: Span, now: Timestamp) -> [String; 3] {
+    let format = if span.milliseconds() > 48 * 3_600_000 { "%d %b" } else { "%H:%M" };
+    let at = |back_ms: i64| {
+        let at = Timestamp::from_millisecond(now.as_millisecond().saturating_sub(back_ms)).unwrap_or(now);
+        at.strftime(format).to_string()
+    };
+    [at(span.milliseconds()), at(span.milliseconds() / 2), at(0)]
 }
 
 #[cfg(test)]
@@ -99,6 +163,26 @@ mod tests {
             [0.0, 5.0, 20.0, 50.0, 94.0, 100.0].iter().map(|value| height(look.glyphs(), Some(*value))).collect();
         assert_eq!(shown, "▁▁▂▄██");
         assert_eq!(height(look.glyphs(), None), " ");
+    }
+
+    fn drawn(height: u16, limit: Option<f64>, values: &[f64]) -> Vec<String> {
+        let look = Look { colours: Colours::Mono, background: Background::Dark, unicode: true };
+        let area = Rect { x: 0, y: 0, width: 24, height };
+        let mut buffer = ratatui::buffer::Buffer::empty(area);
+        let values = values.iter().copied().map(Some).collect();
+        put(&mut Canvas::new(&mut buffer, look), area, &Chart { values, role: Role::Active, limit });
+        let row = |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
+        (0..height).map(row).collect()
+    }
+
+    #[test]
+    fn a_chart_has_a_scale_and_its_limit_is_a_line() {
+        assert_eq!(
+            drawn(4, Some(70.0), &[10.0, 50.0, 80.0, 100.0]),
+            ["  ▂█                100%", "╌╌██                 70%", " ███", "▃███                  0%",]
+                .map(|row| row.to_owned())
+        );
+        assert_eq!(drawn(1, Some(70.0), &[10.0, 100.0]), ["▁█"]);
     }
 
     #[test]

@@ -5,7 +5,13 @@ use ratatui::{layout::Rect, style::Modifier};
 use super::canvas::Canvas;
 use crate::{
     fleet::{Phase, state::ClientView},
-    tui::{model::Model, theme::Role, view::Place},
+    tui::{
+        format::plural,
+        model::Model,
+        text::{BALANCED, columns_of, cut_name},
+        theme::Role,
+        view::Place,
+    },
 };
 
 mod collection;
@@ -34,9 +40,13 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect, focused: 
         text if !text.is_empty() && model.view.place() == Place::Details => format!(" · filter: {text}"),
         _ => String::new(),
     };
-    let title = [(client.card.name.as_str(), name), (&filter, dim)];
+    // The state stays beside a long name.
+    let others = [&state, &attempts, &filter].map(|text| columns_of(text)).iter().sum::<u16>();
+    let room = area.width.saturating_sub(others + 7).max(6);
+    let shown = cut_name(&client.card.name, room, BALANCED, canvas.glyphs().more);
+    let title = [(&*shown, name), (filter.as_str(), dim)];
     canvas.title(area, &title, &[(&state, canvas.look().phase_style(phase)), (&attempts, dim)]);
-    let inner = Rect {
+    let mut inner = Rect {
         x: area.x + 2,
         y: area.y + 1,
         width: area.width.saturating_sub(3),
@@ -48,6 +58,9 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect, focused: 
         rows.retain(|row| row.text().is_some_and(|text| words.meets(&[("", text)])));
     }
     let height: usize = rows.iter().map(|row| usize::from(row.height())).sum();
+    let has_more = height > usize::from(inner.height);
+    // The last row says how many follow.
+    inner.height = inner.height.saturating_sub(u16::from(has_more));
     let hidden = height.saturating_sub(usize::from(inner.height));
     let mut skip = model.view.detail_top.min(hidden);
     let mut y = inner.y;
@@ -64,13 +77,14 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect, focused: 
         put(canvas, row, Rect { y, height: row.height().min(room), ..inner });
         y += row.height();
     }
-    if model.view.detail_top < hidden && area.width > 20 {
-        let more = format!(" {} more ", hidden - model.view.detail_top);
-        canvas.text_before(area.right().saturating_sub(1), area.bottom().saturating_sub(1), 12, &more, dim);
+    let below = hidden.saturating_sub(model.view.detail_top);
+    if has_more && below > 0 {
+        let more = format!("{below} more row{} below", plural(below));
+        canvas.text_before(area.right().saturating_sub(1), inner.bottom(), inner.width, &more, dim);
     }
 }
 
-fn rows(canvas: &Canvas<'_>, model: &Model, client: &ClientView, area: Rect) -> Vec<Row> {
+fn rows<'m>(canvas: &Canvas<'_>, model: &'m Model, client: &'m ClientView, area: Rect) -> Vec<Row<'m>> {
     let mut list = List { rows: Vec::new(), canvas };
     let now = model.shown_at();
     let reading = client.reading.as_ref().map(|(_, reading)| &**reading);
@@ -84,7 +98,7 @@ fn rows(canvas: &Canvas<'_>, model: &Model, client: &ClientView, area: Rect) -> 
     }
     machine::charts(&mut list, model, client, area);
     if let Some(reading) = reading {
-        machine::machine(&mut list, client, reading);
+        machine::machine(&mut list, model, client, reading, area.width);
         if !reading.warnings.is_empty() {
             list.blank();
             list.text(Role::Dim, "the agent could not read".to_owned());

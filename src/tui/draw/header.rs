@@ -3,10 +3,10 @@
 
 use ratatui::{layout::Rect, style::Style};
 
-use super::canvas::{Canvas, columns_of, steps};
+use super::{canvas::Canvas, gauge};
 use crate::{
     fleet::{Phase, phase::Tally, stream::StreamOrigin},
-    tui::{format, model::Model, theme::Role},
+    tui::{format, model::Model, text::columns_of, theme::Role},
 };
 
 /// The header. Progress is that of the present, whatever is shown beneath.
@@ -15,67 +15,75 @@ pub(super) fn line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         return;
     }
     let (dim, strong, text) = (canvas.style(Role::Dim), canvas.style(Role::Strong), canvas.style(Role::Text));
-    let progress = progress(canvas, model, area.width);
-    let (mut sign, sign_style) = sign(canvas, model);
-    if area.width < 24 {
-        sign.clear();
-    }
+    let (progress, percent) = progress(canvas, model, area.width);
+    let (sign, sign_style) = sign(canvas, model);
+    let sign = if area.width < 24 { String::new() } else { sign };
     let clock = match area.width {
         0..100 => String::new(),
         _ if model.is_past() => String::new(),
         _ => format!(" {}Z", format::time(model.now)),
     };
-    let right_width = columns_of(&progress.0) + progress.1 + columns_of(&sign) + columns_of(&clock) + 5;
-    let mut left = String::new();
-    let sweep = model.fleet.newest_sweep();
-    if area.width >= 50 {
-        left = format!(" {}", model.about.name);
-    }
-    if let Some(sweep) = sweep {
-        left.push_str(&format!(" · sweep #{}", sweep.number));
-    }
-    if let StreamOrigin::Attached { to, .. } = &model.source {
-        left.push_str(&format!(" · attached to {to}"));
-    } else if area.width >= 100 && !model.about.schedule.is_empty() {
-        left.push_str(&format!(" · {}", model.about.schedule));
-    }
+    let numbers = if sign.is_empty() { progress.trim_end_matches([' ', '·', '-']) } else { &progress };
+    let right_width = columns_of(numbers) + columns_of(&sign) + columns_of(&clock) + 2;
     let mut at = area.x;
     if area.width >= 40 {
         at = canvas.text(at + 1, area.y, area.width, "fleetsweep", strong);
-        let room = area.right().saturating_sub(at + right_width);
-        at = canvas.text(at, area.y, room, &left, dim);
+        let room = area.right().saturating_sub(at + right_width + 1);
+        let about = about(model, area.width).into_iter().find(|text| columns_of(text) <= room);
+        at = canvas.text(at, area.y, room, &about.unwrap_or_default(), dim);
     }
     // From the right: clock, sign, numbers, bar.
     let mut right = area.right().saturating_sub(u16::from(area.width >= 40));
     right = canvas.text_before(right, area.y, right.saturating_sub(at), &clock, text);
     right = canvas.text_before(right, area.y, right.saturating_sub(at), &sign, sign_style);
     right = right.saturating_sub(u16::from(!sign.is_empty()));
-    let numbers = if sign.is_empty() { progress.0.trim_end_matches([' ', '·', '-']) } else { &progress.0 };
     right = canvas.text_before(right, area.y, right.saturating_sub(at), numbers, text);
-    if progress.1 > 0 && right > at + progress.1 {
-        let (x, width) = (right - progress.1 - 1, progress.1);
-        let filled = steps(progress.2, width);
-        let (done, rest) = (canvas.glyphs().done, canvas.glyphs().rest);
-        for column in 0..width {
-            let (glyph, role) = if column < filled { (done, Role::Accent) } else { (rest, Role::Dim) };
-            canvas.text(x + column, area.y, 1, glyph, canvas.style(role));
-        }
+    // The bar has what is left.
+    let width = right.saturating_sub(at + 2).min(BAR_MOST);
+    if let Some(percent) = percent
+        && width >= BAR_LEAST
+    {
+        let (styles, glyphs) = ((canvas.style(Role::Accent), dim), &canvas.glyphs().progress);
+        gauge::bar(canvas, (right - width - 1, area.y), width, percent, glyphs, styles);
     }
 }
 
-/// The numbers of the progress, the width of the bar before them, and its share of 100.
-fn progress(canvas: &Canvas<'_>, model: &Model, width: u16) -> (String, u16, f64) {
+/// How long the bar of the progress is, columns.
+const BAR_LEAST: u16 = 6;
+const BAR_MOST: u16 = 40;
+
+/// What is swept, and when, in fewer words each time.
+fn about(model: &Model, width: u16) -> Vec<String> {
+    let name = if width >= 50 { format!(" {}", model.about.name) } else { String::new() };
+    let sweep = model.fleet.newest_sweep().map_or_else(String::new, |sweep| format!(" · sweep #{}", sweep.number));
+    let when = match &model.source {
+        StreamOrigin::Attached { to, .. } => format!(" · attached to {to}"),
+        StreamOrigin::Own | StreamOrigin::Replay(_) if width >= 100 && !model.about.schedule.is_empty() => {
+            format!(" · {}", model.about.schedule)
+        }
+        StreamOrigin::Own | StreamOrigin::Replay(_) => String::new(),
+    };
+    vec![format!("{name}{sweep}{when}"), format!("{name}{sweep}"), name, sweep]
+}
+
+/// The numbers of the progress, and its share of 100 while a sweep is under way.
+fn progress(canvas: &Canvas<'_>, model: &Model, width: u16) -> (String, Option<f64>) {
     let between = canvas.glyphs().between;
     let Some(sweep) = model.fleet.newest_sweep() else {
         let clients = model.fleet.clients().count();
-        return (format!("{clients} client{} {between} no sweep yet {between}", format::plural(clients)), 0, 0.0);
+        return (format!("{clients} client{} {between} no sweep yet {between}", format::plural(clients)), None);
     };
     let (finished, all) = (sweep.finished(), sweep.clients.len());
-    let percent = if all == 0 { 100.0 } else { finished as f64 / all as f64 * 100.0 };
     if let Some(duration_ms) = sweep.duration_ms {
         let ago = format::since(sweep.latest_at(), model.now);
-        return (format!("{all} swept in {}, {ago} ago {between}", format::took(duration_ms)), 0, 100.0);
+        let next = match model.next_sweep_in_seconds() {
+            Some(seconds) if width >= 100 => format!(" {between} next sweep in {}", format::clock_span(seconds)),
+            Some(seconds) if width >= 72 => format!(" {between} next in {}", format::clock_span(seconds)),
+            Some(_) | None => String::new(),
+        };
+        return (format!("{all} swept in {}, {ago} ago{next} {between}", format::took(duration_ms)), None);
     }
+    let percent = if all == 0 { 100.0 } else { finished as f64 / all as f64 * 100.0 };
     let left = match model.time_left.1 {
         Some(left) if width >= 56 => {
             // Rounded up: 0:00 would say that the sweep has ended.
@@ -84,14 +92,13 @@ fn progress(canvas: &Canvas<'_>, model: &Model, width: u16) -> (String, u16, f64
         }
         Some(_) | None => String::new(),
     };
-    // Rounded down: 100 % is shown only when all are done.
-    let bar = match width {
-        0..56 => 0,
-        56..100 => 12,
-        100..160 => 24,
-        _ => 40,
+    let count = match width {
+        0..76 => format!("{finished}/{all}"),
+        76..100 => format!("{finished}/{all} clients"),
+        _ => format!("{finished} of {all} clients"),
     };
-    (format!("{finished}/{all} {:.0}%{left} {between}", percent.floor()), bar, percent)
+    // Rounded down: 100 % is shown only when all are done.
+    (format!("{count} {:.0}%{left} {between}", percent.floor()), Some(percent))
 }
 
 /// Whether this is the present.
@@ -123,56 +130,73 @@ fn sign(canvas: &Canvas<'_>, model: &Model) -> (String, Style) {
     (format!("{} LIVE", glyphs.dot), canvas.style(Role::Good))
 }
 
-/// The stage strip: how many clients are where, left to right as a sweep flows.
+/// Pieces of text with their styles.
+type Pieces = Vec<(String, Style)>;
+
+/// The stage strip: how many clients are where, left to right as a sweep flows; at its right the failed ones and the
+/// alerts, which stay whatever else has to go.
 pub(super) fn strip(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let tally = Tally::of(model.shown());
     let alerts = model.shown().alerts().open_count();
-    let with_words = area.width >= 100;
-    let glyphs = canvas.glyphs();
+    let room = area.width.saturating_sub(2);
+    let width = |pieces: &Pieces| pieces.iter().map(|(text, _)| columns_of(text)).sum::<u16>();
+    let mut shown = (Pieces::new(), Pieces::new());
+    for (words, names, gap) in [(true, true, 3), (false, true, 2), (false, false, 2), (false, false, 1)] {
+        shown = (flow(canvas, &tally, words), outcome(canvas, &tally, alerts, (names, gap)));
+        if width(&shown.0) + width(&shown.1) < room {
+            break;
+        }
+    }
+    let (flow, outcome) = shown;
+    let right = area.right().saturating_sub(1);
+    let x = right.saturating_sub(width(&outcome)).max(area.x);
+    put(canvas, (area.x + 1, area.y), x.saturating_sub(area.x + 2), &flow);
+    put(canvas, (x, area.y), right.saturating_sub(x), &outcome);
+}
+
+fn put(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, pieces: &Pieces) {
+    let pieces: Vec<_> = pieces.iter().map(|(text, style)| (text.as_str(), *style)).collect();
+    canvas.pieces(x, y, width, &pieces);
+}
+
+/// From stage to stage. `with_words` names each of them.
+fn flow(canvas: &Canvas<'_>, tally: &Tally, with_words: bool) -> Pieces {
     let (dim, text) = (canvas.style(Role::Dim), canvas.style(Role::Text));
-    let mut x = area.x + 1;
     let flow = [Phase::New, Phase::Queued, Phase::Connect, Phase::Upload, Phase::Execute, Phase::Decrypt, Phase::Ok];
-    let mut first = true;
+    let mut pieces = Pieces::new();
     for phase in flow {
         let count = tally.count(phase);
         if phase == Phase::New && count == 0 {
             continue;
         }
-        let room = area.right().saturating_sub(x);
-        if !first {
-            x = canvas.text(x, area.y, room, &format!("{}{} ", if with_words { "  " } else { " " }, glyphs.arrow), dim);
-            x += u16::from(with_words);
+        if !pieces.is_empty() {
+            let gap = if with_words { "  " } else { " " };
+            pieces.push((format!("{gap}{}{gap}", canvas.glyphs().arrow), dim));
         }
-        first = false;
-        let glyph = if phase == Phase::New { "" } else { canvas.look().phase_glyph(phase) };
-        let word = if with_words || matches!(phase, Phase::New | Phase::Ok) { phase.word() } else { "" };
-        let style = if count == 0 { dim } else { canvas.look().phase_style(phase) };
-        for (piece, style) in [(glyph, style), (word, if count == 0 { dim } else { text })] {
-            if !piece.is_empty() {
-                x = canvas.text(x, area.y, area.right().saturating_sub(x), piece, style);
-                x += 1;
-            }
+        if phase != Phase::New {
+            let style = if count == 0 { dim } else { canvas.look().phase_style(phase) };
+            pieces.push((format!("{} ", canvas.look().phase_glyph(phase)), style));
         }
-        x = canvas.text(
-            x,
-            area.y,
-            area.right().saturating_sub(x),
-            &count.to_string(),
-            if count == 0 { dim } else { text },
-        );
+        let style = if count == 0 { dim } else { text };
+        let has_word = with_words || matches!(phase, Phase::New | Phase::Ok);
+        pieces.push((if has_word { format!("{} {count}", phase.word()) } else { count.to_string() }, style));
     }
+    pieces
+}
+
+/// The failed ones and the alerts, named or by their signs alone, so many columns apart.
+fn outcome(canvas: &Canvas<'_>, tally: &Tally, alerts: usize, (with_names, gap): (bool, usize)) -> Pieces {
+    let dim = canvas.style(Role::Dim);
     let failed = tally.count(Phase::Failed);
-    let failed_text = format!("{} failed {failed}", canvas.look().phase_glyph(Phase::Failed));
-    let alerts_text = format!("! alert{} {alerts}", format::plural(alerts));
-    let failed_style = if failed == 0 { dim } else { canvas.style(Role::Bad) };
-    let alerts_style = if alerts == 0 { dim } else { canvas.style(Role::Warning) };
-    let right = area.right().saturating_sub(1);
-    let room = right.saturating_sub(x + 1);
-    let gap = if with_words { 3 } else { 2 };
-    if room >= columns_of(&failed_text) + columns_of(&alerts_text) + gap {
-        let left = canvas.text_before(right, area.y, room, &alerts_text, alerts_style);
-        canvas.text_before(left - gap, area.y, room, &failed_text, failed_style);
-    } else if room >= columns_of(&failed_text) {
-        canvas.text_before(right, area.y, room, &failed_text, failed_style);
-    }
+    let glyph = canvas.look().phase_glyph(Phase::Failed);
+    let (failed_text, alerts_text) = if with_names {
+        (format!("{glyph} failed {failed}"), format!("! alert{} {alerts}", format::plural(alerts)))
+    } else {
+        (format!("{glyph} {failed}"), format!("! {alerts}"))
+    };
+    vec![
+        (failed_text, if failed == 0 { dim } else { canvas.style(Role::Bad) }),
+        (" ".repeat(gap), dim),
+        (alerts_text, if alerts == 0 { dim } else { canvas.style(Role::Warning) }),
+    ]
 }

@@ -136,7 +136,10 @@ fn signs(canvas: &Canvas<'_>) -> Vec<Line> {
     }
     lines.push(vec![(" ! alert    ".to_owned(), Role::Warning), ("  a limit is exceeded".to_owned(), Role::Dim)]);
     let glyphs = canvas.glyphs();
-    let gauges = format!(" {0}{0}{1}{1}  {2}{2}{3}{3} ", glyphs.full, glyphs.empty, glyphs.stale, glyphs.stale_empty);
+    let gauges = format!(
+        " {0}{0}{1}{1}  {2}{2}{3}{3} ",
+        glyphs.fresh.full, glyphs.fresh.empty, glyphs.stale.full, glyphs.stale.empty
+    );
     lines.push(vec![(gauges, Role::Text), ("  solid: this sweep; dotted: earlier".to_owned(), Role::Dim)]);
     lines
 }

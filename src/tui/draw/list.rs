@@ -4,11 +4,15 @@
 use ratatui::layout::Rect;
 
 use super::{
-    canvas::{Canvas, columns_of, small, steps},
-    chart,
+    canvas::{Canvas, small},
+    chart, gauge,
 };
 use crate::tui::{
-    columns::{Align, Cell, Column, Context, REST},
+    columns::{
+        Align, Cell, Column, Context,
+        width::{self, Asks},
+    },
+    text::{NameCut, best_cut, columns_of, cut_name},
     theme::Role,
 };
 
@@ -43,46 +47,145 @@ pub(super) fn select(canvas: &mut Canvas<'_>, area: Rect) {
     canvas.text(area.x, area.y, 1, canvas.glyphs().selected, canvas.style(Role::Accent));
 }
 
-/// The heading of each column. `is_sorted` tells by which one the list is sorted.
-pub(super) fn heading<'c, T: 'static>(
-    canvas: &mut Canvas<'_>,
-    columns: impl Iterator<Item = &'c Column<T>>,
-    widths: &[u16],
-    area: Rect,
-    is_sorted: impl Fn(usize) -> bool,
-) {
-    let mut places = Places::new(area);
-    for (index, (column, width)) in columns.zip(widths).enumerate() {
-        let Some((x, width)) = places.take(*width) else { continue };
-        let Some(text) = column.headings.iter().find(|text| columns_of(text) <= width) else { continue };
-        let style = canvas.style(if is_sorted(index) { Role::Accent } else { Role::Dim });
-        put_text(canvas, (x, area.y), width, column.align, text, style);
-    }
+/// The rows of a list that are visible, with the widths of its columns.
+pub(super) struct Listing<'a> {
+    columns: Vec<Shown>,
+    rows: Vec<Vec<Cell<'a>>>,
 }
 
-/// One row: a cell per column.
-pub(super) fn row<'c, 'a, T: 'static>(
-    canvas: &mut Canvas<'_>,
-    columns: impl Iterator<Item = &'c Column<T>>,
-    widths: &[u16],
-    area: Rect,
-    (item, context): (&'a T, &Context<'a>),
-) {
-    let mut places = Places::new(area);
-    for (column, width) in columns.zip(widths) {
-        let Some((x, width)) = places.take(*width) else { continue };
-        match (column.cell)(item, context, width) {
-            Cell::Text(text, style) => put_text(canvas, (x, area.y), width, column.align, &text, style),
-            Cell::Gauge { percent, is_fresh, is_exceeded } => {
-                gauge(canvas, (x, area.y), width, percent, is_fresh, is_exceeded);
-            }
-            Cell::Bars { percents, style } => {
-                let from = x + width.saturating_sub(small(percents.len()));
-                for (x, percent) in (from..x + width).zip(percents) {
-                    canvas.text(x, area.y, 1, chart::height(canvas.glyphs(), percent), style);
+/// A column of the list.
+struct Shown {
+    headings: &'static [&'static str],
+    align: Align,
+    /// 0 where it is left out.
+    width: u16,
+    /// How names that are too long are cut.
+    cut: NameCut,
+}
+
+/// What the widths of a list depend on besides its visible rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Space {
+    /// The width of the list, the column for the sign of the selected row included.
+    pub(super) width: u16,
+    /// The column by which it is sorted: always shown.
+    pub(super) sorted: Option<usize>,
+    /// The longest name in the list, also where it is not visible: a width that does not jump.
+    pub(super) longest_name: u16,
+}
+
+impl<'a> Listing<'a> {
+    /// Of the visible `items`, each with what its cells depend on.
+    pub(super) fn of<T: 'static>(
+        columns: impl IntoIterator<Item = &'static Column<T>>,
+        items: impl IntoIterator<Item = (&'a T, Context<'a>)>,
+        room: Space,
+    ) -> Self {
+        let columns: Vec<_> = columns.into_iter().collect();
+        let row = |(item, context): (&'a T, Context<'a>)| {
+            columns.iter().map(|column| (column.cell)(item, &context)).collect::<Vec<_>>()
+        };
+        let rows: Vec<Vec<Cell<'a>>> = items.into_iter().map(row).collect();
+        let asks: Vec<_> = columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| {
+                let cells = rows.iter().filter_map(|row| row.get(at));
+                let heading = column.headings.last().map_or(0, |heading| columns_of(heading));
+                let widest = cells.map(|cell| widest(cell, room.longest_name)).fold(heading, u16::max);
+                Asks { claims: column.width, content: widest, comes_first: room.sorted == Some(at) }
+            })
+            .collect();
+        let widths = width::widths(&asks, room.width.saturating_sub(1));
+        let shown = columns.iter().zip(widths).enumerate().map(|(at, (column, width))| Shown {
+            headings: column.headings,
+            align: column.align,
+            width,
+            cut: best_cut(rows.iter().filter_map(|row| name_of(row.get(at)?)), width),
+        });
+        Self { columns: shown.collect(), rows }
+    }
+
+    /// The heading of each column.
+    pub(super) fn heading(&self, canvas: &mut Canvas<'_>, area: Rect, sorted: Option<usize>) {
+        for (at, x, column) in self.places(area) {
+            let Some(text) = column.headings.iter().find(|text| columns_of(text) <= column.width) else { continue };
+            let style = canvas.style(if sorted == Some(at) { Role::Accent } else { Role::Dim });
+            put_text(canvas, (x, area.y), column.width, column.align, text, style);
+        }
+    }
+
+    /// One row: a cell per column. `index` counts the visible rows.
+    pub(super) fn row(&self, canvas: &mut Canvas<'_>, index: usize, area: Rect) {
+        let Some(row) = self.rows.get(index) else { return };
+        for (at, x, column) in self.places(area) {
+            let (Some(cell), width) = (row.get(at), column.width) else { continue };
+            let put = |canvas: &mut Canvas<'_>, text: &str, style| {
+                put_text(canvas, (x, area.y), width, column.align, text, style);
+            };
+            match cell {
+                Cell::Text(text, style) => put(canvas, text, *style),
+                Cell::Name(name, style) => {
+                    put(canvas, &cut_name(name, width, column.cut, canvas.glyphs().more), *style);
+                }
+                Cell::Wordings(wordings, style) => {
+                    let fits = wordings.iter().find(|text| columns_of(text) <= width);
+                    if let Some(text) = fits.or(wordings.last()) {
+                        put(canvas, text, *style);
+                    }
+                }
+                Cell::Gauge { percent, is_fresh, is_exceeded } => {
+                    put_gauge(canvas, (x, area.y), width, *percent, *is_fresh, *is_exceeded);
+                }
+                Cell::Bars { percents, style } => {
+                    let percents =
+                        percents.get(percents.len().saturating_sub(usize::from(width))..).unwrap_or_default();
+                    let from = x + width.saturating_sub(small(percents.len()));
+                    for (x, percent) in (from..x + width).zip(percents) {
+                        canvas.text(x, area.y, 1, chart::height(canvas.glyphs(), *percent), *style);
+                    }
                 }
             }
         }
+    }
+
+    /// What a row says, in one text.
+    pub(super) fn text(&self, index: usize) -> String {
+        let words = self.rows.get(index).into_iter().flatten().filter_map(|cell| match cell {
+            Cell::Text(text, _) | Cell::Name(text, _) => Some(text),
+            Cell::Wordings(wordings, _) => wordings.first(),
+            Cell::Gauge { .. } | Cell::Bars { .. } => None,
+        });
+        words.map(|word| &**word).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The columns that are shown: which, where they begin.
+    fn places(&self, area: Rect) -> impl Iterator<Item = (usize, u16, &Shown)> {
+        // The first column of the screen is for the sign of the selected row.
+        let mut x = area.x.saturating_add(1);
+        self.columns.iter().enumerate().filter(|(_, column)| column.width > 0).map(move |(at, column)| {
+            let here = x;
+            x = x.saturating_add(column.width).saturating_add(1);
+            (at, here, column)
+        })
+    }
+}
+
+/// How many columns a cell takes as a whole.
+fn widest(cell: &Cell<'_>, longest_name: u16) -> u16 {
+    match cell {
+        Cell::Text(text, _) => columns_of(text),
+        Cell::Name(name, _) => columns_of(name).max(longest_name),
+        Cell::Wordings(wordings, _) => wordings.first().map_or(0, |text| columns_of(text)),
+        Cell::Gauge { .. } => 0,
+        Cell::Bars { percents, .. } => small(percents.len()),
+    }
+}
+
+fn name_of<'r>(cell: &'r Cell<'_>) -> Option<&'r str> {
+    match cell {
+        Cell::Name(name, _) => Some(name),
+        Cell::Text(..) | Cell::Wordings(..) | Cell::Gauge { .. } | Cell::Bars { .. } => None,
     }
 }
 
@@ -109,7 +212,7 @@ const SHARE: u16 = 5;
 
 /// A gauge: solid for the last collection, dotted for what was known before. Where the width allows it a bar, then
 /// the number.
-fn gauge(
+fn put_gauge(
     canvas: &mut Canvas<'_>,
     (x, y): (u16, u16),
     width: u16,
@@ -127,39 +230,12 @@ fn gauge(
     let text = percent.map_or_else(|| glyphs.none.to_owned(), |percent| format!("{percent:.0}%"));
     canvas.text_before(x + width, y, width - bar, &text, text_style);
     let Some(percent) = percent else { return };
-    let filled = steps(percent, bar);
-    let (full, empty) = if is_fresh { (glyphs.full, glyphs.empty) } else { (glyphs.stale, glyphs.stale_empty) };
-    let full_style = canvas.style(match (is_fresh, is_exceeded) {
+    let glyphs = if is_fresh { &glyphs.fresh } else { &glyphs.stale };
+    let full = canvas.style(match (is_fresh, is_exceeded) {
         (true, true) => Role::Warning,
         (true, false) => Role::Good,
         (false, _) => Role::Dim,
     });
-    for column in 0..bar {
-        let (glyph, style) = if column < filled { (full, full_style) } else { (empty, canvas.style(Role::Dim)) };
-        canvas.text(x + column, y, 1, glyph, style);
-    }
-}
-
-/// Goes through a row from column to column.
-struct Places {
-    x: u16,
-    right: u16,
-}
-
-impl Places {
-    fn new(area: Rect) -> Self {
-        // The first column of the screen is for the sign of the selected row.
-        Self { x: area.x + 1, right: area.right() }
-    }
-
-    /// Where the next column begins and how wide it is; `None` where it is left out or does not fit.
-    fn take(&mut self, width: u16) -> Option<(u16, u16)> {
-        let x = self.x;
-        let room = self.right.saturating_sub(x);
-        if width == 0 || room == 0 {
-            return None;
-        }
-        self.x = x.saturating_add(width).saturating_add(1);
-        if width == REST || width <= room { Some((x, width.min(room))) } else { Some((x, room)) }
-    }
+    let empty = canvas.style(Role::Dim);
+    gauge::bar(canvas, (x, y), bar, percent, glyphs, (full, empty));
 }

@@ -3,18 +3,16 @@
 use ratatui::layout::Rect;
 
 use super::{
-    canvas::{Canvas, columns_of, small},
-    list,
+    canvas::{Canvas, small},
+    list::{self, Listing, Space},
 };
 use crate::{
     fleet::stream::LogLine,
     tui::{
-        columns::{
-            self, Space,
-            log::{COLUMNS, role},
-        },
+        columns::log::{COLUMNS, role},
         format,
         model::Model,
+        text::columns_of,
         theme::Role,
         view::Tab,
     },
@@ -43,21 +41,21 @@ pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     canvas.view_title(area, &[("Log", strong), (&count, dim)], Tab::Log);
     let areas = list::Areas::of(area);
     let longest_name = model.log.iter().filter_map(|line| line.client.as_deref()).map(columns_of).max().unwrap_or(0);
-    let widths = columns::widths(COLUMNS.iter(), Space { width: area.width, longest_name, beside: false });
-    if let Some(heading) = areas.heading {
-        list::heading(canvas, COLUMNS.iter(), &widths, heading, |_| false);
-    }
-    let context = model.context(canvas.look());
     // The last lines, as long as the selected one is among them.
     let rows = usize::from(areas.rows.height);
     let selected = model.log_row().unwrap_or(0);
     let first = selected.min(listed.saturating_sub(rows));
-    for (index, line) in model.log_found().enumerate().skip(first).take(rows) {
-        let place = Rect { y: areas.rows.y + small(index - first), height: 1, ..areas.rows };
-        if index == selected {
+    let items = model.log_found().skip(first).take(rows).map(|line| (line, model.context(canvas.look())));
+    let listing = Listing::of(&COLUMNS, items, Space { width: area.width, longest_name, ..Space::default() });
+    if let Some(heading) = areas.heading {
+        listing.heading(canvas, heading, None);
+    }
+    for index in 0..listed.saturating_sub(first).min(rows) {
+        let place = Rect { y: areas.rows.y + small(index), height: 1, ..areas.rows };
+        if first + index == selected {
             list::select(canvas, place);
         }
-        list::row(canvas, COLUMNS.iter(), &widths, place, (line, &context));
+        listing.row(canvas, index, place);
     }
     if listed == 0 && rows > 0 {
         let none = if all == 0 { "The log is empty." } else { "No line matches. Esc clears the filter." };

@@ -5,14 +5,15 @@ use ratatui::layout::Rect;
 
 use super::{
     canvas::{Canvas, small},
-    list,
+    list::{self, Listing, Space},
 };
 use crate::{
     fleet::history::{MailRow, MailStatus},
     tui::{
-        columns::{self, Context, Space, mails::COLUMNS},
+        columns::{Context, mails::COLUMNS},
         format,
         model::Model,
+        text::{BALANCED, columns_of, cut_name},
         theme::Role,
         view::Tab,
     },
@@ -51,19 +52,21 @@ fn outbox(canvas: &mut Canvas<'_>, model: &Model, mails: &[&MailRow], area: Rect
     };
     canvas.view_title(area, &[("Mails", strong), (&count, dim)], Tab::Mails);
     let areas = list::Areas::of(area);
-    let widths = columns::widths(COLUMNS.iter(), Space { width: area.width, longest_name: 0, beside: false });
-    if let Some(heading) = areas.heading {
-        list::heading(canvas, COLUMNS.iter(), &widths, heading, |_| false);
-    }
-    // Mails are those of the present, whatever the fleet view shows.
-    let context = Context { now: model.now, ..model.context(canvas.look()) };
     let first = list::first(model.view.mail, areas.rows.height);
-    for (index, mail) in mails.iter().enumerate().skip(first).take(usize::from(areas.rows.height)) {
-        let place = Rect { y: areas.rows.y + small(index - first), height: 1, ..areas.rows };
-        if index == model.view.mail {
+    let visible = mails.get(first..).unwrap_or_default();
+    let visible = visible.get(..usize::from(areas.rows.height)).unwrap_or(visible);
+    // Mails are those of the present, whatever the fleet view shows.
+    let items = visible.iter().map(|mail| (*mail, Context { now: model.now, ..model.context(canvas.look()) }));
+    let listing = Listing::of(&COLUMNS, items, Space { width: area.width, ..Space::default() });
+    if let Some(heading) = areas.heading {
+        listing.heading(canvas, heading, None);
+    }
+    for index in 0..visible.len() {
+        let place = Rect { y: areas.rows.y + small(index), height: 1, ..areas.rows };
+        if first + index == model.view.mail {
             list::select(canvas, place);
         }
-        list::row(canvas, COLUMNS.iter(), &widths, place, (*mail, &context));
+        listing.row(canvas, index, place);
     }
     if mails.is_empty() && areas.rows.height > 0 {
         let text = match (&model.mails, all) {
@@ -82,7 +85,9 @@ fn text(canvas: &mut Canvas<'_>, mail: &MailRow, area: Rect, top: usize, now: Ti
         1 => "1 attempt".to_owned(),
         attempts => format!("{attempts} attempts"),
     };
-    canvas.title(area, &[("Mail", strong), (&format!(" to {}", mail.recipient), dim)], &[(&tries, dim)]);
+    let room = area.width.saturating_sub(columns_of(&tries) + 15);
+    let recipient = cut_name(&mail.recipient, room.max(6), BALANCED, canvas.glyphs().more);
+    canvas.title(area, &[("Mail", strong), (&format!(" to {recipient}"), dim)], &[(&tries, dim)]);
     let answer = mail.answer.as_deref().unwrap_or("none yet");
     let status = match mail.status {
         MailStatus::Waiting { next_at } => {

@@ -1,4 +1,4 @@
-//! The fleet map: one cell a client, or the worst of several, in the configuration's order, so that a
+//! The fleet map: one cell a client, or the share of several that failed, in the configuration's order, so that a
 //! sweep is seen travelling.
 
 use ratatui::{
@@ -6,10 +6,13 @@ use ratatui::{
     style::{Modifier, Style},
 };
 
-use super::canvas::{Canvas, small};
+use super::{
+    canvas::{Canvas, small},
+    gauge,
+};
 use crate::{
     fleet::{ClientId, Phase, select::sort, state::ClientView},
-    tui::{format, model::Model, theme::Role},
+    tui::{model::Model, text::columns_of, theme::Role},
 };
 
 /// How many clients share a cell.
@@ -25,22 +28,16 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let each = clients_per_cell(count, area);
     title(canvas, model, area, each);
     let columns = usize::from(area.width.saturating_sub(2)).max(1);
-    let mut cell: Option<(&ClientView, bool)> = None;
+    let mut cell = Cell::default();
     let mut drawn = 0;
     for (index, client) in fleet.clients().enumerate() {
-        let selected = model.view.selected.as_ref() == Some(&client.card.id);
-        cell = Some(match cell {
-            Some((worst, before)) if rank(worst) <= rank(client) => (worst, before || selected),
-            Some((_, before)) => (client, before || selected),
-            None => (client, selected),
-        });
+        cell.add(client, model.view.selected.as_ref() == Some(&client.card.id));
         if (index + 1) % each == 0 || index + 1 == count {
             let (x, y) = (small(drawn % columns), small(drawn / columns));
-            if let Some((worst, selected)) = cell.take()
-                && y + 1 < area.height
-            {
-                let (glyph, style) = look_of(canvas, worst);
-                let style = if selected { style.add_modifier(Modifier::REVERSED) } else { style };
+            let cell = std::mem::take(&mut cell);
+            if y + 1 < area.height {
+                let (glyph, style) = cell.look(canvas);
+                let style = if cell.is_selected { style.add_modifier(Modifier::REVERSED) } else { style };
                 canvas.text(area.x + 1 + x, area.y + 1 + y, 1, glyph, style);
             }
             drawn += 1;
@@ -49,6 +46,51 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     if count == 0 {
         canvas.text(area.x + 1, area.y + 1, area.width, "No clients yet.", canvas.style(Role::Dim));
     }
+}
+
+/// The clients that share a cell.
+#[derive(Default)]
+struct Cell<'f> {
+    clients: usize,
+    failed: usize,
+    exceeded: usize,
+    worst: Option<(&'f ClientView, u8)>,
+    is_selected: bool,
+}
+
+impl<'f> Cell<'f> {
+    fn add(&mut self, client: &'f ClientView, is_selected: bool) {
+        let phase = Phase::of(client);
+        self.clients += 1;
+        self.failed += usize::from(phase == Phase::Failed);
+        self.exceeded += usize::from(phase == Phase::Ok && !client.exceeded.is_empty());
+        let rank = rank(client);
+        if self.worst.is_none_or(|(_, worst)| rank < worst) {
+            self.worst = Some((client, rank));
+        }
+        self.is_selected |= is_selected;
+    }
+
+    /// One client as itself. Of several the share that failed, else the share over a limit, else what the one does
+    /// that most needs attention.
+    fn look(&self, canvas: &Canvas<'_>) -> (&'static str, Style) {
+        let glyphs = canvas.glyphs();
+        match self {
+            Self { clients: 2.., failed: 1.., .. } => {
+                (share(glyphs.failed, self.failed, self.clients), canvas.style(Role::Bad))
+            }
+            Self { clients: 2.., exceeded: 1.., .. } => {
+                (share(glyphs.exceeded, self.exceeded, self.clients), canvas.style(Role::Warning))
+            }
+            Self { worst, .. } => worst.map_or((" ", Style::new()), |(client, _)| look_of(canvas, client)),
+        }
+    }
+}
+
+/// The sign of a share, of those for growing shares; the last one is for the whole.
+fn share(signs: &[&'static str], part: usize, whole: usize) -> &'static str {
+    let percent = part as f64 / whole.max(1) as f64 * 100.0;
+    signs.get(gauge::steps(percent, signs.len()).saturating_sub(1)).copied().unwrap_or(" ")
 }
 
 /// Failed, over a limit, under way, the rest.
@@ -68,7 +110,7 @@ fn look_of(canvas: &Canvas<'_>, client: &ClientView) -> (&'static str, Style) {
         return ("!", canvas.style(Role::Warning));
     }
     (
-        if phase == Phase::New { canvas.glyphs().rest } else { canvas.look().phase_glyph(phase) },
+        if phase == Phase::New { canvas.glyphs().progress.empty } else { canvas.look().phase_glyph(phase) },
         canvas.look().phase_style(phase),
     )
 }
@@ -83,27 +125,31 @@ fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect, each: usize) {
             None => "Past sweeps".to_owned(),
         };
         let place = here.map_or_else(String::new, |here| format!(" {} of {}", here + 1, sweeps.len()));
-        let remark = [("left/right", accent), (" step  ", dim), ("End", accent), (" live", dim)];
+        let legend = if area.width >= 100 { format!("{}  ", canvas.glyphs().failed_legend[0]) } else { String::new() };
+        let remark =
+            [(legend.as_str(), dim), ("left/right", accent), (" step  ", dim), ("End", accent), (" live", dim)];
         let end = canvas.title(area, &[(&when, strong), (&place, dim)], &remark);
-        bar(canvas, model, area, end, here);
+        let taken: u16 = remark.iter().map(|(text, _)| columns_of(text)).sum();
+        bar(canvas, model, area, (end, area.right().saturating_sub(taken + 4)), here);
         return;
     }
-    let of = match each {
-        1 => "1 cell = 1 client".to_owned(),
-        each => format!("1 cell = {each} client{}, worst shown", format::plural(each)),
+    let is_wide = area.width >= 100;
+    let glyphs = canvas.glyphs();
+    let ([failed, failed_long], [exceeded, exceeded_long]) = (glyphs.failed_legend, glyphs.exceeded_legend);
+    let of = match (each, is_wide) {
+        (1, false) => "1 cell = 1 client".to_owned(),
+        (1, true) => "1 cell = 1 client · ".to_owned(),
+        (each, false) => format!("1 cell = {each} clients: {failed}, {exceeded}"),
+        (each, true) => format!("1 cell = {each} clients: {failed_long}, {exceeded_long} · "),
     };
-    if area.width >= 100 {
-        let of = format!("{of} · ");
-        canvas.title(area, &[("Fleet map", strong)], &[(&of, dim), ("[ ]", accent), (" next failure", dim)]);
-    } else {
-        canvas.title(area, &[("Fleet map", strong)], &[(&of, dim)]);
-    }
+    let next: &[(&str, Style)] = if is_wide { &[("[ ]", accent), (" next failure", dim)] } else { &[] };
+    canvas.title(area, &[("Fleet map", strong)], &[&[(of.as_str(), dim)], next].concat());
 }
 
-/// The time bar: one column a sweep, the newest at the right.
-fn bar(canvas: &mut Canvas<'_>, model: &Model, area: Rect, from: u16, here: Option<usize>) {
+/// The time bar: one column a sweep with the share that failed, the newest at the right.
+fn bar(canvas: &mut Canvas<'_>, model: &Model, area: Rect, (from, to): (u16, u16), here: Option<usize>) {
     let sweeps = model.sweeps.as_deref().unwrap_or_default();
-    let columns = usize::from(area.right().saturating_sub(from + 27)).min(60);
+    let columns = usize::from(to.saturating_sub(from)).min(60);
     let Some(here) = here.filter(|_| columns >= 5) else { return };
     // The present sweep stays in sight.
     let first = if sweeps.len() - here > columns {
@@ -117,7 +163,9 @@ fn bar(canvas: &mut Canvas<'_>, model: &Model, area: Rect, from: u16, here: Opti
         let (glyph, role) = if index == here {
             (canvas.glyphs().dot, Role::Accent)
         } else if sweep.failed > 0 {
-            (canvas.look().phase_glyph(Phase::Failed), Role::Bad)
+            let glyph = share(canvas.glyphs().failed, sweep.failed, sweep.finished());
+            // A share that is too small for its sign does not stand out.
+            (glyph, if sweep.failed * 16 >= sweep.finished() { Role::Bad } else { Role::Dim })
         } else {
             (canvas.glyphs().between, Role::Dim)
         };

@@ -2,14 +2,12 @@
 
 use ratatui::{layout::Rect, style::Style};
 
-use super::{
-    canvas::{Canvas, columns_of},
-    help, palette,
-};
+use super::{canvas::Canvas, help, palette};
 use crate::tui::{
     action::Action,
     actions, export, filtering,
     model::Model,
+    text::columns_of,
     theme::Role,
     view::{Overlay, Place},
 };

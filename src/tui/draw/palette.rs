@@ -6,10 +6,10 @@ use ratatui::{
 };
 
 use super::{
-    canvas::{Canvas, columns_of, small},
+    canvas::{Canvas, small},
     window::window,
 };
-use crate::tui::{actions, model::Model, theme::Role};
+use crate::tui::{actions, model::Model, text::columns_of, theme::Role};
 
 /// What was typed, and beneath it what that finds; what does not apply in the view is dim.
 pub(super) fn list(canvas: &mut Canvas<'_>, model: &Model, screen: Rect, text: &str, row: usize) {

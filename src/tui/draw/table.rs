@@ -3,43 +3,51 @@
 use ratatui::{layout::Rect, style::Modifier};
 
 use super::{
-    canvas::{Canvas, columns_of, small},
-    list,
+    canvas::{Canvas, small},
+    list::{self, Listing, Space},
 };
-use crate::tui::{
-    columns::{self, Context, Space, clients::ClientColumn},
-    model::Model,
-    theme::Role,
-    view::{Overlay, Pane},
+use crate::{
+    fleet::state::ClientView,
+    tui::{
+        columns::{Context, clients::ClientColumn},
+        model::Model,
+        text::{columns_of, cut_end},
+        theme::Role,
+        view::{Overlay, Pane},
+    },
 };
 
-/// The table under its title and heading. `beside` says that details stand beside it.
-pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect, beside: bool) {
+/// The table under its title and heading.
+pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let fleet = model.shown();
     let head = model.layout().table_head();
     if head >= 1 {
         title(canvas, model, area);
     }
-    let columns = || ClientColumn::ALL.iter().map(|column| column.spec());
-    let longest_name = fleet.clients().map(|client| columns_of(&client.card.name)).max().unwrap_or(0);
-    let widths = columns::widths(columns(), Space { width: area.width, longest_name, beside });
-    if head >= 2 {
-        let sorted = ClientColumn::ALL.iter().position(|column| model.view.sort.by == Some(*column));
-        list::heading(canvas, columns(), &widths, Rect { y: area.y + 1, height: 1, ..area }, |at| sorted == Some(at));
-    }
     let rows = Rect { y: area.y + head, height: area.height.saturating_sub(head), ..area };
-    for (index, id) in model.rows.iter().skip(model.view.top).take(usize::from(rows.height)).enumerate() {
-        let Some(client) = fleet.client(id) else { continue };
+    let visible = model.rows.iter().skip(model.view.top).take(usize::from(rows.height));
+    let visible: Vec<_> = visible.filter_map(|id| fleet.client(id)).collect();
+    let is_selected = |client: &ClientView| model.view.selected.as_ref() == Some(&client.card.id);
+    let is_marked = |client: &ClientView| model.view.marks.contains(&client.card.id);
+    let items = visible.iter().map(|client| {
+        let is_marked_under_cursor = is_selected(client) && is_marked(client);
+        (*client, Context { is_marked_under_cursor, ..model.context(canvas.look()) })
+    });
+    let sorted = ClientColumn::ALL.iter().position(|column| model.view.sort.by == Some(*column));
+    let longest_name = fleet.clients().map(|client| columns_of(&client.card.name)).max().unwrap_or(0);
+    let columns = ClientColumn::ALL.iter().map(|column| column.spec());
+    let listing = Listing::of(columns, items, Space { width: area.width, sorted, longest_name });
+    if head >= 2 {
+        listing.heading(canvas, Rect { y: area.y + 1, height: 1, ..area }, sorted);
+    }
+    for (index, client) in visible.iter().enumerate() {
         let place = Rect { y: rows.y + small(index), height: 1, ..rows };
-        let is_selected = model.view.selected.as_ref() == Some(id);
-        let is_marked = model.view.marks.contains(id);
-        if is_selected {
+        if is_selected(client) {
             list::select(canvas, place);
-        } else if is_marked {
+        } else if is_marked(client) {
             canvas.text(place.x, place.y, 1, canvas.glyphs().marked, canvas.style(Role::Accent));
         }
-        let context = Context { is_marked_under_cursor: is_selected && is_marked, ..model.context(canvas.look()) };
-        list::row(canvas, columns(), &widths, place, (client, &context));
+        listing.row(canvas, index, place);
     }
     if model.rows.is_empty() && rows.height > 0 {
         let text =
@@ -70,7 +78,7 @@ fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     };
     // A long filter is cut at its end, before the title gives way.
     let room = usize::from(area.width.saturating_sub(44)).max(4);
-    let filter: String = filter.chars().take(room).collect();
+    let filter = cut_end(filter, small(room), glyphs.more);
     canvas.title(
         area,
         &[("Clients", focused), (&count, dim), (&marks, accent)],

@@ -2,8 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, columns_of};
-use crate::tui::theme::Role;
+use super::canvas::Canvas;
+use crate::tui::{text::columns_of, theme::Role};
 
 /// An empty box with a title in the middle of the screen; its inside.
 pub(super) fn window(

@@ -71,10 +71,10 @@ fn a_number_is_shown_sorted_and_exported_alike() {
     for client in model.listed() {
         for column in ClientColumn::ALL {
             let spec = column.spec();
-            let shown = match (spec.cell)(client, &context, 10) {
+            let shown = match (spec.cell)(client, &context) {
                 Cell::Gauge { percent, .. } => percent,
-                Cell::Text(text, _) => text.trim_end_matches('%').parse().ok(),
-                Cell::Bars { .. } => None,
+                Cell::Text(text, _) | Cell::Name(text, _) => text.trim_end_matches('%').parse().ok(),
+                Cell::Wordings(..) | Cell::Bars { .. } => None,
             };
             let (Some(shown), Some(order), [export]) = (shown, &spec.sort, spec.exports) else { continue };
             let Key::Number(sorted) = (order.key)(client) else { panic!("{column:?} is not sorted by its number") };

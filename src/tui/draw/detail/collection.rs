@@ -2,19 +2,18 @@
 
 use jiff::Timestamp;
 use ratatui::text::{Line, Span as Piece};
-use unicode_width::UnicodeWidthStr as _;
 
 use super::row::{List, Row, StageState};
 use crate::{
     fleet::{Failure, Reading, Stage, state::ClientView},
-    tui::{format, theme::Role},
+    tui::{format, text::columns_of, theme::Role},
 };
 
 /// Account, address, system: on one row where they fit.
-pub(super) fn identity(list: &mut List<'_, '_>, client: &ClientView, reading: Option<&Reading>, width: u16) {
+pub(super) fn identity(list: &mut List<'_, '_, '_>, client: &ClientView, reading: Option<&Reading>, width: u16) {
     let mut text = format!("{}@{}", client.card.username, client.card.id);
     for fact in reading.iter().flat_map(|reading| [&reading.os_version, &reading.architecture]).flatten() {
-        if text.width() + 3 + fact.width() > usize::from(width) {
+        if columns_of(&text) + 3 + columns_of(fact) > width {
             list.text(Role::Dim, std::mem::take(&mut text));
         } else {
             text.push_str(" · ");
@@ -25,7 +24,7 @@ pub(super) fn identity(list: &mut List<'_, '_>, client: &ClientView, reading: Op
 }
 
 /// The stages of the collection under way, else of the last one.
-pub(super) fn timeline(list: &mut List<'_, '_>, client: &ClientView, now: Timestamp) {
+pub(super) fn timeline(list: &mut List<'_, '_, '_>, client: &ClientView, now: Timestamp) {
     let (stages, end, failed) = match (&client.running, &client.last) {
         (Some(running), _) => (&running.stages, now, None),
         (None, Some(last)) => (&last.stages, last.at, last.failure.as_ref().map(|failure| failure.stage)),
@@ -82,7 +81,7 @@ pub(super) fn timeline(list: &mut List<'_, '_>, client: &ClientView, now: Timest
 }
 
 /// The exact error, its causes, and the next step.
-pub(super) fn error(list: &mut List<'_, '_>, heading: &str, failure: &Failure, width: u16) {
+pub(super) fn error(list: &mut List<'_, '_, '_>, heading: &str, failure: &Failure, width: u16) {
     let (dim, bad, accent) =
         (list.canvas.style(Role::Dim), list.canvas.style(Role::Bad), list.canvas.style(Role::Accent));
     let width = usize::from(width);

@@ -9,12 +9,23 @@ use ratatui::{
 
 use super::row::{List, Row};
 use crate::{
-    fleet::{Reading, history::EventRow, metric::Evidence, reading::Usage, security::short_source, state::ClientView},
-    tui::{draw::chart, format, model::Model, theme::Role},
+    fleet::{
+        Metric, Reading, history::EventRow, metric::Evidence, reading::Usage, security::short_source, state::ClientView,
+    },
+    tui::{
+        columns::{
+            Context,
+            machine::{BY_CPU, BY_MEMORY, FILE_SYSTEMS},
+        },
+        draw::chart::{self, Chart},
+        format,
+        model::Model,
+        theme::Role,
+    },
 };
 
 /// CPU and memory over the chosen span.
-pub(super) fn charts(list: &mut List<'_, '_>, model: &Model, client: &ClientView, area: Rect) {
+pub(super) fn charts(list: &mut List<'_, '_, '_>, model: &Model, client: &ClientView, area: Rect) {
     let now = model.shown_at();
     let answered = model
         .history
@@ -26,13 +37,14 @@ pub(super) fn charts(list: &mut List<'_, '_>, model: &Model, client: &ClientView
         None => client.recent.iter().map(|s| (s.at, s.cpu_percent, s.memory_percent)).collect(),
     };
     let height = match area.height {
-        0..30 => 1,
-        30..44 => 2,
-        _ => 4,
+        0..26 => 1,
+        26..44 => 2,
+        44..64 => 4,
+        _ => 6,
     };
     let (dim, strong) = (list.canvas.style(Role::Dim), list.canvas.style(Role::Strong));
     let span = model.view.span.word();
-    for (index, name) in ["cpu", "mem"].into_iter().enumerate() {
+    for (index, (name, metric)) in [("cpu", Metric::Cpu), ("mem", Metric::Memory)].into_iter().enumerate() {
         let pick =
             |(at, cpu, memory): &(Timestamp, Option<f64>, Option<f64>)| (*at, if index == 0 { *cpu } else { *memory });
         let series: Vec<_> = points.iter().map(pick).collect();
@@ -46,20 +58,40 @@ pub(super) fn charts(list: &mut List<'_, '_>, model: &Model, client: &ClientView
         if height > 1 || index == 0 {
             list.blank();
         }
+        let limit = limit_of(model, client, metric);
         let figures = match (last, most) {
             (Some(last), Some(most)) => format!("{last:.0}%  max {most:.0}%"),
             (Some(last), None) => format!("{last:.0}%  none in {span}"),
             (None, _) => "not measured".to_owned(),
         };
+        let limited = limit.map_or_else(String::new, |limit| format!("  limit {limit:.0}%"));
         let title = if index == 0 { format!("{name}, last {span} · t next span") } else { name.to_owned() };
-        list.both((&title, dim), (&figures, strong), area.width);
-        let values = chart::columns(&series, model.view.span, now, area.width);
-        list.rows.push(Row::Chart { values, height, role: if index == 0 { Role::Active } else { Role::Good } });
+        list.both((&title, dim), (&format!("{figures}{limited}"), strong), area.width);
+        let columns = chart::columns_within(area.width, height);
+        let values = chart::columns(&series, model.view.span, now, columns);
+        let role = if index == 0 { Role::Active } else { Role::Good };
+        list.rows.push(Row::Chart { chart: Chart { values, role, limit }, height });
     }
+    let [first, middle, last] = chart::times(model.view.span, now);
+    let room = usize::from(chart::columns_within(area.width, height)).saturating_sub(first.len() + last.len());
+    list.text(Role::Dim, format!("{first}{middle:^room$}{last}"));
+}
+
+/// The limit that a client exceeds, or did when an alert of it was raised that is still open.
+fn limit_of(model: &Model, client: &ClientView, metric: Metric) -> Option<f64> {
+    let exceeded = client.exceeded.iter().find(|it| it.metric == metric && it.instance.is_host());
+    let open = || model.shown().alerts().open_of(&client.card.id).find(|it| it.metric == metric);
+    exceeded.map(|it| it.limit).or_else(|| open().map(|alert| alert.limit))
 }
 
 /// What the machine is like.
-pub(super) fn machine(list: &mut List<'_, '_>, client: &ClientView, reading: &Reading) {
+pub(super) fn machine<'m>(
+    list: &mut List<'_, '_, 'm>,
+    model: &'m Model,
+    client: &ClientView,
+    reading: &'m Reading,
+    width: u16,
+) {
     if !reading.cores.is_empty() {
         list.rows.push(Row::Cores(reading.cores.iter().map(|core| core.get()).collect()));
     }
@@ -84,36 +116,17 @@ pub(super) fn machine(list: &mut List<'_, '_>, client: &ClientView, reading: &Re
         let way = if ahead > 0 { "ahead" } else { "behind" };
         list.text(Role::Warning, format!("! clock is {} {way}", format::age(ahead.abs())));
     }
+    let context = model.context(list.canvas.look());
     if !reading.file_systems.is_empty() {
         list.blank();
         let exceeded = client.exceeded.iter().find(|it| it.metric.spec().evidence == Evidence::FileSystems);
-        for system in &reading.file_systems {
-            let Some(percent) = system.percent() else { continue };
-            list.rows.push(Row::Gauge {
-                label: system.mount.clone(),
-                percent: percent.get(),
-                after: format!("{} free", system.available),
-                exceeded: exceeded.is_some_and(|exceeded| percent.get() > exceeded.limit),
-            });
-        }
+        let context = Context { limit: exceeded.map(|exceeded| exceeded.limit), ..context };
+        list.list(&FILE_SYSTEMS, reading.file_systems.iter().map(|system| (system, context)), width);
     }
-    for (heading, processes) in
-        [("top processes by cpu", &reading.top_cpu), ("top processes by memory", &reading.top_memory)]
-    {
-        if processes.is_empty() {
-            continue;
-        }
-        list.blank();
-        list.text(Role::Dim, heading.to_owned());
-        for process in processes {
-            let text = format!(
-                "{:>7}  {:<18.18} {:>5.1}%  {:>9}",
-                process.pid,
-                process.name,
-                process.cpu_percent,
-                process.memory.to_string()
-            );
-            list.text(Role::Text, text);
+    for (columns, processes) in [(&BY_CPU, &reading.top_cpu), (&BY_MEMORY, &reading.top_memory)] {
+        if !processes.is_empty() {
+            list.blank();
+            list.list(columns, processes.iter().map(|process| (process, context)), width);
         }
     }
     for interface in &reading.interfaces {
@@ -125,7 +138,7 @@ pub(super) fn machine(list: &mut List<'_, '_>, client: &ClientView, reading: &Re
 }
 
 /// The newest security events.
-pub(super) fn security_events(list: &mut List<'_, '_>, events: &[EventRow], now: Timestamp) {
+pub(super) fn security_events(list: &mut List<'_, '_, '_>, events: &[EventRow], now: Timestamp) {
     list.blank();
     list.text(Role::Dim, format!("security events, newest first ({})", events.len()));
     for event in events {

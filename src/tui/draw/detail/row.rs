@@ -1,34 +1,40 @@
 //! The rows of which details are made, and how each is drawn. Not what they say.
 
+use std::rc::Rc;
+
 use ratatui::{
     layout::Rect,
     style::Style,
     text::{Line, Span as Piece},
 };
-use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     fleet::Phase,
     tui::{
+        columns::{Column, Context},
         draw::{
-            canvas::{Canvas, steps},
-            chart,
+            canvas::Canvas,
+            chart::{self, Chart},
+            list::{Listing, Space},
         },
+        text::columns_of,
         theme::Role,
     },
 };
 
 /// One row of the details.
-pub(super) enum Row {
+pub(super) enum Row<'m> {
     /// Pieces of text.
     Text(Line<'static>),
     /// One stage of the timeline: its word, its begin and end as shares of the whole (0 to 1), how long it
     /// took, whether it failed.
     Stage { word: &'static str, span: Option<(f64, f64)>, took: String, state: StageState },
     /// Rows of a chart; the first of them carries it.
-    Chart { values: Vec<Option<f64>>, height: u16, role: Role },
-    /// A share with a label before and a text after.
-    Gauge { label: String, percent: f64, after: String, exceeded: bool },
+    Chart { chart: Chart, height: u16 },
+    /// The heading of a list.
+    Heading(Rc<Listing<'m>>),
+    /// One row of a list.
+    Item(Rc<Listing<'m>>, usize),
     /// One cell a core.
     Cores(Vec<f64>),
 }
@@ -41,26 +47,26 @@ pub(super) enum StageState {
     NotReached,
 }
 
-impl Row {
+impl Row<'_> {
     /// What a filter by words looks at; `None` where it is no text.
     pub(super) fn text(&self) -> Option<String> {
         match self {
             Self::Text(line) => Some(line.spans.iter().map(|span| span.content.as_ref()).collect()),
             Self::Stage { word, took, .. } => Some(format!("{word} {took}")),
-            Self::Gauge { label, after, .. } => Some(format!("{label} {after}")),
-            Self::Chart { .. } | Self::Cores(_) => None,
+            Self::Item(list, index) => Some(list.text(*index)),
+            Self::Chart { .. } | Self::Heading(_) | Self::Cores(_) => None,
         }
     }
 
     pub(super) fn height(&self) -> u16 {
         match self {
             Self::Chart { height, .. } => *height,
-            Self::Text(_) | Self::Stage { .. } | Self::Gauge { .. } | Self::Cores(_) => 1,
+            Self::Text(_) | Self::Stage { .. } | Self::Heading(_) | Self::Item(..) | Self::Cores(_) => 1,
         }
     }
 }
 
-pub(super) fn put(canvas: &mut Canvas<'_>, row: &Row, area: Rect) {
+pub(super) fn put(canvas: &mut Canvas<'_>, row: &Row<'_>, area: Rect) {
     let (dim, text) = (canvas.style(Role::Dim), canvas.style(Role::Text));
     match row {
         Row::Text(line) => canvas.line(area.x, area.y, area.width, line),
@@ -94,21 +100,10 @@ pub(super) fn put(canvas: &mut Canvas<'_>, row: &Row, area: Rect) {
                 canvas.text(area.right().saturating_sub(1), area.y, 1, glyph, canvas.style(Role::Bad));
             }
         }
-        Row::Chart { values, role, .. } => chart::bars(canvas, area, values, *role),
-        Row::Gauge { label, percent, after, exceeded } => {
-            let label_width = (area.width / 3).clamp(8, 24);
-            canvas.text(area.x, area.y, label_width - 1, label, text);
-            let width = 10.min(area.width.saturating_sub(label_width));
-            let filled = steps(*percent, width);
-            let role = if *exceeded { Role::Warning } else { Role::Good };
-            for column in 0..width {
-                let (glyph, role) =
-                    if column < filled { (canvas.glyphs().full, role) } else { (canvas.glyphs().empty, Role::Dim) };
-                canvas.text(area.x + label_width + column, area.y, 1, glyph, canvas.style(role));
-            }
-            let x = area.x + label_width + width;
-            canvas.text(x, area.y, area.right().saturating_sub(x), &format!(" {percent:>3.0}%  {after}"), dim);
-        }
+        Row::Chart { chart, .. } => chart::put(canvas, area, chart),
+        // A list begins with a free column, where other rows begin with text.
+        Row::Heading(list) => list.heading(canvas, Rect { x: area.x.saturating_sub(1), ..area }, None),
+        Row::Item(list, index) => list.row(canvas, *index, Rect { x: area.x.saturating_sub(1), ..area }),
         Row::Cores(cores) => {
             let x = canvas.text(area.x, area.y, 8, "cores", dim).max(area.x + 9);
             let room = area.right().saturating_sub(x);
@@ -130,12 +125,12 @@ fn share(part: f64, width: u16) -> u16 {
     columns
 }
 
-pub(super) struct List<'p, 'b> {
-    pub(super) rows: Vec<Row>,
+pub(super) struct List<'p, 'b, 'm> {
+    pub(super) rows: Vec<Row<'m>>,
     pub(super) canvas: &'p Canvas<'b>,
 }
 
-impl List<'_, '_> {
+impl<'m> List<'_, '_, 'm> {
     pub(super) fn text(&mut self, role: Role, text: String) {
         self.rows.push(Row::Text(Line::styled(text, self.canvas.style(role))));
     }
@@ -144,9 +139,24 @@ impl List<'_, '_> {
         self.rows.push(Row::Text(Line::default()));
     }
 
+    /// A list with its heading, in so many columns.
+    pub(super) fn list<T: 'static>(
+        &mut self,
+        columns: &'static [Column<T>],
+        items: impl IntoIterator<Item = (&'m T, Context<'m>)>,
+        width: u16,
+    ) {
+        let items: Vec<_> = items.into_iter().collect();
+        let count = items.len();
+        // The free column before the first one lies outside.
+        let list = Rc::new(Listing::of(columns, items, Space { width: width + 1, ..Space::default() }));
+        self.rows.push(Row::Heading(list.clone()));
+        self.rows.extend((0..count).map(|index| Row::Item(list.clone(), index)));
+    }
+
     /// Text at the left and text at the right of one row.
     pub(super) fn both(&mut self, left: (&str, Style), right: (&str, Style), width: u16) {
-        let gap = usize::from(width).saturating_sub(left.0.width() + right.0.width());
+        let gap = usize::from(width.saturating_sub(columns_of(left.0)).saturating_sub(columns_of(right.0)));
         self.rows.push(Row::Text(Line::from(vec![
             Piece::styled(left.0.to_owned(), left.1),
             Piece::raw(" ".repeat(gap)),
