@@ -1,5 +1,4 @@
-//! Where a machine is: an IPv4 or IPv6 address or a host name, in its one canonical form. Nothing is
-//! looked up.
+//! Parses an IPv4 or IPv6 address or a host name into its canonical form. Does not look up names.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,7 +9,7 @@ use super::{
 
 const HINT: &str = "write an address (10.0.4.1, 2001:db8::1) or a host name (db.example.com)";
 
-/// The canonical form of an address or host name: two texts that mean the same machine become equal.
+/// The canonical form of an address or host name. Two spellings of the same address or name become equal.
 ///
 /// IPv6 addresses lose their brackets and are compressed; host names become lower case.
 pub(super) fn parse(text: &str) -> Result<String, ValueError> {
@@ -29,15 +28,16 @@ pub(super) fn parse(text: &str) -> Result<String, ValueError> {
         return match zone {
             None => Ok(address.to_string()),
             Some(zone) if is_zone(zone) => Ok(format!("{address}%{zone}")),
-            Some(_) => {
-                Err(ValueError::new("the zone behind `%` is no name of an interface", "write it as in fe80::1%eth0"))
-            }
+            Some(_) => Err(ValueError::new(
+                "the zone after `%` is not the name of a network interface",
+                "write it like fe80::1%eth0",
+            )),
         };
     }
     host_name(text)
 }
 
-/// Whether an address or host name is this machine itself. Names are not looked up.
+/// Whether an address or host name means this machine (loopback). Names are not looked up.
 pub(super) fn is_loopback(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     host.eq_ignore_ascii_case("localhost")
@@ -50,24 +50,25 @@ fn is_zone(zone: &str) -> bool {
 
 /// A host name after RFC 1123, in lower case.
 fn host_name(text: &str) -> Result<String, ValueError> {
-    // The text is not repeated, nor a part of it that is not an address: it may be a login with its password.
-    let refuse = |hint: SafeText| Err(ValueError::new(words![dotted(text), " is no address and no host name"], hint));
+    // The message does not repeat the text: it may be a login with its password.
+    let refuse =
+        |hint: SafeText| Err(ValueError::new(words![dotted(text), " is not a valid address or host name"], hint));
     if text.contains('@') {
         return refuse(
-            "write the address alone here, the user as username=\"…\" and a password as password=\"…\"".into(),
+            "write only the address here; write the user as username=\"…\" and the password as password=\"…\"".into(),
         );
     }
     if text.contains("://") {
         return refuse(HINT.into());
     }
     if let Some((host, rest)) = text.split_once('/') {
-        // 10.0.4.0/24 is not expanded: its first and last address would be swept too.
+        // A prefix such as 10.0.4.0/24 is not expanded, because its network and broadcast addresses would be swept too.
         let hint = match (host.parse::<Ipv4Addr>(), rest) {
             (Ok(address), "24") => {
                 let [a, b, c, _] = address.octets();
                 words!["write a range: ", a, ".", b, ".", c, ".[1-254]"]
             }
-            (Ok(_) | Err(_), _) => "write a range, as in 10.0.4.[1-254]".into(),
+            (Ok(_) | Err(_), _) => "write a range like 10.0.4.[1-254]".into(),
         };
         return refuse(hint);
     }
@@ -75,7 +76,7 @@ fn host_name(text: &str) -> Result<String, ValueError> {
         && port.parse::<u16>().is_ok()
         && (!host.contains(':') || host.ends_with(']'))
     {
-        return refuse("write the address alone here, and the port as port=\"…\"".into());
+        return refuse("write only the address here, and the port as port=\"…\"".into());
     }
     if !text.is_ascii() {
         return refuse("write the name in its ASCII form (xn--…)".into());
@@ -90,7 +91,7 @@ fn host_name(text: &str) -> Result<String, ValueError> {
     if text.len() > 253 || !labels.iter().all(is_label) {
         return refuse(HINT.into());
     }
-    // A last label of digits belongs to an address, and what got here is none.
+    // A name whose last label is a number is a mistyped address.
     if labels.last().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit())) {
         let padded = labels.iter().any(|label| label.len() > 1 && label.starts_with('0'));
         let hint = if padded { "write its numbers without leading zeros" } else { "write four numbers from 0 to 255" };
@@ -105,7 +106,7 @@ fn host_name(text: &str) -> Result<String, ValueError> {
     Ok(text.to_ascii_lowercase())
 }
 
-/// A number of an IPv4 address, as it is written.
+/// One number of an IPv4 address, as it is written.
 fn octet(text: &str) -> Option<SafeText> {
     text.parse::<u8>().ok().and_then(|_| digits(text))
 }
@@ -133,7 +134,8 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_refused_with_a_mend_that_fits() {
-        const LOGIN: &str = "write the address alone here, the user as username=\"…\" and a password as password=\"…\"";
+        const LOGIN: &str =
+            "write only the address here; write the user as username=\"…\" and the password as password=\"…\"";
         for (text, hint) in [
             ("", HINT),
             ("a b", HINT),
@@ -148,16 +150,16 @@ mod tests {
             ("10.0.4.01", "write its numbers without leading zeros"),
             ("10.0.4.1-40", "write a range in brackets: 10.0.4.[1-40]"),
             ("10.0.4.0/24", "write a range: 10.0.4.[1-254]"),
-            ("10.0.0.0/8", "write a range, as in 10.0.4.[1-254]"),
-            ("10.0.4.1:2222", "write the address alone here, and the port as port=\"…\""),
-            ("[::1]:22", "write the address alone here, and the port as port=\"…\""),
-            ("hunter2:1234", "write the address alone here, and the port as port=\"…\""),
+            ("10.0.0.0/8", "write a range like 10.0.4.[1-254]"),
+            ("10.0.4.1:2222", "write only the address here, and the port as port=\"…\""),
+            ("[::1]:22", "write only the address here, and the port as port=\"…\""),
+            ("hunter2:1234", "write only the address here, and the port as port=\"…\""),
             ("root@db", LOGIN),
             ("ops:hunter2@10.0.0.1", LOGIN),
             ("ops@hunter2", LOGIN),
             ("ssh://ops:hunter2@h", LOGIN),
             ("bücher.example", "write the name in its ASCII form (xn--…)"),
-            ("fe80::1%", "write it as in fe80::1%eth0"),
+            ("fe80::1%", "write it like fe80::1%eth0"),
         ] {
             let wrong = parse(text).unwrap_err();
             assert_eq!(wrong.hint.as_str(), hint, "{text}");

@@ -1,5 +1,5 @@
-//! A file of certificates in PEM (`ca` of `<smtp>`): read within bounds, every certificate in it checked for its form.
-//! Not what the certificates are good for.
+//! Reads the PEM file of certificates that `ca` of `<smtp>` names. The file size is limited, and each certificate must
+//! parse. What the certificates are used for is decided elsewhere.
 
 use std::{
     fs,
@@ -19,26 +19,26 @@ use super::{
     values,
 };
 
-/// Larger than the authorities of every system together.
+/// The largest file that is read. The bundle of all authorities of a system has less than 1 MiB.
 const LARGEST_BYTES: u64 = 4 << 20;
 
-/// Why a file gives no certificates.
+/// Why no certificates can be read from a file.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
     /// It cannot be read.
     #[error("{0}")]
     Unreadable(#[from] io::Error),
-    /// It is no file.
+    /// It is not a regular file.
     #[error("it is not a regular file")]
     NotAFile,
     /// It is too large.
     #[error("it is larger than {} MiB", LARGEST_BYTES >> 20)]
     TooLarge,
     /// There is no certificate in it.
-    #[error("it holds no certificate (no `-----BEGIN CERTIFICATE-----`)")]
+    #[error("it contains no certificate (no `-----BEGIN CERTIFICATE-----`)")]
     Empty,
-    /// Something in it is no certificate.
-    #[error("its certificate number {number} cannot be read")]
+    /// A certificate in it does not parse.
+    #[error("certificate number {number} in it cannot be read")]
     Malformed {
         /// Counts from 1.
         number: usize,
@@ -46,19 +46,19 @@ pub enum CaError {
 }
 
 impl CaError {
-    /// The same for a message about a configuration.
+    /// The same text for a diagnostic of the configuration.
     fn problem(&self) -> SafeText {
         match self {
             Self::Unreadable(error) => safe_text::io_error(error),
             Self::NotAFile => "it is not a regular file".into(),
             Self::TooLarge => words!["it is larger than ", LARGEST_BYTES >> 20, " MiB"],
-            Self::Empty => "it holds no certificate (no `-----BEGIN CERTIFICATE-----`)".into(),
-            Self::Malformed { number } => words!["its certificate number ", *number, " cannot be read"],
+            Self::Empty => "it contains no certificate (no `-----BEGIN CERTIFICATE-----`)".into(),
+            Self::Malformed { number } => words!["certificate number ", *number, " in it cannot be read"],
         }
     }
 }
 
-/// Looks at the file that `ca` of `<smtp>` names.
+/// Reports an error if the file that `ca` of `<smtp>` names cannot be used.
 pub(super) fn inspect(root: &Element, home: Option<&Path>, findings: &mut Findings) {
     for smtp in root.children.iter().filter(|element| element.name.text == "smtp") {
         let Some(attribute) = smtp.attribute("ca") else { continue };
@@ -70,17 +70,17 @@ pub(super) fn inspect(root: &Element, home: Option<&Path>, findings: &mut Findin
         findings.error(
             attribute.value.at.clone(),
             words!["`ca`: ", file, " cannot be used: ", error.problem()],
-            "name a readable file of certificates in PEM, as in ca=\"/etc/ssl/certs/mail.pem\"",
+            "name a readable PEM file of certificates, for example ca=\"/etc/ssl/certs/mail.pem\"",
         );
     }
 }
 
-/// The certificates of a file, at least one.
+/// Reads the certificates of a file. There is at least one.
 ///
 /// # Errors
 /// [`CaError`]
 pub fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, CaError> {
-    // Opening a pipe would wait for its other end.
+    // Opening a pipe would block until somebody writes to it.
     if !fs::metadata(path)?.is_file() {
         return Err(CaError::NotAFile);
     }
@@ -119,13 +119,13 @@ mod tests {
             (one.clone(), Ok(1)),
             (format!("# a comment\n{one}\nbetween\n{two}"), Ok(2)),
             (one.replace('\n', "\r\n"), Ok(1)),
-            (String::new(), Err("it holds no certificate")),
+            (String::new(), Err("it contains no certificate")),
             (
                 "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned(),
-                Err("it holds no certificate"),
+                Err("it contains no certificate"),
             ),
-            (format!("{two}{shorter}\n"), Err("its certificate number 2 cannot be read")),
-            (one.replace("-----END CERTIFICATE-----", ""), Err("its certificate number 1 cannot be read")),
+            (format!("{two}{shorter}\n"), Err("certificate number 2 in it cannot be read")),
+            (one.replace("-----END CERTIFICATE-----", ""), Err("certificate number 1 in it cannot be read")),
         ] {
             let found =
                 parse(text.as_bytes()).map(|certificates| certificates.len()).map_err(|error| error.to_string());

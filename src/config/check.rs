@@ -1,5 +1,5 @@
-//! What `check` prints about a valid configuration: who would be swept and how, which values are built
-//! in and not written, and how many mails a day there can be at worst. Pure; nothing is contacted.
+//! What `check` prints about a valid configuration: which clients are swept and how, which values are defaults, and the
+//! maximum number of mails per day. Pure: it contacts nobody.
 
 use std::fmt::{self, Write as _};
 
@@ -17,11 +17,11 @@ mod mails;
 
 use mails::MailsADay;
 
-/// So many `<client>` elements of one kind are listed; the others are counted.
+/// The most `<client>` elements of one kind that are listed. The others are counted.
 const LISTED: usize = 8;
 
-/// The summary, several lines with a line break behind each. Its length grows with the kinds of clients,
-/// not with the clients.
+/// The summary, one or more lines that each end with a line break. Its length depends on how many kinds of clients
+/// there are, not on how many clients.
 #[must_use]
 pub fn summary(loaded: &Loaded) -> String {
     let mut text = String::new();
@@ -41,7 +41,7 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
         kind.write(out, mails(kind.example))?;
     }
 
-    writeln!(out, "\nSettings (* built in: the file does not say)")?;
+    writeln!(out, "\nSettings (* default: not set in the file)")?;
     let settings = loaded.settings.chunk_by(|one, next| one.element == next.element);
     for (element, values) in settings.filter_map(|chunk| Some((chunk.first()?.element, chunk))) {
         let values: Vec<String> = values.iter().map(setting).collect();
@@ -57,12 +57,12 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
         [] => {
             writeln!(
                 out,
-                "\nTroubles of the collector itself are only logged; `mail` on <collector> says who is told"
+                "\nProblems of the collector itself are only logged. Set `mail` on <collector> to have them mailed."
             )?;
         }
         mail => {
             let recipients: Vec<String> = mail.iter().map(|mailbox| safe_text::mail(mailbox).to_string()).collect();
-            writeln!(out, "\nTroubles of the collector itself are mailed to {}", recipients.join(", "))?;
+            writeln!(out, "\nProblems of the collector itself are mailed to {}", recipients.join(", "))?;
         }
     }
     write_sources(out, &loaded.secrets)?;
@@ -72,7 +72,7 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
     total.write_reckoning(out, collector.interval)
 }
 
-/// Where the secrets come from, and what of that was tried.
+/// Where the secrets come from, and which of the sources `check` has tried.
 fn write_sources(out: &mut String, sources: &Sources) -> fmt::Result {
     let Sources { literal, environment, files, commands } = sources;
     if *sources == Sources::default() {
@@ -94,7 +94,7 @@ fn write_sources(out: &mut String, sources: &Sources) -> fmt::Result {
             lines.push("…".to_owned());
         }
         let (count, lines) = (commands.len(), lines.join(", "));
-        writeln!(out, "  {count:>9}  from commands (cmd:), which `check` does not run: line {lines}")?;
+        writeln!(out, "  {count:>9}  from commands (cmd:), which `check` does not run, in line {lines}")?;
     }
     Ok(())
 }
@@ -107,7 +107,7 @@ fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// Clients that differ in nothing but their names and addresses.
+/// Clients that differ only in their names and addresses.
 struct Kind<'a> {
     example: &'a Client,
     /// What they have in common, as shown.
@@ -160,7 +160,7 @@ fn shown(ClientElement { ip, name, .. }: &ClientElement) -> SafeText {
     }
 }
 
-/// Everything about a client but its name and address.
+/// Everything about a client except its name and address.
 fn manner(client: &Client) -> String {
     let mut lines = vec![("login", {
         let account = safe_text::account(&client.username);
@@ -180,13 +180,13 @@ fn manner(client: &Client) -> String {
     ));
     let events = match client.events {
         Some(true) => "security events are collected, and mailed after every collection",
-        Some(false) => "security events are left alone",
-        None => "security events are collected, and mailed after every collection, where the client runs Windows",
+        Some(false) => "security events are not collected",
+        None => "security events are collected if the client runs Windows, and mailed after every collection",
     };
     lines.push(("events", events.to_owned()));
     if let (Some(_), Some(true) | None) = (&client.redact, client.events) {
-        // The expression itself may be what is to be kept secret.
-        lines.push(("redact", format!("what the expression of `redact` matches in them is replaced by {REDACTED}")));
+        // The expression is not shown: it may contain the secret that it hides.
+        lines.push(("redact", format!("text in them that `redact` matches is replaced by {REDACTED}")));
     }
     match client.agent {
         AgentKeeping::Keep => {}

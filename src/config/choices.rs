@@ -1,32 +1,32 @@
-//! The choices that a configuration offers in words of a closed list. Not the words: those are parsed elsewhere.
+//! The options that a configuration offers as keywords. The keywords are parsed elsewhere.
 
 /// How the connection to the SMTP server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SmtpSecurity {
     /// `none`: plain text.
     None,
-    /// `starttls`: upgraded, or nothing is sent.
+    /// `starttls`: upgraded to TLS. Nothing is sent if the upgrade fails.
     StartTls,
     /// `tls`: from the first byte.
     Tls,
 }
 
-/// What happens to a host key that is not pinned. A changed or revoked one is refused by all but `Off`.
+/// What happens to a host key that is not pinned. All values except `Off` reject a changed or revoked key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostKeyPolicy {
-    /// It is refused.
+    /// `strict`: it is rejected.
     Strict,
-    /// Pinned at first sight.
+    /// `accept-new`: the first key that is seen is accepted and pinned.
     AcceptNew,
-    /// Nothing is checked.
+    /// `off`: host keys are not checked.
     Off,
 }
 
-/// What becomes of the uploaded agent after a collection.
+/// Whether the uploaded agent stays on the client after a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgentKeeping {
-    /// It stays in its private directory for the next sweep.
+    /// `keep`: it stays in its private directory, so that the next sweep need not upload it.
     Keep,
-    /// Nothing is left behind.
+    /// `remove`: it is deleted after each collection.
     Remove,
 }

@@ -1,5 +1,5 @@
-//! `<client>`, `<group>` and `<alert>`: what groups give to their clients, ranges expanded, no client
-//! twice. Not the settings of the whole fleet.
+//! Reads `<client>`, `<group>` and `<alert>`: inheritance from groups, expansion of ranges, detection of duplicates.
+//! The settings of the whole fleet are read elsewhere.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -26,13 +26,13 @@ use super::{
 };
 use crate::fleet::{ClientId, Metric, Rule, metric::Worse, security::redaction::Redaction};
 
-/// Where OpenSSH listens.
+/// The default port of SSH.
 const SSH_PORT: u16 = 22;
-/// Sweeps in a row before an alert is raised.
+/// The default of `for`: sweeps in a row over the limit before an alert is raised.
 const FOR_SWEEPS: u32 = 1;
 
-/// What a client may have from the groups around it. Nearest wins, attribute by attribute, and alert type
-/// by alert type.
+/// What a client inherits from the groups around it. The nearest group wins, separately for each attribute and each
+/// alert type.
 #[derive(Debug, Clone, Default)]
 struct Inherited {
     port: Field<u16>,
@@ -79,8 +79,8 @@ pub(super) fn read(
     if found.clients.is_empty() && findings.errors() == 0 {
         findings.error(
             root.name.at.clone(),
-            "there is no client in this file",
-            "write at least one, as in `<client ip=\"10.0.4.1\" username=\"ops\"/>`",
+            "this file defines no client",
+            "write at least one, for example `<client ip=\"10.0.4.1\" username=\"ops\"/>`",
         );
     }
     found
@@ -92,11 +92,12 @@ struct Reader<'a> {
     source: &'a Source<'a>,
     findings: &'a mut Findings,
     found: Clients,
-    /// Where each client was first written.
+    /// The offset in the file at which each client was first written.
     ids: HashMap<ClientId, usize>,
-    /// Where each name was first used, and whether it was written and not just an address.
+    /// The offset at which each name was first used, and whether it came from a `name` attribute and not from the
+    /// address.
     names: HashMap<String, (usize, bool)>,
-    /// How many addresses were expanded. No more are once there are too many, which is said once.
+    /// How many addresses were expanded. Once there are too many, expansion stops and one error is reported.
     expanded: usize,
 }
 
@@ -110,12 +111,12 @@ impl Reader<'_> {
                     let inner = self.given(child, given);
                     self.children(child, &inner);
                 }
-                _ => {} // Settings are read, strangers are reported elsewhere.
+                _ => {} // Settings and unknown elements are handled elsewhere.
             }
         }
     }
 
-    /// What an element has itself, and where it is silent from the groups around it.
+    /// The attributes of an element, with those that it does not set inherited from the groups around it.
     fn given(&mut self, element: &Element, outer: &Inherited) -> Inherited {
         let home = self.home;
         let outer = outer.clone();
@@ -135,7 +136,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The alerts of an element, and those from around it whose type it does not have.
+    /// The alerts of an element, and the inherited alerts of types that the element does not have.
     fn rules(&mut self, element: &Element, outer: Vec<Rule>) -> Vec<Rule> {
         let mut own: Vec<Rule> = Vec::new();
         let mut seen: HashMap<Metric, usize> = HashMap::new();
@@ -147,7 +148,7 @@ impl Reader<'_> {
                         let line = self.source.line_of(*first.get());
                         self.findings.error(
                             fields::place(alert, "type"),
-                            words!["a second alert for ", metric, " in one element; the first is in line ", line],
+                            words!["this element has two alerts for ", metric, "; the first is in line ", line],
                             "keep one of them",
                         );
                     }
@@ -168,7 +169,7 @@ impl Reader<'_> {
         let settings = self.settings;
         let for_sweeps = field(alert, "for", self.findings, |text| values::whole(text, 1..=10_000));
         let repeat = field(alert, "repeat", self.findings, values::repeat);
-        // Without the type nobody can tell what the limit should look like.
+        // Without the type the unit of the limit is unknown.
         let Some(metric) = metric else {
             if alert.attribute("limit").is_none() {
                 fields::missing(alert, "limit", "limit=\"90%\"", self.findings);
@@ -182,13 +183,13 @@ impl Reader<'_> {
             match limit {
                 Some(limit) if worse.is_worse(clear, limit) => {
                     let (side, better) = match worse {
-                        Worse::High => ("above", "less"),
-                        Worse::Low => ("below", "more"),
+                        Worse::High => ("above", "lower"),
+                        Worse::Low => ("below", "higher"),
                     };
-                    let why = " the limit: the alert would end as soon as it begins";
+                    let why = " the limit, so the alert would end as soon as it is raised";
                     Err(ValueError::new(
                         words![safe_text::number(text), " is ", side, why],
-                        words!["write the limit or ", better],
+                        words!["write the limit or a value that is ", better],
                     ))
                 }
                 Some(_) | None => Ok(clear),
@@ -197,7 +198,7 @@ impl Reader<'_> {
         let limit = limit?;
         if worse == Worse::High && unit.greatest().is_some_and(|greatest| limit >= greatest) {
             let at = fields::place(alert, "limit");
-            self.findings.warning(at, "nothing is ever above 100 %: this alert cannot be raised", "write less");
+            self.findings.warning(at, "this alert can never be raised: no value is above 100 %", "write a lower limit");
         }
         let wrong =
             matches!((&for_sweeps, &repeat, &clear), (Field::Wrong, ..) | (_, Field::Wrong, _) | (.., Field::Wrong));
@@ -225,21 +226,21 @@ impl Reader<'_> {
         if let (true, Some(passphrase)) = (given.key.is_absent(), element.attribute("passphrase")) {
             self.findings.error(
                 passphrase.name.at.clone(),
-                "`passphrase` unlocks a key, and there is no `key`",
-                "write key=\"FILE\" beside it, or remove it",
+                "`passphrase` has no effect without `key`",
+                "add key=\"FILE\", or remove `passphrase`",
             );
         }
         if self.expanded > MOST {
-            // A short file can name billions of them.
+            // A short file can name billions of clients.
             return;
         }
         let addresses = self.addresses(element);
         let Some(addresses) = addresses else { return };
-        // Those of elements with errors count too: they cost as much.
+        // Elements with errors count too, because expanding them costs the same.
         self.expanded += addresses.len();
         if self.expanded > MOST {
-            let problem = words!["with this there are more than ", MOST, " clients"];
-            self.findings.error(element.name.at.clone(), problem, "write smaller ranges, or divide the fleet");
+            let problem = words!["this brings the fleet to more than ", MOST, " clients"];
+            self.findings.error(element.name.at.clone(), problem, "write smaller ranges, or split the fleet");
             return;
         }
         let names = match self.names(element, addresses.len()) {
@@ -282,7 +283,7 @@ impl Reader<'_> {
         });
     }
 
-    /// The `ip` of a client, expanded, each address in its canonical form.
+    /// The addresses that `ip` of a client expands to, each in its canonical form.
     fn addresses(&mut self, element: &Element) -> Option<Vec<String>> {
         let example = "ip=\"10.0.4.1\", a host name or a range";
         required(element, "ip", example, self.findings, |written| {
@@ -293,8 +294,8 @@ impl Reader<'_> {
             for text in &expanded {
                 let address = address::parse(text).map_err(|wrong| {
                     if pattern.has_range() && text.starts_with(|c: char| c.is_ascii_digit()) {
-                        // A hint for one address of many would be misleading.
-                        ValueError { hint: "change the range so that every address in it is one".into(), ..wrong }
+                        // A hint about one of many addresses would be misleading.
+                        ValueError { hint: "change the range so that every address in it is valid".into(), ..wrong }
                     } else {
                         wrong
                     }
@@ -305,7 +306,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The `name` of a client, expanded beside its addresses.
+    /// The names that `name` of a client expands to, one for each address.
     fn names(&mut self, element: &Element, addresses: usize) -> Field<Vec<String>> {
         let parse = |text: &str| {
             let pattern = Pattern::parse(&values::line(text)?)?;
@@ -314,20 +315,26 @@ impl Reader<'_> {
             }
             Err(if pattern.has_range() {
                 ValueError::new(
-                    words!["this makes ", pattern.count(), " names, and `ip` makes ", addresses],
-                    "write a range that runs beside the one in `ip`, or leave `name` out",
+                    words![
+                        "this expands to ",
+                        pattern.count(),
+                        " names, but `ip` expands to ",
+                        addresses,
+                        if addresses == 1 { " address" } else { " addresses" }
+                    ],
+                    "write a range of the same length as the one in `ip`, or omit `name`",
                 )
             } else {
                 ValueError::new(
-                    words!["one name for ", addresses, " clients"],
-                    "write a range that runs beside the one in `ip`, as in `web-[01-40]`, or leave `name` out",
+                    words!["this is one name for ", addresses, " clients"],
+                    "write a range of the same length as the one in `ip`, for example `web-[01-40]`, or omit `name`",
                 )
             })
         };
         field(element, "name", self.findings, parse)
     }
 
-    /// Reports clients and names that are there already, once for each element.
+    /// Reports clients and names that already exist, once for each element.
     fn duplicates(&mut self, element: &Element, addresses: &[String], port: u16, names: Option<&[String]>) {
         let start = element.name.at.start;
         let mut again: Vec<(ClientId, usize)> = Vec::new();
@@ -342,7 +349,7 @@ impl Reader<'_> {
         if let Some((id, first)) = again.first() {
             let client = safe_text::client(id).map_or("this client".into(), |id| words!["the client ", id]);
             let line = self.where_is(*first, start);
-            let problem = words![client, others(again.len()), " is there already, ", line];
+            let problem = words![client, others(again.len()), " is already defined ", line];
             self.findings.error(fields::place(element, "ip"), problem, "keep one of them");
             return;
         }
@@ -350,7 +357,7 @@ impl Reader<'_> {
         let written = names.is_some();
         for name in names.unwrap_or(addresses) {
             match self.names.entry(name.clone()) {
-                // The same machine behind several ports has one address, so one name unless one is written.
+                // Clients at several ports of one address share its name, unless a name is written.
                 Entry::Occupied(first) if written || first.get().1 => again.push((name.clone(), first.get().0)),
                 Entry::Occupied(_) => {}
                 Entry::Vacant(place) => {
@@ -361,8 +368,8 @@ impl Reader<'_> {
         if let Some((_, first)) = again.first() {
             let line = self.where_is(*first, start);
             let at: Range<usize> = fields::place(element, if written { "name" } else { "ip" });
-            let problem = words!["this name", others(again.len()), " is taken already, ", line];
-            self.findings.error(at, problem, "give each client a name of its own");
+            let problem = words!["this name", others(again.len()), " is already used ", line];
+            self.findings.error(at, problem, "give each client a unique name");
         }
     }
 
@@ -378,21 +385,21 @@ fn others(count: usize) -> SafeText {
     }
 }
 
-/// An IPv6 address without the brackets in which some write it; they are no range.
+/// An IPv6 address without the brackets around it, which are not a range.
 fn without_brackets(text: &str) -> &str {
     let Some(inside) = text.strip_prefix('[') else { return text };
     let first = inside.split(['[', ']']).next().unwrap_or_default();
     if first.contains(':') { inside.strip_suffix(']').unwrap_or(text) } else { text }
 }
 
-/// An error about `part`, a piece of `whole`, as one about `whole`.
+/// Moves the position of an error in `part`, a substring of `whole`, to the position in `whole`.
 fn shifted(wrong: ValueError, whole: &str, part: &str) -> ValueError {
     let by = whole.find(part).unwrap_or_default();
     let at = wrong.at.clone().map(|at| at.start + by..at.end + by);
     ValueError { at, ..wrong }
 }
 
-/// Every attribute of the file that holds a secret itself, in the order of the file.
+/// All attributes whose value is the secret itself, in the order of the file.
 pub(super) fn literal_secrets<'a>(element: &'a Element, found: &mut Vec<&'a Attribute>) {
     found.extend(element.attributes.iter().filter(|attribute| {
         let text = &attribute.value.text;
@@ -405,7 +412,7 @@ pub(super) fn literal_secrets<'a>(element: &'a Element, found: &mut Vec<&'a Attr
     element.children.iter().for_each(|child| literal_secrets(child, found));
 }
 
-/// An example of a `type` of an `<alert>`, with all the others.
+/// An example of `type` of an `<alert>`, followed by all other types.
 fn type_example() -> SafeText {
     let [first, others @ ..] = Metric::ALL.map(Metric::word);
     let others = others.map(SafeText::from);

@@ -1,8 +1,7 @@
-//! The URL of the database: which databases and options it may name, and how the connection to a server is
-//! protected. Pure: it contacts nobody and opens no file. Opening is the store's.
+//! Parses the URL of the database: which databases and options it may name, and how the connection to a server is
+//! protected. Pure: it contacts nobody and opens no file. The store opens the database.
 //!
-//! Nothing here repeats a part of the URL in a message: any part of it may be a password that was typed in the wrong
-//! place.
+//! Messages never repeat a part of the URL, because any part may be a password that was typed in the wrong place.
 
 use std::{
     borrow::Cow,
@@ -27,28 +26,28 @@ mod tests;
 /// `tls` of `<database>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseTls {
-    /// `required`: an encrypted connection or none.
+    /// `required`: the connection must be encrypted.
     Required,
-    /// `off`: clear text is allowed, also to another machine.
+    /// `off`: clear text is allowed, even to another machine.
     Off,
 }
 
-/// How far a connection is protected, weakest first.
+/// How a connection is protected, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Encryption {
     /// Clear text.
     Never,
-    /// TLS where the server offers it, clear text otherwise.
+    /// TLS if the server offers it, clear text otherwise.
     Offered,
-    /// TLS, whatever the server's certificate says.
+    /// TLS, but the server's certificate is not verified.
     Always,
-    /// TLS, and the certificate is from a trusted authority.
+    /// TLS, and the certificate must be from a trusted authority.
     Authority,
-    /// The same, and it is for the server's name.
+    /// The same, and the certificate must be for the server's name.
     Name,
 }
 
-/// Which kind of server a URL names.
+/// The kind of server that a URL names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Server {
     Postgres,
@@ -60,7 +59,7 @@ const FORMS: &str = "write `sqlite:FILE`, `postgres://USER@HOST/DATABASE` or `my
 /// Options of a SQLite URL.
 const OF_SQLITE: [&str; 3] = ["mode", "cache", "immutable"];
 
-/// Options of a PostgreSQL URL that the driver knows. `options[NAME]` comes on top.
+/// Options of a PostgreSQL URL that the driver knows, besides `options[NAME]`.
 const OF_POSTGRES: [&str; 18] = [
     "sslmode",
     "sslrootcert",
@@ -82,7 +81,7 @@ const OF_POSTGRES: [&str; 18] = [
     "ssl-key",
 ];
 
-/// Options of a MySQL URL that the driver knows. It passes over all others without a word.
+/// Options of a MySQL URL that the driver knows. The driver silently ignores all others.
 const OF_MYSQL: [&str; 14] = [
     "ssl-mode",
     "ssl-ca",
@@ -100,19 +99,19 @@ const OF_MYSQL: [&str; 14] = [
     "sslkey",
 ];
 
-/// The options that name files, of both kinds of servers.
+/// The options that name files, for both kinds of servers.
 const FILES: [&str; 8] =
     ["sslrootcert", "ssl-root-cert", "sslca", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
 
-/// Those of them that name a private key.
+/// The options that name a private key.
 const KEYS: [&str; 2] = ["sslkey", "ssl-key"];
 
-/// Those of them that name the authority of the server's certificate.
+/// The options that name the authority of the server's certificate.
 const AUTHORITIES: [&str; 4] = ["sslrootcert", "ssl-root-cert", "sslca", "ssl-ca"];
 
 const POSTGRES_MODES: [(&str, Encryption); 6] = [
     ("disable", Encryption::Never),
-    // The driver tries clear text, and nothing else.
+    // The driver only tries clear text.
     ("allow", Encryption::Never),
     ("prefer", Encryption::Offered),
     ("require", Encryption::Always),
@@ -152,7 +151,7 @@ impl Server {
     }
 }
 
-/// An option of a URL: its name and value, decoded, and where it stands.
+/// An option of a URL: its decoded name and value, and its position in the URL.
 struct UrlOption<'a> {
     name: Cow<'a, str>,
     value: Cow<'a, str>,
@@ -172,7 +171,7 @@ fn options(url: &str) -> impl Iterator<Item = UrlOption<'_>> {
     })
 }
 
-/// Reads the URL, and gives it with its scheme in the one form that the store knows and `~` expanded.
+/// Parses the URL. Returns it with the scheme in the one form that the store knows and with `~` expanded.
 pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<SecretString, ValueError> {
     let Some((scheme, rest)) = text.split_once(':') else {
         return Err(ValueError::new("the database URL has no scheme", FORMS));
@@ -181,22 +180,23 @@ pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<SecretString, Val
         "sqlite" => return sqlite(text, rest, home),
         "postgres" | "postgresql" => (Server::Postgres, "postgres"),
         "mysql" | "mariadb" => (Server::MySql, "mysql"),
-        _ => return Err(ValueError::new("the scheme of the database URL is not known", FORMS)),
+        _ => return Err(ValueError::new("the scheme of the database URL is unknown", FORMS)),
     };
     const IN_A_PASSWORD: &str =
         "in a password write `%40` for `@`, `%2F` for `/`, `%3A` for `:`, `%3F` for `?`, `%23` for `#`";
     let unreadable = |problem: &'static str| Err(ValueError::new(problem, words![FORMS, "; ", IN_A_PASSWORD]));
-    // Without the slashes the rest would be taken for the name of a database.
+    // Without the slashes, the URL library takes the rest for the name of a database.
     if !rest.starts_with("//") {
-        return unreadable("the database URL has no `//` behind its scheme");
+        return unreadable("the database URL has no `//` after its scheme");
     }
     let url = format!("{scheme}:{rest}");
     let Ok(parsed) = Url::parse(&url) else {
-        return unreadable("the database URL cannot be read");
+        return unreadable("the database URL cannot be parsed");
     };
-    // What stands behind such a sign in a password would be taken for a part of the URL that may be shown.
+    // If a password contains one of these characters, the text after it would be taken for a part of the URL that may
+    // be shown.
     if parsed.fragment().is_some() || parsed.path().contains(['@', ':']) {
-        return unreadable("the database URL holds `#`, or `@` or `:` in the name of the database");
+        return unreadable("the database URL contains `#`, or `@` or `:` in the name of the database");
     }
     for option in options(text) {
         check_option(server, &option).map_err(|wrong| wrong.within(option.at))?;
@@ -209,7 +209,7 @@ pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<SecretString, Val
         hosts if hosts.contains(',') => {
             return Err(ValueError::new(
                 "the database URL names several hosts",
-                "write one, the server that takes changes",
+                "write only the server that accepts writes",
             ));
         }
         _ => {}
@@ -222,7 +222,7 @@ pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<SecretString, Val
 
 /// The URL of a file.
 fn sqlite(text: &str, rest: &str, home: Option<&Path>) -> Result<SecretString, ValueError> {
-    const WHOLE: &str = "write the whole path, as in `sqlite:/var/lib/fleetsweep/fleet.db`";
+    const WHOLE: &str = "write the full path, for example `sqlite:/var/lib/fleetsweep/fleet.db`";
     let named = rest.strip_prefix("//").unwrap_or(rest);
     let (file, query) = match named.split_once('?') {
         Some((file, query)) => (file, Some(query)),
@@ -232,13 +232,16 @@ fn sqlite(text: &str, rest: &str, home: Option<&Path>) -> Result<SecretString, V
         return Err(ValueError::new("the database URL names no file", FORMS));
     }
     if file.contains(":memory:") {
-        return Err(ValueError::new("a database in memory forgets alerts and mails that wait", FORMS));
+        return Err(ValueError::new(
+            "a database in memory loses alerts and waiting mails when the program ends",
+            FORMS,
+        ));
     }
     if file.starts_with("file:") {
         return Err(ValueError::new("the database URL has two schemes", "write `sqlite:FILE` without `file:`"));
     }
     if file.starts_with("${") || file.strip_prefix('$').is_some_and(|name| name.starts_with(char::is_alphabetic)) {
-        return Err(ValueError::new("environment variables are not replaced in the database URL", WHOLE));
+        return Err(ValueError::new("environment variables are not expanded in the database URL", WHOLE));
     }
     if file.ends_with('/') {
         return Err(ValueError::new("the database URL names a directory", "write the name of a file in it"));
@@ -248,13 +251,13 @@ fn sqlite(text: &str, rest: &str, home: Option<&Path>) -> Result<SecretString, V
     }
     let Some(below) = file.strip_prefix('~') else { return Ok(SecretString::from(text)) };
     let Some(below) = below.strip_prefix('/') else {
-        return Err(ValueError::new("`~` in the database URL stands for another user's home, or for no file", WHOLE));
+        return Err(ValueError::new("`~` in the database URL must be followed by `/` and a file name", WHOLE));
     };
     let Some(home) = home else {
-        let problem = "`~` in the database URL stands for nothing: there is no home directory here";
-        return Err(ValueError::new(problem, "write the whole path, or set HOME"));
+        let problem = "`~` in the database URL cannot be expanded: there is no home directory";
+        return Err(ValueError::new(problem, "write the full path, or set HOME"));
     };
-    // The path of a URL is decoded once more.
+    // The store percent-decodes the path once more.
     let home = home.to_string_lossy().replace('%', "%25").replace('?', "%3F");
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     Ok(SecretString::from(format!("sqlite:{home}/{below}{query}")))
@@ -263,17 +266,20 @@ fn sqlite(text: &str, rest: &str, home: Option<&Path>) -> Result<SecretString, V
 fn check_sqlite_option(UrlOption { name, value, .. }: &UrlOption<'_>) -> Result<(), ValueError> {
     let (known, problem): (&[&'static str], &'static str) = match name.as_ref() {
         "mode" if value == "memory" => {
-            return Err(ValueError::new("a database in memory forgets alerts and mails that wait", "leave `mode` out"));
+            return Err(ValueError::new(
+                "a database in memory loses alerts and waiting mails when the program ends",
+                "omit `mode`",
+            ));
         }
-        "mode" => (&["rwc", "rw", "ro"], "`mode` has a value that is not known"),
-        "cache" => (&["private", "shared"], "`cache` has a value that is not known"),
-        "immutable" => (&["false", "0"], "the database is changed while the program runs, so it is not `immutable`"),
+        "mode" => (&["rwc", "rw", "ro"], "`mode` has an unknown value"),
+        "cache" => (&["private", "shared"], "`cache` has an unknown value"),
+        "immutable" => (&["false", "0"], "the database must not be `immutable`: the program writes to it"),
         _ => return Err(unknown_option(name, &OF_SQLITE)),
     };
     if known.contains(&value.as_ref()) {
         return Ok(());
     }
-    Err(ValueError::new(problem, words!["write ", listed(known.iter().copied()), ", or leave the option out"]))
+    Err(ValueError::new(problem, words!["write ", listed(known.iter().copied()), ", or omit the option"]))
 }
 
 fn check_option(server: Server, UrlOption { name, value, .. }: &UrlOption<'_>) -> Result<(), ValueError> {
@@ -287,37 +293,39 @@ fn check_option(server: Server, UrlOption { name, value, .. }: &UrlOption<'_>) -
     };
     match name {
         "sslmode" | "ssl-mode" if mode(server, value).is_none() => Err(ValueError::new(
-            words!["`", if name == "sslmode" { "sslmode" } else { "ssl-mode" }, "` has a value that is not known"],
+            words!["`", if name == "sslmode" { "sslmode" } else { "ssl-mode" }, "` has an unknown value"],
             words!["write ", listed(server.modes().iter().map(|(word, _)| *word))],
         )),
         "port" => unless(
             value.parse::<u16>().is_ok_and(|port| port > 0),
-            "`port` in the database URL is no port",
+            "`port` in the database URL is not a valid port",
             "write a whole number from 1 to 65535",
         ),
         "hostaddr" => unless(
             value.parse::<std::net::IpAddr>().is_ok(),
-            "`hostaddr` in the database URL is no IP address",
-            "write an address, or name the server as `host`",
+            "`hostaddr` in the database URL is not an IP address",
+            "write an IP address, or write a host name as `host`",
         ),
         "statement-cache-capacity" => unless(
             value.parse::<u16>().is_ok(),
-            "`statement-cache-capacity` is no number of statements",
-            "write a whole number, or leave it out",
+            "`statement-cache-capacity` is not a number",
+            "write a whole number, or omit it",
         ),
         "charset" => unless(
             value.eq_ignore_ascii_case("utf8mb4"),
-            "only the character set utf8mb4 has room for every character",
-            "leave `charset` out",
+            "only the character set utf8mb4 can store every character",
+            "omit `charset`",
         ),
         "collation" => unless(
             value.to_ascii_lowercase().starts_with("utf8mb4_"),
-            "only the character set utf8mb4 has room for every character",
-            "leave `collation` out",
+            "only the character set utf8mb4 can store every character",
+            "omit `collation`",
         ),
-        file if FILES.contains(&file) => {
-            unless(!value.is_empty(), "a file in the database URL has no name", "write it, or leave the option out")
-        }
+        file if FILES.contains(&file) => unless(
+            !value.is_empty(),
+            "a file option in the database URL is empty",
+            "write the path of the file, or omit the option",
+        ),
         _ => Ok(()),
     }
 }
@@ -325,12 +333,12 @@ fn check_option(server: Server, UrlOption { name, value, .. }: &UrlOption<'_>) -
 fn unknown_option(written: &str, known: &[&'static str]) -> ValueError {
     let hint = match schema::meant(written, known.iter().copied()) {
         Some(meant) => words!["did you mean `", meant, "`?"],
-        None => words!["remove it: known are ", listed(known.iter().copied())],
+        None => words!["remove it; the known options are ", listed(known.iter().copied())],
     };
-    ValueError::new("the database URL has an option that is not known", hint)
+    ValueError::new("the database URL has an unknown option", hint)
 }
 
-/// The meaning of a value of `sslmode`, as the driver reads it.
+/// The meaning of a value of `sslmode`, in the driver's reading.
 fn mode(server: Server, value: &str) -> Option<Encryption> {
     let value = match server {
         Server::Postgres => value.to_ascii_lowercase(),
@@ -347,7 +355,7 @@ fn server_of(url: &str) -> Option<Server> {
     }
 }
 
-/// What a URL that was read says of encryption; `None` where it says nothing.
+/// The encryption that a parsed URL asks for; `None` if it does not say.
 #[must_use]
 pub fn written(url: &str) -> Option<Encryption> {
     let server = server_of(url)?;
@@ -356,7 +364,7 @@ pub fn written(url: &str) -> Option<Encryption> {
     modes.last().and_then(|option| mode(server, &option.value))
 }
 
-/// Whether a URL names the authority that the server's certificate is to be from.
+/// Whether a URL names the authority of the server's certificate.
 #[must_use]
 pub fn names_authority(url: &str) -> bool {
     options(url).any(|option| AUTHORITIES.contains(&option.name.as_ref()))
@@ -365,15 +373,15 @@ pub fn names_authority(url: &str) -> bool {
 /// A file that a URL names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedFile {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
-    /// Where in the URL that stands, in bytes.
+    /// Its position in the URL, in bytes.
     pub at: Range<usize>,
-    /// Whether it is a private key. The others are certificates.
+    /// Whether it is a private key; otherwise it is a certificate.
     pub is_key: bool,
 }
 
-/// The files that a URL names. A certificate or a key that stands there as text is none.
+/// The files that a URL names. Certificates and keys that are written in the URL itself are skipped.
 pub fn files(url: &str) -> impl Iterator<Item = NamedFile> {
     options(url)
         .filter(|option| FILES.contains(&option.name.as_ref()) && !option.value.trim_start().starts_with("-----BEGIN"))
@@ -383,15 +391,15 @@ pub fn files(url: &str) -> impl Iterator<Item = NamedFile> {
         })
 }
 
-/// Whether a server is reached without leaving this machine: by a Unix socket, or at an address of the loopback. Names
-/// other than `localhost` are not looked up: what they mean can change between that and the connection.
+/// Whether a server is on this machine: reached by a Unix socket or a loopback address. Names other than `localhost`
+/// are not looked up, because the answer may change before the connection is made.
 #[must_use]
 pub fn is_local(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.starts_with('/') || address::is_loopback(host)
 }
 
-/// How a connection is protected in the end. `written` is what the URL says, `is_local` whether the server is on this
+/// How a connection is protected in effect. `written` is what the URL says; `is_local` is whether the server is on this
 /// machine.
 #[must_use]
 pub fn effective(
@@ -407,14 +415,14 @@ pub fn effective(
     };
     match (is_required, written) {
         (false, written) => written.unwrap_or(Encryption::Offered),
-        // Whoever names an authority wants the server to be held against it.
+        // Naming an authority means that the server's certificate must be verified with it.
         (true, None) if names_authority => Encryption::Name,
         (true, Some(Encryption::Always)) if names_authority => Encryption::Authority,
         (true, written) => written.unwrap_or(Encryption::Always).max(Encryption::Always),
     }
 }
 
-/// Where the server of a URL that was read is; `None` where it names a file.
+/// The host of the server that a parsed URL names; `None` if it names a file.
 fn host_of(url: &str) -> Option<String> {
     server_of(url)?;
     let given = |wanted: &str| options(url).filter(|option| option.name == wanted).last().map(|option| option.value);
@@ -426,30 +434,30 @@ fn host_of(url: &str) -> Option<String> {
     }
     let parsed = Url::parse(url).ok()?;
     let host = parsed.host_str().unwrap_or_default();
-    // A socket's directory, with its slashes encoded.
+    // The percent-encoded directory of a Unix socket.
     Some(if host.to_ascii_lowercase().starts_with("%2f") { "/".to_owned() } else { host.to_owned() })
 }
 
-/// What is wrong with a URL in view of `tls`: they contradict each other.
+/// The error if a URL and `tls` contradict each other.
 pub(super) fn contradiction(url: &str, tls: Option<DatabaseTls>) -> Option<ValueError> {
     let (server, host) = (server_of(url)?, host_of(url)?);
     let weak = written(url).is_some_and(|written| written < Encryption::Always);
     let key = if server == Server::Postgres { "sslmode" } else { "ssl-mode" };
     let problem = match tls {
         Some(DatabaseTls::Off) => return None,
-        Some(DatabaseTls::Required) => words!["`", key, "` allows clear text, and tls=\"required\" does not"],
+        Some(DatabaseTls::Required) => words!["`", key, "` allows clear text, but tls=\"required\" does not"],
         None if is_local(&host) => return None,
         None => words![
             "`",
             key,
-            "` allows clear text to another machine: everyone on the way can read the database's password"
+            "` allows clear text to another machine, so others on the network can read the database password"
         ],
     };
-    let hint = words!["leave `", key, "` out, add ", server.verified_by(), ", or write tls=\"off\" on <database>"];
+    let hint = words!["omit `", key, "`, add ", server.verified_by(), ", or write tls=\"off\" on <database>"];
     weak.then(|| ValueError::new(problem, hint))
 }
 
-/// How the connection of a URL that was read is protected, in words; `None` where it names a file.
+/// How the connection of a parsed URL is protected, in words; `None` if it names a file.
 #[must_use]
 pub fn protection(url: &str, tls: Option<DatabaseTls>) -> Option<Protection> {
     let server = server_of(url)?;
@@ -470,9 +478,9 @@ pub struct Protection {
 impl fmt::Display for Protection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.encryption, self.is_local) {
-            (Encryption::Name, _) => f.write_str("encrypted, and the server's certificate is verified"),
+            (Encryption::Name, _) => f.write_str("encrypted, with the server's certificate verified"),
             (Encryption::Authority, _) => {
-                f.write_str("encrypted, and the authority of the server's certificate is verified, but not its name")
+                f.write_str("encrypted; the authority of the server's certificate is verified, but not its name")
             }
             (Encryption::Always, true) => f.write_str("to this machine, encrypted"),
             (Encryption::Always, false) => write!(
@@ -482,11 +490,11 @@ impl fmt::Display for Protection {
                 self.server.verified_by()
             ),
             (Encryption::Never | Encryption::Offered, true) => {
-                f.write_str("to this machine, encrypted only where the server offers it")
+                f.write_str("to this machine, encrypted if the server offers it")
             }
             (Encryption::Never | Encryption::Offered, false) => match self.tls {
-                Some(DatabaseTls::Off) => f.write_str("CLEAR TEXT is allowed by tls=\"off\", the password included"),
-                Some(DatabaseTls::Required) | None => f.write_str("refused: clear text to another machine"),
+                Some(DatabaseTls::Off) => f.write_str("CLEAR TEXT is allowed by tls=\"off\", even for the password"),
+                Some(DatabaseTls::Required) | None => f.write_str("rejected: clear text to another machine"),
             },
         }
     }

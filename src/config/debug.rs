@@ -1,5 +1,5 @@
-//! `Debug` of those parts of the configuration in which text stands as it was written: what may be a secret in the
-//! wrong place is left out.
+//! `Debug` for the parts of the configuration that hold text as it was written. Text that may be a misplaced secret is
+//! hidden.
 
 use std::fmt;
 

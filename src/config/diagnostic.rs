@@ -1,45 +1,46 @@
-//! What is wrong with a configuration file, shown so that it can be mended. Not the checks themselves.
+//! An error or warning about a configuration file, as the user sees it. The checks themselves are elsewhere.
 
 use std::{fmt, sync::Arc};
 
 use super::safe_text::SafeText;
 
-/// Something wrong at one place of the file.
+/// An error or warning about one place in the file.
 ///
-/// Displays as `FILE:LINE:COLUMN: what is wrong: what to write instead`, with the source line and a mark
-/// underneath. It cannot hold a secret: its words are [`SafeText`], and of the source line only names and values
-/// that are certainly harmless are shown.
+/// Displays as `FILE:LINE:COLUMN: what is wrong: what to write instead`, followed by the source line with a mark under
+/// it. It cannot contain a secret: its texts are [`SafeText`], and the source line shows only names and values that are
+/// certainly harmless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Whether it stops the program.
+    /// Whether it prevents the program from running.
     pub severity: Severity,
     /// The file, as the user named it.
     pub file: Arc<str>,
-    /// Counts from 1; 0 where it concerns the file as a whole.
+    /// Counts from 1; 0 if it concerns the file as a whole.
     pub line: usize,
-    /// Counts characters from 1; 0 where it concerns the file as a whole.
+    /// In characters, from 1; 0 if it concerns the file as a whole.
     pub column: usize,
     /// What is wrong.
     pub problem: SafeText,
     /// What to write instead.
     pub hint: SafeText,
-    /// The source line; `None` where it concerns the file as a whole.
+    /// The source line; `None` if it concerns the file as a whole.
     pub excerpt: Option<Excerpt>,
 }
 
-/// Whether it stops the program.
+/// Whether it prevents the program from running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// It does.
+    /// The configuration cannot be used.
     Error,
-    /// It does not.
+    /// The program runs all the same.
     Warning,
 }
 
-/// A source line, fit to be shown.
+/// A source line, with secrets hidden.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {
-    /// The line: known names and harmless values, `***` for everything else, tabs as spaces, far-away parts cut.
+    /// Known names and harmless values of the line, with `***` for everything else. Tabs are spaces, and a long line is
+    /// cut around the mark.
     pub text: String,
     /// Terminal columns before the mark.
     pub indent: usize,

@@ -1,5 +1,5 @@
-//! Directories in which this program may keep files between runs: which ones the environment names, and what a file
-//! of ours is called there. It makes no directory and opens no file.
+//! The directories in which this program may keep files between runs, and the names of its files there. Creates no
+//! directory and opens no file.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,7 +9,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-/// What decides where files of ours go. The default names no directory.
+/// The environment variables that decide where files are kept. The default names no directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     /// `$STATE_DIRECTORY`: systemd's `StateDirectory=`, or several of them separated by colons.
@@ -24,7 +24,7 @@ pub struct Environment {
     pub xdg_runtime_dir: Option<OsString>,
     /// The directory for temporary files, shared by all users.
     pub temporary: Option<OsString>,
-    /// Directories of this user in memory or among temporary files, best first. They need not exist.
+    /// Volatile directories of this user, in memory or for temporary files, best first. They need not exist.
     pub volatile: Vec<PathBuf>,
 }
 
@@ -53,7 +53,7 @@ impl Environment {
         }
     }
 
-    /// The state directory that systemd made for the service.
+    /// The state directory that systemd created for the service.
     #[must_use]
     pub fn service_state(&self) -> Option<PathBuf> {
         first_absolute(self.state_directory.as_deref())
@@ -66,7 +66,7 @@ impl Environment {
         Some(first_absolute(self.xdg_state_home.as_deref()).or_else(of_home)?.join("fleetsweep"))
     }
 
-    /// The runtime directory that systemd made for the service.
+    /// The runtime directory that systemd created for the service.
     #[must_use]
     pub fn service_runtime(&self) -> Option<PathBuf> {
         first_absolute(self.runtime_directory.as_deref())
@@ -78,8 +78,8 @@ impl Environment {
         Some(first_absolute(self.xdg_runtime_dir.as_deref())?.join("fleetsweep"))
     }
 
-    /// A directory of this user's own for `purpose` in the directory for temporary files. The name alone does not make
-    /// it this user's: whoever uses it has to check its owner.
+    /// A directory for `purpose` of this user within the directory for temporary files. Another user may have created
+    /// it, so the caller must check its owner.
     #[must_use]
     pub fn user_temporary(&self, purpose: &str) -> Option<PathBuf> {
         let user = rustix::process::geteuid().as_raw();
@@ -87,7 +87,8 @@ impl Environment {
     }
 }
 
-/// The first path of a list separated by colons; `None` where it is relative: nobody knows to which directory.
+/// The first path of a list separated by colons; `None` if it is relative, because the directory it is relative to is
+/// unknown.
 fn first_absolute(list: Option<&OsStr>) -> Option<PathBuf> {
     let first = list?.as_bytes().split(|byte| *byte == b':').next()?;
     Some(PathBuf::from(OsStr::from_bytes(first))).filter(|path| path.is_absolute())

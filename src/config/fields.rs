@@ -1,5 +1,5 @@
-//! Attributes of an element as values: absent, wrong (and reported) or given. And what the vocabulary
-//! says against an element: unknown names, wrong places. Not what a value means.
+//! Reads attributes as values that are absent, given, or wrong (and reported), and reports unknown or misplaced
+//! elements and attributes. What a value means is decided elsewhere.
 
 use std::ops::Range;
 
@@ -11,21 +11,21 @@ use super::{
     value_error::ValueError,
 };
 
-/// What an element says about one attribute. A wrong value is not an absent one: nothing else is
-/// inherited or complained of in its place.
+/// The value of one attribute of an element. A wrong value is not treated as absent, so that it is not replaced by an
+/// inherited value and not reported as missing too.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Field<T> {
     /// Not written.
     #[default]
     Absent,
-    /// Written, wrong, reported.
+    /// It is written but wrong, and the error has been reported.
     Wrong,
     /// It is there and valid.
     Given(T),
 }
 
 impl<T> Field<T> {
-    /// This one, or the other where this is absent: nearest wins.
+    /// This value, or `farther` if this one is absent.
     pub(super) fn or(self, farther: Self) -> Self {
         match self {
             Self::Absent => farther,
@@ -64,7 +64,8 @@ pub(super) fn field<T>(
     }
 }
 
-/// Reads one attribute that must be there. Nothing is missed in a tag that could not be read whole.
+/// Reads one attribute that is required. If the tag could not be parsed completely, a missing attribute is not
+/// reported.
 pub(super) fn required<T>(
     element: &Element,
     name: &'static str,
@@ -79,7 +80,7 @@ pub(super) fn required<T>(
     field.given()
 }
 
-/// Reports an attribute that is not there, unless it is, misspelt: that is reported as such.
+/// Reports a missing attribute, unless a misspelt one was probably meant. That is reported separately.
 pub(super) fn missing(element: &Element, name: &'static str, example: impl Into<SafeText>, findings: &mut Findings) {
     let misspelt = schema::element(&element.name.text)
         .is_some_and(|kind| element.attributes.iter().any(|attribute| kind.meant(&attribute.name.text) == Some(name)));
@@ -102,12 +103,12 @@ pub(super) fn report(attribute: &Attribute, name: &'static str, wrong: ValueErro
     findings.error(at, words!["`", name, "`: ", wrong.problem], wrong.hint);
 }
 
-/// The place of an attribute's value; of the element where it is not written.
+/// The position of an attribute's value, or of the element if the attribute is absent.
 pub(super) fn place(element: &Element, name: &str) -> Range<usize> {
     element.attribute(name).map_or_else(|| element.name.at.clone(), |attribute| attribute.value.at.clone())
 }
 
-/// Checks an element and all in it against the vocabulary: names and places.
+/// Reports unknown names and wrong places in an element and its descendants.
 pub(super) fn check(element: &Element, parent: Option<&'static str>, findings: &mut Findings) {
     let Some(kind) = schema::element(&element.name.text) else {
         unknown_element(element, parent, findings);
@@ -120,11 +121,11 @@ pub(super) fn check(element: &Element, parent: Option<&'static str>, findings: &
     };
     if !in_place {
         let hint = match kind.parents {
-            [] => "a file has one, around everything".into(),
-            parents => words!["write it directly inside ", safe_text::tags(parents)],
+            [] => "a file has one `<config>` element around everything".into(),
+            parents => words!["move it directly inside ", safe_text::tags(parents)],
         };
-        let place = parent.map_or("at the root".into(), |parent| words!["inside `<", parent, ">`"]);
-        findings.error(element.name.at.clone(), words!["`<", name, ">` has no meaning ", place], hint);
+        let place = parent.map_or("as the root".into(), |parent| words!["inside `<", parent, ">`"]);
+        findings.error(element.name.at.clone(), words!["`<", name, ">` is not allowed ", place], hint);
     }
     for attribute in &element.attributes {
         let written = attribute.name.text.as_str();
@@ -134,14 +135,16 @@ pub(super) fn check(element: &Element, parent: Option<&'static str>, findings: &
         let elsewhere: Vec<&'static str> =
             schema::ELEMENTS.iter().filter(|other| other.knows(written)).map(|other| other.name).collect();
         let hint = match kind.meant(written) {
-            _ if !elsewhere.is_empty() => words!["it belongs to ", safe_text::tags(&elsewhere)],
+            _ if !elsewhere.is_empty() => words!["it is an attribute of ", safe_text::tags(&elsewhere)],
             Some(meant) => words!["did you mean `", meant, "`?"],
             None if kind.attributes.is_empty() => "remove it".into(),
-            None => words!["it knows ", safe_text::listed(kind.attributes.iter().map(|known| known.name))],
+            None => {
+                words!["the known attributes are ", safe_text::listed(kind.attributes.iter().map(|known| known.name))]
+            }
         };
         let problem = match safe_text::attribute_name(written) {
-            Some(written) => words!["`<", name, ">` knows no attribute `", written, "`"],
-            None => words!["`<", name, ">` knows no attribute of this name"],
+            Some(written) => words!["`<", name, ">` has no attribute `", written, "`"],
+            None => words!["`<", name, ">` has no attribute of this name"],
         };
         findings.error(attribute.name.at.clone(), problem, hint);
     }
@@ -153,20 +156,20 @@ pub(super) fn check(element: &Element, parent: Option<&'static str>, findings: &
 fn unknown_element(element: &Element, parent: Option<&'static str>, findings: &mut Findings) {
     let name = element.name.text.as_str();
     if name.is_empty() {
-        return; // Its shape is reported already.
+        return; // The malformed tag has been reported already.
     }
     let here = || schema::ELEMENTS.iter().filter(|kind| parent.is_none_or(|parent| kind.parents.contains(&parent)));
     let hint = match (parent, schema::meant(name, here().map(|kind| kind.name))) {
-        (None, _) => words!["write `<", schema::ROOT, ">` around everything"],
+        (None, _) => words!["put `<", schema::ROOT, ">` around everything"],
         (Some(_), Some(meant)) => words!["did you mean `<", meant, ">`?"],
         (Some(parent), None) => match here().map(|kind| kind.name).collect::<Vec<_>>().as_slice() {
-            [] => words!["remove it: nothing stands inside `<", parent, ">`"],
-            known => words!["inside `<", parent, ">` stand ", safe_text::tags(known)],
+            [] => words!["remove it: `<", parent, ">` contains no elements"],
+            known => words!["`<", parent, ">` may contain ", safe_text::tags(known)],
         },
     };
     let problem = match safe_text::element_name(name) {
-        Some(name) => words!["the element `<", name, ">` is not known"],
-        None => "this element is not known".into(),
+        Some(name) => words!["the element `<", name, ">` is unknown"],
+        None => "this element is unknown".into(),
     };
     findings.error(element.name.at.clone(), problem, hint);
 }

@@ -1,6 +1,6 @@
-//! What only `check` does: looks whether the secrets, keys and files that a configuration names are there and can be
-//! used, and who else may read or change them. It runs no command and contacts nobody. What is missing is an error
-//! at its place; a right that goes too far is a warning.
+//! What only `check` does: it tests whether the secrets, keys and files that a configuration names exist and can be
+//! used, and who else may read or change them. It runs no command and contacts nobody. A missing file is an error at
+//! its place; too wide permissions are a warning.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -24,10 +24,10 @@ use super::{
     values,
 };
 
-/// A private key file is a few kilobytes; what is larger is none.
+/// The largest file that is accepted as a private key. Real ones have a few kilobytes.
 const LARGEST_KEY_BYTES: u64 = 64 * 1024;
 
-/// Something outside the file that the configuration names.
+/// Something outside the configuration file that the file refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Reference {
     Environment(String),
@@ -38,15 +38,15 @@ enum Reference {
     Database(PathBuf),
 }
 
-/// Where something is named.
+/// An attribute that refers to something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
     attribute: &'static str,
-    /// `None` where the name is the built-in default.
+    /// `None` if it is the built-in default.
     at: Option<Range<usize>>,
 }
 
-/// Everything that a tree names, each with the places of it, in the order of the file.
+/// Everything that a tree refers to, each with the attributes that do so, in the order of the file.
 fn named(root: &Element, home: Option<&Path>) -> Vec<(Reference, Vec<Place>)> {
     let mut all = Vec::new();
     collect(root, home, &mut all);
@@ -83,7 +83,7 @@ fn collect(element: &Element, home: Option<&Path>, all: &mut Vec<(Reference, Pla
     element.children.iter().for_each(|child| collect(child, home, all));
 }
 
-/// What one value names; nothing where it is wrong, which is reported elsewhere.
+/// What one value refers to; `None` if the value is wrong, which is reported elsewhere.
 fn of_value(attribute: &str, text: &str, element: &Element, home: Option<&Path>) -> Option<Reference> {
     let path = |text: &str| values::path(text, home).ok();
     match attribute {
@@ -107,7 +107,7 @@ fn of_value(attribute: &str, text: &str, element: &Element, home: Option<&Path>)
     }
 }
 
-/// Looks at everything that a configuration names.
+/// Checks everything that a configuration refers to.
 pub(super) fn inspect(root: &Element, file: &Path, home: Option<&Path>, findings: &mut Findings) {
     let mut inspector = Inspector { me: rustix::process::geteuid().as_raw(), findings, directories: HashSet::new() };
     inspector.configuration(file);
@@ -117,7 +117,8 @@ pub(super) fn inspect(root: &Element, file: &Path, home: Option<&Path>, findings
     inspector.files_of_database(root);
 }
 
-/// What is found about a folder of agents: rights that go too far. Whether the agents can be used is not judged here.
+/// Warnings about a directory of agents and its files whose permissions are too wide. Whether the agents can be used is
+/// not checked here.
 #[must_use]
 pub fn agents(folder: &Path) -> Vec<Diagnostic> {
     let me = rustix::process::geteuid().as_raw();
@@ -137,7 +138,7 @@ pub fn agents(folder: &Path) -> Vec<Diagnostic> {
             });
         }
     };
-    // Whoever may change one of these can have a program of his own executed on every client.
+    // Anyone who may change one of these can execute a program on every client.
     warn(Role::Directory, folder);
     for (role, directory) in directories_above(folder) {
         warn(role, &directory);
@@ -155,7 +156,7 @@ struct Inspector<'a> {
     /// The user id of this process.
     me: u32,
     findings: &'a mut Findings,
-    /// Directories that were looked at.
+    /// Directories that were checked already.
     directories: HashSet<PathBuf>,
 }
 
@@ -176,7 +177,8 @@ impl Inspector<'_> {
         }
     }
 
-    /// The rights of the configuration. That others read the secrets in it is found where it is loaded.
+    /// Warns about the permissions of the configuration. That others may read the secrets in it is reported when it is
+    /// loaded.
     fn configuration(&mut self, file: &Path) {
         let Ok(metadata) = fs::metadata(file) else { return };
         if let Some((problem, hint)) = rights::warning(Role::Configuration, file, Rights::of(&metadata), self.me) {
@@ -199,13 +201,13 @@ impl Inspector<'_> {
             Reference::SecretFile(path) => self.secret_file(path, places),
             Reference::Key(path) => self.key(path, places),
             Reference::KnownHosts { path, strict } => self.known_hosts(path, *strict, places),
-            // Whether it holds certificates is found where the configuration is loaded.
+            // Whether it contains certificates is checked when the configuration is loaded.
             Reference::Certificates(path) => {
                 if let Ok(metadata) = fs::metadata(path) {
                     self.rights(Role::Certificates, path, &metadata, places);
                 }
             }
-            // It is made by the first run.
+            // The first run creates it.
             Reference::Database(path) => {
                 if let Ok(metadata) = fs::metadata(path) {
                     self.rights(Role::Database, path, &metadata, places);
@@ -214,7 +216,7 @@ impl Inspector<'_> {
         }
     }
 
-    /// The files of certificates and keys that the URL of the database names.
+    /// Checks the files of certificates and keys that the URL of the database names.
     fn files_of_database(&mut self, root: &Element) {
         let databases = root.children.iter().filter(|child| child.name.text == "database");
         for attribute in databases.filter_map(|element| element.attribute("url")) {
@@ -230,7 +232,7 @@ impl Inspector<'_> {
                     Err(error) => {
                         let problem =
                             words!["`url`: a file that it names cannot be read: ", safe_text::io_error(&error)];
-                        self.findings.error(at, problem, "check its path, and that this account may read it");
+                        self.findings.error(at, problem, "check the path and whether this account may read the file");
                     }
                 }
             }
@@ -251,7 +253,7 @@ impl Inspector<'_> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => {
-                // The path of a file that is not there may be the key itself, or a password.
+                // A path that does not exist may be the key itself, or a password.
                 let path = safe_text::path(path);
                 let file =
                     if path == SafeText::hidden() { "the key file".into() } else { words!["the key file ", path] };
@@ -260,16 +262,16 @@ impl Inspector<'_> {
         };
         let shown = safe_text::existing_path(path);
         let problem = if !metadata.is_file() {
-            words!["the key file ", shown, " is no regular file"]
+            words!["the key file ", shown, " is not a regular file"]
         } else if metadata.len() > LARGEST_KEY_BYTES {
-            words!["the key file ", shown, " is no private key: it has ", metadata.len(), " bytes"]
+            words!["the key file ", shown, " is not a private key: it has ", metadata.len(), " bytes"]
         } else {
             match start_of(path) {
                 Err(error) => words!["the key file ", shown, " cannot be read: ", safe_text::io_error(&error)],
                 Ok(start) if start.is_empty() => words!["the key file ", shown, " is empty"],
                 Ok(start) if ["ssh-", "ecdsa-", "sk-"].iter().any(|public| start.starts_with(public.as_bytes())) => {
-                    let problem = words!["the key file ", shown, " holds a public key"];
-                    return self.error(places, &problem, "write the path of the private one, without `.pub`");
+                    let problem = words!["the key file ", shown, " contains a public key"];
+                    return self.error(places, &problem, "write the path of the private key, without `.pub`");
                 }
                 Ok(_) => return self.rights(Role::Key, path, &metadata, places),
             }
@@ -290,7 +292,7 @@ impl Inspector<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if strict {
                     let problem =
-                        words!["there is no such file, and host-keys=\"strict\" accepts only keys that are in it"];
+                        words!["the file does not exist, and host-keys=\"strict\" accepts only keys that are in it"];
                     self.warn(places, &problem, "run `fleetsweep trust`, and compare the fingerprints");
                 }
             }
@@ -301,7 +303,7 @@ impl Inspector<'_> {
         }
     }
 
-    /// Warns where the rights of a file, or of a directory above it, go too far.
+    /// Warns if the permissions of a file, or of a directory above it, are too wide.
     fn rights(&mut self, role: Role, path: &Path, metadata: &fs::Metadata, places: &[Place]) {
         if let Some((problem, hint)) = rights::warning(role, path, Rights::of(metadata), self.me) {
             self.warn(places, &problem, hint);
@@ -313,7 +315,7 @@ impl Inspector<'_> {
         }
     }
 
-    /// The warning about a directory, once for each.
+    /// The warning about a directory. Each directory is reported once.
     fn directory(&mut self, role: Role, directory: &Path) -> Option<(SafeText, SafeText)> {
         let metadata = fs::metadata(directory).ok()?;
         let warning = rights::warning(role, directory, Rights::of(&metadata), self.me)?;
@@ -321,7 +323,7 @@ impl Inspector<'_> {
     }
 }
 
-/// The directories above a file: of its path as it is written and, through links, of the file itself.
+/// The directories above a file, both of the path as it is written and of the real path behind symbolic links.
 fn directories_above(path: &Path) -> Vec<(Role, PathBuf)> {
     let parent = |path: &Path| {
         path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent }.to_owned())
@@ -340,17 +342,17 @@ fn directories_above(path: &Path) -> Vec<(Role, PathBuf)> {
     found
 }
 
-/// The first place, and in words how many others there are.
+/// The first place, and a text that says how many others there are.
 fn first(places: &[Place]) -> (&'static str, Option<Range<usize>>, SafeText) {
     let others = match places.len() {
         0 | 1 => "".into(),
-        2 => " (also named in another place)".into(),
-        more => words![" (also named in ", more - 1, " other places)"],
+        2 => " (also used in another place)".into(),
+        more => words![" (also used in ", more - 1, " other places)"],
     };
     places.first().map_or(("", None, "".into()), |place| (place.attribute, place.at.clone(), others))
 }
 
-/// What is known of a file that can be read. A pipe is none: opening it waits until somebody writes to it.
+/// The metadata of a file that can be read. A pipe is rejected: opening it would block until somebody writes to it.
 fn readable_file(path: &Path) -> io::Result<fs::Metadata> {
     let metadata = fs::metadata(path)?;
     if metadata.file_type().is_fifo() || metadata.file_type().is_socket() {
@@ -371,18 +373,18 @@ fn start_of(path: &Path) -> io::Result<Vec<u8>> {
 /// How many secrets a configuration has, by where they come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sources {
-    /// Those that stand in the file.
+    /// Written in the file itself.
     pub literal: usize,
     /// `env:`.
     pub environment: usize,
     /// `file:`.
     pub files: usize,
-    /// The lines of those that a command prints.
+    /// `cmd:`: the lines in the file.
     pub commands: Vec<usize>,
 }
 
 impl Sources {
-    /// Counts those of a tree; `line_of` tells the line of a place.
+    /// Counts the secrets of a tree. `line_of` converts an offset to a line.
     pub(super) fn of(root: &Element, line_of: &impl Fn(usize) -> usize) -> Self {
         let mut sources = Self::default();
         sources.count(root, line_of);
@@ -396,7 +398,7 @@ impl Sources {
                     Ok(SecretSource::Literal(_)) => self.literal += 1,
                     Ok(SecretSource::Environment(_)) => self.environment += 1,
                     Ok(SecretSource::Command(_)) => self.commands.push(line_of(attribute.value.at.start)),
-                    // A path with `~` is one without a home, too.
+                    // A path with `~` fails to parse here, because no home is given.
                     Ok(SecretSource::File(_)) | Err(_) => self.files += 1,
                 },
                 Some(ValueKind::DatabaseUrl) if values::url_has_password(&attribute.value.text) => self.literal += 1,

@@ -1,5 +1,5 @@
-//! The edge of the configuration: the file on the disk, who else may read it, the home directory. What
-//! the text means is none of its business.
+//! Loads the configuration from a file, with its permissions and the home directory. What the text means is decided in
+//! the other modules.
 
 use std::{
     fs, io,
@@ -19,34 +19,34 @@ use super::{
     source::{Findings, Source},
 };
 
-/// What matters beside the text.
+/// What parsing depends on besides the text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadContext {
     /// What `~` stands for.
     pub home: Option<PathBuf>,
-    /// Who may do what with the file; `None` where the text comes from none.
+    /// The permissions of the file; `None` if the text does not come from a file.
     pub rights: Option<Rights>,
 }
 
-/// Why a configuration file was not read.
+/// Why a configuration could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// There is no such file.
-    #[error("there is no configuration file {}: name one with --config FILE, or look around with --demo", .0.display())]
+    #[error("there is no configuration file {}: name one with --config FILE, or try --demo", .0.display())]
     Missing(PathBuf),
-    /// It is there and cannot be read.
-    #[error("the configuration file {} cannot be read: check that it is a file and that you may read it", .path.display())]
+    /// The file exists but cannot be read.
+    #[error("the configuration file {} cannot be read: check that it is a file and that you have permission to read it", .path.display())]
     Unreadable {
         /// The file or socket.
         path: PathBuf,
         /// The error of the operating system.
         source: io::Error,
     },
-    /// It is larger than any configuration.
+    /// The file is larger than 64 MiB.
     #[error("the configuration file {} is larger than {} MiB: is it the right file?", .0.display(), LARGEST_BYTES >> 20)]
     TooLarge(PathBuf),
-    /// It is not UTF-8.
-    #[error("{}:{line}:{column}: this is not UTF-8: save the file as UTF-8, or write the character as `&#…;`", .path.display())]
+    /// The file is not UTF-8.
+    #[error("{}:{line}:{column}: the text is not UTF-8: save the file as UTF-8, or write the character as `&#…;`", .path.display())]
     NotUtf8 {
         /// The file or socket.
         path: PathBuf,
@@ -55,18 +55,19 @@ pub enum LoadError {
         /// Counts characters from 1.
         column: usize,
     },
-    /// It was read and holds errors.
+    /// The file was read, but it contains errors.
     #[error(transparent)]
     Invalid(#[from] Problems),
 }
 
-/// Room for every client that is allowed, each with its own element and alerts.
+/// The largest file that is read. This is enough for the maximum number of clients, each with its own element and
+/// alerts.
 const LARGEST_BYTES: u64 = 64 << 20;
 
 impl Config {
-    /// Reads a configuration from text. `file_name` is how diagnostics call it.
+    /// Parses a configuration. Diagnostics name it `file_name`.
     ///
-    /// Pure but for the home directory: touches no file and no network.
+    /// Reads the home directory from the environment, but no file and nothing from the network.
     ///
     /// # Errors
     /// [`Problems`]: every error of the text at once.
@@ -74,7 +75,7 @@ impl Config {
         Self::parse_in(text, file_name, &LoadContext::of_this_process())
     }
 
-    /// Reads a configuration from text, given what else matters.
+    /// Parses a configuration in a given context.
     ///
     /// # Errors
     /// [`Problems`]: every error of the text at once.
@@ -82,7 +83,7 @@ impl Config {
         Self::parse_and(text, file_name, context, |_, _| {})
     }
 
-    /// The same, and has the tree inspected where there is one.
+    /// The same, and calls `inspect_tree` if the text has a root element.
     fn parse_and(
         text: &str,
         file_name: &str,
@@ -94,8 +95,8 @@ impl Config {
         let source = Source::new(file_name, text);
         let mut findings = Findings::default();
         if let Some(at) = text.find('\0') {
-            let hint = "save it as UTF-8; it looks like UTF-16, or like no text at all";
-            findings.error(at..at + 1, "there is a NUL character in this file", hint);
+            let hint = "save the file as UTF-8; it may be UTF-16 or a binary file";
+            findings.error(at..at + 1, "the file contains a NUL character", hint);
             return Err(Problems(findings.placed(&source).0));
         }
         let Some(root) = shape::read(text, &mut findings) else {
@@ -130,7 +131,7 @@ impl Config {
     /// Reads a configuration file.
     ///
     /// # Errors
-    /// [`LoadError`]: it cannot be read, or every error in it at once.
+    /// [`LoadError`] if the file cannot be read or contains errors; all errors are reported at once.
     pub fn load(path: &Path) -> Result<Loaded, LoadError> {
         let (text, context) = read(path)?;
         let home = context.home.as_deref();
@@ -139,11 +140,11 @@ impl Config {
         })?)
     }
 
-    /// Reads a configuration file and looks at what it names: whether secrets, keys and files are there, and who else
-    /// may read or change them. Runs no command.
+    /// Loads a configuration file and also checks what it refers to: whether secrets, keys and files exist, and who
+    /// else may read or change them. Runs no command.
     ///
     /// # Errors
-    /// As [`load`](Self::load); what is missing is one of the errors.
+    /// As [`load`](Self::load), and for everything that is missing.
     pub fn check(path: &Path) -> Result<Loaded, LoadError> {
         let (text, context) = read(path)?;
         let home = context.home.as_deref();
@@ -154,7 +155,7 @@ impl Config {
     }
 }
 
-/// The text of a configuration file, and what matters beside it.
+/// The text of a configuration file and its context.
 fn read(path: &Path) -> Result<(String, LoadContext), LoadError> {
     let unreadable = |source: io::Error| {
         if source.kind() == io::ErrorKind::NotFound {
@@ -181,13 +182,13 @@ fn read(path: &Path) -> Result<(String, LoadContext), LoadError> {
 }
 
 impl LoadContext {
-    /// The home directory of this process, and no file.
+    /// The home directory of this process, without a file.
     #[must_use]
     pub fn of_this_process() -> Self {
         Self { home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()), rights: None }
     }
 
-    /// Warns where the file holds secrets and others than its owner may read it.
+    /// Warns if the file contains secrets and users other than its owner may read it.
     pub(super) fn warn_of_literal_secrets(&self, root: &Element, file: &str, findings: &mut Findings) {
         let me = rustix::process::geteuid().as_raw();
         let Some(rights) = self.rights else { return };
@@ -195,9 +196,10 @@ impl LoadContext {
         let mut secrets = Vec::new();
         clients::literal_secrets(root, &mut secrets);
         let Some(first) = secrets.first() else { return };
-        let what = match secrets.len() {
+        let what: safe_text::SafeText = match secrets.len() {
             1 => "this secret".into(),
-            count => words!["this secret, with ", count - 1, " others,"],
+            2 => "this secret and another one".into(),
+            count => words!["this secret and ", count - 1, " others"],
         };
         let file = safe_text::existing_path(Path::new(file));
         findings.warning(
@@ -217,7 +219,7 @@ mod tests {
 
     const LITERAL: &[u8] = b"<config><client ip='h' username='u' password='geheim'/></config>";
 
-    /// Its warnings, or its errors; without the directory.
+    /// The warnings if the file is valid, otherwise the errors; with paths relative to its directory.
     fn load(bytes: &[u8], mode: u32) -> Result<String, String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.xml");
@@ -249,7 +251,7 @@ mod tests {
             }
         };
         check(&path("good.pem"), "");
-        check(&path("empty.pem"), "it holds no certificate");
+        check(&path("empty.pem"), "it contains no certificate");
         check(&path("none.pem"), "it does not exist");
         check("/dev/zero", "it is not a regular file");
     }
@@ -265,15 +267,15 @@ c.xml:1:47: warning: this secret can be read by other users of this machine (mod
         assert_eq!(warnings(LITERAL, 0o600), "");
         assert_eq!(warnings(b"<config><client ip='h' username='u' password='env:P'/></config>", 0o644), "");
         let url = b"<config><database url='postgres://u:p@h/d'/><client ip='h' username='u' password='p'/></config>";
-        assert!(warnings(url, 0o640).contains("this secret, with 1 others, can be read"));
+        assert!(warnings(url, 0o640).contains("this secret and another one can be read"));
     }
 
     #[test]
     fn a_file_that_cannot_be_read_says_why_and_what_to_do() {
         for (bytes, expected) in [
-            (&b"<config>\n<client ip='\xfc'/>"[..], "c.xml:2:13: this is not UTF-8"),
-            (b"\xff\xfe<\0", "c.xml:1:1: this is not UTF-8"),
-            (b"<config/>", "c.xml:1:2: there is no client in this file"),
+            (&b"<config>\n<client ip='\xfc'/>"[..], "c.xml:2:13: the text is not UTF-8"),
+            (b"\xff\xfe<\0", "c.xml:1:1: the text is not UTF-8"),
+            (b"<config/>", "c.xml:1:2: this file defines no client"),
         ] {
             let error = load(bytes, 0o600).unwrap_err();
             assert!(error.contains(expected), "{error}");

@@ -1,5 +1,5 @@
-//! A configuration together with what is known of how it was written: warnings, defaults, ranges, secrets. For `check`,
-//! which prints it; sweeps need the configuration alone.
+//! A configuration together with how it was written: warnings, defaults, ranges, sources of secrets. `check` prints
+//! this; sweeps only need the configuration.
 
 use std::ops::Range;
 
@@ -10,23 +10,23 @@ use super::{
     safe_text::SafeText,
 };
 
-/// A configuration as it was read from a file.
+/// A configuration and how it was written.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The valid configuration.
     pub config: Config,
-    /// What should be mended, and does not stop anything. In the order of the file.
+    /// The warnings, in the order of the file.
     pub warnings: Vec<Diagnostic>,
-    /// The values that concern the whole fleet, written or built in.
+    /// The values that concern the whole fleet, both written and default.
     pub settings: Vec<Setting>,
-    /// The `<client>` elements that made `config.clients`, in the same order.
+    /// The `<client>` elements that `config.clients` come from, in the same order.
     pub entered: Vec<ClientElement>,
-    /// Where its secrets come from.
+    /// How many secrets come from which kind of source.
     pub secrets: Sources,
 }
 
 impl Loaded {
-    /// Leaves out the clients that `keep` does not want.
+    /// Removes the clients for which `keep` returns false.
     pub fn retain_clients(&mut self, keep: impl Fn(&Client) -> bool) {
         let mut next = 0;
         for entered in &mut self.entered {
@@ -49,19 +49,19 @@ pub struct Setting {
     pub element: &'static str,
     /// Its attribute.
     pub attribute: &'static str,
-    /// As it is written, or would be, as far as that may be shown.
+    /// The value as text, hidden if it may contain a secret.
     pub value: SafeText,
-    /// Whether the file says so; otherwise it is the built-in default.
+    /// Whether the file sets it; otherwise it is the default.
     pub written: bool,
 }
 
 /// One `<client>` element.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientElement {
-    /// Its `ip` as written, ranges and all.
+    /// Its `ip` as written, with ranges.
     pub ip: String,
     /// Its `name` as written.
     pub name: Option<String>,
-    /// Which clients of the configuration it made.
+    /// The indices in `config.clients` of the clients that it expands to.
     pub clients: Range<usize>,
 }

@@ -25,45 +25,46 @@ pub struct Config {
     pub smtp: Smtp,
     /// `<ssh>`.
     pub ssh: Ssh,
-    /// Every client, groups and ranges expanded, in the order of the file. At least one; no two with the
-    /// same identity. A name that was written is no one else's; a client without one is named after its
-    /// `ip`, so clients behind several ports of one address share it.
+    /// Every client, with groups and ranges expanded, in the order of the file. There is at least one, and identities
+    /// are unique. Written names are unique too. A client without a name is named after its `ip`, so clients at several
+    /// ports of one address share a name.
     pub clients: Vec<Client>,
-    /// The file that this was read from, as it was named.
+    /// The path of the file, as the user named it.
     pub file: PathBuf,
-    /// Whether `clients` are all the clients of the file.
+    /// Whether `clients` contains all clients of the file; false after a selection.
     pub whole: bool,
 }
 
-/// How sweeps go.
+/// The settings of sweeps.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Collector {
     /// From the start of one sweep to the start of the next.
     pub interval: Duration,
-    /// Collections under way at once.
+    /// The maximum number of collections at the same time.
     pub concurrency: NonZeroUsize,
     /// The deadline of one attempt at one client.
     pub timeout: Duration,
-    /// Further attempts after a failed one.
+    /// How many further attempts follow a failed one in a sweep.
     pub retries: u32,
-    /// `mail`: who is told of troubles of the collector itself; may be nobody.
+    /// `mail`: who receives mails about problems of the collector itself; may be empty.
     pub mail: Vec<Mailbox>,
-    /// What each client may have stored of its security events in a day.
+    /// How much of its security events each client may have stored per day.
     pub events: Allowance,
 }
 
-/// Where readings are kept.
+/// The database for readings, alerts and mails.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// `sqlite:…`, `postgres://…` or `mysql://…`; may hold a password, so never shown whole.
+    /// `sqlite:…`, `postgres://…` or `mysql://…`. It may contain a password, so it is never shown in full.
     pub url: secrecy::SecretString,
-    /// Whether the connection to a server is to be encrypted; `None` where only the place of the server decides.
+    /// Whether the connection to a server must be encrypted; `None` if that depends on whether the server is on this
+    /// machine.
     pub tls: Option<DatabaseTls>,
-    /// Older rows are deleted.
+    /// Rows older than this are deleted.
     pub retention: Duration,
 }
 
-/// The way out for mails.
+/// The server through which mails are sent.
 #[derive(Clone)]
 pub struct Smtp {
     /// The server.
@@ -74,13 +75,13 @@ pub struct Smtp {
     pub security: SmtpSecurity,
     /// The sender.
     pub from: Mailbox,
-    /// The name under which this machine introduces itself; its full name or address where none is given.
+    /// The name in `EHLO`; `None` for this machine's full name or address.
     pub helo: Option<String>,
-    /// The certificates that are trusted, in place of the system's.
+    /// The file of trusted certificates; `None` for the system's.
     pub ca: Option<PathBuf>,
-    /// The account, where the server wants one.
+    /// The account; `None` if the server needs no login.
     pub login: Option<SmtpLogin>,
-    /// `give-up`: how long a mail waits for a server that does not take it.
+    /// `give-up`: how long a mail is retried before it counts as refused.
     pub give_up: Duration,
 }
 
@@ -93,7 +94,7 @@ pub struct SmtpLogin {
     pub password: SecretSource,
 }
 
-/// How clients prove who they are.
+/// How the host keys of clients are verified.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ssh {
     /// The file of pinned host keys.
@@ -111,36 +112,36 @@ pub struct Client {
     pub name: String,
     /// The account there.
     pub username: String,
-    /// How the account is entered.
+    /// The credentials of the account.
     pub login: Login,
-    /// Who is mailed about it; may be nobody.
+    /// Who receives mails about it; may be empty.
     pub mail: Vec<Mailbox>,
-    /// Its limits, at most one for each metric, in the order of [`Metric::ALL`](crate::fleet::Metric::ALL).
+    /// Its rules, at most one for each metric, in the order of [`Metric::ALL`](crate::fleet::Metric::ALL).
     pub rules: Vec<Rule>,
-    /// What becomes of the uploaded agent.
+    /// Whether the uploaded agent stays.
     pub agent: AgentKeeping,
-    /// `events`: whether security events are collected; `None` leaves it to the platform.
+    /// `events`: whether security events are collected; `None` for only on Windows.
     pub events: Option<bool>,
-    /// `redact`: what is taken out of security events before they are stored or mailed.
+    /// `redact`: what is removed from security events before they are stored or mailed.
     pub redact: Option<Redaction>,
 }
 
-/// How an account is entered. What is given is tried in the order key, ssh-agent, password.
+/// The credentials of an account. They are tried in the order key, ssh-agent, password.
 #[derive(Debug, Clone, Default)]
 pub struct Login {
     /// `key`: a private key file, with its `passphrase`.
     pub key: Option<KeyFile>,
-    /// Whether the ssh-agent of `SSH_AUTH_SOCK` is asked: where neither key nor password is given.
+    /// Whether the ssh-agent of `SSH_AUTH_SOCK` is used. This is so if neither key nor password is given.
     pub ssh_agent: bool,
-    /// `password`: also the answer to a keyboard-interactive question.
+    /// `password`; also answers keyboard-interactive prompts.
     pub password: Option<SecretSource>,
 }
 
 /// A private key file.
 #[derive(Clone)]
 pub struct KeyFile {
-    /// Where it is, `~` expanded.
+    /// Its path, with `~` expanded.
     pub path: PathBuf,
-    /// Unlocks it.
+    /// The passphrase that decrypts it; `None` if it is not encrypted.
     pub passphrase: Option<SecretSource>,
 }

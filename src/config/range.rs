@@ -1,5 +1,5 @@
-//! Ranges in an attribute: `web-[01-12].example.com` or `10.0.[4,5].[1-40]`, expanded in the order in
-//! which they are written. Not what the expanded texts mean.
+//! Ranges in an attribute, such as `web-[01-12].example.com` or `10.0.[4,5].[1-40]`, expanded in the order in which
+//! they are written. What the expanded texts mean is decided by the caller.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::{
     value_error::ValueError,
 };
 
-/// One attribute expands to at most so many texts: more is a slip of the pen, not a fleet.
+/// The most texts that one attribute expands to. A larger range is probably a mistake.
 pub(super) const MOST: usize = 65_536;
 
 /// A text with ranges in it.
@@ -26,7 +26,7 @@ enum Part {
 struct Run {
     first: u32,
     last: u32,
-    /// Shorter numbers are filled with zeros from the left.
+    /// Shorter numbers are padded with zeros on the left to this width.
     width: usize,
 }
 
@@ -37,7 +37,7 @@ impl Run {
 }
 
 impl Pattern {
-    /// Reads a pattern; the places in errors are places in `text`.
+    /// Parses a pattern. Positions in errors are byte offsets in `text`.
     pub(super) fn parse(text: &str) -> Result<Self, ValueError> {
         let mut parts = Vec::new();
         let mut offset = 0;
@@ -49,13 +49,13 @@ impl Pattern {
             let Some(inside) = rest.get(bracket..).filter(|rest| !rest.is_empty()) else { break };
             let start = offset + bracket;
             let Some(inside) = inside.strip_prefix('[') else {
-                return Err(ValueError::new("`]` closes no range", "write a range as `[1-40]` or `[1,3,7-12]`")
+                return Err(ValueError::new("`]` has no matching `[`", "write a range like `[1-40]` or `[1,3,7-12]`")
                     .within(start..start + 1));
             };
             let Some(length) =
                 inside.find([']', '[']).filter(|end| inside.get(*end..).is_some_and(|r| r.starts_with(']')))
             else {
-                return Err(ValueError::new("this `[` has no `]`", "write a range as `[1-40]` or `[1,3,7-12]`")
+                return Err(ValueError::new("this `[` has no `]`", "write a range like `[1-40]` or `[1,3,7-12]`")
                     .within(start..start + 1));
             };
             let content = inside.get(..length).unwrap_or_default();
@@ -65,21 +65,21 @@ impl Pattern {
         let pattern = Self(parts);
         let count = pattern.count();
         if count > MOST {
-            let count = if count == usize::MAX { "far more".into() } else { words![count] };
+            let count = if count == usize::MAX { "too many".into() } else { words![count] };
             return Err(ValueError::new(
-                words!["this expands to ", count, " clients, at most ", MOST, " are allowed"],
+                words!["this expands to ", count, " clients, but at most ", MOST, " are allowed"],
                 "write smaller ranges",
             ));
         }
         Ok(pattern)
     }
 
-    /// Whether there is a range in it.
+    /// Whether it contains a range.
     pub(super) fn has_range(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Runs(_)))
     }
 
-    /// To how many texts it expands; `usize::MAX` where that cannot be counted.
+    /// The number of texts that it expands to; `usize::MAX` if that overflows.
     pub(super) fn count(&self) -> usize {
         self.0.iter().fold(1, |count: usize, part| match part {
             Part::Text(_) => count,
@@ -89,7 +89,7 @@ impl Pattern {
         })
     }
 
-    /// Every text, the last range running fastest.
+    /// All texts. The last range varies fastest.
     pub(super) fn expand(&self) -> Vec<String> {
         let mut texts = vec![String::new()];
         for part in &self.0 {
@@ -110,7 +110,7 @@ impl Pattern {
     }
 }
 
-/// What stands between brackets; `base` is its place in the whole text.
+/// Parses the text between brackets; `base` is its offset in the whole text.
 fn runs(content: &str, base: usize) -> Result<Vec<Run>, ValueError> {
     let mut offset = base;
     let mut runs = Vec::new();
@@ -127,14 +127,14 @@ fn run(item: &str, at: Range<usize>) -> Result<Run, ValueError> {
         Some((low, high)) => (low.trim(), high.trim()),
         None => (item.trim(), item.trim()),
     };
-    // As a number, and as it is written.
+    // The number and how it is written.
     let number = |text: &str| -> Option<(u32, SafeText)> { Some((text.parse().ok()?, digits(text)?)) };
     let (Some((first, low_shown)), Some((last, high_shown))) = (number(low), number(high)) else {
         let problem = match item.trim() {
-            "" => "a range has an empty place",
-            _ => "this is no number and no range of numbers",
+            "" => "an item of the range is empty",
+            _ => "this is not a number or a range of numbers",
         };
-        return Err(ValueError::new(problem, "write numbers as in `[1-40]` or `[01,03,07-12]`").within(at));
+        return Err(ValueError::new(problem, "write numbers like `[1-40]` or `[01,03,07-12]`").within(at));
     };
     let shown = || words!["`", low_shown, "-", high_shown, "`"];
     if first > last {
@@ -184,14 +184,14 @@ mod tests {
             ("w[9-1]", 2..5, "the range `9-1` runs backwards"),
             ("w[1-2", 1..2, "this `[` has no `]`"),
             ("w[1[2]]", 1..2, "this `[` has no `]`"),
-            ("w1]", 2..3, "`]` closes no range"),
-            ("w[]", 2..2, "a range has an empty place"),
-            ("w[1,,2]", 4..4, "a range has an empty place"),
-            ("w[a-f]", 2..5, "this is no number and no range of numbers"),
-            ("w[1-2-3]", 2..7, "this is no number and no range of numbers"),
-            ("w[+1]", 2..4, "this is no number and no range of numbers"),
-            ("w[-3]", 2..4, "this is no number and no range of numbers"),
-            ("w[4294967296]", 2..12, "this is no number and no range of numbers"),
+            ("w1]", 2..3, "`]` has no matching `[`"),
+            ("w[]", 2..2, "an item of the range is empty"),
+            ("w[1,,2]", 4..4, "an item of the range is empty"),
+            ("w[a-f]", 2..5, "this is not a number or a range of numbers"),
+            ("w[1-2-3]", 2..7, "this is not a number or a range of numbers"),
+            ("w[+1]", 2..4, "this is not a number or a range of numbers"),
+            ("w[-3]", 2..4, "this is not a number or a range of numbers"),
+            ("w[4294967296]", 2..12, "this is not a number or a range of numbers"),
             ("w[01-5]", 2..6, "the ends of `01-5` have different numbers of digits"),
             ("w[1-05]", 2..6, "the ends of `1-05` have different numbers of digits"),
         ] {
@@ -202,7 +202,10 @@ mod tests {
             [("[0-65536]", "65537"), ("[1-9999].[1-9999]", "99980001"), ("[0-4294967295]", "4294967296")]
         {
             let wrong = Pattern::parse(text).unwrap_err();
-            assert_eq!(wrong.problem.as_str(), format!("this expands to {count} clients, at most 65536 are allowed"));
+            assert_eq!(
+                wrong.problem.as_str(),
+                format!("this expands to {count} clients, but at most 65536 are allowed")
+            );
         }
         assert_eq!(Pattern::parse("[0-65535]").unwrap().count(), MOST);
     }

@@ -1,12 +1,12 @@
-//! Who else may read or change a file that matters: from its permission bits and its owner to a warning with the
-//! command that mends it. Pure; the files are looked at elsewhere. Access control lists are not considered: where a
-//! file has one, the group's bits stand for the most that the list grants.
+//! Warns if other users may read or change an important file, with the command that fixes the permissions. Pure: works
+//! on permission bits and owners that were read elsewhere. Access control lists are not considered; if a file has one,
+//! its group bits are the most that the list grants.
 
 use std::{fs::Metadata, os::unix::fs::MetadataExt as _, path::Path};
 
 use super::safe_text::{self, SafeText, words};
 
-/// Who may do what with a file.
+/// The owner, group and permission bits of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rights {
     /// The permission bits.
@@ -18,7 +18,7 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// Those of a file that was looked at.
+    /// The rights in the metadata of a file.
     #[must_use]
     pub fn of(metadata: &Metadata) -> Self {
         Self { mode: metadata.mode(), owner: metadata.uid(), group: metadata.gid() }
@@ -28,23 +28,23 @@ impl Rights {
 /// What a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// The configuration. Whether others may read it matters only with secrets in it: [`read_by`].
+    /// The configuration. That others may read it matters only if it contains secrets: [`read_by`].
     Configuration,
     /// A private key.
     Key,
     /// A file with a secret in its first line.
     Secret,
-    /// The pinned host keys: whoever adds one stands in a client's place.
+    /// The pinned host keys. Anyone who can add one can impersonate a client.
     KnownHosts,
-    /// Certificates that are trusted: whoever adds one stands in a server's place.
+    /// Trusted certificates. Anyone who can add one can impersonate a server.
     Certificates,
     /// An agent, which is executed on every client.
     Agent,
     /// A database.
     Database,
-    /// A directory in which one of these lies: whoever may change it can put another file in its place.
+    /// The directory of one of these files. Anyone who can change it can replace the file.
     Directory,
-    /// A directory farther up.
+    /// A directory further up.
     FartherDirectory,
 }
 
@@ -55,28 +55,29 @@ const OTHERS: u32 = 0o007;
 const STICKY: u32 = 0o1000;
 const ROOT: u32 = 0;
 
-/// The bits that should not be set, of those that are.
+/// The bits that are set but should not be.
 fn excess(role: Role, Rights { mode, owner, group }: Rights, me: u32) -> u32 {
     let forbidden = match role {
         Role::Key | Role::Secret if is_given_to_a_group(Rights { mode, owner, group }, me) => WRITE | OTHERS,
         Role::Key | Role::Secret => GROUP | OTHERS,
         Role::Configuration | Role::KnownHosts | Role::Certificates | Role::Agent => WRITE,
         Role::Database => WRITE | READ & OTHERS,
-        // In a sticky directory nobody replaces another one's file.
+        // In a sticky directory users cannot replace files of other users.
         Role::Directory | Role::FartherDirectory if mode & STICKY != 0 => 0,
-        // A group with the number of its owner is the owner's own.
+        // A group with the same number as the owner is the owner's private group.
         Role::Directory if owner != group => WRITE,
         Role::Directory | Role::FartherDirectory => WRITE & OTHERS,
     };
     mode & forbidden
 }
 
-/// Whether root, or somebody else, gave the file to a group: that is how we are meant to read it.
+/// Whether root or another user owns the file and shares it with a group, so that this process may read it through the
+/// group.
 fn is_given_to_a_group(Rights { owner, group, .. }: Rights, me: u32) -> bool {
     if owner == ROOT { group != ROOT } else { owner != me && me != ROOT }
 }
 
-/// Who else may read a file with secrets in it, and the mode that ends that.
+/// Who else may read a file that contains secrets, and the mode that prevents it.
 pub(super) fn read_by(rights: Rights, me: u32) -> Option<(&'static str, &'static str)> {
     let excess = excess(Role::Secret, rights, me) & READ;
     let mode = if is_given_to_a_group(rights, me) { "640" } else { "600" };
@@ -87,20 +88,20 @@ fn who(excess: u32) -> &'static str {
     if excess & OTHERS == 0 { "its group" } else { "other users of this machine" }
 }
 
-/// What is wrong with the rights of a file, and what to run. `None` where nothing is.
+/// The problem with the permissions of a file and the command that fixes it; `None` if there is no problem.
 pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Option<(SafeText, SafeText)> {
     let shown = safe_text::existing_path(path);
     let name = match role {
         Role::Configuration => "the configuration".into(),
         Role::Key => words!["the key file ", shown],
         Role::Secret => words!["the secret file ", shown],
-        Role::KnownHosts => words!["the file of host keys ", shown],
-        Role::Certificates => words!["the file of certificates ", shown],
+        Role::KnownHosts => words!["the host key file ", shown],
+        Role::Certificates => words!["the certificate file ", shown],
         Role::Agent => words!["the agent ", shown],
         Role::Database => words!["the database ", shown],
         Role::Directory | Role::FartherDirectory => words!["the directory ", shown],
     };
-    // Root is asked on behalf of the user that will run the program, who is not known.
+    // When root runs `check`, it is not known which user will run the program.
     if me != ROOT && rights.owner != me && rights.owner != ROOT {
         return Some((
             words![name, " belongs to another user (uid ", rights.owner, "), who can change it"],
@@ -132,7 +133,7 @@ pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Optio
     ))
 }
 
-/// The argument of `chmod` that takes away these bits and no others.
+/// The argument of `chmod` that clears these bits and no others.
 fn change(excess: u32) -> SafeText {
     let letters = |bits: u32| match bits {
         0o1 => "x",

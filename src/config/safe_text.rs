@@ -1,6 +1,6 @@
-//! Text that anyone may read: words of this program, and values of a configuration that were proved to be of a
-//! harmless type. There is no other way to make a [`SafeText`], so a message about a configuration cannot quote
-//! a secret by mistake. Not a search for secrets: what is not proved harmless is hidden.
+//! Text that anyone may read: literal texts of this program, and values of a configuration that are certainly of a
+//! harmless type. There is no other way to make a [`SafeText`], so a message about a configuration cannot quote a
+//! secret by mistake. This is not a search for secrets: everything that is not certainly harmless is hidden.
 
 use std::{borrow::Cow, fmt, io, time::Duration};
 
@@ -14,7 +14,7 @@ pub(super) use proof::{
     addresses, client, environment_name, expression_error, in_any_state, label, mail, number, server, valid,
 };
 
-/// What stands in the place of text that is not shown. Of one length, so that it does not tell the text's.
+/// The placeholder for hidden text. Its length is fixed, so that it does not reveal the length of the text.
 pub(super) const HIDDEN: &str = "***";
 
 /// Text that anyone may read.
@@ -22,7 +22,7 @@ pub(super) const HIDDEN: &str = "***";
 pub struct SafeText(Cow<'static, str>);
 
 impl SafeText {
-    /// The placeholder for text that is not shown.
+    /// The placeholder for hidden text.
     #[must_use]
     pub const fn hidden() -> Self {
         Self(Cow::Borrowed(HIDDEN))
@@ -34,12 +34,12 @@ impl SafeText {
         &self.0
     }
 
-    /// One text from several parts. [`words`] is shorter to write.
+    /// Concatenates parts. The macro [`words`] is shorter to write.
     pub(super) fn concat(parts: &[&dyn Shown]) -> Self {
         Self(Cow::Owned(parts.iter().map(|part| part.shown()).collect()))
     }
 
-    /// Several texts with another one between them.
+    /// Joins texts with a separator.
     pub(super) fn join(parts: &[Self], between: &'static str) -> Self {
         let parts: Vec<&str> = parts.iter().map(Self::as_str).collect();
         Self(Cow::Owned(parts.join(between)))
@@ -58,14 +58,14 @@ impl fmt::Debug for SafeText {
     }
 }
 
-/// Words of this program.
+/// A literal text of this program.
 impl From<&'static str> for SafeText {
     fn from(words: &'static str) -> Self {
         Self(Cow::Borrowed(words))
     }
 }
 
-/// What may be part of a [`SafeText`].
+/// A type whose values may be part of a [`SafeText`].
 pub(super) trait Shown {
     fn shown(&self) -> Cow<'_, str>;
 }
@@ -106,8 +106,8 @@ macro_rules! shown_numbers {
 
 shown_numbers!(u8, u16, u32, u64, usize);
 
-/// A [`SafeText`] from literal words and values that implement [`Shown`]. Unlike `format!` it does not take a
-/// `String` or a `&str` that is not `'static`.
+/// Makes a [`SafeText`] from literals and values that implement [`Shown`]. Unlike `format!`, it accepts no `String` and
+/// no `&str` that is not `'static`.
 macro_rules! words {
     ($($part:expr),+ $(,)?) => {
         $crate::config::safe_text::SafeText::concat(&[$(&$part as &dyn $crate::config::safe_text::Shown),+])
@@ -116,7 +116,7 @@ macro_rules! words {
 
 pub(super) use words;
 
-/// The name of an element, where it is known, nearly so, or a word that means nothing else.
+/// The name of an element, if it is known, close to a known one, or a common wrong name.
 pub(super) fn element_name(name: &str) -> Option<SafeText> {
     near(name, schema::element_names()).or_else(|| known(name, schema::attribute_names().chain(schema::FOREIGN_NAMES)))
 }
@@ -126,12 +126,12 @@ pub(super) fn attribute_name(name: &str) -> Option<SafeText> {
     near(name, schema::attribute_names()).or_else(|| known(name, schema::element_names().chain(schema::FOREIGN_NAMES)))
 }
 
-/// A word of a closed list.
+/// A keyword.
 fn known(written: &str, mut words: impl Iterator<Item = &'static str>) -> Option<SafeText> {
     words.find(|word| *word == written).map(SafeText::from)
 }
 
-/// An element as messages name it: `` `<client>` ``, or `this element` where its name may hold anything.
+/// An element in a message: `` `<client>` ``, or `this element` if its name may contain anything.
 pub(super) fn element(name: &str) -> SafeText {
     match element_name(name) {
         Some(name) => words!["`<", name, ">`"],
@@ -139,18 +139,18 @@ pub(super) fn element(name: &str) -> SafeText {
     }
 }
 
-/// The tag of an element as messages name it: `` the tag `<client` ``, or `this tag`.
+/// The tag of an element in a message: `` the tag `<client` ``, or `this tag`.
 pub(super) fn tag(name: &str) -> SafeText {
     element_name(name).map_or_else(|| "this tag".into(), |name| words!["the tag `<", name, "`"])
 }
 
-/// An attribute as messages name it: `` the attribute `ip` ``, or `this attribute` where its name may hold anything.
+/// An attribute in a message: `` the attribute `ip` ``, or `this attribute` if its name may contain anything.
 pub(super) fn attribute(name: &str) -> SafeText {
     attribute_name(name).map_or_else(|| "this attribute".into(), |name| words!["the attribute `", name, "`"])
 }
 
-/// What was written, where it is one of these words or so close to one that hardly anything else can be in it:
-/// one other character in a short word, two in a longer one.
+/// The written text, if it is one of these words or so close to one that it cannot contain much else: one different
+/// character in a short word, two in a longer one.
 pub(super) fn near(written: &str, mut words: impl Iterator<Item = &'static str>) -> Option<SafeText> {
     let plain = written.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
     let length = written.chars().count();
@@ -159,34 +159,34 @@ pub(super) fn near(written: &str, mut words: impl Iterator<Item = &'static str>)
         let slack = if word.len() < 5 { 1 } else { 2 };
         length.abs_diff(word.len()) <= slack && strsim::osa_distance(&folded, word) <= slack
     };
-    // The longest word there is bounds what the distance costs.
+    // The length of the longest word limits the cost of the distance.
     (plain && length <= 32 && words.any(is_near)).then(|| SafeText(Cow::Owned(written.to_owned())))
 }
 
-/// Decimal digits as they were written. A number has few; what has many may be anything.
+/// Decimal digits as they were written; `None` if there are too many, because they may be a secret.
 pub(super) fn digits(text: &str) -> Option<SafeText> {
     let few = (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     few.then(|| SafeText(Cow::Owned(text.to_owned())))
 }
 
-/// Numbers with dots between them, as far as an address can be such, in quotes; otherwise `this`.
+/// Numbers with dots between them in quotes, if they are not longer than an IPv4 address; otherwise `this`.
 pub(super) fn dotted(text: &str) -> SafeText {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let dotted = plain && text.contains('.') && text.len() <= "255.255.255.255".len();
     if dotted { SafeText(Cow::Owned(format!("`{text}`"))) } else { "this".into() }
 }
 
-/// A number with zeros before it.
+/// A number padded with zeros.
 pub(super) fn padded(number: u32, width: usize) -> SafeText {
     SafeText(Cow::Owned(format!("{number:0width$}")))
 }
 
-/// What was written where one of these words should stand, as far as it may be shown.
+/// A value that should have been one of these words, if it may be shown.
 fn wrong_word(text: &str, words: impl Iterator<Item = &'static str>) -> Option<SafeText> {
     near(text, words).or_else(|| known(text, schema::FOREIGN_WORDS.into_iter()))
 }
 
-/// A word in quotes where it is near one of these; otherwise `this`.
+/// A word in quotes if it is close to one of these; otherwise `this`.
 pub(super) fn word(text: &str, words: impl Iterator<Item = &'static str>) -> SafeText {
     wrong_word(text, words).map_or_else(|| "this".into(), |word| words!["`", word, "`"])
 }
@@ -209,7 +209,7 @@ fn alternatives(mut words: Vec<SafeText>) -> SafeText {
     }
 }
 
-/// Why the operating system refused something, in the standard library's words for it.
+/// The error of the operating system, in the standard library's description of its kind.
 pub(super) fn io_error(error: &io::Error) -> SafeText {
     let kind = error.kind();
     if kind == io::ErrorKind::NotFound {
@@ -223,7 +223,7 @@ pub(super) fn io_error(error: &io::Error) -> SafeText {
     }
 }
 
-/// Permission bits, as `chmod` writes them.
+/// Permission bits in the octal form of `chmod`.
 pub(super) fn mode(bits: u32) -> SafeText {
     SafeText(Cow::Owned(format!("{:03o}", bits & 0o7777)))
 }

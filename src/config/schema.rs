@@ -1,6 +1,6 @@
-//! The vocabulary of `config.xml`: every element, where it stands, its attributes, the types of their values and
-//! their built-in defaults. One table: reading, "did you mean", what may be shown and the test of the shipped
-//! file use it. Not the meaning of any value.
+//! The schema of `config.xml`: every element, its possible parents, its attributes, the types of their values and the
+//! defaults. Parsing, the "did you mean" hints, the hiding of secrets and the test of the shipped file read this table.
+//! The meaning of the values is elsewhere.
 
 use crate::fleet::Metric;
 
@@ -9,7 +9,7 @@ use crate::fleet::Metric;
 pub(super) struct ElementKind {
     /// Its name.
     pub name: &'static str,
-    /// The elements in which it may stand.
+    /// The elements that may contain it.
     pub parents: &'static [&'static str],
     /// Its attributes.
     pub attributes: &'static [AttributeKind],
@@ -20,24 +20,24 @@ pub(super) struct ElementKind {
 pub(super) struct AttributeKind {
     /// Its name.
     pub name: &'static str,
-    /// What its value is.
+    /// The type of its value.
     pub kind: ValueKind,
-    /// What holds where it is not written; `None` where nothing does, or where it depends.
+    /// The default; `None` if there is none, or if it depends on other values.
     pub default: Option<&'static str>,
 }
 
-/// The type of a value, as far as it matters for who may see it.
+/// The type of a value. It decides whether the value may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueKind {
-    /// A word of a closed list.
+    /// A keyword.
     Choice(&'static [&'static str]),
     /// The type of an alert.
     Metric,
-    /// A number, a span of time, a share.
+    /// A number, a duration or a percentage.
     Measure,
-    /// The same, or a word of a closed list.
+    /// The same, or a keyword.
     MeasureOrChoice(&'static [&'static str]),
-    /// An IP address or a host name, perhaps with ranges.
+    /// An IP address or a host name, possibly with ranges.
     Address,
     /// The path of a file.
     Path,
@@ -51,12 +51,12 @@ pub(super) enum ValueKind {
     DatabaseUrl,
     /// A regular expression.
     Expression,
-    /// A secret, or where it comes from.
+    /// A secret or its source.
     Secret,
 }
 
 impl ValueKind {
-    /// The words that may stand there.
+    /// The possible keywords.
     pub(super) fn words(self) -> impl Iterator<Item = &'static str> {
         let (list, metrics) = match self {
             Self::Choice(list) | Self::MeasureOrChoice(list) => (list, [].as_slice()),
@@ -76,12 +76,12 @@ impl ValueKind {
 }
 
 impl ElementKind {
-    /// Whether it has an attribute of this name.
+    /// Whether the element has an attribute of this name.
     pub(super) fn knows(&self, attribute: &str) -> bool {
         self.attributes.iter().any(|known| known.name == attribute)
     }
 
-    /// The attribute that was probably meant; `None` for those it knows.
+    /// The attribute that was probably meant; `None` if `written` is a known one, or close to none.
     pub(super) fn meant(&self, written: &str) -> Option<&'static str> {
         if self.knows(written) { None } else { meant(written, self.attributes.iter().map(|known| known.name)) }
     }
@@ -105,10 +105,10 @@ pub(super) const DATABASE_TLS: [&str; 2] = ["required", "off"];
 pub(super) const HOST_KEYS: [&str; 3] = ["strict", "accept-new", "off"];
 /// `agent`.
 pub(super) const AGENT: [&str; 2] = ["keep", "remove"];
-/// A mail at every collection.
+/// The keyword for a mail at every collection.
 pub(super) const EVERY: &str = "every";
 
-/// Names that people write in place of ours, or expect beside them. Such a name can be repeated: it says nothing else.
+/// Wrong names that people are likely to write. Messages may repeat such a name, because it cannot contain a secret.
 pub(super) const FOREIGN_NAMES: [&str; 62] = [
     "account",
     "address",
@@ -174,7 +174,7 @@ pub(super) const FOREIGN_NAMES: [&str; 62] = [
     "xmlns",
 ];
 
-/// Words that people write where one of a closed list, a number or a time should stand.
+/// Wrong words that people are likely to write in place of a keyword, a number or a time.
 pub(super) const FOREIGN_WORDS: [&str; 60] = [
     "all",
     "always",
@@ -353,24 +353,24 @@ pub(super) fn element_names() -> impl Iterator<Item = &'static str> {
     ELEMENTS.iter().map(|kind| kind.name)
 }
 
-/// The names of all attributes, those of several elements several times.
+/// The names of all attributes. A name occurs once for each element that has it.
 pub(super) fn attribute_names() -> impl Iterator<Item = &'static str> {
     ELEMENTS.iter().flat_map(|kind| kind.attributes).map(|attribute| attribute.name)
 }
 
-/// The type of an attribute's value; `None` where the element does not know the attribute.
+/// The type of an attribute's value; `None` if the element has no such attribute.
 pub(super) fn kind_of(element_name: &str, attribute: &str) -> Option<ValueKind> {
     Some(element(element_name)?.attributes.iter().find(|kind| kind.name == attribute)?.kind)
 }
 
-/// The built-in default of an attribute.
+/// The default of an attribute.
 pub(super) fn default_of(element_name: &str, attribute: &str) -> Option<&'static str> {
     element(element_name)?.attributes.iter().find(|kind| kind.name == attribute)?.default
 }
 
 /// The word that was probably meant.
 pub(super) fn meant(written: &str, words: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
-    /// Below this, words have little in common: `mail` and `email` have 0.93, `host` and `ip` none.
+    /// The least similarity that counts: `mail` and `email` have 0.93, `host` and `ip` have 0.
     const ALIKE: f64 = 0.8;
     let written = written.to_lowercase();
     words

@@ -1,4 +1,4 @@
-//! Where a secret comes from, and fetching it from there. A secret itself is never shown.
+//! Sources of secrets, and how secrets are read from them. A secret itself is never shown.
 
 use std::{
     env::VarError,
@@ -20,14 +20,14 @@ use super::{
     values,
 };
 
-/// A command that has printed nothing by then is given up.
+/// The time limit for a command to print the secret.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
-/// Carries a command to its shell.
+/// The environment variable that passes the command to its shell.
 const COMMAND_VARIABLE: &str = "FLEETSWEEP_SECRET_COMMAND";
-/// Longer than any password or passphrase; what is longer is the wrong file.
+/// The longest secret. Anything longer is probably the wrong file.
 const LONGEST_BYTES: usize = 4096;
 
-/// A secret as the configuration names it.
+/// The source of a secret, as the configuration writes it.
 #[derive(Clone)]
 pub enum SecretSource {
     /// The secret itself.
@@ -36,12 +36,12 @@ pub enum SecretSource {
     Environment(String),
     /// `file:PATH`: the first line of a file.
     File(PathBuf),
-    /// `cmd:COMMAND`: the first line that a shell command prints.
+    /// `cmd:COMMAND`: the first line of output of a shell command.
     Command(String),
 }
 
-/// Shows where the secret comes from, as far as that cannot be the secret itself. A command may hold one in its
-/// arguments, and is not shown.
+/// Shows the source, unless it may be the secret itself. A command is not shown, because its arguments may contain a
+/// secret.
 impl fmt::Display for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.shown().as_str())
@@ -54,7 +54,7 @@ impl fmt::Debug for SecretSource {
     }
 }
 
-/// Two are equal when they name the same source; literals when they are the same secret.
+/// Two sources are equal if they are the same source; literals are equal if they are the same secret.
 impl PartialEq for SecretSource {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -70,7 +70,7 @@ impl PartialEq for SecretSource {
 
 impl Eq for SecretSource {}
 
-/// Why a secret cannot be had. Says where it was to come from, never what came.
+/// Why a secret cannot be read. Messages name the source and never the content.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {}", self.problem(), self.hint())]
 pub enum SecretError {
@@ -78,24 +78,24 @@ pub enum SecretError {
     NotSet(SafeText),
     /// The file cannot be read.
     File {
-        /// The file that was to be read.
+        /// The file.
         path: SafeText,
         /// The error of the operating system.
         source: io::Error,
     },
-    /// What the path names, links followed, is no file that can be read again and again: a pipe, a device, a socket.
+    /// The path (links followed) is a pipe, a device or a socket, which cannot be read repeatedly.
     NotRegular(SafeText),
-    /// The command cannot be started or its output not be read.
+    /// The command cannot be started, or its output cannot be read.
     Command(#[source] io::Error),
     /// The command failed.
     CommandFailed(ExitStatus),
-    /// The command took too long.
+    /// The command did not finish in time.
     CommandTimedOut(Duration),
-    /// There is nothing in the first line.
+    /// The first line is empty.
     Empty(SafeText),
     /// It is not UTF-8.
     NotText(SafeText),
-    /// It is far too long.
+    /// It is longer than a secret can be.
     TooLong(SafeText),
 }
 
@@ -114,9 +114,9 @@ impl SecretError {
             Self::Command(error) => words!["the command of `cmd:` cannot be run: ", safe_text::io_error(error)],
             Self::CommandFailed(status) => match status.code().and_then(|code| u32::try_from(code).ok()) {
                 Some(code) => words!["the command of `cmd:` failed with exit status ", code],
-                None => "the command of `cmd:` was ended by a signal".into(),
+                None => "the command of `cmd:` was killed by a signal".into(),
             },
-            Self::CommandTimedOut(time) => words!["the command of `cmd:` was not done after ", *time],
+            Self::CommandTimedOut(time) => words!["the command of `cmd:` did not finish within ", *time],
             Self::Empty(source) => words!["the secret from ", *source, " is empty"],
             Self::NotText(source) => words!["the secret from ", *source, " is not UTF-8 text"],
             Self::TooLong(source) => words!["the secret from ", *source, " is longer than ", LONGEST_BYTES, " bytes"],
@@ -126,19 +126,19 @@ impl SecretError {
     /// What to do.
     pub(super) fn hint(&self) -> &'static str {
         match self {
-            Self::NotSet(_) => "set it where fleetsweep is started, or change `env:` in the configuration",
-            Self::File { .. } => "check the path and its rights",
-            Self::NotRegular(_) => "name a file, or write `cmd:COMMAND` to read from elsewhere",
+            Self::NotSet(_) => "set it for the fleetsweep process, or change `env:` in the configuration",
+            Self::File { .. } => "check the path and its permissions",
+            Self::NotRegular(_) => "name a regular file, or use `cmd:COMMAND`",
             Self::Command(_) | Self::CommandFailed(_) => "run it in a shell to see why",
-            Self::CommandTimedOut(_) => "it must not ask for anything",
-            Self::Empty(_) => "its first line must hold it",
-            Self::NotText(_) | Self::TooLong(_) => "is it the right source?",
+            Self::CommandTimedOut(_) => "the command must not wait for input",
+            Self::Empty(_) => "its first line must contain the secret",
+            Self::NotText(_) | Self::TooLong(_) => "check that this is the right source",
         }
     }
 }
 
 impl SecretSource {
-    /// Where it comes from, fit to be shown.
+    /// The source as it may be shown.
     pub(super) fn shown(&self) -> SafeText {
         match self {
             Self::Literal(_) => "in the file".into(),
@@ -148,7 +148,7 @@ impl SecretSource {
         }
     }
 
-    /// Reads a source as the configuration writes it. Errors never repeat the text.
+    /// Parses a source. Errors never repeat the text.
     pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, ValueError> {
         const HINT: &str = "write `env:NAME`, `file:PATH`, `cmd:COMMAND` or the secret itself";
         let lacking = |what: &'static str| ValueError::new(words![what, " is missing"], HINT);
@@ -159,12 +159,12 @@ impl SecretSource {
             if name.is_empty() {
                 return Err(lacking("the name of the environment variable"));
             }
-            // Shells and service managers know no other names; with a blank it is perhaps the secret itself.
+            // Shells and service managers allow no other names. A text with a blank may be the secret itself.
             let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             if !plain || name.bytes().next().is_some_and(|byte| byte.is_ascii_digit()) {
                 return Err(ValueError::new(
-                    "what follows `env:` is no name of an environment variable",
-                    "write `env:NAME` with letters, digits and `_` alone; a secret stands there without `env:`",
+                    "the text after `env:` is not the name of an environment variable",
+                    "write `env:NAME` with only letters, digits and `_`; write a literal secret without `env:`",
                 ));
             }
             return Ok(Self::Environment(name.to_owned()));
@@ -181,10 +181,10 @@ impl SecretSource {
         Ok(Self::Literal(SecretString::from(text)))
     }
 
-    /// Fetches the secret. A file or a command is asked anew each time, so that a changed secret counts.
+    /// Reads the secret. A file or command is read each time, so that a changed secret takes effect.
     ///
     /// # Errors
-    /// [`SecretError`] where the source has none, an empty one, or one that cannot be a secret.
+    /// [`SecretError`] if the source cannot be read, or if its content is empty, too long or not UTF-8.
     pub async fn fetch(&self) -> Result<SecretString, SecretError> {
         match self {
             Self::Literal(secret) => Ok(secret.clone()),
@@ -206,7 +206,7 @@ impl SecretSource {
         }
     }
 
-    /// Whether the secret can be had now. A command is not run.
+    /// Checks whether the secret can be read now. Commands are not run.
     pub(super) fn look(&self) -> Result<(), SecretError> {
         match self {
             Self::Literal(_) | Self::Command(_) => Ok(()),
@@ -236,28 +236,28 @@ impl SecretSource {
     }
 }
 
-/// The first bytes of a regular file: enough to hold any secret, or to see that it is too long. A pipe would be waited
-/// for, and each secret in it could be read only once.
+/// The first bytes of a regular file, enough for any secret or to see that it is too long. A pipe is rejected: reading
+/// it would block, and each secret in it could be read only once.
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let failed = |source| SecretError::File { path: safe_text::path(path), source };
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() && !metadata.is_dir() {
         return Err(SecretError::NotRegular(safe_text::existing_path(path)));
     }
-    // Should a pipe have taken its place by now, it is not waited for either.
+    // If a pipe has replaced the file since, opening it does not block.
     let not_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(not_waiting).open(path).map_err(failed)?;
-    // Full capacity from the start: growing would leave copies of the secret behind.
+    // Allocated at full size, because growing would leave copies of the secret in memory.
     let limit = LONGEST_BYTES + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
     file.take(limit as u64).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }
 
-/// The first bytes of a stream: enough to hold any secret, or to see that it is too long.
+/// The first bytes of a stream, enough for any secret or to see that it is too long.
 async fn start_of(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Result<Zeroizing<Vec<u8>>> {
     let limit = LONGEST_BYTES + 1;
-    // Full capacity from the start: growing would leave copies of the secret behind.
+    // Allocated at full size, because growing would leave copies of the secret in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
     let mut buffer = Zeroizing::new([0_u8; 512]);
     while bytes.len() < limit && !bytes.contains(&b'\n') {
@@ -271,10 +271,10 @@ async fn start_of(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Resul
     Ok(bytes)
 }
 
-/// What a shell command prints first. Its standard error is dropped: it might repeat the secret.
+/// The start of the output of a shell command. Standard error is dropped, because it might repeat the secret.
 async fn run(command: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    // Arguments are shown to every user of the machine, the environment is not: the command may hold a secret. It
-    // is taken out of the environment before it runs, so that what it starts does not have it.
+    // The command may contain a secret. It is passed in the environment, because every user of the machine can see
+    // arguments. The variable is unset before the command runs, so that its children do not inherit it.
     let mut child = tokio::process::Command::new("/bin/sh")
         .args([
             "-c",
@@ -290,7 +290,7 @@ async fn run(command: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let bytes = match child.stdout.as_mut() {
         Some(stdout) => {
             let bytes = start_of(stdout).await.map_err(SecretError::Command)?;
-            // The rest is read and dropped: a closed pipe would make the command fail.
+            // The rest is read and dropped, because a closed pipe would make the command fail.
             tokio::io::copy(stdout, &mut tokio::io::sink()).await.map_err(SecretError::Command)?;
             bytes
         }
@@ -376,7 +376,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_command_that_waits_is_given_up() {
-        check("cmd:exec tail -f /dev/null", Err("was not done after 10s")).await;
+        check("cmd:exec tail -f /dev/null", Err("did not finish within 10s")).await;
     }
 
     #[test]
@@ -384,9 +384,9 @@ mod tests {
         for (text, problem) in [
             ("", "the secret is missing"),
             ("env:", "the name of the environment variable is missing"),
-            ("env:A=B", "what follows `env:` is no name of an environment variable"),
-            ("env: geheim", "what follows `env:` is no name of an environment variable"),
-            ("env:1A", "what follows `env:` is no name of an environment variable"),
+            ("env:A=B", "the text after `env:` is not the name of an environment variable"),
+            ("env: geheim", "the text after `env:` is not the name of an environment variable"),
+            ("env:1A", "the text after `env:` is not the name of an environment variable"),
             ("file:", "the path is missing"),
             ("cmd: ", "the command is missing"),
         ] {

@@ -1,6 +1,6 @@
-//! The elements that stand once and concern the whole fleet: `<collector>`, `<database>`, `<smtp>`,
-//! `<ssh>`, `<alerts>`. Each value is read or takes its built-in default, and which of the two it was is
-//! kept. Not the clients.
+//! Reads the elements that occur once and concern the whole fleet: `<collector>`, `<database>`, `<smtp>`, `<ssh>`,
+//! `<alerts>`. Each value is kept together with whether it was written or is the default. The clients are read
+//! elsewhere.
 
 use std::{path::Path, time::Duration};
 
@@ -26,7 +26,7 @@ use crate::fleet::{rule::Repeat, security::redaction::Redaction};
 const DAY: Duration = Duration::from_secs(86_400);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What holds for the whole fleet. `None` where a value is wrong, which is reported.
+/// The settings of the whole fleet. `None` if a value is wrong, which has been reported.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub collector: Option<Collector>,
@@ -37,7 +37,7 @@ pub(super) struct Settings {
     pub ssh: Option<Ssh>,
     pub repeat: Repeat,
     pub recovery: bool,
-    /// Every value, in the order of the vocabulary.
+    /// Every value, in the order of the schema.
     pub shown: Vec<Setting>,
 }
 
@@ -91,8 +91,8 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
         let at = reader.element.map_or(0..0, |element| fields::place(element, "host-keys"));
         reader.findings.warning(
             at,
-            "host keys are not checked: whoever answers in a client's place receives its password",
-            "write host-keys=\"accept-new\", or \"strict\" with `fleetsweep trust`",
+            "host keys are not checked, so an impostor could get the password of a client",
+            "write host-keys=\"accept-new\", or \"strict\" and run `fleetsweep trust`",
         );
     }
     let ssh = known_hosts.zip(host_keys).map(|(known_hosts, host_keys)| Ssh { known_hosts, host_keys });
@@ -120,7 +120,7 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
     if let (Some(element), Some(Some(_)), Some(SmtpSecurity::None)) = (reader.element, &ca, security) {
         reader.findings.warning(
             fields::place(element, "ca"),
-            "these certificates are used for nothing: the connection is not protected",
+            "these certificates are not used, because the connection is not encrypted",
             "write security=\"starttls\" or security=\"tls\", or remove `ca`",
         );
     }
@@ -157,8 +157,8 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
         reader.findings.warning(
             fields::place(element, "password"),
             match safe_text::server(host) {
-                Some(host) => words!["the SMTP password crosses the network to ", host, " in the clear"],
-                None => "the SMTP password crosses the network to this server in the clear".into(),
+                Some(host) => words!["the SMTP password is sent unencrypted to ", host],
+                None => "the SMTP password is sent unencrypted to this server".into(),
             },
             "write security=\"starttls\" or security=\"tls\"",
         );
@@ -175,19 +175,19 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
     })
 }
 
-/// Reads one element after the other, keeping every value as it will be shown.
+/// Reads one element after the other and keeps every value as it may be shown.
 struct Reader<'a> {
     root: &'a Element,
     source: &'a Source<'a>,
     findings: &'a mut Findings,
-    /// The present element, where it is written.
+    /// The current element; `None` if it is not in the file.
     element: Option<&'a Element>,
     name: &'static str,
     shown: Vec<Setting>,
 }
 
 impl Reader<'_> {
-    /// Goes to the element of this name; a second one of it is an error.
+    /// Moves to the element of this name and reports a second one as an error.
     fn enter(&mut self, name: &'static str) {
         self.name = name;
         let mut written = self.root.children.iter().filter(|child| child.name.text == name);
@@ -196,8 +196,8 @@ impl Reader<'_> {
             let first = self.element.map_or(0, |element| self.source.line_of(element.name.at.start));
             self.findings.error(
                 second.name.at.clone(),
-                words!["a second `<", name, ">`; the first is in line ", first],
-                "write all of it into one",
+                words!["there is a second `<", name, ">`; the first is in line ", first],
+                "merge the two elements",
             );
         }
     }
@@ -206,19 +206,19 @@ impl Reader<'_> {
         self.shown.push(Setting { element: self.name, attribute, value, written });
     }
 
-    /// A value with a fixed built-in default.
+    /// A value with a fixed default.
     fn value<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, ValueError>) -> Option<T> {
         let default = schema::default_of(self.name, attribute).unwrap_or_default();
         self.value_or(attribute, default, parse)
     }
 
-    /// A value that need not be there, and is shown only where it is.
+    /// An optional value. It is shown only if it is written.
     fn optional<T>(&mut self, attribute: &'static str, parse: impl Fn(&str) -> Result<T, ValueError>) -> Option<T> {
         self.element.and_then(|element| element.attribute(attribute))?;
         self.value(attribute, parse)
     }
 
-    /// A value that need not be there: `None` where it is wrong, `Some(None)` where it is not written.
+    /// An optional value: `None` if it is wrong, `Some(None)` if it is absent.
     fn unless_absent<T>(
         &mut self,
         attribute: &'static str,
@@ -228,7 +228,7 @@ impl Reader<'_> {
         if is_written { self.value(attribute, parse).map(Some) } else { Some(None) }
     }
 
-    /// A value with this default.
+    /// A value with a default that depends on other values.
     fn value_or<T>(
         &mut self,
         attribute: &'static str,
@@ -254,7 +254,7 @@ impl Reader<'_> {
             Err(wrong) => {
                 match self.element.and_then(|element| element.attribute(name)) {
                     Some(attribute) => fields::report(attribute, name, wrong, self.findings),
-                    // Defaults parse, but `~` needs a home.
+                    // Defaults are valid, except that `~` needs a home directory.
                     None => self
                         .findings
                         .error_of_file(words!["`", name, "` of `<", self.name, ">`: ", wrong.problem], wrong.hint),

@@ -1,6 +1,6 @@
-//! The shape of the file: XML text to a tree of elements in which every name and value knows its place.
-//! What is malformed is reported in plain words, and reading goes on behind it where that makes sense.
-//! Not the meaning of any element: unknown ones are in the tree like the others.
+//! Parses XML text to a tree of elements in which every name and value has its position. Malformed XML is reported, and
+//! parsing continues after it if possible. The meaning of elements is decided elsewhere; the tree contains unknown
+//! elements too.
 
 use std::ops::Range;
 
@@ -21,37 +21,37 @@ mod tree;
 
 pub(super) use tree::{Attribute, Element};
 
-/// Groups may hold groups, but no honest file comes near this.
+/// The deepest nesting of elements. Groups may contain groups, but real files have only a few levels.
 const DEEPEST: usize = 16;
-/// After so many errors in the mere shape, more of them help nobody.
+/// Parsing stops after this many syntax errors.
 const MOST_ERRORS: usize = 50;
 
-/// Reads the shape of `text`. `None` where there is no root element; that is reported too.
+/// Parses `text`. `None` if there is no root element, which is reported too.
 pub(super) fn read(text: &str, findings: &mut Findings) -> Option<Element> {
     let mut tree = Tree { text, findings, open: Vec::new(), root: None };
     let mut from = 0;
-    // Each turn reads on behind a tag that has no end; the place to read on always lies further back.
+    // Each iteration continues after a tag that has no end. The position always increases.
     while let Some(next) = tree.read_from(from) {
         from = next;
     }
     tree.finish()
 }
 
-/// The tree while it is built.
+/// The tree during parsing.
 struct Tree<'a> {
     text: &'a str,
     findings: &'a mut Findings,
-    /// Elements that have begun and not ended, outermost first.
+    /// The open elements, outermost first.
     open: Vec<Element>,
     root: Option<Element>,
 }
 
 impl Tree<'_> {
-    /// Reads from a byte to the end; returns where to read on, if a tag had no end.
+    /// Parses from an offset to the end. Returns the offset to continue at if a tag had no end.
     fn read_from(&mut self, base: usize) -> Option<usize> {
         let mut reader = Reader::from_str(self.text.get(base..).unwrap_or_default());
         let settings = reader.config_mut();
-        // End tags are matched here, where more can be said about them; so is a lone `&`, which is text.
+        // End tags and lone `&` characters are checked here and not by the library, to give better messages.
         settings.check_end_names = false;
         settings.allow_unmatched_ends = true;
         settings.allow_dangling_amp = true;
@@ -76,7 +76,7 @@ impl Tree<'_> {
                     None
                 }
                 Ok(Event::DocType(_)) => {
-                    self.findings.error(at, "a DOCTYPE has no meaning here", "remove it");
+                    self.findings.error(at, "a DOCTYPE is not allowed here", "remove it");
                     None
                 }
                 Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_)) => None,
@@ -89,7 +89,7 @@ impl Tree<'_> {
                 Err(error) => {
                     let at = place(reader.error_position());
                     self.malformed(at, &error);
-                    // Only an ill-formed piece has an end behind which reading can go on.
+                    // Only after an ill-formed construct is there an end at which parsing can continue.
                     if !matches!(error, Error::IllFormed(_)) {
                         return None;
                     }
@@ -101,14 +101,14 @@ impl Tree<'_> {
             }
             if self.open.len() > DEEPEST {
                 let at = self.open.last().map_or(0..0, |element| element.name.at.clone());
-                self.findings.error(at, "elements are nested too deeply", "close the ones before this");
+                self.findings.error(at, "elements are nested too deeply", "close the elements before this one");
                 self.open.clear();
                 return None;
             }
         }
     }
 
-    /// A start tag, or an empty element. Returns where to read on if it has no end.
+    /// Reads a start tag or an empty element. Returns the offset to continue at if it has no end.
     fn begin(&mut self, at: Range<usize>, empty: bool) -> Option<usize> {
         let (element, read_on) = tag::read(self.text, at, self.findings);
         if empty && !element.may_be_empty {
@@ -119,7 +119,7 @@ impl Tree<'_> {
         read_on
     }
 
-    /// An end tag.
+    /// Reads an end tag.
     fn end(&mut self, at: Range<usize>) {
         let raw = self.text.get(at.clone()).unwrap_or_default();
         let name = raw.trim_start_matches("</").trim_end_matches('>').trim();
@@ -134,7 +134,7 @@ impl Tree<'_> {
             return;
         }
         let Some(innermost) = self.open.last() else {
-            self.findings.error(at, "this end tag closes nothing", "remove it, or the end tag before it");
+            self.findings.error(at, "this end tag has no start tag", "remove it or the end tag before it");
             return;
         };
         let open = &innermost.name.text;
@@ -151,18 +151,17 @@ impl Tree<'_> {
         }
     }
 
-    /// Takes the innermost open element, which has no end tag, for an empty one: what it holds is its
-    /// neighbour.
+    /// Treats the innermost open element, which has no end tag, as an empty one. Its children become its siblings.
     fn close_unclosed(&mut self) {
         let Some(mut element) = self.open.pop() else { return };
         if !element.may_be_empty {
             let name = &element.name.text;
             let hint = match (element.children.as_slice(), schema::element(name)) {
-                ([], _) => "write `/>` at the end of its tag".into(),
+                ([], _) => "end its tag with `/>`".into(),
                 (_, Some(kind)) => {
-                    words!["write `</", kind.name, ">` where it ends, or `/>` at the end of its tag if it is empty"]
+                    words!["write `</", kind.name, ">` where it ends, or end its tag with `/>` if it is empty"]
                 }
-                (_, None) => "write its end tag where it ends, or `/>` at the end of its tag if it is empty".into(),
+                (_, None) => "write its end tag where it ends, or end its tag with `/>` if it is empty".into(),
             };
             self.findings.error(element.name.at.clone(), words![safe_text::element(name), " is not closed"], hint);
         }
@@ -179,7 +178,7 @@ impl Tree<'_> {
         }
     }
 
-    /// Puts a finished element into the innermost open one, or makes it the root.
+    /// Adds a finished element to the innermost open one, or makes it the root.
     fn attach(&mut self, element: Element) {
         match (self.open.last_mut(), &self.root) {
             (Some(parent), _) => parent.children.push(element),
@@ -188,14 +187,14 @@ impl Tree<'_> {
                 let (name, root) = (safe_text::element(&element.name.text), safe_text::element(&root.name.text));
                 self.findings.error(
                     element.name.at.clone(),
-                    words![name, " stands behind the end of ", root],
-                    words!["write it inside ", root, ": a file has one"],
+                    words![name, " is after the end of ", root],
+                    words!["move it inside ", root, ", of which a file has one"],
                 );
             }
         }
     }
 
-    /// Text between tags: there is no place for any.
+    /// Text between tags, which is never allowed.
     fn words(&mut self, at: Range<usize>) {
         let raw = self.text.get(at.clone()).unwrap_or_default();
         let words = raw.trim();
@@ -204,10 +203,10 @@ impl Tree<'_> {
         }
         let start = at.start + (raw.len() - raw.trim_start().len());
         let at = start..start + words.len();
-        // It may be the rest of a value.
+        // The text may be the rest of a value.
         let line_end = self.text.get(at.end..).and_then(|rest| rest.find('\n')).map_or(self.text.len(), |n| at.end + n);
         self.findings.doubt_until(line_end);
-        // The text itself is not repeated: it may be a secret that lost its tag.
+        // The message does not repeat the text: it may be a misplaced secret.
         let first = words.split(|c: char| c.is_whitespace() || "=>/".contains(c)).next().unwrap_or_default();
         match schema::element(first) {
             Some(kind) => {
@@ -216,45 +215,45 @@ impl Tree<'_> {
             }
             None => self.findings.error(
                 at,
-                "text has no meaning here",
+                "text is not allowed here",
                 "remove it, write it as an attribute, or make it a comment: `<!-- … -->`",
             ),
         }
     }
 
-    /// What the XML reader could not make sense of, tags apart.
+    /// Reports other errors of the XML library.
     fn malformed(&mut self, start: usize, error: &Error) {
         let end = self.text.len().min(start + 1);
         let end = if self.text.is_char_boundary(end) { end } else { start };
-        // The library's own words are not repeated: some of them quote the file.
+        // The library's messages are not used, because some of them quote the file.
         let (problem, hint): (SafeText, &str) = if let Error::Syntax(SyntaxError::UnclosedComment) = error {
-            ("this comment has no end".into(), "write `-->` where it ends")
+            ("this comment is not closed".into(), "write `-->` where it ends")
         } else if let Error::Syntax(SyntaxError::InvalidBangMarkup) = error {
-            ("`<!` begins nothing that is known".into(), "write a comment as `<!-- … -->`")
+            ("`<!` does not start a comment".into(), "write a comment as `<!-- … -->`")
         } else if let Error::Syntax(SyntaxError::UnclosedDoctype) = error {
-            ("a DOCTYPE has no meaning here, and this one has no end".into(), "remove it")
+            ("a DOCTYPE is not allowed here, and this one is not closed".into(), "remove it")
         } else if let Error::Syntax(SyntaxError::UnclosedCData) = error {
-            ("this CDATA section has no end, and no meaning here".into(), "remove it")
+            ("a CDATA section is not allowed here, and this one is not closed".into(), "remove it")
         } else if let Error::Syntax(SyntaxError::UnclosedPI | SyntaxError::UnclosedXmlDecl) = error {
-            ("`<?` has no end".into(), "write `?>` where it ends, or remove it")
+            ("`<?` is not closed".into(), "write `?>` where it ends, or remove it")
         } else if let Error::IllFormed(IllFormedError::DoubleHyphenInComment) = error {
             (
-                "this comment holds `--`, which XML forbids; perhaps the end of an earlier one is missing".into(),
-                "end every comment with `-->`, and write `- -` inside",
+                "this comment contains `--`, which XML forbids; perhaps an earlier comment is not closed".into(),
+                "end every comment with `-->`, and write `- -` inside it",
             )
         } else {
-            ("this is no XML".into(), "correct it here or just before")
+            ("this is not valid XML".into(), "correct it here or just before")
         };
         self.findings.error(start..end, problem, hint);
     }
 
-    /// The root, when everything is read.
+    /// The root after parsing.
     fn finish(mut self) -> Option<Element> {
         while !self.open.is_empty() {
             self.close_unclosed();
         }
         if self.root.is_none() && self.findings.errors() == 0 {
-            self.findings.error_of_file("there is no element in it", "write `<config>` with a `<client>` inside");
+            self.findings.error_of_file("the file contains no element", "write `<config>` with a `<client>` in it");
         }
         self.root
     }

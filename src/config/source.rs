@@ -1,6 +1,6 @@
-//! The text of the file: where in it a finding lies, and lines of it that are fit to be shown. Of a line only
-//! what the reader of the file marked as harmless is shown. Not the meaning of the text: it works on files that are
-//! no XML at all.
+//! The text of the file: converts offsets to lines and columns, and prepares source lines for messages. Only the parts
+//! of a line that the parser marked as harmless are shown. It does not interpret the text, so it also works for files
+//! that are not XML.
 
 use std::{ops::Range, sync::Arc};
 
@@ -13,18 +13,18 @@ use super::{
 
 /// How much of a long line is shown on either side of the mark, in terminal columns.
 const CONTEXT_COLUMNS: usize = 70;
-/// The same in bytes, with room for what is hidden, whose placeholders are shorter, and for characters without
+/// The same in bytes. It is larger, because placeholders are shorter than the hidden text and some characters have no
 /// width.
 const CONTEXT_BYTES: usize = 1000;
-/// What a tab becomes.
+/// The replacement for a tab.
 const TAB: &str = "    ";
 
-/// Something found at a place in the text, before the place is known as line and column.
+/// An error or warning at a byte range of the text, before it is converted to line and column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
-    /// Whether it stops the program.
+    /// Whether it prevents the program from running.
     pub severity: Severity,
-    /// Bytes of the text; `None` for the file as a whole.
+    /// The bytes of the text; `None` for the file as a whole.
     pub at: Option<Range<usize>>,
     /// What is wrong.
     pub problem: SafeText,
@@ -32,13 +32,13 @@ pub(super) struct Finding {
     pub hint: SafeText,
 }
 
-/// Everything found so far.
+/// The errors and warnings so far, and what may be shown.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     found: Vec<Finding>,
-    /// What of the text may be shown, as bytes.
+    /// The byte ranges of the text that may be shown.
     harmless: Vec<Range<usize>>,
-    /// Up to here a value may be part of another one whose quotes are broken.
+    /// Up to this offset, a value may be part of another one whose quotes are malformed.
     doubtful_until: usize,
 }
 
@@ -73,12 +73,12 @@ impl Findings {
         self.found.push(Finding { severity: Severity::Warning, at: None, problem: problem.into(), hint: hint.into() });
     }
 
-    /// How many errors there are.
+    /// The number of errors.
     pub(super) fn errors(&self) -> usize {
         self.found.iter().filter(|finding| finding.severity == Severity::Error).count()
     }
 
-    /// Marks a known name or a sign as fit to be shown.
+    /// Marks a known name or a punctuation character as safe to show.
     pub(super) fn show(&mut self, at: Range<usize>) {
         match self.harmless.last_mut() {
             Some(last) if last.end == at.start => last.end = at.end,
@@ -86,19 +86,19 @@ impl Findings {
         }
     }
 
-    /// Marks a value of a harmless type as fit to be shown, unless it lies where quotes are broken.
+    /// Marks a value of a harmless type as safe to show, unless the quotes around it are malformed.
     pub(super) fn show_value(&mut self, at: Range<usize>) {
         if at.start >= self.doubtful_until {
             self.show(at);
         }
     }
 
-    /// Says that up to this byte nothing is certain about what is a value and what is not.
+    /// Notes that up to this byte it is uncertain which text is a value.
     pub(super) fn doubt_until(&mut self, end: usize) {
         self.doubtful_until = self.doubtful_until.max(end);
     }
 
-    /// All as diagnostics in the order of the file: the errors and the warnings.
+    /// The errors and the warnings as diagnostics, each in the order of the file.
     pub(super) fn placed(mut self, source: &Source<'_>) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
         self.found.sort_by_key(|finding| finding.at.as_ref().map(|at| at.start));
         self.harmless.sort_by_key(|range| range.start);
@@ -112,7 +112,7 @@ impl Findings {
 pub(super) struct Source<'a> {
     file: Arc<str>,
     text: &'a str,
-    /// Where each line begins.
+    /// The offset of the start of each line.
     lines: Vec<usize>,
 }
 
@@ -123,7 +123,7 @@ impl<'a> Source<'a> {
         Self { file: file.into(), text, lines }
     }
 
-    /// The line in which a byte lies; counts from 1.
+    /// The line number of a byte, from 1.
     pub(super) fn line_of(&self, offset: usize) -> usize {
         self.lines.partition_point(|&start| start <= offset)
     }
@@ -140,15 +140,15 @@ impl<'a> Source<'a> {
         Diagnostic { severity, file, line, column, problem, hint, excerpt }
     }
 
-    /// The line that begins at `line_start`, with a mark under the part of `at` that lies in it. What is not
-    /// harmless becomes a placeholder, however long it is.
+    /// The line that starts at `line_start`, with a mark under the part of `at` that is in it. Text that is not
+    /// harmless is replaced by a placeholder of fixed length.
     fn excerpt(&self, line_start: usize, at: &Range<usize>, harmless: &[Range<usize>]) -> Excerpt {
-        // Of a very long line only the part that can be shown: a file may be one line, with many errors.
+        // Only the part of a very long line that is shown is processed: a file may be a single line with many errors.
         let start = line_start.max(self.text.floor_char_boundary(at.start.saturating_sub(CONTEXT_BYTES)));
         let end = self.text.ceil_char_boundary(at.start.saturating_add(2 * CONTEXT_BYTES));
         let line = self.text.get(start..end).unwrap_or_default();
         let line = line.split('\n').next().unwrap_or_default().trim_end();
-        // Where something is missing, the place is empty: the mark stands under what follows.
+        // If something is missing, the range is empty, and the mark is under the character after it.
         let at = at.start..at.end.max(at.start + 1);
         let mut shown = Shown { cells: Vec::with_capacity(line.len()), hidden: None };
         for (index, character) in line.char_indices() {
@@ -166,20 +166,20 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Whether one of these ranges, which are sorted, holds a byte.
+/// Whether one of these sorted ranges contains a byte.
 fn is_in(ranges: &[Range<usize>], offset: usize) -> bool {
     let after = ranges.partition_point(|range| range.start <= offset);
     after.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|range| range.contains(&offset))
 }
 
-/// A line while it is made fit to be shown.
+/// A line while secrets are being hidden.
 struct Shown {
     cells: Vec<Cell>,
-    /// Text that is hidden and what blanks follow it so far.
+    /// Hidden text and the blanks after it so far.
     hidden: Option<Hidden>,
 }
 
-/// A run of hidden text. Blanks inside it are part of it: a secret may have several words.
+/// A run of hidden text. It includes the blanks inside it, because a secret may have several words.
 struct Hidden {
     marked: bool,
     blanks: Vec<Cell>,
@@ -221,7 +221,7 @@ impl Shown {
     }
 }
 
-/// A character as it is shown.
+/// The shown form of a character.
 fn cells(character: char, marked: bool) -> impl Iterator<Item = Cell> {
     let (text, character) = match character {
         '\t' => (TAB, None),
@@ -242,9 +242,9 @@ impl Cell {
     }
 }
 
-/// The cells as text with a mark, without what is far from the mark.
+/// The cells as text with a mark, cut around the mark.
 fn windowed(cells: &[Cell]) -> Excerpt {
-    // Without a marked cell the mark stands behind the line's end: something is missing there.
+    // Without a marked cell, the mark is after the end of the line, because something is missing there.
     let first = cells.iter().position(|cell| cell.marked).unwrap_or(cells.len());
     let marked = cells.iter().skip(first).take_while(|cell| cell.marked).count();
     let whole = cells.len() <= 2 * CONTEXT_COLUMNS;
@@ -275,7 +275,7 @@ fn windowed(cells: &[Cell]) -> Excerpt {
 mod tests {
     use super::*;
 
-    /// What of `text` is shown where only these pieces are harmless, and where the mark is.
+    /// Checks what is shown of `text` if only these pieces are harmless, and where the mark is.
     fn check(text: &str, harmless: &[&str], marked: &str, place: (usize, usize), shown: &str) {
         let find = |piece: &str| {
             let start = text.find(piece).unwrap();
@@ -314,7 +314,7 @@ mod tests {
         check("<a pw='geheim'/>", &[], "<a", (1, 1), "***\n^^^");
         check("geheim geheim <a/> geheim ", &["<a/>"], "<a", (1, 15), "*** <a/> ***\n    ^^");
         check("  geheim\tgeheim", &[], "\t", (1, 9), "  ***\n  ^^^");
-        // An empty place, at the end of the line and before it.
+        // An empty range at the end of the line.
         check("<a ip=", &["<a ip="], "", (1, 1), "<a ip=\n^");
     }
 

@@ -1,8 +1,8 @@
-//! Spans of time as the configuration writes them. Not their reading, which has bounds and errors.
+//! Formats durations in the form that the configuration uses. Parsing them is elsewhere.
 
 use std::time::Duration;
 
-/// A span of time in its largest whole unit: `90d`, `36h`, `1500ms`.
+/// A duration in its largest whole unit: `90d`, `36h`, `1500ms`.
 #[must_use]
 pub fn show_duration(time: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];

@@ -234,7 +234,7 @@ fn the_name_of_this_machine_is_a_name_or_an_address_in_brackets() {
         assert_eq!(smtp.helo.as_deref(), Some(expected));
     }
     for (helo, hint) in [
-        ("192.0.2.1", "write it as in [192.0.2.1]"),
+        ("192.0.2.1", "write it like [192.0.2.1]"),
         ("2001:db8::1", "[IPv6:2001:db8::1]"),
         ("[2001:db8::1]", "[IPv6:2001:db8::1]"),
         ("[192.0.2]", "write the full name"),
@@ -254,7 +254,8 @@ fn certificates_without_tls_draw_a_warning() {
         [("ca='/a.pem'", true), ("ca='/a.pem' security='tls'", false), ("ca='~/a.pem' security='starttls'", false)]
     {
         let loaded = valid(&with_client(&format!("<smtp {attributes}/>")));
-        let warned = loaded.warnings.iter().any(|warning| warning.problem.as_str().contains("used for nothing"));
+        let warned =
+            loaded.warnings.iter().any(|warning| warning.problem.as_str().contains("these certificates are not used"));
         assert_eq!(warned, expected, "{attributes}");
     }
 }
@@ -277,17 +278,17 @@ fn warnings_name_what_is_valid_and_unwise() {
     for (text, expected) in [
         (
             with_client("<smtp host='mail.example.com' username='u' password='env:P'/>"),
-            "the SMTP password crosses the network to mail.example.com in the clear",
+            "the SMTP password is sent unencrypted to mail.example.com",
         ),
         (with_client("<smtp username='u' password='env:P'/>"), ""),
         (with_client("<smtp host='mail.example.com' security='tls' username='u' password='env:P'/>"), ""),
         (
             with_client("<ssh host-keys='off'/>"),
-            "host keys are not checked: whoever answers in a client's place receives its password",
+            "host keys are not checked, so an impostor could get the password of a client",
         ),
         (
             with_client("<group username='u'><client ip='i'><alert type='cpu' limit='100%'/></client></group>"),
-            "nothing is ever above 100 %: this alert cannot be raised",
+            "this alert can never be raised: no value is above 100 %",
         ),
     ] {
         let warnings = valid(&text).warnings;
@@ -308,19 +309,19 @@ fn a_client_needs_what_it_needs() {
     );
     check(
         "<config><group username=''><client ip='h'/></group></config>",
-        "1:26: `username`: the value is empty: write it, or leave the attribute out",
+        "1:26: `username`: the value is empty: write a value, or omit the attribute",
     );
     check(
         "<config><client ip='h' username='u' passphrase='env:P'/></config>",
-        "1:37: `passphrase` unlocks a key, and there is no `key`: write key=\"FILE\" beside it, or remove it",
+        "1:37: `passphrase` has no effect without `key`: add key=\"FILE\", or remove `passphrase`",
     );
     check(
         "<config></config>",
-        "1:2: there is no client in this file: write at least one, as in `<client ip=\"10.0.4.1\" username=\"ops\"/>`",
+        "1:2: this file defines no client: write at least one, for example `<client ip=\"10.0.4.1\" username=\"ops\"/>`",
     );
     check(
         "<config><group username='u'/></config>",
-        "1:2: there is no client in this file: write at least one, as in `<client ip=\"10.0.4.1\" username=\"ops\"/>`",
+        "1:2: this file defines no client: write at least one, for example `<client ip=\"10.0.4.1\" username=\"ops\"/>`",
     );
 }
 
@@ -329,34 +330,37 @@ fn nothing_is_there_twice() {
     let group = |inside: &str| format!("<config><group username='u'>\n{inside}\n</group></config>");
     check(
         &group("<client ip='10.0.0.1'/>\n<client ip='10.0.0.1' port='22'/>"),
-        "3:13: the client 10.0.0.1:22 is there already, in line 2: keep one of them",
+        "3:13: the client 10.0.0.1:22 is already defined in line 2: keep one of them",
     );
     check(
         &group("<client ip='10.0.0.[1-9]'/>\n<client ip='10.0.0.[8-20]'/>"),
-        "3:13: the client 10.0.0.8:22 (and 1 more) is there already, in line 2: keep one of them",
+        "3:13: the client 10.0.0.8:22 (and 1 more) is already defined in line 2: keep one of them",
     );
     check(
         &group("<client ip='::1'/>\n<client ip='[0:0::1]'/>"),
-        "3:13: the client [::1]:22 is there already, in line 2: keep one of them",
+        "3:13: the client [::1]:22 is already defined in line 2: keep one of them",
     );
-    check(&group("<client ip='h[1,1]'/>"), "2:13: this client is there already, in this element: keep one of them");
+    check(&group("<client ip='h[1,1]'/>"), "2:13: this client is already defined in this element: keep one of them");
     check(
         &group("<client ip='a' name='x'/>\n<client ip='b' name='x'/>"),
-        "3:22: this name is taken already, in line 2: give each client a name of its own",
+        "3:22: this name is already used in line 2: give each client a unique name",
     );
     check(
         &group("<client ip='a'/>\n<client ip='b' name='a'/>"),
-        "3:22: this name is taken already, in line 2: give each client a name of its own",
+        "3:22: this name is already used in line 2: give each client a unique name",
     );
     check(
         &group("<client ip='b' name='a'/>\n<client ip='a'/>"),
-        "3:13: this name is taken already, in line 2: give each client a name of its own",
+        "3:13: this name is already used in line 2: give each client a unique name",
     );
     check(
         &group("<client ip='a'>\n<alert type='cpu' limit='1%'/>\n<alert type='cpu' limit='2%'/></client>"),
-        "4:14: a second alert for cpu in one element; the first is in line 3: keep one of them",
+        "4:14: this element has two alerts for cpu; the first is in line 3: keep one of them",
     );
-    check(&with_client("<ssh/>\n<ssh/>"), "2:2: a second `<ssh>`; the first is in line 1: write all of it into one");
+    check(
+        &with_client("<ssh/>\n<ssh/>"),
+        "2:2: there is a second `<ssh>`; the first is in line 1: merge the two elements",
+    );
 }
 
 #[test]
@@ -364,29 +368,29 @@ fn names_of_ranges_and_ranges_of_names() {
     let client = |attributes: &str| format!("<config><client username='u' {attributes}/></config>");
     check(
         &client("ip='h[1-3]' name='x'"),
-        "1:48: `name`: one name for 3 clients: write a range that runs beside the one in `ip`, as in `web-[01-40]`, or leave `name` out",
+        "1:48: `name`: this is one name for 3 clients: write a range of the same length as the one in `ip`, for example `web-[01-40]`, or omit `name`",
     );
     check(
         &client("ip='h[1-3]' name='x[1-2]'"),
-        "1:48: `name`: this makes 2 names, and `ip` makes 3: write a range that runs beside the one in `ip`, or leave `name` out",
+        "1:48: `name`: this expands to 2 names, but `ip` expands to 3 addresses: write a range of the same length as the one in `ip`, or omit `name`",
     );
     check(
         &client("ip='h' name='x[1-2]'"),
-        "1:43: `name`: this makes 2 names, and `ip` makes 1: write a range that runs beside the one in `ip`, or leave `name` out",
+        "1:43: `name`: this expands to 2 names, but `ip` expands to 1 address: write a range of the same length as the one in `ip`, or omit `name`",
     );
     check(&client("ip='10.0.4.[9-1]'"), "1:42: `ip`: the range `9-1` runs backwards: write `1-9`");
     check(
         &client("ip='10.0.4.[250-260]'"),
-        "1:34: `ip`: `10.0.4.256` is no address and no host name: change the range so that every address in it is one",
+        "1:34: `ip`: `10.0.4.256` is not a valid address or host name: change the range so that every address in it is valid",
     );
     check(
         &client("ip='10.[0-255].[0-255].[1-254]'"),
-        "1:34: `ip`: this expands to 16646144 clients, at most 65536 are allowed: write smaller ranges",
+        "1:34: `ip`: this expands to 16646144 clients, but at most 65536 are allowed: write smaller ranges",
     );
     let two = "<client ip='a[1-40000]'/><client ip='b[1-40000]'/><client ip='c[1-40000]'/>";
     check(
         &format!("<config><group username='u'>{two}</group></config>"),
-        "1:55: with this there are more than 65536 clients: write smaller ranges, or divide the fleet",
+        "1:55: this brings the fleet to more than 65536 clients: write smaller ranges, or split the fleet",
     );
 }
 
@@ -396,7 +400,7 @@ fn a_fleet_that_is_full_is_expanded_no_further() {
     let more = "\n<client ip='h[1-65536]' username='u'/>".repeat(5_000);
     check(
         &format!("<config><client ip='h[1-65536]' username='u'/>\n<client ip='i' username='u'/>{more}</config>"),
-        "2:2: with this there are more than 65536 clients: write smaller ranges, or divide the fleet",
+        "2:2: this brings the fleet to more than 65536 clients: write smaller ranges, or split the fleet",
     );
     // Nor where every one of them has another error.
     let nobody = "<client ip='h[1-65536]'/>".repeat(3_000);
@@ -406,40 +410,40 @@ fn a_fleet_that_is_full_is_expanded_no_further() {
 
 #[test]
 fn strangers_and_misplaced_ones_are_named() {
-    check(&with_client("<clinet ip='a'/>"), "1:10: the element `<clinet>` is not known: did you mean `<client>`?");
-    check(&with_client("<smpt/>"), "1:10: the element `<smpt>` is not known: did you mean `<smtp>`?");
+    check(&with_client("<clinet ip='a'/>"), "1:10: the element `<clinet>` is unknown: did you mean `<client>`?");
+    check(&with_client("<smpt/>"), "1:10: the element `<smpt>` is unknown: did you mean `<smtp>`?");
     check(
         &with_client("<group><host/></group>"),
-        "1:17: the element `<host>` is not known: inside `<group>` stand `<client>`, `<group>` or `<alert>`",
+        "1:17: the element `<host>` is unknown: `<group>` may contain `<client>`, `<group>` or `<alert>`",
     );
-    check("<configuration/>", "1:2: the element `<configuration>` is not known: write `<config>` around everything");
+    check("<configuration/>", "1:2: the element `<configuration>` is unknown: put `<config>` around everything");
     check(
         &with_client("<alert type='cpu' limit='1%'/>"),
-        "1:10: `<alert>` has no meaning inside `<config>`: write it directly inside `<client>` or `<group>`",
+        "1:10: `<alert>` is not allowed inside `<config>`: move it directly inside `<client>` or `<group>`",
     );
     check(
         &with_client("<smtp><database/></smtp>"),
-        "1:16: `<database>` has no meaning inside `<smtp>`: write it directly inside `<config>`",
+        "1:16: `<database>` is not allowed inside `<smtp>`: move it directly inside `<config>`",
     );
     check(
         "<client ip='h' username='u'/>",
-        "1:2: `<client>` has no meaning at the root: write it directly inside `<config>` or `<group>`",
+        "1:2: `<client>` is not allowed as the root: move it directly inside `<config>` or `<group>`",
     );
     check(
         &with_client("<ssh known-host='a'/>"),
-        "1:14: `<ssh>` knows no attribute `known-host`: did you mean `known-hosts`?",
+        "1:14: `<ssh>` has no attribute `known-host`: did you mean `known-hosts`?",
     );
     check(
         &with_client("<group ip='a' name='b'/>"),
-        "1:16: `<group>` knows no attribute `ip`: it belongs to `<client>`\n1:23: `<group>` knows no attribute `name`: it belongs to `<client>`",
+        "1:16: `<group>` has no attribute `ip`: it is an attribute of `<client>`\n1:23: `<group>` has no attribute `name`: it is an attribute of `<client>`",
     );
     check(
         &with_client("<alerts every='4h'/>"),
-        "1:17: `<alerts>` knows no attribute `every`: it knows `repeat` or `recovery`",
+        "1:17: `<alerts>` has no attribute `every`: the known attributes are `repeat` or `recovery`",
     );
     check(
         "<config x='1'><client ip='h' username='u'/></config>",
-        "1:9: `<config>` knows no attribute of this name: remove it",
+        "1:9: `<config>` has no attribute of this name: remove it",
     );
 }
 
@@ -456,8 +460,8 @@ fn the_nearest_says_what_is_redacted() {
     assert_eq!(shown, [Some("a".to_owned()), Some("b=(\\S+)".to_owned()), Some("c".to_owned()), None]);
     check(
         &with_client("<collector redact='a('/><group redact='[z-a]'/>"),
-        r"1:28: `redact`: this is no regular expression: unclosed group: write an expression as in `password=(\S+)`; `\` before a sign means the sign itself
-1:48: `redact`: this is no regular expression: invalid character class range, the start must be <= the end: write an expression as in `password=(\S+)`; `\` before a sign means the sign itself",
+        r"1:28: `redact`: this is not a valid regular expression: unclosed group: write an expression like `password=(\S+)`; write `\` before a special character to match it literally
+1:48: `redact`: this is not a valid regular expression: invalid character class range, the start must be <= the end: write an expression like `password=(\S+)`; write `\` before a special character to match it literally",
     );
 }
 

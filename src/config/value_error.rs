@@ -1,17 +1,17 @@
-//! What is wrong with the text of one attribute, and what to write instead. Not where it is in the file.
+//! An error in the text of one attribute, with a hint what to write instead.
 
 use std::ops::Range;
 
 use super::safe_text::SafeText;
 
-/// Why a text is no value.
+/// Why a text is not a valid value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ValueError {
     /// What is wrong.
     pub problem: SafeText,
     /// What to write instead.
     pub hint: SafeText,
-    /// Which bytes of the text; `None` for the whole.
+    /// The bytes of the text that it concerns; `None` for the whole text.
     pub at: Option<Range<usize>>,
 }
 
@@ -20,7 +20,7 @@ impl ValueError {
         Self { problem: problem.into(), hint: hint.into(), at: None }
     }
 
-    /// The same, about a part of the text.
+    /// The same error about a part of the text.
     pub(super) fn within(self, at: Range<usize>) -> Self {
         Self { at: Some(at), ..self }
     }

@@ -1,5 +1,5 @@
-//! The text of one attribute to its value, or what is wrong with it and what to write instead. Pure;
-//! what is written elsewhere in the file plays no part here.
+//! Parses the text of one attribute to its value, or to an error and a hint. Pure, and independent of the rest of the
+//! file.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -27,7 +27,7 @@ use crate::fleet::{
     security::{allowance::Allowance, redaction::Redaction},
 };
 
-/// A word of a closed list.
+/// A keyword.
 fn word<T: Copy, const N: usize>(text: &str, words: [&'static str; N], values: [T; N]) -> Result<T, ValueError> {
     if let Some((_, value)) = words.iter().zip(values).find(|(word, _)| **word == text) {
         return Ok(value);
@@ -36,7 +36,7 @@ fn word<T: Copy, const N: usize>(text: &str, words: [&'static str; N], values: [
         Some(meant) => words!["did you mean `", meant, "`?"],
         None => words!["write ", safe_text::listed(words)],
     };
-    Err(ValueError::new(words![safe_text::word(text, words.into_iter()), " is not known here"], hint))
+    Err(ValueError::new(words![safe_text::word(text, words.into_iter()), " is not a known value"], hint))
 }
 
 /// `yes` or `no`.
@@ -67,9 +67,9 @@ pub(super) fn helo(text: &str) -> Result<String, ValueError> {
         }
         Ok(_) => Err(ValueError::new(
             "this is an address without brackets",
-            "write it as in [192.0.2.1] or [IPv6:2001:db8::1]",
+            "write it like [192.0.2.1] or [IPv6:2001:db8::1]",
         )),
-        Err(_) => Err(ValueError::new("this is no name of a machine", HINT)),
+        Err(_) => Err(ValueError::new("this is not a valid host name", HINT)),
     }
 }
 
@@ -88,9 +88,10 @@ pub(super) fn agent(text: &str) -> Result<AgentKeeping, ValueError> {
     word(text, schema::AGENT, [AgentKeeping::Keep, AgentKeeping::Remove])
 }
 
-/// `redact`: an expression, or nothing.
+/// `redact`: a regular expression, or empty for none.
 pub(super) fn redact(text: &str) -> Result<Option<Redaction>, ValueError> {
-    const HINT: &str = "write an expression as in `password=(\\S+)`; `\\` before a sign means the sign itself";
+    const HINT: &str =
+        "write an expression like `password=(\\S+)`; write `\\` before a special character to match it literally";
     if text.is_empty() {
         return Ok(None);
     }
@@ -98,7 +99,9 @@ pub(super) fn redact(text: &str) -> Result<Option<Redaction>, ValueError> {
         Ok(_) => "it is too large".into(),
         Err(error) => safe_text::expression_error(&error),
     };
-    Redaction::new(text).map(Some).map_err(|_| ValueError::new(words!["this is no regular expression: ", reason], HINT))
+    Redaction::new(text)
+        .map(Some)
+        .map_err(|_| ValueError::new(words!["this is not a valid regular expression: ", reason], HINT))
 }
 
 /// `type` of an `<alert>`.
@@ -112,11 +115,11 @@ pub(super) fn whole(text: &str, bounds: RangeInclusive<u32>) -> Result<u32, Valu
     match text.parse::<u32>() {
         Ok(number) if bounds.contains(&number) => Ok(number),
         Ok(_) => Err(ValueError::new(words![safe_text::number(text), " is out of bounds"], hint())),
-        Err(_) => Err(ValueError::new(words![safe_text::number(text), " is no number that can stand here"], hint())),
+        Err(_) => Err(ValueError::new(words![safe_text::number(text), " is not a whole number"], hint())),
     }
 }
 
-/// `max-events`: how many security events of a client are stored in a day.
+/// `max-events`: the most security events of a client that are stored per day.
 pub(super) fn max_events(text: &str) -> Result<Allowance, ValueError> {
     let number = whole(text, 1..=1_000_000_000)?;
     NonZeroU32::new(number)
@@ -137,31 +140,32 @@ pub(super) fn concurrency(text: &str) -> Result<NonZeroUsize, ValueError> {
 pub(super) fn port(text: &str) -> Result<u16, ValueError> {
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
-        Ok(_) | Err(_) => {
-            Err(ValueError::new(words![safe_text::number(text), " is no port"], "write a whole number from 1 to 65535"))
-        }
+        Ok(_) | Err(_) => Err(ValueError::new(
+            words![safe_text::number(text), " is not a valid port"],
+            "write a whole number from 1 to 65535",
+        )),
     }
 }
 
-/// A span of time within bounds.
+/// A duration within bounds.
 pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, ValueError> {
     let Ok(time) = humantime::parse_duration(text) else {
         let said = safe_text::number(text);
         return Err(match safe_text::digits(text) {
-            Some(digits) => {
-                ValueError::new(words![said, " lacks its unit"], words!["write `", digits, "s` for seconds"])
+            Some(digits) => ValueError::new(words![said, " has no unit"], words!["write `", digits, "s` for seconds"]),
+            None => {
+                ValueError::new(words![said, " is not a duration"], "write a duration like `30s`, `5m`, `4h` or `90d`")
             }
-            None => ValueError::new(words![said, " is no span of time"], "write one as in `30s`, `5m`, `4h` or `90d`"),
         });
     };
     if bounds.contains(&time) {
         return Ok(time);
     }
-    let hint = words!["write a time from ", *bounds.start(), " to ", *bounds.end()];
+    let hint = words!["write a duration from ", *bounds.start(), " to ", *bounds.end()];
     Err(ValueError::new(words![safe_text::number(text), " is out of bounds"], hint))
 }
 
-/// `repeat`: `every` or a span of time.
+/// `repeat`: `every` or a duration.
 pub(super) fn repeat(text: &str) -> Result<Repeat, ValueError> {
     const SHORTEST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(365 * 86_400);
@@ -182,54 +186,52 @@ pub(super) fn limit(unit: Unit, text: &str) -> Result<f64, ValueError> {
             Some(load) if (0.0..=1000.0).contains(&load) => Ok(load),
             Some(_) | None => Err(ValueError::new(
                 words![safe_text::number(text), " is not a load per core"],
-                "write a number from 0 to 1000 without a unit, as in `1.5`",
+                "write a number from 0 to 1000 without a unit, like `1.5`",
             )),
         },
         Unit::FailedSweeps => whole(text, 0..=1_000_000).map(f64::from).map_err(|wrong| {
             ValueError::new(
                 words![safe_text::number(text), " is not a count of failed sweeps"],
-                words![wrong.hint, ": the alert is raised when more sweeps than that have failed in a row"],
+                words![wrong.hint, ": the alert is raised when more sweeps than this have failed in a row"],
             )
         }),
     }
 }
 
 fn percent(text: &str) -> Result<f64, ValueError> {
-    const HINT: &str = "write a share from `0%` to `100%`";
+    const HINT: &str = "write a percentage from `0%` to `100%`";
     let said = || safe_text::number(text);
     let Some(number) = text.strip_suffix('%') else {
         return Err(match (decimal(text), safe_text::digits(text.trim())) {
-            (Some(_), Some(digits)) => {
-                ValueError::new(words![said(), " lacks its `%`"], words!["write `", digits, "%`"])
-            }
-            (Some(_), None) => ValueError::new(words![said(), " lacks its `%`"], "write it directly behind the number"),
-            (None, _) => ValueError::new(words![said(), " is no share"], HINT),
+            (Some(_), Some(digits)) => ValueError::new(words![said(), " has no `%`"], words!["write `", digits, "%`"]),
+            (Some(_), None) => ValueError::new(words![said(), " has no `%`"], "write it directly after the number"),
+            (None, _) => ValueError::new(words![said(), " is not a percentage"], HINT),
         });
     };
     let Some(number) = decimal(number) else {
-        return Err(ValueError::new(words![said(), " is no share"], HINT));
+        return Err(ValueError::new(words![said(), " is not a percentage"], HINT));
     };
     match Percent::new(number) {
         Ok(share) => Ok(share.get()),
-        Err(_) => Err(ValueError::new(words![said(), " lies outside 0–100 %"], HINT)),
+        Err(_) => Err(ValueError::new(words![said(), " is outside 0–100 %"], HINT)),
     }
 }
 
-/// A decimal number in plain digits: no exponent, no `inf`, no `+`.
+/// A decimal number in plain digits, without exponent, `inf` or `+`.
 fn decimal(text: &str) -> Option<f64> {
     let text = text.trim();
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
     if plain { text.parse().ok() } else { None }
 }
 
-/// Words on one line: a name, an account.
+/// A text on one line, such as the name of a client or account.
 pub(super) fn line(text: &str) -> Result<String, ValueError> {
     const LONGEST: usize = 200;
     if text.trim().is_empty() {
-        return Err(ValueError::new("the value is empty", "write it, or leave the attribute out"));
+        return Err(ValueError::new("the value is empty", "write a value, or omit the attribute"));
     }
     if text.chars().any(char::is_control) {
-        return Err(ValueError::new("the value holds control characters", "write it on one line"));
+        return Err(ValueError::new("the value contains control characters", "write it on one line"));
     }
     if text.chars().nth(LONGEST).is_some() {
         return Err(ValueError::new("the value is too long", words!["write at most ", LONGEST, " characters"]));
@@ -245,14 +247,14 @@ pub(super) fn mailbox(text: &str) -> Result<Mailbox, ValueError> {
     })
 }
 
-/// Mail addresses, separated by commas; each address once.
+/// Mail addresses, separated by commas. Repeated addresses are dropped.
 pub(super) fn mails(text: &str) -> Result<Vec<Mailbox>, ValueError> {
-    const HINT: &str = "write addresses as in `ops@example.com, Ann <ann@example.com>`";
+    const HINT: &str = "write addresses like `ops@example.com, Ann <ann@example.com>`";
     if text.trim().is_empty() {
-        return Err(ValueError::new("there is no mail address", "write one, or leave the attribute out"));
+        return Err(ValueError::new("there is no mail address", "write one, or omit the attribute"));
     }
     if text.chars().any(char::is_control) {
-        return Err(ValueError::new("the mail addresses hold control characters", HINT));
+        return Err(ValueError::new("the mail addresses contain control characters", HINT));
     }
     if let Ok(mailboxes) = text.parse::<Mailboxes>() {
         let mut once: Vec<Mailbox> = Vec::new();
@@ -263,7 +265,7 @@ pub(super) fn mails(text: &str) -> Result<Vec<Mailbox>, ValueError> {
         }
         return Ok(once);
     }
-    // Which of them is it?
+    // Find which of the addresses is wrong.
     let mut start = 0;
     let count = text.split(',').count();
     for (number, piece) in (1_usize..).zip(text.split(',')) {
@@ -271,40 +273,40 @@ pub(super) fn mails(text: &str) -> Result<Vec<Mailbox>, ValueError> {
         start += piece.len() + 1;
         let piece = piece.trim();
         if piece.is_empty() {
-            return Err(ValueError::new("a mail address is missing beside a comma", HINT).within(at..at + 1));
+            return Err(ValueError::new("a mail address is missing next to a comma", HINT).within(at..at + 1));
         }
         if piece.parse::<Mailbox>().is_err() {
             let problem = match count {
-                1 => "this is no mail address".into(),
-                count => words!["address ", number, " of ", count, " is no mail address"],
+                1 => "this is not a valid mail address".into(),
+                count => words!["address ", number, " of ", count, " is not a valid mail address"],
             };
             return Err(ValueError::new(problem, HINT).within(at..at + piece.len()));
         }
     }
-    Err(ValueError::new("this is no list of mail addresses", HINT))
+    Err(ValueError::new("this is not a list of mail addresses", HINT))
 }
 
-/// A path; `~` becomes `home`.
+/// A path, with `~` replaced by `home`.
 pub(super) fn path(text: &str, home: Option<&Path>) -> Result<PathBuf, ValueError> {
     if text.is_empty() || text.contains('\0') {
-        return Err(ValueError::new("there is no path", "write one, or leave the attribute out"));
+        return Err(ValueError::new("the path is empty", "write one, or omit the attribute"));
     }
     let Some(rest) = text.strip_prefix('~') else { return Ok(PathBuf::from(text)) };
     let rest = match rest.strip_prefix('/') {
         Some(rest) => rest,
         None if rest.is_empty() => rest,
-        None => return Err(ValueError::new("`~` with a name stands for another user's home", "write the whole path")),
+        None => return Err(ValueError::new("`~` with a user name is not supported", "write the full path")),
     };
     match home {
         Some(home) => Ok(home.join(rest)),
         None => Err(ValueError::new(
-            "`~` stands for nothing: there is no home directory here",
-            "write the whole path, or set HOME",
+            "`~` cannot be expanded: there is no home directory",
+            "write the full path, or set HOME",
         )),
     }
 }
 
-/// Whether the URL holds a password.
+/// Whether the URL contains a password.
 pub(super) fn url_has_password(url: &str) -> bool {
     Url::parse(url)
         .is_ok_and(|url| url.password().is_some() || url.query_pairs().any(|(name, _)| name.contains("password")))

@@ -40,8 +40,8 @@ pub(super) struct EncodedMail {
 /// Why a mail cannot be written as a message.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EncodeError {
-    /// The recipient is no mail address.
-    #[error("`{recipient}` is no mail address: {reason}")]
+    /// The recipient is not a valid mail address.
+    #[error("`{recipient}` is not a valid mail address: {reason}")]
     Recipient { recipient: String, reason: lettre::address::AddressError },
     /// Its domain has no form in ASCII.
     #[error("the domain of `{address}` is none: check its spelling")]

@@ -159,21 +159,21 @@ async fn a_check_finds_every_secret_that_is_missing() {
         here("pipe"),
     ));
     insta::assert_snapshot!(errors_of(&program).await.join("\n"), @"
-    config.xml:2:44: `retention`: `soon` is no span of time: write one as in `30s`, `5m`, `4h` or `90d`
-    config.xml:3:30: `password`: the environment variable NOT_SET is not set (also named in another place): set it where fleetsweep is started, or change `env:` in the configuration
-    config.xml:4:39: `password`: the secret from env:EMPTY is empty: its first line must hold it
-    config.xml:5:39: `password`: the secret from env:LONG is longer than 4096 bytes: is it the right source?
-    config.xml:6:39: `password`: the secret file DIR/missing cannot be read: it does not exist: check the path and its rights
-    config.xml:7:39: `password`: the secret from file:DIR/empty is empty: its first line must hold it
-    config.xml:8:39: `password`: the secret from file:DIR/binary is not UTF-8 text: is it the right source?
-    config.xml:9:39: `password`: the secret from file:DIR/long is longer than 4096 bytes: is it the right source?
-    config.xml:10:39: `password`: the secret file DIR/folder cannot be read: it is a directory: check the path and its rights
+    config.xml:2:44: `retention`: `soon` is not a duration: write a duration like `30s`, `5m`, `4h` or `90d`
+    config.xml:3:30: `password`: the environment variable NOT_SET is not set (also used in another place): set it for the fleetsweep process, or change `env:` in the configuration
+    config.xml:4:39: `password`: the secret from env:EMPTY is empty: its first line must contain the secret
+    config.xml:5:39: `password`: the secret from env:LONG is longer than 4096 bytes: check that this is the right source
+    config.xml:6:39: `password`: the secret file DIR/missing cannot be read: it does not exist: check the path and its permissions
+    config.xml:7:39: `password`: the secret from file:DIR/empty is empty: its first line must contain the secret
+    config.xml:8:39: `password`: the secret from file:DIR/binary is not UTF-8 text: check that this is the right source
+    config.xml:9:39: `password`: the secret from file:DIR/long is longer than 4096 bytes: check that this is the right source
+    config.xml:10:39: `password`: the secret file DIR/folder cannot be read: it is a directory: check the path and its permissions
     config.xml:11:34: `key`: the key file DIR/no-key cannot be read: it does not exist: write the path of a private key that this account may read
-    config.xml:12:34: `key`: the key file DIR/key.pub holds a public key: write the path of the private one, without `.pub`
-    config.xml:13:34: `key`: the key file DIR/folder is no regular file: write the path of a private key that this account may read
+    config.xml:12:34: `key`: the key file DIR/key.pub contains a public key: write the path of the private key, without `.pub`
+    config.xml:13:34: `key`: the key file DIR/folder is not a regular file: write the path of a private key that this account may read
     config.xml:14:34: `key`: the key file cannot be read: it does not exist: write the path of a private key that this account may read
-    config.xml:14:53: `password`: the secret file cannot be read: it does not exist: check the path and its rights
-    config.xml:17:39: `password`: the secret file DIR/pipe is not a regular file: name a file, or write `cmd:COMMAND` to read from elsewhere
+    config.xml:14:53: `password`: the secret file cannot be read: it does not exist: check the path and its permissions
+    config.xml:17:39: `password`: the secret file DIR/pipe is not a regular file: name a regular file, or use `cmd:COMMAND`
     ");
     assert!(!program.path("ran").exists(), "the command was run");
 }
@@ -219,8 +219,8 @@ async fn a_check_warns_of_rights_that_go_too_far() {
     insta::assert_snapshot!(warnings.join("\n"), @"
      warning: the configuration can be changed by other users of this machine (mode 666): run `chmod go-w config.xml`
     2:16: warning: `url`: the database fleet.db can be read by other users of this machine (mode 644): run `chmod o-r fleet.db`
-    3:19: warning: `known-hosts`: the file of host keys DIR/hosts can be changed by other users of this machine (mode 666): run `chmod go-w DIR/hosts`
-    4:39: warning: `password`: the secret file DIR/secret can be read by other users of this machine (mode 644) (also named in another place): run `chmod 600 DIR/secret`
+    3:19: warning: `known-hosts`: the host key file DIR/hosts can be changed by other users of this machine (mode 666): run `chmod go-w DIR/hosts`
+    4:39: warning: `password`: the secret file DIR/secret can be read by other users of this machine (mode 644) (also used in another place): run `chmod 600 DIR/secret`
     5:34: warning: `key`: the key file DIR/key can be read by its group (mode 640): run `chmod 600 DIR/key`
     6:39: warning: `password`: the directory DIR/open can be changed by other users of this machine (mode 777): run `chmod o-w DIR/open`
     8:26: warning: `ca`: the file of certificates DIR/ca can be changed by its group (mode 664): run `chmod g-w DIR/ca`
@@ -252,7 +252,7 @@ async fn a_check_is_silent_where_everything_is_in_order() {
         [
             "          1  from environment variables (env:)",
             "          2  from files (file:)",
-            "          1  from commands (cmd:), which `check` does not run: line 8",
+            "          1  from commands (cmd:), which `check` does not run, in line 8",
         ]
     );
     assert!(!program.path("ran").exists(), "the command was run");

@@ -1,5 +1,4 @@
-//! How many mails a day there can be: a bound that no day exceeds, and how it is reckoned. Not what
-//! will be mailed.
+//! The maximum number of mails per day, and how it is calculated. The real number is usually much lower.
 
 use std::{
     fmt::{self, Write as _},
@@ -19,11 +18,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) struct MailsADay {
     /// If every alert is raised and lasts.
     pub lasting: u64,
-    /// If every alert comes and goes as fast as it can: nothing is worse.
+    /// If every alert is raised and ends as often as possible. This is the worst case.
     pub restless: u64,
-    /// Security events, where they are asked for.
+    /// Security events of clients with `events="yes"`.
     pub events: u64,
-    /// Security events of the clients that leave it to their platform.
+    /// Security events of clients without `events`, if all of them run Windows.
     pub events_by_platform: u64,
 }
 
@@ -32,7 +31,7 @@ impl MailsADay {
     pub(super) fn of(client: &Client, interval: Duration) -> Self {
         let sweeps = sweeps_a_day(interval);
         let recipients = client.mail.len() as u64;
-        // What several alerts of one collection have to say is one mail.
+        // All alerts of one collection are in one mail.
         let alerts = |mails: fn(&Rule, u64) -> u64| {
             let sum = client.rules.iter().map(|rule| mails(rule, sweeps)).fold(0, u64::saturating_add);
             sum.min(sweeps) * recipients
@@ -46,18 +45,18 @@ impl MailsADay {
         }
     }
 
-    /// The sum in words, with its reasons.
+    /// Writes the numbers and how they follow from the configuration.
     pub(super) fn write_reckoning(self, out: &mut String, interval: Duration) -> fmt::Result {
         let Self { lasting, restless, events, events_by_platform } = self;
         let (sweeps, every) = (sweeps_a_day(interval), show_duration(interval));
         if self == Self::default() {
-            return writeln!(out, "  none: no client has both `mail` and something to be mailed");
+            return writeln!(out, "  none: no client has both `mail` and a reason to send mail");
         }
         for (mails, what) in [
-            (lasting, "about limits, if every alert is raised and lasts all day"),
-            (restless, "about limits, if every alert comes and goes as fast as it can"),
-            (events, "about security events, one after every collection, from clients with events=\"yes\""),
-            (events_by_platform, "about security events, the same if all clients without `events` run Windows"),
+            (lasting, "about alerts, if each is raised once and lasts all day"),
+            (restless, "about alerts, if each is raised and ends as often as possible"),
+            (events, "about security events, one after every collection, for clients with events=\"yes\""),
+            (events_by_platform, "about security events, if all clients without `events` run Windows"),
         ] {
             if mails > 0 {
                 writeln!(out, "  {mails:>9}  {what}")?;
@@ -65,12 +64,12 @@ impl MailsADay {
         }
         writeln!(
             out,
-            "  A day has {sweeps} sweeps, one every {every}. An alert with repeat=\"every\" can mail at each of them;\n  \
-             with a time it mails when it is raised, and again after each such time while it lasts. One that comes\n  \
-             and goes mails at each beginning, and with recovery=\"yes\" at each end; to begin it needs `for` sweeps\n  \
-             over the limit (unreachable: as many more as its limit), to end one below: a higher `for` or a lower\n  \
-             `clear` calms it. What several alerts of one client have to say in one sweep is one mail to each\n  \
-             recipient. So are its security events, also where there is nothing new; only a list of many MiB is several."
+            "  A day has {sweeps} sweeps, one every {every}. An alert with repeat=\"every\" is mailed after each of them. An\n  \
+             alert with a duration is mailed when it is raised, and again after that time for as long as it lasts. With\n  \
+             recovery=\"yes\" its end is mailed too. An alert is raised after `for` sweeps in a row over the limit\n  \
+             (unreachable: as many more as its limit) and ends after one sweep below it: a higher `for` or a lower\n  \
+             `clear` gives fewer mails. All alerts of a client in one sweep are one mail to each recipient. Its\n  \
+             security events are one mail too, even if there are no new ones; only very long lists are split."
         )
     }
 }
@@ -79,11 +78,11 @@ impl MailsADay {
 impl fmt::Display for MailsADay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { lasting, restless, events, events_by_platform } = self;
-        write!(f, "at most {lasting} mails a day while alerts last, {restless} if they come and go")?;
+        write!(f, "at most {lasting} mails a day while alerts last, {restless} if they are raised and end repeatedly")?;
         match (events, events_by_platform) {
             (0, 0) => Ok(()),
-            (0, windows) => write!(f, ", {windows} more about events on Windows"),
-            (events, _) => write!(f, ", {events} more about events"),
+            (0, windows) => write!(f, ", {windows} more about security events on Windows"),
+            (events, _) => write!(f, ", {events} more about security events"),
         }
     }
 }
@@ -99,7 +98,7 @@ impl Sum for MailsADay {
     }
 }
 
-/// How many sweeps can begin within a day.
+/// How many sweeps can start within a day.
 fn sweeps_a_day(interval: Duration) -> u64 {
     u64::try_from(DAY.as_nanos().div_ceil(interval.as_nanos().max(1))).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,5 @@
-//! Which values are harmless: for each type of value, when a text is certainly of that type, so that it may be
-//! shown. In doubt it is hidden. Not whether a value is valid.
+//! Decides for each type of value when a text is certainly of that type, so that it may be shown. If in doubt, it is
+//! hidden. Whether a value is valid is decided elsewhere.
 
 use std::{borrow::Cow, net::IpAddr, path::Path};
 
@@ -24,8 +24,8 @@ fn shown_if(proof: bool, text: &str) -> SafeText {
     if proof { proved(text) } else { SafeText::hidden() }
 }
 
-/// Whether a value may be shown as it stands, whatever is wrong around it: only types that leave no room for
-/// anything else.
+/// Whether a value may be shown even if the text around it is malformed. This is so only for types whose values cannot
+/// contain anything else.
 pub(in crate::config) fn in_any_state(kind: ValueKind, text: &str) -> bool {
     match kind {
         ValueKind::Choice(_) | ValueKind::Metric => wrong_word(text, kind.words()).is_some(),
@@ -43,7 +43,7 @@ pub(in crate::config) fn in_any_state(kind: ValueKind, text: &str) -> bool {
     }
 }
 
-/// A value that was found to be valid for its type, as far as it may be shown.
+/// A valid value of a type, hidden if it may contain a secret.
 pub(in crate::config) fn valid(kind: ValueKind, text: &str) -> SafeText {
     match kind {
         ValueKind::Choice(_) | ValueKind::Metric | ValueKind::Measure | ValueKind::MeasureOrChoice(_) => {
@@ -59,7 +59,7 @@ pub(in crate::config) fn valid(kind: ValueKind, text: &str) -> SafeText {
     }
 }
 
-/// Whether a text is nothing but a few numbers with their units: `60s`, `1h 30m`, `99.5 %`, `-1`.
+/// Whether a text consists only of a few numbers with units: `60s`, `1h 30m`, `99.5 %`, `-1`.
 fn is_measure(text: &str) -> bool {
     const UNITS: [&str; 26] = [
         "", "%", "ms", "msec", "s", "sec", "secs", "second", "seconds", "m", "min", "mins", "minute", "minutes", "h",
@@ -86,7 +86,7 @@ fn is_measure(text: &str) -> bool {
     true
 }
 
-/// Whether a text is certainly an address, or a range of them: an IP address, or a host name with its domain. A
+/// Whether a text is certainly an address or a range of addresses: an IP address, or a host name with a domain. A
 /// single word may be anything.
 fn is_address(text: &str) -> bool {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
@@ -102,48 +102,48 @@ fn is_address(text: &str) -> bool {
     address.parse::<IpAddr>().is_ok() || is_domain(&address)
 }
 
-/// A text without its ranges, where they are well formed and not long.
+/// A text without its ranges; `None` if they are malformed or long.
 fn example_of(text: &str) -> Option<String> {
     if text.len() > 120 || Pattern::parse(text).is_err() {
         return None;
     }
     let mut example = String::new();
     for (index, part) in text.split(['[', ']']).enumerate() {
-        // Pieces with an odd number stand between brackets.
+        // Pieces with odd numbers are between brackets.
         example.push_str(if index % 2 == 0 { part } else { "1" });
     }
     Some(example)
 }
 
-/// The `ip` of a valid client: an address, a host name, a range.
+/// The `ip` of a valid client: an address, a host name or a range.
 pub(in crate::config) fn addresses(text: &str) -> SafeText {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-.:%_[], ".contains(c);
     shown_if(text.len() <= 255 && text.chars().all(plain), text)
 }
 
-/// A host name or address that is in use.
+/// A host name or address of a valid configuration.
 fn host(text: &str) -> SafeText {
     shown_if(address::parse(text).is_ok(), text)
 }
 
-/// The address or host name of a server, where it says certainly nothing else.
+/// The address or host name of a server, if it is certainly one.
 pub(in crate::config) fn server(text: &str) -> Option<SafeText> {
     is_address(text).then(|| proved(text))
 }
 
-/// The identity of a client, where it says certainly nothing but an address.
+/// The identity of a client, if its address is certainly one.
 pub(in crate::config) fn client(id: &ClientId) -> Option<SafeText> {
     is_address(id.address()).then(|| proved(id.to_string()))
 }
 
-/// The name of a client: words. A secret that lost its attribute often has other signs in it.
+/// The name of a client, if it consists of words. A misplaced secret often contains other characters.
 pub(in crate::config) fn label(text: &str) -> SafeText {
     let plain = |c: char| c.is_alphanumeric() || " ._-+#()[],/".contains(c);
     shown_if(text.chars().count() <= 200 && text.chars().all(plain), text)
 }
 
-/// The name of an account: `ops`, `DOMAIN\ops`, `ops@example.com`. With a password behind it, as in `ops:…@host`,
-/// it is none.
+/// The name of an account, such as `ops`, `DOMAIN\ops` or `ops@example.com`. With a password in it, as in `ops:…@host`,
+/// it is hidden.
 #[must_use]
 pub fn account(text: &str) -> SafeText {
     let plain = |text: &str| {
@@ -157,15 +157,15 @@ pub fn account(text: &str) -> SafeText {
     shown_if(proof, text)
 }
 
-/// A mail address, without the name that may stand before it.
+/// A mail address, without a display name.
 pub(in crate::config) fn mail(mailbox: &Mailbox) -> SafeText {
     let address = mailbox.email.to_string();
     let plain = |c: char| c.is_alphanumeric() || "._-+@".contains(c);
     shown_if(address.chars().all(plain), &address)
 }
 
-/// A path, where it is certainly one: from the root, the home or the working directory on, or with a name that
-/// files of this kind have. What was meant as a key or a password may stand where a path should.
+/// A path, if it certainly is one: it starts at the root, the home or the working directory, or its name is typical for
+/// such files. A key or a password may have been written in place of a path.
 #[must_use]
 pub fn path(path: &Path) -> SafeText {
     const LONGEST: usize = 300;
@@ -179,7 +179,7 @@ pub fn path(path: &Path) -> SafeText {
     shown_if(proof && text.len() <= LONGEST, text)
 }
 
-/// Whether a path ends with a name that key files, files of host keys, databases and the like have.
+/// Whether a path ends with a typical name of a key file, a host key file, a database or the like.
 fn has_customary_name(text: &str) -> bool {
     let name = text.rsplit('/').next().unwrap_or_default();
     name.starts_with("id_")
@@ -187,28 +187,27 @@ fn has_customary_name(text: &str) -> bool {
         || [".pem", ".key", ".txt", ".db", ".sqlite", ".crt", ".secret"].iter().any(|end| name.ends_with(end))
 }
 
-/// Capital and small letters and digits in one word: as generated secrets have them.
+/// Whether a word mixes upper case, lower case and digits, as generated secrets do.
 fn looks_random(word: &str) -> bool {
     let any = |is: fn(&char) -> bool| word.chars().any(|c| is(&c));
     any(char::is_ascii_uppercase) && any(char::is_ascii_lowercase) && any(char::is_ascii_digit)
 }
 
-/// The path of a file that was found: the operating system has proved it.
+/// The path of a file that exists, which shows that it is a path.
 #[must_use]
 pub fn existing_path(path: &Path) -> SafeText {
     let text = path.to_string_lossy();
     proved(text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>())
 }
 
-/// The name of an environment variable, written as they customarily are.
+/// The name of an environment variable, if it is written in the usual form (`A_Z0_9`).
 pub(in crate::config) fn environment_name(name: &str) -> SafeText {
     let plain = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     let begins = name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
     shown_if(plain && begins && name.len() <= 100, name)
 }
 
-/// What is wrong with a regular expression. The reader of expressions has a closed list of reasons, none of
-/// which repeats the expression.
+/// The error in a regular expression. The parser has a fixed list of reasons, and none of them repeats the expression.
 pub(in crate::config) fn expression_error(error: &regex_syntax::Error) -> SafeText {
     match error {
         regex_syntax::Error::Parse(error) => proved(error.kind().to_string()),
@@ -217,19 +216,19 @@ pub(in crate::config) fn expression_error(error: &regex_syntax::Error) -> SafeTe
     }
 }
 
-/// The name of a database.
+/// The name of a database, if it certainly is one.
 fn database_name(text: &str) -> SafeText {
     let plain = |c: char| c.is_alphanumeric() || "_-.$".contains(c);
     shown_if((1..=64).contains(&text.chars().count()) && text.chars().all(plain), text)
 }
 
-/// The file of a database.
+/// The file of a database, if it certainly is one.
 #[must_use]
 pub fn database_file(text: &str) -> SafeText {
     shown_if(text.chars().all(|c| c.is_alphanumeric() || "._-/+~ ,".contains(c)), text)
 }
 
-/// A database at a server, as errors name it.
+/// A database on a server, in the form used in messages.
 #[must_use]
 pub fn database_place(is_postgres: bool, server: &str, port: u16, name: &str) -> SafeText {
     let scheme = if is_postgres { "postgres://" } else { "mysql://" };
@@ -238,7 +237,7 @@ pub fn database_place(is_postgres: bool, server: &str, port: u16, name: &str) ->
     words![scheme, server, ":", port, "/", if name.is_empty() { "".into() } else { database_name(name) }]
 }
 
-/// The URL of a database without its password, and without what is not certainly a part of it.
+/// The URL of a database without its password and without anything that is not certainly harmless.
 fn database(url: &str) -> SafeText {
     let (scheme, rest) = url.split_once(':').unwrap_or_default();
     if scheme == "sqlite" {
@@ -251,7 +250,7 @@ fn database(url: &str) -> SafeText {
     let Ok(parsed) = Url::parse(url) else { return words![scheme, "://", HIDDEN] };
     let user = match (parsed.username(), parsed.password()) {
         ("", None) => "".into(),
-        // Without a password beside it, it may be one.
+        // A user without a password may be a misplaced password.
         (_, None) => words![HIDDEN, "@"],
         (user, Some(_)) => words![account(user), ":", HIDDEN, "@"],
     };

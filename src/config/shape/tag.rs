@@ -1,5 +1,5 @@
-//! One start tag: its name and attributes, each with its place, or what is wrong with its quotes,
-//! equal signs and brackets; and what of it may be shown. Not the nesting of elements.
+//! Parses one start tag: its name and attributes with their positions, errors in quotes, equal signs and brackets, and
+//! which parts may be shown. The nesting of elements is handled elsewhere.
 
 use std::ops::Range;
 
@@ -15,11 +15,11 @@ use crate::config::{
     source::Findings,
 };
 
-/// What word processors and chat programs make of quotes.
+/// The quotation marks of word processors and chat programs.
 const TYPOGRAPHIC: [char; 15] = ['‘', '’', '‚', '‛', '“', '”', '„', '‟', '«', '»', '‹', '›', '`', '´', '″'];
 
-/// Reads the start tag at `at`. Where its end is missing, so that it swallowed the next tag, also
-/// returns where that one begins.
+/// Parses the start tag at `at`. If its end is missing, so that it includes the next tag, also returns the start of
+/// that one.
 pub(super) fn read(text: &str, at: Range<usize>, findings: &mut Findings) -> (Element, Option<usize>) {
     let raw = text.get(at.clone()).unwrap_or_default();
     let inner = raw.strip_prefix('<').unwrap_or(raw);
@@ -53,8 +53,8 @@ pub(super) fn read(text: &str, at: Range<usize>, findings: &mut Findings) -> (El
     if !is_name(name) {
         tag.findings.error(
             at.start..name_at.end,
-            "`<` is not followed by the name of an element",
-            "write the name directly behind it, or `&lt;` for the character itself",
+            "`<` is not followed by an element name",
+            "write the name directly after it, or `&lt;` for the character itself",
         );
         tag.element.sound = false;
     } else if has_end {
@@ -74,14 +74,14 @@ pub(super) fn read(text: &str, at: Range<usize>, findings: &mut Findings) -> (El
     (element, read_on)
 }
 
-/// Whether an XML name.
+/// Whether a text is an XML name.
 fn is_name(text: &str) -> bool {
     text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_alphanumeric() || "_-.:".contains(c))
 }
 
-/// Where, inside a tag, clearly another one begins. A `<` before anything else is taken for a character
-/// of a value that should have been written `&lt;`.
+/// The position within a tag where another one clearly begins. Any other `<` is taken for a character of a value that
+/// should have been written as `&lt;`.
 fn next_tag(inner: &str) -> Option<usize> {
     inner.match_indices('<').map(|(offset, _)| offset).find(|offset| {
         let after = inner.get(offset + 1..).unwrap_or_default();
@@ -90,8 +90,7 @@ fn next_tag(inner: &str) -> Option<usize> {
     })
 }
 
-/// Whether the text ends like ` name=`: then the quote behind it opens a value, and an earlier one was
-/// never closed.
+/// Whether the text ends like ` name=`. If so, the quote after it opens a value, and an earlier value was not closed.
 fn ends_like_an_attribute(value: &str) -> bool {
     value.trim_end().strip_suffix('=').is_some_and(|before| {
         let before = before.trim_end();
@@ -100,12 +99,12 @@ fn ends_like_an_attribute(value: &str) -> bool {
     })
 }
 
-/// The tag while it is read.
+/// A tag during parsing.
 struct Tag<'a> {
     findings: &'a mut Findings,
-    /// From behind `<` to before `>` or `/>`.
+    /// The text between `<` and `>` or `/>`.
     inner: &'a str,
-    /// Where `inner` begins in the file.
+    /// The offset of `inner` in the file.
     base: usize,
     element: Element,
 }
@@ -116,8 +115,8 @@ impl Tag<'_> {
         self.element.sound = false;
     }
 
-    /// Marks the name of an attribute, with the signs up to `end`, as fit to be shown. Where the tag is broken
-    /// before it, the name must be known to the letter.
+    /// Marks the name of an attribute, with the characters up to `end`, as safe to show. If the tag is malformed before
+    /// it, only a known name is marked.
     fn show_name(&mut self, at: Range<usize>, end: usize) {
         let name = self.inner.get(at.clone()).unwrap_or_default();
         let known = schema::attribute_names().any(|known| known == name);
@@ -126,7 +125,7 @@ impl Tag<'_> {
         }
     }
 
-    /// The same for the name before `=` and whatever stands at this offset.
+    /// The same for the name before `=` and the character at this offset.
     fn show_name_before(&mut self, offset: usize, end: usize) {
         let before = self.inner.get(..offset).unwrap_or_default().trim_end();
         let Some(before) = before.strip_suffix('=').map(str::trim_end) else { return };
@@ -139,13 +138,13 @@ impl Tag<'_> {
         self.inner.get(offset..).unwrap_or_default()
     }
 
-    /// Whether the name at this offset has a space before it. What has none may be the rest of a secret.
+    /// Whether a space precedes the name at this offset. Without one it may be the rest of a secret.
     fn is_separated(&self, offset: usize) -> bool {
         self.inner.get(..offset).is_some_and(|before| before.ends_with(char::is_whitespace))
     }
 
-    /// The same for a name with its value in quotes, the first of them at this offset; the value only where it is
-    /// of a harmless type and ends where the attribute does.
+    /// The same for a name and its quoted value, whose opening quote is at this offset. The value is marked only if it
+    /// is of a harmless type and ends with the attribute.
     fn show_pair(&mut self, open: usize, value: &str) {
         self.show_name_before(open, open + 1);
         let before = self.inner.get(..open).unwrap_or_default().trim_end().trim_end_matches('=').trim_end();
@@ -167,7 +166,7 @@ impl Tag<'_> {
         self.element.sound && kind.is_some_and(|kind| safe_text::in_any_state(kind, value))
     }
 
-    /// A tag without an end: which quote or bracket is missing?
+    /// Reports which quote or bracket is missing in a tag without an end.
     fn endless(&mut self, name_length: usize) {
         let inner = self.inner;
         let mut offset = name_length;
@@ -176,7 +175,7 @@ impl Tag<'_> {
             if !self.inner.get(..open).is_some_and(|before| before.trim_end().ends_with('=')) {
                 self.broken(
                     open..open + 1,
-                    "this quote opens no value",
+                    "this quote does not start a value",
                     "write a quote in a value as `&quot;` or `&apos;`",
                 );
                 return;
@@ -192,22 +191,22 @@ impl Tag<'_> {
             offset = open + 1 + closed.len() + 1;
         }
         let problem = words![safe_text::tag(&self.element.name.text), " is not closed"];
-        self.broken(0..name_length, problem, "write `>` or `/>` at its end");
+        self.broken(0..name_length, problem, "end it with `>` or `/>`");
     }
 
-    /// A value whose opening quote, at this offset, has no partner. `value` may hold what comes after it.
+    /// Reports a value whose opening quote, at this offset, is not closed. `value` may contain the text after it.
     fn unclosed(&mut self, open: usize, value: &str) {
         let typographic = value.chars().any(|c| TYPOGRAPHIC.contains(&c));
         let problem = if typographic {
-            "this value is closed by a typographic quote"
+            "this value ends with a typographic quote"
         } else {
             "the quote that opens this value is not closed"
         };
         self.show_name_before(open, open + 1);
-        self.broken(open..open + 1, problem, "write the same plain quote where it ends");
+        self.broken(open..open + 1, problem, "write the same plain quote at its end");
     }
 
-    /// Every attribute from an offset on.
+    /// Parses all attributes from an offset on.
     fn attributes(&mut self, offset: usize) {
         let mut next = Some(offset);
         while let Some(offset) = next {
@@ -215,10 +214,10 @@ impl Tag<'_> {
         }
     }
 
-    /// The attributes from an offset on; where one is malformed and another may follow, its offset.
+    /// Parses attributes from an offset on. If one is malformed, returns the offset at which another may follow.
     fn attributes_until_trouble(&mut self, offset: usize) -> Option<usize> {
         let inner = self.inner;
-        // Duplicates are found here: the iterator does not recover well behind one.
+        // Duplicates are detected here, because the iterator does not recover well after one.
         for attribute in Attributes::new(inner, offset).with_checks(false) {
             match attribute {
                 Ok(raw) => self.attribute(&raw)?,
@@ -228,18 +227,21 @@ impl Tag<'_> {
                     let key = inner.get(..key_end).and_then(|before| before.rsplit(char::is_whitespace).next());
                     let key = key.unwrap_or_default();
                     let (problem, hint) = if !is_name(key) || !self.is_separated(key_end - key.len()) {
-                        ("this is no attribute".into(), "write `name=\"value\"`; a quote in a value is `&quot;`")
+                        (
+                            "this is not an attribute".into(),
+                            "write `name=\"value\"`; write a quote in a value as `&quot;`",
+                        )
                     } else {
                         self.show_name(key_end - key.len()..key_end, key_end);
                         let problem = words![safe_text::attribute(key), " has no value"];
-                        (problem, "write `=` and the value in quotes behind it")
+                        (problem, "write `=` and the value in quotes after it")
                     };
                     self.broken(key_end - key.len()..key_end, problem, hint);
                     return None;
                 }
                 Err(AttrError::ExpectedValue(at)) => {
                     self.show_name_before(at, at);
-                    self.broken(at..at, "a value is missing behind `=`", "write it in quotes");
+                    self.broken(at..at, "the value after `=` is missing", "write it in quotes");
                     return None;
                 }
                 Err(AttrError::ExpectedQuote(at, _)) => {
@@ -255,7 +257,7 @@ impl Tag<'_> {
         None
     }
 
-    /// One well-formed attribute; `None` where what follows it cannot be trusted.
+    /// Handles one well-formed attribute. `None` if the text after it cannot be trusted.
     fn attribute(&mut self, raw: &RawAttribute<'_>) -> Option<()> {
         let name = raw.key.as_ref();
         let value = raw.value.as_ref();
@@ -264,7 +266,7 @@ impl Tag<'_> {
         if !is_name(name) {
             self.broken(
                 name_at..name_at + name.len(),
-                "this is no name of an attribute",
+                "this is not an attribute name",
                 "write `name=\"value\"`, with a space before the name",
             );
             return None;
@@ -272,8 +274,8 @@ impl Tag<'_> {
         if !self.is_separated(name_at) {
             self.broken(
                 name_at..name_at,
-                "no space before this attribute",
-                "write one; a quote in a value is `&quot;`",
+                "there is no space before this attribute",
+                "insert one; write a quote in a value as `&quot;`",
             );
             return None;
         }
@@ -284,19 +286,15 @@ impl Tag<'_> {
         let at = self.base + value_at..self.base + value_at + value.len();
         self.show_name(name_at..name_at + name.len(), value_at);
         if value.contains('<') {
-            self.findings.error(at.clone(), "a value holds `<`", "write `&lt;` for it");
+            self.findings.error(at.clone(), "a value contains `<`", "write it as `&lt;`");
             self.element.sound = false;
         }
         let secret = ["password", "passphrase"].contains(&name);
         if !secret && value.starts_with(TYPOGRAPHIC) && value.ends_with(TYPOGRAPHIC) {
             self.findings.error(
                 at,
-                words![
-                    "the value of ",
-                    safe_text::attribute(name),
-                    " stands in typographic quotes inside the plain ones"
-                ],
-                "leave the plain quotes alone",
+                words!["the value of ", safe_text::attribute(name), " has typographic quotes inside the plain ones"],
+                "remove the typographic quotes",
             );
             self.element.sound = false;
             return Some(());
@@ -322,22 +320,22 @@ impl Tag<'_> {
                 });
             }
             Err(_) => {
-                // The library's error repeats a part of the value, which may be a secret.
+                // The library's error quotes a part of the value, which may be a secret.
                 let ampersand = value_at + value.find('&').unwrap_or_default();
-                self.broken(ampersand..ampersand + 1, "`&` begins an entity that is not known", "write `&amp;` for it");
+                self.broken(ampersand..ampersand + 1, "`&` starts an unknown entity", "write it as `&amp;`");
             }
         }
         Some(())
     }
 
-    /// A value without quotes, or with those of a word processor. Returns where to go on.
+    /// Reports a value without quotes, or with typographic ones. Returns the offset to continue at.
     fn unquoted(&mut self, at: usize) -> Option<usize> {
         self.show_name_before(at, at);
         let value = self.from(at);
         let opening = value.chars().next().filter(|c| TYPOGRAPHIC.contains(c));
         let Some(opening) = opening else {
             let length = value.find(char::is_whitespace).unwrap_or(value.len());
-            self.broken(at..at + length, "this value is not in quotes", "write `\"` at both ends of it");
+            self.broken(at..at + length, "this value is not in quotes", "write `\"` before and after it");
             return None;
         };
         let inside = self.from(at + opening.len_utf8());
@@ -348,14 +346,14 @@ impl Tag<'_> {
         });
         self.broken(
             at..end.unwrap_or(self.inner.len()),
-            "this value stands in typographic quotes",
-            "write the plain `\"` or `'` at both ends of it",
+            "this value is in typographic quotes",
+            "write a plain `\"` or `'` before and after it",
         );
         end
     }
 }
 
-/// Where `part`, a piece of `whole` itself and not a copy, begins in it.
+/// The offset of `part` in `whole`. `part` must be a slice of `whole`, not a copy.
 fn offset_in(whole: &str, part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len())
 }

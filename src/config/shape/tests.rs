@@ -64,15 +64,15 @@ fn names_and_values_know_their_places() {
 fn typographic_quotes_are_named_each_of_them_and_reading_goes_on() {
     check(
         "<config><client ip=‘a b’ port=“22” x='1'/></config>",
-        "config()[client(x=1)!]\n1:20 this value stands in typographic quotes\n1:31 this value stands in typographic quotes",
+        "config()[client(x=1)!]\n1:20 this value is in typographic quotes\n1:31 this value is in typographic quotes",
     );
     check(
         "<config><client ip=\"a” port=\"22\"/></config>",
-        "config()[client()!]\n1:20 this value is closed by a typographic quote",
+        "config()[client()!]\n1:20 this value ends with a typographic quote",
     );
     check(
         "<config><client ip=\"“a”\" x='1'/></config>",
-        "config()[client(x=1)!]\n1:21 the value of the attribute `ip` stands in typographic quotes inside the plain ones",
+        "config()[client(x=1)!]\n1:21 the value of the attribute `ip` has typographic quotes inside the plain ones",
     );
 }
 
@@ -98,7 +98,7 @@ fn missing_brackets_are_found() {
         "config()[client()! client(ip=b)]\n2:2 the tag `<client` is not closed",
     );
     check("<config>\nclient ip='a'/>\n</config>", "config()\n2:1 `<` is missing before `client`");
-    check("<config>\n< client ip='a'/>\n</config>", "config()[()!]\n2:1 `<` is not followed by the name of an element");
+    check("<config>\n< client ip='a'/>\n</config>", "config()[()!]\n2:1 `<` is not followed by an element name");
     check("<config><client", "config()[client()!]\n1:2 `<config>` is not closed\n1:10 the tag `<client` is not closed");
 }
 
@@ -111,8 +111,8 @@ fn elements_without_an_end_are_found() {
     check("<config><client/>", "config()[client()]\n1:2 `<config>` is not closed");
     check("<config><client></clients></config>", "config()[client()]\n1:17 this end tag does not close `<client>`");
     check("<config></group></config>", "config()\n1:9 this end tag does not close `<config>`");
-    check("<config/></config>", "config()\n1:10 this end tag closes nothing");
-    check("<config/><client/>", "config()\n1:11 `<client>` stands behind the end of `<config>`");
+    check("<config/></config>", "config()\n1:10 this end tag has no start tag");
+    check("<config/><client/>", "config()\n1:11 `<client>` is after the end of `<config>`");
 }
 
 #[test]
@@ -120,16 +120,16 @@ fn attributes_that_are_none_are_found() {
     for (inside, expected) in [
         ("ip", "1:17 the attribute `ip` has no value"),
         ("ip 'a'", "1:17 the attribute `ip` has no value"),
-        ("ip=", "1:20 a value is missing behind `=`"),
+        ("ip=", "1:20 the value after `=` is missing"),
         ("ip=a port='1'", "1:20 this value is not in quotes"),
-        ("ip='a'port='1'", "1:23 no space before this attribute"),
-        ("password='it's x'", "1:33 this quote opens no value"),
-        ("ip='a' 'b'", "1:24 this is no attribute"),
+        ("ip='a'port='1'", "1:23 there is no space before this attribute"),
+        ("password='it's x'", "1:33 this quote does not start a value"),
+        ("ip='a' 'b'", "1:24 this is not an attribute"),
         ("ip='a' ip='b'", "1:24 the attribute `ip` is written twice in one element"),
-        ("ip='a<b'", "1:21 a value holds `<`"),
-        ("ip='a&b'", "1:22 `&` begins an entity that is not known"),
-        ("ip='&x;'", "1:21 `&` begins an entity that is not known"),
-        ("password='&#xZ;'", "1:27 `&` begins an entity that is not known"),
+        ("ip='a<b'", "1:21 a value contains `<`"),
+        ("ip='a&b'", "1:22 `&` starts an unknown entity"),
+        ("ip='&x;'", "1:21 `&` starts an unknown entity"),
+        ("password='&#xZ;'", "1:27 `&` starts an unknown entity"),
     ] {
         let shown = shape(&format!("<config><client {inside}/></config>"));
         assert_eq!(shown.split_once('\n').map(|(_, errors)| errors), Some(expected), "{inside}");
@@ -138,14 +138,14 @@ fn attributes_that_are_none_are_found() {
 
 #[test]
 fn what_is_no_element_is_found() {
-    check("", "nothing\n0:0 there is no element in it");
-    check("just text", "nothing\n1:1 text has no meaning here");
-    check("<config>a & b</config>", "config()\n1:9 text has no meaning here\n1:11 text has no meaning here");
-    check("<!DOCTYPE config><config/>", "config()\n1:1 a DOCTYPE has no meaning here");
-    check("<config/><!-- ", "config()\n1:10 this comment has no end");
+    check("", "nothing\n0:0 the file contains no element");
+    check("just text", "nothing\n1:1 text is not allowed here");
+    check("<config>a & b</config>", "config()\n1:9 text is not allowed here\n1:11 text is not allowed here");
+    check("<!DOCTYPE config><config/>", "config()\n1:1 a DOCTYPE is not allowed here");
+    check("<config/><!-- ", "config()\n1:10 this comment is not closed");
     check(
         "<config><!-- a\n<client/> <!-- b --></config>",
-        "config()\n2:13 this comment holds `--`, which XML forbids; perhaps the end of an earlier one is missing",
+        "config()\n2:13 this comment contains `--`, which XML forbids; perhaps an earlier comment is not closed",
     );
     let deep = "<group>".repeat(100_000);
     assert_eq!(shape(&deep).lines().count(), 2);

@@ -1,13 +1,13 @@
-//! The tree of elements that a file is read to. Not the reading.
+//! The tree of elements of a file.
 
 use std::ops::Range;
 
-/// A piece of text with its place in the file.
+/// A text with its position in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct Placed {
-    /// The text, entities resolved.
+    /// The text with entities resolved.
     pub text: String,
-    /// Bytes of the file.
+    /// The byte range in the file.
     pub at: Range<usize>,
 }
 
@@ -15,21 +15,22 @@ pub(in crate::config) struct Placed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct Attribute {
     pub name: Placed,
-    /// Without its quotes.
+    /// The value without its quotes.
     pub value: Placed,
-    /// Whether the value stands in the file byte for byte, so that places in it are places in the file.
+    /// Whether the value is in the file byte for byte, so that positions in it can be converted to positions in the
+    /// file.
     pub verbatim: bool,
 }
 
-/// An element with what it holds.
+/// An element with its content.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::config) struct Element {
     pub name: Placed,
     pub attributes: Vec<Attribute>,
     pub children: Vec<Element>,
-    /// Whether its tag was read whole. If not, what it seems to lack may only be unreadable.
+    /// Whether its tag was parsed completely. If not, an attribute that seems to be missing may only be malformed.
     pub sound: bool,
-    /// Whether its tag has no end, so that it is not clear if it closes itself.
+    /// Whether its tag has no end, so that it is unknown whether the element is empty.
     pub(super) may_be_empty: bool,
 }
 

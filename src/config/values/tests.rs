@@ -17,17 +17,17 @@ fn check<T: Debug + PartialEq>(result: Result<T, ValueError>, expected: Result<T
 #[test]
 fn words_are_of_closed_lists() {
     check(yes_or_no("yes"), Ok(true));
-    check(yes_or_no("true"), Err("`true` is not known here: write `yes` or `no`"));
-    check(yes_or_no("Yes"), Err("`Yes` is not known here: did you mean `yes`?"));
+    check(yes_or_no("true"), Err("`true` is not a known value: write `yes` or `no`"));
+    check(yes_or_no("Yes"), Err("`Yes` is not a known value: did you mean `yes`?"));
     check(security("starttls"), Ok(SmtpSecurity::StartTls));
-    check(security("ssl"), Err("`ssl` is not known here: write `none`, `starttls` or `tls`"));
-    check(host_keys("accept_new"), Err("`accept_new` is not known here: did you mean `accept-new`?"));
+    check(security("ssl"), Err("`ssl` is not a known value: write `none`, `starttls` or `tls`"));
+    check(host_keys("accept_new"), Err("`accept_new` is not a known value: did you mean `accept-new`?"));
     check(agent("remove"), Ok(AgentKeeping::Remove));
     check(metric("disk"), Ok(Metric::Disk));
-    check(metric("memroy"), Err("`memroy` is not known here: did you mean `memory`?"));
+    check(metric("memroy"), Err("`memroy` is not a known value: did you mean `memory`?"));
     check(
         metric("ram"),
-        Err("`ram` is not known here: write `cpu`, `memory`, `swap`, `disk`, `load` or `unreachable`"),
+        Err("`ram` is not a known value: write `cpu`, `memory`, `swap`, `disk`, `load` or `unreachable`"),
     );
 }
 
@@ -35,13 +35,13 @@ fn words_are_of_closed_lists() {
 fn numbers_have_bounds() {
     check(whole("1", 1..=4), Ok(1));
     check(whole("5", 1..=4), Err("`5` is out of bounds: write a whole number from 1 to 4"));
-    check(whole("1.5", 1..=4), Err("`1.5` is no number that can stand here: write a whole number from 1 to 4"));
-    check(whole("-1", 1..=4), Err("`-1` is no number that can stand here: write a whole number from 1 to 4"));
+    check(whole("1.5", 1..=4), Err("`1.5` is not a whole number: write a whole number from 1 to 4"));
+    check(whole("-1", 1..=4), Err("`-1` is not a whole number: write a whole number from 1 to 4"));
     check(concurrency("4096").map(NonZeroUsize::get), Ok(4096));
     check(concurrency("0"), Err("`0` is out of bounds: write a whole number from 1 to 4096"));
     check(port("65535"), Ok(65535));
     for text in ["0", "65536", "ssh", "-1", ""] {
-        let expected = format!("{} is no port: write a whole number from 1 to 65535", safe_text::number(text));
+        let expected = format!("{} is not a valid port: write a whole number from 1 to 65535", safe_text::number(text));
         check(port(text), Err(&expected));
     }
 }
@@ -52,17 +52,17 @@ fn times_have_units_and_bounds() {
     let bounds = || seconds(1)..=seconds(86_400);
     check(duration("60s", bounds()), Ok(seconds(60)));
     check(duration("1h 30m", bounds()), Ok(seconds(5400)));
-    check(duration("60", bounds()), Err("`60` lacks its unit: write `60s` for seconds"));
-    check(duration("2d", bounds()), Err("`2d` is out of bounds: write a time from 1s to 1d"));
-    check(duration("500ms", bounds()), Err("`500ms` is out of bounds: write a time from 1s to 1d"));
+    check(duration("60", bounds()), Err("`60` has no unit: write `60s` for seconds"));
+    check(duration("2d", bounds()), Err("`2d` is out of bounds: write a duration from 1s to 1d"));
+    check(duration("500ms", bounds()), Err("`500ms` is out of bounds: write a duration from 1s to 1d"));
     for text in ["", "soon", "5 parsecs", "-1s"] {
         let expected =
-            format!("{} is no span of time: write one as in `30s`, `5m`, `4h` or `90d`", safe_text::number(text));
+            format!("{} is not a duration: write a duration like `30s`, `5m`, `4h` or `90d`", safe_text::number(text));
         check(duration(text, bounds()), Err(&expected));
     }
     check(repeat("every"), Ok(Repeat::Every));
     check(repeat("4h"), Ok(Repeat::After(seconds(14_400))));
-    check(repeat("4"), Err("`4` lacks its unit: write `4s` for seconds, or `every` for a mail at every collection"));
+    check(repeat("4"), Err("`4` has no unit: write `4s` for seconds, or `every` for a mail at every collection"));
     for (time, shown) in [(seconds(90 * 86_400), "90d"), (seconds(5400), "90m"), (seconds(61), "61s")] {
         assert_eq!(crate::config::span::show_duration(time), shown);
     }
@@ -71,26 +71,26 @@ fn times_have_units_and_bounds() {
 
 #[test]
 fn limits_are_in_the_unit_of_their_metric() {
-    let share = "write a share from `0%` to `100%`";
+    let share = "write a percentage from `0%` to `100%`";
     for (text, expected) in [
         ("50%", Ok(50.0)),
         ("0%", Ok(0.0)),
         ("99.5 %", Ok(99.5)),
         ("100%", Ok(100.0)),
-        ("50", Err("`50` lacks its `%`: write `50%`".to_owned())),
-        ("100.1%", Err(format!("`100.1%` lies outside 0–100 %: {share}"))),
-        ("-5%", Err(format!("`-5%` lies outside 0–100 %: {share}"))),
-        ("92,5%", Err(format!("`92,5%` is no share: {share}"))),
-        ("nan%", Err(format!("this is no share: {share}"))),
-        ("", Err(format!("this is no share: {share}"))),
-        ("half", Err(format!("`half` is no share: {share}"))),
+        ("50", Err("`50` has no `%`: write `50%`".to_owned())),
+        ("100.1%", Err(format!("`100.1%` is outside 0–100 %: {share}"))),
+        ("-5%", Err(format!("`-5%` is outside 0–100 %: {share}"))),
+        ("92,5%", Err(format!("`92,5%` is not a percentage: {share}"))),
+        ("nan%", Err(format!("this is not a percentage: {share}"))),
+        ("", Err(format!("this is not a percentage: {share}"))),
+        ("half", Err(format!("`half` is not a percentage: {share}"))),
     ] {
         check(limit(Unit::Percent, text), expected.as_ref().map(|limit| *limit).map_err(String::as_str));
     }
     check(limit(Unit::PerCore, "1.5"), Ok(1.5));
     for text in ["90%", "-1", "inf", "1e3", "1001"] {
         let expected = format!(
-            "{} is not a load per core: write a number from 0 to 1000 without a unit, as in `1.5`",
+            "{} is not a load per core: write a number from 0 to 1000 without a unit, like `1.5`",
             safe_text::number(text)
         );
         check(limit(Unit::PerCore, text), Err(&expected));
@@ -98,7 +98,7 @@ fn limits_are_in_the_unit_of_their_metric() {
     check(limit(Unit::FailedSweeps, "0"), Ok(0.0));
     for text in ["2.5", "2%", "-1", "two"] {
         let expected = format!(
-            "{} is not a count of failed sweeps: write a whole number from 0 to 1000000: the alert is raised when more sweeps than that have failed in a row",
+            "{} is not a count of failed sweeps: write a whole number from 0 to 1000000: the alert is raised when more sweeps than this have failed in a row",
             safe_text::number(text)
         );
         check(limit(Unit::FailedSweeps, text), Err(&expected));
@@ -120,13 +120,13 @@ fn mail_addresses_are_a_list() {
     }
     for (text, problem, at) in [
         ("", "there is no mail address", None),
-        ("root", "this is no mail address", Some(0..4)),
-        ("a@b.c, oops, d@e.f", "address 2 of 3 is no mail address", Some(7..11)),
-        ("a@b.c,,d@e.f", "a mail address is missing beside a comma", Some(6..7)),
-        ("a@b.c d@e.f", "this is no mail address", Some(0..11)),
-        ("a@", "this is no mail address", Some(0..2)),
-        ("@b.c", "this is no mail address", Some(0..4)),
-        ("a@b.c\nBcc: d@e.f", "the mail addresses hold control characters", None),
+        ("root", "this is not a valid mail address", Some(0..4)),
+        ("a@b.c, oops, d@e.f", "address 2 of 3 is not a valid mail address", Some(7..11)),
+        ("a@b.c,,d@e.f", "a mail address is missing next to a comma", Some(6..7)),
+        ("a@b.c d@e.f", "this is not a valid mail address", Some(0..11)),
+        ("a@", "this is not a valid mail address", Some(0..2)),
+        ("@b.c", "this is not a valid mail address", Some(0..4)),
+        ("a@b.c\nBcc: d@e.f", "the mail addresses contain control characters", None),
     ] {
         let wrong = mails(text).unwrap_err();
         assert_eq!((wrong.problem.as_str(), wrong.at), (problem, at));
@@ -137,15 +137,15 @@ fn mail_addresses_are_a_list() {
 #[test]
 fn lines_and_paths() {
     check(line(" ops "), Ok("ops".to_owned()));
-    check(line(" "), Err("the value is empty: write it, or leave the attribute out"));
-    check(line("a\nb"), Err("the value holds control characters: write it on one line"));
+    check(line(" "), Err("the value is empty: write a value, or omit the attribute"));
+    check(line("a\nb"), Err("the value contains control characters: write it on one line"));
     let home = Path::new("/home/ops");
     check(path("~/.ssh/id", Some(home)), Ok(PathBuf::from("/home/ops/.ssh/id")));
     check(path("relative/~", Some(home)), Ok(PathBuf::from("relative/~")));
-    check(path("~root/x", Some(home)), Err("`~` with a name stands for another user's home: write the whole path"));
+    check(path("~root/x", Some(home)), Err("`~` with a user name is not supported: write the full path"));
     check(
         path("~/x", None),
-        Err("`~` stands for nothing: there is no home directory here: write the whole path, or set HOME"),
+        Err("`~` cannot be expanded: there is no home directory: write the full path, or set HOME"),
     );
 }
 
