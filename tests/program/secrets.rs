@@ -223,7 +223,7 @@ async fn a_check_warns_of_rights_that_go_too_far() {
     4:39: warning: `password`: the secret file DIR/secret can be read by other users of this machine (mode 644) (also used in another place): run `chmod 600 DIR/secret`
     5:34: warning: `key`: the key file DIR/key can be read by its group (mode 640): run `chmod 600 DIR/key`
     6:39: warning: `password`: the directory DIR/open can be changed by other users of this machine (mode 777): run `chmod o-w DIR/open`
-    8:26: warning: `ca`: the file of certificates DIR/ca can be changed by its group (mode 664): run `chmod g-w DIR/ca`
+    8:26: warning: `ca`: the certificate file DIR/ca can be changed by its group (mode 664): run `chmod g-w DIR/ca`
     ");
 }
 
