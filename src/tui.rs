@@ -27,6 +27,7 @@ mod format;
 pub(crate) mod fuzzing;
 mod key;
 mod layout;
+mod lists;
 pub mod messages;
 pub mod model;
 pub mod screen;

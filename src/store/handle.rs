@@ -80,6 +80,15 @@ impl Store {
         Self::open_named(DatabaseUrl::plain(url), environment).await
     }
 
+    /// Who keeps this process from collecting into the database of a configuration, as the error that it would get; `None`
+    /// where it could.
+    ///
+    /// # Errors
+    /// Why that cannot be known.
+    pub async fn held(database: &Database) -> Result<Option<StoreError>, StoreError> {
+        open::held(&Target::of(DatabaseUrl::configured(database))?).await
+    }
+
     async fn open_named(database: DatabaseUrl<'_>, environment: &Environment) -> Result<Self, StoreError> {
         // The lock comes first: nobody migrates a database into which another one collects.
         let opened = open::hold(Target::of(database)?).await?;

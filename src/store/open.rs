@@ -169,6 +169,26 @@ async fn in_use(target: &Target) -> StoreError {
     StoreError { owner: found.map(Box::new), ..StoreError::plain(&target.place, StoreErrorKind::InUse) }
 }
 
+/// Who keeps collectors out now, as the error that one would get; `None` where nobody does. The lock is taken for a
+/// moment to know that, and nothing else is opened.
+pub(super) async fn held(target: &Target) -> Result<Option<StoreError>, StoreError> {
+    let is_free = match &target.kind {
+        Kind::Sqlite { options, .. } => match lock::file(options.get_filename()) {
+            Ok(lock) => lock.is_some(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => return Err(StoreError::from_file(&target.place, error)),
+        },
+        Kind::Server(server) => match once(target, Lock::of_server(server)).await? {
+            Some(taken) => {
+                taken.release().await;
+                true
+            }
+            None => false,
+        },
+    };
+    Ok(if is_free { None } else { Some(in_use(target).await) })
+}
+
 /// Waits for a first answer, not for ever.
 async fn once<T>(target: &Target, connecting: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
     match tokio::time::timeout(CONNECT_DEADLINE, connecting).await {

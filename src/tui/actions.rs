@@ -8,6 +8,7 @@ mod finding;
 mod moving;
 mod screen;
 pub(super) mod spec;
+mod taking;
 pub(super) mod time;
 
 use spec::{Hint, Spec, When};
@@ -55,9 +56,9 @@ pub(super) const fn spec(action: Action) -> &'static Spec {
         Action::Faster => &time::FASTER,
         Action::Slower => &time::SLOWER,
         Action::TakeOver => &acting::TAKE_OVER,
-        Action::Copy => &acting::COPY,
-        Action::CopySsh => &acting::COPY_SSH,
-        Action::Export => &acting::EXPORT,
+        Action::Copy => &taking::COPY,
+        Action::CopySsh => &taking::COPY_SSH,
+        Action::Export => &taking::EXPORT,
         Action::Mouse => &screen::MOUSE,
         Action::Palette => &screen::PALETTE,
         Action::Help => &screen::HELP,

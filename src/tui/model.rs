@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    columns::{self, Context},
+    columns::Context,
     data::StatusMessage,
     layout::{Layout, Shown},
     theme::Look,
@@ -193,6 +193,11 @@ impl Model {
         u64::try_from(left).ok().filter(|left| *left > 0).map(|left| left.div_ceil(1000))
     }
 
+    /// How the operator knows a client: by its name, as long as the fleet has it.
+    pub(super) fn name_of(&self, client: &ClientId) -> String {
+        self.shown().client(client).map_or_else(|| client.to_string(), |client| client.card.name.clone())
+    }
+
     /// Where everything stands on the screen.
     pub(super) fn layout(&self) -> Layout {
         let shown = Shown { clients: self.shown().clients().len(), alerts: self.shown().alerts().count() };
@@ -224,76 +229,6 @@ impl Model {
     /// The alert history as the database tells it; `None` where it was not asked yet, or is not what is shown.
     pub(super) fn alert_rows(&self) -> Option<&[AlertRow]> {
         self.alerts.as_deref().filter(|_| !self.is_past())
-    }
-
-    /// What the alert history lists where it is not filtered: the alerts, each with who was mailed about it.
-    pub(super) fn alert_base(&self) -> Vec<(&AlertView, &[String])> {
-        match self.alert_rows() {
-            Some(history) => history.iter().map(|row| (&row.alert, row.mails.as_slice())).collect(),
-            None => self.alert_list().into_iter().map(|alert| (alert, [].as_slice())).collect(),
-        }
-    }
-
-    /// The alerts that the alert history lists.
-    pub(super) fn alerts_found(&self) -> Vec<(&AlertView, &[String])> {
-        let base = self.alert_base();
-        self.found.iter().filter_map(|at| base.get(*at).copied()).collect()
-    }
-
-    /// The mails that are listed.
-    pub(super) fn mails_found(&self) -> impl Iterator<Item = &MailRow> {
-        let mails = self.mails.as_deref().unwrap_or_default();
-        self.found.iter().filter_map(move |at| mails.get(*at))
-    }
-
-    /// The mail that is selected.
-    pub(super) fn selected_mail(&self) -> Option<&MailRow> {
-        self.mails.as_ref()?.get(*self.found.get(self.view.mail)?)
-    }
-
-    /// The lines of the log that are listed, oldest first.
-    pub(super) fn log_found(&self) -> impl Iterator<Item = &LogLine> {
-        self.found.iter().filter_map(|at| self.log.get(*at))
-    }
-
-    /// The place of the selected line among those that are listed.
-    pub(super) fn log_row(&self) -> Option<usize> {
-        self.found.len().checked_sub(self.view.log_back + 1)
-    }
-
-    /// The line of the log that is selected.
-    pub(super) fn selected_line(&self) -> Option<&LogLine> {
-        self.log.get(*self.found.get(self.log_row()?)?)
-    }
-
-    /// Lists what the filter by words leaves of the alerts, mails or lines that are shown.
-    fn find(&mut self) {
-        let context = self.context(self.look);
-        self.found = match self.view.tab {
-            Tab::Fleet => Vec::new(),
-            Tab::Alerts => {
-                let (base, words) = (self.alert_base(), &self.view.alert_filter.words);
-                let meets = |(alert, mails): &(&AlertView, &[String])| {
-                    let context = Context { mails, ..self.context(self.look) };
-                    words.is_empty() || words.meets(&columns::fields(&columns::alerts::COLUMNS, *alert, &context))
-                };
-                places(base.iter().map(meets))
-            }
-            Tab::Mails => {
-                let words = &self.view.mail_filter.words;
-                let meets = |mail: &MailRow| {
-                    words.is_empty() || words.meets(&columns::fields(&columns::mails::COLUMNS, mail, &context))
-                };
-                places(self.mails.as_deref().unwrap_or_default().iter().map(meets))
-            }
-            Tab::Log => places(self.log.iter().map(|line| self.is_listed(line))),
-        };
-    }
-
-    /// Whether the filter of the log leaves a line.
-    pub(super) fn is_listed(&self, line: &LogLine) -> bool {
-        let words = &self.view.log_filter.words;
-        words.is_empty() || words.meets(&columns::fields(&columns::log::COLUMNS, line, &self.context(self.look)))
     }
 
     /// Up to when histories are wanted; `None` is now.
@@ -392,11 +327,6 @@ impl Model {
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
-}
-
-/// The places of what is to be listed.
-fn places(listed: impl Iterator<Item = bool>) -> Vec<usize> {
-    listed.enumerate().filter(|(_, is_listed)| *is_listed).map(|(at, _)| at).collect()
 }
 
 /// A failure as one text, for the clipboard.

@@ -306,6 +306,11 @@ pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
     model
 }
 
+/// Has a model take in one thing that happens now.
+pub(super) fn tell(model: &mut Model, client: Option<usize>, kind: EventKind) {
+    model.update(Message::Frames(vec![Frame::Event(Arc::new(event(0, client, kind)))]));
+}
+
 /// Past sweeps, five minutes apart, oldest first; the third failed in part.
 pub(super) fn sweeps(count: usize) -> Vec<SweepView> {
     (0..count)

@@ -10,9 +10,11 @@ use super::{
     action::Action,
     actions,
     data::StatusMessage,
+    filtering,
+    model::LOG_KEPT,
     paint::{painted, press, rows, shown},
     script::{self, ASCII, DARK, LIGHT, MONO},
-    view::{Overlay, Tab},
+    view::{Overlay, Place, Tab},
 };
 use crate::fleet::{
     Event, EventKind, Failure, FailureKind, Phase, Stage,
@@ -20,7 +22,7 @@ use crate::fleet::{
     mail::MailKind,
     order::{Order, Selection},
     phase::Tally,
-    stream::{About, Frame},
+    stream::{About, Frame, LogLevel, LogLine},
 };
 
 fn check(name: &str, count: usize, size: (u16, u16), look: Look, keys: &str) {
@@ -308,6 +310,90 @@ fn pasted_words_stay_apart() {
         press(&mut model, "/");
         model.update(Message::Paste(pasted.to_owned()));
         assert_eq!(model.view.filter_text, typed, "{pasted:?}");
+    }
+}
+
+#[test]
+fn an_error_of_the_status_line_can_be_looked_up_in_the_log() {
+    let mut model = script::model(20, (120, 40), DARK);
+    let lines = model.log.len();
+    for (is_error, text) in [(true, "not exported: the disk is full"), (false, "written to x.csv")] {
+        model.update(Message::Answer(Answer::Status(StatusMessage { is_error, text: text.to_owned() })));
+    }
+    assert_eq!(model.log.len(), lines + 1);
+    press(&mut model, "4");
+    let screen = rows(&painted(&mut model)).join("\n");
+    assert!(screen.contains("ERROR") && screen.contains("not exported: the disk is full"), "{screen}");
+}
+
+#[test]
+fn a_line_of_the_log_is_opened_whole_and_stays_while_others_come() {
+    let mut model = script::model(20, (60, 16), DARK);
+    press(&mut model, "4kk\n");
+    insta::assert_snapshot!("log-line-60x16", shown(&mut model, false));
+    let line = model.selected_line().unwrap().clone();
+    let come = |text: &str| LogLine { at: script::now(), level: LogLevel::Info, client: None, text: text.to_owned() };
+    for n in 0..LOG_KEPT - 10 {
+        model.update(Message::Frames(vec![Frame::Log(come(&format!("line {n}")))]));
+        model.prepare();
+        assert_eq!(model.selected_line(), Some(&line), "after {n} lines");
+    }
+}
+
+/// The alerts, the mails and the log, filtered by words, by a column and by what leaves nothing.
+#[test]
+fn every_list_is_filtered_by_words_and_columns() {
+    for (keys, found) in [
+        ("2/db\n", 1),
+        ("2/client:db-*\n", 1),
+        ("2/state:open\n", 3),
+        ("2/type:cpu !state:ended\n", 1),
+        ("2/nothing-like-it\n", 0),
+        ("3/status:refused\n", 1),
+        ("3/!status:refused\n", 2),
+        ("3/550\n", 1),
+        ("4/level:warn\n", 1),
+        ("4/client:db-001\n", 1),
+        ("4/sweep\n", 1),
+        ("3\n/status:refused\n", 1),
+    ] {
+        let mut model = script::model(20, (120, 40), DARK);
+        press(&mut model, keys);
+        model.prepare();
+        assert_eq!(model.found.len(), found, "{keys:?}");
+        assert!(model.view.filter_text.is_empty(), "{keys:?} filters the clients");
+        // Out of the filter, then out of the view.
+        press(&mut model, "\x1b");
+        model.prepare();
+        let all = filtering::counts(&model).unwrap();
+        assert!(all.0 == all.1 && model.view.tab != Tab::Fleet, "{keys:?}: {all:?}");
+        press(&mut model, "\x1b");
+        assert_eq!(model.view.tab, Tab::Fleet);
+    }
+    let mut model = script::model(20, (120, 40), DARK);
+    press(&mut model, "\n/sshd\n");
+    insta::assert_snapshot!("details-filtered-120x40", shown(&mut model, false));
+    press(&mut model, "\x1b");
+    assert_eq!(model.view.place(), Place::Details);
+    let mut model = script::model(20, (120, 40), DARK);
+    press(&mut model, "2/colour:red");
+    assert!(shown(&mut model, false).contains("`colour:` is not known; write raised_at"));
+}
+
+#[test]
+fn what_is_shown_is_exported_by_its_columns() {
+    for (keys, name) in [
+        ("2/client:db-*\nec", "alerts"),
+        ("3ec", "mails"),
+        ("3\nec", "mail"),
+        ("4ec", "log"),
+        ("4k\nec", "log-line"),
+        ("\nec", "details"),
+    ] {
+        let mut model = script::model(20, (120, 40), DARK);
+        let commands = press(&mut model, keys);
+        let [Command::Export { file_name, text }] = commands.as_slice() else { panic!("{keys:?}: {commands:?}") };
+        insta::assert_snapshot!(format!("export-{name}"), format!("{file_name}\n{text}"));
     }
 }
 

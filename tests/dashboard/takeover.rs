@@ -22,12 +22,15 @@ pub(crate) fn trials() -> Vec<Trial> {
         one_of_two_attached_sweeps_when_the_collector_is_killed,
         whoever_came_while_the_collector_hung_sweeps_in_the_end,
         a_service_is_replaced_only_when_the_operator_says_so,
-        other_clients_are_swept_only_when_the_operator_says_so
+        other_clients_are_swept_only_when_the_operator_says_so,
+        whoever_came_while_the_other_was_ending_sweeps_in_the_end,
+        a_collector_that_cannot_be_reached_is_not_said_to_have_gone
     ));
     trials.extend(on!(Postgres, &[Tool::Tmux, Tool::Postgres] =>
         whoever_is_attached_sweeps_when_the_other_is_left,
         one_of_two_attached_sweeps_when_the_collector_is_killed,
-        a_service_is_replaced_only_when_the_operator_says_so
+        a_service_is_replaced_only_when_the_operator_says_so,
+        a_collector_that_cannot_be_reached_is_not_said_to_have_gone
     ));
     trials
 }
@@ -216,6 +219,53 @@ async fn other_clients_are_swept_only_when_the_operator_says_so(database: Databa
     second.press(&["T", "y"]).await;
     second.terminal.shows("a sweep of its own", SOON, is_own).await;
     wait_until("a sweep of one client", SOON, async || database.count(COLLECTED).await == 3).await;
+    second.press(&["C-c"]).await;
+    second.is_left(0).await;
+}
+
+async fn whoever_came_while_the_other_was_ending_sweeps_in_the_end(database: Database) {
+    let site = site(&database).await;
+    let first = sweeping(&site, &database).await;
+    // Its end takes as long as this test wants.
+    let ending = first.terminal.program().unwrap();
+    signal(ending, Signal::STOP);
+    database.change("UPDATE collectors SET is_ending = 1 WHERE process_id IS NOT NULL").await;
+    let second = Session::at(&site).await;
+    second.terminal.sees("which is ending").await;
+    assert!(second.terminal.screen().await.contains("COLLECTOR GONE"));
+    signal(ending, Signal::KILL);
+    // Nobody has to be asked: it was a dashboard of the same operator.
+    second.terminal.sees(SWEEPS_NOW).await;
+    becomes_the_collector(&second, &database).await;
+    second.press(&["C-c"]).await;
+    second.is_left(0).await;
+}
+
+async fn a_collector_that_cannot_be_reached_is_not_said_to_have_gone(database: Database) {
+    let site = site(&database).await;
+    let first = sweeping(&site, &database).await;
+    database.change("UPDATE collectors SET host_name = 'mon-1' WHERE process_id IS NOT NULL").await;
+    let second = Session::at(&site).await;
+    second.terminal.sees("attach on that machine").await;
+    // It is tried again and again meanwhile, and the key does nothing but say who is in the way.
+    second.press(&["T"]).await;
+    second.terminal.sees("Sweep from here from now on?").await;
+    second.press(&["y"]).await;
+    let screen = second.terminal.sees("the database is in use by").await;
+    assert!(screen.contains("mon-1"), "{screen}");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let screen = second.terminal.screen().await;
+    assert!(!screen.contains("no collector is running"), "{screen}");
+    // Once it has gone, the operator decides: it ran elsewhere, and might be started there again.
+    signal(first.terminal.program().unwrap(), Signal::KILL);
+    second.terminal.sees("it ran on another machine").await;
+    // In the past and over any view too: this is never the last word.
+    second.press(&["f", "4", "T"]).await;
+    second.terminal.sees("Sweep from here from now on?").await;
+    second.press(&["y"]).await;
+    second.terminal.sees(SWEEPS_NOW).await;
+    second.press(&["1", "f"]).await;
+    becomes_the_collector(&second, &database).await;
     second.press(&["C-c"]).await;
     second.is_left(0).await;
 }

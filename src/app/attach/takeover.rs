@@ -22,7 +22,7 @@ use crate::{
     bus::{EventBus, Publisher},
     config::Config,
     fleet::ClientId,
-    store::{LockOwner, lock_owner::Mode},
+    store::{LockOwner, Store, StoreError, lock_owner::Mode},
 };
 
 /// Why the operator is asked first.
@@ -127,8 +127,8 @@ pub enum TakeoverOutcome {
     Taken(Box<NewCollector>),
     /// The operator is to be asked.
     NeedsConfirmation(ConfirmReason),
-    /// Somebody else is.
-    Held,
+    /// Somebody else is; the error names who, as far as that is known.
+    Held(Box<StoreError>),
 }
 
 /// A process that took the place of a collector.
@@ -153,11 +153,15 @@ pub async fn try_takeover(
 ) -> Result<TakeoverOutcome, RunError> {
     let config = source.read_quietly()?.config;
     if let Some(confirm_reason) = takeover.confirm_reason(&config).filter(|_| !wanted) {
-        return Ok(TakeoverOutcome::NeedsConfirmation(confirm_reason));
+        // There is something to ask only where the place is free: a collector that cannot be reached from here has not gone.
+        return Ok(match Store::held(&config.database).await? {
+            Some(held) => TakeoverOutcome::Held(held.into()),
+            None => TakeoverOutcome::NeedsConfirmation(confirm_reason),
+        });
     }
     let (publisher, told) = Publisher::new();
     match lock::open_now(&config, source.costs, publisher).await? {
-        Opened::Held(_) => Ok(TakeoverOutcome::Held),
+        Opened::Held(held) => Ok(TakeoverOutcome::Held(held)),
         Opened::Ours(engine) => {
             let bus = EventBus::start(told);
             Ok(TakeoverOutcome::Taken(Box::new(NewCollector { engine: *engine, config, bus })))

@@ -1,4 +1,4 @@
-//! Actions on clients and alerts, and what is copied or exported of them.
+//! Actions on clients and alerts.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,6 @@ use crate::{
     fleet::{
         ClientId,
         alerts::AlertView,
-        event::ClientCard,
         order::{Order, Selection},
         stream::Play,
     },
@@ -15,9 +14,9 @@ use crate::{
         format::plural,
         key::Key::Char,
         messages::Command,
-        model::{Model, failure_text},
+        model::Model,
         scrolling::step,
-        view::{Overlay, Pane, Place, Tab},
+        view::{Pane, Place},
     },
 };
 
@@ -91,7 +90,7 @@ pub(super) const CANCEL: Spec = Spec {
     when: When::Live,
     question: |model| match cancelled(model).as_slice() {
         [] => None,
-        [one] => Some(format!("Cancel the collection of {}?", name_of(model, one))),
+        [one] => Some(format!("Cancel the collection of {}?", model.name_of(one))),
         many => Some(format!("Cancel the collections of {} clients?", many.len())),
     },
     keeps_selection: true,
@@ -148,7 +147,6 @@ pub(super) const UNACKNOWLEDGE: Spec = Spec {
 pub(super) const TAKE_OVER: Spec = Spec {
     synonyms: &["failover", "collector"],
     hint: Hint::CollectorGone,
-    when: When::Live,
     question: |model| {
         let is_gone = model.has_lost_its_collector();
         is_gone.then(|| "The collector is gone. Sweep from here from now on?".to_owned())
@@ -163,36 +161,6 @@ pub(super) const TAKE_OVER: Spec = Spec {
     })
 };
 
-pub(super) const COPY: Spec = Spec {
-    synonyms: &["yank", "clipboard"],
-    hint: Hint::Place(13),
-    keeps_selection: true,
-    ..spec(Group::Act, &[Char('y')], "copy", "Copy the error, the mail or the row.", copy)
-};
-
-pub(super) const COPY_SSH: Spec = Spec {
-    scope: Scope::Clients,
-    synonyms: &["login", "shell", "connect", "terminal"],
-    keeps_selection: true,
-    ..spec(Group::Act, &[Char('Y')], "copy ssh command", "Copy the command that logs in to the client.", |model| {
-        let Some(client) = model.selected() else {
-            model.say(false, "No client is selected.");
-            return Vec::new();
-        };
-        let command = ssh_command(&client.card);
-        model.say(false, format!("Copied: {command}"));
-        vec![Command::Copy(command)]
-    })
-};
-
-pub(super) const EXPORT: Spec = Spec {
-    synonyms: &["save", "download", "write"],
-    ..spec(Group::Act, &[Char('e')], "export", "Export what is shown as JSON or CSV.", |model| {
-        model.view.overlay = Overlay::Export;
-        Vec::new()
-    })
-};
-
 /// Whether an action applies to the marked clients, not to the selected one: they can be seen.
 fn acts_on_marks(model: &Model) -> bool {
     model.view.place() == Place::Clients && !model.view.marks.is_empty()
@@ -201,11 +169,6 @@ fn acts_on_marks(model: &Model) -> bool {
 /// The same for the alerts of marked clients: where the focus is on the alerts, the selected one is meant.
 fn acts_on_marked_alerts(model: &Model) -> bool {
     acts_on_marks(model) && model.view.pane != Pane::Alerts
-}
-
-/// How the operator knows a client.
-fn name_of(model: &Model, client: &ClientId) -> String {
-    model.shown().client(client).map_or_else(|| client.to_string(), |client| client.card.name.clone())
 }
 
 /// The clients whose collection would be cancelled.
@@ -284,7 +247,7 @@ fn collect(model: &mut Model) -> Vec<Command> {
             model.say(false, "No client is selected.");
             return Vec::new();
         }
-        [one] => model.say(false, format!("Collecting {}.", name_of(model, one))),
+        [one] => model.say(false, format!("Collecting {}.", model.name_of(one))),
         many => model.say(false, format!("Collecting {} marked clients.", many.len())),
     }
     if is_marked {
@@ -293,65 +256,86 @@ fn collect(model: &mut Model) -> Vec<Command> {
     vec![Command::Order(Order::Collect(Selection::These(clients)))]
 }
 
-/// The command that logs in to a client, for a shell.
-fn ssh_command(card: &ClientCard) -> String {
-    let port = if card.id.port() == 22 { String::new() } else { format!("-p {} ", card.id.port()) };
-    // An account must not be taken for an option.
-    let end = if card.username.starts_with('-') { "-- " } else { "" };
-    format!("ssh {port}{end}{}", quoted(&format!("{}@{}", card.username, card.id.address())))
-}
-
-/// A word as a shell takes it: in quotation marks where it has characters that mean something there.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "@._:-%+".contains(c);
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
-}
-
-fn copy(model: &mut Model) -> Vec<Command> {
-    let text = match model.view.tab {
-        Tab::Fleet => model.selected().map(|client| match client.failure() {
-            Some(failure) => failure_text(client, failure),
-            None => format!("{} {}\n", client.card.name, client.card.id),
-        }),
-        Tab::Alerts => model.selected_alert(false).map(|alert| {
-            let (name, value) = (name_of(model, &alert.client), alert.metric.show(alert.value));
-            format!("{name} ({}) {} {value} since {}\n", alert.client, alert.key(), alert.raised_at)
-        }),
-        Tab::Mails => model
-            .selected_mail()
-            .map(|mail| format!("To: {}\nSubject: {}\n\n{}\n", mail.recipient, mail.subject, mail.body)),
-        Tab::Log => model.selected_line().map(|line| {
-            let client = line.client.as_ref().map_or_else(String::new, |client| format!("{client}: "));
-            format!("{} {} {client}{}\n", line.at, line.level.word(), line.text)
-        }),
-    };
-    match text {
-        Some(text) => {
-            model.say(false, "Copied.");
-            vec![Command::Copy(text)]
-        }
-        None => {
-            model.say(false, "Nothing is selected.");
-            Vec::new()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        fleet::{Metric, alert::Acknowledged, metric::Instance},
+        tui::{
+            action::Action,
+            actions,
+            paint::press,
+            script::{self, DARK},
+        },
+    };
+
+    fn acknowledge_order(n: usize, metric: Metric) -> Order {
+        Order::Acknowledge { client: script::id(n), metric, instance: Instance::HOST }
+    }
+
+    fn question(model: &Model, action: Action) -> Option<String> {
+        (actions::spec(action).question)(model)
+    }
 
     #[test]
-    fn the_ssh_command_is_one_that_a_shell_takes_as_it_is() {
-        for (username, address, port, expected) in [
-            ("admin", "10.4.0.1", 22, "ssh admin@10.4.0.1"),
-            ("admin", "fd00::1", 2222, "ssh -p 2222 admin@fd00::1"),
-            ("o'neil; reboot", "10.4.0.1", 22, r"ssh 'o'\''neil; reboot@10.4.0.1'"),
-            ("-oProxyCommand=x", "10.4.0.1", 22, "ssh -- '-oProxyCommand=x@10.4.0.1'"),
+    fn acknowledging_acts_on_the_marks_after_one_question() {
+        let mut model = script::model(500, (120, 40), DARK);
+        // Three of all have an open alert.
+        assert_eq!(press(&mut model, "*a"), []);
+        assert_eq!(question(&model, Action::Acknowledge).unwrap(), "Acknowledge 3 alerts of 3 clients?");
+        assert_eq!(press(&mut model, "n"), []);
+        assert_eq!(model.view.marks.len(), 500, "what was not done keeps its marks");
+        let orders = [(1, Metric::Unreachable), (2, Metric::Cpu), (5, Metric::Memory)];
+        let mut expected: Vec<_> = orders.map(|(n, metric)| acknowledge_order(n, metric)).into();
+        expected.sort_by_key(|order| format!("{order:?}"));
+        let commands = press(&mut model, "ay");
+        let [Command::Order(Order::Each(found))] = commands.as_slice() else { panic!("{commands:?}") };
+        let mut found = found.clone();
+        found.sort_by_key(|order| format!("{order:?}"));
+        assert_eq!(found, expected);
+        assert!(model.view.marks.is_empty());
+        press(&mut model, "*");
+        assert_eq!(press(&mut model, "A"), []);
+        assert_eq!(model.said.unwrap().0.text, "No marked client has an acknowledged alert.");
+    }
+
+    #[test]
+    fn one_alert_is_acknowledged_without_a_question_and_only_where_it_is_meant() {
+        // Of marks with a single alert; of the selected client; of the selected alert, whatever is marked.
+        for (keys, n, metric) in [
+            (" a", 1, Metric::Unreachable),
+            ("a", 1, Metric::Unreachable),
+            ("*\t\ta", 5, Metric::Memory),
+            ("*2a", 5, Metric::Memory),
+            ("*\na", 1, Metric::Unreachable),
         ] {
-            let card =
-                ClientCard { id: ClientId::new(address, port), name: "db".to_owned(), username: username.to_owned() };
-            assert_eq!(ssh_command(&card), expected);
+            let mut model = script::model(500, (120, 40), DARK);
+            assert_eq!(press(&mut model, keys), [Command::Order(acknowledge_order(n, metric))], "{keys:?}");
         }
+    }
+
+    #[test]
+    fn an_acknowledgement_is_withdrawn() {
+        let mut model = script::model(500, (120, 40), DARK);
+        assert_eq!(press(&mut model, "A"), []);
+        assert_eq!(model.said.as_ref().unwrap().0.text, "This alert is not acknowledged.");
+        let client = script::id(1);
+        let raised_at = model.selected_alert(false).unwrap().raised_at;
+        let (metric, instance, actor) = (Metric::Unreachable, Instance::HOST, "ops".to_owned());
+        script::tell(&mut model, Some(1), crate::fleet::EventKind::Acknowledged { metric, instance, raised_at, actor });
+        assert!(matches!(model.selected_alert(true).unwrap().acknowledged, Acknowledged::By { .. }));
+        let expected = Order::Unacknowledge { client, metric, instance: Instance::HOST };
+        assert_eq!(press(&mut model, "A"), [Command::Order(expected)]);
+    }
+
+    #[test]
+    fn cancelling_acts_on_the_marks_after_one_question() {
+        let mut model = script::model(500, (120, 40), DARK);
+        let running = model.fleet.clients().filter(|client| client.running.is_some()).count();
+        press(&mut model, "*x");
+        assert_eq!(question(&model, Action::Cancel).unwrap(), format!("Cancel the collections of {running} clients?"));
+        let commands = press(&mut model, "y");
+        let [Command::Order(Order::Each(orders))] = commands.as_slice() else { panic!("{commands:?}") };
+        assert!(orders.len() == running && orders.iter().all(|order| matches!(order, Order::Cancel(_))));
     }
 }

@@ -102,8 +102,11 @@ async fn watch(
                     *held(successor) = Some(*taken);
                     return true;
                 }
-                Ok(TakeoverOutcome::Held) if wanted => Some("another collector holds the database".to_owned()),
-                Ok(TakeoverOutcome::Held) => None,
+                Ok(TakeoverOutcome::Held(error)) if wanted => Some(match &error.owner {
+                    Some(owner) => format!("the database is in use by {owner}: end that one first"),
+                    None => "another collector holds the database".to_owned(),
+                }),
+                Ok(TakeoverOutcome::Held(_)) => None,
                 Ok(TakeoverOutcome::NeedsConfirmation(confirm_reason)) => {
                     Some(format!("no collector is running; {confirm_reason}: press T to sweep from this dashboard"))
                 }
