@@ -45,17 +45,17 @@ pub(super) fn file_name(place: Place, format: Format, now: Timestamp) -> String 
     format!("fleetsweep-{what}{}.{}", now.strftime("%Y%m%d-%H%M%S"), format.extension())
 }
 
-/// What would be exported, in words.
-pub(super) fn subject(model: &Model) -> String {
-    let counted = |count: usize, word: &str| format!("{count} {word}{}", plural(count));
+/// What would be exported, in words; `None` where that is nothing.
+pub(super) fn subject(model: &Model) -> Option<String> {
+    let counted = |count: usize, word: &str| (count > 0).then(|| format!("{count} {word}{}", plural(count)));
     match model.view.place() {
         Place::Clients => counted(model.rows.len(), "listed client"),
-        Place::Details => model.selected().map_or_else(|| "nothing".to_owned(), |client| client.card.name.clone()),
+        Place::Details => model.selected().map(|client| client.card.name.clone()),
         Place::Alerts => counted(model.found.len(), "listed alert"),
         Place::Mails => counted(model.found.len(), "listed mail"),
-        Place::Mail => "this mail".to_owned(),
+        Place::Mail => model.selected_mail().map(|_| "this mail".to_owned()),
         Place::Log => counted(model.found.len(), "listed line"),
-        Place::LogLine => "this line".to_owned(),
+        Place::LogLine => model.selected_line().map(|_| "this line".to_owned()),
     }
 }
 

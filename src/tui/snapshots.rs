@@ -395,6 +395,11 @@ fn what_is_shown_is_exported_by_its_columns() {
         let [Command::Export { file_name, text }] = commands.as_slice() else { panic!("{keys:?}: {commands:?}") };
         insta::assert_snapshot!(format!("export-{name}"), format!("{file_name}\n{text}"));
     }
+    for keys in ["2/nothing-like-it\ne", "/nothing-like-it\ne"] {
+        let mut model = script::model(20, (120, 40), DARK);
+        assert_eq!(press(&mut model, keys), [], "{keys:?}");
+        assert_eq!(model.said.as_ref().unwrap().0.text, "There is nothing to export.");
+    }
 }
 
 /// What is told to another process or written to a recording is what this one sees.

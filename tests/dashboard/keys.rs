@@ -94,7 +94,9 @@ async fn every_list_is_filtered_and_exported_where_it_is_shown() {
     assert_eq!(document.as_array().map(Vec::len), Some(1), "{document:#}");
     assert_eq!((&document[0]["client"], &document[0]["type"]), (&"client-2".into(), &"memory".into()), "{document:#}");
     // The mails: by a word.
-    session.press(&["3", "/"]).await;
+    session.press(&["3"]).await;
+    session.terminal.sees("Mails 2 ·").await;
+    session.press(&["/"]).await;
     session.terminal.type_text("client-1").await;
     session.terminal.sees("1 of 2").await;
     session.press(&["Enter", "e", "c"]).await;

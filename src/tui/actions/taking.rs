@@ -4,6 +4,7 @@ use super::spec::{Group, Hint, Scope, Spec, spec};
 use crate::{
     fleet::event::ClientCard,
     tui::{
+        export,
         key::Key::Char,
         messages::Command,
         model::{Model, failure_text},
@@ -36,7 +37,11 @@ pub(super) const COPY_SSH: Spec = Spec {
 pub(super) const EXPORT: Spec = Spec {
     synonyms: &["save", "download", "write"],
     ..spec(Group::Act, &[Char('e')], "export", "Export what is shown as JSON or CSV.", |model| {
-        model.view.overlay = Overlay::Export;
+        if export::subject(model).is_some() {
+            model.view.overlay = Overlay::Export;
+        } else {
+            model.say(false, "There is nothing to export.");
+        }
         Vec::new()
     })
 };

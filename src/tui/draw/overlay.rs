@@ -30,7 +30,7 @@ pub(super) fn hint_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
             canvas.pieces(area.x + 1, area.y, width, pieces);
         }
         Overlay::Export => {
-            let what = format!("Export {} as  ", export::subject(model));
+            let what = format!("Export {} as  ", export::subject(model).as_deref().unwrap_or("nothing"));
             let pieces: &[(&str, Style)] =
                 &[(&what, text), ("j", accent), (" JSON  ", dim), ("c", accent), (" CSV", dim)];
             canvas.pieces(area.x + 1, area.y, width, pieces);
