@@ -54,6 +54,8 @@ pub(super) struct Order {
     pub(super) word: &'static str,
     /// The value that is compared.
     pub(super) key: ByClient,
+    /// Whether the largest stands first, as long as the order is not reversed.
+    pub(super) largest_first: bool,
 }
 
 /// One exported value of a column.

@@ -71,6 +71,11 @@ impl Sort {
         self.order().map_or("config", |order| order.word)
     }
 
+    /// Whether the largest value stands first: the most severe, the highest, the oldest.
+    pub(in crate::tui) fn falls(self) -> bool {
+        self.order().is_some_and(|order| order.largest_first) != self.reversed
+    }
+
     /// The value that is compared; `None` is the order of the configuration.
     pub(in crate::tui) fn key(self) -> Option<ByClient> {
         self.order().map(|order| order.key)
@@ -121,7 +126,7 @@ impl ClientColumn {
                 align: Align::Left,
                 width: const { &[whole(0, Size::Of(1)), whole(5, Size::Of(9))] },
                 cell: state,
-                sort: Some(Order { word: "severity", key: |client| Key::Rank(severity(client)) }),
+                sort: Some(Order { word: "severity", key: |client| Key::Rank(severity(client)), largest_first: true }),
                 exports: &[
                     Export { name: "state", value: |client, _| text(Phase::of(client).word()) },
                     Export { name: "error", value: |client, _| client.failure().map(ToString::to_string).into() },
@@ -132,7 +137,7 @@ impl ClientColumn {
                 align: Align::Left,
                 width: NAME,
                 cell: |client, context| Cell::Name(client.card.name.as_str().into(), context.style(Role::Text)),
-                sort: Some(Order { word: "name", key: |client| Key::Name(&client.card.name) }),
+                sort: Some(Order { word: "name", key: |client| Key::Name(&client.card.name), largest_first: false }),
                 exports: &[
                     Export { name: "name", value: |client, _| text(&client.card.name) },
                     Export { name: "ip", value: |client, _| text(client.card.id.address()) },
@@ -144,7 +149,7 @@ impl ClientColumn {
                 align: Align::Left,
                 width: GAUGE,
                 cell: |client, _| gauge(client, Metric::Cpu, cpu(client)),
-                sort: Some(Order { word: "cpu", key: |client| sort_number(cpu(client)) }),
+                sort: Some(Order { word: "cpu", key: |client| sort_number(cpu(client)), largest_first: true }),
                 exports: &[Export { name: "cpu_percent", value: |client, _| cpu(client).into() }],
             },
             Self::Memory => &Column {
@@ -152,7 +157,7 @@ impl ClientColumn {
                 align: Align::Left,
                 width: GAUGE,
                 cell: |client, _| gauge(client, Metric::Memory, memory(client)),
-                sort: Some(Order { word: "memory", key: |client| sort_number(memory(client)) }),
+                sort: Some(Order { word: "memory", key: |client| sort_number(memory(client)), largest_first: true }),
                 exports: &[Export { name: "memory_percent", value: |client, _| memory(client).into() }],
             },
             Self::CpuHistory => &Column {
@@ -176,7 +181,7 @@ impl ClientColumn {
                 align: Align::Right,
                 width: const { &[number(14, 4)] },
                 cell: |client, context| percent(client, context, Metric::Disk, disk(client)),
-                sort: Some(Order { word: "disk", key: |client| sort_number(disk(client)) }),
+                sort: Some(Order { word: "disk", key: |client| sort_number(disk(client)), largest_first: true }),
                 exports: &[Export { name: "disk_percent", value: |client, _| disk(client).into() }],
             },
             Self::Load => &Column {
@@ -187,7 +192,7 @@ impl ClientColumn {
                     let text = load(client).map(|load| format!("{load:.2}"));
                     context.number(text, value_style(client, context, Metric::Load))
                 },
-                sort: Some(Order { word: "load/core", key: |client| sort_number(load(client)) }),
+                sort: Some(Order { word: "load/core", key: |client| sort_number(load(client)), largest_first: true }),
                 exports: &[Export { name: "load_per_core", value: |client, _| load(client).into() }],
             },
             Self::Uptime => &Column {
@@ -203,7 +208,11 @@ impl ClientColumn {
                 align: Align::Right,
                 width: const { &[number(13, 5)] },
                 cell: |client, context| context.number(took_ms(client).map(format::took), context.style(Role::Dim)),
-                sort: Some(Order { word: "took", key: |client| sort_number(took_ms(client).map(|took| took as f64)) }),
+                sort: Some(Order {
+                    word: "took",
+                    key: |client| sort_number(took_ms(client).map(|took| took as f64)),
+                    largest_first: true,
+                }),
                 exports: &[Export { name: "duration_ms", value: |client, _| count(took_ms(client)) }],
             },
             Self::Age => &Column {
@@ -216,6 +225,8 @@ impl ClientColumn {
                 },
                 sort: Some(Order {
                     word: "age",
+                    // The earliest reading is the oldest.
+                    largest_first: true,
                     key: |client| client.reading.as_ref().map_or(Key::Absent, |(at, _)| Key::Time(*at)),
                 }),
                 exports: &[Export {

@@ -63,6 +63,9 @@ struct Shown {
     cut: NameCut,
 }
 
+/// What the arrow in a heading takes, with the blank before it.
+const ARROW: u16 = 2;
+
 /// What the widths of a list depend on besides its visible rows.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Space {
@@ -91,7 +94,8 @@ impl<'a> Listing<'a> {
             .enumerate()
             .map(|(at, column)| {
                 let cells = rows.iter().filter_map(|row| row.get(at));
-                let heading = column.headings.last().map_or(0, |heading| columns_of(heading));
+                let arrow = if room.sorted == Some(at) { ARROW } else { 0 };
+                let heading = column.headings.last().map_or(0, |heading| columns_of(heading) + arrow);
                 let widest = cells.map(|cell| widest(cell, room.longest_name)).fold(heading, u16::max);
                 Asks { claims: column.width, content: widest, comes_first: room.sorted == Some(at) }
             })
@@ -106,12 +110,23 @@ impl<'a> Listing<'a> {
         Self { columns: shown.collect(), rows }
     }
 
-    /// The heading of each column.
-    pub(super) fn heading(&self, canvas: &mut Canvas<'_>, area: Rect, sorted: Option<usize>) {
+    /// The heading of each column. That of the column by which the list is sorted tells the direction: its arrow points
+    /// to where values get smaller. Where there is no room for it, it takes the last letter.
+    pub(super) fn heading(&self, canvas: &mut Canvas<'_>, area: Rect, sorted: Option<(usize, &'static str)>) {
         for (at, x, column) in self.places(area) {
-            let Some(text) = column.headings.iter().find(|text| columns_of(text) <= column.width) else { continue };
-            let style = canvas.style(if sorted == Some(at) { Role::Accent } else { Role::Dim });
-            put_text(canvas, (x, area.y), column.width, column.align, text, style);
+            let arrow = sorted.filter(|(sorted, _)| *sorted == at).map(|(_, arrow)| arrow);
+            let room = column.width.saturating_sub(if arrow.is_some() { ARROW } else { 0 });
+            let fits = column.headings.iter().find(|text| columns_of(text) <= room);
+            let (text, style) = match (fits, arrow, column.headings.last()) {
+                (Some(text), None, _) => ((*text).to_owned(), canvas.style(Role::Dim)),
+                (Some(text), Some(arrow), _) => (format!("{text} {arrow}"), canvas.style(Role::Accent)),
+                (None, Some(arrow), Some(text)) => {
+                    let shown: String = text.chars().take(usize::from(column.width.saturating_sub(1))).collect();
+                    (format!("{shown}{arrow}"), canvas.style(Role::Accent))
+                }
+                (None, _, _) => continue,
+            };
+            put_text(canvas, (x, area.y), column.width, column.align, &text, style);
         }
     }
 

@@ -38,6 +38,7 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let columns = ClientColumn::ALL.iter().map(|column| column.spec());
     let listing = Listing::of(columns, items, Space { width: area.width, sorted, longest_name });
     if head >= 2 {
+        let sorted = sorted.map(|at| (at, arrow(canvas, model)));
         listing.heading(canvas, Rect { y: area.y + 1, height: 1, ..area }, sorted);
     }
     for (index, client) in visible.iter().enumerate() {
@@ -56,6 +57,11 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
+/// Points to where values get smaller.
+fn arrow(canvas: &Canvas<'_>, model: &Model) -> &'static str {
+    if model.view.sort.falls() { canvas.glyphs().down } else { canvas.glyphs().up }
+}
+
 fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let (strong, dim, accent) = (canvas.style(Role::Strong), canvas.style(Role::Dim), canvas.style(Role::Accent));
     let bad = canvas.style(Role::Bad);
@@ -68,8 +74,7 @@ fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         marks => format!(" · {marks} marked"),
     };
     let glyphs = canvas.glyphs();
-    let arrow = if model.view.sort.reversed { glyphs.up } else { glyphs.down };
-    let sort = format!("{} {arrow}", model.view.sort.word());
+    let sort = format!("{} {}", model.view.sort.word(), arrow(canvas, model));
     let typing = matches!(model.view.overlay, Overlay::Filter { .. });
     let (filter, filter_style) = match (&model.view.filter_error, model.view.filter_text.as_str(), typing) {
         (Some(error), _, false) => (error.as_str(), bad),

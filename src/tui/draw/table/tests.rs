@@ -10,6 +10,7 @@ use crate::{
     },
     tui::{
         Answer, Message, Model,
+        columns::clients::ClientColumn,
         paint::{painted, press, rows},
         script::{self, DARK},
     },
@@ -81,4 +82,47 @@ fn the_past_shows_disk_use_although_the_file_systems_are_gone() {
     press(&mut model, "/disk=73\n");
     model.prepare();
     assert_eq!(model.rows, [script::id(1)]);
+}
+
+#[test]
+fn the_sorted_column_is_always_shown_and_its_arrow_tells_the_direction() {
+    for width in [30, 40, 60, 80, 110, 120, 200] {
+        let mut model = script::model(40, (width, 40), DARK);
+        for _ in 0..9 {
+            press(&mut model, ">");
+            let Some(column) = model.view.sort.by else { continue };
+            // Names begin with the first letter; of all else what needs attention comes first.
+            let [first, reversed] = if column == ClientColumn::Name { ["▴", "▾"] } else { ["▾", "▴"] };
+            for (keys, arrow) in [("", first), ("S", reversed)] {
+                press(&mut model, keys);
+                let table = model.layout().table;
+                let screen = rows(&painted(&mut model));
+                let heading: String = screen[usize::from(table.y) + 1].chars().take(usize::from(table.width)).collect();
+                let before = heading.split_once(arrow).map(|(before, _)| before.trim_end());
+                let is_named = |text: &&str| before.is_some_and(|before| before.ends_with(*text));
+                let shown = if width < 60 {
+                    before.is_some()
+                } else {
+                    column.spec().headings.iter().any(|text| is_named(&text))
+                };
+                assert!(shown, "{column:?} at {width}: {heading}");
+            }
+            press(&mut model, "S");
+        }
+    }
+}
+
+#[test]
+fn the_column_to_sort_by_is_chosen_to_either_side() {
+    let mut model = script::model(40, (120, 40), DARK);
+    let mut words = Vec::new();
+    for _ in 0..4 {
+        words.push(model.view.sort.word());
+        press(&mut model, ">");
+    }
+    assert_eq!(words, ["severity", "name", "cpu", "memory"]);
+    press(&mut model, "S<<");
+    assert_eq!((model.view.sort.word(), model.view.sort.reversed), ("cpu", false));
+    press(&mut model, "<<<");
+    assert_eq!(model.view.sort.word(), "config");
 }
