@@ -192,6 +192,11 @@ fn manner(client: &Client) -> String {
         AgentKeeping::Keep => {}
         AgentKeeping::Remove => lines.push(("agent", "removed after each sweep".to_owned())),
     }
+    if client.legacy {
+        let line =
+            "SHA-1, CBC and ssh-rsa are offered as well (legacy=\"yes\"): who can change the traffic might break them";
+        lines.push(("algorithms", line.to_owned()));
+    }
     lines.iter().fold(String::new(), |text, (label, line)| text + &format!("  {label:<10} {line}\n"))
 }
 

@@ -44,6 +44,7 @@ struct Inherited {
     agent: Field<AgentKeeping>,
     events: Field<bool>,
     redact: Field<Option<Redaction>>,
+    legacy: Field<bool>,
     rules: Vec<Rule>,
 }
 
@@ -132,6 +133,7 @@ impl Reader<'_> {
             agent: field(element, "agent", findings, values::agent).or(outer.agent),
             events: field(element, "events", findings, values::yes_or_no).or(outer.events),
             redact: field(element, "redact", findings, values::redact).or(outer.redact),
+            legacy: field(element, "legacy", findings, values::yes_or_no).or(outer.legacy),
             rules: self.rules(element, outer.rules),
         }
     }
@@ -262,6 +264,7 @@ impl Reader<'_> {
         let agent = given.agent.given().unwrap_or(self.settings.agent);
         let events = given.events.given();
         let redact = given.redact.given().unwrap_or_else(|| self.settings.redact.clone());
+        let legacy = given.legacy.given().unwrap_or(false);
         let first = self.found.clients.len();
         let names: Vec<String> = names.unwrap_or_else(|| addresses.clone());
         self.found.clients.extend(addresses.into_iter().zip(names).map(|(address, name)| Client {
@@ -274,6 +277,7 @@ impl Reader<'_> {
             agent,
             events,
             redact: redact.clone(),
+            legacy,
         }));
         let written = |name: &str| element.attribute(name).map(|attribute| attribute.value.text.clone());
         self.found.entered.push(ClientElement {

@@ -62,7 +62,7 @@ impl fmt::Debug for Ssh {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, name, username, login, mail, rules, agent, events, redact } = self;
+        let Self { id, name, username, login, mail, rules, agent, events, redact, legacy } = self;
         let mail: Vec<_> = mail.iter().map(safe_text::mail).collect();
         f.debug_struct("Client")
             .field("id", id)
@@ -74,6 +74,7 @@ impl fmt::Debug for Client {
             .field("agent", agent)
             .field("events", events)
             .field("redact", &redact.is_some())
+            .field("legacy", legacy)
             .finish()
     }
 }

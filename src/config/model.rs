@@ -124,6 +124,8 @@ pub struct Client {
     pub events: Option<bool>,
     /// `redact`: what is removed from security events before they are stored or mailed.
     pub redact: Option<Redaction>,
+    /// `legacy`: whether it is also offered the algorithms that only old servers need.
+    pub legacy: bool,
 }
 
 /// The credentials of an account. They are tried in the order key, ssh-agent, password.

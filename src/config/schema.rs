@@ -313,6 +313,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("agent", ValueKind::Choice(&AGENT)),
             plain("events", ValueKind::Choice(&YES_OR_NO)),
             plain("redact", ValueKind::Expression),
+            with("legacy", ValueKind::Choice(&YES_OR_NO), "no"),
         ],
     },
     ElementKind {
@@ -328,6 +329,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("agent", ValueKind::Choice(&AGENT)),
             plain("events", ValueKind::Choice(&YES_OR_NO)),
             plain("redact", ValueKind::Expression),
+            plain("legacy", ValueKind::Choice(&YES_OR_NO)),
         ],
     },
     ElementKind {

@@ -15,19 +15,89 @@
 //! | `diffie-hellman-group16-sha512` | 86 | | | |
 //! | `diffie-hellman-group18-sha512` | 737 | | not offered | |
 //!
+//! Groups 17 and 18 are sound and not offered, because of this cost.
+//!
 //! RSA keys above 8,192 bits are not verified. Diffie-Hellman over a finite field is what servers need
 //! that know no curves (OpenSSH before 5.7) or may use none; it waits for a place ([`super::threads`]).
 //! Compression is never offered: a few bytes could stand for a great many.
 
 use std::borrow::Cow;
 
-use russh::{Preferred, cipher, client::GexParams, compression, kex, keys::Algorithm, mac};
+use russh::{
+    AlgorithmKind, Preferred, cipher,
+    client::GexParams,
+    compression, kex,
+    keys::{Algorithm, EcdsaCurve, HashAlg},
+    mac,
+};
+
+use crate::config;
+
+/// Which algorithms a client is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AlgorithmSet {
+    /// Those without a known weakness.
+    Sound,
+    /// Those, and after them what only old servers need: SHA-1, CBC and `ssh-rsa`.
+    Legacy,
+}
+
+impl AlgorithmSet {
+    /// The set for a client of the configuration.
+    pub(super) fn of(client: &config::Client) -> Self {
+        if client.legacy { Self::Legacy } else { Self::Sound }
+    }
+
+    /// The sound names, and the others where they are in the set.
+    fn choose<T: Copy>(self, sound: &[T], legacy: &[T]) -> Vec<T> {
+        match self {
+            Self::Sound => sound.to_vec(),
+            Self::Legacy => [sound, legacy].concat(),
+        }
+    }
+
+    fn key_exchanges(self) -> Vec<kex::Name> {
+        self.choose(KEY_EXCHANGES, LEGACY_KEY_EXCHANGES)
+    }
+
+    /// The algorithms of host keys, best first.
+    pub(super) fn host_keys(self) -> Vec<Algorithm> {
+        let mut algorithms = HOST_KEYS.to_vec();
+        match self {
+            Self::Sound => {}
+            Self::Legacy => algorithms.push(SSH_RSA),
+        }
+        algorithms
+    }
+}
+
+/// The algorithms of host keys without a known weakness, best first. RSA keys sign with SHA-2.
+const HOST_KEYS: [Algorithm; 6] = [
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
+];
+
+/// RSA with SHA-1.
+const SSH_RSA: Algorithm = Algorithm::Rsa { hash: None };
 
 /// AES-GCM first: with hardware for it, it takes two thirds of the processor time of ChaCha20.
-const CIPHERS: &[cipher::Name] =
-    &[cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305, cipher::AES_256_CTR];
+const CIPHERS: &[cipher::Name] = &[
+    cipher::AES_128_GCM,
+    cipher::AES_256_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
 
-/// Everything that is offered for the key exchange, best first. A client that knows any of the curves gets it.
+const LEGACY_CIPHERS: &[cipher::Name] =
+    &[cipher::AES_256_CBC, cipher::AES_192_CBC, cipher::AES_128_CBC, cipher::TRIPLE_DES_CBC];
+
+/// What is offered for the key exchange, best first. A client that knows any of the curves gets it.
 const KEY_EXCHANGES: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,
@@ -37,12 +107,19 @@ const KEY_EXCHANGES: &[kex::Name] = &[
     kex::ECDH_SHA2_NISTP521,
     kex::DH_G14_SHA256,
     kex::DH_GEX_SHA256,
+    kex::DH_G15_SHA512,
     kex::DH_G16_SHA512,
-    kex::EXTENSION_SUPPORT_AS_CLIENT,
-    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
 ];
 
+/// Group 1, of 1,024 bits, is all that some appliances know.
+const LEGACY_KEY_EXCHANGES: &[kex::Name] = &[kex::DH_GEX_SHA1, kex::DH_G14_SHA1, kex::DH_G1_SHA1];
+
+/// What else we say in the list of key exchanges.
+const EXTENSIONS: [kex::Name; 2] = [kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT];
+
 const MACS: &[mac::Name] = &[mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM, mac::HMAC_SHA512, mac::HMAC_SHA256];
+
+const LEGACY_MACS: &[mac::Name] = &[mac::HMAC_SHA1_ETM, mac::HMAC_SHA1];
 
 /// The size of the group that is asked for where the client chooses the group, in bits.
 const GROUP_BITS: usize = 2048;
@@ -56,15 +133,27 @@ const COMMON_RSA_BITS: usize = 4096;
 const COMMON_EXPONENT_BYTES: usize = 3;
 
 /// What is offered, with the host keys in this order.
-pub(super) fn offered(host_keys: Vec<Algorithm>) -> Preferred {
+pub(super) fn offered(set: AlgorithmSet, host_keys: Vec<Algorithm>) -> Preferred {
     Preferred {
-        kex: Cow::Borrowed(KEY_EXCHANGES),
+        kex: Cow::Owned([set.key_exchanges(), EXTENSIONS.to_vec()].concat()),
         key: Cow::Owned(host_keys),
         host_key_certificates: Cow::Borrowed(&[]),
-        cipher: Cow::Borrowed(CIPHERS),
-        mac: Cow::Borrowed(MACS),
+        cipher: Cow::Owned(set.choose(CIPHERS, LEGACY_CIPHERS)),
+        mac: Cow::Owned(set.choose(MACS, LEGACY_MACS)),
         compression: Cow::Borrowed(&[compression::NONE]),
     }
+}
+
+/// Which of the names that a server offers are in the legacy set alone, of one kind.
+pub(super) fn only_legacy<'a>(kind: AlgorithmKind, theirs: &'a [String]) -> Vec<&'a str> {
+    let ours: Vec<&str> = match kind {
+        AlgorithmKind::Kex => LEGACY_KEY_EXCHANGES.iter().map(AsRef::as_ref).collect(),
+        AlgorithmKind::Key => vec![SSH_RSA.as_str()],
+        AlgorithmKind::Cipher => LEGACY_CIPHERS.iter().map(AsRef::as_ref).collect(),
+        AlgorithmKind::Mac => LEGACY_MACS.iter().map(AsRef::as_ref).collect(),
+        AlgorithmKind::Compression => Vec::new(),
+    };
+    theirs.iter().map(String::as_str).filter(|name| ours.contains(name)).collect()
 }
 
 /// The bounds of a group that the client chooses.
@@ -113,11 +202,11 @@ pub(super) enum Exchange {
 }
 
 /// The exchange that is agreed on with a client that offers these: our first one that it offers too.
-pub(super) fn agreed(theirs: &[u8]) -> Exchange {
+pub(super) fn agreed(set: AlgorithmSet, theirs: &[u8]) -> Exchange {
     let offers = |ours: &kex::Name| theirs.split(|byte| *byte == b',').any(|name| name == ours.as_ref().as_bytes());
-    match KEY_EXCHANGES.iter().find(|ours| offers(ours)) {
-        Some(&kex::DH_GEX_SHA256) => Exchange::Group,
-        Some(ours) => Exchange::Fixed(effort(*ours)),
+    match set.key_exchanges().into_iter().find(|ours| offers(ours)) {
+        Some(kex::DH_GEX_SHA256 | kex::DH_GEX_SHA1) => Exchange::Group,
+        Some(ours) => Exchange::Fixed(effort(ours)),
         // Then there is no exchange.
         None => Exchange::Fixed(Effort::Light),
     }
@@ -126,8 +215,8 @@ pub(super) fn agreed(theirs: &[u8]) -> Exchange {
 /// The work with an exchange that we offer; with a group that the client chooses, the most that it can be.
 pub(super) fn effort(exchange: kex::Name) -> Effort {
     match exchange {
-        kex::DH_G14_SHA256 => Effort::Group,
-        kex::DH_GEX_SHA256 | kex::DH_G16_SHA512 => Effort::LargeGroup,
+        kex::DH_G14_SHA256 | kex::DH_G14_SHA1 | kex::DH_G1_SHA1 => Effort::Group,
+        kex::DH_GEX_SHA256 | kex::DH_GEX_SHA1 | kex::DH_G15_SHA512 | kex::DH_G16_SHA512 => Effort::LargeGroup,
         // Over a curve.
         _ => Effort::Light,
     }
@@ -139,7 +228,8 @@ mod tests {
 
     #[test]
     fn only_exchanges_that_we_can_afford_are_offered() {
-        let names: Vec<&str> = KEY_EXCHANGES.iter().map(AsRef::as_ref).collect();
+        let sound = offered(AlgorithmSet::Sound, AlgorithmSet::Sound.host_keys());
+        let names: Vec<&str> = sound.kex.iter().map(AsRef::as_ref).collect();
         assert_eq!(
             names,
             [
@@ -151,14 +241,52 @@ mod tests {
                 "ecdh-sha2-nistp521",
                 "diffie-hellman-group14-sha256",
                 "diffie-hellman-group-exchange-sha256",
+                "diffie-hellman-group15-sha512",
                 "diffie-hellman-group16-sha512",
                 "ext-info-c",
                 "kex-strict-c-v00@openssh.com",
             ]
         );
-        let offered = offered(vec![Algorithm::Ed25519]);
-        assert_eq!(offered.compression.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["none"]);
+        assert_eq!(sound.compression.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["none"]);
         assert_eq!(groups().unwrap().max_group_size(), 4096);
+    }
+
+    #[test]
+    fn what_only_old_servers_need_is_offered_last_and_only_where_it_is_wanted() {
+        let names = |set: AlgorithmSet| {
+            let Preferred { kex, key, cipher, mac, .. } = offered(set, set.host_keys());
+            let kex: Vec<String> = kex.iter().map(|name| name.as_ref().to_owned()).collect();
+            let key: Vec<String> = key.iter().map(|name| name.as_str().to_owned()).collect();
+            let cipher: Vec<String> = cipher.iter().map(|name| name.as_ref().to_owned()).collect();
+            let mac: Vec<String> = mac.iter().map(|name| name.as_ref().to_owned()).collect();
+            [kex, key, cipher, mac]
+        };
+        let further = [
+            vec!["diffie-hellman-group-exchange-sha1", "diffie-hellman-group14-sha1", "diffie-hellman-group1-sha1"],
+            vec!["ssh-rsa"],
+            vec!["aes256-cbc", "aes192-cbc", "aes128-cbc", "3des-cbc"],
+            vec!["hmac-sha1-etm@openssh.com", "hmac-sha1"],
+        ];
+        let (sound, legacy) = (names(AlgorithmSet::Sound), names(AlgorithmSet::Legacy));
+        for ((sound, legacy), further) in sound.into_iter().zip(legacy).zip(further) {
+            let added: Vec<&String> = legacy.iter().filter(|name| !sound.contains(name)).collect();
+            assert_eq!(added, further);
+            assert!(legacy.starts_with(sound.split_at(sound.len().min(6)).0), "{legacy:?}");
+        }
+    }
+
+    #[test]
+    fn of_what_a_server_offers_the_legacy_part_is_named() {
+        let theirs = |names: &str| names.split(',').map(str::to_owned).collect::<Vec<_>>();
+        for (kind, names, expected) in [
+            (AlgorithmKind::Cipher, "arcfour,aes128-cbc,3des-cbc", "aes128-cbc,3des-cbc"),
+            (AlgorithmKind::Key, "ssh-dss,ssh-rsa", "ssh-rsa"),
+            (AlgorithmKind::Kex, "diffie-hellman-group1-sha1", "diffie-hellman-group1-sha1"),
+            (AlgorithmKind::Mac, "hmac-md5", ""),
+            (AlgorithmKind::Compression, "zlib", ""),
+        ] {
+            assert_eq!(only_legacy(kind, &theirs(names)).join(","), expected);
+        }
     }
 
     #[test]
@@ -171,9 +299,17 @@ mod tests {
             ("diffie-hellman-group16-sha512,diffie-hellman-group-exchange-sha256", Exchange::Group),
             ("diffie-hellman-group18-sha512,diffie-hellman-group16-sha512", Fixed(Effort::LargeGroup)),
             ("diffie-hellman-group18-sha512", Fixed(Effort::Light)),
+            ("diffie-hellman-group14-sha1", Fixed(Effort::Light)),
             ("", Fixed(Effort::Light)),
         ] {
-            assert_eq!(agreed(theirs.as_bytes()), expected, "{theirs}");
+            assert_eq!(agreed(AlgorithmSet::Sound, theirs.as_bytes()), expected, "{theirs}");
+        }
+        for (theirs, expected) in [
+            ("diffie-hellman-group14-sha1,curve25519-sha256", Fixed(Effort::Light)),
+            ("diffie-hellman-group1-sha1,diffie-hellman-group14-sha1", Fixed(Effort::Group)),
+            ("diffie-hellman-group-exchange-sha1,diffie-hellman-group14-sha1", Exchange::Group),
+        ] {
+            assert_eq!(agreed(AlgorithmSet::Legacy, theirs.as_bytes()), expected, "{theirs}");
         }
         assert_eq!(rsa_effort(4096, 3), Effort::Light);
         assert_eq!([rsa_effort(4104, 3), rsa_effort(2048, 4)], [Effort::Group; 2]);

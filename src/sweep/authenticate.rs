@@ -8,6 +8,7 @@ use russh::{MethodKind, MethodSet, client::KeyboardInteractiveAuthResponse, keys
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
+    algorithms::AlgorithmSet,
     credential::{self, Credential, LoginAttempts, Outcome},
     credential_sources::CredentialSources,
     session::Session,
@@ -107,12 +108,13 @@ async fn attempt(
         Credential::Key(file) => match ours.key(file).await {
             Err(unusable) => return Outcome::Unusable(unusable),
             Ok(key) => {
-                let hash = if key.algorithm().is_rsa() { session.rsa_hash().await } else { None };
+                let hash =
+                    if key.algorithm().is_rsa() { session.rsa_hash(AlgorithmSet::of(client)).await } else { None };
                 let key = PrivateKeyWithHashAlg::new(key, hash);
                 session.handle().authenticate_publickey(user, key).await.ok().map(Outcome::from)
             }
         },
-        Credential::Agent => Some(ssh_agent::authenticate(session, user, ours).await),
+        Credential::Agent => Some(ssh_agent::authenticate(session, client, ours).await),
         Credential::Password(source) => match ours.password(source).await {
             Err(unusable) => return Outcome::Unusable(unusable),
             Ok(password) => {

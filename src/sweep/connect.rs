@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    algorithms,
+    algorithms::{self, AlgorithmSet},
     host_key::HostKeyPurpose,
     known_hosts::KnownHosts,
     session::Session,
@@ -27,7 +27,10 @@ use super::{
     stream::{CuttableStream, PeerIdentification},
     threads,
 };
-use crate::fleet::{ClientId, Failure, FailureKind, Stage, failure::Blame};
+use crate::{
+    config::Client,
+    fleet::{ClientId, Failure, FailureKind, Stage, failure::Blame},
+};
 
 /// A kept session that is silent for so long is asked whether it lives; after three questions without an
 /// answer it has ended.
@@ -42,13 +45,13 @@ const CHANNEL_MESSAGES: usize = 32;
 /// # Errors
 /// Everything that fails in the stage `connect`; the caller sets its deadline.
 pub(super) async fn connect(
-    client: &ClientId,
+    client: &Client,
     hosts: &Arc<KnownHosts>,
     purpose: HostKeyPurpose,
     identification: &PeerIdentification,
     allowed: Duration,
 ) -> Result<Session, Failure> {
-    let handler = SessionHandler::new(Arc::clone(hosts), client.clone(), purpose);
+    let handler = SessionHandler::new(Arc::clone(hosts), client.id.clone(), purpose, AlgorithmSet::of(client));
     threads::run(open(handler, identification.clone(), allowed))
         .await
         .unwrap_or_else(|error| Err(Failure::new(Stage::Connect, FailureKind::Defect).because(error)))
@@ -63,20 +66,21 @@ async fn open(
     let cut = CancellationToken::new();
     // From here on whoever drops this future cuts the stream, and the session's task ends.
     let guard = cut.clone().drop_guard();
-    let settings = settings(handler.algorithms()?)
+    let offered = handler.offered;
+    let settings = settings(offered, handler.host_key_algorithms()?)
         .map_err(|error| Failure::new(Stage::Connect, FailureKind::Defect).because(error))?;
     let state = handler.state.clone();
-    let stream = CuttableStream::new(tcp, cut, identification.clone(), state.allowance.clone());
+    let stream = CuttableStream::new(tcp, cut, identification.clone(), state.allowance.clone(), offered);
     match client::connect_stream(Arc::new(settings), stream, handler).await {
         Ok(handle) => Ok(Session::new(handle, state, identification.names_windows(), guard)),
-        Err(ended) => Err(failure(ended, &identification, &state)),
+        Err(ended) => Err(failure(ended, &identification, &state, offered)),
     }
 }
 
-fn settings(host_key_algorithms: Vec<Algorithm>) -> Result<client::Config, russh::Error> {
+fn settings(offered: AlgorithmSet, host_key_algorithms: Vec<Algorithm>) -> Result<client::Config, russh::Error> {
     Ok(client::Config {
         client_id: russh::SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-fleetsweep_", env!("CARGO_PKG_VERSION")))),
-        preferred: algorithms::offered(host_key_algorithms),
+        preferred: algorithms::offered(offered, host_key_algorithms),
         gex: algorithms::groups()?,
         keepalive_interval: Some(KEEPALIVE),
         channel_buffer_size: CHANNEL_MESSAGES,
@@ -150,7 +154,12 @@ fn network(error: &io::Error) -> FailureKind {
 }
 
 /// What ended a session before its host key was accepted.
-fn failure(ended: EndReason, identification: &PeerIdentification, state: &SessionState) -> Failure {
+fn failure(
+    ended: EndReason,
+    identification: &PeerIdentification,
+    state: &SessionState,
+    offered: AlgorithmSet,
+) -> Failure {
     let error = match ended {
         EndReason::Refused(failure) => return failure,
         EndReason::KeyPinned => return Failure::new(Stage::Connect, FailureKind::Cancelled),
@@ -183,21 +192,29 @@ fn failure(ended: EndReason, identification: &PeerIdentification, state: &Sessio
         (None, _) if ended_by_peer => {
             failure.because("the client closed the connection before the key exchange was done")
         }
-        (None, _) => failure.because(words(error)),
+        (None, _) => failure.because(words(error, offered)),
     }
 }
 
 /// The library's reason. Where nothing is agreed on, what the client offers is what matters.
-fn words(error: russh::Error) -> String {
+fn words(error: russh::Error, offered: AlgorithmSet) -> String {
     let russh::Error::NoCommonAlgo { kind, ours: _, theirs } = error else { return error.to_string() };
-    let kind = match kind {
+    let word = match kind {
         AlgorithmKind::Kex => "key exchange",
         AlgorithmKind::Key => "host key algorithm",
         AlgorithmKind::Cipher => "cipher",
         AlgorithmKind::Compression => "compression",
         AlgorithmKind::Mac => "MAC",
     };
-    format!("it offers no {kind} that we accept, only {}", theirs.join(","))
+    let mut words = format!("it offers no {word} that we accept, only {}", theirs.join(","));
+    let legacy = match offered {
+        AlgorithmSet::Sound => algorithms::only_legacy(kind, &theirs),
+        AlgorithmSet::Legacy => Vec::new(),
+    };
+    if !legacy.is_empty() {
+        words.push_str(&format!("; legacy=\"yes\" on the client accepts {}", legacy.join(",")));
+    }
+    words
 }
 
 /// The failure that the other side's first line amounts to, where that is not the line of an SSH server.

@@ -5,7 +5,7 @@
 
 use super::{
     abuse::Abuse,
-    algorithms::{self, Effort, Exchange, MOST_GROUP_BITS, MOST_RSA_BITS},
+    algorithms::{self, AlgorithmSet, Effort, Exchange, MOST_GROUP_BITS, MOST_RSA_BITS},
     first_lines::FirstLines,
 };
 
@@ -49,6 +49,8 @@ impl Place {
 /// One server's handshake.
 #[derive(Debug)]
 pub(super) struct Handshake {
+    /// What the server was offered.
+    offered: AlgorithmSet,
     place: Place,
     exchange: Exchange,
     /// The work with each step of the agreed exchange; of a group exchange, once there is a group.
@@ -66,8 +68,8 @@ pub(super) struct Portion {
 
 impl Handshake {
     /// One that begins.
-    pub(super) fn new() -> Self {
-        Self { place: Place::Lines, exchange: Exchange::Fixed(Effort::Light), effort: Effort::Light }
+    pub(super) fn new(offered: AlgorithmSet) -> Self {
+        Self { offered, place: Place::Lines, exchange: Exchange::Fixed(Effort::Light), effort: Effort::Light }
     }
 
     /// Whether everything that follows is encrypted.
@@ -132,7 +134,7 @@ impl Handshake {
             (KEXINIT, _) => {
                 // After a random cookie of 16 bytes.
                 let names = content.get(16..).and_then(string).map_or(&[][..], |(names, _)| names);
-                self.exchange = algorithms::agreed(names);
+                self.exchange = algorithms::agreed(self.offered, names);
                 self.effort = match self.exchange {
                     Exchange::Fixed(effort) => effort,
                     Exchange::Group => Effort::Light,
@@ -224,7 +226,7 @@ mod tests {
 
     /// Hands a server's bytes through in pieces: the efforts that are not light, in their order.
     fn efforts(said: &[u8], piece: usize) -> Result<(Vec<Effort>, bool), Abuse> {
-        let (mut handshake, mut lines) = (Handshake::new(), FirstLines::default());
+        let (mut handshake, mut lines) = (Handshake::new(AlgorithmSet::Sound), FirstLines::default());
         let mut efforts = Vec::new();
         for mut rest in said.chunks(piece) {
             while !rest.is_empty() {

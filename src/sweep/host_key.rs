@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 
 use super::{
+    algorithms::AlgorithmSet,
     known_hosts::{HostKeyVerdict, KnownHosts, KnownHostsError},
     shortage,
 };
@@ -76,11 +77,12 @@ impl HostKeyPurpose {
         &self,
         hosts: &KnownHosts,
         client: &ClientId,
+        offered: AlgorithmSet,
     ) -> Result<Vec<Algorithm>, Failure> {
         if !matches!(self, Self::Enter(HostKeyPolicy::Off)) {
             hosts.refresh().map_err(|error| unusable(Stage::Connect, &error))?;
         }
-        Ok(hosts.preferred_algorithms(client.address(), client.port()))
+        Ok(hosts.preferred_algorithms(client.address(), client.port(), offered.host_keys()))
     }
 
     /// Judges the key that a client has proved to hold, and pins it where that is what comes of it.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use russh::keys::{
-    Algorithm, EcdsaCurve, HashAlg, PublicKey,
+    Algorithm, HashAlg, PublicKey,
     ssh_key::{Fingerprint, public::KeyData},
 };
 
@@ -26,17 +26,6 @@ use line::{Entry, Hosts, Marker};
 
 /// The port for which a host is written without brackets.
 const SSH_PORT: u16 = 22;
-
-/// The host-key algorithms we accept, best first. `ssh-rsa` (SHA-1) is not among them: RSA keys sign with
-/// SHA-2.
-const ALGORITHMS: [Algorithm; 6] = [
-    Algorithm::Ed25519,
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
-    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-];
 
 /// A `known_hosts` file. Shared by reference between all collections.
 ///
@@ -190,10 +179,10 @@ impl KnownHosts {
         self.state().judge(&Names::new(address, port), key.key_data())
     }
 
-    /// The algorithms in which the host is asked for its key: first those in which a key of it is pinned,
-    /// so that a host known by one key is not refused for another that it has as well.
+    /// The order in which the host is asked for its key in one of `accepted`: first those in which a key of it is
+    /// pinned, so that a host known by one key is not refused for another that it has as well.
     #[must_use]
-    pub fn preferred_algorithms(&self, address: &str, port: u16) -> Vec<Algorithm> {
+    pub fn preferred_algorithms(&self, address: &str, port: u16, accepted: Vec<Algorithm>) -> Vec<Algorithm> {
         let names = Names::new(address, port);
         let mut state = self.state();
         let mut pinned = state.pinned(&names.full);
@@ -201,7 +190,7 @@ impl KnownHosts {
             pinned = state.pinned(plain);
         }
         let is_pinned = |algorithm: &Algorithm| pinned.iter().any(|key| is_served_by(algorithm, &key.algorithm));
-        let (mut first, rest): (Vec<_>, Vec<_>) = ALGORITHMS.into_iter().partition(is_pinned);
+        let (mut first, rest): (Vec<_>, Vec<_>) = accepted.into_iter().partition(is_pinned);
         first.extend(rest);
         first
     }

@@ -16,6 +16,7 @@ use russh::{
 use tokio_util::sync::DropGuard;
 
 use super::{
+    algorithms::AlgorithmSet,
     descriptor_budget::{DescriptorBudget, DescriptorPermit},
     session_handler::SessionHandler,
     session_state::{Ending, SessionState},
@@ -67,12 +68,13 @@ impl Session {
         &mut self.handle
     }
 
-    /// The hash with which an RSA key signs. A server that does not say what it takes gets SHA-256: SHA-1 is
-    /// never used, and SHA-512 is known to fewer.
-    pub(super) async fn rsa_hash(&self) -> Option<HashAlg> {
-        match self.handle.best_supported_rsa_hash().await {
-            Ok(Some(Some(hash))) => Some(hash),
-            Ok(Some(None) | None) | Err(_) => Some(HashAlg::Sha256),
+    /// The hash with which an RSA key signs; `None` stands for SHA-1. A server that names none of SHA-2, or nothing as
+    /// those before OpenSSH 7.2 do, gets SHA-256, which more know than SHA-512, or SHA-1 where that is allowed.
+    pub(super) async fn rsa_hash(&self, allowed: AlgorithmSet) -> Option<HashAlg> {
+        match (self.handle.best_supported_rsa_hash().await, allowed) {
+            (Ok(Some(Some(hash))), _) => Some(hash),
+            (Ok(Some(None) | None) | Err(_), AlgorithmSet::Sound) => Some(HashAlg::Sha256),
+            (Ok(Some(None) | None) | Err(_), AlgorithmSet::Legacy) => None,
         }
     }
 

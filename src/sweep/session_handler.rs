@@ -13,7 +13,7 @@ use tracing::{Instrument as _, Span};
 
 use super::{
     abuse::Abuse,
-    algorithms,
+    algorithms::{self, AlgorithmSet},
     host_key::{HostKeyPurpose, Verified},
     known_hosts::KnownHosts,
     session_state::{Ending, SessionState},
@@ -26,6 +26,8 @@ pub(super) struct SessionHandler {
     pub(super) hosts: Arc<KnownHosts>,
     pub(super) client: ClientId,
     pub(super) purpose: HostKeyPurpose,
+    /// Which algorithms the client is offered.
+    pub(super) offered: AlgorithmSet,
     pub(super) state: SessionState,
     /// The library runs a session in a task of its own: until its host key is accepted, its lines in the log belong to
     /// whoever connects; afterwards to the session alone, which other sweeps may use.
@@ -65,10 +67,15 @@ impl From<russh::Error> for EndReason {
 
 impl SessionHandler {
     /// The handler of a session that begins.
-    pub(super) fn new(hosts: Arc<KnownHosts>, client: ClientId, purpose: HostKeyPurpose) -> Self {
+    pub(super) fn new(
+        hosts: Arc<KnownHosts>,
+        client: ClientId,
+        purpose: HostKeyPurpose,
+        offered: AlgorithmSet,
+    ) -> Self {
         let state = SessionState::new();
         let ended = state.ended.clone().drop_guard();
-        Self { hosts, client, purpose, state, connecting: Some(Span::current()), _ended: ended }
+        Self { hosts, client, purpose, offered, state, connecting: Some(Span::current()), _ended: ended }
     }
 
     async fn judge(&mut self, key: &PublicKey) -> Result<(), EndReason> {
@@ -85,8 +92,8 @@ impl SessionHandler {
     ///
     /// # Errors
     /// Where the file cannot be used.
-    pub(super) fn algorithms(&self) -> Result<Vec<Algorithm>, Failure> {
-        self.purpose.preferred_algorithms(&self.hosts, &self.client)
+    pub(super) fn host_key_algorithms(&self) -> Result<Vec<Algorithm>, Failure> {
+        self.purpose.preferred_algorithms(&self.hosts, &self.client, self.offered)
     }
 
     fn channel_opened(&self) -> Result<(), EndReason> {

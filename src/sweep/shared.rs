@@ -60,7 +60,7 @@ impl Shared {
     ) -> Result<Session, Failure> {
         let identification = PeerIdentification::default();
         let allowed = deadlines.of(Stage::Connect);
-        let connecting = connect(&client.id, &self.hosts, purpose, &identification, allowed);
+        let connecting = connect(client, &self.hosts, purpose, &identification, allowed);
         deadlines.run(Stage::Connect, connecting).await.map_err(|failure| {
             if failure.kind == FailureKind::TimedOut {
                 // Something that talks, but not SSH, was taken for a slow server until now.

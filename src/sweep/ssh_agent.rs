@@ -13,7 +13,11 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{credential::Outcome, credential_sources::CredentialSources, session::Session, shortage::CredentialError};
+use super::{
+    algorithms::AlgorithmSet, credential::Outcome, credential_sources::CredentialSources, session::Session,
+    shortage::CredentialError,
+};
+use crate::config::Client;
 
 /// Why a login was not signed.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +53,8 @@ impl Signer for BoundedSigner {
 }
 
 /// Tries every key of the ssh-agent that `SSH_AUTH_SOCK` names.
-pub(super) async fn authenticate(session: &mut Session, user: &str, ours: &CredentialSources<'_>) -> Outcome {
+pub(super) async fn authenticate(session: &mut Session, client: &Client, ours: &CredentialSources<'_>) -> Outcome {
+    let user = client.username.as_str();
     let binding = session.handle().agent_session_binding();
     let asking = async {
         let mut agent = AgentClient::connect_env()
@@ -74,7 +79,11 @@ pub(super) async fn authenticate(session: &mut Session, user: &str, ours: &Crede
     let mut refused = None;
     let mut failed = None;
     for identity in identities {
-        let hash = if identity.public_key().algorithm().is_rsa() { session.rsa_hash().await } else { None };
+        let hash = if identity.public_key().algorithm().is_rsa() {
+            session.rsa_hash(AlgorithmSet::of(client)).await
+        } else {
+            None
+        };
         let handle = session.handle();
         let result = match identity {
             AgentIdentity::PublicKey { key, .. } => {

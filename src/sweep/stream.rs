@@ -26,6 +26,7 @@ use tokio_util::sync::{CancellationToken, PollSemaphore, WaitForCancellationFutu
 
 use super::{
     abuse::Abuse,
+    algorithms::AlgorithmSet,
     allowance::Allowance,
     first_lines::FirstLines,
     handshake::{Handshake, Portion},
@@ -111,6 +112,7 @@ impl CuttableStream {
         cut: CancellationToken,
         identification: PeerIdentification,
         allowance: Allowance,
+        offered: AlgorithmSet,
     ) -> Self {
         let on_cut = Box::pin(cut.clone().cancelled_owned());
         Self {
@@ -118,7 +120,7 @@ impl CuttableStream {
             cut,
             on_cut,
             identification,
-            handshake: Handshake::new(),
+            handshake: Handshake::new(offered),
             waiting: None,
             granted_bytes: 0,
             place: None,
@@ -240,7 +242,13 @@ mod tests {
     }
 
     fn stream(near: TcpStream, cut: &CancellationToken, identification: &PeerIdentification) -> CuttableStream {
-        CuttableStream::new(near, cut.clone(), identification.clone(), Allowance::new(Instant::now()))
+        CuttableStream::new(
+            near,
+            cut.clone(),
+            identification.clone(),
+            Allowance::new(Instant::now()),
+            AlgorithmSet::Sound,
+        )
     }
 
     #[tokio::test]
@@ -265,7 +273,7 @@ mod tests {
             ("", false),
         ] {
             let identification = PeerIdentification::default();
-            Handshake::new().take(said.as_bytes(), &mut identification.lock()).unwrap();
+            Handshake::new(AlgorithmSet::Sound).take(said.as_bytes(), &mut identification.lock()).unwrap();
             assert_eq!(identification.names_windows(), expected, "{said:?}");
         }
     }

@@ -264,6 +264,7 @@ mod tests {
             agent: AgentKeeping::Keep,
             events: None,
             redact: None,
+            legacy: false,
         }
     }
 

@@ -36,6 +36,7 @@ fn client(rules: Vec<Rule>) -> config::Client {
         agent: config::AgentKeeping::Keep,
         events: None,
         redact: None,
+        legacy: false,
     }
 }
 

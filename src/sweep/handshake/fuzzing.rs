@@ -1,6 +1,6 @@
 //! What a server says before encryption, as a fuzzer hears it: see [`crate::fuzzing`].
 
-use super::{Abuse, Effort, FirstLines, Handshake};
+use super::{Abuse, AlgorithmSet, Effort, FirstLines, Handshake};
 
 /// What a server says, after one byte for how it is cut into pieces: the same lines, the same costly steps and the same
 /// end, however it is cut; and every byte is handed on, up to a refusal.
@@ -11,7 +11,7 @@ pub fn handshake(data: &[u8]) {
 
 /// The lines, the costly steps with the byte at which each begins, and how it ended.
 fn follow(said: &[u8], piece: usize) -> (FirstLines, Vec<(usize, Effort)>, Result<bool, Abuse>) {
-    let (mut handshake, mut lines) = (Handshake::new(), FirstLines::default());
+    let (mut handshake, mut lines) = (Handshake::new(AlgorithmSet::Legacy), FirstLines::default());
     let (mut steps, mut handed) = (Vec::new(), 0);
     for mut rest in said.chunks(piece) {
         while !rest.is_empty() {
