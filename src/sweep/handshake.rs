@@ -105,7 +105,10 @@ impl Handshake {
                         if length > PACKET_BYTES {
                             return Err(Abuse::KeyExchange("a packet of it is longer than any may be"));
                         }
-                        self.place = Place::Packet { length, body: Vec::new() };
+                        // An empty packet is over with its length. Were its end left to the next bytes, none of those
+                        // would belong to it, and the library would take no bytes for the end of the stream.
+                        self.place =
+                            if length == 0 { Place::PACKET } else { Place::Packet { length, body: Vec::new() } };
                     }
                 }
                 Place::Packet { length, body } => {
@@ -272,6 +275,14 @@ mod tests {
             for piece in [1, 2, 5, 64, 10_000] {
                 assert_eq!(efforts(&said, piece), Ok((expected.clone(), true)), "{steps:?} in pieces of {piece}");
             }
+        }
+    }
+
+    #[test]
+    fn an_empty_packet_is_over_with_its_length() {
+        let said = [&b"SSH-2.0-x\r\n\0\0\0\0\0\0\0\0"[..], &kexinit("diffie-hellman-group14-sha256")].concat();
+        for piece in 1..said.len() {
+            assert_eq!(efforts(&said, piece), Ok((vec![Effort::Group], false)), "in pieces of {piece}");
         }
     }
 
