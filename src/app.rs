@@ -45,7 +45,7 @@ use process::{
     signals,
 };
 use run::{
-    commands, dashboard, demo, export,
+    agents, commands, dashboard, demo, export,
     once::{self, Once, watch::Show},
     service,
 };
@@ -66,6 +66,7 @@ pub fn run(invocation: Invocation) -> Exit {
         | Task::MailTest
         | Task::Clean
         | Task::Export(_)
+        | Task::Agents(_)
         | Task::Completions(_)
         | Task::Man => (logging::start(invocation.log_level, progress.clone()), None),
     };
@@ -104,6 +105,7 @@ fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, RunError> {
         | Task::MailTest
         | Task::Clean
         | Task::Export(_)
+        | Task::Agents(_)
         | Task::Replay(_)
         | Task::Completions(_)
         | Task::Man => {}
@@ -128,6 +130,7 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
     let from_file = |path: PathBuf| ConfigSource::of(path, clients.clone());
     let record = record.as_deref();
     match (task, fleet) {
+        (Task::Agents(directory), _) => agents::run(directory.as_deref()),
         (Task::Completions(shell), _) => {
             cli::write_completions(shell, &mut io::stdout().lock())?;
             Ok(Exit::Success)

@@ -121,6 +121,12 @@ enum Command {
     Clean,
     /// Export data from the database for other programs; contacts nothing
     Export(ExportArguments),
+    /// List the agents that can be sent to clients, for allow-lists; contacts nothing
+    Agents {
+        /// Also write the agents and their SHA256SUMS to this directory
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -184,6 +190,8 @@ pub enum Task {
     Clean,
     /// Write what the database holds.
     Export(Export),
+    /// List the agents, and write them to a directory if one is named.
+    Agents(Option<PathBuf>),
     /// Print completions.
     Completions(Shell),
     /// Print the manual page.
@@ -254,6 +262,7 @@ impl Invocation {
             Some(Command::MailTest) => Task::MailTest,
             Some(Command::Clean) => Task::Clean,
             Some(Command::Export(arguments)) => Task::Export(arguments.meant().map_err(conflict)?),
+            Some(Command::Agents { output }) => Task::Agents(output),
             Some(Command::Completions { shell }) => Task::Completions(shell),
             Some(Command::Man) => Task::Man,
             None if once => Task::Once { format: format.unwrap_or(Format::Table), output, fail_on_alert },
@@ -324,6 +333,7 @@ fn log_level(task: &Task, verbose: u8, quiet: bool) -> LevelFilter {
         | Task::MailTest
         | Task::Clean
         | Task::Export(_)
+        | Task::Agents(_)
         | Task::Completions(_)
         | Task::Man => 0,
     };

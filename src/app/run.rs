@@ -1,6 +1,7 @@
 //! What a command line asks for, one file for each: the run modes, which read a running collector, and the short
 //! commands.
 
+pub mod agents;
 pub mod commands;
 pub mod dashboard;
 pub mod demo;

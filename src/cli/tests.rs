@@ -40,6 +40,8 @@ fn a_command_line_says_what_to_do_with_which_fleet() {
         ("-c a.xml export cores --format jsonl", rows(View::Cores, RowFormat::JsonLines), file("a.xml")),
         ("export --format prometheus", export(Content::Metrics), file("config.xml")),
         ("--once --format prometheus", once(Format::Prometheus, false), file("config.xml")),
+        ("agents", Task::Agents(None), file("config.xml")),
+        ("agents --output there", Task::Agents(Some("there".into())), file("config.xml")),
         ("completions fish", Task::Completions(Shell::Fish), file("config.xml")),
         ("man", Task::Man, file("config.xml")),
         ("--demo", Task::Dashboard, FleetSource::Demo(12)),

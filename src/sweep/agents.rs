@@ -75,6 +75,39 @@ impl Agent {
     }
 }
 
+/// What stands before the version in every agent, which prints it for `--version`, and what stands behind it.
+const BEFORE_VERSION: &[u8] = b"fleetsweep-agent ";
+const AFTER_VERSION: &[u8] = b" (wire ";
+/// The longest version that is believed.
+const MAX_VERSION_BYTES: usize = 64;
+
+impl Agent {
+    /// The SHA-256 of the file, as `sha256sum` prints it.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        Sha256::digest(&self.image).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Its version, as it stands in the file; `None` in a file that is not an agent of ours.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        memchr::memmem::find_iter(&self.image, BEFORE_VERSION).find_map(|at| {
+            let rest = self.image.get(at + BEFORE_VERSION.len()..)?;
+            let rest = rest.get(..rest.len().min(MAX_VERSION_BYTES + AFTER_VERSION.len()))?;
+            let version = rest.get(..memchr::memmem::find(rest, AFTER_VERSION)?)?;
+            let version = std::str::from_utf8(version).ok()?;
+            version.chars().all(|c| c.is_ascii_alphanumeric() || ".+-".contains(c)).then_some(version)
+        })
+    }
+
+    /// The name of its file on this machine: the platform, with `.exe` for Windows.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let suffix = if self.triple.contains("-windows-") { ".exe" } else { "" };
+        format!("{}{suffix}", self.triple)
+    }
+}
+
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agent")
@@ -172,7 +205,14 @@ fn linux_triples(machine: &str) -> &'static [&'static str] {
 fn windows_triples(machine: &str) -> &'static [&'static str] {
     match machine {
         "AMD64" => &["x86_64-pc-windows-gnu", "x86_64-pc-windows-gnullvm", "x86_64-pc-windows-msvc"],
-        "ARM64" => &["aarch64-pc-windows-gnullvm", "aarch64-pc-windows-msvc"],
+        // Windows 11 runs programs for x86_64 there.
+        "ARM64" => &[
+            "aarch64-pc-windows-gnullvm",
+            "aarch64-pc-windows-msvc",
+            "x86_64-pc-windows-gnu",
+            "x86_64-pc-windows-gnullvm",
+            "x86_64-pc-windows-msvc",
+        ],
         "x86" => &["i686-pc-windows-gnu", "i686-pc-windows-gnullvm", "i686-pc-windows-msvc"],
         _ => &[],
     }
@@ -218,6 +258,21 @@ mod tests {
     }
 
     #[test]
+    fn the_version_stands_in_the_file() {
+        let version = |bytes: &[u8]| Agent::new(HERE, bytes.to_vec().into()).version().map(str::to_owned);
+        assert_eq!(Agents::embedded().for_triple(HERE).unwrap().version(), Some(env!("CARGO_PKG_VERSION")));
+        for (bytes, expected) in [
+            (&b"fleetsweep-agent: fleetsweep-agent 1.2.3-rc.1 (wire 2)"[..], Some("1.2.3-rc.1")),
+            (b"fleetsweep-agent 1.2.3", None),
+            (b"fleetsweep-agent \x1b[31m (wire ", None),
+            (&[&b"fleetsweep-agent "[..], &[b'1'; 200], b" (wire "].concat(), None),
+            (b"", None),
+        ] {
+            assert_eq!(version(bytes).as_deref(), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn the_checksum_is_what_cksum_prints() {
         let folder = tempfile::tempdir().unwrap();
         for content in [&b"a"[..], b"123456789", &[0; 300], Agents::embedded().for_triple(HERE).unwrap().image.as_ref()]
@@ -255,7 +310,7 @@ mod tests {
             ("Linux amd64\r\n", Some("musl")),
             ("Linux aarch64", Some("arm")),
             ("Windows AMD64", Some("windows")),
-            ("Windows ARM64", None),
+            ("Windows ARM64", Some("windows")),
             ("Windows MIPS", None),
             ("Linux mips", None),
             ("FreeBSD amd64", None),

@@ -10,6 +10,7 @@
 
 use std::process::ExitCode;
 
+mod agents;
 mod beside;
 mod command_line;
 mod crash;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         crash::trials(),
         events::trials(),
         descriptors::trials(),
+        agents::trials(),
         beside::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())

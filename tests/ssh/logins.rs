@@ -21,7 +21,7 @@ fn number(file: &str, word: &str) -> f64 {
     after.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-pub(crate) async fn each_key_exchange_that_is_offered_is_made_with_openssh() {
+pub(crate) async fn each_key_exchange_and_cipher_that_is_offered_is_used_with_openssh() {
     let exchanges = [
         "curve25519-sha256",
         "curve25519-sha256@libssh.org",
@@ -32,20 +32,64 @@ pub(crate) async fn each_key_exchange_that_is_offered_is_made_with_openssh() {
         "diffie-hellman-group-exchange-sha256",
         "diffie-hellman-group16-sha512",
     ];
+    let ciphers = ["aes128-ctr", "aes192-ctr", "aes256-ctr", "aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"];
     let mut sshds = Vec::new();
     for exchange in exchanges {
         let config = vec![format!("KexAlgorithms {exchange}")];
         sshds.push(sshd_with("/bin/sh", SshdOptions { config, ..SshdOptions::default() }).await);
     }
+    for cipher in ciphers {
+        let config = vec![format!("Ciphers {cipher}")];
+        sshds.push(sshd_with("/bin/sh", SshdOptions { config, ..SshdOptions::default() }).await);
+    }
     // New keys while the agent is sent.
     let config = ["RekeyLimit 128K", "LogLevel DEBUG1"].map(ToOwned::to_owned).to_vec();
     sshds.push(sshd_with("/bin/sh", SshdOptions { config, ..SshdOptions::default() }).await);
-    let names = exchanges.iter().chain(&["new keys"]);
+    let names = exchanges.iter().chain(&ciphers).chain(&["new keys"]);
     let clients: Vec<String> =
         names.zip(&sshds).map(|(name, sshd)| client(name, at(sshd, 0), &key_login(sshd))).collect();
     sweep(&program(PATIENT, &clients)).await.is_complete();
     let log = sshds.last().unwrap().log();
     assert!(log.contains("ssh_set_newkeys: rekeying"), "{log}");
+}
+
+/// The options of a server that offers nothing sound of one kind, and the words of a collection without `legacy`.
+const OLD_SERVERS: [(&str, &[&str], &str); 9] = [
+    ("group 14", &["KexAlgorithms diffie-hellman-group14-sha1"], "key exchange"),
+    ("group 1", &["KexAlgorithms diffie-hellman-group1-sha1"], "key exchange"),
+    ("group exchange", &["KexAlgorithms diffie-hellman-group-exchange-sha1"], "key exchange"),
+    ("aes128-cbc", &["Ciphers aes128-cbc"], "cipher"),
+    ("aes256-cbc", &["Ciphers aes256-cbc"], "cipher"),
+    ("3des-cbc", &["Ciphers 3des-cbc"], "cipher"),
+    ("hmac-sha1", &["Ciphers aes128-ctr", "MACs hmac-sha1"], "MAC"),
+    ("hmac-sha1-etm", &["Ciphers aes256-ctr", "MACs hmac-sha1-etm@openssh.com"], "MAC"),
+    ("ssh-rsa", &["HostKeyAlgorithms ssh-rsa"], "host key algorithm"),
+];
+
+pub(crate) async fn an_old_server_is_collected_with_legacy_and_its_list_is_shown_without() {
+    let mut sshds = Vec::new();
+    for (_, config, _) in OLD_SERVERS {
+        let config = config.iter().map(|line| (*line).to_owned()).collect();
+        let options = SshdOptions { config, addresses: 2, host_keys: vec!["rsa", "ed25519"], ..SshdOptions::default() };
+        sshds.push(sshd_with("/bin/sh", options).await);
+    }
+    let mut clients = Vec::new();
+    for ((name, _, _), sshd) in OLD_SERVERS.iter().zip(&sshds) {
+        clients.push(client(&format!("old {name}"), at(sshd, 0), &format!(r#"{} legacy="yes""#, key_login(sshd))));
+        clients.push(client(name, at(sshd, 1), &key_login(sshd)));
+    }
+    let swept = sweep(&program(PATIENT, &clients)).await;
+    let failed = |name: &str| (swept.client(name).status != "ok").then(|| swept.failure(name));
+    for (name, config, kind) in OLD_SERVERS {
+        assert_eq!(failed(&format!("old {name}")), None, "{name}");
+        let offered = config.last().unwrap().split_once(' ').unwrap().1;
+        let (stage, words) = swept.failure(name);
+        assert_eq!(stage, "connect", "{words}");
+        // OpenSSH adds its extensions to the list of key exchanges.
+        let theirs = format!("it offers no {kind} that we accept, only {offered}");
+        let hint = format!(r#"; legacy="yes" on the client accepts {offered}"#);
+        assert!(words.contains(&theirs) && words.ends_with(&hint), "{name}: {words}");
+    }
 }
 
 pub(crate) async fn every_kind_of_login_is_collected_and_stored() {

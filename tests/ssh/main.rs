@@ -22,7 +22,8 @@ use secrecy::*;
 support::trials! {
     needs(Sshd, Root) =>
         every_kind_of_login_is_collected_and_stored,
-        each_key_exchange_that_is_offered_is_made_with_openssh,
+        each_key_exchange_and_cipher_that_is_offered_is_used_with_openssh,
+        an_old_server_is_collected_with_legacy_and_its_list_is_shown_without,
         each_failure_has_its_stage_and_its_words_and_the_others_are_collected,
         a_refused_password_is_tried_once,
         an_ssh_agent_that_hangs_while_it_signs_is_our_failure_and_not_the_clients,
