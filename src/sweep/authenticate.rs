@@ -68,6 +68,10 @@ async fn lost(session: &Session, mut tried: LoginAttempts, during: Credential<'_
     let words = match session.ending().await {
         Some(Ending::Message(words)) => Some(words),
         Some(Ending::Abuse(_)) => return session.lost(Stage::Authenticate).await,
+        Some(Ending::LoginRefused(words)) => {
+            tried.refused.push(during.name());
+            return tried.failure(Vec::new()).because(words);
+        }
         Some(Ending::NoFurtherMethod) => {
             tried.offered = Some(MethodSet::empty());
             return tried.failure(Vec::new());
@@ -90,7 +94,7 @@ async fn judged(session: &Session, outcome: Option<Outcome>) -> Outcome {
     match outcome {
         Some(Outcome::Refused(methods)) if methods.is_empty() => match session.ending().await {
             Some(Ending::NoFurtherMethod) => Outcome::Refused(methods),
-            Some(Ending::Message(_) | Ending::Abuse(_)) | None => Outcome::Lost,
+            Some(Ending::Message(_) | Ending::LoginRefused(_) | Ending::Abuse(_)) | None => Outcome::Lost,
         },
         Some(outcome) => outcome,
         None => Outcome::Lost,

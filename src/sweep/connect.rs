@@ -186,6 +186,9 @@ fn failure(
         (Some(Ending::Message(words)), _) => failure.because(words),
         (Some(Ending::Abuse(abuse)), _) => failure.because(abuse),
         (Some(Ending::NoFurtherMethod), _) => Failure::new(Stage::Connect, FailureKind::AuthenticationRefused),
+        (Some(Ending::LoginRefused(words)), _) => {
+            Failure::new(Stage::Connect, FailureKind::AuthenticationRefused).because(words)
+        }
         (None, Some(line)) if ended_by_peer => {
             failure.because(format!("the client closed the connection within its first line: {line}"))
         }

@@ -89,6 +89,7 @@ impl Session {
             Some(Ending::Abuse(abuse)) => Failure::new(stage, abuse.kind()).because(abuse),
             Some(Ending::Message(words)) => Failure::new(stage, FailureKind::ConnectionLost).because(words),
             Some(Ending::NoFurtherMethod) => Failure::new(stage, FailureKind::AuthenticationRefused),
+            Some(Ending::LoginRefused(words)) => Failure::new(stage, FailureKind::AuthenticationRefused).because(words),
             None => Failure::new(stage, FailureKind::ConnectionLost).because("the client closed the connection"),
         }
     }

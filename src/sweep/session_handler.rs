@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Instant};
 
 use russh::{
-    Channel, ChannelId, Names,
-    client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session},
+    Channel, ChannelId, Disconnect, Names,
+    client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, RemoteDisconnectInfo, Session},
     keys::{Algorithm, PublicKey, PublicKeyOrCertificate},
 };
 use tokio_util::sync::DropGuard;
@@ -243,6 +243,11 @@ impl Handler for SessionHandler {
 
     async fn disconnected(&mut self, reason: DisconnectReason<EndReason>) -> Result<(), EndReason> {
         let ending = match reason {
+            DisconnectReason::ReceivedDisconnect(RemoteDisconnectInfo {
+                reason_code: Disconnect::NoMoreAuthMethodsAvailable | Disconnect::IllegalUserName,
+                message,
+                ..
+            }) => Ending::LoginRefused(message),
             DisconnectReason::ReceivedDisconnect(said) => Ending::Message(said.message),
             DisconnectReason::Error(EndReason::Abuse(abuse)) => {
                 span::of_session(&self.client).in_scope(|| tracing::warn!("the session was ended: {abuse}"));

@@ -42,6 +42,8 @@ pub(super) enum Ending {
     Message(String),
     /// The login was refused, and the server named no further method. The library then ends the session.
     NoFurtherMethod,
+    /// The server refused the login by ending the session, with these words.
+    LoginRefused(String),
     /// By us, because of what the other side did.
     Abuse(Abuse),
 }

@@ -172,6 +172,27 @@ const CASES: &[Case] = &[
         "authentication refused: password was refused",
         "the server closed the connection",
     ),
+    (
+        "refuses by ending the session",
+        Fault::Disconnects(14, "No more auth methods available"),
+        "authenticate",
+        "authentication refused: password was refused",
+        "No more auth methods available",
+    ),
+    (
+        "refuses the account by ending the session",
+        Fault::Disconnects(15, "no such account"),
+        "authenticate",
+        "authentication refused: password was refused",
+        "no such account",
+    ),
+    (
+        "has too many connections",
+        Fault::Disconnects(12, "come back later"),
+        "authenticate",
+        "connection lost",
+        "come back later",
+    ),
     ("asks without end", Fault::AsksForEver, "authenticate", "authentication refused", "asks without end"),
     ("asks 100,000 questions", Fault::AsksAtOnce(100_000), "authenticate", "authentication refused", "packet size"),
     (

@@ -33,6 +33,8 @@ pub enum Fault {
     RefusesForEver,
     /// Refuses the login, names these methods as what it takes, and closes.
     Refuses(&'static str),
+    /// Refuses the login by ending the session, with this reason code of RFC 4253 and these words.
+    Disconnects(u32, &'static str),
     /// Asks for ever.
     AsksForEver,
     /// Asks so many questions at once.

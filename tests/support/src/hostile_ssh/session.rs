@@ -82,6 +82,7 @@ fn greet(shared: &Shared, sender: &mut Sender) -> io::Result<bool> {
         | Fault::Banners
         | Fault::RefusesForEver
         | Fault::Refuses(_)
+        | Fault::Disconnects(..)
         | Fault::AsksForEver
         | Fault::AsksAtOnce(_)
         | Fault::TakesPacketsOf(_)
@@ -142,6 +143,7 @@ fn exchange_hostilely(
         | Fault::Banners
         | Fault::RefusesForEver
         | Fault::Refuses(_)
+        | Fault::Disconnects(..)
         | Fault::AsksForEver
         | Fault::AsksAtOnce(_)
         | Fault::TakesPacketsOf(_)
@@ -177,6 +179,10 @@ fn log_in(shared: &Shared, sender: &mut Sender, receiver: &mut Receiver) -> io::
             },
             Fault::Refuses(methods) => {
                 sender.send(&Message::new(51).string(methods).byte(0))?;
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            Fault::Disconnects(code, words) => {
+                sender.send(&Message::new(1).number(code).string(words).string("en"))?;
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             Fault::AsksForEver | Fault::AsksAtOnce(_) if method != b"keyboard-interactive" => {
