@@ -173,7 +173,7 @@ fn bar(letter: char) -> Option<(f64, f64, f64)> {
 /// A glyph that is a bar over the height of its cell: where it begins and how wide it is.
 fn half(letter: char) -> Option<(f64, f64)> {
     match letter {
-        '▌' => Some((0.0, 0.5)),
+        '▉'..='▏' => Some((0.0, f64::from(u32::from('▏') + 1 - u32::from(letter)) / 8.0)),
         '▐' => Some((0.5, 0.5)),
         '│' => Some((0.46, 0.1)),
         _ => None,

@@ -145,7 +145,7 @@ pub(crate) fn model(clients: usize, size: (u16, u16)) -> Model {
     let look = Look { colours: Colours::Many, background: Background::Dark, unicode: true };
     let about = About { name: "bench".to_owned(), schedule: "every 5m".to_owned(), interval_ms: Some(300_000) };
     let mut model = Model::new(about, look, size, at(300_000));
-    let card = |n| ClientCard { id: id(n), name: name(n), username: "ops".to_owned() };
+    let card = |n| ClientCard { id: id(n), name: name(n), username: "ops".to_owned(), limits: Vec::new() };
     let configured = EventKind::Configured { clients: (0..clients).map(card).collect() };
     let configured = Event { at: at(0), sweep: None, client: None, kind: configured };
     model.update(Message::Frames(frames(vec![configured])));

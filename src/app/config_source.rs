@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use crate::{
     config::{Client, Config, Loaded, safe_text},
-    fleet::{ClientId, event::ClientCard, select::Pattern},
+    fleet::{
+        ClientId,
+        event::{CardLimit, ClientCard},
+        select::Pattern,
+    },
     sweep::descriptor_budget::Costs,
 };
 
@@ -99,7 +103,9 @@ fn warned(loaded: Loaded) -> Loaded {
 #[must_use]
 pub fn card(client: &Client) -> ClientCard {
     let username = safe_text::account(&client.username).to_string();
-    ClientCard { id: client.id.clone(), name: client.name.clone(), username }
+    let rules = client.rules.iter().filter(|rule| rule.instance.is_none());
+    let limits = rules.map(|rule| CardLimit { metric: rule.metric, limit: rule.limit }).collect();
+    ClientCard { id: client.id.clone(), name: client.name.clone(), username, limits }
 }
 
 /// The same of every client of a configuration.

@@ -260,6 +260,7 @@ mod tests {
             id: ClientId::new(format!("c{number}"), 22),
             name: format!("c{number}"),
             username: "ops".to_owned(),
+            limits: Vec::new(),
         };
         EventKind::Configured { clients: (0..count).map(card).collect() }
     }

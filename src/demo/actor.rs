@@ -5,12 +5,16 @@
 //! only the numbers are made up.
 
 use std::{
+    borrow::Cow,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use fleetsweep_agent::{SysRng, envelope, request::Request};
+use fleetsweep_agent::{
+    SysRng, envelope,
+    request::{EventsWanted, Request},
+};
 use jiff::Timestamp;
 
 use super::persona::{Pace, Persona, Surge};
@@ -51,7 +55,15 @@ impl Actor {
     pub(super) fn answer(&self, command: &[u8]) -> Option<Bytes> {
         let request = request_in(command)?;
         let surge = *self.surge();
-        let report = self.persona.report(self.began.elapsed(), Timestamp::now().as_millisecond(), surge);
+        let (since, clock_unix_ms) = (self.began.elapsed(), Timestamp::now().as_millisecond());
+        let mut report = self.persona.report(since, clock_unix_ms, surge);
+        report.events = match &request.events {
+            EventsWanted::No => None,
+            EventsWanted::Within(_) => Some(self.persona.security_log(since, clock_unix_ms, None)),
+            EventsWanted::After(bookmark) => {
+                Some(self.persona.security_log(since, clock_unix_ms, Some(bookmark.as_str())))
+            }
+        };
         match envelope::seal(report.to_xml().as_bytes(), &request, &mut SysRng) {
             Ok(block) => Some(block.into()),
             Err(error) => {
@@ -63,6 +75,18 @@ impl Actor {
 
     fn surge(&self) -> MutexGuard<'_, Option<Surge>> {
         self.surge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A command line whose request asks for no security events: those of the machine that the demo runs on are not to be
+/// read. The persona has its own.
+pub(super) fn without_events(command: &[u8]) -> Cow<'_, [u8]> {
+    match (request_in(command), std::str::from_utf8(command)) {
+        (Some(request), Ok(text)) if request.events != EventsWanted::No => {
+            let without = Request { events: EventsWanted::No, ..request.clone() };
+            text.replacen(&request.to_argument(), &without.to_argument(), 1).into_bytes().into()
+        }
+        _ => command.into(),
     }
 }
 
@@ -102,6 +126,11 @@ mod tests {
             assert_eq!(report.host.name.as_deref(), Some("db-03.demo.example"), "{command}");
             assert!(envelope::open(&block, &other, &secret).is_err());
         }
+        let wanting = Request { events: EventsWanted::Within(Duration::from_secs(60)), ..request.clone() };
+        let command = format!("/tmp/agent '{}' y", wanting.to_argument());
+        assert_eq!(&*without_events(command.as_bytes()), format!("/tmp/agent '{word}' y").as_bytes());
+        let block = actor.answer(command.as_bytes()).unwrap();
+        assert!(Report::from_xml(&envelope::open(&block, &wanting, &secret).unwrap()).unwrap().events.is_some());
         for command in ["", "uname -sm", "1.2.3", word.trim_start_matches('1'), &format!("x{word}")] {
             assert_eq!(actor.answer(command.as_bytes()), None, "{command}");
         }

@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    actor::Actor,
+    actor::{self, Actor},
     behaviour::{Conduct, Next, Shaping},
 };
 
@@ -91,7 +91,8 @@ pub(super) async fn run(context: CommandContext, request: Request) {
         () = over.cancelled() => return,
     }
     let id = writer.id();
-    let mut child = match spawn(&command, &context) {
+    let line = if context.actor.is_some() { actor::without_events(&command) } else { command.as_slice().into() };
+    let mut child = match spawn(&line, &context) {
         Ok(child) => child,
         Err(error) => {
             tracing::warn!(%error, "a demo server cannot start a shell");

@@ -10,6 +10,7 @@ use fleetsweep_agent::report::{Cpu, FileSystem, Host, Interface, Load, Memory, P
 
 use super::chance::{between, drift, number, pick, seed_of, share, wave};
 
+mod security;
 mod trade;
 
 use trade::{DEBIAN, SYSTEMS, System, Trade};
@@ -45,6 +46,8 @@ mod salt {
     pub(super) const NETWORK: u64 = 8000;
     pub(super) const WARNING: u64 = 9000;
     pub(super) const PACE: u64 = 9100;
+    /// With the number of a stretch of time added.
+    pub(super) const SECURITY: u64 = 1 << 40;
 }
 
 /// A made-up machine.

@@ -24,6 +24,10 @@ pub(super) const ENLIVENED: &str =
 /// What a healthy client is called, in turn.
 const HEALTHY_NAMES: [&str; 4] = ["web", "app", "db", "cache"];
 
+/// The clients whose security events are read: those that others reach from outside, so many at most.
+const WATCHED: &str = "web";
+const WATCHED_MOST: usize = 50;
+
 /// The part a client plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -157,9 +161,14 @@ pub(super) fn configuration(places: &Places<'_>, clients: &[(Planned, SocketAddr
         escape(username),
         escape(password),
     );
+    let mut watched = 0;
     for (Planned { name, role }, address) in clients {
         let client = format!(r#"    <client name="{name}" ip="{}" port="{}""#, address.ip(), address.port());
         text.push_str(&client);
+        if *role == Role::Healthy && name.starts_with(WATCHED) && watched < WATCHED_MOST {
+            watched += 1;
+            text.push_str(r#" events="yes""#);
+        }
         text.push_str(match role {
             Role::OverLimit => "><alert type=\"memory\" limit=\"0%\"/></client>\n",
             Role::Healthy | Role::RefusesLogin | Role::Silent => "/>\n",

@@ -92,7 +92,12 @@ mod tests {
         let mut tell = |client: Option<&ClientId>, kind| {
             fleet.apply(&Event { at: at(0), sweep: Some(SWEEP), client: client.cloned(), kind });
         };
-        let card = |id: &ClientId| ClientCard { id: id.clone(), name: id.to_string(), username: String::new() };
+        let card = |id: &ClientId| ClientCard {
+            id: id.clone(),
+            name: id.to_string(),
+            username: String::new(),
+            limits: Vec::new(),
+        };
         tell(None, EventKind::Configured { clients: ids.iter().map(card).collect() });
         tell(None, EventKind::SweepStarted { number: 1, trigger: Trigger::Once, clients: ids.clone() });
         for id in ids.iter().take(active) {

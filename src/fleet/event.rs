@@ -190,7 +190,7 @@ pub enum EventKind {
 }
 
 /// What the fleet needs to know of a configured client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientCard {
     /// Its identity.
     pub id: ClientId,
@@ -198,6 +198,26 @@ pub struct ClientCard {
     pub name: String,
     /// The account that is used there.
     pub username: String,
+    /// The limits that hold for every instance of a metric. Recordings from before they were told have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<CardLimit>,
+}
+
+/// A limit of a client, as far as a screen needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CardLimit {
+    /// What is measured.
+    pub metric: Metric,
+    /// What it is not to exceed, in the metric's unit.
+    pub limit: f64,
+}
+
+impl ClientCard {
+    /// The limit of a metric, where the client has one.
+    #[must_use]
+    pub fn limit(&self, metric: Metric) -> Option<f64> {
+        self.limits.iter().find(|limit| limit.metric == metric).map(|limit| limit.limit)
+    }
 }
 
 /// What set off a sweep.
@@ -251,7 +271,8 @@ mod tests {
         let failure = Failure::new(Stage::Connect, FailureKind::TimedOut).because("2 s passed");
         let exceeded = Exceeded { metric: Metric::Memory, instance: Instance::HOST, limit: 50.0, value: 91.5 };
         let reading = Box::new(Reading::from_report(&Report::default(), 0).unwrap());
-        let card = ClientCard { id: id.clone(), name: "db".to_owned(), username: "ops".to_owned() };
+        let limits = vec![CardLimit { metric: Metric::Cpu, limit: 90.0 }];
+        let card = ClientCard { id: id.clone(), name: "db".to_owned(), username: "ops".to_owned(), limits };
         for kind in [
             EventKind::Configured { clients: vec![card] },
             EventKind::SweepStarted { number: 1, trigger: Trigger::Schedule, clients: vec![id.clone()] },

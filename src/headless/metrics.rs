@@ -322,6 +322,7 @@ mod tests {
             id: ClientId::new("10.0.0.1", 22),
             name: "a\"} 1\n# TYPE evil\\n".into(),
             username: "ops".into(),
+            limits: Vec::new(),
         };
         let kind = EventKind::Configured { clients: vec![card] };
         fleet.apply(&Event { at: Timestamp::UNIX_EPOCH, sweep: None, client: None, kind });

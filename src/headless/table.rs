@@ -221,8 +221,12 @@ pub(super) mod tests {
         };
         let ids = ["10.0.4.1", "10.0.4.2", "fd00::3"].map(|address| ClientId::new(address, 22));
         let names = ["web-1", "web-2", "db"];
-        let card =
-            |(id, name): (&ClientId, &str)| ClientCard { id: id.clone(), name: name.into(), username: "ops".into() };
+        let card = |(id, name): (&ClientId, &str)| ClientCard {
+            id: id.clone(),
+            name: name.into(),
+            username: "ops".into(),
+            limits: Vec::new(),
+        };
         tell(None, EventKind::Configured { clients: ids.iter().zip(names).map(card).collect() });
         tell(None, EventKind::SweepStarted { number: 1, trigger: Trigger::Once, clients: ids.to_vec() });
         let reading = |cpu, used| {

@@ -26,7 +26,8 @@ pub(super) fn id(n: usize) -> ClientId {
 }
 
 pub(super) fn configured(count: usize) -> EventKind {
-    let card = |n| ClientCard { id: id(n), name: format!("web-{n:05}"), username: "admin".to_owned() };
+    let card =
+        |n| ClientCard { id: id(n), name: format!("web-{n:05}"), username: "admin".to_owned(), limits: Vec::new() };
     EventKind::Configured { clients: (0..count).map(card).collect() }
 }
 

@@ -79,7 +79,7 @@ pub(super) struct Context<'a> {
     pub(super) is_marked_under_cursor: bool,
     /// Of an alert: who was mailed about it, as the database tells; empty where it does not.
     pub(super) mails: &'a [String],
-    /// Of a file system: the limit that one of them exceeds, percent.
+    /// Of a file system: its limit, percent.
     pub(super) limit: Option<f64>,
 }
 

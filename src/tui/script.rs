@@ -12,7 +12,7 @@ use super::{
 use crate::fleet::{
     Bytes, ClientId, Event, EventKind, Failure, FailureKind, Metric, Percent, Reading, Stage, SweepId,
     alert::{Exceeded, HoldReason, Notice, NoticeReason, Step},
-    event::{ClientCard, MailStep, Trigger},
+    event::{CardLimit, ClientCard, MailStep, Trigger},
     history::{EventRow, MailRow, MailStatus, Point, StoredHistory},
     mail::MailKind,
     metric::Instance,
@@ -105,7 +105,9 @@ fn event(ago_ms: i64, client: Option<usize>, kind: EventKind) -> Event {
 }
 
 pub(super) fn cards(count: usize) -> Vec<ClientCard> {
-    (0..count).map(|n| ClientCard { id: id(n), name: name(n), username: "admin".to_owned() }).collect()
+    let limits = [(Metric::Cpu, 90.0), (Metric::Memory, 85.0)].map(|(metric, limit)| CardLimit { metric, limit });
+    let card = |n| ClientCard { id: id(n), name: name(n), username: "admin".to_owned(), limits: limits.to_vec() };
+    (0..count).map(card).collect()
 }
 
 pub(super) fn remembered(n: usize) -> Remembered {

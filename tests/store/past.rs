@@ -35,7 +35,8 @@ fn id(name: &str) -> ClientId {
 }
 
 fn cards() -> Vec<ClientCard> {
-    let card = |name: &str| ClientCard { id: id(name), name: name.to_owned(), username: "ops".to_owned() };
+    let card =
+        |name: &str| ClientCard { id: id(name), name: name.to_owned(), username: "ops".to_owned(), limits: Vec::new() };
     ["a", "b", "new"].map(card).into()
 }
 

@@ -159,7 +159,12 @@ mod tests {
         let about = About { name: "fleet".into(), schedule: "manual".into(), interval_ms: None };
         let look = Look { colours: Colours::Mono, background: Background::Dark, unicode: true };
         let mut model = Model::new(about, look, (80, 24), Timestamp::UNIX_EPOCH);
-        let card = ClientCard { id: ClientId::new("10.0.0.1", 22), name: name.into(), username: "ops".into() };
+        let card = ClientCard {
+            id: ClientId::new("10.0.0.1", 22),
+            name: name.into(),
+            username: "ops".into(),
+            limits: Vec::new(),
+        };
         let kind = EventKind::Configured { clients: vec![card] };
         let event = Event { at: Timestamp::UNIX_EPOCH, sweep: None, client: None, kind };
         model.update(Message::Frames(vec![Frame::Event(Arc::new(event))]));

@@ -20,7 +20,12 @@ fn id(number: usize) -> ClientId {
 }
 
 fn configured(count: usize) -> EventKind {
-    let card = |number| ClientCard { id: id(number), name: format!("c{number}"), username: "ops".to_owned() };
+    let card = |number| ClientCard {
+        id: id(number),
+        name: format!("c{number}"),
+        username: "ops".to_owned(),
+        limits: Vec::new(),
+    };
     EventKind::Configured { clients: (0..count).map(card).collect() }
 }
 

@@ -17,7 +17,12 @@ fn event(client: Option<&str>, kind: EventKind) -> Event {
 
 fn started(names: &[&str]) -> Fleet {
     let mut fleet = Fleet::default();
-    let card = |name: &&str| ClientCard { id: id(name), name: (*name).to_owned(), username: "ops".to_owned() };
+    let card = |name: &&str| ClientCard {
+        id: id(name),
+        name: (*name).to_owned(),
+        username: "ops".to_owned(),
+        limits: Vec::new(),
+    };
     fleet.apply(&event(None, EventKind::Configured { clients: names.iter().map(card).collect() }));
     let clients = names.iter().map(|name| id(name)).collect();
     fleet.apply(&event(None, EventKind::SweepStarted { number: 1, trigger: Trigger::Once, clients }));
@@ -72,7 +77,12 @@ fn a_further_attempt_starts_its_stages_anew_and_remembers_why() {
 fn a_new_configuration_keeps_what_is_known_of_the_clients_that_stay() {
     let mut fleet = started(&["a", "b"]);
     fail(&mut fleet, "a");
-    let card = |name: &str| ClientCard { id: id(name), name: format!("new {name}"), username: "ops".to_owned() };
+    let card = |name: &str| ClientCard {
+        id: id(name),
+        name: format!("new {name}"),
+        username: "ops".to_owned(),
+        limits: Vec::new(),
+    };
     fleet.apply(&event(None, EventKind::Configured { clients: vec![card("c"), card("a")] }));
     let names: Vec<_> = fleet.clients().map(|client| client.card.name.as_str()).collect();
     assert_eq!(names, ["new c", "new a"]);

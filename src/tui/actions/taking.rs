@@ -103,8 +103,12 @@ mod tests {
             ("o'neil; reboot", "10.4.0.1", 22, r"ssh 'o'\''neil; reboot@10.4.0.1'"),
             ("-oProxyCommand=x", "10.4.0.1", 22, "ssh -- '-oProxyCommand=x@10.4.0.1'"),
         ] {
-            let card =
-                ClientCard { id: ClientId::new(address, port), name: "db".to_owned(), username: username.to_owned() };
+            let card = ClientCard {
+                id: ClientId::new(address, port),
+                name: "db".to_owned(),
+                username: username.to_owned(),
+                limits: Vec::new(),
+            };
             assert_eq!(ssh_command(&card), expected);
         }
     }

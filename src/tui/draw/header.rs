@@ -29,8 +29,9 @@ pub(super) fn line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     if area.width >= 40 {
         at = canvas.text(at + 1, area.y, area.width, "fleetsweep", strong);
         let room = area.right().saturating_sub(at + right_width + 1);
-        let about = about(model, area.width).into_iter().find(|text| columns_of(text) <= room);
-        at = canvas.text(at, area.y, room, &about.unwrap_or_default(), dim);
+        let about = about(model, area.width);
+        let about = about.iter().find(|text| columns_of(text) <= room || about.len() == 1);
+        at = canvas.text(at, area.y, room, about.map_or("", String::as_str), dim);
     }
     // From the right: clock, sign, numbers, bar.
     let mut right = area.right().saturating_sub(u16::from(area.width >= 40));
@@ -52,18 +53,18 @@ pub(super) fn line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
 const BAR_LEAST: u16 = 6;
 const BAR_MOST: u16 = 40;
 
-/// What is swept, and when, in fewer words each time.
+/// What is swept, and when, in fewer words each time. To whom the dashboard is attached is cut rather than left out.
 fn about(model: &Model, width: u16) -> Vec<String> {
     let name = if width >= 50 { format!(" {}", model.about.name) } else { String::new() };
     let sweep = model.fleet.newest_sweep().map_or_else(String::new, |sweep| format!(" · sweep #{}", sweep.number));
-    let when = match &model.source {
-        StreamOrigin::Attached { to, .. } => format!(" · attached to {to}"),
-        StreamOrigin::Own | StreamOrigin::Replay(_) if width >= 100 && !model.about.schedule.is_empty() => {
-            format!(" · {}", model.about.schedule)
+    let schedule = &model.about.schedule;
+    match &model.source {
+        StreamOrigin::Attached { to, .. } => vec![format!("{name}{sweep} · attached to {to}")],
+        StreamOrigin::Own | StreamOrigin::Replay(_) if width >= 100 && !schedule.is_empty() => {
+            vec![format!("{name}{sweep} · {schedule}"), format!("{name}{sweep}"), name, sweep]
         }
-        StreamOrigin::Own | StreamOrigin::Replay(_) => String::new(),
-    };
-    vec![format!("{name}{sweep}{when}"), format!("{name}{sweep}"), name, sweep]
+        StreamOrigin::Own | StreamOrigin::Replay(_) => vec![format!("{name}{sweep}"), name, sweep],
+    }
 }
 
 /// The numbers of the progress, and its share of 100 while a sweep is under way.

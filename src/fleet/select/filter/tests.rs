@@ -14,7 +14,12 @@ use crate::fleet::{
 };
 
 fn client() -> ClientView {
-    let card = ClientCard { id: ClientId::new("10.0.4.7", 22), name: "web-07".to_owned(), username: "ops".to_owned() };
+    let card = ClientCard {
+        id: ClientId::new("10.0.4.7", 22),
+        name: "web-07".to_owned(),
+        username: "ops".to_owned(),
+        limits: Vec::new(),
+    };
     let mut fleet = Fleet::default();
     let kind = crate::fleet::EventKind::Configured { clients: vec![card] };
     fleet.apply(&crate::fleet::Event { at: Timestamp::UNIX_EPOCH, sweep: None, client: None, kind });

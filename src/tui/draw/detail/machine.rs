@@ -9,9 +9,7 @@ use ratatui::{
 
 use super::row::{List, Row};
 use crate::{
-    fleet::{
-        Metric, Reading, history::EventRow, metric::Evidence, reading::Usage, security::short_source, state::ClientView,
-    },
+    fleet::{Metric, Reading, history::EventRow, reading::Usage, security::short_source, state::ClientView},
     tui::{
         columns::{
             Context,
@@ -20,6 +18,7 @@ use crate::{
         draw::chart::{self, Chart},
         format,
         model::Model,
+        text::columns_of,
         theme::Role,
     },
 };
@@ -58,15 +57,18 @@ pub(super) fn charts(list: &mut List<'_, '_, '_>, model: &Model, client: &Client
         if height > 1 || index == 0 {
             list.blank();
         }
-        let limit = limit_of(model, client, metric);
+        let limit = client.card.limit(metric);
         let figures = match (last, most) {
             (Some(last), Some(most)) => format!("{last:.0}%  max {most:.0}%"),
             (Some(last), None) => format!("{last:.0}%  none in {span}"),
             (None, _) => "not measured".to_owned(),
         };
-        let limited = limit.map_or_else(String::new, |limit| format!("  limit {limit:.0}%"));
         let title = if index == 0 { format!("{name}, last {span} · t next span") } else { name.to_owned() };
-        list.both((&title, dim), (&format!("{figures}{limited}"), strong), area.width);
+        // A chart of several rows has its limit beside it.
+        let limited = limit.filter(|_| height < 2).map(|limit| format!("{figures}  limit {limit:.0}%"));
+        let fits = |text: &String| columns_of(&title) + columns_of(text) < area.width;
+        let figures = limited.filter(fits).unwrap_or(figures);
+        list.both((&title, dim), (&figures, strong), area.width);
         let columns = chart::columns_within(area.width, height);
         let values = chart::columns(&series, model.view.span, now, columns);
         let role = if index == 0 { Role::Active } else { Role::Good };
@@ -75,13 +77,6 @@ pub(super) fn charts(list: &mut List<'_, '_, '_>, model: &Model, client: &Client
     let [first, middle, last] = chart::times(model.view.span, now);
     let room = usize::from(chart::columns_within(area.width, height)).saturating_sub(first.len() + last.len());
     list.text(Role::Dim, format!("{first}{middle:^room$}{last}"));
-}
-
-/// The limit that a client exceeds, or did when an alert of it was raised that is still open.
-fn limit_of(model: &Model, client: &ClientView, metric: Metric) -> Option<f64> {
-    let exceeded = client.exceeded.iter().find(|it| it.metric == metric && it.instance.is_host());
-    let open = || model.shown().alerts().open_of(&client.card.id).find(|it| it.metric == metric);
-    exceeded.map(|it| it.limit).or_else(|| open().map(|alert| alert.limit))
 }
 
 /// What the machine is like.
@@ -119,8 +114,7 @@ pub(super) fn machine<'m>(
     let context = model.context(list.canvas.look());
     if !reading.file_systems.is_empty() {
         list.blank();
-        let exceeded = client.exceeded.iter().find(|it| it.metric.spec().evidence == Evidence::FileSystems);
-        let context = Context { limit: exceeded.map(|exceeded| exceeded.limit), ..context };
+        let context = Context { limit: client.card.limit(Metric::Disk), ..context };
         list.list(&FILE_SYSTEMS, reading.file_systems.iter().map(|system| (system, context)), width);
     }
     for (columns, processes) in [(&BY_CPU, &reading.top_cpu), (&BY_MEMORY, &reading.top_memory)] {
