@@ -280,7 +280,9 @@ impl AlertView {
         AlertKey { metric: self.metric, instance: self.instance.clone() }
     }
 
-    fn is_same(&self, other: &Self) -> bool {
+    /// Whether it is the same alert as another, whatever has become of it.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
         self.client == other.client && self.key() == other.key() && self.raised_at == other.raised_at
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn set(model: &mut Model, text: String) {
         model.found_stale = true;
         return;
     }
-    let (filter, error) = understood(&text, |text| text.parse::<Filter>());
+    let (filter, error) = understood(&text, str::parse::<Filter>);
     if error.is_none() && !filter.is_empty() {
         model.view.search = filter.clone();
     }

@@ -1,10 +1,12 @@
 //! Which alerts, mails and lines of the log are listed, and which of them is selected. Not the clients, and not how the
 //! filters are typed.
 
+use uuid::Uuid;
+
 use super::{
     columns::{self, Context},
     model::Model,
-    view::Tab,
+    view::{Pane, Tab},
 };
 use crate::fleet::{alerts::AlertView, history::MailRow, stream::LogLine};
 
@@ -73,6 +75,36 @@ impl Model {
         };
     }
 
+    /// Keeps the selection within the lists, and on what it is on where rows come and go before it: a key must not act on
+    /// another row than the operator saw.
+    pub(super) fn stay_selected(&mut self) {
+        let last = self.found.len().saturating_sub(1);
+        match self.view.tab {
+            Tab::Fleet => {
+                let alerts = self.alert_list();
+                // Without the focus the newest are to be seen.
+                let kept = self.kept.pane_alert.as_ref().filter(|_| self.view.pane == Pane::Alerts);
+                let row = stay(self.view.pane_alert, kept, &alerts, |alert, kept| alert.is_same(kept));
+                let kept = alerts.get(row).map(|alert| (row, (*alert).clone()));
+                (self.view.pane_alert, self.kept.pane_alert) = (row, kept);
+            }
+            Tab::Alerts => {
+                let alerts = self.alerts_found();
+                let kept = self.kept.alert.as_ref();
+                let row = stay(self.view.alert, kept, &alerts, |(alert, _), kept| alert.is_same(kept));
+                let kept = alerts.get(row).map(|(alert, _)| (row, (*alert).clone()));
+                (self.view.alert, self.kept.alert) = (row, kept);
+            }
+            Tab::Mails => {
+                let mails: Vec<_> = self.mails_found().collect();
+                let row = stay(self.view.mail, self.kept.mail.as_ref(), &mails, |mail, kept| mail.id == *kept);
+                let kept = mails.get(row).map(|mail| (row, mail.id));
+                (self.view.mail, self.kept.mail) = (row, kept);
+            }
+            Tab::Log => self.view.log_back = self.view.log_back.min(last),
+        }
+    }
+
     /// Whether the filter of the log leaves a line.
     pub(super) fn is_listed(&self, line: &LogLine) -> bool {
         let words = &self.view.log_filter.words;
@@ -80,7 +112,81 @@ impl Model {
     }
 }
 
+/// What was selected in the lists last, each with its row.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kept {
+    alert: Option<(usize, AlertView)>,
+    pane_alert: Option<(usize, AlertView)>,
+    mail: Option<(usize, Uuid)>,
+}
+
+/// The selected row of `rows`: where what was `kept` is now, unless the operator has selected another row since.
+fn stay<T, K>(row: usize, kept: Option<&(usize, K)>, rows: &[T], is_same: impl Fn(&T, &K) -> bool) -> usize {
+    let moved = kept.filter(|(at, key)| *at == row && !rows.get(row).is_some_and(|item| is_same(item, key)));
+    let found = moved.and_then(|(_, key)| rows.iter().position(|item| is_same(item, key)));
+    found.unwrap_or(row).min(rows.len().saturating_sub(1))
+}
+
 /// The places of what is to be listed.
 fn places(listed: impl Iterator<Item = bool>) -> Vec<usize> {
     listed.enumerate().filter(|(_, is_listed)| *is_listed).map(|(at, _)| at).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fleet::{
+            EventKind, Metric,
+            alert::{Notice, NoticeReason, Step},
+            metric::Instance,
+            order::Order,
+        },
+        tui::{
+            Command,
+            paint::press,
+            script::{self, DARK},
+        },
+    };
+
+    #[test]
+    fn the_selected_row_is_where_its_item_is_unless_another_was_selected() {
+        for (row, kept, rows, expected) in [
+            (1, Some((1, 'b')), "abc", 1),
+            (1, Some((1, 'b')), "xabc", 2),
+            (1, Some((1, 'b')), "bc", 0),
+            (2, Some((1, 'b')), "xabc", 2),
+            (1, Some((1, 'b')), "xy", 1),
+            (1, Some((1, 'b')), "x", 0),
+            (1, Some((1, 'b')), "", 0),
+            (7, None, "abc", 2),
+        ] {
+            let rows: Vec<char> = rows.chars().collect();
+            assert_eq!(stay(row, kept.as_ref(), &rows, |item, key| item == key), expected, "{row} {kept:?} {rows:?}");
+        }
+    }
+
+    /// An alert that is raised while the operator's finger is on the way must not be the one that is acknowledged.
+    #[test]
+    fn an_alert_that_is_raised_does_not_slip_under_the_selection() {
+        for keys in ["2", "2j", "\t\t", "\t\tj"] {
+            let mut model = script::model(20, (120, 40), DARK);
+            press(&mut model, keys);
+            model.prepare();
+            let selected = model.selected_alert(false).unwrap().clone();
+            let kind = EventKind::Alert {
+                metric: Metric::Cpu,
+                instance: Instance::HOST,
+                limit: 90.0,
+                value: 99.0,
+                raised_at: script::now(),
+                step: Step::Raised,
+                notice: Notice::Send(NoticeReason::Raised),
+            };
+            script::tell(&mut model, Some(9), kind);
+            let (client, metric, instance) = (selected.client, selected.metric, selected.instance);
+            let expected = Order::Acknowledge { client, metric, instance };
+            assert_eq!(press(&mut model, "a"), [Command::Order(expected)], "{keys:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use super::{
     columns::Context,
     data::StatusMessage,
     layout::{Layout, Shown},
+    lists::Kept,
     theme::Look,
     view::{Overlay, Pane, Place, Tab, View},
 };
@@ -71,6 +72,8 @@ pub struct Model {
     pub(super) found: Vec<usize>,
     /// Whether `found` must be made anew.
     pub(super) found_stale: bool,
+    /// What was selected in the lists last.
+    pub(super) kept: Kept,
     /// The time left of the sweep under way, and of which sweep and when that was reckoned.
     pub(super) time_left: (Option<(SweepId, Timestamp)>, Option<Duration>),
     /// Whether the screen may look different from when it was drawn last.
@@ -122,6 +125,7 @@ impl Model {
             rows_stale: true,
             found: Vec::new(),
             found_stale: true,
+            kept: Kept::default(),
             time_left: (None, None),
             changed: true,
         }
@@ -290,16 +294,7 @@ impl Model {
             self.find();
             self.found_stale = false;
         }
-        let last = self.found.len().saturating_sub(1);
-        match self.view.tab {
-            Tab::Fleet => {
-                let alerts = self.alert_list().len();
-                self.view.pane_alert = self.view.pane_alert.min(alerts.saturating_sub(1));
-            }
-            Tab::Alerts => self.view.alert = self.view.alert.min(last),
-            Tab::Mails => self.view.mail = self.view.mail.min(last),
-            Tab::Log => self.view.log_back = self.view.log_back.min(last),
-        }
+        self.stay_selected();
     }
 
     /// Selects a client by the operator's choice.
