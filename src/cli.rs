@@ -1,5 +1,5 @@
-//! The command line: what the user asks for, as one valid [`Invocation`], the help texts and the exit
-//! codes. Nothing is done here.
+//! The command line: arguments, help texts and exit codes. It is parsed to one valid [`Invocation`], which is executed
+//! elsewhere.
 
 use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
 
@@ -13,10 +13,10 @@ pub mod export;
 
 use export::{Export, ExportArguments};
 
-/// How many clients a demo has where it is not said.
+/// The default number of demo clients.
 const DEMO_CLIENTS: &str = "12";
 
-/// The version, and which agents the program carries.
+/// The version and the embedded agents.
 const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nagents: ", env!("FLEETSWEEP_EMBEDDED"));
 
 const EXAMPLES: &str = "\
@@ -136,7 +136,7 @@ enum Command {
     Man,
 }
 
-/// How `--once` shows its result.
+/// The output format of `--once`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Aligned columns for people.
@@ -152,35 +152,35 @@ pub enum Format {
 pub struct Invocation {
     /// The task.
     pub task: Task,
-    /// The fleet it is about.
+    /// The fleet that it applies to.
     pub fleet: FleetSource,
-    /// The clients of the fleet that it is about; empty means all.
+    /// The selected clients of the fleet; empty means all.
     pub clients: Vec<Pattern>,
-    /// Where everything that happens is recorded.
+    /// The file that events are recorded to.
     pub record: Option<PathBuf>,
-    /// How much is told on stderr, where `RUST_LOG` does not say.
+    /// The log level on stderr, unless `RUST_LOG` sets it.
     pub log_level: LevelFilter,
 }
 
-/// What is to be done.
+/// The task of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
-    /// The screen over the running pipeline.
+    /// The dashboard, with sweeps on the interval.
     Dashboard,
     /// One sweep.
     Once {
-        /// How its result is shown.
+        /// The format of its result.
         format: Format,
-        /// Into which file it goes; `None` for standard output.
+        /// The file to write the result to; `None` for standard output.
         output: Option<PathBuf>,
-        /// Whether an exceeded limit decides the exit code.
+        /// Whether an exceeded limit changes the exit code to 4.
         fail_on_alert: bool,
     },
-    /// Sweeps on the interval.
+    /// Sweeps on the interval, without a screen.
     Headless,
-    /// The screen over a recording.
+    /// The dashboard with a recording.
     Replay(PathBuf),
-    /// Validate the configuration, contact nothing.
+    /// Validate the configuration and contact nobody.
     Check,
     /// Pin the clients' host keys.
     Trust,
@@ -188,7 +188,7 @@ pub enum Task {
     MailTest,
     /// Remove cached agents from the clients.
     Clean,
-    /// Write what the database holds.
+    /// Export data of the database.
     Export(Export),
     /// List the agents, and write them to a directory if one is named.
     Agents(Option<PathBuf>),
@@ -198,19 +198,19 @@ pub enum Task {
     Man,
 }
 
-/// Where the fleet is described.
+/// Where the description of the fleet comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FleetSource {
-    /// In a configuration file.
+    /// A configuration file.
     File(PathBuf),
-    /// Nowhere: so many demo clients, 1 to 1000, on loopback.
+    /// This many demo clients on loopback, 1 to 1000.
     Demo(u16),
 }
 
-/// How the program ends.
+/// The exit codes of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: every client was collected, or what was asked for is done.
+    /// 0: every client was collected, or the command succeeded.
     Success,
     /// 1: at least one client failed.
     ClientFailed,
@@ -218,12 +218,12 @@ pub enum Exit {
     Usage,
     /// 3: the database failed.
     Database,
-    /// 4: all were collected, and with `--fail-on-alert` some limit is exceeded.
+    /// 4: all clients were collected, but with `--fail-on-alert` at least one limit is exceeded.
     LimitExceeded,
 }
 
 impl Exit {
-    /// The number that the shell sees.
+    /// The exit status.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
@@ -243,11 +243,11 @@ impl From<Exit> for ExitCode {
 }
 
 impl Invocation {
-    /// Reads a command line; the first argument is the program's name.
+    /// Parses a command line. The first argument is the program's name.
     ///
     /// # Errors
-    /// What clap says about a command line that is wrong, or that asks for help or the version. `error.exit()` prints
-    /// it to the right stream and ends with 2 or 0.
+    /// The error of clap for an invalid command line, or for one that asks for help or the version. `error.exit()`
+    /// prints it to the right stream and exits with 2 or 0.
     pub fn parse(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
         let Arguments { config, clients, demo, record, replay, verbose, quiet, run, command } =
             Arguments::try_parse_from(arguments)?;
@@ -281,10 +281,10 @@ fn conflict(contradiction: String) -> clap::Error {
     Arguments::command().error(ErrorKind::ArgumentConflict, contradiction)
 }
 
-/// Options of a command line that contradict each other.
+/// The error message if options contradict each other.
 ///
-/// Commands are no run modes: what belongs to those, the demo included, has no meaning beside one. These rules stand
-/// here because clap's `requires` is silent where what is required conflicts with something present.
+/// Options of run modes, including `--demo`, cannot be combined with commands. These rules are here because clap's
+/// `requires` reports nothing if the required option conflicts with one that is present.
 fn contradiction(
     run: &Run,
     demo: Option<u16>,
@@ -320,7 +320,7 @@ fn contradiction(
     Some(format!("'{option}' can only be used with '--once'"))
 }
 
-/// The log level. A service has nothing but its log, so it logs more than a command that prints a result.
+/// The log level. A service has no other output than its log, so it logs more than a command that prints a result.
 fn log_level(task: &Task, verbose: u8, quiet: bool) -> LevelFilter {
     if quiet {
         return LevelFilter::ERROR;
@@ -350,7 +350,7 @@ fn log_level(task: &Task, verbose: u8, quiet: bool) -> LevelFilter {
 /// # Errors
 /// Those of the writer.
 pub fn write_completions(shell: Shell, out: &mut dyn io::Write) -> io::Result<()> {
-    // The generator panics where its writer fails, as a closed pipe does: it gets one that does not.
+    // The generator panics if its writer fails, for example on a closed pipe, so it writes to memory.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "fleetsweep", &mut script);
     out.write_all(&script)
@@ -361,7 +361,7 @@ pub fn write_completions(shell: Shell, out: &mut dyn io::Write) -> io::Result<()
 /// # Errors
 /// Those of the writer.
 pub fn write_manual(out: &mut dyn io::Write) -> io::Result<()> {
-    // Without the agents: a manual page is the same for every build.
+    // The version here has no list of agents, so that the manual page is the same for every build.
     clap_mangen::Man::new(Arguments::command().long_version(env!("CARGO_PKG_VERSION"))).render(out)
 }
 

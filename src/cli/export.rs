@@ -1,4 +1,4 @@
-//! The arguments of `export`, as one valid [`Export`].
+//! The arguments of `export`, parsed to one valid [`Export`].
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -50,20 +50,20 @@ enum What {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ExportFormat {
-    /// A header line, then one line a row.
+    /// A header line, then one line per row.
     Csv,
-    /// One JSON object a row.
+    /// One JSON object per row.
     Jsonl,
     /// Metrics in the text format of Prometheus.
     Prometheus,
 }
 
-/// What is exported, and where to.
+/// What is exported and where to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
     /// What is exported.
     pub content: Content,
-    /// Into which file; `None` for standard output.
+    /// The file to write to; `None` for standard output.
     pub output: Option<PathBuf>,
 }
 
@@ -72,41 +72,41 @@ pub struct Export {
 pub enum Content {
     /// Rows of the database.
     Rows {
-        /// Of which view.
+        /// The view.
         view: View,
-        /// How they are written.
+        /// The output format.
         format: RowFormat,
-        /// From when on.
+        /// The earliest time, inclusive.
         since: Option<When>,
-        /// Up to when.
+        /// The latest time, exclusive.
         until: Option<When>,
     },
     /// The latest state, as metrics.
     Metrics,
 }
 
-/// How rows are written.
+/// The output format of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowFormat {
     /// As CSV.
     Csv {
-        /// Even texts that a spreadsheet would take for a formula.
+        /// Whether texts that a spreadsheet would take for a formula are left unescaped.
         raw: bool,
     },
     /// As JSON lines.
     JsonLines,
 }
 
-/// A time, or how long ago it is.
+/// A point in time, absolute or relative to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// A time.
+    /// An absolute time.
     At(Timestamp),
-    /// So long before now.
+    /// This long before now.
     Ago(Duration),
 }
 
-/// A text that is no [`When`].
+/// The error for a text that is not a [`When`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a time: write 2026-01-31T12:00:00Z, or a span back from now such as 90min, 24h or 7d")]
 pub struct InvalidTime(String);
@@ -123,7 +123,7 @@ impl FromStr for When {
 }
 
 impl When {
-    /// The time itself. Before the first there is none, so that one is meant.
+    /// The absolute time. A time before the earliest one is replaced by the earliest one.
     #[must_use]
     pub fn from(self, now: Timestamp) -> Timestamp {
         match self {
@@ -137,11 +137,11 @@ impl When {
 }
 
 impl ExportArguments {
-    /// What is meant, or what makes no sense together.
+    /// Validates the combination of arguments.
     pub(super) fn meant(self) -> Result<Export, String> {
         let Self { what, format, since, until, output, raw } = self;
         if raw && format != ExportFormat::Csv {
-            return Err("'--raw' belongs to '--format csv': nothing else is read by spreadsheets".to_owned());
+            return Err("'--raw' can only be used with '--format csv'".to_owned());
         }
         let of_rows =
             [("WHAT", what.is_some()), ("--since", since.is_some()), ("--until", until.is_some())].into_iter();

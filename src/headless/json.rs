@@ -1,4 +1,4 @@
-//! The document that `--once --format json` prints. Its names are a contract with other programs.
+//! The JSON document that `--once --format json` prints. Other programs rely on its names.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -63,14 +63,14 @@ struct Summary {
     mail: Mails,
 }
 
-/// What became of the mails.
+/// The mails of this run, by result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Mails {
-    /// Taken by the SMTP server in this run.
+    /// Accepted by the SMTP server in this run.
     pub sent: u64,
     /// Still in the outbox.
     pub waiting: u64,
-    /// Refused for good, or given up, in this run.
+    /// Permanently refused, or given up, in this run.
     pub refused: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Events as log lines, for `--headless` and `-v`. Not the subscriber that writes them.
+//! Logs events, for `--headless` and `-v`. The subscriber that writes the lines is elsewhere.
 
 use tracing::{debug, error, error_span, info, warn};
 
@@ -9,7 +9,7 @@ use crate::fleet::{
     state::Fleet,
 };
 
-/// Whether an event is logged at any verbosity: otherwise nobody would learn of a loss.
+/// Whether an event is logged at every verbosity. These are the events that report a loss.
 #[must_use]
 pub fn is_grave(event: &Event) -> bool {
     matches!(&event.kind, EventKind::Mail { step: MailStep::Refused { .. }, .. })
@@ -69,9 +69,9 @@ pub fn log(fleet: &Fleet, event: &Event) {
                 Step::Continues => debug!(metric = %about, value, limit, "alert continues; {mailed}"),
                 Step::Resolved => info!(metric = %about, value, limit, "alert ended; {mailed}"),
                 Step::Gone => {
-                    info!(metric = %about, "alert ended, as what it is about is gone; {mailed}");
+                    info!(metric = %about, "alert ended, because its instance no longer exists; {mailed}");
                 }
-                Step::Withdrawn => info!(metric = %about, "alert ended, as its rule was removed"),
+                Step::Withdrawn => info!(metric = %about, "alert ended, because its rule was removed"),
             }
         }
         EventKind::Acknowledged { metric, instance, actor, .. } => {
@@ -91,8 +91,8 @@ pub fn log(fleet: &Fleet, event: &Event) {
             MailStep::Refused { error } => error!(
                 %mail,
                 %kind,
-                "mail to {recipient} refused for good: {error}; it is kept in v1_mails: fix the `mail` attribute that names \
-                 this address, or what the server objects to"
+                "mail to {recipient} permanently refused: {error}; it is kept in v1_mails: correct the `mail` attribute \
+                 with this address, or fix what the server rejects"
             ),
         },
     }

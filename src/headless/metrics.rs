@@ -1,8 +1,8 @@
-//! The state of a fleet in the text format of Prometheus (version 0.0.4), for a file collector. Not its storing
-//! and not its history: every metric is a gauge of now.
+//! The state of a fleet in the text format of Prometheus (version 0.0.4), for the textfile collector. Every metric is a
+//! gauge of the current value; there is no history.
 //!
-//! The names are a contract with other programs. Units are base units: seconds, bytes, shares from 0 to 1. What
-//! was not measured has no line, and neither has anything measured of a client whose last collection failed.
+//! Other programs rely on the names. Units are base units: seconds, bytes, ratios from 0 to 1. A value that was not
+//! measured has no line. A client whose last collection failed has no lines of measured values.
 
 use std::io;
 
@@ -17,9 +17,9 @@ use crate::fleet::{
     state::{ClientView, Finished, Fleet, SweepView},
 };
 
-/// A number of a reading that is not the value of a metric.
+/// A gauge for a number of a reading that is not the value of a metric.
 struct Companion {
-    /// The metric before whose gauge it stands.
+    /// The metric before whose gauge it is written.
     before: Metric,
     gauge: Gauge,
     value: fn(&Reading) -> Option<f64>,
@@ -68,7 +68,7 @@ const COMPANIONS: [Companion; 8] = [
     },
 ];
 
-/// What is told of a collection, failed or not.
+/// A gauge about a collection, whether it failed or not: name, help and value.
 type Told = (&'static str, &'static str, fn(&Finished) -> f64);
 
 const TOLD: [Told; 4] = [
@@ -95,14 +95,14 @@ const TOLD: [Told; 4] = [
 pub struct StoredMails {
     /// Not yet accepted by the SMTP server.
     pub waiting: u64,
-    /// Refused for good, or given up; `None` where that is not known.
+    /// Permanently refused, or given up; `None` if unknown.
     pub refused: Option<u64>,
 }
 
-/// One ended sweep, and of its clients what it found. Empty while it is not known.
+/// The metrics of one ended sweep and its clients. Empty if the fleet does not have the sweep.
 ///
 /// # Errors
-/// None that a fleet can bring about.
+/// Only if a metric name or label is invalid, which no fleet can cause.
 pub fn of_sweep(fleet: &Fleet, sweep: SweepId, mails: StoredMails) -> io::Result<String> {
     let Some(view) = fleet.sweep(sweep) else { return Ok(String::new()) };
     let swept = |client: &&ClientView| client.last.as_ref().is_some_and(|last| last.sweep == sweep);
@@ -110,10 +110,10 @@ pub fn of_sweep(fleet: &Fleet, sweep: SweepId, mails: StoredMails) -> io::Result
     text(fleet, clients, Some(view), mails)
 }
 
-/// A fleet as it stands, and the last sweep that ended.
+/// The metrics of the current fleet and of the last sweep that ended.
 ///
 /// # Errors
-/// None that a fleet can bring about.
+/// Only if a metric name or label is invalid, which no fleet can cause.
 pub fn of_fleet(fleet: &Fleet, sweep: Option<&SweepView>, mails: StoredMails) -> io::Result<String> {
     text(fleet, fleet.clients().collect(), sweep, mails)
 }
@@ -159,7 +159,7 @@ fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, mai
     if let Some(sweep) = sweep {
         families.extend(of_last_sweep(sweep));
     }
-    // A metric without lines has no head either.
+    // A metric without lines has no HELP and TYPE lines either.
     families.retain(|family| !family.get_metric().is_empty());
     TextEncoder::new().encode_to_string(&families).map_err(io::Error::other)
 }
@@ -192,7 +192,7 @@ fn cores(client: &ClientView) -> Vec<Line> {
     cores.iter().enumerate().map(line).collect()
 }
 
-/// Every type has a line, so that an alert that ends goes to 0 in place of vanishing.
+/// Every type has a line, so that the value goes to 0 when an alert ends.
 fn alerts(fleet: &Fleet, client: &ClientView) -> Vec<Line> {
     let line = |metric: Metric| {
         let mut labels = labels(client);
@@ -309,7 +309,7 @@ mod tests {
              # TYPE fleetsweep_mails_waiting gauge\nfleetsweep_mails_waiting 0\n"
         );
         assert_eq!(of_sweep(&Fleet::default(), SWEEP, StoredMails::default()).unwrap(), "");
-        // The readings of before are not those of a client that failed since.
+        // A client that failed has no lines with the values of its previous collection.
         let text = of_fleet(&swept(), None, StoredMails::default()).unwrap();
         assert!(text.contains(r#"fleetsweep_up{client="db",ip="fd00::3",port="22"} 0"#), "{text}");
         assert!(!text.contains(r#"fleetsweep_uptime_seconds{client="db""#), "{text}");

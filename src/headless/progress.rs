@@ -1,4 +1,4 @@
-//! The progress bar on standard error, where that is a terminal. Not the result.
+//! The progress bar on standard error, if that is a terminal.
 
 use std::io;
 
@@ -7,17 +7,17 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::fleet::{Event, EventKind, state::Fleet};
 
-/// A bar for one sweep. Cheap to clone; hidden where standard error is no terminal.
+/// A progress bar for one sweep. Cheap to clone. Hidden if standard error is not a terminal.
 #[derive(Debug, Clone)]
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar that shows itself with the first event, where `visible`.
+    /// A bar that appears with the first event, if `visible`.
     #[must_use]
     pub fn new(visible: bool) -> Self {
         let target = if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        // A template is data of ours: were it wrong, the default bar serves as well.
+        // The template is a constant. If it were invalid, the default bar would do.
         if let Ok(style) =
             ProgressStyle::with_template("{elapsed:>4} {bar:32} {pos}/{len} {percent:>3}%  eta {eta:<4} {msg}")
         {
@@ -26,7 +26,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// Shows the fleet after `event`.
+    /// Updates the bar; `fleet` is the state after `event`.
     pub fn show(&self, fleet: &Fleet, event: &Event) {
         match &event.kind {
             EventKind::SweepStarted { clients, .. } => self.0.set_length(clients.len() as u64),
@@ -53,13 +53,13 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn clear(&self) {
         self.0.finish_and_clear();
     }
 }
 
-/// Log lines go to standard error around the bar, so that neither spoils the other.
+/// Writes log lines to standard error without disturbing the bar.
 impl<'a> MakeWriter<'a> for Progress {
     type Writer = Around<'a>;
 
@@ -68,7 +68,7 @@ impl<'a> MakeWriter<'a> for Progress {
     }
 }
 
-/// Standard error with the bar out of the way.
+/// A writer to standard error that hides the bar while it writes.
 #[derive(Debug)]
 pub struct Around<'a>(&'a ProgressBar);
 

@@ -1,4 +1,4 @@
-//! Rows of the database as CSV or JSON lines. Not where they come from or go to.
+//! Formats rows of the database as CSV or JSON lines.
 
 use std::io;
 
@@ -10,19 +10,19 @@ use crate::fleet::{
     rows::View,
 };
 
-/// How rows are written.
+/// The output format of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notation {
     /// See [`csv`].
     Csv(Formulas),
-    /// One JSON object a line. NULL is `null`.
+    /// One JSON object per line. NULL is `null`.
     JsonLines,
 }
 
-/// What stands before the rows.
+/// The text before the rows: the header line of CSV, nothing for JSON lines.
 ///
 /// # Errors
-/// None that a [`View`] can bring about.
+/// Only if a value cannot be formatted, which no [`View`] can cause.
 pub fn head(view: View, notation: Notation) -> io::Result<Vec<u8>> {
     match notation {
         Notation::Csv(_) => Ok(csv::header(view.columns().iter().map(|column| column.name))?.into_bytes()),
@@ -30,10 +30,10 @@ pub fn head(view: View, notation: Notation) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Some rows, a line end after each.
+/// Formats rows, each followed by a line end.
 ///
 /// # Errors
-/// None that the rows of a [`View`] can bring about.
+/// Only if a value cannot be formatted, which no row of a [`View`] can cause.
 pub fn lines(view: View, rows: &[Row], notation: Notation) -> io::Result<Vec<u8>> {
     match notation {
         Notation::Csv(formulas) => Ok(csv::lines(rows, formulas)?.into_bytes()),

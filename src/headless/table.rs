@@ -1,4 +1,4 @@
-//! The table that `--once` prints: one line per client, and a summary below. It can be read without colour.
+//! The table that `--once` prints: one line per client and a summary below. It is readable without colour.
 
 use std::fmt::Write as _;
 
@@ -12,21 +12,21 @@ use crate::fleet::{
 
 use super::json::Mails;
 
-/// The narrowest terminal to which the table is fitted, columns. In a narrower one, and in one that reports the
-/// width 0, cells would be broken after each letter: there the terminal wraps the lines.
+/// The narrowest width, in columns, to which the table is fitted. On narrower terminals, and on those that report a
+/// width of 0, cells would be wrapped after each letter, so the terminal wraps the lines instead.
 pub const NARROWEST: u16 = 60;
 
-/// How the table is shown.
+/// The style of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
-    /// Whether colours may be used: standard output is a terminal that has them.
+    /// Whether to use colours: standard output is a terminal that supports them.
     pub colour: bool,
-    /// The width to wrap at, columns, at least [`NARROWEST`]; `None` where lines are not wrapped: the output is no
-    /// terminal, or none of a useful width.
+    /// The width to wrap at, in columns, at least [`NARROWEST`]; `None` to leave lines unwrapped, because the output is
+    /// not a terminal or the terminal is too narrow.
     pub width: Option<u16>,
 }
 
-/// The result of one sweep as text, with a line end after each line.
+/// The result of one sweep as text. Each line ends with a line end.
 #[must_use]
 pub fn render(fleet: &Fleet, sweep: SweepId, mails: Mails, look: Look) -> String {
     let Some(view) = fleet.sweep(sweep) else { return String::new() };
@@ -68,12 +68,12 @@ struct Column {
     cell: fn(&Outcome<'_>) -> Cell,
 }
 
-/// What one client's row is made from.
+/// The data of one client's row.
 struct Outcome<'a> {
     client: &'a ClientView,
-    /// Its collection in the sweep that is shown; `None` where it had none.
+    /// Its collection in the sweep; `None` if it had none.
     last: Option<&'a Finished>,
-    /// What that collection read; `None` where it failed.
+    /// The reading of that collection; `None` if it failed.
     reading: Option<&'a Reading>,
 }
 
@@ -212,7 +212,7 @@ pub(super) mod tests {
 
     pub(crate) const SWEEP: SweepId = SweepId(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0001));
 
-    /// A fleet after a sweep in which one client was fine, one over a limit, one failed.
+    /// A fleet after a sweep in which one client succeeded, one exceeded a limit and one failed.
     pub(crate) fn swept() -> Fleet {
         let mut fleet = Fleet::default();
         let mut tell = |client: Option<&ClientId>, kind| {

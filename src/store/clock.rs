@@ -1,10 +1,11 @@
-//! How far time has come, as far as deleting trusts it. A clock can leap: what it says is believed only as far as time
-//! is known to have passed. Not what is deleted ([`super::retention`]).
+//! The trusted time, by which [`super::retention`] deletes. A clock can jump, so it is trusted only as far as time is
+//! known to have passed.
 //!
-//! The database keeps the trusted time. It follows the clock, but moves at most [`SPEED`] times as fast as the machine
-//! has been running since it was last noted, and by [`PER_BOOT`] where the machine was started anew in between, or
-//! another one notes it: how long it was off nobody knows. A clock that is 100 days ahead for an hour thus costs eight
-//! hours of the oldest history; after 100 days without power, what has grown old is deleted within two weeks.
+//! The database stores the trusted time. It follows the clock, but advances at most [`SPEED`] times as fast as the
+//! machine's uptime since it was last stored. If the machine was restarted in between, or another machine stores it,
+//! the time that the machine was off is unknown, and it advances by at most [`PER_BOOT`]. Thus a clock that is 100 days
+//! ahead for an hour costs eight hours of the oldest history, and after 100 days without power, old data is deleted
+//! within two weeks.
 
 use std::{
     sync::LazyLock,
@@ -19,31 +20,31 @@ use super::{
     pool::{Transaction, execute, fetch_all},
 };
 
-/// How many times faster than time itself the trusted time catches up with the clock.
+/// How many times faster than real time the trusted time may advance to catch up with the clock.
 pub const SPEED: i64 = 8;
 
-/// How far it moves at most for a time in which the machine was off.
+/// How far it advances at most for a time in which the machine was off.
 pub const PER_BOOT: Duration = Duration::from_secs(86_400);
 
-/// A clock that says less has not been set: this program did not exist then. 2026-01-01T00:00:00Z.
+/// A clock before this time has not been set: 2026-01-01T00:00:00Z, before this program existed.
 pub(super) const EARLIEST_MS: i64 = 1_767_225_600_000;
 
-/// What the machine says of time, at one moment.
+/// The clock and the uptime of a machine at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClockReading {
-    /// The clock.
+    /// The clock, in milliseconds since the epoch.
     pub wall: Timestamp,
-    /// Names the boot of the machine.
+    /// Identifies the boot of the machine.
     pub boot: String,
-    /// How long it has been running since then, by a clock that cannot be set.
+    /// The uptime since that boot, by a monotonic clock, in milliseconds.
     pub uptime: Duration,
 }
 
 impl ClockReading {
-    /// Of this machine, now. Where the system does not tell since when it has been running, the process does.
+    /// The reading of this machine now. If the system does not report its uptime, that of the process is used.
     #[must_use]
     pub fn of_system() -> Self {
-        /// Stands for the boot where the system names none.
+        /// Replaces the boot id if the system has none.
         static PROCESS: LazyLock<(Uuid, Instant)> = LazyLock::new(|| (Uuid::new_v4(), Instant::now()));
         let read = |file| std::fs::read_to_string(file).ok();
         let boot = read("/proc/sys/kernel/random/boot_id").map(|text| text.trim().to_owned());
@@ -61,16 +62,16 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.split_whitespace().next()?.parse().ok()?).ok()
 }
 
-/// What is believed.
+/// The trusted time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrustedTime {
-    /// Up to here time is known to have come; `None` as long as no clock was ever set.
+    /// The trusted time in milliseconds since the epoch; `None` as long as the clock was never set.
     pub now: Option<Timestamp>,
-    /// How far the clock is ahead of that.
+    /// How far the clock is ahead of it.
     pub behind: Duration,
 }
 
-/// What the database remembers.
+/// The last reading, as stored in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Noted {
     at_ms: i64,
@@ -78,12 +79,12 @@ struct Noted {
     uptime_ms: i64,
 }
 
-/// What is to be remembered after one more reading; `None` where that is nothing. `newest_ms` is when the last
-/// collection was stored, for a database that remembers nothing yet.
+/// What to store after another reading; `None` if nothing changes. `newest_ms` is when the last collection was stored,
+/// for a database without a stored reading.
 fn advance(noted: Option<&Noted>, newest_ms: Option<i64>, wall_ms: i64, boot: &str, uptime_ms: i64) -> Option<Noted> {
     let per_boot_ms = i64::try_from(PER_BOOT.as_millis()).unwrap_or(i64::MAX);
     let at_ms = match noted {
-        // It tells nothing but how long it has been running.
+        // An unset clock only tells the uptime.
         Some(noted) if wall_ms < EARLIEST_MS => noted.at_ms,
         None if wall_ms < EARLIEST_MS => return None,
         Some(noted) => {
@@ -92,7 +93,7 @@ fn advance(noted: Option<&Noted>, newest_ms: Option<i64>, wall_ms: i64, boot: &s
             } else {
                 per_boot_ms
             };
-            // Backwards it follows at once: that deletes nothing.
+            // It follows the clock backwards at once, because that deletes nothing.
             wall_ms.min(noted.at_ms.saturating_add(has_passed_ms))
         }
         None => wall_ms.min(newest_ms.map_or(i64::MAX, |newest_ms| newest_ms.saturating_add(per_boot_ms))),
@@ -100,7 +101,7 @@ fn advance(noted: Option<&Noted>, newest_ms: Option<i64>, wall_ms: i64, boot: &s
     Some(Noted { at_ms, boot: boot.to_owned(), uptime_ms })
 }
 
-/// Notes a reading, and says what is believed now. A server's own clock has to agree.
+/// Stores a reading and returns the trusted time. The clock of a database server limits it too.
 pub(super) async fn observe(transaction: &mut Transaction, witness: &ClockReading) -> Result<TrustedTime, sqlx::Error> {
     let rows: Vec<(Option<i64>, Option<String>, Option<i64>)> = fetch_all!(
         transaction,
@@ -134,13 +135,13 @@ pub(super) async fn observe(transaction: &mut Transaction, witness: &ClockReadin
     Ok(TrustedTime { now: Some(from_ms(next.at_ms.min(wall_ms))?), behind })
 }
 
-/// What was believed when it was last noted.
+/// The trusted time as it was last stored.
 pub(super) async fn trusted_ms(transaction: &mut Transaction) -> Result<Option<i64>, sqlx::Error> {
     let rows: Vec<(Option<i64>,)> = fetch_all!(transaction, (Option<i64>,), "SELECT clock_ms FROM collectors")?;
     Ok(rows.into_iter().next().and_then(|(at_ms,)| at_ms))
 }
 
-/// The clock of a database server; a file has none.
+/// The clock of a database server; `None` for a file.
 async fn of_server(transaction: &mut Transaction) -> Result<Option<i64>, sqlx::Error> {
     let (at_ms,): (i64,) = match transaction {
         Transaction::Sqlite(_) => return Ok(None),

@@ -1,4 +1,4 @@
-//! Whether the database is there, as the store tells it to whoever watches. Not how it is found out.
+//! The status of the database, as the store reports it to watchers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,36 +6,36 @@ use jiff::Timestamp;
 
 use super::StoreError;
 
-/// How it stands, and how the last outage ended.
+/// The current outage and the last one that ended.
 #[derive(Debug, Clone, Default)]
 pub struct DatabaseStatus {
-    /// The outage that lasts; `None` while the database takes what it is given.
+    /// The current outage; `None` while the database accepts changes.
     pub away: Option<Away>,
-    /// The last one that ended.
+    /// The last outage that ended.
     pub ended: Option<Ended>,
 }
 
-/// The database is away: changes wait in the spool.
+/// A current outage: changes wait in the spool.
 #[derive(Debug, Clone)]
 pub struct Away {
     /// Counts the outages from 1.
     pub number: u64,
-    /// Since when.
+    /// When it began.
     pub since: Timestamp,
-    /// How many changes wait.
+    /// How many changes wait in the spool.
     pub waiting: u64,
-    /// Why, when it was last tried.
+    /// The error of the last attempt.
     pub why: Arc<StoreError>,
 }
 
-/// An outage that ended: everything that waited is stored.
+/// An outage that ended. Everything that waited is stored.
 #[derive(Debug, Clone)]
 pub struct Ended {
     /// As in [`Away`].
     pub number: u64,
-    /// Since when it was away.
+    /// When it began.
     pub since: Timestamp,
-    /// Why, when it was last tried in vain.
+    /// The error of the last failed attempt.
     pub why: Arc<StoreError>,
     /// How many changes were stored from the spool.
     pub stored: u64,

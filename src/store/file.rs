@@ -1,9 +1,8 @@
-//! Whether a SQLite file is still the one that was opened, and still lies where it was: removed, moved away or replaced,
-//! an open file takes everything that is written and nobody ever finds it. Not what is done about it
-//! ([`super::connection`]).
+//! Checks whether a SQLite file is still the one that was opened. If it was removed, moved or replaced, the open file
+//! still accepts writes, but nobody would find the data. [`super::connection`] reacts to that.
 //!
-//! The file itself is only looked at, never opened: closing it would give up every lock that SQLite has on it in this
-//! process.
+//! The file is never opened here, only its metadata is read: closing it would release every lock that SQLite has on it
+//! in this process.
 
 use std::{
     fs, io,
@@ -13,7 +12,7 @@ use std::{
 
 use super::error::StoreErrorKind;
 
-/// Which file it is, whatever it is called.
+/// The identity of a file, independent of its path: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -21,7 +20,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Of what a path leads to.
+    /// The identity of the file at a path.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         fs::metadata(path).map(|found| Self::from(&found))
     }
@@ -38,20 +37,21 @@ impl From<&fs::Metadata> for Identity {
 pub(super) struct OpenFile {
     path: PathBuf,
     seen: Identity,
-    /// What SQLite keeps beside it, once it was seen there: without these, other programs see nothing of what is written.
+    /// The files that SQLite keeps next to it, once they were seen. Without them, other programs do not see what is
+    /// written.
     companions: [(PathBuf, Option<Identity>); 2],
 }
 
-/// Why a file is not what was opened any more.
+/// How a file has changed since it was opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Changed {
-    #[error("nothing is there any more")]
+    #[error("it no longer exists")]
     Gone(#[source] io::Error),
-    #[error("it cannot be looked at")]
+    #[error("its metadata cannot be read")]
     Unknown(#[source] io::Error),
-    #[error("another file lies in its place")]
+    #[error("another file is in its place")]
     Replaced,
-    #[error("no file lies in its place")]
+    #[error("what is in its place is not a file")]
     NoFile,
     #[error("it was emptied")]
     Emptied,
@@ -68,14 +68,14 @@ impl Changed {
         }
     }
 
-    /// Whether it is the same file still, which another one beside it belongs to.
+    /// Whether the main file is the same, and only a file next to it has changed.
     pub(super) fn is_same_file(&self) -> bool {
         matches!(self, Self::Companion(_))
     }
 }
 
 impl OpenFile {
-    /// Of a database that was just opened.
+    /// The file of a database that was just opened.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let companions = ["-wal", "-shm"].map(|end| {
             let mut name = path.as_os_str().to_owned();
@@ -85,7 +85,7 @@ impl OpenFile {
         Ok(Self { path: path.to_owned(), seen: Identity::of(path)?, companions })
     }
 
-    /// Looks whether all is as it was.
+    /// Checks that nothing has changed.
     pub(super) fn check(&mut self) -> Result<(), Changed> {
         let found = fs::metadata(&self.path)
             .map_err(|error| if is_gone(&error) { Changed::Gone(error) } else { Changed::Unknown(error) })?;
@@ -95,7 +95,7 @@ impl OpenFile {
         if Identity::from(&found) != self.seen {
             return Err(Changed::Replaced);
         }
-        // In WAL mode it holds its first page from the beginning.
+        // In WAL mode the file contains its first page from the start.
         if found.len() == 0 {
             return Err(Changed::Emptied);
         }
@@ -110,15 +110,15 @@ impl OpenFile {
         Ok(())
     }
 
-    /// The connections were closed: what lies beside it is made anew.
+    /// The connections were closed, so SQLite creates the files next to it again.
     pub(super) fn expect_new_companions(&mut self) {
         for (_, seen) in &mut self.companions {
             *seen = None;
         }
     }
 
-    /// The write-ahead log of this database, where it still lies beside a place that another one has now, with something
-    /// in it. That one must never be opened with it: SQLite would write its pages into the other database.
+    /// The write-ahead log of this database, if another file has replaced the database and the log is not empty. The
+    /// other file must not be opened then: SQLite would write the pages of the log into it.
     pub(super) fn orphaned_log(&self) -> Option<PathBuf> {
         let [(log, seen), _] = &self.companions;
         let found = fs::metadata(log).ok()?;
@@ -126,7 +126,7 @@ impl OpenFile {
     }
 }
 
-/// Whether nothing is there, as opposed to something that cannot be looked at.
+/// Whether the error means that there is no file, and not that its metadata cannot be read.
 pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -1,12 +1,13 @@
-//! The lock that keeps a second collector out of a database. It belongs to the process and goes with it, however
-//! that ends. Not who holds it ([`super::lock_owner`]), which also is what stops a collector that lost it.
+//! The lock that keeps a second collector out of a database. It belongs to the process and is released when the process
+//! ends, for whatever reason. Who owns it is described in [`super::lock_owner`]; a fencing token stops a collector that
+//! has lost it.
 //!
-//! On SQLite it is a lock of the operating system on a file beside the database; on a server one of the server's
-//! own, which lasts as long as the connection that took it. So that connection is kept open and tried now and
-//! then, also because servers end connections that are silent for hours. Where it is lost (server restarted,
-//! network cut), another collector may come in from then on. The loss is logged and the lock taken again as soon
-//! as it can be had. Until then the collector goes on: mostly nobody came, and what is collected would be lost.
-//! If somebody did come, every later transaction of this collector is refused.
+//! For SQLite it is a file lock of the operating system on a file next to the database. For a server it is an advisory
+//! lock of the server, which lasts as long as the connection that took it. That connection is kept open and is tested
+//! regularly, because servers close connections that are idle for hours. If the lock is lost (the server restarted, the
+//! network failed), another collector can take it. The loss is logged, and the lock is taken again as soon as possible.
+//! Until then the collector continues, because usually there is no other collector and its data would be lost. If there
+//! is one, every later transaction of this collector is rejected.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -31,10 +32,10 @@ use super::{
     pool::{Pool, Transaction},
 };
 
-/// How often the connection that holds a server's lock is tried: the longest time for which its loss is unknown.
+/// How often the connection that holds a server's lock is tested. This is the longest time until its loss is noticed.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// A server, and how it is reached.
+/// A server and how to connect to it.
 #[derive(Debug, Clone)]
 pub(super) enum Server {
     Postgres(PgConnectOptions),
@@ -48,34 +49,34 @@ pub(super) enum Lock {
     Session(SessionHandle),
 }
 
-/// A lock that was just taken from a server, before it is known to last.
+/// A lock that was just taken on a server, before it is known that it lasts.
 pub(super) struct Taken {
     session: Session,
     server: Server,
 }
 
-/// Whoever keeps a server's lock.
+/// The task that keeps a server's lock.
 #[derive(Debug)]
 pub(super) struct SessionHandle {
     stop: DropGuard,
     task: JoinHandle<()>,
 }
 
-/// A connection that holds the lock, and what the lock is called there.
+/// A connection that holds the lock, and the key of the lock.
 enum Session {
     Postgres(PgConnection, i64),
     MySql(MySqlConnection, String),
 }
 
-/// The file that is locked: `NAME.lock` beside the database, whichever links lead there. It is never removed: two
-/// processes could then each lock a file of that name.
+/// The file that is locked: `NAME.lock` next to the real path of the database. It is never removed, because otherwise
+/// two processes could each lock a file of that name.
 fn beside(database: &Path) -> io::Result<PathBuf> {
     let mut name = database.canonicalize()?.into_os_string();
     name.push(".lock");
     Ok(name.into())
 }
 
-/// Locks a SQLite database; `None` where another process has.
+/// Locks a SQLite database; `None` if another process has the lock.
 pub(super) fn file(database: &Path) -> io::Result<Option<Lock>> {
     let path = beside(database)?;
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
@@ -87,13 +88,12 @@ pub(super) fn file(database: &Path) -> io::Result<Option<Lock>> {
 }
 
 impl Lock {
-    /// Locks a server's database; `None` where another process has.
+    /// Locks a database on a server; `None` if another process has the lock.
     pub(super) async fn of_server(server: &Server) -> Result<Option<Taken>, sqlx::Error> {
         Ok(server.take().await?.map(|session| Taken { session, server: server.clone() }))
     }
 
-    /// Whether it still is the lock of a database that lies there now: the file that is locked may be another one
-    /// since, or none.
+    /// Whether it is still the lock of the database at this path. The lock file may have been replaced or removed.
     pub(super) fn is_of_file(&self, database: &Path) -> io::Result<bool> {
         match self {
             Self::File { path, file } => {
@@ -105,14 +105,14 @@ impl Lock {
         }
     }
 
-    /// Gives it up, and returns when that is done.
+    /// Releases it and waits until that is done.
     pub(super) async fn release(self) {
         match self {
             Self::File { file, .. } => drop(file),
             Self::Session(SessionHandle { stop, task }) => {
                 drop(stop);
                 if let Err(error) = task.await {
-                    tracing::debug!(%error, "whoever kept the lock of the database broke");
+                    tracing::debug!(%error, "the task that kept the database lock failed");
                 }
             }
         }
@@ -120,10 +120,11 @@ impl Lock {
 }
 
 impl Taken {
-    /// Whether the session that took the lock is one session, and has the lock still. A pooler in transaction or
-    /// statement mode hands out another session of the server with each transaction: a lock means nothing there.
+    /// Whether the connection is one session of the server and still has the lock. A connection pooler in transaction
+    /// or statement mode uses another session for each transaction, so a lock has no effect there.
     ///
-    /// The connection for writing is asked too: of two connections that are open at once, each has a session of its own.
+    /// The connection for writing is queried too: two connections that are open at the same time must have different
+    /// sessions.
     pub(super) async fn lasts(&mut self, writes: &Pool) -> Result<bool, sqlx::Error> {
         let mut writing = writes.begin_write().await?;
         let ours = self.session.number().await?;
@@ -138,7 +139,7 @@ impl Taken {
         Ok(ours != theirs && ours == again && holds)
     }
 
-    /// Keeps it until it is released.
+    /// Starts the task that keeps it until it is released.
     pub(super) fn keep(self, place: &Arc<str>) -> Lock {
         let Self { session, server } = self;
         let stop = CancellationToken::new();
@@ -146,15 +147,15 @@ impl Taken {
         Lock::Session(SessionHandle { stop: stop.drop_guard(), task })
     }
 
-    /// Gives it up again.
+    /// Releases it.
     pub(super) async fn release(self) {
         if let Err(error) = in_time(self.session.close()).await {
-            tracing::debug!(%error, "the connection that held the lock did not end well");
+            tracing::debug!(%error, "the connection that held the lock did not close properly");
         }
     }
 }
 
-/// The number of a session, by the server.
+/// The server's number of a session.
 async fn number_at_postgres(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     let (number,): (i32,) = sqlx::query_as("SELECT pg_backend_pid()").fetch_one(connection).await?;
     Ok(number.into())
@@ -167,7 +168,7 @@ async fn number_at_mysql(connection: &mut MySqlConnection) -> Result<i64, sqlx::
 }
 
 impl Server {
-    /// A connection, and its end: whether one more is let in.
+    /// Opens and closes a connection, to see whether the server accepts one more.
     pub(super) async fn try_to_connect(&self) -> Result<(), sqlx::Error> {
         match self {
             Self::Postgres(options) => options.connect().await?.close().await,
@@ -175,12 +176,12 @@ impl Server {
         }
     }
 
-    /// Connects and takes the lock; `None` where another session has it.
+    /// Connects and takes the lock; `None` if another session has it.
     async fn take(&self) -> Result<Option<Session>, sqlx::Error> {
         match self {
             Self::Postgres(options) => {
                 let mut connection = options.connect().await?;
-                // Its locks are of one database each; that may be shared by schema.
+                // Locks of PostgreSQL are per database, and several schemas may be used in one database.
                 let (schema,): (String,) = sqlx::query_as("SELECT COALESCE(CAST(current_schema() AS TEXT), '')")
                     .fetch_one(&mut connection)
                     .await?;
@@ -193,7 +194,7 @@ impl Server {
                 let mut connection = options.connect().await?;
                 let (database,): (Option<String>,) =
                     sqlx::query_as("SELECT DATABASE()").fetch_one(&mut connection).await?;
-                // Its locks are of the whole server, and their names of 64 characters at most.
+                // Locks of MySQL are per server, and their names have at most 64 characters.
                 let name = format!("fleetsweep {:016x}", key(&database.unwrap_or_default()));
                 let (taken,): (Option<i64>,) =
                     sqlx::query_as("SELECT GET_LOCK(?, 0)").bind(&name).fetch_one(&mut connection).await?;
@@ -203,7 +204,7 @@ impl Server {
     }
 }
 
-/// A number for a text, the same in every build.
+/// A number for a text that is the same in every build.
 fn key(text: &str) -> i64 {
     let digest: [u8; 32] = Sha256::digest(format!("fleetsweep/{text}")).into();
     let [a, b, c, d, e, f, g, h, ..] = digest;
@@ -249,8 +250,8 @@ impl Session {
         }
     }
 
-    /// Gives up the lock, then the connection: a server notices only some time later that one has ended, and
-    /// whoever is started at once would find the lock still taken.
+    /// Releases the lock before the connection. A server may notice later that a connection has closed, and a collector
+    /// that starts meanwhile would find the lock taken.
     async fn close(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Postgres(mut connection, key) => {
@@ -265,7 +266,7 @@ impl Session {
     }
 }
 
-/// Keeps the session until `stop`; where it is lost, takes the lock again as soon as it can be had.
+/// Keeps the session until `stop`. If it is lost, takes the lock again as soon as possible.
 async fn keep(server: Server, session: Session, place: Arc<str>, stop: CancellationToken) {
     let mut held = Some(session);
     let mut said = false;
@@ -280,19 +281,19 @@ async fn keep(server: Server, session: Session, place: Arc<str>, stop: Cancellat
                 Err(error) => {
                     held = None;
                     said = false;
-                    tracing::error!(%error, "the lock of database {place} is lost: until it is taken again, another collector could start");
+                    tracing::error!(%error, "the lock of database {place} is lost: another collector could start until it is taken again");
                 }
             }
         }
         match in_time(server.take()).await {
             Ok(Some(session)) => {
                 held = Some(session);
-                tracing::info!("the lock of database {place} is taken again");
+                tracing::info!("the lock of database {place} has been taken again");
             }
             Ok(None) if !said => {
                 said = true;
                 tracing::error!(
-                    "the lock of database {place} is another session's now: if that is a second collector, nothing of this one is stored any more; end one of them"
+                    "another session now has the lock of database {place}: if that is a second collector, this one can store nothing more; stop one of them"
                 );
             }
             Ok(None) => {}
@@ -302,7 +303,7 @@ async fn keep(server: Server, session: Session, place: Arc<str>, stop: Cancellat
     if let Some(session) = held
         && let Err(error) = in_time(session.close()).await
     {
-        tracing::debug!(%error, "the connection that held the lock did not end well");
+        tracing::debug!(%error, "the connection that held the lock did not close properly");
     }
 }
 

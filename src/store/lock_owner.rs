@@ -1,5 +1,5 @@
-//! Which collector has a database, as it says of itself to others. Not how the database keeps that
-//! ([`super::collectors`]), and not the lock ([`super::lock`]).
+//! The collector that owns the lock of a database, as it describes itself to other processes. It is stored by
+//! [`super::collectors`]; the lock itself is in [`super::lock`].
 
 use std::{fmt, path::PathBuf};
 
@@ -7,44 +7,44 @@ use jiff::Timestamp;
 
 use super::process::{self, ProcessStatus};
 
-/// The collector that holds a database, by its own words.
+/// The collector that owns the lock, as it describes itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockOwner {
-    /// The machine it runs on.
+    /// The host name of its machine.
     pub host: String,
-    /// Its process.
+    /// Its process id.
     pub pid: u32,
     /// The account it runs as.
     pub account: String,
-    /// Where it listens for others; `None` where it does not.
+    /// Its attach socket; `None` if it has none.
     pub socket: Option<PathBuf>,
     /// When it started.
     pub started_at: Timestamp,
     /// Its version.
     pub version: String,
-    /// How it runs; `None` for a version that did not say so.
+    /// Its run mode; `None` for old versions, which do not store it.
     pub mode: Option<Mode>,
-    /// Names its process among all that ever had its number; `None` where the system does not tell.
+    /// Distinguishes its process from others with the same id; `None` if the system does not provide it.
     pub mark: Option<String>,
-    /// Whether it is about to give up the database.
+    /// Whether it is about to end.
     pub is_ending: bool,
 }
 
-/// How a collector runs.
+/// The run mode of a collector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// One sweep.
     Once,
-    /// As a service.
+    /// A service.
     Headless,
-    /// Behind a screen.
+    /// A dashboard.
     Dashboard,
 }
 
 impl Mode {
     const ALL: [Self; 3] = [Self::Once, Self::Headless, Self::Dashboard];
 
-    /// Its word.
+    /// Its name in the database.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -59,13 +59,13 @@ impl Mode {
     }
 }
 
-/// The word of no mode.
+/// The error for an unknown run mode.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no run mode of a collector")]
+#[error("`{0}` is not a run mode")]
 pub(super) struct InvalidMode(String);
 
 impl LockOwner {
-    /// Whether its process is known to have ended. Whoever holds the database now is somebody else.
+    /// Whether its process has certainly ended. If so, the lock has another owner by now, or none.
     pub(super) fn has_ended(&self) -> bool {
         self.mark.as_deref().is_some_and(|mark| process::status(self.pid, mark) == ProcessStatus::Ended)
     }

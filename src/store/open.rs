@@ -1,5 +1,4 @@
-//! Opening a database: the ways into it, for a collector and for a reader. Not what a URL names ([`super::target`]), not
-//! the schema, not the queries.
+//! Opens the connections to a database, for a collector or for a reader. URLs are parsed in [`super::target`].
 
 use std::{
     fs::OpenOptions,
@@ -22,27 +21,27 @@ use super::{
     target::{Kind, Target},
 };
 
-/// Connections that a collector has beside those for questions: one keeps the lock, one writes.
+/// The connections of a collector besides those for queries: one holds the lock, one writes.
 const OTHERS: u32 = 2;
 
-/// A collector's ways into its database.
+/// The open connections of a collector.
 pub(super) struct Opened {
-    /// For the one writer: a single connection.
+    /// For the writer: a single connection.
     pub(super) writes: Pool,
-    /// For everyone else.
+    /// For queries.
     pub(super) reads: ReadPool,
     /// Keeps other collectors out.
     pub(super) lock: Lock,
-    /// Names the database among all others, whichever way leads to it.
+    /// Identifies the database, independent of the path or URL by which it was opened.
     pub(super) identity: String,
-    /// Where it is a file: which.
+    /// The file; `None` for a server.
     pub(super) file: Option<PathBuf>,
-    /// What was opened.
+    /// The target that was opened.
     pub(super) target: Target,
 }
 
-/// The ways in of a collector, all others locked out. A SQLite file is made where it is missing, readable
-/// by its owner alone; the files that SQLite puts beside it take over its rights.
+/// Opens the database for a collector and takes the lock. A missing SQLite file is created with access only for its
+/// owner; the files that SQLite creates next to it get the same permissions.
 pub(super) async fn hold(target: Target) -> Result<Opened, StoreError> {
     match &target.kind {
         Kind::Sqlite { options, may_create } => hold_file(&target, options, *may_create).await,
@@ -58,7 +57,7 @@ async fn hold_file(target: &Target, options: &SqliteConnectOptions, may_create: 
     let Some(lock) = lock::file(options.get_filename()).map_err(failed)? else { return Err(in_use(target).await) };
     let (writes, reads) =
         connect::to_locked_file(options).await.map_err(|error| StoreError::from_driver(&target.place, error))?;
-    // It is there by now: whichever links lead there.
+    // The file exists now, so its real path is known.
     let file = options.get_filename().canonicalize().map_err(failed)?;
     let identity = file.display().to_string();
     let (file, target) = (Some(file), target.clone());
@@ -66,8 +65,8 @@ async fn hold_file(target: &Target, options: &SqliteConnectOptions, may_create: 
 }
 
 async fn hold_server(target: &Target, server: &Server) -> Result<Opened, StoreError> {
-    // The first connection of all: it fails at once, where a pool would try again and again, and in the end know no
-    // reason.
+    // The first connection is opened directly, because it fails at once with the reason. A pool would retry and lose
+    // the reason.
     let Some(mut taken) = once(target, Lock::of_server(server)).await? else { return Err(in_use(target).await) };
     let writes = connect::to_server(server, 1);
     let prepared = async {
@@ -75,7 +74,7 @@ async fn hold_server(target: &Target, server: &Server) -> Result<Opened, StoreEr
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => return Err(StoreError::plain(&target.place, StoreErrorKind::Pooled)),
             Ok(Err(error)) => return Err(explain(target, server, error).await),
-            // A pooler lets everyone in, and has whoever is too many wait.
+            // A connection pooler accepts all connections and lets the excess ones wait.
             Err(passed) => return Err(StoreError::new(&target.place, StoreErrorKind::TooManyConnections, passed)),
         }
         check_texts(target, &writes).await?;
@@ -98,13 +97,13 @@ async fn hold_server(target: &Target, server: &Server) -> Result<Opened, StoreEr
     Ok(Opened { writes, reads, lock, identity, file: None, target: target.clone() })
 }
 
-/// The reason why the second connection was not let in: a pool does not know it.
+/// The reason why the second connection was not accepted, which a pool does not report.
 async fn explain(target: &Target, server: &Server, error: sqlx::Error) -> StoreError {
     if !is_crowded(&error) {
         return StoreError::from_driver(&target.place, error);
     }
     match once(target, server.try_to_connect()).await {
-        // One was let in, and no other within the time that is waited: a pooler has no more sessions.
+        // One connection was accepted but no other in time: a connection pooler has no more sessions.
         Ok(()) => StoreError::new(&target.place, StoreErrorKind::TooManyConnections, error),
         Err(reason) if reason.kind == StoreErrorKind::Unreachable => {
             StoreError { kind: StoreErrorKind::TooManyConnections, ..reason }
@@ -113,7 +112,7 @@ async fn explain(target: &Target, server: &Server, error: sqlx::Error) -> StoreE
     }
 }
 
-/// Whether every text can be stored, and told from every other.
+/// Checks that the database can store every text and compares texts exactly.
 async fn check_texts(target: &Target, pool: &Pool) -> Result<(), StoreError> {
     let failed = |error| StoreError::from_driver(&target.place, error);
     let (kind, found) = match pool {
@@ -129,7 +128,7 @@ async fn check_texts(target: &Target, pool: &Pool) -> Result<(), StoreError> {
             (StoreErrorKind::WrongEncoding, format!("its encoding is {encoding}"))
         }
         Pool::MySql(pool) => {
-            // Any other collation takes `GPU-17` and `gpu-17` for one, or has no room for every character.
+            // Other collations treat `GPU-17` and `gpu-17` as equal, or cannot store every character.
             let (collation,): (String,) =
                 sqlx::query_as("SELECT @@collation_database").fetch_one(pool).await.map_err(failed)?;
             if collation.starts_with("utf8mb4") && collation.ends_with("_bin") {
@@ -141,8 +140,8 @@ async fn check_texts(target: &Target, pool: &Pool) -> Result<(), StoreError> {
     Err(StoreError::new(&target.place, kind, io::Error::other(found)))
 }
 
-/// The way in of a reader: changes nothing, locks nothing. It connects once, so that what is wrong is said
-/// now and for its own reason.
+/// Opens the database for a reader, which changes and locks nothing. It connects once, so that errors are reported now
+/// with their reason.
 pub(super) async fn read(target: &Target) -> Result<ReadPool, StoreError> {
     if let Kind::Server(server) = &target.kind {
         once(target, server.try_to_connect()).await?;
@@ -158,11 +157,11 @@ async fn in_use(target: &Target) -> StoreError {
     let found = match asking.await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => {
-            tracing::debug!(%error, "who holds the database could not be read");
+            tracing::debug!(%error, "the owner of the database could not be read");
             None
         }
         Err(passed) => {
-            tracing::debug!(%passed, "who holds the database could not be read in time");
+            tracing::debug!(%passed, "the owner of the database could not be read in time");
             None
         }
     };
@@ -189,7 +188,7 @@ pub(super) async fn held(target: &Target) -> Result<Option<StoreError>, StoreErr
     Ok(if is_free { None } else { Some(in_use(target).await) })
 }
 
-/// Waits for a first answer, not for ever.
+/// Waits for the first answer with a time limit.
 async fn once<T>(target: &Target, connecting: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
     match tokio::time::timeout(CONNECT_DEADLINE, connecting).await {
         Ok(connected) => connected.map_err(|error| StoreError::from_driver(&target.place, error)),
@@ -197,7 +196,7 @@ async fn once<T>(target: &Target, connecting: impl Future<Output = Result<T, sql
     }
 }
 
-/// How many connections of this account the server lets in at most, by its settings. Others may have some of them.
+/// The most connections that the server's settings allow for this account. Other programs may use some of them.
 async fn most_connections(writes: &Pool) -> Result<u32, sqlx::Error> {
     const LIMIT_OF_POSTGRES: &str = "SELECT CAST(LEAST(
         (SELECT MIN(CASE WHEN rolconnlimit < 0 THEN 10000 ELSE rolconnlimit END) FROM pg_roles WHERE rolname = session_user),
@@ -214,7 +213,7 @@ async fn most_connections(writes: &Pool) -> Result<u32, sqlx::Error> {
     Ok(u32::try_from(most.max(0)).unwrap_or(u32::MAX))
 }
 
-/// Makes the file where it is missing.
+/// Creates the file if it is missing.
 fn create(file: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Ok(_) => Ok(()),

@@ -1,51 +1,51 @@
-//! Names a process among all that ever had its number, and tells whether it still runs. Not who it is.
+//! Identifies a process among all that had the same id, and tells whether it still runs.
 
 use std::fs;
 
-/// What is known of a process by its mark.
+/// The status of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProcessStatus {
     /// It runs.
     Runs,
-    /// It has ended: nothing that belongs to a process is still its.
+    /// It has ended, so it owns no locks any more.
     Ended,
-    /// It ran where that cannot be seen from here: on another machine, before a restart, in another container.
+    /// It cannot be seen from here: it ran on another machine, before a reboot, or in another container.
     Elsewhere,
 }
 
-/// The mark of a process on this machine: which start of the machine, which numbering of processes, and when it was
-/// started; `None` where the system does not tell.
+/// The mark of a process on this machine: boot id, process namespace and start time; `None` if the system does not
+/// provide them.
 #[must_use]
 pub fn mark(pid: u32) -> Option<String> {
     let started = started(pid)?;
     Some(format!("{}/{started}", place()?))
 }
 
-/// Where numbers of processes have a meaning.
+/// The boot and the process namespace, within which process ids are unique at a time.
 fn place() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let numbering = fs::read_link("/proc/self/ns/pid").ok()?;
     Some(format!("{}/{}", boot.trim(), numbering.display()))
 }
 
-/// When a process was started, in ticks since the machine was; `None` where there is none that runs.
+/// When a process was started, in clock ticks since boot; `None` if it does not run.
 fn started(pid: u32) -> Option<u64> {
     started_by(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The same from `/proc/PID/stat` (proc(5)): the name in parentheses may hold anything, the state is the first field
-/// behind it and the start the twentieth.
+/// The same from `/proc/PID/stat` (proc(5)). The name in parentheses may contain anything. After it, the state is the
+/// first field and the start time the twentieth.
 fn started_by(stat: &str) -> Option<u64> {
     let (_, behind) = stat.rsplit_once(')')?;
     let mut fields = behind.split_ascii_whitespace();
-    // A process that has ended and was not waited for holds nothing any more.
+    // A zombie process owns no locks any more.
     if matches!(fields.next()?, "Z" | "X" | "x") {
         return None;
     }
     fields.nth(18)?.parse().ok()
 }
 
-/// What is known of the process of this number and mark.
+/// The status of the process with this id and mark.
 pub(super) fn status(pid: u32, mark: &str) -> ProcessStatus {
     let here = place().is_some_and(|place| mark.strip_prefix(place.as_str()).is_some_and(|rest| rest.starts_with('/')));
     if !here {

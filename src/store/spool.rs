@@ -1,9 +1,10 @@
-//! The spool: changes that wait on the disk while the database is away, oldest first, each on the disk before it
-//! counts as kept. Not when something waits ([`super::outage`]), and not where that is ([`super::spool_path`]).
+//! The outage spool: changes that wait on disk while the database is away, oldest first. A change counts as kept when
+//! it is synced to disk. When the spool is used is decided in [`super::outage`], and where it is in
+//! [`super::spool_path`].
 //!
-//! One file, a [`segment`]. Where its disk takes nothing more, a second one is begun in the next place, which lies on another
-//! disk; what waits is stored segment after segment. What could not be stored for its own sake goes into a file of its own,
-//! `NAME.rejected`, for a human.
+//! It is one file, a [`segment`]. If its disk is full, a second segment is started in the next location, which is on
+//! another disk. Segments are stored one after the other. A change that the database rejects goes to the file
+//! `NAME.rejected`, for a human to look at.
 
 use std::{
     collections::VecDeque,
@@ -30,30 +31,30 @@ use line::FORMAT;
 use segment::Segment;
 pub(super) use segment::Waiting;
 
-/// The most that waits. At the 3 to 10 KiB that a collection takes these are some 30,000 to 80,000 collections:
-/// 500 clients every five minutes for five hours at least.
+/// The maximum size of the spool. A collection takes 3 to 10 KiB, so this is enough for 30,000 to 80,000 collections:
+/// 500 clients every five minutes for at least five hours.
 pub(super) const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The spool of one database.
 #[derive(Debug)]
 pub(super) struct Spool {
-    /// Where it may lie, best first; none where the environment has no place for one.
+    /// Possible locations, best first; empty if the environment names none.
     locations: Vec<SpoolLocation>,
     most_bytes: u64,
     /// What waits, oldest first.
     segments: VecDeque<Segment>,
 }
 
-/// A place, and what this process holds there.
+/// A possible location of a segment.
 #[derive(Debug)]
 struct SpoolLocation {
     place: SpoolPath,
-    /// Held for as long as this lives, once there was something to keep.
+    /// The lock file. It is locked once there is something to keep, until this is dropped.
     lock: Option<File>,
 }
 
 impl Spool {
-    /// Opens what an earlier run left, wherever it had to put it. Makes nothing where there is nothing.
+    /// Opens the segments that an earlier run left in any location. Creates nothing.
     pub(super) fn open(locations: impl IntoIterator<Item = SpoolPath>, most_bytes: u64) -> Result<Self, SpoolError> {
         let locations = locations.into_iter().map(|place| SpoolLocation { place, lock: None }).collect();
         let mut spool = Self { locations, most_bytes, segments: VecDeque::new() };
@@ -61,10 +62,10 @@ impl Spool {
         for (index, location) in spool.locations.iter_mut().enumerate() {
             match location.left_behind() {
                 Ok(found) => segments.extend(found),
-                // In a place that everybody can write, others can put what they like.
+                // Other users can create files in a directory that everybody can write to.
                 Err(error @ SpoolError::NotOurs { .. }) if index > 0 => tracing::warn!("{error}"),
                 Err(error @ SpoolError::File { .. }) if index > 0 && location.lock.is_none() => {
-                    tracing::debug!("nothing can be left there: {error}");
+                    tracing::debug!("nothing of an earlier run can be there: {error}");
                 }
                 Err(error) => return Err(error),
             }
@@ -74,7 +75,7 @@ impl Spool {
         Ok(spool)
     }
 
-    /// The file that is written, or would be: whether it is there or not.
+    /// The file that is or would be written, whether it exists or not.
     #[cfg(test)]
     pub(super) fn file(&self) -> Option<PathBuf> {
         self.segments

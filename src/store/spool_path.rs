@@ -1,4 +1,4 @@
-//! Where the spool of a database lies: in the program's state. Not what is in it ([`super::spool`]).
+//! The possible paths of the spool of a database. Its content is in [`super::spool`].
 
 use std::{
     ffi::OsStr,
@@ -7,10 +7,10 @@ use std::{
 
 use crate::config::directories::{self, Environment};
 
-/// The end of the name of a spool's directory that lies beside a file.
+/// The extension of a spool directory next to a database file.
 const BESIDE: &str = "spool";
 
-/// A directory of our own, and the beginning of the names of the files in it.
+/// A private directory and the stem of the file names in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SpoolPath {
     pub(super) directory: PathBuf,
@@ -18,19 +18,20 @@ pub(super) struct SpoolPath {
 }
 
 impl SpoolPath {
-    /// The file in which changes wait.
+    /// The file of waiting changes.
     pub(super) fn file(&self) -> PathBuf {
         self.directory.join(format!("{}.jsonl", self.name))
     }
 
-    /// Whether the directories above it are made with it. That of a database is not: somebody moved it away.
+    /// Whether missing parent directories are created. That of a database is not: if it is missing, somebody has moved
+    /// it.
     pub(super) fn may_make_parents(&self) -> bool {
         self.directory.extension() != Some(OsStr::new(BESIDE))
     }
 }
 
-/// The places of a database, best first: `identity` names it, `file` is its file where it is one. The first is the
-/// place; the others are for when its disk takes nothing. Makes nothing.
+/// The possible paths for the spool of a database, best first. `identity` identifies the database; `file` is its file,
+/// if it is one. The first is the normal one; the others are used if its disk is full. Creates nothing.
 pub(super) fn of(environment: &Environment, identity: &str, file: Option<&Path>) -> Vec<SpoolPath> {
     let spool_in = |directory: Option<PathBuf>| directory.map(|directory| directory.join("spool"));
     let beside = file.map(|file| {

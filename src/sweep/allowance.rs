@@ -1,8 +1,8 @@
-//! What a client may send in one session: bytes, messages, key exchanges, channels. Not what any of it means.
+//! The limits on what a client may send in one session: bytes, messages, key exchanges and channels.
 //!
-//! The library reads whatever comes, answers much of it and hands on the rest, each message at some cost. So every
-//! byte from the socket is taken off an allowance, and what a command prints is added to it again: what it may
-//! print is bounded in itself. What is left over bounds everything that nobody asked for, whatever it is.
+//! The library reads everything that arrives, answers much of it and passes on the rest, and each message has a cost.
+//! Therefore every byte from the socket is deducted from an allowance. The output of a command is added again, because
+//! it has a limit of its own. What remains is the limit for everything that was not requested.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,36 +14,35 @@ use super::{
     algorithms::Effort,
 };
 
-/// Identification, key exchange, host key: an honest client sends about 4 KiB. The same again for the login, with
-/// whatever banner the administrator wrote.
+/// For identification, key exchange and host key, an honest client sends about 4 KiB. The login may take as much again,
+/// including a banner.
 const BEFORE_LOGIN_BYTES: u64 = 64 * 1024;
-/// What comes beside the output of one command: window adjustments, the end of the command, a new key exchange.
+/// For everything except the output of one command: window adjustments, the end of the command, a new key exchange.
 const BESIDE_COMMAND_BYTES: u64 = 256 * 1024;
-/// What may come of a session that waits for the next sweep: answers to our questions whether it lives, the
-/// server's own such questions, its host keys, a key exchange.
+/// For a session that waits for the next sweep: keepalive replies and requests, host keys, a key exchange.
 const IDLE_BYTES: u64 = 64 * 1024;
-/// So much more of it in each second.
+/// The growth of that allowance per second.
 const IDLE_BYTES_PER_S: u64 = 256;
 
-/// Fetching less than this from the socket costs as much as fetching this.
+/// A smaller read from the socket counts as this many bytes, because it costs as much.
 const LEAST_READ_BYTES: u64 = 64;
-/// What surrounds each piece of output on its way, and then some.
+/// An upper bound of the SSH overhead of one piece of output.
 const AROUND_OUTPUT_BYTES: u64 = 128;
 
-/// The longest piece of output that we allow servers to send, with some room.
+/// The longest piece of output that servers may send, with a margin.
 const MOST_IN_MESSAGE: usize = 64 * 1024;
-/// In how many pieces a command's output may come, whatever it amounts to: half a minute of one every 2 ms.
+/// How many pieces the output of a command may have regardless of their size: one every 2 ms for half a minute.
 const OUTPUT_MESSAGES: u64 = 16 * 1024;
-/// Further pieces are of so many bytes at the least, on average: a line of an answer is longer.
+/// The least average size of further pieces. A line of an answer is longer.
 const BYTES_IN_MESSAGE: u64 = 64;
 
-/// What the key exchanges after the first one may cost at any time, in exchanges over a curve. A server may want some
-/// during an upload, and we want one after each hour.
+/// The allowance for key exchanges after the first one, in exchanges over an elliptic curve. A server may start some
+/// during an upload, and we start one after each hour.
 const REKEYING: u32 = 16;
-/// One more after each of these.
+/// One more is allowed after each of these intervals.
 const REKEYING_EVERY: Duration = Duration::from_mins(5);
 
-/// What a session is doing.
+/// The phase of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Connecting,
@@ -55,19 +54,19 @@ enum Phase {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// What may still come from the socket.
+    /// How many bytes may still arrive from the socket.
     left_bytes: u64,
-    /// When an idle session was last given more.
+    /// When the allowance of an idle session last grew.
     refilled: Instant,
     output_bytes: u64,
     output_messages: u64,
     channels: u32,
     rekeying_left: u32,
-    /// When there was last one more.
+    /// When the allowance for key exchanges last grew.
     rekeying_refilled: Instant,
-    /// The first key exchange is none of those.
+    /// The first key exchange does not count.
     has_keys: bool,
-    /// Why the session ends.
+    /// The abuse that ends the session.
     abuse: Option<Abuse>,
 }
 
@@ -76,7 +75,7 @@ struct State {
 pub(super) struct Allowance(Arc<Mutex<State>>);
 
 impl Allowance {
-    /// For a session that begins.
+    /// The allowance of a new session.
     pub(super) fn new(now: Instant) -> Self {
         Self(Arc::new(Mutex::new(State {
             phase: Phase::Connecting,
@@ -112,7 +111,7 @@ impl Allowance {
         state.output_messages = 0;
     }
 
-    /// Nothing is asked of the client any more, until a command begins.
+    /// The session is idle until a command begins.
     pub(super) fn rest(&self, now: Instant) {
         let mut state = self.lock();
         state.phase = Phase::Idle;
@@ -120,13 +119,13 @@ impl Allowance {
         state.refilled = now;
     }
 
-    /// What the client did first for which the session ends, if it did.
+    /// The first abuse by the client, if there was one.
     pub(super) fn abuse(&self) -> Option<Abuse> {
         self.lock().abuse.clone()
     }
 
-    /// Asks the state, and notes a refusal before anybody else learns of it: whoever meets the end of the session then
-    /// finds the reason.
+    /// Applies a check and stores the abuse before the error is returned, so that the reason is known when the session
+    /// ends.
     fn ask(&self, question: impl FnOnce(&mut State) -> Result<(), Abuse>) -> Result<(), Abuse> {
         let mut state = self.lock();
         question(&mut state).inspect_err(|abuse| {
@@ -134,26 +133,26 @@ impl Allowance {
         })
     }
 
-    /// So many bytes came from the socket at once.
+    /// Counts the bytes of one read from the socket.
     ///
     /// # Errors
-    /// Where that is more than the client may send.
+    /// [`Abuse`] if that is more than the client may send.
     pub(super) fn read(&self, bytes: usize, now: Instant) -> Result<(), Abuse> {
         self.ask(|state| state.read(bytes, now))
     }
 
-    /// A message with so many bytes of a command's output came.
+    /// Counts a message with this many bytes of a command's output.
     ///
     /// # Errors
-    /// Where that is too much, or too little of it in each message.
+    /// [`Abuse`] if the output is too large, or if its messages are too small.
     pub(super) fn output(&self, bytes: usize) -> Result<(), Abuse> {
         self.ask(|state| state.output(bytes))
     }
 
-    /// A channel was opened to us.
+    /// Counts a channel that the client opened.
     ///
     /// # Errors
-    /// Where that was one too many.
+    /// [`Abuse`] if there are too many.
     pub(super) fn channel_opened(&self) -> Result<(), Abuse> {
         self.ask(|state| {
             state.channels += 1;
@@ -161,18 +160,18 @@ impl Allowance {
         })
     }
 
-    /// A channel of ours was confirmed, to be sent packets of at most so many bytes.
+    /// The client confirmed a channel with this maximum packet size, in bytes.
     ///
     /// # Errors
-    /// Where these are too small.
+    /// [`Abuse`] if the packets are too small.
     pub(super) fn channel_confirmed(&self, packet_bytes: u32) -> Result<(), Abuse> {
         self.ask(|_| if packet_bytes >= LEAST_PACKET_BYTES { Ok(()) } else { Err(Abuse::SmallPackets(packet_bytes)) })
     }
 
-    /// Keys were exchanged, with this effort.
+    /// Counts a key exchange of this cost.
     ///
     /// # Errors
-    /// Where that happens too often.
+    /// [`Abuse`] if that happens too often.
     pub(super) fn keys_exchanged(&self, effort: Effort, now: Instant) -> Result<(), Abuse> {
         self.ask(|state| state.keys_exchanged(effort, now))
     }
@@ -207,7 +206,7 @@ impl State {
         }
         let bytes = bytes as u64;
         if self.phase != Phase::Working {
-            // The end of a command that we wait for no longer, if it is not more than anything else may be.
+            // The end of a command that is no longer awaited counts like anything else.
             return Ok(());
         }
         self.output_bytes += bytes;

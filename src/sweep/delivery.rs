@@ -1,8 +1,8 @@
-//! How the agent gets onto a client and is run there; what it prints is the answer. Which platform the
-//! client is of is found out before: in [`super::recognition`], with the question in [`probe`].
+//! Uploads the agent to a client and executes it; its output is the answer. The platform of the client is determined
+//! before, by [`super::recognition`] with the commands in [`probe`].
 //!
-//! There are two ways: [`posix`] runs a [`script`] as a [`remote_command`] and finds its words in the
-//! [`command_output`]; [`windows`] uses [`sftp`] over a [`bounded_stream`]. How a command ended is in [`exit`].
+//! There are two implementations: [`posix`] runs a [`script`] as a [`remote_command`] and finds its replies in the
+//! [`command_output`]; [`windows`] uses [`sftp`] over a [`bounded_stream`]. [`exit`] describes how a command ended.
 
 mod bounded_stream;
 mod command_output;
@@ -23,11 +23,11 @@ pub(super) use self::visit::{Directory, Finished, UnusableDirectories, Visit};
 use super::{platform::Platform, session::Session};
 use crate::fleet::{Failure, Stage};
 
-/// How the first half of a visit ended: getting the agent there.
+/// The result of the upload.
 pub(super) enum Started {
     /// The agent is being executed.
     Running(Running),
-    /// The client is of another platform than the agent is for: what its `uname -sm` says.
+    /// The client has another platform than the agent is for; this is its `uname -sm`.
     OtherPlatform(String),
     /// The agent could not be written into this directory.
     Unusable(Directory, Failure),
@@ -41,10 +41,10 @@ enum Backend {
     Windows(Box<windows::Running>),
 }
 
-/// Gets the agent onto the client and has it started. `channel` is used where there is one already.
+/// Uploads the agent to the client and starts it. `channel` is an open channel to use, if there is one.
 ///
 /// # Errors
-/// Everything that fails in the stage `upload`; the caller sets its deadline.
+/// Any failure of the stage `upload`. The caller sets the deadline.
 pub(super) async fn start(
     session: &Session,
     channel: Option<Channel<Msg>>,
@@ -68,10 +68,10 @@ pub(super) async fn start(
 }
 
 impl Running {
-    /// Waits for the agent's end.
+    /// Waits until the agent ends.
     ///
     /// # Errors
-    /// Everything that fails in the stage `execute`; the caller sets its deadline.
+    /// Any failure of the stage `execute`. The caller sets the deadline.
     pub(super) async fn finish(self, session: &Session) -> Result<Finished, Failure> {
         match self.0 {
             Backend::Posix(running) => running.finish(session).await,
@@ -80,10 +80,10 @@ impl Running {
     }
 }
 
-/// Removes what was kept on a client for an account. Gives the directories that are gone.
+/// Removes the files that are kept on a client for an account. Returns the removed directories.
 ///
 /// # Errors
-/// Everything that fails in the stage `execute`; the caller sets its deadline.
+/// Any failure of the stage `execute`. The caller sets the deadline.
 pub(super) async fn clean(session: &Session, platform: &Platform, username: &str) -> Result<Vec<String>, Failure> {
     match platform {
         Platform::Unix(_) => posix::clean(session, username).await,

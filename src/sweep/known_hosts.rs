@@ -1,5 +1,5 @@
-//! The pinned host keys: a `known_hosts` file in memory, judged as OpenSSH judges it. Reading it and adding to it is in
-//! `file`, its lines are in `line`. Not the SSH session, and not the policy (`host-keys`) for keys that are not pinned.
+//! The pinned host keys: a `known_hosts` file in memory, interpreted in the same way as OpenSSH does. `file` reads the
+//! file and appends to it; `line` parses its lines. The policy (`host-keys`) for keys that are not pinned is elsewhere.
 //!
 //! Host certificates are not accepted: an `@cert-authority` line pins nothing.
 
@@ -24,84 +24,84 @@ use crate::config::safe_text;
 use file::Stamp;
 use line::{Entry, Hosts, Marker};
 
-/// The port for which a host is written without brackets.
+/// Hosts at this port are written without brackets.
 const SSH_PORT: u16 = 22;
 
-/// A `known_hosts` file. Shared by reference between all collections.
+/// A `known_hosts` file, shared by all collections.
 ///
-/// One lock guards it. It is held for a look-up (microseconds; in a hashed file of a thousand lines up to a
-/// millisecond, once for each host) or for one short append.
+/// One lock protects it. It is held during a lookup (microseconds; up to a millisecond in a hashed file of a thousand
+/// lines, once per host) or a short append.
 pub struct KnownHosts {
     path: PathBuf,
     state: Mutex<State>,
 }
 
-/// What stands in the file.
+/// The content of the file.
 #[derive(Default)]
 struct State {
-    /// The whole of it.
+    /// The whole text.
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     bad_lines: Vec<BadLine>,
-    /// Lines of the file, blank ones included.
+    /// The number of lines, including blank ones.
     lines: usize,
-    /// The file as it was when it was read; `None` where there was none.
+    /// The stamp of the file when it was read; `None` if the file did not exist.
     stamp: Option<Stamp>,
-    /// By name, which entries speak for it.
+    /// The indices of the entries that apply to a name. A cache.
     met: HashMap<String, Arc<[usize]>>,
 }
 
-/// A line that was passed over.
+/// A line that was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
     /// Counts from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The error in it.
     pub problem: String,
 }
 
-/// What the file says of a host's key.
+/// The result of checking a host key against the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostKeyVerdict {
-    /// It is the host's.
+    /// The key is pinned for the host.
     Pinned,
-    /// The file has no key of this host.
+    /// The file has no key for this host.
     Unknown {
-        /// The line of an `@cert-authority` that speaks for the host: it is known by certificate alone,
-        /// and certificates are not accepted.
+        /// The line of an `@cert-authority` that applies to the host. Such a host is known only by certificate, and
+        /// certificates are not accepted.
         authority_line: Option<usize>,
     },
-    /// The file has other keys of this host. As with OpenSSH that holds for a key of another algorithm
-    /// too: whoever impersonates a host must not slip by with an algorithm that was never pinned.
-    /// [`KnownHosts::preferred_algorithms`] sees to it that an honest host offers the pinned one.
+    /// The file has other keys for this host. As in OpenSSH, this includes keys of another algorithm: otherwise an
+    /// impostor could use an algorithm that was never pinned. [`KnownHosts::preferred_algorithms`] makes an honest host
+    /// offer the pinned key.
     Changed {
         /// Those keys, in the order of the file; never empty.
         pinned: Vec<PinnedKey>,
     },
-    /// It is marked `@revoked`, which outweighs everything else.
+    /// The key is marked `@revoked`, which takes precedence over everything else.
     Revoked {
-        /// Its line in the file, from 1.
+        /// The line, from 1.
         line: usize,
     },
 }
 
-/// A key that the file has for a host.
+/// A key that is pinned for a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PinnedKey {
     /// Its algorithm.
     pub algorithm: Algorithm,
     /// Its SHA-256 fingerprint; shown as `ssh-keygen -l` shows it.
     pub fingerprint: Fingerprint,
-    /// Where it stands; counts from 1.
+    /// Its line, from 1.
     pub line: usize,
 }
 
 /// Why the file could not be used. The cause is the error's source.
 #[derive(Debug, thiserror::Error)]
 pub enum KnownHostsError {
-    /// It is there and cannot be read.
+    /// The file exists but cannot be read.
     #[error(
-        "cannot read the host keys in {}: give this account the right to read it, or name another file with `known-hosts` on <ssh>",
+        "cannot read the host keys in {}: let this account read it, or name another file with `known-hosts` on <ssh>",
         safe_text::path(path)
     )]
     Unreadable {
@@ -112,27 +112,27 @@ pub enum KnownHostsError {
     },
     /// A key could not be added.
     #[error(
-        "cannot add the host key of {host} to {}: give this account the right to write it, or name another file with `known-hosts` on <ssh>",
+        "cannot add the host key of {host} to {}: let this account write to it, or name another file with `known-hosts` on <ssh>",
         safe_text::path(path)
     )]
     Unwritable {
-        /// The host as it would stand there.
+        /// The host as it would be written in the file.
         host: String,
         /// The file.
         path: PathBuf,
         /// The error of the operating system.
         source: io::Error,
     },
-    /// A key is to be added that the file contradicts by now.
-    #[error("the host key of {host} was not added: {} has another key of it, or has it revoked", safe_text::path(path))]
+    /// The file now has another key for the host, or has it revoked.
+    #[error("the host key of {host} was not added: {} has another key for it, or lists the key as revoked", safe_text::path(path))]
     Contradicted {
-        /// The host as it would stand there.
+        /// The host as it would be written in the file.
         host: String,
         /// The file.
         path: PathBuf,
     },
-    /// The host's name means something else in such a file.
-    #[error("`{host}` cannot stand in a known_hosts file: write the client's `ip` as a plain name or address")]
+    /// The name of the host has another meaning in a `known_hosts` file.
+    #[error("`{host}` cannot be written to a known_hosts file: write the client's `ip` as a plain name or address")]
     NoHostName {
         /// The name.
         host: String,
@@ -140,8 +140,8 @@ pub enum KnownHostsError {
 }
 
 impl KnownHosts {
-    /// Reads a file. One that does not exist is empty. Lines that cannot be read are passed over and
-    /// remembered ([`bad_lines`](Self::bad_lines)).
+    /// Reads a file. A missing file counts as empty. Lines that cannot be parsed are skipped and listed in
+    /// [`bad_lines`](Self::bad_lines).
     ///
     /// # Errors
     /// [`KnownHostsError::Unreadable`].
@@ -149,31 +149,31 @@ impl KnownHosts {
         Ok(Self { path: path.to_owned(), state: Mutex::new(read(path)?) })
     }
 
-    /// Where the file is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads the file again where it may have changed since: after `ssh-keygen -R`, for instance. Says whether
-    /// it had. Where it has not for a while, this looks at its metadata alone.
+    /// Reads the file again if it may have changed, for example by `ssh-keygen -R`. Returns whether it had changed.
+    /// Normally this only reads the metadata.
     ///
     /// # Errors
-    /// [`KnownHostsError::Unreadable`]; what was read before stays.
+    /// [`KnownHostsError::Unreadable`]; the previous content stays in use.
     pub fn refresh(&self) -> Result<bool, KnownHostsError> {
         refresh(&self.path, &mut self.state())
     }
 
-    /// The lines that were passed over.
+    /// The lines that were skipped.
     #[must_use]
     pub fn bad_lines(&self) -> Vec<BadLine> {
         self.state().bad_lines.clone()
     }
 
-    /// Judges the key that the host at `address` and `port` has proved to hold.
+    /// Checks the key that the host at `address` and `port` has proved to own.
     ///
-    /// A host on another port than 22 stands in the file as `[host]:port`. Where it does not, a line for
-    /// the plain host with this very key pins it too, as with OpenSSH.
+    /// A host at a port other than 22 is listed as `[host]:port`. If it is not listed, a line for the plain host with
+    /// the same key pins it too, as in OpenSSH.
     #[must_use]
     pub fn judge(&self, address: &str, port: u16, key: &PublicKey) -> HostKeyVerdict {
         self.state().judge(&Names::new(address, port), key.key_data())
@@ -195,12 +195,11 @@ impl KnownHosts {
         first
     }
 
-    /// Adds a key for a host that has none, at the end of the file; hashes the name where the file has
-    /// hashed names. Makes the file (0600) and its directory (0700) where they are missing. A key that is
-    /// pinned already is not added again.
+    /// Appends a key for a host that has none. The name is hashed if the file has hashed names. Creates the file (mode
+    /// 0600) and its directory (0700) if they are missing. A key that is already pinned is not added again.
     ///
     /// # Errors
-    /// Every [`KnownHostsError`]; the key is then not pinned.
+    /// Any [`KnownHostsError`]; the key is then not pinned.
     pub fn pin(&self, address: &str, port: u16, key: &PublicKey) -> Result<(), KnownHostsError> {
         let names = Names::new(address, port);
         let host = names.full.clone();
@@ -236,23 +235,23 @@ impl KnownHosts {
                 state.stamp = Some(stamp);
                 state.met.remove(&names.full);
             }
-            // Someone else wrote at the same moment.
+            // Another process wrote at the same time.
             Ok(_) | Err(_) => *state = read(&self.path)?,
         }
         Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No panic can leave the state half changed: it is replaced or appended to, whole.
+        // A panic cannot leave the state inconsistent, because it is replaced or appended to as a whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The names under which a host may stand in the file.
+/// The names under which a host may be listed in the file.
 struct Names {
-    /// The one it is pinned under.
+    /// The name that new keys are pinned under.
     full: String,
-    /// Without its port, where that is not 22.
+    /// The name without the port, if the port is not 22.
     plain: Option<String>,
 }
 
@@ -273,7 +272,7 @@ impl State {
         let (HostKeyVerdict::Unknown { .. }, Some(plain)) = (&verdict, &names.plain) else { return verdict };
         match self.judge_name(plain, key) {
             accepted_or_revoked @ (HostKeyVerdict::Pinned | HostKeyVerdict::Revoked { .. }) => accepted_or_revoked,
-            // Another server of the same machine.
+            // A key of another server on the same machine.
             HostKeyVerdict::Changed { .. } | HostKeyVerdict::Unknown { .. } => verdict,
         }
     }
@@ -296,7 +295,7 @@ impl State {
         }
     }
 
-    /// The keys that the file has for a name.
+    /// The keys of a name.
     fn pinned(&mut self, name: &str) -> Vec<PinnedKey> {
         self.entries_of(name)
             .iter()
@@ -326,7 +325,7 @@ impl State {
     }
 }
 
-/// Whether a host with a key of `pinned`'s algorithm can answer in `algorithm`: RSA keys sign with either hash.
+/// Whether a key of the algorithm `pinned` can sign with `algorithm`. RSA keys can sign with either hash.
 fn is_served_by(algorithm: &Algorithm, pinned: &Algorithm) -> bool {
     match (algorithm, pinned) {
         (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
@@ -360,7 +359,7 @@ fn read(path: &Path) -> Result<State, KnownHostsError> {
 
 fn parse(bytes: Vec<u8>) -> State {
     let mut state = State::default();
-    // Lossy: a comment may be in any encoding, and must not cost the key before it.
+    // Lossy, because a comment may be in any encoding and must not invalidate the key before it.
     let text = String::from_utf8_lossy(&bytes);
     for (index, text) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         state.lines = index + 1;

@@ -1,13 +1,13 @@
-//! The socket beneath an SSH session: it can be cut from outside, it counts what comes, and it keeps costly steps of
-//! the key exchange waiting for their place. Not the protocol on it.
+//! The TCP stream under an SSH session. It can be cut from outside, it limits how much the peer may send, and it delays
+//! expensive steps of the key exchange until a slot for them is free. The SSH protocol itself is in the library.
 //!
-//! The library runs a session as a task of its own, and dropping its handle does not end that task while
-//! a key exchange or a write is under way: a client that falls silent then would keep a task and a file
-//! descriptor for ever. So the stream fails as soon as its [`CancellationToken`] is cancelled, the task
-//! ends with it, and whoever owns the session owns the token's guard.
+//! The library runs a session as a separate task, and dropping its handle does not end that task during a key exchange
+//! or a write. A client that stops responding at that point would keep a task and a file descriptor forever. Therefore
+//! the stream fails as soon as its [`CancellationToken`] is cancelled, which ends the task. The owner of the session
+//! owns the token's guard.
 //!
-//! A packet that means much work is handed on when there is a place for it, and the place is given up when the
-//! library comes back to read or write: it has done the work then.
+//! A packet that causes much work is passed on when a slot is free. The slot is released when the library reads or
+//! writes again, because then it has done the work.
 
 use std::{
     io,
@@ -33,13 +33,13 @@ use super::{
     threads,
 };
 
-/// What most packets of a session fit in; saves a system call on each.
+/// Most packets of a session fit into this buffer, which saves a system call for each.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
 
-/// How the identification of a Windows machine's own SSH server names it.
+/// The name of Microsoft's SSH server in its identification.
 const WINDOWS: &[u8] = b"OpenSSH_for_Windows";
 
-/// The first lines that came from the other side: they tell an SSH server from anything else.
+/// The first lines from the peer, which show whether it is an SSH server.
 #[derive(Debug, Default, Clone)]
 pub(super) struct PeerIdentification(Arc<Mutex<FirstLines>>);
 
@@ -48,12 +48,12 @@ impl PeerIdentification {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first line, if there was any and it is not of an SSH server.
+    /// The first line, if there is one and it is not from an SSH server.
     pub(super) fn foreign_line(&self) -> Option<String> {
         self.lock().foreign()
     }
 
-    /// What came of a line that is not whole, where no SSH server has identified itself.
+    /// The part of an incomplete line that was received, if no SSH server has identified itself.
     pub(super) fn begun_line(&self) -> Option<String> {
         self.lock().begun()
     }
@@ -66,7 +66,7 @@ impl PeerIdentification {
     }
 }
 
-/// A TCP stream that takes what it reads off an allowance.
+/// A TCP stream that deducts the bytes it reads from an allowance.
 struct Counted {
     tcp: TcpStream,
     allowance: Allowance,
@@ -88,25 +88,25 @@ impl AsyncRead for Counted {
     }
 }
 
-/// A TCP stream with a read buffer that fails once it is cut.
+/// A TCP stream with a read buffer. It fails once it is cut.
 pub(super) struct CuttableStream {
     tcp: BufReader<Counted>,
     cut: CancellationToken,
-    /// Wakes the session's task when the stream is cut. One waker is enough: one task reads and writes.
+    /// Wakes the session's task when the stream is cut. One waker is enough, because one task reads and writes.
     on_cut: Pin<Box<WaitForCancellationFutureOwned>>,
     identification: PeerIdentification,
     handshake: Handshake,
-    /// How much of the buffer waits for a place, and where it does.
+    /// How many bytes of the buffer wait for a slot, and the semaphore they wait for.
     waiting: Option<(usize, PollSemaphore)>,
-    /// How much of the buffer may be handed on.
+    /// How many bytes of the buffer may be passed on.
     granted_bytes: usize,
-    /// The place of what the library works at.
+    /// The slot for the packet that the library is processing.
     place: Option<OwnedSemaphorePermit>,
 }
 
 impl CuttableStream {
-    /// A stream that fails as soon as `cut` is cancelled or more came than is allowed. It notes the other side's first
-    /// lines in `identification`.
+    /// A stream that fails as soon as `cut` is cancelled or the peer sends more than allowed. It stores the first lines
+    /// of the peer in `identification`.
     pub(super) fn new(
         tcp: TcpStream,
         cut: CancellationToken,
@@ -129,21 +129,21 @@ impl CuttableStream {
 
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if self.cut.is_cancelled() || self.on_cut.as_mut().poll(context).is_ready() {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "given up by the collector"));
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut by the collector"));
         }
         Ok(())
     }
 
-    /// The library is back from what it was handed on, if that was all of a packet.
+    /// The library has processed the packet, if all of it was passed on.
     fn work_is_done(&mut self) {
         if self.granted_bytes == 0 {
             self.place = None;
         }
     }
 
-    /// Asks the kernel to acknowledge at once what comes next: delayed acknowledgements cost 40 ms in
-    /// each of the exchanges in which the client's sshd writes twice before it reads. It is a hint that
-    /// the kernel forgets again, so it is given before each wait, and its failure changes nothing.
+    /// Asks the kernel to acknowledge the next packet at once. Delayed acknowledgements cost 40 ms in each exchange in
+    /// which the client's sshd writes twice before it reads. The kernel resets this option, so it is set before each
+    /// wait. A failure is ignored.
     fn acknowledge_at_once(&self) {
         #[cfg(target_os = "linux")]
         if let Err(error) = socket2::SockRef::from(&self.tcp.get_ref().tcp).set_tcp_quickack(true) {
@@ -151,7 +151,7 @@ impl CuttableStream {
         }
     }
 
-    /// Hands on what came before encryption, packet by packet, each when there is a place for the work with it.
+    /// Passes on the unencrypted packets one by one, each when a slot for its work is free.
     fn poll_handshake(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { tcp, identification, handshake, waiting, granted_bytes, place, .. } = self;
         let mut tcp = Pin::new(tcp);
@@ -221,7 +221,7 @@ impl AsyncWrite for CuttableStream {
     }
 }
 
-/// What a client did that made the stream fail, if it was that.
+/// The abuse by the client that made the stream fail, if that was the reason.
 pub(super) fn abuse(error: &io::Error) -> Option<&Abuse> {
     error.get_ref()?.downcast_ref()
 }

@@ -1,4 +1,4 @@
-//! A spool as a fuzzer opens it: see [`crate::fuzzing`].
+//! The fuzz target of the spool; see [`crate::fuzzing`].
 #![expect(clippy::expect_used, reason = "a panic is how a fuzzer is told of a broken promise")]
 
 use std::{
@@ -8,10 +8,11 @@ use std::{
 
 use super::{FORMAT, MOST_BYTES, Spool, SpoolError, SpoolPath, Waiting, line};
 
-/// The bytes of a file: what waits in it is the same the next time, and each line is whole or given as it is.
+/// Checks for the bytes of a file that opening it twice gives the same changes, and that each line is either valid or
+/// returned as it is.
 pub fn spool(data: &[u8]) {
     let home = tempfile::tempdir().expect("a directory");
-    // One that others may enter is refused.
+    // A directory that others may enter is rejected.
     let directory = home.path().join("spool");
     DirBuilder::new().mode(0o700).create(&directory).expect("a directory of our own");
     let place = || Some(SpoolPath { directory: directory.clone(), name: "fleet".to_owned() });

@@ -1,5 +1,5 @@
-//! A line of the spool: JSON that says how long its content is and what its checksum is, so that a line that was
-//! written in part is recognised. Not what the content means.
+//! A line of the spool: JSON with the length and the checksum of its content, so that a partly written line is
+//! detected. The meaning of the content is elsewhere.
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 
@@ -8,12 +8,12 @@ pub(super) const FORMAT: u32 = 1;
 
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
-/// The line of a content that is JSON without line breaks, with its end of line.
+/// The line for a content, including the line end. The content must be JSON without line breaks.
 pub(super) fn of(content: &str) -> String {
     format!("{{\"bytes\":{},\"crc32\":\"{:08x}\",\"content\":{content}}}\n", content.len(), sum(content))
 }
 
-/// The content of a line, with or without its end of line; `None` where it is not as it was written.
+/// The content of a line, with or without its line end; `None` if the line is damaged.
 pub(super) fn content(line: &[u8]) -> Option<&str> {
     let line = std::str::from_utf8(line).ok()?;
     let rest = line.trim_end_matches('\n').strip_prefix("{\"bytes\":")?;

@@ -1,27 +1,27 @@
-//! What the database says of its own progress, and what follows for a change that waits: whether it is stored
-//! already. Pure: this rule is why nothing is stored twice.
+//! Decides from the progress in the database whether a waiting change is stored already. Pure. This rule ensures that
+//! nothing is stored twice.
 
 use uuid::Uuid;
 
-/// What stands in the database, read under the lock of the transaction that goes on from it.
+/// The progress in the database, read within the transaction that continues from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::store) struct Progress {
     /// The last transaction that was committed.
     pub(in crate::store) last_write: Option<Uuid>,
-    /// The spool from which was stored last.
+    /// The spool that was stored from last.
     pub(in crate::store) spool: Option<Uuid>,
-    /// Up to which byte of it.
+    /// The offset in it up to which everything is stored.
     pub(in crate::store) position: u64,
 }
 
-/// Where a change that waits comes from.
+/// The origin of a waiting change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct Origin {
     /// The spool.
     pub(in crate::store) spool: Uuid,
-    /// Where its line ends.
+    /// The offset of the end of its line.
     pub(in crate::store) end: u64,
-    /// The transaction that was to store it before it was spooled, and whose answer was lost.
+    /// The transaction that tried to store it before it was spooled and whose result is unknown.
     pub(in crate::store) tried: Option<Uuid>,
 }
 
@@ -31,10 +31,10 @@ impl Progress {
         (self.spool == Some(origin.spool) && origin.end <= self.position) || self.answered_late(origin)
     }
 
-    /// What is to stand there once everything up to `last` is stored, by a transaction of this name.
+    /// The progress after a transaction of this name has stored everything up to `last`.
     pub(in crate::store) fn after(&self, write: Uuid, origins: &[Origin]) -> Self {
-        // The name of a transaction that turned out to be committed stays as long as its changes are met:
-        // those that follow in a later batch are to be recognised too.
+        // The name of a transaction that turned out to be committed is kept as long as its changes follow, so that
+        // those in a later batch are recognised too.
         let late = origins.iter().any(|origin| self.answered_late(*origin));
         let last_write = if late { self.last_write } else { Some(write) };
         let Some(last) = origins.last() else { return Self { last_write, ..self.clone() } };

@@ -1,5 +1,5 @@
-//! One file of the spool: a header, then a [`mod@line`](super::line) a change. What is stored is passed over; the file is
-//! removed when all of it is. Not which file is written.
+//! One file of the spool: a header, then one [`mod@line`](super::line) per change. Stored changes are skipped, and the
+//! file is removed when all are stored.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::store::file::Identity;
 
-/// The most that is read back at once.
+/// The most bytes that are read back at once.
 const PEEK_BYTES: u64 = 8 * 1024 * 1024;
 
-/// The most that is copied at once.
+/// The most bytes that are copied at once.
 const COPY_BYTES: u64 = 1024 * 1024;
 
 /// The first line.
@@ -28,7 +28,7 @@ const COPY_BYTES: u64 = 1024 * 1024;
 struct Header {
     fleetsweep_spool: u32,
     spool: Uuid,
-    /// Tells the order of the segments where there are several.
+    /// Orders the segments if there are several.
     #[serde(default)]
     number: u64,
 }
@@ -36,9 +36,9 @@ struct Header {
 /// A line read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Waiting {
-    /// What it holds; the bytes as they are where it is damaged.
+    /// The content; the raw bytes if the line is damaged.
     pub(in crate::store) content: Result<String, Vec<u8>>,
-    /// Where it ends.
+    /// The offset of its end.
     pub(in crate::store) end: u64,
 }
 
@@ -48,15 +48,15 @@ pub(super) struct Segment {
     file: File,
     id: Uuid,
     number: u64,
-    /// Up to here everything is stored.
+    /// The offset up to which everything is stored.
     stored: u64,
-    /// Up to here everything is on the disk; what may lie behind is the rest of a failed write.
+    /// The offset up to which everything is synced. Anything after it is the rest of a failed write.
     end: u64,
     waiting: u64,
 }
 
 impl Segment {
-    /// Begins a file with these, as far as there is room; `None` where there is none for any.
+    /// Creates a file with as many of these as fit; `None` if none fits.
     pub(super) fn begin(
         path: &Path,
         number: u64,
@@ -76,7 +76,7 @@ impl Segment {
         let made = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path);
         let file = made.map_err(failed)?;
         let mut segment = Self { path: path.to_owned(), file, id, number, stored, end: 0, waiting: kept as u64 };
-        // The name too: otherwise a power failure could take it back.
+        // The directory is synced too: otherwise the file could be lost in a power failure.
         let written = segment.write(&bytes).and_then(|()| path.parent().map_or(Ok(()), sync));
         if let Err(error) = written {
             discard(path);
@@ -85,7 +85,7 @@ impl Segment {
         Ok(Some((segment, kept)))
     }
 
-    /// Adds these, as far as there is room: gives how many.
+    /// Appends as many of these as fit. Returns how many.
     pub(super) fn append(&mut self, contents: &[String], room: u64) -> Result<usize, SpoolError> {
         let mut bytes = Vec::new();
         let kept = lines(&mut bytes, contents, room);
@@ -96,23 +96,23 @@ impl Segment {
         Ok(kept)
     }
 
-    /// The last that were added, from there on, do not count as kept.
+    /// Discards everything from this offset on.
     pub(super) fn take_back(&mut self, count: usize, end: u64) {
         self.waiting = self.waiting.saturating_sub(count as u64);
         self.end = end;
-        // Otherwise the next run would find them, wherever the file is.
+        // Otherwise the next run would find them.
         if let Err(error) = self.file.set_len(end).and_then(|()| self.file.sync_data()) {
-            tracing::debug!("what was written in vain stays behind the spool's end: {error}");
+            tracing::debug!("a failed write could not be removed from the end of the spool: {error}");
         }
     }
 
-    /// Whether the file does not lie where it was made any more: nobody would find what is written into it.
+    /// Whether the file was removed or replaced, so that nobody would find what is written to it.
     pub(super) fn is_lost(&self) -> bool {
         let ours = self.file.metadata().map(|found| Identity::from(&found));
         !matches!((ours, Identity::of(&self.path)), (Ok(ours), Ok(found)) if ours == found)
     }
 
-    /// Writes everything that is known into a new file in the same place.
+    /// Writes all waiting changes to a new file at the same path.
     pub(super) fn write_anew(&mut self) -> Result<(), SpoolError> {
         let copy = || {
             let file =
@@ -130,7 +130,7 @@ impl Segment {
         };
         self.file = copy().map_err(|source| SpoolError::File { file: self.path.clone(), source })?;
         tracing::error!(
-            "{} was removed or replaced while changes waited in it: it was written anew",
+            "{} was removed or replaced while changes waited in it: it was written again",
             self.path.display()
         );
         Ok(())
@@ -156,14 +156,14 @@ impl Segment {
         self.waiting
     }
 
-    /// So many are stored, the last of which ends there; whether that was all.
+    /// Marks this many changes as stored, the last of which ends at this offset. Returns whether those were all.
     pub(super) fn pass(&mut self, count: usize, end: u64) -> bool {
         self.stored = end;
         self.waiting = self.waiting.saturating_sub(count as u64);
         self.stored >= self.end
     }
 
-    /// Removes the file: all of it is stored.
+    /// Removes the file, because all of it is stored.
     pub(super) fn remove(self) -> Result<(), SpoolError> {
         let removed = match fs::remove_file(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -172,7 +172,7 @@ impl Segment {
         removed.map_err(|source| SpoolError::File { file: self.path, source })
     }
 
-    /// The oldest that wait, so many at most.
+    /// The oldest waiting changes, at most this many.
     pub(super) fn peek(&self, most: usize) -> Result<Vec<Waiting>, SpoolError> {
         self.read(most).map_err(|source| SpoolError::File { file: self.path.clone(), source })
     }
@@ -182,9 +182,9 @@ impl Segment {
         match written {
             Ok(()) => self.end += bytes.len() as u64,
             Err(error) => {
-                // What is there of it was never kept. Where it cannot be cut off either, the next write covers it.
+                // The incomplete line was never kept. If it cannot be truncated, the next write overwrites it.
                 if let Err(also) = self.file.set_len(self.end) {
-                    tracing::debug!("what was written in part stays behind the spool's end: {also}");
+                    tracing::debug!("a partly written line could not be removed from the end of the spool: {also}");
                 }
                 return Err(error);
             }
@@ -210,7 +210,7 @@ impl Segment {
         Ok(found)
     }
 
-    /// What an earlier run left: up to the last whole line. What follows it was never kept.
+    /// Reads what an earlier run left, up to the last complete line. Anything after it was never kept.
     pub(super) fn read_in(path: &Path) -> Result<Option<Self>, SpoolError> {
         let failed = |source| SpoolError::File { file: path.to_owned(), source };
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
@@ -223,7 +223,7 @@ impl Segment {
         {
             return Err(SpoolError::OtherFormat { file: path.to_owned(), found });
         }
-        // Where the header is damaged nothing can be known to be stored by its position.
+        // If the header is damaged, positions cannot show what is stored.
         let (id, number) = header.map_or_else(|| (Uuid::new_v4(), 0), |header| (header.spool, header.number));
         let (stored, mut end, mut waiting, mut lines) = (at, at, 0, 0);
         loop {
@@ -239,7 +239,11 @@ impl Segment {
             }
         }
         if at > end {
-            tracing::warn!("the last {} bytes of {} were written in part and never kept", at - end, path.display());
+            tracing::warn!(
+                "the last {} bytes of {} are a partly written line, which was never kept",
+                at - end,
+                path.display()
+            );
             file.set_len(end).and_then(|()| file.sync_data()).map_err(failed)?;
         }
         if waiting == 0 {
@@ -250,7 +254,7 @@ impl Segment {
     }
 }
 
-/// Adds the lines of as many as there is room for: gives how many.
+/// Adds the lines of as many contents as fit. Returns how many.
 fn lines(bytes: &mut Vec<u8>, contents: &[String], room: u64) -> usize {
     let mut kept = 0;
     for content in contents {
@@ -264,10 +268,10 @@ fn lines(bytes: &mut Vec<u8>, contents: &[String], room: u64) -> usize {
     kept
 }
 
-/// Removes a file in which nothing waits. Where that fails it is overwritten the next time.
+/// Removes a file in which nothing waits. If that fails, it is overwritten next time.
 pub(super) fn discard(path: &Path) {
     if let Err(error) = fs::remove_file(path) {
-        tracing::debug!("{} stays: {error}", path.display());
+        tracing::debug!("{} was not removed: {error}", path.display());
     }
 }
 

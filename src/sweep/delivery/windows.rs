@@ -1,12 +1,12 @@
-//! The way for Windows machines: the agent is written by SFTP into a directory of ours beneath the profile's
-//! temporary one, executed by its relative path with its one argument, and removed.
+//! Delivery to Windows machines: the agent is written by SFTP to our directory in the profile's temporary directory,
+//! executed by its relative path with one argument, and removed.
 //!
-//! It never stays: whatever lies there could be replaced by any other program of the account, and to read
-//! it back costs what sending it does. A running program cannot be removed on Windows; so what a broken
-//! visit left goes with a later one.
+//! The agent is not kept: any other program of the account could replace it, and reading it back to verify it costs as
+//! much as sending it. Windows cannot remove a running program, so a later visit removes what an interrupted visit left
+//! behind.
 //!
-//! Commands run in the profile directory, where SFTP starts too, and die with the session. Standard input
-//! is a pipe there that may end at any time: nothing is sent through it.
+//! Commands run in the profile directory, where SFTP also starts, and end with the session. Standard input is a pipe
+//! that may close at any time, so nothing is sent through it.
 
 use std::time::{Duration, Instant};
 
@@ -27,27 +27,28 @@ use super::{
 };
 use crate::fleet::{Failure, FailureKind, Stage};
 
-/// The temporary directory of every profile, from the profile on.
+/// The temporary directory, relative to the profile.
 const TEMPORARY: &str = "AppData/Local/Temp";
-/// Ours in it. Temporary directories can hold thousands of files: in this one alone we look around.
+/// Our directory in it. The temporary directory may contain thousands of files, so only ours is listed.
 const DIRECTORY: &str = "AppData/Local/Temp/fleetsweep";
-/// What Windows ends the name of a program with.
+/// The file name extension of programs.
 const SUFFIX: &str = ".exe";
-/// The digits before it.
+/// The number of hexadecimal digits before it.
 const NAME_DIGITS: usize = 16;
 
-/// A file that was written so long before ours is of a visit that broke. Nothing is taken from a slower one:
-/// while it writes or runs the file, Windows does not remove it.
+/// A file that is this much older than ours is from an interrupted visit. A slower visit is not disturbed, because
+/// Windows does not remove a file that is being written or executed.
 const STALE_AFTER_S: u32 = 600;
-/// How many entries are looked at, and how many stale files go, in one visit.
+/// The limits per visit for directory entries that are read and stale files that are removed.
 const MOST_LISTED: usize = 256;
 
-/// So often the directory is made, before it is believed that it cannot be.
+/// How often creating the directory is tried.
 const DIRECTORY_TRIES: usize = 4;
 
-/// How long the removal may take after the agent's end.
+/// How long the removal may take after the agent has ended.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(2);
-/// The system holds a program for a moment after its end; so often it is tried again.
+/// The pause between attempts to remove the agent. Windows holds a program file for a moment after the program has
+/// ended.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// An agent that is being executed on a Windows machine.
@@ -86,8 +87,8 @@ pub(super) async fn start(
     }
 }
 
-/// Writes the agent's file, in a directory that is made where it is missing. Other visits make it too at the same
-/// moment, and remove it when they leave it empty.
+/// Writes the agent's file and creates the directory if it is missing. Other visits may create it at the same time, and
+/// remove it when it is empty.
 async fn write(sftp: &Sftp, path: &str, agent: &Agent) -> Result<(), Failure> {
     let failed = |kind, what: &str, error: &_| {
         Failure::new(Stage::Upload, kind).because(format!("{what}: {}", sftp::words(error)))
@@ -110,8 +111,8 @@ async fn write(sftp: &Sftp, path: &str, agent: &Agent) -> Result<(), Failure> {
 }
 
 impl Running {
-    /// Waits for the agent's end, and removes it; meanwhile what broken visits left goes. Gives what was
-    /// printed.
+    /// Waits until the agent ends, removes it and returns its output. Meanwhile, files of interrupted visits are
+    /// removed.
     ///
     /// # Errors
     /// Everything that fails in the stage `execute`; the caller sets its deadline.
@@ -136,7 +137,7 @@ impl Running {
     }
 }
 
-/// Removes everything of ours. Gives the directories that are gone.
+/// Removes all of our files. Returns the removed directories.
 ///
 /// # Errors
 /// Everything that fails in the stage `execute`; the caller sets its deadline.
@@ -169,7 +170,7 @@ async fn remove(sftp: &Sftp, path: &str) {
     }
 }
 
-/// Removes the agent once the system lets go of it, and the directory with it if nothing else is there.
+/// Removes the agent as soon as the system allows it, and the directory if it is then empty.
 async fn remove_patiently(sftp: &Sftp, name: &str) {
     let begun = Instant::now();
     loop {
@@ -183,13 +184,13 @@ async fn remove_patiently(sftp: &Sftp, name: &str) {
             Err(_) => tokio::time::sleep(REMOVAL_PAUSE).await,
         }
     }
-    // It fails where another visit is under way.
+    // This fails if another visit is in progress.
     if let Err(error) = sftp.remove_directory(DIRECTORY).await {
         tracing::trace!("{DIRECTORY} stays on the client: {}", sftp::words(&error));
     }
 }
 
-/// Removes what visits have left that broke. No failure of it is one of the collection.
+/// Removes files of interrupted visits. Its failures do not fail the collection.
 async fn remove_stale(sftp: &Sftp, name: &str) {
     match sftp.list(DIRECTORY, MOST_LISTED).await {
         Ok(listed) => {
@@ -201,8 +202,8 @@ async fn remove_stale(sftp: &Sftp, name: &str) {
     }
 }
 
-/// Those of our files that are of broken visits. The client's clock is measured by itself: by the file
-/// that was written just now.
+/// Those of our files that are from interrupted visits. Ages are measured with the client's own clock, relative to the
+/// file that was just written.
 fn stale<'a>(listed: &'a [Listed], current: &str) -> Vec<&'a str> {
     let Some(now) = listed.iter().find(|file| file.name == current).map(|file| file.written_unix_s) else {
         return Vec::new();
@@ -218,13 +219,13 @@ fn fresh_name() -> String {
     format!("{:016x}{SUFFIX}", rand::rng().random::<u64>())
 }
 
-/// Whether a name is one that [`fresh_name`] gives. What a client lists can have any name.
+/// Whether [`fresh_name`] can have made this name. A client may list any name.
 fn is_ours(name: &str) -> bool {
     name.strip_suffix(SUFFIX)
         .is_some_and(|stem| stem.len() == NAME_DIGITS && stem.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Whether a name is of something in the directory, and not a way out of it.
+/// Whether a name is a file in the directory and not a path out of it.
 fn is_entry(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', ':'])
 }
@@ -233,13 +234,13 @@ fn path(name: &str) -> String {
     format!("{DIRECTORY}/{name}")
 }
 
-/// The command that runs the agent. Nothing in it means anything to either shell: no quote is needed, and
-/// `cmd.exe` would not take one at the front.
+/// The command that runs the agent. It contains no special characters of either shell, so it needs no quotes. `cmd.exe`
+/// would not accept a quote at the start.
 fn command(shell: WindowsShell, name: &str, request: &str) -> Command {
     let program = path(name).replace('/', "\\");
     let line = match shell {
         WindowsShell::Cmd => format!("{program} {request}"),
-        // By itself it ends with 0 or 1, whatever the program ended with.
+        // Without this, PowerShell exits with 0 or 1, whatever the exit code of the program.
         WindowsShell::PowerShell => format!("{program} {request}; exit $LASTEXITCODE"),
     };
     Command { nonce: String::new(), line }

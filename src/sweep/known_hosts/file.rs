@@ -1,4 +1,4 @@
-//! The `known_hosts` file on the disk: whether it changed, reading it, and appending to it. Not what stands in it.
+//! The `known_hosts` file on disk: detects changes, reads it and appends to it. Its content is parsed elsewhere.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,28 +8,28 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Room for a hundred times the hosts that can be configured.
+/// The largest file that is read. Enough for a hundred times the maximum number of clients.
 const LARGEST_BYTES: u64 = 64 << 20;
 
-/// After a change, a file can change once more without showing it: so coarse are the times of some file systems.
+/// The resolution of file times on coarse file systems. A second change within this time may not be visible.
 pub(super) const TIMES_ARE_COARSE: Duration = Duration::from_secs(3);
 
-/// What shows that a file has changed: another file in its place, other bytes, other rights.
+/// Metadata that shows whether a file has changed: another file, other content, other permissions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
     inode: u64,
     pub(super) bytes: u64,
-    /// Seconds and nanoseconds.
+    /// The time of the last change of the content, in seconds and nanoseconds.
     modified: (i64, i64),
-    /// The same of whatever else was changed; nobody can set it back.
+    /// The time of the last change of the inode, which cannot be set back.
     changed: (i64, i64),
-    /// Whether another change right after this one would show.
+    /// Whether another change right after this one would be visible.
     is_settled: bool,
 }
 
 impl Stamp {
-    /// Of a file that is looked at now.
+    /// The stamp of a file at this moment.
     fn of(metadata: &fs::Metadata) -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let changed = u64::try_from(metadata.ctime()).map_or(now, Duration::from_secs);
@@ -43,13 +43,13 @@ impl Stamp {
         }
     }
 
-    /// Whether a file that had this stamp when it was read, and has that one now, is unchanged for certain.
+    /// Whether a file that had this stamp when it was read and has `now` now is certainly unchanged.
     pub(super) fn is_still(&self, now: &Self) -> bool {
         self.is_settled && self == now
     }
 }
 
-/// The stamp of the file as it is now; `None` where there is none.
+/// The current stamp of the file; `None` if it does not exist.
 ///
 /// # Errors
 /// Those of the file system.
@@ -61,17 +61,17 @@ pub(super) fn stamp(path: &Path) -> io::Result<Option<Stamp>> {
     }
 }
 
-/// The file as it is now; nothing where there is none.
+/// The current content of the file; empty if it does not exist.
 ///
 /// # Errors
-/// Those of the file system, and for a file that is too large.
+/// Those of the file system, and one if the file is too large.
 pub(super) fn contents(path: &Path) -> io::Result<(Option<Stamp>, Vec<u8>)> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, Vec::new())),
         Err(error) => return Err(error),
     };
-    // Taken before reading: what is written meanwhile shows at the next look.
+    // Taken before reading, so that a change during the read is noticed next time.
     let stamp = Stamp::of(&file.metadata()?);
     let mut bytes = Vec::new();
     if (&mut file).take(LARGEST_BYTES).read_to_end(&mut bytes)? as u64 == LARGEST_BYTES {
@@ -80,9 +80,8 @@ pub(super) fn contents(path: &Path) -> io::Result<(Option<Stamp>, Vec<u8>)> {
     Ok((Some(stamp), bytes))
 }
 
-/// Appends a line in one write, after a line break where the file lacks one at its end. Gives the file's
-/// stamp afterwards and what was added. Not synced to the disk: what a power failure takes is
-/// pinned again at the next sight, as with OpenSSH.
+/// Appends a line in one write, after a line break if the file does not end with one. Returns the new stamp and the
+/// added text. It is not synced to disk: a key that is lost in a power failure is pinned again later, as in OpenSSH.
 ///
 /// # Errors
 /// Those of the file system.

@@ -1,8 +1,9 @@
-//! The file of host keys as a fuzzer reads it: see [`crate::fuzzing`].
+//! The fuzz target of `known_hosts` files; see [`crate::fuzzing`].
 
 use super::{HostKeyVerdict, Marker, Names, line, parse};
 
-/// The bytes of a file: every line counts or is told of, and a key is judged by the line that names its host.
+/// Checks for the bytes of a file that every line is either used or reported, and that a key is checked against the
+/// lines of its host.
 pub fn known_hosts(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut state = parse(data.to_vec());

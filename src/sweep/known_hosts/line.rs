@@ -1,5 +1,4 @@
-//! One line of a `known_hosts` file: for which hosts it speaks, and which key it names. Not the judgement
-//! of a key, not the file.
+//! One line of a `known_hosts` file: the hosts it applies to and the key.
 //!
 //! The format is the section "SSH_KNOWN_HOSTS FILE FORMAT" of sshd(8).
 
@@ -8,18 +7,18 @@ use hmac::{Hmac, KeyInit, Mac};
 use russh::keys::{PublicKey, ssh_key::public::KeyData};
 use sha1::Sha1;
 
-/// What a line says of its key.
+/// The marker of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Marker {
-    /// It is a key of the host.
+    /// None: the key belongs to the host.
     None,
-    /// `@revoked`: it must never be accepted.
+    /// `@revoked`: the key must never be accepted.
     Revoked,
-    /// `@cert-authority`: it signs certificates of hosts.
+    /// `@cert-authority`: the key signs certificates of hosts.
     Authority,
 }
 
-/// One line that names a key.
+/// A line with a key.
 pub(super) struct Entry {
     /// Counts from 1.
     pub(super) line: usize,
@@ -28,12 +27,12 @@ pub(super) struct Entry {
     pub(super) key: KeyData,
 }
 
-/// For which hosts a line speaks.
+/// The hosts that a line applies to.
 pub(super) enum Hosts {
-    /// `*.example.com,!test.example.com`: some pattern meets the name and no negated one does.
+    /// `*.example.com,!test.example.com`: at least one pattern matches the name, and no negated one does.
     Patterns(Vec<HostPattern>),
-    /// `|1|salt|hash`: the one name whose HMAC-SHA-1 under the salt is the hash. The salt is kept as the
-    /// keyed state, which halves the work of each comparison.
+    /// `|1|salt|hash`: the name whose HMAC-SHA-1 with the salt is the hash. The salt is stored as the keyed state,
+    /// which halves the cost of each comparison.
     Hashed { keyed: Box<Hmac<Sha1>>, hash: [u8; HASH_BYTES] },
 }
 
@@ -46,10 +45,10 @@ pub(super) struct HostPattern {
 const HASH_BYTES: usize = 20;
 const HASH_PREFIX: &str = "|1|";
 
-/// Reads one line, without its line break. `None` is a blank or a comment.
+/// Parses one line without its line break. `None` for a blank line or a comment.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// The error in the line.
 pub(super) fn parse(line: usize, text: &str) -> Result<Option<Entry>, String> {
     let text = text.trim_matches([' ', '\t', '\r']);
     if text.is_empty() || text.starts_with('#') {
@@ -69,13 +68,13 @@ pub(super) fn parse(line: usize, text: &str) -> Result<Option<Entry>, String> {
     let (algorithm, rest) = next_field(rest);
     let (blob, _comment) = next_field(rest);
     if hosts.is_empty() || algorithm.is_empty() || blob.is_empty() {
-        return Err("a line is made of hosts, key type and key".to_owned());
+        return Err("a line consists of hosts, key type and key".to_owned());
     }
     let key = PublicKey::from_openssh(&format!("{algorithm} {blob}"))
         .map_err(|error| format!("the key cannot be read: {error}"))?;
     let key = KeyData::from(key);
     if let KeyData::Other(_) | KeyData::Certificate(_) = key {
-        // Were it kept, every other key of the host would count as changed. OpenSSH passes over it too.
+        // If it were kept, every other key of the host would count as changed. OpenSSH ignores it too.
         return Err("the key is of a type that is not supported".to_owned());
     }
     Ok(Some(Entry { line, marker, hosts: parse_hosts(hosts)?, key }))
@@ -113,7 +112,7 @@ fn decode(text: &str) -> Option<[u8; HASH_BYTES]> {
 }
 
 fn keyed(salt: &[u8; HASH_BYTES]) -> Hmac<Sha1> {
-    // A salt fits into one block of SHA-1, padded with zeros as HMAC itself would do.
+    // A salt fits into one block of SHA-1. It is padded with zeros, as HMAC does.
     let mut block = hmac::digest::Key::<Hmac<Sha1>>::default();
     for (slot, byte) in block.iter_mut().zip(salt) {
         *slot = *byte;
@@ -121,7 +120,7 @@ fn keyed(salt: &[u8; HASH_BYTES]) -> Hmac<Sha1> {
     Hmac::new(&block)
 }
 
-/// `name` as a hashed line writes it, with a salt of its own.
+/// The hashed form of `name`, with a new salt.
 pub(super) fn hashed(name: &str, salt: [u8; HASH_BYTES]) -> String {
     let mut mac = keyed(&salt);
     mac.update(name.as_bytes());
@@ -130,7 +129,7 @@ pub(super) fn hashed(name: &str, salt: [u8; HASH_BYTES]) -> String {
 }
 
 impl Hosts {
-    /// Whether the line speaks for `name`, which is in lower case: `host` or `[host]:port`.
+    /// Whether the line applies to `name`, which must be in lower case: `host` or `[host]:port`.
     pub(super) fn meet(&self, name: &str) -> bool {
         match self {
             Self::Patterns(patterns) => {
@@ -154,8 +153,8 @@ impl Hosts {
     }
 }
 
-/// Whether `name` is like `pattern`, in which `*` stands for any bytes and `?` for one. Its time is at
-/// worst the product of both lengths, whatever the pattern: only the last `*` is ever tried again.
+/// Whether `name` matches `pattern`, in which `*` matches any bytes and `?` matches one. The time is at most
+/// proportional to the product of both lengths, because only the last `*` is backtracked.
 fn is_like(name: &[u8], pattern: &[u8]) -> bool {
     let (mut at, mut next) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -246,9 +245,9 @@ mod tests {
     fn lines_that_are_none_say_why() {
         let short_hash = "|1|Gt9ao87bsV4foEC08DKFIgm8dDY=|jI19";
         for (text, problem) in [
-            ("db".to_owned(), "a line is made of hosts, key type and key"),
-            ("db ssh-ed25519".to_owned(), "a line is made of hosts, key type and key"),
-            ("@revoked".to_owned(), "a line is made of hosts, key type and key"),
+            ("db".to_owned(), "a line consists of hosts, key type and key"),
+            ("db ssh-ed25519".to_owned(), "a line consists of hosts, key type and key"),
+            ("@revoked".to_owned(), "a line consists of hosts, key type and key"),
             (format!("@trusted db {KEY}"), "the marker is neither @revoked nor @cert-authority"),
             (format!("@revoked,x db {KEY}"), "the marker is neither @revoked nor @cert-authority"),
             (format!("|2|a|b {KEY}"), "a hashed host is written |1|salt|hash"),
