@@ -1,5 +1,5 @@
-//! The composition root: parses nothing and decides nothing, but starts the parts for the run mode that was asked for
-//! and shuts them down in order. It alone knows every edge.
+//! The composition root: starts the parts that a run mode needs and shuts them down in order. Only this module knows
+//! every edge.
 //!
 //! | part | what it is |
 //! | --- | --- |
@@ -53,7 +53,7 @@ use run::{
 /// How long an idle thread for blocking work is kept.
 const BLOCKING_KEPT: Duration = Duration::from_secs(600);
 
-/// Does what the command line says.
+/// Executes the command line.
 #[must_use]
 pub fn run(invocation: Invocation) -> Exit {
     let progress = Progress::new(io::stderr().is_terminal() && matches!(invocation.task, Task::Once { .. }));
@@ -70,33 +70,33 @@ pub fn run(invocation: Invocation) -> Exit {
         | Task::Completions(_)
         | Task::Man => (logging::start(invocation.log_level, progress.clone()), None),
     };
-    // Every session is a descriptor, and the customary limit of 1,024 is less than a fleet.
+    // Every session needs a descriptor, and the usual limit of 1,024 is too low for a large fleet.
     descriptors::raise_limit();
     let done = runtime(&invocation.task).and_then(|runtime| {
         let done = runtime.block_on(perform(invocation, progress, &tap));
-        // Whatever still runs (a name being looked up) must not hold up the end.
+        // Blocking work that still runs, such as a name lookup, must not delay the end.
         runtime.shutdown_background();
         done
     });
     match done {
         Ok(exit) => exit,
-        // Whoever reads our output has gone: nothing is wrong.
+        // The reader of our output has closed it, which is not an error.
         Err(RunError::System(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
         Err(failed) => {
             let text = if let RunError::Configuration(LoadError::Invalid(problems)) = &failed {
-                // These lines begin with their place, for editors to jump to.
+                // These lines start with their position, so that editors can jump to it.
                 problems.to_string()
             } else {
                 format!("fleetsweep: {}", chain(&failed))
             };
-            // Where standard error is closed nobody can be told.
+            // If standard error is closed, the error cannot be reported.
             let _ = writeln!(io::stderr(), "{text}");
             failed.exit()
         }
     }
 }
 
-/// The threads on which everything runs. What is missing for them is said here: the library would panic.
+/// Creates the runtime. It first checks that threads can be created, because the library would panic if not.
 fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, RunError> {
     match task {
         Task::Once { .. } | Task::Headless | Task::Dashboard => descriptors::check_limit()?,
@@ -118,7 +118,7 @@ fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, RunError> {
     }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // Where no thread is to be had, one that is there already does the work.
+        // If no thread can be created, an existing one does the work.
         .thread_keep_alive(BLOCKING_KEPT)
         .build()
         .map_err(RunError::System)
@@ -193,7 +193,7 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
             commands::clean(&from_file(path), &stop).await
         }
         (Task::Export(export), FleetSource::File(path)) => {
-            // A file that is not finished is taken away again; without one, a signal may simply end the process.
+            // A signal must remove an unfinished output file; without one, it may simply end the process.
             if export.output.is_some() {
                 signals::stop_on_signals(stop.clone())?;
             }

@@ -1,5 +1,5 @@
-//! How processes find and attach to the collector of a database: the server at which they attach, finding it, and
-//! taking the place of a collector that has gone. Not the protocol, which is [`crate::relay`]'s.
+//! How processes attach to the collector of a database: the attach server, finding it, and the takeover after the
+//! collector has gone. The protocol is in [`crate::relay`].
 
 pub mod find;
 pub mod server;

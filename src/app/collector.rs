@@ -1,4 +1,5 @@
-//! The collector of this process: opens the database, sweeps, stores, obeys operators. Not how its stream is shown.
+//! The collector of this process: opens the database, sweeps, stores and executes the orders of operators. How its
+//! events are shown is up to the subscribers.
 
 pub mod client_states;
 pub mod collection_mails;

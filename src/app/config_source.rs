@@ -1,4 +1,4 @@
-//! Where the configuration comes from: a file, and of its clients those that were asked for.
+//! The source of the configuration: a file and the selection of its clients.
 
 use std::path::PathBuf;
 
@@ -21,14 +21,14 @@ pub struct ConfigSource {
     pub path: PathBuf,
     /// `--client`; empty means every client.
     pub patterns: Vec<Pattern>,
-    /// What it is called on a screen.
+    /// Its name on the dashboard.
     pub name: String,
-    /// What one of its clients takes of this process's descriptors.
+    /// How many descriptors of this process one client takes.
     pub costs: Costs,
 }
 
 impl ConfigSource {
-    /// A file, called by its name without its ending.
+    /// A file. Its name is the file name without extension.
     #[must_use]
     pub fn of(path: PathBuf, patterns: Vec<Pattern>) -> Self {
         let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -43,7 +43,7 @@ impl ConfigSource {
         self.read().map(|loaded| loaded.config)
     }
 
-    /// The same with what is known of how it was written.
+    /// The same, with how it was written.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -51,16 +51,15 @@ impl ConfigSource {
         self.chosen(warned(Config::load(&self.path)?))
     }
 
-    /// The same, and looks at what the file names: whether secrets, keys and files are there, and who else may use
-    /// them.
+    /// The same, and checks what the file refers to: whether secrets, keys and files exist, and who else may use them.
     ///
     /// # Errors
-    /// As [`load`](Self::load); what is missing is one of the errors.
+    /// As [`load`](Self::load), and for everything that is missing.
     pub fn check(&self) -> Result<Loaded, RunError> {
         self.chosen(warned(Config::check(&self.path)?))
     }
 
-    /// The same without a word on its warnings, for what is tried again and again.
+    /// The same without logging warnings, for repeated attempts.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -78,20 +77,20 @@ impl ConfigSource {
         Ok(loaded)
     }
 
-    /// Whether any of the patterns meets a client.
+    /// Whether any of the patterns matches a client.
     #[must_use]
     pub fn meets(&self, id: &ClientId, name: &str) -> bool {
         self.patterns.iter().any(|pattern| pattern.meets(id, name))
     }
 
-    /// That no client meets the patterns.
+    /// The error that no client matches the patterns.
     #[must_use]
     pub fn no_client(&self) -> RunError {
         RunError::NoClient(format!("`fleetsweep --config {} check`", self.path.display()))
     }
 }
 
-/// The same, its warnings told to the log.
+/// The same, and logs its warnings.
 fn warned(loaded: Loaded) -> Loaded {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -99,7 +98,7 @@ fn warned(loaded: Loaded) -> Loaded {
     loaded
 }
 
-/// What the fleet needs to know of a configured client.
+/// The data of a configured client that the fleet needs.
 #[must_use]
 pub fn card(client: &Client) -> ClientCard {
     let username = safe_text::account(&client.username).to_string();
@@ -108,7 +107,7 @@ pub fn card(client: &Client) -> ClientCard {
     ClientCard { id: client.id.clone(), name: client.name.clone(), username, limits }
 }
 
-/// The same of every client of a configuration.
+/// The same for every client of a configuration.
 #[must_use]
 pub fn cards(config: &Config) -> Vec<ClientCard> {
     config.clients.iter().map(card).collect()

@@ -1,4 +1,4 @@
-//! Why a run failed, its exit code, and how an error is shown with its causes. Not where it is shown.
+//! The errors of a run, their exit codes, and how an error is formatted with its causes.
 
 use std::{error::Error, io};
 
@@ -13,10 +13,10 @@ use crate::{
 
 use super::{process::descriptors::TooFewDescriptors, run::output_file::OutputError};
 
-/// Why a run could not begin, or could not give its result.
+/// Why a run could not start or could not output its result.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The configuration is not valid, or not there.
+    /// The configuration is invalid or missing.
     #[error(transparent)]
     Configuration(#[from] LoadError),
     /// No client of the configuration matches `--client`.
@@ -25,13 +25,13 @@ pub enum RunError {
     /// No address to mail to is configured.
     #[error("{0}: no `mail` address is configured: write mail=\"you@example.com\" on a <client> or a <group>")]
     NoRecipient(String),
-    /// The command needs a configuration, and a demo was asked for.
+    /// The command needs a configuration and does not work with `--demo`.
     #[error("this command needs a configuration: remove --demo")]
     NotForDemo,
     /// The dashboard needs a terminal.
     #[error("the dashboard needs a terminal: use --once for one sweep, or --headless for a service")]
     NoTerminal,
-    /// The terminal can show lines only.
+    /// The terminal cannot position the cursor.
     #[error(
         "the dashboard cannot be shown on a terminal of the kind `dumb`: use --once for one sweep, --headless for a service, or set TERM"
     )]
@@ -59,16 +59,16 @@ pub enum RunError {
     /// Another process collects into the database and refused the order.
     #[error("the running collector of this database: {0}")]
     Collector(String),
-    /// Nothing can be recorded.
+    /// The recording cannot be started.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// A recording cannot be played.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// The span of an export is empty.
+    /// The time span of an export is empty.
     #[error("--since must be before --until")]
     EmptySpan,
-    /// The result cannot be put into its file.
+    /// The result cannot be written to its file.
     #[error(transparent)]
     Output(#[from] OutputError),
     /// The demo fleet cannot be started.
@@ -83,7 +83,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// The exit code of a run that ended so.
+    /// The exit code for this error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {

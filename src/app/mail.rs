@@ -1,5 +1,5 @@
-//! Mails on their way out: the worker that empties the outbox, what wakes it, and the clients of the SMTP server. Not
-//! what mails say, nor what a server's answer means.
+//! Sending of mails: the outbox worker, its wakeup, and the SMTP clients. The content of mails and the meaning of a
+//! server's answer are in `mail`.
 
 pub mod outbox_worker;
 pub mod smtp_clients;

@@ -1,5 +1,4 @@
-//! What belongs to the operating system's process: log, signals, file descriptors, memory, who and where it is. Not
-//! what the process does.
+//! The process: log, signals, file descriptors, memory, host and account.
 
 pub mod descriptors;
 pub mod identity;

@@ -1,5 +1,4 @@
-//! What a command line asks for, one file for each: the run modes, which read a running collector, and the short
-//! commands.
+//! The tasks of the command line, one per file: the run modes, which read a running collector, and the short commands.
 
 pub mod agents;
 pub mod commands;

@@ -1,5 +1,5 @@
-//! A running collector as a run mode sees it, whether it is this process, another one, or a recording that is played:
-//! what it tells, where it takes orders, what it has stored. Not what a run mode makes of that.
+//! A running collector as a run mode sees it, whether it is this process, another one, or a recording: its events, its
+//! orders and its database.
 
 use std::{
     collections::BTreeSet,
@@ -26,70 +26,70 @@ use super::{
     process::identity::actor,
 };
 
-/// How many pieces of a stream from elsewhere may wait to be read. When it is full that stream is not taken in: a
-/// collector then gives the whole fleet in place of what was missed, a recording waits.
+/// How many frames of another process or a recording may wait to be read. When the channel is full, the stream is not
+/// read: a collector then sends the whole fleet in place of missed events, and a recording waits.
 pub const WAITING: usize = 1024;
 
-/// Where a run mode gives orders and asks what is stored.
+/// Where a run mode sends orders and queries.
 #[derive(Debug)]
 pub enum Source {
     /// This process collects.
     Own {
-        /// Where it takes orders.
+        /// Sends orders to it.
         orders: Orders,
         /// Its database.
         history: Reader,
-        /// The fleet as it stands.
+        /// Access to the current fleet.
         bus: BusHandle,
     },
     /// Another process collects.
     Attached {
-        /// Where orders are passed on to it.
+        /// Sends orders, which are passed on to it.
         orders: Orders,
         /// Its database.
         history: Reader,
-        /// The clients of today, as this process's configuration has them.
+        /// The clients in this process's configuration.
         clients: Arc<Mutex<Vec<ClientCard>>>,
-        /// For the time when it has gone.
+        /// The data for a takeover.
         takeover: Arc<TakeoverContext>,
     },
     /// A recording is played.
     Replayed {
-        /// Who plays it.
+        /// Sends commands to the player.
         player: mpsc::Sender<Play>,
     },
 }
 
-/// The other side of an attached source: what connects it to the collector of another process.
+/// The other end of an attached source, for the task that connects it to the collector of another process.
 #[derive(Debug)]
 pub struct Link {
-    /// The orders to pass on.
+    /// The orders to pass on to the collector.
     pub requests: mpsc::Receiver<Request>,
-    /// Where they are given.
+    /// Sends such orders.
     pub orders: Orders,
-    /// Where what the collector tells goes.
+    /// Receives the frames of the collector.
     pub out: mpsc::Sender<Incoming>,
     /// The database of the collector.
     pub history: Reader,
-    /// The clients of today.
+    /// The clients in this process's configuration.
     pub clients: Arc<Mutex<Vec<ClientCard>>>,
-    /// What is learnt of the collector.
+    /// The data for a takeover.
     pub takeover: Arc<TakeoverContext>,
 }
 
 impl Source {
-    /// The collector of this process, which takes its orders from where `orders` go.
+    /// The collector of this process, which receives `orders`.
     #[must_use]
     pub fn own(engine: &Engine, bus: &EventBus, orders: Orders) -> (Self, Stream) {
         let source = Self::Own { orders, history: engine.store.reader(), bus: bus.handle() };
         (source, Stream::Own(bus.subscribe()))
     }
 
-    /// The collector of another process that `config` names the database of, `owner` as far as it is known. What it
-    /// tells also goes to `record`.
+    /// The collector of another process, with the database of `config`. `owner` describes it if it is known. Its frames
+    /// also go to `record`.
     ///
     /// # Errors
-    /// [`RunError::Database`] where that database cannot be opened for reading.
+    /// [`RunError::Database`] if that database cannot be opened for reading.
     pub async fn attached(
         config: &Config,
         owner: Option<LockOwner>,
@@ -117,7 +117,7 @@ impl Source {
         (Self::Replayed { player }, Stream::Replayed(played))
     }
 
-    /// Gives an order of this process's operator.
+    /// Sends an order of this process's operator.
     pub async fn order(&self, order: Order) -> Reply {
         match self {
             Self::Own { orders, .. } | Self::Attached { orders, .. } => {
@@ -127,7 +127,7 @@ impl Source {
         }
     }
 
-    /// The database to ask for what is not in the stream; `None` for a recording.
+    /// The database, for what is not in the events; `None` for a recording.
     #[must_use]
     pub fn history(&self) -> Option<&Reader> {
         match self {
@@ -136,7 +136,7 @@ impl Source {
         }
     }
 
-    /// The clients of today; none for a recording.
+    /// The configured clients; none for a recording.
     #[must_use]
     pub fn clients(&self) -> Vec<ClientCard> {
         match self {
@@ -146,7 +146,7 @@ impl Source {
         }
     }
 
-    /// The operator wants this process to take the collector's place.
+    /// The operator wants this process to take over.
     pub fn take_over(&self) {
         match self {
             Self::Attached { takeover, .. } => takeover.want(),
@@ -157,7 +157,7 @@ impl Source {
     /// Controls a recording that is played.
     pub async fn play(&self, play: Play) {
         match self {
-            // A player that has ended has nothing to play.
+            // A player that has ended ignores commands.
             Self::Replayed { player } => drop(player.send(play).await),
             Self::Own { .. } | Self::Attached { .. } => {}
         }
@@ -167,18 +167,18 @@ impl Source {
 /// What comes from a source.
 #[derive(Debug)]
 pub enum Update {
-    /// A piece of the stream.
+    /// A frame of the stream.
     Frame(Frame),
-    /// The connection to another process stands, or the recording has been played so far.
+    /// The connection to another process is established, or the recording has been played up to here.
     State(stream::StreamOrigin),
-    /// The connection to another process is lost, or not made yet.
+    /// The connection to another process is lost or not established yet.
     Gone {
-        /// To whom.
+        /// The collector.
         to: String,
         /// The reason, for the operator.
         why: String,
     },
-    /// This process has taken the collector's place; its own stream begins.
+    /// This process has taken over; its own stream begins.
     Succeeded,
 }
 
@@ -194,7 +194,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// The next piece; `None` at the end.
+    /// The next update; `None` at the end.
     pub async fn next(&mut self) -> Option<Update> {
         match self {
             Self::Own(subscriber) => subscriber.next().await.map(Update::Frame),
@@ -206,7 +206,7 @@ impl Stream {
         }
     }
 
-    /// What waits already; `None` where nothing does.
+    /// An update that waits already; `None` if there is none.
     pub async fn next_now(&mut self) -> Option<Update> {
         match self {
             Self::Own(subscriber) => subscriber.next_now().map(Update::Frame),
@@ -226,15 +226,15 @@ fn replayed(played: Played) -> Update {
     }
 }
 
-/// The stream of another process, as the connection to it brings it.
+/// The frames from the connection to another process.
 #[derive(Debug)]
 pub struct Attached {
     incoming: mpsc::Receiver<Incoming>,
-    /// Where it is recorded as well; `None` once the recording has ended.
+    /// The recording; `None` if there is none or it has ended.
     record: Option<mpsc::Sender<Frame>>,
-    /// To whom there was a connection last.
+    /// The collector of the last connection.
     to: String,
-    /// Learns whom the collector sweeps.
+    /// Stores which clients the collector sweeps.
     takeover: Arc<TakeoverContext>,
 }
 
@@ -262,7 +262,7 @@ impl Attached {
     fn learn(&self, frame: &Frame) {
         if let Frame::Fleet(fleet) = frame {
             let clients: BTreeSet<ClientId> = fleet.clients().map(|client| client.card.id.clone()).collect();
-            // Before its configuration is read a collector has none.
+            // A collector has no clients before it has read its configuration.
             if !clients.is_empty() {
                 self.takeover.sweeps(clients);
             }

@@ -1,5 +1,5 @@
-//! Troubles of the collector itself: what is found, the file that keeps it between runs, and the mails about it. Not
-//! what follows from a finding, which is [`crate::fleet::troubles`].
+//! Troubles of the collector itself: their detection, the file that keeps them between runs, and the mails about them.
+//! What follows from a finding is decided in [`crate::fleet::troubles`].
 
 pub mod mailer;
 pub mod state_file;

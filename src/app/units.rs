@@ -1,8 +1,8 @@
-//! Durations in the unit of the stream and the database.
+//! Durations in milliseconds, the unit of events and the database.
 
 use std::time::Duration;
 
-/// Whole milliseconds; the largest number where there are more than it can hold.
+/// Whole milliseconds; saturates at the largest number.
 #[must_use]
 pub fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

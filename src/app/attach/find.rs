@@ -1,4 +1,4 @@
-//! Finds the running collector of a database. Not the connection to it, which is [`crate::relay::client`]'s.
+//! Finds the running collector of a database. [`crate::relay::client`] connects to it.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::{
     store::{LockOwner, Reader},
 };
 
-/// Who collects into a database, and where that can be reached from here; in words why it cannot.
+/// The collector of a database and its socket, or the reason why it cannot be reached from here.
 pub async fn find(reader: &Reader) -> Result<(LockOwner, PathBuf), String> {
     let owner = reader.lock_owner().await.map_err(|error| chain(&error))?;
     let Some(owner) = owner else { return Err("no collector has announced itself".to_owned()) };

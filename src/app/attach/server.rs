@@ -1,5 +1,5 @@
-//! The server at which other processes attach to this collector: opened, announced in the database, closed. Not what
-//! is said over it, which is [`crate::relay::server`]'s.
+//! The attach server of this collector: opens it, announces it in the database and closes it. The protocol is in
+//! [`crate::relay::server`].
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use crate::{
     store::lock_owner::Mode,
 };
 
-/// The socket of this collector, open.
+/// The open attach socket of this collector.
 #[derive(Debug)]
 pub struct AttachServer {
     serving: JoinHandle<()>,
@@ -25,8 +25,8 @@ pub struct AttachServer {
 }
 
 impl AttachServer {
-    /// Opens it, and has the database say where. Where it cannot be opened the collector works all the same, and logs
-    /// that nobody can attach and why.
+    /// Opens the socket and announces it in the database. If it cannot be opened, the collector works without it and
+    /// logs why nobody can attach.
     pub async fn open(engine: &Engine, bus: &BusHandle, orders: Orders, mode: Mode) -> (Option<Self>, OwnerRecord) {
         let server = listen(engine.store.identity());
         let socket = server.as_ref().map(|server| server.path().to_owned());

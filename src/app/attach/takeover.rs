@@ -1,5 +1,4 @@
-//! When an attached dashboard whose collector has gone becomes the collector itself, and the trying of it. Not the
-//! collecting that follows.
+//! Decides when an attached dashboard becomes the collector after the old one has gone, and tries to do so.
 
 use std::{
     collections::BTreeSet,
@@ -28,7 +27,7 @@ use crate::{
 /// Why the operator is asked first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfirmReason {
-    /// A service is mostly started again by whoever started it, and would then be kept out.
+    /// It was a service, which is probably being restarted and would be locked out.
     Service,
     /// It ran on another machine.
     OtherMachine,
@@ -49,8 +48,8 @@ impl fmt::Display for ConfirmReason {
     }
 }
 
-/// Why an operator is asked before a dashboard takes the place of that collector; `None` if there is no reason. A
-/// collector that nobody saw is one that was just ending.
+/// Why an operator is asked before a dashboard takes the place of that collector; `None` if there is no reason. If the
+/// collector is unknown, it was just ending.
 #[must_use]
 pub fn confirm_reason(
     last: Option<&LockOwner>,
@@ -72,14 +71,14 @@ pub fn confirm_reason(
     by_owner.or((!same_clients).then_some(ConfirmReason::OtherClients))
 }
 
-/// What an attached dashboard knows of the collector it looks at, for the time when that has gone.
+/// What an attached dashboard knows about its collector, for a takeover after it has gone.
 #[derive(Debug)]
 pub struct TakeoverContext {
-    /// Who was the collector last.
+    /// The last collector.
     last: Mutex<Option<LockOwner>>,
-    /// The clients that it swept, once it has told them.
+    /// The clients that it swept; `None` before it has sent them.
     clients: Mutex<Option<BTreeSet<ClientId>>>,
-    /// Published when the operator wants this dashboard to sweep.
+    /// Notified when the operator wants this dashboard to sweep.
     wanted: Notify,
 }
 
@@ -90,12 +89,12 @@ impl TakeoverContext {
         Arc::new(Self { last: Mutex::new(owner), clients: Mutex::new(None), wanted: Notify::new() })
     }
 
-    /// Notes who is the collector now.
+    /// Stores the current collector.
     pub fn met(&self, owner: &LockOwner) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(owner.clone());
     }
 
-    /// Notes whom it sweeps.
+    /// Stores the clients that it sweeps.
     pub fn sweeps(&self, clients: BTreeSet<ClientId>) {
         *self.clients.lock().unwrap_or_else(PoisonError::into_inner) = Some(clients);
     }
@@ -105,7 +104,7 @@ impl TakeoverContext {
         self.wanted.notify_one();
     }
 
-    /// Waits until the operator does.
+    /// Waits until the operator wants this dashboard to sweep.
     pub async fn wanted(&self) {
         self.wanted.notified().await;
     }
@@ -120,32 +119,32 @@ impl TakeoverContext {
     }
 }
 
-/// What became of a try.
+/// The result of an attempt to take over.
 #[derive(Debug)]
 pub enum TakeoverOutcome {
-    /// This process is the collector now.
+    /// This process is now the collector.
     Taken(Box<NewCollector>),
-    /// The operator is to be asked.
+    /// The operator must confirm.
     NeedsConfirmation(ConfirmReason),
     /// Somebody else is; the error names who, as far as that is known.
     Held(Box<StoreError>),
 }
 
-/// A process that took the place of a collector.
+/// A collector after a takeover.
 #[derive(Debug)]
 pub struct NewCollector {
-    /// Its lasting parts.
+    /// Its engine.
     pub engine: Engine,
-    /// What it sweeps: the configuration as it is now.
+    /// The current configuration.
     pub config: Config,
-    /// Folds what it tells.
+    /// Its event bus.
     pub bus: EventBus,
 }
 
-/// Tries to take the place of a collector that has gone; `wanted` where the operator says so.
+/// Tries to take the place of a collector that has gone. `wanted` means that the operator has asked for it.
 ///
 /// # Errors
-/// Why this process cannot be a collector: its configuration, the database.
+/// [`RunError`] if the configuration is invalid or the database cannot be opened.
 pub async fn try_takeover(
     source: &ConfigSource,
     takeover: &TakeoverContext,

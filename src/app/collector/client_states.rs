@@ -1,5 +1,5 @@
-//! The client states: what is known of each client's rules between two collections, and who is being
-//! collected right now. It mirrors the database, which is where it comes from and what it follows.
+//! The client states: the state of each client's rules between two collections, and which clients are being collected.
+//! They mirror the database.
 
 use std::{
     collections::HashMap,
@@ -17,11 +17,11 @@ use crate::fleet::{
     security::allowance::Spent,
 };
 
-/// One for the whole process; outlives every configuration.
+/// Exists once per process and survives reloads of the configuration.
 #[derive(Debug, Default)]
 pub struct ClientStates {
     entries: Mutex<Entries>,
-    /// Published when a client is given back.
+    /// Notified when a client guard is dropped.
     given_back: Notify,
 }
 
@@ -29,21 +29,21 @@ pub struct ClientStates {
 struct Entries {
     states: HashMap<ClientId, ClientState>,
     bookmarks: HashMap<ClientId, String>,
-    /// What is used of the daily allowance of events.
+    /// How much of the daily allowance of events is used.
     spent: HashMap<ClientId, Spent>,
-    /// Who is being collected, and what ends that collection.
+    /// The clients that are being collected, and the token that cancels each collection.
     busy: HashMap<ClientId, CancellationToken>,
 }
 
 impl ClientStates {
-    /// The states that the database holds.
+    /// Creates them from the states in the database.
     #[must_use]
     pub fn new(states: HashMap<ClientId, ClientState>, bookmarks: HashMap<ClientId, String>) -> Arc<Self> {
         let entries = Mutex::new(Entries { states, bookmarks, ..Entries::default() });
         Arc::new(Self { entries, given_back: Notify::new() })
     }
 
-    /// Takes in what the database holds of daily allowances.
+    /// Adds the daily allowances from the database.
     pub fn take_in_spent(&self, spent: HashMap<ClientId, Spent>) {
         self.lock().spent = spent;
     }
@@ -54,7 +54,7 @@ impl ClientStates {
         self.lock().spent.get(client).copied().unwrap_or_default()
     }
 
-    /// The client for one collection; `None` while another one of the same client goes on.
+    /// Acquires the client for one collection; `None` if it is being collected already.
     #[must_use]
     pub fn try_acquire(self: &Arc<Self>, client: &ClientId) -> Option<ClientGuard> {
         let mut entries = self.lock();
@@ -66,12 +66,12 @@ impl ClientStates {
         Some(ClientGuard { client_states: self.clone(), client: client.clone(), cancel })
     }
 
-    /// The same, after the end of another one of the same client.
+    /// The same, but waits for the end of another collection of the client.
     pub async fn acquire(self: &Arc<Self>, client: &ClientId) -> ClientGuard {
         loop {
             let given_back = self.given_back.notified();
             tokio::pin!(given_back);
-            // From here on no end is missed.
+            // From here on, no notification is missed.
             given_back.as_mut().enable();
             if let Some(guard) = self.try_acquire(client) {
                 return guard;
@@ -80,20 +80,20 @@ impl ClientStates {
         }
     }
 
-    /// Ends a client's collection under way; false where there is none.
+    /// Cancels the running collection of a client; false if there is none.
     pub fn cancel(&self, client: &ClientId) -> bool {
         let entries = self.lock();
         let cancel = entries.busy.get(client);
         cancel.inspect(|cancel| cancel.cancel()).is_some()
     }
 
-    /// What is known of a client's rules.
+    /// The state of a client's rules.
     #[must_use]
     pub fn state(&self, client: &ClientId) -> ClientState {
         self.lock().states.get(client).cloned().unwrap_or_default()
     }
 
-    /// Whether a client answered at its last collection; false where there was none.
+    /// Whether the client's last collection succeeded; false if there was none.
     #[must_use]
     pub fn answered_last(&self, client: &ClientId) -> bool {
         self.lock().states.get(client).is_some_and(|state| state.failed_in_a_row == 0)
@@ -105,8 +105,8 @@ impl ClientStates {
         self.lock().states.get(client)?.rules.get(about)?.alert.clone()
     }
 
-    /// Follows the database after it noted that an open alert is acknowledged, when and by whom, or with `None` that it
-    /// is so no more.
+    /// Updates an open alert after the database has stored who acknowledged it and when, or with `None` that the
+    /// acknowledgement was withdrawn.
     pub fn acknowledge(&self, client: &ClientId, about: &AlertKey, alert: &OpenAlert, by: Option<(Timestamp, &str)>) {
         let mut entries = self.lock();
         let state = entries.states.get_mut(client).and_then(|state| state.rules.get_mut(about));
@@ -122,8 +122,8 @@ impl ClientStates {
         self.lock().bookmarks.get(client).cloned()
     }
 
-    /// Follows the database after a transaction that it committed. What an operator acknowledged meanwhile stays
-    /// acknowledged, and what was withdrawn stays withdrawn.
+    /// Updates a client after a transaction was committed. Acknowledgements that operators made or withdrew in the
+    /// meantime are kept.
     pub fn follow(&self, client: &ClientId, mut state: ClientState, bookmark: Option<String>, spent: Option<Spent>) {
         let mut entries = self.lock();
         if let Some(before) = entries.states.get(client) {
@@ -147,12 +147,12 @@ impl ClientStates {
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
-        // No code that holds the lock can panic half-way through a change.
+        // No code can panic in the middle of a change while it holds the lock.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The right to collect one client; given back when dropped.
+/// The right to collect one client. Released when dropped.
 #[derive(Debug)]
 pub struct ClientGuard {
     client_states: Arc<ClientStates>,
@@ -245,7 +245,7 @@ mod tests {
         client_states.follow(&a, judged_before, None, None);
         assert_eq!(client_states.alert(&a, &Metric::Cpu.into()).unwrap(), alert(1));
         client_states.acknowledge(&a, &Metric::Cpu.into(), &alert(1), Some((Timestamp::MAX, "ops")));
-        // Another alert is not the one that was acknowledged.
+        // An acknowledgement applies to one alert only.
         client_states.follow(&a, state(2), None, None);
         assert_eq!(client_states.alert(&a, &Metric::Cpu.into()).unwrap().acknowledged_at, None);
     }

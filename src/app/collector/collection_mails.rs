@@ -1,5 +1,4 @@
-//! The mails that follow from one collection: what they need beside it, and composing them. Not whether there is one:
-//! that is decided in `fleet`.
+//! Composes the mails of one collection, with data from other sources. Whether a mail is sent is decided in `fleet`.
 
 use std::sync::Arc;
 
@@ -27,16 +26,16 @@ const HISTORY: u32 = 8;
 #[derive(Debug)]
 pub struct CollectionMails {
     pub(super) composer: Arc<Composer>,
-    /// Has the earlier values that mails show.
+    /// Reads the earlier values that mails show.
     pub(super) store: Store,
-    /// The name of the machine we run on, as mails give it.
+    /// The host name that mails show.
     pub(super) host_name: String,
-    /// How this program is called there, as mails give it.
+    /// The command name of this program that mails show.
     pub(super) program: String,
 }
 
 impl CollectionMails {
-    /// The mails about the alerts that a verdict began, continued or ended.
+    /// The mails about the alerts that a verdict raised, continued or ended.
     pub(super) async fn alerts(
         &self,
         client: &Client,
@@ -49,7 +48,7 @@ impl CollectionMails {
         for metric in compose::history_wanted(verdict) {
             match self.store.recent(&client.id, metric, HISTORY).await {
                 Ok(values) => histories.push((metric, values)),
-                // A mail without its line of history is better than none.
+                // If the history cannot be read, the mail is sent without it.
                 Err(error) => tracing::warn!("no history for a mail: {}", chain(&error)),
             }
         }
@@ -62,7 +61,7 @@ impl CollectionMails {
         self.composer.alert_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| no_mails(&error))
     }
 
-    /// The mails about the security log: after every collection that brought one.
+    /// The mails about the security log of a collection, if it has one.
     pub(super) fn events(
         &self,
         client: &Client,
@@ -84,7 +83,7 @@ impl CollectionMails {
     }
 }
 
-/// Logs a template that cannot be filled. The tests fill every one.
+/// Logs a template error. The tests render every template.
 fn no_mails(error: &TemplateError) -> Vec<Mail> {
     tracing::error!("a mail could not be composed: {}", chain(error));
     Vec::new()

@@ -1,5 +1,5 @@
-//! Starts sweeps and carries out what operators ask of the running collector: answers, and writes an audit entry. Not
-//! when the schedule is due ([`super::main_loop`]), nor how a sweep runs ([`super::scheduler`]).
+//! Starts sweeps and executes the orders of operators, with replies and audit entries. [`super::main_loop`] decides
+//! when a sweep is due, and [`super::scheduler`] runs it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,17 +26,17 @@ use crate::{
 
 use super::{engine::Engine, pipeline::Pipeline, scheduler::ClaimedClients};
 
-/// An audit entry of an order that was carried out: action, target, detail.
+/// The audit entry of an executed order: action, target and detail.
 type AuditEntry = (&'static str, String, String);
 
-/// What is under way in a collector, and how more is started.
+/// The running tasks of a collector.
 #[derive(Debug)]
 pub struct Dispatcher {
-    /// The lasting parts.
+    /// The engine.
     pub engine: Arc<Engine>,
-    /// The fleet as it stands.
+    /// Access to the current fleet.
     pub bus: BusHandle,
-    /// The configuration at work.
+    /// The pipeline of the current configuration.
     pub pipeline: Arc<Pipeline>,
     /// Whether the schedule is paused.
     pub is_paused: bool,
@@ -45,7 +45,7 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher with nothing under way; `stop` cuts short what it starts.
+    /// A dispatcher without running tasks. `stop` cancels the tasks that it starts.
     #[must_use]
     pub fn new(engine: Arc<Engine>, bus: BusHandle, pipeline: Arc<Pipeline>, stop: CancellationToken) -> Self {
         Self { engine, bus, pipeline, is_paused: false, under_way: JoinSet::new(), stop }
@@ -63,12 +63,12 @@ impl Dispatcher {
         self.sweep(SweepId(Uuid::now_v7()), Trigger::Schedule, due);
     }
 
-    /// The end of something that was under way; `None` where nothing is.
+    /// Waits until a task ends; `None` if none is running.
     pub async fn ended(&mut self) -> Option<Result<(), JoinError>> {
         self.under_way.join_next().await
     }
 
-    /// Carries an order out, or starts to. Nothing here waits for the network.
+    /// Executes an order or starts to. Does not wait for the network.
     pub async fn handle(&mut self, request: Request) {
         let IssuedOrder { actor, order } = request.issued.clone();
         let (reply, entry) = match order {
@@ -157,7 +157,7 @@ impl Dispatcher {
         }
     }
 
-    /// For `--once` of another process: a sweep of all these clients, then every waiting mail is offered.
+    /// For `--once` of another process: sweeps these clients, then offers every waiting mail.
     fn sweep_in_turn(&mut self, request: Request, clients: &[ClientId]) {
         let wanted = match self.selected(&Selection::These(clients.to_vec())) {
             Ok(wanted) => wanted,
@@ -200,14 +200,14 @@ impl Dispatcher {
         }
     }
 
-    /// How the operator knows a client.
+    /// The name of a client in replies.
     fn name_of(&self, client: &ClientId) -> String {
         let known = self.pipeline.clients().iter().find(|known| known.id == *client);
         known.map_or_else(|| client.to_string(), |known| known.name.clone())
     }
 
-    /// Finds the alert that is to be acknowledged, or whose acknowledgement is to be withdrawn; or says why that cannot
-    /// be done.
+    /// Finds the alert of an order to acknowledge or to withdraw an acknowledgement, or returns why it cannot be
+    /// executed.
     fn find_alert(&self, client: ClientId, about: AlertKey, given: bool) -> Result<Acknowledging, String> {
         let name = self.name_of(&client);
         let Some(alert) = self.engine.client_states.alert(&client, &about) else {
@@ -235,7 +235,7 @@ impl Dispatcher {
         });
     }
 
-    /// Several orders of one kind: cancelling at once, the database asked about all alerts together.
+    /// Executes several orders of one kind together: cancels at once, or acknowledges all alerts in one go.
     fn each(&mut self, request: Request, orders: Vec<Order>) {
         let mut told = Told::default();
         let mut alerts = Vec::new();
@@ -264,7 +264,7 @@ impl Dispatcher {
         }
         let engine = self.engine.clone();
         self.under_way.spawn(async move {
-            // Together, so that the database takes them in one transaction.
+            // Together, so that the database stores them in one transaction.
             let noted = alerts.iter().map(|found| found.note(&engine, &request.issued.actor));
             for (found, noted) in alerts.iter().zip(join_all(noted).await) {
                 told.count(if found.given { "acknowledged" } else { "no longer acknowledged" }, noted);
@@ -281,7 +281,7 @@ fn reply_text(reply: Reply) -> Result<String, String> {
     }
 }
 
-/// What becomes of several orders of one kind.
+/// The results of several orders of one kind.
 #[derive(Debug, Default)]
 struct Told {
     done: usize,
@@ -319,7 +319,7 @@ impl Told {
     }
 }
 
-/// An open alert that is to be acknowledged, or is to be so no more.
+/// An open alert whose acknowledgement changes.
 #[derive(Debug)]
 struct Acknowledging {
     client: ClientId,
@@ -330,7 +330,7 @@ struct Acknowledging {
 }
 
 impl Acknowledging {
-    /// First the database notes it, then the client states, then it is told. What to say of it.
+    /// Updates the database, then the client states, then publishes the event. Returns the reply.
     async fn note(&self, engine: &Engine, actor: &str) -> Result<String, String> {
         let Self { client, name, about, alert, given } = self;
         let at = Timestamp::now();

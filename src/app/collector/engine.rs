@@ -1,5 +1,5 @@
-//! The parts of a collector that outlive a configuration (store, client states, scheduler, problems), and what it takes
-//! to put a configuration to work on them. Not when: that is [`super::main_loop`] and [`super::one_shot`].
+//! The parts of a collector that survive a reload of the configuration (store, client states, scheduler, troubles), and
+//! how a configuration is applied to them. [`super::main_loop`] and [`super::one_shot`] decide when.
 
 use std::{num::NonZeroUsize, sync::Arc};
 
@@ -26,26 +26,26 @@ use super::{
 /// Whether SSH sessions outlive a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sessions {
-    /// As many as there are descriptors for.
+    /// They do, as many as there are descriptors for.
     Kept,
-    /// None is kept: each ends with its collection.
+    /// They do not: each ends with its collection.
     Closed,
 }
 
-/// The lasting parts of a collector.
+/// The parts of a collector that survive a reload.
 #[derive(Debug)]
 pub struct Engine {
     /// The database.
     pub store: Store,
     /// Runs the sweeps.
     pub scheduler: Scheduler,
-    /// Where everything is told.
+    /// Publishes the events.
     pub publisher: Publisher,
     /// Wakes the outbox worker.
     pub wakeup: Arc<OutboxWakeup>,
-    /// What is known of the clients between two collections.
+    /// The state of the clients between two collections.
     pub client_states: Arc<ClientStates>,
-    /// What is wrong with the collector itself.
+    /// The troubles of the collector itself.
     pub troubles: Arc<TroubleTracker>,
     /// The files that this process may open.
     pub descriptors: Descriptors,
@@ -54,10 +54,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine over an open database; reads what that knows of the clients' rules.
+    /// Creates an engine for an open database and reads the state of the clients from it.
     ///
     /// # Errors
-    /// [`RunError`] where the database cannot be read or this process may open too few files.
+    /// [`RunError`] if the database cannot be read or this process may open too few files.
     pub async fn new(config: &Config, store: Store, costs: Costs, publisher: Publisher) -> Result<Self, RunError> {
         let sweeps = store.reader().last_sweep_number().await?;
         let client_states = ClientStates::new(store.reader().client_states().await?, store.reader().bookmarks().await?);
@@ -66,7 +66,7 @@ impl Engine {
         let wakeup = Arc::new(OutboxWakeup::default());
         // Only the collector tracks its problems: the lock of the database comes first.
         let troubles = TroubleTracker::open(config).await;
-        // Both end with the store.
+        // Both tasks end with the store.
         tokio::spawn(outage::tell(store.status(), publisher.clone(), wakeup.clone()));
         tokio::spawn(troubles.clone().follow(store.status()));
         let descriptors = Descriptors::of_process(costs)?;
@@ -84,10 +84,10 @@ impl Engine {
         })
     }
 
-    /// Puts the sweeping part of `config` to work, and tells who its clients are.
+    /// Applies the part of `config` that concerns sweeps and publishes the clients.
     ///
     /// # Errors
-    /// [`RunError::Sweep`] where its host keys cannot be used.
+    /// [`RunError::Sweep`] if its host keys cannot be used.
     pub async fn pipeline(&self, config: &Config, sessions: Sessions) -> Result<Arc<Pipeline>, RunError> {
         let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());
         let plan = self.descriptors.plan(wanted, clients);
@@ -121,10 +121,11 @@ impl Engine {
         }))
     }
 
-    /// Puts the mailing part of `config` to work: the outbox worker, and the mailer of the collector's own troubles.
+    /// Applies the part of `config` that concerns mail: the outbox worker, and the mailer of the collector's own
+    /// troubles.
     ///
     /// # Errors
-    /// [`RunError`] where its account cannot be used.
+    /// [`RunError`] if its account cannot be used.
     pub async fn mailing(&self, config: &Config) -> Result<(OutboxWorker, TroubleMailer), RunError> {
         let smtp = &config.smtp;
         let [for_mails, for_troubles] = smtp_clients(smtp).await?;

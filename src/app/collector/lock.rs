@@ -1,6 +1,5 @@
-//! Becoming the collector of a database: the lock is taken with the database, waited for where its owner is about to
-//! end, and the database says who holds it and where that process can be reached. Not how the lock works, which is the
-//! store's.
+//! Becomes the collector of a database: takes the lock, waits for it if its owner is about to end, and announces this
+//! process and its socket in the database. How the lock works is in `store`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -21,31 +20,31 @@ use crate::{
 
 use super::engine::Engine;
 
-/// How long another `--once`, or a collector that is ending, is waited for: as long as most sweeps take.
+/// How long to wait for another `--once` or for a collector that is ending. Most sweeps take less.
 pub const ONCE_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long a service waits for a collector that is ending, or of which nothing is left but its lock.
+/// How long a service waits for a collector that is ending, or whose lock remains after it has ended.
 pub const SERVICE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often the lock is tried meanwhile.
+/// How often the lock is tried in that time.
 const RETRY_EVERY: Duration = Duration::from_millis(200);
 
-/// How long the database may take to note that this collector is ending.
+/// How long storing that this collector is ending may take.
 const NOTICE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Who collects into a database.
+/// The collector of a database.
 #[derive(Debug)]
 pub enum Opened {
     /// This process.
     Ours(Box<Engine>),
-    /// Another one; the error names it as far as it is known.
+    /// Another process; the error names it if it is known.
     Held(Box<StoreError>),
 }
 
-/// Opens the database of `config`; or finds out who collects into it already.
+/// Opens the database of `config`, or finds out which process is its collector.
 ///
 /// # Errors
-/// [`RunError::Database`] where the database cannot be opened or read.
+/// [`RunError::Database`] if the database cannot be opened or read.
 pub async fn open_now(config: &Config, costs: Costs, publisher: Publisher) -> Result<Opened, RunError> {
     match Store::open_configured(&config.database, &Environment::of_process()).await {
         Ok(store) => Ok(Opened::Ours(Box::new(Engine::new(config, store, costs, publisher).await?))),
@@ -57,7 +56,7 @@ pub async fn open_now(config: &Config, costs: Costs, publisher: Publisher) -> Re
 /// The same, but waits up to `patience` for an owner that is about to end.
 ///
 /// # Errors
-/// As [`open_now`]; also where that owner is still there in the end.
+/// As [`open_now`], and if the owner has not ended in time.
 pub async fn open_or_find(
     config: &Config,
     costs: Costs,
@@ -79,13 +78,13 @@ pub async fn open_or_find(
             is_logged = true;
             tracing::info!("waiting: {held}");
         }
-        // A lock that is released notifies nobody.
+        // There is no notification when the lock is released.
         tokio::time::sleep(RETRY_EVERY).await;
     }
 }
 
-/// Whether an owner is about to end: one that says so, or a `--once` on this machine. One that nobody knows is just
-/// starting or ending.
+/// Whether an owner is about to end: it says so, or it is a `--once` on this machine. An unknown owner is just starting
+/// or ending.
 #[must_use]
 pub fn ends_soon(owner: Option<&LockOwner>) -> bool {
     owner.is_none_or(|owner| {
@@ -94,12 +93,12 @@ pub fn ends_soon(owner: Option<&LockOwner>) -> bool {
     })
 }
 
-/// The database's note of who its collector is.
+/// The entry in the database that names its collector.
 #[derive(Debug)]
 pub struct OwnerRecord(LockOwner);
 
 impl OwnerRecord {
-    /// Has the database say that this process collects, and at which socket others can attach.
+    /// Stores that this process is the collector, and the socket at which others can attach.
     pub async fn publish(store: &Store, socket: Option<PathBuf>, mode: Mode) -> Self {
         let pid = std::process::id();
         let owner = LockOwner {
@@ -117,12 +116,12 @@ impl OwnerRecord {
         Self(owner)
     }
 
-    /// Has the database say that this collector is ending: whoever comes now waits for the lock instead of attaching.
+    /// Stores that this collector is ending, so that new processes wait for the lock instead of attaching.
     pub async fn withdraw(self, store: &Store) {
         if store.is_away() {
             return;
         }
-        // A database that hangs must not hold up the end.
+        // A database that hangs must not delay the end.
         if tokio::time::timeout(NOTICE_WITHIN, write(store, &LockOwner { is_ending: true, ..self.0 })).await.is_err() {
             tracing::debug!("the database did not note in time that this collector is ending");
         }

@@ -1,5 +1,5 @@
-//! The main loop of a collector that lasts: sweeps on the interval and on demand, mails, reads its configuration again.
-//! Every run mode that lasts is this, with another reader of its stream.
+//! The main loop of a long-running collector: sweeps on the interval and on demand, sends mails and reloads its
+//! configuration. The service and the dashboard differ only in the subscribers of its events.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,7 +33,7 @@ use super::{
     retention,
 };
 
-/// A configuration that is ready to be put to work: nothing of it can fail any more, and nothing has begun.
+/// A configuration that is ready to be applied. Applying it cannot fail, and nothing has been started.
 struct Prepared {
     config: Config,
     pipeline: Arc<Pipeline>,
@@ -68,7 +68,7 @@ impl Prepared {
     }
 }
 
-/// A configuration at work: what a reload replaces.
+/// The parts of an applied configuration. A reload replaces them.
 struct Active {
     config: Config,
     pipeline: Arc<Pipeline>,
@@ -98,24 +98,24 @@ impl Active {
     }
 }
 
-/// What reaches the collector from outside while it works.
+/// The inputs of a running collector.
 #[derive(Debug)]
 pub struct Inputs {
     /// The fleet as it stands.
     pub bus: BusHandle,
-    /// What operators ask.
+    /// The orders of operators.
     pub requests: mpsc::Receiver<Request>,
-    /// Asks for the configuration to be read again; `None` where nothing does.
+    /// Requests to reload the configuration; `None` if there are none.
     pub reloads: Option<Signal>,
-    /// Ends the work.
+    /// Stops the collector.
     pub stop: CancellationToken,
 }
 
-/// Sweeps until `inputs.stop`, then ends in order: collections under way are cut short, what has been received is
-/// stored, sessions and database are closed. `owner_record` is withdrawn when that begins.
+/// Sweeps until `inputs.stop`, then shuts down in order: running collections are cancelled, received data is stored,
+/// sessions and database are closed. `owner_record` is marked as ending first.
 ///
 /// # Errors
-/// [`RunError`] where it could not begin.
+/// [`RunError`] if it could not start.
 pub async fn serve(
     engine: Arc<Engine>,
     owner_record: OwnerRecord,
@@ -156,7 +156,7 @@ pub async fn serve(
                             ticks = self::ticks(next.config.collector.interval);
                         }
                         engine.publisher.describe(about(source, &next.config)).await;
-                        // The old configuration ends first: two outbox workers would mail the same twice.
+                        // The old outbox worker must end first, because two of them would send mails twice.
                         active.end().await;
                         active = next.begin(&engine);
                         dispatcher.pipeline = active.pipeline.clone();
@@ -170,7 +170,7 @@ pub async fn serve(
         }
     }
     service_manager::stopping();
-    // Whoever asks from here on is refused.
+    // Orders from here on are refused.
     drop(requests);
     tokio::join!(owner_record.withdraw(&engine.store), async { while dispatcher.ended().await.is_some() {} });
     active.end().await;
@@ -178,7 +178,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// What the header of a screen says.
+/// The data for the header of a dashboard.
 fn about(source: &ConfigSource, config: &Config) -> About {
     About {
         name: source.name.clone(),
@@ -187,14 +187,14 @@ fn about(source: &ConfigSource, config: &Config) -> About {
     }
 }
 
-/// Ticks at whole intervals after the start: no drift, and no burst after a standstill.
+/// Ticks at whole intervals after the start, without drift and without a burst after a delay.
 fn ticks(interval: Duration) -> Interval {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
 }
 
-/// Reads the configuration again and prepares it; the lines that say why not.
+/// Reloads the configuration and prepares it. Returns the lines of the error if that fails.
 async fn read_again(source: &ConfigSource, engine: &Engine, before: &Config) -> Result<Prepared, Vec<String>> {
     let config = source.load().map_err(|error| error.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
     let database = |config: &Config| (config.database.url.expose_secret().to_owned(), config.database.tls);

@@ -1,5 +1,5 @@
-//! The collector that runs one sweep and ends, for `--once`: sweep, mails, retention. Not the result of the sweep: who
-//! asked for it reads that from the stream.
+//! The collector for `--once`, which runs one sweep, sends mails, applies retention and ends. The caller reads the
+//! result from the events.
 
 use std::{pin::pin, time::Duration};
 
@@ -24,17 +24,17 @@ use super::{
     retention,
 };
 
-/// The longest that a run waits at its end for a database that is away; the next run stores what waits then.
+/// How long a run waits at its end for a database that is away. The next run stores what is left in the spool.
 pub const DATABASE_WAIT: Duration = Duration::from_secs(10);
 
-/// The longest that a run deletes old rows; the next run deletes what is left.
+/// How long a run deletes old rows. The next run deletes the rest.
 const RETENTION_TIME: Duration = Duration::from_secs(2);
 
-/// Takes one order, which is answered when its sweep over all clients has begun; returns when the mails were offered
-/// and old rows deleted. `stop` cuts the sweep short.
+/// Executes one order. It is answered when the sweep over all clients has started. Returns when the mails were offered
+/// and old rows are deleted. `stop` cancels the sweep.
 ///
 /// # Errors
-/// [`RunError`] where the sweep could not begin; [`RunError::Database`] where the database failed after it.
+/// [`RunError`] if the sweep could not start; [`RunError::Database`] if the database failed after it.
 pub async fn sweep(
     engine: &Engine,
     config: &Config,
@@ -53,7 +53,7 @@ pub async fn sweep(
     engine.store.settle(DATABASE_WAIT).await;
     engine.troubles.note_away(&engine.store.status().borrow());
     let mails_until = Instant::now() + MAIL_WAIT;
-    // First, since a slow server would leave them no time.
+    // Before the mails, because a slow server might leave no time.
     trouble_mailer.deliver(mails_until).await;
     if engine.store.is_away() {
         return Ok(());
@@ -67,7 +67,7 @@ pub async fn sweep(
     Ok(())
 }
 
-/// Offers every waiting mail, for as long as a run waits for that.
+/// Offers every waiting mail, with the time limit of a run.
 async fn offer_mails(outbox: &mut OutboxWorker, until: Instant, stop: &CancellationToken) -> Result<(), StoreError> {
     let end = stop.child_token();
     let mut offering = pin!(outbox.offer(Due::All, &end));

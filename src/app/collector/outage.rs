@@ -1,5 +1,5 @@
-//! Tells that the database is away, how much waits for it, and that it is back. Not what is done meanwhile: that is
-//! the store's.
+//! Publishes that the database is away, how much waits for it, and that it is back. The store handles the outage
+//! itself.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,13 +12,13 @@ use crate::{
     store::database_status::{Away, DatabaseStatus},
 };
 
-/// How often the number of what waits is told at most.
+/// The least time between two events about the number of waiting changes.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Tells until the store is closed. When the database is back the outbox is woken: the mails that were decided
-/// meanwhile are in it only now.
+/// Publishes events until the store is closed. When the database is back, it wakes the outbox worker, because mails of
+/// the outage are now in the outbox.
 pub async fn tell(mut status: watch::Receiver<DatabaseStatus>, publisher: Publisher, wakeup: Arc<OutboxWakeup>) {
-    // The outage that was told last, and its number.
+    // The last published outage and its number.
     let mut told: Option<(u64, u64)> = None;
     let mut ended = 0;
     let mut next = Instant::now();
@@ -110,7 +110,7 @@ mod tests {
             }
         }));
         let telling = tokio::spawn(tell(watched, publisher, Arc::default()));
-        // The clock goes on only when everybody waits for it.
+        // The test clock advances only when all tasks wait.
         let moment = async |ms| tokio::time::sleep(Duration::from_millis(ms)).await;
         moment(10).await;
         for waiting in 1..=5 {
@@ -122,7 +122,7 @@ mod tests {
         moment(1).await;
         status.send(ended(1, 7)).unwrap();
         moment(1).await;
-        // One that is over before anybody looked.
+        // An outage that is over before it was noticed.
         status.send(away(2, 1)).unwrap();
         status.send(ended(2, 3)).unwrap();
         moment(1).await;

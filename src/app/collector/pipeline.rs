@@ -1,7 +1,7 @@
-//! The pipeline: what happens to one client in one sweep, from connect to stored.
+//! The pipeline: one collection of one client, from connect to the stored record.
 //!
-//! The stages over the network are in `sweep`, the judgement is in `fleet`, the transaction is in `store`: here one
-//! follows the other. Which clients are due, and how many at once, is for the scheduler to say.
+//! It calls the network stages in `sweep`, the judge in `fleet` and the transaction in `store` in order. The scheduler
+//! decides which clients are due and how many run at once.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -48,10 +48,10 @@ use super::{
     sweep_evidence::{self, ClientEvidence, SweepContext, SweepEvidence},
 };
 
-/// How far back security events are read at first contact.
+/// How far back security events are read at the first collection of a client.
 const FIRST_CONTACT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// One configuration at work.
+/// The pipeline of one configuration.
 #[derive(Debug)]
 pub struct Pipeline {
     pub(super) clients: Vec<Arc<Client>>,
@@ -63,22 +63,22 @@ pub struct Pipeline {
     pub(super) client_states: Arc<ClientStates>,
     pub(super) publisher: Publisher,
     pub(super) mails: CollectionMails,
-    /// Wakes the outbox.
+    /// Wakes the outbox worker.
     pub(super) wakeup: Arc<OutboxWakeup>,
     pub(super) troubles: Arc<TroubleTracker>,
     /// Whether `clients` are all the clients of the configuration.
     pub(super) has_all_clients: bool,
 }
 
-/// A place among the clients that are visited at once, and the descriptors that it takes.
+/// A slot among the concurrent collections, and its descriptors.
 pub type CollectionPermits = (Result<OwnedSemaphorePermit, AcquireError>, DescriptorPermit);
 
-/// What one client has of a sweep: a place among those that are visited at once, and one in the evidence.
+/// The resources of one client in a sweep.
 #[derive(Debug)]
 pub struct CollectionSlot {
-    /// Given back when its visit ends, or when it only waits for what others show.
+    /// Released when its collection ends, or when it only waits for the evidence of others.
     pub place: CollectionPermits,
-    /// What its visit shows.
+    /// Its part of the sweep's evidence.
     pub evidence: ClientEvidence,
 }
 
@@ -89,21 +89,21 @@ impl Pipeline {
         &self.clients
     }
 
-    /// Collections under way at once.
+    /// The maximum number of concurrent collections.
     #[must_use]
     pub fn concurrency(&self) -> usize {
         self.concurrency
     }
 
-    /// Descriptors for one collection; waits until there are enough.
+    /// Reserves the descriptors for one collection. Waits until there are enough.
     pub async fn descriptors(&self) -> DescriptorPermit {
         self.budget.for_collection().await
     }
 
-    /// Collects one client, judges what came, stores all of it and tells.
+    /// Collects one client, judges the result, stores it and publishes it.
     ///
     /// # Errors
-    /// Why it is not collected, which is told already.
+    /// The failure, which has been published already.
     pub async fn visit(
         &self,
         client: &Client,
@@ -119,13 +119,13 @@ impl Pipeline {
         let collected = Instant::now();
         let leave = || drop(place.take());
         let is_ours = evidence.collected(client, collection.outcome.as_ref().map(drop), leave, cancel).await;
-        // What it waited for others is not its own time.
+        // The time that it waited for others does not count.
         started += collected.elapsed();
         let concluding = self.conclude_collection(client, collection, is_ours, started, &evidence);
         concluding.instrument(span::of_stage(Stage::Store)).await
     }
 
-    /// Judges what was collected, stores all of it and tells. Of a failure that `is_ours` nothing is judged.
+    /// Judges the collection, stores it and publishes it. A failure that `is_ours` is not judged.
     ///
     /// # Errors
     /// As [`visit`](Self::visit).
@@ -147,7 +147,7 @@ impl Pipeline {
             )
             .await;
         let now = Timestamp::now();
-        // A failure that says something of us alone says nothing of the client.
+        // A failure of the collector itself is not a failure of the client.
         let verdict = if is_ours { None } else { self.judge(client, &collection, now) };
         let mut security = security(client, &collection);
         let spent = security.as_ref().map(|log| self.allow(client, log, now));
@@ -158,7 +158,7 @@ impl Pipeline {
         }
         let spent = spent.map(|allowed| allowed.spent);
         let bookmark = security.as_ref().and_then(|log| log.bookmark.clone());
-        // One value for what is stored and what is told; the storing itself does not count.
+        // The same duration is stored and published. It does not include the storing.
         let duration_ms = milliseconds(started.elapsed());
         let record = self.record(client, &collection, verdict.as_ref(), (security, spent), &mails, duration_ms);
         let stored = self.store.record(record).await;
@@ -171,10 +171,10 @@ impl Pipeline {
         self.tell_end(client, &collection, duration_ms, stored, exceeded).await
     }
 
-    /// Runs a visit, which may panic: that fails the collection, and is stored and told like any other failure.
+    /// Runs a visit. If it panics, the collection fails, which is stored and published like any other failure.
     ///
     /// # Errors
-    /// Why the client is not collected, which is told already.
+    /// The failure, which has been published already.
     pub async fn catch_panic(
         &self,
         client: &Client,
@@ -190,10 +190,10 @@ impl Pipeline {
         }
     }
 
-    /// Stores and tells that a client is not collected, without visiting it.
+    /// Stores and publishes that a client is not collected, without visiting it.
     ///
     /// # Errors
-    /// Always: the failure that was told.
+    /// Always: the published failure.
     pub async fn fail(&self, client: &Client, sweep: SweepId, failure: Failure) -> Result<(), Failure> {
         let collection = Collection {
             id: Uuid::now_v7(),
@@ -210,7 +210,7 @@ impl Pipeline {
         self.tell_end(client, &collection, duration_ms, stored, Vec::new()).await
     }
 
-    /// Tells how a collection ended, once it is known whether that is stored.
+    /// Publishes how a collection ended, after the attempt to store it.
     async fn tell_end(
         &self,
         client: &Client,
@@ -244,13 +244,13 @@ impl Pipeline {
         outcome.map(drop)
     }
 
-    /// Whether so many clients are all that are configured.
+    /// Whether this is the number of all configured clients.
     #[must_use]
     pub fn is_whole(&self, clients: usize) -> bool {
         self.has_all_clients && clients == self.clients.len()
     }
 
-    /// The evidence of a sweep that begins, of whose clients so many answered at their last collection.
+    /// The evidence of a new sweep; this many of its clients answered at their last collection.
     #[must_use]
     pub fn evidence(&self, answered_before: usize, is_whole: bool) -> Arc<SweepEvidence> {
         SweepEvidence::new(SweepContext {
@@ -261,19 +261,19 @@ impl Pipeline {
         })
     }
 
-    /// What the evidence of a sweep that ended shows of the collector itself.
+    /// Reports what the evidence of an ended sweep shows about the collector itself.
     pub fn conclude(&self, evidence: &SweepEvidence, is_whole: bool) {
         let known =
             self.has_all_clients.then(|| self.clients.iter().map(|client| sweep_evidence::label(client)).collect());
         evidence.conclude(&self.troubles, self.store.is_away(), is_whole, known);
     }
 
-    /// Ends the sessions that are kept open.
+    /// Closes the kept sessions.
     pub async fn close(&self) {
         self.collector.close().await;
     }
 
-    /// Where its events are read from on, if it is asked for them.
+    /// Which events of a client are requested.
     fn events_wanted(&self, client: &Client) -> EventsWanted {
         match self.client_states.bookmark(&client.id).map(Bookmark::new) {
             Some(Ok(bookmark)) => EventsWanted::After(bookmark),
@@ -281,7 +281,7 @@ impl Pipeline {
         }
     }
 
-    /// `None` for a cancelled collection: it says nothing about the client.
+    /// The observation for the judge; `None` for a cancelled collection, which says nothing about the client.
     fn judge(&self, client: &Client, collection: &Collection, now: Timestamp) -> Option<Verdict> {
         let observation = match &collection.outcome {
             Ok(received) => Observation::Reading(&received.reading),
@@ -292,7 +292,7 @@ impl Pipeline {
         Some(judge::judge(&before, &client.rules, !client.mail.is_empty(), observation, now, &mut Uuid::now_v7))
     }
 
-    /// What the client's daily allowance leaves of its events. That it is used up is said once a day.
+    /// The events that the client's daily allowance leaves. That it is used up is reported once a day.
     fn allow(&self, client: &Client, log: &SecurityLog, now: Timestamp) -> Allowed {
         let before = self.client_states.spent(&client.id);
         let allowed = self.events.allow(before, &log.events, now);
@@ -338,7 +338,7 @@ impl Pipeline {
         }
     }
 
-    /// After the commit: the client states follows, and what was decided is told.
+    /// After the commit, updates the client states and publishes the decisions.
     async fn follow(
         &self,
         client: &Client,
@@ -376,7 +376,7 @@ impl Pipeline {
     }
 }
 
-/// The security log that came with a collection, without what the configuration wants kept out.
+/// The security log of a collection, redacted as configured.
 fn security(client: &Client, collection: &Collection) -> Option<SecurityLog> {
     let received = collection.outcome.as_ref().ok()?;
     let mut log = SecurityLog::from_report(received.events.as_ref()?);

@@ -1,5 +1,5 @@
-//! Has the database forget what is older than the configuration keeps: now and then, a piece at a time, between
-//! collections. Not what is deleted.
+//! Deletes data that is older than the configured retention, in small pieces between collections. What is deleted is
+//! decided in `store`.
 
 use std::time::Duration;
 
@@ -14,14 +14,13 @@ use crate::{
     },
 };
 
-/// How often it is looked whether something has grown old.
+/// How often to look for old data.
 const EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// How long the database is left to others after each piece. A piece takes some ten milliseconds: a sweep keeps
-/// most of the database's time.
+/// The pause after each piece. A piece takes some ten milliseconds, so a sweep has most of the database's time.
 const REST: Duration = Duration::from_millis(50);
 
-/// Tidies up until `stop`. A database that fails is tried again the next time.
+/// Deletes old data until `stop`. After an error it tries again next time.
 pub async fn run(store: &Store, retention: Duration, stop: &CancellationToken) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -45,21 +44,21 @@ pub async fn run(store: &Store, retention: Duration, stop: &CancellationToken) {
     }
 }
 
-/// How far the clock may be ahead of the time that is trusted before it is told.
+/// How far the clock may be ahead of the trusted time before that is reported.
 const TOLD_FROM: Duration = Duration::from_secs(86_400);
 
-/// What became of deleting.
+/// The result of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deletion {
-    /// How far the clock is ahead of the time up to which it is trusted, where that is far: nothing is deleted by it.
+    /// How far the clock is ahead of the trusted time, if that is so far that old data is kept.
     pub waits_for: Option<Duration>,
 }
 
-/// Deletes what is older than `retention`, for no longer than `time` where one is given. How old it is, is reckoned from
-/// the time that the store trusts, and not from the clock.
+/// Deletes data older than `retention`, for at most `time` if it is given. Ages are relative to the trusted time of the
+/// store and not to the clock.
 ///
 /// # Errors
-/// What the database says; what was deleted until then is gone.
+/// The error of the database. The rows that were deleted before it stay deleted.
 pub async fn forget(store: &Store, retention: Duration, time: Option<Duration>) -> Result<Deletion, StoreError> {
     let began = Instant::now();
     let TrustedTime { now, behind } = store.trusted_time(ClockReading::of_system()).await?;
@@ -74,7 +73,7 @@ pub async fn forget(store: &Store, retention: Duration, time: Option<Duration>) 
     Ok(deletion)
 }
 
-/// Says why nothing is deleted for now.
+/// Logs why nothing is deleted for now.
 pub fn say_why(behind: Duration) {
     let behind = Duration::from_secs(behind.as_secs());
     tracing::warn!(

@@ -1,7 +1,6 @@
-//! The scheduler: one turn is one sweep, the due clients side by side up to the bound.
+//! The scheduler runs sweeps: the due clients concurrently, up to the limit.
 //!
-//! `--once` is one turn of it, the schedule turns it again and again. What happens to one client is the
-//! pipeline's.
+//! `--once` runs one sweep, the schedule runs one per interval. What happens to one client is in the pipeline.
 
 use std::{
     sync::{
@@ -30,34 +29,34 @@ use super::{
     pipeline::{CollectionSlot, Pipeline},
 };
 
-/// Clients that were taken up for a sweep.
+/// The clients of a sweep.
 #[derive(Debug, Default)]
 pub struct ClaimedClients {
-    /// Those that will be collected.
+    /// The clients that will be collected, with their guards.
     pub due: Vec<(Arc<Client>, ClientGuard)>,
-    /// Those that are being collected by another sweep.
+    /// The clients that another sweep is collecting.
     pub busy: Vec<ClientId>,
 }
 
-/// Turns sweeps. One for the whole process; outlives every configuration.
+/// Runs sweeps. Exists once per process and survives reloads of the configuration.
 #[derive(Debug)]
 pub struct Scheduler {
     client_states: Arc<ClientStates>,
     publisher: Publisher,
     store: Store,
     turns: AtomicU64,
-    /// Which failure of the collector's own was said last, while it lasts.
+    /// The failure of the collector itself that was logged last, while it lasts.
     said: Mutex<Option<FailureKind>>,
 }
 
 impl Scheduler {
-    /// A scheduler that continues after this many sweeps.
+    /// A scheduler that continues numbering after this many sweeps.
     #[must_use]
     pub fn new(client_states: Arc<ClientStates>, publisher: Publisher, store: Store, turns: u64) -> Self {
         Self { client_states, publisher, store, turns: AtomicU64::new(turns), said: Mutex::new(None) }
     }
 
-    /// Takes up those of `wanted` that are not being collected already.
+    /// Acquires the clients of `wanted` that are not being collected.
     #[must_use]
     pub fn claim(&self, wanted: &[Arc<Client>]) -> ClaimedClients {
         let mut taken = ClaimedClients::default();
@@ -70,8 +69,8 @@ impl Scheduler {
         taken
     }
 
-    /// Takes up all of `wanted`, those that are being collected already after that. Two who wait for the same
-    /// clients do so in the same order, as long as `wanted` is in the configuration's.
+    /// Acquires all clients of `wanted`, and waits for those that are being collected. `wanted` must be in the order of
+    /// the configuration, so that two callers cannot deadlock.
     pub async fn claim_in_turn(&self, wanted: &[Arc<Client>]) -> ClaimedClients {
         let mut taken = ClaimedClients::default();
         for client in wanted {
@@ -80,7 +79,7 @@ impl Scheduler {
         taken
     }
 
-    /// One sweep over clients that were taken up. Every one of them gets an outcome, however the sweep ends.
+    /// Runs one sweep over acquired clients. Each client gets an outcome, however the sweep ends.
     pub async fn run_sweep(
         &self,
         pipeline: &Arc<Pipeline>,
@@ -140,10 +139,10 @@ impl Scheduler {
                     failed.fetch_add(1, Ordering::Relaxed);
                     let pipeline = pipeline.clone();
                     let failure = Failure::new(Stage::Queued, FailureKind::Cancelled).because(cause);
-                    // Side by side, so that many of them share one transaction.
+                    // Concurrently, so that many of them share one transaction.
                     let span = span::of_client(&client);
                     let failing = async move {
-                        // It is told already.
+                        // The failure has been published already.
                         let _cancelled = pipeline.fail(&client, sweep, failure).await;
                         drop(guard);
                     };
@@ -157,7 +156,7 @@ impl Scheduler {
             let span = span::of_client(&client);
             let collecting = async move {
                 let visit = pipeline.visit(&client, sweep, CollectionSlot { place, evidence }, &end);
-                // An operator may end this one alone.
+                // An operator may cancel this client alone.
                 let ended_alone = async {
                     guard.cancelled().cancelled().await;
                     end.cancel();
@@ -193,7 +192,7 @@ impl Scheduler {
         self.publisher.publish(Some(sweep), None, EventKind::SweepEnded { number, duration_ms, ok, failed }).await;
     }
 
-    /// Says that clients were not collected for which the collector is to blame: once, and when it is over.
+    /// Logs failures that are the collector's own fault: once when they begin and once when they are over.
     fn own_up(&self, ours: &OwnFailures, ok: u32) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         match (&ours.first, *said) {
@@ -223,7 +222,7 @@ struct OwnFailures {
 
 impl OwnFailures {
     fn note(&mut self, failure: Failure) {
-        // These are told elsewhere.
+        // These are reported elsewhere.
         let is_told = matches!(failure.kind, FailureKind::Cancelled | FailureKind::StoreFailed | FailureKind::Defect);
         if failure.kind.blame() == Blame::Collector && !is_told {
             self.count += 1;
@@ -232,7 +231,7 @@ impl OwnFailures {
     }
 }
 
-/// A sweep that cannot be written down cannot be travelled to; its collections say themselves what is wrong.
+/// Without its row, a sweep cannot be shown in time travel. The errors of its collections are reported by themselves.
 fn note(written: Result<(), StoreError>) {
     if let Err(error) = written {
         tracing::error!("a sweep could not be recorded in the history: {}", chain(&error));

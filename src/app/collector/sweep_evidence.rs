@@ -1,8 +1,8 @@
-//! What one sweep shows of the collector itself, gathered while its clients are visited: whether it is cut off, whose
-//! host keys changed, what it lacks, whether anything is stored. Not what follows from it.
+//! Collects what one sweep shows about the collector itself: whether it is cut off from the network, which host keys
+//! changed, which resources are short and whether records are stored. `fleet::troubles` decides what follows.
 //!
-//! A client that fails as if the network were gone waits with its judgement until it is known whether the collector is
-//! cut off: mostly a moment, until the first others have answered.
+//! If a client fails as if the network were down, its failure is judged only when it is known whether the collector is
+//! cut off. Usually that is a moment later, when the first other clients have answered.
 
 use std::{
     collections::BTreeSet,
@@ -23,14 +23,14 @@ use crate::{
     store::{StoreError, StoreErrorKind},
 };
 
-/// What the operating system says when it has no more: ENFILE, EMFILE, ENOMEM, ENOSPC.
+/// Texts of the errors of exhausted resources: ENFILE, EMFILE, ENOMEM, ENOSPC.
 const SHORTAGES: [&str; 4] = ["(os error 23)", "(os error 24)", "(os error 12)", "(os error 28)"];
 
 /// The evidence of one sweep.
 #[derive(Debug)]
 pub struct SweepEvidence {
     cut_off: watch::Sender<Evidence>,
-    /// What counts in place of the evidence, where that says nothing.
+    /// The verdict to use if this sweep cannot show it.
     fixed: Option<bool>,
     found: Mutex<Found>,
 }
@@ -46,7 +46,7 @@ struct Found {
     unstored: Option<StoreError>,
 }
 
-/// What is known of a sweep before it begins.
+/// What is known about a sweep before it starts.
 #[derive(Debug, Clone, Copy)]
 pub struct SweepContext {
     /// How many of its clients answered at their last collection.
@@ -55,17 +55,17 @@ pub struct SweepContext {
     pub is_whole: bool,
     /// Whether the collector was cut off before.
     pub was_cut_off: bool,
-    /// Whether anybody is told in place of those who hear of the clients.
+    /// Whether anybody receives mails about troubles of the collector.
     pub is_told: bool,
 }
 
 impl SweepEvidence {
-    /// That of a sweep that begins.
+    /// The evidence of a new sweep.
     #[must_use]
     pub fn new(context: SweepContext) -> Arc<Self> {
         let evidence = Evidence { open: context.answered_before, ..Evidence::default() };
         let fixed = if !context.is_told {
-            // Nobody would hear of anything.
+            // Otherwise nobody would be notified.
             Some(false)
         } else if context.is_whole && context.answered_before > 0 && evidence.verdict().is_none() {
             None
@@ -75,13 +75,13 @@ impl SweepEvidence {
         Arc::new(Self { cut_off: watch::Sender::new(evidence), fixed, found: Mutex::default() })
     }
 
-    /// A place in it for one client, which `answered_before` or did not.
+    /// The part of one client, which `answered_before` or not.
     #[must_use]
     pub fn client(self: &Arc<Self>, answered_before: bool) -> ClientEvidence {
         ClientEvidence { evidence: Arc::clone(self), counts: answered_before }
     }
 
-    /// What became of a record.
+    /// Notes whether a record was stored.
     pub fn stored(&self, stored: Result<(), &StoreError>) {
         let mut found = self.lock();
         match stored {
@@ -90,7 +90,7 @@ impl SweepEvidence {
         }
     }
 
-    /// What the whole sweep comes to. `known` are the clients that there are, where these are all.
+    /// Reports the findings of the whole sweep. `known` are the configured clients, if they were all swept.
     pub fn conclude(&self, troubles: &TroubleTracker, is_away: bool, is_whole: bool, known: Option<BTreeSet<String>>) {
         let mut found = self.lock();
         let found = std::mem::take(&mut *found);
@@ -143,18 +143,18 @@ pub fn label(client: &Client) -> String {
     if client.name == client.id.address() { client.id.to_string() } else { format!("{} ({})", client.name, client.id) }
 }
 
-/// One client's place in the evidence. Dropped before an outcome it says nothing.
+/// The part of one client in the evidence. If it is dropped before an outcome, the client does not count.
 #[derive(Debug)]
 pub struct ClientEvidence {
     evidence: Arc<SweepEvidence>,
-    /// Whether its outcome is still to be counted.
+    /// Whether its outcome has still to be counted.
     counts: bool,
 }
 
 impl ClientEvidence {
-    /// What a collection came to, before it is judged. For one that failed as if the network were gone it waits until
-    /// the evidence is enough, or `cancel`: whether the collector is cut off, so that the failure says nothing of the
-    /// client. `leave` is called before it waits.
+    /// Notes the outcome of a collection before it is judged. Returns true if the collector is cut off, so that the
+    /// failure is not the client's. For a failure that looks like a network outage, it waits until the evidence is
+    /// sufficient or `cancel`. `leave` is called before it waits.
     pub async fn collected(
         &mut self,
         client: &Client,
@@ -188,12 +188,12 @@ impl ClientEvidence {
         let decided = watched.wait_for(|evidence| evidence.verdict().is_some());
         tokio::select! {
             decided = decided => decided.is_ok_and(|evidence| evidence.verdict() == Some(true)),
-            // The run ends: nothing more will be known.
+            // The run ends, so no more evidence will come.
             () = cancel.cancelled() => true,
         }
     }
 
-    /// What became of its record.
+    /// Notes whether its record was stored.
     pub fn stored(&self, stored: Result<(), &StoreError>) {
         self.evidence.stored(stored);
     }
@@ -232,8 +232,8 @@ impl Drop for ClientEvidence {
     }
 }
 
-/// Whether a failure is for want of something on this machine. Where that is told in words, they are those of our own
-/// operating system: what clients say comes with other kinds of failures.
+/// Whether a failure is caused by exhausted resources of this machine. The texts are only searched in kinds of failures
+/// whose causes come from our own operating system and not from clients.
 fn is_our_shortage(failure: &Failure) -> bool {
     let is_told_here = matches!(failure.kind, FailureKind::CredentialUnusable | FailureKind::KnownHostsUnusable);
     let says_so = |cause: &String| SHORTAGES.iter().any(|words| cause.contains(words));
@@ -276,8 +276,8 @@ mod tests {
         Failure::new(Stage::Connect, FailureKind::TimedOut)
     }
 
-    /// A sweep of clients whose collections end one after the other, a second apart; whether each failure was ours, and
-    /// how many waited.
+    /// A sweep of clients whose collections end one second apart. Returns whether each failure was ours, and how many
+    /// waited.
     async fn sweep(
         context: SweepContext,
         outcomes: &[Result<(), Failure>],
@@ -304,15 +304,15 @@ mod tests {
         let never = CancellationToken::new();
         let all_silent = vec![Err(silent()); 10];
         assert_eq!(sweep(context(10), &all_silent, &never).await, (vec![true; 10], 9));
-        // The second answer settles it: who waited is judged, who fails later does not wait.
+        // The second answer decides: waiting failures are judged, and later ones do not wait.
         let mut outcomes = all_silent.clone();
         (outcomes[2], outcomes[4]) = (Ok(()), Ok(()));
         assert_eq!(sweep(context(10), &outcomes, &never).await, (vec![false; 10], 3));
-        // A login that is refused is an answer too.
+        // A refused login is an answer too.
         let refused = Err(Failure::new(Stage::Authenticate, FailureKind::AuthenticationRefused));
         (outcomes[2], outcomes[4]) = (refused.clone(), refused);
         assert_eq!(sweep(context(10), &outcomes, &never).await.0, [false; 10]);
-        // Of two clients nothing can be told, and nobody to tell means nobody waits.
+        // Two clients are too few evidence, and if nobody is notified, nothing waits.
         assert_eq!(sweep(context(2), &all_silent[..2], &never).await, (vec![false; 2], 0));
         let untold = SweepContext { is_told: false, ..context(10) };
         assert_eq!(sweep(untold, &all_silent, &never).await, (vec![false; 10], 0));
@@ -343,7 +343,7 @@ mod tests {
         tokio::task::yield_now().await;
         drop((two, three));
         assert!(!waiting.await.unwrap(), "one alone shows nothing");
-        // At the end of the run nobody waits.
+        // At the end of the run nothing waits.
         let evidence = SweepEvidence::new(context(3));
         let [mut one, _two, _three] = [0; 3].map(|_| evidence.client(true));
         cancel.cancel();

@@ -1,5 +1,5 @@
-//! Empties the outbox: takes due mails from the store, offers them to the SMTP server, writes down what
-//! became of each. When and how a mail is tried again is `mail`'s to say.
+//! The outbox worker: takes due mails from the store, offers them to the SMTP server and stores the results. When a
+//! mail is tried again is decided in `mail`.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -38,27 +38,27 @@ use super::wakeup::OutboxWakeup;
 /// How many mails are taken from the database at once.
 const BATCH: u32 = 100;
 
-/// The longest sleep: also the bound after which a database that failed is asked again.
+/// The longest sleep, which is also the time until the database is queried again after an error.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// The longest that `--once` waits for the SMTP server; what it has not taken by then stays in the outbox.
+/// How long `--once` waits for the SMTP server. Mails that were not accepted by then stay in the outbox.
 pub const MAIL_WAIT: Duration = Duration::from_secs(10);
 
-/// How long a mail on its way may still take when the offering is to end: enough for a server in health, so
-/// that what it has taken is written down as sent. Others are given up, with the reason, and offered again.
+/// How long the current mail may still take when the worker is stopped. This is enough for a healthy server, so that an
+/// accepted mail is stored as sent. Otherwise the attempt is aborted and the mail is offered again.
 pub const LAST_MAIL: Duration = Duration::from_secs(2);
 
-/// How often it is counted how long mails have waited.
+/// How often the waiting time of mails is updated.
 const COUNTED_EVERY: Duration = Duration::from_secs(60);
 
-/// The first count of a process knows no more than the clock: it takes this part of the time that mails may wait at
-/// most, so that a clock that leaps between two runs gives up no mail.
+/// The first update of a process depends on the clock. It adds at most this fraction of the time that mails may wait,
+/// so that no mail is given up because the clock jumped between two runs.
 const UNSEEN_PART: u32 = 4;
 
-/// The most refusals that are remembered, of mails and of causes.
+/// The most refused mails and causes that are remembered.
 const REMEMBERED: usize = 10_000;
 
-/// The way from the outbox to the SMTP server.
+/// The outbox worker.
 #[derive(Debug)]
 pub struct OutboxWorker {
     store: Store,
@@ -66,29 +66,30 @@ pub struct OutboxWorker {
     smtp: Smtp,
     publisher: Publisher,
     troubles: Arc<TroubleTracker>,
-    /// When it was last counted how long mails have waited.
+    /// When the waiting time of mails was last updated.
     counted: Option<Instant>,
-    /// The mails at which the server last refused us, with its words.
+    /// The mails for which the server last refused us, with its answers.
     refusing: HashMap<Uuid, String>,
     /// The causes of such refusals that were logged.
     logged: HashSet<String>,
-    /// Whether every waiting mail was offered once: before that, what is not refused may only not have been offered.
+    /// Whether every waiting mail was offered once. Before that, a mail that is not refused may just not have been
+    /// offered.
     offered_all: bool,
 }
 
-/// What one round has met so far.
+/// The results of one round so far.
 #[derive(Debug, Default)]
 struct Round {
-    /// Recipients for which the server refuses us: their other mails would meet the same.
+    /// Recipients for which the server refuses us. Their other mails are skipped.
     put_off: HashMap<String, (String, Timestamp)>,
-    /// Whether the server was lost in the middle of the mail before.
+    /// Whether the connection was lost during the previous mail.
     broke: bool,
     /// Whether any mail was sent.
     sent: bool,
 }
 
 impl OutboxWorker {
-    /// An outbox over a store and a client of the SMTP server `smtp`.
+    /// A worker for the outbox of a store, with a client of the SMTP server `smtp`.
     #[must_use]
     pub fn new(
         store: Store,
@@ -110,21 +111,20 @@ impl OutboxWorker {
         }
     }
 
-    /// Offers every due mail once, oldest first; none while the database is away, which cannot say what became of
-    /// each. Breaks off where no mail would get through, and gives the
-    /// time until which all of them rest. Once `end` is cancelled no further mail is offered, and the one on
-    /// its way has [`LAST_MAIL`].
+    /// Offers every due mail once, oldest first. Offers none while the database is away, because results could not be
+    /// stored. Stops if no mail would get through, and returns the time until which all of them are deferred. Once
+    /// `end` is cancelled, no further mail is offered, and the current one has [`LAST_MAIL`].
     ///
     /// # Errors
-    /// [`StoreError`] where the database fails; a mail that was sent but could not be written down is
-    /// sent again later, with the same Message-ID.
+    /// [`StoreError`] if the database fails. A mail that was sent but whose result could not be stored is sent again
+    /// later, with the same Message-ID.
     pub async fn offer(&mut self, due: Due, end: &CancellationToken) -> Result<ControlFlow<Timestamp>, StoreError> {
         let mut round = Round::default();
         let outcome = self.offer_all(due, &mut round, end).await;
         let is_complete = matches!(outcome, Ok(ControlFlow::Continue(()))) && !end.is_cancelled();
         self.offered_all |= is_complete && due == Due::All && !self.store.is_away();
         self.note_refusals(&round);
-        // Taking leave takes time as well: where none is left, the connection is simply closed.
+        // `QUIT` takes time too. If none is left, the connection is simply closed.
         if !end.is_cancelled() {
             self.client.quit().await;
         }
@@ -161,19 +161,20 @@ impl OutboxWorker {
         }
     }
 
-    /// Offers mails as they fall due until `stop`, which ends an offering as [`offer`](Self::offer) says; all of them
-    /// at first, since the configuration may be a corrected one. The database failing is logged and tried again.
+    /// Offers mails as they become due until `stop`, which ends as described in [`offer`](Self::offer). All of them are
+    /// offered at first, because the configuration may have been corrected. Database errors are logged, and the worker
+    /// tries again.
     pub async fn run(&mut self, wakeup: &OutboxWakeup, stop: &CancellationToken) {
         let mut due = Due::All;
         loop {
             let offered = self.offer(std::mem::replace(&mut due, Due::Ready), stop).await;
             let (sleep, until_decided) = match offered {
                 Ok(ControlFlow::Continue(())) => (self.until_next().await, true),
-                // What is decided meanwhile rests too: the server is away for it as well.
+                // New mails are deferred too, because the server is not available for them either.
                 Ok(ControlFlow::Break(until)) => (time_until(until), false),
                 Err(error) => {
                     tracing::error!("the outbox cannot be read: {}", chain(&error));
-                    // A database that is away rings when it is back.
+                    // The worker is woken when the database is back.
                     (LONGEST_SLEEP, true)
                 }
             };
@@ -186,8 +187,7 @@ impl OutboxWorker {
         }
     }
 
-    /// Counts how long the mails have waited. Between two counts of one process it trusts its own clock, which does
-    /// not leap.
+    /// Updates the waiting time of mails. Between two updates of one process it uses the monotonic clock.
     async fn count_waiting(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let since = self.counted.map(|counted| counted.elapsed());
         if since.is_some_and(|since| since < COUNTED_EVERY)
@@ -209,7 +209,7 @@ impl OutboxWorker {
         }
     }
 
-    /// The time until the next mail falls due, as far as the database tells.
+    /// The time until the next mail is due, according to the database.
     async fn until_next(&self) -> Duration {
         if self.store.is_away() {
             return LONGEST_SLEEP;
@@ -223,8 +223,8 @@ impl OutboxWorker {
         }
     }
 
-    /// Offers one mail and writes down what became of it. One that is too large is offered again in a smaller form.
-    /// Breaks where no mail would get through.
+    /// Offers one mail and stores the result. A mail that is too large is offered again in a smaller form. Breaks if no
+    /// mail would get through.
     async fn offer_one(
         &mut self,
         mut waiting: OutboxMail,
@@ -244,7 +244,7 @@ impl OutboxWorker {
                 let reason = format!("{error}: {}", words_of_parts(&waiting.mail, &parts));
                 tracing::warn!(mail = %waiting.mail.id, "mail to {}: {reason}", waiting.mail.recipient);
                 self.store.mail_split(waiting.mail.id, parts.clone(), &reason).await?;
-                // The others are new mails, and have their turn in this round still.
+                // The other parts are new mails, which are offered later in this round.
                 let Some(first) = parts.into_iter().next() else { return Ok(ControlFlow::Continue(())) };
                 (waiting.mail, waiting.splits) = (first, waiting.splits.saturating_add(1));
                 if !end.is_cancelled() {
@@ -256,7 +256,7 @@ impl OutboxWorker {
         }
     }
 
-    /// Writes down what became of a mail, and what follows for the others.
+    /// Stores the result of a mail and applies its consequences for the others.
     async fn conclude(
         &mut self,
         waiting: &OutboxMail,
@@ -306,7 +306,7 @@ impl OutboxWorker {
         }
     }
 
-    /// Keeps in the database what became of a mail, then tells it.
+    /// Stores the result of a mail in the database, then publishes it.
     async fn write_down(&self, waiting: &OutboxMail, step: MailStep, attempts: u32) -> Result<(), StoreError> {
         let (mail, now) = (&waiting.mail, Timestamp::now());
         match &step {
@@ -322,7 +322,7 @@ impl OutboxWorker {
         Ok(())
     }
 
-    /// No mail gets through: those that have waited for their whole time wait no longer.
+    /// No mail gets through. Gives up the mails that have waited for the maximum time.
     async fn give_up_all(&mut self, error: &str) -> Result<(), StoreError> {
         let error = delivery::given_up(error, self.smtp.give_up);
         loop {
@@ -337,10 +337,10 @@ impl OutboxWorker {
         }
     }
 
-    /// Smaller mails in the place of one that is too large; `None` where nothing can be left out.
+    /// Smaller mails that replace one that is too large; `None` if nothing can be removed.
     async fn smaller(&self, waiting: &OutboxMail, limit_bytes: Option<u64>) -> Option<Vec<Mail>> {
         let (mail, splits, from) = (waiting.mail.clone(), waiting.splits, self.smtp.from.clone());
-        // Encoding a list of some MiB several times takes a moment of a processor.
+        // Encoding a list of several MiB repeatedly takes some CPU time.
         let resized = tokio::task::spawn_blocking(move || {
             let size_of = |mail: &Mail| resize::size_of(&from, mail);
             resize::resized(&mail, &TooLarge { splits, limit_bytes, size_of: &size_of }, &mut Uuid::now_v7)
@@ -354,7 +354,7 @@ impl OutboxWorker {
         }
     }
 
-    /// One line for each cause, however many mails meet it.
+    /// Logs one line per cause, for however many mails it concerns.
     fn log_once(&mut self, error: &SendError) {
         if self.logged.len() < REMEMBERED && self.logged.insert(delivery::cause(error)) {
             tracing::error!(
@@ -365,7 +365,7 @@ impl OutboxWorker {
         }
     }
 
-    /// After a round: whether the server refuses us.
+    /// After a round, reports whether the server refuses us.
     fn note_refusals(&mut self, round: &Round) {
         if let Some(words) = self.refusing.values().next() {
             let detail = format!("{words} ({} mails wait for that reason)", self.refusing.len());
@@ -377,7 +377,7 @@ impl OutboxWorker {
     }
 }
 
-/// What a mail became, in words.
+/// The result of a mail in words.
 fn words_of_parts(mail: &Mail, parts: &[Mail]) -> String {
     match parts {
         [_] if mail.attachments.is_empty() => "truncated".to_owned(),
@@ -386,7 +386,7 @@ fn words_of_parts(mail: &Mail, parts: &[Mail]) -> String {
     }
 }
 
-/// At least a moment: a mail that stays due must not make a busy loop.
+/// At least a short time, so that a mail that stays due does not cause a busy loop.
 fn time_until(at: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default().max(Duration::from_secs(1))
 }

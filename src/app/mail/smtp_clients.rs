@@ -1,17 +1,17 @@
-//! Clients for the SMTP server, with their password fetched. Not what they send.
+//! Creates SMTP clients and reads their password.
 
 use crate::{app::error::RunError, config::Smtp, mail::smtp::SmtpClient};
 
 /// One client.
 ///
 /// # Errors
-/// [`RunError`] where the password cannot be fetched or TLS not be set up.
+/// [`RunError`] if the password cannot be read or TLS cannot be set up.
 pub async fn smtp_client(smtp: &Smtp) -> Result<SmtpClient, RunError> {
     let [client, _] = smtp_clients(smtp).await?;
     Ok(client)
 }
 
-/// Two clients; the password is fetched once.
+/// Two clients; the password is read once.
 ///
 /// # Errors
 /// As [`smtp_client`].

@@ -1,8 +1,8 @@
-//! Wakes the outbox: a mail was decided, or every waiting one is to be offered now. Not the outbox.
+//! Wakes the outbox worker: a mail is new in the outbox, or every waiting mail is to be offered now.
 
 use tokio::sync::Notify;
 
-/// One for the whole process; outlives every configuration.
+/// Exists once per process and survives reloads of the configuration.
 #[derive(Debug, Default)]
 pub struct OutboxWakeup {
     decided: Notify,
@@ -15,7 +15,7 @@ impl OutboxWakeup {
         self.decided.notify_one();
     }
 
-    /// Every waiting mail is to be offered once, whatever its back-off.
+    /// Every waiting mail is to be offered once, regardless of its back-off.
     pub fn offer_all(&self) {
         self.all.notify_one();
     }

@@ -1,39 +1,38 @@
-//! How many files this process may have open, and what follows: how many clients are visited at once, and for how
-//! many a session is kept. Some are set aside first, so that database, mail and log never go without. Not the waiting
-//! for descriptors ([`crate::sweep::descriptor_budget`]).
+//! The limit of open file descriptors, and what follows from it: how many clients are collected at once, and for how
+//! many a session is kept. Some descriptors are reserved first for database, mail and log.
+//! [`crate::sweep::descriptor_budget`] hands out the rest.
 
 use std::fs;
 
 use crate::sweep::descriptor_budget::{Costs, DescriptorBudget};
 
-/// What the runtime and the database open at the start.
+/// The descriptors that the runtime and the database open at the start.
 const STARTED: usize = 16;
 
-/// What is set aside beyond what is open when the database is, since it comes and goes while sweeps go on: usually, and
-/// where there is little.
+/// The reserve for descriptors that are opened temporarily during sweeps: the normal one, and the one for low limits.
 const SET_ASIDE: [(&str, usize, usize); 5] = [
-    // Further connections for questions, each with the file and its log; the writer's, made anew.
+    // Further connections for queries, each with the file and its log, and the writer's, if it is opened again.
     ("the database", 10, 4),
-    // The connection, and the name that is looked up for it.
+    // The SMTP connection and the name lookup for it.
     ("the outbox", 2, 2),
-    // The spool with its directory, host keys that are read or written.
+    // The spool with its directory, and the host key file.
     ("spool and host keys", 4, 2),
-    // A command with its pipe, a file.
+    // A command with its pipe, and a file.
     ("secrets and keys", 4, 2),
     ("the log", 2, 1),
 ];
 
-/// How many dashboards may attach: usually, and where there is little.
+/// How many dashboards may attach: normally, and with a low limit.
 const MOST_ATTACHED: usize = 32;
 const FEW_ATTACHED: usize = 2;
 
-/// The customary limit. Below it, few dashboards may attach.
+/// The usual limit. Below it, few dashboards may attach.
 const CUSTOMARY: usize = 1024;
 
-/// Below it, as little as possible is set aside.
+/// Below this limit, the reserve is as small as possible.
 const LITTLE: usize = 64;
 
-/// There are so few that nothing can be collected.
+/// The limit is too low to collect anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this process may have {limit} files open at once, and needs {needed} to collect from one client: raise the limit with `ulimit -n {CUSTOMARY}`, or with LimitNOFILE={CUSTOMARY} in the unit of the service"
@@ -43,17 +42,17 @@ pub struct TooFewDescriptors {
     needed: usize,
 }
 
-/// The descriptors of this process. One for its whole life: what is open is counted once.
+/// The descriptors of this process. Created once, because the open ones are counted once.
 #[derive(Debug)]
 pub struct Descriptors {
     limit: usize,
-    /// Open already, or set aside.
+    /// Already open or reserved.
     taken: usize,
     costs: Costs,
     budget: DescriptorBudget,
 }
 
-/// What a configuration gets.
+/// The share of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     /// Clients visited at once.
@@ -62,17 +61,17 @@ pub struct Plan {
     pub kept: usize,
 }
 
-/// Raises the limit as far as that may be done.
+/// Raises the limit as far as possible.
 pub fn raise_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::debug!("the limit of open files stays as it is: {error}");
     }
 }
 
-/// Whether collecting can begin at all; to be asked before anything is opened.
+/// Checks whether collecting is possible at all. Must be called before anything is opened.
 ///
 /// # Errors
-/// [`TooFewDescriptors`] where it cannot.
+/// [`TooFewDescriptors`] if it is not.
 pub fn check_limit() -> Result<(), TooFewDescriptors> {
     let limit = limit();
     let needed = open_now() + STARTED + set_aside(limit) + costs_of_one(Costs::ELSEWHERE);
@@ -80,10 +79,10 @@ pub fn check_limit() -> Result<(), TooFewDescriptors> {
 }
 
 impl Descriptors {
-    /// Those of this process, to be counted when everything lasting is open.
+    /// The descriptors of this process. Must be called when everything that stays open is open.
     ///
     /// # Errors
-    /// [`TooFewDescriptors`] where there are not enough for one collection.
+    /// [`TooFewDescriptors`] if they are not enough for one collection.
     pub fn of_process(costs: Costs) -> Result<Self, TooFewDescriptors> {
         Self::new(limit(), open_now(), costs)
     }
@@ -109,8 +108,8 @@ impl Descriptors {
         most_attached(self.limit)
     }
 
-    /// What a configuration gets that would visit so many clients at once, of so many. Collections come first: a
-    /// session that is not kept costs a login, a client that waits costs the sweep.
+    /// The share of a configuration with this concurrency and number of clients. Collections come first: a session that
+    /// is not kept costs a login, but a waiting client delays the sweep.
     #[must_use]
     pub fn plan(&self, concurrency: usize, clients: usize) -> Plan {
         let free = self.limit - self.taken;
@@ -118,12 +117,11 @@ impl Descriptors {
         let visited = at_once.min((free / costs_of_one(self.costs)).max(1));
         let left = free.saturating_sub(visited * costs_of_one(self.costs));
         let kept = clients.min(left / widened(self.costs.kept).max(1));
-        // What is not the descriptors' doing stays as it was asked for.
+        // Limits that are not caused by descriptors stay as requested.
         Plan { concurrency: if visited == at_once { concurrency } else { visited }, kept }
     }
 
-    /// What is to be said where a plan falls short of what was asked for; `keeps` tells whether sessions are to be
-    /// kept at all.
+    /// The warning if a plan has less than was requested. `keeps` is whether sessions are kept at all.
     #[must_use]
     pub fn shortfall(&self, plan: Plan, concurrency: usize, clients: usize, keeps: bool) -> Option<String> {
         let fewer_at_once = plan.concurrency < concurrency;
@@ -167,13 +165,13 @@ fn most_attached(limit: usize) -> usize {
     if limit < CUSTOMARY { FEW_ATTACHED } else { MOST_ATTACHED }
 }
 
-/// How many files this process may have open. Where that cannot be told, there is no limit to keep to.
+/// The limit of open files of this process; unlimited if it cannot be determined.
 fn limit() -> usize {
     let (soft, _) = rlimit::Resource::NOFILE.get().unwrap_or((u64::MAX, u64::MAX));
     usize::try_from(soft).unwrap_or(usize::MAX).min(usize::MAX / 4)
 }
 
-/// How many are open. Where that cannot be told, as many as there are after an ordinary start.
+/// The number of open files; if it cannot be determined, the usual number after a start.
 fn open_now() -> usize {
     let count = |folder: &str| Some(fs::read_dir(folder).ok()?.count().saturating_sub(1));
     count("/proc/self/fd").or_else(|| count("/dev/fd")).unwrap_or(STARTED)
@@ -193,7 +191,7 @@ mod tests {
         for (limit, concurrency, clients, expected) in [
             (65_536, 128, 500, (128, 500)),
             (65_536, 4096, 20_000, (4096, 20_000)),
-            // Nothing falls short where all clients fit.
+            // There is no warning if all clients fit.
             (64, 128, 3, (128, 3)),
             (64, 128, 80, (12, 0)),
             (256, 128, 80, (128, 56)),

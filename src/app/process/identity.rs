@@ -1,4 +1,4 @@
-//! Which machine and which account this process runs on.
+//! The host name and the account of this process.
 
 /// The name of this machine.
 #[must_use]
@@ -12,7 +12,7 @@ pub fn account() -> String {
     whoami::username().unwrap_or_else(|_| "unknown".to_owned())
 }
 
-/// The name for the audit log: the account behind `sudo`, else that of this process.
+/// The name for the audit log: the account that called `sudo`, otherwise that of this process.
 #[must_use]
 pub fn actor() -> String {
     let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());

@@ -1,5 +1,5 @@
-//! Sets up the log: on standard error, or behind a screen in a file; how much of it, and how a line looks.
-//! Every line is also passed on to the stream, for the log view.
+//! Sets up the log: on standard error, or in a file while a dashboard is shown; its level and the format of its lines.
+//! Every line is also sent to the event bus, for the log view.
 
 use std::{
     fmt::{self, Write as _},
@@ -34,25 +34,25 @@ use crate::{
     fleet::stream::{LogLevel, LogLine},
 };
 
-/// How many days' files are kept behind a screen.
+/// How many daily log files of dashboards are kept.
 const FILES_KEPT: usize = 7;
 
-/// How many lines are kept from before there is a stream.
+/// How many lines are kept until the event bus exists.
 const EARLY_KEPT: usize = 100;
 
-/// The way by which lines of the log enter the stream. Cheap to clone.
+/// Sends log lines to the event bus. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct LogTap(Arc<Mutex<Tap>>);
 
 #[derive(Debug, Default)]
 struct Tap {
     bus: Option<BusHandle>,
-    /// What was logged before there was a stream; no more than [`EARLY_KEPT`], the first ones.
+    /// The lines that were logged before the event bus existed; the first [`EARLY_KEPT`] of them.
     early: Vec<LogLine>,
 }
 
 impl LogTap {
-    /// From now on lines go into this stream, those from before first.
+    /// Sends lines to this event bus from now on, starting with the earlier ones.
     pub fn open_into(&self, bus: BusHandle) {
         let mut tap = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for line in tap.early.drain(..) {
@@ -71,17 +71,17 @@ impl LogTap {
     }
 }
 
-/// Keeps the file of the log open; what waits is written when it is dropped.
+/// The open log file. Waiting lines are written when it is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct LogFile {
     _writer: WorkerGuard,
-    /// Where the files are.
+    /// The directory of the log files.
     pub folder: PathBuf,
 }
 
-/// Logs to `writer`, which stands for standard error: of this program from `level` on, of its libraries errors
-/// alone unless everything is asked for. `RUST_LOG` overrules both. A second call does nothing.
+/// Logs to `writer`, which represents standard error: this program from `level` on, its libraries only errors, unless
+/// the level is TRACE. `RUST_LOG` overrides both. A second call does nothing.
 pub fn start<W>(level: LevelFilter, writer: W) -> LogTap
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -92,12 +92,12 @@ where
         .with_ansi(colour && io::stderr().is_terminal())
         .with_target(false)
         .compact();
-    // The journal stamps its lines itself.
+    // The systemd journal adds its own timestamps.
     if std::env::var_os("JOURNAL_STREAM").is_some() { begin(level, lines.without_time()) } else { begin(level, lines) }
 }
 
-/// The same behind a screen: to a file a day in the state directory of the user. Where that cannot be had, to
-/// the stream alone.
+/// The same while a dashboard is shown: to one file per day in the state directory of the user. If that is not
+/// possible, only to the event bus.
 pub fn start_behind_screen(level: LevelFilter) -> (LogTap, Option<LogFile>) {
     match daily_file() {
         Ok((writer, file)) => {
@@ -125,12 +125,13 @@ fn daily_file() -> io::Result<(NonBlocking, LogFile)> {
         .max_log_files(FILES_KEPT)
         .build(&folder)
         .map_err(io::Error::other)?;
-    // Lines wait in memory for a slow disk, up to the library's bound; then new ones are lost, not the screen.
+    // Lines wait in memory for a slow disk, up to the library's limit. Then new ones are dropped, so that the dashboard
+    // is not blocked.
     let (writer, guard) = tracing_appender::non_blocking(file);
     Ok((writer, LogFile { _writer: guard, folder }))
 }
 
-/// `$XDG_STATE_HOME/fleetsweep`, or its customary place.
+/// `$XDG_STATE_HOME/fleetsweep`, or its default.
 fn folder(variable: impl Fn(&str) -> Option<PathBuf>) -> io::Result<PathBuf> {
     let absolute = |name| variable(name).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
@@ -151,8 +152,8 @@ where
     tap
 }
 
-/// The filter in the words of `RUST_LOG`. The SSH library logs an error for many a message of a client, without its
-/// name: any client could fill the log. What matters of it is the failure of a collection.
+/// The filter in the syntax of `RUST_LOG`. The SSH library is silenced: it logs errors for messages of a client without
+/// its name, so any client could fill the log. The failure of the collection is logged anyway.
 fn directives(level: LevelFilter) -> String {
     let libraries = if level == LevelFilter::TRACE { "info" } else { "error,russh=off" };
     format!("{libraries},fleetsweep={level}")
@@ -160,7 +161,7 @@ fn directives(level: LevelFilter) -> String {
 
 struct TapLayer(LogTap);
 
-/// The fields of a span as words and the client that they name, kept with the span.
+/// The formatted fields of a span and the client that they name, stored with the span.
 struct SpanFields {
     fields: String,
     client: Option<String>,
@@ -195,13 +196,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TapLayer {
     }
 }
 
-/// A line as the file has it: the message, then ` name=value` for each field of the event and of the spans around it,
-/// outermost first. The name of the client stands by itself.
+/// Formats a line: the message, then ` name=value` for each field of the event and of its spans, outermost first. The
+/// client name is kept separately.
 #[derive(Default)]
 struct Words {
     message: String,
     fields: String,
-    /// Whether it is the span of a client: its name is not one of the fields.
+    /// Whether it is the span of a client, whose name is not formatted as a field.
     is_client: bool,
     client: Option<String>,
 }

@@ -1,13 +1,13 @@
-//! Keeps the memory of this process to itself: passwords and private keys are in it. Not how much of it is used.
+//! Protects the memory of this process, which contains passwords and private keys.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-/// From here on a crash writes no memory to the disk, and no other process of this account reads it, nor the
-/// environment in which `env:NAME` finds its secrets. Root still may.
+/// After this call a crash writes no core dump, and other processes of this account can read neither the memory nor the
+/// environment with the secrets of `env:NAME`. Root still can.
 ///
-/// What the system does not grant is left as it is: no run is worth less for it.
+/// Errors are ignored: the program works without this protection.
 pub fn keep_private() {
-    // Children inherit this limit, and services of the system that take care of crashes go by it.
+    // Children inherit this limit, and crash handlers of the system respect it.
     let refused = [
         setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }),
         set_dumpable_behavior(DumpableBehavior::NotDumpable),

@@ -1,20 +1,20 @@
-//! Tells systemd how the run goes, where it is the service manager; elsewhere nobody asks.
+//! Notifies systemd of the state of the service, if systemd started it.
 
 use sd_notify::NotifyState;
 
-/// The run works, first or again.
+/// The service is ready, after the start or a reload.
 pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// The configuration is being read again. `Type=notify-reload` wants the time at which that began.
+/// The configuration is being reloaded. `Type=notify-reload` needs the time at which that began.
 pub fn reloading() {
     let mut states = vec![NotifyState::Reloading];
     states.extend(NotifyState::monotonic_usec_now().ok());
     tell(&states);
 }
 
-/// The run ends.
+/// The service is stopping.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }

@@ -1,4 +1,4 @@
-//! Turns the signals of the operating system into what the run understands.
+//! Handles the signals of the operating system.
 
 use std::io;
 
@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::tui::terminal;
 
-/// Cancels `stop` at the first SIGINT or SIGTERM. The second one ends the process at once: whoever sends
-/// it twice means it. What is stored stays stored either way.
+/// Cancels `stop` at the first SIGINT or SIGTERM. The second one ends the process at once. Stored data is safe in both
+/// cases.
 ///
 /// # Errors
-/// Where the operating system grants no signal handler.
+/// If the operating system does not allow a signal handler.
 pub fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -26,15 +26,15 @@ pub fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
     Ok(())
 }
 
-/// The stream of SIGHUP: read the configuration again.
+/// The stream of SIGHUP, which reloads the configuration.
 ///
 /// # Errors
-/// Where the operating system grants no signal handler.
+/// If the operating system does not allow a signal handler.
 pub fn hangups() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-/// Waits for either; the shell's exit code for a process that it ended.
+/// Waits for either signal and returns the shell's exit code for it.
 async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> i32 {
     tokio::select! {
         _ = interrupt.recv() => 128 + 2,

@@ -1,4 +1,4 @@
-//! The short commands: `check`, `trust`, `clean`, `mail-test`. None of them sweeps.
+//! The short commands: `check`, `trust`, `clean` and `mail-test`.
 
 use std::{
     collections::BTreeSet,
@@ -25,10 +25,11 @@ use crate::{
     sweep::{self, CleanResult, Collector, SessionKeeping, SweepError, TrustResult},
 };
 
-/// `check`: validates, looks at what the configuration names, contacts nothing, says what would be done.
+/// `check`: validates the configuration, checks the files that it refers to and prints what would be swept. It contacts
+/// nobody.
 ///
 /// # Errors
-/// [`RunError`] where the configuration is not valid, or something that it names cannot be used.
+/// [`RunError`] if the configuration is invalid, or something that it refers to cannot be used.
 pub fn check(source: &ConfigSource) -> Result<Exit, RunError> {
     let agents = sweep::collector::agents().map_err(SweepError::Agents);
     if let Some(folder) = sweep::agents_folder() {
@@ -54,7 +55,7 @@ pub fn check(source: &ConfigSource) -> Result<Exit, RunError> {
 /// `trust`: fetches and pins the host keys of every client.
 ///
 /// # Errors
-/// [`RunError`] where it could not begin.
+/// [`RunError`] if it could not start.
 pub async fn trust(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, RunError> {
     visit(source, async |collector: &Collector, client: &Client| match collector.trust(client, stop).await {
         Ok(TrustResult::Pinned { fingerprint, algorithm }) => Ok(format!("pinned now      {algorithm} {fingerprint}")),
@@ -69,7 +70,7 @@ pub async fn trust(source: &ConfigSource, stop: &CancellationToken) -> Result<Ex
 /// `clean`: removes the kept agents from every client.
 ///
 /// # Errors
-/// [`RunError`] where it could not begin.
+/// [`RunError`] if it could not start.
 pub async fn clean(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, RunError> {
     visit(source, async |collector: &Collector, client: &Client| match collector.clean(client, stop).await {
         Ok(CleanResult { removed }) if removed.is_empty() => Ok("nothing was there".to_owned()),
@@ -79,11 +80,11 @@ pub async fn clean(source: &ConfigSource, stop: &CancellationToken) -> Result<Ex
     .await
 }
 
-/// `mail-test`: sends one test mail to every address of the configuration, past the outbox, and prints the
-/// server's answers.
+/// `mail-test`: sends one test mail to every address of the configuration, without the outbox, and prints the server's
+/// answers.
 ///
 /// # Errors
-/// [`RunError`] where it could not begin.
+/// [`RunError`] if it could not start.
 pub async fn mail_test(source: &ConfigSource) -> Result<Exit, RunError> {
     let config = source.load()?;
     let mailboxes = config.clients.iter().flat_map(|client| &client.mail).chain(&config.collector.mail);
@@ -109,13 +110,13 @@ pub async fn mail_test(source: &ConfigSource) -> Result<Exit, RunError> {
     Ok(exit)
 }
 
-/// Visits every client, so many at once as the configuration allows; prints a line for each.
+/// Visits every client, as many at once as the configuration allows, and prints a line for each.
 async fn visit(
     source: &ConfigSource,
     act: impl AsyncFn(&Collector, &Client) -> Result<String, Failure>,
 ) -> Result<Exit, RunError> {
     let config = source.load()?;
-    // Nobody listens: these commands print what they did themselves.
+    // There is no subscriber: these commands print their results themselves.
     let (publisher, _events) = Publisher::new();
     let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, publisher)?;
     let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());

@@ -1,5 +1,5 @@
-//! The dashboard: a screen over a source, which is this process, the collector that runs already, or a recording. Not
-//! what is drawn, and not what is collected.
+//! The dashboard over a source, which is this process, a collector that is already running, or a recording. Drawing is
+//! in `tui`.
 
 use std::{io, path::Path};
 
@@ -33,11 +33,11 @@ pub mod attached;
 pub mod pump;
 pub mod session;
 
-/// Sweeps under the eyes of an operator until the screen or `stop` ends it. Where another process collects
-/// into the same database already, its stream is shown instead.
+/// Sweeps and shows the dashboard until the operator or `stop` ends it. If another process already collects into the
+/// same database, shows its events instead.
 ///
 /// # Errors
-/// [`RunError`] where it could not begin.
+/// [`RunError`] if it could not start.
 pub async fn run(
     source: &ConfigSource,
     record: Option<&Path>,
@@ -85,7 +85,7 @@ async fn own(
 /// A recording is played.
 ///
 /// # Errors
-/// [`RunError`] where it cannot be played.
+/// [`RunError`] if it cannot be played.
 pub async fn replay(file: &Path, stop: &CancellationToken) -> Result<(), RunError> {
     let path = file.to_owned();
     let recording = tokio::task::spawn_blocking(move || Recording::open(&path)).await.map_err(io::Error::other)??;

@@ -1,4 +1,4 @@
-//! `--demo`: any run mode over the demo fleet, and whether that went as scripted.
+//! `--demo`: all run modes with the demo fleet, and whether the result is as planned.
 
 use std::{
     io::{self, Write as _},
@@ -21,10 +21,10 @@ use super::{
     service,
 };
 
-/// One sweep over a demo of so many clients. Going as scripted, planned failures included, is a success.
+/// One sweep over a demo of this many clients. It succeeds if the result is as planned, including planned failures.
 ///
 /// # Errors
-/// [`RunError`] where the demo or the run could not begin.
+/// [`RunError`] if the demo or the run could not start.
 pub async fn once(
     clients: u16,
     patterns: &[Pattern],
@@ -44,16 +44,16 @@ pub async fn once(
     demo.stop().await.map_err(RunError::Demo)?;
     Ok(match (swept.exit(false), strayed.is_empty()) {
         (Exit::Database, _) => Exit::Database,
-        // The script has failures in it.
+        // Some clients are planned to fail.
         (Exit::Success | Exit::ClientFailed | Exit::Usage | Exit::LimitExceeded, true) => Exit::Success,
         (Exit::Success | Exit::ClientFailed | Exit::Usage | Exit::LimitExceeded, false) => Exit::ClientFailed,
     })
 }
 
-/// Sweep after sweep over a demo of so many clients.
+/// A service over a demo of this many clients.
 ///
 /// # Errors
-/// [`RunError`] where the demo or the run could not begin.
+/// [`RunError`] if the demo or the run could not start.
 pub async fn headless(
     clients: u16,
     patterns: &[Pattern],
@@ -66,10 +66,10 @@ pub async fn headless(
     demo.stop().await.map_err(RunError::Demo)
 }
 
-/// The same under the eyes of an operator.
+/// The same with a dashboard.
 ///
 /// # Errors
-/// [`RunError`] where the demo or the run could not begin.
+/// [`RunError`] if the demo or the run could not start.
 pub async fn dashboard(
     clients: u16,
     patterns: &[Pattern],
@@ -82,7 +82,7 @@ pub async fn dashboard(
     demo.stop().await.map_err(RunError::Demo)
 }
 
-/// A demo that is swept again and again has things happen in it; one that is swept once goes as scripted.
+/// In a demo that is swept repeatedly, things change between sweeps; one that is swept once is as planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mood {
     Scripted,
@@ -101,7 +101,7 @@ async fn start(clients: u16, patterns: &[Pattern], mood: Mood) -> Result<(Demo, 
     Ok((demo, source))
 }
 
-/// What went otherwise than planned, a line each.
+/// The clients whose result is not as planned, one line each.
 fn strayed(demo: &Demo, swept: &RunResult) -> Vec<String> {
     let stray = |client: &ClientView| {
         let planned = demo.expectation(&client.card.id)?;
@@ -121,7 +121,7 @@ fn strayed(demo: &Demo, swept: &RunResult) -> Vec<String> {
     swept.fleet.clients().filter_map(stray).collect()
 }
 
-/// A word beside the result. Where standard error is closed nobody listens.
+/// A message on standard error. If that is closed, the message is dropped.
 fn note(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }

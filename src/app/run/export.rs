@@ -1,5 +1,5 @@
-//! `export`: what the database holds, for programs that do not ask it themselves. Reads beside whoever collects,
-//! contacts no client, and changes nothing.
+//! `export`: writes data of the database for other programs. It reads while a collector runs, contacts no client and
+//! changes nothing.
 
 use std::io::{self, Write as _};
 
@@ -31,7 +31,7 @@ use super::output_file::{Audience, Output};
 /// Writes what was asked for.
 ///
 /// # Errors
-/// [`RunError`] where the configuration is not valid, the database does not answer or the result cannot be written.
+/// [`RunError`] if the configuration is invalid, the database does not answer or the result cannot be written.
 pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToken) -> Result<Exit, RunError> {
     let audience = match export.content {
         Content::Rows { .. } => Audience::Owner,
@@ -40,7 +40,7 @@ pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToke
     let open = || export.output.as_deref().map(|file| Output::create(file, audience)).transpose();
     let output = match export.content {
         Content::Rows { view, format, since, until } => {
-            // Rows outlive the configuration of their client, so that patterns are held against the database.
+            // Rows may be older than the configuration, so patterns are matched against the clients in the database.
             let config = ConfigSource { patterns: Vec::new(), ..source.clone() }.load()?;
             let now = Timestamp::now();
             let [since, until] = [since, until].map(|when| when.map(|when: When| when.from(now)));
@@ -78,7 +78,7 @@ pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToke
     Ok(Exit::Success)
 }
 
-/// The clients of the database that were asked for; `None` where it was for all.
+/// The selected clients of the database; `None` for all.
 async fn clients(
     source: &ConfigSource,
     reader: &Reader,
@@ -89,7 +89,7 @@ async fn clients(
     }
     let mut stored = reader.stored_clients().await?;
     stored.retain(|client| source.meets(&client.id, &client.name));
-    // One that was never collected has no rows, which is no mistake of whoever asks.
+    // A client that was never collected has no rows, which is not an error.
     if stored.is_empty() && !configured.iter().any(|client| source.meets(&client.id, &client.name)) {
         return Err(source.no_client());
     }

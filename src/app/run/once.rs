@@ -1,5 +1,5 @@
-//! `--once`: one sweep, by this process or by the collector that runs already. Not the watching of it, and not the
-//! printing of its result.
+//! `--once`: one sweep, by this process or by a collector that is already running. Its progress is followed in
+//! [`watch`], and its result is printed in [`result`].
 
 use std::{
     path::{Path, PathBuf},
@@ -40,26 +40,26 @@ use watch::{Scope, Show, Watch, WatchError};
 pub mod result;
 pub mod watch;
 
-/// How long a collector that is just starting or being restarted is waited for.
+/// How long to wait for a collector that is starting or being restarted.
 const ATTACH_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a run is told by its arguments.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct Once {
-    /// How the result is printed.
+    /// The format of the result.
     pub format: Format,
-    /// Into which file; `None` for standard output.
+    /// The file to write to; `None` for standard output.
     pub output: Option<PathBuf>,
-    /// Whether an exceeded limit has an exit code of its own.
+    /// Whether an exceeded limit has its own exit code.
     pub fail_on_alert: bool,
-    /// How what happens is shown meanwhile.
+    /// How progress is shown.
     pub show: Show,
 }
 
 /// Sweeps once, waits for the mails, prints the result.
 ///
 /// # Errors
-/// [`RunError`] where the run could not begin, or its result could not be printed.
+/// [`RunError`] if the run could not start, or its result could not be printed.
 pub async fn run(
     config: &Config,
     costs: Costs,
@@ -137,7 +137,7 @@ async fn own(
     }
 }
 
-/// Runs the collector of this process for one sweep, and asks its database before that is closed.
+/// Runs the collector of this process for one sweep, and queries its database before that is closed.
 async fn collect(
     engine: &Engine,
     config: &Config,
@@ -152,7 +152,7 @@ async fn collect(
         Err(RunError::Database(error)) => database.silent(error)?,
         Err(failed) => return Err(failed),
     }
-    // What became of a mail may have to wait as well. Closing tries a last time, and returns when that is over.
+    // Results of mails may still wait in the spool. Closing tries to store them one last time.
     let status = engine.store.status();
     engine.store.close().await;
     if let Some(away) = &status.borrow().away {
@@ -161,13 +161,14 @@ async fn collect(
     Ok((stored, database))
 }
 
-/// The running collector ended before it was done, or was gone already; why that is thought.
+/// The running collector ended before it was done, or had ended before; with the reason.
 struct Ended(String);
 
-/// Has the running collector sweep, and waits for that and its mails. What that collector does beside is not counted.
+/// Orders the running collector to sweep, and waits for the sweep and its mails. Other activities of that collector do
+/// not count.
 ///
 /// # Errors
-/// [`RunError::Collector`] where it refuses.
+/// [`RunError::Collector`] if it refuses.
 async fn attached(
     config: &Config,
     once: &Once,
@@ -187,7 +188,7 @@ async fn attached(
     tracing::info!("asking the running collector to sweep: {}", connection.to());
     let watch = Watch::new(stream, Scope::Sweep, once.show.clone());
     let watched = tokio::select! {
-        // Its end is told by the other branch, which hears of it through the channel.
+        // The other branch reports its end, which it receives through the channel.
         why = connection.run(&mut requests, &out, stop) => Err(WatchError::Ended(why)),
         watched = watch.follow(&source, order(config)) => watched,
     };

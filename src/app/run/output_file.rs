@@ -1,5 +1,4 @@
-//! A file for a result: under its name it is there whole or not at all, whatever happens meanwhile. Not the
-//! result.
+//! An output file that is written atomically: under its name there is either the complete file or none.
 
 use std::{
     fs::{self, File, Permissions},
@@ -13,21 +12,21 @@ use tempfile::{Builder, NamedTempFile};
 /// Who may read the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// Its owner alone: host names, addresses and mails are nobody else's business.
+    /// Only its owner, because it contains host names, addresses and mails.
     Owner,
-    /// Everyone: who collects metrics from files is another user.
+    /// Everyone, because the collector of metrics files runs as another user.
     Everyone,
 }
 
-/// Why there is no such file.
+/// Why the file could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// It could not be begun.
+    /// It could not be created.
     #[error("cannot write {file}: choose a directory in which you may create files")]
     NotBegun {
         /// Its name.
         file: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// It could not be finished.
@@ -35,10 +34,10 @@ pub enum OutputError {
     NotFinished {
         /// Its name.
         file: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The operator ended it.
+    /// The operator cancelled it.
     #[error("interrupted: {file} was not written; its old content is unchanged")]
     Stopped {
         /// Its name.
@@ -46,7 +45,8 @@ pub enum OutputError {
     },
 }
 
-/// A file that is being written under another name beside its own. Dropped before its end it vanishes.
+/// A file that is being written under a temporary name next to its own. It is removed if this is dropped before the
+/// end.
 #[derive(Debug)]
 pub struct Output {
     file: NamedTempFile,
@@ -54,7 +54,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Begins a file.
+    /// Creates a file.
     ///
     /// # Errors
     /// [`OutputError::NotBegun`].
@@ -65,9 +65,9 @@ impl Output {
 
     fn begin(target: &Path, audience: Audience) -> io::Result<Self> {
         let target = match fs::canonicalize(target) {
-            // What a symbolic link names is replaced, and the link stays.
+            // The target of a symbolic link is replaced, and the link stays.
             Ok(there) if there.is_file() => there,
-            // A device or a pipe would be replaced as well.
+            // Otherwise a device or a pipe would be replaced by a file.
             Ok(_) => return Err(io::Error::other("not a regular file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => target.to_owned(),
             Err(error) => return Err(error),
@@ -75,18 +75,18 @@ impl Output {
         if target.file_name().is_none() {
             return Err(io::Error::other("not the name of a file"));
         }
-        // The name must not end like the file's own: a collector that reads every `*.prom` would read this one too.
+        // The temporary name must not have the same extension: a collector that reads every `*.prom` would read it.
         let file = Builder::new().prefix(".fleetsweep-").suffix(".part").tempfile_in(directory(&target))?;
         let mode = match audience {
             Audience::Owner => 0o600,
             Audience::Everyone => 0o644,
         };
-        // Whatever the umask is.
+        // Regardless of the umask.
         file.as_file().set_permissions(Permissions::from_mode(mode))?;
         Ok(Self { file, target })
     }
 
-    /// Adds to it.
+    /// Appends to it.
     ///
     /// # Errors
     /// [`OutputError::NotFinished`].
@@ -94,7 +94,7 @@ impl Output {
         self.file.write_all(bytes).map_err(|source| self.not_finished(source))
     }
 
-    /// Gives it its name, in place of what had it before. It is on the disk then.
+    /// Renames it to its final name and replaces an existing file. It is then synced to disk.
     ///
     /// # Errors
     /// [`OutputError::NotFinished`].
@@ -104,14 +104,14 @@ impl Output {
         let directory = directory(&target);
         file.persist(&target)
             .map_err(|error| OutputError::NotFinished { file: target.display().to_string(), source: error.error })?;
-        // The name too; where a file system cannot, it comes a little later.
+        // The directory is synced too. If the file system does not support that, it happens a little later.
         if let Err(error) = File::open(directory).and_then(|directory| directory.sync_all()) {
             tracing::debug!("{} could not be synchronised: {error}", target.display());
         }
         Ok(())
     }
 
-    /// That the operator ended it.
+    /// The error that the operator cancelled it.
     #[must_use]
     pub fn stopped(&self) -> OutputError {
         OutputError::Stopped { file: self.target.display().to_string() }

@@ -1,5 +1,5 @@
-//! This process as the collector of a run mode that lasts: its engine, its stream and who reads that, from the first
-//! sweep to the orderly end.
+//! This process as a long-running collector: its engine, its event bus and the subscribers, from the first sweep to the
+//! shutdown.
 
 use std::sync::Arc;
 
@@ -23,29 +23,29 @@ use crate::{
 
 use super::readers::Readers;
 
-/// A collector that is ready to work.
+/// A collector that is ready to start.
 #[derive(Debug)]
 pub struct OwnCollector {
-    /// Its lasting parts.
+    /// Its engine.
     pub engine: Engine,
-    /// What it sweeps.
+    /// Its configuration.
     pub config: Config,
-    /// Folds what it tells.
+    /// Its event bus.
     pub bus: EventBus,
-    /// Who reads that beside the caller.
+    /// The subscribers besides the caller.
     pub readers: Readers,
-    /// Where orders for it are given.
+    /// Sends orders to it.
     pub orders: Orders,
-    /// Where they arrive.
+    /// Receives the orders.
     pub requests: mpsc::Receiver<Request>,
 }
 
 impl OwnCollector {
-    /// Lets others attach, and collects until `stop`; returns when the stream has ended and was read to its end.
-    /// `reloads` asks for the configuration to be read again from `source`.
+    /// Opens the attach server and collects until `stop`. Returns when all subscribers have read the last event.
+    /// `reloads` requests to reload the configuration from `source`.
     ///
     /// # Errors
-    /// [`RunError`] where it could not begin.
+    /// [`RunError`] if it could not start.
     pub async fn serve(
         self,
         source: &ConfigSource,

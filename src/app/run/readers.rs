@@ -1,14 +1,14 @@
-//! The readers of a stream beside the screen and the result: the log and the recording. Not what they do with it.
+//! The subscribers besides dashboard and result: the log and the recording.
 
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{bus::EventBus, fleet::stream::Frame, headless::log, relay::record::Recorder};
 
-/// How many pieces of another process's stream may wait to be recorded. When it is full that stream is not read; its
-/// collector then gives the whole fleet in place of what was missed.
+/// How many frames of another process may wait to be recorded. When the channel is full, the stream is not read, and
+/// its collector then sends the whole fleet in place of missed events.
 const WAITING: usize = 1024;
 
-/// Readers under way; they end with their streams.
+/// Running readers. They end with their streams.
 #[derive(Debug, Default)]
 pub struct Readers(JoinSet<()>);
 
@@ -18,14 +18,14 @@ impl Readers {
         self.0.spawn(bus.subscribe().each(log::log));
     }
 
-    /// Records everything, where that is wanted.
+    /// Records everything, if `--record` is given.
     pub fn record(&mut self, bus: &EventBus, recorder: Option<Recorder>) {
         if let Some(recorder) = recorder {
             self.0.spawn(recorder.run(bus.subscribe()));
         }
     }
 
-    /// The same for what comes from another process: it is to be sent there.
+    /// The same for frames from another process. Returns the channel to send them to.
     pub fn record_frames(&mut self, recorder: Option<Recorder>) -> Option<mpsc::Sender<Frame>> {
         recorder.map(|recorder| {
             let (frames, waiting) = mpsc::channel(WAITING);
@@ -34,7 +34,7 @@ impl Readers {
         })
     }
 
-    /// Waits until each has read to the end. To be called after their streams have ended.
+    /// Waits until each reader has finished. Must be called after their streams have ended.
     pub async fn ended(mut self) {
         while let Some(ended) = self.0.join_next().await {
             if let Err(error) = ended {

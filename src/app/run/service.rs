@@ -1,4 +1,4 @@
-//! `--headless`: the collector at work, its events in the log, until it is told to end.
+//! `--headless`: the collector as a service, with its events in the log.
 
 use std::{path::Path, time::Duration};
 
@@ -23,13 +23,13 @@ use crate::{
 
 use super::{own::OwnCollector, readers::Readers};
 
-/// A collector that was just told to end may not have said so yet; after so long it has.
+/// A collector that is ending announces it within this time.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 
-/// Sweeps until `stop`; SIGHUP has the configuration read again.
+/// Sweeps until `stop`. SIGHUP reloads the configuration.
 ///
 /// # Errors
-/// [`RunError`] where it could not begin.
+/// [`RunError`] if it could not start.
 pub async fn run(
     source: &ConfigSource,
     record: Option<&Path>,
@@ -41,7 +41,7 @@ pub async fn run(
     let reloads = Some(signals::hangups()?);
     let (publisher, told) = Publisher::new();
     let bus = EventBus::start(told);
-    // Also what is logged until the database is open.
+    // This includes lines that are logged before the database is open.
     tap.open_into(bus.handle());
     let mut readers = Readers::default();
     readers.log(&bus);
@@ -60,7 +60,7 @@ pub async fn run(
     }
 }
 
-/// Becomes the collector; where there is another one, looks a second time.
+/// Becomes the collector. If there is another one, tries a second time.
 async fn open(
     config: &Config,
     source: &ConfigSource,

@@ -1,5 +1,5 @@
-//! Mails the collector's own troubles: straight to the SMTP server, past the outbox, so that neither the database nor
-//! the disk is needed. Not what is told, and not to whom.
+//! Mails about the collector's own troubles. They go directly to the SMTP server and not to the outbox, so that neither
+//! the database nor the disk is needed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,24 +26,24 @@ use crate::{
 
 use super::tracker::TroubleTracker;
 
-/// The longest rest after failed tries: there are few such mails, and each is awaited.
+/// The longest pause after failed attempts. It is short, because there are few such mails and each is important.
 const LONGEST_REST: Duration = Duration::from_secs(5 * 60);
 
-/// The way from the troubles to the SMTP server.
+/// The mailer for troubles.
 #[derive(Debug)]
 pub struct TroubleMailer {
     troubles: Arc<TroubleTracker>,
     client: SmtpClient,
     smtp: Smtp,
     composer: Arc<Composer>,
-    /// The name of the machine we run on, as mails give it.
+    /// The host name that mails show.
     here: String,
-    /// What was logged last about a mail that did not go out.
+    /// What was last logged about a mail that could not be sent.
     logged: String,
 }
 
 impl TroubleMailer {
-    /// A mailer over a client of the SMTP server `smtp`, of its own: a conversation is one mail at a time.
+    /// A mailer with its own client of the SMTP server `smtp`, because a connection sends one mail at a time.
     #[must_use]
     pub fn new(
         troubles: Arc<TroubleTracker>,
@@ -55,7 +55,7 @@ impl TroubleMailer {
         Self { troubles, client, smtp, composer, here, logged: String::new() }
     }
 
-    /// Tells what is to be told, as it comes, until `stop`. What is not told by then is told by the next run.
+    /// Sends mails about troubles until `stop`. The next run sends the remaining ones.
     pub async fn run(&mut self, stop: &CancellationToken) {
         let mut failed = 0_u32;
         loop {
@@ -73,14 +73,14 @@ impl TroubleMailer {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = rest => {}
-                // What is new does not try a server sooner that just failed.
+                // A new trouble does not shorten the pause after a failure of the server.
                 () = self.troubles.changed(), if failed == 0 => {}
             }
         }
         self.troubles.keep().await;
     }
 
-    /// Tells what is to be told now, until a time at most.
+    /// Sends the mails that are due now, until a deadline.
     pub async fn deliver(&mut self, until: Instant) {
         if tokio::time::timeout_at(until, self.tell()).await.is_err() {
             tracing::warn!("the SMTP server is slow: the next run mails the collector's own troubles");
@@ -88,9 +88,10 @@ impl TroubleMailer {
         self.troubles.keep().await;
     }
 
-    /// Offers every mail that is to be sent once; whether nothing is left.
+    /// Offers every due mail once. Returns whether none is left.
     async fn tell(&mut self) -> bool {
-        // First of all: a mail that went out before its id was kept would be told again under another one.
+        // Before anything is sent: otherwise a mail that was sent before its id was stored would be sent again with
+        // another id.
         self.troubles.keep().await;
         let mut all_told = true;
         for notice in self.troubles.notices() {
@@ -101,7 +102,7 @@ impl TroubleMailer {
                     continue;
                 }
             };
-            // Also where it is broken off: whoever was to hear of the trouble then hears of its end.
+            // Even if sending was interrupted, so that the recipient is also told about the end of the trouble.
             self.troubles.tried(&notice, false);
             match self.send(mail).await {
                 Ok(()) => {
@@ -133,7 +134,7 @@ impl TroubleMailer {
         }
     }
 
-    /// As much of the text as the server takes.
+    /// As much of the text as the server accepts.
     fn smaller(&self, mail: &Mail, limit_bytes: Option<u64>) -> Option<Mail> {
         let size_of = |mail: &Mail| resize::size_of(&self.smtp.from, mail);
         let known = TooLarge { splits: 0, limit_bytes, size_of: &size_of };
@@ -149,8 +150,8 @@ impl TroubleMailer {
     }
 }
 
-/// The database could not be opened, or failed for good: whoever hears of the collector's own troubles is told, within
-/// [`MAIL_WAIT`]. `troubles` are those of this run where it had opened them.
+/// Reports that the database could not be opened or failed permanently to the recipients of troubles, within
+/// [`MAIL_WAIT`]. `troubles` is the tracker of this run, if it had one.
 pub async fn report_database(config: &Config, troubles: Option<Arc<TroubleTracker>>, failed: &RunError) {
     let RunError::Database(error) = failed else { return };
     let troubles = match troubles {

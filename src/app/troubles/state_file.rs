@@ -1,6 +1,5 @@
-//! The file in which the collector's own troubles are kept from one run to the next, outside the database: in the
-//! program's state, or where that disk is full or read-only, in memory that lasts until the machine is restarted. Not
-//! what is in it.
+//! The file that keeps the collector's own troubles between runs, outside the database. It is in the state directory,
+//! or if that disk is full or read-only, in memory that lasts until the machine is restarted.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -18,13 +17,13 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The format's version.
+/// The version of the format.
 const FORMAT: u32 = 1;
 
 /// The largest file that is read, bytes.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// The directories in which the file may be, best first, each once.
+/// The possible directories of the file, best first, without duplicates.
 fn directories(environment: &Environment) -> Vec<PathBuf> {
     let state = environment.service_state().or_else(|| environment.user_state());
     let candidates = [state, environment.service_runtime(), environment.user_runtime()];
@@ -37,13 +36,13 @@ fn directories(environment: &Environment) -> Vec<PathBuf> {
     directories
 }
 
-/// Why nothing can be kept.
+/// Why nothing can be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum StateFileError {
     /// A directory cannot be used.
     #[error("{} cannot be used", .0.display())]
     Unusable(PathBuf, #[source] io::Error),
-    /// There is none.
+    /// There is no directory.
     #[error("there is no directory for it: set STATE_DIRECTORY, XDG_STATE_HOME or HOME")]
     NoPlace,
 }
@@ -51,23 +50,23 @@ pub enum StateFileError {
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     fleetsweep_troubles: u32,
-    /// The highest counts where several files are found: no clock is asked.
+    /// If there are several files, the one with the highest revision counts. Clocks are not compared.
     revision: u64,
     book: Book,
 }
 
-/// The file of one configuration.
+/// The state file of one configuration.
 #[derive(Debug)]
 pub struct StateFile {
     directories: Vec<PathBuf>,
     name: String,
     revision: std::sync::atomic::AtomicU64,
-    /// Held for as long as this lives. `None` where no directory can hold it.
+    /// The lock file, locked until this is dropped. `None` if no directory can hold it.
     _lock: Option<File>,
 }
 
 impl StateFile {
-    /// The file of a configuration, and what is in it; no file where another process has it.
+    /// Opens the state file of a configuration and reads it. No file if another process has it.
     #[must_use]
     pub fn open(environment: &Environment, config: &Path) -> (Option<Self>, Book) {
         let config =
@@ -91,10 +90,10 @@ impl StateFile {
         (Some(Self { directories, name, revision, _lock: lock }), newest.book.checked())
     }
 
-    /// Keeps a book, in the first directory that takes it.
+    /// Writes the state to the first directory that accepts it.
     ///
     /// # Errors
-    /// Why the best one did not, where none did.
+    /// The error of the best directory, if none accepts it.
     pub fn write(&self, book: &Book) -> Result<(), StateFileError> {
         let revision = self.revision.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         let content = Content { fleetsweep_troubles: FORMAT, revision, book: book.clone() };
@@ -105,7 +104,7 @@ impl StateFile {
         for directory in &self.directories {
             let file = directory.join(&file_name);
             if is_empty || kept.is_some() {
-                // What lies there is older; where it cannot be removed, its revision says so.
+                // Other files are older. If one cannot be removed, its revision shows that.
                 match fs::remove_file(&file) {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -135,7 +134,7 @@ impl StateFile {
 /// Another process has the lock.
 struct Held;
 
-/// The lock of a configuration's troubles, in the first directory that takes it; none where no directory does.
+/// Takes the lock of a configuration's troubles in the first directory that allows it; `None` if none does.
 fn lock(directories: &[PathBuf], name: &str) -> Result<Option<File>, Held> {
     for directory in directories {
         let file = directory.join(format!("{name}.troubles.lock"));
@@ -159,7 +158,7 @@ fn lock(directories: &[PathBuf], name: &str) -> Result<Option<File>, Held> {
     Ok(None)
 }
 
-/// Makes a directory of ours where there is none; refuses one in which others could put something.
+/// Creates a private directory if there is none, and rejects one that others can write to.
 fn usable(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let found = fs::symlink_metadata(directory)?;
@@ -203,7 +202,7 @@ fn read(file: &Path) -> io::Result<Option<Content>> {
     }
 }
 
-/// Whole or not at all, readable by its owner alone.
+/// Written atomically, readable only by its owner.
 fn write(directory: &Path, file: &Path, content: &Content) -> io::Result<()> {
     let mut temporary = tempfile::Builder::new().prefix(".troubles").tempfile_in(directory)?;
     temporary.write_all(serde_json::to_string(content)?.as_bytes())?;
@@ -283,7 +282,7 @@ mod tests {
         open().0.unwrap().write(&Book::default()).unwrap();
         open().0.unwrap().write(&book()).unwrap();
         assert_eq!(files(home.path()), ["home/.local/state/fleetsweep"]);
-        // In place of a directory there is a file: nothing can be written there, not even by root.
+        // A file in place of a directory, so that not even root can write there.
         fs::rename(home.path().join("home"), home.path().join("away")).unwrap();
         fs::write(home.path().join("home"), "").unwrap();
         let (file, found) = open();
@@ -291,7 +290,7 @@ mod tests {
         file.unwrap().write(&book()).unwrap();
         assert_eq!(files(home.path()), ["run"]);
         assert!(open().1.is_open(TroubleKind::Database));
-        // Back again: what lies in the state is as new, and written from here on.
+        // The state directory works again: its file is used from here on.
         fs::remove_file(home.path().join("home")).unwrap();
         open().0.unwrap().write(&book()).unwrap();
         assert_eq!(files(home.path()), ["home/.local/state/fleetsweep"]);

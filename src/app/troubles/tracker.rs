@@ -1,5 +1,5 @@
-//! TroubleTracker of the collector itself, while it runs: takes in what is found, logs what begins and ends, and keeps it in
-//! a file from one run to the next. What follows from a finding is `fleet`'s; the mails are the trouble mailer's.
+//! Tracks the troubles of the collector itself: receives findings, logs which troubles begin and end, and keeps them in
+//! a file between runs. What follows from a finding is decided in `fleet`; the trouble mailer sends the mails.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,14 +16,14 @@ use crate::{
 
 use super::state_file::StateFile;
 
-/// How long the database may be away before that is a trouble: as long as a server takes to be restarted.
+/// How long the database may be away before that is a trouble. A restart of a server takes less.
 const AWAY_FOR: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// One for the whole process; outlives every configuration.
+/// Exists once per process and survives reloads of the configuration.
 #[derive(Debug)]
 pub struct TroubleTracker {
     state: Mutex<State>,
-    /// Published when something is to be kept or told.
+    /// Notified when something must be stored or sent.
     changed: Notify,
 }
 
@@ -32,13 +32,13 @@ struct State {
     book: Book,
     /// `mail` on `<collector>`.
     recipients: Vec<String>,
-    /// `None` where another process minds the troubles of this configuration.
+    /// `None` if another process tracks the troubles of this configuration.
     file: Option<Arc<StateFile>>,
     is_kept: bool,
 }
 
 impl TroubleTracker {
-    /// Those that the last run knew of. While another process minds them, this one takes in nothing.
+    /// Creates a tracker with the troubles of the last run. If another process tracks them, this one ignores findings.
     pub async fn open(config: &Config) -> Arc<Self> {
         let (name, environment) = (config.file.clone(), Environment::of_process());
         let opened = tokio::task::spawn_blocking(move || StateFile::open(&environment, &name)).await;
@@ -53,14 +53,14 @@ impl TroubleTracker {
         troubles
     }
 
-    /// Those of no process, kept nowhere: for tests of what reports to them.
+    /// A tracker without a file, for tests of modules that report findings.
     #[must_use]
     pub fn unkept() -> Arc<Self> {
         let state = State { book: Book::default(), recipients: Vec::new(), file: None, is_kept: true };
         Arc::new(Self { state: Mutex::new(state), changed: Notify::new() })
     }
 
-    /// Who is told from now on.
+    /// Sets the recipients.
     pub fn configure(&self, config: &Config) {
         let mut recipients: Vec<String> =
             config.collector.mail.iter().map(|mailbox| mailbox.email.to_string()).collect();
@@ -70,7 +70,7 @@ impl TroubleTracker {
         self.changed.notify_one();
     }
 
-    /// Whether anybody is told.
+    /// Whether there are recipients.
     #[must_use]
     pub fn has_recipients(&self) -> bool {
         let state = self.lock();
@@ -83,7 +83,7 @@ impl TroubleTracker {
         self.lock().book.is_open(kind)
     }
 
-    /// Takes in what was found. Waits for nothing.
+    /// Processes a finding. Does not block.
     pub fn note(&self, finding: Finding) {
         let mut state = self.lock();
         if state.file.is_none() {
@@ -100,23 +100,23 @@ impl TroubleTracker {
         }
         drop(state);
         match change {
-            // The outbox says so, cause by cause, and the scheduler.
+            // The outbox worker and the scheduler log these themselves.
             Some(Change::Began { kind: TroubleKind::Mail | TroubleKind::Shortage, .. }) => {}
             Some(Change::Began { kind, detail }) => {
                 let spec = kind.spec();
                 tracing::error!(trouble = %kind, "{}: {detail}; {}", spec.title, spec.next_step);
             }
             Some(Change::Ended { kind, since }) => {
-                // As loud as its beginning has to be: whoever read that waits for it.
+                // Logged at the same level as its beginning, so that readers of that also see the end.
                 tracing::warn!(trouble = %kind, %since, "resolved: {}", kind.spec().title);
             }
             None => {}
         }
     }
 
-    /// The database could not be opened, or failed for good.
+    /// Notes that the database could not be opened or failed permanently.
     pub fn note_database(&self, error: &StoreError) {
-        // Somebody else collects there: that is as it should be.
+        // That another process is the collector is not a trouble.
         if error.kind != StoreErrorKind::InUse {
             self.note(Finding::Present { kind: TroubleKind::Database, detail: chain(error) });
         }
@@ -157,7 +157,7 @@ impl TroubleTracker {
         if state.file.is_some() { state.book.notices(&state.recipients) } else { Vec::new() }
     }
 
-    /// What became of one of them: whether its recipient knows, or never will.
+    /// Notes the result of one of them.
     pub fn tried(&self, notice: &TroubleNotice, told: bool) {
         let mut state = self.lock();
         let State { book, recipients, is_kept, .. } = &mut *state;
@@ -165,12 +165,12 @@ impl TroubleTracker {
         *is_kept = false;
     }
 
-    /// Waits until something is to be kept or told.
+    /// Waits until something must be stored or sent.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Keeps what changed since the last time.
+    /// Stores what has changed since the last time.
     pub async fn keep(&self) {
         let (file, book) = {
             let mut state = self.lock();
@@ -192,7 +192,7 @@ impl TroubleTracker {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that holds the lock can panic half-way through a change.
+        // No code can panic in the middle of a change while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

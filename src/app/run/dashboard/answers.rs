@@ -1,4 +1,4 @@
-//! Answers what the dashboard asks beside the stream, from the database. Not how it is kept there.
+//! Answers the queries of the dashboard from the database.
 
 use jiff::Timestamp;
 
@@ -9,19 +9,19 @@ use crate::{
     tui::{Answer, Query, data::StatusMessage},
 };
 
-/// How many rows of a list are shown at most; what is older is in the database.
+/// The most rows of a list that are shown.
 const ROWS: u32 = 500;
 
-/// How many of the newest security events of a client are shown.
+/// The most security events of a client that are shown, newest first.
 const EVENTS: u32 = 50;
 
-/// The answer to `query` as of `now`, or in its place what went wrong. `cards` are the clients of today: a
-/// past sweep shows these.
+/// The answer to `query` as of `now`, or an error message. `cards` are the currently configured clients, which a past
+/// sweep shows.
 pub async fn answer(reader: &Reader, query: Query, cards: Vec<ClientCard>, now: Timestamp) -> Answer {
     find(reader, query, &cards, now).await.unwrap_or_else(|error| said(&chain(&error)))
 }
 
-/// Nothing can be looked up where there is no database, as while a recording is played.
+/// There is no database to query while a recording is played.
 pub fn nothing() -> Answer {
     said("not in the recording: history, mails and past sweeps are in the database of its collector")
 }

@@ -1,5 +1,5 @@
-//! A dashboard over the stream of another process, until that is the collector no more and this process may be. Not
-//! when it may: that is [`crate::app::attach::takeover`].
+//! A dashboard that shows the events of another process, until that process is no longer the collector and this one
+//! takes over. [`crate::app::attach::takeover`] decides when.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -29,10 +29,10 @@ use super::{
     session::{settle, show, start_screen},
 };
 
-/// Shows what another process sweeps; when that has gone, this one may sweep.
+/// Shows the events of another collector. When that has gone, this process may take over.
 ///
 /// # Errors
-/// [`RunError`] where it could not begin.
+/// [`RunError`] if it could not start.
 pub async fn run(
     source: &ConfigSource,
     config: &Config,
@@ -78,7 +78,7 @@ pub async fn run(
     ended
 }
 
-/// Looks at the collector until `stop`, or until this process has taken its place; then with what is asked from then on.
+/// Follows the collector until `stop` or a takeover. After a takeover, returns with the orders from then on.
 async fn watch(
     source: &ConfigSource,
     reader: &Reader,
@@ -112,7 +112,7 @@ async fn watch(
                 }
                 Err(failed) => Some(format!("this dashboard cannot sweep: {}", chain(&failed))),
             };
-            // A reason that came from elsewhere stands in its place on the screen.
+            // The reason of the attempt is shown unless another one is shown already.
             let is_new = held(waiting).is_new(said.as_ref()) || is_news;
             if let Some(why) = said.filter(|_| is_new) {
                 // An error means that the screen has ended.
@@ -131,16 +131,16 @@ async fn watch(
     Some((successor, request))
 }
 
-/// What is kept between two tries to take a collector's place.
+/// The state between two attempts to take over.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Whether the operator wants this process to.
+    /// Whether the operator wants this process to take over.
     wanted: bool,
     said: Option<String>,
 }
 
 impl Waiting {
-    /// Whether that was not said at the try before.
+    /// Whether this result differs from that of the previous attempt.
     fn is_new(&mut self, said: Option<&String>) -> bool {
         let is_new = self.said.as_ref() != said;
         self.said = said.cloned();

@@ -1,4 +1,4 @@
-//! Feeds a screen from the stream of a source. Not what the screen makes of it.
+//! Passes the events of a source to the dashboard.
 
 use tokio::{runtime::Handle, task::JoinHandle};
 
@@ -8,11 +8,11 @@ use crate::{
     tui::{Answer, Message, data::StatusMessage, screen::Feed},
 };
 
-/// How many pieces of the stream go to the screen in one message.
+/// The most frames in one message.
 const BATCH: usize = 512;
 
-/// Passes everything on to the screen, as much as waits in one message. It waits for the screen; the stream does not
-/// wait for it, but gives the whole fleet for what was missed.
+/// Passes everything to the dashboard, with all waiting frames in one message. It waits for the dashboard. The event
+/// bus does not wait for it, but sends the whole fleet in place of missed events.
 pub fn pump(mut stream: Stream, feed: Feed) -> JoinHandle<()> {
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
@@ -48,7 +48,7 @@ fn messages(update: Update) -> Vec<Message> {
     }
 }
 
-/// Appends a message; neighbouring pieces of the stream become one.
+/// Appends a message and merges consecutive frames.
 fn join(messages: &mut Vec<Message>, message: Message) {
     match (messages.last_mut(), message) {
         (Some(Message::Frames(before)), Message::Frames(more)) => before.extend(more),

@@ -1,5 +1,4 @@
-//! A screen over a source, from taking the terminal to giving it back: does what the operator wants meanwhile. Not what
-//! is drawn, and not what is collected.
+//! Runs a dashboard over a source, from taking the terminal to restoring it, and executes the operator's commands.
 
 use std::{
     fs,
@@ -32,20 +31,20 @@ use crate::{
 
 use super::answers;
 
-/// How long the terminal may take to be given back.
+/// How long restoring the terminal may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The stream has ended: its last pieces reach the screen, or nobody takes them any more.
+/// The stream has ended. Its last frames are passed on unless the dashboard has ended.
 pub async fn settle(pump: JoinHandle<()>) {
     if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, pump).await {
         tracing::error!("updating the dashboard failed: {error}");
     }
 }
 
-/// Takes the terminal. From then on a hangup ends the run: the terminal is gone.
+/// Takes the terminal. From then on SIGHUP ends the run, because the terminal is gone.
 ///
 /// # Errors
-/// [`RunError::System`] where there is none to take.
+/// [`RunError::System`] if there is no terminal.
 pub fn start_screen(stop: &CancellationToken) -> Result<Screen, RunError> {
     let mut hangups = tokio::signal::unix::signal(SignalKind::hangup())?;
     let stop = stop.clone();
@@ -59,10 +58,10 @@ pub fn start_screen(stop: &CancellationToken) -> Result<Screen, RunError> {
     Ok(Screen::start(About::default(), look)?)
 }
 
-/// Does what the screen wants until `working` ends, which `stop` has it do; then gives the terminal back.
+/// Executes the commands of the dashboard until `working` ends, which `stop` causes; then restores the terminal.
 ///
 /// # Errors
-/// That of `working`; [`RunError::System`] where the screen broke.
+/// That of `working`; [`RunError::System`] if the dashboard failed.
 pub async fn show(
     mut screen: Screen,
     source: Source,
@@ -80,7 +79,7 @@ pub async fn show(
             ended = &mut working => break ended,
             command = screen.next_command(), if open => match command {
                 Some(Command::Quit) if stop.is_cancelled() => {
-                    // Request twice: as with signals, that is meant.
+                    // A second request ends the process at once, as with signals.
                     terminal::restore();
                     std::process::exit(128 + 2);
                 }
@@ -88,7 +87,7 @@ pub async fn show(
                     say(&feed, false, "quitting: storing what has been received");
                     stop.cancel();
                 }
-                // The terminal is gone, or the screen broke.
+                // The terminal is gone, or the dashboard failed.
                 None => {
                     open = false;
                     stop.cancel();
@@ -98,7 +97,7 @@ pub async fn show(
                 }
             },
             _ = continued.recv() => {
-                // A screen that takes nothing is not to be redrawn either.
+                // A dashboard that accepts nothing need not be redrawn.
                 let _ = feed.send(Message::Continued);
             }
             Some(done) = errands.join_next() => {
@@ -113,19 +112,19 @@ pub async fn show(
     ended?;
     match finished {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(()),
-        // Whoever took the terminal away knows.
+        // A missing terminal is not reported as an error.
         Err(error) if stop.is_cancelled() && is_gone(&error) => Ok(()),
         finished => Ok(finished?),
     }
 }
 
-/// Whether an error says that the terminal is not there any more.
+/// Whether an error means that the terminal is gone.
 fn is_gone(error: &io::Error) -> bool {
     let gone = [rustix::io::Errno::IO, rustix::io::Errno::NXIO].map(|errno| Some(errno.raw_os_error()));
     gone.contains(&error.raw_os_error()) || error.kind() == io::ErrorKind::BrokenPipe
 }
 
-/// One thing that the screen wants done.
+/// Executes one command of the dashboard.
 async fn run_errand(source: Arc<Source>, feed: Feed, command: Command) {
     let answer = match command {
         Command::Order(order) => Answer::Status(said(source.order(order).await)),
@@ -148,7 +147,7 @@ async fn run_errand(source: Arc<Source>, feed: Feed, command: Command) {
             source.play(play).await;
             return;
         }
-        // The screen's own, or taken care of before.
+        // The dashboard or the caller handles these.
         Command::Copy(_) | Command::Mouse(_) | Command::Redraw | Command::Suspend | Command::Quit => return,
     };
     let sent = tokio::task::spawn_blocking(move || feed.send_waiting(Message::Answer(answer))).await;
@@ -164,7 +163,7 @@ fn said(reply: Reply) -> StatusMessage {
     }
 }
 
-/// Writes into the working directory, never over what is there.
+/// Writes to the working directory. Never overwrites a file.
 fn export(file_name: &str, text: &str) -> StatusMessage {
     let written = fs::OpenOptions::new()
         .write(true)
@@ -180,6 +179,6 @@ fn export(file_name: &str, text: &str) -> StatusMessage {
 }
 
 fn say(feed: &Feed, is_error: bool, text: &str) {
-    // A screen that lags says other things.
+    // A dashboard that lags drops such messages.
     let _ = feed.send(Message::Answer(Answer::Status(StatusMessage { is_error, text: text.to_owned() })));
 }

@@ -1,4 +1,4 @@
-//! The result of `--once`: what a sweep came to, how that is printed, and the exit code. Not how it was obtained.
+//! The result of `--once`: its data, its output and the exit code.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -19,38 +19,38 @@ use crate::{
 
 use super::watch::{Scope, SweepResult};
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct RunResult {
     /// The sweep.
     pub sweep: SweepId,
     /// The fleet after it.
     pub fleet: Fleet,
-    /// What became of the mails; beside a running collector, of those of this sweep.
+    /// The mails by result; with a running collector, only those of this sweep.
     pub mails: Mails,
-    /// The mails in the outbox, whosever they are.
+    /// The mails in the outbox, of all sweeps.
     pub outbox: StoredMails,
-    /// How the database stood at the end.
+    /// The state of the database at the end.
     pub database: Database,
 }
 
-/// How the database stood at the end of a run.
+/// The state of the database at the end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
     /// Everything is stored.
     Complete,
-    /// It does not take what it is given.
+    /// It is away.
     Away {
-        /// How many changes wait for it in the spool.
+        /// How many changes wait in the spool.
         waiting: u64,
-        /// Which database, and why, in words.
+        /// The error, which names the database.
         why: String,
     },
-    /// What was collected is stored; what became of the mails could not be asked.
+    /// The collected data is stored, but the mails could not be queried.
     Silent,
 }
 
-/// What the database holds after a run.
+/// Data of the database after a run.
 #[derive(Debug)]
 pub struct Stored {
     alerts: Vec<AlertView>,
@@ -58,10 +58,10 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Asks for it. Where the database cannot answer for now there is none, and `database` notes that.
+    /// Queries it. `None` if the database is away, which is stored in `database`.
     ///
     /// # Errors
-    /// [`RunError::Database`] where it never will.
+    /// [`RunError::Database`] if the error is permanent.
     pub async fn ask(history: &Reader, database: &mut Database) -> Result<Option<Self>, RunError> {
         let asking = async { Ok((history.open_alerts().await?, history.mail_counts().await?)) };
         match asking.await {
@@ -72,10 +72,10 @@ impl Stored {
 }
 
 impl Database {
-    /// Notes an error of a database that is only away for a while.
+    /// Stores an error of a database that is temporarily away.
     ///
     /// # Errors
-    /// That error where it will not pass.
+    /// The error, if it is permanent.
     pub fn silent(&mut self, error: StoreError) -> Result<(), RunError> {
         if !error.kind.will_pass() {
             return Err(error.into());
@@ -88,10 +88,10 @@ impl Database {
     }
 }
 
-/// Prints the result to `output`, or to standard output; on standard error, that the database is away.
+/// Prints the result to `output` or standard output. If the database is away, says so on standard error.
 ///
 /// # Errors
-/// [`RunError`] where it cannot be written.
+/// [`RunError`] if it cannot be written.
 pub fn print(swept: &RunResult, format: Format, output: Option<Output>) -> Result<(), RunError> {
     match output {
         Some(mut output) => {
@@ -105,8 +105,8 @@ pub fn print(swept: &RunResult, format: Format, output: Option<Output>) -> Resul
         }
     }
     if let Database::Away { waiting, why } = &swept.database {
-        // Also where nothing is logged: it is why the run did not succeed. Where standard error is closed nobody
-        // can be told.
+        // Printed even with `--quiet`, because it is why the run did not succeed. If standard error is closed, it is
+        // dropped.
         let _ = match waiting {
             0 => writeln!(io::stderr(), "fleetsweep: {why}"),
             waiting => writeln!(
@@ -118,17 +118,17 @@ pub fn print(swept: &RunResult, format: Format, output: Option<Output>) -> Resul
     Ok(())
 }
 
-/// The table as it is where it is not read on a terminal.
+/// The table without wrapping and colours if the output is not a terminal.
 const PLAIN: Look = Look { colour: false, width: None };
 
-/// How the table is shown on standard output.
+/// The style of the table on standard output.
 fn look() -> Look {
     let colour = io::stdout().is_terminal();
     let columns = colour.then(|| crossterm::terminal::size().ok().map(|(columns, _)| columns)).flatten();
     Look { colour, width: columns.filter(|columns| *columns >= table::NARROWEST) }
 }
 
-/// The result as it is printed.
+/// The formatted result.
 fn render(swept: &RunResult, format: Format, look: Look) -> io::Result<Vec<u8>> {
     Ok(match format {
         Format::Table => table::render(&swept.fleet, swept.sweep, swept.mails, look).into_bytes(),
@@ -144,7 +144,7 @@ fn render(swept: &RunResult, format: Format, look: Look) -> io::Result<Vec<u8>> 
     })
 }
 
-/// Who may read a file of that format.
+/// Who may read a result file of that format.
 #[must_use]
 pub fn audience_of(format: Format) -> Audience {
     match format {
@@ -154,13 +154,13 @@ pub fn audience_of(format: Format) -> Audience {
 }
 
 impl RunResult {
-    /// What was watched, with what the database holds afterwards.
+    /// Combines the sweep with the data of the database after it.
     #[must_use]
     pub fn new(watched: SweepResult, scope: Scope, stored: Option<Stored>, database: Database) -> Self {
         let SweepResult { mut fleet, sweep, mut mails } = watched;
         let mut outbox = StoredMails { waiting: mails.waiting, refused: None };
         if let Some(Stored { alerts, mails: counts }) = stored {
-            // Of a client that failed, only the database knows the alerts that stay open.
+            // For a client that failed, only the database has the alerts that stay open.
             fleet.remember(StoredHistory { clients: Vec::new(), alerts });
             outbox = StoredMails { waiting: counts.waiting, refused: Some(counts.refused) };
             if scope == Scope::Collector {
@@ -177,7 +177,7 @@ impl RunResult {
             return Exit::Database;
         }
         let mut exit = Exit::Success;
-        // A running collector knows other clients as well.
+        // A running collector may have other clients too.
         let swept = self.fleet.sweep(self.sweep).map(|sweep| sweep.clients.as_slice()).unwrap_or_default();
         for client in swept.iter().filter_map(|id| self.fleet.client(id)) {
             match client.last.as_ref().and_then(|last| last.failure.as_ref()) {

@@ -1,5 +1,5 @@
-//! Gives a collector the order to sweep, and watches its stream until that sweep is done and its mails have been tried.
-//! It is the same for this process's collector and for another one. Not the result as it is printed.
+//! Orders a collector to sweep, and follows its events until the sweep is done and its mails were tried. Works in the
+//! same way for this process's collector and for another one.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -23,27 +23,27 @@ use crate::{
     headless::{json::Mails, log, progress::Progress},
 };
 
-/// What is to be watched.
+/// What counts for the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// A collector that runs for this sweep alone: all it does, until its stream ends.
+    /// Everything until the stream ends: the collector runs only for this sweep.
     Collector,
-    /// One sweep of a collector that does other things beside: that sweep and its mails.
+    /// One sweep and its mails: the collector also does other things.
     Sweep,
 }
 
-/// What a sweep came to.
+/// The result of a sweep.
 #[derive(Debug)]
 pub struct SweepResult {
     /// The fleet after it.
     pub fleet: Fleet,
     /// The sweep.
     pub sweep: SweepId,
-    /// What became of the mails, as far as the stream tells.
+    /// The mails by result, according to the events.
     pub mails: Mails,
 }
 
-/// Why a sweep could not be watched to its end.
+/// Why a sweep could not be followed to its end.
 #[derive(Debug)]
 pub enum WatchError {
     /// The collector ended.
@@ -52,10 +52,10 @@ pub enum WatchError {
     Refused(String),
 }
 
-/// How what passes is shown meanwhile.
+/// How progress is shown.
 #[derive(Debug, Clone)]
 pub struct Show {
-    /// The bar on standard error.
+    /// The progress bar on standard error.
     pub progress: Progress,
     /// Whether every event is logged.
     pub log_events: bool,
@@ -67,24 +67,24 @@ pub struct Watch {
     stream: Stream,
     scope: Scope,
     show: Show,
-    /// Until the sweep is known: the fleet as it was told whole. From then on: with what happened in `scope` alone.
+    /// The fleet. As soon as the sweep is known, only events within `scope` are applied.
     fleet: Fleet,
-    /// What was told since and is not in `fleet`.
+    /// Later events that are not applied to `fleet`.
     events: Vec<Arc<Event>>,
 }
 
 impl Watch {
-    /// A watch over a stream that begins.
+    /// Starts to follow a stream.
     #[must_use]
     pub fn new(stream: Stream, scope: Scope, show: Show) -> Self {
         Self { stream, scope, show, fleet: Fleet::default(), events: Vec::new() }
     }
 
-    /// Gives the order once the fleet is known, and watches the sweep to its end. A collector that does other things
-    /// beside has then [`DATABASE_WAIT`] where its database is away, and [`MAIL_WAIT`] for the mails of the sweep.
+    /// Gives the order once the fleet is known, and follows the sweep to its end. A collector that also does other
+    /// things then has [`DATABASE_WAIT`] if its database is away, and [`MAIL_WAIT`] for the mails of the sweep.
     ///
     /// # Errors
-    /// [`WatchError`] where the collector refuses, or ends before the sweep does.
+    /// [`WatchError`] if the collector refuses, or ends before the sweep.
     pub async fn follow(mut self, source: &Source, order: Order) -> Result<SweepResult, WatchError> {
         while !self.take_in().await? {}
         let reply = source.order(order);
@@ -115,7 +115,7 @@ impl Watch {
                 Ok(SweepResult { fleet: self.fleet, sweep, mails })
             }
             Scope::Sweep => {
-                // It has swept: should the collector end now, that changes nothing.
+                // The sweep is complete, so it does not matter if the collector ends now.
                 if self.until(DATABASE_WAIT, sweep, &mut tally, |fleet, _| fleet.database_away().is_none()).await {
                     self.until(MAIL_WAIT, sweep, &mut tally, |_, tally| !tally.is_waiting()).await;
                 }
@@ -124,7 +124,7 @@ impl Watch {
         }
     }
 
-    /// Watches until something has come to be, for `time` at most; whether it has.
+    /// Follows until a condition holds, for at most `time`. Returns whether it holds.
     async fn until(
         &mut self,
         time: std::time::Duration,
@@ -142,13 +142,13 @@ impl Watch {
         true
     }
 
-    /// Takes in one piece; whether that was the whole fleet.
+    /// Reads one frame. Returns whether it was the whole fleet.
     async fn take_in(&mut self) -> Result<bool, WatchError> {
         match self.stream.next().await {
             None => return Err(WatchError::Ended("it has ended".to_owned())),
             Some(Update::Gone { why, .. }) => return Err(WatchError::Ended(why)),
             Some(Update::Frame(Frame::Fleet(fleet))) => {
-                // What was missed is in it, whosever sweep it was of.
+                // It contains missed events, also those of other sweeps.
                 self.fleet = Arc::unwrap_or_clone(fleet);
                 self.events.clear();
                 return Ok(true);
@@ -160,11 +160,11 @@ impl Watch {
         Ok(false)
     }
 
-    /// Folds what belongs to the scope.
+    /// Applies events within the scope.
     fn fold(&mut self, sweep: SweepId, tally: &mut MailTally) {
         for event in self.events.drain(..) {
             tally.count(&event);
-            // The outcome of another sweep is not ours to report.
+            // Results of other sweeps are not reported.
             if self.scope == Scope::Sweep && event.sweep.is_some_and(|of| of != sweep) {
                 continue;
             }
@@ -185,12 +185,12 @@ fn accepted(reply: Reply) -> Result<SweepId, WatchError> {
     }
 }
 
-/// What becomes of the mails of one sweep.
+/// The mails of one sweep by result.
 struct MailTally {
     sweep: SweepId,
     /// Not offered yet.
     queued: BTreeSet<Uuid>,
-    /// Offered, and put off.
+    /// Offered and deferred.
     put_off: BTreeSet<Uuid>,
     sent: u64,
     refused: u64,
@@ -201,7 +201,7 @@ impl MailTally {
         Self { sweep, queued: BTreeSet::new(), put_off: BTreeSet::new(), sent: 0, refused: 0 }
     }
 
-    /// Whether any of them has not met its fate.
+    /// Whether any of them has no final result yet.
     fn is_waiting(&self) -> bool {
         !self.queued.is_empty()
     }
@@ -219,7 +219,7 @@ impl MailTally {
             }
             return;
         }
-        // Only mails of this sweep: others wait in the same outbox.
+        // Only mails of this sweep count, because others wait in the same outbox.
         if !(self.queued.remove(mail) | self.put_off.remove(mail)) {
             return;
         }
