@@ -1,7 +1,7 @@
-//! The event bus: the one channel on which every part of the pipeline publishes what happens, folded and passed on to
-//! every subscriber, and the way back, on which operators give orders.
+//! The event bus, to which every part of the pipeline publishes events and which passes them to all subscribers, and
+//! the channel on which operators send orders to the collector.
 //!
-//! Not the fold itself (that is [`crate::fleet::state`]) and not who subscribes.
+//! The state of the fleet is folded in [`crate::fleet::state`].
 
 use std::sync::Arc;
 
@@ -20,15 +20,15 @@ mod orders;
 pub use event_bus::{BusHandle, EventBus, Subscriber};
 pub use orders::{HAS_ENDED, Orders, Request};
 
-/// How many events may wait for the bus. When it is full, whoever publishes waits: the bus only folds and
-/// forwards, so it is full for moments at most, and no event is ever dropped here.
+/// How many events may wait for the bus. When the channel is full, the publisher waits. The bus only folds and
+/// forwards, so this is short. No event is dropped here.
 const CAPACITY: usize = 4096;
 
-/// The publishing end; cheap to clone.
+/// Publishes events. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Publisher(mpsc::Sender<Frame>);
 
-/// What was published and has not been folded yet.
+/// The published events that are not folded yet.
 #[derive(Debug)]
 pub struct Published(mpsc::Receiver<Frame>);
 
@@ -40,13 +40,13 @@ impl Publisher {
         (Self(sender), Published(receiver))
     }
 
-    /// Publishes something that concerns the whole fleet or one client, as of now.
+    /// Publishes an event about the whole fleet or one client, with the current time.
     pub async fn publish(&self, sweep: Option<SweepId>, client: Option<&ClientId>, kind: EventKind) {
         let event = Event { at: Timestamp::now(), sweep, client: client.cloned(), kind };
         self.send(Frame::Event(Arc::new(event))).await;
     }
 
-    /// Publishes what the database remembers of the clients published before.
+    /// Publishes the stored history of the clients that were published before.
     pub async fn remember(&self, memory: StoredHistory) {
         self.send(Frame::Remembered(Arc::new(memory))).await;
     }

@@ -1,8 +1,8 @@
-//! What the product knows and decides: clients, stages, readings, rules, alerts, events.
+//! The core: clients, stages, readings, rules, alerts and events, and all decisions about them.
 //!
-//! Pure. Nothing here names an async runtime, a database, a terminal or a clock: time comes in as a
-//! value, and the same values in give the same values out. Every other module may import this one;
-//! it imports only the wire (`fleetsweep_agent`).
+//! Pure. Nothing here uses an async runtime, a database, a terminal or a clock: time is passed in as a value, and the
+//! same inputs give the same results. Every other module may import this one; it imports only the wire format
+//! (`fleetsweep_agent`).
 
 pub mod alert;
 pub mod alerts;

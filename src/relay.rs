@@ -1,7 +1,7 @@
-//! The stream beyond this process: recorded to a file, played from one, told over a Unix socket to dashboards
-//! and runs beside the collector. One format: JSON lines.
+//! The event stream outside this process: recorded to a file, replayed from one, or sent over a Unix socket to other
+//! processes. The format is JSON lines.
 //!
-//! Not what is in the stream ([`crate::fleet::stream`]), and not who may collect: that is the database's lock.
+//! The content of the stream is in [`crate::fleet::stream`].
 
 pub mod client;
 #[cfg(any(test, fuzzing))]

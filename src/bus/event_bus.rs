@@ -1,6 +1,6 @@
-//! The bus: folds what is told into the fleet and passes it on to every subscriber.
+//! The event bus: folds published events into the fleet and passes them to every subscriber.
 //!
-//! It never waits for a subscriber, so a stopped terminal never holds up collection. It decides nothing.
+//! It never waits for a subscriber, so a stopped terminal does not delay collections.
 
 use std::{
     collections::VecDeque,
@@ -17,29 +17,30 @@ use crate::fleet::{
     stream::{About, Frame, LogLine},
 };
 
-/// How many pieces of the stream a subscriber may lag behind. When it is full the oldest are overwritten: the
-/// subscriber gets the folded [`Fleet`] in their place, which misses nothing but lines of the log.
+/// How many frames a subscriber may lag behind. When the channel is full, the oldest are overwritten. The subscriber
+/// then gets the folded [`Fleet`] in their place, so that it only misses log lines.
 const SUBSCRIBER_CAPACITY: usize = 8192;
 
-/// How many lines of the log are kept for who comes later; the oldest go first.
+/// How many log lines are kept for later subscribers; the oldest are dropped first.
 const LOG_KEPT: usize = 500;
 
 /// The running bus.
 #[derive(Debug)]
 pub struct EventBus {
     state: Arc<Shared>,
-    /// Every piece but log lines is sent while `state` is locked for writing: who subscribes while it is
-    /// locked for reading misses none and sees none twice.
+    /// All frames except log lines are sent while `state` is locked for writing. A subscriber that joins while it is
+    /// locked for reading therefore misses none and gets none twice.
     subscribers: broadcast::Sender<Frame>,
     closing: CancellationToken,
     task: JoinHandle<()>,
 }
 
-/// What the bus and its subscribers share.
+/// The state that the bus and its subscribers share.
 #[derive(Debug, Default)]
 struct Shared {
     state: RwLock<State>,
-    /// The last lines of the log, for who comes later. On its own: a line may be logged while `state` is held.
+    /// The last log lines, for later subscribers. It has a separate lock, because a line may be logged while `state` is
+    /// locked.
     log: Mutex<VecDeque<LogLine>>,
 }
 
@@ -74,14 +75,14 @@ impl State {
         }
     }
 
-    /// What a subscriber begins with.
+    /// The first frames of a subscriber.
     fn opening(&self) -> VecDeque<Frame> {
         VecDeque::from([Frame::About(self.about.clone()), Frame::Fleet(Arc::new(self.fleet.clone()))])
     }
 }
 
 impl EventBus {
-    /// Starts folding what arrives at `told`.
+    /// Starts to fold the events from `told`.
     #[must_use]
     pub fn start(Published(mut told): Published) -> Self {
         let state = Arc::new(Shared::default());
@@ -92,7 +93,7 @@ impl EventBus {
             let take = move |frame: Frame| {
                 let mut state = state.write();
                 state.take(&frame);
-                // An error means that nobody listens, which is fine.
+                // An error means that there are no subscribers, which is fine.
                 let _ = subscribers.send(frame);
             };
             async move {
@@ -114,31 +115,31 @@ impl EventBus {
         Self { state, subscribers, closing, task }
     }
 
-    /// Listens from now on.
+    /// Subscribes.
     #[must_use]
     pub fn subscribe(&self) -> Subscriber {
         Subscriber::new(self.state.clone(), || self.subscribers.subscribe())
     }
 
-    /// A way to listen that may be handed on; it does not keep the bus alive.
+    /// A handle to subscribe. It does not keep the bus alive.
     #[must_use]
     pub fn handle(&self) -> BusHandle {
         BusHandle { state: self.state.clone(), subscribers: self.subscribers.downgrade() }
     }
 
-    /// Takes in what has been told so far, ends, and returns the fleet as it is then.
+    /// Folds all published events, ends, and returns the final fleet.
     pub async fn finish(self) -> Fleet {
         self.closing.cancel();
         if let Err(error) = self.task.await {
             tracing::error!("the event bus failed: {error}");
         }
         drop(self.subscribers);
-        // Left in place: a subscriber that lags now still catches up with it.
+        // The state stays, so that a lagging subscriber can still catch up.
         self.state.read().fleet.clone()
     }
 }
 
-/// A way to listen, and the way by which lines of the log enter the stream; cheap to clone.
+/// A handle to subscribe and to send log lines. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct BusHandle {
     state: Arc<Shared>,
@@ -146,14 +147,14 @@ pub struct BusHandle {
 }
 
 impl BusHandle {
-    /// Listens from now on; `None` where the bus has ended.
+    /// Subscribes; `None` if the bus has ended.
     #[must_use]
     pub fn subscribe(&self) -> Option<Subscriber> {
         let subscribers = self.subscribers.upgrade()?;
         Some(Subscriber::new(self.state.clone(), || subscribers.subscribe()))
     }
 
-    /// Passes a line of the log on to every subscriber, now or later.
+    /// Passes a log line to every current and later subscriber.
     pub fn log(&self, line: LogLine) {
         let mut log = self.state.log();
         if log.len() >= LOG_KEPT {
@@ -162,24 +163,24 @@ impl BusHandle {
         log.push_back(line.clone());
         drop(log);
         if let Some(subscribers) = self.subscribers.upgrade() {
-            // An error means that nobody listens, which is fine.
+            // An error means that there are no subscribers, which is fine.
             let _ = subscribers.send(Frame::Log(line));
         }
     }
 
-    /// The fleet as it stands.
+    /// The current fleet.
     #[must_use]
     pub fn fleet(&self) -> Fleet {
         self.look(Fleet::clone)
     }
 
-    /// Looks at the fleet as it stands; nothing is folded meanwhile.
+    /// Reads the current fleet. Nothing is folded meanwhile.
     pub fn look<T>(&self, see: impl FnOnce(&Fleet) -> T) -> T {
         see(&self.state.read().fleet)
     }
 }
 
-/// One reader of the stream.
+/// A subscriber of the bus.
 #[derive(Debug)]
 pub struct Subscriber {
     state: Arc<Shared>,
@@ -192,13 +193,13 @@ impl Subscriber {
         let held = state.read();
         let (mut opening, frames) = (held.opening(), subscribe());
         drop(held);
-        // A line that is logged just now may be told twice; none is missed.
+        // A line that is being logged at this moment may be sent twice, but none is missed.
         opening.extend(state.log().iter().cloned().map(Frame::Log));
         Self { state, opening, frames }
     }
 
-    /// The next piece; `None` once the bus has ended. The first two say what is swept and how the fleet
-    /// stands. A subscriber that lagged too far behind gets the fleet in place of what it missed.
+    /// The next frame; `None` once the bus has ended. The first two frames describe what is swept and the current
+    /// fleet. A subscriber that lagged too far behind gets the fleet in place of missed frames.
     pub async fn next(&mut self) -> Option<Frame> {
         if let Some(first) = self.opening.pop_front() {
             return Some(first);
@@ -214,7 +215,7 @@ impl Subscriber {
         }
     }
 
-    /// What can be had without waiting.
+    /// A frame that can be received without waiting.
     pub fn next_now(&mut self) -> Option<Frame> {
         if let Some(first) = self.opening.pop_front() {
             return Some(first);
@@ -235,8 +236,8 @@ impl Subscriber {
         self.opening = held.opening();
     }
 
-    /// Calls `heed` with the fleet and each event until the bus ends. Events that were missed by
-    /// lagging behind are passed over; the fleet holds their effect all the same.
+    /// Calls `heed` with the fleet and each event until the bus ends. Events that were missed because of lagging are
+    /// skipped, but the fleet contains their effect.
     pub async fn each(mut self, mut heed: impl FnMut(&Fleet, &Event)) {
         while let Some(frame) = self.next().await {
             match frame {
@@ -271,7 +272,7 @@ mod tests {
         let bus = EventBus::start(events);
         publisher.publish(None, None, configured(3)).await;
         assert_eq!(bus.finish().await.clients().count(), 3);
-        // Telling after the end neither waits nor panics.
+        // Publishing after the end neither waits nor panics.
         publisher.publish(None, None, configured(4)).await;
     }
 
@@ -328,7 +329,7 @@ mod tests {
         assert_eq!(bus.finish().await.clients().count(), 2);
         let mut seen = 0;
         lazy.each(|_, _| seen += 1).await;
-        // It lagged: what it missed is in the fleet, and nothing came after that.
+        // It lagged: the missed events are in the fleet, and nothing came after them.
         assert_eq!(seen, 0);
     }
 }

@@ -1,20 +1,21 @@
-//! The way back: what operators ask of the running collector, and what it answers. Not the doing.
+//! The channel of orders from operators to the running collector, and of its replies. Orders are executed elsewhere.
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fleet::order::{IssuedOrder, Reply};
 
-/// How many orders may wait. When it is full, whoever asks waits: orders are typed by people.
+/// How many orders may wait. When the channel is full, the sender waits, which is acceptable because people type
+/// orders.
 const WAITING: usize = 64;
 
-/// What is answered where nobody takes orders any more.
+/// The reply if the collector accepts no more orders.
 pub const HAS_ENDED: &str = "the collector has ended, the order was not carried out";
 
-/// Where orders are given; cheap to clone.
+/// Sends orders. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Orders(mpsc::Sender<Request>);
 
-/// An order, and who waits for the answer.
+/// An order and the sender of its reply.
 #[derive(Debug)]
 pub struct Request {
     /// The order.
@@ -23,14 +24,14 @@ pub struct Request {
 }
 
 impl Orders {
-    /// A way in, and the end at which orders are taken.
+    /// Creates a channel of orders.
     #[must_use]
     pub fn new() -> (Self, mpsc::Receiver<Request>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         (Self(sender), receiver)
     }
 
-    /// Gives an order and waits for what becomes of it. A collector that ends meanwhile refuses.
+    /// Sends an order and waits for the reply. If the collector ends meanwhile, the order counts as refused.
     pub async fn ask(&self, issued: IssuedOrder) -> Reply {
         let ended = || Reply::Refused { text: HAS_ENDED.to_owned() };
         let (answer, answered) = oneshot::channel();
@@ -42,7 +43,7 @@ impl Orders {
 }
 
 impl Request {
-    /// Answers it. Who has stopped waiting is not missed.
+    /// Sends the reply. It is dropped if nobody waits for it any more.
     pub fn answer(self, reply: Reply) {
         let _ = self.answer.send(reply);
     }
@@ -62,7 +63,7 @@ mod tests {
             let request = taken.recv().await.unwrap();
             assert_eq!(request.issued, issued());
             request.answer(done.clone());
-            // The second one is taken and dropped.
+            // The second one is received and dropped.
             drop(taken.recv().await);
             drop(taken);
         };

@@ -1,5 +1,5 @@
-//! An alert and what happens to it, as plain data: what it is about, its steps, and what is decided about mailing
-//! it. Not the decision ([`super::judge`]) and not the list of all alerts ([`super::alerts`]).
+//! An alert and its changes, as plain data. The decisions are in [`super::judge`], the list of all alerts in
+//! [`super::alerts`].
 
 use std::fmt;
 
@@ -12,16 +12,15 @@ use super::{
     metric::{Instance, InvalidMetric},
 };
 
-/// What an alert is about: a metric, and what has the value. With the client it is the identity of an alert.
+/// The metric and the instance that an alert is about. Together with the client they identify the alert.
 ///
-/// As text it is the word of the metric, followed by a colon and the instance where there is one: `cpu`,
-/// `disk:/var`.
+/// As text it is the keyword of the metric, followed by a colon and the instance if there is one: `cpu`, `disk:/var`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct AlertKey {
     /// The metric.
     pub metric: Metric,
-    /// What has the value.
+    /// The instance.
     pub instance: Instance,
 }
 
@@ -67,11 +66,11 @@ pub struct OpenAlert {
     pub value: f64,
     /// The worst value measured while it lasted.
     pub peak: f64,
-    /// When a mail about it was last decided.
+    /// When a mail about it was last decided; `None` if never.
     pub last_mail_at: Option<Timestamp>,
     /// When an operator acknowledged it: no reminders from then on.
     pub acknowledged_at: Option<Timestamp>,
-    /// Who that was; `None` where it is not known.
+    /// The operator; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged_by: Option<String>,
 }
@@ -80,19 +79,19 @@ pub struct OpenAlert {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Acknowledged {
-    /// Nobody did.
+    /// No.
     #[default]
     No,
-    /// Somebody did; a recording from before that was an event does not tell more.
+    /// Yes, but not known when and by whom: old recordings do not say.
     Yes,
-    /// It is known when.
+    /// Yes, at a known time.
     By {
         /// When, by the collector's clock.
         at: Timestamp,
-        /// The operator's account; `None` where it is not known.
+        /// The operator's account; `None` if unknown.
         actor: Option<String>,
     },
-    /// It was withdrawn. What was decided about mails before that does not bring it back.
+    /// It was withdrawn. Earlier decisions about mails do not restore it.
     Withdrawn,
 }
 
@@ -106,7 +105,7 @@ impl Acknowledged {
         }
     }
 
-    /// Reads it also as it was written before it was known who and when: as a truth value.
+    /// Also reads the old form without operator and time: a boolean.
     pub(super) fn deserialize_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -125,44 +124,44 @@ impl Acknowledged {
 /// What happened to one alert.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// What is measured.
+    /// The metric.
     pub metric: Metric,
-    /// What has the value.
+    /// The instance.
     #[serde(default, skip_serializing_if = "Instance::is_host")]
     pub instance: Instance,
-    /// The alert after this collection (the last state of it where it ended).
+    /// The alert after this collection, or its last state if it has ended.
     pub alert: OpenAlert,
-    /// Beginning, going on or end.
+    /// Whether it began, continued or ended.
     pub step: Step,
-    /// Whether it is mailed, and why or why not.
+    /// Whether it is mailed, with the reason.
     pub notice: Notice,
 }
 
 impl Change {
-    /// What the alert is about.
+    /// The metric and the instance.
     #[must_use]
     pub fn key(&self) -> AlertKey {
         AlertKey { metric: self.metric, instance: self.instance.clone() }
     }
 }
 
-/// Beginning, going on or end of an alert.
+/// How an alert changed in a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// It began.
     Raised,
-    /// It goes on.
+    /// It continues.
     Continues,
     /// It ended: the value is at or below `clear`, or the client answers again.
     Resolved,
-    /// It ended because what it is about is gone: the mount, the interface or the service is not there any more.
+    /// It ended because its instance (a mount, an interface, a service) no longer exists.
     Gone,
-    /// It ended because its rule is gone from the configuration.
+    /// It ended because its rule was removed from the configuration.
     Withdrawn,
 }
 
-/// Whether a change is mailed, and why.
+/// Whether a change is mailed, with the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mail", content = "reason", rename_all = "snake_case")]
 pub enum Notice {
@@ -172,7 +171,7 @@ pub enum Notice {
     Hold(HoldReason),
 }
 
-/// Why a mail goes out.
+/// Why a mail is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeReason {
@@ -180,15 +179,15 @@ pub enum NoticeReason {
     Raised,
     /// `repeat="every"`: a mail at every collection over the limit.
     EveryCollection,
-    /// `repeat` has passed since the last mail, and the limit is exceeded still.
+    /// `repeat` has passed since the last mail, and the limit is still exceeded.
     Reminder,
     /// The alert ended and `recovery` is on.
     Recovered,
-    /// What the alert is about is gone, and `recovery` is on.
+    /// The instance no longer exists, and `recovery` is on.
     Gone,
 }
 
-/// Why no mail goes out.
+/// Why no mail is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldReason {
@@ -198,11 +197,11 @@ pub enum HoldReason {
     RecentlyMailed,
     /// An operator acknowledged it.
     Acknowledged,
-    /// The alert is open, but the value lies between `clear` and `limit`.
+    /// The alert is open, but the value is between `clear` and `limit`.
     BelowLimit,
     /// The alert ended and `recovery` is off, or nothing was ever mailed about it.
     NoRecoveryMail,
-    /// What the alert is about is gone, and there is nobody to tell or nothing was ever mailed about it.
+    /// The instance no longer exists, and the end is not mailed: `recovery` is off, or nothing was ever mailed about it.
     Gone,
     /// The rule was removed from the configuration.
     RuleRemoved,
@@ -211,9 +210,9 @@ pub enum HoldReason {
 /// A limit that is exceeded: its alert is open and its value was measured in this collection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exceeded {
-    /// What is measured.
+    /// The metric.
     pub metric: Metric,
-    /// What has the value.
+    /// The instance.
     #[serde(default, skip_serializing_if = "Instance::is_host")]
     pub instance: Instance,
     /// The rule's limit.
@@ -223,7 +222,7 @@ pub struct Exceeded {
 }
 
 impl Exceeded {
-    /// What the alert is about.
+    /// The metric and the instance.
     #[must_use]
     pub fn key(&self) -> AlertKey {
         AlertKey { metric: self.metric, instance: self.instance.clone() }

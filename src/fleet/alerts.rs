@@ -1,5 +1,5 @@
-//! The fold of alerts and of the mails about them: which are open, which ended, who was told.
-//! Not their judgement ([`super::judge`]).
+//! The alerts and the mails about them, folded from events: which are open, which have ended, who was mailed. They are
+//! decided in [`super::judge`].
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,12 +15,12 @@ use super::{
     metric::Instance,
 };
 
-/// How many ended alerts are remembered.
+/// How many ended alerts are kept.
 const ENDED_KEPT: usize = 500;
-/// How many mails are remembered.
+/// How many mails are kept.
 const MAILS_KEPT: usize = 500;
 
-/// Every alert as the events told it.
+/// All alerts and mails, folded from events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AlertList {
     #[serde(with = "by_key")]
@@ -34,9 +34,9 @@ pub struct AlertList {
 pub struct AlertView {
     /// The client.
     pub client: ClientId,
-    /// What is measured.
+    /// The metric.
     pub metric: Metric,
-    /// What has the value.
+    /// The instance.
     #[serde(default, skip_serializing_if = "Instance::is_host")]
     pub instance: Instance,
     /// The rule's limit at its last judgement.
@@ -49,7 +49,7 @@ pub struct AlertView {
     pub ended: Option<(Timestamp, AlertEnd)>,
     /// What was last decided about mailing it.
     pub notice: Notice,
-    /// In which sweep a mail about it was last decided.
+    /// The sweep in which a mail about it was last decided.
     pub mailed_in: Option<SweepId>,
     /// Whether an operator acknowledged it.
     #[serde(deserialize_with = "Acknowledged::deserialize_any")]
@@ -60,33 +60,33 @@ pub struct AlertView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertEnd {
-    /// The value is no worse than `clear` again.
+    /// The value is no longer worse than `clear`.
     Resolved,
-    /// What it is about is gone: the mount, the interface or the service is not there any more.
+    /// Its instance (a mount, an interface, a service) no longer exists.
     Gone,
-    /// Its rule is gone from the configuration.
+    /// Its rule was removed from the configuration.
     Withdrawn,
 }
 
-/// One mail as the events told it.
+/// A mail, folded from events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MailView {
-    /// Names it.
+    /// Its id.
     pub id: Uuid,
-    /// In which sweep it was decided.
+    /// The sweep in which it was decided.
     pub sweep: Option<SweepId>,
-    /// About which client.
+    /// The client that it is about.
     pub client: Option<ClientId>,
-    /// What it is for.
+    /// Its kind.
     pub kind: MailKind,
-    /// To whom.
+    /// The recipient.
     pub recipient: String,
-    /// What became of it last, and when.
+    /// Its last step and when that was.
     pub step: (Timestamp, MailStep),
 }
 
 impl AlertList {
-    /// Takes in one event.
+    /// Applies one event.
     pub fn apply(&mut self, event: &Event) {
         match &event.kind {
             EventKind::Alert { metric, instance, limit, value, raised_at, step, notice } => {
@@ -106,7 +106,7 @@ impl AlertList {
                     acknowledged: Acknowledged::No,
                 });
                 (alert.limit, alert.value, alert.notice) = (*limit, *value, *notice);
-                // Recordings from before `Acknowledged` was an event have this alone.
+                // Old recordings have no `Acknowledged` event, only this.
                 if alert.acknowledged == Acknowledged::No && *notice == Notice::Hold(HoldReason::Acknowledged) {
                     alert.acknowledged = Acknowledged::Yes;
                 }
@@ -139,7 +139,7 @@ impl AlertList {
             EventKind::Unacknowledged { metric, instance, raised_at, .. } => {
                 if let Some(alert) = self.open_since(event, *metric, instance, *raised_at) {
                     alert.acknowledged = Acknowledged::Withdrawn;
-                    // The next collection decides anew.
+                    // The next collection decides again.
                     let mailed = alert.mailed_in.is_some();
                     let reason = if mailed { HoldReason::RecentlyMailed } else { HoldReason::NoRecipient };
                     alert.notice = Notice::Hold(reason);
@@ -188,7 +188,7 @@ impl AlertList {
         (alert.raised_at == raised_at).then_some(alert)
     }
 
-    /// Takes in what the database remembers. What the stream has told already is newer and stays.
+    /// Adds the stored history. Data from events is newer and is kept.
     pub fn remember(&mut self, alerts: Vec<AlertView>) {
         for alert in alerts {
             if alert.ended.is_none() {
@@ -207,13 +207,13 @@ impl AlertList {
         self.open.len()
     }
 
-    /// How many there are, open and ended.
+    /// How many there are, both open and ended.
     #[must_use]
     pub fn count(&self) -> usize {
         self.open.len() + self.ended.len()
     }
 
-    /// The open ones, the newest first, then the ended ones, the last ended first.
+    /// The open ones, newest first, then the ended ones, last ended first.
     #[must_use]
     pub fn newest_first(&self) -> Vec<&AlertView> {
         let mut alerts: Vec<_> = self.open.values().collect();
@@ -235,7 +235,7 @@ impl AlertList {
         self.open.values().chain(&self.ended).filter(|alert| alert.raised_at >= since).count()
     }
 
-    /// The mail that told of an alert, where the stream carried it.
+    /// The mail about an alert, if its event was received.
     #[must_use]
     pub fn mail_about(&self, alert: &AlertView) -> Option<&MailView> {
         let sweep = alert.mailed_in?;
@@ -250,7 +250,7 @@ impl AlertList {
     }
 }
 
-/// The open alerts as a list: each names itself.
+/// Serializes the open alerts as a list, because each contains its key.
 mod by_key {
     use std::collections::BTreeMap;
 
@@ -274,7 +274,7 @@ mod by_key {
 }
 
 impl AlertView {
-    /// What it is about.
+    /// The metric and the instance.
     #[must_use]
     pub fn key(&self) -> AlertKey {
         AlertKey { metric: self.metric, instance: self.instance.clone() }
@@ -398,7 +398,7 @@ mod tests {
             },
         };
         book.apply(&mail(2, Some(SWEEP), MailStep::Queued));
-        // The outbox delivers later, outside of any sweep.
+        // The outbox worker sends later, outside of any sweep.
         book.apply(&mail(9, None, MailStep::Sent { answer: "250 ok".to_owned() }));
         let alert = book.newest_first()[0].clone();
         let about = book.mail_about(&alert).unwrap();

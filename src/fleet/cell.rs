@@ -1,22 +1,22 @@
-//! Values of a row and the columns that they stand in, as plain data. Which columns there are is in
-//! [`rows`](super::rows) and [`stored`](super::stored).
+//! Cells of a row and their columns, as plain data. The lists of columns are in [`rows`](super::rows) and
+//! [`stored`](super::stored).
 
 use serde::{Serialize, Serializer};
 
 /// A column of a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
-    /// Its name in the view, which is part of the contract with other programs.
+    /// Its name in the view. Other programs rely on it.
     pub name: &'static str,
-    /// What its values are, where they are not NULL.
+    /// The kind of its values, which may also be NULL.
     pub kind: Kind,
-    /// The table whose column it shows.
+    /// The table that the column comes from.
     pub table: &'static str,
     /// The name of the column there.
     pub field: &'static str,
 }
 
-/// What the values of a column are.
+/// The kind of the values of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Whole numbers: BIGINT.
@@ -30,7 +30,7 @@ pub enum Kind {
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
-    /// Not measured, or has not happened.
+    /// NULL: not measured, or not happened.
     Null,
     /// A whole number.
     Integer(i64),
@@ -43,7 +43,7 @@ pub enum Cell {
 /// One row, in the order of its columns.
 pub type Row = Vec<Cell>;
 
-/// As JSON has it: NULL is `null`.
+/// The value as JSON. NULL is `null`.
 impl Serialize for Cell {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -55,9 +55,9 @@ impl Serialize for Cell {
     }
 }
 
-/// A type whose values stand in a column.
+/// A type whose values can be stored in a column.
 pub trait Value: Sized {
-    /// The kind of such a column.
+    /// The kind of the column.
     const KIND: Kind;
 
     /// The value as a cell.

@@ -1,4 +1,4 @@
-//! Who a client is: the address and port under which it is configured. Not how it is reached.
+//! The identity of a client: its configured address and port.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -45,7 +45,7 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// Why a text is no [`ClientId`].
+/// Why a text is not a [`ClientId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not written address:port")]
 pub struct InvalidClientId(pub String);

@@ -1,5 +1,4 @@
-//! One client as the events told it: the collection under way, the last ones, the last reading. Not the fold of
-//! the events.
+//! The state of one client, folded from events: the running collection, the last ones and the last reading.
 
 use std::collections::VecDeque;
 
@@ -9,71 +8,70 @@ use uuid::Uuid;
 
 use super::{ClientId, Failure, Reading, Sample, Stage, SweepId, alert::Exceeded, event::ClientCard};
 
-/// How many ended collections of a client are remembered as samples.
+/// How many ended collections of a client are kept in short form.
 pub(super) const SAMPLES_KEPT: usize = 60;
 
-/// One client as the events told it.
+/// The state of one client, folded from events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientView {
-    /// What the configuration says of it.
+    /// Its data from the configuration.
     pub card: ClientCard,
-    /// The collection under way.
+    /// The running collection.
     pub running: Option<Running>,
     /// The last collection that ended.
     pub last: Option<Finished>,
-    /// The last reading, and when it arrived: fresh where that is the last collection's.
+    /// The last reading and when it arrived. It is fresh if it is from the last collection.
     pub reading: Option<(Timestamp, Box<Reading>)>,
     /// The values of the metrics in the collection of that reading.
     #[serde(default)]
     pub sample: Sample,
     /// The limits exceeded at the last collection.
     pub exceeded: Vec<Exceeded>,
-    /// The last collections in short, oldest first.
+    /// The last collections in short form, oldest first.
     pub recent: VecDeque<RecentCollection>,
-    /// Whether the last collection belongs to what is being watched; false while it is only remembered
-    /// from the database.
+    /// Whether the last collection was received as an event; false if it is only known from the database.
     pub live: bool,
 }
 
 impl ClientView {
-    /// Whether the reading is of the last collection, and that one is being watched: neither is a newer
-    /// collection under way nor did the last one fail.
+    /// Whether the reading is from the last collection and was received as an event: no newer collection is running,
+    /// and the last one did not fail.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.live && self.running.is_none() && self.last.as_ref().is_some_and(|last| last.failure.is_none())
     }
 
-    /// Why the last collection failed; `None` where it did not.
+    /// Why the last collection failed; `None` if it succeeded.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         self.last.as_ref()?.failure.as_ref()
     }
 }
 
-/// One ended collection in short: enough for a small chart and for learning how long it takes.
+/// An ended collection in short form, for a small chart and for estimating durations.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RecentCollection {
     /// When it ended.
     pub at: Timestamp,
     /// From leaving the queue to the end.
     pub duration_ms: u64,
-    /// CPU use, percent; `None` where it was not measured or the collection failed.
+    /// CPU use, percent; `None` if it was not measured or the collection failed.
     pub cpu_percent: Option<f64>,
-    /// Memory use, percent; likewise.
+    /// Memory use, percent; `None` in the same cases.
     pub memory_percent: Option<f64>,
 }
 
-/// What the database remembers of a client from before the stream began.
+/// The stored history of a client from before the event stream began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remembered {
-    /// Which client.
+    /// The client.
     pub client: ClientId,
     /// Its last collection.
     pub last: Option<Finished>,
     /// Its last reading, and when it arrived.
     pub reading: Option<(Timestamp, Box<Reading>)>,
-    /// The values of the metrics in the collection of that reading; `None` where the reading is whole, so that it has
-    /// them all.
+    /// The values of the metrics in the collection of that reading; `None` if the reading is complete and has all of
+    /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<Sample>,
     /// The limits exceeded at its last collection.
@@ -82,16 +80,16 @@ pub struct Remembered {
     pub recent: Vec<RecentCollection>,
 }
 
-/// A collection under way.
+/// A running collection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Running {
-    /// In which sweep.
+    /// The sweep.
     pub sweep: SweepId,
     /// The attempt; counts from 1.
     pub attempt: u32,
     /// The stages of this attempt, with the time at which each was entered, in order.
     pub stages: Vec<(Stage, Timestamp)>,
-    /// Why the attempt before failed.
+    /// Why the previous attempt failed.
     pub failed_before: Option<Failure>,
 }
 
@@ -106,9 +104,9 @@ impl Running {
 /// A collection that ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
-    /// In which sweep.
+    /// The sweep.
     pub sweep: SweepId,
-    /// Names the collection.
+    /// The id of the collection.
     pub collection: Uuid,
     /// When it ended.
     pub at: Timestamp,
@@ -116,10 +114,9 @@ pub struct Finished {
     pub duration_ms: u64,
     /// How many attempts it took.
     pub attempts: u32,
-    /// Why it failed; `None` where it succeeded.
+    /// Why it failed; `None` if it succeeded.
     pub failure: Option<Failure>,
-    /// The stages of its last attempt, with the time at which each was entered, in order. Empty where
-    /// that was not told.
+    /// The stages of its last attempt, with the time at which each was entered, in order. Empty if unknown.
     pub stages: Vec<(Stage, Timestamp)>,
 }
 

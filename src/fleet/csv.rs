@@ -1,8 +1,7 @@
-//! Rows of cells as CSV: the one writer, for every export. Where the rows come from and where the text goes is
-//! decided elsewhere.
+//! Formats rows of cells as CSV. Every export uses this writer.
 //!
-//! The format is RFC 4180 with one difference: a line ends with a line feed alone, as in other text files on this
-//! system. NULL is an empty field.
+//! The format is RFC 4180, except that a line ends with a line feed only, as in other text files on Unix. NULL is an
+//! empty field.
 
 use std::{borrow::Cow, io};
 
@@ -10,23 +9,23 @@ use csv::WriterBuilder;
 
 use super::cell::Cell;
 
-/// What is done with a text that a spreadsheet would take for a formula.
+/// How to write a text that a spreadsheet would take for a formula.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Formulas {
-    /// An apostrophe is put in front of it, which makes it plain text.
+    /// With an apostrophe before it, which makes it plain text.
     Disarmed,
-    /// It is written as it is, for programs that read the file.
+    /// Unchanged, for other programs.
     Raw,
 }
 
-/// A spreadsheet takes a text for a formula that begins with one of these (OWASP, "CSV Injection"). Texts come from
-/// clients, and a client is hostile.
+/// A spreadsheet takes a text that starts with one of these for a formula (OWASP, "CSV Injection"). Texts come from
+/// clients, which are not trusted.
 const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
 /// The header line.
 ///
 /// # Errors
-/// None: the text is written to memory.
+/// None in practice: the text is written to memory.
 pub fn header(names: impl IntoIterator<Item = &'static str>) -> io::Result<String> {
     write([names.into_iter().map(Cow::Borrowed)])
 }
@@ -34,7 +33,7 @@ pub fn header(names: impl IntoIterator<Item = &'static str>) -> io::Result<Strin
 /// One line for each row.
 ///
 /// # Errors
-/// None where all rows are of the same length.
+/// None if all rows have the same length.
 pub fn lines<'a, R: IntoIterator<Item = &'a Cell>>(
     rows: impl IntoIterator<Item = R>,
     formulas: Formulas,

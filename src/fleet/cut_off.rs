@@ -1,27 +1,27 @@
-//! Whether the collector itself is cut off: nearly all clients that answered at their last collection fail at once, as
-//! if the network were gone. Pure; not the waiting for it, and not what follows.
+//! Decides whether the collector itself is cut off from the network: nearly all clients that answered at their last
+//! collection fail at once as if the network were down. Pure.
 //!
-//! From here a cut cable of the collector and a power cut at every client look the same. So it is decided by number:
-//! nine of ten, and at least three. It is decided as soon as it can be, so that in a sweep in which others answer no
-//! failure waits.
+//! The collector cannot distinguish a network failure of its own from a power failure of every client, so the number
+//! decides: nine of ten clients, and at least three. The verdict is given as early as possible, so that failures do not
+//! wait in a sweep in which others answer.
 
-/// With fewer clients there is nothing to compare.
+/// The least number of clients. With fewer, the comparison means nothing.
 const LEAST: usize = 3;
 
-/// What is known in the course of a sweep. It counts the clients that answered at their last collection; the others
-/// say nothing new by failing again.
+/// The evidence during a sweep. It counts only the clients that answered at their last collection, because others that
+/// fail again say nothing new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Evidence {
-    /// Those whose outcome is not known yet.
+    /// Clients without an outcome yet.
     pub open: usize,
-    /// Those that answered, or failed by themselves.
+    /// Clients that answered, or failed for a reason of their own.
     pub reached: usize,
-    /// Those that failed as if the network were gone.
+    /// Clients that failed as if the network were down.
     pub silent: usize,
 }
 
 impl Evidence {
-    /// Whether the collector is cut off; `None` while that is open.
+    /// Whether the collector is cut off; `None` while that is undecided.
     #[must_use]
     pub fn verdict(self) -> Option<bool> {
         let all = self.open + self.reached + self.silent;
@@ -52,7 +52,7 @@ mod tests {
             (1, 49, 450, None),
             (0, 50, 450, Some(true)),
             (0, 51, 449, Some(false)),
-            // As soon as a tenth has answered nothing waits any more.
+            // As soon as a tenth has answered, it is decided.
             (449, 51, 0, Some(false)),
         ] {
             assert_eq!(Evidence { open, reached, silent }.verdict(), expected, "{open} {reached} {silent}");

@@ -1,4 +1,4 @@
-//! How long a sweep will still take, learnt from each client's own past. Not a promise.
+//! Estimates how long a sweep will still take from the past collections of each client.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use super::{
     state::{ClientView, Fleet, SweepView},
 };
 
-/// The time left until `sweep` ends; `None` where it has ended or nothing is known to learn from.
+/// The estimated time until `sweep` ends; `None` if it has ended or there are no past collections.
 ///
-/// Each client is expected to take what it took in the middle of its past collections; one without a
-/// past what the others take. What is left is shared by as many as are under way now, and lasts at least
-/// as long as the slowest of them.
+/// The estimate for a client is the median of its past collections, or for a client without a past, the median of the
+/// others. The remaining work is divided by the number of running collections, and takes at least as long as the
+/// slowest client.
 #[must_use]
 pub fn time_left(fleet: &Fleet, sweep: &SweepView, now: Timestamp) -> Option<Duration> {
     if sweep.duration_ms.is_some() {
@@ -43,17 +43,17 @@ pub fn time_left(fleet: &Fleet, sweep: &SweepView, now: Timestamp) -> Option<Dur
         work_ms = work_ms.saturating_add(left);
         longest_ms = longest_ms.max(left);
     }
-    // Before the first has begun nobody knows how many go side by side.
+    // Before the first one has started, the concurrency is unknown.
     let side_by_side = work_ms.checked_div(active)?;
     Some(Duration::from_millis(side_by_side.max(longest_ms)))
 }
 
-/// What a client took in the middle of its past collections, milliseconds.
+/// The median duration of a client's past collections, milliseconds.
 fn expected_ms(client: &ClientView) -> Option<u64> {
     median(client.recent.iter().map(|sample| sample.duration_ms).collect())
 }
 
-/// How long the attempt under way has lasted, without its time in the queue.
+/// How long the running attempt has lasted, without its time in the queue.
 fn elapsed_ms(client: &ClientView, now: Timestamp) -> u64 {
     let began = client.running.as_ref().and_then(|running| {
         running.stages.iter().find(|(stage, _)| Phase::of_stage(*stage).is_active()).map(|(_, at)| *at)
@@ -63,7 +63,7 @@ fn elapsed_ms(client: &ClientView, now: Timestamp) -> u64 {
 
 fn median(mut values: Vec<u64>) -> Option<u64> {
     let middle = values.len() / 2;
-    // Its neighbours' order does not matter, and there is one such list for each client.
+    // Unstable sorting is enough, and this runs for each client.
     (!values.is_empty()).then(|| *values.select_nth_unstable(middle).1)
 }
 
@@ -128,7 +128,7 @@ mod tests {
         // Four of 100 ms, two at a time; then one slow client decides.
         check(&[&[100], &[100], &[100], &[100]], 2, 0, Some(200));
         check(&[&[100], &[100], &[100], &[5000]], 2, 0, Some(5000));
-        // A client without a past takes what the others take.
+        // A client without a past counts like the others.
         check(&[&[100], &[]], 1, 0, Some(200));
     }
 }

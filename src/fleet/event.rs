@@ -1,5 +1,4 @@
-//! Everything that happens, as plain data: one stream that is shown, logged, recorded and replayed.
-//! Not the channel it travels on.
+//! Events: everything that happens, as plain data. The same stream of events is shown, logged, recorded and replayed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,20 +11,20 @@ use super::{
     metric::Instance,
 };
 
-/// One pass over the due clients.
+/// The id of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SweepId(pub Uuid);
 
-/// One thing that happened.
+/// An event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// When, by the collector's clock.
     pub at: Timestamp,
-    /// In which sweep; `None` for what belongs to none.
+    /// The sweep; `None` if it belongs to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepId>,
-    /// To which client; `None` for what concerns the whole fleet.
+    /// The client; `None` if it concerns the whole fleet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientId>,
     /// What happened.
@@ -36,18 +35,18 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventKind {
-    /// The configuration was read, at the start or again: these are the clients from now on.
+    /// The configuration was loaded or reloaded. These are the clients from now on.
     Configured {
         /// Every client, in the configuration's order.
         clients: Vec<ClientCard>,
     },
-    /// A sweep began.
+    /// A sweep started.
     SweepStarted {
-        /// Counts the sweeps of this process from 1.
+        /// The number of the sweep in this process, from 1.
         number: u64,
-        /// What set it off.
+        /// The trigger.
         trigger: Trigger,
-        /// The clients it will visit, in order.
+        /// Its clients, in order.
         clients: Vec<ClientId>,
     },
     /// A collection entered a stage.
@@ -59,91 +58,91 @@ pub enum EventKind {
     },
     /// An attempt failed and another will follow.
     AttemptFailed {
-        /// Which one; counts from 1.
+        /// The number of the attempt, from 1.
         attempt: u32,
         /// Why it failed.
         failure: Failure,
-        /// When the next begins, from now.
+        /// The time until the next attempt.
         retry_in_ms: u64,
     },
     /// A collection succeeded and is stored.
     Collected {
-        /// Names the collection.
+        /// The id of the collection.
         collection: Uuid,
-        /// From leaving the queue until it was given to the database, without the wait for other clients' outcomes; as
-        /// stored.
+        /// From leaving the queue until it was passed to the database, without waiting for the outcomes of other
+        /// clients. This is also stored.
         duration_ms: u64,
         /// How many attempts it took.
         attempts: u32,
-        /// What was read.
+        /// The reading.
         reading: Box<Reading>,
         /// The limits exceeded now.
         alerts: Vec<Exceeded>,
     },
-    /// A collection failed for good, or was cancelled. That is stored unless the failure is that it could not be.
+    /// A collection finally failed or was cancelled. This is stored, unless storing is what failed.
     CollectionFailed {
-        /// Names the collection.
+        /// The id of the collection.
         collection: Uuid,
         /// As in `Collected`.
         duration_ms: u64,
-        /// How many attempts were made; 0 where it never left the queue.
+        /// How many attempts were made; 0 if it never left the queue.
         attempts: u32,
         /// Why the last one failed.
         failure: Failure,
         /// The limits exceeded now: `unreachable` at most.
         alerts: Vec<Exceeded>,
     },
-    /// An alert began, goes on or ended.
+    /// An alert began, continues or ended.
     Alert {
-        /// What is measured.
+        /// The metric.
         metric: Metric,
-        /// What has the value.
+        /// The instance.
         #[serde(default, skip_serializing_if = "Instance::is_host")]
         instance: Instance,
         /// The rule's limit.
         limit: f64,
         /// The value now.
         value: f64,
-        /// Since when.
+        /// When that began.
         raised_at: Timestamp,
-        /// Beginning, going on or end.
+        /// Whether it began, continues or ended.
         step: Step,
-        /// Whether it is mailed, and why or why not.
+        /// Whether it is mailed, with the reason.
         notice: Notice,
     },
     /// An operator acknowledged an open alert: no reminders until it ends.
     Acknowledged {
-        /// What is measured.
+        /// The metric.
         metric: Metric,
-        /// What has the value.
+        /// The instance.
         #[serde(default, skip_serializing_if = "Instance::is_host")]
         instance: Instance,
-        /// Since when it is open.
+        /// When it began.
         raised_at: Timestamp,
         /// The operator's account.
         actor: String,
     },
     /// An operator withdrew an acknowledgement: reminders go out again.
     Unacknowledged {
-        /// What is measured.
+        /// The metric.
         metric: Metric,
-        /// What has the value.
+        /// The instance.
         #[serde(default, skip_serializing_if = "Instance::is_host")]
         instance: Instance,
-        /// Since when it is open.
+        /// When it began.
         raised_at: Timestamp,
         /// The operator's account.
         actor: String,
     },
-    /// A mail was decided, sent, put off or refused.
+    /// A mail was decided, sent, deferred or refused.
     Mail {
-        /// Names the mail.
+        /// The id of the mail.
         mail: Uuid,
-        /// What it is for.
+        /// Its kind.
         kind: MailKind,
-        /// To whom.
+        /// The recipient.
         recipient: String,
-        /// What became of it.
+        /// What happened to it.
         step: MailStep,
     },
     /// A sweep ended: every client it visited has its outcome.
@@ -157,46 +156,46 @@ pub enum EventKind {
         /// Failed or cancelled.
         failed: u32,
     },
-    /// An operator paused the schedule or let it go on.
+    /// An operator paused or resumed the schedule.
     SchedulePaused {
-        /// Whether it stands still now.
+        /// Whether it is paused now.
         paused: bool,
         /// The operator's account.
         actor: String,
     },
-    /// The database is away: what is collected waits in the spool, and is stored once it is back. Told at the
-    /// beginning, and once a second at most as the number changes.
+    /// The database is away. Collected data waits in the spool and is stored when it is back. Published at the
+    /// beginning, and at most once a second when the number changes.
     DatabaseAway {
-        /// Since when.
+        /// When that began.
         since: Timestamp,
-        /// How many changes wait: collections, beginnings and ends of sweeps, what became of mails.
+        /// How many changes wait: collections, starts and ends of sweeps, results of mails.
         waiting: u64,
-        /// What the database or the system says; `None` where only the number changed.
+        /// The error of the database or the system; `None` if only the number changed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
     },
-    /// It is back, and everything that waited is stored.
+    /// The database is back, and everything that waited is stored.
     DatabaseBack {
         /// How many changes had waited.
         stored: u64,
         /// How long it was away.
         after_ms: u64,
     },
-    /// A changed configuration was refused; the old one stays.
+    /// A changed configuration was rejected; the old one stays in use.
     ConfigurationRefused {
         /// Every error, as `check` prints them.
         errors: Vec<String>,
     },
 }
 
-/// What the fleet needs to know of a configured client.
+/// The data of a configured client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientCard {
     /// Its identity.
     pub id: ClientId,
     /// Its name in the configuration.
     pub name: String,
-    /// The account that is used there.
+    /// The account on the client.
     pub username: String,
     /// The limits that hold for every instance of a metric. Recordings from before they were told have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -206,7 +205,7 @@ pub struct ClientCard {
 /// A limit of a client, as far as a screen needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CardLimit {
-    /// What is measured.
+    /// The metric.
     pub metric: Metric,
     /// What it is not to exceed, in the metric's unit.
     pub limit: f64,
@@ -220,7 +219,7 @@ impl ClientCard {
     }
 }
 
-/// What set off a sweep.
+/// What started a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
@@ -232,27 +231,27 @@ pub enum Trigger {
     Manual,
 }
 
-/// What became of a mail.
+/// What happened to a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum MailStep {
     /// Decided, and in the outbox.
     Queued,
-    /// The SMTP server took it.
+    /// The SMTP server accepted it.
     Sent {
         /// Its answer.
         answer: String,
     },
-    /// It did not, for now.
+    /// It was deferred.
     Deferred {
-        /// The server's reply, or why there is none.
+        /// The server's reply, or the reason why there is none.
         error: String,
-        /// Not tried before.
+        /// The earliest time of the next attempt.
         next_at: Timestamp,
     },
-    /// It never will.
+    /// It was permanently refused.
     Refused {
-        /// The server's reply, or why there is none.
+        /// The server's reply, or the reason why there is none.
         error: String,
     },
 }

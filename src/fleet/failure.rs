@@ -1,5 +1,4 @@
-//! Why a collection failed: a closed list of kinds, and one failure as plain data. What is known of each kind is in
-//! [`FailureSpec`]. Not how a failure is handled.
+//! Why a collection failed, as plain data. The properties of each kind of failure are in [`FailureSpec`].
 
 mod kind;
 mod spec;
@@ -19,21 +18,21 @@ use super::Stage;
 pub struct Failure {
     /// The stage that did not succeed.
     pub stage: Stage,
-    /// Which failure it is.
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// The particulars, outermost first: what the operating system, SSH or the agent said.
-    /// Cleaned of control characters; never a secret.
+    /// The causes, outermost first: messages of the operating system, SSH or the agent. Without control characters;
+    /// never a secret.
     pub causes: Vec<String>,
 }
 
 impl Failure {
-    /// A failure without particulars.
+    /// A failure without causes.
     #[must_use]
     pub fn new(stage: Stage, kind: FailureKind) -> Self {
         Self { stage, kind, causes: Vec::new() }
     }
 
-    /// The same with one more particular.
+    /// The same with one more cause.
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
         self.causes.push(super::reading::clean(&cause.to_string(), 300));

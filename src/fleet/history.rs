@@ -1,7 +1,6 @@
-//! What the database remembers of a fleet, as plain data: histories, alerts, mails, past sweeps. Not how it
-//! is kept or fetched.
+//! Stored data of a fleet, as plain data: histories, alerts, mails and past sweeps. The queries are in `store`.
 //!
-//! Text in here may stem from clients; it was cleaned where it entered.
+//! Texts may come from clients; they were cleaned when they were received.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,12 +8,12 @@ use uuid::Uuid;
 
 use super::{Bytes, alerts::AlertView, client_view::Remembered, mail::MailKind};
 
-/// What the database remembers from before a stream began.
+/// The stored history from before an event stream began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoredHistory {
     /// The clients.
     pub clients: Vec<Remembered>,
-    /// The alerts, open and lately ended.
+    /// The alerts that are open or have ended recently.
     pub alerts: Vec<AlertView>,
 }
 
@@ -63,7 +62,7 @@ impl Span {
         }
     }
 
-    /// The next longer one; the shortest after the longest.
+    /// The next longer one; after the longest, the shortest.
     #[must_use]
     pub fn next(self) -> Self {
         let here = Self::ALL.iter().position(|span| *span == self).unwrap_or(0);
@@ -76,22 +75,22 @@ impl Span {
 pub struct Point {
     /// When it was collected.
     pub at: Timestamp,
-    /// CPU use, percent; `None` where it was not measured.
+    /// CPU use, percent; `None` if it was not measured.
     pub cpu_percent: Option<f64>,
-    /// Memory use, percent; `None` where it was not measured.
+    /// Memory use, percent; `None` if it was not measured.
     pub memory_percent: Option<f64>,
 }
 
-/// One security event of a client, as it is listed.
+/// A security event of a client in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRow {
     /// When, by the client's clock.
     pub at: Timestamp,
     /// Its level in words.
     pub level: String,
-    /// Which program wrote it.
+    /// The program that wrote it.
     pub source: String,
-    /// What happened, in words.
+    /// The message.
     pub message: String,
 }
 
@@ -100,32 +99,32 @@ pub struct EventRow {
 pub struct AlertRow {
     /// The alert.
     pub alert: AlertView,
-    /// Who was mailed, with what became of the mail; empty where nobody was.
+    /// The recipients with the results of their mails; empty if nobody was mailed.
     pub mails: Vec<String>,
 }
 
 /// One mail of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailRow {
-    /// Names it.
+    /// Its id.
     pub id: Uuid,
-    /// What it is for.
+    /// Its kind.
     pub kind: MailKind,
-    /// To whom.
+    /// The recipient.
     pub recipient: String,
     /// Its subject.
     pub subject: String,
     /// Its text.
     pub body: String,
-    /// What is attached to it.
+    /// Its attachments.
     pub attachments: Vec<AttachmentRow>,
     /// When it was decided.
     pub created_at: Timestamp,
-    /// What became of it.
+    /// Its status.
     pub status: MailStatus,
     /// How often it was offered to the server.
     pub attempts: u32,
-    /// The server's last answer, or why there was none.
+    /// The server's last answer, or the reason why there was none.
     pub answer: Option<String>,
 }
 
@@ -138,19 +137,19 @@ pub struct AttachmentRow {
     pub size: Bytes,
 }
 
-/// What became of a mail.
+/// The status of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailStatus {
-    /// It waits for its next try.
+    /// It waits for the next attempt.
     Waiting {
-        /// Not tried before.
+        /// The earliest time of the next attempt.
         next_at: Timestamp,
     },
-    /// The server took it.
+    /// The server accepted it.
     Sent {
         /// When, by the collector's clock.
         at: Timestamp,
     },
-    /// The server never will.
+    /// It was permanently refused or given up.
     Refused,
 }

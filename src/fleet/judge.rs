@@ -1,20 +1,19 @@
-//! Judges a collection against the client's rules: which alerts begin, go on or end, and whether each is mailed,
-//! with the reason. A pure function of the state before, the observation and the time. Not the mail's text, not the
-//! database.
+//! The judge: decides from a collection and the client's rules which alerts begin, continue or end, and whether each is
+//! mailed, with the reason. It is a pure function of the previous state, the observation and the time.
 //!
-//! What the words of a rule mean, exactly:
+//! The exact meaning of a rule:
 //!
 //! * A limit is exceeded when the value is strictly worse. An alert is raised when the limit was exceeded in `for`
 //!   collections in a row, and ends when the value is no worse than `clear`. In between it stays open but is not
-//!   mailed: no mail says that a limit is exceeded which is not.
-//! * A metric with instances has an alert for each: a rule applies to every instance that has no rule of its own.
-//!   The alert of an instance that is gone ends, and begins anew if the instance comes back.
-//! * What was not measured says nothing: it neither counts, nor breaks a row, nor ends an alert. A failed collection
-//!   measures only the count of failed sweeps; one that failed for a cause of the collector
-//!   ([blame](super::failure::Blame)) measures nothing at all.
-//! * The first mail about an alert is the one of its beginning, also where the client had no recipient when it
-//!   began. Reminders follow `repeat` after the last mail. An acknowledged alert is mailed once more: when it ends.
-//! * A rule whose limit changed judges its open alert by the new limit.
+//!   mailed, because the limit is not exceeded.
+//! * A metric with instances has an alert for each: a rule applies to every instance that has no rule of its own. If an
+//!   instance no longer exists, its alert ends; if the instance comes back, a new alert can begin.
+//! * A value that was not measured is ignored: it does not count, does not interrupt a row of collections, and does not
+//!   end an alert. A failed collection only measures the number of failed sweeps; one that failed because of the
+//!   collector ([blame](super::failure::Blame)) measures nothing.
+//! * The first mail about an alert reports its beginning, even if the client had no recipient when it began. Reminders
+//!   follow `repeat` after the last mail. An acknowledged alert is mailed once more: when it ends.
+//! * If the limit of a rule changes, its open alert is judged by the new limit.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,30 +34,30 @@ use super::{
 #[cfg(test)]
 mod tests;
 
-/// What is known of a client's rules between two collections; kept in the database.
+/// The state of a client's rules between two collections. It is stored in the database.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ClientState {
-    /// Failed collections in a row, up to and with the last.
+    /// How many collections failed in a row, including the last.
     pub failed_in_a_row: u32,
-    /// By what is judged; absent means not over the limit and no alert.
+    /// The state by metric and instance. If absent, the limit is not exceeded and there is no alert.
     pub rules: BTreeMap<AlertKey, RuleState>,
 }
 
 /// One rule's state.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RuleState {
-    /// Collections in a row over the limit, up to and with the last measured one.
+    /// How many measured collections in a row were over the limit, including the last.
     pub over_in_a_row: u32,
-    /// The alert, while it lasts.
+    /// The open alert; `None` if there is none.
     pub alert: Option<OpenAlert>,
 }
 
-/// What follows from a collection.
+/// The decisions about a collection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
-    /// The state from now on.
+    /// The new state.
     pub state: ClientState,
-    /// What happened to alerts, in the order of [`Metric::ALL`] and of the instances of each.
+    /// The changes of alerts, in the order of [`Metric::ALL`] and of the instances of each.
     pub changes: Vec<Change>,
     /// The limits exceeded now, in the same order.
     pub exceeded: Vec<Exceeded>,
@@ -66,12 +65,10 @@ pub struct Verdict {
 
 /// Judges one collection.
 ///
-/// `before` is what the last judgement of this client left, `rules` are the client's rules now,
-/// `has_recipient` tells whether it has a `mail`, `now` stamps what is decided, `new_id` names a new
-/// alert and is called only for one.
+/// `before` is the state after the last collection of this client, `rules` are its current rules, `has_recipient` is
+/// whether it has a `mail`, `now` is the time of the decisions, and `new_id` is called for each new alert.
 ///
-/// With no rules it withdraws every open alert: so ends what belongs to a client that was taken out of
-/// the configuration.
+/// Without rules, every open alert is withdrawn. This is used for a client that was removed from the configuration.
 pub fn judge(
     before: &ClientState,
     rules: &[Rule],
@@ -88,7 +85,7 @@ pub fn judge(
     verdict
 }
 
-/// What a decision depends on beside the values.
+/// What the decisions depend on besides the values.
 #[derive(Debug, Clone, Copy)]
 struct JudgeContext {
     has_recipient: bool,
@@ -141,7 +138,7 @@ fn judge_values(
     verdict
 }
 
-/// The rule that judges a value: the one for this instance, else the one for every instance.
+/// The rule for a value: the one for this instance, otherwise the one for every instance.
 #[must_use]
 pub fn rule_for<'a>(rules: &'a [Rule], key: &AlertKey) -> Option<&'a Rule> {
     let of_metric = || rules.iter().filter(|rule| rule.metric == key.metric);
@@ -156,7 +153,7 @@ struct Happened {
     notice: Notice,
 }
 
-/// Judges one measured value: the rule's state from now on, and what happened to its alert.
+/// Judges one measured value. Returns the new state of the rule and the change of its alert.
 fn judge_value(
     before: RuleState,
     rule: &Rule,
@@ -192,11 +189,11 @@ fn judge_value(
     (RuleState { over_in_a_row, alert: still_open }, Some(happened))
 }
 
-/// A step of an alert with what is decided about mailing it; the alert notes when that is.
+/// Decides whether a step of an alert is mailed, and stores the time in the alert if it is.
 fn happened(mut alert: OpenAlert, step: Step, over: bool, rule: &Rule, context: JudgeContext) -> Happened {
     let now = context.now;
-    // A mail from the future means that the clock was set back. Counted from now, reminders are neither sent at
-    // every collection nor held back until the old time has come again.
+    // A last mail in the future means that the clock was set back. It is then counted from now, so that reminders are
+    // neither sent at every collection nor suppressed until the old time.
     alert.last_mail_at = alert.last_mail_at.map(|at| at.min(now));
     let notice = notice(&alert, step, over, rule, context);
     if let Notice::Send(_) = notice {
@@ -205,13 +202,13 @@ fn happened(mut alert: OpenAlert, step: Step, over: bool, rule: &Rule, context: 
     Happened { alert, step, notice }
 }
 
-/// Whether a step of an alert is mailed. What holds it back is named in the order in which an operator
-/// would ask: is there anybody to mail, is there anything to tell, who wanted silence.
+/// Whether a step of an alert is mailed. If several reasons prevent it, the first of these is given: no recipient,
+/// nothing to report, acknowledged or too early.
 fn notice(alert: &OpenAlert, step: Step, over: bool, rule: &Rule, context: JudgeContext) -> Notice {
     let JudgeContext { has_recipient, now } = context;
     let is_told_of_end = has_recipient && rule.recovery && alert.last_mail_at.is_some();
     match step {
-        // Each end has notices of its own: what is stored of an alert tells how it ended.
+        // Each kind of end has separate notices, so that the stored notice shows how an alert ended.
         Step::Gone if is_told_of_end => Notice::Send(NoticeReason::Gone),
         Step::Gone => Notice::Hold(HoldReason::Gone),
         Step::Withdrawn => Notice::Hold(HoldReason::RuleRemoved),
@@ -232,7 +229,7 @@ fn notice(alert: &OpenAlert, step: Step, over: bool, rule: &Rule, context: Judge
     }
 }
 
-/// Whether at least `span` lies between the two; false where `now` is the earlier one.
+/// Whether at least `span` has passed; false if `now` is the earlier time.
 fn has_passed(span: Duration, since: Timestamp, now: Timestamp) -> bool {
     Duration::try_from(now.duration_since(since)).is_ok_and(|elapsed| elapsed >= span)
 }

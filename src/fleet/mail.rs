@@ -1,4 +1,4 @@
-//! A mail that has been decided, as the outbox keeps it. Not its text's making, not its sending.
+//! A mail as it is stored in the outbox. It is composed and sent elsewhere.
 
 use std::{fmt, sync::Arc};
 
@@ -6,19 +6,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What a mail is for.
+/// The kind of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MailKind {
-    /// Some limit is exceeded; ends of other alerts of the same collection may stand in it too.
+    /// A limit is exceeded. It may also report the end of other alerts of the same collection.
     Alert,
-    /// One alert or several ended, and nothing else is to be told.
+    /// One or more alerts ended, and there is nothing else to report.
     Recovery,
     /// Security events of a collection.
     Events,
     /// `fleetsweep mail-test`.
     Test,
-    /// A trouble of the collector itself. It goes past the outbox, so that no row of the database has this kind.
+    /// A trouble of the collector itself. It is not stored in the outbox, so no row of the database has this kind.
     Trouble,
 }
 
@@ -26,7 +26,7 @@ impl MailKind {
     /// Every kind.
     pub const ALL: [Self; 5] = [Self::Alert, Self::Recovery, Self::Events, Self::Test, Self::Trouble];
 
-    /// Its word in the database.
+    /// Its keyword in the database.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -45,36 +45,38 @@ impl fmt::Display for MailKind {
     }
 }
 
-/// One mail to one recipient. Its id makes its Message-ID, the same at every try.
+/// A mail to one recipient. The Message-ID is derived from its id and is the same in every attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
-    /// Names it.
+    /// Its id.
     pub id: Uuid,
-    /// What it is for.
+    /// Its kind.
     pub kind: MailKind,
-    /// The address it goes to; checked when the configuration was read.
+    /// The recipient's address, which was validated with the configuration.
     pub recipient: String,
-    /// One line, cleaned.
+    /// The subject: one line without control characters.
     pub subject: String,
-    /// Plain text.
+    /// The body, plain text.
     pub body: String,
-    /// What is attached, in order; mostly nothing.
+    /// The attachments in order; usually none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
-    /// The mails that it belongs under, oldest first; mostly one or none. Said in `References` and `In-Reply-To`.
+    /// The earlier mails of its thread, oldest first; usually one or none. They are listed in `References` and
+    /// `In-Reply-To`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thread: Vec<Uuid>,
-    /// The command that prints what is attached, for a server that does not take it; `None` where nothing is.
+    /// The command that prints the attached data, in case the server does not accept the attachment; `None` without
+    /// attachments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export_command: Option<String>,
     /// When it was decided.
     pub created_at: Timestamp,
 }
 
-/// A text file that goes with a mail.
+/// A text file attached to a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
-    /// Its name, without a folder.
+    /// Its file name, without a directory.
     pub file_name: String,
     /// Its content; shared, because every recipient gets the same.
     pub text: Arc<str>,

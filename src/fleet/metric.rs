@@ -1,9 +1,8 @@
-//! The metrics: what a rule can look at. One table describes each of them, and whoever needs to know a metric
-//! reads its row: judge, filter, sort, store, history, exports, mails, configuration and dashboard. Not the rules
-//! and not the judgement.
+//! The table of metrics, which are the values that rules can check. Judge, filter, sort, store, history, exports,
+//! mails, configuration and dashboard all read this table.
 //!
-//! A new metric is a new row here. Where its value comes from something new, that is a field of
-//! [`Reading`]; where its value gets a column of its own, a migration adds it.
+//! A new metric is a new row here. If its value is new, it also needs a field of [`Reading`]; if it is stored in its
+//! own column, a migration too.
 
 use std::{fmt, str::FromStr};
 
@@ -19,38 +18,38 @@ mod observed;
 mod unit;
 mod values;
 
-/// What is known of a metric.
+/// The properties of a metric.
 #[derive(Debug, Clone, Copy)]
 pub struct MetricSpec {
-    /// Its word in the configuration, in JSON, in filters and in the database; at most 16 bytes.
+    /// Its keyword in the configuration, in JSON, in filters and in the database; at most 16 bytes.
     pub word: &'static str,
-    /// Its name where there is little room: in the dashboard's table and as a second word in filters.
+    /// Its short name, for the dashboard's table and as a second keyword in filters.
     pub short: &'static str,
     /// Its name in mails.
     pub label: &'static str,
     /// The unit of its values and limits.
     pub unit: Unit,
-    /// What has a value of it.
+    /// What its instances are.
     pub scope: Scope,
-    /// Which values are the worse ones.
+    /// Whether higher or lower values are worse.
     pub worse: Worse,
-    /// Where its value is in a row of `collections`; `None` where it is not stored, so that it has no history and
-    /// cannot be filtered by.
+    /// How its value is stored in a row of `collections`; `None` if it is not stored, so that it has no history and no
+    /// filter.
     pub stored: Option<StoredValue>,
-    /// Its gauge in the Prometheus export; `None` where it has none.
+    /// Its gauge in the Prometheus export; `None` if it has none.
     pub gauge: Option<Gauge>,
-    /// What a mail and the details of a client show beside it.
+    /// The evidence that mails and the details of a client show with it.
     pub evidence: Evidence,
-    /// Takes its values from a collection.
+    /// Computes its values from a collection.
     pub measure: fn(Observed<'_>) -> Values,
 }
 
-/// Where the value of a metric is in a row of `collections`. As text it is an SQL expression.
+/// How the value of a metric is stored in a row of `collections`. As text it is an SQL expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoredValue {
-    /// In a column of its own, of this name. [`columns`](super::stored::columns) has it from here.
+    /// In its own column with this name. [`columns`](super::stored::columns) reads it from here.
     Own(&'static str),
-    /// The quotient of two columns that are stored for their own sake.
+    /// As the quotient of two columns that are stored anyway.
     Quotient(&'static str, &'static str),
 }
 
@@ -63,12 +62,12 @@ impl fmt::Display for StoredValue {
     }
 }
 
-/// What has a value of a metric, and so what an instance names.
+/// What the instances of a metric are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// The host as a whole: one value, of no instance.
+    /// The host as a whole: one value without an instance name.
     Host,
-    /// Each mounted file system, named by where it is mounted.
+    /// Each mounted file system, by its mount point.
     Mount,
     /// Each network interface, by its name.
     Interface,
@@ -77,7 +76,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The Prometheus label that names the instance; `None` where there is none.
+    /// The Prometheus label with the instance; `None` for the host.
     #[must_use]
     pub fn label(self) -> Option<&'static str> {
         match self {
@@ -89,12 +88,12 @@ impl Scope {
     }
 }
 
-/// Which values of a metric are the worse ones.
+/// The direction in which values of a metric get worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Worse {
-    /// The higher ones: a limit is exceeded by what is greater.
+    /// Higher values are worse: a limit is exceeded by a greater value.
     High,
-    /// The lower ones: a limit is exceeded by what is less.
+    /// Lower values are worse: a limit is exceeded by a smaller value.
     Low,
 }
 
@@ -117,7 +116,7 @@ impl Worse {
         }
     }
 
-    /// The sign that stands between an exceeding value and its limit.
+    /// The comparison sign between an exceeding value and its limit.
     #[must_use]
     pub fn sign(self) -> char {
         match self {
@@ -130,13 +129,13 @@ impl Worse {
 /// A gauge of the Prometheus export. Its value is in the base unit, see [`Unit::to_base`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gauge {
-    /// Its name; part of the contract with other programs.
+    /// Its name. Other programs rely on it.
     pub name: &'static str,
     /// Its help text, with the unit and the range.
     pub help: &'static str,
 }
 
-/// What explains a value.
+/// Data that explains a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
     /// The processes that use most CPU.
@@ -149,10 +148,10 @@ pub enum Evidence {
     Failure,
 }
 
-/// Makes the enum, the list of all and the lookup from one table, so that no metric can lack its row.
+/// Generates the enum, the list of all metrics and the lookup from one table, so that each metric has a row.
 macro_rules! metrics {
     ($($(#[$doc:meta])* $metric:ident: $spec:expr;)*) => {
-        /// What a rule looks at, and what is measured.
+        /// A metric.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(into = "&'static str", try_from = "String")]
         pub enum Metric {
@@ -262,13 +261,13 @@ metrics! {
 }
 
 impl Metric {
-    /// Its word in the configuration, in JSON and in the database.
+    /// Its keyword in the configuration, in JSON and in the database.
     #[must_use]
     pub fn word(self) -> &'static str {
         self.spec().word
     }
 
-    /// The metric of this word or short name.
+    /// The metric with this keyword or short name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|metric| metric.word() == name || metric.spec().short == name)
@@ -292,7 +291,7 @@ impl Metric {
         (self.spec().measure)(observed)
     }
 
-    /// The worst of its values; `None` where it was not measured.
+    /// The worst of its values; `None` if it was not measured.
     #[must_use]
     pub fn worst(self, values: &Values) -> Option<f64> {
         let worse = self.spec().worse;
@@ -312,7 +311,7 @@ impl From<Metric> for &'static str {
     }
 }
 
-/// A word that names no metric.
+/// The error for an unknown metric.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an alert type")]
 pub struct InvalidMetric(pub String);
@@ -351,7 +350,7 @@ mod tests {
             assert!(spec.short == spec.word || names.insert(spec.short), "{metric}");
             assert!(spec.stored.is_none_or(|stored| columns.insert(stored.to_string())), "{metric}");
             assert!(spec.gauge.is_none_or(|gauge| names.insert(gauge.name)), "{metric}");
-            // The width of the columns in the database; a colon ends the metric where an instance follows.
+            // The columns of the database have this width, and a colon separates the metric from the instance.
             assert!(spec.word.len() <= 16 && !spec.word.contains(':'), "{metric}");
             assert_eq!(spec.word.parse(), Ok(metric));
             assert_eq!(serde_json::to_value(metric).unwrap(), spec.word);

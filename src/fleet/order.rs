@@ -1,42 +1,41 @@
-//! What can be asked of a running collector, from its own dashboard or from another process. Not who may,
-//! and not the doing.
+//! The orders to a running collector, from its own dashboard or from another process. They are executed elsewhere.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ClientId, Metric, SweepId, metric::Instance};
 
-/// What is asked of the collector.
+/// An order to the collector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// Collect now. Clients that are being collected already are left out.
+    /// Collect now. Clients that are being collected are skipped.
     Collect(Selection),
-    /// Sweep these clients for `--once`: those being collected already are collected again after that, and
-    /// afterwards every waiting mail is offered once. Answered when the sweep has begun.
+    /// Sweep these clients for `--once`. Clients that are being collected are collected again afterwards, and at the
+    /// end every waiting mail is offered once. Answered when the sweep has started.
     Once(Vec<ClientId>),
-    /// No sweep begins by itself until `Resume`.
+    /// Pause the schedule until `Resume`.
     Pause,
-    /// Sweeps begin by themselves again.
+    /// Resume the schedule.
     Resume,
-    /// End a client's collection under way.
+    /// Cancel the running collection of a client.
     Cancel(ClientId),
-    /// No reminders about this alert until it ends.
+    /// Acknowledge an alert: no reminders until it ends.
     Acknowledge {
         /// The client.
         client: ClientId,
-        /// What is measured.
+        /// The metric.
         metric: Metric,
-        /// What has the value.
+        /// The instance.
         #[serde(default, skip_serializing_if = "Instance::is_host")]
         instance: Instance,
     },
-    /// Reminders about this alert again, although it was acknowledged.
+    /// Withdraw an acknowledgement: reminders are sent again.
     Unacknowledge {
         /// The client.
         client: ClientId,
-        /// What is measured.
+        /// The metric.
         metric: Metric,
-        /// What has the value.
+        /// The instance.
         #[serde(default, skip_serializing_if = "Instance::is_host")]
         instance: Instance,
     },
@@ -44,40 +43,40 @@ pub enum Order {
     Each(Vec<Order>),
 }
 
-/// Some of the clients.
+/// A selection of clients.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Selection {
-    /// Every one.
+    /// All clients.
     All,
     /// Those whose last collection failed.
     Failed,
-    /// The clients named here.
+    /// The clients in this list.
     These(Vec<ClientId>),
 }
 
-/// An order, and who gives it.
+/// An order and the operator who gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedOrder {
     /// The operator's account, for the audit.
     pub actor: String,
-    /// What is asked.
+    /// The order.
     pub order: Order,
 }
 
-/// What became of an order.
+/// The reply to an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// It is done or under way.
+    /// It is done or in progress.
     Done {
         /// One sentence for the operator.
         text: String,
-        /// The sweep that it set off.
+        /// The sweep that it started.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sweep: Option<SweepId>,
     },
-    /// It cannot be done.
+    /// It was refused.
     Refused {
         /// Why, and what to do.
         text: String,

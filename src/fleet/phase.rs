@@ -1,5 +1,5 @@
-//! What an operator wants to know first of a client: the phase its collection is in, or its outcome.
-//! Coarser than [`Stage`]: neighbouring stages that nobody acts on differently are one phase.
+//! The phase of a client's collection, or its outcome. It is coarser than [`Stage`]: stages that an operator need not
+//! distinguish are one phase.
 
 use super::{
     Stage,
@@ -9,9 +9,9 @@ use super::{
 /// A client's phase. The order is that of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// Nothing is known of it yet.
+    /// Nothing is known about it yet.
     New,
-    /// Due, and waiting for a free place.
+    /// Due, and waiting for a free slot.
     Queued,
     /// Connecting or authenticating.
     Connect,
@@ -19,7 +19,7 @@ pub enum Phase {
     Upload,
     /// The agent runs.
     Execute,
-    /// Its answer is opened, checked and stored.
+    /// Its answer is being decrypted, checked and stored.
     Decrypt,
     /// The last collection succeeded.
     Ok,
@@ -32,7 +32,7 @@ impl Phase {
     pub const ALL: [Self; 8] =
         [Self::New, Self::Queued, Self::Connect, Self::Upload, Self::Execute, Self::Decrypt, Self::Ok, Self::Failed];
 
-    /// The phase of a client: of the collection under way, else the outcome of the last one.
+    /// The phase of the running collection of a client, otherwise the outcome of the last one.
     #[must_use]
     pub fn of(client: &ClientView) -> Self {
         match (&client.running, &client.last) {
@@ -55,7 +55,7 @@ impl Phase {
         }
     }
 
-    /// Its one word, on the screen and in filters.
+    /// Its keyword on the dashboard and in filters.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl Phase {
         }
     }
 
-    /// Whether a collection is under way, the queue left behind.
+    /// Whether a collection is running and has left the queue.
     #[must_use]
     pub fn is_active(self) -> bool {
         match self {

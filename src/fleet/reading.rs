@@ -1,7 +1,7 @@
-//! A reading: a report after validation, the only form in which the rest of the program sees one.
+//! A reading: a report after validation. The rest of the program only uses readings.
 //!
-//! A client is hostile until its report has passed [`Reading::from_report`]: numbers that cannot be are
-//! refused, text is cut to length and stripped of control characters where it enters.
+//! A client is not trusted until its report has passed [`Reading::from_report`]: impossible numbers are rejected, and
+//! text is cut to length and stripped of control characters.
 
 use fleetsweep_agent::report::{self, MAX_WARNINGS, Report};
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,10 @@ mod file_system;
 
 pub use file_system::FileSystem;
 
-/// What a client was like at one collection. What was not measured is `None`, never 0.
+/// The state of a client at one collection. A value that was not measured is `None`, never 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
-    /// Host name as the client gives it.
+    /// The host name as the client reports it.
     pub host_name: Option<String>,
     /// `linux` or `windows`.
     pub os_family: Option<String>,
@@ -29,9 +29,9 @@ pub struct Reading {
     pub cpu: Option<Percent>,
     /// CPU use of each core.
     pub cores: Vec<Percent>,
-    /// Memory; `None` where it was not measured.
+    /// Memory; `None` if it was not measured.
     pub memory: Option<Usage>,
-    /// Swap; `None` where there is none.
+    /// Swap; `None` if there is none.
     pub swap: Option<Usage>,
     /// Seconds since boot.
     pub uptime_seconds: Option<u64>,
@@ -49,21 +49,21 @@ pub struct Reading {
     pub warnings: Vec<String>,
     /// The agent's version.
     pub agent_version: String,
-    /// How far the client's clock was from ours, milliseconds; positive where it is ahead.
+    /// The offset of the client's clock from ours, milliseconds; positive if it is ahead.
     pub clock_ahead_ms: Option<i64>,
 }
 
 /// Use of memory or swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// All there is.
+    /// The total.
     pub total: Bytes,
     /// In use; never above `total`.
     pub used: Bytes,
 }
 
 impl Usage {
-    /// The used share; `None` of nothing.
+    /// The used percentage; `None` if the total is 0.
     #[must_use]
     pub fn percent(self) -> Option<Percent> {
         Percent::of(self.used, self.total)
@@ -81,7 +81,7 @@ pub struct Interface {
     pub sent: Bytes,
 }
 
-/// A process that uses much.
+/// A process with high usage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     /// Its id.
@@ -94,17 +94,17 @@ pub struct Process {
     pub memory: Bytes,
 }
 
-/// Why a report is no reading: which part, and what is wrong with it.
+/// Why a report is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {problem}")]
 pub struct InvalidReading {
     /// The part of the report.
     pub part: String,
-    /// What cannot be.
+    /// What is wrong with it.
     pub problem: String,
 }
 
-/// The longest text taken over from a client, in characters.
+/// The longest text that is accepted from a client, in characters.
 const TEXT_CHARS: usize = 256;
 
 /// `text` without control characters (escape sequences included), bidirectional overrides and line
@@ -179,13 +179,13 @@ fn finite(part: &str, value: f64, most: f64) -> Result<f64, InvalidReading> {
 }
 
 impl Reading {
-    /// The longest lists that a reading keeps; the wire's own caps are wider.
+    /// The longest lists that a reading keeps; the wire format allows longer ones.
     const MOST_CORES: usize = 4096;
 
     /// Checks a report. `received_unix_ms` is our own clock when the answer arrived.
     ///
     /// # Errors
-    /// [`InvalidReading`] with the first part that cannot be.
+    /// [`InvalidReading`] for the first part that is invalid.
     pub fn from_report(report: &Report, received_unix_ms: i64) -> Result<Self, InvalidReading> {
         let (cpu, cores) = match &report.cpu {
             None => (None, Vec::new()),
@@ -243,7 +243,8 @@ impl Reading {
         })
     }
 
-    /// Adds warnings of a further report of the same collection, each once and at most as many as one report has.
+    /// Adds the warnings of another report of the same collection, without duplicates and at most as many as one report
+    /// may have.
     pub fn add_warnings(&mut self, warnings: Vec<String>) {
         for warning in warnings {
             if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
@@ -276,7 +277,7 @@ impl Reading {
     }
 }
 
-/// What is reported and is a disk. What is not is checked all the same.
+/// All file systems are validated, but only disks are kept.
 fn file_systems(reported: &[report::FileSystem]) -> Result<Vec<FileSystem>, InvalidReading> {
     let all = reported.iter().map(file_system);
     all.filter(|system| system.as_ref().map_or(true, FileSystem::is_disk)).collect()

@@ -1,7 +1,6 @@
-//! The clients in the configuration's order, each found by its identity at once. Not what is known of them.
+//! The clients in the order of the configuration, with an index by identity.
 //!
-//! A screen goes through all of them many times for every frame: they lie side by side, and counting them
-//! costs nothing.
+//! The dashboard iterates over them many times per frame, so they are stored contiguously.
 
 use std::collections::HashMap;
 
@@ -9,12 +8,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{ClientId, client_view::ClientView};
 
-/// The clients. Each has an identity of its own; of several with the same, the last is found.
+/// The clients. Identities are unique; of duplicates, the last one is found.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(from = "Vec<ClientView>")]
 pub(super) struct Roster {
     views: Vec<ClientView>,
-    /// Where each stands in `views`.
+    /// The index of each client in `views`.
     places: HashMap<ClientId, usize>,
 }
 
@@ -53,7 +52,7 @@ impl PartialEq for Roster {
     }
 }
 
-/// As a list: each client names itself.
+/// Serialized as a list, because each client contains its identity.
 impl Serialize for Roster {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.views.serialize(serializer)

@@ -1,7 +1,6 @@
-//! What is exported of the database: the `v1_` views with their columns. Not their queries, and not the format in
-//! which their rows are written.
+//! The exported `v1_` views of the database and their columns. Their queries and output formats are elsewhere.
 //!
-//! Text in their rows may stem from clients; it was cleaned where it entered.
+//! Texts may come from clients; they were cleaned when they were received.
 
 use std::sync::LazyLock;
 
@@ -40,7 +39,7 @@ const fn text(name: &'static str, table: &'static str, field: &'static str) -> C
 const CLIENT_IP: Column = text("client_ip", "clients", "ip");
 const CLIENT_PORT: Column = integer("client_port", "clients", "port");
 
-/// The client, then what is stored of a sample.
+/// The client, then the columns of the stored sample.
 static SAMPLES: LazyLock<Vec<Column>> = LazyLock::new(|| {
     let client = [CLIENT_IP, CLIENT_PORT, text("client_name", "clients", "name")];
     let stored = stored::columns().iter().filter(|stored| stored.in_views).map(|stored| stored.column);
@@ -92,7 +91,7 @@ const MAILS: [Column; 9] = [
 ];
 
 impl View {
-    /// Every one.
+    /// All views.
     pub const ALL: [Self; 5] = [Self::Samples, Self::Cores, Self::Alerts, Self::Events, Self::Mails];
 
     /// Its name in the database.

@@ -1,4 +1,4 @@
-//! A rule: one `<alert>` of the configuration, after its text has been checked. Not its judgement.
+//! A rule: one validated `<alert>` of the configuration. It is applied in [`super::judge`].
 
 use std::time::Duration;
 
@@ -12,26 +12,26 @@ use super::{Metric, metric::Instance};
 pub enum Repeat {
     /// At every collection over the limit.
     Every,
-    /// Once when it is raised, then a reminder after each such time.
+    /// Once when it is raised, then a reminder after each of these intervals.
     After(Duration),
 }
 
 /// One limit of one client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
-    /// What is measured.
+    /// The metric.
     pub metric: Metric,
-    /// The one instance to which it applies; `None` for every instance that has no rule of its own.
+    /// The instance that it applies to; `None` for every instance without a rule of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Instance>,
-    /// Exceeded when the value is strictly worse; in the metric's unit.
+    /// The limit in the metric's unit. It is exceeded if the value is strictly worse.
     pub limit: f64,
-    /// An open alert ends when the value is no worse than this; never worse than `limit`.
+    /// An open alert ends when the value is no worse than this. Never worse than `limit`.
     pub clear: f64,
     /// Sweeps in a row over the limit before the alert is raised; at least 1.
     pub for_sweeps: u32,
-    /// How often it is mailed while it lasts.
+    /// How often the alert is mailed while it lasts.
     pub repeat: Repeat,
-    /// Whether its end is mailed.
+    /// Whether the end of the alert is mailed.
     pub recovery: bool,
 }

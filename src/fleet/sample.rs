@@ -1,6 +1,5 @@
-//! A sample: the values of every metric in one collection. Judge, filter, sort, columns and exports compare these. Not
-//! how they are taken (that is in [`metric`](super::metric)), and not text for display, which is in the
-//! [`Reading`](super::Reading).
+//! A sample: the values of every metric in one collection. Judge, filter, sort, columns and exports compare these. They
+//! are computed in [`metric`](super::metric); texts for display are in the [`Reading`](super::Reading).
 
 use std::collections::BTreeMap;
 
@@ -29,7 +28,7 @@ impl Sample {
         self.0.get(&metric).unwrap_or(&Values::NotMeasured)
     }
 
-    /// The worst value of a metric; `None` where it was not measured.
+    /// The worst value of a metric; `None` if it was not measured.
     #[must_use]
     pub fn worst(&self, metric: Metric) -> Option<f64> {
         metric.worst(self.values(metric))

@@ -1,7 +1,7 @@
-//! A client's security log as the rest of the program sees it: checked and cleaned. Not how it is mailed.
+//! The security log of a client after validation.
 //!
-//! [`digest`] says what it comes to in few lines, [`redaction`] takes out what is not to be kept, [`allowance`] says
-//! how much of it is kept in a day.
+//! [`digest`] summarizes it in a few lines, [`redaction`] removes what must not be stored, and [`allowance`] limits how
+//! much is stored per day.
 
 use fleetsweep_agent::report;
 pub use fleetsweep_agent::report::EventAccess;
@@ -15,28 +15,28 @@ pub mod digest;
 pub mod redaction;
 mod shape;
 
-/// The longest message taken over from a client, in characters.
+/// The longest message that is accepted from a client, in characters.
 const MESSAGE_CHARS: usize = 8_000;
 /// The longest other text, in characters.
 const TEXT_CHARS: usize = 256;
 
-/// What one collection read of a client's security log.
+/// The part of a client's security log that one collection read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecurityLog {
-    /// Where it was read, e.g. `journal`, `Security`.
+    /// The log that was read, for example `journal` or `Security`.
     pub channel: String,
     /// Whether it could be read.
     #[serde(with = "AccessWords")]
     pub access: EventAccess,
-    /// Where the next collection goes on, in the agent's own words; handed back to it unchanged.
+    /// Where the next collection continues. Only the agent understands it; it is passed back unchanged.
     pub bookmark: Option<String>,
-    /// Whether there were more events than a report carries.
+    /// Whether there were more events than fit into a report.
     pub truncated: bool,
     /// The events, oldest first.
     pub events: Vec<SecurityEvent>,
 }
 
-/// [`EventAccess`] in words: the wire has a form of its own for it.
+/// The serialized form of [`EventAccess`], which differs from that in the wire format.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "EventAccess", rename_all = "snake_case")]
 enum AccessWords {
@@ -49,32 +49,32 @@ enum AccessWords {
 /// One security event. Every text is cleaned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecurityEvent {
-    /// The number or cursor of the record in its log.
+    /// The number or cursor of the record in the log.
     pub record_id: String,
-    /// Which kind of event, e.g. `4625`; absent where the log has no such notion.
+    /// The event id, for example `4625`; `None` if the log has no event ids.
     pub event_id: Option<u32>,
     /// Its level in words, e.g. `warning`, `audit failure`.
     pub level: String,
     /// When, by the client's clock, milliseconds since the Unix epoch.
     pub occurred_unix_ms: i64,
-    /// Which program or provider wrote it.
+    /// The program or provider that wrote it.
     pub source: String,
     /// The account concerned.
     pub user: Option<String>,
-    /// What happened, in one line.
+    /// The message, in one line.
     pub message: String,
     /// Further fields, name and value.
     pub data: Vec<(String, String)>,
 }
 
-/// A program or provider as people need it: what the names of all of Windows' own begin with says nothing.
+/// The short name of a program or provider, without the prefix that all of Windows' own providers have.
 #[must_use]
 pub fn short_source(source: &str) -> &str {
     source.strip_prefix("Microsoft-Windows-").unwrap_or(source)
 }
 
 impl SecurityLog {
-    /// Cleans what a report says of the log.
+    /// Converts and cleans the log of a report.
     #[must_use]
     pub fn from_report(log: &report::EventLog) -> Self {
         let text = |text: &str| clean(text, TEXT_CHARS);
@@ -91,15 +91,15 @@ impl SecurityLog {
         Self {
             channel: text(&log.source),
             access: log.access,
-            // Not cleaned: it would be another one. With a zero in it, PostgreSQL would not take the collection.
+            // A bookmark must not be changed by cleaning. One with a NUL character is dropped, because PostgreSQL would
+            // reject the collection.
             bookmark: log.bookmark.clone().filter(|bookmark| !bookmark.contains('\0')),
             truncated: log.truncated,
             events: log.events.iter().map(event).collect(),
         }
     }
 
-    /// Takes what is not to be kept out of all that events say: messages, data fields and accounts. What
-    /// names a record, its time and its program stays.
+    /// Redacts messages, data fields and accounts of the events. The id, the time and the program of a record stay.
     pub fn redact(&mut self, redaction: &Redaction) {
         for event in &mut self.events {
             let values = event.data.iter_mut().map(|(_, value)| value);

@@ -13,7 +13,7 @@ pub use filter::Filter;
 #[derive(Debug, Clone)]
 pub struct Pattern(GlobMatcher);
 
-/// A pattern that is no glob.
+/// The error for an invalid glob.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no pattern ({reason}): write a name or an address, with `*`, `?` or `[a-z]` for parts of it")]
 pub struct InvalidPattern {
@@ -33,7 +33,7 @@ impl std::str::FromStr for Pattern {
 }
 
 impl Pattern {
-    /// Whether it meets a client's name, its address, or its address with the port.
+    /// Whether it matches a client's name, its address, or its address with the port.
     #[must_use]
     pub fn meets(&self, id: &ClientId, name: &str) -> bool {
         self.0.is_match(name) || self.0.is_match(id.address()) || self.0.is_match(id.to_string())

@@ -1,10 +1,10 @@
-//! The stages a collection passes, in their order. Not what happens in them.
+//! The stages of a collection, in order.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a collection is. Within one attempt the stages never run backwards.
+/// The stage of a collection. Within one attempt, stages never go backwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
@@ -12,18 +12,18 @@ pub enum Stage {
     Queued,
     /// TCP, SSH banner, key exchange and the check of the host key.
     Connect,
-    /// Proving to the client who we are.
+    /// Login.
     Authenticate,
-    /// Finding a directory that executes, and sending the agent where the client lacks it.
+    /// Finding a directory in which programs can be executed, and uploading the agent if it is missing.
     Upload,
     /// The agent runs and answers.
     Execute,
-    /// The envelope is opened, the report checked. Where the security log holds more than one report carries, the agent
-    /// runs again for the rest, up to 7 times: that counts here too, since stages never run backwards.
+    /// The envelope is opened and the report is checked. If the security log has more events than fit into a report,
+    /// the agent runs again up to 7 times. That counts as this stage too, because stages never go backwards.
     Decrypt,
-    /// Sample, alerts and mails become one transaction.
+    /// Sample, alerts and mails are stored in one transaction.
     Store,
-    /// All of it happened.
+    /// Everything is done.
     Done,
 }
 
@@ -40,7 +40,7 @@ impl Stage {
         Self::Done,
     ];
 
-    /// Its one word, as on the screen, in JSON and in the database.
+    /// Its keyword on the dashboard, in JSON and in the database.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
-//! The fold of the event stream: what the fleet looks like after every event so far.
+//! The state of the fleet, folded from the event stream.
 //!
-//! Readers (the result table, progress, the dashboard) keep a [`Fleet`] and apply what they are told.
-//! It decides nothing, and it believes the order of the stream.
+//! Subscribers (the result table, the progress bar, the dashboard) keep a [`Fleet`] and apply events to it in their
+//! order. It decides nothing.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -20,10 +20,10 @@ use super::{
     roster::Roster,
 };
 
-/// How many ended sweeps are remembered.
+/// How many ended sweeps are kept.
 const SWEEPS_KEPT: usize = 16;
 
-/// The fleet as the events told it.
+/// The fleet, folded from events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fleet {
     clients: Roster,
@@ -31,7 +31,7 @@ pub struct Fleet {
     mails: MailTally,
     alerts: AlertList,
     paused: bool,
-    // Recordings from before it was told have none.
+    // Old recordings do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     database_away: Option<DatabaseAway>,
 }
@@ -39,30 +39,30 @@ pub struct Fleet {
 /// The database is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseAway {
-    /// Since when.
+    /// When that began.
     pub since: Timestamp,
-    /// How many changes wait for it in the spool.
+    /// How many changes wait in the spool.
     pub waiting: u64,
 }
 
 /// One sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SweepView {
-    /// Names it.
+    /// Its id.
     pub id: SweepId,
-    /// Counts from 1.
+    /// Its number, from 1.
     pub number: u64,
-    /// What set it off.
+    /// Its trigger.
     pub trigger: Trigger,
     /// When it began.
     pub started_at: Timestamp,
-    /// The clients it visits, in order.
+    /// Its clients, in order.
     pub clients: Vec<ClientId>,
-    /// Collected so far.
+    /// How many clients were collected so far.
     pub ok: usize,
-    /// Failed so far.
+    /// How many clients failed so far.
     pub failed: usize,
-    /// How long it took; `None` while it goes on.
+    /// How long it took; `None` while it runs.
     pub duration_ms: Option<u64>,
 }
 
@@ -73,7 +73,7 @@ impl SweepView {
         self.ok + self.failed
     }
 
-    /// When it ended; while it goes on, when it began.
+    /// When it ended; while it runs, when it began.
     #[must_use]
     pub fn latest_at(&self) -> Timestamp {
         let duration_ms = i64::try_from(self.duration_ms.unwrap_or(0)).unwrap_or(i64::MAX);
@@ -82,21 +82,21 @@ impl SweepView {
     }
 }
 
-/// What became of mails since this process started.
+/// The number of mails by result since this process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailTally {
     /// Mails that were decided.
     pub queued: u64,
-    /// Taken by the SMTP server.
+    /// Accepted by the SMTP server.
     pub sent: u64,
-    /// Put off; counts tries, not mails.
+    /// Deferred; counts attempts, not mails.
     pub deferred: u64,
-    /// Refused for good.
+    /// Permanently refused.
     pub refused: u64,
 }
 
 impl Fleet {
-    /// Takes in one event. What concerns a client that is not configured any more is passed over.
+    /// Applies one event. Events about clients that are no longer configured are ignored.
     pub fn apply(&mut self, event: &Event) {
         self.alerts.apply(event);
         match &event.kind {
@@ -159,13 +159,13 @@ impl Fleet {
         }
     }
 
-    /// Whether the schedule stands still: no sweep begins by itself.
+    /// Whether the schedule is paused.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.paused
     }
 
-    /// The outage of the database, while it lasts.
+    /// The current outage of the database; `None` if there is none.
     #[must_use]
     pub fn database_away(&self) -> Option<DatabaseAway> {
         self.database_away
@@ -182,25 +182,25 @@ impl Fleet {
         self.clients.get(id)
     }
 
-    /// One sweep, while it is remembered.
+    /// A sweep, if it is kept.
     #[must_use]
     pub fn sweep(&self, id: SweepId) -> Option<&SweepView> {
         self.sweeps.iter().find(|sweep| sweep.id == id)
     }
 
-    /// The sweep that began last.
+    /// The sweep that started last.
     #[must_use]
     pub fn newest_sweep(&self) -> Option<&SweepView> {
         self.sweeps.back()
     }
 
-    /// The sweep that the schedule began last, of those that are remembered.
+    /// The last sweep that the schedule started, of those that are kept.
     #[must_use]
     pub fn newest_scheduled_sweep(&self) -> Option<&SweepView> {
         self.sweeps.iter().rev().find(|sweep| sweep.trigger == Trigger::Schedule)
     }
 
-    /// What became of mails.
+    /// The number of mails by result.
     #[must_use]
     pub fn mails(&self) -> MailTally {
         self.mails
@@ -212,7 +212,7 @@ impl Fleet {
         &self.alerts
     }
 
-    /// Takes in what the database remembers. What the stream has told already is newer and stays.
+    /// Adds the stored history. Data from events is newer and is kept.
     pub fn remember(&mut self, memory: StoredHistory) {
         for remembered in memory.clients {
             let Some(view) = self.clients.get_mut(&remembered.client) else { continue };
@@ -236,7 +236,7 @@ impl Fleet {
         self.alerts.remember(memory.alerts);
     }
 
-    /// The fleet as it stood at the end of a past sweep.
+    /// The fleet at the end of a past sweep.
     #[must_use]
     pub fn past(sweep: SweepView, cards: &[ClientCard], memory: StoredHistory) -> Self {
         let mut fleet = Self::default();
@@ -249,7 +249,7 @@ impl Fleet {
         fleet
     }
 
-    /// How many clients have a collection under way in each stage, in the order of [`Stage::ALL`].
+    /// How many clients have a running collection in each stage, in the order of [`Stage::ALL`].
     #[must_use]
     pub fn stage_counts(&self) -> [(Stage, usize); 8] {
         Stage::ALL.map(|stage| {

@@ -1,8 +1,8 @@
-//! The sample of a collection as the database keeps it: one table of columns. INSERT, SELECT, the export and the test
-//! of `v1_samples` all read this table. It is not the query, and not what is kept beside it, as cores and readings are.
+//! The stored sample of a collection: one table of columns. INSERT, SELECT, the export and the test of `v1_samples` all
+//! read this table. Cores and readings are stored separately.
 //!
-//! The columns of metrics come from their table. Any other new column is a row here, a migration that adds it to
-//! `collections` and, where other programs may see it, to the views, and a line in `migrations/README.md`.
+//! The columns of metrics come from the table of metrics. Any other new column needs a row here, a migration that adds
+//! it to `collections` and, if other programs may read it, to the views, and a line in `migrations/README.md`.
 
 use std::sync::LazyLock;
 
@@ -13,12 +13,12 @@ use super::{
     sample::Sample,
 };
 
-/// What a stored sample is taken from.
+/// The input of a stored sample.
 #[derive(Debug, Clone, Copy)]
 pub struct Collected<'a> {
     /// When the collection ended, UTC milliseconds since the Unix epoch.
     pub ended_at_ms: i64,
-    /// What the client reported.
+    /// The reading.
     pub reading: &'a Reading,
 }
 
@@ -32,7 +32,7 @@ pub struct StoredColumn {
     content: Content,
 }
 
-/// What stands in a column.
+/// The content of a column.
 #[derive(Debug, Clone, Copy)]
 enum Content {
     /// A field of [`StoredSample`].
@@ -42,7 +42,7 @@ enum Content {
 }
 
 impl StoredColumn {
-    /// The column that a metric has of its own; `None` where it has none.
+    /// The own column of a metric; `None` if it has none.
     fn of_metric(metric: Metric) -> Option<Self> {
         let name = match metric.spec().stored? {
             StoredValue::Own(name) => name,
@@ -52,7 +52,7 @@ impl StoredColumn {
         Some(Self { column, in_views: true, content: Content::Metric(metric) })
     }
 
-    /// Takes its value from a sample.
+    /// Reads its value from a sample.
     #[must_use]
     pub fn get(&self, sample: &StoredSample) -> Cell {
         match self.content {
@@ -61,7 +61,7 @@ impl StoredColumn {
         }
     }
 
-    /// Puts a value that was read from the database into a sample.
+    /// Writes a value from the database to a sample.
     pub fn set(&self, sample: &mut StoredSample, cell: Cell) {
         match self.content {
             Content::Field { set, .. } => set(sample, cell),
@@ -70,22 +70,22 @@ impl StoredColumn {
     }
 }
 
-/// The table with the stored samples.
+/// The table of stored samples.
 const TABLE: &str = "collections";
 
-/// Makes the type of a row and the table of its columns from one list, so that neither can lack a column. `then` names
-/// the metric whose own column follows, in the order of the views.
+/// Generates the type of a row and the table of columns from one list, so that they cannot differ. `then` names the
+/// metric whose own column follows in the order of the views.
 macro_rules! stored_sample {
     ($($(#[$doc:meta])* $name:ident: $type:ty, in_views: $in_views:literal, $take:expr $(, then $metric:ident)?;)*) => {
-        /// One row. What was not measured is `None`, never 0; after a collection that failed everything is.
+        /// A row. A value that was not measured is `None`, never 0. After a failed collection all values are `None`.
         #[derive(Debug, Clone, PartialEq, Default)]
         pub struct StoredSample {
             $($(#[$doc])* pub $name: Option<$type>,)*
-            /// The values of the metrics that have a column of their own.
+            /// The values of the metrics that have their own column.
             pub metrics: Sample,
         }
 
-        /// The columns, in the order of the views: those listed here, and those of further metrics after them.
+        /// The columns, in the order of the views: those listed here, then those of further metrics.
         static COLUMNS: LazyLock<Vec<StoredColumn>> = LazyLock::new(|| {
             let mut columns = Vec::new();
             let mut placed: Vec<Metric> = Vec::new();
@@ -114,7 +114,7 @@ macro_rules! stored_sample {
         });
 
         impl StoredSample {
-            /// The row of a collection that succeeded.
+            /// The row of a successful collection.
             #[must_use]
             pub fn of(collected: Collected<'_>) -> Self {
                 $(let $name: fn(Collected<'_>) -> Option<$type> = $take;)*
@@ -144,7 +144,8 @@ impl StoredColumn {
 }
 
 impl StoredSample {
-    /// The sample, as far as it is stored. `failed_in_a_row` is not: that is told by the collections around it.
+    /// The stored part of the sample. `failed_in_a_row` is not stored, because it follows from the previous
+    /// collections.
     #[must_use]
     pub fn sample(&self, failed_in_a_row: Option<u32>) -> Sample {
         let mut sample = Sample::measure(Observed { reading: None, failed_in_a_row });
@@ -163,7 +164,7 @@ impl StoredSample {
         }
     }
 
-    /// The number in the column of this name; `None` for NULL and text.
+    /// The number in the column with this name; `None` for NULL and text.
     fn number(&self, name: &str) -> Option<f64> {
         match COLUMNS.iter().find(|stored| stored.column.name == name)?.get(self) {
             Cell::Real(value) => Some(value),
@@ -174,7 +175,7 @@ impl StoredSample {
 }
 
 stored_sample! {
-    /// What the machine calls itself.
+    /// The host name of the machine.
     host_name: String, in_views: true, |of| of.reading.host_name.clone();
     /// When the collection ended, UTC milliseconds since the Unix epoch.
     collected_at_ms: i64, in_views: true, |of| Some(of.ended_at_ms), then Cpu;
@@ -190,15 +191,15 @@ stored_sample! {
     swap_used_bytes: i64, in_views: true, |of| of.reading.swap.map(|swap| stored_count(swap.used.0)), then Swap;
     /// Seconds since boot.
     uptime_seconds: i64, in_views: true, |of| of.reading.uptime_seconds.map(stored_count);
-    /// Load average of the whole machine over a minute.
+    /// Load average of the whole machine over 1 minute.
     load_1: f64, in_views: true, |of| of.reading.load.map(|[one, _, _]| one);
-    /// Over five minutes.
+    /// The same over 5 minutes.
     load_5: f64, in_views: true, |of| of.reading.load.map(|[_, five, _]| five);
-    /// Over a quarter of an hour.
+    /// The same over 15 minutes.
     load_15: f64, in_views: true, |of| of.reading.load.map(|[_, _, fifteen]| fifteen), then Disk;
 }
 
-/// A count as the database keeps it. None of ours is beyond 2^63.
+/// A count in the type of the database. All counts are below 2^63.
 fn stored_count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

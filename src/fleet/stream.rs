@@ -1,8 +1,8 @@
-//! What every reader of the stream gets: in this process, over a socket, from a recording. One format.
-//! Not how it travels.
+//! The frames that every subscriber gets, in this process, over a socket or from a recording. The format is the same
+//! for all.
 //!
-//! A stream begins with [`Frame::About`] and [`Frame::Fleet`]; events follow in their order. A reader that
-//! could not keep up gets another `Fleet` in place of what it missed, and goes on from that.
+//! A stream starts with [`Frame::About`] and [`Frame::Fleet`]; events follow in order. A subscriber that cannot keep up
+//! gets another `Fleet` in place of missed events, and continues from there.
 
 use std::sync::Arc;
 
@@ -11,26 +11,26 @@ use serde::{Deserialize, Serialize};
 
 use super::{Event, history::StoredHistory, state::Fleet};
 
-/// One piece of the stream; cheap to clone.
+/// A frame of the stream. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Frame {
     /// What is swept, and when.
     About(About),
-    /// The whole fleet as it stands: the reader forgets what it knew.
+    /// The current fleet, which replaces the subscriber's state.
     Fleet(Arc<Fleet>),
-    /// What the database remembers from before.
+    /// The stored history from before the stream.
     Remembered(Arc<StoredHistory>),
-    /// One thing that happened.
+    /// An event.
     Event(Arc<Event>),
-    /// One line of the collector's log.
+    /// A line of the collector's log.
     Log(LogLine),
 }
 
-/// A piece of the stream with the time at which it was told.
+/// A frame with the time at which it was published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stamped {
-    /// When, by the collector's clock.
+    /// The time, by the collector's clock.
     pub at: Timestamp,
     /// The frame.
     pub frame: Frame,
@@ -44,9 +44,9 @@ pub enum StreamOrigin {
     Own,
     /// Another process sweeps.
     Attached {
-        /// Who, in words.
+        /// A description of the collector.
         to: String,
-        /// Whether it answers; otherwise it is tried again and again.
+        /// Whether there is a connection; if not, connecting is retried.
         connected: bool,
     },
     /// A recording is played.
@@ -58,26 +58,26 @@ pub enum StreamOrigin {
 pub struct Replay {
     /// The recording's time now.
     pub at: Timestamp,
-    /// How far that is into the recording, percent.
+    /// The position in the recording, percent.
     pub percent: f64,
-    /// So many recorded seconds a second.
+    /// The speed: recorded seconds per second.
     pub speed: f64,
-    /// Whether it stands still.
+    /// Whether it is paused.
     pub paused: bool,
 }
 
-/// How a recording is to be played.
+/// A command to the player of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Play {
-    /// Stand still, or go on.
+    /// Pause or resume.
     PauseOrGo,
     /// Twice as fast.
     Faster,
     /// Half as fast.
     Slower,
-    /// To the beginning of the sweep before.
+    /// To the start of the previous sweep.
     Earlier,
-    /// To the beginning of the next sweep.
+    /// To the start of the next sweep.
     Later,
     /// To the end.
     End,
@@ -86,31 +86,30 @@ pub enum Play {
 /// What is swept and when, for the header.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct About {
-    /// What is swept, for instance the configuration file's stem or `demo`.
+    /// What is swept, for example the stem of the configuration file or `demo`.
     pub name: String,
     /// When sweeps begin, in words: `every 5m`, `manual`.
     pub schedule: String,
-    /// How far apart the sweeps of the schedule begin, milliseconds; `None` where there is none. Recordings from
-    /// before it was told have none.
+    /// The interval of the schedule, milliseconds; `None` if there is no schedule, and in old recordings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_ms: Option<u64>,
 }
 
-/// One line of the log.
+/// A log line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// When, by the collector's clock.
+    /// The time, by the collector's clock.
     pub at: Timestamp,
-    /// How grave.
+    /// Its level.
     pub level: LogLevel,
-    /// The client that it is about, by its name; `None` where it is about no client.
+    /// The name of the client that it is about; `None` if it is not about a client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
     /// The line without time, level and the client's name.
     pub text: String,
 }
 
-/// How grave a log line is.
+/// The level of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
@@ -120,12 +119,12 @@ pub enum LogLevel {
     Warn,
     /// Something happened.
     Info,
-    /// For the makers.
+    /// For debugging.
     Debug,
 }
 
 impl LogLevel {
-    /// Its word, five columns wide.
+    /// Its keyword, padded to five columns.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

@@ -1,8 +1,8 @@
-//! Troubles of the collector itself: which there are, what is known of those that last, and who is still to be told of
-//! their beginning and their end. Pure; not how they are found, not the file they are kept in, not the mails.
+//! Troubles of the collector itself: the current ones, and which recipients have still to be told about their beginning
+//! or end. Pure. Detection, the state file and the mails are elsewhere.
 //!
-//! Each is told once, with an end, also across many short runs: the [`Book`] goes from one to the next. Who is told is
-//! the business of `<collector mail="…">`; without it they are only logged.
+//! The beginning and the end of each trouble are mailed once, even across many short runs: the [`Book`] is kept between
+//! runs. The recipients are those of `<collector mail="…">`; without it, troubles are only logged.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,25 +26,25 @@ const DETAIL_CHARS: usize = 500;
 /// The longest name of a client, in characters.
 const CLIENT_CHARS: usize = 120;
 
-/// The most clients that are remembered of one trouble, and recipients.
+/// The most clients and recipients that are kept for one trouble.
 const CLIENTS: usize = 4096;
 
-/// Further clients of a trouble that was told of are told together, this long after the mail before at the soonest.
+/// The least time between two mails about further clients of a trouble.
 const FURTHER_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// There is this trouble.
+    /// The trouble is present.
     Present {
         /// The kind of trouble.
         kind: TroubleKind,
-        /// The particulars.
+        /// The details.
         detail: String,
     },
-    /// There is none of that kind.
+    /// The trouble is absent.
     Absent(TroubleKind),
-    /// Of some clients it is known whether they have it; of the others nothing new.
+    /// For some clients it is known whether they have the trouble; for the others nothing is new.
     OfClients {
         /// The kind of trouble.
         kind: TroubleKind,
@@ -52,7 +52,7 @@ pub enum Finding {
         have: BTreeSet<String>,
         /// Those that do not.
         have_not: BTreeSet<String>,
-        /// The clients that there are; `None` where these are not all known.
+        /// All configured clients; `None` if they are not all known.
         known: Option<BTreeSet<String>>,
     },
 }
@@ -64,19 +64,19 @@ pub enum Change {
     Began {
         /// The kind of trouble.
         kind: TroubleKind,
-        /// The particulars.
+        /// The details.
         detail: String,
     },
-    /// A trouble is over.
+    /// A trouble ended.
     Ended {
         /// The kind of trouble.
         kind: TroubleKind,
-        /// Since when it was there.
+        /// When it began.
         since: Timestamp,
     },
 }
 
-/// What a mail tells of a trouble.
+/// What a mail reports about a trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -88,30 +88,30 @@ pub enum Phase {
     Ended,
 }
 
-/// A mail that is to be sent.
+/// A mail to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TroubleNotice {
-    /// The id of the mail: the same at every try, another for each recipient.
+    /// The id of the mail. It is the same in every attempt and differs per recipient.
     pub id: Uuid,
-    /// The first mail to this recipient about the trouble, where this is not the first.
+    /// The id of the first mail to this recipient about the trouble; `None` if this is the first.
     pub under: Option<Uuid>,
-    /// About which trouble.
+    /// The trouble.
     pub kind: TroubleKind,
-    /// To whom.
+    /// The recipient.
     pub recipient: String,
-    /// What it tells.
+    /// What it reports.
     pub phase: Phase,
-    /// Since when the trouble is there.
+    /// When the trouble began.
     pub since: Timestamp,
-    /// When it ended, or what is told was decided.
+    /// When the trouble ended, or when the mail was decided.
     pub at: Timestamp,
-    /// The particulars.
+    /// The details.
     pub detail: String,
-    /// The clients that it concerns.
+    /// The clients concerned.
     pub clients: Vec<String>,
 }
 
-/// The troubles that last, and those whose end is still to be told.
+/// The current troubles, and those whose end has still to be mailed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Book {
     troubles: BTreeMap<TroubleKind, Trouble>,
@@ -119,20 +119,20 @@ pub struct Book {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Trouble {
-    /// Names the first mails about it.
+    /// The base of the ids of the first mails.
     first: Uuid,
     since: Timestamp,
     detail: String,
     clients: BTreeSet<String>,
-    /// What is to be told now; `None` where everybody knows.
+    /// What has to be mailed now; `None` if all recipients know.
     telling: Option<Telling>,
-    /// The clients that were told of.
+    /// The clients that were mailed.
     told_clients: BTreeSet<String>,
-    /// Whether it is over.
+    /// Whether it has ended.
     ended: Option<Timestamp>,
-    /// Whether anybody was told, or it was tried.
+    /// Whether anybody was mailed, or at least an attempt was made.
     tried: bool,
-    /// When something was last told to everybody.
+    /// When all recipients were last told something.
     told_at: Option<Timestamp>,
 }
 
@@ -141,7 +141,7 @@ struct Telling {
     id: Uuid,
     phase: Phase,
     at: Timestamp,
-    /// Who knows already.
+    /// The recipients that know already.
     told: BTreeSet<String>,
 }
 
@@ -152,12 +152,12 @@ impl Book {
         self.troubles.get(&kind).is_some_and(|trouble| trouble.ended.is_none())
     }
 
-    /// The troubles that last.
+    /// The current troubles.
     pub fn open(&self) -> impl Iterator<Item = TroubleKind> {
         self.troubles.iter().filter(|(_, trouble)| trouble.ended.is_none()).map(|(kind, _)| *kind)
     }
 
-    /// Takes in what was found; what that changed. `new_id` names the mails that follow.
+    /// Applies a finding and returns what it changed. `new_id` is called for the ids of mails.
     pub fn note(&mut self, finding: Finding, now: Timestamp, new_id: &mut dyn FnMut() -> Uuid) -> Option<Change> {
         match finding {
             Finding::Present { kind, detail } => self.present(kind, &detail, BTreeSet::new(), now, new_id),
@@ -203,7 +203,7 @@ impl Book {
                     trouble.consider_further(now, new_id);
                     return None;
                 }
-                // It is back before anybody heard that it was over: it never was.
+                // It is back before anybody was told that it had ended, so it counts as never ended.
                 Some(_) if !is_end_told => {
                     trouble.ended = None;
                     trouble.detail = detail;
@@ -243,7 +243,7 @@ impl Book {
         Some(Change::Ended { kind, since })
     }
 
-    /// The mails that are to be sent now to those who hear of troubles.
+    /// The mails to send now to the recipients of troubles.
     #[must_use]
     pub fn notices(&self, recipients: &[String]) -> Vec<TroubleNotice> {
         let mut notices = Vec::new();
@@ -267,8 +267,8 @@ impl Book {
         notices
     }
 
-    /// A mail was sent or tried; with `told` its recipient knows, or never will. When every one of `recipients` knows,
-    /// that much is done.
+    /// Notes that a mail was sent or tried. With `told`, its recipient needs no further attempt. When this is so for
+    /// all `recipients`, the notification is done.
     pub fn tried(&mut self, notice: &TroubleNotice, told: bool, recipients: &[String], now: Timestamp) {
         let Some(trouble) = self.troubles.get_mut(&notice.kind) else { return };
         trouble.tried = true;
@@ -290,12 +290,12 @@ impl Book {
         }
     }
 
-    /// Lets go of ends that can be told to nobody, since nobody hears of troubles any more.
+    /// Drops ends that cannot be mailed, because there are no recipients any more.
     pub fn forget_untold_ends(&mut self) {
         self.troubles.retain(|_, trouble| trouble.ended.is_none());
     }
 
-    /// The same as it may be taken from a file, which anybody may have changed: bounded and clean.
+    /// Validates a state from a file that may have been changed: bounded and without control characters.
     #[must_use]
     pub fn checked(mut self) -> Self {
         for trouble in self.troubles.values_mut() {
@@ -311,7 +311,7 @@ impl Book {
 impl Trouble {
     fn consider_further(&mut self, now: Timestamp, new_id: &mut dyn FnMut() -> Uuid) {
         let is_new = self.clients.iter().any(|client| !self.told_clients.contains(client));
-        // A time that lies ahead is of a clock that was set back.
+        // A time in the future means that the clock was set back.
         let rested = self
             .told_at
             .is_some_and(|at| Duration::try_from(now.duration_since(at)).map_or(true, |since| since >= FURTHER_AFTER));
@@ -327,7 +327,7 @@ impl Telling {
     }
 }
 
-/// The id of a mail to one of several recipients, always the same.
+/// The id of a mail to one of several recipients. It is deterministic.
 fn of_recipient(id: Uuid, recipient: &str) -> Uuid {
     let digest = Sha256::new().chain_update(id.as_bytes()).chain_update(recipient.as_bytes()).finalize();
     let mut bytes = [0; 16];

@@ -1,34 +1,34 @@
-//! Quantities that carry their unit in their type. Not a place for formatting of whole lines.
+//! Quantities with their unit in the type.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A share from 0 to 100, never NaN.
+/// A percentage from 0 to 100, never NaN.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Percent(f64);
 
-/// Why a number is no [`Percent`].
+/// Why a number is not a [`Percent`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{0} is not a share from 0 to 100 %")]
 pub struct InvalidPercent(pub f64);
 
 impl Percent {
-    /// No share at all.
+    /// 0 %.
     pub const ZERO: Self = Self(0.0);
-    /// The whole.
+    /// 100 %.
     pub const HUNDRED: Self = Self(100.0);
 
-    /// A share from 0 to 100.
+    /// Makes a percentage from a number.
     ///
     /// # Errors
-    /// [`InvalidPercent`] where the value lies outside or is no number.
+    /// [`InvalidPercent`] if the value is outside 0 to 100 or NaN.
     pub fn new(value: f64) -> Result<Self, InvalidPercent> {
         if (0.0..=100.0).contains(&value) { Ok(Self(value)) } else { Err(InvalidPercent(value)) }
     }
 
-    /// The share that `part` is of `whole`; `None` where the whole is nothing or the part exceeds it.
+    /// The percentage that `part` is of `whole`; `None` if `whole` is 0 or `part` exceeds it.
     #[must_use]
     pub fn of(part: Bytes, whole: Bytes) -> Option<Self> {
         if whole.0 == 0 || part.0 > whole.0 {

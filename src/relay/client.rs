@@ -1,5 +1,5 @@
-//! The other side of the socket: keeps a connection to the collector of a database, hands on what it tells
-//! and carries orders to it. Not how the collector is found.
+//! The attach client: keeps a connection to the collector of a database, passes on its frames and sends orders to it.
+//! Finding the collector is up to the caller.
 
 use std::{
     io,
@@ -29,37 +29,37 @@ mod incoming;
 
 pub use incoming::Incoming;
 
-/// How long finding out where the collector is may take: it may ask a database server.
+/// How long finding the collector may take, which may query a database server.
 const FIND_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long connecting and greeting may take.
+/// How long connecting and the greeting may take.
 const GREET_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long to wait before the next try: at first, and at most.
+/// The first and the longest pause between attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// The longest text that is taken over from a collector's greeting, characters.
+/// The longest text that is accepted from a collector's greeting, characters.
 const MOST_WORDS: usize = 300;
 
 /// Why there is no connection to the collector.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
-    /// Nobody knows where it is.
+    /// The collector was not found.
     #[error("no collector found: {0}")]
     NotFound(String),
-    /// Nobody listens there.
+    /// Nobody listens at the socket.
     #[error("the collector at {} does not answer: it has ended, or belongs to another user", path.display())]
     Connect {
         /// The file or socket.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// It listens and says nothing.
+    /// The collector does not answer.
     #[error("the collector at {} does not answer in time: it hangs or is suspended", .0.display())]
     Silent(PathBuf),
-    /// It speaks, and not as a collector does.
+    /// The peer is not a collector.
     #[error("the process at {} is not a collector: {problem}", path.display())]
     NotACollector {
         /// The file or socket.
@@ -67,15 +67,15 @@ pub enum AttachError {
         /// What it did.
         problem: String,
     },
-    /// It does not want to, and says why.
+    /// The collector refuses, with the reason.
     #[error("the collector refused: {0}")]
     Refused(String),
-    /// It was cancelled meanwhile.
+    /// Connecting was cancelled.
     #[error("cancelled before connecting to the collector")]
     Cancelled,
 }
 
-/// A connection that was greeted.
+/// A connection after the greeting.
 #[derive(Debug)]
 pub struct Connection {
     lines: Lines<OwnedReadHalf>,
@@ -87,18 +87,18 @@ impl Connection {
     /// Connects once.
     ///
     /// # Errors
-    /// [`AttachError`] where that fails, after five seconds at the latest.
+    /// [`AttachError`] if that fails, after at most five seconds.
     pub async fn open(path: &Path, actor: &str) -> Result<Self, AttachError> {
         timeout(GREET_WITHIN, Self::greet(path, actor))
             .await
             .unwrap_or_else(|_| Err(AttachError::Silent(path.to_owned())))
     }
 
-    /// Connects, if need be with several tries: the collector may be just starting. `find` says where it is,
-    /// or why that is not known; it is asked at every try.
+    /// Connects, with several attempts if necessary, because the collector may be starting. `find` is called for every
+    /// attempt and returns the socket, or why there is none.
     ///
     /// # Errors
-    /// [`AttachError`] of the last try where there is no connection in time.
+    /// The [`AttachError`] of the last attempt, if there is no connection in time.
     pub async fn within<F, W>(
         mut find: F,
         actor: &str,
@@ -130,16 +130,16 @@ impl Connection {
         connected.map_err(|_| failed)
     }
 
-    /// To whom, in words.
+    /// A description of the collector.
     #[must_use]
     pub fn to(&self) -> &str {
         &self.to
     }
 
-    /// Hands on what the collector tells and carries orders to it until the connection is lost, `out` is
-    /// closed or `stop` is cancelled; says why it ended. Every order that was taken is answered by then.
+    /// Passes on the collector's frames and sends orders to it until the connection is lost, `out` is closed or `stop`
+    /// is cancelled. Returns why it ended. Every received order is answered by then.
     ///
-    /// While `out` is full nothing is read: a collector that cannot get rid of anything for 20 s drops us.
+    /// While `out` is full, nothing is read. A collector that cannot write for 20 s closes the connection.
     pub async fn run(
         self,
         orders: &mut mpsc::Receiver<Request>,
@@ -159,7 +159,7 @@ impl Connection {
         let hello = Hello { fleetsweep: PROTOCOL, version: VERSION.to_owned(), actor: actor.to_owned() };
         let mut line = Vec::new();
         line::append(&mut line, &hello).map_err(|error| connect(error.into()))?;
-        // Who refuses may have closed its end already: what it said is read all the same.
+        // A collector that refuses may have closed its end already. Its message is read anyway.
         let said = writer.write_all(&line).await;
         let mut lines = Lines::new(reader, LONGEST_FRAME);
         let other = |error: LineError| AttachError::NotACollector { path: path.to_owned(), problem: error.to_string() };
@@ -190,12 +190,11 @@ where
     Connection::open(&path, actor).await
 }
 
-/// Keeps a connection to the collector until `stop` is cancelled or `out` is closed. `find` says where it is,
-/// or why that is not known; it is asked at every try, because a collector that was started again may be
-/// elsewhere. `rest` runs between two tries, for about the time it is given; its second argument says whether a new
-/// reason for the missing connection was just sent to `out`. Where it comes to `true`, this process
-/// is to be the collector itself, and gets the orders that are given from then on. Orders are refused while there is no
-/// connection.
+/// Keeps a connection to the collector until `stop` is cancelled or `out` is closed. `find` is called for every
+/// attempt, because a restarted collector may use another socket. `rest` runs between two attempts for about the given
+/// time; its second argument is whether a new reason for the missing connection was just sent to `out`. If it returns
+/// `true`, this process becomes the collector itself and gets the orders from then on. Orders are refused while there
+/// is no connection.
 pub async fn attach<F, W, R, V>(
     mut find: F,
     mut rest: R,
@@ -224,7 +223,7 @@ where
                     told = None;
                     let began = Instant::now();
                     gone = connection.run(&mut orders, &out, &stop).await;
-                    // One that breaks at once is not to be had five times a second.
+                    // A connection that breaks at once must not be retried five times a second.
                     if began.elapsed() >= LONGEST_PAUSE {
                         pause = FIRST_PAUSE;
                     }
@@ -260,14 +259,14 @@ where
     None
 }
 
-/// Does something without a connection, and refuses orders meanwhile.
+/// Runs something without a connection and refuses orders meanwhile.
 async fn refusing<T>(orders: &mut mpsc::Receiver<Request>, why: &str, work: impl Future<Output = T>) -> T {
     let refuse = async {
         while let Some(request) = orders.recv().await {
             let text = format!("not connected to the collector, the order was not sent: {why}");
             request.answer(Reply::Refused { text });
         }
-        // Nobody gives orders any more; the work goes on.
+        // The sender of orders is gone; the work continues.
         std::future::pending().await
     };
     tokio::select! {

@@ -1,4 +1,4 @@
-//! The lines of a socket as a fuzzer reads them, and recordings: see [`crate::fuzzing`].
+//! The fuzz targets of the socket protocol and of recordings; see [`crate::fuzzing`].
 #![expect(clippy::expect_used, reason = "a panic is how a fuzzer is told of a broken promise")]
 
 use std::{fmt::Debug, sync::Arc};
@@ -16,8 +16,8 @@ use crate::fleet::{state::Fleet, stream::Frame};
 /// The longest line; a real one may be longer.
 const LONGEST: usize = 2048;
 
-/// What somebody says on the socket: what is understood says the same once written, and can be folded into a fleet that
-/// can be told on.
+/// Checks that every valid line survives writing and reading, and that its frames can be folded into a fleet that can
+/// be serialized.
 pub fn relay(data: &[u8]) {
     thread_local! {
         static RUNTIME: Runtime = Builder::new_current_thread().build().expect("a runtime");
@@ -49,7 +49,7 @@ async fn hear(data: &[u8]) {
     assert_eq!(parse::<ServerLine>(text).await.expect("a fleet that was written"), whole);
 }
 
-/// What a line says, if it is understood; then it says the same once it was written.
+/// Parses a line and checks that it is the same after writing and parsing it again.
 async fn same<T: DeserializeOwned + Serialize + PartialEq + Debug + Send + 'static>(line: &str) -> Option<T> {
     let said: T = parse(line.to_owned()).await.ok()?;
     let mut bytes = Vec::new();

@@ -1,5 +1,4 @@
-//! What is said on the socket, a JSON line each: greetings, pieces of the stream, orders, replies. Not who
-//! says it when.
+//! The lines of the socket protocol, each a JSON value: greetings, frames, orders and replies.
 
 use std::{io, time::Duration};
 
@@ -14,37 +13,36 @@ use crate::fleet::{
     stream::Frame,
 };
 
-/// The protocol's version. Another one is another language: nothing of it is understood but the greetings.
+/// The version of the protocol. Only the greetings are common to all versions.
 pub(super) const PROTOCOL: u32 = 2;
 
 /// The longest first line.
 pub(super) const LONGEST_HELLO: usize = 64 * 1024;
 
-/// The longest line after it that a dashboard may say: an order may name every client, with up to 250 bytes
-/// each.
+/// The longest line that a dashboard may send after it: an order may name every client, with up to 250 bytes each.
 pub(super) const LONGEST_ORDER: usize = 4 * 1024 * 1024;
 
-/// The longest line a collector may say: a whole fleet is one line, about 10 KB a client.
+/// The longest line that a collector may send: a whole fleet is one line, with about 10 KB per client.
 pub(super) const LONGEST_FRAME: usize = 512 * 1024 * 1024;
 
-/// How often a collector says at least something: an empty line where nothing happens.
+/// The interval of keepalives of a collector: an empty line if nothing happens.
 pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
-/// After so long without a sign of life a collector hangs, or is stopped.
+/// After this time without a line, a collector hangs or is stopped.
 pub(super) const SILENCE: Duration = Duration::from_secs(20);
 
-/// What takes longer than a moment to write or read as JSON: it is done beside the threads that serve others.
+/// The size from which JSON is written and read on a separate thread, because it takes noticeable time.
 const LONG: usize = 256 * 1024;
 
 /// This program's version.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The first line of who attaches.
+/// The first line of an attaching process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Hello {
-    /// The protocol's version.
+    /// The version of the protocol.
     pub fleetsweep: u32,
-    /// The program's.
+    /// The version of the program.
     #[serde(default)]
     pub version: String,
     /// The operator's account.
@@ -55,70 +53,70 @@ pub(super) struct Hello {
 /// The collector's answer to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Welcome {
-    /// The protocol's version.
+    /// The version of the protocol.
     pub fleetsweep: u32,
-    /// The program's.
+    /// The version of the program.
     #[serde(default)]
     pub version: String,
-    /// The collector's process.
+    /// The collector's process id.
     #[serde(default)]
     pub pid: u32,
-    /// Who it is, in words.
+    /// A description of the collector.
     #[serde(default)]
     pub collector: String,
-    /// Why nothing will follow.
+    /// Why the connection is refused; `None` if it is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
 }
 
-/// An order on its way to the collector.
+/// The line with an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct OrderLine {
-    /// Names it in its connection.
+    /// The id of the order within the connection.
     pub id: u64,
     /// The order.
     pub order: IssuedOrder,
 }
 
-/// What the collector says after its welcome: `{"frame":…}` or `{"id":…,"reply":…}`.
+/// A line of the collector after its welcome: `{"frame":…}` or `{"id":…,"reply":…}`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct ServerLine {
-    /// A piece of the stream.
+    /// A frame of the stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame: Option<Frame>,
-    /// The order that is answered.
+    /// The id of the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
-    /// The answer.
+    /// The reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Reply>,
 }
 
-/// Why two programs do not understand each other; both sides say it so.
+/// The message about incompatible versions, which is the same on both sides.
 pub(super) fn other_version(collector: &str, attached: &str) -> String {
     format!(
         "the collector is version {collector}, this program {attached}: use the same version of fleetsweep for both"
     )
 }
 
-/// Why a line could not be had.
+/// Why a line could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LineError {
-    /// The other side closed the connection, in the middle of a line or not.
+    /// The peer closed the connection, possibly within a line.
     #[error("the connection was closed")]
     Closed,
-    /// It cannot be read.
+    /// An I/O error.
     #[error("the connection broke: {0}")]
     Broken(io::Error),
-    /// It never ends.
+    /// The line is too long.
     #[error("a line is longer than {0} bytes")]
     TooLong(usize),
-    /// It says nothing that is understood.
+    /// The line is invalid.
     #[error("a line is not understood: {0}")]
     NotUnderstood(String),
 }
 
-/// Reads lines; may be cancelled between any two polls without losing any of them.
+/// Reads lines. Cancel-safe: no line is lost.
 #[derive(Debug)]
 pub(super) struct Lines<R>(FramedRead<R, WholeLines>);
 
@@ -128,7 +126,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         Self(FramedRead::new(reader, WholeLines(LinesCodec::new_with_max_length(longest))))
     }
 
-    /// Lines of another length from now on.
+    /// Sets another maximum length.
     pub(super) fn allow(&mut self, longest: usize) {
         self.0.decoder_mut().0 = LinesCodec::new_with_max_length(longest);
     }
@@ -147,7 +145,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             Some(Err(LinesCodecError::Io(error))) => return Err(LineError::Broken(error)),
         };
         if line.len() > LONG {
-            // The buffer would keep the size of the longest line for ever.
+            // The buffer would otherwise keep the size of the longest line.
             let rest = BytesMut::from(self.0.read_buffer().as_ref());
             *self.0.read_buffer_mut() = rest;
         }
@@ -155,7 +153,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 }
 
-/// Lines, of which the last one, cut off, is none.
+/// A codec of lines that ignores an incomplete last line.
 #[derive(Debug)]
 struct WholeLines(LinesCodec);
 
@@ -191,7 +189,7 @@ pub(super) async fn parse<T: DeserializeOwned + Send + 'static>(line: String) ->
 pub(super) fn append(buffer: &mut Vec<u8>, value: &impl Serialize) -> Result<(), serde_json::Error> {
     let before = buffer.len();
     if let Err(error) = serde_json::to_writer(&mut *buffer, value) {
-        // Half a line would be taken for the beginning of the next.
+        // A partial line would be taken for the start of the next one.
         buffer.truncate(before);
         return Err(error);
     }
@@ -199,7 +197,7 @@ pub(super) fn append(buffer: &mut Vec<u8>, value: &impl Serialize) -> Result<(),
     Ok(())
 }
 
-/// Appends a piece of the stream as a line; what is large is written beside the threads that serve others.
+/// Appends a frame as a line. A large frame is serialized on a separate thread.
 pub(super) async fn append_frame(mut buffer: Vec<u8>, frame: Frame) -> Result<Vec<u8>, serde_json::Error> {
     let is_large = matches!(frame, Frame::Fleet(_) | Frame::Remembered(_));
     let line = ServerLine { frame: Some(frame), ..ServerLine::default() };

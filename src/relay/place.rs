@@ -1,5 +1,5 @@
-//! Where the collector of a database listens: the runtime directory, and the socket's path in it. Not the
-//! listening, and not how another process learns of it: that one may have another environment.
+//! The path of the attach socket of a database: the runtime directory and the file name in it. Other processes read the
+//! path from the database, because their environment may differ.
 
 use std::{
     ffi::OsString,
@@ -13,26 +13,26 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-/// The longest path of a socket: `sun_path` of `sockaddr_un` has 108 bytes, one of which is the end.
+/// The longest path of a socket: `sun_path` of `sockaddr_un` has 108 bytes, including the terminating NUL.
 const LONGEST_PATH: usize = 107;
 
-/// What the place depends on.
+/// The environment that decides the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
     /// `$RUNTIME_DIRECTORY`: systemd's `RuntimeDirectory=`, or several of them with colons between.
     pub runtime_directory: Option<OsString>,
     /// `$XDG_RUNTIME_DIR`.
     pub xdg_runtime_dir: Option<OsString>,
-    /// Where each user who is logged in has a directory of its number: `/run/user`.
+    /// The directory with one directory for each logged-in user: `/run/user`.
     pub users: PathBuf,
-    /// Where everybody may write: `/tmp`.
+    /// The directory that everybody may write to: `/tmp`.
     pub temporary: PathBuf,
     /// The user this process runs as.
     pub user: u32,
 }
 
 impl Environment {
-    /// That of this process.
+    /// The environment of this process.
     #[must_use]
     pub fn of_process() -> Self {
         Self {
@@ -44,7 +44,7 @@ impl Environment {
         }
     }
 
-    /// The directories that come into question, best first.
+    /// The possible directories, best first.
     fn candidates(&self) -> Vec<Candidate> {
         let given = |value: &Option<OsString>| value.clone().filter(|value| !value.is_empty());
         let mut candidates = Vec::new();
@@ -64,7 +64,7 @@ impl Environment {
     }
 }
 
-/// A directory that comes into question.
+/// A possible directory.
 #[derive(Debug)]
 struct Candidate {
     path: PathBuf,
@@ -73,14 +73,14 @@ struct Candidate {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// systemd made it for this service alone, though open to be read unless `RuntimeDirectoryMode=` says
-    /// otherwise: it is closed to others.
+    /// Created by systemd for this service. It is readable for others unless `RuntimeDirectoryMode=` says otherwise, so
+    /// access for others is removed.
     OfTheService,
-    /// Made here, closed to others. One that is there already and open is somebody's doing: it is refused.
+    /// Created here without access for others. An existing one with access for others is rejected.
     OfTheUser,
 }
 
-/// Why there is no place for a socket: each directory with what is wrong.
+/// Why there is no possible path for a socket: each directory with its error.
 #[derive(Debug, thiserror::Error)]
 pub struct PlaceError {
     refused: Vec<(PathBuf, Refused)>,
@@ -97,7 +97,7 @@ impl fmt::Display for PlaceError {
     }
 }
 
-/// What is wrong with a directory.
+/// The error of a directory.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     #[error("is not written from the root on")]
@@ -114,15 +114,15 @@ enum Refused {
         "makes the socket's path {0} bytes long, and {LONGEST_PATH} are possible: set XDG_RUNTIME_DIR to a shorter one"
     )]
     TooLong(usize),
-    // Shown in a list, where nobody follows the source.
+    // The source is formatted here, because the list does not show sources.
     #[error("cannot be used: {0}")]
     Failed(io::Error),
 }
 
-/// The path of the socket on which the collector of a database listens. The directory is there afterwards, is
-/// ours and closed to others.
+/// The path of the attach socket of a database. Creates its directory, which belongs to this user and is closed to
+/// others.
 ///
-/// `database` is its place in words, as for instance `/srv/fleet.db`: the same words, the same path.
+/// `database` identifies the database, for example `/srv/fleet.db`. The same text gives the same path.
 ///
 /// # Errors
 /// [`PlaceError`] with everything that was tried.
@@ -134,7 +134,7 @@ pub fn socket(environment: &Environment, database: &str) -> Result<PathBuf, Plac
             Ok(path) => return Ok(path),
             Err(why) => {
                 match why {
-                    // Somebody may have meant to have us use it.
+                    // Another user may have created it on purpose.
                     Refused::Link | Refused::NotADirectory | Refused::NotOurs(_) | Refused::Open(_) => {
                         tracing::warn!("not used for the collector's socket: {} {why}", candidate.path.display());
                     }
@@ -149,7 +149,7 @@ pub fn socket(environment: &Environment, database: &str) -> Result<PathBuf, Plac
     Err(PlaceError { refused })
 }
 
-/// A short name that no other database has.
+/// A short name that is unique for the database.
 fn file_name(database: &str) -> String {
     let digest = Sha256::digest(database.as_bytes());
     let short = digest.iter().take(8).fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
@@ -166,13 +166,13 @@ fn usable(candidate: &Candidate, name: &str, user: u32) -> Result<PathBuf, Refus
     if length > LONGEST_PATH {
         return Err(Refused::TooLong(length));
     }
-    // The directory above must be there: it is not ours to make.
+    // The parent directory must exist; it is not created here.
     match fs::DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(Refused::Failed(error)),
     }
-    // Looked at without following a link: who may write above could have put one there.
+    // Symbolic links are not followed, because other users may be able to create one in the parent directory.
     let found = fs::symlink_metadata(directory).map_err(Refused::Failed)?;
     if found.file_type().is_symlink() {
         return Err(Refused::Link);
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(of(&environment), xdg.join("fleetsweep"));
         assert_eq!(mode(&xdg.join("fleetsweep")), 0o700);
 
-        // systemd's, which is open unless told otherwise, and the first of several.
+        // The directory of systemd, which is readable by default; the first of several.
         let service = root.path().join("service");
         open(&service);
         let mut list = service.clone().into_os_string();

@@ -1,9 +1,8 @@
-//! Records the stream to a file: a header, then a [`Stamped`] piece a line. Not its playing
-//! ([`super::replay`]).
+//! Records the stream to a file: a header, then one [`Stamped`] frame per line. [`super::replay`] plays it.
 //!
-//! So that a player finds its way quickly the whole fleet is written in between, before a sweep begins: every
-//! five minutes at most, and no sooner than as much has been written since the last time as the fleet itself
-//! takes. A recording is at most doubled by that.
+//! The whole fleet is written before some sweeps as a keyframe, so that a player can seek quickly: at most every five
+//! minutes, and only if at least as many bytes as the fleet itself have been written since the last one. This at most
+//! doubles the size of a recording.
 
 use std::{
     fs::{File, OpenOptions},
@@ -31,36 +30,36 @@ use crate::{
     },
 };
 
-/// The format's version.
+/// The version of the format.
 pub(super) const FORMAT: u32 = 1;
 
-/// How often the whole fleet is written at most.
+/// The least time between two keyframes.
 const KEYFRAME: SignedDuration = SignedDuration::from_mins(5);
 
-/// How often what was written is handed to the operating system.
+/// How often written data is flushed to the operating system.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// How many pieces may wait for the disk. When it is full the recorder reads no further: its listener lags,
-/// and the whole fleet is recorded in place of what was missed. The bus never waits.
+/// How many frames may wait for the disk. When the channel is full, the recorder stops reading: its subscriber lags,
+/// and the whole fleet is recorded in place of missed events. The bus never waits.
 const WAITING: usize = 1024;
 
 /// The first line of a recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
-    /// The format's version.
+    /// The version of the format.
     pub fleetsweep_recording: u32,
-    /// The program's.
+    /// The version of the program.
     #[serde(default)]
     pub version: String,
 }
 
-/// Why nothing is recorded.
+/// Why a recording cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// A recording is never overwritten.
+    /// The file exists; a recording is never overwritten.
     #[error("{} is there already: name a file that is not, or remove it", .0.display())]
     Exists(PathBuf),
-    /// The file cannot be made.
+    /// The file cannot be created.
     #[error("{} cannot be recorded to: check that its directory is there and can be written", path.display())]
     Create {
         /// The file or socket.
@@ -77,7 +76,7 @@ pub struct Recorder {
     recording: RecordingFile<BufWriter<File>>,
 }
 
-/// Where the pieces come from.
+/// The source of the frames.
 #[derive(Debug)]
 enum Source {
     Subscriber(Subscriber),
@@ -85,7 +84,7 @@ enum Source {
 }
 
 impl Source {
-    /// The next piece; may be cancelled without losing it.
+    /// The next frame. Cancel-safe.
     async fn next(&mut self) -> Option<Frame> {
         match self {
             Self::Subscriber(subscriber) => subscriber.next().await,
@@ -94,7 +93,7 @@ impl Source {
     }
 }
 
-/// For the thread that writes.
+/// A job for the writing thread.
 #[derive(Debug)]
 enum Job {
     Write(Timestamp, Frame),
@@ -102,10 +101,10 @@ enum Job {
 }
 
 impl Recorder {
-    /// Makes the file, which only its owner may read, and writes the header.
+    /// Creates the file, readable only by its owner, and writes the header.
     ///
     /// # Errors
-    /// [`RecordError`] where it is there already or cannot be made.
+    /// [`RecordError`] if the file exists or cannot be created.
     pub fn create(path: &Path) -> Result<Self, RecordError> {
         let failed = |source: io::Error| {
             if source.kind() == io::ErrorKind::AlreadyExists {
@@ -120,7 +119,7 @@ impl Recorder {
         Ok(Self { path: path.to_owned(), recording })
     }
 
-    /// Begins again what this program began to record there before.
+    /// Starts a recording over that this program started before.
     ///
     /// # Errors
     /// As [`create`](Self::create).
@@ -133,13 +132,13 @@ impl Recorder {
         }
     }
 
-    /// Records until the bus ends, or the file takes no more, which is logged once.
+    /// Records until the bus ends or writing fails, which is logged once.
     pub async fn run(self, subscriber: Subscriber) {
         self.record(Source::Subscriber(subscriber)).await;
     }
 
-    /// Records what arrives until the other end is dropped, or the file takes no more, which is logged once:
-    /// the other end finds the channel closed then.
+    /// Records received frames until the sender is dropped or writing fails, which is logged once. The sender then
+    /// finds the channel closed.
     pub async fn run_frames(self, frames: mpsc::Receiver<Frame>) {
         self.record(Source::Frames(frames)).await;
     }
@@ -167,7 +166,7 @@ impl Recorder {
                     Some(frame) => Job::Write(stamp(&frame), frame),
                     None => break,
                 },
-                // The thread has ended, and why is logged below.
+                // The thread has ended; the reason is logged below.
                 () = jobs.closed() => break,
             };
             if !is_dirty {
@@ -188,7 +187,7 @@ impl Recorder {
     }
 }
 
-/// When a piece of the stream was told.
+/// The time of a frame.
 fn stamp(frame: &Frame) -> Timestamp {
     match frame {
         Frame::Event(event) => event.at,
@@ -197,20 +196,20 @@ fn stamp(frame: &Frame) -> Timestamp {
     }
 }
 
-/// The lines of a recording, and the fold that its keyframes are made of.
+/// A recording that is being written, with the fleet for its keyframes.
 #[derive(Debug)]
 pub(super) struct RecordingFile<W> {
     out: W,
     line: Vec<u8>,
     fleet: Fleet,
-    /// When the whole fleet was last written, and how many bytes it took.
+    /// When the last keyframe was written, and how many bytes it took.
     keyframe: Option<(Timestamp, usize)>,
     /// How many bytes were written since.
     since: usize,
 }
 
 impl<W: Write> RecordingFile<W> {
-    /// An empty one.
+    /// A recording without lines.
     pub(super) fn new(out: W) -> Self {
         Self { out, line: Vec::new(), fleet: Fleet::default(), keyframe: None, since: 0 }
     }
@@ -222,7 +221,7 @@ impl<W: Write> RecordingFile<W> {
         self.put().map(drop)
     }
 
-    /// Writes a piece of the stream, and the whole fleet before it where it is time for that.
+    /// Writes a frame, and a keyframe before it if one is due.
     pub(super) fn write(&mut self, at: Timestamp, frame: &Frame) -> io::Result<()> {
         if self.is_time_for_a_keyframe(at, frame) {
             let whole = Frame::Fleet(Arc::new(std::mem::take(&mut self.fleet)));
@@ -236,7 +235,7 @@ impl<W: Write> RecordingFile<W> {
         self.put_frame(at, frame)
     }
 
-    /// Hands what was written to the operating system.
+    /// Flushes written data to the operating system.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
@@ -262,13 +261,13 @@ impl<W: Write> RecordingFile<W> {
         self.out.write_all(&self.line)?;
         let bytes = self.line.len();
         self.line.clear();
-        // A whole fleet is long and rare.
+        // A whole fleet is large and rare.
         self.line.shrink_to(64 * 1024);
         Ok(bytes)
     }
 }
 
-/// Takes a piece of the stream into the fold.
+/// Applies a frame to the fleet.
 pub(super) fn fold(fleet: &mut Fleet, frame: &Frame) {
     match frame {
         Frame::Fleet(whole) => *fleet = Fleet::clone(whole),
@@ -329,7 +328,7 @@ mod tests {
                 .publish(Some(crate::fleet::SweepId(uuid::Uuid::nil())), Some(&script::id(n % 3)), script::collected(n))
                 .await;
         }
-        // It is on the disk within a second or so, though nothing ends.
+        // The data is in the file within about a second, before the recording ends.
         let written = async {
             while fs::read_to_string(&path).unwrap().lines().count() < 54 {
                 tokio::task::yield_now().await;
@@ -382,7 +381,7 @@ mod tests {
         for n in 0..2000 {
             publisher.publish(None, None, script::configured(n % 7)).await;
         }
-        // The bus lives, and the recording has ended by itself.
+        // The recording ends by itself while the bus continues.
         timeout(SOON, recording).await.unwrap().unwrap();
         assert_eq!(bus.finish().await.clients().count(), 1999 % 7);
     }

@@ -1,4 +1,4 @@
-//! Reads recordings and plays them. Not their writing ([`super::record`]).
+//! Reads and plays recordings, which [`super::record`] writes.
 
 use std::{
     borrow::Cow,
@@ -27,7 +27,7 @@ mod player;
 
 pub use player::{Played, play};
 
-/// How much of the file is read at once, at least; a longer line is read whole.
+/// The size of one read from the file, bytes. A longer line is read completely.
 const CHUNK: u64 = 256 * 1024;
 
 /// Why a recording cannot be played.
@@ -41,10 +41,10 @@ pub enum ReplayError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// It is something else.
+    /// It is not a recording.
     #[error("{} is not a fleetsweep recording: use a file written with --record", .0.display())]
     NotARecording(PathBuf),
-    /// A newer fleetsweep wrote it.
+    /// It was written by a newer version.
     #[error("{} has format version {found}, but this fleetsweep only supports {FORMAT}: use a newer fleetsweep", path.display())]
     Newer {
         /// The file or socket.
@@ -52,22 +52,22 @@ pub enum ReplayError {
         /// Its version.
         found: u32,
     },
-    /// It ends before anything happens.
+    /// It contains no frames.
     #[error("{} is empty: nothing was recorded", .0.display())]
     Empty(PathBuf),
-    /// One line of it is damaged.
+    /// A line is damaged.
     #[error("{}:{line}: {problem}: remove that line, or play another copy", path.display())]
     Line {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Which line of it; counts from 1.
+        /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The error in it.
         problem: String,
     },
 }
 
-/// A recording that was looked through: where each piece of it is, not what is in it.
+/// A recording with an index of its frames. The frames themselves stay in the file.
 #[derive(Debug)]
 pub struct Recording {
     path: PathBuf,
@@ -75,13 +75,13 @@ pub struct Recording {
     entries: Vec<Entry>,
     /// The entries at which a sweep starts.
     sweeps: Vec<usize>,
-    /// Where the last entry ends.
+    /// The offset of the end of the last entry.
     end: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// Never before that of the entry before.
+    /// Never earlier than the time of the previous entry.
     at: Timestamp,
     offset: u64,
     kind: Kind,
@@ -95,7 +95,7 @@ enum Kind {
     Other,
 }
 
-/// As much of a line as the index needs.
+/// The part of a line that the index needs.
 #[derive(Deserialize)]
 struct Peek<'a> {
     at: Timestamp,
@@ -138,11 +138,11 @@ impl Peek<'_> {
 }
 
 impl Recording {
-    /// Looks a recording through, once and whole: this takes about as long as copying it. A last line that
-    /// was cut off is passed over.
+    /// Indexes a recording in one pass, which takes about as long as copying the file. An incomplete last line is
+    /// ignored.
     ///
     /// # Errors
-    /// [`ReplayError`], with file and line where one is damaged.
+    /// [`ReplayError`], with file and line if a line is damaged.
     pub fn open(path: &Path) -> Result<Self, ReplayError> {
         let broken = |source| ReplayError::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(broken)?;
@@ -173,7 +173,7 @@ impl Recording {
                 }
             };
             let kind = peek.kind();
-            // Those who tell have their time before they wait their turn: it may go back a little.
+            // Publishers take the time before they wait for the bus, so times may go back a little.
             let at = entries.last().map_or(peek.at, |last| last.at.max(peek.at));
             if kind == Kind::SweepStarted {
                 sweeps.push(entries.len());
@@ -187,7 +187,7 @@ impl Recording {
         Ok(Self { path: path.to_owned(), file, entries, sweeps, end: offset })
     }
 
-    /// When it begins and ends.
+    /// When it starts and ends.
     #[must_use]
     pub fn span(&self) -> (Timestamp, Timestamp) {
         let at = |entry: Option<&Entry>| entry.map_or(Timestamp::UNIX_EPOCH, |entry| entry.at);
@@ -212,7 +212,7 @@ impl Recording {
         self.entries.iter().take(up_to.saturating_add(1)).rposition(|entry| entry.kind == kind)
     }
 
-    /// Reads the pieces from `first` on, as many as are read at once, all before `end`.
+    /// Reads frames from `first` on and before `end`, as many as fit into one read.
     fn read(&self, first: usize, end: usize) -> Result<Vec<Frame>, ReplayError> {
         let start = self.offset(first);
         let mut after = first.saturating_add(1);
@@ -240,7 +240,7 @@ impl Recording {
         }
     }
 
-    /// The fleet just after a piece, from the last whole one on.
+    /// The fleet just after a frame, computed from the last keyframe.
     fn fleet_after(&self, index: usize) -> Result<Fleet, ReplayError> {
         let mut fleet = Fleet::default();
         let mut next = self.last_of(Kind::Fleet, index).unwrap_or(0);
@@ -260,7 +260,7 @@ impl Recording {
     }
 }
 
-/// Reads a line with its end; how many bytes it has, 0 at the end of the file.
+/// Reads a line with its line end. Returns its length in bytes; 0 at the end of the file.
 fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     let most = u64::try_from(LONGEST_FRAME).unwrap_or(u64::MAX).saturating_add(1);

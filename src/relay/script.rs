@@ -1,4 +1,4 @@
-//! Scripted streams for tests: the same pieces every time, over a clock of their own.
+//! Scripted streams for tests: always the same frames, with their own clock.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) fn configured(count: usize) -> EventKind {
     EventKind::Configured { clients: (0..count).map(card).collect() }
 }
 
-/// As an ordinary Linux server is read: 8 cores, 4 file systems, 2 interfaces, 5 and 5 processes.
+/// The reading of an ordinary Linux server: 8 cores, 4 file systems, 2 interfaces, 5 and 5 processes.
 pub(super) fn reading(n: usize) -> Reading {
     let gib = 1 << 30;
     let part = |k: usize| ((n * 31 + k * 17) % 1000) as f64 / 10.0;
@@ -83,7 +83,7 @@ pub(super) fn collected(n: usize) -> EventKind {
     }
 }
 
-/// Every client with a reading and as many samples as are kept.
+/// A fleet in which every client has a reading and the maximum number of short collections.
 pub(super) fn whole_fleet(count: usize) -> Fleet {
     let mut fleet = Fleet::default();
     let mut tell = |at, client: Option<ClientId>, kind| {
@@ -117,8 +117,8 @@ pub(super) fn whole_fleet(count: usize) -> Fleet {
     fleet
 }
 
-/// A stream from steps: how many milliseconds after the step before, and what happens then. It begins as a
-/// listener's does.
+/// A stream from steps: how many milliseconds after the previous step, and what happens then. It starts like that of a
+/// subscriber.
 pub(super) fn stream(steps: &[(u32, u8)]) -> Vec<(Timestamp, Frame)> {
     let mut at = start();
     let about = About { name: "demo".to_owned(), schedule: "every 5m".to_owned(), interval_ms: Some(300_000) };

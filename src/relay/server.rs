@@ -1,5 +1,5 @@
-//! The collector's side of the socket: who attaches is greeted, gets the stream and has orders carried out.
-//! Not the carrying out.
+//! The attach server of a collector: it greets attaching processes, sends them the stream and accepts their orders.
+//! Orders are executed elsewhere.
 
 use std::{
     fs, io,
@@ -27,23 +27,22 @@ mod connection;
 
 use connection::WRITE_WITHIN;
 
-/// How many more may be told so at once; still more are closed without a word.
+/// How many more connections get an answer that there are too many. Further ones are closed without an answer.
 const MOST_REFUSALS: usize = 32;
 
-/// How long who connects may take to say hello.
+/// How long a client may take to send its greeting.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long to leave the socket alone after the system refused a connection, for instance for want of file
-/// descriptors.
+/// The pause after the system could not accept a connection, for example because there are no file descriptors.
 const AFTER_REFUSAL: Duration = Duration::from_millis(200);
 
-/// Why nobody can attach.
+/// Why the server cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// Something else has the socket's name.
+    /// Another kind of file has the socket's name.
     #[error("{} exists and is not a socket: remove it", .0.display())]
     InTheWay(PathBuf),
-    /// The socket cannot be made.
+    /// The socket cannot be created.
     #[error("cannot listen on {}: check that its directory is writable", path.display())]
     Listen {
         /// The file or socket.
@@ -53,32 +52,32 @@ pub enum ServerError {
     },
 }
 
-/// A socket that is listened on. Its file is removed when this is dropped.
+/// A listening socket. Its file is removed when this is dropped.
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
     file: SocketFile,
 }
 
-/// What everyone who attaches is served with.
+/// What all connections share.
 #[derive(Debug, Clone)]
 pub struct Service {
-    /// Where the stream comes from.
+    /// The source of the stream.
     pub bus: BusHandle,
-    /// Where orders go.
+    /// The receiver of orders.
     pub orders: Orders,
-    /// Who collects, in words, as for instance `fleetsweep --headless (pid 4711)`.
+    /// A description of the collector, for example `fleetsweep --headless (pid 4711)`.
     pub collector: String,
-    /// How many may be attached at once. The next one is told so and closed.
+    /// The maximum number of connections. Further ones are told so and closed.
     pub most_connections: usize,
 }
 
 impl Server {
-    /// Listens. A socket that is there already is that of a dead collector: the lock of the database lets no
-    /// two live. Only its owner may connect, apart from root. To be called in the runtime.
+    /// Listens. An existing socket belongs to a dead collector, because the lock of the database allows only one. Only
+    /// its owner and root may connect. Must be called within the runtime.
     ///
     /// # Errors
-    /// [`ServerError`] where that cannot be.
+    /// [`ServerError`] if the socket cannot be created.
     pub fn bind(path: &Path) -> Result<Self, ServerError> {
         let failed = |source| ServerError::Listen { path: path.to_owned(), source };
         match fs::symlink_metadata(path) {
@@ -90,19 +89,19 @@ impl Server {
         let listener = UnixListener::bind(path).map_err(failed)?;
         let made = fs::symlink_metadata(path).map_err(failed)?;
         let file = SocketFile { path: path.to_owned(), identity: (made.dev(), made.ino()) };
-        // Its directory is closed to others: nobody came in before this.
+        // Its directory is closed to others, so nobody could connect before this.
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
         Ok(Self { listener, file })
     }
 
-    /// Where it listens.
+    /// The path of the socket.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.file.path
     }
 
-    /// Serves who attaches until `stop` is cancelled; that ends every connection. Where the bus ends first,
-    /// each connection ends when all was told.
+    /// Accepts connections until `stop` is cancelled, which ends every connection. If the bus ends first, each
+    /// connection ends when all events were sent.
     pub async fn run(self, service: Service, stop: CancellationToken) {
         let service = Arc::new(service);
         let most = service.most_connections;
@@ -129,7 +128,7 @@ impl Server {
                     stream
                 }
                 Err(error) => {
-                    // It may go on for long: once is enough.
+                    // This may last long, so it is logged once.
                     if refused.replace(error.kind()) != Some(error.kind()) {
                         tracing::warn!("nobody can attach at the moment: {error}");
                     }
@@ -162,7 +161,7 @@ fn note_broken(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// The file of a socket; removed when this is dropped, unless another has taken its place.
+/// The file of a socket. Removed when this is dropped, unless another file has replaced it.
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
@@ -211,11 +210,11 @@ fn welcome(collector: &str, refused: Option<String>) -> Welcome {
     }
 }
 
-/// Tells who attached why it is closed.
+/// Tells a client why its connection is closed.
 async fn refuse(stream: UnixStream, why: String, stop: &CancellationToken) {
     let (reader, mut writer) = stream.into_split();
     let tell = async {
-        // It is listened to first, as it is when it is welcome.
+        // Its greeting is read first, as for an accepted connection.
         let _ = timeout(HELLO_WITHIN, Lines::new(reader, LONGEST_HELLO).next()).await;
         say(&mut writer, &welcome("", Some(why))).await
     };
@@ -236,7 +235,7 @@ async fn say(writer: &mut OwnedWriteHalf, welcome: &Welcome) -> Result<(), Strin
     }
 }
 
-/// Serves one connection to its end.
+/// Serves one connection until it ends.
 async fn serve(stream: UnixStream, service: &Service, stop: &CancellationToken) {
     let (reader, mut writer) = stream.into_split();
     let mut lines = Lines::new(reader, LONGEST_HELLO);
@@ -267,7 +266,7 @@ async fn serve(stream: UnixStream, service: &Service, stop: &CancellationToken) 
     }
 }
 
-/// The end of a connection in words of the log.
+/// The end of a connection as a log message.
 fn words(error: LineError) -> String {
     error.to_string()
 }

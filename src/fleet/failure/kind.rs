@@ -1,10 +1,10 @@
-//! The closed list of kinds of failures. What is known of each is in the table of [`spec`](super::spec).
+//! The kinds of failures. Their properties are in the table of [`spec`](super::spec).
 
 use serde::{Deserialize, Serialize};
 use strum::EnumCount;
 
-/// Every way in which a collection fails. A new kind also needs a row in the table of [`spec`](super::spec); the compiler asks
-/// for it.
+/// The kinds of failures of a collection. A new kind also needs a row in the table of [`spec`](super::spec), which the
+/// compiler enforces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumCount, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum FailureKind {
@@ -14,11 +14,11 @@ pub enum FailureKind {
     Refused,
     /// No route, network down, or another error of the network.
     NetworkUnreachable,
-    /// The connection ended in mid-stage.
+    /// The connection was lost during a stage.
     ConnectionLost,
     /// The stage's deadline passed.
     TimedOut,
-    /// What answered does not speak SSH 2, or no common algorithm was found.
+    /// The server does not speak SSH 2, or there is no common algorithm.
     NotSsh,
     /// The host key is not the pinned one.
     HostKeyChanged,
@@ -30,23 +30,23 @@ pub enum FailureKind {
     KnownHostsUnusable,
     /// Every credential was refused.
     AuthenticationRefused,
-    /// A credential of ours cannot be used: key file missing or locked, no ssh-agent.
+    /// A credential cannot be used: the key file is missing or locked, or there is no ssh-agent.
     CredentialUnusable,
     /// The collector ran out of something: descriptors, memory, local ports, threads, processes.
     CollectorShort,
-    /// The collector has no network, or may not use it: no interface is up, a local firewall refuses.
+    /// The collector has no network, or may not use it: no interface is up, or a local firewall rejects the connection.
     CollectorOffline,
-    /// The name service that the collector asks gives no answer.
+    /// The collector's name service does not answer.
     NameServiceFailed,
     /// The server grants no channel or no command.
     CommandRefused,
     /// The client's platform has no agent in this build.
     PlatformUnknown,
-    /// No directory on the client takes and executes the agent.
+    /// The agent cannot be stored and executed in any directory of the client.
     NoDirectory,
     /// The client's disk is full.
     DiskFull,
-    /// The upload did not arrive whole.
+    /// The upload is incomplete.
     UploadFailed,
     /// The agent ended with a failure or was killed.
     AgentFailed,
@@ -54,16 +54,16 @@ pub enum FailureKind {
     NoAnswer,
     /// The answer is larger than allowed.
     AnswerTooLarge,
-    /// The client did what no honest SSH server does.
+    /// The client did something that no honest SSH server does.
     Misbehaved,
     /// The envelope was altered, truncated, replayed or made for someone else.
     EnvelopeRefused,
     /// The report inside is not valid.
     ReportInvalid,
-    /// The database did not take it.
+    /// The database did not store it.
     StoreFailed,
     /// Cancelled by the operator or by the program's end.
     Cancelled,
-    /// A defect of this program.
+    /// A bug in this program.
     Defect,
 }

@@ -1,43 +1,42 @@
-//! What is known of each kind of failure, in one table that everybody reads. Not how a failure is handled.
+//! The properties of each kind of failure, in one table that all other code reads.
 
 use strum::EnumCount as _;
 
 use super::kind::FailureKind;
 
-/// What is known of one kind of failure.
+/// The properties of one kind of failure.
 #[derive(Debug, Clone, Copy)]
 pub struct FailureSpec {
     /// The kind.
     pub kind: FailureKind,
-    /// Its word in JSON and in the database.
+    /// Its keyword in JSON and in the database.
     pub word: &'static str,
-    /// What happened, in a few words. Errors that were stored before they were stored as JSON begin with them.
+    /// A short description. Errors that old versions stored as text begin with it.
     pub words: &'static str,
-    /// The same in at most 14 columns, for the notes of a list.
+    /// The same in at most 14 characters, for lists.
     pub short: &'static str,
-    /// What the operator does about it.
+    /// What the operator should do.
     pub next_step: &'static str,
     /// Whose fault it is.
     pub blame: Blame,
     /// Whether another attempt in the same sweep may succeed.
     pub retry: Retry,
-    /// Whether clients fail like this when the collector's own network is cut. A refused connection counts: a
-    /// firewall that rejects causes it, and so does another machine that answers for every address.
+    /// Whether clients fail like this when the collector's own network is down. A refused connection counts, because a
+    /// rejecting firewall or another machine that answers for every address can cause it.
     pub looks_like_outage: bool,
-    /// What can still be done with the SSH session.
+    /// Whether the SSH session can still be used.
     pub session: SessionAfter,
 }
 
 /// Whose fault a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blame {
-    /// The client answered, and not as it should.
+    /// The client: it answered wrongly.
     Client,
-    /// The client, or the network on the way to it: this cannot be told apart until the client has shown its host
-    /// key.
+    /// The client or the network to it. These cannot be distinguished before the client has shown its host key.
     Network,
-    /// This program, its configuration, or the machine it runs on. Says nothing about a client: it neither counts as
-    /// `unreachable` nor ends that alert, and no owner of a client is mailed because of it.
+    /// This program, its configuration, or its machine. Such a failure says nothing about a client: it does not count
+    /// as `unreachable`, does not end that alert, and is not mailed to the owner of a client.
     Collector,
 }
 
@@ -49,16 +48,16 @@ pub enum Retry {
     Never,
     /// Up to `retries` of them.
     Counted,
-    /// Further ones for as long as one attempt may take, whatever `retries` says.
+    /// Further ones for as long as one attempt may take, regardless of `retries`.
     NotCounted,
 }
 
-/// What can be done with an SSH session after a failure.
+/// Whether an SSH session can be used after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionAfter {
-    /// The other side still answers: the session can be closed with a goodbye.
+    /// The peer still answers: the session is closed properly.
     Usable,
-    /// The other side is silent or gone: the connection is cut.
+    /// The peer is silent or gone: the connection is cut.
     Unusable,
 }
 
@@ -406,7 +405,7 @@ impl FailureKind {
         &FAILURES[self as usize]
     }
 
-    /// What happened, in a few words.
+    /// A short description.
     #[must_use]
     pub fn words(self) -> &'static str {
         self.spec().words
@@ -418,7 +417,7 @@ impl FailureKind {
         self.spec().blame
     }
 
-    /// What the operator does about it.
+    /// What the operator should do.
     #[must_use]
     pub fn next_step(self) -> &'static str {
         self.spec().next_step
@@ -431,7 +430,7 @@ impl From<FailureKind> for &'static str {
     }
 }
 
-/// A word that names no kind of failure.
+/// The error for an unknown kind of failure.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown kind of failure: `{0}`")]
 pub struct UnknownKind(String);
@@ -458,7 +457,7 @@ mod tests {
                 }
                 kebab_case.push(character.to_ascii_lowercase());
             }
-            // Recordings and databases hold these words.
+            // Recordings and databases contain these keywords.
             assert_eq!(spec.word, kebab_case);
             let json = serde_json::to_string(&kind).unwrap();
             assert_eq!(json, format!("\"{kebab_case}\""));
@@ -472,7 +471,7 @@ mod tests {
     fn who_is_to_blame_is_said_for_every_failure() {
         let of = |blame| FailureKind::ALL.into_iter().filter(|kind| kind.blame() == blame).count();
         assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [17, 4, 8]);
-        // An owner is mailed about these, and can do something about them.
+        // Owners of clients are mailed about these and can act on them.
         for kind in [FailureKind::Refused, FailureKind::HostKeyChanged, FailureKind::DiskFull] {
             assert_eq!(kind.blame(), Blame::Client);
         }

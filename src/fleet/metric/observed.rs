@@ -1,35 +1,35 @@
-//! What a metric takes its values from: one collection and what is known of those before. Not the values.
+//! The input of metrics: one collection and the previous ones.
 
 use crate::fleet::{Failure, Reading, failure::Blame};
 
-/// What a collection showed.
+/// The result of a collection.
 #[derive(Debug, Clone, Copy)]
 pub enum Observation<'a> {
     /// It succeeded.
     Reading(&'a Reading),
-    /// It failed; nothing was measured.
+    /// It failed, so nothing was measured.
     Failed(&'a Failure),
 }
 
-/// What is known from the collections before.
+/// Data of previous collections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Previous {
     /// How many of them failed in a row.
     pub failed_in_a_row: u32,
 }
 
-/// What a metric looks at.
+/// The input of a metric.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Observed<'a> {
-    /// What the client reported; `None` where the collection failed.
+    /// The reading; `None` if the collection failed.
     pub reading: Option<&'a Reading>,
-    /// How many collections failed in a row, up to and with this one. `None` where this one failed for a cause
-    /// of the collector and so says nothing about the client.
+    /// How many collections failed in a row, including this one. `None` if this one failed because of the collector,
+    /// which says nothing about the client.
     pub failed_in_a_row: Option<u32>,
 }
 
 impl<'a> Observed<'a> {
-    /// What a collection showed, with what is known of those before.
+    /// The input from the result of a collection and the previous ones.
     #[must_use]
     pub fn new(observation: Observation<'a>, previous: Previous) -> Self {
         match observation {
@@ -44,7 +44,7 @@ impl<'a> Observed<'a> {
         }
     }
 
-    /// A collection that succeeded.
+    /// The input from a successful collection.
     #[must_use]
     pub fn reading(reading: &'a Reading) -> Self {
         Self { reading: Some(reading), failed_in_a_row: Some(0) }

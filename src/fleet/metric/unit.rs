@@ -1,14 +1,14 @@
-//! The units of metrics: how a value, a limit and the difference of the two are written. Not how a limit in the
-//! configuration is read.
+//! The units of metrics: how values, limits and differences are formatted. Limits in the configuration are parsed
+//! elsewhere.
 
 /// The unit of a metric's values and limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// A share from 0 to 100.
+    /// A percentage from 0 to 100.
     Percent,
     /// A number for each core, 0 or more.
     PerCore,
-    /// How many sweeps in a row failed, a whole number.
+    /// The number of failed sweeps in a row.
     FailedSweeps,
 }
 
@@ -19,8 +19,8 @@ impl Unit {
         self.show_with(self.decimals(), value)
     }
 
-    /// A value with its unit and as many decimals (three at most) as it takes to tell it from `limit`: `85.04 %`,
-    /// not `85.0 %`, over a limit of 85.
+    /// A value with its unit and enough decimals (at most three) to distinguish it from `limit`: `85.04 %`, not `85.0
+    /// %`, for a limit of 85.
     #[must_use]
     pub fn show_beside(self, value: f64, limit: f64) -> String {
         self.show_with(self.decimals_beside(value, limit), value)
@@ -47,7 +47,7 @@ impl Unit {
         }
     }
 
-    /// A value as one of many in a row: `93 %`, `1.25`, `3`.
+    /// A value in a series: `93 %`, `1.25`, `3`.
     #[must_use]
     pub fn show_in_series(self, value: f64) -> String {
         match self {
@@ -57,7 +57,7 @@ impl Unit {
         }
     }
 
-    /// A value where there is little room: `91%`, `91.5%`, `1.25`, `3`.
+    /// A value in short form: `91%`, `91.5%`, `1.25`, `3`.
     #[must_use]
     pub fn show_short(self, value: f64) -> String {
         match self {
@@ -68,7 +68,7 @@ impl Unit {
         }
     }
 
-    /// A limit as an example of how one is written in the configuration.
+    /// An example of a limit in the configuration.
     #[must_use]
     pub fn example(self) -> &'static str {
         match self {
@@ -78,7 +78,7 @@ impl Unit {
         }
     }
 
-    /// The greatest value there can be; `None` where there is no such bound.
+    /// The greatest possible value; `None` if there is no bound.
     #[must_use]
     pub fn greatest(self) -> Option<f64> {
         match self {
@@ -87,7 +87,7 @@ impl Unit {
         }
     }
 
-    /// How many sweeps a value needs to come up to a limit, at least: a count of sweeps grows by one in each.
+    /// The least number of sweeps until a value can reach a limit. A count of failed sweeps grows by one per sweep.
     #[must_use]
     pub fn sweeps_up_to(self, limit: f64) -> u64 {
         match self {
@@ -101,7 +101,7 @@ impl Unit {
         }
     }
 
-    /// A value in the base unit of Prometheus: a share from 0 to 1, else the number as it is.
+    /// A value in the base unit of Prometheus: percentages as a ratio from 0 to 1, others unchanged.
     #[must_use]
     pub fn to_base(self, value: f64) -> f64 {
         match self {
@@ -110,7 +110,7 @@ impl Unit {
         }
     }
 
-    /// The fewest decimals with which a value is written.
+    /// The least number of decimals of a value.
     fn decimals(self) -> usize {
         match self {
             Self::Percent => 1,
@@ -119,7 +119,7 @@ impl Unit {
         }
     }
 
-    /// The fewest decimals, three at most, with which `value` and `limit` are written differently.
+    /// The least number of decimals, at most three, with which `value` and `limit` look different.
     fn decimals_beside(self, value: f64, limit: f64) -> usize {
         let fewest = self.decimals();
         (fewest..3)

@@ -1,4 +1,4 @@
-//! The values of one metric in one sample, and the names of what has them. Not how they are taken.
+//! The values of one metric in one sample, by instance.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -9,7 +9,7 @@ use crate::fleet::reading::clean;
 /// The longest name of an instance, in characters; the width of its column in the database.
 const INSTANCE_CHARS: usize = 256;
 
-/// What a value belongs to within a client: a mount, an interface, a service. Empty for the host as a whole.
+/// An instance within a client: a mount, an interface, a service. Empty for the host as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Instance(String);
@@ -62,24 +62,24 @@ pub enum Values {
     NotMeasured,
     /// The value of the host.
     Host(f64),
-    /// One value for each instance that there is: one that is not in the list is gone. `None` is an instance that
-    /// is there and was not measured.
+    /// One value per existing instance. An instance that is not in the list no longer exists. `None` is an existing
+    /// instance that was not measured.
     Each(BTreeMap<Instance, Option<f64>>),
 }
 
-/// What a sample says of one instance.
+/// What a sample contains for one instance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Measured {
     /// Its value.
     Value(f64),
-    /// It was not measured, which decides nothing.
+    /// The instance was not measured, so nothing is decided.
     Nothing,
-    /// That it is not there.
+    /// The instance does not exist.
     Gone,
 }
 
 impl Measured {
-    /// The value, where there is one.
+    /// The value, if there is one.
     #[must_use]
     pub fn value(self) -> Option<f64> {
         match self {
@@ -90,13 +90,13 @@ impl Measured {
 }
 
 impl Values {
-    /// The value of the host, where it was measured.
+    /// The value of the host, if it was measured.
     #[must_use]
     pub fn of_host(value: Option<f64>) -> Self {
         value.map_or(Self::NotMeasured, Self::Host)
     }
 
-    /// What was measured, by instance.
+    /// The measured values by instance.
     #[must_use]
     pub fn measured(&self) -> Vec<(Instance, f64)> {
         match self {
@@ -108,7 +108,7 @@ impl Values {
         }
     }
 
-    /// What they say of one instance.
+    /// The values of one instance.
     #[must_use]
     pub fn of(&self, instance: &Instance) -> Measured {
         match self {

@@ -1,4 +1,4 @@
-//! A mounted file system, and which ones are disks. Not how it is read from a report.
+//! A mounted file system, and which ones count as disks.
 
 use std::path::Path;
 
@@ -9,33 +9,33 @@ use crate::fleet::{Bytes, Percent};
 /// Types of file systems that keep their files in memory.
 const IN_MEMORY: [&str; 3] = ["devtmpfs", "ramfs", "tmpfs"];
 
-/// Where the system mounts memory for its own use.
+/// Mount points at which the system mounts memory for its own use.
 const SYSTEM_DIRECTORIES: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/var/run"];
 
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSystem {
-    /// Where it is mounted.
+    /// The mount point.
     pub mount: String,
     /// Its type.
     pub kind: String,
     /// Its size.
     pub total: Bytes,
-    /// In use.
+    /// Used.
     pub used: Bytes,
     /// Free for ordinary users.
     pub available: Bytes,
 }
 
 impl FileSystem {
-    /// The used share as `df` counts it: used / (used + available).
+    /// The used percentage as `df` counts it: used / (used + available).
     #[must_use]
     pub fn percent(&self) -> Option<Percent> {
         Percent::of(self.used, Bytes(self.used.0.checked_add(self.available.0)?))
     }
 
-    /// Whether it is one that operators think of as a disk. Memory that the system mounts for itself is not: `/dev`,
-    /// `/dev/shm`, `/run`, `/sys/fs/cgroup`. A `/tmp` in memory is: programs fail when it is full.
+    /// Whether it counts as a disk. Memory that the system mounts for itself does not: `/dev`, `/dev/shm`, `/run`,
+    /// `/sys/fs/cgroup`. A `/tmp` in memory does, because programs fail when it is full.
     pub(super) fn is_disk(&self) -> bool {
         let is_in_memory = IN_MEMORY.contains(&self.kind.as_str());
         !is_in_memory || !SYSTEM_DIRECTORIES.iter().any(|directory| Path::new(&self.mount).starts_with(directory))

@@ -1,4 +1,4 @@
-//! How many security events of one client are stored and mailed in one day. Pure; not what is told about it.
+//! The daily limit of security events that are stored and mailed for one client. Pure.
 
 use std::num::NonZeroU32;
 
@@ -7,51 +7,51 @@ use serde::{Deserialize, Serialize};
 
 use super::SecurityEvent;
 
-/// What an event takes on average, of a Windows domain controller with all its fields, and some more.
+/// The average size of an event in bytes, with a margin: that of a Windows domain controller, with all fields.
 const BYTES_OF_ONE: u64 = 2048;
 
-/// What the store needs for an event beside its texts.
+/// The size that the store needs for an event besides its texts, in bytes.
 const BYTES_AROUND: u64 = 64;
 
 const SECONDS_OF_A_DAY: i64 = 86_400;
 
-/// What one client may have stored of its events in a day.
+/// How many events one client may have stored per day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// So many events, of 2 KiB on average.
+    /// An allowance of this many events with an average size of 2 KiB.
     pub events: NonZeroU32,
 }
 
-/// What a client has used of it. A day is one of UTC, by the collector's clock.
+/// How much of it a client has used. Days are in UTC, by the collector's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Spent {
-    /// Which day, counted from the Unix epoch.
+    /// The day, counted from the Unix epoch.
     pub day: i64,
-    /// Events that were stored.
+    /// The number of stored events.
     pub stored: u64,
-    /// How large they were.
+    /// The size of the stored events, bytes.
     pub bytes: u64,
-    /// Events that were not.
+    /// The number of events that were not stored.
     pub left_out: u64,
 }
 
-/// What an allowance leaves of the events of one collection.
+/// The part of the events of one collection that the allowance permits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowed {
-    /// So many of them are stored and attached, from the first on.
+    /// How many of them are stored and attached, from the first on.
     pub events: usize,
-    /// What is used from then on.
+    /// What is used after that.
     pub spent: Spent,
 }
 
 impl Allowance {
-    /// The most bytes of a day.
+    /// The limit in bytes per day.
     #[must_use]
     pub fn bytes(self) -> u64 {
         u64::from(self.events.get()) * BYTES_OF_ONE
     }
 
-    /// What is left for these events, oldest first.
+    /// Applies the allowance to events, oldest first.
     #[must_use]
     pub fn allow(self, before: Spent, events: &[SecurityEvent], now: Timestamp) -> Allowed {
         let mut spent = before.on(now);
@@ -71,7 +71,7 @@ impl Allowance {
 }
 
 impl Spent {
-    /// The same on another day: nothing is used of a new one. A clock that was set back does not bring a new day.
+    /// The use at the given day: a new day starts at 0. A clock that is set back does not start a new day.
     fn on(self, now: Timestamp) -> Self {
         let day = now.as_second().div_euclid(SECONDS_OF_A_DAY);
         if day > self.day { Self { day, ..Self::default() } } else { Self { day, ..self } }
@@ -108,16 +108,16 @@ mod tests {
         let allowance = Allowance { events: NonZeroU32::new(100).unwrap() };
         let mut spent = Spent::default();
         for (at, count, bytes, expected) in [
-            // As many as asked for, up to the last.
+            // Exactly as many events as allowed.
             ("2026-03-01T00:00:00Z", 60, 10, (60, 60, 0)),
             ("2026-03-01T12:00:00Z", 60, 10, (40, 100, 20)),
             ("2026-03-01T23:59:59Z", 5, 10, (0, 100, 25)),
             ("2026-03-02T00:00:00Z", 5, 10, (5, 5, 0)),
             // 200 KiB: three of 64 KiB.
             ("2026-03-03T00:00:00Z", 9, 64 * 1024, (3, 3, 6)),
-            // A small one finds room still.
+            // A small one still fits.
             ("2026-03-03T00:01:00Z", 1, 10, (1, 4, 6)),
-            // The clock leaps ahead and back: what was used stays used, and the day after is a new one.
+            // The clock jumps ahead and back: the used part stays used, and the next day is a new one.
             ("2026-06-20T00:00:00Z", 100, 10, (100, 100, 0)),
             ("2026-03-03T00:02:00Z", 1, 10, (0, 100, 1)),
             ("2026-03-03T23:00:00Z", 1, 10, (0, 100, 2)),

@@ -1,33 +1,32 @@
-//! What a security log comes to in few lines: events of one kind together, gravest first. Not the sentences
-//! around them, and no judgement of the client: every event stays what it is.
+//! Summarizes a security log in a few lines: groups of similar events, most severe first. It does not judge the client.
 
 use std::collections::HashMap;
 
 use super::{SecurityEvent, shape::Shape};
 
-/// What a kind of event is about, gravest first.
+/// The subject of a kind of event, most severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Concern {
-    /// Somebody was not let in.
+    /// A failed login.
     FailedLogin,
-    /// Something else failed or was denied.
+    /// Another failure or denial.
     Failure,
-    /// The log itself was tampered with.
+    /// The log itself was changed or cleared.
     Cleared,
-    /// Somebody acted with, or was given, more rights.
+    /// Privileges were used or granted.
     Privilege,
-    /// An account came, went or changed.
+    /// An account was created, deleted or changed.
     Account,
     /// Anything else.
     Other,
 }
 
 impl Concern {
-    /// Every concern, gravest first.
+    /// All concerns, most severe first.
     pub const ALL: [Self; 6] =
         [Self::FailedLogin, Self::Failure, Self::Cleared, Self::Privilege, Self::Account, Self::Other];
 
-    /// How one such event is called, and how several are.
+    /// The name of one such event and the plural.
     #[must_use]
     pub fn words(self) -> (&'static str, &'static str) {
         match self {
@@ -40,7 +39,7 @@ impl Concern {
         }
     }
 
-    /// What an event is about, by its number where the log has numbers, and by what it says.
+    /// The subject of an event, from its event id if it has one, and from its message.
     #[must_use]
     pub fn of(event: &SecurityEvent) -> Self {
         if let Some(concern) = event.event_id.and_then(by_number) {
@@ -65,8 +64,8 @@ impl Concern {
     }
 }
 
-/// What programs write once for each login that they did not let in. What else is written about the same one
-/// is a failure, so that logins are not counted twice.
+/// Messages that programs write once per failed login. Other messages about the same login count as failures, so that
+/// logins are not counted twice.
 const FAILED_LOGINS: [&str; 6] = [
     "failed password for",
     "failed publickey for",
@@ -92,13 +91,13 @@ const ACCOUNT_PROGRAMS: [&str; 10] =
     ["useradd", "adduser", "userdel", "usermod", "groupadd", "groupdel", "groupmod", "gpasswd", "passwd", "chpasswd"];
 const PRIVILEGE_PROGRAMS: [&str; 6] = ["sudo", "su", "doas", "pkexec", "polkitd", "polkit-agent-helper-1"];
 
-/// The events of Windows that say by their number what they are about.
+/// Event ids of Windows with a fixed subject.
 fn by_number(event_id: u32) -> Option<Concern> {
     Some(match event_id {
         4625 | 4771 | 6273 => Concern::FailedLogin,
         4649 => Concern::Failure,
         517 | 1100..=1102 | 1104 | 4715 | 4719 | 4912 => Concern::Cleared,
-        // A new service or task runs with rights of its own.
+        // A new service or task may run with other privileges.
         4672 | 4697 | 4698 | 4702 => Concern::Privilege,
         4704 | 4706 | 4713 | 4716..=4718 | 4728 | 4732 | 4739 | 4756 | 4765 | 4766 | 4794 | 4964 => Concern::Privilege,
         4720..=4727 | 4729..=4731 | 4733..=4735 | 4737 | 4738 | 4740..=4743 => Concern::Account,
@@ -107,26 +106,26 @@ fn by_number(event_id: u32) -> Option<Concern> {
     })
 }
 
-/// Events that differ in nothing but numbers, addresses and names that strangers chose.
+/// A group of events that differ only in numbers, addresses and names that strangers chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group<'a> {
-    /// What they are about.
+    /// Their subject.
     pub concern: Concern,
-    /// Which program or provider wrote them.
+    /// The program or provider that wrote them.
     pub source: &'a str,
-    /// Their number; `None` where the log has none.
+    /// Their event id; `None` if the log has none.
     pub event_id: Option<u32>,
-    /// What they say, with `…` for what differs.
+    /// Their message, with `…` for the parts that differ.
     pub message: String,
     /// The time of the earliest, by the client's clock.
     pub first_unix_ms: i64,
     /// The time of the latest.
     pub last_unix_ms: i64,
-    /// Which they are, by their places in the log; never empty.
+    /// Their indices in the log; never empty.
     pub events: Vec<usize>,
 }
 
-/// What makes events a group.
+/// The key of a group.
 #[derive(PartialEq, Eq, Hash)]
 struct Likeness<'a> {
     concern: Concern,
@@ -135,8 +134,9 @@ struct Likeness<'a> {
     literals: Vec<&'a str>,
 }
 
-/// Puts each event into exactly one group. The gravest come first; of what failed the most frequent, of the
-/// rest the rarest: there the unusual is what one wants to see, and not the job that becomes root each minute.
+/// Puts each event into exactly one group. The most severe groups come first. Failures are sorted by frequency; of the
+/// others, the rarest come first, because unusual events are more interesting than a job that becomes root every
+/// minute.
 #[must_use]
 pub fn groups(events: &[SecurityEvent]) -> Vec<Group<'_>> {
     let mut places: HashMap<Likeness<'_>, usize> = HashMap::new();
@@ -176,7 +176,7 @@ pub fn groups(events: &[SecurityEvent]) -> Vec<Group<'_>> {
     groups
 }
 
-/// How many events there are of each concern, gravest first, without those of which there is none.
+/// The number of events of each concern, most severe first, without those that do not occur.
 #[must_use]
 pub fn counts(groups: &[Group<'_>]) -> Vec<(Concern, usize)> {
     let count = |concern| groups.iter().filter(|group| group.concern == concern).map(|group| group.events.len()).sum();

@@ -1,19 +1,17 @@
-//! What the configuration wants kept out of security events: one expression, whose matches are replaced.
-//! Not a judgement of what a secret is: nothing else is ever taken out.
+//! Redaction of security events: one configured expression, whose matches are replaced. Nothing else is removed.
 
 use std::fmt;
 
 use regex::{Captures, Regex};
 
-/// What stands in the place of what was taken out.
+/// The replacement for redacted text.
 pub const REDACTED: &str = "[redacted]";
 
-/// An expression whose matches, or where it has groups the groups of whose matches, are replaced by
-/// [`REDACTED`].
+/// An expression whose matches are replaced by [`REDACTED`]. If it has groups, only the groups are replaced.
 #[derive(Clone)]
 pub struct Redaction(Regex);
 
-/// Without the expression: it may name what is to be kept secret.
+/// Without the expression, which may contain the secret.
 impl fmt::Debug for Redaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redaction").finish_non_exhaustive()
@@ -21,10 +19,10 @@ impl fmt::Debug for Redaction {
 }
 
 impl Redaction {
-    /// Reads an expression.
+    /// Compiles an expression.
     ///
     /// # Errors
-    /// What is wrong with it, as the expression's reader says it.
+    /// The error of the regular expression library.
     pub fn new(expression: &str) -> Result<Self, regex::Error> {
         Regex::new(expression).map(Self)
     }
@@ -35,13 +33,13 @@ impl Redaction {
         self.0.as_str()
     }
 
-    /// Replaces what it matches. Where it matches the empty text there is nothing to hide.
+    /// Replaces all matches. Empty matches are ignored.
     pub fn apply(&self, text: &mut String) {
         let mut replaced = String::new();
         let mut kept_to = 0;
         for captures in self.0.captures_iter(text) {
             for (start, end) in hidden(&captures) {
-                // A group may lie within one that is replaced already.
+                // A group may be within another one that is replaced.
                 if start >= kept_to {
                     replaced.push_str(text.get(kept_to..start).unwrap_or_default());
                     replaced.push_str(REDACTED);
@@ -56,12 +54,12 @@ impl Redaction {
     }
 }
 
-/// What of a match is hidden: its groups that took part, or all of it where the expression has none.
+/// The parts of a match to replace: its groups that matched, or the whole match if the expression has no groups.
 fn hidden(captures: &Captures<'_>) -> Vec<(usize, usize)> {
     let first = usize::from(captures.len() > 1);
     let parts = captures.iter().skip(first).flatten();
     let mut parts: Vec<_> = parts.map(|part| (part.start(), part.end())).filter(|(start, end)| start < end).collect();
-    // Of two that begin together the longer one counts.
+    // Of two that start at the same position, the longer one counts.
     parts.sort_by_key(|(start, end)| (*start, std::cmp::Reverse(*end)));
     parts
 }

@@ -1,22 +1,22 @@
-//! The shape of a message: its words, with a gap wherever a number, an address or a name that a stranger
-//! chose stands. Messages of one shape are one thing that happened again. Not what it means.
+//! The shape of a message: its words, with gaps for numbers, addresses and names that strangers chose. Messages of the
+//! same shape belong to one group.
 
 use core::net::{IpAddr, SocketAddr};
 
-/// What is shown where the messages of one shape differ.
+/// The text for parts in which messages of one shape differ.
 const VARIES: &str = "…";
 
-/// After these, sshd names an account that does not exist: whatever the stranger typed.
+/// After these words, sshd writes the name of an account that does not exist, which a stranger typed.
 const STRANGERS: [[&str; 2]; 3] = [["invalid", "user"], ["Invalid", "user"], ["illegal", "user"]];
 
-/// Longer pieces of hexadecimal digits are numbers even where they begin with a letter.
+/// Hexadecimal strings of at least this length are numbers even if they start with a letter.
 const HEX_DIGITS: usize = 4;
 
-/// A message in parts: literals, and between each two of them a value.
+/// A message in parts: literals with a value between each two of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape<'a> {
     literals: Vec<&'a str>,
-    /// `None` where it was seen to vary.
+    /// `None` if it varies.
     values: Vec<Option<&'a str>>,
 }
 
@@ -33,12 +33,12 @@ impl<'a> Shape<'a> {
         shape
     }
 
-    /// What all messages of this shape have in common.
+    /// The literals, which all messages of this shape have in common.
     pub(super) fn literals(&self) -> &[&'a str] {
         &self.literals
     }
 
-    /// Takes in another message of the same shape: values that differ are forgotten.
+    /// Adds another message of the same shape: values that differ are removed.
     pub(super) fn meet(&mut self, other: &Self) {
         for (value, other) in self.values.iter_mut().zip(&other.values) {
             if *value != *other {
@@ -61,14 +61,14 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// Where in a message its values stand, from left to right.
+/// The ranges of the values in a message, from left to right.
 fn variables(message: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut before = ["", ""];
     let mut at = 0;
     for word in message.split(|c: char| c.is_whitespace() || "()[]{}<>,;='\"".contains(c)) {
         let (from, to) = (at, at + word.len());
-        // Each of the characters between words is one byte, but for blanks of other alphabets.
+        // The characters between words have one byte each, except for non-ASCII blanks.
         at = to + message.get(to..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
         if word.is_empty() {
             continue;
@@ -85,14 +85,14 @@ fn variables(message: &str) -> Vec<(usize, usize)> {
 }
 
 fn is_address(word: &str) -> bool {
-    // Neither a mere `::` of some program's names nor a time is one.
+    // A `::` in the names of some programs is not an address, and neither is a time.
     let digits = word.bytes().any(|byte| byte.is_ascii_hexdigit());
     let without_zone = word.split('%').next().unwrap_or_default();
     digits && (without_zone.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok())
 }
 
-/// The numbers in a word: pieces of letters and digits that begin with a digit, and longer ones of hexadecimal
-/// digits. `deploy1` and `ssh2` are names.
+/// The numbers in a word: alphanumeric strings that start with a digit, and long hexadecimal strings. `deploy1` and
+/// `ssh2` are names.
 fn numbers(word: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut at = 0;
     word.split(|c: char| !c.is_alphanumeric()).filter_map(move |piece| {
@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    /// The message with every value gone.
+    /// The message without all values.
     fn gaps(message: &str) -> String {
         Shape::of(message).literals().join("#")
     }

@@ -1,8 +1,8 @@
-//! The filter language: `state:failed cpu>90 mem>80 alert:yes !web`. Not the box in which it is typed.
+//! The filter language, for example `state:failed cpu>90 mem>80 alert:yes !web`.
 //!
-//! Terms are separated by spaces, and a client must meet all of them; `!` negates one. A bare word is looked for in
-//! name, address, host name and error; with `*` or `?` it is a pattern for the whole of one of them. `key:a,b` takes
-//! either value. Numbers are compared with `>`, `>=`, `<`, `<=`, `=`; what was not measured meets none.
+//! Terms are separated by spaces, and a client must match all of them; `!` negates one. A bare word is searched in
+//! name, address, host name and error; with `*` or `?` it is a pattern for the whole of one of them. `key:a,b` accepts
+//! either value. Numbers are compared with `>`, `>=`, `<`, `<=`, `=`; a value that was not measured never matches.
 
 use std::fmt;
 
@@ -19,11 +19,11 @@ mod term;
 mod tests;
 pub mod words;
 
-/// A filter; the empty one meets every client.
+/// A filter. The empty one matches every client.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter(Vec<Term>);
 
-/// One word of a filter that cannot be understood.
+/// The error for a word of a filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{term}`: {problem}")]
 pub struct InvalidFilter {
@@ -34,13 +34,13 @@ pub struct InvalidFilter {
 }
 
 impl Filter {
-    /// Whether it meets every client.
+    /// Whether it matches every client.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a client meets every term. `now` is for its age.
+    /// Whether a client matches every term. `now` is needed for its age.
     #[must_use]
     pub fn meets(&self, client: &ClientView, now: Timestamp) -> bool {
         self.0.iter().all(|term| term.meets(client, now))
@@ -59,7 +59,7 @@ impl std::str::FromStr for Filter {
     }
 }
 
-/// Writes the filter in the one way that reads back as itself.
+/// Formats the filter so that it parses to the same filter.
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, term) in self.0.iter().enumerate() {

@@ -1,5 +1,4 @@
-//! Sorts clients. Which of them are listed is the filter's business, and by what they can be sorted the
-//! client table's.
+//! Sorts clients. The filter decides which are listed, and the client table defines the sort keys.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -16,7 +15,7 @@ use crate::fleet::{
 pub enum Key<'a> {
     /// The lowest first.
     Rank(u8),
-    /// Numbers in it by their value.
+    /// Text, with numbers in it compared by value.
     Name(&'a str),
     /// The highest first.
     Number(f64),
@@ -26,11 +25,11 @@ pub enum Key<'a> {
     Absent,
 }
 
-/// Takes from a client the value by which it is sorted. For all clients it is of the same kind, or absent.
+/// Returns the sort value of a client. It must be of the same kind for all clients, or absent.
 pub type ByClient = for<'a> fn(&'a ClientView) -> Key<'a>;
 
-/// The clients that meet `filter`, sorted by `key`, equals in the configuration's order; without a key all in
-/// that order.
+/// The clients that match `filter`, sorted by `key`. Equal ones are in the configuration's order, and without a key all
+/// are.
 #[must_use]
 pub fn list(fleet: &Fleet, filter: &Filter, key: Option<ByClient>, reversed: bool, now: Timestamp) -> Vec<ClientId> {
     let listed = fleet.clients().filter(|client| filter.meets(client, now));
@@ -52,8 +51,8 @@ pub fn list(fleet: &Fleet, filter: &Filter, key: Option<ByClient>, reversed: boo
     keyed.into_iter().map(|(_, id)| id.clone()).collect()
 }
 
-/// How much a client needs attention: 0 is most. While it waits for its turn, its last outcome counts, so
-/// that a new sweep does not turn the list upside down.
+/// How much a client needs attention; 0 is most. While it is queued, its last outcome counts, so that a new sweep does
+/// not reorder the list.
 #[must_use]
 pub fn severity(client: &ClientView) -> u8 {
     let phase = Phase::of(client);

@@ -1,5 +1,5 @@
-//! What holds of the fold whatever a sweep is like: counts add up, stages never run backwards, everyone who was
-//! taken up gets an outcome, and no stream, however broken, makes it panic.
+//! Property tests of the fold: counts add up, stages never go backwards, every client of a sweep gets an outcome, and
+//! no stream makes it panic, however broken it is.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use crate::fleet::{
     phase::Tally,
 };
 
-/// One client's way through one sweep: how many stages each attempt reaches, and whether the last one succeeds.
+/// One client in one sweep: how many stages each attempt reaches, and whether the last one succeeds.
 type ClientSweep = (Vec<usize>, bool);
 
 fn id(number: usize) -> ClientId {
@@ -39,7 +39,7 @@ fn failed() -> EventKind {
     }
 }
 
-/// The events of one client, as the pipeline tells them.
+/// The events of one client, as the pipeline publishes them.
 fn events_of((attempts, succeeds): &ClientSweep) -> Vec<EventKind> {
     let stages = [Stage::Connect, Stage::Authenticate, Stage::Upload, Stage::Execute, Stage::Decrypt];
     let mut events = Vec::new();
@@ -69,7 +69,7 @@ fn events_of((attempts, succeeds): &ClientSweep) -> Vec<EventKind> {
     events
 }
 
-/// Sweeps over a fleet, the clients of each interleaved as `order` has it.
+/// Sweeps over a fleet, with the events of the clients interleaved by `order`.
 fn stream(clients: usize, sweeps: &[Vec<ClientSweep>], order: &[usize]) -> Vec<Event> {
     let event = |sweep: Option<usize>, client: Option<usize>, kind| Event {
         at: Timestamp::UNIX_EPOCH,
@@ -136,7 +136,7 @@ proptest! {
         prop_assert!(fleet.clients().all(|client| client.running.is_none()));
     }
 
-    /// A recording may be cut, and its pieces may come from anywhere.
+    /// A recording may be truncated, and its frames may come from anywhere.
     #[test]
     fn no_stream_makes_it_panic(
         clients in 0_usize..4,

@@ -1,4 +1,4 @@
-//! The kinds of troubles, in one table that mails, documents and tests read.
+//! The table of kinds of troubles, which mails, documents and tests read.
 
 use std::fmt;
 
@@ -10,32 +10,32 @@ use serde::{Deserialize, Serialize};
 pub enum TroubleKind {
     /// The database cannot be used.
     Database,
-    /// What is collected is lost.
+    /// Collected data is lost.
     Unstored,
     /// The mail server refuses us.
     Mail,
     /// Clients have other host keys than the pinned ones.
     HostKeys,
-    /// Nearly no client can be reached.
+    /// Almost no client can be reached.
     CutOff,
     /// The machine has no more descriptors, memory or disk.
     Shortage,
 }
 
-/// A kind of trouble in words.
+/// The description of a kind of trouble.
 #[derive(Debug, Clone, Copy)]
 pub struct TroubleSpec {
     /// The kind of trouble.
     pub kind: TroubleKind,
-    /// Its word in the log and in the state file.
+    /// Its keyword in the log and in the state file.
     pub word: &'static str,
-    /// What is the matter, as in a subject.
+    /// The headline, used as the subject.
     pub title: &'static str,
     /// What it means.
     pub meaning: &'static str,
-    /// What the operator does about it.
+    /// What the operator should do.
     pub next_step: &'static str,
-    /// When it is over.
+    /// What the mail about its end says.
     pub end: &'static str,
 }
 
@@ -92,7 +92,7 @@ pub const TROUBLES: [TroubleSpec; 6] = [
 ];
 
 impl TroubleKind {
-    /// It in words.
+    /// Its description.
     #[must_use]
     pub fn spec(self) -> &'static TroubleSpec {
         let [database, unstored, mail, host_keys, cut_off, shortage] = &TROUBLES;

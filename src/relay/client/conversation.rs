@@ -1,4 +1,4 @@
-//! One connection after its greeting: the stream comes in, orders go out, replies come in. Not who is talked to.
+//! One connection of the attach client after the greeting: receives frames and replies and sends orders.
 
 use std::{
     collections::HashMap,
@@ -26,7 +26,7 @@ const WRITE_WITHIN: Duration = Duration::from_secs(20);
 /// How many orders may wait for their reply; further ones are refused.
 const MOST_WAITING: usize = 64;
 
-/// Talks until the connection is lost; says why it was.
+/// Runs until the connection is lost. Returns why.
 pub(super) async fn run(
     lines: Lines<OwnedReadHalf>,
     writer: OwnedWriteHalf,
@@ -40,7 +40,7 @@ pub(super) async fn run(
     }
 }
 
-/// The orders that were sent and are not answered.
+/// The orders that were sent but not answered yet.
 #[derive(Debug, Default)]
 struct Waiting(Mutex<HashMap<u64, Request>>);
 
@@ -60,7 +60,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Hands on what comes.
+/// Passes on what is received.
 async fn listen(mut lines: Lines<OwnedReadHalf>, waiting: &Waiting, out: &mpsc::Sender<Incoming>) -> String {
     loop {
         let line = match timeout(SILENCE, lines.next()).await {
@@ -69,7 +69,7 @@ async fn listen(mut lines: Lines<OwnedReadHalf>, waiting: &Waiting, out: &mpsc::
             }
             Ok(Err(LineError::Closed)) => return "the collector has closed the connection".to_owned(),
             Ok(Err(error)) => return error.to_string(),
-            // A sign of life.
+            // A keepalive.
             Ok(Ok(line)) if line.is_empty() => continue,
             Ok(Ok(line)) => line,
         };
@@ -91,8 +91,8 @@ async fn listen(mut lines: Lines<OwnedReadHalf>, waiting: &Waiting, out: &mpsc::
     }
 }
 
-/// Sends orders. There is no deadline for a reply: what an order takes is the collector's affair, and a
-/// collector that hangs gives no sign of life.
+/// Sends orders. There is no deadline for a reply, because executing an order may take long. A collector that hangs
+/// sends no keepalives.
 async fn carry(mut writer: OwnedWriteHalf, waiting: &Waiting, orders: &mut mpsc::Receiver<Request>) -> String {
     let mut buffer = Vec::new();
     let mut id = 0_u64;
@@ -121,6 +121,6 @@ async fn carry(mut writer: OwnedWriteHalf, waiting: &Waiting, orders: &mut mpsc:
             Ok(Ok(())) => {}
         }
     }
-    // Nobody gives orders any more; the stream goes on.
+    // The sender of orders is gone; the stream continues.
     std::future::pending().await
 }

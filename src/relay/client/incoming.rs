@@ -1,23 +1,22 @@
-//! What a connection to the collector brings. Not how.
+//! What the attach client receives.
 
 use crate::fleet::stream::Frame;
 
-/// What comes from the collector.
+/// An update from the attach client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Incoming {
-    /// There is a connection; the stream begins.
+    /// Connected; the stream starts.
     Connected {
-        /// To whom, in words.
+        /// A description of the collector.
         to: String,
     },
-    /// A piece of the stream.
+    /// A frame of the stream.
     Frame(Frame),
-    /// There is none, or no longer, and it is tried again and again. Published once, and again where the reason
-    /// is another.
+    /// There is no connection, and connecting is retried. Sent once, and again if the reason changes.
     Gone {
         /// The reason, for the operator.
         why: String,
     },
-    /// This process is the collector now; its own stream begins.
+    /// This process is now the collector; its own stream starts.
     Succeeded,
 }

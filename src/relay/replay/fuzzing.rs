@@ -1,11 +1,12 @@
-//! A recording as a fuzzer opens and plays it: see [`crate::fuzzing`].
+//! The fuzz target of recordings; see [`crate::fuzzing`].
 #![expect(clippy::expect_used, reason = "a panic is how a fuzzer is told of a broken promise")]
 
 use std::fs;
 
 use super::Recording;
 
-/// The bytes of a file: where it opens, its pieces are in the order of time, and those that can be read are folded.
+/// Checks for the bytes of a file that, if it opens, its frames are in order of time and can be folded if they can be
+/// read.
 pub fn recording(data: &[u8]) {
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), data).expect("a file of our own");

@@ -1,6 +1,6 @@
-//! Plays a recording: its pieces at their pace, faster or slower, forth and back. Not the reading of it.
+//! Plays a recording at its original speed, faster or slower, and seeks in it.
 //!
-//! Where more than ten seconds pass without a piece, time runs ten times as fast.
+//! If more than ten seconds pass without a frame, time runs ten times as fast.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,42 +13,42 @@ use tokio::{
 use super::{Kind, Recording, ReplayError};
 use crate::fleet::stream::{Frame, Play, Replay};
 
-/// A time without any piece that is longer than this is an idle gap.
+/// A longer time without a frame is an idle gap.
 const GAP: SignedDuration = SignedDuration::from_secs(10);
 
 /// How many times as fast an idle gap passes.
 const GAP_RATE: f64 = 10.0;
 
-/// How often the clock is told while it moves.
+/// How often the position is reported while it changes.
 const TELL: Duration = Duration::from_millis(250);
 
-/// The longest time that is made up for after whoever looks did not take the pieces.
+/// The longest delay that is caught up after the receiver did not read frames.
 const MOST_AT_ONCE: Duration = Duration::from_secs(1);
 
-/// How soon after the start of a sweep `Earlier` goes to the one before.
+/// How soon after the start of a sweep `Earlier` goes to the previous one.
 const JUST_BEGUN: SignedDuration = SignedDuration::from_secs(1);
 
 /// The speed is a power of two: from 1/8 to 64.
 const SLOWEST: i32 = -3;
 const FASTEST: i32 = 6;
 
-/// What comes out of a player.
+/// The output of a player.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Played {
-    /// A piece of the stream.
+    /// A frame of the stream.
     Frame(Frame),
-    /// How far it is: upon every command, at least once a second while it plays, and at the end.
+    /// The position: after every command, at least once a second while it plays, and at the end.
     At(Replay),
 }
 
-/// Plays until `commands` or `out` is closed. At its end a recording stands paused at 100 %.
+/// Plays until `commands` or `out` is closed. At its end a recording is paused at 100 %.
 ///
-/// `Earlier` goes to the start of the sweep that plays; within a second of recorded time after that, or of
-/// time where it plays faster, to the start of the one before. Where there is none it goes to the beginning.
-/// `Later` goes to the end where no sweep follows.
+/// `Earlier` goes to the start of the current sweep; within a second after that (of recorded time, or of real time if
+/// it plays faster), to the start of the previous one. If there is none, it goes to the beginning. `Later` goes to the
+/// end if no sweep follows.
 ///
 /// # Errors
-/// [`ReplayError`] where the file cannot be read any more, or a line of it makes no sense.
+/// [`ReplayError`] if the file can no longer be read, or a line is invalid.
 pub async fn play(
     recording: Recording,
     mut commands: mpsc::Receiver<Play>,
@@ -88,7 +88,7 @@ pub async fn play(
 /// Why the player ends.
 #[derive(Debug)]
 enum End {
-    /// Nobody watches any more.
+    /// The receiver is gone.
     Unwatched,
     /// The recording cannot be read.
     Broken(ReplayError),
@@ -103,19 +103,19 @@ impl From<ReplayError> for End {
 #[derive(Debug)]
 struct Player {
     recording: Arc<Recording>,
-    /// When it is full the player waits, and its clock with it.
+    /// When the channel is full, the player and its clock wait.
     out: mpsc::Sender<Played>,
-    /// The first piece that has not been played.
+    /// The first frame that has not been played.
     next: usize,
-    /// The recording's time, as it was at `anchor`.
+    /// The recording's time at `anchor`.
     clock: Timestamp,
     anchor: Instant,
-    /// The speed's power of two.
+    /// The exponent of the speed, a power of two.
     power: i32,
     paused: bool,
-    /// When the clock was last told.
+    /// When the position was last reported.
     told: Instant,
-    /// Which piece last said what is swept.
+    /// The index of the last frame that described what is swept.
     about: Option<usize>,
 }
 
@@ -131,7 +131,7 @@ impl Player {
         2.0_f64.powi(self.power)
     }
 
-    /// So many recorded seconds a second, on the way from the piece before `index` to it.
+    /// The speed between the frame before `index` and that frame, in recorded seconds per second.
     fn rate(&self, index: usize) -> f64 {
         let before = index.checked_sub(1).and_then(|before| self.recording.at(before));
         let gap = match (before, self.recording.at(index)) {
@@ -141,7 +141,7 @@ impl Player {
         if gap > GAP { self.speed() * GAP_RATE } else { self.speed() }
     }
 
-    /// When there is something to do next; `None` while it stands still.
+    /// When there is something to do next; `None` while it is paused.
     fn wake(&self) -> Option<Instant> {
         if self.paused {
             return None;
@@ -152,7 +152,7 @@ impl Player {
         Some(Duration::try_from_secs_f64(wait).map_or(tell, |wait| tell.min(self.anchor + wait)))
     }
 
-    /// Lets the time pass that has passed, and plays what is due.
+    /// Advances the clock and plays the due frames.
     async fn step(&mut self) -> Result<(), End> {
         let now = Instant::now();
         let mut left = now.duration_since(self.anchor).min(MOST_AT_ONCE).as_secs_f64();
@@ -164,7 +164,8 @@ impl Player {
         while let Some(at) = self.recording.at(due) {
             let rate = self.rate(due);
             let needed = at.duration_since(self.clock).as_secs_f64().max(0.0) / rate;
-            // A timer is exact to a millisecond at best; a nanosecond lost by rounding costs another one.
+            // Timers have a resolution of a millisecond, so a nanosecond that is lost by rounding would cost another
+            // timer.
             if needed > left + 1e-9 {
                 let passed = SignedDuration::try_from_secs_f64(left * rate).unwrap_or_default();
                 self.clock = self.clock.checked_add(passed).unwrap_or(at).min(at);
@@ -196,7 +197,7 @@ impl Player {
         let sweeps = &self.recording.sweeps;
         let begun = sweeps.partition_point(|start| *start < self.next);
         match command {
-            // At the end there is nothing to go on with.
+            // At the end there is nothing more to play.
             Play::PauseOrGo => self.paused = !self.paused || self.recording.at(self.next).is_none(),
             Play::Faster => self.power = (self.power + 1).min(FASTEST),
             Play::Slower => self.power = (self.power - 1).max(SLOWEST),
@@ -221,13 +222,13 @@ impl Player {
         Ok(())
     }
 
-    /// Who presses twice within a second means the sweep before, at every speed.
+    /// Pressing twice within a second goes to the previous sweep, at every speed.
     fn just_begun(&self) -> SignedDuration {
         let factor = if self.paused { 1.0 } else { self.speed().max(1.0) };
         SignedDuration::try_from_secs_f64(JUST_BEGUN.as_secs_f64() * factor).unwrap_or(JUST_BEGUN)
     }
 
-    /// Goes to just after a piece, to the last one at most.
+    /// Seeks to just after a frame, at most to the last one.
     async fn seek(&mut self, target: usize) -> Result<(), End> {
         let target = target.min(self.recording.entries.len().saturating_sub(1));
         let about = self.recording.last_of(Kind::About, target).filter(|about| self.about != Some(*about));
@@ -245,7 +246,7 @@ impl Player {
         self.next = target + 1;
         self.clock = self.recording.at(target).unwrap_or(self.clock);
         self.paused |= self.recording.at(self.next).is_none();
-        // The way there took no time of the recording.
+        // Seeking takes no recorded time.
         self.anchor = Instant::now();
         Ok(())
     }
@@ -271,7 +272,7 @@ impl Player {
         self.out.send(played).await.map_err(|_| End::Unwatched)
     }
 
-    /// Reads the file beside the threads that serve others.
+    /// Reads the file on a thread for blocking work.
     async fn beside<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Recording) -> Result<T, ReplayError> + Send + 'static,

@@ -1,5 +1,5 @@
-//! One connection after its greeting: the stream goes out, orders come in, replies go out. What is slow on
-//! one of these ways holds up no other.
+//! One connection of the attach server after the greeting: sends frames and replies and receives orders. These do not
+//! block each other.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use crate::{
     relay::line::{self, LONGEST_ORDER, LineError, Lines, OrderLine, SIGN_OF_LIFE, ServerLine},
 };
 
-/// How long one write may take. Who reads nothing for so long is dropped; meanwhile its listener lags, which
-/// holds nobody up.
+/// How long one write may take. A client that reads nothing for this long is disconnected. Meanwhile its subscriber
+/// lags, which blocks nobody.
 pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(20);
 
-/// How many orders of a connection may be under way. While there are so many no further one is read.
+/// How many orders of a connection may be executed at once. At the limit, no further order is read.
 const MOST_ORDERS: usize = 16;
 
-/// How much of the stream goes into one write, where that much waits.
+/// The most bytes of the stream in one write.
 const BATCH: usize = 64 * 1024;
 
-/// The longest account name that is told further, characters.
+/// The longest account name that is passed on, characters.
 const MOST_ACTOR: usize = 64;
 
 /// Serves a connection until one side ends it.
@@ -37,7 +37,8 @@ pub(super) async fn run(
     subscriber: Subscriber,
     orders: &Orders,
 ) -> Result<(), String> {
-    // As many replies may wait as orders are under way: when it is full, an order counts as under way still.
+    // As many replies may wait as orders are executed. When the channel is full, an order still counts as being
+    // executed.
     let (replies, waiting) = mpsc::channel(MOST_ORDERS);
     lines.allow(LONGEST_ORDER);
     tokio::select! {
@@ -46,8 +47,8 @@ pub(super) async fn run(
     }
 }
 
-/// Reads orders and has them carried out beside each other. There is no deadline for the next one: a
-/// dashboard may just be looked at. One that is gone shows by the signs of life that it does not take.
+/// Reads orders and executes them concurrently. There is no deadline for the next order. A dead client is detected
+/// because it does not read the keepalives.
 async fn take_orders(
     mut lines: Lines<OwnedReadHalf>,
     orders: &Orders,
@@ -75,7 +76,7 @@ async fn take_orders(
     }
 }
 
-/// Writes the stream and the replies, and a sign of life where there is neither.
+/// Writes the stream and the replies, and keepalives if there is neither.
 async fn tell(
     mut writer: impl AsyncWrite + Unpin,
     mut subscriber: Subscriber,
@@ -100,12 +101,12 @@ async fn tell(
             return Ok(());
         }
         buffer.clear();
-        // A whole fleet is long and rare.
+        // A whole fleet is large and rare.
         buffer.shrink_to(2 * BATCH);
     }
 }
 
-/// A piece of the stream and what waits behind it, up to a sensible length.
+/// A frame and those that wait after it, up to the maximum length.
 async fn gather(mut buffer: Vec<u8>, first: Frame, subscriber: &mut Subscriber) -> Result<Vec<u8>, serde_json::Error> {
     let mut next = Some(first);
     while let Some(frame) = next {
@@ -115,7 +116,7 @@ async fn gather(mut buffer: Vec<u8>, first: Frame, subscriber: &mut Subscriber) 
     Ok(buffer)
 }
 
-/// Writes; false where nobody reads any more.
+/// Writes. Returns false if the client has stopped reading.
 async fn write(writer: &mut (impl AsyncWrite + Unpin), mut rest: &[u8], within: Duration) -> Result<bool, String> {
     while !rest.is_empty() {
         match timeout(within, writer.write(rest)).await {

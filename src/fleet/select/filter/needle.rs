@@ -1,8 +1,8 @@
-//! A word that is looked for in texts, or a pattern with `*` and `?` for the whole of one. Not in which texts.
+//! A word to search for in texts, or a pattern with `*` and `?` for a whole text.
 
 use globset::{GlobBuilder, GlobMatcher};
 
-/// Text that is looked for, without regard to case.
+/// A text to search for, ignoring case.
 #[derive(Debug, Clone)]
 pub(super) struct Needle {
     text: String,
@@ -16,7 +16,7 @@ impl PartialEq for Needle {
 }
 
 impl Needle {
-    /// Of a word; or why its pattern cannot be understood.
+    /// Parses a word. The error is why its pattern is invalid.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.to_lowercase();
         let glob = if text.contains(['*', '?']) {
@@ -28,7 +28,7 @@ impl Needle {
         Ok(Self { text, glob })
     }
 
-    /// Whether a text contains it, or is as its pattern says.
+    /// Whether a text contains the word or matches the pattern.
     pub(super) fn meets(&self, text: &str) -> bool {
         match &self.glob {
             Some(glob) => glob.is_match(text),

@@ -1,4 +1,4 @@
-//! The text of a filter to its terms, or what is wrong with a word and what to write instead.
+//! Parses the text of a filter to its terms. Errors say what is wrong with a word and what to write instead.
 
 use super::{
     needle::Needle,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::fleet::{Metric, Phase};
 
-/// Splits at white space outside of quotation marks; the marks stay.
+/// Splits at white space outside of quotation marks. The marks are kept.
 pub(super) fn split(text: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
     for character in text.chars() {
@@ -37,7 +37,7 @@ pub(super) fn term(word: &str) -> Result<Term, String> {
 }
 
 fn test(body: &str) -> Result<Test, String> {
-    // A leading quotation mark makes a bare word of anything.
+    // A leading quotation mark makes anything a bare word.
     if body.starts_with('"') {
         return Ok(Test::Anywhere(Needle::parse(&unquoted(body))?));
     }
@@ -81,7 +81,7 @@ pub(super) fn unquoted(text: &str) -> String {
     text.replace('"', "")
 }
 
-/// A list of names as it is read out.
+/// A list of names in words.
 pub(super) fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }

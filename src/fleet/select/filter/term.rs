@@ -1,4 +1,4 @@
-//! One term of a filter: what it tests, whether a client meets it, and its words. Not how it is read from text.
+//! One term of a filter: what it tests, and whether a client matches it.
 
 use std::fmt;
 
@@ -45,7 +45,7 @@ pub(super) enum AlertTest {
     About(Metric),
 }
 
-/// A number that a client may have. Times are in seconds.
+/// A numeric property of a client. Times are in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quantity {
     Metric(Metric),
@@ -72,8 +72,8 @@ pub(super) const FIELDS: [(&str, Field); 6] = [
     ("error", Field::Error),
 ];
 
-/// The words of every quantity, those of metrics by the table of metrics. Where one has two, the first is the one that
-/// a filter is written with.
+/// The keywords of every quantity; those of metrics come from the table of metrics. If there are two, the first is used
+/// for output.
 pub(super) fn quantities() -> impl Iterator<Item = (&'static str, Quantity)> {
     let stored = Metric::ALL.into_iter().filter(|metric| metric.spec().stored.is_some());
     let of_metrics = stored.flat_map(|metric| {
@@ -86,7 +86,7 @@ pub(super) fn quantities() -> impl Iterator<Item = (&'static str, Quantity)> {
     of_metrics.chain([("took", Quantity::Took), ("age", Quantity::Age), ("attempts", Quantity::Attempts)])
 }
 
-/// Two-character signs first: the first that fits is taken.
+/// Two-character operators come first, because the first match is used.
 pub(super) const COMPARISONS: [(&str, Comparison); 5] = [
     (">=", Comparison::AtLeast),
     ("<=", Comparison::AtMost),
@@ -96,7 +96,7 @@ pub(super) const COMPARISONS: [(&str, Comparison); 5] = [
 ];
 
 impl Term {
-    /// Whether a client meets it. `now` is for its age.
+    /// Whether a client matches it. `now` is needed for its age.
     pub(super) fn meets(&self, client: &ClientView, now: Timestamp) -> bool {
         self.test.meets(client, now) != self.negated
     }
@@ -162,7 +162,7 @@ impl Quantity {
     }
 }
 
-/// Writes the term in the one way that reads back as itself.
+/// Formats the term so that it parses to the same term.
 impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.negated { "!" } else { "" };

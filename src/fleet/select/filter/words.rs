@@ -1,31 +1,31 @@
-//! Filters any list by its fields: `refused client:db-* !ops`. The same signs as the filter language of the clients,
-//! without what is said of clients alone.
+//! Filters any list by its fields, for example `refused client:db-* !ops`. The syntax is that of the filter language
+//! for clients, without the terms that only apply to clients.
 //!
-//! Words are separated by spaces, and an item must meet all of them; `!` negates one. A bare word is looked for in every
-//! field, `field:a,b` in one of them; with `*` or `?` it is a pattern for the whole of a field.
+//! Words are separated by spaces, and an item must match all of them; `!` negates one. A bare word is searched in every
+//! field, `field:a,b` in one of them; with `*` or `?` it is a pattern for a whole field.
 
 use super::{
     needle::Needle,
     parse::{names, split, unquoted},
 };
 
-/// A filter by words; the empty one meets everything.
+/// A filter by words. The empty one matches everything.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Words(Vec<Word>);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Word {
     negated: bool,
-    /// The field that is looked at; `None` looks at all.
+    /// The field to search; `None` for all.
     field: Option<&'static str>,
     needles: Vec<Needle>,
 }
 
 impl Words {
-    /// The filter of a text, for a list that has these fields.
+    /// Parses a filter for a list with these fields.
     ///
     /// # Errors
-    /// The word that cannot be understood, and what to write instead.
+    /// The invalid word, and what to write instead.
     pub fn parse(text: &str, fields: &[&'static str]) -> Result<Self, (String, String)> {
         split(text)
             .into_iter()
@@ -34,13 +34,13 @@ impl Words {
             .map(Self)
     }
 
-    /// Whether it meets everything.
+    /// Whether it matches everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether an item with these fields, each with its name, meets every word.
+    /// Whether an item with these named fields matches every word.
     #[must_use]
     pub fn meets(&self, fields: &[(&'static str, String)]) -> bool {
         self.0.iter().all(|word| {
@@ -63,7 +63,7 @@ fn one(word: &str, fields: &[&'static str]) -> Result<Word, String> {
         return Err("write a word after `!`".to_owned());
     }
     let anywhere = || Ok(Word { negated, field: None, needles: vec![Needle::parse(&unquoted(body))?] });
-    // A leading quotation mark makes a bare word of anything.
+    // A leading quotation mark makes anything a bare word.
     let Some((key, value)) = body.split_once(':').filter(|_| !body.starts_with('"')) else { return anywhere() };
     let key = key.to_lowercase();
     if let Some(field) = fields.iter().find(|field| **field == key) {
@@ -74,7 +74,7 @@ fn one(word: &str, fields: &[&'static str]) -> Result<Word, String> {
         }
         return Ok(Word { negated, field: Some(field), needles });
     }
-    // A time, an address, a path of Windows.
+    // This may be a time, an address or a Windows path.
     let is_no_name = key.len() < 2 || key.chars().all(|c| c.is_ascii_hexdigit() || "./[".contains(c));
     if is_no_name || fields.is_empty() {
         return anywhere();
