@@ -124,7 +124,10 @@ pub enum KnownHostsError {
         source: io::Error,
     },
     /// The file now has another key for the host, or has it revoked.
-    #[error("the host key of {host} was not added: {} has another key for it, or lists the key as revoked", safe_text::path(path))]
+    #[error(
+        "the host key of {host} was not added: {} has another key for it, or lists the key as revoked",
+        safe_text::path(path)
+    )]
     Contradicted {
         /// The host as it would be written in the file.
         host: String,
