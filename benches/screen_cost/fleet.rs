@@ -82,7 +82,6 @@ fn reading(n: usize) -> Box<Reading> {
         warnings: Vec::new(),
         agent_version: "0.1.0".to_owned(),
         clock_ahead_ms: Some(3),
-        fullest_percent: None,
     })
 }
 
@@ -158,6 +157,7 @@ pub(crate) fn model(clients: usize, size: (u16, u16)) -> Model {
     let remembered = |n| Remembered {
         client: id(n),
         last: None,
+        sample: None,
         reading: Some((at(-300_000), reading(n))),
         exceeded: Vec::new(),
         recent: (0..60).map(|k| sample(n, k)).collect(),

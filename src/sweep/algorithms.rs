@@ -145,7 +145,7 @@ pub(super) fn offered(set: AlgorithmSet, host_keys: Vec<Algorithm>) -> Preferred
 }
 
 /// Which of the names that a server offers are in the legacy set alone, of one kind.
-pub(super) fn only_legacy<'a>(kind: AlgorithmKind, theirs: &'a [String]) -> Vec<&'a str> {
+pub(super) fn only_legacy(kind: AlgorithmKind, theirs: &[String]) -> Vec<&str> {
     let ours: Vec<&str> = match kind {
         AlgorithmKind::Kex => LEGACY_KEY_EXCHANGES.iter().map(AsRef::as_ref).collect(),
         AlgorithmKind::Key => vec![SSH_RSA.as_str()],

@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(
             drawn(4, Some(70.0), &[10.0, 50.0, 80.0, 100.0]),
             ["  ▂█                100%", "╌╌██                 70%", " ███", "▃███                  0%",]
-                .map(|row| row.to_owned())
+                .map(ToOwned::to_owned)
         );
         assert_eq!(drawn(1, Some(70.0), &[10.0, 100.0]), ["▁█"]);
     }

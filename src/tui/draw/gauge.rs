@@ -50,7 +50,7 @@ mod tests {
             [&look.glyphs().fresh, &look.glyphs().stale].map(|glyphs| {
                 let mut buffer = Buffer::empty(area);
                 bar(&mut Canvas::new(&mut buffer, look), (0, 0), width, percent, glyphs, Default::default());
-                buffer.content().iter().map(|cell| cell.symbol()).collect::<String>()
+                buffer.content().iter().map(ratatui::buffer::Cell::symbol).collect::<String>()
             })
         });
         assert_eq!(shown.concat(), expected, "{percent} % in {width} columns");

@@ -103,7 +103,7 @@ fn the_sorted_column_is_always_shown_and_its_arrow_tells_the_direction() {
                 let shown = if width < 60 {
                     before.is_some()
                 } else {
-                    column.spec().headings.iter().any(|text| is_named(text))
+                    column.spec().headings.iter().any(is_named)
                 };
                 assert!(shown, "{column:?} at {width}: {heading}");
             }
