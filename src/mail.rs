@@ -1,8 +1,7 @@
-//! Mail: composing what is to be told, and handing it to the SMTP server.
+//! Mail: composes mails and sends them to the SMTP server.
 //!
-//! Composing is pure: what the judge decided becomes text. Sending is one conversation with one server.
-//! Not the outbox (its rows are the store's) and not the loop that empties it (that is wired where the
-//! parts meet); [`delivery`] decides what becomes of a mail after a try.
+//! Composing is pure. Sending is one SMTP session with one server. [`delivery`] decides what happens to a mail after an
+//! attempt. The outbox is in `store`, and the outbox worker in `app`.
 
 pub mod backoff;
 pub mod compose;

@@ -1,6 +1,5 @@
-//! The database: what was collected, what is alerted, which mails wait. Opens it, records collections,
-//! answers questions. It decides nothing: what is an alert and what is mailed was decided by
-//! [`fleet::judge`](crate::fleet::judge) before it comes here.
+//! The database of collections, alerts and mails: opens it, records collections and answers queries. It decides
+//! nothing: alerts and mails are decided by [`fleet::judge`](crate::fleet::judge) before.
 //!
 //! Every change goes through one writer that owns the one writing connection ([`writer`]), and one process at a
 //! time has that writer ([`lock`]); questions have connections of their own and never wait for it ([`Reader`]).

@@ -1,19 +1,18 @@
-//! How long a mail rests before its next try. Pure: the chance in it is passed in.
+//! The pause before the next attempt to send a mail. Pure: randomness is passed in.
 
 use std::time::Duration;
 
-/// The rest after the first failed try; it doubles with each further one.
+/// The pause after the first failed attempt. It doubles with each further one.
 const FIRST: Duration = Duration::from_secs(30);
 
-/// The longest rest.
+/// The longest pause.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The share of a rest that `jitter` may take away, so that mails which failed together do not all come
-/// back together.
+/// The fraction by which `jitter` may shorten a pause, so that mails that failed together are not all retried together.
 const SPREAD: f64 = 0.25;
 
-/// The rest after `attempts` failed tries (at least one): 30 s, doubled with each further try up to an
-/// hour, less up to a quarter of it after `jitter`, a chance from 0 to 1.
+/// The pause after `attempts` failed attempts (at least one): 30 s, doubled with each further attempt up to an hour,
+/// then shortened by up to a quarter. `jitter` is a random number from 0 to 1.
 #[must_use]
 pub fn rest(attempts: u32, jitter: f64) -> Duration {
     let doublings = attempts.saturating_sub(1).min(31);

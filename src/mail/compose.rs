@@ -1,6 +1,5 @@
-//! Composes mails: from what the judge decided to the text that people read, one mail to each recipient for all
-//! alerts of a collection. Pure; the sentences are in `assets/mail/`, the facts and the subjects are made here. Not the
-//! sending.
+//! Composes mails: one mail to each recipient for all alerts of a collection. Pure. The sentences are in the templates
+//! in `assets/mail/`; their data and the subjects are made here.
 
 use jiff::Timestamp;
 use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
@@ -26,7 +25,7 @@ mod occasion;
 mod tests;
 mod troubles;
 
-/// The templates; each stands by itself or is included by another.
+/// The templates. Some are included by others.
 const TEMPLATES: [(&str, &str); 7] = [
     ("alert.txt", include_str!("../../assets/mail/alert.txt")),
     ("recovery.txt", include_str!("../../assets/mail/recovery.txt")),
@@ -37,7 +36,7 @@ const TEMPLATES: [(&str, &str); 7] = [
     ("client.txt", include_str!("../../assets/mail/client.txt")),
 ];
 
-/// A template that cannot be read or filled: a fault of this program.
+/// The error of a template that cannot be parsed or rendered, which is a bug.
 #[derive(Debug, thiserror::Error)]
 #[error("the mail template `{name}` cannot be used")]
 pub struct TemplateError {
@@ -46,7 +45,7 @@ pub struct TemplateError {
     source: minijinja::Error,
 }
 
-/// Writes mails; made once.
+/// Composes mails. Created once.
 #[derive(Debug)]
 pub struct Composer(Environment<'static>);
 
@@ -58,7 +57,7 @@ impl Composer {
     pub fn new() -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        // Lines that only steer leave no line in the mail.
+        // Lines with only control statements leave no line in the mail.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|source| TemplateError { name: "*.txt", source })?);
         for (name, text) in TEMPLATES {
@@ -67,8 +66,8 @@ impl Composer {
         Ok(Self(environment))
     }
 
-    /// The mails of one collection, the same to each recipient of the client: of kind [`MailKind::Alert`] where a
-    /// limit is exceeded and [`MailKind::Recovery`] where alerts only ended; none where the verdict mails nothing.
+    /// The mails of one collection, the same to each recipient of the client: of kind [`MailKind::Alert`] where a limit
+    /// is exceeded and [`MailKind::Recovery`] where alerts only ended; none if the verdict mails nothing.
     ///
     /// # Errors
     /// [`TemplateError`]; it does not depend on the content.
@@ -96,11 +95,11 @@ impl Composer {
         Ok(occasion.client.mail.iter().map(mail).collect())
     }
 
-    /// The mails about a security log that a collection brought, of kind [`MailKind::Events`]: for each
-    /// recipient of the client the same, whatever is or is not in it.
+    /// The mails about the security log of a collection, of kind [`MailKind::Events`]: the same for each recipient of
+    /// the client, even if the log is empty.
     ///
     /// # Errors
-    /// [`TemplateError`]; it does not depend on what is told.
+    /// [`TemplateError`]; it does not depend on the content.
     pub fn event_mails(
         &self,
         occasion: &EventsContext<'_>,
@@ -136,7 +135,7 @@ impl Composer {
     /// The mail of `fleetsweep mail-test` to one address.
     ///
     /// # Errors
-    /// [`TemplateError`]; it does not depend on what is told.
+    /// [`TemplateError`]; it does not depend on the content.
     pub fn test_mail(
         &self,
         recipient: &str,
@@ -166,10 +165,10 @@ impl Composer {
         })
     }
 
-    /// The mail that tells of a trouble of the collector itself.
+    /// The mail about a trouble of the collector itself.
     ///
     /// # Errors
-    /// [`TemplateError`]; it does not depend on what is told.
+    /// [`TemplateError`]; it does not depend on the content.
     pub fn trouble_mail(&self, notice: &TroubleNotice, collector_name: &str) -> Result<Mail, TemplateError> {
         let facts = troubles::Facts::of(notice, collector_name);
         let (subject, body) = (facts.subject(), self.fill("trouble.txt", &facts)?);

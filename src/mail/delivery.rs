@@ -1,4 +1,4 @@
-//! What becomes of a mail after a try to hand it over. Pure; not the try itself.
+//! Decides what happens to a mail after an attempt to send it. Pure.
 
 use std::time::Duration;
 
@@ -11,27 +11,27 @@ use super::{
     outcome::{Answer, DeferralScope, Phase, SendError},
 };
 
-/// A mail at its try.
+/// A mail at an attempt to send it.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveryAttempt {
-    /// How often it was offered, this time included.
+    /// How often it was offered, including this attempt.
     pub attempts: u32,
     /// How long it has waited.
     pub waited: Duration,
     /// How long it may wait.
     pub give_up: Duration,
-    /// When the try ended.
+    /// When the attempt ended.
     pub now: Timestamp,
 }
 
-/// What becomes of a mail: sent, refused for good, given up, or put off until a rest has passed. `jitter` is a chance
+/// The next step of a mail: sent, permanently refused, given up, or deferred for a pause. `jitter` is a random number
 /// from 0 to 1.
 #[must_use]
 pub fn after_try(result: &Result<Answer, SendError>, tried: DeliveryAttempt, jitter: f64) -> MailStep {
     match result {
         Ok(Answer(answer)) => MailStep::Sent { answer: answer.clone() },
         Err(error @ SendError::Refused { .. }) => MailStep::Refused { error: error.to_string() },
-        // One that cannot be made smaller waits as well: a size that nothing fits is the server's mistake.
+        // A mail that cannot be made smaller waits too, because a limit that no mail fits is a mistake of the server.
         Err(error @ (SendError::Deferred { .. } | SendError::TooLarge { .. })) => {
             if tried.waited >= tried.give_up {
                 return MailStep::Refused { error: given_up(&error.to_string(), tried.give_up) };
@@ -42,17 +42,17 @@ pub fn after_try(result: &Result<Answer, SendError>, tried: DeliveryAttempt, jit
     }
 }
 
-/// Why a mail waits no longer.
+/// The reason for giving up a mail.
 #[must_use]
 pub fn given_up(error: &str, give_up: Duration) -> String {
     format!("given up after {}: {error}", show_duration(give_up))
 }
 
-/// Whether the other mails would meet the same: then the round ends here, and all of them rest until the mail that was
-/// tried is due again.
+/// Whether other mails would fail in the same way. If so, the round ends, and all mails wait until this one is due
+/// again.
 ///
-/// A server that is lost in the middle of a mail may be lost because of that mail: only where the one before went the
-/// same way (`broke_before`) is it taken for the server.
+/// If the connection is lost within a mail, that mail may be the reason. Only if the previous mail failed in the same
+/// way (`broke_before`), the server counts as the reason.
 #[must_use]
 pub fn ends_the_round(result: &Result<Answer, SendError>, broke_before: bool) -> bool {
     match result {
@@ -66,18 +66,18 @@ pub fn ends_the_round(result: &Result<Answer, SendError>, broke_before: bool) ->
     }
 }
 
-/// Whether the server was lost in the middle of this mail.
+/// Whether the connection was lost within this mail.
 #[must_use]
 pub fn broke(result: &Result<Answer, SendError>) -> bool {
     matches!(result, Err(SendError::Deferred { concerns: DeferralScope::Server, .. }))
 }
 
-/// What the server says about us, where it refuses us and not the mail.
+/// The server's answer if it refuses us and not the mail.
 #[must_use]
 pub fn refusal_of_us(result: &Result<Answer, SendError>) -> Option<&SendError> {
     match result {
         Err(error @ SendError::Deferred { concerns: DeferralScope::Us, .. }) => Some(error),
-        // Nothing of it could be left out any more.
+        // Nothing more of it could be removed.
         Err(error @ SendError::TooLarge { .. }) => Some(error),
         Err(
             SendError::Deferred { concerns: DeferralScope::Server | DeferralScope::Mail, .. }
@@ -87,13 +87,13 @@ pub fn refusal_of_us(result: &Result<Answer, SendError>) -> Option<&SendError> {
     }
 }
 
-/// Whether the server refuses us this recipient: the other mails to it would meet the same.
+/// Whether the server refuses to relay to this recipient. Other mails to the same recipient would fail too.
 #[must_use]
 pub fn refuses_us_the_recipient(result: &Result<Answer, SendError>) -> bool {
     matches!(result, Err(SendError::Deferred { during: Phase::Recipient, concerns: DeferralScope::Us, .. }))
 }
 
-/// The name of a cause: the part of the dialogue and the codes. The rest of a server's words may differ each time.
+/// The key of a cause: the part of the dialogue and the codes. The rest of a server's answer may differ each time.
 #[must_use]
 pub fn cause(error: &SendError) -> String {
     let (during, words) = match error {
@@ -155,7 +155,7 @@ mod tests {
             (Phase::Recipient, Us, true, false),
             (Phase::Content, Us, false, false),
             (Phase::Recipient, Mail, true, false),
-            // One mail on which a server breaks does not hold up the others for ever.
+            // A mail that makes a server fail does not block the others forever.
             (Phase::Content, Server, false, false),
             (Phase::Content, Server, true, true),
             (Phase::Recipient, Server, true, true),

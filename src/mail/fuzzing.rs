@@ -1,4 +1,4 @@
-//! The replies of a mail server as a fuzzer reads them: see [`crate::fuzzing`].
+//! The fuzz target of SMTP replies; see [`crate::fuzzing`].
 
 use super::smtp::{
     capabilities::Capabilities,

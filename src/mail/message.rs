@@ -1,4 +1,4 @@
-//! A mail as it travels: addresses and the message with its headers. Not the conversation.
+//! Encodes a mail: the envelope addresses and the message with its headers.
 
 use jiff::Timestamp;
 use lettre::{
@@ -16,8 +16,8 @@ use crate::fleet::{
     reading::clean,
 };
 
-/// The longest subject, in characters. Subjects come clean from the composer; what the outbox gives back
-/// is cleaned again, so that no row of a database writes a header.
+/// The longest subject, in characters. The composer makes clean subjects. They are cleaned again here, so that a row of
+/// the database cannot inject a header.
 const SUBJECT_CHARS: usize = 200;
 
 /// The longest name of a host in a header, in bytes: RFC 2919 allows 255 for the whole.
@@ -26,7 +26,7 @@ const HOST_BYTES: usize = 200;
 /// The longest file name of an attachment, in characters.
 const FILE_NAME_CHARS: usize = 100;
 
-/// A mail ready to travel.
+/// An encoded mail.
 #[derive(Debug)]
 pub(super) struct EncodedMail {
     /// The sender's address.
@@ -43,7 +43,7 @@ pub(super) enum EncodeError {
     /// The recipient is not a valid mail address.
     #[error("`{recipient}` is not a valid mail address: {reason}")]
     Recipient { recipient: String, reason: lettre::address::AddressError },
-    /// Its domain has no form in ASCII.
+    /// Its domain cannot be converted to ASCII.
     #[error("the domain of `{address}` is none: check its spelling")]
     Domain { address: String },
     /// The message cannot be built.
@@ -52,7 +52,7 @@ pub(super) enum EncodeError {
 }
 
 impl EncodedMail {
-    /// Writes a mail. The same mail gives the same message each time, its Message-ID and date included.
+    /// Encodes a mail. The same mail always gives the same message, including Message-ID and date.
     pub(super) fn new(from: &Mailbox, mail: &Mail) -> Result<Self, EncodeError> {
         let to: Address = mail
             .recipient
@@ -60,7 +60,7 @@ impl EncodedMail {
             .map_err(|reason| EncodeError::Recipient { recipient: mail.recipient.clone(), reason })?;
         let to = with_ascii_domain(&to)?;
         let from = Mailbox::new(from.name.clone(), with_ascii_domain(&from.email)?);
-        // The `Date` header of lettre knows no time before the epoch.
+        // The `Date` header of lettre does not support times before the epoch.
         let date = mail.created_at.max(Timestamp::UNIX_EPOCH);
         let builder = Message::builder()
             .from(from.clone())
@@ -77,24 +77,24 @@ impl EncodedMail {
             None => builder,
         };
         let mut message = written(builder, mail).map_err(EncodeError::Message)?;
-        // RFC 3834: no out-of-office answers, please.
+        // RFC 3834: suppresses automatic replies.
         let auto_submitted = HeaderName::new_from_ascii_str("Auto-Submitted");
         message.headers_mut().insert_raw(HeaderValue::new(auto_submitted, "auto-generated".to_owned()));
-        // RFC 2919: what mail programs sort by.
+        // RFC 2919: mail programs filter by this header.
         let list_id = HeaderName::new_from_ascii_str("List-Id");
         let host = gethostname::gethostname();
         message.headers_mut().insert_raw(HeaderValue::new(list_id, list_id_of(&host.to_string_lossy())));
         Ok(Self { from: from.email, to, content: message.formatted() })
     }
 
-    /// An address whose local part goes beyond ASCII: it can go only where the server takes such addresses. Domains are
-    /// in ASCII always.
+    /// An address with a non-ASCII local part, which only works if the server supports such addresses. Domains are
+    /// always in ASCII.
     pub(super) fn beyond_ascii(&self) -> Option<&Address> {
         [&self.from, &self.to].into_iter().find(|address| !address.user().is_ascii())
     }
 }
 
-/// The address with its domain in ASCII (A-labels, RFC 5890), as every server knows it.
+/// The address with its domain in ASCII (A-labels, RFC 5890), which every server supports.
 fn with_ascii_domain(address: &Address) -> Result<Address, EncodeError> {
     let domain = address.domain();
     if domain.is_ascii() {
@@ -105,7 +105,7 @@ fn with_ascii_domain(address: &Address) -> Result<Address, EncodeError> {
     Address::new(address.user(), domain).map_err(|_| not_known())
 }
 
-/// The Message-ID of a mail, the same at every try.
+/// The Message-ID of a mail. It is the same in every attempt.
 fn message_id(id: Uuid, from: &Mailbox) -> String {
     format!("<{id}@{}>", from.email.domain())
 }
@@ -122,12 +122,12 @@ fn list_id_of(host: &str) -> String {
     format!("<fleetsweep.{}>", if host.is_empty() { "localhost" } else { host })
 }
 
-/// The message with its text, and with what is attached where something is.
+/// The message with its text and attachments.
 fn written(builder: MessageBuilder, mail: &Mail) -> Result<Message, lettre::error::Error> {
     if mail.attachments.is_empty() {
         return builder.header(ContentType::TEXT_PLAIN).body(with_crlf(&mail.body));
     }
-    // The same at every try, and nothing that a client could know when it writes its log.
+    // The boundary is the same in every attempt, and a client cannot know it when it writes its log.
     let boundary = format!("fleetsweep-{}", mail.id.simple());
     let text = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(with_crlf(&mail.body));
     let parts = MultiPart::mixed().boundary(boundary).singlepart(text);
@@ -138,8 +138,7 @@ fn attached(Attachment { file_name, text }: &Attachment) -> SinglePart {
     Attached::new(plain(file_name)).body(with_crlf(text), ContentType::TEXT_PLAIN)
 }
 
-/// The text with every line ended by CR LF. Left to itself lettre inserts each CR into the whole text, at a cost that
-/// grows with the square of the lines.
+/// The text with CR LF line ends. lettre itself would insert each CR into the whole text, which takes quadratic time.
 fn with_crlf(text: &str) -> String {
     let mut whole = String::with_capacity(text.len() + text.len() / 32);
     for line in text.split_inclusive('\n') {
@@ -154,8 +153,8 @@ fn with_crlf(text: &str) -> String {
     whole
 }
 
-/// A file name as every mail program and file system takes it. The composer makes no other; what the outbox
-/// gives back is made so again.
+/// A file name that every mail program and file system accepts. The composer makes only such names; they are converted
+/// again here in case the database was changed.
 fn plain(file_name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let name = file_name.chars().map(|c| if is_plain(c) { c } else { '-' }).take(FILE_NAME_CHARS).collect::<String>();

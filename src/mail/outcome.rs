@@ -1,5 +1,4 @@
-//! What a try to send a mail ended with: taken, or why not and whom that concerns. Pure; neither the dialogue with
-//! the server nor the decision when to try again.
+//! The result of an attempt to send a mail: accepted, or why not and whom that concerns. Pure.
 
 pub use classify::refusal;
 pub use enhanced::EnhancedCode;
@@ -7,38 +6,38 @@ pub use enhanced::EnhancedCode;
 mod classify;
 mod enhanced;
 
-/// The server's answer to a mail that it took, cleaned.
+/// The server's answer to an accepted mail, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer(pub String);
 
-/// Why a mail was not taken. `words` are the server's own where it answered: the status code, then its
-/// text, cleaned; never a password.
+/// Why a mail was not accepted. If the server answered, `words` is its status code and text, without control characters
+/// and never with a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// Not now: another try may end better.
+    /// Deferred: another attempt may succeed.
     #[error("not now, {at}: {words}", at = during.at())]
     Deferred {
-        /// What went on.
+        /// The part of the dialogue.
         during: Phase,
         /// Whom it concerns.
         concerns: DeferralScope,
-        /// What the server or the system said.
+        /// The message of the server or the system.
         words: String,
     },
-    /// The server takes no mail of this size. Nothing else is known to be wrong with it.
+    /// The server does not accept a mail of this size.
     #[error("the mail is too large for the server{limit}: {words}", limit = Limit(*limit_bytes))]
     TooLarge {
-        /// The largest mail that the server takes, as it announced; `None` where it did not.
+        /// The announced maximum size; `None` if there is none.
         limit_bytes: Option<u64>,
-        /// What the server said.
+        /// The message of the server.
         words: String,
     },
-    /// Never: the server refuses this recipient or this mail for good.
+    /// Permanently refused: the server refuses this recipient or this mail.
     #[error("{what} was refused: {words}", what = during.what())]
     Refused {
         /// What was refused.
         during: Phase,
-        /// What the server said.
+        /// The message of the server.
         words: String,
     },
 }
@@ -46,10 +45,10 @@ pub enum SendError {
 /// Whom a deferral concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeferralScope {
-    /// The server: no mail gets through now. It will pass without anybody's doing.
+    /// The server: no mail gets through now. This ends by itself.
     Server,
-    /// Us: the server refuses our login, our name, our sender address, or to relay for us. It lasts until somebody
-    /// corrects the configuration, ours or the server's.
+    /// Us: the server refuses our login, our name, our sender address, or to relay for us. This lasts until somebody
+    /// corrects our configuration or the server's.
     Us,
     /// This mail: its recipient's mailbox is full, greylisted, and the like.
     Mail,
@@ -62,7 +61,7 @@ pub enum Phase {
     Connect,
     /// The upgrade to TLS.
     StartTls,
-    /// Proving who we are.
+    /// The login.
     Login,
     /// Naming the sender.
     Sender,
@@ -95,7 +94,7 @@ impl Phase {
         }
     }
 
-    /// Whether every mail passes through this part in the same way, so that none gets through where one does not.
+    /// Whether this part is the same for every mail, so that no mail gets through if one fails there.
     #[must_use]
     pub fn is_common_to_all_mails(self) -> bool {
         match self {

@@ -1,6 +1,5 @@
-//! Makes smaller mails of one that is too large for the server: the text first, what is attached spread over several;
-//! where that cannot be, the text alone, which then names the command that prints the rest. Pure; not the sending, and
-//! not the outbox, which changes the one for the others.
+//! Splits a mail that is too large for the server: the text first, with the attachments spread over several mails. If
+//! that is not possible, only the text with the command that prints the rest. Pure. The outbox replaces the mail.
 
 use lettre::message::Mailbox;
 use uuid::Uuid;
@@ -9,13 +8,13 @@ use crate::fleet::mail::{Attachment, Mail};
 
 use super::message::EncodedMail;
 
-/// The most mails that one becomes.
+/// The most mails that one mail is split into.
 const MOST_PARTS: usize = 20;
 
 /// The smallest mail worth carrying a part of a list, bytes: with a lower limit the list would be scattered.
 const SMALLEST_PART: u64 = 32 * 1024;
 
-/// Room for the sentences that are added to a text, bytes.
+/// Reserve for sentences that are added to the text, bytes.
 const NOTES: u64 = 2048;
 
 /// How often a mail is split without knowing the limit.

@@ -1,9 +1,8 @@
-//! The client of the SMTP server: hands mails over, one after the other, over one connection that is kept between them.
-//! Not the outbox, not when to try again.
+//! The SMTP client: sends mails one after the other over one connection, which is kept between them.
 //!
-//! Nothing that a server does costs more than a bounded time, memory and work: replies are bounded in their lines and
-//! their length ([`reply`]), a server may send only so much for one mail, each step and the whole have a deadline.
-//! What a server says before TLS is forgotten behind it, and what it says unasked ends the session.
+//! The time, memory and work that a server can cause are bounded: the lines and length of replies are limited
+//! ([`reply`]), a server may send only a limited amount per mail, and each step and the whole have deadlines.
+//! Capabilities from before TLS are dropped, and unsolicited data ends the session.
 
 use std::{fmt, time::Duration};
 
@@ -43,10 +42,10 @@ mod setup;
 mod tests;
 mod tls;
 
-/// How long one mail may take, from connecting to the server's last word, beside the time for its bytes.
+/// How long one mail may take, from connecting to the server's last reply, in addition to the time for its bytes.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// How long one step may take, beside the last word: a command with its reply.
+/// How long one step (a command with its reply) may take, except the last one.
 const STEP: Duration = Duration::from_secs(40);
 
 /// A server that has not greeted by then may be one that waits for TLS. Shorter than what a run that sweeps once
@@ -56,17 +55,17 @@ const PROBE_AFTER: Duration = Duration::from_secs(6);
 /// The slowest way to a server on which a mail with large attachments still arrives, in bytes a second.
 const SLOWEST: u64 = 64 * 1024;
 
-/// How long a connection without work is used again. Servers close idle ones after minutes; firewalls
-/// forget them in silence.
+/// How long an idle connection is reused. Servers close idle connections after minutes, and firewalls drop them
+/// silently.
 const KEPT_FOR: Duration = Duration::from_secs(30);
 
-/// How soon a kept connection has to answer before it is given up for a new one.
+/// How long a kept connection may take to answer before it is replaced by a new one.
 const KEPT_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long taking leave may take.
+/// How long `QUIT` may take.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
-/// The longest words of a server that are kept, in characters.
+/// The longest message of a server that is kept, in characters.
 const WORDS_CHARS: usize = 300;
 
 /// The longest words of our own about what went wrong: they end with what to do.
@@ -145,8 +144,8 @@ impl SmtpClient {
         self.limit_bytes
     }
 
-    /// Hands one mail over. It takes no longer than the deadline, whatever the server does. Dropped in
-    /// between, it closes the connection.
+    /// Sends one mail. It takes no longer than the deadline, whatever the server does. Dropping the future closes the
+    /// connection.
     ///
     /// # Errors
     /// [`SendError`]: deferred, too large or refused. After a deferral for lack of an answer the server may have the
@@ -155,10 +154,10 @@ impl SmtpClient {
         self.send_until(mail, std::future::pending()).await
     }
 
-    /// The same, given up when `end` is there before the server's answer.
+    /// The same, aborted if `end` comes before the server's answer.
     ///
     /// # Errors
-    /// As [`send`](Self::send); a mail that is given up is deferred.
+    /// As [`send`](Self::send); an aborted mail is deferred.
     pub async fn send_until(&mut self, mail: &Mail, end: impl Future<Output = ()>) -> Result<Answer, SendError> {
         let letter = EncodedMail::new(&self.smtp.from, mail).map_err(|error| SendError::Refused {
             during: Phase::Content,
@@ -179,7 +178,7 @@ impl SmtpClient {
         Err(SendError::Deferred { during, concerns: DeferralScope::Server, words })
     }
 
-    /// Takes leave of the server. To be called when there is nothing more to send for a while.
+    /// Sends `QUIT`. To be called when there is nothing more to send for a while.
     pub async fn quit(&mut self) {
         if let Some(kept) = self.kept.take() {
             match timeout(LEAVE_WITHIN, kept.dialogue.quit()).await {

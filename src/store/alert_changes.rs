@@ -1,5 +1,5 @@
-//! What changes alerts: a collection that was judged, and an operator who acknowledges one or withdraws that. Not the judgement, and
-//! not the entry in the audit, which the writer adds.
+//! Writes changes of alerts: from a judged collection, and from an operator who acknowledges one or withdraws that. The
+//! writer adds the audit entry.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -31,7 +31,7 @@ pub(super) async fn write(
         Step::Raised | Step::Continues => None,
         Step::Resolved | Step::Gone | Step::Withdrawn => Some(ended_at_ms.max(raised_at_ms)),
     };
-    // Whether it is acknowledged is an operator's to say: a collection may have begun before that was said.
+    // A collection does not change the acknowledgement, because it may have started before the operator acknowledged.
     let met = execute!(
         transaction,
         "UPDATE alerts SET limit_value = ?, last_value = ?, peak_value = ?, resolved_at_ms = ?, last_mail_at_ms = ?,
@@ -105,7 +105,7 @@ pub(super) async fn acknowledge(
     alert: Uuid,
     (at, actor): (Timestamp, &str),
 ) -> Result<(), WriteError> {
-    // In this order: MariaDB sees in the second expression what the first has set.
+    // The order matters: in MariaDB the second expression sees the new value of the first.
     let met = execute!(
         transaction,
         "UPDATE alerts SET acknowledged_by = CASE WHEN acknowledged_at_ms IS NULL THEN ? ELSE acknowledged_by END,
@@ -122,7 +122,7 @@ pub(super) async fn acknowledge(
     if met > 0 { Ok(()) } else { Err(not_open(transaction, alert).await?) }
 }
 
-/// Notes that an open alert is acknowledged no more.
+/// Stores that the acknowledgement of an open alert was withdrawn.
 pub(super) async fn unacknowledge(
     transaction: &mut Transaction,
     client: &ClientId,
@@ -142,7 +142,7 @@ pub(super) async fn unacknowledge(
     if met > 0 { Ok(()) } else { Err(not_open(transaction, alert).await?) }
 }
 
-/// Why no open alert was met.
+/// Why there was no matching open alert.
 async fn not_open(transaction: &mut Transaction, alert: Uuid) -> Result<WriteError, sqlx::Error> {
     let (ended,): (i64,) = fetch_one!(
         transaction,

@@ -1,5 +1,4 @@
-//! Alerts as they are shown: open and ended, with the mails that told of them. Not their judgement, and not the
-//! state that the judge goes on from.
+//! Queries of alerts for display: open and ended ones, with the mails about them.
 
 use std::collections::HashMap;
 
@@ -102,7 +101,7 @@ pub(super) async fn ended_at(transaction: &mut Transaction, at_ms: i64) -> Resul
 /// The last that were raised, newest first, with the mails about them.
 pub(super) async fn history(pool: &ReadPool, most: u32) -> Result<Vec<AlertRow>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
-    // True of every alert: what counts is the order.
+    // A condition that is true for every alert.
     let rows = fetch_all!(
         &mut transaction,
         Row,

@@ -1,4 +1,4 @@
-//! What is attached to mails. Not the mails themselves.
+//! The attachments of mails.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::fleet::{Bytes, history::AttachmentRow, mail::Attachment};
 
-/// The most that is attached to mails which are loaded together, bytes: one that is larger is loaded alone.
+/// The most bytes of attachments that are loaded together. A larger one is loaded alone.
 const LOADED_BYTES: u64 = 32 << 20;
 
 pub(super) async fn insert(
@@ -32,7 +32,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Lets go what was attached to a mail that the server has taken: names and sizes stay.
+/// Deletes the content of the attachments of a sent mail. Names and sizes are kept.
 pub(super) async fn empty(transaction: &mut Transaction, mail: Uuid) -> Result<(), sqlx::Error> {
     execute!(transaction, "UPDATE mail_attachments SET content = '' WHERE mail_id = ?", mail.to_string()).map(drop)
 }
@@ -58,7 +58,7 @@ pub(super) async fn loadable(transaction: &mut Transaction, mails: &[String]) ->
     Ok(fits.count().max(1))
 }
 
-/// What is attached to a mail, in order.
+/// The attachments of a mail, in order.
 pub(super) async fn of(transaction: &mut Transaction, mail: &str) -> Result<Vec<Attachment>, sqlx::Error> {
     let rows: Vec<(String, String)> = fetch_all!(
         transaction,

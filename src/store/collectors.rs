@@ -1,9 +1,9 @@
-//! The collector in the database: its fencing token, how far it has come, and what it says of itself. Not the lock
-//! ([`super::lock`]) that keeps two from starting.
+//! The collector in the database: its fencing token, its spool progress and its description. The lock that keeps two
+//! from starting is in [`super::lock`].
 //!
-//! The token is there for what no lock can promise: one of a server is lost with its connection, and a file can be
-//! removed. Whoever opens the database puts a token of its own in place of the last one's. From then on every
-//! transaction of the last one is refused: what it knows of the database is no longer true.
+//! The token covers cases in which a lock fails: the lock of a server is lost with its connection, and a lock file can
+//! be removed. A collector that opens the database replaces the token. From then on every transaction of the previous
+//! collector is rejected, because its view of the database is outdated.
 
 use std::path::PathBuf;
 

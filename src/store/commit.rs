@@ -1,5 +1,5 @@
-//! One transaction: every change of it is written, then it is committed. Not which changes share a transaction, and
-//! not what is done when it fails ([`super::writer`]).
+//! One transaction: writes all of its changes, then commits. [`super::writer`] decides which changes share a
+//! transaction, and what happens if it fails.
 
 use std::sync::atomic::Ordering;
 

@@ -1,4 +1,4 @@
-//! How long the store waits for the database.
+//! The time limits for the database.
 
 use std::time::Duration;
 

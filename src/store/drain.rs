@@ -1,5 +1,4 @@
-//! Storing what waits in the spool, in its order, while more of it may come in. Not when that is tried
-//! ([`super::writer`]).
+//! Stores what waits in the spool, in order, while more may come in. [`super::writer`] decides when.
 //!
 //! A batch from the spool is one transaction, in which the database also notes how far it has come. Killed at any
 //! point, and whichever answer is lost, the database says what is stored already

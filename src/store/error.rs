@@ -5,7 +5,7 @@ use std::{error::Error, io, sync::Arc};
 pub use super::error_kind::StoreErrorKind;
 use super::{classify::classify, error_kind::USE_ANOTHER, lock_owner::LockOwner};
 
-/// Why the database did not do as asked. The driver's own words are the error's source.
+/// An error of the database. The driver's error is the source.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("database {place} {}", words(*.kind, .owner.as_deref()))]
 pub struct StoreError {
@@ -20,7 +20,7 @@ pub struct StoreError {
     pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What is wrong, by name where somebody is the reason.
+/// The message, which names the lock owner if it is the reason.
 fn words(kind: StoreErrorKind, owner: Option<&LockOwner>) -> String {
     match owner {
         Some(owner) if kind == StoreErrorKind::InUse => format!("is in use by {owner}: {USE_ANOTHER}"),
@@ -34,7 +34,7 @@ impl StoreError {
         Self { kind, place: Arc::clone(place), owner: None, source: Some(Arc::new(source)) }
     }
 
-    /// An error that says it all itself.
+    /// An error without a source.
     pub(super) fn plain(place: &Arc<str>, kind: StoreErrorKind) -> Self {
         Self { kind, place: Arc::clone(place), owner: None, source: None }
     }

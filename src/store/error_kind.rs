@@ -1,5 +1,5 @@
-//! What can be wrong with the database: a closed list, each kind with its words, what the operator can do, and what the
-//! store does about it. Not how a kind is found ([`super::classify`]).
+//! The kinds of database errors: the message of each, what the operator can do, and how the store reacts.
+//! [`super::classify`] determines the kind.
 
 use std::fmt;
 
@@ -20,30 +20,30 @@ pub enum StoreErrorKind {
     ReadOnly,
     /// No space is left; nothing of the transaction was stored.
     Full,
-    /// Another program holds it.
+    /// Another program has locked it.
     Locked,
     /// Another collector collects into it.
     InUse,
     /// The server lets no further connection of this account in.
     TooManyConnections,
-    /// A pooler stands before the server that does not keep the session.
+    /// A connection pooler in front of the server does not keep sessions.
     Pooled,
-    /// The file was removed or moved away in mid-run.
+    /// The file was removed or moved away during the run.
     Missing,
-    /// Something else came to lie in the place of the file in mid-run.
+    /// The file was replaced during the run.
     Replaced,
-    /// The file is something else.
+    /// The file is not a SQLite database.
     NotADatabase,
     /// It is damaged, or holds what this program never wrote.
     Corrupt,
-    /// A newer fleetsweep made it.
+    /// It was created by a newer version.
     NewerSchema {
         /// The newest migration in it.
         found: i64,
         /// The newest this program has.
         known: i64,
     },
-    /// An older fleetsweep made it, and a reader changes nothing.
+    /// It was created by an older version, and a reader does not migrate it.
     OlderSchema {
         /// The newest migration in it; 0 where there is none.
         found: i64,
@@ -54,9 +54,9 @@ pub enum StoreErrorKind {
     OtherSchema,
     /// MariaDB or MySQL would take different texts for equal, or lose characters.
     WrongCollation,
-    /// PostgreSQL has no room for every character.
+    /// PostgreSQL cannot store every character.
     WrongEncoding,
-    /// It did not take one row; nothing of that record was stored.
+    /// It rejected a row; nothing of that record was stored.
     Rejected,
     /// It has no such mail.
     NoSuchMail,
@@ -208,7 +208,7 @@ impl StoreErrorKind {
             | Self::Replaced => true,
             // Another collector writes there now: what this one knows is no longer true.
             Self::InUse
-            // These do not change by waiting: somebody has to mend something, and has to hear of it by failures.
+            // These do not change by waiting: somebody has to fix the cause, and must be notified by failures.
             | Self::BadUrl
             | Self::Pooled
             | Self::NotADatabase

@@ -1,5 +1,5 @@
-//! The rows of the views a page at a time, so that an export of any length takes little memory and no query of it
-//! runs long. Not the queries ([`super::view_rows`]), and not the format.
+//! Reads the rows of the views page by page, so that an export of any length takes little memory and no query runs
+//! long. The queries are in [`super::view_rows`].
 //!
 //! Rows come client after client, each client's oldest first. A page goes on behind the time and id of the last row, so
 //! that rows of the same millisecond are neither lost nor doubled between two pages.
@@ -20,7 +20,7 @@ use crate::fleet::{cell::Row, rows::View};
 /// Rows of one query.
 const PAGE: i64 = 1000;
 
-/// Which rows are meant.
+/// The selection of rows.
 #[derive(Debug, Clone, Default)]
 pub struct RowFilter {
     /// Those of these clients; `None` for all there are, those of no client included.

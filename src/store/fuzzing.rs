@@ -1,3 +1,3 @@
-//! What the store reads back from the disk, as a fuzzer reads it: see [`crate::fuzzing`].
+//! The fuzz targets of what the store reads from disk; see [`crate::fuzzing`].
 
 pub use super::spool::fuzzing::spool;

@@ -1,5 +1,4 @@
-//! An open database, as the rest of the program has it: hands changes to the writer, and passes questions to a
-//! [`Reader`]. Not the storing ([`super::writer`]) and not the answers.
+//! The handle of an open database: sends changes to the writer, and passes queries to a [`Reader`].
 
 use std::{
     fmt,
@@ -51,7 +50,7 @@ pub struct Store {
     status: watch::Receiver<DatabaseStatus>,
     /// Has the writer try a database that is away.
     hurry: Arc<Notify>,
-    /// Names the database among all others. Not shown: unlike `place` it hides nothing.
+    /// Identifies the database. It must not be shown, because unlike `place` it may contain secrets.
     identity: Arc<str>,
 }
 
@@ -191,7 +190,7 @@ impl Store {
         self.write(Write::Queue(mail)).await
     }
 
-    /// Notes that the SMTP server took a mail, and with which answer.
+    /// Stores that the SMTP server accepted a mail, with its answer.
     ///
     /// # Errors
     /// As [`record`](Self::record); `NoSuchMail`.
@@ -199,7 +198,7 @@ impl Store {
         self.write(Write::Sent { id, at, answer: answer.to_owned() }).await
     }
 
-    /// Notes that it did not, for now: after `attempts` attempts the next is at `next_at`.
+    /// Stores that the mail was deferred: after `attempts` attempts the next one is at `next_at`.
     ///
     /// # Errors
     /// As [`record`](Self::record); `NoSuchMail`.
@@ -213,7 +212,7 @@ impl Store {
         self.write(Write::Deferred { id, attempts, next_at, error: error.to_owned() }).await
     }
 
-    /// Notes that it never will. The mail stays, with the reason.
+    /// Stores that the mail was permanently refused. The mail is kept with the reason.
     ///
     /// # Errors
     /// As [`record`](Self::record); `NoSuchMail`.
@@ -334,7 +333,7 @@ impl Store {
         Ok(more.load(Ordering::Relaxed))
     }
 
-    /// Notes what the machine says of time, and gives what is believed: up to where deleting may reckon.
+    /// Stores a clock reading and returns the trusted time, up to which data may be deleted.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -344,7 +343,7 @@ impl Store {
         Ok(believed.get().copied().unwrap_or(TrustedTime { now: None, behind: Duration::ZERO }))
     }
 
-    /// Writes down who holds the database, in place of whoever did before, for others to find.
+    /// Stores the description of the lock owner for other processes.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -370,7 +369,7 @@ impl Store {
     ) -> Result<Vec<(Timestamp, f64)>, StoreError> {
         let silent = self.status.borrow().away.as_ref().map(|away| Arc::clone(&away.why));
         if let Some(why) = silent.filter(|why| why.kind.ends_with_an_answer()) {
-            // Nobody waits for what is known not to answer.
+            // A database that is known to be away is not queried.
             return Err(StoreError::clone(&why));
         }
         self.reader.recent(client, metric, most).await
@@ -398,7 +397,7 @@ impl Store {
         self.reader.next_mail_at().await
     }
 
-    /// Stores what waits, then ends every connection. What comes later is refused as `Closed`.
+    /// Stores what waits, then closes every connection. Later changes are rejected as `Closed`.
     pub async fn close(&self) {
         match self.write(Write::Close).await {
             Ok(()) => {}

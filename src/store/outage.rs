@@ -1,5 +1,5 @@
-//! An outage of the database: since when it lasts and why, and the spool in which changes are kept meanwhile. Not the
-//! attempts to end it ([`super::drain`], [`super::writer`]).
+//! An outage of the database: when it began and why, and the spool that keeps changes meanwhile. The attempts to end it
+//! are in [`super::drain`] and [`super::writer`].
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -97,7 +97,7 @@ impl OutageSpool {
         done.map_err(|failure| StoreError::new(&self.place, StoreErrorKind::SpoolFailed, failure))
     }
 
-    /// From here on the database counts as away. Nobody is told before something is kept.
+    /// From here on the database counts as away. This is published when the first change is kept.
     fn begin(&mut self, error: &StoreError) {
         let now = Instant::now();
         self.outage = Some(Outage {
@@ -132,7 +132,7 @@ impl OutageSpool {
         if kept == 0 && is_shut {
             self.tell(0);
         } else if kept == 0 {
-            // Nobody is told of what was no more than a failure.
+            // A single failure is not published as an outage.
             self.outage = None;
             self.outages -= 1;
         }
@@ -147,7 +147,7 @@ impl OutageSpool {
             let refusal = StoreError::new(&self.place, StoreErrorKind::Away, why);
             self.keep(&mut queue.batch, None, refusal).await.1
         } else {
-            // Somebody has to hear of it.
+            // The caller must see the error.
             queue.batch.drain(..).map(|request| (request, why.clone())).collect()
         };
         for (request, error) in not_kept {

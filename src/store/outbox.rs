@@ -1,5 +1,4 @@
-//! The outbox: mails that were decided, until the SMTP server took or refused them, and after. Not their
-//! sending, and not the back-off.
+//! The rows of the outbox: mails that wait, and those that were sent or refused.
 
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use crate::fleet::{
     mail::{Mail, MailKind},
 };
 
-/// Which waiting mails are meant.
+/// A selection of waiting mails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
     /// Every one, whatever its back-off.
@@ -63,7 +62,7 @@ pub struct MailCounts {
     pub refused: u64,
 }
 
-/// No mail rests that long. What is to be offered later was put off by a clock that was ahead, and is due at once.
+/// The longest possible pause. A mail that is deferred for longer was deferred by a wrong clock, and is due at once.
 const FARTHEST_MS: i64 = 86_400_000;
 
 #[derive(sqlx::FromRow)]

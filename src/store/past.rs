@@ -1,5 +1,5 @@
-//! The fleet as it stood at the end of a past sweep. What was not kept for so long is left out: of a reading that
-//! is gone, the numbers of its sample are there still.
+//! The fleet at the end of a past sweep. Data that is no longer stored is omitted: of an old reading, only the numbers
+//! of its sample remain.
 
 use std::collections::{HashMap, HashSet};
 

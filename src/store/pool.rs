@@ -1,5 +1,4 @@
-//! One of three databases behind one set of query bodies: its connections, and the transaction in which every
-//! query runs. Not the opening ([`super::open`]), not the queries.
+//! The connections and transactions of the three kinds of databases, so that each query is written once.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The queue of changes in front of the writer. Not what a change is ([`super::write`]), and not its storing.
+//! The queue of changes for the writer.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -11,7 +11,7 @@ const CAPACITY: usize = 1024;
 /// The most changes of one transaction. Nothing is waited for to fill it.
 pub(super) const BATCH: usize = 256;
 
-/// A change, and who waits until it is stored.
+/// A change, and the sender of its result.
 #[derive(Debug)]
 pub(super) struct WriteRequest {
     pub(super) write: Write,
@@ -19,7 +19,7 @@ pub(super) struct WriteRequest {
 }
 
 impl WriteRequest {
-    /// Tells whoever waits how it went.
+    /// Sends the result.
     pub(super) fn answer(self, result: Result<(), StoreError>) {
         answer(self.done, result);
     }

@@ -1,4 +1,4 @@
-//! The connections for questions, as they stand: opened, opened anew, or none while a file is away. Not the questions.
+//! The connections for queries. They are replaced when the file is opened again, and there are none while it is away.
 
 use std::{
     io,

@@ -1,5 +1,5 @@
-//! A view of a database that changes nothing: every question that is asked of it. No lock, no writer, no
-//! migration, so that it works beside the collector that holds the database, in this process or another.
+//! Read access to a database: all queries. It takes no lock and runs no migration, so it works while a collector of
+//! this or another process uses the database.
 
 use std::{collections::HashMap, future::Future, sync::Arc};
 
@@ -276,7 +276,7 @@ impl Reader {
         self.pool.close().await;
     }
 
-    /// Waits for an answer, not for ever.
+    /// Waits for an answer with a time limit.
     async fn answer<T>(&self, question: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
         match tokio::time::timeout(TRANSACTION_DEADLINE, question).await {
             Ok(Ok(answer)) => {

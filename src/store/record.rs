@@ -1,4 +1,4 @@
-//! What one collection came to, with everything that follows from it. Not its storing ([`super::recording`]).
+//! The record of one collection, with everything that follows from it. [`super::recording`] stores it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What the writer knows of the database while it has it: the ids that recording needs. Not the rows themselves.
+//! The writer's cache of the ids that recording needs.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::fleet::{ClientId, alert::AlertKey};
 
-/// What the database holds, as far as recording needs it: read once, then kept in step by the one writer.
+/// The cached part of the database: read once, then updated by the writer.
 #[derive(Debug)]
 pub(super) struct RecordCache {
     pub(super) clients: HashMap<ClientId, KnownClient>,

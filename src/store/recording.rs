@@ -1,4 +1,4 @@
-//! Writing down what one collection came to: its rows in every table. Not the transaction around it.
+//! Writes the record of one collection: its rows in every table.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Deleting what is older than the configuration keeps, a small piece at a time. Not when that is done.
+//! Deletes data that is older than the configured retention, in small pieces.
 //!
 //! Kept for ever are clients, open alerts, mails that wait and the audit, which few rows make.
 

@@ -1,4 +1,4 @@
-//! The migrations: bringing a database to this program's schema. Not their content (`migrations/`).
+//! Runs the migrations in `migrations/`.
 
 use std::{cmp::Ordering, sync::Arc};
 

@@ -1,5 +1,4 @@
-//! What a line of the spool holds: a change, and the transaction that may have stored it already. Not the file
-//! ([`super::spool`]).
+//! The content of a line of the spool: a change, and the transaction that may have stored it already.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -1,5 +1,5 @@
-//! What is remembered of a fleet as it stands: for each client its last collection, its last reading, its last
-//! samples, and the alerts. [`super::past`] makes the same of an earlier time from the parts here.
+//! Loads the stored history of the current fleet: for each client its last collection, its last reading, its last
+//! samples, and the alerts. [`super::past`] uses the same parts for an earlier time.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Sweeps: writing down that one began and ended, and finding them again. Not what they found.
+//! Stores the start and the end of sweeps, and queries them.
 
 use jiff::Timestamp;
 

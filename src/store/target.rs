@@ -1,5 +1,5 @@
-//! What a URL names: a file or a server, its options as the driver takes them, and how its connection is protected.
-//! Contacts nobody. Not the opening ([`super::open`]).
+//! The target of a database URL: a file or a server, with the options of the driver and the protection of the
+//! connection. Contacts nobody.
 
 use std::{io, str::FromStr as _, sync::Arc};
 

@@ -1,5 +1,4 @@
-//! Changes of the database, as they are brought to the writer and as they wait in the spool. Not their storing
-//! ([`super::commit`]).
+//! The changes of the database, as they are sent to the writer and as they wait in the spool.
 
 use std::{
     sync::{Arc, OnceLock, atomic::AtomicBool},

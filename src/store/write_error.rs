@@ -1,5 +1,4 @@
-//! Why a transaction was not committed, as the queries of a transaction say it. Not how it is told to whoever waits
-//! ([`super::error`]).
+//! Why a transaction was not committed, within the store. Callers get [`super::error`].
 
 use super::error_kind::StoreErrorKind;
 

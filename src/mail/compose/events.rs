@@ -1,5 +1,5 @@
-//! The mails about a client's security log: what it comes to in the text, all of it attached. One to each
-//! recipient after every collection, also where there is nothing to tell; several where the list is long.
+//! The mails about a client's security log: a summary in the text and the complete list as an attachment. One to each
+//! recipient after every collection, even if there is nothing to report; several if the list is long.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -25,11 +25,11 @@ use super::{facts::ClientFacts, listing};
 /// The largest attachment.
 const PART_BYTES: usize = 2 << 20;
 
-/// So many of the largest attachments stay below 10 MiB as they travel, which is what most servers take: a
-/// third is added on the way.
+/// The most attachments of a mail. This many of the largest ones stay below 10 MiB when encoded, which most servers
+/// accept. Encoding adds a third.
 const PARTS_OF_A_MAIL: usize = 3;
 
-/// How many groups the text shows. With what stands around them a mail has about 60 lines.
+/// How many groups the text shows. A mail then has about 60 lines.
 const GROUPS: usize = 28;
 
 /// How many groups of each concern are shown before others get more room.
@@ -45,32 +45,32 @@ const SOURCE_CHARS: usize = 40;
 const WARNINGS: usize = 4;
 const WARNING_CHARS: usize = 200;
 
-/// A clock that differs by less from ours is right enough, in milliseconds.
+/// A smaller difference of a client's clock from ours is not reported, in milliseconds.
 const CLOCK_TOLERANCE_MS: u64 = 60_000;
 
-/// What of the agent's warnings concerns the log: the sources it looks for, and itself.
+/// The subjects of the agent's warnings that concern the log.
 const ABOUT_THE_LOG: [&str; 5] = ["security events", "security log", "further security events", "journal", "/var/log/"];
 
-/// A collection that brought a security log, in which what is not to be mailed is redacted already.
+/// A collection with a security log, which is redacted already.
 #[derive(Debug, Clone, Copy)]
 pub struct EventsContext<'a> {
-    /// Whose it was; also says who is mailed.
+    /// The client, with its recipients.
     pub client: &'a config::Client,
-    /// What the collection showed.
+    /// The result of the collection.
     pub reading: &'a Reading,
-    /// What was read of the log, all of it.
+    /// The complete log of the collection.
     pub log: &'a SecurityLog,
-    /// How many of its events are stored and attached; of the others there is the summary.
+    /// How many of its events are stored and attached. The others are only in the summary.
     pub allowed: Allowed,
     /// When it was decided.
     pub now: Timestamp,
-    /// The name of the machine this program runs on.
+    /// The host name of the collector.
     pub collector_name: &'a str,
-    /// How this program is called there, from anywhere: `cd /srv/fleet && fleetsweep`.
+    /// The command that runs this program there from any directory: `cd /srv/fleet && fleetsweep`.
     pub program: &'a str,
 }
 
-/// What one of the mails tells.
+/// The template data of one mail.
 #[derive(Debug, Serialize)]
 pub(super) struct EventsFacts {
     client: ClientFacts,
@@ -78,19 +78,19 @@ pub(super) struct EventsFacts {
     channel: String,
     access: &'static str,
     truncated: bool,
-    /// Where the daily allowance is used up.
+    /// Set if the daily allowance is used up.
     overrun: Option<Overrun>,
     /// `14 security events`; `None` where there are none.
     count: Option<String>,
-    /// How many of which concern, in words; empty where none is grave.
+    /// The number of events by concern, in words; empty if none is severe.
     counts: Vec<String>,
     warnings: Vec<String>,
-    /// `3 min ahead of`; `None` where the client's clock is right enough or unknown.
+    /// `3 min ahead of`; `None` if the client's clock is correct or unknown.
     clock: Option<String>,
     sections: Vec<Section>,
     /// The names of the attachments of this mail.
     files: Vec<String>,
-    /// Which of how many mails; all but the first only carry more of the list.
+    /// Which of how many mails it is. All except the first only contain more of the list.
     mail: usize,
     mails: usize,
     further: bool,
@@ -103,7 +103,7 @@ pub(super) struct EventsFacts {
 struct Section {
     title: String,
     groups: Vec<GroupFacts>,
-    /// What is not shown of it, in words.
+    /// What is omitted, in words.
     left_out: Option<String>,
 }
 
@@ -115,14 +115,14 @@ struct GroupFacts {
     message: String,
 }
 
-/// One mail before it is filled in: its facts, its subject and what is attached.
+/// A mail before its template is rendered: data, subject and attachments.
 pub(super) struct Draft {
     pub(super) facts: EventsFacts,
     pub(super) subject: String,
     pub(super) attachments: Vec<Attachment>,
 }
 
-/// The mails of one collection, for each recipient the same; at least one.
+/// The mails of one collection, the same for each recipient; at least one.
 pub(super) fn drafts(occasion: &EventsContext<'_>) -> Vec<Draft> {
     drafts_of_parts(occasion, PART_BYTES)
 }
@@ -145,10 +145,10 @@ pub(super) fn drafts_of_parts(occasion: &EventsContext<'_>, part_bytes: usize) -
     (1..).zip(loads).map(draft).collect()
 }
 
-/// The command that prints what is attached: the events of this client from the first to the last, by its clock.
-/// `None` where there are none.
+/// The command that prints the attached events: those of this client from the first to the last, by its clock. `None`
+/// if there are none.
 pub(super) fn export_command(occasion: &EventsContext<'_>) -> Option<String> {
-    // What other programs read as a time: the years 1 to 9999.
+    // The times that other programs can parse: years 1 to 9999.
     const BOUNDS: (i64, i64) = (-62_135_596_800_000, 253_402_300_799_998);
     let times = || occasion.log.events.iter().map(|event| event.occurred_unix_ms.clamp(BOUNDS.0, BOUNDS.1));
     let shown = |ms: i64| {
@@ -160,13 +160,13 @@ pub(super) fn export_command(occasion: &EventsContext<'_>) -> Option<String> {
     Some(format!("{} export events --client {client} --since {since} --until {until}", occasion.program))
 }
 
-/// The pattern that meets a client and no other: its name, or its address and port where it has none.
+/// The pattern that matches only this client: its name, or its address and port if it has none.
 fn pattern(client: &config::Client) -> String {
     let name = if client.name == client.id.address() { client.id.to_string() } else { client.name.clone() };
     globset::escape(&name.replace('\\', r"\\"))
 }
 
-/// A text as one word of a shell.
+/// A text quoted for a shell.
 #[must_use]
 pub fn in_shell(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '+' | ',' | '=');
@@ -177,7 +177,7 @@ pub fn in_shell(text: &str) -> String {
     }
 }
 
-/// The subject: the client, what is the matter with the log, how many events and what the gravest are about.
+/// The subject: the client, problems of the log, the number of events and the subjects of the most severe ones.
 fn subject(occasion: &EventsContext<'_>, groups: &[Group<'_>], (mail, mails): (usize, usize)) -> String {
     let log = occasion.log;
     let mut matters = Vec::new();
@@ -210,7 +210,7 @@ fn counted(count: usize, (one, several): (&str, &str)) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {several}") }
 }
 
-/// How many events of this collection are neither stored nor attached; `None` where all are.
+/// How many events of this collection are neither stored nor attached; `None` if all are.
 fn left_out(occasion: &EventsContext<'_>) -> Option<usize> {
     occasion.log.events.len().checked_sub(occasion.allowed.events).filter(|count| *count > 0)
 }
@@ -222,7 +222,7 @@ struct Overrun {
     left_out: usize,
     /// Events of the day so far.
     today: u64,
-    /// Whether it is said for the first time that day.
+    /// Whether this is reported for the first time that day.
     first: bool,
 }
 
@@ -275,7 +275,7 @@ impl EventsFacts {
     }
 }
 
-/// Whether any event is about something grave: the gravest groups come first.
+/// Whether any event is severe. The most severe groups come first.
 fn is_grave(groups: &[Group<'_>]) -> bool {
     groups.first().is_some_and(|group| group.concern != Concern::Other)
 }
@@ -287,7 +287,7 @@ fn warnings(reading: &Reading, log: &SecurityLog) -> Vec<String> {
     reading.warnings.iter().filter(about).take(WARNINGS).map(|warning| clean(warning, WARNING_CHARS)).collect()
 }
 
-/// How wrong a clock is; `None` where it is right enough.
+/// The error of a clock in words; `None` if it is small.
 fn clock(ahead_ms: i64) -> Option<String> {
     let off_ms = ahead_ms.unsigned_abs();
     let off = words::duration(std::time::Duration::from_millis(off_ms));
@@ -295,7 +295,7 @@ fn clock(ahead_ms: i64) -> Option<String> {
     (off_ms >= CLOCK_TOLERANCE_MS).then(|| format!("{off} {direction}"))
 }
 
-/// The groups by concern. Each concern gets some room before the gravest ones get more.
+/// The groups by concern. Each concern gets some lines before the most severe ones get more.
 fn sections(all: &[Group<'_>]) -> Vec<Section> {
     let by_concern: Vec<&[Group<'_>]> = all.chunk_by(|one, next| one.concern == next.concern).collect();
     let mut room = GROUPS - by_concern.iter().map(|groups| groups.len().min(GROUPS_OF_EACH)).sum::<usize>().min(GROUPS);

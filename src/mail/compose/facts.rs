@@ -1,5 +1,4 @@
-//! The facts of a mail about alerts, ready for its template, and its subject. Every text in them is free of control
-//! characters. Not the sentences, which are in the template.
+//! The template data of a mail about alerts, and its subject. All texts are free of control characters.
 
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ use super::occasion::MailContext;
 /// How many file systems are listed, fullest first.
 const FILE_SYSTEMS: usize = 5;
 
-/// What a mail about alerts says.
+/// The template data of a mail about alerts.
 #[derive(Debug, Serialize)]
 pub(super) struct Facts {
     client: ClientFacts,
@@ -40,23 +39,23 @@ pub(super) struct Facts {
     collector: String,
 }
 
-/// Who it is, in every mail about a client.
+/// The client, in every mail about one.
 #[derive(Debug, Serialize)]
 pub(super) struct ClientFacts {
     name: String,
-    /// Name and address, or the address where it is the name.
+    /// Name and address, or only the address if that is the name.
     title: String,
     host_name: Option<String>,
     system: Option<String>,
     uptime: Option<String>,
 }
 
-/// What an alert is about, in every part of a mail that tells of one.
+/// The metric and instance of an alert, in every part of a mail.
 #[derive(Debug, Serialize)]
 struct About {
     /// The name of the metric.
     label: &'static str,
-    /// What has the value; empty for the host.
+    /// The instance; empty for the host.
     instance: String,
     value: String,
     limit: String,
@@ -71,16 +70,16 @@ struct AlertFacts {
     reason: NoticeReason,
     /// By how much the value exceeds the limit.
     over_by: String,
-    /// How long it has lasted; `None` where it began in this collection.
+    /// How long it has lasted; `None` if it began in this collection.
     lasting: Option<String>,
     for_sweeps: u32,
-    /// How often reminders come, as it was configured; `None` for a mail at every collection.
+    /// The configured interval of reminders; `None` for a mail at every collection.
     reminder: Option<String>,
     history: Option<words::Series>,
     evidence: Shown,
 }
 
-/// What is shown to explain a value; what does not apply is empty.
+/// The evidence for a value. Parts that do not apply are empty.
 #[derive(Debug, Default, Serialize)]
 struct Shown {
     /// What the processes are listed by.
@@ -131,11 +130,11 @@ struct EndedFacts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum End {
-    /// The value came back.
+    /// The value is within the limit again.
     Back,
     /// The client answers again.
     Reachable,
-    /// What the alert is about is not there any more.
+    /// The instance no longer exists.
     Gone,
 }
 
@@ -166,7 +165,7 @@ impl Facts {
         facts
     }
 
-    /// The kind of mail; `None` where there is nothing to say.
+    /// The kind of mail; `None` if there is nothing to report.
     pub(super) fn kind(&self) -> Option<MailKind> {
         match (self.alerts.is_empty(), self.ended.is_empty()) {
             (false, _) => Some(MailKind::Alert),
@@ -175,7 +174,7 @@ impl Facts {
         }
     }
 
-    /// The subject: the client, then what is wrong, the most important first.
+    /// The subject: the client, then the problems, the most important first.
     pub(super) fn subject(&self) -> String {
         let matters: Vec<String> = match self.alerts.as_slice() {
             [] => self.ended.iter().map(EndedFacts::in_subject).collect(),
@@ -251,7 +250,7 @@ impl AlertFacts {
         }
     }
 
-    /// Its part of the subject; with the limit where it stands `alone` there.
+    /// Its part of the subject; with the limit if it is `alone` there.
     fn in_subject(&self, alone: bool) -> String {
         let still = match self.reason {
             NoticeReason::Reminder => "still ",

@@ -1,5 +1,5 @@
-//! The complete list of security events as text files, one line an event. Nothing is left out: what is too
-//! much for one file goes on in the next.
+//! The complete list of security events as text files, one line per event. Nothing is omitted: the list continues in
+//! further files if necessary.
 
 use jiff::Timestamp;
 
@@ -11,8 +11,8 @@ const HEAD: &str = "time\tlevel\tid\tsource\tuser\tmessage\tdata\n";
 /// The longest name of a client in a file name, in bytes.
 const NAME_BYTES: usize = 60;
 
-/// The events as files of at most `part_bytes`; a single longer line is a file of its own. None where there
-/// are no events.
+/// The events as files of at most `part_bytes`; a single longer line is a file of its own. Empty if there are no
+/// events.
 pub(super) fn files(client_name: &str, events: &[SecurityEvent], part_bytes: usize) -> Vec<Attachment> {
     let mut texts: Vec<String> = Vec::new();
     for event in events {
@@ -30,7 +30,7 @@ pub(super) fn files(client_name: &str, events: &[SecurityEvent], part_bytes: usi
     (1..).zip(texts).map(file).collect()
 }
 
-/// What every file system and every mail program takes.
+/// Only characters that every file system and every mail program accepts.
 fn in_file_name(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let mut plain: String = name.chars().map(plain).collect();
@@ -50,7 +50,7 @@ fn line(event: &SecurityEvent) -> String {
     shown.join("\t") + "\n"
 }
 
-/// A time of a client's clock, which may say anything.
+/// A time of a client's clock, which may be any number.
 fn time(unix_ms: i64) -> String {
     match Timestamp::from_millisecond(unix_ms) {
         Ok(at) => at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),

@@ -1,4 +1,4 @@
-//! What a mail about alerts is made from: one collection, what was decided about it, and earlier values. Not the mail.
+//! The input of a mail about alerts: one collection, the decisions about it, and earlier values.
 
 use jiff::Timestamp;
 
@@ -12,25 +12,25 @@ use crate::{
     },
 };
 
-/// A collection about which there may be a mail.
+/// A collection with the data for mails about it.
 #[derive(Debug, Clone, Copy)]
 pub struct MailContext<'a> {
     /// The client, with its recipients.
     pub client: &'a config::Client,
-    /// What was decided.
+    /// The decisions.
     pub verdict: &'a Verdict,
-    /// What the collection showed.
+    /// The result of the collection.
     pub observation: Observation<'a>,
     /// Earlier values, oldest first, of the metrics that [`history_wanted`] names; may be empty. Only values from
     /// before `now` are shown.
     pub histories: &'a [(Metric, Vec<(Timestamp, f64)>)],
     /// When it was decided.
     pub now: Timestamp,
-    /// The name of the machine on which this program runs.
+    /// The host name of the collector.
     pub collector_name: &'a str,
 }
 
-/// The metrics whose earlier values belong in the mails of this verdict.
+/// The metrics whose earlier values are shown in the mails of this verdict.
 #[must_use]
 pub fn history_wanted(verdict: &Verdict) -> Vec<Metric> {
     let wanted = |change: &&Change| match change.notice {

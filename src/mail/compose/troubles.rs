@@ -1,4 +1,4 @@
-//! The mails about troubles of the collector itself: their facts and their subjects. Not the sentences.
+//! The template data and the subjects of mails about troubles of the collector itself.
 
 use serde::Serialize;
 

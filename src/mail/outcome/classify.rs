@@ -1,11 +1,11 @@
-//! What a refusal means for a mail, from where it came, its codes and its words. Pure.
+//! Decides what a refusal means for a mail, from the part of the dialogue, the codes and the text. Pure.
 //!
 //! Servers do not agree on codes: Postfix answers to a wrong `EHLO` name and to a wrong sender only at the recipient,
-//! `550` is an unknown user here and a blocked network there, and `5.7.1` may be anything. So words that name a
-//! cause come first, then the enhanced code, then the status code.
+//! `550` is an unknown user here and a blocked network there, and `5.7.1` may be anything. So texts that name a cause
+//! are checked first, then the enhanced code, then the status code.
 //!
-//! A mail is given up only where the server refuses the address itself, or has seen the whole mail and refuses it. What
-//! remains unclear waits: it ends after days by itself, and until then somebody can correct what is wrong.
+//! A mail is permanently refused only if the server refuses the address itself, or refuses the mail after it has seen
+//! all of it. In unclear cases it waits: it is given up after days, and until then somebody can correct the cause.
 
 use super::{DeferralScope, EnhancedCode, Phase, SendError};
 
@@ -42,9 +42,9 @@ pub fn refusal(
 fn meaning(during: Phase, code: u16, enhanced: Option<EnhancedCode>, text: &str) -> Meaning {
     let reply = JudgedReply { code, told: enhanced.and_then(EnhancedCode::telling), text: searchable(text) };
     match code {
-        // It closes, whatever it was asked.
+        // The server closes the connection, regardless of the command.
         421 => SERVER,
-        // No place for a 2xx or 3xx that is not the expected one: a confused server.
+        // An unexpected 2xx or 3xx: the server is confused.
         ..400 => SERVER,
         400..500 => for_now(during, &reply),
         500.. => match during {
@@ -176,7 +176,7 @@ fn searchable(text: &str) -> String {
     if found.trim().is_empty() { String::new() } else { found }
 }
 
-/// How we introduce ourselves, and the sender's address. Servers say what they think of either at the recipient.
+/// Our `EHLO` name and the sender's address. Servers often refuse them only at the recipient.
 const OUR_NAME_OR_SENDER: &[&str] = &[
     " helo ",
     " ehlo ",
@@ -267,7 +267,7 @@ const LOGIN: &[&str] = &[
     "encrypt",
 ];
 
-/// The server does not like where we come from.
+/// The server refuses our network address.
 const OUR_ADDRESS: &[&str] = &[
     "client host",
     "client ip",
@@ -309,10 +309,10 @@ const OUR_ADDRESS: &[&str] = &[
     "rate limit",
 ];
 
-/// What the DNS does not know of us.
+/// Missing DNS records of ours.
 const NOT_IN_DNS: &[&str] = &["client host rejected", "cannot find your"];
 
-/// A policy without a name.
+/// An unspecified policy.
 const POLICY: &[&str] = &[
     "administrative prohibition",
     "administratively",
@@ -330,7 +330,7 @@ const POLICY: &[&str] = &[
     "transaction failed",
 ];
 
-/// The recipient's address is not there, or cannot take mail.
+/// The recipient's address does not exist or cannot receive mail.
 const ADDRESS: &[&str] = &[
     "user unknown",
     "unknown user",
@@ -388,7 +388,7 @@ const ADDRESS: &[&str] = &[
     "mailbox is full",
 ];
 
-/// What is in the mail.
+/// The content of the mail.
 const CONTENT: &[&str] = &[
     "spam",
     "virus",

@@ -1,10 +1,10 @@
-//! What can be wrong with the spool.
+//! The errors of the spool.
 
 use std::{io, path::PathBuf};
 
 use super::line::FORMAT;
 
-/// What is wrong with the spool.
+/// An error of the spool.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::store) enum SpoolError {
     #[error("there is no directory for a spool: set STATE_DIRECTORY, XDG_STATE_HOME or HOME")]
