@@ -3,42 +3,42 @@
 //! | part | what it is |
 //! | --- | --- |
 //! | [`collector`] | the three things done to a client: collect, clean, trust |
-//! | `collection` | what one collection comes to, as data |
+//! | `collection` | the result of one collection, as data |
 //! | `shared` | what all collections share; connecting and logging in with it |
-//! | `known_clients` | what was learnt of clients at earlier visits |
+//! | `known_clients` | the data about clients that is kept between visits |
 //! | `attempt` | one attempt at one collection, stage by stage |
 //! | `answer` | opening an agent's answer and checking the report in it |
 //! | `deadline` | pure: which share of the `timeout` each stage has; running a stage within it |
 //! | `backoff` | pure: how long to wait before the next attempt |
 //! | `connect` | TCP, key exchange and the check of the host key |
-//! | `algorithms` | pure: which algorithms are offered, and what they cost us |
-//! | `handshake` | pure: where the packets of a key exchange end, and which of them mean work |
-//! | `threads` | the threads on which sessions live, and the places for costly work on them |
-//! | `abuse` | pure: what no honest SSH server does |
+//! | `algorithms` | pure: which algorithms are offered, and how much work they cost |
+//! | `handshake` | pure: where the packets of a key exchange end, and which of them are expensive |
+//! | `threads` | the threads on which sessions run, and the slots for expensive work on them |
+//! | `abuse` | pure: behaviour that no honest SSH server shows |
 //! | `allowance` | pure: what a client may send in a session |
 //! | `first_lines` | pure: the lines that come before the packets |
-//! | `stream` | the socket beneath a session: it counts, it waits for places, it can be cut from outside |
-//! | `session_handler` | what the library asks of us: it refuses what a server wants |
-//! | `host_key` | the judgement of a host key by the policy |
+//! | `stream` | the TCP stream under a session: it limits, delays and can be cut from outside |
+//! | `session_handler` | the callbacks of the SSH library, which refuse requests of servers |
+//! | `host_key` | the check of a host key by the policy |
 //! | `session` | an open SSH session, and those kept for the next sweep |
 //! | `session_state` | the state that a session shares with its handler |
-//! | `credential` | pure: which credentials are tried in which order, and what the server's answers amount to |
-//! | `credential_sources` | key files and secrets, waited for until a deadline |
+//! | `credential` | pure: which credentials are tried in which order, and the result of the server's answers |
+//! | `credential_sources` | key files and secrets, read with a deadline |
 //! | `authenticate` | trying the credentials of a client, one after the other |
 //! | `ssh_agent` | trying the keys of the ssh-agent |
-//! | `keyring`, `secrets` | decoded key files and fetched secrets, each once for all clients |
-//! | `shortage` | which errors tell of trouble of our own, not of the client's |
+//! | `keyring`, `secrets` | decoded key files and read secrets, each once for all clients |
+//! | `shortage` | which errors are caused by exhausted resources of this machine |
 //! | [`span`] | which client and which stage a line of the log belongs to |
 //! | [`descriptor_budget`] | how many collections and kept sessions there are file descriptors for |
 //! | `platform` | pure: what kind of machine a client is |
-//! | `recognition` | how that is found out |
+//! | `recognition` | how the platform is determined |
 //! | `delivery` | how an agent gets onto a client and is run: by a script on a POSIX shell, by SFTP on Windows |
 //! | [`known_hosts`] | the file of pinned host keys |
 //! | [`agents`] | the agents of this build, by platform |
 //!
-//! Not here: when a sweep is due and how many collections run at once, what becomes of a reading. That is
-//! for `app` to say. A client is hostile: what it sends is bounded in size and in time, and its words are
-//! cleaned before they enter a [`Failure`](crate::fleet::Failure).
+//! `app` decides when a sweep is due, how many collections run at once, and what happens to a reading. A client is not
+//! trusted: what it sends is limited in size and time, and its texts are cleaned before they enter a
+//! [`Failure`](crate::fleet::Failure).
 
 mod abuse;
 pub mod agents;

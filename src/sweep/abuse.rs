@@ -1,5 +1,5 @@
-//! What a client did that no honest SSH server does, for which its session ends. Not the counting of it: that is
-//! [`super::allowance`] and [`super::handshake`].
+//! Behaviour that no honest SSH server shows and that ends the session. It is detected in [`super::allowance`] and
+//! [`super::handshake`].
 
 use fleetsweep_agent::envelope::MAX_ANSWER_BYTES;
 
@@ -15,38 +15,38 @@ pub(super) const MOST_CHANNELS: u32 = 8;
 /// The smallest pieces in which a server may want to be sent what we send.
 pub(super) const LEAST_PACKET_BYTES: u32 = 256;
 
-/// What a client did for which its session ends.
+/// The behaviour that ends a session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Abuse {
-    /// Too much came that nobody asked for.
+    /// Too much unsolicited data.
     #[error("it sent more than {} KiB {when}", bytes / 1024)]
     Unasked {
         /// The bound.
         bytes: u64,
-        /// When that was.
+        /// The phase of the session.
         when: &'static str,
     },
-    /// A command's output came in too many pieces.
+    /// The output of a command has too many pieces.
     #[error("it sent {bytes} bytes of output in {messages} messages")]
     Crumbs {
-        /// How many came.
+        /// The number of pieces.
         messages: u64,
-        /// What they held.
+        /// Their size, bytes.
         bytes: u64,
     },
     /// A command printed too much.
     #[error("it sent more than {MOST_OUTPUT_BYTES} bytes of output")]
     Output,
-    /// A message was longer than we allow.
+    /// A message is too long.
     #[error("it sent {0} bytes of output in one message, more than it was told to")]
     LongMessage(usize),
     /// It opened channels to us.
     #[error("it opened {MOST_CHANNELS} channels to us, which were all refused")]
     Channels,
-    /// It wanted new keys again and again.
+    /// Too many key exchanges.
     #[error("it wanted new keys again and again")]
     Rekeys,
-    /// It wants to be sent everything in tiny pieces.
+    /// It only accepts tiny packets.
     #[error("it takes packets of {0} bytes at the most, and less than {LEAST_PACKET_BYTES} is not sent")]
     SmallPackets(u32),
     /// Its host key is larger than any that is verified.
@@ -58,7 +58,7 @@ pub(super) enum Abuse {
 }
 
 impl Abuse {
-    /// The failure it is.
+    /// The failure that it causes.
     pub(super) fn kind(&self) -> FailureKind {
         match self {
             Self::Output => FailureKind::AnswerTooLarge,

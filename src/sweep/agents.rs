@@ -1,5 +1,4 @@
-//! The agents this program can deliver: those embedded when it was built, and those of a folder. Not the
-//! delivery.
+//! The agents that this program can upload: the embedded ones and those of a directory.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +13,7 @@ use sha2::{Digest, Sha256};
 /// Triple and image of each agent that `build.rs` made or was given.
 const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/agents.rs"));
 
-/// No agent is near this size; whatever is larger in the folder got there by mistake.
+/// The largest file that is accepted as an agent. Real ones are much smaller.
 const MAX_IMAGE_BYTES: u64 = 64 << 20;
 
 /// An agent for one platform. Cheap to clone: all clones share the image.
@@ -24,22 +23,22 @@ pub struct Agent {
     pub triple: String,
     /// The executable file.
     pub image: Bytes,
-    /// A file name that is this content's own: `agent-` and 16 digits of its SHA-256. Another version
-    /// never has the same.
+    /// The file name on a client: `agent-` and 16 digits of the SHA-256 of the content, so that another version has
+    /// another name.
     pub name: String,
-    /// The first number that `cksum` prints for the file. It tells a damaged file from a whole one, not a
-    /// forged one: against that it lies in a private directory.
+    /// The first number that `cksum` prints for the file. It detects a damaged file but not a forged one; the private
+    /// directory protects against that.
     pub cksum: u32,
 }
 
-/// The agents by platform. Those of a folder go before the embedded ones.
+/// The agents by platform. Those of a directory take precedence over the embedded ones.
 #[derive(Debug, Clone, Default)]
 pub struct Agents {
     folder: BTreeMap<String, Agent>,
     embedded: BTreeMap<String, Agent>,
 }
 
-/// Why a folder of agents cannot be used.
+/// Why a directory of agents cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentsError {
     /// The folder or a file in it cannot be read.
@@ -75,10 +74,10 @@ impl Agent {
     }
 }
 
-/// What stands before the version in every agent, which prints it for `--version`, and what stands behind it.
+/// The text before and after the version in every agent.
 const BEFORE_VERSION: &[u8] = b"fleetsweep-agent ";
 const AFTER_VERSION: &[u8] = b" (wire ";
-/// The longest version that is believed.
+/// The longest version that is accepted.
 const MAX_VERSION_BYTES: usize = 64;
 
 impl Agent {
@@ -143,7 +142,7 @@ impl Agents {
             let path = entry.map_err(unreadable(folder))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let triple = name.strip_suffix(".exe").unwrap_or(&name);
-            // Whatever else lies there, such as a README, has no name of this form.
+            // Other files, such as a README, have other names.
             if triple.matches('-').count() < 2 {
                 continue;
             }
@@ -233,7 +232,7 @@ mod tests {
         assert!(agent.image.len() <= 1_400_000, "{} bytes", agent.image.len());
         let image = &agent.image;
         assert_eq!(&image[..4], b"\x7fELF");
-        // No program header asks for an interpreter or for dynamic linking: nothing is looked for on the client.
+        // No program header needs an interpreter or dynamic linking, so nothing else is needed on the client.
         let number =
             |at: usize, bytes: usize| image[at..at + bytes].iter().rev().fold(0, |n, byte| n << 8 | usize::from(*byte));
         let (table, size, count) = (number(32, 8), number(54, 2), number(56, 2));

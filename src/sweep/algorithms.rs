@@ -1,8 +1,8 @@
-//! The algorithms that a client is offered, and what a key exchange with it costs us. Not the exchange: that is
-//! the library's.
+//! The algorithms that are offered to a client, and how much work a key exchange with it costs. The exchange itself is
+//! done by the library.
 //!
-//! The client chooses among what is offered, so everything offered must be affordable. Processor time of ours for
-//! one key exchange, measured on one machine with an unoptimised build; the ratios hold elsewhere too:
+//! The client chooses among the offered algorithms, so each of them must be affordable. CPU time for one key exchange,
+//! measured on one machine with an unoptimised build; the ratios are similar elsewhere:
 //!
 //! | key exchange | ms | | host key | ms |
 //! | --- | --- | --- | --- | --- |
@@ -15,11 +15,11 @@
 //! | `diffie-hellman-group16-sha512` | 86 | | | |
 //! | `diffie-hellman-group18-sha512` | 737 | | not offered | |
 //!
-//! Groups 17 and 18 are sound and not offered, because of this cost.
+//! Groups 17 and 18 are secure but not offered, because of this cost.
 //!
-//! RSA keys above 8,192 bits are not verified. Diffie-Hellman over a finite field is what servers need
-//! that know no curves (OpenSSH before 5.7) or may use none; it waits for a place ([`super::threads`]).
-//! Compression is never offered: a few bytes could stand for a great many.
+//! RSA keys above 8,192 bits are not verified. Servers without elliptic curves (OpenSSH before 5.7) need Diffie-Hellman
+//! over a finite field; it waits for a slot ([`super::threads`]). Compression is never offered, because a few bytes
+//! could expand to very many.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! The answer of an agent: opening its envelope, checking the report in it, and adding further reports of the same
-//! collection. Not running the agent.
+//! The answer of an agent: opens its envelope, checks the report in it, and adds further reports of the same
+//! collection.
 
 use fleetsweep_agent::{
     envelope::{self, OpenError},
@@ -14,7 +14,7 @@ use crate::fleet::{Failure, FailureKind, Reading, Stage};
 /// Opens the envelope and checks the report in it.
 ///
 /// # Errors
-/// Everything that fails in the stage `decrypt`.
+/// Any failure of the stage `decrypt`.
 pub(super) fn open(
     output: &[u8],
     request: &Request,
@@ -38,7 +38,7 @@ pub(super) fn open(
     let report = Report::from_xml(&xml).map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
     let reading = Reading::from_report(&report, received_at.as_millisecond())
         .map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
-    // One that nobody asked for is no log: a client cannot have us mail what it likes.
+    // An event log that was not requested is ignored, so that a client cannot make us mail anything.
     let events: Option<EventLog> = report.events.filter(|_| request.events != EventsWanted::No);
     Ok(Received { reading, events, received_at })
 }

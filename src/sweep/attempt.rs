@@ -1,4 +1,4 @@
-//! One attempt at one collection, from connect to decrypt, stage by stage. Not the attempts after it.
+//! One attempt of a collection, from connect to decrypt, stage by stage.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -29,16 +29,16 @@ use crate::{
 /// How many further reports of security events one collection takes. They are kept in memory until they are stored.
 const FURTHER_REPORTS: usize = 7;
 
-/// Whether the stage `execute` was entered: stages never run backwards.
+/// Whether the stage `execute` was entered. Stages never go backwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Executing {
     NotYet,
     Entered,
 }
 
-/// What an attempt works with.
+/// The context of an attempt.
 pub(super) struct Attempt<'a> {
-    /// What outlives it.
+    /// The state that all attempts share.
     pub(super) shared: &'a Shared,
     /// The client.
     pub(super) client: &'a Client,
@@ -63,7 +63,7 @@ impl Attempt<'_> {
         self.shared.publisher.publish(Some(self.sweep), Some(&self.client.id), kind).await;
     }
 
-    /// Makes the attempt.
+    /// Runs the attempt.
     ///
     /// # Errors
     /// The failure of the stage that did not succeed.
@@ -93,8 +93,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// A session that is entered: the one kept since the last time if it is alive, or else a new one.
-    /// A kept one comes with the channel that showed it to be alive.
+    /// A session that is logged in: the kept one if it is alive, otherwise a new one. A kept one comes with the channel
+    /// that showed that it is alive.
     async fn session(&self) -> Result<(Session, Option<Channel<Msg>>), Failure> {
         self.enter(Stage::Connect).await;
         if let Some((session, channel)) = self.kept_session().await? {
@@ -164,7 +164,7 @@ impl Attempt<'_> {
                     last = Some(failure);
                     continue;
                 }
-                // That nothing else is left says less than why the first choice failed.
+                // The first failure says more than that no other directory is left.
                 Err(failure) if failure.kind == FailureKind::NoDirectory => {
                     known.forget(client);
                     return Err(last.unwrap_or(failure));
@@ -259,7 +259,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// A request of its own for each execution: an answer opens for the one it was made for alone.
+    /// Each execution has its own request, and an answer can only be opened for its request.
     fn request(&self, platform: &Platform, events: &EventsWanted) -> Result<(p256::SecretKey, Request), Failure> {
         let secret = envelope::fresh_secret(&mut SysRng)
             .map_err(|error| Failure::new(Stage::Upload, FailureKind::Defect).because(error))?;

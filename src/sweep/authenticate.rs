@@ -1,8 +1,9 @@
-//! Proving to a client who we are: which credentials are tried, in which order, and when to stop.
+//! The login at a client: which credentials are tried, in which order, and when to stop.
 //!
-//! The order is key file, ssh-agent, password, keyboard-interactive with the password. A credential that
-//! was refused is never sent again: not in this attempt, and not in another one either, since
-//! [`FailureKind::AuthenticationRefused`](crate::fleet::FailureKind::AuthenticationRefused) is not retried. An account must not be locked by its collector.
+//! The order is key file, ssh-agent, password, keyboard-interactive with the password. A credential that was refused is
+//! never sent again, neither in this attempt nor in another one, because
+//! [`FailureKind::AuthenticationRefused`](crate::fleet::FailureKind::AuthenticationRefused) is not retried. Otherwise
+//! the account could be locked.
 
 use russh::{MethodKind, MethodSet, client::KeyboardInteractiveAuthResponse, keys::PrivateKeyWithHashAlg};
 use secrecy::{ExposeSecret, SecretString};

@@ -1,10 +1,10 @@
-//! How long to wait before the next attempt. Pure; the waiting itself is in [`super::collector`].
+//! The pause before the next attempt of a collection. Pure; [`super::collector`] waits.
 
 use std::time::Duration;
 
 /// Before the second attempt, without jitter.
 const FIRST: Duration = Duration::from_millis(500);
-/// No pause is longer, jitter aside: a sweep is not to wait for one client.
+/// The longest pause without jitter, so that a sweep does not wait long for one client.
 const LONGEST: Duration = Duration::from_secs(8);
 
 /// The pause after `failed` attempts (counted from 1): doubled each time, then spread over half to one

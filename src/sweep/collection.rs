@@ -1,4 +1,4 @@
-//! What one collection comes to, as data.
+//! The result of one collection, as data.
 
 use fleetsweep_agent::report::EventLog;
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::fleet::{ClientId, Failure, Reading, Stage, SweepId};
 
-/// One collection that came to its end. It is not stored yet.
+/// A collection that has ended. It is not stored yet.
 #[derive(Debug)]
 pub struct Collection {
     /// Names it.
@@ -25,10 +25,10 @@ pub struct Collection {
     pub outcome: Result<Received, Failure>,
 }
 
-/// What a collection received, checked.
+/// The validated data that a collection received.
 #[derive(Debug)]
 pub struct Received {
-    /// What the client was like.
+    /// The reading.
     pub reading: Reading,
     /// Its security events, where they were asked for; `None` where they were not. Not checked beyond the wire's own caps.
     pub events: Option<EventLog>,

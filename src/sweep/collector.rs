@@ -1,5 +1,4 @@
-//! The three things that are done to a client: collect, clean, trust. Not one attempt in itself: that is
-//! [`super::attempt`].
+//! The three operations on a client: collect, clean and trust. One attempt of a collection is in [`super::attempt`].
 
 use std::{
     fmt,
@@ -57,14 +56,14 @@ pub enum SweepError {
     Agents(#[from] AgentsError),
 }
 
-/// What `clean` did to a client.
+/// The result of `clean` for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CleanResult {
     /// The directories that are gone, as the client names them; empty where nothing was kept.
     pub removed: Vec<String>,
 }
 
-/// What `trust` found.
+/// The result of `trust` for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrustResult {
     /// The key was pinned before.
@@ -99,8 +98,8 @@ impl Shortage {
     }
 }
 
-/// Does things to clients, and keeps between them what is worth keeping: pinned host keys, agents, decoded
-/// keys, fetched secrets, open sessions. One for each configuration; shared by reference between all tasks.
+/// Runs operations on clients, and keeps what they share: pinned host keys, agents, decoded keys, secrets, open
+/// sessions. There is one per configuration, shared by all tasks.
 pub struct Collector {
     shared: Shared,
     /// The deadline of one attempt.
@@ -201,7 +200,7 @@ impl Collector {
                 Retry::Counted => backoff::pause(counted, rand::rng().random()),
                 Retry::NotCounted => {
                     let Some(pause) = short.pause(self.timeout, rand::rng().random()) else { break Err(failure) };
-                    // A session that only waits may hold what is wanted here.
+                    // An idle session may hold the missing resource.
                     self.shared.sessions.give_up_one().await;
                     pause
                 }

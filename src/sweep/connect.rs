@@ -1,5 +1,5 @@
-//! From a client's address to an SSH session whose host key was checked: TCP, identification, key
-//! exchange. No credential is sent here, and none is before this has succeeded.
+//! Connects to a client: TCP, identification, key exchange and the check of the host key. No credential is sent before
+//! this has succeeded.
 
 use std::{
     borrow::Cow,
@@ -32,8 +32,7 @@ use crate::{
     fleet::{ClientId, Failure, FailureKind, Stage, failure::Blame},
 };
 
-/// A kept session that is silent for so long is asked whether it lives; after three questions without an
-/// answer it has ended.
+/// The interval of keepalives of a silent session. After three without an answer, the session has ended.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Messages of a channel that wait for its reader. When they are that many, the session stops reading
 /// from the client until one is taken: a client that floods is slowed down and takes no memory.
@@ -109,7 +108,7 @@ async fn tcp(client: &ClientId, allowed: Duration) -> Result<TcpStream, Failure>
                 Failure::new(Stage::Connect, FailureKind::TimedOut).because("no answer to the connection request")
             }
         };
-        // That we cannot reach one of its addresses says less than how the client meets us at another.
+        // That one of its addresses is unreachable says less than the failure at another one.
         if last.is_none() || failed.kind.blame() != Blame::Collector {
             last = Some(failed);
         }
@@ -119,8 +118,8 @@ async fn tcp(client: &ClientId, allowed: Duration) -> Result<TcpStream, Failure>
     Err(if addresses.len() > 1 { last.because(format!("tried {} addresses", addresses.len())) } else { last })
 }
 
-/// The addresses of a client. A name service that says nothing is not a client that says nothing: it has a time of
-/// its own.
+/// The addresses of a client. The name service has a separate time limit, because its silence is not a failure of the
+/// client.
 async fn lookup(client: &ClientId, allowed: Duration) -> Result<Vec<SocketAddr>, Failure> {
     match timeout(allowed, lookup_host((client.address(), client.port()))).await {
         Ok(Ok(addresses)) => Ok(addresses.collect()),

@@ -1,5 +1,5 @@
-//! The credentials of a login: in which order they are tried, and what the answers of the server amount to. Pure; the
-//! trying is [`super::authenticate`].
+//! The credentials of a login: the order in which they are tried, and the result of the server's answers. Pure;
+//! [`super::authenticate`] tries them.
 
 use russh::{MethodKind, MethodSet, client::AuthResult};
 
@@ -9,7 +9,7 @@ use crate::{
     fleet::{Failure, FailureKind, Stage},
 };
 
-/// One thing that can be tried.
+/// A credential to try.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Credential<'a> {
     Key(&'a KeyFile),
@@ -58,17 +58,17 @@ pub(super) fn next<'a>(waiting: &mut Vec<Credential<'a>>, offered: Option<&Metho
     Some(waiting.remove(position))
 }
 
-/// What became of one credential.
+/// The result of trying a credential.
 pub(super) enum Outcome {
-    /// We are in.
+    /// The login succeeded.
     Accepted,
-    /// It was taken, and the server wants another one as well, by one of these methods.
+    /// It was accepted, and the server requires another one by one of these methods.
     OneMoreWanted(MethodSet),
-    /// It was not, and the server would listen to these methods.
+    /// It was refused; the server would accept these methods.
     Refused(MethodSet),
-    /// It could not be tried; why.
+    /// It could not be tried, for this reason.
     Unusable(CredentialError),
-    /// The server asks what we cannot answer; what, in words. That is its doing, not ours.
+    /// The server asks a question that we cannot answer.
     Unanswerable(String),
     /// The session ended meanwhile.
     Lost,
@@ -84,7 +84,7 @@ impl From<AuthResult> for Outcome {
     }
 }
 
-/// What was learnt while trying.
+/// The results of all attempts to log in.
 #[derive(Default)]
 pub(super) struct LoginAttempts {
     /// Credentials that were accepted, where the server wants another one as well.
@@ -100,7 +100,7 @@ pub(super) struct LoginAttempts {
 }
 
 impl LoginAttempts {
-    /// The failure that all of this amounts to; `not_offered` are the credentials that were not tried.
+    /// The resulting failure; `not_offered` are the credentials that were not tried.
     pub(super) fn failure(self, not_offered: Vec<String>) -> Failure {
         // That we are short of something passes: another try may do.
         let kind = match self.unusable.iter().find(|unusable| unusable.is_short).or(self.unusable.first()) {

@@ -1,5 +1,5 @@
-//! Where our own credentials come from: key files and secrets, waited for until a deadline. A source of ours that hangs
-//! must not count as a client that does not answer. Not what is done with them.
+//! Reads our own credentials (key files and secrets) with a deadline. A source that hangs must not count as a client
+//! that does not answer.
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
-//! The deadlines of one attempt: which share of the `timeout` each stage has, and running a stage within
-//! its share. Not the stages themselves.
+//! The deadlines of one attempt: the share of `timeout` that each stage has, and running a stage within its share.
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +22,8 @@ pub(super) const WINDOW: Duration = Duration::from_millis(250);
 /// | execute | the sampling window and 2/3 | 20.25 s |
 /// | decrypt | what is left | |
 ///
-/// The shares add up to more than the whole on purpose: a slow link is slow in one stage, a client that is
-/// gone shows it in the first, and a dead client must not take as long as a slow one.
+/// The shares intentionally add up to more than the whole: a slow network is slow in one stage, a client that is down
+/// fails in the first stage, and a dead client must not take as long as a slow one.
 pub(super) fn share(stage: Stage, timeout: Duration, window: Duration) -> Duration {
     match stage {
         Stage::Connect | Stage::Authenticate => timeout / 3,

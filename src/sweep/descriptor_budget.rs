@@ -1,26 +1,23 @@
-//! The file descriptors for sessions, of which a process may have a limited number. A collection takes its share first
-//! and waits until there is one; a session is kept for the next sweep only if there is one at once. Not how many
-//! descriptors there are.
+//! The budget of file descriptors for sessions. A collection waits until there are descriptors for it; a session is
+//! kept for the next sweep only if there are some at once.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What each use costs, in descriptors.
+/// The number of descriptors for each use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Costs {
-    /// A collection: its session and one more thing, one after the other: a name that is looked up, a key file, the
-    /// ssh-agent.
+    /// A collection: its session and one more descriptor, for the name lookup, a key file or the ssh-agent.
     pub collection: u32,
     /// A session that is kept between sweeps.
     pub kept: u32,
 }
 
 impl Costs {
-    /// Where clients are elsewhere.
+    /// For clients on other machines.
     pub const ELSEWHERE: Self = Self { collection: 2, kept: 1 };
-    /// Where this process serves the clients as well: the other end of each session, and pipes to the agent that is
-    /// run for it.
+    /// For a demo, whose clients are in this process: also the other end of each session, and the pipes to the agent.
     pub const SERVED_HERE: Self = Self { collection: 8, kept: 2 };
 }
 
@@ -31,14 +28,14 @@ pub struct DescriptorBudget {
     costs: Costs,
 }
 
-/// Descriptors that were taken; given back when this is dropped.
+/// Reserved descriptors. Released when dropped.
 #[derive(Debug)]
 pub struct DescriptorPermit {
     _descriptors: OwnedSemaphorePermit,
 }
 
 impl DescriptorBudget {
-    /// So many descriptors.
+    /// A budget of this many descriptors.
     #[must_use]
     pub fn of(descriptors: usize, costs: Costs) -> Self {
         let descriptors = Arc::new(Semaphore::new(descriptors.min(Semaphore::MAX_PERMITS)));

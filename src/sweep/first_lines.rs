@@ -1,5 +1,5 @@
-//! The first lines of whatever answers, up to the identification of an SSH server: they tell an SSH server from anything
-//! else. Pure.
+//! The first lines of a peer, up to the identification of an SSH server. They distinguish an SSH server from other
+//! services. Pure.
 
 /// An SSH identification line has at most 255 bytes (RFC 4253, section 4.2).
 const LINE_BYTES: usize = 255;

@@ -1,4 +1,4 @@
-//! The decoders of what clients say, as a fuzzer calls them: see [`crate::fuzzing`].
+//! The fuzz targets of data from clients; see [`crate::fuzzing`].
 
 pub use super::{
     delivery::fuzzing::{answer, sftp},

@@ -1,7 +1,6 @@
 //! What a server sends before its messages are encrypted, followed byte by byte: its [first lines](super::first_lines),
-//! then packets up to its new keys. Pure. It tells where each packet of a key exchange ends and how much work the
-//! library has with it, and refuses what is never honest. Not the exchange itself, and no check that it is whole:
-//! those are the library's.
+//! then packets up to its new keys. Pure. It finds where each packet of a key exchange ends and how much work it causes
+//! in the library, and rejects what no honest server sends. The library does the exchange itself and validates it.
 
 use super::{
     abuse::Abuse,

@@ -1,5 +1,5 @@
-//! The judgement of a host key by the policy of the configuration: at first sight of a connection, and again before a
-//! session that is open already is used. Not the file of pinned keys: that is [`super::known_hosts`].
+//! Checks a host key by the policy of the configuration, during the connection and again before an open session is
+//! reused. The file of pinned keys is in [`super::known_hosts`].
 
 use std::sync::{Arc, OnceLock};
 
@@ -24,7 +24,7 @@ pub(super) enum HostKeyPurpose {
     Trust(Arc<OnceLock<ShownHostKey>>),
 }
 
-/// What became of a key that was to be trusted.
+/// The result of pinning a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ShownHostKey {
     /// `SHA256:…`

@@ -1,5 +1,4 @@
-//! Private key files, each read and decoded once for all clients that have the same passphrase for it. Not
-//! their use.
+//! Private key files. Each is read and decoded once for all clients with the same passphrase.
 
 use std::{
     collections::HashMap,
@@ -18,17 +17,17 @@ use super::{
 };
 use crate::config::{KeyFile, safe_text};
 
-/// A private key file is a few kilobytes; what is larger is none.
+/// The largest file that is accepted as a private key. Real ones have a few kilobytes.
 const LARGEST_BYTES: u64 = 64 * 1024;
 
-/// How a file was when it was read: it is decoded again when this changes.
+/// Metadata of a file when it was read. If it changes, the file is decoded again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     bytes: u64,
     modified: Option<SystemTime>,
 }
 
-/// What became of a file: its key, or why there is none.
+/// The key of a file, or why there is none.
 type Outcome = Result<Arc<PrivateKey>, CredentialError>;
 /// One place for a file: whoever comes first decodes it, the others wait for it. Decoding a key that a
 /// passphrase protects takes 0.1 s of processor time by design, so a failure is remembered too, each with

@@ -1,5 +1,5 @@
-//! What was learnt of clients at earlier visits: their platforms, and their directories that do not execute. It only
-//! saves time, and is lost with the process.
+//! Data about clients from earlier visits: their platforms, and directories in which programs cannot be executed. It
+//! only saves time and is not stored.
 
 use std::{
     collections::HashMap,
@@ -12,14 +12,14 @@ use super::{
 };
 use crate::fleet::ClientId;
 
-/// What is known of one client.
+/// The data about one client.
 #[derive(Debug, Clone, Default)]
 struct KnownClient {
     platform: Option<Platform>,
     unusable: UnusableDirectories,
 }
 
-/// What is known of the clients.
+/// The data about all clients.
 #[derive(Debug, Default)]
 pub(super) struct KnownClients(Mutex<HashMap<ClientId, KnownClient>>);
 

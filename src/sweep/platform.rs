@@ -1,5 +1,5 @@
-//! What kind of machine a client is: which agent runs there, and by which shell it is started. Pure; how
-//! that is found out is in [`super::recognition`].
+//! The platform of a client: which agent runs there, and which shell starts it. Pure; [`super::recognition`] determines
+//! it.
 
 /// The platform of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! Which platform a client is of: remembered from an earlier visit, told by the server's identification and
-//! one question, or assumed until the client says otherwise. Not which agent that means.
+//! Determines the platform of a client: known from an earlier visit, from the server's identification and one command,
+//! or assumed until the client shows otherwise.
 
 use super::{deadline::Deadlines, delivery::probe, known_clients::KnownClients, platform::Platform, session::Session};
 use crate::fleet::{ClientId, Failure, FailureKind, Stage};

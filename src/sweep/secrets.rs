@@ -1,5 +1,4 @@
-//! Secrets that were fetched, each once for all clients that share it. Where a secret comes from and how
-//! it is fetched is [`crate::config::secret`].
+//! A cache of secrets, each read once for all clients that share it. [`crate::config::secret`] reads them.
 
 use std::{
     collections::HashMap,
@@ -19,7 +18,7 @@ enum Name {
     Command(String),
 }
 
-/// One place for a secret: whoever comes first fetches it, the others wait for it.
+/// The slot of a secret: the first task reads it, the others wait.
 type Place = Arc<tokio::sync::Mutex<Option<SecretString>>>;
 
 /// The secrets that were fetched.

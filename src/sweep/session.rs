@@ -1,5 +1,5 @@
-//! An open SSH session, and those that are kept for the next sweep. Not how a session comes about: that
-//! is [`super::connect`] and [`super::authenticate`].
+//! An open SSH session, and the sessions that are kept for the next sweep. They are opened in [`super::connect`] and
+//! [`super::authenticate`].
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::fleet::{ClientId, Failure, FailureKind, Stage, failure::SessionAfter};
 
-/// How long a session that is closed may take to say goodbye. It is cut afterwards.
+/// How long closing a session properly may take. After that it is cut.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How long the task of a session that has ended may take to tell how. All that it waits for is the shutdown of a socket.

@@ -1,5 +1,5 @@
-//! A bound to what a client may say by SFTP: the library takes any length for true and makes room for it. Not the
-//! protocol: only the lengths of its packets are looked at.
+//! Limits what a client may send over SFTP, because the library allocates memory for any packet length. Only the
+//! lengths of packets are checked.
 
 use std::{
     io,

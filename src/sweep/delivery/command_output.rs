@@ -1,5 +1,5 @@
-//! What a command has printed so far, and the words of its script in it. Pure: messages come in, in whatever pieces a
-//! client likes, and each byte is looked at a bounded number of times.
+//! The output of a command so far, and the replies of its script in it. Pure. Messages may arrive in any pieces, and
+//! each byte is processed a bounded number of times.
 
 use std::collections::VecDeque;
 

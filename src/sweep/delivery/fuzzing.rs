@@ -1,3 +1,3 @@
-//! The decoders of what runs on a client, as a fuzzer calls them: see [`crate::fuzzing`].
+//! The fuzz targets of the delivery; see [`crate::fuzzing`].
 
 pub use super::{command_output::fuzzing::answer, sftp::fuzzing::sftp};

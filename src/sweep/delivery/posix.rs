@@ -1,5 +1,5 @@
-//! The way for clients with a POSIX shell, all of it on one channel: the [`script`] asks
-//! whether the client has the agent, takes it if not, and executes it; what it prints is the answer.
+//! Delivery to clients with a POSIX shell, over one channel: the [`script`] reports whether the client has the agent,
+//! receives it if not, and executes it; its output is the answer.
 
 use fleetsweep_agent::{envelope, exit};
 use russh::{Channel, client::Msg};
@@ -20,11 +20,11 @@ const CANNOT_EXECUTE: u32 = 126;
 /// What a shell ends with where a command was not found (POSIX).
 const NOT_FOUND: u32 = 127;
 
-/// How the first half of a visit ended.
+/// The result of the upload.
 pub(super) enum Started {
     /// The agent is being executed.
     Running(Running),
-    /// The client is of another platform than the agent is for: what its `uname -sm` says.
+    /// The client has another platform than the agent is for; this is its `uname -sm`.
     OtherPlatform(String),
     /// The agent did not fit into this directory.
     Unusable(Directory, Failure),
@@ -36,10 +36,10 @@ pub(super) struct Running {
     directory: Directory,
 }
 
-/// Gets the agent onto the client and has it started. `channel` is used where there is one already.
+/// Uploads the agent to the client and starts it. `channel` is an open channel to use, if there is one.
 ///
 /// # Errors
-/// Everything that fails in the stage `upload`; the caller sets its deadline.
+/// Any failure of the stage `upload`. The caller sets the deadline.
 pub(super) async fn start(
     session: &Session,
     channel: Channel<Msg>,
@@ -81,7 +81,7 @@ impl Running {
     /// Waits for the agent's end.
     ///
     /// # Errors
-    /// Everything that fails in the stage `execute`; the caller sets its deadline.
+    /// Any failure of the stage `execute`. The caller sets the deadline.
     pub(super) async fn finish(mut self, session: &Session) -> Result<Finished, Failure> {
         const STAGE: Stage = Stage::Execute;
         self.remote.finish(session, STAGE).await?;
@@ -101,10 +101,10 @@ impl Running {
     }
 }
 
-/// Removes what was kept on a client for an account. Gives the directories that are gone.
+/// Removes the files that are kept on a client for an account. Returns the removed directories.
 ///
 /// # Errors
-/// Everything that fails in the stage `execute`; the caller sets its deadline.
+/// Any failure of the stage `execute`. The caller sets the deadline.
 pub(super) async fn clean(session: &Session, username: &str) -> Result<Vec<String>, Failure> {
     const STAGE: Stage = Stage::Execute;
     let mut remote =

@@ -1,5 +1,5 @@
-//! One question that every shell of a Windows machine answers and no other does: which shell it is, and
-//! for which processor. Not what follows from it.
+//! A command that every shell of a Windows machine answers and no other shell does. The answer contains the shell and
+//! the processor.
 
 use rand::RngExt;
 
@@ -13,15 +13,15 @@ use super::{
 };
 use crate::fleet::{Failure, Stage};
 
-/// What `cmd.exe` puts the processor in the place of.
+/// The variable that `cmd.exe` replaces by the processor.
 const FOR_CMD: &str = "%PROCESSOR_ARCHITECTURE%";
-/// What PowerShell does.
+/// The same for PowerShell.
 const FOR_POWERSHELL: &str = "$env:PROCESSOR_ARCHITECTURE";
 
-/// Asks a client whether it is a Windows machine; `None` where it is not, or its shell is another one.
+/// Asks a client whether it is a Windows machine; `None` if it is not, or has another shell.
 ///
 /// # Errors
-/// Everything that can happen to a command; the caller sets its deadline.
+/// Any failure of a command. The caller sets the deadline.
 pub(in crate::sweep) async fn ask(session: &Session, stage: Stage) -> Result<Option<Windows>, Failure> {
     let Question { mark, command } = Question::new(rand::rng().random());
     let mut remote = RemoteCommand::start(session.channel(stage).await?, session, stage, command).await?;

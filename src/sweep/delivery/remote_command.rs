@@ -1,5 +1,5 @@
-//! A command that runs on a client: starting it, sending to its standard input, reading to its end. Its output is kept in
-//! [`super::command_output`]. Not what the output means.
+//! A command that runs on a client: starts it, sends to its standard input, and reads its output, which is kept in
+//! [`super::command_output`].
 
 use bytes::Bytes;
 use russh::{Channel, ChannelReadHalf, ChannelWriteHalf, client::Msg};
@@ -46,14 +46,14 @@ impl RemoteCommand {
         command: Command,
     ) -> Result<Self, Failure> {
         let (read, write) = channel.split();
-        // No round trip for the reply: where the server refuses, that is heard before any word.
+        // Does not wait for the server's reply: a refusal arrives before any script reply.
         if write.exec(true, command.line).await.is_err() {
             return Err(session.lost(stage).await);
         }
         Ok(Self { read, write, heard: Box::new(CommandOutput::new(command.nonce)) })
     }
 
-    /// Hears one message. Nothing is lost where this is dropped half-way.
+    /// Receives one message. Cancel-safe.
     async fn hear(&mut self, session: &Session, stage: Stage) -> Result<(), Failure> {
         match self.read.wait().await {
             Some(message) => self.heard.hear(message, stage),
@@ -61,7 +61,7 @@ impl RemoteCommand {
         }
     }
 
-    /// The next word; `None` where the command ended without one.
+    /// The next script reply; `None` if the command ended without one.
     ///
     /// # Errors
     /// [`FailureKind::ConnectionLost`](crate::fleet::FailureKind::ConnectionLost), [`FailureKind::CommandRefused`](crate::fleet::FailureKind::CommandRefused), [`FailureKind::AnswerTooLarge`](crate::fleet::FailureKind::AnswerTooLarge).
@@ -77,12 +77,11 @@ impl RemoteCommand {
         }
     }
 
-    /// Sends bytes to the command's standard input, and hears meanwhile what it says: a server with a
-    /// small window reads on only after it was read. Stops when the command says a word or ends: it then
-    /// wants no more.
+    /// Sends bytes to the command's standard input and reads its output meanwhile, because a server with a small window
+    /// only continues after its output was read. Stops when the command sends a reply or ends.
     ///
     /// # Errors
-    /// As [`word`](Self::word).
+    /// As [`reply`](Self::reply).
     pub(super) async fn send(&mut self, bytes: Bytes, session: &Session, stage: Stage) -> Result<(), Failure> {
         let Self { read, write, heard } = self;
         let sending = write.data_bytes(bytes);
@@ -105,10 +104,10 @@ impl RemoteCommand {
         }
     }
 
-    /// Hears everything to the end of the command.
+    /// Reads everything until the command ends.
     ///
     /// # Errors
-    /// As [`word`](Self::word).
+    /// As [`reply`](Self::reply).
     pub(super) async fn finish(&mut self, session: &Session, stage: Stage) -> Result<(), Failure> {
         while !self.heard.ended {
             self.hear(session, stage).await?;
@@ -120,7 +119,7 @@ impl RemoteCommand {
         }
     }
 
-    /// How the command ended, where the server said so.
+    /// How the command ended; `None` if the server did not say.
     pub(super) fn exit(&self) -> Option<&Exit> {
         self.heard.exit.as_ref()
     }
@@ -130,7 +129,7 @@ impl RemoteCommand {
         memchr::memmem::find(self.heard.output(), line.as_bytes()).is_some()
     }
 
-    /// Standard output since the last word.
+    /// Standard output since the last script reply.
     pub(super) fn into_output(self) -> Vec<u8> {
         self.heard.into_output()
     }
@@ -143,7 +142,7 @@ impl RemoteCommand {
         ["No space left on device", "Disk quota exceeded", "echo: I/O error"].iter().any(|words| errors.contains(words))
     }
 
-    /// A failure with how the command ended and the last it said on standard error.
+    /// Adds how the command ended and the end of standard error to a failure.
     pub(super) fn explain(&self, failure: Failure) -> Failure {
         let failure = match &self.heard.exit {
             None | Some(Exit::Status(0)) => failure,
@@ -152,7 +151,7 @@ impl RemoteCommand {
         last_lines(&self.heard.errors()).into_iter().fold(failure, Failure::because)
     }
 
-    /// The same with the last it said on standard output too.
+    /// The same with the end of standard output too.
     pub(super) fn explain_with_output(&self, failure: Failure) -> Failure {
         last_lines(self.heard.output()).into_iter().fold(self.explain(failure), Failure::because)
     }

@@ -1,4 +1,4 @@
-//! What is executed on a client with a POSIX shell, as text, and the words it says. Pure.
+//! The scripts that are executed on a client with a POSIX shell, and their replies. Pure.
 //!
 //! The text is handed to the account's login shell, which may be any: it is one line in single quotes with
 //! no quote, no `!` and no backslash in it, so that sh, bash, zsh, csh, tcsh and fish all pass it to
@@ -16,8 +16,8 @@ use crate::{config::AgentKeeping, fleet::reading::clean};
 
 /// Common to both scripts: a known state, the account's private directory, the places to look for one.
 ///
-/// `p` says whether a directory is private: no link, ours, closed to everybody else. Only then is
-/// anything in it believed.
+/// `p` checks that a directory is private: not a link, ours, closed to everybody else. Only then is its content
+/// trusted.
 macro_rules! prelude {
     () => {
         concat!(
@@ -86,10 +86,10 @@ const CLEAN: &str = concat!(
     "p $e && rm -rf $e && echo $n gone $d/$e; done); done; echo $n done",
 );
 
-/// A command for the login shell, and the nonce of its words.
+/// A command for the login shell, and the nonce of its replies.
 #[derive(Debug)]
 pub(super) struct Command {
-    /// What begins each of its words.
+    /// The nonce that starts each of its replies.
     pub(super) nonce: String,
     /// The text.
     pub(super) line: String,
@@ -151,7 +151,7 @@ fn numbers(unusable: UnusableDirectories) -> String {
     if digits.is_empty() { "0".to_owned() } else { digits }
 }
 
-/// What the scripts say, each after the nonce.
+/// The replies of the scripts. Each follows the nonce.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ScriptReply {
     /// The client is of another platform: its `uname -sm`.

@@ -1,7 +1,6 @@
-//! The few things that are done to the files of a client by SFTP: write one, list a directory, remove. Not
-//! which files those are.
+//! The SFTP operations on a client: write a file, list a directory, remove.
 //!
-//! The protocol is the library's, and what it hears goes through [`BoundedStream`].
+//! The library implements the protocol, and its input goes through [`BoundedStream`].
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -80,7 +79,7 @@ impl Sftp {
     /// Writes a new file.
     ///
     /// # Errors
-    /// What the client said of it.
+    /// The client's error.
     pub(super) async fn write(&self, path: &str, content: &Bytes) -> SftpResult<()> {
         let flags = OpenFlags::CREATE | OpenFlags::WRITE | OpenFlags::EXCLUDE;
         let handle = self.unless_ended(self.library.open(path, flags, FileAttributes::empty())).await?.handle;
@@ -102,7 +101,7 @@ impl Sftp {
     /// Makes a directory; that it is there already is told as any other failure.
     ///
     /// # Errors
-    /// What the client said of it.
+    /// The client's error.
     pub(super) async fn make_directory(&self, path: &str) -> SftpResult<()> {
         self.unless_ended(self.library.mkdir(path, FileAttributes::empty())).await.map(drop)
     }
@@ -110,7 +109,7 @@ impl Sftp {
     /// The entries of a directory, at most `most` of them.
     ///
     /// # Errors
-    /// What the client said of it.
+    /// The client's error.
     pub(super) async fn list(&self, path: &str, most: usize) -> SftpResult<Vec<Listed>> {
         let handle = self.unless_ended(self.library.opendir(path)).await?.handle;
         let mut listed = Vec::new();
@@ -140,7 +139,7 @@ impl Sftp {
     /// Removes a file.
     ///
     /// # Errors
-    /// What the client said of it.
+    /// The client's error.
     pub(super) async fn remove(&self, path: &str) -> SftpResult<()> {
         self.unless_ended(self.library.remove(path)).await.map(drop)
     }
@@ -148,7 +147,7 @@ impl Sftp {
     /// Removes an empty directory.
     ///
     /// # Errors
-    /// What the client said of it.
+    /// The client's error.
     pub(super) async fn remove_directory(&self, path: &str) -> SftpResult<()> {
         self.unless_ended(self.library.rmdir(path)).await.map(drop)
     }
@@ -159,7 +158,7 @@ pub(super) fn is_absent(error: &Error) -> bool {
     matches!(error, Error::Status(status) if status.status_code == StatusCode::NoSuchFile)
 }
 
-/// What the client said, or what became of the session.
+/// The client's error, or how the session ended.
 pub(super) fn words(error: &Error) -> String {
     match error {
         Error::Status(status) if status.error_message.is_empty() => status.status_code.to_string(),

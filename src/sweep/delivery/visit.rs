@@ -1,4 +1,4 @@
-//! One visit to a client as data: what it is asked to do, where, and how that ends. Not how it is done.
+//! One visit to a client as data: its parameters and its result.
 
 use super::super::{agents::Agent, platform::Platform};
 use crate::{config::AgentKeeping, fleet::Failure};
@@ -6,7 +6,7 @@ use crate::{config::AgentKeeping, fleet::Failure};
 /// How many directories are tried.
 pub(super) const DIRECTORIES: usize = 6;
 
-/// What a client is asked to do: take the agent if it is not there, and run it.
+/// The parameters of a visit: upload the agent if it is missing, and execute it.
 pub(in crate::sweep) struct Visit<'a> {
     /// The account there; names the private directory.
     pub(in crate::sweep) username: &'a str,
@@ -45,7 +45,7 @@ impl UnusableDirectories {
     }
 }
 
-/// How the second half ended: running it.
+/// The result of executing the agent.
 pub(in crate::sweep) enum Finished {
     /// The agent ran to its end: everything that was printed since it was started.
     Answered(Vec<u8>),

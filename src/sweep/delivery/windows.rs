@@ -62,7 +62,7 @@ pub(super) struct Running {
 /// Writes the agent and starts it.
 ///
 /// # Errors
-/// Everything that fails in the stage `upload`; the caller sets its deadline.
+/// Any failure of the stage `upload`. The caller sets the deadline.
 pub(super) async fn start(
     session: &Session,
     channel: Channel<Msg>,
@@ -115,7 +115,7 @@ impl Running {
     /// removed.
     ///
     /// # Errors
-    /// Everything that fails in the stage `execute`; the caller sets its deadline.
+    /// Any failure of the stage `execute`. The caller sets the deadline.
     pub(super) async fn finish(self, session: &Session) -> Result<Vec<u8>, Failure> {
         const STAGE: Stage = Stage::Execute;
         let Self { mut remote, sftp, name } = self;
@@ -140,7 +140,7 @@ impl Running {
 /// Removes all of our files. Returns the removed directories.
 ///
 /// # Errors
-/// Everything that fails in the stage `execute`; the caller sets its deadline.
+/// Any failure of the stage `execute`. The caller sets the deadline.
 pub(super) async fn clean(session: &Session) -> Result<Vec<String>, Failure> {
     const STAGE: Stage = Stage::Execute;
     let refused = |what: &str, error: &_| {

@@ -1,4 +1,4 @@
-//! What a server says before encryption, as a fuzzer hears it: see [`crate::fuzzing`].
+//! The fuzz target of the data before encryption; see [`crate::fuzzing`].
 
 use super::{Abuse, AlgorithmSet, Effort, FirstLines, Handshake};
 

@@ -1,4 +1,4 @@
-//! The answer of a command as a fuzzer reads it: see [`crate::fuzzing`].
+//! The fuzz target of command output; see [`crate::fuzzing`].
 #![expect(clippy::expect_used, reason = "a panic is how a fuzzer is told of a broken promise")]
 
 use bytes::Bytes;

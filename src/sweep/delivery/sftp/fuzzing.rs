@@ -1,4 +1,4 @@
-//! What a client says by SFTP, as a fuzzer hears it, through our bound and the library: see [`crate::fuzzing`].
+//! The fuzz target of SFTP, through our limits and the library; see [`crate::fuzzing`].
 #![expect(clippy::expect_used, reason = "a panic is how a fuzzer is told of a broken promise")]
 
 use std::{
@@ -69,7 +69,7 @@ fn passed(mut bytes: &[u8]) -> &[u8] {
     all.get(..all.len() - bytes.len()).unwrap_or_default()
 }
 
-/// A client that says all it has, in pieces, and hears nothing.
+/// A peer that sends all its data in pieces and ignores what it receives.
 #[derive(Clone)]
 struct ScriptedPeer {
     bytes: Vec<u8>,
