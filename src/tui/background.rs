@@ -1,8 +1,7 @@
-//! Asks the terminal for the colour of its background, and finds the answer among the keys. Not what follows from it:
-//! that is [`super::theme`].
+//! Asks the terminal for its background colour, and finds the answer in the key input. [`super::theme`] uses it.
 //!
-//! The answer comes the way that keys come, whenever the terminal gets to it. Whoever waits for it apart swallows what
-//! is typed meanwhile, and takes what comes too late for typing; so it is picked out of the keys here, and nothing else.
+//! The answer arrives among the keys at any time. Waiting for it separately would swallow typed keys and treat a late
+//! answer as typing. Therefore it is extracted from the keys here.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -11,14 +10,14 @@ use super::theme::Background;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 
-/// The question (xterm's control sequences, operating system command 11).
+/// The query (xterm control sequences, operating system command 11).
 pub(super) const QUESTION: &[u8] = b"\x1b]11;?\x1b\\";
 
-/// What an answer begins with, after its introducer, and how long it is at most.
+/// The start of an answer after its introducer, and its maximum length.
 const BEGINNING: &str = "11;rgb:";
 const MOST_CHARS: usize = 32;
 
-/// Whether the terminal can be asked: these show the question, or keep it to themselves.
+/// Whether the terminal can be queried. Some terminals print the query, and some multiplexers do not forward it.
 pub(super) fn may_be_asked(variable: impl Fn(&str) -> Option<String>) -> bool {
     let inside_gnu_screen = variable("STY").is_some();
     !inside_gnu_screen && !matches!(variable("TERM").as_deref(), None | Some("" | "dumb" | "linux" | "eterm-color"))
@@ -27,20 +26,20 @@ pub(super) fn may_be_asked(variable: impl Fn(&str) -> Option<String>) -> bool {
 /// Listens to the keys.
 #[derive(Debug, Default)]
 pub(super) struct Listener {
-    /// What may be the beginning of an answer.
+    /// The keys that may be the start of an answer.
     held: Vec<KeyEvent>,
     /// The same as text, without the introducer.
     text: String,
 }
 
-/// What a key turned out to be.
+/// The result of a key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Heard {
-    /// These were pressed, in their order.
+    /// These keys were pressed, in this order.
     Keys(Vec<KeyEvent>),
-    /// It may belong to an answer: what follows tells.
+    /// The key may belong to an answer. The next keys decide.
     Perhaps,
-    /// With it, the answer is there.
+    /// The answer is complete.
     Answer(Background),
 }
 
@@ -94,7 +93,7 @@ fn could_be(text: &str) -> bool {
     }
 }
 
-/// Which background a whole answer tells: `11;rgb:` and three shares of one to four hexadecimal digits.
+/// Parses the background of a complete answer: `11;rgb:` and three shares of one to four hexadecimal digits.
 fn background(answer: &str) -> Option<Background> {
     let mut shares = answer.strip_prefix(BEGINNING)?.split('/').map(|digits| {
         let most = 16_u32.checked_pow(u32::try_from(digits.len()).ok()?)?.checked_sub(1)?;

@@ -1,7 +1,7 @@
-//! Runs the dashboard: one thread that owns model and terminal, one that reads the keys.
+//! Runs the dashboard: one thread owns the model and the terminal, and one reads the keys.
 //!
-//! A terminal that has stopped reading blocks the screen's thread and who feeds it; the stream behind goes on,
-//! and gives the folded fleet later in place of what was missed.
+//! A terminal that has stopped reading blocks this thread and its feeder. The event bus continues, and later sends the
+//! folded fleet in place of missed events.
 
 use std::{
     io::{self, BufWriter, Stdout, Write},
@@ -29,12 +29,12 @@ use crate::{
     tui::data::{Answer, StatusMessage},
 };
 
-/// How many messages may wait for the screen. When it is full, [`Feed::send`] refuses and
-/// [`Feed::send_waiting`] waits, and so does the thread that reads keys: further keys wait in the terminal.
+/// How many messages may wait for the screen. When the channel is full, [`Feed::send`] fails and [`Feed::send_waiting`]
+/// waits. The thread that reads keys waits too, so further keys wait in the terminal.
 const INBOX: usize = 1024;
 
-/// How many commands may wait for `app`. When it is full the screen waits: an operator types far slower
-/// than commands are taken.
+/// How many commands may wait for `app`. When the channel is full, the screen waits. An operator types far slower than
+/// commands are executed.
 const OUTBOX: usize = 64;
 
 /// At most 30 frames a second.
@@ -46,7 +46,7 @@ const REST: Duration = Duration::from_millis(120);
 /// How often the clock moves.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A continuation so soon after our own suspension is its end, which has been dealt with.
+/// A SIGCONT this soon after our own suspension is the end of it and is ignored.
 const OWN_RESUME: Duration = Duration::from_secs(1);
 
 /// A running dashboard.
@@ -57,11 +57,11 @@ pub struct Screen {
     thread: JoinHandle<io::Result<()>>,
 }
 
-/// The way into a running dashboard; cheap to clone.
+/// Sends messages to a running dashboard. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Feed(SyncSender<Message>);
 
-/// A message that was not taken.
+/// Why a message was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotTaken {
     /// The screen lags.
@@ -71,10 +71,10 @@ pub enum NotTaken {
 }
 
 impl Feed {
-    /// Hands a message to the screen without ever waiting.
+    /// Sends a message without waiting.
     ///
     /// # Errors
-    /// [`NotTaken`] where it lags or has ended.
+    /// [`NotTaken`] if it lags or has ended.
     pub fn send(&self, message: Message) -> Result<(), NotTaken> {
         self.0.try_send(message).map_err(|error| match error {
             TrySendError::Full(_) => NotTaken::Full,
@@ -84,7 +84,7 @@ impl Feed {
 }
 
 impl Feed {
-    /// Hands a message to the screen as soon as it takes one. Blocks the thread: for threads that may wait.
+    /// Sends a message and blocks until it is accepted.
     ///
     /// # Errors
     /// [`NotTaken::Ended`]
@@ -97,7 +97,7 @@ impl Screen {
     /// Takes the terminal and starts.
     ///
     /// # Errors
-    /// Where the terminal cannot be taken or a thread cannot be started.
+    /// If the terminal cannot be taken or a thread cannot be started.
     pub fn start(about: About, look: Look) -> io::Result<Self> {
         terminal::restore_on_panic();
         terminal::take(false)?;
@@ -122,7 +122,7 @@ impl Screen {
         Ok(Self { feed: Feed(sender), commands, thread })
     }
 
-    /// The way in.
+    /// The sender of messages.
     #[must_use]
     pub fn feed(&self) -> Feed {
         self.feed.clone()
@@ -134,15 +134,15 @@ impl Screen {
         self.commands.recv().await
     }
 
-    /// Ends the screen and gives the terminal back. A terminal that reads nothing is waited for no longer
-    /// than `patience`; its modes are restored all the same.
+    /// Ends the screen and gives the terminal back. Waits at most `patience` for a terminal that reads nothing; its
+    /// modes are restored anyway.
     ///
     /// # Errors
     /// What ended the screen, where that was an error of the terminal; `TimedOut` where it reads nothing:
     /// whoever writes to it now would wait for ever.
     pub fn finish(self, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
-        // Room in the inbox comes soon or never.
+        // The inbox has space soon or never.
         while !self.thread.is_finished() && Instant::now() < deadline {
             match self.feed.send(Message::Quit) {
                 Ok(()) | Err(NotTaken::Ended) => break,
@@ -279,7 +279,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Takes in one message; false where the screen is to end.
+    /// Processes one message. Returns false if the screen must end.
     fn take_in(&mut self, message: Message) -> io::Result<bool> {
         if matches!(message, Message::Quit) {
             return Ok(false);
@@ -290,7 +290,7 @@ impl Runner {
             if self.resumed.is_some_and(|resumed| resumed.elapsed() < OWN_RESUME) {
                 return Ok(true);
             }
-            // Whoever had the terminal meanwhile may have left it in any mode.
+            // Another program may have left the terminal in any mode.
             terminal::restore();
             terminal::take(self.model.view.mouse)?;
         }
@@ -299,7 +299,7 @@ impl Runner {
         Ok(true)
     }
 
-    /// Does what concerns the terminal, and tells `app` the rest.
+    /// Executes commands that concern the terminal, and passes the others to `app`.
     fn execute(&mut self, commands: Vec<Command>) -> io::Result<()> {
         for command in commands {
             match command {

@@ -1,7 +1,7 @@
-//! Takes the terminal and gives it back, on every way out. Not what is drawn.
+//! Takes the terminal and restores it at every exit.
 //!
-//! Giving back is one function that any thread may call at any time, twice as well as once: the screen
-//! when it ends, the panic hook, and `app` when a signal ends the run.
+//! Restoring is one idempotent function that any thread may call at any time: the screen when it ends, the panic hook,
+//! and `app` when a signal ends the run.
 
 use std::{
     io::{self, Write},
@@ -25,14 +25,14 @@ use crossterm::{
 };
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-/// Whether the terminal is ours now.
+/// Whether the terminal is taken.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Held while a frame is written: whoever gives the terminal back lets it end first.
+/// Locked while a frame is written. Restoring waits for the end of the frame.
 static FRAME: Mutex<()> = Mutex::new(());
 
-/// How long a frame is waited for. A terminal that reads nothing never takes it, and a thread that panics
-/// while it draws never ends it.
+/// How long to wait for the end of a frame. A terminal that reads nothing never accepts it, and a thread that panics
+/// while drawing never finishes it.
 const FRAME_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long a terminal that reads may take to make room for the last sequence.
@@ -41,18 +41,17 @@ const TAKES_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 /// How long a stop takes to reach every thread of this process; it is far less.
 const STOP_PATIENCE: Duration = Duration::from_millis(50);
 
-/// Keeps the terminal for the time of a frame; `None` where it has been given back: nothing may be
-/// written any more.
+/// Locks the terminal for a frame; `None` if it was restored, so that nothing may be written any more.
 #[must_use]
 pub fn while_ours() -> Option<MutexGuard<'static, ()>> {
     let frame = FRAME.lock().unwrap_or_else(PoisonError::into_inner);
     TAKEN.load(Ordering::SeqCst).then_some(frame)
 }
 
-/// Takes the terminal: raw mode, alternate screen, no cursor, bracketed paste; the mouse where wanted.
+/// Takes the terminal: raw mode, alternate screen, hidden cursor, bracketed paste, and mouse reports if wanted.
 ///
 /// # Errors
-/// Where the terminal refuses raw mode or cannot be written to; it is given back then.
+/// If the terminal refuses raw mode or cannot be written to. It is restored then.
 pub fn take(mouse: bool) -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
@@ -67,7 +66,7 @@ pub fn take(mouse: bool) -> io::Result<()> {
     taken
 }
 
-/// Gives the terminal back as it was. Does nothing where it is not ours.
+/// Restores the terminal. Does nothing if it is not taken.
 ///
 /// Cooked mode comes first: it needs no room in the terminal's queue, so that even a terminal that has
 /// stopped reading is left with a line discipline that works.
@@ -119,7 +118,7 @@ pub fn restore() {
     }
 }
 
-/// Whether the terminal takes more text within a moment: a write to one that reads nothing never ends.
+/// Whether the terminal accepts more text soon. A write to one that reads nothing would block forever.
 fn takes_more() -> io::Result<bool> {
     let mut stdout = [PollFd::from_borrowed_fd(rustix::stdio::stdout(), PollFlags::OUT)];
     match rustix::event::poll(&mut stdout, Some(&TAKES_PATIENCE)) {
@@ -132,7 +131,7 @@ fn takes_more() -> io::Result<bool> {
 /// Turns mouse reports on or off.
 ///
 /// # Errors
-/// Where the terminal cannot be written to.
+/// If the terminal cannot be written to.
 pub fn set_mouse(on: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if on {
@@ -143,11 +142,11 @@ pub fn set_mouse(on: bool) -> io::Result<()> {
     out.flush()
 }
 
-/// Gives the terminal back, stops the whole job as the terminal's own Ctrl-Z would, and takes the
-/// terminal again when the shell continues it.
+/// Restores the terminal, stops the whole job as Ctrl-Z would, and takes the terminal again when the shell continues
+/// it.
 ///
 /// # Errors
-/// Where the terminal cannot be taken again.
+/// If the terminal cannot be taken again.
 pub fn suspend(mouse: bool) -> io::Result<()> {
     restore();
     // The whole process group: the shell waits for its leader, which may be a wrapper around this process.
@@ -158,7 +157,7 @@ pub fn suspend(mouse: bool) -> io::Result<()> {
     take(mouse)
 }
 
-/// Has a panic give the terminal back before it is reported. Once a process.
+/// Installs a panic hook that restores the terminal before the panic is reported. To be called once per process.
 pub fn restore_on_panic() {
     static HOOKED: AtomicBool = AtomicBool::new(false);
     if HOOKED.swap(true, Ordering::SeqCst) {

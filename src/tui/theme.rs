@@ -1,13 +1,13 @@
-//! How things look: colours by meaning, glyphs, and what the terminal can show. Not where they stand.
+//! The theme: colours by meaning, glyphs, and the capabilities of the terminal.
 //!
-//! Colours are the terminal's own, so that its theme is respected. Meaning never hangs on colour alone:
-//! each state has a glyph and a word of its own.
+//! Colours are those of the terminal's own palette, so that its theme is respected. Meaning never depends on colour
+//! alone: each state has its own glyph and word.
 
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::fleet::Phase;
 
-/// What the terminal can show.
+/// The capabilities of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// Its colours.
@@ -39,7 +39,7 @@ pub enum Background {
 }
 
 impl Look {
-    /// What the environment says of the terminal. `variable` looks one up.
+    /// The capabilities according to the environment. `variable` looks up a variable.
     #[must_use]
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
@@ -66,24 +66,24 @@ impl Look {
     }
 }
 
-/// What a piece of the screen means.
+/// The meaning of a piece of text on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Ordinary text.
     Text,
-    /// What matters less: labels, rules, ages.
+    /// Less important text: labels, rules, ages.
     Dim,
     /// Headings and names.
     Strong,
     /// The selection, the focus, keys to press.
     Accent,
-    /// It is well.
+    /// Success.
     Good,
-    /// A limit is exceeded; something was put off.
+    /// A limit is exceeded, or something was deferred.
     Warning,
-    /// It failed.
+    /// Failure.
     Bad,
-    /// It is under way.
+    /// In progress.
     Active,
 }
 
@@ -121,7 +121,7 @@ impl Look {
         style.add_modifier(modifier)
     }
 
-    /// What lies behind the selected row.
+    /// The background of the selected row.
     #[must_use]
     pub fn selection(self) -> Style {
         match (self.colours, self.background) {

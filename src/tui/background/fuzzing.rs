@@ -1,4 +1,4 @@
-//! Keys among which the terminal answers, as a fuzzer presses them: see [`crate::fuzzing`].
+//! The fuzz target of keys and answers of the terminal; see [`crate::fuzzing`].
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
