@@ -1,4 +1,4 @@
-//! Dates and times of day as logs write them, to numbers. Pure, of the Gregorian calendar.
+//! Converts dates and times of day in logs to numbers, in the Gregorian calendar. Pure.
 
 /// `2026-11-22T09:42:01.123456+01:00` to milliseconds since the Unix epoch; finer digits are cut.
 pub(crate) fn rfc3339(stamp: &str) -> Option<i64> {

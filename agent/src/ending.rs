@@ -1,5 +1,5 @@
-//! How the agent ends, whatever else hangs: its alarm, the collector's hanging up, failures, panics. Not
-//! what the codes mean: that is in the library, for the collector.
+//! Ends the agent, even if other threads hang: at its deadline, when the collector hangs up, after failures and panics.
+//! The meaning of the exit codes is in the library, for the collector.
 
 #[cfg_attr(windows, path = "ending/windows.rs")]
 #[cfg_attr(not(windows), path = "ending/linux.rs")]
@@ -16,12 +16,12 @@ use crate::STACK_BYTES;
 /// Starts the thread that ends the process at `deadline`, and on Linux as soon as standard input ends.
 ///
 /// # Errors
-/// Where the system grants no thread.
+/// If no thread can be created.
 pub(crate) fn watch(deadline: Instant) -> io::Result<()> {
     thread::Builder::new().stack_size(STACK_BYTES).spawn(move || system::wait(deadline)).map(drop)
 }
 
-/// Makes a panic say where, never what: its message could hold text of this machine.
+/// Makes a panic print its location but not its message, which could contain text of this machine.
 pub(crate) fn tame_panics() {
     panic::set_hook(Box::new(|panic| match panic.location() {
         Some(location) => fail(exit::FAULT, &format_args!("a fault at {location}")),

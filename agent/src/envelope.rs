@@ -1,5 +1,5 @@
-//! Seals a report for one request alone, and opens it again. Not the transport, and not a proof of who
-//! the client is: the host key of the SSH session is that.
+//! Seals a report for one request, and opens it again. It does not authenticate the client; the host key of the SSH
+//! session does.
 //!
 //! # The bytes
 //!
@@ -71,15 +71,15 @@ pub enum SealError {
         /// The size of the report.
         bytes: usize,
     },
-    /// There are no random bytes to be had; what the source said.
+    /// No random bytes are available, with the error of the source.
     #[error("no random bytes: {0}")]
     NoRandomBytes(String),
-    /// The cipher refused; it does not at these sizes.
+    /// The cipher failed, which cannot happen at these sizes.
     #[error("the cipher refused the report")]
     Cipher,
 }
 
-/// Why an answer is refused.
+/// Why an answer is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// Nothing in the output begins an envelope.
@@ -91,7 +91,7 @@ pub enum OpenError {
     /// It cannot be read; which part.
     #[error("the envelope is malformed: {0}")]
     Malformed(&'static str),
-    /// It is of another version of the wire.
+    /// It has another version of the wire format.
     #[error("the envelope has version {0}, this program reads version {VERSION}")]
     OtherVersion(u8),
     /// It answers another collection: replayed, or meant for someone else.
@@ -186,7 +186,7 @@ pub fn open(output: &[u8], request: &Request, secret: &SecretKey) -> Result<Vec<
     decrypt(data_key, report_nonce, header, fields.0)
 }
 
-/// What is made anew for each envelope.
+/// The fresh keys and nonces of an envelope.
 struct Fresh {
     secret: SecretKey,
     data_key: Zeroizing<[u8; KEY_BYTES]>,
@@ -194,7 +194,7 @@ struct Fresh {
     report_nonce: [u8; NONCE_BYTES],
 }
 
-/// [`seal`] without chance.
+/// [`seal`] without randomness.
 fn seal_with(report_xml: &[u8], request: &Request, fresh: &Fresh) -> Result<String, SealError> {
     if report_xml.len() > MAX_REPORT_BYTES {
         return Err(SealError::TooLarge { bytes: report_xml.len() });

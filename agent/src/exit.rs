@@ -1,6 +1,6 @@
-//! How an agent ends: its exit codes, so that the collector can say in words what a number means.
+//! The exit codes of the agent, and their meaning for messages of the collector.
 //!
-//! The codes keep clear of what shells use themselves (1, 2, and 126 upwards).
+//! They avoid the codes that shells use themselves (1, 2, and 126 upwards).
 
 /// It answered: the envelope is on standard output.
 pub const ANSWERED: u8 = 0;
@@ -8,13 +8,13 @@ pub const ANSWERED: u8 = 0;
 pub const BAD_REQUEST: u8 = 64;
 /// The report could not be sealed: no random bytes, or larger than the wire carries.
 pub const NOT_SEALED: u8 = 65;
-/// Standard output did not take the answer.
+/// The answer could not be written to standard output.
 pub const NOT_WRITTEN: u8 = 66;
 /// The deadline of the request passed before the answer was written.
 pub const DEADLINE: u8 = 67;
 /// The collector hung up: standard input ended before the answer was written.
 pub const HUNG_UP: u8 = 68;
-/// It met a fault of its own; the line on standard error says where.
+/// A bug in the agent; the line on standard error says where.
 pub const FAULT: u8 = 69;
 
 /// What a code of the agent means; `None` for one that is not the agent's.

@@ -1,5 +1,5 @@
-//! Asks file systems for their size, all at the same time, and does not wait for those that hang. Which ones
-//! there are and how one is asked is each platform's own.
+//! Queries the sizes of all file systems concurrently, and does not wait for those that hang. Listing and querying them
+//! depends on the platform.
 
 use std::{
     sync::mpsc,
@@ -11,11 +11,11 @@ use fleetsweep_agent::report::{FileSystem, MAX_FILE_SYSTEMS, Warning};
 
 use crate::STACK_BYTES;
 
-/// What a file system says; `None` where it has no size at all.
+/// The size of a file system; `None` if it has none.
 pub(crate) type Answer = Result<Option<FileSystem>, String>;
 
-/// Asks every file system, each of them named, and waits no longer than `patience` for all of them. One that
-/// does not answer by then costs a warning, and its thread is left to its fate.
+/// Queries every file system, and waits at most `patience` for all of them. One that does not answer in time gives a
+/// warning, and its thread is abandoned.
 pub(crate) fn measure<Q: Send + 'static>(
     mut questions: Vec<(String, Q)>,
     patience: Duration,
@@ -28,14 +28,14 @@ pub(crate) fn measure<Q: Send + 'static>(
         questions.truncate(MAX_FILE_SYSTEMS);
     }
     let deadline = Instant::now() + patience;
-    // One place for each thread, so that none waits for room.
+    // The channel has a slot for each thread, so that none blocks.
     let (sender, receiver) = mpsc::sync_channel(questions.len());
     let mut answers: Vec<(String, Option<Answer>)> = Vec::with_capacity(questions.len());
     let mut awaited = 0;
     for (index, (name, question)) in questions.into_iter().enumerate() {
         let sender = sender.clone();
         let spawned = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-            // Nobody listens any more where the patience is over.
+            // After the time limit the receiver is gone.
             let _ = sender.send((index, ask(question)));
         });
         let answer = match spawned {

@@ -1,5 +1,5 @@
-//! The decoders as a fuzzer and the replay of its corpora call them: one function a decoder, which takes any bytes and
-//! panics where a promise is broken. Not part of the program: compiled for tests and under `--cfg fuzzing` alone.
+//! The fuzz targets: one function per decoder, which takes any bytes and panics if a guarantee is broken. Compiled only
+//! for tests and with `--cfg fuzzing`.
 //!
 //! How to fuzz is in `tests/fuzz/README.md`.
 #![expect(clippy::expect_used, reason = "a panic is how a fuzzer is told of a broken promise")]

@@ -1,8 +1,7 @@
-//! The wire between the collector and its clients: request, report and envelope, in both directions.
+//! The wire format between the collector and its clients: request, report and envelope, in both directions.
 //!
-//! The collector and the agent link this one library, so they cannot disagree. It does no I/O and reads
-//! no clock. It is not the agent itself: that is this package's binary, the only part that looks at a
-//! machine.
+//! The collector and the agent link this library, so they cannot disagree. It does no I/O and reads no clock. The agent
+//! itself is the binary of this package.
 //!
 //! One exchange: the collector makes a [`request::Request`] with a fresh key pair
 //! ([`envelope::fresh_secret`]) and hands it to the agent as one argument; the agent gathers a
@@ -11,8 +10,8 @@
 //! three carry [`VERSION`]. An agent that cannot answer prints one line on standard error and ends with
 //! one of the codes in [`exit`].
 //!
-//! Every decoder here takes bytes of a machine that may be hostile: none panics, and each is bounded by
-//! constants that stand beside it.
+//! Every decoder here takes bytes of a machine that may be hostile: none panics, and each is bounded by constants next
+//! to it.
 
 pub mod envelope;
 pub mod exit;
@@ -21,10 +20,10 @@ pub mod fuzzing;
 pub mod report;
 pub mod request;
 
-/// The operating system's source of random bytes: what both sides hand to [`envelope`].
+/// The operating system's source of random bytes, which both sides pass to [`envelope`].
 pub use getrandom::SysRng;
 
-/// The version of the wire: request, envelope and report change together.
+/// The version of the wire format. Request, envelope and report change together.
 pub const VERSION: u8 = 1;
 
 // A fuzzer links a library: the program's own decoders are compiled into this one for it.

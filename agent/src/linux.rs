@@ -1,5 +1,5 @@
-//! What a Linux machine tells of itself: the order of looking. How each part is read is in the modules
-//! below; each leaves out what it cannot read and says why.
+//! Gathers the report of a Linux machine. Each part is read by one of the modules below, which omits what it cannot
+//! read and adds a warning.
 
 mod events;
 mod file_systems;
@@ -21,7 +21,7 @@ use crate::{
     patience,
 };
 
-/// Looks at this machine. Takes the request's window, and little more.
+/// Gathers the report of this machine. Takes little longer than the sampling window of the request.
 pub(crate) fn look(request: &Request, started: Instant) -> Report {
     let mut warnings = Warnings::default();
     let sample = usage::Sample::begin();
@@ -68,7 +68,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         }
         Err(why) => warnings.add("CPU use and processes", why),
     }
-    // After the window, for it is work, and would show in it as the machine's own.
+    // After the window, because this work would otherwise count as CPU use of the machine.
     let patience = patience::of_events(request.deadline);
     let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);
     report.events = events;

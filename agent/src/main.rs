@@ -1,8 +1,8 @@
-//! The agent: looks at the machine it runs on and answers with one sealed report.
+//! The agent: gathers a report about its machine and answers with it, sealed.
 //!
-//! `fleetsweep-agent REQUEST` prints an envelope on standard output and nothing else; where it cannot, one
-//! line on standard error and a code of [`exit`]. `--version` prints its version. It keeps nothing, changes
-//! nothing and listens to nobody; it ends by itself when its deadline passes.
+//! `fleetsweep-agent REQUEST` prints an envelope on standard output and nothing else; where it cannot, one line on
+//! standard error and a code of [`exit`]. `--version` prints its version. It stores and changes nothing and opens no
+//! port; it ends by itself at its deadline.
 //!
 //! On Linux it also ends **when its standard input ends**, since that is how a collector hangs up. So whoever
 //! runs it by hand leaves the terminal there, or a pipe that stays open: from `/dev/null` it ends at once with

@@ -1,4 +1,4 @@
-//! What every look at a machine notes: its clock, and what it could not read. Not how anything is read.
+//! The clock and the warnings about what could not be read, which every platform needs.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ pub(crate) fn clock() -> Option<i64> {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_millis()).ok())
 }
 
-/// What could not be read, in the making.
+/// The warnings so far.
 #[derive(Default)]
 pub(crate) struct Warnings(Vec<Warning>);
 

@@ -1,5 +1,5 @@
-//! What the agent sends: the state of one machine, as XML. Not yet believed: the collector makes its
-//! own checked reading of it.
+//! The report of the agent: the state of one machine, as XML. The collector does not trust it and makes a validated
+//! reading of it.
 //!
 //! The XML is one `report` element with children of fixed names; every value is an attribute. A reader
 //! passes over elements and attributes that it does not know, so that later agents may say more. Times
@@ -17,7 +17,7 @@ pub use limits::{
 };
 pub use read::ReportError;
 
-/// A machine as its agent saw it. What could not be read is absent, with a [`Warning`] that says why.
+/// The report about a machine. What could not be read is absent, with a [`Warning`] that says why.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
     /// The agent's own version.

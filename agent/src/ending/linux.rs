@@ -1,4 +1,4 @@
-//! Ending on Linux: standard input tells whether somebody still waits. Not when to end otherwise.
+//! Ending on Linux: the end of standard input means that nobody waits any more.
 
 use std::{
     fs::File,
@@ -22,7 +22,7 @@ pub(super) fn wait(deadline: Instant) {
         let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
         match poll(&mut [PollFd::new(&io::stdin(), PollFlags::IN)], Some(&left)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
-            // What is sent means nothing. An end or an error of standard input means: nobody waits any more.
+            // Data on standard input is ignored. Its end or an error means that nobody waits any more.
             Ok(_) => match io::stdin().read(&mut [0; 512]) {
                 Ok(1..) => {}
                 Ok(0) | Err(_) => fail(exit::HUNG_UP, &"standard input ended before the answer was given"),
@@ -32,12 +32,12 @@ pub(super) fn wait(deadline: Instant) {
     }
 }
 
-/// Writes to standard error where it takes something at once: the alarm must not wait for somebody to read it.
+/// Writes to standard error only if that does not block, because the deadline must not depend on a reader.
 pub(super) fn say(line: &str) {
     let stderr = io::stderr();
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     if matches!(poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&at_once)), Ok(1..)) {
-        // There is nowhere left to say that this failed.
+        // A failure of this cannot be reported.
         let _ = (&stderr).write_all(line.as_bytes());
     }
 }

@@ -20,17 +20,17 @@ pub(super) fn wait(deadline: Instant) {
     deadline_passed();
 }
 
-/// Writes to standard error, from a thread of its own: the alarm must not wait for somebody to read it.
+/// Writes to standard error from a separate thread, because the deadline must not depend on a reader.
 pub(super) fn say(line: &str) {
     let (said, heard) = mpsc::sync_channel(1);
     let line = line.to_owned();
     let speaker = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-        // There is nowhere left to say that this failed.
+        // A failure of this cannot be reported.
         let _ = io::stderr().write_all(line.as_bytes());
         let _ = said.send(());
     });
     if speaker.is_ok() {
-        // Where nobody reads it in time, nobody hears it.
+        // If it is not read in time, it is lost.
         let _ = heard.recv_timeout(LAST_WORDS);
     }
 }

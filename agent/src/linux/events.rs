@@ -2,7 +2,7 @@
 //! source is read is in the modules below.
 //!
 //! A readable journal comes first, then `auth.log` or `secure`. An account that may read neither gets
-//! [`EventAccess::Denied`], not an empty log: silence must not look like peace.
+//! [`EventAccess::Denied`] and not an empty log, which would look as if nothing had happened.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -24,7 +24,7 @@ use fleetsweep_agent::{
 const MAX_EVENTS: usize = 500;
 /// The most text of all events of one report, bytes: escaped as XML, it still fits into an envelope.
 const MAX_TEXT_BYTES: usize = 512 << 10;
-/// How far back an agent looks that does not understand its bookmark.
+/// How far back events are read if the bookmark is not understood.
 const A_DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Where in a log the last report ended.
@@ -105,7 +105,7 @@ pub(super) fn look(wanted: &EventsWanted, now_ms: i64, patience: Duration) -> (O
             Place { at_ms: now_ms.saturating_sub(age_ms), position: Position::Time }
         }
         EventsWanted::After(bookmark) => Place::parse(bookmark.as_str()).unwrap_or_else(|| {
-            // Rather twice than not at all.
+            // Reporting an event twice is better than losing it.
             warn("security events", "the bookmark is not this agent's: a day was read again".to_owned());
             Place { at_ms: now_ms.saturating_sub(A_DAY_MS), position: Position::Time }
         }),

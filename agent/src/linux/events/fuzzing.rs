@@ -1,4 +1,4 @@
-//! The decoders of the security log on Linux, as a fuzzer calls them: see [`fleetsweep_agent::fuzzing`].
+//! The fuzz targets of the security log on Linux; see [`fleetsweep_agent::fuzzing`].
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a fuzzer is told of a broken promise")]
 #![cfg_attr(test, expect(unreachable_pub, reason = "a fuzzer links these, and no test does"))]
 
