@@ -16,6 +16,7 @@ pub mod event;
 pub mod failure;
 pub mod history;
 pub mod judge;
+pub mod listing;
 pub mod mail;
 pub mod metric;
 pub mod order;

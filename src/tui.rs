@@ -30,6 +30,7 @@ mod layout;
 mod lists;
 pub mod messages;
 pub mod model;
+mod moment;
 pub mod screen;
 mod scrolling;
 pub mod terminal;
@@ -37,6 +38,7 @@ mod text;
 pub mod theme;
 mod update;
 pub mod view;
+mod window;
 
 #[cfg(test)]
 mod fitting;
@@ -46,6 +48,8 @@ mod paint;
 mod script;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod time_travel;
 
 pub use data::Answer;
 pub use messages::{Command, Message, Query};

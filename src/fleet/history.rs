@@ -97,6 +97,8 @@ pub struct EventRow {
 /// One alert of the history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertRow {
+    /// Names it.
+    pub id: Uuid,
     /// The alert.
     pub alert: AlertView,
     /// The recipients with the results of their mails; empty if nobody was mailed.

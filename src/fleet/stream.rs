@@ -81,6 +81,8 @@ pub enum Play {
     Later,
     /// To the end.
     End,
+    /// To a time; to the beginning or the end where that is before or after the recording.
+    To(Timestamp),
 }
 
 /// What is swept and when, for the header.

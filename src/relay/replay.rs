@@ -208,6 +208,11 @@ impl Recording {
         self.entries.get(index).map_or(self.end, |entry| entry.offset)
     }
 
+    /// The first piece after which there is a fleet.
+    fn beginning(&self) -> usize {
+        self.entries.iter().position(|entry| entry.kind == Kind::Fleet).unwrap_or(0)
+    }
+
     fn last_of(&self, kind: Kind, up_to: usize) -> Option<usize> {
         self.entries.iter().take(up_to.saturating_add(1)).rposition(|entry| entry.kind == kind)
     }

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 
 use super::{
     convert::{client_id, from_ms, unreadable},
-    pool::{Transaction, fetch_all, fetch_of},
+    pages::{self, List, Totals},
+    pool::{Transaction, fetch_of},
     read_pool::ReadPool,
+    readable::{Unreadable, fetch_readable},
 };
 use crate::fleet::{
     SweepId,
     alert::{Acknowledged, HoldReason, Notice, NoticeReason},
     alerts::{AlertEnd, AlertView},
     history::AlertRow,
+    listing::{Page, Part},
     metric::Instance,
 };
 
@@ -37,29 +40,42 @@ pub(super) struct Row {
     mailed_in: Option<String>,
 }
 
-/// Alerts that meet a condition. The first parameter is the time up to which mails count.
+/// What is read of an alert. The parameter is the time up to which mails count.
 ///
 /// The id of a mail grows with time, so the last by id is the newest.
+macro_rules! alert_columns {
+    () => {
+        "alerts.id, alerts.client_id, clients.ip, clients.port, alerts.metric, alerts.instance,
+         alerts.limit_value, alerts.last_value, alerts.peak_value, alerts.raised_at_ms, alerts.resolved_at_ms,
+         alerts.acknowledged_at_ms, alerts.acknowledged_by, alerts.notice,
+         (SELECT mails.sweep_uuid FROM alert_mails JOIN mails ON mails.id = alert_mails.mail_id
+          WHERE alert_mails.alert_id = alerts.id AND mails.created_at_ms <= ?
+          ORDER BY alert_mails.mail_id DESC LIMIT 1) AS mailed_in"
+    };
+}
+
+/// Alerts that meet a condition.
 macro_rules! alerts_sql {
     ($condition:literal) => {
         concat!(
-            "SELECT alerts.id, alerts.client_id, clients.ip, clients.port, alerts.metric, alerts.instance,
-             alerts.limit_value, alerts.last_value, alerts.peak_value, alerts.raised_at_ms, alerts.resolved_at_ms,
-             alerts.acknowledged_at_ms, alerts.acknowledged_by, alerts.notice,
-             (SELECT mails.sweep_uuid FROM alert_mails JOIN mails ON mails.id = alert_mails.mail_id
-              WHERE alert_mails.alert_id = alerts.id AND mails.created_at_ms <= ?
-              ORDER BY alert_mails.mail_id DESC LIMIT 1) AS mailed_in
-             FROM alerts JOIN clients ON clients.id = alerts.client_id WHERE ",
+            "SELECT ",
+            alert_columns!(),
+            " FROM alerts JOIN clients ON clients.id = alerts.client_id WHERE ",
             $condition
         )
     };
 }
 
 /// Those that were open at a time, oldest first.
-pub(super) async fn open_at(transaction: &mut Transaction, at_ms: i64) -> Result<Vec<Row>, sqlx::Error> {
-    fetch_all!(
+pub(super) async fn open_at(
+    transaction: &mut Transaction,
+    at_ms: i64,
+    unreadable: &mut Unreadable,
+) -> Result<Vec<Row>, sqlx::Error> {
+    fetch_readable!(
         transaction,
         Row,
+        unreadable,
         alerts_sql!(
             "alerts.raised_at_ms <= ? AND (alerts.resolved_at_ms IS NULL OR alerts.resolved_at_ms > ?)
              ORDER BY alerts.raised_at_ms, alerts.id"
@@ -71,26 +87,34 @@ pub(super) async fn open_at(transaction: &mut Transaction, at_ms: i64) -> Result
 }
 
 /// Those that are open now, oldest first.
-pub(super) async fn open(transaction: &mut Transaction) -> Result<Vec<Row>, sqlx::Error> {
-    fetch_all!(
+pub(super) async fn open(transaction: &mut Transaction, unreadable: &mut Unreadable) -> Result<Vec<Row>, sqlx::Error> {
+    fetch_readable!(
         transaction,
         Row,
+        unreadable,
         alerts_sql!("alerts.resolved_at_ms IS NULL ORDER BY alerts.raised_at_ms, alerts.id"),
         i64::MAX
     )
 }
 
 /// Those that are open now, as they are shown.
-pub(super) async fn open_views(pool: &ReadPool) -> Result<Vec<AlertView>, sqlx::Error> {
+pub(super) async fn open_views(pool: &ReadPool) -> Result<(Vec<AlertView>, Unreadable), sqlx::Error> {
+    let mut unreadable = Unreadable::default();
     let mut transaction = pool.begin_read().await?;
-    open(&mut transaction).await?.into_iter().map(AlertView::try_from).collect()
+    let rows = open(&mut transaction, &mut unreadable).await?;
+    Ok((unreadable.convert(rows), unreadable))
 }
 
 /// The last that had ended at a time, the last first.
-pub(super) async fn ended_at(transaction: &mut Transaction, at_ms: i64) -> Result<Vec<Row>, sqlx::Error> {
-    fetch_all!(
+pub(super) async fn ended_at(
+    transaction: &mut Transaction,
+    at_ms: i64,
+    unreadable: &mut Unreadable,
+) -> Result<Vec<Row>, sqlx::Error> {
+    fetch_readable!(
         transaction,
         Row,
+        unreadable,
         alerts_sql!("alerts.resolved_at_ms <= ? ORDER BY alerts.resolved_at_ms DESC, alerts.id DESC LIMIT ?"),
         at_ms,
         at_ms,
@@ -98,26 +122,42 @@ pub(super) async fn ended_at(transaction: &mut Transaction, at_ms: i64) -> Resul
     )
 }
 
-/// The last that were raised, newest first, with the mails about them.
-pub(super) async fn history(pool: &ReadPool, most: u32) -> Result<Vec<AlertRow>, sqlx::Error> {
+/// Every alert.
+const LIST: List = List {
+    columns: alert_columns!(),
+    // Every mail counts.
+    bind: Some(i64::MAX),
+    from: "alerts /*! FORCE INDEX (alerts_by_time) */ JOIN clients ON clients.id = alerts.client_id",
+    counted: "alerts",
+    condition: "1 = 1",
+    order: "alerts.raised_at_ms",
+    id: "alerts.id",
+};
+
+/// A part of the alerts by the time at which they were raised, with the mails about them.
+pub(super) async fn page(
+    pool: &ReadPool,
+    totals: &Totals,
+    part: Part,
+    most: u32,
+) -> Result<Page<AlertRow>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
-    // A condition that is true for every alert.
-    let rows = fetch_all!(
-        &mut transaction,
-        Row,
-        alerts_sql!("alerts.raised_at_ms <= ? ORDER BY alerts.raised_at_ms DESC, alerts.id DESC LIMIT ?"),
-        i64::MAX,
-        i64::MAX,
-        i64::from(most)
-    )?;
-    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let mut found = pages::fetch::<Row, AlertRow>(&mut transaction, &LIST, part, most).await?;
+    let ids: Vec<String> = found.rows.iter().map(|row| row.id.to_string()).collect();
     let mut mails = mails(&mut transaction, &ids).await?;
-    rows.into_iter()
-        .map(|row| {
-            let mails = mails.remove(&row.id).unwrap_or_default();
-            Ok(AlertRow { alert: AlertView::try_from(row)?, mails })
-        })
-        .collect()
+    for (row, id) in found.rows.iter_mut().zip(&ids) {
+        row.mails = mails.remove(id).unwrap_or_default();
+    }
+    pages::page(&mut transaction, &LIST, totals, part, found).await
+}
+
+impl TryFrom<Row> for AlertRow {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> Result<Self, sqlx::Error> {
+        let id = row.id.parse().map_err(unreadable)?;
+        Ok(Self { id, alert: AlertView::try_from(row)?, mails: Vec::new() })
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -130,7 +170,7 @@ struct Told {
 
 /// The newest mails about each alert, newest first, each in words. Eight at most: with `repeat="every"` there is
 /// one a sweep, day by day.
-async fn mails(transaction: &mut Transaction, alerts: &[&str]) -> Result<HashMap<String, Vec<String>>, sqlx::Error> {
+async fn mails(transaction: &mut Transaction, alerts: &[String]) -> Result<HashMap<String, Vec<String>>, sqlx::Error> {
     let told = fetch_of!(
         transaction,
         Told,

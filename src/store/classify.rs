@@ -4,7 +4,7 @@ use std::io;
 
 use sqlx::migrate::MigrateError;
 
-use super::error_kind::StoreErrorKind;
+use super::{error_kind::StoreErrorKind, pool::Exhausted};
 
 /// Finds the kind of a driver's error.
 pub(super) fn classify(error: &sqlx::Error) -> StoreErrorKind {
@@ -35,7 +35,9 @@ pub(super) fn classify(error: &sqlx::Error) -> StoreErrorKind {
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
             | sqlx::Error::TypeNotFound { .. }
     ) {
-        StoreErrorKind::Corrupt
+        StoreErrorKind::Unreadable
+    } else if is_exhausted(error) {
+        StoreErrorKind::Busy
     } else {
         StoreErrorKind::Unreachable
     }
@@ -44,6 +46,10 @@ pub(super) fn classify(error: &sqlx::Error) -> StoreErrorKind {
 /// Whether the server let no further connection in, or none within the time that is waited.
 pub(super) fn is_crowded(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::PoolTimedOut) || classify(error) == StoreErrorKind::TooManyConnections
+}
+
+fn is_exhausted(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(io) if io.get_ref().is_some_and(|inner| inner.is::<Exhausted>()))
 }
 
 /// Whether it is about TLS. A certificate that is not trusted arrives as an error of the connection, with data that

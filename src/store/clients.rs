@@ -9,6 +9,7 @@ use super::{
     convert::{client_id, from_count, from_ms, unreadable},
     pool::{Transaction, fetch_all},
     read_pool::ReadPool,
+    readable::{Unreadable, fetch_readable},
 };
 use crate::fleet::{
     ClientId, Metric, Reading,
@@ -33,39 +34,52 @@ struct AlertRow {
     acknowledged_by: Option<String>,
 }
 
-pub(super) async fn client_states(pool: &ReadPool) -> Result<HashMap<ClientId, ClientState>, sqlx::Error> {
+pub(super) async fn client_states(
+    pool: &ReadPool,
+) -> Result<(HashMap<ClientId, ClientState>, Unreadable), sqlx::Error> {
+    let mut unreadable = Unreadable::default();
     let mut transaction = pool.begin_read().await?;
-    let clients: Vec<(i64, String, i64, i64)> =
-        fetch_all!(&mut transaction, (i64, String, i64, i64), "SELECT id, ip, port, failed_in_a_row FROM clients")?;
-    let rules: Vec<(i64, String, String, i64)> = fetch_all!(
+    let clients: Vec<(i64, String, i64, i64)> = fetch_readable!(
+        &mut transaction,
+        (i64, String, i64, i64),
+        &mut unreadable,
+        "SELECT id, ip, port, failed_in_a_row FROM clients"
+    )?;
+    let rules: Vec<(i64, String, String, i64)> = fetch_readable!(
         &mut transaction,
         (i64, String, String, i64),
+        &mut unreadable,
         "SELECT client_id, metric, instance, over_in_a_row FROM rule_states"
     )?;
     // The newest comes last and stays: there is one at most, unless someone changed the table.
-    let alerts = fetch_all!(
+    let alerts = fetch_readable!(
         &mut transaction,
         AlertRow,
+        &mut unreadable,
         "SELECT id, client_id, metric, instance, limit_value, last_value, peak_value, raised_at_ms, last_mail_at_ms,
          acknowledged_at_ms, acknowledged_by FROM alerts WHERE resolved_at_ms IS NULL ORDER BY raised_at_ms"
     )?;
     let mut states: HashMap<i64, (ClientId, ClientState)> = HashMap::new();
     for (id, ip, port, failed) in clients {
-        let state = ClientState { failed_in_a_row: from_count(failed)?, ..ClientState::default() };
-        states.insert(id, (client_id(ip, port)?, state));
+        let state = from_count(failed).map(|failed| ClientState { failed_in_a_row: failed, ..ClientState::default() });
+        let known = state.and_then(|state| Ok((client_id(ip, port)?, state)));
+        states.extend(unreadable.keep(known).map(|known| (id, known)));
     }
     for (id, metric, instance, over) in rules {
-        if let Some((_, state)) = states.get_mut(&id) {
-            state.rules.entry(key(&metric, &instance)?).or_default().over_in_a_row = from_count(over)?;
+        let Some((_, state)) = states.get_mut(&id) else { continue };
+        let rule = key(&metric, &instance).and_then(|key| Ok((key, from_count(over)?)));
+        if let Some((key, over)) = unreadable.keep(rule) {
+            state.rules.entry(key).or_default().over_in_a_row = over;
         }
     }
     for row in alerts {
-        if let Some((_, state)) = states.get_mut(&row.client_id) {
-            let rule = state.rules.entry(key(&row.metric, &row.instance)?).or_default();
-            rule.alert = Some(OpenAlert::try_from(row)?);
+        let Some((_, state)) = states.get_mut(&row.client_id) else { continue };
+        let alert = key(&row.metric, &row.instance).and_then(|key| Ok((key, OpenAlert::try_from(row)?)));
+        if let Some((key, alert)) = unreadable.keep(alert) {
+            state.rules.entry(key).or_default().alert = Some(alert);
         }
     }
-    Ok(states.into_values().collect())
+    Ok((states.into_values().collect(), unreadable))
 }
 
 /// What a row is about.
@@ -90,30 +104,34 @@ impl TryFrom<AlertRow> for OpenAlert {
     }
 }
 
-pub(super) async fn bookmarks(pool: &ReadPool) -> Result<HashMap<ClientId, String>, sqlx::Error> {
+pub(super) async fn bookmarks(pool: &ReadPool) -> Result<(HashMap<ClientId, String>, Unreadable), sqlx::Error> {
+    let mut unreadable = Unreadable::default();
     let mut transaction = pool.begin_read().await?;
-    let rows: Vec<(String, i64, String)> = fetch_all!(
+    let rows: Vec<(String, i64, String)> = fetch_readable!(
         &mut transaction,
         (String, i64, String),
+        &mut unreadable,
         "SELECT ip, port, bookmark FROM clients WHERE bookmark IS NOT NULL"
     )?;
-    rows.into_iter().map(|(ip, port, bookmark)| Ok((client_id(ip, port)?, bookmark))).collect()
+    let bookmark = |(ip, port, bookmark)| Some((unreadable.keep(client_id(ip, port))?, bookmark));
+    Ok((rows.into_iter().filter_map(bookmark).collect(), unreadable))
 }
 
-pub(super) async fn spent(pool: &ReadPool) -> Result<HashMap<ClientId, Spent>, sqlx::Error> {
+pub(super) async fn spent(pool: &ReadPool) -> Result<(HashMap<ClientId, Spent>, Unreadable), sqlx::Error> {
+    let mut unreadable = Unreadable::default();
     let mut transaction = pool.begin_read().await?;
-    let rows: Vec<(String, i64, i64, i64, i64, i64)> = fetch_all!(
+    let rows: Vec<(String, i64, i64, i64, i64, i64)> = fetch_readable!(
         &mut transaction,
         (String, i64, i64, i64, i64, i64),
+        &mut unreadable,
         "SELECT ip, port, events_day, COALESCE(events_stored, 0), COALESCE(events_bytes, 0),
          COALESCE(events_left_out, 0) FROM clients WHERE events_day IS NOT NULL"
     )?;
-    let mut clients = HashMap::new();
-    for (ip, port, day, stored, bytes, left_out) in rows {
+    let spent = |(ip, port, day, stored, bytes, left_out)| {
         let [stored, bytes, left_out] = [from_count(stored)?, from_count(bytes)?, from_count(left_out)?];
-        clients.insert(client_id(ip, port)?, Spent { day, stored, bytes, left_out });
-    }
-    Ok(clients)
+        Ok((client_id(ip, port)?, Spent { day, stored, bytes, left_out }))
+    };
+    Ok((rows.into_iter().filter_map(|row| unreadable.keep(spent(row))).collect(), unreadable))
 }
 
 pub(super) async fn recent(

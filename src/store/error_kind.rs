@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::deadlines::TRANSACTION_DEADLINE;
+
 /// Every way in which the database fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreErrorKind {
@@ -34,8 +36,16 @@ pub enum StoreErrorKind {
     Replaced,
     /// The file is not a SQLite database.
     NotADatabase,
-    /// It is damaged, or holds what this program never wrote.
+    /// All connections of this program are in use by other questions.
+    Busy,
+    /// It is there and does not answer in time.
+    Slow,
+    /// It is damaged.
     Corrupt,
+    /// It does not understand a query: its tables are not as this program created them.
+    Unanswered,
+    /// A row that this program did not write cannot be read.
+    Unreadable,
     /// It was created by a newer version.
     NewerSchema {
         /// The newest migration in it.
@@ -116,6 +126,16 @@ impl fmt::Display for StoreErrorKind {
             Self::NotADatabase => {
                 f.write_str("is no SQLite database: name another file as `url` on <database>; this one was not changed")
             }
+            Self::Busy => f.write_str("is busy with other questions of this program: try again in a moment"),
+            Self::Slow => write!(
+                f,
+                "did not answer within {} s: it is busy, or its server hangs: try again later",
+                TRANSACTION_DEADLINE.as_secs()
+            ),
+            Self::Unanswered => f.write_str(
+                "refused the question: look whether another program has changed its tables, else please report it",
+            ),
+            Self::Unreadable => f.write_str("holds a row that this program did not write and cannot read"),
             Self::Corrupt => f.write_str("is damaged: restore a backup, or move it away and begin a new one"),
             Self::NewerSchema { found, known } => write!(
                 f,
@@ -170,6 +190,10 @@ impl StoreErrorKind {
             | Self::Missing
             | Self::Replaced
             | Self::NotADatabase
+            | Self::Busy
+            | Self::Slow
+            | Self::Unanswered
+            | Self::Unreadable
             | Self::Corrupt
             | Self::NewerSchema { .. }
             | Self::OlderSchema { .. }
@@ -203,6 +227,8 @@ impl StoreErrorKind {
             | Self::Locked
             // Others leave.
             | Self::TooManyConnections
+            | Self::Busy
+            | Self::Slow
             // Somebody puts a file there.
             | Self::Missing
             | Self::Replaced => true,
@@ -212,6 +238,8 @@ impl StoreErrorKind {
             | Self::BadUrl
             | Self::Pooled
             | Self::NotADatabase
+            | Self::Unanswered
+            | Self::Unreadable
             | Self::Corrupt
             | Self::NewerSchema { .. }
             | Self::OlderSchema { .. }

@@ -46,6 +46,8 @@ pub struct Pages {
     parts: vec::IntoIter<i64>,
     /// The part that is being gone through, and where it goes on.
     current: Option<(i64, Position)>,
+    /// How many rows could not be read.
+    unreadable: u64,
 }
 
 impl Pages {
@@ -71,6 +73,7 @@ impl Pages {
             until_ms: wanted.until.map_or(i64::MAX, |until| ceiling_ms(until).saturating_sub(1)),
             parts: parts.into_iter(),
             current: None,
+            unreadable: 0,
         })
     }
 
@@ -89,11 +92,23 @@ impl Pages {
                 Some(owners) => found.owner.is_some_and(|owner| owners.contains(&owner)),
                 None => true,
             };
-            let rows: Vec<Row> = found.into_iter().filter(meant).map(|found| found.row).collect();
+            let mut rows: Vec<Row> = Vec::with_capacity(found.len());
+            for found in found.into_iter().filter(meant) {
+                match found.row {
+                    Some(row) => rows.push(row),
+                    None => self.unreadable += 1,
+                }
+            }
             if !rows.is_empty() {
                 return Ok(Some(rows));
             }
         }
+    }
+
+    /// How many rows were left out so far because they cannot be read.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
     }
 
     /// The same in pages of another size.

@@ -6,12 +6,14 @@ use super::{
     attachments,
     convert::{from_count, from_ms, to_ms, unreadable},
     outbox,
-    pool::fetch_all,
+    pages::{self, List, Totals},
     read_pool::ReadPool,
+    readable::{Unreadable, fetch_readable},
 };
 use crate::fleet::{
     ClientId,
     history::{EventRow, MailRow, MailStatus, Point, Span},
+    listing::{Page, Part},
 };
 
 /// The most points of a chart: more than a screen has columns.
@@ -36,12 +38,14 @@ pub(super) async fn points(
     client: &ClientId,
     span: Span,
     now: Timestamp,
-) -> Result<Vec<Point>, sqlx::Error> {
+) -> Result<(Vec<Point>, Unreadable), sqlx::Error> {
+    let mut unreadable = Unreadable::default();
     let now_ms = to_ms(now);
     let mut transaction = pool.begin_read().await?;
-    let rows: Vec<(i64, Option<f64>, Option<f64>)> = fetch_all!(
+    let rows: Vec<(i64, Option<f64>, Option<f64>)> = fetch_readable!(
         &mut transaction,
         (i64, Option<f64>, Option<f64>),
+        &mut unreadable,
         HISTORY,
         client.address(),
         i64::from(client.port()),
@@ -49,19 +53,23 @@ pub(super) async fn points(
         now_ms,
         part(span)
     )?;
-    let point = |(at, cpu_percent, memory_percent)| Ok(Point { at: from_ms(at)?, cpu_percent, memory_percent });
-    rows.into_iter().map(point).collect()
+    let point = |(at, cpu_percent, memory_percent)| {
+        Some(Point { at: unreadable.keep(from_ms(at))?, cpu_percent, memory_percent })
+    };
+    Ok((rows.into_iter().filter_map(point).collect(), unreadable))
 }
 
 pub(super) async fn security_events(
     pool: &ReadPool,
     client: &ClientId,
     most: u32,
-) -> Result<Vec<EventRow>, sqlx::Error> {
+) -> Result<(Vec<EventRow>, Unreadable), sqlx::Error> {
+    let mut unreadable = Unreadable::default();
     let mut transaction = pool.begin_read().await?;
-    let rows: Vec<(i64, String, String, String)> = fetch_all!(
+    let rows: Vec<(i64, String, String, String)> = fetch_readable!(
         &mut transaction,
         (i64, String, String, String),
+        &mut unreadable,
         "SELECT occurred_at_ms, level, source, message FROM security_events
          WHERE client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?)
          ORDER BY occurred_at_ms DESC, id DESC LIMIT ?",
@@ -70,7 +78,7 @@ pub(super) async fn security_events(
         i64::from(most)
     )?;
     let event = |(at, level, source, message)| EventRow { at: by_their_clock(at), level, source, message };
-    Ok(rows.into_iter().map(event).collect())
+    Ok((rows.into_iter().map(event).collect(), unreadable))
 }
 
 /// A client's clock may say anything: what no calendar has is the first or last time of ours.
@@ -94,22 +102,33 @@ struct Row {
     server_answer: Option<String>,
 }
 
-pub(super) async fn mails(pool: &ReadPool, most: u32) -> Result<Vec<MailRow>, sqlx::Error> {
+/// Every mail.
+const LIST: List = List {
+    columns: "kind, recipient, subject, body, status, created_at_ms, next_at_ms, sent_at_ms, attempts, last_error,
+     server_answer, id",
+    bind: None,
+    from: "mails /*! FORCE INDEX (mails_by_time) */",
+    counted: "mails",
+    condition: "1 = 1",
+    order: "created_at_ms",
+    id: "id",
+};
+
+/// A part of the mails by the time at which they were decided.
+pub(super) async fn mails(
+    pool: &ReadPool,
+    totals: &Totals,
+    part: Part,
+    most: u32,
+) -> Result<Page<MailRow>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
-    let rows = fetch_all!(
-        &mut transaction,
-        Row,
-        "SELECT id, kind, recipient, subject, body, status, created_at_ms, next_at_ms, sent_at_ms, attempts, last_error,
-         server_answer FROM mails ORDER BY created_at_ms DESC, id DESC LIMIT ?",
-        i64::from(most)
-    )?;
-    let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let mut found = pages::fetch::<Row, MailRow>(&mut transaction, &LIST, part, most).await?;
+    let ids: Vec<String> = found.rows.iter().map(|row| row.id.to_string()).collect();
     let mut attached = attachments::rows(&mut transaction, &ids).await?;
-    let with_attachments = |row: Row| {
-        let attachments = attached.remove(&row.id).unwrap_or_default();
-        Ok(MailRow { attachments, ..MailRow::try_from(row)? })
-    };
-    rows.into_iter().map(with_attachments).collect()
+    for (row, id) in found.rows.iter_mut().zip(&ids) {
+        row.attachments = attached.remove(id).unwrap_or_default();
+    }
+    pages::page(&mut transaction, &LIST, totals, part, found).await
 }
 
 impl TryFrom<Row> for MailRow {

@@ -11,6 +11,7 @@ use super::{
     error::StoreErrorKind,
     pool::{Transaction, execute, fetch_all, fetch_one},
     read_pool::ReadPool,
+    readable::{Unreadable, fetch_readable},
     threads,
     write_error::WriteError,
 };
@@ -256,37 +257,47 @@ pub(super) async fn due(
     due: Due,
     after: Option<Uuid>,
     most: u32,
-) -> Result<Vec<OutboxMail>, sqlx::Error> {
+) -> Result<(Vec<OutboxMail>, Unreadable), sqlx::Error> {
+    let mut unreadable = Unreadable::default();
     let (latest, waited) = match due {
         Due::All => (i64::MAX, Duration::ZERO),
         Due::Ready => (to_ms(now), Duration::ZERO),
         Due::Waited(waited) => (i64::MAX, waited),
     };
     let mut transaction = pool.begin_read().await?;
-    let mut rows = fetch_all!(
-        &mut transaction,
-        MailRow,
-        "SELECT mails.id, mails.recipient, mails.kind, mails.subject, mails.body, mails.created_at_ms, mails.next_at_ms,
-         mails.attempts, mails.waited_ms, mails.splits, mails.thread_ids, mails.export_command, mails.last_error,
-         mails.sweep_uuid, clients.ip, clients.port
-         FROM mails LEFT JOIN clients ON clients.id = mails.client_id
-         WHERE mails.status = 'waiting' AND (mails.next_at_ms <= ? OR mails.next_at_ms > ?) AND mails.waited_ms >= ?
-         AND mails.id > ? ORDER BY mails.id LIMIT ?",
-        latest,
-        to_ms(now).saturating_add(FARTHEST_MS),
-        to_count(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)),
-        after.map(|id| id.to_string()).unwrap_or_default(),
-        i64::from(most)
-    )?;
-    let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-    rows.truncate(attachments::loadable(&mut transaction, &ids).await?);
-    let mut mails = Vec::with_capacity(rows.len());
-    for row in rows {
-        let attachments = attachments::of(&mut transaction, &row.id).await?;
-        let waiting = OutboxMail::try_from(row)?;
-        mails.push(OutboxMail { mail: Mail { attachments, ..waiting.mail }, ..waiting });
+    let mut after = after.map(|id| id.to_string()).unwrap_or_default();
+    loop {
+        let mut rows = fetch_readable!(
+            &mut transaction,
+            MailRow,
+            &mut unreadable,
+            "SELECT mails.id, mails.recipient, mails.kind, mails.subject, mails.body, mails.created_at_ms,
+             mails.next_at_ms, mails.attempts, mails.waited_ms, mails.splits, mails.thread_ids, mails.export_command,
+             mails.last_error, mails.sweep_uuid, clients.ip, clients.port
+             FROM mails LEFT JOIN clients ON clients.id = mails.client_id
+             WHERE mails.status = 'waiting' AND (mails.next_at_ms <= ? OR mails.next_at_ms > ?) AND mails.waited_ms >= ?
+             AND mails.id > ? ORDER BY mails.id LIMIT ?",
+            latest,
+            to_ms(now).saturating_add(FARTHEST_MS),
+            to_count(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)),
+            &after,
+            i64::from(most)
+        )?;
+        let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+        rows.truncate(attachments::loadable(&mut transaction, &ids).await?);
+        let last = rows.last().map(|row| row.id.clone());
+        let mut mails = Vec::with_capacity(rows.len());
+        for row in rows {
+            let attachments = attachments::of(&mut transaction, &row.id).await?;
+            let Some(waiting) = unreadable.keep(OutboxMail::try_from(row)) else { continue };
+            mails.push(OutboxMail { mail: Mail { attachments, ..waiting.mail }, ..waiting });
+        }
+        match last {
+            // Nothing but mails that cannot be read: they hold up no other.
+            Some(last) if mails.is_empty() => after = last,
+            Some(_) | None => return Ok((mails, unreadable)),
+        }
     }
-    Ok(mails)
 }
 
 impl TryFrom<MailRow> for OutboxMail {

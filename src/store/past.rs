@@ -4,18 +4,20 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     alerts, cells,
     convert::{from_count, from_ms},
-    pool::{Transaction, fetch_all, fetch_of},
+    pool::Transaction,
     read_pool::ReadPool,
+    readable::{Unreadable, fetch_readable, fetch_readable_of},
     stored_history::{self, ClientRow, LastOf},
     sweeps::{self, Ended},
 };
 use crate::fleet::{
     Bytes, Metric, Percent, Reading, SweepId,
-    alert::{Acknowledged, HoldReason, Notice, NoticeReason},
+    alert::{Acknowledged, Exceeded, HoldReason, Notice, NoticeReason},
     alerts::AlertView,
     event::ClientCard,
     history::StoredHistory,
@@ -24,38 +26,55 @@ use crate::fleet::{
     stored::StoredSample,
 };
 
-pub(super) async fn fleet(pool: &ReadPool, sweep: SweepId, cards: &[ClientCard]) -> Result<Option<Fleet>, sqlx::Error> {
-    let mut transaction = pool.begin_read().await?;
-    let Some(ended) = sweeps::find(&mut transaction, sweep).await? else { return Ok(None) };
-    let wanted: HashSet<_> = cards.iter().map(|card| &card.id).collect();
-    let mut clients = known(&mut transaction, &ended).await?;
-    clients.retain(|known| known.last.is_some() && wanted.contains(&known.client));
-    let mut last = stored_history::last_collections(&mut transaction, &clients).await?;
-    let measured = measured(&mut transaction, &clients).await?;
-    let mut readings = stored_history::readings(&mut transaction, &clients).await?;
-    rebuild(&mut transaction, &measured, &mut readings).await?;
-    let mut samples = stored_history::samples(&mut transaction, clients.len(), ended.last_collection).await?;
-    let failed = failed_in_a_row(&mut transaction, &ended).await?;
+/// The answer to what the fleet was like.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Past {
+    /// The fleet as it stood then.
+    Known {
+        /// Its clients are those that were asked for, as far as they were known then.
+        fleet: Box<Fleet>,
+        /// How many rows could not be read: what stands in them is left out.
+        unreadable: u64,
+    },
+    /// The sweep is unknown or did not end.
+    Unknown,
+    /// The answer was not wanted any more.
+    Superseded,
+}
 
-    let mut open = HashMap::new();
-    let mut alerts = Vec::new();
-    for row in alerts::open_at(&mut transaction, ended.at_ms).await? {
-        let (client, peak) = (row.client_id, row.peak_value);
-        let was_acknowledged = row.acknowledged_at_ms.is_some_and(|at| at <= ended.at_ms);
-        let mut alert = AlertView::try_from(row)?;
-        if !was_acknowledged {
-            alert.acknowledged = Acknowledged::No;
+/// Ends a question that is not wanted any more between two of its queries.
+macro_rules! unless {
+    ($superseded:expr) => {
+        if $superseded.is_cancelled() {
+            return Ok(Past::Superseded);
         }
-        let stored = measured.get(&client).map(|measured| &measured.stored);
-        let sample = stored.unwrap_or(&StoredSample::default()).sample(failed.get(&client).copied());
-        let value = sample.values(alert.metric).of(&alert.instance).value();
-        let alert = then(alert, value, peak, &ended.view);
-        open.entry(client).or_insert_with(Vec::new).push(stored_history::exceeded(&alert));
-        alerts.push(alert);
-    }
-    for row in alerts::ended_at(&mut transaction, ended.at_ms).await? {
-        alerts.push(AlertView::try_from(row)?);
-    }
+    };
+}
+
+pub(super) async fn fleet(
+    pool: &ReadPool,
+    sweep: SweepId,
+    cards: &[ClientCard],
+    superseded: &CancellationToken,
+) -> Result<Past, sqlx::Error> {
+    let unreadable = &mut Unreadable::default();
+    let transaction = &mut pool.begin_read().await?;
+    let Some(ended) = sweeps::find(transaction, sweep).await? else { return Ok(Past::Unknown) };
+    let wanted: HashSet<_> = cards.iter().map(|card| &card.id).collect();
+    let mut clients = known(transaction, &ended, unreadable).await?;
+    clients.retain(|known| known.last.is_some() && wanted.contains(&known.client));
+    unless!(superseded);
+    let mut last = stored_history::last_collections(transaction, &clients, unreadable).await?;
+    unless!(superseded);
+    let measured = measured(transaction, &clients, unreadable).await?;
+    unless!(superseded);
+    let mut readings = stored_history::readings(transaction, &clients, unreadable).await?;
+    unless!(superseded);
+    rebuild(transaction, &measured, &mut readings, unreadable).await?;
+    unless!(superseded);
+    let mut samples = stored_history::samples(transaction, clients.len(), ended.last_collection, unreadable).await?;
+    unless!(superseded);
+    let (alerts, mut open) = alerts_of(transaction, &ended, &measured, unreadable).await?;
 
     let remembered: Vec<_> = clients
         .into_iter()
@@ -70,15 +89,50 @@ pub(super) async fn fleet(pool: &ReadPool, sweep: SweepId, cards: &[ClientCard])
         .collect();
     let visited = remembered.iter().filter(|client| client.last.as_ref().is_some_and(|last| last.sweep == sweep));
     let view = SweepView { clients: visited.map(|client| client.client.clone()).collect(), ..ended.view };
-    Ok(Some(Fleet::past(view, cards, StoredHistory { clients: remembered, alerts })))
+    let fleet = Box::new(Fleet::past(view, cards, StoredHistory { clients: remembered, alerts }));
+    Ok(Past::Known { fleet, unreadable: unreadable.count() })
+}
+
+/// The alerts as they were then, and what the open ones are about, by client.
+async fn alerts_of(
+    transaction: &mut Transaction,
+    ended: &Ended,
+    measured: &HashMap<i64, Measured>,
+    unreadable: &mut Unreadable,
+) -> Result<(Vec<AlertView>, HashMap<i64, Vec<Exceeded>>), sqlx::Error> {
+    let failed = failed_in_a_row(transaction, ended, unreadable).await?;
+    let mut open = HashMap::new();
+    let mut alerts = Vec::new();
+    for row in alerts::open_at(transaction, ended.at_ms, unreadable).await? {
+        let (client, peak) = (row.client_id, row.peak_value);
+        let was_acknowledged = row.acknowledged_at_ms.is_some_and(|at| at <= ended.at_ms);
+        let Some(mut alert) = unreadable.keep(AlertView::try_from(row)) else { continue };
+        if !was_acknowledged {
+            alert.acknowledged = Acknowledged::No;
+        }
+        let stored = measured.get(&client).map(|measured| &measured.stored);
+        let sample = stored.unwrap_or(&StoredSample::default()).sample(failed.get(&client).copied());
+        let value = sample.values(alert.metric).of(&alert.instance).value();
+        let alert = then(alert, value, peak, &ended.view);
+        open.entry(client).or_insert_with(Vec::new).push(stored_history::exceeded(&alert));
+        alerts.push(alert);
+    }
+    let over = alerts::ended_at(transaction, ended.at_ms, unreadable).await?;
+    alerts.extend(unreadable.convert::<_, AlertView>(over));
+    Ok((alerts, open))
 }
 
 /// The clients as they had been collected by then.
-async fn known(transaction: &mut Transaction, ended: &Ended) -> Result<Vec<LastOf>, sqlx::Error> {
+async fn known(
+    transaction: &mut Transaction,
+    ended: &Ended,
+    unreadable: &mut Unreadable,
+) -> Result<Vec<LastOf>, sqlx::Error> {
     // As in memory.rs, one index is named for MariaDB.
-    let rows = fetch_all!(
+    let rows = fetch_readable!(
         transaction,
         ClientRow,
+        unreadable,
         "SELECT clients.id, clients.ip, clients.port,
          (SELECT collections.id FROM collections /*! FORCE INDEX (collections_by_client) */ WHERE collections.client_id = clients.id
           AND collections.id <= ? ORDER BY collections.id DESC LIMIT 1) AS last_any,
@@ -88,7 +142,7 @@ async fn known(transaction: &mut Transaction, ended: &Ended) -> Result<Vec<LastO
         ended.last_collection,
         ended.at_ms
     )?;
-    rows.into_iter().map(LastOf::try_from).collect()
+    Ok(unreadable.convert(rows))
 }
 
 /// The alert as it was then. Its limit is the last one: an earlier one is not kept.
@@ -108,10 +162,15 @@ fn then(alert: AlertView, value: Option<f64>, peak: f64, sweep: &SweepView) -> A
 
 /// How often in a row the clients had failed by then whose alert about that was open. A collection that was
 /// cancelled says nothing of its client.
-async fn failed_in_a_row(transaction: &mut Transaction, ended: &Ended) -> Result<HashMap<i64, u32>, sqlx::Error> {
-    let rows: Vec<(i64, i64)> = fetch_all!(
+async fn failed_in_a_row(
+    transaction: &mut Transaction,
+    ended: &Ended,
+    unreadable: &mut Unreadable,
+) -> Result<HashMap<i64, u32>, sqlx::Error> {
+    let rows: Vec<(i64, i64)> = fetch_readable!(
         transaction,
         (i64, i64),
+        unreadable,
         r#"SELECT alerts.client_id,
            (SELECT COUNT(*) FROM collections WHERE collections.client_id = alerts.client_id AND collections.id <= ?
             AND collections.id > COALESCE((SELECT met.id FROM collections met WHERE met.client_id = alerts.client_id
@@ -124,7 +183,8 @@ async fn failed_in_a_row(transaction: &mut Transaction, ended: &Ended) -> Result
         ended.at_ms,
         ended.at_ms
     )?;
-    rows.into_iter().map(|(client, count)| Ok((client, from_count(count)?))).collect()
+    let count = |(client, count)| Some((client, unreadable.keep(from_count(count))?));
+    Ok(rows.into_iter().filter_map(count).collect())
 }
 
 /// The stored sample of a client's last successful collection.
@@ -137,11 +197,20 @@ struct Measured {
 }
 
 /// The samples of the last successful collections, by client.
-async fn measured(transaction: &mut Transaction, clients: &[LastOf]) -> Result<HashMap<i64, Measured>, sqlx::Error> {
+async fn measured(
+    transaction: &mut Transaction,
+    clients: &[LastOf],
+    unreadable: &mut Unreadable,
+) -> Result<HashMap<i64, Measured>, sqlx::Error> {
     let ids: Vec<i64> = clients.iter().filter_map(|known| known.last_ok).collect();
     let columns = cells::sample_columns();
-    let rows =
-        fetch_of!(transaction, Measured, "SELECT id, client_id, {columns} FROM collections WHERE id IN ({})", ids)?;
+    let rows = fetch_readable_of!(
+        transaction,
+        Measured,
+        unreadable,
+        "SELECT id AS collection_row, id, client_id, {columns} FROM collections WHERE id IN ({})",
+        ids
+    )?;
     Ok(rows.into_iter().map(|row| (row.client_id, row)).collect())
 }
 
@@ -189,22 +258,24 @@ async fn rebuild(
     transaction: &mut Transaction,
     measured: &HashMap<i64, Measured>,
     readings: &mut HashMap<i64, (Timestamp, Reading)>,
+    unreadable: &mut Unreadable,
 ) -> Result<(), sqlx::Error> {
     let gone: Vec<&Measured> = measured.values().filter(|sample| !readings.contains_key(&sample.client_id)).collect();
     let ids: Vec<i64> = gone.iter().map(|sample| sample.id).collect();
-    let rows: Vec<(i64, f64)> = fetch_of!(
+    let rows: Vec<(i64, f64)> = fetch_readable_of!(
         transaction,
         (i64, f64),
+        unreadable,
         "SELECT collection_id, cpu_percent FROM cores WHERE collection_id IN ({}) ORDER BY collection_id, core",
         ids
     )?;
     let mut cores: HashMap<i64, Vec<Percent>> = HashMap::new();
     for (collection, value) in rows {
-        cores.entry(collection).or_default().push(percent(value)?);
+        cores.entry(collection).or_default().extend(unreadable.keep(percent(value)));
     }
     for sample in gone {
-        let cores = cores.remove(&sample.id).unwrap_or_default();
-        readings.insert(sample.client_id, sample.reading(cores)?);
+        let reading = sample.reading(cores.remove(&sample.id).unwrap_or_default());
+        readings.extend(unreadable.keep_of(Some(sample.id), reading).map(|reading| (sample.client_id, reading)));
     }
     Ok(())
 }

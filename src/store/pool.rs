@@ -1,6 +1,6 @@
 //! The connections and transactions of the three kinds of databases, so that each query is written once.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io};
 
 use sqlx::{
     AssertSqlSafe, MySql, MySqlPool, PgPool, Postgres, SqlSafeStr as _, SqlStr, Sqlite, SqlitePool,
@@ -22,6 +22,11 @@ pub(super) enum Transaction {
     Postgres(sqlx::Transaction<'static, Postgres>),
     MySql(sqlx::Transaction<'static, MySql>),
 }
+
+/// Every connection for questions is in use.
+#[derive(Debug, thiserror::Error)]
+#[error("all connections are in use")]
+pub(super) struct Exhausted;
 
 /// Expands one query body for each driver. In the body `$connection` is that driver's connection, and
 /// `$text` turns SQL with `?` into that driver's.
@@ -122,11 +127,28 @@ pub(super) fn numbered(sql: Cow<'static, str>) -> SqlStr {
 impl Pool {
     /// A transaction that only reads.
     pub(super) async fn begin_read(&self) -> Result<Transaction, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(pool) => Transaction::Sqlite(pool.begin().await?),
-            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
-            Self::MySql(pool) => Transaction::MySql(pool.begin().await?),
+        let begun = match self {
+            Self::Sqlite(pool) => pool.begin().await.map(Transaction::Sqlite),
+            Self::Postgres(pool) => pool.begin().await.map(Transaction::Postgres),
+            Self::MySql(pool) => pool.begin().await.map(Transaction::MySql),
+        };
+        begun.map_err(|error| match error {
+            // Where connections are there, the database is not the reason.
+            sqlx::Error::PoolTimedOut if self.is_exhausted() => {
+                sqlx::Error::Io(io::Error::new(io::ErrorKind::WouldBlock, Exhausted))
+            }
+            error => error,
         })
+    }
+
+    /// Whether every connection that may be there is there and in use.
+    fn is_exhausted(&self) -> bool {
+        let (open, most, idle) = match self {
+            Self::Sqlite(pool) => (pool.size(), pool.options().get_max_connections(), pool.num_idle()),
+            Self::Postgres(pool) => (pool.size(), pool.options().get_max_connections(), pool.num_idle()),
+            Self::MySql(pool) => (pool.size(), pool.options().get_max_connections(), pool.num_idle()),
+        };
+        open >= most && idle == 0
     }
 
     /// A transaction that writes. In SQLite it takes the lock at once: one that began by reading could not

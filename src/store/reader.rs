@@ -1,12 +1,22 @@
 //! Read access to a database: all queries. It takes no lock and runs no migration, so it works while a collector of
 //! this or another process uses the database.
 
-use std::{collections::HashMap, future::Future, sync::Arc};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+pub use super::past::Past;
 
 use super::{
     alerts, clients, collectors,
@@ -16,8 +26,10 @@ use super::{
     lock_owner::LockOwner,
     open,
     outbox::{self, Due, MailCounts, OutboxMail},
+    pages::Totals,
     past,
     read_pool::ReadPool,
+    readable::Unreadable,
     schema, stored_history, sweeps,
     target::{DatabaseUrl, Target},
     view_rows::{self, Found, Position, StoredClient},
@@ -29,9 +41,10 @@ use crate::fleet::{
     event::ClientCard,
     history::{AlertRow, EventRow, MailRow, Point, Span, StoredHistory},
     judge::ClientState,
+    listing::{Page, Part},
     rows::View,
     security::allowance::Spent,
-    state::{Fleet, SweepView},
+    state::SweepView,
 };
 
 /// A database to read; cheap to clone.
@@ -39,6 +52,9 @@ use crate::fleet::{
 pub struct Reader {
     pool: ReadPool,
     place: Arc<str>,
+    totals: Totals,
+    /// The most unreadable rows of one answer that were logged.
+    warned: Arc<AtomicU64>,
     /// Told of every answer.
     answered: Arc<Notify>,
 }
@@ -70,7 +86,7 @@ impl Reader {
     }
 
     pub(super) fn new(pool: ReadPool, place: Arc<str>) -> Self {
-        Self { pool, place, answered: Arc::default() }
+        Self { pool, place, totals: Totals::default(), warned: Arc::default(), answered: Arc::default() }
     }
 
     /// Told of every answer to any clone of this.
@@ -98,7 +114,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn memory(&self) -> Result<StoredHistory, StoreError> {
-        self.answer(stored_history::memory(&self.pool)).await
+        self.readable(stored_history::memory(&self.pool)).await
     }
 
     /// CPU and memory of a client over a span up to `now`, oldest first, thinned to a few hundred points: each
@@ -107,7 +123,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn history(&self, client: &ClientId, span: Span, now: Timestamp) -> Result<Vec<Point>, StoreError> {
-        self.answer(history::points(&self.pool, client, span, now)).await
+        self.readable(history::points(&self.pool, client, span, now)).await
     }
 
     /// The last `most` security events of a client, newest first.
@@ -115,15 +131,15 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn security_events(&self, client: &ClientId, most: u32) -> Result<Vec<EventRow>, StoreError> {
-        self.answer(history::security_events(&self.pool, client, most)).await
+        self.readable(history::security_events(&self.pool, client, most)).await
     }
 
-    /// The `most` alerts that were raised last, newest first, each with the newest of the mails about it.
+    /// At most `most` alerts by the time at which they were raised, each with the newest of the mails about it.
     ///
     /// # Errors
     /// Why the database did not answer.
-    pub async fn alert_history(&self, most: u32) -> Result<Vec<AlertRow>, StoreError> {
-        self.answer(alerts::history(&self.pool, most)).await
+    pub async fn alerts_page(&self, part: Part, most: u32) -> Result<Page<AlertRow>, StoreError> {
+        self.answer(alerts::page(&self.pool, &self.totals, part, most)).await
     }
 
     /// The alerts that are open, oldest first.
@@ -131,7 +147,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn open_alerts(&self) -> Result<Vec<AlertView>, StoreError> {
-        self.answer(alerts::open_views(&self.pool)).await
+        self.readable(alerts::open_views(&self.pool)).await
     }
 
     /// Every client of which there is something, in the order in which they were first collected.
@@ -139,7 +155,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn stored_clients(&self) -> Result<Vec<StoredClient>, StoreError> {
-        self.answer(view_rows::stored_clients(&self.pool)).await
+        self.readable(view_rows::stored_clients(&self.pool)).await
     }
 
     /// One page of the rows of a view.
@@ -154,12 +170,20 @@ impl Reader {
         self.answer(view_rows::page(&self.pool, view, part, after, until_ms, most)).await
     }
 
-    /// The last `most` mails, newest first.
+    /// At most `most` mails by the time at which they were decided.
     ///
     /// # Errors
     /// Why the database did not answer.
-    pub async fn mails(&self, most: u32) -> Result<Vec<MailRow>, StoreError> {
-        self.answer(history::mails(&self.pool, most)).await
+    pub async fn mails_page(&self, part: Part, most: u32) -> Result<Page<MailRow>, StoreError> {
+        self.answer(history::mails(&self.pool, &self.totals, part, most)).await
+    }
+
+    /// At most `most` sweeps that ended. Which clients they visited is not said.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn sweeps_page(&self, part: Part, most: u32) -> Result<Page<SweepView>, StoreError> {
+        self.answer(sweeps::page(&self.pool, &self.totals, part, most)).await
     }
 
     /// The last `most` sweeps that ended, oldest first. Which clients they visited is not said.
@@ -170,13 +194,18 @@ impl Reader {
         self.answer(sweeps::list(&self.pool, most)).await
     }
 
-    /// The fleet as it stood at the end of a sweep; `None` where the sweep is unknown or did not end. Its
-    /// clients are those of `cards`, as far as they were known then.
+    /// The fleet as it stood at the end of a sweep. Its clients are those of `cards`, as far as they were known then.
+    /// Where `superseded` is cancelled it is left at the next chance.
     ///
     /// # Errors
     /// Why the database did not answer.
-    pub async fn past(&self, sweep: SweepId, cards: &[ClientCard]) -> Result<Option<Fleet>, StoreError> {
-        self.answer(past::fleet(&self.pool, sweep, cards)).await
+    pub async fn past(
+        &self,
+        sweep: SweepId,
+        cards: &[ClientCard],
+        superseded: &CancellationToken,
+    ) -> Result<Past, StoreError> {
+        self.answer(past::fleet(&self.pool, sweep, cards, superseded)).await
     }
 
     /// The collector that announced itself last. It may have been killed since: whether it is there still, only
@@ -201,7 +230,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn client_states(&self) -> Result<HashMap<ClientId, ClientState>, StoreError> {
-        self.answer(clients::client_states(&self.pool)).await
+        self.readable(clients::client_states(&self.pool)).await
     }
 
     /// Where the next collection of each client's security log goes on.
@@ -209,7 +238,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn bookmarks(&self) -> Result<HashMap<ClientId, String>, StoreError> {
-        self.answer(clients::bookmarks(&self.pool)).await
+        self.readable(clients::bookmarks(&self.pool)).await
     }
 
     /// What each client has used of its daily allowance of security events.
@@ -217,7 +246,7 @@ impl Reader {
     /// # Errors
     /// Why the database did not answer.
     pub async fn spent(&self) -> Result<HashMap<ClientId, Spent>, StoreError> {
-        self.answer(clients::spent(&self.pool)).await
+        self.readable(clients::spent(&self.pool)).await
     }
 
     /// The last `most` measured values of a client, newest last. Of `unreachable` there are none.
@@ -252,7 +281,7 @@ impl Reader {
         after: Option<Uuid>,
         most: u32,
     ) -> Result<Vec<OutboxMail>, StoreError> {
-        self.answer(outbox::due(&self.pool, now, due, after, most)).await
+        self.readable(outbox::due(&self.pool, now, due, after, most)).await
     }
 
     /// How many mails wait, were sent, were refused.
@@ -276,6 +305,20 @@ impl Reader {
         self.pool.close().await;
     }
 
+    /// The same, where what could not be read is only logged: once, and again when there is more of it.
+    async fn readable<T>(
+        &self,
+        question: impl Future<Output = Result<(T, Unreadable), sqlx::Error>>,
+    ) -> Result<T, StoreError> {
+        let (answer, unreadable) = self.answer(question).await?;
+        let count = unreadable.count();
+        if self.warned.fetch_max(count, Ordering::Relaxed) < count {
+            let (rows, were) = if count == 1 { ("row", "was") } else { ("rows", "were") };
+            tracing::warn!("{count} {rows} of database {} could not be read and {were} left out", self.place);
+        }
+        Ok(answer)
+    }
+
     /// Waits for an answer with a time limit.
     async fn answer<T>(&self, question: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
         match tokio::time::timeout(TRANSACTION_DEADLINE, question).await {
@@ -283,8 +326,14 @@ impl Reader {
                 self.answered.notify_one();
                 Ok(answer)
             }
-            Ok(Err(error)) => Err(StoreError::from_driver(&self.place, error)),
-            Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Unreachable, passed)),
+            Ok(Err(error)) => match StoreError::from_driver(&self.place, error) {
+                // Nothing was to be stored.
+                refused @ StoreError { kind: StoreErrorKind::Rejected, .. } => {
+                    Err(StoreError { kind: StoreErrorKind::Unanswered, ..refused })
+                }
+                error => Err(error),
+            },
+            Err(passed) => Err(StoreError::new(&self.place, StoreErrorKind::Slow, passed)),
         }
     }
 }

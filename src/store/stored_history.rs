@@ -7,9 +7,10 @@ use jiff::Timestamp;
 
 use super::{
     alerts,
-    convert::{client_id, from_count, from_ms, unreadable},
-    pool::{Transaction, fetch_all, fetch_of, fetch_one},
+    convert::{self, client_id, from_count, from_ms, unreadable},
+    pool::{Transaction, fetch_one},
     read_pool::ReadPool,
+    readable::{Unreadable, fetch_readable, fetch_readable_of},
 };
 use crate::fleet::{
     ClientId, Failure, FailureKind, Reading, Stage, SweepId,
@@ -46,33 +47,34 @@ pub(super) struct ClientRow {
     last_ok: Option<i64>,
 }
 
-pub(super) async fn memory(pool: &ReadPool) -> Result<StoredHistory, sqlx::Error> {
+pub(super) async fn memory(pool: &ReadPool) -> Result<(StoredHistory, Unreadable), sqlx::Error> {
+    let mut unreadable = Unreadable::default();
     let mut transaction = pool.begin_read().await?;
     // MariaDB takes the next best index, and sorts all that is known of each client.
-    let rows = fetch_all!(
+    let rows = fetch_readable!(
         &mut transaction,
         ClientRow,
+        &mut unreadable,
         "SELECT clients.id, clients.ip, clients.port,
          (SELECT collections.id FROM collections /*! FORCE INDEX (collections_by_client) */ WHERE collections.client_id = clients.id
           ORDER BY collections.id DESC LIMIT 1) AS last_any,
          clients.latest_collection AS last_ok FROM clients ORDER BY clients.id"
     )?;
-    let clients = rows.into_iter().map(LastOf::try_from).collect::<Result<Vec<_>, _>>()?;
+    let clients: Vec<LastOf> = unreadable.convert(rows);
     let (newest,): (Option<i64>,) = fetch_one!(&mut transaction, (Option<i64>,), "SELECT MAX(id) FROM collections")?;
     let mut open = HashMap::new();
     let mut alerts = Vec::new();
-    for row in alerts::open(&mut transaction).await? {
+    for row in alerts::open(&mut transaction, &mut unreadable).await? {
         let client = row.client_id;
-        let alert = AlertView::try_from(row)?;
+        let Some(alert) = unreadable.keep(AlertView::try_from(row)) else { continue };
         open.entry(client).or_insert_with(Vec::new).push(exceeded(&alert));
         alerts.push(alert);
     }
-    for row in alerts::ended_at(&mut transaction, i64::MAX).await? {
-        alerts.push(AlertView::try_from(row)?);
-    }
-    let mut last = last_collections(&mut transaction, &clients).await?;
-    let mut readings = readings(&mut transaction, &clients).await?;
-    let mut samples = samples(&mut transaction, clients.len(), newest.unwrap_or(0)).await?;
+    let ended = alerts::ended_at(&mut transaction, i64::MAX, &mut unreadable).await?;
+    alerts.extend(unreadable.convert::<_, AlertView>(ended));
+    let mut last = last_collections(&mut transaction, &clients, &mut unreadable).await?;
+    let mut readings = readings(&mut transaction, &clients, &mut unreadable).await?;
+    let mut samples = samples(&mut transaction, clients.len(), newest.unwrap_or(0), &mut unreadable).await?;
     let remembered = clients.into_iter().map(|LastOf { id, client, .. }| Remembered {
         client,
         last: last.remove(&id),
@@ -81,7 +83,7 @@ pub(super) async fn memory(pool: &ReadPool) -> Result<StoredHistory, sqlx::Error
         exceeded: in_order(open.remove(&id)),
         recent: samples.remove(&id).unwrap_or_default(),
     });
-    Ok(StoredHistory { clients: remembered.collect(), alerts })
+    Ok((StoredHistory { clients: remembered.collect(), alerts }, unreadable))
 }
 
 impl TryFrom<ClientRow> for LastOf {
@@ -106,6 +108,7 @@ pub(super) fn in_order(exceeded: Option<Vec<Exceeded>>) -> Vec<Exceeded> {
 
 #[derive(sqlx::FromRow)]
 struct LastRow {
+    collection_row: i64,
     client_id: i64,
     collection_uuid: String,
     sweep_uuid: String,
@@ -123,16 +126,20 @@ struct LastRow {
 pub(super) async fn last_collections(
     transaction: &mut Transaction,
     clients: &[LastOf],
+    unreadable: &mut Unreadable,
 ) -> Result<HashMap<i64, Finished>, sqlx::Error> {
     let ids: Vec<i64> = clients.iter().filter_map(|known| known.last).collect();
-    let rows = fetch_of!(
+    let rows = fetch_readable_of!(
         transaction,
         LastRow,
-        "SELECT client_id, collection_uuid, sweep_uuid, started_at_ms, duration_ms, attempts, status, stage, error, stages,
+        unreadable,
+        "SELECT id AS collection_row, client_id, collection_uuid, sweep_uuid, started_at_ms, duration_ms, attempts, status, stage, error, stages,
          failure FROM collections WHERE id IN ({})",
         ids
     )?;
-    rows.into_iter().map(|row| Ok((row.client_id, Finished::try_from(row)?))).collect()
+    let keep =
+        |row: LastRow| Some((row.client_id, unreadable.keep_of(Some(row.collection_row), Finished::try_from(row))?));
+    Ok(rows.into_iter().filter_map(keep).collect())
 }
 
 impl TryFrom<LastRow> for Finished {
@@ -188,18 +195,21 @@ const PARSED: usize = 200;
 pub(super) async fn readings(
     transaction: &mut Transaction,
     clients: &[LastOf],
+    unreadable: &mut Unreadable,
 ) -> Result<HashMap<i64, (Timestamp, Reading)>, sqlx::Error> {
     let ids: Vec<i64> = clients.iter().filter_map(|known| known.last_ok).collect();
-    let rows = fetch_of!(
+    let rows = fetch_readable_of!(
         transaction,
         ReadingRow,
+        unreadable,
         "SELECT client_id, collected_at_ms, reading FROM readings WHERE collection_id IN ({})",
         ids
     )?;
     let mut readings = HashMap::with_capacity(rows.len());
     for (index, row) in rows.into_iter().enumerate() {
-        let reading = serde_json::from_str(&row.reading).map_err(unreadable)?;
-        readings.insert(row.client_id, (from_ms(row.collected_at_ms)?, reading));
+        let reading = serde_json::from_str(&row.reading).map_err(convert::unreadable);
+        let read = reading.and_then(|reading| Ok((from_ms(row.collected_at_ms)?, reading)));
+        readings.extend(unreadable.keep(read).map(|read| (row.client_id, read)));
         if index % PARSED == PARSED - 1 {
             tokio::task::yield_now().await;
         }
@@ -209,6 +219,7 @@ pub(super) async fn readings(
 
 #[derive(sqlx::FromRow)]
 struct SampleRow {
+    collection_row: i64,
     client_id: i64,
     started_at_ms: i64,
     duration_ms: i64,
@@ -221,12 +232,14 @@ pub(super) async fn samples(
     transaction: &mut Transaction,
     clients: usize,
     last: i64,
+    unreadable: &mut Unreadable,
 ) -> Result<HashMap<i64, Vec<RecentCollection>>, sqlx::Error> {
     let stretch = i64::try_from(clients.saturating_mul(SAMPLES)).unwrap_or(i64::MAX).min(STRETCH);
-    let rows = fetch_all!(
+    let rows = fetch_readable!(
         transaction,
         SampleRow,
-        "SELECT client_id, started_at_ms, duration_ms, cpu_percent, memory_percent FROM collections
+        unreadable,
+        "SELECT id AS collection_row, client_id, started_at_ms, duration_ms, cpu_percent, memory_percent FROM collections
          WHERE id > ? AND id <= ? ORDER BY id DESC",
         last.saturating_sub(stretch),
         last
@@ -235,18 +248,26 @@ pub(super) async fn samples(
     for row in rows {
         let samples = samples.entry(row.client_id).or_default();
         if samples.len() < SAMPLES {
-            samples.push(RecentCollection {
-                at: from_ms(row.started_at_ms.saturating_add(row.duration_ms))?,
-                duration_ms: from_count(row.duration_ms)?,
-                cpu_percent: row.cpu_percent,
-                memory_percent: row.memory_percent,
-            });
+            samples.extend(unreadable.keep_of(Some(row.collection_row), RecentCollection::try_from(row)));
         }
     }
     for samples in samples.values_mut() {
         samples.reverse();
     }
     Ok(samples)
+}
+
+impl TryFrom<SampleRow> for RecentCollection {
+    type Error = sqlx::Error;
+
+    fn try_from(row: SampleRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            at: from_ms(row.started_at_ms.saturating_add(row.duration_ms))?,
+            duration_ms: from_count(row.duration_ms)?,
+            cpu_percent: row.cpu_percent,
+            memory_percent: row.memory_percent,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,16 @@ use jiff::Timestamp;
 
 use super::{
     convert::{from_count, from_ms, to_count, to_ms, unreadable},
+    pages::{self, List, Totals},
     pool::{Transaction, execute, fetch_all, fetch_one},
     read_pool::ReadPool,
 };
-use crate::fleet::{SweepId, event::Trigger, state::SweepView};
+use crate::fleet::{
+    SweepId,
+    event::Trigger,
+    listing::{ListKey, Page, Part},
+    state::SweepView,
+};
 
 pub(super) async fn started(
     transaction: &mut Transaction,
@@ -59,17 +65,61 @@ pub(super) async fn last_number(pool: &ReadPool) -> Result<u64, sqlx::Error> {
     from_count(last.unwrap_or(0))
 }
 
+/// The sweeps that ended.
+const LIST: List = List {
+    columns: "sweep_uuid, sweep_number, set_off_by, started_at_ms, ended_at_ms, duration_ms, ok_count, failed_count,
+     last_collection",
+    bind: None,
+    from: "sweeps /*! FORCE INDEX (sweeps_by_number) */",
+    counted: "sweeps",
+    condition: "ended_at_ms IS NOT NULL",
+    order: "sweep_number",
+    id: "sweep_uuid",
+};
+
+/// A part of the sweeps that ended. Around a time these are as many newer ones as older ones.
+pub(super) async fn page(
+    pool: &ReadPool,
+    totals: &Totals,
+    part: Part,
+    most: u32,
+) -> Result<Page<SweepView>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    let at = match part {
+        Part::At(at) => at_or_before(&mut transaction, at).await?,
+        Part::Newest | Part::Oldest | Part::From(_) | Part::Older(_) | Part::Newer(_) => None,
+    };
+    let found = match (part, at) {
+        (Part::At(_), Some(key)) => {
+            let newer =
+                pages::fetch::<SweepRow, SweepView>(&mut transaction, &LIST, Part::Newer(key), most / 2).await?;
+            let older = pages::fetch::<SweepRow, _>(&mut transaction, &LIST, Part::From(key), most / 2).await?;
+            newer.followed_by(older)
+        }
+        (Part::At(_), None) => pages::fetch::<SweepRow, _>(&mut transaction, &LIST, Part::Oldest, most).await?,
+        (part, _) => pages::fetch::<SweepRow, _>(&mut transaction, &LIST, part, most).await?,
+    };
+    pages::page(&mut transaction, &LIST, totals, part, found).await
+}
+
+/// The newest sweep that began at a time or before.
+async fn at_or_before(transaction: &mut Transaction, at: Timestamp) -> Result<Option<ListKey>, sqlx::Error> {
+    let rows: Vec<(i64, String)> = fetch_all!(
+        transaction,
+        (i64, String),
+        "SELECT sweep_number, sweep_uuid FROM sweeps WHERE ended_at_ms IS NOT NULL AND started_at_ms <= ?
+         ORDER BY started_at_ms DESC, sweep_number DESC LIMIT 1",
+        to_ms(at)
+    )?;
+    let key = |(order, id): (i64, String)| Ok(ListKey { order, id: id.parse().map_err(unreadable)? });
+    rows.into_iter().next().map(key).transpose()
+}
+
 /// The newest that ended, oldest first.
 pub(super) async fn list(pool: &ReadPool, most: u32) -> Result<Vec<SweepView>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
-    let rows = fetch_all!(
-        &mut transaction,
-        SweepRow,
-        "SELECT sweep_uuid, sweep_number, set_off_by, started_at_ms, ended_at_ms, duration_ms, ok_count, failed_count,
-         last_collection FROM sweeps WHERE ended_at_ms IS NOT NULL ORDER BY sweep_number DESC LIMIT ?",
-        i64::from(most)
-    )?;
-    rows.into_iter().rev().map(|row| Ok(Ended::try_from(row)?.view)).collect()
+    let found = pages::fetch::<SweepRow, SweepView>(&mut transaction, &LIST, Part::Newest, most).await?;
+    Ok(found.rows.into_iter().rev().collect())
 }
 
 /// A sweep that ended, with what tells what had happened by then.
@@ -123,6 +173,14 @@ impl TryFrom<SweepRow> for Ended {
             at_ms: row.ended_at_ms,
             last_collection: row.last_collection,
         })
+    }
+}
+
+impl TryFrom<SweepRow> for SweepView {
+    type Error = sqlx::Error;
+
+    fn try_from(row: SweepRow) -> Result<Self, sqlx::Error> {
+        Ok(Ended::try_from(row)?.view)
     }
 }
 

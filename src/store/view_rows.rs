@@ -9,8 +9,9 @@ use sqlx::{ColumnIndex, Decode, Type};
 use super::{
     cells,
     convert::client_id,
-    pool::{fetch_all, on_driver},
+    pool::on_driver,
     read_pool::ReadPool,
+    readable::{Unreadable, fetch_readable, is_of_row},
 };
 use crate::fleet::{ClientId, cell::Row, rows::View};
 
@@ -54,16 +55,23 @@ impl Id {
 /// A row, where it stands, and for mails whose it is.
 #[derive(Debug)]
 pub(super) struct Found {
-    pub(super) row: Row,
+    /// `None` where it cannot be read.
+    pub(super) row: Option<Row>,
     pub(super) position: Position,
     pub(super) owner: Option<i64>,
 }
 
-pub(super) async fn stored_clients(pool: &ReadPool) -> Result<Vec<StoredClient>, sqlx::Error> {
+pub(super) async fn stored_clients(pool: &ReadPool) -> Result<(Vec<StoredClient>, Unreadable), sqlx::Error> {
+    let mut unreadable = Unreadable::default();
     let mut transaction = pool.begin_read().await?;
-    let rows: Vec<(i64, String, i64, String)> =
-        fetch_all!(&mut transaction, (i64, String, i64, String), "SELECT id, ip, port, name FROM clients ORDER BY id")?;
-    rows.into_iter().map(|(key, ip, port, name)| Ok(StoredClient { key, id: client_id(ip, port)?, name })).collect()
+    let rows: Vec<(i64, String, i64, String)> = fetch_readable!(
+        &mut transaction,
+        (i64, String, i64, String),
+        &mut unreadable,
+        "SELECT id, ip, port, name FROM clients ORDER BY id"
+    )?;
+    let client = |(key, ip, port, name)| Some(StoredClient { key, id: unreadable.keep(client_id(ip, port))?, name });
+    Ok((rows.into_iter().filter_map(client).collect(), unreadable))
 }
 
 /// How the rows of a view are found, as SQL. MariaDB would sort all that is left of a client in place of taking the
@@ -184,7 +192,10 @@ where
 {
     let further: Option<i64> = row.try_get("page_further")?;
     Ok(Found {
-        row: view.columns().iter().map(|column| cells::read(row, column)).collect::<Result<_, _>>()?,
+        row: match view.columns().iter().map(|column| cells::read(row, column)).collect() {
+            Err(error) if is_of_row(&error) => None,
+            cells => Some(cells?),
+        },
         position: Position {
             at_ms: row.try_get("page_at")?,
             id: match view {

@@ -76,6 +76,14 @@ every! {
         Earlier,
         /// The sweep after.
         Later,
+        /// Ten sweeps before.
+        FarEarlier,
+        /// Ten sweeps after.
+        FarLater,
+        /// The oldest sweep.
+        Oldest,
+        /// The sweep of a time that is typed.
+        GoTo,
         /// Back to live; there already: to the last row.
         Live,
         /// A recording: faster.

@@ -1,7 +1,13 @@
 //! The table of what the operator can do. Key map, hint line, help and palette read it; keys and palette go through
 //! [`act`]. Each row stands beside the function that does it, in one of the modules here.
 
-use super::{action::Action, key::Key, messages::Command, model::Model, view::Overlay};
+use super::{
+    action::Action,
+    key::Key,
+    messages::Command,
+    model::Model,
+    view::{Overlay, Place},
+};
 
 mod acting;
 mod finding;
@@ -52,6 +58,10 @@ pub(super) const fn spec(action: Action) -> &'static Spec {
         Action::Freeze => &time::FREEZE,
         Action::Earlier => &time::EARLIER,
         Action::Later => &time::LATER,
+        Action::FarEarlier => &time::FAR_EARLIER,
+        Action::FarLater => &time::FAR_LATER,
+        Action::Oldest => &time::OLDEST,
+        Action::GoTo => &time::GO_TO,
         Action::Live => &time::LIVE,
         Action::Faster => &time::FASTER,
         Action::Slower => &time::SLOWER,
@@ -73,6 +83,13 @@ pub(super) const fn spec(action: Action) -> &'static Spec {
 /// The action of a key; `None` where it has none.
 pub(super) fn bound_to(key: Key) -> Option<Action> {
     Action::ALL.iter().copied().find(|action| spec(*action).keys.contains(&key))
+}
+
+/// The action that a key means in what is shown.
+pub(super) fn meant_by(model: &Model, key: Key) -> Option<Action> {
+    let travels = model.view.travel.is_some() && model.view.place() == Place::Clients;
+    let in_past = |action: &Action| travels && spec(*action).keys_in_past.contains(&key);
+    Action::ALL.iter().copied().find(in_past).or_else(|| bound_to(key))
 }
 
 /// The actions that `text` finds, without regard to case: every word of it is in the name, the help or a synonym. Those
@@ -174,11 +191,13 @@ mod tests {
 
     #[test]
     fn no_key_has_two_meanings() {
-        let mut seen: Vec<Key> = Vec::new();
-        for action in Action::ALL {
-            for key in spec(*action).keys {
-                assert!(!seen.contains(key), "{key:?} of {action:?}");
-                seen.push(*key);
+        for keys in [|row: &Spec| row.keys, |row: &Spec| row.keys_in_past] {
+            let mut seen: Vec<Key> = Vec::new();
+            for action in Action::ALL {
+                for key in keys(spec(*action)) {
+                    assert!(!seen.contains(key), "{key:?} of {action:?}");
+                    seen.push(*key);
+                }
             }
         }
     }
@@ -216,7 +235,7 @@ mod tests {
             ("theme", Some(Action::Theme)),
             ("mute", Some(Action::Acknowledge)),
             ("silence", Some(Action::Acknowledge)),
-            ("goto", Some(Action::First)),
+            ("goto time", Some(Action::GoTo)),
             ("search", Some(Action::Filter)),
             ("poll", Some(Action::Collect)),
         ] {
@@ -268,6 +287,7 @@ mod tests {
                 Action::ViewFleet | Action::ViewAlerts | Action::ViewMails | Action::ViewLog => everywhere,
                 Action::Open | Action::Back | Action::Filter | Action::Pause | Action::TakeOver => everywhere,
                 Action::Freeze | Action::Earlier | Action::Later | Action::Live | Action::Faster => everywhere,
+                Action::FarEarlier | Action::FarLater | Action::Oldest | Action::GoTo => everywhere,
                 Action::Slower | Action::Copy | Action::Export | Action::Mouse | Action::Palette => everywhere,
                 Action::Help | Action::Theme | Action::Redraw | Action::Suspend | Action::Quit | Action::QuitNow => {
                     everywhere

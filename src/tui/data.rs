@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 
+use super::messages::Query;
 use crate::fleet::{
     ClientId, SweepId,
     history::{AlertRow, EventRow, MailRow, Point, Span},
+    listing::{Page, Wish},
     state::{Fleet, SweepView},
 };
 
@@ -29,18 +31,46 @@ pub enum Answer {
         /// The events.
         events: Vec<EventRow>,
     },
-    /// To `Query::AlertHistory`: ended and open ones, the newest first.
-    AlertHistory(Vec<AlertRow>),
-    /// To `Query::Mails`: the newest first.
-    Mails(Vec<MailRow>),
-    /// To `Query::Sweeps`: the sweeps that can be travelled to, oldest first.
-    Sweeps(Vec<SweepView>),
+    /// To `Query::AlertHistory`: ended and open ones.
+    AlertHistory {
+        /// As it was asked for.
+        wish: Wish,
+        /// The alerts.
+        page: Page<AlertRow>,
+    },
+    /// To `Query::Mails`.
+    Mails {
+        /// As it was asked for.
+        wish: Wish,
+        /// The mails.
+        page: Page<MailRow>,
+        /// How many wait, of all.
+        waiting: u64,
+        /// How many the server will never take, of all.
+        refused: u64,
+    },
+    /// To `Query::Sweeps`: sweeps that can be travelled to.
+    Sweeps {
+        /// As it was asked for.
+        wish: Wish,
+        /// The sweeps.
+        page: Page<SweepView>,
+    },
     /// To `Query::Past`: the fleet as it stood at the end of a sweep (see [`Fleet::past`]).
     Past {
         /// Which sweep.
         sweep: SweepId,
         /// The fleet then; shown as it is.
         fleet: Box<Fleet>,
+        /// How many rows of it could not be read, and are left out.
+        unreadable: u64,
+    },
+    /// A query could not be answered.
+    Failed {
+        /// Which one.
+        query: Query,
+        /// The reason, for the operator.
+        why: String,
     },
     /// A command or query was done, or could not be: shown in the hint line.
     Status(StatusMessage),

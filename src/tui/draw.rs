@@ -20,6 +20,7 @@ mod mails;
 mod map;
 mod overlay;
 mod palette;
+mod past;
 mod table;
 mod window;
 
@@ -33,10 +34,13 @@ pub fn draw(model: &Model, buffer: &mut Buffer) {
     let layout = model.layout();
     let mut canvas = Canvas::new(buffer, model.look);
     header::line(&mut canvas, model, layout.header);
-    if let Some(area) = layout.strip {
+    if let Some(area) = layout.strip
+        && !model.waits_for_past()
+    {
         header::strip(&mut canvas, model, area);
     }
     match (model.view.tab, model.view.detail_open) {
+        (Tab::Fleet, _) if model.waits_for_past() => past::waiting(&mut canvas, model, layout.body),
         (Tab::Fleet, true) => detail::pane(&mut canvas, model, layout.body, true),
         (Tab::Fleet, false) => {
             if let Some(area) = layout.map {

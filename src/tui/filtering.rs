@@ -30,7 +30,7 @@ pub(super) fn counts(model: &Model) -> Option<(usize, usize)> {
         Place::Clients => Some((model.rows.len(), model.shown().clients().count())),
         Place::Details => None,
         Place::Alerts => Some((model.found.len(), model.alert_base().len())),
-        Place::Mails | Place::Mail => Some((model.found.len(), model.mails.as_ref().map_or(0, Vec::len))),
+        Place::Mails | Place::Mail => Some((model.found.len(), model.mails.rows().map_or(0, <[_]>::len))),
         Place::Log | Place::LogLine => Some((model.found.len(), model.log.len())),
     }
 }

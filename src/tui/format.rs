@@ -68,6 +68,33 @@ pub(super) fn uptime(seconds: u64) -> String {
     }
 }
 
+/// A count with its thousands apart: `1,234`.
+pub(super) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// That the database was asked and has not answered.
+pub(super) fn asking(unicode: bool) -> &'static str {
+    if unicode { "asking…" } else { "asking..." }
+}
+
+/// `1 row unreadable`, after what stands before it; nothing where there is none.
+pub(super) fn unreadable(rows: u64) -> String {
+    match rows {
+        0 => String::new(),
+        1 => " · 1 row unreadable".to_owned(),
+        rows => format!(" · {} rows unreadable", grouped(rows)),
+    }
+}
+
 /// `s` after a count that is not one.
 pub(super) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
@@ -124,6 +151,15 @@ mod tests {
             assert_eq!(took(milliseconds), shown);
         }
         assert_eq!((clock_span(38).as_str(), clock_span(3723).as_str()), ("0:38", "1:02:03"));
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        for (count, shown) in
+            [(0, "0"), (7, "7"), (999, "999"), (1000, "1,000"), (12_345, "12,345"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(grouped(count), shown);
+        }
     }
 
     #[test]

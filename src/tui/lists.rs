@@ -27,13 +27,13 @@ impl Model {
 
     /// The mails that are listed.
     pub(super) fn mails_found(&self) -> impl Iterator<Item = &MailRow> {
-        let mails = self.mails.as_deref().unwrap_or_default();
+        let mails = self.mails.rows().unwrap_or_default();
         self.found.iter().filter_map(move |at| mails.get(*at))
     }
 
     /// The mail that is selected.
     pub(super) fn selected_mail(&self) -> Option<&MailRow> {
-        self.mails.as_ref()?.get(*self.found.get(self.view.mail)?)
+        self.mails.rows()?.get(*self.found.get(self.view.mail)?)
     }
 
     /// The lines of the log that are listed, oldest first.
@@ -69,7 +69,7 @@ impl Model {
                 let meets = |mail: &MailRow| {
                     words.is_empty() || words.meets(&columns::fields(&columns::mails::COLUMNS, mail, &context))
                 };
-                places(self.mails.as_deref().unwrap_or_default().iter().map(meets))
+                places(self.mails.rows().unwrap_or_default().iter().map(meets))
             }
             Tab::Log => places(self.log.iter().map(|line| self.is_listed(line))),
         };

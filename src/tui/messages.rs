@@ -7,6 +7,7 @@ use super::{data::Answer, theme::Background};
 use crate::fleet::{
     ClientId, SweepId,
     history::Span,
+    listing::Wish,
     order::Order,
     stream::{Frame, Play, StreamOrigin},
 };
@@ -64,7 +65,7 @@ pub enum Command {
     Suspend,
     /// End the run in an orderly way.
     Quit,
-    /// Ask the database; answered with the `Answer` of the same name.
+    /// Ask the database; answered with the `Answer` of the same name, or with `Answer::Failed`.
     Ask(Query),
 }
 
@@ -82,12 +83,13 @@ pub enum Query {
     },
     /// The newest security events of a client.
     SecurityEvents(ClientId),
-    /// The alert history.
-    AlertHistory,
-    /// The outbox.
-    Mails,
-    /// The sweeps that can be travelled to.
-    Sweeps,
-    /// The fleet as it stood at the end of a sweep.
+    /// A part of the alert history.
+    AlertHistory(Wish),
+    /// A part of the outbox.
+    Mails(Wish),
+    /// A part of the sweeps that can be travelled to.
+    Sweeps(Wish),
+    /// The fleet as it stood at the end of a sweep. A newer question of this kind takes the place of an older one, which
+    /// is then not answered.
     Past(SweepId),
 }

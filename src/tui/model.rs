@@ -11,6 +11,7 @@ use super::{
     lists::Kept,
     theme::Look,
     view::{Overlay, Pane, Place, Tab, View},
+    window::Window,
 };
 use crate::fleet::{
     ClientId, Failure, SweepId,
@@ -27,6 +28,11 @@ const SAID_FOR: Duration = Duration::from_secs(6);
 
 /// How many log lines are kept; the oldest go first.
 pub(super) const LOG_KEPT: usize = 2000;
+
+/// How many rows of each list are asked for at once. Mails come with their texts.
+pub(super) const ALERTS: u32 = 500;
+pub(super) const MAILS: u32 = 100;
+pub(super) const SWEEPS: u32 = 500;
 
 /// Everything the screen is drawn from.
 #[derive(Debug, Clone)]
@@ -45,12 +51,16 @@ pub struct Model {
     pub(super) history: Option<History>,
     /// The security events of one client, as last answered.
     pub(super) events: Option<(ClientId, Vec<EventRow>)>,
-    /// The alert history, once answered.
-    pub(super) alerts: Option<Vec<AlertRow>>,
-    /// The outbox, once answered.
-    pub(super) mails: Option<Vec<MailRow>>,
-    /// The sweeps that can be travelled to, oldest first, once answered.
-    pub(super) sweeps: Option<Vec<SweepView>>,
+    /// The alert history, as far as it is loaded.
+    pub(super) alerts: Window<AlertRow>,
+    /// The outbox, as far as it is loaded.
+    pub(super) mails: Window<MailRow>,
+    /// How many mails wait and how many were refused, of all.
+    pub(super) mail_counts: (u64, u64),
+    /// The sweeps that can be travelled to, as far as they are loaded.
+    pub(super) sweeps: Window<SweepView>,
+    /// What is shown while the past that is wanted is not known.
+    pub(super) nothing: Fleet,
     /// What was asked for last, so that nothing is asked twice.
     pub(super) asked: Asked,
     /// The line for the operator, and until when it is shown.
@@ -95,9 +105,6 @@ pub(super) struct History {
 pub(super) struct Asked {
     pub(super) history: Option<(ClientId, Span, Option<Timestamp>)>,
     pub(super) events: Option<ClientId>,
-    pub(super) alerts: bool,
-    pub(super) mails: bool,
-    pub(super) sweeps: bool,
 }
 
 impl Model {
@@ -112,9 +119,11 @@ impl Model {
             log: VecDeque::new(),
             history: None,
             events: None,
-            alerts: None,
-            mails: None,
-            sweeps: None,
+            alerts: Window::new(ALERTS),
+            mails: Window::new(MAILS),
+            mail_counts: (0, 0),
+            sweeps: Window::new(SWEEPS),
+            nothing: Fleet::default(),
             asked: Asked::default(),
             said: None,
             look,
@@ -131,13 +140,14 @@ impl Model {
         }
     }
 
-    /// The fleet that is shown: a past one, the one held still, or the one now.
+    /// The fleet that is shown: a past one, the one held still, or the one now. Of a past one that is not known yet,
+    /// nothing.
     #[must_use]
     pub fn shown(&self) -> &Fleet {
         match (&self.view.travel, &self.view.frozen) {
-            (Some(travel), _) if travel.fleet.is_some() => travel.fleet.as_deref().unwrap_or(&self.fleet),
-            (_, Some(held)) => &held.fleet,
-            (_, None) => &self.fleet,
+            (Some(travel), _) => travel.fleet().unwrap_or(&self.nothing),
+            (None, Some(held)) => &held.fleet,
+            (None, None) => &self.fleet,
         }
     }
 
@@ -145,13 +155,19 @@ impl Model {
     #[must_use]
     pub fn shown_at(&self) -> Timestamp {
         match (&self.view.travel, &self.view.frozen) {
-            (Some(travel), _) if travel.fleet.is_some() => {
-                let sweep = travel.fleet.as_ref().and_then(|fleet| fleet.newest_sweep());
+            (Some(travel), _) => {
+                let sweep = travel.fleet().and_then(Fleet::newest_sweep).or_else(|| travel.sweep());
                 sweep.map_or(self.now, SweepView::latest_at)
             }
-            (_, Some(held)) => held.at,
-            (_, None) => self.now,
+            (None, Some(held)) => held.at,
+            (None, None) => self.now,
         }
+    }
+
+    /// Whether a past is wanted that is not known.
+    #[must_use]
+    pub fn waits_for_past(&self) -> bool {
+        self.view.travel.as_ref().is_some_and(|travel| travel.fleet().is_none())
     }
 
     /// Whether something other than the present is shown.
@@ -232,7 +248,7 @@ impl Model {
 
     /// The alert history as the database tells it; `None` where it was not asked yet, or is not what is shown.
     pub(super) fn alert_rows(&self) -> Option<&[AlertRow]> {
-        self.alerts.as_deref().filter(|_| !self.is_past())
+        self.alerts.rows().filter(|_| !self.is_past())
     }
 
     /// Up to when histories are wanted; `None` is now.
@@ -261,18 +277,25 @@ impl Model {
 
     /// Brings rows, selection, scroll position and the time left up to date; to be called before drawing.
     pub fn prepare(&mut self) {
+        self.prepare_lists();
+        let sweep = self.fleet.newest_sweep().filter(|sweep| sweep.duration_ms.is_none());
+        let reckoned_for = sweep.map(|sweep| (sweep.id, self.now));
+        if self.time_left.0 != reckoned_for {
+            // Once a second, not for each frame: the whole past of every client is in it.
+            self.time_left = (reckoned_for, sweep.and_then(|sweep| eta::time_left(&self.fleet, sweep, self.now)));
+        }
+        if self.waits_for_past() {
+            // The selection waits with it.
+            self.rows.clear();
+            self.rows_stale = true;
+            return;
+        }
         if self.rows_stale {
             self.rows = {
                 let (key, reversed) = (self.view.sort.key(), self.view.sort.reversed);
                 sort::list(self.shown(), &self.view.filter, key, reversed, self.shown_at())
             };
             self.rows_stale = false;
-        }
-        let sweep = self.fleet.newest_sweep().filter(|sweep| sweep.duration_ms.is_none());
-        let reckoned_for = sweep.map(|sweep| (sweep.id, self.now));
-        if self.time_left.0 != reckoned_for {
-            // Once a second, not for each frame: the whole past of every client is in it.
-            self.time_left = (reckoned_for, sweep.and_then(|sweep| eta::time_left(&self.fleet, sweep, self.now)));
         }
         if !self.view.chosen {
             self.view.selected = self.rows.first().cloned();
@@ -290,6 +313,10 @@ impl Model {
             self.view.top = self.row + 1 - height;
         }
         self.view.top = self.view.top.min(most);
+    }
+
+    /// Brings the rows of the lists up to date, and keeps the selected ones within them.
+    pub(super) fn prepare_lists(&mut self) {
         if self.found_stale {
             self.find();
             self.found_stale = false;

@@ -66,7 +66,7 @@ pub(super) fn shown(model: &mut Model, with_styles: bool) -> String {
     text
 }
 
-/// One key per character; arrows, Tab (`\t`), End (`⇥`), Enter and Esc have a character of their own.
+/// One key per character; arrows, Tab (`\t`), Home (`⇤`), End (`⇥`), page up (`⇞`) and down (`⇟`), Enter and Esc have a character of their own.
 pub(super) fn press(model: &mut Model, keys: &str) -> Vec<Command> {
     let mut commands = Vec::new();
     for key in keys.chars() {
@@ -77,7 +77,10 @@ pub(super) fn press(model: &mut Model, keys: &str) -> Vec<Command> {
             '←' => KeyCode::Left,
             '→' => KeyCode::Right,
             '↓' => KeyCode::Down,
+            '⇤' => KeyCode::Home,
             '⇥' => KeyCode::End,
+            '⇞' => KeyCode::PageUp,
+            '⇟' => KeyCode::PageDown,
             key => KeyCode::Char(key),
         };
         commands.extend(model.update(Message::Key(KeyEvent::new(code, KeyModifiers::NONE))));

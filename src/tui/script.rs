@@ -14,6 +14,7 @@ use crate::fleet::{
     alert::{Exceeded, HoldReason, Notice, NoticeReason, Step},
     event::{CardLimit, ClientCard, MailStep, Trigger},
     history::{EventRow, MailRow, MailStatus, Point, StoredHistory},
+    listing::{Listed, Page, Part, Wish},
     mail::MailKind,
     metric::Instance,
     reading::{FileSystem, Process, Usage},
@@ -297,11 +298,13 @@ pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
         attempts: 2,
         answer: answer.map(ToOwned::to_owned),
     };
-    model.update(Message::Answer(Answer::Mails(vec![
+    let mails = vec![
         mail(3, MailStatus::Waiting { next_at: before(-40_000) }, Some("connection timed out")),
         mail(1, MailStatus::Sent { at: before(5000) }, Some("250 2.0.0 Ok: queued as 4XyZ")),
         mail(4, MailStatus::Refused, Some("550 5.1.1 no such user")),
-    ])));
+    ];
+    let wish = model.mails.want(0).unwrap();
+    model.update(Message::Answer(Answer::Mails { wish, page: page(mails), waiting: 1, refused: 1 }));
     model.update(Message::Tick(now()));
     model.prepare();
     model.take_changed();
@@ -311,6 +314,26 @@ pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
 /// Has a model take in one thing that happens now.
 pub(super) fn tell(model: &mut Model, client: Option<usize>, kind: EventKind) {
     model.update(Message::Frames(vec![Frame::Event(Arc::new(event(0, client, kind)))]));
+}
+
+/// What is asked for at the first step into the past.
+pub(super) const NEWEST_SWEEPS: Wish = Wish { part: Part::Newest, most: 500 };
+
+/// Rows as all there are of a list, the newest first.
+pub(super) fn page<T: Listed>(rows: Vec<T>) -> Page<T> {
+    let ends = rows.first().zip(rows.last()).map(|(first, last)| (first.key(), last.key()));
+    let total = rows.len() as u64;
+    Page { rows, ends, unreadable: Vec::new(), newer: Some(0), has_more: false, total }
+}
+
+/// The answer to a question for sweeps, which are given oldest first.
+pub(super) fn listed(wish: Wish, sweeps: &[SweepView]) -> Message {
+    Message::Answer(Answer::Sweeps { wish, page: page(sweeps.iter().rev().cloned().collect()) })
+}
+
+/// The answer to a question for a past fleet.
+pub(super) fn found(sweep: &SweepView, count: usize) -> Message {
+    Message::Answer(Answer::Past { sweep: sweep.id, fleet: past(sweep, count), unreadable: 0 })
 }
 
 /// Past sweeps, five minutes apart, oldest first; the third failed in part.

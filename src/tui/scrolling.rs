@@ -1,10 +1,11 @@
 //! Moves the selection, scrolls, and changes the view and the pane. Not the keys that do so.
 
 use super::{
-    messages::Command,
+    messages::{Command, Query},
     model::Model,
     view::{Pane, Tab},
 };
+use crate::fleet::listing::Part;
 
 /// The most lines that details can be scrolled by.
 const DETAIL_LINES: usize = 500;
@@ -39,7 +40,47 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Command> {
         }
     }
     model.prepare();
-    Vec::new()
+    load_on(model)
+}
+
+/// To the first row of whatever has the focus.
+pub(super) fn to_start(model: &mut Model) -> Vec<Command> {
+    let query = match model.view.tab {
+        Tab::Alerts if model.alert_rows().is_some() && model.alerts.has_newer() => {
+            Query::AlertHistory(model.alerts.jump(Part::Newest))
+        }
+        Tab::Mails if !model.view.detail_open && model.mails.has_newer() => {
+            Query::Mails(model.mails.jump(Part::Newest))
+        }
+        Tab::Fleet | Tab::Alerts | Tab::Mails | Tab::Log => return step(model, isize::MIN / 2),
+    };
+    step(model, isize::MIN / 2);
+    vec![Command::Ask(query)]
+}
+
+/// To the last row of whatever has the focus, be it loaded or not.
+pub(super) fn to_end(model: &mut Model) -> Vec<Command> {
+    let query = match model.view.tab {
+        Tab::Alerts if model.alert_rows().is_some() && model.alerts.has_older() => {
+            Query::AlertHistory(model.alerts.jump(Part::Oldest))
+        }
+        Tab::Mails if !model.view.detail_open && model.mails.has_older() => {
+            Query::Mails(model.mails.jump(Part::Oldest))
+        }
+        Tab::Fleet | Tab::Alerts | Tab::Mails | Tab::Log => return step(model, isize::MAX / 2),
+    };
+    step(model, isize::MAX / 2);
+    vec![Command::Ask(query)]
+}
+
+/// Lists load on as the operator comes near their end. What failed before is tried again.
+fn load_on(model: &mut Model) -> Vec<Command> {
+    match model.view.tab {
+        Tab::Alerts => model.alerts.retry(),
+        Tab::Mails => model.mails.retry(),
+        Tab::Fleet | Tab::Log => return Vec::new(),
+    }
+    model.load_on()
 }
 
 /// How many rows a page has in the view that is shown; at least 1.

@@ -19,6 +19,7 @@ use super::{
 use crate::fleet::{
     Event, EventKind, Failure, FailureKind, Phase, Stage,
     event::MailStep,
+    listing::{Part, Wish},
     mail::MailKind,
     order::{Order, Selection},
     phase::Tally,
@@ -110,50 +111,6 @@ fn before_anything_is_known_the_screen_says_so() {
 }
 
 #[test]
-fn time_travel_steps_through_the_past_and_returns() {
-    let mut model = script::model(20, (120, 40), DARK);
-    assert_eq!(press(&mut model, "←"), [Command::Ask(Query::Sweeps)]);
-    let sweeps = script::sweeps(5);
-    let asked = model.update(Message::Answer(Answer::Sweeps(sweeps.clone())));
-    assert_eq!(asked, [Command::Ask(Query::Past(sweeps[4].id))]);
-    assert_eq!(press(&mut model, "←"), [Command::Ask(Query::Past(sweeps[3].id))]);
-    // An answer that is not waited for any more changes nothing.
-    model.update(Message::Answer(Answer::Past { sweep: sweeps[4].id, fleet: script::past(&sweeps[4], 20) }));
-    assert!(model.shown().newest_sweep().unwrap().id == script::SWEEP);
-    model.update(Message::Answer(Answer::Past { sweep: sweeps[3].id, fleet: script::past(&sweeps[3], 20) }));
-    assert_eq!(model.shown().newest_sweep().unwrap().id, sweeps[3].id);
-    insta::assert_snapshot!("travel-120x40", shown(&mut model, false));
-    // Nothing is collected in the past.
-    assert_eq!(press(&mut model, "c"), []);
-    // A sweep that ends meanwhile can be travelled to as well.
-    model.settle();
-    let kind = EventKind::SweepEnded { number: 128, duration_ms: 1, ok: 20, failed: 0 };
-    let ended = Event { at: script::now(), sweep: Some(script::SWEEP), client: None, kind };
-    model.update(Message::Frames(vec![Frame::Event(Arc::new(ended))]));
-    assert!(model.settle().contains(&Command::Ask(Query::Sweeps)));
-    assert!(!model.settle().contains(&Command::Ask(Query::Sweeps)));
-    assert_eq!(model.update(Message::Answer(Answer::Sweeps(sweeps.clone()))), []);
-    press(&mut model, "→→");
-    assert!(!model.is_past());
-    press(&mut model, "←");
-    press(&mut model, "⇥");
-    assert!(!model.is_past());
-}
-
-#[test]
-fn a_step_beyond_the_oldest_sweep_stays_in_the_past_while_its_answer_is_awaited() {
-    let mut model = script::model(20, (120, 40), DARK);
-    press(&mut model, "←");
-    let sweeps = script::sweeps(1);
-    model.update(Message::Answer(Answer::Sweeps(sweeps.clone())));
-    assert_eq!(press(&mut model, "←"), []);
-    assert!(model.is_past());
-    assert_eq!(press(&mut model, "c"), [], "nothing is collected in the past");
-    model.update(Message::Answer(Answer::Past { sweep: sweeps[0].id, fleet: script::past(&sweeps[0], 20) }));
-    assert_eq!(model.shown().newest_sweep().unwrap().id, sweeps[0].id);
-}
-
-#[test]
 fn keys_become_commands() {
     let selected = script::id(1);
     for (keys, expected) in [
@@ -232,6 +189,10 @@ fn brackets_go_from_failure_to_failure_and_come_round() {
     assert_eq!(model.view.selected, first);
 }
 
+fn newest(most: u32) -> Wish {
+    Wish { part: Part::Newest, most }
+}
+
 #[test]
 fn what_rests_under_the_hand_is_asked_for_once() {
     let mut model = script::model(500, (120, 40), DARK);
@@ -241,9 +202,11 @@ fn what_rests_under_the_hand_is_asked_for_once() {
     assert_eq!(asked, [Command::Ask(history), Command::Ask(Query::SecurityEvents(client))]);
     assert_eq!(model.settle(), []);
     press(&mut model, "2");
-    assert_eq!(model.settle(), [Command::Ask(Query::AlertHistory)]);
+    assert_eq!(model.settle(), [Command::Ask(Query::AlertHistory(newest(500)))]);
     press(&mut model, "3");
-    assert_eq!(model.settle(), [Command::Ask(Query::Mails)]);
+    assert_eq!(model.settle(), [], "the mails are known");
+    model.mails.outdate();
+    assert_eq!(model.settle(), [Command::Ask(Query::Mails(newest(100)))]);
     assert_eq!(model.settle(), []);
 }
 
@@ -510,8 +473,8 @@ proptest! {
         painted(&mut model);
         if model.view.travel.is_some() {
             let sweeps = script::sweeps(4);
-            model.update(Message::Answer(Answer::Sweeps(sweeps.clone())));
-            model.update(Message::Answer(Answer::Past { sweep: sweeps[3].id, fleet: script::past(&sweeps[3], count) }));
+            model.update(script::listed(script::NEWEST_SWEEPS, &sweeps));
+            model.update(script::found(&sweeps[3], count));
             painted(&mut model);
         }
         model.update(Message::Resize(later_width, later_height));

@@ -7,8 +7,9 @@ use super::{
     data::Answer,
     key::Key,
     messages::{Command, Message, Query},
-    model::{Asked, History, LOG_KEPT, Model},
-    view::{Place, Tab},
+    model::{Asked, History, LOG_KEPT, Model, SWEEPS},
+    view::{Past, Place, Tab},
+    window::Window,
 };
 use crate::fleet::{
     Event, EventKind,
@@ -105,7 +106,7 @@ impl Model {
                 self.refresh();
                 // Whatever was missed may have made any of it old.
                 self.asked = Asked::default();
-                self.sweeps = None;
+                self.outdate_lists();
             }
             Frame::Remembered(memory) => {
                 self.fleet.remember(Arc::unwrap_or_clone(memory));
@@ -135,11 +136,15 @@ impl Model {
     }
 
     /// What is worth asking for, now that the operator's hand rests. To be called when no message has come
-    /// for a moment: holding a key down asks nothing.
+    /// for a moment: holding a key down asks nothing. Of a recording nothing is asked: it tells all it knows.
     pub fn settle(&mut self) -> Vec<Command> {
         self.prepare();
+        if self.is_replay() {
+            return Vec::new();
+        }
         let mut queries = Vec::new();
         if self.shows_detail()
+            && !self.waits_for_past()
             && let Some(client) = self.view.selected.clone()
         {
             let (span, until) = (self.view.span, self.until());
@@ -153,35 +158,57 @@ impl Model {
                 queries.push(Query::SecurityEvents(client));
             }
         }
-        // Sweeps that end while the past is looked at lengthen the time bar.
-        let travels = self.view.travel.as_ref().is_some_and(|travel| travel.to.is_some());
-        if travels && self.sweeps.is_none() && !self.asked.sweeps {
-            self.asked.sweeps = true;
-            queries.push(Query::Sweeps);
+        let mut commands: Vec<Command> = queries.into_iter().map(Command::Ask).collect();
+        commands.extend(self.load_on());
+        commands
+    }
+
+    /// What of the list that is looked at is to be loaded. One part at a time.
+    pub(super) fn load_on(&mut self) -> Vec<Command> {
+        if self.is_replay() {
+            return Vec::new();
         }
-        if self.view.tab == Tab::Alerts && !self.asked.alerts {
-            self.asked.alerts = true;
-            queries.push(Query::AlertHistory);
+        let travelled = actions::time::place(self);
+        let sweeps = travelled.and_then(|here| self.sweeps.want(here)).map(Query::Sweeps);
+        let list = match self.view.tab {
+            Tab::Alerts => self.alerts.want(self.near(self.view.alert)).map(Query::AlertHistory),
+            Tab::Mails => self.mails.want(self.near(self.view.mail)).map(Query::Mails),
+            Tab::Fleet | Tab::Log => None,
+        };
+        sweeps.into_iter().chain(list).map(Command::Ask).collect()
+    }
+
+    /// The loaded row that a row of a list is near to: at the end of a filtered list, the last one.
+    fn near(&self, listed: usize) -> usize {
+        if listed + 1 >= self.found.len() { usize::MAX } else { self.found.get(listed).copied().unwrap_or(0) }
+    }
+
+    /// Any row of a list may be old, and what was asked may never be answered.
+    fn outdate_lists(&mut self) {
+        self.alerts.forget_questions();
+        self.mails.forget_questions();
+        if self.view.travel.is_some() {
+            self.sweeps.grow();
+        } else {
+            self.sweeps = Window::new(SWEEPS);
         }
-        if self.view.tab == Tab::Mails && !self.asked.mails {
-            self.asked.mails = true;
-            queries.push(Query::Mails);
-        }
-        queries.into_iter().map(Command::Ask).collect()
     }
 
     /// What an event makes old, beyond the fleet itself.
     fn invalidate(&mut self, event: &Event) {
         match &event.kind {
             EventKind::Alert { .. } | EventKind::Acknowledged { .. } | EventKind::Unacknowledged { .. } => {
-                self.asked.alerts = false;
+                self.alerts.outdate();
             }
-            EventKind::Mail { .. } => (self.asked.mails, self.asked.alerts) = (false, false),
-            EventKind::SweepEnded { .. } => (self.sweeps, self.asked.sweeps) = (None, false),
+            EventKind::Mail { .. } => {
+                self.mails.outdate();
+                self.alerts.outdate();
+            }
+            // Sweeps that end while the past is looked at lengthen the time bar.
+            EventKind::SweepEnded { .. } if self.view.travel.is_some() => self.sweeps.grow(),
+            EventKind::SweepEnded { .. } => self.sweeps = Window::new(SWEEPS),
             // What was asked before is of the time before the outage.
-            EventKind::DatabaseBack { .. } => {
-                (self.asked.mails, self.asked.alerts, self.sweeps) = (false, false, None);
-            }
+            EventKind::DatabaseBack { .. } => self.outdate_lists(),
             EventKind::ConfigurationRefused { errors } => {
                 let first = errors.first().map_or("", String::as_str);
                 self.say(true, format!("The changed configuration is invalid and was not applied: {first}"));
@@ -215,22 +242,30 @@ impl Model {
                 self.history = Some(History { client, span, until, points });
             }
             Answer::SecurityEvents { client, events } => self.events = Some((client, events)),
-            Answer::AlertHistory(rows) => (self.alerts, self.found_stale) = (Some(rows), true),
-            Answer::Mails(rows) => (self.mails, self.found_stale) = (Some(rows), true),
-            Answer::Sweeps(sweeps) => {
-                self.sweeps = Some(sweeps);
-                if self.view.travel.as_ref().is_some_and(|travel| travel.to.is_none()) {
-                    return actions::time::travel(self, false);
+            Answer::AlertHistory { wish, page } => {
+                let mut row = self.loaded_row(Tab::Alerts, self.view.alert);
+                self.alerts.take(wish, page, &mut row);
+                self.view.alert = self.listed_row(Tab::Alerts, row);
+            }
+            Answer::Mails { wish, page, waiting, refused } => {
+                self.mail_counts = (waiting, refused);
+                let mut row = self.loaded_row(Tab::Mails, self.view.mail);
+                self.mails.take(wish, page, &mut row);
+                self.view.mail = self.listed_row(Tab::Mails, row);
+            }
+            Answer::Sweeps { wish, page } => {
+                let mut here = actions::time::place(self).unwrap_or(0);
+                if self.sweeps.take(wish, page, &mut here) {
+                    return actions::time::arrive(self);
                 }
             }
-            Answer::Past { sweep, fleet } => {
-                if let Some(travel) = &mut self.view.travel
-                    && travel.to == Some(sweep)
-                {
-                    travel.fleet = Some(fleet);
+            Answer::Past { sweep, fleet, unreadable } => {
+                if let Some(travel) = self.view.travel.as_mut().filter(|travel| travel.is_to(sweep)) {
+                    travel.past = Past::Known { fleet, unreadable };
                     self.refresh();
                 }
             }
+            Answer::Failed { query, why } => self.not_answered(query, why),
             Answer::Status(said) => {
                 // The line for the operator is gone after some seconds; an error can be looked up.
                 if said.is_error {
@@ -240,5 +275,42 @@ impl Model {
             }
         }
         Vec::new()
+    }
+
+    /// Which of the loaded rows stands in a row of a list that may be filtered.
+    fn loaded_row(&self, tab: Tab, listed: usize) -> usize {
+        if self.view.tab == tab { self.found.get(listed).copied().unwrap_or(0) } else { listed }
+    }
+
+    /// The other way round, after what is loaded has changed; where a row is filtered away, the next one.
+    fn listed_row(&mut self, tab: Tab, loaded: usize) -> usize {
+        if self.view.tab != tab {
+            return loaded;
+        }
+        self.found_stale = true;
+        self.prepare_lists();
+        self.found.partition_point(|at| *at < loaded)
+    }
+
+    fn not_answered(&mut self, query: Query, why: String) {
+        match query {
+            Query::Past(sweep) => {
+                if let Some(travel) = self.view.travel.as_mut().filter(|travel| travel.is_to(sweep)) {
+                    travel.past = Past::Failed(why);
+                }
+            }
+            Query::Sweeps(wish) => {
+                if !self.sweeps.fail(wish, &why) {
+                    return;
+                }
+                match &mut self.view.travel {
+                    Some(travel) if travel.sweep().is_none() => travel.past = Past::Failed(why),
+                    Some(_) | None => self.say(true, why),
+                }
+            }
+            Query::AlertHistory(wish) => drop(self.alerts.fail(wish, &why)),
+            Query::Mails(wish) => drop(self.mails.fail(wish, &why)),
+            Query::History { .. } | Query::SecurityEvents(_) => self.say(true, why),
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::fleet::{
     ClientId, SweepId,
     history::Span,
     select::{Filter, filter::words::Words},
-    state::Fleet,
+    state::{Fleet, SweepView},
 };
 
 /// The state of the view.
@@ -95,10 +95,65 @@ pub struct Held {
 /// A journey into the past.
 #[derive(Debug, Clone)]
 pub struct Travel {
-    /// The sweep that is wanted; `None` until the list of sweeps has arrived.
-    pub to: Option<SweepId>,
-    /// What is shown, once it has arrived.
-    pub fleet: Option<Box<Fleet>>,
+    /// Where it goes to.
+    pub to: Goal,
+    /// What stands there. It is of no other sweep.
+    pub past: Past,
+}
+
+/// Where a journey goes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Goal {
+    /// To this sweep.
+    Sweep(Box<SweepView>),
+    /// So many sweeps before the present; which that is follows once the sweeps are known.
+    Before(usize),
+    /// To the oldest sweep.
+    Oldest,
+    /// To the last sweep that began then or before.
+    At(Timestamp),
+}
+
+/// What is known of a past sweep.
+#[derive(Debug, Clone)]
+pub enum Past {
+    /// Nothing yet: the database was asked.
+    Asked,
+    /// Nothing: this is the reason.
+    Failed(String),
+    /// The fleet as it stood then.
+    Known {
+        /// The fleet.
+        fleet: Box<Fleet>,
+        /// How many rows could not be read, and are left out.
+        unreadable: u64,
+    },
+}
+
+impl Travel {
+    /// The past fleet, once it is there.
+    #[must_use]
+    pub fn fleet(&self) -> Option<&Fleet> {
+        match &self.past {
+            Past::Known { fleet, .. } => Some(fleet),
+            Past::Asked | Past::Failed(_) => None,
+        }
+    }
+
+    /// Whether it goes to this sweep.
+    #[must_use]
+    pub fn is_to(&self, sweep: SweepId) -> bool {
+        self.sweep().is_some_and(|to| to.id == sweep)
+    }
+
+    /// The sweep, once it is known which.
+    #[must_use]
+    pub fn sweep(&self) -> Option<&SweepView> {
+        match &self.to {
+            Goal::Sweep(sweep) => Some(sweep),
+            Goal::Before(_) | Goal::Oldest | Goal::At(_) => None,
+        }
+    }
 }
 
 /// The views.
@@ -231,6 +286,13 @@ pub enum Overlay {
     Confirm {
         /// Which action.
         action: Action,
+    },
+    /// A time to go to is being typed.
+    GoTo {
+        /// As typed.
+        text: String,
+        /// Why it cannot be gone to.
+        error: Option<String>,
     },
     /// As what to export what is shown.
     Export,

@@ -17,6 +17,7 @@ mod looking;
 mod losing;
 mod site;
 mod takeover;
+mod time_travel;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(losing::PANIC) {
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         losing::trials(),
         company::trials(),
         takeover::trials(),
+        time_travel::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())
 }

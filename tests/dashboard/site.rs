@@ -24,7 +24,7 @@ pub(crate) const RARELY: &str = r#"interval="1h" timeout="60s" retries="0""#;
 /// Sweep after sweep.
 pub(crate) const OFTEN: &str = r#"interval="1s" timeout="60s" retries="0""#;
 
-const DATABASE: &str = "fleet.db";
+pub(crate) const DATABASE: &str = "fleet.db";
 const USER: &str = "demo";
 const PASSWORD: &str = "open sesame";
 

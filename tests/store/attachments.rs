@@ -6,6 +6,7 @@ use crate::{
     fleet::{
         Bytes,
         history::AttachmentRow,
+        listing::Part,
         mail::{Attachment, Mail},
     },
     open,
@@ -45,7 +46,7 @@ async fn attachments_wait_with_their_mail_and_names_outlive_the_texts(database: 
         1,
         "of the refused one"
     );
-    let listed = store.reader().mails(9).await.unwrap();
+    let listed = store.reader().mails_page(Part::Newest, 9).await.unwrap().rows;
     let of = |number| listed.iter().find(|mail| mail.id == uuid(number)).unwrap().attachments.clone();
     let row = |name: &str, size| AttachmentRow { file_name: name.into(), size: Bytes(size) };
     assert_eq!(of(1), [row("b.txt", 11), row("a.txt", 0)]);

@@ -10,6 +10,7 @@ use crate::{
         alert::{Acknowledged, AlertKey, Change, Exceeded, HoldReason, Notice, NoticeReason, OpenAlert, Step},
         alerts::{AlertEnd, AlertView},
         history::{AlertRow, EventRow, MailStatus, Span},
+        listing::Part,
         metric::Instance,
         security::SecurityEvent,
         state::{Finished, RecentCollection},
@@ -138,15 +139,15 @@ async fn an_alert_is_told_with_its_mails_and_its_end(database: Database) {
     store.mail_sent(uuid(1), at(1), "250 ok").await.unwrap();
     store.mail_refused(uuid(3), at(1), "550 no such user").await.unwrap();
 
-    let told = store.reader().alert_history(9).await.unwrap();
-    let [AlertRow { alert: newer, mails: none }, AlertRow { alert: older, mails }] = told.as_slice() else {
+    let told = store.reader().alerts_page(Part::Newest, 9).await.unwrap().rows;
+    let [AlertRow { alert: newer, mails: none, .. }, AlertRow { alert: older, mails, .. }] = told.as_slice() else {
         panic!("{told:#?}")
     };
     assert_eq!((newer.raised_at, newer.ended, newer.mailed_in, none.len()), (at(5_000), None, None, 0));
     assert_eq!(mails, &["ops@example.com: refused: 550 no such user", "ops@example.com: sent"]);
     assert_eq!(older.ended, Some((at(4_010), AlertEnd::Withdrawn)));
     assert_eq!((older.mailed_in, older.notice), (Some(SweepId(uuid(3))), rule_gone));
-    assert_eq!(store.reader().alert_history(1).await.unwrap(), told[..1]);
+    assert_eq!(store.reader().alerts_page(Part::Newest, 1).await.unwrap().rows, told[..1]);
     let memory = store.reader().memory().await.unwrap();
     assert_eq!(memory.alerts, [newer.clone(), older.clone()]);
 }
@@ -163,7 +164,7 @@ async fn a_mail_knows_its_client_and_sweep(database: Database) {
     store.mail_sent(uuid(1), at(50), "250 ok").await.unwrap();
     store.mail_refused(uuid(2), at(51), "550 no").await.unwrap();
     store.mail_deferred(uuid(3), 2, at(90), "451 later").await.unwrap();
-    let mails = store.reader().mails(9).await.unwrap();
+    let mails = store.reader().mails_page(Part::Newest, 9).await.unwrap().rows;
     let fates: Vec<_> =
         mails.iter().map(|mail| (mail.id, mail.status, mail.attempts, mail.answer.as_deref())).collect();
     assert_eq!(
@@ -174,7 +175,7 @@ async fn a_mail_knows_its_client_and_sweep(database: Database) {
             (uuid(1), MailStatus::Sent { at: at(50) }, 1, Some("250 ok")),
         ]
     );
-    assert_eq!(store.reader().mails(2).await.unwrap(), mails[..2]);
+    assert_eq!(store.reader().mails_page(Part::Newest, 2).await.unwrap().rows, mails[..2]);
 }
 
 async fn security_events_are_listed_newest_first_whatever_the_client_s_clock_says(database: Database) {
@@ -217,7 +218,7 @@ async fn an_alert_is_acknowledged_once_and_audited(database: Database) {
     // A collection that was judged before does not undo it.
     store.record(changed(2, alert(), Step::Continues, Notice::Hold(HoldReason::RecentlyMailed))).await.unwrap();
     assert_eq!(shown().await, by_ops(20));
-    assert_eq!(store.reader().alert_history(9).await.unwrap()[0].alert.acknowledged, by_ops(20));
+    assert_eq!(store.reader().alerts_page(Part::Newest, 9).await.unwrap().rows[0].alert.acknowledged, by_ops(20));
     store.record(changed(3, alert(), Step::Resolved, Notice::Hold(HoldReason::NoRecoveryMail))).await.unwrap();
     assert_eq!(acknowledge(Metric::Cpu, 100, 50).await.unwrap_err().kind, StoreErrorKind::AlertEnded);
     assert_eq!(database.count("SELECT COUNT(*) FROM v1_audit").await, 2);

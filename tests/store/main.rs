@@ -25,6 +25,7 @@ mod contract;
 mod encryption;
 mod export;
 mod instances;
+mod long_lists;
 mod look_back;
 mod losing_disk;
 mod mail_outcome;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     let rooms = [
         recording::trials(),
         look_back::trials(),
+        long_lists::trials(),
         instances::trials(),
         mail_outcome::trials(),
         past::trials(),

@@ -1,6 +1,7 @@
 //! The fleet as it stood at the end of each of some sweeps.
 
 use support::{Database, Trial};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     fleet::{
@@ -8,12 +9,13 @@ use crate::{
         alert::{Change, HoldReason, Notice, NoticeReason, OpenAlert, Step},
         alerts::AlertEnd,
         event::{ClientCard, Trigger},
+        listing::Part,
         metric::{Instance, Observed},
         state::{Fleet, SweepView},
     },
     open,
     records::{AT, alert, at, mail, plain, reading, uuid},
-    store::{Outcome, Record, Store},
+    store::{Outcome, Record, Store, StoreErrorKind, reader::Past},
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -21,6 +23,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         sweeps_are_listed_and_their_numbers_go_on,
         the_fleet_is_shown_as_it_stood_then,
         of_a_reading_that_is_gone_its_sample_is_shown,
+        a_row_that_cannot_be_read_costs_that_row_and_no_sweep,
+        what_is_not_wanted_any_more_is_left,
     ]
 }
 
@@ -98,7 +102,10 @@ async fn three_sweeps(store: &Store) {
 }
 
 async fn past(store: &Store, number: u64) -> Fleet {
-    store.reader().past(sweep(number), &cards()).await.unwrap().unwrap()
+    match store.reader().past(sweep(number), &cards(), &CancellationToken::new()).await.unwrap() {
+        Past::Known { fleet, unreadable: 0 } => *fleet,
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn sweeps_are_listed_and_their_numbers_go_on(database: Database) {
@@ -123,7 +130,7 @@ async fn sweeps_are_listed_and_their_numbers_go_on(database: Database) {
     };
     assert_eq!(listed, [view(2, 2 * MINUTE), view(3, 3 * MINUTE)]);
     for unknown in [sweep(4), sweep(5)] {
-        assert_eq!(store.reader().past(unknown, &cards()).await.unwrap(), None);
+        assert_eq!(store.reader().past(unknown, &cards(), &CancellationToken::new()).await.unwrap(), Past::Unknown);
     }
 }
 
@@ -197,4 +204,57 @@ async fn of_a_reading_that_is_gone_its_sample_is_shown(database: Database) {
         !fleet.client(&id("b")).unwrap().reading.clone().unwrap().1.file_systems.is_empty(),
         "this one is kept still"
     );
+}
+
+/// One such row once made the whole sweep fail, and the message told the operator to restore a backup.
+async fn a_row_that_cannot_be_read_costs_that_row_and_no_sweep(database: Database) {
+    let store = open(&database).await;
+    three_sweeps(&store).await;
+    let of = async |number| match store.reader().past(sweep(number), &cards(), &CancellationToken::new()).await {
+        Ok(Past::Known { fleet, unreadable }) => (*fleet, unreadable),
+        other => panic!("{other:?}"),
+    };
+    let (whole, none) = of(2).await;
+    assert_eq!(none, 0);
+    // Of each kind of row one: with it goes what stands in it, and nothing else.
+    let newest =
+        "collection_id = (SELECT MAX(id) FROM collections WHERE started_at_ms < 1700000180000 AND status = 'ok')";
+    for (number, change) in [
+        (1, format!("UPDATE readings SET reading = '{{\"nonsense\"' WHERE {newest}")),
+        (2, "UPDATE alerts SET notice = 'nonsense' WHERE metric = 'cpu'".to_owned()),
+        (
+            3,
+            "UPDATE collections SET failure = '{}' WHERE status = 'failed' AND started_at_ms < 1700000180000"
+                .to_owned(),
+        ),
+    ] {
+        database.change(&change).await;
+        let (fleet, unreadable) = of(2).await;
+        assert_eq!(unreadable, number, "{change}");
+        let (a, b) = (fleet.client(&id("a")).unwrap(), fleet.client(&id("b")).unwrap());
+        assert!(a.last.is_some() && b.reading.is_some(), "{change}");
+        // The sample stands in for the reading.
+        assert_eq!(a.reading.as_ref().unwrap().1.cpu, Some(Percent::new(90.0).unwrap()));
+        assert_eq!(fleet.newest_sweep().unwrap().number, whole.newest_sweep().unwrap().number);
+    }
+    // The start of a collector and the lists are no worse off.
+    let memory = store.reader().memory().await.unwrap();
+    assert_eq!((memory.clients.len(), memory.alerts.len()), (2, 1));
+    let alerts = store.reader().alerts_page(Part::Newest, 9).await.unwrap();
+    assert_eq!((alerts.rows.len(), alerts.unreadable.len(), alerts.total), (1, 1, 2));
+    database.change("UPDATE sweeps SET set_off_by = 'nobody' WHERE sweep_number = 2").await;
+    let sweeps = store.reader().sweeps_page(Part::Newest, 9).await.unwrap();
+    let numbers: Vec<_> = sweeps.rows.iter().map(|sweep| sweep.number).collect();
+    assert_eq!((numbers, sweeps.unreadable.len(), sweeps.total), (vec![3, 1], 1, 3));
+    let error = store.reader().past(sweep(2), &cards(), &CancellationToken::new()).await.unwrap_err();
+    assert!(error.kind == StoreErrorKind::Unreadable && !error.to_string().contains("damaged"), "{error}");
+}
+
+async fn what_is_not_wanted_any_more_is_left(database: Database) {
+    let store = open(&database).await;
+    three_sweeps(&store).await;
+    let superseded = CancellationToken::new();
+    superseded.cancel();
+    assert_eq!(store.reader().past(sweep(2), &cards(), &superseded).await.unwrap(), Past::Superseded);
+    past(&store, 2).await;
 }

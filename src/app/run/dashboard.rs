@@ -31,6 +31,7 @@ use session::{settle, show, start_screen};
 pub mod answers;
 pub mod attached;
 pub mod pump;
+pub mod questions;
 pub mod session;
 
 /// Sweeps and shows the dashboard until the operator or `stop` ends it. If another process already collects into the

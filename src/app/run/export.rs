@@ -124,6 +124,11 @@ async fn write_rows(
         }
     }
     tracing::info!("{count} rows of {} exported", view.name());
+    match pages.unreadable() {
+        0 => {}
+        1 => tracing::warn!("1 row of {} could not be read and is not in the export", view.name()),
+        rows => tracing::warn!("{rows} rows of {} could not be read and are not in the export", view.name()),
+    }
     Ok(output)
 }
 

@@ -208,9 +208,7 @@ impl Player {
                     .is_some_and(|start| self.clock.duration_since(start) < self.just_begun());
                 let wanted = if has_just_begun { begun.checked_sub(2) } else { this };
                 let start = wanted.and_then(|wanted| sweeps.get(wanted).copied());
-                let target = start.unwrap_or_else(|| {
-                    self.recording.entries.iter().position(|entry| entry.kind == Kind::Fleet).unwrap_or(0)
-                });
+                let target = start.unwrap_or_else(|| self.recording.beginning());
                 self.seek(target).await?;
             }
             Play::Later => {
@@ -218,6 +216,10 @@ impl Player {
                 self.seek(target.unwrap_or(usize::MAX)).await?;
             }
             Play::End => self.seek(usize::MAX).await?,
+            Play::To(at) => {
+                let after = self.recording.entries.partition_point(|entry| entry.at <= at);
+                self.seek(after.saturating_sub(1).max(self.recording.beginning())).await?;
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::tui::{
     key::Key::{Char, Code, Ctrl},
     messages::Command,
     model::Model,
-    scrolling::{page, show, step, turn_pane},
+    scrolling::{page, show, step, to_end, to_start, turn_pane},
     view::{Pane, Place, Tab},
 };
 
@@ -32,16 +32,12 @@ pub(super) const PAGE_DOWN: Spec =
     });
 
 pub(super) const FIRST: Spec = Spec {
-    synonyms: &["goto", "top", "begin", "start"],
-    ..spec(Group::Move, &[Char('g'), Code(KeyCode::Home)], "first row", "Go to the first row.", |model| {
-        step(model, isize::MIN / 2)
-    })
+    synonyms: &["top", "begin", "start"],
+    ..spec(Group::Move, &[Code(KeyCode::Home)], "first row", "Go to the first row.", to_start)
 };
 
-pub(super) const LAST: Spec = Spec {
-    synonyms: &["goto", "bottom", "end"],
-    ..spec(Group::Move, &[Char('G')], "last row", "Go to the last row.", last)
-};
+pub(super) const LAST: Spec =
+    Spec { synonyms: &["bottom", "end"], ..spec(Group::Move, &[Char('G')], "last row", "Go to the last row.", to_end) };
 
 pub(super) const NEXT_PANE: Spec = Spec {
     scope: Scope::Table,
@@ -71,10 +67,6 @@ pub(super) const BACK: Spec = Spec {
     hint: Hint::In(OPENED, 1),
     ..spec(Group::Move, &[Code(KeyCode::Esc)], "back", "Close details, clear marks, clear filter.", back)
 };
-
-pub(super) fn last(model: &mut Model) -> Vec<Command> {
-    step(model, isize::MAX / 2)
-}
 
 fn open(model: &mut Model) -> Vec<Command> {
     match (model.view.tab, model.view.pane) {

@@ -6,6 +6,8 @@ use crate::tui::{key::Key, messages::Command, model::Model, view::Place};
 pub(in crate::tui) struct Spec {
     /// The keys, the one to show first.
     pub(in crate::tui) keys: &'static [Key],
+    /// Further keys that mean it while a past sweep is shown, whatever they mean otherwise.
+    pub(in crate::tui) keys_in_past: &'static [Key],
     /// Its name in the palette and in hints, at most 16 characters.
     pub(in crate::tui) name: &'static str,
     /// One line of help.
@@ -147,6 +149,7 @@ pub(super) const fn spec(
 ) -> Spec {
     Spec {
         keys,
+        keys_in_past: &[],
         name,
         help,
         group,

@@ -1,16 +1,20 @@
 //! Actions that change the time that is shown: frozen screen, past sweeps, recordings, the span of charts.
 
 use crossterm::event::KeyCode;
+use jiff::Timestamp;
 
 use super::spec::{Group, Hint, Scope, Spec, spec};
 use crate::{
-    fleet::stream::Play,
+    fleet::{
+        listing::{Listed as _, Part},
+        stream::Play,
+    },
     tui::{
         key::Key::{Char, Code},
         messages::{Command, Query},
         model::Model,
-        scrolling::step,
-        view::{Held, Place, Travel},
+        scrolling::to_end,
+        view::{Goal, Held, Overlay, Past, Place, Travel},
     },
 };
 
@@ -31,14 +35,46 @@ pub(super) const EARLIER: Spec = Spec {
         &[Code(KeyCode::Left), Char('h')],
         "earlier sweep",
         "Show the fleet one sweep earlier.",
-        |model| if model.is_replay() { play(Play::Earlier) } else { travel(model, false) },
+        |model| if model.is_replay() { play(Play::Earlier) } else { earlier(model, 1) },
     )
 };
 
 pub(super) const LATER: Spec = Spec {
     hint: Hint::Recording(None),
     ..spec(Group::Time, &[Code(KeyCode::Right), Char('l')], "later sweep", "Show the fleet one sweep later.", |model| {
-        if model.is_replay() { play(Play::Later) } else { travel(model, true) }
+        if model.is_replay() { play(Play::Later) } else { later(model, 1) }
+    })
+};
+
+/// A coarse step, sweeps: held down, a day of a sweep each minute passes in five seconds.
+const COARSE: usize = 10;
+
+pub(super) const FAR_EARLIER: Spec = Spec {
+    keys_in_past: &[Code(KeyCode::PageUp)],
+    ..spec(Group::Time, &[Char('{')], "ten earlier", "Show the fleet ten sweeps earlier.", |model| {
+        if model.is_replay() { vec![Command::Play(Play::Earlier); COARSE] } else { earlier(model, COARSE) }
+    })
+};
+
+pub(super) const FAR_LATER: Spec = Spec {
+    keys_in_past: &[Code(KeyCode::PageDown)],
+    ..spec(Group::Time, &[Char('}')], "ten later", "Show the fleet ten sweeps later.", |model| {
+        if model.is_replay() { vec![Command::Play(Play::Later); COARSE] } else { later(model, COARSE) }
+    })
+};
+
+pub(super) const OLDEST: Spec = Spec {
+    keys_in_past: &[Code(KeyCode::Home)],
+    ..spec(Group::Time, &[Char('0')], "oldest sweep", "Show the oldest sweep there is.", |model| {
+        if model.is_replay() { play(Play::To(Timestamp::MIN)) } else { seek(model, Goal::Oldest, Part::Oldest) }
+    })
+};
+
+pub(super) const GO_TO: Spec = Spec {
+    synonyms: &["goto", "jump", "date", "travel"],
+    ..spec(Group::Time, &[Char('g')], "goto time", "Go to a time: -1h, 14:30, yesterday 3:00.", |model| {
+        model.view.overlay = Overlay::GoTo { text: String::new(), error: None };
+        Vec::new()
     })
 };
 
@@ -84,7 +120,7 @@ fn speed(model: &mut Model, to: Play) -> Vec<Command> {
 /// Back to the present; there already, to the last row.
 pub(super) fn live(model: &mut Model) -> Vec<Command> {
     if !model.is_past() {
-        return step(model, isize::MAX / 2);
+        return to_end(model);
     }
     model.view.travel = None;
     model.view.frozen = None;
@@ -92,43 +128,100 @@ pub(super) fn live(model: &mut Model) -> Vec<Command> {
     Vec::new()
 }
 
-/// One sweep earlier or later. After the newest comes the present.
-pub(in crate::tui) fn travel(model: &mut Model, later: bool) -> Vec<Command> {
-    let Some(sweeps) = &model.sweeps else {
-        if later && model.view.travel.is_none() {
+/// To the last sweep that began at a time or before.
+pub(in crate::tui) fn go_to(model: &mut Model, at: Timestamp) -> Vec<Command> {
+    if model.is_replay() { play(Play::To(at)) } else { seek(model, Goal::At(at), Part::At(at)) }
+}
+
+/// Where the shown sweep stands among those that are loaded; `None` in the present, and where that is not known yet.
+pub(in crate::tui) fn place(model: &Model) -> Option<usize> {
+    let sweep = model.view.travel.as_ref()?.sweep()?;
+    model.sweeps.rows().is_some().then(|| model.sweeps.position(sweep.key()))
+}
+
+/// The sweeps that were asked for are there: goes to the one that is wanted, where that was not known before.
+pub(in crate::tui) fn arrive(model: &mut Model) -> Vec<Command> {
+    let Some(travel) = &model.view.travel else { return Vec::new() };
+    let rows = model.sweeps.rows().unwrap_or_default();
+    let oldest = rows.len().saturating_sub(1);
+    let index = match travel.to {
+        Goal::Sweep(_) => return model.load_on(),
+        Goal::Before(steps) => before(model, steps),
+        Goal::Oldest => oldest,
+        Goal::At(at) => match rows.iter().position(|sweep| sweep.started_at <= at) {
+            Some(index) => index,
+            None => {
+                let text = format!("No sweep is as old as {}. This is the oldest.", at.strftime("%F %H:%M:%SZ"));
+                model.say(false, text);
+                oldest
+            }
+        },
+    };
+    stand(model, index)
+}
+
+fn earlier(model: &mut Model, steps: usize) -> Vec<Command> {
+    let index = match &mut model.view.travel {
+        Some(Travel { to: Goal::Before(wanted), past: Past::Asked }) => {
+            // It is not known yet whether there are so many: then it is the oldest that is shown.
+            *wanted = wanted.saturating_add(steps);
             return Vec::new();
         }
-        let travel = model.view.travel.get_or_insert(Travel { to: None, fleet: None });
-        travel.to = if travel.fleet.is_some() { travel.to } else { None };
-        return vec![Command::Ask(Query::Sweeps)];
+        Some(Travel { to: Goal::Sweep(_), .. }) => place(model).unwrap_or(0).saturating_add(steps),
+        Some(Travel { past: Past::Asked, .. }) => return Vec::new(),
+        Some(_) | None if model.sweeps.rows().is_some() && !model.sweeps.has_newer() => before(model, steps),
+        Some(_) | None => return seek(model, Goal::Before(steps), Part::Newest),
     };
-    let here = match model.view.travel.as_ref().and_then(|travel| travel.to) {
-        Some(to) => sweeps.iter().position(|sweep| sweep.id == to).unwrap_or(sweeps.len()),
-        // Between sweeps the newest one shows the same as the present.
-        None if model.is_sweeping() => sweeps.len(),
-        None => sweeps.len().saturating_sub(1),
-    };
-    let wanted = if later { here + 1 } else { here.wrapping_sub(1) };
-    match sweeps.get(wanted).map(|sweep| sweep.id) {
-        Some(id) => {
-            let before = model.view.travel.take().and_then(|travel| travel.fleet);
-            // What was shown stays until the answer arrives.
-            model.view.travel = Some(Travel { to: Some(id), fleet: before });
-            model.refresh();
-            vec![Command::Ask(Query::Past(id))]
-        }
-        None if later => {
-            model.view.travel = None;
-            model.refresh();
-            Vec::new()
-        }
-        None => {
-            // The oldest sweep may have been asked for and not yet have arrived: then it stays asked for.
-            if model.view.travel.as_ref().is_some_and(|travel| travel.to.is_none() && travel.fleet.is_none()) {
-                model.view.travel = None;
-            }
-            model.say(false, "The database has no earlier sweep.");
-            Vec::new()
-        }
+    stand(model, index)
+}
+
+fn later(model: &mut Model, steps: usize) -> Vec<Command> {
+    let Some(here) = place(model) else { return Vec::new() };
+    match here.checked_sub(steps) {
+        Some(index) => stand(model, index),
+        None if model.sweeps.has_newer() => stand(model, 0),
+        // After the newest comes the present.
+        None => live(model),
     }
+}
+
+/// Which sweep is so many before the present. Between sweeps the newest one shows the same as the present.
+fn before(model: &Model, steps: usize) -> usize {
+    if model.is_sweeping() { steps.saturating_sub(1) } else { steps }
+}
+
+/// Shows a loaded sweep, or the oldest that is loaded. Until its fleet is there, nothing is shown.
+fn stand(model: &mut Model, index: usize) -> Vec<Command> {
+    let rows = model.sweeps.rows().unwrap_or_default();
+    let index = index.min(rows.len().saturating_sub(1));
+    let Some(sweep) = rows.get(index).cloned() else {
+        model.view.travel = None;
+        model.refresh();
+        model.say(false, "The database has no earlier sweep.");
+        return Vec::new();
+    };
+    let id = sweep.id;
+    if let Some(travel) = model.view.travel.as_ref().filter(|travel| travel.is_to(id))
+        && !matches!(travel.past, Past::Failed(_))
+    {
+        if index + 1 == rows.len() && !model.sweeps.has_older() {
+            model.say(false, "The database has no earlier sweep.");
+        }
+        model.sweeps.retry();
+        return model.load_on();
+    }
+    model.view.travel = Some(Travel { to: Goal::Sweep(Box::new(sweep)), past: Past::Asked });
+    model.refresh();
+    model.sweeps.retry();
+    let mut commands = vec![Command::Ask(Query::Past(id))];
+    commands.extend(model.load_on());
+    commands
+}
+
+/// Asks for the sweeps of which one is wanted.
+fn seek(model: &mut Model, to: Goal, part: Part) -> Vec<Command> {
+    let wish = model.sweeps.jump(part);
+    model.view.travel = Some(Travel { to, past: Past::Asked });
+    model.refresh();
+    vec![Command::Ask(Query::Sweeps(wish))]
 }

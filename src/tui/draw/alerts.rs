@@ -14,9 +14,10 @@ use crate::{
     fleet::alerts::AlertView,
     tui::{
         columns::{Context, alerts::COLUMNS},
+        format,
         model::Model,
         theme::Role,
-        view::{Pane, Tab},
+        view::{Pane, Past, Tab, Travel},
     },
 };
 
@@ -45,19 +46,31 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
 /// The alert history over the whole body.
 pub(super) fn history(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let alerts = model.alerts_found();
-    let open = model.shown().alerts().open_count();
     let all = model.alert_base().len();
     let filter = &model.view.alert_filter;
-    let count = if filter.text.is_empty() {
-        format!(" {open} open · {all} in the history")
-    } else {
-        format!(" {} of {all} · filter: {}", alerts.len(), filter.text)
+    let count = match (model.alert_rows(), &model.view.travel) {
+        (None, Some(Travel { past: Past::Asked, .. })) => format!(" {}", format::asking(canvas.look().unicode)),
+        (None, Some(Travel { past: Past::Failed(why), .. })) => format!(" failed: {why}"),
+        (loaded, _) if !filter.text.is_empty() => {
+            let total = loaded.map_or(all as u64, |_| model.alerts.total());
+            format!(" {} · filter: {}", list::filtered(alerts.len(), all, total), filter.text)
+        }
+        (loaded, _) => {
+            let open = format::grouped(model.shown().alerts().open_count() as u64);
+            let failed = model.alerts.failed().filter(|_| !model.is_past());
+            let listed = match (loaded, failed) {
+                (Some(_), _) => list::place(&model.alerts, model.view.alert),
+                (None, Some(why)) => format!("failed: {why}"),
+                (None, None) => format::grouped(all as u64),
+            };
+            format!(" {open} open · {listed} in the history")
+        }
     };
     let (strong, dim) = (canvas.style(Role::Strong), canvas.style(Role::Dim));
     canvas.view_title(area, &[("Alerts", strong), (&count, dim)], Tab::Alerts);
     let areas = list::Areas::of(area);
     list(canvas, model, &areas, &alerts, (true, model.view.alert));
-    if alerts.is_empty() && areas.rows.height > 0 {
+    if alerts.is_empty() && areas.rows.height > 0 && !model.waits_for_past() {
         let none = if all == 0 { "No alert has been raised yet." } else { "No alert matches. Esc clears the filter." };
         canvas.text(area.x + 1, areas.rows.y, area.width, none, dim);
     }

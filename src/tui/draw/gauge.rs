@@ -37,6 +37,12 @@ pub(super) fn steps(percent: f64, all: usize) -> usize {
     steps.max(least).min(most)
 }
 
+/// The sign of a share, of those for growing shares; the last one is for the whole.
+pub(super) fn share(signs: &[&'static str], part: usize, whole: usize) -> &'static str {
+    let percent = part as f64 / whole.max(1) as f64 * 100.0;
+    signs.get(steps(percent, signs.len()).saturating_sub(1)).copied().unwrap_or(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use ratatui::{buffer::Buffer, layout::Rect};

@@ -6,7 +6,7 @@ use ratatui::{layout::Rect, style::Style};
 use super::{canvas::Canvas, gauge};
 use crate::{
     fleet::{Phase, phase::Tally, stream::StreamOrigin},
-    tui::{format, model::Model, text::columns_of, theme::Role},
+    tui::{format, model::Model, text::columns_of, theme::Role, view::Past},
 };
 
 /// The header. Progress is that of the present, whatever is shown beneath.
@@ -105,8 +105,13 @@ fn progress(canvas: &Canvas<'_>, model: &Model, width: u16) -> (String, Option<f
 /// Whether this is the present.
 fn sign(canvas: &Canvas<'_>, model: &Model) -> (String, Style) {
     let glyphs = canvas.glyphs();
-    if model.view.travel.is_some() {
-        return (format!("{} PAST {}Z", glyphs.pause, format::time(model.shown_at())), canvas.style(Role::Warning));
+    if let Some(travel) = &model.view.travel {
+        let text = match &travel.past {
+            Past::Asked => format!("{} PAST {}", glyphs.pause, format::asking(canvas.look().unicode)),
+            Past::Failed(_) => format!("{} PAST failed", glyphs.pause),
+            Past::Known { .. } => format!("{} PAST {}Z", glyphs.pause, format::time(model.shown_at())),
+        };
+        return (text, canvas.style(Role::Warning));
     }
     if let Some(held) = &model.view.frozen {
         return (format!("{} FROZEN {}Z", glyphs.pause, format::time(held.at)), canvas.style(Role::Warning));

@@ -96,7 +96,8 @@ fn blocks(canvas: &Canvas<'_>, model: &Model, search: &str, with_names: bool) ->
             if entry.group != group {
                 continue;
             }
-            let keys: Vec<_> = entry.keys.iter().map(|key| key.label(model.look.unicode)).collect();
+            let keys = entry.keys.iter().chain(entry.keys_in_past);
+            let keys: Vec<_> = keys.map(|key| key.label(model.look.unicode)).collect();
             let (accent, text) =
                 if actions::applies(model, *action) { (Role::Accent, Role::Text) } else { (Role::Dim, Role::Dim) };
             let mut line = vec![(format!(" {:<10}", keys.join(" ")), accent)];

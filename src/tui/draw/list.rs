@@ -7,13 +7,18 @@ use super::{
     canvas::{Canvas, small},
     chart, gauge,
 };
-use crate::tui::{
-    columns::{
-        Align, Cell, Column, Context,
-        width::{self, Asks},
+use crate::{
+    fleet::listing::Listed,
+    tui::{
+        columns::{
+            Align, Cell, Column, Context,
+            width::{self, Asks},
+        },
+        format,
+        text::{NameCut, best_cut, columns_of, cut_name},
+        theme::Role,
+        window::Window,
     },
-    text::{NameCut, best_cut, columns_of, cut_name},
-    theme::Role,
 };
 
 /// The parts of a list that fills a view.
@@ -39,6 +44,29 @@ impl Areas {
 /// The first item that is shown in so many rows, so that the selected one is visible.
 pub(super) fn first(selected: usize, rows: u16) -> usize {
     (selected + 1).saturating_sub(usize::from(rows.max(1)))
+}
+
+/// How many rows of a list a filter has found: it looks through what is loaded.
+pub(super) fn filtered(found: usize, loaded: usize, total: u64) -> String {
+    let (found, loaded) = (format::grouped(found as u64), loaded as u64);
+    if loaded < total {
+        format!("{found} of {} loaded, {} in all", format::grouped(loaded), format::grouped(total))
+    } else {
+        format!("{found} of {}", format::grouped(loaded))
+    }
+}
+
+/// Where the selected row of a long list stands: `1,234 of 3,000`, and what could not be read or had.
+pub(super) fn place<T: Listed>(window: &Window<T>, selected: usize) -> String {
+    let unreadable = format::unreadable(window.unreadable() as u64);
+    let failed = window.failed().map_or_else(String::new, |why| format!(" · failed: {why}"));
+    match window.rows() {
+        None | Some([]) => format!("0{unreadable}{failed}"),
+        Some(_) => {
+            let (place, total) = (format::grouped(window.place(selected)), format::grouped(window.total()));
+            format!("{place} of {total}{unreadable}{failed}")
+        }
+    }
 }
 
 /// Highlights the row of the selected item.

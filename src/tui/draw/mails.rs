@@ -41,14 +41,16 @@ pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
 
 fn outbox(canvas: &mut Canvas<'_>, model: &Model, mails: &[&MailRow], area: Rect) {
     let (strong, dim) = (canvas.style(Role::Strong), canvas.style(Role::Dim));
-    let waiting = mails.iter().filter(|mail| matches!(mail.status, MailStatus::Waiting { .. })).count();
-    let refused = mails.iter().filter(|mail| mail.status == MailStatus::Refused).count();
-    let all = model.mails.as_ref().map_or(0, Vec::len);
+    let (waiting, refused) = model.mail_counts;
+    let (waiting, refused) = (format::grouped(waiting), format::grouped(refused));
+    let all = model.mails.rows().map_or(0, <[MailRow]>::len);
     let filter = &model.view.mail_filter;
-    let count = if filter.text.is_empty() {
-        format!(" {all} · {waiting} waiting · {refused} refused")
+    let count = if model.mails.rows().is_none() {
+        String::new()
+    } else if filter.text.is_empty() {
+        format!(" {} · {waiting} waiting · {refused} refused", list::place(&model.mails, model.view.mail))
     } else {
-        format!(" {} of {all} · filter: {}", mails.len(), filter.text)
+        format!(" {} · filter: {}", list::filtered(mails.len(), all, model.mails.total()), filter.text)
     };
     canvas.view_title(area, &[("Mails", strong), (&count, dim)], Tab::Mails);
     let areas = list::Areas::of(area);
@@ -69,12 +71,14 @@ fn outbox(canvas: &mut Canvas<'_>, model: &Model, mails: &[&MailRow], area: Rect
         listing.row(canvas, index, place);
     }
     if mails.is_empty() && areas.rows.height > 0 {
-        let text = match (&model.mails, all) {
-            (None, _) => "Loading mails ...",
-            (Some(_), 0) => "No mails yet.",
-            (Some(_), _) => "No mail matches. Esc clears the filter.",
+        let (text, style) = match (model.mails.rows(), model.mails.failed()) {
+            _ if model.is_replay() => ("Mails are not part of a recording.".to_owned(), dim),
+            (None, Some(why)) => (format!("failed: {why}"), canvas.style(Role::Bad)),
+            (None, None) => ("Loading mails ...".to_owned(), dim),
+            (Some([]), _) => ("No mails yet.".to_owned(), dim),
+            (Some(_), _) => ("No mail matches. Esc clears the filter.".to_owned(), dim),
         };
-        canvas.text(area.x + 1, areas.rows.y, area.width, text, dim);
+        canvas.text(area.x + 1, areas.rows.y, area.width, &text, style);
     }
 }
 

@@ -8,11 +8,11 @@ use ratatui::{
 
 use super::{
     canvas::{Canvas, small},
-    gauge,
+    gauge, past,
 };
 use crate::{
     fleet::{ClientId, Phase, select::sort, state::ClientView},
-    tui::{model::Model, text::columns_of, theme::Role},
+    tui::{model::Model, theme::Role},
 };
 
 /// How many clients share a cell.
@@ -77,20 +77,14 @@ impl<'f> Cell<'f> {
         let glyphs = canvas.glyphs();
         match self {
             Self { clients: 2.., failed: 1.., .. } => {
-                (share(glyphs.failed, self.failed, self.clients), canvas.style(Role::Bad))
+                (gauge::share(glyphs.failed, self.failed, self.clients), canvas.style(Role::Bad))
             }
             Self { clients: 2.., exceeded: 1.., .. } => {
-                (share(glyphs.exceeded, self.exceeded, self.clients), canvas.style(Role::Warning))
+                (gauge::share(glyphs.exceeded, self.exceeded, self.clients), canvas.style(Role::Warning))
             }
             Self { worst, .. } => worst.map_or((" ", Style::new()), |(client, _)| look_of(canvas, client)),
         }
     }
-}
-
-/// The sign of a share, of those for growing shares; the last one is for the whole.
-fn share(signs: &[&'static str], part: usize, whole: usize) -> &'static str {
-    let percent = part as f64 / whole.max(1) as f64 * 100.0;
-    signs.get(gauge::steps(percent, signs.len()).saturating_sub(1)).copied().unwrap_or(" ")
 }
 
 /// Failed, over a limit, under way, the rest.
@@ -117,20 +111,8 @@ fn look_of(canvas: &Canvas<'_>, client: &ClientView) -> (&'static str, Style) {
 
 fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect, each: usize) {
     let (strong, dim, accent) = (canvas.style(Role::Strong), canvas.style(Role::Dim), canvas.style(Role::Accent));
-    if let Some(travel) = &model.view.travel {
-        let sweeps = model.sweeps.as_deref().unwrap_or_default();
-        let here = sweeps.iter().position(|sweep| Some(sweep.id) == travel.to);
-        let when = match here.and_then(|here| sweeps.get(here)) {
-            Some(sweep) => format!("Sweep of {}", sweep.started_at.strftime("%F %H:%M:%SZ")),
-            None => "Past sweeps".to_owned(),
-        };
-        let place = here.map_or_else(String::new, |here| format!(" {} of {}", here + 1, sweeps.len()));
-        let legend = if area.width >= 100 { format!("{}  ", canvas.glyphs().failed_legend[0]) } else { String::new() };
-        let remark =
-            [(legend.as_str(), dim), ("left/right", accent), (" step  ", dim), ("End", accent), (" live", dim)];
-        let end = canvas.title(area, &[(&when, strong), (&place, dim)], &remark);
-        let taken: u16 = remark.iter().map(|(text, _)| columns_of(text)).sum();
-        bar(canvas, model, area, (end, area.right().saturating_sub(taken + 4)), here);
+    if model.view.travel.is_some() {
+        past::title(canvas, model, area);
         return;
     }
     let is_wide = area.width >= 100;
@@ -144,34 +126,6 @@ fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect, each: usize) {
     };
     let next: &[(&str, Style)] = if is_wide { &[("[ ]", accent), (" next failure", dim)] } else { &[] };
     canvas.title(area, &[("Fleet map", strong)], &[&[(of.as_str(), dim)], next].concat());
-}
-
-/// The time bar: one column a sweep with the share that failed, the newest at the right.
-fn bar(canvas: &mut Canvas<'_>, model: &Model, area: Rect, (from, to): (u16, u16), here: Option<usize>) {
-    let sweeps = model.sweeps.as_deref().unwrap_or_default();
-    let columns = usize::from(to.saturating_sub(from)).min(60);
-    let Some(here) = here.filter(|_| columns >= 5) else { return };
-    // The present sweep stays in sight.
-    let first = if sweeps.len() - here > columns {
-        here.saturating_sub(columns / 2)
-    } else {
-        sweeps.len().saturating_sub(columns)
-    };
-    let mut x = from;
-    x = canvas.text(x, area.y, 1, " ", Style::new());
-    for (index, sweep) in sweeps.iter().enumerate().skip(first).take(columns) {
-        let (glyph, role) = if index == here {
-            (canvas.glyphs().dot, Role::Accent)
-        } else if sweep.failed > 0 {
-            let glyph = share(canvas.glyphs().failed, sweep.failed, sweep.finished());
-            // A share that is too small for its sign does not stand out.
-            (glyph, if sweep.failed * 16 >= sweep.finished() { Role::Bad } else { Role::Dim })
-        } else {
-            (canvas.glyphs().between, Role::Dim)
-        };
-        x = canvas.text(x, area.y, 1, glyph, canvas.style(role));
-    }
-    canvas.text(x, area.y, 1, " ", Style::new());
 }
 
 /// The client at a place of the map.

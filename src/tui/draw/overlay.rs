@@ -7,6 +7,7 @@ use crate::tui::{
     action::Action,
     actions, export, filtering,
     model::Model,
+    moment,
     text::columns_of,
     theme::Role,
     view::{Overlay, Place},
@@ -18,6 +19,7 @@ pub(super) fn hint_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let width = area.width.saturating_sub(1);
     match &model.view.overlay {
         Overlay::Filter { .. } => filter_line(canvas, model, area),
+        Overlay::GoTo { text, error } => go_to_line(canvas, area, text, error.as_deref()),
         Overlay::Confirm { action } => {
             let question = (actions::spec(*action).question)(model).unwrap_or_default();
             let pieces: &[(&str, Style)] = &[
@@ -106,11 +108,29 @@ fn filter_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
+/// The time to go to, as it is typed, with the forms that it may have.
+fn go_to_line(canvas: &mut Canvas<'_>, area: Rect, typed: &str, error: Option<&str>) {
+    let (dim, text, accent) = (canvas.style(Role::Dim), canvas.style(Role::Text), canvas.style(Role::Accent));
+    let mut x = canvas.text(area.x + 1, area.y, area.width, "go to ", accent);
+    x = canvas.text(x, area.y, area.width / 2, typed, text);
+    canvas.tint(
+        Rect { x, y: area.y, width: 1, height: 1 },
+        Style::new().add_modifier(ratatui::style::Modifier::REVERSED),
+    );
+    let (note, style) = error.map_or((moment::FORMS, dim), |error| (error, canvas.style(Role::Bad)));
+    x = canvas.text(x + 2, area.y, area.right().saturating_sub(x + 3), note, style);
+    let keys: &[(&str, Style)] = &[("Enter", accent), (" go  ", dim), ("Esc", accent), (" leave", dim)];
+    let width: u16 = keys.iter().map(|(text, _)| columns_of(text)).sum();
+    if x + width + 3 < area.right() {
+        canvas.pieces(area.right() - width - 1, area.y, width, keys);
+    }
+}
+
 /// Help and palette, over everything else.
 pub(super) fn over(canvas: &mut Canvas<'_>, model: &Model, screen: Rect) {
     match &model.view.overlay {
         Overlay::Help { top, search } => help::page(canvas, model, screen, *top, search.as_deref()),
         Overlay::Palette { text, row } => palette::list(canvas, model, screen, text, *row),
-        Overlay::None | Overlay::Filter { .. } | Overlay::Confirm { .. } | Overlay::Export => {}
+        Overlay::None | Overlay::Filter { .. } | Overlay::GoTo { .. } | Overlay::Confirm { .. } | Overlay::Export => {}
     }
 }

@@ -11,6 +11,7 @@ use crate::tui::{
     key::Key,
     messages::Command,
     model::Model,
+    moment,
     view::Overlay,
 };
 
@@ -20,10 +21,11 @@ pub(super) fn press(model: &mut Model, key: Key) -> Vec<Command> {
         return vec![Command::Quit];
     }
     match model.view.overlay.clone() {
-        Overlay::None => actions::bound_to(key).map(|action| actions::act(model, action)).unwrap_or_default(),
+        Overlay::None => actions::meant_by(model, key).map(|action| actions::act(model, action)).unwrap_or_default(),
         Overlay::Help { top, search } => key_in_help(model, key, top, search),
         Overlay::Palette { text, row } => key_in_palette(model, key, text, row),
         Overlay::Filter { before } => key_in_filter(model, key, before),
+        Overlay::GoTo { text, .. } => key_in_go_to(model, key, text),
         Overlay::Confirm { action } => {
             model.view.overlay = Overlay::None;
             match key {
@@ -148,6 +150,34 @@ fn key_in_filter(model: &mut Model, key: Key, before: String) -> Vec<Command> {
     Vec::new()
 }
 
+fn key_in_go_to(model: &mut Model, key: Key, mut text: String) -> Vec<Command> {
+    match key {
+        Key::Code(KeyCode::Esc) => {
+            model.view.overlay = Overlay::None;
+            return Vec::new();
+        }
+        Key::Code(KeyCode::Enter) => match moment::parse(&text, model.now) {
+            Ok(at) => {
+                model.view.overlay = Overlay::None;
+                return actions::time::go_to(model, at);
+            }
+            Err(error) => {
+                // It stays to be mended.
+                model.view.overlay = Overlay::GoTo { text, error: Some(error.to_string()) };
+                return Vec::new();
+            }
+        },
+        Key::Code(KeyCode::Backspace) => {
+            text.pop();
+        }
+        Key::Ctrl('u') => text.clear(),
+        Key::Char(character) => text.push(character),
+        Key::Code(_) | Key::Ctrl(_) => {}
+    }
+    model.view.overlay = Overlay::GoTo { text, error: None };
+    Vec::new()
+}
+
 /// A character for whatever is being typed into; elsewhere it is passed over.
 pub(super) fn typed(model: &mut Model, character: char) {
     match &mut model.view.overlay {
@@ -159,6 +189,10 @@ pub(super) fn typed(model: &mut Model, character: char) {
         Overlay::Palette { text, row } => {
             text.push(character);
             *row = 0;
+        }
+        Overlay::GoTo { text, error } => {
+            text.push(character);
+            *error = None;
         }
         Overlay::Help { top, search: Some(text) } => {
             text.push(character);

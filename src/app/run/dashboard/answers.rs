@@ -1,33 +1,47 @@
 //! Answers the queries of the dashboard from the database.
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::error::chain,
     fleet::event::ClientCard,
-    store::{Reader, StoreError},
-    tui::{Answer, Query, data::StatusMessage},
+    store::{Reader, StoreError, reader::Past},
+    tui::{Answer, Query},
 };
 
-/// The most rows of a list that are shown.
-const ROWS: u32 = 500;
-
-/// The most security events of a client that are shown, newest first.
+/// How many of the newest security events of a client are shown.
 const EVENTS: u32 = 50;
 
-/// The answer to `query` as of `now`, or an error message. `cards` are the currently configured clients, which a past
-/// sweep shows.
-pub async fn answer(reader: &Reader, query: Query, cards: Vec<ClientCard>, now: Timestamp) -> Answer {
-    find(reader, query, &cards, now).await.unwrap_or_else(|error| said(&chain(&error)))
+/// The answer to `query` as of `now`, or in its place what went wrong; `None` where `superseded` came before. `cards` are
+/// the clients of today: a past sweep shows these.
+pub async fn answer(
+    reader: &Reader,
+    query: Query,
+    cards: Vec<ClientCard>,
+    now: Timestamp,
+    superseded: &CancellationToken,
+) -> Option<Answer> {
+    match find(reader, &query, &cards, now, superseded).await {
+        Ok(found) => found,
+        Err(error) => Some(Answer::Failed { query, why: chain(&error) }),
+    }
 }
 
-/// There is no database to query while a recording is played.
-pub fn nothing() -> Answer {
-    said("not in the recording: history, mails and past sweeps are in the database of its collector")
+/// Nothing can be looked up where there is no database, as while a recording is played.
+pub fn nothing(query: Query) -> Answer {
+    let why = "not in the recording: it is in the database of its collector".to_owned();
+    Answer::Failed { query, why }
 }
 
-async fn find(reader: &Reader, query: Query, cards: &[ClientCard], now: Timestamp) -> Result<Answer, StoreError> {
-    Ok(match query {
+async fn find(
+    reader: &Reader,
+    query: &Query,
+    cards: &[ClientCard],
+    now: Timestamp,
+    superseded: &CancellationToken,
+) -> Result<Option<Answer>, StoreError> {
+    Ok(Some(match query.clone() {
         Query::History { client, span, until } => {
             let points = reader.history(&client, span, until.unwrap_or(now)).await?;
             Answer::History { client, span, until, points }
@@ -36,16 +50,22 @@ async fn find(reader: &Reader, query: Query, cards: &[ClientCard], now: Timestam
             let events = reader.security_events(&client, EVENTS).await?;
             Answer::SecurityEvents { client, events }
         }
-        Query::AlertHistory => Answer::AlertHistory(reader.alert_history(ROWS).await?),
-        Query::Mails => Answer::Mails(reader.mails(ROWS).await?),
-        Query::Sweeps => Answer::Sweeps(reader.sweeps(ROWS).await?),
-        Query::Past(sweep) => match reader.past(sweep, cards).await? {
-            Some(fleet) => Answer::Past { sweep, fleet: Box::new(fleet) },
-            None => said("this sweep is no longer in the database"),
+        Query::AlertHistory(wish) => {
+            Answer::AlertHistory { wish, page: reader.alerts_page(wish.part, wish.most).await? }
+        }
+        Query::Mails(wish) => {
+            let page = reader.mails_page(wish.part, wish.most).await?;
+            let counts = reader.mail_counts().await?;
+            Answer::Mails { wish, page, waiting: counts.waiting, refused: counts.refused }
+        }
+        Query::Sweeps(wish) => Answer::Sweeps { wish, page: reader.sweeps_page(wish.part, wish.most).await? },
+        Query::Past(sweep) => match reader.past(sweep, cards, superseded).await? {
+            Past::Known { fleet, unreadable } => Answer::Past { sweep, fleet, unreadable },
+            Past::Unknown => {
+                let why = "this sweep is no longer in the database".to_owned();
+                Answer::Failed { query: query.clone(), why }
+            }
+            Past::Superseded => return Ok(None),
         },
-    })
-}
-
-fn said(text: &str) -> Answer {
-    Answer::Status(StatusMessage { is_error: true, text: text.to_owned() })
+    }))
 }

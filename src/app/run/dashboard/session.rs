@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-use super::answers;
+use super::{answers, questions::Questions};
 
 /// How long restoring the terminal may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -72,6 +72,7 @@ pub async fn show(
     let source = Arc::new(source);
     let mut continued = tokio::signal::unix::signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
     let mut errands = JoinSet::new();
+    let mut questions = ask_on_behalf_of(&feed, &source);
     let mut working = pin!(working);
     let mut open = true;
     let ended = loop {
@@ -92,6 +93,7 @@ pub async fn show(
                     open = false;
                     stop.cancel();
                 }
+                Some(Command::Ask(query)) => questions.put(query),
                 Some(command) => {
                     errands.spawn(run_errand(source.clone(), feed.clone(), command));
                 }
@@ -108,6 +110,7 @@ pub async fn show(
         }
     };
     errands.abort_all();
+    questions.end();
     let finished = tokio::task::spawn_blocking(move || screen.finish(PATIENCE)).await.map_err(io::Error::other)?;
     ended?;
     match finished {
@@ -124,14 +127,36 @@ fn is_gone(error: &io::Error) -> bool {
     gone.contains(&error.raw_os_error()) || error.kind() == io::ErrorKind::BrokenPipe
 }
 
+/// Queries the database for the dashboard.
+fn ask_on_behalf_of(feed: &Feed, source: &Arc<Source>) -> Questions {
+    let (feed, source) = (feed.clone(), source.clone());
+    Questions::start(move |query, superseded| {
+        let (feed, source) = (feed.clone(), source.clone());
+        async move {
+            let answer = match source.history() {
+                Some(reader) => answers::answer(reader, query, source.clients(), Timestamp::now(), &superseded).await,
+                None => Some(answers::nothing(query)),
+            };
+            if let Some(answer) = answer {
+                tell(feed, answer).await;
+            }
+        }
+    })
+}
+
+/// Sends an answer to the dashboard, and waits for it on a thread that may block.
+async fn tell(feed: Feed, answer: Answer) {
+    // A dashboard that has ended needs no answer.
+    let sent = tokio::task::spawn_blocking(move || feed.send_waiting(Message::Answer(answer))).await;
+    if let Err(error) = sent {
+        tracing::error!("an answer did not reach the dashboard: {error}");
+    }
+}
+
 /// Executes one command of the dashboard.
 async fn run_errand(source: Arc<Source>, feed: Feed, command: Command) {
     let answer = match command {
         Command::Order(order) => Answer::Status(said(source.order(order).await)),
-        Command::Ask(query) => match source.history() {
-            Some(reader) => answers::answer(reader, query, source.clients(), Timestamp::now()).await,
-            None => answers::nothing(),
-        },
         Command::Export { file_name, text } => {
             let written = tokio::task::spawn_blocking(move || export(&file_name, &text)).await;
             Answer::Status(
@@ -148,12 +173,11 @@ async fn run_errand(source: Arc<Source>, feed: Feed, command: Command) {
             return;
         }
         // The dashboard or the caller handles these.
-        Command::Copy(_) | Command::Mouse(_) | Command::Redraw | Command::Suspend | Command::Quit => return,
+        Command::Ask(_) | Command::Copy(_) | Command::Mouse(_) | Command::Redraw | Command::Suspend | Command::Quit => {
+            return;
+        }
     };
-    let sent = tokio::task::spawn_blocking(move || feed.send_waiting(Message::Answer(answer))).await;
-    if let Err(error) = sent {
-        tracing::error!("an answer did not reach the dashboard: {error}");
-    }
+    tell(feed, answer).await;
 }
 
 fn said(reply: Reply) -> StatusMessage {

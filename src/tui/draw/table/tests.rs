@@ -62,7 +62,7 @@ fn the_past_shows_disk_use_although_the_file_systems_are_gone() {
     let mut model = script::model(3, (200, 40), DARK);
     press(&mut model, "←");
     let sweeps = script::sweeps(1);
-    model.update(Message::Answer(Answer::Sweeps(sweeps.clone())));
+    model.update(script::listed(script::NEWEST_SWEEPS, &sweeps));
     let mut past = script::past(&sweeps[0], 3);
     let reading = Reading { file_systems: Vec::new(), ..*script::reading(1) };
     let mut sample = Sample::measure(Observed::reading(&reading));
@@ -76,7 +76,7 @@ fn the_past_shows_disk_use_although_the_file_systems_are_gone() {
         &script::cards(3),
         crate::fleet::history::StoredHistory { clients: vec![remembered], alerts: Vec::new() },
     );
-    model.update(Message::Answer(Answer::Past { sweep: sweep.id, fleet: past }));
+    model.update(Message::Answer(Answer::Past { sweep: sweep.id, fleet: past, unreadable: 0 }));
     let row = row_of(&mut model, 1);
     assert!(row.contains(" 73% "), "{row}");
     press(&mut model, "/disk=73\n");
@@ -100,11 +100,7 @@ fn the_sorted_column_is_always_shown_and_its_arrow_tells_the_direction() {
                 let heading: String = screen[usize::from(table.y) + 1].chars().take(usize::from(table.width)).collect();
                 let before = heading.split_once(arrow).map(|(before, _)| before.trim_end());
                 let is_named = |text: &&str| before.is_some_and(|before| before.ends_with(*text));
-                let shown = if width < 60 {
-                    before.is_some()
-                } else {
-                    column.spec().headings.iter().any(is_named)
-                };
+                let shown = if width < 60 { before.is_some() } else { column.spec().headings.iter().any(is_named) };
                 assert!(shown, "{column:?} at {width}: {heading}");
             }
             press(&mut model, "S");

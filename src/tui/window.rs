@@ -1,0 +1,403 @@
+//! The part of a long list that is loaded, and what of it is to be asked for next. Pure; not how a list is drawn.
+//!
+//! A list of a million rows stays where it is: so many pages of it are here as [`PAGES`] says, and as the operator moves on
+//! the rows at the other end are let go. They are asked for again when he comes back.
+
+use std::collections::BTreeSet;
+
+use crate::fleet::listing::{ListKey, Listed, Page, Part, Wish};
+
+/// The most pages that are kept.
+const PAGES: usize = 4;
+
+/// The loaded part of a list, the newest row first.
+#[derive(Debug, Clone)]
+pub(super) struct Window<T> {
+    /// How many rows are asked for at once.
+    page: u32,
+    /// `None` until the first answer.
+    rows: Option<Vec<T>>,
+    /// The newest and the oldest row of the part, readable or not.
+    ends: Option<(ListKey, ListKey)>,
+    /// How many rows are newer than the part.
+    above: u64,
+    /// Whether there are newer rows that were never counted.
+    has_grown: bool,
+    /// Whether there are older ones.
+    has_older: bool,
+    /// How many rows the list has.
+    total: u64,
+    /// Where rows are that cannot be read.
+    unreadable: BTreeSet<ListKey>,
+    /// What was asked for and is not answered.
+    asked: Option<Wish>,
+    /// Why the last question was not answered.
+    failed: Option<String>,
+    /// Whether rows may have changed since.
+    is_stale: bool,
+}
+
+impl<T: Listed> Window<T> {
+    /// Nothing is loaded yet.
+    pub(super) fn new(page: u32) -> Self {
+        Self {
+            page,
+            rows: None,
+            ends: None,
+            above: 0,
+            has_grown: false,
+            has_older: false,
+            total: 0,
+            unreadable: BTreeSet::new(),
+            asked: None,
+            failed: None,
+            is_stale: false,
+        }
+    }
+
+    /// The rows that are loaded; `None` until the first answer.
+    pub(super) fn rows(&self) -> Option<&[T]> {
+        self.rows.as_deref()
+    }
+
+    /// How many rows the list has: those that cannot be read too.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// How many rows of the loaded part cannot be read.
+    pub(super) fn unreadable(&self) -> usize {
+        self.unreadable.len()
+    }
+
+    /// Why the last question was not answered.
+    pub(super) fn failed(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
+    /// The place of a loaded row in the whole list; the newest is the first.
+    pub(super) fn place(&self, index: usize) -> u64 {
+        self.above.saturating_add(index as u64).saturating_add(1)
+    }
+
+    /// Whether newer rows are there than the loaded ones, as far as that is known.
+    pub(super) fn has_newer(&self) -> bool {
+        self.above > 0
+    }
+
+    /// Whether older rows are there than the loaded ones.
+    pub(super) fn has_older(&self) -> bool {
+        self.has_older
+    }
+
+    /// Where a row stands among the loaded ones, or would stand.
+    pub(super) fn position(&self, key: ListKey) -> usize {
+        self.rows.as_deref().unwrap_or_default().partition_point(|row| row.key() > key)
+    }
+
+    /// Rows may have changed, or are new: what is loaded is asked for again.
+    pub(super) fn outdate(&mut self) {
+        (self.is_stale, self.failed) = (true, None);
+    }
+
+    /// A newer row is there; none of the others has changed.
+    pub(super) fn grow(&mut self) {
+        (self.has_grown, self.failed) = (true, None);
+    }
+
+    /// The operator moves: what failed may be tried again.
+    pub(super) fn retry(&mut self) {
+        self.failed = None;
+    }
+
+    /// Nothing that was asked for will be answered.
+    pub(super) fn forget_questions(&mut self) {
+        self.asked = None;
+        self.outdate();
+    }
+
+    /// What is to be asked for while this row is looked at; `None` while something is on its way. It then counts as asked for.
+    pub(super) fn want(&mut self, selected: usize) -> Option<Wish> {
+        if self.asked.is_some() || self.failed.is_some() {
+            return None;
+        }
+        let loaded = self.rows.as_ref().map(Vec::len);
+        let margin = usize::try_from(self.page / 4).unwrap_or(usize::MAX);
+        let (part, most) = match (loaded, self.ends) {
+            (None, _) => (Part::Newest, self.page),
+            (Some(_), Some((first, _))) if self.is_stale && self.above > 0 => (Part::From(first), self.whole()),
+            (Some(_), _) if self.is_stale => (Part::Newest, self.whole()),
+            (Some(_), None) if self.has_grown => (Part::Newest, self.page),
+            (Some(_), Some((first, _))) if self.has_grown && self.above == 0 => (Part::Newer(first), self.page),
+            (Some(loaded), Some((_, last))) if self.has_older && selected.saturating_add(margin) >= loaded => {
+                (Part::Older(last), self.page)
+            }
+            (Some(_), Some((first, _))) if self.above > 0 && selected < margin => (Part::Newer(first), self.page),
+            (Some(_), _) => return None,
+        };
+        Some(self.note(part, most))
+    }
+
+    /// Asks for a part in place of what is loaded, and of what was asked for.
+    pub(super) fn jump(&mut self, part: Part) -> Wish {
+        self.failed = None;
+        self.note(part, self.page)
+    }
+
+    fn note(&mut self, part: Part, most: u32) -> Wish {
+        let wish = Wish { part, most };
+        self.asked = Some(wish);
+        wish
+    }
+
+    /// As many rows as are loaded.
+    fn whole(&self) -> u32 {
+        let loaded = self.rows.as_ref().map_or(0, Vec::len);
+        u32::try_from(loaded).unwrap_or(u32::MAX).clamp(self.page, self.page.saturating_mul(4))
+    }
+
+    /// What was asked for cannot be had. Whether it was wanted still.
+    pub(super) fn fail(&mut self, wish: Wish, why: &str) -> bool {
+        let is_wanted = self.asked == Some(wish);
+        if is_wanted {
+            self.asked = None;
+            self.failed = Some(why.to_owned());
+        }
+        is_wanted
+    }
+
+    /// Takes in an answer, and moves `selected` with its row. Whether it was wanted still.
+    pub(super) fn take(&mut self, wish: Wish, page: Page<T>, selected: &mut usize) -> bool {
+        if self.asked != Some(wish) {
+            return false;
+        }
+        self.asked = None;
+        match (wish.part, self.ends) {
+            (Part::Older(key), Some((first, last))) if key == last => self.append(page, first, selected),
+            (Part::Newer(key), Some((first, last))) if key == first => self.prepend(page, last, selected),
+            (Part::Older(_) | Part::Newer(_), _) => return false,
+            (part @ (Part::Newest | Part::Oldest | Part::From(_) | Part::At(_)), _) => {
+                self.replace(part, page, selected);
+            }
+        }
+        let loaded = self.rows.as_ref().map_or(0, Vec::len) as u64;
+        self.total = self.total.max(self.above.saturating_add(loaded));
+        true
+    }
+
+    fn replace(&mut self, part: Part, page: Page<T>, selected: &mut usize) {
+        let key = self.rows.as_ref().and_then(|rows| rows.get(*selected)).map(Listed::key);
+        match part {
+            Part::From(_) => self.follow(page.total),
+            _ => (self.above, self.total) = (page.newer.unwrap_or(0), page.total),
+        }
+        self.has_older = page.has_more && part != Part::Oldest;
+        self.unreadable = page.unreadable.into_iter().collect();
+        self.ends = page.ends;
+        (self.is_stale, self.has_grown) = (false, false);
+        *selected = match (part, key) {
+            (Part::Oldest, _) => page.rows.len().saturating_sub(1),
+            (_, Some(key)) => page.rows.iter().position(|row| row.key() == key).unwrap_or(*selected),
+            (_, None) => *selected,
+        };
+        self.rows = Some(page.rows);
+    }
+
+    /// Puts older rows behind the others, and lets newer ones go where these become too many.
+    fn append(&mut self, page: Page<T>, first: ListKey, selected: &mut usize) {
+        self.follow(page.total);
+        let rows = self.rows.get_or_insert_default();
+        rows.extend(page.rows);
+        self.unreadable.extend(page.unreadable);
+        self.has_older = page.has_more;
+        self.ends = page.ends.map_or(self.ends, |(_, last)| Some((first, last)));
+        let over = rows.len().saturating_sub(PAGES * self.page as usize);
+        if over > 0 {
+            rows.drain(..over);
+            self.above = self.above.saturating_add(over as u64);
+            *selected = selected.saturating_sub(over);
+            if let (Some(newest), Some((_, last))) = (rows.first(), self.ends) {
+                self.ends = Some((newest.key(), last));
+                self.unreadable.retain(|key| *key <= newest.key());
+            }
+        }
+    }
+
+    /// Puts newer rows before the others, and lets older ones go where these become too many.
+    fn prepend(&mut self, page: Page<T>, last: ListKey, selected: &mut usize) {
+        let more = page.rows.len();
+        self.total = page.total;
+        self.above = if page.has_more { self.above.saturating_sub(more as u64).max(1) } else { 0 };
+        self.has_grown = false;
+        let older = self.rows.take().unwrap_or_default();
+        let mut rows = page.rows;
+        rows.extend(older);
+        self.unreadable.extend(page.unreadable);
+        self.ends = page.ends.map_or(self.ends, |(first, _)| Some((first, last)));
+        *selected = selected.saturating_add(more);
+        let most = PAGES * self.page as usize;
+        if rows.len() > most {
+            rows.truncate(most);
+            self.has_older = true;
+            if let (Some(oldest), Some((first, _))) = (rows.last(), self.ends) {
+                self.ends = Some((first, oldest.key()));
+                self.unreadable.retain(|key| *key >= oldest.key());
+            }
+        }
+        self.rows = Some(rows);
+    }
+
+    /// A list grows at its newest end, which is beyond what is loaded.
+    fn follow(&mut self, total: u64) {
+        if self.above > 0 {
+            self.above = self.above.saturating_add(total.saturating_sub(self.total));
+        }
+        self.total = total;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    struct Row(i64);
+
+    impl Listed for Row {
+        fn key(&self) -> ListKey {
+            ListKey { order: self.0, id: Uuid::nil() }
+        }
+    }
+
+    /// What a database with the rows 1 to `last` answers; every hundredth of them cannot be read.
+    fn answer(last: i64, wish: Wish) -> Page<Row> {
+        let most = i64::from(wish.most);
+        let (newest, oldest, has_more) = match wish.part {
+            Part::Newest => (last, (last - most + 1).max(1), last > most),
+            Part::Oldest => (most.min(last), 1, last > most),
+            Part::From(key) => (key.order, (key.order - most + 1).max(1), key.order > most),
+            Part::Older(key) => (key.order - 1, (key.order - most).max(1), key.order - 1 > most),
+            Part::Newer(key) => ((key.order + most).min(last), key.order + 1, key.order + most < last),
+            Part::At(at) => (at.as_second() + most / 2, at.as_second() - most / 2 + 1, true),
+        };
+        let keys = (oldest..=newest).rev();
+        let ends = keys.clone().next().map(|newest| (Row(newest).key(), Row(oldest).key()));
+        Page {
+            rows: keys.clone().filter(|key| key % 100 != 0).map(Row).collect(),
+            ends,
+            unreadable: keys.filter(|key| key % 100 == 0).map(|key| Row(key).key()).collect(),
+            newer: match wish.part {
+                Part::Newest => Some(0),
+                Part::Oldest | Part::At(_) => Some(u64::try_from(last - newest).unwrap()),
+                Part::From(_) | Part::Older(_) | Part::Newer(_) => None,
+            },
+            has_more,
+            total: u64::try_from(last).unwrap(),
+        }
+    }
+
+    fn load(window: &mut Window<Row>, last: i64, selected: &mut usize) {
+        for _ in 0..3 {
+            let Some(wish) = window.want(*selected) else { return };
+            assert_eq!(window.want(*selected), None, "two questions at a time");
+            assert!(window.take(wish, answer(last, wish), selected));
+        }
+    }
+
+    #[test]
+    fn a_list_is_gone_through_to_its_end_and_back_and_little_of_it_is_kept() {
+        let (mut window, mut selected, last) = (Window::new(40), 0, 1000);
+        load(&mut window, last, &mut selected);
+        let mut seen = Vec::new();
+        for _ in 0..2 * last {
+            let rows = window.rows().unwrap();
+            assert!(rows.len() <= 160 && window.total() == 1000, "{}", rows.len());
+            let row = rows[selected];
+            seen.push(row.0);
+            // Those that cannot be read take a place as well, and are not among the rows.
+            let before = u64::try_from((last - row.0) / 100).unwrap() + 1;
+            let place = window.place(selected);
+            let exact = u64::try_from(last - row.0 + 1).unwrap();
+            assert!((exact - before..=exact).contains(&place), "{place} is not {exact}");
+            selected = (selected + 1).min(rows.len() - 1);
+            load(&mut window, last, &mut selected);
+        }
+        seen.dedup();
+        let readable: Vec<i64> = (1..=last).rev().filter(|key| key % 100 != 0).collect();
+        assert_eq!(seen, readable);
+        assert!(!window.has_older() && window.has_newer() && window.unreadable() <= 2);
+        for _ in 0..last {
+            selected = selected.saturating_sub(1);
+            load(&mut window, last, &mut selected);
+        }
+        assert_eq!((window.rows().unwrap()[selected], window.place(selected)), (Row(999), 1));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_waited_for_changes_nothing() {
+        let (mut window, mut selected) = (Window::new(40), 0);
+        let first = window.want(0).unwrap();
+        let oldest = window.jump(Part::Oldest);
+        assert!(!window.take(first, answer(1000, first), &mut selected));
+        assert!(!window.fail(first, "too late"));
+        assert_eq!((window.rows(), window.failed()), (None, None));
+        assert!(window.take(oldest, answer(1000, oldest), &mut selected));
+        assert_eq!((window.rows().unwrap()[selected], window.place(selected)), (Row(1), 1000));
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_when_the_operator_moves_and_not_before() {
+        let mut window: Window<Row> = Window::new(40);
+        let wish = window.want(0).unwrap();
+        assert!(window.fail(wish, "is locked"));
+        assert_eq!((window.want(0), window.failed()), (None, Some("is locked")));
+        window.retry();
+        assert_eq!(window.want(0), Some(wish));
+    }
+
+    #[test]
+    fn the_selection_stays_with_its_row_when_newer_ones_come() {
+        let (mut window, mut selected) = (Window::new(40), 0);
+        load(&mut window, 1000, &mut selected);
+        selected = 7;
+        let row = window.rows().unwrap()[7];
+        for (change, last) in [(Window::outdate as fn(&mut Window<Row>), 1003), (Window::grow, 1005)] {
+            change(&mut window);
+            load(&mut window, last, &mut selected);
+            assert_eq!(window.rows().unwrap()[selected], row);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_way_through_a_list_loses_it(steps in proptest::collection::vec((-60_isize..60, 0_u8..20), 1..200)) {
+            let (mut window, mut selected, mut last) = (Window::new(40), 0_usize, 950);
+            for (step, event) in steps {
+                let rows = window.rows().map_or(0, <[Row]>::len);
+                selected = selected.saturating_add_signed(step).min(rows.saturating_sub(1));
+                match event {
+                    0 => window.outdate(),
+                    1 => { window.jump(Part::Oldest); window.forget_questions(); }
+                    2 => { last += 3; window.grow(); }
+                    3 => {
+                        let wish = window.jump(Part::Oldest);
+                        assert!(window.take(wish, answer(last, wish), &mut selected));
+                    }
+                    _ => {}
+                }
+                load(&mut window, last, &mut selected);
+                let rows = window.rows().unwrap();
+                prop_assert!(rows.len() <= 160 && selected < rows.len());
+                let whole = rows.windows(2).all(|pair| {
+                    let gap = pair[0].0 - pair[1].0;
+                    gap == 1 || (gap == 2 && (pair[0].0 - 1) % 100 == 0)
+                });
+                prop_assert!(whole, "{rows:?}");
+                prop_assert!(window.place(selected) <= window.total());
+            }
+        }
+    }
+}
