@@ -97,8 +97,9 @@ async fn a_suspended_dashboard_comes_back() {
         session.terminal.run("fg").await;
         session.is_taken().await;
         // As it was left, and all of it.
-        let screen = session.terminal.sees("filter: client-1").await;
-        assert!(screen.contains("Fleet map") && screen.contains("? help"), "{screen}");
+        let parts = ["filter: client-1", "Fleet map", "? help"];
+        let is_whole = |screen: &str| parts.iter().all(|part| screen.contains(part));
+        session.terminal.shows("the whole screen", SOON, is_whole).await;
     }
     // And it still hears.
     session.press(&["?"]).await;

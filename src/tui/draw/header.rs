@@ -77,7 +77,9 @@ fn progress(canvas: &Canvas<'_>, model: &Model, width: u16) -> (String, Option<f
     let (finished, all) = (sweep.finished(), sweep.clients.len());
     if let Some(duration_ms) = sweep.duration_ms {
         let ago = format::since(sweep.latest_at(), model.now);
-        let next = match model.next_sweep_in_seconds() {
+        // To whom the dashboard is attached matters more.
+        let has_room = width >= 140 || !matches!(model.source, StreamOrigin::Attached { .. });
+        let next = match model.next_sweep_in_seconds().filter(|_| has_room) {
             Some(seconds) if width >= 100 => format!(" {between} next sweep in {}", format::clock_span(seconds)),
             Some(seconds) if width >= 72 => format!(" {between} next in {}", format::clock_span(seconds)),
             Some(_) | None => String::new(),
