@@ -113,7 +113,7 @@ async fn measure(database: Database, samples: u64) {
 
 fn card(number: u64) -> ClientCard {
     let id = ClientId::new(format!("10.0.{}.{}", number / 250, number % 250 + 1), 22);
-    ClientCard { id, name: format!("client-{number}"), username: "ops".into() }
+    ClientCard { id, name: format!("client-{number}"), username: "ops".into(), limits: Vec::new() }
 }
 
 fn sweep(number: u64) -> SweepId {
@@ -154,7 +154,7 @@ impl Dashboard {
                 }
             }
         });
-        let about = About { name: "bench".into(), schedule: "every 1m".into() };
+        let about = About { name: "bench".into(), schedule: "every 1m".into(), ..About::default() };
         let look = Look::from_environment(|_| None);
         let mut model = Model::new(about, look, SIZE, Timestamp::now());
         let kind = EventKind::Configured { clients: cards.to_vec() };
