@@ -31,6 +31,7 @@ mod lists;
 pub mod messages;
 pub mod model;
 mod moment;
+mod query;
 pub mod screen;
 mod scrolling;
 pub mod terminal;
@@ -52,6 +53,7 @@ mod snapshots;
 mod time_travel;
 
 pub use data::Answer;
-pub use messages::{Command, Message, Query};
+pub use messages::{Command, Message};
 pub use model::Model;
+pub use query::Query;
 pub use theme::Look;

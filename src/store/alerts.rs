@@ -127,7 +127,8 @@ const LIST: List = List {
     columns: alert_columns!(),
     // Every mail counts.
     bind: Some(i64::MAX),
-    from: "alerts /*! FORCE INDEX (alerts_by_time) */ JOIN clients ON clients.id = alerts.client_id",
+    // Each alert has its client. Joined so, SQLite goes through the alerts by their time, and not client by client.
+    from: "alerts /*! FORCE INDEX (alerts_by_time) */ LEFT JOIN clients ON clients.id = alerts.client_id",
     counted: "alerts",
     condition: "1 = 1",
     order: "alerts.raised_at_ms",

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::messages::Query;
+use super::query::Query;
 use crate::fleet::{
     ClientId, SweepId,
     history::{AlertRow, EventRow, MailRow, Point, Span},

@@ -3,11 +3,8 @@
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 
-use super::{data::Answer, theme::Background};
+use super::{data::Answer, query::Query, theme::Background};
 use crate::fleet::{
-    ClientId, SweepId,
-    history::Span,
-    listing::Wish,
     order::Order,
     stream::{Frame, Play, StreamOrigin},
 };
@@ -67,29 +64,4 @@ pub enum Command {
     Quit,
     /// Ask the database; answered with the `Answer` of the same name, or with `Answer::Failed`.
     Ask(Query),
-}
-
-/// A question to the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Query {
-    /// CPU and memory of a client.
-    History {
-        /// The client.
-        client: ClientId,
-        /// Over which span.
-        span: Span,
-        /// Up to when; `None` is now.
-        until: Option<Timestamp>,
-    },
-    /// The newest security events of a client.
-    SecurityEvents(ClientId),
-    /// A part of the alert history.
-    AlertHistory(Wish),
-    /// A part of the outbox.
-    Mails(Wish),
-    /// A part of the sweeps that can be travelled to.
-    Sweeps(Wish),
-    /// The fleet as it stood at the end of a sweep. A newer question of this kind takes the place of an older one, which
-    /// is then not answered.
-    Past(SweepId),
 }

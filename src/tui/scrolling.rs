@@ -1,8 +1,9 @@
 //! Moves the selection, scrolls, and changes the view and the pane. Not the keys that do so.
 
 use super::{
-    messages::{Command, Query},
+    messages::Command,
     model::Model,
+    query::Query,
     view::{Pane, Tab},
 };
 use crate::fleet::listing::Part;

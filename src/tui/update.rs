@@ -6,8 +6,9 @@ use super::{
     actions,
     data::Answer,
     key::Key,
-    messages::{Command, Message, Query},
+    messages::{Command, Message},
     model::{Asked, History, LOG_KEPT, Model, SWEEPS},
+    query::Query,
     view::{Past, Place, Tab},
     window::Window,
 };

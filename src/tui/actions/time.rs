@@ -11,8 +11,9 @@ use crate::{
     },
     tui::{
         key::Key::{Char, Code},
-        messages::{Command, Query},
+        messages::Command,
         model::Model,
+        query::Query,
         scrolling::to_end,
         view::{Goal, Held, Overlay, Past, Place, Travel},
     },
