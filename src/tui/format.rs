@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::text::{columns_of, letters};
+
 /// `9s`, `14m`, `3h`, `12d`, `3y`: at most three columns for any age of use.
 pub(super) fn age(milliseconds: i64) -> String {
     let seconds = milliseconds.max(0) / 1000;
@@ -100,28 +102,27 @@ pub(super) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// Words broken into lines of at most `width` columns; a longer word is cut.
+/// Words broken into lines of at most `width` columns; a longer word is broken between its letters.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
-    use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
     let width = width.max(1);
+    let columns = |text: &str| usize::from(columns_of(text));
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let line_width = lines.last().map_or(0, |line| line.width());
+        let line_width = lines.last().map_or(0, |line| columns(line));
         let gap = usize::from(line_width > 0);
-        if line_width > 0 && line_width + gap + word.width() > width {
+        if line_width > 0 && line_width + gap + columns(word) > width {
             lines.push(String::new());
         } else if gap > 0
             && let Some(line) = lines.last_mut()
         {
             line.push(' ');
         }
-        for character in word.chars() {
-            let columns = character.width().unwrap_or(0);
-            if lines.last().is_some_and(|line| line.width() + columns > width) {
+        for (letter, letter_width) in letters(word) {
+            if lines.last().is_some_and(|line| columns(line) + letter_width > width) {
                 lines.push(String::new());
             }
             if let Some(line) = lines.last_mut() {
-                line.push(character);
+                line.push_str(letter);
             }
         }
     }
@@ -166,6 +167,9 @@ mod tests {
     fn words_are_broken_into_lines() {
         assert_eq!(wrap("check that sshd runs there", 11), ["check that", "sshd runs", "there"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+        // No letter is broken: one of two columns, an emoji of several characters, a mark over a letter.
+        assert_eq!(wrap("机房东", 4), ["机房", "东"]);
+        assert_eq!(wrap("a👩\u{200d}👧e\u{301}", 3), ["a👩\u{200d}👧", "e\u{301}"]);
         assert_eq!(wrap("", 3), [""]);
     }
 }

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use unicode_segmentation::UnicodeSegmentation as _;
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The units after a number that mean nothing without it, nor it without them.
 const UNITS: [&str; 8] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "%"];
@@ -26,7 +26,13 @@ const CUTS: [NameCut; 5] = [BALANCED, NameCut::Middle(24), NameCut::Middle(8), N
 
 /// How many columns a text takes in cells: the sum of its letters.
 pub(super) fn columns_of(text: &str) -> u16 {
-    let columns = if is_plain(text) { text.len() } else { letters(text).map(|(_, columns)| columns).sum() };
+    let mut characters = text.chars();
+    let columns = match (characters.next(), characters.next()) {
+        _ if is_plain(text) => text.len(),
+        // Most of a screen: rules, bars and signs.
+        (Some(only), None) => only.width().unwrap_or(0),
+        (_, _) => letters(text).map(|(_, columns)| columns).sum(),
+    };
     u16::try_from(columns).unwrap_or(u16::MAX)
 }
 
@@ -36,7 +42,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// The letters of a text, each with its columns.
-fn letters(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)> {
+pub(super) fn letters(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)> {
     text.graphemes(true).map(|letter| (letter, letter.width()))
 }
 
@@ -136,7 +142,7 @@ fn beginning(text: &str, columns: usize) -> &str {
 }
 
 /// The end of `text` in at most so many columns.
-fn end(text: &str, columns: usize) -> &str {
+pub(super) fn end(text: &str, columns: usize) -> &str {
     let mut taken = 0;
     let mut bytes = 0;
     for (letter, wide) in letters(text).rev() {

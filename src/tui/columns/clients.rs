@@ -303,7 +303,7 @@ const NAME: &[Claim] =
 
 /// A number; beside it a bar, longer ones where nothing else needs the room.
 const GAUGE: &[Claim] =
-    &[whole(2, Size::Of(4)), whole(11, Size::Of(9)), up_to(16, Size::Of(15)), up_to(22, Size::Of(25))];
+    &[whole(2, Size::Of(4)), whole(11, Size::Of(9)), up_to(16, Size::Of(15)), up_to(22, Size::Of(35))];
 
 fn is_exceeded(client: &ClientView, metric: Metric) -> bool {
     client.exceeded.iter().any(|exceeded| exceeded.metric == metric)

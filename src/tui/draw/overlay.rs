@@ -8,7 +8,7 @@ use crate::tui::{
     actions, export, filtering,
     model::Model,
     moment,
-    text::columns_of,
+    text::{columns_of, end},
     theme::Role,
     view::{Overlay, Place},
 };
@@ -88,8 +88,8 @@ fn filter_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     // The end of a long filter stays in sight.
     let room = usize::from(area.width / 2).max(8);
     let typed = filtering::text(model);
-    let shown: String = typed.chars().skip(typed.chars().count().saturating_sub(room)).collect();
-    x = canvas.text(x, area.y, area.right().saturating_sub(x), &shown, text);
+    let shown = end(typed, room);
+    x = canvas.text(x, area.y, area.right().saturating_sub(x), shown, text);
     canvas.tint(
         Rect { x, y: area.y, width: 1, height: 1 },
         Style::new().add_modifier(ratatui::style::Modifier::REVERSED),

@@ -39,7 +39,8 @@ pub(super) fn charts(list: &mut List<'_, '_, '_>, model: &Model, client: &Client
         0..26 => 1,
         26..44 => 2,
         44..64 => 4,
-        _ => 6,
+        64..80 => 6,
+        _ => 10,
     };
     let (dim, strong) = (list.canvas.style(Role::Dim), list.canvas.style(Role::Strong));
     let span = model.view.span.word();
