@@ -25,6 +25,7 @@ mod filtering;
 mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod kept;
 mod key;
 mod layout;
 mod lists;

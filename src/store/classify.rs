@@ -49,7 +49,7 @@ pub(super) fn is_crowded(error: &sqlx::Error) -> bool {
 }
 
 fn is_exhausted(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(io) if io.get_ref().is_some_and(|inner| inner.is::<Exhausted>()))
+    matches!(error, sqlx::Error::Io(io) if io.get_ref().and_then(|inner| inner.downcast_ref::<Exhausted>()).is_some())
 }
 
 /// Whether it is about TLS. A certificate that is not trusted arrives as an error of the connection, with data that

@@ -132,12 +132,13 @@ impl Pool {
             Self::Postgres(pool) => pool.begin().await.map(Transaction::Postgres),
             Self::MySql(pool) => pool.begin().await.map(Transaction::MySql),
         };
-        begun.map_err(|error| match error {
+        begun.map_err(|error| {
             // Where connections are there, the database is not the reason.
-            sqlx::Error::PoolTimedOut if self.is_exhausted() => {
+            if matches!(error, sqlx::Error::PoolTimedOut) && self.is_exhausted() {
                 sqlx::Error::Io(io::Error::new(io::ErrorKind::WouldBlock, Exhausted))
+            } else {
+                error
             }
-            error => error,
         })
     }
 

@@ -1,10 +1,9 @@
 //! Which alerts, mails and lines of the log are listed, and which of them is selected. Not the clients, and not how the
 //! filters are typed.
 
-use uuid::Uuid;
-
 use super::{
     columns::{self, Context},
+    kept::stay,
     model::Model,
     view::{Pane, Tab},
 };
@@ -112,21 +111,6 @@ impl Model {
     }
 }
 
-/// What was selected in the lists last, each with its row.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Kept {
-    alert: Option<(usize, AlertView)>,
-    pane_alert: Option<(usize, AlertView)>,
-    mail: Option<(usize, Uuid)>,
-}
-
-/// The selected row of `rows`: where what was `kept` is now, unless the operator has selected another row since.
-fn stay<T, K>(row: usize, kept: Option<&(usize, K)>, rows: &[T], is_same: impl Fn(&T, &K) -> bool) -> usize {
-    let moved = kept.filter(|(at, key)| *at == row && !rows.get(row).is_some_and(|item| is_same(item, key)));
-    let found = moved.and_then(|(_, key)| rows.iter().position(|item| is_same(item, key)));
-    found.unwrap_or(row).min(rows.len().saturating_sub(1))
-}
-
 /// The places of what is to be listed.
 fn places(listed: impl Iterator<Item = bool>) -> Vec<usize> {
     listed.enumerate().filter(|(_, is_listed)| *is_listed).map(|(at, _)| at).collect()
@@ -134,7 +118,6 @@ fn places(listed: impl Iterator<Item = bool>) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{
         fleet::{
             EventKind, Metric,
@@ -148,23 +131,6 @@ mod tests {
             script::{self, DARK},
         },
     };
-
-    #[test]
-    fn the_selected_row_is_where_its_item_is_unless_another_was_selected() {
-        for (row, kept, rows, expected) in [
-            (1, Some((1, 'b')), "abc", 1),
-            (1, Some((1, 'b')), "xabc", 2),
-            (1, Some((1, 'b')), "bc", 0),
-            (2, Some((1, 'b')), "xabc", 2),
-            (1, Some((1, 'b')), "xy", 1),
-            (1, Some((1, 'b')), "x", 0),
-            (1, Some((1, 'b')), "", 0),
-            (7, None, "abc", 2),
-        ] {
-            let rows: Vec<char> = rows.chars().collect();
-            assert_eq!(stay(row, kept.as_ref(), &rows, |item, key| item == key), expected, "{row} {kept:?} {rows:?}");
-        }
-    }
 
     /// An alert that is raised while the operator's finger is on the way must not be the one that is acknowledged.
     #[test]

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::{
     columns::Context,
     data::StatusMessage,
+    kept::Kept,
     layout::{Layout, Shown},
-    lists::Kept,
     theme::Look,
     view::{Overlay, Pane, Place, Tab, View},
     window::Window,

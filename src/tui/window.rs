@@ -189,7 +189,9 @@ impl<T: Listed> Window<T> {
         let key = self.rows.as_ref().and_then(|rows| rows.get(*selected)).map(Listed::key);
         match part {
             Part::From(_) => self.follow(page.total),
-            _ => (self.above, self.total) = (page.newer.unwrap_or(0), page.total),
+            Part::Newest | Part::Oldest | Part::Older(_) | Part::Newer(_) | Part::At(_) => {
+                (self.above, self.total) = (page.newer.unwrap_or(0), page.total);
+            }
         }
         self.has_older = page.has_more && part != Part::Oldest;
         self.unreadable = page.unreadable.into_iter().collect();
