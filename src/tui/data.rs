@@ -10,7 +10,7 @@ use crate::fleet::{
     state::{Fleet, SweepView},
 };
 
-/// An answer to a [`Query`](super::Query), or to a command that has a result.
+/// An answer to a [`Query`], or to a command that has a result.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// To `Query::History`.

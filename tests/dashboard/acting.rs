@@ -51,7 +51,7 @@ async fn the_selected_client_is_collected_now() {
     let rows = site.sql("SELECT target, detail FROM v1_audit WHERE action = 'collect'").await;
     assert!(rows[0].contains("127.10.0.1") && rows[0].contains("1 client"), "{rows:?}");
     // Two marked ones.
-    session.press(&["g", "Space", "Space", "c"]).await;
+    session.press(&["Home", "Space", "Space", "c"]).await;
     session.terminal.sees("sweep #3").await;
     session.is_swept().await;
     assert_eq!(site.number(ALL).await, 6);
@@ -171,7 +171,7 @@ async fn a_copy_reaches_the_buffer_of_tmux_by_either_way() {
         session.is_swept().await;
         assert_eq!(session.terminal.copied().await, None);
         // The first row is the client that failed.
-        session.press(&["g", "y"]).await;
+        session.press(&["Home", "y"]).await;
         session.terminal.sees("Copied.").await;
         session.terminal.waits_for("the copy", SOON, async || session.terminal.copied().await.is_some()).await;
         let copied = session.terminal.copied().await.unwrap();

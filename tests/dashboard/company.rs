@@ -118,7 +118,7 @@ async fn an_attached_dashboard_survives_a_restart_of_its_collector() {
     session.reaches(ALL, before + 2).await;
     session.is_swept_again().await;
     let before = site.number(&collected(1)).await;
-    session.press(&["g", "j", "c"]).await;
+    session.press(&["Home", "j", "c"]).await;
     session.reaches(&collected(1), before + 1).await;
     session.press(&["q"]).await;
     session.is_left(0).await;

@@ -84,7 +84,7 @@ async fn every_list_is_filtered_and_exported_where_it_is_shown() {
     // The alerts: by the column of the client.
     session.press(&["2", "/"]).await;
     session.terminal.type_text("client:client-2").await;
-    session.terminal.sees("1 of 2").await;
+    session.terminal.sees("1 of 2 · filter: client:client-2").await;
     session.press(&["Enter", "e"]).await;
     session.terminal.sees("Export 1 listed alert as").await;
     session.press(&["j"]).await;
@@ -95,10 +95,10 @@ async fn every_list_is_filtered_and_exported_where_it_is_shown() {
     assert_eq!((&document[0]["client"], &document[0]["type"]), (&"client-2".into(), &"memory".into()), "{document:#}");
     // The mails: by a word.
     session.press(&["3"]).await;
-    session.terminal.sees("Mails 2 ·").await;
+    session.terminal.sees("Mails 1 of 2 ·").await;
     session.press(&["/"]).await;
     session.terminal.type_text("client-1").await;
-    session.terminal.sees("1 of 2").await;
+    session.terminal.sees("1 of 2 · filter: client-1").await;
     session.press(&["Enter", "e", "c"]).await;
     session.terminal.waits_for("the mails", SOON, async || !exported(&site, "mails", "csv").is_empty()).await;
     let csv = fs::read_to_string(&exported(&site, "mails", "csv")[0]).unwrap();

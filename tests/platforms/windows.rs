@@ -291,9 +291,9 @@ async fn what_a_windows_machine_refuses_is_said_with_its_mend() {
     let no_sftp = &[NAMED, "Subsystem none /bin/false"][..];
     let bash = r#"exec /bin/bash -c "$2""#;
     for (script, config, stage, expected) in [
-        (says("ARM64", ""), named, "upload", "no agent for this platform: the client is `Windows ARM64`"),
+        (says("x86", ""), named, "upload", "no agent for this platform: the client is `Windows x86`"),
         // The same machine under another name: it does not understand the first command, and answers the question.
-        (says("ARM64", ""), &[][..], "upload", "no agent for this platform: the client is `Windows ARM64`"),
+        (says("x86", ""), &[][..], "upload", "no agent for this platform: the client is `Windows x86`"),
         (
             bash.to_owned(),
             named,
@@ -329,7 +329,7 @@ async fn a_profile_that_takes_no_file_is_an_error_that_names_the_directory() {
 
 async fn a_machine_that_becomes_another_one_is_recognised_anew() {
     // What it is stands in a file.
-    let script = format!("if [ -e ~/is-windows ]; then\n{}\nelse exec /bin/sh \"$@\"\nfi", says("ARM64", ""));
+    let script = format!("if [ -e ~/is-windows ]; then\n{}\nelse exec /bin/sh \"$@\"\nfi", says("x86", ""));
     let machine = Machine::with_shell(&script, &[]).await;
     machine.collects().await;
     let _service = machine.program.spawn(["--headless"]);
@@ -346,7 +346,7 @@ async fn a_machine_that_becomes_another_one_is_recognised_anew() {
     machine.sshd.user().write("is-windows", "");
     ends_once_more("failed").await;
     let errors = machine.stored("SELECT DISTINCT error FROM v1_collections WHERE status = 'failed'").await;
-    assert_eq!(errors, [[Some("no agent for this platform: the client is `Windows ARM64`".to_owned())]]);
+    assert_eq!(errors, [[Some("no agent for this platform: the client is `Windows x86`".to_owned())]]);
     fs::remove_file(machine.home("is-windows")).unwrap();
     ends_once_more("ok").await;
 }

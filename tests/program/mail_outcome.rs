@@ -198,7 +198,7 @@ async fn a_refused_address_is_counted_and_said_at_any_verbosity() {
         assert!(outcome.stdout.contains("mail: 1 sent, 0 waiting, 1 refused"), "{}", outcome.stdout);
         let told = errors(&outcome.stderr, "gone@example.com");
         assert_eq!(told.len(), 1, "{}", outcome.stderr);
-        assert!(told[0].contains("550 5.1.1 User unknown") && told[0].contains("fix the `mail`"), "{}", told[0]);
+        assert!(told[0].contains("550 5.1.1 User unknown") && told[0].contains("correct the `mail`"), "{}", told[0]);
         // It is over: the next run neither offers nor counts it.
         assert_eq!(refused(&once(&post.fleet.program).await), 0);
     }
@@ -264,7 +264,7 @@ async fn a_mail_is_given_up_when_it_has_waited_and_not_when_a_clock_leaps() {
     assert_eq!(refused(&crate::site::document(&outcome)), 1);
     let rows = sql(&post.fleet.program, status).await;
     assert!(rows[0].starts_with("refused|given up after 5d: ") && rows[0].ends_with("Relay access denied"), "{rows:?}");
-    assert_eq!(errors(&outcome.stderr, "refused for good: given up after 5d").len(), 1, "{}", outcome.stderr);
+    assert_eq!(errors(&outcome.stderr, "permanently refused: given up after 5d").len(), 1, "{}", outcome.stderr);
 
     // While the server is away none is offered, and all of them wait.
     let post = Post::new(StrictRules::default()).await;
