@@ -30,7 +30,7 @@ use fleetsweep::{
 use fleetsweep_agent::report::Report;
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
-use support::{Database, Engine, Mariadb, Postgres, Tool};
+use support::{Database, Engine};
 use uuid::Uuid;
 
 const CLIENTS: u64 = 500;
@@ -47,34 +47,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let samples = arguments.first().map_or(10_000_000, |count| count.parse().expect("the number of samples"));
     let wanted = |name: &str| arguments.len() < 2 || arguments.iter().skip(1).any(|engine| engine == name);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    for (name, engine, tool) in [
-        ("sqlite", Engine::Sqlite, None),
-        ("postgresql", Engine::Postgres, Some(Tool::Postgres)),
-        ("mariadb", Engine::Mariadb, Some(Tool::Mariadb)),
-    ] {
-        if !wanted(name) {
-            continue;
-        }
-        if let Some(missing) = tool.and_then(Tool::missing) {
-            println!("\n{name}: left out: {missing}");
-            continue;
-        }
-        println!("\n== {name}");
-        runtime.block_on(async {
-            match engine {
-                Engine::Sqlite => measure(Database::new(engine).await, samples).await,
-                Engine::Postgres => {
-                    let server = Postgres::start_customary().await;
-                    measure(Database::on(server.access()).await, samples).await;
-                }
-                Engine::Mariadb => {
-                    let server = Mariadb::start_customary().await;
-                    measure(Database::on(server.access()).await, samples).await;
-                }
-            }
-        });
-    }
+    support::on_each_engine(wanted, async |database| measure(database, samples).await);
 }
 
 async fn measure(database: Database, samples: u64) {

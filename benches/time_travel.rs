@@ -39,7 +39,7 @@ use fleetsweep::{
 use fleetsweep_agent::report::Report;
 use jiff::Timestamp;
 use ratatui::{buffer::Buffer, layout::Rect};
-use support::{Database, Engine, Mariadb, Postgres, Tool};
+use support::{Database, Engine};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -61,34 +61,7 @@ fn main() {
     let samples = arguments.first().map_or(1_000_000, |count| count.parse().expect("the number of samples"));
     let engines: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
     let wanted = |name: &str| if engines.is_empty() { name == "sqlite" } else { engines.contains(&name) };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    for (name, engine, tool) in [
-        ("sqlite", Engine::Sqlite, None),
-        ("postgresql", Engine::Postgres, Some(Tool::Postgres)),
-        ("mariadb", Engine::Mariadb, Some(Tool::Mariadb)),
-    ] {
-        if !wanted(name) {
-            continue;
-        }
-        if let Some(missing) = tool.and_then(Tool::missing) {
-            println!("\n{name}: left out: {missing}");
-            continue;
-        }
-        println!("\n== {name}");
-        runtime.block_on(async {
-            match engine {
-                Engine::Sqlite => measure(Database::new(engine).await, samples).await,
-                Engine::Postgres => {
-                    let server = Postgres::start_customary().await;
-                    measure(Database::on(server.access()).await, samples).await;
-                }
-                Engine::Mariadb => {
-                    let server = Mariadb::start_customary().await;
-                    measure(Database::on(server.access()).await, samples).await;
-                }
-            }
-        });
-    }
+    support::on_each_engine(wanted, async |database| measure(database, samples).await);
 }
 
 async fn measure(database: Database, samples: u64) {

@@ -115,7 +115,7 @@ impl EventBus {
         Self { state, subscribers, closing, task }
     }
 
-    /// Subscribes.
+    /// A subscriber that gets the state as it is now and every event from then on.
     #[must_use]
     pub fn subscribe(&self) -> Subscriber {
         Subscriber::new(self.state.clone(), || self.subscribers.subscribe())

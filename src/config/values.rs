@@ -83,7 +83,7 @@ pub(super) fn host_keys(text: &str) -> Result<HostKeyPolicy, ValueError> {
     word(text, schema::HOST_KEYS, [HostKeyPolicy::Strict, HostKeyPolicy::AcceptNew, HostKeyPolicy::Off])
 }
 
-/// `agent`.
+/// `agent`: whether the uploaded agent stays on the client.
 pub(super) fn agent(text: &str) -> Result<AgentKeeping, ValueError> {
     word(text, schema::AGENT, [AgentKeeping::Keep, AgentKeeping::Remove])
 }
@@ -127,7 +127,7 @@ pub(super) fn max_events(text: &str) -> Result<Allowance, ValueError> {
         .ok_or_else(|| ValueError::new(words![safe_text::number(text), " is out of bounds"], "write at least 1"))
 }
 
-/// `concurrency`.
+/// `concurrency`: how many collections at once, 1 to 4,096.
 pub(super) fn concurrency(text: &str) -> Result<NonZeroUsize, ValueError> {
     let number = whole(text, 1..=4096)?;
     usize::try_from(number)

@@ -79,7 +79,7 @@ pub struct OpenAlert {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Acknowledged {
-    /// No.
+    /// Nobody has, or it was withdrawn.
     #[default]
     No,
     /// Yes, but not known when and by whom: old recordings do not say.

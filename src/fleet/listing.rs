@@ -53,7 +53,7 @@ pub struct Page<T> {
 
 /// What stands in a list.
 pub trait Listed {
-    /// Where.
+    /// Its place in the order of the list.
     fn key(&self) -> ListKey;
 }
 

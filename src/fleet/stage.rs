@@ -12,7 +12,7 @@ pub enum Stage {
     Queued,
     /// TCP, SSH banner, key exchange and the check of the host key.
     Connect,
-    /// Login.
+    /// The account is proved, by key, ssh-agent, password or answers.
     Authenticate,
     /// Finding a directory in which programs can be executed, and uploading the agent if it is missing.
     Upload,

@@ -52,6 +52,14 @@ impl StoredColumn {
         Some(Self { column, in_views: true, content: Content::Metric(metric) })
     }
 
+    /// The metric whose value it has; `None` where it has a field of its own.
+    fn metric(&self) -> Option<Metric> {
+        match self.content {
+            Content::Field { .. } => None,
+            Content::Metric(metric) => Some(metric),
+        }
+    }
+
     /// Reads its value from a sample.
     #[must_use]
     pub fn get(&self, sample: &StoredSample) -> Cell {
@@ -132,15 +140,6 @@ macro_rules! stored_sample {
 #[must_use]
 pub fn columns() -> &'static [StoredColumn] {
     &COLUMNS
-}
-
-impl StoredColumn {
-    fn metric(&self) -> Option<Metric> {
-        match self.content {
-            Content::Field { .. } => None,
-            Content::Metric(metric) => Some(metric),
-        }
-    }
 }
 
 impl StoredSample {

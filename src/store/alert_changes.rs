@@ -1,18 +1,17 @@
 //! Writes changes of alerts: from a judged collection, and from an operator who acknowledges one or withdraws that. The
 //! writer adds the audit entry.
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
     convert::{to_json, to_ms},
     error::StoreErrorKind,
     pool::{Transaction, execute, fetch_one},
+    write::Acknowledgement,
     write_error::WriteError,
 };
 use crate::fleet::{
-    ClientId,
-    alert::{AlertKey, Change, Notice, Step},
+    alert::{Change, Notice, Step},
     mail::{Mail, MailKind},
 };
 
@@ -98,13 +97,9 @@ pub(super) const UNACKNOWLEDGE: &str = "unacknowledge";
 
 /// Notes that an open alert was acknowledged, by whom. A second time changes nothing: what counts is when somebody
 /// knew.
-pub(super) async fn acknowledge(
-    transaction: &mut Transaction,
-    client: &ClientId,
-    about: &AlertKey,
-    alert: Uuid,
-    (at, actor): (Timestamp, &str),
-) -> Result<(), WriteError> {
+pub(super) async fn acknowledge(transaction: &mut Transaction, given: &Acknowledgement) -> Result<(), WriteError> {
+    let Acknowledgement { client, alert, at, actor, .. } = given;
+    let about = given.about();
     // The order matters: in MariaDB the second expression sees the new value of the first.
     let met = execute!(
         transaction,
@@ -112,23 +107,23 @@ pub(super) async fn acknowledge(
          acknowledged_at_ms = COALESCE(acknowledged_at_ms, ?) WHERE id = ? AND metric = ?
          AND instance = ? AND client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?) AND resolved_at_ms IS NULL",
         actor,
-        to_ms(at),
+        to_ms(*at),
         alert.to_string(),
         about.metric.word(),
         about.instance.name(),
         client.address(),
         i64::from(client.port())
     )?;
-    if met > 0 { Ok(()) } else { Err(not_open(transaction, alert).await?) }
+    if met > 0 { Ok(()) } else { Err(not_open(transaction, *alert).await?) }
 }
 
 /// Stores that the acknowledgement of an open alert was withdrawn.
 pub(super) async fn unacknowledge(
     transaction: &mut Transaction,
-    client: &ClientId,
-    about: &AlertKey,
-    alert: Uuid,
+    withdrawn: &Acknowledgement,
 ) -> Result<(), WriteError> {
+    let Acknowledgement { client, alert, .. } = withdrawn;
+    let about = withdrawn.about();
     let met = execute!(
         transaction,
         "UPDATE alerts SET acknowledged_by = NULL, acknowledged_at_ms = NULL WHERE id = ? AND metric = ?
@@ -139,7 +134,7 @@ pub(super) async fn unacknowledge(
         client.address(),
         i64::from(client.port())
     )?;
-    if met > 0 { Ok(()) } else { Err(not_open(transaction, alert).await?) }
+    if met > 0 { Ok(()) } else { Err(not_open(transaction, *alert).await?) }
 }
 
 /// Why there was no matching open alert.

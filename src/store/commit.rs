@@ -16,10 +16,9 @@ use super::{
     recording, retention,
     spool::progress::Origin,
     sweeps,
-    write::Write,
+    write::{Acknowledgement, Write},
     write_error::WriteError,
 };
-use crate::fleet::alert::AlertKey;
 
 /// Where the changes of a transaction come from.
 #[derive(Debug, Clone, Copy)]
@@ -101,17 +100,13 @@ async fn write_all(
             Write::SweepEnded { sweep, at, duration_ms, ok, failed } => {
                 sweeps::ended(transaction, *sweep, *at, *duration_ms, (*ok, *failed), known.last_collection()).await?;
             }
-            Write::Acknowledge { client, metric, instance, alert, at, actor } => {
-                let about = AlertKey { metric: *metric, instance: instance.clone() };
-                alert_changes::acknowledge(transaction, client, &about, *alert, (*at, actor)).await?;
-                let texts = [actor.as_str(), alert_changes::ACKNOWLEDGE, &client.to_string(), &about.to_string()];
-                audit(transaction, &mut known, *at, texts).await?;
+            Write::Acknowledge(given) => {
+                alert_changes::acknowledge(transaction, given).await?;
+                audit_alert(transaction, &mut known, given, alert_changes::ACKNOWLEDGE).await?;
             }
-            Write::Unacknowledge { client, metric, instance, alert, at, actor } => {
-                let about = AlertKey { metric: *metric, instance: instance.clone() };
-                alert_changes::unacknowledge(transaction, client, &about, *alert).await?;
-                let texts = [actor.as_str(), alert_changes::UNACKNOWLEDGE, &client.to_string(), &about.to_string()];
-                audit(transaction, &mut known, *at, texts).await?;
+            Write::Unacknowledge(withdrawn) => {
+                alert_changes::unacknowledge(transaction, withdrawn).await?;
+                audit_alert(transaction, &mut known, withdrawn, alert_changes::UNACKNOWLEDGE).await?;
             }
             Write::Announce(owner) => collectors::announce(transaction, token, owner).await?,
             Write::Forget { before, more } => {
@@ -130,6 +125,17 @@ async fn write_all(
 }
 
 /// Notes what an operator did: who, what, to which, anything further.
+/// The entry for an order about an alert.
+async fn audit_alert(
+    transaction: &mut Transaction,
+    known: &mut RecordCache,
+    order: &Acknowledgement,
+    action: &str,
+) -> Result<(), sqlx::Error> {
+    let Acknowledgement { client, at, actor, .. } = order;
+    audit(transaction, known, *at, [actor, action, &client.to_string(), &order.about().to_string()]).await
+}
+
 async fn audit(
     transaction: &mut Transaction,
     known: &mut RecordCache,

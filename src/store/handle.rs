@@ -35,7 +35,7 @@ use super::{
     spool::{self, Spool},
     spool_path,
     target::{DatabaseUrl, Target},
-    write::Write,
+    write::{Acknowledgement, Write},
     writer::Writer,
 };
 use crate::config::{Database, directories::Environment};
@@ -299,9 +299,7 @@ impl Store {
         at: Timestamp,
         actor: &str,
     ) -> Result<(), StoreError> {
-        let (client, actor) = (client.clone(), actor.to_owned());
-        let AlertKey { metric, instance } = about.clone();
-        self.write(Write::Acknowledge { client, metric, instance, alert, at, actor }).await
+        self.write(Write::Acknowledge(Acknowledgement::new(client, about, alert, at, actor))).await
     }
 
     /// Notes that an operator withdrew the acknowledgement of an open alert, with its entry in the audit. It does not
@@ -317,9 +315,7 @@ impl Store {
         at: Timestamp,
         actor: &str,
     ) -> Result<(), StoreError> {
-        let (client, actor) = (client.clone(), actor.to_owned());
-        let AlertKey { metric, instance } = about.clone();
-        self.write(Write::Unacknowledge { client, metric, instance, alert, at, actor }).await
+        self.write(Write::Unacknowledge(Acknowledgement::new(client, about, alert, at, actor))).await
     }
 
     /// Deletes one small piece of what is older than `before`: collections with their samples, security events,

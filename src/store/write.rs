@@ -14,7 +14,31 @@ use super::{
     lock_owner::LockOwner,
     record::Record,
 };
-use crate::fleet::{ClientId, Metric, SweepId, event::Trigger, mail::Mail, metric::Instance};
+use crate::fleet::{ClientId, Metric, SweepId, alert::AlertKey, event::Trigger, mail::Mail, metric::Instance};
+
+/// What an operator decided about an open alert.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Acknowledgement {
+    pub(super) client: ClientId,
+    metric: Metric,
+    #[serde(default, skip_serializing_if = "Instance::is_host")]
+    instance: Instance,
+    pub(super) alert: Uuid,
+    pub(super) at: Timestamp,
+    pub(super) actor: String,
+}
+
+impl Acknowledgement {
+    pub(super) fn new(client: &ClientId, about: &AlertKey, alert: Uuid, at: Timestamp, actor: &str) -> Self {
+        let AlertKey { metric, instance } = about.clone();
+        Self { client: client.clone(), metric, instance, alert, at, actor: actor.to_owned() }
+    }
+
+    /// What the alert is about.
+    pub(super) fn about(&self) -> AlertKey {
+        AlertKey { metric: self.metric, instance: self.instance.clone() }
+    }
+}
 
 /// One change.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,24 +94,9 @@ pub(super) enum Write {
         ok: u64,
         failed: u64,
     },
-    Acknowledge {
-        client: ClientId,
-        metric: Metric,
-        #[serde(default, skip_serializing_if = "Instance::is_host")]
-        instance: Instance,
-        alert: Uuid,
-        at: Timestamp,
-        actor: String,
-    },
-    Unacknowledge {
-        client: ClientId,
-        metric: Metric,
-        #[serde(default, skip_serializing_if = "Instance::is_host")]
-        instance: Instance,
-        alert: Uuid,
-        at: Timestamp,
-        actor: String,
-    },
+    Acknowledge(Acknowledgement),
+    /// Withdraws it.
+    Unacknowledge(Acknowledgement),
     #[serde(skip)]
     Announce(LockOwner),
     /// Deletes one piece of what is older; tells whether more may be left.
@@ -122,8 +131,8 @@ impl Write {
             | Self::SweepStarted { .. }
             | Self::SweepEnded { .. } => true,
             // What an operator asks: whether the alert is open still is the database's to say.
-            Self::Acknowledge { .. }
-            | Self::Unacknowledge { .. }
+            Self::Acknowledge(_)
+            | Self::Unacknowledge(_)
             // The next round counts it.
             | Self::Waited { .. }
             // Who holds the database is of no use where nobody can read it.

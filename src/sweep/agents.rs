@@ -59,6 +59,12 @@ pub enum AgentsError {
     },
 }
 
+/// The text before and after the version in every agent.
+const BEFORE_VERSION: &[u8] = b"fleetsweep-agent ";
+const AFTER_VERSION: &[u8] = b" (wire ";
+/// The longest version that is accepted.
+const MAX_VERSION_BYTES: usize = 64;
+
 impl Agent {
     fn new(triple: &str, image: Bytes) -> Self {
         let digest = Sha256::digest(&image);
@@ -72,15 +78,7 @@ impl Agent {
         cksum.update(length.get(..digits).unwrap_or_default());
         Self { triple: triple.to_owned(), cksum: cksum.finalize(), image, name }
     }
-}
 
-/// The text before and after the version in every agent.
-const BEFORE_VERSION: &[u8] = b"fleetsweep-agent ";
-const AFTER_VERSION: &[u8] = b" (wire ";
-/// The longest version that is accepted.
-const MAX_VERSION_BYTES: usize = 64;
-
-impl Agent {
     /// The SHA-256 of the file, as `sha256sum` prints it.
     #[must_use]
     pub fn sha256(&self) -> String {

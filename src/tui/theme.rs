@@ -77,11 +77,11 @@ pub enum Role {
     Strong,
     /// The selection, the focus, keys to press.
     Accent,
-    /// Success.
+    /// Something succeeded, or is within its limits.
     Good,
     /// A limit is exceeded, or something was deferred.
     Warning,
-    /// Failure.
+    /// Something failed.
     Bad,
     /// In progress.
     Active,

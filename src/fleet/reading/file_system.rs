@@ -21,7 +21,7 @@ pub struct FileSystem {
     pub kind: String,
     /// Its size.
     pub total: Bytes,
-    /// Used.
+    /// What is in use, as `df` counts.
     pub used: Bytes,
     /// Free for ordinary users.
     pub available: Bytes,

@@ -22,7 +22,11 @@ pub(super) fn split(text: &str) -> Vec<String> {
     words
 }
 
-pub(super) fn term(word: &str) -> Result<Term, String> {
+/// Whether a word is negated, and what follows the `!`.
+///
+/// # Errors
+/// Where a quotation mark is not closed, or nothing follows.
+pub(super) fn negation(word: &str) -> Result<(bool, &str), String> {
     if word.matches('"').count() % 2 == 1 {
         return Err("the quotation mark is not closed".to_owned());
     }
@@ -33,6 +37,11 @@ pub(super) fn term(word: &str) -> Result<Term, String> {
     if body.is_empty() {
         return Err("write a word after `!`".to_owned());
     }
+    Ok((negated, body))
+}
+
+pub(super) fn term(word: &str) -> Result<Term, String> {
+    let (negated, body) = negation(word)?;
     Ok(Term { negated, test: test(body)? })
 }
 

@@ -6,7 +6,7 @@
 
 use super::{
     needle::Needle,
-    parse::{names, split, unquoted},
+    parse::{names, negation, split, unquoted},
 };
 
 /// A filter by words. The empty one matches everything.
@@ -52,16 +52,7 @@ impl Words {
 }
 
 fn one(word: &str, fields: &[&'static str]) -> Result<Word, String> {
-    if word.matches('"').count() % 2 == 1 {
-        return Err("the quotation mark is not closed".to_owned());
-    }
-    let (negated, body) = match word.strip_prefix('!') {
-        Some(rest) => (true, rest),
-        None => (false, word),
-    };
-    if body.is_empty() {
-        return Err("write a word after `!`".to_owned());
-    }
+    let (negated, body) = negation(word)?;
     let anywhere = || Ok(Word { negated, field: None, needles: vec![Needle::parse(&unquoted(body))?] });
     // A leading quotation mark makes anything a bare word.
     let Some((key, value)) = body.split_once(':').filter(|_| !body.starts_with('"')) else { return anywhere() };
