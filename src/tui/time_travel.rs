@@ -211,6 +211,28 @@ fn a_long_past_is_loaded_on_before_its_end_is_reached() {
 }
 
 #[test]
+fn steps_beyond_the_loaded_sweeps_are_taken_once_those_are_there() {
+    let all = script::sweeps(1200);
+    let older = |before: usize| Wish { part: Part::Older(all[before].key()), most: 500 };
+    let part = |range: std::ops::Range<usize>, newer| Page {
+        has_more: range.start > 0,
+        newer,
+        total: 1200,
+        ..script::page(all[range].iter().rev().cloned().collect())
+    };
+    for (keys, expected) in [("←", 598), ("←←→", 598), ("{→→", 591), ("}", 609)] {
+        let mut model = script::model(20, (120, 40), DARK);
+        press(&mut model, "←");
+        model.update(Message::Answer(Answer::Sweeps { wish: NEWEST_SWEEPS, page: part(700..1200, Some(0)) }));
+        press(&mut model, &"←".repeat(601));
+        press(&mut model, keys);
+        assert_eq!(model.view.travel.as_ref().unwrap().sweep().unwrap().number, 701, "the oldest that is loaded");
+        model.update(Message::Answer(Answer::Sweeps { wish: older(700), page: part(200..700, None) }));
+        assert_eq!(model.view.travel.as_ref().unwrap().sweep().unwrap().number, expected, "{keys}");
+    }
+}
+
+#[test]
 fn g_goes_to_a_time_and_says_what_it_did_not_understand() {
     let sweeps = script::sweeps(50);
     let mut model = travelled(&sweeps);

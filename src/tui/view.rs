@@ -99,6 +99,8 @@ pub struct Travel {
     pub to: Goal,
     /// What stands there. It is of no other sweep.
     pub past: Past,
+    /// Steps towards older sweeps that are still to be taken, once those sweeps are loaded.
+    pub steps_left: usize,
 }
 
 /// Where a journey goes to.

@@ -116,7 +116,7 @@ async fn an_attached_dashboard_survives_a_restart_of_its_collector() {
     let running = site.program.spawn(["--headless"]);
     session.terminal.sees("LIVE").await;
     session.reaches(ALL, before + 2).await;
-    session.is_swept_again().await;
+    session.has_ended_sweep(2).await;
     let before = site.number(&collected(1)).await;
     session.press(&["Home", "j", "c"]).await;
     session.reaches(&collected(1), before + 1).await;
@@ -162,7 +162,7 @@ async fn what_was_recorded_is_played_without_contacting_anybody() {
     session.start("--record run.jsonl").await;
     session.is_swept().await;
     session.press(&["r", "y"]).await;
-    session.is_swept_again().await;
+    session.has_ended_sweep(2).await;
     session.press(&["q"]).await;
     session.is_left(0).await;
     let recording = std::fs::read_to_string(site.program.path("run.jsonl")).unwrap();

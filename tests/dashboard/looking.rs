@@ -130,7 +130,7 @@ async fn the_past_is_shown_and_left_again() {
     session.is_swept().await;
     // A second sweep, so that there is a past.
     session.press(&["r", "y"]).await;
-    session.is_swept_again().await;
+    session.has_ended_sweep(2).await;
     session.press(&["Left"]).await;
     let is_past = |screen: &str| ["PAST", "End", "client-3"].iter().all(|text| screen.contains(text));
     session.terminal.shows("a past sweep with its clients", SOON, is_past).await;

@@ -176,15 +176,17 @@ impl<'a> Session<'a> {
             .await;
     }
 
-    /// Waits until a sweep has ended, by what the screen says.
+    /// Waits until a sweep has ended, by what the screen says. Where the database holds earlier sweeps, the screen says so
+    /// from the start: use [`has_ended_sweep`](Self::has_ended_sweep).
     pub(crate) async fn is_swept(&self) -> String {
         self.terminal.shows("the end of a sweep", SOON, |screen| screen.contains("swept in")).await
     }
 
-    /// Waits until the second sweep has ended, by what the screen says.
-    pub(crate) async fn is_swept_again(&self) {
-        let ended = |screen: &str| screen.contains("sweep #2") && screen.contains("swept in");
-        self.terminal.shows("the end of the second sweep", SOON, ended).await;
+    /// Waits until the sweep of that number has ended, by what the screen says.
+    pub(crate) async fn has_ended_sweep(&self, number: u32) {
+        let number = format!("sweep #{number} ");
+        let ended = |screen: &str| screen.contains(&number) && screen.contains("swept in");
+        self.terminal.shows(&format!("the end of {number}"), SOON, ended).await;
     }
 
     /// Waits until a text is not on the screen any more.

@@ -86,7 +86,7 @@ fn is_of_its_sweep(screen: &str) {
 async fn a_key_held_down_passes_a_thousand_sweeps_and_no_wrong_row_is_ever_shown() {
     let site = with_a_long_past().await;
     let seat = Session::at(&site).await;
-    seat.is_swept().await;
+    seat.has_ended_sweep(PAST + 2).await;
     for _ in 0..20 {
         seat.press(&["Left"; 50]).await;
         is_of_its_sweep(&seat.terminal.screen().await);
@@ -113,7 +113,7 @@ async fn a_key_held_down_passes_a_thousand_sweeps_and_no_wrong_row_is_ever_shown
 async fn a_past_that_cannot_be_had_says_why_and_the_next_one_is_shown() {
     let site = with_a_long_past().await;
     let seat = Session::at(&site).await;
-    seat.is_swept().await;
+    seat.has_ended_sweep(PAST + 2).await;
     seat.press(&["Left"]).await;
     seat.terminal.shows("its rows", SOON, |screen| screen.contains("1,201 of") && screen.contains("client-1")).await;
     change(&site, "ALTER TABLE readings RENAME TO elsewhere").await;
@@ -132,7 +132,7 @@ async fn a_row_that_cannot_be_read_costs_that_row() {
     let site = with_a_long_past().await;
     change(&site, &format!("UPDATE collections SET cpu_percent = 'nonsense' WHERE id = {PAST} - 10000")).await;
     let seat = Session::at(&site).await;
-    seat.is_swept().await;
+    seat.has_ended_sweep(PAST + 2).await;
     seat.press(&["Left", "Left"]).await;
     let screen = seat.terminal.sees("1,200 of 1,202 · 1 row unreadable").await;
     assert!(screen.contains("client-1") && !screen.contains("damaged"), "{screen}");
@@ -182,7 +182,7 @@ async fn alerts_load_on_to_their_end_and_say_how_many_there_are() {
     );
     change(&site, &alerts).await;
     let seat = Session::at(&site).await;
-    seat.is_swept().await;
+    seat.has_ended_sweep(PAST + 2).await;
     seat.press(&["2"]).await;
     seat.terminal.sees(" 1 of 3,000 in the history").await;
     // Page by page, beyond what was loaded at first.

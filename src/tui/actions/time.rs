@@ -146,7 +146,8 @@ pub(in crate::tui) fn arrive(model: &mut Model) -> Vec<Command> {
     let rows = model.sweeps.rows().unwrap_or_default();
     let oldest = rows.len().saturating_sub(1);
     let index = match travel.to {
-        Goal::Sweep(_) => return model.load_on(),
+        Goal::Sweep(_) if travel.steps_left == 0 => return model.load_on(),
+        Goal::Sweep(_) => place(model).unwrap_or(0).saturating_add(travel.steps_left),
         Goal::Before(steps) => before(model, steps),
         Goal::Oldest => oldest,
         Goal::At(at) => match rows.iter().position(|sweep| sweep.started_at <= at) {
@@ -163,12 +164,15 @@ pub(in crate::tui) fn arrive(model: &mut Model) -> Vec<Command> {
 
 fn earlier(model: &mut Model, steps: usize) -> Vec<Command> {
     let index = match &mut model.view.travel {
-        Some(Travel { to: Goal::Before(wanted), past: Past::Asked }) => {
+        Some(Travel { to: Goal::Before(wanted), past: Past::Asked, .. }) => {
             // It is not known yet whether there are so many: then it is the oldest that is shown.
             *wanted = wanted.saturating_add(steps);
             return Vec::new();
         }
-        Some(Travel { to: Goal::Sweep(_), .. }) => place(model).unwrap_or(0).saturating_add(steps),
+        Some(Travel { to: Goal::Sweep(_), steps_left, .. }) => {
+            let steps = steps.saturating_add(*steps_left);
+            place(model).unwrap_or(0).saturating_add(steps)
+        }
         Some(Travel { past: Past::Asked, .. }) => return Vec::new(),
         Some(_) | None if model.sweeps.rows().is_some() && !model.sweeps.has_newer() => before(model, steps),
         Some(_) | None => return seek(model, Goal::Before(steps), Part::Newest),
@@ -178,6 +182,7 @@ fn earlier(model: &mut Model, steps: usize) -> Vec<Command> {
 
 fn later(model: &mut Model, steps: usize) -> Vec<Command> {
     let Some(here) = place(model) else { return Vec::new() };
+    let here = here.saturating_add(model.view.travel.as_ref().map_or(0, |travel| travel.steps_left));
     match here.checked_sub(steps) {
         Some(index) => stand(model, index),
         None if model.sweeps.has_newer() => stand(model, 0),
@@ -191,10 +196,12 @@ fn before(model: &Model, steps: usize) -> usize {
     if model.is_sweeping() { steps.saturating_sub(1) } else { steps }
 }
 
-/// Shows a loaded sweep, or the oldest that is loaded. Until its fleet is there, nothing is shown.
-fn stand(model: &mut Model, index: usize) -> Vec<Command> {
+/// Shows a loaded sweep, or the oldest that is loaded until the wanted one is. Until its fleet is there, nothing is
+/// shown.
+fn stand(model: &mut Model, wanted: usize) -> Vec<Command> {
     let rows = model.sweeps.rows().unwrap_or_default();
-    let index = index.min(rows.len().saturating_sub(1));
+    let index = wanted.min(rows.len().saturating_sub(1));
+    let steps_left = if model.sweeps.has_older() { wanted - index } else { 0 };
     let Some(sweep) = rows.get(index).cloned() else {
         model.view.travel = None;
         model.refresh();
@@ -202,16 +209,17 @@ fn stand(model: &mut Model, index: usize) -> Vec<Command> {
         return Vec::new();
     };
     let id = sweep.id;
-    if let Some(travel) = model.view.travel.as_ref().filter(|travel| travel.is_to(id))
+    if let Some(travel) = model.view.travel.as_mut().filter(|travel| travel.is_to(id))
         && !matches!(travel.past, Past::Failed(_))
     {
+        travel.steps_left = steps_left;
         if index + 1 == rows.len() && !model.sweeps.has_older() {
             model.say(false, "The database has no earlier sweep.");
         }
         model.sweeps.retry();
         return model.load_on();
     }
-    model.view.travel = Some(Travel { to: Goal::Sweep(Box::new(sweep)), past: Past::Asked });
+    model.view.travel = Some(Travel { to: Goal::Sweep(Box::new(sweep)), past: Past::Asked, steps_left });
     model.refresh();
     model.sweeps.retry();
     let mut commands = vec![Command::Ask(Query::Past(id))];
@@ -222,7 +230,7 @@ fn stand(model: &mut Model, index: usize) -> Vec<Command> {
 /// Asks for the sweeps of which one is wanted.
 fn seek(model: &mut Model, to: Goal, part: Part) -> Vec<Command> {
     let wish = model.sweeps.jump(part);
-    model.view.travel = Some(Travel { to, past: Past::Asked });
+    model.view.travel = Some(Travel { to, past: Past::Asked, steps_left: 0 });
     model.refresh();
     vec![Command::Ask(Query::Sweeps(wish))]
 }
