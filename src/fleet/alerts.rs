@@ -298,7 +298,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn tell(book: &mut AlertList, at: i64, client: &str, step: Step, notice: Notice) {
+    fn tell(list: &mut AlertList, at: i64, client: &str, step: Step, notice: Notice) {
         let kind = EventKind::Alert {
             metric: Metric::Cpu,
             instance: Instance::HOST,
@@ -308,22 +308,22 @@ mod tests {
             step,
             notice,
         };
-        book.apply(&Event { at: second(at), sweep: Some(SWEEP), client: Some(ClientId::new(client, 22)), kind });
+        list.apply(&Event { at: second(at), sweep: Some(SWEEP), client: Some(ClientId::new(client, 22)), kind });
     }
 
     #[test]
     fn an_alert_is_open_until_it_ends_and_then_kept_as_ended() {
-        let mut book = AlertList::default();
-        tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
-        tell(&mut book, 2, "a", Step::Continues, Notice::Hold(HoldReason::Acknowledged));
-        tell(&mut book, 2, "b", Step::Raised, Notice::Hold(HoldReason::NoRecipient));
-        assert_eq!((book.open_count(), book.raised_since(second(1)), book.raised_since(second(2))), (2, 2, 0));
+        let mut list = AlertList::default();
+        tell(&mut list, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
+        tell(&mut list, 2, "a", Step::Continues, Notice::Hold(HoldReason::Acknowledged));
+        tell(&mut list, 2, "b", Step::Raised, Notice::Hold(HoldReason::NoRecipient));
+        assert_eq!((list.open_count(), list.raised_since(second(1)), list.raised_since(second(2))), (2, 2, 0));
         let client = ClientId::new("a", 22);
-        let a = book.open_of(&client).next().unwrap();
+        let a = list.open_of(&client).next().unwrap();
         assert!(a.acknowledged.is_given() && a.value == 92.0 && a.mailed_in == Some(SWEEP));
-        tell(&mut book, 3, "a", Step::Resolved, Notice::Hold(HoldReason::NoRecoveryMail));
-        assert_eq!(book.open_count(), 1);
-        let ends: Vec<_> = book.newest_first().iter().map(|alert| alert.ended).collect();
+        tell(&mut list, 3, "a", Step::Resolved, Notice::Hold(HoldReason::NoRecoveryMail));
+        assert_eq!(list.open_count(), 1);
+        let ends: Vec<_> = list.newest_first().iter().map(|alert| alert.ended).collect();
         assert_eq!(ends, [None, Some((second(3), AlertEnd::Resolved))]);
     }
 
@@ -332,13 +332,13 @@ mod tests {
         for (metric, raised_at, acknowledged) in
             [(Metric::Cpu, 1, true), (Metric::Memory, 1, false), (Metric::Cpu, 2, false)]
         {
-            let mut book = AlertList::default();
-            tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
+            let mut list = AlertList::default();
+            tell(&mut list, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
             let client = ClientId::new("a", 22);
             let (instance, actor) = (Instance::HOST, "ops".to_owned());
             let kind = EventKind::Acknowledged { metric, instance, raised_at: second(raised_at), actor };
-            book.apply(&Event { at: second(2), sweep: None, client: Some(client.clone()), kind });
-            let alert = book.open_of(&client).next().unwrap();
+            list.apply(&Event { at: second(2), sweep: None, client: Some(client.clone()), kind });
+            let alert = list.open_of(&client).next().unwrap();
             let given = alert.acknowledged.is_given();
             assert_eq!((given, alert.mailed_in), (acknowledged, Some(SWEEP)), "{metric} {raised_at}");
             assert_eq!(matches!(alert.notice, Notice::Hold(HoldReason::Acknowledged)), acknowledged);
@@ -347,13 +347,13 @@ mod tests {
 
     #[test]
     fn a_withdrawn_acknowledgement_is_not_brought_back_by_a_collection_that_was_judged_before() {
-        let mut book = AlertList::default();
+        let mut list = AlertList::default();
         let client = ClientId::new("a", 22);
         let (metric, instance, raised_at) = (Metric::Cpu, Instance::HOST, second(1));
-        tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
+        tell(&mut list, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
         let mut say = |at, kind| {
-            book.apply(&Event { at: second(at), sweep: None, client: Some(client.clone()), kind });
-            book.open_of(&client).next().unwrap().acknowledged.clone()
+            list.apply(&Event { at: second(at), sweep: None, client: Some(client.clone()), kind });
+            list.open_of(&client).next().unwrap().acknowledged.clone()
         };
         let actor = "ops".to_owned();
         let given = say(2, EventKind::Acknowledged { metric, instance: instance.clone(), raised_at, actor });
@@ -361,10 +361,10 @@ mod tests {
         let actor = "dev".to_owned();
         let withdrawn = say(3, EventKind::Unacknowledged { metric, instance, raised_at, actor });
         assert_eq!(withdrawn, Acknowledged::Withdrawn);
-        tell(&mut book, 4, "a", Step::Continues, Notice::Hold(HoldReason::Acknowledged));
-        assert!(!book.open_of(&client).next().unwrap().acknowledged.is_given());
-        let json = serde_json::to_string(&book).unwrap();
-        assert_eq!(serde_json::from_str::<AlertList>(&json).unwrap(), book);
+        tell(&mut list, 4, "a", Step::Continues, Notice::Hold(HoldReason::Acknowledged));
+        assert!(!list.open_of(&client).next().unwrap().acknowledged.is_given());
+        let json = serde_json::to_string(&list).unwrap();
+        assert_eq!(serde_json::from_str::<AlertList>(&json).unwrap(), list);
     }
 
     #[test]
@@ -384,8 +384,8 @@ mod tests {
 
     #[test]
     fn the_mail_about_an_alert_is_that_of_its_client_and_sweep_with_its_last_step() {
-        let mut book = AlertList::default();
-        tell(&mut book, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
+        let mut list = AlertList::default();
+        tell(&mut list, 1, "a", Step::Raised, Notice::Send(NoticeReason::Raised));
         let mail = |at, sweep, step| Event {
             at: second(at),
             sweep,
@@ -397,18 +397,18 @@ mod tests {
                 step,
             },
         };
-        book.apply(&mail(2, Some(SWEEP), MailStep::Queued));
+        list.apply(&mail(2, Some(SWEEP), MailStep::Queued));
         // The outbox worker sends later, outside of any sweep.
-        book.apply(&mail(9, None, MailStep::Sent { answer: "250 ok".to_owned() }));
-        let alert = book.newest_first()[0].clone();
-        let about = book.mail_about(&alert).unwrap();
+        list.apply(&mail(9, None, MailStep::Sent { answer: "250 ok".to_owned() }));
+        let alert = list.newest_first()[0].clone();
+        let about = list.mail_about(&alert).unwrap();
         assert_eq!((about.step.0, about.recipient.as_str()), (second(9), "ops@example.com"));
         assert_eq!(about.step.1, MailStep::Sent { answer: "250 ok".to_owned() });
     }
 
     #[test]
     fn each_instance_of_a_metric_has_an_alert_of_its_own() {
-        let mut book = AlertList::default();
+        let mut list = AlertList::default();
         let mut tell = |at, instance, step| {
             let kind = EventKind::Alert {
                 metric: Metric::Disk,
@@ -419,18 +419,18 @@ mod tests {
                 step,
                 notice: Notice::Hold(HoldReason::NoRecipient),
             };
-            book.apply(&Event { at: second(at), sweep: None, client: Some(ClientId::new("a", 22)), kind });
+            list.apply(&Event { at: second(at), sweep: None, client: Some(ClientId::new("a", 22)), kind });
         };
         tell(1, "/var", Step::Raised);
         tell(1, "/home", Step::Raised);
         tell(2, "/var", Step::Gone);
         let client = ClientId::new("a", 22);
-        let open: Vec<_> = book.open_of(&client).map(|alert| alert.key().to_string()).collect();
+        let open: Vec<_> = list.open_of(&client).map(|alert| alert.key().to_string()).collect();
         assert_eq!(open, ["disk /home"]);
-        assert_eq!(book.newest_first()[1].ended, Some((second(2), AlertEnd::Gone)));
-        assert_eq!(book.open_of(&ClientId::new("a", 23)).count(), 0);
+        assert_eq!(list.newest_first()[1].ended, Some((second(2), AlertEnd::Gone)));
+        assert_eq!(list.open_of(&ClientId::new("a", 23)).count(), 0);
         // The open alerts survive the JSON in which a late reader gets them.
-        let json = serde_json::to_string(&book).unwrap();
-        assert_eq!(serde_json::from_str::<AlertList>(&json).unwrap(), book);
+        let json = serde_json::to_string(&list).unwrap();
+        assert_eq!(serde_json::from_str::<AlertList>(&json).unwrap(), list);
     }
 }

@@ -1,8 +1,8 @@
 //! Troubles of the collector itself: the current ones, and which recipients have still to be told about their beginning
 //! or end. Pure. Detection, the state file and the mails are elsewhere.
 //!
-//! The beginning and the end of each trouble are mailed once, even across many short runs: the [`Book`] is kept between
-//! runs. The recipients are those of `<collector mail="…">`; without it, troubles are only logged.
+//! The beginning and the end of each trouble are mailed once, even across many short runs, because the [`TroubleState`]
+//! is saved between runs. The recipients are those of `<collector mail="…">`; without it, troubles are only logged.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -113,7 +113,7 @@ pub struct TroubleNotice {
 
 /// The current troubles, and those whose end has still to be mailed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Book {
+pub struct TroubleState {
     troubles: BTreeMap<TroubleKind, Trouble>,
 }
 
@@ -145,7 +145,7 @@ struct Telling {
     told: BTreeSet<String>,
 }
 
-impl Book {
+impl TroubleState {
     /// Whether a trouble of a kind lasts.
     #[must_use]
     pub fn is_open(&self, kind: TroubleKind) -> bool {

@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     config::directories::{Environment, file_stem},
-    fleet::troubles::Book,
+    fleet::troubles::TroubleState,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,9 @@ struct Content {
     fleetsweep_troubles: u32,
     /// If there are several files, the one with the highest revision counts. Clocks are not compared.
     revision: u64,
-    book: Book,
+    /// The name in the file is that of earlier versions.
+    #[serde(rename = "book")]
+    troubles: TroubleState,
 }
 
 /// The state file of one configuration.
@@ -68,16 +70,16 @@ pub struct StateFile {
 impl StateFile {
     /// Opens the state file of a configuration and reads it. No file if another process has it.
     #[must_use]
-    pub fn open(environment: &Environment, config: &Path) -> (Option<Self>, Book) {
+    pub fn open(environment: &Environment, config: &Path) -> (Option<Self>, TroubleState) {
         let config =
             fs::canonicalize(config).or_else(|_| std::path::absolute(config)).unwrap_or_else(|_| config.into());
         let name = file_stem(config.as_os_str().as_bytes());
         let directories = directories(environment);
         let lock = match lock(&directories, &name) {
             Ok(lock) => lock,
-            Err(Held) => return (None, Book::default()),
+            Err(Held) => return (None, TroubleState::default()),
         };
-        let mut newest = Content { fleetsweep_troubles: FORMAT, revision: 0, book: Book::default() };
+        let mut newest = Content { fleetsweep_troubles: FORMAT, revision: 0, troubles: TroubleState::default() };
         for directory in &directories {
             let file = directory.join(format!("{name}.troubles.json"));
             match read(&file) {
@@ -87,18 +89,18 @@ impl StateFile {
             }
         }
         let revision = newest.revision.into();
-        (Some(Self { directories, name, revision, _lock: lock }), newest.book.checked())
+        (Some(Self { directories, name, revision, _lock: lock }), newest.troubles.checked())
     }
 
     /// Writes the state to the first directory that accepts it.
     ///
     /// # Errors
     /// The error of the best directory, if none accepts it.
-    pub fn write(&self, book: &Book) -> Result<(), StateFileError> {
+    pub fn write(&self, troubles: &TroubleState) -> Result<(), StateFileError> {
         let revision = self.revision.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-        let content = Content { fleetsweep_troubles: FORMAT, revision, book: book.clone() };
+        let content = Content { fleetsweep_troubles: FORMAT, revision, troubles: troubles.clone() };
         let file_name = format!("{}.troubles.json", self.name);
-        let is_empty = *book == Book::default();
+        let is_empty = *troubles == TroubleState::default();
         let mut first_error = None;
         let mut kept = None;
         for directory in &self.directories {
@@ -221,11 +223,11 @@ mod tests {
     use super::*;
     use crate::fleet::troubles::{Finding, TroubleKind};
 
-    fn book() -> Book {
-        let mut book = Book::default();
+    fn troubles() -> TroubleState {
+        let mut troubles = TroubleState::default();
         let finding = Finding::Present { kind: TroubleKind::Database, detail: "is full".into() };
-        book.note(finding, Timestamp::UNIX_EPOCH, &mut Uuid::now_v7);
-        book
+        troubles.note(finding, Timestamp::UNIX_EPOCH, &mut Uuid::now_v7);
+        troubles
     }
 
     fn environment(home: &Path) -> Environment {
@@ -255,13 +257,13 @@ mod tests {
         let environment = environment(home.path());
         let open = |config: &str| StateFile::open(&environment, &home.path().join(config));
         let (file, found) = open("config.xml");
-        assert_eq!(found, Book::default());
-        file.unwrap().write(&book()).unwrap();
+        assert_eq!(found, TroubleState::default());
+        file.unwrap().write(&troubles()).unwrap();
         assert!(open("config.xml").1.is_open(TroubleKind::Database));
-        assert_eq!(open("other.xml").1, Book::default(), "another collector has its own");
+        assert_eq!(open("other.xml").1, TroubleState::default(), "another collector has its own");
         let (file, _) = open("config.xml");
-        file.unwrap().write(&Book::default()).unwrap();
-        assert_eq!((open("config.xml").1, files(home.path())), (Book::default(), Vec::new()));
+        file.unwrap().write(&TroubleState::default()).unwrap();
+        assert_eq!((open("config.xml").1, files(home.path())), (TroubleState::default(), Vec::new()));
     }
 
     #[test]
@@ -279,20 +281,20 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let environment = environment(home.path());
         let open = || StateFile::open(&environment, Path::new("config.xml"));
-        open().0.unwrap().write(&Book::default()).unwrap();
-        open().0.unwrap().write(&book()).unwrap();
+        open().0.unwrap().write(&TroubleState::default()).unwrap();
+        open().0.unwrap().write(&troubles()).unwrap();
         assert_eq!(files(home.path()), ["home/.local/state/fleetsweep"]);
         // A file in place of a directory, so that not even root can write there.
         fs::rename(home.path().join("home"), home.path().join("away")).unwrap();
         fs::write(home.path().join("home"), "").unwrap();
         let (file, found) = open();
-        assert_eq!(found, Book::default());
-        file.unwrap().write(&book()).unwrap();
+        assert_eq!(found, TroubleState::default());
+        file.unwrap().write(&troubles()).unwrap();
         assert_eq!(files(home.path()), ["run"]);
         assert!(open().1.is_open(TroubleKind::Database));
         // The state directory works again: its file is used from here on.
         fs::remove_file(home.path().join("home")).unwrap();
-        open().0.unwrap().write(&book()).unwrap();
+        open().0.unwrap().write(&troubles()).unwrap();
         assert_eq!(files(home.path()), ["home/.local/state/fleetsweep"]);
     }
 
@@ -301,7 +303,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let environment = environment(home.path());
         let open = || StateFile::open(&environment, Path::new("config.xml"));
-        open().0.unwrap().write(&book()).unwrap();
+        open().0.unwrap().write(&troubles()).unwrap();
         let directory = home.path().join("home/.local/state/fleetsweep");
         let file = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
         let file = file.into_iter().find(|path| path.extension().is_some_and(|end| end == "json")).unwrap();
@@ -316,15 +318,15 @@ mod tests {
         ] {
             fs::write(&file, text).unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(open().1, Book::default());
+            assert_eq!(open().1, TroubleState::default());
         }
         fs::remove_file(&file).unwrap();
         let elsewhere = home.path().join("elsewhere");
         fs::write(&elsewhere, whole).unwrap();
         std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
-        assert_eq!(open().1, Book::default());
+        assert_eq!(open().1, TroubleState::default());
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
-        open().0.unwrap().write(&book()).unwrap();
+        open().0.unwrap().write(&troubles()).unwrap();
         assert_eq!(files(home.path()), ["home/.local/state/fleetsweep", "run"], "the link is left alone");
     }
 }

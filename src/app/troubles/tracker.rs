@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     app::error::chain,
     config::{Config, directories::Environment},
-    fleet::troubles::{Book, Change, Finding, TroubleKind, TroubleNotice},
+    fleet::troubles::{Change, Finding, TroubleKind, TroubleNotice, TroubleState},
     store::{StoreError, StoreErrorKind, database_status::DatabaseStatus},
 };
 
@@ -29,7 +29,7 @@ pub struct TroubleTracker {
 
 #[derive(Debug)]
 struct State {
-    book: Book,
+    troubles: TroubleState,
     /// `mail` on `<collector>`.
     recipients: Vec<String>,
     /// `None` if another process tracks the troubles of this configuration.
@@ -42,12 +42,12 @@ impl TroubleTracker {
     pub async fn open(config: &Config) -> Arc<Self> {
         let (name, environment) = (config.file.clone(), Environment::of_process());
         let opened = tokio::task::spawn_blocking(move || StateFile::open(&environment, &name)).await;
-        let (file, book) = opened.unwrap_or_else(|error| {
+        let (file, troubles) = opened.unwrap_or_else(|error| {
             tracing::error!("the state of the collector's own troubles cannot be read: {error}");
-            (None, Book::default())
+            (None, TroubleState::default())
         });
         let file = file.map(Arc::new);
-        let state = State { book, recipients: Vec::new(), file, is_kept: true };
+        let state = State { troubles, recipients: Vec::new(), file, is_kept: true };
         let troubles = Arc::new(Self { state: Mutex::new(state), changed: Notify::new() });
         troubles.configure(config);
         troubles
@@ -56,7 +56,7 @@ impl TroubleTracker {
     /// A tracker without a file, for tests of modules that report findings.
     #[must_use]
     pub fn unkept() -> Arc<Self> {
-        let state = State { book: Book::default(), recipients: Vec::new(), file: None, is_kept: true };
+        let state = State { troubles: TroubleState::default(), recipients: Vec::new(), file: None, is_kept: true };
         Arc::new(Self { state: Mutex::new(state), changed: Notify::new() })
     }
 
@@ -80,7 +80,7 @@ impl TroubleTracker {
     /// Whether a trouble of a kind lasts.
     #[must_use]
     pub fn is_open(&self, kind: TroubleKind) -> bool {
-        self.lock().book.is_open(kind)
+        self.lock().troubles.is_open(kind)
     }
 
     /// Processes a finding. Does not block.
@@ -89,12 +89,12 @@ impl TroubleTracker {
         if state.file.is_none() {
             return;
         }
-        let before = state.book.clone();
-        let change = state.book.note(finding, Timestamp::now(), &mut Uuid::now_v7);
+        let before = state.troubles.clone();
+        let change = state.troubles.note(finding, Timestamp::now(), &mut Uuid::now_v7);
         if state.recipients.is_empty() {
-            state.book.forget_untold_ends();
+            state.troubles.forget_untold_ends();
         }
-        if state.book != before {
+        if state.troubles != before {
             state.is_kept = false;
             self.changed.notify_one();
         }
@@ -154,14 +154,14 @@ impl TroubleTracker {
     /// The mails that are to be sent now.
     pub fn notices(&self) -> Vec<TroubleNotice> {
         let state = self.lock();
-        if state.file.is_some() { state.book.notices(&state.recipients) } else { Vec::new() }
+        if state.file.is_some() { state.troubles.notices(&state.recipients) } else { Vec::new() }
     }
 
     /// Notes the result of one of them.
     pub fn tried(&self, notice: &TroubleNotice, told: bool) {
         let mut state = self.lock();
-        let State { book, recipients, is_kept, .. } = &mut *state;
-        book.tried(notice, told, recipients, Timestamp::now());
+        let State { troubles, recipients, is_kept, .. } = &mut *state;
+        troubles.tried(notice, told, recipients, Timestamp::now());
         *is_kept = false;
     }
 
@@ -172,13 +172,13 @@ impl TroubleTracker {
 
     /// Stores what has changed since the last time.
     pub async fn keep(&self) {
-        let (file, book) = {
+        let (file, troubles) = {
             let mut state = self.lock();
             let Some(file) = state.file.clone().filter(|_| !state.is_kept) else { return };
             state.is_kept = true;
-            (file, state.book.clone())
+            (file, state.troubles.clone())
         };
-        let written = tokio::task::spawn_blocking(move || file.write(&book)).await;
+        let written = tokio::task::spawn_blocking(move || file.write(&troubles)).await;
         match written {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

@@ -205,8 +205,8 @@ fn what<'a>(alert: &AlertView) -> Vec<Cow<'a, str>> {
 }
 
 /// Who was mailed, or why nobody was.
-fn mailed(alert: &AlertView, book: &AlertList, now: Timestamp) -> String {
-    if let Some(mail) = book.mail_about(alert) {
+fn mailed(alert: &AlertView, list: &AlertList, now: Timestamp) -> String {
+    if let Some(mail) = list.mail_about(alert) {
         let (_, step) = &mail.step;
         return match step {
             MailStep::Queued => format!("mail to {} is waiting", mail.recipient),
