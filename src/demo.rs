@@ -1,8 +1,8 @@
-//! A demo fleet inside this process: SSH servers on loopback addresses that really execute what they are told,
-//! a mail sink, and a configuration that names them. For `--demo`, tests and benchmarks.
+//! A demo fleet inside this process: SSH servers on loopback addresses that execute real commands, a mail sink, and a
+//! configuration for them. Used by `--demo`, tests and benchmarks.
 //!
-//! It is not a simulation of the pipeline: what sweeps it is the program as it always is, configured by the
-//! `config.xml` that [`Demo::start`] writes. Nothing here is open to the network.
+//! The fleet is swept by the unmodified program, with the `config.xml` that [`Demo::start`] writes. All servers listen
+//! on loopback addresses only.
 
 use std::{
     collections::HashMap,
@@ -21,56 +21,55 @@ use uuid::Uuid;
 
 use crate::fleet::ClientId;
 
-pub mod actor;
 pub mod behaviour;
-mod chance;
 mod command;
-mod director;
-pub mod persona;
 pub mod plan;
+mod pseudorandom;
+mod schedule;
 pub mod server;
 pub mod session;
+pub mod simulated_agent;
+pub mod simulated_host;
 pub mod smtp;
 
 pub use behaviour::Behaviour;
-pub use persona::Persona;
 pub use plan::{Expectation, Role};
 pub use server::SshServer;
-pub use session::{Account, Asks};
-pub use smtp::{Fault, Moment, ReceivedMail, Sink};
+pub use session::{Account, PasswordMethod};
+pub use simulated_host::SimulatedHost;
+pub use smtp::{Fault, ReceivedMail, Sink, SmtpStep};
 
-use director::{Director, Script};
-use plan::{MAX_CLIENTS, Places, Planned};
+use plan::{Locations, MAX_CLIENTS, PlannedClient};
+use schedule::{Schedule, ScheduleRunner};
 
 /// The clients of a demo when no number is given.
 pub const DEFAULT_CLIENTS: usize = 12;
 
-/// What the director's script is written from: any number, and always the same one.
+/// The seed of the schedule of incidents. It is constant, so that every demo is the same.
 const SEED: u64 = 1;
 
 /// The account of every demo client.
 const USERNAME: &str = "demo";
 
-/// A running demo fleet. Dropping it ends it; [`Demo::stop`] also waits for the end and says what went wrong.
+/// A running demo fleet. Dropping it ends it; [`Demo::stop`] also waits for the end and returns errors.
 #[derive(Debug)]
 pub struct Demo {
-    /// Before the servers, so that nobody turns them once they end.
-    director: Option<Director>,
+    /// Dropped before the servers, so that it does not change them while they end.
+    incidents: Option<ScheduleRunner>,
     servers: Vec<SshServer>,
     roles: HashMap<ClientId, Role>,
     sink: Sink,
     legend: String,
     config_path: PathBuf,
-    /// Last, so that it is removed after the servers were told to end.
+    /// Dropped last, so that it is removed after the servers were told to end.
     directory: TempDir,
 }
 
 impl Demo {
-    /// Starts a fleet of so many clients and writes its configuration.
+    /// Starts a fleet with this number of clients and writes its configuration.
     ///
     /// # Errors
-    /// Where the number is not from 1 to 10,000, or the machine denies addresses, descriptors or a temporary
-    /// directory.
+    /// If the number is not from 1 to 10,000, or there are no addresses, file descriptors or temporary directory.
     pub async fn start(clients: usize) -> io::Result<Self> {
         if !(1..=MAX_CLIENTS).contains(&clients) {
             return Err(io::Error::new(
@@ -96,7 +95,7 @@ impl Demo {
         .await?;
         let placed: Vec<_> = planned.iter().cloned().zip(servers.iter().map(SshServer::address)).collect();
         let roles = servers.iter().map(identity).zip(planned.iter().map(|client| client.role)).collect();
-        let places = Places {
+        let places = Locations {
             directory: directory.path(),
             smtp: sink.address(),
             username: USERNAME,
@@ -105,26 +104,26 @@ impl Demo {
         let config_path = directory.path().join("config.xml");
         write_private(&config_path, &plan::configuration(&places, &placed))?;
         let legend = plan::legend(&planned, sink.address(), directory.path()).map_err(io::Error::other)?;
-        Ok(Self { director: None, servers, roles, sink, legend, config_path, directory })
+        Ok(Self { incidents: None, servers, roles, sink, legend, config_path, directory })
     }
 
-    /// Has clients that were healthy so far fail, slow down or work hard for a sweep or two and recover, a few at
-    /// a time, for as long as the demo lasts. The first one does a while after this call, so that a first sweep
-    /// goes as planned. The legend has a line more from now on. A second call changes nothing.
+    /// Makes a few healthy clients at a time fail, slow down or exceed the CPU limit for a sweep or two, until the demo
+    /// ends. The first incident begins after the time of a first sweep. Adds a line to the legend. A second call has no
+    /// effect.
     ///
-    /// It must be called within a runtime.
-    pub fn enliven(&mut self) {
-        if self.director.is_some() {
+    /// It must be called within a Tokio runtime.
+    pub fn start_incidents(&mut self) {
+        if self.incidents.is_some() {
             return;
         }
-        let cast: Vec<_> = self
+        let healthy: Vec<_> = self
             .servers
             .iter()
             .filter(|server| self.roles.get(&identity(server)) == Some(&Role::Healthy))
             .map(SshServer::control)
             .collect();
-        self.legend.push_str(plan::ENLIVENED);
-        self.director = Some(Director::start(Script::new(SEED, cast.len()), cast));
+        self.legend.push_str(plan::INCIDENTS_LEGEND);
+        self.incidents = Some(ScheduleRunner::start(Schedule::new(SEED, healthy.len()), healthy));
     }
 
     /// The configuration of this fleet.
@@ -133,13 +132,13 @@ impl Demo {
         &self.config_path
     }
 
-    /// The directory that holds everything the demo writes. It is removed when the demo ends.
+    /// The directory with all files of the demo. It is removed when the demo ends.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// What a first sweep makes of a client, if all goes as planned; `None` for a client of another fleet.
+    /// The expected result of a client in the first sweep; `None` for a client of another fleet.
     #[must_use]
     pub fn expectation(&self, client: &ClientId) -> Option<Expectation> {
         self.roles.get(client).map(|role| role.expectation())
@@ -163,19 +162,19 @@ impl Demo {
         self.sink.mails()
     }
 
-    /// Which clients misbehave on purpose, and how: lines for people, the last one ended.
+    /// Text for people: which clients misbehave intentionally, and how. It ends with a newline.
     #[must_use]
     pub fn legend(&self) -> &str {
         &self.legend
     }
 
-    /// Ends the fleet, waits for everything it started, and removes its directory.
+    /// Ends the fleet, waits for all its tasks and processes, and removes its directory.
     ///
     /// # Errors
-    /// Where a server does not end in time, or the directory cannot be removed.
+    /// If a server does not end in time or the directory cannot be removed.
     pub async fn stop(self) -> io::Result<()> {
-        if let Some(director) = self.director {
-            director.stop().await;
+        if let Some(incidents) = self.incidents {
+            incidents.stop().await;
         }
         let ended = try_join_all(self.servers.into_iter().map(SshServer::stop)).await;
         let sink = self.sink.stop().await;
@@ -185,17 +184,17 @@ impl Demo {
     }
 }
 
-/// The client that a server is in the configuration.
+/// The identity of a server's client in the configuration.
 fn identity(server: &SshServer) -> ClientId {
     let address = server.address();
     ClientId::new(address.ip().to_string(), address.port())
 }
 
-/// Starts one client with a home and a persona of its own.
+/// Starts one client with its own home directory and simulated host.
 async fn start(
     directory: &Path,
     index: usize,
-    client: &Planned,
+    client: &PlannedClient,
     password: SecretString,
     began: Instant,
 ) -> io::Result<SshServer> {
@@ -203,15 +202,15 @@ async fn start(
     fs::DirBuilder::new().mode(0o700).create(&home)?;
     let account = Account {
         username: USERNAME.to_owned(),
-        password: Some((Asks::Directly, password)),
+        password: Some((PasswordMethod::Password, password)),
         authorized_keys: Vec::new(),
     };
     let start = async |address| {
-        let played = (Persona::new(&client.name, index), began);
-        SshServer::start_playing(address, home.clone(), account.clone(), client.role.behaviour(), played).await
+        let simulated = (SimulatedHost::new(&client.name, index), began);
+        SshServer::start_simulated(address, home.clone(), account.clone(), client.role.behaviour(), simulated).await
     };
     match start(SshServer::loopback(u16::try_from(index).unwrap_or(u16::MAX))).await {
-        // Only Linux answers on all of 127.0.0.0/8 by itself; the port alone tells the clients apart elsewhere.
+        // Only Linux has all of 127.0.0.0/8 by default. Elsewhere, only the ports of the clients differ.
         Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => start(Ipv4Addr::LOCALHOST.into()).await,
         started => started,
     }
@@ -221,7 +220,7 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }
 
-/// Raises the soft limit of open descriptors to the hard one: a thousand listeners need more than the usual 1024.
+/// Raises the soft limit of open files to the hard one. A thousand listeners need more than the usual 1024.
 fn allow_descriptors() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);

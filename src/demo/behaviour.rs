@@ -1,5 +1,5 @@
-//! How a demo server behaves: a closed list of healthy and misbehaving machines, and what each does to the
-//! output of a command. Pure; the network around it is in [`super::server`] and [`super::command`].
+//! The behaviours of a demo server, healthy and faulty, and their effect on the output of a command. Pure. The network
+//! part is in [`super::server`] and [`super::command`].
 
 use std::time::Duration;
 
@@ -7,47 +7,47 @@ use bytes::Bytes;
 
 use crate::fleet::Stage;
 
-/// How one demo server behaves. It can be changed while the server runs and holds from the next connection on.
+/// How a demo server behaves. A change applies from the next connection on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Behaviour {
-    /// As a well-kept machine.
+    /// Without faults.
     #[default]
     Healthy,
-    /// Its login scripts print to both streams, without a final line end, before every command.
+    /// Login scripts print to both streams, without a final line end, before every command.
     Noisy,
-    /// Everything works, but greeting and each command begin late by this much.
+    /// The greeting and each command are delayed by this time.
     Slow(Duration),
     /// Accepts TCP connections and never sends a byte.
     Silent,
-    /// Answers as a web server does, and closes.
+    /// Answers like a web server and closes the connection.
     GarbageBanner,
-    /// Sends lines for ever where its SSH identification should be.
+    /// Sends lines without end in place of the SSH identification.
     EndlessBanner,
-    /// Shows another host key at each connection.
+    /// Has another host key in each connection.
     ChangesHostKey,
     /// Refuses every credential.
     RefusesLogin,
-    /// Ends the connection as soon as a login has succeeded.
+    /// Ends the connection after a successful login.
     ClosesAfterLogin,
-    /// Opens channels, but executes nothing.
+    /// Opens channels, but executes no commands.
     RefusesCommands,
-    /// Stops reading from the network once a command has been sent 64 KiB of input.
+    /// Stops reading from the network after 64 KiB of input for a command.
     StallsMidUpload,
-    /// Passes on the first KiB of a command's output, then nothing more.
+    /// Sends the first KiB of a command's output, then nothing more.
     StallsMidAnswer,
     /// Kills a command with SIGKILL after the first KiB of its output.
     KillsMidAnswer,
     /// Changes one letter or digit of a command's output after the first KiB.
     AltersAnswer,
-    /// Follows the first KiB of a command's output with letters for ever.
+    /// Sends letters without end after the first KiB of a command's output.
     EndlessAnswer,
 }
 
-/// How much of a command's output passes before a misbehaving server interferes: more than any start of a
-/// conversation, less than any report.
+/// How much of a command's output is sent before a server interferes: more than the first lines of an agent, less than
+/// any report.
 const ANSWER_BEGUN_BYTES: usize = 1024;
 
-/// After how much input [`Behaviour::StallsMidUpload`] reads no more: less than any agent is long.
+/// How much input [`Behaviour::StallsMidUpload`] reads: less than the size of any agent.
 const UPLOAD_BEGUN_BYTES: u32 = 64 * 1024;
 
 impl Behaviour {
@@ -70,58 +70,58 @@ impl Behaviour {
         Self::EndlessAnswer,
     ];
 
-    /// The stage in which a first collection from such a server fails; `None` where it succeeds.
+    /// The stage in which a first collection from such a server fails; `None` if it succeeds.
     ///
-    /// [`Self::ChangesHostKey`] fails from the second connection on, once the first key is pinned.
+    /// [`Self::ChangesHostKey`] only fails from the second connection on, when the first key is pinned.
     #[must_use]
     pub fn fails_at(self) -> Option<Stage> {
-        self.conduct().fails_at
+        self.settings().fails_at
     }
 
-    /// What it comes to, part by part.
-    pub(super) fn conduct(self) -> Conduct {
-        let healthy = Conduct::HEALTHY;
-        let connect = Conduct { fails_at: Some(Stage::Connect), ..healthy };
-        let authenticate = Conduct { fails_at: Some(Stage::Authenticate), ..healthy };
-        let upload = Conduct { fails_at: Some(Stage::Upload), ..healthy };
-        let execute = Conduct { fails_at: Some(Stage::Execute), ..healthy };
-        let decrypt = Conduct { fails_at: Some(Stage::Decrypt), ..healthy };
+    /// The settings of this behaviour.
+    pub(super) fn settings(self) -> BehaviourSettings {
+        let healthy = BehaviourSettings::HEALTHY;
+        let connect = BehaviourSettings { fails_at: Some(Stage::Connect), ..healthy };
+        let authenticate = BehaviourSettings { fails_at: Some(Stage::Authenticate), ..healthy };
+        let upload = BehaviourSettings { fails_at: Some(Stage::Upload), ..healthy };
+        let execute = BehaviourSettings { fails_at: Some(Stage::Execute), ..healthy };
+        let decrypt = BehaviourSettings { fails_at: Some(Stage::Decrypt), ..healthy };
         match self {
             Self::Healthy => healthy,
-            Self::Noisy => Conduct { noisy: true, ..healthy },
-            Self::Slow(delay) => Conduct { delay, ..healthy },
-            Self::Silent => Conduct { greeting: Greeting::Nothing, ..connect },
-            Self::GarbageBanner => Conduct { greeting: Greeting::Garbage, ..connect },
-            Self::EndlessBanner => Conduct { greeting: Greeting::Endless, ..connect },
-            Self::ChangesHostKey => Conduct { changes_host_key: true, ..connect },
-            Self::RefusesLogin => Conduct { refuses_login: true, ..authenticate },
-            Self::ClosesAfterLogin => Conduct { closes_after_login: true, ..upload },
-            Self::RefusesCommands => Conduct { refuses_commands: true, ..upload },
-            Self::StallsMidUpload => Conduct { reads_at_most_bytes: Some(UPLOAD_BEGUN_BYTES), ..upload },
-            Self::StallsMidAnswer => Conduct { interference: Some(Interference::Stall), ..execute },
-            Self::KillsMidAnswer => Conduct { interference: Some(Interference::Kill), ..execute },
-            Self::EndlessAnswer => Conduct { interference: Some(Interference::Flood), ..execute },
-            Self::AltersAnswer => Conduct { interference: Some(Interference::Alter), ..decrypt },
+            Self::Noisy => BehaviourSettings { noisy: true, ..healthy },
+            Self::Slow(delay) => BehaviourSettings { delay, ..healthy },
+            Self::Silent => BehaviourSettings { greeting: Greeting::Nothing, ..connect },
+            Self::GarbageBanner => BehaviourSettings { greeting: Greeting::Garbage, ..connect },
+            Self::EndlessBanner => BehaviourSettings { greeting: Greeting::Endless, ..connect },
+            Self::ChangesHostKey => BehaviourSettings { changes_host_key: true, ..connect },
+            Self::RefusesLogin => BehaviourSettings { refuses_login: true, ..authenticate },
+            Self::ClosesAfterLogin => BehaviourSettings { closes_after_login: true, ..upload },
+            Self::RefusesCommands => BehaviourSettings { refuses_commands: true, ..upload },
+            Self::StallsMidUpload => BehaviourSettings { reads_at_most_bytes: Some(UPLOAD_BEGUN_BYTES), ..upload },
+            Self::StallsMidAnswer => BehaviourSettings { interference: Some(Interference::Stall), ..execute },
+            Self::KillsMidAnswer => BehaviourSettings { interference: Some(Interference::Kill), ..execute },
+            Self::EndlessAnswer => BehaviourSettings { interference: Some(Interference::Flood), ..execute },
+            Self::AltersAnswer => BehaviourSettings { interference: Some(Interference::Alter), ..decrypt },
         }
     }
 }
 
-/// A behaviour, part by part: each place in the server asks for its own part alone.
+/// A behaviour as separate settings for the parts of the server.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Conduct {
-    /// What a new connection is shown.
+pub(super) struct BehaviourSettings {
+    /// What is sent to a new connection.
     pub(super) greeting: Greeting,
-    /// How long the greeting and each command are put off.
+    /// The delay of the greeting and of each command.
     pub(super) delay: Duration,
-    /// Whether each connection sees another host key.
+    /// Whether each connection has another host key.
     pub(super) changes_host_key: bool,
     /// Whether every credential is refused.
     pub(super) refuses_login: bool,
-    /// Whether a login ends the connection.
+    /// Whether a successful login ends the connection.
     pub(super) closes_after_login: bool,
-    /// Whether nothing is executed.
+    /// Whether no commands are executed.
     pub(super) refuses_commands: bool,
-    /// After how much input the session reads no more.
+    /// The most input that a session reads, bytes.
     pub(super) reads_at_most_bytes: Option<u32>,
     /// Whether login scripts print.
     pub(super) noisy: bool,
@@ -129,7 +129,7 @@ pub(super) struct Conduct {
     fails_at: Option<Stage>,
 }
 
-impl Conduct {
+impl BehaviourSettings {
     const HEALTHY: Self = Self {
         greeting: Greeting::Ssh,
         delay: Duration::ZERO,
@@ -144,12 +144,12 @@ impl Conduct {
     };
 }
 
-/// What a new connection is shown.
+/// What is sent to a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Greeting {
     /// The SSH protocol.
     Ssh,
-    /// Nothing at all.
+    /// Nothing.
     Nothing,
     /// The answer of a web server.
     Garbage,
@@ -157,7 +157,7 @@ pub(super) enum Greeting {
     Endless,
 }
 
-/// What happens to an answer once it has begun.
+/// What happens to an answer after its first KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Interference {
     Stall,
@@ -166,38 +166,38 @@ enum Interference {
     Flood,
 }
 
-/// What follows after a piece of output.
+/// What follows a piece of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// The next piece.
     Continue,
-    /// Nothing, for as long as the channel is open.
+    /// Nothing, as long as the channel is open.
     Stall,
     /// The end of the command by SIGKILL.
     Kill,
-    /// Letters, for as long as the channel is open.
+    /// Letters, as long as the channel is open.
     Flood,
 }
 
-/// Passes one output of one command, piece by piece, as a behaviour has it.
+/// Applies a behaviour to one output stream of a command.
 #[derive(Debug)]
-pub(super) struct Shaping {
+pub(super) struct OutputFilter {
     interference: Option<Interference>,
     passed_bytes: usize,
 }
 
-impl Shaping {
-    /// The shaping of a command's output.
-    pub(super) fn new(conduct: Conduct) -> Self {
-        Self { interference: conduct.interference, passed_bytes: 0 }
+impl OutputFilter {
+    /// The filter for a command's output.
+    pub(super) fn new(settings: BehaviourSettings) -> Self {
+        Self { interference: settings.interference, passed_bytes: 0 }
     }
 
-    /// Passes everything.
+    /// A filter that changes nothing.
     pub(super) fn none() -> Self {
         Self { interference: None, passed_bytes: 0 }
     }
 
-    /// What is passed on of a piece, and what follows it.
+    /// What is sent for a piece, and what follows it.
     pub(super) fn pass(&mut self, piece: Bytes) -> (Bytes, Next) {
         let room = ANSWER_BEGUN_BYTES.saturating_sub(self.passed_bytes);
         self.passed_bytes = self.passed_bytes.saturating_add(piece.len());
@@ -221,7 +221,7 @@ impl Shaping {
     }
 }
 
-/// The piece with its first letter or digit at or after `from` changed into another one.
+/// The piece with its first letter or digit at or after `from` replaced by another one.
 fn alter(piece: &Bytes, from: usize) -> Option<Bytes> {
     let mut altered = piece.to_vec();
     let byte = altered.iter_mut().skip(from).find(|byte| byte.is_ascii_alphanumeric())?;
@@ -233,15 +233,15 @@ fn alter(piece: &Bytes, from: usize) -> Option<Bytes> {
 mod tests {
     use super::*;
 
-    /// What a client sees of 600 + 600 + 600 bytes of `x` with a line end at byte 1024.
+    /// What a client receives of 600 + 600 + 600 bytes of `x` with a line end at byte 1024.
     fn check(behaviour: Behaviour, expected_bytes: usize, expected_next: Next) -> Vec<u8> {
         let mut output = vec![b'x'; 1800];
         output[1024] = b'\n';
-        let mut shaping = Shaping::new(behaviour.conduct());
+        let mut filter = OutputFilter::new(behaviour.settings());
         let mut seen = Vec::new();
         let mut last = Next::Continue;
         for piece in output.chunks(600) {
-            let (piece, next) = shaping.pass(Bytes::copy_from_slice(piece));
+            let (piece, next) = filter.pass(Bytes::copy_from_slice(piece));
             seen.extend_from_slice(&piece);
             last = next;
             if next != Next::Continue {

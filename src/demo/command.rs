@@ -1,5 +1,4 @@
-//! One command of a demo server: a child process whose streams are the streams of an SSH channel, ended with
-//! the channel at the latest. Not the session the channel belongs to.
+//! One command of a demo server: a child process that is connected to an SSH channel and ends with it at the latest.
 
 use std::{
     ffi::OsStr,
@@ -24,20 +23,20 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    actor::{self, Actor},
-    behaviour::{Conduct, Next, Shaping},
+    behaviour::{BehaviourSettings, Next, OutputFilter},
+    simulated_agent::{self, SimulatedAgent},
 };
 
-/// The largest piece of output that is read at once.
+/// The largest piece of output that is read at once, in bytes.
 const PIECE_BYTES: usize = 32 * 1024;
 
-/// How much of the bytes sent to a client a [`Recording`] keeps; later ones are counted only.
+/// The most bytes of a [`Recording`]. Later ones are dropped.
 const RECORDED_BYTES: usize = 8 * 1024 * 1024;
 
-/// The number by which SSH calls the error stream of a command.
+/// The SSH data type of a command's error stream.
 const STDERR: u32 = 1;
 
-/// What the commands of one server wrote to their clients: the bytes of the channel, before SSH's encryption.
+/// The output of all commands of a server, before encryption by SSH.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recording(Arc<Mutex<Vec<u8>>>);
 
@@ -53,18 +52,18 @@ impl Recording {
     }
 }
 
-/// What a command needs to know of the server it runs on.
+/// The server's data for a command.
 #[derive(Debug, Clone)]
 pub(super) struct CommandContext {
     /// The account's name.
     pub(super) username: String,
-    /// Its home; also its `TMPDIR` and `XDG_RUNTIME_DIR`.
+    /// Its home directory; also its `TMPDIR` and `XDG_RUNTIME_DIR`.
     pub(super) home: PathBuf,
-    /// How the server behaves.
-    pub(super) conduct: Conduct,
-    /// Whom it plays, if anyone.
-    pub(super) actor: Option<Arc<Actor>>,
-    /// Keeps what is written to the client.
+    /// The behaviour of the server.
+    pub(super) settings: BehaviourSettings,
+    /// Answers for the agent, if the server has a simulated host.
+    pub(super) agent: Option<Arc<SimulatedAgent>>,
+    /// Keeps the output.
     pub(super) recording: Recording,
 }
 
@@ -72,9 +71,9 @@ pub(super) struct CommandContext {
 pub(super) struct Request {
     /// The command line for the shell.
     pub(super) command: Vec<u8>,
-    /// What the client sends.
+    /// Input from the client.
     pub(super) reader: ChannelReadHalf,
-    /// What the client receives.
+    /// Output to the client.
     pub(super) writer: ChannelWriteHalf<Msg>,
     /// The session of the channel.
     pub(super) session: Handle,
@@ -82,16 +81,17 @@ pub(super) struct Request {
     pub(super) over: CancellationToken,
 }
 
-/// Runs a command to its end, or to the end of its channel, whichever comes first.
+/// Runs a command until it ends or its channel is closed.
 pub(super) async fn run(context: CommandContext, request: Request) {
     let Request { command, reader, writer, session, over } = request;
-    let pace = context.actor.as_ref().map(|actor| actor.pace()).unwrap_or_default();
+    let delays = context.agent.as_ref().map(|agent| agent.delays()).unwrap_or_default();
     tokio::select! {
-        () = tokio::time::sleep(context.conduct.delay + pace.command) => (),
+        () = tokio::time::sleep(context.settings.delay + delays.command) => (),
         () = over.cancelled() => return,
     }
     let id = writer.id();
-    let line = if context.actor.is_some() { actor::without_events(&command) } else { command.as_slice().into() };
+    let line =
+        if context.agent.is_some() { simulated_agent::without_events(&command) } else { command.as_slice().into() };
     let mut child = match spawn(&line, &context) {
         Ok(child) => child,
         Err(error) => {
@@ -102,12 +102,12 @@ pub(super) async fn run(context: CommandContext, request: Request) {
             return;
         }
     };
-    // Taken before the child can be waited for: until then the number cannot belong to another process.
+    // Read before the child is waited for. Afterwards, the process id could belong to another process.
     let group = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
     let run = async {
-        let status = converse(&mut child, reader, &writer, &context, group).await?;
-        if let (true, Some(actor)) = (status.success(), &context.actor) {
-            speak(actor, &command, &writer, &context, pace.answer).await?;
+        let status = carry_streams(&mut child, reader, &writer, &context, group).await?;
+        if let (true, Some(agent)) = (status.success(), &context.agent) {
+            send_simulated_answer(agent, &command, &writer, &context, delays.answer).await?;
         }
         Ok::<_, io::Error>(status)
     };
@@ -140,21 +140,21 @@ pub(super) async fn run(context: CommandContext, request: Request) {
             }
         }
         Err(error) => {
-            tracing::debug!(%error, "the streams of a demo command broke");
+            tracing::debug!(%error, "the streams of a demo command failed");
             end(&mut child, group).await;
         }
     }
     tell(writer.close().await);
 }
 
-/// A session that has ended meanwhile needs to be told nothing.
+/// Ignores the error of sending to a session that has ended.
 fn tell<E>(told: Result<(), E>) {
     if told.is_err() {
         tracing::trace!("a demo command outlived its session");
     }
 }
 
-/// Starts `/bin/sh -c` in a process group of its own, with nothing of our environment but the search path.
+/// Starts `/bin/sh -c` in its own process group. Of our environment, it only gets `PATH`.
 fn spawn(command: &[u8], context: &CommandContext) -> io::Result<Child> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
     let home = &context.home;
@@ -194,8 +194,8 @@ fn kill(group: Option<Pid>) {
     }
 }
 
-/// Carries the streams until both outputs have ended, then waits for the command.
-async fn converse(
+/// Copies the streams until both outputs have ended, then waits for the command.
+async fn carry_streams(
     child: &mut Child,
     reader: ChannelReadHalf,
     writer: &ChannelWriteHalf<Msg>,
@@ -206,7 +206,7 @@ async fn converse(
     else {
         return Err(io::Error::other("a stream of the command is missing"));
     };
-    if context.conduct.noisy {
+    if context.settings.noisy {
         let noise = Bytes::from_static(b"Last login: never\n\x1b]0;noise\x07You have new mail.\nprompt> ");
         context.recording.add(&noise);
         writer.data_bytes(noise).await.map_err(io::Error::other)?;
@@ -215,12 +215,12 @@ async fn converse(
     let input = carry_input(reader, stdin);
     let outputs = async {
         tokio::try_join!(
-            carry_output(stdout, writer, None, Shaping::new(context.conduct), context, group),
-            carry_output(stderr, writer, Some(STDERR), Shaping::none(), context, group),
+            carry_output(stdout, writer, None, OutputFilter::new(context.settings), context, group),
+            carry_output(stderr, writer, Some(STDERR), OutputFilter::none(), context, group),
         )
     };
     tokio::pin!(input, outputs);
-    // Input that never ends must not keep a command that has ended.
+    // A command can end before its input.
     let carried = tokio::select! {
         carried = &mut outputs => carried?,
         () = &mut input => outputs.await?,
@@ -228,39 +228,40 @@ async fn converse(
     let status = child.wait().await?;
     Ok(match carried {
         (Carried::Whole, Carried::Whole) => status,
-        // It may have written everything and ended just before.
+        // It may have ended by itself just before it was killed.
         (Carried::Killed, _) | (_, Carried::Killed) => ExitStatus::from_raw(Signal::KILL.as_raw()),
     })
 }
 
-/// Has the persona say the last word of a command that has ended well.
-async fn speak(
-    actor: &Actor,
+/// Sends the simulated answer after a command that succeeded.
+async fn send_simulated_answer(
+    agent: &SimulatedAgent,
     command: &[u8],
     writer: &ChannelWriteHalf<Msg>,
     context: &CommandContext,
     after: Duration,
 ) -> io::Result<()> {
-    let Some(block) = actor.answer(command) else { return Ok(()) };
+    let Some(block) = agent.answer(command) else { return Ok(()) };
     tokio::time::sleep(after).await;
-    // Shaped like the agent's own: an altered answer must not be mended by this one.
-    let (block, _) = Shaping::new(context.conduct).pass(block);
+    // Filtered like the answer of the real agent. Otherwise this one would replace an altered answer.
+    let (block, _) = OutputFilter::new(context.settings).pass(block);
     context.recording.add(&block);
     writer.data_bytes(block).await.map_err(io::Error::other)
 }
 
-/// How the carrying of an output ended.
+/// How the copying of an output ended.
 enum Carried {
-    /// All of it was carried.
+    /// The output ended.
     Whole,
-    /// The command was killed on purpose.
+    /// The command was killed because of the server's behaviour.
     Killed,
 }
 
-/// Carries the client's bytes into the command until either has had enough. Dropping the pipe is its end.
+/// Copies the client's input to the command until the input ends or the command stops reading. Dropping the pipe ends
+/// the input of the command.
 ///
-/// A command that stops reading holds the packets of its channel back, and when the channel's buffer is full,
-/// the whole session: the pressure reaches the client through TCP.
+/// If a command does not read, the buffer of its channel becomes full. Then the session stops reading, and TCP flow
+/// control stops the client.
 async fn carry_input(mut reader: ChannelReadHalf, mut stdin: ChildStdin) {
     while let Some(message) = reader.wait().await {
         #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum that may grow; the rest is no input")]
@@ -281,7 +282,7 @@ async fn carry_output(
     mut stream: impl AsyncRead + Unpin,
     writer: &ChannelWriteHalf<Msg>,
     extended: Option<u32>,
-    mut shaping: Shaping,
+    mut filter: OutputFilter,
     context: &CommandContext,
     group: Option<Pid>,
 ) -> io::Result<Carried> {
@@ -298,7 +299,7 @@ async fn carry_output(
         if stream.read_buf(&mut piece).await? == 0 {
             return Ok(Carried::Whole);
         }
-        let (piece, next) = shaping.pass(piece.freeze());
+        let (piece, next) = filter.pass(piece.freeze());
         send(piece).await?;
         match next {
             Next::Continue => (),
@@ -314,7 +315,8 @@ async fn carry_output(
     }
 }
 
-/// SSH's name of a signal number.
+/// The name of a signal in SSH.
+
 fn signal_name(number: i32) -> Sig {
     match Signal::from_named_raw(number) {
         Some(Signal::ABORT) => Sig::ABRT,

@@ -1,5 +1,4 @@
-//! The plan of a demo: which clients there are, how each behaves and what will become of it, and the
-//! configuration that says so. Pure; no server runs here.
+//! The clients of a demo, their permanent behaviour and the expected results, and the configuration. Pure.
 
 use std::{
     fmt::{self, Write as _},
@@ -11,37 +10,37 @@ use crate::fleet::Stage;
 
 use super::behaviour::Behaviour;
 
-/// The largest fleet: the addresses and descriptors of one machine.
+/// The largest fleet. It is limited by the addresses and file descriptors of one machine.
 pub const MAX_CLIENTS: usize = 10_000;
 
-/// About one client in so many has each of the planned troubles.
-const TROUBLE_EVERY: usize = 20;
+/// About one in this many clients has each of the permanent faults.
+const UNHEALTHY_EVERY: usize = 20;
 
-/// What the legend says beside it once the demo has a director.
-pub(super) const ENLIVENED: &str =
+/// The line of the legend about incidents.
+pub(super) const INCIDENTS_LEGEND: &str =
     "      from time to time others fail, slow down or work hard for a sweep or two, and recover\n";
 
-/// What a healthy client is called, in turn.
+/// The names of healthy clients, used in turn.
 const HEALTHY_NAMES: [&str; 4] = ["web", "app", "db", "cache"];
 
-/// The clients whose security events are read: those that others reach from outside, so many at most.
+/// The clients whose security events are collected: the web servers, but not more than [`WATCHED_MOST`].
 const WATCHED: &str = "web";
 const WATCHED_MOST: usize = 50;
 
-/// The part a client plays.
+/// The permanent behaviour of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Collected, nothing exceeded.
+    /// Collected, and no limit is exceeded.
     Healthy,
     /// Collected, and its memory limit is 0 %.
     OverLimit,
     /// Refuses its password.
     RefusesLogin,
-    /// Accepts connections and says nothing.
+    /// Accepts connections and sends nothing.
     Silent,
 }
 
-/// What a first sweep makes of a client, if all goes as planned.
+/// The expected result of a client in the first sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expectation {
     /// It is collected, and no limit is exceeded.
@@ -56,7 +55,7 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Healthy, Self::OverLimit, Self::RefusesLogin, Self::Silent];
 
-    /// How its server behaves.
+    /// The behaviour of its server.
     #[must_use]
     pub fn behaviour(self) -> Behaviour {
         match self {
@@ -66,7 +65,7 @@ impl Role {
         }
     }
 
-    /// What a first sweep makes of it.
+    /// The expected result in the first sweep.
     #[must_use]
     pub fn expectation(self) -> Expectation {
         match (self.behaviour().fails_at(), self) {
@@ -76,7 +75,7 @@ impl Role {
         }
     }
 
-    /// What is to be known of it, for people; `None` for a healthy client.
+    /// Its description in the legend; `None` for a healthy client.
     fn words(self) -> Option<&'static str> {
         match self {
             Self::Healthy => None,
@@ -96,22 +95,22 @@ impl Role {
     }
 }
 
-/// One client of the plan.
+/// A client of the demo.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Planned {
-    /// Its name, which tells its role and ends in its number.
+pub struct PlannedClient {
+    /// Its name: the role and a number.
     pub name: String,
-    /// Its part.
+    /// Its role.
     pub role: Role,
 }
 
-/// The clients of a demo, in order. The troubled ones stand at the end of each stretch of about twenty: one of
-/// each kind, so far as the fleet is large enough.
+/// The clients of a demo, in order. Each group of about twenty clients ends with one of each kind that is not healthy,
+/// if the fleet is large enough.
 #[must_use]
-pub fn clients(count: usize) -> Vec<Planned> {
-    let stretches = (count / TROUBLE_EVERY).max(1);
+pub fn clients(count: usize) -> Vec<PlannedClient> {
+    let groups = (count / UNHEALTHY_EVERY).max(1);
     let digits = count.to_string().len().max(2);
-    let ends: Vec<usize> = (1..=stretches).map(|stretch| stretch * count / stretches).collect();
+    let ends: Vec<usize> = (1..=groups).map(|group| group * count / groups).collect();
     (0..count)
         .map(|index| {
             let end = ends.iter().copied().find(|end| *end > index).unwrap_or(count);
@@ -122,16 +121,16 @@ pub fn clients(count: usize) -> Vec<Planned> {
                 (1, 4..) => Role::Silent,
                 (_, _) => Role::Healthy,
             };
-            Planned { name: format!("{}-{:0digits$}", role.name(index), index + 1), role }
+            PlannedClient { name: format!("{}-{:0digits$}", role.name(index), index + 1), role }
         })
         .collect()
 }
 
-/// What the configuration of a demo names.
-pub(super) struct Places<'a> {
-    /// Holds everything else the demo writes.
+/// The directories, addresses and credentials in the configuration of a demo.
+pub(super) struct Locations<'a> {
+    /// The directory of the demo.
     pub(super) directory: &'a Path,
-    /// Where the mail sink listens.
+    /// The address of the mail sink.
     pub(super) smtp: SocketAddr,
     /// The account of every client.
     pub(super) username: &'a str,
@@ -139,10 +138,10 @@ pub(super) struct Places<'a> {
     pub(super) password: &'a str,
 }
 
-/// The text of `config.xml`: real, valid, and worth reading as an example.
-pub(super) fn configuration(places: &Places<'_>, clients: &[(Planned, SocketAddr)]) -> String {
+/// The text of `config.xml`.
+pub(super) fn configuration(places: &Locations<'_>, clients: &[(PlannedClient, SocketAddr)]) -> String {
     let directory = escape(&places.directory.display().to_string());
-    let Places { smtp, username, password, .. } = places;
+    let Locations { smtp, username, password, .. } = places;
     let mut text = format!(
         r#"<config>
   <!-- A demo fleet: every client is an SSH server inside the fleetsweep process. -->
@@ -162,7 +161,7 @@ pub(super) fn configuration(places: &Places<'_>, clients: &[(Planned, SocketAddr
         escape(password),
     );
     let mut watched = 0;
-    for (Planned { name, role }, address) in clients {
+    for (PlannedClient { name, role }, address) in clients {
         let client = format!(r#"    <client name="{name}" ip="{}" port="{}""#, address.ip(), address.port());
         text.push_str(&client);
         if *role == Role::Healthy && name.starts_with(WATCHED) && watched < WATCHED_MOST {
@@ -182,32 +181,33 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
-/// Which clients misbehave on purpose, and how: a few lines for people.
-pub(super) fn legend(clients: &[Planned], smtp: SocketAddr, directory: &Path) -> Result<String, fmt::Error> {
+/// Text for people: which clients misbehave intentionally, and how.
+pub(super) fn legend(clients: &[PlannedClient], smtp: SocketAddr, directory: &Path) -> Result<String, fmt::Error> {
     let mut text = String::new();
     let count = clients.len();
     let clients_word = if count == 1 { "client" } else { "clients" };
     writeln!(text, "demo: {count} {clients_word} on loopback, mails go to a sink on {smtp}")?;
     writeln!(text, "      configuration and database, until it ends: {}", directory.display())?;
     writeln!(text, "      agents are really sent, executed and checked; the numbers in their answers are made up")?;
-    let troubled: Vec<(String, &str)> = Role::ALL
+    let unhealthy: Vec<(String, &str)> = Role::ALL
         .into_iter()
         .filter_map(|role| {
             let names: Vec<&str> = clients.iter().filter(|c| c.role == role).map(|c| c.name.as_str()).collect();
             Some((shorten(&names)?, role.words()?))
         })
         .collect();
-    let width = troubled.iter().map(|(names, _)| names.len()).max().unwrap_or(0);
+    let width = unhealthy.iter().map(|(names, _)| names.len()).max().unwrap_or(0);
     if width > 0 {
         writeln!(text, "on purpose:")?;
     }
-    for (names, words) in troubled {
+    for (names, words) in unhealthy {
         writeln!(text, "      {names:width$}  {words}")?;
     }
     Ok(text)
 }
 
-/// The names themselves, or the first and how many more; `None` where there is none.
+/// The name, or the first name and how many follow; `None` if there are no names.
+
 fn shorten(names: &[&str]) -> Option<String> {
     match names {
         [] => None,
@@ -220,12 +220,12 @@ fn shorten(names: &[&str]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn count(clients: &[Planned], role: Role) -> usize {
+    fn count(clients: &[PlannedClient], role: Role) -> usize {
         clients.iter().filter(|client| client.role == role).count()
     }
 
     #[test]
-    fn a_fleet_of_any_size_has_its_share_of_trouble() {
+    fn a_fleet_of_any_size_has_its_share_of_unhealthy_clients() {
         for (size, healthy, each_of) in [
             (1, 1, [0, 0, 0]),
             (2, 1, [1, 0, 0]),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_fleet_ends_with_its_troubled_clients() {
+    fn the_default_fleet_ends_with_its_unhealthy_clients() {
         let names: Vec<_> = clients(12).into_iter().map(|client| client.name).collect();
         assert_eq!(
             names,
@@ -279,10 +279,10 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_names_every_client_and_the_legend_every_trouble() {
+    fn the_configuration_names_every_client_and_the_legend_every_unhealthy_client() {
         let smtp = "127.0.0.1:2525".parse().unwrap();
         let directory = Path::new("/tmp/a & \"b\"");
-        let places = Places { directory, smtp, username: "demo", password: "p<w" };
+        let places = Locations { directory, smtp, username: "demo", password: "p<w" };
         let planned = clients(4);
         let placed: Vec<_> =
             planned.iter().cloned().zip((0..4).map(|n| SocketAddr::from(([127, 10, 0, n + 1], 4000)))).collect();

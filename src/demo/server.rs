@@ -1,5 +1,5 @@
-//! One SSH server on a loopback address: it listens, and makes each connection a session or a fault. Not who
-//! may log in ([`super::session`]) and not what is executed ([`super::command`]).
+//! One SSH server on a loopback address: it accepts connections and starts a session or a fault on each. The login is in
+//! [`super::session`] and the commands in [`super::command`].
 
 use std::{
     io,
@@ -23,28 +23,28 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    actor::Actor,
-    behaviour::{Behaviour, Conduct, Greeting},
+    behaviour::{Behaviour, BehaviourSettings, Greeting},
     command::{CommandContext, Recording},
-    persona::Persona,
-    session::{Account, Visit},
+    session::{Account, SessionHandler},
+    simulated_agent::SimulatedAgent,
+    simulated_host::SimulatedHost,
 };
 
-/// Connections one server serves at once; further ones are closed at once, as by sshd's `MaxStartups`.
+/// The most connections of a server. Further ones are closed immediately, as by sshd's `MaxStartups`.
 const MAX_CONNECTIONS: usize = 64;
 
-/// Packets of a channel that wait for a command to read them. When it is full, the session stops reading from
-/// the network. Larger than any agent, because while it stands still a session carries no output either.
+/// The most packets of a channel that wait until a command reads them. If there are more, the session stops reading from
+/// the network and also sends no output. Enough for any agent.
 const CHANNEL_PACKETS: usize = 1024;
 
-/// How long a refused password takes: long enough to be no surprise, short enough for tests.
+/// The delay of the answer to a wrong password.
 const REFUSAL_TAKES: Duration = Duration::from_millis(100);
 
-/// How long [`SshServer::stop`] waits for sessions and commands that were told to end.
+/// How long [`SshServer::stop`] waits for the end of sessions and commands.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-/// One SSH server in this process, which executes commands for real. It ends when it is dropped; to wait for the
-/// end of everything it started, use [`SshServer::stop`].
+/// An SSH server in this process that executes real commands. It ends when it is dropped; [`SshServer::stop`] also waits
+/// for the end of its sessions and commands.
 #[derive(Debug)]
 pub struct SshServer {
     address: SocketAddr,
@@ -56,45 +56,45 @@ pub struct SshServer {
     over: CancellationToken,
 }
 
-/// What changes a running server; a server ends whoever holds them still.
+/// Changes a running server. It does not keep the server running.
 #[derive(Debug, Clone)]
 pub(super) struct ServerControl {
     behaviour: watch::Sender<Behaviour>,
-    /// Cancelled and replaced to end the connections of now.
-    visits: Arc<Mutex<CancellationToken>>,
-    actor: Option<Arc<Actor>>,
+    /// Cancelled and replaced to end the current connections.
+    connections_end: Arc<Mutex<CancellationToken>>,
+    agent: Option<Arc<SimulatedAgent>>,
     over: CancellationToken,
 }
 
 impl ServerControl {
-    /// Changes how the server behaves, also towards those who are connected: their connections end. A session
-    /// that the collector kept open would know nothing of the change.
-    pub(super) fn turn(&self, behaviour: Behaviour) {
+    /// Changes the behaviour of the server and ends all connections. Otherwise a session that the collector keeps would
+    /// not notice the change.
+    pub(super) fn set_behaviour(&self, behaviour: Behaviour) {
         self.behaviour.send_replace(behaviour);
         let next = self.over.child_token();
-        let before = std::mem::replace(&mut *self.visits.lock().unwrap_or_else(PoisonError::into_inner), next);
+        let before = std::mem::replace(&mut *self.connections_end.lock().unwrap_or_else(PoisonError::into_inner), next);
         before.cancel();
     }
 
-    /// Whether the server behaves so.
+    /// Whether the server has this behaviour.
     pub(super) fn behaves(&self, behaviour: Behaviour) -> bool {
         *self.behaviour.borrow() == behaviour
     }
 
-    /// Gives the machine that the server plays much work for so long; a server that plays none has no work.
-    pub(super) fn strain(&self, lasts: Duration) {
-        if let Some(actor) = &self.actor {
-            actor.strain(lasts);
+    /// Starts a period of high CPU usage of the simulated host, if there is one.
+    pub(super) fn start_surge(&self, lasts: Duration) {
+        if let Some(agent) = &self.agent {
+            agent.start_surge(lasts);
         }
     }
 
-    /// Cancelled when a connection that begins now is to end.
-    fn visit(&self) -> CancellationToken {
-        self.visits.lock().unwrap_or_else(PoisonError::into_inner).child_token()
+    /// A token for a new connection. It is cancelled when the connection has to end.
+    fn connection(&self) -> CancellationToken {
+        self.connections_end.lock().unwrap_or_else(PoisonError::into_inner).child_token()
     }
 }
 
-/// What every connection of one server shares.
+/// The state that all connections of a server share.
 struct Shared {
     account: Account,
     home: PathBuf,
@@ -110,25 +110,25 @@ impl SshServer {
     /// Listens on a free port of a loopback address. Commands run in `home`, which must exist.
     ///
     /// # Errors
-    /// Where the address is not a loopback address or nothing can listen there, and where the system has no
-    /// random bytes for a host key.
+    /// If the address is not a loopback address, it cannot listen there, or the system has no random bytes for a host
+    /// key.
     pub async fn start(address: IpAddr, home: PathBuf, account: Account, behaviour: Behaviour) -> io::Result<Self> {
         Self::open(address, home, account, behaviour, None).await
     }
 
-    /// The same with a persona, whose time began then: commands are executed as ever, but what counts of an
-    /// agent's answer is the persona's report, and it comes at the persona's pace.
+    /// Starts a server with a simulated host and the start of its simulation. Commands are executed as usual, but the
+    /// report of the agent is replaced by that of the simulated host, and its delays are added.
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub async fn start_playing(
+    pub async fn start_simulated(
         address: IpAddr,
         home: PathBuf,
         account: Account,
         behaviour: Behaviour,
-        (persona, began): (Persona, Instant),
+        (host, began): (SimulatedHost, Instant),
     ) -> io::Result<Self> {
-        Self::open(address, home, account, behaviour, Some(Arc::new(Actor::new(persona, began)))).await
+        Self::open(address, home, account, behaviour, Some(Arc::new(SimulatedAgent::new(host, began)))).await
     }
 
     async fn open(
@@ -136,7 +136,7 @@ impl SshServer {
         home: PathBuf,
         account: Account,
         behaviour: Behaviour,
-        actor: Option<Arc<Actor>>,
+        agent: Option<Arc<SimulatedAgent>>,
     ) -> io::Result<Self> {
         if !address.is_loopback() {
             return Err(io::Error::new(
@@ -149,8 +149,8 @@ impl SshServer {
         let over = CancellationToken::new();
         let control = ServerControl {
             behaviour: watch::Sender::new(behaviour),
-            visits: Arc::new(Mutex::new(over.child_token())),
-            actor,
+            connections_end: Arc::new(Mutex::new(over.child_token())),
+            agent,
             over: over.clone(),
         };
         let server = Self {
@@ -176,20 +176,20 @@ impl SshServer {
         Ok(server)
     }
 
-    /// The `number`th address of the demo network 127.10.0.0/16, from 0: 250 to each 127.10.x.
+    /// The `number`th address of the demo network 127.10.0.0/16, from 0. There are 250 in each 127.10.x.
     #[must_use]
     pub fn loopback(number: u16) -> IpAddr {
         let [high, low] = [number / 250, number % 250 + 1].map(|part| u8::try_from(part).unwrap_or(u8::MAX));
         IpAddr::V4(Ipv4Addr::new(127, 10, high, low))
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its host key, as `known_hosts` writes it; [`Behaviour::ChangesHostKey`] shows others.
+    /// Its host key. [`Behaviour::ChangesHostKey`] uses others.
     #[must_use]
     pub fn host_key(&self) -> &PublicKey {
         &self.host_key
@@ -201,39 +201,39 @@ impl SshServer {
         self.host_key.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// Changes how it behaves from the next connection on.
+    /// Changes its behaviour from the next connection on.
     pub fn behave(&self, behaviour: Behaviour) {
         self.control.behaviour.send_replace(behaviour);
     }
 
-    /// What changes it while it runs.
+    /// A handle to change it while it runs.
     pub(super) fn control(&self) -> ServerControl {
         self.control.clone()
     }
 
-    /// What its commands wrote to their clients so far, both streams: the first 8 MiB.
+    /// The output of its commands so far, both streams, at most 8 MiB.
     #[must_use]
     pub fn written(&self) -> Vec<u8> {
         self.recording.bytes()
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         // One of the tracked tasks is the listener.
         self.connections.len().saturating_sub(1)
     }
 
-    /// How many commands are under way.
+    /// The number of running commands.
     #[must_use]
     pub fn commands(&self) -> usize {
         self.commands.len()
     }
 
-    /// Ends every session and command, and waits until none is left.
+    /// Ends all sessions and commands and waits for their end.
     ///
     /// # Errors
-    /// Where something is still left after five seconds.
+    /// If one has not ended after five seconds.
     pub async fn stop(self) -> io::Result<()> {
         self.over.cancel();
         self.connections.close();
@@ -280,7 +280,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 drop(stream);
             }
             Err(error) => {
-                // Out of descriptors, mostly: the connection stays in the queue, and trying at once would spin.
+                // Usually there are no file descriptors left. The connection stays in the queue, so without a pause
+                // this would be a busy loop.
                 tracing::warn!(%error, "a demo server cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -288,21 +289,21 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// One connection, to its end.
+/// Serves one connection until it ends.
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> Result<(), russh::Error> {
-    // In this order: whoever misses a change of behaviour is ended by it.
-    let over = shared.control.visit();
-    let conduct = shared.control.behaviour.borrow().conduct();
-    let pace = shared.control.actor.as_ref().map(|actor| actor.pace()).unwrap_or_default();
+    // In this order, so that a change of behaviour after the first line ends this connection.
+    let over = shared.control.connection();
+    let settings = shared.control.behaviour.borrow().settings();
+    let delays = shared.control.agent.as_ref().map(|agent| agent.delays()).unwrap_or_default();
     tokio::select! {
-        () = tokio::time::sleep(conduct.delay + pace.greeting) => (),
+        () = tokio::time::sleep(settings.delay + delays.greeting) => (),
         () = over.cancelled() => return Ok(()),
     }
-    match conduct.greeting {
-        Greeting::Ssh => session(stream, &shared, conduct, over).await,
-        Greeting::Nothing => Ok(silence(&mut stream, &over).await?),
-        Greeting::Garbage => Ok(garbage(&mut stream, &over).await?),
-        Greeting::Endless => Ok(babble(&mut stream, &over).await?),
+    match settings.greeting {
+        Greeting::Ssh => session(stream, &shared, settings, over).await,
+        Greeting::Nothing => Ok(read_and_ignore(&mut stream, &over).await?),
+        Greeting::Garbage => Ok(answer_like_a_web_server(&mut stream, &over).await?),
+        Greeting::Endless => Ok(send_endless_lines(&mut stream, &over).await?),
     }
 }
 
@@ -310,29 +311,29 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> Result<(), russh::
 async fn session(
     stream: TcpStream,
     shared: &Shared,
-    conduct: Conduct,
+    settings: BehaviourSettings,
     over: CancellationToken,
 ) -> Result<(), russh::Error> {
     stream.set_nodelay(true)?;
-    // A second handle on the socket: cutting it ends the session wherever it waits.
+    // A second handle of the socket. Shutting it down ends the session, whatever it waits for.
     let cut = SockRef::from(&stream).try_clone()?;
     let _ends_commands = over.clone().drop_guard();
-    let visit = Visit::new(
+    let handler = SessionHandler::new(
         shared.account.clone(),
         CommandContext {
             username: shared.account.username.clone(),
             home: shared.home.clone(),
-            conduct,
-            actor: shared.control.actor.clone(),
+            settings,
+            agent: shared.control.agent.clone(),
             recording: shared.recording.clone(),
         },
         shared.commands.clone(),
         over.clone(),
     );
-    let host_key = if conduct.changes_host_key { new_host_key()? } else { shared.host_key.clone() };
-    let config = Arc::new(configuration(host_key, shared.account.methods(), conduct));
+    let host_key = if settings.changes_host_key { new_host_key()? } else { shared.host_key.clone() };
+    let config = Arc::new(configuration(host_key, shared.account.methods(), settings));
     let running = async {
-        let session = run_stream(config, stream, visit).await?;
+        let session = run_stream(config, stream, handler).await?;
         session.await
     };
     tokio::pin!(running);
@@ -340,14 +341,14 @@ async fn session(
         ended = &mut running => return ended,
         () = over.cancelled() => (),
     }
-    // Fails only where the client has gone already.
+    // Fails only if the client has closed the connection already.
     if let Err(error) = cut.shutdown(Shutdown::Both) {
         tracing::trace!(%error, "a demo session had ended by itself");
     }
     running.await
 }
 
-fn configuration(host_key: PrivateKey, methods: MethodSet, conduct: Conduct) -> Config {
+fn configuration(host_key: PrivateKey, methods: MethodSet, settings: BehaviourSettings) -> Config {
     let mut config = Config {
         methods,
         auth_rejection_time: REFUSAL_TAKES,
@@ -357,15 +358,15 @@ fn configuration(host_key: PrivateKey, methods: MethodSet, conduct: Conduct) -> 
         nodelay: true,
         ..Config::default()
     };
-    if let Some(most) = conduct.reads_at_most_bytes {
-        // What the client may send ahead is then less than an agent: the upload cannot end.
+    if let Some(most) = settings.reads_at_most_bytes {
+        // The window is then smaller than an agent, so the upload cannot end.
         config.window_size = most;
     }
     config
 }
 
-/// Reads until the client has had enough, and says nothing.
-async fn silence(stream: &mut TcpStream, over: &CancellationToken) -> io::Result<()> {
+/// Reads until the client closes the connection, and sends nothing.
+async fn read_and_ignore(stream: &mut TcpStream, over: &CancellationToken) -> io::Result<()> {
     let mut ignored = [0; 4096];
     loop {
         let read = tokio::select! {
@@ -378,16 +379,16 @@ async fn silence(stream: &mut TcpStream, over: &CancellationToken) -> io::Result
     }
 }
 
-/// Answers as a web server does. Reads on until the client closes: closing first could reset the connection
-/// before the client has read the answer.
-async fn garbage(stream: &mut TcpStream, over: &CancellationToken) -> io::Result<()> {
+/// Answers like a web server and reads until the client closes the connection. Closing it first could reset the
+/// connection before the client has read the answer.
+async fn answer_like_a_web_server(stream: &mut TcpStream, over: &CancellationToken) -> io::Result<()> {
     stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await?;
     stream.shutdown().await?;
-    silence(stream, over).await
+    read_and_ignore(stream, over).await
 }
 
-/// Sends lines until the client has had enough.
-async fn babble(stream: &mut TcpStream, over: &CancellationToken) -> io::Result<()> {
+/// Sends lines until the client closes the connection.
+async fn send_endless_lines(stream: &mut TcpStream, over: &CancellationToken) -> io::Result<()> {
     let lines = b"Authorised use only. Everything you do here is read by someone.\r\n".repeat(64);
     loop {
         tokio::select! {

@@ -1,4 +1,4 @@
-//! One SSH session at a demo server: who may log in, and which requests become commands. Not the commands.
+//! One SSH session of a demo server: the login and the start of commands.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::command::{self, CommandContext};
 
-/// Channels one session may have open at once; more are refused, as by sshd's `MaxSessions`.
+/// The most open channels of a session. More are refused, as by sshd's `MaxSessions`.
 const MAX_CHANNELS: usize = 10;
 
 /// The account of a demo server.
@@ -20,35 +20,35 @@ const MAX_CHANNELS: usize = 10;
 pub struct Account {
     /// Its name.
     pub username: String,
-    /// Its password, and how it is asked for; `None` where only keys open it.
-    pub password: Option<(Asks, SecretString)>,
-    /// The keys that open it.
+    /// Its password and the method for it; `None` if only keys are accepted.
+    pub password: Option<(PasswordMethod, SecretString)>,
+    /// The accepted keys.
     pub authorized_keys: Vec<PublicKey>,
 }
 
-/// How a server asks for a password.
+/// The SSH authentication method for a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asks {
-    /// By the `password` method.
-    Directly,
-    /// By the `keyboard-interactive` method, with one question.
-    Interactively,
+pub enum PasswordMethod {
+    /// `password`.
+    Password,
+    /// `keyboard-interactive` with one question.
+    KeyboardInteractive,
 }
 
 impl Account {
-    fn has_password(&self, asks: Asks, given: &str) -> bool {
-        self.password.as_ref().is_some_and(|(how, password)| *how == asks && password.expose_secret() == given)
+    fn has_password(&self, method: PasswordMethod, given: &str) -> bool {
+        self.password.as_ref().is_some_and(|(how, password)| *how == method && password.expose_secret() == given)
     }
 
-    /// The methods by which it can be entered.
+    /// The authentication methods that it accepts.
     pub(super) fn methods(&self) -> MethodSet {
         let mut methods = MethodSet::empty();
         if !self.authorized_keys.is_empty() {
             methods.push(MethodKind::PublicKey);
         }
         match self.password {
-            Some((Asks::Directly, _)) => methods.push(MethodKind::Password),
-            Some((Asks::Interactively, _)) => methods.push(MethodKind::KeyboardInteractive),
+            Some((PasswordMethod::Password, _)) => methods.push(MethodKind::Password),
+            Some((PasswordMethod::KeyboardInteractive, _)) => methods.push(MethodKind::KeyboardInteractive),
             None => (),
         }
         methods
@@ -56,7 +56,7 @@ impl Account {
 }
 
 /// The server's side of one session.
-pub(super) struct Visit {
+pub(super) struct SessionHandler {
     account: Account,
     context: CommandContext,
     commands: TaskTracker,
@@ -71,7 +71,7 @@ struct OpenChannel {
     over: CancellationToken,
 }
 
-impl Visit {
+impl SessionHandler {
     /// A session whose commands are tracked by `commands` and end when `over` is cancelled.
     pub(super) fn new(
         account: Account,
@@ -87,10 +87,10 @@ impl Visit {
     }
 
     async fn judge(&self, user: &str, right: bool) -> Auth {
-        if let Some(actor) = &self.context.actor {
-            tokio::time::sleep(actor.pace().login).await;
+        if let Some(agent) = &self.context.agent {
+            tokio::time::sleep(agent.delays().login).await;
         }
-        if right && user == self.account.username && !self.context.conduct.refuses_login {
+        if right && user == self.account.username && !self.context.settings.refuses_login {
             Auth::Accept
         } else {
             Auth::reject()
@@ -103,9 +103,9 @@ impl Visit {
         }
     }
 
-    /// Starts a command on an idle channel; whether it could.
+    /// Starts a command on an idle channel. Returns whether it was started.
     fn start(&mut self, id: ChannelId, command: &[u8], session: Handle) -> bool {
-        if self.context.conduct.refuses_commands {
+        if self.context.settings.refuses_commands {
             return false;
         }
         let Some(channel) = self.channels.get_mut(&id) else { return false };
@@ -118,11 +118,11 @@ impl Visit {
     }
 }
 
-impl Handler for Visit {
+impl Handler for SessionHandler {
     type Error = russh::Error;
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        Ok(self.judge(user, self.account.has_password(Asks::Directly, password)).await)
+        Ok(self.judge(user, self.account.has_password(PasswordMethod::Password, password)).await)
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
@@ -148,16 +148,15 @@ impl Handler for Visit {
         };
         let answers: Vec<_> = response.collect();
         let right = match answers.as_slice() {
-            [only] => {
-                std::str::from_utf8(only).is_ok_and(|given| self.account.has_password(Asks::Interactively, given))
-            }
+            [only] => std::str::from_utf8(only)
+                .is_ok_and(|given| self.account.has_password(PasswordMethod::KeyboardInteractive, given)),
             _ => false,
         };
         Ok(self.judge(user, right).await)
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
-        if self.context.conduct.closes_after_login {
+        if self.context.settings.closes_after_login {
             session.disconnect(Disconnect::ByApplication, "closed on purpose", "")?;
         }
         Ok(())
@@ -186,8 +185,8 @@ impl Handler for Visit {
 
     async fn data(&mut self, _channel: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), Self::Error> {
         self.uploaded_bytes = self.uploaded_bytes.saturating_add(data.len() as u64);
-        if self.context.conduct.reads_at_most_bytes.is_some_and(|most| self.uploaded_bytes >= u64::from(most)) {
-            // The session reads nothing while it waits here: the client's window stays as small as it is.
+        if self.context.settings.reads_at_most_bytes.is_some_and(|most| self.uploaded_bytes >= u64::from(most)) {
+            // The session reads nothing while it waits here, so the client's window does not grow.
             self.over.cancelled().await;
         }
         Ok(())

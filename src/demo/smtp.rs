@@ -1,5 +1,5 @@
-//! A mail server on loopback that keeps what it receives and fails when it is told to: the sockets around
-//! [`dialogue`]. It delivers nothing to anyone.
+//! A mail server on loopback that stores all mails, delivers none, and can be told to fail. The SMTP dialogue is in
+//! [`dialogue`].
 
 use std::{
     io,
@@ -17,63 +17,63 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 mod dialogue;
 
-pub use dialogue::{Moment, ReceivedMail, Refusal};
+pub use dialogue::{ReceivedMail, Refusal, SmtpStep};
 
 use dialogue::{Answer, Dialogue};
 
-/// How many mails are kept. When as many are there, further ones are refused as by a full disk.
+/// The most mails that are stored. Further ones are refused as if the disk were full.
 const MAX_MAILS: usize = 10_000;
 
-/// The longest line that is read; a longer one ends the conversation.
+/// The longest line that is read. A longer one ends the session.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
 
-/// Conversations at once. Further clients wait in the listen queue.
-const MAX_CONVERSATIONS: usize = 64;
+/// The most sessions at the same time. Further clients wait in the listen queue.
+const MAX_SESSIONS: usize = 64;
 
-/// How long [`Sink::stop`] waits for conversations that were told to end.
+/// How long [`Sink::stop`] waits for the end of sessions.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-/// In which way a [`Sink`] fails. It holds from the next line of every conversation on.
+/// How a [`Sink`] fails. A change applies from the next line of every session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fault {
-    /// In none.
+    /// It does not fail.
     #[default]
     None,
-    /// Every answer comes late by this much.
+    /// Every reply is delayed by this time.
     Slow(Duration),
-    /// Connections are accepted, lines are read, nothing is answered.
+    /// Connections are accepted and lines are read, but there are no replies.
     Silent,
-    /// One moment of every conversation is refused.
+    /// One step of every session is refused.
     Refuses(Refusal),
-    /// Every mail is kept, then the connection is closed without a word: the client cannot know.
+    /// Every mail is stored, then the connection is closed without a reply, so the client does not know the result.
     ClosesAfterKeeping,
 }
 
 impl Fault {
-    /// The disk is full: every sender is put off with 452.
-    pub const FULL: Self = Self::Refuses(Refusal { at: Moment::Sender, code: 452 });
+    /// The disk is full: every sender is refused with 452.
+    pub const FULL: Self = Self::Refuses(Refusal { at: SmtpStep::Sender, code: 452 });
 
-    /// Refuses one moment with a reply code: 4xx for later, 5xx for ever.
+    /// Refuses one step with a reply code: 4xx for a temporary failure, 5xx for a permanent one.
     #[must_use]
-    pub fn refuses(at: Moment, code: u16) -> Self {
+    pub fn refuses(at: SmtpStep, code: u16) -> Self {
         Self::Refuses(Refusal { at, code })
     }
 }
 
-/// A mail server that keeps what it receives. It ends when it is dropped.
+/// A mail server that stores all mails. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Sink {
     address: SocketAddr,
     shared: Arc<Shared>,
     fault: watch::Sender<Fault>,
-    conversations: TaskTracker,
+    sessions: TaskTracker,
     over: CancellationToken,
 }
 
 #[derive(Debug)]
 struct Shared {
     mails: Mutex<Vec<ReceivedMail>>,
-    /// Tells how many mails are kept.
+    /// The number of stored mails.
     count: watch::Sender<usize>,
     fault: watch::Receiver<Fault>,
 }
@@ -83,7 +83,7 @@ impl Shared {
         self.mails.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a mail; whether there was room.
+    /// Stores a mail and returns whether there was space for it.
     fn keep(&self, mail: ReceivedMail) -> bool {
         let mut mails = self.mails();
         if mails.len() >= MAX_MAILS {
@@ -99,7 +99,7 @@ impl Sink {
     /// Listens on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// Where nothing can listen there.
+    /// If it cannot listen there.
     pub async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let (fault, watched) = watch::channel(Fault::None);
@@ -108,46 +108,46 @@ impl Sink {
             address: listener.local_addr()?,
             shared: Arc::clone(&shared),
             fault,
-            conversations: TaskTracker::new(),
+            sessions: TaskTracker::new(),
             over: CancellationToken::new(),
         };
-        sink.conversations.spawn(accept(listener, shared, sink.conversations.clone(), sink.over.clone()));
+        sink.sessions.spawn(accept(listener, shared, sink.sessions.clone(), sink.over.clone()));
         Ok(sink)
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it has received, in order.
+    /// The received mails, in order.
     #[must_use]
     pub fn mails(&self) -> Vec<ReceivedMail> {
         self.shared.mails().clone()
     }
 
-    /// Waits until it has received at least so many mails. Give it a deadline.
+    /// Waits until it has received at least this many mails. The caller must set a deadline.
     pub async fn received(&self, at_least: usize) {
-        // The sender lives as long as `self`, so waiting ends with the number alone.
+        // The sender lives as long as `self`, so waiting cannot fail.
         if self.shared.count.subscribe().wait_for(|count| *count >= at_least).await.is_err() {
             tracing::debug!("a mail sink ended while mails were awaited");
         }
     }
 
-    /// Makes it fail, or work again, from now on.
+    /// Makes it fail, or work again.
     pub fn fail(&self, fault: Fault) {
         self.fault.send_replace(fault);
     }
 
-    /// Ends every conversation and waits until none is left.
+    /// Ends all sessions and waits for their end.
     ///
     /// # Errors
-    /// Where one is still left after five seconds.
+    /// If one has not ended after five seconds.
     pub async fn stop(self) -> io::Result<()> {
         self.over.cancel();
-        self.conversations.close();
-        tokio::time::timeout(STOP_WITHIN, self.conversations.wait())
+        self.sessions.close();
+        tokio::time::timeout(STOP_WITHIN, self.sessions.wait())
             .await
             .map_err(|_elapsed| io::Error::new(io::ErrorKind::TimedOut, "the demo mail sink does not end"))
     }
@@ -159,8 +159,8 @@ impl Drop for Sink {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, conversations: TaskTracker, over: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MAX_CONVERSATIONS));
+async fn accept(listener: TcpListener, shared: Arc<Shared>, sessions: TaskTracker, over: CancellationToken) {
+    let places = Arc::new(Semaphore::new(MAX_SESSIONS));
     loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
@@ -173,19 +173,20 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, conversations: TaskT
         match accepted {
             Ok((stream, place)) => {
                 let (shared, over) = (Arc::clone(&shared), over.clone());
-                conversations.spawn(async move {
+                sessions.spawn(async move {
                     let ended = tokio::select! {
-                        ended = converse(stream, &shared) => ended,
+                        ended = serve(stream, &shared) => ended,
                         () = over.cancelled() => Ok(()),
                     };
                     if let Err(error) = ended {
-                        tracing::debug!(%error, "a conversation with the demo mail sink broke");
+                        tracing::debug!(%error, "a session with the demo mail sink failed");
                     }
                     drop(place);
                 });
             }
             Err(error) => {
-                // Out of descriptors, mostly: the connection stays in the queue, and trying at once would spin.
+                // Usually there are no file descriptors left. The connection stays in the queue, so without a pause
+                // this would be a busy loop.
                 tracing::warn!(%error, "the demo mail sink cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -193,8 +194,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, conversations: TaskT
     }
 }
 
-/// One conversation, to its end.
-async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
+/// Serves one session until it ends.
+async fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     let mut dialogue = Dialogue::default();

@@ -1,4 +1,4 @@
-//! The faults that a server can have.
+//! The faulty behaviours of the demo server.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// The first bytes that a server sends, within this time, to one who says nothing.
+/// The first bytes that a server sends within this time to a client that sends nothing.
 async fn greeting(fixture: &Fixture, within: Duration) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(fixture.server.address()).await.unwrap();
     let mut bytes = vec![0; 1024];
@@ -38,7 +38,7 @@ async fn each_fault_shows_what_it_promises() {
     for behaviour in Behaviour::ALL {
         let fixture = Fixture::start(behaviour).await;
         let expected: Option<&[u8]> = match behaviour {
-            // Its silence is longer than is watched here.
+            // `Slow` waits longer than this test.
             Behaviour::Silent | Behaviour::Slow(_) => None,
             Behaviour::GarbageBanner => Some(b"HTTP/1.1 400"),
             Behaviour::EndlessBanner => Some(b"Authorised use only."),
@@ -134,7 +134,7 @@ async fn an_answer_can_stall_be_killed_altered_or_endless() {
     assert!(matches!(killed, Err(Error::CommandDidntExit)), "{killed:?}");
     assert_eq!(fixture.server.written().len(), 1024);
     fixture.is_empty().await;
-    // The same where the command has written everything and ended before it could be killed.
+    // The same if the command ends before it can be killed.
     let killed = fixture.enter().await.execute("head -c 5000 /dev/zero | tr '\\0' x").await;
     assert!(matches!(killed, Err(Error::CommandDidntExit)), "{killed:?}");
 

@@ -1,5 +1,4 @@
-//! The demo servers, visited by a client that is not ours: the `async-ssh2-tokio` library logs in, executes,
-//! uploads and leaves. And the mail sink, handed mails by lettre.
+//! The demo servers with clients of other libraries: the SSH server with `async-ssh2-tokio`, the mail sink with lettre.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what failed by panicking")]
 
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! A server in health, visited: logins, commands, uploads, answers, and that nothing is left of a visit.
+//! Sessions of a healthy server: logins, commands, uploads and output, and nothing is left afterwards.
 
 use std::{fs, io::ErrorKind};
 
@@ -6,7 +6,7 @@ use async_ssh2_tokio::{
     Error,
     client::{AuthKeyboardInteractive, AuthMethod, Client, ServerCheckMethod},
 };
-use fleetsweep::demo::{Account, Asks, Behaviour};
+use fleetsweep::demo::{Account, Behaviour, PasswordMethod};
 use russh::keys::{Algorithm, PrivateKey, ssh_key::LineEnding};
 use support::{SOON, Trial, wait_until};
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
@@ -51,7 +51,7 @@ async fn a_wrong_password_is_refused() {
 
 async fn a_password_can_be_asked_for_interactively() {
     let fixture = Fixture::with(
-        Account { password: Some((Asks::Interactively, PASSWORD.into())), ..account() },
+        Account { password: Some((PasswordMethod::KeyboardInteractive, PASSWORD.into())), ..account() },
         Behaviour::Healthy,
     )
     .await;
@@ -95,7 +95,7 @@ async fn a_command_that_is_killed_says_by_which_signal() {
     }
 }
 
-/// More than a channel's window and more than any agent.
+/// Larger than the window of a channel and than any agent.
 const LARGE_BYTES: usize = 6 * 1024 * 1024;
 
 async fn a_large_upload_arrives_whole() {
@@ -112,7 +112,7 @@ async fn a_large_upload_arrives_whole() {
         }
         answers.join(" ")
     };
-    // The input is not ended: `head` knows how much it wants.
+    // The input does not end; `head` stops after the right number of bytes.
     let (sent, answer) = timeout(SOON, async { tokio::join!(writer.data(bytes.as_slice()), answer) }).await.unwrap();
     sent.unwrap();
     assert!(answer.contains("whole"), "{answer}");
@@ -134,7 +134,7 @@ async fn many_sessions_run_at_once() {
         let client = fixture.enter().await;
         let (a, b) = tokio::join!(
             client.execute("sleep 0.2; echo a"),
-            // The wrapper's own second channel on the same session.
+            // A second channel of the same session.
             client.execute("echo b")
         );
         format!("{number} {}{}", a.unwrap().stdout.trim(), b.unwrap().stdout.trim())
@@ -144,19 +144,19 @@ async fn many_sessions_run_at_once() {
     fixture.is_empty().await;
 }
 
-/// Starts a command that would last, and a background process of its own; their process ids.
+/// Starts a command that does not end, with a background process. Returns their process ids.
 async fn start_lasting(client: &Client) -> Vec<String> {
     let mut channel = client.get_channel().await.unwrap();
     channel.exec(true, "sleep 1000 & echo $$ $!; wait").await.unwrap();
     let pids = loop {
         let message = format!("{:?}", channel.wait().await.expect("the process ids"));
-        // Only the debug form is the same for any version of the protocol library.
+        // The client's `ChannelMsg` can be of another version of russh, so only its debug output is used.
         if let Some((_, rest)) = message.split_once("b\"") {
             break rest.split("\\n").next().unwrap().split(' ').map(str::to_owned).collect::<Vec<_>>();
         }
     };
     assert!(pids.len() == 2 && pids.iter().all(|pid| is_alive(pid)), "{pids:?}");
-    // The channel is left open: only the session's end can end it.
+    // Dropping the channel would close it. It must only end with the session.
     std::mem::forget(channel);
     pids
 }
@@ -173,7 +173,7 @@ async fn leaving_ends_what_was_started() {
     fixture.is_empty().await;
     wait_until("the processes to end", SOON, async || !pids.iter().any(|pid| is_alive(pid))).await;
 
-    // Closing one channel ends its command and leaves the session.
+    // Closing a channel ends its command but not the session.
     let client = fixture.enter().await;
     let channel = client.get_channel().await.unwrap();
     channel.exec(true, "sleep 1000").await.unwrap();
@@ -186,7 +186,7 @@ async fn leaving_ends_what_was_started() {
 async fn stopping_ends_sessions_in_every_state() {
     for behaviour in Behaviour::ALL {
         let fixture = Fixture::start(behaviour).await;
-        // One that says nothing, one that has said who it is, one that has logged in where it can.
+        // One client sends nothing, one has sent its identification, and one has logged in if possible.
         let silent = TcpStream::connect(fixture.server.address()).await.unwrap();
         let mut greeted = TcpStream::connect(fixture.server.address()).await.unwrap();
         greeted.write_all(b"SSH-2.0-test\r\n").await.unwrap();
@@ -195,9 +195,9 @@ async fn stopping_ends_sessions_in_every_state() {
         wait_until("the connections to arrive", SOON, async || fixture.server.connections() >= 2).await;
         let address = fixture.server.address();
         fixture.server.stop().await.unwrap();
-        // The shell has been waited for; its background process is another's child and dies when it is scheduled.
+        // The server has waited for the shell, but not for its background process, which dies when it is scheduled.
         wait_until("the processes to end", SOON, async || !pids.iter().any(|pid| is_alive(pid))).await;
-        // A session has ended, and the runtime lets go of its socket when it is scheduled.
+        // The sessions have ended, but the runtime may close the sockets a little later.
         wait_until(&format!("the sockets to be closed: {behaviour:?}"), SOON, async || open_sockets(address) == 0)
             .await;
         assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);

@@ -1,8 +1,8 @@
-//! The mail sink, handed mails by lettre.
+//! The mail sink with lettre as the client.
 
 use std::time::{Duration, Instant};
 
-use fleetsweep::demo::{Fault, Moment, Sink};
+use fleetsweep::demo::{Fault, Sink, SmtpStep};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use support::{Mail, SOON, Trial};
 use tokio::time::timeout;
@@ -52,12 +52,12 @@ async fn the_sink_keeps_what_lettre_sends() {
 async fn the_sink_fails_as_it_is_told() {
     let sink = Sink::start().await.unwrap();
     for (fault, code, kept) in [
-        (Fault::refuses(Moment::Greeting, 421), Some("421"), 0),
-        (Fault::refuses(Moment::Hello, 451), Some("451"), 0),
-        (Fault::refuses(Moment::Sender, 451), Some("451"), 0),
-        (Fault::refuses(Moment::Recipient, 550), Some("550"), 0),
-        (Fault::refuses(Moment::Data, 451), Some("451"), 0),
-        (Fault::refuses(Moment::Content, 554), Some("554"), 0),
+        (Fault::refuses(SmtpStep::Greeting, 421), Some("421"), 0),
+        (Fault::refuses(SmtpStep::Hello, 451), Some("451"), 0),
+        (Fault::refuses(SmtpStep::Sender, 451), Some("451"), 0),
+        (Fault::refuses(SmtpStep::Recipient, 550), Some("550"), 0),
+        (Fault::refuses(SmtpStep::Data, 451), Some("451"), 0),
+        (Fault::refuses(SmtpStep::Content, 554), Some("554"), 0),
         (Fault::FULL, Some("452"), 0),
         (Fault::Silent, None, 0),
         (Fault::ClosesAfterKeeping, None, 1),

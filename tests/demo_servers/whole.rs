@@ -1,4 +1,4 @@
-//! The demo as a whole: its configuration, its personas, its director.
+//! The complete demo: configuration, simulated hosts and incidents.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use async_ssh2_tokio::client::{AuthMethod, Client, ServerCheckMethod};
 use fleetsweep::{
     bus::{EventBus, Publisher},
     config::Config,
-    demo::{Account, Asks, Behaviour, Demo, Expectation, Persona, SshServer},
+    demo::{Account, Behaviour, Demo, Expectation, PasswordMethod, SimulatedHost, SshServer},
     fleet::{ClientId, Stage, SweepId},
     sweep::{Collection, Collector, SessionKeeping},
 };
@@ -28,8 +28,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
         needs() =>
             a_demo_writes_a_private_configuration_and_leaves_nothing,
-            a_persona_is_collected_in_place_of_this_machine,
-            a_director_adds_to_the_legend_and_ends_with_the_demo,
+            the_report_of_a_simulated_host_replaces_that_of_this_machine,
+            incidents_add_a_line_to_the_legend_and_end_with_the_demo,
             a_thousand_clients_start_within_seconds;
     }
 }
@@ -80,7 +80,7 @@ async fn a_demo_writes_a_private_configuration_and_leaves_nothing() {
     }
 }
 
-/// Collects from one server, with everything as in a sweep.
+/// Collects from one server as in a sweep.
 async fn collect(directory: &Path, server: &SshServer, username: &str) -> Collection {
     let known_hosts = directory.join("known_hosts");
     let config = format!(
@@ -105,23 +105,27 @@ async fn collect(directory: &Path, server: &SshServer, username: &str) -> Collec
     collection
 }
 
-async fn a_persona_is_collected_in_place_of_this_machine() {
+async fn the_report_of_a_simulated_host_replaces_that_of_this_machine() {
     let directory = tempfile::tempdir().unwrap();
     let username = Uuid::new_v4().simple().to_string();
-    let account =
-        || Account { username: username.clone(), password: Some((Asks::Directly, PASSWORD.into())), ..account() };
+    let account = || Account {
+        username: username.clone(),
+        password: Some((PasswordMethod::Password, PASSWORD.into())),
+        ..account()
+    };
     let started = |behaviour| {
-        let played = (Persona::new("db-03", 2), Instant::now());
-        SshServer::start_playing(SshServer::loopback(0), directory.path().to_owned(), account(), behaviour, played)
+        let simulated = (SimulatedHost::new("db-03", 2), Instant::now());
+        SshServer::start_simulated(SshServer::loopback(0), directory.path().to_owned(), account(), behaviour, simulated)
     };
     let server = started(Behaviour::Healthy).await.unwrap();
-    let pace = Persona::new("db-03", 2).pace(Duration::ZERO);
+    let delays = SimulatedHost::new("db-03", 2).delays(Duration::ZERO);
     let began = Instant::now();
     let reading = collect(directory.path(), &server, &username).await.outcome.unwrap().reading;
-    assert!(began.elapsed() >= pace.total() / 2, "{:?} of {pace:?}", began.elapsed());
+    assert!(began.elapsed() >= delays.total() / 2, "{:?} of {delays:?}", began.elapsed());
     assert_eq!(reading.host_name.as_deref(), Some("db-03.demo.example"));
     assert!(reading.top_cpu.iter().any(|process| process.name == "postgres"), "{:?}", reading.top_cpu);
-    // The real agent has answered before, and is there.
+    // The answer of the real agent comes first.
+
     let said = String::from_utf8_lossy(&server.written()).into_owned();
     assert_eq!(said.matches(envelope::BEGIN).count(), 2, "{said}");
     drop(server);
@@ -142,12 +146,12 @@ async fn a_persona_is_collected_in_place_of_this_machine() {
     support::remove_kept(&username);
 }
 
-async fn a_director_adds_to_the_legend_and_ends_with_the_demo() {
+async fn incidents_add_a_line_to_the_legend_and_end_with_the_demo() {
     let mut demo = Demo::start(4).await.unwrap();
     let before = demo.legend().to_owned();
-    demo.enliven();
+    demo.start_incidents();
     let after = demo.legend().to_owned();
-    demo.enliven();
+    demo.start_incidents();
     assert_eq!(demo.legend(), after);
     let added = after.strip_prefix(&before).unwrap();
     assert!(added.contains("recover") && added.ends_with('\n') && added.lines().count() == 1, "{added}");

@@ -32,17 +32,17 @@ pub async fn once(
     record: Option<&Path>,
     stop: &CancellationToken,
 ) -> Result<Exit, RunError> {
-    let (demo, source) = start(clients, patterns, Mood::Scripted).await?;
+    let (demo, source) = start(clients, patterns, Incidents::Off).await?;
     let swept = once::run(&source.load()?, source.costs, once, record, stop).await?;
     for mail in demo.mails() {
         note(&format!("demo: mail to {}: {}\n", mail.recipients.join(", "), subject(&mail)));
     }
-    let strayed = strayed(&demo, &swept);
-    for line in &strayed {
+    let unexpected = unexpected(&demo, &swept);
+    for line in &unexpected {
         note(&format!("demo: unexpected result: {line}\n"));
     }
     demo.stop().await.map_err(RunError::Demo)?;
-    Ok(match (swept.exit(false), strayed.is_empty()) {
+    Ok(match (swept.exit(false), unexpected.is_empty()) {
         (Exit::Database, _) => Exit::Database,
         // Some clients are planned to fail.
         (Exit::Success | Exit::ClientFailed | Exit::Usage | Exit::LimitExceeded, true) => Exit::Success,
@@ -61,7 +61,7 @@ pub async fn headless(
     tap: &LogTap,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    let (demo, source) = start(clients, patterns, Mood::Lively).await?;
+    let (demo, source) = start(clients, patterns, Incidents::On).await?;
     service::run(&source, record, tap, stop).await?;
     demo.stop().await.map_err(RunError::Demo)
 }
@@ -77,22 +77,22 @@ pub async fn dashboard(
     tap: &LogTap,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    let (demo, source) = start(clients, patterns, Mood::Lively).await?;
+    let (demo, source) = start(clients, patterns, Incidents::On).await?;
     dashboard::run(&source, record, tap, stop).await?;
     demo.stop().await.map_err(RunError::Demo)
 }
 
-/// In a demo that is swept repeatedly, things change between sweeps; one that is swept once is as planned.
+/// Whether clients have temporary faults. They have none in a demo with only one sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mood {
-    Scripted,
-    Lively,
+enum Incidents {
+    Off,
+    On,
 }
 
-async fn start(clients: u16, patterns: &[Pattern], mood: Mood) -> Result<(Demo, ConfigSource), RunError> {
+async fn start(clients: u16, patterns: &[Pattern], incidents: Incidents) -> Result<(Demo, ConfigSource), RunError> {
     let mut demo = Demo::start(usize::from(clients)).await.map_err(RunError::Demo)?;
-    if mood == Mood::Lively {
-        demo.enliven();
+    if incidents == Incidents::On {
+        demo.start_incidents();
     }
     note(demo.legend());
     note("\n");
@@ -102,8 +102,8 @@ async fn start(clients: u16, patterns: &[Pattern], mood: Mood) -> Result<(Demo, 
 }
 
 /// The clients whose result is not as planned, one line each.
-fn strayed(demo: &Demo, swept: &RunResult) -> Vec<String> {
-    let stray = |client: &ClientView| {
+fn unexpected(demo: &Demo, swept: &RunResult) -> Vec<String> {
+    let difference = |client: &ClientView| {
         let planned = demo.expectation(&client.card.id)?;
         let failed_at = client.last.as_ref()?.failure.as_ref().map(|failure| failure.stage);
         let as_planned = match planned {
@@ -118,7 +118,7 @@ fn strayed(demo: &Demo, swept: &RunResult) -> Vec<String> {
         };
         (!as_planned).then(|| format!("{}: {}", client.card.name, came()))
     };
-    swept.fleet.clients().filter_map(stray).collect()
+    swept.fleet.clients().filter_map(difference).collect()
 }
 
 /// A message on standard error. If that is closed, the message is dropped.

@@ -1,4 +1,4 @@
-//! The server's side of an SMTP conversation: a line comes in, an answer goes out. Pure; no socket, no clock.
+//! The server's side of an SMTP session: input lines and replies. Pure.
 
 /// The most recipients of one mail.
 const MAX_RECIPIENTS: usize = 100;
@@ -6,21 +6,21 @@ const MAX_RECIPIENTS: usize = 100;
 /// The longest mail.
 const MAX_MAIL_BYTES: usize = 4 * 1024 * 1024;
 
-/// A mail as it was handed over.
+/// A mail as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedMail {
     /// The sender of the envelope; empty for a bounce.
     pub from: String,
     /// The recipients of the envelope.
     pub recipients: Vec<String>,
-    /// Headers and body, dots unstuffed, every line ended with CR LF.
+    /// Headers and body, without dot-stuffing, with lines ending in CR LF.
     pub content: Vec<u8>,
 }
 
-/// A moment of a conversation at which a server can refuse.
+/// A step of an SMTP session that a server can refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// The greeting, before the client has said anything.
+pub enum SmtpStep {
+    /// The greeting, before the client has sent anything.
     Greeting,
     /// `HELO` or `EHLO`.
     Hello,
@@ -34,25 +34,25 @@ pub enum Moment {
     Content,
 }
 
-/// What the server is told to refuse.
+/// A step that the server refuses, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// At which step of the dialogue.
-    pub at: Moment,
-    /// With which reply: 4xx asks the client to try again later, 5xx not to.
+    /// The refused step.
+    pub at: SmtpStep,
+    /// The reply code: 4xx for a temporary failure, 5xx for a permanent one.
     pub code: u16,
 }
 
-/// What the server does next.
+/// The next action of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// Sends these lines.
     Say(String),
     /// Sends these lines and closes the connection.
     SayAndClose(String),
-    /// Keeps the mail; once it is kept, sends these lines.
+    /// Stores the mail, then sends these lines.
     Keep(ReceivedMail, String),
-    /// Reads on: the mail has not ended.
+    /// Reads the next line, because the mail has not ended.
     ReadOn,
 }
 
@@ -60,10 +60,10 @@ fn say(code: u16, words: &str) -> Answer {
     Answer::Say(format!("{code} {words}\r\n"))
 }
 
-/// Where a conversation is.
+/// The state of a session.
 #[derive(Debug, Default)]
 enum State {
-    /// No mail has begun. Whether the client has introduced itself is kept beside.
+    /// No mail has begun.
     #[default]
     Idle,
     /// `MAIL FROM` was accepted.
@@ -72,7 +72,7 @@ enum State {
     Content { mail: ReceivedMail, too_long: bool },
 }
 
-/// One conversation.
+/// The state of one session.
 #[derive(Debug, Default)]
 pub(super) struct Dialogue {
     introduced: bool,
@@ -82,10 +82,10 @@ pub(super) struct Dialogue {
 impl Dialogue {
     /// The greeting.
     pub(super) fn greet(refusal: Option<Refusal>) -> Answer {
-        refused(refusal, Moment::Greeting).unwrap_or_else(|| say(220, "sink.localhost ESMTP, mails end here"))
+        refused(refusal, SmtpStep::Greeting).unwrap_or_else(|| say(220, "sink.localhost ESMTP, mails end here"))
     }
 
-    /// The answer to a line, without its line end.
+    /// The answer to a line. The line has no line end.
     pub(super) fn line(&mut self, line: &[u8], refusal: Option<Refusal>) -> Answer {
         match std::mem::take(&mut self.state) {
             State::Content { mail, too_long } => self.content(mail, too_long, line, refusal),
@@ -118,7 +118,7 @@ impl Dialogue {
     }
 
     fn hello(&mut self, refusal: Option<Refusal>, lines: &str) -> Answer {
-        refused(refusal, Moment::Hello).unwrap_or_else(|| {
+        refused(refusal, SmtpStep::Hello).unwrap_or_else(|| {
             self.introduced = true;
             self.state = State::Idle;
             Answer::Say(lines.to_owned())
@@ -130,7 +130,7 @@ impl Dialogue {
             return say(503, "5.5.1 not now");
         }
         let Some(from) = address(argument, "FROM:") else { return say(501, "5.5.4 write MAIL FROM:<address>") };
-        refused(refusal, Moment::Sender).unwrap_or_else(|| {
+        refused(refusal, SmtpStep::Sender).unwrap_or_else(|| {
             self.state = State::Envelope { from, recipients: Vec::new() };
             say(250, "2.1.0 sender accepted")
         })
@@ -144,7 +144,7 @@ impl Dialogue {
         if recipients.len() >= MAX_RECIPIENTS {
             return say(452, "4.5.3 too many recipients");
         }
-        refused(refusal, Moment::Recipient).unwrap_or_else(|| {
+        refused(refusal, SmtpStep::Recipient).unwrap_or_else(|| {
             recipients.push(to);
             say(250, "2.1.5 recipient accepted")
         })
@@ -153,7 +153,7 @@ impl Dialogue {
     fn data(&mut self, refusal: Option<Refusal>) -> Answer {
         match std::mem::take(&mut self.state) {
             State::Envelope { from, recipients } if !recipients.is_empty() => {
-                if let Some(answer) = refused(refusal, Moment::Data) {
+                if let Some(answer) = refused(refusal, SmtpStep::Data) {
                     return answer;
                 }
                 let mail = ReceivedMail { from, recipients, content: Vec::new() };
@@ -169,7 +169,7 @@ impl Dialogue {
 
     fn content(&mut self, mut mail: ReceivedMail, too_long: bool, line: &[u8], refusal: Option<Refusal>) -> Answer {
         if line == b"." {
-            return match refused(refusal, Moment::Content) {
+            return match refused(refusal, SmtpStep::Content) {
                 Some(answer) => answer,
                 None if too_long => say(552, "5.3.4 too long a mail"),
                 None => Answer::Keep(mail, "250 2.0.0 kept\r\n".to_owned()),
@@ -186,14 +186,14 @@ impl Dialogue {
     }
 }
 
-fn refused(refusal: Option<Refusal>, now: Moment) -> Option<Answer> {
+fn refused(refusal: Option<Refusal>, now: SmtpStep) -> Option<Answer> {
     refusal.filter(|refusal| refusal.at == now).map(|Refusal { code, .. }| {
         let class = code / 100;
         say(code, &format!("{class}.3.0 refused on purpose"))
     })
 }
 
-/// The address in `FROM:<a@b> SIZE=…`; the keyword in any case.
+/// The address in `FROM:<a@b> SIZE=…`. The keyword is not case-sensitive.
 fn address(argument: &str, keyword: &str) -> Option<String> {
     let (head, rest) = argument.split_at_checked(keyword.len())?;
     if !head.eq_ignore_ascii_case(keyword) {
@@ -207,7 +207,7 @@ fn address(argument: &str, keyword: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The codes that answer these lines, and the mails that were kept.
+    /// The reply codes to these lines, and the mails that were stored.
     fn converse(lines: &[&str], refusal: Option<Refusal>) -> (Vec<String>, Vec<ReceivedMail>) {
         let mut dialogue = Dialogue::default();
         let (mut codes, mut mails) = (Vec::new(), Vec::new());
@@ -248,17 +248,17 @@ mod tests {
     #[test]
     fn each_moment_can_refuse() {
         for (at, position) in [
-            (Moment::Greeting, 0),
-            (Moment::Hello, 1),
-            (Moment::Sender, 2),
-            (Moment::Recipient, 3),
-            (Moment::Data, 4),
-            (Moment::Content, 5),
+            (SmtpStep::Greeting, 0),
+            (SmtpStep::Hello, 1),
+            (SmtpStep::Sender, 2),
+            (SmtpStep::Recipient, 3),
+            (SmtpStep::Data, 4),
+            (SmtpStep::Content, 5),
         ] {
             for code in [451, 550] {
                 let (codes, mails) = converse(&WHOLE, Some(Refusal { at, code }));
                 assert_eq!(codes[position], code.to_string(), "{at:?}");
-                assert_eq!(mails.len(), usize::from(at == Moment::Greeting), "{at:?}");
+                assert_eq!(mails.len(), usize::from(at == SmtpStep::Greeting), "{at:?}");
             }
         }
     }

@@ -1,8 +1,7 @@
-//! A server that plays a persona: the clock that the persona lives by, and the last block of an answer.
+//! Answers for the agent of a demo client with the report of a simulated host.
 //!
-//! The agent's own answer stands before that block, and by the rule of the wire the last block counts. It is
-//! sealed for the request that the command line carried, so the collector opens and checks it like any other:
-//! only the numbers are made up.
+//! The output of the real agent comes first, but the last block in the output is the one that counts. It is sealed for
+//! the request in the command line, so the collector opens and checks it like that of a real agent.
 
 use std::{
     borrow::Cow,
@@ -17,57 +16,51 @@ use fleetsweep_agent::{
 };
 use jiff::Timestamp;
 
-use super::persona::{Pace, Persona, Surge};
+use super::simulated_host::{Delays, SimulatedHost, Surge};
 
-/// A persona that is being played since some time.
+/// A simulated host and the start of its simulation.
 #[derive(Debug)]
-pub struct Actor {
-    persona: Persona,
+pub struct SimulatedAgent {
+    host: SimulatedHost,
     began: Instant,
     surge: Mutex<Option<Surge>>,
 }
 
-impl Actor {
-    /// Plays a persona whose time began then.
+impl SimulatedAgent {
+    /// Simulates this host, beginning at `began`.
     #[must_use]
-    pub fn new(persona: Persona, began: Instant) -> Self {
-        Self { persona, began, surge: Mutex::new(None) }
+    pub fn new(host: SimulatedHost, began: Instant) -> Self {
+        Self { host, began, surge: Mutex::new(None) }
     }
 
-    /// Who it plays.
-    #[must_use]
-    pub fn persona(&self) -> &Persona {
-        &self.persona
-    }
-
-    /// Has much work from now on, for so long.
-    pub(super) fn strain(&self, lasts: Duration) {
+    /// Starts a period of high CPU usage.
+    pub(super) fn start_surge(&self, lasts: Duration) {
         let begins = self.began.elapsed();
         *self.surge() = Some(Surge { begins, ends: begins.saturating_add(lasts) });
     }
 
-    /// How fast a visit is that comes now.
-    pub(super) fn pace(&self) -> Pace {
-        self.persona.pace(self.began.elapsed())
+    /// The delays of a session at this time.
+    pub(super) fn delays(&self) -> Delays {
+        self.host.delays(self.began.elapsed())
     }
 
-    /// The block that ends the output of a command that carried a request; `None` for any other command.
+    /// The last block of a command's output, if its command line contains a request; otherwise `None`.
     pub(super) fn answer(&self, command: &[u8]) -> Option<Bytes> {
         let request = request_in(command)?;
         let surge = *self.surge();
         let (since, clock_unix_ms) = (self.began.elapsed(), Timestamp::now().as_millisecond());
-        let mut report = self.persona.report(since, clock_unix_ms, surge);
+        let mut report = self.host.report(since, clock_unix_ms, surge);
         report.events = match &request.events {
             EventsWanted::No => None,
-            EventsWanted::Within(_) => Some(self.persona.security_log(since, clock_unix_ms, None)),
+            EventsWanted::Within(_) => Some(self.host.security_log(since, clock_unix_ms, None)),
             EventsWanted::After(bookmark) => {
-                Some(self.persona.security_log(since, clock_unix_ms, Some(bookmark.as_str())))
+                Some(self.host.security_log(since, clock_unix_ms, Some(bookmark.as_str())))
             }
         };
         match envelope::seal(report.to_xml().as_bytes(), &request, &mut SysRng) {
             Ok(block) => Some(block.into()),
             Err(error) => {
-                tracing::warn!(%error, "a persona cannot answer: the agent's own report stays the last one");
+                tracing::warn!(%error, "a simulated agent cannot answer; the report of the real one is used");
                 None
             }
         }
@@ -78,8 +71,8 @@ impl Actor {
     }
 }
 
-/// A command line whose request asks for no security events: those of the machine that the demo runs on are not to be
-/// read. The persona has its own.
+/// The command line with a request without security events, because those of the machine that the demo runs on must not
+/// be read. The simulated host has its own.
 pub(super) fn without_events(command: &[u8]) -> Cow<'_, [u8]> {
     match (request_in(command), std::str::from_utf8(command)) {
         (Some(request), Ok(text)) if request.events != EventsWanted::No => {
@@ -90,7 +83,7 @@ pub(super) fn without_events(command: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The request among the words of a command line, in quotes or not.
+/// The request in a command line, quoted or not.
 fn request_in(command: &[u8]) -> Option<Request> {
     let text = std::str::from_utf8(command).ok()?;
     text.split(|character: char| character.is_ascii_whitespace() || matches!(character, '\'' | '"'))
@@ -106,7 +99,7 @@ mod tests {
 
     #[test]
     fn only_a_command_with_a_request_is_answered_and_only_for_that_request() {
-        let actor = Actor::new(Persona::new("db-03", 2), Instant::now());
+        let agent = SimulatedAgent::new(SimulatedHost::new("db-03", 2), Instant::now());
         let [(request, secret), (other, _)] = [(); 2].map(|()| {
             let secret = envelope::fresh_secret(&mut SysRng).unwrap();
             let request = Request {
@@ -120,7 +113,7 @@ mod tests {
         });
         let word = request.to_argument();
         for command in [format!("/tmp/agent {word}"), format!("exec /bin/sh -c 'a; b' x \"{word}\" y"), word.clone()] {
-            let block = actor.answer(command.as_bytes()).unwrap();
+            let block = agent.answer(command.as_bytes()).unwrap();
             let xml = envelope::open(&block, &request, &secret).unwrap();
             let report = Report::from_xml(&xml).unwrap();
             assert_eq!(report.host.name.as_deref(), Some("db-03.demo.example"), "{command}");
@@ -129,11 +122,11 @@ mod tests {
         let wanting = Request { events: EventsWanted::Within(Duration::from_secs(60)), ..request.clone() };
         let command = format!("/tmp/agent '{}' y", wanting.to_argument());
         assert_eq!(&*without_events(command.as_bytes()), format!("/tmp/agent '{word}' y").as_bytes());
-        let block = actor.answer(command.as_bytes()).unwrap();
+        let block = agent.answer(command.as_bytes()).unwrap();
         assert!(Report::from_xml(&envelope::open(&block, &wanting, &secret).unwrap()).unwrap().events.is_some());
         for command in ["", "uname -sm", "1.2.3", word.trim_start_matches('1'), &format!("x{word}")] {
-            assert_eq!(actor.answer(command.as_bytes()), None, "{command}");
+            assert_eq!(agent.answer(command.as_bytes()), None, "{command}");
         }
-        assert_eq!(actor.answer(b"\xff"), None);
+        assert_eq!(agent.answer(b"\xff"), None);
     }
 }

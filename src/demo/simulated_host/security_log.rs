@@ -1,28 +1,27 @@
-//! What the security log of a persona says: now and then somebody tries passwords, and now and then an operator works
-//! as root. Pure, as the rest of it.
+//! The security log of a simulated host: occasional failed logins and commands of an operator as root. Pure.
 
 use std::time::Duration;
 
 use fleetsweep_agent::report::{EventAccess, EventLog, SecurityEvent};
 
-use super::{Persona, number, salt};
+use super::{SimulatedHost, number, salt};
 
-/// In a stretch of time as long as this something may happen.
-const STRETCH_SECONDS: i64 = 20;
+/// The length of an interval. In each interval there is one incident or none.
+const INTERVAL_SECONDS: i64 = 20;
 
-/// In one of so many stretches something does.
+/// There is an incident in about one of this many intervals.
 const EVERY: u64 = 20;
 
-/// How far back the first report goes: there is something to be seen from the beginning.
+/// How far back the first report goes, so that it already contains events.
 const FIRST: Duration = Duration::from_secs(600);
 
-/// Somebody who tries passwords makes so many attempts at most.
+/// The most failed logins of an incident.
 const ATTEMPTS: u64 = 5;
 
-/// The accounts that are tried.
+/// The accounts of failed logins.
 const TRIED: [&str; 6] = ["root", "admin", "postgres", "oracle", "test", "ubuntu"];
 
-/// What an operator does as root.
+/// The commands of an operator as root.
 const DONE: [&str; 4] = [
     "/usr/bin/systemctl restart nginx",
     "/usr/bin/apt-get upgrade",
@@ -30,16 +29,16 @@ const DONE: [&str; 4] = [
     "/usr/sbin/usermod -aG adm deploy",
 ];
 
-impl Persona {
-    /// The log so long after the demo began, when its clock shows this; after a bookmark that it gave before.
+impl SimulatedHost {
+    /// The log at a time since the start of the demo, with this time of the host's clock, after an earlier bookmark.
     #[must_use]
     pub fn security_log(&self, since: Duration, clock_unix_ms: i64, bookmark: Option<&str>) -> EventLog {
         let now = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
         let first = now - i64::try_from(FIRST.as_secs()).unwrap_or(0);
         let from = bookmark.and_then(|bookmark| bookmark.parse::<i64>().ok()).map_or(first, |from| from.max(first));
         let mut events = Vec::new();
-        for stretch in from.div_euclid(STRETCH_SECONDS)..=now.div_euclid(STRETCH_SECONDS) {
-            let happened = self.happened(stretch).into_iter();
+        for interval in from.div_euclid(INTERVAL_SECONDS)..=now.div_euclid(INTERVAL_SECONDS) {
+            let happened = self.happened(interval).into_iter();
             events.extend(happened.filter(|(second, _)| (from + 1..=now).contains(second)).map(|(second, event)| {
                 let occurred_unix_ms = clock_unix_ms.saturating_sub(1000 * (now - second));
                 SecurityEvent { occurred_unix_ms, ..event }
@@ -54,28 +53,28 @@ impl Persona {
         }
     }
 
-    /// What happens in a stretch of time: each event with its second.
-    fn happened(&self, stretch: i64) -> Vec<(i64, SecurityEvent)> {
-        let begins = stretch * STRETCH_SECONDS;
-        let chance = number(self.seed, salt::SECURITY.wrapping_add_signed(stretch));
-        if !chance.is_multiple_of(EVERY) {
+    /// The events of an interval, each with its second.
+    fn happened(&self, interval: i64) -> Vec<(i64, SecurityEvent)> {
+        let begins = interval * INTERVAL_SECONDS;
+        let random = number(self.seed, salt::SECURITY.wrapping_add_signed(interval));
+        if !random.is_multiple_of(EVERY) {
             return Vec::new();
         }
-        let chance = chance / EVERY;
-        let pick = |of: &[&'static str], chance: u64| {
-            let index = usize::try_from(chance % of.len() as u64).unwrap_or(0);
+        let random = random / EVERY;
+        let pick = |of: &[&'static str], random: u64| {
+            let index = usize::try_from(random % of.len() as u64).unwrap_or(0);
             of.get(index).copied().unwrap_or_default()
         };
-        if chance.is_multiple_of(3) {
-            let command = pick(&DONE, chance / 3);
+        if random.is_multiple_of(3) {
+            let command = pick(&DONE, random / 3);
             let message = format!("deploy : TTY=pts/0 ; PWD=/home/deploy ; USER=root ; COMMAND={command}");
             return vec![(begins, event(begins, "notice", "sudo", "deploy", message))];
         }
-        // Addresses and ports of the range for documentation.
-        let (host, port) = (chance % 250 + 1, 30_000 + chance % 20_000);
-        let attempts = (0..).zip(0..=chance / 7 % ATTEMPTS);
+        // An address of the range for documentation.
+        let (host, port) = (random % 250 + 1, 30_000 + random % 20_000);
+        let attempts = (0..).zip(0..=random / 7 % ATTEMPTS);
         let attempt = |(after, attempt): (i64, u64)| {
-            let user = pick(&TRIED, chance + attempt);
+            let user = pick(&TRIED, random + attempt);
             let port = port + attempt;
             let message = format!("Failed password for invalid user {user} from 203.0.113.{host} port {port} ssh2");
             (begins + 2 * after, event(begins + 2 * after, "warning", "sshd", user, message))
@@ -107,10 +106,10 @@ mod tests {
     fn each_event_is_told_once_and_some_happen_in_a_few_minutes() {
         let mut all = 0;
         for n in 0..8 {
-            let persona = Persona::new(&format!("web-{n:02}"), n);
+            let host = SimulatedHost::new(&format!("web-{n:02}"), n);
             let at = |seconds: u64, bookmark: &str| {
                 let clock = CLOCK + 1000 * i64::try_from(seconds).unwrap();
-                persona.security_log(Duration::from_secs(seconds), clock, Some(bookmark))
+                host.security_log(Duration::from_secs(seconds), clock, Some(bookmark))
             };
             let whole = at(600, "0");
             let mut parts = Vec::new();
@@ -129,9 +128,9 @@ mod tests {
 
     #[test]
     fn the_first_report_and_one_after_a_foreign_bookmark_go_back_a_while() {
-        let persona = Persona::new("web-01", 0);
+        let host = SimulatedHost::new("web-01", 0);
         let [first, foreign] =
-            [None, Some("journal s=1 2")].map(|bookmark| persona.security_log(Duration::from_secs(3), CLOCK, bookmark));
+            [None, Some("journal s=1 2")].map(|bookmark| host.security_log(Duration::from_secs(3), CLOCK, bookmark));
         assert_eq!(first, foreign);
         assert!(first.events.iter().all(|event| event.occurred_unix_ms <= CLOCK));
     }

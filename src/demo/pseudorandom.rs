@@ -1,11 +1,10 @@
-//! Chance that is always the same: numbers, choices and curves that look random and follow from a seed alone.
-//! Pure; nothing here is fit for secrets.
+//! Deterministic pseudorandom numbers, choices and curves for simulated hosts. Pure. Not suitable for secrets.
 
 use std::f64::consts::TAU;
 
-/// The seed that belongs to a name.
+/// The seed for a name.
 pub(super) fn seed_of(name: &str) -> u64 {
-    // FNV-1a: the standard library's hash may change from release to release, and a demo should not.
+    // FNV-1a, because the hash function of the standard library may change from release to release.
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
@@ -17,37 +16,37 @@ pub(super) fn number(seed: u64, salt: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// The same as a share: at least 0, less than 1.
+/// [`number`] as a fraction: at least 0, less than 1.
 pub(super) fn share(seed: u64, salt: u64) -> f64 {
-    // The upper 32 bits, which a float holds exactly.
+    // Only the upper 32 bits, which a float can represent exactly.
     let upper = u32::try_from(number(seed, salt) >> 32).unwrap_or(u32::MAX);
     f64::from(upper) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// The same between two numbers.
+/// [`number`] in a range: at least `low`, less than `high`.
 pub(super) fn between(seed: u64, salt: u64, (low, high): (f64, f64)) -> f64 {
     low + (high - low) * share(seed, salt)
 }
 
-/// The place of one of `count` things, from 0; 0 where there is none.
+/// A random index into a list of `count` entries; 0 if the list is empty.
 pub(super) fn place(seed: u64, salt: u64, count: usize) -> usize {
     let wide = number(seed, salt).checked_rem(u64::try_from(count).unwrap_or(u64::MAX)).unwrap_or(0);
     usize::try_from(wide).unwrap_or(0)
 }
 
-/// One of several things; `otherwise` of none.
+/// A random entry of a list; `otherwise` if the list is empty.
 pub(super) fn pick<T: Copy>(seed: u64, salt: u64, of: &[T], otherwise: T) -> T {
     of.get(place(seed, salt, of.len())).copied().unwrap_or(otherwise)
 }
 
-/// A wave from -1 to 1 that comes back after `period` seconds and begins at a place of the seed's own. A second,
-/// smaller one of a third of the period rides on it, so that no two rounds of a curve look drawn with a ruler.
+/// A wave from -1 to 1 with a period of `period` seconds and a random phase, plus a smaller one with a third of the
+/// period, so that the curve looks less regular.
 pub(super) fn wave(seed: u64, salt: u64, seconds: f64, period: f64) -> f64 {
     let turn = seconds / period + share(seed, salt);
     0.8 * (TAU * turn).sin() + 0.2 * (TAU * turn * 3.0).sin()
 }
 
-/// Noise from -1 to 1 that takes `step` seconds from one value to the next and has no corner on the way.
+/// Smooth noise from -1 to 1 with a new value every `step` seconds.
 pub(super) fn drift(seed: u64, salt: u64, seconds: f64, step: f64) -> f64 {
     let position = (seconds / step).max(0.0);
     let value = |at: f64| 2.0 * share(number(seed, salt), at.to_bits()) - 1.0;
@@ -61,8 +60,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chance_is_the_same_every_time_and_stays_in_its_bounds() {
-        // The published example of FNV-1a.
+    fn numbers_are_deterministic_and_in_range() {
+        // A published test vector of FNV-1a.
         assert_eq!(seed_of("foobar"), 0x8594_4171_f739_67e8);
         assert_ne!(seed_of("web-01"), seed_of("web-02"));
         for salt in 0..1000 {
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_no_corner() {
+    fn noise_is_smooth() {
         for tenth in 0..1000 {
             let seconds = f64::from(tenth) / 10.0;
             let step = drift(3, 4, seconds + 0.1, 5.0) - drift(3, 4, seconds, 5.0);

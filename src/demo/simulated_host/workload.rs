@@ -1,35 +1,34 @@
-//! What the personas of a demo are made of, as data: trades with their processes and file systems, and
-//! operating systems. Not what becomes of it over time ([`super`]).
+//! The data of simulated hosts: workloads with their processes and file systems, and operating systems.
 
-/// What a machine is for: everything that follows from that.
+/// The purpose of a machine and the properties that depend on it.
 #[derive(Debug)]
-pub(super) struct Trade {
-    /// The first part of its name.
-    pub(super) word: &'static str,
-    /// How many cores it may have.
+pub(super) struct Workload {
+    /// The first part of the names of its clients.
+    pub(super) name: &'static str,
+    /// The possible numbers of cores.
     pub(super) cores: &'static [u16],
-    /// How much memory, GiB.
+    /// The possible sizes of memory, GiB.
     pub(super) memory_gib: &'static [u64],
-    /// Between which percentages the middle of its CPU use lies.
+    /// The range of the mean CPU usage, percent.
     pub(super) cpu: (f64, f64),
-    /// The same of its memory use.
+    /// The range of the mean memory usage, percent.
     pub(super) memory: (f64, f64),
-    /// Received and sent, bytes a second on average.
+    /// Received and sent bytes per second, on average.
     pub(super) network: (f64, f64),
-    /// Its file systems beside `/` and `/boot`: mount and size in GiB.
+    /// The file systems in addition to `/` and `/boot`: mount point and size in GiB.
     pub(super) mounts: &'static [(&'static str, u64)],
-    /// The processes that use most.
+    /// The processes with the highest usage.
     pub(super) processes: [Program; 5],
 }
 
-/// A process of a trade.
+/// A process of a workload.
 #[derive(Debug)]
 pub(super) struct Program {
     /// Its short name.
     pub(super) name: &'static str,
-    /// Its share of the machine's CPU use.
+    /// Its fraction of the machine's CPU usage.
     pub(super) cpu: f64,
-    /// Its share of the used memory.
+    /// Its fraction of the used memory.
     pub(super) memory: f64,
 }
 
@@ -50,16 +49,16 @@ const fn program(name: &'static str, cpu: f64, memory: f64) -> Program {
     Program { name, cpu, memory }
 }
 
-/// What a name stands for: the trade that it begins with, or else [`OTHER`].
-pub(super) fn of(name: &str) -> &'static Trade {
+/// The workload of a client's name, or [`OTHER`].
+pub(super) fn of(name: &str) -> &'static Workload {
     let word = name.split('-').next().unwrap_or_default();
-    TRADES.iter().find(|trade| trade.word == word).unwrap_or(&OTHER)
+    WORKLOADS.iter().find(|workload| workload.name == word).unwrap_or(&OTHER)
 }
 
-/// The trades of the healthy clients.
-pub(super) static TRADES: [Trade; 4] = [
-    Trade {
-        word: "web",
+/// The workloads of the healthy clients.
+pub(super) static WORKLOADS: [Workload; 4] = [
+    Workload {
+        name: "web",
         cores: &[2, 4, 8],
         memory_gib: &[4, 8, 16],
         cpu: (18.0, 42.0),
@@ -74,8 +73,8 @@ pub(super) static TRADES: [Trade; 4] = [
             program("sshd", 0.01, 0.01),
         ],
     },
-    Trade {
-        word: "app",
+    Workload {
+        name: "app",
         cores: &[4, 8, 16],
         memory_gib: &[16, 32],
         cpu: (20.0, 45.0),
@@ -90,8 +89,8 @@ pub(super) static TRADES: [Trade; 4] = [
             program("systemd-journal", 0.02, 0.02),
         ],
     },
-    Trade {
-        word: "db",
+    Workload {
+        name: "db",
         cores: &[8, 16, 32],
         memory_gib: &[64, 128, 256],
         cpu: (12.0, 38.0),
@@ -106,8 +105,8 @@ pub(super) static TRADES: [Trade; 4] = [
             program("wal-g", 0.05, 0.02),
         ],
     },
-    Trade {
-        word: "cache",
+    Workload {
+        name: "cache",
         cores: &[2, 4],
         memory_gib: &[32, 64],
         cpu: (6.0, 22.0),
@@ -124,9 +123,9 @@ pub(super) static TRADES: [Trade; 4] = [
     },
 ];
 
-/// The trade of a name that begins with none.
-pub(super) static OTHER: Trade = Trade {
-    word: "",
+/// The workload of all other clients.
+pub(super) static OTHER: Workload = Workload {
+    name: "",
     cores: &[4, 8],
     memory_gib: &[8, 16, 32],
     cpu: (14.0, 35.0),
@@ -142,7 +141,7 @@ pub(super) static OTHER: Trade = Trade {
     ],
 };
 
-/// The operating systems; the first is the one of a list that has none.
+/// The operating systems, used in turn.
 pub(super) const SYSTEMS: [System; 8] = [
     DEBIAN,
     System { version: "Ubuntu 24.04.3 LTS", kernel: "6.8.0-85-generic", file_system: "ext4", interface: "ens18" },

@@ -1,39 +1,38 @@
-//! Who a demo client pretends to be: a machine with a trade, a size and a life of its own, so that a fleet on one
-//! machine does not report that machine's numbers again and again. Pure: a persona and a time give a report.
+//! A simulated host of a demo client, with its own workload, size and readings. Without it, all clients of a demo would
+//! report the same machine. Pure: a simulated host and a time give a report.
 //!
-//! It is made up, and says nothing about the machine that the demo runs on. How it reaches the collector is in
-//! [`super::actor`].
+//! The report contains nothing about the machine that the demo runs on. [`super::simulated_agent`] sends it.
 
 use std::time::Duration;
 
 use fleetsweep_agent::report::{Cpu, FileSystem, Host, Interface, Load, Memory, Process, Report, Swap, Warning};
 
-use super::chance::{between, drift, number, pick, seed_of, share, wave};
+use super::pseudorandom::{between, drift, number, pick, seed_of, share, wave};
 
-mod security;
-mod trade;
+mod security_log;
+mod workload;
 
-use trade::{DEBIAN, SYSTEMS, System, Trade};
+use workload::{DEBIAN, SYSTEMS, System, Workload};
 
 const GIB: u64 = 1 << 30;
 const DAY_SECONDS: f64 = 86_400.0;
 
-/// The sampling window that a report gives: what the agent is asked for.
+/// The sampling window in a report. It is the one that the agent is asked for.
 const WINDOW: Duration = Duration::from_millis(250);
 
-/// No CPU use is higher without a [`Surge`]: below any limit, also where the first sweep of a large fleet is long.
+/// The highest CPU usage without a [`Surge`]. It is below the limits of the demo.
 const CALM_CPU_PERCENT: f64 = 74.0;
 
-/// The CPU use at the height of a [`Surge`].
+/// The CPU usage in a [`Surge`].
 const SURGE_CPU_PERCENT: f64 = 97.5;
 
-/// How long a [`Surge`] takes to its height, and back.
+/// The time in which a [`Surge`] rises, and in which it falls.
 const SURGE_RISES_SECONDS: f64 = 3.0;
 
-/// How far a file system fills before somebody tidies up, percent of its size.
+/// How much a file system fills before files are deleted, percent of its size.
 const FILLS_PERCENT: f64 = 14.0;
 
-/// Where a kept number of a persona comes from, so that no two things share their chance by mistake.
+/// Distinct salts, so that no two properties of a host use the same random number.
 mod salt {
     pub(super) const CORES: u64 = 1;
     pub(super) const MEMORY: u64 = 2;
@@ -45,49 +44,49 @@ mod salt {
     pub(super) const FILES: u64 = 7000;
     pub(super) const NETWORK: u64 = 8000;
     pub(super) const WARNING: u64 = 9000;
-    pub(super) const PACE: u64 = 9100;
-    /// With the number of a stretch of time added.
+    pub(super) const DELAYS: u64 = 9100;
+    /// The number of an interval is added to it.
     pub(super) const SECURITY: u64 = 1 << 40;
 }
 
-/// A made-up machine.
+/// A simulated machine.
 #[derive(Debug, Clone)]
-pub struct Persona {
+pub struct SimulatedHost {
     seed: u64,
     host_name: String,
-    trade: &'static Trade,
+    workload: &'static Workload,
     system: System,
     cores: u16,
     memory_bytes: u64,
     swap_bytes: u64,
-    /// How long it had been up when the demo began, seconds.
+    /// The uptime at the start of the demo, seconds.
     up_seconds: f64,
 }
 
-/// A time of much work.
+/// A period of high CPU usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Surge {
-    /// When it begins, as time since the demo began.
+    /// When it begins, since the start of the demo.
     pub begins: Duration,
-    /// When it is over.
+    /// When it ends, since the start of the demo.
     pub ends: Duration,
 }
 
-/// How long a client takes for each part of a visit, beside the work itself.
+/// Additional delays of a client in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Pace {
-    /// Before it greets.
+pub struct Delays {
+    /// Before the SSH identification.
     pub greeting: Duration,
-    /// Before it judges a credential.
+    /// Before the answer to a credential.
     pub login: Duration,
-    /// Before a command begins.
+    /// Before a command starts.
     pub command: Duration,
-    /// Before a command's last block.
+    /// Before the last block of a command's output.
     pub answer: Duration,
 }
 
-impl Pace {
-    /// All of it.
+impl Delays {
+    /// The sum of all delays.
     #[must_use]
     pub fn total(self) -> Duration {
         self.greeting + self.login + self.command + self.answer
@@ -95,7 +94,7 @@ impl Pace {
 }
 
 impl Surge {
-    /// From 0, nothing, to 1, its height.
+    /// From 0 (no effect) to 1 (full effect).
     fn height(self, since: Duration) -> f64 {
         let risen = since.saturating_sub(self.begins).as_secs_f64() / SURGE_RISES_SECONDS;
         let left = self.ends.saturating_sub(since).as_secs_f64() / SURGE_RISES_SECONDS;
@@ -103,19 +102,20 @@ impl Surge {
     }
 }
 
-impl Persona {
-    /// The persona of the `number`th client, from 0: its trade is in its name, the operating systems take turns.
+impl SimulatedHost {
+    /// The host of the `number`th client, from 0. The workload depends on the name and the operating system on the
+    /// number.
     #[must_use]
     pub fn new(name: &str, number: usize) -> Self {
-        let (seed, trade) = (seed_of(name), trade::of(name));
-        let memory_bytes = pick(seed, salt::MEMORY, trade.memory_gib, 8) * GIB;
+        let (seed, workload) = (seed_of(name), workload::of(name));
+        let memory_bytes = pick(seed, salt::MEMORY, workload.memory_gib, 8) * GIB;
         Self {
             seed,
             host_name: format!("{name}.demo.example"),
-            trade,
-            // Neighbours differ in their trade too: the fifth is another fourth of the list than the first.
+            workload,
+            // Names repeat after four clients, so the same name must not always have the same operating system.
             system: SYSTEMS.into_iter().cycle().nth((number + number / 4) % SYSTEMS.len()).unwrap_or(DEBIAN),
-            cores: pick(seed, salt::CORES, trade.cores, 4),
+            cores: pick(seed, salt::CORES, workload.cores, 4),
             memory_bytes,
             swap_bytes: if share(seed, salt::SWAP) < 0.25 { 0 } else { (memory_bytes / 4).min(8 * GIB) },
             up_seconds: between(seed, salt::BOOT, (0.1, 11.0)).powi(2) * DAY_SECONDS,
@@ -128,7 +128,7 @@ impl Persona {
         &self.host_name
     }
 
-    /// What it reports so long after the demo began, when its clock shows this.
+    /// The report at a time since the start of the demo, with this time of the host's clock.
     #[must_use]
     pub fn report(&self, since: Duration, clock_unix_ms: i64, surge: Option<Surge>) -> Report {
         let up = Duration::from_secs_f64(self.up_seconds) + since;
@@ -165,25 +165,25 @@ impl Persona {
         }
     }
 
-    /// How fast it is in a visit that comes so long after the demo began: 20 ms to 1.2 s in all.
+    /// The delays at a time since the start of the demo: 20 ms to 1.2 s in total.
     #[must_use]
-    pub fn pace(&self, since: Duration) -> Pace {
-        // Most machines of a fleet are near, a few are far.
-        let whole = 0.02 + 1.18 * share(self.seed, salt::PACE).powf(1.3);
-        // No visit takes as long as the one before; the longest stays the longest.
-        let whole = whole * (0.85 + 0.15 * drift(self.seed, salt::PACE, since.as_secs_f64(), 5.0));
+    pub fn delays(&self, since: Duration) -> Delays {
+        // Most hosts are fast, a few are slow.
+        let whole = 0.02 + 1.18 * share(self.seed, salt::DELAYS).powf(1.3);
+        // The delays differ a little from session to session.
+        let whole = whole * (0.85 + 0.15 * drift(self.seed, salt::DELAYS, since.as_secs_f64(), 5.0));
         let whole = whole.max(0.02);
-        // Less of it before a session than in it: a session is kept, and a greeting has the shortest deadline.
+        // Less before the login than afterwards, because sessions are kept and the greeting has the shortest deadline.
         let weights = [(1, 0.5), (2, 0.5), (3, 1.0), (4, 1.0)]
-            .map(|(part, weight)| weight * between(self.seed, salt::PACE + part, (0.4, 1.6)));
+            .map(|(part, weight)| weight * between(self.seed, salt::DELAYS + part, (0.4, 1.6)));
         let all: f64 = weights.iter().sum();
         let [greeting, login, command, answer] = weights.map(|weight| Duration::from_secs_f64(whole * weight / all));
-        Pace { greeting, login, command, answer }
+        Delays { greeting, login, command, answer }
     }
 
-    /// A day of a few minutes: up and down around its own middle, with noise.
+    /// A wave with a period of a few minutes around the host's mean, with noise.
     fn cpu_percent(&self, seconds: f64, surge: f64) -> f64 {
-        let middle = between(self.seed, salt::CPU, self.trade.cpu);
+        let middle = between(self.seed, salt::CPU, self.workload.cpu);
         let period = between(self.seed, salt::CPU + 1, (150.0, 420.0));
         let calm = middle
             + middle * 0.45 * wave(self.seed, salt::CPU + 2, seconds, period)
@@ -196,7 +196,7 @@ impl Persona {
         let seconds = since.as_secs_f64();
         let height = surge.map_or(0.0, |surge| surge.height(since));
         let around = self.cpu_percent(seconds, height);
-        // The busier all of them are, the less they differ.
+        // The higher the usage, the less the cores differ.
         let spread = (0.5 * around).min(100.0 - around);
         let core_percent: Vec<f64> = (0..u64::from(self.cores))
             .map(|core| around + spread * drift(self.seed, salt::CORE + core, seconds, 4.0))
@@ -206,7 +206,7 @@ impl Persona {
         Cpu { total_percent: total_percent.clamp(0.0, 100.0), core_percent, window: WINDOW }
     }
 
-    /// Over the last minutes, so far as the demo lasts.
+    /// The load averages. They begin with the demo.
     fn load(&self, since: Duration, surge: Option<Surge>) -> Load {
         let over = |minutes: u32| {
             let past = since.saturating_sub(Duration::from_secs(30) * minutes);
@@ -218,7 +218,7 @@ impl Persona {
     }
 
     fn memory(&self, since: Duration) -> Memory {
-        let middle = between(self.seed, salt::MEMORY + 10, self.trade.memory);
+        let middle = between(self.seed, salt::MEMORY + 10, self.workload.memory);
         let period = between(self.seed, salt::MEMORY + 20, (240.0, 600.0));
         let seconds = since.as_secs_f64();
         let percent = middle
@@ -239,9 +239,9 @@ impl Persona {
         (total_bytes > 0).then(|| Swap { total_bytes, used_bytes: part(total_bytes, percent) })
     }
 
-    /// They fill slowly and are tidied up when it has become too much.
+    /// They fill slowly until files are deleted.
     fn file_systems(&self, since: Duration) -> Vec<FileSystem> {
-        let own = [("/", 40), ("/boot", 1)].into_iter().chain(self.trade.mounts.iter().copied());
+        let own = [("/", 40), ("/boot", 1)].into_iter().chain(self.workload.mounts.iter().copied());
         own.zip(salt::FILES..)
             .map(|((mount, gib), salt)| {
                 let begins = between(self.seed, salt, (14.0, 66.0));
@@ -249,7 +249,7 @@ impl Persona {
                 let filled = FILLS_PERCENT * share(self.seed, salt + 200) + since.as_secs_f64() / 60.0 * per_minute;
                 let total_bytes = gib * GIB;
                 let used_bytes = part(total_bytes, begins + filled % FILLS_PERCENT);
-                // What ext4 keeps for root; the others keep nothing.
+                // ext4 reserves blocks for root, the others do not.
                 let kept = if self.system.file_system == "ext4" { total_bytes / 20 } else { 0 };
                 let available_bytes = total_bytes.saturating_sub(used_bytes).saturating_sub(kept);
                 let kind = self.system.file_system.to_owned();
@@ -258,7 +258,7 @@ impl Persona {
             .collect()
     }
 
-    /// Counters never go back: what rides on the mean is always flatter than the mean is steep.
+    /// The counters never decrease, because the slope of the wave is smaller than the mean rate.
     fn interfaces(&self, up_seconds: f64) -> Vec<Interface> {
         let counted = |salt: u64, per_second: f64| {
             let period = 240.0;
@@ -266,7 +266,7 @@ impl Persona {
             let swing = period / 10.0 * wave(self.seed, salt + 1, up_seconds, period);
             whole(mean * (up_seconds + swing).max(0.0))
         };
-        let (received, sent) = self.trade.network;
+        let (received, sent) = self.workload.network;
         let internal = counted(salt::NETWORK, 2.0e4);
         vec![
             Interface { name: "lo".to_owned(), received_bytes: internal, sent_bytes: internal },
@@ -281,7 +281,7 @@ impl Persona {
     fn processes(&self, since: Duration, cpu_percent: f64, used_bytes: u64) -> Vec<Process> {
         let all_cores = cpu_percent * f64::from(self.cores);
         let mut pid = 300;
-        self.trade
+        self.workload
             .processes
             .iter()
             .zip(salt::PROCESS..)
@@ -298,7 +298,7 @@ impl Persona {
             .collect()
     }
 
-    /// Now and then an agent cannot read something.
+    /// Occasionally, the agent warns about a file system.
     fn warning(&self, since: Duration) -> Option<Warning> {
         let half_minute = since.as_secs() / 30;
         number(self.seed, salt::WARNING + half_minute).is_multiple_of(12).then(|| Warning {
@@ -308,9 +308,9 @@ impl Persona {
     }
 }
 
-/// So many percent of a number of bytes, never more than all of them.
+/// A percentage of a number of bytes, at most all of them.
 fn part(of: u64, percent: f64) -> u64 {
-    // Whole hundredths of a percent: exact enough, and no size becomes a float.
+    // Calculated in hundredths of a percent, so that no size is converted to a float.
     let hundredths = whole(percent.clamp(0.0, 100.0) * 100.0);
     of / 10_000 * hundredths + of % 10_000 * hundredths / 10_000
 }
@@ -318,7 +318,7 @@ fn part(of: u64, percent: f64) -> u64 {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "the fraction is to go, and `as` takes what is out of range to the nearest end"
+    reason = "the fraction is dropped intentionally, and `as` saturates"
 )]
 fn whole(number: f64) -> u64 {
     number as u64

@@ -1,19 +1,19 @@
-//! Personas over a whole demo: nothing impossible, nothing that jumps, no two alike.
+//! The reports of simulated hosts during a demo are valid, change smoothly and differ from each other.
 
 use super::*;
 use crate::fleet::Reading;
 
 const CLOCK: i64 = 1_790_000_000_000;
 
-fn personas() -> Vec<Persona> {
+fn hosts() -> Vec<SimulatedHost> {
     let names = ["web", "app", "db", "cache", "web", "app", "db", "cache", "over-limit"];
     (0..180)
         .zip(names.iter().cycle())
-        .map(|(number, name)| Persona::new(&format!("{name}-{number:03}"), number))
+        .map(|(number, name)| SimulatedHost::new(&format!("{name}-{number:03}"), number))
         .collect()
 }
 
-/// The first two hours, seldom enough for a test.
+/// Times of the first two hours, few enough for a test.
 fn times() -> impl Iterator<Item = Duration> {
     (0..240).map(|half_minute| Duration::from_millis(half_minute * 30_070))
 }
@@ -21,18 +21,18 @@ fn times() -> impl Iterator<Item = Duration> {
 #[test]
 fn every_report_is_possible_and_survives_the_wire() {
     let surge = Surge { begins: Duration::from_secs(300), ends: Duration::from_secs(900) };
-    for persona in personas() {
+    for host in hosts() {
         for since in times().step_by(5) {
-            let report = persona.report(since, CLOCK, Some(surge));
+            let report = host.report(since, CLOCK, Some(surge));
             let mut fitted = report.clone();
             fitted.fit();
             assert_eq!(fitted, report, "a list or text is over the caps");
-            // Times travel in whole milliseconds.
+            // The wire format only has whole milliseconds, so the complete reports may differ.
             let read = Report::from_xml(report.to_xml().as_bytes()).unwrap();
             assert_eq!((&read.host, &read.cpu, &read.memory), (&report.host, &report.cpu, &report.memory));
             assert_eq!((&read.file_systems, &read.top_cpu), (&report.file_systems, &report.top_cpu));
             let reading = Reading::from_report(&read, CLOCK).unwrap();
-            assert_eq!(reading.host_name.as_deref(), Some(persona.host_name()));
+            assert_eq!(reading.host_name.as_deref(), Some(host.host_name()));
             assert_eq!(reading.clock_ahead_ms, Some(0));
             assert!((2..=4).contains(&reading.file_systems.len()));
             assert!(reading.fullest().unwrap().1.get() < 90.0, "{since:?} {:?}", reading.fullest());
@@ -46,31 +46,31 @@ fn every_report_is_possible_and_survives_the_wire() {
 }
 
 #[test]
-fn a_calm_persona_keeps_the_limits_and_a_surge_breaks_one_and_obeys_again() {
-    for persona in personas() {
+fn only_a_surge_exceeds_the_cpu_limit() {
+    for host in hosts() {
         for since in times() {
-            let report = persona.report(since, CLOCK, None);
+            let report = host.report(since, CLOCK, None);
             let memory = report.memory.unwrap();
-            assert!(report.cpu.unwrap().total_percent < 80.0, "{persona:?} at {since:?}");
-            assert!(memory.used_bytes < memory.total_bytes / 100 * 96, "{persona:?} at {since:?}");
+            assert!(report.cpu.unwrap().total_percent < 80.0, "{host:?} at {since:?}");
+            assert!(memory.used_bytes < memory.total_bytes / 100 * 96, "{host:?} at {since:?}");
         }
         let surge = Surge { begins: Duration::from_secs(60), ends: Duration::from_secs(90) };
-        let cpu = |seconds| persona.report(Duration::from_secs(seconds), CLOCK, Some(surge)).cpu.unwrap().total_percent;
+        let cpu = |seconds| host.report(Duration::from_secs(seconds), CLOCK, Some(surge)).cpu.unwrap().total_percent;
         for (seconds, over) in [(59, false), (64, true), (75, true), (86, true), (90, false), (200, false)] {
             let percent = cpu(seconds);
-            assert!(if over { percent > 90.0 } else { percent < 80.0 }, "{percent} % at {seconds} s: {persona:?}");
+            assert!(if over { percent > 90.0 } else { percent < 80.0 }, "{percent} % at {seconds} s: {host:?}");
         }
     }
 }
 
 #[test]
-fn what_moves_moves_smoothly_and_what_counts_never_goes_back() {
-    for persona in personas().iter().step_by(7) {
-        let mut before = persona.report(Duration::ZERO, CLOCK, None);
+fn values_change_smoothly_and_counters_never_decrease() {
+    for host in hosts().iter().step_by(7) {
+        let mut before = host.report(Duration::ZERO, CLOCK, None);
         for second in 1..600 {
-            let now = persona.report(Duration::from_secs(second), CLOCK, None);
+            let now = host.report(Duration::from_secs(second), CLOCK, None);
             let [was, is] = [&before, &now].map(|report| report.cpu.as_ref().unwrap().total_percent);
-            assert!((is - was).abs() < 12.0, "{was} to {is} in second {second}: {persona:?}");
+            assert!((is - was).abs() < 12.0, "{was} to {is} in second {second}: {host:?}");
             assert!(before.uptime < now.uptime);
             for (was, is) in before.interfaces.iter().zip(&now.interfaces) {
                 assert!(was.received_bytes <= is.received_bytes && was.sent_bytes <= is.sent_bytes, "{was:?} {is:?}");
@@ -78,16 +78,16 @@ fn what_moves_moves_smoothly_and_what_counts_never_goes_back() {
             before = now;
         }
         let used =
-            |since| persona.report(since, CLOCK, None).file_systems.iter().map(|s| s.used_bytes).collect::<Vec<_>>();
+            |since| host.report(since, CLOCK, None).file_systems.iter().map(|s| s.used_bytes).collect::<Vec<_>>();
         assert_ne!(used(Duration::ZERO), used(Duration::from_secs(60)), "nothing fills");
     }
 }
 
 #[test]
-fn a_persona_is_always_the_same_and_no_two_are_alike() {
+fn a_host_is_deterministic_and_no_two_are_alike() {
     let at = Duration::from_secs(100);
-    let all: Vec<Report> = personas().iter().map(|persona| persona.report(at, CLOCK, None)).collect();
-    assert_eq!(all, personas().iter().map(|persona| persona.report(at, CLOCK, None)).collect::<Vec<_>>());
+    let all: Vec<Report> = hosts().iter().map(|host| host.report(at, CLOCK, None)).collect();
+    assert_eq!(all, hosts().iter().map(|host| host.report(at, CLOCK, None)).collect::<Vec<_>>());
     let mut shown: Vec<String> = all
         .iter()
         .map(|report| {
@@ -101,26 +101,24 @@ fn a_persona_is_always_the_same_and_no_two_are_alike() {
     systems.sort_unstable();
     systems.dedup();
     assert!(systems.len() >= 6, "{systems:?}");
-    let warned = times().filter(|since| !personas()[0].report(*since, CLOCK, None).warnings.is_empty()).count();
+    let warned = times().filter(|since| !hosts()[0].report(*since, CLOCK, None).warnings.is_empty()).count();
     assert!((1..60).contains(&warned), "{warned} of 240");
 }
 
 #[test]
-fn a_persona_runs_what_its_name_says() {
+fn the_processes_depend_on_the_name() {
     for (name, program) in
         [("web-01", "nginx"), ("app-02", "java"), ("db-03", "postgres"), ("cache-04", "redis-server"), ("x", "python3")]
     {
-        let report = Persona::new(name, 0).report(Duration::ZERO, CLOCK, None);
+        let report = SimulatedHost::new(name, 0).report(Duration::ZERO, CLOCK, None);
         assert!(report.top_cpu.iter().any(|process| process.name == program), "{name}");
     }
 }
 
 #[test]
-fn each_has_its_own_pace() {
-    let totals: Vec<_> = personas()
-        .iter()
-        .flat_map(|persona| times().map(|since| persona.pace(since).total()).collect::<Vec<_>>())
-        .collect();
+fn each_host_has_its_own_delays() {
+    let totals: Vec<_> =
+        hosts().iter().flat_map(|host| times().map(|since| host.delays(since).total()).collect::<Vec<_>>()).collect();
     let [least, most] = [totals.iter().min(), totals.iter().max()].map(|total| total.unwrap().as_millis());
     assert!((19..100).contains(&least), "{least} ms");
     assert!((1000..=1200).contains(&most), "{most} ms");
