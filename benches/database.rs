@@ -1,17 +1,17 @@
-//! What the databases cost: storing collections, and charts over a full history; SQLite, PostgreSQL and MariaDB in
-//! one run on one machine.
+//! Benchmark of the databases: storing collections, and charts over a long history, with SQLite, PostgreSQL and MariaDB
+//! in one run on one machine.
 //!
-//! `cargo bench --bench database [-- SAMPLES [ENGINE]...]`, 10,000,000 samples of 500 clients if not said otherwise,
-//! every engine that is installed. The servers are started for it, with their customary durability.
+//! `cargo bench --bench database [-- SAMPLES [ENGINE]...]`. Defaults: 10,000,000 samples of 500 clients, and all
+//! installed engines. The servers are started by the benchmark with their default durability.
 //!
-//! * **stored**: collections a second as the program stores them: 128 at once, as many in a transaction as wait.
-//!   Beside it **one at a time**, each waited for: a transaction for each. The ratio is what batching gains.
-//! * **floor**: the same number of bare rows, 250 to a statement, all in one transaction.
-//! * **chart**: a client's CPU and memory over a span up to now, as the dashboard asks: the median over clients. Beside
-//!   it the **floor**, the smallest question there is, and the database's own plan.
-//! * **start**: what the dashboard asks at its start, for all clients.
+//! * **stored**: collections per second as the program stores them, 128 at the same time, with all waiting ones in one
+//!   transaction. For comparison **one at a time**, with one transaction each. The ratio is the gain from batching.
+//! * **floor**: the same number of rows without the program, 250 per statement, in one transaction.
+//! * **chart**: the dashboard's query of a client's CPU and memory over a time span, the median over clients. For
+//!   comparison the **floor**, the cheapest query, and the query plan.
+//! * **start**: the dashboard's queries at its start, for all clients.
 //!
-//! It is no test: no figure of it passes or fails.
+//! It only prints figures. There is no limit that makes it fail.
 
 #![expect(
     clippy::unwrap_used,
@@ -34,13 +34,13 @@ use support::{Database, Engine};
 use uuid::Uuid;
 
 const CLIENTS: u64 = 500;
-/// Names what is named in no other way.
+/// Any UUID.
 const UUID: &str = "00000000-0000-0000-0000-000000000001";
-/// Between two samples of a client.
+/// The time between two samples of a client.
 const STEP_MS: u64 = 60_000;
 /// The time of the first sample.
 const BEGIN_MS: u64 = 1_600_000_000_000;
-/// Collections under way at once, as `concurrency` is by default.
+/// The number of concurrent collections, as with the default of `concurrency`.
 const AT_ONCE: usize = 128;
 
 fn main() {
@@ -68,7 +68,7 @@ async fn measure(database: Database, samples: u64) {
     reader.close().await;
 }
 
-/// Rows a second: as the program does it, one at a time, and the floor.
+/// Rows per second: as the program stores them, one at a time, and the floor.
 async fn storing(database: &Database, store: &Store) {
     let batched = 20 * AT_ONCE as u64;
     let together = rate(batched, async {
@@ -126,7 +126,7 @@ fn client(number: u64) -> ClientId {
 const COLUMNS: &str = "INSERT INTO collections (id, collection_uuid, sweep_uuid, client_id, started_at_ms, duration_ms,
     attempts, status, collected_at_ms, cpu_percent, memory_percent)";
 
-/// One transaction of so many rows, numbered far beyond what the store uses.
+/// A transaction with this many rows, with ids far above those of the store.
 fn bare_rows(count: u64) -> String {
     let row =
         |number: u64| format!("({}, '{UUID}', '{UUID}', 1, 0, 300, 1, 'ok', NULL, NULL, NULL)", 1_000_000_000 + number);
@@ -137,7 +137,7 @@ fn bare_rows(count: u64) -> String {
     format!("BEGIN;\n{}COMMIT", statements.collect::<String>())
 }
 
-/// So many samples, made by the database itself.
+/// The statements with which the database creates this many samples.
 fn fill(engine: Engine, samples: u64) -> String {
     let between = STEP_MS / CLIENTS;
     let row = format!(
@@ -182,7 +182,7 @@ async fn charts(database: &Database, reader: &Reader, samples: u64) {
     }
 }
 
-/// The median over clients that lie apart, each asked for the first time.
+/// The median over distant clients, each queried once.
 async fn median(question: impl AsyncFn(u64)) -> Duration {
     let mut took = Vec::new();
     for number in (0..CLIENTS).step_by(23) {

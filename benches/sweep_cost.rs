@@ -1,19 +1,18 @@
-//! What a sweep costs: CPU of the collector, wall time and memory per client, against named peers and a
-//! floor, all in one run on one machine.
+//! Benchmark of a sweep: CPU time of the collector, wall time and memory per client, compared with other tools and a
+//! floor in one run on one machine.
 //!
-//! `cargo bench --bench sweep_cost [-- CLIENTS]`. The clients are SSH servers inside this process, which
-//! execute what they are told through a shell; every measured program is a child process of its own, so that its
-//! CPU time and its memory are the operating system's figures for it alone. Wall times hold the clients' own
-//! work too, on the same cores: compare the CPU columns, and those as ratios.
+//! `cargo bench --bench sweep_cost [-- CLIENTS]`. The clients are SSH servers in this process that execute commands
+//! with a shell. Each measured program is a child process, so that the operating system reports its CPU time and memory
+//! separately. Wall times include the work of the clients on the same cores, so compare the CPU times, as ratios.
 //!
-//! * **floor**: one SSH connection, login and `true` a client, with the same library and settings and
-//!   nothing around it: what a sweep over fresh connections cannot undercut.
-//! * **fleetsweep cold**: first contact, the agent is uploaded, executed, its report stored.
-//! * **fleetsweep kept**: the next sweep, the agent is there already.
-//! * **ssh | xargs**: the shell loop of an administrator, with OpenSSH's client, printing three files of /proc.
-//! * **ansible**: `ansible -m setup`-free `raw` command with the same three files, where it is installed.
+//! * **floor**: one SSH connection, login and `true` per client with the same library and settings and nothing else. A
+//!   sweep with new connections cannot be cheaper.
+//! * **fleetsweep cold**: the first sweep, in which the agent is uploaded.
+//! * **fleetsweep kept**: the next sweep, which uses the kept agent.
+//! * **ssh | xargs**: a shell loop with OpenSSH's client that prints three files in /proc.
+//! * **ansible**: the module `raw` with the same three files, without fact gathering, if Ansible is installed.
 //!
-//! It is no test: no figure of it passes or fails.
+//! It only prints figures. There is no limit that makes it fail.
 
 #![expect(
     clippy::unwrap_used,
@@ -45,7 +44,7 @@ const CIPHERS: &[cipher::Name] =
     &[cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305, cipher::AES_256_CTR];
 const USERNAME: &str = "bench";
 const PARALLEL: usize = 64;
-/// What the peers fetch: about what the agent reads, without its sampling window.
+/// The command of the other tools. It reads about as much as the agent, without the sampling window.
 const PEER_COMMAND: &str = "cat /proc/stat /proc/meminfo /proc/loadavg";
 
 struct Cost {
@@ -139,7 +138,7 @@ async fn start(clients: u16, directory: &Path) -> Vec<SshServer> {
     servers
 }
 
-/// Runs a child to its end; its own figures, those of its waited-for children included.
+/// Runs a child process until it ends, and returns its usage with that of its own child processes.
 async fn cost(name: &'static str, command: &mut Command) -> Cost {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let began = Instant::now();
@@ -155,8 +154,8 @@ async fn cost(name: &'static str, command: &mut Command) -> Cost {
     Cost { name, cpu_ms: cpu.as_secs_f64() * 1000.0, wall, peak_bytes: peak.join().unwrap() }
 }
 
-/// The most memory that a process had resident, asked of /proc until it ends. The figure of `wait4` will not do:
-/// it counts what this process had when it forked. Of a shell loop it is the shell's alone.
+/// The peak resident memory of a process, read from /proc until it ends. The value of `wait4` is not usable, because it
+/// includes the memory of this process at the time of the fork. For a shell loop, only the shell counts.
 fn peak_bytes(pid: u32) -> u64 {
     let mut peak = 0;
     while let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) {
@@ -209,7 +208,7 @@ fn ansible(directory: &Path) -> Option<Command> {
     })
 }
 
-/// The floor's own child process: connect, log in, `true`, for every host of the list.
+/// The child process of the floor: connect, log in and `true` for each host of the list.
 async fn floor(directory: &Path) {
     struct Trusting;
     impl russh::client::Handler for Trusting {
@@ -220,7 +219,7 @@ async fn floor(directory: &Path) {
     }
     let key = Arc::new(load_secret_key(directory.join("key"), None).unwrap());
     let config = Arc::new(russh::client::Config {
-        // As the collector orders them.
+        // The same order as in the collector.
         preferred: Preferred { cipher: Cow::Borrowed(CIPHERS), ..Preferred::DEFAULT },
         nodelay: true,
         ..russh::client::Config::default()

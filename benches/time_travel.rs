@@ -1,14 +1,15 @@
-//! What looking back costs: a dashboard over a long history, driven by keys as an operator drives it.
+//! Benchmark of time travel: a dashboard over a long history that is controlled by keys.
 //!
-//! `cargo bench --bench time_travel [-- SAMPLES [ENGINE]...]`, 1,000,000 samples of 1,000 clients in SQLite if not said
-//! otherwise, and as many alerts. The database is made for it, by itself, in a directory of its own.
+//! `cargo bench --bench time_travel [-- SAMPLES [ENGINE]...]`. Defaults: 1,000,000 samples of 1,000 clients in SQLite.
+//! There are as many alerts as samples. The benchmark creates the database in a temporary directory.
 //!
-//! * **one sweep**: the fleet as it stood at the end of a sweep, asked for once: the newest, in the middle, the oldest.
-//! * **held**: `←` held for two seconds, 30 times a second, each key followed by a frame. How many sweeps that passes, how
-//!   long after the last key the sweep stands on the screen, and the longest time that a key took.
-//! * **lists**: the newest, the next and the oldest page of the sweeps and of the alerts. The first one counts them.
+//! * **one sweep**: the query of the fleet at the end of a sweep: the newest one, one in the middle, the oldest one.
+//! * **held**: `←` is held for two seconds, 30 times per second, with a frame after each key. Prints how many sweeps this
+//!   passes, how long after the last key its sweep is on the screen, and the longest time for a key.
+//! * **lists**: the newest, the next and the oldest page of sweeps and of alerts. The first one also counts them.
 //!
-//! It is no test: no figure of it passes or fails. Half a second from the last key to the sweep is what is aimed at.
+//! It only prints figures. There is no limit that makes it fail. The goal is half a second from the last key to its
+//! sweep.
 
 #![expect(
     clippy::unwrap_used,
@@ -45,13 +46,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const CLIENTS: u64 = 1000;
-/// Between two sweeps.
+/// The time between two sweeps.
 const STEP_MS: u64 = 60_000;
 /// The time of the first sweep.
 const BEGIN_MS: u64 = 1_600_000_000_000;
-/// How many whole readings of a client there are, as the program keeps them.
+/// The number of complete readings per client, as in the program.
 const READINGS: u64 = 32;
-/// How long the key is held, and how often it comes.
+/// How long the key is held, and the interval of its repetition.
 const HELD: Duration = Duration::from_secs(2);
 const REPEAT: Duration = Duration::from_millis(33);
 const SIZE: (u16, u16) = (120, 40);
@@ -82,7 +83,8 @@ async fn measure(database: Database, samples: u64) {
     one_sweep(&reader, &cards, samples / CLIENTS).await;
     held(&reader, &cards).await;
     lists("sweeps", async |part| reader.sweeps_page(part, 500).await.unwrap()).await;
-    // Only now: a sweep looks through every alert that was raised before it.
+    // Only now, because the queries above read all alerts that were raised before their sweep.
+
     database.change(&alerts).await;
     database.change(analyze).await;
     lists("alerts", async |part| reader.alerts_page(part, 500).await.unwrap()).await;
@@ -112,7 +114,7 @@ async fn one_sweep(reader: &Reader, cards: &[ClientCard], sweeps: u64) {
     }
 }
 
-/// The dashboard without its terminal: keys go in, frames come out, and the database is asked as in the program.
+/// The dashboard without its terminal: it receives keys, draws frames and queries the database like the program.
 struct Dashboard {
     model: Model,
     questions: Questions,
@@ -162,7 +164,7 @@ impl Dashboard {
         self.draw();
     }
 
-    /// Takes in what comes until then, or until the past is there.
+    /// Applies results until a time, or until the past is loaded.
     async fn wait(&mut self, until: Instant, is_over: impl Fn(&Model) -> bool) -> bool {
         while !is_over(&self.model) {
             match tokio::time::timeout_at(until.into(), self.answers.recv()).await {
@@ -223,7 +225,7 @@ async fn lists<T: Listed>(name: &str, ask: impl AsyncFn(Part) -> Page<T>) {
     }
 }
 
-/// The statements that make so many samples, a sweep of each client a minute, by the database itself.
+/// The statements with which the database creates this many samples, with one sweep per minute of all clients.
 fn fill(engine: Engine, samples: u64) -> Vec<String> {
     let sweeps = samples / CLIENTS;
     let numbers = |count: u64| match engine {

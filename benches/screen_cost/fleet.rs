@@ -1,4 +1,4 @@
-//! The fleet that is drawn: events made up for so many clients, always the same. Not what is measured.
+//! The fleet that is drawn: deterministic events for a number of clients.
 
 use std::sync::Arc;
 
@@ -21,17 +21,17 @@ use fleetsweep::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// When it all happens.
+/// The time of all events.
 const NOW_MS: i64 = 1_772_435_649_000;
 
 /// The stages of a collection after the queue.
 const STAGES: [Stage; 6] =
     [Stage::Connect, Stage::Authenticate, Stage::Upload, Stage::Execute, Stage::Decrypt, Stage::Store];
 
-/// Of a hundred clients so many have their outcome when a frame of a sweep under way is drawn.
+/// In a sweep that has not ended, this many of a hundred clients have a result.
 const DONE_OF_100: usize = 80;
 
-/// One client in so many fails.
+/// One in this many clients fails.
 const FAILS_EVERY: usize = 40;
 
 pub(crate) fn at(after_ms: i64) -> Timestamp {
@@ -46,7 +46,7 @@ fn name(n: usize) -> String {
     format!("{}-{n:05}", ["web", "db", "cache", "edge", "batch"][n % 5])
 }
 
-/// Numbers from 0 to 99 without a pattern that a compression would find.
+/// Numbers from 0 to 99 without an obvious pattern.
 fn noise(n: usize, salt: usize) -> usize {
     n.wrapping_mul(7919).wrapping_add(salt.wrapping_mul(104_729)) % 9973 % 100
 }
@@ -85,7 +85,7 @@ fn reading(n: usize) -> Box<Reading> {
     })
 }
 
-/// The events of one sweep in the order in which they come, the last ones left out of a sweep under way.
+/// The events of a sweep in order. If it has not ended, the last ones are missing.
 pub(crate) fn sweep(number: u64, clients: usize, to_its_end: bool) -> Vec<Event> {
     let start_ms = i64::try_from(number).unwrap() * 300_000;
     let id_of_sweep = Some(SweepId(Uuid::from_u128(u128::from(number))));
@@ -134,12 +134,12 @@ pub(crate) fn sweep(number: u64, clients: usize, to_its_end: bool) -> Vec<Event>
     events
 }
 
-/// Frames as the dashboard gets them.
+/// Frames as the dashboard receives them.
 pub(crate) fn frames(events: Vec<Event>) -> Vec<Frame> {
     events.into_iter().map(|event| Frame::Event(Arc::new(event))).collect()
 }
 
-/// A dashboard over so many clients with a full past, in the middle of its second sweep.
+/// A dashboard with this many clients and a full history, in the middle of its second sweep.
 pub(crate) fn model(clients: usize, size: (u16, u16)) -> Model {
     let look = Look { colours: Colours::Many, background: Background::Dark, unicode: true };
     let about = About { name: "bench".to_owned(), schedule: "every 5m".to_owned(), interval_ms: Some(300_000) };
@@ -171,8 +171,8 @@ pub(crate) fn model(clients: usize, size: (u16, u16)) -> Model {
     model
 }
 
-/// A client that changes, and is on the screen where clients stand in the configuration's order: it is under
-/// way, on its first attempt or on its second.
+/// A client that changes and is on the screen in the order of the configuration. It is being collected, in its first or
+/// second attempt.
 pub(crate) fn one_change(turn: u32) -> Message {
     let kind = EventKind::StageEntered { stage: Stage::Upload, attempt: turn % 2 + 1 };
     let event = Event { at: at(350_000), sweep: Some(SweepId(Uuid::from_u128(1))), client: Some(id(3)), kind };

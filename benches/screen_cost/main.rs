@@ -1,17 +1,17 @@
-//! What the dashboard costs: time and bytes of a frame, taking in the events of a sweep, and the program at
-//! rest; against named peers and a floor, all in one run on one machine.
+//! Benchmark of the dashboard: time and bytes per frame, applying the events of a sweep, and the program at rest,
+//! compared with other programs and a floor in one run on one machine.
 //!
-//! `cargo bench --bench screen_cost [-- CLIENTS]...` (1,000 and 10,000 where none are named). Frames go through
-//! ratatui's terminal for crossterm, as the dashboard's do, into a sink that counts. Compare the ratios.
+//! `cargo bench --bench screen_cost [-- CLIENTS]...`. Defaults: 1,000 and 10,000 clients. Frames are drawn with
+//! ratatui's backend for crossterm, like those of the dashboard, to a sink that counts bytes. Compare the ratios.
 //!
-//! * **floor**: a paragraph of plain text that fills the screen, its first letter different in a frame with a
-//!   change: what no program with this library can undercut.
-//! * **Table, all rows**: the library's own table with one row for each client, of the columns that the dashboard
-//!   shows and nothing else on the screen: what most programs do.
-//! * **at rest**: the program in a real terminal with its schedule paused, over a demo fleet that lives in the
-//!   same process and is idle too; beside it the monitors that are installed.
+//! * **floor**: a paragraph of plain text that fills the screen. In a frame with a change, its first letter differs. No
+//!   program with this library can be faster.
+//! * **Table, all rows**: ratatui's table with a row for each client and the same columns as the dashboard, and nothing
+//!   else. This is what most programs do.
+//! * **at rest**: the program in a real terminal with paused sweeps and an idle demo fleet in the same process. For
+//!   comparison the installed monitors.
 //!
-//! It is no test: no figure of it passes or fails.
+//! It only prints figures. There is no limit that makes it fail.
 
 #![expect(
     clippy::unwrap_used,
@@ -41,21 +41,21 @@ mod table;
 /// The sizes of the screens.
 const SIZES: [(u16, u16); 2] = [(120, 40), (200, 60)];
 
-/// How many frames are drawn of one kind, where they are quick.
+/// The number of frames of one kind, if they are fast.
 const FRAMES: usize = 200;
 
-/// How long frames of one kind are drawn, where they are slow; at least [`FEWEST`] are.
+/// The time for frames of one kind, if they are slow; at least [`FEWEST`] are drawn.
 const PATIENCE: Duration = Duration::from_secs(2);
 const FEWEST: usize = 5;
 
-/// What a frame costs: the middle one of many.
+/// The median cost of a frame.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cost {
     microseconds: f64,
     bytes: u64,
 }
 
-/// Takes what a terminal would get, and counts it.
+/// Counts the bytes for a terminal and drops them.
 #[derive(Debug, Clone, Default)]
 struct Sink(Rc<Cell<u64>>);
 
@@ -70,7 +70,7 @@ impl Write for Sink {
     }
 }
 
-/// A terminal of a fixed size over a sink.
+/// A terminal of a fixed size with a sink.
 struct Screen {
     terminal: Terminal<CrosstermBackend<Sink>>,
     written: Rc<Cell<u64>>,
@@ -105,7 +105,7 @@ fn main() {
     rest::measure();
 }
 
-/// One frame of each kind, of each program.
+/// Measures one kind of frame after the other, for each program.
 fn frames(clients: usize, size: (u16, u16)) {
     let (width, height) = size;
     println!("\n{clients} clients, {width}x{height}, one frame\n");
@@ -173,11 +173,11 @@ fn frames(clients: usize, size: (u16, u16)) {
     }
 }
 
-/// The middle of many frames. A first paint is drawn to a terminal that has shown nothing yet.
+/// The median of many frames. A first paint is drawn to a terminal that has shown nothing yet.
 fn of_many(screen: &mut Screen, size: (u16, u16), is_first: bool, mut frame: impl FnMut(&mut Screen, u32)) -> Cost {
     let began = Instant::now();
     let mut costs = Vec::new();
-    // Twice before it counts: each of the terminal's two buffers has been drawn to.
+    // Two frames before the measurement, because each of the two buffers must have been drawn once.
     for turn in 0..2 {
         frame(screen, turn);
     }
@@ -197,7 +197,7 @@ fn of_many(screen: &mut Screen, size: (u16, u16), is_first: bool, mut frame: imp
     Cost { microseconds: took.as_secs_f64() * 1e6, bytes }
 }
 
-/// As the dashboard's own thread does it.
+/// Draws like the thread of the dashboard.
 fn draw_model(screen: &mut Screen, model: &mut Model) {
     model.prepare();
     model.take_changed();
@@ -211,7 +211,7 @@ fn press(model: &mut Model, keys: &str) {
     }
 }
 
-/// Taking in a whole sweep, every event by itself as it comes, and drawing where the dashboard would.
+/// Applies all events of a sweep one by one, and draws as often as the dashboard would.
 fn events(clients: usize) {
     let mut model = fleet::model(clients, SIZES[0]);
     let messages: Vec<Message> =

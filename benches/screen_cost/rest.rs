@@ -1,18 +1,18 @@
-//! The program at rest in a real terminal: what it writes and what it computes while nothing happens; beside
-//! it the monitors that are installed. Not frames.
+//! The program at rest in a real terminal: bytes written and CPU time while nothing happens, compared with the
+//! installed monitors.
 
 use std::{fs, time::Duration};
 
 use support::{Terminal, TerminalOptions, Tool};
 use tempfile::TempDir;
 
-/// How long each program is watched.
+/// How long each program is measured.
 const WATCHED: Duration = Duration::from_secs(30);
 
-/// How long a program may take until it is at rest.
+/// The time limit until a program is at rest.
 const SETTLES: Duration = Duration::from_secs(120);
 
-/// What the operating system counts CPU time in, to the second, on every architecture of today.
+/// The number of CPU time ticks per second, the same on all current architectures.
 const TICKS_A_SECOND: f64 = 100.0;
 
 const CLIENTS: u16 = 200;
@@ -46,14 +46,14 @@ pub(crate) fn measure() {
     });
 }
 
-/// Has a program come to rest, then looks at it for a while.
+/// Waits until a program is at rest and measures it.
 async fn watch(name: &str, line: &str, comes_to_rest: impl AsyncFn(&Terminal)) {
     let directory = TempDir::new().unwrap();
     let terminal = Terminal::start(directory.path(), TerminalOptions::of_size(120, 40)).await;
     terminal.run(line).await;
     let program = terminal.started().await;
     comes_to_rest(&terminal).await;
-    // What was asked for last, and the questions that follow it, are not rest yet.
+    // The last query and those that follow it are not part of the rest.
     tokio::time::sleep(Duration::from_secs(8)).await;
     let recording = directory.path().join("recording");
     terminal.record(&recording).await;
@@ -67,7 +67,7 @@ async fn watch(name: &str, line: &str, comes_to_rest: impl AsyncFn(&Terminal)) {
     println!("{name:<34} {:>12.1} {cpu:>16.2}", bytes as f64 / seconds);
 }
 
-/// CPU time that a process has used, its own and the kernel's for it.
+/// The CPU time of a process in user and kernel mode.
 fn ticks(stat: &str) -> f64 {
     let stat = fs::read_to_string(stat).unwrap();
     let (_, after) = stat.rsplit_once(") ").unwrap();

@@ -1,4 +1,4 @@
-//! The peer: the library's own table, built whole for every frame. Not the dashboard.
+//! For comparison: ratatui's table, built completely for each frame.
 
 use ratatui::{
     Frame,
@@ -7,7 +7,7 @@ use ratatui::{
     widgets::{Cell, Row, TableState},
 };
 
-/// What a row is made of, ready to be shown.
+/// The cells of a row.
 #[derive(Debug, Clone)]
 struct Line {
     state: &'static str,
@@ -17,7 +17,7 @@ struct Line {
     spark: String,
 }
 
-/// A table of so many rows, the third one selected.
+/// A table with this many rows, the third one selected.
 #[derive(Debug)]
 pub(crate) struct Table {
     lines: Vec<Line>,
@@ -36,7 +36,7 @@ impl Table {
         Self { lines: (0..clients).map(line).collect(), state: TableState::new().with_selected(2) }
     }
 
-    /// One row becomes another.
+    /// Replaces a row.
     pub(crate) fn change(&mut self, turn: u32) {
         if let Some(line) = self.lines.get_mut(3) {
             line.state = if turn.is_multiple_of(2) { "◆ execute" } else { "△ upload" };
