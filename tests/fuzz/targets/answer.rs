@@ -1,4 +1,4 @@
-//! What the script on a client prints.
+//! The output of the script on a client.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fleetsweep::fuzzing::answer(data));

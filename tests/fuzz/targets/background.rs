@@ -1,4 +1,4 @@
-//! The terminal's answer among the keys.
+//! The reply of the terminal among the keys.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fleetsweep::fuzzing::background(data));

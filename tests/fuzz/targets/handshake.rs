@@ -1,4 +1,4 @@
-//! What an SSH server says before encryption.
+//! The bytes of an SSH server before encryption.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fleetsweep::fuzzing::handshake(data));

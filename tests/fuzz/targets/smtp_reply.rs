@@ -1,4 +1,4 @@
-//! What a mail server answers.
+//! The replies of a mail server.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fleetsweep::fuzzing::smtp_reply(data));
