@@ -1,10 +1,9 @@
-//! Builds the agent that the server carries, and writes the table that `src/sweep/agents.rs` includes. Lists the
+//! Builds the embedded agent and writes the table of agents that `src/sweep/agents.rs` includes. Also writes the list of
 //! migrations for `src/store/schema.rs`.
 //!
-//! The agent is built by an inner cargo, from the same workspace and lock file, for the machine that builds
-//! where that is Linux. Agents for other platforms are files named `<triple>` or `<triple>.exe` in the folder
-//! that `FLEETSWEEP_AGENTS_DIR` names, as `agent/build-agents` makes them; one for the building machine's own
-//! triple goes before what is built here.
+//! If this machine runs Linux, its agent is built by another cargo process from the same workspace and lock file. Agents
+//! for other platforms are files named `<triple>` or `<triple>.exe` in the directory `FLEETSWEEP_AGENTS_DIR`, as
+//! `agent/build-agents` creates them. If there is one for this machine, no other is built.
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +15,10 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-/// How an agent is compiled: where a flag holds, and the flag. `agent/build-agents` reads the same.
+/// The compiler flags of agents. `agent/build-agents` reads the same file.
 const FLAGS: &str = include_str!("agent/flags");
 
-/// What the agent is built from.
+/// The files from which the agent is built.
 const INPUTS: [&str; 7] = [
     "build.rs",
     "agent/Cargo.toml",
@@ -30,11 +29,11 @@ const INPUTS: [&str; 7] = [
     "Cargo.lock",
 ];
 
-/// Where the migrations are.
+/// The directory of migrations.
 const MIGRATIONS: &str = "migrations";
 
-/// What the outer cargo sets for this build and the inner one must not inherit: it would build the agent
-/// with the server's flags, wrappers and directories.
+/// Variables that cargo sets for this build and that the inner cargo must not inherit. Otherwise it would build the agent
+/// with the flags, wrappers and directories of the server.
 const NOT_INHERITED: &[&str] = &[
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_MANIFEST_DIR",
@@ -58,7 +57,7 @@ const NOT_INHERITED: &[&str] = &[
     "RUSTFLAGS",
     "TARGET",
 ];
-/// The same, by how the names begin.
+/// Prefixes of further variables that must not be inherited.
 const NOT_INHERITED_PREFIXES: &[&str] =
     &["CARGO_BUILD_", "CARGO_CFG_", "CARGO_FEATURE_", "CARGO_PKG_", "CARGO_PROFILE_", "DEP_"];
 
@@ -99,9 +98,9 @@ fn run() -> Result<(), String> {
     embed(&agents, &out)
 }
 
-/// Builds the agent for `target` and returns where it is.
+/// Builds the agent for `target` and returns its path.
 fn build(target: &str, out: &Path) -> Result<PathBuf, String> {
-    // Beside the directory of all build scripts, so that build, check, clippy and test share what is built.
+    // Next to the directory of all build scripts, so that build, check, clippy and test share the result.
     let shared = out
         .ancestors()
         .find(|directory| directory.file_name() == Some(OsStr::new("build")))
@@ -133,23 +132,23 @@ fn build(target: &str, out: &Path) -> Result<PathBuf, String> {
         .env("CARGO_BUILD_BUILD_DIR", &shared)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .current_dir(root)
-        // What it prints there would be taken for this script's words.
+        // Cargo would interpret it as the output of this script.
         .stdout(Stdio::null())
         .status()
         .map_err(|error| format!("cargo cannot be run for the agent: {error}"))?;
     if !status.success() {
-        return Err(format!("the agent for {target} was not built ({status}): see cargo's words on it above"));
+        return Err(format!("the agent for {target} was not built ({status}): see the messages of cargo above"));
     }
     Ok(shared.join(target).join("agent/fleetsweep-agent"))
 }
 
-/// The flags that hold in that place.
+/// The flags for a place.
 fn flags_of(place: &str, root: &str) -> Vec<String> {
     let lines = FLAGS.lines().filter_map(|line| line.split_once(char::is_whitespace));
     lines.filter(|(of, _)| *of == place).map(|(_, flag)| flag.trim().replace("{root}", root)).collect()
 }
 
-/// Whether a program links with `flags`: not every linker understands the script.
+/// Whether a program can be linked with `flags`. Not all linkers support the linker script.
 fn links(target: &str, out: &Path, flags: &[String]) -> Result<bool, String> {
     let source = out.join("probe.rs");
     fs::write(&source, "fn main() {}\n").map_err(|error| format!("{}: {error}", source.display()))?;
@@ -164,7 +163,7 @@ fn links(target: &str, out: &Path, flags: &[String]) -> Result<bool, String> {
     Ok(probe.status.success())
 }
 
-/// The files of a folder by their triples.
+/// The agents in a directory by their triples.
 fn prebuilt(folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
     let unreadable = |error| format!("FLEETSWEEP_AGENTS_DIR: {}: {error}", folder.display());
     let folder = fs::canonicalize(folder).map_err(unreadable)?;
@@ -173,7 +172,7 @@ fn prebuilt(folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let triple = name.strip_suffix(".exe").unwrap_or(&name);
-        // Whatever else lies there, such as a README, has no name of this form.
+        // Other files, such as a README, have other names.
         if path.is_file() && triple.matches('-').count() >= 2 {
             println!("cargo::rerun-if-changed={}", path.display());
             agents.insert(triple.to_owned(), path);
@@ -182,8 +181,8 @@ fn prebuilt(folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
     Ok(agents)
 }
 
-/// Copies the agents beside the table that includes them: a later build elsewhere changes nothing here. What there
-/// is, the program says with its version.
+/// Copies the agents to the directory of the table that includes them, so that later builds do not change them. The
+/// output of `--version` lists them.
 fn embed(agents: &BTreeMap<String, PathBuf>, out: &Path) -> Result<(), String> {
     let mut table = String::from("&[\n");
     let mut named = Vec::new();
@@ -201,8 +200,8 @@ fn embed(agents: &BTreeMap<String, PathBuf>, out: &Path) -> Result<(), String> {
     fs::write(&path, table).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Writes the list of migrations, oldest first. Other files of the directory, such as its README, have names of another
-/// form.
+/// Writes the list of migrations, oldest first. Other files in the directory, such as its README, have other names.
+
 fn list_migrations(out: &Path) -> Result<(), String> {
     let unreadable = |error: std::io::Error| format!("{MIGRATIONS}: {error}");
     let mut migrations = BTreeMap::new();

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes envelope.txt from report.xml without any of our code, from the words in src/envelope.rs alone.
+"""Creates envelope.txt from report.xml with an independent implementation of the format in src/envelope.rs.
 
-The keys are fixed, so the text is too: the tests hold both implementations to it. Needs the `cryptography`
-package. Run it in this directory when the version of the wire changes.
+The keys are fixed, so the result is always the same. Tests compare it with the Rust implementation. Needs the package
+`cryptography`. Run it in this directory when the wire version changes.
 """
 import base64
 from cryptography.hazmat.primitives import hashes
