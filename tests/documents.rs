@@ -1,4 +1,4 @@
-//! The documents against the program: what they promise by name is there by that name.
+//! Checks the documents against the program: names in the documents must exist.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where it cannot go on")]
 
@@ -62,7 +62,7 @@ fn every_view_of_the_migrations_is_named() {
     assert_eq!(views, 8);
 }
 
-/// The third cells of the tables of `docs/faults.md`, and in each the names between backticks.
+/// The names between backticks in the third column of the tables of `docs/faults.md`.
 fn tests_of_faults(page: &str) -> Vec<String> {
     let rows = page
         .lines()
@@ -78,7 +78,7 @@ fn tests_of_faults(page: &str) -> Vec<String> {
     names
 }
 
-/// All Rust of a folder in one text.
+/// The text of all Rust files in a directory tree.
 fn code_in(folder: &Path) -> String {
     let mut text = String::new();
     for entry in std::fs::read_dir(folder).unwrap() {

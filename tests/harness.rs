@@ -1,5 +1,5 @@
-//! The real servers of the other tests, each visited once by a client that is not ours: they are what they seem,
-//! and nothing of them is left.
+//! Tests of the real servers that other tests use: a client from another library connects to each of them, and nothing
+//! of them is left afterwards.
 #![expect(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
 use std::{

@@ -1,5 +1,5 @@
-//! The rules of the architecture: who imports whom, as the map in `src/lib.rs` has it; what the pure core never names;
-//! that every module says what it is.
+//! The rules of the architecture: modules import only what the table in `src/lib.rs` allows, the pure core does not use
+//! the runtime, files or the clock, and every module has a doc comment.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by panicking")]
 
 use std::{
@@ -12,7 +12,7 @@ mod modules;
 
 use modules::{Tests, WIRE};
 
-/// What `fleet` never names: runtime, database, network, terminal, clock, files.
+/// Names that `fleet` must not use: runtime, database, network, terminal, clock, files.
 const NOT_PURE: [&str; 15] = [
     "tokio",
     "sqlx",
@@ -31,11 +31,11 @@ const NOT_PURE: [&str; 15] = [
     "std::process",
 ];
 
-/// A row of the map.
+/// A row of the table.
 #[derive(Debug)]
-struct Room {
+struct TopModule {
     is_edge: bool,
-    /// `None` for the room that may import everything.
+    /// `None` if it may import everything.
     may_import: Option<BTreeSet<String>>,
 }
 
@@ -43,28 +43,28 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The table in `src/lib.rs`: room, what it is, what it may import.
-fn map() -> BTreeMap<String, Room> {
+/// The table in `src/lib.rs`: module, what it is, what it may import.
+fn map() -> BTreeMap<String, TopModule> {
     let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    let rooms: BTreeMap<_, _> = text
+    let modules: BTreeMap<_, _> = text
         .lines()
         .filter_map(|line| line.strip_prefix("//! | [`"))
         .map(|row| {
             let cells: Vec<&str> = row.trim_end_matches('|').split(" | ").map(str::trim).collect();
-            let [room, what, imports] = cells.as_slice() else { panic!("a row of another shape: {row}") };
+            let [module, what, imports] = cells.as_slice() else { panic!("a row of another shape: {row}") };
             let may_import = (*imports != "everything").then(|| {
                 let words = imports.split(", ").map(|word| word.trim_matches('`'));
                 words.map(|word| if word == "the wire" { WIRE } else { word }.to_owned()).collect()
             });
-            let room = room.split('`').next().unwrap().to_owned();
-            (room, Room { is_edge: what.starts_with("edge:"), may_import })
+            let module = module.split('`').next().unwrap().to_owned();
+            (module, TopModule { is_edge: what.starts_with("edge:"), may_import })
         })
         .collect();
-    assert!(rooms.len() > 5, "the map in src/lib.rs was not found");
-    rooms
+    assert!(modules.len() > 5, "the map in src/lib.rs was not found");
+    modules
 }
 
-/// Every Rust file under a folder, with its text.
+/// All Rust files in a directory tree, with their text.
 fn files(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -83,13 +83,13 @@ fn files(folder: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The text without what follows `//` in each line: comments and the links in them import nothing.
+/// The text without comments, because links in comments are not imports.
 fn code(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// The room a file of `src/` belongs to; `None` for the two roots of the crates.
-fn room_of(path: &Path) -> Option<String> {
+/// The top-level module of a file in `src/`; `None` for the roots of the two crates.
+fn top_module_of(path: &Path) -> Option<String> {
     let inside = path.strip_prefix(root().join("src")).unwrap();
     let name = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
     (name != "lib" && name != "main").then_some(name)
@@ -116,17 +116,17 @@ fn the_reader_of_imports_opens_groups_and_skips_comments() {
 }
 
 #[test]
-fn every_room_imports_only_what_the_map_allows() {
+fn every_module_imports_only_what_the_map_allows() {
     let map = map();
     let mut wrong = Vec::new();
     for (path, text) in files("src") {
-        let Some(name) = room_of(&path) else { continue };
-        let Some(room) = map.get(&name) else { panic!("{}: `{name}` is not in the map of src/lib.rs", path.display()) };
-        let Some(allowed) = &room.may_import else { continue };
+        let Some(name) = top_module_of(&path) else { continue };
+        let Some(top) = map.get(&name) else { panic!("{}: `{name}` is not in the map of src/lib.rs", path.display()) };
+        let Some(allowed) = &top.may_import else { continue };
         let module = modules::module_path(path.strip_prefix(root().join("src")).unwrap());
         let product =
             if modules::is_tests(&module) { BTreeSet::new() } else { modules::roots(&module, &text, Tests::LeftOut) };
-        // Tests may make a report in order to have a reading.
+        // Tests may use the wire format, because a reading is made from a report.
         let all = modules::roots(&module, &text, Tests::Included).into_iter().filter(|import| import != WIRE);
         let wrongly: BTreeSet<String> = product.into_iter().chain(all).collect();
         for import in wrongly.iter().filter(|import| **import != name && !allowed.contains(*import)) {
@@ -139,23 +139,23 @@ fn every_room_imports_only_what_the_map_allows() {
 #[test]
 fn the_map_lets_no_edge_import_another_and_the_core_nothing_but_the_wire() {
     let map = map();
-    let edges: BTreeSet<&String> = map.iter().filter(|(_, room)| room.is_edge).map(|(name, _)| name).collect();
+    let edges: BTreeSet<&String> = map.iter().filter(|(_, module)| module.is_edge).map(|(name, _)| name).collect();
     assert!(edges.len() >= 4, "{edges:?}");
-    for (name, room) in &map {
-        let Some(allowed) = &room.may_import else {
+    for (name, module) in &map {
+        let Some(allowed) = &module.may_import else {
             assert_eq!(name, "app", "only the composition root may import everything");
             continue;
         };
         let other_edges: Vec<_> = allowed.iter().filter(|import| edges.contains(import)).collect();
         assert!(other_edges.is_empty(), "`{name}` may import {other_edges:?}: `app` alone wires edges");
     }
-    let core = map.get("fleet").and_then(|room| room.may_import.clone()).unwrap();
+    let core = map.get("fleet").and_then(|module| module.may_import.clone()).unwrap();
     assert_eq!(core, BTreeSet::from([WIRE.to_owned()]));
 }
 
 #[test]
 fn the_core_names_no_runtime_no_database_no_terminal_and_no_clock() {
-    for (path, text) in files("src").into_iter().filter(|(path, _)| room_of(path).as_deref() == Some("fleet")) {
+    for (path, text) in files("src").into_iter().filter(|(path, _)| top_module_of(path).as_deref() == Some("fleet")) {
         let code = code(&text);
         let words: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').collect();
         for name in NOT_PURE {
@@ -167,7 +167,7 @@ fn the_core_names_no_runtime_no_database_no_terminal_and_no_clock() {
     }
 }
 
-/// The modules of `src/` with a file of their own.
+/// The modules of `src/` that are files.
 fn modules_of_src() -> Vec<(modules::ModulePath, String)> {
     let src = root().join("src");
     files("src")

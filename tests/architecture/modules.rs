@@ -1,5 +1,5 @@
-//! Which file of `src/` imports which, found by parsing them. Tests are left out, and a re-export is no import: whoever
-//! uses a name through one imports the file that defines it.
+//! The imports between the files of `src/`, found by parsing them, without tests. A re-export does not count as an
+//! import: a file that uses a re-exported name imports the file that defines it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,27 +8,27 @@ use std::{
 
 use syn::{Attribute, Ident, Item, ItemUse, UseTree, Visibility, visit::Visit};
 
-/// A module's path from the crate's root: `["fleet", "judge"]`; empty for the root.
+/// A module's path from the crate root: `["fleet", "judge"]`. Empty for the root.
 pub(crate) type ModulePath = Vec<String>;
 
-/// How many re-exports may lead to a name.
+/// The longest chain of re-exports that is followed.
 const MOST_REEXPORTS: usize = 16;
 
-/// A module with a file of its own.
+/// A module that is a file.
 #[derive(Default)]
 struct Module {
-    /// The paths that its code names, resolved as far as the path itself says: `crate::fleet::Stage`.
+    /// The paths in its code, relative to the crate root, with re-exports not yet resolved.
     named: BTreeSet<ModulePath>,
-    /// Names that it passes on, and where each comes from. `*` passes on everything.
+    /// The names that it re-exports, with their origin. `*` stands for all names.
     reexports: Vec<(String, ModulePath)>,
-    /// Whether it names something of the wire, the library of the agent's package.
+    /// Whether it uses the wire, the library of the agent's package.
     names_wire: bool,
 }
 
-/// The library of the wire, as code names it.
+/// The crate name of the wire.
 pub(crate) const WIRE: &str = "fleetsweep_agent";
 
-/// Every module with a file of its own, and those it imports.
+/// All modules that are files, with the modules that they import.
 pub(crate) fn imports(files: &[(ModulePath, String)]) -> BTreeMap<ModulePath, BTreeSet<ModulePath>> {
     let modules: BTreeMap<ModulePath, Module> =
         files.iter().map(|(path, text)| (path.clone(), Module::parse(path, text, Tests::LeftOut))).collect();
@@ -41,14 +41,14 @@ pub(crate) fn imports(files: &[(ModulePath, String)]) -> BTreeMap<ModulePath, BT
         .collect()
 }
 
-/// Whether the tests in a file are read.
+/// Whether the tests in a file are parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tests {
     Included,
     LeftOut,
 }
 
-/// The modules at the crate's root that a file names, and the wire where it names that.
+/// The top-level modules that a file uses, and the wire if it uses that.
 pub(crate) fn roots(path: &[String], text: &str, tests: Tests) -> BTreeSet<String> {
     let module = Module::parse(path, text, tests);
     let named = module.named.iter().chain(module.reexports.iter().map(|(_, from)| from));
@@ -56,7 +56,7 @@ pub(crate) fn roots(path: &[String], text: &str, tests: Tests) -> BTreeSet<Strin
     named.filter_map(|path| path.first().cloned()).chain(wire).collect()
 }
 
-/// The module path of a file below `src/`.
+/// The module path of a file in `src/`.
 pub(crate) fn module_path(below_src: &Path) -> ModulePath {
     let mut path: ModulePath =
         below_src.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -66,12 +66,12 @@ pub(crate) fn module_path(below_src: &Path) -> ModulePath {
     path
 }
 
-/// Whether a module holds nothing but tests.
+/// Whether a module contains only tests.
 pub(crate) fn is_tests(path: &[String]) -> bool {
     path.iter().any(|part| part == "tests")
 }
 
-/// The module that defines what a path names.
+/// The module that defines the item of a path.
 fn definition(modules: &BTreeMap<ModulePath, Module>, named: &[String], reexports_left: usize) -> Option<ModulePath> {
     let length =
         (0..=named.len()).rev().find(|length| modules.contains_key(named.get(..*length).unwrap_or_default()))?;
@@ -80,7 +80,7 @@ fn definition(modules: &BTreeMap<ModulePath, Module>, named: &[String], reexport
     let reexported = rest.first().filter(|_| reexports_left > 0).and_then(|name| {
         let exact = module.reexports.iter().find(|(passed_on, _)| passed_on == name);
         exact.map(|(_, from)| from.clone()).or_else(|| {
-            // A name that comes through `*` cannot be told from one of the module's own, unless the file passes on only.
+            // The name may be defined in the module itself, unless the file only contains re-exports.
             let (_, from) = module.reexports.iter().find(|(passed_on, _)| passed_on == "*")?;
             module.named.is_empty().then(|| from.iter().chain([name]).cloned().collect())
         })
@@ -119,7 +119,7 @@ pub(crate) fn cycles(imports: &BTreeMap<ModulePath, BTreeSet<ModulePath>>) -> Ve
 
 impl Module {
     /// # Panics
-    /// Where the text is not Rust.
+    /// If the text is not Rust.
     fn parse(path: &[String], text: &str, tests: Tests) -> Self {
         let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", path.join("::")));
         let children =
@@ -136,19 +136,19 @@ impl Module {
     }
 }
 
-/// Walks through one file.
+/// Collects the paths in one file.
 struct Reader {
     path: ModulePath,
-    /// The modules which the file declares: a path may begin with one of them.
+    /// The modules that the file declares. Paths may begin with one of them.
     children: BTreeSet<String>,
-    /// The modules within the file that are walked through now.
+    /// The inline modules around the current item.
     inline: Vec<String>,
     tests: Tests,
     found: Module,
 }
 
 impl Reader {
-    /// A path as written, from the crate's root; `None` where it names another crate or something local.
+    /// The path from the crate root; `None` if it is in another crate or local.
     fn absolute(&self, written: &[String]) -> Option<ModulePath> {
         let here = || self.path.iter().chain(&self.inline).cloned().collect::<Vec<_>>();
         let (first, rest) = written.split_first()?;
@@ -168,7 +168,6 @@ impl Reader {
                 base.push(part.clone());
             }
         }
-        // What a module within the file has stays within the file.
         Some(base)
     }
 
@@ -178,7 +177,7 @@ impl Reader {
 
     fn note(&mut self, written: &[String]) {
         self.found.names_wire |= written.len() > 1 && written.first().is_some_and(|first| first == WIRE);
-        // A single word that is a child's name is as likely a variable.
+        // A single word with the name of a child may be a variable.
         if written.len() > 1
             && let Some(path) = self.absolute(written)
         {
@@ -186,7 +185,7 @@ impl Reader {
         }
     }
 
-    /// Paths in the arguments of a macro, which are not parsed.
+    /// Finds the paths in the arguments of a macro, which syn does not parse.
     fn note_tokens(&mut self, tokens: proc_macro2::TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
@@ -225,7 +224,7 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// The paths of a `use`, each with the name it gives.
+/// The paths of a `use` item, each with the name that it introduces.
 fn flatten(tree: &UseTree, before: &[String], into: &mut Vec<(String, Vec<String>)>) {
     let with = |word: &Ident| before.iter().cloned().chain([word.to_string()]).collect::<Vec<_>>();
     match tree {
@@ -287,7 +286,7 @@ impl<'ast> Visit<'ast> for Reader {
             if is_own_use {
                 self.found.named.insert(path.clone());
             }
-            // A module's children also see what it imports for itself.
+            // A private import is also visible in the child modules.
             if !is_own_use || name != "*" {
                 self.found.reexports.push((name, path));
             }

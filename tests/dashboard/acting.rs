@@ -1,5 +1,5 @@
-//! What an operator has done from the dashboard: collecting, pausing, cancelling, acknowledging, taking
-//! something along. Each is seen on the screen and in the database.
+//! The operator's actions in the dashboard: collect, pause, cancel, acknowledge, copy and export. Each is checked on
+//! the screen and in the database.
 
 use std::{fs, time::Duration};
 
@@ -26,7 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 const FAILED: &str = "SELECT count(*) FROM v1_collections WHERE status = 'failed'";
 const ALL: &str = "SELECT count(*) FROM v1_collections";
 
-/// Three clients, the third of which refuses its login, swept once.
+/// Three clients, the third of which refuses its login, after one sweep.
 async fn swept(site: &Site) -> Session<'_> {
     let session = Session::at(site).await;
     session.is_swept().await;
@@ -41,7 +41,7 @@ async fn three(rules: &str) -> Site {
 async fn the_selected_client_is_collected_now() {
     let site = three(UNDER).await;
     let session = swept(&site).await;
-    // The failed one stands first; the next is the first that is well.
+    // The failed client is first. The next one is healthy.
     session.press(&["j", "c"]).await;
     session.reaches(&collected(1), 2).await;
     session.terminal.sees("sweep #2").await;
@@ -50,7 +50,7 @@ async fn the_selected_client_is_collected_now() {
     session.reaches(&audited("collect"), 1).await;
     let rows = site.sql("SELECT target, detail FROM v1_audit WHERE action = 'collect'").await;
     assert!(rows[0].contains("127.10.0.1") && rows[0].contains("1 client"), "{rows:?}");
-    // Two marked ones.
+    // Two marked clients.
     session.press(&["Home", "Space", "Space", "c"]).await;
     session.terminal.sees("sweep #3").await;
     session.is_swept().await;
@@ -101,10 +101,10 @@ async fn the_schedule_is_paused_and_goes_on() {
     session.terminal.sees("PAUSED").await;
     session.is_swept().await;
     let before = site.number(ALL).await;
-    // Longer than two intervals: it is this time that must pass without a sweep.
+    // Longer than two intervals, in which no sweep must begin.
     tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_eq!(site.number(ALL).await, before);
-    // What is asked for is collected all the same.
+    // Manual collections still work.
     session.press(&["c"]).await;
     session.reaches(ALL, before + 1).await;
     session.press(&["p"]).await;
@@ -132,7 +132,7 @@ async fn a_hanging_collection_is_cancelled() {
     session.reaches(&audited("cancel"), 1).await;
     let errors = site.sql("SELECT client_ip, error FROM v1_collections WHERE status = 'failed'").await;
     assert!(errors[0].starts_with("127.10.0.2|") && errors[0].contains("cancel"), "{errors:?}");
-    // Cancelling says nothing about the client.
+    // A cancelled collection says nothing about the client.
     assert_eq!(site.number("SELECT count(*) FROM v1_alerts").await, 0);
     session.press(&["q"]).await;
     session.is_left(0).await;
@@ -170,7 +170,7 @@ async fn a_copy_reaches_the_buffer_of_tmux_by_either_way() {
         let session = Session::with(&site, TerminalOptions { tells_tmux, ..TerminalOptions::default() }).await;
         session.is_swept().await;
         assert_eq!(session.terminal.copied().await, None);
-        // The first row is the client that failed.
+        // The first row is the failed client.
         session.press(&["Home", "y"]).await;
         session.terminal.sees("Copied.").await;
         session.terminal.waits_for("the copy", SOON, async || session.terminal.copied().await.is_some()).await;

@@ -1,5 +1,4 @@
-//! The dashboard in company: beside another one, over a collector without a screen, with `--once` beside it, and
-//! over a recording.
+//! The dashboard with other processes: another dashboard, a collector without a screen, `--once`, and a recording.
 
 use fleetsweep::demo::{Behaviour, SshServer};
 use serde_json::Value;
@@ -25,7 +24,7 @@ async fn two(rules: &str) -> Site {
     Site::of(&[Behaviour::Healthy, Behaviour::RefusesLogin], RARELY, rules).await
 }
 
-/// A collector without a screen that has swept once.
+/// A collector without a screen, after one sweep.
 async fn collector(site: &Site) -> Running {
     let running = site.program.spawn(["--headless"]);
     let database = site.program.path("fleet.db");
@@ -33,7 +32,7 @@ async fn collector(site: &Site) -> Running {
     running
 }
 
-/// How many collections there are; none while the database is being made.
+/// The number of collections; 0 while the database is being created.
 async fn has_views(site: &Site) -> u64 {
     let views = site.sql("SELECT count(*) FROM sqlite_master WHERE name = 'v1_collections'").await;
     if views == ["1"] { site.number(ALL).await } else { 0 }
@@ -47,7 +46,7 @@ async fn a_second_dashboard_is_attached_and_steers_the_same_collector() {
     let screen = second.terminal.sees("attached to").await;
     assert!(screen.contains("client-1") && screen.contains("sweep #1"), "{screen}");
     second.terminal.sees("execute client-2").await;
-    // What one has done, the other one sees.
+    // The other dashboard shows the actions of the first.
     second.press(&["/"]).await;
     second.terminal.type_text("client-1").await;
     second.press(&["Enter", "c"]).await;
@@ -56,7 +55,7 @@ async fn a_second_dashboard_is_attached_and_steers_the_same_collector() {
     first.press(&["p"]).await;
     second.terminal.sees("PAUSED").await;
     assert_eq!(site.servers[1].connections(), 1, "the attached one contacts clients itself");
-    // Quitting ends nothing but the view: no question, though a sweep is under way.
+    // Quitting only ends the view, so there is no question, even during a sweep.
     second.press(&["q"]).await;
     second.is_left(0).await;
     first.press(&["c"]).await;
@@ -86,7 +85,7 @@ async fn a_collector_without_a_screen_is_steered_from_an_attached_one() {
     running.signal(Signal::TERM);
     let outcome = running.ended(SOON).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
-    // A view that comes now finds nobody, and sweeps itself; what was acknowledged still is.
+    // A new dashboard finds no collector and becomes one. The acknowledgement is still there.
     let session = Session::at(&site).await;
     let screen = session.terminal.sees("swept in").await;
     assert!(!screen.contains("attached to"), "{screen}");
@@ -105,7 +104,7 @@ async fn an_attached_dashboard_survives_a_restart_of_its_collector() {
     running.ended(SOON).await;
     let screen = session.terminal.sees("COLLECTOR GONE").await;
     assert!(screen.contains("client-1") && screen.contains("client-2"), "what was known has gone:\n{screen}");
-    // Nobody is there to do it, and that is said.
+    // There is no collector to do it, which is reported.
     session.press(&["c"]).await;
     let hint = |screen: &str| screen.lines().last().unwrap_or_default().trim().to_owned();
     session
@@ -149,7 +148,7 @@ async fn a_single_sweep_goes_through_the_running_collector() {
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(document["summary"]["ok"].as_u64(), Some(2), "{document:#}");
-    // On the screen as well, over the sessions that were open already.
+    // Also on the screen, over the kept sessions.
     session.terminal.sees("sweep #2").await;
     assert_eq!((site.number(ALL).await, connections()), (4, before));
     session.press(&["q"]).await;
@@ -186,7 +185,7 @@ async fn what_was_recorded_is_played_without_contacting_anybody() {
     assert!(screen.contains("sweep #2") && screen.contains("client-2") && screen.contains("✗ failed"), "{screen}");
     session.press(&["Left"]).await;
     session.terminal.shows("an earlier sweep", SOON, |screen| !is_at_its_end(screen)).await;
-    // Nothing can be done to a recording.
+    // A recording cannot be changed.
     session.press(&["c"]).await;
     session.terminal.sees("in a recording").await;
     session.press(&["q"]).await;

@@ -1,4 +1,4 @@
-//! Keys act on what is shown, or say why they do not: in each view, on marks, and on what is filtered.
+//! Keys act on what is shown or say why they do not: in each view, with marks and with filters.
 
 use std::{fs, path::PathBuf};
 
@@ -19,7 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 const ALL: &str = "SELECT count(*) FROM v1_collections";
 
-/// Two clients with an alert and one that refuses its login, swept once.
+/// Two clients with an alert and one that refuses its login, after one sweep.
 async fn swept(site: &Site) -> Session<'_> {
     let session = Session::at(site).await;
     session.is_swept().await;
@@ -31,7 +31,7 @@ async fn three() -> Site {
     Site::of(&[Behaviour::Healthy, Behaviour::Healthy, Behaviour::RefusesLogin], RARELY, OVER).await
 }
 
-/// The exported files of a kind: `mails` and `csv`.
+/// The exported files of a view with this extension.
 fn exported(site: &Site, what: &str, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(site.directory()).unwrap().map(|entry| entry.unwrap().path());
     let is_one = |path: &PathBuf| {
@@ -63,7 +63,7 @@ async fn a_key_that_does_not_apply_says_so_and_does_nothing() {
     let screen = session.terminal.sees("Clients 3").await;
     assert!(!screen.contains("marked"), "{screen}");
     assert_eq!(site.number(ALL).await, 3);
-    // In the details the footer has their keys, and those of the table do nothing.
+    // In the details, the footer shows their keys, and the keys of the table have no effect.
     session.press(&["Enter"]).await;
     session
         .terminal
@@ -81,7 +81,7 @@ async fn a_key_that_does_not_apply_says_so_and_does_nothing() {
 async fn every_list_is_filtered_and_exported_where_it_is_shown() {
     let site = three().await;
     let session = swept(&site).await;
-    // The alerts: by the column of the client.
+    // Alerts: a filter on a column.
     session.press(&["2", "/"]).await;
     session.terminal.type_text("client:client-2").await;
     session.terminal.sees("1 of 2 · filter: client:client-2").await;
@@ -93,7 +93,7 @@ async fn every_list_is_filtered_and_exported_where_it_is_shown() {
     let document: Value = serde_json::from_slice(&fs::read(&alerts[0]).unwrap()).unwrap();
     assert_eq!(document.as_array().map(Vec::len), Some(1), "{document:#}");
     assert_eq!((&document[0]["client"], &document[0]["type"]), (&"client-2".into(), &"memory".into()), "{document:#}");
-    // The mails: by a word.
+    // Mails: a filter by a word.
     session.press(&["3"]).await;
     session.terminal.sees("Mails 1 of 2 ·").await;
     session.press(&["/"]).await;
@@ -103,7 +103,7 @@ async fn every_list_is_filtered_and_exported_where_it_is_shown() {
     session.terminal.waits_for("the mails", SOON, async || !exported(&site, "mails", "csv").is_empty()).await;
     let csv = fs::read_to_string(&exported(&site, "mails", "csv")[0]).unwrap();
     assert!(csv.starts_with("created_at,status,") && csv.contains("client-1") && !csv.contains("client-2"), "{csv}");
-    // The log: by its level.
+    // Log: a filter by level.
     session.press(&["4", "/"]).await;
     session.terminal.type_text("level:warn client:client-3").await;
     session.press(&["Enter"]).await;
@@ -112,17 +112,17 @@ async fn every_list_is_filtered_and_exported_where_it_is_shown() {
     session.terminal.waits_for("the log", SOON, async || !exported(&site, "log", "csv").is_empty()).await;
     let csv = fs::read_to_string(&exported(&site, "log", "csv")[0]).unwrap();
     assert!(csv.lines().count() == 2 && csv.contains(",WARN,client-3,"), "{csv}");
-    // The line whole, with all that the list cuts.
+    // The complete line, including what the list cuts off.
     session.press(&["Enter"]).await;
     let screen = session.terminal.sees("Log line").await;
     assert!(screen.contains("client   client-3") && screen.contains("authenticate"), "{screen}");
-    // Out of the line, out of the filter, out of the view.
+    // Leaves the line, the filter and the view.
     session.press(&["Escape"]).await;
     session.terminal.sees("filter: level:warn").await;
     session.press(&["Escape"]).await;
     session.no_longer_shows("filter: level:warn").await;
     session.press(&["Escape"]).await;
-    // None of these filters is that of the clients.
+    // None of these filters applies to the clients.
     session.terminal.sees("Clients 3").await;
     session.press(&["q"]).await;
     session.is_left(0).await;
@@ -131,7 +131,7 @@ async fn every_list_is_filtered_and_exported_where_it_is_shown() {
 async fn marked_alerts_are_acknowledged_with_one_question_and_taken_back() {
     let site = three().await;
     let session = swept(&site).await;
-    // Somebody else looks on.
+    // Another dashboard is attached.
     let other = Session::at(&site).await;
     other.terminal.sees("attached to").await;
     session.press(&["*", "a"]).await;
@@ -148,7 +148,7 @@ async fn marked_alerts_are_acknowledged_with_one_question_and_taken_back() {
         session.press(&["2"]).await;
         session.terminal.shows("by whom", SOON, |screen| screen.matches(&says).count() == 2).await;
     }
-    // The other one takes one of them back.
+    // The other dashboard removes an acknowledgement.
     other.press(&["A"]).await;
     other.terminal.sees("no longer acknowledged: reminders about memory of client-").await;
     other.reaches(&audited("unacknowledge"), 1).await;
@@ -161,7 +161,7 @@ async fn marked_alerts_are_acknowledged_with_one_question_and_taken_back() {
     other.is_left(0).await;
     session.press(&["q"]).await;
     session.is_left(0).await;
-    // After a restart both are as they were.
+    // Both are the same after a restart.
     session.start("").await;
     session.is_swept().await;
     session.press(&["2"]).await;

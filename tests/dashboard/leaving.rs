@@ -1,5 +1,5 @@
-//! How the dashboard is left: by its keys, by signals, by way of the shell's job control. The terminal is always
-//! as it was, and what had been received is in the database.
+//! Leaving the dashboard by key, by signal and by the job control of the shell. The terminal is restored, and received
+//! data is in the database.
 
 use fleetsweep::demo::Behaviour;
 use support::{Signal, Trial, signal};
@@ -20,7 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// One client that is collected at once, and one that hangs: a sweep that stays under way.
+/// One client that is collected immediately, and one that hangs, so that the sweep does not end.
 async fn hanging() -> Site {
     Site::of(&[Behaviour::Healthy, Behaviour::StallsMidAnswer], RARELY, UNDER).await
 }
@@ -32,7 +32,7 @@ async fn sweeping(site: &Site) -> Session<'_> {
     session
 }
 
-/// What a run that was ended in mid-sweep leaves.
+/// Checks the database after a run that was ended in the middle of a sweep.
 async fn is_in_order(site: &Site) {
     let outcomes = site.sql("SELECT client_ip, status FROM v1_collections ORDER BY 1").await;
     assert_eq!(outcomes, ["127.10.0.1|ok", "127.10.0.2|failed"]);
@@ -56,7 +56,7 @@ async fn quitting_asks_while_a_sweep_is_under_way() {
 async fn control_c_quits_without_a_question() {
     let site = hanging().await;
     let session = sweeping(&site).await;
-    // In a text field as well.
+    // Also in a text field.
     session.press(&["/", "a", "C-c"]).await;
     session.is_left(0).await;
     is_in_order(&site).await;
@@ -77,7 +77,7 @@ async fn a_kill_leaves_a_whole_database() {
     let session = Session::at(&site).await;
     session.reaches("SELECT count(*) FROM v1_collections", 6).await;
     signal(session.terminal.program().unwrap(), Signal::KILL);
-    // Nobody can give a terminal back after that, so that no prompt is looked for; a database must bear it.
+    // The terminal cannot be restored, so there is no prompt to wait for. The database must be consistent.
     session.terminal.waits_for("the end", SOON, async || session.terminal.program().is_none()).await;
     site.is_consistent().await;
 }
@@ -96,12 +96,12 @@ async fn a_suspended_dashboard_comes_back() {
         session.is_as_before().await;
         session.terminal.run("fg").await;
         session.is_taken().await;
-        // As it was left, and all of it.
+        // The same screen as before.
         let parts = ["filter: client-1", "Fleet map", "? help"];
         let is_whole = |screen: &str| parts.iter().all(|part| screen.contains(part));
         session.terminal.shows("the whole screen", SOON, is_whole).await;
     }
-    // And it still hears.
+    // It reacts to keys.
     session.press(&["?"]).await;
     session.terminal.sees("any other key closes").await;
     session.press(&["Escape"]).await;
@@ -117,7 +117,7 @@ async fn a_stop_from_outside_is_survived() {
     let program = session.terminal.program().unwrap();
     signal(program, Signal::STOP);
     session.terminal.waits_for("the shell to notice", SOON, async || session.terminal.program().is_none()).await;
-    // Nobody could give the terminal back. Its modes are those of the dashboard, in which Enter is no line end.
+    // The terminal could not be restored. In the dashboard's modes, Enter is not a line end.
     session.terminal.type_text("clear; fg").await;
     session.press(&["C-j"]).await;
     session.terminal.waits_for("the program again", SOON, async || session.terminal.program().is_some()).await;
@@ -136,7 +136,7 @@ async fn the_mouse_and_the_pastes_are_given_back() {
     assert!(!has_mouse().await, "the mouse is taken unasked");
     session.press(&["m"]).await;
     session.terminal.waits_for("the mouse", SOON, has_mouse).await;
-    // Through the shell and back: it is still wanted.
+    // The mouse is still on after the program was stopped and continued.
     session.press(&["C-z"]).await;
     session.terminal.ended(SOON).await;
     session.is_as_before().await;
@@ -153,7 +153,7 @@ async fn without_a_terminal_it_names_what_to_use() {
         format!("{PROGRAM} > out"),
         format!("{PROGRAM} < /dev/null"),
         format!("{PROGRAM} < /dev/null > out"),
-        // In a pipe the shell tells the exit code of its end alone.
+        // The shell only reports the exit code of the last program in a pipe.
         format!("({PROGRAM}; echo $? > code) | cat; (exit $(cat code))"),
     ]
     .into_iter()

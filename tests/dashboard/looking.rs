@@ -1,4 +1,4 @@
-//! What the dashboard shows: a fleet and its sweep, at every size and in every look; filter, help, the past.
+//! What the dashboard shows: a fleet and its sweep at every size and theme; filter, help, time travel.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// A fleet with one of each: well, over a limit (all are, here), refused.
+/// A fleet with one client of each kind: healthy, over a limit (all of them, with these rules), refused.
 async fn small_fleet(rules: &str) -> Site {
     Site::of(&[Behaviour::Healthy, Behaviour::Healthy, Behaviour::RefusesLogin], RARELY, rules).await
 }
@@ -37,7 +37,7 @@ async fn a_demo_shows_its_fleet_and_its_sweep_to_the_end() {
         for shown in ["sweep #1", "Clients 12", "Fleet map", "LIVE", "✗ failed", "■ ok", "silent-12", "? help"] {
             assert!(screen.contains(shown), "{shown} is not on the screen of {columns}x{rows}:\n{screen}");
         }
-        // The failed ones come first, and one of them is selected from the start.
+        // Failed clients come first, and one of them is selected at the start.
         let rows: Vec<&str> = screen.lines().skip_while(|line| !line.contains("STATE")).skip(1).take(2).collect();
         assert!(rows.iter().all(|row| row.contains("failed")), "{rows:?} in\n{screen}");
         session.press(&["q"]).await;
@@ -59,7 +59,7 @@ async fn a_filter_counts_while_it_is_typed_and_is_kept_or_undone() {
     session.terminal.sees("filter: state:failed").await;
     session.press(&["Escape"]).await;
     session.terminal.sees("filter: none").await;
-    // Pasted text is typed, and its line end is no key.
+    // Pasted text is typed, and its line end does not act as a key.
     session.press(&["/"]).await;
     session.terminal.paste("client-1\n").await;
     session.terminal.sees("1 of 3").await;
@@ -98,7 +98,7 @@ async fn every_view_is_there_with_what_the_sweep_has_left() {
     session.press(&["4"]).await;
     session.terminal.sees("sweep ended").await;
     session.press(&["1", "Enter"]).await;
-    // The first row is the client that failed: its details say why and what to do.
+    // The first row is the failed client. Its details show the reason and the next step.
     session.terminal.sees("refused").await;
     session.press(&["q"]).await;
     session.is_left(0).await;
@@ -119,7 +119,7 @@ async fn any_size_is_drawn_and_the_usual_one_is_whole_again() {
     let is_whole = |screen: &str| ["Fleet map", "Clients 3", "? help"].iter().all(|text| screen.contains(text));
     session.terminal.shows(&format!("all of it again, as before:\n{before}"), SOON, is_whole).await;
     session.press(&["q"]).await;
-    // Not before: the screen is given back a moment before the program has ended, and what is typed then is not the shell's.
+    // Waits for the end, because the screen is restored a moment earlier, and keys in between would be lost.
     assert_eq!(session.terminal.ended(SOON).await, 0);
     session.is_as_before().await;
 }
@@ -136,7 +136,7 @@ async fn the_past_is_shown_and_left_again() {
     session.terminal.shows("a past sweep with its clients", SOON, is_past).await;
     session.press(&["Left"]).await;
     session.terminal.sees("1 of 2").await;
-    // Nothing can be done to the past.
+    // The past cannot be changed.
     session.press(&["c"]).await;
     session.terminal.sees("in the past. End returns to live.").await;
     session.press(&["End"]).await;
@@ -212,7 +212,7 @@ async fn on_a_light_background_nothing_is_written_in_a_light_colour() {
     session.is_left(0).await;
     let written = String::from_utf8_lossy(&std::fs::read(recording).unwrap()).into_owned();
     let colours = colours(&written);
-    // Yellow, cyan, white and the bright ones of the sixteen, as text: they cannot be read on white.
+    // Yellow, cyan, white and the bright ones of the 16 colours, which cannot be read as text on white.
     let light = ["33", "36", "37", "91", "92", "93", "94", "95", "96", "97", "38;3", "38;6", "38;7"];
     let bright = (8..16).map(|colour| format!("38;{colour}"));
     let light: BTreeSet<String> = light.into_iter().map(str::to_owned).chain(bright).collect();
@@ -220,7 +220,7 @@ async fn on_a_light_background_nothing_is_written_in_a_light_colour() {
     assert!(!colours.is_empty() && wrong.is_empty(), "{wrong:?} of {colours:?}");
 }
 
-/// Every colour that is chosen, as its parameters: `33`, `38;5;71`. The terminal's own (39, 49) is none.
+/// The colours that are set, as parameters: `33`, `38;5;71`. The default colours (39, 49) do not count.
 fn colours(written: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for rest in written.split("\x1b[").skip(1) {

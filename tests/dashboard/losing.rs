@@ -1,5 +1,5 @@
-//! When the terminal or the program breaks: a closed window, a terminal that reads nothing, a panic. Collection
-//! is not held up, and nothing is left in disorder.
+//! Failures of the terminal or the program: a closed window, a terminal that does not read, a panic. Collections
+//! continue, and everything is consistent afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -23,13 +23,13 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// The argument with which this test binary is its own victim.
+/// The argument with which this test binary runs `panic_behind_a_screen`.
 pub(crate) const PANIC: &str = "panic-behind-a-screen";
 
-/// What such a panic says.
+/// The message of that panic.
 const SAYS: &str = "this panic is meant";
 
-/// How long an orderly end may take without a terminal.
+/// The time limit for a clean shutdown without a terminal.
 const ENDS_WITHIN: Duration = Duration::from_secs(8);
 
 async fn a_closed_terminal_ends_it_within_seconds() {
@@ -42,17 +42,17 @@ async fn a_closed_terminal_ends_it_within_seconds() {
     support::wait_until("the program to end", SOON, async || !is_running(program)).await;
     assert!(closed.elapsed() < allowance(ENDS_WITHIN), "{:?}", closed.elapsed());
     site.is_consistent().await;
-    // Its last word is there too: what hung was given up, and stored as that.
+    // Its last collection is stored, too: the one that hung was cancelled.
     let outcomes = site.sql("SELECT DISTINCT status FROM v1_collections WHERE client_ip = '127.10.0.2'").await;
     assert_eq!(outcomes, ["failed"], "\n{}", site.log());
 }
 
-/// A session at a terminal that reads nothing any more, with so much waiting for it that nobody can write to it.
+/// A session in a terminal that has stopped reading, with full buffers.
 async fn stuck(site: &Site) -> Session<'_> {
     let session = Session::with(site, TerminalOptions::of_size(200, 60)).await;
     session.reaches(&collected(1), 2).await;
     let program = session.terminal.program().unwrap();
-    // Keys that turn the whole screen over: they wait in the terminal's queue until the program reads them.
+    // Keys that change the whole screen. They wait in the terminal's queue until the program reads them.
     session.terminal.stop_reading();
     let before = site.number(&collected(1)).await;
     support::wait_until("collection to go on", SOON, async || site.number(&collected(1)).await >= before + 10).await;
@@ -65,7 +65,7 @@ async fn a_terminal_that_reads_nothing_holds_up_no_collection() {
     let session = stuck(&site).await;
     session.terminal.read_again();
     let screen = session.terminal.sees("LIVE").await;
-    // It shows the present again, not what it has missed bit by bit.
+    // It shows the current state, not everything that it has missed.
     let sweeps = site.number("SELECT count(DISTINCT sweep_id) FROM v1_collections").await;
     let number = |screen: &str| {
         let after = screen.split("sweep #").nth(1)?;
@@ -86,7 +86,7 @@ async fn a_terminal_that_reads_nothing_holds_up_no_end() {
     support::wait_until("the program to end", SOON, async || !is_running(program)).await;
     assert!(asked.elapsed() < allowance(ENDS_WITHIN), "{:?}", asked.elapsed());
     session.terminal.read_again();
-    // What is written to such a terminal never arrives: its screen is not given back, but its line is.
+    // Output to such a terminal is lost, so its screen is not restored, but its line settings are.
     assert_eq!(session.terminal.line().await, session.line_before());
     site.is_consistent().await;
 }
@@ -99,7 +99,7 @@ async fn a_panic_gives_the_terminal_back_before_it_is_reported() {
     let screen = terminal.sees(SAYS).await;
     assert_eq!(terminal.ended(SOON).await, 101, "{screen}");
     assert_eq!(terminal.modes().await, before, "{screen}");
-    // On the shell's own screen, from the first column on.
+    // On the shell's screen, from the first column on.
     assert!(screen.lines().any(|line| line.starts_with("thread 'main'") || line.starts_with(SAYS)), "{screen}");
 }
 
@@ -109,12 +109,12 @@ async fn a_panic_of_the_program_ends_it_in_order() {
     let session = Session::with(&site, options).await;
     session.reaches(&collected(1), 1).await;
     session.press(&["F12"]).await;
-    // A defect of the screen, not of what was collected.
+    // The screen failed, not the collections.
     session.is_left(1).await;
     let screen = session.terminal.screen().await;
     assert!(screen.contains("asked to panic") && screen.contains("the screen panicked"), "{screen}");
     site.is_consistent().await;
-    // The lock has gone with it, and nothing is in disorder: the next start goes on.
+    // The lock is released and the data is consistent, so the next start works.
     let before = site.number(&collected(1)).await;
     session.start("").await;
     session.reaches(&collected(1), before + 1).await;
@@ -122,11 +122,11 @@ async fn a_panic_of_the_program_ends_it_in_order() {
     session.is_left(0).await;
 }
 
-/// Takes the terminal as the dashboard does, and panics while it is drawn.
+/// Takes over the terminal like the dashboard, and panics while it draws.
 pub(crate) fn panic_behind_a_screen() -> ! {
     let look = Look::from_environment(|name| std::env::var(name).ok());
     let _screen = Screen::start(About::default(), look).unwrap();
-    // Until the first frame is on its way: a panic in the middle of it is the worst moment.
+    // Waits until the first frame is being drawn, which is the worst time for a panic.
     while fleetsweep::tui::terminal::while_ours().is_none() {
         std::thread::yield_now();
     }

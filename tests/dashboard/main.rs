@@ -1,5 +1,5 @@
-//! The dashboard as its operators meet it: the program in a real terminal, looked at from outside. What it shows,
-//! what it has done, how it leaves, and what it leaves behind.
+//! The dashboard as operators use it: the program in a real terminal. Checks what it shows, its actions, how it ends
+//! and what it leaves behind.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

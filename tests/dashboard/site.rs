@@ -1,5 +1,5 @@
-//! What these tests are set up with: a fleet of demo servers with a configuration and a database of its own, and
-//! a terminal in which the program runs. Not a test.
+//! Shared by the tests in this directory: a fleet of demo servers with its own configuration and database, and a
+//! terminal in which the program runs.
 
 use std::{
     net::SocketAddr,
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fleetsweep::demo::{Account, Asks, Behaviour, Sink, SshServer};
+use fleetsweep::demo::{Account, Behaviour, PasswordMethod, Sink, SshServer};
 pub(crate) use support::SOON;
 use support::{Fleetsweep, Modes, Terminal, TerminalOptions, allowance, rows};
 use tempfile::TempDir;
@@ -15,13 +15,13 @@ use tempfile::TempDir;
 /// A rule that every machine breaks.
 pub(crate) const OVER: &str = r#"<alert type="memory" limit="0%"/>"#;
 
-/// A rule that no machine breaks that can run tests.
+/// A rule that no machine on which tests run breaks.
 pub(crate) const UNDER: &str = r#"<alert type="memory" limit="99.9%"/>"#;
 
-/// One sweep at the start, and none by itself after that.
+/// One sweep at the start, then none.
 pub(crate) const RARELY: &str = r#"interval="1h" timeout="60s" retries="0""#;
 
-/// Sweep after sweep.
+/// A sweep every second.
 pub(crate) const OFTEN: &str = r#"interval="1s" timeout="60s" retries="0""#;
 
 pub(crate) const DATABASE: &str = "fleet.db";
@@ -31,7 +31,7 @@ const PASSWORD: &str = "open sesame";
 /// The program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_fleetsweep");
 
-/// Demo servers `client-1`, `client-2` and so on, a mail sink, and a directory with a configuration of them.
+/// Demo servers `client-1`, `client-2` and so on, a mail sink, and a directory with their configuration.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) servers: Vec<SshServer>,
@@ -41,19 +41,19 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// One server for each behaviour, each with these rules, swept as `collector` says.
+    /// Starts one server per behaviour, with these rules for each and these attributes of `<collector>`.
     pub(crate) async fn of(behaviours: &[Behaviour], collector: &str, rules: &str) -> Self {
         Self::over(&format!("sqlite:{DATABASE}"), behaviours, collector, rules).await
     }
 
-    /// The same over another database.
+    /// Like [`of`](Self::of), with another database.
     pub(crate) async fn over(url: &str, behaviours: &[Behaviour], collector: &str, rules: &str) -> Self {
         let homes = tempfile::tempdir().unwrap();
         let mut servers = Vec::new();
         for (number, behaviour) in (0..).zip(behaviours) {
             let home = homes.path().join(number.to_string());
             std::fs::create_dir(&home).unwrap();
-            let password = Some((Asks::Directly, PASSWORD.into()));
+            let password = Some((PasswordMethod::Password, PASSWORD.into()));
             let account = Account { username: USER.to_owned(), password, authorized_keys: Vec::new() };
             let address = SshServer::loopback(number);
             servers.push(SshServer::start(address, home, account, *behaviour).await.unwrap());
@@ -70,12 +70,12 @@ impl Site {
         Self { servers, sink, program, _homes: homes }
     }
 
-    /// Where the program runs.
+    /// The working directory of the program.
     pub(crate) fn directory(&self) -> PathBuf {
         self.program.path("")
     }
 
-    /// The rows of a query on the database, as `sqlite3` shows them: `ok|NULL|3`; none while there is no database.
+    /// The rows of a query on the database in the form `ok|NULL|3`; none if there is no database.
     pub(crate) async fn sql(&self, query: &str) -> Vec<String> {
         let line = |row: Vec<Option<String>>| {
             row.into_iter().map(|value| value.unwrap_or_else(|| "NULL".to_owned())).collect::<Vec<_>>().join("|")
@@ -83,7 +83,7 @@ impl Site {
         rows(&self.program.path(DATABASE), query).await.into_iter().map(line).collect()
     }
 
-    /// The one number that a query gives.
+    /// The number that a query returns.
     pub(crate) async fn number(&self, query: &str) -> u64 {
         let rows = self.sql(query).await;
         match rows.as_slice() {
@@ -92,7 +92,7 @@ impl Site {
         }
     }
 
-    /// What the program has logged behind its screen.
+    /// The log of the program.
     pub(crate) fn log(&self) -> String {
         let directory = self.program.path(".local/state/fleetsweep");
         let files = std::fs::read_dir(&directory).map(|entries| entries.flatten().map(|entry| entry.path()));
@@ -102,7 +102,7 @@ impl Site {
         )
     }
 
-    /// Whether the database is whole, and nothing in it is half there.
+    /// Checks that the database is not damaged and has no incomplete rows.
     pub(crate) async fn is_consistent(&self) {
         assert_eq!(self.sql("PRAGMA integrity_check").await, ["ok"]);
         assert_eq!(self.sql("PRAGMA foreign_key_check").await, Vec::<String>::new());
@@ -120,17 +120,17 @@ fn client(number: usize, address: SocketAddr, rules: &str) -> String {
     )
 }
 
-/// Collections of a client that succeeded.
+/// A query for the number of successful collections of a client.
 pub(crate) fn collected(client: usize) -> String {
     format!("SELECT count(*) FROM v1_collections WHERE status = 'ok' AND client_ip = '127.10.0.{client}'")
 }
 
-/// Audit rows of an action.
+/// A query for the number of audit rows of an action.
 pub(crate) fn audited(action: &str) -> String {
     format!("SELECT count(*) FROM v1_audit WHERE action = '{action}'")
 }
 
-/// An operator's session: a terminal with the program in it, and how the terminal was before.
+/// An operator's session: a terminal with the program in it, and the modes of the terminal before the start.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
     pub(crate) site: &'a Site,
@@ -139,19 +139,19 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// A terminal of the usual size, with the program started.
+    /// A terminal of the default size with the program started.
     pub(crate) async fn at(site: &'a Site) -> Self {
         Self::with(site, TerminalOptions::of_size(120, 40)).await
     }
 
-    /// A terminal like this, with the program started.
+    /// A terminal with these options with the program started.
     pub(crate) async fn with(site: &'a Site, options: TerminalOptions) -> Self {
         let session = Self::before_the_start(site, options).await;
         session.start("").await;
         session
     }
 
-    /// A terminal like this.
+    /// A terminal with these options, without the program.
     pub(crate) async fn before_the_start(site: &'a Site, options: TerminalOptions) -> Self {
         let terminal = Terminal::start(&site.directory(), options).await;
         let before = terminal.modes().await;
@@ -159,13 +159,13 @@ impl<'a> Session<'a> {
         Self { site, terminal, before }
     }
 
-    /// Starts the program with these arguments, until its screen is there.
+    /// Starts the program with these arguments and waits for its screen.
     pub(crate) async fn start(&self, arguments: &str) {
         self.terminal.run(&format!("{PROGRAM} {arguments}")).await;
         self.is_taken().await;
     }
 
-    /// Waits until the program has the terminal.
+    /// Waits until the program has taken over the terminal.
     pub(crate) async fn is_taken(&self) {
         self.terminal
             .waits_for("the dashboard", SOON, async || {
@@ -176,36 +176,36 @@ impl<'a> Session<'a> {
             .await;
     }
 
-    /// Waits until a sweep has ended, by what the screen says. Where the database holds earlier sweeps, the screen says so
-    /// from the start: use [`has_ended_sweep`](Self::has_ended_sweep).
+    /// Waits until the screen shows the end of a sweep. If the database has earlier sweeps, it shows one from the start,
+    /// so use [`has_ended_sweep`](Self::has_ended_sweep).
     pub(crate) async fn is_swept(&self) -> String {
         self.terminal.shows("the end of a sweep", SOON, |screen| screen.contains("swept in")).await
     }
 
-    /// Waits until the sweep of that number has ended, by what the screen says.
+    /// Waits until the screen shows the end of the sweep with this number.
     pub(crate) async fn has_ended_sweep(&self, number: u32) {
         let number = format!("sweep #{number} ");
         let ended = |screen: &str| screen.contains(&number) && screen.contains("swept in");
         self.terminal.shows(&format!("the end of {number}"), SOON, ended).await;
     }
 
-    /// Waits until a text is not on the screen any more.
+    /// Waits until a text is no longer on the screen.
     pub(crate) async fn no_longer_shows(&self, text: &str) {
         self.terminal.shows(&format!("`{text}` to go"), SOON, |screen| !screen.contains(text)).await;
     }
 
-    /// Presses keys. What comes right after Escape is one key with it: wait for what it does in between.
+    /// Presses keys. A key immediately after Escape is one key with it, so wait for the effect of Escape before the
+    /// next one.
     pub(crate) async fn press(&self, keys: &[&str]) {
         self.terminal.keys(keys).await;
     }
 
-    /// Waits until a query gives at least so much.
+    /// Waits until a query returns at least this number.
     pub(crate) async fn reaches(&self, query: &str, at_least: u64) {
         self.terminal.waits_for(query, SOON, async || self.site.number(query).await >= at_least).await;
     }
 
-    /// Waits until the program has ended with this code, in an orderly way: the terminal is as it was before,
-    /// and so is what was on it.
+    /// Waits until the program has exited with this code and has restored the modes and the text of the terminal.
     pub(crate) async fn is_left(&self, code: i32) {
         let asked = Instant::now();
         let ended = self.terminal.ended(SOON).await;
@@ -216,12 +216,12 @@ impl<'a> Session<'a> {
         self.is_as_before().await;
     }
 
-    /// What the kernel did with the lines typed before the start.
+    /// The line settings of the terminal before the start.
     pub(crate) fn line_before(&self) -> &str {
         &self.before.line
     }
 
-    /// Whether the terminal is as it was before the start.
+    /// Checks that the terminal is as it was before the start.
     pub(crate) async fn is_as_before(&self) {
         let after = self.terminal.modes().await;
         assert_eq!(after, self.before, "the modes of the terminal; on the screen:\n{}", self.terminal.screen().await);

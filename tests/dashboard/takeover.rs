@@ -1,5 +1,5 @@
-//! When the collector ends, by whatever cause, and others look at it: somebody sweeps in the end, and nobody is
-//! surprised by who does.
+//! The end of a collector, for any reason, while dashboards are attached to it: another one takes over, and the screen
+//! shows which.
 
 use std::time::Duration;
 
@@ -35,19 +35,19 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// What a dashboard says that has become the collector.
+/// The message of a dashboard that becomes the collector.
 const SWEEPS_NOW: &str = "this dashboard sweeps now";
 
 const COLLECTED: &str = "SELECT COUNT(*) FROM v1_collections WHERE status = 'ok'";
 
-/// Who announced itself as the collector.
+/// The process that has announced itself as the collector.
 const LOCK_OWNER: &str = "SELECT process_id, run_mode FROM collectors WHERE process_id IS NOT NULL";
 
 async fn site(database: &Database) -> Site {
     Site::over(&database.url(), &[Behaviour::Healthy; 2], RARELY, UNDER).await
 }
 
-/// A dashboard that has swept once.
+/// A dashboard after one sweep.
 async fn sweeping<'a>(site: &'a Site, database: &Database) -> Session<'a> {
     let session = Session::at(site).await;
     session.is_swept().await;
@@ -55,7 +55,7 @@ async fn sweeping<'a>(site: &'a Site, database: &Database) -> Session<'a> {
     session
 }
 
-/// A dashboard that looks at the collector.
+/// A dashboard that is attached to the collector.
 async fn attached(site: &Site) -> Session<'_> {
     let session = Session::at(site).await;
     let looks = |screen: &str| screen.contains("attached to") && screen.contains("LIVE");
@@ -67,7 +67,7 @@ fn is_own(screen: &str) -> bool {
     screen.contains("LIVE") && !screen.contains("attached to") && screen.contains("swept in")
 }
 
-/// Waits until a dashboard is the collector, and has it collect by key.
+/// Waits until a dashboard is the collector, and starts a sweep by key.
 async fn becomes_the_collector(session: &Session<'_>, database: &Database) {
     session.terminal.shows("a sweep of its own", SOON, is_own).await;
     let pid = session.terminal.program().unwrap().as_raw_nonzero();
@@ -78,12 +78,12 @@ async fn becomes_the_collector(session: &Session<'_>, database: &Database) {
     let (before, sweep) = (database.count(COLLECTED).await, sweep_number(&session.terminal.screen().await));
     session.press(&["c"]).await;
     wait_until("a collection by key", SOON, async || database.count(COLLECTED).await > before).await;
-    // Until its sweep has ended on the screen too, `q` asks before it quits.
+    // Until the screen shows the end of its sweep, `q` asks before it quits.
     let ended = |screen: &str| screen.contains("swept in") && sweep_number(screen) > sweep;
     session.terminal.shows("the end of that sweep", SOON, ended).await;
 }
 
-/// The number of the newest sweep, as the header has it.
+/// The number of the newest sweep in the header.
 fn sweep_number(screen: &str) -> Option<u64> {
     let (_, after) = screen.split_once("sweep #")?;
     after.split_whitespace().next()?.parse().ok()
@@ -97,7 +97,7 @@ async fn whoever_is_attached_sweeps_when_the_other_is_left(database: Database) {
     first.is_left(0).await;
     second.terminal.sees(SWEEPS_NOW).await;
     becomes_the_collector(&second, &database).await;
-    // It is a collector like any other: who comes now is attached to it, and takes over in its turn.
+    // It is a collector like any other: a new dashboard attaches to it and takes over after it.
     let third = attached(&site).await;
     second.press(&["C-c"]).await;
     second.is_left(0).await;
@@ -130,7 +130,7 @@ async fn one_of_two_attached_sweeps_when_the_collector_is_killed(database: Datab
         .shows("the new collector", SOON, |screen| screen.contains(&attached_to_it) && screen.contains("LIVE"))
         .await;
     becomes_the_collector(winner, &database).await;
-    // Whatever the one has collected, the other one shows.
+    // Collections of one dashboard are shown by the other.
     other.terminal.sees("sweep #3").await;
     winner.press(&["C-c"]).await;
     winner.is_left(0).await;
@@ -152,7 +152,7 @@ async fn whoever_came_while_the_collector_hung_sweeps_in_the_end(database: Datab
     second.is_left(0).await;
 }
 
-/// A service that has swept once.
+/// A service after one sweep.
 async fn service(site: &Site, database: &Database, collected: i64) -> Running {
     let running = site.program.spawn(["--headless"]);
     let pid = running.pid().as_raw_nonzero();
@@ -171,18 +171,18 @@ async fn a_service_is_replaced_only_when_the_operator_says_so(database: Database
     let session = attached(&site).await;
     running.signal(Signal::TERM);
     assert_eq!(running.ended(SOON).await.code, Some(0));
-    // The offer is a hint, or the message that covers the hints for some seconds, again when another reason is known.
+    // The offer is a hint, or a message in place of the hints for some seconds when another reason becomes known.
     let gone = |screen: &str| {
         let offers = screen.contains("T take over") || screen.contains("press T to sweep from this dashboard");
         screen.contains("COLLECTOR GONE") && offers
     };
     session.terminal.shows("the end of the service, and what can be done", SOON, gone).await;
-    // For as long as a service manager needs to start it again, the database is left to it.
+    // A service manager gets enough time to restart the service.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(gone(&session.terminal.screen().await), "{}", session.terminal.screen().await);
     let running = service(&site, &database, 4).await;
     session.terminal.shows("the service again", SOON, |screen| screen.contains("LIVE")).await;
-    // There is nothing to take over from a collector at work.
+    // A working collector cannot be replaced.
     session.press(&["T"]).await;
     session.terminal.sees("A collector is running.").await;
     running.signal(Signal::KILL);
@@ -196,7 +196,7 @@ async fn a_service_is_replaced_only_when_the_operator_says_so(database: Database
     session.terminal.sees("Sweep from here from now on?").await;
     session.press(&["y"]).await;
     becomes_the_collector(&session, &database).await;
-    // A service that is started now is told by whom it is kept out.
+    // A service that starts now reports which process prevents it.
     let outcome = site.program.run(["--headless"]).await;
     assert_eq!(outcome.code, Some(3), "{outcome:#?}");
     let pid = session.terminal.program().unwrap().as_raw_nonzero();
@@ -226,7 +226,7 @@ async fn other_clients_are_swept_only_when_the_operator_says_so(database: Databa
 async fn whoever_came_while_the_other_was_ending_sweeps_in_the_end(database: Database) {
     let site = site(&database).await;
     let first = sweeping(&site, &database).await;
-    // Its end takes as long as this test wants.
+    // The test decides how long its end takes.
     let ending = first.terminal.program().unwrap();
     signal(ending, Signal::STOP);
     database.change("UPDATE collectors SET is_ending = 1 WHERE process_id IS NOT NULL").await;
@@ -234,7 +234,7 @@ async fn whoever_came_while_the_other_was_ending_sweeps_in_the_end(database: Dat
     second.terminal.sees("which is ending").await;
     assert!(second.terminal.screen().await.contains("COLLECTOR GONE"));
     signal(ending, Signal::KILL);
-    // Nobody has to be asked: it was a dashboard of the same operator.
+    // No question, because it was a dashboard of the same operator.
     second.terminal.sees(SWEEPS_NOW).await;
     becomes_the_collector(&second, &database).await;
     second.press(&["C-c"]).await;
@@ -247,7 +247,7 @@ async fn a_collector_that_cannot_be_reached_is_not_said_to_have_gone(database: D
     database.change("UPDATE collectors SET host_name = 'mon-1' WHERE process_id IS NOT NULL").await;
     let second = Session::at(&site).await;
     second.terminal.sees("attach on that machine").await;
-    // It is tried again and again meanwhile, and the key does nothing but say who is in the way.
+    // The dashboard repeats its attempts, and the key only shows which process prevents it.
     second.press(&["T"]).await;
     second.terminal.sees("Sweep from here from now on?").await;
     second.press(&["y"]).await;
@@ -256,10 +256,10 @@ async fn a_collector_that_cannot_be_reached_is_not_said_to_have_gone(database: D
     tokio::time::sleep(Duration::from_secs(3)).await;
     let screen = second.terminal.screen().await;
     assert!(!screen.contains("no collector is running"), "{screen}");
-    // Once it has gone, the operator decides: it ran elsewhere, and might be started there again.
+    // After its end, the operator decides, because it ran on another machine and may be restarted there.
     signal(first.terminal.program().unwrap(), Signal::KILL);
     second.terminal.sees("it ran on another machine").await;
-    // In the past and over any view too: this is never the last word.
+    // Also in time travel and in any view. The operator can always take over later.
     second.press(&["f", "4", "T"]).await;
     second.terminal.sees("Sweep from here from now on?").await;
     second.press(&["y"]).await;

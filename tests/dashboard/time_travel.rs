@@ -1,4 +1,4 @@
-//! Looking back in a real terminal: many sweeps, a question that fails, a row that cannot be read, long lists.
+//! Time travel in a real terminal: many sweeps, a failing query, an invalid row, long lists.
 
 use fleetsweep::demo::Behaviour;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -17,10 +17,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// Sweeps of the past, a minute apart.
+/// The number of past sweeps, one per minute.
 const PAST: u32 = 1200;
 
-/// What another program changes in the database.
+/// Changes the database as another program would.
 async fn change(site: &Site, sql: &str) {
     let file = site.program.path(DATABASE);
     let options = SqliteConnectOptions::new().filename(file).foreign_keys(false).busy_timeout(SOON);
@@ -29,7 +29,7 @@ async fn change(site: &Site, sql: &str) {
     connection.close().await.unwrap();
 }
 
-/// A statement of a row for each number `n` from 1 on.
+/// A statement that inserts a row for each number `n` from 1 on.
 fn insert(table: &str, count: u32, columns: &str, values: &str) -> String {
     format!(
         "INSERT INTO {table} ({columns})
@@ -38,7 +38,7 @@ fn insert(table: &str, count: u32, columns: &str, values: &str) -> String {
     )
 }
 
-/// A fleet of one with many sweeps behind it. In each of them its CPU was at 77 %, and its memory at 44 %.
+/// A fleet of one client with many past sweeps. In each of them, its CPU usage was 77 % and its memory usage 44 %.
 async fn with_a_long_past() -> Site {
     let site = Site::of(&[Behaviour::Healthy], RARELY, UNDER).await;
     let outcome = site.program.run(["--once"]).await;
@@ -68,7 +68,7 @@ async fn with_a_long_past() -> Site {
     site
 }
 
-/// What a screen of the past shows is of the sweep that it names, or nothing.
+/// Checks that the screen only shows data of the sweep that it names.
 fn is_of_its_sweep(screen: &str) {
     let Some(title) = screen.lines().find(|line| line.contains("Sweep of") || line.contains("Past sweeps")) else {
         return;
@@ -91,7 +91,7 @@ async fn a_key_held_down_passes_a_thousand_sweeps_and_no_wrong_row_is_ever_shown
         seat.press(&["Left"; 50]).await;
         is_of_its_sweep(&seat.terminal.screen().await);
     }
-    // Between sweeps the newest one shows what the present does: the first step goes to the one before it.
+    // Between sweeps, the newest one is the same as the present, so the first step goes to the one before.
     let screen = seat.terminal.sees(" 202 of 1,202").await;
     is_of_its_sweep(&screen);
     let screen = seat.terminal.shows("its rows", SOON, |screen| screen.contains("client-1")).await;
@@ -136,7 +136,7 @@ async fn a_row_that_cannot_be_read_costs_that_row() {
     seat.press(&["Left", "Left"]).await;
     let screen = seat.terminal.sees("1,200 of 1,202 · 1 row unreadable").await;
     assert!(screen.contains("client-1") && !screen.contains("damaged"), "{screen}");
-    // A sweep before it never read that row.
+    // An earlier sweep does not use that row.
     seat.press(&["Left"]).await;
     let screen = seat.terminal.shows("its rows", SOON, |s| s.contains("1,199 of 1,202") && s.contains("77%")).await;
     assert!(!screen.contains("unreadable"), "{screen}");
@@ -156,7 +156,7 @@ async fn a_time_is_gone_to() {
     seat.press(&["C-u"]).await;
     seat.terminal.type_text("-2h").await;
     seat.press(&["Enter"]).await;
-    // Two hours are 120 sweeps, and the one that began just before then.
+    // Two hours are 120 sweeps, and the one that began just before.
     let screen = seat.terminal.shows("its rows", SOON, |screen| screen.contains("77%")).await;
     is_of_its_sweep(&screen);
     assert!([" 1,081 of", " 1,082 of"].iter().any(|place| screen.contains(place)), "{screen}");
@@ -185,7 +185,7 @@ async fn alerts_load_on_to_their_end_and_say_how_many_there_are() {
     seat.has_ended_sweep(PAST + 2).await;
     seat.press(&["2"]).await;
     seat.terminal.sees(" 1 of 3,000 in the history").await;
-    // Page by page, beyond what was loaded at first.
+    // Page by page, beyond those that are loaded at first.
     for _ in 0..20 {
         seat.press(&["NPage"]).await;
     }

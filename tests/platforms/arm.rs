@@ -1,5 +1,4 @@
-//! A 64-bit ARM machine: its agent executed by qemu, by hand and through a real sshd. Not its kernel: what the agent
-//! reads is this machine's.
+//! A 64-bit ARM client: its agent runs in QEMU, directly and through a real sshd. The kernel is that of this machine.
 
 use std::{
     fs,
@@ -33,19 +32,18 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// Runs programs for ARM.
 const QEMU: &str = "qemu-aarch64-static";
 
-/// A machine whose `uname -sm` says something else than this one's.
+/// A machine with another output of `uname -sm` than this one.
 struct Machine {
     sshd: Sshd,
     _shell: TempDir,
 }
 
 impl Machine {
-    /// A machine by what `uname -sm` says there. It is the account's login shell that makes it one: sshd has it
-    /// execute every command.
+    /// A machine with this output of `uname -sm`. It is simulated by the login shell of the account, with which sshd
+    /// runs all commands.
     ///
-    /// The kernel here executes no program for ARM, so that the shell has qemu do it: it puts qemu before the agent
-    /// where the command executes one, that is wherever a path is followed by the request. All else, and how
-    /// sshd, the command and the agent are tied together, is as it is.
+    /// The kernel of this machine cannot run programs for ARM, so the shell puts QEMU before the agent wherever the
+    /// command runs a path with the request as the argument. Everything else is as usual.
     async fn start(uname: &str) -> Self {
         let shell = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| -> PathBuf {
@@ -74,7 +72,7 @@ async fn sshd(shell: PathBuf) -> Sshd {
     Sshd::start(SshdOptions { login: Login::Throwaway { shell }, ..SshdOptions::default() }).await
 }
 
-/// The `<client>` that logs in there.
+/// The `<client>` element for it.
 fn client(name: &str, sshd: &Sshd, further: &str) -> String {
     let (ip, port, username, key) = (sshd.addresses()[0], sshd.port(), sshd.username(), sshd.key());
     format!(
@@ -89,7 +87,7 @@ fn program(clients: &[String]) -> Fleetsweep {
         .with_config(&format!("<config>\n{settings}\n{}\n</config>\n", clients.join("\n")))
 }
 
-/// Sweeps once: the document's clients, and the program's exit code.
+/// Sweeps once and returns the clients of the document and the exit code.
 async fn sweep(program: &Fleetsweep) -> (Vec<Value>, Option<i32>) {
     let outcome = program.run(["--once", "--format", "json"]).await;
     let document: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
@@ -101,7 +99,7 @@ async fn all_is_collected(program: &Fleetsweep) {
     assert!(code == Some(0) && clients.iter().all(|client| client["status"] == "ok"), "{clients:#?}");
 }
 
-/// The one file that is kept for an account, and what shows that it was written anew.
+/// The file that is kept for an account, with its inode and change time.
 fn kept_agent(sshd: &Sshd) -> (PathBuf, u64, i64) {
     let directory = PathBuf::from(format!("/tmp/.fleetsweep-{}", sshd.username()));
     assert_eq!(kept(&sshd.username()), [directory.as_path()]);
@@ -111,14 +109,14 @@ fn kept_agent(sshd: &Sshd) -> (PathBuf, u64, i64) {
     (file.clone(), metadata.ino(), metadata.mtime_nsec())
 }
 
-/// Which machine an executable file is for, by its ELF header.
+/// The machine type in the ELF header of a file.
 fn machine_of(file: &Path) -> u16 {
     let image = fs::read(file).unwrap();
     assert_eq!(image[..4], *b"\x7fELF");
     u16::from_le_bytes([image[18], image[19]])
 }
 
-/// As the ELF header numbers them.
+/// The number of x86-64 in an ELF header.
 const INTEL_MACHINE: u16 = 62;
 const ARM_MACHINE: u16 = 183;
 
@@ -138,7 +136,7 @@ async fn the_arm_agent_answers_a_request() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // It ends when its input does.
+    // The agent ends when its input ends.
     let input = running.stdin.take();
     let mut answer = Vec::new();
     running.stdout.take().unwrap().read_to_end(&mut answer).unwrap();

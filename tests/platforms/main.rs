@@ -1,5 +1,5 @@
-//! Clients of other platforms: the agents for them, executed here, and their delivery through a real sshd whose login
-//! shell imitates the other platform. Not what is the same on every platform.
+//! Clients of other platforms: their agents run here, and are uploaded through a real sshd with a login shell that
+//! imitates the other platform. Only tests what differs between platforms.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! Windows clients, delivered to through a real sshd: its SFTP is the real one, and its login shell hands commands to
-//! Wine's `cmd.exe`, or does what PowerShell would. What the agent sees there is in [`crate::wine`].
+//! Windows clients through a real sshd. SFTP is that of OpenSSH, and the login shell runs commands in Wine's `cmd.exe`
+//! or imitates PowerShell. The agent itself is tested in [`crate::wine`].
 
 use std::{
     fs,
@@ -17,26 +17,27 @@ use tempfile::TempDir;
 
 use crate::wine::{end_server, logons};
 
-/// What a Windows machine's own SSH server says, here after the name of ours.
+/// The identification of the SSH server of Windows, here after that of this machine.
 const NAMED: &str = "VersionAddendum OpenSSH_for_Windows_9.5";
 
-/// Where the agent goes, from the profile on.
+/// The directory for the agent, relative to the profile.
 const TEMPORARY: &str = "AppData/Local/Temp";
 const OURS: &str = "AppData/Local/Temp/fleetsweep";
 
-/// What the shell of a machine answers with, in the place of `cmd.exe`: enough for the question which it is.
+/// The shell of a machine, in place of `cmd.exe`. It only answers the command that determines the platform.
 const ANSWERS: &str = r#"printf '%s\r\n' "$(printf %s "${2#echo }" | sed 's/%PROCESSOR_ARCHITECTURE%/@MACHINE@/')""#;
 
-/// A machine whose commands go to Wine, which is set up at the first one. The events of its log stand in a file.
+/// A machine that runs commands in Wine, which is set up by the first command. A file contains the events of its log.
 const WINE: &str = r#"
 cd ~
 export WINEPREFIX=~/wine WINEDEBUG=-all WINEDLLOVERRIDES='wevtapi=n;mscoree,mshtml=' FAKE_SECURITY_LOG=security.log
 [ -e wine ] || { wineboot --init && cp @LIBRARIES@/*.dll wine/drive_c/windows/system32/; } >&2"#;
 
-/// Its default shell as it comes.
+/// The default shell of Windows.
 const CMD: &str = r#"exec wine cmd /c "$2""#;
 
-/// PowerShell's part in what is asked of it: a variable, and the end of a program that is its own.
+/// A shell that imitates what PowerShell does with the collector's commands: it expands a variable and passes on the
+/// exit code.
 const POWERSHELL: &str = r#"
 case $2 in
 echo*) command=${2#echo }; printf '%s\r\n' "${command/'$env:PROCESSOR_ARCHITECTURE'/AMD64}";;
@@ -44,7 +45,7 @@ echo*) command=${2#echo }; printf '%s\r\n' "${command/'$env:PROCESSOR_ARCHITECTU
 *) echo "${2%% *} : The term is not recognized" >&2; exit 1;;
 esac"#;
 
-/// A machine with its users' login shell, and a mail server.
+/// A machine with this login shell, and a mail server.
 struct Machine {
     sshd: Sshd,
     sink: Sink,
@@ -53,7 +54,7 @@ struct Machine {
 }
 
 impl Drop for Machine {
-    /// Ends what Wine keeps running for the user, who could not be removed before.
+    /// Ends the processes of Wine, because otherwise the user could not be removed.
     fn drop(&mut self) {
         let (user, prefix) = (self.sshd.user(), self.home("wine"));
         if prefix.exists() {
@@ -70,7 +71,7 @@ impl Drop for Machine {
 }
 
 impl Machine {
-    /// One whose login shell is this script: sshd hands it `-c` and the command.
+    /// A machine with this script as the login shell. sshd calls it with `-c` and the command.
     async fn with_shell(script: &str, config: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -88,7 +89,7 @@ impl Machine {
         machine
     }
 
-    /// One on which Wine runs the agent.
+    /// A machine on which Wine runs the agent.
     async fn with_wine(shell: &str, config: &[&str]) -> Self {
         let libraries = crate::wine::libraries();
         let machine =
@@ -97,18 +98,18 @@ impl Machine {
         machine
     }
 
-    /// These records are all of its security log.
+    /// Replaces its security log with these records.
     fn logs(&self, records: impl IntoIterator<Item = String>) {
         let text: String = records.into_iter().map(|record| record + "\n\n").collect();
         self.sshd.user().write("security.log", &text);
     }
 
-    /// Its configuration, with further attributes of its one client.
+    /// Writes the configuration with additional attributes of its client.
     fn configure(&self, attributes: &str) {
         self.configure_beside("", attributes);
     }
 
-    /// The same with other clients.
+    /// Writes the configuration with additional clients.
     fn configure_beside(&self, others: &str, attributes: &str) {
         let (ip, port, username) = (self.sshd.addresses()[0], self.sshd.port(), self.sshd.username());
         let (key, smtp) = (self.sshd.key(), self.sink.address());
@@ -126,7 +127,7 @@ impl Machine {
         ));
     }
 
-    /// Sweeps once: its one client as the document says it.
+    /// Sweeps once and returns the client in the document.
     async fn sweep(&self) -> Value {
         let outcome = self.program.run(["--once", "--format", "json"]).await;
         let document: Value =
@@ -134,14 +135,14 @@ impl Machine {
         document["clients"][0].clone()
     }
 
-    /// Sweeps once, and it succeeds.
+    /// Sweeps once successfully.
     async fn collects(&self) -> Value {
         let client = self.sweep().await;
         assert_eq!(client["status"], "ok", "{client:#}\n{}", self.sshd.log());
         client
     }
 
-    /// Sweeps once, and it fails: stage and words.
+    /// Sweeps once with a failure and returns its stage and message.
     async fn fails(&self) -> (String, String) {
         let client = self.sweep().await;
         let text = |name: &str| client[name].as_str().unwrap_or_default().to_owned();
@@ -153,7 +154,7 @@ impl Machine {
         self.sshd.user().home().join(path)
     }
 
-    /// What lies in a directory of its home.
+    /// The entries of a directory in its home directory.
     fn list(&self, path: &str) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.home(path))
             .unwrap()
@@ -163,7 +164,7 @@ impl Machine {
         names
     }
 
-    /// The stored values of the one row that a query gives.
+    /// The values of the row that a query returns.
     async fn stored(&self, query: &str) -> Vec<Vec<Option<String>>> {
         rows(&self.program.path("fleet.db"), query).await
     }
@@ -185,7 +186,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// A shell that says which it is, and knows no other command.
+/// A shell that answers the command for the platform and knows no other command.
 fn says(machine: &str, more: &str) -> String {
     let answers = ANSWERS.replace("@MACHINE@", machine);
     format!("case $2 in\necho*) {answers};;\n{more}*) echo \"'${{2%% *}}' is not recognized\" >&2; exit 1;;\nesac")
@@ -224,11 +225,11 @@ async fn windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_a
         [[&["linux", "linux", "x86_64"], numbers].concat(), [&["win", "windows", "x86_64"], numbers].concat()]
     );
 
-    // What happens at one moment is told in the next collection, once.
+    // Events with the same time are reported by the next collection, once.
     sweep().await;
     machine.logs(logons(1, 3, newest_ms).chain(logons(4, 4, newest_ms + 4)));
     sweep().await;
-    // More than a report carries: the agent is asked again for what lies below.
+    // More than one report can hold, so the agent is started again for older events.
     let many = logons(5, 5_104, newest_ms + 5_100_000);
     machine.logs(logons(1, 3, newest_ms).chain(logons(4, 4, newest_ms + 4)).chain(many));
     sweep().await;
@@ -257,7 +258,7 @@ async fn windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_a
 }
 
 async fn powershell_is_served_too_and_what_a_broken_visit_left_goes() {
-    // Its server does not say that it is Windows.
+    // Its server does not identify itself as Windows.
     let machine = Machine::with_wine(POWERSHELL, &[]).await;
     machine.configure(r#"events="no""#);
     machine.logs(logons(1, 3, Timestamp::now().as_millisecond()));
@@ -292,7 +293,7 @@ async fn what_a_windows_machine_refuses_is_said_with_its_mend() {
     let bash = r#"exec /bin/bash -c "$2""#;
     for (script, config, stage, expected) in [
         (says("x86", ""), named, "upload", "no agent for this platform: the client is `Windows x86`"),
-        // The same machine under another name: it does not understand the first command, and answers the question.
+        // The same machine under another name: it does not understand the first command, but answers the second.
         (says("x86", ""), &[][..], "upload", "no agent for this platform: the client is `Windows x86`"),
         (
             bash.to_owned(),
@@ -322,18 +323,18 @@ async fn a_profile_that_takes_no_file_is_an_error_that_names_the_directory() {
     let words = "no directory to run from: AppData/Local/Temp: No such file";
     assert_eq!(machine.fails().await, ("upload".to_owned(), words.to_owned()));
     fs::create_dir_all(machine.home(TEMPORARY)).unwrap();
-    // It is root's.
+    // The directory belongs to root.
     let words = "no directory to run from: AppData/Local/Temp: Permission denied";
     assert_eq!(machine.fails().await, ("upload".to_owned(), words.to_owned()));
 }
 
 async fn a_machine_that_becomes_another_one_is_recognised_anew() {
-    // What it is stands in a file.
+    // A file determines the platform.
     let script = format!("if [ -e ~/is-windows ]; then\n{}\nelse exec /bin/sh \"$@\"\nfi", says("x86", ""));
     let machine = Machine::with_shell(&script, &[]).await;
     machine.collects().await;
     let _service = machine.program.spawn(["--headless"]);
-    // How many collections ended so, whatever came before them.
+    // The number of collections with this status.
     let ended = async |status: &str| {
         let query = format!("SELECT CAST(COUNT(*) AS TEXT) FROM v1_collections WHERE status = '{status}'");
         machine.stored(&query).await

@@ -1,5 +1,5 @@
-//! The agent for Windows, executed by Wine: what it reports of the machine, and how it reads a Security log, which a
-//! stand-in for the system's library serves. Not Windows itself: what only a real one shows is not tried here.
+//! The agent for Windows in Wine: its report and how it reads a Security log, which a replacement of the system library
+//! serves. This does not replace tests on Windows.
 
 use std::{
     env, fs,
@@ -35,12 +35,12 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// How long one run may take: Wine itself takes a second or two, and more where the machine is busy.
+/// The time limit of one run. Wine takes a second or two, and more on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 const MINUTE_MS: i64 = 60_000;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What all tests share: an environment of Wine takes seconds to make.
+/// Shared by all tests, because setting up Wine takes seconds.
 static WINE: OnceLock<Wine> = OnceLock::new();
 
 struct Wine {
@@ -52,7 +52,7 @@ impl Wine {
         WINE.get_or_init(Self::new)
     }
 
-    /// The agent in a directory of its own, beside the libraries that Wine lacks.
+    /// The agent in its own directory with the libraries that Wine lacks.
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap().keep();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
@@ -83,18 +83,18 @@ impl Wine {
         command
             .arg(self.directory.join("agent.exe"))
             .env("WINEPREFIX", self.prefix())
-            // Where its server keeps a socket, and leaves it.
+            // Wine's server leaves a socket there.
             .env("TMPDIR", &self.directory)
             .env("WINEDEBUG", "-all")
             .env("WINEDLLOVERRIDES", "wevtapi=n;mscoree,mshtml=")
-            // Which the agent must not mind: a server gives a pipe that is closed, or never is.
+            // SSH servers pass a pipe that is closed immediately or never. The agent must work with both.
             .stdin(Stdio::null());
         command.envs(environment.iter().copied());
         command
     }
 }
 
-/// Ends what Wine keeps running, and removes its environment.
+/// Ends the processes of Wine and removes its directory.
 pub(crate) fn end() {
     if let Some(wine) = WINE.get() {
         let ended = end_server(|| {
@@ -107,19 +107,18 @@ pub(crate) fn end() {
     }
 }
 
-/// Ends a `wineserver`, and waits for its end. One that has ended already, having had nothing to do, is none that
-/// can be told to.
+/// Ends a `wineserver` and waits for its end. `wineserver -k` fails if it has already ended, which is not an error here.
 pub(crate) fn end_server(server: impl Fn() -> Command) -> bool {
     let told = server().arg("-k").stderr(Stdio::null()).status();
     told.is_ok() && server().arg("-w").status().is_ok_and(|status| status.success())
 }
 
-/// Where the libraries are that Wine lacks, for everybody to read.
+/// The directory of the libraries that Wine lacks, readable by all users.
 pub(crate) fn libraries() -> &'static Path {
     &Wine::shared().directory
 }
 
-/// How a run of the agent ended.
+/// The result of a run of the agent.
 struct Ended {
     code: Option<i32>,
     stdout: Vec<u8>,
@@ -143,7 +142,7 @@ async fn run(argument: &str, environment: &[(&str, &str)]) -> Ended {
     let mut command = tokio::process::Command::from(command);
     command.arg(argument).kill_on_drop(true);
     let output = timeout(PATIENCE, command.output()).await.expect("an agent that ends").unwrap();
-    // What Wine says of itself, e.g. that this machine's disk is not to be read as a device.
+    // Messages of Wine itself, for example that it cannot read the disk of this machine as a device.
     let stderr = String::from_utf8(output.stderr).unwrap();
     let stderr = stderr.split_inclusive('\n').filter(|line| !line.starts_with("wine: ")).collect();
     Ended { code: output.status.code(), stdout: output.stdout, stderr }
@@ -174,7 +173,7 @@ impl Log {
         fs::write(self.directory.path().join("log"), text).unwrap();
     }
 
-    /// What an agent reads of it that has half a minute, with the reasons it gives.
+    /// What an agent with a limit of 30 s reads from it, and its warnings.
     async fn read(&self, events: EventsWanted, fault: &str) -> (EventLog, Vec<String>) {
         self.read_within(30_000, events, fault).await
     }
@@ -215,7 +214,7 @@ fn logon(record_id: u64, at_ms: i64) -> String {
     record(record_id, at_ms, 4625, data)
 }
 
-/// Failed logons, one a second up to `newest_ms`.
+/// Failed logons, one per second up to `newest_ms`.
 pub(crate) fn logons(first: u64, last: u64, newest_ms: i64) -> impl Iterator<Item = String> {
     (first..=last).map(move |record_id| logon(record_id, newest_ms - i64::try_from(last - record_id).unwrap() * 1000))
 }
@@ -237,7 +236,7 @@ fn proc_number(file: &str, name: &str) -> f64 {
 async fn the_state_of_a_machine_is_what_it_is() {
     let begun = Instant::now();
     let report = collect_within(30_000, EventsWanted::No, &[]).await;
-    // Wine has no table of page files.
+    // Wine has no list of page files.
     let warnings: Vec<_> = report.warnings.iter().map(|warning| (&*warning.what, &*warning.why)).collect();
     assert_eq!(warnings, [("swap", "the kernel answers with status 0xC0000003")]);
     assert_eq!(report.events, None);
@@ -277,7 +276,7 @@ async fn the_state_of_a_machine_is_what_it_is() {
 async fn events_come_oldest_first_and_the_bookmark_goes_on() {
     let newest_ms = now_ms();
     let long = format!("<EventData><Data Name='CommandLine'>{}</Data></EventData>", "x".repeat(30_000));
-    // The third is larger than the buffer that served for the newer ones, and older than a day comes none.
+    // The third record is larger than the buffer for the newer ones. Records older than a day are not reported.
     let records =
         [logon(1, newest_ms - 25 * 60 * MINUTE_MS), logon(2, newest_ms - 9), record(3, newest_ms - 8, 4688, &long)];
     let log = Log::of(records.iter().cloned().chain(logons(4, 20, newest_ms)));
@@ -389,7 +388,7 @@ async fn a_log_that_cannot_be_read_does_not_pass_for_a_quiet_one() {
         assert_eq!((read.access, read.events.len(), read.bookmark), (access, 0, None), "{fault}");
         assert!(warnings.len() == 1 && warnings[0].starts_with(expected), "{fault}: {warnings:?}");
     }
-    // Wine's own library, which has the names alone.
+    // Wine's own library only has stubs.
     let own = [("WINEDLLOVERRIDES", "mscoree,mshtml=;wevtapi=b")];
     let report = collect_within(30_000, EventsWanted::Within(DAY), &own).await;
     assert_eq!(report.events.unwrap().access, EventAccess::Unavailable);

@@ -1,4 +1,4 @@
-//! `agents`: what can be sent to clients, listed and written out.
+//! `agents`: lists and writes the agents that can be uploaded to clients.
 
 use std::{fs, process::Command};
 
@@ -10,13 +10,13 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// The rows of the table, without its heading: platform, version, bytes, SHA-256.
+/// The rows of the table without its heading: platform, version, bytes, SHA-256.
 fn rows(stdout: &str) -> Vec<Vec<&str>> {
     stdout.lines().skip(1).map(|line| line.split_whitespace().collect()).collect()
 }
 
 async fn agents_are_listed_and_written_with_their_hashes() {
-    // No configuration is there, and none is needed.
+    // Without a configuration, which is not needed.
     let program = Fleetsweep::new(env!("CARGO_BIN_EXE_fleetsweep"));
     let listed = program.run(["agents"]).await;
     assert_eq!((listed.code, listed.stderr.as_str()), (Some(0), ""));

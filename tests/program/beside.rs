@@ -1,5 +1,4 @@
-//! `--once` beside a running collector: what it reports is its own sweep, and it sweeps itself where that collector is
-//! no more.
+//! `--once` while another collector runs: it reports its own sweep, and sweeps itself if that collector ends.
 
 use fleetsweep::demo::Behaviour;
 use serde_json::Value;
@@ -22,7 +21,7 @@ async fn service(fleet: &Fleet, config: &Config, collections: u64) -> Running {
     let database = fleet.program.path("fleet.db");
     let holds = format!("SELECT count(*) FROM collectors WHERE process_id = {}", running.pid().as_raw_nonzero());
     wait_until("the service", SOON, async || {
-        // The last table that is looked at here, by the order of the migrations.
+        // The last table that is used here, in the order of the migrations.
         let made = "SELECT count(*) FROM sqlite_master WHERE name = 'collectors'";
         database.exists()
             && number(&fleet.program, made).await == 1
@@ -44,7 +43,7 @@ async fn a_single_sweep_beside_a_busy_collector_counts_itself_alone() {
     let running = service(&fleet, &config, 6).await;
     for _ in 0..4 {
         let outcome = fleet.program.run(["--once", "--client", "client-1", "--format", "json"]).await;
-        // The one that fails is not of this sweep.
+        // The failing client is not part of this sweep.
         assert_eq!(outcome.code, Some(0), "{outcome:#?}");
         let document = document(&outcome);
         let clients = document["clients"].as_array().unwrap();
@@ -63,12 +62,12 @@ async fn a_single_sweep_beside_a_busy_collector_counts_itself_alone() {
 }
 
 async fn a_single_sweep_whose_collector_is_killed_sweeps_itself() {
-    // The second one hangs, so that the collector is in mid-sweep.
+    // The second client hangs, so that the collector is in the middle of a sweep.
     let fleet = Fleet::of(&[Behaviour::Healthy, Behaviour::StallsMidAnswer]).await;
     let config = Config { collector: r#"interval="1h" timeout="12s" retries="0""#, ..fleet.config(OVER) };
     let running = service(&fleet, &config, 1).await;
     let once = fleet.program.spawn(["--once", "--format", "json", "--record", "run.jsonl"]);
-    // It has asked, and waits.
+    // It has sent its order and waits.
     let asked = "SELECT count(*) FROM sweeps WHERE set_off_by = 'once'";
     wait_until("the sweep that was asked for", SOON, async || number(&fleet.program, asked).await == 1).await;
     running.signal(Signal::KILL);
@@ -87,13 +86,13 @@ async fn a_single_sweep_waits_for_a_collector_that_is_ending() {
     for _ in 0..3 {
         let running = service(&fleet, &config, 1).await;
         running.signal(Signal::TERM);
-        // However far that one is: attached to, ending, or gone.
+        // Whatever the state of the collector is: running, ending or gone.
         let outcome = fleet.program.run(["--once", "--format", "json"]).await;
         assert_eq!(outcome.code, Some(0), "{outcome:#?}");
         assert_eq!(document(&outcome)["summary"]["ok"].as_u64(), Some(1));
         assert_eq!(running.ended(SOON).await.code, Some(0));
     }
-    // A service that is started while another one ends waits for it.
+    // A service that starts while another one ends waits for it.
     let running = service(&fleet, &config, 1).await;
     running.signal(Signal::TERM);
     let mut next = fleet.program.spawn(["--headless"]);

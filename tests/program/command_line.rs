@@ -1,5 +1,5 @@
-//! What the program prints where, and for whom: results on standard output alone, colours on terminals alone,
-//! the document for other programs to the letter.
+//! The output of the program: results on standard output only, colours on terminals only, and an exact document for
+//! other programs.
 
 use std::{
     io,
@@ -66,9 +66,9 @@ async fn the_table_is_plain_where_it_is_not_read_by_people() {
     assert!(lines[1].starts_with("! alert") && lines[1].contains("client-1"), "{outcome:#?}");
     assert!(lines[2].starts_with("x failed") && lines[2].contains("authenticate: "), "{outcome:#?}");
     assert!(lines[4].starts_with("2 clients: 1 ok, 1 failed; 1 limit exceeded; mail: 1 sent, 0 waiting"), "{lines:?}");
-    // No progress where nobody watches it.
+    // No progress without a terminal.
     assert!(!outcome.stderr.contains(ESCAPE) && !outcome.stderr.contains("eta"), "{outcome:#?}");
-    // More to read goes elsewhere.
+    // Log messages go to standard error.
     let told = fleet.program.run(["--once", "-vv"]).await;
     assert!(told.stdout.starts_with("STATE") && told.stderr.contains("stage entered"), "{told:#?}");
     assert!(!told.stderr.contains(ESCAPE));
@@ -76,11 +76,11 @@ async fn the_table_is_plain_where_it_is_not_read_by_people() {
     assert_eq!(silent.stderr, "");
 }
 
-/// One sweep of one client in a terminal, prepared by a shell command: what is seen there.
+/// The screen after one sweep of one client in a terminal, with a shell command before it.
 async fn in_terminal(prepared_by: &str) -> String {
     let fleet = Fleet::of(&[Behaviour::Healthy]).await;
     let script = Fleetsweep::new("script").with_config(&fleet.config(UNDER).text());
-    // The terminal is the program's standard output; its standard error is not shown.
+    // The terminal is the standard output. Standard error is not shown.
     let command = format!("{prepared_by}; exec {} --once 2>/dev/null", env!("CARGO_BIN_EXE_fleetsweep"));
     let outcome = script.run(["-qec", &command, "/dev/null"]).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");

@@ -1,5 +1,5 @@
-//! `kill -9` at random moments of many sweeps: nothing is half there, and no decided mail is lost. The moments come
-//! from a seed, which is printed; `FLEETSWEEP_TEST_SEED` names one to be used again.
+//! `kill -9` at random times of many sweeps: no data is incomplete and no decided mail is lost. The times come from a
+//! seed that is printed; `FLEETSWEEP_TEST_SEED` sets it.
 #![expect(clippy::print_stdout, reason = "the seed and the figures are what a test like this has to say")]
 
 use std::{
@@ -19,7 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// How often a run is killed, and how often at least where the machine is so busy that all of them would take longer
+/// How often a run is killed; and at least how often, on a machine that is so slow that all of them would take longer
 /// than this.
 const KILLS: usize = 100;
 const KILLS_AT_LEAST: usize = 25;
@@ -27,7 +27,7 @@ const KILLING: Duration = Duration::from_secs(180);
 
 const CLIENTS: usize = 20;
 
-/// What is never there, whenever one looks, and what it is called.
+/// Rows that must never exist, with a description.
 const HALVES: [(&str, &str); 5] = [
     (
         "a successful collection without its sample",
@@ -65,7 +65,7 @@ async fn a_hundred_killed_runs_leave_nothing_half_and_lose_no_mail() {
     let fleet = Fleet::of(&[Behaviour::Healthy; CLIENTS]).await;
     let config = Config { alerts: r#"repeat="every""#, ..fleet.config(OVER) };
     fleet.program.write_config(&config.text());
-    // A run lives for a part of what a whole one takes here and now, however busy the machine is.
+    // A run is killed within the time that a complete run takes on this machine now.
     let began = Instant::now();
     once(&fleet.program).await;
     let whole = began.elapsed();
@@ -89,7 +89,7 @@ async fn a_hundred_killed_runs_leave_nothing_half_and_lose_no_mail() {
     assert_eq!(sql(&fleet.program, "PRAGMA integrity_check").await, ["ok"], "seed {seed}");
     let waited = number(&fleet.program, "SELECT count(*) FROM v1_mails WHERE status = 'waiting'").await;
 
-    // One run offers mails for ten seconds: usually all of them, on a busy machine some.
+    // One run tries to send mails for ten seconds: usually all of them, on a busy machine some.
     let mut runs = 0;
     loop {
         let (sent, waiting) = mails(&once(&fleet.program).await);
@@ -106,7 +106,7 @@ async fn a_hundred_killed_runs_leave_nothing_half_and_lose_no_mail() {
         assert_eq!(status, "sent", "seed {seed}: {id}");
         assert!(received.contains(&format!("{id}@example.com")), "seed {seed}: {id} was never received");
     }
-    // Otherwise this test would show nothing.
+    // Otherwise the test would be meaningless.
     assert!(in_mid_run > kills / 2, "seed {seed}: {in_mid_run} runs were killed before their end");
     assert!(decided.len() > kills, "seed {seed}: {} mails were decided", decided.len());
     println!(

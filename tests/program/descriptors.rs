@@ -1,5 +1,4 @@
-//! With few files that may be open: everything is done in more time, and no client is blamed for what the collector
-//! lacks.
+//! With a low limit of open files: everything takes longer but works, and no client is blamed.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -20,14 +19,14 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// A rule that is broken by one failed sweep.
+/// A rule that one failed sweep breaks.
 const STRICT: &str = r#"<alert type="unreachable" limit="0"/>"#;
 
 async fn with_few_open_files_every_client_is_collected() {
     for open_files in [64, 40] {
         let mut fleet = Fleet::of(&[Behaviour::Healthy; 70]).await;
         fleet.program = fleet.program.with_open_files(open_files);
-        // A client waits for room, not in its own time: a busy machine has enough of it.
+        // Waiting for a file descriptor does not count against a client's timeout.
         let collector = r#"interval="1h" timeout="60s" retries="0""#;
         fleet.program.write_config(&Config { collector, ..fleet.config(STRICT) }.text());
         let outcome = fleet.program.run(["--once", "--format", "json"]).await;
@@ -63,7 +62,7 @@ async fn with_few_open_files_sessions_are_given_up_before_clients_are() {
     running.signal(Signal::TERM);
     let outcome = running.ended(SOON).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
-    // Those that were under way at the end are cancelled, which is no failure either.
+    // Collections that were running at the end are cancelled, which is not a failure.
     let failed = "SELECT error FROM v1_collections WHERE status = 'failed' AND error NOT LIKE 'cancelled%'";
     assert_eq!(sql(&fleet.program, failed).await, Vec::<String>::new());
     assert_eq!(number(&fleet.program, "SELECT count(*) FROM v1_alerts").await, 0);
@@ -81,14 +80,14 @@ async fn with_too_few_open_files_nothing_begins() {
             assert!(outcome.stderr.contains("`ulimit -n 1024`") && outcome.stderr.contains("LimitNOFILE=1024"));
         }
         assert!(watched.was_left_alone() && !program.path("fleet.db").exists());
-        // What opens little works all the same.
+        // Commands that open few files work.
         let outcome = program.run(["check"]).await;
         assert_eq!(outcome.code, Some(0), "{open_files}: {outcome:#?}");
     }
 }
 
 async fn what_the_collector_lacks_is_no_failure_of_a_client() {
-    // Its session ends each time, so that each sweep connects anew.
+    // Its session ends each time, so each sweep connects again.
     let fleet = Fleet::of(&[Behaviour::RefusesLogin]).await;
     let rule = r#"<alert type="unreachable" limit="5"/>"#;
     let collector = r#"interval="1s" timeout="1s" retries="0""#;
@@ -106,7 +105,7 @@ async fn what_the_collector_lacks_is_no_failure_of_a_client() {
     };
     let (refused, short) = ("authentication refused", "the collector is short of resources");
     wait_until("a first failure", SOON, async || ends(refused).await >= 1).await;
-    // Below what is open already: nothing more can be opened.
+    // Lower than the number of open files, so that no further file can be opened.
     running.limit_open_files(8);
     wait_until("six sweeps without descriptors", SOON * 2, async || ends(short).await >= 6).await;
     let counted = ends(refused).await;
@@ -118,11 +117,11 @@ async fn what_the_collector_lacks_is_no_failure_of_a_client() {
     );
     running.limit_open_files(1024);
     wait_until("an alert", SOON, async || number(&fleet.program, "SELECT count(*) FROM v1_alerts").await == 1).await;
-    // The next collection begins only after the one that raised it has ended.
+    // The next collection begins only after the one that raised the alert has ended.
     let raised = "SELECT count(*) FROM v1_collections, v1_alerts WHERE error LIKE 'authentication refused%' AND
         started_at_ms <= raised_at_ms";
     assert_eq!(number(&fleet.program, raised).await, 6, "the row is that of the client's own failures");
-    // A mail that is still waiting at the end is left to the next run.
+    // A mail that still waits at the end would be left for the next run.
     fleet.sink.received(1).await;
     running.signal(Signal::TERM);
     let outcome = running.ended(SOON).await;
@@ -135,7 +134,7 @@ async fn what_the_collector_lacks_is_no_failure_of_a_client() {
 
 async fn a_hanging_ssh_agent_is_no_client_that_does_not_answer() {
     let mut fleet = Fleet::of(&[Behaviour::Healthy]).await;
-    // It takes connections, and says nothing.
+    // It accepts connections and sends nothing.
     let socket = fleet.program.path("agent.sock");
     let _agent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     fleet.program = fleet.program.with_environment("SSH_AUTH_SOCK", &socket.display().to_string());

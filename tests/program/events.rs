@@ -1,5 +1,4 @@
-//! Security events of a real machine: mailed after every collection whatever the log says, each event exactly
-//! once, also across `kill -9`.
+//! Security events of a real machine: mailed after every collection, each event exactly once, also after `kill -9`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,11 +26,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// How often a run is killed, and the longest that it lives before on an idle machine.
+/// How often a run is killed, and the longest time until then on an idle machine.
 const KILLS: usize = 12;
 const LIFE_MS: u64 = 2_000;
 
-/// A machine whose `/var/log` is its user's alone, and a mail server.
+/// A machine whose `/var/log` only its user can read, and a mail server.
 struct Site {
     sshd: Sshd,
     sink: Sink,
@@ -56,7 +55,7 @@ impl Site {
         Self { sshd, sink, config, program }
     }
 
-    /// Runs a command on the machine, as its user.
+    /// Runs a command on the machine as its user.
     fn on_the_machine(&self, command: &str, input: &str) {
         let mut ssh = Command::new("ssh")
             .args([
@@ -81,14 +80,14 @@ impl Site {
         assert!(ssh.wait().unwrap().success(), "{command}");
     }
 
-    /// These messages of sshd happen now.
+    /// Logs these messages of sshd.
     fn happens(&self, messages: &[&str]) {
         let now = jiff::Timestamp::now();
         let lines: String = messages.iter().map(|message| format!("{now:.3} box sshd[7]: {message}\n")).collect();
         self.on_the_machine("cat >> /var/log/auth.log", &lines);
     }
 
-    /// The one mail of one more collection.
+    /// The mail of another collection.
     async fn mail(&self) -> Mail {
         let before = self.sink.mails().len();
         assert_eq!(mails(&once(&self.program).await), (1, 0));
@@ -143,7 +142,7 @@ async fn every_collection_is_mailed_whatever_the_log_says() {
 }
 
 async fn a_log_that_holds_more_than_one_report_is_read_on_at_once() {
-    // A report has room for 500, and one collection takes eight.
+    // A report holds 500 events, and one collection takes eight reports.
     let site = Site::new().await;
     let messages: Vec<String> = (0..4_300).map(|number| format!("Accepted publickey for user{number}")).collect();
     site.happens(&messages.iter().map(String::as_str).collect::<Vec<_>>());
@@ -159,13 +158,13 @@ async fn a_log_that_holds_more_than_one_report_is_read_on_at_once() {
     }
     let stored = sql(&site.program, "SELECT message FROM security_events ORDER BY id").await;
     assert!(stored == messages, "not each once and in its order: {stored:?}");
-    // However often the agent ran, each stage was passed once.
+    // Each stage is entered once, however often the agent ran.
     let twice = "SELECT count(*) FROM collections WHERE stages LIKE '%execute%execute%' OR stages IS NULL";
     assert_eq!(number(&site.program, twice).await, 0);
 }
 
 async fn further_runs_of_the_agent_do_not_count_as_execute() {
-    // Four reports: the agent samples for 250 ms in each of its runs.
+    // Four reports. The agent samples for 250 ms in each run.
     let site = Site::new().await;
     let messages: Vec<String> = (0..1_600).map(|number| format!("Accepted publickey for user{number}")).collect();
     site.happens(&messages.iter().map(String::as_str).collect::<Vec<_>>());
@@ -189,7 +188,7 @@ async fn a_daily_allowance_bounds_what_is_stored_and_mailed() {
         (0..600).map(|number| format!("Accepted password for ops from 10.0.0.7 port {number} ssh2")).collect();
     let flood = |from: usize, to: usize| site.happens(&flood[from..to].iter().map(String::as_str).collect::<Vec<_>>());
     let stored = "SELECT count(*) FROM v1_events";
-    // One run after the other, as cron has them: what is used up stays used up.
+    // Several runs, as by cron. The used allowance persists.
     let run = async |subject: &str, events: u64, warnings: usize| {
         let outcome = site.program.run(["--once"]).await;
         assert_eq!(outcome.code, Some(0), "{outcome:#?}");
@@ -212,7 +211,7 @@ async fn a_daily_allowance_bounds_what_is_stored_and_mailed() {
     let later = run("5 security events, 5 not kept", 10, 0).await;
     assert!(later.text.contains("neither stored nor attached, 95 today") && later.attachments.is_empty(), "{later:#?}");
     run("nothing new in the security log", 10, 0).await;
-    // What was left out is given up. A larger allowance holds for what comes.
+    // Omitted events are not sent later. A larger allowance applies from now on.
     with(20);
     flood(105, 107);
     run("2 security events", 12, 0).await;
@@ -220,10 +219,10 @@ async fn a_daily_allowance_bounds_what_is_stored_and_mailed() {
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
     sqlx::raw_sql("UPDATE clients SET events_day = events_day - 1").execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-    // It was yesterday.
+    // Moves it to yesterday.
     flood(107, 167);
     run("60 security events, 40 not kept", 32, 1).await;
-    // In bytes as well: 40 KiB are few of the longest messages.
+    // Also in bytes: 40 KiB are a few of the longest messages.
     let options = SqliteConnectOptions::new().filename(site.program.path("fleet.db"));
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
     sqlx::raw_sql("UPDATE clients SET events_day = events_day - 1").execute(&mut connection).await.unwrap();
@@ -258,7 +257,7 @@ async fn killed_runs_lose_no_event_and_tell_none_twice() {
     let collections = number(&site.program, "SELECT count(*) FROM v1_collections WHERE status = 'ok'").await;
     let decided = number(&site.program, "SELECT count(*) FROM v1_mails WHERE kind = 'events'").await;
     assert_eq!(decided, collections, "seed {seed}");
-    // A mail may arrive twice where the program was killed before it had the answer, under the same name.
+    // A mail may arrive twice, with the same id, if the program was killed before it got the reply.
     let received: BTreeMap<String, Mail> =
         site.sink.mails().iter().map(parsed).map(|mail| (mail.message_id.clone(), mail)).collect();
     assert_eq!(received.len() as u64, decided, "seed {seed}");
@@ -270,7 +269,7 @@ async fn killed_runs_lose_no_event_and_tell_none_twice() {
 
 async fn the_command_in_a_mail_prints_the_list_that_was_too_large() {
     let site = Site::new().await;
-    // What a client is called does not matter.
+    // Any client name works.
     let name = "it's a box*? {x}";
     let text = std::fs::read_to_string(site.program.path("config.xml")).unwrap();
     let keywords = vec!["SIZE 20000".to_owned()];
@@ -287,7 +286,7 @@ async fn the_command_in_a_mail_prints_the_list_that_was_too_large() {
     let command = mail.text.lines().find(|line| line.contains("export events")).unwrap().trim();
     let bin = std::path::Path::new(env!("CARGO_BIN_EXE_fleetsweep")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    // From anywhere, as it stands.
+    // The command works from any directory as it is printed.
     let printed = Command::new("sh").args(["-c", command]).current_dir("/").env("PATH", path).output().unwrap();
     let printed = String::from_utf8(printed.stdout).unwrap();
     for message in &messages {

@@ -1,4 +1,4 @@
-//! How a run ends: every exit code by its cases, and that nothing is contacted where the configuration is wrong.
+//! The exit codes, and that nothing is contacted if the configuration is invalid.
 
 use std::{
     fs,
@@ -76,12 +76,12 @@ async fn a_check_contacts_nothing() {
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
     assert!(outcome.stdout.contains("watched"), "{}", outcome.stdout);
     assert!(watched.was_left_alone() && !program.path("fleet.db").exists());
-    // It does notice: the same configuration, swept.
+    // `Watched` works: the same configuration with a sweep.
     assert_eq!(program.run(["--once", "--client", "watched"]).await.code, Some(1));
     assert!(!watched.was_left_alone());
 }
 
-/// A program whose database was made by an earlier run.
+/// A program with a database from an earlier run.
 async fn with_database(watched: &Watched) -> Fleetsweep {
     let fleet = Fleet::of(&[Behaviour::Healthy]).await;
     fleet.once(&fleet.config(UNDER)).await;
@@ -134,7 +134,7 @@ async fn a_database_that_may_not_be_written_ends_the_run_with_3() {
     set_mode("fleet.db", 0o400);
     set_mode("", 0o500);
     let file = program.path("fleet.db");
-    // Root writes everywhere unless it gives that right up.
+    // Root can write to read-only files unless it lacks that capability.
     let is_root = fs::OpenOptions::new().write(true).open(&file).is_ok();
     let (runner, arguments) = if is_root {
         let without_that_right = ["--bounding-set=-dac_override", env!("CARGO_BIN_EXE_fleetsweep"), "--once"];

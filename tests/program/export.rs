@@ -1,5 +1,4 @@
-//! What other programs get: rows that agree with the views, files that are never half there. Not what is in the
-//! metrics, and not how long an export may be.
+//! Exports for other programs: the rows agree with the views, and files are never incomplete.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -23,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 const VIEWS: [&str; 5] = ["samples", "cores", "alerts", "events", "mails"];
 
-/// Changes a program's database as another program would.
+/// Changes the database as another program would.
 pub(crate) async fn change(program: &Fleetsweep, statements: &str) {
     let options = SqliteConnectOptions::new().filename(program.path("fleet.db")).busy_timeout(SOON);
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
@@ -31,14 +30,14 @@ pub(crate) async fn change(program: &Fleetsweep, statements: &str) {
     connection.close().await.unwrap();
 }
 
-/// The output of a run that ends well.
+/// The output of a successful run.
 pub(crate) async fn printed(program: &Fleetsweep, arguments: &str) -> String {
     let outcome = program.run(arguments.split_whitespace()).await;
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{arguments}: {outcome:#?}");
     outcome.stdout
 }
 
-/// A table as any reader of CSV sees it: its header and its rows.
+/// The header and rows of a CSV text.
 fn parsed(csv: &str) -> (Vec<String>, Vec<Vec<String>>) {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     let header = reader.headers().unwrap().iter().map(str::to_owned).collect();
@@ -49,7 +48,7 @@ fn objects(lines: &str) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
-/// A fleet after two sweeps, in which there is something of everything.
+/// A fleet after two sweeps, with rows in all views.
 pub(crate) async fn swept() -> Fleet {
     let fleet = Fleet::of(&[Behaviour::Healthy, Behaviour::Healthy, Behaviour::RefusesLogin]).await;
     fleet.program.write_config(&fleet.config(OVER).text());
@@ -57,7 +56,7 @@ pub(crate) async fn swept() -> Fleet {
         let outcome = fleet.program.run(["--once"]).await;
         assert_eq!(outcome.code, Some(1), "{outcome:#?}");
     }
-    // The numbers of clients are given in the order in which they are stored first, which is any.
+    // Clients get their ids in the order in which they are first stored, which varies.
     change(
         &fleet.program,
         "INSERT INTO security_events (id, client_id, channel, record_id, event_id, level, occurred_at_ms, stored_at_ms,
@@ -103,7 +102,7 @@ async fn every_export_agrees_with_its_view() {
             }
         }
     }
-    // Samples are what is exported where nothing is said.
+    // `samples` is the default.
     assert_eq!(printed(program, "export").await, printed(program, "export samples --format csv").await);
     let (_, disarmed) = parsed(&printed(program, "export events").await);
     let mut messages: Vec<&str> = disarmed.iter().map(|row| row[8].as_str()).collect();
@@ -111,7 +110,7 @@ async fn every_export_agrees_with_its_view() {
     assert_eq!(messages, ["'=cmd|' /C calc'!A0", "ü ☎ 'quoted'"]);
 }
 
-/// Whether two texts are one value: SQLite shows fifteen digits of a number.
+/// Whether two texts are the same value. SQLite prints fifteen digits of a number.
 fn same(one: Option<&str>, other: Option<&str>) -> bool {
     let number = |text: Option<&str>| text.and_then(|text| text.parse::<f64>().ok());
     one == other || number(one).zip(number(other)).is_some_and(|(one, other)| (one - other).abs() <= one.abs() * 1e-12)
@@ -148,7 +147,7 @@ async fn rows_are_chosen_by_client_and_time() {
         ("alerts --client client-2".to_owned(), 1),
         ("events --until 1970-01-01T00:00:02Z".to_owned(), 1),
         ("events --client client-2".to_owned(), 1),
-        // One mail of each client over its limit, and to whom it belongs is known.
+        // One mail for each client over its limit, and its client is known.
         ("mails".to_owned(), 2),
         ("mails --client client-2".to_owned(), 1),
         ("mails --client client-3".to_owned(), 0),
@@ -158,7 +157,7 @@ async fn rows_are_chosen_by_client_and_time() {
     }
     let (_, cores) = parsed(&printed(program, "export cores --client client-2").await);
     assert!(!cores.is_empty() && cores.iter().all(|row| row[0] == "127.10.0.2"), "{cores:?}");
-    // One that is configured no longer is in the database still.
+    // A client that is no longer configured is still in the database.
     let mut config = fleet.config(OVER);
     config.clients.remove(0);
     program.write_config(&config.text());
@@ -207,7 +206,7 @@ async fn a_result_goes_to_a_file_whole_and_with_its_own_rights() {
         assert!(text.is_empty() || text.ends_with('\n'), "{arguments}: {text}");
     }
     assert_eq!(leftovers(program), [] as [String; 0]);
-    // Nothing is swept for a file that cannot be written.
+    // No sweep if the file cannot be written.
     let before = number(program, "SELECT count(*) FROM v1_collections").await;
     for arguments in ["--once --output no/where.txt", "--once --output /dev/null", "export --output no/where.csv"] {
         let outcome = program.run(arguments.split_whitespace()).await;
@@ -217,7 +216,7 @@ async fn a_result_goes_to_a_file_whole_and_with_its_own_rights() {
     assert_eq!(number(program, "SELECT count(*) FROM v1_collections").await, before);
 }
 
-/// Files that were begun and not finished.
+/// Temporary files that were not removed.
 pub(crate) fn leftovers(program: &Fleetsweep) -> Vec<String> {
     let names = fs::read_dir(program.path("")).unwrap().map(|entry| entry.unwrap().file_name());
     names.filter_map(|name| name.into_string().ok()).filter(|name| name.ends_with(".part")).collect()
@@ -232,7 +231,7 @@ async fn an_export_that_cannot_be_made_says_why() {
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(code), ""), "{arguments}: {outcome:#?}");
         assert!(outcome.stderr.contains(word), "{arguments}: {outcome:#?}");
     };
-    // There is no database yet, and an export makes none.
+    // There is no database yet, and an export does not create one.
     refused("export", 3, "fleet.db").await;
     refused("export --format prometheus --output a.prom", 3, "fleet.db").await;
     assert!(!program.path("fleet.db").exists() && !program.path("a.prom").exists());

@@ -1,5 +1,5 @@
-//! A mail server that attacks: the program against a server that breaks the protocol. What each fault does to the client
-//! itself is tested beside it; here is what users see of it.
+//! The program with a mail server that violates the protocol. The effects on the SMTP client are in its unit tests;
+//! here are those that users see.
 
 use fleetsweep::demo::Behaviour;
 use support::{HostileSmtp, Postfix, Step, THE_END, TestCertificate, Trial, say, wait_until};
@@ -20,10 +20,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 const OUTBOX: &str = "SELECT status, last_error FROM v1_mails";
 
-/// Far more than the program takes, and far less than a server can say in a second.
+/// Far more than the program needs, and far less than the server can send in a second.
 const MEMORY_KIB: u64 = 400 * 1024;
 
-/// The most memory that a process has had.
+/// The peak memory of a process.
 fn peak_kib(pid: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -91,7 +91,7 @@ async fn a_refusal_of_our_name_leaves_the_mail_waiting() {
     let row = sql(&fleet.program, OUTBOX).await.concat();
     assert!(row.starts_with("waiting|") && row.contains(refusal), "{row}");
     assert_eq!(server.heard().get(1).map(String::as_str), Some("EHLO vm"));
-    // The configuration is corrected: the mail is still there.
+    // After the configuration is corrected, the mail is still there.
     let after = fleet.once(&fleet.config(OVER)).await;
     assert_eq!(mails(&after), (1, 0));
     assert_eq!(fleet.sink.mails().len(), 1);

@@ -1,4 +1,4 @@
-//! Exports of hundreds of thousands of rows: how much memory they take, and how they end before their end.
+//! Exports of hundreds of thousands of rows: their memory usage, and what happens if they are interrupted.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// Rows of 8 clients, so many in all; nothing else is in the table.
+/// Adds `rows` rows of 8 clients. The table contains nothing else.
 async fn fill(program: &Fleetsweep, rows: u32) {
     change(
         program,
@@ -39,14 +39,13 @@ async fn fill(program: &Fleetsweep, rows: u32) {
     .await;
 }
 
-/// The program under way, its output in our hands.
+/// The running program with its output piped to the test.
 fn piped(program: &Fleetsweep, arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_fleetsweep"))
         .args(arguments)
         .current_dir(program.path(""))
         .env("HOME", program.path(""))
-        // One pool of free memory for all threads: else each keeps what it once needed for a page, and the peak
-        // depends on which of them happened to work, not on the rows.
+        // One arena for all threads. Otherwise the peak depends on which threads happened to allocate memory.
         .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -61,7 +60,7 @@ fn all(stderr: Option<ChildStderr>) -> String {
     text
 }
 
-/// The lines of an export, and the most memory that it took, KiB.
+/// The number of lines of an export, and its peak memory, KiB.
 fn measured(program: &Fleetsweep, arguments: &[&str]) -> (usize, u64) {
     let mut child = piped(program, arguments);
     let mut stdout = child.stdout.take().unwrap();
@@ -73,7 +72,7 @@ fn measured(program: &Fleetsweep, arguments: &[&str]) -> (usize, u64) {
             break;
         }
         lines += buffer[..count].iter().filter(|byte| **byte == b'\n').count();
-        // It waits for us: what we have not read it cannot have gone far beyond.
+        // It waits for the reader, so it cannot be far ahead.
         reads += 1;
         if reads % 16 == 1
             && let Ok(status) = fs::read_to_string(format!("/proc/{}/status", child.id()))
@@ -98,10 +97,10 @@ async fn a_long_export_takes_no_more_memory_than_a_short_one() {
         assert_eq!(lines, usize::try_from(rows).unwrap() + 1);
         peaks.push(peak);
     }
-    // The caches fill; rows that were kept would take some 200 MB.
+    // The caches fill up. Keeping all rows would take about 200 MB.
     assert!(peaks[0] > 0 && 2 * peaks[1] < 3 * peaks[0], "{peaks:?} KiB");
 
-    // Whoever reads is gone after the first lines.
+    // The reader closes the pipe after the first lines.
     for format in ["csv", "jsonl"] {
         let mut child = piped(program, &["export", "--format", format]);
         let mut stdout = child.stdout.take().unwrap();
@@ -110,7 +109,7 @@ async fn a_long_export_takes_no_more_memory_than_a_short_one() {
         assert_eq!((child.wait().unwrap().code(), all(child.stderr.take())), (Some(0), String::new()), "{format}");
     }
 
-    // Ended in the middle it leaves nothing.
+    // An interrupted export leaves no file.
     let running = program.spawn(["export", "--output", "all.csv"]);
     support::wait_until("the export to have begun", SOON, async || !leftovers(program).is_empty()).await;
     tokio::time::sleep(Duration::from_millis(100)).await;

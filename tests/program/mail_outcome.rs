@@ -1,5 +1,5 @@
-//! What becomes of mails that a server does not take as they are: refusals of us wait for a corrected configuration,
-//! refusals of an address are said, large mails arrive in pieces, and what waits too long is given up.
+//! Mails that a server does not accept at first: refusals of our login wait for a corrected configuration, refused
+//! addresses are reported, large mails are split, and mails that wait too long expire.
 
 use std::{
     collections::BTreeSet,
@@ -37,7 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// A healthy client, and a mail server of which it is said what it answers.
+/// A healthy client and a mail server with configurable replies.
 struct Post {
     fleet: Fleet,
     server: StrictSmtp,
@@ -54,7 +54,7 @@ impl Post {
         Config { smtp: smtp_at(self.server.address()), ..self.fleet.config(rules) }
     }
 
-    /// Puts mails into the outbox, as an earlier run left them there.
+    /// Puts mails into the outbox, as an earlier run would have.
     async fn seed(&self, mails: Vec<Mail>) {
         let url = format!("sqlite:{}", self.fleet.program.path("fleet.db").display());
         let store = Store::open(&url.into(), &Environment::default()).await.unwrap();
@@ -84,7 +84,7 @@ fn mail_to(recipient: &str) -> Mail {
     }
 }
 
-/// A list of so many numbered lines of about 60 bytes, in two files.
+/// A mail with this many numbered lines of about 60 bytes, in two files.
 fn large_mail(lines: usize) -> Mail {
     let file = |name: &str, from: usize, to: usize| {
         let text: String =
@@ -149,7 +149,7 @@ async fn a_corrected_configuration_takes_effect_at_once() {
     let running = program.spawn(["--headless"]);
     let waiting =
         "SELECT count(*) FROM v1_mails WHERE status = 'waiting' AND attempts > 0 AND last_error LIKE '%Relay%'";
-    // Its tables are there from the seeding on.
+    // The tables exist since the seeding.
     wait_until("both to be refused", SOON, async || number(program, waiting).await == 2).await;
     program.write_config(&Config { smtp: smtp_at(other.address()), ..post.config(UNDER) }.text());
     let reloaded = Instant::now();
@@ -181,7 +181,7 @@ async fn a_mail_on_which_the_server_breaks_holds_up_no_other() {
         assert_eq!(mails(&once(&post.fleet.program).await), (2, 1));
         assert_eq!(post.server.recipients(), ["ops@example.com", "night@example.com"]);
     }
-    // A server that breaks on every mail is left alone after the second.
+    // A server that closes the connection on every mail is not used any more after the second.
     let post = Post::new(StrictRules { closes: vec![".".to_owned()], ..StrictRules::default() }).await;
     post.seed((0..5).map(|number| mail_to(&format!("{number}@example.com"))).collect()).await;
     assert_eq!(mails(&once(&post.fleet.program).await), (0, 5));
@@ -199,7 +199,7 @@ async fn a_refused_address_is_counted_and_said_at_any_verbosity() {
         let told = errors(&outcome.stderr, "gone@example.com");
         assert_eq!(told.len(), 1, "{}", outcome.stderr);
         assert!(told[0].contains("550 5.1.1 User unknown") && told[0].contains("correct the `mail`"), "{}", told[0]);
-        // It is over: the next run neither offers nor counts it.
+        // The next run neither sends nor counts it.
         assert_eq!(refused(&once(&post.fleet.program).await), 0);
     }
     let post = Post::new(rules()).await;
@@ -227,13 +227,13 @@ async fn what_a_running_collector_cannot_mail_is_counted_by_the_run_that_asked()
     running.ended(SOON).await;
 }
 
-/// The one number of a query; `None` while the tables are not there yet.
+/// The number that a query returns; `None` before the tables exist.
 async fn sql_or_none(post: &Post, query: &str) -> Option<u64> {
     let tables = sql(&post.fleet.program, "SELECT count(*) FROM sqlite_master WHERE name = 'v1_mails'").await;
     if tables == ["1"] { Some(number(&post.fleet.program, query).await) } else { None }
 }
 
-/// Changes the outbox behind the program's back.
+/// Changes the outbox as another program would.
 async fn tamper(post: &Post, statement: &str) {
     use sqlx::Connection as _;
     let url = format!("sqlite:{}", post.fleet.program.path("fleet.db").display());
@@ -245,7 +245,8 @@ async fn tamper(post: &Post, statement: &str) {
 async fn a_mail_is_given_up_when_it_has_waited_and_not_when_a_clock_leaps() {
     const DAY_MS: i64 = 86_400_000;
     let status = "SELECT status, last_error FROM v1_mails ORDER BY recipient";
-    // Decided long ago by a clock that was wrong, or is now: no single look at the clock gives it up.
+    // The mail has an old time from a wrong clock, or the clock is wrong now. A single comparison of times does not
+    // make it expire.
     let post = Post::new(replies(&[("RCPT", "554 5.7.1 Relay access denied")])).await;
     post.seed(vec![mail_to("ops@example.com")]).await;
     tamper(&post, &format!("UPDATE mails SET created_at_ms = created_at_ms - {}", 100 * DAY_MS)).await;
@@ -255,7 +256,7 @@ async fn a_mail_is_given_up_when_it_has_waited_and_not_when_a_clock_leaps() {
     let waited = number(&post.fleet.program, "SELECT waited_ms FROM mails").await;
     assert!((30 * 3_600_000..31 * 3_600_000).contains(&waited), "a quarter of 5 d: {waited}");
 
-    // It has waited, run by run. (One that is done with and older than `retention` would be deleted at once.)
+    // It has waited in every run. (A finished mail that is older than `retention` would be deleted immediately.)
     let waited =
         format!("UPDATE mails SET waited_ms = {}, created_at_ms = created_at_ms + {}", 5 * DAY_MS, 100 * DAY_MS);
     tamper(&post, &waited).await;
@@ -266,7 +267,7 @@ async fn a_mail_is_given_up_when_it_has_waited_and_not_when_a_clock_leaps() {
     assert!(rows[0].starts_with("refused|given up after 5d: ") && rows[0].ends_with("Relay access denied"), "{rows:?}");
     assert_eq!(errors(&outcome.stderr, "permanently refused: given up after 5d").len(), 1, "{}", outcome.stderr);
 
-    // While the server is away none is offered, and all of them wait.
+    // While the server is unavailable, no mail is tried and all wait.
     let post = Post::new(StrictRules::default()).await;
     post.seed(["a", "b", "c"].map(|name| mail_to(&format!("{name}@example.com"))).into()).await;
     tamper(&post, &format!("UPDATE mails SET waited_ms = {} WHERE recipient <> 'b@example.com'", 2 * DAY_MS)).await;
@@ -277,7 +278,7 @@ async fn a_mail_is_given_up_when_it_has_waited_and_not_when_a_clock_leaps() {
     let rows = sql(&post.fleet.program, "SELECT status FROM v1_mails ORDER BY recipient").await;
     assert_eq!(rows, ["refused", "waiting", "refused"]);
 
-    // Put off by a clock that was set back since: it does not wait until the old time has come again.
+    // The next attempt was set before the clock was set back. The mail does not wait until then.
     let post = Post::new(StrictRules::default()).await;
     post.seed(vec![mail_to("ops@example.com")]).await;
     tamper(&post, &format!("UPDATE mails SET attempts = 1, next_at_ms = next_at_ms + {}", 100 * DAY_MS)).await;
@@ -323,7 +324,7 @@ async fn a_list_that_fits_nowhere_is_replaced_by_the_command_that_prints_it() {
             !bare.is_empty() && bare.iter().all(|mail| mail.text.contains("fleetsweep export events --client box"))
         );
     }
-    // Nothing fits: it waits, and that is said.
+    // Not even a small part fits: the mail waits, and this is reported.
     let keywords = vec!["SIZE 100".to_owned()];
     let post = Post::new(StrictRules { keywords, most_bytes: Some(100), ..StrictRules::default() }).await;
     post.seed(vec![large_mail(6000), mail_to("ops@example.com")]).await;
@@ -347,7 +348,7 @@ async fn runs_killed_while_they_split_a_mail_lose_no_line_and_split_it_once() {
         let post = Post::new(rules).await;
         post.seed(vec![large_mail(LINES)]).await;
         let mut running = post.fleet.program.spawn(["--headless"]);
-        // Somewhere between before the first offer and after the last piece.
+        // At a time between the first attempt and the last part.
         let life = Duration::from_millis(60 * kill);
         let began = Instant::now();
         wait_until("the server to be spoken to", SOON, async || post.server.heard("EHLO") > 0 || !running.is_running())
@@ -355,7 +356,7 @@ async fn runs_killed_while_they_split_a_mail_lose_no_line_and_split_it_once() {
         tokio::time::sleep(life.saturating_sub(began.elapsed().min(Duration::from_millis(1)))).await;
         running.signal(Signal::KILL);
         running.ended(SOON).await;
-        // Whatever was under way: the mail is whole or in pieces, never both and never neither.
+        // The mail is either complete or split, at any time.
         let subjects = sql(&post.fleet.program, "SELECT subject FROM mails").await;
         let parts = subjects.len();
         let is_whole = subjects == ["a mail"];
@@ -366,7 +367,7 @@ async fn runs_killed_while_they_split_a_mail_lose_no_line_and_split_it_once() {
         assert_eq!(arrived, (0..LINES).collect(), "killed after {life:?}");
         let after = sql(&post.fleet.program, "SELECT DISTINCT status FROM mails").await;
         assert_eq!(after, ["sent"]);
-        // One that was accepted as the run was killed comes twice, under the same name.
+        // A mail that was accepted while the run was killed arrives twice with the same id.
         let ids: BTreeSet<String> = post.server.mails().into_iter().map(|mail| mail.message_id).collect();
         let rows = number(&post.fleet.program, "SELECT count(*) FROM mails").await;
         assert_eq!(ids.len() as u64, rows);
@@ -391,7 +392,7 @@ async fn reminders_and_ends_hang_under_the_first_mail_of_their_alert() {
     let received = post.server.mails();
     let id = |number: usize| format!("<{}>", received[number].message_id);
     let header = |number: usize, name: &str| {
-        // Folded lines become one.
+        // Unfolds header lines.
         let head = received[number].raw.split("\r\n\r\n").next().unwrap().replace("\r\n ", " ").replace("\r\n\t", " ");
         let line = head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned));
         line.unwrap_or_default().split_whitespace().map(str::to_owned).collect::<Vec<_>>()

@@ -1,5 +1,4 @@
-//! The program as its users meet it: started with a configuration, looked at from the outside. What it does to
-//! real machines, to a mail server in trouble, on the command line, as a service, and when it is killed.
+//! The program as users run it: real machines, a failing mail server, the command line, the service, and `kill -9`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! The metrics, as another parser reads them, against the database.
+//! The metrics, read by the parser of Prometheus and compared with the database.
 
 use std::{collections::BTreeMap, fs};
 
@@ -15,7 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// What the parser of Prometheus' own Python library makes of a text: name, type, help and lines of each metric.
+/// Prints what the parser of Prometheus' Python library finds in a text: name, type, help and samples of each metric.
 const PARSER: &str = "
 import json, sys
 from prometheus_client.parser import text_string_to_metric_families as parse
@@ -24,10 +24,10 @@ families = [[f.name, f.type, f.documentation, [[s.name, s.labels, s.value] for s
 json.dump(families, sys.stdout)
 ";
 
-/// Name, type, help, and the lines: each a name, labels and a value.
+/// Name, type and help of a metric, and its samples: name, labels and value.
 type Family = (String, String, String, Vec<(String, BTreeMap<String, String>, f64)>);
 
-/// Every line of a text by its metric and its labels, as that parser reads them.
+/// All samples of a text by metric and labels, as that parser reads them.
 async fn read(text: &str) -> BTreeMap<String, f64> {
     let python = Fleetsweep::new("/usr/bin/python3");
     fs::write(python.path("text"), text).unwrap();
@@ -64,7 +64,7 @@ async fn metrics_are_read_by_another_parser_and_agree_with_the_database() {
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(1), ""), "{outcome:#?}");
     let once = read(&outcome.stdout).await;
     let exported = read(&printed(program, "export --format prometheus").await).await;
-    // The database keeps milliseconds.
+    // The database stores milliseconds.
     for ((name, once), (also, exported)) in once.iter().zip(&exported) {
         assert!(name == also && (once - exported).abs() < 1.0 + once.abs() * 1e-9, "{name} {once}, {also} {exported}");
     }
@@ -99,7 +99,7 @@ async fn metrics_are_read_by_another_parser_and_agree_with_the_database() {
         let (stored, told) = (stored[0].parse::<f64>().unwrap(), of(&format!("fleetsweep_{name} client-1")).unwrap());
         assert!((stored - told).abs() <= stored * 1e-9, "{name}: {stored} {told}");
     }
-    // Of one that failed nothing was measured, whatever was before.
+    // A failed collection has no values, even if an earlier one had.
     let of_failed: Vec<&String> = exported.keys().filter(|name| name.contains("client-3")).collect();
     assert!(
         of_failed

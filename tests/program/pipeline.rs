@@ -1,4 +1,4 @@
-//! The whole way on real servers: from a configuration over OpenSSH into the database, and as a mail into exim.
+//! The complete pipeline with real servers: from the configuration over OpenSSH to the database and to mails in Exim.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// A `<client>` that is a real sshd, entered by key.
+/// A `<client>` that is a real sshd, with login by key.
 fn machine(sshd: &Sshd, mail: &str, rules: &str) -> String {
     let (ip, port, username, key) = (sshd.addresses()[0], sshd.port(), sshd.username(), sshd.key());
     format!(
@@ -34,7 +34,7 @@ async fn servers() -> (Sshd, Exim) {
     (Sshd::start(SshdOptions::default()).await, Exim::start(EximOptions::default()).await)
 }
 
-/// Waits until exim has delivered so many mails; their subjects, in order of arrival.
+/// Waits until Exim has delivered this many mails, and returns their subjects in order of arrival.
 async fn subjects(exim: &Exim, count: usize) -> Vec<String> {
     wait_until("the mails to be delivered", SOON, async || exim.mails().len() >= count).await;
     exim.mails().into_iter().map(|mail| mail.subject).collect()
@@ -79,7 +79,7 @@ async fn an_exceeded_limit_of_a_real_machine_is_stored_and_mailed_to_everyone() 
         ["night@example.com|alert|sent|1|NULL|1", "ops@example.com|alert|sent|1|NULL|1"]
     );
 
-    // Two limits, two recipients: one mail to each, which tells of both.
+    // Two limits and two recipients: one mail to each, about both.
     subjects(&exim, 2).await;
     let delivered = exim.mails();
     let mut recipients: Vec<_> = delivered.iter().flat_map(|mail| mail.to.clone()).collect();
@@ -104,7 +104,7 @@ async fn an_exceeded_limit_of_a_real_machine_is_stored_and_mailed_to_everyone() 
     }
 }
 
-/// Sweeps with each set of rules in turn: how many mails each sweep sent.
+/// Sweeps with each set of rules and returns the number of mails of each sweep.
 async fn sweep_with(program: &Fleetsweep, config: impl Fn(&str) -> Config, rules: &[&str]) -> Vec<u64> {
     let mut sent = Vec::new();
     for rules in rules {
@@ -140,7 +140,7 @@ async fn every_mails_at_each_collection_and_no_end_unasked() {
     };
     assert_eq!(sweep_with(&program, config, &[OVER, OVER, OVER, UNDER]).await, [1, 1, 1, 0]);
     subjects(&exim, 3).await;
-    // The first has nothing before it to show; subjects may be the same in all three.
+    // The first mail has no history. All three may have the same subject.
     let mails = exim.mails();
     let with_history = mails.iter().filter(|mail| mail.text.contains("History since")).count();
     assert_eq!(with_history, 2, "{mails:#?}");
@@ -149,7 +149,7 @@ async fn every_mails_at_each_collection_and_no_end_unasked() {
 async fn a_machine_that_is_gone_is_mailed_as_unreachable_and_as_reachable_again() {
     let (mut sshd, exim) = servers().await;
     let program = program();
-    // Strictly greater: with the second failed sweep in a row.
+    // "More than" the limit: at the second failed sweep in a row.
     let rules = r#"<alert type="unreachable" limit="1"/>"#;
     program.write_config(&Config::new(exim.address(), machine_of_ops(&sshd, rules)).text());
     sshd.stop();

@@ -1,5 +1,5 @@
-//! What the program says about secrets: that no output holds one, however broken the configuration is, and that
-//! `check` finds what is missing and who else may read what.
+//! No output contains a secret, even with an invalid configuration, and `check` finds missing secrets and files that
+//! others can read.
 
 use std::{
     fs::{self, Permissions},
@@ -24,10 +24,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// What must be seen nowhere.
+/// A text that must not be in any output.
 const SECRET: &str = "hunter2";
 
-/// Files with a secret where the masks of old did not look.
+/// Invalid files with secrets in unusual places.
 fn broken() -> Vec<String> {
     let client = "<client ip='10.0.0.1' port='x' username='ops'/>";
     let inside = [
@@ -256,7 +256,7 @@ async fn a_check_is_silent_where_everything_is_in_order() {
         ]
     );
     assert!(!program.path("ran").exists(), "the command was run");
-    // Who may not be told about a file of secrets is told about the one that stands in the configuration.
+    // The rights of a secret file may not be reported, but those of a configuration with a password are.
     program.write_config("<config><client ip='a' username='u' password='hunter2'/></config>");
     let outcome = program.run(["check"]).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");

@@ -1,5 +1,4 @@
-//! `--headless`: the interval, what happens to those who are slower than it, signals, and what the service manager
-//! hears.
+//! `--headless`: the interval, slow clients, signals, and notifications to the service manager.
 
 use std::time::{Duration, Instant};
 
@@ -21,13 +20,13 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// How late a sweep may begin.
+/// The largest delay of a sweep's start.
 const LATE: Duration = Duration::from_millis(400);
 
-/// How long an orderly end may take.
+/// The time limit for a clean shutdown.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
-/// A run as a service, and what it tells its manager.
+/// A running service and its notification socket.
 struct Service {
     running: Running,
     manager: NotifySocket,
@@ -43,13 +42,13 @@ impl Service {
         service
     }
 
-    /// Waits for its next word to the manager, which must be this one.
+    /// Waits for its next notification, which must be this one.
     async fn says(&self, state: &str) {
         let lines = self.manager.next(SOON).await;
         assert!(lines.iter().any(|line| line == state), "{lines:?} instead of {state}");
     }
 
-    /// Sends it a changed configuration.
+    /// Makes it load a changed configuration.
     async fn reload(&self, fleet: &Fleet, text: &str) {
         fleet.program.write_config(text);
         self.running.signal(Signal::HUP);
@@ -57,7 +56,7 @@ impl Service {
         self.says("READY=1").await;
     }
 
-    /// Ends it by SIGTERM, as a service manager does; within seconds, in order.
+    /// Ends it with SIGTERM, as a service manager does. It must shut down cleanly in time.
     async fn stop(self) -> Outcome {
         let asked = Instant::now();
         self.running.signal(Signal::TERM);
@@ -69,7 +68,7 @@ impl Service {
     }
 }
 
-/// Waits until a query gives at least so much.
+/// Waits until a query returns at least this number.
 async fn reaches(fleet: &Fleet, query: &str, at_least: u64) {
     wait_until(query, SOON, async || number(&fleet.program, query).await >= at_least).await;
 }
@@ -83,7 +82,7 @@ async fn sweeps_begin_on_the_interval_over_sessions_that_stay_open() {
     let service = Service::start(&fleet, &fleet.config(UNDER)).await;
     reaches(&fleet, &collected(1), 1).await;
     reaches(&fleet, &collected(2), 1).await;
-    // From here on nobody gets in: whoever is still collected has stayed in.
+    // From now on all logins are refused, so clients that are still collected have kept their sessions.
     for server in &fleet.servers {
         server.behave(Behaviour::RefusesLogin);
     }
@@ -91,7 +90,7 @@ async fn sweeps_begin_on_the_interval_over_sessions_that_stay_open() {
     wait_until("one session to each", SOON, async || fleet.servers.iter().all(|server| server.connections() == 1))
         .await;
     service.stop().await;
-    // A sweep that was under way when the service was stopped leaves cancelled collections.
+    // A sweep that was running when the service was stopped leaves cancelled collections.
     let refused = "SELECT count(*) FROM v1_collections WHERE status <> 'ok' AND error NOT LIKE 'cancelled%'";
     assert_eq!(number(&fleet.program, refused).await, 0);
     wait_until("the sessions to end", SOON, async || fleet.servers.iter().all(|server| server.connections() == 0))
@@ -105,7 +104,7 @@ async fn sweeps_begin_on_the_interval_over_sessions_that_stay_open() {
             .collect();
     let late_ms = i64::try_from(allowance(LATE).as_millis()).unwrap();
     for (number, start) in (0..).zip(&starts) {
-        // Against the first, not the one before: lateness does not add up.
+        // Relative to the first sweep, because delays must not add up.
         let off = start - starts[0] - number * 1000;
         assert!(off.abs() <= late_ms, "sweep {number} began {off} ms off: {starts:?}");
     }
@@ -149,7 +148,7 @@ async fn a_service_ends_in_order_in_mid_sweep() {
     assert!(!outcome.stderr.contains("ERROR"), "{}", outcome.stderr);
     let outcomes = sql(&fleet.program, "SELECT client_ip, status FROM v1_collections ORDER BY 1").await;
     assert_eq!(outcomes, ["127.10.0.1|ok", "127.10.0.2|failed"]);
-    // A collection that we gave up ourselves says nothing about the client.
+    // A collection that the collector has cancelled says nothing about the client.
     assert_eq!(number(&fleet.program, "SELECT count(*) FROM v1_alerts").await, 1);
     wait_until("the sessions to end", SOON, async || {
         fleet.servers.iter().all(|server| server.connections() + server.commands() == 0)
@@ -215,7 +214,7 @@ async fn a_hangup_mails_nothing_twice() {
     let config = Config { collector: r#"interval="60s""#, ..fleet.config(OVER) };
     let service = Service::start(&fleet, &config).await;
     reaches(&fleet, "SELECT count(*) FROM v1_mails", 1).await;
-    // The mail is on its way: a conversation of six answers, 400 ms each.
+    // The mail is being sent: a session with six replies, 400 ms each.
     tokio::time::sleep(Duration::from_millis(1200)).await;
     service.reload(&fleet, &config.text()).await;
     reaches(&fleet, "SELECT count(*) FROM v1_mails WHERE status = 'sent'", 1).await;

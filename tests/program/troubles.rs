@@ -1,5 +1,5 @@
-//! Troubles of the collector itself, as whoever is named in `<collector mail="…">` hears of them: once each with an end,
-//! from many short runs of a cron job as from a service, also where neither database nor disk works.
+//! Mails about troubles of the collector itself to the recipients in `<collector mail="…">`: one for each beginning and
+//! one for each end, from many short runs as well as from a service, even without a working database or disk.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use fleetsweep::demo::{Behaviour, Fault, Moment, ReceivedMail};
+use fleetsweep::demo::{Behaviour, Fault, ReceivedMail, SmtpStep};
 use support::{Mail, Outcome, Signal, StrictRules, StrictSmtp, Trial, wait_until};
 
 use crate::site::{Config, Fleet, OVER, SOON, UNDER, document, mails, number, parsed, smtp_at};
@@ -33,17 +33,17 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 const ADMIN: &str = "admin@example.com";
 
-/// How long a database may be away before that is told, and be tried again, on a busy machine.
+/// How long a database may be unavailable before this is mailed or it is tried again, on a busy machine.
 const LONG: Duration = Duration::from_secs(120);
 
-/// The attributes of `<collector>` with somebody who hears of its troubles.
+/// The attributes of `<collector>` with a recipient for its troubles.
 const TOLD: &str = r#"interval="1s" timeout="2s" retries="0" mail="admin@example.com""#;
 
 fn config(fleet: &Fleet, rules: &str) -> Config {
     Config { collector: TOLD, ..fleet.config(rules) }
 }
 
-/// The mails to somebody, in order.
+/// The mails to a recipient, in order.
 fn mails_to(fleet: &Fleet, recipient: &str) -> Vec<Mail> {
     let to = |mail: &ReceivedMail| mail.recipients == [recipient];
     fleet.sink.mails().iter().filter(|mail| to(mail)).map(parsed).collect()
@@ -53,7 +53,7 @@ fn subjects(mails: &[Mail]) -> Vec<&str> {
     mails.iter().map(|mail| mail.subject.split_once(": ").unwrap().1).collect()
 }
 
-/// That the second mail hangs under the first.
+/// Checks that the second mail is a reply to the first.
 fn assert_threaded(mails: &[Mail]) {
     let under = format!("References: <{}>", mails[0].message_id);
     assert!(mails[1].raw.contains(&under), "{}", mails[1].raw);
@@ -84,7 +84,7 @@ async fn a_database_that_cannot_be_opened_is_told_once_by_many_runs() {
     assert_eq!(subjects(&told), ["the database cannot be used", "resolved: the database cannot be used"]);
     assert_threaded(&told);
     assert_eq!(number(&fleet.program, "SELECT count(*) FROM v1_mails").await, 0, "it went past the outbox");
-    // Nothing is left of it.
+    // No state is left.
     let state = fs::read_dir(fleet.program.path(".local/state/fleetsweep")).unwrap();
     assert!(state.map(|entry| entry.unwrap().file_name()).all(|name| !name.to_string_lossy().ends_with(".json")));
 }
@@ -133,7 +133,7 @@ async fn a_database_file_that_is_removed_while_a_service_runs_is_told_with_its_e
     assert_eq!(subjects(&told), ["the database cannot be used"]);
     assert!(told[0].text.contains("fleet.db is gone"), "{}", told[0].text);
     assert!(told[0].text.contains("changes wait in the spool"), "{}", told[0].text);
-    // A new file is taken up.
+    // A new file is used.
     fs::write(&database, "").unwrap();
     wait_until("the end to be told", LONG, async || mails_to(&fleet, ADMIN).len() >= 2).await;
     let told = mails_to(&fleet, ADMIN);
@@ -146,7 +146,7 @@ async fn a_database_file_that_is_removed_while_a_service_runs_is_told_with_its_e
     assert_eq!(mails_to(&fleet, ADMIN).len(), 2);
 }
 
-/// Raised at the first failure.
+/// Raised by the first failure.
 const UNREACHABLE: &str = r#"<alert type="unreachable" limit="0"/>"#;
 
 async fn a_collector_that_is_cut_off_mails_one_address_and_no_owner() {
@@ -163,11 +163,11 @@ async fn a_collector_that_is_cut_off_mails_one_address_and_no_owner() {
     }
     assert_eq!(subjects(&mails_to(&fleet, ADMIN)), ["nearly no client can be reached"]);
     assert_eq!(mails_to(&fleet, "ops@example.com").len(), 0);
-    // The collections failed all the same, and that is stored.
+    // The collections failed anyway, and this is stored.
     assert_eq!(number(&fleet.program, "SELECT count(*) FROM v1_collections WHERE status = 'failed'").await, 12);
     assert_eq!(number(&fleet.program, "SELECT count(*) FROM v1_alerts").await, 0);
 
-    // Back but for one: that one is told as ever.
+    // All but one are back. The one is reported as usual.
     for server in &fleet.servers[..3] {
         server.behave(Behaviour::Healthy);
     }
@@ -191,7 +191,7 @@ async fn some_clients_that_are_down_are_told_as_ever() {
     run(&fleet).await;
     assert_eq!(mails_to(&fleet, "ops@example.com").len(), 3);
     assert_eq!(mails_to(&fleet, ADMIN).len(), 0);
-    // The last one as well: the others have failed before, and there is nothing left to compare.
+    // All clients fail now, and the others failed before, so there is nothing to compare with.
     fleet.servers[3].behave(Behaviour::Silent);
     run(&fleet).await;
     assert_eq!(mails_to(&fleet, "ops@example.com").len(), 4);
@@ -241,12 +241,12 @@ async fn what_cannot_be_told_is_told_by_a_later_run() {
     let whole = config(&fleet, UNDER);
     let broken = Config { database: "sqlite:no/such/fleet.db".into(), ..whole.clone() };
     fleet.program.write_config(&broken.text());
-    fleet.sink.fail(Fault::refuses(Moment::Greeting, 421));
+    fleet.sink.fail(Fault::refuses(SmtpStep::Greeting, 421));
     for _ in 0..2 {
         let outcome = run(&fleet).await;
         assert!(outcome.stderr.contains("could not mail"), "{}", outcome.stderr);
     }
-    // It was over before anybody could be told: they hear of both in one mail.
+    // It ended before anybody was told, so the recipients get one mail about both.
     fleet.program.write_config(&whole.text());
     run(&fleet).await;
     fleet.sink.fail(Fault::None);
@@ -272,7 +272,7 @@ async fn without_a_recipient_a_trouble_is_logged_once_with_its_end() {
     assert_eq!(fleet.sink.mails().len(), 0);
 }
 
-/// A small disk of its own, with everything that the program would write to.
+/// A small disk for everything that the program writes.
 struct Disk {
     path: PathBuf,
     _place: tempfile::TempDir,
@@ -288,7 +288,7 @@ impl Disk {
         Self { path, _place: place }
     }
 
-    /// Writes until nothing more goes on it.
+    /// Fills the disk completely.
     fn fill(&self) {
         let mut filler = fs::File::create(self.path.join("filler")).unwrap();
         while std::io::Write::write_all(&mut filler, &[0; 4096]).is_ok() {}
@@ -311,7 +311,7 @@ impl Drop for Disk {
     }
 }
 
-/// A fleet whose database, spool and state lie on a small disk.
+/// A fleet with database, spool and state on a small disk.
 async fn on_a_small_disk(disk: &Disk, runtime: &Path) -> (Fleet, Config) {
     let fleet = Fleet::of(&[Behaviour::Healthy]).await.with_program(|program| {
         program
@@ -357,7 +357,7 @@ async fn a_full_disk_is_told_by_a_service_that_can_store_nothing() {
         .await;
     disk.fill();
     wait_until("the beginning to be told", LONG, async || !mails_to(&fleet, ADMIN).is_empty()).await;
-    // Sweep after sweep it is the same trouble.
+    // It is the same trouble in every sweep.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(mails_to(&fleet, ADMIN).len(), 1, "{:?}", subjects(&mails_to(&fleet, ADMIN)));
     disk.free();

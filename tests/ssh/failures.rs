@@ -1,4 +1,5 @@
-//! Ways to fail, each with its stage, its words and its number of attempts; and that no client pays for another.
+//! All ways in which a collection can fail, each with its stage, message and number of attempts. A failing client does
+//! not affect others.
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
@@ -9,10 +10,10 @@ use crate::sweeping::{
     DemoClient, PATIENT, SOON, Swept, at, client, key_login, known_host, password_login, program, sshd_with, sweep,
 };
 
-/// How a collection is to fail: name, stage, the beginning of its words, something further in them, attempts.
+/// An expected failure: name, stage, beginning of the message, another part of it, attempts.
 type Failing = (&'static str, &'static str, &'static str, &'static str, u32);
 
-/// The attempt's third that connecting has is 10 s.
+/// Connecting has a third of the timeout, 10 s.
 const SETTINGS: &str = r#"<collector timeout="30s" retries="1"/>
     <ssh known-hosts="known_hosts" host-keys="strict"/>"#;
 
@@ -34,7 +35,7 @@ pub(crate) async fn each_failure_has_its_stage_and_its_words_and_the_others_are_
     for number in [0, 1, 2, 5, 6, 7] {
         known += &known_host(at(&sshd, number), &sshd.host_key("ed25519"));
     }
-    // Another key is pinned for the fourth address than it has; none for the fifth.
+    // The fourth address has another key than the pinned one; the fifth has no pinned key.
     known += &known_host(at(&sshd, 3), &stranger);
     known += &format!("@revoked {}", known_host(at(&sshd, 5), &sshd.host_key("ed25519")));
 
@@ -109,7 +110,7 @@ pub(crate) async fn each_failure_has_its_stage_and_its_words_and_the_others_are_
     };
     assert_eq!(collected(&swept), ["/tmp is full", "by key", "by password", "noexec in /tmp", "noisy"]);
 
-    // A deadline that passed has had all its time: the whole sweep takes no longer than the slowest of them.
+    // A stage that timed out has used all its time, so the sweep takes no longer than the slowest client.
     let silent = Duration::from_millis(swept.client("silent").duration_ms);
     let most = allowance(Duration::from_secs(20));
     assert!((Duration::from_secs(10)..most).contains(&silent), "{silent:?}");
@@ -117,7 +118,7 @@ pub(crate) async fn each_failure_has_its_stage_and_its_words_and_the_others_are_
     are_stored(&program, &swept).await;
 }
 
-/// Each client failed as it should.
+/// Checks that each client failed as expected.
 fn fail_as(swept: &Swept, expected: &[Failing]) {
     let wrong: Vec<String> = expected
         .iter()
@@ -134,7 +135,7 @@ fn fail_as(swept: &Swept, expected: &[Failing]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Other programs read the same of every client as the document says.
+/// The views contain the same results as the document.
 async fn are_stored(program: &Fleetsweep, swept: &Swept) {
     let query = "SELECT client_ip, client_port, status, stage, error, attempts, duration_ms FROM v1_collections \
                  ORDER BY client_ip, client_port";
@@ -163,7 +164,7 @@ pub(crate) async fn a_refused_password_is_tried_once() {
     assert_eq!(sshd.log().matches("Failed password").count(), 1, "{}", sshd.log());
 }
 
-/// The program with an agent of its own making: a shell script.
+/// The program with a shell script as its agent.
 pub(crate) fn with_agent(program: Fleetsweep, script: &str) -> Fleetsweep {
     let folder = program.path("agents");
     fs::create_dir(&folder).unwrap();
@@ -192,7 +193,7 @@ pub(crate) async fn an_agent_that_fails_is_said_with_its_end_and_tried_again() {
             let program = program(&settings, &[client("one", at(&sshd, 0), &key_login(&sshd))]);
             let swept = sweep(&with_agent(program, script)).await;
             let (stage, error) = swept.failure("one");
-            // Where a shell waits for the agent, it may add a word of its own.
+            // If a shell waits for the agent, it may add its own message.
             assert!(stage == "execute" && error.starts_with(expected), "{keeping}: {script}: {error}");
             assert_eq!(swept.client("one").attempts, attempts, "{script}");
         }
@@ -212,7 +213,7 @@ pub(crate) async fn a_server_that_drops_logins_above_its_limit_is_visited_again(
     assert!(sshd.log().contains("drop connection"), "{}", sshd.log());
     let attempts: u32 = swept.clients.values().map(|row| row.attempts).sum();
     assert!(attempts > CLIENTS.into(), "{attempts} attempts");
-    // A client that is dropped to the end is said to be.
+    // A client whose output is dropped until the end is reported as such.
     let swept = sweep(&program(r#"<collector timeout="120s" retries="0"/>"#, &clients)).await;
     for row in swept.clients.values().filter(|row| row.status != "ok") {
         let (stage, error) = swept.failure(&row.name);
@@ -226,7 +227,7 @@ pub(crate) async fn a_cancelled_client_is_stored_as_it_is_told() {
         demos.push(DemoClient::start(Behaviour::Silent).await);
     }
     let clients: Vec<String> = (0..).zip(&demos).map(|(number, demo)| demo.named(&format!("c{number}"))).collect();
-    // One after the other: three of them have not begun when the run is ended.
+    // One after the other, so that three of them have not begun when the run ends.
     let program = program(r#"<collector concurrency="1" timeout="300s" retries="0"/>"#, &clients);
     let running = program.spawn(["--once", "--format", "json"]);
     let begun = async || demos.iter().any(|demo| demo.server.connections() > 0);
@@ -263,7 +264,7 @@ pub(crate) async fn a_line_of_the_log_names_its_sweep_client_and_stage() {
     let web = format!(r#"sweep={sweep} client={address} name="web""#);
     let gone = format!(r#"sweep={sweep} client={}:{nobody} name="gone""#, address.ip());
     let detailed = lines(&outcome);
-    // Told by the library's own task on the threads for sessions.
+    // Logged by a task of the library on the threads for sessions.
     let pinned = line(&detailed, "host key pinned at first sight");
     assert!(pinned.ends_with(&format!("{web} stage=connect")), "{pinned}");
     let attempt = line(&detailed, "an attempt failed");
@@ -272,7 +273,7 @@ pub(crate) async fn a_line_of_the_log_names_its_sweep_client_and_stage() {
     let of_web = stages.iter().filter(|line| line.ends_with(&web)).count();
     assert_eq!((of_web, stages.len()), (6, 9), "{stages:#?}");
 
-    // Less is said without that, and each line begins with what happened.
+    // Without `-vv`, fewer lines are logged, and each begins with the event.
     let outcome = program.run(["--once", "--format", "json", "-v"]).await;
     let document: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
     let usual = lines(&outcome);

@@ -1,4 +1,5 @@
-//! Whom the program trusts: what `known_hosts` says, what `trust` adds to it, and what is not told to a stranger.
+//! Which servers the program trusts: `known_hosts`, what `trust` adds to it, and that a server without a trusted key
+//! gets no credentials.
 
 use std::{fs, process::Command};
 
@@ -8,7 +9,7 @@ use crate::sweeping::{PATIENT, at, client, key_login, known_host, password_login
 
 const STRICT: &str = r#"<collector timeout="120s" retries="0"/><ssh known-hosts="known_hosts" host-keys="strict"/>"#;
 
-/// What `ssh-keygen` or `ssh-keyscan` prints.
+/// The output of `ssh-keygen` or `ssh-keyscan`.
 fn tool(name: &str, arguments: &[&str]) -> String {
     let output = Command::new(name).args(arguments).output().unwrap();
     assert!(output.status.success(), "{name} {arguments:?}: {output:?}");
@@ -43,7 +44,7 @@ pub(crate) async fn a_changed_host_key_is_refused_before_a_credential_is_sent() 
     );
     assert!(!asked(), "{}", sshd.log());
     assert_eq!(fs::read_to_string(&known_hosts).unwrap(), pinned);
-    // The log would have shown it.
+    // The log would contain a login.
     fs::remove_file(&known_hosts).unwrap();
     sweep(&program).await.is_complete();
     assert!(asked(), "{}", sshd.log());
@@ -69,7 +70,7 @@ pub(crate) async fn trust_pins_once_and_never_over_another_key() {
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
     sweep(&program).await.is_complete();
 
-    // A hashed file stays one, and OpenSSH's own tools find what was added.
+    // A hashed file stays hashed, and OpenSSH's tools find the new entries.
     tool("ssh-keygen", &["-q", "-H", "-f", &path]);
     program.write_config(&format!("<config>{STRICT}{first}{second}</config>"));
     let trusted = program.run(["trust"]).await;

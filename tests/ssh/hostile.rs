@@ -1,5 +1,5 @@
-//! Servers that attack: each fault fails as what it is, costs us little, and costs the other clients nothing; and a
-//! kept session is not used once its host key is no longer accepted.
+//! Hostile servers: each fault is reported correctly, takes few resources, and does not affect other clients. A kept
+//! session is not used after its host key is no longer accepted.
 #![expect(clippy::print_stderr, reason = "what an attack cost is worth a look")]
 
 use std::{
@@ -12,7 +12,7 @@ use support::{Fault, Fleetsweep, Flood, HostileSsh, Outcome, Prints, Running, Si
 
 use crate::sweeping::{DemoClient, PATIENT, SOON, Swept, client, known_host, password_login, program, sweep};
 
-/// What a run of the program took of the machine.
+/// The resources that a run of the program has used.
 #[derive(Debug, Clone, Copy, Default)]
 struct Usage {
     cpu: Duration,
@@ -20,10 +20,10 @@ struct Usage {
 }
 
 impl Usage {
-    /// As the system has it of a process; `None` once it has ended.
+    /// The usage of a process; `None` after its end.
     fn of(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // After the name, which may hold anything: state is field 3, then user and system time are 14 and 15.
+        // The fields after the name, which may contain spaces: state is field 3, user and system time are 14 and 15.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -33,7 +33,7 @@ impl Usage {
     }
 }
 
-/// Sweeps once, and says what that took.
+/// Sweeps once and returns the resources that this used.
 async fn measured_sweep(program: &Fleetsweep) -> (Swept, Usage) {
     let mut running = program.spawn(["--once", "--format", "json"]);
     let pid = running.pid().as_raw_nonzero().get();
@@ -46,7 +46,7 @@ async fn measured_sweep(program: &Fleetsweep) -> (Swept, Usage) {
     (swept, usage)
 }
 
-/// A hostile server with an account that no other has, so that what is kept for it is its own.
+/// A hostile server with an account of its own, so that its agent is kept separately.
 struct Hostile(HostileSsh);
 
 impl Hostile {
@@ -58,7 +58,7 @@ impl Hostile {
         format!("hostile{}", self.0.address().port())
     }
 
-    /// Its element.
+    /// Its `<client>` element.
     fn named(&self, name: &str) -> String {
         let address = self.0.address();
         client(name, (address.ip(), address.port()), &password_login(&self.username(), "p"))
@@ -77,10 +77,10 @@ impl Drop for Hostile {
     }
 }
 
-/// Enough for what a healthy client takes on a busy machine; connecting has a third of it.
+/// Enough for a healthy client on a busy machine. Connecting has a third of it.
 const SETTINGS: &str = r#"<collector timeout="45s" retries="1"/>"#;
 
-/// A name, its fault, the stage in which it fails, how the words begin, and what else they hold.
+/// A name, its fault, the stage in which it fails, the beginning of the message, and another part of it.
 type Case = (&'static str, Fault, &'static str, &'static str, &'static str);
 
 const SLOWLY: Duration = Duration::from_secs(1);
@@ -219,7 +219,7 @@ const CASES: &[Case] = &[
     ("hangs up", Fault::HangsUp, "upload", "connection lost", ""),
 ];
 
-/// What a server sends that nobody asked for, and how it is said.
+/// Unsolicited messages, and the message of the failure.
 const FLOODS: [(&str, Flood, &str); 20] = [
     ("opens sessions", Flood::Channels("session"), "it opened 8 channels to us"),
     ("opens direct-tcpip", Flood::Channels("direct-tcpip"), "it opened 8 channels to us"),
@@ -265,10 +265,10 @@ pub(crate) async fn every_attack_fails_as_what_it_is_and_the_others_are_collecte
         assert_eq!(swept.client(&format!("healthy {number}")).status, "ok", "{swept:?}");
     }
     eprintln!("{usage:?}");
-    // All of them together take seconds, where one of them alone could have a core and all memory.
+    // All of them together take seconds, while a single one could use a core and all memory.
     assert!(usage.cpu < Duration::from_secs(20), "{usage:?}");
     assert!(usage.peak_bytes < 400 << 20, "{usage:?}");
-    // What the log says is about the clients, and not a line for each message.
+    // The log does not contain a line per message.
     assert!(swept.outcome.stderr.lines().count() < 3 * clients.len(), "{}", swept.outcome.stderr);
 }
 
@@ -280,7 +280,7 @@ async fn demo_clients(many: usize) -> Vec<DemoClient> {
     demos
 }
 
-/// Clients that choose the costliest exchange that we offer, against healthy ones with little time.
+/// Clients that choose the most expensive key exchange, together with healthy ones that have little time.
 pub(crate) async fn costly_key_exchanges_do_not_cost_the_healthy_clients() {
     let healthy = demo_clients(10).await;
     let mut clients: Vec<String> =
@@ -303,7 +303,7 @@ pub(crate) async fn costly_key_exchanges_do_not_cost_the_healthy_clients() {
     eprintln!("{usage:?}, the slowest healthy client took {slowest:?} ms");
 }
 
-/// The program, collecting over and over.
+/// The program, sweeping repeatedly.
 struct Collecting {
     program: Fleetsweep,
     running: Running,
@@ -319,7 +319,7 @@ impl Collecting {
         Self { program, running }
     }
 
-    /// Its collections of that status so far, and the last error.
+    /// The number of collections with a status so far, and the last error.
     async fn collections(&self, status: &str) -> (usize, String) {
         let database = self.program.path("fleetsweep.db");
         let is_made = "SELECT 1 FROM sqlite_master WHERE name = 'v1_collections'";
@@ -331,13 +331,13 @@ impl Collecting {
         (rows.len(), rows.last().and_then(|row| row.first().cloned().flatten()).unwrap_or_default())
     }
 
-    /// Waits for so many more of them.
+    /// Waits for this many further collections.
     async fn wait_for_more(&self, more: usize, status: &str) {
         let before = self.collections(status).await.0;
         self.wait_for(before + more, status).await;
     }
 
-    /// Waits until there are so many of them.
+    /// Waits until there are this many collections.
     async fn wait_for(&self, many: usize, status: &str) {
         wait_until(&format!("{many} collections that are {status}"), SOON * 2, async || {
             self.collections(status).await.0 >= many
@@ -362,7 +362,7 @@ pub(crate) async fn a_kept_session_that_talks_unasked_ends_and_the_client_is_col
     let begun = Instant::now();
     for ((name, flood, _), Hostile(server)) in floods.iter().zip(&servers) {
         wait_until(&format!("the session to end that {name}"), SOON * 2, async || server.ended() >= 2).await;
-        // The next session may have begun meanwhile, and its exchanges are counted already.
+        // The next session may have begun already, and its key exchanges are counted.
         let exchanges = server.flooded() / u64::try_from(server.connections()).unwrap();
         assert!(*flood != Flood::Keys || exchanges < 20, "{exchanges} in a session");
     }
@@ -403,7 +403,7 @@ pub(crate) async fn a_kept_session_is_not_used_once_its_host_key_is_not_accepted
 
         fs::write(&file, &pinned).unwrap();
         collecting.wait_for_more(2, "ok").await;
-        // The pin goes: a stranger again.
+        // Without the pinned key, the server is unknown again.
         let connections = server.0.connections();
         fs::write(&file, "").unwrap();
         if policy == "strict" {
@@ -416,7 +416,7 @@ pub(crate) async fn a_kept_session_is_not_used_once_its_host_key_is_not_accepted
             })
             .await;
         }
-        // Another key is pinned.
+        // Pins another key.
         let address = server.0.address();
         let another = HostileSsh::start(Fault::None).host_key();
         fs::write(&file, known_host((address.ip(), address.port()), &another)).unwrap();
@@ -429,7 +429,7 @@ pub(crate) async fn a_kept_session_is_not_used_once_its_host_key_is_not_accepted
 }
 
 pub(crate) async fn a_session_that_waits_is_kept_through_ordinary_talk() {
-    // Each time the same connection: what a server says by itself between two sweeps ends nothing.
+    // The same connection each time: messages of a server between two sweeps do not end it.
     let server = Hostile::start(Fault::None);
     let collecting = Collecting::start("", &[server.named("one")]);
     collecting.wait_for(5, "ok").await;

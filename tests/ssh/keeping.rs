@@ -1,4 +1,4 @@
-//! What stays on a client between sweeps: the agent, in a private directory; and what does not.
+//! What stays on a client between sweeps: the agent in a private directory, and nothing else.
 
 use std::{
     fs,
@@ -16,14 +16,14 @@ use crate::{
     sweeping::{DemoClient, PATIENT, SOON, at, client, key_login, program, sshd_with, sweep},
 };
 
-/// The one file in a directory.
+/// The only file in a directory.
 fn only_file(directory: &Path) -> PathBuf {
     let files: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     let [file] = files.as_slice() else { panic!("{files:?}") };
     file.clone()
 }
 
-/// The agent that is kept for an account in `/tmp`, which is all that is kept.
+/// The agent that is kept for an account in `/tmp`. There must be nothing else.
 fn kept_agent(username: &str) -> PathBuf {
     let directory = PathBuf::from(format!("/tmp/.fleetsweep-{username}"));
     assert_eq!(kept(username), [directory.as_path()]);
@@ -34,7 +34,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// What shows that a file was replaced or changed.
+/// A value that changes if a file is replaced or changed.
 fn identity(path: &Path) -> (u64, i64, i64) {
     let metadata = fs::metadata(path).unwrap();
     (metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
@@ -118,7 +118,7 @@ pub(crate) async fn whatever_lies_in_the_directory_of_the_agent_the_new_one_stay
         symlink(outside.path(), directory.join("link")).unwrap();
         symlink(outside.path(), directory.join("folder/link")).unwrap();
         symlink("/nonexistent", directory.join("link to nowhere")).unwrap();
-        // The agent is to be sent again; the second time a directory stands in its place.
+        // The agent must be uploaded again. The second time, there is a directory in its place.
         fs::remove_file(&agent).unwrap();
         if number == 1 {
             fs::create_dir_all(agent.join("*")).unwrap();
@@ -128,7 +128,7 @@ pub(crate) async fn whatever_lies_in_the_directory_of_the_agent_the_new_one_stay
         assert!(fs::read(&agent).unwrap() == whole);
         assert!(outside.path().join("precious").exists());
     }
-    // The same names beside it, where `clean` looks for what broken visits left.
+    // The same names next to it, where `clean` looks for the remains of interrupted collections.
     for name in names.iter().filter(|name| !name.contains('/')) {
         let beside = directory.with_file_name(format!(".fleetsweep-{}.{name}", demo.username));
         fs::create_dir(&beside).unwrap();
@@ -192,7 +192,7 @@ pub(crate) async fn an_agent_that_is_not_kept_leaves_nothing_behind_however_it_e
         ("the agent fails", "120s", "exit 3"),
         ("the agent is killed", "120s", "kill -KILL $$"),
         ("the agent prints nonsense", "120s", "echo nonsense"),
-        // As the agent itself does, it ends when the collector hangs up.
+        // Like the agent itself, it ends when the collector closes the channel.
         ("the collector gives up", "9s", "exec cat >/dev/null"),
     ] {
         let swept = sweep(&with_agent(program(&removing(timeout), &one), script)).await;
@@ -206,7 +206,7 @@ pub(crate) async fn a_kept_agent_goes_with_clean() {
     let program = program(PATIENT, &[client("one", at(&sshd, 0), &key_login(&sshd))]);
     sweep(&program).await.is_complete();
     let directory = kept_agent(&sshd.username()).parent().unwrap().to_owned();
-    // What a visit left that was cut short while it was told to leave nothing.
+    // The remains of an interrupted collection that should have left nothing.
     let left = PathBuf::from(format!("/var/tmp/.fleetsweep-{}.0123456789abcdef", sshd.username()));
     fs::create_dir(&left).unwrap();
     fs::set_permissions(&left, fs::Permissions::from_mode(0o700)).unwrap();
@@ -220,7 +220,7 @@ pub(crate) async fn a_kept_agent_goes_with_clean() {
     }
 }
 
-/// Another collector or `clean` may remove an agent in the moment between the look at it and its execution.
+/// Another collector or `clean` may remove an agent between the check of the file and its execution.
 pub(crate) async fn an_agent_that_vanishes_before_it_is_executed_is_sent_again() {
     let programs = tempfile::tempdir().unwrap();
     let sshd = sshd_with(
@@ -234,7 +234,7 @@ pub(crate) async fn an_agent_that_vanishes_before_it_is_executed_is_sent_again()
     let program = program(PATIENT, &[client("one", at(&sshd, 0), &key_login(&sshd))]);
     sweep(&program).await.is_complete();
     let agent = kept_agent(&sshd.username());
-    // The script's own look at the agent is when it goes, once.
+    // The script's check of the agent removes it, once.
     let (agent, trigger) = (agent.display(), programs.path().join("trigger"));
     let cksum = format!("#!/bin/sh\n/usr/bin/cksum\nrm {} 2>/dev/null && rm {agent}\n", trigger.display());
     let path = programs.path().join("cksum");
@@ -270,7 +270,7 @@ pub(crate) async fn no_plain_statistic_crosses_the_channel() {
     let swept = sweep(&program).await;
     swept.is_complete();
     let written = demo.server.written();
-    // What the armour holds is as unreadable as the armour.
+    // The content of the armoured message is encrypted, too.
     let armoured: Vec<u8> = written
         .split(|byte| *byte == b'\n')
         .filter_map(|line| Base64::decode_vec(str::from_utf8(line).ok()?).ok())
@@ -284,7 +284,7 @@ pub(crate) async fn no_plain_statistic_crosses_the_channel() {
     let memory = fs::read_to_string("/proc/meminfo").unwrap();
     let kilobytes: u64 = memory.split_whitespace().nth(1).unwrap().parse().unwrap();
     let plain = ["<report", "<cpu", "memory", "swap", &told("-r"), &told("-v"), &(kilobytes * 1024).to_string()];
-    // A short name could be there by chance.
+    // A short name could occur by chance.
     let host_name = Some(told("-n")).filter(|name| name.len() > 4);
     for text in plain.iter().map(ToString::to_string).chain(host_name) {
         assert!(!contains(&written, text.as_bytes()) && !contains(&armoured, text.as_bytes()), "{text}");

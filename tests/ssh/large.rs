@@ -12,7 +12,7 @@ const DEAD: u16 = 10;
 
 #[expect(clippy::print_stdout, reason = "the figures are for the reader of a test run")]
 pub(crate) async fn a_large_sweep_waits_for_its_slowest_deadline_alone() {
-    // As many at once as a busy machine can log in within the deadline.
+    // As many at the same time as can log in within the deadline on a busy machine.
     let settings = r#"<collector timeout="60s" retries="1" concurrency="48"/>"#;
     let connect = Duration::from_secs(20);
     let options = SshdOptions { addresses: ALIVE, ..SshdOptions::default() };
@@ -26,7 +26,7 @@ pub(crate) async fn a_large_sweep_waits_for_its_slowest_deadline_alone() {
     let mut dead = Vec::new();
     for number in 0..DEAD {
         let demo = DemoClient::start(Behaviour::Silent).await;
-        // Spread over the configuration, as dead machines are.
+        // The dead clients are spread over the configuration.
         clients.insert((number * ALIVE / DEAD).into(), demo.named(&format!("dead-{number}")));
         dead.push(demo);
     }

@@ -1,9 +1,9 @@
-//! Ways in: every kind of login, every login shell.
+//! All kinds of logins and all login shells.
 
 use std::{fs, path::Path};
 
 use base64ct::{Base64, Encoding as _};
-use fleetsweep::demo::{Asks, Behaviour};
+use fleetsweep::demo::{Behaviour, PasswordMethod};
 use support::{Dropbear, SshAgent, SshdOptions, rows};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,7 +14,7 @@ use crate::sweeping::{
     DemoClient, PATIENT, at, client, key_login, locked_key, password_login, program, sshd_with, sweep,
 };
 
-/// The number after a word of a file of `/proc`.
+/// The number after a word in a file in `/proc`.
 fn number(file: &str, word: &str) -> f64 {
     let text = fs::read_to_string(file).unwrap();
     let after = text.split_once(word).unwrap().1;
@@ -42,7 +42,7 @@ pub(crate) async fn each_key_exchange_and_cipher_that_is_offered_is_used_with_op
         let config = vec![format!("Ciphers {cipher}")];
         sshds.push(sshd_with("/bin/sh", SshdOptions { config, ..SshdOptions::default() }).await);
     }
-    // New keys while the agent is sent.
+    // New keys during the upload of the agent.
     let config = ["RekeyLimit 128K", "LogLevel DEBUG1"].map(ToOwned::to_owned).to_vec();
     sshds.push(sshd_with("/bin/sh", SshdOptions { config, ..SshdOptions::default() }).await);
     let names = exchanges.iter().chain(&ciphers).chain(&["new keys"]);
@@ -53,7 +53,7 @@ pub(crate) async fn each_key_exchange_and_cipher_that_is_offered_is_used_with_op
     assert!(log.contains("ssh_set_newkeys: rekeying"), "{log}");
 }
 
-/// The options of a server that offers nothing sound of one kind, and the words of a collection without `legacy`.
+/// The options of a server that offers no secure algorithms of one kind, and the message without `legacy`.
 const OLD_SERVERS: [(&str, &[&str], &str); 9] = [
     ("group 14", &["KexAlgorithms diffie-hellman-group14-sha1"], "key exchange"),
     ("group 1", &["KexAlgorithms diffie-hellman-group1-sha1"], "key exchange"),
@@ -95,7 +95,7 @@ pub(crate) async fn an_old_server_is_collected_with_legacy_and_its_list_is_shown
 
 pub(crate) async fn every_kind_of_login_is_collected_and_stored() {
     let sshd = sshd_with("/bin/sh", SshdOptions { addresses: 4, ..SshdOptions::default() }).await;
-    let interactive = DemoClient::asking(Asks::Interactively, Behaviour::Healthy).await;
+    let interactive = DemoClient::asking(PasswordMethod::KeyboardInteractive, Behaviour::Healthy).await;
     let agent = SshAgent::start(&sshd.key()).await;
     let locked = locked_key(&sshd, "pass phrase");
     let name = sshd.username();
@@ -148,7 +148,7 @@ pub(crate) async fn every_kind_of_login_is_collected_and_stored() {
 }
 
 pub(crate) async fn every_login_shell_is_collected_whatever_it_prints() {
-    // Shell, its login script, and what that prints.
+    // The output of the shell's login script.
     const NOISE: &str = "echo Welcome; echo oops >&2; printf 'no line end'\n";
     let mut servers = Vec::new();
     for (shell, script) in [
@@ -160,7 +160,7 @@ pub(crate) async fn every_login_shell_is_collected_whatever_it_prints() {
     ] {
         let program = ["/bin", "/usr/bin"].map(|folder| Path::new(folder).join(shell)).into_iter().find(|p| p.exists());
         let sshd = sshd_with(program.unwrap().to_str().unwrap(), SshdOptions::default()).await;
-        // tcsh has no redirection of the error stream alone.
+        // tcsh cannot redirect only standard error.
         let noise = if shell == "tcsh" { "echo Welcome; printf 'no line end'\n" } else { NOISE };
         sshd.user().write(script, noise);
         sshd.user().write(".profile", noise);
@@ -172,7 +172,7 @@ pub(crate) async fn every_login_shell_is_collected_whatever_it_prints() {
     let login = password_login(dropbear.user().name(), dropbear.user().password());
     clients.push(client("dropbear", (dropbear.address(), dropbear.port()), &login));
     let program = program(PATIENT, &clients);
-    // The second time the agent is there already, which is another way through the script.
+    // The second time, the agent is there already, so the script takes another path.
     for _ in 0..2 {
         let swept = sweep(&program).await;
         swept.is_complete();
@@ -181,8 +181,8 @@ pub(crate) async fn every_login_shell_is_collected_whatever_it_prints() {
 }
 
 pub(crate) async fn a_name_with_several_addresses_is_met_at_the_one_that_answers() {
-    // `localhost` is ::1 and 127.0.0.1 on most machines; the server listens at the second alone.
-    let demo = DemoClient::at(std::net::Ipv4Addr::LOCALHOST.into(), Asks::Directly, Behaviour::Healthy).await;
+    // `localhost` is ::1 and 127.0.0.1 on most machines. The server only listens on the second address.
+    let demo = DemoClient::at(std::net::Ipv4Addr::LOCALHOST.into(), PasswordMethod::Password, Behaviour::Healthy).await;
     let port = demo.address().port();
     let program = program(PATIENT, &[format!(r#"<client ip="localhost" port="{port}" {}/>"#, demo.login())]);
     let swept = sweep(&program).await;
@@ -192,7 +192,7 @@ pub(crate) async fn a_name_with_several_addresses_is_met_at_the_one_that_answers
     assert_eq!(pinned.trim(), format!("[localhost]:{port} {}", demo.server.host_key().to_openssh().unwrap().trim()));
 }
 
-/// Speaks the protocol of an ssh-agent: lists one public key, and never signs.
+/// An ssh-agent that lists one public key and never signs.
 async fn serve_agent_that_does_not_sign(mut stream: UnixStream, key: Vec<u8>) {
     const FAILURE: u8 = 5;
     const REQUEST_IDENTITIES: u8 = 11;
@@ -228,7 +228,7 @@ pub(crate) async fn an_ssh_agent_that_hangs_while_it_signs_is_our_failure_and_no
             tokio::spawn(serve_agent_that_does_not_sign(stream, key.clone()));
         }
     });
-    // A third of it is for logging in, and nine tenths of that for what is ours.
+    // Logging in has a third of the timeout, and our own credential sources have nine tenths of that.
     let settings = r#"<collector timeout="15s" retries="0"/>"#;
     let login = format!(r#"username="{}""#, sshd.username());
     let program = program(settings, &[client("one", at(&sshd, 0), &login)])

@@ -1,5 +1,5 @@
-//! The program against real SSH servers: OpenSSH's sshd, Dropbear, and servers that misbehave on purpose. What
-//! is swept, stored and said, how it fails, and what is left on the clients. Not the mails and not the service.
+//! The program with real SSH servers (OpenSSH and Dropbear) and with hostile ones: results, failures, and what is left
+//! on the clients.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by panicking")]
 
 mod failures;

@@ -1,4 +1,4 @@
-//! That secrets stay secret, however much the program is asked to say.
+//! Secrets are not shown, even with the most verbose logging.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use fleetsweep::demo::{Asks, Behaviour};
+use fleetsweep::demo::{Behaviour, PasswordMethod};
 use support::{SshdOptions, free_port};
 
 use crate::sweeping::{DemoClient, Swept, at, client, key_login, locked_key, password_login, program, sshd_with};
@@ -21,17 +21,17 @@ fn holds(bytes: &[u8], secrets: &[String]) -> Option<String> {
     secrets.iter().find(|secret| bytes.windows(secret.len()).any(|window| window == secret.as_bytes())).cloned()
 }
 
-/// Whether any process of this machine shows one of the secrets in its arguments or its environment.
+/// One of the secrets that is in the arguments or the environment of a process of this machine.
 fn shown_by_a_process(secrets: &[String]) -> Option<String> {
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
     processes
         .flat_map(|process| ["cmdline", "environ"].map(|name| process.join(name)))
-        // A process may end while it is looked at.
+        // A process may end while its files are read.
         .filter_map(|file| Some((fs::read(&file).ok()?, file)))
         .find_map(|(bytes, file)| Some(format!("{} in {}", holds(&bytes, secrets)?, file.display())))
 }
 
-/// Every file beneath a directory.
+/// All files in a directory tree.
 fn files(directory: &Path) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
@@ -39,7 +39,7 @@ fn files(directory: &Path) -> Vec<std::path::PathBuf> {
 
 pub(crate) async fn secrets_are_in_no_output_no_file_and_no_process() {
     let sshd = sshd_with("/bin/sh", SshdOptions { addresses: 5, ..SshdOptions::default() }).await;
-    let interactive = DemoClient::asking(Asks::Interactively, Behaviour::Healthy).await;
+    let interactive = DemoClient::asking(PasswordMethod::KeyboardInteractive, Behaviour::Healthy).await;
     let locked = locked_key(&sshd, PASSPHRASE);
     let name = sshd.username();
     let by_key = |passphrase| format!(r#"username="{name}" key="{}" passphrase="{passphrase}""#, locked.display());

@@ -1,5 +1,5 @@
-//! What the tests of this folder share: configurations, one sweep of the program and its document, demo clients
-//! with an account of their own.
+//! Shared by the tests in this directory: configurations, a sweep and its document, and demo clients with their own
+//! accounts.
 
 use std::{
     collections::BTreeMap,
@@ -10,23 +10,23 @@ use std::{
     time::Duration,
 };
 
-use fleetsweep::demo::{Account, Asks, Behaviour, SshServer};
+use fleetsweep::demo::{Account, Behaviour, PasswordMethod, SshServer};
 use serde::Deserialize;
 pub(crate) use support::SOON;
 use support::{Fleetsweep, Outcome, Sshd, SshdOptions, remove_kept};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// For sweeps in which nothing fails: a machine that is busy with other tests is given its time.
+/// For sweeps without failures. It allows enough time on a machine that runs other tests.
 pub(crate) const PATIENT: &str = r#"<collector timeout="120s" retries="0"/>"#;
 
-/// The program with these elements in its configuration. Its host keys are in a file of its own.
+/// The program with these elements in its configuration and its own file of host keys.
 pub(crate) fn program(settings: &str, clients: &[String]) -> Fleetsweep {
     let program = Fleetsweep::new(env!("CARGO_BIN_EXE_fleetsweep"));
     program.with_config(&format!("<config>\n{settings}\n{}\n</config>\n", clients.join("\n")))
 }
 
-/// A `<client>`; `login` is its further attributes.
+/// A `<client>` element; `login` contains its other attributes.
 pub(crate) fn client(name: &str, (ip, port): (IpAddr, u16), login: &str) -> String {
     format!(r#"<client name="{name}" ip="{ip}" port="{port}" {login}/>"#)
 }
@@ -35,12 +35,12 @@ pub(crate) fn password_login(username: &str, password: &str) -> String {
     format!(r#"username="{username}" password="{password}""#)
 }
 
-/// What opens an sshd by its key.
+/// The attributes that log in to an sshd by key.
 pub(crate) fn key_login(sshd: &Sshd) -> String {
     format!(r#"username="{}" key="{}""#, sshd.username(), sshd.key().display())
 }
 
-/// A copy of an sshd's key that this passphrase locks.
+/// A copy of the key of an sshd, encrypted with this passphrase.
 pub(crate) fn locked_key(sshd: &Sshd, passphrase: &str) -> PathBuf {
     let locked = sshd.key().with_file_name("locked");
     fs::copy(sshd.key(), &locked).unwrap();
@@ -49,17 +49,17 @@ pub(crate) fn locked_key(sshd: &Sshd, passphrase: &str) -> PathBuf {
     locked
 }
 
-/// Where an sshd answers, by the number of its address.
+/// An address of an sshd, by its number.
 pub(crate) fn at(sshd: &Sshd, number: usize) -> (IpAddr, u16) {
     (*sshd.addresses().get(number).unwrap(), sshd.port())
 }
 
-/// An sshd with a user of its own, who has this login shell.
+/// An sshd with its own user, who has this login shell.
 pub(crate) async fn sshd_with(shell: &str, options: SshdOptions) -> Sshd {
     Sshd::start(SshdOptions { login: support::Login::Throwaway { shell: PathBuf::from(shell) }, ..options }).await
 }
 
-/// One client of the document.
+/// A client in the document.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
@@ -81,7 +81,7 @@ struct Document {
     clients: Vec<Row>,
 }
 
-/// What one sweep came to.
+/// The result of a sweep.
 #[derive(Debug)]
 pub(crate) struct Swept {
     pub(crate) outcome: Outcome,
@@ -95,7 +95,7 @@ pub(crate) async fn sweep(program: &Fleetsweep) -> Swept {
 }
 
 impl Swept {
-    /// What is said by the document that a run has printed.
+    /// Parses the document that a run has printed.
     pub(crate) fn of(outcome: Outcome) -> Self {
         let document: Document = serde_json::from_str(&outcome.stdout)
             .unwrap_or_else(|error| panic!("{error}\n{}\n{}", outcome.stdout, outcome.stderr));
@@ -103,19 +103,19 @@ impl Swept {
         Self { outcome, duration: Duration::from_millis(document.duration_ms), clients }
     }
 
-    /// One client of it.
+    /// A client in the document.
     pub(crate) fn client(&self, name: &str) -> &Row {
         self.clients.get(name).unwrap_or_else(|| panic!("{name} is missing: {self:?}"))
     }
 
-    /// That client's failure: its stage and its words.
+    /// The failure of a client: stage and message.
     pub(crate) fn failure(&self, name: &str) -> (&str, &str) {
         let row = self.client(name);
         assert_eq!(row.status, "failed", "{row:?}");
         (row.stage.as_deref().unwrap_or_default(), row.error.as_deref().unwrap_or_default())
     }
 
-    /// Every client was collected.
+    /// Checks that every client was collected.
     pub(crate) fn is_complete(&self) {
         let failed: Vec<_> = self.clients.values().filter(|row| row.status != "ok").collect();
         assert!(failed.is_empty(), "{failed:#?}\n{}", self.outcome.stderr);
@@ -123,7 +123,7 @@ impl Swept {
     }
 }
 
-/// A demo server with an account that no other has, so that what is kept for it is its own.
+/// A demo server with an account of its own, so that its agent is kept separately.
 pub(crate) struct DemoClient {
     pub(crate) server: SshServer,
     pub(crate) username: String,
@@ -133,14 +133,14 @@ pub(crate) struct DemoClient {
 
 impl DemoClient {
     pub(crate) async fn start(behaviour: Behaviour) -> Self {
-        Self::asking(Asks::Directly, behaviour).await
+        Self::asking(PasswordMethod::Password, behaviour).await
     }
 
-    pub(crate) async fn asking(asks: Asks, behaviour: Behaviour) -> Self {
+    pub(crate) async fn asking(asks: PasswordMethod, behaviour: Behaviour) -> Self {
         Self::at(SshServer::loopback(0), asks, behaviour).await
     }
 
-    pub(crate) async fn at(address: IpAddr, asks: Asks, behaviour: Behaviour) -> Self {
+    pub(crate) async fn at(address: IpAddr, asks: PasswordMethod, behaviour: Behaviour) -> Self {
         let home = tempfile::tempdir().unwrap();
         let [username, password] = [(); 2].map(|()| Uuid::new_v4().simple().to_string());
         let account = Account {
@@ -164,7 +164,7 @@ impl DemoClient {
         password_login(&self.username, &self.password)
     }
 
-    /// Its element.
+    /// Its `<client>` element.
     pub(crate) fn named(&self, name: &str) -> String {
         client(name, (self.address().ip(), self.address().port()), &self.login())
     }

@@ -1,4 +1,4 @@
-//! What is attached to mails: it is there until the server has the mail, and goes with it.
+//! The attachments of mails are stored until the server has accepted the mail, and then deleted.
 
 use support::{Database, Trial};
 
@@ -58,7 +58,7 @@ async fn attachments_wait_with_their_mail_and_names_outlive_the_texts(database: 
 
 async fn mails_with_much_attached_are_loaded_one_after_the_other(database: Database) {
     let store = open(&database).await;
-    // Two files, because MariaDB takes no more than 16 MiB in one piece.
+    // Two files, because MariaDB accepts at most 16 MiB in one packet.
     let much = "x".repeat(10 << 20);
     for number in 1..=3 {
         store.queue(with_files(number, &[("one.txt", &much), ("two.txt", &much)])).await.unwrap();

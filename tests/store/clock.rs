@@ -1,4 +1,4 @@
-//! Clocks that are wrong: nothing is deleted, nothing waits for ever, nothing stays the newest for ever.
+//! Wrong clocks: nothing is deleted, nothing waits for ever, and nothing stays the newest for ever.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn a_clock_that_leaps_is_believed_only_as_far_as_time_has_passed(database:
     } else {
         assert!(believed.behind < hour, "the server's own clock does not agree: {believed:?}");
     }
-    // Another process, and then another boot.
+    // Another process, then another boot of the machine.
     store.close().await;
     let store = open(&database).await;
     let believed = store.trusted_time(leapt(100, real.uptime + Duration::from_secs(90))).await.unwrap();
@@ -70,7 +70,7 @@ async fn collections_of_a_clock_that_was_ahead_hold_up_no_deleting(database: Dat
     store.record(of(311, now - DAY)).await.unwrap();
     store.record(of(312, at(5))).await.unwrap();
     while store.forget(now - 30 * DAY).await.unwrap() {}
-    // What was stored before what is old is old, whatever it says; what was stored after it is not.
+    // Rows that were stored before an old row are old, whatever their time is. Rows that were stored later are not.
     assert_eq!(database.count("SELECT COUNT(*) FROM v1_collections").await, 3);
 }
 
@@ -99,7 +99,7 @@ async fn what_a_clock_that_was_ahead_put_off_is_due_and_is_not_the_newest_for_ev
     assert_eq!(database.rows("SELECT COUNT(*) FROM v1_latest WHERE collected_at_ms > 0").await, ["1"]);
 }
 
-/// The program in a process whose clock is wrong, again and again.
+/// Repeated runs of the program in a process with a wrong clock.
 async fn runs_with_a_wrong_clock_delete_nothing() {
     let fleet = Fleet::of(&[Behaviour::Healthy]).await;
     let config: Config = fleet.config(UNDER);
@@ -120,7 +120,7 @@ async fn runs_with_a_wrong_clock_delete_nothing() {
         let is_told = outcome.stderr.contains("ahead of the time that is known to have passed");
         assert_eq!(is_told, clock.starts_with("+1") || clock.starts_with("+3"), "{clock}: {}", outcome.stderr);
     }
-    // What is really old goes at once.
+    // Rows that are really old are deleted immediately.
     let connection = SqliteConnection::connect(&format!("sqlite:{}", fleet.program.path("fleet.db").display()));
     let change = "UPDATE collections SET started_at_ms = started_at_ms - 100 * 86400000 WHERE id = 1";
     sqlx::raw_sql(change).execute(&mut connection.await.unwrap()).await.unwrap();

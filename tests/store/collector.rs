@@ -1,4 +1,5 @@
-//! One collector for each database, and what others do beside it: the real program, more than once.
+//! One collector per database, and what other processes do at the same time. Uses several instances of the real
+//! program.
 
 use fleetsweep::{
     bus::Orders,
@@ -23,7 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A fleet of one whose sweeps come once an hour, and are stored there.
+/// A fleet of one client that is swept once an hour, with this database.
 async fn fleet_over(database: &Database) -> Fleet {
     let fleet = Fleet::of(&[Behaviour::Healthy]).await;
     let collector = r#"interval="1h" timeout="20s" retries="0""#;
@@ -50,7 +51,7 @@ async fn a_second_collector_is_kept_out_and_a_single_sweep_is_had_by_the_first(d
 
     let paused = ordered(&database, Order::Pause).await;
     assert!(matches!(paused, Reply::Done { .. }), "{paused:?}");
-    // It is noted beside the answer.
+    // The audit has the same result as the reply.
     let audit = async || database.rows("SELECT actor, action FROM v1_audit").await;
     wait_until("the order in the audit", SOON, async || audit().await == ["night shift|pause"]).await;
 
@@ -60,7 +61,7 @@ async fn a_second_collector_is_kept_out_and_a_single_sweep_is_had_by_the_first(d
     assert_eq!(once(&fleet.program).await["summary"]["ok"].as_u64(), Some(1), "the lock is free again");
 }
 
-/// Gives an order to whoever collects into a database.
+/// Sends an order to the collector of a database.
 async fn ordered(database: &Database, order: Order) -> Reply {
     let reader = Reader::open(&url(database)).await.unwrap();
     let socket = reader.lock_owner().await.unwrap().unwrap().socket.unwrap();
@@ -83,6 +84,6 @@ async fn a_killed_collector_leaves_no_lock(database: Database) {
     assert!(manager.next(SOON).await.iter().any(|line| line == "READY=1"));
     service.signal(Signal::KILL);
     service.ended(SOON).await;
-    // It says of itself that it listens, and nobody does any more.
+    // The database names a collector that listens, but there is none any more.
     assert_eq!(once(&fleet.program).await["summary"]["ok"].as_u64(), Some(1));
 }

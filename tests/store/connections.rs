@@ -1,4 +1,4 @@
-//! Servers that let in few connections, and poolers: what is too little is named, and what suffices works.
+//! Servers with few connections, and connection poolers: too few connections are reported, and enough of them work.
 
 use fleetsweep::demo::Behaviour;
 use support::{Access, Mariadb, Outcome, Pgbouncer, Postgres, Trial};
@@ -13,7 +13,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// Two runs of the program: the second finds what the first left.
+/// Two runs of the program. The second one finds the data of the first.
 async fn sweep_twice(fleet: &Fleet, url: &str) -> Outcome {
     fleet.program.write_config(&Config { database: url.to_owned(), ..fleet.config(UNDER) }.text());
     let first = fleet.program.run(["--once", "--format", "json"]).await;

@@ -1,5 +1,5 @@
-//! The contract with other programs: the README's queries give the same everywhere, the reader's role may ask them and
-//! read no table, and every column of every view is documented.
+//! The contract with other programs: the README's queries return the same on every engine, the reader's role can run
+//! them and cannot read tables, and all columns of the views are documented.
 
 use std::collections::BTreeSet;
 
@@ -24,13 +24,13 @@ const COLUMNS: &str = include_str!("../../migrations/README.md");
 
 const HOUR: i64 = 3_600_000;
 
-/// The queries in the README, one by one.
+/// The queries in the README.
 fn queries() -> Vec<&'static str> {
     let blocks = README.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.flat_map(|block| block.split(';')).map(str::trim).filter(|query| !query.is_empty()).collect()
 }
 
-/// Three machines: one over its limit, one that was collected twice in different hours, one that fails.
+/// Three clients: one over its limit, one that was collected twice in different hours, one that fails.
 async fn fill(database: &Database) {
     let store = open(database).await;
     let cpu =
@@ -51,7 +51,7 @@ async fn fill(database: &Database) {
     store.close().await;
 }
 
-/// What the queries give, in the order of the README.
+/// The results of the queries, in the order of the README.
 fn expected() -> Vec<Vec<String>> {
     let hour = |hours: i64| (AT + hours * HOUR) / HOUR * HOUR;
     vec![
@@ -67,7 +67,7 @@ fn expected() -> Vec<Vec<String>> {
     ]
 }
 
-/// Whoever asks: on a server an account with the reader's role, made as the files say.
+/// The URL for reading. On a server, this is an account with the reader's role, created as the files in the README say.
 pub(crate) async fn reader(database: &Database) -> Option<String> {
     let account = format!("reader_of_{}", database.name());
     let text = match database.engine() {
@@ -82,7 +82,7 @@ pub(crate) async fn reader(database: &Database) -> Option<String> {
             include_str!("../../migrations/reader-mariadb.sql")
         ),
     };
-    // Twice: a file that was run before does no harm.
+    // Twice, because running a file again must not fail.
     let (role, _) = text.rsplit_once("CREATE").unwrap();
     database.server().change(database.name(), role).await;
     database.server().change(database.name(), &text).await;
@@ -118,7 +118,7 @@ async fn the_queries_of_the_readme_give_the_same_everywhere_to_a_reader_who_sees
     assert!(!may(database.server(), &url, "CREATE TABLE notes (id BIGINT)").await);
 }
 
-/// The tables or views of a server's database.
+/// The names of the tables or views of a database on a server.
 async fn named(database: &Database, kind: &str) -> Vec<String> {
     let schema = if database.engine() == Engine::Postgres { "public" } else { database.name() };
     let sql = format!(
@@ -134,7 +134,7 @@ async fn views(database: &Database) -> Vec<String> {
     }
 }
 
-/// The columns that the README of the migrations has for a view.
+/// The columns of a view that the README of the migrations documents.
 fn documented(view: &str) -> BTreeSet<&'static str> {
     let section = COLUMNS.split("\n## ").find(|section| section.starts_with(&format!("`{view}`"))).unwrap_or_default();
     if section.contains("The same columns") {
@@ -145,7 +145,7 @@ fn documented(view: &str) -> BTreeSet<&'static str> {
     cells.flat_map(|cell| cell.split(", ")).map(|name| name.trim_matches('`')).collect()
 }
 
-/// The columns that an export of a view has, in their order; `None` where the view is not exported.
+/// The columns of an export of a view in order; `None` if the view cannot be exported.
 fn exported(view: &str) -> Option<Vec<&'static str>> {
     let like = if view == "v1_latest" { "v1_samples" } else { view };
     let view = View::ALL.into_iter().find(|view| view.name() == like)?;

@@ -1,5 +1,5 @@
-//! No password in clear to another machine: servers that offer no TLS and ask for the password in every way, as bytes on
-//! the wire. And servers that say nothing, or never stop.
+//! No password is sent in clear text to another machine: tests with servers that offer no TLS and ask for the password
+//! in every way. Also servers that send nothing or never stop.
 
 use std::{
     sync::{Arc, Mutex},
@@ -25,28 +25,28 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
 }
 
-/// Another machine, as far as its name tells; it is this one.
+/// The name of another machine, which resolves to this one.
 const REMOTE: &str = "127.1";
 
 const PASSWORD: &str = "hunter2-hunter2";
 
-/// What a server does.
+/// The behaviour of a server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Manner {
-    /// Asks for the password as it is.
+    /// Asks for the password in clear text.
     Clear,
-    /// Asks for a digest of it.
+    /// Asks for a digest of the password.
     Digest,
-    /// Asks for a digest first, and then for the password as it is.
+    /// Asks for a digest, then for the password in clear text.
     Switch,
-    /// Says that it has TLS, and asks for the password all the same.
+    /// Claims to support TLS, but asks for the password without it.
     Pretends,
     Silent,
-    /// Begins a message as long as can be, and sends it for ever.
+    /// Begins the longest possible message and sends it without end.
     Endless,
 }
 
-/// A server of one's own making, and what it was told.
+/// A fake database server that records what it receives.
 struct Fake {
     port: u16,
     heard: Arc<Mutex<Vec<u8>>>,
@@ -63,7 +63,7 @@ impl Fake {
                 while let Ok((stream, _)) = listener.accept().await {
                     let heard = heard.clone();
                     tokio::spawn(async move {
-                        // The other side may hang up at any time.
+                        // The client may close the connection at any time.
                         let _ = if scheme == "postgres" {
                             postgres(stream, manner, &heard).await
                         } else {
@@ -108,7 +108,7 @@ async fn postgres(mut stream: TcpStream, manner: Manner, heard: &Mutex<Vec<u8>>)
     if heard.lock().unwrap().windows(4).any(|window| window == SSL_REQUEST) {
         stream.write_all(if manner == Manner::Pretends { b"S" } else { b"N" }).await?;
         if manner == Manner::Pretends {
-            // In place of a handshake.
+            // In place of a TLS handshake.
             stream.write_all(&[b'R', 0, 0, 0, 8, 0, 0, 0, 3]).await?;
         }
         hear(&mut stream, heard).await?;
@@ -133,7 +133,7 @@ async fn postgres(mut stream: TcpStream, manner: Manner, heard: &Mutex<Vec<u8>>)
 
 async fn mysql(mut stream: TcpStream, manner: Manner, heard: &Mutex<Vec<u8>>) -> std::io::Result<()> {
     const SSL: u32 = 0x0800;
-    // What every client asks for, authentication by plugin included.
+    // The capabilities that every client requires, with authentication by plugin.
     let mut capabilities: u32 = 0x0008_a209 | 0x0020_0000;
     if manner == Manner::Pretends {
         capabilities |= SSL;
@@ -176,10 +176,10 @@ async fn mysql(mut stream: TcpStream, manner: Manner, heard: &Mutex<Vec<u8>>) ->
     }
 }
 
-/// The program's whole run against that server.
+/// A complete run of the program with that server.
 async fn run(url: &str, attributes: &str) -> Outcome {
     let watched = Watched::new();
-    // The attribute goes where the URL's closing quote is.
+    // `attributes` begins after the closing quote of the URL.
     let database = format!("{url}{attributes}");
     let config = Config { database, ..watched.config() };
     let outcome = program().with_config(&config.text()).run(["--once"]).await;
@@ -202,13 +202,13 @@ async fn no_password_goes_to_another_machine_in_clear() {
                 );
             }
         }
-        // Nor where the URL asks for it: that is an error before anything is contacted.
+        // A URL that allows it is an error before any connection.
         let server = Fake::start(scheme, Manner::Clear).await;
         let weak = if scheme == "postgres" { "?sslmode=disable" } else { "?ssl-mode=PREFERRED" };
         let outcome = run(&format!("{}{weak}", server.url(scheme, REMOTE)), "").await;
         assert_eq!(outcome.code, Some(2), "{outcome:#?}");
         assert!(outcome.stderr.contains("allows clear text to another machine"), "{outcome:#?}");
-        // Nor to this machine where TLS is required.
+        // Not even to this machine if TLS is required.
         let outcome = run(&server.url(scheme, "127.0.0.1"), "\" tls=\"required").await;
         assert_eq!((outcome.code, server.heard_password()), (Some(3), false), "{outcome:#?}");
     }

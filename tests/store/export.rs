@@ -1,4 +1,4 @@
-//! Exports against the views: the same rows, whatever the pages.
+//! Exports contain the same rows as the views, with any page size.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Puts rows there in which many times are the same, of three clients, and of a fourth nothing.
+/// Adds rows of three clients, many with the same time, and a fourth client without rows.
 async fn fill(database: &Database) -> Reader {
     open(database).await.close().await;
     let null_or = |is_null: bool, text: String| if is_null { "NULL".to_owned() } else { text };
@@ -76,7 +76,7 @@ async fn fill(database: &Database) -> Reader {
     Reader::open(&url(database)).await.unwrap()
 }
 
-/// Every row of an export in pages of a size, in its order.
+/// All rows of an export with this page size, in order.
 async fn exported(reader: &Reader, view: View, wanted: RowFilter, page: u32) -> Vec<Row> {
     let mut pages = Pages::of(reader.clone(), view, wanted).await.unwrap().in_pages_of(page);
     let mut all = Vec::new();
@@ -87,7 +87,7 @@ async fn exported(reader: &Reader, view: View, wanted: RowFilter, page: u32) -> 
     all
 }
 
-/// A row as the tests show one of the database.
+/// A row in the same form as those of the database.
 fn shown(view: View, row: &Row) -> String {
     let line = |(name, cell): (&str, &Cell)| match cell {
         Cell::Null => format!("{name}=NULL"),
@@ -161,7 +161,7 @@ async fn nothing_is_lost_or_doubled_between_pages_of_any_size(database: Database
     for view in View::ALL {
         whole.push((view, exported(&reader, view, RowFilter::default(), 1000).await));
     }
-    // To whom a mail belongs is not in its view.
+    // The view of mails does not contain the client.
     let owners = database.rows("SELECT subject, ip FROM mails JOIN clients ON clients.id = mails.client_id").await;
     let owners: BTreeMap<&str, &str> = owners.iter().map(|row| row.split_once('|').unwrap()).collect();
     let time_of_day = prop::option::of(-1..7_i64);

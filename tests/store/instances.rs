@@ -1,4 +1,4 @@
-//! Alerts of several instances of one metric: each is stored, shown, acknowledged and ended on its own.
+//! Alerts for several instances of a metric. Each is stored, shown, acknowledged and ended separately.
 
 use support::{Database, Trial};
 
@@ -27,13 +27,13 @@ fn client() -> ClientId {
     ClientId::new("10.0.4.1", 22)
 }
 
-/// The alert of a mount: `/home` is number 1, `/var` is number 2.
+/// The alert for a mount point: `/home` is number 1, `/var` is number 2.
 fn of(mount: &str, value: f64) -> OpenAlert {
     let id = if mount == "/home" { 1 } else { 2 };
     OpenAlert { id: uuid(id), limit: 90.0, value, peak: value, raised_at: at(10), last_mail_at: None, ..alert() }
 }
 
-/// A collection that did this to the alerts of its mounts.
+/// A collection with these changes of alerts.
 fn collection(number: u128, changes: &[(&str, f64, Step, Notice)]) -> Record {
     let change = |&(mount, value, step, notice): &(&str, f64, Step, Notice)| {
         let AlertKey { metric, instance } = disk(mount);
@@ -69,7 +69,7 @@ async fn two_open_alerts_of_one_metric_are_kept_apart(database: Database) {
         .await
         .unwrap();
 
-    // What the judge goes on from, also after a restart.
+    // The judge continues with the same alerts after a restart.
     store.close().await;
     let store = open(&database).await;
     let state = store.reader().client_states().await.unwrap().remove(&client()).unwrap();
@@ -80,14 +80,14 @@ async fn two_open_alerts_of_one_metric_are_kept_apart(database: Database) {
         .collect();
     assert_eq!(rules, [("disk /home".to_owned(), 2, 97.0), ("disk /var".to_owned(), 2, 98.0)]);
 
-    // What is shown.
+    // The alerts that are shown.
     let memory = store.reader().memory().await.unwrap();
     let exceeded: Vec<_> = memory.clients[0].exceeded.iter().map(|exceeded| (exceeded.key(), exceeded.value)).collect();
     assert_eq!(exceeded, [(disk("/home"), 97.0), (disk("/var"), 98.0)]);
     let shown: Vec<_> = memory.alerts.iter().map(|alert| (alert.key(), alert.mailed_in)).collect();
     assert_eq!(shown, [(disk("/home"), Some(SweepId(uuid(1)))), (disk("/var"), Some(SweepId(uuid(1))))]);
 
-    // One is acknowledged: by its instance, not by the metric.
+    // An alert is acknowledged with its instance, not for the whole metric.
     let acknowledge = async |key: &AlertKey, id| store.acknowledge(&client(), key, uuid(id), at(2_500), "ops").await;
     assert_eq!(acknowledge(&disk("/home"), 2).await.unwrap_err().kind, StoreErrorKind::NoSuchAlert);
     assert_eq!(acknowledge(&Metric::Disk.into(), 2).await.unwrap_err().kind, StoreErrorKind::NoSuchAlert);
@@ -96,7 +96,8 @@ async fn two_open_alerts_of_one_metric_are_kept_apart(database: Database) {
     assert_eq!(acknowledged.iter().map(|alert| alert.acknowledged.is_given()).collect::<Vec<_>>(), [false, true]);
     assert_eq!(database.rows("SELECT target, detail FROM v1_audit").await, ["10.0.4.1:22|disk /var"]);
 
-    // One mount is gone, and the other alert goes on. The mail about that belongs under the first.
+    // One mount point disappears and the other alert continues. The mail about the end belongs to the thread of the
+    // first alert.
     let gone = Notice::Send(NoticeReason::Gone);
     store
         .record(collection(3, &[("/home", 97.0, Step::Gone, gone), ("/var", 99.0, Step::Continues, HELD)]))
@@ -116,7 +117,7 @@ async fn two_open_alerts_of_one_metric_are_kept_apart(database: Database) {
     let threads: Vec<_> = due.iter().map(|mail| (mail.mail.id, mail.mail.thread.clone())).collect();
     assert_eq!(threads, [(uuid(501), Vec::new()), (uuid(503), vec![uuid(501)])]);
 
-    // It comes back: an alert of its own.
+    // The mount point is back, with a new alert.
     let again = Change {
         alert: OpenAlert { id: uuid(3), ..of("/home", 95.0) },
         ..collection(4, &[("/home", 95.0, Step::Raised, HELD)]).changes.remove(0)

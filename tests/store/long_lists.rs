@@ -1,4 +1,4 @@
-//! Long lists, part by part: nothing is lost or doubled between two parts, and none is sorted whole for it.
+//! Long lists in pages: no row is lost or doubled between pages, and no query sorts the whole list.
 
 use support::{Database, Trial};
 
@@ -24,7 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 const COUNT: u64 = 23;
 
-/// So many alerts, mails and sweeps, many of them of the same time.
+/// Adds this many alerts, mails and sweeps, many of them with the same time.
 async fn fill(store: &Store) {
     for number in 1..=COUNT {
         let ms = i64::try_from(number / 4).unwrap() * 1000;
@@ -44,11 +44,11 @@ async fn fill(store: &Store) {
         store.sweep_started(sweep, number, Trigger::Schedule, at(ms), 1).await.unwrap();
         store.sweep_ended(sweep, at(ms + 5), 5, 1, 0).await.unwrap();
     }
-    // One that goes on is in no list.
+    // A sweep that has not ended is in no list.
     store.sweep_started(SweepId(uuid(900)), COUNT + 1, Trigger::Manual, at(90_000), 1).await.unwrap();
 }
 
-/// Goes through a list by its parts in both directions.
+/// Reads a list page by page in both directions.
 async fn both_ways<T: Listed>(ask: impl AsyncFn(Part) -> Result<Page<T>, StoreError>) -> Vec<ListKey> {
     let mut down: Vec<ListKey> = Vec::new();
     let mut part = Part::Newest;
@@ -102,7 +102,7 @@ async fn a_part_around_a_time_begins_with_the_last_sweep_before_it(database: Dat
         let first = page.rows.iter().find(|sweep| sweep.started_at <= at(ms)).unwrap();
         assert_eq!((first.number, page.newer, page.total), (expected, Some(newer), COUNT), "{ms}");
     }
-    // Before the first there is none: then it is the oldest part.
+    // There is none before the first one, so this is the oldest page.
     let page = store.reader().sweeps_page(Part::At(at(-1)), 5).await.unwrap();
     assert!(page.rows.last().unwrap().number == 1 && !page.rows.iter().any(|sweep| sweep.started_at <= at(-1)));
 }

@@ -1,4 +1,4 @@
-//! What is remembered, listed and charted.
+//! Stored history: what is loaded at the start, listed and charted.
 
 use jiff::Timestamp;
 use support::{Database, Trial};
@@ -106,7 +106,7 @@ async fn only_so_many_readings_and_samples_are_remembered(database: Database) {
     assert_eq!(known.reading.as_ref().unwrap().0, at(99_010));
     let times: Vec<_> = known.recent.iter().map(|sample| sample.at).collect();
     assert_eq!(times, (40..100).map(|number| at(1_000 * number + 10)).collect::<Vec<_>>());
-    // The ring turns on after a restart.
+    // The ring buffer continues after a restart.
     store.close().await;
     let store = open(&database).await;
     store.record(Record { client: client(), started_at: at_of(100), ..plain(100) }).await.unwrap();
@@ -215,7 +215,7 @@ async fn an_alert_is_acknowledged_once_and_audited(database: Database) {
     for (metric, id) in [(Metric::Cpu, 101), (Metric::Disk, 100)] {
         assert_eq!(acknowledge(metric, id, 40).await.unwrap_err().kind, StoreErrorKind::NoSuchAlert);
     }
-    // A collection that was judged before does not undo it.
+    // A collection that was judged earlier does not revert it.
     store.record(changed(2, alert(), Step::Continues, Notice::Hold(HoldReason::RecentlyMailed))).await.unwrap();
     assert_eq!(shown().await, by_ops(20));
     assert_eq!(store.reader().alerts_page(Part::Newest, 9).await.unwrap().rows[0].alert.acknowledged, by_ops(20));
@@ -234,11 +234,11 @@ async fn an_acknowledgement_is_withdrawn_and_audited(database: Database) {
     let states = store.reader().client_states().await.unwrap();
     let open = states[&client()].rules[&cpu].alert.clone().unwrap();
     assert_eq!((open.acknowledged_at, open.acknowledged_by), (None, None));
-    // A collection that was judged while it was acknowledged does not bring that back.
+    // A collection that was judged while the alert was acknowledged does not restore the acknowledgement.
     let judged_before = OpenAlert { acknowledged_at: Some(at(20)), acknowledged_by: Some("ops".to_owned()), ..alert() };
     store.record(changed(2, judged_before, Step::Continues, Notice::Hold(HoldReason::Acknowledged))).await.unwrap();
     assert_eq!(store.reader().memory().await.unwrap().alerts[0].acknowledged, Acknowledged::No);
-    // It can be acknowledged again, by somebody else.
+    // Another operator can acknowledge it again.
     store.acknowledge(&client(), &cpu, uuid(100), at(40), "dev").await.unwrap();
     let expected = Acknowledged::By { at: at(40), actor: Some("dev".to_owned()) };
     assert_eq!(store.reader().memory().await.unwrap().alerts[0].acknowledged, expected);
@@ -257,7 +257,7 @@ async fn a_part_of_the_history_is_its_average_and_a_single_sample_is_itself(data
         let outcome = Outcome::Collected(Box::new(reading));
         Record { client: client(), started_at: at(ms), outcome, ..plain(number.into()) }
     };
-    // An hour in some 400 parts: nine seconds each.
+    // An hour in about 400 intervals of nine seconds.
     for (number, ms, cpu) in [(1, 0, Some(10.0)), (2, 62_000, Some(20.0)), (3, 62_500, Some(40.0)), (4, 120_000, None)]
     {
         store.record(with_cpu(number, ms, cpu)).await.unwrap();

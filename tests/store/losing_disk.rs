@@ -1,5 +1,4 @@
-//! A SQLite file that is lost and a disk that is full, seen from outside: what the real program says, and what is there
-//! afterwards.
+//! A lost SQLite file and a full disk with the real program: its messages and the data afterwards.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -33,14 +32,14 @@ async fn a_file_that_is_removed_in_mid_run_is_told_and_taken_up_again() {
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     assert!(outcome.stderr.contains("fleet.db is gone: its file was removed or moved away"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("the database is back"), "{}", outcome.stderr);
-    // Sweep by sweep, none of those after the loss is missing.
+    // No sweep after the loss is missing.
     let sweeps =
         "SELECT MAX(sweep_number) - MIN(sweep_number) + 1 - COUNT(*) FROM sweeps WHERE ended_at_ms IS NOT NULL";
     assert!(rows_in(&path).await > 2);
     assert_eq!(number(&fleet.program, sweeps).await, 0);
 }
 
-/// How much waits in a directory.
+/// The size of the spool in a directory, bytes.
 fn spool_bytes(directory: &Path) -> u64 {
     let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
     let waiting = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "jsonl"));
@@ -72,7 +71,7 @@ async fn rows_in(path: &Path) -> usize {
     if tables.is_empty() { 0 } else { rows(path, "SELECT id FROM collections").await.len() }
 }
 
-/// A small file system, gone when this is dropped.
+/// A small file system. It is removed when this is dropped.
 struct Disk(std::path::PathBuf);
 
 impl Disk {
@@ -108,7 +107,7 @@ async fn a_full_disk_has_its_spool_on_another_one() {
     assert_eq!(first.code, Some(0), "{first:#?}");
     let running = fleet.program.spawn(["--headless"]);
     wait_until("a sweep", SOON, async || rows_in(&path).await > 2).await;
-    // Nothing is left for a byte more.
+    // Fill the disk to the last byte.
     let rest = fleet.program.path("data/rest");
     let filled = Command::new("dd").arg("if=/dev/zero").arg(format!("of={}", rest.display())).arg("bs=4096").output();
     assert!(!filled.unwrap().status.success(), "the disk is full");

@@ -1,5 +1,5 @@
-//! What the database keeps of mails that were not taken at once: how long they waited, the smaller mails in the place of
-//! a large one, and under which earlier mails they belong.
+//! What the database stores about mails that were not accepted at the first attempt: how long they have waited, the
+//! parts of a large mail, and the threads of mails.
 
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ async fn smaller_mails_take_the_place_of_a_large_one(database: Database) {
         assert_eq!(waiting.waited.as_secs(), 3599, "they have waited as long");
     }
     store.mail_sent(uuid(1), at(20), "250 ok").await.unwrap();
-    // What is sent is not split any more; nothing of it is stored.
+    // A mail that was sent is not split; nothing of this is stored.
     let again = store.mail_split(uuid(1), vec![part(1, "x"), part(9, "y")], "552").await.unwrap_err();
     assert_eq!(again.kind, StoreErrorKind::NoSuchMail);
     assert_eq!(database.count("SELECT COUNT(*) FROM mails").await, 2);
@@ -136,7 +136,7 @@ async fn mails_about_an_alert_belong_under_the_first_to_the_same_recipient(datab
     store.close().await;
     let store = open(&database).await;
     let end = Mail { kind: MailKind::Recovery, ..to(5, "a@example.com") };
-    // Somebody who was not told of the beginning.
+    // A recipient who was not mailed about the beginning.
     store
         .record(told(3, 100, Step::Resolved, NoticeReason::Recovered, vec![end, to(6, "c@example.com")]))
         .await
@@ -171,7 +171,7 @@ async fn mails_about_events_belong_under_the_first_of_their_client(database: Dat
     store.record(of(2, "10.0.4.2", &[(4, "a@example.com")])).await.unwrap();
     store.record(of(3, "10.0.4.1", &[(5, "a@example.com")])).await.unwrap();
     store.close().await;
-    // Another process goes on with the same threads.
+    // Another process continues the same threads.
     let store = open(&database).await;
     store.record(of(4, "10.0.4.1", &[(6, "b@example.com"), (7, "c@example.com")])).await.unwrap();
     let expected = [(1, vec![]), (2, vec![1]), (3, vec![]), (4, vec![]), (5, vec![1]), (6, vec![3]), (7, vec![])];

@@ -1,5 +1,5 @@
-//! The store on every database that it knows: SQLite, and a real PostgreSQL and a real MariaDB that are started for
-//! it. What only a SQLite file has is tested in `src/store/tests`.
+//! The store on all databases: SQLite, and real PostgreSQL and MariaDB servers. Tests that only apply to SQLite files
+//! are in `src/store/tests`.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,4 +1,4 @@
-//! A database made by an earlier version, with what it held.
+//! The migration of a database that an earlier version has created, with its data.
 
 use sqlx::{
     Connection as _, MySqlConnection, PgConnection, SqlSafeStr as _, SqliteConnection,
@@ -22,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The migrations before a view was first replaced.
+/// The migrations before a view was replaced for the first time.
 const BEFORE_INSTANCES: [(&str, &str); 7] = [
     ("first", include_str!("../../migrations/0001_first.sql")),
     ("history", include_str!("../../migrations/0002_history.sql")),
@@ -33,7 +33,7 @@ const BEFORE_INSTANCES: [(&str, &str); 7] = [
     ("clock", include_str!("../../migrations/0007_clock.sql")),
 ];
 
-/// Runs the first so many migrations.
+/// Runs the first `count` migrations.
 async fn migrate(database: &Database, count: usize) {
     let migration = |(version, (name, sql)): (i64, &(&'static str, &'static str))| {
         Migration::new(version, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
@@ -41,7 +41,7 @@ async fn migrate(database: &Database, count: usize) {
     let first = (1..).zip(&BEFORE_INSTANCES[..count]).map(migration).collect();
     let mut migrator = Migrator::with_migrations(first);
     migrator.dangerous_set_table_name("fleetsweep_migrations");
-    // A file is made by whoever comes first.
+    // Creates the file.
     database.change("SELECT 1").await;
     macro_rules! migrate {
         ($connection:ident) => {
@@ -55,8 +55,8 @@ async fn migrate(database: &Database, count: usize) {
     }
 }
 
-/// A database as the first version left it: two clients, one with a reading, one that failed; an open alert that
-/// was mailed and one that ended.
+/// A database as the first version left it: two clients, one with a reading and one that failed; an open alert that was
+/// mailed and one that has ended.
 async fn made_by_the_first(database: &Database) {
     migrate(database, 1).await;
     let json = serde_json::to_string(&reading()).unwrap();
@@ -112,7 +112,7 @@ async fn what_the_first_version_stored_is_carried_over(database: Database) {
     assert_eq!(reader.sweeps(9).await.unwrap(), []);
     assert_eq!(store.reader().last_sweep_number().await.unwrap(), 0);
 
-    // And it goes on: the next reading takes a place of its own.
+    // The store works afterwards: the next reading has its own slot in the ring.
     store.record(Record { changes: Vec::new(), mails: Vec::new(), ..record(7) }).await.unwrap();
     assert_eq!(database.rows("SELECT slot, collection_id FROM readings ORDER BY slot").await, ["0|1", "1|3"]);
 }

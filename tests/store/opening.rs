@@ -1,4 +1,4 @@
-//! Opening and closing: one collector at a time, readers beside it, and a schema of another version.
+//! Opening and closing the store: one collector at a time, readers at the same time, and schemas of other versions.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Opening fails, and says how.
+/// Opening fails with this kind and message.
 async fn refuses(database: &Database, kind: StoreErrorKind, words: &str) {
     let error =
         Store::open(&url(database), &fleetsweep::config::directories::Environment::default()).await.err().unwrap();
@@ -30,7 +30,7 @@ async fn refuses(database: &Database, kind: StoreErrorKind, words: &str) {
     assert!(error.to_string().contains(words), "{error}");
 }
 
-/// The refusal of a second collector.
+/// The error for a second collector.
 async fn refused(database: &Database) -> StoreError {
     let error =
         Store::open(&url(database), &fleetsweep::config::directories::Environment::default()).await.unwrap_err();
@@ -89,7 +89,7 @@ async fn a_second_collector_is_refused_and_told_who_has_the_database(database: D
     let named = refused(&database).await;
     assert_eq!(named.owner.as_deref(), Some(&owner()));
     assert!(named.to_string().contains("in use by pid 4711 of ops on collector-1: end that one"), "{named}");
-    // And it goes on as if nothing had been.
+    // The store works afterwards.
     store.record(plain(1)).await.unwrap();
 
     store.close().await;
@@ -115,7 +115,7 @@ async fn only_a_holder_whose_process_runs_is_named(database: Database) {
     let ending = LockOwner { is_ending: true, ..own.clone() };
     store.announce(&ending).await.unwrap();
     assert_eq!(store.reader().lock_owner().await.unwrap(), Some(ending));
-    // Its number is another process's now, or nobody's.
+    // The process id may belong to another process now.
     let mark = own.mark.as_ref().map(|mark| format!("{mark}1"));
     store.announce(&LockOwner { mark, ..own.clone() }).await.unwrap();
     assert_eq!(store.reader().lock_owner().await.unwrap(), None);
@@ -123,7 +123,7 @@ async fn only_a_holder_whose_process_runs_is_named(database: Database) {
     assert!(unnamed.to_string().contains("in use by another fleetsweep"), "{unnamed}");
     store.announce(&own).await.unwrap();
     store.close().await;
-    // Given up, it names nobody, also before the next one has announced itself.
+    // After the lock is released, no collector is named, even before the next one has announced itself.
     let reader = Reader::open(&url(&database)).await.unwrap();
     assert_eq!(reader.lock_owner().await.unwrap(), None);
     reader.close().await;
@@ -135,7 +135,7 @@ async fn a_store_that_is_dropped_gives_up_its_lock(database: Database) {
     drop(store);
     refused(&database).await;
     drop(clone);
-    // Its writer ends on its own.
+    // The writer closes it by itself.
     let reopened = async {
         loop {
             match Store::open(&url(&database), &fleetsweep::config::directories::Environment::default()).await {
@@ -150,8 +150,7 @@ async fn a_store_that_is_dropped_gives_up_its_lock(database: Database) {
     assert_eq!(reader.memory().await.unwrap().clients.len(), 1, "a reader outlives its store");
 }
 
-/// A lock file can be removed, and a server's lock is lost with its connection.
-/// A lock file can be removed, and a server's lock is lost with its connection.
+/// A lock file can be removed, and the lock on a server is lost with its connection.
 async fn a_collector_whose_place_was_taken_stores_nothing_more(database: Database) {
     let first = open(&database).await;
     first.record(plain(1)).await.unwrap();

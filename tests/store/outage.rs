@@ -1,6 +1,6 @@
-//! The database goes away in mid-sweep, several times: a PostgreSQL and a MariaDB that are ended in the middle of
-//! everything and started again, a SQLite file that another program holds. The real program sweeps on meanwhile, and
-//! afterwards everything that it told is in the database, once and in order.
+//! The database fails several times during sweeps: PostgreSQL and MariaDB servers are killed and restarted, and another
+//! program locks a SQLite file. The real program continues to sweep, and afterwards all events are in the database,
+//! once and in order.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,10 +26,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 const CLIENTS: usize = 5;
 
-/// How many changes wait before the database is brought back: some sweeps.
+/// How many changes wait before the database is back: several sweeps.
 const ENOUGH: u64 = 20;
 
-/// A database that can be taken away.
+/// A database that can be made unavailable.
 enum Server {
     File { path: std::path::PathBuf, held: Option<SqliteConnection> },
     Postgres(Postgres, String),
@@ -41,7 +41,7 @@ impl Server {
         match self {
             Self::File { path, held } => {
                 let mut connection = SqliteConnection::connect(&format!("sqlite:{}", path.display())).await.unwrap();
-                // The program may be writing just then.
+                // The program may be writing at this time.
                 sqlx::raw_sql("PRAGMA busy_timeout = 30000; BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
                 *held = Some(connection);
             }
@@ -74,7 +74,7 @@ impl Server {
         }
     }
 
-    /// The rows of a query, their cells with `|` between.
+    /// The rows of a query, with `|` between the cells.
     async fn rows(&self, sql: &str) -> Vec<String> {
         let rows: Vec<Vec<Option<String>>> = match (self.access(), self) {
             (Some((access, name)), _) => {
@@ -91,7 +91,7 @@ impl Server {
     }
 }
 
-/// What a recording tells, as far as its lines are whole: each event's `kind`, with its client.
+/// The events in the complete lines of a recording: the client and the `kind` of each.
 fn events(recording: &Path) -> Vec<(String, Value)> {
     let text = fs::read_to_string(recording).unwrap_or_default();
     let pieces = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -131,7 +131,7 @@ async fn nothing_is_lost(mut server: Server, outages: usize) {
     let recording = fleet.program.path("recording");
     let running = fleet.program.spawn(["--headless", "--record", "recording"]);
     for outage in 0..outages {
-        // In the middle of sweeps, and after the last outage.
+        // Outages during sweeps, and collections after the last one.
         let collected = of_type(&events(&recording), "collected").count();
         wait_until("further collections", SOON, async || {
             of_type(&events(&recording), "collected").count() > collected + CLIENTS
@@ -161,8 +161,8 @@ async fn nothing_is_lost(mut server: Server, outages: usize) {
         assert_eq!(outcome.stderr.matches(what).count(), times, "{what}: {}", outcome.stderr);
     }
 
-    // What was told, client by client, is what is stored: all of it, once, in that order. (What is cut short at the
-    // end before its turn came is told, and never was a collection.)
+    // For each client, the stored collections are those in the recording, once and in this order. (A collection that is
+    // cancelled at the end before its start is in the recording, but is not stored.)
     let told = events(&recording);
     let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (client, kind) in &told {
@@ -188,7 +188,7 @@ async fn nothing_is_lost(mut server: Server, outages: usize) {
         WHERE collections.sweep_uuid = sweeps.sweep_uuid AND collections.status = 'ok')";
     assert_eq!(server.rows(wrong).await, ["0"], "a sweep counts otherwise than its collections");
 
-    // Every mail that was decided leaves, with the id it was decided with.
+    // Every decided mail is sent with its original id.
     let last = fleet.program.run(["--once", "--format", "json"]).await;
     assert_eq!(last.code, Some(0), "{last:#?}");
     assert_eq!(mails(&document(&last)).1, 0);
@@ -211,7 +211,7 @@ async fn a_run_that_ends_during_an_outage_says_so_and_the_next_stores_it() {
     let first = fleet.program.run(["--once", "--format", "json"]).await;
     assert_eq!(first.code, Some(0), "{first:#?}");
 
-    // Held as soon as the second run has the database.
+    // Locked as soon as the second run has the database.
     let held = "SELECT COUNT(*) FROM collectors WHERE process_id IS NOT NULL";
     sqlx::raw_sql("UPDATE collectors SET process_id = NULL")
         .execute(&mut SqliteConnection::connect(&server.url()).await.unwrap())
@@ -236,7 +236,7 @@ async fn a_run_that_ends_during_an_outage_says_so_and_the_next_stores_it() {
     assert_eq!(server.rows("SELECT COUNT(*) FROM sweeps WHERE ok_count = 2 AND failed_count = 0").await, ["3"]);
 }
 
-/// How often the program is killed while it stores what waits, or has just done so.
+/// How often the program is killed while it stores the spool or just afterwards.
 const KILLS: u64 = 12;
 
 async fn killed_runs_neither_lose_nor_repeat_what_waits() {
@@ -263,7 +263,7 @@ async fn killed_runs_neither_lose_nor_repeat_what_waits() {
         let of_run = events(&recording);
         let collected = of_type(&of_run, "collected").map(|(_, kind)| kind["collection"].as_str().unwrap().to_owned());
         told.extend(collected);
-        // From before the database is open to after its spool is stored.
+        // From before the database is open until after the spool is stored.
         for kill in 0..KILLS {
             let mut running = fleet.program.spawn(["--headless"]);
             tokio::time::sleep(support::allowance(Duration::from_millis(20 + 25 * kill))).await;

@@ -1,4 +1,4 @@
-//! The fleet as it stood at the end of each of some sweeps.
+//! The fleet as it was at the end of earlier sweeps.
 
 use support::{Database, Trial};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,7 @@ fn cards() -> Vec<ClientCard> {
     ["a", "b", "new"].map(card).into()
 }
 
-/// A collection of a client in a sweep, with an alert of its own.
+/// A collection of a client in a sweep, with an alert.
 fn visit(number: u64, client: &str, cpu: Option<f64>) -> Record {
     let outcome = match cpu {
         Some(cpu) => Outcome::Collected(Box::new(Reading { cpu: Some(Percent::new(cpu).unwrap()), ..reading() })),
@@ -63,7 +63,8 @@ fn with_alert(record: Record, metric: Metric, alert: OpenAlert, step: Step, noti
     Record { changes: vec![Change { metric, instance: Instance::HOST, alert, step, notice }], mails, ..record }
 }
 
-/// Three sweeps: all is well; `a` is over its limit and `b` fails; `a` is well again and `b` fails still.
+/// Three sweeps: all clients are healthy; `a` is over its limit and `b` fails; `a` is healthy again and `b` still
+/// fails.
 async fn three_sweeps(store: &Store) {
     let cpu = |value| OpenAlert { value, peak: 95.0, raised_at: at(2 * MINUTE + 5), ..alert() };
     let gone = |value| OpenAlert { id: uuid(200), value, limit: 0.0, raised_at: at(2 * MINUTE + 6), ..alert() };
@@ -165,7 +166,7 @@ async fn the_fleet_is_shown_as_it_stood_then(database: Database) {
     let end = Some((at(3 * MINUTE + 11), AlertEnd::Resolved));
     assert_eq!(open, [(Metric::Unreachable, 2.0, None), (Metric::Cpu, 10.0, end)]);
 
-    // What happens afterwards changes nothing of it.
+    // Later events do not change it.
     let later = with_alert(
         visit(9, "b", Some(1.0)),
         Metric::Unreachable,
@@ -188,7 +189,7 @@ async fn of_a_reading_that_is_gone_its_sample_is_shown(database: Database) {
     let fleet = past(&store, 2).await;
     let (when, shown) = fleet.client(&id("a")).unwrap().reading.clone().unwrap();
     let whole = reading();
-    // The file systems are gone, the values of all metrics are not.
+    // The values of the file systems are gone, but not those of the metrics.
     assert!(whole.disk_percent().is_some() && shown.disk_percent().is_none());
     let stored = Reading { cpu: Percent::new(90.0).ok(), ..whole.clone() };
     assert_eq!(fleet.client(&id("a")).unwrap().sample, Sample::measure(Observed::reading(&stored)));
@@ -206,7 +207,7 @@ async fn of_a_reading_that_is_gone_its_sample_is_shown(database: Database) {
     );
 }
 
-/// One such row once made the whole sweep fail, and the message told the operator to restore a backup.
+/// Such a row once made the whole sweep fail, with a message that advised to restore a backup.
 async fn a_row_that_cannot_be_read_costs_that_row_and_no_sweep(database: Database) {
     let store = open(&database).await;
     three_sweeps(&store).await;
@@ -216,7 +217,7 @@ async fn a_row_that_cannot_be_read_costs_that_row_and_no_sweep(database: Databas
     };
     let (whole, none) = of(2).await;
     assert_eq!(none, 0);
-    // Of each kind of row one: with it goes what stands in it, and nothing else.
+    // One row of each kind. Only the data in it is missing.
     let newest =
         "collection_id = (SELECT MAX(id) FROM collections WHERE started_at_ms < 1700000180000 AND status = 'ok')";
     for (number, change) in [
@@ -233,11 +234,11 @@ async fn a_row_that_cannot_be_read_costs_that_row_and_no_sweep(database: Databas
         assert_eq!(unreadable, number, "{change}");
         let (a, b) = (fleet.client(&id("a")).unwrap(), fleet.client(&id("b")).unwrap());
         assert!(a.last.is_some() && b.reading.is_some(), "{change}");
-        // The sample stands in for the reading.
+        // The sample replaces the reading.
         assert_eq!(a.reading.as_ref().unwrap().1.cpu, Some(Percent::new(90.0).unwrap()));
         assert_eq!(fleet.newest_sweep().unwrap().number, whole.newest_sweep().unwrap().number);
     }
-    // The start of a collector and the lists are no worse off.
+    // The start of a collector and the lists also work.
     let memory = store.reader().memory().await.unwrap();
     assert_eq!((memory.clients.len(), memory.alerts.len()), (2, 1));
     let alerts = store.reader().alerts_page(Part::Newest, 9).await.unwrap();

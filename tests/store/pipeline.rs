@@ -1,5 +1,5 @@
-//! The whole way on every database: the real program sweeps demo machines twice, and what it found is in the views,
-//! in mails, and in what the second run goes on from.
+//! The complete pipeline on every database: the real program sweeps demo clients twice. The results are in the views
+//! and mails, and the second run continues with the data of the first.
 
 use fleetsweep::demo::Behaviour;
 use support::{Database, Trial};
@@ -14,7 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     support::trials_per_database![two_sweeps_leave_everything_in_the_views_and_the_second_goes_on_from_the_first]
 }
 
-/// What is there after both, as far as it is the same every time.
+/// The results after both runs, without values that differ from run to run.
 const AFTER: [(&str, &[&str]); 6] = [
     (
         "SELECT client_name, COUNT(*) FROM v1_samples WHERE memory_used_bytes < memory_total_bytes
@@ -68,7 +68,7 @@ async fn two_sweeps_leave_everything_in_the_views_and_the_second_goes_on_from_th
     let of_ends = subjects.iter().filter(|subject| subject.contains("memory back to")).count();
     assert_eq!((subjects.len(), of_ends), (4, 2), "{subjects:?}");
 
-    // The demo machines keep no security log, and nobody has given an order.
+    // The demo clients have no security log, and there were no orders.
     let store = open(&database).await;
     store.record(record(1)).await.unwrap();
     store.audit(jiff::Timestamp::now(), "ops", "pause", "schedule", "").await.unwrap();

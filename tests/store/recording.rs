@@ -1,5 +1,5 @@
-//! Recording: what a collection leaves in the database, what of it is known afterwards, and that nothing is there
-//! by half.
+//! Recording: what a collection stores in the database, what can be read afterwards, and that nothing is stored
+//! partially.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -35,7 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Every view, in an order that is the same everywhere.
+/// All views, in an order that is the same on all engines.
 const VIEWS: [&str; 8] = [
     "SELECT * FROM v1_samples ORDER BY client_ip",
     "SELECT * FROM v1_latest ORDER BY client_ip",
@@ -93,7 +93,7 @@ async fn what_is_used_of_a_daily_allowance_is_kept(database: Database) {
     for stored in [3, 5] {
         store.record(Record { spent: Some(used(stored)), ..plain(1) }).await.unwrap();
     }
-    // Nothing is used where no log was read, and what was used stays.
+    // Nothing is used if no log was read, and earlier usage stays.
     store.record(plain(1)).await.unwrap();
     store.record(plain(2)).await.unwrap();
     store.close().await;
@@ -212,7 +212,7 @@ async fn many_records_share_a_transaction(database: Database) {
 async fn a_record_that_fails_leaves_nothing_and_harms_nobody(database: Database) {
     let store = open(&database).await;
     store.queue(mail(3, 0)).await.unwrap();
-    // Its mail, the last thing written, is there already.
+    // Its mail, which is written last, exists already.
     let records = (0..6).map(|number| if number == 3 { record(3) } else { plain(number) });
     let stored = join_all(records.map(|record| store.record(record))).await;
     for (number, stored) in stored.iter().enumerate() {
@@ -230,7 +230,7 @@ async fn a_record_that_fails_leaves_nothing_and_harms_nobody(database: Database)
         assert_eq!(database.count(table).await, count, "{table}");
     }
     assert_eq!(store.reader().bookmarks().await.unwrap(), HashMap::new());
-    // And it can be stored once its fault is gone.
+    // It can be stored after the fault is removed.
     store.record(Record { mails: Vec::new(), ..record(3) }).await.unwrap();
 }
 
@@ -239,7 +239,7 @@ async fn what_another_program_wrote_meanwhile_is_no_obstacle(database: Database)
     for number in 0..4 {
         store.record(Record { client: ClientId::new("a", 22), ..plain(number) }).await.unwrap();
         store.audit(at(0), "a", "b", "c", "d").await.unwrap();
-        // Under the ids that are next.
+        // Uses the ids of the next rows.
         database.change(
             "INSERT INTO collections (id, collection_uuid, sweep_uuid, client_id, started_at_ms, duration_ms, attempts, status)
              SELECT MAX(id) + 1, '', '', 1, 0, 0, 1, 'failed' FROM collections;
@@ -251,7 +251,7 @@ async fn what_another_program_wrote_meanwhile_is_no_obstacle(database: Database)
     assert_eq!(database.count("SELECT COUNT(*) FROM v1_audit").await, 8);
 }
 
-/// As much as a report may hold: 4 MiB, most of it in characters that take four bytes each.
+/// The largest possible report: 4 MiB, mostly characters of four bytes.
 async fn what_a_client_may_say_at_most_is_stored(database: Database) {
     let store = open(&database).await;
     let mut record = record(1);

@@ -1,5 +1,5 @@
-//! What the tests of the store record: one reading, one alert, one collection of everything. Read in by the unit tests
-//! too, so it names what it needs through whoever reads it in.
+//! Test data for the store: a reading, an alert, and a collection with everything. The unit tests include this file,
+//! too, so all names come from the including module.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -87,7 +87,7 @@ pub(crate) fn state(alert: Option<OpenAlert>, over_in_a_row: u32) -> ClientState
     ClientState { failed_in_a_row: 0, rules: [(Metric::Cpu.into(), RuleState { over_in_a_row, alert })].into() }
 }
 
-/// A collection that raises an alert, brings an event and decides a mail.
+/// A collection that raises an alert, has a security event and queues a mail.
 pub(crate) fn record(number: u128) -> Record {
     Record {
         sweep: SweepId(uuid(1)),
@@ -128,7 +128,7 @@ pub(crate) fn record(number: u128) -> Record {
     }
 }
 
-/// One without alert, event and mail, of a client of its own.
+/// A collection without alert, event and mail, of its own client.
 pub(crate) fn plain(number: u128) -> Record {
     Record {
         client: ClientId::new(format!("10.0.5.{number}"), 22),

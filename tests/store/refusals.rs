@@ -1,5 +1,5 @@
-//! Databases that cannot be used: the real program says which, what is wrong and what to do, ends with 3, contacts
-//! nobody and shows no password. And TLS, offered or not.
+//! Unusable databases: the program names the database, the problem and the solution, exits with 3, contacts no client
+//! and shows no password. Also TLS modes.
 
 use fleetsweep::demo::Behaviour;
 use support::{Access, Database, Engine, Fleetsweep, Mariadb, Outcome, Postgres, Trial, encoded, free_port};
@@ -20,13 +20,13 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 const PASSWORD: &str = "o/p en:s@same?";
 
-/// A program that would tell everything, with this database.
+/// The program with this database and the most verbose logging.
 fn verbose(config: &Config, url: &str) -> Fleetsweep {
     let database = url.replace('&', "&amp;");
     program().with_environment("RUST_LOG", "trace").with_config(&Config { database, ..config.clone() }.text())
 }
 
-/// It ends with 3, names the place and the trouble, and shows no password.
+/// Checks that it exits with 3, names the database and the problem, and shows no password.
 fn assert_refused(outcome: &Outcome, url: &str, words: &str) {
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(3), ""), "{words}: {outcome:#?}");
     let (_, place) = url.split_once('@').unwrap();
@@ -44,7 +44,7 @@ fn assert_shows_no_password(outcome: &Outcome) {
     }
 }
 
-/// What is wrong with a server's database, by URL, and what is said about it.
+/// Problems of a database on a server: the URL and the message.
 async fn troubles(database: &Database) -> Vec<(String, &'static str)> {
     let (server, name, url) = (database.server(), database.name(), database.url());
     let guest = format!("guest_of_{name}");
@@ -97,10 +97,10 @@ async fn a_server_that_cannot_be_used_is_named_with_its_mend(database: Database)
     }
     let missing = database.url().replace(database.name(), "no_such_database");
     let outcome = verbose(&watched.config(), &missing).run(["--headless"]).await;
-    // MariaDB does not tell whom it does not know what there is.
+    // MariaDB does not tell unknown users whether a database exists.
     let words = if database.engine() == Engine::Postgres { "refused the login" } else { "denies this account a right" };
     assert_refused(&outcome, &missing, words);
-    // Nothing of that has changed it: it can still be prepared.
+    // Nothing was changed: the database can still be initialised.
     open(&database).await.close().await;
     assert!(watched.was_left_alone(), "a client was contacted though nothing could be stored");
 }
@@ -120,7 +120,7 @@ async fn tls_of_mariadb_is_checked_as_asked() {
     tls(&server.access(), "ssl-mode", ["REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"], &authority, encrypted).await;
 }
 
-/// Each mode against a server with a certificate of its own making.
+/// Each TLS mode with a server with a self-signed certificate.
 async fn tls(server: &Access, key: &str, [encrypts, checks, checks_name]: [&str; 3], authority: &str, encrypted: &str) {
     let fleet = Fleet::of(&[Behaviour::Healthy]).await;
     let name = server.new_database(None).await;

@@ -1,4 +1,4 @@
-//! What is forgotten, and what is not.
+//! What is deleted after the retention time, and what is not.
 
 use futures_util::future::join_all;
 use support::{Database, Trial};
@@ -47,7 +47,7 @@ async fn what_is_older_goes_with_all_that_hangs_on_it_and_what_is_open_stays(dat
         (1, "SELECT COUNT(*) FROM readings"),
         (0, "SELECT COUNT(*) FROM v1_events"),
         (0, "SELECT COUNT(*) FROM sweeps"),
-        // Open, and with a mail that waits.
+        // An open alert, and one with a waiting mail.
         (1, "SELECT COUNT(*) FROM v1_alerts"),
         (1, "SELECT COUNT(*) FROM v1_mails WHERE status = 'waiting'"),
         (0, "SELECT COUNT(*) FROM v1_mails WHERE status = 'sent'"),
@@ -62,7 +62,7 @@ async fn what_is_older_goes_with_all_that_hangs_on_it_and_what_is_open_stays(dat
     forget(&store, 7_000).await;
     assert_eq!(database.count("SELECT COUNT(*) FROM v1_alerts").await, 0);
     assert_eq!(database.count("SELECT COUNT(*) FROM v1_latest").await, 0);
-    // Numbers go on where they were: what is recorded next is new.
+    // Ids are not reused: the next rows have new ones.
     store.record(Record { started_at: at(9_000), ..plain(4) }).await.unwrap();
     assert_eq!(database.count("SELECT COUNT(*) FROM v1_samples").await, 1);
 }

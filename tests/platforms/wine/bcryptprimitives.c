@@ -1,5 +1,5 @@
-/* The one function of bcryptprimitives.dll that Rust's standard library needs and Wine 8 lacks: random bytes, from
- * the function of advapi32.dll that Wine has. Not for real machines. */
+/* The function of bcryptprimitives.dll that Rust's standard library needs and Wine 8 lacks. It takes random bytes from
+ * a function of advapi32.dll that Wine has. Only for tests. */
 #include <windows.h>
 
 BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG bytes);

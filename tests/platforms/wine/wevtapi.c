@@ -1,20 +1,20 @@
-/* A stand-in for wevtapi.dll, of which Wine has only the names: it serves the records of a file as the real one
- * serves those of the Security log, by the documented rules of its functions. Not more of it than the agent uses.
+/* A replacement of wevtapi.dll, of which Wine only has stubs. It serves the records of a file as the real one serves
+ * those of the Security log, as documented by Microsoft. It only has the functions that the agent uses.
  *
- * FAKE_SECURITY_LOG names the file: records in XML, oldest first, an empty line after each.
- * FAKE_SECURITY_FAULT is a way to fail:
- *   error=N     the query fails with error N (0: it gives nothing and no reason)
+ * FAKE_SECURITY_LOG names the file: records in XML, oldest first, with an empty line after each.
+ * FAKE_SECURITY_FAULT makes it fail:
+ *   error=N     the query fails with error N (0: without an error code)
  *   next=N      the second batch fails with error N
- *   large       after the first batch, records are given one at a time or not at all
+ *   large       after the first batch, only requests for a single record succeed
  *   render      every third record cannot be rendered
- *   slow        each batch takes longer than it may
- * FAKE_SECURITY_CLOSED names a file that the last closed handle writes, when no handle is open any more. */
+ *   slow        each batch exceeds the time limit
+ * FAKE_SECURITY_CLOSED names a file that is written when the last open handle is closed. */
 #include <windows.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Fewer than anybody asks for: a batch may always be smaller. */
+/* Smaller than any requested batch, which the API allows. */
 #define BATCH 5
 #define QUERY_CHANNEL_PATH 0x1
 #define QUERY_REVERSE 0x200
@@ -25,7 +25,7 @@ typedef HANDLE EVT_HANDLE;
 
 typedef struct {
     enum { QUERY, EVENT } kind;
-    /* Of a query: how many records were given or passed over. Of an event: which it is. */
+    /* Query: the number of records that were returned or skipped. Event: its index. */
     size_t at;
     int batches;
 } Object;
@@ -51,7 +51,7 @@ static BOOL fail(DWORD error)
     return FALSE;
 }
 
-/* Reads the file and finds its records. */
+/* Reads the file and splits it into records. */
 static BOOL load(void)
 {
     const char *path = getenv("FAKE_SECURITY_LOG");
@@ -78,7 +78,7 @@ static BOOL load(void)
     return TRUE;
 }
 
-/* How many records a query selects, from the oldest on; -1 where it is not one of the two that are known. */
+/* The number of records that a query selects, from the oldest on; -1 if the query is unknown. */
 static long long selected(LPCWSTR query)
 {
     unsigned long long below;
@@ -145,7 +145,7 @@ __declspec(dllexport) BOOL WINAPI EvtNext(
     if (query->batches > 1 && size > 1 && fault("large", &error))
         return fail(RPC_S_INVALID_BOUND);
     while (*returned < size && *returned < BATCH && query->at < count)
-        /* The newest first. */
+        /* Newest first. */
         events[(*returned)++] = object(EVENT, count - 1 - query->at++);
     return *returned ? TRUE : fail(ERROR_NO_MORE_ITEMS);
 }
@@ -160,7 +160,7 @@ __declspec(dllexport) BOOL WINAPI EvtRender(
         return fail(ERROR_INVALID_PARAMETER);
     if (event->at % 3 == 0 && fault("render", &error))
         return fail(ERROR_EVT_INVALID_EVENT_DATA);
-    /* In bytes, the terminator included. */
+    /* In bytes, with the terminator. */
     units = MultiByteToWideChar(CP_UTF8, 0, records[event->at], -1, NULL, 0);
     *used = units * sizeof(WCHAR);
     *properties = 0;

@@ -1,4 +1,4 @@
-//! Certificates for test servers: good ones, and ones with which something is wrong.
+//! Certificates for test servers, valid and invalid ones.
 
 use std::{
     fs,
@@ -8,31 +8,31 @@ use std::{
 
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
-/// A certificate of a server with its key, both in PEM.
+/// A certificate of a server with its key, in PEM.
 #[derive(Debug, Clone)]
 pub struct TestCertificate {
     /// The certificate.
     pub certificate_pem: String,
     /// Its key.
     pub key_pem: String,
-    /// The certificate of the authority that issued it; itself where it is self-signed.
+    /// The certificate of the issuing authority; the same certificate if it is self-signed.
     pub authority_pem: String,
 }
 
 impl TestCertificate {
-    /// A self-signed one for these names.
+    /// A self-signed certificate for these names.
     ///
     /// # Panics
-    /// Where one is no name.
+    /// If one of them is not a valid name.
     pub fn of_names(names: &[&str]) -> Self {
         Self::self_signed(params(names))
     }
 
-    /// A self-signed one as `openssl req -x509` makes it by default: that of an authority, with the name in its subject
-    /// alone.
+    /// A self-signed certificate with the defaults of `openssl req -x509`: it is an authority, and the name is only in
+    /// the subject.
     ///
     /// # Panics
-    /// Where it cannot be made.
+    /// If it cannot be made.
     pub fn as_by_openssl(name: &str) -> Self {
         let mut params = params(&[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -41,10 +41,10 @@ impl TestCertificate {
         Self::self_signed(params)
     }
 
-    /// A self-signed one that was valid once.
+    /// A self-signed certificate that has expired.
     ///
     /// # Panics
-    /// Where it cannot be made.
+    /// If it cannot be made.
     pub fn expired(name: &str) -> Self {
         let mut params = params(&[name]);
         params.not_before = date_time_ymd(2020, 1, 1);
@@ -52,10 +52,10 @@ impl TestCertificate {
         Self::self_signed(params)
     }
 
-    /// A self-signed one that will be valid.
+    /// A self-signed certificate that is not valid yet.
     ///
     /// # Panics
-    /// Where it cannot be made.
+    /// If it cannot be made.
     pub fn not_yet_valid(name: &str) -> Self {
         let mut params = params(&[name]);
         params.not_before = date_time_ymd(2190, 1, 1);
@@ -63,10 +63,10 @@ impl TestCertificate {
         Self::self_signed(params)
     }
 
-    /// One that an authority issued for these names.
+    /// A certificate that an authority issued for these names.
     ///
     /// # Panics
-    /// Where one is no name.
+    /// If one of them is not a valid name.
     pub fn by_authority(names: &[&str]) -> Self {
         let mut authority = params(&[]);
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -90,8 +90,8 @@ fn params(names: &[&str]) -> CertificateParams {
     CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("names")
 }
 
-/// Writes `certificate.pem` and `key.pem` of this machine into a directory; where they are. The key is for its owner
-/// alone.
+/// Writes `certificate.pem` and `key.pem` for this machine to a directory and returns their paths. Only the owner can
+/// read the key.
 pub(crate) fn write(directory: &Path) -> (PathBuf, PathBuf) {
     let made = TestCertificate::of_names(&["localhost", "127.0.0.1"]);
     let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| directory.join(name));

@@ -1,19 +1,19 @@
-//! The corpora of the fuzz targets, replayed without a fuzzer.
+//! Replays the corpora of the fuzz targets without a fuzzer.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// The folder with a folder of inputs for each target.
+/// The directory with the corpora of all targets.
 pub fn corpora() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus")
 }
 
-/// Hands every input of a target's corpus to its decoder, and none of them at all.
+/// Calls the decoder of a target with each input of its corpus and with an empty input.
 ///
 /// # Panics
-/// Where the corpus is missing or empty, and where the decoder panics: the input is named on standard error.
+/// If the corpus is missing or empty, or if the decoder panics. The input is printed on standard error.
 pub fn replay(target: &str, decode: impl Fn(&[u8])) {
     struct Named<'a>(&'a Path);
     impl Drop for Named<'_> {

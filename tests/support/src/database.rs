@@ -1,4 +1,4 @@
-//! A database of one test, on one of three kinds: where it is, and what another program sees and changes in it.
+//! A database of one test on one of the three engines: its URL, and queries and changes by another program.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,7 +13,7 @@ use crate::{
     wait::{SOON, wait_until},
 };
 
-/// The account with every right on a server of ours.
+/// The password of the account with all privileges.
 pub(crate) const ADMIN_PASSWORD: &str = "boss of it all";
 
 /// The account that owns every database of a test.
@@ -22,13 +22,13 @@ pub(crate) const SWEEPER: &str = "sweeper";
 /// Its password, with what must be written otherwise in a URL.
 pub(crate) const SWEEPER_PASSWORD: &str = "s3cr@t/of: it?";
 
-/// Counts the databases of this process.
+/// The number of databases of this process.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// A kind of database.
+/// A database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    /// A file.
+    /// An SQLite file.
     Sqlite,
     /// A PostgreSQL server.
     Postgres,
@@ -36,7 +36,7 @@ pub enum Engine {
     Mariadb,
 }
 
-/// A running server, and its account with every right.
+/// A running server and its account with all privileges.
 #[derive(Debug, Clone)]
 pub struct Access {
     engine: Engine,
@@ -44,10 +44,10 @@ pub struct Access {
     admin: &'static str,
 }
 
-/// One row: the name of each column, and its value as text.
+/// A row: the name and the text of each column.
 type Cells = Vec<(String, Option<String>)>;
 
-/// Executes a statement or more; the rows of the last.
+/// Executes statements and returns the rows of the last one.
 macro_rules! cells {
     ($connection:expr, $sql:expr) => {{
         let mut connection = $connection;
@@ -68,7 +68,7 @@ macro_rules! cells {
     }};
 }
 
-/// Each writes fractions in its own way.
+/// Makes values comparable: the engines format fractions differently.
 fn same_everywhere(kind: &str, text: String) -> String {
     match kind {
         "REAL" | "FLOAT8" | "DOUBLE" => text.parse::<f64>().map(|value| format!("{value:?}")).unwrap_or(text),
@@ -85,7 +85,7 @@ impl Access {
         self.port
     }
 
-    /// The URL of a database there for an account.
+    /// The URL of a database on this server for an account.
     pub fn url(&self, user: &str, password: &str, name: &str) -> String {
         let scheme = match self.engine {
             Engine::Postgres => "postgres",
@@ -95,16 +95,16 @@ impl Access {
         format!("{scheme}://{user}:{}@127.0.0.1:{}/{name}", encoded(password), self.port)
     }
 
-    /// The URL of a database there for the account that owns it.
+    /// The URL of a database on this server for the account that owns it.
     pub fn url_of_owner(&self, name: &str) -> String {
         self.url(SWEEPER, SWEEPER_PASSWORD, name)
     }
 
-    /// Makes an empty database that the sweeping account owns; its name. `how` is the end of the statement that
-    /// makes it, where that is not the usual one.
+    /// Creates an empty database that the sweeping account owns, and returns its name. `how` replaces the end of the
+    /// `CREATE DATABASE` statement.
     ///
     /// # Panics
-    /// Where the server refuses.
+    /// If the server refuses.
     pub async fn new_database(&self, how: Option<&str>) -> String {
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         match self.engine {
@@ -122,10 +122,10 @@ impl Access {
         name
     }
 
-    /// What a query gives to an account; the server's refusal as an error.
+    /// The result of a query with an account.
     ///
     /// # Errors
-    /// What it says.
+    /// The error of the server.
     pub async fn cells(&self, url: &str, sql: &str) -> Result<Vec<Cells>, sqlx::Error> {
         match self.engine {
             Engine::Postgres => cells!(PgConnection::connect_with(&url.parse::<PgConnectOptions>()?).await?, sql),
@@ -134,23 +134,23 @@ impl Access {
         }
     }
 
-    /// Executes statements with every right.
+    /// Executes statements with all privileges.
     ///
     /// # Panics
-    /// Where the server refuses.
+    /// If the server refuses.
     pub async fn change(&self, name: &str, sql: &str) {
         let url = self.url(self.admin, ADMIN_PASSWORD, name);
         self.cells(&url, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
-    /// Whether it takes a login.
+    /// Whether it accepts a login.
     pub(crate) async fn answers(&self) -> bool {
         let name = if self.engine == Engine::Postgres { "postgres" } else { "mysql" };
         self.cells(&self.url(self.admin, ADMIN_PASSWORD, name), "SELECT 1").await.is_ok()
     }
 }
 
-/// A text as it stands in a URL.
+/// A text with percent-encoding for a URL.
 pub fn encoded(text: &str) -> String {
     let keep = |byte: u8| byte.is_ascii_alphanumeric();
     text.bytes().map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
@@ -166,10 +166,10 @@ pub struct Database {
 }
 
 impl Database {
-    /// A new one, with nothing in it. A file is not made yet.
+    /// A new, empty database. An SQLite file is not created yet.
     ///
     /// # Panics
-    /// Where its server does not start.
+    /// If its server does not start.
     pub async fn new(engine: Engine) -> Self {
         let server = match engine {
             Engine::Sqlite => None,
@@ -183,22 +183,22 @@ impl Database {
         Self { engine, name, server, directory: tempfile::tempdir().expect("a directory for a database") }
     }
 
-    /// A new one on a server of one's own.
+    /// A new database on a server of the test.
     ///
     /// # Panics
-    /// Where the server refuses.
+    /// If the server refuses.
     pub async fn on(server: Access) -> Self {
         let (engine, name) = (server.engine, server.new_database(None).await);
         let directory = tempfile::tempdir().expect("a directory for a database");
         Self { engine, name, server: Some(server), directory }
     }
 
-    /// Its kind.
+    /// Its engine.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// Its name on its server; of a file, that in its directory.
+    /// Its name on the server, or the file name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -206,12 +206,12 @@ impl Database {
     /// Its server.
     ///
     /// # Panics
-    /// Where it is a file.
+    /// If it is an SQLite file.
     pub fn server(&self) -> &Access {
         self.server.as_ref().expect("a database on a server")
     }
 
-    /// Its URL, with the password of the account that owns it.
+    /// Its URL with the password of its owner.
     pub fn url(&self) -> String {
         match &self.server {
             None => format!("sqlite:{}", self.directory.path().join(&self.name).display()),
@@ -233,46 +233,46 @@ impl Database {
         cells!(SqliteConnection::connect_with(&options).await?, sql)
     }
 
-    /// What another program sees: each row as `column=value`, line by line.
+    /// The rows as another program sees them, each as lines of `column=value`.
     ///
     /// # Panics
-    /// Where the query is refused.
+    /// If the query is refused.
     pub async fn named_rows(&self, sql: &str) -> Vec<String> {
         let cell = |(name, value): (String, Option<String>)| format!("{name}={}", value.as_deref().unwrap_or("NULL"));
         let row = |cells: Cells| cells.into_iter().map(cell).collect::<Vec<_>>().join("\n");
         self.cells(sql).await.into_iter().map(row).collect()
     }
 
-    /// The same as `ok|NULL|3`.
+    /// The rows as another program sees them, each as `ok|NULL|3`.
     ///
     /// # Panics
-    /// Where the query is refused.
+    /// If the query is refused.
     pub async fn rows(&self, sql: &str) -> Vec<String> {
         self.cells(sql).await.into_iter().map(shown).collect()
     }
 
-    /// Whether a query is answered: before the program has made its tables, none is.
+    /// Whether a query succeeds. It fails before the program has created its tables.
     pub async fn answers(&self, sql: &str) -> bool {
         match &self.server {
             Some(access) => access.cells(&self.url(), sql).await.is_ok(),
-            // A look must not make the file.
+            // The query must not create the file.
             None => self.directory.path().join(&self.name).exists() && self.cells_of_file(sql).await.is_ok(),
         }
     }
 
-    /// The same as an account of the server sees it.
+    /// The rows that an account of the server sees, each as `ok|NULL|3`.
     ///
     /// # Panics
-    /// Where the query is refused.
+    /// If the query is refused.
     pub async fn rows_to(&self, url: &str, sql: &str) -> Vec<String> {
         let cells = self.server().cells(url, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         cells.into_iter().map(shown).collect()
     }
 
-    /// The one number that a query gives.
+    /// The number that a query returns.
     ///
     /// # Panics
-    /// Where it gives another thing.
+    /// If it does not return one number.
     pub async fn count(&self, sql: &str) -> i64 {
         let rows = self.rows(sql).await;
         match rows.as_slice() {
@@ -281,18 +281,18 @@ impl Database {
         }
     }
 
-    /// What another program changes.
+    /// Executes statements as another program.
     ///
     /// # Panics
-    /// Where that is refused.
+    /// If a statement fails.
     pub async fn change(&self, sql: &str) {
         self.cells(sql).await;
     }
 
-    /// Takes the lock from whoever holds it, as a cut network or a removed file does.
+    /// Takes away the lock of the collector, as a broken network or a removed file does.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is no lock.
     pub async fn lose_lock(&self) {
         match self.engine {
             Engine::Sqlite => {
@@ -315,11 +315,11 @@ impl Database {
                      AND user = '{SWEEPER}'",
                     self.name
                 );
-                // The first connection of a collector is the one that holds its lock.
+                // The first connection of a collector has the lock.
                 let rows = self.server().cells(&url, &sql).await.expect("the list of sessions");
                 let id = rows.into_iter().map(shown).collect::<String>();
                 self.server().change("mysql", &format!("KILL {id}")).await;
-                // The server answers before the session has ended, and its lock with it.
+                // The server replies before the session has ended and released its lock.
                 let sql = format!("SELECT id FROM information_schema.processlist WHERE id = {id}");
                 wait_until("the session that was killed to end", SOON, async || {
                     self.server().cells(&url, &sql).await.expect("the list of sessions").is_empty()

@@ -1,4 +1,4 @@
-//! A real dropbear: the SSH server of routers, with its small window. Needs root, for its throw-away user.
+//! A real Dropbear, the SSH server of many routers, with a small window. Needs root for its throw-away user.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{
     tool::path_of,
 };
 
-/// A running dropbear with one user. It ends when it is dropped, and its user with it.
+/// A running Dropbear with one user. It ends when it is dropped, with its user.
 #[derive(Debug)]
 pub struct Dropbear {
     server: Server,
@@ -25,10 +25,10 @@ pub struct Dropbear {
 }
 
 impl Dropbear {
-    /// Starts one on a free port of 127.0.0.1, with a user of the given login shell, who logs in by password.
+    /// Starts a server on a free port of 127.0.0.1 with a user with this login shell, who logs in by password.
     ///
     /// # Panics
-    /// With its log, where it does not listen.
+    /// With its log, if it does not listen.
     pub async fn start(shell: impl Into<PathBuf>) -> Self {
         let directory = tempfile::tempdir().expect("a directory for dropbear");
         let user = ThrowawayUser::add(&shell.into());
@@ -44,22 +44,22 @@ impl Dropbear {
         Self { server, port, user, _directory: directory }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> IpAddr {
         Ipv4Addr::LOCALHOST.into()
     }
 
-    /// The port there.
+    /// Its port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Who logs in.
+    /// The user.
     pub fn user(&self) -> &ThrowawayUser {
         &self.user
     }
 
-    /// What it has logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.server.log()
     }

@@ -1,12 +1,12 @@
-//! Runs a measurement on each engine that is wanted and installed, for benches. Tests have trials of their own for that.
+//! Runs a benchmark on each selected database engine that is installed.
 
 use crate::{Database, Engine, Mariadb, Postgres, Tool};
 
-/// Calls `measure` with an empty database of each engine whose name is wanted: `sqlite`, `postgresql`, `mariadb`. One
-/// whose server is not installed is named and left out.
+/// Calls `measure` with an empty database of each selected engine: `sqlite`, `postgresql`, `mariadb`. An engine that is
+/// not installed is skipped with a message.
 ///
 /// # Panics
-/// Where a server does not start.
+/// If a server does not start.
 pub fn on_each_engine(wanted: impl Fn(&str) -> bool, measure: impl AsyncFn(Database)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
     for (name, engine, tool) in [
@@ -26,11 +26,11 @@ pub fn on_each_engine(wanted: impl Fn(&str) -> bool, measure: impl AsyncFn(Datab
             match engine {
                 Engine::Sqlite => measure(Database::new(engine).await).await,
                 Engine::Postgres => {
-                    let server = Postgres::start_customary().await;
+                    let server = Postgres::start_with_defaults().await;
                     measure(Database::on(server.access()).await).await;
                 }
                 Engine::Mariadb => {
-                    let server = Mariadb::start_customary().await;
+                    let server = Mariadb::start_with_defaults().await;
                     measure(Database::on(server.access()).await).await;
                 }
             }

@@ -1,5 +1,5 @@
-//! A real mail server: exim with a configuration of its own, which keeps every mail in a directory. Needs root,
-//! as any exim that delivers.
+//! A real mail server: Exim with its own configuration, which delivers every mail to a directory. Needs root, like any
+//! Exim that delivers mail.
 
 use std::{
     fs,
@@ -13,24 +13,24 @@ use tempfile::TempDir;
 
 use crate::{Mail, certificate, free_port, server::Server, tool::path_of};
 
-/// The recipient that a server refuses for ever, with 550.
+/// The recipient that is refused permanently, with 550.
 const REFUSED: &str = "refused@example.com";
 
-/// The recipient that a server puts off, with 451.
+/// The recipient that is refused temporarily, with 451.
 const DEFERRED: &str = "deferred@example.com";
 
-/// How an [`Exim`] is set up.
+/// The options of an [`Exim`].
 #[derive(Debug, Clone, Default)]
 pub struct EximOptions {
     /// Offers STARTTLS with a self-signed certificate.
     pub starttls: bool,
-    /// Speaks TLS from the first byte, with the same certificate.
+    /// TLS from the first byte, with the same certificate.
     pub tls: bool,
-    /// Accepts mail only after AUTH PLAIN with this name and password.
+    /// Accepts mails only after AUTH PLAIN with this name and password.
     pub login: Option<(String, String)>,
-    /// Takes mails for `example.com` alone: others are `550 relay not permitted`.
+    /// Accepts mails only for `example.com`. Others are refused with `550 relay not permitted`.
     pub refuses_to_relay: bool,
-    /// The largest mail that it takes, bytes, which it announces; `None` for 4 MiB.
+    /// The largest mail that it accepts and announces, bytes; `None` for 4 MiB.
     pub most_bytes: Option<u32>,
 }
 
@@ -43,19 +43,19 @@ pub struct Exim {
 }
 
 impl Exim {
-    /// The recipient that is refused for ever, with 550.
+    /// The recipient that is refused permanently, with 550.
     pub const REFUSED: &str = REFUSED;
-    /// The recipient that is put off, with 451.
+    /// The recipient that is refused temporarily, with 451.
     pub const DEFERRED: &str = DEFERRED;
 
-    /// Starts one on a free port of 127.0.0.1 and waits until it listens.
+    /// Starts a server on a free port of 127.0.0.1 and waits until it listens.
     ///
     /// # Panics
-    /// With its log, where it does not.
+    /// With its log, if it does not start.
     pub async fn start(options: EximOptions) -> Self {
         let directory = tempfile::tempdir().expect("a directory for exim");
         let path = directory.path();
-        // exim gives up root while it receives and while it delivers: the directories are for whoever it is then.
+        // Exim drops root privileges to receive and deliver mail, so the directories must be accessible to other users.
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("rights of a directory");
         for name in ["spool", "log", "mails"] {
             fs::create_dir(path.join(name)).expect("a directory for exim");
@@ -74,29 +74,29 @@ impl Exim {
         Self { server, port, directory }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// The certificate a client must trust to reach it by TLS: `SSL_CERT_FILE`.
+    /// The certificate that a client must trust: `SSL_CERT_FILE`.
     pub fn certificate(&self) -> PathBuf {
         self.directory.path().join("certificate.pem")
     }
 
-    /// The mails it has delivered, in order of arrival.
+    /// The delivered mails, in order of arrival.
     ///
     /// # Panics
-    /// Where its directory cannot be read.
+    /// If its directory cannot be read.
     pub fn mails(&self) -> Vec<Mail> {
         let Ok(files) = fs::read_dir(self.directory.path().join("mails/new")) else { return Vec::new() };
         let mut files: Vec<PathBuf> = files.map(|file| file.expect("a delivered mail").path()).collect();
-        // A maildir name begins with the time of arrival.
+        // Maildir names begin with the time of arrival.
         files.sort();
         files.iter().map(|file| Mail::parse(&fs::read(file).expect("a delivered mail"))).collect()
     }
 
-    /// What it has logged: the main log, the reject log and its output.
+    /// Its main log, reject log and output.
     pub fn log(&self) -> String {
         let log = |name: &str| fs::read_to_string(self.directory.path().join("log").join(name)).unwrap_or_default();
         log("mainlog") + &log("rejectlog") + &self.server.log()

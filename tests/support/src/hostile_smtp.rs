@@ -1,5 +1,5 @@
-//! An SMTP server that does what its script says, whatever the protocol says: for the faults of servers, those that
-//! attack among them. It listens on a free port of 127.0.0.1 and ends when it is dropped.
+//! A scripted SMTP server for tests of faulty and hostile servers. It listens on a free port of 127.0.0.1 and ends when
+//! it is dropped.
 
 use std::{
     io,
@@ -27,45 +27,45 @@ use tokio_rustls::{
 
 use crate::TestCertificate;
 
-/// What the server does next.
+/// A step of a script.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Sends these bytes.
     Say(Vec<u8>),
-    /// Reads one line, which is kept.
+    /// Reads one line and records it.
     Hear,
-    /// Reads a mail to the line with a dot alone, which is kept as `.`.
+    /// Reads a mail up to the line with a single dot. It is recorded as `.`.
     HearMail,
-    /// Hears and answers as a server in health does, `EHLO` with these further lines, to the line that begins with this
-    /// word; that one is kept, and not answered.
+    /// Reads and answers like a correct server, with these additional lines for `EHLO`, until a line begins with this
+    /// word. That line is recorded and not answered.
     ServeUntil(&'static str, &'static str),
-    /// Sends these bytes again and again, as fast as they are taken.
+    /// Sends these bytes repeatedly, as fast as possible.
     SayForEver(Vec<u8>),
-    /// Sends these bytes one by one, with a pause after each, from the start again at their end.
+    /// Sends these bytes repeatedly, one by one, with a pause after each.
     Trickle(Vec<u8>, Duration),
-    /// Neither reads nor says anything, and keeps the connection.
+    /// Neither reads nor sends, and keeps the connection open.
     FallSilent,
-    /// Goes on over TLS.
+    /// Performs a TLS handshake.
     StartTls,
-    /// Says these words, then what it heard last.
+    /// Sends this text and the last recorded line.
     Echo(&'static str),
-    /// Closes the connection as the protocol wants it.
+    /// Closes the connection, including TLS.
     Close,
-    /// Is gone: TLS is not ended.
+    /// Closes the TCP connection without ending TLS.
     Vanish,
     /// Waits.
     Pause(Duration),
 }
 
-/// Says a text.
+/// A step that sends a text.
 pub fn say(text: impl AsRef<[u8]>) -> Step {
     Step::Say(text.as_ref().to_vec())
 }
 
-/// A word with which no line begins: serves to the end.
+/// For `ServeUntil`: no line begins with it, so the server answers until the connection ends.
 pub const THE_END: &str = "\0";
 
-/// A server that follows a script.
+/// A running server.
 #[derive(Debug)]
 pub struct HostileSmtp {
     address: SocketAddr,
@@ -75,7 +75,7 @@ pub struct HostileSmtp {
 
 #[derive(Debug)]
 struct Shared {
-    /// One for each connection, the last one for all further ones.
+    /// One script per connection. The last one is repeated.
     scripts: Vec<Vec<Step>>,
     certificate: TestCertificate,
     heard: Mutex<Vec<String>>,
@@ -90,18 +90,18 @@ impl Shared {
 }
 
 impl HostileSmtp {
-    /// Starts one that follows this script in every connection.
+    /// Starts a server that uses this script for every connection.
     ///
     /// # Panics
-    /// Where it cannot listen.
+    /// If it cannot listen.
     pub async fn start(script: Vec<Step>) -> Self {
         Self::with(vec![script], TestCertificate::of_names(&["localhost", "127.0.0.1"])).await
     }
 
-    /// Starts one that follows one script after the other, the last one again and again, with this certificate.
+    /// Starts a server with one script per connection and this certificate. The last script is repeated.
     ///
     /// # Panics
-    /// Where it cannot listen.
+    /// If it cannot listen.
     pub async fn with(scripts: Vec<Vec<Step>>, certificate: TestCertificate) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port for an SMTP server");
         let address = listener.local_addr().expect("a port for an SMTP server");
@@ -116,29 +116,29 @@ impl HostileSmtp {
         Self { address, shared, listener }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Every line it heard, `connected` for each connection and `TLS` for each upgrade.
+    /// All recorded lines, with `connected` for each connection and `TLS` for each handshake.
     pub fn heard(&self) -> Vec<String> {
         self.shared.heard().clone()
     }
 
-    /// The first word of every line it heard.
+    /// The first word of each recorded line.
     pub fn verbs(&self) -> String {
         let verbs: Vec<String> =
             self.heard().iter().map(|line| line.split([' ', ':']).next().unwrap_or_default().to_owned()).collect();
         verbs.join(" ")
     }
 
-    /// How many bytes its clients and the system have taken from it.
+    /// The number of bytes that were written to sockets.
     pub fn sent_bytes(&self) -> u64 {
         self.shared.sent_bytes.load(Ordering::Relaxed)
     }
 
-    /// The certificate with which it speaks TLS.
+    /// Its certificate.
     pub fn certificate(&self) -> &TestCertificate {
         &self.shared.certificate
     }
@@ -160,7 +160,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let shared = Arc::clone(&shared);
         conversations.spawn(async move {
             shared.heard().push("connected".to_owned());
-            // A client that has gone is what many tests wait for.
+            // Many tests expect that the client closes the connection.
             let _gone = converse(stream, script, &shared).await;
         });
     }
@@ -176,7 +176,7 @@ async fn converse(stream: TcpStream, script: Vec<Step>, shared: &Shared) -> io::
         shared.heard().push("TLS".to_owned());
         let mut peer = Peer { stream, shared };
         peer.follow(&mut script).await?;
-        // Says goodbye in TLS as well.
+        // Also ends TLS.
         peer.stream.shutdown().await?;
     }
     Ok(())
@@ -245,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<'_, S> {
         Ok(())
     }
 
-    /// The next line without its end.
+    /// The next line without its line end.
     async fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
         while !line.ends_with(b"\n") {

@@ -1,5 +1,5 @@
-//! An SSH server that misbehaves in one way at a time. Up to its fault it is honest: it logs everyone in and executes
-//! what it is told, as the user of the test. It ends with the test.
+//! An SSH server with one fault. Apart from the fault it is correct: it accepts every login and executes commands as
+//! the user of the test. It ends with the test.
 
 mod fault;
 mod session;
@@ -26,24 +26,24 @@ pub struct HostileSsh {
     shared: Arc<Shared>,
 }
 
-/// What its connections have in common.
+/// The state that all connections share.
 #[derive(Debug)]
 struct Shared {
     fault: Fault,
     host_key: Vec<u8>,
     is_over: AtomicBool,
     connections: Mutex<Vec<TcpStream>>,
-    /// Connections that have ended.
+    /// The number of connections that have ended.
     ended: AtomicU64,
-    /// Messages of floods that were sent.
+    /// The number of messages of floods that were sent.
     flooded: AtomicU64,
 }
 
 impl HostileSsh {
-    /// Starts one on a free port of 127.0.0.1.
+    /// Starts a server on a free port of 127.0.0.1.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is no free port.
     pub fn start(fault: Fault) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -65,7 +65,7 @@ impl HostileSsh {
                 accepting.lock().extend(tcp.try_clone());
                 let shared = Arc::clone(&accepting);
                 thread::spawn(move || {
-                    // How it ended is the collector's to say.
+                    // Errors are expected: the collector ends most connections.
                     let _ = session::serve(&tcp, &shared);
                     let _ = tcp.shutdown(Shutdown::Both);
                     shared.ended.fetch_add(1, Ordering::SeqCst);
@@ -75,27 +75,27 @@ impl HostileSsh {
         Self { address, shared }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its host key, as `known_hosts` has it after the name.
+    /// Its host key as in a line of `known_hosts`, without the name.
     pub fn host_key(&self) -> String {
         format!("ssh-ed25519 {}", Base64::encode_string(&wire::Keys::new(&self.shared.host_key).host_key()))
     }
 
-    /// How many connections it was asked for.
+    /// The number of connections that it has accepted.
     pub fn connections(&self) -> usize {
         self.shared.lock().len()
     }
 
-    /// How many of them have ended.
+    /// The number of connections that have ended.
     pub fn ended(&self) -> u64 {
         self.shared.ended.load(Ordering::SeqCst)
     }
 
-    /// How many messages of its flood were sent.
+    /// The number of messages of its flood that were sent.
     pub fn flooded(&self) -> u64 {
         self.shared.flooded.load(Ordering::SeqCst)
     }
@@ -111,10 +111,10 @@ impl Drop for HostileSsh {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::SeqCst);
         for tcp in self.shared.lock().drain(..) {
-            // It may have ended by itself.
+            // The connection may have ended already.
             let _ = tcp.shutdown(Shutdown::Both);
         }
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         let _ = TcpStream::connect(self.address);
     }
 }

@@ -1,18 +1,18 @@
-//! What a sweep keeps on a client, looked for on this machine, which plays all the clients.
+//! Finds what a sweep keeps on a client. In tests, all clients are this machine.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// The directories for everybody in which the program keeps its agent.
+/// The shared directories in which the program may keep its agent.
 const PLACES: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
 
-/// What lies there for an account whose name is of letters and digits: the kept directory, and those of visits
-/// that leave nothing behind.
+/// The directories of an account: the kept one and those of collections that keep nothing. The name must consist of
+/// letters and digits.
 ///
 /// # Panics
-/// Where one of the places cannot be read.
+/// If one of the places cannot be read.
 pub fn kept(username: &str) -> Vec<PathBuf> {
     let name = format!(".fleetsweep-{username}");
     let mut found: Vec<PathBuf> = PLACES
@@ -30,7 +30,7 @@ pub fn kept(username: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Removes all of that.
+/// Removes these directories.
 pub fn remove_kept(username: &str) {
     for path in kept(username) {
         let removed = match path.symlink_metadata() {

@@ -1,7 +1,7 @@
-//! What the integration tests share: real servers that start on a free port and end with the test, a real terminal, the
-//! program itself, and waiting with a deadline. Not the tests.
+//! Shared by the integration tests: real servers that listen on a free port and end with the test, a real terminal, the
+//! program under test, and waiting with a deadline.
 //!
-//! Everything here panics where it cannot do its work: that is how a test says what failed.
+//! All functions panic if they fail, so that the test fails with the reason.
 
 mod certificate;
 mod corpus;

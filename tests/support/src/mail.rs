@@ -1,4 +1,4 @@
-//! A mail as a test looks at it.
+//! A parsed mail.
 
 use mail_parser::{MessageParser, MimeHeaders};
 
@@ -15,9 +15,9 @@ pub struct Mail {
     pub message_id: String,
     /// The text of the body, decoded.
     pub text: String,
-    /// The text files attached to it, name and content.
+    /// The attached text files, name and content.
     pub attachments: Vec<(String, String)>,
-    /// The mail as it arrived.
+    /// The mail as it was received.
     pub raw: String,
 }
 
@@ -25,7 +25,7 @@ impl Mail {
     /// Parses a mail.
     ///
     /// # Panics
-    /// Where it is none.
+    /// If it is not a mail.
     pub fn parse(raw: &[u8]) -> Self {
         let text = String::from_utf8_lossy(raw).into_owned();
         let message = MessageParser::default().parse(raw).unwrap_or_else(|| panic!("no mail:\n{text}"));

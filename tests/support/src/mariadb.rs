@@ -1,4 +1,4 @@
-//! A real MariaDB with a data directory of its own.
+//! A real MariaDB server with its own data directory.
 
 use std::{
     fs,
@@ -19,11 +19,11 @@ use crate::{
     wait_until,
 };
 
-/// How long it may take to take its first login.
+/// The time limit until it accepts a login.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
-/// Of its first start too. Small, because most of what is made is its log; and nothing here is to survive a power
-/// failure.
+/// Settings from the first start on. Small, because most of the data directory is its log. The data of most tests need
+/// not survive a power failure.
 const SMALL: [&str; 7] = [
     "--innodb-log-file-size=8M",
     "--innodb-buffer-pool-size=32M",
@@ -37,7 +37,7 @@ const SMALL: [&str; 7] = [
 /// A running MariaDB. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Mariadb {
-    // Before its directory. `None` while it is stopped.
+    // Dropped before its directory. `None` while it is stopped.
     server: Option<Server>,
     command: Command,
     log: PathBuf,
@@ -48,27 +48,27 @@ pub struct Mariadb {
 }
 
 impl Mariadb {
-    /// Starts one on a free port of 127.0.0.1, with or without TLS, and waits until it takes logins.
+    /// Starts a server on a free port of 127.0.0.1, with or without TLS, and waits until it accepts logins.
     ///
     /// # Panics
-    /// With its log, where it does not.
+    /// With its log, if it does not start.
     pub async fn start(tls: bool) -> Self {
         Self::start_with(tls, &[]).await
     }
 
-    /// The same, but what it has committed survives its [`stop`](Self::stop).
+    /// Like [`start`](Self::start), but committed data survives [`stop`](Self::stop).
     ///
     /// # Panics
-    /// With its log, where it does not.
+    /// With its log, if it does not start.
     pub async fn start_durable() -> Self {
         Self::start_with(false, &["--innodb-flush-log-at-trx-commit=1"]).await
     }
 
-    /// The same with the settings that a server comes with: for measuring.
+    /// Starts a server with the default settings, for benchmarks.
     ///
     /// # Panics
-    /// With its log, where it does not.
-    pub async fn start_customary() -> Self {
+    /// With its log, if it does not start.
+    pub async fn start_with_defaults() -> Self {
         let settings = [
             "--innodb-flush-log-at-trx-commit=1",
             "--innodb-flush-method=fsync",
@@ -114,36 +114,36 @@ impl Mariadb {
         Self { server, command, log, port, access, certificate, _directory: directory }
     }
 
-    /// Kills it in the middle of everything: its clients lose their connections, and it has to recover.
+    /// Kills it. Its clients lose their connections, and it has to recover at the next start.
     pub fn stop(&mut self) {
         self.server = None;
     }
 
-    /// Starts it again where it was, with what it had.
+    /// Starts it again with the same address and data.
     ///
     /// # Panics
-    /// With its log, where it does not.
+    /// With its log, if it does not start.
     pub async fn start_again(&mut self) {
         let listens_at = (Ipv4Addr::LOCALHOST.into(), self.port);
         self.server = Some(Server::start(&mut self.command, &self.log, listens_at).await);
         wait_until("MariaDB to take logins", READY_WITHIN, async || self.access.answers().await).await;
     }
 
-    /// Where it is.
+    /// Its address and accounts.
     pub fn access(&self) -> Access {
         self.access.clone()
     }
 
-    /// The certificate a client must trust.
+    /// The certificate that a client must trust.
     ///
     /// # Panics
-    /// Where it runs without TLS.
+    /// If it runs without TLS.
     pub fn certificate(&self) -> &Path {
         self.certificate.as_deref().expect("a server with TLS")
     }
 }
 
-/// It stays root only where that is asked for.
+/// Adds the option without which MariaDB does not run as root.
 fn as_root(command: &mut Command) -> &mut Command {
     if rustix::process::geteuid().is_root() { command.arg("--user=root") } else { command }
 }

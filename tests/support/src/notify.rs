@@ -1,4 +1,4 @@
-//! The ear of a service manager: the socket on which a service says how it is. Needs no systemd.
+//! The service manager's end of the notification socket. Needs no systemd.
 
 use std::{path::Path, time::Duration};
 
@@ -7,15 +7,15 @@ use tokio::{net::UnixDatagram, time::timeout};
 /// The longest notification that is read.
 const MAX_BYTES: usize = 4096;
 
-/// A socket to be named in `NOTIFY_SOCKET`.
+/// A socket for `NOTIFY_SOCKET`.
 #[derive(Debug)]
 pub struct NotifySocket(UnixDatagram);
 
 impl NotifySocket {
-    /// Listens at a path where nothing is yet.
+    /// Listens at a path that does not exist yet.
     ///
     /// # Panics
-    /// Where that fails.
+    /// If that fails.
     pub fn bind(path: impl AsRef<Path>) -> Self {
         Self(UnixDatagram::bind(path).expect("a socket for notifications"))
     }
@@ -23,7 +23,7 @@ impl NotifySocket {
     /// Waits for the next notification: its lines, such as `READY=1`.
     ///
     /// # Panics
-    /// Where none arrives in time.
+    /// If none arrives in time.
     pub async fn next(&self, within: Duration) -> Vec<String> {
         let mut bytes = vec![0; MAX_BYTES];
         let length = timeout(within, self.0.recv(&mut bytes))

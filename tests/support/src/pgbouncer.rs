@@ -1,4 +1,4 @@
-//! A real pgbouncer before a PostgreSQL. It refuses root, so root starts it as a throw-away user.
+//! A real pgbouncer in front of a PostgreSQL server. It does not run as root, so root starts it as a throw-away user.
 
 use std::{fs, net::Ipv4Addr, os::unix::fs::chown, path::Path};
 
@@ -15,7 +15,7 @@ use crate::{
 /// A running pgbouncer. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Pgbouncer {
-    // Before its user and its directory.
+    // Dropped before its user and its directory.
     _server: Server,
     port: u16,
     _user: Option<ThrowawayUser>,
@@ -23,10 +23,10 @@ pub struct Pgbouncer {
 }
 
 impl Pgbouncer {
-    /// Starts one on a free port of 127.0.0.1 that keeps sessions as `pool_mode` says, at most so many of each account.
+    /// Starts one on a free port of 127.0.0.1 with this `pool_mode` and at most this many server sessions per account.
     ///
     /// # Panics
-    /// With its log, where it does not.
+    /// With its log, if it does not start.
     pub async fn start(server: &Postgres, pool_mode: &str, sessions: u32) -> Self {
         let directory = tempfile::tempdir().expect("a directory for pgbouncer");
         let user = rustix::process::geteuid().is_root().then(|| ThrowawayUser::add(Path::new("/bin/sh")));
@@ -53,7 +53,7 @@ impl Pgbouncer {
         Self { _server: server, port, _user: user, _directory: directory }
     }
 
-    /// The URL of a database behind it, for the account that owns it.
+    /// The URL of a database behind it for the account that owns it.
     pub fn url(&self, name: &str) -> String {
         Access::new(Engine::Postgres, self.port, "postgres").url_of_owner(name)
     }

@@ -5,15 +5,15 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
-/// The ports that are tried: below those that the system gives to outgoing connections, which could otherwise
-/// take one between the search and its use.
+/// The range of ports. It is below the ephemeral ports, because an outgoing connection could otherwise take one between
+/// the search and its use.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// Counts the ports given out by this process, so that no two tests get the same.
+/// The number of ports that this process has used, so that no two tests get the same.
 static GIVEN: AtomicU16 = AtomicU16::new(0);
 
-/// A port on which nothing listens at any address, and which no other test of this process is given.
+/// A port that is free on all addresses and that no other test of this process gets.
 pub fn free_port() -> u16 {
     let start = (std::process::id().wrapping_mul(97) % u32::from(COUNT)) as u16;
     for _ in 0..COUNT {

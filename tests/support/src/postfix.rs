@@ -1,5 +1,5 @@
-//! A real Postfix with a configuration of its own, which takes mails and drops them. Debian's package conflicts with that
-//! of Exim: it is unpacked into a folder, not installed. Needs root, as any Postfix.
+//! A real Postfix with its own configuration, which accepts mails and discards them. Debian's package conflicts with
+//! that of Exim, so it is unpacked into a directory and not installed. Needs root, like any Postfix.
 
 use std::{
     fs,
@@ -14,11 +14,11 @@ use tempfile::TempDir;
 
 use crate::{free_port, server::Server};
 
-/// The name of an account and of a group that every Debian has and nobody uses: Postfix works as them.
+/// An account and group that every Debian has and that is not used: Postfix runs as it.
 const ACCOUNT: &str = "daemon";
 const GROUP: &str = "games";
 
-/// Where the package was unpacked, where it was (`tests/run` does so).
+/// The directory of the unpacked package, if there is one. `tests/run` unpacks it.
 pub(crate) fn unpacked() -> Option<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
@@ -35,10 +35,10 @@ pub struct Postfix {
 }
 
 impl Postfix {
-    /// Starts one on a free port of 127.0.0.1, with further lines of `main.cf`, and waits until it listens.
+    /// Starts a server on a free port of 127.0.0.1 with additional lines of `main.cf`, and waits until it listens.
     ///
     /// # Panics
-    /// With what it said, where it does not.
+    /// With what it said, if it does not start.
     pub async fn start(config: &[&str]) -> Self {
         let program = unpacked().expect("Postfix: name its tool in `needs(…)` of the test");
         let program = fs::canonicalize(program).expect("the folder of Postfix");
@@ -66,18 +66,18 @@ impl Postfix {
         Self { _server: server.ending_by(Signal::TERM), port, directory }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// What it has logged.
+    /// Its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 }
 
-/// The numbers of an account.
+/// The user id and group id of an account.
 fn id_of(account: &str) -> (u32, u32) {
     let accounts = fs::read_to_string("/etc/passwd").expect("the accounts");
     let line = accounts.lines().find(|line| line.split(':').next() == Some(account));

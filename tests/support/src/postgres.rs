@@ -1,4 +1,5 @@
-//! A real PostgreSQL with a data directory of its own. It refuses root, so root starts it as a throw-away user.
+//! A real PostgreSQL server with its own data directory. It does not run as root, so root starts it as a throw-away
+//! user.
 
 use std::{
     fs,
@@ -21,10 +22,10 @@ use crate::{
     wait_until,
 };
 
-/// How long it may take to take its first login.
+/// The time limit until it accepts a login.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
-/// Nothing here is to survive a power failure.
+/// Fast settings. The data of most tests need not survive a power failure.
 const SETTINGS: [&str; 7] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
@@ -38,7 +39,7 @@ const SETTINGS: [&str; 7] = [
 /// A running PostgreSQL. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Postgres {
-    // Before its user and its directory. `None` while it is stopped.
+    // Dropped before its user and its directory. `None` while it is stopped.
     server: Option<Server>,
     command: Command,
     log: PathBuf,
@@ -50,27 +51,27 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts one on a free port of 127.0.0.1, with or without TLS, and waits until it takes logins.
+    /// Starts a server on a free port of 127.0.0.1, with or without TLS, and waits until it accepts logins.
     ///
     /// # Panics
-    /// With its log, where it does not.
+    /// With its log, if it does not start.
     pub async fn start(tls: bool) -> Self {
         Self::start_with(tls, &[]).await
     }
 
-    /// The same, but what it has committed survives its [`stop`](Self::stop).
+    /// Like [`start`](Self::start), but committed data survives [`stop`](Self::stop).
     ///
     /// # Panics
-    /// With its log, where it does not.
+    /// With its log, if it does not start.
     pub async fn start_durable() -> Self {
         Self::start_with(false, &["synchronous_commit=on"]).await
     }
 
-    /// The same with the settings that a server comes with: for measuring.
+    /// Starts a server with the default settings, for benchmarks.
     ///
     /// # Panics
-    /// With its log, where it does not.
-    pub async fn start_customary() -> Self {
+    /// With its log, if it does not start.
+    pub async fn start_with_defaults() -> Self {
         let settings = ["fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=128MB"];
         Self::start_with(false, &settings).await
     }
@@ -111,29 +112,29 @@ impl Postgres {
         Self { server, command, log, port, access, certificate, _user: user, _directory: directory }
     }
 
-    /// Ends it in the middle of everything: its clients lose their connections, and it has to recover.
+    /// Stops it immediately. Its clients lose their connections, and it has to recover at the next start.
     pub fn stop(&mut self) {
         self.server = None;
     }
 
-    /// Starts it again where it was, with what it had.
+    /// Starts it again with the same address and data.
     ///
     /// # Panics
-    /// With its log, where it does not.
+    /// With its log, if it does not start.
     pub async fn start_again(&mut self) {
         self.server = Some(launch(&mut self.command, &self.log, self.port).await);
         wait_until("PostgreSQL to take logins", READY_WITHIN, async || self.access.answers().await).await;
     }
 
-    /// Where it is.
+    /// Its address and accounts.
     pub fn access(&self) -> Access {
         self.access.clone()
     }
 
-    /// The certificate a client must trust.
+    /// The certificate that a client must trust.
     ///
     /// # Panics
-    /// Where it runs without TLS.
+    /// If it runs without TLS.
     pub fn certificate(&self) -> &Path {
         self.certificate.as_deref().expect("a server with TLS")
     }
@@ -141,18 +142,18 @@ impl Postgres {
 
 async fn launch(command: &mut Command, log: &Path, port: u16) -> Server {
     let server = Server::start(command, log, (Ipv4Addr::LOCALHOST.into(), port)).await;
-    // The other ways to end wait for its clients, or leave its shared memory.
+    // The other shutdown modes wait for clients or leave shared memory behind.
     server.ending_by(Signal::QUIT)
 }
 
-/// One of its programs, which ends with whoever starts it.
+/// A program of PostgreSQL, which ends with the thread that starts it.
 pub(crate) fn as_user(program: &str, user: Option<&ThrowawayUser>) -> Command {
     let mut command = Command::new(path_of("setpriv"));
     if let Some(user) = user {
         let (user, group) = user.ids();
         command.args([format!("--reuid={user}"), format!("--regid={group}"), "--clear-groups".to_owned()]);
     }
-    // C: its words are not translated, its texts are compared byte by byte.
+    // The C locale: messages are not translated, and text is compared by bytes.
     command.args(["--pdeathsig=QUIT", "--"]).arg(path_of(program)).env("LC_ALL", "C");
     command
 }

@@ -1,4 +1,4 @@
-//! The program under test, run as its users run it: a configuration file, arguments, signals, exit codes.
+//! Runs the program under test like a user: with a configuration file, arguments, signals and exit codes.
 
 use std::{
     ffi::OsStr,
@@ -18,17 +18,17 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// The program in a directory of its own, with a configuration.
+/// The program with its own directory and a configuration.
 #[derive(Debug)]
 pub struct Fleetsweep {
     program: PathBuf,
     directory: TempDir,
     environment: Vec<(String, String)>,
-    /// How many files it may have open; `None` for as many as this process.
+    /// The limit of open files; `None` for that of this process.
     open_files: Option<u64>,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The exit code; `None` after a signal.
@@ -41,7 +41,7 @@ pub struct Outcome {
     pub stderr: String,
 }
 
-/// A run under way. Dropping it kills it.
+/// A running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -50,33 +50,33 @@ pub struct Running {
 }
 
 impl Fleetsweep {
-    /// The program `env!("CARGO_BIN_EXE_fleetsweep")`, in an empty directory.
+    /// The program `env!("CARGO_BIN_EXE_fleetsweep")` in an empty directory.
     ///
     /// # Panics
-    /// Where there is no directory to be had.
+    /// If there is no temporary directory.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         let directory = tempfile::tempdir().expect("a directory for the program");
         Self { program: program.into(), directory, environment: Vec::new(), open_files: None }
     }
 
-    /// The same with a `config.xml` of this text, readable by its owner alone.
+    /// Adds a `config.xml` with this text that only its owner can read.
     ///
     /// # Panics
-    /// Where it cannot be written.
+    /// If it cannot be written.
     #[must_use]
     pub fn with_config(self, text: &str) -> Self {
         self.write_config(text);
         self
     }
 
-    /// The same with a variable in its environment.
+    /// Adds an environment variable.
     #[must_use]
     pub fn with_environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// The same with so many files that it may have open, and no way to raise that.
+    /// Sets the soft and hard limit of open files.
     #[must_use]
     pub fn with_open_files(mut self, most: u64) -> Self {
         self.open_files = Some(most);
@@ -86,7 +86,7 @@ impl Fleetsweep {
     /// Replaces its `config.xml`.
     ///
     /// # Panics
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn write_config(&self, text: &str) {
         let path = self.path("config.xml");
         let mut file =
@@ -99,10 +99,10 @@ impl Fleetsweep {
         self.directory.path().join(name)
     }
 
-    /// Starts it in its directory, with a clean environment: search path, `HOME` and `TMPDIR` alone.
+    /// Starts it in its directory. Its environment only contains `PATH`, `HOME`, `TMPDIR` and the added variables.
     ///
     /// # Panics
-    /// Where it does not start.
+    /// If it does not start.
     pub fn spawn<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Running {
         self.spawn_with(arguments, &[])
     }
@@ -116,7 +116,7 @@ impl Fleetsweep {
             None => Command::new(&self.program),
             Some(most) => {
                 let mut shell = Command::new("/bin/sh");
-                // The shell becomes the program, and keeps its process number.
+                // The shell replaces itself with the program, so the process id stays the same.
                 shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &most.to_string()]).arg(&self.program);
                 shell
             }
@@ -141,15 +141,15 @@ impl Fleetsweep {
         Running { child, stdout, stderr }
     }
 
-    /// Runs it to its end.
+    /// Runs it until it ends.
     ///
     /// # Panics
-    /// Where it does not start or does not end within five minutes.
+    /// If it does not start or does not end within five minutes.
     pub async fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Outcome {
         self.run_with(arguments, &[]).await
     }
 
-    /// The same with further variables in its environment.
+    /// Like [`run`](Self::run), with additional environment variables.
     ///
     /// # Panics
     /// As [`run`](Self::run).
@@ -166,7 +166,7 @@ impl Running {
     /// Sends it a signal.
     ///
     /// # Panics
-    /// Where it has ended already.
+    /// If it has ended already.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("a process that is there");
     }
@@ -174,27 +174,27 @@ impl Running {
     /// Its process id.
     ///
     /// # Panics
-    /// Where it has ended already.
+    /// If it has ended already.
     pub fn pid(&self) -> Pid {
         let id = self.child.id().expect("a process that has not been waited for");
         i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id")
     }
 
-    /// Limits how many files it may have open from now on.
+    /// Sets the soft limit of its open files.
     ///
     /// # Panics
-    /// Where it has ended already.
+    /// If it has ended already.
     pub fn limit_open_files(&self, most: u64) {
-        // The hard limit stays as it was inherited: it could not be raised again.
+        // Only the soft limit changes, because the hard limit could not be raised again.
         let maximum = getrlimit(Resource::Nofile).maximum;
         let limit = Rlimit { current: Some(most), maximum };
         prlimit(Some(self.pid()), Resource::Nofile, limit).expect("a process of ours");
     }
 
-    /// Whether it still runs.
+    /// Whether it is still running.
     ///
     /// # Panics
-    /// Where the system does not say.
+    /// If the system call fails.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a process of ours").is_none()
     }
@@ -202,7 +202,7 @@ impl Running {
     /// Waits for its end.
     ///
     /// # Panics
-    /// With what it has printed, where it does not end in time.
+    /// With what it has printed, if it does not end in time.
     pub async fn ended(mut self, within: Duration) -> Outcome {
         let status = match tokio::time::timeout(within, self.child.wait()).await {
             Ok(status) => status.expect("a process of ours"),
@@ -232,10 +232,10 @@ async fn all(mut pipe: impl AsyncRead + Unpin) -> Vec<u8> {
     bytes
 }
 
-/// The rows of a query on a SQLite file, every value as its text, NULL as `None`: what another program sees.
+/// The rows of a query on an SQLite file as another program sees them: each value as text, NULL as `None`.
 ///
 /// # Panics
-/// Where the file or the query is not valid.
+/// If the file or the query is not valid.
 pub async fn rows(file: &Path, query: &str) -> Vec<Vec<Option<String>>> {
     let options = SqliteConnectOptions::new().filename(file).read_only(true);
     let mut connection = SqliteConnection::connect_with(&options)

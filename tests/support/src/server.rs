@@ -1,4 +1,4 @@
-//! A server process of a test: started, waited for, and ended by its id when the test ends, however it ends.
+//! A server process of a test: starts it, waits until it listens, and ends it with the test.
 
 use std::{
     fs::{self, File},
@@ -26,15 +26,15 @@ pub(crate) struct Server {
     name: String,
     child: Child,
     log: PathBuf,
-    /// What ends it, where that is not to be killed.
+    /// The signal that ends it; `None` for `SIGKILL`.
     ends_by: Option<Signal>,
 }
 
 impl Server {
-    /// Starts a server that stays in the foreground, its output going to `log`, and waits until it listens.
+    /// Starts a server in the foreground with its output in `log`, and waits until it listens.
     ///
     /// # Panics
-    /// With its log, where it does not listen in time.
+    /// With its log, if it does not listen in time.
     pub(crate) async fn start(command: &mut Command, log: &Path, listens_at: (IpAddr, u16)) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         let output = File::options().create(true).append(true).open(log).expect("a server's log");
@@ -55,14 +55,14 @@ impl Server {
         server
     }
 
-    /// Has it end by a signal: a database server that is killed leaves shared memory behind.
+    /// Ends it with this signal. A database server that is killed leaves shared memory behind.
     #[must_use]
     pub(crate) fn ending_by(mut self, signal: Signal) -> Self {
         self.ends_by = Some(signal);
         self
     }
 
-    /// What it has written so far.
+    /// Its output so far.
     pub(crate) fn log(&self) -> String {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
@@ -78,7 +78,7 @@ impl Server {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
-        // Its own children first, while it still is their parent: the sessions of an SSH server.
+        // First the child processes, while it still is their parent. These are the sessions of an SSH server.
         let children = format!("/proc/{0}/task/{0}/children", self.child.id());
         for child in fs::read_to_string(children).unwrap_or_default().split_whitespace() {
             if let Some(child) = child.parse().ok().and_then(Pid::from_raw) {
@@ -108,7 +108,7 @@ impl Drop for Server {
 /// Runs a program that must succeed.
 ///
 /// # Panics
-/// With what it printed, where it fails.
+/// With what it printed, if it fails.
 pub(crate) fn must(command: &mut Command) -> String {
     let output =
         command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));

@@ -1,5 +1,5 @@
-//! Database servers that all tests of a binary share: started by the first that asks, ended with the binary. Each
-//! test makes a database of its own there.
+//! Database servers that all tests of a binary share. The first test that needs one starts it, and it ends with the
+//! binary. Each test creates its own database.
 
 use std::{
     sync::{Mutex, OnceLock, PoisonError, mpsc},
@@ -8,26 +8,26 @@ use std::{
 
 use crate::{Access, Mariadb, Postgres};
 
-/// Where each of them is; an error where it did not start.
+/// The address and account of each server, or the error if it did not start.
 static POSTGRES: OnceLock<Result<Access, String>> = OnceLock::new();
 static MARIADB: OnceLock<Result<Access, String>> = OnceLock::new();
 
-/// Those that run.
-static KEEPERS: Mutex<Vec<Keeper>> = Mutex::new(Vec::new());
+/// The running servers.
+static SERVERS: Mutex<Vec<SharedServer>> = Mutex::new(Vec::new());
 
-/// Whoever keeps a server. A thread of its own: where the whole process is killed, the system ends the server with
-/// the thread that started it, and those of the tests come and go.
-struct Keeper {
+/// The thread that owns a server. It needs its own thread, because the servers end with the thread that started them
+/// (`--pdeathsig`), and the threads of tests end earlier.
+struct SharedServer {
     end: mpsc::Sender<()>,
     thread: JoinHandle<()>,
 }
 
-/// The PostgreSQL of this binary.
+/// The PostgreSQL server of this binary.
 pub(crate) fn postgres() -> Access {
     found(POSTGRES.get_or_init(|| keep(async || Postgres::start(false).await, Postgres::access)))
 }
 
-/// The MariaDB of this binary.
+/// The MariaDB server of this binary.
 pub(crate) fn mariadb() -> Access {
     found(MARIADB.get_or_init(|| keep(async || Mariadb::start(false).await, Mariadb::access)))
 }
@@ -46,20 +46,20 @@ fn keep<S: 'static>(
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let server = runtime.block_on(start());
         ready.send(access(&server)).expect("somebody who waits for it");
-        // An error is the end as well.
+        // An error means the end, too.
         let _ = ended.recv();
     });
     let access = started.recv().map_err(|_| "the server that the tests share did not start: see above".to_owned())?;
-    KEEPERS.lock().unwrap_or_else(PoisonError::into_inner).push(Keeper { end, thread });
+    SERVERS.lock().unwrap_or_else(PoisonError::into_inner).push(SharedServer { end, thread });
     Ok(access)
 }
 
-/// Ends them all, at the same time: to remove thousands of files takes some disks several seconds.
+/// Ends all servers at the same time, because removing thousands of files takes several seconds on some disks.
 pub(crate) fn end() {
-    let keepers: Vec<Keeper> = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
-    let threads: Vec<_> = keepers
+    let servers: Vec<SharedServer> = SERVERS.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+    let threads: Vec<_> = servers
         .into_iter()
-        .map(|Keeper { end, thread }| {
+        .map(|SharedServer { end, thread }| {
             drop(end);
             thread
         })

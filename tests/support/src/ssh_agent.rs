@@ -1,4 +1,4 @@
-//! A real ssh-agent that holds one key.
+//! A real ssh-agent with one key.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{server::must, tool::path_of, wait_until};
 
-/// How long it may take to listen.
+/// The time limit until it listens.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
 /// A running ssh-agent. It ends when it is dropped.
@@ -21,10 +21,10 @@ pub struct SshAgent {
 }
 
 impl SshAgent {
-    /// Starts one and gives it the key of a file, which must have no passphrase.
+    /// Starts one and adds the key in a file, which must have no passphrase.
     ///
     /// # Panics
-    /// Where it does not start or does not take the key.
+    /// If it does not start or does not accept the key.
     pub async fn start(key: &Path) -> Self {
         let directory = tempfile::tempdir().expect("a directory for an ssh-agent");
         let mut command = Command::new(path_of("ssh-agent"));
@@ -35,7 +35,7 @@ impl SshAgent {
         agent
     }
 
-    /// Where it listens: `SSH_AUTH_SOCK`.
+    /// Its socket: `SSH_AUTH_SOCK`.
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("socket")
     }

@@ -1,4 +1,4 @@
-//! A real OpenSSH server on loopback addresses: one daemon, as many clients as it has addresses.
+//! A real OpenSSH server on loopback addresses. Each of its addresses is a client.
 
 use std::{
     fs,
@@ -15,34 +15,34 @@ use crate::{
     tool::path_of,
 };
 
-/// As many `ListenAddress` lines as sshd takes; for more addresses it listens on all and refuses by origin.
+/// The most `ListenAddress` lines that sshd accepts. With more addresses, it listens on all addresses of the machine.
 const MAX_LISTEN_LINES: u16 = 16;
 
-/// Who logs in.
+/// The user that logs in.
 #[derive(Debug, Clone)]
 pub enum Login {
-    /// Who runs the test, by key only.
+    /// The user that runs the test, by key only.
     CurrentUser,
-    /// A user added for the test, by key or password, with this login shell. Needs root.
+    /// A user that is added for the test, by key or password, with this login shell. Needs root.
     Throwaway {
-        /// A program's path.
+        /// The path of the shell.
         shell: PathBuf,
     },
 }
 
-/// How an [`Sshd`] is set up.
+/// The options of an [`Sshd`].
 #[derive(Debug, Clone)]
 pub struct SshdOptions {
-    /// How many addresses it answers on: 127.20.0.1, 127.20.0.2 and so on, 250 to each 127.20.x.
+    /// The number of addresses: 127.20.0.1, 127.20.0.2 and so on, 250 in each 127.20.x.
     pub addresses: u16,
-    /// Who logs in.
+    /// The user that logs in.
     pub login: Login,
-    /// The types of its host keys, as `ssh-keygen -t` takes them.
+    /// The types of its host keys, as for `ssh-keygen -t`.
     pub host_keys: Vec<&'static str>,
-    /// Further lines of `sshd_config`. They replace ours of the same keyword.
+    /// Additional lines of `sshd_config`. They replace the default lines with the same keyword.
     pub config: Vec<String>,
-    /// Empty file systems that it alone sees: where, and the options of `mount`. `~` is the user's home. Needs
-    /// root.
+    /// Empty file systems that only the server sees: mount point and options of `mount`. `~` is the user's home
+    /// directory. Needs root.
     pub mounts: Vec<(&'static str, &'static str)>,
 }
 
@@ -58,7 +58,7 @@ impl Default for SshdOptions {
     }
 }
 
-/// A running sshd. It ends when it is dropped, and its throw-away user with it.
+/// A running sshd. It ends when it is dropped, with its throw-away user.
 #[derive(Debug)]
 pub struct Sshd {
     server: Option<Server>,
@@ -69,10 +69,10 @@ pub struct Sshd {
 }
 
 impl Sshd {
-    /// Starts one on a free port and waits until it listens.
+    /// Starts a server on a free port and waits until it listens.
     ///
     /// # Panics
-    /// With its log, where it does not.
+    /// With its log, if it does not start.
     pub async fn start(options: SshdOptions) -> Self {
         let directory = tempfile::tempdir().expect("a directory for sshd");
         let user = match &options.login {
@@ -81,7 +81,7 @@ impl Sshd {
         };
         let mut sshd = Self { server: None, options, port: free_port(), user, directory };
         generate_key("ed25519", &sshd.key());
-        // sshd reads it as the user, who must be able to enter the directory.
+        // sshd reads the directory as the user.
         fs::set_permissions(sshd.directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .expect("rights of a directory");
         fs::copy(sshd.key().with_extension("pub"), sshd.directory.path().join("authorized_keys")).expect("key list");
@@ -90,32 +90,32 @@ impl Sshd {
         sshd
     }
 
-    /// Ends it, gives it new host keys and starts it again at the same place: a client that was reinstalled.
+    /// Restarts it at the same address with new host keys, like a client that was reinstalled.
     ///
     /// # Panics
-    /// With its log, where it does not start.
+    /// With its log, if it does not start.
     pub async fn restart_with_new_host_keys(&mut self) {
         self.stop();
         self.new_host_keys();
         self.listen().await;
     }
 
-    /// Ends it: nothing listens there any more.
+    /// Stops it.
     pub fn stop(&mut self) {
         self.server = None;
     }
 
-    /// Starts it again as it was.
+    /// Starts it again.
     ///
     /// # Panics
-    /// With its log, where it does not start.
+    /// With its log, if it does not start.
     pub async fn listen(&mut self) {
         let config = self.directory.path().join("sshd_config");
         fs::write(&config, self.configuration()).expect("sshd_config");
         if rustix::process::geteuid().is_root() {
             fs::create_dir_all("/run/sshd").expect("sshd's directory for privilege separation");
         }
-        // By its full path: sshd executes itself anew for each connection.
+        // The full path, because sshd executes itself for each connection.
         let sshd = path_of("sshd");
         let mut command = if self.options.mounts.is_empty() {
             Command::new(sshd)
@@ -129,19 +129,19 @@ impl Sshd {
         self.server = Some(Server::start(&mut command, &log, (self.addresses()[0], self.port)).await);
     }
 
-    /// The addresses it answers on.
+    /// Its addresses.
     pub fn addresses(&self) -> Vec<IpAddr> {
         (0..self.options.addresses)
             .map(|n| Ipv4Addr::new(127, 20, (n / 250) as u8, (n % 250 + 1) as u8).into())
             .collect()
     }
 
-    /// The port at each of them.
+    /// Its port, the same on all addresses.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Who logs in.
+    /// The name of the user that logs in.
     pub fn username(&self) -> String {
         match &self.user {
             Some(user) => user.name().to_owned(),
@@ -149,28 +149,28 @@ impl Sshd {
         }
     }
 
-    /// The throw-away user, where there is one.
+    /// The throw-away user.
     ///
     /// # Panics
-    /// Where it logs in the current user.
+    /// If the current user logs in.
     pub fn user(&self) -> &ThrowawayUser {
         self.user.as_ref().expect("an sshd with a throw-away user")
     }
 
-    /// The private key that opens the account; its public half stands beside it with `.pub`.
+    /// The private key of the account. The public key has the same path with `.pub`.
     pub fn key(&self) -> PathBuf {
         self.directory.path().join("id_ed25519")
     }
 
-    /// The public half of a host key, as `ssh-keygen` writes it: type, base64, comment.
+    /// A public host key as in the file of `ssh-keygen`: type, base64, comment.
     ///
     /// # Panics
-    /// Where it has no key of that type.
+    /// If it has no key of that type.
     pub fn host_key(&self, kind: &str) -> String {
         fs::read_to_string(self.host_key_file(kind).with_extension("pub")).expect("a host key of that type")
     }
 
-    /// What it has logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.server.as_ref().map(Server::log).unwrap_or_default()
     }
@@ -185,8 +185,8 @@ impl Sshd {
         }
     }
 
-    /// The script that mounts what was asked for and becomes the server. What the server needs itself may lie
-    /// beneath one of the mounts, so it is put aside meanwhile.
+    /// The script that mounts the file systems and starts the server. The files of the server may be under a mount
+    /// point, so they are moved temporarily.
     fn mounting(&self) -> String {
         let needed = [(self.directory.path(), "/mnt"), (self.user().home(), "/srv")];
         let bind = |from: &str, to: &str| format!("mount --bind {from} {to}\n");
@@ -236,7 +236,7 @@ impl Sshd {
                 "LogLevel VERBOSE",
                 "Subsystem sftp internal-sftp",
             ]
-            // sshd takes the first value it meets of most keywords, and the last of MaxStartups.
+            // sshd uses the first value of most keywords, but the last of MaxStartups.
             .iter()
             .filter(|line| !self.options.config.iter().any(|own| keyword(own) == keyword(line)))
             .map(ToString::to_string),
@@ -245,12 +245,12 @@ impl Sshd {
     }
 }
 
-/// The first word of a line of `sshd_config`.
+/// The keyword of a line of `sshd_config`.
 fn keyword(line: &str) -> Option<&str> {
     line.split_whitespace().next()
 }
 
-/// Makes a key pair without passphrase in place of any that is there.
+/// Generates a key pair without a passphrase and replaces an existing one.
 fn generate_key(kind: &str, file: &Path) {
     for old in [file.to_owned(), file.with_extension("pub")] {
         match fs::remove_file(&old) {

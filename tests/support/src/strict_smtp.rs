@@ -1,5 +1,5 @@
-//! An SMTP server with opinions: it announces a size or enforces one, and answers chosen lines with chosen replies.
-//! It keeps what it takes.
+//! An SMTP server with a size limit, additional `EHLO` keywords and special replies to some lines. It stores the mails
+//! that it accepts.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -16,17 +16,17 @@ use crate::Mail;
 /// The longest line that is read, bytes.
 const MOST_LINE: u64 = 1 << 20;
 
-/// What the server is like.
+/// The rules of a server.
 #[derive(Debug, Clone, Default)]
 pub struct StrictRules {
-    /// What it says after `EHLO`, each a line without its code: `SIZE 100000`.
+    /// The additional lines of its reply to `EHLO`, without the code: `SIZE 100000`.
     pub keywords: Vec<String>,
-    /// The largest mail that it takes, bytes; a larger one is answered 552 after its end.
+    /// The largest accepted mail, bytes. A larger one is refused with 552 after its end.
     pub most_bytes: Option<usize>,
-    /// Lines that are answered otherwise: the beginning of the line in upper case, and the reply. The first counts. `.`
-    /// is the end of a mail, `` the connection.
+    /// Special replies: the beginning of a line in upper case, and the reply. The first match counts. `.` stands for
+    /// the end of a mail, an empty text for a new connection.
     pub replies: Vec<(String, String)>,
-    /// Lines at which the connection is closed without a word, likewise.
+    /// Beginnings of lines at which the connection is closed without a reply.
     pub closes: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ impl StrictSmtp {
     /// Listens on a free port of 127.0.0.1.
     ///
     /// # Panics
-    /// Where it cannot.
+    /// If it cannot listen.
     pub fn start(rules: StrictRules) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -63,7 +63,7 @@ impl StrictSmtp {
                     }
                     let (Ok(stream), shared) = (stream, Arc::clone(&shared)) else { continue };
                     thread::spawn(move || {
-                        // A client that goes away is no failure.
+                        // Clients may close the connection at any time.
                         let _ended = converse(stream, &shared);
                     });
                 }
@@ -72,32 +72,32 @@ impl StrictSmtp {
         Self { address, shared }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes what it is like, from the next line on.
+    /// Changes the rules from the next line on.
     pub fn change(&self, rules: StrictRules) {
         *lock(&self.shared.rules) = rules;
     }
 
-    /// The mails that it took, in order of arrival.
+    /// The accepted mails, in order of arrival.
     pub fn mails(&self) -> Vec<Mail> {
         lock(&self.shared.mails).iter().map(|(_, content)| Mail::parse(content)).collect()
     }
 
-    /// To whom they went, likewise.
+    /// The recipients of the accepted mails, in order of arrival.
     pub fn recipients(&self) -> Vec<String> {
         lock(&self.shared.mails).iter().map(|(recipient, _)| recipient.clone()).collect()
     }
 
-    /// The size of each, bytes.
+    /// The sizes of the accepted mails in order of arrival, bytes.
     pub fn sizes(&self) -> Vec<usize> {
         lock(&self.shared.mails).iter().map(|(_, content)| content.len()).collect()
     }
 
-    /// How many lines it heard that begin like this.
+    /// The number of received lines that begin with this text.
     pub fn heard(&self, beginning: &str) -> usize {
         lock(&self.shared.lines).iter().filter(|line| line.starts_with(beginning)).count()
     }
@@ -106,7 +106,7 @@ impl StrictSmtp {
 impl Drop for StrictSmtp {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         let _woken = TcpStream::connect(self.address);
     }
 }

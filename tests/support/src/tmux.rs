@@ -1,8 +1,8 @@
-//! A real terminal under test: a tmux server of its own with one pane, in it a plain shell, and what an
-//! operator can do there: type, look, resize, leave. Not what is run in it.
+//! A real terminal: a tmux server with one pane and a plain shell in it, and functions to type, read the screen, resize
+//! and close it.
 //!
-//! The shell edits no lines and keeps no terminal modes, so that whatever a program leaves behind is there
-//! to be seen.
+//! The shell has no line editing and does not restore terminal modes, so that changes that a program leaves behind are
+//! visible.
 
 use std::{
     fs,
@@ -17,26 +17,26 @@ use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
 use crate::tool::path_of;
 
-/// The shell's prompt is this after the last exit code.
+/// The shell's prompt: the last exit code and this text.
 const PROMPT: &str = "] ready>";
 
-/// How often the screen is looked at.
+/// How often the screen is checked.
 const EVERY: Duration = Duration::from_millis(20);
 
-/// How long tmux and the shell may take for anything, on a busy machine.
+/// The time limit for tmux and the shell.
 const PATIENCE: Duration = crate::SOON;
 
-/// What a terminal is started with.
+/// The options of a terminal.
 #[derive(Debug, Clone)]
 pub struct TerminalOptions {
     /// Columns and rows.
     pub size: (u16, u16),
-    /// What `TERM` says in it.
+    /// The value of `TERM`.
     pub term: String,
-    /// What else is in the shell's environment, beside the search path, `HOME` and a UTF-8 `LANG`; a name
-    /// that is there already is replaced.
+    /// Additional environment variables. The shell already has `PATH`, `HOME` and a UTF-8 `LANG`; a variable in this
+    /// list replaces them.
     pub environment: Vec<(String, String)>,
-    /// Whether the shell knows that it is inside tmux.
+    /// Whether the shell's environment shows that it runs in tmux.
     pub tells_tmux: bool,
 }
 
@@ -47,13 +47,13 @@ impl Default for TerminalOptions {
 }
 
 impl TerminalOptions {
-    /// The usual ones with another size.
+    /// The default options with another size.
     #[must_use]
     pub fn of_size(columns: u16, rows: u16) -> Self {
         Self { size: (columns, rows), ..Self::default() }
     }
 
-    /// The same with a variable in the environment.
+    /// Adds an environment variable.
     #[must_use]
     pub fn with_environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -61,42 +61,41 @@ impl TerminalOptions {
     }
 }
 
-/// A terminal with a shell in it. It ends when it is dropped, and all that runs in it.
+/// A terminal with a shell. It ends when it is dropped, with everything that runs in it.
 #[derive(Debug)]
 pub struct Terminal {
     tmux: PathBuf,
     socket: PathBuf,
     server: Pid,
     shell: Pid,
-    /// The device, `/dev/pts/…`.
+    /// Its device, `/dev/pts/…`.
     device: String,
     _directory: TempDir,
 }
 
-/// The modes in which a terminal is, as tmux tells them by name, and what the kernel does with its lines: all
-/// that a program can leave behind.
+/// Everything that a program can leave behind in a terminal: the modes of tmux, and the kernel's line settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Modes {
-    /// `name=value`, one a mode.
+    /// Each as `name=value`.
     pub emulator: Vec<String>,
-    /// Whether pasted text comes in brackets.
+    /// Whether bracketed paste is on.
     pub brackets_pastes: bool,
-    /// What `stty -a` says, without the size.
+    /// The output of `stty -a`, without the size.
     pub line: String,
 }
 
 impl Modes {
-    /// One mode of the emulator.
+    /// A mode of tmux.
     ///
     /// # Panics
-    /// Where tmux does not know it.
+    /// If tmux does not know this mode.
     pub fn is_on(&self, name: &str) -> bool {
         let value = self.emulator.iter().find_map(|mode| mode.strip_prefix(name)?.strip_prefix('='));
         value.unwrap_or_else(|| panic!("{name} is not in {:?}", self.emulator)) == "1"
     }
 }
 
-/// What tmux tells of a pane's emulator.
+/// The modes that tmux reports for a pane.
 const MODES: [&str; 14] = [
     "alternate_on",
     "cursor_flag",
@@ -115,10 +114,10 @@ const MODES: [&str; 14] = [
 ];
 
 impl Terminal {
-    /// Starts one, with the shell in `home`.
+    /// Starts a terminal with the shell in `home`.
     ///
     /// # Panics
-    /// Where it does not start.
+    /// If it does not start.
     pub async fn start(home: &Path, options: TerminalOptions) -> Self {
         let TerminalOptions { size: (columns, rows), term, environment, tells_tmux } = options;
         let directory = tempfile::tempdir().expect("a directory for tmux");
@@ -152,20 +151,20 @@ impl Terminal {
         self.keys(&["Enter"]).await;
     }
 
-    /// Presses keys by the names that tmux gives them: `Enter`, `Left`, `C-z`; a character is itself.
+    /// Presses keys by their tmux names: `Enter`, `Left`, `C-z`, or a single character.
     pub async fn keys(&self, keys: &[&str]) {
         self.do_it(&[&["send-keys", "--"], keys].concat()).await;
     }
 
-    /// Types text as it is.
+    /// Types text.
     pub async fn type_text(&self, text: &str) {
         self.do_it(&["send-keys", "-l", "--", text]).await;
     }
 
-    /// Pastes text, as the terminal's own paste does it.
+    /// Pastes text like the paste function of a terminal.
     ///
     /// # Panics
-    /// Where tmux does not take it.
+    /// If tmux fails.
     pub async fn paste(&self, text: &str) {
         let mut command = self.command(&["load-buffer", "-b", "pasted", "-"]);
         let mut child = command.stdin(Stdio::piped()).spawn().expect("tmux");
@@ -176,31 +175,31 @@ impl Terminal {
         self.do_it(&["paste-buffer", "-p", "-d", "-b", "pasted"]).await;
     }
 
-    /// Gives it another size, 1×1 or more.
+    /// Changes the size; the smallest is 1×1.
     pub async fn resize(&self, columns: u16, rows: u16) {
         self.do_it(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]).await;
     }
 
-    /// The text on the screen, a line a row.
+    /// The text on the screen, one line per row.
     pub async fn screen(&self) -> String {
         self.do_it(&["capture-pane", "-p"]).await
     }
 
-    /// The same with its colours and attributes, as escape sequences.
+    /// The screen with colours and attributes as escape sequences.
     pub async fn coloured_screen(&self) -> String {
         self.do_it(&["capture-pane", "-p", "-e"]).await
     }
 
-    /// What was copied last; `None` where nothing was.
+    /// The last copied text; `None` if nothing was copied.
     pub async fn copied(&self) -> Option<String> {
         let output = output(self.command(&["show-buffer"]), "show-buffer").await;
         output.status.success().then(|| text(output))
     }
 
-    /// Waits until the screen is as it should be, and returns it. `what` names that: "the help".
+    /// Waits until the screen meets a condition, and returns it. `what` names the condition: "the help".
     ///
     /// # Panics
-    /// With the last screen, where it does not become so within the time.
+    /// With the last screen, if it does not meet the condition in time.
     pub async fn shows(&self, what: &str, within: Duration, as_it_should: impl Fn(&str) -> bool) -> String {
         let started = Instant::now();
         loop {
@@ -218,10 +217,10 @@ impl Terminal {
         self.shows(&format!("`{text}`"), PATIENCE, |screen| screen.contains(text)).await
     }
 
-    /// Waits for something that is not on the screen.
+    /// Waits for a condition that does not depend on the screen.
     ///
     /// # Panics
-    /// With the last screen, where it does not come within the time.
+    /// With the last screen, if the condition does not hold in time.
     pub async fn waits_for(&self, what: &str, within: Duration, mut condition: impl AsyncFnMut() -> bool) {
         let started = Instant::now();
         while !condition().await {
@@ -232,29 +231,30 @@ impl Terminal {
         }
     }
 
-    /// The program in the foreground; `None` where that is the shell itself, or nobody.
+    /// The program in the foreground; `None` if this is the shell or there is none.
     pub fn program(&self) -> Option<Pid> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.shell.as_raw_nonzero())).ok()?;
-        // The fields after the name, which may hold anything: state, parent, group, session, terminal, its group.
+        // The fields after the name: state, parent, group, session, terminal, foreground group. The name may contain
+        // spaces.
         let (_, after) = stat.rsplit_once(") ")?;
         let group = after.split(' ').nth(5)?.parse::<i32>().ok().filter(|group| *group > 0)?;
         Pid::from_raw(group).filter(|group| *group != self.shell)
     }
 
-    /// Waits until a program has started in the foreground.
+    /// Waits until a program runs in the foreground.
     ///
     /// # Panics
-    /// Where none does.
+    /// If none does.
     pub async fn started(&self) -> Pid {
         self.waits_for("a program to start", PATIENCE, async || self.program().is_some()).await;
         self.program().expect("a program that has just started")
     }
 
-    /// Waits until the shell has its prompt back, and returns the exit code that it tells: of a program that
-    /// has ended or was stopped, 128 and the signal where that was one.
+    /// Waits for the shell's prompt and returns the exit code in it. If a signal ended or stopped the program, this is
+    /// 128 plus the signal.
     ///
     /// # Panics
-    /// With the last screen, where the program does not end within the time.
+    /// With the last screen, if the program does not end in time.
     pub async fn ended(&self, within: Duration) -> i32 {
         let started = Instant::now();
         loop {
@@ -271,12 +271,12 @@ impl Terminal {
         }
     }
 
-    /// The modes of the terminal, with the shell's prompt on it.
+    /// The modes of the terminal while the shell waits at its prompt.
     ///
     /// # Panics
-    /// Where the shell does not answer to what is typed.
+    /// If the shell does not echo what is typed.
     pub async fn modes(&self) -> Modes {
-        // With brackets on, the terminal puts a sequence before the text, and the kernel echoes that.
+        // With bracketed paste, the terminal sends a sequence before the text, which the kernel echoes.
         let mark = "pasted here";
         self.paste(mark).await;
         let screen = self.sees(mark).await;
@@ -286,14 +286,14 @@ impl Terminal {
         Modes { emulator: self.emulator().await, brackets_pastes, line: self.line().await }
     }
 
-    /// The modes of the emulator alone, whatever runs.
+    /// The modes of tmux, even while a program runs.
     pub async fn emulator(&self) -> Vec<String> {
         let format: Vec<String> = MODES.iter().map(|mode| format!("{mode}=#{{{mode}}}")).collect();
         let told = self.do_it(&["display-message", "-p", &format.join(" ")]).await;
         told.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// What the kernel does with the lines typed, as `stty -a` tells it, without the size.
+    /// The line settings of the kernel: the output of `stty -a`, without the size.
     pub async fn line(&self) -> String {
         let mut command = Command::new(path_of("stty"));
         command.args(["-F", &self.device, "-a"]);
@@ -301,25 +301,25 @@ impl Terminal {
         told.lines().skip(1).collect::<Vec<_>>().join("\n")
     }
 
-    /// Has all that the terminal gets from now on written to a file too, byte by byte.
+    /// From now on, also writes all output to a file.
     pub async fn record(&self, file: &Path) {
         self.do_it(&["pipe-pane", &format!("exec cat > '{}'", file.display())]).await;
     }
 
-    /// Has the terminal read nothing more, as over a connection that hangs. Nothing else can be asked of it
-    /// until [`read_again`](Self::read_again).
+    /// Stops the terminal from reading, like a connection that hangs. Until [`read_again`](Self::read_again), no other
+    /// function can be used.
     pub fn stop_reading(&self) {
         signal(self.server, Signal::STOP);
     }
 
-    /// Has the terminal read again.
+    /// Makes the terminal read again.
     pub fn read_again(&self) {
         signal(self.server, Signal::CONT);
     }
 
-    /// Closes the terminal, as when its window is closed or its connection breaks.
+    /// Closes the terminal, like a closed window or a broken connection.
     pub async fn close(&self) {
-        // The last pane takes the server with it, perhaps before it has answered.
+        // The server ends with its last pane, possibly before it has replied.
         let _ = output(self.command(&["kill-pane"]), "kill-pane").await;
     }
 
@@ -336,7 +336,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Not asked but killed: a server that was stopped answers nothing.
+        // Killed, because a stopped server does not react to commands.
         if let Some(program) = self.program() {
             let _ = kill_process_group(program, Signal::KILL);
         }
@@ -344,18 +344,18 @@ impl Drop for Terminal {
     }
 }
 
-/// Sends a signal to a process that is there.
+/// Sends a signal to a process.
 ///
 /// # Panics
-/// Where it is not.
+/// If the process does not exist.
 pub fn signal(process: Pid, signal: Signal) {
     kill_process(process, signal).unwrap_or_else(|error| panic!("process {}: {error}", process.as_raw_nonzero()));
 }
 
-/// Whether a process is there and has not ended.
+/// Whether a process exists and has not ended.
 pub fn is_running(process: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).unwrap_or_default();
-    // One that has ended and was not waited for is a zombie.
+    // A process that has ended but was not waited for has the state Z.
     stat.rsplit_once(") ").is_some_and(|(_, after)| !after.starts_with('Z'))
 }
 

@@ -1,18 +1,18 @@
-//! What a test needs of the machine: a program or root. A test whose tool is missing is ignored and says what
-//! to install.
+//! The programs and privileges that tests need. A test without its tool is ignored and names the package to install.
 
 use std::path::{Path, PathBuf};
 
-/// Which package brings which program.
+/// Which package contains which program.
 const PACKAGES: &str = include_str!("../../packages");
 
-/// Where servers and systemd's own programs are installed, which is not in everyone's search path.
+/// The directories of servers and systemd's programs, which are often not in `PATH`.
 const SYSTEM_DIRECTORIES: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/lib/systemd"];
 
-/// Where Debian's Python looks for what its packages bring.
+/// The module directory of Debian's Python packages.
 const PYTHON_MODULES: &str = "/usr/lib/python3/dist-packages";
 
-/// Names the folder of agents for other platforms: the same at build time, for what the program carries.
+/// The variable with the directory of agents for other platforms. The program under test embeds these agents at build
+/// time.
 const AGENTS: &str = "FLEETSWEEP_AGENTS_DIR";
 
 /// The target of the agent for 64-bit ARM.
@@ -21,55 +21,55 @@ pub const ARM: &str = "aarch64-unknown-linux-gnu";
 /// The target of the agent for Windows.
 pub const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
-/// Something a test needs.
+/// A program or privilege that a test needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
-    /// OpenSSH's server, and `ssh-keygen`.
+    /// The OpenSSH server and `ssh-keygen`.
     Sshd,
-    /// The small SSH server of routers.
+    /// The SSH server Dropbear.
     Dropbear,
-    /// The mail server of Debian.
+    /// The mail server Exim.
     Exim,
-    /// Another one, see [`Postfix`](crate::Postfix).
+    /// The mail server [`Postfix`](crate::Postfix).
     Postfix,
-    /// The right to add users, to mount, and to become them.
+    /// The privilege to add users, to mount, and to run programs as other users.
     Root,
-    /// A login shell that is not POSIX.
+    /// fish, a login shell that is not POSIX-compatible.
     Fish,
-    /// Another one.
+    /// tcsh, a login shell that is not POSIX-compatible.
     Tcsh,
-    /// A login shell that nearly is.
+    /// zsh, a login shell that is mostly POSIX-compatible.
     Zsh,
-    /// What runs a program in a pseudo-terminal.
+    /// `script`, which runs a program in a pseudo-terminal.
     Script,
-    /// A terminal that can be asked what it shows.
+    /// tmux.
     Tmux,
     /// The PostgreSQL server.
     Postgres,
     /// The MariaDB server.
     Mariadb,
-    /// The pooler for PostgreSQL.
+    /// The connection pooler for PostgreSQL.
     Pgbouncer,
-    /// What gives a program another clock.
+    /// libfaketime, which changes the clock of a program.
     Faketime,
-    /// The parser of Prometheus' own library for Python.
+    /// The parser of Prometheus' Python library.
     PrometheusParser,
-    /// What runs a program for 64-bit ARM.
+    /// QEMU, which runs programs for 64-bit ARM.
     Qemu,
-    /// What runs a program for Windows.
+    /// Wine, which runs programs for Windows.
     Wine,
-    /// The C compiler for Windows: it makes the parts of Windows that Wine lacks.
+    /// The C compiler for Windows. It compiles the parts of Windows that Wine lacks.
     Mingw,
-    /// systemd's journal, and what makes one out of text.
+    /// systemd's journal, and the program that creates a journal from text.
     Journal,
-    /// The agent for 64-bit ARM, see [`agent`].
+    /// The agent for 64-bit ARM. See [`agent`].
     ArmAgent,
-    /// The agent for Windows, likewise.
+    /// The agent for Windows. See [`agent`].
     WindowsAgent,
 }
 
 impl Tool {
-    /// Why it is not there and how to get it; `None` where it is.
+    /// Why it is missing and how to install it; `None` if it is there.
     pub fn missing(self) -> Option<String> {
         let programs: &[&str] = match self {
             Self::Root => {
@@ -110,10 +110,10 @@ impl Tool {
     }
 }
 
-/// The library that gives a program another clock.
+/// The path of libfaketime.
 ///
 /// # Panics
-/// Where it is not installed.
+/// If it is not installed.
 pub fn faketime() -> PathBuf {
     let libraries = std::fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok);
     let mut found =
@@ -127,14 +127,14 @@ fn missing_agent(triple: &str) -> Option<String> {
     })
 }
 
-/// The agent for another platform, where `FLEETSWEEP_AGENTS_DIR` names a folder with one. Then the program under test
-/// carries it, too.
+/// The agent for another platform in the directory of `FLEETSWEEP_AGENTS_DIR`. The program under test then also embeds
+/// it.
 pub fn agent(triple: &str) -> Option<PathBuf> {
     let folder = PathBuf::from(std::env::var_os(AGENTS)?);
     [triple.to_owned(), format!("{triple}.exe")].iter().map(|name| folder.join(name)).find(|file| file.is_file())
 }
 
-/// The package that brings a program.
+/// The package that contains a program.
 fn package(program: &str) -> &'static str {
     PACKAGES
         .lines()
@@ -144,10 +144,10 @@ fn package(program: &str) -> &'static str {
         .unwrap_or_else(|| panic!("tests/packages does not say which package brings {program}"))
 }
 
-/// Where Debian keeps PostgreSQL: its versions stand beside each other, and none of them in the search path.
+/// The directory of PostgreSQL versions on Debian. Their programs are not in `PATH`.
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
-/// The directories of its programs, the newest version first.
+/// The directories of PostgreSQL's programs, the newest version first.
 fn postgres_directories() -> Vec<PathBuf> {
     let versions = std::fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().filter_map(Result::ok);
     let mut versions: Vec<(u32, PathBuf)> = versions
@@ -157,7 +157,7 @@ fn postgres_directories() -> Vec<PathBuf> {
     versions.into_iter().map(|(_, directory)| directory).collect()
 }
 
-/// Where a program is installed.
+/// The path of a program, if it is installed.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -167,10 +167,10 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Where a program is installed that a test has named as its tool.
+/// The path of a program that the test needs as a [`Tool`].
 ///
 /// # Panics
-/// Where it is not.
+/// If it is not installed.
 pub fn path_of(program: &str) -> PathBuf {
     find(program).unwrap_or_else(|| panic!("{program} is missing: name its tool in `needs(…)` of the test"))
 }

@@ -1,4 +1,4 @@
-//! A test as an async function that names its tools, and the run of many of them.
+//! Tests as async functions that name the tools they need, and the runner for them.
 
 use std::{pin::Pin, process::ExitCode, time::Duration};
 
@@ -6,13 +6,13 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::{Tool, shared, wait::crowding};
 
-/// How long one test may take on an idle machine before it is given up. Its servers end with it.
+/// The time limit of one test on an idle machine. Its servers end with it.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// How often it is looked at how busy the machine is.
+/// How often the load of the machine is checked.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// A test of that name. It is ignored, with the reason, where a tool is missing.
+/// A test with this name. If a tool is missing, it is ignored with the reason.
 pub fn trial(name: &str, needs: &'static [Tool], test: fn() -> Pin<Box<dyn Future<Output = ()>>>) -> Trial {
     let name = name.replace('_', " ");
     Trial::ignorable_test(name, move || {
@@ -29,7 +29,7 @@ pub fn trial(name: &str, needs: &'static [Tool], test: fn() -> Pin<Box<dyn Futur
     })
 }
 
-/// Ends when an idle machine would have had so much time.
+/// Ends after [`DEADLINE`]. The time is longer on a busy machine.
 async fn deadline() {
     let mut left = DEADLINE;
     while !left.is_zero() {
@@ -38,14 +38,14 @@ async fn deadline() {
     }
 }
 
-/// Runs tests as `cargo test` expects it of a test binary, arguments included.
+/// Runs tests with the command line that `cargo test` passes to a test binary.
 pub fn run(trials: Vec<Trial>) -> ExitCode {
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     shared::end();
     conclusion.exit_code()
 }
 
-/// A list of tests, grouped by what they need.
+/// A list of tests, grouped by the tools that they need.
 ///
 /// ```ignore
 /// support::trial_list! {
@@ -63,7 +63,7 @@ macro_rules! trial_list {
     };
 }
 
-/// A list of tests that take a [`Database`](crate::Database), each once per kind.
+/// A list of tests that take a [`Database`](crate::Database). Each runs once per engine.
 #[macro_export]
 macro_rules! trials_per_database {
     (@one $test:ident $engine:ident $needs:expr) => {
@@ -80,7 +80,7 @@ macro_rules! trials_per_database {
     };
 }
 
-/// The same for those that only a database server has.
+/// A list of tests that take a [`Database`](crate::Database) on a server. Each runs once per engine.
 #[macro_export]
 macro_rules! trials_per_server {
     ($($test:ident),+ $(,)?) => {
@@ -91,7 +91,7 @@ macro_rules! trials_per_server {
     };
 }
 
-/// The `main` of a test binary of one file: its tests, as in [`trial_list!`].
+/// The `main` function of a test binary with one file, with tests as in [`trial_list!`].
 #[macro_export]
 macro_rules! trials {
     ($($tests:tt)+) => {

@@ -1,4 +1,4 @@
-//! A user of this machine who exists for one test. Needs root.
+//! A system user that exists for one test. Needs root.
 
 use std::{
     fs,
@@ -16,28 +16,28 @@ use uuid::Uuid;
 
 use crate::{kept::remove_kept, server::must};
 
-/// Adding and removing users takes a lock of the whole system, for which `useradd` does not wait.
+/// `useradd` and `userdel` need a system-wide lock and do not wait for it.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Counts the users of this process, so that no two have the same name.
+/// The number of users of this process, so that no two have the same name.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// A user with a password and an empty home, removed when dropped.
+/// A user with a password and an empty home directory. It is removed when it is dropped.
 #[derive(Debug)]
 pub struct ThrowawayUser {
     name: String,
     password: String,
     home: PathBuf,
     ids: (u32, u32),
-    /// Holds the home: removed after the user.
+    /// The home directory. It is removed after the user.
     _directory: tempfile::TempDir,
 }
 
 impl ThrowawayUser {
-    /// Adds a user whose login shell is the given program.
+    /// Adds a user with this login shell.
     ///
     /// # Panics
-    /// Where this is not root, or the system refuses.
+    /// If the process is not root or the system refuses.
     pub fn add(shell: &Path) -> Self {
         let directory = tempfile::tempdir().expect("a directory for a home");
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("rights of a directory");
@@ -59,7 +59,7 @@ impl ThrowawayUser {
         user
     }
 
-    /// The few rounds of hashing keep a login cheap: it is not what is tested.
+    /// Few rounds of hashing, so that a login is cheap.
     fn set_password(&self) {
         let mut chpasswd = Command::new("chpasswd")
             .args(["--crypt-method", "SHA512", "--sha-rounds", "1000"])
@@ -86,15 +86,15 @@ impl ThrowawayUser {
         &self.home
     }
 
-    /// Its numbers: user, group.
+    /// Its user id and group id.
     pub fn ids(&self) -> (u32, u32) {
         self.ids
     }
 
-    /// Writes a file of its own into its home: a login script, a key list.
+    /// Writes a file that it owns to its home directory, for example a login script.
     ///
     /// # Panics
-    /// Where that fails.
+    /// If that fails.
     pub fn write(&self, path: impl AsRef<Path>, text: &str) {
         let path = self.home.join(path);
         let folder = path.parent().expect("a file in a home");
@@ -110,7 +110,7 @@ impl Drop for ThrowawayUser {
     fn drop(&mut self) {
         remove_kept(&self.name);
         let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        // By force: a session of it may be ending just now.
+        // `--force`, because one of its sessions may still be ending.
         match Command::new("userdel").arg("--force").arg(&self.name).stderr(Stdio::null()).status() {
             Ok(status) if status.success() => (),
             failed => eprintln!("the user {} was not removed: {failed:?}", self.name),

@@ -1,21 +1,21 @@
-//! Waiting for a condition, with a deadline; and how long something may take on a machine that has other work.
+//! Waiting for a condition with a deadline, and time limits that depend on the load of the machine.
 
 use std::{
     fs, thread,
     time::{Duration, Instant},
 };
 
-/// How often a condition is looked at.
+/// How often a condition is checked.
 const EVERY: Duration = Duration::from_millis(10);
 
-/// How long anything may take that is sure to happen. Generous: it costs nothing where it happens, and a machine under
-/// load takes ten times as long as an idle one.
+/// The time limit for anything that is expected to happen. It is long, because a busy machine takes ten times as long
+/// as an idle one.
 pub const SOON: Duration = Duration::from_secs(120);
 
 /// Waits until a condition holds.
 ///
 /// # Panics
-/// Where it does not hold within the time; `what` names it: "the mail to arrive".
+/// If it does not hold in time. `what` names the condition: "the mail to arrive".
 pub async fn wait_until(what: &str, within: Duration, mut condition: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !condition().await {
@@ -24,20 +24,21 @@ pub async fn wait_until(what: &str, within: Duration, mut condition: impl AsyncF
     }
 }
 
-/// How long something may take on this machine now that takes at most `time` on an idle one.
+/// The time limit on this machine at its current load, for something that takes at most `time` on an idle one.
 #[must_use]
 pub fn allowance(time: Duration) -> Duration {
     time.mul_f64(crowding())
 }
 
-/// How many threads want each processor, at least one: now or on the average of the last minute, whichever is more.
+/// The number of runnable threads per processor, at least one: now or on average over the last minute, whichever is
+/// higher.
 pub(crate) fn crowding() -> f64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let processors = thread::available_parallelism().map_or(1, usize::from);
     (wanting(&load) / processors as f64).max(1.0)
 }
 
-/// The greater of the two in a line such as `0.20 0.18 0.12 1/80 11206`.
+/// The higher of the two in a line such as `0.20 0.18 0.12 1/80 11206`.
 fn wanting(load: &str) -> f64 {
     let mut words = load.split_whitespace();
     let last_minute = words.next().and_then(|word| word.parse().ok());

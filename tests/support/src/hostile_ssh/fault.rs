@@ -1,104 +1,104 @@
-//! The faults of a hostile SSH server: a closed list, as data. Not what is done with them.
+//! The faults of a hostile SSH server, as data.
 
 use std::time::Duration;
 
 use super::wire::Message;
 
-/// What a server does wrong.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing.
+    /// No fault.
     None,
-    /// Sends these bytes in place of its identification, each after a pause, and then says nothing.
+    /// Sends these bytes in place of its identification, with a pause after each, then nothing.
     Greets(&'static str, Duration),
-    /// Sends them, and closes.
+    /// Sends these bytes in place of its identification and closes the connection.
     GreetsAndCloses(&'static str),
-    /// Repeats them for ever, in place of its identification.
+    /// Repeats these bytes without end in place of its identification.
     GreetsForEver(&'static str),
-    /// Offers these key exchanges alone, and answers with nonsense of the right length.
+    /// Offers only these key exchanges and answers with a random value of the correct length.
     Exchanges(&'static str),
-    /// Chooses a group of so many bytes, whose last one is this.
+    /// Chooses a Diffie-Hellman group with a prime of this many bytes and this last byte.
     ChoosesGroup(usize, u8),
-    /// Answers an exchange in the group 14 with this number, which no honest server computes.
+    /// Answers a key exchange in group 14 with this public value, which no correct server computes.
     AnswersGroup14With(&'static [u8]),
-    /// Sends a packet that says it is that long.
+    /// Sends a packet with this length field.
     SendsPacketOf(u32),
-    /// Sends packets that mean nothing, in place of its part of the key exchange.
+    /// Sends ignored packets in place of its part of the key exchange.
     NeverExchanges,
-    /// Offers so many bytes of names.
+    /// Offers algorithm names of this many bytes.
     OffersBytes(usize),
-    /// Sends banners for ever when a login is wanted.
+    /// Sends banners without end during the login.
     Banners,
-    /// Says for ever that the login was refused, though not quite.
+    /// Answers a login with partial failures without end.
     RefusesForEver,
-    /// Refuses the login, names these methods as what it takes, and closes.
+    /// Refuses the login, names these authentication methods, and closes the connection.
     Refuses(&'static str),
-    /// Refuses the login by ending the session, with this reason code of RFC 4253 and these words.
+    /// Refuses the login with a disconnect message with this reason code of RFC 4253 and this text.
     Disconnects(u32, &'static str),
-    /// Asks for ever.
+    /// Sends keyboard-interactive questions without end.
     AsksForEver,
-    /// Asks so many questions at once.
+    /// Sends this many keyboard-interactive questions at once.
     AsksAtOnce(u32),
-    /// Takes packets of at most so many bytes.
+    /// Accepts packets of at most this size, bytes.
     TakesPacketsOf(u32),
-    /// Lets itself be sent one byte at a time.
+    /// Opens its window by one byte at a time.
     TakesByteByByte,
     /// Prints this in place of executing a command.
     Prints(Prints),
-    /// Sends these messages for ever, beside the output of the first command.
+    /// Sends these messages without end during the first command.
     Floods(Flood),
-    /// Sends them once a command is over and nothing more is asked of it.
+    /// Sends these messages without end after a command, while the session is idle.
     FloodsWhenIdle(Flood),
-    /// Dies with the first command.
+    /// Closes the connection on the first command.
     HangsUp,
 }
 
-/// What is printed in place of a command's output.
+/// The output in place of a command's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prints {
-    /// The beginning of a word that never ends, and then a byte in each message, for ever.
+    /// The beginning of an answer without an end, one byte per message, without end.
     Crumbs,
-    /// The same with a pause after each byte.
+    /// Like `Crumbs`, with a pause after each byte.
     SlowCrumbs(Duration),
-    /// Standard error in large pieces, for ever.
+    /// Large pieces of standard error without end.
     Errors,
-    /// Standard error, a byte in each message, for ever.
+    /// Standard error, one byte per message, without end.
     ErrorCrumbs,
-    /// A piece of so many bytes.
+    /// One piece of this size, bytes.
     Piece(usize),
 }
 
-/// A message that nobody asked for, repeated.
+/// An unsolicited message that is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flood {
-    /// A channel of this type is opened.
+    /// Opens a channel of this type.
     Channels(&'static str),
-    /// A global request that wants an answer.
+    /// A global request that wants a reply.
     Requests(&'static str),
-    /// Host keys are announced.
+    /// Announces host keys.
     HostKeys,
-    /// To be ignored.
+    /// `SSH_MSG_IGNORE`.
     Ignored,
-    /// Says that something was not understood.
+    /// `SSH_MSG_UNIMPLEMENTED`.
     NotUnderstood,
-    /// Answers to requests that nobody made.
+    /// Replies to requests that were not made.
     Answers,
-    /// A request on the channel of the command, which wants an answer.
+    /// A request on the channel of the command that wants a reply.
     ChannelRequests(&'static str),
-    /// The status with which the command ended.
+    /// The exit status of the command.
     ExitStatus,
-    /// More may be sent.
+    /// Window adjustments.
     WindowAdjusts,
-    /// Output on a channel that is closed.
+    /// Output on a closed channel.
     Output,
-    /// A message with a number that is not used.
+    /// A message with an unused number.
     Unknown,
-    /// New keys.
+    /// Key exchanges.
     Keys,
 }
 
 impl Flood {
-    /// One message of it; `channel` is that of the last command. New keys are more than a message.
+    /// The message; `channel` is that of the last command. Key exchanges consist of more than one message.
     pub(super) fn message(self, channel: u32) -> Message {
         match self {
             Self::Channels(kind) => {

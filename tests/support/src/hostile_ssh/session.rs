@@ -1,4 +1,4 @@
-//! One connection to a hostile server, from its greeting to its end.
+//! One connection of a hostile SSH server.
 
 use std::{
     collections::HashMap,
@@ -16,10 +16,10 @@ use super::{
     wire::{self, CURVE, Fields, IDENTIFICATION, Keys, Message, Receiver, Sender, kexinit},
 };
 
-/// What it is sent in at first, and in one packet.
+/// The size of its window and the largest packet, bytes.
 const WINDOW: u32 = 1 << 21;
 const PACKET: u32 = 1 << 15;
-/// Messages of a flood that are sent together.
+/// The number of messages of a flood that are sent together.
 const BATCH: usize = 64;
 
 type SharedSender = Arc<Mutex<Sender>>;
@@ -28,12 +28,12 @@ fn lock(sender: &SharedSender) -> std::sync::MutexGuard<'_, Sender> {
     sender.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Serves one connection to its end.
+/// Serves one connection until it ends.
 pub(super) fn serve(tcp: &TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
     let (mut sender, mut receiver) = wire::directions(tcp)?;
     let mut keys = Keys::new(&shared.host_key);
     if !greet(shared, &mut sender)? {
-        // Until the other side hangs up.
+        // Until the collector closes the connection.
         return io::copy(&mut &*tcp, &mut io::sink()).map(drop);
     }
     keys.their_identification = receiver.line()?;
@@ -55,7 +55,7 @@ pub(super) fn serve(tcp: &TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
     .serve()
 }
 
-/// Sends the identification, or what is sent in its place: whether it is followed by anything.
+/// Sends the identification or what replaces it. Returns whether the session continues.
 fn greet(shared: &Shared, sender: &mut Sender) -> io::Result<bool> {
     match shared.fault {
         Fault::Greets(text, pause) => {
@@ -94,7 +94,7 @@ fn greet(shared: &Shared, sender: &mut Sender) -> io::Result<bool> {
     }
 }
 
-/// Takes part in the key exchange as the fault has it: `None` where it is to be honest.
+/// Performs the key exchange with the fault; `None` if the fault does not concern it.
 fn exchange_hostilely(
     shared: &Shared,
     sender: &mut Sender,
@@ -109,7 +109,7 @@ fn exchange_hostilely(
         Fault::Exchanges(names) => {
             sender.send(&kexinit(names))?;
             let init = receiver.receive_only(30)?;
-            // As long as theirs, and so smaller than the prime.
+            // As long as the client's value, and smaller than the prime.
             let mut public = vec![0x55; Fields(&init[1..]).string().len()];
             public[0] = 0;
             sender.send(&reply(31, &public))?;
@@ -156,7 +156,7 @@ fn exchange_hostilely(
     Ok(Some(()))
 }
 
-/// Lets everyone in.
+/// Accepts every login.
 fn log_in(shared: &Shared, sender: &mut Sender, receiver: &mut Receiver) -> io::Result<()> {
     receiver.receive_only(5)?;
     sender.send(&Message::new(6).string("ssh-userauth"))?;
@@ -219,8 +219,7 @@ struct Serving<'a> {
     keys: Keys,
     sender: SharedSender,
     receiver: Receiver,
-    /// By the collector's number, which is ours too: what feeds the command, and how much more of its output may be
-    /// sent.
+    /// The standard input of each command, by channel number. Both sides use the same number.
     channels: HashMap<u32, Option<ChildStdin>>,
     is_flooding: bool,
 }
@@ -246,7 +245,7 @@ impl Serving<'_> {
                     let channel = fields.number();
                     let data = fields.string();
                     if let Some(Some(stdin)) = self.channels.get_mut(&channel) {
-                        // The command may have ended.
+                        // The command may have ended already.
                         let _ = stdin.write_all(data);
                     }
                     let more = u32::try_from(data.len()).expect("a packet");
@@ -268,7 +267,7 @@ impl Serving<'_> {
                         self.execute(channel, &command)?;
                     }
                 }
-                // Questions whether we live.
+                // Keepalive requests.
                 80 => lock(&self.sender).send(&Message::new(82))?,
                 _ => {}
             }
@@ -298,12 +297,12 @@ impl Serving<'_> {
         Ok(())
     }
 
-    /// Prints something for ever, until the collector has enough of it.
+    /// Prints without end, until the collector ends it.
     fn print(&self, channel: u32, command: &str, prints: Prints) -> io::Result<()> {
         let out = |bytes: &[u8]| Message::new(94).number(channel).string(bytes);
         let error = |bytes: &[u8]| Message::new(95).number(channel).number(1).string(bytes);
         let mut sender = lock(&self.sender);
-        // The two halves of the nonce stand after the script.
+        // The two halves of the nonce follow the script.
         let after = command.rsplit_once("' fleetsweep ").map_or("", |(_, after)| after);
         let nonce: String = after.split(' ').take(2).collect();
         sender.send(&out(format!("{nonce} ").as_bytes()))?;
@@ -324,7 +323,7 @@ impl Serving<'_> {
         }
     }
 
-    /// Sends a message for ever, until the collector ends the connection.
+    /// Sends a message without end, until the collector ends the connection.
     fn flood(&mut self, flood: Flood, channel: u32) -> io::Result<()> {
         loop {
             let mut sender = lock(&self.sender);
@@ -341,7 +340,7 @@ impl Serving<'_> {
     }
 }
 
-/// Sends a command's output, and its end.
+/// Sends the output of a command and its end.
 fn pass_on(mut child: Child, channel: u32, sender: &SharedSender) {
     let mut output = child.stdout.take().expect("a pipe");
     let mut buffer = vec![0; 1 << 14];
@@ -354,6 +353,6 @@ fn pass_on(mut child: Child, channel: u32, sender: &SharedSender) {
     }
     let status = child.wait().ok().and_then(|status| status.code()).unwrap_or(1);
     let exit = Message::new(98).number(channel).string("exit-status").byte(0).number(status as u32);
-    // The collector may have gone.
+    // The collector may have closed the connection.
     let _ = lock(sender).send_all(&[exit, Message::new(96).number(channel), Message::new(97).number(channel)]);
 }

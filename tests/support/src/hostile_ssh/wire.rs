@@ -1,5 +1,5 @@
-//! Just enough of SSH's transport to say anything at any time: one key exchange, one cipher, packets of any content.
-//! Nothing that comes is checked.
+//! A minimal SSH transport that can send any message at any time: one key exchange, one cipher, arbitrary packets.
+//! Received data is not checked.
 
 use std::{
     io::{self, Read, Write},
@@ -13,9 +13,9 @@ use ring::{
     signature::{Ed25519KeyPair, KeyPair},
 };
 
-/// Our identification.
+/// The identification of the server.
 pub const IDENTIFICATION: &str = "SSH-2.0-hostile";
-/// The key exchange that is honest.
+/// The key exchange without a fault.
 pub const CURVE: &str = "curve25519-sha256";
 
 /// A message under construction.
@@ -23,29 +23,29 @@ pub const CURVE: &str = "curve25519-sha256";
 pub struct Message(pub Vec<u8>);
 
 impl Message {
-    /// One with this number.
+    /// A message with this number.
     pub fn new(number: u8) -> Self {
         Self(vec![number])
     }
 
-    /// The same with a byte more.
+    /// Appends a byte.
     #[must_use]
     pub fn byte(mut self, byte: u8) -> Self {
         self.0.push(byte);
         self
     }
 
-    /// The same with a number more.
+    /// Appends a 32-bit number.
     #[must_use]
     pub fn number(mut self, number: u32) -> Self {
         self.0.extend(number.to_be_bytes());
         self
     }
 
-    /// The same with a string more.
+    /// Appends a string.
     ///
     /// # Panics
-    /// Where it is too long for any packet.
+    /// If it is too long for a packet.
     #[must_use]
     pub fn string(mut self, bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
@@ -54,7 +54,7 @@ impl Message {
         self
     }
 
-    /// The same with a number of any size more, not negative.
+    /// Appends a non-negative number of any size.
     #[must_use]
     pub fn mpint(self, bytes: &[u8]) -> Self {
         let bytes = bytes.iter().position(|byte| *byte != 0).map_or(&[][..], |zeros| &bytes[zeros..]);
@@ -66,7 +66,7 @@ impl Message {
     }
 }
 
-/// Our offer, with these key exchanges in it.
+/// The server's `SSH_MSG_KEXINIT` with these key exchanges.
 pub fn kexinit(exchanges: &str) -> Message {
     let mut message = Message([&[20][..], &[7; 16]].concat()).string(exchanges).string("ssh-ed25519");
     for list in ["aes128-gcm@openssh.com", "hmac-sha2-256", "none"] {
@@ -75,19 +75,19 @@ pub fn kexinit(exchanges: &str) -> Message {
     message.string("").string("").byte(0).number(0)
 }
 
-/// What is read of a message from the front.
+/// Reads the fields of a message from the front.
 #[derive(Debug)]
 pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// A number; 0 where there is none.
+    /// A number; 0 if the message has ended.
     pub fn number(&mut self) -> u32 {
         let Some((number, rest)) = self.0.split_first_chunk() else { return 0 };
         self.0 = rest;
         u32::from_be_bytes(*number)
     }
 
-    /// A string; empty where there is none.
+    /// A string; empty if the message has ended.
     pub fn string(&mut self) -> &'a [u8] {
         let length = self.number() as usize;
         let (string, rest) = self.0.split_at_checked(length).unwrap_or_default();
@@ -96,7 +96,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The key of one direction, and how many packets went under it.
+/// The key of one direction and its packet counter.
 struct Cipher {
     key: LessSafeKey,
     fixed: [u8; 4],
@@ -119,7 +119,7 @@ impl Cipher {
     }
 }
 
-/// The direction to the collector.
+/// Sends to the collector.
 pub struct Sender {
     tcp: TcpStream,
     cipher: Option<Cipher>,
@@ -129,15 +129,15 @@ impl Sender {
     /// Sends a message.
     ///
     /// # Errors
-    /// Where the connection has ended.
+    /// If the connection has ended.
     pub fn send(&mut self, message: &Message) -> io::Result<()> {
         self.send_all(std::slice::from_ref(message))
     }
 
-    /// Sends messages together.
+    /// Sends several messages in one write.
     ///
     /// # Errors
-    /// Where the connection has ended.
+    /// If the connection has ended.
     pub fn send_all(&mut self, messages: &[Message]) -> io::Result<()> {
         let mut bytes = Vec::new();
         for Message(payload) in messages {
@@ -160,16 +160,16 @@ impl Sender {
         self.tcp.write_all(&bytes)
     }
 
-    /// Sends bytes as they stand.
+    /// Sends raw bytes.
     ///
     /// # Errors
-    /// Where the connection has ended.
+    /// If the connection has ended.
     pub fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.tcp.write_all(bytes)
     }
 }
 
-/// The direction from the collector.
+/// Receives from the collector.
 pub struct Receiver {
     tcp: TcpStream,
     cipher: Option<Cipher>,
@@ -179,7 +179,7 @@ impl Receiver {
     /// The collector's identification.
     ///
     /// # Errors
-    /// Where the connection has ended.
+    /// If the connection has ended.
     pub fn line(&mut self) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
         loop {
@@ -196,7 +196,7 @@ impl Receiver {
     /// The next message.
     ///
     /// # Errors
-    /// Where the connection has ended.
+    /// If the connection has ended.
     pub fn receive(&mut self) -> io::Result<Vec<u8>> {
         let mut length = [0; 4];
         self.tcp.read_exact(&mut length)?;
@@ -212,10 +212,10 @@ impl Receiver {
         Ok(body.get(1..body.len().saturating_sub(padding)).unwrap_or_default().to_vec())
     }
 
-    /// The next message with this number; what comes before it is dropped.
+    /// The next message with this number. Other messages before it are dropped.
     ///
     /// # Errors
-    /// Where the connection has ended.
+    /// If the connection has ended.
     pub fn receive_only(&mut self, number: u8) -> io::Result<Vec<u8>> {
         loop {
             let message = self.receive()?;
@@ -226,10 +226,10 @@ impl Receiver {
     }
 }
 
-/// Both directions of a connection that begins.
+/// The two directions of a new connection.
 ///
 /// # Errors
-/// Where it has ended.
+/// If it has ended.
 pub fn directions(tcp: &TcpStream) -> io::Result<(Sender, Receiver)> {
     tcp.set_nodelay(true)?;
     Ok((Sender { tcp: tcp.try_clone()?, cipher: None }, Receiver { tcp: tcp.try_clone()?, cipher: None }))
@@ -239,7 +239,7 @@ fn refused() -> io::Error {
     io::Error::other("the cryptography refuses what came")
 }
 
-/// What a key exchange needs that was there before it.
+/// The state for key exchanges.
 pub struct Keys {
     host_key: Ed25519KeyPair,
     /// The collector's identification.
@@ -248,24 +248,24 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// With a host key of this PKCS#8 document.
+    /// With the host key in this PKCS#8 document.
     ///
     /// # Panics
-    /// Where it is none.
+    /// If it is not a valid key.
     pub fn new(host_key: &[u8]) -> Self {
         let host_key = Ed25519KeyPair::from_pkcs8(host_key).expect("a host key");
         Self { host_key, their_identification: Vec::new(), session: None }
     }
 
-    /// The host key as the protocol writes it.
+    /// The host key in SSH's encoding.
     pub fn host_key(&self) -> Vec<u8> {
         Message::default().string("ssh-ed25519").string(self.host_key.public_key()).0
     }
 
-    /// Exchanges keys over the curve, for the first time or anew. `offer` was sent already.
+    /// Performs a first or repeated key exchange over Curve25519. `offer` was sent already.
     ///
     /// # Errors
-    /// Where the connection has ended.
+    /// If the connection has ended.
     pub fn exchange(&mut self, offer: &Message, sender: &mut Sender, receiver: &mut Receiver) -> io::Result<()> {
         let theirs = receiver.receive_only(20)?;
         let init = receiver.receive_only(30)?;
