@@ -1,12 +1,11 @@
-//! The database of collections, alerts and mails: opens it, records collections and answers queries. It decides
-//! nothing: alerts and mails are decided by [`fleet::judge`](crate::fleet::judge) before.
+//! The database of collections, alerts and mails: opens it, records collections and answers queries. The decisions
+//! about alerts and mails are made by [`fleet::judge`](crate::fleet::judge).
 //!
-//! Every change goes through one writer that owns the one writing connection ([`writer`]), and one process at a
-//! time has that writer ([`lock`]); questions have connections of their own and never wait for it ([`Reader`]).
-//! While the database is away, changes wait in a file on the disk ([`spool`]) and are stored in their order when it
-//! is back ([`outage`]).
-//! A [`Record`] is stored whole or not at all: sample, alerts, events, bookmark and mails are one transaction.
-//! Other programs read the `v1_` views of `migrations/README.md`, and nothing else.
+//! All changes go through one writer with the only writing connection ([`writer`]), and only one process at a time has
+//! the writer ([`lock`]). Queries use other connections and do not wait for it ([`Reader`]). While the database is
+//! away, changes wait in a file on disk ([`spool`]) and are stored in order when it is back ([`outage`]). A [`Record`]
+//! is stored completely or not at all: sample, alerts, events, bookmark and mails are one transaction. Other programs
+//! only read the `v1_` views in `migrations/README.md`.
 
 mod alert_changes;
 mod alerts;

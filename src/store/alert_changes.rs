@@ -1,5 +1,4 @@
-//! Writes changes of alerts: from a judged collection, and from an operator who acknowledges one or withdraws that. The
-//! writer adds the audit entry.
+//! Writes changes of alerts by a judged collection, and acknowledgements by operators. The writer adds the audit entry.
 
 use uuid::Uuid;
 
@@ -15,7 +14,7 @@ use crate::fleet::{
     mail::{Mail, MailKind},
 };
 
-/// Writes what a collection did to an alert.
+/// Writes the change of an alert by a collection.
 pub(super) async fn write(
     transaction: &mut Transaction,
     client: i64,
@@ -67,8 +66,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Notes which mails told of which alerts: each of a collection's mails about alerts tells of every change that is
-/// to be mailed.
+/// Stores which mails are about which alerts: each alert mail of a collection is about all changes that are mailed.
 pub(super) async fn link_mails(
     transaction: &mut Transaction,
     changes: &[Change],
@@ -91,12 +89,12 @@ pub(super) async fn link_mails(
     Ok(())
 }
 
-/// The words of acknowledging, and of withdrawing that, in the audit.
+/// The words for acknowledging and withdrawing in the audit.
 pub(super) const ACKNOWLEDGE: &str = "acknowledge";
 pub(super) const UNACKNOWLEDGE: &str = "unacknowledge";
 
-/// Notes that an open alert was acknowledged, by whom. A second time changes nothing: what counts is when somebody
-/// knew.
+/// Stores that an open alert was acknowledged, and by whom. If it is acknowledged already, nothing changes, because the
+/// first acknowledgement counts.
 pub(super) async fn acknowledge(transaction: &mut Transaction, given: &Acknowledgement) -> Result<(), WriteError> {
     let Acknowledgement { client, alert, at, actor, .. } = given;
     let about = given.about();

@@ -18,7 +18,7 @@ use crate::fleet::{
     metric::Instance,
 };
 
-/// The most ended alerts that are remembered.
+/// The most ended alerts that are loaded.
 const ENDED: i64 = 200;
 
 #[derive(sqlx::FromRow)]
@@ -40,9 +40,9 @@ pub(super) struct Row {
     mailed_in: Option<String>,
 }
 
-/// What is read of an alert. The parameter is the time up to which mails count.
+/// The columns of an alert. The parameter is the time up to which mails count.
 ///
-/// The id of a mail grows with time, so the last by id is the newest.
+/// The ids of mails increase with time, so the highest id is the newest mail.
 macro_rules! alert_columns {
     () => {
         "alerts.id, alerts.client_id, clients.ip, clients.port, alerts.metric, alerts.instance,
@@ -54,7 +54,7 @@ macro_rules! alert_columns {
     };
 }
 
-/// Alerts that meet a condition.
+/// The query for alerts that meet a condition.
 macro_rules! alerts_sql {
     ($condition:literal) => {
         concat!(
@@ -66,7 +66,7 @@ macro_rules! alerts_sql {
     };
 }
 
-/// Those that were open at a time, oldest first.
+/// The alerts that were open at a time, oldest first.
 pub(super) async fn open_at(
     transaction: &mut Transaction,
     at_ms: i64,
@@ -86,7 +86,7 @@ pub(super) async fn open_at(
     )
 }
 
-/// Those that are open now, oldest first.
+/// The alerts that are open now, oldest first.
 pub(super) async fn open(transaction: &mut Transaction, unreadable: &mut Unreadable) -> Result<Vec<Row>, sqlx::Error> {
     fetch_readable!(
         transaction,
@@ -97,7 +97,7 @@ pub(super) async fn open(transaction: &mut Transaction, unreadable: &mut Unreada
     )
 }
 
-/// Those that are open now, as they are shown.
+/// The alerts that are open now, for display.
 pub(super) async fn open_views(pool: &ReadPool) -> Result<(Vec<AlertView>, Unreadable), sqlx::Error> {
     let mut unreadable = Unreadable::default();
     let mut transaction = pool.begin_read().await?;
@@ -105,7 +105,7 @@ pub(super) async fn open_views(pool: &ReadPool) -> Result<(Vec<AlertView>, Unrea
     Ok((unreadable.convert(rows), unreadable))
 }
 
-/// The last that had ended at a time, the last first.
+/// The alerts that had ended last at a time, the last one first.
 pub(super) async fn ended_at(
     transaction: &mut Transaction,
     at_ms: i64,
@@ -122,12 +122,12 @@ pub(super) async fn ended_at(
     )
 }
 
-/// Every alert.
+/// All alerts.
 const LIST: List = List {
     columns: alert_columns!(),
-    // Every mail counts.
+    // All mails count.
     bind: Some(i64::MAX),
-    // Each alert has its client. Joined so, SQLite goes through the alerts by their time, and not client by client.
+    // Each alert has its client. With this join, SQLite reads the alerts by time and not client by client.
     from: "alerts /*! FORCE INDEX (alerts_by_time) */ LEFT JOIN clients ON clients.id = alerts.client_id",
     counted: "alerts",
     condition: "1 = 1",
@@ -135,7 +135,7 @@ const LIST: List = List {
     id: "alerts.id",
 };
 
-/// A part of the alerts by the time at which they were raised, with the mails about them.
+/// A page of the alerts by the time at which they were raised, with the mails about them.
 pub(super) async fn page(
     pool: &ReadPool,
     totals: &Totals,
@@ -169,8 +169,8 @@ struct Told {
     last_error: Option<String>,
 }
 
-/// The newest mails about each alert, newest first, each in words. Eight at most: with `repeat="every"` there is
-/// one a sweep, day by day.
+/// The newest mails about each alert, newest first. Eight at most, because with `repeat="every"` there is one per
+/// sweep.
 async fn mails(transaction: &mut Transaction, alerts: &[String]) -> Result<HashMap<String, Vec<String>>, sqlx::Error> {
     let told = fetch_of!(
         transaction,
@@ -199,7 +199,7 @@ impl TryFrom<Row> for AlertView {
     fn try_from(row: Row) -> Result<Self, sqlx::Error> {
         let notice: Notice = serde_json::from_str(&row.notice).map_err(unreadable)?;
         let end = match notice {
-            // The judge says these of no other end.
+            // The judge uses these reasons for no other end.
             Notice::Hold(HoldReason::RuleRemoved) => AlertEnd::Withdrawn,
             Notice::Hold(HoldReason::Gone) | Notice::Send(NoticeReason::Gone) => AlertEnd::Gone,
             Notice::Hold(_) | Notice::Send(_) => AlertEnd::Resolved,

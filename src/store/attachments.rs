@@ -69,7 +69,7 @@ pub(super) async fn of(transaction: &mut Transaction, mail: &str) -> Result<Vec<
     Ok(rows.into_iter().map(|(file_name, content)| Attachment { file_name, text: content.into() }).collect())
 }
 
-/// What is attached to each of these mails, without the texts.
+/// The names and sizes of the attachments of these mails.
 pub(super) async fn rows(
     transaction: &mut Transaction,
     mails: &[String],

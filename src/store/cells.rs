@@ -1,6 +1,5 @@
-//! Rows whose columns come from a table of columns: how one is written and how one is read, by name and never by
-//! position. Which columns there are is in [`fleet::stored`](crate::fleet::stored) and
-//! [`fleet::rows`](crate::fleet::rows).
+//! Writes and reads rows with the columns of a table of columns, by name and never by position. The columns are defined
+//! in [`fleet::stored`](crate::fleet::stored) and [`fleet::rows`](crate::fleet::rows).
 
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
@@ -17,7 +16,7 @@ pub(super) struct Field {
     value: Value,
 }
 
-/// NULL has a type too: PostgreSQL takes no integer for a text.
+/// NULL has a type, too: PostgreSQL does not accept an integer NULL for a text column.
 #[derive(Debug)]
 enum Value {
     Integer(Option<i64>),
@@ -36,7 +35,7 @@ impl Field {
         Self { column, value: Value::Text(value.into()) }
     }
 
-    /// The value of a column that is described. A cell of another kind becomes NULL.
+    /// The value for a column. A cell of another type becomes NULL.
     pub(super) fn of(column: &Column, cell: Cell) -> Self {
         use crate::fleet::cell::Value as _;
         let value = match column.kind {
@@ -53,7 +52,7 @@ pub(super) fn of_sample(sample: &StoredSample) -> impl Iterator<Item = Field> {
     stored::columns().iter().map(|stored| Field::of(&stored.column, stored.get(sample)))
 }
 
-/// The columns of a stored sample, for a SELECT from `collections` alone.
+/// The columns of a stored sample, for a SELECT from `collections` only.
 pub(super) fn sample_columns() -> String {
     stored::columns().iter().map(|stored| stored.column.name).collect::<Vec<_>>().join(", ")
 }
@@ -79,7 +78,7 @@ pub(super) async fn insert(
     })
 }
 
-/// Reads the value of a column from a row that has it under its name.
+/// Reads the value of a column by its name.
 pub(super) fn read<'r, R>(row: &'r R, column: &Column) -> Result<Cell, sqlx::Error>
 where
     R: Row,

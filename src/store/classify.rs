@@ -1,4 +1,4 @@
-//! Which kind of error a driver reports. Not what follows from it ([`super::error_kind`]).
+//! Classifies the errors of the drivers. [`super::error_kind`] defines the reactions.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use sqlx::migrate::MigrateError;
 
 use super::{error_kind::StoreErrorKind, pool::Exhausted};
 
-/// Finds the kind of a driver's error.
+/// The kind of a driver's error.
 pub(super) fn classify(error: &sqlx::Error) -> StoreErrorKind {
     if let sqlx::Error::Database(reported) = error {
         if let Some(sqlite) = reported.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
@@ -43,7 +43,7 @@ pub(super) fn classify(error: &sqlx::Error) -> StoreErrorKind {
     }
 }
 
-/// Whether the server let no further connection in, or none within the time that is waited.
+/// Whether the server did not accept a further connection, or not in time.
 pub(super) fn is_crowded(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::PoolTimedOut) || classify(error) == StoreErrorKind::TooManyConnections
 }
@@ -52,16 +52,16 @@ fn is_exhausted(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(io) if io.get_ref().and_then(|inner| inner.downcast_ref::<Exhausted>()).is_some())
 }
 
-/// Whether it is about TLS. A certificate that is not trusted arrives as an error of the connection, with data that
-/// makes no sense: a database itself never says that.
+/// Whether it is about TLS. An untrusted certificate is reported as an I/O error with the kind `InvalidData`, which
+/// databases do not cause otherwise.
 fn is_tls(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Tls(_))
         || matches!(error, sqlx::Error::Io(io) if io.kind() == io::ErrorKind::InvalidData)
 }
 
-/// By SQLite's primary result code, the low byte of the extended one (sqlite.org/rescode.html).
+/// Classifies by SQLite's primary result code, the low byte of the extended one (sqlite.org/rescode.html).
 fn classify_sqlite(code: Option<&str>) -> StoreErrorKind {
-    /// No space was left for the index of the write-ahead log.
+    /// There was no space for the index of the write-ahead log.
     const IOERR_SHMSIZE: i32 = 4874;
     let Some(code) = code.and_then(|code| code.parse::<i32>().ok()) else { return StoreErrorKind::Rejected };
     if code == IOERR_SHMSIZE {
@@ -78,14 +78,14 @@ fn classify_sqlite(code: Option<&str>) -> StoreErrorKind {
     }
 }
 
-/// By SQLSTATE, as PostgreSQL has it (postgresql.org/docs/current/errcodes-appendix.html).
+/// Classifies by the SQLSTATE of PostgreSQL (postgresql.org/docs/current/errcodes-appendix.html).
 fn classify_sqlstate(code: Option<&str>, message: &str) -> StoreErrorKind {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     match code {
         Some("53300") => StoreErrorKind::TooManyConnections,
-        // Prepared statements that another session has already, or that this one lost.
+        // Prepared statements that exist in another session or are missing in this one.
         Some("42P05" | "26000") => StoreErrorKind::Pooled,
-        // What pgbouncer says itself has this code, whatever it is about.
+        // pgbouncer uses this code for all of its own errors.
         Some("08P01") if says(&["statement pooling"]) => StoreErrorKind::Pooled,
         Some("08P01") if says(&["startup parameter"]) => StoreErrorKind::BadUrl,
         Some("08P01") if says(&["authentication failed", "no such user", "no such database", "does not exist"]) => {
@@ -108,7 +108,7 @@ fn classify_sqlstate(code: Option<&str>, message: &str) -> StoreErrorKind {
     }
 }
 
-/// By error number, as MariaDB and MySQL share it (mariadb.com/kb/en/mariadb-error-code-reference).
+/// Classifies by the error number of MariaDB and MySQL (mariadb.com/kb/en/mariadb-error-code-reference).
 fn classify_mysql(number: u16) -> StoreErrorKind {
     match number {
         1021 | 1114 => StoreErrorKind::Full,
@@ -123,7 +123,7 @@ fn classify_mysql(number: u16) -> StoreErrorKind {
     }
 }
 
-/// The kind of an error of the migrations, as far as they alone can say.
+/// The kind of a migration error, for errors that only occur there.
 pub(super) fn classify_migration(error: &MigrateError) -> StoreErrorKind {
     if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
         classify(error)

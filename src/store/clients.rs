@@ -1,5 +1,4 @@
-//! What a collector asks of its clients: their state between two collections, and their last values. Not what
-//! is shown of them.
+//! The queries of a collector about its clients: their state between two collections, and their last values.
 
 use std::collections::HashMap;
 
@@ -51,7 +50,7 @@ pub(super) async fn client_states(
         &mut unreadable,
         "SELECT client_id, metric, instance, over_in_a_row FROM rule_states"
     )?;
-    // The newest comes last and stays: there is one at most, unless someone changed the table.
+    // Ordered so that the newest one is kept. Usually there is at most one.
     let alerts = fetch_readable!(
         &mut transaction,
         AlertRow,
@@ -82,7 +81,7 @@ pub(super) async fn client_states(
     Ok((states.into_values().collect(), unreadable))
 }
 
-/// What a row is about.
+/// The metric and instance of a row.
 pub(super) fn key(metric: &str, instance: &str) -> Result<AlertKey, sqlx::Error> {
     Ok(AlertKey { metric: metric.parse().map_err(unreadable)?, instance: Instance::new(instance) })
 }
@@ -155,7 +154,7 @@ pub(super) async fn recent(
         i64::from(client.port()),
         i64::from(most)
     )?;
-    // What was not measured leaves a gap.
+    // Missing values leave gaps.
     rows.into_iter().rev().filter_map(|(at, value)| value.map(|value| Ok((from_ms(at)?, value)))).collect()
 }
 

@@ -84,7 +84,7 @@ struct Noted {
 fn advance(noted: Option<&Noted>, newest_ms: Option<i64>, wall_ms: i64, boot: &str, uptime_ms: i64) -> Option<Noted> {
     let per_boot_ms = i64::try_from(PER_BOOT.as_millis()).unwrap_or(i64::MAX);
     let at_ms = match noted {
-        // An unset clock only tells the uptime.
+        // An unset clock only provides the uptime.
         Some(noted) if wall_ms < EARLIEST_MS => noted.at_ms,
         None if wall_ms < EARLIEST_MS => return None,
         Some(noted) => {
@@ -166,7 +166,7 @@ mod tests {
     const SECOND: i64 = 1000;
     const HOUR: i64 = 3600 * SECOND;
     const DAY: i64 = 24 * HOUR;
-    /// Some day on which the clock is right.
+    /// A day on which the clock is right.
     const NOW: i64 = EARLIEST_MS + 300 * DAY;
 
     fn noted(at_ms: i64, boot: &str, uptime_ms: i64) -> Noted {
@@ -215,7 +215,7 @@ mod tests {
                 advance(Some(&noted), None, NOW + 100 * DAY + minute * 60 * SECOND, "a", minute * 60 * SECOND).unwrap();
         }
         assert_eq!(noted.at_ms, NOW + 600 * 60 * SECOND * SPEED);
-        // And it goes back at once when the clock is right again.
+        // And back immediately when the clock is right again.
         assert_eq!(advance(Some(&noted), None, NOW + 10 * HOUR, "a", 10 * HOUR).unwrap().at_ms, NOW + 10 * HOUR);
     }
 

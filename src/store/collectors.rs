@@ -30,8 +30,7 @@ struct LockOwnerRow {
     is_ending: Option<i64>,
 }
 
-/// Puts a new token in place of the last one, and with it forgets who held the database before. How far it had
-/// come stays.
+/// Replaces the token of the previous collector and deletes its description. The progress of the spool is kept.
 pub(super) async fn new_token(pool: &Pool) -> Result<Uuid, sqlx::Error> {
     let token = Uuid::new_v4();
     let mut transaction = pool.begin_write().await?;
@@ -49,7 +48,7 @@ pub(super) async fn new_token(pool: &Pool) -> Result<Uuid, sqlx::Error> {
     Ok(token)
 }
 
-/// Notes the name of the transaction beside the token; false where another token stands there.
+/// Stores the name of the transaction with the token. Returns false if the token in the database is another one.
 pub(super) async fn sign(transaction: &mut Transaction, token: Uuid, write: Uuid) -> Result<bool, sqlx::Error> {
     let met = execute!(
         transaction,
@@ -60,10 +59,10 @@ pub(super) async fn sign(transaction: &mut Transaction, token: Uuid, write: Uuid
     Ok(met > 0)
 }
 
-/// How far the database has come; `None` where another token stands there. Locked against a transaction
-/// whose answer was lost and which the server may be committing still: it is waited for.
+/// The progress in the database; `None` if the token there is another one. The query locks the row, so that it waits
+/// for a transaction whose result is unknown and which the server may still be committing.
 pub(super) async fn progress(transaction: &mut Transaction, token: Uuid) -> Result<Option<Progress>, sqlx::Error> {
-    // Locks first, and reads then: what is read is what was committed by whoever had the lock.
+    // Locks first and reads afterwards, so that it reads what the previous owner of the lock has committed.
     execute!(
         transaction,
         "UPDATE collectors SET holder_uuid = ? WHERE holder_uuid = ?",
@@ -82,7 +81,7 @@ pub(super) async fn progress(transaction: &mut Transaction, token: Uuid) -> Resu
     Ok(Some(Progress { last_write: uuid(last_write)?, spool: uuid(spool)?, position }))
 }
 
-/// Notes how far it has come.
+/// Stores the progress.
 pub(super) async fn advance(
     transaction: &mut Transaction,
     token: Uuid,
@@ -99,7 +98,7 @@ pub(super) async fn advance(
     .map(drop)
 }
 
-/// Writes down whose token it is.
+/// Stores the description of the owner of the token.
 pub(super) async fn announce(transaction: &mut Transaction, token: Uuid, owner: &LockOwner) -> Result<(), sqlx::Error> {
     execute!(
         transaction,
@@ -119,7 +118,7 @@ pub(super) async fn announce(transaction: &mut Transaction, token: Uuid, owner: 
     Ok(())
 }
 
-/// Takes back what was announced, before the database is given up: nobody is to be told of an owner that has gone.
+/// Deletes the description before the database is released, so that no owner is shown that has ended.
 pub(super) async fn withdraw(pool: &Pool, token: Uuid) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin_write().await?;
     execute!(
@@ -132,7 +131,7 @@ pub(super) async fn withdraw(pool: &Pool, token: Uuid) -> Result<(), sqlx::Error
     transaction.commit().await
 }
 
-/// Who announced itself since the database was last opened by a collector. One whose process has ended is nobody.
+/// The collector that has announced itself since a collector last opened the database. `None` if its process has ended.
 pub(super) async fn read(pool: &ReadPool) -> Result<Option<LockOwner>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let rows = fetch_all!(

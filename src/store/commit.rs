@@ -20,16 +20,16 @@ use super::{
     write_error::WriteError,
 };
 
-/// Where the changes of a transaction come from.
+/// The origin of the changes of a transaction.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Source<'a> {
-    /// From those who wait for it; the transaction's name.
+    /// Callers that wait for the result; the name of the transaction.
     Direct(Uuid),
-    /// From the spool: where each of them stood. Those that are stored already are passed over.
+    /// The spool, with the origin of each change. Changes that are stored already are skipped.
     Spool(&'a [Origin]),
 }
 
-/// Writes and commits; gives what is known afterwards.
+/// Writes and commits the changes, and returns the updated cache.
 pub(super) async fn commit(
     pool: &Pool,
     token: Uuid,
@@ -114,18 +114,17 @@ async fn write_all(
             }
             Write::Observe { witness, believed } => {
                 let now = clock::observe(transaction, witness).await?;
-                // Told once: a transaction that was undone said the same.
+                // Sent once. A transaction that was rolled back returned the same.
                 believed.get_or_init(|| now);
             }
-            // Kept back by the writer's loop.
+            // The writer handles it.
             Write::Close => {}
         }
     }
     Ok(known)
 }
 
-/// Notes what an operator did: who, what, to which, anything further.
-/// The entry for an order about an alert.
+/// Adds an audit entry about an alert: actor, action, target, details.
 async fn audit_alert(
     transaction: &mut Transaction,
     known: &mut RecordCache,

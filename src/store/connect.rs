@@ -1,5 +1,4 @@
-//! Connections to a target: for the writer and for questions. Not what has to be checked before they are used
-//! ([`super::open`]).
+//! Opens connections to a target: for the writer and for queries. [`super::open`] checks them before they are used.
 
 use sqlx::{
     Connection as _,
@@ -15,18 +14,18 @@ use super::{
     target::{Kind, Target},
 };
 
-/// Connections for questions: more than one, so that a long one does not hold up the others.
+/// The connections for queries. More than one, so that a long query does not delay others.
 pub(super) const READS: u32 = 4;
 
-/// The connections of a collector to a file that it has locked: one that writes, and those for questions.
+/// The connections of a collector to a file that it has locked: one that writes, and those for queries.
 pub(super) async fn to_locked_file(options: &SqliteConnectOptions) -> Result<(Pool, Pool), sqlx::Error> {
-    // FULL: a commit is on the disk before it is answered. NORMAL would survive a killed process, but a power
-    // failure could take back the last transactions, and with them mails that were already decided. Many
-    // collections share a transaction, so one sync serves them all.
+    // FULL: a commit is on disk before it returns. NORMAL would survive a killed process, but a power failure could
+    // lose the last transactions, with mails that were already decided. Many collections share a transaction, so one
+    // sync is enough for all of them.
     let options = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-    // SQLite itself takes back a transaction for which there was no room. The driver does not learn of it, and
-    // would refuse every further one on that connection: it is closed in place of being used again. For no other
-    // reason: with the last connection the write-ahead log goes, and where it goes is watched.
+    // If there is no space for a transaction, SQLite rolls it back by itself. The driver does not notice this and would
+    // refuse every further transaction on the connection, so the connection is closed. It is not closed for other
+    // reasons: closing the last connection removes the write-ahead log, whose removal is monitored.
     let writes = sqlite_pool(1)
         .idle_timeout(None)
         .max_lifetime(None)
@@ -40,8 +39,8 @@ pub(super) async fn to_locked_file(options: &SqliteConnectOptions) -> Result<(Po
 /// The connections of a reader.
 pub(super) fn for_reading(target: &Target) -> Pool {
     match &target.kind {
-        // In WAL mode a reader maps the index of the log (`-shm`), and makes it where no collector runs: that
-        // takes the right to write the directory, not the database.
+        // In WAL mode, a reader maps the index of the log (`-shm`) and creates it if no collector runs. This needs the
+        // right to write to the directory, but not to the database.
         Kind::Sqlite { options, .. } => {
             Pool::Sqlite(sqlite_pool(READS).connect_lazy_with(options.clone().read_only(true)))
         }
@@ -49,7 +48,7 @@ pub(super) fn for_reading(target: &Target) -> Pool {
     }
 }
 
-/// So many connections to a server at most, made when they are needed.
+/// At most this many connections to a server, opened when they are needed.
 pub(super) fn to_server(server: &Server, most: u32) -> Pool {
     match server {
         Server::Postgres(options) => Pool::Postgres(

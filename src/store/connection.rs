@@ -1,10 +1,10 @@
-//! The one connection that writes, with what goes with it: the lock, the collector's token, and the SQLite file that has
-//! to be the one that was opened. When the file is not where it was, or not what it was, every connection to it is
-//! closed at once, and what lies there later is opened. Not how that is noticed ([`super::file`]), not the queries
-//! ([`super::commit`]), and not what is kept meanwhile ([`super::outage`]).
+//! The writing connection with its state: the lock, the token of the collector, and the SQLite file, which must be the
+//! one that was opened. If the file is removed or replaced, all connections to it are closed immediately, and the file
+//! that is there later is opened. [`super::file`] detects this, [`super::commit`] has the statements, and
+//! [`super::outage`] keeps changes meanwhile.
 //!
-//! A file that is missing is not made anew: whoever moved it away may bring it back, and a new database would know
-//! nothing of open alerts and waiting mails. An empty file in its place is taken for the wish to begin a new one.
+//! A missing file is not created again, because it may be moved back, and a new database would have no open alerts and
+//! waiting mails. An empty file in its place means that a new database is wanted.
 
 use std::{
     path::{Path, PathBuf},
@@ -36,35 +36,35 @@ use super::{
     write_error::WriteError,
 };
 
-/// The connection that writes.
+/// The writing connection.
 pub(super) struct WriteConnection {
     pool: Pool,
     place: Arc<str>,
-    /// Stands in the database as long as no other collector has opened it.
+    /// The token in the database, unless another collector has opened it.
     token: Uuid,
-    /// What the database holds, as far as recording needs it. `None` after a failure: it is read again.
+    /// The data for recording. `None` after a failure, so that it is read again.
     known: Option<RecordCache>,
     transactions: Arc<AtomicU64>,
-    /// The connections for questions, which are closed and opened with the file.
+    /// The connections for queries, which are closed and opened together with the file.
     reads: ReadPool,
     lock: Lock,
-    /// The file, where the database is one.
+    /// The file; `None` for a server.
     watched: Option<WatchedFile>,
-    /// Who was announced as the collector.
+    /// The announced collector.
     announced: Option<LockOwner>,
 }
 
-/// The file of a SQLite database.
+/// The file of an SQLite database.
 #[derive(Debug)]
 struct WatchedFile {
     target: Target,
     file: OpenFile,
-    /// Why every connection to it is closed; `None` while it is open.
+    /// The reason why all connections are closed; `None` while it is open.
     shut: Option<StoreError>,
 }
 
 impl WriteConnection {
-    /// The connection to a database that was just opened. `transactions` counts those that are committed.
+    /// The connection to a database that was just opened. `transactions` counts committed transactions.
     pub(super) fn new(
         pool: Pool,
         token: Uuid,
@@ -85,28 +85,28 @@ impl WriteConnection {
         Ok(Self { pool, place, token, known: None, transactions, reads, lock, watched, announced: None })
     }
 
-    /// The database as it may be shown.
+    /// The database for display.
     pub(super) fn place(&self) -> &str {
         &self.place
     }
 
-    /// Whether the database is a file, which has to be checked.
+    /// Whether the database is a file, which must be monitored.
     pub(super) fn is_file(&self) -> bool {
         self.watched.is_some()
     }
 
-    /// Whether the connections to the file are closed until something lies there again.
+    /// Whether the connections are closed until there is a file again.
     pub(super) fn is_shut(&self) -> bool {
         self.watched.as_ref().is_some_and(|watched| watched.shut.is_some())
     }
 
-    /// Who is to be announced to a database that is opened in place of this one.
+    /// Sets the collector that is announced in a database that replaces this one.
     pub(super) fn remember_announced(&mut self, owner: &LockOwner) {
         self.announced = Some(owner.clone());
     }
 
-    /// One transaction of this name. A single change that was rejected is tried once more with what the database holds
-    /// read anew: another program may have written since.
+    /// Runs a transaction with this name. If a single change is rejected, it is tried once more with fresh data,
+    /// because another program may have changed the database.
     pub(super) async fn transact(&mut self, name: Uuid, writes: &[&Write]) -> Result<(), StoreError> {
         let remembered = self.known.is_some();
         match self.attempt(name, writes).await {
@@ -123,17 +123,17 @@ impl WriteConnection {
         let commit = commit::commit(&pool, token, Source::Direct(name), known, writes);
         let ended = tokio::time::timeout(TRANSACTION_DEADLINE, commit).await;
         self.end(ended)?;
-        // What was committed counts only where it can be found.
+        // The commit is only valid if the file is still there.
         self.check_file().await
     }
 
-    /// What a transaction begins with. What is known is taken out, and put back by [`end`](Self::end) only after a
-    /// commit: after anything else it is not true any more.
+    /// Begins a transaction and takes the cached data, which [`end`](Self::end) only puts back after a commit, because
+    /// it is invalid after anything else.
     pub(super) fn begin(&mut self) -> (Pool, Uuid, Option<RecordCache>) {
         (self.pool.clone(), self.token, self.known.take())
     }
 
-    /// What follows from a transaction that ended, or did not in time.
+    /// Handles the end of a transaction or its timeout.
     pub(super) fn end(&mut self, ended: Result<Result<RecordCache, WriteError>, Elapsed>) -> Result<(), StoreError> {
         match ended {
             Ok(Ok(known)) => {
@@ -142,7 +142,8 @@ impl WriteConnection {
                 Ok(())
             }
             Ok(Err(WriteError::Driver(error))) => {
-                // Where there was no room the driver closed the connection, and with it went what lay beside the file.
+                // If there was no space, the driver has closed the connection, which removed the files next to the
+                // database.
                 if let Some(watched) = &mut self.watched {
                     watched.file.expect_new_companions();
                 }
@@ -153,8 +154,8 @@ impl WriteConnection {
         }
     }
 
-    /// Checks that the file is still the one that was opened. Where it is not, every connection is closed: what was
-    /// committed goes from the log into the file, wherever that is now, and no other file is ever opened with its log.
+    /// Checks that the file is still the one that was opened. If not, all connections are closed. This writes the log
+    /// into the file, wherever it is now, so that no other file is opened with this log.
     pub(super) async fn check_file(&mut self) -> Result<(), StoreError> {
         let Some(watched) = &mut self.watched else { return Ok(()) };
         if let Some(why) = &watched.shut {
@@ -164,7 +165,7 @@ impl WriteConnection {
         let (kind, is_same_file) = (changed.kind(), changed.is_same_file());
         let takes_its_log = match &changed {
             Changed::Gone(_) | Changed::Replaced | Changed::NoFile | Changed::Companion(_) => true,
-            // What is written into it would not make it whole, or nobody knows.
+            // Writing the log would not repair it, or its state is unknown.
             Changed::Emptied | Changed::Unknown(_) => false,
         };
         let error = StoreError::new(&self.place, kind, changed);
@@ -196,7 +197,7 @@ impl WriteConnection {
         }
     }
 
-    /// Opens what lies there now, where the file was closed.
+    /// Opens the file that is there now, if the file was closed.
     pub(super) async fn reopen(&mut self) -> Result<(), StoreError> {
         let Some(WatchedFile { target, shut: Some(_), .. }) = &self.watched else { return Ok(()) };
         let target = target.clone();
@@ -213,7 +214,7 @@ impl WriteConnection {
             if error.kind.will_pass() || error.kind == StoreErrorKind::InUse {
                 error
             } else {
-                // Whatever is wrong with it, it is not what was there: somebody will put that right.
+                // Whatever the error is, this is not the original file, and somebody will have to fix it.
                 StoreError::new(&self.place, StoreErrorKind::Replaced, error)
             }
         })
@@ -222,7 +223,7 @@ impl WriteConnection {
     async fn open_again(&mut self, target: &Target, options: &SqliteConnectOptions) -> Result<(), StoreError> {
         let path = options.get_filename();
         let of_file = |error| StoreError::from_file(&target.place, error);
-        // The lock goes with the place: a directory that was moved away took the file that is locked with it.
+        // The lock is in the same directory. If the directory was moved, the locked file was moved with it.
         let lock = if self.lock.is_of_file(path).unwrap_or(false) {
             None
         } else {
@@ -260,7 +261,7 @@ impl WriteConnection {
         Ok(())
     }
 
-    /// Ends the connection and gives up the lock. `is_there` says whether the database answers.
+    /// Closes the connection and releases the lock. `is_there` tells whether the database answers.
     pub(super) async fn close(self, is_there: bool) {
         let Self { pool, lock, token, .. } = self;
         if is_there {
@@ -276,7 +277,7 @@ impl WriteConnection {
     }
 }
 
-/// Checks that what lies there is a database of fleetsweep, or empty: nothing is written into another program's.
+/// Checks that the file is a database of fleetsweep or empty, so that nothing is written to that of another program.
 async fn check_is_ours(target: &Target, options: &SqliteConnectOptions) -> Result<(), StoreError> {
     let counted = async {
         let mut connection = options.clone().read_only(true).connect().await?;
@@ -294,7 +295,7 @@ async fn check_is_ours(target: &Target, options: &SqliteConnectOptions) -> Resul
     }
 }
 
-/// Renames the log of a database that was moved away without it.
+/// Renames the log of a database that was moved without it.
 fn set_aside(log: &Path) {
     let mut aside = log.to_owned().into_os_string();
     aside.push(format!(".{}", Uuid::now_v7()));

@@ -18,24 +18,24 @@ use super::{
     write::Write,
 };
 
-/// How long a transaction from the spool has the writer to itself: longer than most take. What comes in meanwhile waits
-/// for it, lest more comes in than is stored.
+/// How long a transaction from the spool runs before new changes are received: longer than most take. Otherwise more
+/// changes could come in than are stored.
 const HEAD_START: Duration = Duration::from_millis(500);
 
-/// After how many transactions from the spool what has come in meanwhile is kept: fewer come in than are stored.
+/// After this many transactions from the spool, new changes are received, so that fewer come in than are stored.
 const TRANSACTIONS_A_TURN: u32 = 4;
 
-/// The parts of the writer that draining works with.
+/// The parts of the writer that are needed for this.
 pub(super) struct Drain<'a> {
     pub(super) connection: &'a mut WriteConnection,
     pub(super) outage: &'a mut OutageSpool,
     pub(super) queue: &'a mut WriteQueue,
-    /// How many changes were stored.
+    /// The number of stored changes.
     pub(super) stored: u64,
 }
 
 impl Drain<'_> {
-    /// Stores everything that waits.
+    /// Stores all waiting changes.
     pub(super) async fn run(&mut self) -> Result<(), StoreError> {
         for turn in 1_u32.. {
             if turn % TRANSACTIONS_A_TURN == 0 && self.queue.receive_at_once() {
@@ -50,7 +50,7 @@ impl Drain<'_> {
             for Waiting { content, end } in waiting {
                 match spooled::read(content, id, end) {
                     Ok(spooled) => batch.push(spooled),
-                    // It has its turn when it is the first.
+                    // It is handled when it is the first of a batch.
                     Err(_) if !batch.is_empty() => break,
                     Err((content, why)) => {
                         self.set_aside(content, &why).await?;
@@ -77,7 +77,7 @@ impl Drain<'_> {
         Ok(())
     }
 
-    /// One change alone; whether it is stored now.
+    /// Stores a single change. Returns whether it is stored; otherwise it was set aside.
     async fn store_or_set_aside(&mut self, spooled: &SpooledWrite) -> Result<bool, StoreError> {
         match self.store(std::slice::from_ref(spooled)).await {
             Ok(()) => Ok(true),
@@ -96,7 +96,7 @@ impl Drain<'_> {
         self.transact(&origins, &writes).await
     }
 
-    /// One transaction, during which what comes in is kept.
+    /// Runs a transaction. Changes that come in meanwhile are kept in the spool.
     async fn transact(&mut self, origins: &[Origin], writes: &[&Write]) -> Result<(), StoreError> {
         self.connection.check_file().await?;
         let (pool, token, known) = self.connection.begin();
@@ -110,7 +110,7 @@ impl Drain<'_> {
                 ended = &mut commit => break ended,
                 () = &mut head_start, if !receives => receives = true,
                 () = self.queue.receive(), if receives && self.queue.is_open => {
-                    // The transaction goes on while the disk is waited for.
+                    // The transaction continues while this waits for the disk.
                     let mut keeping = std::pin::pin!(self.outage.keep_received(self.queue));
                     tokio::select! {
                         () = &mut keeping => {}
@@ -137,7 +137,7 @@ impl Drain<'_> {
         Ok(())
     }
 
-    /// The first so many of the spool are stored, the last of which ends at `end`.
+    /// Marks this many changes of the spool as stored, the last of which ends at `end`.
     async fn pass(&self, count: usize, end: u64) -> Result<(), StoreError> {
         let waiting = self.outage.on_disk(move |spool| spool.pass(count, end).map(|()| spool.waiting())).await?;
         self.outage.tell(waiting);
@@ -145,7 +145,7 @@ impl Drain<'_> {
     }
 }
 
-/// Whether a change of the transaction is the reason. A full disk is not the fault of the change that met it.
+/// Whether one of the changes is the reason. A full disk is not.
 fn is_fault_of_a_change(error: &StoreError) -> bool {
     error.kind.may_concern_one_record() && !error.kind.will_pass()
 }

@@ -1,4 +1,4 @@
-//! An error of the store: its kind, the database, and the driver's own words. Not the kinds ([`super::error_kind`]).
+//! The error of the store: its kind, the database and the error of the driver.
 
 use std::{error::Error, io, sync::Arc};
 
@@ -9,13 +9,13 @@ use super::{classify::classify, error_kind::USE_ANOTHER, lock_owner::LockOwner};
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("database {place} {}", words(*.kind, .owner.as_deref()))]
 pub struct StoreError {
-    /// Which it is.
+    /// The kind of error.
     pub kind: StoreErrorKind,
-    /// The database as it may be shown: a path, or server and name. Never a password.
+    /// The database for display: a path, or server and name. Never a password.
     pub place: Arc<str>,
-    /// Who has it, where it is in use and that could be read.
+    /// The owner of the lock, if the database is in use and the owner is known.
     pub owner: Option<Box<LockOwner>>,
-    /// What the driver or the operating system said.
+    /// The error of the driver or the operating system.
     #[source]
     pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -39,12 +39,12 @@ impl StoreError {
         Self { kind, place: Arc::clone(place), owner: None, source: None }
     }
 
-    /// What the driver said, classified.
+    /// Classifies an error of the driver.
     pub(super) fn from_driver(place: &Arc<str>, error: sqlx::Error) -> Self {
         Self::new(place, classify(&error), error)
     }
 
-    /// What the operating system said of a file, classified.
+    /// Classifies an error of the operating system about a file.
     pub(super) fn from_file(place: &Arc<str>, error: io::Error) -> Self {
         let kind = if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
             StoreErrorKind::ReadOnly

@@ -5,28 +5,28 @@ use std::fmt;
 
 use super::deadlines::TRANSACTION_DEADLINE;
 
-/// Every way in which the database fails.
+/// All kinds of database errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreErrorKind {
-    /// The URL names no database that can be used.
+    /// The URL is not that of a usable database.
     BadUrl,
     /// The file cannot be opened, or the server does not answer.
     Unreachable,
     /// The server refused user, password or database name.
     LoginRefused,
-    /// TLS was asked for, and there is none, or none that can be trusted.
+    /// TLS is required but is not available, or its certificate is not trusted.
     Tls,
-    /// The account may not do what is needed there.
+    /// The account lacks a privilege.
     NoRight,
-    /// The file or the server takes no changes.
+    /// The file or the server does not accept changes.
     ReadOnly,
-    /// No space is left; nothing of the transaction was stored.
+    /// There is no space; nothing of the transaction was stored.
     Full,
     /// Another program has locked it.
     Locked,
-    /// Another collector collects into it.
+    /// Another collector uses it.
     InUse,
-    /// The server lets no further connection of this account in.
+    /// The server does not accept a further connection of this account.
     TooManyConnections,
     /// A connection pooler in front of the server does not keep sessions.
     Pooled,
@@ -36,13 +36,13 @@ pub enum StoreErrorKind {
     Replaced,
     /// The file is not a SQLite database.
     NotADatabase,
-    /// All connections of this program are in use by other questions.
+    /// All connections of this program are used by other queries.
     Busy,
-    /// It is there and does not answer in time.
+    /// It is there but does not answer in time.
     Slow,
     /// It is damaged.
     Corrupt,
-    /// It does not understand a query: its tables are not as this program created them.
+    /// It does not support a query, because its tables are not those of this program.
     Unanswered,
     /// A row that this program did not write cannot be read.
     Unreadable,
@@ -50,37 +50,37 @@ pub enum StoreErrorKind {
     NewerSchema {
         /// The newest migration in it.
         found: i64,
-        /// The newest this program has.
+        /// The newest migration of this program.
         known: i64,
     },
     /// It was created by an older version, and a reader does not migrate it.
     OlderSchema {
-        /// The newest migration in it; 0 where there is none.
+        /// The newest migration in it; 0 if there is none.
         found: i64,
-        /// The newest this program has.
+        /// The newest migration of this program.
         known: i64,
     },
-    /// Its schema is not the one that this program made.
+    /// Its schema is not that of this program.
     OtherSchema,
-    /// MariaDB or MySQL would take different texts for equal, or lose characters.
+    /// MariaDB or MySQL would treat different texts as equal, or lose characters.
     WrongCollation,
     /// PostgreSQL cannot store every character.
     WrongEncoding,
     /// It rejected a row; nothing of that record was stored.
     Rejected,
-    /// It has no such mail.
+    /// There is no such mail.
     NoSuchMail,
-    /// It has no such alert.
+    /// There is no such alert.
     NoSuchAlert,
-    /// That alert has ended.
+    /// The alert has ended.
     AlertEnded,
-    /// It is away, and so is what waits for it in the spool: what is asked cannot wait with it.
+    /// It is away, and this request cannot wait in the spool.
     Away,
-    /// It is away, and the spool takes nothing more.
+    /// It is away, and the spool is full.
     SpoolFull,
     /// It is away, and the spool cannot be used; or the spool of an earlier run cannot be read.
     SpoolFailed,
-    /// [`Store::close`](super::Store::close) came first.
+    /// [`Store::close`](super::Store::close) was called before.
     Closed,
 }
 
@@ -172,8 +172,8 @@ impl fmt::Display for StoreErrorKind {
 }
 
 impl StoreErrorKind {
-    /// Whether one record can be the reason, so that others of the same transaction may fare better alone.
-    /// On a full disk the smaller ones may: above all that a mail was sent, lest it is sent again.
+    /// Whether one record can be the reason, so that the others should be tried alone. On a full disk, small records
+    /// may succeed, for example that a mail was sent, which prevents that it is sent again.
     pub(super) fn may_concern_one_record(self) -> bool {
         match self {
             Self::Rejected | Self::NoSuchMail | Self::NoSuchAlert | Self::AlertEnded | Self::Full => true,
@@ -207,34 +207,34 @@ impl StoreErrorKind {
         }
     }
 
-    /// Whether the database is only away: what was to be stored waits in the spool until it is back.
+    /// Whether the database is only away. Changes then wait in the spool until it is back.
     #[must_use]
     pub fn will_pass(self) -> bool {
         match self {
-            // The server is stopped or restarted, the network is cut, the file's disk is gone for a moment.
+            // The server is stopped or restarted, the network fails, or the disk of the file is missing for a moment.
             Self::Unreachable
-            // In mid-run: a password is being changed, a server is restored with its old accounts. At the start
-            // it is a mistake in the configuration, and said as that.
+            // During a run: a password is being changed, or a server is restored with its old accounts. At the start,
+            // it is reported as an error in the configuration.
             | Self::LoginRefused
-            // A server that became a replica during a fail-over, a disk that was remounted after an error.
+            // A server became a replica in a fail-over, or a disk was remounted after an error.
             | Self::ReadOnly
-            // Rights and certificates are being changed, and are not complete yet.
+            // Privileges and certificates are being changed.
             | Self::NoRight
             | Self::Tls
             // Somebody frees space.
             | Self::Full
             // A backup or a long transaction of another program ends.
             | Self::Locked
-            // Others leave.
+            // Other connections are closed.
             | Self::TooManyConnections
             | Self::Busy
             | Self::Slow
-            // Somebody puts a file there.
+            // The file is moved back.
             | Self::Missing
             | Self::Replaced => true,
-            // Another collector writes there now: what this one knows is no longer true.
+            // Another collector writes there now, so the cached data is invalid.
             Self::InUse
-            // These do not change by waiting: somebody has to fix the cause, and must be notified by failures.
+            // Waiting does not help. The cause must be fixed, and the errors must be noticed.
             | Self::BadUrl
             | Self::Pooled
             | Self::NotADatabase
@@ -246,12 +246,12 @@ impl StoreErrorKind {
             | Self::OtherSchema
             | Self::WrongCollation
             | Self::WrongEncoding
-            // It is there, and does not want this.
+            // The database works, but rejects this.
             | Self::Rejected
             | Self::NoSuchMail
             | Self::NoSuchAlert
             | Self::AlertEnded
-            // Said by this program itself.
+            // Errors of this program itself.
             | Self::Away
             | Self::SpoolFull
             | Self::SpoolFailed
@@ -259,13 +259,13 @@ impl StoreErrorKind {
         }
     }
 
-    /// Whether it is about where a file lies.
+    /// Whether it is about the path of a file.
     pub(super) fn is_of_file(self) -> bool {
         matches!(self, Self::Missing | Self::Replaced)
     }
 
-    /// Whether an answer to a question shows that changes are taken again too. On a full disk, beside a lock and
-    /// from a replica, questions are answered all the time.
+    /// Whether an answer to a query means that changes are accepted again. With a full disk, a lock or a replica,
+    /// queries are always answered.
     pub(super) fn ends_with_an_answer(self) -> bool {
         matches!(self, Self::Unreachable | Self::LoginRefused | Self::Tls)
     }

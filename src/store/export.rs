@@ -17,44 +17,44 @@ use super::{
 };
 use crate::fleet::{cell::Row, rows::View};
 
-/// Rows of one query.
+/// The number of rows of one query.
 const PAGE: i64 = 1000;
 
 /// The selection of rows.
 #[derive(Debug, Clone, Default)]
 pub struct RowFilter {
-    /// Those of these clients; `None` for all there are, those of no client included.
+    /// Only those of these clients; `None` for all, including rows without a client.
     pub clients: Option<Vec<StoredClient>>,
-    /// Those from then on.
+    /// Only those since this time.
     pub since: Option<Timestamp>,
-    /// Those from before then.
+    /// Only those before this time.
     pub until: Option<Timestamp>,
 }
 
-/// The rows of one view, page after page. Between two pages no query and no transaction is under way.
+/// Pages of the rows of a view. Between two pages, no query or transaction is open.
 #[derive(Debug)]
 pub struct Pages {
     reader: Reader,
     view: View,
     page: i64,
-    /// Whose mails are meant; `None` for all.
+    /// The clients whose mails are selected; `None` for all.
     owners: Option<HashSet<i64>>,
     first: Position,
-    /// The latest time that is meant.
+    /// The latest selected time.
     until_ms: i64,
-    /// What is gone through one after the other: the clients, or in one go the mails.
+    /// The remaining clients; for mails a single entry.
     parts: vec::IntoIter<i64>,
-    /// The part that is being gone through, and where it goes on.
+    /// The current client and the position of the next page.
     current: Option<(i64, Position)>,
-    /// How many rows could not be read.
+    /// The number of unreadable rows.
     unreadable: u64,
 }
 
 impl Pages {
-    /// The rows of a view that are wanted.
+    /// Selects rows of a view.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn of(reader: Reader, view: View, wanted: RowFilter) -> Result<Self, StoreError> {
         let (owners, parts) = match (view, wanted.clients) {
             (View::Mails, clients) => {
@@ -69,7 +69,7 @@ impl Pages {
             page: PAGE,
             owners,
             first: Position { at_ms: wanted.since.map_or(i64::MIN, ceiling_ms), id: Id::first(view), core: i64::MIN },
-            // A client's clock may say any time, so that without a bound there is none.
+            // The clock of a client may have any value, so the default has no limit.
             until_ms: wanted.until.map_or(i64::MAX, |until| ceiling_ms(until).saturating_sub(1)),
             parts: parts.into_iter(),
             current: None,
@@ -77,10 +77,10 @@ impl Pages {
         })
     }
 
-    /// The next rows; `None` after the last. Rows that are stored meanwhile may be among them.
+    /// The next rows; `None` after the last. They may include rows that were stored meanwhile.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Row>>, StoreError> {
         loop {
             let next = self.current.take().or_else(|| self.parts.next().map(|part| (part, self.first.clone())));
@@ -105,13 +105,13 @@ impl Pages {
         }
     }
 
-    /// How many rows were left out so far because they cannot be read.
+    /// The number of rows that were omitted so far because they cannot be read.
     #[must_use]
     pub fn unreadable(&self) -> u64 {
         self.unreadable
     }
 
-    /// The same in pages of another size.
+    /// Sets the page size.
     #[must_use]
     pub fn in_pages_of(self, rows: u32) -> Self {
         Self { page: rows.max(1).into(), ..self }

@@ -37,8 +37,8 @@ impl From<&fs::Metadata> for Identity {
 pub(super) struct OpenFile {
     path: PathBuf,
     seen: Identity,
-    /// The files that SQLite keeps next to it, once they were seen. Without them, other programs do not see what is
-    /// written.
+    /// The files that SQLite creates next to it, once they have been seen. If they are missing, other programs do not
+    /// see new data.
     companions: [(PathBuf, Option<Identity>); 2],
 }
 
@@ -135,7 +135,7 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// What a check says, in a word.
+    /// The result of a check in one word.
     fn word(file: &mut OpenFile) -> &'static str {
         match file.check() {
             Ok(()) => "same",
@@ -165,7 +165,7 @@ mod tests {
         fs::create_dir(&path).unwrap();
         assert_eq!(word(&mut file), "no file");
         fs::remove_dir(&path).unwrap();
-        // The same file by a link is the same file.
+        // A symbolic link leads to the same file.
         std::os::unix::fs::symlink(&away, &path).unwrap();
         assert_eq!(word(&mut file), "same");
         fs::write(&away, "").unwrap();

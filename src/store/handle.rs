@@ -48,7 +48,7 @@ pub struct Store {
     requests: mpsc::Sender<WriteRequest>,
     transactions: Arc<AtomicU64>,
     status: watch::Receiver<DatabaseStatus>,
-    /// Has the writer try a database that is away.
+    /// Makes the writer try to reach a database that is away.
     hurry: Arc<Notify>,
     /// Identifies the database. It must not be shown, because unlike `place` it may contain secrets.
     identity: Arc<str>,
@@ -61,17 +61,17 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the database of a configuration for collecting into it: locks it until the store is closed or its process
-    /// ends, however that comes about; brings its schema up to date, stores what waits in its spool, and starts
-    /// the writer. A SQLite file is made where it is missing, readable by its owner alone.
+    /// Opens the database of a configuration for a collector: locks it until the store is closed or the process ends
+    /// for any reason, migrates its schema, stores what waits in its spool, and starts the writer. A missing SQLite
+    /// file is created with access only for its owner.
     ///
     /// # Errors
-    /// Why it cannot be used; `InUse` while another collector has it. What waits in the spool waits on.
+    /// The reason why it cannot be used; `InUse` if another collector has it. The spool is kept.
     pub async fn open_configured(database: &Database, environment: &Environment) -> Result<Self, StoreError> {
         Self::open_named(DatabaseUrl::configured(database), environment).await
     }
 
-    /// The same for a URL alone.
+    /// Opens the database at a URL for a collector.
     ///
     /// # Errors
     /// As [`open_configured`](Self::open_configured).
@@ -79,17 +79,16 @@ impl Store {
         Self::open_named(DatabaseUrl::plain(url), environment).await
     }
 
-    /// Who keeps this process from collecting into the database of a configuration, as the error that it would get; `None`
-    /// where it could.
+    /// The error that a collector would get because another one uses the database; `None` if there is none.
     ///
     /// # Errors
-    /// Why that cannot be known.
+    /// If this cannot be determined.
     pub async fn held(database: &Database) -> Result<Option<StoreError>, StoreError> {
         open::held(&Target::of(DatabaseUrl::configured(database))?).await
     }
 
     async fn open_named(database: DatabaseUrl<'_>, environment: &Environment) -> Result<Self, StoreError> {
-        // The lock comes first: nobody migrates a database into which another one collects.
+        // The lock comes first, so that a database in use is not migrated.
         let opened = open::hold(Target::of(database)?).await?;
         schema::migrate(&opened.writes, &opened.target.place).await?;
         Self::start(opened, environment, spool::MOST_BYTES).await
@@ -100,7 +99,7 @@ impl Store {
         let Opened { writes, reads, lock, identity, file, target } = opened;
         let place = Arc::clone(&target.place);
         let token = collectors::new_token(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
-        // Before anything of this run is stored: a clock that is wrong now must not vouch for itself.
+        // Before anything of this run is stored, so that a clock that is wrong now is not confirmed by itself.
         note_time(&writes).await.map_err(|error| StoreError::from_driver(&place, error))?;
         let reader = Reader::new(reads, Arc::clone(&place));
         let spool = Spool::open(spool_path::of(environment, &identity, file.as_deref()), most_bytes)
@@ -121,26 +120,26 @@ impl Store {
         Ok(Self { reader, requests, transactions, status, hurry, identity: identity.into() })
     }
 
-    /// Whether the database is away, now and whenever that changes.
+    /// The status of the database and its changes.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<DatabaseStatus> {
         self.status.clone()
     }
 
-    /// How many changes wait in the spool because the database is away.
+    /// The number of changes that wait in the spool because the database is away.
     #[must_use]
     pub fn waiting(&self) -> u64 {
         self.status.borrow().away.as_ref().map_or(0, |away| away.waiting)
     }
 
-    /// Whether the database is away: what it says is not the newest then.
+    /// Whether the database is away. If so, its data is not the newest.
     #[must_use]
     pub fn is_away(&self) -> bool {
         self.status.borrow().away.is_some()
     }
 
-    /// Waits until nothing waits in the spool, for so long at most, and has the database tried often meanwhile.
-    /// How many changes still wait.
+    /// Waits until the spool is empty, at most for this time, and tries often to reach the database. Returns how many
+    /// changes still wait.
     pub async fn settle(&self, longest: Duration) -> u64 {
         let deadline = Instant::now() + longest;
         let mut status = self.status();
@@ -154,35 +153,35 @@ impl Store {
         self.waiting()
     }
 
-    /// The database as it may be shown: a path, or server and name.
+    /// The database for display: a path, or server and name.
     #[must_use]
     pub fn place(&self) -> &str {
         self.reader.place()
     }
 
-    /// What names the database among all others, whichever way leads to it: its file from the root on, or server,
-    /// name and schema. It is not to be shown.
+    /// Identifies the database independently of the path or URL: the real path of its file, or server, name and schema.
+    /// It must not be shown.
     #[must_use]
     pub fn identity(&self) -> &str {
         &self.identity
     }
 
-    /// How many writing transactions were committed since it was opened: many records share one.
+    /// The number of transactions that were committed since it was opened. Many records share one.
     #[must_use]
     pub fn transactions(&self) -> u64 {
         self.transactions.load(Ordering::Relaxed)
     }
 
-    /// Stores what one collection came to, whole or not at all. When it answers `Ok`, it is on the disk: in the
-    /// database, or in the spool while that is away. It is stored too where the caller stops waiting.
+    /// Stores the record of a collection completely or not at all. After `Ok` it is on disk, in the database or in the
+    /// spool. It is also stored if the caller stops waiting.
     ///
     /// # Errors
-    /// Why nothing of it was stored or kept.
+    /// The reason why it was neither stored nor spooled.
     pub async fn record(&self, record: Record) -> Result<(), StoreError> {
         self.write(Write::Record(Box::new(record))).await
     }
 
-    /// Puts a mail that belongs to no collection into the outbox.
+    /// Adds a mail to the outbox that does not belong to a collection.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -220,8 +219,8 @@ impl Store {
         self.write(Write::Refused { id, at, error: error.to_owned() }).await
     }
 
-    /// Puts smaller mails in the place of a waiting one that the server does not take for its size, in one transaction.
-    /// The first of them has its id.
+    /// Replaces a waiting mail that is too large for the server with smaller ones, in one transaction. The first of
+    /// them has its id.
     ///
     /// # Errors
     /// As [`record`](Self::record); `NoSuchMail`.
@@ -229,8 +228,8 @@ impl Store {
         self.write(Write::Split { id, parts, reason: reason.to_owned() }).await
     }
 
-    /// Counts how long each waiting mail has waited, up to `at`. Of the stretch since the last count it counts `most`
-    /// at most, so that a clock that leaps ahead ends no waiting.
+    /// Adds the time until `at` to the waiting time of each waiting mail. At most `most` is added, so that a clock that
+    /// jumps ahead does not make mails expire.
     ///
     /// # Errors
     /// As [`record`](Self::record); `Away`.
@@ -238,7 +237,7 @@ impl Store {
         self.write(Write::Waited { at, most }).await
     }
 
-    /// Notes what an operator did.
+    /// Adds an audit entry about an operator's action.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -254,7 +253,7 @@ impl Store {
         self.write(Write::Audit { at, actor, action, target, detail }).await
     }
 
-    /// Notes that a sweep began; its clients are not collected yet.
+    /// Stores that a sweep began. Its clients are not collected yet.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -270,7 +269,7 @@ impl Store {
         self.write(Write::SweepStarted { sweep, number, set_off_by: trigger, at, clients }).await
     }
 
-    /// Notes that it ended: every record of it was brought before. From then on it can be travelled to.
+    /// Stores that a sweep ended, after all of its records. From then on it is available for time travel.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -285,9 +284,8 @@ impl Store {
         self.write(Write::SweepEnded { sweep, at, duration_ms, ok: ok.into(), failed: failed.into() }).await
     }
 
-    /// Notes that an operator acknowledged an open alert, with its entry in the audit. Where it was acknowledged
-    /// before, the first time stays. It does not wait for a database that is away: whether the alert is open still
-    /// is for the database to say.
+    /// Stores that an operator acknowledged an open alert, with an audit entry. An earlier acknowledgement is kept.
+    /// This does not wait for a database that is away, because only the database knows whether the alert is still open.
     ///
     /// # Errors
     /// As [`record`](Self::record); `NoSuchAlert`, `AlertEnded`, `Away`.
@@ -302,8 +300,8 @@ impl Store {
         self.write(Write::Acknowledge(Acknowledgement::new(client, about, alert, at, actor))).await
     }
 
-    /// Notes that an operator withdrew the acknowledgement of an open alert, with its entry in the audit. It does not
-    /// wait for a database that is away.
+    /// Stores that an operator withdrew the acknowledgement of an open alert, with an audit entry. This does not wait
+    /// for a database that is away.
     ///
     /// # Errors
     /// As [`acknowledge`](Self::acknowledge).
@@ -318,8 +316,8 @@ impl Store {
         self.write(Write::Unacknowledge(Acknowledgement::new(client, about, alert, at, actor))).await
     }
 
-    /// Deletes one small piece of what is older than `before`: collections with their samples, security events,
-    /// ended alerts, mails that are done with, sweeps. Whether more may be left.
+    /// Deletes a small number of rows that are older than `before`: collections with their samples, security events,
+    /// ended alerts, finished mails, sweeps. Returns whether there may be more.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -347,16 +345,16 @@ impl Store {
         self.write(Write::Announce(owner.clone())).await
     }
 
-    /// Answers questions; lives on when the store is dropped, but not when it is closed.
+    /// A reader for queries. It works after this handle is dropped, but not after [`close`](Self::close).
     #[must_use]
     pub fn reader(&self) -> Reader {
         self.reader.clone()
     }
 
-    /// The last `most` measured values of a client, newest last. Of `unreachable` there are none.
+    /// The last `most` values of a metric of a client, newest last. There are none for `unreachable`.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn recent(
         &self,
         client: &ClientId,
@@ -371,10 +369,10 @@ impl Store {
         self.reader.recent(client, metric, most).await
     }
 
-    /// The waiting mails that are to be offered now, oldest first.
+    /// The waiting mails that are due, oldest first.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn mails_due(
         &self,
         now: Timestamp,
@@ -385,15 +383,15 @@ impl Store {
         self.reader.mails_due(now, due, after, most).await
     }
 
-    /// When the next waiting mail is to be offered; `None` where none waits.
+    /// When the next waiting mail is due; `None` if none waits.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn next_mail_at(&self) -> Result<Option<Timestamp>, StoreError> {
         self.reader.next_mail_at().await
     }
 
-    /// Stores what waits, then closes every connection. Later changes are rejected as `Closed`.
+    /// Stores waiting changes, then closes all connections. Later changes are rejected as `Closed`.
     pub async fn close(&self) {
         match self.write(Write::Close).await {
             Ok(()) => {}
@@ -402,7 +400,7 @@ impl Store {
         self.reader.close().await;
     }
 
-    /// Hands a change to the writer and waits until it is stored.
+    /// Sends a change to the writer and waits for its result.
     async fn write(&self, write: Write) -> Result<(), StoreError> {
         let closed = || StoreError::plain(self.reader.shown(), StoreErrorKind::Closed);
         let (done, stored) = oneshot::channel();
@@ -411,7 +409,7 @@ impl Store {
     }
 }
 
-/// Notes how far time has come.
+/// Stores the trusted time.
 async fn note_time(writes: &Pool) -> Result<(), sqlx::Error> {
     let mut transaction = writes.begin_write().await?;
     clock::observe(&mut transaction, &ClockReading::of_system()).await?;

@@ -1,4 +1,4 @@
-//! What is listed and charted: a client's history, its security events, the mails. Not the alerts.
+//! Queries for lists and charts: the history of a client, its security events, the mails.
 
 use jiff::Timestamp;
 
@@ -16,18 +16,17 @@ use crate::fleet::{
     listing::{Page, Part},
 };
 
-/// The most points of a chart: more than a screen has columns.
+/// The most points of a chart, more than the columns of a screen.
 const POINTS: i64 = 400;
 
-/// How long a part of the span is of which one point is made. The parts are counted from the epoch, so that a
-/// point does not move while time goes on; thus one more than the span has parts may be cut by it.
+/// The time span of one point. Spans are counted from the epoch, so that a point does not move as time passes. A chart
+/// can therefore touch one span more than its length.
 fn part(span: Span) -> i64 {
     span.milliseconds() / (POINTS - 1) + 1
 }
 
-/// The question behind a chart: of which address and port, after and up to when, in parts how long; its parameters in
-/// this order. The newest time of a part stands for it: of a single sample, that is its own. Public for who wants
-/// to know a database's plan of it.
+/// The query of a chart. Parameters: address, port, start, end, time span of a point. The newest time in a span is the
+/// time of its point, which for a single sample is its own time. Public for benchmarks of the query plan.
 pub const HISTORY: &str = "SELECT MAX(collected_at_ms), AVG(cpu_percent), AVG(memory_percent) FROM collections
     WHERE client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?)
     AND collected_at_ms > ? AND collected_at_ms <= ?
@@ -81,7 +80,7 @@ pub(super) async fn security_events(
     Ok((rows.into_iter().map(event).collect(), unreadable))
 }
 
-/// A client's clock may say anything: what no calendar has is the first or last time of ours.
+/// The clock of a client may have any value. Times outside the calendar become the first or last one.
 fn by_their_clock(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
@@ -102,7 +101,7 @@ struct Row {
     server_answer: Option<String>,
 }
 
-/// Every mail.
+/// All mails.
 const LIST: List = List {
     columns: "kind, recipient, subject, body, status, created_at_ms, next_at_ms, sent_at_ms, attempts, last_error,
      server_answer, id",
@@ -114,7 +113,7 @@ const LIST: List = List {
     id: "id",
 };
 
-/// A part of the mails by the time at which they were decided.
+/// A page of the mails by the time at which they were decided.
 pub(super) async fn mails(
     pool: &ReadPool,
     totals: &Totals,
@@ -163,7 +162,7 @@ mod tests {
     #[test]
     fn no_span_has_more_parts_than_there_are_points() {
         for span in Span::ALL {
-            // However the span lies, it touches one part more than it is long.
+            // A chart can touch one span more than its length.
             assert!((POINTS - 1) * part(span) >= span.milliseconds(), "{span:?}");
         }
     }

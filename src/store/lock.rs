@@ -49,7 +49,7 @@ pub(super) enum Lock {
     Session(SessionHandle),
 }
 
-/// A lock that was just taken on a server, before it is known that it lasts.
+/// A lock that was just taken on a server, before it is known whether it lasts.
 pub(super) struct Taken {
     session: Session,
     server: Server,
@@ -155,13 +155,13 @@ impl Taken {
     }
 }
 
-/// The server's number of a session.
+/// The server's id of a session.
 async fn number_at_postgres(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     let (number,): (i32,) = sqlx::query_as("SELECT pg_backend_pid()").fetch_one(connection).await?;
     Ok(number.into())
 }
 
-/// The same.
+/// The server's id of a session.
 async fn number_at_mysql(connection: &mut MySqlConnection) -> Result<i64, sqlx::Error> {
     let (number,): (i64,) = sqlx::query_as("SELECT CAST(CONNECTION_ID() AS SIGNED)").fetch_one(connection).await?;
     Ok(number)

@@ -168,8 +168,8 @@ async fn in_use(target: &Target) -> StoreError {
     StoreError { owner: found.map(Box::new), ..StoreError::plain(&target.place, StoreErrorKind::InUse) }
 }
 
-/// Who keeps collectors out now, as the error that one would get; `None` where nobody does. The lock is taken for a
-/// moment to know that, and nothing else is opened.
+/// The error that a collector would get because another one uses the database; `None` if there is none. For this, the
+/// lock is taken for a moment.
 pub(super) async fn held(target: &Target) -> Result<Option<StoreError>, StoreError> {
     let is_free = match &target.kind {
         Kind::Sqlite { options, .. } => match lock::file(options.get_filename()) {

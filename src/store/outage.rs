@@ -21,21 +21,21 @@ use super::{
     spooled,
 };
 
-/// The pause after the first attempt to end an outage, and the shortest of all.
+/// The pause after the first attempt to end an outage.
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The pause doubles up to this one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The longest pause for a file that is missing: looking for it costs nothing.
+/// The longest pause for a missing file, because checking for it is cheap.
 const LONGEST_PAUSE_FOR_FILE: Duration = Duration::from_secs(4);
 
-/// Keeps changes while the database is away, and tells whoever watches.
+/// Keeps changes while the database is away, and publishes the status.
 pub(super) struct OutageSpool {
     place: Arc<str>,
     spool: Arc<Mutex<Spool>>,
     status: watch::Sender<DatabaseStatus>,
-    /// Notified of every answer to a question.
+    /// Notified of every answer to a query.
     pub(super) answered: Arc<Notify>,
     /// Notified by those who wait for the end of the outage.
     pub(super) hurry: Arc<Notify>,
@@ -43,7 +43,7 @@ pub(super) struct OutageSpool {
     outages: u64,
 }
 
-/// The outage that lasts.
+/// The current outage.
 #[derive(Debug, Clone)]
 pub(super) struct Outage {
     began: Instant,
@@ -54,7 +54,7 @@ pub(super) struct Outage {
     stored: u64,
 }
 
-/// The spool failed, or the task that worked on it.
+/// The spool or its task failed.
 #[derive(Debug, thiserror::Error)]
 enum SpoolFailure {
     #[error(transparent)]
@@ -64,7 +64,7 @@ enum SpoolFailure {
 }
 
 impl OutageSpool {
-    /// `answered` is notified of every answer to a question, `hurry` by those who wait.
+    /// `answered` is notified of every answer to a query, `hurry` by those who wait for the database.
     pub(super) fn new(
         place: Arc<str>,
         spool: Spool,
@@ -80,12 +80,12 @@ impl OutageSpool {
         self.outage.is_some()
     }
 
-    /// The outage that lasts.
+    /// The current outage.
     pub(super) fn current(&self) -> Option<&Outage> {
         self.outage.as_ref()
     }
 
-    /// Works on the spool in a thread that may block.
+    /// Uses the spool in a thread that may block.
     pub(super) async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Spool) -> Result<T, SpoolError> + Send + 'static,
@@ -97,7 +97,7 @@ impl OutageSpool {
         done.map_err(|failure| StoreError::new(&self.place, StoreErrorKind::SpoolFailed, failure))
     }
 
-    /// From here on the database counts as away. This is published when the first change is kept.
+    /// Begins an outage. It is published when the first change is kept.
     fn begin(&mut self, error: &StoreError) {
         let now = Instant::now();
         self.outage = Some(Outage {
@@ -111,15 +111,15 @@ impl OutageSpool {
         self.outages += 1;
     }
 
-    /// From here on the database counts as away, though nothing waits for it yet.
+    /// Begins an outage and publishes it, although no change waits yet.
     pub(super) fn begin_empty(&mut self, error: &StoreError) {
         self.begin(error);
         self.tell(0);
     }
 
-    /// The database did not take a batch, and may in a while: from here on it counts as away. Gives back what could not
-    /// be kept either, with the reason. `tried` is the transaction that failed; it may have been committed all the same.
-    /// `is_shut` says that nothing is written again before somebody has put the file back.
+    /// Begins an outage because the database did not accept a batch, and keeps the batch. Returns the requests that
+    /// could not be kept, with the reason. `tried` is the transaction that failed; it may have been committed.
+    /// `is_shut` means that nothing is written until the file is back.
     pub(super) async fn begin_with(
         &mut self,
         batch: &mut Vec<WriteRequest>,
@@ -139,7 +139,7 @@ impl OutageSpool {
         not_kept
     }
 
-    /// Keeps what came while the database is away.
+    /// Keeps changes that come in during the outage.
     pub(super) async fn keep_received(&mut self, queue: &mut WriteQueue) {
         let Some(outage) = &self.outage else { return };
         let why = StoreError::clone(&outage.why);
@@ -147,7 +147,7 @@ impl OutageSpool {
             let refusal = StoreError::new(&self.place, StoreErrorKind::Away, why);
             self.keep(&mut queue.batch, None, refusal).await.1
         } else {
-            // The caller must see the error.
+            // The caller must get the error.
             queue.batch.drain(..).map(|request| (request, why.clone())).collect()
         };
         for (request, error) in not_kept {
@@ -155,8 +155,8 @@ impl OutageSpool {
         }
     }
 
-    /// Keeps a batch in the spool and answers for it: how many. What cannot wait is given back with `refusal`, what could
-    /// not be kept with the reason.
+    /// Keeps a batch in the spool and answers its requests. Returns how many were kept, and those that were not: with
+    /// `refusal` if they cannot wait, otherwise with the reason.
     async fn keep(
         &mut self,
         batch: &mut Vec<WriteRequest>,
@@ -200,7 +200,7 @@ impl OutageSpool {
         (kept, not_kept)
     }
 
-    /// Tells how many changes wait.
+    /// Publishes how many changes wait.
     pub(super) fn tell(&self, waiting: u64) {
         let Some(outage) = &self.outage else { return };
         let why = Arc::clone(&outage.why);
@@ -209,7 +209,7 @@ impl OutageSpool {
         });
     }
 
-    /// Notes how an attempt to end the outage went, and how many changes it stored.
+    /// Records the result of an attempt to end the outage, and how many changes it stored.
     pub(super) fn tried(&mut self, result: Result<(), StoreError>, stored: u64) {
         let Some(outage) = &mut self.outage else { return };
         outage.stored += stored;

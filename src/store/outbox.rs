@@ -1,4 +1,4 @@
-//! The rows of the outbox: mails that wait, and those that were sent or refused.
+//! The outbox: mails that wait, and those that were sent or refused.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ use crate::fleet::{
 /// A selection of waiting mails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// Every one, whatever its back-off.
+    /// All of them, regardless of the next attempt.
     All,
-    /// Those whose time has come.
+    /// Those whose next attempt is due.
     Ready,
-    /// Those that have waited for so long.
+    /// Those that have waited at least this long.
     Waited(Duration),
 }
 
@@ -36,30 +36,30 @@ pub enum Due {
 pub struct OutboxMail {
     /// The mail itself.
     pub mail: Mail,
-    /// The client that it tells of; `None` where of none.
+    /// The client that it is about; `None` if it is not about a client.
     pub client: Option<ClientId>,
-    /// The sweep in which it was decided; `None` where in none.
+    /// The sweep in which it was decided; `None` outside of a sweep.
     pub sweep: Option<SweepId>,
-    /// How often it was offered.
+    /// The number of attempts.
     pub attempts: u32,
-    /// How long it has waited, as far as that was counted.
+    /// How long it has waited, as far as this was counted.
     pub waited: Duration,
-    /// How often it was split because the server did not take its size.
+    /// How often it was split because of its size.
     pub splits: u32,
-    /// When it is to be offered next.
+    /// When the next attempt is due.
     pub next_at: Timestamp,
-    /// Why it was not taken when it was last offered.
+    /// The error of the last attempt.
     pub last_error: Option<String>,
 }
 
-/// Mails by what became of them.
+/// The number of mails by status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MailCounts {
     /// Not yet accepted by the SMTP server.
     pub waiting: u64,
     /// Mails that the server accepted.
     pub sent: u64,
-    /// Refused for good.
+    /// Permanently refused.
     pub refused: u64,
 }
 
@@ -86,7 +86,7 @@ struct MailRow {
     port: Option<i64>,
 }
 
-/// What the parts of a mail have of it.
+/// The properties that the parts of a mail inherit.
 #[derive(sqlx::FromRow)]
 struct SplitRow {
     client_id: Option<i64>,
@@ -96,14 +96,14 @@ struct SplitRow {
     splits: i64,
 }
 
-/// To which client and sweep a mail belongs; `None` where to none.
+/// The client and sweep of a mail; `None` if there is none.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Origin {
     pub(super) client: Option<i64>,
     pub(super) sweep: Option<String>,
 }
 
-/// A word in the database that names nothing.
+/// An unknown word in the database.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no kind of mail")]
 struct InvalidKind(String);
@@ -179,8 +179,8 @@ pub(super) async fn refused(
     )?)
 }
 
-/// Puts smaller mails in the place of one that is too large: the first keeps its id, the others are new and belong to
-/// the same client and sweep. All of them are due at once and have waited as long.
+/// Replaces a mail that is too large with smaller ones. The first keeps its id; the others are new and belong to the
+/// same client and sweep. All of them are due immediately and have waited as long.
 pub(super) async fn split(
     transaction: &mut Transaction,
     id: Uuid,
@@ -225,11 +225,11 @@ pub(super) async fn split(
     Ok(())
 }
 
-/// Counts how long each waiting mail has waited up to `at`; of the stretch since it was counted last, `most` at most.
-/// A clock that was set back counts nothing.
+/// Adds the time since the last count to the waiting time of each waiting mail, at most `most`. If the clock was set
+/// back, nothing is added.
 pub(super) async fn waited(transaction: &mut Transaction, at: Timestamp, most: Duration) -> Result<(), sqlx::Error> {
     let (at_ms, most_ms) = (to_ms(at), to_count(u64::try_from(most.as_millis()).unwrap_or(u64::MAX)));
-    // The columns are set from left to right on MariaDB: the time comes last.
+    // MariaDB sets columns from left to right, so the time must be the last.
     execute!(
         transaction,
         "UPDATE mails SET waited_ms = waited_ms + CASE
@@ -246,7 +246,7 @@ pub(super) async fn waited(transaction: &mut Transaction, at: Timestamp, most: D
     .map(drop)
 }
 
-/// A change of one mail has met one row.
+/// Checks that a change of one mail met one row.
 fn one(rows: u64) -> Result<(), WriteError> {
     if rows == 1 { Ok(()) } else { Err(WriteError::Refused(StoreErrorKind::NoSuchMail)) }
 }
@@ -293,7 +293,7 @@ pub(super) async fn due(
             mails.push(OutboxMail { mail: Mail { attachments, ..waiting.mail }, ..waiting });
         }
         match last {
-            // Nothing but mails that cannot be read: they hold up no other.
+            // Only unreadable mails, so look further. They must not block others.
             Some(last) if mails.is_empty() => after = last,
             Some(_) | None => return Ok((mails, unreadable)),
         }
@@ -329,7 +329,7 @@ impl TryFrom<MailRow> for OutboxMail {
     }
 }
 
-/// The kind of mail that a word names.
+/// The kind of mail for a word.
 pub(super) fn kind_of(word: String) -> Result<MailKind, sqlx::Error> {
     let kind = MailKind::ALL.into_iter().find(|kind| kind.word() == word);
     kind.ok_or_else(|| unreadable(InvalidKind(word)))

@@ -1,5 +1,4 @@
-//! A part of a long list by its keys, so that no part costs more than another; and how long the list is. Not what
-//! stands in a row.
+//! Pages of long lists by key, so that all pages cost the same, and the length of the list.
 
 use std::{
     collections::HashMap,
@@ -17,29 +16,29 @@ use super::{
 };
 use crate::fleet::listing::{ListKey, Page, Part};
 
-/// A list as SQL. MariaDB would sort the whole table in place of taking the index, so the index is named for it.
+/// A list in SQL. MariaDB would sort the whole table and not use the index, so a hint names the index.
 #[derive(Debug)]
 pub(super) struct List {
-    /// The columns, without those of the key.
+    /// The columns without the key.
     pub(super) columns: &'static str,
-    /// What a parameter in the columns is.
+    /// The value of the parameter in the columns.
     pub(super) bind: Option<i64>,
     /// The tables.
     pub(super) from: &'static str,
-    /// The same for counting.
+    /// The tables for counting.
     pub(super) counted: &'static str,
-    /// Which of their rows.
+    /// The condition for the rows.
     pub(super) condition: &'static str,
-    /// By what they are ordered.
+    /// The column by which they are ordered.
     pub(super) order: &'static str,
-    /// What tells apart rows of the same order.
+    /// The column that distinguishes rows with the same order.
     pub(super) id: &'static str,
 }
 
-/// A part of a list.
+/// The rows of a page.
 #[derive(Debug)]
 pub(super) struct Found<T> {
-    /// The newest first.
+    /// Newest first.
     pub(super) rows: Vec<T>,
     pub(super) ends: Option<(ListKey, ListKey)>,
     pub(super) unreadable: Vec<ListKey>,
@@ -47,7 +46,7 @@ pub(super) struct Found<T> {
 }
 
 impl<T> Found<T> {
-    /// This part, and behind it another one, whose end counts.
+    /// Appends an older page, whose end becomes the end.
     pub(super) fn followed_by(mut self, older: Self) -> Self {
         self.rows.extend(older.rows);
         self.unreadable.extend(older.unreadable);
@@ -64,7 +63,7 @@ enum Bind {
     Text(String),
 }
 
-/// At most `most` rows of a part. Rows around a time are not found here: of these the key has to be found first.
+/// At most `most` rows of a page. For a page around a time, the caller must find the key first.
 pub(super) async fn fetch<S, T>(
     transaction: &mut Transaction,
     list: &List,
@@ -97,7 +96,7 @@ where
     Ok(found(read, has_more))
 }
 
-/// The statement with its parameters, and whether it gives the oldest row first.
+/// The statement with its parameters, and whether it returns the oldest row first.
 fn sql(list: &List, part: Part) -> (String, Vec<Bind>, bool) {
     let List { columns, bind, from, condition, order, id, .. } = list;
     let mut binds: Vec<Bind> = bind.iter().map(|bind| Bind::Number(*bind)).collect();
@@ -121,7 +120,7 @@ fn sql(list: &List, part: Part) -> (String, Vec<Bind>, bool) {
     (sql, binds, is_reversed)
 }
 
-/// A row as it is stored, and its key, as far as either can be read.
+/// A row and its key, as far as they can be read.
 fn read<'r, R, S, T>(row: &'r R) -> Result<(Option<ListKey>, Option<T>), sqlx::Error>
 where
     R: sqlx::Row,
@@ -137,7 +136,7 @@ where
     Ok((readable(key)?, readable(S::from_row(row).and_then(T::try_from))?))
 }
 
-/// `None` where it is the row that cannot be read.
+/// `None` if the error concerns this row only.
 fn readable<T>(read: Result<T, sqlx::Error>) -> Result<Option<T>, sqlx::Error> {
     match read {
         Ok(read) => Ok(Some(read)),
@@ -149,7 +148,7 @@ fn readable<T>(read: Result<T, sqlx::Error>) -> Result<Option<T>, sqlx::Error> {
     }
 }
 
-/// A row without a key of its own has none to go on from: it counts as one before all others.
+/// A row with an unreadable key cannot be continued from. It counts as the first.
 const NOWHERE: ListKey = ListKey { order: i64::MAX, id: Uuid::max() };
 
 fn found<T>(read: Vec<(Option<ListKey>, Option<T>)>, has_more: bool) -> Found<T> {
@@ -167,7 +166,7 @@ fn found<T>(read: Vec<(Option<ListKey>, Option<T>)>, has_more: bool) -> Found<T>
     Found { rows, ends, unreadable, has_more }
 }
 
-/// What was found, with how much else there is.
+/// A page with the number of other rows.
 pub(super) async fn page<T>(
     transaction: &mut Transaction,
     list: &List,
@@ -185,7 +184,7 @@ pub(super) async fn page<T>(
     Ok(Page { rows, ends, unreadable, newer, has_more, total })
 }
 
-/// How many rows of a list are newer than one.
+/// The number of rows of a list that are newer than a key.
 async fn newer_than(transaction: &mut Transaction, list: &List, key: ListKey) -> Result<u64, sqlx::Error> {
     let List { counted, condition, order, id, .. } = list;
     let sql =
@@ -194,8 +193,8 @@ async fn newer_than(transaction: &mut Transaction, list: &List, key: ListKey) ->
     from_count(count)
 }
 
-/// How long lists are, as far as that was counted. A list of a million rows takes long to count: it is counted again
-/// only when fifty times as long has passed as that took.
+/// The lengths of lists, cached. Counting a million rows takes long, so a list is only counted again when fifty times
+/// as long has passed as the counting took.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Totals(Arc<Mutex<HashMap<&'static str, Counted>>>);
 
@@ -206,11 +205,11 @@ struct Counted {
     took: Duration,
 }
 
-/// How many times as long as counting takes a count is good for.
+/// How many times as long as the counting took its result is valid.
 const GOOD_FOR: u32 = 50;
 
 impl Totals {
-    /// How many rows a list has.
+    /// The number of rows of a list.
     async fn of(&self, transaction: &mut Transaction, list: &List) -> Result<u64, sqlx::Error> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(list.counted).copied();
         if let Some(known) = known

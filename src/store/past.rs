@@ -26,23 +26,23 @@ use crate::fleet::{
     stored::StoredSample,
 };
 
-/// The answer to what the fleet was like.
+/// The result of a query of the past.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Past {
-    /// The fleet as it stood then.
+    /// The fleet as it was then.
     Known {
-        /// Its clients are those that were asked for, as far as they were known then.
+        /// The requested clients that were known then.
         fleet: Box<Fleet>,
-        /// How many rows could not be read: what stands in them is left out.
+        /// The number of unreadable rows, whose data is missing.
         unreadable: u64,
     },
     /// The sweep is unknown or did not end.
     Unknown,
-    /// The answer was not wanted any more.
+    /// The query was cancelled because its result is no longer needed.
     Superseded,
 }
 
-/// Ends a question that is not wanted any more between two of its queries.
+/// Cancels a query between two of its statements if its result is no longer needed.
 macro_rules! unless {
     ($superseded:expr) => {
         if $superseded.is_cancelled() {
@@ -93,7 +93,7 @@ pub(super) async fn fleet(
     Ok(Past::Known { fleet, unreadable: unreadable.count() })
 }
 
-/// The alerts as they were then, and what the open ones are about, by client.
+/// The alerts as they were then, and the open alerts of each client.
 async fn alerts_of(
     transaction: &mut Transaction,
     ended: &Ended,
@@ -122,13 +122,13 @@ async fn alerts_of(
     Ok((alerts, open))
 }
 
-/// The clients as they had been collected by then.
+/// The clients as of their collections until then.
 async fn known(
     transaction: &mut Transaction,
     ended: &Ended,
     unreadable: &mut Unreadable,
 ) -> Result<Vec<LastOf>, sqlx::Error> {
-    // As in memory.rs, one index is named for MariaDB.
+    // As in `stored_history.rs`, a hint names the index for MariaDB.
     let rows = fetch_readable!(
         transaction,
         ClientRow,
@@ -145,9 +145,9 @@ async fn known(
     Ok(unreadable.convert(rows))
 }
 
-/// The alert as it was then. Its limit is the last one: an earlier one is not kept.
+/// The alert as it was then, except for its limit, of which only the last one is stored.
 fn then(alert: AlertView, value: Option<f64>, peak: f64, sweep: &SweepView) -> AlertView {
-    // What was last measured is of another time: once the alert has ended it is even below the limit.
+    // The last value was measured at another time. After the end of the alert, it is even within the limit.
     let unmeasured = if alert.ended.is_some() { peak } else { alert.value };
     let notice = match (alert.acknowledged.is_given(), alert.mailed_in, alert.notice) {
         (true, _, _) => Notice::Hold(HoldReason::Acknowledged),
@@ -160,8 +160,8 @@ fn then(alert: AlertView, value: Option<f64>, peak: f64, sweep: &SweepView) -> A
     AlertView { value: value.unwrap_or(unmeasured), ended: None, notice, ..alert }
 }
 
-/// How often in a row the clients had failed by then whose alert about that was open. A collection that was
-/// cancelled says nothing of its client.
+/// The number of failed collections in a row of the clients with an open alert about that. Cancelled collections do not
+/// count.
 async fn failed_in_a_row(
     transaction: &mut Transaction,
     ended: &Ended,
@@ -215,7 +215,7 @@ async fn measured(
 }
 
 impl Measured {
-    /// The reading as far as it is stored here.
+    /// The reading, as far as it is stored.
     fn reading(&self, cores: Vec<Percent>) -> Result<(Timestamp, Reading), sqlx::Error> {
         let stored = &self.stored;
         let usage = |total: Option<i64>, used: Option<i64>| match (total, used) {
@@ -253,7 +253,7 @@ fn percent(value: f64) -> Result<Percent, sqlx::Error> {
     Percent::new(value).map_err(super::convert::unreadable)
 }
 
-/// Puts in, from their samples, the readings that are not kept whole any more.
+/// Restores readings that are no longer stored completely from their samples.
 async fn rebuild(
     transaction: &mut Transaction,
     measured: &HashMap<i64, Measured>,

@@ -1,4 +1,4 @@
-//! The connections and transactions of the three kinds of databases, so that each query is written once.
+//! Connections and transactions of the three kinds of databases, so that each query is only written once.
 
 use std::{borrow::Cow, io};
 
@@ -15,21 +15,21 @@ pub(super) enum Pool {
     MySql(MySqlPool),
 }
 
-/// A transaction in one of them. Reading happens in one too: what one answer is made of belongs together.
-/// Dropped without [`commit`](Transaction::commit) it leaves nothing behind.
+/// A transaction. Queries use one, too, so that the parts of an answer are consistent. It is rolled back if it is
+/// dropped without [`commit`](Transaction::commit).
 pub(super) enum Transaction {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
     Postgres(sqlx::Transaction<'static, Postgres>),
     MySql(sqlx::Transaction<'static, MySql>),
 }
 
-/// Every connection for questions is in use.
+/// All connections for queries are in use.
 #[derive(Debug, thiserror::Error)]
 #[error("all connections are in use")]
 pub(super) struct Exhausted;
 
-/// Expands one query body for each driver. In the body `$connection` is that driver's connection, and
-/// `$text` turns SQL with `?` into that driver's.
+/// Expands a query for each driver. In the body, `$connection` is the connection of the driver, and `$text` converts
+/// SQL with `?` to its dialect.
 macro_rules! on_driver {
     ($transaction:expr, |$connection:ident, $text:ident| $body:expr) => {
         match $transaction {
@@ -49,7 +49,7 @@ macro_rules! on_driver {
     };
 }
 
-/// Executes a statement; gives the number of rows it met.
+/// Executes a statement and returns the number of affected rows.
 macro_rules! execute {
     ($transaction:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
         $crate::store::pool::on_driver!($transaction, |connection, text| {
@@ -58,7 +58,7 @@ macro_rules! execute {
     };
 }
 
-/// Fetches every row as `$row`, a tuple or a derived `FromRow`.
+/// Fetches all rows as `$row`, a tuple or a derived `FromRow`.
 macro_rules! fetch_all {
     ($transaction:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
         $crate::store::pool::on_driver!($transaction, |connection, text| {
@@ -67,7 +67,7 @@ macro_rules! fetch_all {
     };
 }
 
-/// Fetches the one row that there is as `$row`.
+/// Fetches a single row as `$row`.
 macro_rules! fetch_one {
     ($transaction:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
         $crate::store::pool::on_driver!($transaction, |connection, text| {
@@ -76,9 +76,9 @@ macro_rules! fetch_one {
     };
 }
 
-/// Fetches the rows of many keys, some hundred at a time: one statement takes only so many parameters, and a join
-/// with all that is known of them is planned well by one database and badly by the next. `{}` in the text becomes
-/// the list of the keys' marks.
+/// Fetches the rows of many keys, some hundred at a time. The number of parameters of a statement is limited, and a
+/// join with all rows is planned well by one database and badly by another. `{}` in the text is replaced by the
+/// placeholders of the keys.
 macro_rules! fetch_of {
     ($transaction:expr, $row:ty, $sql:literal, $keys:expr) => {
         async {
@@ -100,7 +100,7 @@ macro_rules! fetch_of {
     };
 }
 
-/// Keys of one statement.
+/// The number of keys of one statement.
 pub(super) const KEYS: usize = 500;
 
 pub(super) use {execute, fetch_all, fetch_of, fetch_one, on_driver};
@@ -110,8 +110,8 @@ pub(super) fn verbatim(sql: Cow<'static, str>) -> SqlStr {
     AssertSqlSafe(sql).into_sql_str()
 }
 
-/// SQL for PostgreSQL, which counts its parameters: each `?` becomes `$1`, `$2`, … None of our statements
-/// has a `?` in a text.
+/// SQL for PostgreSQL, which numbers its parameters: each `?` becomes `$1`, `$2`, and so on. No statement contains a
+/// `?` in a text.
 pub(super) fn numbered(sql: Cow<'static, str>) -> SqlStr {
     let mut counted = String::with_capacity(sql.len() + 64);
     for (index, part) in sql.split('?').enumerate() {
@@ -133,7 +133,7 @@ impl Pool {
             Self::MySql(pool) => pool.begin().await.map(Transaction::MySql),
         };
         begun.map_err(|error| {
-            // Where connections are there, the database is not the reason.
+            // If all connections exist, the database is not the reason.
             if matches!(error, sqlx::Error::PoolTimedOut) && self.is_exhausted() {
                 sqlx::Error::Io(io::Error::new(io::ErrorKind::WouldBlock, Exhausted))
             } else {
@@ -142,7 +142,7 @@ impl Pool {
         })
     }
 
-    /// Whether every connection that may be there is there and in use.
+    /// Whether all connections exist and are in use.
     fn is_exhausted(&self) -> bool {
         let (open, most, idle) = match self {
             Self::Sqlite(pool) => (pool.size(), pool.options().get_max_connections(), pool.num_idle()),
@@ -152,8 +152,8 @@ impl Pool {
         open >= most && idle == 0
     }
 
-    /// A transaction that writes. In SQLite it takes the lock at once: one that began by reading could not
-    /// wait for another program's.
+    /// A transaction that writes. In SQLite, it takes the lock immediately, because a transaction that begins with
+    /// reading could not wait for the lock of another program.
     pub(super) async fn begin_write(&self) -> Result<Transaction, sqlx::Error> {
         Ok(match self {
             Self::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
@@ -162,7 +162,7 @@ impl Pool {
         })
     }
 
-    /// Runs the migrations that are missing.
+    /// Runs missing migrations.
     pub(super) async fn migrate(&self, migrator: &Migrator) -> Result<(), MigrateError> {
         match self {
             Self::Sqlite(pool) => migrator.run(pool).await,
@@ -171,8 +171,8 @@ impl Pool {
         }
     }
 
-    /// Has SQLite put what its log holds into the file. A log with something in it is a danger to any other database
-    /// that comes to lie beside it, and stays where a reader has the file open.
+    /// Makes SQLite write its log into the file. A log with content would damage another database that is put in the
+    /// place of this one. It stays if a reader has the file open.
     pub(super) async fn empty_log(&self) {
         let Self::Sqlite(pool) = self else { return };
         if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(pool).await {
@@ -180,7 +180,7 @@ impl Pool {
         }
     }
 
-    /// Ends every connection.
+    /// Closes all connections.
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
@@ -191,7 +191,7 @@ impl Pool {
 }
 
 impl Transaction {
-    /// Makes it last.
+    /// Commits it.
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await,
@@ -200,7 +200,7 @@ impl Transaction {
         }
     }
 
-    /// Undoes it.
+    /// Rolls it back.
     pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => transaction.rollback().await,

@@ -75,7 +75,7 @@ mod tests {
         let marked = mark(child.id()).unwrap();
         assert_eq!(status(child.id(), &marked), ProcessStatus::Runs);
         child.kill().unwrap();
-        // Not waited for yet: there is still a number, and nobody behind it.
+        // It was not waited for, so its id still exists without a running process.
         let ended = std::time::Instant::now() + std::time::Duration::from_secs(30);
         while status(child.id(), &marked) == ProcessStatus::Runs && std::time::Instant::now() < ended {
             std::thread::yield_now();

@@ -4,14 +4,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{error::StoreError, write::Write};
 
-/// Changes that may wait for the writer. When the queue is full, whoever brings a change waits: a collection then stays
-/// in its store stage, its place in the sweep is not given to the next, and the sweep slows to what the database takes.
+/// The capacity of the queue. If it is full, the sender waits: its collection stays in the stage `store`, the next
+/// client is not started, and the sweep slows down to the speed of the database.
 const CAPACITY: usize = 1024;
 
-/// The most changes of one transaction. Nothing is waited for to fill it.
+/// The most changes of one transaction. The writer does not wait for more.
 pub(super) const BATCH: usize = 256;
 
-/// A change, and the sender of its result.
+/// A change and the sender for its result.
 #[derive(Debug)]
 pub(super) struct WriteRequest {
     pub(super) write: Write,
@@ -34,21 +34,21 @@ fn answer(done: oneshot::Sender<Result<(), StoreError>>, result: Result<(), Stor
 /// The writer's end of the queue.
 pub(super) struct WriteQueue {
     requests: mpsc::Receiver<WriteRequest>,
-    /// What was taken from the queue and is to be stored next.
+    /// Changes that were taken from the queue and are stored next.
     pub(super) batch: Vec<WriteRequest>,
     closers: Vec<oneshot::Sender<Result<(), StoreError>>>,
-    /// Whether anything can still come.
+    /// Whether changes can still come.
     pub(super) is_open: bool,
 }
 
 impl WriteQueue {
-    /// A queue, and the end at which changes are put in.
+    /// A queue and its sender.
     pub(super) fn new() -> (mpsc::Sender<WriteRequest>, Self) {
         let (sender, requests) = mpsc::channel(CAPACITY);
         (sender, Self::of(requests, true))
     }
 
-    /// A queue into which nothing comes.
+    /// A queue without senders.
     pub(super) fn closed() -> Self {
         Self::of(mpsc::channel(1).1, false)
     }
@@ -57,7 +57,7 @@ impl WriteQueue {
         Self { requests, batch: Vec::with_capacity(BATCH), closers: Vec::new(), is_open }
     }
 
-    /// Waits until something comes into the empty batch. Cancelling it loses nothing.
+    /// Waits until the batch is not empty. Safe to cancel.
     pub(super) async fn receive(&mut self) {
         if self.requests.recv_many(&mut self.batch, BATCH).await == 0 {
             self.is_open = false;
@@ -65,7 +65,7 @@ impl WriteQueue {
         self.take_out_closers();
     }
 
-    /// Takes what has come already; whether there is something.
+    /// Takes all changes that are there. Returns whether there are any.
     pub(super) fn receive_at_once(&mut self) -> bool {
         while self.batch.len() < BATCH
             && let Ok(request) = self.requests.try_recv()
@@ -80,12 +80,12 @@ impl WriteQueue {
         let closing = self.batch.extract_if(.., |request| matches!(request.write, Write::Close));
         self.closers.extend(closing.map(|request| request.done));
         if !self.closers.is_empty() {
-            // From here on nobody new is let in; who is in already is served.
+            // No new changes from here on. Those in the queue are still processed.
             self.requests.close();
         }
     }
 
-    /// Answers whoever closed the store.
+    /// Answers the requests to close the store.
     pub(super) fn answer_closers(self) {
         for closer in self.closers {
             answer(closer, Ok(()));

@@ -17,19 +17,19 @@ use super::{
     target::{Kind, Target},
 };
 
-/// How long the writer's connection answers questions after the server let no further one in.
+/// How long queries use the connection of the writer after the server did not accept a further connection.
 const CROWDED: Duration = Duration::from_secs(60);
 
-/// Connections for questions; cheap to clone, and every clone sees when they are exchanged.
+/// Connections for queries; cheap to clone. All clones use new connections after a replacement.
 #[derive(Debug, Clone)]
 pub(super) struct ReadPool(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     state: RwLock<State>,
-    /// Until when the server counts as crowded.
+    /// Until when the server counts as having too few connections.
     crowded_until: Mutex<Option<Instant>>,
-    /// The file of a reader on its own, which nobody opens anew for it.
+    /// The file of a reader without a writer, which must reopen the file itself.
     alone: Option<(PathBuf, Target)>,
 }
 
@@ -37,22 +37,21 @@ struct Inner {
 enum State {
     Open {
         pool: Pool,
-        /// The writer's connection, for a server that lets in no more.
+        /// The connection of the writer, for a server that does not accept more.
         spare: Option<Pool>,
-        /// The file that was opened, of a reader on its own.
+        /// The file that a reader without a writer has opened.
         seen: Option<Identity>,
     },
     Away(StoreError),
 }
 
 impl ReadPool {
-    /// These connections, and the writer's where they do not suffice.
+    /// These connections, and that of the writer if they are not sufficient.
     pub(super) fn new(pool: Pool, spare: Option<Pool>) -> Self {
         Self::of(State::Open { pool, spare, seen: None }, None)
     }
 
-    /// The connections of a reader on its own. Where another file comes to lie in the place of the one that was opened,
-    /// that one is read.
+    /// The connections of a reader without a writer. If another file replaces the opened one, it reads that.
     pub(super) fn alone(pool: Pool, target: &Target) -> Self {
         let path = match &target.kind {
             Kind::Sqlite { options, .. } => Some(options.get_filename().to_owned()),
@@ -66,12 +65,12 @@ impl ReadPool {
         Self(Arc::new(Inner { state: RwLock::new(state), crowded_until: Mutex::new(None), alone }))
     }
 
-    /// From now on these.
+    /// Replaces the connections.
     pub(super) fn exchange(&self, pool: Pool) {
         self.set(State::Open { pool, spare: None, seen: None });
     }
 
-    /// From now on none, for this reason; gives those that were there, for closing.
+    /// Removes the connections for this reason, and returns them for closing.
     pub(super) fn shut(&self, why: StoreError) -> Option<Pool> {
         match self.set(State::Away(why)) {
             State::Open { pool, .. } => Some(pool),
@@ -105,7 +104,7 @@ impl ReadPool {
         match tokio::time::timeout(CONNECT_DEADLINE, pool.begin_read()).await {
             Ok(Err(error)) if !is_crowded(&error) => Err(error),
             Ok(Ok(begun)) => Ok(begun),
-            // Let in by nobody; or by a pooler that has us wait.
+            // The server did not accept a connection, or a pooler makes it wait.
             Ok(Err(_)) | Err(_) => {
                 *self.0.crowded_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + CROWDED);
                 spare.begin_read().await
@@ -118,14 +117,14 @@ impl ReadPool {
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Reads the file that lies there now. The connections to the other one end when nothing uses them any more.
+    /// Opens the current file. The connections to the other one end when they are no longer used.
     fn open_anew(&self, path: &Path, target: &Target) -> Pool {
         let pool = connect::for_reading(target);
         self.set(State::Open { pool: pool.clone(), spare: None, seen: Identity::of(path).ok() });
         pool
     }
 
-    /// Ends every connection, those of every clone too.
+    /// Closes all connections, including those of clones.
     pub(super) async fn close(&self) {
         if let State::Open { pool, .. } = self.state() {
             pool.close().await;

@@ -1,31 +1,30 @@
-//! Reads rows one by one: a row that cannot be read is left out and counted. Not which rows are read, and not the
-//! errors of a connection, which end a query as ever.
+//! Reads rows one by one. Unreadable rows are omitted and counted. Errors of the connection still end a query.
 
 use std::collections::HashSet;
 
 use futures_util::{Stream, TryStreamExt as _};
 use sqlx::{ColumnIndex, Decode, FromRow, Type};
 
-/// Counts the rows that were left out because this program never wrote what stands in them.
+/// Counts omitted rows, whose values this program did not write.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Unreadable {
     rows: u64,
-    /// Those of a table that several queries read, by their id: they count once.
+    /// The ids of unreadable collections. Several queries read them, but they count once.
     collections: HashSet<i64>,
 }
 
 impl Unreadable {
-    /// How many there were.
+    /// The number of omitted rows.
     pub(super) fn count(&self) -> u64 {
         self.rows.saturating_add(self.collections.len() as u64)
     }
 
-    /// What was read; `None` where it could not be, which is counted.
+    /// The value; `None` if it cannot be read, which is counted.
     pub(super) fn keep<T>(&mut self, read: Result<T, sqlx::Error>) -> Option<T> {
         self.keep_of(None, read)
     }
 
-    /// The same of a collection.
+    /// The value in a row of a collection; `None` if it cannot be read, which is counted.
     pub(super) fn keep_of<T>(&mut self, collection: Option<i64>, read: Result<T, sqlx::Error>) -> Option<T> {
         read.inspect_err(|error| {
             tracing::debug!("a row of the database cannot be read and is left out: {error}");
@@ -37,21 +36,21 @@ impl Unreadable {
         .ok()
     }
 
-    /// Those that can be converted.
+    /// The rows that can be converted.
     pub(super) fn convert<R, T: TryFrom<R, Error = sqlx::Error>>(&mut self, rows: Vec<R>) -> Vec<T> {
         rows.into_iter().filter_map(|row| self.keep(T::try_from(row))).collect()
     }
 }
 
-/// The name under which a query of collections gives their id.
+/// The column name of the id in queries of collections.
 pub(super) const COLLECTION: &str = "collection_row";
 
-/// Whether an error is about the values of one row.
+/// Whether an error concerns the values of a single row.
 pub(super) fn is_of_row(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. })
 }
 
-/// The rows of a query that can be read.
+/// The readable rows of a query.
 pub(super) async fn collect<R, T>(
     rows: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
     unreadable: &mut Unreadable,
@@ -73,7 +72,7 @@ where
     Ok(all)
 }
 
-/// As `fetch_all!`, without the rows that cannot be read: `$unreadable` counts them.
+/// Like `fetch_all!`, without unreadable rows, which `$unreadable` counts.
 macro_rules! fetch_readable {
     ($transaction:expr, $row:ty, $unreadable:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
         $crate::store::pool::on_driver!($transaction, |connection, text| {
@@ -83,7 +82,7 @@ macro_rules! fetch_readable {
     };
 }
 
-/// As `fetch_of!`, without the rows that cannot be read: `$unreadable` counts them.
+/// Like `fetch_of!`, without unreadable rows, which `$unreadable` counts.
 macro_rules! fetch_readable_of {
     ($transaction:expr, $row:ty, $unreadable:expr, $sql:literal, $keys:expr) => {
         async {

@@ -53,14 +53,14 @@ pub struct Reader {
     pool: ReadPool,
     place: Arc<str>,
     totals: Totals,
-    /// The most unreadable rows of one answer that were logged.
+    /// The most unreadable rows in an answer that were logged.
     warned: Arc<AtomicU64>,
-    /// Told of every answer.
+    /// Notified of every answer.
     answered: Arc<Notify>,
 }
 
 impl Reader {
-    /// Opens the database of a configuration for reading. It has to be there, with exactly this program's schema.
+    /// Opens the database of a configuration for reading. It must exist with exactly the schema of this program.
     ///
     /// # Errors
     /// As [`Store::open_configured`](super::Store::open_configured), but never `InUse`; also `OlderSchema`.
@@ -68,7 +68,7 @@ impl Reader {
         Self::open_named(DatabaseUrl::configured(database)).await
     }
 
-    /// The same for a URL alone.
+    /// Opens the database at a URL for reading.
     ///
     /// # Errors
     /// As [`open_configured`](Self::open_configured).
@@ -89,18 +89,18 @@ impl Reader {
         Self { pool, place, totals: Totals::default(), warned: Arc::default(), answered: Arc::default() }
     }
 
-    /// Told of every answer to any clone of this.
+    /// Notified of every answer to any clone.
     pub(super) fn answered(&self) -> Arc<Notify> {
         Arc::clone(&self.answered)
     }
 
-    /// The database as it may be shown: a path, or server and name.
+    /// The database for display: a path, or server and name.
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// The connections, for whoever opens them anew.
+    /// The connections, for reopening.
     pub(super) fn connections(&self) -> ReadPool {
         self.pool.clone()
     }
@@ -109,19 +109,19 @@ impl Reader {
         &self.place
     }
 
-    /// What is remembered of every client, and the alerts: the open ones and those that ended last.
+    /// The stored history of all clients, and the alerts: the open ones and those that ended last.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn memory(&self) -> Result<StoredHistory, StoreError> {
         self.readable(stored_history::memory(&self.pool)).await
     }
 
-    /// CPU and memory of a client over a span up to `now`, oldest first, thinned to a few hundred points: each
-    /// the average of what was measured in its part of the span.
+    /// The CPU and memory usage of a client over a span until `now`, oldest first, with a few hundred points at most.
+    /// Each is the average of its time span.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn history(&self, client: &ClientId, span: Span, now: Timestamp) -> Result<Vec<Point>, StoreError> {
         self.readable(history::points(&self.pool, client, span, now)).await
     }
@@ -129,31 +129,31 @@ impl Reader {
     /// The last `most` security events of a client, newest first.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn security_events(&self, client: &ClientId, most: u32) -> Result<Vec<EventRow>, StoreError> {
         self.readable(history::security_events(&self.pool, client, most)).await
     }
 
-    /// At most `most` alerts by the time at which they were raised, each with the newest of the mails about it.
+    /// At most `most` alerts by the time at which they were raised, each with the newest mails about it.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn alerts_page(&self, part: Part, most: u32) -> Result<Page<AlertRow>, StoreError> {
         self.answer(alerts::page(&self.pool, &self.totals, part, most)).await
     }
 
-    /// The alerts that are open, oldest first.
+    /// The open alerts, oldest first.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn open_alerts(&self) -> Result<Vec<AlertView>, StoreError> {
         self.readable(alerts::open_views(&self.pool)).await
     }
 
-    /// Every client of which there is something, in the order in which they were first collected.
+    /// All clients in the database, in the order in which they were first collected.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn stored_clients(&self) -> Result<Vec<StoredClient>, StoreError> {
         self.readable(view_rows::stored_clients(&self.pool)).await
     }
@@ -173,32 +173,32 @@ impl Reader {
     /// At most `most` mails by the time at which they were decided.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn mails_page(&self, part: Part, most: u32) -> Result<Page<MailRow>, StoreError> {
         self.answer(history::mails(&self.pool, &self.totals, part, most)).await
     }
 
-    /// At most `most` sweeps that ended. Which clients they visited is not said.
+    /// At most `most` sweeps that have ended, without their clients.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn sweeps_page(&self, part: Part, most: u32) -> Result<Page<SweepView>, StoreError> {
         self.answer(sweeps::page(&self.pool, &self.totals, part, most)).await
     }
 
-    /// The last `most` sweeps that ended, oldest first. Which clients they visited is not said.
+    /// The last `most` sweeps that have ended, oldest first, without their clients.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn sweeps(&self, most: u32) -> Result<Vec<SweepView>, StoreError> {
         self.answer(sweeps::list(&self.pool, most)).await
     }
 
-    /// The fleet as it stood at the end of a sweep. Its clients are those of `cards`, as far as they were known then.
-    /// Where `superseded` is cancelled it is left at the next chance.
+    /// The fleet at the end of a sweep, with those clients in `cards` that were known then. Cancelling `superseded`
+    /// ends the query early.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn past(
         &self,
         sweep: SweepId,
@@ -208,51 +208,50 @@ impl Reader {
         self.answer(past::fleet(&self.pool, sweep, cards, superseded)).await
     }
 
-    /// The collector that announced itself last. It may have been killed since: whether it is there still, only
-    /// its socket can tell.
+    /// The collector that announced itself last. It may have been killed since; only its socket shows whether it runs.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn lock_owner(&self) -> Result<Option<LockOwner>, StoreError> {
         self.answer(collectors::read(&self.pool)).await
     }
 
-    /// The number of the last sweep that began; 0 before the first.
+    /// The number of the last sweep that began; 0 if there was none.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn last_sweep_number(&self) -> Result<u64, StoreError> {
         self.answer(sweeps::last_number(&self.pool)).await
     }
 
-    /// What is known of every client between two collections, open alerts included.
+    /// The state of each client between two collections, with its open alerts.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn client_states(&self) -> Result<HashMap<ClientId, ClientState>, StoreError> {
         self.readable(clients::client_states(&self.pool)).await
     }
 
-    /// Where the next collection of each client's security log goes on.
+    /// The bookmarks from which the next collections of security logs continue.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn bookmarks(&self) -> Result<HashMap<ClientId, String>, StoreError> {
         self.readable(clients::bookmarks(&self.pool)).await
     }
 
-    /// What each client has used of its daily allowance of security events.
+    /// The used part of each client's daily allowance of security events.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn spent(&self) -> Result<HashMap<ClientId, Spent>, StoreError> {
         self.readable(clients::spent(&self.pool)).await
     }
 
-    /// The last `most` measured values of a client, newest last. Of `unreachable` there are none.
+    /// The last `most` values of a metric of a client, newest last. There are none for `unreachable`.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn recent(
         &self,
         client: &ClientId,
@@ -262,18 +261,18 @@ impl Reader {
         self.answer(clients::recent(&self.pool, client, metric, most)).await
     }
 
-    /// The newest reading of a client, whole, and when it was collected.
+    /// The newest complete reading of a client, and when it was collected.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn latest_reading(&self, client: &ClientId) -> Result<Option<(Timestamp, Reading)>, StoreError> {
         self.answer(clients::latest_reading(&self.pool, client)).await
     }
 
-    /// The waiting mails that are to be offered now, oldest first.
+    /// The waiting mails that are due, oldest first.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn mails_due(
         &self,
         now: Timestamp,
@@ -284,28 +283,28 @@ impl Reader {
         self.readable(outbox::due(&self.pool, now, due, after, most)).await
     }
 
-    /// How many mails wait, were sent, were refused.
+    /// The number of waiting, sent and refused mails.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn mail_counts(&self) -> Result<MailCounts, StoreError> {
         self.answer(outbox::counts(&self.pool)).await
     }
 
-    /// When the next waiting mail is to be offered; `None` where none waits.
+    /// When the next waiting mail is due; `None` if none waits.
     ///
     /// # Errors
-    /// Why the database did not answer.
+    /// The error of the database, if the query fails.
     pub async fn next_mail_at(&self) -> Result<Option<Timestamp>, StoreError> {
         self.answer(outbox::next_at(&self.pool)).await
     }
 
-    /// Ends every connection, those of every clone and of the store it came from too.
+    /// Closes all connections, including those of clones and of the store.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 
-    /// The same, where what could not be read is only logged: once, and again when there is more of it.
+    /// Runs a query. Unreadable rows are logged once, and again if there are more.
     async fn readable<T>(
         &self,
         question: impl Future<Output = Result<(T, Unreadable), sqlx::Error>>,
@@ -327,7 +326,7 @@ impl Reader {
                 Ok(answer)
             }
             Ok(Err(error)) => match StoreError::from_driver(&self.place, error) {
-                // Nothing was to be stored.
+                // A query stores nothing, so this error means that the query is not supported.
                 refused @ StoreError { kind: StoreErrorKind::Rejected, .. } => {
                     Err(StoreError { kind: StoreErrorKind::Unanswered, ..refused })
                 }

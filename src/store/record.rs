@@ -17,7 +17,7 @@ use crate::fleet::{
 pub struct Record {
     /// The sweep it belongs to.
     pub sweep: SweepId,
-    /// Names the collection.
+    /// The id of the collection.
     pub collection: Uuid,
     /// The client.
     pub client: ClientId,
@@ -25,33 +25,33 @@ pub struct Record {
     pub client_name: String,
     /// When it left the queue.
     pub started_at: Timestamp,
-    /// From then to its end.
+    /// Its duration until the end.
     pub duration_ms: u64,
-    /// How many attempts were made.
+    /// The number of attempts.
     pub attempts: u32,
     /// The stages of the last attempt, with the time at which each was entered, in order.
     pub stages: Vec<(Stage, Timestamp)>,
-    /// How it ended.
+    /// The result.
     pub outcome: Outcome,
-    /// The state of the client's rules from now on.
+    /// The new state of the client's rules.
     pub state: ClientState,
-    /// What happened to its alerts.
+    /// The changes of its alerts.
     pub changes: Vec<Change>,
-    /// What was read of its security log; `None` where it was not asked for or nothing was read.
+    /// The read part of its security log; `None` if it was not requested or nothing was read.
     pub security: Option<SecurityLog>,
-    /// What the client has used of its daily allowance of security events from now on; `None` where that is as it was.
+    /// The new used part of the daily allowance of security events; `None` if it is unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
-    /// The mails that were decided.
+    /// The mails to send.
     pub mails: Vec<Mail>,
 }
 
-/// How a collection ended.
+/// The result of a collection.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// With a reading.
+    /// A reading.
     Collected(Box<Reading>),
-    /// It failed.
+    /// A failure.
     Failed(Failure),
 }

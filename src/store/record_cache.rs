@@ -23,9 +23,9 @@ pub(super) struct RecordCache {
 #[derive(Debug, Clone)]
 pub(super) struct KnownClient {
     pub(super) id: i64,
-    /// Where its newest reading is; `None` where it has none.
+    /// The slot of its newest reading; `None` if it has none.
     pub(super) latest_slot: Option<i64>,
-    /// Without those that are 0.
+    /// Only counts above 0.
     pub(super) over_in_a_row: BTreeMap<AlertKey, u32>,
     pub(super) first_events: FirstEvents,
 }
@@ -63,7 +63,7 @@ impl RecordCache {
         })
     }
 
-    /// The newest collection of all.
+    /// The newest collection.
     pub(super) fn last_collection(&self) -> i64 {
         self.last_collection
     }

@@ -88,7 +88,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// The id of the record's client, which is made where it is new.
+/// The id of the record's client, which is created if it is new.
 async fn client(transaction: &mut Transaction, known: &mut RecordCache, record: &Record) -> Result<i64, sqlx::Error> {
     if let Some(known) = known.clients.get(&record.client) {
         return Ok(known.id);
@@ -139,16 +139,16 @@ async fn insert_collection(
     cells::insert(transaction, "collections", &fields).await
 }
 
-/// `None` where nothing was told: most of a fleet's rows must not be longer than need be.
+/// `None` if there are no stages, so that rows are not longer than necessary.
 fn stages_json(stages: &[(Stage, Timestamp)]) -> Result<Option<String>, sqlx::Error> {
     let stages: Vec<(Stage, i64)> = stages.iter().map(|(stage, at)| (*stage, to_ms(*at))).collect();
     (!stages.is_empty()).then(|| to_json(&stages)).transpose()
 }
 
-/// Rows of one statement: three and nine parameters a row stay far below what any of the databases takes.
+/// The rows of one statement. With three or nine parameters per row, this is far below the limits of all databases.
 const ROWS: usize = 500;
 
-/// `prefix (?, ?), (?, ?)` for that many rows.
+/// `prefix (?, ?), (?, ?)` with this number of rows.
 fn rows_of(prefix: &str, row: &str, rows: usize) -> String {
     format!("{prefix} VALUES {}", vec![row; rows].join(", "))
 }
@@ -169,10 +169,10 @@ async fn insert_cores(transaction: &mut Transaction, collection: i64, reading: &
     Ok(())
 }
 
-/// So many readings of each client are kept whole, each new one in the place of the oldest. A reading is 2 to 8
-/// KiB as text, so these are a tenth to a quarter of a MiB a client, whatever the interval, and they reach back
-/// some hours at the usual ones: as far as one looks for what a process or a file system did. Of older samples
-/// there are the numbers. Changing it is safe: what lies in slots beyond is found still, and merely stays.
+/// The number of complete readings per client; a new one replaces the oldest. A reading is 2 to 8 KiB of text, so this
+/// is at most a quarter of a MiB per client and some hours at usual intervals, which is enough to look up what a
+/// process or a file system did. Of older samples, only the numbers are kept. The number can be changed: readings in
+/// slots above it are still found and are not deleted.
 const READINGS_KEPT: i64 = 32;
 
 async fn replace_reading(
@@ -208,7 +208,7 @@ async fn replace_reading(
     Ok(())
 }
 
-/// Writes what differs from what the database holds: mostly nothing.
+/// Writes the differences to the database, which are usually none.
 async fn update_rule_states(
     transaction: &mut Transaction,
     known: &mut KnownClient,

@@ -1,6 +1,6 @@
-//! Deletes data that is older than the configured retention, in small pieces.
+//! Deletes data that is older than the configured retention in small transactions.
 //!
-//! Kept for ever are clients, open alerts, mails that wait and the audit, which few rows make.
+//! Clients, open alerts, waiting mails and the audit are kept for ever. These are few rows.
 
 use jiff::Timestamp;
 
@@ -10,23 +10,23 @@ use super::{
     pool::{Transaction, execute, fetch_all},
 };
 
-/// How many rows of one table one piece deletes, a collection with all its cores: some ten milliseconds, so that
-/// no collection waits noticeably longer to be stored.
+/// The number of rows of a table that one transaction deletes, where a collection counts with all its cores. This takes
+/// about ten milliseconds, so that collections do not wait noticeably longer.
 pub(super) const PIECE: i64 = 250;
 
-/// How far ahead of the trusted time a collection may be. Beyond that its time is from a clock that was wrong.
+/// A collection that is further ahead of the trusted time than this was stored with a wrong clock.
 const AHEAD_MS: i64 = 86_400_000;
 
-/// Deletes one piece of what ended before a time; whether more may be left.
+/// Deletes one batch of rows that ended before a time. Returns whether there may be more.
 pub(super) async fn forget(transaction: &mut Transaction, before: Timestamp) -> Result<bool, sqlx::Error> {
     let before_ms = to_ms(before);
     let latest_ms = clock::trusted_ms(transaction).await?.map_or(i64::MAX, |now_ms| now_ms.saturating_add(AHEAD_MS));
-    // A clock that was never set stamped what is earlier: its time is as impossible.
+    // Earlier times come from a clock that was not set, so they are impossible, too.
     let earliest_ms = if before_ms < clock::EARLIEST_MS { i64::MIN } else { clock::EARLIEST_MS };
     let piece = usize::try_from(PIECE).unwrap_or(usize::MAX);
     let mut more = false;
-    // Their numbers grow with time, whatever the clock says: the oldest are the first, and no index by time alone is
-    // needed. Those with an impossible time are as old as those that were stored after them.
+    // Ids increase with time, whatever the clock says, so the oldest rows have the lowest ids and no index on the time
+    // is needed. Rows with an impossible time are as old as those that were stored after them.
     for (oldest, up_to, delete) in [
         (
             "SELECT id, started_at_ms FROM collections WHERE started_at_ms >= ? AND started_at_ms <= ? ORDER BY id LIMIT ?",
@@ -68,7 +68,7 @@ pub(super) async fn forget(transaction: &mut Transaction, before: Timestamp) -> 
             execute!(transaction, delete, id)?;
         }
     }
-    // At most a ring for each client that is not collected any more.
+    // At most one ring for each client that is no longer collected.
     execute!(transaction, "DELETE FROM readings WHERE collected_at_ms < ?", before_ms)?;
     Ok(more)
 }

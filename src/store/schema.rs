@@ -14,14 +14,14 @@ use super::{
     read_pool::ReadPool,
 };
 
-/// Where the database keeps which migrations it has. A name of our own: a PostgreSQL database may be shared.
+/// The table of applied migrations. It has its own name because a PostgreSQL database may be shared.
 const TABLE: &str = "fleetsweep_migrations";
 
-/// Every migration, oldest first: version, name, text. The build lists the files of `migrations/` that are named
-/// `VERSION_NAME.sql`. One that was ever released is never changed.
+/// All migrations, oldest first: version, name, text. The build lists the files `VERSION_NAME.sql` in `migrations/`. A
+/// released migration is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
-/// The newest schema that this program knows.
+/// The newest schema version of this program.
 const NEWEST: i64 = {
     match MIGRATIONS {
         [.., (version, _, _)] => *version,
@@ -29,8 +29,8 @@ const NEWEST: i64 = {
     }
 };
 
-/// The migrations in the dialect of a database. SQLite has no `CREATE OR REPLACE VIEW`: there a view is dropped and
-/// made again. Elsewhere that would take away the right to read it from those who have it.
+/// The migrations in the dialect of a database. SQLite has no `CREATE OR REPLACE VIEW`, so views are dropped and
+/// created again. On servers, this would remove the granted privileges.
 fn migrations(pool: &Pool) -> Vec<Migration> {
     let in_dialect = |sql: &'static str| match pool {
         Pool::Sqlite(_) => AssertSqlSafe(dropping_replaced_views(sql)).into_sql_str(),
@@ -44,7 +44,7 @@ fn migrations(pool: &Pool) -> Vec<Migration> {
         .collect()
 }
 
-/// The text with each `CREATE OR REPLACE VIEW name` as `DROP VIEW name; CREATE VIEW name`.
+/// Replaces each `CREATE OR REPLACE VIEW name` with `DROP VIEW name; CREATE VIEW name`.
 fn dropping_replaced_views(sql: &str) -> String {
     const REPLACE: &str = "CREATE OR REPLACE VIEW ";
     let mut parts = sql.split(REPLACE);
@@ -56,7 +56,7 @@ fn dropping_replaced_views(sql: &str) -> String {
     text
 }
 
-/// Brings the database to the newest schema.
+/// Migrates the database to the newest schema.
 pub(super) async fn migrate(pool: &Pool, place: &Arc<str>) -> Result<(), StoreError> {
     let mut migrator = Migrator::with_migrations(migrations(pool));
     migrator.dangerous_set_table_name(TABLE);
@@ -76,12 +76,12 @@ pub(super) async fn migrate(pool: &Pool, place: &Arc<str>) -> Result<(), StoreEr
     Err(StoreError::new(place, kind, error))
 }
 
-/// Makes sure that a database has exactly this program's schema, changing nothing.
+/// Checks that a database has exactly the schema of this program, without changing anything.
 pub(super) async fn check(pool: &ReadPool, place: &Arc<str>) -> Result<(), StoreError> {
     let known = NEWEST;
     let found = match newest(pool).await.map_err(|error| StoreError::from_driver(place, error)) {
         Ok(found) => found,
-        // The table of migrations is missing: nothing of ours is there yet.
+        // The table of migrations is missing, so there is no schema yet.
         Err(error) if error.kind == StoreErrorKind::Rejected => 0,
         Err(error) => return Err(error),
     };
@@ -92,7 +92,7 @@ pub(super) async fn check(pool: &ReadPool, place: &Arc<str>) -> Result<(), Store
     }
 }
 
-/// The newest migration that the database has.
+/// The newest migration in the database.
 async fn newest(pool: &ReadPool) -> Result<i64, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let (newest,): (Option<i64>,) =

@@ -41,7 +41,7 @@ pub(super) struct Spool {
     /// Possible locations, best first; empty if the environment names none.
     locations: Vec<SpoolLocation>,
     most_bytes: u64,
-    /// What waits, oldest first.
+    /// The waiting changes, oldest first.
     segments: VecDeque<Segment>,
 }
 
@@ -84,22 +84,22 @@ impl Spool {
             .or_else(|| self.locations.first().map(|location| location.place.file()))
     }
 
-    /// Every file in which something waits.
+    /// All files with waiting changes.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         self.segments.iter().map(|segment| segment.path().to_owned()).collect()
     }
 
-    /// How many changes wait.
+    /// The number of waiting changes.
     pub(super) fn waiting(&self) -> u64 {
         self.segments.iter().map(Segment::waiting).sum()
     }
 
-    /// Names the segment of the oldest that wait: another one after all of it was stored.
+    /// The id of the segment with the oldest waiting changes. It changes after all of it is stored.
     pub(super) fn id(&self) -> Option<Uuid> {
         self.segments.front().map(Segment::id)
     }
 
-    /// Keeps these, in their order, as far as there is room: gives how many. They are on the disk then.
+    /// Appends as many of these, in order, as fit, and syncs them to disk. Returns how many.
     pub(super) fn append(&mut self, contents: &[String]) -> Result<usize, SpoolError> {
         let room = self.most_bytes.saturating_sub(self.segments.iter().map(Segment::bytes).sum());
         let (first_error, mut full_devices) = match self.append_to_last(contents, room) {
@@ -148,12 +148,12 @@ impl Spool {
         Err(why.unwrap_or(SpoolError::NoPlace))
     }
 
-    /// `None` where there is no segment yet.
+    /// `None` if there is no segment yet.
     fn append_to_last(&mut self, contents: &[String], room: u64) -> Option<Result<usize, SpoolError>> {
         let segment = self.segments.back_mut()?;
         let before = segment.bytes();
         let appended = match segment.append(contents, room) {
-            // Whatever happened to the file, its content is known still.
+            // The file is lost, but its content is known and can be written again.
             Ok(kept) if segment.is_lost() => {
                 let path = segment.path().to_owned();
                 let location = self.locations.iter_mut().find(|location| location.place.file() == path);
@@ -174,22 +174,22 @@ impl Spool {
         Some(appended)
     }
 
-    /// The oldest that wait, so many at most.
+    /// The oldest waiting changes, at most this many.
     pub(super) fn peek(&mut self, most: usize) -> Result<Vec<Waiting>, SpoolError> {
         self.segments.front().map_or(Ok(Vec::new()), |segment| segment.peek(most))
     }
 
-    /// So many are stored, the last of which ends there.
+    /// Marks this many changes as stored, the last of which ends at `end`.
     pub(super) fn pass(&mut self, count: usize, end: u64) -> Result<(), SpoolError> {
         let Some(segment) = self.segments.front_mut() else { return Ok(()) };
         if !segment.pass(count, end) {
             return Ok(());
         }
-        // Where it comes back after a power failure, the database knows that all of it is stored.
+        // If the file reappears after a power failure, the progress in the database shows that all of it is stored.
         self.segments.pop_front().map_or(Ok(()), Segment::remove)
     }
 
-    /// Keeps for a human what the database will not take: a line of `NAME.rejected`. Gives that file.
+    /// Appends a change that the database rejects to `NAME.rejected`, for inspection. Returns the path of that file.
     pub(super) fn set_aside(&self, content: &[u8]) -> Result<PathBuf, SpoolError> {
         let mut why = SpoolError::NoPlace;
         for SpoolLocation { place, .. } in &self.locations {
@@ -210,7 +210,7 @@ impl Spool {
 }
 
 impl SpoolLocation {
-    /// What an earlier run left here.
+    /// The segment that an earlier run left in this location.
     fn left_behind(&mut self) -> Result<Option<Segment>, SpoolError> {
         let file = self.place.file();
         let there = file.try_exists().map_err(|source| SpoolError::File { file: file.clone(), source })?;
@@ -221,8 +221,8 @@ impl SpoolLocation {
         Segment::read_in(&file)
     }
 
-    /// Makes the directory and takes the spool for this process. The database's lock decides who owns it; this
-    /// one is for the moments in which a server has lost that lock.
+    /// Creates the directory and locks the spool for this process. Normally the lock of the database is sufficient;
+    /// this one is for times in which a server has lost that lock.
     fn claim(&mut self) -> Result<(), SpoolError> {
         let SpoolPath { directory, name } = &self.place;
         if self.lock.is_some() {
@@ -257,7 +257,7 @@ impl SpoolLocation {
     }
 }
 
-/// Whether the disk is what takes nothing: no other directory of it does either.
+/// Whether the disk is full or broken, so that other directories on it cannot be used either.
 fn is_of_disk(error: &SpoolError) -> bool {
     match error {
         SpoolError::File { source, .. } => matches!(
@@ -270,7 +270,7 @@ fn is_of_disk(error: &SpoolError) -> bool {
     }
 }
 
-/// The device on which a file lies, or would lie.
+/// The device of a file, or of its directory if it does not exist.
 fn device_of(file: &Path) -> Option<u64> {
     file.ancestors().find_map(|path| fs::metadata(path).ok()).map(|found| found.dev())
 }

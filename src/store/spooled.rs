@@ -12,7 +12,7 @@ struct Line<'a> {
     write: &'a Write,
 }
 
-/// The same, read back.
+/// The content of a line when it is read.
 #[derive(Deserialize)]
 struct ReadLine {
     tried: Option<Uuid>,
@@ -23,7 +23,7 @@ struct ReadLine {
 pub(super) struct SpooledWrite {
     pub(super) write: Write,
     pub(super) origin: Origin,
-    /// The line's content as it stands in the spool.
+    /// The content of the line.
     pub(super) content: String,
 }
 
@@ -36,13 +36,13 @@ pub(super) enum UnreadableLine {
     Unknown(#[source] serde_json::Error),
 }
 
-/// The content of a line. `tried` is the transaction that failed to store the change and may have been committed all the
-/// same.
+/// The content of a line. `tried` is the transaction that failed to store the change, but may have been committed.
 pub(super) fn content(write: &Write, tried: Option<Uuid>) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Line { tried, write })
 }
 
-/// Reads the content of a line that ends at `end` of the spool; gives it back with the reason where that fails.
+/// Reads the content of a line that ends at offset `end` of the spool. If this fails, returns the content with the
+/// reason.
 pub(super) fn read(
     content: Result<String, Vec<u8>>,
     spool: Uuid,
@@ -55,7 +55,7 @@ pub(super) fn read(
     }
 }
 
-/// Whether the content of a line is a change.
+/// Whether the content of a line can be decoded.
 #[cfg(any(test, fuzzing))]
 pub(super) fn is_understood(content: &str) -> bool {
     serde_json::from_str::<ReadLine>(content).is_ok()

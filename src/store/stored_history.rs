@@ -20,14 +20,14 @@ use crate::fleet::{
     state::{Finished, RecentCollection, Remembered},
 };
 
-/// The last samples of a client that are remembered, at most: as many as the dashboard keeps of one.
+/// The most samples per client that are loaded, which is as many as the dashboard keeps.
 const SAMPLES: usize = 60;
 
-/// The collections among which they are looked for, at most. Those of the largest fleets get fewer for it; they
-/// all come from one stretch of the table, which takes a moment and not a query a client.
+/// The number of collections that are searched for them. The largest fleets get fewer samples, but all come from one
+/// range of the table, which is much faster than a query per client.
 const STRETCH: i64 = 200_000;
 
-/// A client, and where what is known of it stands.
+/// A client and the ids of its last rows.
 #[derive(Debug)]
 pub(super) struct LastOf {
     pub(super) id: i64,
@@ -50,7 +50,7 @@ pub(super) struct ClientRow {
 pub(super) async fn memory(pool: &ReadPool) -> Result<(StoredHistory, Unreadable), sqlx::Error> {
     let mut unreadable = Unreadable::default();
     let mut transaction = pool.begin_read().await?;
-    // MariaDB takes the next best index, and sorts all that is known of each client.
+    // Without the hint, MariaDB uses another index and sorts all collections of each client.
     let rows = fetch_readable!(
         &mut transaction,
         ClientRow,
@@ -99,7 +99,7 @@ pub(super) fn exceeded(alert: &AlertView) -> Exceeded {
     Exceeded { metric, instance: alert.instance.clone(), limit, value }
 }
 
-/// In the order in which the judge tells them.
+/// In the order of the judge.
 pub(super) fn in_order(exceeded: Option<Vec<Exceeded>>) -> Vec<Exceeded> {
     let mut exceeded = exceeded.unwrap_or_default();
     exceeded.sort_by_cached_key(Exceeded::key);
@@ -170,7 +170,8 @@ impl TryFrom<LastRow> for Finished {
     }
 }
 
-/// A failure from before it was kept as JSON, from its words; they begin with the kind's own.
+/// The failure from its message, for rows of versions that did not store it as JSON. The message begins with that of
+/// its kind.
 fn failure_of_words(stage: Option<&str>, error: &str) -> Failure {
     let stage = Stage::ALL.into_iter().find(|known| Some(known.word()) == stage).unwrap_or(Stage::Queued);
     let told = FailureKind::ALL.into_iter().find_map(|kind| Some((kind, error.strip_prefix(kind.words())?)));
@@ -188,10 +189,10 @@ struct ReadingRow {
     reading: String,
 }
 
-/// How many readings are parsed before others get their turn.
+/// The number of readings that are parsed before other tasks can run.
 const PARSED: usize = 200;
 
-/// The readings of the last successful collections, by client, as far as they are kept whole.
+/// The readings of the last successful collections by client, as far as they are stored completely.
 pub(super) async fn readings(
     transaction: &mut Transaction,
     clients: &[LastOf],

@@ -36,7 +36,7 @@ pub(super) async fn started(
     .map(drop)
 }
 
-/// A sweep whose beginning could not be stored has no row, and then its end is not stored either.
+/// If the start of a sweep could not be stored, there is no row, and its end is not stored either.
 pub(super) async fn ended(
     transaction: &mut Transaction,
     sweep: SweepId,
@@ -65,7 +65,7 @@ pub(super) async fn last_number(pool: &ReadPool) -> Result<u64, sqlx::Error> {
     from_count(last.unwrap_or(0))
 }
 
-/// The sweeps that ended.
+/// The sweeps that have ended.
 const LIST: List = List {
     columns: "sweep_uuid, sweep_number, set_off_by, started_at_ms, ended_at_ms, duration_ms, ok_count, failed_count,
      last_collection",
@@ -77,7 +77,7 @@ const LIST: List = List {
     id: "sweep_uuid",
 };
 
-/// A part of the sweeps that ended. Around a time these are as many newer ones as older ones.
+/// A page of the sweeps that have ended. Around a time, there are as many newer as older ones.
 pub(super) async fn page(
     pool: &ReadPool,
     totals: &Totals,
@@ -102,7 +102,7 @@ pub(super) async fn page(
     pages::page(&mut transaction, &LIST, totals, part, found).await
 }
 
-/// The newest sweep that began at a time or before.
+/// The newest sweep that began at or before a time.
 async fn at_or_before(transaction: &mut Transaction, at: Timestamp) -> Result<Option<ListKey>, sqlx::Error> {
     let rows: Vec<(i64, String)> = fetch_all!(
         transaction,
@@ -115,14 +115,14 @@ async fn at_or_before(transaction: &mut Transaction, at: Timestamp) -> Result<Op
     rows.into_iter().next().map(key).transpose()
 }
 
-/// The newest that ended, oldest first.
+/// The newest sweeps that have ended, oldest first.
 pub(super) async fn list(pool: &ReadPool, most: u32) -> Result<Vec<SweepView>, sqlx::Error> {
     let mut transaction = pool.begin_read().await?;
     let found = pages::fetch::<SweepRow, SweepView>(&mut transaction, &LIST, Part::Newest, most).await?;
     Ok(found.rows.into_iter().rev().collect())
 }
 
-/// A sweep that ended, with what tells what had happened by then.
+/// A sweep that has ended, with the ids of the last rows at its end.
 pub(super) struct Ended {
     /// Without the clients.
     pub(super) view: SweepView,
@@ -130,7 +130,7 @@ pub(super) struct Ended {
     pub(super) last_collection: i64,
 }
 
-/// One sweep; `None` where it is unknown or did not end.
+/// A sweep; `None` if it is unknown or has not ended.
 pub(super) async fn find(transaction: &mut Transaction, sweep: SweepId) -> Result<Option<Ended>, sqlx::Error> {
     let rows = fetch_all!(
         transaction,
@@ -184,7 +184,7 @@ impl TryFrom<SweepRow> for SweepView {
     }
 }
 
-/// A word in the database that names nothing.
+/// An unknown word in the database.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` sets off no sweep")]
 struct InvalidTrigger(String);

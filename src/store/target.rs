@@ -1,5 +1,4 @@
-//! The target of a database URL: a file or a server, with the options of the driver and the protection of the
-//! connection. Contacts nobody.
+//! Parses a database URL: a file or a server, with the options of the driver and the TLS mode. Opens no connection.
 
 use std::{io, str::FromStr as _, sync::Arc};
 
@@ -22,7 +21,7 @@ use crate::config::{
     safe_text,
 };
 
-/// A database as the configuration names it.
+/// The database of a configuration.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DatabaseUrl<'a> {
     url: &'a SecretString,
@@ -34,19 +33,19 @@ impl<'a> DatabaseUrl<'a> {
         Self { url: &database.url, tls: database.tls }
     }
 
-    /// With what holds where `tls` is not written.
+    /// A URL with the default of `tls`.
     pub(super) fn plain(url: &'a SecretString) -> Self {
         Self { url, tls: None }
     }
 }
 
-/// What a URL names.
+/// The target of a URL.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
-    /// The database as it may be shown.
+    /// The database for display.
     pub(super) place: Arc<str>,
-    /// Names the database of a server among all others, its schema included, which stands in the options. Unlike
-    /// `place` it hides nothing, so it is not shown.
+    /// Identifies the database of a server, with the schema in its options. Unlike `place`, it may contain secrets and
+    /// must not be shown.
     pub(super) identity: String,
     pub(super) kind: Kind,
 }
@@ -58,11 +57,11 @@ pub(super) enum Kind {
 }
 
 impl Target {
-    /// Reads a URL; contacts nobody.
+    /// Parses a URL.
     pub(super) fn of(DatabaseUrl { url, tls }: DatabaseUrl<'_>) -> Result<Self, StoreError> {
         let text = url.expose_secret();
         let scheme = text.split(':').next().unwrap_or_default();
-        // The driver's own words on a URL could quote its password.
+        // The driver's errors about a URL could contain its password.
         let bad = || StoreError::plain(&format!("({scheme})").into(), StoreErrorKind::BadUrl);
         match scheme {
             "sqlite" => Self::sqlite(text, SqliteConnectOptions::from_str(text).map_err(|_| bad())?),
@@ -99,7 +98,7 @@ impl Target {
 
     fn sqlite(url: &str, options: SqliteConnectOptions) -> Result<Self, StoreError> {
         if url.contains(":memory:") || url.contains("mode=memory") {
-            // Every connection would have one of its own, and mails that are lost with the process are no outbox.
+            // Each connection would have its own database, and the outbox would be lost at the end of the process.
             return Err(StoreError::plain(&":memory:".into(), StoreErrorKind::BadUrl));
         }
         let may_create = !["mode=ro", "mode=rw&", "immutable="].iter().any(|option| url.contains(option))
@@ -112,7 +111,7 @@ impl Target {
 
 fn postgres(options: PgConnectOptions, url: &str, tls: Option<DatabaseTls>) -> PgConnectOptions {
     let host = unbracketed(options.get_host());
-    // What PGSSLMODE says counts as if it stood in the URL, but for its default.
+    // PGSSLMODE has the same effect as in the URL, except for its default.
     let written = database::written(url).or(match options.get_ssl_mode() {
         PgSslMode::Allow | PgSslMode::Disable => Some(Encryption::Never),
         PgSslMode::Prefer => None,
@@ -128,7 +127,7 @@ fn postgres(options: PgConnectOptions, url: &str, tls: Option<DatabaseTls>) -> P
         Encryption::Authority => PgSslMode::VerifyCa,
         Encryption::Name => PgSslMode::VerifyFull,
     };
-    // Poolers refuse the parameter `extra_float_digits`, and nothing is gained by it: numbers travel in binary.
+    // Poolers refuse the parameter `extra_float_digits`, which is not needed, because numbers are sent in binary form.
     options.host(&host).ssl_mode(mode).extra_float_digits(None).disable_statement_logging()
 }
 
@@ -145,7 +144,7 @@ fn mysql(options: MySqlConnectOptions, url: &str, tls: Option<DatabaseTls>) -> M
     options.host(&host).ssl_mode(mode).disable_statement_logging()
 }
 
-/// An IPv6 address as the driver takes it: it looks up what is in brackets.
+/// An IPv6 address without brackets, because the driver would look up a name with brackets.
 fn unbracketed(host: &str) -> String {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned()
 }
@@ -154,7 +153,7 @@ fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// What a URL says of the options of a session.
+/// The session options in a URL.
 fn part(url: &str) -> String {
     let of = |url: url::Url| {
         let options = url.query_pairs().filter(|(name, _)| name.starts_with("options"));
@@ -163,7 +162,7 @@ fn part(url: &str) -> String {
     url::Url::parse(url).map(of).unwrap_or_default()
 }
 
-/// The files of certificates and keys that a URL names can be read: the driver would not say which cannot.
+/// Checks that the certificate and key files in a URL can be read, because the driver does not name the file.
 fn check_files(url: &str, place: &Arc<str>) -> Result<(), StoreError> {
     for file in database::files(url) {
         if let Err(error) = std::fs::File::open(&file.path) {
@@ -178,7 +177,7 @@ fn check_files(url: &str, place: &Arc<str>) -> Result<(), StoreError> {
 mod tests {
     use super::*;
 
-    /// The mode of a server's options, and its host.
+    /// The TLS mode and the host of a server.
     fn of(url: &str, tls: Option<DatabaseTls>) -> (String, String) {
         match Target::of(DatabaseUrl { url: &url.into(), tls }).unwrap().kind {
             Kind::Server(Server::Postgres(options)) => {

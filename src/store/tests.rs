@@ -1,5 +1,4 @@
-//! What of the store only its own file or its private parts can show; the store as a whole, on every database, is
-//! tested in `tests/store`.
+//! Tests that need an SQLite file or private parts of the store. Tests on all databases are in `tests/store`.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -58,7 +57,7 @@ impl Home {
         Store::open(&self.url(), &Environment::default()).await.unwrap()
     }
 
-    /// What another program changes.
+    /// Changes the database as another program would.
     async fn change(&self, sql: &str) {
         let mut connection = SqliteConnection::connect(&format!("sqlite:{}", self.file().display())).await.unwrap();
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
@@ -80,11 +79,11 @@ async fn a_full_disk_is_said_and_leaves_no_half_collection() {
     home.open().await.close().await;
     let opened = open::hold(Target::of(DatabaseUrl::plain(&home.url())).unwrap()).await.unwrap();
     let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
-    // The database may grow by a few pages more: a disk that fills up, without one.
+    // The database can only grow by a few pages, as on a full disk.
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();
     let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 8));
     sqlx::query(limit).execute(writes).await.unwrap();
-    // The spool lies on the same disk.
+    // The spool is on the same disk.
     let store = Store::start(opened, &Environment::default(), 0).await.unwrap();
     let mut stored = 0;
     let error = loop {
@@ -108,7 +107,7 @@ async fn a_full_disk_is_said_and_leaves_no_half_collection() {
 
 const CHILD: &str = "FLEETSWEEP_TEST_STORE_CHILD";
 
-/// The test starts itself once more as the process to be killed.
+/// The test runs itself as the process that is killed.
 #[tokio::test]
 async fn a_killed_process_loses_nothing_that_was_answered_and_leaves_nothing_half() {
     if let Some(file) = std::env::var_os(CHILD) {

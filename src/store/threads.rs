@@ -1,5 +1,5 @@
-//! Under which earlier mails a mail belongs: those that told its recipient first of the same alert, and for security
-//! events the first about the same client. Not the headers that say so.
+//! The earlier mails to which a mail is a reply: the first mails to its recipient about the same alerts; for security
+//! events, the first one about the same client. The headers are in `mail`.
 
 use std::collections::HashMap;
 
@@ -14,12 +14,12 @@ use crate::fleet::{
     mail::{Mail, MailKind},
 };
 
-/// The first mail about security events of one client to each recipient, as far as it was asked for. It is
-/// remembered when the database has let go of the mail: the thread goes on.
+/// The first mail about the security events of a client to each recipient, as far as queried. It is kept after the mail
+/// is deleted from the database, so that the thread continues.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FirstEvents(HashMap<String, Uuid>);
 
-/// The mails that this one belongs under, oldest first. To be asked before it is stored.
+/// The mails to which this one is a reply, oldest first. Must be called before it is stored.
 pub(super) async fn of(
     transaction: &mut Transaction,
     client: i64,
@@ -34,7 +34,7 @@ pub(super) async fn of(
     }
 }
 
-/// The first mail to the same recipient about each alert that this one tells of.
+/// The first mail to the same recipient about each alert of this mail.
 async fn under_alerts(
     transaction: &mut Transaction,
     changes: &[Change],
@@ -46,7 +46,7 @@ async fn under_alerts(
             (Notice::Hold(_), _) | (_, Step::Raised) => continue,
             (Notice::Send(_), Step::Continues | Step::Resolved | Step::Gone | Step::Withdrawn) => {}
         }
-        // The id of a mail grows with time.
+        // The ids of mails increase with time.
         let first: Vec<(String,)> = fetch_all!(
             transaction,
             (String,),
@@ -86,13 +86,13 @@ async fn under_events(
     Ok(first.into_iter().collect())
 }
 
-/// As it stands in one column.
+/// The value of the column.
 pub(super) fn to_column(thread: &[Uuid]) -> Option<String> {
     let ids: Vec<String> = thread.iter().map(ToString::to_string).collect();
     (!ids.is_empty()).then(|| ids.join(" "))
 }
 
-/// The same, read back.
+/// Parses the column.
 pub(super) fn from_column(column: Option<&str>) -> Result<Vec<Uuid>, sqlx::Error> {
     column.unwrap_or_default().split_whitespace().map(|id| id.parse().map_err(unreadable)).collect()
 }

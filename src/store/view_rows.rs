@@ -1,8 +1,7 @@
-//! One page of the rows of a view: the query and its rows. Which page comes next is decided in
-//! [`export`](super::export).
+//! One page of the rows of a view: the query and its rows. [`export`](super::export) decides which page comes next.
 //!
-//! Rows are found by client and time, for which every table has an index, and come in that order. Mails come by time
-//! alone: to which client a mail belongs is not in its view, and some belong to none.
+//! Rows are found by client and time, for which every table has an index, and come in that order. Mails only come by
+//! time, because their view has no client, and some belong to none.
 
 use sqlx::{ColumnIndex, Decode, Type};
 
@@ -15,23 +14,23 @@ use super::{
 };
 use crate::fleet::{ClientId, cell::Row, rows::View};
 
-/// A client of which the database has something.
+/// A client in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredClient {
     pub(super) key: i64,
-    /// Which client.
+    /// The client.
     pub id: ClientId,
     /// Its name in the configuration when it was last collected.
     pub name: String,
 }
 
-/// A place between two rows of a part.
+/// A position between two rows.
 #[derive(Debug, Clone)]
 pub(super) struct Position {
     /// UTC milliseconds since the Unix epoch.
     pub(super) at_ms: i64,
     pub(super) id: Id,
-    /// For cores, of which one id has many.
+    /// Only for cores, because one id has several of them.
     pub(super) core: i64,
 }
 
@@ -43,7 +42,7 @@ pub(super) enum Id {
 }
 
 impl Id {
-    /// The id before all others of a view.
+    /// The lowest id of a view.
     pub(super) fn first(view: View) -> Self {
         match view {
             View::Samples | View::Cores | View::Events => Self::Number(i64::MIN),
@@ -52,10 +51,10 @@ impl Id {
     }
 }
 
-/// A row, where it stands, and for mails whose it is.
+/// A row with its position and, for mails, its client.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// `None` where it cannot be read.
+    /// `None` if it cannot be read.
     pub(super) row: Option<Row>,
     pub(super) position: Position,
     pub(super) owner: Option<i64>,
@@ -74,18 +73,18 @@ pub(super) async fn stored_clients(pool: &ReadPool) -> Result<(Vec<StoredClient>
     Ok((rows.into_iter().filter_map(client).collect(), unreadable))
 }
 
-/// How the rows of a view are found, as SQL. MariaDB would sort all that is left of a client in place of taking the
-/// index, so the index is named for it.
+/// How the rows of a view are found, in SQL. MariaDB would sort all further rows of a client and not use the index, so
+/// a hint names the index.
 struct Source {
     /// The tables.
     from: &'static str,
-    /// The client, a parameter.
+    /// The column of the client, for a parameter.
     part: &'static str,
     /// The time by which rows are ordered.
     at: &'static str,
-    /// What tells apart rows of the same time.
+    /// The column that distinguishes rows with the same time.
     id: &'static str,
-    /// The core, or else the client to which a row belongs.
+    /// The core, or the client of a row.
     further: &'static str,
 }
 
@@ -133,8 +132,8 @@ fn source(view: View) -> Source {
     }
 }
 
-/// The query for rows after a place: the columns of the view, and what tells where a row stands. The names of the latter
-/// are none that a view has.
+/// The query for rows after a position: the columns of the view and the position. The names of the latter are not
+/// column names of a view.
 pub(super) fn sql(view: View) -> String {
     let Source { from, part, at, id, further } = source(view);
     let columns: Vec<String> =
@@ -177,7 +176,7 @@ pub(super) async fn page(
         let rows = query.fetch_all(connection).await?;
         rows.iter().map(|row| found(row, view)).collect::<Result<Vec<_>, _>>()
     })?;
-    // Before the rows are written somewhere: a reader of ours may be slow.
+    // Before the rows are written to the output, because its reader may be slow.
     transaction.commit().await?;
     Ok(found)
 }

@@ -1,4 +1,4 @@
-//! The changes of the database, as they are sent to the writer and as they wait in the spool.
+//! The changes of the database: sent to the writer, and stored in the spool.
 
 use std::{
     sync::{Arc, OnceLock, atomic::AtomicBool},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::fleet::{ClientId, Metric, SweepId, alert::AlertKey, event::Trigger, mail::Mail, metric::Instance};
 
-/// What an operator decided about an open alert.
+/// An operator's decision about an open alert.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Acknowledgement {
     pub(super) client: ClientId,
@@ -34,13 +34,13 @@ impl Acknowledgement {
         Self { client: client.clone(), metric, instance, alert, at, actor: actor.to_owned() }
     }
 
-    /// What the alert is about.
+    /// The alert.
     pub(super) fn about(&self) -> AlertKey {
         AlertKey { metric: self.metric, instance: self.instance.clone() }
     }
 }
 
-/// One change.
+/// A change.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Write {
@@ -67,7 +67,7 @@ pub(super) enum Write {
         parts: Vec<Mail>,
         reason: String,
     },
-    /// Counts how long mails have waited.
+    /// Adds to the waiting time of mails.
     #[serde(skip)]
     Waited {
         at: Timestamp,
@@ -95,23 +95,23 @@ pub(super) enum Write {
         failed: u64,
     },
     Acknowledge(Acknowledgement),
-    /// Withdraws it.
+    /// Withdraws an acknowledgement.
     Unacknowledge(Acknowledgement),
     #[serde(skip)]
     Announce(LockOwner),
-    /// Deletes one piece of what is older; tells whether more may be left.
+    /// Deletes a batch of old rows. Returns whether there may be more.
     #[serde(skip)]
     Forget {
         before: Timestamp,
         more: Arc<AtomicBool>,
     },
-    /// Notes what the machine says of time; tells what is believed.
+    /// Stores a clock reading. Returns the trusted time.
     #[serde(skip)]
     Observe {
         witness: ClockReading,
         believed: Arc<OnceLock<TrustedTime>>,
     },
-    /// Nothing more from now on; answered when every connection has ended.
+    /// Closes the store. Answered when all connections are closed.
     #[serde(skip)]
     Close,
 }
@@ -120,7 +120,7 @@ impl Write {
     /// Whether it can wait in the spool while the database is away.
     pub(super) fn may_wait(&self) -> bool {
         match self {
-            // What happened: it is to be found in the database, in its order, whenever that is back.
+            // Events that have happened. They must be stored in order, whenever the database is back.
             Self::Record(_)
             | Self::Queue(_)
             | Self::Sent { .. }
@@ -130,12 +130,12 @@ impl Write {
             | Self::Audit { .. }
             | Self::SweepStarted { .. }
             | Self::SweepEnded { .. } => true,
-            // What an operator asks: whether the alert is open still is the database's to say.
+            // Orders of an operator. Only the database knows whether the alert is still open.
             Self::Acknowledge(_)
             | Self::Unacknowledge(_)
-            // The next round counts it.
+            // The next count includes the time.
             | Self::Waited { .. }
-            // Who holds the database is of no use where nobody can read it.
+            // Nobody can read the owner while the database is away.
             | Self::Announce(_)
             | Self::Forget { .. }
             | Self::Observe { .. }

@@ -1,13 +1,13 @@
-//! Why a transaction was not committed, within the store. Callers get [`super::error`].
+//! The reason why a transaction was not committed, inside the store. Callers get [`super::error`].
 
 use super::error_kind::StoreErrorKind;
 
-/// Why a transaction was not committed.
+/// The reason why a transaction was not committed.
 #[derive(Debug)]
 pub(super) enum WriteError {
     /// The database or its driver failed.
     Driver(sqlx::Error),
-    /// The change does not fit what the database holds.
+    /// The change contradicts the data in the database.
     Refused(StoreErrorKind),
 }
 

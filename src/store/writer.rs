@@ -1,6 +1,6 @@
-//! The writer: the one task that changes the database. It takes what waits, as much as there is, into one transaction
-//! and answers each request when it is on the disk. While the database is away, it keeps changes in the spool and tries
-//! now and then. Not what is written ([`super::commit`]).
+//! The writer: the only task that changes the database. It combines waiting changes into one transaction and answers
+//! each request when it is on disk. While the database is away, it keeps changes in the spool and tries regularly. The
+//! statements are in [`super::commit`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use super::{
     write::Write,
 };
 
-/// How long the end of the program waits for a database that was away.
+/// How long the end of the program waits for a database that is away.
 const LAST_TRY: Duration = Duration::from_secs(5);
 
 /// How often a file is checked when nothing is written.
@@ -29,7 +29,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Writes until it is closed, or until nobody can bring anything any more; then gives up the lock.
+    /// Writes until it is closed or all senders are gone, then releases the lock.
     pub(super) async fn run(mut self, mut queue: WriteQueue) {
         while queue.is_open {
             if self.outage.is_active() {
@@ -53,12 +53,12 @@ impl Writer {
         let Self { connection, outage } = self;
         let is_away = outage.is_active();
         connection.close(!is_away).await;
-        // Whoever watches learns of the end before it is answered; the spool is another's from here on.
+        // The status is published before the answer. From then on, another process may use the spool.
         drop(outage);
         queue.answer_closers();
     }
 
-    /// Stores what an earlier run left in the spool; the number of changes.
+    /// Stores what an earlier run left in the spool. Returns the number of changes.
     pub(super) async fn drain_left(&mut self) -> Result<u64, StoreError> {
         let mut queue = WriteQueue::closed();
         let mut drain =
@@ -67,8 +67,8 @@ impl Writer {
         Ok(drain.stored)
     }
 
-    /// Stores a batch and answers everyone. Where one record may have spoilt it for all, each is tried alone;
-    /// where the database is away, they are kept.
+    /// Stores a batch and answers its requests. If a single record may be the reason for an error, each is tried alone.
+    /// If the database is away, they are kept in the spool.
     async fn serve(&mut self, batch: &mut Vec<WriteRequest>) {
         for request in &*batch {
             if let Write::Announce(owner) = &request.write {
@@ -82,7 +82,7 @@ impl Writer {
         };
         let mut alone = Vec::new();
         if error.kind.will_pass() {
-            // On a full disk, on which the spool may lie as well, the smaller ones may be taken still.
+            // On a full disk, which the spool may share, small changes may still succeed.
             let several = batch.len() > 1;
             for (request, not_kept) in self.begin_outage(batch, name, &error).await {
                 if error.kind != StoreErrorKind::Full || self.outage.is_active() {
@@ -126,14 +126,14 @@ impl Writer {
         self.outage.begin_with(batch, tried, error, is_shut).await
     }
 
-    /// Checks the file when nothing is to be written.
+    /// Checks the file while nothing is written.
     async fn check_idle_file(&mut self) {
         if let Err(error) = self.connection.check_file().await {
             self.outage.begin_empty(&error);
         }
     }
 
-    /// One step while the database is away: keeps what comes, or tries to store what waits.
+    /// One step while the database is away: keeps new changes, or tries to store waiting ones.
     async fn wait_out(&mut self, queue: &mut WriteQueue) {
         let Some(outage) = self.outage.current() else { return };
         let (next, soonest) = (outage.tried_at + outage.pause, outage.tried_at + SHORTEST_PAUSE);
@@ -166,7 +166,7 @@ impl Writer {
         self.outage.tried(result, stored);
     }
 
-    /// At the end of the program: what waits then is stored by the next start.
+    /// A last attempt at the end of the program. What still waits is stored at the next start.
     async fn try_a_last_time(&mut self) {
         let Some(outage) = self.outage.current() else { return };
         if outage.tried_at.elapsed() >= SHORTEST_PAUSE

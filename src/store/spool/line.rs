@@ -46,7 +46,7 @@ mod tests {
             prop_assert_eq!(content(&line.as_bytes()[..kept]), None);
             let mut damaged = line.into_bytes();
             damaged[kept] ^= 1 << bit;
-            // In the checksum's own digits a bit may turn `a` into `A`, which says the same.
+            // In the digits of the checksum, a changed bit may turn `a` into `A`, which has the same value.
             prop_assert!(content(&damaged).is_none_or(|found| found == json));
         }
     }

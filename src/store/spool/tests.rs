@@ -1,4 +1,4 @@
-//! The file as a whole: what is kept, what is recognised as torn, and that nothing is stored twice.
+//! The spool as a whole: what is kept, incomplete lines, and that nothing is stored twice.
 
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ fn place(home: &tempfile::TempDir) -> Option<SpoolPath> {
     Some(SpoolPath { directory: home.path().join("spool"), name: "fleet".to_owned() })
 }
 
-/// Once nobody has it any more: a child that another test is just starting holds its lock for a moment.
+/// Opens the spool. Waits for its lock, which the child process of another test may hold for a moment.
 fn open(home: &tempfile::TempDir) -> Spool {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     loop {
@@ -72,7 +72,7 @@ fn a_torn_last_line_was_never_kept_and_a_damaged_one_in_between_is_given_as_it_i
         fs::write(&file, &whole[..torn]).unwrap();
         let mut spool = open(&home);
         assert_eq!(peeked(&mut spool), contents(10..12), "{torn}");
-        // And what comes next begins a line of its own.
+        // The next change begins a new line.
         spool.append(&contents(77..78)).unwrap();
         drop(spool);
         assert_eq!(peeked(&mut open(&home)), ["10", "11", "77"]);
@@ -81,7 +81,7 @@ fn a_torn_last_line_was_never_kept_and_a_damaged_one_in_between_is_given_as_it_i
     fs::write(&file, text.replace("\"content\":11", "\"content\":21")).unwrap();
     let found = open(&home).peek(9).unwrap();
     assert!(found[0].content.is_ok() && found[1].content.is_err() && found[2].content.is_ok(), "{found:?}");
-    // The header alone, whole or not, is an empty spool.
+    // A spool with only a header, complete or not, is empty.
     let header = text.lines().next().unwrap().len() + 1;
     for torn in [0, 5, header] {
         fs::write(&file, &whole[..torn]).unwrap();
@@ -138,7 +138,7 @@ fn where_a_place_takes_nothing_the_next_one_does_and_the_order_stays() {
     let first = home.path().join("a");
     let mut spool = Spool::open(places(), MOST_BYTES).unwrap();
     assert_eq!(spool.append(&contents(0..2)).unwrap(), 2);
-    // The file cannot be added to, nor written anew.
+    // The file cannot be appended to or written again.
     fs::rename(&first, home.path().join("gone")).unwrap();
     fs::write(&first, "").unwrap();
     assert_eq!(spool.append(&contents(2..4)).unwrap(), 2);
@@ -201,24 +201,24 @@ fn the_directory_of_a_database_is_not_made_for_its_spool() {
     assert_eq!(spool.files(), [home.path().join("spool/fleet.jsonl")]);
 }
 
-/// A database of which only the rows and the progress are looked at.
+/// A database that only has rows and the progress.
 #[derive(Default)]
 struct Database {
     rows: Vec<u32>,
     progress: Progress,
 }
 
-/// What happens to a collector.
+/// An event of a collector.
 #[derive(Debug, Clone)]
 enum Happens {
-    /// So many changes come directly, and the database is away: their transaction was committed all the same, or not.
+    /// A transaction with this many changes fails because the database is away. It was committed or not.
     Lost { count: u32, committed: bool },
-    /// So many changes come while others wait.
+    /// This many changes are kept while others wait.
     Kept { count: u32 },
-    /// A batch of so many is stored from the spool; the program is killed before or after the commit, after the
-    /// spool knows of it, or goes on.
+    /// A batch of at most this many is stored from the spool. The program is killed before or after the commit, after
+    /// the spool has been updated, or continues.
     Stored { most: usize, killed: Killed },
-    /// The program is killed while it writes: so many bytes more than what was kept are in the file.
+    /// The program is killed during a write, with this many additional bytes in the file.
     Torn { bytes: usize },
 }
 

@@ -1,9 +1,9 @@
-//! The plans of the exports' queries.
+//! The query plans of exports.
 
 use super::*;
 use crate::{fleet::rows::View, store::view_rows::sql};
 
-/// A query that sorts or reads all of a table for each of its pages takes minutes where there are millions of rows.
+/// If a query sorts or reads the whole table for each page, an export of millions of rows takes minutes.
 #[tokio::test]
 async fn every_page_is_found_by_an_index() {
     let home = Home::new();

@@ -1,10 +1,10 @@
-//! A SQLite file that is removed, moved, replaced or emptied while it is in use.
+//! An SQLite file that is removed, moved, replaced or emptied while it is in use.
 
 use std::fs;
 
 use super::*;
 
-/// How long anything may take here: a missing file is looked for every few seconds.
+/// The time limit of all waits. A missing file is checked for every few seconds.
 const SOON: Duration = Duration::from_secs(60);
 
 impl Home {
@@ -12,7 +12,7 @@ impl Home {
         self.directory.path().join(name)
     }
 
-    /// A database in a directory of its own, open, with one collection.
+    /// A database in its own directory, open, with one collection.
     async fn with_one() -> (Self, Store, PathBuf) {
         let home = Self::new();
         fs::create_dir(home.path("data")).unwrap();
@@ -29,7 +29,7 @@ async fn open(path: &Path) -> Store {
     Store::open(&url(path), &environment).await.unwrap()
 }
 
-/// The collections in a file, in their order.
+/// The collections in a file, in order.
 async fn collections(path: &Path) -> Vec<String> {
     let mut connection = SqliteConnection::connect(&format!("sqlite:{}", path.display())).await.unwrap();
     let found = sqlx::query_scalar("SELECT collection_uuid FROM collections ORDER BY id").fetch_all(&mut connection);
@@ -230,7 +230,7 @@ async fn a_reader_on_its_own_reads_what_lies_there_now() {
     assert_eq!(reader.memory().await.unwrap().clients.len(), 0);
 }
 
-/// Between the look before a transaction and the one after it, anything may happen.
+/// Changes of the file between the checks before and after a transaction.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_is_there_once_however_often_the_file_comes_and_goes() {
     let (home, store, path) = Home::with_one().await;

@@ -1,4 +1,4 @@
-//! Opening a file: its rights, what is refused and how that is said, and readers beside a collector.
+//! Opening a file: permissions, errors, and readers at the same time as a collector.
 
 use super::*;
 
@@ -23,7 +23,7 @@ async fn a_new_file_is_private_and_durable() {
     }
 }
 
-/// Opening fails, and says how.
+/// Opening fails with this kind and message.
 async fn refuses(url: SecretString, kind: StoreErrorKind, words: &str) {
     let error = Store::open(&url, &Environment::default()).await.err().unwrap();
     assert_eq!(error.kind, kind, "{error}: {:?}", error.source);
@@ -50,7 +50,7 @@ async fn what_cannot_be_opened_is_named_with_its_hint() {
     }
 }
 
-/// Rights do not bind root, so the file is opened as one that may only be read.
+/// Root can write to read-only files, so the URL asks for read-only mode.
 #[tokio::test]
 async fn a_read_only_file_is_said() {
     let home = Home::new();
@@ -91,7 +91,7 @@ async fn a_reader_sees_what_a_collector_writes_and_changes_nothing() {
         store.record(plain(number)).await.unwrap();
         assert_eq!(reader.memory().await.unwrap().clients.len(), usize::try_from(number).unwrap());
     }
-    // The last to leave: no log is left behind, and what opens then has to make its index.
+    // The last connection removes the log, so the next one has to create its index.
     reader.close().await;
     store.close().await;
     assert!(!home.directory.path().join("fleet.db-shm").exists());
@@ -101,7 +101,7 @@ async fn a_reader_sees_what_a_collector_writes_and_changes_nothing() {
         panic!("not SQLite")
     };
     assert!(sqlx::query("DELETE FROM clients").execute(&pool).await.is_err());
-    // Nor does one keep a collector out.
+    // A reader does not prevent a collector either.
     home.open().await.record(plain(4)).await.unwrap();
     assert_eq!(reader.memory().await.unwrap().clients.len(), 4);
 }

@@ -1,4 +1,4 @@
-//! A database that is away in mid-run: here another program that holds a SQLite file for longer than is waited.
+//! A database that is away during a run: another program locks an SQLite file for longer than the store waits.
 
 use super::{records::mail, *};
 use crate::fleet::{Failure, FailureKind, Stage, event::Trigger};
@@ -14,10 +14,10 @@ const VIEWS: [&str; 8] = [
     "SELECT * FROM v1_mails",
 ];
 
-/// How long anything may take here: a try takes five seconds as long as the file is locked.
+/// The time limit of all waits. An attempt takes five seconds while the file is locked.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Another program's transaction.
+/// The transaction of another program.
 struct Held(SqliteConnection);
 
 impl Held {
@@ -58,7 +58,7 @@ impl Home {
     }
 }
 
-/// A sweep with everything that is written in one.
+/// A sweep with a change of each kind.
 async fn sweep(store: &Store) {
     let sweep = SweepId(uuid(1));
     store.sweep_started(sweep, 1, Trigger::Schedule, at(0), 3).await.unwrap();
@@ -112,7 +112,7 @@ async fn what_waits_at_the_end_is_stored_by_the_next_start_before_anything_is_re
     store.close().await;
     let spool = home.spool(".jsonl").unwrap();
     let kept = std::fs::read(&spool).unwrap();
-    // Still locked: it says so, and the spool stays.
+    // Still locked: this is reported, and the spool stays.
     let away = Store::open(&home.url(), &Environment::default()).await.unwrap_err();
     assert_eq!(away.kind, StoreErrorKind::Locked);
     assert_eq!(std::fs::read(&spool).unwrap(), kept);
@@ -122,14 +122,14 @@ async fn what_waits_at_the_end_is_stored_by_the_next_start_before_anything_is_re
     assert_eq!(home.all().await, other.all().await);
     store.close().await;
 
-    // Killed after the commit, before the spool was removed: it is there again, and nothing is stored twice.
+    // Killed after the commit and before the spool was removed: the spool is still there, but nothing is stored twice.
     std::fs::write(&spool, &kept).unwrap();
     let store = home.open().await;
     assert_eq!(home.all().await, other.all().await);
     assert_eq!(home.spool(".jsonl"), None);
     store.close().await;
 
-    // Killed between two batches: the rest of them is not in the database yet.
+    // Killed between two batches: the rest is not in the database yet.
     home.change("DELETE FROM sweeps; DELETE FROM audit_entries; UPDATE collectors SET spool_position = 0").await;
     std::fs::write(&spool, &kept).unwrap();
     let lines: Vec<&[u8]> = kept.split_inclusive(|byte| *byte == b'\n').collect();
@@ -159,7 +159,7 @@ async fn a_transaction_whose_answer_was_lost_is_not_stored_again() {
     home.open().await.close().await;
     assert_eq!(home.count("SELECT count(*) FROM collections").await, 2);
 
-    // The same in another spool, whose first change was tried in the transaction that the database names as its last.
+    // The same with another spool, whose first change was tried in the last transaction of the database.
     let text = String::from_utf8(kept).unwrap();
     let tried = text.split_once("\"tried\":\"").unwrap().1.split_once('"').unwrap().0.to_owned();
     home.change(&format!("UPDATE collectors SET last_write = '{tried}', spool_uuid = NULL, spool_position = NULL"))
@@ -179,7 +179,7 @@ async fn what_the_database_rejects_is_set_aside_and_holds_up_nothing() {
     store.record(record(1)).await.unwrap();
     let held = Held::of(&home).await;
     store.record(plain(2)).await.unwrap();
-    // Its mail is there already.
+    // Its mail is stored already.
     store.record(record(1)).await.unwrap();
     store.record(plain(3)).await.unwrap();
     held.release().await;
@@ -220,7 +220,7 @@ async fn a_full_disk_is_away_until_there_is_room_again() {
     home.open().await.close().await;
     let opened = open::hold(Target::of(DatabaseUrl::plain(&home.url())).unwrap()).await.unwrap();
     let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
-    // A limit of this connection, which a full disk makes useless: the next one has room.
+    // A limit of this connection. Its error closes the connection, and the next one has no limit.
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();
     let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 8));
     sqlx::query(limit).execute(writes).await.unwrap();
