@@ -66,8 +66,8 @@ impl Composer {
         Ok(Self(environment))
     }
 
-    /// The mails of one collection, the same to each recipient of the client: of kind [`MailKind::Alert`] where a limit
-    /// is exceeded and [`MailKind::Recovery`] where alerts only ended; none if the verdict mails nothing.
+    /// The mails of one collection, the same to each recipient of the client: of kind [`MailKind::Alert`] if a limit is
+    /// exceeded, or [`MailKind::Recovery`] if alerts only ended. None if the verdict mails nothing.
     ///
     /// # Errors
     /// [`TemplateError`]; it does not depend on the content.

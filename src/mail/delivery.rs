@@ -14,7 +14,7 @@ use super::{
 /// A mail at an attempt to send it.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveryAttempt {
-    /// How often it was offered, including this attempt.
+    /// The number of attempts, including this one.
     pub attempts: u32,
     /// How long it has waited.
     pub waited: Duration,

@@ -5,8 +5,8 @@ use super::smtp::{
     reply::{MAX_LINE_BYTES, MAX_LINES, MAX_REPLY_BYTES, MalformedReply, Progress, Reply, ReplyParser},
 };
 
-/// What a mail server says, after one byte for how it is cut into pieces: the same reply however it comes, within its
-/// bounds, and what it offers is made of its words.
+/// Parses the bytes of a mail server after the first byte, which determines how they are split. Checks that the result
+/// does not depend on this, that limits hold, and that capabilities are words of the reply.
 pub fn smtp_reply(data: &[u8]) {
     let Some((size, said)) = data.split_first() else { return };
     let whole = Reply::parse(said);
@@ -15,7 +15,7 @@ pub fn smtp_reply(data: &[u8]) {
     assert!(used <= said.len() && used <= MAX_REPLY_BYTES);
     assert!((200..=599).contains(&reply.code()));
     assert!((1..=MAX_LINES).contains(&reply.lines().len()));
-    // A byte that is no UTF-8 becomes three.
+    // An invalid UTF-8 byte becomes three bytes.
     assert!(reply.lines().iter().all(|line| line.len() <= 3 * MAX_LINE_BYTES && !line.contains('\n')));
     assert!(!reply.words().contains('\n'));
     let offered = Capabilities::parse(&reply);

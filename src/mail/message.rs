@@ -16,11 +16,11 @@ use crate::fleet::{
     reading::clean,
 };
 
-/// The longest subject, in characters. The composer makes clean subjects. They are cleaned again here, so that a row of
-/// the database cannot inject a header.
+/// The longest subject, in characters. The composer creates clean subjects, but they are cleaned again here, so that a
+/// row in the database cannot inject a header.
 const SUBJECT_CHARS: usize = 200;
 
-/// The longest name of a host in a header, in bytes: RFC 2919 allows 255 for the whole.
+/// The longest host name in a header, in bytes. RFC 2919 allows 255 for the complete value.
 const HOST_BYTES: usize = 200;
 
 /// The longest file name of an attachment, in characters.
@@ -37,7 +37,7 @@ pub(super) struct EncodedMail {
     pub(super) content: Vec<u8>,
 }
 
-/// Why a mail cannot be written as a message.
+/// The reason why a mail cannot be encoded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EncodeError {
     /// The recipient is not a valid mail address.
@@ -220,7 +220,7 @@ mod tests {
         Mail { attachments: files.iter().map(attachment).collect(), ..mail("subject", "body → body\n") }
     }
 
-    /// What arrives: the text, then each file by its name.
+    /// The received text, and each file by its name.
     fn received(letter: &EncodedMail) -> Vec<(String, String)> {
         let message = MessageParser::default().parse(&letter.content).unwrap();
         let whole = |text: &str| text.replace("\r\n", "\n");
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_mail_of_many_lines_takes_a_time_that_grows_with_them() {
-        // The square of these lines would take minutes.
+        // Quadratic time would take minutes.
         let lines = "\n".repeat(4 << 20);
         let began = std::time::Instant::now();
         let letter = EncodedMail::new(&from(), &with_files(&[("one.txt", &lines)])).unwrap();

@@ -11,7 +11,7 @@ use super::message::EncodedMail;
 /// The most mails that one mail is split into.
 const MOST_PARTS: usize = 20;
 
-/// The smallest mail worth carrying a part of a list, bytes: with a lower limit the list would be scattered.
+/// The smallest mail with a part of a list, bytes. With a lower limit, there would be too many parts.
 const SMALLEST_PART: u64 = 32 * 1024;
 
 /// Reserve for sentences that are added to the text, bytes.
@@ -20,36 +20,36 @@ const NOTES: u64 = 2048;
 /// How often a mail is split without knowing the limit.
 const BLIND_SPLITS: u32 = 2;
 
-/// How often a list is cut smaller before it counts as one that cannot be.
+/// How often a list is cut into smaller files before this counts as impossible.
 const CUTS: usize = 6;
 
-/// The size of a mail as it travels, bytes: encoded, with its headers. 0 where it cannot be written.
+/// The size of an encoded mail with its headers, bytes. 0 if it cannot be encoded.
 #[must_use]
 pub fn size_of(from: &Mailbox, mail: &Mail) -> u64 {
     EncodedMail::new(from, mail).map_or(0, |letter| letter.content.len() as u64)
 }
 
-/// What is known when a mail is too large.
+/// The data about a mail that is too large.
 pub struct TooLarge<'a> {
-    /// How often it was split before.
+    /// How often it was split already.
     pub splits: u32,
-    /// The largest mail that the server takes, where it says so.
+    /// The largest mail that the server accepts, if it announces this.
     pub limit_bytes: Option<u64>,
-    /// The size of a mail as it travels, encoded and with its headers.
+    /// The size of an encoded mail with its headers.
     pub size_of: &'a dyn Fn(&Mail) -> u64,
 }
 
-/// The mails in the place of one that is too large, the first of which has its id; `None` where nothing can be left out.
+/// The mails that replace one that is too large. The first has its id. `None` if nothing can be omitted.
 #[must_use]
 pub fn resized(mail: &Mail, known: &TooLarge<'_>, new_id: &mut dyn FnMut() -> Uuid) -> Option<Vec<Mail>> {
-    // RFC 1870: 0 is no limit.
+    // RFC 1870: 0 means no limit.
     let limit = known.limit_bytes.filter(|limit| *limit > 0).map(|limit| limit - (limit / 100 + 512).min(limit / 2));
     let size = (known.size_of)(mail);
     let exceeded = limit.filter(|limit| size > *limit);
     if mail.attachments.is_empty() {
         return shortened(mail, exceeded?, known.size_of).map(|mail| vec![mail]);
     }
-    // Where it is refused though it keeps to the limit, another limit counts that nobody tells.
+    // If a mail within the limit is refused, there is another limit, which is unknown.
     let target = exceeded.or_else(|| (known.splits < BLIND_SPLITS).then(|| size / (2 << known.splits)));
     let parts =
         target.filter(|target| *target >= SMALLEST_PART).and_then(|target| split(mail, target, known.size_of, new_id));
@@ -64,7 +64,7 @@ pub fn resized(mail: &Mail, known: &TooLarge<'_>, new_id: &mut dyn FnMut() -> Uu
     })
 }
 
-/// Spreads what is attached over mails of at most `target` bytes.
+/// Distributes the attachments over mails of at most `target` bytes.
 fn split(
     mail: &Mail,
     target: u64,
@@ -74,7 +74,7 @@ fn split(
     let bare = Mail { attachments: Vec::new(), ..mail.clone() };
     let mut room = target.checked_sub(size_of(&bare) + NOTES)?;
     let room_of_others = target.checked_sub(NOTES)?;
-    // A whole mail for each: what that adds is more than it will be.
+    // Encoded in a mail of its own, which is a little more than the real size.
     let weight = |attachment: &Attachment| {
         size_of(&Mail { body: String::new(), attachments: vec![attachment.clone()], ..mail.clone() })
     };
@@ -125,10 +125,10 @@ fn split(
     Some((1..).zip(loads).map(part).collect())
 }
 
-/// Cuts a list into files of which each weighs no more than `room`, the first line at the head of each; `None` where a
-/// line alone is too much.
+/// Cuts a list into files with a size of at most `room`, each with the first line as its heading. `None` if a single
+/// line is too large.
 fn cut(attachment: &Attachment, room: u64, weight: &dyn Fn(&Attachment) -> u64) -> Option<Vec<Attachment>> {
-    // So many pieces are never wanted, and need not be weighed.
+    // This would be far too many files.
     if attachment.text.len() as u64 / (2 * MOST_PARTS as u64) > room {
         return None;
     }
@@ -169,7 +169,7 @@ fn cut(attachment: &Attachment, room: u64, weight: &dyn Fn(&Attachment) -> u64) 
     None
 }
 
-/// The text alone.
+/// Only the text.
 fn stripped(mail: &Mail) -> Mail {
     let command = mail.export_command.as_deref().unwrap_or("fleetsweep export events");
     let body = format!(
@@ -180,7 +180,7 @@ fn stripped(mail: &Mail) -> Mail {
     Mail { body, attachments: Vec::new(), export_command: None, ..mail.clone() }
 }
 
-/// The beginning of the text; `None` where not even a little of it fits.
+/// The beginning of the text; `None` if not even a small part fits.
 fn shortened(mail: &Mail, limit: u64, size_of: &dyn Fn(&Mail) -> u64) -> Option<Mail> {
     const CUT: &str = "\n[cut here: the mail server takes no larger mail]\n";
     let mut keep = mail.body.len();
@@ -238,7 +238,7 @@ mod tests {
         resized(mail, &TooLarge { splits, limit_bytes, size_of: &size_of }, &mut new_id)
     }
 
-    /// The numbers of the lines that arrive, in order.
+    /// The numbers of the received lines, in order.
     fn lines(mails: &[Mail]) -> Vec<String> {
         let files = mails.iter().flat_map(|mail| &mail.attachments);
         files
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_list_is_spread_over_mails_within_the_limit_and_no_line_is_lost() {
-        // What is encoded as base64 and as quoted-printable.
+        // Texts that are encoded as base64 and as quoted-printable.
         for line in ["plain text of an event", "ünï¢ödé — ✓", &"long ".repeat(300)] {
             let mail = mail(vec![list("a.txt", 3000, line), list("b.txt", 500, line)]);
             let limit = size_of(&mail) / 3;
@@ -293,10 +293,10 @@ mod tests {
             assert!(bare.body.contains("export events --client db"), "{}", bare.body);
             assert_eq!(bare.body.contains("[cut here"), expected == "cut", "{limit}");
         }
-        // Not even the headers fit: it waits.
+        // Not even the headers fit, so it waits.
         let bare = resize(&whole, 0, Some(100)).unwrap().remove(0);
         assert_eq!(resize(&bare, 1, Some(100)), None);
-        // A mail without anything attached is cut where that helps.
+        // A mail without attachments is truncated if that helps.
         let text = Mail { body: "memory 91 %\n".repeat(500), ..mail(Vec::new()) };
         let cut = resize(&text, 0, Some(4_000)).unwrap().remove(0);
         assert!(size_of(&cut) <= 4_000 && cut.body.starts_with("memory 91 %\nmemory") && cut.id == text.id);

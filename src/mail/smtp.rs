@@ -48,11 +48,11 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// How long one step (a command with its reply) may take, except the last one.
 const STEP: Duration = Duration::from_secs(40);
 
-/// A server that has not greeted by then may be one that waits for TLS. Shorter than what a run that sweeps once
-/// allows for its mails, so that it says what to mend.
+/// A server that has not sent its greeting by then may expect TLS. This is shorter than the time that a single run
+/// waits for its mails, so that it can report the problem.
 const PROBE_AFTER: Duration = Duration::from_secs(6);
 
-/// The slowest way to a server on which a mail with large attachments still arrives, in bytes a second.
+/// The slowest connection on which a mail with large attachments still succeeds, in bytes per second.
 const SLOWEST: u64 = 64 * 1024;
 
 /// How long an idle connection is reused. Servers close idle connections after minutes, and firewalls drop them
@@ -68,16 +68,16 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// The longest message of a server that is kept, in characters.
 const WORDS_CHARS: usize = 300;
 
-/// The longest words of our own about what went wrong: they end with what to do.
+/// The longest message of our own about a problem, in characters. It ends with the solution.
 const OWN_WORDS_CHARS: usize = 500;
 
-/// Hands mails to one SMTP server.
+/// Sends mails to one SMTP server.
 pub struct SmtpClient {
     smtp: Smtp,
     tls: Option<Tls>,
     credentials: Option<Credentials>,
     mask: Mask,
-    /// The full name of this machine, once it was looked up.
+    /// The full host name of this machine, once it was looked up.
     full_name: Option<Option<String>>,
     limit_bytes: Option<u64>,
     deadline: Duration,
@@ -89,7 +89,7 @@ pub struct SmtpClient {
 struct Kept {
     dialogue: Dialogue,
     since: Instant,
-    /// Whether a mail was begun and not ended.
+    /// Whether a mail was begun but not ended.
     needs_reset: bool,
 }
 
@@ -103,11 +103,10 @@ impl fmt::Debug for SmtpClient {
 }
 
 impl SmtpClient {
-    /// A client for a server; contacts nothing yet. `password` is that of the account in `smtp`, where
-    /// there is one.
+    /// A client for a server. Opens no connection yet. `password` is that of the account in `smtp`, if there is one.
     ///
     /// # Errors
-    /// [`SetupError`] where TLS cannot be set up.
+    /// [`SetupError`] if TLS cannot be set up.
     pub fn with_password(smtp: &Smtp, password: Option<&SecretString>) -> Result<Self, SetupError> {
         let tls = match smtp.security {
             SmtpSecurity::None => None,
@@ -130,31 +129,31 @@ impl SmtpClient {
         })
     }
 
-    /// The same with another deadline for each mail (60 s unless told); large ones get more.
+    /// Sets the deadline of each mail. The default is 60 s. Large mails get more time.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// The largest mail that the server takes, as it announced when it was last connected to; `None` where that is not
-    /// known, or where it names no limit.
+    /// The largest mail that the server accepts, as it announced in the last connection. `None` if this is not known or
+    /// there is no limit.
     #[must_use]
     pub fn announced_size(&self) -> Option<u64> {
         self.limit_bytes
     }
 
-    /// Sends one mail. It takes no longer than the deadline, whatever the server does. Dropping the future closes the
+    /// Sends one mail. This takes no longer than the deadline, whatever the server does. Dropping the future closes the
     /// connection.
     ///
     /// # Errors
-    /// [`SendError`]: deferred, too large or refused. After a deferral for lack of an answer the server may have the
-    /// mail; the next try carries the same Message-ID.
+    /// [`SendError`]: deferred, too large or refused. If it was deferred without a reply of the server, the server may
+    /// have accepted it. The next attempt has the same Message-ID.
     pub async fn send(&mut self, mail: &Mail) -> Result<Answer, SendError> {
         self.send_until(mail, std::future::pending()).await
     }
 
-    /// The same, aborted if `end` comes before the server's answer.
+    /// Sends one mail, but stops if `end` comes before the server's reply.
     ///
     /// # Errors
     /// As [`send`](Self::send); an aborted mail is deferred.
@@ -178,7 +177,7 @@ impl SmtpClient {
         Err(SendError::Deferred { during, concerns: DeferralScope::Server, words })
     }
 
-    /// Sends `QUIT`. To be called when there is nothing more to send for a while.
+    /// Sends `QUIT`. Should be called if there is nothing more to send for a while.
     pub async fn quit(&mut self) {
         if let Some(kept) = self.kept.take() {
             match timeout(LEAVE_WITHIN, kept.dialogue.quit()).await {
@@ -191,7 +190,7 @@ impl SmtpClient {
         }
     }
 
-    /// One mail. Keeps the connection where the server still answers on it.
+    /// Sends one mail. Keeps the connection if the server still replies.
     async fn converse(&mut self, letter: &EncodedMail, during: &mut Phase) -> Result<Answer, Failure> {
         let mut dialogue = self.dialogue_with_sender(letter, during).await?;
         match dialogue.hand_over(letter, during).await {
@@ -208,8 +207,8 @@ impl SmtpClient {
         }
     }
 
-    /// A dialogue in which the server has taken the sender. A kept one in which it does not is no failure:
-    /// servers close idle connections, and limit how many mails one may carry.
+    /// A dialogue in which the server has accepted the sender. If a kept connection fails, a new one is opened, because
+    /// servers close idle connections and limit the number of mails per connection.
     async fn dialogue_with_sender(&mut self, letter: &EncodedMail, during: &mut Phase) -> Result<Dialogue, Failure> {
         if let Some(Kept { mut dialogue, since, needs_reset }) = self.kept.take()
             && since.elapsed() < KEPT_FOR
@@ -267,7 +266,7 @@ impl SmtpClient {
         self.kept = Some(Kept { dialogue, since: Instant::now(), needs_reset });
     }
 
-    /// What a failure means for the mail.
+    /// The meaning of a failure for the mail.
     fn told(&self, during: Phase, failure: &Failure) -> SendError {
         let longest = if matches!(failure, Failure::Refused(_)) { WORDS_CHARS } else { OWN_WORDS_CHARS };
         failure.told(during, &self.server(), self.limit_bytes, |words| self.speakable(words, longest))
@@ -281,7 +280,7 @@ impl SmtpClient {
         }
     }
 
-    /// `words` cleaned, and without what must not be shown.
+    /// A text without control characters and secrets.
     fn speakable(&self, words: &str, longest: usize) -> String {
         clean(&self.mask.apply(&clean(words, usize::MAX)), longest)
     }

@@ -1,5 +1,4 @@
-//! How times and rows of values are written in mails. Not the sentences around them, and not single values: the
-//! [`Unit`] of a metric writes those.
+//! Formats times and rows of values in mails. Single values are formatted by the [`Unit`] of a metric.
 
 use std::time::Duration;
 
@@ -7,13 +6,13 @@ use jiff::{Timestamp, tz::Offset};
 
 use crate::fleet::metric::Unit;
 
-/// The longest subject, in characters: what mail programs show of one, and far below what a header may be.
+/// The longest subject, in characters. Mail programs show about this much, and it is far below the limit of a header.
 pub(super) const SUBJECT_CHARS: usize = 150;
 
-/// The longest piece of foreign text in a mail, in characters.
+/// The longest text from a client in a mail, in characters.
 pub(super) const TEXT_CHARS: usize = 300;
 
-/// The most values shown in a line of history: what two lines of a phone hold.
+/// The most values in a line of history. They fit into two lines on a phone.
 const SERIES_VALUES: usize = 8;
 
 /// A moment: `2026-03-01 12:00:00 UTC`.
@@ -21,7 +20,7 @@ pub(super) fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// From when to when by a client's clock, which may say anything: `2026-03-01 03:10:00 to 03:14:59`.
+/// A time span by a client's clock, which may have any value: `2026-03-01 03:10:00 to 03:14:59`.
 pub(super) fn span_of_their_clock(first_unix_ms: i64, last_unix_ms: i64) -> String {
     let shown = |unix_ms, format| match Timestamp::from_millisecond(unix_ms) {
         Ok(at) => at.strftime(format).to_string(),
@@ -33,13 +32,13 @@ pub(super) fn span_of_their_clock(first_unix_ms: i64, last_unix_ms: i64) -> Stri
     if first.ends_with(&last) { first } else { format!("{first} to {last}") }
 }
 
-/// A moment as short as `now` allows: without the date where it is today's.
+/// A time relative to `now`: without the date if it is the same day.
 fn short_moment(at: Timestamp, now: Timestamp) -> String {
     let same_day = Offset::UTC.to_datetime(at).date() == Offset::UTC.to_datetime(now).date();
     at.strftime(if same_day { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" }).to_string()
 }
 
-/// How long it is from one moment to another; nothing where the clock was set back in between.
+/// The duration between two times; 0 if the clock was set back.
 pub(super) fn lasting(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
@@ -58,8 +57,8 @@ pub(super) fn duration(duration: Duration) -> String {
     if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
 }
 
-/// A line of history, oldest first, and since when; `None` where there is nothing before `now`. Of a long one evenly
-/// spaced values are shown, the first and the last among them.
+/// A line of history, oldest first, with the time of its first value. `None` if there is nothing before `now`. Of many
+/// values, evenly spaced ones are shown, including the first and the last.
 pub(super) fn series(unit: Unit, before: &[(Timestamp, f64)], value: f64, now: Timestamp) -> Option<Series> {
     let mut points: Vec<(Timestamp, f64)> = before.iter().copied().filter(|(at, _)| *at < now).collect();
     let (since, _) = *points.first()?;

@@ -32,16 +32,16 @@ const PARTS_OF_A_MAIL: usize = 3;
 /// How many groups the text shows. A mail then has about 60 lines.
 const GROUPS: usize = 28;
 
-/// How many groups of each concern are shown before others get more room.
+/// How many groups of each concern are shown before others get more lines.
 const GROUPS_OF_EACH: usize = 4;
 
-/// The longest message shown of a group, in characters.
+/// The longest message of a group, in characters.
 const MESSAGE_CHARS: usize = 160;
 
-/// The longest name of a program shown, in characters.
+/// The longest name of a program, in characters.
 const SOURCE_CHARS: usize = 40;
 
-/// How many of the agent's warnings are shown, and the longest, in characters.
+/// The most warnings of the agent, and the longest one, in characters.
 const WARNINGS: usize = 4;
 const WARNING_CHARS: usize = 200;
 
@@ -80,7 +80,7 @@ pub(super) struct EventsFacts {
     truncated: bool,
     /// Set if the daily allowance is used up.
     overrun: Option<Overrun>,
-    /// `14 security events`; `None` where there are none.
+    /// `14 security events`; `None` if there are none.
     count: Option<String>,
     /// The number of events by concern, in words; empty if none is severe.
     counts: Vec<String>,
@@ -127,7 +127,7 @@ pub(super) fn drafts(occasion: &EventsContext<'_>) -> Vec<Draft> {
     drafts_of_parts(occasion, PART_BYTES)
 }
 
-/// The same with attachments of another size.
+/// The mails of one collection with attachments of at most this size.
 pub(super) fn drafts_of_parts(occasion: &EventsContext<'_>, part_bytes: usize) -> Vec<Draft> {
     let groups = digest::groups(&occasion.log.events);
     let listed = occasion.log.events.get(..occasion.allowed.events).unwrap_or(&occasion.log.events);
@@ -215,7 +215,7 @@ fn left_out(occasion: &EventsContext<'_>) -> Option<usize> {
     occasion.log.events.len().checked_sub(occasion.allowed.events).filter(|count| *count > 0)
 }
 
-/// The allowance that is used up.
+/// The exhausted allowance.
 #[derive(Debug, Serialize)]
 struct Overrun {
     /// Events of this collection that are neither stored nor attached.
@@ -280,7 +280,7 @@ fn is_grave(groups: &[Group<'_>]) -> bool {
     groups.first().is_some_and(|group| group.concern != Concern::Other)
 }
 
-/// What the agent could not read of the log, and why.
+/// The warnings of the agent about the log.
 fn warnings(reading: &Reading, log: &SecurityLog) -> Vec<String> {
     let channel = Some(log.channel.as_str()).filter(|channel| !channel.is_empty());
     let about = |warning: &&String| ABOUT_THE_LOG.into_iter().chain(channel).any(|what| warning.starts_with(what));

@@ -82,7 +82,7 @@ struct AlertFacts {
 /// The evidence for a value. Parts that do not apply are empty.
 #[derive(Debug, Default, Serialize)]
 struct Shown {
-    /// What the processes are listed by.
+    /// The order of the processes.
     processes_by: &'static str,
     processes: Vec<ProcessFacts>,
     file_systems: Vec<FileSystemFacts>,
@@ -352,7 +352,7 @@ fn reading<'a>(occasion: &MailContext<'a>) -> Option<&'a Reading> {
     }
 }
 
-/// Processes with what each of them uses.
+/// Processes with the usage of each.
 fn processes(processes: &[Process], share: impl Fn(&Process) -> String) -> Vec<ProcessFacts> {
     let facts = |process: &Process| ProcessFacts { share: share(process), name: text(&process.name), pid: process.pid };
     processes.iter().map(facts).collect()

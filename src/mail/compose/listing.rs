@@ -39,7 +39,7 @@ fn in_file_name(name: &str) -> String {
     if plain.is_empty() { "client".to_owned() } else { plain.to_owned() }
 }
 
-/// One event; the texts in it hold no tab and no line break.
+/// One event. The texts contain no tabs and line breaks.
 fn line(event: &SecurityEvent) -> String {
     let SecurityEvent { record_id: _, event_id, level, occurred_unix_ms, source, user, message, data } = event;
     let data: Vec<String> = data.iter().map(|(name, value)| format!("{name}={value}")).collect();

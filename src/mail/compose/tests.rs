@@ -1,4 +1,4 @@
-//! Whole mails as people get them, from collections that the judge has judged.
+//! Complete mails as users receive them, from collections that the judge has judged.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ fn rule(metric: Metric, limit: f64) -> Rule {
     Rule { metric, instance: None, limit, clear: limit, for_sweeps: 1, repeat, recovery: true }
 }
 
-/// A machine with everything; `cpu`, `memory` and `disk` in percent.
+/// A reading with all values; `cpu` and `disk` in percent.
 fn reading(cpu: f64, memory: u64, disk: u64) -> Reading {
     const GIB: u64 = 1 << 30;
     let process =
@@ -74,7 +74,7 @@ fn reading(cpu: f64, memory: u64, disk: u64) -> Reading {
     }
 }
 
-/// What a client says that means harm.
+/// A log with harmful texts.
 fn hostile_log() -> SecurityLog {
     SecurityLog::from_report(&report::EventLog {
         source: "journal\r\nBcc: eve@example.net".into(),
@@ -92,7 +92,7 @@ fn hostile_log() -> SecurityLog {
     })
 }
 
-/// A client's life, one collection after the other; the mails of the last one.
+/// The mails of the last of these collections of a client.
 fn mails(client: &config::Client, life: &[(Timestamp, Observation<'_>)]) -> Vec<Mail> {
     let histories = [
         (Metric::Memory, vec![(at("08:00:00"), 40.4), (at("09:00:00"), 55.0)]),
@@ -123,7 +123,7 @@ fn mails(client: &config::Client, life: &[(Timestamp, Observation<'_>)]) -> Vec<
     mails
 }
 
-/// The one mail, as it is read.
+/// The single mail, as users see it.
 fn shown(client: &config::Client, life: &[(Timestamp, Observation<'_>)]) -> String {
     let mails = mails(client, life);
     let [mail] = mails.as_slice() else { panic!("one mail: {mails:?}") };

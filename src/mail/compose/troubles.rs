@@ -22,7 +22,7 @@ pub(super) struct Facts<'a> {
     phase: Phase,
     detail: &'a str,
     clients: &'a [String],
-    /// How many are not listed.
+    /// The number of further clients.
     more: usize,
     since: String,
     at: String,

@@ -21,8 +21,9 @@ const SERVER: Meaning = Meaning::Wait(DeferralScope::Server);
 const US: Meaning = Meaning::Wait(DeferralScope::Us);
 const MAIL: Meaning = Meaning::Wait(DeferralScope::Mail);
 
-/// The error that a refusal is: a reply with a status code of 400 or more, or one that is out of place. `text` is the
-/// reply's without its codes, `words` what is shown of it, `limit_bytes` the size that the server announced.
+/// The error for a refusal: a reply with a status code of 400 or more, or one that is not valid at this point. `text`
+/// is the reply's text without its codes, `words` the text for display, `limit_bytes` the size that the server
+/// announced.
 #[must_use]
 pub fn refusal(
     during: Phase,
@@ -56,9 +57,9 @@ fn meaning(during: Phase, code: u16, enhanced: Option<EnhancedCode>, text: &str)
     }
 }
 
-/// A 4xx.
+/// The meaning of a 4xx.
 fn for_now(during: Phase, reply: &JudgedReply) -> Meaning {
-    // Postfix answers 450 to names and addresses that the DNS does not know: that lasts.
+    // Postfix answers 450 to names and addresses that are not in the DNS, which is a lasting problem.
     let is_about_us = reply.has(OUR_NAME_OR_SENDER) || reply.has(RELAYING) || reply.has(NOT_IN_DNS);
     match (during, reply.told) {
         (Phase::StartTls | Phase::Login, _) => SERVER,
@@ -88,10 +89,10 @@ fn recipient(reply: &JudgedReply) -> Meaning {
         return US;
     }
     match reply.told {
-        // 5.1.7 and 5.1.8 are the sender's address.
+        // 5.1.7 and 5.1.8 are about the sender's address.
         Some((1, 7 | 8)) => US,
         Some((1 | 2 | 6, _)) => Meaning::Refused,
-        // So Exchange Online refuses an address that nobody has, and Postfix one without a domain.
+        // Exchange Online refuses unknown addresses like this, and Postfix those without a domain.
         Some((4, 1) | (5, 2)) if reply.has(&["recipient address rejected"]) => Meaning::Refused,
         Some(_) => US,
         None if reply.has(POLICY) => US,
@@ -102,8 +103,8 @@ fn recipient(reply: &JudgedReply) -> Meaning {
     }
 }
 
-/// A 5xx to `DATA` or to the mail itself. A refusal of the content is final: the same bytes meet the same verdict at
-/// each try, and a server that takes us for a source of spam would only be confirmed.
+/// The meaning of a 5xx to `DATA` or to the mail. If the content is refused, this is permanent: another attempt would
+/// have the same result, and could make the server treat us as a source of spam.
 fn content(reply: &JudgedReply) -> Meaning {
     if reply.is_too_large() {
         return Meaning::TooLarge;
@@ -126,7 +127,7 @@ fn content(reply: &JudgedReply) -> Meaning {
     }
 }
 
-/// A reply as it is judged.
+/// A reply in the form that is searched.
 struct JudgedReply {
     code: u16,
     told: Option<(u16, u16)>,
@@ -155,8 +156,8 @@ impl JudgedReply {
     }
 }
 
-/// In lower case, spaces in place of all that parts words, and without addresses and what stands in angle brackets: a
-/// recipient may be called `relay@example.com`.
+/// In lower case, with spaces between words, and without addresses and texts in angle brackets, because a recipient may
+/// be called `relay@example.com`.
 fn searchable(text: &str) -> String {
     let mut found = String::from(" ");
     let mut inside = false;
@@ -426,7 +427,7 @@ const SIZE: &[&str] = &[
 /// The mailbox is full.
 const QUOTA: &[&str] = &["quota", "mailbox full", "mailbox is full"];
 
-/// Come back in some minutes.
+/// A request to try again after some minutes.
 const GREYLISTING: &[&str] = &["greylist", "graylist", "grey-list", "gray-list", "grey list"];
 
 #[cfg(test)]

@@ -3,17 +3,17 @@
 /// An enhanced status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EnhancedCode {
-    /// 2, 4 or 5: success, failure for now, failure for good.
+    /// 2, 4 or 5: success, temporary failure, permanent failure.
     pub class: u8,
-    /// What it is about: 1 the address, 2 the mailbox, 3 the mail system, 4 routing, 5 the protocol, 6 the
-    /// content, 7 security or policy.
+    /// The subject: 1 the address, 2 the mailbox, 3 the mail system, 4 routing, 5 the protocol, 6 the content, 7
+    /// security or policy.
     pub subject: u16,
     /// The detail.
     pub detail: u16,
 }
 
 impl EnhancedCode {
-    /// Splits the code off the start of a reply's text; the text itself where there is none.
+    /// Splits the code from the start of a reply's text. Returns the whole text if there is no code.
     #[must_use]
     pub fn split(text: &str) -> (Option<Self>, &str) {
         let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
@@ -36,8 +36,8 @@ impl EnhancedCode {
         if parts.next().is_some() { None } else { Some(Self { class, subject, detail }) }
     }
 
-    /// Subject and detail; `None` where the code says no more than the status code does: `x.0.0`, and `x.3.0`, with
-    /// which sendmail accompanies every refusal of its access table.
+    /// Subject and detail; `None` if the code says no more than the status code: `x.0.0`, and `x.3.0`, which Sendmail
+    /// adds to every refusal of its access table.
     pub(super) fn telling(self) -> Option<(u16, u16)> {
         match (self.subject, self.detail) {
             (0, _) | (3, 0) => None,

@@ -1,4 +1,4 @@
-//! The login (RFC 4954): which mechanism is taken, and what is said in each. Pure; not the dialogue.
+//! The login (RFC 4954): the choice of the mechanism, and the lines of each. Pure.
 
 use base64ct::{Base64, Encoding as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -14,15 +14,15 @@ pub(super) struct Credentials {
     password: SecretString,
 }
 
-/// A way to prove who we are.
+/// A login mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mechanism {
     /// Name and password in one line (RFC 4616).
     Plain,
-    /// Name and password, each when asked.
+    /// Name and password, each in reply to a question.
     Login,
-    /// A proof that one knows the password (RFC 2195). It does not cross the network, but whoever listens can guess at
-    /// it offline.
+    /// Proves knowledge of the password (RFC 2195). The password is not sent, but an eavesdropper can try to guess it
+    /// offline.
     CramMd5,
 }
 
@@ -35,8 +35,8 @@ impl Mechanism {
         }
     }
 
-    /// Those that the server offers, the best first: over a way that nobody else reads CRAM-MD5 has no merit, for the
-    /// server must keep the password itself for it; over any other it is better than the password.
+    /// The mechanisms that the server offers, the best first. Over a private connection, CRAM-MD5 is the last, because
+    /// the server must store the password in clear text for it. Otherwise it is the first.
     pub(super) fn offered(capabilities: &Capabilities, is_private: bool) -> Vec<Self> {
         let order = if is_private {
             [Self::Plain, Self::Login, Self::CramMd5]
@@ -48,7 +48,7 @@ impl Mechanism {
     }
 }
 
-/// A server's challenge cannot be answered.
+/// The challenge of the server cannot be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadChallenge;
 
@@ -57,14 +57,14 @@ impl Credentials {
         Self { username: username.to_owned(), password: password.clone() }
     }
 
-    /// A mask for the password in the forms in which it travels.
+    /// A mask for all encodings of the password.
     pub(super) fn mask(&self) -> Mask {
         let password = self.password.expose_secret();
         let encoded = encoded(password.as_bytes());
         Mask::new([password, encoded.as_str(), self.plain().as_str()])
     }
 
-    /// The command that begins a login, without its line end.
+    /// The command that begins the login, without its line end.
     pub(super) fn command(&self, mechanism: Mechanism) -> Zeroizing<String> {
         match mechanism {
             Mechanism::Plain => joined(&["AUTH PLAIN ", &self.plain()]),
@@ -72,8 +72,8 @@ impl Credentials {
         }
     }
 
-    /// The answer to a challenge of the server, without its line end. `before` counts the challenges answered in this
-    /// login. What must not be shown of it is told to `mask`.
+    /// The answer to a challenge of the server, without its line end. `before` is the number of challenges answered in
+    /// this login. Secrets in the answer are added to `mask`.
     pub(super) fn answer(
         &self,
         mechanism: Mechanism,
@@ -82,9 +82,9 @@ impl Credentials {
         mask: &mut Mask,
     ) -> Result<Zeroizing<String>, BadChallenge> {
         match (mechanism, before) {
-            // A server that asks for what was sent with the command.
+            // The server asks for the data that was sent with the command.
             (Mechanism::Plain, 0) => Ok(self.plain()),
-            // The words of the questions differ from server to server, their order does not.
+            // The texts of the questions differ between servers, but not their order.
             (Mechanism::Login, 0) => Ok(encoded(self.username.as_bytes())),
             (Mechanism::Login, 1) => Ok(encoded(self.password.expose_secret().as_bytes())),
             (Mechanism::CramMd5, 0) => {
@@ -104,7 +104,7 @@ impl Credentials {
 
     fn digest(&self, challenge: &[u8]) -> Result<Zeroizing<String>, BadChallenge> {
         let password = self.password.expose_secret().as_bytes();
-        // A key of any length is one for HMAC.
+        // HMAC accepts keys of any length.
         let mut mac = Hmac::<Md5>::new_from_slice(password).map_err(|_| BadChallenge)?;
         mac.update(challenge);
         let digest = mac.finalize().into_bytes();
@@ -122,7 +122,7 @@ fn encoded(bytes: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(Base64::encode_string(bytes))
 }
 
-/// Room for all from the start: growing would leave copies behind.
+/// Allocated with its final size, because growing would leave copies of secrets in memory.
 fn joined(parts: &[&str]) -> Zeroizing<String> {
     let mut whole = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
     parts.iter().for_each(|part| whole.push_str(part));
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn each_mechanism_says_what_its_rfc_says() {
-        // The example of RFC 2195, and that of PLAIN in RFC 4954.
+        // The examples in RFC 2195 and, for PLAIN, in RFC 4954.
         let tim = Credentials::new("tim", &SecretString::from("tanstaaftanstaaf"));
         let challenge = Base64::encode_string(b"<1896.697170952@postoffice.reston.mci.net>");
         let mut mask = tim.mask();

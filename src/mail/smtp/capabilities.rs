@@ -1,29 +1,29 @@
-//! What a server offers in its reply to `EHLO`. Pure.
+//! The capabilities in a server's reply to `EHLO`. Pure.
 
 use super::reply::Reply;
 
-/// The most login mechanisms that are remembered, to be named in an error.
+/// The most login mechanisms that are kept for error messages.
 const MAX_MECHANISMS: usize = 16;
 
 /// The longest name of a mechanism (RFC 4422).
 const MAX_MECHANISM_CHARS: usize = 20;
 
-/// What a server offers. The default offers nothing, as a server does that only knows `HELO`.
+/// The capabilities of a server. The default is none, as with a server that only supports `HELO`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Capabilities {
     /// The upgrade to TLS.
     pub starttls: bool,
-    /// Mails of more than ASCII (RFC 6152).
+    /// Mails with non-ASCII text (RFC 6152).
     pub eight_bit_mime: bool,
-    /// Addresses of more than ASCII (RFC 6531).
+    /// Non-ASCII addresses (RFC 6531).
     pub smtputf8: bool,
-    /// Sizes are told and limited (RFC 1870).
+    /// Declaration of the size (RFC 1870).
     pub size: Option<SizeLimit>,
-    /// The mechanisms of login, in upper case.
+    /// The login mechanisms, in upper case.
     pub mechanisms: Vec<String>,
 }
 
-/// What `SIZE` says.
+/// The value of `SIZE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SizeLimit {
     /// There is no fixed limit.
@@ -33,13 +33,13 @@ pub enum SizeLimit {
 }
 
 impl Capabilities {
-    /// Reads the reply to `EHLO`. Its first line is a greeting, each further one a keyword with its parameters, in any
-    /// case. Unknown ones are passed over.
+    /// Parses the reply to `EHLO`. Its first line is a greeting; each further one is a keyword with parameters, in any
+    /// case. Unknown keywords are ignored.
     #[must_use]
     pub fn parse(reply: &Reply) -> Self {
         let mut offered = Self::default();
         for line in reply.lines().iter().skip(1) {
-            // `AUTH=PLAIN` is how servers said it before RFC 2554, and some still say both.
+            // `AUTH=PLAIN` is the form before RFC 2554. Some servers still send both.
             let separates = |c: char| c.is_ascii_whitespace() || c == '=';
             let (keyword, parameters) = line.trim().split_once(separates).unwrap_or((line.trim(), ""));
             match keyword.to_ascii_uppercase().as_str() {
@@ -63,7 +63,7 @@ impl Capabilities {
         }
     }
 
-    /// The largest mail, where the server names a limit.
+    /// The largest mail, if the server announces a limit.
     #[must_use]
     pub fn limit_bytes(&self) -> Option<u64> {
         match self.size {
@@ -73,7 +73,7 @@ impl Capabilities {
     }
 }
 
-/// `SIZE` without a number, with 0 or with one beyond all bounds names no limit.
+/// `SIZE` without a number, with 0 or with too large a number means no limit.
 fn size(parameters: &str) -> SizeLimit {
     match parameters.trim().parse() {
         Ok(0) | Err(_) => SizeLimit::None,

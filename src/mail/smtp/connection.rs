@@ -1,5 +1,5 @@
-//! The connection to a server: bytes, in clear or through TLS. Whole replies are read within bounds, nothing that was
-//! said before TLS is kept behind it, and nothing that was said unasked is taken for an answer. Not what is said.
+//! The connection to a server, in clear text or with TLS. Reads complete replies within limits. Data from before TLS is
+//! dropped, and unsolicited data is not treated as a reply.
 
 use std::{
     io,
@@ -22,13 +22,13 @@ use super::{
     tls::Tls,
 };
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const BUFFER_BYTES: usize = 4096;
 
 /// A connection to a server.
 pub(super) struct Connection {
     transport: Transport,
-    /// What was read: `unread` of it belongs to no reply yet.
+    /// The read data; `unread` is the part that belongs to no reply yet.
     buffer: Zeroizing<Vec<u8>>,
     unread: std::ops::Range<usize>,
 }
@@ -41,13 +41,13 @@ enum Transport {
 }
 
 impl Connection {
-    /// A connection over a socket.
+    /// A connection with a socket.
     pub(super) fn new(socket: TcpStream) -> Self {
         let transport = Transport::Clear(Metered::new(socket));
         Self { transport, buffer: Zeroizing::new(vec![0; BUFFER_BYTES]), unread: 0..0 }
     }
 
-    /// Whether nobody on the way can read what is said: by TLS, or because there is no way.
+    /// Whether nobody can eavesdrop: with TLS, or on a loopback address.
     pub(super) fn is_private(&self) -> bool {
         match &self.transport {
             Transport::Tls(_) => true,
@@ -56,7 +56,7 @@ impl Connection {
         }
     }
 
-    /// Our own address.
+    /// The local address.
     pub(super) fn local_address(&self) -> Option<IpAddr> {
         let metered = match &self.transport {
             Transport::Clear(metered) => metered,
@@ -66,7 +66,7 @@ impl Connection {
         metered.socket().local_addr().ok().map(|address| address.ip())
     }
 
-    /// Allows the server so many bytes again: another mail begins.
+    /// Resets the limit of received bytes for another mail.
     pub(super) fn renew_allowance(&mut self) {
         match &mut self.transport {
             Transport::Clear(metered) => metered.renew_allowance(),
@@ -75,10 +75,10 @@ impl Connection {
         }
     }
 
-    /// Upgrades to TLS. What the server has said and was not read ends the connection: it may come from somebody on the
-    /// way, who would have it taken for an answer behind the upgrade.
+    /// Upgrades to TLS. Unread data ends the connection: an attacker in the network may have injected it to be treated
+    /// as a reply after the upgrade.
     pub(super) async fn upgrade(mut self, tls: &Tls) -> Result<Self, Failure> {
-        // Where TLS begins at once, there is no reply to inject behind: a server that speaks in clear is found out below.
+        // If TLS begins immediately, nothing can be injected after a reply, and a server without TLS is detected below.
         if !tls.begins_at_once() && (!self.unread.is_empty() || self.has_more().await?) {
             return Err(Failure::Injection);
         }
@@ -86,7 +86,7 @@ impl Connection {
             Transport::Clear(mut metered) => {
                 metered.forget_first();
                 self.transport = Transport::Tls(Box::new(tls.handshake(metered).await?));
-                // The buffer is empty; the bytes in it are gone as well.
+                // The buffer is empty. This also overwrites its bytes.
                 self.buffer.fill(0);
                 self.unread = 0..0;
                 Ok(self)
@@ -115,7 +115,7 @@ impl Connection {
             match read {
                 Ok(0) => return Err(Failure::Closed { in_reply: !parser.is_empty() }),
                 Ok(read) => self.unread = 0..read,
-                // TLS that was not ended by the server: cut off, by whomever.
+                // The end of the connection without an end of TLS, possibly by an attacker.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return Err(Failure::Closed { in_reply: !parser.is_empty() });
                 }
@@ -124,7 +124,7 @@ impl Connection {
         }
     }
 
-    /// Sees to it that the server has said nothing unasked, as it may only to say that it closes.
+    /// Checks that the server has sent nothing unsolicited, except that it closes the connection.
     pub(super) async fn expect_silence(&mut self) -> Result<(), Failure> {
         if self.unread.is_empty() && !self.has_more().await? {
             return Ok(());
@@ -136,9 +136,9 @@ impl Connection {
         Err(Failure::TalksUnasked)
     }
 
-    /// Whether the server has said more than was read, which is read then. Waits for nothing.
+    /// Whether there is more data from the server, without waiting. If so, reads it.
     async fn has_more(&mut self) -> Result<bool, Failure> {
-        // Has the runtime learn what has arrived.
+        // Gives the runtime the chance to notice received data.
         tokio::task::yield_now().await;
         let mut buffer = ReadBuf::new(&mut self.buffer);
         let mut context = Context::from_waker(Waker::noop());
@@ -162,7 +162,7 @@ impl Connection {
         }
     }
 
-    /// Sends bytes to the last one.
+    /// Sends all bytes.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         match &mut self.transport {
             Transport::Clear(metered) => metered.write_all(bytes).await?,
@@ -175,7 +175,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Tells the server that nothing more comes. For the end of a connection.
+    /// Ends the sending direction, at the end of a connection.
     pub(super) async fn close(mut self) {
         let closed = match &mut self.transport {
             Transport::Clear(metered) => metered.shutdown().await,

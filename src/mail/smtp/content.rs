@@ -1,14 +1,15 @@
-//! The content of a mail as it is said after `DATA`: every line ended by CR LF, a dot doubled at the start of a line
-//! (RFC 5321, 4.5.2), and the line with a dot alone that ends it. Pure; in pieces, so that a large mail is not held twice.
+//! The content of a mail as it is sent after `DATA`: lines end with CR LF, a dot at the start of a line is doubled (RFC
+//! 5321, 4.5.2), and a line with a single dot is the end. Pure. The content is produced in pieces, so that there is no
+//! second copy of a large mail.
 
-/// The size of a piece.
+/// The size of a piece, bytes.
 const PIECE_BYTES: usize = 32 * 1024;
 
-/// A content on its way.
+/// The content of a mail and the position in it.
 #[derive(Debug)]
 pub(super) struct DotStuffed<'a> {
     rest: &'a [u8],
-    /// The last byte written; the start is that of a line.
+    /// The last byte written, initially a line feed.
     last: u8,
     ended: bool,
 }
@@ -18,8 +19,8 @@ impl<'a> DotStuffed<'a> {
         Self { rest: content, last: b'\n', ended: false }
     }
 
-    /// Writes the next piece in place of what is in `piece`; whether there was one. The end is in one piece with what
-    /// comes before: sent by itself, it may have to wait until that is acknowledged.
+    /// Replaces `piece` with the next piece and returns whether there was one. The end is in the same piece as the text
+    /// before it, because sending it separately could wait for an acknowledgement.
     pub(super) fn next_piece(&mut self, piece: &mut Vec<u8>) -> bool {
         piece.clear();
         if self.ended {
@@ -79,7 +80,7 @@ mod tests {
         all
     }
 
-    /// What a server makes of it.
+    /// The content that a server receives.
     fn received(data: &[u8]) -> Vec<u8> {
         let text = str::from_utf8(data).unwrap();
         let mut lines: Vec<&str> = text.strip_suffix("\r\n").unwrap().split("\r\n").collect();
@@ -96,7 +97,7 @@ mod tests {
             (".", "..\r\n.\r\n"),
             ("a", "a\r\n.\r\n"),
             ("a\r\n.\r\nQUIT\r\n", "a\r\n..\r\nQUIT\r\n.\r\n"),
-            // What some servers take for ends of lines, and others do not.
+            // Line ends that only some servers accept.
             ("a\n.\nQUIT\n", "a\r\n..\r\nQUIT\r\n.\r\n"),
             ("a\r.\rQUIT\r", "a\r\n..\r\nQUIT\r\n.\r\n"),
             ("a\n.\r\nb", "a\r\n..\r\nb\r\n.\r\n"),

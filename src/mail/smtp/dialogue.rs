@@ -1,5 +1,5 @@
-//! The dialogue with a server (RFC 5321): from connecting to the server's last word about a mail. Each step has a
-//! deadline; the whole has one of the caller's. Not how often a connection is used, and not what a refusal means.
+//! The dialogue with a server (RFC 5321): from connecting to the last reply for a mail. Each step has a deadline, and
+//! the caller has one for the whole. The meaning of refusals is in `outcome`.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -25,42 +25,42 @@ use crate::{
     mail::{message::EncodedMail, outcome::Phase},
 };
 
-/// How long all addresses of a server together may take to accept a connection.
+/// The time limit for connecting, for all addresses of a server together.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(20);
 
-/// The least that one of them is given.
+/// The least time for one of them.
 const ONE_CONNECTED_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long a server that stopped reading has to say why.
+/// How long a server that has stopped reading may take to send a reason.
 const LAST_WORD_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long a server may take to answer when it is probed for TLS.
+/// The time limit of the probe for TLS.
 const PROBED_WITHIN: Duration = Duration::from_secs(3);
 
-/// The port at which nearly every server speaks TLS from the first byte.
+/// The port on which nearly all servers expect TLS from the first byte.
 const TLS_PORT: u16 = 465;
 
-/// How long things may take.
+/// Time limits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Each step: TLS, or a command with its reply.
+    /// Of each step: TLS, or a command with its reply.
     pub(super) step: Duration,
-    /// A server that has not greeted by then is probed: does it wait for TLS? Some servers greet late on purpose, and
-    /// take it ill if a client speaks first, so that the probe has a connection of its own.
+    /// If a server has sent no greeting by then, a second connection probes whether it expects TLS. The first one is
+    /// not used for that, because some servers delay the greeting intentionally and reject clients that send first.
     pub(super) probe_after: Duration,
 }
 
-/// What is needed to begin a dialogue.
+/// The parameters of a dialogue.
 pub(super) struct Server<'a> {
     pub(super) smtp: &'a Smtp,
     pub(super) tls: Option<&'a Tls>,
     pub(super) credentials: Option<&'a Credentials>,
-    /// The name under which we introduce ourselves; `None` for the address.
+    /// Our name for `EHLO`; `None` for the address.
     pub(super) name: Option<&'a str>,
     pub(super) limits: Limits,
 }
 
-/// A dialogue under way, introduced and logged in.
+/// A dialogue after the greeting and the login.
 pub(super) struct Dialogue {
     connection: Connection,
     capabilities: Capabilities,
@@ -68,7 +68,7 @@ pub(super) struct Dialogue {
 }
 
 impl Dialogue {
-    /// Begins one. `during` tells how far it came.
+    /// Opens a connection and logs in. `during` is set to the current part.
     pub(super) async fn open(server: &Server<'_>, mask: &mut Mask, during: &mut Phase) -> Result<Self, Failure> {
         let limits = server.limits;
         *during = Phase::Connect;
@@ -99,7 +99,7 @@ impl Dialogue {
         Ok(dialogue)
     }
 
-    /// The largest mail that the server takes, where it says so.
+    /// The largest mail that the server accepts, if it announces this.
     pub(super) fn limit_bytes(&self) -> Option<u64> {
         self.capabilities.limit_bytes()
     }
@@ -107,7 +107,7 @@ impl Dialogue {
     async fn introduce(&mut self, name: &str) -> Result<(), Failure> {
         match self.command(&format!("EHLO {name}")).await {
             Ok(reply) => self.capabilities = Capabilities::parse(&reply),
-            // It does not know EHLO, or not so.
+            // It does not support EHLO.
             Err(Failure::Refused(reply)) if matches!(reply.code(), 500..=504) => {
                 self.capabilities = Capabilities::default();
                 self.command(&format!("HELO {name}")).await?;
@@ -123,7 +123,7 @@ impl Dialogue {
         }
         self.command("STARTTLS").await?;
         let connection = step(self.limits, self.connection.upgrade(tls)).await?;
-        // What was offered in clear may have been written by anybody on the way.
+        // Capabilities from before TLS could come from an attacker.
         let mut dialogue = Self { connection, capabilities: Capabilities::default(), limits: self.limits };
         dialogue.introduce(name).await?;
         Ok(dialogue)
@@ -138,8 +138,8 @@ impl Dialogue {
         let mut refused = Failure::NoMechanism(offered.clone());
         for mechanism in mechanisms {
             match self.log_in_by(mechanism, credentials, mask).await {
-                // This mechanism is not wanted after all. Another refusal is one of the password, and a further try
-                // could lock the account.
+                // The server refuses this mechanism. Other refusals concern the password, and another attempt could
+                // lock the account.
                 Err(Failure::Refused(reply)) if matches!(reply.code(), 504 | 534) => refused = Failure::Refused(reply),
                 ended => return ended,
             }
@@ -157,7 +157,7 @@ impl Dialogue {
         let mut answered = 0;
         while reply.code() == 334 {
             let Ok(answer) = credentials.answer(mechanism, answered, &reply.text(), mask) else {
-                // The server is told that this login is given up.
+                // Cancels the login.
                 self.exchange("*").await?;
                 return Err(Failure::BadChallenge { mechanism: mechanism.name() });
             };
@@ -167,7 +167,7 @@ impl Dialogue {
         accepted(reply)
     }
 
-    /// Names the sender: a mail begins.
+    /// Sends the sender, which begins a mail.
     pub(super) async fn name_sender(&mut self, letter: &EncodedMail) -> Result<(), Failure> {
         self.connection.renew_allowance();
         let bytes = letter.content.len() as u64;
@@ -193,7 +193,7 @@ impl Dialogue {
         self.command(&command).await.map(drop)
     }
 
-    /// From the recipient to the server's last word, which is given back.
+    /// Sends the recipient and the content, and returns the last reply.
     pub(super) async fn hand_over(&mut self, letter: &EncodedMail, during: &mut Phase) -> Result<Reply, Failure> {
         *during = Phase::Recipient;
         self.command(&format!("RCPT TO:<{}>", letter.to)).await?;
@@ -209,12 +209,12 @@ impl Dialogue {
                 return Err(self.last_word().await.unwrap_or(failure));
             }
         }
-        // The server may have much to do with the mail now: it has the whole time that is left.
+        // The server may need time for the mail, so the only limit is the deadline of the whole.
         let reply = self.connection.reply().await?;
         if is_success(&reply) { Ok(reply) } else { Err(Failure::Refused(reply)) }
     }
 
-    /// Ends a mail that was begun.
+    /// Cancels a mail that was begun.
     pub(super) async fn reset(&mut self) -> Result<(), Failure> {
         self.connection.renew_allowance();
         self.command("RSET").await.map(drop)
@@ -228,13 +228,13 @@ impl Dialogue {
         Ok(())
     }
 
-    /// A command that must succeed.
+    /// Sends a command that must succeed.
     async fn command(&mut self, line: &str) -> Result<Reply, Failure> {
         let reply = self.exchange(line).await?;
         if is_success(&reply) { Ok(reply) } else { Err(Failure::Refused(reply)) }
     }
 
-    /// A line, and what the server replies.
+    /// Sends a line and returns the reply.
     async fn exchange(&mut self, line: &str) -> Result<Reply, Failure> {
         if line.contains(['\r', '\n', '\0']) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a command of several lines is not sent").into());
@@ -251,7 +251,7 @@ impl Dialogue {
         .await
     }
 
-    /// Why the server stopped reading, where it says so.
+    /// The reason why the server has stopped reading, if it sends one.
     async fn last_word(&mut self) -> Option<Failure> {
         let reply = timeout(LAST_WORD_WITHIN, self.connection.reply()).await.ok()?.ok()?;
         (!is_success(&reply)).then_some(Failure::Refused(reply))
@@ -270,7 +270,7 @@ fn accepted(reply: Reply) -> Result<(), Failure> {
     if is_success(&reply) { Ok(()) } else { Err(Failure::Refused(reply)) }
 }
 
-/// A connection to the first address of a server that accepts one.
+/// Connects to the first address of a server that accepts the connection.
 async fn connect(host: &str, port: u16) -> Result<(TcpStream, SocketAddr), Failure> {
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
     let share = CONNECTED_WITHIN / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
@@ -293,7 +293,7 @@ async fn greeting(connection: &mut Connection) -> Result<(), Failure> {
     accepted(connection.reply().await?)
 }
 
-/// The same of a server that speaks in clear. One that says nothing may wait for TLS.
+/// The greeting of a server without TLS. A server that sends nothing may expect TLS.
 async fn greeting_in_clear(connection: &mut Connection, address: SocketAddr, limits: Limits) -> Result<(), Failure> {
     let silent_for = if address.port() == TLS_PORT { limits.probe_after / 4 } else { limits.probe_after };
     let waits_for_tls = async {
@@ -308,7 +308,7 @@ async fn greeting_in_clear(connection: &mut Connection, address: SocketAddr, lim
     }
 }
 
-/// Whether a server answers to the begin of TLS with TLS.
+/// Whether a server replies to a TLS handshake with TLS.
 async fn speaks_tls(address: SocketAddr) -> bool {
     let Some(hello) = tls::client_hello() else { return false };
     let probed = async {

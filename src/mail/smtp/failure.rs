@@ -1,4 +1,4 @@
-//! Why a dialogue with the server ended early, in words that name the problem and what to do about it. Pure.
+//! The reasons why a dialogue with the server ends early, with messages that name the problem and the solution. Pure.
 
 use std::{io, time::Duration};
 
@@ -9,40 +9,40 @@ use super::{
     tls::failure::TlsFailure,
 };
 
-/// Why a dialogue ended early.
+/// The reason why a dialogue ended early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The server refuses something, or answers with a code that has no place there.
+    /// The server refuses a command, or replies with an unexpected code.
     #[error("{}", .0.words())]
     Refused(Reply),
-    /// What it sends is no reply.
+    /// The server sends something that is not a reply.
     #[error(transparent)]
     Malformed(#[from] MalformedReply),
-    /// It closed the connection.
+    /// The server closed the connection.
     #[error("the server closed the connection{}", if *in_reply { " in the middle of a reply" } else { "" })]
     Closed {
-        /// Whether a reply had begun.
+        /// Whether this was within a reply.
         in_reply: bool,
     },
-    /// The connection broke.
+    /// The connection failed.
     #[error("{0}")]
     Broken(#[from] io::Error),
-    /// It answers too slowly, or not at all.
+    /// The server replies too slowly or not at all.
     #[error("no answer within {}", humantime::format_duration(*.0))]
     TimedOut(Duration),
-    /// It sends what nobody asked for.
+    /// The server sends unsolicited data.
     #[error("the server sends replies that nobody asked for: the session was ended")]
     TalksUnasked,
-    /// It has said more in clear behind its reply to STARTTLS.
+    /// There was more data after the reply to STARTTLS.
     #[error(
         "text follows the reply to STARTTLS in clear (response injection): somebody may sit between us and the server; \
          the session was ended and nothing was believed"
     )]
     Injection,
-    /// The configured way to it is not that of the port.
+    /// The `security` setting does not match the port.
     #[error("this port speaks TLS from the first byte: set security=\"tls\" on <smtp>")]
     SpeaksTls,
-    /// STARTTLS is wanted and not offered.
+    /// STARTTLS is configured but not offered.
     #[error(
         "the server does not offer STARTTLS, and nothing is sent without it: check host and port of <smtp>, and \
          whether a firewall on the way removes it"
@@ -51,34 +51,34 @@ pub(super) enum Failure {
     /// TLS failed.
     #[error(transparent)]
     Tls(#[from] Box<TlsFailure>),
-    /// A login is configured and not offered.
+    /// A login is configured but not offered.
     #[error("the server offers no login{}", if *behind_tls { " before TLS: set security=\"starttls\" on <smtp>" } else {
         ": remove username and password from <smtp>, or check its port (587 and 465 are usual for logins)" })]
     NoLogin {
-        /// Whether it may offer one behind TLS, which it offers.
+        /// Whether STARTTLS is offered, after which a login may be offered.
         behind_tls: bool,
     },
-    /// None of its ways of login is known.
+    /// None of the offered login mechanisms is supported.
     #[error(
         "the server offers only {} for the login, of which none is supported (PLAIN, LOGIN and CRAM-MD5 are): use \
          another account or a relay that takes one of those", .0.join(", ")
     )]
     NoMechanism(Vec<String>),
-    /// It asks for something that has no place in the login.
+    /// The server sends a challenge that is not part of the mechanism.
     #[error("the server asks for something in the {mechanism} login that cannot be answered")]
     BadChallenge {
-        /// Which login.
+        /// The mechanism.
         mechanism: &'static str,
     },
-    /// The mail is larger than the server takes.
+    /// The mail is larger than the server accepts.
     #[error("the mail has {bytes} bytes, and the server takes no more than {limit_bytes}")]
     TooLarge {
-        /// Of the mail.
+        /// The size of the mail.
         bytes: u64,
-        /// Of the server.
+        /// The limit of the server.
         limit_bytes: u64,
     },
-    /// An address needs what the server does not offer.
+    /// An address needs a capability that the server does not offer.
     #[error(
         "the address `{address}` is not ASCII before its @, and the server does not take such addresses (no SMTPUTF8): \
          use another address or another server"
@@ -92,7 +92,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Whether the connection can be used for another mail.
+    /// Whether the connection can still be used.
     pub(super) fn leaves_connection(&self) -> bool {
         match self {
             Self::Refused(reply) => reply.code() != 421,
@@ -112,8 +112,8 @@ impl Failure {
         }
     }
 
-    /// What it means for the mail. `speakable` makes words that can be shown, `server` says where it is, `limit_bytes`
-    /// is the size that the server announced.
+    /// The meaning for the mail. `speakable` makes texts safe for display, `server` names the server, and `limit_bytes`
+    /// is the size that it announced.
     pub(super) fn told(
         &self,
         during: Phase,

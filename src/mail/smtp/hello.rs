@@ -1,20 +1,20 @@
-//! The name under which this machine introduces itself to the server (RFC 5321, 4.1.1.1): its full name, or the address
-//! it speaks from. A bare name such as `vm` is refused by many servers.
+//! Our name for `EHLO` (RFC 5321, 4.1.1.1): the full host name, or the address. Many servers refuse a short name such
+//! as `vm`.
 
 use std::{
     net::{IpAddr, ToSocketAddrs as _},
     time::Duration,
 };
 
-/// How long the system may take to look the name up.
+/// The time limit for looking up the name.
 const LOOKED_UP_WITHIN: Duration = Duration::from_secs(2);
 
-/// The full name of this machine, where it has one that the system can resolve.
+/// The full host name of this machine, if the system can resolve it.
 pub(super) async fn full_name() -> Option<String> {
     let (found, name) = tokio::sync::oneshot::channel();
-    // A thread of its own: the runtime waits for its own threads when it ends, and a name server may be slow.
+    // In a separate thread, because the runtime waits for its own threads at the end, and a name server may be slow.
     let look_up = move || {
-        // Who asked may have stopped waiting.
+        // The receiver may no longer wait.
         let _unheard = found.send(look_up());
     };
     std::thread::Builder::new().name("own name".to_owned()).spawn(look_up).ok()?;
@@ -27,15 +27,15 @@ fn look_up() -> Option<String> {
     candidates.into_iter().flatten().find(|name| is_full(name) && (name.as_str(), 0).to_socket_addrs().is_ok())
 }
 
-/// What `hostname -f` says: by the hosts file or the DNS.
+/// The result of `hostname -f`, from the hosts file or the DNS.
 fn canonical_name(name: &str) -> Option<String> {
-    // `AI_CANONNAME` has this value in every libc.
+    // The value of `AI_CANONNAME` in all libcs.
     const CANONICAL_NAME: i32 = 0x2;
     let hints = dns_lookup::AddrInfoHints { flags: CANONICAL_NAME, ..dns_lookup::AddrInfoHints::default() };
     dns_lookup::getaddrinfo(Some(name), None, Some(hints)).ok()?.filter_map(Result::ok).find_map(|info| info.canonname)
 }
 
-/// Whether a host name is one by which others may know this machine.
+/// Whether a host name is fully qualified.
 fn is_full(name: &str) -> bool {
     let labels: Vec<&str> = name.split('.').collect();
     let is_label = |label: &&str| {
@@ -52,7 +52,7 @@ fn is_full(name: &str) -> bool {
         && !["localhost", "localdomain", "invalid"].contains(&top.to_ascii_lowercase().as_str())
 }
 
-/// An address as it stands in place of a name.
+/// An address literal.
 pub(super) fn literal(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => format!("[{address}]"),

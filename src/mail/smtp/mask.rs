@@ -1,15 +1,15 @@
-//! Takes secrets out of what a server says: it may say our own lines back to us. Pure.
+//! Removes secrets from texts of a server, which may quote our lines. Pure.
 
 use secrecy::zeroize::Zeroizing;
 
-/// What stands in place of a secret.
+/// The replacement of a secret.
 const IN_PLACE: &str = "[password]";
 
-/// The secrets of a login in every form in which they travel.
+/// The secrets of a login in all encodings.
 #[derive(Default)]
 pub(super) struct Mask {
     lasting: Vec<Zeroizing<Vec<char>>>,
-    /// Those of the present connection.
+    /// The secrets of the current connection.
     passing: Vec<Zeroizing<Vec<char>>>,
 }
 
@@ -25,14 +25,14 @@ impl Mask {
         Self { lasting: forms(secrets), passing: Vec::new() }
     }
 
-    /// Has it also hide what belongs to one connection, in place of what belonged to the one before.
+    /// Replaces the secrets of the previous connection.
     pub(super) fn hide_for_now<'a>(&mut self, secrets: impl IntoIterator<Item = &'a str>) {
         self.passing = forms(secrets);
     }
 
-    /// The text without the secrets, in whatever case and however a server broke them into lines.
+    /// The text without the secrets, regardless of case and line breaks.
     pub(super) fn apply(&self, text: &str) -> String {
-        // The characters that count, each with its place.
+        // The significant characters with their positions.
         let counting: Vec<(usize, char)> =
             text.char_indices().flat_map(|(at, c)| counting(c).map(move |c| (at, c))).collect();
         let mut shown = String::with_capacity(text.len());
@@ -42,7 +42,7 @@ impl Mask {
                 next += 1;
                 continue;
             };
-            // A secret that begins within this one and goes on behind it.
+            // A secret may begin within this one and end after it.
             let mut inner = next + 1;
             while inner < end {
                 end = self.longest_at(&counting, inner).map_or(end, |other| other.max(end));
@@ -60,7 +60,7 @@ impl Mask {
         shown
     }
 
-    /// Where the longest secret ends that begins at `start`.
+    /// The end of the longest secret that begins at `start`.
     fn longest_at(&self, text: &[(usize, char)], start: usize) -> Option<usize> {
         let rest = text.get(start..)?;
         let is_there = |secret: &&Zeroizing<Vec<char>>| {
@@ -80,7 +80,7 @@ fn forms<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Vec<Zeroizing<Vec<ch
     secrets.into_iter().map(form).filter(|form| !form.is_empty()).collect()
 }
 
-/// The characters by which texts are compared: without case, and without what may be lost or added on the way.
+/// The characters that are compared: without case and without those that a server may add or omit.
 fn counting(c: char) -> impl Iterator<Item = char> {
     let counts = !c.is_whitespace() && !c.is_control();
     counts.then(|| c.to_lowercase()).into_iter().flatten()

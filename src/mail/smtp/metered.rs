@@ -1,5 +1,4 @@
-//! A socket from which no more than an allowance is read, so that no server can exhaust memory or time. Not the
-//! lines and replies in what is read.
+//! A socket with a limit of received bytes, so that a server cannot exhaust memory or time.
 
 use std::{
     io,
@@ -12,15 +11,15 @@ use tokio::{
     net::TcpStream,
 };
 
-/// How many bytes a server may send while one mail is handed over, those of TLS included: several times what the
-/// longest certificates and replies take.
+/// The most bytes that a server may send per mail, including TLS. Several times more than the longest certificates and
+/// replies.
 const ALLOWANCE_BYTES: usize = 1024 * 1024;
 
-/// A socket from which only so much is read.
+/// A socket with a limit of received bytes.
 pub(super) struct Metered {
     socket: TcpStream,
     left: usize,
-    /// The first bytes read: they tell a server that does not speak TLS.
+    /// The first bytes, which show whether the server uses TLS.
     first: Vec<u8>,
 }
 
@@ -33,17 +32,17 @@ impl Metered {
         &self.socket
     }
 
-    /// Allows the server the whole number of bytes again.
+    /// Resets the limit.
     pub(super) fn renew_allowance(&mut self) {
         self.left = ALLOWANCE_BYTES;
     }
 
-    /// Takes what comes from now on for the first bytes.
+    /// The next bytes will be the first ones.
     pub(super) fn forget_first(&mut self) {
         self.first.clear();
     }
 
-    /// The first bytes that came since TLS began.
+    /// The first bytes since the start of TLS.
     pub(super) fn first(&self) -> &[u8] {
         &self.first
     }
@@ -82,7 +81,7 @@ impl AsyncWrite for Metered {
     }
 }
 
-/// A server has sent more than its allowance.
+/// The error for a server that has exceeded the limit.
 #[derive(Debug, thiserror::Error)]
 #[error("it sent more than {ALLOWANCE_BYTES} bytes for one mail")]
 struct TooMuch;

@@ -1,54 +1,54 @@
-//! Replies of an SMTP server (RFC 5321, 4.2), read from bytes as they come. Pure; bounded in the length of a line, the
-//! number of lines and the length of a whole reply, at a cost that is linear in the bytes.
+//! Parses replies of an SMTP server (RFC 5321, 4.2) incrementally. Pure. The length of a line, the number of lines and
+//! the length of a reply are limited. Takes linear time.
 
 use crate::mail::outcome::EnhancedCode;
 
-/// The longest line with its line end. RFC 5321 allows 512 bytes; servers that say more are borne with.
+/// The longest line with its line end. RFC 5321 allows 512 bytes, but some servers send more.
 pub const MAX_LINE_BYTES: usize = 2048;
 
-/// The most lines of a reply: an `EHLO` of thirty extensions is a long one.
+/// The most lines of a reply. A long reply to `EHLO` has thirty.
 pub const MAX_LINES: usize = 100;
 
-/// The longest reply.
+/// The longest reply, bytes.
 pub const MAX_REPLY_BYTES: usize = 64 * 1024;
 
-/// A whole reply: its status code and the text of its lines, at least one.
+/// A complete reply: status code and text of at least one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     code: u16,
     lines: Vec<String>,
 }
 
-/// Why bytes are no reply.
+/// The reason why bytes are not a reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedReply {
     /// A line does not end.
     #[error("a line of its reply is longer than {MAX_LINE_BYTES} bytes")]
     LineTooLong,
-    /// Lines without end.
+    /// There are too many lines.
     #[error("its reply has more than {MAX_LINES} lines")]
     TooManyLines,
-    /// Together too long.
+    /// The reply is too long.
     #[error("its reply is longer than {MAX_REPLY_BYTES} bytes")]
     TooLong,
     /// A line does not begin with a status code.
     #[error("this is no SMTP reply: `{0}`")]
     NoCode(String),
-    /// A line continues another reply.
+    /// A line has another code than the first one.
     #[error("its reply begins with {first} and goes on with {then}")]
     CodesDiffer {
         /// The code of the first line.
         first: u16,
-        /// Another one.
+        /// The other code.
         then: u16,
     },
 }
 
 impl Reply {
-    /// The reply at the start of `bytes`, and how many of them it takes; `None` where it has not ended.
+    /// The reply at the start of `bytes` and its length; `None` if it is incomplete.
     ///
     /// # Errors
-    /// [`MalformedReply`] where there is none, whatever may follow.
+    /// [`MalformedReply`] if these bytes cannot be the start of a reply.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, MalformedReply> {
         match ReplyParser::default().push(bytes)? {
             Progress::Done { reply, used } => Ok(Some((reply, used))),
@@ -62,7 +62,7 @@ impl Reply {
         self.code
     }
 
-    /// The text of each line, without the status code and the line end. What was not UTF-8 is replaced.
+    /// The text of each line, without status code and line end. Invalid UTF-8 is replaced.
     #[must_use]
     pub fn lines(&self) -> &[String] {
         &self.lines
@@ -74,7 +74,7 @@ impl Reply {
         EnhancedCode::split(self.lines.first()?).0
     }
 
-    /// The text of all lines without any code, on one line.
+    /// The text of all lines without codes, in one line.
     #[must_use]
     pub fn text(&self) -> String {
         let enhanced = self.enhanced();
@@ -85,7 +85,7 @@ impl Reply {
         texts.collect::<Vec<_>>().join(" ")
     }
 
-    /// The reply on one line: status code, enhanced code, text.
+    /// The reply in one line: status code, enhanced code, text.
     #[must_use]
     pub fn words(&self) -> String {
         let enhanced = self.enhanced().map(|code| format!(" {code}")).unwrap_or_default();
@@ -93,42 +93,42 @@ impl Reply {
     }
 }
 
-/// How far a reply has come.
+/// The state of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// All bytes were taken, and more must come.
+    /// All bytes were consumed, and the reply is incomplete.
     More,
-    /// It is whole.
+    /// The reply is complete.
     Done {
         /// The reply.
         reply: Reply,
-        /// How many of the bytes belong to it. What follows was said unasked.
+        /// How many of the bytes belong to it. The rest is unsolicited.
         used: usize,
     },
 }
 
-/// Reads one reply piece by piece.
+/// Parses one reply incrementally.
 #[derive(Debug, Default)]
 pub struct ReplyParser {
-    /// The line that has not ended.
+    /// The incomplete line.
     line: Vec<u8>,
     lines: Vec<String>,
     code: Option<u16>,
-    /// Of whole lines.
+    /// The length of the complete lines.
     bytes: usize,
 }
 
 impl ReplyParser {
-    /// Whether nothing has come yet.
+    /// Whether there was no data yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.line.is_empty() && self.lines.is_empty()
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     ///
     /// # Errors
-    /// [`MalformedReply`]; then the parser is of no more use.
+    /// [`MalformedReply`]. The parser cannot be used afterwards.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Progress, MalformedReply> {
         let mut used = 0;
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -148,7 +148,7 @@ impl ReplyParser {
         Ok(Progress::More)
     }
 
-    /// A line is whole; whether it was the last one.
+    /// Adds a complete line. Returns whether it was the last one.
     fn line_ends(&mut self) -> Result<bool, MalformedReply> {
         let line = std::mem::take(&mut self.line);
         self.bytes += line.len();
@@ -182,7 +182,7 @@ fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     }
 }
 
-/// The start of a line, to be recognised by.
+/// The start of a line, for error messages.
 fn excerpt(line: &[u8]) -> String {
     const LONGEST: usize = 60;
     String::from_utf8_lossy(line.get(..LONGEST).unwrap_or(line)).into_owned()

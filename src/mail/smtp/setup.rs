@@ -1,10 +1,10 @@
-//! Why a client for the SMTP server cannot be made.
+//! The reasons why an SMTP client cannot be created.
 
 use std::path::PathBuf;
 
 use crate::config::{ca::CaError, safe_text};
 
-/// Why there is no client.
+/// The reason why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// TLS cannot be set up.
@@ -15,12 +15,12 @@ pub enum SetupError {
         /// The error of the TLS library.
         reason: String,
     },
-    /// The file of certificates cannot be used.
+    /// The certificate file cannot be used.
     #[error("the certificates of ca=\"{}\" on <smtp> cannot be used", safe_text::path(.path))]
     Ca {
         /// The file.
         path: PathBuf,
-        /// What is wrong with them.
+        /// The error.
         #[source]
         source: CaError,
     },

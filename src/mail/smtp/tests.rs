@@ -1,5 +1,4 @@
-//! The SMTP client against a server of a few lines that can be told to misbehave. What a real server makes of
-//! its mails is tested elsewhere.
+//! The SMTP client with a small server that can be told to misbehave. Real servers are tested in `tests/program`.
 
 use std::sync::{Arc, Mutex};
 
@@ -21,24 +20,23 @@ use crate::{
     fleet::mail::MailKind,
 };
 
-/// What the server does when it meets a line that starts with a word (`.` is the end of a mail, the
-/// empty word a new connection).
+/// What the server does at a line that starts with a word. `.` is the end of a mail, the empty word a new connection.
 #[derive(Debug, Clone, Copy)]
 enum Mischief {
-    /// Answers this each time.
+    /// Sends this reply each time.
     Answer(&'static str, &'static str),
-    /// Answers this to the first such line alone.
+    /// Sends this reply to the first such line only.
     AnswerOnce(&'static str, &'static str),
-    /// Answers this once, and closes.
+    /// Sends this reply once and closes the connection.
     CloseOnce(&'static str, &'static str),
-    /// Says nothing more.
+    /// Sends nothing any more.
     FallSilent(&'static str),
 }
 
 /// An SMTP server on loopback.
 struct Server {
     port: u16,
-    /// Every line it read, mails left out, connections marked by `connected`.
+    /// All received lines without mails, with `connected` for each connection.
     heard: Arc<Mutex<Vec<String>>>,
 }
 
@@ -76,12 +74,12 @@ impl Server {
             give_up: Duration::from_secs(86_400),
         };
         let mut client = SmtpClient::with_password(&smtp, password.as_ref()).unwrap();
-        // What the name server of this machine thinks of its name takes no part here.
+        // The test must not depend on the name server of this machine.
         client.full_name = Some(None);
         client
     }
 
-    /// The lines it read, each as its first word.
+    /// The first word of each received line.
     fn verbs(&self) -> String {
         let heard = self.heard.lock().unwrap();
         let verbs: Vec<&str> = heard.iter().map(|line| line.split([' ', ':']).next().unwrap()).collect();
@@ -129,7 +127,7 @@ async fn serve(stream: TcpStream, heard: Arc<Mutex<Vec<String>>>, mischief: Arc<
         };
         if let Some(answer) = answer.filter(|answer| !answer.is_empty()) {
             in_mail = answer.starts_with("354");
-            // A client that has gone hears nothing: its affair.
+            // The client may have closed the connection.
             if stream.write_all(format!("{answer}\r\n").as_bytes()).await.is_err() {
                 return;
             }
@@ -268,7 +266,7 @@ async fn after_a_mail_that_was_not_taken_the_next_one_goes_over_the_same_connect
 
 #[tokio::test]
 async fn a_kept_connection_that_the_server_closed_is_no_failure() {
-    // After its answer to the first mail it closes; the client learns of it at the second.
+    // The server closes the connection after its reply to the first mail. The client notices this at the second one.
     let server = Server::start(&[Mischief::CloseOnce(".", TAKEN)]).await;
     let mut client = server.client();
     for number in 0..2 {
@@ -302,7 +300,7 @@ async fn starttls_is_upgraded_or_nothing_is_sent() {
 
 #[tokio::test]
 async fn a_refused_login_concerns_us_and_never_tells_the_password() {
-    // `\0ops\0open sesame` and `open sesame` in base64, as a server may say them back.
+    // `\0ops\0open sesame` and `open sesame` in base64, as a server may quote them.
     let whole = "535 bad command AUTH PLAIN AG9wcwBvcGVuIHNlc2FtZQ== (open sesame, b3BlbiBzZXNhbWU=)";
     let server = Server::start(&[Mischief::Answer("AUTH", whole)]).await;
     let mut client = server.client_with(SmtpSecurity::None, Some("open sesame"));

@@ -1,4 +1,4 @@
-//! TLS to the server: whom it is taken from, and what is wrong where it fails, in words that name what to do.
+//! TLS to the server: which certificates are trusted, and error messages with the solution.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use verifier::Verifier;
 pub(super) mod failure;
 mod verifier;
 
-/// How TLS is spoken with a server.
+/// The TLS settings for a server.
 #[derive(Clone)]
 pub(super) struct Tls {
     connector: TlsConnector,
@@ -29,7 +29,7 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// TLS as `smtp` wants it: trusted are the certificates of `ca`, or those of the system.
+    /// TLS as configured in `smtp`. Trusts the certificates in `ca`, or those of the system.
     pub(super) fn new(smtp: &Smtp, begins_at_once: bool) -> Result<Self, SetupError> {
         let trusted = match &smtp.ca {
             Some(path) => ca::read(path).map_err(|source| SetupError::Ca { path: path.clone(), source })?,
@@ -44,12 +44,12 @@ impl Tls {
         Ok(Self { connector, name, host: smtp.host.clone(), trusts_nobody, begins_at_once })
     }
 
-    /// Whether TLS begins with the first byte, not with STARTTLS.
+    /// Whether TLS begins with the first byte and not with STARTTLS.
     pub(super) fn begins_at_once(&self) -> bool {
         self.begins_at_once
     }
 
-    /// Begins TLS over a connection.
+    /// Performs the TLS handshake.
     pub(super) async fn handshake(&self, stream: Metered) -> Result<TlsStream<Metered>, Failure> {
         let (error, stream) = match self.connector.connect(self.name.clone(), stream).into_fallible().await {
             Ok(stream) => return Ok(stream),
@@ -58,7 +58,7 @@ impl Tls {
         let first = stream.first();
         let is_tls = first.starts_with(&[HANDSHAKE]) || first.starts_with(&[ALERT]);
         if !first.is_empty() && !is_tls {
-            // Behind STARTTLS it may be somebody on the way who speaks.
+            // After STARTTLS, the data may come from an attacker in the network.
             return Err(if self.begins_at_once {
                 let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
                 Box::new(TlsFailure::Clear(String::from_utf8_lossy(line).trim_end().to_owned())).into()
@@ -78,7 +78,7 @@ impl Tls {
         Err(Box::new(failure).into())
     }
 
-    /// What is wrong with the server's certificate, and what to do.
+    /// The problem with the server's certificate, and the solution.
     #[expect(clippy::wildcard_enum_match_arm, reason = "rustls adds variants; its own words serve for those")]
     fn words_of(&self, problem: &CertificateError) -> String {
         let host = &self.host;
@@ -112,11 +112,12 @@ impl Tls {
                  {host}, or name this very certificate with ca=\"FILE\" on <smtp>"
             ),
             CertificateError::UnknownIssuer => self.unknown("is issued by an authority that is not trusted here"),
-            // So is a self-signed certificate that was renewed with another key.
+            // Also the case of a self-signed certificate that was renewed with another key.
             CertificateError::BadSignature => {
                 self.unknown("is signed with another key than that of the authority it names, and is not trusted here")
             }
-            // Of webpki alone: a certificate of an authority, as `openssl req -x509` makes it, used by a server.
+            // Only webpki reports this: the certificate of an authority, as `openssl req -x509` creates it, used by a
+            // server.
             CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
                 self.unknown("is self-signed, and not trusted here")
             }
@@ -140,16 +141,16 @@ impl Tls {
     }
 }
 
-/// The content types of TLS with which a server may begin.
+/// The TLS record types with which a server may begin.
 const HANDSHAKE: u8 = 0x16;
 const ALERT: u8 = 0x15;
 
-/// Whether bytes are the begin of a TLS record.
+/// Whether bytes are the beginning of a TLS record.
 pub(super) fn is_record(bytes: &[u8]) -> bool {
     matches!(bytes, [HANDSHAKE | ALERT, 0x03, ..])
 }
 
-/// What a client says first, to see whether the server speaks TLS.
+/// A ClientHello, to probe whether the server uses TLS.
 pub(super) fn client_hello() -> Option<Vec<u8>> {
     let config = client_config(Vec::new()).ok()?;
     let name = ServerName::try_from("localhost").ok()?;
@@ -166,7 +167,7 @@ fn client_config(trusted: Vec<CertificateDer<'static>>) -> Result<ClientConfig, 
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-/// The authorities that the system trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others).
+/// The authorities that the system trusts. `SSL_CERT_FILE` and `SSL_CERT_DIR` set others.
 fn of_the_system() -> Vec<CertificateDer<'static>> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
@@ -180,7 +181,7 @@ fn is_version_or_cipher(alert: rustls::AlertDescription) -> bool {
     [Alert::ProtocolVersion, Alert::HandshakeFailure, Alert::InsufficientSecurity].contains(&alert)
 }
 
-/// `DnsName("mail.example.com")` is how webpki tells a name.
+/// The name in `DnsName("mail.example.com")`, which is the form in webpki's errors.
 fn bare_name(name: &str) -> &str {
     name.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")")).unwrap_or(name)
 }

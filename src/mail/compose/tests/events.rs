@@ -1,4 +1,4 @@
-//! Mails about security logs as people get them.
+//! Mails about security logs as users receive them.
 
 use super::*;
 use crate::{
@@ -39,13 +39,13 @@ fn db() -> config::Client {
     config::Client { name: "db".into(), events: Some(true), ..client(Vec::new()) }
 }
 
-/// The mails of a log, with attachments of at most so many bytes.
+/// The mails about a log, with attachments of at most this size.
 fn mails(client: &config::Client, reading: &Reading, log: &SecurityLog, part_bytes: usize) -> Vec<Mail> {
     let allowed = Allowed { events: log.events.len(), spent: Spent::default() };
     mails_within(allowed, client, reading, log, part_bytes)
 }
 
-/// The same where an allowance leaves less.
+/// The mails about a log with a limited allowance.
 fn mails_within(
     allowed: Allowed,
     client: &config::Client,
@@ -63,7 +63,7 @@ fn mails_within(
     Composer::new().unwrap().mails_of(&occasion, events::drafts_of_parts(&occasion, part_bytes), &mut new_id).unwrap()
 }
 
-/// The one mail and its one attachment, as they are read.
+/// The single mail and its attachment, as users see them.
 fn shown_with(reading: &Reading, log: &SecurityLog) -> String {
     let mails = mails(&db(), reading, log, 1 << 20);
     let [mail] = mails.as_slice() else { panic!("one mail: {mails:?}") };
@@ -126,7 +126,7 @@ fn a_few_events_are_told_gravest_first() {
     insta::assert_snapshot!("few_events", shown_with(&reading, &log(events)));
 }
 
-/// A night of guessing from everywhere, with what else happens, and 40 kinds that are seen once.
+/// A night of failed logins from everywhere, with other events, and 40 kinds that occur once.
 fn burst() -> Vec<SecurityEvent> {
     let mut events: Vec<_> = (0..4000)
         .map(|n| match n % 4 {
@@ -224,7 +224,7 @@ fn the_command_prints_the_events_of_this_client_from_the_first_to_the_last() {
         assert!(pattern.meets(&client.id, &client.name) && !pattern.meets(&ClientId::new("h", 1), "web-1xy"));
     }
     assert_eq!(of(&db(), &[]), None);
-    // A clock of a client may say anything; the command is one that works all the same.
+    // The clock of a client may have any value, but the command must work.
     let absurd = of(&db(), &[i64::MAX / 2000, i64::MIN / 2000]).unwrap();
     let times: Vec<&str> = absurd.split_whitespace().filter(|word| word.ends_with('Z')).collect();
     assert!(times.len() == 2 && times.iter().all(|time| time.parse::<Timestamp>().is_ok()), "{absurd}");

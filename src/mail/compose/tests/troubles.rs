@@ -1,4 +1,4 @@
-//! Mails about troubles of the collector itself as people get them.
+//! Mails about troubles of the collector as users receive them.
 
 use super::*;
 use crate::fleet::troubles::{Phase, TroubleKind, TroubleNotice};

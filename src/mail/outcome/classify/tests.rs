@@ -1,15 +1,15 @@
-//! Answers of real servers, and what becomes of the mail after each.
+//! Replies of real servers and their meaning.
 
 use super::*;
 
-/// Replies as real servers give them, and what each means at the recipient.
+/// Replies of real servers to the recipient.
 #[test]
 fn a_refusal_at_the_recipient_is_final_only_where_it_is_about_the_address() {
     for (expected, replies) in [
         (
             US,
             &[
-                // Postfix: reject_non_fqdn_helo_hostname and its relatives; all of them speak at the recipient.
+                // Postfix: reject_non_fqdn_helo_hostname and similar settings. All of them reply at the recipient.
                 "504 5.5.2 <vm>: Helo command rejected: need fully-qualified hostname",
                 "501 5.5.2 <v_m>: Helo command rejected: Invalid name",
                 "550 5.7.1 <vm>: Helo command rejected: Host not found",
@@ -55,7 +55,7 @@ fn a_refusal_at_the_recipient_is_final_only_where_it_is_about_the_address() {
                 "534 5.7.9 mechanism too weak",
                 "571 Delivery not authorized, message refused",
                 "550 5.3.2 system not accepting network messages",
-                // No reason that can be seen: it waits.
+                // Without a recognisable reason, the mail waits.
                 "550 5.7.1",
                 "550 5.7.1 no",
                 "554 no",

@@ -1,17 +1,16 @@
-//! What a server may do to us: without end, unasked, too slowly, in pieces. Each ends within its bounds, and no mail is
-//! lost for it.
+//! Attacks by a server: without end, unsolicited, too slow, in pieces. Each is stopped by a limit, and no mail is lost.
 
 use support::{HostileSmtp, Step, THE_END, TestCertificate, say};
 
 use super::*;
 
-/// What the sockets between two programs may hold, and not more.
+/// More than the buffers of the sockets between two programs.
 const IN_SOCKETS_BYTES: u64 = 32 << 20;
 
-/// Long for what ends at once, on a machine that has much else to do.
+/// A long time limit for something that ends immediately, for a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
-/// A client for a hostile server, with its certificate trusted.
+/// A client for a hostile server that trusts its certificate.
 pub(super) fn client_of(server: &HostileSmtp, security: SmtpSecurity, password: Option<&str>) -> SmtpClient {
     let directory = tempfile::tempdir().unwrap();
     let ca = directory.path().join("ca.pem");
@@ -32,7 +31,7 @@ pub(super) fn client_of(server: &HostileSmtp, security: SmtpSecurity, password: 
     SmtpClient::with_password(&smtp, password.as_ref()).unwrap()
 }
 
-/// A part of the dialogue, and how a healthy one gets there.
+/// A part of the dialogue, with the steps of a correct server until then.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Greeting,
@@ -57,7 +56,7 @@ impl Place {
         }
     }
 
-    /// The steps to it, over TLS from the first byte or in clear.
+    /// The steps until this part, with TLS from the first byte or in clear text.
     fn steps(self, over_tls: bool) -> Vec<Step> {
         let mut steps = if over_tls { vec![Step::StartTls] } else { Vec::new() };
         let until = |word| Step::ServeUntil(word, "AUTH CRAM-MD5");
@@ -75,7 +74,7 @@ impl Place {
     }
 }
 
-/// A mail to a server that misbehaves at one place. With a login, where that is the place.
+/// Sends a mail to a server that misbehaves in one part. With a login, if that is the part.
 async fn attack(place: Place, over_tls: bool, fault: Step, step: Duration) -> (SendError, HostileSmtp, Duration) {
     let mut script = place.steps(over_tls);
     script.push(fault);
@@ -89,7 +88,7 @@ async fn attack(place: Place, over_tls: bool, fault: Step, step: Duration) -> (S
     (error, server, began.elapsed())
 }
 
-/// What a deferral says.
+/// The content of a deferral.
 #[track_caller]
 pub(super) fn deferral(error: &SendError) -> (Phase, DeferralScope, &str) {
     match error {
@@ -147,7 +146,7 @@ async fn what_is_no_reply_ends_the_session() {
 async fn a_server_that_is_slow_or_silent_ends_at_the_deadline_of_the_step() {
     let step = Duration::from_millis(600);
     for fault in [Step::FallSilent, Step::Trickle(b"250-x\r\n".to_vec(), Duration::from_millis(100))] {
-        // Each takes its whole step: all at once.
+        // Each takes the time limit of a step, so they run at the same time.
         let attacks = [Place::Greeting, Place::Ehlo, Place::Auth, Place::Mail, Place::Rcpt, Place::Data].map(|place| {
             let fault = fault.clone();
             async move {

@@ -1,4 +1,4 @@
-//! Manners: how we introduce ourselves, which login is taken, what a server's offers change.
+//! Our `EHLO` name, the choice of the login, and the effects of capabilities.
 
 use support::{HostileSmtp, Step, THE_END, TestCertificate, say};
 
@@ -72,13 +72,14 @@ async fn each_login_is_made_as_it_is_offered() {
             &["AUTH LOGIN", "b3Bz", "b3BlbiBzZXNhbWU="],
         ),
         (
-            // The answer is checked by python3 -c "import hmac; hmac.new(b'open sesame', b'<1.2@h>', 'md5').hexdigest()".
+            // The answer was verified with python3 -c "import hmac; hmac.new(b'open sesame', b'<1.2@h>',
+            // 'md5').hexdigest()".
             [to_auth("AUTH XOAUTH2 CRAM-MD5"), vec![challenge("PDEuMkBoPg=="), Step::Hear], welcome().to_vec()]
                 .concat(),
             &["AUTH CRAM-MD5", "CRAM"],
         ),
         (
-            // One mechanism is not wanted after all.
+            // The server refuses a mechanism that it offers.
             [
                 to_auth("AUTH PLAIN LOGIN"),
                 vec![say("504 5.5.4 not that one\r\n"), Step::Hear, challenge("VXNlcm5hbWU6"), Step::Hear],
@@ -124,7 +125,7 @@ async fn a_login_that_cannot_be_made_says_why() {
         }
         assert!(!server.verbs().contains("MAIL"));
     }
-    // Challenges that have no answer.
+    // Challenges that cannot be answered.
     for (offers, challenges) in [
         ("AUTH CRAM-MD5", vec![say("334 not base64!\r\n"), Step::Hear]),
         ("AUTH LOGIN", vec![say("334 a\r\n"), Step::Hear, say("334 b\r\n"), Step::Hear, say("334 c\r\n"), Step::Hear]),
@@ -186,7 +187,7 @@ async fn the_size_is_told_and_a_limit_is_known_before_a_mail_is_sent() {
         let error = client.send(&large).await.unwrap_err();
         assert!(matches!(error, SendError::TooLarge { limit_bytes: Some(700), .. }), "{error:?}");
     }
-    // The connection is as good as before.
+    // The connection can still be used.
     assert!(client.send(&mail(2)).await.is_ok());
     assert_eq!(server.verbs(), "connected EHLO MAIL RCPT DATA .");
 }

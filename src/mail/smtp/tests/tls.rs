@@ -1,4 +1,4 @@
-//! TLS: nothing that was said before it is believed behind it; whom a certificate is taken from; the wrong way to a port.
+//! TLS: data from before TLS is not used, which certificates are trusted, and the wrong security setting for a port.
 
 use support::{HostileSmtp, Step, THE_END, TestCertificate, say};
 
@@ -7,7 +7,7 @@ use super::{
     *,
 };
 
-/// Up to the reply to STARTTLS, the offers in clear given.
+/// The steps until the reply to STARTTLS, with these capabilities before it.
 fn to_starttls(offers: &'static str) -> Vec<Step> {
     vec![say("220 hostile\r\n"), Step::ServeUntil("STARTTLS", offers)]
 }
@@ -29,7 +29,7 @@ async fn text_behind_the_reply_to_starttls_is_an_attack_and_is_not_believed() {
         "220 go\n250 x\n".to_owned(),
     ];
     let mut scripts: Vec<Vec<Step>> = at_once.into_iter().map(|text| vec![say(text)]).collect();
-    // In a packet of its own, a moment later, in place of TLS.
+    // In a separate packet, a moment later, in place of TLS.
     scripts.push(vec![say("220 go\r\n"), say(injected)]);
     scripts.push(vec![say("220 go\r\n"), Step::Pause(Duration::from_millis(300)), say(injected)]);
     for steps in scripts {
@@ -59,7 +59,7 @@ async fn what_was_offered_in_clear_is_forgotten_behind_tls() {
         assert!(said.contains(words), "{said}");
         assert_eq!(server.verbs(), "connected EHLO STARTTLS TLS EHLO");
     }
-    // The other way round: what is offered behind it counts.
+    // The reverse: capabilities after the upgrade count.
     let mut script = to_starttls("STARTTLS\nSIZE 10");
     script.push(say("220-go\r\n220 ahead\r\n"));
     let server = HostileSmtp::start(healthy_behind(script, "auth=plain\nSIZE 1000000")).await;
@@ -89,7 +89,7 @@ async fn without_starttls_nothing_is_sent() {
     }
 }
 
-/// What becomes of a mail to a server with this certificate, under this name, with this file trusted.
+/// The result of a mail to a server with this certificate, under this name, with this file of trusted certificates.
 async fn with_certificate(certificate: TestCertificate, host: &str, ca: &str) -> Result<Answer, SendError> {
     let script = vec![Step::StartTls, say("220 hostile\r\n"), Step::ServeUntil(THE_END, "")];
     let server = HostileSmtp::with(vec![script], certificate).await;
@@ -130,7 +130,7 @@ async fn a_certificate_is_trusted_by_its_authority_or_as_itself() {
 #[tokio::test]
 async fn a_certificate_that_is_not_trusted_says_what_to_do() {
     let other = || TestCertificate::of_names(&["other.example.com"]);
-    // Whether the certificate itself, or that of its authority, is trusted.
+    // Either the certificate itself or that of its authority is trusted.
     for (certificate, host, is_trusted, expected) in [
         (TestCertificate::expired("localhost"), "localhost", true, ["expired at 2021-01-01", "renew"]),
         (TestCertificate::not_yet_valid("localhost"), "localhost", true, ["not valid before 2190-01-01", "clock"]),

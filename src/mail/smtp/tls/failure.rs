@@ -1,12 +1,12 @@
-//! Why TLS with the server could not begin, in words that name what to do.
+//! The reasons why TLS with the server failed, with messages that name the solution.
 
-/// Why TLS could not be begun.
+/// The reason why TLS failed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::mail::smtp) enum TlsFailure {
-    /// The certificate is not to be trusted.
+    /// The certificate is not trusted.
     #[error("{0}")]
     Certificate(String),
-    /// The server speaks in clear where TLS is expected.
+    /// The server replies in clear text where TLS is expected.
     #[error(
         "the server answers in clear (`{0}`), not with TLS: this port does not speak TLS from the first byte; set \
          security=\"starttls\" on <smtp>, or another port (465 is usual for security=\"tls\")"
@@ -15,16 +15,16 @@ pub(in crate::mail::smtp) enum TlsFailure {
     /// There is no common version or cipher.
     #[error("the server speaks no version of TLS that is safe: it must offer TLS 1.2 or 1.3 with modern ciphers ({0})")]
     Incompatible(String),
-    /// Anything else.
+    /// Other errors.
     #[error("TLS failed: {0}")]
     Other(rustls::Error),
-    /// The connection broke or was closed.
+    /// The connection failed or was closed.
     #[error("the connection broke while TLS began: {0}")]
     Broken(std::io::Error),
 }
 
 impl TlsFailure {
-    /// Whether it lasts until somebody changes something.
+    /// Whether it lasts until somebody changes the configuration.
     pub(in crate::mail::smtp) fn is_lasting(&self) -> bool {
         match self {
             Self::Certificate(_) | Self::Clear(_) | Self::Incompatible(_) => true,

@@ -1,6 +1,7 @@
-//! Whether a server's certificate is to be trusted: issued by a trusted authority for the server's name; or one of the
-//! trusted certificates itself, valid now and for that name. The second is how self-signed certificates are used:
-//! OpenSSL makes them as certificates of an authority, which the first way never takes for a server's.
+//! Decides whether a server's certificate is trusted: it was issued by a trusted authority for the server's name, or it
+//! is one of the trusted certificates, is valid now and is for that name. The second case is for self-signed
+//! certificates: OpenSSL creates them as certificates of an authority, which the first check never accepts for a
+//! server.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -21,7 +22,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 #[derive(Debug)]
 pub(super) struct Verifier {
     trusted: Vec<CertificateDer<'static>>,
-    /// `None` where no trusted certificate can be that of an authority.
+    /// `None` if none of the trusted certificates can be that of an authority.
     by_authority: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
@@ -87,7 +88,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// A trusted certificate that a server shows as its own: valid now, and for its name.
+/// Verifies a trusted certificate that a server presents as its own: valid now and for its name.
 fn verify_itself(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
     let unix = |time: x509_parser::time::ASN1Time| {
@@ -101,7 +102,7 @@ fn verify_itself(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: U
         return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
     }
     if matches!(parsed.subject_alternative_name(), Ok(None)) {
-        // `openssl req -x509` puts the name there alone.
+        // `openssl req -x509` only puts the name there.
         return verify_common_name(&parsed, name);
     }
     verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
@@ -124,7 +125,7 @@ fn verify_common_name(certificate: &X509Certificate<'_>, name: &ServerName<'_>) 
     .into())
 }
 
-/// Without case; a `*` as the first label stands for one label.
+/// Not case-sensitive. A `*` as the first label matches one label.
 fn fits_dns_name(pattern: &str, name: &str) -> bool {
     let pattern = pattern.trim_end_matches('.');
     match (pattern.strip_prefix("*."), name.split_once('.')) {
