@@ -6,13 +6,13 @@ use fleetsweep_agent::envelope::MAX_ANSWER_BYTES;
 use super::algorithms::MOST_RSA_BITS;
 use crate::fleet::FailureKind;
 
-/// What one command may print on both streams.
+/// The most output of one command on both streams, bytes.
 pub(super) const MOST_OUTPUT_BYTES: u64 = 2 * MAX_ANSWER_BYTES as u64;
 
-/// How many channels may be opened to us before the session ends. None is ever accepted.
+/// How many channels a server may open before the session ends. None is ever accepted.
 pub(super) const MOST_CHANNELS: u32 = 8;
 
-/// The smallest pieces in which a server may want to be sent what we send.
+/// The smallest maximum packet size that a server may set, bytes.
 pub(super) const LEAST_PACKET_BYTES: u32 = 256;
 
 /// The behaviour that ends a session.
@@ -21,7 +21,7 @@ pub(super) enum Abuse {
     /// Too much unsolicited data.
     #[error("it sent more than {} KiB {when}", bytes / 1024)]
     Unasked {
-        /// The bound.
+        /// The limit.
         bytes: u64,
         /// The phase of the session.
         when: &'static str,
@@ -40,7 +40,7 @@ pub(super) enum Abuse {
     /// A message is too long.
     #[error("it sent {0} bytes of output in one message, more than it was told to")]
     LongMessage(usize),
-    /// It opened channels to us.
+    /// It opened too many channels.
     #[error("it opened {MOST_CHANNELS} channels to us, which were all refused")]
     Channels,
     /// Too many key exchanges.
@@ -49,10 +49,10 @@ pub(super) enum Abuse {
     /// It only accepts tiny packets.
     #[error("it takes packets of {0} bytes at the most, and less than {LEAST_PACKET_BYTES} is not sent")]
     SmallPackets(u32),
-    /// Its host key is larger than any that is verified.
+    /// Its host key is larger than the largest one that is verified.
     #[error("its RSA host key has {0} bits, and keys above {MOST_RSA_BITS} bits are not verified: give it another one")]
     HostKeySize(usize),
-    /// The key exchange holds something that is never honest.
+    /// The key exchange contains something that an honest server never sends.
     #[error("its key exchange is not sound: {0}")]
     KeyExchange(&'static str),
 }

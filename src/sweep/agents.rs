@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crc::{CRC_32_CKSUM, Crc};
 use sha2::{Digest, Sha256};
 
-/// Triple and image of each agent that `build.rs` made or was given.
+/// Triple and image of each embedded agent.
 const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/agents.rs"));
 
 /// The largest file that is accepted as an agent. Real ones are much smaller.
@@ -41,7 +41,7 @@ pub struct Agents {
 /// Why a directory of agents cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentsError {
-    /// The folder or a file in it cannot be read.
+    /// The directory or a file in it cannot be read.
     #[error("{path}: the agents cannot be read", path = path.display())]
     Unreadable {
         /// The file or socket.
@@ -72,7 +72,7 @@ impl Agent {
         let crc = Crc::<u32>::new(&CRC_32_CKSUM);
         let mut cksum = crc.digest();
         cksum.update(&image);
-        // POSIX goes on with the length, lowest byte first, without its leading zeros.
+        // POSIX appends the length, lowest byte first, without leading zeros.
         let length = image.len().to_le_bytes();
         let digits = length.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         cksum.update(length.get(..digits).unwrap_or_default());
@@ -85,7 +85,7 @@ impl Agent {
         Sha256::digest(&self.image).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Its version, as it stands in the file; `None` in a file that is not an agent of ours.
+    /// The version in the file; `None` if it is not one of our agents.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         memchr::memmem::find_iter(&self.image, BEFORE_VERSION).find_map(|at| {
@@ -116,7 +116,7 @@ impl fmt::Debug for Agent {
 }
 
 impl Agents {
-    /// The agents that this program carries.
+    /// The embedded agents.
     #[must_use]
     pub fn embedded() -> Self {
         let embedded = EMBEDDED
@@ -126,10 +126,10 @@ impl Agents {
         Self { folder: BTreeMap::new(), embedded }
     }
 
-    /// The same, and before them the files of `folder` that are named `<triple>` or `<triple>.exe`.
+    /// The embedded agents and the files `<triple>` or `<triple>.exe` in `folder`, which take precedence.
     ///
     /// # Errors
-    /// [`AgentsError`] where the folder or one of those files cannot be used.
+    /// [`AgentsError`] if the directory or one of these files cannot be used.
     pub fn with_folder(folder: &Path) -> Result<Self, AgentsError> {
         let unreadable = |path: &Path| {
             let path = path.to_owned();
@@ -154,8 +154,8 @@ impl Agents {
         Ok(agents)
     }
 
-    /// The agent for a platform by its name: as `uname -sm` gives it, e.g. `Linux x86_64`, or for Windows with
-    /// the processor as its environment names it, e.g. `Windows AMD64`.
+    /// The agent for a platform: the output of `uname -sm`, such as `Linux x86_64`, or for Windows the processor in its
+    /// environment, such as `Windows AMD64`.
     #[must_use]
     pub fn lookup(&self, platform: &str) -> Option<&Agent> {
         let mut words = platform.split_whitespace();
@@ -175,15 +175,15 @@ impl Agents {
         self.folder.get(triple).or_else(|| self.embedded.get(triple))
     }
 
-    /// Every agent that can be delivered.
+    /// All agents.
     pub fn iter(&self) -> impl Iterator<Item = &Agent> {
         let hidden = |triple: &str| self.folder.contains_key(triple);
         self.folder.values().chain(self.embedded.values().filter(move |agent| !hidden(&agent.triple)))
     }
 }
 
-/// The targets whose programs run on a Linux machine of this name, the best first. All agents are static,
-/// so it does not matter which C library the machine has.
+/// The targets whose programs run on Linux with this machine name, the best first. All agents are static, so the C
+/// library of the machine does not matter.
 fn linux_triples(machine: &str) -> &'static [&'static str] {
     match machine {
         "x86_64" | "amd64" => &["x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"],
@@ -197,12 +197,12 @@ fn linux_triples(machine: &str) -> &'static [&'static str] {
     }
 }
 
-/// The same for Windows. What `windows-gnu` makes needs nothing on the machine; `msvc` does where it is not linked
-/// statically.
+/// The targets for Windows. Programs for `windows-gnu` need nothing else on the machine; those for `msvc` do if they
+/// are not linked statically.
 fn windows_triples(machine: &str) -> &'static [&'static str] {
     match machine {
         "AMD64" => &["x86_64-pc-windows-gnu", "x86_64-pc-windows-gnullvm", "x86_64-pc-windows-msvc"],
-        // Windows 11 runs programs for x86_64 there.
+        // Windows 11 on ARM64 can run programs for x86_64.
         "ARM64" => &[
             "aarch64-pc-windows-gnullvm",
             "aarch64-pc-windows-msvc",
@@ -247,7 +247,7 @@ mod tests {
         let agent = agents.lookup("Linux x86_64\n").unwrap();
         let path = folder.path().join(&agent.name);
         fs::write(&path, &agent.image).unwrap();
-        // Executed by a shell, as on a client, and through no file that this process may still hold open.
+        // Executed by a shell, because this process may still have the file open for writing.
         let script = format!("chmod 700 '{0}' && exec '{0}' --version", path.display());
         let output = Command::new("sh").args(["-c", &script]).env_clear().output().unwrap();
         let words = format!("fleetsweep-agent {} (wire {})\n", env!("CARGO_PKG_VERSION"), fleetsweep_agent::VERSION);

@@ -33,12 +33,12 @@ use russh::{
 
 use crate::config;
 
-/// Which algorithms a client is offered.
+/// The algorithms that are offered to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AlgorithmSet {
-    /// Those without a known weakness.
+    /// Algorithms without a known weakness.
     Sound,
-    /// Those, and after them what only old servers need: SHA-1, CBC and `ssh-rsa`.
+    /// Also those that only old servers need: SHA-1, CBC and `ssh-rsa`.
     Legacy,
 }
 
@@ -48,7 +48,7 @@ impl AlgorithmSet {
         if client.legacy { Self::Legacy } else { Self::Sound }
     }
 
-    /// The sound names, and the others where they are in the set.
+    /// The names without a known weakness, and the legacy names if they are in the set.
     fn choose<T: Copy>(self, sound: &[T], legacy: &[T]) -> Vec<T> {
         match self {
             Self::Sound => sound.to_vec(),
@@ -84,7 +84,7 @@ const HOST_KEYS: [Algorithm; 6] = [
 /// RSA with SHA-1.
 const SSH_RSA: Algorithm = Algorithm::Rsa { hash: None };
 
-/// AES-GCM first: with hardware for it, it takes two thirds of the processor time of ChaCha20.
+/// AES-GCM first. With hardware support, it needs two thirds of the CPU time of ChaCha20.
 const CIPHERS: &[cipher::Name] = &[
     cipher::AES_128_GCM,
     cipher::AES_256_GCM,
@@ -97,7 +97,7 @@ const CIPHERS: &[cipher::Name] = &[
 const LEGACY_CIPHERS: &[cipher::Name] =
     &[cipher::AES_256_CBC, cipher::AES_192_CBC, cipher::AES_128_CBC, cipher::TRIPLE_DES_CBC];
 
-/// What is offered for the key exchange, best first. A client that knows any of the curves gets it.
+/// The offered key exchanges, best first. Any client that supports one of the curves uses it.
 const KEY_EXCHANGES: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,
@@ -111,28 +111,28 @@ const KEY_EXCHANGES: &[kex::Name] = &[
     kex::DH_G16_SHA512,
 ];
 
-/// Group 1, of 1,024 bits, is all that some appliances know.
+/// Some appliances only support group 1 with 1,024 bits.
 const LEGACY_KEY_EXCHANGES: &[kex::Name] = &[kex::DH_GEX_SHA1, kex::DH_G14_SHA1, kex::DH_G1_SHA1];
 
-/// What else we say in the list of key exchanges.
+/// The extensions in the list of key exchanges.
 const EXTENSIONS: [kex::Name; 2] = [kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT];
 
 const MACS: &[mac::Name] = &[mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM, mac::HMAC_SHA512, mac::HMAC_SHA256];
 
 const LEGACY_MACS: &[mac::Name] = &[mac::HMAC_SHA1_ETM, mac::HMAC_SHA1];
 
-/// The size of the group that is asked for where the client chooses the group, in bits.
+/// The requested size of a group that the server chooses, in bits.
 const GROUP_BITS: usize = 2048;
-/// The largest that is taken: some servers have no smaller one than 3,072 bits.
+/// The largest accepted size. Some servers have none below 3,072 bits.
 pub(super) const MOST_GROUP_BITS: usize = 4096;
 
 /// The largest RSA key that the library verifies.
 pub(super) const MOST_RSA_BITS: usize = 8192;
-/// Up to here, and with an exponent of as many bytes, a signature is cheap to verify.
+/// Up to this size, with an exponent of up to the same number of bytes, a signature is cheap to verify.
 const COMMON_RSA_BITS: usize = 4096;
 const COMMON_EXPONENT_BYTES: usize = 3;
 
-/// What is offered, with the host keys in this order.
+/// The offered algorithms, with the host keys in this order.
 pub(super) fn offered(set: AlgorithmSet, host_keys: Vec<Algorithm>) -> Preferred {
     Preferred {
         kex: Cow::Owned([set.key_exchanges(), EXTENSIONS.to_vec()].concat()),
@@ -144,7 +144,7 @@ pub(super) fn offered(set: AlgorithmSet, host_keys: Vec<Algorithm>) -> Preferred
     }
 }
 
-/// Which of the names that a server offers are in the legacy set alone, of one kind.
+/// The names of one kind that a server offers and that are only in the legacy set.
 pub(super) fn only_legacy(kind: AlgorithmKind, theirs: &[String]) -> Vec<&str> {
     let ours: Vec<&str> = match kind {
         AlgorithmKind::Kex => LEGACY_KEY_EXCHANGES.iter().map(AsRef::as_ref).collect(),
@@ -156,28 +156,28 @@ pub(super) fn only_legacy(kind: AlgorithmKind, theirs: &[String]) -> Vec<&str> {
     theirs.iter().map(String::as_str).filter(|name| ours.contains(name)).collect()
 }
 
-/// The bounds of a group that the client chooses.
+/// The limits of a group that the server chooses.
 ///
 /// # Errors
-/// Where the library refuses these numbers; it does not.
+/// If the library rejects these numbers, which it does not.
 pub(super) fn groups() -> Result<GexParams, russh::Error> {
     GexParams::new(GROUP_BITS, GROUP_BITS, MOST_GROUP_BITS)
 }
 
-/// How much work the key exchange with a client is.
+/// The amount of work of a key exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum Effort {
     /// Hardly any.
     #[default]
     Light,
-    /// Two powers modulo a number of 2,048 bits, or a signature by an unusually large RSA key.
+    /// Two exponentiations modulo a number of 2,048 bits, or a signature with an unusually large RSA key.
     Group,
     /// The same with a larger number.
     LargeGroup,
 }
 
 impl Effort {
-    /// The work with a group of so many bits.
+    /// The work with a group of this many bits.
     pub(super) fn of_group(bits: usize) -> Self {
         if bits <= GROUP_BITS { Self::Group } else { Self::LargeGroup }
     }
@@ -192,32 +192,32 @@ pub(super) fn rsa_effort(modulus_bits: usize, exponent_bytes: usize) -> Effort {
     }
 }
 
-/// The key exchange that comes of what a client offers.
+/// The key exchange with a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exchange {
-    /// With this effort.
+    /// A fixed algorithm with this work.
     Fixed(Effort),
-    /// The client chooses a group first.
+    /// The server chooses a group first.
     Group,
 }
 
-/// The exchange that is agreed on with a client that offers these: our first one that it offers too.
+/// The key exchange with a server that offers these: our first one that it also offers.
 pub(super) fn agreed(set: AlgorithmSet, theirs: &[u8]) -> Exchange {
     let offers = |ours: &kex::Name| theirs.split(|byte| *byte == b',').any(|name| name == ours.as_ref().as_bytes());
     match set.key_exchanges().into_iter().find(|ours| offers(ours)) {
         Some(kex::DH_GEX_SHA256 | kex::DH_GEX_SHA1) => Exchange::Group,
         Some(ours) => Exchange::Fixed(effort(ours)),
-        // Then there is no exchange.
+        // There is no common algorithm, so there is no exchange.
         None => Exchange::Fixed(Effort::Light),
     }
 }
 
-/// The work with an exchange that we offer; with a group that the client chooses, the most that it can be.
+/// The work of a key exchange; the highest possible one if the server chooses the group.
 pub(super) fn effort(exchange: kex::Name) -> Effort {
     match exchange {
         kex::DH_G14_SHA256 | kex::DH_G14_SHA1 | kex::DH_G1_SHA1 => Effort::Group,
         kex::DH_GEX_SHA256 | kex::DH_GEX_SHA1 | kex::DH_G15_SHA512 | kex::DH_G16_SHA512 => Effort::LargeGroup,
-        // Over a curve.
+        // With an elliptic curve.
         _ => Effort::Light,
     }
 }

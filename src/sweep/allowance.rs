@@ -284,7 +284,7 @@ mod tests {
         let allowance = Allowance::new(began);
         allowance.rest(began);
         let day = 24 * 60 * 60;
-        // A question whether we live each second, as the shortest that sshd can be told.
+        // A keepalive request every second, the shortest interval of sshd.
         for second in 0..day {
             assert_eq!(allowance.read(100, began + Duration::from_secs(second)), Ok(()), "after {second} s");
         }
@@ -318,7 +318,7 @@ mod tests {
         let (done, abuse) = times(|| allowance.output(32 * 1024));
         assert_eq!((done, abuse.kind()), (512, FailureKind::AnswerTooLarge));
         assert_eq!(allowance.output(1 << 17), Err(Abuse::LongMessage(1 << 17)));
-        // Whatever comes when no command runs is bounded by the bytes from the socket alone.
+        // Without a command, only the bytes from the socket are limited.
         allowance.rest(Instant::now());
         assert_eq!(allowance.output(1), Ok(()));
     }
@@ -329,14 +329,14 @@ mod tests {
         let allowance = Allowance::new(began);
         assert_eq!(allowance.abuse(), None);
         assert_eq!(times(|| allowance.channel_opened()), (7, Abuse::Channels));
-        // It is known before the session has ended.
+        // The reason is known before the session has ended.
         assert_eq!(allowance.abuse(), Some(Abuse::Channels));
-        // The first exchange is not counted.
+        // The first key exchange does not count.
         for (effort, expected) in [(Effort::Light, 17), (Effort::Group, 5), (Effort::LargeGroup, 3)] {
             let allowance = Allowance::new(began);
             assert_eq!(times(|| allowance.keys_exchanged(effort, began)), (expected, Abuse::Rekeys));
         }
-        // The costliest, every hour by us and by the server.
+        // The most expensive one, every hour by us and by the server.
         let allowance = Allowance::new(began);
         for minute in (0..24 * 60).step_by(40) {
             assert_eq!(

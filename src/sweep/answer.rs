@@ -43,10 +43,10 @@ pub(super) fn open(
     Ok(Received { reading, events, received_at })
 }
 
-/// Adds what a further report brought of the same log.
+/// Adds the events of a further report about the same log.
 pub(super) fn add_report(log: &mut EventLog, further: EventLog) {
     log.events.extend(further.events);
-    // A further report may go on with older events: Windows tells its newest first.
+    // A further report may contain older events, because Windows reports the newest first.
     log.events.sort_by_key(|event| event.occurred_unix_ms);
     log.bookmark = further.bookmark;
     log.truncated = further.truncated;

@@ -44,15 +44,15 @@ pub(super) struct Attempt<'a> {
     pub(super) client: &'a Client,
     /// The sweep.
     pub(super) sweep: SweepId,
-    /// Names the collection.
+    /// The id of the collection.
     pub(super) collection: Uuid,
-    /// Counts from 1.
+    /// Its number, from 1.
     pub(super) number: u32,
-    /// Which security events are asked for, if the platform is one that is asked.
+    /// The requested security events, if they are requested from this platform.
     pub(super) events: &'a EventsWanted,
     /// The stages entered so far.
     pub(super) entered: &'a Mutex<Vec<(Stage, Timestamp)>>,
-    /// Its time.
+    /// Its deadlines.
     pub(super) deadlines: Deadlines<'a>,
 }
 
@@ -72,7 +72,7 @@ impl Attempt<'_> {
         self.enter(Stage::Upload).await;
         match self.visit(&session, channel, self.events, Executing::NotYet).await {
             Ok((secret, request, output)) => {
-                // Before the work, so that its time does not count as `execute`; also that of the further reports.
+                // Before the decryption, so that its time does not count as `execute`. This includes further reports.
                 self.enter(Stage::Decrypt).await;
                 let mut received = span::of_stage(Stage::Decrypt)
                     .in_scope(|| answer::open(&output, &request, &secret, Timestamp::now()));
@@ -113,8 +113,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// Half of the time for connecting is for finding out whether a kept session lives; one that does not
-    /// is no failure.
+    /// Uses at most half of the time for connecting to check whether a kept session is alive. If not, this is not a
+    /// failure.
     async fn kept_session(&self) -> Result<Option<(Session, Channel<Msg>)>, Failure> {
         let Some(session) = self.shared.sessions.take(&self.client.id) else { return Ok(None) };
         if let Err(failure) = self.shared.check_host_key_again(&session, &self.client.id, Stage::Connect) {
@@ -135,7 +135,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Has the agent run. Gives what opens the answer, and the answer.
+    /// Uploads and executes the agent. Returns the secret key for the answer, and the answer.
     async fn visit(
         &self,
         session: &Session,
@@ -147,7 +147,7 @@ impl Attempt<'_> {
         let known = &self.shared.known_clients;
         let mut platform = recognition::recognise(known, session, client, Stage::Upload, deadlines).await?;
         let mut unusable = known.unusable(client);
-        // Each round leaves out one more directory, knows the platform better, or replaces an agent that was removed.
+        // Each round skips another directory, knows the platform better, or replaces an agent that was removed.
         let mut last: Option<Failure> = None;
         for _ in 0..=UnusableDirectories::MOST + 2 {
             let (secret, request) = self.request(&platform, events)?;
@@ -197,11 +197,11 @@ impl Attempt<'_> {
         }))
     }
 
-    /// Reads on in a security log that holds more than one report carries, as far as there is time, and room for
-    /// what is read. What is left then is for the next collection.
+    /// Requests further reports if a security log has more events than one report holds, as long as there is time and
+    /// memory. The rest is left for the next collection.
     ///
     /// # Errors
-    /// Why the session is of no use any more. What was read before it is kept.
+    /// The reason why the session cannot be used any more. Events that were read before are kept.
     async fn read_on(&self, session: &Session, received: &mut Received) -> Result<(), Failure> {
         let Some(log) = &mut received.events else { return Ok(()) };
         let Ok(_permit) = self.shared.reading_on.try_acquire() else { return Ok(()) };

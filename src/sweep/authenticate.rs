@@ -47,7 +47,7 @@ pub(super) async fn authenticate(
                 if let Credential::Password(source) = credential {
                     ours.forget(source).await;
                     if methods.contains(&MethodKind::Password) {
-                        // The server has judged the password itself: it is not sent a second time.
+                        // The server has checked the password itself, so it is not sent again.
                         waiting.retain(|other| !matches!(other, Credential::KeyboardInteractive(_)));
                     }
                 }
@@ -63,8 +63,8 @@ pub(super) async fn authenticate(
     Err(tried.failure(not_offered))
 }
 
-/// The session ended while a credential was tried, or before it could be. Where something was refused already, or the
-/// server says that it was one failure too many, that is a refusal: trying again would refuse again.
+/// Handles a session that ended while a credential was tried or before. If something was refused already, or the server
+/// reports too many failures, this counts as a refusal, because another attempt would be refused, too.
 async fn lost(session: &Session, mut tried: LoginAttempts, during: Credential<'_>) -> Failure {
     let words = match session.ending().await {
         Some(Ending::Message(words)) => Some(words),
@@ -89,8 +89,8 @@ async fn lost(session: &Session, mut tried: LoginAttempts, during: Credential<'_
     tried.failure(Vec::new()).because(words.unwrap_or_else(|| "the server closed the connection".to_owned()))
 }
 
-/// What the library's answer amounts to. It reports a session that has ended as a refusal that names no further method,
-/// which a server may also say; only how the session ended tells the two apart.
+/// The meaning of the library's result. It reports a session that has ended as a refusal without further methods, which
+/// a server may also send. Only the reason for the end of the session distinguishes them.
 async fn judged(session: &Session, outcome: Option<Outcome>) -> Outcome {
     match outcome {
         Some(Outcome::Refused(methods)) if methods.is_empty() => match session.ending().await {
@@ -134,7 +134,7 @@ async fn attempt(
     judged(session, outcome).await
 }
 
-/// Answers the first hidden question with the password, and none twice.
+/// Answers the first hidden question with the password, and no other one.
 async fn keyboard_interactive(session: &mut Session, user: &str, password: &SecretString) -> Option<Outcome> {
     let handle = session.handle();
     let mut response = handle.authenticate_keyboard_interactive_start(user, None).await.ok()?;
@@ -151,7 +151,7 @@ async fn keyboard_interactive(session: &mut Session, user: &str, password: &Secr
             KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
         };
         let answers = match prompts.as_slice() {
-            // Only something to read.
+            // Only a text to display.
             [] => Vec::new(),
             [question] if !question.echo && !given => {
                 given = true;

@@ -7,9 +7,9 @@ const FIRST: Duration = Duration::from_millis(500);
 /// The longest pause without jitter, so that a sweep does not wait long for one client.
 const LONGEST: Duration = Duration::from_secs(8);
 
-/// The pause after `failed` attempts (counted from 1): doubled each time, then spread over half to one
-/// and a half of itself by `jitter` (0 to 1), so that clients which failed together do not return
-/// together. That is what a server that drops logins above its `MaxStartups` needs.
+/// The pause after `failed` attempts (counted from 1). It is doubled each time, then multiplied by a factor from 0.5 to
+/// 1.5 that depends on `jitter` (0 to 1), so that clients that failed together are not all retried together. Servers
+/// that drop logins above `MaxStartups` need this.
 pub(super) fn pause(failed: u32, jitter: f64) -> Duration {
     let doublings = failed.saturating_sub(1).min(16);
     let plain = FIRST.saturating_mul(1 << doublings).min(LONGEST);

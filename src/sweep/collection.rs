@@ -9,7 +9,7 @@ use crate::fleet::{ClientId, Failure, Reading, Stage, SweepId};
 /// A collection that has ended. It is not stored yet.
 #[derive(Debug)]
 pub struct Collection {
-    /// Names it.
+    /// The id of the collection.
     pub id: Uuid,
     /// The client.
     pub client: ClientId,
@@ -17,11 +17,11 @@ pub struct Collection {
     pub sweep: SweepId,
     /// When it left the queue.
     pub started_at: Timestamp,
-    /// How many attempts were made; 0 where it never left the queue.
+    /// The number of attempts; 0 if it never left the queue.
     pub attempts: u32,
-    /// The stages of the last one, with the time at which each was entered, in order.
+    /// The stages of the last attempt with the time of each, in order.
     pub stages: Vec<(Stage, Timestamp)>,
-    /// What was received, or why the last attempt failed.
+    /// The received data, or the failure of the last attempt.
     pub outcome: Result<Received, Failure>,
 }
 
@@ -30,7 +30,7 @@ pub struct Collection {
 pub struct Received {
     /// The reading.
     pub reading: Reading,
-    /// Its security events, where they were asked for; `None` where they were not. Not checked beyond the wire's own caps.
+    /// Its security events; `None` if they were not requested. Only the limits of the wire format were checked.
     pub events: Option<EventLog>,
     /// When the answer was complete.
     pub received_at: Timestamp,

@@ -39,16 +39,16 @@ use crate::{
     fleet::{EventKind, Failure, FailureKind, Stage, SweepId, failure::Retry},
 };
 
-/// The environment variable that names a folder of agents for further platforms.
+/// The environment variable with a directory of agents for further platforms.
 const AGENTS_FOLDER: &str = "FLEETSWEEP_AGENTS";
 
-/// How many clients' security logs are read on at once. Each takes up to 32 MiB.
+/// The most collections that request further reports at the same time. Each takes up to 32 MiB.
 const READING_ON: usize = 8;
 
-/// Why there is no collector.
+/// The reason why there is no collector.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
-    /// The file of host keys cannot be used.
+    /// The `known_hosts` file cannot be used.
     #[error(transparent)]
     KnownHosts(#[from] KnownHostsError),
     /// The agents cannot be used.
@@ -59,7 +59,7 @@ pub enum SweepError {
 /// The result of `clean` for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CleanResult {
-    /// The directories that are gone, as the client names them; empty where nothing was kept.
+    /// The removed directories in the form of the client; empty if nothing was kept.
     pub removed: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ pub enum TrustResult {
         /// Such as `ssh-ed25519`.
         algorithm: String,
     },
-    /// The key is pinned now: compare the fingerprint with what the client's console says.
+    /// The key is pinned now. Its fingerprint should be compared with that on the client's console.
     Pinned {
         /// `SHA256:…`
         fingerprint: String,
@@ -82,7 +82,7 @@ pub enum TrustResult {
     },
 }
 
-/// How often, and since when, one collection failed for want of something on this machine.
+/// How often, and since when, a collection failed because this machine lacks a resource.
 #[derive(Debug, Default)]
 struct Shortage {
     times: u32,
@@ -90,7 +90,8 @@ struct Shortage {
 }
 
 impl Shortage {
-    /// Notes one more; how long to wait before the next attempt, or `None` once `longest` has passed since the first.
+    /// Counts a failure. Returns the pause before the next attempt, or `None` if `longest` has passed since the first
+    /// one.
     fn pause(&mut self, longest: Duration, jitter: f64) -> Option<Duration> {
         let since = *self.since.get_or_insert_with(tokio::time::Instant::now);
         self.times += 1;
@@ -104,20 +105,20 @@ pub struct Collector {
     shared: Shared,
     /// The deadline of one attempt.
     timeout: Duration,
-    /// How many further attempts a collection may make.
+    /// The most further attempts of a collection.
     retries: u32,
 }
 
-/// The folder of agents for further platforms, where the environment names one.
+/// The directory of agents for further platforms in the environment.
 #[must_use]
 pub fn agents_folder() -> Option<PathBuf> {
     std::env::var_os(AGENTS_FOLDER).map(PathBuf::from)
 }
 
-/// The agents that can be delivered.
+/// The available agents.
 ///
 /// # Errors
-/// Where the folder that the environment names cannot be used.
+/// If the directory in the environment cannot be used.
 pub fn agents() -> Result<Agents, AgentsError> {
     agents_folder().map_or_else(|| Ok(Agents::embedded()), |folder| Agents::with_folder(&folder))
 }
@@ -129,7 +130,7 @@ impl fmt::Debug for Collector {
 }
 
 impl Collector {
-    /// A collector for a configuration. It contacts nothing.
+    /// A collector for a configuration. Opens no connection.
     ///
     /// # Errors
     /// [`SweepError`]
@@ -153,18 +154,17 @@ impl Collector {
         Ok(Self { shared, timeout: config.collector.timeout, retries: config.collector.retries })
     }
 
-    /// The same, with a descriptor budget that its kept sessions share with others.
+    /// Uses a descriptor budget that kept sessions share with others.
     #[must_use]
     pub fn with_budget(mut self, keeping: SessionKeeping, budget: DescriptorBudget) -> Self {
         self.shared.sessions = KeptSessions::new(keeping, Some(budget));
         self
     }
 
-    /// Collects from one client, with as many further attempts as the configuration allows. Tells the bus
-    /// of each stage it enters and of each attempt that another one follows; not of the outcome, which is
-    /// not stored yet. An attempt that fails because the collector is short of something does not count: it is
-    /// repeated, for as long as one attempt may take. Where the configuration does not say whether the client is asked for `events`, its
-    /// platform does.
+    /// Collects from one client, with as many further attempts as configured. Publishes an event for each stage and for
+    /// each failed attempt that is repeated, but not for the result, which is not stored yet. An attempt that fails
+    /// because this machine lacks a resource does not count, and is repeated for as long as one attempt may take. If
+    /// the configuration does not set `events` for the client, its platform determines it.
     pub async fn collect(
         &self,
         client: &Client,
@@ -218,10 +218,10 @@ impl Collector {
         Collection { id, client: client.id.clone(), sweep, started_at, attempts, stages, outcome }
     }
 
-    /// Removes what was kept on a client: agents and private directory.
+    /// Removes the kept files on a client: agents and private directory.
     ///
     /// # Errors
-    /// Why it could not. Nothing is retried.
+    /// The failure. Nothing is retried.
     pub async fn clean(&self, client: &Client, cancel: &CancellationToken) -> Result<CleanResult, Failure> {
         self.clean_client(client, cancel).instrument(span::of_client(client)).await
     }
@@ -265,12 +265,11 @@ impl Collector {
         }
     }
 
-    /// Fetches the host key of a client and pins it if none is pinned, whatever `host-keys` says. No
+    /// Connects to a client to get its host key, and pins the key if none is pinned, regardless of `host-keys`. No
     /// credential is sent.
     ///
     /// # Errors
-    /// Why it could not. A key that contradicts a pinned one is never pinned:
-    /// [`FailureKind::HostKeyChanged`].
+    /// The failure. A key is never pinned if another one is pinned: [`FailureKind::HostKeyChanged`].
     pub async fn trust(&self, client: &Client, cancel: &CancellationToken) -> Result<TrustResult, Failure> {
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
         let met = Arc::new(OnceLock::new());
@@ -294,7 +293,7 @@ impl Collector {
         }
     }
 
-    /// Ends every session that is kept. The collector can still be used.
+    /// Closes all kept sessions. The collector can still be used.
     pub async fn close(&self) {
         self.shared.sessions.close().await;
     }

@@ -34,15 +34,14 @@ use crate::{
 
 /// The interval of keepalives of a silent session. After three without an answer, the session has ended.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// Messages of a channel that wait for its reader. When they are that many, the session stops reading
-/// from the client until one is taken: a client that floods is slowed down and takes no memory.
+/// The most messages of a channel that wait for its reader. When it is reached, the session stops reading from the
+/// client until one is taken, so that a client that sends too much is slowed down and uses no memory.
 const CHANNEL_MESSAGES: usize = 32;
 
-/// Connects to a client, up to and including the check of its host key, within about `allowed`. The session lives on
-/// the threads for sessions.
+/// Connects to a client and checks its host key within about `allowed`. The session runs on the threads for sessions.
 ///
 /// # Errors
-/// Everything that fails in the stage `connect`; the caller sets its deadline.
+/// Any failure of the stage `connect`. The caller sets the deadline.
 pub(super) async fn connect(
     client: &Client,
     hosts: &Arc<KnownHosts>,
@@ -63,7 +62,7 @@ async fn open(
 ) -> Result<Session, Failure> {
     let tcp = tcp(&handler.client, allowed).await?;
     let cut = CancellationToken::new();
-    // From here on whoever drops this future cuts the stream, and the session's task ends.
+    // From here on, dropping this future cuts the stream, which ends the session's task.
     let guard = cut.clone().drop_guard();
     let offered = handler.offered;
     let settings = settings(offered, handler.host_key_algorithms()?)
@@ -88,7 +87,7 @@ fn settings(offered: AlgorithmSet, host_key_algorithms: Vec<Algorithm>) -> Resul
     })
 }
 
-/// Tries the addresses of a client one after the other, each with its share of the time.
+/// Tries the addresses of a client one after the other, each with a part of the time.
 async fn tcp(client: &ClientId, allowed: Duration) -> Result<TcpStream, Failure> {
     let deadline = Instant::now() + allowed;
     let addresses = lookup(client, allowed * 3 / 4).await?;
@@ -152,7 +151,7 @@ fn network(error: &io::Error) -> FailureKind {
     }
 }
 
-/// What ended a session before its host key was accepted.
+/// The failure for the reason that ended a session before its host key was accepted.
 fn failure(
     ended: EndReason,
     identification: &PeerIdentification,
@@ -162,7 +161,7 @@ fn failure(
     let error = match ended {
         EndReason::Refused(failure) => return failure,
         EndReason::KeyPinned => return Failure::new(Stage::Connect, FailureKind::Cancelled),
-        // Something else that talks without end is just that.
+        // A service that is not SSH, not an attack.
         EndReason::Abuse(abuse) => {
             return not_ssh(identification)
                 .unwrap_or_else(|| Failure::new(Stage::Connect, abuse.kind()).because(abuse));
@@ -198,7 +197,7 @@ fn failure(
     }
 }
 
-/// The library's reason. Where nothing is agreed on, what the client offers is what matters.
+/// The library's error. If there is no common algorithm, with those that the client offers.
 fn words(error: russh::Error, offered: AlgorithmSet) -> String {
     let russh::Error::NoCommonAlgo { kind, ours: _, theirs } = error else { return error.to_string() };
     let word = match kind {
@@ -219,10 +218,10 @@ fn words(error: russh::Error, offered: AlgorithmSet) -> String {
     words
 }
 
-/// The failure that the other side's first line amounts to, where that is not the line of an SSH server.
+/// The failure if the first line is not that of an SSH server.
 pub(super) fn not_ssh(identification: &PeerIdentification) -> Option<Failure> {
     let line = identification.foreign_line()?;
-    // OpenSSH says so in plain text when it drops a login above its MaxStartups.
+    // OpenSSH sends this as plain text when it drops a connection because of MaxStartups.
     let kind = if line.contains("MaxStartups") || line.starts_with("Not allowed at this time") {
         FailureKind::ConnectionLost
     } else {

@@ -19,7 +19,7 @@ pub(super) enum Credential<'a> {
 }
 
 impl Credential<'_> {
-    /// The SSH method that carries it.
+    /// Its SSH authentication method.
     fn method(self) -> MethodKind {
         match self {
             Self::Key(_) | Self::Agent => MethodKind::PublicKey,
@@ -28,7 +28,7 @@ impl Credential<'_> {
         }
     }
 
-    /// How failures name it.
+    /// Its name in error messages.
     pub(super) fn name(self) -> String {
         match self {
             Self::Key(file) => format!("key {}", safe_text::path(&file.path)),
@@ -39,7 +39,7 @@ impl Credential<'_> {
     }
 }
 
-/// Everything the login gives, in order.
+/// All credentials of a login, in order.
 pub(super) fn in_order(client: &Client) -> Vec<Credential<'_>> {
     let login = &client.login;
     let key = login.key.iter().map(Credential::Key);
@@ -51,7 +51,7 @@ pub(super) fn in_order(client: &Client) -> Vec<Credential<'_>> {
     key.chain(agent).chain(password).collect()
 }
 
-/// Takes out the first credential that the server listens to.
+/// Removes and returns the first credential whose method the server accepts.
 pub(super) fn next<'a>(waiting: &mut Vec<Credential<'a>>, offered: Option<&MethodSet>) -> Option<Credential<'a>> {
     let listens = |credential: &Credential<'_>| offered.is_none_or(|methods| methods.contains(&credential.method()));
     let position = waiting.iter().position(listens)?;
@@ -87,22 +87,22 @@ impl From<AuthResult> for Outcome {
 /// The results of all attempts to log in.
 #[derive(Default)]
 pub(super) struct LoginAttempts {
-    /// Credentials that were accepted, where the server wants another one as well.
+    /// Accepted credentials, if the server requires another one.
     pub(super) accepted: Vec<String>,
     /// Credentials that were refused.
     pub(super) refused: Vec<String>,
-    /// Why credentials could not be tried.
+    /// Credentials that could not be tried.
     pub(super) unusable: Vec<CredentialError>,
     /// Questions of the server that only a person can answer.
     pub(super) unanswerable: Vec<String>,
-    /// What the server listens to; `None` until it said so.
+    /// The methods that the server accepts; `None` if it has not named any yet.
     pub(super) offered: Option<MethodSet>,
 }
 
 impl LoginAttempts {
     /// The resulting failure; `not_offered` are the credentials that were not tried.
     pub(super) fn failure(self, not_offered: Vec<String>) -> Failure {
-        // That we are short of something passes: another try may do.
+        // A lack of resources is temporary, so another attempt may succeed.
         let kind = match self.unusable.iter().find(|unusable| unusable.is_short).or(self.unusable.first()) {
             Some(unusable) => unusable.kind(),
             None => FailureKind::AuthenticationRefused,

@@ -22,20 +22,20 @@ pub(super) struct CredentialSources<'a> {
 }
 
 impl<'a> CredentialSources<'a> {
-    /// Sources that are waited for until `until`.
+    /// The sources with a deadline.
     pub(super) fn new(keyring: &'a Keyring, secrets: &'a Secrets, until: Instant) -> Self {
         Self { keyring, secrets, until }
     }
 
-    /// Until when a source is waited for.
+    /// The deadline of the sources.
     pub(super) fn until(&self) -> Instant {
         self.until
     }
 
-    /// Waits for something of ours, which `what` names.
+    /// Waits for a source of ours with the name `what`.
     ///
     /// # Errors
-    /// Its own, or that it did not come in time.
+    /// The error of the source, or a timeout.
     pub(super) async fn wait_for<T>(
         &self,
         what: &str,
@@ -50,7 +50,7 @@ impl<'a> CredentialSources<'a> {
     /// The key in a file.
     ///
     /// # Errors
-    /// Why it cannot be used.
+    /// The reason why it cannot be used.
     pub(super) async fn key(&self, file: &KeyFile) -> Result<Arc<PrivateKey>, CredentialError> {
         self.wait_for("the key file", self.keyring.get(file, self.secrets)).await
     }
@@ -58,7 +58,7 @@ impl<'a> CredentialSources<'a> {
     /// A password.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason why there is none.
     pub(super) async fn password(&self, source: &SecretSource) -> Result<SecretString, CredentialError> {
         let fetching = async {
             self.secrets
@@ -69,7 +69,7 @@ impl<'a> CredentialSources<'a> {
         self.wait_for("the password", fetching).await
     }
 
-    /// Has a password that was refused fetched again the next time.
+    /// Removes a refused password from the cache, so that it is read again next time.
     pub(super) async fn forget(&self, source: &SecretSource) {
         self.secrets.forget(source).await;
     }

@@ -8,8 +8,8 @@ use tracing::Instrument as _;
 use super::span;
 use crate::fleet::{Failure, FailureKind, Stage};
 
-/// How long the agent samples CPU use. Twice as long would halve the steps in which a core's use is
-/// counted, and lengthen every sweep.
+/// The time over which the agent samples the CPU usage. Twice the time would double the resolution but make every sweep
+/// longer.
 pub(super) const WINDOW: Duration = Duration::from_millis(250);
 
 /// What a stage may take of an attempt of length `timeout`. It never gets more than is left of the attempt.
@@ -33,7 +33,7 @@ pub(super) fn share(stage: Stage, timeout: Duration, window: Duration) -> Durati
     }
 }
 
-/// The time of one attempt.
+/// The deadlines of one attempt.
 #[derive(Debug)]
 pub(super) struct Deadlines<'a> {
     started: Instant,
@@ -48,26 +48,26 @@ impl<'a> Deadlines<'a> {
         Self { started: Instant::now(), timeout, window, cancel }
     }
 
-    /// Whether a third of the attempt is left: enough to begin something that can be done another time.
+    /// Whether a third of the attempt is left, enough for something that could also be done later.
     pub(super) fn has_time_to_spare(&self) -> bool {
         self.left() >= self.timeout / 3
     }
 
-    /// What is left of the attempt.
+    /// The time that is left for the attempt.
     pub(super) fn left(&self) -> Duration {
         self.timeout.saturating_sub(self.started.elapsed())
     }
 
-    /// What a stage that begins now may take.
+    /// The time limit of a stage that begins now.
     pub(super) fn of(&self, stage: Stage) -> Duration {
         share(stage, self.timeout, self.window).min(self.left())
     }
 
-    /// Runs the work of a stage to its end, its deadline or the operator's cancellation, whichever is
-    /// first. Work that is cut short is dropped: whatever it holds must clean up after itself.
+    /// Runs the work of a stage until it ends, its deadline passes or the operator cancels it. Work that is interrupted
+    /// is dropped and must clean up after itself.
     ///
     /// # Errors
-    /// The work's own, [`FailureKind::TimedOut`] or [`FailureKind::Cancelled`].
+    /// The error of the work, [`FailureKind::TimedOut`] or [`FailureKind::Cancelled`].
     pub(super) async fn run<T>(
         &self,
         stage: Stage,
@@ -95,7 +95,7 @@ impl<'a> Deadlines<'a> {
 }
 
 fn rounded(duration: Duration) -> humantime::FormattedDuration {
-    // Finer than 100 ms says nothing to the reader.
+    // Rounded to 100 ms for display.
     let tenths = u64::try_from(duration.as_millis() / 100).unwrap_or(u64::MAX);
     humantime::format_duration(Duration::from_millis(tenths.saturating_mul(100)))
 }

@@ -45,7 +45,7 @@ impl DescriptorBudget {
     /// Descriptors for one collection, first come, first served. Waits for ever if the budget is too small for one.
     pub async fn for_collection(&self) -> DescriptorPermit {
         loop {
-            // Never closed.
+            // The semaphore is never closed.
             if let Ok(taken) = Arc::clone(&self.descriptors).acquire_many_owned(self.costs.collection).await {
                 return DescriptorPermit { _descriptors: taken };
             }
@@ -53,7 +53,7 @@ impl DescriptorBudget {
         }
     }
 
-    /// Descriptors for a session to be kept; `None` where there are not enough at once.
+    /// Descriptors for a kept session; `None` if there are not enough now.
     #[must_use]
     pub fn for_kept(&self) -> Option<DescriptorPermit> {
         let taken = Arc::clone(&self.descriptors).try_acquire_many_owned(self.costs.kept).ok()?;

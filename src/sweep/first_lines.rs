@@ -4,19 +4,19 @@
 /// An SSH identification line has at most 255 bytes (RFC 4253, section 4.2).
 const LINE_BYTES: usize = 255;
 
-/// The lines that came so far.
+/// The lines received so far.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct FirstLines {
-    /// The first whole line that is not empty.
+    /// The first complete line that is not empty.
     first: Option<Vec<u8>>,
-    /// What came of a line that is not whole; not more than a line may have.
+    /// The incomplete line, up to the longest length of a line.
     current: Vec<u8>,
     /// The identification.
     identification: Option<Vec<u8>>,
 }
 
 impl FirstLines {
-    /// The first line, if no SSH server says such a line: it is whole, or longer than any.
+    /// The first line, if it is not from an SSH server: it is complete, or too long.
     pub(super) fn foreign(&self) -> Option<String> {
         if self.identification.is_some() {
             return None;
@@ -26,7 +26,7 @@ impl FirstLines {
         (!line.starts_with(b"SSH-")).then(|| words(line))
     }
 
-    /// A line that was begun and is not whole.
+    /// An incomplete line.
     pub(super) fn begun(&self) -> Option<String> {
         (self.identification.is_none() && !self.current.is_empty()).then(|| words(&self.current))
     }
@@ -36,7 +36,7 @@ impl FirstLines {
         self.identification.as_deref()
     }
 
-    /// Takes bytes up to the end of the identification: gives how many, and whether that was it.
+    /// Takes bytes up to the end of the identification. Returns how many, and whether the identification is complete.
     pub(super) fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
         for (at, byte) in bytes.iter().enumerate() {
             if *byte != b'\n' {

@@ -11,33 +11,33 @@ use super::{
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 
-/// The longest packet that everyone must take (RFC 4253, section 6.1).
+/// The longest packet that every implementation must accept (RFC 4253, section 6.1).
 const PACKET_BYTES: usize = 35_000;
-/// What a packet begins with: the length of the rest.
+/// The size of the length field of a packet.
 const LENGTH_BYTES: usize = 4;
 
 /// Message numbers (RFC 4253, 4419, 5656).
 const KEXINIT: u8 = 20;
 const NEWKEYS: u8 = 21;
-/// The group of a group exchange, and the reply of every other exchange.
+/// The group in a group exchange, and the reply in every other exchange.
 const KEX_31: u8 = 31;
 const GROUP_EXCHANGE_REPLY: u8 = 33;
 
-/// Where a server is in its handshake.
+/// The position in a handshake.
 #[derive(Debug)]
 enum Place {
     Lines,
-    /// So much of the length of a packet has come.
+    /// This much of the length of a packet was received.
     Length {
         bytes: [u8; LENGTH_BYTES],
         come: usize,
     },
-    /// The packet has so many bytes; what came of it is kept.
+    /// The length of the packet, and its content so far.
     Packet {
         length: usize,
         body: Vec<u8>,
     },
-    /// What follows is encrypted.
+    /// The rest is encrypted.
     Over,
 }
 
@@ -45,38 +45,38 @@ impl Place {
     const PACKET: Self = Self::Length { bytes: [0; LENGTH_BYTES], come: 0 };
 }
 
-/// One server's handshake.
+/// The handshake of one server.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    /// What the server was offered.
+    /// The algorithms that were offered to the server.
     offered: AlgorithmSet,
     place: Place,
     exchange: Exchange,
-    /// The work with each step of the agreed exchange; of a group exchange, once there is a group.
+    /// The work of each step of the agreed exchange. For a group exchange, known when there is a group.
     effort: Effort,
 }
 
-/// Bytes that can be handed on together.
+/// Bytes that can be passed on together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Portion {
-    /// How many.
+    /// Their number.
     pub(super) bytes: usize,
-    /// The work that they give the library: more than hardly any only where they end a packet.
+    /// The work that they cause in the library. Only the end of a packet causes more than a little.
     pub(super) effort: Effort,
 }
 
 impl Handshake {
-    /// One that begins.
+    /// A handshake that begins.
     pub(super) fn new(offered: AlgorithmSet) -> Self {
         Self { offered, place: Place::Lines, exchange: Exchange::Fixed(Effort::Light), effort: Effort::Light }
     }
 
-    /// Whether everything that follows is encrypted.
+    /// Whether the rest is encrypted.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.place, Place::Over)
     }
 
-    /// Takes bytes, up to the end of a packet: the portion to hand on next. Lines are noted in `lines`.
+    /// Takes bytes up to the end of a packet, and returns how many can be passed on next. Lines are added to `lines`.
     ///
     /// # Errors
     /// [`Abuse::KeyExchange`]
@@ -104,8 +104,8 @@ impl Handshake {
                         if length > PACKET_BYTES {
                             return Err(Abuse::KeyExchange("a packet of it is longer than any may be"));
                         }
-                        // An empty packet is over with its length. Were its end left to the next bytes, none of those
-                        // would belong to it, and the library would take no bytes for the end of the stream.
+                        // An empty packet ends with its length. Otherwise a portion of no bytes would be passed on,
+                        // which the library treats as the end of the stream.
                         self.place =
                             if length == 0 { Place::PACKET } else { Place::Packet { length, body: Vec::new() } };
                     }
@@ -127,14 +127,14 @@ impl Handshake {
         Ok(Portion { bytes: taken, effort: Effort::Light })
     }
 
-    /// A packet is whole: the work with it. Its first byte is the length of the padding at its end.
+    /// The work at the end of a packet. Its first byte is the length of the padding at its end.
     fn end(&mut self, body: &[u8]) -> Result<Effort, Abuse> {
         let payload =
             body.split_first().and_then(|(padding, rest)| rest.get(..rest.len().checked_sub((*padding).into())?));
         let Some((message, content)) = payload.and_then(<[u8]>::split_first) else { return Ok(Effort::Light) };
         match (*message, self.exchange) {
             (KEXINIT, _) => {
-                // After a random cookie of 16 bytes.
+                // The names come after a random cookie of 16 bytes.
                 let names = content.get(16..).and_then(string).map_or(&[][..], |(names, _)| names);
                 self.exchange = algorithms::agreed(self.offered, names);
                 self.effort = match self.exchange {
@@ -152,24 +152,24 @@ impl Handshake {
                 Ok(self.effort)
             }
             (KEX_31, Exchange::Fixed(_)) | (GROUP_EXCHANGE_REPLY, _) => Ok(self.effort.max(host_key_effort(content)?)),
-            // Whatever else comes is ignored by the library or ends the session.
+            // The library ignores other messages or ends the session.
             (_, Exchange::Fixed(_) | Exchange::Group) => Ok(Effort::Light),
         }
     }
 }
 
-/// A string of the protocol at the front, and what follows it.
+/// A string in SSH's encoding, and the rest.
 fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
     rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
 }
 
-/// How many bits a number has, to the next byte.
+/// The number of bits of a number, rounded up to bytes.
 fn bits(number: &[u8]) -> usize {
     number.iter().position(|byte| *byte != 0).map_or(0, |zeros| (number.len() - zeros) * 8)
 }
 
-/// The work with a signature by the host key that a reply begins with.
+/// The work to verify a signature with the host key at the beginning of a reply.
 fn host_key_effort(content: &[u8]) -> Result<Effort, Abuse> {
     let numbers = || {
         let (host_key, _) = string(content)?;
@@ -181,13 +181,13 @@ fn host_key_effort(content: &[u8]) -> Result<Effort, Abuse> {
     match numbers() {
         Some((modulus_bits, _)) if modulus_bits > MOST_RSA_BITS => Err(Abuse::HostKeySize(modulus_bits)),
         Some((modulus_bits, exponent_bytes)) => Ok(algorithms::rsa_effort(modulus_bits, exponent_bytes)),
-        // No RSA key; or none that is whole, which the library says.
+        // Not an RSA key, or an incomplete one, which the library reports.
         None => Ok(Effort::Light),
     }
 }
 
-/// The size of a group that a server chose, which is a prime and a generator. Whether it is a prime is not found
-/// out, only that it is odd: with an even one the arithmetic is many times slower.
+/// The size of the group that a server has chosen: a prime and a generator. Only checks that the prime is odd, because
+/// an even number makes the computation many times slower.
 fn group_bits(content: &[u8]) -> Result<usize, Abuse> {
     let unsound = Abuse::KeyExchange;
     let (prime, rest) = string(content).ok_or(unsound("its group is cut short"))?;
@@ -226,7 +226,7 @@ mod tests {
         packet(KEX_31, &[text(prime), text(generator)].concat())
     }
 
-    /// Hands a server's bytes through in pieces: the efforts that are not light, in their order.
+    /// Passes the bytes of a server in pieces. Returns the efforts that are not light, in order.
     fn efforts(said: &[u8], piece: usize) -> Result<(Vec<Effort>, bool), Abuse> {
         let (mut handshake, mut lines) = (Handshake::new(AlgorithmSet::Sound), FirstLines::default());
         let mut efforts = Vec::new();

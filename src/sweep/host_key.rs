@@ -15,12 +15,12 @@ use crate::{
     fleet::{ClientId, Failure, FailureKind, Stage},
 };
 
-/// What the host key of a client is checked for.
+/// The purpose of checking a host key.
 #[derive(Clone)]
 pub(super) enum HostKeyPurpose {
     /// To log in, if the policy accepts it.
     Enter(HostKeyPolicy),
-    /// To pin it, and to disconnect then.
+    /// To pin it and to disconnect afterwards.
     Trust(Arc<OnceLock<ShownHostKey>>),
 }
 
@@ -35,7 +35,7 @@ pub(super) struct ShownHostKey {
     pub(super) was_pinned: bool,
 }
 
-/// What a verdict leads to.
+/// The decision for a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decision {
     Accept,
@@ -59,17 +59,17 @@ fn decide(policy: HostKeyPolicy, verdict: &HostKeyVerdict) -> Decision {
     }
 }
 
-/// What follows once a key was checked.
+/// The next step after the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verified {
-    /// The login.
+    /// Log in.
     LogIn,
-    /// The connection ends: the key is pinned, which was its purpose.
+    /// Disconnect, because the key was pinned, which was the purpose.
     KeyPinned,
 }
 
 impl HostKeyPurpose {
-    /// The algorithms in which a client is asked for its key, as the file has it now.
+    /// The host key algorithms for a client, in the order of the current `known_hosts` file.
     ///
     /// # Errors
     /// [`FailureKind::KnownHostsUnusable`]
@@ -85,10 +85,10 @@ impl HostKeyPurpose {
         Ok(hosts.preferred_algorithms(client.address(), client.port(), offered.host_keys()))
     }
 
-    /// Judges the key that a client has proved to hold, and pins it where that is what comes of it.
+    /// Checks the key that a client has proved to own, and pins it if the policy requires this.
     ///
     /// # Errors
-    /// Why it is refused.
+    /// The reason why it is refused.
     pub(super) async fn judge(
         &self,
         hosts: &Arc<KnownHosts>,
@@ -107,11 +107,11 @@ impl HostKeyPurpose {
             Decision::Accept => {}
             Decision::PinAndAccept => {
                 let (hosts, of, key) = (Arc::clone(hosts), client.clone(), key.clone());
-                // It writes a file: not on a thread that serves other sessions.
+                // This writes a file, so it must not run on a thread of other sessions.
                 let pinned = tokio::task::spawn_blocking(move || hosts.pin(of.address(), of.port(), &key));
                 match pinned.await {
                     Ok(Ok(())) => tracing::info!(%fingerprint, "host key pinned at first sight"),
-                    // Another process pinned another key of it meanwhile.
+                    // Another process has pinned another key of the client meanwhile.
                     Ok(Err(error @ KnownHostsError::Contradicted { .. })) => {
                         return Err(Failure::new(STAGE, FailureKind::HostKeyChanged).because(error));
                     }
@@ -135,11 +135,11 @@ impl HostKeyPurpose {
     }
 }
 
-/// Judges the host key of a session that is open already, as the file has it now. Whether it is still accepted: where
-/// the file no longer has it, it is not, whatever the policy makes of keys that it sees for the first time.
+/// Checks the host key of an open session with the current `known_hosts` file. If the file no longer contains the key,
+/// it is refused, even if the policy accepts unknown keys.
 ///
 /// # Errors
-/// The failure that refuses it, of a stage.
+/// The failure that refuses it.
 pub(super) fn judge_again(
     hosts: &KnownHosts,
     client: &ClientId,
@@ -158,13 +158,13 @@ pub(super) fn judge_again(
     }
 }
 
-/// What the file says of a key now: the operator may have changed it since it was read.
+/// The verdict with the current file, which the operator may have changed.
 fn verdict(hosts: &KnownHosts, client: &ClientId, stage: Stage, key: &PublicKey) -> Result<HostKeyVerdict, Failure> {
     hosts.refresh().map_err(|error| unusable(stage, &error))?;
     Ok(hosts.judge(client.address(), client.port(), key))
 }
 
-/// An error with all its causes, as the particulars of a failure.
+/// An error with all its causes, as the details of a failure.
 fn unusable(stage: Stage, error: &(dyn std::error::Error + 'static)) -> Failure {
     let kind = if shortage::is_behind(error) { FailureKind::CollectorShort } else { FailureKind::KnownHostsUnusable };
     let mut failure = Failure::new(stage, kind).because(error);

@@ -27,15 +27,14 @@ struct Stamp {
     modified: Option<SystemTime>,
 }
 
-/// The key of a file, or why there is none.
+/// The key in a file or an error.
 type Outcome = Result<Arc<PrivateKey>, CredentialError>;
-/// One place for a file: whoever comes first decodes it, the others wait for it. Decoding a key that a
-/// passphrase protects takes 0.1 s of processor time by design, so a failure is remembered too, each with
-/// its passphrase: one client's wrong one must not cost the others their key. That a file could not be read is not:
-/// its rights may change, or there be a descriptor the next time.
+/// The cache slot of a file: the first task decodes it, the others wait. Decoding a key with a passphrase intentionally
+/// takes 0.1 s of CPU time, so errors are cached, too, but per passphrase, because a wrong one must not affect other
+/// clients. Errors of reading the file are not cached, because they may be temporary.
 type Place = Arc<tokio::sync::Mutex<Vec<Decoded>>>;
 
-/// What was remembered of a file.
+/// The cached data of a file.
 struct Decoded {
     from: Stamp,
     passphrase: Option<SecretString>,
@@ -57,7 +56,7 @@ impl Keyring {
     /// The key in a file.
     ///
     /// # Errors
-    /// Which file it is, what is wrong with it and what to do, in words. Never the passphrase.
+    /// A message with the file, the problem and the solution. Never contains the passphrase.
     pub(super) async fn get(&self, file: &KeyFile, secrets: &Secrets) -> Outcome {
         let path = &file.path;
         let found = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?;
@@ -79,7 +78,7 @@ impl Keyring {
             return decoded.outcome.clone();
         }
         let (blocking_path, blocking_passphrase) = (path.clone(), passphrase.clone());
-        // Both reading and decoding would hold up the sessions of other clients.
+        // Both reading and decoding would block the sessions of other clients.
         let decoding = tokio::task::spawn_blocking(move || {
             let text = read(&blocking_path)?;
             Ok(decode(&blocking_path, &text, blocking_passphrase.as_ref()))
@@ -93,7 +92,8 @@ impl Keyring {
     }
 }
 
-/// A key file that is there. Of one that is not, the path may be the key itself or a password.
+/// The path of an existing key file. If it does not exist, the text may be the key itself or a password, and is not
+/// shown.
 fn found_at(path: &Path) -> safe_text::SafeText {
     safe_text::existing_path(path)
 }
@@ -103,7 +103,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> CredentialError {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, CredentialError> {
-    // What the path names may have no length and no end, as a device.
+    // The path may be a device of unlimited length.
     let start = || {
         let mut text = Zeroizing::new(String::new());
         std::fs::File::open(path)?.take(LARGEST_BYTES).read_to_string(&mut text)?;
@@ -202,7 +202,7 @@ mod tests {
     async fn a_file_that_could_not_be_read_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        // A directory in its place cannot be read, by root neither.
+        // A directory in its place cannot be read, even by root.
         std::fs::create_dir(&path).unwrap();
         let ring = Keyring::default();
         assert!(outcome(&ring, &path, None).await.is_err());
@@ -216,7 +216,7 @@ mod tests {
         let path = folder.path().join("key");
         let write = || {
             let key = PrivateKey::random(&mut rand::rng(), keys::Algorithm::Ed25519).unwrap();
-            // The comment makes the length differ, whatever the clock's resolution.
+            // The comment changes the length, because the clock may be too coarse.
             let comment = "x".repeat(if path.exists() { 40 } else { 4 });
             let key = PrivateKey::new(key.key_data().clone(), comment).unwrap();
             std::fs::write(&path, key.to_openssh(LineEnding::LF).unwrap()).unwrap();

@@ -28,29 +28,29 @@ impl KnownClients {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The platform of a client, if it was met before.
+    /// The platform of a client, if it is known.
     pub(super) fn platform(&self, client: &ClientId) -> Option<Platform> {
         self.lock().get(client).and_then(|known| known.platform.clone())
     }
 
-    /// Remembers the platform of a client.
+    /// Stores the platform of a client.
     pub(super) fn meet(&self, client: &ClientId, platform: Platform) {
         self.lock().entry(client.clone()).or_default().platform = Some(platform);
     }
 
-    /// Forgets the platform of a client on which nothing could be started: it may be another machine now.
+    /// Forgets the platform of a client on which nothing could be started, because it may be another machine now.
     pub(super) fn forget(&self, client: &ClientId) {
         if let Some(known) = self.lock().get_mut(client) {
             known.platform = None;
         }
     }
 
-    /// The directories of a client that do not execute.
+    /// The directories of a client in which programs cannot be executed.
     pub(super) fn unusable(&self, client: &ClientId) -> UnusableDirectories {
         self.lock().get(client).map(|known| known.unusable).unwrap_or_default()
     }
 
-    /// Remembers that one does not.
+    /// Adds a directory in which programs cannot be executed.
     pub(super) fn leave_out(&self, client: &ClientId, directory: Directory) {
         let mut clients = self.lock();
         let known = clients.entry(client.clone()).or_default();

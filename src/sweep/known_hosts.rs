@@ -182,8 +182,8 @@ impl KnownHosts {
         self.state().judge(&Names::new(address, port), key.key_data())
     }
 
-    /// The order in which the host is asked for its key in one of `accepted`: first those in which a key of it is
-    /// pinned, so that a host known by one key is not refused for another that it has as well.
+    /// The host key algorithms in `accepted`, with those of pinned keys first. Otherwise a host could present a key
+    /// that is not pinned and be refused.
     #[must_use]
     pub fn preferred_algorithms(&self, address: &str, port: u16, accepted: Vec<Algorithm>) -> Vec<Algorithm> {
         let names = Names::new(address, port);

@@ -10,7 +10,7 @@ pub(super) enum Platform {
     Windows(Windows),
 }
 
-/// What `uname -sm` says: two words of harmless characters.
+/// The output of `uname -sm`: two words without special characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unix {
     /// Such as `Linux`.
@@ -19,31 +19,31 @@ pub(super) struct Unix {
     pub(super) machine: String,
 }
 
-/// What a Windows machine says of itself.
+/// The properties of a Windows machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Windows {
-    /// What commands are handed to.
+    /// The shell that runs commands.
     pub(super) shell: WindowsShell,
-    /// Such as `AMD64`: a word of harmless characters.
+    /// Such as `AMD64`, without special characters.
     pub(super) machine: String,
 }
 
 /// The default shell of a Windows machine's SSH server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WindowsShell {
-    /// `cmd.exe`, as it comes.
+    /// `cmd.exe`, the default.
     Cmd,
     /// Windows PowerShell or PowerShell 7.
     PowerShell,
 }
 
 impl Platform {
-    /// What most clients are; the others say so.
+    /// The platform that is assumed at first.
     pub(super) fn most_common() -> Self {
         Self::Unix(Unix { system: "Linux".to_owned(), machine: "x86_64".to_owned() })
     }
 
-    /// Its name in two words, as [`Agents::lookup`](super::agents::Agents::lookup) takes it.
+    /// Its name in two words, for [`Agents::lookup`](super::agents::Agents::lookup).
     pub(super) fn name(&self) -> String {
         match self {
             Self::Unix(Unix { system, machine }) => format!("{system} {machine}"),
@@ -51,8 +51,7 @@ impl Platform {
         }
     }
 
-    /// Whether security events are asked for, given what the configuration says: where it is silent, of Windows
-    /// machines alone.
+    /// Whether security events are requested. If the configuration does not say, only from Windows machines.
     pub(super) fn is_asked_for_events(&self, configured: Option<bool>) -> bool {
         configured.unwrap_or(match self {
             Self::Unix(_) => false,
@@ -62,19 +61,19 @@ impl Platform {
 }
 
 impl Unix {
-    /// The platform of a client that says so; `None` for what cannot be one.
+    /// The platform for this output of `uname -sm`; `None` if it is invalid.
     pub(super) fn parse(uname: &str) -> Option<Self> {
         let (system, machine) = uname.split_once(' ')?;
         (is_word(system) && is_word(machine)).then(|| Self { system: system.to_owned(), machine: machine.to_owned() })
     }
 }
 
-/// Whether this can be the name of a system or a machine.
+/// Whether this is a valid name of a system or a machine.
 pub(super) fn is_word(word: &str) -> bool {
     !word.is_empty() && word.len() <= 64 && word.chars().all(is_harmless)
 }
 
-/// Characters that mean nothing to any shell, wherever they stand in a word.
+/// Characters without a meaning for any shell.
 pub(super) fn is_harmless(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
 }

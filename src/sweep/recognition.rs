@@ -4,12 +4,11 @@
 use super::{deadline::Deadlines, delivery::probe, known_clients::KnownClients, platform::Platform, session::Session};
 use crate::fleet::{ClientId, Failure, FailureKind, Stage};
 
-/// The platform of a client, as far as can be told before anything is tried. The question costs a round
-/// trip; it is asked where the server names Windows, and once.
+/// The platform of a client, as far as it can be determined before the first command. If the server's identification
+/// names Windows, a command is sent once, which costs a round trip.
 ///
 /// # Errors
-/// [`FailureKind::PlatformUnknown`] for a Windows machine whose shell we do not know, and what can happen to
-/// a command.
+/// [`FailureKind::PlatformUnknown`] for a Windows machine with an unknown shell, and all failures of a command.
 pub(super) async fn recognise(
     known: &KnownClients,
     session: &Session,
@@ -35,8 +34,8 @@ pub(super) async fn recognise(
         }
 }
 
-/// The platform of a client that was taken for a Unix, and did not understand its first command: a
-/// Windows machine, if it answers the question.
+/// The platform of a client that was assumed to be a Unix and did not understand the first command. It is Windows if it
+/// answers the second one.
 pub(super) async fn reconsider(
     known: &KnownClients,
     session: &Session,
@@ -54,7 +53,7 @@ pub(super) async fn reconsider(
             known.meet(client, platform.clone());
             Some(platform)
         }
-        // What failed first says more.
+        // The first failure says more.
         Err(second) => {
             tracing::debug!(failure = %second, "the client did not answer either when asked for its shell");
             None

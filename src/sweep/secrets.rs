@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use crate::config::secret::{SecretError, SecretSource};
 
-/// The name of a secret that has to be fetched.
+/// The key of a secret in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Name {
     Environment(String),
@@ -21,7 +21,7 @@ enum Name {
 /// The slot of a secret: the first task reads it, the others wait.
 type Place = Arc<tokio::sync::Mutex<Option<SecretString>>>;
 
-/// The secrets that were fetched.
+/// The cached secrets.
 #[derive(Default)]
 pub(super) struct Secrets(Mutex<HashMap<Name, Place>>);
 
@@ -30,10 +30,10 @@ impl Secrets {
         Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default())
     }
 
-    /// The secret that a source names. What could not be fetched is fetched anew the next time.
+    /// The secret of a source. A secret that could not be read is read again next time.
     ///
     /// # Errors
-    /// Where it cannot be fetched.
+    /// If it cannot be read.
     pub(super) async fn get(&self, source: &SecretSource) -> Result<SecretString, SecretError> {
         let Some(name) = name(source) else {
             return source.fetch().await;
@@ -46,7 +46,7 @@ impl Secrets {
         }
     }
 
-    /// Forgets a secret that was refused: it may have been changed since.
+    /// Removes a refused secret from the cache, because it may have been changed.
     pub(super) async fn forget(&self, source: &SecretSource) {
         if let Some(name) = name(source) {
             *self.place(name).lock().await = None;
@@ -54,7 +54,7 @@ impl Secrets {
     }
 }
 
-/// `None` for a literal: there is nothing to fetch.
+/// `None` for a literal, which needs no cache.
 fn name(source: &SecretSource) -> Option<Name> {
     match source {
         SecretSource::Literal(_) => None,

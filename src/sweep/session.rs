@@ -26,10 +26,11 @@ use crate::fleet::{ClientId, Failure, FailureKind, Stage, failure::SessionAfter}
 /// How long closing a session properly may take. After that it is cut.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How long the task of a session that has ended may take to tell how. All that it waits for is the shutdown of a socket.
+/// How long the task of a session that has ended may take to report the reason. It only waits for the shutdown of a
+/// socket.
 const TELLING: Duration = Duration::from_secs(1);
 
-/// An open session. Dropping it cuts the connection at once and leaves no task behind.
+/// An open session. Dropping it cuts the connection immediately and leaves no task behind.
 pub(super) struct Session {
     handle: Handle<SessionHandler>,
     state: SessionState,
@@ -38,7 +39,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A session of its parts; `cut` guards the stream beneath it.
+    /// Creates a session. `cut` cuts its stream when it is dropped.
     pub(super) fn new(
         handle: Handle<SessionHandler>,
         state: SessionState,
@@ -48,7 +49,7 @@ impl Session {
         Self { handle, state, names_windows, _cut: cut }
     }
 
-    /// The host key that was accepted.
+    /// The accepted host key.
     pub(super) fn host_key(&self) -> Option<&PublicKey> {
         self.state.host_key.get()
     }
@@ -63,13 +64,14 @@ impl Session {
         self.names_windows
     }
 
-    /// The library's end of it, for authentication.
+    /// The handle of the library, for authentication.
     pub(super) fn handle(&mut self) -> &mut Handle<SessionHandler> {
         &mut self.handle
     }
 
-    /// The hash with which an RSA key signs; `None` stands for SHA-1. A server that names none of SHA-2, or nothing as
-    /// those before OpenSSH 7.2 do, gets SHA-256, which more know than SHA-512, or SHA-1 where that is allowed.
+    /// The hash for signatures with an RSA key; `None` stands for SHA-1. If a server does not announce SHA-2, or
+    /// announces nothing like those before OpenSSH 7.2, it gets SHA-256, which is more common than SHA-512, or SHA-1 if
+    /// that is allowed.
     pub(super) async fn rsa_hash(&self, allowed: AlgorithmSet) -> Option<HashAlg> {
         match (self.handle.best_supported_rsa_hash().await, allowed) {
             (Ok(Some(Some(hash))), _) => Some(hash),
@@ -78,12 +80,12 @@ impl Session {
         }
     }
 
-    /// Whether it is not known to have ended.
+    /// Whether it has not ended, as far as known.
     pub(super) fn is_open(&self) -> bool {
         !self.handle.is_closed()
     }
 
-    /// Why it ended, in a stage. For when it has: waits until its task has told how, a second at most.
+    /// The failure of a session that has ended. Waits up to a second until its task has reported the reason.
     pub(super) async fn lost(&self, stage: Stage) -> Failure {
         match self.ending().await {
             Some(Ending::Abuse(abuse)) => Failure::new(stage, abuse.kind()).because(abuse),
@@ -94,9 +96,9 @@ impl Session {
         }
     }
 
-    /// How it ended, if anything is known of it. For when it has.
+    /// The reason for its end, if it is known. Only called after its end.
     pub(super) async fn ending(&self) -> Option<Ending> {
-        // Others meet the end before the session's task has told how it came about.
+        // The end may be noticed before the session's task has reported the reason.
         if tokio::time::timeout(TELLING, self.state.ended.cancelled()).await.is_err() {
             tracing::debug!("a session did not tell in time how it ended");
         }
@@ -117,7 +119,7 @@ impl Session {
         }
     }
 
-    /// Ends it after a failure: with a goodbye if the other side still answers.
+    /// Closes it after a failure, properly if the other side still answers.
     pub(super) async fn leave(self, failure: &Failure) {
         match failure.kind.spec().session {
             SessionAfter::Usable => self.close().await,
@@ -125,11 +127,11 @@ impl Session {
         }
     }
 
-    /// Ends it in the orderly way, which takes a moment.
+    /// Closes it properly, which takes a moment.
     pub(super) async fn close(self) {
         let goodbye = async {
             if self.handle.disconnect(Disconnect::ByApplication, "done", "en").await.is_ok() {
-                // How the session's task ended no longer matters: it has ended.
+                // The result of the session's task is not needed.
                 drop(self.handle.await);
             }
         };
@@ -139,16 +141,16 @@ impl Session {
     }
 }
 
-/// Whether sessions outlive a collection.
+/// Whether sessions are kept after a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionKeeping {
-    /// Up to so many stay open for the next sweep, one for each client.
+    /// At most this many stay open for the next sweep, one per client.
     Keep(NonZeroUsize),
-    /// Each ends with its collection.
+    /// Each is closed with its collection.
     CloseAfterUse,
 }
 
-/// The sessions that wait for the next sweep.
+/// The sessions that are kept for the next sweep.
 pub(super) struct KeptSessions {
     keeping: SessionKeeping,
     /// The descriptor budget they count against; `None` if there is no limit.
@@ -156,7 +158,7 @@ pub(super) struct KeptSessions {
     kept: Mutex<HashMap<ClientId, Kept>>,
 }
 
-/// A session that waits.
+/// A kept session.
 struct Kept {
     since: Instant,
     session: Session,
@@ -164,7 +166,7 @@ struct Kept {
 }
 
 impl KeptSessions {
-    /// None yet.
+    /// Without sessions.
     pub(super) fn new(keeping: SessionKeeping, budget: Option<DescriptorBudget>) -> Self {
         Self { keeping, budget, kept: Mutex::default() }
     }
@@ -173,14 +175,14 @@ impl KeptSessions {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes out the session of a client, if there is one that is not known to have ended.
+    /// Removes and returns the session of a client, if there is one that has not ended as far as known.
     pub(super) fn take(&self, client: &ClientId) -> Option<Session> {
         let kept = self.lock().remove(client)?;
         kept.session.is_open().then_some(kept.session)
     }
 
-    /// Keeps a session, or ends it where there is no place. Those that are kept already stay: sweeps visit clients in
-    /// turn, so that the one kept longest is the one needed next.
+    /// Keeps a session, or closes it if there is no space. Kept sessions stay, because sweeps visit clients in order,
+    /// so that the oldest one is needed next.
     pub(super) async fn put(&self, client: &ClientId, session: Session) {
         session.state.allowance.rest(Instant::now());
         if let Some(superfluous) = self.insert(client, session) {
@@ -210,7 +212,7 @@ impl KeptSessions {
         replaced
     }
 
-    /// Ends the session that was kept longest; false where none is kept. For when descriptors are wanted.
+    /// Closes the oldest kept session to free descriptors. Returns false if there is none.
     pub(super) async fn give_up_one(&self) -> bool {
         let oldest = {
             let mut kept = self.lock();
@@ -226,7 +228,7 @@ impl KeptSessions {
         }
     }
 
-    /// Ends all of them, together.
+    /// Closes all of them at the same time.
     pub(super) async fn close(&self) {
         let all: Vec<_> = self.lock().drain().map(|(_, kept)| kept.session.close()).collect();
         futures_util::future::join_all(all).await;

@@ -1,5 +1,5 @@
-//! The side of a session that the library asks: it has the host key judged, refuses everything that a server could
-//! want of us, and counts what it does. Not the judgement: that is [`super::host_key`].
+//! The callbacks of the SSH library for a session: it checks the host key with [`super::host_key`], refuses all
+//! requests of a server, and counts its messages.
 
 use std::{sync::Arc, time::Instant};
 
@@ -26,25 +26,25 @@ pub(super) struct SessionHandler {
     pub(super) hosts: Arc<KnownHosts>,
     pub(super) client: ClientId,
     pub(super) purpose: HostKeyPurpose,
-    /// Which algorithms the client is offered.
+    /// The algorithms that are offered to the client.
     pub(super) offered: AlgorithmSet,
     pub(super) state: SessionState,
-    /// The library runs a session in a task of its own: until its host key is accepted, its lines in the log belong to
-    /// whoever connects; afterwards to the session alone, which other sweeps may use.
+    /// The library runs a session in a separate task. Until its host key is accepted, its log lines belong to the span
+    /// of the caller; afterwards to a span of the session, which other sweeps may use.
     connecting: Option<Span>,
     _ended: DropGuard,
 }
 
-/// Why this handler or the library ended a session.
+/// The reason why this handler or the library ended a session.
 #[derive(Debug)]
 pub(super) enum EndReason {
     /// The host key was refused.
     Refused(Failure),
     /// The host key is pinned, which was the purpose of the connection.
     KeyPinned,
-    /// The client did what no honest one does.
+    /// The client showed behaviour that no honest one shows.
     Abuse(Abuse),
-    /// The library's reason.
+    /// The library's error.
     Ssh(russh::Error),
 }
 
@@ -66,7 +66,7 @@ impl From<russh::Error> for EndReason {
 }
 
 impl SessionHandler {
-    /// The handler of a session that begins.
+    /// The handler of a new session.
     pub(super) fn new(
         hosts: Arc<KnownHosts>,
         client: ClientId,
@@ -88,10 +88,10 @@ impl SessionHandler {
         }
     }
 
-    /// The algorithms in which the client is asked for its host key, as the file has it now.
+    /// The host key algorithms for the client, in the order of the current `known_hosts` file.
     ///
     /// # Errors
-    /// Where the file cannot be used.
+    /// If the file cannot be used.
     pub(super) fn host_key_algorithms(&self) -> Result<Vec<Algorithm>, Failure> {
         self.purpose.preferred_algorithms(&self.hosts, &self.client, self.offered)
     }
@@ -103,7 +103,8 @@ impl SessionHandler {
     }
 }
 
-/// By default the library accepts every channel that a server opens. Each of these refuses it, by dropping `reply`.
+/// By default, the library accepts all channels that a server opens. Each of these functions refuses it by dropping
+/// `reply`.
 impl Handler for SessionHandler {
     type Error = EndReason;
 
@@ -114,7 +115,7 @@ impl Handler for SessionHandler {
                 self.state.host_key.get_or_init(|| key.clone());
                 Ok(true)
             }
-            // None is asked for, so an honest server shows none.
+            // Certificates are not requested, so an honest server sends none.
             PublicKeyOrCertificate::Certificate(_) => Ok(false),
         }
     }
@@ -227,7 +228,7 @@ impl Handler for SessionHandler {
         self.channel_opened()
     }
 
-    /// Accepts it in order to refuse and count it like the others.
+    /// Accepted here, so that it is refused and counted like the others.
     async fn should_accept_unknown_server_channel(&mut self, _id: ChannelId, _channel_type: &str) -> bool {
         true
     }
@@ -257,7 +258,7 @@ impl Handler for SessionHandler {
                 Ending::Message("it no longer answered".to_owned())
             }
             DisconnectReason::Error(EndReason::Ssh(russh::Error::NoAuthMethod)) => Ending::NoFurtherMethod,
-            // The connection ended; there is no more to say of it.
+            // The connection ended without a further reason.
             DisconnectReason::Error(EndReason::Ssh(russh::Error::Disconnect | russh::Error::HUP)) => return Ok(()),
             DisconnectReason::Error(EndReason::Ssh(russh::Error::IO(error)))
                 if error.kind() == std::io::ErrorKind::UnexpectedEof =>

@@ -1,4 +1,4 @@
-//! The state that an SSH session shares with its handler and its stream, above all how the session ended.
+//! The state that an SSH session shares with its handler and its stream, mainly the reason for its end.
 
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -13,18 +13,18 @@ use super::{abuse::Abuse, allowance::Allowance};
 /// The state that a session shares with its handler.
 #[derive(Debug, Clone)]
 pub(super) struct SessionState {
-    /// What the client may send.
+    /// The limits for the client.
     pub(super) allowance: Allowance,
-    /// How the session ended.
+    /// The reason for the end of the session.
     pub(super) ending: SharedEnding,
-    /// The session's task has ended, and has told how.
+    /// Cancelled when the session's task has ended and has reported the reason.
     pub(super) ended: CancellationToken,
-    /// The host key that was accepted.
+    /// The accepted host key.
     pub(super) host_key: Arc<OnceLock<PublicKey>>,
 }
 
 impl SessionState {
-    /// Of a session that begins.
+    /// The state of a new session.
     pub(super) fn new() -> Self {
         Self {
             allowance: Allowance::new(Instant::now()),
@@ -35,30 +35,30 @@ impl SessionState {
     }
 }
 
-/// How a session ended.
+/// The reason for the end of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// With these words of the other side, or of the library.
+    /// A message of the other side or of the library.
     Message(String),
     /// The login was refused, and the server named no further method. The library then ends the session.
     NoFurtherMethod,
-    /// The server refused the login by ending the session, with these words.
+    /// The server refused the login by ending the session, with this message.
     LoginRefused(String),
-    /// By us, because of what the other side did.
+    /// We ended it because of the behaviour of the other side.
     Abuse(Abuse),
 }
 
-/// How a session ended, if anything is known of it; shared with the session's task.
+/// The reason for the end of a session, if it is known. Shared with the session's task.
 #[derive(Debug, Default, Clone)]
 pub(super) struct SharedEnding(Arc<Mutex<Option<Ending>>>);
 
 impl SharedEnding {
-    /// Notes it.
+    /// Stores the reason.
     pub(super) fn note(&self, ending: Ending) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending);
     }
 
-    /// How the session ended, if it has.
+    /// The reason, if the session has ended.
     pub(super) fn get(&self) -> Option<Ending> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

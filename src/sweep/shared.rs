@@ -1,4 +1,4 @@
-//! What all collections share, and the two steps that need it: connecting to a client, and logging in.
+//! The state that all collections share, and the two steps that need it: connecting and logging in.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::{
     fleet::{ClientId, Failure, FailureKind, Stage},
 };
 
-/// What all collections share.
+/// The state that all collections share.
 pub(super) struct Shared {
     pub(super) publisher: Publisher,
     pub(super) hosts: Arc<KnownHosts>,
@@ -33,22 +33,22 @@ pub(super) struct Shared {
     pub(super) keyring: Keyring,
     pub(super) secrets: Secrets,
     pub(super) sessions: KeptSessions,
-    /// Clients whose security log is read on at once, each of which takes some memory. Where all places are taken, the
-    /// next collection reads on.
+    /// Limits the collections that request further reports at the same time, because each takes some memory. If the
+    /// limit is reached, the next collection continues.
     pub(super) reading_on: Semaphore,
     pub(super) known_clients: KnownClients,
 }
 
 impl Shared {
-    /// A new session whose host key was checked.
+    /// A new session with a checked host key.
     ///
     /// # Errors
-    /// Everything that fails in the stage `connect`.
+    /// Any failure of the stage `connect`.
     pub(super) async fn connect(&self, client: &Client, deadlines: &Deadlines<'_>) -> Result<Session, Failure> {
         self.connect_to(client, deadlines, HostKeyPurpose::Enter(self.host_keys)).await
     }
 
-    /// The same, with a say in how the host key is met.
+    /// A new session whose host key is checked for this purpose.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -63,7 +63,7 @@ impl Shared {
         let connecting = connect(client, &self.hosts, purpose, &identification, allowed);
         deadlines.run(Stage::Connect, connecting).await.map_err(|failure| {
             if failure.kind == FailureKind::TimedOut {
-                // Something that talks, but not SSH, was taken for a slow server until now.
+                // A service that sends something other than SSH looked like a slow server until now.
                 not_ssh(&identification).unwrap_or_else(|| match identification.begun_line() {
                     Some(line) => failure.because(format!("all that came of its first line was: {line}")),
                     None => failure,
@@ -74,10 +74,10 @@ impl Shared {
         })
     }
 
-    /// Judges the host key of an open session as the file has it now.
+    /// Checks the host key of an open session with the current `known_hosts` file.
     ///
     /// # Errors
-    /// The failure of a stage that it is.
+    /// The failure in this stage.
     pub(super) fn check_host_key_again(
         &self,
         session: &Session,
@@ -90,10 +90,10 @@ impl Shared {
         }
     }
 
-    /// Enters a session, if its host key is still accepted.
+    /// Logs in to a session, if its host key is still accepted.
     ///
     /// # Errors
-    /// Everything that fails in the stage `authenticate`, and a host key that is not accepted any more.
+    /// Any failure of the stage `authenticate`, or a host key that is no longer accepted.
     pub(super) async fn authenticate(
         &self,
         session: &mut Session,
@@ -102,7 +102,7 @@ impl Shared {
     ) -> Result<(), Failure> {
         self.check_host_key_again(session, &client.id, Stage::Authenticate)?;
         session.log_in();
-        // Before the stage's own end: what hangs on our side is told as that.
+        // Before the end of the stage, so that a source of ours that hangs is reported as such.
         let ours_until = tokio::time::Instant::now() + deadlines.of(Stage::Authenticate) * 9 / 10;
         let ours = CredentialSources::new(&self.keyring, &self.secrets, ours_until);
         deadlines.run(Stage::Authenticate, authenticate(session, client, &ours)).await

@@ -1,5 +1,5 @@
-//! Which errors of the operating system tell of trouble of our own, not of a client's: the collector is short of
-//! something, or has no network. Not what is done about it.
+//! Which errors of the operating system are problems of the collector and not of a client: a lack of resources, or no
+//! network.
 
 use std::{error::Error, fmt, fs, io};
 
@@ -7,12 +7,12 @@ use rustix::io::Errno;
 
 use crate::fleet::{Failure, FailureKind, Stage};
 
-/// Errors for want of something that this machine gives out.
+/// Errors because of a lack of resources of this machine.
 const SHORT: [Errno; 6] = [
-    // Descriptors, of this process and of the whole machine.
+    // File descriptors of this process and of the whole machine.
     Errno::MFILE,
     Errno::NFILE,
-    // Memory, also that of the network stack.
+    // Memory, including that of the network stack.
     Errno::NOMEM,
     Errno::NOBUFS,
     // Local ports, or a local address of the right family.
@@ -21,21 +21,21 @@ const SHORT: [Errno; 6] = [
     Errno::AGAIN,
 ];
 
-/// Errors that come before anything was sent to the network.
+/// Errors before anything was sent to the network.
 const OFFLINE: [Errno; 5] = [
     Errno::NETDOWN,
     // A firewall or a sandbox on this machine.
     Errno::PERM,
     Errno::ACCESS,
-    // The kernel has no IPv6, for instance.
+    // For example if the kernel has no IPv6.
     Errno::AFNOSUPPORT,
     Errno::NODEV,
 ];
 
-/// The failure of our own that an error of the network amounts to; `None` where it tells of the other side.
+/// The failure of the collector for a network error; `None` if it is about the other side.
 pub(super) fn of_network(error: &io::Error) -> Option<FailureKind> {
     let errno = Errno::from_io_error(error)?;
-    // For a socket, no space is left for a watch of the event queue.
+    // For a socket, this means that there is no space for a watch of the event queue.
     if SHORT.contains(&errno) || errno == Errno::NOSPC {
         Some(FailureKind::CollectorShort)
     } else if OFFLINE.contains(&errno) || (errno == Errno::NETUNREACH && is_offline()) {
@@ -45,8 +45,7 @@ pub(super) fn of_network(error: &io::Error) -> Option<FailureKind> {
     }
 }
 
-/// Whether an error, or one behind it, tells that the collector is short of something that may be had in a moment. A
-/// full disk is not that.
+/// Whether an error or one of its causes is a temporary lack of resources. A full disk is not.
 pub(super) fn is_behind(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -59,8 +58,8 @@ pub(super) fn is_behind(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// The failure that a name without an answer amounts to. The system's library says only in words what it was, and
-/// where it is out of descriptors it may say that there is no such name.
+/// The failure for a name that could not be resolved. The system's library only returns a text, and without file
+/// descriptors it may report that the name does not exist.
 pub(super) fn of_lookup(error: &io::Error) -> Failure {
     let text = error.to_string();
     let kind = of_network(error)
@@ -68,7 +67,7 @@ pub(super) fn of_lookup(error: &io::Error) -> Failure {
     Failure::new(Stage::Connect, kind).because(text)
 }
 
-/// By the words of `gai_strerror`, of glibc and of musl.
+/// By the texts of `gai_strerror` in glibc and musl.
 fn of_lookup_words(text: &str) -> FailureKind {
     let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
     if says(&["Memory allocation failure", "Out of memory"]) {
@@ -86,22 +85,22 @@ fn of_lookup_words(text: &str) -> FailureKind {
     }
 }
 
-/// Whether the next file that is opened would be one too many.
+/// Whether opening another file would exceed the limit.
 fn has_no_descriptor() -> bool {
     let opened = fs::File::open("/dev/null");
     opened.is_err_and(|error| matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)))
 }
 
-/// Whether this machine has no route but to itself. Where that cannot be told, it is not said.
+/// Whether this machine only has routes to itself. `false` if this cannot be determined.
 fn is_offline() -> bool {
     let Ok(ipv4) = fs::read_to_string("/proc/net/route") else { return false };
-    // Without IPv6 it is not there.
+    // The file does not exist without IPv6.
     let ipv6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
     has_no_route(&ipv4, &ipv6)
 }
 
-/// By the kernel's own tables, a route a line: of IPv4 below a heading and without those of the loopback, of IPv6 all,
-/// with the interface at the end.
+/// From the kernel's tables, with one route per line. That of IPv4 has a heading and no loopback routes; that of IPv6
+/// has all routes, with the interface at the end.
 fn has_no_route(ipv4: &str, ipv6: &str) -> bool {
     let leads_out = |line: &&str| {
         let is_local = line.starts_with("fe80") || line.starts_with("ff");
@@ -110,22 +109,22 @@ fn has_no_route(ipv4: &str, ipv6: &str) -> bool {
     ipv4.lines().nth(1).is_none() && !ipv6.lines().any(|line| leads_out(&line))
 }
 
-/// Why a credential of ours cannot be used.
+/// The reason why a credential cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CredentialError {
-    /// In words for the operator.
+    /// The message for the operator.
     pub(super) words: String,
-    /// Whether only because the collector is short of something: another try may do.
+    /// Whether it is only a temporary lack of resources.
     pub(super) is_short: bool,
 }
 
 impl CredentialError {
-    /// For a reason of its own.
+    /// With a reason of its own.
     pub(super) fn new(words: String) -> Self {
         Self { words, is_short: false }
     }
 
-    /// Because of an error.
+    /// With an error as the cause.
     pub(super) fn after(error: &(dyn Error + 'static), words: String) -> Self {
         Self { words, is_short: is_behind(error) }
     }
@@ -142,7 +141,7 @@ impl fmt::Display for CredentialError {
     }
 }
 
-/// An error with everything behind it.
+/// An error with all its causes.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

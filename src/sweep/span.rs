@@ -1,8 +1,7 @@
-//! The spans of the log: which client and which stage a line belongs to. The span of the sweep around them is the
-//! scheduler's.
+//! The spans of the log: the client and the stage of a line. The scheduler adds the span of the sweep.
 //!
-//! They are spans of the level ERROR, so that no filter of the log takes them away from a line that it lets through.
-//! Their fields hold what the configuration says of a client, never what the client says.
+//! Spans have the level ERROR, so that no log filter removes them from a line that it shows. Their fields only contain
+//! values from the configuration, never from the client.
 
 use tracing::{Span, error_span};
 
@@ -11,18 +10,18 @@ use crate::{
     fleet::{ClientId, Stage},
 };
 
-/// What is done for one client.
+/// The span for the work for one client.
 #[must_use]
 pub fn of_client(client: &Client) -> Span {
     error_span!("client", client = %client.id, name = client.name.as_str())
 }
 
-/// What the SSH session of a client does by itself, maybe after the sweep that began it.
+/// The span for the SSH session of a client, which may outlive the sweep that opened it.
 pub(super) fn of_session(client: &ClientId) -> Span {
     error_span!(parent: None, "session", client = %client)
 }
 
-/// The work of one stage.
+/// The span for the work of one stage.
 #[must_use]
 pub fn of_stage(stage: Stage) -> Span {
     error_span!("stage", %stage)

@@ -1,5 +1,5 @@
-//! Login with the keys of the ssh-agent that `SSH_AUTH_SOCK` names. The agent is ours: if it hangs, that is not the
-//! client's time-out.
+//! Login with the keys of the ssh-agent at `SSH_AUTH_SOCK`. The agent is ours: if it hangs, that is not a timeout of
+//! the client.
 
 use russh::{
     SendError, Signer,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::config::Client;
 
-/// Why a login was not signed.
+/// The reason why a login was not signed.
 #[derive(Debug, thiserror::Error)]
 enum SignError {
     #[error("did not sign in time")]
@@ -30,7 +30,7 @@ enum SignError {
     Agent(#[from] keys::Error),
 }
 
-/// The ssh-agent, which must have signed by a deadline. The client's own time is not bounded here.
+/// The ssh-agent with a deadline for signing. The client's own time is not limited here.
 struct BoundedSigner {
     agent: AgentClient<UnixStream>,
     until: Instant,
@@ -52,7 +52,7 @@ impl Signer for BoundedSigner {
     }
 }
 
-/// Tries every key of the ssh-agent that `SSH_AUTH_SOCK` names.
+/// Tries all keys of the ssh-agent at `SSH_AUTH_SOCK`.
 pub(super) async fn authenticate(session: &mut Session, client: &Client, ours: &CredentialSources<'_>) -> Outcome {
     let user = client.username.as_str();
     let binding = session.handle().agent_session_binding();
@@ -63,7 +63,7 @@ pub(super) async fn authenticate(session: &mut Session, client: &Client, ours: &
         if let Some(binding) = binding
             && let Err(error) = agent.bind_session(binding, false).await
         {
-            // Agents before OpenSSH 8.9 do not know it, and need it for no key of theirs.
+            // Agents before OpenSSH 8.9 do not support this and do not need it.
             tracing::debug!(%error, "the ssh-agent was not bound to the session");
         }
         let identities = agent.request_identities().await.map_err(|error| {
@@ -95,7 +95,7 @@ pub(super) async fn authenticate(session: &mut Session, client: &Client, ours: &
         };
         match result.map(Outcome::from) {
             Ok(Outcome::Refused(methods)) if !methods.is_empty() => refused = Some(methods),
-            // One was refused. How the session ended is told with the next credential.
+            // One was refused. The end of the session is reported with the next credential.
             Ok(Outcome::Refused(_)) if refused.is_some() => break,
             Ok(outcome) => return outcome,
             Err(_) if !session.is_open() => {
@@ -104,11 +104,11 @@ pub(super) async fn authenticate(session: &mut Session, client: &Client, ours: &
                 }
                 break;
             }
-            // What comes later would be the answer to this request: nothing more is asked of this agent.
+            // A late reply would be taken for that to the next request, so this agent is not used any more.
             Err(error @ SignError::TimedOut) => {
                 return Outcome::Unusable(CredentialError::new(format!("the ssh-agent {error}: look why it hangs")));
             }
-            // A key that needs a confirmation or a token which is not there; the others may do.
+            // The key may need a confirmation or a missing token. Other keys may work.
             Err(error @ (SignError::Session(_) | SignError::Agent(_))) => failed = Some(error.to_string()),
         }
     }

@@ -141,9 +141,9 @@ impl CuttableStream {
         }
     }
 
-    /// Asks the kernel to acknowledge the next packet at once. Delayed acknowledgements cost 40 ms in each exchange in
-    /// which the client's sshd writes twice before it reads. The kernel resets this option, so it is set before each
-    /// wait. A failure is ignored.
+    /// Asks the kernel to acknowledge the next packet immediately. Delayed acknowledgements cost 40 ms in each exchange
+    /// in which sshd writes twice before it reads. The kernel resets this option, so it is set before each wait. Errors
+    /// are ignored.
     fn acknowledge_at_once(&self) {
         #[cfg(target_os = "linux")]
         if let Err(error) = socket2::SockRef::from(&self.tcp.get_ref().tcp).set_tcp_quickack(true) {
@@ -309,7 +309,7 @@ mod tests {
         talking.abort();
     }
 
-    /// A packet that means work in a large group, after what precedes it.
+    /// A packet that requires work in a large group, after the packets before it.
     fn costly() -> Vec<u8> {
         let names = b"diffie-hellman-group16-sha512";
         let body = [&[0, 20][..], &[0; 16], &u32::try_from(names.len()).unwrap().to_be_bytes(), names].concat();

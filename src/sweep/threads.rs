@@ -1,11 +1,11 @@
-//! The threads on which SSH sessions live, and the places for costly steps of key exchanges on them. Not which
-//! steps are costly: that is for [`super::handshake`] to say.
+//! The threads of SSH sessions, and the slots for expensive steps of key exchanges on them. [`super::handshake`]
+//! determines which steps are expensive.
 //!
-//! The library runs each session as a task, and some steps of a key exchange keep their thread busy for many
-//! milliseconds. So sessions have threads of their own, beside those that serve the database, the mails and the
-//! screen, and never all of them at costly steps: such a step waits for a place. Each size of group has its own
-//! places: clients that insist on a large group keep only each other waiting. A client that says nothing holds no
-//! place, since a place is taken for the step itself.
+//! The library runs each session as a task, and some steps of a key exchange keep a thread busy for many milliseconds.
+//! Sessions therefore have threads of their own, separate from those of the database, the mails and the screen.
+//! Expensive steps wait for a slot, so that they never occupy all of these threads. Each size of group has its own
+//! slots, so that clients with a large group only delay each other. A slot is taken only for the step itself, so a
+//! silent client does not occupy one.
 
 use std::{
     num::NonZeroUsize,
@@ -23,11 +23,11 @@ use tracing::Instrument as _;
 
 use super::algorithms::Effort;
 
-/// One for the whole process: it is never dropped, because that may not be done by a task.
+/// One for the whole process. It is never dropped, because a task must not drop a runtime.
 static THREADS: LazyLock<Threads> = LazyLock::new(Threads::start);
 
 struct Threads {
-    /// `None` where the system gave no threads: then sessions live on those of whoever opens them.
+    /// `None` if the threads could not be started. Sessions then run on the threads of the caller.
     runtime: Option<Runtime>,
     group: Arc<Semaphore>,
     large_group: Arc<Semaphore>,
@@ -36,7 +36,7 @@ struct Threads {
 impl Threads {
     fn start() -> Self {
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
-        // For each size of group; the remaining cores are for everybody else.
+        // For each size of group. The other cores are left for the rest of the program.
         let places = (cores / 4).max(1);
         let runtime = Builder::new_multi_thread()
             .worker_threads(cores + 2 * places)
@@ -52,11 +52,11 @@ impl Threads {
     }
 }
 
-/// Does something on the threads of SSH sessions; whatever it spawns lives there too. It ends with this future, and its
-/// lines in the log belong to the span of the caller.
+/// Runs a future on the threads of SSH sessions; tasks that it spawns run there, too. It ends with this future, and its
+/// log lines belong to the span of the caller.
 ///
 /// # Errors
-/// Where it panicked.
+/// If it panicked.
 pub(super) async fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
     let work = work.in_current_span();
     let task: JoinHandle<T> = match &THREADS.runtime {
@@ -66,7 +66,7 @@ pub(super) async fn run<T: Send + 'static>(work: impl Future<Output = T> + Send 
     AbortOnDropHandle::new(task).await
 }
 
-/// Where a step of this effort waits for its place; `None` where it need not.
+/// The semaphore for a step of this effort; `None` if it need not wait.
 pub(super) fn places(effort: Effort) -> Option<Arc<Semaphore>> {
     match effort {
         Effort::Light => None,

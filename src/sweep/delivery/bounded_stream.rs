@@ -10,35 +10,35 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::DropGuard;
 
-/// No packet that we ask for is longer (draft-ietf-secsh-filexfer-02, section 3).
+/// No packet that we request is longer (draft-ietf-secsh-filexfer-02, section 3).
 const MAX_PACKET_BYTES: u32 = 34 * 1000;
-/// All that a client may say in one visit: ten thousand names in its directory, and then some.
+/// The most bytes of a session, enough for ten thousand names in a directory.
 const MAX_TALK_BYTES: u64 = 2 << 20;
-/// How much is read at once of a packet: most answers are shorter.
+/// How many bytes of a packet are read at once. Most replies are shorter.
 const READ_BYTES: usize = 1024;
-/// How long the number is that a packet begins with: its length without that number.
+/// The size of the length field of a packet. The length does not include it.
 const LENGTH_BYTES: usize = 4;
 
-/// A stream of packets that ends where one is longer than any we ask for, or where all of them together are.
+/// A stream of packets that ends if a packet or all of them together are too long.
 pub(super) struct BoundedStream<S> {
     inner: S,
     at: At,
-    /// What may still be said.
+    /// The number of bytes that may still be received.
     talk_left: u64,
-    /// Says that the stream is gone.
+    /// Cancels the token when the stream is dropped.
     _ended: DropGuard,
 }
 
-/// Where in a packet the stream is.
+/// The position in the current packet.
 #[derive(Debug, Clone, Copy)]
 enum At {
-    /// So many bytes of its length have come.
+    /// This many bytes of its length were received.
     Length { bytes: [u8; LENGTH_BYTES], come: usize },
-    /// The length is admitted, and so many bytes of it were handed on.
+    /// The length is accepted, and this many bytes of it were passed on.
     Admitted { bytes: [u8; LENGTH_BYTES], handed: usize },
-    /// So much of it is still to come.
+    /// This many bytes are missing.
     Packet { left: u32 },
-    /// It may not be that long: nothing is read any more.
+    /// The packet is too long, so nothing more is read.
     Refused,
 }
 
@@ -47,12 +47,12 @@ impl At {
 }
 
 impl<S> BoundedStream<S> {
-    /// All of a stream that may be said. `ended` says when the stream is gone.
+    /// A new stream. `ended` cancels its token when the stream is dropped.
     pub(super) fn new(inner: S, ended: DropGuard) -> Self {
         Self { inner, at: At::NEXT, talk_left: MAX_TALK_BYTES, _ended: ended }
     }
 
-    /// Whether a packet that begins with these bytes may come. Takes it off what may be said.
+    /// Checks the length of a packet and deducts it from the limit.
     fn admit(&mut self, bytes: [u8; LENGTH_BYTES]) -> At {
         let length = u32::from_be_bytes(bytes);
         match self.talk_left.checked_sub(u64::from(length) + LENGTH_BYTES as u64) {
@@ -69,7 +69,8 @@ impl<S> BoundedStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> BoundedStream<S> {
-    /// Reads on; how much came, and 0 at the end. A failure reads as the end: the library would ask again and again.
+    /// Reads bytes and returns their number, 0 at the end. An error counts as the end, because the library would repeat
+    /// the call without end.
     fn poll_inner(&mut self, context: &mut Context<'_>, space: &mut [u8]) -> Poll<usize> {
         let mut space = ReadBuf::new(space);
         let read = ready!(Pin::new(&mut self.inner).poll_read(context, &mut space));
@@ -141,14 +142,15 @@ mod tests {
 
     use super::*;
 
-    /// Hands `said` through in pieces of `piece` bytes; gives what came and whether the stream ended by itself.
+    /// Passes `said` through in pieces of `piece` bytes. Returns the received bytes, and whether the stream ended by
+    /// itself.
     async fn through(said: &[u8], piece: usize) -> Vec<u8> {
         let (mut client, ours) = tokio::io::duplex(piece);
         let ended = CancellationToken::new();
         let mut bounded_stream = BoundedStream::new(ours, ended.clone().drop_guard());
         let said = said.to_vec();
         let saying = tokio::spawn(async move {
-            // It fails where we read no further.
+            // This fails when the stream stops reading.
             let _ = client.write_all(&said).await;
         });
         let mut heard = Vec::new();
@@ -171,7 +173,7 @@ mod tests {
         for piece in [1, 3, 4, 5, 1000, 1 << 20] {
             assert!(through(&said, piece).await == said, "in pieces of {piece}");
         }
-        // One that is cut short ends where it is cut.
+        // An incomplete packet is the end.
         let cut = said.get(..said.len() - 1).unwrap();
         assert!(through(cut, 7).await == cut);
     }

@@ -13,11 +13,11 @@ use crate::fleet::{Failure, FailureKind, Stage};
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 
-/// How much of standard error is kept: its end.
+/// How much of the end of standard error is kept, bytes.
 pub(super) const ERRORS_BYTES: usize = 64 * 1024;
-/// The longest word, from the end of the nonce to the end of its line: no path is longer.
+/// The longest reply, from the end of the nonce to the end of its line. No path is longer.
 const WORD_BYTES: usize = 8 * 1024;
-/// Output that was taken as words or came before one is removed when there is so much of it, or more than is left.
+/// Processed output is removed when it has this many bytes, or more than is left.
 const SUPERFLUOUS_BYTES: usize = 64 * 1024;
 
 /// What a command has printed so far.
@@ -26,32 +26,32 @@ pub(super) struct CommandOutput {
     nonce: Vec<u8>,
     /// Standard output.
     output: Vec<u8>,
-    /// Where it begins that is neither a word nor came before one.
+    /// The offset of the first byte after the last reply.
     begin: usize,
-    /// Where the search for the nonce goes on.
+    /// The offset at which the search for the nonce continues.
     searched: usize,
-    /// Where the nonce was found whose line is not whole yet.
+    /// The offset of a nonce whose line is incomplete.
     found: Option<usize>,
-    /// Where the search for the end of that line goes on.
+    /// The offset at which the search for the end of that line continues.
     line_searched: usize,
-    /// After the last byte of it that is no white space.
+    /// The offset after the last byte that is not white space.
     end: usize,
     /// The end of standard error.
     errors: VecDeque<u8>,
-    /// A word that came while something was sent.
+    /// A reply that arrived while something was sent.
     pub(super) next: Option<ScriptReply>,
     pub(super) exit: Option<Exit>,
-    /// The channel is closed, or all has been said.
+    /// The channel is closed, or the output is complete.
     pub(super) ended: bool,
 }
 
 impl CommandOutput {
-    /// Nothing yet, of a command whose words begin with a nonce.
+    /// No output yet. The replies begin with this nonce.
     pub(super) fn new(nonce: String) -> Self {
         Self { nonce: nonce.into_bytes(), ..Self::default() }
     }
 
-    /// Takes the next word, if it is there whole. What was printed before it is noise.
+    /// Removes and returns the next reply if it is complete. Output before it is ignored.
     pub(super) fn take_reply(&mut self) -> Option<ScriptReply> {
         let word = self.find_reply();
         if self.begin >= SUPERFLUOUS_BYTES && self.begin >= self.output.len() - self.begin {
@@ -71,7 +71,7 @@ impl CommandOutput {
                 Some(found) => found,
                 None => {
                     let Some(found) = memmem::find(self.output.get(self.searched..)?, &self.nonce) else {
-                        // The nonce may be cut in two by the packets.
+                        // The nonce may be split between two messages.
                         self.searched = (self.output.len() + 1).saturating_sub(self.nonce.len()).max(self.searched);
                         return None;
                     };
@@ -85,7 +85,7 @@ impl CommandOutput {
             let line_end = memchr(b'\n', self.output.get(from..)?).map(|length| from + length);
             self.line_searched = line_end.unwrap_or(self.output.len());
             if self.line_searched - after > WORD_BYTES {
-                // No word is so long. Another one may begin within it.
+                // No reply is so long. Another one may begin within it.
                 self.found = None;
                 continue;
             }
@@ -101,7 +101,7 @@ impl CommandOutput {
         }
     }
 
-    /// Takes in one message of the channel.
+    /// Adds one message of the channel.
     ///
     /// # Errors
     /// [`FailureKind::AnswerTooLarge`], [`FailureKind::CommandRefused`].
@@ -135,25 +135,25 @@ impl CommandOutput {
             ChannelMsg::Close => self.ended = true,
             _ => {}
         }
-        // Something that a login script left in the background can hold the channel open after the agent
-        // has ended; nothing that matters comes after its last line.
+        // A background process of a login script can keep the channel open after the agent has ended. There is nothing
+        // relevant after the last line of the answer.
         if self.exit.is_some() && self.visible().ends_with(END.as_bytes()) {
             self.ended = true;
         }
         Ok(())
     }
 
-    /// Standard output since the last word.
+    /// Standard output since the last reply.
     pub(super) fn output(&self) -> &[u8] {
         self.output.get(self.begin..).unwrap_or_default()
     }
 
-    /// The same without the white space at its end.
+    /// Standard output since the last reply, without trailing white space.
     fn visible(&self) -> &[u8] {
         self.output.get(self.begin..self.end).unwrap_or_default()
     }
 
-    /// The same, to keep.
+    /// Standard output since the last reply.
     pub(super) fn into_output(mut self) -> Vec<u8> {
         self.output.drain(..self.begin);
         self.output
@@ -183,7 +183,7 @@ mod tests {
         ChannelMsg::ExtendedData { data: Bytes::copy_from_slice(bytes), ext: 1 }
     }
 
-    /// Feeds what a client prints, cut into packets of `packet` bytes, and takes the words as they come.
+    /// Adds output in messages of `packet` bytes, and takes the replies as they come.
     fn words(printed: &[u8], packet: usize) -> (Vec<ScriptReply>, Vec<u8>) {
         let mut heard = CommandOutput::new(NONCE.to_owned());
         let mut words = Vec::new();
@@ -261,7 +261,7 @@ mod tests {
         }
     }
 
-    /// How long it takes to hear so many one-byte messages after what came before them.
+    /// The time for this many one-byte messages after `before`.
     fn time(before: &[u8], message: impl Fn() -> ChannelMsg, messages: usize) -> Duration {
         let mut heard = CommandOutput::new(NONCE.to_owned());
         heard.exit = Some(Exit::Status(0));
@@ -274,7 +274,7 @@ mod tests {
         begun.elapsed()
     }
 
-    /// A regression would take a hundred times as long as what is compared here, and more with each byte.
+    /// A regression would take a hundred times as long, and more with each byte.
     #[test]
     fn the_work_for_a_message_does_not_grow_with_what_came_before_it() {
         const MESSAGES: usize = 20_000;

@@ -1,4 +1,4 @@
-//! How a command on a client ended, in words. Not what it printed.
+//! The exit status of a command on a client.
 
 use fleetsweep_agent::exit;
 use russh::Sig;
@@ -8,7 +8,7 @@ use russh::Sig;
 pub(super) enum Exit {
     /// By itself, with this status.
     Status(u32),
-    /// By a signal, named without `SIG`.
+    /// A signal, named without `SIG`.
     Signal(String),
 }
 
@@ -18,13 +18,13 @@ impl Exit {
         Self::Signal(name(signal))
     }
 
-    /// In words. A shell reports a command that a signal killed as 128 and the signal's number.
+    /// As text. A shell reports a command that was killed by a signal as 128 plus the signal's number.
     pub(super) fn words(&self) -> String {
         match self {
             Self::Signal(name) => killed(name),
             Self::Status(126) => "exit status 126: the agent cannot be executed".to_owned(),
             Self::Status(127) => "exit status 127: the command was not found".to_owned(),
-            // What Windows ends a program with, e.g. for a library that is missing, is known by its digits.
+            // Windows exit codes, for example for a missing library, are known in hexadecimal form.
             Self::Status(status @ 0xC000_0000..) => format!("exit status 0x{status:08X}"),
             Self::Status(status) => {
                 let signal = status.checked_sub(128).and_then(signal_name);
@@ -39,7 +39,7 @@ impl Exit {
     }
 }
 
-/// The signals that have the same number on every Unix and that end an agent.
+/// Signals that have the same number on every Unix and that may end an agent.
 fn signal_name(number: u32) -> Option<&'static str> {
     Some(match number {
         1 => "HUP",

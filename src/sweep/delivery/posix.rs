@@ -14,10 +14,10 @@ use super::{
 };
 use crate::fleet::{Failure, FailureKind, Stage};
 
-/// What a shell ends with where a command was found and cannot be executed (POSIX).
+/// The exit status of a shell if a command cannot be executed (POSIX).
 const CANNOT_EXECUTE: u32 = 126;
 
-/// What a shell ends with where a command was not found (POSIX).
+/// The exit status of a shell if a command was not found (POSIX).
 const NOT_FOUND: u32 = 127;
 
 /// The result of the upload.
@@ -78,7 +78,7 @@ pub(super) async fn start(
 }
 
 impl Running {
-    /// Waits for the agent's end.
+    /// Waits until the agent ends.
     ///
     /// # Errors
     /// Any failure of the stage `execute`. The caller sets the deadline.
@@ -90,7 +90,7 @@ impl Running {
             Some(Exit::Status(CANNOT_EXECUTE)) => {
                 Ok(Finished::Unusable(self.directory, failed(FailureKind::NoDirectory)))
             }
-            // It was there a moment ago, and the agent itself never ends with this.
+            // The file existed a moment ago, and the agent itself never exits with this.
             Some(Exit::Status(NOT_FOUND)) => Ok(Finished::Vanished(failed(FailureKind::AgentFailed))),
             Some(Exit::Status(status)) if *status == u32::from(exit::DEADLINE) => Err(failed(FailureKind::TimedOut)),
             Some(Exit::Status(status)) if *status != u32::from(exit::ANSWERED) => Err(failed(FailureKind::AgentFailed)),
@@ -132,8 +132,8 @@ pub(super) async fn clean(session: &Session, username: &str) -> Result<Vec<Strin
     Ok(gone)
 }
 
-/// The command ended before the script said a word: it never ran. What was printed instead says why, for
-/// instance that the account is disabled.
+/// The command ended before the first reply of the script, so the script did not run. The output gives the reason, for
+/// example that the account is disabled.
 fn no_shell(remote: &RemoteCommand, stage: Stage) -> Failure {
     remote.explain_with_output(Failure::new(stage, FailureKind::CommandRefused))
 }

@@ -13,9 +13,9 @@ use super::{
 };
 use crate::fleet::{Failure, Stage};
 
-/// The variable that `cmd.exe` replaces by the processor.
+/// The variable in the syntax of `cmd.exe`.
 const FOR_CMD: &str = "%PROCESSOR_ARCHITECTURE%";
-/// The same for PowerShell.
+/// The variable in the syntax of PowerShell.
 const FOR_POWERSHELL: &str = "$env:PROCESSOR_ARCHITECTURE";
 
 /// Asks a client whether it is a Windows machine; `None` if it is not, or has another shell.
@@ -30,13 +30,13 @@ pub(in crate::sweep) async fn ask(session: &Session, stage: Stage) -> Result<Opt
 }
 
 struct Question {
-    /// What the answer begins with.
+    /// The beginning of the answer.
     mark: String,
     command: Command,
 }
 
 impl Question {
-    /// One word, so that `echo` of every shell prints it in one piece.
+    /// A single word, so that `echo` of every shell prints it as one.
     fn new(random: u64) -> Self {
         let mark = format!("fleetsweep-{random:016x}-");
         let line = format!("echo {mark}{FOR_CMD}-{FOR_POWERSHELL}");
@@ -44,7 +44,7 @@ impl Question {
     }
 }
 
-/// Reads the answer, in whatever else a login script prints.
+/// Finds the answer in the output, which may contain other text of login scripts.
 fn answer(mark: &str, output: &str) -> Option<Windows> {
     let said = output.split(mark).nth(1)?.split_whitespace().next()?;
     let (shell, machine) = match (said.strip_prefix(FOR_CMD), said.strip_suffix(FOR_POWERSHELL)) {
@@ -68,15 +68,15 @@ mod tests {
         );
         let windows = |shell, machine: &str| Some(Windows { shell, machine: machine.to_owned() });
         for (output, expected) in [
-            // cmd.exe knows the first form.
+            // cmd.exe replaces the first form.
             ("M-AMD64-$env:PROCESSOR_ARCHITECTURE\r\n", windows(WindowsShell::Cmd, "AMD64")),
-            // PowerShell the second one, after what a profile prints.
+            // PowerShell replaces the second one. Its profile may print text before it.
             ("Loading profile...\r\nM-%PROCESSOR_ARCHITECTURE%-ARM64\r\n", windows(WindowsShell::PowerShell, "ARM64")),
-            // PowerShell on Linux knows no such variable.
+            // PowerShell on Linux does not have the variable.
             ("M-%PROCESSOR_ARCHITECTURE%-\n", None),
-            // POSIX shells know a variable `env`, and it is empty.
+            // POSIX shells expand `$env`, which is empty.
             ("M-%PROCESSOR_ARCHITECTURE%-:PROCESSOR_ARCHITECTURE\n", None),
-            // A shell that takes it all as it stands.
+            // A shell that prints it unchanged.
             ("M-%PROCESSOR_ARCHITECTURE%-$env:PROCESSOR_ARCHITECTURE\n", None),
             ("M-AMD64&calc-$env:PROCESSOR_ARCHITECTURE\r\n", None),
             ("M-", None),

@@ -12,12 +12,12 @@ use super::{
 };
 use crate::fleet::{Failure, Stage};
 
-/// How many lines of what was printed go into a failure.
+/// How many lines of output are quoted in a failure.
 const LINES_SHOWN: usize = 3;
-/// How much of the end of what was printed is looked at for these lines.
+/// How much of the end of the output is searched for these lines, bytes.
 const SHOWN_FROM_BYTES: usize = 64 * 1024;
 
-/// The last lines of what was printed, in their order.
+/// The last lines of output, in order.
 pub(super) fn last_lines(bytes: &[u8]) -> Vec<String> {
     let end = bytes.get(bytes.len().saturating_sub(SHOWN_FROM_BYTES)..).unwrap_or_default();
     let text = String::from_utf8_lossy(end);
@@ -112,19 +112,19 @@ impl RemoteCommand {
         while !self.heard.ended {
             self.hear(session, stage).await?;
         }
-        // Where the server has closed it already this changes nothing.
+        // Has no effect if the server has closed it already.
         match self.write.close().await {
             Ok(()) => Ok(()),
             Err(_) => Err(session.lost(stage).await),
         }
     }
 
-    /// How the command ended; `None` if the server did not say.
+    /// The exit status of the command; `None` if the server did not send it.
     pub(super) fn exit(&self) -> Option<&Exit> {
         self.heard.exit.as_ref()
     }
 
-    /// Whether standard output holds a line.
+    /// Whether standard output contains a line.
     pub(super) fn holds(&self, line: &str) -> bool {
         memchr::memmem::find(self.heard.output(), line.as_bytes()).is_some()
     }
@@ -134,15 +134,15 @@ impl RemoteCommand {
         self.heard.into_output()
     }
 
-    /// Whether the command's tools complained of a full disk or quota. The script sets the language in
-    /// which they do. The last are the words of dash where its `echo` cannot write.
+    /// Whether the command reported a full disk or quota. The script sets the language of the messages. The last one is
+    /// that of dash if its `echo` cannot write.
     pub(super) fn says_disk_full(&self) -> bool {
         let errors = self.heard.errors();
         let errors = String::from_utf8_lossy(&errors);
         ["No space left on device", "Disk quota exceeded", "echo: I/O error"].iter().any(|words| errors.contains(words))
     }
 
-    /// Adds how the command ended and the end of standard error to a failure.
+    /// Adds the exit status and the end of standard error to a failure.
     pub(super) fn explain(&self, failure: Failure) -> Failure {
         let failure = match &self.heard.exit {
             None | Some(Exit::Status(0)) => failure,
@@ -151,7 +151,7 @@ impl RemoteCommand {
         last_lines(&self.heard.errors()).into_iter().fold(failure, Failure::because)
     }
 
-    /// The same with the end of standard output too.
+    /// Adds the exit status and the end of both streams to a failure.
     pub(super) fn explain_with_output(&self, failure: Failure) -> Failure {
         last_lines(self.heard.output()).into_iter().fold(self.explain(failure), Failure::because)
     }

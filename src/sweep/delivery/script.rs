@@ -1,23 +1,23 @@
 //! The scripts that are executed on a client with a POSIX shell, and their replies. Pure.
 //!
-//! The text is handed to the account's login shell, which may be any: it is one line in single quotes with
-//! no quote, no `!` and no backslash in it, so that sh, bash, zsh, csh, tcsh and fish all pass it to
-//! `/bin/sh` as it stands. Without quotes, a variable is kept in one piece by an empty `IFS` and `set -f`.
-//! What changes from visit to visit is in the arguments, of characters that no shell touches.
+//! The text is passed to the account's login shell, which can be any shell: it is one line in single quotes without
+//! quotes, `!` and backslashes, so that sh, bash, zsh, csh, tcsh and fish pass it to `/bin/sh` unchanged. Because there
+//! are no quotes inside, an empty `IFS` and `set -f` prevent that variables are split. Everything that differs from
+//! collection to collection is in the arguments, which only contain characters without a meaning for shells.
 //!
-//! It never comes through standard input: some shells read ahead and would swallow the agent. Its words
-//! begin with a nonce, so that whatever a login script prints does no harm, even without a line end. The
-//! nonce travels in two halves: an echo of the command does not contain it.
+//! The script is not sent through standard input, because some shells read ahead and would consume the agent. Its
+//! replies begin with a nonce, so that output of login scripts does no harm, even without a line end. The nonce is
+//! passed in two halves, so that an echo of the command does not contain it.
 
 use rand::RngExt;
 
 use super::{super::platform::Unix, Directory, UnusableDirectories, Visit, visit::DIRECTORIES};
 use crate::{config::AgentKeeping, fleet::reading::clean};
 
-/// Common to both scripts: a known state, the account's private directory, the places to look for one.
+/// The common part of both scripts: a defined state, the account's private directory, and the candidates for it.
 ///
-/// `p` checks that a directory is private: not a link, ours, closed to everybody else. Only then is its content
-/// trusted.
+/// `p` checks that a directory is private: not a link, owned by the account, and not accessible to others. Only then is
+/// its content trusted.
 macro_rules! prelude {
     () => {
         concat!(
@@ -35,18 +35,20 @@ macro_rules! places {
     };
 }
 
-/// Has the agent and runs it.
+/// Receives the agent if necessary and runs it.
 ///
-/// * `a` says whether a file is the agent: no link, ours, executable, of the right size and checksum.
-/// * A kept agent is run at once, and nothing is asked of the collector.
-/// * A new one is written under a name of this visit alone, checked, and then renamed: several visits at
-///   once never see half of it under the name that is executed.
-/// * Whether a directory executes at all (`noexec`) is found out by executing an empty script there,
-///   before anything is sent.
-/// * `y` removes what was begun; the trap on 0 runs it at every end but `exec`.
-/// * Names of other versions go when a new one has come, and what broken visits left after an hour. Any name can
-///   stand there: names are expanded once, in the directory itself, and none of them is expanded again.
-/// * A directory under the agent's name goes first: `mv` would move the agent into it.
+/// * `a` checks whether a file is the agent: not a link, owned by the account, executable, with the right size and
+///   checksum.
+/// * A kept agent is run immediately.
+/// * A new one is written to a temporary name, checked, and then renamed, so that concurrent collections never execute
+///   an incomplete file.
+/// * Before the agent is requested, an empty script is executed in the directory to find out whether programs can be
+///   executed there (`noexec`).
+/// * `y` removes temporary files. The trap on 0 runs it at every end except `exec`.
+/// * Agents of other versions are removed after a new one has arrived, and files of interrupted collections after an
+///   hour. The directory may contain any file names, so they are expanded once, in the directory, and never again.
+/// * A directory with the agent's name is removed first, because `mv` would move the agent into it.
+
 const RUN: &str = concat!(
     prelude!(),
     "k=$4; z=$8; c=$9; f=$7; s=${10}; r=${11}; ",
@@ -77,7 +79,7 @@ const RUN: &str = concat!(
     "echo $n ok $i; exec $e/$f $r; done; echo $n none",
 );
 
-/// Removes what was kept, and what broken visits left. The same holds for names.
+/// Removes the kept files and those of interrupted collections. Names are treated in the same way.
 const CLEAN: &str = concat!(
     prelude!(),
     "for d in ",
@@ -95,7 +97,7 @@ pub(super) struct Command {
     pub(super) line: String,
 }
 
-/// The command that has the agent and runs it.
+/// The command that uploads the agent if necessary and runs it.
 pub(super) fn run(unix: &Unix, visit: &Visit<'_>) -> Command {
     let keeping = match visit.keeping {
         AgentKeeping::Keep => "keep",
@@ -107,7 +109,7 @@ pub(super) fn run(unix: &Unix, visit: &Visit<'_>) -> Command {
     command(RUN, fresh_nonce(), &directory(visit.username), &rest)
 }
 
-/// The command that removes what was kept.
+/// The command that removes the kept files.
 pub(super) fn clean_up(username: &str) -> Command {
     command(CLEAN, fresh_nonce(), &directory(username), &[])
 }
@@ -127,8 +129,8 @@ fn command(script: &str, nonce: [u64; 2], directory: &str, rest: &[&str]) -> Com
     Command { nonce: first + &second, line }
 }
 
-/// The name of the private directory of an account: two accounts have two. What is not harmless is
-/// written as its number.
+/// The name of the private directory of an account, different for each account. Special characters are replaced by
+/// their numbers.
 fn directory(username: &str) -> String {
     let mut name = ".fleetsweep-".to_owned();
     for byte in username.bytes() {
@@ -141,7 +143,7 @@ fn directory(username: &str) -> String {
     name
 }
 
-/// The digits of the places that are left out; `0` for none.
+/// The digits of the directories that are skipped; `0` for none.
 fn numbers(unusable: UnusableDirectories) -> String {
     let digits: String = (1..=DIRECTORIES)
         .filter_map(|n| u8::try_from(n).ok())
@@ -154,26 +156,26 @@ fn numbers(unusable: UnusableDirectories) -> String {
 /// The replies of the scripts. Each follows the nonce.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ScriptReply {
-    /// The client is of another platform: its `uname -sm`.
+    /// The client has another platform: its `uname -sm`.
     Other(String),
     /// The agent is there and is executed now.
     Have(Directory),
-    /// The agent's bytes may be sent.
+    /// The script is ready to receive the agent.
     Need,
-    /// They did not arrive whole.
+    /// The received agent is incomplete.
     Short(Directory),
-    /// They did, and the agent is executed now.
+    /// The agent is complete and is executed now.
     Ok(Directory),
-    /// No directory takes and executes it.
+    /// The agent cannot be written and executed in any directory.
     NoDirectory,
     /// This directory was removed.
     Gone(String),
-    /// All was removed.
+    /// Everything was removed.
     Done,
 }
 
 impl ScriptReply {
-    /// Reads what follows the nonce, up to the line's end. `None` for what is no word.
+    /// Parses the text after the nonce up to the end of the line. `None` if it is not a reply.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
         let place = || match rest.parse() {
@@ -213,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_scripts_read_as_they_should() {
-        // One statement a line, for the reader.
+        // One statement per line, for readability.
         insta::assert_snapshot!("run", RUN.replace("; ", ";\n"));
         insta::assert_snapshot!("clean", CLEAN.replace("; ", ";\n"));
     }

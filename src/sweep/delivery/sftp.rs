@@ -17,34 +17,34 @@ use crate::fleet::{Failure, FailureKind, Stage};
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 
-/// What a server must take in one piece (draft-ietf-secsh-filexfer-02, section 3).
+/// The size of a write, which every server must accept (draft-ietf-secsh-filexfer-02, section 3).
 const CHUNK_BYTES: usize = 32 * 1024;
-/// How many pieces are under way at once: enough to fill a link of 100 ms and 20 Mbit/s.
+/// The number of concurrent writes, enough to use a link with 100 ms and 20 Mbit/s.
 const CHUNKS_AT_ONCE: usize = 8;
-/// The library wants a patience of its own; the stage's deadline is always sooner.
+/// The library needs a timeout. The deadline of the stage is always earlier.
 const NEVER_S: u64 = 24 * 3600;
 
-/// A file in a listing.
+/// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listed {
-    /// Its name, as the client says it.
+    /// Its name.
     pub(super) name: String,
-    /// When it was last written, seconds since the Unix epoch by the client's clock; 0 where it does not say.
+    /// The time of its last change by the client's clock, seconds since the Unix epoch; 0 if unknown.
     pub(super) written_unix_s: u32,
 }
 
 /// An SFTP session. Dropping it ends it.
 pub(super) struct Sftp {
     library: RawSftpSession,
-    /// The client has ended it: the library lets whoever waits then wait on.
+    /// Cancelled when the client ends the session, because pending calls of the library would then wait for ever.
     ended: CancellationToken,
 }
 
 impl Sftp {
-    /// Starts the server's SFTP on a channel.
+    /// Starts the SFTP subsystem on a channel.
     ///
     /// # Errors
-    /// [`FailureKind::CommandRefused`] where it offers none, [`FailureKind::ConnectionLost`].
+    /// [`FailureKind::CommandRefused`] if the server does not offer it, [`FailureKind::ConnectionLost`].
     pub(super) async fn start(mut channel: Channel<Msg>, session: &Session, stage: Stage) -> Result<Self, Failure> {
         let refused = |why: &str| Failure::new(stage, FailureKind::CommandRefused).because(why);
         if channel.request_subsystem(true, "sftp").await.is_err() {
@@ -92,13 +92,13 @@ impl Sftp {
             .buffer_unordered(CHUNKS_AT_ONCE)
             .try_for_each(|_| async { Ok(()) });
         let written = self.unless_ended(writing).await;
-        // Closed in any case: an open file cannot be removed.
+        // Closed in any case, because an open file cannot be removed.
         let closed = self.unless_ended(self.library.close(handle.as_str())).await;
         written?;
         closed.map(drop)
     }
 
-    /// Makes a directory; that it is there already is told as any other failure.
+    /// Creates a directory. It is an error if it exists.
     ///
     /// # Errors
     /// The client's error.
@@ -153,12 +153,12 @@ impl Sftp {
     }
 }
 
-/// Whether a path is not there.
+/// Whether the error means that a path does not exist.
 pub(super) fn is_absent(error: &Error) -> bool {
     matches!(error, Error::Status(status) if status.status_code == StatusCode::NoSuchFile)
 }
 
-/// The client's error, or how the session ended.
+/// The client's error, or the reason for the end of the session.
 pub(super) fn words(error: &Error) -> String {
     match error {
         Error::Status(status) if status.error_message.is_empty() => status.status_code.to_string(),

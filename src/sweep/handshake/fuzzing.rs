@@ -2,14 +2,14 @@
 
 use super::{Abuse, AlgorithmSet, Effort, FirstLines, Handshake};
 
-/// What a server says, after one byte for how it is cut into pieces: the same lines, the same costly steps and the same
-/// end, however it is cut; and every byte is handed on, up to a refusal.
+/// The bytes of a server, after one byte for how they are split. The lines, the expensive steps and the end must not
+/// depend on this, and every byte is passed on until a refusal.
 pub fn handshake(data: &[u8]) {
     let Some((piece, said)) = data.split_first() else { return };
     assert_eq!(follow(said, usize::from(*piece).max(1)), follow(said, said.len().max(1)));
 }
 
-/// The lines, the costly steps with the byte at which each begins, and how it ended.
+/// The lines, the expensive steps with their offsets, and the end.
 fn follow(said: &[u8], piece: usize) -> (FirstLines, Vec<(usize, Effort)>, Result<bool, Abuse>) {
     let (mut handshake, mut lines) = (Handshake::new(AlgorithmSet::Legacy), FirstLines::default());
     let (mut steps, mut handed) = (Vec::new(), 0);

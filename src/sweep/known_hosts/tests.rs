@@ -1,4 +1,4 @@
-//! The file as a whole: against files that OpenSSH made, and against OpenSSH reading ours.
+//! The complete file, compared with files that OpenSSH has written, and read by OpenSSH.
 
 use std::{
     fs::{self, File},
@@ -22,7 +22,7 @@ fn key(text: &str) -> PublicKey {
     PublicKey::from_openssh(text).unwrap()
 }
 
-/// A file in a directory of its own, and what is read from it.
+/// A file in its own directory, and its parsed form.
 fn file(text: &str) -> (tempfile::TempDir, KnownHosts) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("known_hosts");
@@ -58,7 +58,7 @@ fn keys_are_judged_as_openssh_judges_them() {
         (PLAIN, "10.0.4.1", 2222, OTHER, "changed from [2]"),
         (PLAIN, "10.0.4.9", 22, ED25519, "unknown"),
         (PLAIN, "FE80::1", 22, ED25519, "pinned"),
-        // Of another port only the very key of the plain host is believed.
+        // On another port, only the exact key of the plain host is accepted.
         (PLAIN, "10.0.4.1", 2200, ED25519, "pinned"),
         (PLAIN, "10.0.4.1", 2200, OTHER, "unknown"),
         (HASHED, "10.0.4.1", 22, ED25519, "pinned"),
@@ -135,7 +135,7 @@ fn a_pinned_key_is_appended_once_and_known_at_once() {
         hosts.pin(address, port, &key(&format!("{ED25519} a comment"))).unwrap();
         assert_eq!(hosts.judge(address, port, &key(ED25519)), HostKeyVerdict::Pinned);
     }
-    // The last one is pinned by the plain host's line.
+    // The last one is pinned by the line of the plain host.
     assert_eq!(
         fs::read_to_string(&path).unwrap(),
         format!("10.0.4.1 {ED25519}\n[db.example.com]:2222 {ED25519}\nfe80::1 {ED25519}\n")
@@ -193,7 +193,7 @@ fn a_change_that_keeps_length_and_time_is_seen() {
         hosts.refresh().unwrap();
         hosts.judge("web", 22, &key(ED25519)) == HostKeyVerdict::Pinned
     };
-    // Once right after it was read, in the same tick of the file system's clock; once when it was left alone for long.
+    // Once right after the file was read, within the resolution of file times, and once much later.
     for rest in [Duration::ZERO, TIMES_ARE_COARSE + Duration::from_millis(200)] {
         for (host, expected) in [("db ", false), ("web", true)] {
             write(&path, host);
@@ -266,8 +266,7 @@ fn an_unusable_file_is_named_with_its_hint() {
     );
 }
 
-/// OpenSSH finds what we pin, in a plain file and in a hashed one. Where there is no `ssh-keygen` the
-/// committed fixtures above stand for it.
+/// OpenSSH finds keys that we pin, in plain and in hashed files. Without `ssh-keygen`, the fixtures above replace this.
 #[test]
 fn ssh_keygen_finds_what_was_pinned() {
     if Command::new("ssh-keygen").arg("-?").output().is_err() {

@@ -12,8 +12,8 @@ use crate::fleet::Stage;
 
 const NONCE: &str = "0123456789abcdef0123456789abcdef";
 
-/// What a command prints, after one byte for the size of the packets: the words in it and what remains are the same
-/// however it is cut.
+/// The output of a command, after one byte for the size of the messages. The replies and the rest must not depend on
+/// how it is split.
 pub fn answer(data: &[u8]) {
     let Some((size, printed)) = data.split_first() else { return };
     let whole = words(printed, printed.len().max(1));

@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{BoundedStream, NEVER_S, Sftp, words};
 
-/// The most entries that are asked for.
+/// The most requested entries.
 const MOST: usize = 100;
 
-/// Everything a client says, after one byte for how it is cut into pieces: what passes the bound is made of whole
-/// packets of bounded length, and the library comes to an end with it.
+/// The bytes of a client, after one byte for how they are split. Only complete packets of limited length pass, and the
+/// library does not hang.
 pub fn sftp(data: &[u8]) {
     thread_local! {
         static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
@@ -54,8 +54,8 @@ async fn hear(peer: ScriptedPeer) {
     tokio::time::timeout(Duration::from_secs(5), visit).await.expect("the session ends with the stream");
 }
 
-/// What may pass of these bytes: packets up to the first that is too long, the last one perhaps in part. Here they are
-/// fewer than a client may say in all.
+/// The part of these bytes that passes: packets up to the first one that is too long; the last one may be incomplete.
+/// There are too few bytes here to reach the total limit.
 fn passed(mut bytes: &[u8]) -> &[u8] {
     let all = bytes;
     while let Some((length, rest)) = bytes.split_first_chunk() {
@@ -65,7 +65,7 @@ fn passed(mut bytes: &[u8]) -> &[u8] {
         }
         bytes = rest.get(length..).unwrap_or_default();
     }
-    // A length that is not there whole says nothing yet.
+    // An incomplete length is not passed on.
     all.get(..all.len() - bytes.len()).unwrap_or_default()
 }
 
