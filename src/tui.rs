@@ -1,14 +1,14 @@
-//! The dashboard: an edge that shows the fleet and tells what the operator wants.
+//! The dashboard: shows the fleet and sends the operator's commands.
 //!
-//! Three layers, each under test without the next:
+//! It has three layers, each of which is tested without the next:
 //!
-//! * [`Model`] is pure state. [`Model::update`] takes a [`Message`] (events, keys, answers, the time) and
-//!   returns [`Command`]s. It decides nothing about collection: it asks.
+//! * [`Model`] is pure state. [`Model::update`] takes a [`Message`] (events, keys, answers, the time) and returns
+//!   [`Command`]s. It makes no decisions about collections, but sends orders.
 //! * [`draw`](draw::draw) is a pure function from the model to cells.
-//! * [`screen`] and [`terminal`] are the thin edge: one thread that owns the terminal.
+//! * [`screen`] and [`terminal`] are a thin layer with one thread that owns the terminal.
 //!
-//! What the database knows comes in as plain [`data`], asked for with [`Query`]. One table of
-//! actions feeds the key map, the hints, the help and the palette; a table of columns each list.
+//! The dashboard sends a [`Query`] to the database and receives the result as [`data`]. One table of actions defines the
+//! key map, the hints, the help and the palette, and a table of columns defines each list.
 
 #[macro_use]
 mod every;

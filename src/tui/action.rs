@@ -1,7 +1,7 @@
-//! The names of what the operator can do. What is known of each is in [`super::actions`].
+//! The names of the operator's actions. Their properties are in [`super::actions`].
 
 every! {
-    /// Everything the operator can do.
+    /// All actions of the operator.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
     pub enum Action {
         /// One row up.
@@ -28,9 +28,9 @@ every! {
         ViewMails,
         /// The log.
         ViewLog,
-        /// Details of the selected row.
+        /// Open the details of the selected row.
         Open,
-        /// Out of what is open: overlay, details, marks, filter.
+        /// Leave the innermost open thing: overlay, details, marks, filter.
         Back,
         /// To the next failed client.
         NextFailure,
@@ -38,9 +38,9 @@ every! {
         PreviousFailure,
         /// Type a filter.
         Filter,
-        /// To the next client that meets the last filter.
+        /// To the next client that matches the last filter.
         SearchNext,
-        /// To the one before.
+        /// To the previous client that matches the last filter.
         SearchPrevious,
         /// The next sort key.
         Sort,
@@ -48,7 +48,7 @@ every! {
         SortLeft,
         /// The sort key of the column to the right.
         SortRight,
-        /// The sort the other way round.
+        /// Reverse the sort order.
         SortReverse,
         /// Mark or unmark the selected client.
         Mark,
@@ -70,45 +70,45 @@ every! {
         Acknowledge,
         /// Withdraw an acknowledgement.
         Unacknowledge,
-        /// Freeze or thaw the screen.
+        /// Freeze or unfreeze the screen.
         Freeze,
-        /// The sweep before.
+        /// The previous sweep.
         Earlier,
-        /// The sweep after.
+        /// The next sweep.
         Later,
-        /// Ten sweeps before.
+        /// Ten sweeps back.
         FarEarlier,
-        /// Ten sweeps after.
+        /// Ten sweeps forward.
         FarLater,
         /// The oldest sweep.
         Oldest,
-        /// The sweep of a time that is typed.
+        /// The sweep at a typed time.
         GoTo,
-        /// Back to live; there already: to the last row.
+        /// Back to the present; if the present is shown, to the last row.
         Live,
-        /// A recording: faster.
+        /// Play a recording faster.
         Faster,
-        /// A recording: slower.
+        /// Play a recording slower.
         Slower,
-        /// Sweep here, where the collector has gone.
+        /// Become the collector after the old one has gone.
         TakeOver,
-        /// Copy what is selected.
+        /// Copy the selection.
         Copy,
         /// Copy the command that logs in to the client.
         CopySsh,
         /// Export what is shown.
         Export,
-        /// The mouse on or off.
+        /// Turn the mouse on or off.
         Mouse,
         /// The palette.
         Palette,
         /// The help.
         Help,
-        /// The colours of the other background.
+        /// Switch between the themes for dark and light backgrounds.
         Theme,
-        /// Draw anew.
+        /// Redraw the screen.
         Redraw,
-        /// Suspend the program, as Ctrl-Z does.
+        /// Suspend the program, like Ctrl-Z.
         Suspend,
         /// Quit, with a question if a sweep is running.
         Quit,

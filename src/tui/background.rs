@@ -71,7 +71,7 @@ impl Listener {
         let mut keys = std::mem::take(self).held;
         match self.take(key) {
             Heard::Keys(more) => keys.extend(more),
-            // It begins anew.
+            // The key may be the start of another answer.
             Heard::Perhaps | Heard::Answer(_) => {}
         }
         Heard::Keys(keys)
@@ -82,7 +82,7 @@ fn is_with(key: KeyEvent, modifiers: KeyModifiers, character: char) -> bool {
     key.modifiers == modifiers && key.code == KeyCode::Char(character)
 }
 
-/// Whether an answer can begin so.
+/// Whether an answer can begin with this text.
 fn could_be(text: &str) -> bool {
     match text.strip_prefix(BEGINNING) {
         Some(colour) => {
@@ -104,7 +104,7 @@ fn background(answer: &str) -> Option<Background> {
     if shares.next().is_some() {
         return None;
     }
-    // Perceived brightness, as ITU-R BT.601 weighs the colours.
+    // The perceived brightness with the weights of ITU-R BT.601.
     let brightness = 0.299 * red + 0.587 * green + 0.114 * blue;
     Some(if brightness > 0.5 { Background::Light } else { Background::Dark })
 }
@@ -128,7 +128,7 @@ mod tests {
         KeyEvent::new(KeyCode::Char('g'), KeyModifiers::CONTROL)
     }
 
-    /// What is heard of all these: what was pressed, and the backgrounds.
+    /// The result for all these keys: the pressed keys, and the backgrounds.
     fn heard(all: &[KeyEvent]) -> (Vec<KeyEvent>, Vec<Background>) {
         let mut listener = Listener::default();
         let (mut pressed, mut backgrounds) = (Vec::new(), Vec::new());
@@ -165,20 +165,20 @@ mod tests {
             for end in [alt('\\'), bell()] {
                 let (pressed, backgrounds) = heard(&answer(text, end));
                 assert_eq!(backgrounds, expected.into_iter().collect::<Vec<_>>(), "{text}");
-                // What is no answer was typed.
+                // A text that is not an answer was typed.
                 assert_eq!(pressed.is_empty(), expected.is_some(), "{text}");
             }
         }
     }
 
-    /// Found by a test whose `f` was swallowed: something else read the terminal until it had answered.
+    /// A regression test: an `f` was lost, because something else read the terminal until the answer.
     #[test]
     fn keys_pressed_while_the_terminal_is_asked_are_not_lost() {
         let mut all = keys("f");
         all.extend(answer("11;rgb:ffff/ffff/ffff", alt('\\')));
         all.extend(keys("q"));
         assert_eq!(heard(&all), (keys("fq"), vec![Background::Light]));
-        // A late answer is no typing either, and an early end of one is.
+        // A late answer is not typed text, and neither is an incomplete one.
         let twice =
             [answer("11;rgb:0/0/0", bell()), vec![alt(']')], keys("11;x"), answer("11;rgb:0/0/0", bell())].concat();
         let typed = [vec![alt(']')], keys("11;x")].concat();
@@ -209,7 +209,7 @@ mod tests {
                 .zip(with)
                 .map(|(character, with_alt)| if with_alt && character != '\\' { alt(character) } else { keys(&character.to_string())[0] })
                 .collect();
-            // One more key lets go of what is held.
+            // Another key releases the held keys.
             let (pressed, backgrounds) = heard(&[all.clone(), keys("x")].concat());
             prop_assert_eq!(backgrounds, vec![]);
             prop_assert_eq!(pressed, [all, keys("x")].concat());

@@ -1,5 +1,5 @@
-//! Puts text into the operator's clipboard: by an escape sequence that travels through SSH, and inside
-//! tmux into its own buffer too, which works where the outer terminal refuses the sequence.
+//! Puts text into the operator's clipboard with an escape sequence, which also works through SSH. Inside tmux, also
+//! puts it into tmux's buffer, in case the outer terminal ignores the sequence.
 
 use std::{
     io::{self, Write},
@@ -8,13 +8,13 @@ use std::{
 
 use crossterm::{clipboard::CopyToClipboard, queue};
 
-/// More than this most terminals drop without a word.
+/// The longest sequence. Most terminals silently drop longer ones.
 const MOST_BYTES: usize = 74_000;
 
-/// Copies `text`. What is too long for a terminal is cut at a line end.
+/// Copies `text`. If it is too long for a terminal, it is cut at a line end.
 ///
 /// # Errors
-/// Where the terminal cannot be written to, or tmux is there and fails.
+/// If writing to the terminal fails, or tmux fails.
 pub fn copy(terminal: &mut impl Write, text: &str, inside_tmux: bool) -> io::Result<()> {
     let text = cut(text);
     if inside_tmux {

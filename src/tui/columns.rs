@@ -1,6 +1,5 @@
-//! The columns of the lists on the screen. One row of a table describes a column: heading, width, alignment,
-//! cell, sort key and exported values; whoever shows, sorts or exports a list goes through that table. Not how a
-//! cell is drawn.
+//! The columns of the lists on the screen. A table row describes a column: heading, width, alignment, cell, sort key
+//! and exported values. Display, sorting and export of a list use this table.
 
 use std::borrow::Cow;
 
@@ -25,36 +24,36 @@ use width::Claim;
 
 /// A column of a list of `T`.
 pub(super) struct Column<T: 'static> {
-    /// Headings, the longest first: the first that fits the width is shown.
+    /// Headings, the longest first. The first one that fits is shown.
     pub(super) headings: &'static [&'static str],
-    /// On which side of the column its text stands.
+    /// The alignment of its text.
     pub(super) align: Align,
-    /// How wide it is, in the order of the ranks; a column without a claim is never shown.
+    /// Its width claims, ordered by rank. A column without a claim is never shown.
     pub(super) width: &'static [Claim],
-    /// What it shows of an item. Called for visible rows only.
+    /// The cell for an item. Only called for visible rows.
     pub(super) cell: for<'a> fn(&'a T, &Context<'a>) -> Cell<'a>,
-    /// How the list is sorted by it; `None` where it cannot be.
+    /// The sort order; `None` if the list cannot be sorted by it.
     pub(super) sort: Option<Order>,
-    /// What an export says of it; nothing where it repeats another column.
+    /// The exported values. Empty if another column exports them.
     pub(super) exports: &'static [Export<T>],
 }
 
-/// On which side of a column its text stands.
+/// The alignment of text in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Align {
-    /// The left side.
+    /// Left-aligned.
     Left,
-    /// The right side, as numbers do.
+    /// Right-aligned, for numbers.
     Right,
 }
 
-/// How a list of clients is sorted by a column.
+/// The sort order of a column of clients.
 pub(super) struct Order {
     /// Its name on the screen.
     pub(super) word: &'static str,
-    /// The value that is compared.
+    /// The compared value.
     pub(super) key: ByClient,
-    /// Whether the largest stands first, as long as the order is not reversed.
+    /// Whether the largest value comes first in the normal direction.
     pub(super) largest_first: bool,
 }
 
@@ -62,47 +61,47 @@ pub(super) struct Order {
 pub(super) struct Export<T: 'static> {
     /// Its name in JSON and CSV.
     pub(super) name: &'static str,
-    /// The value; null where it was not measured.
+    /// The value; null if it was not measured.
     pub(super) value: for<'a> fn(&T, &Context<'a>) -> cell::Cell,
 }
 
-/// What cells depend on besides their item.
+/// The data besides the item that a cell depends on.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
-    /// The fleet that is shown.
+    /// The displayed fleet.
     pub(super) fleet: &'a Fleet,
-    /// The time from which ages count.
+    /// The time for ages.
     pub(super) now: Timestamp,
-    /// What the terminal can show.
+    /// The capabilities of the terminal.
     pub(super) look: Look,
-    /// Whether the item is both selected and marked: then the sign of the mark takes another place.
+    /// Whether the item is both selected and marked. The mark is then shown elsewhere.
     pub(super) is_marked_under_cursor: bool,
-    /// Of an alert: who was mailed about it, as the database tells; empty where it does not.
+    /// For an alert: the mails about it in the database.
     pub(super) mails: &'a [String],
-    /// Of a file system: its limit, percent.
+    /// For a file system: its limit, percent.
     pub(super) limit: Option<f64>,
 }
 
-/// What a column shows of one item.
+/// The content of a cell.
 pub(super) enum Cell<'a> {
-    /// Text in a style; its end gives way.
+    /// Text with a style. If it is too long, its end is cut off.
     Text(Cow<'a, str>, Style),
-    /// A name in a style; of names that are too long as much stays as tells them apart.
+    /// A name with a style. If names are too long, they are cut so that they remain distinguishable.
     Name(Cow<'a, str>, Style),
-    /// The same in several wordings, the longest first: the first that fits is shown.
+    /// Several wordings of the same text, the longest first. The first one that fits is shown.
     Wordings(Vec<Cow<'a, str>>, Style),
-    /// A share of 100 as a bar, where there is room for one, and a number.
+    /// A percentage as a number, and as a bar if there is space.
     Gauge {
-        /// Percent; `None` where it was not measured.
+        /// Percent; `None` if it was not measured.
         percent: Option<f64>,
-        /// Whether it is of the last collection.
+        /// Whether it was measured by the last collection.
         is_fresh: bool,
         /// Whether it exceeds its limit.
         is_exceeded: bool,
     },
-    /// Shares of 100 as bars, the newest at the right.
+    /// Percentages as bars, the newest on the right.
     Bars {
-        /// Percent, oldest first; `None` where it was not measured.
+        /// Percent, oldest first; `None` if it was not measured.
         percents: Vec<Option<f64>>,
         /// Their colour.
         style: Style,
@@ -114,18 +113,18 @@ impl Context<'_> {
         self.look.style(role)
     }
 
-    /// Text, or the sign for a value that was not measured.
+    /// A text, or the sign for a value that was not measured.
     fn number(&self, text: Option<String>, style: Style) -> Cell<'static> {
         Cell::Text(text.map_or(Cow::Borrowed(self.look.glyphs().none), Cow::Owned), style)
     }
 }
 
-/// The names of what is exported of a list, in the order of its columns. A filter by words knows the fields by them.
+/// The names of the exported values of a list, in the order of its columns. They are also the fields of a filter.
 pub(super) fn export_names<T: 'static>(columns: &'static [Column<T>]) -> Vec<&'static str> {
     columns.iter().flat_map(|column| column.exports).map(|export| export.name).collect()
 }
 
-/// What a filter by words looks at: the exported values as text, each with its name.
+/// The exported values as text with their names, for a filter by words.
 pub(super) fn fields<T: 'static>(
     columns: &'static [Column<T>],
     item: &T,

@@ -1,4 +1,4 @@
-//! Answers to what the dashboard asks beside the stream, handed in by `app`. Not how they are found.
+//! Results of queries that the dashboard sends in addition to the stream. `app` provides them.
 
 use jiff::Timestamp;
 
@@ -10,77 +10,77 @@ use crate::fleet::{
     state::{Fleet, SweepView},
 };
 
-/// An answer to a [`Query`], or to a command that has a result.
+/// The result of a [`Query`], or of a command that has a result.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// To `Query::History`.
+    /// Of `Query::History`.
     History {
         /// The client.
         client: ClientId,
-        /// Over which span.
+        /// The span.
         span: Span,
-        /// Up to when; `None` is now.
+        /// The end of the span; `None` is now.
         until: Option<Timestamp>,
-        /// Oldest first; thinned to at most a few hundred points.
+        /// Oldest first; at most a few hundred points.
         points: Vec<Point>,
     },
-    /// To `Query::SecurityEvents`: the newest of a client, newest first.
+    /// Of `Query::SecurityEvents`: the newest of a client, newest first.
     SecurityEvents {
         /// The client.
         client: ClientId,
         /// The events.
         events: Vec<EventRow>,
     },
-    /// To `Query::AlertHistory`: ended and open ones.
+    /// Of `Query::AlertHistory`: ended and open ones.
     AlertHistory {
-        /// As it was asked for.
+        /// The request.
         wish: Wish,
         /// The alerts.
         page: Page<AlertRow>,
     },
-    /// To `Query::Mails`.
+    /// Of `Query::Mails`.
     Mails {
-        /// As it was asked for.
+        /// The request.
         wish: Wish,
         /// The mails.
         page: Page<MailRow>,
-        /// How many wait, of all.
+        /// The total number of waiting mails.
         waiting: u64,
-        /// How many the server will never take, of all.
+        /// The total number of permanently refused mails.
         refused: u64,
     },
-    /// To `Query::Sweeps`: sweeps that can be travelled to.
+    /// Of `Query::Sweeps`: the sweeps that are available for time travel.
     Sweeps {
-        /// As it was asked for.
+        /// The request.
         wish: Wish,
         /// The sweeps.
         page: Page<SweepView>,
     },
-    /// To `Query::Past`: the fleet as it stood at the end of a sweep (see [`Fleet::past`]).
+    /// Of `Query::Past`: the fleet at the end of a sweep (see [`Fleet::past`]).
     Past {
-        /// Which sweep.
+        /// The sweep.
         sweep: SweepId,
-        /// The fleet then; shown as it is.
+        /// The fleet at that time.
         fleet: Box<Fleet>,
-        /// How many rows of it could not be read, and are left out.
+        /// The number of rows that are omitted because they cannot be read.
         unreadable: u64,
     },
-    /// A query could not be answered.
+    /// A query failed.
     Failed {
-        /// Which one.
+        /// The query.
         query: Query,
         /// The reason, for the operator.
         why: String,
     },
-    /// A command or query was done, or could not be: shown in the hint line.
+    /// The result of a command, for the hint line.
     Status(StatusMessage),
 }
 
-/// A line for the operator.
+/// A message for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusMessage {
-    /// Whether it tells of a failure.
+    /// Whether it reports a failure.
     pub is_error: bool,
-    /// One sentence: what happened, and where it failed what to do.
+    /// One sentence: what happened, and for a failure what to do.
     pub text: String,
 }

@@ -1,6 +1,6 @@
-//! Draws the model: a pure function to cells. Nothing here is decided, asked or measured.
+//! Draws the model: a pure function from the model to cells.
 //!
-//! Text only ever becomes cells, never a byte stream: whatever a client sends, it cannot move the cursor.
+//! Text is only written to cells and never to a byte stream, so text from clients cannot contain escape sequences.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 

@@ -1,7 +1,6 @@
-//! A macro for enums whose variants are all listed somewhere. Not the enums.
+//! A macro for enums with a list of all variants.
 
-/// Declares an enum and, as `ALL`, the list of its variants in their order. A variant can therefore not be
-/// missing from the list.
+/// Declares an enum and the list `ALL` of its variants in order, so that no variant can be missing from the list.
 macro_rules! every {
     ($(#[$meta:meta])* $visibility:vis enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident,)+ }) => {
         $(#[$meta])*
@@ -10,7 +9,7 @@ macro_rules! every {
         }
 
         impl $name {
-            /// Every variant, in the order of their declaration.
+            /// All variants in the order of their declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
         }
     };

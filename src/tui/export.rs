@@ -1,4 +1,4 @@
-//! What is shown as JSON or CSV, by the table of its columns. Not the writing of the file.
+//! Exports the displayed rows as JSON or CSV, by the table of columns.
 
 use std::io;
 
@@ -45,7 +45,7 @@ pub(super) fn file_name(place: Place, format: Format, now: Timestamp) -> String 
     format!("fleetsweep-{what}{}.{}", now.strftime("%Y%m%d-%H%M%S"), format.extension())
 }
 
-/// What would be exported, in words; `None` where that is nothing.
+/// What would be exported, as text; `None` if there is nothing.
 pub(super) fn subject(model: &Model) -> Option<String> {
     let counted = |count: usize, word: &str| (count > 0).then(|| format!("{count} {word}{}", plural(count)));
     match model.view.place() {
@@ -59,10 +59,10 @@ pub(super) fn subject(model: &Model) -> Option<String> {
     }
 }
 
-/// What is shown: the listed rows in their order, or what is opened, with the exported values of its columns.
+/// The listed rows in their order, or the opened item, with the exported values of the columns.
 ///
 /// # Errors
-/// None: the text is written to memory.
+/// None, because the text is written to memory.
 pub(super) fn shown(model: &Model, format: Format) -> io::Result<String> {
     let context = || model.context(model.look);
     match model.view.place() {

@@ -1,5 +1,4 @@
-//! Takes over the filter of what is shown as it is typed: that of the clients, or the words of another list. Not the
-//! filter languages.
+//! Applies the filter of the current view while it is typed: the filter of the clients, or the words of another list.
 
 use super::{
     columns::{alerts, export_names, log, mails},
@@ -11,12 +10,12 @@ use crate::fleet::select::{
     filter::{InvalidFilter, words::Words},
 };
 
-/// The filter of what is shown, as typed.
+/// The filter of the current view, as typed.
 pub(super) fn text(model: &Model) -> &str {
     model.view.list_filter().map_or(&model.view.filter_text, |filter| &filter.text)
 }
 
-/// Why it cannot be understood; `None` where it can.
+/// Why it is invalid; `None` if it is valid.
 pub(super) fn error(model: &Model) -> Option<&str> {
     match model.view.list_filter() {
         Some(filter) => filter.error.as_deref(),
@@ -24,7 +23,7 @@ pub(super) fn error(model: &Model) -> Option<&str> {
     }
 }
 
-/// How many rows it leaves, of how many; `None` where what is shown has no rows to count.
+/// The number of matching rows and of all rows; `None` if the view has no rows.
 pub(super) fn counts(model: &Model) -> Option<(usize, usize)> {
     match model.view.place() {
         Place::Clients => Some((model.rows.len(), model.shown().clients().count())),
@@ -35,7 +34,7 @@ pub(super) fn counts(model: &Model) -> Option<(usize, usize)> {
     }
 }
 
-/// What can be typed, for instance.
+/// An example of a filter.
 pub(super) fn example(place: Place) -> &'static str {
     match place {
         Place::Clients => "state:failed cpu>90 mem>80 disk>90 alert:yes error:timeout age>5m web-* !db",
@@ -46,7 +45,7 @@ pub(super) fn example(place: Place) -> &'static str {
     }
 }
 
-/// Filters what is shown by `text`. Where it cannot be understood as a whole, the words that can be understood apply.
+/// Sets the filter of the current view. If it is invalid, its valid words apply.
 pub(super) fn set(model: &mut Model, text: String) {
     let fields = fields(model.view.place());
     if let Some(filter) = model.view.list_filter_mut() {
@@ -67,7 +66,7 @@ pub(super) fn set(model: &mut Model, text: String) {
     model.refresh();
 }
 
-/// The fields by which the words of a list can be narrowed.
+/// The fields for a filter of a list.
 fn fields(place: Place) -> Vec<&'static str> {
     match place {
         Place::Clients | Place::Details => Vec::new(),
@@ -77,8 +76,8 @@ fn fields(place: Place) -> Vec<&'static str> {
     }
 }
 
-/// The filter of a text, and what is wrong with it. Then it is the filter of the text without the word that is wrong, and
-/// without any other that cannot be understood.
+/// The filter for a text, and the error in it. If there is an error, the filter is that of the text without the invalid
+/// words.
 fn understood<F: Default>(text: &str, parse: impl Fn(&str) -> Result<F, InvalidFilter>) -> (F, Option<String>) {
     let mut error = match parse(text) {
         Ok(filter) => return (filter, None),

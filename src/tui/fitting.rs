@@ -1,5 +1,5 @@
-//! What people see of names, numbers and shares where there is little room or much: whole screens, and what holds of
-//! all of them. Tests alone.
+//! Tests of names, numbers and percentages on small and large screens: complete screens, and properties that hold for
+//! all of them.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -26,7 +26,7 @@ fn tell(model: &mut Model, client: Option<usize>, kind: EventKind) {
     model.update(Message::Frames(vec![Frame::Event(Arc::new(event))]));
 }
 
-/// The scripted fleet under other names.
+/// The scripted fleet with other names.
 fn named(names: &[String], size: (u16, u16), look: Look) -> Model {
     let mut model = script::model(names.len(), size, look);
     let card = |(card, name): (ClientCard, &String)| ClientCard { name: name.clone(), ..card };
@@ -35,7 +35,7 @@ fn named(names: &[String], size: (u16, u16), look: Look) -> Model {
     model
 }
 
-/// Names of 1, 40 and 100 characters, of wide letters, of emoji and with combining marks; each differs at its end.
+/// Names of 1, 40 and 100 characters, of wide letters, of emoji and with combining marks. They differ at their ends.
 fn names(count: usize) -> Vec<String> {
     let name = |n: usize| match n % 6 {
         0 => char::from(b'a' + u8::try_from(n / 6 % 26).unwrap()).to_string(),
@@ -88,7 +88,7 @@ fn a_small_fleet_leaves_its_rows_to_its_alerts() {
     insta::assert_snapshot!("small-fleet-200x60", shown(&mut model, false));
 }
 
-/// A fleet of which one client in `every` failed.
+/// A fleet in which one client in `every` failed.
 fn failing(count: usize, every: usize, size: (u16, u16), look: Look) -> Model {
     let mut model = script::model(count, size, look);
     for n in 0..count {
@@ -118,7 +118,7 @@ fn the_map_of_a_large_fleet_shows_shares() {
     }
 }
 
-/// 4 in a thousand fail: that was a cross in nearly every cell.
+/// With 4 of a thousand failed clients, nearly every cell had a cross before.
 #[test]
 fn few_failures_among_many_clients_are_few_marks_on_the_map() {
     let mut model = failing(5000, 250, (120, 40), DARK);
@@ -150,7 +150,7 @@ fn the_time_until_the_next_sweep_is_told_at_rest() {
     let mut model = script::model(12, (120, 40), DARK);
     tell(&mut model, None, EventKind::SweepEnded { number: 128, duration_ms: 58_000, ok: 7, failed: 5 });
     let first_row = |model: &mut Model| rows(&painted(model)).swap_remove(0);
-    // It began a minute ago, and every five minutes one does.
+    // It began a minute ago, and there is one every five minutes.
     assert!(first_row(&mut model).contains("next sweep in 4:00"), "{}", first_row(&mut model));
     model.update(Message::Tick(script::before(-239_500)));
     assert!(first_row(&mut model).contains("next sweep in 0:01"), "{}", first_row(&mut model));
@@ -158,7 +158,7 @@ fn the_time_until_the_next_sweep_is_told_at_rest() {
     assert!(!first_row(&mut model).contains("next sweep"), "{}", first_row(&mut model));
 }
 
-/// What stands in the way of a wide letter, or beyond the edge.
+/// A cell that is covered by a wide character, or outside of the screen.
 fn misplaced(buffer: &Buffer) -> Option<String> {
     let area: Rect = buffer.area;
     for y in 0..area.height {
@@ -178,7 +178,7 @@ fn misplaced(buffer: &Buffer) -> Option<String> {
     None
 }
 
-/// The rows of the table that are visible, and its heading.
+/// The heading of the table and its visible rows.
 fn table(model: &mut Model) -> (String, Vec<String>) {
     let buffer = painted(model);
     let layout = model.layout();
@@ -204,7 +204,7 @@ proptest! {
         prop_assert_eq!(misplaced(&buffer), None);
     }
 
-    /// A column of numbers that is shown shows them whole.
+    /// A visible column of numbers shows complete numbers.
     #[test]
     fn no_number_is_cut(width in 20_u16..=300, sorted in 0_usize..8, long in any::<bool>()) {
         let names = if long { names(12) } else { (0..12).map(script::name).collect() };
@@ -225,7 +225,7 @@ proptest! {
         }
     }
 
-    /// From the width of a common terminal on, clients can be told apart.
+    /// From the width of a common terminal on, clients can be distinguished.
     #[test]
     fn names_that_differ_are_shown_differently(
         before in "[a-z-]{0,50}", after in "[a-z-]{0,50}", width in 40_u16..=200,

@@ -1,10 +1,10 @@
-//! Times, sizes and shares as the screen writes them: short, and of a width that does not jump.
+//! Formats times, sizes and percentages for the screen: short, and with a stable width.
 
 use jiff::Timestamp;
 
 use super::text::{columns_of, letters};
 
-/// `9s`, `14m`, `3h`, `12d`, `3y`: at most three columns for any age of use.
+/// `9s`, `14m`, `3h`, `12d`, `3y`: at most three columns for any realistic age.
 pub(super) fn age(milliseconds: i64) -> String {
     let seconds = milliseconds.max(0) / 1000;
     match seconds {
@@ -17,7 +17,7 @@ pub(super) fn age(milliseconds: i64) -> String {
     }
 }
 
-/// From `then` to `now`.
+/// The age of `then` at `now`.
 pub(super) fn since(then: Timestamp, now: Timestamp) -> String {
     age(now.as_millisecond().saturating_sub(then.as_millisecond()))
 }
@@ -33,7 +33,7 @@ pub(super) fn took(milliseconds: u64) -> String {
     let seconds = milliseconds as f64 / 1000.0;
     match milliseconds {
         0..1000 => format!("{milliseconds}ms"),
-        // What would be rounded up to one more digit has one less after the point.
+        // A value that would be rounded up to another digit has one decimal less.
         1000..9995 => format!("{seconds:.2}s"),
         9995..99_950 => format!("{seconds:.1}s"),
         _ => age(i64::try_from(milliseconds).unwrap_or(i64::MAX)),
@@ -45,7 +45,7 @@ pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%H:%M:%S").to_string()
 }
 
-/// The time of the day; for another day the date, in the same width.
+/// The time of the day; the date in the same width if it is another day.
 pub(super) fn time_or_date(at: Timestamp, now: Timestamp) -> String {
     if at.strftime("%F").to_string() == now.strftime("%F").to_string() {
         time(at)
@@ -54,13 +54,13 @@ pub(super) fn time_or_date(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// The time of the day in UTC; for another day the date as well.
+/// The time of the day in UTC; with the date if it is another day.
 pub(super) fn clock_or_date(at: Timestamp, now: Timestamp) -> String {
     let is_today = at.strftime("%F").to_string() == now.strftime("%F").to_string();
     at.strftime(if is_today { "%H:%M" } else { "%d %b %H:%M" }).to_string()
 }
 
-/// Seconds since boot in its two largest units.
+/// A number of seconds in its two largest units.
 pub(super) fn uptime(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours) {
@@ -70,7 +70,7 @@ pub(super) fn uptime(seconds: u64) -> String {
     }
 }
 
-/// A count with its thousands apart: `1,234`.
+/// A number with thousands separators: `1,234`.
 pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::with_capacity(digits.len() * 4 / 3);
@@ -83,12 +83,12 @@ pub(super) fn grouped(count: u64) -> String {
     grouped
 }
 
-/// That the database was asked and has not answered.
+/// The text while a query is running.
 pub(super) fn asking(unicode: bool) -> &'static str {
     if unicode { "asking…" } else { "asking..." }
 }
 
-/// `1 row unreadable`, after what stands before it; nothing where there is none.
+/// `1 row unreadable`, as a suffix; empty if there is none.
 pub(super) fn unreadable(rows: u64) -> String {
     match rows {
         0 => String::new(),
@@ -97,12 +97,12 @@ pub(super) fn unreadable(rows: u64) -> String {
     }
 }
 
-/// `s` after a count that is not one.
+/// `s` after a number that is not one.
 pub(super) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// Words broken into lines of at most `width` columns; a longer word is broken between its letters.
+/// Wraps a text into lines of at most `width` columns. A longer word is split between its letters.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let columns = |text: &str| usize::from(columns_of(text));
@@ -167,7 +167,7 @@ mod tests {
     fn words_are_broken_into_lines() {
         assert_eq!(wrap("check that sshd runs there", 11), ["check that", "sshd runs", "there"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
-        // No letter is broken: one of two columns, an emoji of several characters, a mark over a letter.
+        // No grapheme is split: a wide letter, an emoji of several characters, a combining mark.
         assert_eq!(wrap("机房东", 4), ["机房", "东"]);
         assert_eq!(wrap("a👩\u{200d}👧e\u{301}", 3), ["a👩\u{200d}👧", "e\u{301}"]);
         assert_eq!(wrap("", 3), [""]);

@@ -1,3 +1,3 @@
-//! What a terminal says, as a fuzzer hears it: see [`crate::fuzzing`].
+//! The fuzz target of input from the terminal; see [`crate::fuzzing`].
 
 pub use super::background::fuzzing::background;

@@ -1,10 +1,10 @@
-//! What was selected in a list, and in which row it is now. Not the lists.
+//! The selected items of the lists, which are found again after the rows have changed.
 
 use uuid::Uuid;
 
 use crate::fleet::alerts::AlertView;
 
-/// What was selected in the lists last, each with its row.
+/// The selected items, each with its last row.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Kept {
     pub(super) alert: Option<(usize, AlertView)>,
@@ -12,7 +12,7 @@ pub(super) struct Kept {
     pub(super) mail: Option<(usize, Uuid)>,
 }
 
-/// The selected row of `rows`: where what was `kept` is now, unless the operator has selected another row since.
+/// The row of the selected item in `rows`: where the `kept` item is now, unless the operator has selected another row.
 pub(super) fn stay<T, K>(row: usize, kept: Option<&(usize, K)>, rows: &[T], is_same: impl Fn(&T, &K) -> bool) -> usize {
     let moved = kept.filter(|(at, key)| *at == row && !rows.get(row).is_some_and(|item| is_same(item, key)));
     let found = moved.and_then(|(_, key)| rows.iter().position(|item| is_same(item, key)));

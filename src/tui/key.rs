@@ -1,11 +1,11 @@
-//! Keys as the action table names them. Not what they do.
+//! The keys in the table of actions.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// A key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    /// A character as it is typed.
+    /// A typed character.
     Char(char),
     /// With Ctrl.
     Ctrl(char),
@@ -14,7 +14,7 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// The key of a terminal event; `None` for what the table does not know.
+    /// The key of a terminal event; `None` if the table cannot contain it.
     #[must_use]
     pub(super) fn of(event: KeyEvent) -> Option<Self> {
         if event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::META) {
@@ -27,7 +27,7 @@ impl Key {
         if control { None } else { Some(Self::Code(event.code)) }
     }
 
-    /// How it is written on the screen.
+    /// Its label on the screen.
     #[must_use]
     pub(super) fn label(self, unicode: bool) -> String {
         let pick = |glyph: &str, word: &str| if unicode { glyph.to_owned() } else { word.to_owned() };

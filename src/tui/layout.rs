@@ -1,23 +1,23 @@
-//! Where everything stands on the screen, for any size from 1×1 up. Not what is written there.
+//! The layout of the screen, for any size from 1×1 on.
 
 use ratatui::layout::Rect;
 
 use super::view::Tab;
 
-/// The places on the screen. Rows that do not fit are `None`.
+/// The areas of the screen. Areas that do not fit are `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     /// The first row.
     pub(super) header: Rect,
     /// The stage strip.
     pub(super) strip: Option<Rect>,
-    /// All between strip and hints: what the other views and full details fill.
+    /// Everything between strip and hints, for other views and full details.
     pub(super) body: Rect,
     /// The fleet map with its title row.
     pub(super) map: Option<Rect>,
     /// The client table with its title and heading rows.
     pub(super) table: Rect,
-    /// The details beside the table.
+    /// The details next to the table.
     pub(super) detail: Option<Rect>,
     /// The alerts with their title row.
     pub(super) alerts: Option<Rect>,
@@ -25,30 +25,30 @@ pub(super) struct Layout {
     pub(super) hint: Option<Rect>,
 }
 
-/// What there is to be shown.
+/// The sizes of the content.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Shown {
     /// How many clients the fleet has.
     pub(super) clients: usize,
-    /// How many alerts the pane beneath them lists.
+    /// The number of alerts in the pane.
     pub(super) alerts: usize,
 }
 
-/// From this width on the details stand beside the table.
+/// From this width on, the details are next to the table.
 const DETAIL_FROM: u16 = 110;
 
-/// How many rows details need for what matters most of them.
+/// The number of rows for the most important details.
 const DETAIL_ROWS: u16 = 24;
 
-/// The title and the heading of the table.
+/// The rows of the title and the heading of the table.
 const HEAD: u16 = 2;
 
-/// Below this height there are no titles, no map, no alerts.
+/// Below this height, there are no titles, no map and no alerts.
 const FULL_HEIGHT: u16 = 18;
 
 impl Layout {
-    /// The places for a screen of `size` (columns, rows) that shows `tab` and so much. `has_overlay`: something over
-    /// the view needs the last row.
+    /// The layout for a screen of this size (columns, rows), view and content. `has_overlay` reserves the last row for
+    /// an overlay.
     #[must_use]
     pub(super) fn of((width, height): (u16, u16), tab: Tab, has_overlay: bool, shown: Shown) -> Self {
         let row = |y: u16| Rect { x: 0, y, width, height: u16::from(y < height) };
@@ -83,7 +83,7 @@ impl Layout {
         Self { header, strip, body, map, table, detail, alerts, hint }
     }
 
-    /// How many rows above the first client the table takes: its title and its heading.
+    /// The number of rows above the first client in the table: its title and its heading.
     #[must_use]
     pub(super) fn table_head(&self) -> u16 {
         match self.table.height {
@@ -93,15 +93,15 @@ impl Layout {
         }
     }
 
-    /// How many clients the table shows.
+    /// The number of clients in the table.
     #[must_use]
     pub(super) fn table_rows(&self) -> u16 {
         self.table.height - self.table_head()
     }
 }
 
-/// How many rows the alerts have with their title: as many as there are alerts, so long as the clients have room for
-/// theirs; where both are many, a part of the screen.
+/// The height of the alerts with their title: enough for all of them if there is also enough space for the clients,
+/// otherwise a part of the screen.
 fn alerts_height(height: u16, free: u16, has_detail: bool, shown: Shown) -> u16 {
     let rows = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
     let part = match height {
@@ -111,11 +111,11 @@ fn alerts_height(height: u16, free: u16, has_detail: bool, shown: Shown) -> u16 
     };
     let clients = rows(shown.clients).saturating_add(HEAD).max(if has_detail { DETAIL_ROWS } else { 0 });
     let most = free.saturating_sub(clients).max(part + 1);
-    // With none there is a row that says so.
+    // Without alerts, there is a row that says so.
     rows(shown.alerts).max(1).saturating_add(1).min(most)
 }
 
-/// How many rows the map needs for one cell per client.
+/// The number of rows of the map with one cell per client.
 fn map_rows(clients: usize, width: u16) -> u16 {
     let cells = usize::from(width.saturating_sub(2)).max(1);
     u16::try_from(clients.div_ceil(cells)).unwrap_or(u16::MAX)
@@ -133,12 +133,12 @@ mod tests {
 
     #[test]
     fn rows_are_for_what_needs_them() {
-        // A large fleet: alerts have their part of the screen, and no more than they need of it.
+        // A large fleet: the alerts get a part of the screen, and no more than they need.
         check((80, 24), 500, 9, 13, 2);
         check((120, 40), 500, 9, 23, 5);
         check((120, 40), 500, 1, 27, 1);
         check((120, 40), 500, 0, 27, 1);
-        // A small one: what its clients leave is for the alerts.
+        // A small fleet: the alerts get what the clients leave.
         check((200, 60), 12, 40, 22, 30);
         check((80, 50), 12, 40, 12, 30);
         check((200, 60), 12, 3, 49, 3);

@@ -1,5 +1,4 @@
-//! Which alerts, mails and lines of the log are listed, and which of them is selected. Not the clients, and not how the
-//! filters are typed.
+//! The listed alerts, mails and log lines, and the selected ones.
 
 use super::{
     columns::{self, Context},
@@ -10,7 +9,7 @@ use super::{
 use crate::fleet::{alerts::AlertView, history::MailRow, stream::LogLine};
 
 impl Model {
-    /// What the alert history lists where it is not filtered: the alerts, each with who was mailed about it.
+    /// The rows of the alert history without a filter: the alerts with the mails about each.
     pub(super) fn alert_base(&self) -> Vec<(&AlertView, &[String])> {
         match self.alert_rows() {
             Some(history) => history.iter().map(|row| (&row.alert, row.mails.as_slice())).collect(),
@@ -18,39 +17,39 @@ impl Model {
         }
     }
 
-    /// The alerts that the alert history lists.
+    /// The listed alerts of the alert history.
     pub(super) fn alerts_found(&self) -> Vec<(&AlertView, &[String])> {
         let base = self.alert_base();
         self.found.iter().filter_map(|at| base.get(*at).copied()).collect()
     }
 
-    /// The mails that are listed.
+    /// The listed mails.
     pub(super) fn mails_found(&self) -> impl Iterator<Item = &MailRow> {
         let mails = self.mails.rows().unwrap_or_default();
         self.found.iter().filter_map(move |at| mails.get(*at))
     }
 
-    /// The mail that is selected.
+    /// The selected mail.
     pub(super) fn selected_mail(&self) -> Option<&MailRow> {
         self.mails.rows()?.get(*self.found.get(self.view.mail)?)
     }
 
-    /// The lines of the log that are listed, oldest first.
+    /// The listed log lines, oldest first.
     pub(super) fn log_found(&self) -> impl Iterator<Item = &LogLine> {
         self.found.iter().filter_map(|at| self.log.get(*at))
     }
 
-    /// The place of the selected line among those that are listed.
+    /// The index of the selected line among the listed ones.
     pub(super) fn log_row(&self) -> Option<usize> {
         self.found.len().checked_sub(self.view.log_back + 1)
     }
 
-    /// The line of the log that is selected.
+    /// The selected log line.
     pub(super) fn selected_line(&self) -> Option<&LogLine> {
         self.log.get(*self.found.get(self.log_row()?)?)
     }
 
-    /// Lists what the filter by words leaves of the alerts, mails or lines that are shown.
+    /// Applies the filter to the alerts, mails or log lines in the view.
     pub(super) fn find(&mut self) {
         let context = self.context(self.look);
         self.found = match self.view.tab {
@@ -74,14 +73,14 @@ impl Model {
         };
     }
 
-    /// Keeps the selection within the lists, and on what it is on where rows come and go before it: a key must not act on
-    /// another row than the operator saw.
+    /// Keeps the selection within the lists and on the same item if rows are added or removed, so that a key never acts
+    /// on another row than the operator saw.
     pub(super) fn stay_selected(&mut self) {
         let last = self.found.len().saturating_sub(1);
         match self.view.tab {
             Tab::Fleet => {
                 let alerts = self.alert_list();
-                // Without the focus the newest are to be seen.
+                // Without the focus, the newest alerts are visible.
                 let kept = self.kept.pane_alert.as_ref().filter(|_| self.view.pane == Pane::Alerts);
                 let row = stay(self.view.pane_alert, kept, &alerts, |alert, kept| alert.is_same(kept));
                 let kept = alerts.get(row).map(|alert| (row, (*alert).clone()));
@@ -104,14 +103,14 @@ impl Model {
         }
     }
 
-    /// Whether the filter of the log leaves a line.
+    /// Whether the filter of the log accepts a line.
     pub(super) fn is_listed(&self, line: &LogLine) -> bool {
         let words = &self.view.log_filter.words;
         words.is_empty() || words.meets(&columns::fields(&columns::log::COLUMNS, line, &self.context(self.look)))
     }
 }
 
-/// The places of what is to be listed.
+/// The indices of the listed items.
 fn places(listed: impl Iterator<Item = bool>) -> Vec<usize> {
     listed.enumerate().filter(|(_, is_listed)| *is_listed).map(|(at, _)| at).collect()
 }
@@ -132,7 +131,7 @@ mod tests {
         },
     };
 
-    /// An alert that is raised while the operator's finger is on the way must not be the one that is acknowledged.
+    /// An alert that is raised in the moment before a key is pressed must not be the one that is acknowledged.
     #[test]
     fn an_alert_that_is_raised_does_not_slip_under_the_selection() {
         for keys in ["2", "2j", "\t\t", "\t\tj"] {

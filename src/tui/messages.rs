@@ -1,4 +1,4 @@
-//! The messages that come into the dashboard, and the commands and queries that go out of it. Nothing else crosses.
+//! The messages to the dashboard, and its commands and queries.
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
@@ -9,59 +9,59 @@ use crate::fleet::{
     stream::{Frame, Play, StreamOrigin},
 };
 
-/// What comes in.
+/// A message to the dashboard.
 #[derive(Debug, Clone)]
 pub enum Message {
-    /// Pieces of the stream, in their order.
+    /// Frames of the stream, in order.
     Frames(Vec<Frame>),
-    /// Where they come from, or how far a recording is.
+    /// The origin of the stream, or the position in a recording.
     Origin(StreamOrigin),
-    /// An answer to a query or command.
+    /// The result of a query or command.
     Answer(Answer),
-    /// The time. Comes about once a second, and before anything else that was waiting.
+    /// The current time. Comes about once a second, before other waiting messages.
     Tick(Timestamp),
     /// A key was pressed.
     Key(KeyEvent),
     /// Text was pasted.
     Paste(String),
-    /// The mouse did something.
+    /// A mouse event.
     Mouse(MouseEvent),
     /// The terminal has a new size, columns and rows.
     Resize(u16, u16),
-    /// The terminal told its background.
+    /// The terminal reported its background.
     Background(Background),
-    /// The process was continued after a stop: the terminal is taken again.
+    /// The process was continued after a stop, so the terminal must be taken over again.
     Continued,
     /// The run ends: leave the terminal.
     Quit,
 }
 
-/// What the operator wants.
+/// A command of the operator.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Something of the collector; answered with `Answer::Status`.
+    /// An order to the collector. Answered with `Answer::Status`.
     Order(Order),
-    /// Have this process sweep in place of a collector that has gone.
+    /// Become the collector in place of one that has gone.
     TakeOver,
-    /// Play the recording otherwise.
+    /// Control the playback of a recording.
     Play(Play),
-    /// Write what is shown to a file; answered with `Answer::Status`, which names it.
+    /// Write a file. Answered with `Answer::Status`, which names it.
     Export {
         /// A file name without a directory.
         file_name: String,
-        /// What is in it.
+        /// Its content.
         text: String,
     },
-    /// Put text into the operator's clipboard. Done by the screen itself.
+    /// Copy text to the operator's clipboard. Executed by the screen itself.
     Copy(String),
-    /// Have the terminal report the mouse, or leave it alone. Done by the screen itself.
+    /// Turn mouse reports on or off. Executed by the screen itself.
     Mouse(bool),
-    /// Draw everything anew. Done by the screen itself.
+    /// Redraw everything. Executed by the screen itself.
     Redraw,
-    /// Stop the process until the shell continues it. Done by the screen itself.
+    /// Stop the process until the shell continues it. Executed by the screen itself.
     Suspend,
-    /// End the run in an orderly way.
+    /// End the run properly.
     Quit,
-    /// Ask the database; answered with the `Answer` of the same name, or with `Answer::Failed`.
+    /// Query the database. Answered with the `Answer` of the same name, or with `Answer::Failed`.
     Ask(Query),
 }

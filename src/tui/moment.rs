@@ -1,5 +1,5 @@
-//! Times as an operator types them: `-1h`, `14:30`, `yesterday 3:00`. Not what is done with them. All are UTC, as are all
-//! times on the screen; a time with an offset of its own says what it is.
+//! Parses times that an operator types: `-1h`, `14:30`, `yesterday 3:00`. All are UTC, like all times on the screen,
+//! unless they have an offset.
 
 use jiff::{
     SignedDuration, Timestamp, ToSpan as _,
@@ -7,24 +7,24 @@ use jiff::{
     tz::TimeZone,
 };
 
-/// The forms, as they are shown to who types.
+/// The formats, for display.
 pub(super) const FORMS: &str = "-1h  -2d  14:30  yesterday 3:00  2026-11-20 03:00  (UTC)";
 
-/// Why a text names no time.
+/// The reason why a text is not a valid time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotATime {
-    /// It is of none of the forms.
+    /// It has none of the formats.
     #[error("not a time: write -1h, -2d, 14:30, yesterday 3:00, 2026-11-20 03:00 or 2026-11-20T03:00Z")]
     Unknown,
-    /// No clock shows it, or none did yet.
+    /// It is outside of the range of times.
     #[error("no calendar has this time: write -1h, -2d, 14:30, yesterday 3:00 or 2026-11-20 03:00")]
     OutOfRange,
-    /// It has not come.
+    /// It is in the future.
     #[error("this time has not come yet: write an earlier one, as -1h or yesterday 3:00")]
     Future,
 }
 
-/// The time that `text` names at `now`. A time of the day is the last one that has come.
+/// Parses a time. `now` is the current time. A time of the day is the last one that has passed.
 pub(super) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, NotATime> {
     let text = text.trim();
     let at = match text.strip_prefix('-') {
@@ -37,7 +37,7 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, NotATime> {
     if at > now { Err(NotATime::Future) } else { Ok(at) }
 }
 
-/// A span such as `90m` or `1d12h`: numbers, each with its unit.
+/// A duration such as `90m` or `1d12h`: numbers with units.
 fn ago(text: &str) -> Result<SignedDuration, NotATime> {
     let mut sum = SignedDuration::ZERO;
     let mut rest = text.trim();
@@ -95,7 +95,7 @@ fn absolute(text: &str, now: Timestamp) -> Result<Timestamp, NotATime> {
     }
 }
 
-/// `3:00`, `14:30`, `14:30:15`, with or without a `z` behind.
+/// `3:00`, `14:30`, `14:30:15`, with or without a `z` at the end.
 fn time_of_day(text: &str) -> Result<Time, NotATime> {
     let text = text.strip_suffix('z').unwrap_or(text);
     let parts: Vec<&str> = text.split(':').collect();
@@ -136,7 +136,7 @@ mod tests {
             ("-1w 30s", "2026-11-19T14:07:00Z"),
             ("-0s", "2026-11-26T14:07:30Z"),
             ("13:30", "2026-11-26T13:30:00Z"),
-            // The last one that has come.
+            // The last one that has passed.
             ("14:30", "2026-11-25T14:30:00Z"),
             ("3:00", "2026-11-26T03:00:00Z"),
             ("14:07:30", "2026-11-26T14:07:30Z"),

@@ -1,4 +1,4 @@
-//! Draws a model for tests and reads the cells back, and presses keys. Not what is expected of them.
+//! Draws a model for tests, reads the cells, and presses keys.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ pub(super) fn painted(model: &mut Model) -> Buffer {
     buffer
 }
 
-/// The text of each row, without trailing spaces.
+/// The text of each row without trailing spaces.
 pub(super) fn rows(buffer: &Buffer) -> Vec<String> {
     (0..buffer.area.height).map(|y| row(buffer, y, buffer.area.width).trim_end().to_owned()).collect()
 }
@@ -27,13 +27,13 @@ pub(super) fn row(buffer: &Buffer, y: u16, width: u16) -> String {
     while x < width {
         let symbol = buffer[(x, y)].symbol();
         text.push_str(symbol);
-        // A wide letter covers the cells after it.
+        // A wide character covers the following cells.
         x += columns_of(symbol).max(1);
     }
     text
 }
 
-/// The text, and the styles beneath it: one letter a cell, with a legend.
+/// The text, and below it the styles: one letter per cell, with a legend.
 pub(super) fn shown(model: &mut Model, with_styles: bool) -> String {
     let buffer = painted(model);
     let mut text = rows(&buffer).join("\n");
@@ -66,7 +66,8 @@ pub(super) fn shown(model: &mut Model, with_styles: bool) -> String {
     text
 }
 
-/// One key per character; arrows, Tab (`\t`), Home (`⇤`), End (`⇥`), page up (`⇞`) and down (`⇟`), Enter and Esc have a character of their own.
+/// Presses one key per character. Arrows, Tab (`\t`), Home (`⇤`), End (`⇥`), page up (`⇞`) and page down (`⇟`), Enter
+/// and Esc have their own characters.
 pub(super) fn press(model: &mut Model, keys: &str) -> Vec<Command> {
     let mut commands = Vec::new();
     for key in keys.chars() {

@@ -40,13 +40,13 @@ const OUTBOX: usize = 64;
 /// At most 30 frames a second.
 const FRAME: Duration = Duration::from_millis(33);
 
-/// How long nothing may come before queries go out for what is looked at.
+/// The idle time after which queries for the current view are sent.
 const REST: Duration = Duration::from_millis(120);
 
-/// How often the clock moves.
+/// The interval of clock updates.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A SIGCONT this soon after our own suspension is the end of it and is ignored.
+/// A SIGCONT within this time after our own suspension belongs to it and is ignored.
 const OWN_RESUME: Duration = Duration::from_secs(1);
 
 /// A running dashboard.
@@ -64,7 +64,7 @@ pub struct Feed(SyncSender<Message>);
 /// Why a message was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotTaken {
-    /// The screen lags.
+    /// The screen is too slow.
     Full,
     /// The screen has ended.
     Ended,
@@ -94,7 +94,7 @@ impl Feed {
 }
 
 impl Screen {
-    /// Takes the terminal and starts.
+    /// Takes over the terminal and starts.
     ///
     /// # Errors
     /// If the terminal cannot be taken or a thread cannot be started.
@@ -128,18 +128,18 @@ impl Screen {
         self.feed.clone()
     }
 
-    /// What the operator wants next; `None` once the screen has ended. Ends with `Command::Quit` at the
-    /// latest; the screen stays until [`finish`](Self::finish), so that the end can be watched.
+    /// The next command; `None` after the end of the screen. The last one is `Command::Quit`. The screen stays until
+    /// [`finish`](Self::finish), so that the shutdown is visible.
     pub async fn next_command(&mut self) -> Option<Command> {
         self.commands.recv().await
     }
 
-    /// Ends the screen and gives the terminal back. Waits at most `patience` for a terminal that reads nothing; its
-    /// modes are restored anyway.
+    /// Ends the screen and restores the terminal. Waits at most `patience` for a terminal that does not read; its modes
+    /// are restored anyway.
     ///
     /// # Errors
-    /// What ended the screen, where that was an error of the terminal; `TimedOut` where it reads nothing:
-    /// whoever writes to it now would wait for ever.
+    /// The error of the terminal that ended the screen; `TimedOut` if the terminal does not read, so that writing to it
+    /// would block forever.
     pub fn finish(self, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
         // The inbox has space soon or never.
@@ -157,7 +157,7 @@ impl Screen {
         if self.thread.is_finished() {
             self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the screen panicked")))
         } else {
-            // The thread goes with the process.
+            // The thread ends with the process.
             Err(io::Error::new(io::ErrorKind::TimedOut, "the terminal reads nothing"))
         }
     }
@@ -168,10 +168,10 @@ struct Runner {
     inbox: Receiver<Message>,
     outbox: mpsc::Sender<Command>,
     keys: SyncSender<Message>,
-    /// Never dropped: its end would show the cursor and, where the terminal has gone, complain on standard
-    /// error, which has gone too and makes that a panic. [`terminal::restore`] shows the cursor.
+    /// Never dropped: this would show the cursor and, without a terminal, write an error to standard error, which is
+    /// also gone, so that it would panic. [`terminal::restore`] shows the cursor.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
-    /// When the terminal was last taken again after a suspension of our own.
+    /// When the terminal was last taken over again after our own suspension.
     resumed: Option<Instant>,
     inside_tmux: bool,
 }
@@ -183,7 +183,7 @@ impl Runner {
         outbox: mpsc::Sender<Command>,
         keys: SyncSender<Message>,
     ) -> io::Result<Self> {
-        // One write a frame: the first paint of a large screen is about 30 kB.
+        // One write per frame. The first frame of a large screen has about 30 kB.
         let out = BufWriter::with_capacity(64 * 1024, io::stdout());
         let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(out))?);
         let inside_tmux = std::env::var_os("TMUX").is_some();
@@ -213,7 +213,7 @@ impl Runner {
                     if !self.take_in(message)? {
                         return Ok(());
                     }
-                    // All that waits goes into one frame.
+                    // All waiting messages go into one frame.
                     while let Ok(message) = self.inbox.try_recv() {
                         if !self.take_in(message)? {
                             return Ok(());
@@ -246,7 +246,7 @@ impl Runner {
         let Some(_ours) = terminal::while_ours() else {
             return Err(given_back());
         };
-        // The size may have changed before its message comes.
+        // The size may have changed before its message arrives.
         self.terminal.autoresize()?;
         let area = self.terminal.get_frame().area();
         self.model.size = (area.width, area.height);
@@ -268,11 +268,11 @@ impl Runner {
         Ok(())
     }
 
-    /// Has the next frame write every cell. Not `Terminal::clear`: that asks the terminal where its cursor
-    /// is, and waits for the answer.
+    /// Makes the next frame write every cell. `Terminal::clear` is not used, because it queries the cursor position and
+    /// waits for the answer.
     fn repaint(&mut self) -> io::Result<()> {
         let size = self.terminal.size()?;
-        // It clears at once: on a terminal that was given back, that would wipe the report of a panic.
+        // It clears immediately. If the terminal was restored, this would erase the report of a panic.
         let Some(_ours) = terminal::while_ours() else { return Err(given_back()) };
         self.terminal.resize(size.into())?;
         self.model.changed = true;
@@ -339,7 +339,7 @@ fn given_back() -> io::Error {
     io::Error::other("the terminal was given back")
 }
 
-/// Tests see how a defect leaves the terminal: in debug builds, with this variable set, F12 is one.
+/// For tests of a panic: in debug builds with this variable, F12 panics.
 #[cfg(debug_assertions)]
 #[expect(clippy::panic, reason = "that is what it is for")]
 fn panic_if_asked(message: &Message) {
@@ -351,12 +351,12 @@ fn panic_if_asked(message: &Message) {
     }
 }
 
-/// Starts the thread that reads the terminal. It ends with the screen, or with the process.
+/// Starts the thread that reads the terminal. It ends with the screen or the process.
 fn read_keys(inbox: SyncSender<Message>) -> io::Result<()> {
     let read = move || {
         let mut listener = Listener::default();
         loop {
-            // A key that nobody takes any more ends it; the end of the process does so too.
+            // It ends when nobody receives the keys any more, or with the process.
             let read = match event::poll(Duration::from_millis(250)) {
                 Ok(true) => event::read(),
                 Ok(false) => continue,
@@ -377,7 +377,7 @@ fn read_keys(inbox: SyncSender<Message>) -> io::Result<()> {
                 Ok(TerminalEvent::Paste(text)) => Message::Paste(text),
                 Ok(TerminalEvent::Resize(columns, rows)) => Message::Resize(columns, rows),
                 Ok(TerminalEvent::FocusGained | TerminalEvent::FocusLost) => continue,
-                // The terminal is gone: nobody can be asked any more.
+                // The terminal is gone.
                 Err(error) => {
                     tracing::debug!("the terminal cannot be read: {error}");
                     let _ = inbox.send(Message::Quit);

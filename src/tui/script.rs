@@ -1,4 +1,4 @@
-//! A scripted fleet for tests: the same events, readings and answers every time, over a fixed clock.
+//! A scripted fleet for tests: the same events, readings and answers every time, with a fixed clock.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub(super) fn id(n: usize) -> ClientId {
     ClientId::new(format!("10.4.{}.{}", n / 250, n % 250 + 1), 22)
 }
 
-/// A number from 0 to 99 that looks random and is always the same.
+/// A deterministic pseudorandom number from 0 to 99.
 pub(super) fn noise(n: usize, salt: usize) -> usize {
     let mixed =
         (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (salt as u64 + 7).wrapping_mul(0xd1b5_4a32_d192_ed03);
@@ -147,7 +147,7 @@ fn fails(n: usize) -> bool {
     [0, 1, 2, 3, 7, 14, 60, 272, 325, 378].contains(&n)
 }
 
-/// A sweep over so many clients, four fifths done: some failed, some over a limit, some under way.
+/// A sweep of this many clients, four fifths of them done: some failed, some over a limit, some in progress.
 pub(super) fn events(count: usize) -> Vec<Event> {
     let mut events = vec![
         event(60_000, None, EventKind::Configured { clients: cards(count) }),
@@ -245,7 +245,7 @@ pub(super) fn events(count: usize) -> Vec<Event> {
     events
 }
 
-/// A model that has taken in the script, with the second client selected.
+/// A model after the script, with the second client selected.
 pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
     let about = About { name: "prod".to_owned(), schedule: "every 5m".to_owned(), interval_ms: Some(300_000) };
     let mut model = Model::new(about, look, size, now());
@@ -311,32 +311,32 @@ pub(super) fn model(count: usize, size: (u16, u16), look: Look) -> Model {
     model
 }
 
-/// Has a model take in one thing that happens now.
+/// Applies an event at the current time.
 pub(super) fn tell(model: &mut Model, client: Option<usize>, kind: EventKind) {
     model.update(Message::Frames(vec![Frame::Event(Arc::new(event(0, client, kind)))]));
 }
 
-/// What is asked for at the first step into the past.
+/// The request at the first step into the past.
 pub(super) const NEWEST_SWEEPS: Wish = Wish { part: Part::Newest, most: 500 };
 
-/// Rows as all there are of a list, the newest first.
+/// A page with all rows of a list, the newest first.
 pub(super) fn page<T: Listed>(rows: Vec<T>) -> Page<T> {
     let ends = rows.first().zip(rows.last()).map(|(first, last)| (first.key(), last.key()));
     let total = rows.len() as u64;
     Page { rows, ends, unreadable: Vec::new(), newer: Some(0), has_more: false, total }
 }
 
-/// The answer to a question for sweeps, which are given oldest first.
+/// The answer to a request for sweeps, which are given oldest first.
 pub(super) fn listed(wish: Wish, sweeps: &[SweepView]) -> Message {
     Message::Answer(Answer::Sweeps { wish, page: page(sweeps.iter().rev().cloned().collect()) })
 }
 
-/// The answer to a question for a past fleet.
+/// The answer to a query for a past fleet.
 pub(super) fn found(sweep: &SweepView, count: usize) -> Message {
     Message::Answer(Answer::Past { sweep: sweep.id, fleet: past(sweep, count), unreadable: 0 })
 }
 
-/// Past sweeps, five minutes apart, oldest first; the third failed in part.
+/// Past sweeps at intervals of five minutes, oldest first. The third one failed in part.
 pub(super) fn sweeps(count: usize) -> Vec<SweepView> {
     (0..count)
         .map(|n| SweepView {
@@ -352,7 +352,7 @@ pub(super) fn sweeps(count: usize) -> Vec<SweepView> {
         .collect()
 }
 
-/// The fleet as it stood at the end of a past sweep.
+/// The fleet at the end of a past sweep.
 pub(super) fn past(sweep: &SweepView, count: usize) -> Box<Fleet> {
     let clients = (0..count).map(|n| {
         let mut remembered = remembered(n);

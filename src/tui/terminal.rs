@@ -25,7 +25,7 @@ use crossterm::{
 };
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-/// Whether the terminal is taken.
+/// Whether the terminal is taken over.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Locked while a frame is written. Restoring waits for the end of the frame.
@@ -35,10 +35,10 @@ static FRAME: Mutex<()> = Mutex::new(());
 /// while drawing never finishes it.
 const FRAME_PATIENCE: Duration = Duration::from_millis(100);
 
-/// How long a terminal that reads may take to make room for the last sequence.
+/// How long a terminal that reads may take until it accepts the last sequence.
 const TAKES_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
-/// How long a stop takes to reach every thread of this process; it is far less.
+/// An upper limit of the time until a stop signal reaches all threads of this process.
 const STOP_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Locks the terminal for a frame; `None` if it was restored, so that nothing may be written any more.
@@ -66,10 +66,10 @@ pub fn take(mouse: bool) -> io::Result<()> {
     taken
 }
 
-/// Restores the terminal. Does nothing if it is not taken.
+/// Restores the terminal. Does nothing if it is not taken over.
 ///
-/// Cooked mode comes first: it needs no room in the terminal's queue, so that even a terminal that has
-/// stopped reading is left with a line discipline that works.
+/// Cooked mode is restored first, because it needs no space in the terminal's queue. Even a terminal that has stopped
+/// reading then has a working line discipline.
 pub fn restore() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
@@ -86,8 +86,8 @@ pub fn restore() {
     if let Err(error) = disable_raw_mode() {
         tracing::debug!("the terminal's mode could not be restored: {error}");
     }
-    // Written in one piece. The lock is not waited for: a thread that holds it is stuck in a terminal
-    // that reads nothing, or has panicked while drawing.
+    // Written in one piece, without waiting for the lock: a thread that has it is blocked by a terminal that does not
+    // read, or has panicked while drawing.
     let mut sequence = Vec::new();
     let queued = queue!(
         sequence,
@@ -149,15 +149,15 @@ pub fn set_mouse(on: bool) -> io::Result<()> {
 /// If the terminal cannot be taken again.
 pub fn suspend(mouse: bool) -> io::Result<()> {
     restore();
-    // The whole process group: the shell waits for its leader, which may be a wrapper around this process.
+    // The whole process group, because the shell waits for its leader, which may be a wrapper of this process.
     rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
-    // The signal may reach another thread first and this one a moment later: the terminal must not be
-    // taken in between. The rest of this time passes after the process was continued.
+    // The signal may reach another thread first and this one a moment later. The terminal must not be taken over in
+    // between. The rest of this time passes after the process was continued.
     thread::sleep(STOP_PATIENCE);
     take(mouse)
 }
 
-/// Installs a panic hook that restores the terminal before the panic is reported. To be called once per process.
+/// Installs a panic hook that restores the terminal before the panic is reported. Must be called only once per process.
 pub fn restore_on_panic() {
     static HOOKED: AtomicBool = AtomicBool::new(false);
     if HOOKED.swap(true, Ordering::SeqCst) {

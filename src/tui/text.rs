@@ -1,30 +1,29 @@
-//! Text in screen columns: how many it takes, and how it is cut to fewer. A letter is what a reader takes for one: a
-//! grapheme cluster of 0 to 2 columns. Not where it is written.
+//! Text in screen columns: its width, and how it is cut. A letter is a grapheme cluster of 0 to 2 columns.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// The units after a number that mean nothing without it, nor it without them.
+/// Units that must not be separated from their number.
 const UNITS: [&str; 8] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "%"];
 
 /// How a name that is too long is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NameCut {
-    /// Its beginning and its end stay; so many parts of 36 of the room are for the beginning.
+    /// The beginning and the end remain; the beginning gets this many 36ths of the width.
     Middle(u16),
-    /// What stays begins after so many columns.
+    /// The part from this column on remains.
     From(u16),
 }
 
-/// A little more for the end, where names of machines differ.
+/// A little more for the end, where names of machines usually differ.
 pub(super) const BALANCED: NameCut = NameCut::Middle(16);
 
-/// The cuts that are tried for names that differ, the first of the best is taken.
+/// The cuts that are tried for different names. The first of the best is used.
 const CUTS: [NameCut; 5] = [BALANCED, NameCut::Middle(24), NameCut::Middle(8), NameCut::Middle(36), NameCut::Middle(0)];
 
-/// How many columns a text takes in cells: the sum of its letters.
+/// The number of columns of a text: the sum of its letters.
 pub(super) fn columns_of(text: &str) -> u16 {
     let mut characters = text.chars();
     let columns = match (characters.next(), characters.next()) {
@@ -41,12 +40,12 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// The letters of a text, each with its columns.
+/// The letters of a text with their widths.
 pub(super) fn letters(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)> {
     text.graphemes(true).map(|letter| (letter, letter.width()))
 }
 
-/// The text in ASCII and as wide as it is: what has no form of its own there becomes `?`.
+/// The text in ASCII with the same width. Letters without an ASCII form become `?`.
 pub(super) fn ascii(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for (letter, columns) in letters(text) {
@@ -62,8 +61,8 @@ pub(super) fn ascii(text: &str) -> String {
     plain
 }
 
-/// The beginning of `text` in at most `width` columns. Where it is longer, `more` ends it, which takes one column. A
-/// number at the cut is left out with its unit.
+/// The beginning of `text` in at most `width` columns. If it is longer, it ends with `more`, which takes one column. A
+/// number at the cut is removed with its unit.
 pub(super) fn cut_end<'t>(text: &'t str, width: u16, more: &str) -> Cow<'t, str> {
     if columns_of(text) <= width {
         return text.into();
@@ -71,7 +70,7 @@ pub(super) fn cut_end<'t>(text: &'t str, width: u16, more: &str) -> Cow<'t, str>
     let Some(room) = width.checked_sub(1) else { return "".into() };
     let head = beginning(text, usize::from(room));
     let kept = without_cut_number(head, text.get(head.len()..).unwrap_or_default());
-    // Where nothing else would be left, a cut number still says that there is one.
+    // If nothing else would be left, a truncated number at least shows that there is one.
     let kept = if kept.trim().is_empty() { head } else { kept };
     format!("{kept}{more}").into()
 }
@@ -92,7 +91,7 @@ pub(super) fn cut_name<'t>(name: &'t str, width: u16, cut: NameCut, more: &str) 
         NameCut::From(from) => {
             let from = beginning(name, usize::from(from)).len();
             let rest = name.get(from..).unwrap_or_default();
-            // The sign that more follows needs a column too, unless nothing does.
+            // The sign for omitted text needs a column, too, unless nothing is omitted.
             if columns_of(rest) <= room {
                 return format!("{more}{}", end(name, usize::from(room))).into();
             }
@@ -101,7 +100,7 @@ pub(super) fn cut_name<'t>(name: &'t str, width: u16, cut: NameCut, more: &str) 
     }
 }
 
-/// The cut by which most of these names stay different in `width` columns.
+/// The cut with which most of these names remain different in `width` columns.
 pub(super) fn best_cut<'n>(names: impl Iterator<Item = &'n str> + Clone, width: u16) -> NameCut {
     let all: BTreeSet<&str> = names.filter(|name| columns_of(name) > width).collect();
     if all.len() < 2 {
@@ -120,14 +119,14 @@ pub(super) fn best_cut<'n>(names: impl Iterator<Item = &'n str> + Clone, width: 
     best.0
 }
 
-/// After how many columns names that are sorted begin to differ.
+/// The first column in which names differ. They must be sorted.
 fn differ_from(sorted: &BTreeSet<&str>) -> u16 {
     let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return 0 };
     let common = letters(first).zip(letters(last)).take_while(|(a, b)| a == b).map(|((_, columns), _)| columns);
     u16::try_from(common.sum::<usize>()).unwrap_or(u16::MAX)
 }
 
-/// The beginning of `text` in at most so many columns.
+/// The beginning of `text` in at most this many columns.
 fn beginning(text: &str, columns: usize) -> &str {
     let mut taken = 0;
     let mut bytes = 0;
@@ -141,7 +140,7 @@ fn beginning(text: &str, columns: usize) -> &str {
     text.get(..bytes).unwrap_or_default()
 }
 
-/// The end of `text` in at most so many columns.
+/// The end of `text` in at most this many columns.
 pub(super) fn end(text: &str, columns: usize) -> &str {
     let mut taken = 0;
     let mut bytes = 0;
@@ -155,7 +154,7 @@ pub(super) fn end(text: &str, columns: usize) -> &str {
     text.get(text.len() - bytes..).unwrap_or_default()
 }
 
-/// `head` without the number that the cut between it and `rest` would have shortened, or parted from its unit.
+/// `head` without a number that the cut before `rest` would truncate or separate from its unit.
 fn without_cut_number<'t>(head: &'t str, rest: &str) -> &'t str {
     let in_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | ':');
     let word = |text: &str| text.split(' ').next().unwrap_or_default().trim_end_matches([',', ';', '.']).to_owned();
@@ -196,7 +195,7 @@ mod tests {
             ("longer", 5, "l…ger"),
             ("longer", 1, "…"),
             ("longer", 0, ""),
-            // Letters of two columns, emoji of several characters, marks over letters.
+            // Wide letters, emoji of several characters, combining marks.
             ("机房東京大阪名古屋", 9, "机…名古屋"),
             ("db-👩‍👩‍👧‍👦-👩‍👩‍👧‍👦-01", 8, "db-…-01"),
             ("e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}", 5, "e\u{301}…e\u{301}e\u{301}e\u{301}"),
@@ -239,7 +238,7 @@ mod tests {
     }
 
     proptest! {
-        /// One letter is enough where it stands by itself between the two signs.
+        /// One letter is sufficient if it is alone between the two signs.
         #[test]
         fn names_that_differ_stay_different(
             before in "[a-z]{0,40}", after in "[a-z]{0,40}", first in "[0-4]", second in "[5-9]", width in 3_u16..60,
@@ -250,7 +249,7 @@ mod tests {
             prop_assert_ne!(&shown[0], &shown[1]);
         }
 
-        /// Each number that is shown stands with its unit in the text.
+        /// Each displayed number also has its unit.
         #[test]
         fn a_cut_shows_no_other_number(words in prop::collection::vec("[a-z]{1,6}|[0-9]{1,4}(\\.[0-9])?(%|ms| GiB)?", 1..6), width in 1_u16..40) {
             let text = words.join(" ");
@@ -259,7 +258,7 @@ mod tests {
             let all: Vec<&str> = text.split(' ').collect();
             for (index, word) in kept.iter().enumerate() {
                 let is_number = word.starts_with(|c: char| c.is_ascii_digit());
-                // Alone it may be cut: it says at least that there is one.
+                // A number that is alone may be truncated, to show at least that there is one.
                 prop_assert!(!is_number || index == 0 || *word == all[index], "{:?} of {:?}", cut, text);
             }
         }

@@ -55,7 +55,7 @@ impl Look {
         } else {
             Colours::Sixteen
         };
-        // `COLORFGBG` is "foreground;background"; 7 and 9 to 15 are the light ones.
+        // `COLORFGBG` is "foreground;background". 7 and 9 to 15 are light.
         let background = match set("COLORFGBG").and_then(|value| value.rsplit(';').next()?.parse::<u8>().ok()) {
             Some(7 | 9..=15) => Background::Light,
             Some(_) | None => Background::Dark,
@@ -98,7 +98,7 @@ impl Look {
             Role::Accent => (Color::Cyan, Color::Indexed(80)),
             Role::Good if light => (Color::Green, Color::Indexed(28)),
             Role::Good => (Color::Green, Color::Indexed(71)),
-            // Yellow cannot be read on white.
+            // Yellow text is unreadable on white.
             Role::Warning if light => (Color::Magenta, Color::Indexed(130)),
             Role::Warning => (Color::Yellow, Color::Indexed(179)),
             Role::Bad if light => (Color::Red, Color::Indexed(160)),
@@ -176,21 +176,21 @@ pub struct Glyphs {
     pub fresh: Bar,
     /// A gauge of a value that was known before.
     pub stale: Bar,
-    /// Which share failed, from few to all: steps of equal size.
+    /// The fraction of failed clients, from few to all, in equal steps.
     pub failed: &'static [&'static str],
-    /// What these signs say, short and long.
+    /// The meaning of these signs, long and short.
     pub failed_legend: [&'static str; 2],
-    /// Which share exceeds a limit, from few to all.
+    /// The fraction of clients over a limit, from few to all.
     pub exceeded: &'static [&'static str],
-    /// What these signs say, short and long.
+    /// The meaning of these signs, long and short.
     pub exceeded_legend: [&'static str; 2],
     /// Eight heights, lowest first.
     pub heights: [&'static str; 8],
     /// From one stage to the next.
     pub arrow: &'static str,
-    /// Beside the selected row.
+    /// Next to the selected row.
     pub selected: &'static str,
-    /// Beside a marked row.
+    /// Next to a marked row.
     pub marked: &'static str,
     /// The live dot.
     pub dot: &'static str,
@@ -200,7 +200,7 @@ pub struct Glyphs {
     pub ended: &'static str,
     /// Between two facts.
     pub between: &'static str,
-    /// What is left out.
+    /// For omitted text.
     pub more: &'static str,
     /// Sorted downwards.
     pub down: &'static str,
@@ -225,11 +225,11 @@ pub struct Glyphs {
 /// The glyphs of a bar, each one column wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bar {
-    /// A cell that is full.
+    /// A full cell.
     pub full: &'static str,
-    /// A cell that is filled in part, from little to much.
+    /// A partly filled cell, from little to much.
     pub parts: &'static [&'static str],
-    /// A cell that is empty.
+    /// An empty cell.
     pub empty: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! Where the operator is: what is selected, marked, filtered, open. Not what the fleet is like.
+//! The state of the view: what is selected, marked, filtered and open.
 
 use std::collections::BTreeSet;
 
@@ -15,24 +15,24 @@ use crate::fleet::{
 /// The state of the view.
 #[derive(Debug, Clone, Default)]
 pub struct View {
-    /// Which view is shown.
+    /// The current view.
     pub tab: Tab,
-    /// Which pane of the fleet view takes the keys.
+    /// The pane of the fleet view that has the focus.
     pub pane: Pane,
-    /// The selected client: by its identity, so that sorting never moves the selection.
+    /// The selected client. It is identified by its address, so that sorting never moves the selection.
     pub selected: Option<ClientId>,
-    /// Whether the operator chose it. Until then it is whatever stands first, so that what needs attention is
-    /// seen at the start.
+    /// Whether the operator selected it. Until then, the first client is selected, so that those that need attention
+    /// are visible.
     pub chosen: bool,
-    /// The first row of the client table that is shown.
+    /// The first visible row of the client table.
     pub top: usize,
     /// Marked clients.
     pub marks: BTreeSet<ClientId>,
     /// The filter as typed.
     pub filter_text: String,
-    /// The filter that is applied: the last one typed that could be understood.
+    /// The applied filter: the last valid one.
     pub filter: Filter,
-    /// Why what is typed cannot be understood.
+    /// The error in the typed filter.
     pub filter_error: Option<String>,
     /// The filter of the details.
     pub detail_filter: ListFilter,
@@ -42,31 +42,31 @@ pub struct View {
     pub mail_filter: ListFilter,
     /// The filter of the log.
     pub log_filter: ListFilter,
-    /// The last filter that was not empty; `n` and `N` go by it.
+    /// The last filter that was not empty, for `n` and `N`.
     pub search: Filter,
     /// The order of the client table.
     pub sort: Sort,
-    /// What lies over the view.
+    /// The overlay.
     pub overlay: Overlay,
-    /// The screen held still.
+    /// The frozen screen.
     pub frozen: Option<Box<Held>>,
-    /// The past sweep that is shown or waited for.
+    /// The past sweep that is displayed or requested.
     pub travel: Option<Travel>,
     /// The span of the charts.
     pub span: Span,
     /// Whether details fill the screen.
     pub detail_open: bool,
-    /// Lines of the details that are scrolled away.
+    /// The scroll position of the details, lines.
     pub detail_top: usize,
-    /// The selected row of the alerts beneath the clients, from the top.
+    /// The selected row of the alerts below the clients, from the top.
     pub pane_alert: usize,
     /// The selected row of the alert history, from the top.
     pub alert: usize,
     /// The selected row of the mails, from the top.
     pub mail: usize,
-    /// Lines of the mail that are scrolled away.
+    /// The scroll position of the mail, lines.
     pub mail_top: usize,
-    /// Lines of the log below the selected one; 0 follows the log.
+    /// The number of log lines below the selected one; 0 follows the log.
     pub log_back: usize,
     /// Whether the terminal reports the mouse.
     pub mouse: bool,
@@ -75,65 +75,65 @@ pub struct View {
 /// The filter of a list other than that of the clients.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ListFilter {
-    /// As typed.
+    /// The typed text.
     pub text: String,
-    /// What is applied of it.
+    /// The applied filter.
     pub words: Words,
-    /// Why what is typed cannot be understood.
+    /// The error in the typed text.
     pub error: Option<String>,
 }
 
-/// A fleet held still.
+/// A frozen fleet.
 #[derive(Debug, Clone)]
 pub struct Held {
-    /// The fleet as it was.
+    /// The fleet.
     pub fleet: Fleet,
-    /// When, by the collector's clock.
+    /// The time of the freeze, by the collector's clock.
     pub at: Timestamp,
 }
 
-/// A journey into the past.
+/// Time travel.
 #[derive(Debug, Clone)]
 pub struct Travel {
-    /// Where it goes to.
+    /// The wanted sweep.
     pub to: Goal,
-    /// What stands there. It is of no other sweep.
+    /// Its fleet. Never that of another sweep.
     pub past: Past,
-    /// Steps towards older sweeps that are still to be taken, once those sweeps are loaded.
+    /// Steps to older sweeps that are still to be taken when these sweeps are loaded.
     pub steps_left: usize,
 }
 
-/// Where a journey goes to.
+/// The wanted sweep of time travel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Goal {
-    /// To this sweep.
+    /// This sweep.
     Sweep(Box<SweepView>),
-    /// So many sweeps before the present; which that is follows once the sweeps are known.
+    /// This many sweeps before the present. Which one it is is determined when the sweeps are known.
     Before(usize),
-    /// To the oldest sweep.
+    /// The oldest sweep.
     Oldest,
-    /// To the last sweep that began then or before.
+    /// The last sweep that began at or before this time.
     At(Timestamp),
 }
 
-/// What is known of a past sweep.
+/// The state of a past fleet.
 #[derive(Debug, Clone)]
 pub enum Past {
-    /// Nothing yet: the database was asked.
+    /// It was requested.
     Asked,
-    /// Nothing: this is the reason.
+    /// It failed for this reason.
     Failed(String),
-    /// The fleet as it stood then.
+    /// The fleet at that time.
     Known {
         /// The fleet.
         fleet: Box<Fleet>,
-        /// How many rows could not be read, and are left out.
+        /// The number of rows that are omitted because they cannot be read.
         unreadable: u64,
     },
 }
 
 impl Travel {
-    /// The past fleet, once it is there.
+    /// The past fleet, if it is loaded.
     #[must_use]
     pub fn fleet(&self) -> Option<&Fleet> {
         match &self.past {
@@ -142,13 +142,13 @@ impl Travel {
         }
     }
 
-    /// Whether it goes to this sweep.
+    /// Whether this is the wanted sweep.
     #[must_use]
     pub fn is_to(&self, sweep: SweepId) -> bool {
         self.sweep().is_some_and(|to| to.id == sweep)
     }
 
-    /// The sweep, once it is known which.
+    /// The wanted sweep, if it is known.
     #[must_use]
     pub fn sweep(&self) -> Option<&SweepView> {
         match &self.to {
@@ -173,10 +173,10 @@ pub enum Tab {
 }
 
 impl Tab {
-    /// Every view, by its number key.
+    /// All views, in the order of their number keys.
     pub const ALL: [Self; 4] = [Self::Fleet, Self::Alerts, Self::Mails, Self::Log];
 
-    /// Its word.
+    /// Its name.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -189,7 +189,7 @@ impl Tab {
 }
 
 every! {
-    /// What the keys act on: a list, or what is opened of it.
+    /// What the keys act on: a list, or an opened item.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Place {
         /// The fleet view: map, clients, alerts.
@@ -210,7 +210,7 @@ every! {
 }
 
 impl View {
-    /// The filter by words of what is shown; `None` where that is the client table, which has a language of its own.
+    /// The filter by words of the current view; `None` for the client table, which has its own filter language.
     pub(super) fn list_filter(&self) -> Option<&ListFilter> {
         match self.place() {
             Place::Clients => None,
@@ -221,7 +221,7 @@ impl View {
         }
     }
 
-    /// The same, to be changed.
+    /// The filter by words, mutable.
     pub(super) fn list_filter_mut(&mut self) -> Option<&mut ListFilter> {
         match self.place() {
             Place::Clients => None,
@@ -253,13 +253,13 @@ pub enum Pane {
     /// The client table.
     #[default]
     Clients,
-    /// The details beside it.
+    /// The details next to it.
     Detail,
-    /// The alerts beneath.
+    /// The alerts below.
     Alerts,
 }
 
-/// What lies over the view and takes the keys.
+/// An overlay, which gets the keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Overlay {
     /// No overlay is open.
@@ -267,35 +267,35 @@ pub enum Overlay {
     None,
     /// The help.
     Help {
-        /// How many lines are scrolled away.
+        /// The scroll position, lines.
         top: usize,
-        /// What is searched for, while that is typed.
+        /// The search text while it is typed.
         search: Option<String>,
     },
     /// The palette.
     Palette {
-        /// As typed.
+        /// The typed text.
         text: String,
         /// The selected row.
         row: usize,
     },
-    /// The filter is being typed; Esc brings back what was there before.
+    /// The filter is being typed. Esc restores the previous one.
     Filter {
-        /// What was there before.
+        /// The previous filter.
         before: String,
     },
     /// A question before an action.
     Confirm {
-        /// Which action.
+        /// The action.
         action: Action,
     },
-    /// A time to go to is being typed.
+    /// A time for time travel is being typed.
     GoTo {
-        /// As typed.
+        /// The typed text.
         text: String,
-        /// Why it cannot be gone to.
+        /// The error in it.
         error: Option<String>,
     },
-    /// As what to export what is shown.
+    /// The format of an export is being selected.
     Export,
 }

@@ -32,7 +32,7 @@ pub(super) const FILTER: Spec = Spec {
     synonyms: &["search", "find", "grep", "goto"],
     hint: Hint::Place(2),
     ..spec(Group::Find, &[Char('/')], "filter", "Filter what is shown: web-* !db cpu>90", |model| {
-        // Of a mail and of a line of the log, their lists are filtered.
+        // For a mail or a log line, the filter of its list is used.
         if matches!(model.view.place(), Place::Mail | Place::LogLine) {
             model.view.detail_open = false;
         }
@@ -109,7 +109,7 @@ fn search(model: &mut Model, forward: bool) -> Vec<Command> {
     seek(model, forward, |client| search.meets(client, now), "No listed client matches the last filter.")
 }
 
-/// To the next or previous listed client that is `wanted`, wrapping at the end.
+/// Selects the next or previous listed client that is `wanted`. Wraps around at the end.
 fn seek(model: &mut Model, forward: bool, wanted: impl Fn(&ClientView) -> bool, nothing: &str) -> Vec<Command> {
     let count = model.rows.len();
     let found = (1..=count).find_map(|by| {

@@ -88,7 +88,7 @@ fn open(model: &mut Model) -> Vec<Command> {
     Vec::new()
 }
 
-/// Leaves one thing at a time, the innermost first.
+/// Leaves the innermost open thing.
 fn back(model: &mut Model) -> Vec<Command> {
     let has_filter = model.view.list_filter().is_some_and(|filter| !filter.text.is_empty());
     let is_of_list = !matches!(model.view.place(), Place::Mail | Place::LogLine);

@@ -79,7 +79,7 @@ pub(super) const SUSPEND: Spec =
 
 pub(super) const QUIT: Spec = Spec {
     hint: Hint::Place(7),
-    // Quitting a view of another collector, or a recording, ends no sweep.
+    // Quitting does not end a sweep of another collector or of a recording.
     question: |model| {
         let ends_sweep = model.is_sweeping() && model.source == StreamOrigin::Own;
         ends_sweep.then(|| "A sweep is running. End it and quit?".to_owned())

@@ -1,4 +1,4 @@
-//! Actions that take something along: to the clipboard or to a file. Not what is in an export.
+//! Actions that copy to the clipboard or export to a file. The content of an export is in `export`.
 
 use super::spec::{Group, Hint, Scope, Spec, spec};
 use crate::{
@@ -46,15 +46,15 @@ pub(super) const EXPORT: Spec = Spec {
     })
 };
 
-/// The command that logs in to a client, for a shell.
+/// The command that logs in to a client, quoted for a shell.
 fn ssh_command(card: &ClientCard) -> String {
     let port = if card.id.port() == 22 { String::new() } else { format!("-p {} ", card.id.port()) };
-    // An account must not be taken for an option.
+    // A user name must not be parsed as an option.
     let end = if card.username.starts_with('-') { "-- " } else { "" };
     format!("ssh {port}{end}{}", quoted(&format!("{}@{}", card.username, card.id.address())))
 }
 
-/// A word as a shell takes it: in quotation marks where it has characters that mean something there.
+/// A word for a shell, quoted if it contains special characters.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "@._:-%+".contains(c);
     if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }

@@ -4,8 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Heard, Listener};
 
-/// Bytes as keys, those above 127 with Alt: what is no answer comes out as it was typed, and an answer costs no key but
-/// its own.
+/// Bytes as keys, those above 127 with Alt. Keys that are not part of an answer must come out as typed.
 pub fn background(data: &[u8]) {
     let all: Vec<KeyEvent> = data.iter().map(|byte| key(*byte)).chain([key(b'x')]).collect();
     let mut listener = Listener::default();

@@ -107,7 +107,7 @@ pub(in crate::tui) static COLUMNS: [Column<AlertView>; 6] = [
     },
 ];
 
-/// The name of its client; the address where the fleet does not have it any more.
+/// The name of its client; the address if the client is no longer in the fleet.
 fn name_of<'a>(alert: &AlertView, context: &Context<'a>) -> Cow<'a, str> {
     match context.fleet.client(&alert.client) {
         Some(client) => client.card.name.as_str().into(),
@@ -123,7 +123,7 @@ fn state(alert: &AlertView) -> &'static str {
     }
 }
 
-/// When it was acknowledged and by whom, as far as that is known.
+/// When it was acknowledged and by whom, as far as known.
 fn acknowledgement(alert: &AlertView) -> Option<(Timestamp, Option<&str>)> {
     match &alert.acknowledged {
         Acknowledged::By { at, actor } => Some((*at, actor.as_deref())),
@@ -131,7 +131,7 @@ fn acknowledgement(alert: &AlertView) -> Option<(Timestamp, Option<&str>)> {
     }
 }
 
-/// Who was told of it: by whom it was acknowledged, then who was mailed, or why nobody was.
+/// Who acknowledged it, then who was mailed about it, or why nobody was.
 fn told(alert: &AlertView, context: &Context<'_>) -> String {
     let known = match acknowledgement(alert) {
         Some((at, actor)) => {
@@ -179,7 +179,7 @@ fn lasted<'a>(alert: &'a AlertView, context: &Context<'a>) -> Cell<'a> {
     Cell::Wordings(wordings.into_iter().map(Cow::Owned).collect(), context.style(Role::Dim))
 }
 
-/// What it is about, in fewer words each time.
+/// Its metric and instance in several wordings, the longest first.
 fn what<'a>(alert: &AlertView) -> Vec<Cow<'a, str>> {
     let spec = alert.metric.spec();
     let (value, limit) = (spec.unit.show_short(alert.value), spec.unit.show_short(alert.limit));

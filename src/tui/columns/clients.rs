@@ -21,7 +21,7 @@ every! {
     /// A column of the client table.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub enum ClientColumn {
-        /// What the client is doing, or its last outcome.
+        /// The current stage of the client, or its last result.
         State,
         /// The name.
         Name,
@@ -29,7 +29,7 @@ every! {
         Cpu,
         /// Memory use.
         Memory,
-        /// CPU use at the last collections.
+        /// CPU use of the last collections.
         CpuHistory,
         /// Swap use; exported only.
         Swap,
@@ -43,12 +43,12 @@ every! {
         Took,
         /// The age of the reading.
         Age,
-        /// The failure, or the limits that are exceeded.
+        /// The failure or the exceeded limits.
         Note,
     }
 }
 
-/// The order of the client table. What has no value stays last in either direction.
+/// The order of the client table. Clients without a value are last in either direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sort {
     /// The column; `None` is the order of the configuration.
@@ -57,7 +57,7 @@ pub struct Sort {
     pub reversed: bool,
 }
 
-/// What needs attention comes first.
+/// Clients that need attention come first.
 impl Default for Sort {
     fn default() -> Self {
         Self { by: Some(ClientColumn::State), reversed: false }
@@ -71,35 +71,35 @@ impl Sort {
         self.order().map_or("config", |order| order.word)
     }
 
-    /// Whether the largest value stands first: the most severe, the highest, the oldest.
+    /// Whether the largest value comes first: the most severe, the highest, the oldest.
     pub(in crate::tui) fn falls(self) -> bool {
         self.order().is_some_and(|order| order.largest_first) != self.reversed
     }
 
-    /// The value that is compared; `None` is the order of the configuration.
+    /// The compared value; `None` for the order of the configuration.
     pub(in crate::tui) fn key(self) -> Option<ByClient> {
         self.order().map(|order| order.key)
     }
 
-    /// By the next column that can be sorted by; after the last one, the order of the configuration.
+    /// The next sortable column; after the last one, the order of the configuration.
     #[must_use]
     pub fn next(self) -> Self {
         self.beside(1)
     }
 
-    /// By the column before that can be sorted by; before the first one, the order of the configuration.
+    /// The previous sortable column; before the first one, the order of the configuration.
     #[must_use]
     pub fn previous(self) -> Self {
         self.beside(Self::choices().count() - 1)
     }
 
-    /// What can be sorted by, in the order of the columns; the order of the configuration comes last.
+    /// All sort orders, in the order of the columns. The order of the configuration comes last.
     fn choices() -> impl Iterator<Item = Option<ClientColumn>> + Clone {
         let sortable = ClientColumn::ALL.iter().copied().filter(|column| column.spec().sort.is_some());
         sortable.map(Some).chain([None])
     }
 
-    /// So many choices further, in a circle.
+    /// Moves by a number of choices, wrapping around.
     fn beside(self, by: usize) -> Self {
         let here = Self::choices().position(|choice| choice == self.by).unwrap_or(0);
         let by = Self::choices().cycle().nth(here + by).flatten();
@@ -111,14 +111,14 @@ impl Sort {
     }
 }
 
-/// What is exported of a client: who it is, then the columns in their order.
+/// The exported values of a client: its identity, then the columns in order.
 pub(in crate::tui) fn exports() -> impl Iterator<Item = &'static Export<ClientView>> + Clone {
     let others = ClientColumn::ALL.iter().filter(|column| **column != ClientColumn::Name);
     std::iter::once(&ClientColumn::Name).chain(others).flat_map(|column| column.spec().exports)
 }
 
 impl ClientColumn {
-    /// All that is known of the column.
+    /// The properties of the column.
     pub(in crate::tui) fn spec(self) -> &'static Column<ClientView> {
         match self {
             Self::State => &Column {
@@ -225,7 +225,7 @@ impl ClientColumn {
                 },
                 sort: Some(Order {
                     word: "age",
-                    // The earliest reading is the oldest.
+                    // The earliest reading has the highest age.
                     largest_first: true,
                     key: |client| client.reading.as_ref().map_or(Key::Absent, |(at, _)| Key::Time(*at)),
                 }),
@@ -257,7 +257,7 @@ fn reading(client: &ClientView) -> Option<&Reading> {
     client.reading.as_ref().map(|(_, reading)| &**reading)
 }
 
-/// The value of a metric, the worst where it has several.
+/// The value of a metric, the worst one if there are several.
 fn value(client: &ClientView, metric: Metric) -> Option<f64> {
     client.sample.worst(metric)
 }
@@ -297,11 +297,11 @@ fn took_ms(client: &ClientView) -> Option<u64> {
     client.last.as_ref().map(|last| last.duration_ms)
 }
 
-/// A name as a whole, so far as it does not take more than its part of a narrow list; the bars give way to it.
+/// A name gets its full width, but only a part of a narrow list. The bars get what is left.
 const NAME: &[Claim] =
     &[whole(1, Size::Content(6, 8)), up_to(9, Size::Share(6, 55)), up_to(20, Size::Content(6, u16::MAX))];
 
-/// A number; beside it a bar, longer ones where nothing else needs the room.
+/// A number, with a bar if there is space.
 const GAUGE: &[Claim] =
     &[whole(2, Size::Of(4)), whole(11, Size::Of(9)), up_to(16, Size::Of(15)), up_to(22, Size::Of(35))];
 
@@ -309,7 +309,7 @@ fn is_exceeded(client: &ClientView, metric: Metric) -> bool {
     client.exceeded.iter().any(|exceeded| exceeded.metric == metric)
 }
 
-/// What is not of the last collection is dim; what exceeds its limit stands out.
+/// Values that are not from the last collection are dim. Values over the limit are highlighted.
 fn value_style(client: &ClientView, context: &Context<'_>, metric: Metric) -> ratatui::style::Style {
     context.style(match (is_exceeded(client, metric), client.is_fresh()) {
         (true, _) => Role::Warning,
@@ -340,7 +340,7 @@ fn cpu_history<'a>(client: &'a ClientView, context: &Context<'a>) -> Cell<'a> {
     Cell::Bars { percents, style: context.style(if client.is_fresh() { Role::Active } else { Role::Dim }) }
 }
 
-/// The most important thing about a client: why it failed, else which limits it exceeds.
+/// The most important text about a client: its failure, otherwise its exceeded limits.
 fn note<'a>(client: &'a ClientView, context: &Context<'a>) -> Cell<'a> {
     let cell = |text: String, role| Cell::Text(text.into(), context.style(role));
     if let Some(running) = &client.running
@@ -359,7 +359,7 @@ fn note<'a>(client: &'a ClientView, context: &Context<'a>) -> Cell<'a> {
     }
 }
 
-/// Which limits are exceeded: with values and limits, with values, with how many more there are.
+/// The exceeded limits in several wordings: with values and limits, with values, with the number of further ones.
 fn limits(exceeded: &[Exceeded]) -> Vec<Cow<'static, str>> {
     let one = |exceeded: &Exceeded, with_limit: bool| {
         let spec = exceeded.metric.spec();

@@ -9,7 +9,7 @@ use crate::{
     tui::{format, theme::Role},
 };
 
-/// The columns, from left to right. The client comes before the message, which is what is cut.
+/// The columns, from left to right. The message is the last one, because it is cut off.
 pub(in crate::tui) static COLUMNS: [Column<LogLine>; 4] = [
     Column {
         headings: &["TIME"],
@@ -50,7 +50,7 @@ fn message<'a>(line: &'a LogLine, context: &Context<'a>) -> Cell<'a> {
     Cell::Text(line.text.as_str().into(), context.style(role))
 }
 
-/// What a level means.
+/// The role of a level.
 pub(in crate::tui) fn role(level: LogLevel) -> Role {
     match level {
         LogLevel::Error => Role::Bad,

@@ -14,10 +14,10 @@ use crate::{
     tui::theme::Role,
 };
 
-/// The processes that use most CPU.
+/// The processes with the highest CPU use.
 pub(in crate::tui) static BY_CPU: [Column<Process>; 4] = processes(&["TOP PROCESSES BY CPU", "TOP BY CPU"]);
 
-/// The processes that use most memory.
+/// The processes with the highest memory use.
 pub(in crate::tui) static BY_MEMORY: [Column<Process>; 4] = processes(&["TOP PROCESSES BY MEMORY", "TOP BY MEMORY"]);
 
 const fn processes(headings: &'static [&'static str]) -> [Column<Process>; 4] {

@@ -1,62 +1,62 @@
-//! How wide the columns of a list are: one rule for every list, from what they hold and the room there is. Not what
-//! they hold.
+//! The widths of the columns of a list. All lists use the same algorithm, which depends on the content and the
+//! available width.
 
-/// What a column asks for. Claims are met by their rank, over all columns, the lowest first. A column whose first
-/// claim, of one column at least, cannot be met is left out.
+/// A claim of a column for a width. Claims are granted by rank over all columns, the lowest first. A column whose first
+/// claim cannot be granted is not shown.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::tui) struct Claim {
-    /// When it is its turn. Claims of one rank are met together: all of them whole, or equally far.
+    /// The rank. Claims of the same rank are granted together: all of them completely, or all to the same extent.
     rank: u8,
-    /// How wide the column is then.
+    /// The claimed width.
     size: Size,
-    /// Whether a part of it is of no use.
+    /// Whether a part of it is useless.
     is_whole: bool,
 }
 
 /// A width, in screen columns.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::tui) enum Size {
-    /// So many.
+    /// This width.
     Of(u16),
-    /// As many as the widest cell takes, but at least and at most so many.
+    /// The width of the widest cell, with a minimum and a maximum.
     Content(u16, u16),
-    /// As many as the widest cell takes, but at least so many, and at most this share of the list, percent.
+    /// The width of the widest cell, with a minimum, and a maximum in percent of the list.
     Share(u16, u16),
-    /// All there are.
+    /// All available columns.
     All,
 }
 
-/// The claim to a width of which a part is of no use.
+/// A claim that can only be granted completely.
 pub(in crate::tui) const fn whole(rank: u8, size: Size) -> Claim {
     Claim { rank, size, is_whole: true }
 }
 
-/// The claim to a width as far as there is room for it.
+/// A claim that can be granted in part.
 pub(in crate::tui) const fn up_to(rank: u8, size: Size) -> Claim {
     Claim { rank, size, is_whole: false }
 }
 
-/// A number: as wide as its longest value, at least so wide, or left out. A number that is cut is another number.
+/// A number: the width of its longest value, at least `least`, or nothing. A truncated number would be wrong.
 pub(in crate::tui) const fn number(rank: u8, least: u16) -> Claim {
     whole(rank, Size::Content(least, u16::MAX))
 }
 
-/// What is known of a column before its width is.
+/// The properties of a column that determine its width.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::tui) struct Asks<'c> {
-    /// Its claims, in the order of their ranks.
+    /// Its claims, ordered by rank.
     pub(in crate::tui) claims: &'c [Claim],
     /// The width of its widest cell.
     pub(in crate::tui) content: u16,
-    /// Whether its first claim comes before all others.
+    /// Whether its first claim has priority over all others.
     pub(in crate::tui) comes_first: bool,
 }
 
-/// The widths of columns in a list of `room` columns, in their order. 0 is a column that is left out. Between two
-/// columns one stays free; with it the widths never exceed `room`.
+/// The widths of columns in a list of `room` screen columns, in order. 0 means that a column is not shown. There is one
+/// blank between two columns, and the sum never exceeds `room`.
 pub(in crate::tui) fn widths(columns: &[Asks<'_>], room: u16) -> Vec<u16> {
     let mut widths = vec![0; columns.len()];
-    // The free column after the last one may lie outside.
+    // There is no blank after the last column.
     let mut left = room.saturating_add(1);
     let mut claims: Vec<(u8, usize, usize, Claim)> = Vec::new();
     for (at, column) in columns.iter().enumerate() {
@@ -72,9 +72,9 @@ pub(in crate::tui) fn widths(columns: &[Asks<'_>], room: u16) -> Vec<u16> {
     widths
 }
 
-/// Meets the claims of one rank.
+/// Grants the claims of one rank.
 fn grant(columns: &[Asks<'_>], claims: &[(u8, usize, usize, Claim)], room: u16, widths: &mut [u16], left: &mut u16) {
-    // Which column, by how much it is to grow, and the free column after it where it is new.
+    // The column, its growth, and the blank after it if it is new.
     let mut wanted: Vec<(usize, u16, u16)> = Vec::new();
     for (_, at, index, claim) in claims {
         let (Some(column), Some(width)) = (columns.get(*at), widths.get(*at)) else { continue };
@@ -89,7 +89,7 @@ fn grant(columns: &[Asks<'_>], claims: &[(u8, usize, usize, Claim)], room: u16, 
     }
     let all = wanted.iter().fold(0_u16, |sum, (_, by, gap)| sum.saturating_add(*by).saturating_add(*gap));
     if all > *left && claims.iter().any(|(_, _, _, claim)| claim.is_whole) {
-        // First claims are met one by one: a narrower column may fit where a wider one did not.
+        // First claims are granted one by one, because a narrower column may fit where a wider one does not.
         if claims.iter().any(|(_, _, index, _)| *index > 0) {
             return;
         }
@@ -98,7 +98,7 @@ fn grant(columns: &[Asks<'_>], claims: &[(u8, usize, usize, Claim)], room: u16, 
         }
         return;
     }
-    // The least that is wanted comes first: what it leaves of its part is for the others.
+    // The smallest claim comes first, so that the others can use what it leaves.
     wanted.sort_by_key(|(_, by, _)| *by);
     let mut others = u16::try_from(wanted.len()).unwrap_or(u16::MAX);
     let mut most = u16::MAX;
@@ -160,7 +160,7 @@ mod tests {
         check(8, 5, 79, [9, 8, 15, 15, 3, 24]);
         check(8, 5, 60, [9, 8, 15, 15, 3, 5]);
         check(8, 5, 57, [9, 8, 13, 13, 3, 6]);
-        // What a long name needs is taken from the bars, not from the numbers.
+        // A long name takes space from the bars, not from the numbers.
         check(40, 0, 79, [9, 40, 10, 10, 3, 2]);
         check(100, 0, 79, [9, 47, 7, 7, 3, 1]);
         check(100, 0, 200, [9, 100, 15, 15, 3, 53]);
@@ -196,7 +196,7 @@ mod tests {
             let shown = widths.iter().filter(|width| **width > 0).count();
             let taken = widths.iter().map(|width| usize::from(*width)).sum::<usize>() + shown.saturating_sub(1);
             prop_assert!(taken <= usize::from(room), "{widths:?}");
-            // Where there is room for one of them only, the first one has it.
+            // If there is only space for one of them, it is the first.
             prop_assert!(widths[2] == widths[3] || widths[3] == 0, "{widths:?}");
             prop_assert!(widths[4] == 0 || widths[4] >= contents[4]);
         }

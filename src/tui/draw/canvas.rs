@@ -1,4 +1,4 @@
-//! Writes text into cells, clipped to where it belongs. Not what is written.
+//! Writes text into cells and clips it to its area.
 
 use ratatui::{
     buffer::Buffer,
@@ -13,7 +13,7 @@ use crate::tui::{
     view::Tab,
 };
 
-/// A buffer with the look to draw in.
+/// A buffer and the look.
 pub(super) struct Canvas<'a> {
     buffer: &'a mut Buffer,
     look: Look,
@@ -36,8 +36,8 @@ impl<'a> Canvas<'a> {
         self.look.glyphs()
     }
 
-    /// Writes `text` from `x`, at most `width` columns of it; returns the column after it. What lies
-    /// outside of the buffer is left out. Where the text is longer, its last column says so.
+    /// Writes `text` from `x`, at most `width` columns of it; returns the column after it. Text outside of the buffer
+    /// is omitted. If the text is too long, its last column shows this.
     pub(super) fn text(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
         let area = self.buffer.area;
         if y >= area.bottom() || x >= area.right() || width == 0 {
@@ -45,14 +45,14 @@ impl<'a> Canvas<'a> {
         }
         let width = width.min(area.right() - x);
         let text = self.plain(text);
-        // What lies beneath may be dim (a rule); text is so only where it says so itself.
+        // The background may be dim (a rule), but the text only is if its style says so.
         let dim = style.add_modifier.contains(Modifier::DIM);
         let style = if dim { style } else { style.remove_modifier(Modifier::DIM) };
         let text = cut_end(&text, width, self.glyphs().more);
         self.buffer.set_stringn(x, y, &text, usize::from(width), style).0
     }
 
-    /// The same, ending before column `right`; returns the column where it begins.
+    /// Writes text that ends before column `right`; returns the column where it begins.
     pub(super) fn text_before(&mut self, right: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
         let columns = columns_of(text).min(width);
         let x = right.saturating_sub(columns);
@@ -60,7 +60,7 @@ impl<'a> Canvas<'a> {
         x
     }
 
-    /// Text of pieces with their roles.
+    /// Pieces of text with their styles.
     pub(super) fn pieces(&mut self, x: u16, y: u16, width: u16, pieces: &[(&str, Style)]) -> u16 {
         let (mut at, right) = (x, x.saturating_add(width));
         for (text, style) in pieces {
@@ -77,8 +77,8 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// A rule over `area`'s first row with a title at its left and a remark at its right.
-    /// Returns the column after the title.
+    /// A rule in the first row of `area` with a title on the left and a remark on the right. Returns the column after
+    /// the title.
     pub(super) fn title(&mut self, area: Rect, title: &[(&str, Style)], remark: &[(&str, Style)]) -> u16 {
         if area.height == 0 || area.width < 4 {
             return area.x;
@@ -88,7 +88,7 @@ impl<'a> Canvas<'a> {
         for x in area.x..area.right() {
             self.text(x, area.y, 1, rule, dim);
         }
-        // One column of rule, then the title.
+        // One column of the rule comes before the title.
         let at = area.x + 2;
         let room = area.right().saturating_sub(at + 1);
         let title_width: u16 = title.iter().map(|(text, _)| columns_of(text)).sum::<u16>() + 2;
@@ -105,7 +105,7 @@ impl<'a> Canvas<'a> {
         end
     }
 
-    /// The title of a view that fills the body: at its right the views and their keys.
+    /// The title of a view in the whole body, with the views and their keys on the right.
     pub(super) fn view_title(&mut self, area: Rect, title: &[(&str, Style)], shown: Tab) {
         let (dim, accent) = (self.style(Role::Dim), self.style(Role::Accent));
         let number = ["1", "2", "3", "4"];
@@ -118,16 +118,16 @@ impl<'a> Canvas<'a> {
         self.title(area, title, &remark);
     }
 
-    /// Lays `style` over cells that are drawn already.
+    /// Applies `style` to cells that are already drawn.
     pub(super) fn tint(&mut self, area: Rect, style: Style) {
         self.buffer.set_style(area.intersection(self.buffer.area), style);
     }
 
-    /// Empties cells.
+    /// Clears cells.
     pub(super) fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
         for y in area.y..area.bottom() {
-            // A wide letter that begins before the area would cover its first column.
+            // A wide character that begins before the area would cover its first column.
             if let Some(before) = area.x.checked_sub(1).and_then(|x| self.buffer.cell_mut((x, y)))
                 && columns_of(before.symbol()) > 1
             {
@@ -141,8 +141,8 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// `text` as this terminal can show it: without a terminal for Unicode, what is not ASCII becomes `?`
-    /// (what we write ourselves has its own ASCII form).
+    /// `text` for this terminal: if it does not support Unicode, characters outside of ASCII are replaced with `?`. Our
+    /// own texts have ASCII forms.
     fn plain<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
         if self.look.unicode || text.is_ascii() {
             return text.into();

@@ -1,4 +1,4 @@
-//! Charts over time. The axes stand still: shares run from 0 to 100 %, and time moves by whole columns.
+//! Charts over time. The axes are fixed: from 0 to 100 %, and time moves by whole columns.
 
 use jiff::Timestamp;
 use ratatui::layout::Rect;
@@ -9,13 +9,13 @@ use crate::{
     tui::theme::{Glyphs, Role},
 };
 
-/// The glyph for a share; a blank where there is none.
+/// The glyph for a percentage; a blank if there is none.
 pub(super) fn height(glyphs: &'static Glyphs, percent: Option<f64>) -> &'static str {
     let Some(percent) = percent else { return " " };
     eighths(glyphs, percent / 100.0 * 8.0)
 }
 
-/// The glyph for 0 to 8 eighths of a cell; nothing at all is the lowest.
+/// The glyph for 0 to 8 eighths of a cell. 0 has the lowest glyph.
 fn eighths(glyphs: &'static Glyphs, eighths: f64) -> &'static str {
     let [first, rest @ ..] = &glyphs.heights;
     let mut glyph = first;
@@ -27,16 +27,16 @@ fn eighths(glyphs: &'static Glyphs, eighths: f64) -> &'static str {
     glyph
 }
 
-/// One value a column: the highest of its share of `span` up to `now`. Between two points a column keeps
-/// the value before, as long as the gap is not out of the ordinary.
+/// One value per column: the highest of its part of `span` up to `now`. Between two points, columns have the value of
+/// the previous point, unless the gap is unusually long.
 pub(super) fn columns(points: &[(Timestamp, Option<f64>)], span: Span, now: Timestamp, count: u16) -> Vec<Option<f64>> {
     let count_ms = i64::from(count.max(1));
     let bucket = (span.milliseconds() / count_ms).max(1);
-    // Columns begin at whole multiples, so that the chart does not creep with every second.
+    // Columns begin at multiples of their duration, so that the chart does not move every second.
     let last = now.as_millisecond().div_euclid(bucket);
     let mut values: Vec<Option<f64>> = vec![None; usize::from(count)];
     let mut times: Vec<usize> = Vec::new();
-    // The last point before the first column reaches into it.
+    // The last point before the first column also applies to it.
     let mut reaching: Option<(f64, usize)> = None;
     for (at, value) in points {
         let Ok(back) = usize::try_from(last - at.as_millisecond().div_euclid(bucket)) else { continue };
@@ -63,7 +63,7 @@ pub(super) fn columns(points: &[(Timestamp, Option<f64>)], span: Span, now: Time
             (None, _) => kept = None,
         }
     }
-    // What comes after the last point is not known yet.
+    // The time after the last point has no value yet.
     if let Some(newest) = times.iter().max() {
         for slot in values.iter_mut().skip(newest + 1) {
             *slot = None;
@@ -72,20 +72,20 @@ pub(super) fn columns(points: &[(Timestamp, Option<f64>)], span: Span, now: Time
     values
 }
 
-/// What is drawn of a series.
+/// A chart.
 pub(super) struct Chart {
-    /// One value a column, percent.
+    /// One value per column, percent.
     pub(super) values: Vec<Option<f64>>,
-    /// The colour of what is within the limit.
+    /// The colour of values within the limit.
     pub(super) role: Role,
-    /// The limit, percent, where it is known.
+    /// The limit, percent, if it is known.
     pub(super) limit: Option<f64>,
 }
 
-/// The room at the right of a chart for its scale, columns.
+/// The width of the scale to the right of a chart, columns.
 const SCALE: u16 = 5;
 
-/// How many columns of an area are for values: a chart of several rows has its scale beside it.
+/// The number of columns for values. A chart with several rows has its scale next to it.
 pub(super) fn columns_within(width: u16, rows: u16) -> u16 {
     if has_scale(width, rows) { width - SCALE } else { width }
 }
@@ -94,8 +94,8 @@ fn has_scale(width: u16, rows: u16) -> bool {
     rows >= 2 && width >= 4 * SCALE
 }
 
-/// Draws a chart into an area, 0 % at its bottom and 100 % at its top. What exceeds the limit stands out; where the
-/// values are below it, the limit is a line.
+/// Draws a chart into an area, with 0 % at the bottom and 100 % at the top. Values over the limit are highlighted. The
+/// limit is a line where the values are lower.
 pub(super) fn put(canvas: &mut Canvas<'_>, area: Rect, chart: &Chart) {
     let rows = area.height;
     let plot = Rect { width: columns_within(area.width, rows), ..area };
@@ -119,7 +119,7 @@ pub(super) fn put(canvas: &mut Canvas<'_>, area: Rect, chart: &Chart) {
     }
 }
 
-/// The shares at the top, in the middle where there is room for it, and at the bottom; the limit beside its line.
+/// The percentages at the top, at the bottom and, if there is space, in the middle; the limit next to its line.
 fn scale(canvas: &mut Canvas<'_>, area: Rect, limit: Option<(f64, u16)>) {
     let rows = area.height;
     let mut labels = vec![(rows - 1, 100.0, Role::Dim), (0, 0.0, Role::Dim)];
@@ -136,12 +136,12 @@ fn scale(canvas: &mut Canvas<'_>, area: Rect, limit: Option<(f64, u16)>) {
     }
 }
 
-/// In which row from the bottom a share lies.
+/// The row of a percentage, from the bottom.
 fn row_of(percent: f64, rows: u16) -> u16 {
     (0..rows).rev().find(|row| percent > f64::from(*row) * 100.0 / f64::from(rows)).unwrap_or(0)
 }
 
-/// When the first, the middle and the last column of a chart are: times of the day, or dates where it spans days.
+/// The times of the first, the middle and the last column: times of the day, or dates if the span is longer than a day.
 pub(super) fn times(span: Span, now: Timestamp) -> [String; 3] {
     let format = if span.milliseconds() > 48 * 3_600_000 { "%d %b" } else { "%H:%M" };
     let at = |back_ms: i64| {
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn columns_stand_still_and_hold_their_value_over_ordinary_gaps() {
         let minute = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
-        // Every ten minutes over an hour in 12 columns of five minutes, one hour's gap before.
+        // Every ten minutes over an hour in 12 columns of five minutes, with a gap of one hour before.
         let points: Vec<_> = [130, 140, 150, 160].map(|at| (minute(at), Some(at as f64 / 2.0))).to_vec();
         let shown = |now| columns(&points, Span::Hour, now, 12);
         let expected = [

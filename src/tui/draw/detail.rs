@@ -1,4 +1,4 @@
-//! The details of one client. Which rows they have; what these say is in the modules here.
+//! Draws the details of a client. The content of the rows is in the modules below.
 
 use ratatui::{layout::Rect, style::Modifier};
 
@@ -20,7 +20,7 @@ mod row;
 
 use row::{List, Row, put};
 
-/// The details under their title.
+/// The details with their title.
 pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect, focused: bool) {
     let (strong, dim) = (canvas.style(Role::Strong), canvas.style(Role::Dim));
     let Some(client) = model.selected() else {
@@ -40,7 +40,7 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect, focused: 
         text if !text.is_empty() && model.view.place() == Place::Details => format!(" · filter: {text}"),
         _ => String::new(),
     };
-    // The state stays beside a long name.
+    // The state remains visible next to a long name.
     let others = [&state, &attempts, &filter].map(|text| columns_of(text)).iter().sum::<u16>();
     let room = area.width.saturating_sub(others + 7).max(6);
     let shown = cut_name(&client.card.name, room, BALANCED, canvas.glyphs().more);
@@ -59,7 +59,7 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect, focused: 
     }
     let height: usize = rows.iter().map(|row| usize::from(row.height())).sum();
     let has_more = height > usize::from(inner.height);
-    // The last row says how many follow.
+    // The last row shows how many follow.
     inner.height = inner.height.saturating_sub(u16::from(has_more));
     let hidden = height.saturating_sub(usize::from(inner.height));
     let mut skip = model.view.detail_top.min(hidden);

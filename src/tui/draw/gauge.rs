@@ -1,11 +1,12 @@
-//! Bars of shares, finer than a cell. Not what the share is of.
+//! Draws bars for percentages with a resolution below one cell.
 
 use ratatui::style::Style;
 
 use super::canvas::Canvas;
 use crate::tui::theme::Bar;
 
-/// Draws a bar of `width` cells that is filled to `percent`. A share above nothing shows, and only the whole fills it.
+/// Draws a bar of `width` cells that is filled to `percent`. Any value above 0 is visible, and only 100 % fills it
+/// completely.
 pub(super) fn bar(
     canvas: &mut Canvas<'_>,
     (x, y): (u16, u16),
@@ -27,7 +28,7 @@ pub(super) fn bar(
     }
 }
 
-/// How many of `all` steps a share of 100 fills.
+/// How many of `all` steps a percentage fills.
 pub(super) fn steps(percent: f64, all: usize) -> usize {
     let exact = (percent.clamp(0.0, 100.0) / 100.0 * all as f64).round();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "lies between 0 and all")]
@@ -37,7 +38,7 @@ pub(super) fn steps(percent: f64, all: usize) -> usize {
     steps.max(least).min(most)
 }
 
-/// The sign of a share, of those for growing shares; the last one is for the whole.
+/// The sign of a fraction, from a list of signs for increasing fractions. The last one is for 100 %.
 pub(super) fn share(signs: &[&'static str], part: usize, whole: usize) -> &'static str {
     let percent = part as f64 / whole.max(1) as f64 * 100.0;
     signs.get(steps(percent, signs.len()).saturating_sub(1)).copied().unwrap_or(" ")

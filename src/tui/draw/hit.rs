@@ -1,4 +1,4 @@
-//! What lies at a place of the screen, for the mouse. Not what a click does.
+//! Finds the item at a position of the screen, for the mouse.
 
 use super::{alerts, list, map};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     tui::{model::Model, view::Tab},
 };
 
-/// The client in the table or on the map.
+/// The client in the table or on the map at this position.
 pub(in crate::tui) fn client_at(model: &Model, column: u16, row: u16) -> Option<ClientId> {
     if model.view.tab != Tab::Fleet || model.view.detail_open {
         return None;
@@ -24,7 +24,7 @@ pub(in crate::tui) fn client_at(model: &Model, column: u16, row: u16) -> Option<
     model.rows.get(model.view.top + usize::from(row - first)).cloned()
 }
 
-/// The alert, counted from the top of the list.
+/// The index of the alert in the list at this position.
 pub(in crate::tui) fn alert_at(model: &Model, column: u16, row: u16) -> Option<usize> {
     let layout = model.layout();
     let (rows, selected) = if model.view.tab == Tab::Alerts {

@@ -1,4 +1,4 @@
-//! The log view: the lines around the selected one, or the selected one whole.
+//! The log view: the lines around the selected one, or the complete selected line.
 
 use ratatui::layout::Rect;
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The log over the whole body; one line alone where it is opened.
+/// The log in the whole body; a single line if it is opened.
 pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     if model.view.detail_open {
         if let Some(line) = model.selected_line() {
@@ -41,7 +41,7 @@ pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     canvas.view_title(area, &[("Log", strong), (&count, dim)], Tab::Log);
     let areas = list::Areas::of(area);
     let longest_name = model.log.iter().filter_map(|line| line.client.as_deref()).map(columns_of).max().unwrap_or(0);
-    // The last lines, as long as the selected one is among them.
+    // The last lines, if the selected one is among them.
     let rows = usize::from(areas.rows.height);
     let selected = model.log_row().unwrap_or(0);
     let first = selected.min(listed.saturating_sub(rows));
@@ -63,7 +63,7 @@ pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
-/// One line, in as many rows as it needs.
+/// One line, in as many rows as necessary.
 fn whole(canvas: &mut Canvas<'_>, line: &LogLine, area: Rect) {
     let dim = canvas.style(Role::Dim);
     let at = line.at.strftime("%F %H:%M:%SZ").to_string();

@@ -1,5 +1,5 @@
-//! The fleet map: one cell a client, or the share of several that failed, in the configuration's order, so that a
-//! sweep is seen travelling.
+//! The fleet map in the order of the configuration: one cell per client, or per group of clients with the fraction of
+//! failed ones. It shows the progress of a sweep.
 
 use ratatui::{
     layout::Rect,
@@ -15,13 +15,13 @@ use crate::{
     tui::{model::Model, theme::Role},
 };
 
-/// How many clients share a cell.
+/// The number of clients per cell.
 fn clients_per_cell(clients: usize, area: Rect) -> usize {
     let cells = usize::from(area.width.saturating_sub(2)) * usize::from(area.height.saturating_sub(1));
     clients.div_ceil(cells.max(1)).max(1)
 }
 
-/// The map under its title.
+/// The map with its title.
 pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let fleet = model.shown();
     let count = fleet.clients().count();
@@ -71,8 +71,8 @@ impl<'f> Cell<'f> {
         self.is_selected |= is_selected;
     }
 
-    /// One client as itself. Of several the share that failed, else the share over a limit, else what the one does
-    /// that most needs attention.
+    /// The state of a single client. For several clients, the fraction that failed, otherwise the fraction over a
+    /// limit, otherwise the state that needs the most attention.
     fn look(&self, canvas: &Canvas<'_>) -> (&'static str, Style) {
         let glyphs = canvas.glyphs();
         match self {
@@ -87,7 +87,7 @@ impl<'f> Cell<'f> {
     }
 }
 
-/// Failed, over a limit, under way, the rest.
+/// The order of attention: failed, over a limit, in progress, the rest.
 fn rank(client: &ClientView) -> u8 {
     match Phase::of(client) {
         Phase::Queued => 7,
@@ -128,7 +128,7 @@ fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect, each: usize) {
     canvas.title(area, &[("Fleet map", strong)], &[&[(of.as_str(), dim)], next].concat());
 }
 
-/// The client at a place of the map.
+/// The client at a position of the map.
 pub(super) fn client_at(model: &Model, area: Rect, column: u16, row: u16) -> Option<ClientId> {
     let x = usize::from(column.checked_sub(area.x + 1)?);
     let y = usize::from(row.checked_sub(area.y + 1)?);

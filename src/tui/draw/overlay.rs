@@ -1,4 +1,4 @@
-//! The hint line, and what lies over the view: help, palette, questions.
+//! The hint line, and the overlays: help, palette, questions.
 
 use ratatui::{layout::Rect, style::Style};
 
@@ -13,7 +13,7 @@ use crate::tui::{
     view::{Overlay, Place},
 };
 
-/// The last row: what is typed, what is asked, what was said, else the keys.
+/// The last row: an input, a question, a message, or the keys.
 pub(super) fn hint_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let (dim, text, accent) = (canvas.style(Role::Dim), canvas.style(Role::Text), canvas.style(Role::Accent));
     let width = area.width.saturating_sub(1);
@@ -59,7 +59,7 @@ fn keys(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let mut entries: Vec<Action> = Action::ALL.to_vec();
     entries.retain(|action| actions::hint(model, *action).is_some());
     entries.sort_by_key(|action| actions::hint(model, *action));
-    // As many as fit, the most important first; shown in the order of the table.
+    // As many as fit, the most important ones first; displayed in the order of the table.
     let mut room = area.width.saturating_sub(3 + columns_of(moves) + columns_of(canvas.glyphs().arrows));
     entries.retain(|action| {
         let width = columns_of(&label(model, *action)) + 1 + columns_of(actions::spec(*action).name) + gap;
@@ -77,7 +77,7 @@ fn keys(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
-/// The key of an action that is shown first.
+/// The first key of an action.
 fn label(model: &Model, action: Action) -> String {
     actions::spec(action).label(model.look.unicode)
 }
@@ -85,7 +85,7 @@ fn label(model: &Model, action: Action) -> String {
 fn filter_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let (dim, text, accent) = (canvas.style(Role::Dim), canvas.style(Role::Text), canvas.style(Role::Accent));
     let mut x = canvas.text(area.x + 1, area.y, area.width, "/", accent);
-    // The end of a long filter stays in sight.
+    // The end of a long filter remains visible.
     let room = usize::from(area.width / 2).max(8);
     let typed = filtering::text(model);
     let shown = end(typed, room);
@@ -108,7 +108,7 @@ fn filter_line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
-/// The time to go to, as it is typed, with the forms that it may have.
+/// The input of a time, with the possible formats.
 fn go_to_line(canvas: &mut Canvas<'_>, area: Rect, typed: &str, error: Option<&str>) {
     let (dim, text, accent) = (canvas.style(Role::Dim), canvas.style(Role::Text), canvas.style(Role::Accent));
     let mut x = canvas.text(area.x + 1, area.y, area.width, "go to ", accent);
@@ -126,7 +126,7 @@ fn go_to_line(canvas: &mut Canvas<'_>, area: Rect, typed: &str, error: Option<&s
     }
 }
 
-/// Help and palette, over everything else.
+/// Help and palette.
 pub(super) fn over(canvas: &mut Canvas<'_>, model: &Model, screen: Rect) {
     match &model.view.overlay {
         Overlay::Help { top, search } => help::page(canvas, model, screen, *top, search.as_deref()),

@@ -1,4 +1,4 @@
-//! The palette: the actions that the typed text finds. Not which these are, which is the table's.
+//! The palette: the actions that match the typed text.
 
 use ratatui::{
     layout::Rect,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::tui::{actions, model::Model, text::columns_of, theme::Role};
 
-/// What was typed, and beneath it what that finds; what does not apply in the view is dim.
+/// The typed text and the matching actions. Actions that do not apply in the view are dim.
 pub(super) fn list(canvas: &mut Canvas<'_>, model: &Model, screen: Rect, text: &str, row: usize) {
     let found = actions::matching(model, text);
     let height = screen.height.saturating_sub(4).clamp(3, 16);
@@ -48,7 +48,7 @@ pub(super) fn list(canvas: &mut Canvas<'_>, model: &Model, screen: Rect, text: &
     let hidden: Vec<_> = hidden.iter().filter(|(count, _)| *count > 0).map(|(n, sign)| format!("{n} {sign}")).collect();
     let sign = format!(" {} ", hidden.join("  "));
     if !hidden.is_empty() && columns_of(&sign) < inner.width {
-        // In the frame, so that no row is hidden by it.
+        // In the frame, so that it hides no row.
         canvas.text_before(inner.right(), inner.bottom(), inner.width, &sign, dim);
     }
 }

@@ -1,4 +1,4 @@
-//! The client table: only the rows that are visible are built. Not their order.
+//! The client table. Only visible rows are created.
 
 use ratatui::{layout::Rect, style::Modifier};
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// The table under its title and heading.
+/// The table with its title and heading.
 pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let fleet = model.shown();
     let head = model.layout().table_head();
@@ -57,7 +57,7 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
-/// Points to where values get smaller.
+/// The arrow in the direction of smaller values.
 fn arrow(canvas: &Canvas<'_>, model: &Model) -> &'static str {
     if model.view.sort.falls() { canvas.glyphs().down } else { canvas.glyphs().up }
 }
@@ -81,7 +81,7 @@ fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         (_, "", _) => ("none", dim),
         (_, text, _) => (text, accent),
     };
-    // A long filter is cut at its end, before the title gives way.
+    // A long filter is cut off at its end before the title is.
     let room = usize::from(area.width.saturating_sub(44)).max(4);
     let filter = cut_end(filter, small(room), glyphs.more);
     canvas.title(

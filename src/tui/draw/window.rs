@@ -1,11 +1,11 @@
-//! A box over the view. Not what is written in it.
+//! A box over the view.
 
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
 use crate::tui::{text::columns_of, theme::Role};
 
-/// An empty box with a title in the middle of the screen; its inside.
+/// Draws an empty box with a title in the middle of the screen; returns its inside.
 pub(super) fn window(
     canvas: &mut Canvas<'_>,
     screen: Rect,

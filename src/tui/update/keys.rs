@@ -1,4 +1,4 @@
-//! What keys do in each overlay, and what is typed. Outside of overlays the action table decides.
+//! The effects of keys in overlays, and typed text. Outside of overlays, the table of actions applies.
 
 use crossterm::event::KeyCode;
 
@@ -15,7 +15,7 @@ use crate::tui::{
     view::Overlay,
 };
 
-/// Gives a key to whatever takes the keys.
+/// Passes a key to the overlay or the action.
 pub(super) fn press(model: &mut Model, key: Key) -> Vec<Command> {
     if key == Key::Ctrl('c') {
         return vec![Command::Quit];
@@ -124,7 +124,7 @@ fn key_in_filter(model: &mut Model, key: Key, before: String) -> Vec<Command> {
             filtering::set(model, before);
         }
         Key::Code(KeyCode::Enter) => {
-            // What cannot be understood stays to be mended.
+            // Invalid input stays, so that it can be corrected.
             if filtering::error(model).is_none() {
                 model.view.overlay = Overlay::None;
                 let text = filtering::text(model).trim().to_owned();
@@ -162,7 +162,7 @@ fn key_in_go_to(model: &mut Model, key: Key, mut text: String) -> Vec<Command> {
                 return actions::time::go_to(model, at);
             }
             Err(error) => {
-                // It stays to be mended.
+                // Stays, so that it can be corrected.
                 model.view.overlay = Overlay::GoTo { text, error: Some(error.to_string()) };
                 return Vec::new();
             }
@@ -178,7 +178,7 @@ fn key_in_go_to(model: &mut Model, key: Key, mut text: String) -> Vec<Command> {
     Vec::new()
 }
 
-/// A character for whatever is being typed into; elsewhere it is passed over.
+/// A character for the current input; ignored if there is none.
 pub(super) fn typed(model: &mut Model, character: char) {
     match &mut model.view.overlay {
         Overlay::Filter { .. } => {

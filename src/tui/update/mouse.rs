@@ -1,4 +1,4 @@
-//! What the mouse does. What lies under it is the drawing's business.
+//! The effects of the mouse. `draw::hit` finds the item below it.
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
@@ -10,7 +10,7 @@ use crate::tui::{
     view::{Pane, Tab},
 };
 
-/// Scrolls, or selects what is clicked.
+/// Scrolls, or selects the clicked item.
 pub(super) fn mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
     model.prepare();
     match mouse.kind {

@@ -1,4 +1,4 @@
-//! What the columns of the client table show is what they sort and export.
+//! The columns of the client table display, sort and export the same value.
 
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ fn sorting_steps_through_every_sortable_column_and_the_configuration() {
     assert_eq!(sort, Sort::default());
 }
 
-/// Where a column shows a number, it sorts and exports that number, rounded at most.
+/// If a column shows a number, it sorts by and exports the same number, except for rounding.
 #[test]
 fn a_number_is_shown_sorted_and_exported_alike() {
     let mut model = script::model(40, (200, 60), DARK);

@@ -1,4 +1,4 @@
-//! Details of a collection: which client, its stages, its error. Not what the client reported.
+//! The details of a collection: its client, its stages, its error.
 
 use jiff::Timestamp;
 use ratatui::text::{Line, Span as Piece};
@@ -9,7 +9,7 @@ use crate::{
     tui::{format, text::columns_of, theme::Role},
 };
 
-/// Account, address, system: on one row where they fit.
+/// Account, address and system, in one row if they fit.
 pub(super) fn identity(list: &mut List<'_, '_, '_>, client: &ClientView, reading: Option<&Reading>, width: u16) {
     let mut text = format!("{}@{}", client.card.username, client.card.id);
     for fact in reading.iter().flat_map(|reading| [&reading.os_version, &reading.architecture]).flatten() {
@@ -23,7 +23,7 @@ pub(super) fn identity(list: &mut List<'_, '_, '_>, client: &ClientView, reading
     list.text(Role::Dim, text);
 }
 
-/// The stages of the collection under way, else of the last one.
+/// The stages of the current collection, otherwise of the last one.
 pub(super) fn timeline(list: &mut List<'_, '_, '_>, client: &ClientView, now: Timestamp) {
     let (stages, end, failed) = match (&client.running, &client.last) {
         (Some(running), _) => (&running.stages, now, None),
@@ -57,7 +57,7 @@ pub(super) fn timeline(list: &mut List<'_, '_, '_>, client: &ClientView, now: Ti
         };
         let at = active.iter().position(|(known, _)| *known == stage);
         let Some((index, (_, from))) = at.and_then(|index| Some((index, active.get(index)?))) else {
-            // A failure is stored as well: what lies between was not reached.
+            // A failure is stored, too, but the stages between were not reached.
             let reached =
                 failed.map_or_else(|| active.last().is_some_and(|(last, _)| *last > stage), |failed| failed > stage);
             let took = if reached { "not needed" } else { "not reached" };

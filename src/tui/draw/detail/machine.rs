@@ -1,5 +1,4 @@
-//! Details of the machine: charts, memory, file systems, processes, interfaces, security events. Not how it was
-//! collected.
+//! The details of a machine: charts, memory, file systems, processes, interfaces, security events.
 
 use jiff::Timestamp;
 use ratatui::{
@@ -23,7 +22,7 @@ use crate::{
     },
 };
 
-/// CPU and memory over the chosen span.
+/// CPU and memory over the selected span.
 pub(super) fn charts(list: &mut List<'_, '_, '_>, model: &Model, client: &ClientView, area: Rect) {
     let now = model.shown_at();
     let answered = model
@@ -65,7 +64,7 @@ pub(super) fn charts(list: &mut List<'_, '_, '_>, model: &Model, client: &Client
             (None, _) => "not measured".to_owned(),
         };
         let title = if index == 0 { format!("{name}, last {span} · t next span") } else { name.to_owned() };
-        // A chart of several rows has its limit beside it.
+        // A chart with several rows shows its limit next to it.
         let limited = limit.filter(|_| height < 2).map(|limit| format!("{figures}  limit {limit:.0}%"));
         let fits = |text: &String| columns_of(&title) + columns_of(text) < area.width;
         let figures = limited.filter(fits).unwrap_or(figures);
@@ -80,7 +79,7 @@ pub(super) fn charts(list: &mut List<'_, '_, '_>, model: &Model, client: &Client
     list.text(Role::Dim, format!("{first}{middle:^room$}{last}"));
 }
 
-/// What the machine is like.
+/// The properties of the machine.
 pub(super) fn machine<'m>(
     list: &mut List<'_, '_, 'm>,
     model: &'m Model,
@@ -146,7 +145,7 @@ pub(super) fn security_events(list: &mut List<'_, '_, '_>, events: &[EventRow], 
     }
 }
 
-/// Levels that most events have are dim.
+/// The most common levels are dim.
 fn level(level: &str) -> Role {
     if matches!(level, "audit success" | "information" | "notice" | "debug") { Role::Dim } else { Role::Warning }
 }

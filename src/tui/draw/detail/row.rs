@@ -1,4 +1,4 @@
-//! The rows of which details are made, and how each is drawn. Not what they say.
+//! The rows of the details and how they are drawn.
 
 use std::rc::Rc;
 
@@ -22,20 +22,20 @@ use crate::{
     },
 };
 
-/// One row of the details.
+/// A row of the details.
 pub(super) enum Row<'m> {
     /// Pieces of text.
     Text(Line<'static>),
-    /// One stage of the timeline: its word, its begin and end as shares of the whole (0 to 1), how long it
-    /// took, whether it failed.
+    /// A stage of the timeline: its name, its beginning and end relative to the whole (0 to 1), its duration, its
+    /// state.
     Stage { word: &'static str, span: Option<(f64, f64)>, took: String, state: StageState },
-    /// Rows of a chart; the first of them carries it.
+    /// A chart with several rows. The first row contains it.
     Chart { chart: Chart, height: u16 },
     /// The heading of a list.
     Heading(Rc<Listing<'m>>),
     /// One row of a list.
     Item(Rc<Listing<'m>>, usize),
-    /// One cell a core.
+    /// One cell per core.
     Cores(Vec<f64>),
 }
 
@@ -48,7 +48,7 @@ pub(super) enum StageState {
 }
 
 impl Row<'_> {
-    /// What a filter by words looks at; `None` where it is no text.
+    /// The text for a filter by words; `None` if there is no text.
     pub(super) fn text(&self) -> Option<String> {
         match self {
             Self::Text(line) => Some(line.spans.iter().map(|span| span.content.as_ref()).collect()),
@@ -101,13 +101,13 @@ pub(super) fn put(canvas: &mut Canvas<'_>, row: &Row<'_>, area: Rect) {
             }
         }
         Row::Chart { chart, .. } => chart::put(canvas, area, chart),
-        // A list begins with a free column, where other rows begin with text.
+        // Lists begin with a blank column, other rows with text.
         Row::Heading(list) => list.heading(canvas, Rect { x: area.x.saturating_sub(1), ..area }, None),
         Row::Item(list, index) => list.row(canvas, *index, Rect { x: area.x.saturating_sub(1), ..area }),
         Row::Cores(cores) => {
             let x = canvas.text(area.x, area.y, 8, "cores", dim).max(area.x + 9);
             let room = area.right().saturating_sub(x);
-            // More cores than columns: the busiest of its neighbours stands for them.
+            // If there are more cores than columns, a column shows the busiest of several cores.
             let each = cores.len().div_ceil(usize::from(room.max(1))).max(1);
             for (column, part) in (x..area.right()).zip(cores.chunks(each)) {
                 let most = part.iter().copied().fold(0.0, f64::max);
@@ -117,7 +117,7 @@ pub(super) fn put(canvas: &mut Canvas<'_>, row: &Row<'_>, area: Rect) {
     }
 }
 
-/// A share of the whole as a number of columns.
+/// A fraction of the width, in columns.
 fn share(part: f64, width: u16) -> u16 {
     let exact = (part.clamp(0.0, 1.0) * f64::from(width)).round();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "lies between 0 and width")]
@@ -139,7 +139,7 @@ impl<'m> List<'_, '_, 'm> {
         self.rows.push(Row::Text(Line::default()));
     }
 
-    /// A list with its heading, in so many columns.
+    /// A list with its heading, in this number of columns.
     pub(super) fn list<T: 'static>(
         &mut self,
         columns: &'static [Column<T>],
@@ -148,13 +148,13 @@ impl<'m> List<'_, '_, 'm> {
     ) {
         let items: Vec<_> = items.into_iter().collect();
         let count = items.len();
-        // The free column before the first one lies outside.
+        // The blank column before the first one is outside of the area.
         let list = Rc::new(Listing::of(columns, items, Space { width: width + 1, ..Space::default() }));
         self.rows.push(Row::Heading(list.clone()));
         self.rows.extend((0..count).map(|index| Row::Item(list.clone(), index)));
     }
 
-    /// Text at the left and text at the right of one row.
+    /// Text on the left and on the right of one row.
     pub(super) fn both(&mut self, left: (&str, Style), right: (&str, Style), width: u16) {
         let gap = usize::from(width.saturating_sub(columns_of(left.0)).saturating_sub(columns_of(right.0)));
         self.rows.push(Row::Text(Line::from(vec![

@@ -1,4 +1,4 @@
-//! What the client table shows of loads and disks, now and in the past.
+//! Loads and disks in the client table, now and in the past.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// A fleet in which the clients have these loads on so many cores.
+/// A fleet whose clients have these loads and numbers of cores.
 fn loaded(loads: &[(f64, usize)]) -> Model {
     let mut model = script::model(loads.len(), (200, 40), DARK);
     for (n, (load, cores)) in loads.iter().enumerate() {
@@ -30,7 +30,7 @@ fn loaded(loads: &[(f64, usize)]) -> Model {
     model
 }
 
-/// The table's row of a client that was collected.
+/// The row of a client that was collected.
 fn row_of(model: &mut Model, n: usize) -> String {
     let name = script::name(n);
     let screen = rows(&painted(model));
@@ -40,7 +40,7 @@ fn row_of(model: &mut Model, n: usize) -> String {
 
 #[test]
 fn load_is_shown_sorted_and_filtered_per_core() {
-    // The raw load of the first is the higher one, its load per core the lower one.
+    // The first one has the higher load but the lower load per core.
     let mut model = loaded(&[(8.0, 16), (3.0, 2)]);
     assert!(rows(&painted(&mut model)).iter().any(|row| row.contains("LOAD/CORE")));
     for (n, shown) in [(0, " 0.50 "), (1, " 1.50 ")] {
@@ -91,7 +91,7 @@ fn the_sorted_column_is_always_shown_and_its_arrow_tells_the_direction() {
         for _ in 0..9 {
             press(&mut model, ">");
             let Some(column) = model.view.sort.by else { continue };
-            // Names begin with the first letter; of all else what needs attention comes first.
+            // Names begin with the first letter. In all other columns, values that need attention come first.
             let [first, reversed] = if column == ClientColumn::Name { ["▴", "▾"] } else { ["▾", "▴"] };
             for (keys, arrow) in [("", first), ("S", reversed)] {
                 press(&mut model, keys);
