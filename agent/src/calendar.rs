@@ -37,14 +37,14 @@ pub(crate) fn second_of_day(clock: &str) -> Option<i64> {
     fits.then_some(hours * 3600 + minutes * 60 + seconds)
 }
 
-/// Up to four digits.
+/// Parses up to four digits.
 pub(crate) fn number(text: &str) -> Option<i64> {
     let digits = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
 }
 
-/// Days from the Unix epoch to a date of the Gregorian calendar: years of 365.2425 days that begin in March,
-/// so that the leap day is a year's last.
+/// The number of days from the Unix epoch to a date of the Gregorian calendar. Calculated with years of 365.2425 days
+/// that begin in March, so that the leap day is the last day of a year.
 pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);

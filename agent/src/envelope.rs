@@ -1,7 +1,7 @@
 //! Seals a report for one request, and opens it again. It does not authenticate the client; the host key of the SSH
 //! session does.
 //!
-//! # The bytes
+//! # Format
 //!
 //! | field | bytes |
 //! | --- | --- |
@@ -9,23 +9,22 @@
 //! | version | 1 |
 //! | collection id | 16 |
 //! | server's ephemeral public key, compressed P-256 point | 33 |
-//! | agent's ephemeral public key, likewise | 33 |
+//! | agent's ephemeral public key, compressed P-256 point | 33 |
 //! | nonce of the wrapped key | 12 |
 //! | data key, wrapped: AES-256-GCM under the key-encryption key | 32 + 16 |
 //! | nonce of the report | 12 |
 //! | report XML: AES-256-GCM under the data key | its length + 16 |
 //!
-//! The first five fields are the header; it is the associated data of both encryptions. The
-//! key-encryption key is HKDF-SHA-256 of the ECDH secret, without salt, with the label
-//! `fleetsweep 1 key-encryption key` followed by the header as info. Data key, nonces and the agent's key
-//! pair are fresh for every envelope.
+//! The first five fields are the header. It is the associated data of both encryptions. The key-encryption key is
+//! HKDF-SHA-256 of the ECDH secret, without salt, with the label `fleetsweep 1 key-encryption key` and the header as
+//! info. Data key, nonces and the agent's key pair are new for every envelope.
 //!
-//! # The armour
+//! # Armour
 //!
-//! The bytes travel in base64, in lines, between [`BEGIN`] and [`END`]. A login shell may print anything
-//! around them, also in front of [`BEGIN`] on its own line, and line ends may be LF or CRLF. Where
-//! several blocks begin, **the last one counts**: the agent's answer is the last thing a command prints, and
-//! to try them all would let a client choose how much work the collector does.
+//! The bytes are encoded as lines of base64 between [`BEGIN`] and [`END`]. A login shell may print any text around
+//! them, even before [`BEGIN`] in the same line, and line ends may be LF or CRLF. If several blocks begin, **the last
+//! one counts**: the agent's answer is the last output of a command, and if all of them were tried, a client could
+//! determine how much work the collector does.
 
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, aead::AeadInOut};
 use base64ct::{Base64, Encoding};
@@ -40,14 +39,14 @@ use zeroize::Zeroizing;
 
 use crate::{VERSION, request::Request};
 
-/// The line an envelope begins with.
+/// The first line of an envelope.
 pub const BEGIN: &str = "-----BEGIN FLEETSWEEP REPORT-----";
-/// The line an envelope ends with.
+/// The last line of an envelope.
 pub const END: &str = "-----END FLEETSWEEP REPORT-----";
 /// The largest report XML that is sealed or opened, bytes.
 pub const MAX_REPORT_BYTES: usize = 4 << 20;
-/// The largest output of a command in which an envelope is looked for, bytes, noise included. The
-/// largest envelope takes 5.7 MB of it. Whoever reads the output stops here.
+/// The largest output of a command in which an envelope is searched, bytes, including other text. The largest envelope
+/// takes 5.7 MB of it. The collector reads no more than this.
 pub const MAX_ANSWER_BYTES: usize = 8 << 20;
 
 const MAGIC: &[u8; 4] = b"FSWP";
@@ -59,13 +58,13 @@ const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 const WRAPPED_BYTES: usize = KEY_BYTES + TAG_BYTES;
 const LEAST_BYTES: usize = HEADER_BYTES + NONCE_BYTES + WRAPPED_BYTES + NONCE_BYTES + TAG_BYTES;
-/// Characters of base64 in a line: whole groups of four.
+/// The number of base64 characters in a line, a multiple of four.
 const LINE_CHARS: usize = 76;
 
 /// Why a report cannot be sealed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// The report is larger than an envelope carries.
+    /// The report is larger than the limit.
     #[error("the report has {bytes} bytes, more than {MAX_REPORT_BYTES}")]
     TooLarge {
         /// The size of the report.
@@ -82,19 +81,19 @@ pub enum SealError {
 /// Why an answer is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// Nothing in the output begins an envelope.
+    /// The output contains no envelope.
     #[error("the output holds no envelope")]
     Missing,
     /// The envelope begins but does not end, or is shorter than any envelope.
     #[error("the envelope is truncated")]
     Truncated,
-    /// It cannot be read; which part.
+    /// One part cannot be decoded; its name.
     #[error("the envelope is malformed: {0}")]
     Malformed(&'static str),
     /// It has another version of the wire format.
     #[error("the envelope has version {0}, this program reads version {VERSION}")]
     OtherVersion(u8),
-    /// It answers another collection: replayed, or meant for someone else.
+    /// It belongs to another collection: it was replayed, or is meant for another request.
     #[error("the envelope answers collection {0}, not this one")]
     OtherCollection(Uuid),
     /// It names this collection, but was sealed for another key.
@@ -103,12 +102,12 @@ pub enum OpenError {
     /// The output or the report in it is larger than allowed.
     #[error("the answer is larger than a report can be")]
     TooLarge,
-    /// It does not authenticate: forged, or altered on its way.
+    /// The authentication failed: it is forged or was altered.
     #[error("the envelope does not authenticate: it was forged or altered")]
     Forged,
 }
 
-/// A fresh ephemeral secret: its public half goes into the request, the secret half opens the answer.
+/// A new ephemeral secret. Its public key is sent in the request, and the secret opens the answer.
 ///
 /// # Errors
 /// [`SealError::NoRandomBytes`]
@@ -116,7 +115,7 @@ pub fn fresh_secret<R: TryCryptoRng + ?Sized>(random: &mut R) -> Result<SecretKe
     SecretKey::try_generate_from_rng(random).map_err(|error| SealError::NoRandomBytes(error.to_string()))
 }
 
-/// Seals a report for a request: the armoured text, ready to be printed, with a line end before and after.
+/// Seals a report for a request. Returns the armoured text with a line end before and after it.
 ///
 /// # Errors
 /// [`SealError`]
@@ -140,8 +139,8 @@ pub fn seal<R: TryCryptoRng + ?Sized>(
     seal_with(report_xml, request, &fresh)
 }
 
-/// Finds the armoured envelope in whatever a login shell printed, and opens it: the report's XML. `secret`
-/// is the half that belongs to the request's public key.
+/// Finds the armoured envelope in the output of a command and opens it. Returns the report's XML. `secret` belongs to
+/// the request's public key.
 ///
 /// # Errors
 /// [`OpenError`]
@@ -186,7 +185,7 @@ pub fn open(output: &[u8], request: &Request, secret: &SecretKey) -> Result<Vec<
     decrypt(data_key, report_nonce, header, fields.0)
 }
 
-/// The fresh keys and nonces of an envelope.
+/// The random keys and nonces of an envelope.
 struct Fresh {
     secret: SecretKey,
     data_key: Zeroizing<[u8; KEY_BYTES]>,
@@ -215,7 +214,7 @@ fn seal_with(report_xml: &[u8], request: &Request, fresh: &Fresh) -> Result<Stri
     Ok(armour(&envelope))
 }
 
-/// The key-encryption key, from either side; `None` where HKDF refuses the length, which it does not.
+/// The key-encryption key for either side; `None` if HKDF rejects the length, which it does not.
 fn derive(secret: &SecretKey, other: &PublicKey, header: &[u8]) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
     let shared = secret.diffie_hellman(other);
     let mut key = Zeroizing::new([0; KEY_BYTES]);
@@ -225,7 +224,7 @@ fn derive(secret: &SecretKey, other: &PublicKey, header: &[u8]) -> Option<Zeroiz
     Some(key)
 }
 
-/// Appends the ciphertext of `plain` and its tag to `out`.
+/// Appends the ciphertext and the tag of `plain` to `out`.
 fn encrypt(
     key: &[u8; KEY_BYTES],
     nonce: &[u8; NONCE_BYTES],
@@ -234,7 +233,7 @@ fn encrypt(
     out: &mut Vec<u8>,
 ) -> Result<(), SealError> {
     let start = out.len();
-    // Never reallocated between here and the encryption, so that no copy of the data key is left behind.
+    // Not reallocated until the encryption, so that no copy of the data key is left in memory.
     out.reserve(plain.len() + TAG_BYTES);
     out.extend_from_slice(plain);
     let target = out.get_mut(start..).unwrap_or_default();
@@ -262,7 +261,7 @@ fn decrypt(
 fn armour(envelope: &[u8]) -> String {
     let base64 = Base64::encode_string(envelope);
     let mut text = String::with_capacity(base64.len() + base64.len() / LINE_CHARS + BEGIN.len() + END.len() + 4);
-    // A prompt or a motd may have left its line open.
+    // A prompt or a message of the day may not end with a line end.
     text.push('\n');
     text.push_str(BEGIN);
     for (index, character) in base64.char_indices() {
@@ -287,7 +286,7 @@ fn unarmour(output: &[u8]) -> Result<Vec<u8>, OpenError> {
     Base64::decode_vec(base64).map_err(|_| OpenError::Malformed("its text is not base64"))
 }
 
-/// Takes fields of fixed length from the front.
+/// Reads fields of fixed length from the front.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

@@ -2,22 +2,22 @@
 //!
 //! They avoid the codes that shells use themselves (1, 2, and 126 upwards).
 
-/// It answered: the envelope is on standard output.
+/// Success: the envelope is on standard output.
 pub const ANSWERED: u8 = 0;
-/// The argument is no request; the line on standard error says why.
+/// The argument is not a valid request; the line on standard error gives the reason.
 pub const BAD_REQUEST: u8 = 64;
-/// The report could not be sealed: no random bytes, or larger than the wire carries.
+/// The report could not be sealed: there are no random bytes, or it is larger than the limit.
 pub const NOT_SEALED: u8 = 65;
 /// The answer could not be written to standard output.
 pub const NOT_WRITTEN: u8 = 66;
 /// The deadline of the request passed before the answer was written.
 pub const DEADLINE: u8 = 67;
-/// The collector hung up: standard input ended before the answer was written.
+/// Standard input ended before the answer was written, because the collector closed the connection.
 pub const HUNG_UP: u8 = 68;
-/// A bug in the agent; the line on standard error says where.
+/// A bug in the agent; the line on standard error names its location.
 pub const FAULT: u8 = 69;
 
-/// What a code of the agent means; `None` for one that is not the agent's.
+/// The meaning of an exit code of the agent; `None` for other codes.
 #[must_use]
 pub fn words(code: u8) -> Option<&'static str> {
     Some(match code {

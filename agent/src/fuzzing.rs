@@ -18,7 +18,7 @@ pub use crate::{
     windows::events::fuzzing::windows_event,
 };
 
-/// The argument of the agent: what is read has one spelling, of characters that no shell touches.
+/// The argument of the agent. A valid request has only one spelling, with characters that need no quoting in any shell.
 pub fn request(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     if let Ok(request) = Request::parse(text) {
@@ -27,7 +27,7 @@ pub fn request(data: &[u8]) {
     }
 }
 
-/// The report's XML: what is read keeps within its caps and is read the same from what it is written as.
+/// The report's XML. A valid report is within its limits and survives encoding.
 pub fn report(data: &[u8]) {
     let Ok(mut report) = Report::from_xml(data) else { return };
     let events = report.events.as_ref().map_or(0, |log| log.events.len());
@@ -43,7 +43,7 @@ pub fn report(data: &[u8]) {
     ] {
         assert!(length <= max, "{length} are more than {max}");
     }
-    // A character reference may name a character that no XML carries; `fit` replaces it.
+    // A character reference may name a character that is invalid in XML; `fit` replaces it.
     report.fit();
     let written = report.to_xml();
     if written.len() <= MAX_REPORT_BYTES {
@@ -51,8 +51,8 @@ pub fn report(data: &[u8]) {
     }
 }
 
-/// The answer with the envelope in it. The first byte says how the rest is used: as the whole output, as damage to a
-/// good envelope, or as a report to be sealed.
+/// The answer with the envelope. The first byte determines how the rest is used: as the complete output, as damage to a
+/// valid envelope, or as a report to seal.
 pub fn envelope(data: &[u8]) {
     const GOOD: &str = include_str!("../golden/envelope.txt");
     const REPORT: &[u8] = include_bytes!("../golden/report.xml");
@@ -66,7 +66,7 @@ pub fn envelope(data: &[u8]) {
     };
     let Some((how, data)) = data.split_first() else { return };
     match how % 4 {
-        // What was sealed for this request with this key can only be the report that was sealed.
+        // Only the report that was sealed for this request and key can be opened.
         0 => {
             if let Ok(opened) = open(data, &request, &secret) {
                 assert_eq!(opened, REPORT);
@@ -80,12 +80,12 @@ pub fn envelope(data: &[u8]) {
             text.get_mut(at..=at).unwrap_or_default().fill(*byte);
             let output = [around, &text].concat();
             match open(&output, &request, &secret) {
-                // Line ends may be missing or more, and what stands outside the block says nothing.
+                // Line ends may be missing or added, and text outside of the block is ignored.
                 Ok(opened) => assert_eq!(opened, REPORT),
                 Err(error) => assert!(is_damage, "{error}"),
             }
         }
-        // Noise on both sides.
+        // Other text on both sides.
         2 => {
             let (before, after) = data.split_at(data.len() / 2);
             let begins_anew = after.windows(BEGIN.len()).any(|window| window == BEGIN.as_bytes());

@@ -25,7 +25,7 @@ use crate::{
 pub(crate) fn look(request: &Request, started: Instant) -> Report {
     let mut warnings = Warnings::default();
     let sample = usage::Sample::begin();
-    // Everything that is quick happens inside the sampling window.
+    // All fast parts run during the sampling window.
     let mut report = Report {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock_unix_ms: clock(),
@@ -79,7 +79,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
 }
 
 fn host(warnings: &mut Warnings) -> Host {
-    // The name always, the version where the distribution has one: rolling ones do not.
+    // The name, and the version if the distribution has one. Rolling ones do not.
     let os_version = System::name().map(|name| match System::os_version() {
         Ok(version) => format!("{name} {version}"),
         Err(_) => name,
@@ -93,7 +93,7 @@ fn host(warnings: &mut Warnings) -> Host {
     }
 }
 
-/// The text of a kernel file, or a warning. It may hold any bytes, e.g. in names of mount points.
+/// The text of a kernel file, or a warning. It may contain any bytes, for example in names of mount points.
 fn read(warnings: &mut Warnings, what: &str, path: &str) -> Option<String> {
     let bytes = warnings.keep(what, fs::read(path).map_err(|error| format!("{path}: {error}")))?;
     Some(String::from_utf8_lossy(&bytes).into_owned())

@@ -1,13 +1,13 @@
-//! The agent: gathers a report about its machine and answers with it, sealed.
+//! The agent: gathers a report about its machine and prints it, sealed.
 //!
-//! `fleetsweep-agent REQUEST` prints an envelope on standard output and nothing else; where it cannot, one line on
-//! standard error and a code of [`exit`]. `--version` prints its version. It stores and changes nothing and opens no
-//! port; it ends by itself at its deadline.
+//! `fleetsweep-agent REQUEST` prints an envelope on standard output and nothing else. If this fails, it prints one line
+//! on standard error and exits with a code of [`exit`]. `--version` prints its version. It stores and changes nothing,
+//! opens no port, and ends by itself at its deadline.
 //!
-//! On Linux it also ends **when its standard input ends**, since that is how a collector hangs up. So whoever
-//! runs it by hand leaves the terminal there, or a pipe that stays open: from `/dev/null` it ends at once with
-//! code 68. On Windows it does not look at standard input, which the SSH server may close at once or never;
-//! there the session's job ends it when the collector hangs up.
+//! On Linux it also ends **when its standard input ends**, because this happens when the collector closes the
+//! connection. To run it by hand, leave standard input connected to the terminal or to a pipe that stays open. With
+//! `/dev/null`, it ends immediately with code 68. On Windows, standard input is not used, because the SSH server may
+//! close it immediately or never. There, the job of the session ends the agent.
 
 #[cfg(not(any(target_os = "linux", all(windows, target_pointer_width = "64"))))]
 compile_error!("the agent knows how to look at Linux and at 64-bit Windows alone");
@@ -20,7 +20,7 @@ mod linux;
 mod notes;
 mod patience;
 mod shares;
-// Its pure parts are tested on every system.
+// Its pure parts are tested on every platform.
 #[cfg(any(windows, test))]
 mod windows;
 
@@ -36,8 +36,8 @@ use linux::look;
 #[cfg(windows)]
 use windows::look;
 
-/// The stack of a thread. Small, because a client's limits may be, and none calls anything deep; but on Windows other
-/// vendors' watchers run on it.
+/// The stack size of threads. It is small, because limits on a client may be low and there are no deep calls. On
+/// Windows it is larger, because security software of other vendors runs on it.
 const STACK_BYTES: usize = if cfg!(windows) { 256 << 10 } else { 64 << 10 };
 
 fn main() -> ! {
@@ -66,7 +66,7 @@ fn main() -> ! {
     }
 }
 
-/// Prints the answer and ends.
+/// Prints the answer and exits.
 fn print(answer: &str) -> ! {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(answer.as_bytes()).and_then(|()| stdout.flush()) {

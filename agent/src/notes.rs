@@ -1,10 +1,10 @@
-//! The clock and the warnings about what could not be read, which every platform needs.
+//! The clock and the warnings, for all platforms.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fleetsweep_agent::report::Warning;
 
-/// The machine's clock, milliseconds since the Unix epoch.
+/// The time of the machine's clock, milliseconds since the Unix epoch.
 pub(crate) fn clock() -> Option<i64> {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_millis()).ok())
 }
@@ -14,17 +14,17 @@ pub(crate) fn clock() -> Option<i64> {
 pub(crate) struct Warnings(Vec<Warning>);
 
 impl Warnings {
-    /// One more.
+    /// Adds a warning.
     pub(crate) fn add(&mut self, what: &str, why: impl ToString) {
         self.0.push(Warning { what: what.to_owned(), why: why.to_string() });
     }
 
-    /// More of them.
+    /// Adds several warnings.
     pub(crate) fn extend(&mut self, warnings: Vec<Warning>) {
         self.0.extend(warnings);
     }
 
-    /// The value, or a warning.
+    /// Returns the value, or adds a warning.
     pub(crate) fn keep<T, E: ToString>(&mut self, what: &str, value: Result<T, E>) -> Option<T> {
         value.map_err(|why| self.add(what, why)).ok()
     }

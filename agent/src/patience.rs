@@ -12,7 +12,7 @@ pub(crate) fn of_events(deadline: Duration) -> Duration {
     at_most(Duration::from_secs(10), deadline)
 }
 
-/// Never more than a quarter of the deadline, so that the rest of the report is still sent.
+/// At most a quarter of the deadline, so that the rest of the report can still be sent.
 fn at_most(patience: Duration, deadline: Duration) -> Duration {
     patience.min(deadline / 4)
 }

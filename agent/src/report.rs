@@ -1,9 +1,8 @@
 //! The report of the agent: the state of one machine, as XML. The collector does not trust it and makes a validated
 //! reading of it.
 //!
-//! The XML is one `report` element with children of fixed names; every value is an attribute. A reader
-//! passes over elements and attributes that it does not know, so that later agents may say more. Times
-//! are carried in whole milliseconds.
+//! The XML is one `report` element with children of fixed names; every value is an attribute. A reader ignores unknown
+//! elements and attributes, so that later agents can add some. Times are in whole milliseconds.
 
 mod limits;
 mod read;
@@ -17,24 +16,24 @@ pub use limits::{
 };
 pub use read::ReportError;
 
-/// The report about a machine. What could not be read is absent, with a [`Warning`] that says why.
+/// The report about a machine. Values that could not be read are absent, with a [`Warning`] that gives the reason.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
     /// The agent's own version.
     pub agent_version: String,
     /// How long the agent worked.
     pub agent_duration: Duration,
-    /// The client's clock, milliseconds since the Unix epoch: recorded, never trusted.
+    /// The client's clock, milliseconds since the Unix epoch. It is recorded but not trusted.
     pub clock_unix_ms: Option<i64>,
-    /// What it could not read, and why.
+    /// The parts that could not be read, with the reasons.
     pub warnings: Vec<Warning>,
     /// Name, operating system, architecture.
     pub host: Host,
     /// CPU use over the sampling window.
     pub cpu: Option<Cpu>,
-    /// Memory; `None` where it was not measured.
+    /// Memory; `None` if it was not measured.
     pub memory: Option<Memory>,
-    /// Swap; absent where there is none.
+    /// Swap; absent if there is none.
     pub swap: Option<Swap>,
     /// Time since boot.
     pub uptime: Option<Duration>,
@@ -46,11 +45,11 @@ pub struct Report {
     pub file_systems: Vec<FileSystem>,
     /// Network interfaces with their counters since boot.
     pub interfaces: Vec<Interface>,
-    /// The five processes that use most CPU, most first.
+    /// The five processes with the highest CPU usage, highest first.
     pub top_cpu: Vec<Process>,
-    /// The five processes that use most memory, most first.
+    /// The five processes with the highest memory usage, highest first.
     pub top_memory: Vec<Process>,
-    /// Security events, where they were asked for.
+    /// Security events, if they were requested.
     pub events: Option<EventLog>,
 }
 
@@ -81,11 +80,11 @@ pub struct Host {
 /// CPU use over the sampling window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cpu {
-    /// All cores together, percent 0 to 100.
+    /// Of all cores, percent 0 to 100.
     pub total_percent: f64,
-    /// Each core, percent 0 to 100.
+    /// Of each core, percent 0 to 100.
     pub core_percent: Vec<f64>,
-    /// The window that was really sampled.
+    /// The actual length of the sampling window.
     pub window: Duration,
 }
 
@@ -94,16 +93,16 @@ pub struct Cpu {
 pub struct Memory {
     /// Usable by the system (`MemTotal` on Linux).
     pub total_bytes: u64,
-    /// `total - available`, as `free` counts it.
+    /// `total - available`, as in the output of `free`.
     pub used_bytes: u64,
-    /// What could be had without swapping (`MemAvailable` on Linux).
+    /// Available without swapping (`MemAvailable` on Linux).
     pub available_bytes: u64,
 }
 
 /// Swap, bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swap {
-    /// All swap areas together, or all page files.
+    /// The size of all swap areas or page files.
     pub total_bytes: u64,
     /// In use.
     pub used_bytes: u64,
@@ -131,7 +130,7 @@ pub struct FileSystem {
     pub total_bytes: u64,
     /// In use, bytes (`f_blocks - f_bfree` on Linux).
     pub used_bytes: u64,
-    /// Free for ordinary users, bytes (`f_bavail` on Linux). `df` counts use as used / (used + available).
+    /// Free for ordinary users, bytes (`f_bavail` on Linux). `df` calculates the usage as used / (used + available).
     pub available_bytes: u64,
 }
 
@@ -151,7 +150,7 @@ pub struct Interface {
 pub struct Process {
     /// Its id.
     pub pid: u32,
-    /// Its short name; never its command line, which can hold secrets.
+    /// Its short name; never its command line, which can contain secrets.
     pub name: String,
     /// Percent of one core over the sampling window; may exceed 100.
     pub cpu_percent: f64,
@@ -159,16 +158,16 @@ pub struct Process {
     pub memory_bytes: u64,
 }
 
-/// What was found in the security event log.
+/// The result of reading the security event log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventLog {
-    /// Where it was read, e.g. `journal`, `/var/log/auth.log`, `Security`.
+    /// The log, for example `journal`, `/var/log/auth.log`, `Security`.
     pub source: String,
     /// Whether it could be read.
     pub access: EventAccess,
-    /// Where the next collection goes on; absent where nothing could be read.
+    /// Where the next collection continues; absent if nothing could be read.
     pub bookmark: Option<String>,
-    /// Whether there are more events than these, with which the next collection goes on.
+    /// Whether there are more events, with which the next collection continues.
     pub truncated: bool,
     /// The events, oldest first.
     pub events: Vec<SecurityEvent>,
@@ -180,11 +179,11 @@ pub enum EventAccess {
     /// It was read.
     #[default]
     Read,
-    /// The account may not read it.
+    /// The account has no permission.
     Denied,
-    /// There is none, or it cannot be read for another reason; a [`Warning`] says which.
+    /// There is none, or it cannot be read for another reason, which a [`Warning`] gives.
     Unavailable,
-    /// It was read, and had been cleared since the bookmark.
+    /// It was read, and was cleared since the bookmark.
     Cleared,
 }
 
@@ -193,17 +192,17 @@ pub enum EventAccess {
 pub struct SecurityEvent {
     /// The number or cursor of the record in its log.
     pub record_id: String,
-    /// Which kind of event, e.g. `4625`; absent where the log has no such notion.
+    /// The type of the event, for example `4625`; absent if the log has no types.
     pub event_id: Option<u32>,
-    /// Its level in words, e.g. `information`, `warning`, `audit failure`.
+    /// Its level as text, for example `information`, `warning`, `audit failure`.
     pub level: String,
-    /// When, by the client's clock, milliseconds since the Unix epoch.
+    /// Its time by the client's clock, milliseconds since the Unix epoch.
     pub occurred_unix_ms: i64,
-    /// Which program or provider wrote it.
+    /// The program or provider that wrote it.
     pub source: String,
     /// The account concerned.
     pub user: Option<String>,
-    /// What happened, in words.
+    /// A description of the event.
     pub message: String,
     /// Raw data fields, name and value.
     pub data: Vec<(String, String)>,

@@ -1,6 +1,6 @@
-//! What the collector asks of the agent: one argument, in text, with nothing secret in it.
+//! The request of the collector: one argument as text, without secrets.
 //!
-//! The text has six fields or seven, joined by dots, the version first:
+//! The text has six or seven fields, separated by dots, with the version first:
 //!
 //! ```text
 //! 1.<collection>.<server key>.<window ms>.<deadline ms>.no
@@ -8,9 +8,9 @@
 //! 1.<collection>.<server key>.<window ms>.<deadline ms>.after.<bookmark>
 //! ```
 //!
-//! The collection is 32 hexadecimal digits, the key the compressed point and the bookmark its UTF-8, both
-//! in base64url without padding. So the text is made of `A-Z a-z 0-9 . _ -` alone: one word, never an
-//! option, in every shell and in `cmd.exe`. Each request has one spelling; any other is refused.
+//! The collection is 32 hexadecimal digits. The key is the compressed point and the bookmark is UTF-8, both in
+//! base64url without padding. The text therefore only contains the characters `A-Z a-z 0-9 . _ -`: it is a single word
+//! and never an option in all shells and in `cmd.exe`. Each request has only one valid spelling.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -20,72 +20,72 @@ use uuid::Uuid;
 
 use crate::VERSION;
 
-/// What one collection asks of the agent. Times are carried in whole milliseconds: finer parts are cut.
+/// The request of one collection. Times are in whole milliseconds; smaller parts are dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Names the collection; the answer is bound to it.
+    /// The id of the collection. The answer is bound to it.
     pub collection: Uuid,
-    /// The collector's ephemeral P-256 public key for this collection alone.
+    /// The collector's ephemeral P-256 public key for this collection.
     pub server_key: p256::PublicKey,
-    /// How long CPU use is sampled: within [`Request::WINDOW`].
+    /// The sampling window of the CPU usage, within [`Request::WINDOW`].
     pub window: Duration,
-    /// After this the agent ends by its own alarm: within [`Request::DEADLINE`].
+    /// The time limit of the agent, within [`Request::DEADLINE`].
     pub deadline: Duration,
-    /// Whether security events are asked for, and from where on.
+    /// Whether security events are requested, and since when.
     pub events: EventsWanted,
 }
 
-/// Which security events a request asks for.
+/// The requested security events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventsWanted {
-    /// None: the report carries no event log.
+    /// None: the report has no event log.
     No,
-    /// The first contact: whatever is not older than this, at most [`Request::EVENT_AGE_MAX`].
+    /// For a first collection: events that are not older than this, at most [`Request::EVENT_AGE_MAX`].
     Within(Duration),
-    /// Those after a bookmark that an earlier report of this client carried.
+    /// The events after a bookmark in an earlier report of this client.
     After(Bookmark),
 }
 
-/// A place in a client's event log, in words that only its agent understands.
+/// A position in a client's event log, in a format that only its agent understands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bookmark(String);
 
-/// Why a text is no request.
+/// The reason why a text is not a valid request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// It begins with the version of another agent's wire.
+    /// It has the version of another wire format.
     #[error("the request speaks version {0}, this agent version {VERSION}")]
     OtherVersion(u64),
     /// It is longer than any request.
     #[error("the request has {0} characters, more than {max}", max = Request::MAX_CHARS)]
     TooLong(usize),
-    /// A field is missing, too many or not of its form.
+    /// A field is missing, superfluous or has the wrong format.
     #[error("the request's {0} is not well formed")]
     Malformed(&'static str),
     /// A time is out of its range.
     #[error("the request's {field} of {given_ms} ms is not within {min_ms} to {max_ms} ms")]
     OutOfRange {
-        /// Which time.
+        /// The field.
         field: &'static str,
-        /// What was asked.
+        /// The requested time.
         given_ms: u64,
-        /// The least that is taken.
+        /// The minimum.
         min_ms: u64,
-        /// The most that is taken.
+        /// The maximum.
         max_ms: u64,
     },
-    /// The bookmark is none.
+    /// The bookmark is invalid.
     #[error(transparent)]
     Bookmark(#[from] BookmarkError),
 }
 
-/// Why a text is no bookmark.
+/// The reason why a text is not a valid bookmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BookmarkError {
-    /// It has no characters.
+    /// It is empty.
     #[error("the bookmark is empty")]
     Empty,
-    /// It is longer than a request carries.
+    /// It is longer than the limit.
     #[error("the bookmark has {0} bytes, more than {max}", max = Bookmark::MAX_BYTES)]
     TooLong(usize),
 }
@@ -94,10 +94,10 @@ impl Bookmark {
     /// The longest bookmark, bytes.
     pub const MAX_BYTES: usize = 1024;
 
-    /// A bookmark as an agent gave it: any text but an empty one.
+    /// A bookmark from an agent: any text that is not empty.
     ///
     /// # Errors
-    /// [`BookmarkError`] where it is empty or longer than [`Self::MAX_BYTES`].
+    /// [`BookmarkError`] if it is empty or longer than [`Self::MAX_BYTES`].
     pub fn new(text: String) -> Result<Self, BookmarkError> {
         match text.len() {
             0 => Err(BookmarkError::Empty),
@@ -114,17 +114,16 @@ impl Bookmark {
 }
 
 impl Request {
-    /// The sampling windows an agent accepts. Below 200 ms the kernel's 10 ms ticks are too coarse.
+    /// The accepted sampling windows. Below 200 ms, the kernel's ticks of 10 ms are too coarse.
     pub const WINDOW: RangeInclusive<Duration> = Duration::from_millis(200)..=Duration::from_secs(10);
-    /// The deadlines an agent accepts.
+    /// The accepted deadlines.
     pub const DEADLINE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
-    /// The oldest events a first contact asks for: 366 days.
+    /// The oldest events of a first collection: 366 days.
     pub const EVENT_AGE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
-    /// No request is longer: the six short fields and the longest bookmark in base64.
+    /// The longest request: the six short fields and the longest bookmark in base64.
     const MAX_CHARS: usize = 2048;
 
-    /// The argument that carries this request. Times out of range are carried as they are, and the
-    /// agent refuses them.
+    /// The argument for this request. Times out of range are not changed, and the agent rejects them.
     #[must_use]
     pub fn to_argument(&self) -> String {
         let head = format!(
@@ -143,10 +142,10 @@ impl Request {
         }
     }
 
-    /// Reads an argument.
+    /// Parses an argument.
     ///
     /// # Errors
-    /// [`RequestError`] with the first field that is wrong; it quotes nothing of the text.
+    /// [`RequestError`] for the first wrong field. It quotes nothing of the text.
     pub fn parse(text: &str) -> Result<Self, RequestError> {
         if text.len() > Self::MAX_CHARS {
             return Err(RequestError::TooLong(text.len()));
@@ -178,11 +177,11 @@ impl Request {
             _ => return Err(RequestError::Malformed("wish for events")),
         };
         let request = Self { collection, server_key, window, deadline, events };
-        // One comparison refuses every other spelling: leading zeros, signs, capitals, further fields.
+        // This comparison rejects all other spellings: leading zeros, signs, capitals, further fields.
         if request.to_argument() == text { Ok(request) } else { Err(RequestError::Malformed("spelling")) }
     }
 
-    /// The server's key as both sides bind it into the envelope: the compressed point.
+    /// The server's key in the form in which it is bound into the envelope: the compressed point.
     pub(crate) fn server_key_bytes(&self) -> Vec<u8> {
         self.server_key.to_sec1_point(true).as_bytes().to_vec()
     }

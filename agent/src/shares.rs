@@ -1,16 +1,16 @@
-//! From counts to shares: who uses most, and percentages as a report carries them. Pure; where the counts come
-//! from is each platform's own.
+//! Calculates percentages and the processes with the highest usage from counters. Pure. The counters depend on the
+//! platform.
 
 use std::time::Duration;
 
 use fleetsweep_agent::report::Process;
 
-/// How many processes each of the two lists names.
+/// The number of processes in each of the two lists.
 const LISTED: usize = 5;
 
-/// The processes with most of something, most first, without those that have none of it.
+/// The processes with the highest values, highest first, without those with zero.
 ///
-/// The front of the list is ordered place by place: for five of them no sorting is faster, or smaller.
+/// Selects the entries one by one. For five entries, this is as fast as sorting, and smaller.
 pub(crate) fn top<T: PartialOrd + Default>(processes: &mut [Process], of: fn(&Process) -> T) -> Vec<Process> {
     let mut top = Vec::with_capacity(LISTED);
     let mut rest = processes;
@@ -29,13 +29,13 @@ pub(crate) fn top<T: PartialOrd + Default>(processes: &mut [Process], of: fn(&Pr
     top
 }
 
-/// Percent of one core, to hundredths; never more than `cores` can do.
+/// Percent of one core, rounded to hundredths; at most that of `cores` cores.
 pub(crate) fn of_one_core(spent_ms: u64, elapsed: Duration, cores: usize) -> f64 {
     let percent = 100.0 * spent_ms as f64 / (elapsed.as_secs_f64() * 1000.0).max(1.0);
     round(percent.min(100.0 * cores as f64))
 }
 
-/// To hundredths.
+/// Rounded to hundredths.
 pub(crate) fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }

@@ -1,5 +1,5 @@
-//! What a Windows machine tells of itself. How each part is read is in the modules below; each leaves out what it
-//! cannot read and says why. Whatever needs no Windows is pure, and tested everywhere.
+//! Gathers the report of a Windows machine. The parts are in the modules below. Each omits what it cannot read and adds
+//! a warning. Code that does not need Windows is pure and tested on all platforms.
 
 #[cfg(windows)]
 mod api;

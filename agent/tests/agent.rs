@@ -1,4 +1,4 @@
-//! The agent as the collector meets it: a process. Its numbers are compared with what this machine says.
+//! The agent as a process. Its numbers are compared with those of this machine.
 #![cfg(test)]
 
 use std::{
@@ -17,10 +17,10 @@ use fleetsweep_agent::{
 };
 use uuid::Uuid;
 
-/// No test waits longer for the agent.
+/// The time limit of all waits.
 const PATIENCE: Duration = support::SOON;
 
-/// The deadline of an agent that is to answer.
+/// The deadline for an agent that answers.
 const DEADLINE_MS: u64 = 100_000;
 
 fn request(window_ms: u64, deadline_ms: u64) -> (Request, p256::SecretKey) {
@@ -103,7 +103,7 @@ fn the_agent_prints_its_envelope_and_nothing_else() {
         |line| line.len() <= 76 && line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
     ));
     let report = Report::from_xml(&envelope::open(&ended.stdout, &request, &secret).unwrap()).unwrap();
-    // Nothing of the machine in plain text: its kernel's release stands for the rest.
+    // Nothing about the machine is in plain text. The kernel release is used as an example.
     let kernel = report.host.kernel.unwrap();
     assert_eq!(kernel, words("uname", &["-r"]));
     assert!(!text.contains(&kernel));
@@ -140,7 +140,7 @@ fn host_memory_times_and_load_agree_with_this_machine() {
     let memory = report.memory.unwrap();
     assert_eq!(memory.total_bytes, free_memory[0]);
     assert_eq!(memory.used_bytes + memory.available_bytes, memory.total_bytes);
-    // The rest of the machine goes on working between the looks: a tenth of its memory is allowed for.
+    // The rest of the machine may change its usage between the measurements, so a tenth of its memory is tolerated.
     let slack = memory.total_bytes / 10;
     let available = [before["MemAvailable"], after["MemAvailable"], free_memory[5]];
     assert!(
@@ -168,7 +168,7 @@ fn host_memory_times_and_load_agree_with_this_machine() {
 
 #[test]
 fn cores_and_processes_agree_with_what_this_machine_does() {
-    // A process that takes a whole core, as far as it is left one.
+    // A process that uses a whole core, if other work allows it.
     let mut busy = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
     let report = collect(1000);
     busy.kill().unwrap();
@@ -179,12 +179,12 @@ fn cores_and_processes_agree_with_what_this_machine_does() {
     assert!(cpu.window >= Duration::from_secs(1) && cpu.window < PATIENCE);
     assert!(report.agent_duration >= cpu.window);
     let mean = cpu.core_percent.iter().sum::<f64>() / cpu.core_percent.len() as f64;
-    // The kernel's ticks of 10 ms, and cores that are read one after the other.
+    // The kernel's ticks are 10 ms, and the cores are read one after the other.
     assert!((mean - cpu.total_percent).abs() < 5.0, "{cpu:?}");
     assert!(cpu.total_percent > 20.0 / cpu.core_percent.len() as f64, "{cpu:?}");
 
     let found = report.top_cpu.iter().find(|process| process.pid == busy.id());
-    // Where other work has the machine, five others may use as much; each then used as much as ours could.
+    // On a busy machine, five other processes may use as much; each must then have used as much as ours could.
     match found {
         Some(process) => {
             assert_eq!(process.name, "sh");
@@ -209,7 +209,7 @@ fn cores_and_processes_agree_with_what_this_machine_does() {
 #[test]
 fn file_systems_agree_with_df() {
     let df = || -> BTreeMap<String, [u64; 4]> {
-        // Exit code 1 where one mount cannot be asked; the others count all the same.
+        // The exit code is 1 if one mount cannot be read; the others are still printed.
         let output = Command::new("df").args(["-B1", "--output=size,used,avail,pcent,target"]).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let line = |line: &str| {
@@ -231,7 +231,7 @@ fn file_systems_agree_with_df() {
             panic!("df does not know {system:?}");
         };
         assert_eq!(system.total_bytes, *size, "{system:?}");
-        // Others write meanwhile: a hundredth of the whole on either side.
+        // Other processes may write meanwhile, so a hundredth of the size is tolerated.
         let slack = size / 100;
         let within = |value: u64, a: &u64, b: &u64| value + slack >= *a.min(b) && value <= a.max(b) + slack;
         assert!(within(system.used_bytes, used, used_after), "{system:?} {used} {used_after}");
@@ -240,7 +240,7 @@ fn file_systems_agree_with_df() {
         let (low, high) = (*percent.min(percent_after) as f64 - 2.0, *percent.max(percent_after) as f64 + 1.0);
         assert!(ours >= low && ours <= high, "{system:?} {percent}");
     }
-    // Nothing that df shows is missing, but what is left out on purpose.
+    // Everything in the output of df is in the report, except what is omitted intentionally.
     let left_out = ["overlay", "squashfs", "iso9660", "erofs", "cramfs", "efivarfs", "ramfs"];
     let kinds = words("df", &["--output=fstype,target"]);
     let silent: Vec<_> = report.warnings.iter().map(|warning| &*warning.what).collect();
@@ -292,7 +292,7 @@ fn the_alarm_ends_an_agent_that_takes_too_long() {
 fn the_alarm_ends_an_agent_whose_answer_nobody_reads() {
     let (request, _) = request(200, 2000);
     let mut agent = start(&request.to_argument());
-    // The pipe's other end stays open and full.
+    // The other end of the pipe stays open and full.
     let stdout = agent.stdout.take().unwrap();
     rustix::pipe::fcntl_setpipe_size(&stdout, 4096).unwrap();
     let filler = fs::File::options().write(true).open(format!("/proc/{}/fd/1", agent.id())).unwrap();
@@ -311,7 +311,7 @@ fn a_collector_that_hangs_up_ends_the_agent() {
     let (request, _) = request(10_000, 60_000);
     let mut agent = start(&request.to_argument());
     let mut stdin = agent.stdin.take().unwrap();
-    // What is sent means nothing; that it ends, does.
+    // The data is ignored, but its end is not.
     stdin.write_all(b"noise\n").unwrap();
     drop(stdin);
     let ended = end_of(agent);

@@ -1,8 +1,8 @@
-//! The agent over the systemd journal: a real one, made from text by systemd's own program and read by the real
-//! `journalctl`. Not the journal's parsing in its corners: that is tested beside it.
+//! The agent with a real systemd journal, which is created from text by a program of systemd and read by the real
+//! `journalctl`. The parser has its own unit tests.
 //!
-//! The agent looks at `/var/log/journal`, so that it is executed where the journal of the test is mounted there, and
-//! nothing else under `/var/log` or `/run/log`.
+//! The agent reads `/var/log/journal`, so it is executed where the journal of the test is mounted there, with nothing
+//! else in `/var/log` or `/run/log`.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -39,12 +39,12 @@ support::trials! {
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const HOUR: u64 = 3600;
 
-/// The facilities of syslog, by their numbers.
+/// The syslog facilities, by number.
 const DAEMON: &str = "3";
 const AUTH: &str = "4";
 const AUTHPRIV: &str = "10";
 
-/// An entry to be, `ago` seconds old.
+/// A new entry that is `ago` seconds old.
 struct Entry {
     ago: u64,
     fields: Vec<(&'static str, Vec<u8>)>,
@@ -57,17 +57,17 @@ fn entry(ago: u64, facility: &'static str, identifier: &'static str, message: im
     Entry { ago, fields }
 }
 
-/// A machine's log, in a file system of its own.
+/// The log of a machine, in its own file system.
 struct Log {
     directory: TempDir,
-    /// When the test began, microseconds since the Unix epoch: what ages are reckoned from.
+    /// The time of the start of the test, microseconds since the Unix epoch. Ages are relative to it.
     began_us: u64,
 }
 
 impl Log {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        // For accounts that may not read the journal: they see that it is there.
+        // Accounts without permission for the journal must see that it exists.
         fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let log = Self { directory, began_us: began.as_micros().try_into().unwrap() };
@@ -75,13 +75,13 @@ impl Log {
         log
     }
 
-    /// The journal's file, where journald keeps this machine's.
+    /// The journal file, in the directory of this machine.
     fn journal(&self) -> std::path::PathBuf {
         let machine = fs::read_to_string("/etc/machine-id").unwrap();
         self.directory.path().join("journal").join(machine.trim()).join("system.journal")
     }
 
-    /// Adds entries to the journal, by way of the text in which journals travel.
+    /// Adds entries to the journal in the export format.
     fn add(&self, entries: &[Entry]) {
         let mut text = Vec::new();
         for Entry { ago, fields } in entries {
@@ -110,12 +110,12 @@ impl Log {
         fs::remove_file(export).unwrap();
     }
 
-    /// Loses all that it holds, as when the disk was too full for it.
+    /// Loses all entries, as if the disk had been too full for them.
     fn lose(&self) {
         fs::remove_file(self.journal()).unwrap();
     }
 
-    /// What the agent tells of it, executed through this command.
+    /// The result of the agent when it is executed with this command.
     fn told_to(&self, wanted: EventsWanted, through: &[&str]) -> (EventLog, Vec<String>) {
         let secret = envelope::fresh_secret(&mut SysRng).unwrap();
         let request = Request {
@@ -135,7 +135,7 @@ impl Log {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // It ends when its input does.
+        // The agent ends when its input ends.
         let input = running.stdin.take();
         let mut answer = Vec::new();
         running.stdout.take().unwrap().read_to_end(&mut answer).unwrap();
@@ -146,7 +146,7 @@ impl Log {
         (report.events.unwrap(), warnings.filter(|warning| !warning.starts_with("file system")).collect())
     }
 
-    /// What it tells root, who may read everything, so that there is nothing to warn of.
+    /// The result for root, without warnings, because root can read everything.
     fn told(&self, wanted: EventsWanted) -> EventLog {
         let (log, warnings) = self.told_to(wanted, &["env"]);
         assert_eq!(warnings, [""; 0]);
@@ -187,7 +187,7 @@ async fn logins_sudo_and_audit_of_the_last_day_are_told_and_nothing_else() {
             ("sshd", "Failed password for root from 10.0.0.7 port 2 ssh2"),
             ("sudo", "ops : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh"),
             ("audit", "USER_LOGIN acct=root res=failed"),
-            // What is no text, or cannot stand in a report, is replaced.
+            // Text that is not UTF-8 or invalid in a report is replaced.
             ("sshd", "user \u{fffd}\u{fffd}\u{fffd}[2J\nfrom nowhere"),
             ("su", ""),
         ]
@@ -206,7 +206,7 @@ async fn the_next_collection_goes_on_after_the_bookmark() {
     let bookmark = first.bookmark.unwrap();
     let nothing = log.told_after(&bookmark);
     assert_eq!((messages(&nothing), nothing.bookmark.as_deref()), (vec![], Some(bookmark.as_str())));
-    // As late as the last one to the microsecond, and later.
+    // With the same time as the last one, to the microsecond, and later.
     log.add(&[entry(HOUR, AUTH, "sshd", "three"), entry(60, DAEMON, "cron", "x"), entry(60, AUTH, "sshd", "four")]);
     let next = log.told_after(&bookmark);
     assert_eq!(messages(&next), ["three", "four"]);
@@ -223,7 +223,7 @@ async fn a_bookmark_that_the_journal_does_not_know_gives_way_to_the_time() {
         let told = log.told_after(&format!("{kind} {at_ms} {malformed}"));
         assert_eq!(messages(&told), ["three", "four"], "{malformed}");
     }
-    // A journal that was begun anew, with what is in the old one still, and with what is not.
+    // A new journal, with and without the old entries.
     for (kept, expected) in [(true, ["three", "four"]), (false, ["three", "four"])] {
         log.lose();
         if kept {

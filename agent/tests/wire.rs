@@ -1,4 +1,4 @@
-//! The wire as others see it: golden texts, round trips, and what hostile bytes do to its decoders.
+//! Tests of the wire format: golden texts, round trips, and hostile bytes.
 
 #![cfg(test)]
 
@@ -28,7 +28,7 @@ fn request(events: EventsWanted) -> Request {
     }
 }
 
-/// What `golden/report.xml` says.
+/// The content of `golden/report.xml`.
 fn report() -> Report {
     Report {
         agent_version: "0.1.0".into(),
@@ -121,7 +121,7 @@ fn a_request_is_refused_by_the_field_that_is_wrong() {
         (with(1, "66666666-6666-6666-6666-666666666666"), RequestError::Malformed("spelling")),
         (with(2, ""), RequestError::Malformed("server key")),
         (with(2, &format!("Av{}", "_".repeat(42))), RequestError::Malformed("server key")),
-        // The point at infinity is no key.
+        // The point at infinity is not a valid key.
         (with(2, "AA"), RequestError::Malformed("server key")),
         (with(3, "199"), out_of_range("window", 199, 200, 10_000)),
         (with(3, "0250"), RequestError::Malformed("spelling")),

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{deadline_passed, fail};
 
-/// Waits for the deadline or the end of standard input, and ends the process.
+/// Waits for the deadline or for the end of standard input, and ends the process.
 pub(super) fn wait(deadline: Instant) {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -44,11 +44,11 @@ pub(super) fn say(line: &str) {
 
 /// Ends the process.
 ///
-/// A thread that hangs in the kernel, on a dead file system, can outlive the process for a while and keep
-/// its files open; then whoever reads them would wait. So they are let go first.
+/// A thread that hangs in the kernel, for example on a dead file system, can outlive the process for a while and keep
+/// its files open. The reader of standard output would then wait, so the standard streams are closed first.
 pub(crate) fn end(code: u8) -> ! {
     if let Ok(nowhere) = File::options().read(true).write(true).open("/dev/null") {
-        // In a directory tree without /dev/null, or where one of these fails, the system's own end must do.
+        // Without /dev/null, or if one of these calls fails, only the process is ended.
         let _ = rustix::stdio::dup2_stdout(&nowhere);
         let _ = rustix::stdio::dup2_stdin(&nowhere);
         let _ = rustix::stdio::dup2_stderr(&nowhere);

@@ -1,5 +1,6 @@
-//! Ending on Windows: by the deadline alone. Standard input says nothing there: the SSH server gives a pipe that
-//! may be closed from the start or never. When the collector hangs up, the session's job ends the process.
+//! Ending on Windows: only at the deadline. Standard input is not used, because the SSH server passes a pipe that may
+//! be closed from the start or never. When the collector closes the connection, the job of the session ends the
+//! process.
 
 use std::{
     io::{self, Write},
@@ -11,7 +12,7 @@ use std::{
 use super::deadline_passed;
 use crate::STACK_BYTES;
 
-/// How long standard error may take the last line.
+/// The time limit for writing the last line to standard error.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Waits for the deadline, and ends the process.
@@ -35,7 +36,7 @@ pub(super) fn say(line: &str) {
     }
 }
 
-/// Ends, whatever other threads do: the ordinary end would wait for one that loads or unloads a library.
+/// Ends the process immediately. The normal end would wait for threads that load or unload a library.
 pub(crate) fn end(code: u8) -> ! {
     crate::windows::terminate(code)
 }

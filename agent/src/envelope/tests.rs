@@ -1,4 +1,4 @@
-//! What opens and what does not. The golden text was made by another implementation: `golden/make.py`.
+//! Which envelopes can be opened. The golden text was created by another implementation: `golden/make.py`.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn small() -> String {
     seal_with(b"<report/>", &request(), &fresh()).unwrap()
 }
 
-/// The small envelope with its bytes changed and armoured again.
+/// The small envelope with changed bytes, armoured again.
 fn changed(change: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut bytes = unarmour(small().as_bytes()).unwrap();
     change(&mut bytes);
@@ -80,7 +80,7 @@ fn the_envelope_is_found_in_what_a_shell_prints() {
     check(text.replace('\n', "\r\n"), xml.clone());
     check(text.replace('\n', "\r\r\n"), xml.clone());
     check([b"\xff\xfe\0", text.as_bytes(), b"\xff"].concat(), xml.clone());
-    // The last block counts, whatever came before.
+    // The last block counts, regardless of what came before.
     check(format!("{BEGIN}\nhalf a block{text}"), xml.clone());
     check(format!("{BEGIN}\nnonsense\n{END}{text}"), xml);
     check(format!("{text}{BEGIN}\nnonsense!\n{END}\n"), Err(OpenError::Malformed("its text is not base64")));
@@ -111,7 +111,7 @@ fn what_is_no_envelope_of_this_collection_is_refused_by_its_own_error() {
     check(changed(|bytes| bytes.truncate(LEAST_BYTES + 3)), Err(OpenError::Forged));
     check(changed(|bytes| bytes.resize(LEAST_BYTES + MAX_REPORT_BYTES + 1, 0)), Err(OpenError::TooLarge));
     check(vec![b'\n'; MAX_ANSWER_BYTES + 1], Err(OpenError::TooLarge));
-    // The right request, but not the secret that belongs to it.
+    // The correct request with another secret.
     assert_eq!(open(text.as_bytes(), &request(), &secret(0x12)), Err(OpenError::Forged));
 }
 

@@ -1,8 +1,8 @@
-//! The security log: which source is read, and the bookmark from which the next collection goes on. How each
-//! source is read is in the modules below.
+//! The security log: the choice of the source, and the bookmark from which the next collection continues. The sources
+//! are in the modules below.
 //!
-//! A readable journal comes first, then `auth.log` or `secure`. An account that may read neither gets
-//! [`EventAccess::Denied`] and not an empty log, which would look as if nothing had happened.
+//! A readable journal is preferred, then `auth.log` or `secure`. If the account can read neither, the result is
+//! [`EventAccess::Denied`] and not an empty log, which would look as if there were no events.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -20,28 +20,28 @@ use fleetsweep_agent::{
     request::EventsWanted,
 };
 
-/// The most events of one report. The next report goes on after the last of them.
+/// The most events of one report. The next report continues after the last one.
 const MAX_EVENTS: usize = 500;
-/// The most text of all events of one report, bytes: escaped as XML, it still fits into an envelope.
+/// The most text of all events of a report, bytes. Escaped as XML, it still fits into an envelope.
 const MAX_TEXT_BYTES: usize = 512 << 10;
 /// How far back events are read if the bookmark is not understood.
 const A_DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// Where in a log the last report ended.
+/// The position in a log at which the last report ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
-    /// When the last event was, milliseconds since the Unix epoch: what still serves in another source.
+    /// The time of the last event, milliseconds since the Unix epoch. It can also be used for another source.
     at_ms: i64,
     position: Position,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Position {
-    /// Nowhere in particular: after all that is not later than `at_ms`.
+    /// Only a time: after all events until `at_ms`.
     Time,
     /// After an entry of the journal.
     Cursor(String),
-    /// After so many bytes of the file with this inode.
+    /// After this offset in the file with this inode.
     File { inode: u64, offset: u64 },
 }
 
@@ -71,30 +71,30 @@ impl fmt::Display for Place {
     }
 }
 
-/// What one source gave.
+/// The result of reading a source.
 struct Found {
     events: Vec<SecurityEvent>,
     /// Whether there are more than these.
     truncated: bool,
-    /// Whether what was there at the bookmark is gone.
+    /// Whether the log was cleared since the bookmark.
     cleared: bool,
     place: Place,
-    /// What went wrong without spoiling the rest.
+    /// A problem that does not affect the rest.
     trouble: Option<String>,
 }
 
-/// Why a source gave nothing.
+/// The reason why a source has no result.
 #[derive(Debug, PartialEq, Eq)]
 enum Trouble {
-    /// It is not there.
+    /// It does not exist.
     Absent,
-    /// This account may not read it.
+    /// The account cannot read it.
     Denied,
     /// Something else.
     Broken(String),
 }
 
-/// Reads what is wanted of the security log. `now_ms` is this machine's clock.
+/// Reads the requested part of the security log. `now_ms` is the time of this machine's clock.
 pub(super) fn look(wanted: &EventsWanted, now_ms: i64, patience: Duration) -> (Option<EventLog>, Vec<Warning>) {
     let mut warnings = Vec::new();
     let mut warn = |what: &str, why: String| warnings.push(Warning { what: what.to_owned(), why });

@@ -1,12 +1,12 @@
-//! Asks one mounted file system for its size. Which ones are asked is decided in `mounts`, and how long they may
-//! take in the shared `file_systems`.
+//! Queries the size of one mounted file system. The list is made in `mounts`, and the time limit is in the shared
+//! `file_systems`.
 
 use fleetsweep_agent::report::FileSystem;
 
 use super::mounts::Mount;
 use crate::file_systems::Answer;
 
-/// `statvfs`, as `df` counts.
+/// The result of `statvfs`, calculated like in `df`.
 pub(crate) fn ask(mount: Mount) -> Answer {
     let says = rustix::fs::statvfs(&mount.point).map_err(|error| error.to_string())?;
     let bytes = |blocks: u64| blocks.saturating_mul(says.f_frsize);

@@ -1,11 +1,10 @@
-//! The kernel's small text files to numbers: memory, swap, uptime, boot time, load, network counters.
-//! Pure: the texts come in as they were read.
+//! Parses small text files of the kernel: memory, swap, uptime, boot time, load, network counters. Pure.
 
 use std::{str::FromStr, time::Duration};
 
 use fleetsweep_agent::report::{Interface, Load, Memory, Swap};
 
-/// The part of a kernel file that is not as the kernel documents it.
+/// The part of a kernel file that is not in the documented format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the kernel does not say {0} in a known form")]
 pub(crate) struct Unknown(&'static str);
@@ -15,7 +14,7 @@ pub(crate) fn memory(meminfo: &str) -> Result<Memory, Unknown> {
     let total_bytes = kib(meminfo, "MemTotal").ok_or(Unknown("MemTotal"))?;
     let available_bytes = match kib(meminfo, "MemAvailable") {
         Some(available) => available,
-        // Before Linux 3.14: near enough, what is free and what the page cache could give back.
+        // Before Linux 3.14: an approximation, the free memory and the page cache.
         None => {
             let part = |name| kib(meminfo, name).unwrap_or(0);
             (kib(meminfo, "MemFree").ok_or(Unknown("MemAvailable"))?
@@ -29,7 +28,7 @@ pub(crate) fn memory(meminfo: &str) -> Result<Memory, Unknown> {
     Ok(Memory { total_bytes, used_bytes: total_bytes - available_bytes, available_bytes })
 }
 
-/// From `/proc/meminfo`; `None` where there is no swap.
+/// From `/proc/meminfo`; `None` if there is no swap.
 pub(crate) fn swap(meminfo: &str) -> Result<Option<Swap>, Unknown> {
     let total_bytes = kib(meminfo, "SwapTotal").ok_or(Unknown("SwapTotal"))?;
     let free_bytes = kib(meminfo, "SwapFree").ok_or(Unknown("SwapFree"))?;
@@ -69,7 +68,7 @@ pub(crate) fn interfaces(devices: &str) -> Result<Vec<Interface>, Unknown> {
         .lines()
         .skip(2)
         .map(|line| {
-            // A name may hold a colon (old aliases); the numbers hold none.
+            // A name may contain a colon (old aliases); the numbers do not.
             let (name, numbers) = line.rsplit_once(':')?;
             Some(Interface {
                 name: name.trim().to_owned(),
@@ -81,7 +80,7 @@ pub(crate) fn interfaces(devices: &str) -> Result<Vec<Interface>, Unknown> {
         .ok_or(Unknown("the network counters"))
 }
 
-/// A word like `0.52`. Not through `f64`: reading one takes 14 kB of tables, in a program that is sent around.
+/// A number such as `0.52`. Parsing it as `f64` would add 14 kB of tables to a program that is uploaded.
 fn hundredths(text: &str, index: usize) -> Option<u64> {
     let (whole, part) = text.split_whitespace().nth(index)?.split_once('.')?;
     if part.len() != 2 {
@@ -112,7 +111,7 @@ mod tests {
                 MEMINFO.replace("MemAvailable", "Other"),
                 Ok((kib(24_684_092), kib(107_080), kib(24_245_868 + 20_000 + 300_000 + 20_000 - 8_856))),
             ),
-            // A container's mask over the file can say so.
+            // A container's view of the file may have such values.
             (MEMINFO.replace("MemTotal:       24684092", "MemTotal: 1024"), Ok((kib(1024), 0, kib(1024)))),
             (MEMINFO.replace("MemTotal", "Other"), Err(Unknown("MemTotal"))),
             (MEMINFO.replace("24684092", "much"), Err(Unknown("MemTotal"))),

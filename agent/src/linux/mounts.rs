@@ -1,5 +1,5 @@
-//! Which mounts a report tells of: `/proc/self/mountinfo` to a list. Pure; nothing is asked of the file
-//! systems themselves, since one that is dead would not answer.
+//! Selects the mounts for a report from `/proc/self/mountinfo`. Pure. The file systems themselves are not accessed
+//! here, because a dead one would not answer.
 
 use std::{
     cmp::Reverse,
@@ -18,8 +18,8 @@ pub(crate) struct Mount {
     pub(crate) kind: String,
 }
 
-/// Views into the kernel, without a size that could run out. What is not here but has no size is
-/// left out when it is measured.
+/// Views into the kernel, without a size that could be exhausted. Others without a size are omitted when they are
+/// measured.
 const PSEUDO: &[&str] = &[
     "autofs",
     "binfmt_misc",
@@ -47,29 +47,30 @@ const PSEUDO: &[&str] = &[
     "tracefs",
 ];
 
-/// Images that are always full, by nature.
+/// Images that are always full.
 const IMAGES: &[&str] = &["cramfs", "erofs", "iso9660", "squashfs"];
 
 /// A line of the table.
 struct Line {
     id: u32,
     parent: u32,
-    /// `major:minor`, the same for every mount of one file system.
+    /// `major:minor`, the same for all mounts of a file system.
     device: String,
-    /// Which directory of the file system is mounted; `/` for all of it.
+    /// The mounted directory of the file system; `/` for all of it.
     root: String,
     point: PathBuf,
     kind: String,
 }
 
-/// The mounts worth reporting, each file system once, in the order of the table: those that can be reached,
-/// without pseudo file systems, images and the layers of containers. Of several mounts of one file
-/// system (bind mounts, subvolumes) the one that shows most of it counts, then the shortest path.
+/// The mounts for a report in the order of the table, each file system once. Only those that are accessible, without
+/// pseudo file systems, images and the layers of containers. If a file system has several mounts (bind mounts,
+/// subvolumes), the one that shows most of it is used, then the one with the shortest path.
 pub(crate) fn worth_reporting(mountinfo: &str) -> Vec<Mount> {
     let lines: Vec<Line> = mountinfo.lines().filter_map(Line::parse).collect();
     let mut chosen = BTreeMap::new();
     for (order, line) in lines.iter().enumerate() {
-        // An overlay has the size of the file system beneath; only as the root of a container is it the whole.
+        // An overlay has the size of the file system below it. Only as the root of a container is it the complete file
+        // system.
         let layer = line.kind == "overlay" && line.point.as_os_str() != "/";
         if layer || PSEUDO.contains(&&*line.kind) || IMAGES.contains(&&*line.kind) || line.is_covered(&lines) {
             continue;
@@ -104,7 +105,7 @@ impl Line {
         })
     }
 
-    /// Whether a later mount, on the same point or above it, hides this one.
+    /// Whether a later mount on the same point or above hides this one.
     fn is_covered(&self, lines: &[Self]) -> bool {
         let mut ancestors = BTreeSet::from([self.id]);
         let mut parent = self.parent;

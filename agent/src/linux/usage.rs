@@ -1,5 +1,5 @@
-//! What the machine does during the sampling window: CPU use in total and per core, and the processes
-//! that use most. Everything that needs two looks is here.
+//! Usage during the sampling window: CPU usage in total and per core, and the processes with the highest usage.
+//! Measured with two samples.
 
 use std::{collections::HashMap, process, time::Instant};
 
@@ -8,26 +8,26 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, ThreadKind};
 
 use crate::shares::{of_one_core, round, top};
 
-/// The first look.
+/// The first sample.
 pub(crate) struct Sample {
     system: Result<System, sysinfo::Error>,
     begun: Instant,
-    /// CPU time so far, with the start of the process, since ids are used again.
+    /// CPU time and start time of each process. The start time is needed because ids are reused.
     spent_ms: HashMap<Pid, (u64, u64)>,
     spent_at: Instant,
 }
 
-/// What both looks together show.
+/// The result of both samples.
 pub(crate) struct Usage {
     pub(crate) cpu: Cpu,
     pub(crate) top_cpu: Vec<Process>,
     pub(crate) top_memory: Vec<Process>,
-    /// Whether `/proc` shows this account its own processes alone.
+    /// Whether `/proc` only shows this account's own processes.
     pub(crate) others_hidden: bool,
 }
 
 impl Sample {
-    /// Takes the first look.
+    /// Takes the first sample.
     pub(crate) fn begin() -> Self {
         let begun = Instant::now();
         let mut system = System::new();
@@ -50,10 +50,11 @@ impl Sample {
         self.begun
     }
 
-    /// Takes the second look, at least 200 ms after the first: an earlier one would show nothing.
+    /// Takes the second sample, at least 200 ms after the first one. After a shorter time, the counters would not have
+    /// changed.
     pub(crate) fn end(self) -> Result<Usage, String> {
         let mut system = self.system.map_err(|error| error.to_string())?;
-        // The cores first: to look at processes would count as a look at the cores' total, too.
+        // The cores first, because refreshing the processes would also refresh the total of the cores.
         system.refresh_cpu_usage();
         let window = self.begun.elapsed();
         if system.cpus().is_empty() {
@@ -93,10 +94,10 @@ fn refresh(system: &mut System, what: ProcessRefreshKind) {
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
 }
 
-/// CPU time of a process since the first look; one that began after it spent all of its own since.
+/// The CPU time of a process since the first sample; for a process that began later, all of it.
 ///
-/// Our own difference and not the library's: that one divides by the time since its last look at the cores,
-/// and where looking at thousands of processes takes long, that is not the time between two looks at this one.
+/// The library's own value is not used: it divides by the time since its last refresh of the cores, which is not the
+/// time between two samples of this process if there are thousands of processes.
 fn spent(before: &HashMap<Pid, (u64, u64)>, pid: Pid, process: &sysinfo::Process) -> u64 {
     let now = process.accumulated_cpu_time();
     match before.get(&pid) {

@@ -1,38 +1,38 @@
-//! The caps of a report: what the writer cuts to and the reader refuses beyond.
+//! The limits of a report. The writer truncates to them, and the reader rejects longer lists and texts.
 
 use std::{borrow::Cow, mem};
 
 use super::{FileSystem, Interface, Process, Report, SecurityEvent, Warning};
 use crate::envelope::MAX_REPORT_BYTES;
 
-/// Most cores.
+/// The most cores.
 pub const MAX_CORES: usize = 4096;
-/// Most file systems.
+/// The most file systems.
 pub const MAX_FILE_SYSTEMS: usize = 512;
-/// Most network interfaces.
+/// The most network interfaces.
 pub const MAX_INTERFACES: usize = 1024;
-/// Most processes in each of the two lists.
+/// The most processes in each of the two lists.
 pub const MAX_PROCESSES: usize = 16;
-/// Most warnings.
+/// The most warnings.
 pub const MAX_WARNINGS: usize = 256;
-/// Most security events.
+/// The most security events.
 pub const MAX_EVENTS: usize = 5000;
-/// Most data fields of one security event.
+/// The most data fields of a security event.
 pub const MAX_DATA_FIELDS: usize = 64;
 /// The longest text, bytes of UTF-8.
 pub const MAX_TEXT_BYTES: usize = 4 << 10;
 /// The longest message of a security event, bytes of UTF-8.
 pub const MAX_MESSAGE_BYTES: usize = 32 << 10;
-/// To how many bytes texts are cut, one after the other, in a report that is too large for an envelope. The last leaves
-/// room for all events that an agent puts into one report.
+/// The lengths to which texts are truncated, one after the other, in a report that is too large for an envelope. The
+/// last one leaves enough space for all events that an agent puts into one report.
 const SHORTER_BYTES: [usize; 3] = [1024, 256, 64];
 
 impl Report {
-    /// Cuts every list and text to what a reader accepts. A shortened list is said in a warning.
+    /// Truncates all lists and texts to the limits of the reader, and adds a warning for each truncated list.
     ///
-    /// Where all of it together is still more than an envelope carries, the texts are cut further, but for the security
-    /// events: whoever chose them bounded them. Users of a client choose names of mounts and of programs, and must not
-    /// be able to keep its report from being sent.
+    /// If the report is still larger than the limit of an envelope, the texts except the security events are truncated
+    /// further; the size of security events is limited elsewhere. Users of a client choose names of mounts and
+    /// programs, and must not be able to prevent the report.
     pub fn fit(&mut self) {
         let mut shortened = Vec::new();
         let mut shorten = |what: &str, length: usize, max: usize| {
@@ -61,7 +61,7 @@ impl Report {
                 event.data.truncate(MAX_DATA_FIELDS);
             }
         }
-        // What was cut is said first: the end of a long list of warnings may be cut itself.
+        // Truncations are reported first, because the end of a long list of warnings may itself be truncated.
         shortened.append(&mut self.warnings);
         shortened.truncate(MAX_WARNINGS);
         self.warnings = shortened;
@@ -77,7 +77,7 @@ impl Report {
         }
         let events = self.events.take();
         let events_bytes = whole_bytes - self.to_xml().len();
-        // Where the events alone are too large, nothing is gained by cutting the rest.
+        // If the events alone are too large, truncating the rest does not help.
         if let Some(room_bytes) = MAX_REPORT_BYTES.checked_sub(events_bytes) {
             for max_bytes in SHORTER_BYTES {
                 if self.to_xml().len() <= room_bytes {
@@ -89,7 +89,7 @@ impl Report {
         self.events = events;
     }
 
-    /// All but the security events.
+    /// All texts except the security events.
     fn fit_texts(&mut self, max_bytes: usize) {
         fit(&mut self.agent_version, max_bytes);
         for Warning { what, why } in &mut self.warnings {
@@ -140,14 +140,14 @@ fn fit_optional(text: &mut Option<String>, max_bytes: usize) {
 }
 
 fn fit(text: &mut String, max_bytes: usize) {
-    // First, because a replacement is longer than what it replaces.
+    // First, because a replacement is longer than the replaced character.
     if let Cow::Owned(replaced) = writable(text) {
         let _ = mem::replace(text, replaced);
     }
     text.truncate(text.floor_char_boundary(max_bytes));
 }
 
-/// `text` with U+FFFD in place of each character that XML cannot carry at all.
+/// `text` with U+FFFD in place of each character that is invalid in XML.
 pub(super) fn writable(text: &str) -> Cow<'_, str> {
     let forbidden = |character: char| matches!(character, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
     if text.contains(forbidden) { text.replace(forbidden, "\u{fffd}").into() } else { text.into() }
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(Report::from_xml(report.to_xml().as_bytes()), Ok(report));
     }
 
-    /// Found while the decoders were fuzzed: whoever may mount a FUSE file system kept the agent from answering.
+    /// Found by fuzzing: a user who can mount a FUSE file system could prevent the agent from answering.
     #[test]
     fn names_that_users_choose_do_not_make_a_report_too_large() {
         let long = || "\"".repeat(MAX_TEXT_BYTES);
@@ -216,7 +216,7 @@ mod tests {
             occurred_unix_ms: 0,
             source: "sshd".into(),
             user: None,
-            // Each of these three bytes long once it is replaced.
+            // Each character has three bytes after its replacement.
             message: "\x01".repeat(MAX_MESSAGE_BYTES),
             data: vec![],
         }

@@ -1,9 +1,8 @@
-//! XML to a report, from a machine that may be hostile. Not the judgement of its numbers: that is the
-//! collector's reading.
+//! Parses the XML of a report, which may come from a hostile machine. The collector's reading validates the numbers.
 //!
-//! Bounded by construction: the input by [`MAX_REPORT_BYTES`], nesting by [`MAX_DEPTH`], attributes by
-//! [`MAX_ATTRIBUTES`], lists and texts by the caps of `limits`. A document type is refused, so there are no
-//! entities but XML's own five and character references.
+//! Everything is limited: the input by [`MAX_REPORT_BYTES`], nesting by [`MAX_DEPTH`], attributes by
+//! [`MAX_ATTRIBUTES`], lists and texts by the limits in `limits`. A document type is rejected, so there are no entities
+//! except the predefined ones and character references.
 
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
@@ -18,12 +17,12 @@ use super::{
 };
 use crate::{VERSION, envelope::MAX_REPORT_BYTES};
 
-/// The deepest nesting that is followed; a report of this version has five levels.
+/// The deepest accepted nesting. A report of this version has five levels.
 const MAX_DEPTH: usize = 16;
 /// The most attributes of one element.
 const MAX_ATTRIBUTES: usize = 64;
 
-/// Why XML is no report.
+/// The reason why XML is not a valid report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {
     /// It has more bytes than a report.
@@ -35,67 +34,67 @@ pub enum ReportError {
     /// It is not well formed.
     #[error("the report is not well-formed XML at byte {at_byte}: {problem}")]
     Malformed {
-        /// Where in the report, in bytes from its start.
+        /// The position in the report, bytes from its start.
         at_byte: u64,
-        /// What the parser says, cut to length. It may quote the client's text.
+        /// The error of the parser, truncated. It may quote the client's text.
         problem: String,
     },
     /// It declares a document type.
     #[error("the report declares a document type, which no report does")]
     DocumentType,
-    /// It is not exactly one whole `report` element.
+    /// It is not exactly one complete `report` element.
     #[error("the XML is not one whole report")]
     NotOneReport,
-    /// It is of another version of the wire.
+    /// It has another version of the wire format.
     #[error("the report has version {0}, this program reads version {VERSION}")]
     OtherVersion(u64),
-    /// Elements are nested deeper than is followed.
+    /// Elements are nested too deeply.
     #[error("the report nests deeper than {MAX_DEPTH} elements")]
     TooDeep,
-    /// A list is longer than its cap.
+    /// A list is too long.
     #[error("the report has more than {max} of {what}")]
     TooMany {
-        /// Of what.
+        /// The elements.
         what: &'static str,
-        /// The cap.
+        /// The limit.
         max: usize,
     },
-    /// An element that there is once is there twice.
+    /// An element occurs twice that may only occur once.
     #[error("the report has two {0}")]
     Twice(&'static str),
-    /// A necessary attribute is missing.
+    /// A required attribute is missing.
     #[error("the report's {element} has no {attribute}")]
     Missing {
-        /// Of which element.
+        /// The element.
         element: &'static str,
-        /// Which attribute.
+        /// The attribute.
         attribute: &'static str,
     },
-    /// A value is not of its form.
+    /// A value has the wrong format.
     #[error("the report's {element} has a {attribute} that is none")]
     Value {
-        /// Of which element.
+        /// The element.
         element: &'static str,
-        /// Which attribute.
+        /// The attribute.
         attribute: &'static str,
     },
-    /// A text is longer than its cap.
+    /// A text is too long.
     #[error("the report's {element} has a {attribute} of more than {max} bytes")]
     TooLong {
-        /// Of which element.
+        /// The element.
         element: &'static str,
-        /// Which attribute.
+        /// The attribute.
         attribute: &'static str,
-        /// The cap.
+        /// The limit.
         max: usize,
     },
 }
 
 impl Report {
-    /// Reads a report.
+    /// Parses a report.
     ///
     /// # Errors
-    /// [`ReportError`] with the first thing that is wrong.
+    /// [`ReportError`] for the first error.
     pub fn from_xml(xml: &[u8]) -> Result<Self, ReportError> {
         if xml.len() > MAX_REPORT_BYTES {
             return Err(ReportError::TooLarge(xml.len()));
@@ -123,7 +122,7 @@ impl Report {
                     open.pop();
                 }
                 Event::DocType(_) => return Err(ReportError::DocumentType),
-                // Every value is an attribute: what stands between elements says nothing.
+                // Every value is an attribute, so text between elements is ignored.
                 Event::Text(_)
                 | Event::CData(_)
                 | Event::Comment(_)
@@ -137,7 +136,7 @@ impl Report {
     }
 }
 
-/// Whose children come next.
+/// The current parent element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Report,
@@ -146,11 +145,11 @@ enum Place {
     TopMemory,
     Events,
     Event,
-    /// An element whose children say nothing to this version.
+    /// An element whose children this version ignores.
     Other,
 }
 
-/// Takes in one element with its attributes.
+/// Processes one element with its attributes.
 fn enter(
     report: &mut Option<Report>,
     parent: Option<Place>,

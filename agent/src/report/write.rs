@@ -1,4 +1,4 @@
-//! A report to XML. Not its caps: see `limits`.
+//! Writes a report as XML. Its limits are in `limits`.
 
 use std::{fmt::Display, time::Duration};
 
@@ -8,8 +8,8 @@ use super::{EventAccess, EventLog, Process, Report, SecurityEvent, limits::writa
 use crate::VERSION;
 
 impl Report {
-    /// The report as XML. Characters that XML cannot carry become U+FFFD. A reader refuses what is over
-    /// the caps: [`Report::fit`] comes first.
+    /// The report as XML. Characters that are invalid in XML are replaced with U+FFFD. A reader rejects a report that
+    /// exceeds the limits, so call [`Report::fit`] first.
     #[must_use]
     pub fn to_xml(&self) -> String {
         let mut xml = Xml(String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"));
@@ -80,7 +80,7 @@ impl Report {
     }
 }
 
-/// A start tag in the making. Values are cleaned and escaped where they are added.
+/// A start tag. Values are cleaned and escaped when they are added.
 struct Element(BytesStart<'static>);
 
 fn element(name: &'static str) -> Element {
@@ -168,7 +168,7 @@ impl Xml {
 }
 
 impl EventAccess {
-    /// Its word in the XML.
+    /// Its name in the XML.
     fn word(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -178,7 +178,7 @@ impl EventAccess {
         }
     }
 
-    /// From its word in the XML.
+    /// Parses its name in the XML.
     pub(super) fn from_word(word: &str) -> Option<Self> {
         [Self::Read, Self::Denied, Self::Unavailable, Self::Cleared].into_iter().find(|access| access.word() == word)
     }

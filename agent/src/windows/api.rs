@@ -1,5 +1,5 @@
-//! The calls into Windows, and the only unsafe code: each is one function that owns what it allocates and says
-//! with a number why it failed. What the answers mean is read elsewhere, from plain bytes and texts.
+//! The calls of Windows functions, and the only unsafe code. Each function owns the memory that it allocates, and
+//! returns an error number on failure. The results are parsed elsewhere.
 #![expect(unsafe_code, reason = "the functions of Windows are foreign to Rust")]
 
 pub(super) mod counters;
@@ -8,7 +8,7 @@ pub(super) mod volumes;
 
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
 
-/// Ends this process at once, without a word to its libraries.
+/// Ends this process immediately, without notifying its libraries.
 pub(crate) fn terminate(code: u8) -> ! {
     // SAFETY: the pseudo-handle of this process is always valid, and nothing of it is used afterwards.
     unsafe { TerminateProcess(GetCurrentProcess(), code.into()) };
@@ -16,12 +16,12 @@ pub(crate) fn terminate(code: u8) -> ! {
     std::process::abort()
 }
 
-/// Text as Windows wants it: UTF-16 with a zero at its end.
+/// A text for Windows: UTF-16 with a terminating zero.
 fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().chain([0]).collect()
 }
 
-/// Text as Windows gives it: what stands before the first zero.
+/// A text from Windows: everything before the first zero.
 fn narrow(text: &[u16]) -> String {
     String::from_utf16_lossy(text.split(|unit| *unit == 0).next().unwrap_or_default())
 }

@@ -1,5 +1,5 @@
-//! The kernel's tables of counters to numbers: processors, processes, page files. Pure: the tables come in as the
-//! bytes that they are, in the layout of 64-bit Windows, and whatever does not fit it is left out.
+//! Parses tables of counters of the kernel: processors, processes, page files. Pure. The tables have the layout of
+//! 64-bit Windows. Data that does not fit it is ignored.
 
 use std::{fmt::Display, time::Duration};
 
@@ -7,17 +7,17 @@ use fleetsweep_agent::report::{Cpu, Swap, Warning};
 
 use crate::shares::round;
 
-/// One line of the table of processors.
+/// The size of an entry in the table of processors.
 const PROCESSOR_BYTES: usize = 48;
 /// A page of memory, on x86-64 and on ARM.
 const PAGE_BYTES: u64 = 4096;
-/// The kernel counts time in steps of 100 ns.
+/// The kernel counts time in units of 100 ns.
 const STEPS_PER_MS: u64 = 10_000;
 
-/// A table as the kernel gave it.
+/// A table of the kernel.
 pub(super) struct Table {
     pub(super) bytes: Vec<u8>,
-    /// Where the kernel wrote it: pointers in it are meant from there.
+    /// The address to which the kernel wrote it. Pointers in the table are relative to the same address space.
     pub(super) address: usize,
 }
 
@@ -38,7 +38,7 @@ impl Table {
         self.at(offset).map(u64::from_le_bytes)
     }
 
-    /// A counted text of UTF-16 to which a line of the table points.
+    /// The UTF-16 text to which an entry points.
     fn text(&self, offset: usize) -> Option<String> {
         let length = usize::from(self.u16(offset)?);
         let start = usize::try_from(self.u64(offset + 8)?).ok()?.checked_sub(self.address)?;
@@ -47,7 +47,7 @@ impl Table {
         Some(String::from_utf16_lossy(&units))
     }
 
-    /// Where the lines of a table begin that says in front of each how far the next one is.
+    /// The offsets of the entries of a table in which each entry contains the offset of the next one.
     fn lines(&self) -> impl Iterator<Item = usize> {
         let mut next = Some(0);
         std::iter::from_fn(move || {
@@ -59,26 +59,26 @@ impl Table {
     }
 }
 
-/// What a processor did since the start, in steps of 100 ns.
+/// The time of a processor since the start, in units of 100 ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Processor {
     idle: u64,
-    /// Working or idle.
+    /// Busy or idle.
     all: u64,
 }
 
-/// The processors of one table, in their order.
+/// The processors in a table, in order.
 pub(super) fn processors(table: &Table) -> Vec<Processor> {
     let line = |offset| {
-        // The kernel's time includes the idle time.
+        // The kernel time includes the idle time.
         let (idle, kernel, user) = (table.u64(offset)?, table.u64(offset + 8)?, table.u64(offset + 16)?);
         Some(Processor { idle, all: kernel.saturating_add(user) })
     };
     (0..table.bytes.len() / PROCESSOR_BYTES).filter_map(|index| line(index * PROCESSOR_BYTES)).collect()
 }
 
-/// The processors of all groups, of which each has so many. To ask for the whole gives those of the group alone that
-/// happens to run this process: with several, each is asked for its own, and one that does not tell costs a warning.
+/// The processors of all groups with these numbers of processors. A query of the whole system only returns the group in
+/// which this process runs, so each group is queried separately. A group that fails adds a warning.
 pub(super) fn of_groups<E: Display>(
     groups: &[u32],
     whole: impl FnOnce() -> Result<Table, E>,
@@ -104,7 +104,7 @@ pub(super) fn of_groups<E: Display>(
     }
 }
 
-/// What the processors did between two looks; `None` where there are none, or others than before.
+/// The usage between two samples; `None` if there are no processors, or other ones than before.
 pub(super) fn cpu(before: &[Processor], after: &[Processor], window: Duration) -> Option<Cpu> {
     if before.is_empty() || before.len() != after.len() {
         return None;
@@ -126,18 +126,18 @@ pub(super) fn cpu(before: &[Processor], after: &[Processor], window: Duration) -
     })
 }
 
-/// A process since its start.
+/// A process and its usage since its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ProcessLine {
     pub(super) pid: u32,
     pub(super) name: String,
-    /// When it was started; tells apart two that had one id.
+    /// Its start time, which distinguishes processes with the same id.
     pub(super) started: u64,
     pub(super) spent_ms: u64,
     pub(super) memory_bytes: u64,
 }
 
-/// The processes of a table, without the one that stands for idleness.
+/// The processes in a table, without the idle process.
 pub(super) fn processes(table: &Table) -> Vec<ProcessLine> {
     let line = |offset: usize| {
         let pid = u32::try_from(table.u64(offset + 0x50)?).ok()?;
@@ -153,7 +153,7 @@ pub(super) fn processes(table: &Table) -> Vec<ProcessLine> {
     table.lines().filter_map(line).filter(|process| process.pid != 0).collect()
 }
 
-/// All page files together; `None` where there are none.
+/// The total of all page files; `None` if there are none.
 pub(super) fn page_files(table: &Table) -> Option<Swap> {
     let line = |offset: usize| Some((u64::from(table.u32(offset + 4)?), u64::from(table.u32(offset + 8)?)));
     let (total, used) = table.lines().filter_map(line).fold((0_u64, 0_u64), |sum, one| (sum.0 + one.0, sum.1 + one.1));
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!((cpu.total_percent, cpu.core_percent), (75.0, vec![50.0, 100.0, 0.0]));
         assert_eq!(super::cpu(&before, &after[1..], Duration::ZERO), None);
         assert_eq!(super::cpu(&[], &[], Duration::ZERO), None);
-        // Counters that run backwards are no work.
+        // Counters that decrease count as no usage.
         assert_eq!(super::cpu(&after, &before, Duration::ZERO).unwrap().total_percent, 0.0);
         let mut torn = processor_line(1, 2, 3);
         torn.extend(&torn.clone()[..47]);
@@ -242,7 +242,7 @@ mod tests {
     fn processes_come_with_their_names_and_times() {
         let mut bytes = process_line(0x100, 0, 0xf0);
         bytes.extend(process_line(0x100, 4, 0x1f0));
-        // A name that lies elsewhere is not looked for there.
+        // A name outside of the table is not read.
         bytes.extend(process_line(0, 8, 0x9999));
         bytes.extend(process_line(0, 12, 0x1f0));
         let expected =

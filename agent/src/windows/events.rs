@@ -1,5 +1,5 @@
-//! The Security log. Which records are told of is decided in `walk`, and how far that came is kept in `place`; a record
-//! is read from its XML in `record` and put into words in `message`.
+//! The Security log. `walk` selects the records, `place` has the bookmark, `record` parses the XML of a record, and
+//! `message` makes a readable message.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -18,7 +18,7 @@ pub(super) use reader::look;
 
 use self::{record::Record, walk::Step};
 
-/// A record of the log, from its XML, as the walk takes it.
+/// Parses a record for the walk.
 fn step(xml: &str) -> Step {
     match Record::parse(xml) {
         Ok(record) => Step::Record { record_id: record.record_id, event: event(record) },

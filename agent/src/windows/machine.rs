@@ -1,4 +1,4 @@
-//! The order of looking, and what takes no more than a question.
+//! The order of the measurements, and the simple queries.
 
 use std::{
     env::consts,
@@ -26,11 +26,11 @@ use crate::{
     patience,
 };
 
-/// Looks at this machine. Takes the request's window, and little more.
+/// Gathers the report of this machine. Takes little longer than the sampling window of the request.
 pub(crate) fn look(request: &Request, started: Instant) -> Report {
     let mut warnings = Warnings::default();
     let sample = usage::Sample::begin();
-    // Everything that is quick happens inside the sampling window.
+    // All fast parts run during the sampling window.
     let mut report = Report {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock_unix_ms: clock(),
@@ -59,7 +59,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     report.top_cpu = usage.top_cpu;
     report.top_memory = usage.top_memory;
     warnings.extend(usage.warnings);
-    // After the window, for it is work, and would show in it as the machine's own.
+    // After the window, because this work would otherwise count as CPU usage of the machine.
     let patience = patience::of_events(request.deadline);
     let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);
     report.events = events;

@@ -1,5 +1,5 @@
-//! What the machine does during the sampling window: CPU use in total and per core, and the processes that use most.
-//! The two looks at it; what the tables say is read in `counters`.
+//! Usage during the sampling window: CPU usage in total and per core, and the processes with the highest usage. Takes
+//! both samples; `counters` parses the tables.
 
 use std::{
     collections::HashMap,
@@ -18,17 +18,17 @@ use crate::{
     shares::{of_one_core, top},
 };
 
-/// The first look.
+/// The first sample.
 pub(super) struct Sample {
     begun: Instant,
     processors: Result<Vec<Processor>, Status>,
-    /// CPU time so far, with the start of the process, since ids are used again.
+    /// CPU time and start time of each process. The start time is needed because ids are reused.
     spent_ms: HashMap<u32, (u64, u64)>,
     spent_at: Instant,
     warnings: Vec<Warning>,
 }
 
-/// What both looks together show.
+/// The result of both samples.
 pub(super) struct Usage {
     pub(super) cpu: Option<Cpu>,
     pub(super) top_cpu: Vec<Process>,
@@ -37,7 +37,7 @@ pub(super) struct Usage {
 }
 
 impl Sample {
-    /// Takes the first look.
+    /// Takes the first sample.
     pub(super) fn begin() -> Self {
         let begun = Instant::now();
         let mut warnings = Warnings::default();
@@ -57,12 +57,12 @@ impl Sample {
         self.begun
     }
 
-    /// Takes the second look.
+    /// Takes the second sample.
     pub(super) fn end(self) -> Usage {
         let mut warnings = Warnings::default();
         warnings.extend(self.warnings);
         let groups = groups();
-        // What was not measured was said at the first look.
+        // Failures were already reported with the first sample.
         let (after, _) = processors(&groups);
         let window = self.begun.elapsed();
         let cpu = match (self.processors, after) {
@@ -83,7 +83,7 @@ impl Sample {
     }
 }
 
-/// The processes with what they spent since the first look; one that began after it spent all of its own since.
+/// The processes with their usage since the first sample; for a process that began later, all of it.
 fn busy(table: &counters::Table, before: &HashMap<u32, (u64, u64)>, elapsed: Duration, cores: usize) -> Vec<Process> {
     let lines = counters::processes(table).into_iter().filter(|line| line.pid != process::id());
     lines

@@ -19,7 +19,7 @@ use super::{Found, MAX_EVENTS, Place, Position, journal, log_file};
 
 const EARLIER: Place = Place { at_ms: 1_600_000_000_000, position: Position::Time };
 
-/// What `journalctl --output=export` prints.
+/// The output of `journalctl --output=export`.
 pub fn journal(data: &[u8]) {
     bookmark(data);
     for is_full in [false, true] {
@@ -27,14 +27,14 @@ pub fn journal(data: &[u8]) {
     }
 }
 
-/// The lines of `auth.log`: eight bytes for the time at which the file was last written, then what stands in it.
+/// The content of `auth.log`, after eight bytes for the modification time of the file.
 pub fn auth_log(data: &[u8]) {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let Some((seconds, text)) = data.split_first_chunk() else { return };
     let name = format!("fleetsweep-log-{}-{}", process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
     let path = env::temp_dir().join(name);
     fs::write(&path, text).unwrap();
-    // A file system keeps what it can of a time.
+    // File systems store times with different resolutions.
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from_be_bytes(*seconds) >> 24);
     let _ = File::options().write(true).open(&path).and_then(|file| file.set_modified(modified));
     let found = log_file::read(&path, &EARLIER);
@@ -47,7 +47,7 @@ pub fn auth_log(data: &[u8]) {
     check(found);
 }
 
-/// What is found fits into a report, and the next collection understands where it ended.
+/// The result fits into a report, and the next collection understands the bookmark.
 pub(super) fn check(found: Found) {
     assert!(found.events.len() <= MAX_EVENTS);
     let bookmark = found.place.to_string();
@@ -62,7 +62,7 @@ pub(super) fn check(found: Found) {
     assert_eq!(Report::from_xml(xml.as_bytes()), Ok(report));
 }
 
-/// A bookmark is understood in one spelling of its numbers or another, and then always means the same.
+/// A valid bookmark always has the same meaning, however its numbers are written.
 fn bookmark(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     if let Some(place) = Place::parse(text) {

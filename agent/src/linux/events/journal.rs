@@ -1,5 +1,5 @@
-//! The systemd journal, through `journalctl`: whether it may be read, how it is asked, and how much of its answer
-//! is taken. How an entry is written is in [`entry`].
+//! The systemd journal, read with `journalctl`: permissions, the command, and the limits of its output. Entries are
+//! parsed in [`entry`].
 
 mod entry;
 
@@ -17,16 +17,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Found, MAX_EVENTS, MAX_TEXT_BYTES, Place, Position, Trouble};
 
-/// Where journald keeps its files, one directory a machine.
+/// The directories of journald's files, with a subdirectory per machine.
 const ROOTS: &[&str] = &["/var/log/journal", "/run/log/journal"];
 /// Authentication (facilities auth and authpriv) and the kernel's audit.
 const WHICH: &[&str] = &["SYSLOG_FACILITY=4", "SYSLOG_FACILITY=10", "+", "_TRANSPORT=audit"];
 const FIELDS: &str = "MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_PID,_TRANSPORT";
-/// The most output that is read: thousands of entries, of which the first are taken.
+/// The most output that is read. It contains thousands of entries, of which only the first are used.
 const MAX_OUTPUT_BYTES: usize = 2 << 20;
 
-/// Whether there is a system journal that this account may read. `journalctl` itself does not say: without
-/// access it finds no entries and succeeds.
+/// Checks whether there is a system journal that this account can read. `journalctl` does not report this: without
+/// access, it finds no entries and succeeds.
 pub(super) fn access() -> Result<(), Trouble> {
     let journals = ROOTS
         .iter()
@@ -38,30 +38,30 @@ pub(super) fn access() -> Result<(), Trouble> {
         match File::open(journal) {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => result = Err(Trouble::Denied),
-            // A machine's directory without a system journal.
+            // The directory of a machine without a system journal.
             Err(_) => {}
         }
     }
     result
 }
 
-/// Reads what follows `from`, for no longer than `patience`.
+/// Reads the entries after `from`, for at most `patience`.
 pub(super) fn read(journalctl: &Path, from: &Place, patience: Duration) -> Result<Found, Trouble> {
     let deadline = Instant::now() + patience;
     let since = format!("--since=@{}", from.at_ms.max(0) / 1000);
     if let Position::Cursor(cursor) = &from.position {
-        // With the bookmark's own entry, which shows whether it is there still: where it is not, `--after-cursor` leaves
-        // out the first entry after it.
+        // Including the entry of the bookmark, to check whether it still exists. If not, `--after-cursor` would skip
+        // the first entry after it.
         let output = run(journalctl, &format!("--cursor={cursor}"), deadline)?;
         let is_there = output.first(&mut &*output.bytes).is_some_and(|entry| entry.cursor == *cursor);
-        // A cursor that the journal does not understand is an error; then the time must do.
+        // A cursor that the journal does not understand is an error. Then the time is used.
         if output.ended.is_none_or(|status| status.success()) {
             let after_ms = if is_there { i64::MIN } else { from.at_ms };
             let found = found(output, from, after_ms);
             if !(is_there && found.truncated && found.events.is_empty()) {
                 return Ok(found);
             }
-            // It is so large that nothing else was read.
+            // The entry of the bookmark is so large that nothing else was read.
             return Ok(self::found(run(journalctl, &format!("--after-cursor={cursor}"), deadline)?, from, i64::MIN));
         }
     }
@@ -72,19 +72,19 @@ pub(super) fn read(journalctl: &Path, from: &Place, patience: Duration) -> Resul
     }
 }
 
-/// What `journalctl` said, as far as it was read.
+/// The output of `journalctl`, as far as it was read.
 struct Output {
     bytes: Vec<u8>,
-    /// How it ended; `None` where it was stopped.
+    /// Its exit status; `None` if it was stopped.
     ended: Option<ExitStatus>,
     timed_out: bool,
-    /// Whether there is more than is read.
+    /// Whether there is more output.
     is_full: bool,
 }
 
 impl Output {
-    /// Takes the first entry from the front of all. Half an entry waits for the next collection, but for one that
-    /// never comes whole: it would be waited for for ever.
+    /// Removes and returns the first entry. An incomplete entry is left for the next collection, unless it can never be
+    /// complete, because the next collections would wait for it for ever.
     fn first(&self, rest: &mut &[u8]) -> Option<Entry> {
         Entry::take(rest).or_else(|| self.is_full.then(|| Entry::cut(rest)))
     }
@@ -109,7 +109,7 @@ fn run(journalctl: &Path, from: &str, deadline: Instant) -> Result<Output, Troub
     let ended = match read {
         Ok((_, Stopped::Ended)) => child.wait().ok(),
         Ok(_) | Err(_) => {
-            // It may have ended by itself just now; then there is nothing to kill.
+            // It may have ended by itself, so that there is nothing to kill.
             let _ = child.kill();
             let _ = child.wait();
             None
@@ -147,7 +147,7 @@ fn take_output(child: &mut Child, deadline: Instant) -> std::io::Result<(Vec<u8>
     Ok((bytes, Stopped::Full))
 }
 
-/// The entries later than `after_ms`, but for the one of the bookmark, up to the caps.
+/// The entries later than `after_ms`, except that of the bookmark, within the limits.
 fn found(output: Output, from: &Place, after_ms: i64) -> Found {
     let mut found = Found {
         events: Vec::new(),
@@ -175,7 +175,7 @@ fn found(output: Output, from: &Place, after_ms: i64) -> Found {
     found
 }
 
-/// What is found where `journalctl` printed this, or began with it where it is full.
+/// The events for this output of `journalctl`, or for its beginning if it is full.
 #[cfg(any(test, fuzzing))]
 pub(super) fn found_in(bytes: &[u8], is_full: bool, from: &Place) -> Found {
     let ended = (!is_full).then(ExitStatus::default);
@@ -253,7 +253,7 @@ mod tests {
         let found = entries(text.as_bytes());
         assert_eq!(found.place.to_string(), "journal 2 b");
         assert_eq!(found.events.iter().map(|event| event.message.len()).collect::<Vec<_>>(), [MAX_MESSAGE_BYTES, 1]);
-        // Of one that is not even read whole, what was read counts.
+        // Of an entry that cannot be read completely, the beginning counts.
         for field in [format!("MESSAGE={huge}"), format!("MESSAGE\n\0\0\0\0\x01\0\0\0{huge}")] {
             let found = found_in(format!("__CURSOR=a\n__REALTIME_TIMESTAMP=1000\n{field}").as_bytes(), true, &place());
             assert_eq!((found.events.len(), found.truncated), (1, true));
@@ -264,8 +264,8 @@ mod tests {
         }
     }
 
-    /// Found while the decoders were fuzzed: 500 lines with a long name of their program, which any user may log, were
-    /// more than an envelope carries, and the same ones in every collection.
+    /// Found by fuzzing: 500 lines with a long program name, which any user can log, were too large for an envelope,
+    /// and they were the same in every collection.
     #[test]
     fn long_names_of_programs_do_not_make_a_report_too_large() {
         let name = "\"".repeat(MAX_MESSAGE_BYTES);
@@ -283,7 +283,7 @@ mod tests {
         super::super::fuzzing::check(found);
     }
 
-    /// A `journalctl` of our own, in a directory that goes with it.
+    /// A script in place of `journalctl`, in a temporary directory.
     fn script(name: &str, body: &str) -> (PathBuf, PathBuf) {
         let folder = std::env::temp_dir().join(format!("fleetsweep-agent-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();

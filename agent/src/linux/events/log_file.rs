@@ -1,8 +1,8 @@
-//! A security log in a text file, as syslog daemons write it, followed across its rotation.
+//! A security log in a text file of a syslog daemon, followed across log rotation.
 //!
-//! Lines begin with an RFC 3339 time or with `Nov 22 09:42:01`. The latter names neither year nor time
-//! zone: both are taken from the file's own time, which is when its last line was written. (Lines from before a
-//! change to or from summer time are an hour off.)
+//! Lines begin with an RFC 3339 time or with `Nov 22 09:42:01`. The latter has no year and no time zone, so both are
+//! derived from the file's modification time, which is when its last line was written. (Lines from before a change of
+//! daylight saving time are off by an hour.)
 
 use std::{
     fs::{self, File},
@@ -16,10 +16,10 @@ use fleetsweep_agent::report::{MAX_MESSAGE_BYTES, SecurityEvent};
 use super::{Found, MAX_EVENTS, MAX_TEXT_BYTES, Place, Position, Trouble};
 use crate::calendar::{days, number, rfc3339, second_of_day};
 
-/// The most that is read of a file at a time, bytes.
+/// The most bytes that are read at a time.
 const MAX_READ_BYTES: u64 = 1 << 20;
 
-/// Reads what follows `from`.
+/// Reads the lines after `from`.
 pub(super) fn read(path: &Path, from: &Place) -> Result<Found, Trouble> {
     let current = Log::open(path).map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
@@ -41,14 +41,14 @@ pub(super) fn read(path: &Path, from: &Place) -> Result<Found, Trouble> {
         Position::File { inode, offset } if inode == current.inode && offset <= current.size => {
             current.read_from(offset, i64::MIN, &mut found)
         }
-        // The same file, but shorter: it was emptied in place.
+        // The same file is shorter now, so it was truncated.
         Position::File { inode, .. } if inode == current.inode => {
             found.cleared = true;
             current.read_from(0, i64::MIN, &mut found)
         }
         Position::File { inode, offset } => match rotated(path, inode) {
             Some(old) => old.read_from(offset, i64::MIN, &mut found).and_then(|()| {
-                // Where the old one holds more than a report carries, the next report begins there again.
+                // If the old file has more events than one report can hold, the next report continues there.
                 if found.truncated { Ok(()) } else { current.read_from(0, i64::MIN, &mut found) }
             }),
             None => {
@@ -56,7 +56,7 @@ pub(super) fn read(path: &Path, from: &Place) -> Result<Found, Trouble> {
                 current.read_from(0, from.at_ms, &mut found)
             }
         },
-        // No offset is known: the end of the file, as far as it is read at a time, without what is too old.
+        // There is no known offset. Reads the end of the file, within the limit and without old lines.
         Position::Time | Position::Cursor(_) => {
             let start = current.size.saturating_sub(MAX_READ_BYTES);
             current.line_after(start).and_then(|start| current.read_from(start, from.at_ms, &mut found))
@@ -66,7 +66,7 @@ pub(super) fn read(path: &Path, from: &Place) -> Result<Found, Trouble> {
     Ok(found)
 }
 
-/// The file beside `path` that was it, e.g. `auth.log.1` or `secure-20260101`.
+/// The rotated file next to `path` with this inode, for example `auth.log.1` or `secure-20260101`.
 fn rotated(path: &Path, inode: u64) -> Option<Log> {
     let name = path.file_name()?.to_str()?;
     let candidates = fs::read_dir(path.parent()?).ok()?.filter_map(Result::ok);
@@ -100,7 +100,7 @@ impl Log {
         Ok(bytes)
     }
 
-    /// Where the first whole line at or after `offset` begins.
+    /// The start of the first complete line at or after `offset`.
     fn line_after(&self, offset: u64) -> io::Result<u64> {
         if offset == 0 {
             return Ok(0);
@@ -109,8 +109,8 @@ impl Log {
         Ok(offset + line_end.map_or(0, |at| at as u64 + 1))
     }
 
-    /// Adds the lines from `offset` on that are later than `after_ms`. Only whole lines: the rest of the last
-    /// one is still being written.
+    /// Adds the lines from `offset` on that are later than `after_ms`. Only complete lines are read, because the last
+    /// one may still be being written.
     fn read_from(&self, offset: u64, after_ms: i64, found: &mut Found) -> io::Result<()> {
         let bytes = self.bytes(offset)?;
         let zone_ms = zone(&bytes, self.modified_ms);
@@ -128,7 +128,7 @@ impl Log {
             }
             let record_id = format!("{}:{at}", self.inode);
             at += line.len() as u64;
-            // No more of a line than a report carries, so that no single one is more than all of one.
+            // Not longer than a message in a report, so that a single line never exceeds the limits.
             let line = line.get(..MAX_MESSAGE_BYTES).unwrap_or(line);
             let event = event(&String::from_utf8_lossy(line), record_id, self.modified_ms, zone_ms);
             if event.occurred_unix_ms > after_ms {
@@ -142,7 +142,7 @@ impl Log {
     }
 }
 
-/// One line as an event. A line without a time of its own gets the file's.
+/// A line as an event. Without a time in the line, the time of the file is used.
 fn event(line: &str, record_id: String, modified_ms: i64, zone_ms: i64) -> SecurityEvent {
     let line = line.trim_end();
     let (occurred_unix_ms, rest) = match time(line) {
@@ -191,7 +191,7 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 const QUARTER_HOUR_MS: i64 = 15 * 60 * 1000;
 
 impl Local {
-    /// As if it were UTC, in the year that makes it the latest time not after `limit_ms` and a day.
+    /// As if it were UTC, in the latest year in which it is at most a day after `limit_ms`.
     fn as_utc_before(self, limit_ms: i64) -> i64 {
         let year = civil_year(limit_ms.div_euclid(DAY_MS));
         let in_year = |year| days(year, self.month, self.day) * DAY_MS + self.second_of_day * 1000;
@@ -207,22 +207,23 @@ impl Local {
     }
 }
 
-/// How far local time is ahead of UTC: the last whole line was written when the file was last changed. Zones
-/// are whole quarters of an hour.
+/// The offset of local time from UTC, because the last complete line was written when the file was last changed.
+/// Offsets are multiples of 15 minutes.
 fn zone(bytes: &[u8], modified_ms: i64) -> i64 {
     let last = bytes.rsplit(|byte| *byte == b'\n').nth(1).map(String::from_utf8_lossy);
     match last.as_deref().and_then(time) {
         Some((Time::Local(local), _)) => {
             let ahead = local.as_utc_before(modified_ms) - modified_ms;
             let rounded = (ahead + QUARTER_HOUR_MS / 2).div_euclid(QUARTER_HOUR_MS) * QUARTER_HOUR_MS;
-            // Further than any zone: the file was touched later, or read in part. UTC is the likeliest of a server.
+            // No zone has such an offset: the file was touched later, or read in part. UTC is the most likely zone of a
+            // server.
             if (-12 * 3_600_000..=14 * 3_600_000).contains(&rounded) { rounded } else { 0 }
         }
         Some((Time::Exact(_), _)) | None => 0,
     }
 }
 
-/// The time at the front of a line, and what follows it.
+/// The time at the start of a line, and the rest.
 fn time(line: &str) -> Option<(Time, &str)> {
     let exact = || {
         let (stamp, rest) = line.split_once(' ')?;
@@ -231,7 +232,7 @@ fn time(line: &str) -> Option<(Time, &str)> {
     exact().or_else(|| traditional(line))
 }
 
-/// `Nov 22 09:42:01 rest`, the day with a blank in place of a leading zero.
+/// `Nov 22 09:42:01 rest`, where the day may have a blank in place of a leading zero.
 fn traditional(line: &str) -> Option<(Time, &str)> {
     const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
     let (date, rest) = line.split_at_checked(16)?;
@@ -244,9 +245,9 @@ fn traditional(line: &str) -> Option<(Time, &str)> {
     Some((Time::Local(Local { month, day, second_of_day }), rest))
 }
 
-/// The year in which a day since the Unix epoch lies.
+/// The year of a day since the Unix epoch.
 fn civil_year(day: i64) -> i64 {
-    // By the calendar's mean year: right, or one beside it.
+    // Estimated with the mean length of a year, so it can be off by one.
     let guess = 1970 + day.saturating_mul(10_000).div_euclid(3_652_425);
     [guess + 1, guess].into_iter().find(|year| days(*year, 1, 1) <= day).unwrap_or(guess - 1)
 }

@@ -1,4 +1,4 @@
-//! Asks the kernel for its tables of counters. Not what stands in them.
+//! Reads tables of counters from the kernel. They are parsed elsewhere.
 
 use std::{fmt, io};
 
@@ -17,19 +17,19 @@ use crate::windows::counters::Table;
 
 windows_link::link!("ntdll.dll" "system" fn NtQuerySystemInformationEx(class: i32, question: *const core::ffi::c_void, question_bytes: u32, answer: *mut core::ffi::c_void, answer_bytes: u32, returned_bytes: *mut u32) -> NTSTATUS);
 
-/// The table of processors' times.
+/// The table of processor times.
 pub(in crate::windows) const PROCESSORS: i32 = 8;
-/// The table of processes and their threads.
+/// The table of processes and threads.
 pub(in crate::windows) const PROCESSES: i32 = 5;
 /// The table of page files.
 pub(in crate::windows) const PAGE_FILES: i32 = 18;
 
-/// The first try; the table of a few hundred processes fits.
+/// The size of the first buffer, enough for a few hundred processes.
 const FIRST_BYTES: u32 = 256 << 10;
-/// No table is larger: hundreds of thousands of threads.
+/// The largest accepted table, enough for hundreds of thousands of threads.
 const MAX_BYTES: u32 = 64 << 20;
 
-/// What the kernel calls an error.
+/// An error code of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::windows) struct Status(NTSTATUS);
 
@@ -39,7 +39,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// A table of the whole system.
+/// Reads a table of the whole system.
 pub(in crate::windows) fn of_system(class: i32) -> Result<Table, Status> {
     ask(|answer, bytes, returned| {
         // SAFETY: `ask` gives room for `bytes` bytes and for the length, and both live through the call.
@@ -47,7 +47,7 @@ pub(in crate::windows) fn of_system(class: i32) -> Result<Table, Status> {
     })
 }
 
-/// The part of a table that concerns one group of processors.
+/// Reads the part of a table for one group of processors.
 pub(in crate::windows) fn of_group(class: i32, group: u16) -> Result<Table, Status> {
     ask(|answer, bytes, returned| {
         // SAFETY: as above; the question is a number of 16 bits, and its length is given.
@@ -55,7 +55,7 @@ pub(in crate::windows) fn of_group(class: i32, group: u16) -> Result<Table, Stat
     })
 }
 
-/// How many processors each group has; more than one group where there are more than 64.
+/// The number of processors of each group. There is more than one group if there are more than 64 processors.
 pub(in crate::windows) fn groups() -> Vec<u32> {
     // SAFETY: it takes nothing and only reads.
     let groups = unsafe { GetActiveProcessorGroupCount() };
@@ -63,7 +63,7 @@ pub(in crate::windows) fn groups() -> Vec<u32> {
     (0..groups).map(|group| unsafe { GetActiveProcessorCount(group) }).collect()
 }
 
-/// How many bytes of memory there are, and how many of them are available.
+/// The total and the available memory, bytes.
 pub(in crate::windows) fn memory() -> io::Result<(u64, u64)> {
     let bytes = size_of::<MEMORYSTATUSEX>();
     let mut status = MEMORYSTATUSEX { dwLength: u32::try_from(bytes).unwrap_or_default(), ..Default::default() };
@@ -77,7 +77,7 @@ pub(in crate::windows) fn memory() -> io::Result<(u64, u64)> {
 fn ask(call: impl Fn(*mut u64, u32, *mut u32) -> NTSTATUS) -> Result<Table, Status> {
     let mut bytes = FIRST_BYTES;
     loop {
-        // Of whole words, since the kernel refuses what is not aligned.
+        // Aligned to words, because the kernel rejects other buffers.
         let mut words = vec![0_u64; bytes as usize / size_of::<u64>()];
         let mut returned = 0;
         let status = call(words.as_mut_ptr(), bytes, &mut returned);
@@ -91,7 +91,7 @@ fn ask(call: impl Fn(*mut u64, u32, *mut u32) -> NTSTATUS) -> Result<Table, Stat
                 });
             }
             STATUS_INFO_LENGTH_MISMATCH | STATUS_BUFFER_TOO_SMALL | STATUS_BUFFER_OVERFLOW if bytes < MAX_BYTES => {
-                // More than it asks for: the table grows between two calls.
+                // More than it requires, because the table may grow between two calls.
                 bytes = returned.saturating_add(returned / 8).max(bytes * 2).next_multiple_of(8).min(MAX_BYTES);
             }
             other => return Err(Status(other)),

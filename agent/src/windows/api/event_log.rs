@@ -1,4 +1,4 @@
-//! Reads an event log: a query, its records, and each of them as XML. Not which records are wanted.
+//! Reads an event log: a query, its records, and each record as XML.
 
 use std::{fmt, io, ptr};
 
@@ -12,10 +12,10 @@ use windows_sys::Win32::{
 
 use super::{narrow, wide};
 
-/// The largest record that is rendered, bytes of UTF-16; the log's own limit is below that.
+/// The largest record that is rendered, bytes of UTF-16. The limit of the log is lower.
 const MAX_RENDERED_BYTES: u32 = 4 << 20;
 
-/// What went wrong, by its number; zero where a call gave nothing and did not say why.
+/// An error code; zero if a call failed without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::windows) struct Failure(pub(in crate::windows) u32);
 
@@ -39,7 +39,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Something of the event log that is closed when it is done.
+/// A handle of the event log. It is closed when it is dropped.
 pub(in crate::windows) struct Handle(EVT_HANDLE);
 
 impl Drop for Handle {
@@ -49,7 +49,7 @@ impl Drop for Handle {
     }
 }
 
-/// Asks for the records of a channel that an XPath expression selects, the newest first.
+/// Queries the records of a channel with an XPath expression, newest first.
 pub(in crate::windows) fn query(channel: &str, select: &str) -> Result<Handle, Failure> {
     let (channel, select) = (wide(channel), wide(select));
     // SAFETY: both texts end with a zero. The number is cleared, so that one that was there before is not taken for
@@ -61,7 +61,7 @@ pub(in crate::windows) fn query(channel: &str, select: &str) -> Result<Handle, F
     if query == 0 { Err(Failure::last()) } else { Ok(Handle(query)) }
 }
 
-/// The next records of a query, at most `most` of them; none where there are no more.
+/// The next records of a query, at most `most`; none at the end.
 pub(in crate::windows) fn next(query: &Handle, most: u32, timeout_ms: u32) -> Result<Vec<Handle>, Failure> {
     let mut events = vec![0; most as usize];
     let mut returned = 0;
@@ -71,7 +71,7 @@ pub(in crate::windows) fn next(query: &Handle, most: u32, timeout_ms: u32) -> Re
         EvtNext(query.0, most, events.as_mut_ptr(), timeout_ms, 0, &mut returned) != 0
     };
     if found {
-        // Only these are handles, and from here on each is closed.
+        // Only these are handles. From here on, each is closed.
         return Ok(events.into_iter().take(returned as usize).filter(|event| *event != 0).map(Handle).collect());
     }
     match Failure::last() {
@@ -80,7 +80,7 @@ pub(in crate::windows) fn next(query: &Handle, most: u32, timeout_ms: u32) -> Re
     }
 }
 
-/// A record as XML. The buffer is kept between records.
+/// A record as XML. The buffer is reused.
 pub(in crate::windows) fn render(event: &Handle, buffer: &mut Vec<u16>) -> Result<String, Failure> {
     loop {
         let bytes = u32::try_from(buffer.len() * 2).unwrap_or(MAX_RENDERED_BYTES);

@@ -1,4 +1,4 @@
-//! Asks Windows for its volumes and their sizes. Not how long that may take.
+//! Queries the volumes of Windows and their sizes. The time limit is elsewhere.
 
 use std::{io, ptr};
 
@@ -15,12 +15,12 @@ use windows_sys::Win32::{
 use super::{narrow, wide};
 use crate::file_systems::Answer;
 
-/// A volume's name, `\\?\Volume{GUID}\`, and the zero after it.
+/// The length of a volume's name, `\\?\Volume{GUID}\`, with its terminating zero.
 const NAME_CHARS: u32 = 64;
-/// Most characters of all paths under which one volume is mounted.
+/// The most characters of all paths of one volume.
 const MAX_PATHS_CHARS: u32 = 32 << 10;
 
-/// A search that is closed when it is done.
+/// A search. It is closed when it is dropped.
 struct Search(HANDLE);
 
 impl Drop for Search {
@@ -30,7 +30,7 @@ impl Drop for Search {
     }
 }
 
-/// The paths of the volumes that are mounted, each volume once. Asks the system's own table and no disk.
+/// The paths of the mounted volumes, each volume once. Reads the system's table and accesses no disk.
 pub(in crate::windows) fn mounted() -> io::Result<Vec<String>> {
     let mut name = [0_u16; NAME_CHARS as usize];
     // SAFETY: the buffer has as many characters as are said.
@@ -51,7 +51,7 @@ pub(in crate::windows) fn mounted() -> io::Result<Vec<String>> {
     }
 }
 
-/// The shortest path under which a volume is mounted, e.g. `C:\`; `None` where it is not.
+/// The shortest path of a volume, for example `C:\`; `None` if it is not mounted.
 fn path_of(volume: &[u16]) -> Option<String> {
     let mut chars = 260;
     loop {
@@ -71,8 +71,8 @@ fn path_of(volume: &[u16]) -> Option<String> {
     }
 }
 
-/// The type and the size of the volume that is mounted under a path; `None` where it is not of a fixed disk: what can
-/// be taken out, a CD or a stick, runs full on purpose. Takes as long as its disk does.
+/// The type and the size of the volume at a path; `None` if it is not on a fixed disk, because removable media such as
+/// CDs are often full. May hang as long as the disk does.
 pub(in crate::windows) fn ask(path: String) -> Answer {
     let wide_path = wide(&path);
     // SAFETY: the path ends with a zero.

@@ -1,4 +1,4 @@
-//! The decoder of the security log on Windows, as a fuzzer calls it: see [`fleetsweep_agent::fuzzing`].
+//! The fuzz target of the security log on Windows; see [`fleetsweep_agent::fuzzing`].
 #![expect(clippy::panic, reason = "a panic is how a fuzzer is told of a broken promise")]
 #![cfg_attr(test, expect(unreachable_pub, reason = "a fuzzer links these, and no test does"))]
 
@@ -6,7 +6,7 @@ use fleetsweep_agent::report::{EventLog, Report};
 
 use super::{place::Place, step, walk::Step};
 
-/// One record as Windows writes it in XML, or a bookmark.
+/// A record of Windows in XML, or a bookmark.
 pub fn windows_event(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     if let Some(place) = Place::parse(text) {

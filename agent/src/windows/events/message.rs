@@ -1,5 +1,5 @@
-//! Fills the gaps of a template with the fields of a record: one readable line. Pure; a field is never read as a
-//! template, whatever a stranger put into it.
+//! Fills the placeholders of a template with the fields of a record, to make a readable line. Pure. Fields are never
+//! interpreted as templates.
 
 use std::fmt::Write;
 
@@ -11,10 +11,10 @@ use super::{
 
 /// The longest message, bytes.
 const MAX_MESSAGE_BYTES: usize = 4 << 10;
-/// The longest message about an event that no template knows, bytes.
+/// The longest message about an event without a template, bytes.
 const MAX_UNKNOWN_BYTES: usize = 1 << 10;
 
-/// What happened, in one line.
+/// The message of an event, in one line.
 pub(super) fn message(record: &Record) -> String {
     let find = |table: &'static [(u32, &str)]| {
         let found = table.binary_search_by_key(&record.event_id, |(id, _)| *id).ok()?;
@@ -23,7 +23,7 @@ pub(super) fn message(record: &Record) -> String {
     let failed = if record.is_failure() { find(FAILED) } else { None };
     let message = match (failed, find(TEMPLATES)) {
         (Some(template), _) => fill(template, record),
-        // Where the words themselves do not say it.
+        // If the template itself does not say it.
         (None, Some(template)) if record.is_failure() && !says_failure(template) => {
             format!("Failed: {}", fill(template, record))
         }
@@ -39,16 +39,16 @@ fn says_failure(template: &str) -> bool {
         .any(|word| template.contains(word))
 }
 
-/// One part of a template in the making: the whole, or what stands in brackets.
+/// A part of a template: the whole, or a part in brackets.
 #[derive(Default)]
 struct Part {
     text: String,
-    /// Whether a gap of it stayed empty.
+    /// Whether one of its placeholders was empty.
     incomplete: bool,
 }
 
 fn fill(template: &str, record: &Record) -> String {
-    // The whole below, and the open brackets above it.
+    // The whole at the bottom, and the open brackets above.
     let mut whole = Part::default();
     let mut open: Vec<Part> = Vec::new();
     let mut rest = template;
@@ -83,7 +83,7 @@ fn fill(template: &str, record: &Record) -> String {
     whole.text
 }
 
-/// What a gap is filled with.
+/// The value of a placeholder.
 fn value(gap: &str, record: &Record) -> Option<String> {
     if let Some(who) = gap.strip_prefix('@') {
         return match who {
@@ -102,25 +102,25 @@ fn value(gap: &str, record: &Record) -> Option<String> {
         "logon" => Some(words::logon(field)),
         "cipher" => words::cipher(field),
         "protocol" => Some(words::protocol(field)),
-        // An IPv4 address is sometimes written as one of IPv6.
+        // An IPv4 address is sometimes written as an IPv6 address.
         _ => Some(words::plain(field.strip_prefix("::ffff:").unwrap_or(field))),
     }
 }
 
-/// `DOMAIN\name`, or the identity where there is no name.
+/// `DOMAIN\name`, or the identity if there is no name.
 fn account(record: &Record, names: &[&str], domains: &[&str], identities: &[&str]) -> Option<String> {
     let first = |fields: &[&str]| fields.iter().find_map(|field| record.field(field));
     match (first(names), first(domains)) {
-        // A name that brings its own domain, or a distinguished one.
+        // A name with its own domain, or a distinguished name.
         (Some(name), Some(_)) if name.contains(['@', '\\']) => Some(name.to_owned()),
         (Some(name), Some(domain)) => Some(format!("{domain}\\{name}")),
         (Some(name), None) => Some(name.to_owned()),
-        // That of nobody is no account.
+        // The SID of "nobody" is not an account.
         (None, _) => first(identities).filter(|sid| *sid != "S-1-0-0").map(str::to_owned),
     }
 }
 
-/// The account that an event is about: who was added to a group, else who it was done to, else who did it.
+/// The account of an event: the new member of a group, otherwise the target, otherwise the subject.
 pub(super) fn user(record: &Record) -> Option<String> {
     if record.event_id == 4740 {
         // Here the domain is the computer from which the attempts came.

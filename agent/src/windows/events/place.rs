@@ -1,48 +1,48 @@
-//! Where a report ended in the log, and the gaps that it left: the text of a bookmark, and how records are named in a
-//! warning. Pure. What makes a gap and what fills it is in `walk`.
+//! The end of a report in the log, and the gaps that it left: the text of a bookmark, and the names of records in a
+//! warning. Pure. `walk` creates and fills the gaps.
 
 use std::{fmt, str::Split};
 
-/// The most gaps of one bookmark: a request carries no bookmark of any length.
+/// The most gaps of a bookmark, because the length of a request is limited.
 pub(super) const MAX_GAPS: usize = 8;
 
-/// One record. Its id alone does not say which: a log that was cleared counts from one again.
+/// A record. Its id alone is not unique, because a cleared log starts at 1 again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) record_id: u64,
     pub(super) at_ms: i64,
 }
 
-/// Down to where the log is wanted.
+/// The lower bound of the wanted records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bound {
-    /// What came after this.
+    /// Records after this one.
     After(Mark),
-    /// What is not older than this.
+    /// Records that are not older than this.
     Since(i64),
 }
 
-/// Records that no report told of yet: those with smaller ids than this one, down to the bound.
+/// Records that were not reported yet: those with smaller ids than this one, down to the bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gap {
     pub(super) below: u64,
     pub(super) down_to: Bound,
-    /// Whether it failed before a single record of it came. It is not asked for a third time: what cannot be read
-    /// would keep what is older from being read, for ever.
+    /// Whether reading it failed before its first record. It is not tried a third time, because it would otherwise
+    /// prevent that older records are read.
     pub(super) tried: bool,
 }
 
-/// What the reports told of so far.
+/// The reported part of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     /// The newest record.
     pub(super) newest: Mark,
-    /// What was left out below it, newest first.
+    /// The gaps below it, newest first.
     pub(super) gaps: Vec<Gap>,
 }
 
 impl Place {
-    /// Reads a bookmark. Each place has one spelling; any other text is none.
+    /// Parses a bookmark. Each place has only one valid spelling.
     pub(super) fn parse(bookmark: &str) -> Option<Self> {
         let mut words = bookmark.split(' ');
         if words.next()? != "record" {
@@ -58,7 +58,7 @@ impl Place {
             }
         }
         let place = Self { newest, gaps };
-        // One comparison refuses every other spelling: signs, leading zeros, a word said twice.
+        // This comparison rejects all other spellings: signs, leading zeros, repeated words.
         (place.to_string() == bookmark).then_some(place)
     }
 }
@@ -101,7 +101,7 @@ impl fmt::Display for Gap {
 }
 
 impl Gap {
-    /// How many records there are in it at most, where that can be known.
+    /// The highest possible number of records in it, if it is known.
     pub(super) fn count(&self) -> Option<u64> {
         match self.down_to {
             Bound::After(last) => Some(self.below.saturating_sub(1).saturating_sub(last.record_id)),
@@ -109,7 +109,7 @@ impl Gap {
         }
     }
 
-    /// Its records, as a warning names them.
+    /// Its records, for a warning.
     pub(super) fn records(&self) -> String {
         let newest = self.below.saturating_sub(1);
         match (self.down_to, self.count()) {

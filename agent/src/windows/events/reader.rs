@@ -1,4 +1,4 @@
-//! Reads the log through the system's interface, one record after the other, for as long as there is patience.
+//! Reads the log with the Windows API, one record after the other, within a time limit.
 
 use std::{
     collections::VecDeque,
@@ -18,12 +18,12 @@ use super::{
 };
 use crate::windows::api::event_log::{Failure, Handle, next, query, render};
 
-/// How many records are asked for at a time.
+/// The number of records per request.
 const BATCH: u32 = 16;
-/// The error by which several large records at a time are refused: `RPC_S_INVALID_BOUND`.
+/// The error for a batch of several large records: `RPC_S_INVALID_BOUND`.
 const TOO_LARGE: u32 = 1734;
 
-/// Reads what is wanted of the security log. `now_ms` is this machine's clock.
+/// Reads the requested part of the security log. `now_ms` is the time of this machine's clock.
 pub(in crate::windows) fn look(
     wanted: &EventsWanted,
     now_ms: i64,
@@ -38,7 +38,7 @@ pub(in crate::windows) fn look(
         EventsWanted::After(bookmark) => match Place::parse(bookmark.as_str()) {
             Some(place) => (Bound::After(place.newest), place.gaps),
             None => {
-                // Rather twice than not at all.
+                // Reporting an event twice is better than losing it.
                 warnings.push(warning("the bookmark is not this agent's: a day was read again".to_owned()));
                 since(A_DAY_MS)
             }
@@ -50,22 +50,22 @@ pub(in crate::windows) fn look(
     (Some(log), warnings)
 }
 
-/// The records of the log, newest first; a reason to stop is the last of them.
+/// The records of the log, newest first. If reading stops, the last item is the reason.
 struct Records {
     query: Option<Handle>,
     batch_size: u32,
-    /// The last record that could be read, or the one that it begins below.
+    /// The id of the last readable record, or the id below which it begins.
     above: Option<u64>,
-    /// Those that were asked for and not looked at yet.
+    /// Requested records that were not processed yet.
     batch: VecDeque<Handle>,
-    /// Kept between records.
+    /// Reused for all records.
     buffer: Vec<u16>,
     stop: Option<Stop>,
     deadline: Instant,
 }
 
 impl Records {
-    /// Those with smaller ids than this, or all.
+    /// Begins below this id, or at the newest record.
     fn open(below: Option<u64>, deadline: Instant) -> Self {
         let mut records = Self {
             query: None,
@@ -80,7 +80,7 @@ impl Records {
         records
     }
 
-    /// Asks for what lies below the last record, or for all.
+    /// Queries the records below the last one, or all.
     fn ask(&mut self) {
         let select = self.above.map_or_else(|| "*".to_owned(), |above| format!("*[System[EventRecordID < {above}]]"));
         match query(CHANNEL, &select) {
@@ -100,7 +100,7 @@ impl Records {
             match next(query, self.batch_size, u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)) {
                 Ok(batch) if batch.is_empty() => self.end(None),
                 Ok(batch) => self.batch = batch.into(),
-                // The query is of no use afterwards.
+                // The query cannot be used afterwards.
                 Err(Failure(TOO_LARGE)) if self.batch_size > 1 => {
                     self.batch_size = 1;
                     self.ask();

@@ -1,8 +1,8 @@
-//! One record of the event log, from XML after the published schema of events. Not what it means: the fields are
-//! kept as they stand. Pure; a record may hold whatever a stranger typed as a user name.
+//! Parses one record of the event log from XML with the published schema. Fields are kept unchanged. Pure. A record may
+//! contain any text that somebody has typed as a user name.
 //!
-//! What is read: of `System` the provider, id, level, keywords, time and record id; the named and unnamed `Data`
-//! of `EventData`; the innermost elements of `UserData` and their attributes.
+//! Parsed are: provider, id, level, keywords, time and record id in `System`; the named and unnamed `Data` in
+//! `EventData`; the innermost elements of `UserData` and their attributes.
 
 use quick_xml::{
     Reader, XmlVersion,
@@ -11,34 +11,34 @@ use quick_xml::{
 
 use crate::calendar::rfc3339;
 
-/// The deepest nesting that is followed; records of the security log have five levels.
+/// The deepest accepted nesting. Records of the security log have five levels.
 const MAX_DEPTH: usize = 16;
-/// The most data fields that are kept.
+/// The most data fields.
 const MAX_FIELDS: usize = 64;
-/// The longest value that is kept, bytes: the content of a scheduled task mostly fits, and so does a command line.
+/// The longest value, bytes. Most command lines and contents of scheduled tasks fit.
 const MAX_VALUE_BYTES: usize = 2 << 10;
-/// Stands where a value was cut.
+/// Marks a truncated value.
 const CUT: &str = "…";
 
-/// Keyword bits: whether what was audited failed or succeeded.
+/// Keyword bits of failed and successful audits.
 const AUDIT_FAILURE: u64 = 0x0010_0000_0000_0000;
 const AUDIT_SUCCESS: u64 = 0x0020_0000_0000_0000;
 
-/// Why XML is no record.
+/// The reason why XML is not a valid record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RecordError {
     /// It is not well formed.
     #[error("it is not well-formed XML")]
     Malformed,
-    /// Elements are nested deeper than is followed.
+    /// Elements are nested too deeply.
     #[error("it nests deeper than {MAX_DEPTH} elements")]
     TooDeep,
-    /// Something without which it is no record.
+    /// A required part is missing.
     #[error("it has no {0}")]
     Missing(&'static str),
 }
 
-/// A record as it stands in the log.
+/// A record of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Record {
     pub(super) record_id: u64,
@@ -47,12 +47,12 @@ pub(super) struct Record {
     keywords: u64,
     pub(super) occurred_unix_ms: i64,
     pub(super) provider: String,
-    /// Names and values in their order; an unnamed value has its place for a name, from 1 on.
+    /// Names and values in order. The name of an unnamed value is its number, from 1.
     pub(super) fields: Vec<(String, String)>,
 }
 
 impl Record {
-    /// Reads one `Event` element.
+    /// Parses one `Event` element.
     pub(super) fn parse(xml: &str) -> Result<Self, RecordError> {
         let mut reader = Reader::from_str(xml);
         let mut reading = Reading::default();
@@ -70,10 +70,10 @@ impl Record {
                     Ok(Some(character)) => reading.text.push(character),
                     Ok(None) => match quick_xml::escape::resolve_predefined_entity(&reference) {
                         Some(text) => reading.text.push_str(text),
-                        // There is no document type that could declare another.
+                        // There is no document type that could declare other entities.
                         None => return Err(RecordError::Malformed),
                     },
-                    // A character that XML cannot carry, in a value that a stranger chose.
+                    // A character that is invalid in XML, in a value that somebody has typed.
                     Err(_) => reading.text.push(char::REPLACEMENT_CHARACTER),
                 },
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
@@ -82,19 +82,19 @@ impl Record {
         }
     }
 
-    /// A field that says something: Windows writes `-` where there is nothing to say.
+    /// A field that is not empty. Windows writes `-` for empty ones.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         let (_, value) = self.fields.iter().find(|(field, _)| field == name)?;
         let value = value.trim();
         (!value.is_empty() && value != "-").then_some(value)
     }
 
-    /// Whether it tells of something that was refused or failed.
+    /// Whether the event was refused or failed.
     pub(super) fn is_failure(&self) -> bool {
         self.keywords & AUDIT_FAILURE != 0
     }
 
-    /// Its level in words.
+    /// Its level as text.
     pub(super) fn level(&self) -> &'static str {
         if self.is_failure() {
             return "audit failure";
@@ -107,7 +107,7 @@ impl Record {
             2 => "error",
             3 => "warning",
             5 => "verbose",
-            // 4 is information, and 0 what is always written, whatever its weight.
+            // 4 is information, and 0 is for events that are always written.
             _ => "information",
         }
     }
@@ -131,22 +131,22 @@ fn short(text: &str) -> String {
     }
 }
 
-/// A record in the making.
+/// The state of the parser.
 #[derive(Default)]
 struct Reading {
     record: Record,
-    /// The open elements, by their names without prefixes.
+    /// The names of the open elements, without prefixes.
     open: Vec<String>,
-    /// What stands since the last start or end of an element.
+    /// The text since the last start or end tag.
     text: String,
     /// The `Name` of the open `Data`.
     name: String,
-    /// Whether the last thing that began has not ended: then it is an innermost element.
+    /// Whether the last start tag is still open, which makes it an innermost element.
     innermost: bool,
     seen: Seen,
 }
 
-/// Which of the necessary parts were there.
+/// The required parts that were found.
 #[derive(Default)]
 struct Seen {
     record_id: bool,

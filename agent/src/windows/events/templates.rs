@@ -1,9 +1,9 @@
-//! What each event of the security log is called, in our own words. Not how the gaps are filled: see `message`.
+//! The messages of the events of the security log. `message` fills the placeholders.
 //!
-//! A gap names a field, in brackets with the words that fall away where the field says nothing. A gap can name a
-//! way to say it after a colon and other fields after a bar; `{@Target}` is an account of a domain and a name.
+//! A placeholder names a field. Text in brackets is omitted if its field is empty. After the field name, a placeholder
+//! can have a format after a colon, and alternative fields after a bar. `{@Target}` is an account with domain and name.
 
-/// By their ids, in ascending order.
+/// Templates by event id, in ascending order.
 pub(super) const TEMPLATES: &[(u32, &str)] = &[
     (1100, "The event log service was shut down"),
     (1101, "The event log lost events before they were written[ (reason {Reason})]"),
@@ -246,7 +246,7 @@ pub(super) const TEMPLATES: &[(u32, &str)] = &[
     ),
 ];
 
-/// The same for those that failed, where the words above would say that they had not.
+/// Templates for failed events, if the ones above would describe a success.
 pub(super) const FAILED: &[(u32, &str)] = &[
     (4723, "Change of the password[ of {@Target}] refused[ to {@Subject}]"),
     (4724, "Reset of the password[ of {@Target}] refused[ to {@Subject}]"),

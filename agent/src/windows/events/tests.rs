@@ -1,13 +1,13 @@
-//! Records written after the published schema, from their XML to events.
+//! Events from records with the published schema.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// The field names of every id with a template: an id and its fields a line, as Windows publishes them.
+/// The field names of all ids with a template: one line per id, as published by Microsoft.
 pub(super) const FIELDS: &str = include_str!("fields.txt");
 
-/// Those that carry `UserData` under an element of this name and not `EventData`.
+/// Events with an element of this name in `UserData` in place of `EventData`.
 const USER_DATA: [(u32, &str); 4] =
     [(1101, "AuditEventsDropped"), (1102, "LogFileCleared"), (1105, "AutoBackup"), (1108, "EventProcessingFailure")];
 
@@ -18,7 +18,7 @@ pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// A record as the log renders it.
+/// A record as Windows renders it.
 pub(super) fn xml(event_id: u32, keywords: &str, fields: &[(&str, &str)]) -> String {
     let provider = if event_id < 2000 { "Microsoft-Windows-Eventlog" } else { "Microsoft-Windows-Security-Auditing" };
     let data = match USER_DATA.iter().find(|(id, _)| *id == event_id) {
@@ -81,7 +81,7 @@ fn a_failed_logon_is_read_whole() {
         event.message,
         "Failed logon of CONTOSO\\bob & \"<co>\" from 10.0.0.5 (WS1): wrong password; logon type 3 (network)"
     );
-    // The raw fields stay what they are.
+    // The raw fields are unchanged.
     let fields: Vec<_> = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     assert_eq!(event.data, fields);
 }
@@ -93,7 +93,7 @@ fn a_cleared_log_says_who_cleared_it() {
     assert_eq!(event.message, "The security log was cleared by CONTOSO\\Administrator");
     assert_eq!(event.user.as_deref(), Some("CONTOSO\\Administrator"));
     assert_eq!(event.level, "audit success");
-    // Without the words of who did it, as after a crash.
+    // Without the account, as after a crash.
     assert_eq!(read(&xml(1102, SUCCESS, &[])).message, "The security log was cleared");
 }
 

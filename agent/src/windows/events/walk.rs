@@ -1,6 +1,6 @@
-//! Which records a report tells of: from the newest down to where the last report ended, or to an age, and then in the
-//! gaps that earlier reports left; as many as fit. What is left out is a gap of the new bookmark. Whether the log was
-//! cleared or lost records. Pure; the records come in one after the other.
+//! Selects the records of a report: from the newest down to the end of the last report, or to an age, and then in the
+//! gaps that earlier reports left, up to the limits. Omitted records become a gap in the new bookmark. Also detects
+//! whether the log was cleared or has lost records. Pure.
 
 use std::{collections::VecDeque, fmt, mem};
 
@@ -8,43 +8,43 @@ use fleetsweep_agent::report::{EventAccess, EventLog, MAX_EVENTS, SecurityEvent,
 
 use super::place::{Bound, Gap, MAX_GAPS, Mark, Place};
 
-/// Where the log is read.
+/// The channel of the log.
 pub(super) const CHANNEL: &str = "Security";
-/// The event that a cleared log begins with.
+/// The first event of a cleared log.
 const CLEARED: u32 = 1102;
-/// How far back is read what the bookmark does not tell.
+/// How far back records are read without a usable bookmark.
 pub(super) const A_DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// The most that one report carries. One event is always carried, so that each report goes on.
+/// The limits of a report. At least one event is always included, so that reports make progress.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Caps {
     pub(super) events: usize,
-    /// The room for all of them, bytes of XML.
+    /// The most bytes of XML for all events.
     pub(super) bytes: usize,
 }
 
 impl Caps {
-    /// Those of every report: the rest of the largest is for everything else.
+    /// The limits of every report. The rest of the largest report is for other data.
     pub(super) const REPORT: Self = Self { events: MAX_EVENTS, bytes: 3 << 20 };
 }
 
 /// One step down the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A record that can be read.
+    /// A readable record.
     Record { record_id: u64, event: SecurityEvent },
-    /// A record that cannot be, and why.
+    /// An unreadable record, and the reason.
     Spoilt(String),
-    /// There is no going on, for this reason.
+    /// Reading stops, for this reason.
     Stopped(Stop),
 }
 
-/// Why there is no going on before the log's end.
+/// The reason why reading stopped before the end of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// This account may not read it.
+    /// The account has no permission.
     Denied(String),
-    /// The time for it is over.
+    /// The time limit has passed.
     Late,
     /// Something else.
     Broken(String),
@@ -62,20 +62,20 @@ impl fmt::Display for Stop {
     }
 }
 
-/// How the walk down one stretch of the log ended.
+/// How the walk through a part of the log ended.
 enum End {
-    /// At its bound.
+    /// At its lower bound.
     Reached,
-    /// At the oldest record there is.
+    /// At the oldest record.
     Oldest,
-    /// At this record, which does not fit.
+    /// At this record, which exceeds the limits.
     Full { record_id: u64 },
-    /// In the middle.
+    /// Before its bound.
     Stopped(Stop),
 }
 
-/// Walks down the log to this bound, and then in these gaps. `open` gives the records with smaller ids than one, or
-/// all, newest first. `now_ms` is this machine's clock.
+/// Walks down the log to this bound, and then through these gaps. `open` returns the records below an id, or all of
+/// them, newest first. `now_ms` is the time of this machine's clock.
 pub(super) fn walk<Steps: Iterator<Item = Step>>(
     open: impl Fn(Option<u64>) -> Steps,
     down_to: Bound,
@@ -97,16 +97,16 @@ pub(super) fn walk<Steps: Iterator<Item = Step>>(
     }
 }
 
-/// What is left of a stretch of the log on the way down.
+/// A part of the log that is being read.
 struct Stretch {
-    /// The lowest record that was read, or what it begins below; absent at the top.
+    /// The id of the last record that was read, or below which the part begins; absent at the top.
     below: Option<u64>,
     down_to: Bound,
-    /// Whether it failed in an earlier report and none of it was told since.
+    /// Whether it failed in an earlier report and none of its records was reported since.
     tried: bool,
-    /// Whether one was told now.
+    /// Whether one of its records was reported now.
     told: bool,
-    /// How many records could not be read since the last that could.
+    /// The number of unreadable records since the last readable one.
     spoilt: u64,
 }
 
@@ -123,9 +123,9 @@ struct Walk {
     /// Newest first.
     events: Vec<SecurityEvent>,
     event_bytes: usize,
-    /// What remains to be read, newest first.
+    /// The gaps that are left, newest first.
     gaps: VecDeque<Gap>,
-    /// How many records cannot be read, and why the newest of them.
+    /// The number of unreadable records, and the error of the newest one.
     spoilt: u64,
     why_spoilt: Option<String>,
     cleared: bool,
@@ -148,7 +148,7 @@ impl Walk {
         }
     }
 
-    /// Walks down one stretch.
+    /// Walks down a part of the log.
     fn down(&mut self, steps: impl Iterator<Item = Step>, stretch: &mut Stretch) -> End {
         for step in steps {
             match step {
@@ -168,14 +168,14 @@ impl Walk {
         End::Oldest
     }
 
-    /// Takes in one record, or says why the stretch ends there.
+    /// Adds a record. Returns a value if the part ends there.
     fn take(&mut self, stretch: &mut Stretch, record_id: u64, event: SecurityEvent) -> Option<End> {
         let mark = Mark { record_id, at_ms: event.occurred_unix_ms };
         let newest = *self.newest.get_or_insert(mark);
         if let Bound::After(last) = stretch.down_to {
-            // Either the newest record is below the last that was told, or another record has its id.
+            // Either the newest record is below the last reported one, or another record has its id.
             if newest.record_id < last.record_id || (record_id == last.record_id && mark != last) {
-                // Its id is one of the old log, and says nothing of this one.
+                // Its id belongs to the old log.
                 stretch.down_to = Bound::Since(self.now_ms.saturating_sub(A_DAY_MS));
                 self.cleared = true;
                 for gap in mem::take(&mut self.gaps) {
@@ -201,13 +201,13 @@ impl Walk {
         None
     }
 
-    /// What a stretch leaves to the next report where the walk cannot go on.
+    /// The gap that a part leaves for the next report if the walk stops.
     fn left(&mut self, stretch: &Stretch, end: End) -> Option<Gap> {
         let gap = Gap { below: stretch.below?, down_to: stretch.down_to, tried: false };
         match end {
             End::Reached => None,
             End::Oldest => {
-                // Of those that cannot be read it is said already.
+                // Unreadable records are reported already.
                 if gap.count().is_some_and(|count| count > stretch.spoilt) {
                     self.warn_lost(&gap);
                 }
@@ -226,7 +226,7 @@ impl Walk {
             return None;
         }
         self.warnings.push(warning(format!("{} were not read yet: {stop}", gap.records())));
-        // Where there was no time for it, that says nothing of the gap.
+        // If there was no time to read it, this does not count as a failure of the gap.
         Some(Gap { tried: failed || stretch.tried, ..gap })
     }
 
@@ -249,12 +249,12 @@ impl Walk {
         (log, self.warnings())
     }
 
-    /// A log of which no record was read. The bookmark stays what it was.
+    /// A log of which no record was read. The bookmark is unchanged.
     fn nothing(mut self, end: End) -> (EventLog, Vec<Warning>) {
         let stop = match end {
             End::Stopped(stop) => stop,
             End::Reached | End::Oldest | End::Full { .. } => Stop::Broken(match self.spoilt {
-                // A log that was never written to does not exist: even clearing it writes a record.
+                // A log that was never written to does not exist. Even clearing a log writes a record.
                 0 => "it holds no record at all".to_owned(),
                 _ => "none of its records can be read".to_owned(),
             }),
@@ -267,7 +267,7 @@ impl Walk {
         (EventLog { source: CHANNEL.to_owned(), access, ..EventLog::default() }, self.warnings())
     }
 
-    /// Everything that went wrong.
+    /// All warnings.
     fn warnings(self) -> Vec<Warning> {
         let count = self.spoilt;
         let spoilt =
@@ -281,17 +281,18 @@ pub(super) fn warning(why: String) -> Warning {
     Warning { what: "security log".to_owned(), why }
 }
 
-/// How much room an event takes in a report's XML, at most.
+/// The highest possible size of an event in the report's XML.
 fn xml_bytes(event: &SecurityEvent) -> usize {
-    /// Names of elements and attributes, and the numbers.
+    /// The names of elements and attributes, and the numbers.
     const FRAME_BYTES: usize = 200;
     const DATA_FRAME_BYTES: usize = 32;
     let text = |text: &str| -> usize {
         text.bytes()
             .map(|byte| match byte {
-                // The longest spelling is that of a quotation mark.
+                // A quotation mark has the longest escape sequence.
                 b'<' | b'>' | b'&' | b'"' | b'\'' | ..b' ' => 6,
-                // Some of these bytes are of characters that XML cannot carry, whose replacement is as long.
+                // Some of these bytes belong to characters that are invalid in XML, whose replacement has the same
+                // length.
                 _ => 1,
             })
             .sum()

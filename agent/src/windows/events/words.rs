@@ -1,11 +1,11 @@
-//! Numbers of the security log in words: references like `%%2313`, reasons of failed logons, results of Kerberos,
-//! types of logons, ciphers and protocols. Not the messages. A number that is not here stays a number.
+//! The meaning of numbers in the security log: references like `%%2313`, reasons of failed logons, results of Kerberos,
+//! types of logons, ciphers and protocols. Unknown numbers are not changed.
 
 mod references;
 
 use references::REFERENCES;
 
-/// A text with every reference in it replaced. Lists come in lines: they get commas.
+/// A text with all references replaced. Lists have one entry per line, which become commas.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for word in text.split_whitespace() {
@@ -14,7 +14,7 @@ pub(super) fn plain(text: &str) -> String {
             None => (word, false),
         };
         let known = reference(word);
-        // Two references side by side are two entries of a list.
+        // Two adjacent references are two entries of a list.
         if !plain.is_empty() {
             let list = known.is_some() || word.starts_with("%%");
             plain.push_str(if list && !plain.ends_with(',') { ", " } else { " " });
@@ -30,14 +30,14 @@ pub(super) fn plain(text: &str) -> String {
     plain
 }
 
-/// What a reference into the system's own table of words stands for.
+/// The text for a reference into the system's table.
 fn reference(text: &str) -> Option<&'static str> {
     let number: u16 = text.strip_prefix("%%")?.parse().ok()?;
     let found = REFERENCES.binary_search_by_key(&number, |(number, _)| *number).ok()?;
     REFERENCES.get(found).map(|(_, words)| *words)
 }
 
-/// What a status stands for; `None` where it stands for success.
+/// The meaning of a status; `None` for success.
 pub(super) fn status(text: &str) -> Option<String> {
     coded(text, |code| {
         Some(match code {
@@ -73,7 +73,7 @@ pub(super) fn status(text: &str) -> Option<String> {
     })
 }
 
-/// What a result of Kerberos stands for; `None` where it stands for success.
+/// The meaning of a Kerberos result; `None` for success.
 pub(super) fn kerberos(text: &str) -> Option<String> {
     coded(text, |code| {
         Some(match code {
@@ -112,7 +112,7 @@ pub(super) fn kerberos(text: &str) -> Option<String> {
     })
 }
 
-/// The words for a number, or the number; `None` for zero.
+/// The text for a number, or the number; `None` for zero.
 fn coded(text: &str, words: fn(u32) -> Option<&'static str>) -> Option<String> {
     match u32::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16) {
         Ok(0) => None,
@@ -141,7 +141,7 @@ pub(super) fn logon(text: &str) -> String {
     format!("{text} ({name})")
 }
 
-/// How a Kerberos ticket is encrypted.
+/// The encryption of a Kerberos ticket.
 pub(super) fn cipher(text: &str) -> Option<String> {
     let name = match text.to_ascii_lowercase().as_str() {
         "0x1" => "DES-CBC-CRC",
@@ -150,7 +150,7 @@ pub(super) fn cipher(text: &str) -> Option<String> {
         "0x12" => "AES256",
         "0x17" => "RC4",
         "0x18" => "RC4, export strength",
-        // What stands there where no ticket was given.
+        // The value if no ticket was issued.
         "0xffffffff" => return None,
         _ => return Some(text.to_owned()),
     };

@@ -1,13 +1,13 @@
-//! One entry of the journal in `journalctl`'s export format: `NAME=value` lines, or for values with line ends
-//! the name, a length of eight bytes and the value; an empty line ends an entry. Unlike its JSON it needs no
-//! library and carries any bytes.
+//! One entry of the journal in the export format of `journalctl`: lines `NAME=value`, or for values with line ends the
+//! name, a length of eight bytes and the value. An empty line ends an entry. Unlike the JSON format, it needs no
+//! library and can contain any bytes.
 
 use fleetsweep_agent::report::{MAX_MESSAGE_BYTES, SecurityEvent};
 
-/// The longest name of a program: whoever logs chooses it, and a report carries that of each event. RFC 5424 allows 48.
+/// The longest name of a program. Users can choose it, and a report contains one per event. RFC 5424 allows 48.
 const MAX_NAME_BYTES: usize = 64;
 
-/// One entry's fields.
+/// The fields of an entry.
 #[derive(Default)]
 pub(super) struct Entry {
     pub(super) cursor: String,
@@ -20,7 +20,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Takes one whole entry from the front; `None` where there is none any more.
+    /// Removes and returns a complete entry; `None` if there is none.
     pub(super) fn take(rest: &mut &[u8]) -> Option<Self> {
         let mut entry = Self::default();
         let mut left = *rest;
@@ -34,11 +34,11 @@ impl Entry {
                 *rest = left;
                 return Some(entry);
             }
-            // Empty lines between entries are no entries.
+            // Empty lines between entries are ignored.
         }
     }
 
-    /// The front of an entry: its whole fields, and what there is of the next one.
+    /// The beginning of an entry: its complete fields, and the beginning of the next one.
     pub(super) fn cut(mut bytes: &[u8]) -> Self {
         let mut entry = Self::default();
         while let Some((name, value)) = take_field(&mut bytes) {
@@ -46,14 +46,14 @@ impl Entry {
         }
         let at = bytes.iter().position(|byte| matches!(byte, b'=' | b'\n')).unwrap_or(bytes.len());
         let (name, value) = bytes.split_at(at);
-        // What ends the name, and the length where there is one.
+        // The end of the name, and the length if there is one.
         let begin = if value.starts_with(b"\n") { 1 + size_of::<u64>() } else { 1 };
         entry.set(name, value.get(begin..).unwrap_or_default());
         entry
     }
 
     fn set(&mut self, name: &[u8], value: &[u8]) {
-        // No more than a report carries of a text, so that no single entry is more than all of one.
+        // Not longer than a text in a report, so that a single entry never exceeds the limits.
         let max_bytes = match name {
             b"MESSAGE" | b"__CURSOR" => MAX_MESSAGE_BYTES,
             _ => MAX_NAME_BYTES,
@@ -75,7 +75,7 @@ impl Entry {
         *field = value.into_owned();
     }
 
-    /// The event and its cursor; `None` for an entry without a place in time or in the journal.
+    /// The event and its cursor; `None` for an entry without a time or cursor.
     pub(super) fn into_event(self) -> Option<(SecurityEvent, String)> {
         if self.cursor.is_empty() {
             return None;
@@ -105,7 +105,8 @@ impl Entry {
     }
 }
 
-/// Takes one field, its name and its value; both are empty at an entry's end. `None` where there is no whole one.
+/// Removes one field and returns its name and value. Both are empty at the end of an entry. `None` if there is no
+/// complete field.
 fn take_field<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (line, after) = split_line(rest)?;
     let (name, value, after) = match line.iter().position(|byte| *byte == b'=') {

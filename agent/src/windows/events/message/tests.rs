@@ -1,11 +1,11 @@
-//! Every template against the fields that its event really has, and the messages of the important ones.
+//! Checks every template with the fields of its event, and the messages of the important events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::windows::events::tests::{FAILURE, FIELDS, SUCCESS, read, xml};
 
-/// The fields behind the short names of accounts.
+/// The fields of the short names of accounts.
 const ACCOUNTS: [(&str, &[&str]); 4] = [
     ("@Target", &["TargetUserName", "TargetDomainName", "TargetUserSid", "TargetSid"]),
     ("@Subject", &["SubjectUserName", "SubjectDomainName", "SubjectUserSid"]),
@@ -24,7 +24,7 @@ fn real_fields() -> BTreeMap<u32, Vec<&'static str>> {
         .collect()
 }
 
-/// The gaps of a template: for each the fields that can fill it, with the way to say it.
+/// The placeholders of a template: the possible fields of each, with their formats.
 fn gaps(template: &str) -> Vec<Vec<(&str, &str)>> {
     let inside = template.split('{').skip(1).map(|rest| rest.split_once('}').expect("a closed gap").0);
     inside.map(|gap| gap.split('|').map(|one| one.split_once(':').unwrap_or((one, ""))).collect()).collect()
@@ -35,7 +35,7 @@ fn all() -> impl Iterator<Item = (u32, &'static str, &'static str)> {
     TEMPLATES.iter().map(of(SUCCESS)).chain(FAILED.iter().map(of(FAILURE)))
 }
 
-/// A value as such a field has it, or at least one that is seen again.
+/// A value for such a field, or at least one that can be recognised.
 fn sample<'a>(field: &'a str, way: &str) -> &'a str {
     match way {
         "status" => "0xC0000072",

@@ -1,4 +1,4 @@
-//! What a record is read from, and what is none.
+//! Valid and invalid records.
 
 use super::*;
 use crate::windows::events::tests::{FAILURE, SUCCESS, xml};
@@ -24,7 +24,7 @@ fn fields_are_named_unnamed_and_nested() {
             "<UserData><e:Failure xmlns:e='urn:x'><Error Code='15005'/><Outer><Inner> 7 </Inner></Outer></e:Failure></UserData>",
             vec![("ErrorCode", "15005"), ("Inner", "7")],
         ),
-        // Another space of names, and what is rendered for people.
+        // Another namespace, and text that is rendered for people.
         ("<UserData><Empty xmlns='urn:x'/></UserData><RenderingInfo><Data Name='a'>b</Data></RenderingInfo>", vec![]),
     ] {
         let fields = fields(data);
@@ -39,7 +39,7 @@ fn entities_and_cdata_are_text() {
         ("a &amp; b &lt;c&gt; &quot;d&quot; &apos;e&apos;", "a & b <c> \"d\" 'e'"),
         ("&#65;&#x42;", "AB"),
         ("<![CDATA[<x> & y]]> z", "<x> & y z"),
-        // What no XML can carry, but a stranger can type.
+        // Characters that are invalid in XML but can be typed.
         ("a&#0;b&#xFFFFFFFF;c", "a\u{fffd}b\u{fffd}c"),
     ] {
         assert_eq!(fields(&format!("<EventData><Data Name='n'>{text}</Data></EventData>"))[0].1, expected, "{text}");

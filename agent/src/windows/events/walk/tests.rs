@@ -1,4 +1,4 @@
-//! Walks down logs of every kind, in one report. What the next reports do is in `gaps`.
+//! Walks through logs of all kinds, in one report. Several reports are tested in `gaps`.
 
 mod gaps;
 
@@ -10,7 +10,7 @@ use crate::windows::events::tests::{SUCCESS, escaped, read, xml};
 const NOW_MS: i64 = 1_795_340_521_000;
 const MINUTE_MS: i64 = 60_000;
 
-/// A record that was written as many minutes ago as it has records after it, up to `newest`.
+/// The time of a record: one minute earlier for each later record up to `newest`.
 fn at(record_id: u64, newest: u64) -> i64 {
     NOW_MS - i64::try_from(newest - record_id).unwrap() * MINUTE_MS
 }
@@ -32,7 +32,7 @@ fn record(record_id: u64, newest: u64) -> Step {
     Step::Record { record_id, event: event(record_id, at(record_id, newest)) }
 }
 
-/// The records of a log from its newest to its oldest.
+/// The records of a log, newest first.
 fn log(oldest: u64, newest: u64) -> impl Iterator<Item = Step> {
     (oldest..=newest).rev().map(move |record_id| record(record_id, newest))
 }
@@ -46,12 +46,12 @@ fn after(record_id: u64, newest: u64) -> Bound {
     Bound::After(Mark { record_id, at_ms: at(record_id, newest) })
 }
 
-/// What is told of a log that no report left a gap in.
+/// The report about a log without gaps.
 fn told(steps: impl IntoIterator<Item = Step>, down_to: Bound) -> (EventLog, Vec<Warning>) {
     walk(open(steps), down_to, vec![], Caps::REPORT, NOW_MS)
 }
 
-/// Opens a log as often as a walk asks for it.
+/// Opens a log as often as necessary.
 fn open(steps: impl IntoIterator<Item = Step>) -> impl Fn(Option<u64>) -> std::vec::IntoIter<Step> {
     let steps: Vec<Step> = steps.into_iter().collect();
     move |below| {
@@ -188,7 +188,7 @@ fn a_log_that_gives_nothing_is_not_healthy() {
     ] {
         let (log, warnings) = told(steps, after(7, 10));
         assert_eq!(whys(&warnings), expected);
-        // Without a bookmark of its own, the old one stays.
+        // Without a new bookmark, the old one is kept.
         assert_eq!(log, EventLog { source: "Security".to_owned(), access, ..EventLog::default() });
     }
 }
@@ -204,7 +204,7 @@ fn a_log_that_stops_halfway_keeps_what_was_read_and_leaves_a_gap() {
         assert_eq!(whys(&warnings), [format!("records 41 to 50 (10) were not read yet: {why}")]);
         let gap = format!("gap 51 after 40 {}", at(40, 60));
         assert_eq!(log_.bookmark, Some(format!("record 60 {NOW_MS} {gap}")));
-        // Where nothing was missed, nothing is left.
+        // If nothing was missed, there is no gap.
         let steps = log(41, 60).chain([Step::Stopped(stop)]);
         let (log_, warnings) = told(steps, after(40, 60));
         assert_eq!((log_.truncated, whys(&warnings)), (false, vec![]));

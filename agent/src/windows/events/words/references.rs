@@ -1,7 +1,7 @@
-//! The system's own table of words, to which fields of the security log refer by numbers: those that audits use, in
-//! our own words. The names of audit categories are Windows' own, since that is how they are set.
+//! The texts for numeric references in fields of the security log, for those that audits use. The texts are our own,
+//! except the names of audit categories, which are those of Windows, because they are needed to configure them.
 
-/// By their numbers, in ascending order.
+/// By number, in ascending order.
 pub(super) const REFERENCES: &[(u16, &str)] = &[
     (1537, "delete"),
     (1538, "read permissions"),

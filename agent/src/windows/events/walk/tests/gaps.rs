@@ -1,4 +1,4 @@
-//! Report after report on one log: what one leaves out the next ones tell.
+//! Several reports about one log: records that one omits are in the next ones.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use super::*;
 
 const CAPS: Caps = Caps { events: 5, bytes: usize::MAX };
 
-/// A log that is written to between the reports.
+/// A log to which records are written between reports.
 #[derive(Default)]
 struct Machine {
-    /// Oldest first: the id, the time, and whether it can be read.
+    /// Oldest first: the id, the time, and whether it is readable.
     records: Vec<(u64, i64, bool)>,
     newest: u64,
     now_ms: i64,
@@ -20,7 +20,7 @@ struct Machine {
 
 impl Machine {
     fn new() -> Self {
-        // As though the first report had told of the record before the first.
+        // As if the first report had ended before the first record.
         Self { now_ms: NOW_MS, bookmark: Some(format!("record 0 {NOW_MS}")), ..Self::default() }
     }
 
@@ -36,7 +36,7 @@ impl Machine {
         self.records.drain(..count.min(self.records.len().saturating_sub(1)));
     }
 
-    /// The next report, on a log that stops after so many steps of each stretch.
+    /// The next report. Reading stops after this many steps in each part.
     fn report(&mut self, caps: Caps, stop: Option<(usize, Stop)>) -> (EventLog, Vec<Warning>) {
         let open = |below: Option<u64>| {
             let (steps, stop) = (stop.as_ref().map_or(usize::MAX, |(steps, _)| *steps), stop.clone());
@@ -68,7 +68,7 @@ impl Machine {
     }
 }
 
-/// The first and the last of the records that a warning says are lost.
+/// The ids of the first and the last record that a warning reports as lost.
 fn lost(why: &str) -> Option<(u64, u64)> {
     let words: Vec<&str> = why.split([' ', '(', ')']).collect();
     let is_lost = ["are given up", "were overwritten", "went when"].iter().any(|how| why.contains(how));
@@ -135,7 +135,7 @@ fn a_gap_that_was_overwritten_is_closed_and_named() {
     let (log, warnings) = machine.report(CAPS, None);
     assert_eq!((ids(&log), log.truncated), (vec![13, 14, 15], false));
     assert_eq!(whys(&warnings), ["records 1 to 12 (12) were overwritten before they were read"]);
-    // By age nobody knows whether there were more.
+    // With an age as the bound, it is unknown whether there were more.
     machine.bookmark = Some(format!("record 20 {} gap 13 since 0", NOW_MS + 20));
     assert_eq!(machine.ids(), (vec![], false));
 }
@@ -161,7 +161,7 @@ fn a_log_that_was_cleared_and_flooded_is_read_from_its_start() {
     machine.write(12, true);
     assert_eq!(machine.ids(), (vec![8, 9, 10, 11, 12], true));
     let (log, warnings) = machine.report(CAPS, None);
-    // The record with the id of the last that was told is another one.
+    // The record with the id of the last reported one is another one.
     assert_eq!((log.access, ids(&log), log.truncated), (EventAccess::Cleared, vec![3, 4, 5, 6, 7], true));
     assert_eq!((machine.ids(), whys(&warnings)), ((vec![1, 2], false), vec![]));
 }
@@ -173,7 +173,7 @@ fn a_gap_is_given_up_where_it_fails_twice_at_its_start() {
     assert_eq!(machine.ids().0, [16, 17, 18, 19, 20]);
     machine.write(1, true);
     let broken = || Some((2, Stop::Broken("error 1500".to_owned())));
-    // Two steps are a new record and the last one that was told, and in a gap two of its records.
+    // Two steps are a new record and the last reported one; in a gap, two of its records.
     let (log, warnings) = machine.report(CAPS, broken());
     assert_eq!(ids(&log), [14, 15, 21]);
     assert_eq!(whys(&warnings), ["records 1 to 13 (13) were not read yet: error 1500"]);
@@ -184,7 +184,7 @@ fn a_gap_is_given_up_where_it_fails_twice_at_its_start() {
     let late = || Some((2, Stop::Late));
     for (stop, expected) in [
         (broken(), "were not read yet: error 1500"),
-        // That there was no time does not count, and is no second chance.
+        // A timeout is not counted as a failure, and also does not reset it.
         (late(), "were not read yet: the time for it was over"),
         (broken(), "are given up: error 1500"),
     ] {
@@ -194,13 +194,13 @@ fn a_gap_is_given_up_where_it_fails_twice_at_its_start() {
     }
     assert_eq!(machine.ids(), (vec![], false));
 
-    // Where it goes on after all, it has both chances again.
+    // If reading continues after all, the failure is reset.
     machine.bookmark = Some(format!("record 21 {} gap 12 after 0 1 tried", NOW_MS + 21));
     assert_eq!(ids(&machine.report(CAPS, broken()).0), [10, 11]);
     assert_eq!(machine.bookmark, Some(format!("record 21 {} gap 10 after 0 1", NOW_MS + 21)));
 }
 
-/// What happens between two reports, or a report.
+/// An event between two reports, or a report.
 #[derive(Debug, Clone)]
 enum Happening {
     Written { count: u64, can_be_read: bool },
@@ -222,7 +222,7 @@ fn some_stop() -> impl Strategy<Value = Option<(usize, Stop)>> {
     prop_oneof![3 => Just(None), 1 => (0..20_usize, stop).prop_map(Some)]
 }
 
-/// What all reports told, by the times of the records, and what they said is lost, by their ids.
+/// The times of all reported records, and the ids of those that were reported as lost.
 #[derive(Default)]
 struct Told {
     at_ms: BTreeSet<i64>,
@@ -243,7 +243,7 @@ impl Told {
         }
     }
 
-    /// Goes through it all, and then reports until nothing more is to come.
+    /// Processes all events, and then makes reports until nothing is left.
     fn of(machine: &mut Machine, happenings: Vec<Happening>) -> Self {
         let mut told = Self::default();
         for happening in happenings {
