@@ -201,7 +201,6 @@ fn embed(agents: &BTreeMap<String, PathBuf>, out: &Path) -> Result<(), String> {
 }
 
 /// Writes the list of migrations, oldest first. Other files in the directory, such as its README, have other names.
-
 fn list_migrations(out: &Path) -> Result<(), String> {
     let unreadable = |error: std::io::Error| format!("{MIGRATIONS}: {error}");
     let mut migrations = BTreeMap::new();

@@ -316,7 +316,6 @@ async fn carry_output(
 }
 
 /// The name of a signal in SSH.
-
 fn signal_name(number: i32) -> Sig {
     match Signal::from_named_raw(number) {
         Some(Signal::ABORT) => Sig::ABRT,

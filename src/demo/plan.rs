@@ -207,7 +207,6 @@ pub(super) fn legend(clients: &[PlannedClient], smtp: SocketAddr, directory: &Pa
 }
 
 /// The name, or the first name and how many follow; `None` if there are no names.
-
 fn shorten(names: &[&str]) -> Option<String> {
     match names {
         [] => None,

@@ -48,7 +48,6 @@ macro_rules! places {
 /// * Agents of other versions are removed after a new one has arrived, and files of interrupted collections after an
 ///   hour. The directory may contain any file names, so they are expanded once, in the directory, and never again.
 /// * A directory with the agent's name is removed first, because `mv` would move the agent into it.
-
 const RUN: &str = concat!(
     prelude!(),
     "k=$4; z=$8; c=$9; f=$7; s=${10}; r=${11}; ",
