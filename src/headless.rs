@@ -1,8 +1,7 @@
-//! What a run without a screen shows: the result as a table, JSON or metrics, rows of the database,
-//! progress, log lines.
+//! The output of a run without a screen: the result as a table, JSON or metrics, rows of the database, progress, log
+//! lines.
 //!
-//! A reader of events like the dashboard: it decides nothing. It is not where the log goes to, nor
-//! where sweeps are run.
+//! Like the dashboard, it only reads events and decides nothing.
 
 pub mod json;
 pub mod log;

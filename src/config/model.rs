@@ -1,4 +1,4 @@
-//! A valid configuration, as the rest of the program uses it. Not how it is written in a file.
+//! A valid configuration, as the rest of the program uses it.
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 

@@ -160,7 +160,7 @@ mod tests {
     const ANN: u32 = 1001;
     const SERVICE: u32 = 900;
 
-    /// The warning about `/x`, as `problem: hint`; empty where there is none.
+    /// The warning about `/x` as `problem: hint`; empty if there is none.
     fn told(role: Role, mode: u32, (owner, group): (u32, u32), me: u32) -> String {
         let told = warning(role, Path::new("/x"), Rights { mode: 0o100_000 | mode, owner, group }, me);
         told.map(|(problem, hint)| format!("{problem}: {hint}")).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Whole files: what they mean, and every error at its place.
+//! Complete files: their meaning, and all errors with their positions.
 
 use std::{path::Path, time::Duration};
 
@@ -34,7 +34,7 @@ fn valid(text: &str) -> Loaded {
     read(text).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// What stands in `<config>`, beside a client that is in order.
+/// A configuration with these elements and a valid client.
 fn with_client(inside: &str) -> String {
     format!("<config>{inside}<client ip='h' username='u'/></config>")
 }
@@ -402,7 +402,7 @@ fn a_fleet_that_is_full_is_expanded_no_further() {
         &format!("<config><client ip='h[1-65536]' username='u'/>\n<client ip='i' username='u'/>{more}</config>"),
         "2:2: this brings the fleet to more than 65536 clients: write smaller ranges, or split the fleet",
     );
-    // Nor where every one of them has another error.
+    // Also if each of them has another error.
     let nobody = "<client ip='h[1-65536]'/>".repeat(3_000);
     let errors = errors(&format!("<config>{nobody}</config>"));
     assert_eq!((errors.lines().count(), errors.matches("more than 65536 clients").count()), (3_001, 1));

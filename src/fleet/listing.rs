@@ -1,4 +1,4 @@
-//! Long lists, a part at a time: where a row stands, which part is wanted, what was found. Not how it is found.
+//! Pages of long lists: keys of rows, requested pages, and results. Pure.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -39,19 +39,19 @@ pub enum Part {
 pub struct Page<T> {
     /// The rows, the newest first.
     pub rows: Vec<T>,
-    /// The newest and the oldest row of the part, where it has any: readable or not.
+    /// The keys of the newest and the oldest row of the page, if there are any, readable or not.
     pub ends: Option<(ListKey, ListKey)>,
-    /// Where rows are that could not be read, and are not among `rows`.
+    /// The keys of unreadable rows, which are not in `rows`.
     pub unreadable: Vec<ListKey>,
-    /// How many rows are newer than the part; `None` where that follows from where it was asked to begin.
+    /// The number of rows that are newer than the page; `None` if it follows from the request.
     pub newer: Option<u64>,
     /// Whether there are further rows in the direction that was asked for; of rows around a time, older ones.
     pub has_more: bool,
-    /// How many rows the whole list has; counted now, or a moment ago where counting takes long.
+    /// The number of rows of the whole list. It may be slightly outdated if counting takes long.
     pub total: u64,
 }
 
-/// What stands in a list.
+/// A row of a list.
 pub trait Listed {
     /// Its place in the order of the list.
     fn key(&self) -> ListKey;
@@ -80,6 +80,6 @@ impl Listed for SweepView {
 pub struct Wish {
     /// The part.
     pub part: Part,
-    /// At most so many rows.
+    /// The most rows.
     pub most: u32,
 }

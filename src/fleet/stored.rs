@@ -52,7 +52,7 @@ impl StoredColumn {
         Some(Self { column, in_views: true, content: Content::Metric(metric) })
     }
 
-    /// The metric whose value it has; `None` where it has a field of its own.
+    /// The metric of the value; `None` if the value has its own field.
     fn metric(&self) -> Option<Metric> {
         match self.content {
             Content::Field { .. } => None,

@@ -36,7 +36,7 @@ pub struct Stamped {
     pub frame: Frame,
 }
 
-/// Where the stream that is shown comes from.
+/// The origin of the displayed stream.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum StreamOrigin {
     /// This process sweeps.
@@ -81,7 +81,7 @@ pub enum Play {
     Later,
     /// To the end.
     End,
-    /// To a time; to the beginning or the end where that is before or after the recording.
+    /// To a time. Times before or after the recording mean its beginning or end.
     To(Timestamp),
 }
 

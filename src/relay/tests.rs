@@ -42,7 +42,7 @@ async fn every_reader_sees_the_fleet_as_the_hub_does_whenever_it_came() {
     let bus = collector.bus.handle();
     assert_eq!(soon(collector.bus.finish()).await, fleet);
     assert!(bus.subscribe().is_none());
-    // Each was told all before its connection ended.
+    // Each of them got the complete stream before its connection ended.
     early.sees(&fleet).await;
     late.sees(&fleet).await;
     assert!(early.gone().await.contains("has closed the connection"));
@@ -91,9 +91,9 @@ async fn only_so_many_orders_of_a_connection_are_under_way() {
     for _ in 0..16 {
         under_way.push(soon(collector.taken.recv()).await.unwrap());
     }
-    // What would turn the reader's terminal red is left out of the name.
+    // Control characters, which could change the colours of the reader's terminal, are removed from the name.
     assert_eq!(under_way[0].issued.actor, "a[31m");
-    // The stream is told meanwhile: by then the seventeenth would have come.
+    // The stream continues meanwhile. By then, the seventeenth would have been connected.
     collector.tell(20).await;
     assert!(collector.taken.try_recv().is_err());
     under_way.pop().unwrap().answer(done("one"));
@@ -222,7 +222,7 @@ async fn garbage_closes_its_own_connection_alone() {
     long.push(b'\n');
     for hello in [b"garbage\n".as_slice(), b"\xff\xfe\n", b"{}\n", &long] {
         let mut stream = UnixStream::connect(&path).await.unwrap();
-        // It may be closed before all of it was said.
+        // The connection may be closed before everything was sent.
         let _ = stream.write_all(hello).await;
         let _ = soon(stream.read_to_end(&mut Vec::new())).await;
     }

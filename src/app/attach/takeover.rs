@@ -152,7 +152,7 @@ pub async fn try_takeover(
 ) -> Result<TakeoverOutcome, RunError> {
     let config = source.read_quietly()?.config;
     if let Some(confirm_reason) = takeover.confirm_reason(&config).filter(|_| !wanted) {
-        // There is something to ask only where the place is free: a collector that cannot be reached from here has not gone.
+        // The operator is only asked if the lock is free. A collector that cannot be reached from here is not gone.
         return Ok(match Store::held(&config.database).await? {
             Some(held) => TakeoverOutcome::Held(held.into()),
             None => TakeoverOutcome::NeedsConfirmation(confirm_reason),

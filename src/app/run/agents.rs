@@ -19,11 +19,11 @@ use crate::{
 /// The file with the hashes, in the format of `sha256sum`.
 const SUMS: &str = "SHA256SUMS";
 
-/// Lists the agents, those of the folder that the environment names before those that the program carries. Writes them
-/// to `directory` first, if there is one.
+/// Lists the agents: those in the directory of the environment variable before the embedded ones. Writes them to
+/// `directory` first, if there is one.
 ///
 /// # Errors
-/// [`RunError`] where the folder cannot be read or the directory not be written.
+/// [`RunError`] if the directory of agents cannot be read or `directory` cannot be written.
 pub fn run(directory: Option<&Path>) -> Result<Exit, RunError> {
     let agents = collector::agents().map_err(SweepError::Agents)?;
     let agents: Vec<&Agent> = agents.iter().collect();

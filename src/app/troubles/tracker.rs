@@ -143,7 +143,7 @@ impl TroubleTracker {
         }
     }
 
-    /// Notes that the database is away, where it is.
+    /// Records whether the database is away.
     pub fn note_away(&self, status: &DatabaseStatus) {
         if let Some(away) = &status.away {
             let detail = format!("{}; {} changes wait in the spool", chain(&away.why), away.waiting);

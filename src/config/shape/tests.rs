@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::source::Source;
 
-/// The tree as text: `name(attribute=value …)[children]`, `!` behind what was not read whole.
+/// The tree as text: `name(attribute=value …)[children]`. `!` marks an incomplete element.
 fn outline(element: &Element) -> String {
     let mut text = element.name.text.clone();
     let attributes: Vec<String> =

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::*;
 use crate::config::{check, diagnostic::Excerpt};
 
-/// What is never to be seen. No harmless type has room for it.
+/// A secret that must never be shown. No harmless type can contain it.
 const SECRET: &str = "hunter2";
 
 /// Everything that anyone may be shown of a file, `check` included.
@@ -33,7 +33,7 @@ fn check_hidden(text: &str) {
     assert!(!shown.contains(SECRET), "{text}\n{shown}");
 }
 
-/// Attributes of a client with a secret where people put it by mistake, or where it belongs.
+/// Attributes of a client with a secret, in wrong and in correct places.
 const IN_A_CLIENT: [&str; 58] = [
     "password='hunter2'",
     "password='a'hunter2'",
@@ -311,7 +311,7 @@ fn a_file_that_lost_some_characters_shows_no_secret() {
             let end = SECRETS_EVERYWHERE.len().min(start + length);
             let mut damaged = SECRETS_EVERYWHERE.to_owned();
             damaged.replace_range(start..end, "");
-            // What remains valid may have a secret for a name, which nobody can tell.
+            // The remaining file may be valid, with a secret as a name, which cannot be detected.
             if let Err(problems) = read(&damaged) {
                 let shown = format!("{problems}\n{problems:?}");
                 assert!(!shown.contains(SECRET), "{damaged}\n{shown}");

@@ -1,5 +1,4 @@
-//! The judge over time: what a row of collections makes of an alert, as tables; and what must hold
-//! whatever happens, as properties.
+//! The judge over time: the results of sequences of collections as tables, and properties that always hold.
 
 use fleetsweep_agent::report::Report;
 use proptest::prelude::*;
@@ -48,7 +47,7 @@ fn told_of(change: &Change) -> String {
     }
 }
 
-/// A client's life, told line by line: `time | what happens | what the judge says`.
+/// The collections of a client, one per line: `time | what happens | what the judge says`.
 ///
 /// The time is `5h`, `5h30m` and so on after noon of some day, and may run backwards. What happens: a
 /// number is the memory in percent, `-` a reading without memory, `failed` a failed collection,

@@ -119,7 +119,7 @@ impl Unit {
         }
     }
 
-    /// The least number of decimals, at most three, with which `value` and `limit` look different.
+    /// The smallest number of decimals, at most three, with which `value` and `limit` look different.
     fn decimals_beside(self, value: f64, limit: f64) -> usize {
         let fewest = self.decimals();
         (fewest..3)

@@ -21,7 +21,7 @@ pub struct FileSystem {
     pub kind: String,
     /// Its size.
     pub total: Bytes,
-    /// What is in use, as `df` counts.
+    /// The used space, as in the output of `df`.
     pub used: Bytes,
     /// Free for ordinary users.
     pub available: Bytes,

@@ -90,7 +90,7 @@ fn what_cannot_be_told_yet_is_told_later_under_the_same_id() {
     assert_eq!(runs.send(false), []);
     assert_eq!(runs.troubles.notices(&runs.recipients), first);
     runs.absent();
-    // Only its end is left to be told.
+    // Only its end must still be mailed.
     let [end] = runs.troubles.notices(&runs.recipients).try_into().unwrap();
     assert_eq!((end.phase, end.under), (Phase::Ended, Some(first[0].id)));
     assert_eq!(runs.send(true), [heard(OPS, Phase::Ended, 0)]);

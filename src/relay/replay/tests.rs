@@ -35,7 +35,7 @@ fn starts_a_sweep(frame: &Frame) -> bool {
     matches!(frame, Frame::Event(event) if matches!(event.kind, EventKind::SweepStarted { .. }))
 }
 
-/// What a dashboard knows.
+/// The state of a dashboard.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Seen {
     fleet: Fleet,
@@ -51,7 +51,7 @@ impl Seen {
     }
 }
 
-/// A player that runs, and what was seen of it.
+/// A running player and what was received from it.
 struct Watched {
     commands: mpsc::Sender<Play>,
     out: mpsc::Receiver<Played>,
@@ -88,7 +88,7 @@ impl Watched {
         }
     }
 
-    /// Gives a command to one that stands still.
+    /// Sends a command to a player that stands still.
     async fn press(&mut self, command: Play) -> Replay {
         self.commands.send(command).await.unwrap();
         self.until(|_| true).await

@@ -60,7 +60,7 @@ impl Collector {
         soon(&mut self.serving).await.unwrap();
     }
 
-    /// Tells of so many collections; the fleet when all of it is folded.
+    /// Publishes this many collections. Returns the resulting fleet.
     pub(super) async fn tell(&self, count: usize) -> Fleet {
         self.publisher.publish(None, None, script::configured(3)).await;
         for n in 0..count {
@@ -91,7 +91,7 @@ pub(super) fn serve(path: &Path, bus: &EventBus, orders: &Orders) -> (Cancellati
     (stop, serving)
 }
 
-/// A dashboard that is attached, wherever `place` says.
+/// A dashboard that is attached at `place`.
 pub(super) struct Dashboard {
     pub(super) orders: Orders,
     pub(super) incoming: mpsc::Receiver<Incoming>,
@@ -176,7 +176,7 @@ pub(super) fn refusal(reply: Reply) -> String {
     }
 }
 
-/// Says a line; returns what is answered first.
+/// Sends a line and returns the first answer.
 pub(super) async fn greeted(path: &Path, hello: &[u8]) -> (BufReader<UnixStream>, serde_json::Value) {
     let mut stream = BufReader::new(UnixStream::connect(path).await.unwrap());
     stream.get_mut().write_all(hello).await.unwrap();

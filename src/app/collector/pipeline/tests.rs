@@ -1,4 +1,4 @@
-//! What is told of a collection is what is stored.
+//! The published result of a collection is the same as the stored one.
 
 use std::fs;
 
@@ -13,8 +13,8 @@ use crate::{
     sweep::descriptor_budget::Costs,
 };
 
-/// The program's parts over a database of their own, with one client at which nobody listens; what was stored and what
-/// was told of it after `work`: status, stage, error, attempts, milliseconds.
+/// Runs `work` with the program's parts, a new database and one client on which nothing listens. Returns the stored and
+/// the published results: status, stage, error, attempts, milliseconds.
 async fn stored_and_told(work: impl AsyncFnOnce(&Engine, &Arc<Pipeline>)) -> (Vec<String>, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let folder = directory.path().display();

@@ -13,8 +13,8 @@ use crate::{
 /// How many of the newest security events of a client are shown.
 const EVENTS: u32 = 50;
 
-/// The answer to `query` as of `now`, or in its place what went wrong; `None` where `superseded` came before. `cards` are
-/// the clients of today: a past sweep shows these.
+/// The answer to `query` as of `now`, or the error; `None` if `superseded` was cancelled first. `cards` are the current
+/// clients, which a past sweep shows.
 pub async fn answer(
     reader: &Reader,
     query: Query,
@@ -28,7 +28,7 @@ pub async fn answer(
     }
 }
 
-/// Nothing can be looked up where there is no database, as while a recording is played.
+/// The answer if there is no database, for example during a replay.
 pub fn nothing(query: Query) -> Answer {
     let why = "not in the recording: it is in the database of its collector".to_owned();
     Answer::Failed { query, why }

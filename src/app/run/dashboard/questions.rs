@@ -1,5 +1,5 @@
-//! Which question of the dashboard is asked when: of one kind at most one at a time, and of those that wait the newest. A key
-//! that is held down therefore never takes the connections away from others. Not the answers ([`super::answers`]).
+//! Decides when queries of the dashboard run: only one of each kind at a time, and of the waiting ones only the newest.
+//! A key that is held down therefore never uses up the connections. The answers are in [`super::answers`].
 
 use std::{
     mem::{Discriminant, discriminant},
@@ -20,7 +20,7 @@ pub struct Questions {
 }
 
 impl Questions {
-    /// Has `ask` answer what is put in. It may leave a question at any time after its token was cancelled.
+    /// Starts a task that answers queries with `ask`. `ask` may abandon a query after its token was cancelled.
     pub fn start<F, W>(ask: F) -> Self
     where
         F: Fn(Query, CancellationToken) -> W + Clone + Send + 'static,
@@ -67,7 +67,7 @@ struct Lane {
 struct State {
     /// At most one of each kind, in the order in which they came.
     waiting: Vec<Query>,
-    /// What is being asked, and what tells that it is not wanted any more.
+    /// The running query, and the token that cancels it when it is no longer needed.
     running: Option<(Discriminant<Query>, CancellationToken)>,
 }
 

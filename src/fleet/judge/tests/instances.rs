@@ -26,8 +26,8 @@ fn values(text: &str) -> Values {
     )
 }
 
-/// What happens to the alerts of mounts, told line by line: `values | what the judge says`. One line is one
-/// collection, a minute after the one before.
+/// The alerts of mounts, one collection per line: `values | what the judge says`. Each line is a minute after the one
+/// before.
 fn check(rules: &[Rule], life: &str) -> ClientState {
     let mut state = ClientState::default();
     for (minute, line) in (0..).zip(life.lines().map(str::trim).filter(|line| !line.is_empty())) {
@@ -123,7 +123,7 @@ fn the_alerts_of_all_instances_are_withdrawn_with_their_rule() {
     };
     let now = values("/backup 99.5, /home 95");
     assert_eq!(withdrawn(&[], &now), ["/backup", "/home"]);
-    // Also where the collection failed.
+    // Also if the collection failed.
     assert_eq!(withdrawn(&[], &Values::NotMeasured), ["/backup", "/home"]);
     assert_eq!(withdrawn(&rules[1..], &now), ["/home"]);
     assert_eq!(withdrawn(&rules[..1], &now), [""; 0]);

@@ -1,4 +1,4 @@
-//! What events are about, which belong together, and that none is lost or counted twice.
+//! The concerns of events, their groups, and that no event is lost or counted twice.
 
 use proptest::{collection::vec, prelude::*};
 

@@ -22,10 +22,10 @@ pub(super) fn split(text: &str) -> Vec<String> {
     words
 }
 
-/// Whether a word is negated, and what follows the `!`.
+/// Whether a word is negated, and the text after the `!`.
 ///
 /// # Errors
-/// Where a quotation mark is not closed, or nothing follows.
+/// If a quotation mark is not closed, or nothing follows.
 pub(super) fn negation(word: &str) -> Result<(bool, &str), String> {
     if word.matches('"').count() % 2 == 1 {
         return Err("the quotation mark is not closed".to_owned());

@@ -1,4 +1,4 @@
-//! What filters meet, how they are read and how they are written.
+//! How filters match, how they are parsed, and how they are written.
 
 use proptest::prelude::*;
 use uuid::Uuid;
