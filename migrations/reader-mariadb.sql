@@ -1,13 +1,13 @@
--- MariaDB: a role that may read the views of README.md beside this file, and nothing else.
+-- MariaDB: a role that can only read the views in README.md.
 --
--- Run it after the first collection, and once more after an upgrade that brings new views, as an account that may
--- grant, in the database that fleetsweep collects into:
+-- Run it after the first collection, and again after an upgrade with new views, as an account that may grant, in the
+-- database of fleetsweep:
 --     mariadb DATABASE < reader-mariadb.sql
--- Then let those read who shall:
+-- Then grant the role to the accounts that may read:
 --     CREATE USER grafana IDENTIFIED BY '…';
 --     GRANT fleetsweep_reader TO grafana;
 --     SET DEFAULT ROLE fleetsweep_reader FOR grafana;   (MySQL: TO grafana)
--- The views read the tables with the rights of the account that fleetsweep uses: they need it to stay.
+-- The views read the tables with the privileges of the account that fleetsweep uses, so do not delete it.
 CREATE ROLE IF NOT EXISTS fleetsweep_reader;
 
 GRANT SELECT ON v1_samples TO fleetsweep_reader;

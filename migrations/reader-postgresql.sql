@@ -1,9 +1,9 @@
--- PostgreSQL: a role that may read the views of README.md beside this file, and nothing else.
+-- PostgreSQL: a role that can only read the views in README.md.
 --
--- Run it after the first collection, and once more after an upgrade that brings new views, as a superuser, in the
--- database that fleetsweep collects into:
+-- Run it after the first collection, and again after an upgrade with new views, as a superuser, in the database of
+-- fleetsweep:
 --     psql --set ON_ERROR_STOP=1 --file reader-postgresql.sql DATABASE
--- Then let those read who shall:
+-- Then grant the role to the accounts that may read:
 --     CREATE ROLE grafana LOGIN PASSWORD '…' IN ROLE fleetsweep_reader;
 DO $$
 BEGIN
