@@ -32,7 +32,7 @@ const PASSWORD: &str = "hunter2-hunter2";
 
 /// The behaviour of a server.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Manner {
+enum ServerBehaviour {
     /// Asks for the password in clear text.
     Clear,
     /// Asks for a digest of the password.
@@ -53,7 +53,7 @@ struct Fake {
 }
 
 impl Fake {
-    async fn start(scheme: &'static str, manner: Manner) -> Self {
+    async fn start(scheme: &'static str, behaviour: ServerBehaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -65,9 +65,9 @@ impl Fake {
                     tokio::spawn(async move {
                         // The client may close the connection at any time.
                         let _ = if scheme == "postgres" {
-                            postgres(stream, manner, &heard).await
+                            postgres(stream, behaviour, &heard).await
                         } else {
-                            mysql(stream, manner, &heard).await
+                            mysql(stream, behaviour, &heard).await
                         };
                     });
                 }
@@ -102,12 +102,12 @@ async fn flood(stream: &mut TcpStream, beginning: &[u8]) -> std::io::Result<()> 
     }
 }
 
-async fn postgres(mut stream: TcpStream, manner: Manner, heard: &Mutex<Vec<u8>>) -> std::io::Result<()> {
+async fn postgres(mut stream: TcpStream, behaviour: ServerBehaviour, heard: &Mutex<Vec<u8>>) -> std::io::Result<()> {
     const SSL_REQUEST: [u8; 4] = 80_877_103_u32.to_be_bytes();
     hear(&mut stream, heard).await?;
     if heard.lock().unwrap().windows(4).any(|window| window == SSL_REQUEST) {
-        stream.write_all(if manner == Manner::Pretends { b"S" } else { b"N" }).await?;
-        if manner == Manner::Pretends {
+        stream.write_all(if behaviour == ServerBehaviour::Pretends { b"S" } else { b"N" }).await?;
+        if behaviour == ServerBehaviour::Pretends {
             // In place of a TLS handshake.
             stream.write_all(&[b'R', 0, 0, 0, 8, 0, 0, 0, 3]).await?;
         }
@@ -115,40 +115,42 @@ async fn postgres(mut stream: TcpStream, manner: Manner, heard: &Mutex<Vec<u8>>)
     }
     let clear = [b'R', 0, 0, 0, 8, 0, 0, 0, 3];
     let digest = [b'R', 0, 0, 0, 12, 0, 0, 0, 5, 1, 2, 3, 4];
-    match manner {
-        Manner::Clear | Manner::Pretends => stream.write_all(&clear).await?,
-        Manner::Digest => stream.write_all(&digest).await?,
-        Manner::Switch => {
+    match behaviour {
+        ServerBehaviour::Clear | ServerBehaviour::Pretends => stream.write_all(&clear).await?,
+        ServerBehaviour::Digest => stream.write_all(&digest).await?,
+        ServerBehaviour::Switch => {
             stream.write_all(&digest).await?;
             hear(&mut stream, heard).await?;
             stream.write_all(&clear).await?;
         }
-        Manner::Silent => {}
-        Manner::Endless => return flood(&mut stream, &[b'R', 0x7f, 0xff, 0xff, 0xff]).await,
+        ServerBehaviour::Silent => {}
+        ServerBehaviour::Endless => return flood(&mut stream, &[b'R', 0x7f, 0xff, 0xff, 0xff]).await,
     }
     loop {
         hear(&mut stream, heard).await?;
     }
 }
 
-async fn mysql(mut stream: TcpStream, manner: Manner, heard: &Mutex<Vec<u8>>) -> std::io::Result<()> {
+async fn mysql(mut stream: TcpStream, behaviour: ServerBehaviour, heard: &Mutex<Vec<u8>>) -> std::io::Result<()> {
     const SSL: u32 = 0x0800;
     // The capabilities that every client requires, with authentication by plugin.
     let mut capabilities: u32 = 0x0008_a209 | 0x0020_0000;
-    if manner == Manner::Pretends {
+    if behaviour == ServerBehaviour::Pretends {
         capabilities |= SSL;
     }
-    let plugin: &[u8] = match manner {
-        Manner::Clear | Manner::Pretends => b"mysql_clear_password\0",
-        Manner::Digest | Manner::Switch | Manner::Silent | Manner::Endless => b"mysql_native_password\0",
+    let plugin: &[u8] = match behaviour {
+        ServerBehaviour::Clear | ServerBehaviour::Pretends => b"mysql_clear_password\0",
+        ServerBehaviour::Digest | ServerBehaviour::Switch | ServerBehaviour::Silent | ServerBehaviour::Endless => {
+            b"mysql_native_password\0"
+        }
     };
-    match manner {
-        Manner::Silent => {
+    match behaviour {
+        ServerBehaviour::Silent => {
             hear(&mut stream, heard).await?;
             return Ok(());
         }
-        Manner::Endless => return flood(&mut stream, &[0xff, 0xff, 0xff, 0]).await,
-        Manner::Clear | Manner::Digest | Manner::Switch | Manner::Pretends => {}
+        ServerBehaviour::Endless => return flood(&mut stream, &[0xff, 0xff, 0xff, 0]).await,
+        ServerBehaviour::Clear | ServerBehaviour::Digest | ServerBehaviour::Switch | ServerBehaviour::Pretends => {}
     }
     let mut greeting = vec![10];
     greeting.extend(b"8.0.1\0");
@@ -168,7 +170,7 @@ async fn mysql(mut stream: TcpStream, manner: Manner, heard: &Mutex<Vec<u8>>) ->
     };
     stream.write_all(&packet(0, &greeting)).await?;
     hear(&mut stream, heard).await?;
-    if manner == Manner::Switch {
+    if behaviour == ServerBehaviour::Switch {
         stream.write_all(&packet(2, b"\xfemysql_clear_password\0\0")).await?;
     }
     loop {
@@ -189,21 +191,23 @@ async fn run(url: &str, attributes: &str) -> Outcome {
 
 async fn no_password_goes_to_another_machine_in_clear() {
     for scheme in ["postgres", "mysql"] {
-        for manner in [Manner::Clear, Manner::Digest, Manner::Switch, Manner::Pretends] {
-            let server = Fake::start(scheme, manner).await;
+        for behaviour in
+            [ServerBehaviour::Clear, ServerBehaviour::Digest, ServerBehaviour::Switch, ServerBehaviour::Pretends]
+        {
+            let server = Fake::start(scheme, behaviour).await;
             let outcome = run(&server.url(scheme, REMOTE), "").await;
-            assert_eq!(outcome.code, Some(3), "{scheme} {manner:?}: {outcome:#?}");
-            assert!(!server.heard_password(), "{scheme} {manner:?}");
+            assert_eq!(outcome.code, Some(3), "{scheme} {behaviour:?}: {outcome:#?}");
+            assert!(!server.heard_password(), "{scheme} {behaviour:?}");
             assert!(!outcome.stderr.contains(PASSWORD), "{outcome:#?}");
-            if manner != Manner::Pretends {
+            if behaviour != ServerBehaviour::Pretends {
                 assert!(
                     outcome.stderr.contains("allow clear text with tls=\"off\""),
-                    "{scheme} {manner:?}: {outcome:#?}"
+                    "{scheme} {behaviour:?}: {outcome:#?}"
                 );
             }
         }
         // A URL that allows it is an error before any connection.
-        let server = Fake::start(scheme, Manner::Clear).await;
+        let server = Fake::start(scheme, ServerBehaviour::Clear).await;
         let weak = if scheme == "postgres" { "?sslmode=disable" } else { "?ssl-mode=PREFERRED" };
         let outcome = run(&format!("{}{weak}", server.url(scheme, REMOTE)), "").await;
         assert_eq!(outcome.code, Some(2), "{outcome:#?}");
@@ -216,7 +220,7 @@ async fn no_password_goes_to_another_machine_in_clear() {
 
 async fn clear_text_is_sent_where_the_configuration_says_so() {
     for scheme in ["postgres", "mysql"] {
-        let server = Fake::start(scheme, Manner::Clear).await;
+        let server = Fake::start(scheme, ServerBehaviour::Clear).await;
         let outcome = run(&server.url(scheme, REMOTE), "\" tls=\"off").await;
         assert_eq!((outcome.code, server.heard_password()), (Some(3), true), "{scheme}: {outcome:#?}");
     }
@@ -224,13 +228,13 @@ async fn clear_text_is_sent_where_the_configuration_says_so() {
 
 async fn a_server_that_says_nothing_or_never_stops_is_given_up() {
     for scheme in ["postgres", "mysql"] {
-        for manner in [Manner::Silent, Manner::Endless] {
-            let server = Fake::start(scheme, manner).await;
+        for behaviour in [ServerBehaviour::Silent, ServerBehaviour::Endless] {
+            let server = Fake::start(scheme, behaviour).await;
             let url = server.url(scheme, "127.0.0.1").into();
             let began = Instant::now();
             let error = Store::open(&url, &Environment::default()).await.unwrap_err();
-            assert_eq!(error.kind, StoreErrorKind::Unreachable, "{scheme} {manner:?}: {error:?}");
-            assert!(began.elapsed() < Duration::from_secs(30), "{scheme} {manner:?}: {:?}", began.elapsed());
+            assert_eq!(error.kind, StoreErrorKind::Unreachable, "{scheme} {behaviour:?}: {error:?}");
+            assert!(began.elapsed() < Duration::from_secs(30), "{scheme} {behaviour:?}: {:?}", began.elapsed());
         }
     }
 }

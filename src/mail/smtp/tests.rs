@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::*;
 
 mod attacks;
-mod manners;
+mod capabilities;
 mod tls;
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 
 /// What the server does at a line that starts with a word. `.` is the end of a mail, the empty word a new connection.
 #[derive(Debug, Clone, Copy)]
-enum Mischief {
+enum Misbehaviour {
     /// Sends this reply each time.
     Answer(&'static str, &'static str),
     /// Sends this reply to the first such line only.
@@ -41,7 +41,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start(mischief: &[Mischief]) -> Self {
+    async fn start(mischief: &[Misbehaviour]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -87,7 +87,7 @@ impl Server {
     }
 }
 
-async fn serve(stream: TcpStream, heard: Arc<Mutex<Vec<String>>>, mischief: Arc<Mutex<Vec<Mischief>>>) {
+async fn serve(stream: TcpStream, heard: Arc<Mutex<Vec<String>>>, mischief: Arc<Mutex<Vec<Misbehaviour>>>) {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     let mut in_mail = false;
@@ -106,20 +106,20 @@ async fn serve(stream: TcpStream, heard: Arc<Mutex<Vec<String>>>, mischief: Arc<
             let mut mischief = mischief.lock().unwrap();
             let meets = |word: &str| if word.is_empty() { line.is_empty() } else { line.starts_with(word) };
             let place = mischief.iter().position(|mischief| match mischief {
-                Mischief::Answer(word, _)
-                | Mischief::AnswerOnce(word, _)
-                | Mischief::CloseOnce(word, _)
-                | Mischief::FallSilent(word) => meets(word),
+                Misbehaviour::Answer(word, _)
+                | Misbehaviour::AnswerOnce(word, _)
+                | Misbehaviour::CloseOnce(word, _)
+                | Misbehaviour::FallSilent(word) => meets(word),
             });
             match place.map(|place| (place, mischief[place])) {
                 None => (Some(usual), false),
-                Some((_, Mischief::Answer(_, answer))) => (Some(answer), false),
-                Some((_, Mischief::FallSilent(_))) => (None, false),
-                Some((place, Mischief::AnswerOnce(_, answer))) => {
+                Some((_, Misbehaviour::Answer(_, answer))) => (Some(answer), false),
+                Some((_, Misbehaviour::FallSilent(_))) => (None, false),
+                Some((place, Misbehaviour::AnswerOnce(_, answer))) => {
                     mischief.remove(place);
                     (Some(answer), false)
                 }
-                Some((place, Mischief::CloseOnce(_, answer))) => {
+                Some((place, Misbehaviour::CloseOnce(_, answer))) => {
                     mischief.remove(place);
                     (Some(answer), true)
                 }
@@ -185,7 +185,7 @@ async fn mails_share_a_connection_until_the_client_quits() {
 
 #[tokio::test]
 async fn what_the_server_answers_decides_whether_a_mail_is_put_off_or_refused() {
-    use Mischief::{Answer, CloseOnce};
+    use Misbehaviour::{Answer, CloseOnce};
     for (mischief, expected) in [
         (Answer("", "421 too many"), deferred(Phase::Connect, DeferralScope::Server, "421 too many")),
         (Answer("", "554 no mail here"), deferred(Phase::Connect, DeferralScope::Us, "554 no mail here")),
@@ -219,7 +219,7 @@ async fn a_connection_that_breaks_puts_the_mail_off() {
         ("RCPT", Phase::Recipient),
         (".", Phase::Content),
     ] {
-        let server = Server::start(&[Mischief::CloseOnce(word, "")]).await;
+        let server = Server::start(&[Misbehaviour::CloseOnce(word, "")]).await;
         let error = server.client().send(&mail(1)).await.unwrap_err();
         assert!(
             matches!(&error, SendError::Deferred { during, concerns: DeferralScope::Server, .. } if *during == phase),
@@ -246,7 +246,7 @@ async fn a_silent_server_puts_the_mail_off_at_the_deadline() {
     for (word, phase) in
         [("", Phase::Connect), ("MAIL", Phase::Sender), ("RCPT", Phase::Recipient), (".", Phase::Content)]
     {
-        let server = Server::start(&[Mischief::FallSilent(word)]).await;
+        let server = Server::start(&[Misbehaviour::FallSilent(word)]).await;
         let mut client = server.client().with_deadline(Duration::from_millis(300));
         let words = format!("no answer from 127.0.0.1:{} within 300ms", server.port);
         assert_eq!(client.send(&mail(1)).await, deferred(phase, DeferralScope::Server, &words), "{word}");
@@ -256,7 +256,7 @@ async fn a_silent_server_puts_the_mail_off_at_the_deadline() {
 #[tokio::test]
 async fn after_a_mail_that_was_not_taken_the_next_one_goes_over_the_same_connection() {
     for answer in ["550 no such user", "450 greylisted"] {
-        let server = Server::start(&[Mischief::AnswerOnce("RCPT", answer)]).await;
+        let server = Server::start(&[Misbehaviour::AnswerOnce("RCPT", answer)]).await;
         let mut client = server.client();
         assert!(client.send(&mail(1)).await.is_err());
         assert_eq!(client.send(&mail(2)).await, Ok(Answer(TAKEN.into())));
@@ -267,7 +267,7 @@ async fn after_a_mail_that_was_not_taken_the_next_one_goes_over_the_same_connect
 #[tokio::test]
 async fn a_kept_connection_that_the_server_closed_is_no_failure() {
     // The server closes the connection after its reply to the first mail. The client notices this at the second one.
-    let server = Server::start(&[Mischief::CloseOnce(".", TAKEN)]).await;
+    let server = Server::start(&[Misbehaviour::CloseOnce(".", TAKEN)]).await;
     let mut client = server.client();
     for number in 0..2 {
         assert_eq!(client.send(&mail(number)).await, Ok(Answer(TAKEN.into())));
@@ -278,7 +278,7 @@ async fn a_kept_connection_that_the_server_closed_is_no_failure() {
 
 #[tokio::test]
 async fn a_server_that_wants_a_new_connection_for_each_mail_gets_it() {
-    let server = Server::start(&[Mischief::AnswerOnce("MAIL", "421 enough")]).await;
+    let server = Server::start(&[Misbehaviour::AnswerOnce("MAIL", "421 enough")]).await;
     let mut client = server.client();
     let dialogue = client.open(&mut Phase::Connect).await.unwrap();
     client.keep(dialogue, false);
@@ -302,7 +302,7 @@ async fn starttls_is_upgraded_or_nothing_is_sent() {
 async fn a_refused_login_concerns_us_and_never_tells_the_password() {
     // `\0ops\0open sesame` and `open sesame` in base64, as a server may quote them.
     let whole = "535 bad command AUTH PLAIN AG9wcwBvcGVuIHNlc2FtZQ== (open sesame, b3BlbiBzZXNhbWU=)";
-    let server = Server::start(&[Mischief::Answer("AUTH", whole)]).await;
+    let server = Server::start(&[Misbehaviour::Answer("AUTH", whole)]).await;
     let mut client = server.client_with(SmtpSecurity::None, Some("open sesame"));
     let words = "535 bad command AUTH PLAIN [password] ([password], [password])";
     assert_eq!(client.send(&mail(1)).await, deferred(Phase::Login, DeferralScope::Us, words));

@@ -210,7 +210,7 @@ struct Database {
 
 /// An event of a collector.
 #[derive(Debug, Clone)]
-enum Happens {
+enum CollectorEvent {
     /// A transaction with this many changes fails because the database is away. It was committed or not.
     Lost { count: u32, committed: bool },
     /// This many changes are kept while others wait.
@@ -230,14 +230,14 @@ enum Killed {
     No,
 }
 
-fn happens() -> impl Strategy<Value = Happens> {
+fn happens() -> impl Strategy<Value = CollectorEvent> {
     let killed =
         prop_oneof![Just(Killed::BeforeCommit), Just(Killed::AfterCommit), Just(Killed::AnswerLost), Just(Killed::No)];
     prop_oneof![
-        (1_u32..6, any::<bool>()).prop_map(|(count, committed)| Happens::Lost { count, committed }),
-        (1_u32..6).prop_map(|count| Happens::Kept { count }),
-        (1_usize..5, killed).prop_map(|(most, killed)| Happens::Stored { most, killed }),
-        (1_usize..200).prop_map(|bytes| Happens::Torn { bytes }),
+        (1_u32..6, any::<bool>()).prop_map(|(count, committed)| CollectorEvent::Lost { count, committed }),
+        (1_u32..6).prop_map(|count| CollectorEvent::Kept { count }),
+        (1_usize..5, killed).prop_map(|(most, killed)| CollectorEvent::Stored { most, killed }),
+        (1_usize..200).prop_map(|bytes| CollectorEvent::Torn { bytes }),
     ]
 }
 
@@ -277,7 +277,7 @@ proptest! {
         let (mut spool, mut database, mut next) = (open(&home), Database::default(), 0);
         for step in story {
             match step {
-                Happens::Lost { count, committed } if spool.waiting() == 0 => {
+                CollectorEvent::Lost { count, committed } if spool.waiting() == 0 => {
                     let write = Uuid::new_v4();
                     if committed {
                         database.rows.extend(next..next + count);
@@ -287,19 +287,19 @@ proptest! {
                     prop_assert_eq!(spool.append(&entries).unwrap(), entries.len());
                     next += count;
                 }
-                Happens::Lost { count, .. } | Happens::Kept { count } => {
+                CollectorEvent::Lost { count, .. } | CollectorEvent::Kept { count } => {
                     let entries: Vec<_> = (next..next + count).map(|number| entry(number, None)).collect();
                     prop_assert_eq!(spool.append(&entries).unwrap(), entries.len());
                     next += count;
                 }
-                Happens::Stored { most, killed } => {
+                CollectorEvent::Stored { most, killed } => {
                     store(&mut spool, &mut database, most, killed);
                     if matches!(killed, Killed::BeforeCommit | Killed::AfterCommit) {
                         drop(spool);
                         spool = open(&home);
                     }
                 }
-                Happens::Torn { bytes } => {
+                CollectorEvent::Torn { bytes } => {
                     let file = spool.file().unwrap();
                     drop(spool);
                     if file.exists() {

@@ -202,15 +202,15 @@ fn a_gap_is_given_up_where_it_fails_twice_at_its_start() {
 
 /// An event between two reports, or a report.
 #[derive(Debug, Clone)]
-enum Happening {
+enum LogStep {
     Written { count: u64, can_be_read: bool },
     Overwritten(usize),
     Cleared,
     Report(Caps, Option<(usize, Stop)>),
 }
 
-fn written() -> impl Strategy<Value = Happening> {
-    (1..20_u64, prop::bool::weighted(0.9)).prop_map(|(count, can_be_read)| Happening::Written { count, can_be_read })
+fn written() -> impl Strategy<Value = LogStep> {
+    (1..20_u64, prop::bool::weighted(0.9)).prop_map(|(count, can_be_read)| LogStep::Written { count, can_be_read })
 }
 
 fn some_caps() -> impl Strategy<Value = Caps> {
@@ -244,14 +244,14 @@ impl Told {
     }
 
     /// Processes all events, and then makes reports until nothing is left.
-    fn of(machine: &mut Machine, happenings: Vec<Happening>) -> Self {
+    fn of(machine: &mut Machine, steps: Vec<LogStep>) -> Self {
         let mut told = Self::default();
-        for happening in happenings {
-            match happening {
-                Happening::Written { count, can_be_read } => machine.write(count, can_be_read),
-                Happening::Overwritten(count) => machine.overwrite(count),
-                Happening::Cleared => (machine.records, machine.newest) = (vec![], 0),
-                Happening::Report(caps, stop) => told.add(machine.report(caps, stop)),
+        for step in steps {
+            match step {
+                LogStep::Written { count, can_be_read } => machine.write(count, can_be_read),
+                LogStep::Overwritten(count) => machine.overwrite(count),
+                LogStep::Cleared => (machine.records, machine.newest) = (vec![], 0),
+                LogStep::Report(caps, stop) => told.add(machine.report(caps, stop)),
             }
         }
         machine.write(1, true);
@@ -269,17 +269,17 @@ impl Told {
 
 proptest! {
     #[test]
-    fn every_record_is_told_once_or_named_as_lost(happenings in prop::collection::vec(prop_oneof![
+    fn every_record_is_told_once_or_named_as_lost(steps in prop::collection::vec(prop_oneof![
         6 => written(),
-        1 => (0..20_usize).prop_map(Happening::Overwritten),
-        6 => (some_caps(), some_stop()).prop_map(|(caps, stop)| Happening::Report(caps, stop)),
+        1 => (0..20_usize).prop_map(LogStep::Overwritten),
+        6 => (some_caps(), some_stop()).prop_map(|(caps, stop)| LogStep::Report(caps, stop)),
     ], 0..60)) {
         let mut machine = Machine::new();
-        let can_be_read: Vec<bool> = happenings.iter().flat_map(|happening| match happening {
-            Happening::Written { count, can_be_read } => vec![*can_be_read; usize::try_from(*count).unwrap()],
-            Happening::Overwritten(_) | Happening::Cleared | Happening::Report(..) => vec![],
+        let can_be_read: Vec<bool> = steps.iter().flat_map(|step| match step {
+            LogStep::Written { count, can_be_read } => vec![*can_be_read; usize::try_from(*count).unwrap()],
+            LogStep::Overwritten(_) | LogStep::Cleared | LogStep::Report(..) => vec![],
         }).collect();
-        let told = Told::of(&mut machine, happenings);
+        let told = Told::of(&mut machine, steps);
         for (record_id, can_be_read) in (1..).zip(can_be_read) {
             let is_told = told.at_ms.contains(&(NOW_MS + i64::try_from(record_id).unwrap()));
             let is_lost = told.lost.contains(&record_id);
@@ -288,13 +288,13 @@ proptest! {
     }
 
     #[test]
-    fn every_record_of_a_log_that_was_cleared_is_told_once(happenings in prop::collection::vec(prop_oneof![
-        6 => (1..20_u64).prop_map(|count| Happening::Written { count, can_be_read: true }),
-        1 => Just(Happening::Cleared),
-        6 => some_caps().prop_map(|caps| Happening::Report(caps, None)),
+    fn every_record_of_a_log_that_was_cleared_is_told_once(steps in prop::collection::vec(prop_oneof![
+        6 => (1..20_u64).prop_map(|count| LogStep::Written { count, can_be_read: true }),
+        1 => Just(LogStep::Cleared),
+        6 => some_caps().prop_map(|caps| LogStep::Report(caps, None)),
     ], 0..40)) {
         let mut machine = Machine::new();
-        let told = Told::of(&mut machine, happenings);
+        let told = Told::of(&mut machine, steps);
         for (record_id, at_ms, _) in &machine.records {
             prop_assert!(told.given_up || told.at_ms.contains(at_ms), "record {record_id}");
         }
