@@ -17,6 +17,9 @@ use super::{
 /// The connections for queries. More than one, so that a long query does not delay others.
 pub(super) const READS: u32 = 4;
 
+/// How many rows SQLite reads before it waits for these to be taken. With few, whoever reads many is woken again and again.
+const READ_AHEAD: usize = 1000;
+
 /// The connections of a collector to a file that it has locked: one that writes, and those for queries.
 pub(super) async fn to_locked_file(options: &SqliteConnectOptions) -> Result<(Pool, Pool), sqlx::Error> {
     // FULL: a commit is on disk before it returns. NORMAL would survive a killed process, but a power failure could
@@ -32,7 +35,8 @@ pub(super) async fn to_locked_file(options: &SqliteConnectOptions) -> Result<(Po
         .after_release(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
         .connect_with(options.clone())
         .await?;
-    let reads = sqlite_pool(READS).connect_lazy_with(options.pragma("query_only", "ON"));
+    let reads = options.row_buffer_size(READ_AHEAD).pragma("query_only", "ON");
+    let reads = sqlite_pool(READS).connect_lazy_with(reads);
     Ok((Pool::Sqlite(writes), Pool::Sqlite(reads)))
 }
 
@@ -42,7 +46,8 @@ pub(super) fn for_reading(target: &Target) -> Pool {
         // In WAL mode, a reader maps the index of the log (`-shm`) and creates it if no collector runs. This needs the
         // right to write to the directory, but not to the database.
         Kind::Sqlite { options, .. } => {
-            Pool::Sqlite(sqlite_pool(READS).connect_lazy_with(options.clone().read_only(true)))
+            let options = options.clone().row_buffer_size(READ_AHEAD).read_only(true);
+            Pool::Sqlite(sqlite_pool(READS).connect_lazy_with(options))
         }
         Kind::Server(server) => to_server(server, READS),
     }

@@ -72,9 +72,11 @@ pub(super) async fn fleet(
     unless!(superseded);
     rebuild(transaction, &measured, &mut readings, unreadable).await?;
     unless!(superseded);
-    let mut samples = stored_history::samples(transaction, clients.len(), ended.last_collection, unreadable).await?;
-    unless!(superseded);
     let (alerts, mut open) = alerts_of(transaction, &ended, &measured, unreadable).await?;
+    unless!(superseded);
+    let stretch = (clients.len(), ended.last_collection);
+    let mut samples = stored_history::samples(transaction, stretch, superseded, unreadable).await?;
+    unless!(superseded);
 
     let remembered: Vec<_> = clients
         .into_iter()
@@ -100,10 +102,13 @@ async fn alerts_of(
     measured: &HashMap<i64, Measured>,
     unreadable: &mut Unreadable,
 ) -> Result<(Vec<AlertView>, HashMap<i64, Vec<Exceeded>>), sqlx::Error> {
-    let failed = failed_in_a_row(transaction, ended, unreadable).await?;
+    let rows = alerts::open_at(transaction, ended.at_ms, unreadable).await?;
+    let unreachable = rows.iter().filter(|row| row.metric == Metric::Unreachable.word());
+    let unreachable: Vec<i64> = unreachable.map(|row| row.client_id).collect();
+    let failed = failed_in_a_row(transaction, ended, &unreachable, unreadable).await?;
     let mut open = HashMap::new();
     let mut alerts = Vec::new();
-    for row in alerts::open_at(transaction, ended.at_ms, unreadable).await? {
+    for row in rows {
         let (client, peak) = (row.client_id, row.peak_value);
         let was_acknowledged = row.acknowledged_at_ms.is_some_and(|at| at <= ended.at_ms);
         let Some(mut alert) = unreadable.keep(AlertView::try_from(row)) else { continue };
@@ -160,28 +165,25 @@ fn then(alert: AlertView, value: Option<f64>, peak: f64, sweep: &SweepView) -> A
     AlertView { value: value.unwrap_or(unmeasured), ended: None, notice, ..alert }
 }
 
-/// The number of failed collections in a row of the clients with an open alert about that. Cancelled collections do not
-/// count.
+/// The number of failed collections in a row of these clients. Cancelled collections do not count.
 async fn failed_in_a_row(
     transaction: &mut Transaction,
     ended: &Ended,
+    clients: &[i64],
     unreadable: &mut Unreadable,
 ) -> Result<HashMap<i64, u32>, sqlx::Error> {
-    let rows: Vec<(i64, i64)> = fetch_readable!(
+    let Ended { at_ms, last_collection, .. } = ended;
+    let rows: Vec<(i64, i64)> = fetch_readable_of!(
         transaction,
         (i64, i64),
         unreadable,
-        r#"SELECT alerts.client_id,
-           (SELECT COUNT(*) FROM collections WHERE collections.client_id = alerts.client_id AND collections.id <= ?
-            AND collections.id > COALESCE((SELECT met.id FROM collections met WHERE met.client_id = alerts.client_id
-             AND met.collected_at_ms <= ? ORDER BY met.collected_at_ms DESC LIMIT 1), 0)
+        r#"SELECT clients.id,
+           (SELECT COUNT(*) FROM collections WHERE collections.client_id = clients.id AND collections.id <= {last_collection}
+            AND collections.id > COALESCE((SELECT met.id FROM collections met WHERE met.client_id = clients.id
+             AND met.collected_at_ms <= {at_ms} ORDER BY met.collected_at_ms DESC LIMIT 1), 0)
             AND (collections.failure IS NULL OR collections.failure NOT LIKE '%"kind":"cancelled"%'))
-           FROM alerts WHERE alerts.metric = 'unreachable' AND alerts.raised_at_ms <= ?
-           AND (alerts.resolved_at_ms IS NULL OR alerts.resolved_at_ms > ?)"#,
-        ended.last_collection,
-        ended.at_ms,
-        ended.at_ms,
-        ended.at_ms
+           FROM clients WHERE clients.id IN ({})"#,
+        clients
     )?;
     let count = |(client, count)| Some((client, unreadable.keep(from_count(count))?));
     Ok(rows.into_iter().filter_map(count).collect())

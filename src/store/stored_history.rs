@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     alerts,
@@ -26,6 +27,9 @@ const SAMPLES: usize = 60;
 /// The number of collections that are searched for them. The largest fleets get fewer samples, but all come from one
 /// range of the table, which is much faster than a query per client.
 const STRETCH: i64 = 200_000;
+
+/// How many of them are read at once: a question that is not wanted any more ends between two such parts.
+const READ_AT_ONCE: i64 = 10_000;
 
 /// A client and the ids of its last rows.
 #[derive(Debug)]
@@ -74,7 +78,9 @@ pub(super) async fn memory(pool: &ReadPool) -> Result<(StoredHistory, Unreadable
     alerts.extend(unreadable.convert::<_, AlertView>(ended));
     let mut last = last_collections(&mut transaction, &clients, &mut unreadable).await?;
     let mut readings = readings(&mut transaction, &clients, &mut unreadable).await?;
-    let mut samples = samples(&mut transaction, clients.len(), newest.unwrap_or(0), &mut unreadable).await?;
+    let is_wanted = &CancellationToken::new();
+    let stretch = (clients.len(), newest.unwrap_or(0));
+    let mut samples = samples(&mut transaction, stretch, is_wanted, &mut unreadable).await?;
     let remembered = clients.into_iter().map(|LastOf { id, client, .. }| Remembered {
         client,
         last: last.remove(&id),
@@ -228,28 +234,35 @@ struct SampleRow {
     memory_percent: Option<f64>,
 }
 
-/// The last samples up to a collection, by client, oldest first.
+/// The last samples of so many clients up to a collection, by client, oldest first; not all of them where `superseded` came
+/// before.
 pub(super) async fn samples(
     transaction: &mut Transaction,
-    clients: usize,
-    last: i64,
+    (clients, last): (usize, i64),
+    superseded: &CancellationToken,
     unreadable: &mut Unreadable,
 ) -> Result<HashMap<i64, Vec<RecentCollection>>, sqlx::Error> {
     let stretch = i64::try_from(clients.saturating_mul(SAMPLES)).unwrap_or(i64::MAX).min(STRETCH);
-    let rows = fetch_readable!(
-        transaction,
-        SampleRow,
-        unreadable,
-        "SELECT id AS collection_row, client_id, started_at_ms, duration_ms, cpu_percent, memory_percent FROM collections
-         WHERE id > ? AND id <= ? ORDER BY id DESC",
-        last.saturating_sub(stretch),
-        last
-    )?;
+    let first = last.saturating_sub(stretch).max(0);
     let mut samples: HashMap<i64, Vec<RecentCollection>> = HashMap::new();
-    for row in rows {
-        let samples = samples.entry(row.client_id).or_default();
-        if samples.len() < SAMPLES {
-            samples.extend(unreadable.keep_of(Some(row.collection_row), RecentCollection::try_from(row)));
+    let mut end = last;
+    while end > first && !superseded.is_cancelled() {
+        let begin = end.saturating_sub(READ_AT_ONCE).max(first);
+        let rows = fetch_readable!(
+            transaction,
+            SampleRow,
+            unreadable,
+            "SELECT id AS collection_row, client_id, started_at_ms, duration_ms, cpu_percent, memory_percent
+             FROM collections WHERE id > ? AND id <= ? ORDER BY id DESC",
+            begin,
+            end
+        )?;
+        end = begin;
+        for row in rows {
+            let samples = samples.entry(row.client_id).or_default();
+            if samples.len() < SAMPLES {
+                samples.extend(unreadable.keep_of(Some(row.collection_row), RecentCollection::try_from(row)));
+            }
         }
     }
     for samples in samples.values_mut() {

@@ -25,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         of_a_reading_that_is_gone_its_sample_is_shown,
         a_row_that_cannot_be_read_costs_that_row_and_no_sweep,
         what_is_not_wanted_any_more_is_left,
+        open_alerts_are_found_early_and_late,
     ]
 }
 
@@ -258,4 +259,37 @@ async fn what_is_not_wanted_any_more_is_left(database: Database) {
     superseded.cancel();
     assert_eq!(store.reader().past(sweep(2), &cards(), &superseded).await.unwrap(), Past::Superseded);
     past(&store, 2).await;
+}
+
+/// A sweep is looked for from the nearer end of the alerts.
+async fn open_alerts_are_found_early_and_late(database: Database) {
+    let store = open(&database).await;
+    for number in 1..=8 {
+        let begin = i64::try_from(number).unwrap() * MINUTE;
+        store.sweep_started(sweep(number), number, Trigger::Schedule, at(begin), 1).await.unwrap();
+        store.record(visit(number, "a", Some(50.0))).await.unwrap();
+        store.sweep_ended(sweep(number), at(begin + 500), 500, 1, 0).await.unwrap();
+    }
+    // From which minute to which.
+    let alerts = [(0, Some(3)), (1, Some(9)), (2, None), (3, Some(4)), (7, Some(8)), (8, None), (5, Some(7)), (0, None)];
+    for (index, (from, to)) in (0..).zip(alerts) {
+        let to = to.map_or_else(|| "NULL".to_owned(), |to: i64| (AT + to * MINUTE).to_string());
+        let sql = format!(
+            "INSERT INTO alerts (id, client_id, metric, instance, limit_value, last_value, peak_value, raised_at_ms,
+             resolved_at_ms, notice) SELECT '{}', id, 'disk', '/{index}', 90, 95, 96, {}, {to},
+             '{{\"mail\":\"hold\",\"reason\":\"no_recipient\"}}' FROM clients WHERE ip = 'a'",
+            uuid(700 + index),
+            AT + from * MINUTE
+        );
+        database.change(&sql).await;
+    }
+    for number in 1..=8_i64 {
+        let fleet = past(&store, u64::try_from(number).unwrap()).await;
+        let mut open: Vec<_> = fleet.alerts().open_of(&id("a")).map(|alert| alert.instance.to_string()).collect();
+        open.sort();
+        let is_open = |(from, to): &(i64, Option<i64>)| *from <= number && to.is_none_or(|to| to > number);
+        let indices = alerts.iter().enumerate().filter(|(_, span)| is_open(span));
+        let expected: Vec<_> = indices.map(|(index, _)| format!("/{index}")).collect();
+        assert_eq!(open, expected, "sweep {number}");
+    }
 }
