@@ -82,7 +82,7 @@ fn last_row(canvas: &mut Canvas<'_>, area: Rect, search: Option<&str>, (is_empty
 pub(in crate::tui) fn most_lines(model: &Model) -> usize {
     let Overlay::Help { search, .. } = &model.view.overlay else { return 0 };
     // Nothing lies below the last line: each action, each heading with its blank line, and the signs.
-    if search.is_some() { Action::ALL.len() } else { Action::ALL.len() + 3 * Group::ALL.len() + Phase::ALL.len() }
+    if search.is_some() { Action::ALL.len() } else { Action::ALL.len() + 3 * Group::ALL.len() + Phase::ALL.len() + 5 }
 }
 
 /// The groups that have something in them, each under its heading.
@@ -142,6 +142,20 @@ fn signs(canvas: &Canvas<'_>) -> Vec<Line> {
         glyphs.fresh.full, glyphs.fresh.empty, glyphs.stale.full, glyphs.stale.empty
     );
     lines.push(vec![(gauges, Role::Text), ("  solid: this sweep; dotted: earlier".to_owned(), Role::Dim)]);
+    let all = glyphs.failed.last().copied().unwrap_or_default();
+    let sweeps: String =
+        [3, 0, 5].iter().filter_map(|at| Some([glyphs.between, *glyphs.failed.get(*at)?].concat())).collect();
+    for (signs, role, meaning) in [
+        (glyphs.failed.concat(), Role::Bad, format!("map: share of a cell that failed, {all} all")),
+        (glyphs.exceeded.concat(), Role::Warning, "map: share of a cell over a limit".to_owned()),
+        (
+            format!("{sweeps}{}", glyphs.dot),
+            Role::Text,
+            format!("past: failed share of each sweep, {} shown", glyphs.dot),
+        ),
+    ] {
+        lines.push(vec![(format!(" {signs:<11}"), role), (format!("  {meaning}"), Role::Dim)]);
+    }
     lines
 }
 
