@@ -15,6 +15,7 @@ mod every;
 
 pub mod action;
 mod actions;
+mod again;
 mod background;
 pub mod clipboard;
 pub mod columns;

@@ -172,11 +172,13 @@ pub enum Update {
     /// The connection to another process is established, or the recording has been played up to here.
     State(stream::StreamOrigin),
     /// The connection to another process is lost or not established yet.
-    Gone {
+    Missing {
         /// The collector.
         to: String,
         /// The reason, for the operator.
         why: String,
+        /// Whether it is known that no collector is running.
+        is_gone: bool,
     },
     /// This process has taken over; its own stream begins.
     Succeeded,
@@ -252,9 +254,9 @@ impl Attached {
             }
             Incoming::Connected { to } => {
                 self.to.clone_from(&to);
-                Update::State(stream::StreamOrigin::Attached { to, connected: true })
+                Update::State(stream::StreamOrigin::Attached { to, collector: stream::Collector::Connected })
             }
-            Incoming::Gone { why } => Update::Gone { to: self.to.clone(), why },
+            Incoming::Missing { why, is_gone } => Update::Missing { to: self.to.clone(), why, is_gone },
             Incoming::Succeeded => Update::Succeeded,
         }
     }

@@ -46,11 +46,22 @@ pub enum StreamOrigin {
     Attached {
         /// A description of the collector.
         to: String,
-        /// Whether there is a connection; if not, connecting is retried.
-        connected: bool,
+        /// What is known of it.
+        collector: Collector,
     },
     /// A recording is played.
     Replay(Replay),
+}
+
+/// What a process that is attached to a collector knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collector {
+    /// There is a connection.
+    Connected,
+    /// There is none, and connecting is retried. A collector may be at work.
+    Unreachable,
+    /// There is none because no collector is running.
+    Gone,
 }
 
 /// How far a recording has been played.

@@ -232,7 +232,7 @@ where
             }
             let is_news = told.as_ref() != Some(&gone);
             if is_news {
-                if out.send(Incoming::Gone { why: gone.clone() }).await.is_err() {
+                if out.send(Incoming::Missing { why: gone.clone(), is_gone: false }).await.is_err() {
                     return false;
                 }
                 told = Some(gone.clone());

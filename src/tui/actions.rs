@@ -140,7 +140,7 @@ pub(super) fn hint(model: &Model, action: Action) -> Option<u8> {
     };
     let place = match row.hint {
         Hint::Recording(_) if model.is_replay() => return Some(0),
-        Hint::CollectorGone => return model.has_lost_its_collector().then_some(0),
+        Hint::CollectorLost => return model.lost_collector().map(|_| 0),
         Hint::Never | Hint::Recording(None) => None,
         Hint::In(places, place) => places.contains(&model.view.place()).then_some(place),
         Hint::Place(place) | Hint::Recording(Some(place)) => Some(place),

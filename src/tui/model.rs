@@ -5,6 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    again::Again,
     columns::Context,
     data::StatusMessage,
     kept::Kept,
@@ -20,7 +21,7 @@ use crate::fleet::{
     history::{AlertRow, EventRow, MailRow, Point, Span},
     select::sort,
     state::{ClientView, Fleet, SweepView},
-    stream::{About, LogLine, StreamOrigin},
+    stream::{About, Collector, LogLine, StreamOrigin},
 };
 
 /// How long a line for the operator is shown.
@@ -63,6 +64,8 @@ pub struct Model {
     pub(super) nothing: Fleet,
     /// What was asked for last, so that nothing is asked twice.
     pub(super) asked: Asked,
+    /// When what the database did not answer is asked for again.
+    pub(super) again: Again,
     /// The line for the operator, and until when it is shown.
     pub(super) said: Option<(StatusMessage, Timestamp)>,
     /// What the terminal can show.
@@ -125,6 +128,7 @@ impl Model {
             sweeps: Window::new(SWEEPS),
             nothing: Fleet::default(),
             asked: Asked::default(),
+            again: Again::default(),
             said: None,
             look,
             size,
@@ -181,9 +185,14 @@ impl Model {
         matches!(self.source, StreamOrigin::Replay(_))
     }
 
-    /// Whether the collector that is looked at does not answer.
-    pub(super) fn has_lost_its_collector(&self) -> bool {
-        matches!(self.source, StreamOrigin::Attached { connected: false, .. })
+    /// The collector that is looked at, as long as it does not answer.
+    pub(super) fn lost_collector(&self) -> Option<Collector> {
+        match self.source {
+            StreamOrigin::Attached { collector: lost @ (Collector::Unreachable | Collector::Gone), .. } => Some(lost),
+            StreamOrigin::Attached { collector: Collector::Connected, .. }
+            | StreamOrigin::Own
+            | StreamOrigin::Replay(_) => None,
+        }
     }
 
     /// Whether a sweep is under way now.
@@ -205,7 +214,7 @@ impl Model {
 
     /// When the next sweep begins by the schedule, seconds from now; `None` where that is not known or not to be.
     pub(super) fn next_sweep_in_seconds(&self) -> Option<u64> {
-        let is_due = !self.fleet.is_paused() && !self.is_replay() && !self.has_lost_its_collector();
+        let is_due = !self.fleet.is_paused() && !self.is_replay() && self.lost_collector().is_none();
         let interval_ms = i64::try_from(self.about.interval_ms.filter(|_| is_due)?).ok()?;
         let last = self.fleet.newest_scheduled_sweep()?.started_at.as_millisecond();
         // Rounded up: 0:00 would say that it has begun.

@@ -41,7 +41,7 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Command> {
         }
     }
     model.prepare();
-    load_on(model)
+    load_on(model, by)
 }
 
 /// To the first row of whatever has the focus.
@@ -75,13 +75,13 @@ pub(super) fn to_end(model: &mut Model) -> Vec<Command> {
 }
 
 /// Lists load on as the operator comes near their end. What failed before is tried again.
-fn load_on(model: &mut Model) -> Vec<Command> {
+fn load_on(model: &mut Model, by: isize) -> Vec<Command> {
     match model.view.tab {
         Tab::Alerts => model.alerts.retry(),
         Tab::Mails => model.mails.retry(),
         Tab::Fleet | Tab::Log => return Vec::new(),
     }
-    model.load_on()
+    model.load_on(by)
 }
 
 /// How many rows a page has in the view that is shown; at least 1.

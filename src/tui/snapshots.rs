@@ -23,7 +23,7 @@ use crate::fleet::{
     mail::MailKind,
     order::{Order, Selection},
     phase::Tally,
-    stream::{About, Frame, LogLevel, LogLine},
+    stream::{About, Collector, Frame, LogLevel, LogLine, StreamOrigin},
 };
 
 fn check(name: &str, count: usize, size: (u16, u16), look: Look, keys: &str) {
@@ -62,6 +62,30 @@ fn the_other_views_and_what_lies_over_them() {
     ] {
         check(&format!("{name}-80x24"), 500, (80, 24), DARK, keys);
         check(&format!("{name}-120x40"), 500, (120, 40), DARK, keys);
+    }
+}
+
+/// A collector that was at work but could not be reached was once said to have gone.
+#[test]
+fn the_header_tells_a_collector_that_has_gone_from_one_that_cannot_be_reached() {
+    for (collector, sign, question) in [
+        (Collector::Connected, "LIVE", None),
+        (
+            Collector::Unreachable,
+            "COLLECTOR UNREACHABLE",
+            Some("The collector cannot be reached. Sweep from here if it has ended?"),
+        ),
+        (Collector::Gone, "COLLECTOR GONE", Some("The collector is gone. Sweep from here from now on?")),
+    ] {
+        let mut model = script::model(12, (120, 40), DARK);
+        let to = "pid 7 of ops on mon-1".to_owned();
+        model.update(Message::Origin(StreamOrigin::Attached { to, collector }));
+        let screen = shown(&mut model, false);
+        assert!(screen.lines().next().unwrap().contains(sign), "{screen}");
+        assert_eq!(screen.contains("T take over"), question.is_some(), "{screen}");
+        press(&mut model, "T");
+        let screen = shown(&mut model, false);
+        assert!(question.is_none_or(|question| screen.contains(question)), "{screen}");
     }
 }
 

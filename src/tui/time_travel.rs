@@ -9,7 +9,7 @@ use super::{
     view::Tab,
 };
 use crate::fleet::{
-    Event, EventKind,
+    Event, EventKind, Metric,
     alerts::AlertView,
     history::AlertRow,
     listing::{Listed as _, Page, Part, Wish},
@@ -129,6 +129,51 @@ fn a_past_that_cannot_be_had_says_why_and_shows_nothing_else() {
     // The next step tries another one, and one back the same again.
     assert_eq!(press(&mut model, "←"), asks(Query::Past(sweeps[2].id)));
     assert_eq!(press(&mut model, "→"), asks(Query::Past(sweeps[3].id)));
+}
+
+/// It once stood there until a key was pressed, long after the database was back.
+#[test]
+fn a_past_that_failed_is_asked_for_again_by_itself() {
+    let sweeps = script::sweeps(5);
+    let mut model = travelled(&sweeps);
+    let past = Query::Past(sweeps[4].id);
+    let fail = |model: &mut Model| {
+        model.update(Message::Answer(Answer::Failed { query: past.clone(), why: "the database is away".to_owned() }));
+    };
+    let tick = |model: &mut Model, seconds: i64| {
+        model.update(Message::Tick(script::before(-1000 * seconds)));
+        model.settle()
+    };
+    tick(&mut model, 0);
+    fail(&mut model);
+    assert!(shown(&mut model, false).contains("failed, again in 0:02"), "{}", shown(&mut model, false));
+    assert!(!tick(&mut model, 1).contains(&Command::Ask(past.clone())));
+    assert!(tick(&mut model, 2).contains(&Command::Ask(past.clone())));
+    // The reason stands until there is something better.
+    let screen = shown(&mut model, false);
+    assert!(screen.contains("failed, asking…") && screen.contains("failed: the database is away"), "{screen}");
+    assert!(!tick(&mut model, 3).contains(&Command::Ask(past.clone())), "asked twice");
+    fail(&mut model);
+    assert!(shown(&mut model, false).contains("failed, again in 0:04"), "{}", shown(&mut model, false));
+    // The database is back: no need to wait.
+    tell(&mut model, EventKind::DatabaseBack { stored: 3, after_ms: 61_000 });
+    assert!(model.settle().contains(&Command::Ask(past)));
+    model.update(found(&sweeps[4], 20));
+    assert_eq!(stands(&model), Some(5));
+}
+
+#[test]
+fn sweeps_that_could_not_be_looked_for_are_looked_for_again() {
+    let mut model = script::model(20, (120, 40), DARK);
+    for (keys, part) in [("←", Part::Newest), ("0", Part::Oldest), ("g-1h\n", Part::At(script::before(3_600_000)))] {
+        let wish = Wish { part, most: 500 };
+        assert_eq!(press(&mut model, keys), asks(Query::Sweeps(wish)), "{keys}");
+        let why = "the database is away".to_owned();
+        model.update(Message::Answer(Answer::Failed { query: Query::Sweeps(wish), why }));
+        model.update(Message::Tick(model.now + std::time::Duration::from_secs(60)));
+        assert!(model.settle().contains(&Command::Ask(Query::Sweeps(wish))), "{keys}");
+        model.update(Message::Tick(now()));
+    }
 }
 
 #[test]
@@ -346,4 +391,51 @@ fn the_alerts_load_on_and_say_how_many_there_are() {
     assert!(shown(&mut model, false).contains(" 3,000 of 3,000 in the history"));
     assert_eq!(press(&mut model, "⇤"), asks(Query::AlertHistory(newest)));
     assert_eq!(model.view.tab, Tab::Alerts);
+}
+
+/// An alert of every hundred matches; once the filter looked through the first 500 and said so in riddles.
+#[test]
+fn a_filtered_list_loads_on_until_it_fills_the_screen_or_many_pages_are_there() {
+    let template = alert_row(0);
+    let row = |number: u32, rare: u32| {
+        let metric = if number.is_multiple_of(rare) { Metric::Disk } else { Metric::Cpu };
+        let raised_at = script::before(90_000_000 - i64::from(number) * 1000);
+        let alert = AlertView { raised_at, metric, ..template.alert.clone() };
+        AlertRow { id: Uuid::from_u128(number.into()), alert, mails: Vec::new() }
+    };
+    let all = 20_000;
+    let answer = |wish: Wish, rare: u32| {
+        let most = wish.most;
+        let newest = match wish.part {
+            Part::Newest => all,
+            Part::Older(key) => u32::try_from(key.id.as_u128()).unwrap() - 1,
+            other => panic!("{other:?}"),
+        };
+        let oldest = newest.saturating_sub(most - 1).max(1);
+        let newer = (wish.part == Part::Newest).then_some(0);
+        let rows = (oldest..=newest).rev().map(|number| row(number, rare)).collect();
+        Page { has_more: oldest > 1, newer, total: all.into(), ..script::page(rows) }
+    };
+    for (rare, expected) in [(20, "50 among the 1,000 loaded of 20,000"), (1000, "2 among the 2,000 loaded of 20,000")]
+    {
+        let mut model = script::model(20, (120, 40), DARK);
+        press(&mut model, "2/type:disk\n");
+        let mut questions = 0;
+        while let [Command::Ask(Query::AlertHistory(wish))] = model.settle()[..] {
+            model.update(Message::Answer(Answer::AlertHistory { wish, page: answer(wish, rare) }));
+            questions += 1;
+            assert!(questions < 10, "it goes on");
+        }
+        assert!(shown(&mut model, false).contains(expected), "{}", shown(&mut model, false));
+        // A step beyond the last one looks further.
+        let last = press(&mut model, &"↓".repeat(80));
+        assert!(matches!(last[..], [Command::Ask(Query::AlertHistory(Wish { part: Part::Older(_), .. }))]), "{last:?}");
+    }
+    let mut model = script::model(20, (120, 40), DARK);
+    press(&mut model, "2/type:disk\n");
+    while let [Command::Ask(Query::AlertHistory(wish))] = model.settle()[..] {
+        model.update(Message::Answer(Answer::AlertHistory { wish, page: answer(wish, 100_000) }));
+    }
+    let screen = shown(&mut model, false);
+    assert!(screen.contains("0 among the 2,000 loaded of 20,000") && screen.contains("Down looks further"), "{screen}");
 }

@@ -15,7 +15,8 @@ use super::{
 use crate::fleet::{
     Event, EventKind,
     history::Point,
-    stream::{Frame, LogLevel, LogLine, StreamOrigin},
+    listing::Listed,
+    stream::{Collector, Frame, LogLevel, LogLine, StreamOrigin},
 };
 use crossterm::event::KeyEventKind;
 
@@ -47,7 +48,7 @@ impl Model {
                     self.now = replay.at;
                     self.rows_stale = true;
                 }
-                if let StreamOrigin::Attached { connected: true, .. } = &source {
+                if let StreamOrigin::Attached { collector: Collector::Connected, .. } = &source {
                     // A stream begins with the last lines of its log.
                     self.log.clear();
                     self.found_stale = true;
@@ -106,7 +107,6 @@ impl Model {
                 self.fleet = Arc::unwrap_or_clone(fleet);
                 self.refresh();
                 // Whatever was missed may have made any of it old.
-                self.asked = Asked::default();
                 self.outdate_lists();
             }
             Frame::Remembered(memory) => {
@@ -160,32 +160,57 @@ impl Model {
             }
         }
         let mut commands: Vec<Command> = queries.into_iter().map(Command::Ask).collect();
-        commands.extend(self.load_on());
+        if self.again.take_due(self.now) {
+            (self.alerts.retry(), self.mails.retry(), self.sweeps.retry());
+            commands.extend(actions::time::ask_again(self));
+        }
+        commands.extend(self.load_on(0));
         commands
     }
 
-    /// What of the list that is looked at is to be loaded. One part at a time.
-    pub(super) fn load_on(&mut self) -> Vec<Command> {
+    /// What of the list that is looked at is to be loaded, after a step by so many rows. One part at a time.
+    pub(super) fn load_on(&mut self, step: isize) -> Vec<Command> {
         if self.is_replay() {
             return Vec::new();
         }
         let travelled = actions::time::place(self);
         let sweeps = travelled.and_then(|here| self.sweeps.want(here)).map(Query::Sweeps);
         let list = match self.view.tab {
-            Tab::Alerts => self.alerts.want(self.near(self.view.alert)).map(Query::AlertHistory),
-            Tab::Mails => self.mails.want(self.near(self.view.mail)).map(Query::Mails),
+            Tab::Alerts => {
+                let near = self.near(&self.alerts, self.view.alert, step);
+                self.alerts.want(near).map(Query::AlertHistory)
+            }
+            Tab::Mails => {
+                let near = self.near(&self.mails, self.view.mail, step);
+                self.mails.want(near).map(Query::Mails)
+            }
             Tab::Fleet | Tab::Log => None,
         };
         sweeps.into_iter().chain(list).map(Command::Ask).collect()
     }
 
-    /// The loaded row that a row of a list is near to: at the end of a filtered list, the last one.
-    fn near(&self, listed: usize) -> usize {
-        if listed + 1 >= self.found.len() { usize::MAX } else { self.found.get(listed).copied().unwrap_or(0) }
+    /// The loaded row that a row of a list is near to, which decides what is loaded next. A filtered list loads on until it
+    /// fills the screen, as long as nothing has to go for it; then only by a step beyond its ends.
+    fn near<T: Listed>(&self, window: &Window<T>, listed: usize, step: isize) -> usize {
+        if self.view.list_filter().is_none_or(|filter| filter.words.is_empty()) {
+            return self.found.get(listed).copied().unwrap_or(0);
+        }
+        let below = self.found.len().saturating_sub(listed + 1);
+        let fills_the_screen = below >= usize::from(self.size.1);
+        if (!fills_the_screen && window.has_room()) || (step > 0 && below == 0) {
+            usize::MAX
+        } else if step < 0 && listed == 0 {
+            0
+        } else {
+            // Near neither end.
+            window.rows().map_or(0, <[T]>::len) / 2
+        }
     }
 
     /// Any row of a list may be old, and what was asked may never be answered.
     fn outdate_lists(&mut self) {
+        self.asked = Asked::default();
+        self.again.is_back(self.now);
         self.alerts.forget_questions();
         self.mails.forget_questions();
         if self.view.travel.is_some() {
@@ -238,6 +263,9 @@ impl Model {
     }
 
     fn answered(&mut self, answer: Answer) -> Vec<Command> {
+        if !matches!(answer, Answer::Failed { .. } | Answer::Status(_)) {
+            self.again.answers(self.now);
+        }
         match answer {
             Answer::History { client, span, until, points } => {
                 self.history = Some(History { client, span, until, points });
@@ -298,19 +326,22 @@ impl Model {
             Query::Past(sweep) => {
                 if let Some(travel) = self.view.travel.as_mut().filter(|travel| travel.is_to(sweep)) {
                     travel.past = Past::Failed(why);
+                    self.again.failed(self.now);
                 }
             }
             Query::Sweeps(wish) => {
                 if !self.sweeps.fail(wish, &why) {
                     return;
                 }
+                self.again.failed(self.now);
                 match &mut self.view.travel {
                     Some(travel) if travel.sweep().is_none() => travel.past = Past::Failed(why),
                     Some(_) | None => self.say(true, why),
                 }
             }
-            Query::AlertHistory(wish) => drop(self.alerts.fail(wish, &why)),
-            Query::Mails(wish) => drop(self.mails.fail(wish, &why)),
+            Query::AlertHistory(wish) if self.alerts.fail(wish, &why) => self.again.failed(self.now),
+            Query::Mails(wish) if self.mails.fail(wish, &why) => self.again.failed(self.now),
+            Query::AlertHistory(_) | Query::Mails(_) => {}
             Query::History { .. } | Query::SecurityEvents(_) => self.say(true, why),
         }
     }

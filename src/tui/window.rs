@@ -31,8 +31,10 @@ pub(super) struct Window<T> {
     unreadable: BTreeSet<ListKey>,
     /// What was asked for and is not answered.
     asked: Option<Wish>,
-    /// Why the last question was not answered.
+    /// Why the last question was not answered; while it is asked again, too.
     failed: Option<String>,
+    /// Whether nothing is asked because of that.
+    rests: bool,
     /// Whether rows may have changed since.
     is_stale: bool,
 }
@@ -51,6 +53,7 @@ impl<T: Listed> Window<T> {
             unreadable: BTreeSet::new(),
             asked: None,
             failed: None,
+            rests: false,
             is_stale: false,
         }
     }
@@ -97,17 +100,23 @@ impl<T: Listed> Window<T> {
 
     /// Rows may have changed, or are new: what is loaded is asked for again.
     pub(super) fn outdate(&mut self) {
-        (self.is_stale, self.failed) = (true, None);
+        (self.is_stale, self.rests) = (true, false);
     }
 
     /// A newer row is there; none of the others has changed.
     pub(super) fn grow(&mut self) {
-        (self.has_grown, self.failed) = (true, None);
+        (self.has_grown, self.rests) = (true, false);
     }
 
-    /// The operator moves: what failed may be tried again.
+    /// The operator moves, or time has passed: what failed may be tried again.
     pub(super) fn retry(&mut self) {
-        self.failed = None;
+        self.rests = false;
+    }
+
+    /// Whether a further page has room without letting rows go.
+    pub(super) fn has_room(&self) -> bool {
+        let page = self.page as usize;
+        self.rows.as_ref().map_or(0, Vec::len) + page <= PAGES * page
     }
 
     /// Nothing that was asked for will be answered.
@@ -118,7 +127,7 @@ impl<T: Listed> Window<T> {
 
     /// What is to be asked for while this row is looked at; `None` while something is on its way. It then counts as asked for.
     pub(super) fn want(&mut self, selected: usize) -> Option<Wish> {
-        if self.asked.is_some() || self.failed.is_some() {
+        if self.asked.is_some() || self.rests {
             return None;
         }
         let loaded = self.rows.as_ref().map(Vec::len);
@@ -140,7 +149,7 @@ impl<T: Listed> Window<T> {
 
     /// Asks for a part in place of what is loaded, and of what was asked for.
     pub(super) fn jump(&mut self, part: Part) -> Wish {
-        self.failed = None;
+        self.rests = false;
         self.note(part, self.page)
     }
 
@@ -162,6 +171,7 @@ impl<T: Listed> Window<T> {
         if is_wanted {
             self.asked = None;
             self.failed = Some(why.to_owned());
+            self.rests = true;
         }
         is_wanted
     }
@@ -171,7 +181,7 @@ impl<T: Listed> Window<T> {
         if self.asked != Some(wish) {
             return false;
         }
-        self.asked = None;
+        (self.asked, self.failed) = (None, None);
         match (wish.part, self.ends) {
             (Part::Older(key), Some((first, last))) if key == last => self.append(page, first, selected),
             (Part::Newer(key), Some((first, last))) if key == first => self.prepend(page, last, selected),

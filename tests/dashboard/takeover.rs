@@ -145,7 +145,9 @@ async fn whoever_came_while_the_collector_hung_sweeps_in_the_end(database: Datab
     let hanging = first.terminal.program().unwrap();
     signal(hanging, Signal::STOP);
     let second = Session::at(&site).await;
-    second.terminal.sees("COLLECTOR GONE").await;
+    // It holds the database still.
+    let screen = second.terminal.sees("COLLECTOR UNREACHABLE").await;
+    assert!(!screen.contains("COLLECTOR GONE"), "{screen}");
     signal(hanging, Signal::KILL);
     becomes_the_collector(&second, &database).await;
     second.press(&["C-c"]).await;
@@ -232,7 +234,7 @@ async fn whoever_came_while_the_other_was_ending_sweeps_in_the_end(database: Dat
     database.change("UPDATE collectors SET is_ending = 1 WHERE process_id IS NOT NULL").await;
     let second = Session::at(&site).await;
     second.terminal.sees("which is ending").await;
-    assert!(second.terminal.screen().await.contains("COLLECTOR GONE"));
+    assert!(second.terminal.screen().await.contains("COLLECTOR UNREACHABLE"));
     signal(ending, Signal::KILL);
     // No question, because it was a dashboard of the same operator.
     second.terminal.sees(SWEEPS_NOW).await;
@@ -249,13 +251,14 @@ async fn a_collector_that_cannot_be_reached_is_not_said_to_have_gone(database: D
     second.terminal.sees("attach on that machine").await;
     // The dashboard repeats its attempts, and the key only shows which process prevents it.
     second.press(&["T"]).await;
-    second.terminal.sees("Sweep from here from now on?").await;
+    second.terminal.sees("Sweep from here if it has ended?").await;
     second.press(&["y"]).await;
     let screen = second.terminal.sees("the database is in use by").await;
     assert!(screen.contains("mon-1"), "{screen}");
     tokio::time::sleep(Duration::from_secs(3)).await;
     let screen = second.terminal.screen().await;
     assert!(!screen.contains("no collector is running"), "{screen}");
+    assert!(screen.contains("COLLECTOR UNREACHABLE") && !screen.contains("COLLECTOR GONE"), "{screen}");
     // After its end, the operator decides, because it ran on another machine and may be restarted there.
     signal(first.terminal.program().unwrap(), Signal::KILL);
     second.terminal.sees("it ran on another machine").await;

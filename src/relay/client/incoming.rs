@@ -13,9 +13,11 @@ pub enum Incoming {
     /// A frame of the stream.
     Frame(Frame),
     /// There is no connection, and connecting is retried. Sent once, and again if the reason changes.
-    Gone {
+    Missing {
         /// The reason, for the operator.
         why: String,
+        /// Whether it is known that no collector is running.
+        is_gone: bool,
     },
     /// This process is now the collector; its own stream starts.
     Succeeded,

@@ -137,7 +137,7 @@ impl Dashboard {
 
     pub(super) async fn gone(&mut self) -> String {
         loop {
-            if let Incoming::Gone { why } = self.next().await.unwrap() {
+            if let Incoming::Missing { why, .. } = self.next().await.unwrap() {
                 return why;
             }
         }

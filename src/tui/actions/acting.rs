@@ -8,7 +8,7 @@ use crate::{
         ClientId,
         alerts::AlertView,
         order::{Order, Selection},
-        stream::Play,
+        stream::{Collector, Play},
     },
     tui::{
         format::plural,
@@ -146,13 +146,18 @@ pub(super) const UNACKNOWLEDGE: Spec = Spec {
 
 pub(super) const TAKE_OVER: Spec = Spec {
     synonyms: &["failover", "collector"],
-    hint: Hint::CollectorGone,
+    hint: Hint::CollectorLost,
     question: |model| {
-        let is_gone = model.has_lost_its_collector();
-        is_gone.then(|| "The collector is gone. Sweep from here from now on?".to_owned())
+        let question = match model.lost_collector()? {
+            Collector::Gone => "The collector is gone. Sweep from here from now on?",
+            Collector::Unreachable | Collector::Connected => {
+                "The collector cannot be reached. Sweep from here if it has ended?"
+            }
+        };
+        Some(question.to_owned())
     },
     ..spec(Group::Act, &[Char('T')], "take over", "Sweep from here when the collector is gone.", |model| {
-        if model.has_lost_its_collector() {
+        if model.lost_collector().is_some() {
             model.say(false, "Taking over.");
             return vec![Command::TakeOver];
         }

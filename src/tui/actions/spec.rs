@@ -79,8 +79,8 @@ pub(super) enum Hint {
     In(&'static [Place], u8),
     /// First while a recording is played; otherwise at this place, if at any.
     Recording(Option<u8>),
-    /// First while the collector does not answer; otherwise not.
-    CollectorGone,
+    /// First while the collector does not answer; otherwise not shown.
+    CollectorLost,
 }
 
 /// The views in which an action applies: those that show what it acts on.

@@ -146,7 +146,7 @@ pub(in crate::tui) fn arrive(model: &mut Model) -> Vec<Command> {
     let rows = model.sweeps.rows().unwrap_or_default();
     let oldest = rows.len().saturating_sub(1);
     let index = match travel.to {
-        Goal::Sweep(_) if travel.steps_left == 0 => return model.load_on(),
+        Goal::Sweep(_) if travel.steps_left == 0 => return model.load_on(0),
         Goal::Sweep(_) => place(model).unwrap_or(0).saturating_add(travel.steps_left),
         Goal::Before(steps) => before(model, steps),
         Goal::Oldest => oldest,
@@ -217,14 +217,28 @@ fn stand(model: &mut Model, wanted: usize) -> Vec<Command> {
             model.say(false, "The database has no earlier sweep.");
         }
         model.sweeps.retry();
-        return model.load_on();
+        return model.load_on(0);
     }
     model.view.travel = Some(Travel { to: Goal::Sweep(Box::new(sweep)), past: Past::Asked, steps_left });
     model.refresh();
     model.sweeps.retry();
     let mut commands = vec![Command::Ask(Query::Past(id))];
-    commands.extend(model.load_on());
+    commands.extend(model.load_on(0));
     commands
+}
+
+/// Asks for a past that failed once more. Until it is there, the reason stands.
+pub(in crate::tui) fn ask_again(model: &mut Model) -> Vec<Command> {
+    let Some(travel) = model.view.travel.as_ref().filter(|travel| matches!(travel.past, Past::Failed(_))) else {
+        return Vec::new();
+    };
+    let part = match &travel.to {
+        Goal::Sweep(sweep) => return vec![Command::Ask(Query::Past(sweep.id))],
+        Goal::Before(_) => Part::Newest,
+        Goal::Oldest => Part::Oldest,
+        Goal::At(at) => Part::At(*at),
+    };
+    vec![Command::Ask(Query::Sweeps(model.sweeps.jump(part)))]
 }
 
 /// Asks for the sweeps of which one is wanted.

@@ -52,8 +52,11 @@ pub(super) fn history(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         (None, Some(Travel { past: Past::Asked, .. })) => format!(" {}", format::asking(canvas.look().unicode)),
         (None, Some(Travel { past: Past::Failed(why), .. })) => format!(" failed: {why}"),
         (loaded, _) if !filter.text.is_empty() => {
-            let total = loaded.map_or(all as u64, |_| model.alerts.total());
-            format!(" {} · filter: {}", list::filtered(alerts.len(), all, total), filter.text)
+            let found = match loaded {
+                Some(_) => list::filtered(&model.alerts, alerts.len()),
+                None => format!("{} of {}", format::grouped(alerts.len() as u64), format::grouped(all as u64)),
+            };
+            format!(" {found} · filter: {}", filter.text)
         }
         (loaded, _) => {
             let open = format::grouped(model.shown().alerts().open_count() as u64);
@@ -71,8 +74,12 @@ pub(super) fn history(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let areas = list::Areas::of(area);
     list(canvas, model, &areas, &alerts, (true, model.view.alert));
     if alerts.is_empty() && areas.rows.height > 0 && !model.waits_for_past() {
-        let none = if all == 0 { "No alert has been raised yet." } else { "No alert matches. Esc clears the filter." };
-        canvas.text(area.x + 1, areas.rows.y, area.width, none, dim);
+        let none = match model.alert_rows() {
+            _ if all == 0 => "No alert has been raised yet.".to_owned(),
+            Some(_) => list::nothing_found(&model.alerts, "alert"),
+            None => "No alert matches. Esc clears the filter.".to_owned(),
+        };
+        canvas.text(area.x + 1, areas.rows.y, area.width, &none, dim);
     }
 }
 

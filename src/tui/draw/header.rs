@@ -5,7 +5,11 @@ use ratatui::{layout::Rect, style::Style};
 
 use super::{canvas::Canvas, gauge};
 use crate::{
-    fleet::{Phase, phase::Tally, stream::StreamOrigin},
+    fleet::{
+        Phase,
+        phase::Tally,
+        stream::{Collector, StreamOrigin},
+    },
     tui::{format, model::Model, text::columns_of, theme::Role, view::Past},
 };
 
@@ -119,8 +123,11 @@ fn sign(canvas: &Canvas<'_>, model: &Model) -> (String, Style) {
         return (format!("{} FROZEN {}Z", glyphs.pause, format::time(held.at)), canvas.style(Role::Warning));
     }
     match &model.source {
-        StreamOrigin::Own | StreamOrigin::Attached { connected: true, .. } => {}
-        StreamOrigin::Attached { connected: false, .. } => {
+        StreamOrigin::Own | StreamOrigin::Attached { collector: Collector::Connected, .. } => {}
+        StreamOrigin::Attached { collector: Collector::Unreachable, .. } => {
+            return (format!("{} COLLECTOR UNREACHABLE", glyphs.pause), canvas.style(Role::Bad));
+        }
+        StreamOrigin::Attached { collector: Collector::Gone, .. } => {
             return (format!("{} COLLECTOR GONE", glyphs.pause), canvas.style(Role::Bad));
         }
         StreamOrigin::Replay(replay) => {

@@ -46,13 +46,24 @@ pub(super) fn first(selected: usize, rows: u16) -> usize {
     (selected + 1).saturating_sub(usize::from(rows.max(1)))
 }
 
-/// How many rows of a list a filter has found: it looks through what is loaded.
-pub(super) fn filtered(found: usize, loaded: usize, total: u64) -> String {
-    let (found, loaded) = (format::grouped(found as u64), loaded as u64);
+/// How many rows of a long list a filter has found: it looks through what is loaded.
+pub(super) fn filtered<T: Listed>(window: &Window<T>, found: usize) -> String {
+    let (loaded, total) = (window.rows().map_or(0, <[T]>::len) as u64, window.total());
+    let (found, loaded_text) = (format::grouped(found as u64), format::grouped(loaded));
+    let failed = window.failed().map_or_else(String::new, |why| format!(" · failed: {why}"));
     if loaded < total {
-        format!("{found} of {} loaded, {} in all", format::grouped(loaded), format::grouped(total))
+        format!("{found} among the {loaded_text} loaded of {}{failed}", format::grouped(total))
     } else {
-        format!("{found} of {}", format::grouped(loaded))
+        format!("{found} of {loaded_text}{failed}")
+    }
+}
+
+/// What stands where a filter leaves nothing of a long list.
+pub(super) fn nothing_found<T: Listed>(window: &Window<T>, what: &str) -> String {
+    if window.has_older() {
+        format!("No {what} among those that are loaded matches. Down looks further, Esc clears the filter.")
+    } else {
+        format!("No {what} matches. Esc clears the filter.")
     }
 }
 

@@ -43,14 +43,13 @@ fn outbox(canvas: &mut Canvas<'_>, model: &Model, mails: &[&MailRow], area: Rect
     let (strong, dim) = (canvas.style(Role::Strong), canvas.style(Role::Dim));
     let (waiting, refused) = model.mail_counts;
     let (waiting, refused) = (format::grouped(waiting), format::grouped(refused));
-    let all = model.mails.rows().map_or(0, <[MailRow]>::len);
     let filter = &model.view.mail_filter;
     let count = if model.mails.rows().is_none() {
         String::new()
     } else if filter.text.is_empty() {
         format!(" {} · {waiting} waiting · {refused} refused", list::place(&model.mails, model.view.mail))
     } else {
-        format!(" {} · filter: {}", list::filtered(mails.len(), all, model.mails.total()), filter.text)
+        format!(" {} · filter: {}", list::filtered(&model.mails, mails.len()), filter.text)
     };
     canvas.view_title(area, &[("Mails", strong), (&count, dim)], Tab::Mails);
     let areas = list::Areas::of(area);
@@ -76,7 +75,7 @@ fn outbox(canvas: &mut Canvas<'_>, model: &Model, mails: &[&MailRow], area: Rect
             (None, Some(why)) => (format!("failed: {why}"), canvas.style(Role::Bad)),
             (None, None) => ("Loading mails ...".to_owned(), dim),
             (Some([]), _) => ("No mails yet.".to_owned(), dim),
-            (Some(_), _) => ("No mail matches. Esc clears the filter.".to_owned(), dim),
+            (Some(_), _) => (list::nothing_found(&model.mails, "mail"), dim),
         };
         canvas.text(area.x + 1, areas.rows.y, area.width, &text, style);
     }

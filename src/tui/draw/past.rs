@@ -27,7 +27,13 @@ pub(super) fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     });
     let (state, style) = match &travel.past {
         Past::Asked => (format!(" · {}", format::asking(canvas.look().unicode)), accent),
-        Past::Failed(_) => (" · failed".to_owned(), canvas.style(Role::Bad)),
+        Past::Failed(_) => {
+            let again = match model.again.seconds_left(model.now) {
+                Some(seconds) => format!("again in {}", format::clock_span(seconds)),
+                None => format::asking(canvas.look().unicode).to_owned(),
+            };
+            (format!(" · failed, {again}"), canvas.style(Role::Bad))
+        }
         Past::Known { unreadable, .. } => (format::unreadable(*unreadable), canvas.style(Role::Warning)),
     };
     let legend = if area.width >= 100 { format!("{}  ", canvas.glyphs().failed_legend[0]) } else { String::new() };

@@ -97,26 +97,32 @@ async fn watch(
         let (out, successor, waiting) = (&out, &successor, &waiting);
         async move {
             let wanted = std::mem::take(&mut held(waiting).wanted);
-            let said = match takeover::try_takeover(source, takeover, wanted).await {
+            let (why, is_gone) = match takeover::try_takeover(source, takeover, wanted).await {
                 Ok(TakeoverOutcome::Taken(taken)) => {
                     *held(successor) = Some(*taken);
                     return true;
                 }
-                Ok(TakeoverOutcome::Held(error)) if wanted => Some(match &error.owner {
-                    Some(owner) => format!("the database is in use by {owner}: end that one first"),
-                    None => "another collector holds the database".to_owned(),
-                }),
-                Ok(TakeoverOutcome::Held(_)) => None,
-                Ok(TakeoverOutcome::NeedsConfirmation(confirm_reason)) => {
-                    Some(format!("no collector is running; {confirm_reason}: press T to sweep from this dashboard"))
+                Ok(TakeoverOutcome::Held(error)) if wanted => {
+                    let why = match &error.owner {
+                        Some(owner) => format!("the database is in use by {owner}: end that one first"),
+                        None => HELD.to_owned(),
+                    };
+                    (Some(why), false)
                 }
-                Err(failed) => Some(format!("this dashboard cannot sweep: {}", chain(&failed))),
+                // Why it cannot be reached is shown already, unless it has only just come.
+                Ok(TakeoverOutcome::Held(_)) => (held(waiting).is_gone().then(|| HELD.to_owned()), false),
+                Ok(TakeoverOutcome::NeedsConfirmation(confirm_reason)) => {
+                    let key = "press T to sweep from this dashboard";
+                    (Some(format!("no collector is running; {confirm_reason}: {key}")), true)
+                }
+                Err(failed) => (Some(format!("this dashboard cannot sweep: {}", chain(&failed))), false),
             };
+            let said = why.map(|why| (why, is_gone));
             // The reason of the attempt is shown unless another one is shown already.
             let is_new = held(waiting).is_new(said.as_ref()) || is_news;
-            if let Some(why) = said.filter(|_| is_new) {
+            if let Some((why, is_gone)) = said.filter(|_| is_new) {
                 // An error means that the screen has ended.
-                let _ = out.send(Incoming::Gone { why }).await;
+                let _ = out.send(Incoming::Missing { why, is_gone }).await;
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -136,15 +142,24 @@ async fn watch(
 struct Waiting {
     /// Whether the operator wants this process to take over.
     wanted: bool,
-    said: Option<String>,
+    /// Why this process did not take over, and whether no collector was running.
+    said: Option<(String, bool)>,
 }
+
+/// Why this process does not sweep while another one does.
+const HELD: &str = "another collector holds the database";
 
 impl Waiting {
     /// Whether this result differs from that of the previous attempt.
-    fn is_new(&mut self, said: Option<&String>) -> bool {
+    fn is_new(&mut self, said: Option<&(String, bool)>) -> bool {
         let is_new = self.said.as_ref() != said;
         self.said = said.cloned();
         is_new
+    }
+
+    /// Whether no collector was running at the previous attempt.
+    fn is_gone(&self) -> bool {
+        self.said.as_ref().is_some_and(|(_, is_gone)| *is_gone)
     }
 }
 

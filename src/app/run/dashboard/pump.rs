@@ -4,7 +4,7 @@ use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
     app::source::{Stream, Update},
-    fleet::stream::StreamOrigin,
+    fleet::stream::{Collector, StreamOrigin},
     tui::{Answer, Message, data::StatusMessage, screen::Feed},
 };
 
@@ -38,8 +38,9 @@ fn messages(update: Update) -> Vec<Message> {
     match update {
         Update::Frame(frame) => vec![Message::Frames(vec![frame])],
         Update::State(source) => vec![Message::Origin(source)],
-        Update::Gone { to, why } => {
-            vec![Message::Origin(StreamOrigin::Attached { to, connected: false }), said(true, why)]
+        Update::Missing { to, why, is_gone } => {
+            let collector = if is_gone { Collector::Gone } else { Collector::Unreachable };
+            vec![Message::Origin(StreamOrigin::Attached { to, collector }), said(true, why)]
         }
         Update::Succeeded => {
             let text = "this dashboard sweeps now: the collector it was attached to has ended".to_owned();

@@ -146,7 +146,7 @@ impl Watch {
     async fn take_in(&mut self) -> Result<bool, WatchError> {
         match self.stream.next().await {
             None => return Err(WatchError::Ended("it has ended".to_owned())),
-            Some(Update::Gone { why, .. }) => return Err(WatchError::Ended(why)),
+            Some(Update::Missing { why, .. }) => return Err(WatchError::Ended(why)),
             Some(Update::Frame(Frame::Fleet(fleet))) => {
                 // It contains missed events, also those of other sweeps.
                 self.fleet = Arc::unwrap_or_clone(fleet);
