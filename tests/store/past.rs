@@ -271,7 +271,8 @@ async fn open_alerts_are_found_early_and_late(database: Database) {
         store.sweep_ended(sweep(number), at(begin + 500), 500, 1, 0).await.unwrap();
     }
     // From which minute to which.
-    let alerts = [(0, Some(3)), (1, Some(9)), (2, None), (3, Some(4)), (7, Some(8)), (8, None), (5, Some(7)), (0, None)];
+    let alerts =
+        [(0, Some(3)), (1, Some(9)), (2, None), (3, Some(4)), (7, Some(8)), (8, None), (5, Some(7)), (0, None)];
     for (index, (from, to)) in (0..).zip(alerts) {
         let to = to.map_or_else(|| "NULL".to_owned(), |to: i64| (AT + to * MINUTE).to_string());
         let sql = format!(
