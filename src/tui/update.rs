@@ -161,7 +161,9 @@ impl Model {
         }
         let mut commands: Vec<Command> = queries.into_iter().map(Command::Ask).collect();
         if self.again.take_due(self.now) {
-            (self.alerts.retry(), self.mails.retry(), self.sweeps.retry());
+            self.alerts.retry();
+            self.mails.retry();
+            self.sweeps.retry();
             commands.extend(actions::time::ask_again(self));
         }
         commands.extend(self.load_on(0));
