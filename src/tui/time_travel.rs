@@ -409,7 +409,7 @@ fn a_filtered_list_loads_on_until_it_fills_the_screen_or_many_pages_are_there() 
         let newest = match wish.part {
             Part::Newest => all,
             Part::Older(key) => u32::try_from(key.id.as_u128()).unwrap() - 1,
-            other => panic!("{other:?}"),
+            other @ (Part::Oldest | Part::From(_) | Part::Newer(_) | Part::At(_)) => panic!("{other:?}"),
         };
         let oldest = newest.saturating_sub(most - 1).max(1);
         let newer = (wish.part == Part::Newest).then_some(0);
