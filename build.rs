@@ -100,10 +100,11 @@ fn run() -> Result<(), String> {
 
 /// Builds the agent for `target` and returns its path.
 fn build(target: &str, out: &Path) -> Result<PathBuf, String> {
-    // Next to the directory of all build scripts, so that build, check, clippy and test share the result.
+    // Next to the directories of all profiles, so that all kinds of builds share the result.
     let shared = out
         .ancestors()
         .find(|directory| directory.file_name() == Some(OsStr::new("build")))
+        .and_then(Path::parent)
         .and_then(Path::parent)
         .unwrap_or(out)
         .join("agent-target");

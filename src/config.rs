@@ -14,6 +14,7 @@ pub mod safe_text;
 pub mod secret;
 
 mod address;
+mod bastions;
 mod choices;
 mod clients;
 mod debug;
@@ -35,7 +36,7 @@ mod values;
 pub use choices::{AgentKeeping, HostKeyPolicy, SmtpSecurity};
 pub use load::{LoadContext, LoadError};
 pub use loaded::{ClientElement, Loaded, Setting};
-pub use model::{Client, Collector, Config, Database, KeyFile, Login, Smtp, SmtpLogin, Ssh};
+pub use model::{Bastion, Client, Collector, Config, Database, KeyFile, Login, Smtp, SmtpLogin, Ssh};
 pub use span::show_duration;
 
 /// The file that is read where no other is named.

@@ -4,7 +4,11 @@
 //! | --- | --- |
 //! | [`collector`] | the three things done to a client: collect, clean, trust |
 //! | `collection` | the result of one collection, as data |
-//! | `shared` | what all collections share; connecting and logging in with it |
+//! | `shared` | what all collections share |
+//! | `access` | connecting and logging in, with what all sessions share |
+//! | `bastions` | the sessions with bastions, and the way to a client through them |
+//! | `forwarding` | why a bastion opens no connection |
+//! | `transport` | the byte stream under a session: TCP, or forwarded by a bastion |
 //! | `known_clients` | the data about clients that is kept between visits |
 //! | `attempt` | one attempt at one collection, stage by stage |
 //! | `answer` | opening an agent's answer and checking the report in it |
@@ -41,6 +45,7 @@
 //! [`Failure`](crate::fleet::Failure).
 
 mod abuse;
+mod access;
 pub mod agents;
 mod algorithms;
 mod allowance;
@@ -48,6 +53,7 @@ mod answer;
 mod attempt;
 mod authenticate;
 mod backoff;
+mod bastions;
 mod collection;
 pub mod collector;
 mod connect;
@@ -57,6 +63,7 @@ mod deadline;
 mod delivery;
 pub mod descriptor_budget;
 mod first_lines;
+mod forwarding;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod handshake;
@@ -76,6 +83,7 @@ pub mod span;
 mod ssh_agent;
 mod stream;
 mod threads;
+mod transport;
 
 pub use collection::{Collection, Received};
 pub use collector::{CleanResult, Collector, SweepError, TrustResult, agents_folder};

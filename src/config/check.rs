@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    AgentKeeping, Client, ClientElement, Config, Loaded, Login, Setting, database,
+    AgentKeeping, Client, ClientElement, Config, Loaded, Login, Setting, bastions, database,
     inspect::Sources,
     safe_text::{self, SafeText, words},
     span::show_duration,
@@ -166,6 +166,10 @@ fn manner(client: &Client) -> String {
         let account = safe_text::account(&client.username);
         format!("{account} at port {}, {}", client.id.port(), login(&client.login))
     })];
+    if !client.via.is_empty() {
+        let way: Vec<String> = client.via.iter().map(|bastion| bastions::shown(bastion)).collect();
+        lines.push(("via", way.join(", then ")));
+    }
     match client.rules.as_slice() {
         [] => lines.push(("alerts", "none".to_owned())),
         rules => {

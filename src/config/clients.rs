@@ -5,12 +5,14 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use lettre::message::Mailbox;
 
 use super::{
     address,
+    bastions::{self, Bastions, WrittenHop},
     choices::AgentKeeping,
     fields::{self, Field, field, required},
     loaded::ClientElement,
@@ -45,6 +47,7 @@ struct Inherited {
     events: Field<bool>,
     redact: Field<Option<Redaction>>,
     legacy: Field<bool>,
+    via: Field<Vec<WrittenHop>>,
     rules: Vec<Rule>,
 }
 
@@ -65,8 +68,10 @@ pub(super) fn read(
     source: &Source<'_>,
     findings: &mut Findings,
 ) -> Clients {
+    let bastions = bastions::read(root, home, source, findings);
     let mut reader = Reader {
         settings,
+        bastions,
         home,
         source,
         findings,
@@ -89,6 +94,7 @@ pub(super) fn read(
 
 struct Reader<'a> {
     settings: &'a Settings,
+    bastions: Bastions,
     home: Option<&'a Path>,
     source: &'a Source<'a>,
     findings: &'a mut Findings,
@@ -134,6 +140,7 @@ impl Reader<'_> {
             events: field(element, "events", findings, values::yes_or_no).or(outer.events),
             redact: field(element, "redact", findings, values::redact).or(outer.redact),
             legacy: field(element, "legacy", findings, values::yes_or_no).or(outer.legacy),
+            via: field(element, "via", findings, bastions::via).or(outer.via),
             rules: self.rules(element, outer.rules),
         }
     }
@@ -226,11 +233,7 @@ impl Reader<'_> {
             fields::missing(element, "username", example, self.findings);
         }
         if let (true, Some(passphrase)) = (given.key.is_absent(), element.attribute("passphrase")) {
-            self.findings.error(
-                passphrase.name.at.clone(),
-                "`passphrase` has no effect without `key`",
-                "add key=\"FILE\", or remove `passphrase`",
-            );
+            fields::passphrase_without_key(passphrase, self.findings);
         }
         if self.expanded > MOST {
             // A short file can name billions of clients.
@@ -258,8 +261,10 @@ impl Reader<'_> {
         self.duplicates(element, &addresses, port, names.as_deref());
         let password = given.password.given();
         let key = given.key.given().map(|path| KeyFile { path, passphrase: given.passphrase.given() });
-        let login = Login { ssh_agent: key.is_none() && password.is_none(), key, password };
+        let login = Login::of(key, password);
         let Some(username) = given.username.given() else { return };
+        let via = given.via.given().unwrap_or_default();
+        let Some(via) = self.bastions.resolve(&via, &username, &login) else { return };
         let mail = given.mail.given().unwrap_or_default();
         let agent = given.agent.given().unwrap_or(self.settings.agent);
         let events = given.events.given();
@@ -278,6 +283,7 @@ impl Reader<'_> {
             events,
             redact: redact.clone(),
             legacy,
+            via: Arc::clone(&via),
         }));
         let written = |name: &str| element.attribute(name).map(|attribute| attribute.value.text.clone());
         self.found.entered.push(ClientElement {

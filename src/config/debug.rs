@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Client, ClientElement, Collector, KeyFile, Smtp, SmtpLogin, Ssh, safe_text};
+use super::{Bastion, Client, ClientElement, Collector, KeyFile, Smtp, SmtpLogin, Ssh, safe_text};
 
 impl fmt::Debug for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,7 +62,7 @@ impl fmt::Debug for Ssh {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, name, username, login, mail, rules, agent, events, redact, legacy } = self;
+        let Self { id, name, username, login, mail, rules, agent, events, redact, legacy, via } = self;
         let mail: Vec<_> = mail.iter().map(safe_text::mail).collect();
         f.debug_struct("Client")
             .field("id", id)
@@ -75,6 +75,20 @@ impl fmt::Debug for Client {
             .field("events", events)
             .field("redact", &redact.is_some())
             .field("legacy", legacy)
+            .field("via", via)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Bastion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name: _, id, username, login, legacy, max_logins } = self;
+        f.debug_struct("Bastion")
+            .field("id", id)
+            .field("username", &safe_text::account(username))
+            .field("login", login)
+            .field("legacy", legacy)
+            .field("max_logins", max_logins)
             .finish()
     }
 }

@@ -41,6 +41,11 @@ impl<T> Field<T> {
         }
     }
 
+    /// Whether it is written but wrong.
+    pub(super) fn is_wrong(&self) -> bool {
+        matches!(self, Self::Wrong)
+    }
+
     /// Whether it is not written.
     pub(super) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
@@ -91,6 +96,15 @@ pub(super) fn missing(element: &Element, name: &'static str, example: impl Into<
             words!["write ", example.into()],
         );
     }
+}
+
+/// Reports a passphrase without the key that it decrypts.
+pub(super) fn passphrase_without_key(passphrase: &Attribute, findings: &mut Findings) {
+    findings.error(
+        passphrase.name.at.clone(),
+        "`passphrase` has no effect without `key`",
+        "add key=\"FILE\", or remove `passphrase`",
+    );
 }
 
 /// Reports a wrong value at its place.

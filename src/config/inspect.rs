@@ -409,6 +409,7 @@ impl Sources {
                     | ValueKind::Measure
                     | ValueKind::MeasureOrChoice(_)
                     | ValueKind::Address
+                    | ValueKind::Servers
                     | ValueKind::Path
                     | ValueKind::Mail
                     | ValueKind::Account

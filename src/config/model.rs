@@ -1,6 +1,6 @@
 //! A valid configuration, as the rest of the program uses it.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use lettre::message::Mailbox;
 
@@ -126,6 +126,33 @@ pub struct Client {
     pub redact: Option<Redaction>,
     /// `legacy`: whether it is also offered the algorithms that only old servers need.
     pub legacy: bool,
+    /// `via`: the servers through which it is reached, in the order of the connection; empty for a direct connection.
+    pub via: Arc<[Arc<Bastion>]>,
+}
+
+/// A server through which clients are reached.
+#[derive(Clone)]
+pub struct Bastion {
+    /// `name`, or `user@host:port` if it has no element of its own.
+    pub name: String,
+    /// Its host and port.
+    pub id: ClientId,
+    /// The account there.
+    pub username: String,
+    /// The credentials of the account.
+    pub login: Login,
+    /// `legacy`: whether it is also offered the algorithms that only old servers need.
+    pub legacy: bool,
+    /// `max-logins`: how many clients behind it may be connecting and logging in at the same time.
+    pub max_logins: NonZeroUsize,
+}
+
+impl Bastion {
+    /// How failures and mails name it: `bastion NAME`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("bastion {}", self.name)
+    }
 }
 
 /// The credentials of an account. They are tried in the order key, ssh-agent, password.
@@ -137,6 +164,14 @@ pub struct Login {
     pub ssh_agent: bool,
     /// `password`; also answers keyboard-interactive prompts.
     pub password: Option<SecretSource>,
+}
+
+impl Login {
+    /// Credentials that were given; the ssh-agent if there are none.
+    #[must_use]
+    pub fn of(key: Option<KeyFile>, password: Option<SecretSource>) -> Self {
+        Self { ssh_agent: key.is_none() && password.is_none(), key, password }
+    }
 }
 
 /// A private key file.

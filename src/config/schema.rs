@@ -39,6 +39,8 @@ pub(super) enum ValueKind {
     MeasureOrChoice(&'static [&'static str]),
     /// An IP address or a host name, possibly with ranges.
     Address,
+    /// Servers, each by its name or as `user@host:port`.
+    Servers,
     /// The path of a file.
     Path,
     /// Mail addresses.
@@ -63,6 +65,7 @@ impl ValueKind {
             Self::Metric => ([].as_slice(), Metric::ALL.as_slice()),
             Self::Measure
             | Self::Address
+            | Self::Servers
             | Self::Path
             | Self::Mail
             | Self::Account
@@ -109,14 +112,13 @@ pub(super) const AGENT: [&str; 2] = ["keep", "remove"];
 pub(super) const EVERY: &str = "every";
 
 /// Wrong names that people are likely to write. Messages may repeat such a name, because it cannot contain a secret.
-pub(super) const FOREIGN_NAMES: [&str; 62] = [
+pub(super) const FOREIGN_NAMES: [&str; 61] = [
     "account",
     "address",
     "agents",
     "alarm",
     "application",
     "audit",
-    "bastion",
     "class",
     "clear-at",
     "color",
@@ -242,7 +244,7 @@ pub(super) const FOREIGN_WORDS: [&str; 60] = [
 pub(super) const ROOT: &str = "config";
 
 /// Every element.
-pub(super) const ELEMENTS: [ElementKind; 9] = [
+pub(super) const ELEMENTS: [ElementKind; 10] = [
     ElementKind { name: ROOT, parents: &[], attributes: &[] },
     ElementKind {
         name: "collector",
@@ -299,6 +301,21 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
         ],
     },
     ElementKind {
+        name: "bastion",
+        parents: &[ROOT],
+        attributes: &[
+            plain("name", ValueKind::Label),
+            plain("host", ValueKind::Address),
+            with("port", ValueKind::Measure, "22"),
+            plain("username", ValueKind::Account),
+            plain("password", ValueKind::Secret),
+            plain("key", ValueKind::Path),
+            plain("passphrase", ValueKind::Secret),
+            with("max-logins", ValueKind::Measure, "32"),
+            with("legacy", ValueKind::Choice(&YES_OR_NO), "no"),
+        ],
+    },
+    ElementKind {
         name: "client",
         parents: &[ROOT, "group"],
         attributes: &[
@@ -314,6 +331,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("events", ValueKind::Choice(&YES_OR_NO)),
             plain("redact", ValueKind::Expression),
             with("legacy", ValueKind::Choice(&YES_OR_NO), "no"),
+            plain("via", ValueKind::Servers),
         ],
     },
     ElementKind {
@@ -330,6 +348,7 @@ pub(super) const ELEMENTS: [ElementKind; 9] = [
             plain("events", ValueKind::Choice(&YES_OR_NO)),
             plain("redact", ValueKind::Expression),
             plain("legacy", ValueKind::Choice(&YES_OR_NO)),
+            plain("via", ValueKind::Servers),
         ],
     },
     ElementKind {

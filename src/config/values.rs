@@ -136,6 +136,11 @@ pub(super) fn concurrency(text: &str) -> Result<NonZeroUsize, ValueError> {
         .ok_or_else(|| ValueError::new(words![safe_text::number(text), " is out of bounds"], "write at least 1"))
 }
 
+/// `max-logins` of a bastion: how many logins at once, 1 to 4,096.
+pub(super) fn max_logins(text: &str) -> Result<NonZeroUsize, ValueError> {
+    concurrency(text)
+}
+
 /// A TCP port.
 pub(super) fn port(text: &str) -> Result<u16, ValueError> {
     match text.parse::<u16>() {

@@ -24,6 +24,14 @@ const IDLE_BYTES: u64 = 64 * 1024;
 /// The growth of that allowance per second.
 const IDLE_BYTES_PER_S: u64 = 256;
 
+/// For each connection that a bastion forwards: what one session may send beside the output of a command, and what is
+/// under way when the connection is closed, which is at most the window of its channel.
+const FORWARDING_BYTES: u64 = BESIDE_COMMAND_BYTES + 2 * 1024 * 1024;
+/// The most that is allowed at once beside what is forwarded.
+const MOST_FORWARDING_BYTES: u64 = 1024 * FORWARDING_BYTES;
+/// Of the bytes that we send through a bastion, this part is allowed for its window adjustments.
+const FORWARDED_PART: u64 = 16;
+
 /// A smaller read from the socket counts as this many bytes, because it costs as much.
 const LEAST_READ_BYTES: u64 = 64;
 /// An upper bound of the SSH overhead of one piece of output.
@@ -49,6 +57,8 @@ enum Phase {
     LoggingIn,
     Working,
     Idle,
+    /// It carries connections to other servers.
+    Forwarding,
 }
 
 #[derive(Debug)]
@@ -119,6 +129,26 @@ impl Allowance {
         state.refilled = now;
     }
 
+    /// The session carries one more connection.
+    pub(super) fn forward(&self) {
+        let mut state = self.lock();
+        if state.phase != Phase::Forwarding {
+            state.phase = Phase::Forwarding;
+            state.left_bytes = 0;
+            state.refilled = Instant::now();
+        }
+        state.left_bytes = state.left_bytes.saturating_add(FORWARDING_BYTES).min(MOST_FORWARDING_BYTES);
+    }
+
+    /// So many bytes were sent through one of the connections that it carries.
+    pub(super) fn forwarded(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.left_bytes = state
+            .left_bytes
+            .saturating_add(bytes as u64 / FORWARDED_PART + LEAST_READ_BYTES)
+            .min(MOST_FORWARDING_BYTES);
+    }
+
     /// The first abuse by the client, if there was one.
     pub(super) fn abuse(&self) -> Option<Abuse> {
         self.lock().abuse.clone()
@@ -179,8 +209,10 @@ impl Allowance {
 
 impl State {
     fn read(&mut self, bytes: usize, now: Instant) -> Result<(), Abuse> {
-        if self.phase == Phase::Idle {
-            self.refill(now);
+        match self.phase {
+            Phase::Idle => self.refill(now, IDLE_BYTES),
+            Phase::Forwarding => self.refill(now, MOST_FORWARDING_BYTES),
+            Phase::Connecting | Phase::LoggingIn | Phase::Working => {}
         }
         match self.left_bytes.checked_sub((bytes as u64).max(LEAST_READ_BYTES)) {
             Some(left) => {
@@ -195,6 +227,7 @@ impl State {
                 Phase::Working => {
                     Abuse::Unasked { bytes: BESIDE_COMMAND_BYTES, when: "beside the output of a command" }
                 }
+                Phase::Forwarding => Abuse::Unasked { bytes: FORWARDING_BYTES, when: "beside what it forwards" },
                 Phase::Idle => Abuse::Unasked { bytes: IDLE_BYTES, when: "when nothing was asked of it" },
             }),
         }
@@ -205,6 +238,11 @@ impl State {
             return Err(Abuse::LongMessage(bytes));
         }
         let bytes = bytes as u64;
+        if self.phase == Phase::Forwarding {
+            // The session that is carried counts it, and bounds it.
+            self.left_bytes = self.left_bytes.saturating_add(bytes + bytes / 8 + AROUND_OUTPUT_BYTES);
+            return Ok(());
+        }
         if self.phase != Phase::Working {
             // The end of a command that is no longer awaited counts like anything else.
             return Ok(());
@@ -242,9 +280,9 @@ impl State {
         Ok(())
     }
 
-    fn refill(&mut self, now: Instant) {
+    fn refill(&mut self, now: Instant, most_bytes: u64) {
         let seconds = now.duration_since(self.refilled).as_secs();
-        self.left_bytes = self.left_bytes.saturating_add(seconds.saturating_mul(IDLE_BYTES_PER_S)).min(IDLE_BYTES);
+        self.left_bytes = self.left_bytes.saturating_add(seconds.saturating_mul(IDLE_BYTES_PER_S)).min(most_bytes);
         self.refilled += Duration::from_secs(seconds);
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     answer,
+    bastions::Route,
     collection::Received,
     deadline::{Deadlines, WINDOW},
     delivery::{self, Finished, Running, Started, UnusableDirectories, Visit},
@@ -63,12 +64,13 @@ impl Attempt<'_> {
         self.shared.publisher.publish(Some(self.sweep), Some(&self.client.id), kind).await;
     }
 
-    /// Runs the attempt.
+    /// Runs the attempt over a route, which is released when the client is logged in.
     ///
     /// # Errors
     /// The failure of the stage that did not succeed.
-    pub(super) async fn make(&self) -> Result<Received, Failure> {
-        let (session, channel) = self.session().await?;
+    pub(super) async fn make(&self, route: Route) -> Result<Received, Failure> {
+        let (session, channel) = self.session(&route).await?;
+        drop(route);
         self.enter(Stage::Upload).await;
         match self.visit(&session, channel, self.events, Executing::NotYet).await {
             Ok((secret, request, output)) => {
@@ -95,15 +97,15 @@ impl Attempt<'_> {
 
     /// A session that is logged in: the kept one if it is alive, otherwise a new one. A kept one comes with the channel
     /// that showed that it is alive.
-    async fn session(&self) -> Result<(Session, Option<Channel<Msg>>), Failure> {
+    async fn session(&self, route: &Route) -> Result<(Session, Option<Channel<Msg>>), Failure> {
         self.enter(Stage::Connect).await;
         if let Some((session, channel)) = self.kept_session().await? {
             self.enter(Stage::Authenticate).await;
             return Ok((session, Some(channel)));
         }
-        let mut session = self.shared.connect(self.client, &self.deadlines).await?;
+        let mut session = self.shared.connect(self.client, route, &self.deadlines).await?;
         self.enter(Stage::Authenticate).await;
-        let entering = self.shared.authenticate(&mut session, self.client, &self.deadlines).await;
+        let entering = self.shared.access.authenticate(&mut session, self.client, &self.deadlines).await;
         match entering {
             Ok(()) => Ok((session, None)),
             Err(failure) => {
@@ -117,7 +119,7 @@ impl Attempt<'_> {
     /// failure.
     async fn kept_session(&self) -> Result<Option<(Session, Channel<Msg>)>, Failure> {
         let Some(session) = self.shared.sessions.take(&self.client.id) else { return Ok(None) };
-        if let Err(failure) = self.shared.check_host_key_again(&session, &self.client.id, Stage::Connect) {
+        if let Err(failure) = self.shared.access.check_host_key_again(&session, &self.client.id, Stage::Connect) {
             span::of_stage(Stage::Connect)
                 .in_scope(|| tracing::info!("the kept session is not used any more: {failure}"));
             session.close().await;

@@ -16,9 +16,11 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
+    access::Access,
     agents::{Agents, AgentsError},
     attempt::Attempt,
     backoff,
+    bastions::Bastions,
     collection::Collection,
     deadline::{Deadlines, WINDOW},
     delivery,
@@ -35,7 +37,7 @@ use super::{
 };
 use crate::{
     bus::Publisher,
-    config::{Client, Config, safe_text},
+    config::{Client, Config, HostKeyPolicy, safe_text},
     fleet::{EventKind, Failure, FailureKind, Stage, SweepId, failure::Retry},
 };
 
@@ -140,18 +142,23 @@ impl Collector {
         for bad in hosts.bad_lines() {
             tracing::warn!("{}:{}: {}", safe_text::path(hosts.path()), bad.line, bad.problem);
         }
-        let shared = Shared {
-            publisher,
+        let timeout = config.collector.timeout;
+        let access = Arc::new(Access {
             hosts: Arc::new(hosts),
             host_keys: config.ssh.host_keys,
-            agents,
             keyring: Keyring::default(),
             secrets: Secrets::default(),
+        });
+        let shared = Shared {
+            publisher,
+            bastions: Bastions::new(&access, access.host_keys, timeout),
+            access,
+            agents,
             sessions: KeptSessions::new(keeping, None),
             reading_on: Semaphore::new(READING_ON),
             known_clients: KnownClients::default(),
         };
-        Ok(Self { shared, timeout: config.collector.timeout, retries: config.collector.retries })
+        Ok(Self { shared, timeout, retries: config.collector.retries })
     }
 
     /// Uses a descriptor budget that kept sessions share with others.
@@ -179,17 +186,22 @@ impl Collector {
         let outcome = loop {
             attempts += 1;
             entered.lock().unwrap_or_else(PoisonError::into_inner).clear();
-            let attempt = Attempt {
-                shared: &self.shared,
-                client,
-                sweep,
-                collection: id,
-                number: attempts,
-                events: &events,
-                entered: &entered,
-                deadlines: Deadlines::start(self.timeout, WINDOW, cancel),
+            let attempting = async {
+                let route = self.shared.bastions.route(client, Some(sweep), cancel).await?;
+                let attempt = Attempt {
+                    shared: &self.shared,
+                    client,
+                    sweep,
+                    collection: id,
+                    number: attempts,
+                    events: &events,
+                    entered: &entered,
+                    // It begins when the way is open: the time of a bastion is not the client's.
+                    deadlines: Deadlines::start(self.timeout, WINDOW, cancel),
+                };
+                attempt.make(route).await
             };
-            let failure = match attempt.make().await {
+            let failure = match attempting.await {
                 Ok(received) => break Ok(received),
                 Err(failure) => failure,
             };
@@ -228,10 +240,11 @@ impl Collector {
 
     async fn clean_client(&self, client: &Client, cancel: &CancellationToken) -> Result<CleanResult, Failure> {
         const STAGE: Stage = Stage::Execute;
+        let route = self.shared.bastions.route(client, None, cancel).await?;
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
-        let mut session = self.shared.connect(client, &deadlines).await?;
+        let mut session = self.shared.connect(client, &route, &deadlines).await?;
         let cleaning = async {
-            self.shared.authenticate(&mut session, client, &deadlines).await?;
+            self.shared.access.authenticate(&mut session, client, &deadlines).await?;
             let platform =
                 recognition::recognise(&self.shared.known_clients, &session, &client.id, STAGE, &deadlines).await?;
             let clean =
@@ -271,11 +284,25 @@ impl Collector {
     /// # Errors
     /// The failure. A key is never pinned if another one is pinned: [`FailureKind::HostKeyChanged`].
     pub async fn trust(&self, client: &Client, cancel: &CancellationToken) -> Result<TrustResult, Failure> {
+        // Whoever trusts a client trusts the way to it.
+        let bastions = Bastions::new(&self.shared.access, HostKeyPolicy::AcceptNew, self.timeout);
+        let trusted = self.trust_over(client, &bastions, cancel).instrument(span::of_client(client)).await;
+        bastions.close().await;
+        trusted
+    }
+
+    async fn trust_over(
+        &self,
+        client: &Client,
+        bastions: &Bastions,
+        cancel: &CancellationToken,
+    ) -> Result<TrustResult, Failure> {
+        let route = bastions.route(client, None, cancel).await?;
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
+        let opening = route.open(&client.id, deadlines.of(Stage::Connect));
         let met = Arc::new(OnceLock::new());
         let purpose = HostKeyPurpose::Trust(Arc::clone(&met));
-        let connecting = self.shared.connect_to(client, &deadlines, purpose).instrument(span::of_client(client));
-        let failure = match connecting.await {
+        let failure = match self.shared.access.connect(client, opening, &deadlines, purpose).await {
             Ok(session) => {
                 session.close().await;
                 Failure::new(Stage::Connect, FailureKind::NotSsh).because("it showed no host key")
@@ -296,5 +323,6 @@ impl Collector {
     /// Closes all kept sessions. The collector can still be used.
     pub async fn close(&self) {
         self.shared.sessions.close().await;
+        self.shared.bastions.close().await;
     }
 }

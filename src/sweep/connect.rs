@@ -26,6 +26,7 @@ use super::{
     shortage,
     stream::{CuttableStream, PeerIdentification},
     threads,
+    transport::Transport,
 };
 use crate::{
     config::Client,
@@ -38,29 +39,30 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// client until one is taken, so that a client that sends too much is slowed down and uses no memory.
 const CHANNEL_MESSAGES: usize = 32;
 
-/// Connects to a client and checks its host key within about `allowed`. The session runs on the threads for sessions.
+/// Connects to a client over the transport that `opening` opens and checks its host key. The session runs on the threads
+/// for sessions.
 ///
 /// # Errors
 /// Any failure of the stage `connect`. The caller sets the deadline.
 pub(super) async fn connect(
     client: &Client,
+    opening: impl Future<Output = Result<Transport, Failure>> + Send + 'static,
     hosts: &Arc<KnownHosts>,
     purpose: HostKeyPurpose,
     identification: &PeerIdentification,
-    allowed: Duration,
 ) -> Result<Session, Failure> {
     let handler = SessionHandler::new(Arc::clone(hosts), client.id.clone(), purpose, AlgorithmSet::of(client));
-    threads::run(open(handler, identification.clone(), allowed))
+    threads::run(open(handler, opening, identification.clone()))
         .await
         .unwrap_or_else(|error| Err(Failure::new(Stage::Connect, FailureKind::Defect).because(error)))
 }
 
 async fn open(
     handler: SessionHandler,
+    opening: impl Future<Output = Result<Transport, Failure>>,
     identification: PeerIdentification,
-    allowed: Duration,
 ) -> Result<Session, Failure> {
-    let tcp = tcp(&handler.client, allowed).await?;
+    let transport = opening.await?;
     let cut = CancellationToken::new();
     // From here on, dropping this future cuts the stream, which ends the session's task.
     let guard = cut.clone().drop_guard();
@@ -68,7 +70,7 @@ async fn open(
     let settings = settings(offered, handler.host_key_algorithms()?)
         .map_err(|error| Failure::new(Stage::Connect, FailureKind::Defect).because(error))?;
     let state = handler.state.clone();
-    let stream = CuttableStream::new(tcp, cut, identification.clone(), state.allowance.clone(), offered);
+    let stream = CuttableStream::new(transport, cut, identification.clone(), state.allowance.clone(), offered);
     match client::connect_stream(Arc::new(settings), stream, handler).await {
         Ok(handle) => Ok(Session::new(handle, state, identification.names_windows(), guard)),
         Err(ended) => Err(failure(ended, &identification, &state, offered)),
@@ -88,7 +90,10 @@ fn settings(offered: AlgorithmSet, host_key_algorithms: Vec<Algorithm>) -> Resul
 }
 
 /// Tries the addresses of a client one after the other, each with a part of the time.
-async fn tcp(client: &ClientId, allowed: Duration) -> Result<TcpStream, Failure> {
+///
+/// # Errors
+/// Any failure of the stage `connect` before SSH begins.
+pub(super) async fn tcp(client: &ClientId, allowed: Duration) -> Result<TcpStream, Failure> {
     let deadline = Instant::now() + allowed;
     let addresses = lookup(client, allowed * 3 / 4).await?;
     let left = deadline.saturating_duration_since(Instant::now());

@@ -9,7 +9,7 @@ use std::{
 };
 
 use russh::{
-    Channel, Disconnect,
+    Channel, ChannelStream, Disconnect,
     client::{Handle, Msg},
     keys::{HashAlg, PublicKey},
 };
@@ -17,7 +17,9 @@ use tokio_util::sync::DropGuard;
 
 use super::{
     algorithms::AlgorithmSet,
+    allowance::Allowance,
     descriptor_budget::{DescriptorBudget, DescriptorPermit},
+    forwarding::{self, ForwardError},
     session_handler::SessionHandler,
     session_state::{Ending, SessionState},
 };
@@ -117,6 +119,29 @@ impl Session {
                 .because(format!("the server opens no channel: {reason:?}"))),
             Err(_) => Err(self.lost(stage).await),
         }
+    }
+
+    /// Opens a connection from this server to a client; `name` is the server's in errors.
+    ///
+    /// # Errors
+    /// [`ForwardError`]
+    pub(super) async fn forward(&self, client: &ClientId, name: &str) -> Result<ChannelStream<Msg>, ForwardError> {
+        self.state.allowance.forward();
+        let port = u32::from(client.port());
+        // Where the connection comes from is only for the server's log, and not the business of the client.
+        match self.handle.channel_open_direct_tcpip(client.address(), port, "127.0.0.1", 0).await {
+            Ok(channel) => Ok(channel.into_stream()),
+            Err(russh::Error::ChannelOpenFailure(reason)) => {
+                let words = self.state.refusals.take().await;
+                Err(forwarding::refused(&reason, &words, name, client))
+            }
+            Err(_) => Err(ForwardError::Ended),
+        }
+    }
+
+    /// What the other side may send.
+    pub(super) fn allowance(&self) -> Allowance {
+        self.state.allowance.clone()
     }
 
     /// Closes it after a failure, properly if the other side still answers.

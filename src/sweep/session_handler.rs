@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use russh::{
-    Channel, ChannelId, Disconnect, Names,
+    Channel, ChannelId, ChannelOpenFailure, Disconnect, Names,
     client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, RemoteDisconnectInfo, Session},
     keys::{Algorithm, PublicKey, PublicKeyOrCertificate},
 };
@@ -137,6 +137,18 @@ impl Handler for SessionHandler {
         _session: &mut Session,
     ) -> Result<(), EndReason> {
         Ok(self.state.allowance.channel_confirmed(max_packet_size)?)
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        _id: ChannelId,
+        _reason: ChannelOpenFailure,
+        description: &str,
+        _language: &str,
+        _session: &mut Session,
+    ) -> Result<(), EndReason> {
+        self.state.refusals.note(description);
+        Ok(())
     }
 
     async fn data(&mut self, _channel: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), EndReason> {

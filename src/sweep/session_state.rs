@@ -8,7 +8,7 @@ use std::{
 use russh::keys::PublicKey;
 use tokio_util::sync::CancellationToken;
 
-use super::{abuse::Abuse, allowance::Allowance};
+use super::{abuse::Abuse, allowance::Allowance, forwarding::Refusals};
 
 /// The state that a session shares with its handler.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub(super) struct SessionState {
     pub(super) ending: SharedEnding,
     /// Cancelled when the session's task has ended and has reported the reason.
     pub(super) ended: CancellationToken,
+    /// The messages with which the server refuses channels.
+    pub(super) refusals: Refusals,
     /// The accepted host key.
     pub(super) host_key: Arc<OnceLock<PublicKey>>,
 }
@@ -30,6 +32,7 @@ impl SessionState {
             allowance: Allowance::new(Instant::now()),
             ending: SharedEnding::default(),
             ended: CancellationToken::new(),
+            refusals: Refusals::default(),
             host_key: Arc::new(OnceLock::new()),
         }
     }

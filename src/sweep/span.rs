@@ -16,6 +16,11 @@ pub fn of_client(client: &Client) -> Span {
     error_span!("client", client = %client.id, name = client.name.as_str())
 }
 
+/// The span for the session with a bastion.
+pub(super) fn of_bastion(bastion: &ClientId) -> Span {
+    error_span!("bastion", %bastion)
+}
+
 /// The span for the SSH session of a client, which may outlive the sweep that opened it.
 pub(super) fn of_session(client: &ClientId) -> Span {
     error_span!(parent: None, "session", client = %client)

@@ -1,4 +1,4 @@
-//! The TCP stream under an SSH session. It can be cut from outside, it limits how much the peer may send, and it delays
+//! The stream under an SSH session. It can be cut from outside, it limits how much the peer may send, and it delays
 //! expensive steps of the key exchange until a slot for them is free. The SSH protocol itself is in the library.
 //!
 //! The library runs a session as a separate task, and dropping its handle does not end that task during a key exchange
@@ -19,7 +19,6 @@ use std::{
 
 use tokio::{
     io::{AsyncBufRead, AsyncRead, AsyncWrite, BufReader, ReadBuf},
-    net::TcpStream,
     sync::OwnedSemaphorePermit,
 };
 use tokio_util::sync::{CancellationToken, PollSemaphore, WaitForCancellationFutureOwned};
@@ -31,6 +30,7 @@ use super::{
     first_lines::FirstLines,
     handshake::{Handshake, Portion},
     threads,
+    transport::Transport,
 };
 
 /// Most packets of a session fit into this buffer, which saves a system call for each.
@@ -66,9 +66,9 @@ impl PeerIdentification {
     }
 }
 
-/// A TCP stream that deducts the bytes it reads from an allowance.
+/// A transport that deducts the bytes it reads from an allowance.
 struct Counted {
-    tcp: TcpStream,
+    transport: Transport,
     allowance: Allowance,
 }
 
@@ -79,7 +79,7 @@ impl AsyncRead for Counted {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.tcp).poll_read(context, buffer))?;
+        ready!(Pin::new(&mut self.transport).poll_read(context, buffer))?;
         let bytes = buffer.filled().len() - before;
         if bytes > 0 {
             self.allowance.read(bytes, Instant::now()).map_err(io::Error::other)?;
@@ -88,9 +88,9 @@ impl AsyncRead for Counted {
     }
 }
 
-/// A TCP stream with a read buffer. It fails once it is cut.
+/// A transport with a read buffer. It fails once it is cut.
 pub(super) struct CuttableStream {
-    tcp: BufReader<Counted>,
+    inner: BufReader<Counted>,
     cut: CancellationToken,
     /// Wakes the session's task when the stream is cut. One waker is enough, because one task reads and writes.
     on_cut: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -108,7 +108,7 @@ impl CuttableStream {
     /// A stream that fails as soon as `cut` is cancelled or the peer sends more than allowed. It stores the first lines
     /// of the peer in `identification`.
     pub(super) fn new(
-        tcp: TcpStream,
+        transport: Transport,
         cut: CancellationToken,
         identification: PeerIdentification,
         allowance: Allowance,
@@ -116,7 +116,7 @@ impl CuttableStream {
     ) -> Self {
         let on_cut = Box::pin(cut.clone().cancelled_owned());
         Self {
-            tcp: BufReader::with_capacity(READ_BUFFER_BYTES, Counted { tcp, allowance }),
+            inner: BufReader::with_capacity(READ_BUFFER_BYTES, Counted { transport, allowance }),
             cut,
             on_cut,
             identification,
@@ -141,21 +141,11 @@ impl CuttableStream {
         }
     }
 
-    /// Asks the kernel to acknowledge the next packet immediately. Delayed acknowledgements cost 40 ms in each exchange
-    /// in which sshd writes twice before it reads. The kernel resets this option, so it is set before each wait. Errors
-    /// are ignored.
-    fn acknowledge_at_once(&self) {
-        #[cfg(target_os = "linux")]
-        if let Err(error) = socket2::SockRef::from(&self.tcp.get_ref().tcp).set_tcp_quickack(true) {
-            tracing::trace!(%error, "no quick acknowledgements");
-        }
-    }
-
     /// Passes on the unencrypted packets one by one, each when a slot for its work is free.
     fn poll_handshake(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { tcp, identification, handshake, waiting, granted_bytes, place, .. } = self;
-        let mut tcp = Pin::new(tcp);
-        let come = ready!(tcp.as_mut().poll_fill_buf(context))?;
+        let Self { inner, identification, handshake, waiting, granted_bytes, place, .. } = self;
+        let mut inner = Pin::new(inner);
+        let come = ready!(inner.as_mut().poll_fill_buf(context))?;
         if *granted_bytes == 0 && !come.is_empty() {
             let (portion_bytes, places) = match waiting.take() {
                 Some((bytes, places)) => (bytes, Some(places)),
@@ -178,7 +168,7 @@ impl CuttableStream {
         }
         let bytes = (*granted_bytes).min(buffer.remaining());
         buffer.put_slice(come.get(..bytes).unwrap_or_default());
-        tcp.consume(bytes);
+        inner.consume(bytes);
         *granted_bytes -= bytes;
         Poll::Ready(Ok(()))
     }
@@ -193,12 +183,12 @@ impl AsyncRead for CuttableStream {
         self.check(context)?;
         self.work_is_done();
         let polled = if self.handshake.is_over() {
-            Pin::new(&mut self.tcp).poll_read(context, buffer)
+            Pin::new(&mut self.inner).poll_read(context, buffer)
         } else {
             self.poll_handshake(context, buffer)
         };
         if polled.is_pending() {
-            self.acknowledge_at_once();
+            self.inner.get_ref().transport.acknowledge_at_once();
         }
         polled
     }
@@ -208,16 +198,16 @@ impl AsyncWrite for CuttableStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(context)?;
         self.work_is_done();
-        Pin::new(&mut self.tcp.get_mut().tcp).poll_write(context, bytes)
+        Pin::new(&mut self.inner.get_mut().transport).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(context)?;
-        Pin::new(&mut self.tcp.get_mut().tcp).poll_flush(context)
+        Pin::new(&mut self.inner.get_mut().transport).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp.get_mut().tcp).poll_shutdown(context)
+        Pin::new(&mut self.inner.get_mut().transport).poll_shutdown(context)
     }
 }
 
@@ -230,7 +220,7 @@ pub(super) fn abuse(error: &io::Error) -> Option<&Abuse> {
 mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
     };
 
     use super::{super::algorithms::Effort, *};
@@ -243,7 +233,7 @@ mod tests {
 
     fn stream(near: TcpStream, cut: &CancellationToken, identification: &PeerIdentification) -> CuttableStream {
         CuttableStream::new(
-            near,
+            Transport::Tcp(near),
             cut.clone(),
             identification.clone(),
             Allowance::new(Instant::now()),

@@ -2,6 +2,7 @@
 //! on the clients.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by panicking")]
 
+mod bastions;
 mod failures;
 mod host_keys;
 mod hostile;
@@ -11,6 +12,7 @@ mod logins;
 mod secrecy;
 mod sweeping;
 
+use bastions::*;
 use failures::*;
 use host_keys::*;
 use hostile::*;
@@ -22,6 +24,9 @@ use secrecy::*;
 support::trials! {
     needs(Sshd, Root) =>
         every_kind_of_login_is_collected_and_stored,
+        clients_behind_bastions_are_collected_over_one_session_with_each,
+        a_bastion_that_cannot_be_used_is_one_failure_and_no_failure_of_the_clients,
+        trust_pins_the_bastions_on_the_way_too,
         each_key_exchange_and_cipher_that_is_offered_is_used_with_openssh,
         an_old_server_is_collected_with_legacy_and_its_list_is_shown_without,
         each_failure_has_its_stage_and_its_words_and_the_others_are_collected,

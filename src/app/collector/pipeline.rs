@@ -45,7 +45,7 @@ use crate::{
 use super::{
     client_states::ClientStates,
     collection_mails::CollectionMails,
-    sweep_evidence::{self, ClientEvidence, SweepContext, SweepEvidence},
+    sweep_evidence::{self, ClientEvidence, Known, SweepContext, SweepEvidence},
 };
 
 /// How far back security events are read at the first collection of a client.
@@ -263,8 +263,10 @@ impl Pipeline {
 
     /// Reports what the evidence of an ended sweep shows about the collector itself.
     pub fn conclude(&self, evidence: &SweepEvidence, is_whole: bool) {
-        let known =
-            self.has_all_clients.then(|| self.clients.iter().map(|client| sweep_evidence::label(client)).collect());
+        let known = self.has_all_clients.then(|| Known {
+            clients: self.clients.iter().map(|client| sweep_evidence::label(client)).collect(),
+            bastions: self.clients.iter().flat_map(|client| client.via.iter()).map(|bastion| bastion.label()).collect(),
+        });
         evidence.conclude(&self.troubles, self.store.is_away(), is_whole, known);
     }
 

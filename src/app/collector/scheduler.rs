@@ -3,6 +3,7 @@
 //! `--once` runs one sweep, the schedule runs one per interval. What happens to one client is in the pipeline.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -45,15 +46,15 @@ pub struct Scheduler {
     publisher: Publisher,
     store: Store,
     turns: AtomicU64,
-    /// The failure of the collector itself that was logged last, while it lasts.
-    said: Mutex<Option<FailureKind>>,
+    /// The causes that were logged, while they last.
+    said: Mutex<BTreeSet<Cause>>,
 }
 
 impl Scheduler {
     /// A scheduler that continues numbering after this many sweeps.
     #[must_use]
     pub fn new(client_states: Arc<ClientStates>, publisher: Publisher, store: Store, turns: u64) -> Self {
-        Self { client_states, publisher, store, turns: AtomicU64::new(turns), said: Mutex::new(None) }
+        Self { client_states, publisher, store, turns: AtomicU64::new(turns), said: Mutex::default() }
     }
 
     /// Acquires the clients of `wanted` that are not being collected.
@@ -186,47 +187,54 @@ impl Scheduler {
         pipeline.conclude(&evidence, is_whole);
 
         let (ok, failed) = (ok.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
-        self.own_up(&std::mem::take(&mut *ours.lock().unwrap_or_else(PoisonError::into_inner)), ok);
+        self.own_up(&std::mem::take(&mut *ours.lock().unwrap_or_else(PoisonError::into_inner)), is_whole && ok > 0);
         let duration_ms = milliseconds(started.elapsed());
         note(self.store.sweep_ended(sweep, Timestamp::now(), duration_ms, ok, failed).await);
         self.publisher.publish(Some(sweep), None, EventKind::SweepEnded { number, duration_ms, ok, failed }).await;
     }
 
-    /// Logs failures that are the collector's own fault: once when they begin and once when they are over.
-    fn own_up(&self, ours: &OwnFailures, ok: u32) {
+    /// Logs failures that are not the fault of clients: once for each cause when it begins, and once when it is
+    /// over, which a part of the clients does not show.
+    fn own_up(&self, ours: &OwnFailures, shows_ends: bool) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&ours.first, *said) {
-            (Some(first), before) if before != Some(first.kind) => {
-                let OwnFailures { count, .. } = ours;
-                tracing::error!(
-                    "{count} clients were not collected because of a problem of this collector: {first}: {}",
-                    first.kind.next_step()
-                );
-                *said = Some(first.kind);
+        for (cause, (count, first)) in &ours.0 {
+            if said.insert(cause.clone()) {
+                let clients = if *count == 1 { "1 client was".to_owned() } else { format!("{count} clients were") };
+                let whose = match &cause.bastion {
+                    Some(_) => "because of a bastion",
+                    None => "because of a problem of this collector",
+                };
+                tracing::error!("{clients} not collected {whose}: {first}: {}", first.kind.next_step());
             }
-            (None, Some(before)) if ok > 0 => {
-                tracing::info!("clients are collected again; resolved: {}", before.words());
-                *said = None;
+        }
+        if shows_ends {
+            for cause in said.extract_if(.., |cause| !ours.0.contains_key(cause)) {
+                let of = cause.bastion.map(|bastion| format!(": {bastion}")).unwrap_or_default();
+                tracing::info!("clients are collected again; resolved: {}{of}", cause.kind.words());
             }
-            (Some(_) | None, Some(_) | None) => {}
         }
     }
 }
 
-/// The failures of one sweep that are the collector's own.
-#[derive(Debug, Default)]
-struct OwnFailures {
-    count: u32,
-    first: Option<Failure>,
+/// Why clients were not collected, where it is not their fault.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Cause {
+    kind: FailureKind,
+    /// The bastion that could not be used.
+    bastion: Option<String>,
 }
+
+/// The failures of one sweep that are not those of clients: how many for each cause, and the first.
+#[derive(Debug, Default)]
+struct OwnFailures(BTreeMap<Cause, (u32, Failure)>);
 
 impl OwnFailures {
     fn note(&mut self, failure: Failure) {
         // These are reported elsewhere.
         let is_told = matches!(failure.kind, FailureKind::Cancelled | FailureKind::StoreFailed | FailureKind::Defect);
         if failure.kind.blame() == Blame::Collector && !is_told {
-            self.count += 1;
-            self.first.get_or_insert(failure);
+            let bastion = if failure.kind == FailureKind::NotReached { failure.causes.first().cloned() } else { None };
+            self.0.entry(Cause { kind: failure.kind, bastion }).or_insert((0, failure)).0 += 1;
         }
     }
 }

@@ -41,6 +41,8 @@ struct Found {
     reached: usize,
     changed_keys: BTreeSet<String>,
     trusted_keys: BTreeSet<String>,
+    dead_bastions: BTreeSet<String>,
+    used_bastions: BTreeSet<String>,
     shortage: Option<String>,
     stored: usize,
     unstored: Option<StoreError>,
@@ -91,7 +93,7 @@ impl SweepEvidence {
     }
 
     /// Reports the findings of the whole sweep. `known` are the configured clients, if they were all swept.
-    pub fn conclude(&self, troubles: &TroubleTracker, is_away: bool, is_whole: bool, known: Option<BTreeSet<String>>) {
+    pub fn conclude(&self, troubles: &TroubleTracker, is_away: bool, is_whole: bool, known: Option<Known>) {
         let mut found = self.lock();
         let found = std::mem::take(&mut *found);
         let evidence = *self.cut_off.borrow();
@@ -103,7 +105,12 @@ impl SweepEvidence {
             troubles.note(Finding::Absent(TroubleKind::CutOff));
         }
         let (have, have_not) = (found.changed_keys, found.trusted_keys);
-        troubles.note(Finding::OfClients { kind: TroubleKind::HostKeys, have, have_not, known });
+        let (clients, bastions) = known.map(|Known { clients, bastions }| (clients, bastions)).unzip();
+        troubles.note(Finding::OfClients { kind: TroubleKind::HostKeys, have, have_not, known: clients });
+        // One that failed for some clients and served others is not in order.
+        let have_not = found.used_bastions.difference(&found.dead_bastions).cloned().collect();
+        let have = found.dead_bastions;
+        troubles.note(Finding::OfClients { kind: TroubleKind::Bastions, have, have_not, known: bastions });
         match (found.shortage, found.visited) {
             (Some(detail), _) => troubles.note(Finding::Present { kind: TroubleKind::Shortage, detail }),
             (None, 1..) if is_whole => troubles.note(Finding::Absent(TroubleKind::Shortage)),
@@ -137,6 +144,15 @@ impl SweepEvidence {
     }
 }
 
+/// What is configured, by the names under which it is listed.
+#[derive(Debug)]
+pub struct Known {
+    /// The clients.
+    pub clients: BTreeSet<String>,
+    /// The bastions.
+    pub bastions: BTreeSet<String>,
+}
+
 /// The name under which a client is listed.
 #[must_use]
 pub fn label(client: &Client) -> String {
@@ -165,7 +181,7 @@ impl ClientEvidence {
         self.note(client, outcome);
         let is_silent = match outcome {
             Ok(()) => false,
-            Err(failure) if failure.kind == FailureKind::Cancelled => return false,
+            Err(failure) if says_nothing(failure) => return false,
             Err(failure) => failure.kind.spec().looks_like_outage,
         };
         if std::mem::take(&mut self.counts) {
@@ -202,9 +218,14 @@ impl ClientEvidence {
         let mut found = self.evidence.lock();
         let failure = match outcome {
             Ok(()) => None,
-            Err(failure) if failure.kind == FailureKind::Cancelled => return,
+            Err(failure) if failure.kind == FailureKind::NotReached => {
+                found.dead_bastions.extend(failure.causes.first().cloned());
+                return;
+            }
+            Err(failure) if says_nothing(failure) => return,
             Err(failure) => Some(failure),
         };
+        found.used_bastions.extend(client.via.iter().map(|bastion| bastion.label()));
         found.visited += 1;
         if failure.is_none_or(|failure| !failure.kind.spec().looks_like_outage) {
             found.reached += 1;
@@ -230,6 +251,11 @@ impl Drop for ClientEvidence {
             self.evidence.cut_off.send_modify(|evidence| evidence.open = evidence.open.saturating_sub(1));
         }
     }
+}
+
+/// Whether a failure is no evidence about the client or the network: nobody asked the client.
+fn says_nothing(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Cancelled | FailureKind::NotReached)
 }
 
 /// Whether a failure is caused by exhausted resources of this machine. The texts are only searched in kinds of failures
@@ -265,6 +291,7 @@ mod tests {
             events: None,
             redact: None,
             legacy: false,
+            via: Arc::default(),
         }
     }
 

@@ -33,7 +33,8 @@ pub(in crate::config) fn in_any_state(kind: ValueKind, text: &str) -> bool {
             is_measure(text) || wrong_word(text, kind.words()).is_some()
         }
         ValueKind::Address => is_address(text),
-        ValueKind::Path
+        ValueKind::Servers
+        | ValueKind::Path
         | ValueKind::Mail
         | ValueKind::Account
         | ValueKind::Label
@@ -55,7 +56,8 @@ pub(in crate::config) fn valid(kind: ValueKind, text: &str) -> SafeText {
         ValueKind::Account => account(text),
         ValueKind::Label => label(text),
         ValueKind::DatabaseUrl => database(text),
-        ValueKind::Expression | ValueKind::Secret => SafeText::hidden(),
+        // Each part is shown where it was parsed.
+        ValueKind::Servers | ValueKind::Expression | ValueKind::Secret => SafeText::hidden(),
     }
 }
 

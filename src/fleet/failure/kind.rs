@@ -5,7 +5,7 @@ use strum::EnumCount;
 
 /// The kinds of failures of a collection. A new kind also needs a row in the table of [`spec`](super::spec), which the
 /// compiler enforces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumCount, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumCount, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum FailureKind {
     /// The host name has no address.
@@ -38,6 +38,8 @@ pub enum FailureKind {
     CollectorOffline,
     /// The collector's name service does not answer.
     NameServiceFailed,
+    /// A bastion on the way to the client cannot be used.
+    NotReached,
     /// The server grants no channel or no command.
     CommandRefused,
     /// The client's platform has no agent in this build.

@@ -35,7 +35,7 @@ pub enum Blame {
     Client,
     /// The client or the network to it. These cannot be distinguished before the client has shown its host key.
     Network,
-    /// This program, its configuration, or its machine. Such a failure says nothing about a client: it does not count
+    /// This program, its configuration, its machine, or a bastion on the way to the client. Such a failure says nothing about a client: it does not count
     /// as `unreachable`, does not end that alert, and is not mailed to the owner of a client.
     Collector,
 }
@@ -226,6 +226,17 @@ const FAILURES: [FailureSpec; FailureKind::COUNT] = [
         blame: Blame::Collector,
         retry: Retry::Counted,
         looks_like_outage: true,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::NotReached,
+        word: "not-reached",
+        words: "not reached",
+        short: "not reached",
+        next_step: "make the bastion that the error names work; the clients behind it were not asked",
+        blame: Blame::Collector,
+        retry: Retry::Never,
+        looks_like_outage: false,
         session: SessionAfter::Usable,
     },
     FailureSpec {
@@ -470,7 +481,7 @@ mod tests {
     #[test]
     fn who_is_to_blame_is_said_for_every_failure() {
         let of = |blame| FailureKind::ALL.into_iter().filter(|kind| kind.blame() == blame).count();
-        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [17, 4, 8]);
+        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [17, 4, 9]);
         // Owners of clients are mailed about these and can act on them.
         for kind in [FailureKind::Refused, FailureKind::HostKeyChanged, FailureKind::DiskFull] {
             assert_eq!(kind.blame(), Blame::Client);

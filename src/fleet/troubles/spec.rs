@@ -16,6 +16,8 @@ pub enum TroubleKind {
     Mail,
     /// Clients have other host keys than the pinned ones.
     HostKeys,
+    /// Bastions cannot be used.
+    Bastions,
     /// Almost no client can be reached.
     CutOff,
     /// The machine has no more descriptors, memory or disk.
@@ -40,7 +42,7 @@ pub struct TroubleSpec {
 }
 
 /// Every kind, in the order of [`TroubleKind`].
-pub const TROUBLES: [TroubleSpec; 6] = [
+pub const TROUBLES: [TroubleSpec; 7] = [
     TroubleSpec {
         kind: TroubleKind::Database,
         word: "database",
@@ -74,6 +76,14 @@ pub const TROUBLES: [TroubleSpec; 6] = [
         end: "each of them was reached again under a trusted key",
     },
     TroubleSpec {
+        kind: TroubleKind::Bastions,
+        word: "bastions",
+        title: "clients behind a bastion are not reached",
+        meaning: "These bastions cannot be used. The clients behind them were not asked: no `unreachable` alert counts this or is mailed meanwhile.",
+        next_step: "look at the error of any client behind it; correct the bastion, its <bastion> element or `via`",
+        end: "clients are reached through each of them again",
+    },
+    TroubleSpec {
         kind: TroubleKind::CutOff,
         word: "cut-off",
         title: "nearly no client can be reached",
@@ -95,12 +105,13 @@ impl TroubleKind {
     /// Its description.
     #[must_use]
     pub fn spec(self) -> &'static TroubleSpec {
-        let [database, unstored, mail, host_keys, cut_off, shortage] = &TROUBLES;
+        let [database, unstored, mail, host_keys, bastions, cut_off, shortage] = &TROUBLES;
         match self {
             Self::Database => database,
             Self::Unstored => unstored,
             Self::Mail => mail,
             Self::HostKeys => host_keys,
+            Self::Bastions => bastions,
             Self::CutOff => cut_off,
             Self::Shortage => shortage,
         }

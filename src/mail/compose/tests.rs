@@ -37,6 +37,7 @@ fn client(rules: Vec<Rule>) -> config::Client {
         events: None,
         redact: None,
         legacy: false,
+        via: std::sync::Arc::default(),
     }
 }
 

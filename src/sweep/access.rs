@@ -1,0 +1,91 @@
+//! Connecting to a server and logging in, with the keys, secrets and host keys that all sessions share.
+
+use std::sync::Arc;
+
+use super::{
+    authenticate::authenticate,
+    connect::{connect, not_ssh},
+    credential_sources::CredentialSources,
+    deadline::Deadlines,
+    host_key::{self, HostKeyPurpose},
+    keyring::Keyring,
+    known_hosts::KnownHosts,
+    secrets::Secrets,
+    session::Session,
+    stream::PeerIdentification,
+    transport::Transport,
+};
+use crate::{
+    config::{Client, HostKeyPolicy},
+    fleet::{ClientId, Failure, FailureKind, Stage},
+};
+
+/// What sessions share.
+pub(super) struct Access {
+    pub(super) hosts: Arc<KnownHosts>,
+    pub(super) host_keys: HostKeyPolicy,
+    pub(super) keyring: Keyring,
+    pub(super) secrets: Secrets,
+}
+
+impl Access {
+    /// A new session with a host key that was checked for this purpose. `opening` opens the connection under it.
+    ///
+    /// # Errors
+    /// Any failure of the stage `connect`.
+    pub(super) async fn connect(
+        &self,
+        client: &Client,
+        opening: impl Future<Output = Result<Transport, Failure>> + Send + 'static,
+        deadlines: &Deadlines<'_>,
+        purpose: HostKeyPurpose,
+    ) -> Result<Session, Failure> {
+        let identification = PeerIdentification::default();
+        let connecting = connect(client, opening, &self.hosts, purpose, &identification);
+        deadlines.run(Stage::Connect, connecting).await.map_err(|failure| {
+            if failure.kind == FailureKind::TimedOut {
+                // A service that sends something other than SSH looked like a slow server until now.
+                not_ssh(&identification).unwrap_or_else(|| match identification.begun_line() {
+                    Some(line) => failure.because(format!("all that came of its first line was: {line}")),
+                    None => failure,
+                })
+            } else {
+                failure
+            }
+        })
+    }
+
+    /// Checks the host key of an open session with the current `known_hosts` file.
+    ///
+    /// # Errors
+    /// The failure in this stage.
+    pub(super) fn check_host_key_again(
+        &self,
+        session: &Session,
+        client: &ClientId,
+        stage: Stage,
+    ) -> Result<(), Failure> {
+        match session.host_key() {
+            Some(key) => host_key::judge_again(&self.hosts, client, self.host_keys, stage, key),
+            None => Err(Failure::new(stage, FailureKind::Defect).because("a session without a host key")),
+        }
+    }
+
+    /// Logs in to a session, if its host key is still accepted.
+    ///
+    /// # Errors
+    /// Any failure of the stage `authenticate`, or a host key that is no longer accepted.
+    pub(super) async fn authenticate(
+        &self,
+        session: &mut Session,
+        client: &Client,
+        deadlines: &Deadlines<'_>,
+    ) -> Result<(), Failure> {
+        self.check_host_key_again(session, &client.id, Stage::Authenticate)?;
+        session.log_in();
+        // Before the end of the stage, so that a source of ours that hangs is reported as such.
+        let ours_until = tokio::time::Instant::now() + deadlines.of(Stage::Authenticate) * 9 / 10;
+        let ours = CredentialSources::new(&self.keyring, &self.secrets, ours_until);
+        deadlines.run(Stage::Authenticate, authenticate(session, client, &ours)).await
+    }
+}

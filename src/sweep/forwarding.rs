@@ -1,0 +1,170 @@
+//! Opens connections through the session of a bastion, and says why one cannot be opened. Which session is used is
+//! decided in [`super::bastions`].
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use russh::ChannelOpenFailure;
+use tokio::sync::Notify;
+
+use crate::fleet::{ClientId, Failure, FailureKind, Stage};
+
+/// How many refusals wait for whoever asked. Older ones are dropped: each is only awaited for a moment.
+const MOST_WAITING: usize = 256;
+/// How long the words of a refusal are awaited. They come with it.
+const WORDS_WITHIN: Duration = Duration::from_secs(1);
+
+/// The words with which a server refuses channels. The library gives the reason to whoever asked, and the words to the
+/// session's handler, right after it.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Refusals(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    words: Mutex<VecDeque<String>>,
+    come: Notify,
+}
+
+impl Refusals {
+    /// Notes the words of a refusal.
+    pub(super) fn note(&self, words: &str) {
+        let mut waiting = self.0.words.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() == MOST_WAITING {
+            waiting.pop_front();
+        }
+        waiting.push_back(words.to_owned());
+        self.0.come.notify_one();
+    }
+
+    /// The words of a refusal that was just met. Where several were met at the same moment and differ, all of their
+    /// words are given, because it is not known which belong together.
+    pub(super) async fn take(&self) -> String {
+        let words = async {
+            loop {
+                let come = self.0.come.notified();
+                if let Some(words) = self.oldest() {
+                    return words;
+                }
+                come.await;
+            }
+        };
+        tokio::time::timeout(WORDS_WITHIN, words).await.unwrap_or_default()
+    }
+
+    fn oldest(&self) -> Option<String> {
+        let mut waiting = self.0.words.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut distinct: Vec<&str> = Vec::new();
+        for words in &*waiting {
+            if !distinct.contains(&words.as_str()) {
+                distinct.push(words);
+            }
+        }
+        let words = distinct.join(" or ");
+        waiting.pop_front()?;
+        if !waiting.is_empty() {
+            self.0.come.notify_one();
+        }
+        Some(words)
+    }
+}
+
+/// Why a bastion opens no connection.
+#[derive(Debug)]
+pub(super) enum ForwardError {
+    /// It opens no more of them in this session.
+    Full(String),
+    /// It opens none to this client, for this reason.
+    Refused(Failure),
+    /// The session has ended.
+    Ended,
+}
+
+/// What a refusal means for a client; `bastion` and `words` say who refused and how.
+pub(super) fn refused(reason: &ChannelOpenFailure, words: &str, bastion: &str, client: &ClientId) -> ForwardError {
+    let failure = |kind| Failure::new(Stage::Connect, kind).because(format!("bastion {bastion}"));
+    let said = |words: &str| if words.trim().is_empty() { "no reason given".to_owned() } else { words.to_owned() };
+    match reason {
+        ChannelOpenFailure::ResourceShortage => ForwardError::Full(said(words)),
+        ChannelOpenFailure::ConnectFailed => {
+            let failure = failure(kind_of(words));
+            ForwardError::Refused(failure.because(if words.trim().is_empty() {
+                format!("it cannot connect to {client}")
+            } else {
+                words.to_owned()
+            }))
+        }
+        ChannelOpenFailure::AdministrativelyProhibited => {
+            ForwardError::Refused(failure(FailureKind::NotReached).because(format!(
+                "it may not forward to {client} ({}): see AllowTcpForwarding and PermitOpen there",
+                said(words)
+            )))
+        }
+        ChannelOpenFailure::UnknownChannelType | ChannelOpenFailure::Other { .. } => ForwardError::Refused(
+            failure(FailureKind::NotReached).because(format!("it does not forward connections ({})", said(words))),
+        ),
+    }
+}
+
+/// The kind of failure that the words of a bastion describe. They are those of its operating system.
+fn kind_of(words: &str) -> FailureKind {
+    let words = words.to_ascii_lowercase();
+    let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    if says(&["refused"]) {
+        FailureKind::Refused
+    } else if says(&["timed out", "timeout"]) {
+        FailureKind::TimedOut
+    } else if says(&["name or service", "not known", "resol", "nodename", "no address", "unknown host"]) {
+        FailureKind::NameUnknown
+    } else {
+        FailureKind::NetworkUnreachable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_who_is_to_blame() {
+        use ChannelOpenFailure::{AdministrativelyProhibited, ConnectFailed, UnknownChannelType};
+        for (reason, words, expected) in [
+            (ConnectFailed, "Connection refused", "connection refused: bastion gate: Connection refused"),
+            (ConnectFailed, "Connection timed out", "timed out: bastion gate: Connection timed out"),
+            (ConnectFailed, "No route to host", "network unreachable: bastion gate: No route to host"),
+            (
+                ConnectFailed,
+                "Name or service not known",
+                "host name not found: bastion gate: Name or service not known",
+            ),
+            (ConnectFailed, "", "network unreachable: bastion gate: it cannot connect to 10.0.0.1:22"),
+            (
+                AdministrativelyProhibited,
+                "open failed",
+                "not reached: bastion gate: it may not forward to 10.0.0.1:22 (open failed): see AllowTcpForwarding and PermitOpen there",
+            ),
+            (UnknownChannelType, "", "not reached: bastion gate: it does not forward connections (no reason given)"),
+        ] {
+            let client = ClientId::new("10.0.0.1", 22);
+            let ForwardError::Refused(failure) = refused(&reason, words, "gate", &client) else { panic!("{reason:?}") };
+            assert_eq!(failure.to_string(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn words_belong_to_their_refusal_or_all_are_given() {
+        let refusals = Refusals::default();
+        let (taken, ()) = tokio::join!(refusals.take(), async {
+            tokio::task::yield_now().await;
+            refusals.note("late");
+        });
+        assert_eq!(taken, "late");
+        for words in ["one", "one", "two"] {
+            refusals.note(words);
+        }
+        assert_eq!([refusals.take().await, refusals.take().await], ["one or two", "one or two"]);
+        assert_eq!(refusals.take().await, "two");
+    }
+}
