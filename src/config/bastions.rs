@@ -217,7 +217,7 @@ mod tests {
             ("", "the name of a server is missing"),
             ("gate,", "the name of a server is missing"),
             ("ops:hunter2@gate", "the part before `@` is not the name of an account"),
-            ("gate:0", "0 is not a valid port"),
+            ("gate:0", "`0` is not a valid port"),
             ("a,b,c,d,e,f,g,h,i", "this names 9 servers"),
             ("ssh://gate", "is not a valid"),
         ] {
@@ -262,11 +262,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_reported_at_its_place() {
         for (text, expected) in [
-            ("<bastion host='h' username='u'/>", "<bastion> has no `name`"),
-            ("<bastion name='g' username='u'/>", "<bastion> has no `host`"),
-            ("<bastion name='g' host='h'/>", "<bastion> has no `username`"),
+            ("<bastion host='h' username='u'/>", "`<bastion>` has no `name`"),
+            ("<bastion name='g' username='u'/>", "`<bastion>` has no `host`"),
+            ("<bastion name='g' host='h'/>", "`<bastion>` has no `username`"),
             ("<bastion name='none' host='h' username='u'/>", "this is not a valid name of a bastion"),
-            ("<bastion name='g' host='h' username='u' max-logins='0'/>", "`max-logins`: 0 is out of bounds"),
+            ("<bastion name='g' host='h' username='u' max-logins='0'/>", "`max-logins`: `0` is out of bounds"),
             (
                 "<bastion name='g' host='h' username='u' passphrase='env:P'/>",
                 "`passphrase` has no effect without `key`",

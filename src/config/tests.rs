@@ -435,7 +435,7 @@ fn strangers_and_misplaced_ones_are_named() {
     );
     check(
         &with_client("<group ip='a' name='b'/>"),
-        "1:16: `<group>` has no attribute `ip`: it is an attribute of `<client>`\n1:23: `<group>` has no attribute `name`: it is an attribute of `<client>`",
+        "1:16: `<group>` has no attribute `ip`: it is an attribute of `<client>`\n1:23: `<group>` has no attribute `name`: it is an attribute of `<bastion>` or `<client>`",
     );
     check(
         &with_client("<alerts every='4h'/>"),

@@ -15,6 +15,7 @@ use std::{
 };
 
 use rand::RngExt;
+use russh::keys::HashAlg;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -137,6 +138,26 @@ impl Route {
                 None => connect::tcp(&client, allowed).await.map(Transport::Tcp),
             }
         }
+    }
+
+    /// The bastions on the way, each with the host key of its session.
+    pub(super) async fn host_keys(&self) -> Vec<String> {
+        let mut shown = Vec::new();
+        let mut next = self.through.as_ref().map(|(gate, _)| gate);
+        while let Some(gate) = next {
+            let state = gate.state.lock().await;
+            if let Some(key) = state.sessions.first().and_then(|carrier| carrier.session.host_key()) {
+                shown.push(format!(
+                    "{} {} {}",
+                    gate.bastion.label(),
+                    key.algorithm(),
+                    key.fingerprint(HashAlg::Sha256)
+                ));
+            }
+            next = gate.before.as_ref();
+        }
+        shown.reverse();
+        shown
     }
 }
 

@@ -67,21 +67,15 @@ pub struct CleanResult {
 
 /// The result of `trust` for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TrustResult {
-    /// The key was pinned before.
-    AlreadyPinned {
-        /// `SHA256:…`
-        fingerprint: String,
-        /// Such as `ssh-ed25519`.
-        algorithm: String,
-    },
-    /// The key is pinned now. Its fingerprint should be compared with that on the client's console.
-    Pinned {
-        /// `SHA256:…`
-        fingerprint: String,
-        /// Such as `ssh-ed25519`.
-        algorithm: String,
-    },
+pub struct TrustResult {
+    /// Whether the key was pinned before. If not, its fingerprint should be compared with that on the client's console.
+    pub was_pinned: bool,
+    /// Such as `ssh-ed25519`.
+    pub algorithm: String,
+    /// `SHA256:…`
+    pub fingerprint: String,
+    /// The bastions on the way, each with its host key.
+    pub bastions: Vec<String>,
 }
 
 /// How often, and since when, a collection failed because this machine lacks a resource.
@@ -105,6 +99,8 @@ impl Shortage {
 /// sessions. There is one per configuration, shared by all tasks.
 pub struct Collector {
     shared: Shared,
+    /// The bastions for `trust`: whoever trusts a client trusts the way to it.
+    trusting: Bastions,
     /// The deadline of one attempt.
     timeout: Duration,
     /// The most further attempts of a collection.
@@ -149,6 +145,7 @@ impl Collector {
             keyring: Keyring::default(),
             secrets: Secrets::default(),
         });
+        let trusting = Bastions::new(&access, HostKeyPolicy::AcceptNew, timeout);
         let shared = Shared {
             publisher,
             bastions: Bastions::new(&access, access.host_keys, timeout),
@@ -158,7 +155,7 @@ impl Collector {
             reading_on: Semaphore::new(READING_ON),
             known_clients: KnownClients::default(),
         };
-        Ok(Self { shared, timeout, retries: config.collector.retries })
+        Ok(Self { shared, trusting, timeout, retries: config.collector.retries })
     }
 
     /// Uses a descriptor budget that kept sessions share with others.
@@ -284,20 +281,11 @@ impl Collector {
     /// # Errors
     /// The failure. A key is never pinned if another one is pinned: [`FailureKind::HostKeyChanged`].
     pub async fn trust(&self, client: &Client, cancel: &CancellationToken) -> Result<TrustResult, Failure> {
-        // Whoever trusts a client trusts the way to it.
-        let bastions = Bastions::new(&self.shared.access, HostKeyPolicy::AcceptNew, self.timeout);
-        let trusted = self.trust_over(client, &bastions, cancel).instrument(span::of_client(client)).await;
-        bastions.close().await;
-        trusted
+        self.trust_client(client, cancel).instrument(span::of_client(client)).await
     }
 
-    async fn trust_over(
-        &self,
-        client: &Client,
-        bastions: &Bastions,
-        cancel: &CancellationToken,
-    ) -> Result<TrustResult, Failure> {
-        let route = bastions.route(client, None, cancel).await?;
+    async fn trust_client(&self, client: &Client, cancel: &CancellationToken) -> Result<TrustResult, Failure> {
+        let route = self.trusting.route(client, None, cancel).await?;
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
         let opening = route.open(&client.id, deadlines.of(Stage::Connect));
         let met = Arc::new(OnceLock::new());
@@ -309,20 +297,14 @@ impl Collector {
             }
             Err(failure) => failure,
         };
-        match met.get().cloned() {
-            None => Err(failure),
-            Some(ShownHostKey { fingerprint, algorithm, was_pinned: true }) => {
-                Ok(TrustResult::AlreadyPinned { fingerprint, algorithm })
-            }
-            Some(ShownHostKey { fingerprint, algorithm, was_pinned: false }) => {
-                Ok(TrustResult::Pinned { fingerprint, algorithm })
-            }
-        }
+        let Some(ShownHostKey { fingerprint, algorithm, was_pinned }) = met.get().cloned() else { return Err(failure) };
+        Ok(TrustResult { was_pinned, algorithm, fingerprint, bastions: route.host_keys().await })
     }
 
     /// Closes all kept sessions. The collector can still be used.
     pub async fn close(&self) {
         self.shared.sessions.close().await;
         self.shared.bastions.close().await;
+        self.trusting.close().await;
     }
 }

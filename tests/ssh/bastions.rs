@@ -1,6 +1,6 @@
 //! Clients behind bastions: real servers behind real servers.
 
-use support::{Sshd, SshdOptions, wait_until};
+use support::{Fleetsweep, Sshd, SshdOptions, rows, wait_until};
 
 use crate::sweeping::{PATIENT, SOON, at, client, key_login, program, sshd_with, sweep};
 
@@ -16,14 +16,21 @@ fn element(name: &str, sshd: &Sshd) -> String {
     format!(r#"<bastion name="{name}" host="{host}" port="{port}" {}/>"#, key_login(sshd))
 }
 
+/// The number that a query gives.
+async fn count(program: &Fleetsweep, query: &str) -> usize {
+    let rows = rows(&program.path("fleetsweep.db"), query).await;
+    let number = rows.first().and_then(|row| row.first()?.as_deref());
+    number.unwrap().parse().unwrap()
+}
+
 fn logins(sshd: &Sshd) -> usize {
     sshd.log().matches("Accepted publickey").count()
 }
 
 pub(crate) async fn clients_behind_bastions_are_collected_over_one_session_with_each() {
-    const CLIENTS: usize = 30;
+    const CLIENTS: u16 = 30;
     let (outer, inner) = (bastion(&[]).await, bastion(&["ListenAddress 127.0.0.1"]).await);
-    let far = sshd_with("/bin/sh", SshdOptions { addresses: CLIENTS as u16, ..SshdOptions::default() }).await;
+    let far = sshd_with("/bin/sh", SshdOptions { addresses: CLIENTS, ..SshdOptions::default() }).await;
     let settings = format!(
         r#"<collector timeout="120s" retries="0" interval="1s"/>{}{}"#,
         element("outer", &outer),
@@ -57,8 +64,7 @@ pub(crate) async fn clients_behind_bastions_are_collected_over_one_session_with_
     let before = logins(&far);
     let query = "SELECT count(*) FROM v1_collections WHERE status = 'ok'";
     wait_until("three sweeps more", SOON, async || {
-        let rows = support::rows(&program.path("fleetsweep.db"), query).await;
-        rows[0][0].as_deref().unwrap().parse::<usize>().unwrap() >= (CLIENTS + 1) * 4
+        count(&program, query).await >= usize::from(CLIENTS + 1) * 4
     })
     .await;
     running.signal(support::Signal::TERM);
@@ -66,7 +72,7 @@ pub(crate) async fn clients_behind_bastions_are_collected_over_one_session_with_
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     assert_eq!((logins(&outer), logins(&inner)), (2, 2));
     // One for each client, and one for the server that is a bastion without an element.
-    assert_eq!(logins(&far) - before, CLIENTS + 2);
+    assert_eq!(logins(&far) - before, usize::from(CLIENTS + 2));
 }
 
 pub(crate) async fn a_bastion_that_cannot_be_used_is_one_failure_and_no_failure_of_the_clients() {
@@ -113,8 +119,7 @@ pub(crate) async fn a_bastion_that_cannot_be_used_is_one_failure_and_no_failure_
     let told: Vec<&str> = swept.outcome.stderr.lines().filter(|line| line.contains("because of a bastion")).collect();
     assert_eq!(told.len(), 3, "{told:#?}");
     assert!(told.iter().any(|line| line.contains("12 clients were not collected")), "{told:#?}");
-    let alerts = support::rows(&program.path("fleetsweep.db"), "SELECT count(*) FROM v1_alerts").await;
-    assert_eq!(alerts[0][0].as_deref(), Some("0"));
+    assert_eq!(count(&program, "SELECT count(*) FROM v1_alerts").await, 0);
     assert_eq!(refusing.log().matches("Failed password").count(), 1, "one login for all clients behind it");
 }
 

@@ -58,9 +58,10 @@ pub fn check(source: &ConfigSource) -> Result<Exit, RunError> {
 /// [`RunError`] if it could not start.
 pub async fn trust(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, RunError> {
     visit(source, async |collector: &Collector, client: &Client| match collector.trust(client, stop).await {
-        Ok(TrustResult::Pinned { fingerprint, algorithm }) => Ok(format!("pinned now      {algorithm} {fingerprint}")),
-        Ok(TrustResult::AlreadyPinned { fingerprint, algorithm }) => {
-            Ok(format!("pinned already  {algorithm} {fingerprint}"))
+        Ok(TrustResult { was_pinned, algorithm, fingerprint, bastions }) => {
+            let pinned = if was_pinned { "pinned already " } else { "pinned now     " };
+            let over: String = bastions.iter().map(|bastion| format!("; over {bastion}")).collect();
+            Ok(format!("{pinned} {algorithm} {fingerprint}{over}"))
         }
         Err(failure) => Err(failure),
     })
