@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     authenticate::authenticate,
-    connect::{connect, not_ssh},
+    connect::{ChannelBuffer, connect, not_ssh},
     credential_sources::CredentialSources,
     deadline::Deadlines,
     host_key::{self, HostKeyPurpose},
@@ -39,9 +39,10 @@ impl Access {
         opening: impl Future<Output = Result<Transport, Failure>> + Send + 'static,
         deadlines: &Deadlines<'_>,
         purpose: HostKeyPurpose,
+        buffer: ChannelBuffer,
     ) -> Result<Session, Failure> {
         let identification = PeerIdentification::default();
-        let connecting = connect(client, opening, &self.hosts, purpose, &identification);
+        let connecting = connect(client, opening, &self.hosts, purpose, buffer, &identification);
         deadlines.run(Stage::Connect, connecting).await.map_err(|failure| {
             if failure.kind == FailureKind::TimedOut {
                 // A service that sends something other than SSH looked like a slow server until now.

@@ -22,7 +22,8 @@ use tracing::Instrument as _;
 
 use super::{
     access::Access,
-    backoff, connect,
+    backoff,
+    connect::{self, ChannelBuffer},
     deadline::Deadlines,
     forwarding::ForwardError,
     host_key::HostKeyPurpose,
@@ -327,7 +328,8 @@ impl Gate {
             let opening = route.open(&server.id, deadlines.of(Stage::Connect));
             let purpose = HostKeyPurpose::Enter(self.host_keys);
             let entered = async {
-                let mut session = self.access.connect(&server, opening, &deadlines, purpose).await?;
+                let mut session =
+                    self.access.connect(&server, opening, &deadlines, purpose, ChannelBuffer::Connections).await?;
                 self.access.authenticate(&mut session, &server, &deadlines).await?;
                 Ok(session)
             };

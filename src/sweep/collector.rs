@@ -22,6 +22,7 @@ use super::{
     backoff,
     bastions::Bastions,
     collection::Collection,
+    connect::ChannelBuffer,
     deadline::{Deadlines, WINDOW},
     delivery,
     descriptor_budget::DescriptorBudget,
@@ -290,13 +291,14 @@ impl Collector {
         let opening = route.open(&client.id, deadlines.of(Stage::Connect));
         let met = Arc::new(OnceLock::new());
         let purpose = HostKeyPurpose::Trust(Arc::clone(&met));
-        let failure = match self.shared.access.connect(client, opening, &deadlines, purpose).await {
-            Ok(session) => {
-                session.close().await;
-                Failure::new(Stage::Connect, FailureKind::NotSsh).because("it showed no host key")
-            }
-            Err(failure) => failure,
-        };
+        let failure =
+            match self.shared.access.connect(client, opening, &deadlines, purpose, ChannelBuffer::Commands).await {
+                Ok(session) => {
+                    session.close().await;
+                    Failure::new(Stage::Connect, FailureKind::NotSsh).because("it showed no host key")
+                }
+                Err(failure) => failure,
+            };
         let Some(ShownHostKey { fingerprint, algorithm, was_pinned }) = met.get().cloned() else { return Err(failure) };
         Ok(TrustResult { was_pinned, algorithm, fingerprint, bastions: route.host_keys().await })
     }

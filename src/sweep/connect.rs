@@ -35,9 +35,26 @@ use crate::{
 
 /// The interval of keepalives of a silent session. After three without an answer, the session has ended.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// The most messages of a channel that wait for its reader. When it is reached, the session stops reading from the
-/// client until one is taken, so that a client that sends too much is slowed down and uses no memory.
-const CHANNEL_MESSAGES: usize = 32;
+/// How many messages of a channel wait for its reader. When so many wait, the session stops reading from the server until
+/// one is taken, so that a server that sends too much is slowed down and uses no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChannelBuffer {
+    /// A channel at a time carries the output of a command.
+    Commands,
+    /// Each channel carries the session of another client, which may write for a while before it reads. Meanwhile the
+    /// sessions beside it must not wait.
+    Connections,
+}
+
+impl ChannelBuffer {
+    /// The most messages, each of at most 32 KiB.
+    fn messages(self) -> usize {
+        match self {
+            Self::Commands => 32,
+            Self::Connections => 256,
+        }
+    }
+}
 
 /// Connects to a client over the transport that `opening` opens and checks its host key. The session runs on the threads
 /// for sessions.
@@ -49,10 +66,11 @@ pub(super) async fn connect(
     opening: impl Future<Output = Result<Transport, Failure>> + Send + 'static,
     hosts: &Arc<KnownHosts>,
     purpose: HostKeyPurpose,
+    buffer: ChannelBuffer,
     identification: &PeerIdentification,
 ) -> Result<Session, Failure> {
     let handler = SessionHandler::new(Arc::clone(hosts), client.id.clone(), purpose, AlgorithmSet::of(client));
-    threads::run(open(handler, opening, identification.clone()))
+    threads::run(open(handler, opening, buffer, identification.clone()))
         .await
         .unwrap_or_else(|error| Err(Failure::new(Stage::Connect, FailureKind::Defect).because(error)))
 }
@@ -60,6 +78,7 @@ pub(super) async fn connect(
 async fn open(
     handler: SessionHandler,
     opening: impl Future<Output = Result<Transport, Failure>>,
+    buffer: ChannelBuffer,
     identification: PeerIdentification,
 ) -> Result<Session, Failure> {
     let transport = opening.await?;
@@ -67,7 +86,7 @@ async fn open(
     // From here on, dropping this future cuts the stream, which ends the session's task.
     let guard = cut.clone().drop_guard();
     let offered = handler.offered;
-    let settings = settings(offered, handler.host_key_algorithms()?)
+    let settings = settings(offered, buffer, handler.host_key_algorithms()?)
         .map_err(|error| Failure::new(Stage::Connect, FailureKind::Defect).because(error))?;
     let state = handler.state.clone();
     let stream = CuttableStream::new(transport, cut, identification.clone(), state.allowance.clone(), offered);
@@ -77,13 +96,17 @@ async fn open(
     }
 }
 
-fn settings(offered: AlgorithmSet, host_key_algorithms: Vec<Algorithm>) -> Result<client::Config, russh::Error> {
+fn settings(
+    offered: AlgorithmSet,
+    buffer: ChannelBuffer,
+    host_key_algorithms: Vec<Algorithm>,
+) -> Result<client::Config, russh::Error> {
     Ok(client::Config {
         client_id: russh::SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-fleetsweep_", env!("CARGO_PKG_VERSION")))),
         preferred: algorithms::offered(offered, host_key_algorithms),
         gex: algorithms::groups()?,
         keepalive_interval: Some(KEEPALIVE),
-        channel_buffer_size: CHANNEL_MESSAGES,
+        channel_buffer_size: buffer.messages(),
         nodelay: true,
         ..client::Config::default()
     })

@@ -8,6 +8,7 @@ use super::{
     access::Access,
     agents::Agents,
     bastions::{Bastions, Route},
+    connect::ChannelBuffer,
     deadline::Deadlines,
     host_key::HostKeyPurpose,
     known_clients::KnownClients,
@@ -44,6 +45,7 @@ impl Shared {
         deadlines: &Deadlines<'_>,
     ) -> Result<Session, Failure> {
         let opening = route.open(&client.id, deadlines.of(Stage::Connect));
-        self.access.connect(client, opening, deadlines, HostKeyPurpose::Enter(self.access.host_keys)).await
+        let purpose = HostKeyPurpose::Enter(self.access.host_keys);
+        self.access.connect(client, opening, deadlines, purpose, ChannelBuffer::Commands).await
     }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn clients_behind_bastions_are_collected_over_one_session_with_
     let mut clients: Vec<String> = (0..CLIENTS)
         .map(|number| {
             let via = if number % 2 == 0 { "outer" } else { "outer, inner" };
-            client(&format!("c{number}"), at(&far, number), &format!(r#"{} via="{via}""#, key_login(&far)))
+            client(&format!("c{number}"), at(&far, number.into()), &format!(r#"{} via="{via}""#, key_login(&far)))
         })
         .collect();
     // A server without an element has the account that is written, and the key of the client.
@@ -63,10 +63,7 @@ pub(crate) async fn clients_behind_bastions_are_collected_over_one_session_with_
     let running = program.spawn(["--headless"]);
     let before = logins(&far);
     let query = "SELECT count(*) FROM v1_collections WHERE status = 'ok'";
-    wait_until("three sweeps more", SOON, async || {
-        count(&program, query).await >= usize::from(CLIENTS + 1) * 4
-    })
-    .await;
+    wait_until("three sweeps more", SOON, async || count(&program, query).await >= usize::from(CLIENTS + 1) * 4).await;
     running.signal(support::Signal::TERM);
     let outcome = running.ended(SOON).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
