@@ -189,7 +189,7 @@ fn failure(
     let error = match ended {
         EndReason::Refused(failure) => return failure,
         EndReason::KeyPinned => return Failure::new(Stage::Connect, FailureKind::Cancelled),
-        // A service that is not SSH, not an attack.
+        // If the first line is not from an SSH server, this is another service and not an attack.
         EndReason::Abuse(abuse) => {
             return not_ssh(identification)
                 .unwrap_or_else(|| Failure::new(Stage::Connect, abuse.kind()).because(abuse));

@@ -1,5 +1,5 @@
-//! The table of what the operator can do. Key map, hint line, help and palette read it; keys and palette go through
-//! [`act`]. Each row stands beside the function that does it, in one of the modules here.
+//! The table of the operator's actions. Key map, hint line, help and palette use it; keys and palette call [`act`].
+//! Each row is next to its function, in one of the modules here.
 
 use super::{
     action::Action,
@@ -19,7 +19,7 @@ pub(super) mod time;
 
 use spec::{Hint, Spec, When};
 
-/// The row of an action.
+/// The table row of an action.
 pub(super) const fn spec(action: Action) -> &'static Spec {
     match action {
         Action::Up => &moving::UP,
@@ -80,20 +80,20 @@ pub(super) const fn spec(action: Action) -> &'static Spec {
     }
 }
 
-/// The action of a key; `None` where it has none.
+/// The action of a key; `None` if it has none.
 pub(super) fn bound_to(key: Key) -> Option<Action> {
     Action::ALL.iter().copied().find(|action| spec(*action).keys.contains(&key))
 }
 
-/// The action that a key means in what is shown.
+/// The action of a key in the current view.
 pub(super) fn meant_by(model: &Model, key: Key) -> Option<Action> {
     let travels = model.view.travel.is_some() && model.view.place() == Place::Clients;
     let in_past = |action: &Action| travels && spec(*action).keys_in_past.contains(&key);
     Action::ALL.iter().copied().find(in_past).or_else(|| bound_to(key))
 }
 
-/// The actions that `text` finds, without regard to case: every word of it is in the name, the help or a synonym. Those
-/// whose name begins with `text` come first, those that do not apply in the view that is shown last.
+/// The actions that match `text`, ignoring case: every word of it is in the name, the help or a synonym. Those whose
+/// name begins with `text` come first, those that do not apply in the current view last.
 pub(super) fn matching(model: &Model, text: &str) -> Vec<Action> {
     let text = text.to_lowercase();
     let text = text.trim();
@@ -118,12 +118,12 @@ pub(super) fn matching(model: &Model, text: &str) -> Vec<Action> {
     found
 }
 
-/// Whether an action applies in the view that is shown: what it acts on can be seen.
+/// Whether an action applies in the current view, so that the operator can see the items on which it acts.
 pub(super) fn applies(model: &Model, action: Action) -> bool {
     spec(action).scope.includes(model.view.place())
 }
 
-/// Why an action does not apply in the view that is shown, and what to press; `None` where it does.
+/// Why an action does not apply in the current view, and what to press; `None` if it applies.
 pub(super) fn refusal(model: &Model, action: Action) -> Option<String> {
     let row = spec(action);
     let (what, way) = row.scope.elsewhere(model.view.place())?;
@@ -131,7 +131,7 @@ pub(super) fn refusal(model: &Model, action: Action) -> Option<String> {
     Some(format!("{key} ({}) acts on {what}: {way}.", row.name))
 }
 
-/// The place of an action in the hint line of what is shown, the lowest first; `None` keeps it out.
+/// The position of an action in the hint line, the lowest first; `None` if it is not shown there.
 pub(super) fn hint(model: &Model, action: Action) -> Option<u8> {
     let row = spec(action);
     let is_offered = match row.when {
@@ -148,7 +148,7 @@ pub(super) fn hint(model: &Model, action: Action) -> Option<u8> {
     place.filter(|_| is_offered && applies(model, action))
 }
 
-/// Does an action, or asks first, or says why it cannot be done here and now.
+/// Executes an action, or asks first, or shows why it cannot be executed now.
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Command> {
     let row = spec(action);
     model.prepare();
@@ -172,7 +172,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Command> {
     perform(model, action)
 }
 
-/// Does an action without asking.
+/// Executes an action without a question.
 pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Command> {
     model.prepare();
     model.view.chosen |= spec(action).keeps_selection;
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(matching(&model, "").len(), Action::ALL.len());
     }
 
-    /// A model that shows a view, with something in it.
+    /// A model that shows a view with some content.
     fn showing(place: Place) -> Model {
         let mut model = script::model(20, (120, 40), DARK);
         let keys = match place {
@@ -262,8 +262,8 @@ mod tests {
         model
     }
 
-    /// Every action in every view: where it does not apply it does nothing and says so, in the hint line, in the palette
-    /// and by its key alike. The letters are the views in their order.
+    /// Every action in every view: if it does not apply, it has no effect and this is reported, in the hint line, in
+    /// the palette and for its key. The letters are the views in order.
     #[test]
     fn an_action_applies_where_what_it_acts_on_can_be_seen() {
         let everywhere = "cdamMlL";

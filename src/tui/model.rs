@@ -1,4 +1,4 @@
-//! The dashboard's state: the fleet as told, the data as answered, the view as steered. Pure.
+//! The state of the dashboard: the fleet, results of queries, and the view. Pure.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -24,72 +24,71 @@ use crate::fleet::{
     stream::{About, Collector, LogLine, StreamOrigin},
 };
 
-/// How long a line for the operator is shown.
+/// How long a message for the operator is shown.
 const SAID_FOR: Duration = Duration::from_secs(6);
 
-/// How many log lines are kept; the oldest go first.
+/// The most log lines. The oldest are dropped first.
 pub(super) const LOG_KEPT: usize = 2000;
 
-/// How many rows of each list are asked for at once. Mails come with their texts.
+/// The number of rows of a request, per list. Mails include their texts.
 pub(super) const ALERTS: u32 = 500;
 pub(super) const MAILS: u32 = 100;
 pub(super) const SWEEPS: u32 = 500;
 
-/// Everything the screen is drawn from.
+/// The state from which the screen is drawn.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// The fleet now.
+    /// The current fleet.
     pub(super) fleet: Fleet,
-    /// Where the operator is.
+    /// The state of the view.
     pub(super) view: View,
-    /// What the header says.
+    /// The description of the fleet for the header.
     pub(super) about: About,
-    /// Where the stream comes from.
+    /// The origin of the stream.
     pub(super) source: StreamOrigin,
     /// The log, oldest first.
     pub(super) log: VecDeque<LogLine>,
-    /// The history of one client, as last answered.
+    /// The last result for the history of a client.
     pub(super) history: Option<History>,
-    /// The security events of one client, as last answered.
+    /// The last result for the security events of a client.
     pub(super) events: Option<(ClientId, Vec<EventRow>)>,
-    /// The alert history, as far as it is loaded.
+    /// The loaded part of the alert history.
     pub(super) alerts: Window<AlertRow>,
-    /// The outbox, as far as it is loaded.
+    /// The loaded part of the outbox.
     pub(super) mails: Window<MailRow>,
-    /// How many mails wait and how many were refused, of all.
+    /// The total numbers of waiting and of refused mails.
     pub(super) mail_counts: (u64, u64),
-    /// The sweeps that can be travelled to, as far as they are loaded.
+    /// The loaded part of the sweeps that are available for time travel.
     pub(super) sweeps: Window<SweepView>,
-    /// What is shown while the past that is wanted is not known.
+    /// An empty fleet, displayed while the wanted past is not loaded.
     pub(super) nothing: Fleet,
-    /// What was asked for last, so that nothing is asked twice.
+    /// The last queries, so that none is repeated.
     pub(super) asked: Asked,
     /// When what the database did not answer is asked for again.
     pub(super) again: Again,
-    /// The line for the operator, and until when it is shown.
+    /// The message for the operator, and until when it is shown.
     pub(super) said: Option<(StatusMessage, Timestamp)>,
-    /// What the terminal can show.
+    /// The capabilities of the terminal.
     pub(super) look: Look,
     /// Columns and rows.
     pub(super) size: (u16, u16),
-    /// The time.
+    /// The current time.
     pub(super) now: Timestamp,
-    /// The clients that are listed, in their order.
+    /// The listed clients in order.
     pub(super) rows: Vec<ClientId>,
-    /// Where the selected client was listed last: its neighbour is selected when it goes.
+    /// The last row of the selected client. If the client is removed, its neighbour is selected.
     pub(super) row: usize,
-    /// Whether `rows` must be made anew.
+    /// Whether `rows` must be updated.
     pub(super) rows_stale: bool,
-    /// The alerts, mails or lines of the log that are listed, by their places in what is known of them; whichever of the
-    /// three is shown.
+    /// The indices of the listed alerts, mails or log lines in the current view.
     pub(super) found: Vec<usize>,
-    /// Whether `found` must be made anew.
+    /// Whether `found` must be updated.
     pub(super) found_stale: bool,
-    /// What was selected in the lists last.
+    /// The last selected items of the lists.
     pub(super) kept: Kept,
-    /// The time left of the sweep under way, and of which sweep and when that was reckoned.
+    /// The remaining time of the current sweep, with the sweep and the time of the estimate.
     pub(super) time_left: (Option<(SweepId, Timestamp)>, Option<Duration>),
-    /// Whether the screen may look different from when it was drawn last.
+    /// Whether the screen may look different from the last drawn one.
     pub(super) changed: bool,
 }
 
@@ -98,12 +97,12 @@ pub struct Model {
 pub(super) struct History {
     pub(super) client: ClientId,
     pub(super) span: Span,
-    /// Up to when; `None` is now.
+    /// The end of the span; `None` is now.
     pub(super) until: Option<Timestamp>,
     pub(super) points: Vec<Point>,
 }
 
-/// What was asked for last.
+/// The last queries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) history: Option<(ClientId, Span, Option<Timestamp>)>,
@@ -111,7 +110,7 @@ pub(super) struct Asked {
 }
 
 impl Model {
-    /// A dashboard that knows nothing yet. `size` is the terminal's, columns and rows.
+    /// An empty dashboard. `size` is that of the terminal, columns and rows.
     #[must_use]
     pub fn new(about: About, look: Look, size: (u16, u16), now: Timestamp) -> Self {
         Self {
@@ -144,8 +143,7 @@ impl Model {
         }
     }
 
-    /// The fleet that is shown: a past one, the one held still, or the one now. Of a past one that is not known yet,
-    /// nothing.
+    /// The displayed fleet: a past one, the frozen one, or the current one. Empty if the wanted past is not loaded.
     #[must_use]
     pub fn shown(&self) -> &Fleet {
         match (&self.view.travel, &self.view.frozen) {
@@ -155,7 +153,7 @@ impl Model {
         }
     }
 
-    /// The time that the screen speaks of: ages count from here.
+    /// The time of the displayed fleet, for ages.
     #[must_use]
     pub fn shown_at(&self) -> Timestamp {
         match (&self.view.travel, &self.view.frozen) {
@@ -168,24 +166,24 @@ impl Model {
         }
     }
 
-    /// Whether a past is wanted that is not known.
+    /// Whether a past is wanted that is not loaded.
     #[must_use]
     pub fn waits_for_past(&self) -> bool {
         self.view.travel.as_ref().is_some_and(|travel| travel.fleet().is_none())
     }
 
-    /// Whether something other than the present is shown.
+    /// Whether the displayed fleet is not the current one.
     #[must_use]
     pub fn is_past(&self) -> bool {
         self.view.travel.is_some() || self.view.frozen.is_some()
     }
 
-    /// Whether a recording is shown.
+    /// Whether this is a replay.
     pub(super) fn is_replay(&self) -> bool {
         matches!(self.source, StreamOrigin::Replay(_))
     }
 
-    /// The collector that is looked at, as long as it does not answer.
+    /// The collector that the dashboard is attached to, if it does not answer.
     pub(super) fn lost_collector(&self) -> Option<Collector> {
         match self.source {
             StreamOrigin::Attached { collector: lost @ (Collector::Unreachable | Collector::Gone), .. } => Some(lost),
@@ -195,13 +193,13 @@ impl Model {
         }
     }
 
-    /// Whether a sweep is under way now.
+    /// Whether a sweep is running now.
     #[must_use]
     pub fn is_sweeping(&self) -> bool {
         self.fleet.newest_sweep().is_some_and(|sweep| sweep.duration_ms.is_none())
     }
 
-    /// The listed clients, in their order.
+    /// The listed clients in order.
     pub(super) fn listed(&self) -> impl Iterator<Item = &ClientView> {
         self.rows.iter().filter_map(|id| self.shown().client(id))
     }
@@ -212,28 +210,28 @@ impl Model {
         self.shown().client(self.view.selected.as_ref()?)
     }
 
-    /// When the next sweep begins by the schedule, seconds from now; `None` where that is not known or not to be.
+    /// The seconds until the next scheduled sweep; `None` if this is unknown or there is none.
     pub(super) fn next_sweep_in_seconds(&self) -> Option<u64> {
         let is_due = !self.fleet.is_paused() && !self.is_replay() && self.lost_collector().is_none();
         let interval_ms = i64::try_from(self.about.interval_ms.filter(|_| is_due)?).ok()?;
         let last = self.fleet.newest_scheduled_sweep()?.started_at.as_millisecond();
-        // Rounded up: 0:00 would say that it has begun.
+        // Rounded up, because 0:00 would mean that it has begun.
         let left = last.saturating_add(interval_ms).saturating_sub(self.now.as_millisecond());
         u64::try_from(left).ok().filter(|left| *left > 0).map(|left| left.div_ceil(1000))
     }
 
-    /// How the operator knows a client: by its name, as long as the fleet has it.
+    /// The name of a client if it is in the fleet.
     pub(super) fn name_of(&self, client: &ClientId) -> String {
         self.shown().client(client).map_or_else(|| client.to_string(), |client| client.card.name.clone())
     }
 
-    /// Where everything stands on the screen.
+    /// The layout of the screen.
     pub(super) fn layout(&self) -> Layout {
         let shown = Shown { clients: self.shown().clients().len(), alerts: self.shown().alerts().count() };
         Layout::of(self.size, self.view.tab, self.view.overlay != Overlay::None, shown)
     }
 
-    /// What the cells of a list depend on besides their item.
+    /// The data besides the item that cells of a list depend on.
     pub(super) fn context(&self, look: Look) -> Context<'_> {
         Context {
             fleet: self.shown(),
@@ -245,28 +243,28 @@ impl Model {
         }
     }
 
-    /// Whether the client's details are on the screen.
+    /// Whether the details of a client are on the screen.
     pub(super) fn shows_detail(&self) -> bool {
         self.view.tab == Tab::Fleet && (self.view.detail_open || self.layout().detail.is_some())
     }
 
-    /// The alerts of the fleet view, the newest first.
+    /// The alerts of the fleet view, newest first.
     pub(super) fn alert_list(&self) -> Vec<&AlertView> {
         self.shown().alerts().newest_first()
     }
 
-    /// The alert history as the database tells it; `None` where it was not asked yet, or is not what is shown.
+    /// The loaded alert history; `None` if it was not requested yet or is not displayed.
     pub(super) fn alert_rows(&self) -> Option<&[AlertRow]> {
         self.alerts.rows().filter(|_| !self.is_past())
     }
 
-    /// Up to when histories are wanted; `None` is now.
+    /// The end of the requested history; `None` is now.
     pub(super) fn until(&self) -> Option<Timestamp> {
         self.is_past().then(|| self.shown_at())
     }
 
-    /// The alert that is selected; of a selected client the first open one that is acknowledged or not, as wanted, or
-    /// its first.
+    /// The selected alert. For a selected client, the first open one that is acknowledged or not, as requested,
+    /// otherwise its first.
     pub(super) fn selected_alert(&self, acknowledged: bool) -> Option<&AlertView> {
         match (self.view.place(), self.view.pane) {
             (Place::Alerts, _) => {
@@ -284,17 +282,17 @@ impl Model {
         }
     }
 
-    /// Brings rows, selection, scroll position and the time left up to date; to be called before drawing.
+    /// Updates rows, selection, scroll position and remaining time. Must be called before drawing.
     pub fn prepare(&mut self) {
         self.prepare_lists();
         let sweep = self.fleet.newest_sweep().filter(|sweep| sweep.duration_ms.is_none());
         let reckoned_for = sweep.map(|sweep| (sweep.id, self.now));
         if self.time_left.0 != reckoned_for {
-            // Once a second, not for each frame: the whole past of every client is in it.
+            // Once per second and not for each frame, because it uses the complete history of every client.
             self.time_left = (reckoned_for, sweep.and_then(|sweep| eta::time_left(&self.fleet, sweep, self.now)));
         }
         if self.waits_for_past() {
-            // The selection waits with it.
+            // The selection waits, too.
             self.rows.clear();
             self.rows_stale = true;
             return;
@@ -324,7 +322,7 @@ impl Model {
         self.view.top = self.view.top.min(most);
     }
 
-    /// Brings the rows of the lists up to date, and keeps the selected ones within them.
+    /// Updates the rows of the lists and keeps the selection within them.
     pub(super) fn prepare_lists(&mut self) {
         if self.found_stale {
             self.find();
@@ -333,7 +331,7 @@ impl Model {
         self.stay_selected();
     }
 
-    /// Selects a client by the operator's choice.
+    /// Selects a client as the operator's choice.
     pub(super) fn select(&mut self, client: Option<ClientId>) {
         self.view.chosen = true;
         if self.view.selected != client {
@@ -342,13 +340,13 @@ impl Model {
         }
     }
 
-    /// Has the next [`prepare`](Self::prepare) list the clients anew.
+    /// Makes the next [`prepare`](Self::prepare) update the list of clients.
     pub(super) fn refresh(&mut self) {
         self.rows_stale = true;
         self.found_stale |= self.view.tab == Tab::Alerts;
     }
 
-    /// Shows a line to the operator for a while.
+    /// Shows a message to the operator for a while.
     pub(super) fn say(&mut self, is_error: bool, text: impl Into<String>) {
         let until = self.now.checked_add(SAID_FOR).unwrap_or(Timestamp::MAX);
         self.said = Some((StatusMessage { is_error, text: text.into() }, until));

@@ -1,4 +1,4 @@
-//! Moves the selection, scrolls, and changes the view and the pane. Not the keys that do so.
+//! Moves the selection, scrolls, and changes the view and the pane.
 
 use super::{
     messages::Command,
@@ -8,13 +8,13 @@ use super::{
 };
 use crate::fleet::listing::Part;
 
-/// The most lines that details can be scrolled by.
+/// The largest scroll position of details.
 const DETAIL_LINES: usize = 500;
 
-/// The most lines that a mail can be scrolled by.
+/// The largest scroll position of a mail.
 const MAIL_LINES: usize = 5000;
 
-/// Moves by so many rows in whatever has the focus.
+/// Moves by a number of rows in the focused list.
 pub(super) fn step(model: &mut Model, by: isize) -> Vec<Command> {
     let moved = |at: usize, most: usize| at.saturating_add_signed(by).min(most);
     match (model.view.tab, model.view.pane) {
@@ -22,7 +22,7 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Command> {
             model.row = moved(model.row, model.rows.len().saturating_sub(1));
             model.select(model.rows.get(model.row).cloned());
         }
-        // Kept within the list by `prepare`.
+        // `prepare` keeps it within the list.
         (Tab::Fleet, Pane::Alerts) if !model.view.detail_open => {
             model.view.pane_alert = moved(model.view.pane_alert, usize::MAX);
         }
@@ -44,7 +44,7 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Command> {
     load_on(model, by)
 }
 
-/// To the first row of whatever has the focus.
+/// Moves to the first row of the focused list.
 pub(super) fn to_start(model: &mut Model) -> Vec<Command> {
     let query = match model.view.tab {
         Tab::Alerts if model.alert_rows().is_some() && model.alerts.has_newer() => {
@@ -59,7 +59,7 @@ pub(super) fn to_start(model: &mut Model) -> Vec<Command> {
     vec![Command::Ask(query)]
 }
 
-/// To the last row of whatever has the focus, be it loaded or not.
+/// Moves to the last row of the focused list, even if it is not loaded.
 pub(super) fn to_end(model: &mut Model) -> Vec<Command> {
     let query = match model.view.tab {
         Tab::Alerts if model.alert_rows().is_some() && model.alerts.has_older() => {
@@ -74,7 +74,7 @@ pub(super) fn to_end(model: &mut Model) -> Vec<Command> {
     vec![Command::Ask(query)]
 }
 
-/// Lists load on as the operator comes near their end. What failed before is tried again.
+/// Loads further rows when the operator comes near the end. Also repeats a failed request.
 fn load_on(model: &mut Model, by: isize) -> Vec<Command> {
     match model.view.tab {
         Tab::Alerts => model.alerts.retry(),
@@ -84,7 +84,7 @@ fn load_on(model: &mut Model, by: isize) -> Vec<Command> {
     model.load_on(by)
 }
 
-/// How many rows a page has in the view that is shown; at least 1.
+/// The number of rows of a page in the current view; at least 1.
 pub(super) fn page(model: &Model) -> isize {
     let layout = model.layout();
     let rows = match model.view.tab {

@@ -1,4 +1,4 @@
-//! What people see: text and styles of whole screens, over a fixed clock and a scripted fleet.
+//! Snapshots of complete screens, text and styles, with a fixed clock and a scripted fleet.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ fn the_fleet_view_at_three_sizes_in_four_looks() {
     for (size, width, height) in [("80x24", 80, 24), ("120x40", 120, 40), ("200x60", 200, 60)] {
         for (look_name, look) in [("dark", DARK), ("light", LIGHT), ("mono", MONO), ("ascii", ASCII)] {
             let mut model = script::model(500, (width, height), look);
-            // The same text in every Unicode look: it is shown once, the styles for each.
+            // The text is the same in all looks with Unicode, so it is only in one snapshot.
             let text = shown(&mut model, true);
             insta::assert_snapshot!(format!("fleet-{size}-{look_name}"), text);
         }
@@ -265,7 +265,7 @@ fn the_counts_of_the_strip_add_up_to_the_fleet() {
 
 #[test]
 fn every_action_is_in_the_help() {
-    // Two columns are without the names where these do not fit.
+    // Two columns have no names if these do not fit.
     for (width, with_names) in [(80, true), (120, false), (200, true)] {
         let mut model = script::model(20, (width, 99), DARK);
         press(&mut model, "?");
@@ -283,7 +283,7 @@ fn the_help_is_searched() {
     let mut model = script::model(20, (120, 40), DARK);
     press(&mut model, "?/remind");
     insta::assert_snapshot!("help-search-120x40", shown(&mut model, false));
-    // A key that is typed into the search does nothing else; Esc leaves.
+    // A key that is typed into the search has no other effect. Esc leaves it.
     assert_eq!(press(&mut model, "q"), []);
     assert!(shown(&mut model, false).contains("No key does that."));
     press(&mut model, "\x1b");
@@ -327,7 +327,7 @@ fn a_line_of_the_log_is_opened_whole_and_stays_while_others_come() {
     }
 }
 
-/// The alerts, the mails and the log, filtered by words, by a column and by what leaves nothing.
+/// The alerts, the mails and the log, filtered by words, by a column and by a filter without results.
 #[test]
 fn every_list_is_filtered_by_words_and_columns() {
     for (keys, found) in [
@@ -349,7 +349,7 @@ fn every_list_is_filtered_by_words_and_columns() {
         model.prepare();
         assert_eq!(model.found.len(), found, "{keys:?}");
         assert!(model.view.filter_text.is_empty(), "{keys:?} filters the clients");
-        // Out of the filter, then out of the view.
+        // Leaves the filter, then the view.
         press(&mut model, "\x1b");
         model.prepare();
         let all = filtering::counts(&model).unwrap();
@@ -389,7 +389,7 @@ fn what_is_shown_is_exported_by_its_columns() {
     }
 }
 
-/// What is told to another process or written to a recording is what this one sees.
+/// Another process or a recording has the same fleet as this process.
 #[test]
 fn a_fleet_survives_its_json() {
     let model = script::model(40, (80, 24), DARK);
@@ -414,7 +414,7 @@ fn until_the_operator_chooses_the_first_row_is_selected_and_seen() {
     assert_eq!(model.view.selected, chosen);
 }
 
-/// Whatever comes in, no cell holds anything that moves a terminal.
+/// Whatever the input is, no cell contains an escape sequence.
 #[test]
 fn text_of_clients_never_becomes_an_escape_sequence() {
     let hostile = "\x1b]0;owned\x07\x1b[2J\u{9b}31m\u{202e}\r\n\tx\u{7f}";

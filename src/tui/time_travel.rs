@@ -1,4 +1,4 @@
-//! Time travel and long lists as the operator meets them, over scripted answers.
+//! Tests of time travel and long lists with scripted answers.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn tell(model: &mut Model, kind: EventKind) {
     model.update(Message::Frames(vec![Frame::Event(Arc::new(event))]));
 }
 
-/// A model that has gone one sweep into the past, with these sweeps, oldest first.
+/// A model one sweep in the past, with these sweeps, oldest first.
 fn travelled(sweeps: &[SweepView]) -> Model {
     let mut model = script::model(20, (120, 40), DARK);
     assert_eq!(press(&mut model, "←"), asks(Query::Sweeps(NEWEST_SWEEPS)));
@@ -37,7 +37,7 @@ fn travelled(sweeps: &[SweepView]) -> Model {
     model
 }
 
-/// The sweep that is shown; `None` where the screen shows nothing of any.
+/// The number of the displayed sweep; `None` if there is none.
 fn stands(model: &Model) -> Option<u64> {
     Some(model.shown().newest_sweep()?.number)
 }
@@ -47,15 +47,15 @@ fn time_travel_steps_through_the_past_and_returns() {
     let sweeps = script::sweeps(5);
     let mut model = travelled(&sweeps);
     assert_eq!(press(&mut model, "←"), asks(Query::Past(sweeps[3].id)));
-    // An answer that is not waited for any more changes nothing.
+    // An answer that is no longer needed has no effect.
     model.update(found(&sweeps[4], 20));
     assert_eq!(stands(&model), None);
     model.update(found(&sweeps[3], 20));
     assert_eq!(stands(&model), Some(4));
     insta::assert_snapshot!("travel-120x40", shown(&mut model, false));
-    // Nothing is collected in the past.
+    // No collections in the past.
     assert_eq!(press(&mut model, "c"), []);
-    // A sweep that ends meanwhile can be travelled to as well.
+    // A sweep that ends meanwhile is also available for time travel.
     model.settle();
     tell(&mut model, EventKind::SweepEnded { number: 128, duration_ms: 1, ok: 20, failed: 0 });
     let newer = Wish { part: Part::Newer(sweeps[4].key()), most: 500 };
@@ -73,7 +73,7 @@ fn time_travel_steps_through_the_past_and_returns() {
     assert!(!model.is_past());
 }
 
-/// The title once named one sweep while live rows stood under it for twelve seconds.
+/// A regression test: the title named a sweep while live rows were below it for twelve seconds.
 #[test]
 fn until_a_past_fleet_is_there_no_other_data_stands_under_its_title() {
     let sweeps = script::sweeps(5);
@@ -84,7 +84,7 @@ fn until_a_past_fleet_is_there_no_other_data_stands_under_its_title() {
         assert!(shown(&mut model, false).contains("web-000"));
         press(&mut model, step);
         if step == "←" {
-            // Neither live rows nor those of the sweep before, in no view and at no size.
+            // Neither live rows nor those of another sweep, in any view and size.
             for keys in ["", "2", "1\n", "\n"] {
                 press(&mut model, keys);
                 for size in [(120, 40), (80, 24), (40, 8), (200, 60)] {
@@ -120,13 +120,13 @@ fn a_past_that_cannot_be_had_says_why_and_shows_nothing_else() {
     model.update(found(&sweeps[4], 20));
     press(&mut model, "←");
     let why = "database fleet.db is locked by another program: end that program's transaction and try again".to_owned();
-    // That of the sweep before is of no interest.
+    // An error about another sweep has no effect.
     model.update(Message::Answer(Answer::Failed { query: Query::Past(sweeps[4].id), why: "other".to_owned() }));
     assert!(shown(&mut model, false).contains("asking…"));
     model.update(Message::Answer(Answer::Failed { query: Query::Past(sweeps[3].id), why }));
     insta::assert_snapshot!("travel-failed-120x40", shown(&mut model, false));
     assert_eq!(model.said, None, "the status line does not say it again");
-    // The next step tries another one, and one back the same again.
+    // The next step requests another one, and a step back the same one again.
     assert_eq!(press(&mut model, "←"), asks(Query::Past(sweeps[2].id)));
     assert_eq!(press(&mut model, "→"), asks(Query::Past(sweeps[3].id)));
 }
@@ -214,14 +214,14 @@ fn coarse_steps_and_ends() {
     for (keys, expected) in [("⇞", 40), ("{", 30), ("⇟", 40), ("}", 50), ("⇞⇞⇞⇞⇞⇞", 1), ("⇟", 11), ("⇤", 1), ("⇥←⇤", 1)]
     {
         press(&mut model, keys);
-        // The oldest is asked for where it is not known.
+        // The oldest sweep is requested if it is not known.
         if model.view.travel.as_ref().unwrap().sweep().is_none() {
             model.update(listed(Wish { part: Part::Oldest, most: 500 }, &sweeps));
         }
         let sweep = model.view.travel.as_ref().unwrap().sweep().unwrap().number;
         assert_eq!(sweep, expected, "{keys}");
     }
-    // Beyond the newest is the present; there the keys move the selection.
+    // After the newest sweep comes the present, where the keys move the selection.
     press(&mut model, "}⇟⇟⇟⇟⇟");
     assert!(!model.is_past());
     press(&mut model, "⇤");
@@ -291,10 +291,10 @@ fn g_goes_to_a_time_and_says_what_it_did_not_understand() {
     assert_eq!(press(&mut model, "g-1h\n"), asks(Query::Sweeps(wish)));
     assert_eq!(stands(&model), None);
     insta::assert_snapshot!("go-to-120x40", shown(&mut model, false));
-    // The last one that began then or before.
+    // The last sweep that began at or before this time.
     let expected = sweeps.iter().rfind(|sweep| sweep.started_at <= at).unwrap();
     assert_eq!(model.update(listed(wish, &sweeps)), asks(Query::Past(expected.id)));
-    // None is as old: it is the oldest, and that is said.
+    // No sweep is as old, so the oldest is shown with a message.
     let old = Wish { part: Part::At("2020-01-01T00:00:00Z".parse().unwrap()), most: 500 };
     assert_eq!(press(&mut model, "g2020-01-01\n"), asks(Query::Sweeps(old)));
     assert_eq!(model.update(listed(old, &sweeps)), asks(Query::Past(sweeps[0].id)));
@@ -312,7 +312,7 @@ fn what_is_pasted_into_the_time_is_typed() {
     assert_eq!(press(&mut model, "\n"), asks(Query::Sweeps(wish)));
 }
 
-/// A recording once complained of a missing database at every step of the selection.
+/// A regression test: a recording reported a missing database at every step of the selection.
 #[test]
 fn a_recording_asks_no_database() {
     let mut model = script::model(20, (120, 40), DARK);
@@ -379,7 +379,7 @@ fn the_alerts_load_on_and_say_how_many_there_are() {
     model.update(Message::Answer(Answer::AlertHistory { wish: older, page: part(2001..=2500, None) }));
     press(&mut model, &"↓".repeat(400));
     assert!(shown(&mut model, false).contains(" 891 of 3,000 in the history"), "{}", shown(&mut model, false));
-    // To the very end at once, and what fails is said and tried again at the next step.
+    // Directly to the end. A failure is reported, and the request is repeated at the next step.
     model.alerts.forget_questions();
     let oldest = Wish { part: Part::Oldest, most: 500 };
     assert_eq!(press(&mut model, "G"), asks(Query::AlertHistory(oldest)));

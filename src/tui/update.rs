@@ -1,4 +1,4 @@
-//! What each message changes, and what is asked for because of it. Pure; not how it looks.
+//! Applies messages and returns the resulting commands. Pure.
 
 use std::sync::Arc;
 
@@ -23,19 +23,19 @@ use crossterm::event::KeyEventKind;
 mod keys;
 mod mouse;
 
-/// Pasted text as one line: white space keeps its words apart, other control characters are left out.
+/// Pasted text as one line: white space separates words, other control characters are removed.
 fn one_line(text: &str) -> String {
     let characters = text.trim_end().chars().map(|c| if c.is_whitespace() { ' ' } else { c });
     characters.filter(|c| !c.is_control()).collect()
 }
 
 impl Model {
-    /// Takes in a message; returns what the operator wants because of it.
+    /// Applies a message. Returns the resulting commands.
     pub fn update(&mut self, message: Message) -> Vec<Command> {
         self.changed = true;
         match message {
             Message::Frames(frames) => {
-                // A log that is not shown changes nothing that is.
+                // Log lines only change the screen if the log is displayed.
                 let only_log = frames.iter().all(|frame| matches!(frame, Frame::Log(_)));
                 self.changed = !only_log || self.view.tab == Tab::Log;
                 for frame in frames {
@@ -59,7 +59,7 @@ impl Model {
             }
             Message::Answer(answer) => self.answered(answer),
             Message::Tick(now) => {
-                // A recording has a time of its own.
+                // A recording has its own time.
                 if !matches!(self.source, StreamOrigin::Replay(_)) {
                     self.now = now;
                 }
@@ -106,7 +106,7 @@ impl Model {
             Frame::Fleet(fleet) => {
                 self.fleet = Arc::unwrap_or_clone(fleet);
                 self.refresh();
-                // Whatever was missed may have made any of it old.
+                // All query results may be outdated, because events were missed.
                 self.outdate_lists();
             }
             Frame::Remembered(memory) => {
@@ -124,7 +124,7 @@ impl Model {
 
     /// Appends a line to the log.
     fn note(&mut self, line: LogLine) {
-        // The selected line stays selected; only the last one gives way to what comes after it.
+        // The selected line stays selected, except the last one, which follows the log.
         let stays = self.view.log_back > 0 || self.view.place() == Place::LogLine;
         if stays && self.is_listed(&line) {
             self.view.log_back = (self.view.log_back + 1).min(LOG_KEPT);
@@ -136,8 +136,8 @@ impl Model {
         }
     }
 
-    /// What is worth asking for, now that the operator's hand rests. To be called when no message has come
-    /// for a moment: holding a key down asks nothing. Of a recording nothing is asked: it tells all it knows.
+    /// The queries for the current view. Must be called when no message has come for a moment, so that holding a key
+    /// sends no queries. For a recording there are none, because it contains all data.
     pub fn settle(&mut self) -> Vec<Command> {
         self.prepare();
         if self.is_replay() {
@@ -170,7 +170,7 @@ impl Model {
         commands
     }
 
-    /// What of the list that is looked at is to be loaded, after a step by so many rows. One part at a time.
+    /// The next request for the displayed list after a move by `step` rows. Only one at a time.
     pub(super) fn load_on(&mut self, step: isize) -> Vec<Command> {
         if self.is_replay() {
             return Vec::new();
@@ -191,8 +191,8 @@ impl Model {
         sweeps.into_iter().chain(list).map(Command::Ask).collect()
     }
 
-    /// The loaded row that a row of a list is near to, which decides what is loaded next. A filtered list loads on until it
-    /// fills the screen, as long as nothing has to go for it; then only by a step beyond its ends.
+    /// The loaded row near a row of the list, which decides what is loaded next. A filtered list loads more until it fills
+    /// the screen, as long as no loaded row has to be dropped; after that, only when the selection moves beyond its ends.
     fn near<T: Listed>(&self, window: &Window<T>, listed: usize, step: isize) -> usize {
         if self.view.list_filter().is_none_or(|filter| filter.words.is_empty()) {
             return self.found.get(listed).copied().unwrap_or(0);
@@ -209,7 +209,7 @@ impl Model {
         }
     }
 
-    /// Any row of a list may be old, and what was asked may never be answered.
+    /// All rows of the lists may be outdated, and pending requests may not be answered.
     fn outdate_lists(&mut self) {
         self.asked = Asked::default();
         self.again.is_back(self.now);
@@ -222,7 +222,7 @@ impl Model {
         }
     }
 
-    /// What an event makes old, beyond the fleet itself.
+    /// Marks data as outdated because of an event, in addition to the fleet itself.
     fn invalidate(&mut self, event: &Event) {
         match &event.kind {
             EventKind::Alert { .. } | EventKind::Acknowledged { .. } | EventKind::Unacknowledged { .. } => {
@@ -232,10 +232,10 @@ impl Model {
                 self.mails.outdate();
                 self.alerts.outdate();
             }
-            // Sweeps that end while the past is looked at lengthen the time bar.
+            // Sweeps that end during time travel extend the time bar.
             EventKind::SweepEnded { .. } if self.view.travel.is_some() => self.sweeps.grow(),
             EventKind::SweepEnded { .. } => self.sweeps = Window::new(SWEEPS),
-            // What was asked before is of the time before the outage.
+            // Earlier results are from before the outage.
             EventKind::DatabaseBack { .. } => self.outdate_lists(),
             EventKind::ConfigurationRefused { errors } => {
                 let first = errors.first().map_or("", String::as_str);
@@ -298,7 +298,7 @@ impl Model {
             }
             Answer::Failed { query, why } => self.not_answered(query, why),
             Answer::Status(said) => {
-                // The line for the operator is gone after some seconds; an error can be looked up.
+                // The message disappears after some seconds, but an error stays in the log.
                 if said.is_error {
                     self.note(LogLine { at: self.now, level: LogLevel::Error, client: None, text: said.text.clone() });
                 }
@@ -308,12 +308,12 @@ impl Model {
         Vec::new()
     }
 
-    /// Which of the loaded rows stands in a row of a list that may be filtered.
+    /// The loaded row for a row of a list that may be filtered.
     fn loaded_row(&self, tab: Tab, listed: usize) -> usize {
         if self.view.tab == tab { self.found.get(listed).copied().unwrap_or(0) } else { listed }
     }
 
-    /// The other way round, after what is loaded has changed; where a row is filtered away, the next one.
+    /// The reverse, after the loaded rows have changed. If the row is filtered out, the next one.
     fn listed_row(&mut self, tab: Tab, loaded: usize) -> usize {
         if self.view.tab != tab {
             return loaded;

@@ -1,46 +1,46 @@
-//! The part of a long list that is loaded, and what of it is to be asked for next. Pure; not how a list is drawn.
+//! The loaded part of a long list, and the next requests for it. Pure.
 //!
-//! A list of a million rows stays where it is: so many pages of it are here as [`PAGES`] says, and as the operator moves on
-//! the rows at the other end are let go. They are asked for again when he comes back.
+//! Of a list of a million rows, only [`PAGES`] pages are loaded. When the operator moves on, rows at the other end are
+//! dropped. They are requested again when the operator comes back.
 
 use std::collections::BTreeSet;
 
 use crate::fleet::listing::{ListKey, Listed, Page, Part, Wish};
 
-/// The most pages that are kept.
+/// The most loaded pages.
 const PAGES: usize = 4;
 
 /// The loaded part of a list, the newest row first.
 #[derive(Debug, Clone)]
 pub(super) struct Window<T> {
-    /// How many rows are asked for at once.
+    /// The number of rows of a request.
     page: u32,
     /// `None` until the first answer.
     rows: Option<Vec<T>>,
-    /// The newest and the oldest row of the part, readable or not.
+    /// The keys of the newest and the oldest loaded row, readable or not.
     ends: Option<(ListKey, ListKey)>,
-    /// How many rows are newer than the part.
+    /// The number of rows that are newer than the loaded part.
     above: u64,
-    /// Whether there are newer rows that were never counted.
+    /// Whether there are newer rows that were not counted yet.
     has_grown: bool,
-    /// Whether there are older ones.
+    /// Whether there are older rows.
     has_older: bool,
-    /// How many rows the list has.
+    /// The number of rows of the list.
     total: u64,
-    /// Where rows are that cannot be read.
+    /// The keys of rows that cannot be read.
     unreadable: BTreeSet<ListKey>,
-    /// What was asked for and is not answered.
+    /// The request that was not answered yet.
     asked: Option<Wish>,
-    /// Why the last question was not answered; while it is asked again, too.
+    /// The error of the last request. It is kept while the request is repeated.
     failed: Option<String>,
-    /// Whether nothing is asked because of that.
+    /// Whether requests are paused because of that error.
     rests: bool,
-    /// Whether rows may have changed since.
+    /// Whether rows may have changed.
     is_stale: bool,
 }
 
 impl<T: Listed> Window<T> {
-    /// Nothing is loaded yet.
+    /// Without rows.
     pub(super) fn new(page: u32) -> Self {
         Self {
             page,
@@ -58,57 +58,57 @@ impl<T: Listed> Window<T> {
         }
     }
 
-    /// The rows that are loaded; `None` until the first answer.
+    /// The loaded rows; `None` until the first answer.
     pub(super) fn rows(&self) -> Option<&[T]> {
         self.rows.as_deref()
     }
 
-    /// How many rows the list has: those that cannot be read too.
+    /// The number of rows of the list, including unreadable ones.
     pub(super) fn total(&self) -> u64 {
         self.total
     }
 
-    /// How many rows of the loaded part cannot be read.
+    /// The number of unreadable rows in the loaded part.
     pub(super) fn unreadable(&self) -> usize {
         self.unreadable.len()
     }
 
-    /// Why the last question was not answered.
+    /// The error of the last request.
     pub(super) fn failed(&self) -> Option<&str> {
         self.failed.as_deref()
     }
 
-    /// The place of a loaded row in the whole list; the newest is the first.
+    /// The position of a loaded row in the whole list; the newest is the first.
     pub(super) fn place(&self, index: usize) -> u64 {
         self.above.saturating_add(index as u64).saturating_add(1)
     }
 
-    /// Whether newer rows are there than the loaded ones, as far as that is known.
+    /// Whether there are newer rows than the loaded ones, as far as known.
     pub(super) fn has_newer(&self) -> bool {
         self.above > 0
     }
 
-    /// Whether older rows are there than the loaded ones.
+    /// Whether there are older rows than the loaded ones.
     pub(super) fn has_older(&self) -> bool {
         self.has_older
     }
 
-    /// Where a row stands among the loaded ones, or would stand.
+    /// The index of a row among the loaded ones, or where it would be.
     pub(super) fn position(&self, key: ListKey) -> usize {
         self.rows.as_deref().unwrap_or_default().partition_point(|row| row.key() > key)
     }
 
-    /// Rows may have changed, or are new: what is loaded is asked for again.
+    /// Rows may have changed, so the loaded part is requested again.
     pub(super) fn outdate(&mut self) {
         (self.is_stale, self.rests) = (true, false);
     }
 
-    /// A newer row is there; none of the others has changed.
+    /// There is a newer row; the others are unchanged.
     pub(super) fn grow(&mut self) {
         (self.has_grown, self.rests) = (true, false);
     }
 
-    /// The operator moves, or time has passed: what failed may be tried again.
+    /// The operator has moved or time has passed, so a failed request may be repeated.
     pub(super) fn retry(&mut self) {
         self.rests = false;
     }
@@ -119,13 +119,13 @@ impl<T: Listed> Window<T> {
         self.rows.as_ref().map_or(0, Vec::len) + page <= PAGES * page
     }
 
-    /// Nothing that was asked for will be answered.
+    /// Pending requests will not be answered.
     pub(super) fn forget_questions(&mut self) {
         self.asked = None;
         self.outdate();
     }
 
-    /// What is to be asked for while this row is looked at; `None` while something is on its way. It then counts as asked for.
+    /// The next request for this selected row; `None` if a request is pending. The result counts as pending.
     pub(super) fn want(&mut self, selected: usize) -> Option<Wish> {
         if self.asked.is_some() || self.rests {
             return None;
@@ -147,7 +147,7 @@ impl<T: Listed> Window<T> {
         Some(self.note(part, most))
     }
 
-    /// Asks for a part in place of what is loaded, and of what was asked for.
+    /// Requests another part in place of the loaded one and of a pending request.
     pub(super) fn jump(&mut self, part: Part) -> Wish {
         self.rests = false;
         self.note(part, self.page)
@@ -159,13 +159,13 @@ impl<T: Listed> Window<T> {
         wish
     }
 
-    /// As many rows as are loaded.
+    /// The size of a request for as many rows as are loaded.
     fn whole(&self) -> u32 {
         let loaded = self.rows.as_ref().map_or(0, Vec::len);
         u32::try_from(loaded).unwrap_or(u32::MAX).clamp(self.page, self.page.saturating_mul(4))
     }
 
-    /// What was asked for cannot be had. Whether it was wanted still.
+    /// A request failed. Returns whether it was still pending.
     pub(super) fn fail(&mut self, wish: Wish, why: &str) -> bool {
         let is_wanted = self.asked == Some(wish);
         if is_wanted {
@@ -176,7 +176,7 @@ impl<T: Listed> Window<T> {
         is_wanted
     }
 
-    /// Takes in an answer, and moves `selected` with its row. Whether it was wanted still.
+    /// Applies an answer and moves `selected` with its row. Returns whether the request was still pending.
     pub(super) fn take(&mut self, wish: Wish, page: Page<T>, selected: &mut usize) -> bool {
         if self.asked != Some(wish) {
             return false;
@@ -215,7 +215,7 @@ impl<T: Listed> Window<T> {
         self.rows = Some(page.rows);
     }
 
-    /// Puts older rows behind the others, and lets newer ones go where these become too many.
+    /// Appends older rows, and drops newer ones if there are too many.
     fn append(&mut self, page: Page<T>, first: ListKey, selected: &mut usize) {
         self.follow(page.total);
         let rows = self.rows.get_or_insert_default();
@@ -235,7 +235,7 @@ impl<T: Listed> Window<T> {
         }
     }
 
-    /// Puts newer rows before the others, and lets older ones go where these become too many.
+    /// Prepends newer rows, and drops older ones if there are too many.
     fn prepend(&mut self, page: Page<T>, last: ListKey, selected: &mut usize) {
         let more = page.rows.len();
         self.total = page.total;
@@ -259,7 +259,7 @@ impl<T: Listed> Window<T> {
         self.rows = Some(rows);
     }
 
-    /// A list grows at its newest end, which is beyond what is loaded.
+    /// The list has grown at its newest end, beyond the loaded part.
     fn follow(&mut self, total: u64) {
         if self.above > 0 {
             self.above = self.above.saturating_add(total.saturating_sub(self.total));
@@ -284,7 +284,7 @@ mod tests {
         }
     }
 
-    /// What a database with the rows 1 to `last` answers; every hundredth of them cannot be read.
+    /// The answer of a database with the rows 1 to `last`, of which every hundredth cannot be read.
     fn answer(last: i64, wish: Wish) -> Page<Row> {
         let most = i64::from(wish.most);
         let (newest, oldest, has_more) = match wish.part {
@@ -329,7 +329,7 @@ mod tests {
             assert!(rows.len() <= 160 && window.total() == 1000, "{}", rows.len());
             let row = rows[selected];
             seen.push(row.0);
-            // Those that cannot be read take a place as well, and are not among the rows.
+            // Unreadable rows count for the position but are not among the rows.
             let before = u64::try_from((last - row.0) / 100).unwrap() + 1;
             let place = window.place(selected);
             let exact = u64::try_from(last - row.0 + 1).unwrap();

@@ -166,12 +166,13 @@ pub(super) const TAKE_OVER: Spec = Spec {
     })
 };
 
-/// Whether an action applies to the marked clients, not to the selected one: they can be seen.
+/// Whether an action applies to the marked clients and not to the selected one, because they are visible.
 fn acts_on_marks(model: &Model) -> bool {
     model.view.place() == Place::Clients && !model.view.marks.is_empty()
 }
 
-/// The same for the alerts of marked clients: where the focus is on the alerts, the selected one is meant.
+/// Whether an action applies to the alerts of marked clients. If the alerts have the focus, it applies to the selected
+/// one.
 fn acts_on_marked_alerts(model: &Model) -> bool {
     acts_on_marks(model) && model.view.pane != Pane::Alerts
 }
@@ -184,7 +185,7 @@ fn cancelled(model: &Model) -> Vec<ClientId> {
     marked.chain(selected).filter(is_running).cloned().collect()
 }
 
-/// The open alerts that would be acknowledged, or, where `given` is false, would be so no more.
+/// The open alerts that would be acknowledged, or if `given` is false, whose acknowledgement would be withdrawn.
 fn acknowledged(model: &Model, given: bool) -> Vec<&AlertView> {
     let can_be = |alert: &&AlertView| alert.ended.is_none() && alert.acknowledged.is_given() != given;
     if acts_on_marked_alerts(model) {
@@ -227,7 +228,7 @@ fn acknowledge(model: &mut Model, given: bool) -> Vec<Command> {
     together(model, orders, of_marked)
 }
 
-/// One order, or several as one. Marks to which they applied are done with.
+/// Sends one order, or several as one. Marks to which they applied are removed.
 fn together(model: &mut Model, mut orders: Vec<Order>, of_marked: bool) -> Vec<Command> {
     if !orders.is_empty() && of_marked {
         model.view.marks.clear();
@@ -285,7 +286,7 @@ mod tests {
     #[test]
     fn acknowledging_acts_on_the_marks_after_one_question() {
         let mut model = script::model(500, (120, 40), DARK);
-        // Three of all have an open alert.
+        // Three clients have an open alert.
         assert_eq!(press(&mut model, "*a"), []);
         assert_eq!(question(&model, Action::Acknowledge).unwrap(), "Acknowledge 3 alerts of 3 clients?");
         assert_eq!(press(&mut model, "n"), []);
@@ -306,7 +307,7 @@ mod tests {
 
     #[test]
     fn one_alert_is_acknowledged_without_a_question_and_only_where_it_is_meant() {
-        // Of marks with a single alert; of the selected client; of the selected alert, whatever is marked.
+        // A marked client with a single alert, the selected client, and the selected alert regardless of marks.
         for (keys, n, metric) in [
             (" a", 1, Metric::Unreachable),
             ("a", 1, Metric::Unreachable),

@@ -1,59 +1,59 @@
-//! What is known of an action: its keys, its words, where and when it can be used, and what it does. Not the actions.
+//! The properties of an action: its keys and texts, where and when it can be used, and its function.
 
 use crate::tui::{key::Key, messages::Command, model::Model, view::Place};
 
-/// All that is known of one action. Key map, hint line, help and palette are made from it.
+/// The properties of an action. Key map, hint line, help and palette use them.
 pub(in crate::tui) struct Spec {
-    /// The keys, the one to show first.
+    /// The keys. The first one is displayed.
     pub(in crate::tui) keys: &'static [Key],
-    /// Further keys that mean it while a past sweep is shown, whatever they mean otherwise.
+    /// Additional keys while a past sweep is shown. They take precedence over the normal keys.
     pub(in crate::tui) keys_in_past: &'static [Key],
     /// Its name in the palette and in hints, at most 16 characters.
     pub(in crate::tui) name: &'static str,
     /// One line of help.
     pub(in crate::tui) help: &'static str,
-    /// Other words by which the palette finds it.
+    /// Further words for the palette.
     pub(super) synonyms: &'static [&'static str],
-    /// Its part of the help.
+    /// Its group in the help.
     pub(in crate::tui) group: Group,
-    /// In which views it applies. Dispatch, hint line, palette and help go by it.
+    /// The views in which it applies.
     pub(in crate::tui) scope: Scope,
-    /// Its place in the hint line.
+    /// Its position in the hint line.
     pub(super) hint: Hint,
     /// When it can be used.
     pub(super) when: When,
-    /// The question that is asked first; `None` where it is done at once.
+    /// The question before it; `None` if there is none.
     pub(in crate::tui) question: fn(&Model) -> Option<String>,
-    /// Whether it makes the selection the operator's choice: it then stays when rows are sorted anew.
+    /// Whether it counts as selecting the client. A selected client stays selected when rows are sorted again.
     pub(super) keeps_selection: bool,
-    /// What it does.
+    /// Its function.
     pub(super) run: fn(&mut Model) -> Vec<Command>,
 }
 
 impl Spec {
-    /// Its first key as it is written on the screen.
+    /// The label of its first key.
     pub(in crate::tui) fn label(&self, unicode: bool) -> String {
         self.keys.first().map_or_else(String::new, |key| key.label(unicode))
     }
 }
 
-/// A part of the help.
+/// A group in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::tui) enum Group {
-    /// Moving about.
+    /// Navigation.
     Move,
     /// Finding clients.
     Find,
-    /// Acting on clients.
+    /// Actions on clients.
     Act,
-    /// Looking at another time.
+    /// Time travel.
     Time,
     /// Views and the screen itself.
     Screen,
 }
 
 impl Group {
-    /// Every part, in its order.
+    /// All groups in order.
     pub(in crate::tui) const ALL: [Self; 5] = [Self::Move, Self::Find, Self::Act, Self::Time, Self::Screen];
 
     /// Its heading.
@@ -68,36 +68,36 @@ impl Group {
     }
 }
 
-/// Whether an action stands in the hint line. A lower place is shown first.
+/// The position of an action in the hint line. Lower positions are shown first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hint {
-    /// It is not shown there.
+    /// It is never shown there.
     Never,
-    /// At this place, wherever the action applies.
+    /// At this position, wherever the action applies.
     Place(u8),
-    /// At this place in these views alone.
+    /// At this position, only in these views.
     In(&'static [Place], u8),
-    /// First while a recording is played; otherwise at this place, if at any.
+    /// First during a replay; otherwise at this position, if there is one.
     Recording(Option<u8>),
     /// First while the collector does not answer; otherwise not shown.
     CollectorLost,
 }
 
-/// The views in which an action applies: those that show what it acts on.
+/// The views in which an action applies, because they show the items on which it acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::tui) enum Scope {
-    /// Every one.
+    /// All views.
     Everywhere,
-    /// The client table alone.
+    /// Only the client table.
     Table,
-    /// Those that show clients: the fleet and the details.
+    /// Views with clients: the fleet and the details.
     Clients,
-    /// Those that show alerts.
+    /// Views with alerts.
     Alerts,
 }
 
 impl Scope {
-    /// Whether a view belongs to it.
+    /// Whether it contains a view.
     pub(in crate::tui) fn includes(self, place: Place) -> bool {
         match self {
             Self::Everywhere => true,
@@ -107,7 +107,7 @@ impl Scope {
         }
     }
 
-    /// For a view that does not belong to it: what its actions act on, and the key that goes there.
+    /// For other views: the items on which its actions act, and the key of their view.
     pub(super) fn elsewhere(self, place: Place) -> Option<(&'static str, &'static str)> {
         if self.includes(place) {
             return None;
@@ -125,21 +125,21 @@ impl Scope {
 /// When an action can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
-    /// In every view and state.
+    /// Always.
     Always,
     /// Not while the past or a frozen screen is shown.
     NotInPast,
-    /// Nor while a recording is played.
+    /// Also not during a replay.
     Live,
 }
 
-/// The views that show one thing that was opened.
+/// The views with one opened item.
 pub(super) const OPENED: &[Place] = &[Place::Details, Place::Mail, Place::LogLine];
 
-/// The views that list things which can be opened.
+/// The views with lists whose items can be opened.
 pub(super) const LISTS: &[Place] = &[Place::Clients, Place::Alerts, Place::Mails, Place::Log];
 
-/// An action that applies everywhere, can always be used, is done at once, and stands in no hint.
+/// An action that applies everywhere and always, without a question, and is in no hint.
 pub(super) const fn spec(
     group: Group,
     keys: &'static [Key],

@@ -1,4 +1,4 @@
-//! Actions that change the time that is shown: frozen screen, past sweeps, recordings, the span of charts.
+//! Actions that change the displayed time: frozen screen, past sweeps, recordings, the span of charts.
 
 use crossterm::event::KeyCode;
 use jiff::Timestamp;
@@ -118,7 +118,7 @@ fn speed(model: &mut Model, to: Play) -> Vec<Command> {
     Vec::new()
 }
 
-/// Back to the present; there already, to the last row.
+/// Returns to the present; if the present is shown, goes to the last row.
 pub(super) fn live(model: &mut Model) -> Vec<Command> {
     if !model.is_past() {
         return to_end(model);
@@ -129,12 +129,12 @@ pub(super) fn live(model: &mut Model) -> Vec<Command> {
     Vec::new()
 }
 
-/// To the last sweep that began at a time or before.
+/// Goes to the last sweep that began at or before a time.
 pub(in crate::tui) fn go_to(model: &mut Model, at: Timestamp) -> Vec<Command> {
     if model.is_replay() { play(Play::To(at)) } else { seek(model, Goal::At(at), Part::At(at)) }
 }
 
-/// Where the shown sweep stands among those that are loaded; `None` in the present, and where that is not known yet.
+/// The index of the displayed sweep among the loaded ones; `None` in the present, or if it is not known yet.
 pub(in crate::tui) fn place(model: &Model) -> Option<usize> {
     let sweep = model.view.travel.as_ref()?.sweep()?;
     model.sweeps.rows().is_some().then(|| model.sweeps.position(sweep.key()))
@@ -241,7 +241,7 @@ pub(in crate::tui) fn ask_again(model: &mut Model) -> Vec<Command> {
     vec![Command::Ask(Query::Sweeps(model.sweeps.jump(part)))]
 }
 
-/// Asks for the sweeps of which one is wanted.
+/// Requests the sweeps around the wanted one.
 fn seek(model: &mut Model, to: Goal, part: Part) -> Vec<Command> {
     let wish = model.sweeps.jump(part);
     model.view.travel = Some(Travel { to, past: Past::Asked, steps_left: 0 });

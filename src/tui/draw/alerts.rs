@@ -1,4 +1,4 @@
-//! Alerts: the pane beneath the clients, and the whole history. Not what a row shows.
+//! Draws alerts: the pane below the clients, and the complete history.
 
 use jiff::Timestamp;
 use ratatui::{
@@ -21,12 +21,12 @@ use crate::{
     },
 };
 
-/// The rows of the pane beneath the clients.
+/// The rows of the pane below the clients.
 pub(super) fn rows(area: Rect) -> Rect {
     Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }
 }
 
-/// The pane beneath the clients.
+/// The pane below the clients.
 pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let book = model.shown().alerts();
     let now = model.shown_at();
@@ -43,7 +43,7 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
-/// The alert history over the whole body.
+/// The alert history, in the whole body.
 pub(super) fn history(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let alerts = model.alerts_found();
     let all = model.alert_base().len();
@@ -90,7 +90,7 @@ fn title(canvas: &mut Canvas<'_>, area: Rect, count: &str, focused: bool, with_k
     canvas.title(area, &[("Alerts", name), (count, dim)], if with_keys { keys } else { &[] });
 }
 
-/// The visible ones of `alerts`, each with who was mailed about it.
+/// The visible alerts with the mails about each.
 fn list(
     canvas: &mut Canvas<'_>,
     model: &Model,

@@ -1,4 +1,4 @@
-//! The first two rows: what is swept, how far the sweep is, whether this is the present; and the stage
+//! The first two rows: the name of the fleet, the progress of the sweep, whether this is the present; and the stage
 //! strip.
 
 use ratatui::{layout::Rect, style::Style};
@@ -13,7 +13,7 @@ use crate::{
     tui::{format, model::Model, text::columns_of, theme::Role, view::Past},
 };
 
-/// The header. Progress is that of the present, whatever is shown beneath.
+/// The header. The progress is always that of the present.
 pub(super) fn line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     if area.height == 0 {
         return;
@@ -43,7 +43,7 @@ pub(super) fn line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     right = canvas.text_before(right, area.y, right.saturating_sub(at), &sign, sign_style);
     right = right.saturating_sub(u16::from(!sign.is_empty()));
     right = canvas.text_before(right, area.y, right.saturating_sub(at), numbers, text);
-    // The bar has what is left.
+    // The bar gets the rest.
     let width = right.saturating_sub(at + 2).min(BAR_MOST);
     if let Some(percent) = percent
         && width >= BAR_LEAST
@@ -53,11 +53,12 @@ pub(super) fn line(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
-/// How long the bar of the progress is, columns.
+/// The width of the progress bar, columns.
 const BAR_LEAST: u16 = 6;
 const BAR_MOST: u16 = 40;
 
-/// What is swept, and when, in fewer words each time. To whom the dashboard is attached is cut rather than left out.
+/// The name of the fleet and the interval in several wordings, the longest first. The collector to which the dashboard
+/// is attached is cut off rather than omitted.
 fn about(model: &Model, width: u16) -> Vec<String> {
     let name = if width >= 50 { format!(" {}", model.about.name) } else { String::new() };
     let sweep = model.fleet.newest_sweep().map_or_else(String::new, |sweep| format!(" · sweep #{}", sweep.number));
@@ -71,7 +72,7 @@ fn about(model: &Model, width: u16) -> Vec<String> {
     }
 }
 
-/// The numbers of the progress, and its share of 100 while a sweep is under way.
+/// The numbers of the progress, and the percentage while a sweep is running.
 fn progress(canvas: &Canvas<'_>, model: &Model, width: u16) -> (String, Option<f64>) {
     let between = canvas.glyphs().between;
     let Some(sweep) = model.fleet.newest_sweep() else {
@@ -81,7 +82,7 @@ fn progress(canvas: &Canvas<'_>, model: &Model, width: u16) -> (String, Option<f
     let (finished, all) = (sweep.finished(), sweep.clients.len());
     if let Some(duration_ms) = sweep.duration_ms {
         let ago = format::since(sweep.latest_at(), model.now);
-        // To whom the dashboard is attached matters more.
+        // The collector to which the dashboard is attached is more important.
         let has_room = width >= 140 || !matches!(model.source, StreamOrigin::Attached { .. });
         let next = match model.next_sweep_in_seconds().filter(|_| has_room) {
             Some(seconds) if width >= 100 => format!(" {between} next sweep in {}", format::clock_span(seconds)),
@@ -93,7 +94,7 @@ fn progress(canvas: &Canvas<'_>, model: &Model, width: u16) -> (String, Option<f
     let percent = if all == 0 { 100.0 } else { finished as f64 / all as f64 * 100.0 };
     let left = match model.time_left.1 {
         Some(left) if width >= 56 => {
-            // Rounded up: 0:00 would say that the sweep has ended.
+            // Rounded up, because 0:00 would mean that the sweep has ended.
             let seconds = u64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
             format!(" {between} ETA {}", format::clock_span(seconds))
         }
@@ -104,11 +105,11 @@ fn progress(canvas: &Canvas<'_>, model: &Model, width: u16) -> (String, Option<f
         76..100 => format!("{finished}/{all} clients"),
         _ => format!("{finished} of {all} clients"),
     };
-    // Rounded down: 100 % is shown only when all are done.
+    // Rounded down, so that 100 % is only shown when all are done.
     (format!("{count} {:.0}%{left} {between}", percent.floor()), Some(percent))
 }
 
-/// Whether this is the present.
+/// The sign for the present or the past.
 fn sign(canvas: &Canvas<'_>, model: &Model) -> (String, Style) {
     let glyphs = canvas.glyphs();
     if let Some(travel) = &model.view.travel {
@@ -148,8 +149,8 @@ fn sign(canvas: &Canvas<'_>, model: &Model) -> (String, Style) {
 /// Pieces of text with their styles.
 type Pieces = Vec<(String, Style)>;
 
-/// The stage strip: how many clients are where, left to right as a sweep flows; at its right the failed ones and the
-/// alerts, which stay whatever else has to go.
+/// The stage strip: the number of clients in each stage, from left to right. On the right are the failed ones and the
+/// alerts, which are always shown.
 pub(super) fn strip(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let tally = Tally::of(model.shown());
     let alerts = model.shown().alerts().open_count();
@@ -174,7 +175,7 @@ fn put(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, pieces: &Pieces)
     canvas.pieces(x, y, width, &pieces);
 }
 
-/// From stage to stage. `with_words` names each of them.
+/// The stages in order. `with_words` adds their names.
 fn flow(canvas: &Canvas<'_>, tally: &Tally, with_words: bool) -> Pieces {
     let (dim, text) = (canvas.style(Role::Dim), canvas.style(Role::Text));
     let flow = [Phase::New, Phase::Queued, Phase::Connect, Phase::Upload, Phase::Execute, Phase::Decrypt, Phase::Ok];
@@ -199,7 +200,7 @@ fn flow(canvas: &Canvas<'_>, tally: &Tally, with_words: bool) -> Pieces {
     pieces
 }
 
-/// The failed ones and the alerts, named or by their signs alone, so many columns apart.
+/// The number of failed clients and of alerts, with names or only signs, separated by a number of columns.
 fn outcome(canvas: &Canvas<'_>, tally: &Tally, alerts: usize, (with_names, gap): (bool, usize)) -> Pieces {
     let dim = canvas.style(Role::Dim);
     let failed = tally.count(Phase::Failed);

@@ -1,5 +1,4 @@
-//! The help: every action by its group, then the signs. As wide as the screen allows, in two columns. Not what the
-//! actions are, which is the table's.
+//! The help: all actions by group, then the signs. Uses two columns if the screen is wide enough.
 
 use ratatui::{layout::Rect, style::Modifier, style::Style};
 
@@ -18,17 +17,17 @@ use crate::{
     },
 };
 
-/// From this inner width on there is room for two columns of keys and explanations.
+/// From this inner width on, there are two columns.
 const TWO_COLUMNS: u16 = 114;
 
-/// The width of one column with the names of the actions; without them it is [`WITHOUT_NAMES`].
+/// The width of one column with the names of the actions; [`WITHOUT_NAMES`] is the width without them.
 const WITH_NAMES: u16 = 76;
 const WITHOUT_NAMES: u16 = 56;
 
-/// Pieces of text with what they mean.
+/// Pieces of text with their roles.
 type Line = Vec<(String, Role)>;
 
-/// The page, so many lines scrolled away; with what is searched for, where something is.
+/// The page, scrolled by `top` lines, with the search text if there is one.
 pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, screen: Rect, top: usize, search: Option<&str>) {
     let columns = if screen.width >= TWO_COLUMNS + 4 { 2 } else { 1 };
     let room = screen.width.saturating_sub(4) / columns;
@@ -37,7 +36,7 @@ pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, screen: Rect, top: us
     let blocks = blocks(canvas, model, search.unwrap_or_default(), with_names);
     let (left, right) = if columns == 2 { halves(blocks) } else { (joined(blocks), Vec::new()) };
     let lines = left.len().max(right.len());
-    // The last inner row is for what is searched for.
+    // The last inner row is for the search text.
     let height = small(lines).saturating_add(3).min(screen.height.saturating_sub(2));
     let total = columns * width + 2 * (columns - 1);
     let remark = "arrows scroll, / searches, any other key closes";
@@ -57,7 +56,7 @@ pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, screen: Rect, top: us
     }
 }
 
-/// What is searched for, and how much lies below.
+/// The search text, and the number of lines below.
 fn last_row(canvas: &mut Canvas<'_>, area: Rect, search: Option<&str>, (is_empty, below): (bool, usize)) {
     let (dim, accent) = (canvas.style(Role::Dim), canvas.style(Role::Accent));
     if let Some(search) = search {
@@ -78,14 +77,14 @@ fn last_row(canvas: &mut Canvas<'_>, area: Rect, search: Option<&str>, (is_empty
     }
 }
 
-/// How far the help can be scrolled at most, in this state.
+/// The highest scroll position in this state.
 pub(in crate::tui) fn most_lines(model: &Model) -> usize {
     let Overlay::Help { search, .. } = &model.view.overlay else { return 0 };
-    // Nothing lies below the last line: each action, each heading with its blank line, and the signs.
+    // The number of lines: actions, headings with their blank lines, and signs.
     if search.is_some() { Action::ALL.len() } else { Action::ALL.len() + 3 * Group::ALL.len() + Phase::ALL.len() + 5 }
 }
 
-/// The groups that have something in them, each under its heading.
+/// The groups that are not empty, with their headings.
 fn blocks(canvas: &Canvas<'_>, model: &Model, search: &str, with_names: bool) -> Vec<Vec<Line>> {
     let found = actions::matching(model, search);
     let mut blocks: Vec<Vec<Line>> = Vec::new();
@@ -159,7 +158,7 @@ fn signs(canvas: &Canvas<'_>) -> Vec<Line> {
     lines
 }
 
-/// All blocks beneath each other, with a blank line between them.
+/// All blocks below each other, with a blank line between them.
 fn joined(blocks: Vec<Vec<Line>>) -> Vec<Line> {
     let mut lines = Vec::new();
     for block in blocks {
@@ -171,7 +170,7 @@ fn joined(blocks: Vec<Vec<Line>>) -> Vec<Line> {
     lines
 }
 
-/// The blocks in two columns, in their order, as even as whole blocks allow.
+/// The blocks in two columns, in order and as evenly as possible.
 fn halves(mut blocks: Vec<Vec<Line>>) -> (Vec<Line>, Vec<Line>) {
     let height = |blocks: &[Vec<Line>]| blocks.iter().map(|block| block.len() + 1).sum::<usize>();
     let higher = |at: usize| {

@@ -1,5 +1,4 @@
-//! Draws lists by their columns: the heading and single rows. Not what the columns are, and not which rows are
-//! visible.
+//! Draws lists by their columns: the heading and single rows.
 
 use ratatui::layout::Rect;
 
@@ -21,16 +20,16 @@ use crate::{
     },
 };
 
-/// The parts of a list that fills a view.
+/// The parts of a list in a view of its own.
 pub(super) struct Areas {
-    /// The heading; `None` where there is no room for it.
+    /// The heading; `None` if there is no space for it.
     pub(super) heading: Option<Rect>,
     /// The rows.
     pub(super) rows: Rect,
 }
 
 impl Areas {
-    /// For an area whose first row is its title.
+    /// For an area whose first row is the title.
     pub(super) fn of(area: Rect) -> Self {
         let has_heading = area.height >= 8;
         let taken = (1 + u16::from(has_heading)).min(area.height);
@@ -41,7 +40,7 @@ impl Areas {
     }
 }
 
-/// The first item that is shown in so many rows, so that the selected one is visible.
+/// The index of the first visible item, so that the selected one is visible.
 pub(super) fn first(selected: usize, rows: u16) -> usize {
     (selected + 1).saturating_sub(usize::from(rows.max(1)))
 }
@@ -67,7 +66,7 @@ pub(super) fn nothing_found<T: Listed>(window: &Window<T>, what: &str) -> String
     }
 }
 
-/// Where the selected row of a long list stands: `1,234 of 3,000`, and what could not be read or had.
+/// The position of the selected row in a long list, `1,234 of 3,000`, and errors.
 pub(super) fn place<T: Listed>(window: &Window<T>, selected: usize) -> String {
     let unreadable = format::unreadable(window.unreadable() as u64);
     let failed = window.failed().map_or_else(String::new, |why| format!(" · failed: {why}"));
@@ -86,7 +85,7 @@ pub(super) fn select(canvas: &mut Canvas<'_>, area: Rect) {
     canvas.text(area.x, area.y, 1, canvas.glyphs().selected, canvas.style(Role::Accent));
 }
 
-/// The rows of a list that are visible, with the widths of its columns.
+/// The visible rows of a list, with the widths of its columns.
 pub(super) struct Listing<'a> {
     columns: Vec<Shown>,
     rows: Vec<Vec<Cell<'a>>>,
@@ -96,28 +95,28 @@ pub(super) struct Listing<'a> {
 struct Shown {
     headings: &'static [&'static str],
     align: Align,
-    /// 0 where it is left out.
+    /// 0 if it is not shown.
     width: u16,
     /// How names that are too long are cut.
     cut: NameCut,
 }
 
-/// What the arrow in a heading takes, with the blank before it.
+/// The width of the arrow in a heading and the blank before it.
 const ARROW: u16 = 2;
 
-/// What the widths of a list depend on besides its visible rows.
+/// The parameters besides the visible rows that determine the widths of a list.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Space {
-    /// The width of the list, the column for the sign of the selected row included.
+    /// The width of the list, with the column for the sign of the selected row.
     pub(super) width: u16,
-    /// The column by which it is sorted: always shown.
+    /// The column by which it is sorted, which is always shown.
     pub(super) sorted: Option<usize>,
-    /// The longest name in the list, also where it is not visible: a width that does not jump.
+    /// The length of the longest name, even if it is not visible, so that the width does not change while scrolling.
     pub(super) longest_name: u16,
 }
 
 impl<'a> Listing<'a> {
-    /// Of the visible `items`, each with what its cells depend on.
+    /// The visible `items` with the context of each.
     pub(super) fn of<T: 'static>(
         columns: impl IntoIterator<Item = &'static Column<T>>,
         items: impl IntoIterator<Item = (&'a T, Context<'a>)>,
@@ -149,8 +148,8 @@ impl<'a> Listing<'a> {
         Self { columns: shown.collect(), rows }
     }
 
-    /// The heading of each column. That of the column by which the list is sorted tells the direction: its arrow points
-    /// to where values get smaller. Where there is no room for it, it takes the last letter.
+    /// The headings of the columns. The arrow in the column by which the list is sorted points in the direction of
+    /// smaller values. If there is no space for it, it replaces the last letter.
     pub(super) fn heading(&self, canvas: &mut Canvas<'_>, area: Rect, sorted: Option<(usize, &'static str)>) {
         for (at, x, column) in self.places(area) {
             let arrow = sorted.filter(|(sorted, _)| *sorted == at).map(|(_, arrow)| arrow);
@@ -169,7 +168,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// One row: a cell per column. `index` counts the visible rows.
+    /// A row with one cell per column. `index` counts the visible rows.
     pub(super) fn row(&self, canvas: &mut Canvas<'_>, index: usize, area: Rect) {
         let Some(row) = self.rows.get(index) else { return };
         for (at, x, column) in self.places(area) {
@@ -203,7 +202,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// What a row says, in one text.
+    /// The text of a row.
     pub(super) fn text(&self, index: usize) -> String {
         let words = self.rows.get(index).into_iter().flatten().filter_map(|cell| match cell {
             Cell::Text(text, _) | Cell::Name(text, _) => Some(text),
@@ -213,7 +212,7 @@ impl<'a> Listing<'a> {
         words.map(|word| &**word).collect::<Vec<_>>().join(" ")
     }
 
-    /// The columns that are shown: which, where they begin.
+    /// The visible columns with their positions.
     fn places(&self, area: Rect) -> impl Iterator<Item = (usize, u16, &Shown)> {
         // The first column of the screen is for the sign of the selected row.
         let mut x = area.x.saturating_add(1);
@@ -225,7 +224,7 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// How many columns a cell takes as a whole.
+/// The full width of a cell.
 fn widest(cell: &Cell<'_>, longest_name: u16) -> u16 {
     match cell {
         Cell::Text(text, _) => columns_of(text),
@@ -261,11 +260,11 @@ fn put_text(
     }
 }
 
-/// How many columns the number of a gauge takes.
+/// The width of the number of a gauge.
 const SHARE: u16 = 5;
 
-/// A gauge: solid for the last collection, dotted for what was known before. Where the width allows it a bar, then
-/// the number.
+/// A gauge: solid for a value of the last collection, dotted for an older one. A bar if there is space, then the
+/// number.
 fn put_gauge(
     canvas: &mut Canvas<'_>,
     (x, y): (u16, u16),

@@ -1,4 +1,4 @@
-//! The mail view: the outbox, and the text of the selected mail with the server's answer.
+//! The mail view: the outbox, and the text of the selected mail with the server's reply.
 
 use jiff::Timestamp;
 use ratatui::layout::Rect;
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// List above, text below; the text alone where it is opened.
+/// The list above and the text below; only the text if it is opened.
 pub(super) fn page(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let mails: Vec<&MailRow> = model.mails_found().collect();
     let selected = model.selected_mail();
@@ -56,7 +56,7 @@ fn outbox(canvas: &mut Canvas<'_>, model: &Model, mails: &[&MailRow], area: Rect
     let first = list::first(model.view.mail, areas.rows.height);
     let visible = mails.get(first..).unwrap_or_default();
     let visible = visible.get(..usize::from(areas.rows.height)).unwrap_or(visible);
-    // Mails are those of the present, whatever the fleet view shows.
+    // Mails are always those of the present, even in time travel.
     let items = visible.iter().map(|mail| (*mail, Context { now: model.now, ..model.context(canvas.look()) }));
     let listing = Listing::of(&COLUMNS, items, Space { width: area.width, ..Space::default() });
     if let Some(heading) = areas.heading {

@@ -1,4 +1,4 @@
-//! A past sweep: the title with the time bar, and what stands in place of a fleet that is not there. Not the fleet.
+//! Time travel: the title with the time bar, and a text in place of a fleet that is not loaded.
 
 use ratatui::{layout::Rect, style::Style};
 
@@ -15,12 +15,12 @@ use crate::tui::{
 /// The most columns of the time bar.
 const BAR: usize = 60;
 
-/// The title over a past fleet: which sweep, its place among all, and how to leave.
+/// The title of a past fleet: its sweep, its position among all sweeps, and how to leave.
 pub(super) fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let Some(travel) = &model.view.travel else { return };
     let (strong, dim, accent) = (canvas.style(Role::Strong), canvas.style(Role::Dim), canvas.style(Role::Accent));
     let here = place(model);
-    // Counted from the oldest.
+    // Counted from the oldest sweep.
     let number = here.map(|here| model.sweeps.total().saturating_sub(model.sweeps.place(here)).saturating_add(1));
     let count = number.map_or_else(String::new, |number| {
         format!(" {} of {}", format::grouped(number), format::grouped(model.sweeps.total()))
@@ -45,7 +45,7 @@ pub(super) fn title(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     bar(canvas, model, area, (end, area.right().saturating_sub(taken + 4)), here);
 }
 
-/// In place of a fleet that is not there: which sweep is wanted and what of it, and nothing else.
+/// In place of a fleet that is not loaded: the wanted sweep and its state.
 pub(super) fn waiting(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     title(canvas, model, area);
     let Some(travel) = &model.view.travel else { return };
@@ -69,12 +69,12 @@ fn when(travel: &Travel) -> String {
     }
 }
 
-/// The time bar: one column a sweep with the share that failed, the newest at the right.
+/// The time bar: one column per sweep with the fraction of failed clients, the newest on the right.
 fn bar(canvas: &mut Canvas<'_>, model: &Model, area: Rect, (from, to): (u16, u16), here: Option<usize>) {
     let sweeps = model.sweeps.rows().unwrap_or_default();
     let columns = usize::from(to.saturating_sub(from)).min(BAR);
     let Some(here) = here.filter(|_| columns >= 5) else { return };
-    // The newest first; the present sweep stays in sight.
+    // Newest first. The shown sweep remains visible.
     let first = if here >= columns { (here + 1 + columns / 2).min(sweeps.len()).saturating_sub(columns) } else { 0 };
     let mut x = canvas.text(from, area.y, 1, " ", Style::new());
     let shown = sweeps.iter().enumerate().skip(first).take(columns);
@@ -83,7 +83,7 @@ fn bar(canvas: &mut Canvas<'_>, model: &Model, area: Rect, (from, to): (u16, u16
             (canvas.glyphs().dot, Role::Accent)
         } else if sweep.failed > 0 {
             let glyph = gauge::share(canvas.glyphs().failed, sweep.failed, sweep.finished());
-            // A share that is too small for its sign does not stand out.
+            // A fraction that is too small for its sign is not highlighted.
             (glyph, if sweep.failed * 16 >= sweep.finished() { Role::Bad } else { Role::Dim })
         } else {
             (canvas.glyphs().between, Role::Dim)
