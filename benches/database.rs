@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use fleetsweep::{
     config::directories::Environment,
-    fleet::{ClientId, Reading, SweepId, history::Span, judge::ClientState},
+    fleet::{ClientId, Reading, SweepId, history::Span, judge::ClientState, login_hold::HoldChange},
     store::{HISTORY, Outcome, Reader, Record, Store},
 };
 use fleetsweep_agent::report::Report;
@@ -115,6 +115,7 @@ fn record(number: u64) -> Record {
         changes: Vec::new(),
         security: None,
         spent: None,
+        login_hold: HoldChange::Unchanged,
         mails: Vec::new(),
     }
 }

@@ -158,10 +158,10 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
             dashboard::replay(&file, &stop).await?;
             Ok(Exit::Success)
         }
-        (Task::Once { format, output, fail_on_alert }, fleet) => {
+        (Task::Once { format, output, fail_on_alert, held_logins }, fleet) => {
             signals::stop_on_signals(stop.clone())?;
             let log_events = log_level >= tracing::level_filters::LevelFilter::INFO;
-            let once = Once { format, output, fail_on_alert, show: Show { progress, log_events } };
+            let once = Once { format, output, fail_on_alert, held_logins, show: Show { progress, log_events } };
 
             match fleet {
                 FleetSource::File(path) => {

@@ -7,7 +7,10 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum, 
 use clap_complete::Shell;
 use tracing::level_filters::LevelFilter;
 
-use crate::{config, fleet::select::Pattern};
+use crate::{
+    config,
+    fleet::{login_hold::HeldLogins, select::Pattern},
+};
 
 pub mod export;
 
@@ -107,6 +110,10 @@ struct Run {
     /// With --once: exit with 4 if every client was collected but a limit is exceeded
     #[arg(long)]
     fail_on_alert: bool,
+
+    /// With --once: also try logins that are held because the client refused them
+    #[arg(long)]
+    retry_logins: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -175,6 +182,8 @@ pub enum Task {
         output: Option<PathBuf>,
         /// Whether an exceeded limit changes the exit code to 4.
         fail_on_alert: bool,
+        /// Whether logins that are held are tried.
+        held_logins: HeldLogins,
     },
     /// Sweeps on the interval, without a screen.
     Headless,
@@ -255,7 +264,8 @@ impl Invocation {
         if let Some(contradiction) = contradiction(&run, demo, recording, command.is_some()) {
             return Err(conflict(contradiction));
         }
-        let Run { once, headless, format, output, fail_on_alert } = run;
+        let Run { once, headless, format, output, fail_on_alert, retry_logins } = run;
+        let held_logins = if retry_logins { HeldLogins::Retried } else { HeldLogins::Respected };
         let task = match command {
             Some(Command::Check) => Task::Check,
             Some(Command::Trust) => Task::Trust,
@@ -265,7 +275,7 @@ impl Invocation {
             Some(Command::Agents { output }) => Task::Agents(output),
             Some(Command::Completions { shell }) => Task::Completions(shell),
             Some(Command::Man) => Task::Man,
-            None if once => Task::Once { format: format.unwrap_or(Format::Table), output, fail_on_alert },
+            None if once => Task::Once { format: format.unwrap_or(Format::Table), output, fail_on_alert, held_logins },
             None if headless => Task::Headless,
             None => replay.map_or(Task::Dashboard, Task::Replay),
         };
@@ -291,7 +301,7 @@ fn contradiction(
     recording: [(&'static str, bool); 2],
     is_command: bool,
 ) -> Option<String> {
-    let Run { once, headless, format, output, fail_on_alert } = run;
+    let Run { once, headless, format, output, fail_on_alert, retry_logins } = run;
     if is_command {
         let of_a_sweep = [
             ("--once", *once),
@@ -299,6 +309,7 @@ fn contradiction(
             ("--format", format.is_some()),
             ("--output", output.is_some()),
             ("--fail-on-alert", *fail_on_alert),
+            ("--retry-logins", *retry_logins),
             ("--demo", demo.is_some()),
         ];
         let (option, _) = of_a_sweep.into_iter().chain(recording).find(|(_, present)| *present)?;
@@ -315,6 +326,7 @@ fn contradiction(
         ("--format prometheus", *format == Some(Format::Prometheus)),
         ("--output", output.is_some()),
         ("--fail-on-alert", *fail_on_alert),
+        ("--retry-logins", *retry_logins),
     ];
     let (option, _) = of_once.into_iter().find(|(_, present)| *present && !once)?;
     Some(format!("'{option}' can only be used with '--once'"))

@@ -17,6 +17,7 @@ pub mod failure;
 pub mod history;
 pub mod judge;
 pub mod listing;
+pub mod login_hold;
 pub mod mail;
 pub mod metric;
 pub mod order;

@@ -28,6 +28,9 @@
 //! | `session_state` | the state that a session shares with its handler |
 //! | `credential` | pure: which credentials are tried in which order, and the result of the server's answers |
 //! | `credential_sources` | key files and secrets, read with a deadline |
+//! | `login_holds` | which credentials are held after a refusal, and what a collection changes about that |
+//! | `login_marks` | marks by which an unchanged credential is recognised |
+//! | `login_record` | what a login may send, and what it sent |
 //! | `authenticate` | trying the credentials of a client, one after the other |
 //! | `ssh_agent` | trying the keys of the ssh-agent |
 //! | `keyring`, `secrets` | decoded key files and read secrets, each once for all clients |
@@ -71,6 +74,9 @@ mod host_key;
 mod keyring;
 mod known_clients;
 pub mod known_hosts;
+mod login_holds;
+mod login_marks;
+mod login_record;
 mod platform;
 mod recognition;
 mod secrets;
@@ -85,6 +91,6 @@ mod stream;
 mod threads;
 mod transport;
 
-pub use collection::{Collection, Received};
+pub use collection::{Collection, CollectionOrder, Received};
 pub use collector::{CleanResult, Collector, SweepError, TrustResult, agents_folder};
 pub use session::SessionKeeping;

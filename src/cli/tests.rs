@@ -20,13 +20,19 @@ fn the_definition_is_in_order() {
 #[test]
 fn a_command_line_says_what_to_do_with_which_fleet() {
     let file = |name: &str| FleetSource::File(name.into());
-    let once = |format, fail_on_alert| Task::Once { format, output: None, fail_on_alert };
+    let once = |format, fail_on_alert| {
+        let held_logins = HeldLogins::Respected;
+        Task::Once { format, output: None, fail_on_alert, held_logins }
+    };
+    let retrying =
+        Task::Once { format: Format::Table, output: None, fail_on_alert: false, held_logins: HeldLogins::Retried };
     let export = |content| Task::Export(Export { content, output: None });
     let rows = |view, format| export(Content::Rows { view, format, since: None, until: None });
     for (line, task, fleet) in [
         ("", Task::Dashboard, file("config.xml")),
         ("--once", once(Format::Table, false), file("config.xml")),
         ("--once --format json --fail-on-alert", once(Format::Json, true), file("config.xml")),
+        ("--once --retry-logins", retrying, file("config.xml")),
         ("--headless --config a.xml", Task::Headless, file("a.xml")),
         ("--headless --format table", Task::Headless, file("config.xml")),
         ("check", Task::Check, file("config.xml")),
@@ -65,6 +71,9 @@ fn a_command_line_that_contradicts_itself_is_a_usage_error() {
         "--headless --format json",
         "--once --format xml",
         "--fail-on-alert",
+        "--retry-logins",
+        "--headless --retry-logins",
+        "check --retry-logins",
         "--headless --fail-on-alert",
         "--format prometheus",
         "--output a",

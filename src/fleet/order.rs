@@ -13,6 +13,8 @@ pub enum Order {
     /// Sweep these clients for `--once`. Clients that are being collected are collected again afterwards, and at the
     /// end every waiting mail is offered once. Answered when the sweep has started.
     Once(Vec<ClientId>),
+    /// The same, and logins that are held are tried.
+    OnceRetryingLogins(Vec<ClientId>),
     /// Pause the schedule until `Resume`.
     Pause,
     /// Resume the schedule.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::{
-    convert::{client_id, from_count, from_ms, unreadable},
+    convert::{self, client_id, from_count, from_ms, unreadable},
     pool::{Transaction, fetch_all},
     read_pool::ReadPool,
     readable::{Unreadable, fetch_readable},
@@ -14,6 +14,7 @@ use crate::fleet::{
     ClientId, Metric, Reading,
     alert::{AlertKey, OpenAlert},
     judge::ClientState,
+    login_hold::LoginHold,
     metric::Instance,
     security::allowance::Spent,
 };
@@ -131,6 +132,21 @@ pub(super) async fn spent(pool: &ReadPool) -> Result<(HashMap<ClientId, Spent>, 
         Ok((client_id(ip, port)?, Spent { day, stored, bytes, left_out }))
     };
     Ok((rows.into_iter().filter_map(|row| unreadable.keep(spent(row))).collect(), unreadable))
+}
+
+pub(super) async fn login_holds(pool: &ReadPool) -> Result<(HashMap<ClientId, LoginHold>, Unreadable), sqlx::Error> {
+    let mut unreadable = Unreadable::default();
+    let mut transaction = pool.begin_read().await?;
+    let rows: Vec<(String, i64, String)> = fetch_readable!(
+        &mut transaction,
+        (String, i64, String),
+        &mut unreadable,
+        "SELECT ip, port, login_hold FROM clients WHERE login_hold IS NOT NULL"
+    )?;
+    let hold = |(ip, port, json): (String, i64, String)| {
+        Ok((client_id(ip, port)?, serde_json::from_str(&json).map_err(convert::unreadable)?))
+    };
+    Ok((rows.into_iter().filter_map(|row| unreadable.keep(hold(row))).collect(), unreadable))
 }
 
 pub(super) async fn recent(

@@ -42,6 +42,7 @@ use crate::fleet::{
     history::{AlertRow, EventRow, MailRow, Point, Span, StoredHistory},
     judge::ClientState,
     listing::{Page, Part},
+    login_hold::LoginHold,
     rows::View,
     security::allowance::Spent,
     state::SweepView,
@@ -246,6 +247,14 @@ impl Reader {
     /// The error of the database, if the query fails.
     pub async fn spent(&self) -> Result<HashMap<ClientId, Spent>, StoreError> {
         self.readable(clients::spent(&self.pool)).await
+    }
+
+    /// The logins that are held.
+    ///
+    /// # Errors
+    /// Why the database did not answer.
+    pub async fn login_holds(&self) -> Result<HashMap<ClientId, LoginHold>, StoreError> {
+        self.readable(clients::login_holds(&self.pool)).await
     }
 
     /// The last `most` values of a metric of a client, newest last. There are none for `unreachable`.

@@ -8,6 +8,7 @@ use crate::fleet::{
     ClientId, Failure, Reading, Stage, SweepId,
     alert::Change,
     judge::ClientState,
+    login_hold::HoldChange,
     mail::Mail,
     security::{SecurityLog, allowance::Spent},
 };
@@ -42,6 +43,9 @@ pub struct Record {
     /// The new used part of the daily allowance of security events; `None` if it is unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
+    /// Whether its login is held from now on.
+    #[serde(default, skip_serializing_if = "HoldChange::is_unchanged")]
+    pub login_hold: HoldChange,
     /// The mails to send.
     pub mails: Vec<Mail>,
 }

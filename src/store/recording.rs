@@ -18,6 +18,7 @@ use crate::fleet::{
     Reading, Stage,
     alert::AlertKey,
     judge::ClientState,
+    login_hold::HoldChange,
     mail::Mail,
     security::{SecurityLog, allowance::Spent},
     stored::{Collected, StoredSample},
@@ -85,7 +86,12 @@ pub(super) async fn insert(
             client
         )?;
     }
-    Ok(())
+    let hold = match &record.login_hold {
+        HoldChange::Unchanged => return Ok(()),
+        HoldChange::Held(hold) => Some(to_json(hold)?),
+        HoldChange::Released => None,
+    };
+    execute!(transaction, "UPDATE clients SET login_hold = ? WHERE id = ?", hold, client).map(drop)
 }
 
 /// The id of the record's client, which is created if it is new.

@@ -10,6 +10,7 @@ use super::{
     host_key::{self, HostKeyPurpose},
     keyring::Keyring,
     known_hosts::KnownHosts,
+    login_record::LoginRecord,
     secrets::Secrets,
     session::Session,
     stream::PeerIdentification,
@@ -72,7 +73,8 @@ impl Access {
         }
     }
 
-    /// Logs in to a session, if its host key is still accepted.
+    /// Logs in to a session, if its host key is still accepted. `logins` says which credentials may be sent, and notes
+    /// which ones were.
     ///
     /// # Errors
     /// Any failure of the stage `authenticate`, or a host key that is no longer accepted.
@@ -81,12 +83,13 @@ impl Access {
         session: &mut Session,
         client: &Client,
         deadlines: &Deadlines<'_>,
+        logins: &LoginRecord,
     ) -> Result<(), Failure> {
         self.check_host_key_again(session, &client.id, Stage::Authenticate)?;
         session.log_in();
         // Before the end of the stage, so that a source of ours that hangs is reported as such.
         let ours_until = tokio::time::Instant::now() + deadlines.of(Stage::Authenticate) * 9 / 10;
         let ours = CredentialSources::new(&self.keyring, &self.secrets, ours_until);
-        deadlines.run(Stage::Authenticate, authenticate(session, client, &ours)).await
+        deadlines.run(Stage::Authenticate, authenticate(session, client, &ours, logins)).await
     }
 }

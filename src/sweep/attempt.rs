@@ -16,6 +16,7 @@ use super::{
     collection::Received,
     deadline::{Deadlines, WINDOW},
     delivery::{self, Finished, Running, Started, UnusableDirectories, Visit},
+    login_record::LoginRecord,
     platform::{Platform, Unix},
     recognition,
     session::Session,
@@ -51,6 +52,8 @@ pub(super) struct Attempt<'a> {
     pub(super) number: u32,
     /// The requested security events, if they are requested from this platform.
     pub(super) events: &'a EventsWanted,
+    /// What may be sent to log in, and what was.
+    pub(super) logins: &'a LoginRecord,
     /// The stages entered so far.
     pub(super) entered: &'a Mutex<Vec<(Stage, Timestamp)>>,
     /// Its deadlines.
@@ -105,7 +108,8 @@ impl Attempt<'_> {
         }
         let mut session = self.shared.connect(self.client, route, &self.deadlines).await?;
         self.enter(Stage::Authenticate).await;
-        let entering = self.shared.access.authenticate(&mut session, self.client, &self.deadlines).await;
+        let entering =
+            self.shared.access.authenticate(&mut session, self.client, &self.deadlines, self.logins).await;
         match entering {
             Ok(()) => Ok((session, None)),
             Err(failure) => {

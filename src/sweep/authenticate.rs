@@ -1,9 +1,8 @@
 //! The login at a client: which credentials are tried, in which order, and when to stop.
 //!
 //! The order is key file, ssh-agent, password, keyboard-interactive with the password. A credential that was refused is
-//! never sent again, neither in this attempt nor in another one, because
-//! [`FailureKind::AuthenticationRefused`](crate::fleet::FailureKind::AuthenticationRefused) is not retried. Otherwise
-//! the account could be locked.
+//! never sent again, neither in this attempt nor in another one, and is held for the next sweeps: see [`super::login_holds`].
+//! Otherwise the account could be locked.
 
 use russh::{MethodKind, MethodSet, client::KeyboardInteractiveAuthResponse, keys::PrivateKeyWithHashAlg};
 use secrecy::{ExposeSecret, SecretString};
@@ -12,13 +11,14 @@ use super::{
     algorithms::AlgorithmSet,
     credential::{self, Credential, LoginAttempts, Outcome},
     credential_sources::CredentialSources,
+    login_record::LoginRecord,
     session::Session,
     session_state::Ending,
     ssh_agent,
 };
 use crate::{
     config::Client,
-    fleet::{Failure, Stage},
+    fleet::{Failure, FailureKind, Stage},
 };
 
 /// Further questions that a keyboard-interactive server may ask after the password was given.
@@ -27,23 +27,30 @@ const MOST_QUESTIONS: usize = 4;
 /// Tries what the client's login gives until one is accepted.
 ///
 /// # Errors
-/// [`FailureKind::AuthenticationRefused`](crate::fleet::FailureKind::AuthenticationRefused) after everything was refused, [`FailureKind::CredentialUnusable`](crate::fleet::FailureKind::CredentialUnusable)
-/// where something could not even be tried, [`FailureKind::ConnectionLost`](crate::fleet::FailureKind::ConnectionLost).
+/// [`FailureKind::AuthenticationRefused`] after everything was refused, [`FailureKind::CredentialUnusable`] where
+/// something could not even be tried, [`FailureKind::ConnectionLost`].
 pub(super) async fn authenticate(
     session: &mut Session,
     client: &Client,
     ours: &CredentialSources<'_>,
+    logins: &LoginRecord,
 ) -> Result<(), Failure> {
     let mut waiting = credential::in_order(client);
-    let mut tried = LoginAttempts::default();
+    let held = logins.leave_out(&mut waiting);
+    let mut tried = LoginAttempts { held, ..LoginAttempts::default() };
     while let Some(credential) = credential::next(&mut waiting, tried.offered.as_ref()) {
-        match attempt(session, client, credential, ours).await {
-            Outcome::Accepted => return Ok(()),
+        match attempt(session, client, credential, ours, logins).await {
+            Outcome::Accepted => {
+                logins.accepted();
+                return Ok(());
+            }
             Outcome::OneMoreWanted(methods) => {
+                logins.sent(credential);
                 tried.accepted.push(credential.name());
                 tried.offered = Some(methods);
             }
             Outcome::Refused(methods) => {
+                logins.refused(credential);
                 if let Credential::Password(source) = credential {
                     ours.forget(source).await;
                     if methods.contains(&MethodKind::Password) {
@@ -55,8 +62,17 @@ pub(super) async fn authenticate(
                 tried.offered = Some(methods);
             }
             Outcome::Unusable(unusable) => tried.unusable.push(unusable),
-            Outcome::Unanswerable(words) => tried.unanswerable.push(words),
-            Outcome::Lost => return Err(lost(session, tried, credential).await),
+            Outcome::Unanswerable(words) => {
+                logins.refused(credential);
+                tried.unanswerable.push(words);
+            }
+            Outcome::Lost => {
+                let failure = lost(session, tried, credential).await;
+                if failure.kind == FailureKind::AuthenticationRefused {
+                    logins.refused(credential);
+                }
+                return Err(failure);
+            }
         }
     }
     let not_offered = waiting.into_iter().map(Credential::name).collect();
@@ -107,6 +123,7 @@ async fn attempt(
     client: &Client,
     credential: Credential<'_>,
     ours: &CredentialSources<'_>,
+    logins: &LoginRecord,
 ) -> Outcome {
     let user = client.username.as_str();
     let outcome = match credential {
@@ -123,12 +140,16 @@ async fn attempt(
         Credential::Password(source) => match ours.password(source).await {
             Err(unusable) => return Outcome::Unusable(unusable),
             Ok(password) => {
+                logins.sends(&password);
                 session.handle().authenticate_password(user, password.expose_secret()).await.ok().map(Outcome::from)
             }
         },
         Credential::KeyboardInteractive(source) => match ours.password(source).await {
             Err(unusable) => return Outcome::Unusable(unusable),
-            Ok(password) => keyboard_interactive(session, user, &password).await,
+            Ok(password) => {
+                logins.sends(&password);
+                keyboard_interactive(session, user, &password).await
+            }
         },
     };
     judged(session, outcome).await

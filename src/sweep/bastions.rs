@@ -27,6 +27,7 @@ use super::{
     deadline::Deadlines,
     forwarding::ForwardError,
     host_key::HostKeyPurpose,
+    login_record::LoginRecord,
     session::Session,
     span,
     transport::{Forwarded, Transport},
@@ -320,6 +321,7 @@ impl Gate {
     /// A new session with the bastion, logged in.
     async fn log_in(&self, sweep: Option<SweepId>) -> Result<Session, Failure> {
         let (server, never) = (as_client(&self.bastion), CancellationToken::new());
+        let logins = LoginRecord::default();
         let mut tried = 0;
         loop {
             tried += 1;
@@ -330,7 +332,7 @@ impl Gate {
             let entered = async {
                 let mut session =
                     self.access.connect(&server, opening, &deadlines, purpose, ChannelBuffer::Connections).await?;
-                self.access.authenticate(&mut session, &server, &deadlines).await?;
+                self.access.authenticate(&mut session, &server, &deadlines, &logins).await?;
                 Ok(session)
             };
             match entered.await {

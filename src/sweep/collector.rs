@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use fleetsweep_agent::request::EventsWanted;
 use jiff::Timestamp;
 use rand::RngExt;
 use tokio::sync::Semaphore;
@@ -21,7 +20,7 @@ use super::{
     attempt::Attempt,
     backoff,
     bastions::Bastions,
-    collection::Collection,
+    collection::{Collection, CollectionOrder},
     connect::ChannelBuffer,
     deadline::{Deadlines, WINDOW},
     delivery,
@@ -30,6 +29,8 @@ use super::{
     keyring::Keyring,
     known_clients::KnownClients,
     known_hosts::{KnownHosts, KnownHostsError},
+    login_marks::LoginMarks,
+    login_record::LoginRecord,
     recognition,
     secrets::Secrets,
     session::{KeptSessions, SessionKeeping},
@@ -39,7 +40,11 @@ use super::{
 use crate::{
     bus::Publisher,
     config::{Client, Config, HostKeyPolicy, safe_text},
-    fleet::{EventKind, Failure, FailureKind, Stage, SweepId, failure::Retry},
+    fleet::{
+        EventKind, Failure, FailureKind, Stage,
+        failure::Retry,
+        login_hold::{HeldLogins, HoldChange},
+    },
 };
 
 /// The environment variable with a directory of agents for further platforms.
@@ -155,6 +160,7 @@ impl Collector {
             sessions: KeptSessions::new(keeping, None),
             reading_on: Semaphore::new(READING_ON),
             known_clients: KnownClients::default(),
+            marks: LoginMarks::default(),
         };
         Ok(Self { shared, trusting, timeout, retries: config.collector.retries })
     }
@@ -168,17 +174,23 @@ impl Collector {
 
     /// Collects from one client, with as many further attempts as configured. Publishes an event for each stage and for
     /// each failed attempt that is repeated, but not for the result, which is not stored yet. An attempt that fails
-    /// because this machine lacks a resource does not count, and is repeated for as long as one attempt may take. If
-    /// the configuration does not set `events` for the client, its platform determines it.
-    pub async fn collect(
-        &self,
-        client: &Client,
-        sweep: SweepId,
-        events: EventsWanted,
-        cancel: &CancellationToken,
-    ) -> Collection {
+    /// because this machine lacks a resource does not count, and is repeated for as long as one attempt may take. A
+    /// client whose login is held is not contacted.
+    pub async fn collect(&self, client: &Client, order: CollectionOrder, cancel: &CancellationToken) -> Collection {
         let started_at = Timestamp::now();
         let id = Uuid::now_v7();
+        let CollectionOrder { sweep, events, login_hold, held_logins } = order;
+        let held = login_hold.as_ref().filter(|_| held_logins == HeldLogins::Respected);
+        let looking = self.shared.respect(client, held, started_at);
+        let logins = match cancel.run_until_cancelled(looking).await {
+            Some(Ok(logins)) => logins,
+            not => {
+                let cancelled = || Failure::new(Stage::Authenticate, FailureKind::Cancelled);
+                let outcome = Err(not.and_then(Result::err).unwrap_or_else(cancelled));
+                let (client, stages, login_hold) = (client.id.clone(), Vec::new(), HoldChange::Unchanged);
+                return Collection { id, client, sweep, started_at, attempts: 0, stages, outcome, login_hold };
+            }
+        };
         let (mut attempts, mut short) = (0, Shortage::default());
         let entered = Mutex::new(Vec::new());
         let outcome = loop {
@@ -193,6 +205,7 @@ impl Collector {
                     collection: id,
                     number: attempts,
                     events: &events,
+                    logins: &logins,
                     entered: &entered,
                     // It begins when the way is open: the time of a bastion is not the client's.
                     deadlines: Deadlines::start(self.timeout, WINDOW, cancel),
@@ -225,7 +238,9 @@ impl Collector {
             }
         };
         let stages = entered.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Collection { id, client: client.id.clone(), sweep, started_at, attempts, stages, outcome }
+        let failure = outcome.as_ref().err();
+        let login_hold = self.shared.hold_after(client, login_hold.as_ref(), &logins, failure, Timestamp::now()).await;
+        Collection { id, client: client.id.clone(), sweep, started_at, attempts, stages, outcome, login_hold }
     }
 
     /// Removes the kept files on a client: agents and private directory.
@@ -242,7 +257,8 @@ impl Collector {
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
         let mut session = self.shared.connect(client, &route, &deadlines).await?;
         let cleaning = async {
-            self.shared.access.authenticate(&mut session, client, &deadlines).await?;
+            // An operator asks for it, so that a login that is held is tried.
+            self.shared.access.authenticate(&mut session, client, &deadlines, &LoginRecord::default()).await?;
             let platform =
                 recognition::recognise(&self.shared.known_clients, &session, &client.id, STAGE, &deadlines).await?;
             let clean =

@@ -1,6 +1,8 @@
 //! The credentials of a login: the order in which they are tried, and the result of the server's answers. Pure;
 //! [`super::authenticate`] tries them.
 
+use std::path::PathBuf;
+
 use russh::{MethodKind, MethodSet, client::AuthResult};
 
 use super::shortage::CredentialError;
@@ -18,7 +20,24 @@ pub(super) enum Credential<'a> {
     KeyboardInteractive(&'a SecretSource),
 }
 
+/// Names a credential within a login, however it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CredentialId {
+    Key(PathBuf),
+    Agent,
+    Password,
+}
+
 impl Credential<'_> {
+    /// Which one of the login's it is.
+    pub(super) fn id(self) -> CredentialId {
+        match self {
+            Self::Key(file) => CredentialId::Key(file.path.clone()),
+            Self::Agent => CredentialId::Agent,
+            Self::Password(_) | Self::KeyboardInteractive(_) => CredentialId::Password,
+        }
+    }
+
     /// Its SSH authentication method.
     fn method(self) -> MethodKind {
         match self {
@@ -91,6 +110,8 @@ pub(super) struct LoginAttempts {
     pub(super) accepted: Vec<String>,
     /// Credentials that were refused.
     pub(super) refused: Vec<String>,
+    /// Why credentials were not sent, although they could have been.
+    pub(super) held: Vec<String>,
     /// Credentials that could not be tried.
     pub(super) unusable: Vec<CredentialError>,
     /// Questions of the server that only a person can answer.
@@ -119,6 +140,9 @@ impl LoginAttempts {
         }
         for name in self.refused {
             failure = failure.because(format!("{name} was refused"));
+        }
+        for words in self.held {
+            failure = failure.because(words);
         }
         let Some(methods) = self.offered.as_deref() else { return failure };
         if methods.is_empty() {

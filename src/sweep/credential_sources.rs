@@ -1,7 +1,7 @@
 //! Reads our own credentials (key files and secrets) with a deadline. A source that hangs must not count as a client
 //! that does not answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use russh::keys::PrivateKey;
 use secrecy::SecretString;
@@ -13,6 +13,9 @@ use super::{
     shortage::{self, CredentialError},
 };
 use crate::config::{KeyFile, secret::SecretSource};
+
+/// How old a secret may be where a change of it is looked for.
+const RECENT: Duration = Duration::from_secs(60);
 
 /// The sources of one login.
 pub(super) struct CredentialSources<'a> {
@@ -67,6 +70,16 @@ impl<'a> CredentialSources<'a> {
                 .map_err(|error| CredentialError::after(&error, format!("the password: {}", shortage::chain(&error))))
         };
         self.wait_for("the password", fetching).await
+    }
+
+    /// A password, as its source gave it a moment ago: one that was changed is noticed, and a source that many clients
+    /// share is not asked for each of them.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn recent_password(&self, source: &SecretSource) -> Result<SecretString, CredentialError> {
+        self.secrets.forget_old(source, RECENT).await;
+        self.password(source).await
     }
 
     /// Removes a refused password from the cache, so that it is read again next time.

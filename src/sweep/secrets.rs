@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use secrecy::SecretString;
@@ -19,7 +20,7 @@ enum Name {
 }
 
 /// The slot of a secret: the first task reads it, the others wait.
-type Place = Arc<tokio::sync::Mutex<Option<SecretString>>>;
+type Place = Arc<tokio::sync::Mutex<Option<(SecretString, Instant)>>>;
 
 /// The cached secrets.
 #[derive(Default)]
@@ -41,8 +42,11 @@ impl Secrets {
         let place = self.place(name);
         let mut secret = place.lock().await;
         match &*secret {
-            Some(secret) => Ok(secret.clone()),
-            None => Ok(secret.insert(source.fetch().await?).clone()),
+            Some((secret, _)) => Ok(secret.clone()),
+            None => {
+                let began = Instant::now();
+                Ok(secret.insert((source.fetch().await?, began)).0.clone())
+            }
         }
     }
 
@@ -50,6 +54,13 @@ impl Secrets {
     pub(super) async fn forget(&self, source: &SecretSource) {
         if let Some(name) = name(source) {
             *self.place(name).lock().await = None;
+        }
+    }
+
+    /// Forgets a secret that was read longer ago than `age`.
+    pub(super) async fn forget_old(&self, source: &SecretSource, age: Duration) {
+        if let Some(name) = name(source) {
+            self.place(name).lock().await.take_if(|(_, read)| read.elapsed() >= age);
         }
     }
 }
@@ -85,6 +96,10 @@ mod tests {
                 secrets.forget(&source).await;
             }
             assert_eq!(secrets.get(&source).await.unwrap().expose_secret(), expected);
+        }
+        for (age, expected) in [(Duration::from_secs(3600), "two"), (Duration::ZERO, "three")] {
+            secrets.forget_old(&source, age).await;
+            assert_eq!(secrets.get(&source).await.unwrap().expose_secret(), expected, "{age:?}");
         }
     }
 }

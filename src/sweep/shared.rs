@@ -12,6 +12,7 @@ use super::{
     deadline::Deadlines,
     host_key::HostKeyPurpose,
     known_clients::KnownClients,
+    login_marks::LoginMarks,
     session::{KeptSessions, Session},
 };
 use crate::{
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     /// limit is reached, the next collection continues.
     pub(super) reading_on: Semaphore,
     pub(super) known_clients: KnownClients,
+    pub(super) marks: LoginMarks,
 }
 
 impl Shared {

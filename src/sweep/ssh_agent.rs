@@ -19,6 +19,9 @@ use super::{
 };
 use crate::config::Client;
 
+/// How failures name the list of keys.
+const LIST: &str = "the list of the ssh-agent's keys";
+
 /// The reason why a login was not signed.
 #[derive(Debug, thiserror::Error)]
 enum SignError {
@@ -52,26 +55,44 @@ impl Signer for BoundedSigner {
     }
 }
 
+/// The public keys of the ssh-agent, in words.
+///
+/// # Errors
+/// Why there are none.
+pub(super) async fn keys(ours: &CredentialSources<'_>) -> Result<Vec<String>, CredentialError> {
+    let asking = async {
+        let mut agent = connect().await?;
+        list(&mut agent).await
+    };
+    let identities = ours.wait_for(LIST, asking).await?;
+    Ok(identities.iter().map(|identity| identity.public_key().fingerprint(HashAlg::Sha256).to_string()).collect())
+}
+
+async fn connect() -> Result<AgentClient<UnixStream>, CredentialError> {
+    AgentClient::connect_env().await.map_err(|error| CredentialError::after(&error, format!("no ssh-agent: {error}")))
+}
+
+async fn list(agent: &mut AgentClient<UnixStream>) -> Result<Vec<AgentIdentity>, CredentialError> {
+    let unlisted = |error| CredentialError::after(&error, format!("the ssh-agent does not list its keys: {error}"));
+    agent.request_identities().await.map_err(unlisted)
+}
+
 /// Tries all keys of the ssh-agent at `SSH_AUTH_SOCK`.
 pub(super) async fn authenticate(session: &mut Session, client: &Client, ours: &CredentialSources<'_>) -> Outcome {
     let user = client.username.as_str();
     let binding = session.handle().agent_session_binding();
     let asking = async {
-        let mut agent = AgentClient::connect_env()
-            .await
-            .map_err(|error| CredentialError::after(&error, format!("no ssh-agent: {error}")))?;
+        let mut agent = connect().await?;
         if let Some(binding) = binding
             && let Err(error) = agent.bind_session(binding, false).await
         {
             // Agents before OpenSSH 8.9 do not support this and do not need it.
             tracing::debug!(%error, "the ssh-agent was not bound to the session");
         }
-        let identities = agent.request_identities().await.map_err(|error| {
-            CredentialError::after(&error, format!("the ssh-agent does not list its keys: {error}"))
-        })?;
+        let identities = list(&mut agent).await?;
         Ok((agent, identities))
     };
-    let (agent, identities) = match ours.wait_for("the list of the ssh-agent's keys", asking).await {
+    let (agent, identities) = match ours.wait_for(LIST, asking).await {
         Ok(request) => request,
         Err(unusable) => return Outcome::Unusable(unusable),
     };

@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         needs(Tmux) =>
             the_selected_client_is_collected_now,
             the_failed_ones_are_collected_now,
+            a_login_that_is_held_is_tried_when_its_client_is_collected_by_hand,
             collecting_all_asks_first,
             the_schedule_is_paused_and_goes_on,
             a_hanging_collection_is_cancelled,
@@ -69,6 +70,22 @@ async fn the_failed_ones_are_collected_now() {
     assert_eq!((site.number(ALL).await, site.number(FAILED).await), (4, 1));
     session.press(&["C"]).await;
     session.terminal.sees("No client has failed.").await;
+    session.press(&["q"]).await;
+    session.is_left(0).await;
+}
+
+async fn a_login_that_is_held_is_tried_when_its_client_is_collected_by_hand() {
+    let site = three(UNDER).await;
+    let session = swept(&site).await;
+    const REFUSED: &str = "SELECT count(*) FROM v1_collections WHERE error LIKE 'authentication refused%'";
+    assert_eq!(site.number(REFUSED).await, 1);
+    // The failed one stands first.
+    session.press(&["c"]).await;
+    session.reaches(REFUSED, 2).await;
+    session.is_swept().await;
+    site.servers[2].behave(Behaviour::Healthy);
+    session.press(&["c"]).await;
+    session.reaches(&collected(3), 1).await;
     session.press(&["q"]).await;
     session.is_left(0).await;
 }

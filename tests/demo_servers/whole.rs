@@ -13,8 +13,8 @@ use fleetsweep::{
     bus::{EventBus, Publisher},
     config::Config,
     demo::{Account, Behaviour, Demo, Expectation, PasswordMethod, SimulatedHost, SshServer},
-    fleet::{ClientId, Stage, SweepId},
-    sweep::{Collection, Collector, SessionKeeping},
+    fleet::{ClientId, Stage, SweepId, login_hold::HeldLogins},
+    sweep::{Collection, CollectionOrder, Collector, SessionKeeping},
 };
 use fleetsweep_agent::{envelope, request::EventsWanted};
 use support::{SOON, Trial, allowance};
@@ -99,7 +99,13 @@ async fn collect(directory: &Path, server: &SshServer, username: &str) -> Collec
     let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, publisher).unwrap();
     let client = config.clients.first().unwrap();
     let cancel = CancellationToken::new();
-    let collection = collector.collect(client, SweepId(Uuid::new_v4()), EventsWanted::No, &cancel).await;
+    let order = CollectionOrder {
+        sweep: SweepId(Uuid::new_v4()),
+        events: EventsWanted::No,
+        login_hold: None,
+        held_logins: HeldLogins::Respected,
+    };
+    let collection = collector.collect(client, order, &cancel).await;
     drop(collector);
     bus.finish().await;
     collection

@@ -4,6 +4,7 @@
 
 mod bastions;
 mod failures;
+mod holding;
 mod host_keys;
 mod hostile;
 mod keeping;
@@ -14,6 +15,7 @@ mod sweeping;
 
 use bastions::*;
 use failures::*;
+use holding::*;
 use host_keys::*;
 use hostile::*;
 use keeping::*;
@@ -31,6 +33,9 @@ support::trials! {
         an_old_server_is_collected_with_legacy_and_its_list_is_shown_without,
         each_failure_has_its_stage_and_its_words_and_the_others_are_collected,
         a_refused_password_is_tried_once,
+        a_refused_login_is_held_until_the_operator_asks_or_the_pause_ends,
+        a_refused_credential_that_changes_is_tried_at_once,
+        a_login_that_is_held_still_counts_as_unreachable,
         an_ssh_agent_that_hangs_while_it_signs_is_our_failure_and_not_the_clients,
         a_server_that_drops_logins_above_its_limit_is_visited_again,
         an_agent_that_fails_is_said_with_its_end_and_tried_again,

@@ -11,6 +11,7 @@ use crate::{
         ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage,
         alert::{Change, Notice, NoticeReason, OpenAlert, Step},
         judge::ClientState,
+        login_hold::{HeldCredential, HeldVerdict, HoldChange, LoginHold},
         metric::Instance,
         security::{SecurityEvent, allowance::Spent},
     },
@@ -25,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         what_was_recorded_is_known_after_a_restart,
         an_alert_goes_on_and_ends,
         what_is_used_of_a_daily_allowance_is_kept,
+        a_login_that_is_held_is_known_to_the_next_run_until_it_is_released,
         history_is_newest_last_and_skips_what_was_not_measured,
         the_outbox_keeps_every_mail_until_it_is_taken_or_refused,
         many_records_share_a_transaction,
@@ -99,6 +101,30 @@ async fn what_is_used_of_a_daily_allowance_is_kept(database: Database) {
     store.close().await;
     let store = open(&database).await;
     assert_eq!(store.reader().spent().await.unwrap(), HashMap::from([(plain(1).client, used(5))]));
+}
+
+async fn a_login_that_is_held_is_known_to_the_next_run_until_it_is_released(database: Database) {
+    let store = open(&database).await;
+    assert_eq!(store.reader().login_holds().await.unwrap(), HashMap::new());
+    let held = |refusals| LoginHold {
+        since: at(0),
+        refused_at: at(10),
+        refusals,
+        reason: "password was refused: ‘nein’ 🔑".to_owned(),
+        salt: "c2FsdA==".to_owned(),
+        credentials: vec![HeldCredential { mark: "bWFyaw==".to_owned(), verdict: HeldVerdict::Refused }],
+    };
+    for refusals in [1, 2] {
+        store.record(Record { login_hold: HoldChange::Held(held(refusals)), ..plain(1) }).await.unwrap();
+    }
+    store.record(Record { login_hold: HoldChange::Held(held(7)), ..plain(2) }).await.unwrap();
+    store.record(plain(1)).await.unwrap();
+    store.close().await;
+    let store = open(&database).await;
+    let both = HashMap::from([(plain(1).client, held(2)), (plain(2).client, held(7))]);
+    assert_eq!(store.reader().login_holds().await.unwrap(), both);
+    store.record(Record { login_hold: HoldChange::Released, ..plain(1) }).await.unwrap();
+    assert_eq!(store.reader().login_holds().await.unwrap(), HashMap::from([(plain(2).client, held(7))]));
 }
 
 async fn an_alert_goes_on_and_ends(database: Database) {

@@ -9,6 +9,7 @@ use super::{
         Bytes, ClientId, Metric, Percent, Reading, Stage, SweepId,
         alert::{Change, Notice, NoticeReason, OpenAlert, Step},
         judge::{ClientState, RuleState},
+        login_hold::HoldChange,
         mail::{Mail, MailKind},
         metric::Instance,
         reading::{FileSystem, Usage},
@@ -124,6 +125,7 @@ pub(crate) fn record(number: u128) -> Record {
             }],
         }),
         spent: None,
+        login_hold: HoldChange::Unchanged,
         mails: vec![mail(number, 10)],
     }
 }

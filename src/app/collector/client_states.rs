@@ -14,6 +14,7 @@ use crate::fleet::{
     ClientId,
     alert::{AlertKey, OpenAlert},
     judge::ClientState,
+    login_hold::{HoldChange, LoginHold},
     security::allowance::Spent,
 };
 
@@ -31,6 +32,8 @@ struct Entries {
     bookmarks: HashMap<ClientId, String>,
     /// How much of the daily allowance of events is used.
     spent: HashMap<ClientId, Spent>,
+    /// The logins that are held.
+    login_holds: HashMap<ClientId, LoginHold>,
     /// The clients that are being collected, and the token that cancels each collection.
     busy: HashMap<ClientId, CancellationToken>,
 }
@@ -46,6 +49,27 @@ impl ClientStates {
     /// Adds the daily allowances from the database.
     pub fn take_in_spent(&self, spent: HashMap<ClientId, Spent>) {
         self.lock().spent = spent;
+    }
+
+    /// Adds the logins that are held from the database.
+    pub fn take_in_login_holds(&self, holds: HashMap<ClientId, LoginHold>) {
+        self.lock().login_holds = holds;
+    }
+
+    /// The hold of a client's login, if there is one.
+    #[must_use]
+    pub fn login_hold(&self, client: &ClientId) -> Option<LoginHold> {
+        self.lock().login_holds.get(client).cloned()
+    }
+
+    /// Notes what a collection changed about the hold of a client's login.
+    pub fn note_login(&self, client: &ClientId, change: &HoldChange) {
+        let holds = &mut self.lock().login_holds;
+        match change {
+            HoldChange::Unchanged => {}
+            HoldChange::Held(hold) => drop(holds.insert(client.clone(), hold.clone())),
+            HoldChange::Released => drop(holds.remove(client)),
+        }
     }
 
     /// What a client has used of its daily allowance of events.

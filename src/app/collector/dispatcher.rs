@@ -20,6 +20,7 @@ use crate::{
         ClientId, EventKind, SweepId,
         alert::{AlertKey, OpenAlert},
         event::Trigger,
+        login_hold::HeldLogins,
         order::{IssuedOrder, Order, Reply, Selection},
     },
 };
@@ -54,7 +55,13 @@ impl Dispatcher {
     /// Starts a sweep over clients that were claimed for it.
     pub fn sweep(&mut self, sweep: SweepId, trigger: Trigger, due: ClaimedClients) {
         let (engine, pipeline, stop) = (self.engine.clone(), self.pipeline.clone(), self.stop.clone());
-        self.under_way.spawn(async move { engine.scheduler.run_sweep(&pipeline, sweep, trigger, due, &stop).await });
+        let held = match trigger {
+            Trigger::Manual => HeldLogins::Retried,
+            Trigger::Schedule | Trigger::Once => HeldLogins::Respected,
+        };
+        self.under_way.spawn(async move {
+            engine.scheduler.run_sweep(&pipeline, sweep, (trigger, held), due, &stop).await;
+        });
     }
 
     /// Starts a sweep over every client that is not being collected.
@@ -73,7 +80,10 @@ impl Dispatcher {
         let IssuedOrder { actor, order } = request.issued.clone();
         let (reply, entry) = match order {
             Order::Collect(selection) => self.collect(&selection),
-            Order::Once(clients) => return self.sweep_in_turn(request, &clients),
+            Order::Once(clients) => return self.sweep_in_turn(request, &clients, HeldLogins::Respected),
+            Order::OnceRetryingLogins(clients) => {
+                return self.sweep_in_turn(request, &clients, HeldLogins::Retried);
+            }
             Order::Pause => self.pause(true, &actor).await,
             Order::Resume => self.pause(false, &actor).await,
             Order::Cancel(client) => self.cancel(&client),
@@ -158,7 +168,7 @@ impl Dispatcher {
     }
 
     /// For `--once` of another process: sweeps these clients, then offers every waiting mail.
-    fn sweep_in_turn(&mut self, request: Request, clients: &[ClientId]) {
+    fn sweep_in_turn(&mut self, request: Request, clients: &[ClientId], held: HeldLogins) {
         let wanted = match self.selected(&Selection::These(clients.to_vec())) {
             Ok(wanted) => wanted,
             Err(text) => return request.answer(Reply::Refused { text }),
@@ -169,7 +179,7 @@ impl Dispatcher {
             let sweep = SweepId(Uuid::now_v7());
             let text = format!("sweeping {} clients", due.due.len());
             request.answer(Reply::Done { text, sweep: Some(sweep) });
-            engine.scheduler.run_sweep(&pipeline, sweep, Trigger::Once, due, &stop).await;
+            engine.scheduler.run_sweep(&pipeline, sweep, (Trigger::Once, held), due, &stop).await;
             engine.wakeup.offer_all();
         });
     }
@@ -253,9 +263,12 @@ impl Dispatcher {
                 Order::Unacknowledge { client, metric, instance } => {
                     self.find_alert(client, AlertKey { metric, instance }, false)
                 }
-                Order::Collect(_) | Order::Once(_) | Order::Pause | Order::Resume | Order::Each(_) => {
-                    Err("this cannot be asked together with other things".to_owned())
-                }
+                Order::Collect(_)
+                | Order::Once(_)
+                | Order::OnceRetryingLogins(_)
+                | Order::Pause
+                | Order::Resume
+                | Order::Each(_) => Err("this cannot be asked together with other things".to_owned()),
             };
             match found {
                 Ok(found) => alerts.push(found),

@@ -14,7 +14,12 @@ use crate::{
     },
     bus::Request,
     config::Config,
-    fleet::{SweepId, event::Trigger, order::Reply},
+    fleet::{
+        SweepId,
+        event::Trigger,
+        login_hold::HeldLogins,
+        order::{Order, Reply},
+    },
     store::{Due, StoreError, lock_owner::Mode},
 };
 
@@ -46,9 +51,20 @@ pub async fn sweep(
     let pipeline = engine.pipeline(config, Sessions::Closed).await?;
     let Some(request) = requests.recv().await else { return Ok(()) };
     let sweep = SweepId(Uuid::now_v7());
+    let held = match request.issued.order {
+        Order::OnceRetryingLogins(_) => HeldLogins::Retried,
+        Order::Once(_)
+        | Order::Collect(_)
+        | Order::Pause
+        | Order::Resume
+        | Order::Cancel(_)
+        | Order::Acknowledge { .. }
+        | Order::Unacknowledge { .. }
+        | Order::Each(_) => HeldLogins::Respected,
+    };
     let due = engine.scheduler.claim(pipeline.clients());
     request.answer(Reply::Done { text: format!("sweeping {} clients", due.due.len()), sweep: Some(sweep) });
-    engine.scheduler.run_sweep(&pipeline, sweep, Trigger::Once, due, stop).await;
+    engine.scheduler.run_sweep(&pipeline, sweep, (Trigger::Once, held), due, stop).await;
     pipeline.close().await;
     engine.store.settle(DATABASE_WAIT).await;
     engine.troubles.note_away(&engine.store.status().borrow());

@@ -26,6 +26,7 @@ use crate::{
         alert::Exceeded,
         event::MailStep,
         judge::{self, Verdict},
+        login_hold::{HeldLogins, HoldChange},
         mail::Mail,
         metric::Observation,
         security::{
@@ -36,7 +37,7 @@ use crate::{
     },
     store::{Outcome, Record, Store, StoreError},
     sweep::{
-        Collection, Collector,
+        Collection, CollectionOrder, Collector,
         descriptor_budget::{DescriptorBudget, DescriptorPermit},
         span,
     },
@@ -107,15 +108,22 @@ impl Pipeline {
     pub async fn visit(
         &self,
         client: &Client,
-        sweep: SweepId,
+        (sweep, held_logins): (SweepId, HeldLogins),
         slot: CollectionSlot,
         cancel: &CancellationToken,
     ) -> Result<(), Failure> {
         let CollectionSlot { place, mut evidence } = slot;
         let mut place = Some(place);
         let mut started = Instant::now();
-        let wanted = self.events_wanted(client);
-        let collection = self.collector.collect(client, sweep, wanted, cancel).await;
+        let order = CollectionOrder {
+            sweep,
+            events: self.events_wanted(client),
+            login_hold: self.client_states.login_hold(&client.id),
+            held_logins,
+        };
+        let collection = self.collector.collect(client, order, cancel).await;
+        // Before it is stored: what was refused is not sent again, even if the database is away.
+        self.client_states.note_login(&client.id, &collection.login_hold);
         let collected = Instant::now();
         let leave = || drop(place.take());
         let is_ours = evidence.collected(client, collection.outcome.as_ref().map(drop), leave, cancel).await;
@@ -203,6 +211,7 @@ impl Pipeline {
             attempts: 0,
             stages: Vec::new(),
             outcome: Err(failure),
+            login_hold: HoldChange::Unchanged,
         };
         let duration_ms = 0;
         let record = self.record(client, &collection, None, (None, None), &[], duration_ms);
@@ -336,6 +345,7 @@ impl Pipeline {
             changes: verdict.map(|verdict| verdict.changes.clone()).unwrap_or_default(),
             security,
             spent,
+            login_hold: collection.login_hold.clone(),
             mails: mails.to_vec(),
         }
     }

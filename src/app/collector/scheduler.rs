@@ -20,7 +20,10 @@ use crate::{
     app::{error::chain, units::milliseconds},
     bus::Publisher,
     config::Client,
-    fleet::{ClientId, EventKind, Failure, FailureKind, Stage, SweepId, event::Trigger, failure::Blame},
+    fleet::{
+        ClientId, EventKind, Failure, FailureKind, Stage, SweepId, event::Trigger, failure::Blame,
+        login_hold::HeldLogins,
+    },
     store::{Store, StoreError},
     sweep::span,
 };
@@ -80,24 +83,25 @@ impl Scheduler {
         taken
     }
 
-    /// Runs one sweep over acquired clients. Each client gets an outcome, however the sweep ends.
+    /// Runs one sweep over acquired clients. Each client gets an outcome, however the sweep ends. `held` says whether
+    /// logins that are held are tried.
     pub async fn run_sweep(
         &self,
         pipeline: &Arc<Pipeline>,
         sweep: SweepId,
-        trigger: Trigger,
+        (trigger, held): (Trigger, HeldLogins),
         taken_up: ClaimedClients,
         cancel: &CancellationToken,
     ) {
         let span = error_span!("sweep", sweep = %sweep.0);
-        self.sweep(pipeline, sweep, trigger, taken_up, cancel).instrument(span).await;
+        self.sweep(pipeline, sweep, (trigger, held), taken_up, cancel).instrument(span).await;
     }
 
     async fn sweep(
         &self,
         pipeline: &Arc<Pipeline>,
         sweep: SweepId,
-        trigger: Trigger,
+        (trigger, held): (Trigger, HeldLogins),
         ClaimedClients { due, busy }: ClaimedClients,
         cancel: &CancellationToken,
     ) {
@@ -156,7 +160,7 @@ impl Scheduler {
             let end = cancel.child_token();
             let span = span::of_client(&client);
             let collecting = async move {
-                let visit = pipeline.visit(&client, sweep, CollectionSlot { place, evidence }, &end);
+                let visit = pipeline.visit(&client, (sweep, held), CollectionSlot { place, evidence }, &end);
                 // An operator may cancel this client alone.
                 let ended_alone = async {
                     guard.cancelled().cancelled().await;

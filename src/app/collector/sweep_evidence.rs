@@ -255,7 +255,7 @@ impl Drop for ClientEvidence {
 
 /// Whether a failure is no evidence about the client or the network: nobody asked the client.
 fn says_nothing(failure: &Failure) -> bool {
-    matches!(failure.kind, FailureKind::Cancelled | FailureKind::NotReached)
+    matches!(failure.kind, FailureKind::Cancelled | FailureKind::NotReached | FailureKind::LoginHeld)
 }
 
 /// Whether a failure is caused by exhausted resources of this machine. The texts are only searched in kinds of failures

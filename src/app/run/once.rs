@@ -25,7 +25,7 @@ use crate::{
     bus::{EventBus, Orders, Publisher, Request},
     cli::Format,
     config::Config,
-    fleet::order::Order,
+    fleet::{login_hold::HeldLogins, order::Order},
     relay::{
         client::{AttachError, Connection},
         record::Recorder,
@@ -52,6 +52,8 @@ pub struct Once {
     pub output: Option<PathBuf>,
     /// Whether an exceeded limit has its own exit code.
     pub fail_on_alert: bool,
+    /// Whether logins that are held are tried.
+    pub held_logins: HeldLogins,
     /// How progress is shown.
     pub show: Show,
 }
@@ -127,7 +129,7 @@ async fn own(
         bus.finish().await;
         collected
     };
-    let (collected, watched) = tokio::join!(collecting, watch.follow(&source, order(config)));
+    let (collected, watched) = tokio::join!(collecting, watch.follow(&source, order(config, once.held_logins)));
     readers.ended().await;
     once.show.progress.clear();
     let (stored, database) = collected?;
@@ -190,7 +192,7 @@ async fn attached(
     let watched = tokio::select! {
         // The other branch reports its end, which it receives through the channel.
         why = connection.run(&mut requests, &out, stop) => Err(WatchError::Ended(why)),
-        watched = watch.follow(&source, order(config)) => watched,
+        watched = watch.follow(&source, order(config, once.held_logins)) => watched,
     };
     readers.ended().await;
     once.show.progress.clear();
@@ -209,6 +211,10 @@ async fn attached(
 }
 
 /// One sweep over every client of the configuration.
-fn order(config: &Config) -> Order {
-    Order::Once(config.clients.iter().map(|client| client.id.clone()).collect())
+fn order(config: &Config, held: HeldLogins) -> Order {
+    let clients = config.clients.iter().map(|client| client.id.clone()).collect();
+    match held {
+        HeldLogins::Respected => Order::Once(clients),
+        HeldLogins::Retried => Order::OnceRetryingLogins(clients),
+    }
 }

@@ -30,6 +30,8 @@ pub enum FailureKind {
     KnownHostsUnusable,
     /// Every credential was refused.
     AuthenticationRefused,
+    /// No credential was sent, because the client refused them before and they have not changed.
+    LoginHeld,
     /// A credential cannot be used: the key file is missing or locked, or there is no ssh-agent.
     CredentialUnusable,
     /// The collector ran out of something: descriptors, memory, local ports, threads, processes.

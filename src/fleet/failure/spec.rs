@@ -185,6 +185,17 @@ const FAILURES: [FailureSpec; FailureKind::COUNT] = [
         session: SessionAfter::Usable,
     },
     FailureSpec {
+        kind: FailureKind::LoginHeld,
+        word: "login-held",
+        words: "login not tried",
+        short: "login held",
+        next_step: "correct the account or the credential: a changed one is tried at once, an unchanged one by `c` in the dashboard or `--once --retry-logins`",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
         kind: FailureKind::CredentialUnusable,
         word: "credential-unusable",
         words: "credential unusable",
@@ -481,7 +492,7 @@ mod tests {
     #[test]
     fn who_is_to_blame_is_said_for_every_failure() {
         let of = |blame| FailureKind::ALL.into_iter().filter(|kind| kind.blame() == blame).count();
-        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [17, 4, 9]);
+        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [18, 4, 9]);
         // Owners of clients are mailed about these and can act on them.
         for kind in [FailureKind::Refused, FailureKind::HostKeyChanged, FailureKind::DiskFull] {
             assert_eq!(kind.blame(), Blame::Client);

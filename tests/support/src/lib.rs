@@ -48,7 +48,7 @@ pub use pgbouncer::Pgbouncer;
 pub use port::free_port;
 pub use postfix::Postfix;
 pub use postgres::Postgres;
-pub use program::{Fleetsweep, Outcome, Running, rows};
+pub use program::{Fleetsweep, Outcome, Running, change, rows};
 pub use rustix::process::Signal;
 pub use ssh_agent::SshAgent;
 pub use sshd::{Login, Sshd, SshdOptions};

@@ -259,3 +259,18 @@ pub async fn rows(file: &Path, query: &str) -> Vec<Vec<Option<String>>> {
     connection.close().await.expect("a connection of ours");
     values
 }
+
+/// What another program changes in a SQLite file.
+///
+/// # Panics
+/// Where that is refused.
+pub async fn change(file: &Path, statement: &str) {
+    let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file))
+        .await
+        .unwrap_or_else(|error| panic!("{} is no database: {error}", file.display()));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
+        .execute(&mut connection)
+        .await
+        .unwrap_or_else(|error| panic!("{statement}: {error}"));
+    connection.close().await.expect("a connection of ours");
+}

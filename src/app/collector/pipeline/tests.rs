@@ -68,7 +68,10 @@ async fn a_collection_has_one_duration() {
     let (stored, told) = stored_and_told(async |engine, pipeline| {
         let due = engine.scheduler.claim(pipeline.clients());
         let sweep = SweepId(Uuid::now_v7());
-        engine.scheduler.run_sweep(pipeline, sweep, Trigger::Once, due, &CancellationToken::new()).await;
+        engine
+            .scheduler
+            .run_sweep(pipeline, sweep, (Trigger::Once, HeldLogins::Respected), due, &CancellationToken::new())
+            .await;
     })
     .await;
     assert_eq!(stored, told);
