@@ -181,12 +181,15 @@ impl Collector {
         let id = Uuid::now_v7();
         let CollectionOrder { sweep, events, login_hold, held_logins } = order;
         let held = login_hold.as_ref().filter(|_| held_logins == HeldLogins::Respected);
-        let looking = self.shared.respect(client, held, started_at);
-        let logins = match cancel.run_until_cancelled(looking).await {
-            Some(Ok(logins)) => logins,
-            not => {
-                let cancelled = || Failure::new(Stage::Authenticate, FailureKind::Cancelled);
-                let outcome = Err(not.and_then(Result::err).unwrap_or_else(cancelled));
+        let looked = tokio::select! {
+            biased;
+            looked = self.shared.respect(client, held, started_at) => looked,
+            () = cancel.cancelled() => Err(Failure::new(Stage::Authenticate, FailureKind::Cancelled)),
+        };
+        let logins = match looked {
+            Ok(logins) => logins,
+            Err(failure) => {
+                let outcome = Err(failure);
                 let (client, stages, login_hold) = (client.id.clone(), Vec::new(), HoldChange::Unchanged);
                 return Collection { id, client, sweep, started_at, attempts: 0, stages, outcome, login_hold };
             }

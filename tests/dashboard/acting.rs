@@ -86,6 +86,7 @@ async fn a_login_that_is_held_is_tried_when_its_client_is_collected_by_hand() {
     site.servers[2].behave(Behaviour::Healthy);
     session.press(&["c"]).await;
     session.reaches(&collected(3), 1).await;
+    session.is_swept().await;
     session.press(&["q"]).await;
     session.is_left(0).await;
 }
