@@ -88,7 +88,7 @@ async fn with_too_few_open_files_nothing_begins() {
 
 async fn what_the_collector_lacks_is_no_failure_of_a_client() {
     // Its session ends each time, so each sweep connects again.
-    let fleet = Fleet::of(&[Behaviour::RefusesLogin]).await;
+    let fleet = Fleet::of(&[Behaviour::RefusesCommands]).await;
     let rule = r#"<alert type="unreachable" limit="5"/>"#;
     let collector = r#"interval="1s" timeout="1s" retries="0""#;
     fleet.program.write_config(&Config { collector, ..fleet.config(rule) }.text());
@@ -103,7 +103,7 @@ async fn what_the_collector_lacks_is_no_failure_of_a_client() {
             0
         }
     };
-    let (refused, short) = ("authentication refused", "the collector is short of resources");
+    let (refused, short) = ("command refused", "the collector is short of resources");
     wait_until("a first failure", SOON, async || ends(refused).await >= 1).await;
     // Lower than the number of open files, so that no further file can be opened.
     running.limit_open_files(8);
@@ -118,7 +118,7 @@ async fn what_the_collector_lacks_is_no_failure_of_a_client() {
     running.limit_open_files(1024);
     wait_until("an alert", SOON, async || number(&fleet.program, "SELECT count(*) FROM v1_alerts").await == 1).await;
     // The next collection begins only after the one that raised the alert has ended.
-    let raised = "SELECT count(*) FROM v1_collections, v1_alerts WHERE error LIKE 'authentication refused%' AND
+    let raised = "SELECT count(*) FROM v1_collections, v1_alerts WHERE error LIKE 'command refused%' AND
         started_at_ms <= raised_at_ms";
     assert_eq!(number(&fleet.program, raised).await, 6, "the row is that of the client's own failures");
     // A mail that still waits at the end would be left for the next run.
