@@ -108,8 +108,7 @@ impl Attempt<'_> {
         }
         let mut session = self.shared.connect(self.client, route, &self.deadlines).await?;
         self.enter(Stage::Authenticate).await;
-        let entering =
-            self.shared.access.authenticate(&mut session, self.client, &self.deadlines, self.logins).await;
+        let entering = self.shared.access.authenticate(&mut session, self.client, &self.deadlines, self.logins).await;
         match entering {
             Ok(()) => Ok((session, None)),
             Err(failure) => {
