@@ -74,7 +74,7 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
 
 /// Where the secrets come from, and which of the sources `check` has tried.
 fn write_sources(out: &mut String, sources: &Sources) -> fmt::Result {
-    let Sources { literal, environment, files, commands } = sources;
+    let Sources { literal, environment, files, credentials, commands } = sources;
     if *sources == Sources::default() {
         return Ok(());
     }
@@ -83,6 +83,7 @@ fn write_sources(out: &mut String, sources: &Sources) -> fmt::Result {
         (literal, "in the file itself"),
         (environment, "from environment variables (env:)"),
         (files, "from files (file:)"),
+        (credentials, "from credentials of systemd (cred:)"),
     ] {
         if *count > 0 {
             writeln!(out, "  {count:>9}  {from}")?;

@@ -31,6 +31,7 @@ const LARGEST_KEY_BYTES: u64 = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Reference {
     Environment(String),
+    Credential(String),
     SecretFile(PathBuf),
     Key(PathBuf),
     KnownHosts { path: PathBuf, strict: bool },
@@ -89,6 +90,7 @@ fn of_value(attribute: &str, text: &str, element: &Element, home: Option<&Path>)
     match attribute {
         "password" | "passphrase" => match SecretSource::parse(text, home).ok()? {
             SecretSource::Environment(name) => Some(Reference::Environment(name)),
+            SecretSource::Credential(name) => Some(Reference::Credential(name)),
             SecretSource::File(path) => Some(Reference::SecretFile(path)),
             SecretSource::Literal(_) | SecretSource::Command(_) => None,
         },
@@ -195,6 +197,11 @@ impl Inspector<'_> {
         match thing {
             Reference::Environment(name) => {
                 if let Err(error) = SecretSource::Environment(name.clone()).look() {
+                    self.error(places, &error.problem(), error.hint());
+                }
+            }
+            Reference::Credential(name) => {
+                if let Err(error) = SecretSource::Credential(name.clone()).look() {
                     self.error(places, &error.problem(), error.hint());
                 }
             }
@@ -379,6 +386,8 @@ pub struct Sources {
     pub environment: usize,
     /// `file:`.
     pub files: usize,
+    /// `cred:`.
+    pub credentials: usize,
     /// `cmd:`: the lines in the file.
     pub commands: Vec<usize>,
 }
@@ -398,6 +407,7 @@ impl Sources {
                     Ok(SecretSource::Literal(_)) => self.literal += 1,
                     Ok(SecretSource::Environment(_)) => self.environment += 1,
                     Ok(SecretSource::Command(_)) => self.commands.push(line_of(attribute.value.at.start)),
+                    Ok(SecretSource::Credential(_)) => self.credentials += 1,
                     // A path with `~` fails to parse here, because no home is given.
                     Ok(SecretSource::File(_)) | Err(_) => self.files += 1,
                 },

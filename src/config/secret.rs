@@ -24,6 +24,8 @@ use super::{
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
 /// The environment variable that passes the command to its shell.
 const COMMAND_VARIABLE: &str = "FLEETSWEEP_SECRET_COMMAND";
+/// The environment variable in which systemd names the directory of a service's credentials.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 /// The longest secret. Anything longer is probably the wrong file.
 const LONGEST_BYTES: usize = 4096;
 
@@ -38,6 +40,8 @@ pub enum SecretSource {
     File(PathBuf),
     /// `cmd:COMMAND`: the first line of output of a shell command.
     Command(String),
+    /// `cred:NAME`: the first line of a credential that systemd passes to a service.
+    Credential(String),
 }
 
 /// Shows the source, unless it may be the secret itself. A command is not shown, because its arguments may contain a
@@ -59,11 +63,13 @@ impl PartialEq for SecretSource {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Literal(one), Self::Literal(other)) => one.expose_secret() == other.expose_secret(),
-            (Self::Environment(one), Self::Environment(other)) | (Self::Command(one), Self::Command(other)) => {
-                one == other
-            }
+            (Self::Environment(one), Self::Environment(other))
+            | (Self::Command(one), Self::Command(other))
+            | (Self::Credential(one), Self::Credential(other)) => one == other,
             (Self::File(one), Self::File(other)) => one == other,
-            (Self::Literal(_) | Self::Environment(_) | Self::File(_) | Self::Command(_), _) => false,
+            (Self::Literal(_) | Self::Environment(_) | Self::File(_) | Self::Command(_) | Self::Credential(_), _) => {
+                false
+            }
         }
     }
 }
@@ -91,6 +97,10 @@ pub enum SecretError {
     CommandFailed(ExitStatus),
     /// The command did not finish in time.
     CommandTimedOut(Duration),
+    /// systemd has passed no credentials to this process.
+    NoCredentials,
+    /// The credential cannot be read.
+    Credential(#[source] io::Error),
     /// The first line is empty.
     Empty(SafeText),
     /// It is not UTF-8.
@@ -117,6 +127,10 @@ impl SecretError {
                 None => "the command of `cmd:` was killed by a signal".into(),
             },
             Self::CommandTimedOut(time) => words!["the command of `cmd:` did not finish within ", *time],
+            Self::NoCredentials => {
+                words!["systemd has passed no credentials to this process (", CREDENTIALS_VARIABLE, " is not set)"]
+            }
+            Self::Credential(error) => words!["the credential of `cred:` cannot be read: ", safe_text::io_error(error)],
             Self::Empty(source) => words!["the secret from ", *source, " is empty"],
             Self::NotText(source) => words!["the secret from ", *source, " is not UTF-8 text"],
             Self::TooLong(source) => words!["the secret from ", *source, " is longer than ", LONGEST_BYTES, " bytes"],
@@ -131,6 +145,9 @@ impl SecretError {
             Self::NotRegular(_) => "name a regular file, or use `cmd:COMMAND`",
             Self::Command(_) | Self::CommandFailed(_) => "run it in a shell to see why",
             Self::CommandTimedOut(_) => "the command must not wait for input",
+            Self::NoCredentials | Self::Credential(_) => {
+                "pass it to the unit with LoadCredential= or LoadCredentialEncrypted=; outside of the unit use systemd-run"
+            }
             Self::Empty(_) => "its first line must contain the secret",
             Self::NotText(_) | Self::TooLong(_) => "check that this is the right source",
         }
@@ -145,12 +162,16 @@ impl SecretSource {
             Self::Environment(name) => words!["env:", safe_text::environment_name(name)],
             Self::File(path) => words!["file:", safe_text::path(path)],
             Self::Command(_) => "cmd:…".into(),
+            Self::Credential(_) => "cred:…".into(),
         }
     }
 
     /// Parses a source. Errors never repeat the text.
     pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, ValueError> {
-        const HINT: &str = "write `env:NAME`, `file:PATH`, `cmd:COMMAND` or the secret itself";
+        const NO_CREDENTIAL: &str = "the text after `cred:` is not the name of a credential";
+        const CREDENTIAL_HINT: &str =
+            "write the name that LoadCredential= in the unit gives it; write a literal secret without `cred:`";
+        const HINT: &str = "write `env:NAME`, `file:PATH`, `cred:NAME`, `cmd:COMMAND` or the secret itself";
         let lacking = |what: &'static str| ValueError::new(words![what, " is missing"], HINT);
         if text.is_empty() {
             return Err(lacking("the secret"));
@@ -178,6 +199,16 @@ impl SecretSource {
                 command => Ok(Self::Command(command.to_owned())),
             };
         }
+        if let Some(name) = text.strip_prefix("cred:") {
+            // It is the name of a file in the directory of the credentials.
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@:".contains(&byte);
+            return match name {
+                "" => Err(lacking("the name of the credential")),
+                "." | ".." => Err(ValueError::new(NO_CREDENTIAL, CREDENTIAL_HINT)),
+                name if name.len() <= 255 && name.bytes().all(plain) => Ok(Self::Credential(name.to_owned())),
+                _ => Err(ValueError::new(NO_CREDENTIAL, CREDENTIAL_HINT)),
+            };
+        }
         Ok(Self::Literal(SecretString::from(text)))
     }
 
@@ -198,6 +229,11 @@ impl SecretSource {
                 };
                 self.first_line(&read.map_err(failed)??)
             }
+            Self::Credential(name) => {
+                let name = name.clone();
+                let read = tokio::task::spawn_blocking(move || read_credential(&name)).await;
+                self.first_line(&read.map_err(|broken| SecretError::Credential(broken.into()))??)
+            }
             Self::Command(command) => {
                 let output = tokio::time::timeout(COMMAND_DEADLINE, run(command));
                 let bytes = output.await.map_err(|_| SecretError::CommandTimedOut(COMMAND_DEADLINE))??;
@@ -212,6 +248,7 @@ impl SecretSource {
             Self::Literal(_) | Self::Command(_) => Ok(()),
             Self::Environment(name) => self.variable(name).map(drop),
             Self::File(path) => self.first_line(&read_file(path)?).map(drop),
+            Self::Credential(name) => self.first_line(&read_credential(name)?).map(drop),
         }
     }
 
@@ -252,6 +289,15 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
     file.take(limit as u64).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
+}
+
+/// The first bytes of a credential of this service.
+fn read_credential(name: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let directory = std::env::var_os(CREDENTIALS_VARIABLE).ok_or(SecretError::NoCredentials)?;
+    // The directory is of no use to the reader of an error, and the name may be a misplaced secret.
+    read_file(&Path::new(&directory).join(name)).map_err(|error| {
+        if let SecretError::File { source, .. } = error { SecretError::Credential(source) } else { error }
+    })
 }
 
 /// The first bytes of a stream, enough for any secret or to see that it is too long.
@@ -389,6 +435,9 @@ mod tests {
             ("env:1A", "the text after `env:` is not the name of an environment variable"),
             ("file:", "the path is missing"),
             ("cmd: ", "the command is missing"),
+            ("cred:", "the name of the credential is missing"),
+            ("cred:..", "the text after `cred:` is not the name of a credential"),
+            ("cred:a/b", "the text after `cred:` is not the name of a credential"),
         ] {
             assert_eq!(SecretSource::parse(text, None).unwrap_err().problem.as_str(), problem);
         }
@@ -403,6 +452,7 @@ mod tests {
             ("file:/etc/pw", "SecretSource(file:/etc/pw)"),
             ("file:geheim", "SecretSource(file:***)"),
             ("cmd:echo geheim", "SecretSource(cmd:…)"),
+            ("cred:geheim", "SecretSource(cred:…)"),
         ] {
             assert_eq!(format!("{:?}", SecretSource::parse(text, None).unwrap()), shown);
         }

@@ -17,6 +17,7 @@ enum Name {
     Environment(String),
     File(PathBuf),
     Command(String),
+    Credential(String),
 }
 
 /// The slot of a secret: the first task reads it, the others wait.
@@ -72,6 +73,7 @@ fn name(source: &SecretSource) -> Option<Name> {
         SecretSource::Environment(name) => Some(Name::Environment(name.clone())),
         SecretSource::File(path) => Some(Name::File(path.clone())),
         SecretSource::Command(command) => Some(Name::Command(command.clone())),
+        SecretSource::Credential(name) => Some(Name::Credential(name.clone())),
     }
 }
 

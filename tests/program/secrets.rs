@@ -20,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_check_finds_every_secret_that_is_missing,
             a_check_warns_of_rights_that_go_too_far,
             a_check_is_silent_where_everything_is_in_order,
+            a_credential_that_systemd_does_not_pass_is_missing,
             a_check_looks_at_the_folder_of_agents;
     }
 }
@@ -261,6 +262,27 @@ async fn a_check_is_silent_where_everything_is_in_order() {
     let outcome = program.run(["check"]).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     assert!(outcome.stderr.contains("config.xml:1:") && outcome.stderr.contains("chmod 600"), "{}", outcome.stderr);
+}
+
+async fn a_credential_that_systemd_does_not_pass_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = r#"<config><client ip="a" username="u" password="cred:fleet"/></config>"#;
+    let without = program().with_config(config);
+    let with =
+        program().with_config(config).with_environment("CREDENTIALS_DIRECTORY", &folder.path().display().to_string());
+    let hint = "pass it to the unit with LoadCredential=";
+    for (program, expected) in [
+        (&without, "systemd has passed no credentials to this process (CREDENTIALS_DIRECTORY is not set)"),
+        (&with, "the credential of `cred:` cannot be read: "),
+    ] {
+        let outcome = program.run(["check"]).await;
+        assert_eq!(outcome.code, Some(2), "{outcome:#?}");
+        assert!(outcome.stderr.contains(expected) && outcome.stderr.contains(hint), "{}", outcome.stderr);
+    }
+    write(folder.path().join("fleet"), "hunter2\n", 0o400);
+    let outcome = with.run(["check"]).await;
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert!(outcome.stdout.contains("1  from credentials of systemd (cred:)"), "{}", outcome.stdout);
 }
 
 async fn a_check_looks_at_the_folder_of_agents() {

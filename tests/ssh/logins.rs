@@ -94,7 +94,7 @@ pub(crate) async fn an_old_server_is_collected_with_legacy_and_its_list_is_shown
 }
 
 pub(crate) async fn every_kind_of_login_is_collected_and_stored() {
-    let sshd = sshd_with("/bin/sh", SshdOptions { addresses: 4, ..SshdOptions::default() }).await;
+    let sshd = sshd_with("/bin/sh", SshdOptions { addresses: 5, ..SshdOptions::default() }).await;
     let interactive = DemoClient::asking(PasswordMethod::KeyboardInteractive, Behaviour::Healthy).await;
     let agent = SshAgent::start(&sshd.key()).await;
     let locked = locked_key(&sshd, "pass phrase");
@@ -110,13 +110,19 @@ pub(crate) async fn every_kind_of_login_is_collected_and_stored() {
                 &format!(r#"username="{name}" key="{}" passphrase="pass phrase""#, locked.display()),
             ),
             client("ssh-agent", at(&sshd, 3), &format!(r#"username="{name}""#)),
+            client("credential", at(&sshd, 4), &password_login(&name, "cred:fleet.password")),
             interactive.named("keyboard-interactive"),
         ],
     )
     .with_environment("SSH_AUTH_SOCK", agent.socket().to_str().unwrap());
+    // As systemd passes it to a service.
+    let credentials = program.path("credentials");
+    fs::create_dir(&credentials).unwrap();
+    fs::write(credentials.join("fleet.password"), sshd.user().password()).unwrap();
+    let program = program.with_environment("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap());
     let swept = sweep(&program).await;
     swept.is_complete();
-    assert_eq!(sshd.log().matches("Accepted password").count(), 1);
+    assert_eq!(sshd.log().matches("Accepted password").count(), 2);
     assert_eq!(sshd.log().matches("Accepted publickey").count(), 3);
 
     let database = program.path("fleetsweep.db");
