@@ -129,7 +129,7 @@ pub(crate) async fn every_kind_of_login_is_collected_and_stored() {
     let columns = "client_name, client_ip, client_port, host_name, cpu_percent, memory_total_bytes, \
                    memory_used_bytes, memory_percent, uptime_seconds, load_1, disk_percent";
     let samples = rows(&database, &format!("SELECT {columns} FROM v1_samples")).await;
-    assert_eq!(samples.len(), 5);
+    assert_eq!(samples.len(), 6);
     let host_name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     let (memory, uptime) = (number("/proc/meminfo", "MemTotal:") * 1024.0, number("/proc/uptime", ""));
     for sample in samples {
