@@ -28,6 +28,7 @@
 //! | `session_state` | the state that a session shares with its handler |
 //! | `credential` | pure: which credentials are tried in which order, and the result of the server's answers |
 //! | `credential_sources` | key files and secrets, read with a deadline |
+//! | `second_factor` | pure: which questions of a server ask for a code, so that no password is sent as the answer |
 //! | `login_holds` | which credentials are held after a refusal, and what a collection changes about that |
 //! | `login_marks` | marks by which an unchanged credential is recognised |
 //! | `login_record` | what a login may send, and what it sent |
@@ -79,6 +80,7 @@ mod login_marks;
 mod login_record;
 mod platform;
 mod recognition;
+mod second_factor;
 mod secrets;
 mod session;
 mod session_handler;

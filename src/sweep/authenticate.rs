@@ -12,6 +12,7 @@ use super::{
     credential::{self, Credential, LoginAttempts, Outcome},
     credential_sources::CredentialSources,
     login_record::LoginRecord,
+    second_factor,
     session::Session,
     session_state::Ending,
     ssh_agent,
@@ -174,7 +175,7 @@ async fn keyboard_interactive(session: &mut Session, user: &str, password: &Secr
         let answers = match prompts.as_slice() {
             // Only a text to display.
             [] => Vec::new(),
-            [question] if !question.echo && !given => {
+            [question] if !question.echo && !given && !second_factor::is_wanted(&question.prompt) => {
                 given = true;
                 vec![password.expose_secret().to_owned()]
             }
