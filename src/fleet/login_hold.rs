@@ -1,6 +1,6 @@
-//! Logins that are held. A credential that a client refused is not sent there again until it changes, an operator asks
-//! for it, or a pause ends that doubles with each refusal. Otherwise a schedule, or `--once` run by cron, would lock the
-//! account or have our address banned.
+//! Logins that are held. A credential that a client refused is not sent to it again until it changes, an operator requests
+//! it, or a pause ends that doubles with each refusal. Otherwise a schedule, or `--once` run by cron, could lock the account
+//! or get the address of the collector banned.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct LoginHold {
     pub refused_at: Timestamp,
     /// How many there were.
     pub refusals: u32,
-    /// Why the last one was, in words.
+    /// The reason of the last one.
     pub reason: String,
     /// The salt of the marks.
     pub salt: String,
@@ -34,42 +34,41 @@ pub struct LoginHold {
 /// A credential of a login that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldCredential {
-    /// A keyed hash by which the credential is recognised while it is unchanged. That of a password takes a slow hash to
-    /// compute.
+    /// A keyed hash that shows whether the credential has changed. For a password, it needs a slow hash.
     pub mark: String,
-    /// What the client said of it.
+    /// The verdict of the client.
     pub verdict: HeldVerdict,
 }
 
-/// What a client said of a credential of a refused login.
+/// The verdict of a client on a credential of a refused login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeldVerdict {
-    /// It refused it: it is not sent again.
+    /// It was refused and is not sent again.
     Refused,
-    /// It was not asked for, or was not enough by itself: it may be sent together with another one that has changed.
+    /// It was not requested, or was not sufficient by itself. It may be sent together with another one that has changed.
     NotEnough,
 }
 
 /// Whether a sweep sends credentials that are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeldLogins {
-    /// It does not.
+    /// No.
     Respected,
-    /// It does: an operator asked for it.
+    /// Yes, because an operator requested it.
     Retried,
 }
 
-/// What a collection changes.
+/// The change that a collection makes to a hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldChange {
-    /// Nothing.
+    /// None.
     #[default]
     Unchanged,
     /// The login was refused and is held from now on.
     Held(LoginHold),
-    /// The login succeeded: nothing is held any more.
+    /// The login succeeded, so nothing is held any more.
     Released,
 }
 
@@ -97,7 +96,7 @@ impl LoginHold {
         Self { since, refused_at: now, refusals, reason: refusal.causes.join(": "), salt, credentials }
     }
 
-    /// What was said of the credential with a mark; `None` if it was none of the login's.
+    /// The verdict on the credential with this mark; `None` if the login did not have it.
     #[must_use]
     pub fn verdict(&self, mark: &str) -> Option<HeldVerdict> {
         self.credentials.iter().find(|credential| credential.mark == mark).map(|credential| credential.verdict)
@@ -121,14 +120,14 @@ impl LoginHold {
         now < end && Duration::try_from(end.duration_since(now)).is_ok_and(|left| left <= self.pause())
     }
 
-    /// Since when and until when, in words.
+    /// The start and the end of the pause, as text.
     #[must_use]
     pub fn words(&self) -> String {
         let minute = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M").to_string();
         format!("held since {} UTC, until {} UTC", minute(self.since), minute(self.until()))
     }
 
-    /// The failure of a collection that did not log in because of it.
+    /// The failure of a collection that did not log in because of this hold.
     #[must_use]
     pub fn failure(&self) -> Failure {
         let failure = Failure::new(Stage::Authenticate, FailureKind::LoginHeld).because(self.words());

@@ -1,8 +1,8 @@
-//! The sessions with bastions, through which clients are reached. One session serves all clients behind a bastion; where
-//! the server opens no more connections in it, there are more sessions.
+//! The sessions with bastions, through which clients are reached. One session serves all clients behind a bastion. If the
+//! server opens no more connections in it, further sessions are opened.
 //!
-//! A bastion that cannot be used fails once in a sweep, for all clients behind it. That is no failure of theirs:
-//! [`FailureKind::NotReached`].
+//! A bastion that cannot be used is tried once in a sweep for all clients behind it. The clients fail with
+//! [`FailureKind::NotReached`], which is not counted as their failure.
 
 use std::{
     collections::HashMap,
@@ -41,7 +41,7 @@ use crate::{
 const ATTEMPTS: u32 = 2;
 /// The most sessions with one bastion.
 const MOST_SESSIONS: usize = 64;
-/// How long a bastion that refused the login is left alone: another attempt could lock the account.
+/// How long a bastion that refused the login is not tried again, because another attempt could lock the account.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60 * 60);
 
 /// All bastions, and how clients are reached through them.
@@ -68,17 +68,17 @@ struct Gate {
 
 struct State {
     sessions: Vec<Arc<Carrier>>,
-    /// How many connections one session carries, as far as it is known.
+    /// The most connections that one session carries, as far as it is known.
     limit: usize,
-    /// Why it could not be used, and for how long that is not tried again.
+    /// The last failure, and until when the bastion is not tried again.
     failed: Option<(Until, Failure)>,
 }
 
-/// For how long a failure of a bastion is not tried again.
+/// Until when a bastion is not tried again after a failure.
 enum Until {
-    /// For the rest of this sweep.
+    /// Until a sweep other than this one.
     NextSweep(SweepId),
-    /// Until then.
+    /// Until this time.
     Time(Instant),
 }
 
@@ -223,7 +223,7 @@ impl Bastions {
     }
 }
 
-/// What distinguishes bastions: the same account with another key is another one.
+/// The data that distinguishes bastions. The same account with another key is a different one.
 fn key(bastion: &Bastion) -> String {
     let key = bastion.login.key.as_ref().map(|key| key.path.display().to_string());
     format!("{} {}@{} {}", bastion.name, bastion.username, bastion.id, key.unwrap_or_default())
@@ -232,11 +232,11 @@ fn key(bastion: &Bastion) -> String {
 impl Gate {
     /// Opens a connection to a client.
     async fn open(self: Arc<Self>, sweep: Option<SweepId>, client: ClientId) -> Result<Transport, Failure> {
-        // Each round finds out that one more session carries no more, or has ended.
+        // In each round, one more session turns out to be full or to have ended.
         for _ in 0..MOST_SESSIONS {
             let mut carried = self.session(sweep).await?;
             let (name, target) = (self.bastion.name.clone(), client.clone());
-            // It goes on where nobody waits any more, so that a connection that comes late is closed.
+            // The task continues if the caller gives up, so that a connection that is opened late is closed.
             let opening = tokio::spawn(
                 async move {
                     let opened = carried.carrier.session.forward(&target, &name).await;

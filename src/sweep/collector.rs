@@ -105,7 +105,7 @@ impl Shortage {
 /// sessions. There is one per configuration, shared by all tasks.
 pub struct Collector {
     shared: Shared,
-    /// The bastions for `trust`: whoever trusts a client trusts the way to it.
+    /// The bastions for `trust`, which also pins the host keys of the bastions on the way to a client.
     trusting: Bastions,
     /// The deadline of one attempt.
     timeout: Duration,

@@ -1,5 +1,5 @@
-//! Opens connections through the session of a bastion, and says why one cannot be opened. Which session is used is
-//! decided in [`super::bastions`].
+//! The reasons for which a bastion opens no connection to a client. The sessions with bastions are in
+//! [`super::bastions`].
 
 use std::{
     collections::VecDeque,
@@ -12,13 +12,14 @@ use tokio::sync::Notify;
 
 use crate::fleet::{ClientId, Failure, FailureKind, Stage};
 
-/// How many refusals wait for whoever asked. Older ones are dropped: each is only awaited for a moment.
+/// The most messages that wait for their callers. If there are more, the oldest is dropped. A caller waits for at most a
+/// second, so it is probably not wanted any more.
 const MOST_WAITING: usize = 256;
-/// How long the words of a refusal are awaited. They come with it.
+/// How long the message of a refusal is awaited. It arrives together with the refusal.
 const WORDS_WITHIN: Duration = Duration::from_secs(1);
 
-/// The words with which a server refuses channels. The library gives the reason to whoever asked, and the words to the
-/// session's handler, right after it.
+/// The messages with which a server refuses channels. The library returns the reason code to the caller and passes the
+/// message to the handler of the session, immediately afterwards.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Refusals(Arc<Inner>);
 
@@ -29,7 +30,7 @@ struct Inner {
 }
 
 impl Refusals {
-    /// Notes the words of a refusal.
+    /// Adds the message of a refusal.
     pub(super) fn note(&self, words: &str) {
         let mut waiting = self.0.words.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() == MOST_WAITING {
@@ -39,8 +40,8 @@ impl Refusals {
         self.0.come.notify_one();
     }
 
-    /// The words of a refusal that was just met. Where several were met at the same moment and differ, all of their
-    /// words are given, because it is not known which belong together.
+    /// The message of a refusal that was just returned. If there were several refusals at the same moment with different
+    /// messages, it consists of all of them, because it is unknown which one belongs to which refusal.
     pub(super) async fn take(&self) -> String {
         let words = async {
             loop {
@@ -82,7 +83,7 @@ pub(super) enum ForwardError {
     Ended,
 }
 
-/// What a refusal means for a client; `bastion` and `words` say who refused and how.
+/// The error for a client after a refusal of `bastion` with the message `words`.
 pub(super) fn refused(reason: &ChannelOpenFailure, words: &str, bastion: &str, client: &ClientId) -> ForwardError {
     let failure = |kind| Failure::new(Stage::Connect, kind).because(format!("bastion {bastion}"));
     let said = |words: &str| if words.trim().is_empty() { "no reason given".to_owned() } else { words.to_owned() };

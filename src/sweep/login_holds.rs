@@ -1,5 +1,5 @@
-//! Which credentials of a client are held, and what the end of a collection changes about that. The decisions are in
-//! [`crate::fleet::login_hold`]; this looks at the credentials.
+//! Determines which credentials of a client are held, and how a collection changes that. The rules are in
+//! [`crate::fleet::login_hold`]. This module reads the credentials.
 
 use std::time::Duration;
 
@@ -22,14 +22,14 @@ use crate::{
     },
 };
 
-/// How long a source of a credential may take here.
+/// The time limit for reading a credential.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Shared {
-    /// What a login may send while a hold lasts.
+    /// The record of a login that does not send the held credentials.
     ///
     /// # Errors
-    /// [`FailureKind::LoginHeld`], if nothing has changed: then the client is not contacted.
+    /// [`FailureKind::LoginHeld`] if no credential has changed. The client is not contacted then.
     pub(super) async fn respect(
         &self,
         client: &Client,
@@ -55,7 +55,7 @@ impl Shared {
         if has_changed { Ok(LoginRecord::holding(hold.clone(), held)) } else { Err(hold.failure()) }
     }
 
-    /// What a collection changes about the hold of its client.
+    /// How a collection changes the hold of its client.
     pub(super) async fn hold_after(
         &self,
         client: &Client,
@@ -68,7 +68,7 @@ impl Shared {
             return if before.is_some() { HoldChange::Released } else { HoldChange::Unchanged };
         }
         let is_refusal = |failure: &&Failure| failure.kind == FailureKind::AuthenticationRefused && logins.has_sent();
-        // The server has judged the login as a whole; otherwise only what it refused before something else happened.
+        // Whether the server has refused the whole login. Otherwise only the credentials that it refused are held.
         let is_whole = failure.as_ref().is_some_and(is_refusal);
         let Some(failure) = failure.filter(|_| is_whole || logins.has_refused()) else {
             return HoldChange::Unchanged;
@@ -90,8 +90,8 @@ impl Shared {
         HoldChange::Held(LoginHold::after(before, now, failure, salt, credentials))
     }
 
-    /// What identifies a credential as it is now; `None` if it cannot be used. A password that was sent is that one: its
-    /// source may give another one by now.
+    /// The data that identifies a credential; `None` if the credential cannot be used. For a password that was sent, it is
+    /// the sent one, because its source may return another one now.
     async fn substance(&self, credential: Credential<'_>, sent: Option<&LoginRecord>) -> Option<Substance> {
         let ours = CredentialSources::new(&self.access.keyring, &self.access.secrets, Instant::now() + PATIENCE);
         match credential {
@@ -112,7 +112,7 @@ impl Shared {
     }
 }
 
-/// The credentials of a client, each once, however many ways there are to send it.
+/// The credentials of a client. One that can be sent in several ways occurs once.
 fn distinct(client: &Client) -> Vec<Credential<'_>> {
     let mut seen: Vec<CredentialId> = Vec::new();
     let mut all = credential::in_order(client);

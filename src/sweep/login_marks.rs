@@ -1,14 +1,13 @@
-//! Marks by which a credential that was refused is recognised while it is unchanged. They are kept in the database, so
-//! that they must be of no use to whoever reads it.
+//! Marks that show whether a refused credential has changed. They are stored in the database, so a reader of the database
+//! must not be able to use them.
 //!
 //! A mark is an HMAC over the client, the account and what identifies the credential. For a key file that is its path,
 //! size and time of change, for the ssh-agent its public keys: nothing secret. For a password it is the password, which
 //! people choose and which could be guessed. The key of its HMAC is therefore derived from the password and a random salt
 //! by scrypt, so that each guess costs 16 MiB and some hundredths of a second, as where passwords are stored for a login.
-//! The salt is made once for each run of the program, and stored with each mark. A salt for each client would be no
-//! stronger against a guess, since the same guess is tried against all of them in turn, but would make a sweep pay the
-//! slow step for each client instead of once for a password that a hundred clients share. That they share it is not
-//! visible: the client is part of what is hashed.
+//! The program creates one salt when it starts and stores it with each mark. With a salt for each client, a guess
+//! would not be harder, but a sweep would need the slow step for each client, also where a hundred clients share a
+//! password. The marks do not show that they share it, because the client is part of the hashed data.
 
 use std::{
     collections::HashMap,
@@ -42,13 +41,13 @@ pub(super) enum Substance {
 /// A key that was derived from a password, or is being derived.
 type Derived = Arc<OnceCell<[u8; 32]>>;
 
-/// Computes marks. What is slow of it is done once for each password and salt.
+/// Computes marks. The slow part is done once for each password and salt.
 pub(super) struct LoginMarks {
     salt: String,
-    /// By a keyed hash of password and salt, so that no further copy of a password is kept.
+    /// The index is a keyed hash of password and salt, so that no further copy of a password is kept.
     derived: Mutex<HashMap<[u8; 32], Derived>>,
     process_key: [u8; 32],
-    /// One derivation at a time: each takes memory.
+    /// Allows one derivation at a time, because each takes 16 MiB.
     turn: Arc<Semaphore>,
 }
 
@@ -112,7 +111,7 @@ impl LoginMarks {
     }
 }
 
-/// A keyed hash of some parts, each of which goes in with its length.
+/// A keyed hash of some parts. The length of each part is hashed too, so that different parts cannot be confused.
 fn hash<'a>(key: &[u8], parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     for part in parts {

@@ -1,4 +1,4 @@
-//! What a login may send and what it sent: credentials that are held are left out, and what was refused is noted.
+//! A record of one login: which credentials are held and therefore not sent, which were sent, and which were refused.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +25,7 @@ struct Seen {
 }
 
 impl LoginRecord {
-    /// Of a login to which these credentials are not sent.
+    /// The record of a login that does not send these credentials.
     pub(super) fn holding(hold: LoginHold, credentials: Vec<CredentialId>) -> Self {
         Self { held: Some((hold, credentials)), ..Self::default() }
     }
@@ -34,7 +34,7 @@ impl LoginRecord {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes out the credentials that must not be sent, and says why of each.
+    /// Removes the credentials that must not be sent, and returns the reason for each.
     pub(super) fn leave_out(&self, waiting: &mut Vec<Credential<'_>>) -> Vec<String> {
         let mut words = Vec::new();
         waiting.retain(|credential| {
@@ -50,23 +50,23 @@ impl LoginRecord {
         words
     }
 
-    /// The password is about to be sent.
+    /// Notes the password that is sent next.
     pub(super) fn sends(&self, password: &SecretString) {
         self.seen().password = Some(password.clone());
     }
 
-    /// A credential was sent, and was not enough by itself.
+    /// Notes a credential that was sent and was not sufficient by itself.
     pub(super) fn sent(&self, credential: Credential<'_>) {
         self.seen().sent.push(credential.id());
     }
 
-    /// A credential was refused, or led to a question that only a person can answer.
+    /// Notes a credential that was refused, or that led to a question that only a person can answer.
     pub(super) fn refused(&self, credential: Credential<'_>) {
         self.sent(credential);
         self.seen().refused.push(credential.id());
     }
 
-    /// The login succeeded.
+    /// Notes that the login succeeded.
     pub(super) fn accepted(&self) {
         self.seen().accepted = true;
     }

@@ -1,7 +1,7 @@
-//! Which questions of a keyboard-interactive login ask for a second factor. A password that is sent as the answer would
-//! count as a wrong code, and be shown to whatever checks codes. Pure.
+//! Recognises questions of a keyboard-interactive login that ask for a second factor. A password that is sent as the
+//! answer would count as a wrong code, and the service that checks codes would see it. Pure.
 
-/// What occurs in such questions, also as a part of a word: `Passcode`, `Bestätigungscode`.
+/// Texts in such questions, also within a word: `Passcode`, `Bestätigungscode`.
 const PARTS: [&str; 17] = [
     "code",
     "código",
@@ -22,7 +22,7 @@ const PARTS: [&str; 17] = [
     "yubikey",
 ];
 
-/// What occurs in them as a word.
+/// Words in such questions.
 const WORDS: [&str; 3] = ["pin", "tan", "duo"];
 
 /// Whether a question asks for something other than the password. Names of accounts and hosts in it do not count.

@@ -16,7 +16,7 @@ pub fn of_client(client: &Client) -> Span {
     error_span!("client", client = %client.id, name = client.name.as_str())
 }
 
-/// The span for the session with a bastion.
+/// The span for the connection to a bastion.
 pub(super) fn of_bastion(bastion: &ClientId) -> Span {
     error_span!("bastion", %bastion)
 }
