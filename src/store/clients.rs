@@ -104,15 +104,20 @@ impl TryFrom<AlertRow> for OpenAlert {
     }
 }
 
+/// A text of each client that has one.
+async fn texts(
+    pool: &ReadPool,
+    unreadable: &mut Unreadable,
+    sql: &'static str,
+) -> Result<Vec<(String, i64, String)>, sqlx::Error> {
+    let mut transaction = pool.begin_read().await?;
+    fetch_readable!(&mut transaction, (String, i64, String), unreadable, sql)
+}
+
 pub(super) async fn bookmarks(pool: &ReadPool) -> Result<(HashMap<ClientId, String>, Unreadable), sqlx::Error> {
     let mut unreadable = Unreadable::default();
-    let mut transaction = pool.begin_read().await?;
-    let rows: Vec<(String, i64, String)> = fetch_readable!(
-        &mut transaction,
-        (String, i64, String),
-        &mut unreadable,
-        "SELECT ip, port, bookmark FROM clients WHERE bookmark IS NOT NULL"
-    )?;
+    let rows =
+        texts(pool, &mut unreadable, "SELECT ip, port, bookmark FROM clients WHERE bookmark IS NOT NULL").await?;
     let bookmark = |(ip, port, bookmark)| Some((unreadable.keep(client_id(ip, port))?, bookmark));
     Ok((rows.into_iter().filter_map(bookmark).collect(), unreadable))
 }
@@ -136,13 +141,8 @@ pub(super) async fn spent(pool: &ReadPool) -> Result<(HashMap<ClientId, Spent>, 
 
 pub(super) async fn login_holds(pool: &ReadPool) -> Result<(HashMap<ClientId, LoginHold>, Unreadable), sqlx::Error> {
     let mut unreadable = Unreadable::default();
-    let mut transaction = pool.begin_read().await?;
-    let rows: Vec<(String, i64, String)> = fetch_readable!(
-        &mut transaction,
-        (String, i64, String),
-        &mut unreadable,
-        "SELECT ip, port, login_hold FROM clients WHERE login_hold IS NOT NULL"
-    )?;
+    let rows =
+        texts(pool, &mut unreadable, "SELECT ip, port, login_hold FROM clients WHERE login_hold IS NOT NULL").await?;
     let hold = |(ip, port, json): (String, i64, String)| {
         Ok((client_id(ip, port)?, serde_json::from_str(&json).map_err(convert::unreadable)?))
     };
