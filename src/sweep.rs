@@ -6,7 +6,8 @@
 //! | `collection` | the result of one collection, as data |
 //! | `shared` | what all collections share |
 //! | `access` | connecting and logging in, with what all sessions share |
-//! | `bastions` | the sessions with bastions, and the way to a client through them |
+//! | `bastions` | the way to a client through bastions |
+//! | `bastion_pool` | the sessions with one bastion, which carry the connections to the clients behind it |
 //! | `forwarding` | why a bastion opens no connection |
 //! | `transport` | the byte stream under a session: TCP, or forwarded by a bastion |
 //! | `known_clients` | the data about clients that is kept between visits |
@@ -57,6 +58,7 @@ mod answer;
 mod attempt;
 mod authenticate;
 mod backoff;
+mod bastion_pool;
 mod bastions;
 mod collection;
 pub mod collector;

@@ -19,6 +19,7 @@ use super::{
     agents::{Agents, AgentsError},
     attempt::Attempt,
     backoff,
+    bastion_pool::{BastionKeys, RouteOrder},
     bastions::Bastions,
     collection::{Collection, CollectionOrder},
     connect::ChannelBuffer,
@@ -39,9 +40,9 @@ use super::{
 };
 use crate::{
     bus::Publisher,
-    config::{Client, Config, HostKeyPolicy, safe_text},
+    config::{Client, Config, safe_text},
     fleet::{
-        EventKind, Failure, FailureKind, Stage,
+        EventKind, Failure, FailureKind, Stage, SweepId,
         failure::Retry,
         login_hold::{HeldLogins, HoldChange},
     },
@@ -107,6 +108,8 @@ pub struct Collector {
     shared: Shared,
     /// The bastions for `trust`, which also pins the host keys of the bastions on the way to a client.
     trusting: Bastions,
+    /// What `trust` and `clean` need bastions for: each of them visits all its clients as a sweep does.
+    command: RouteOrder,
     /// The deadline of one attempt.
     timeout: Duration,
     /// The most further attempts of a collection.
@@ -151,10 +154,10 @@ impl Collector {
             keyring: Keyring::default(),
             secrets: Secrets::default(),
         });
-        let trusting = Bastions::new(&access, HostKeyPolicy::AcceptNew, timeout);
+        let trusting = Bastions::new(&access, BastionKeys::Pinned, timeout);
         let shared = Shared {
             publisher,
-            bastions: Bastions::new(&access, access.host_keys, timeout),
+            bastions: Bastions::new(&access, BastionKeys::ByPolicy(access.host_keys), timeout),
             access,
             agents,
             sessions: KeptSessions::new(keeping, None),
@@ -162,7 +165,8 @@ impl Collector {
             known_clients: KnownClients::default(),
             marks: LoginMarks::default(),
         };
-        Ok(Self { shared, trusting, timeout, retries: config.collector.retries })
+        let command = RouteOrder { sweep: SweepId(Uuid::now_v7()), held_logins: HeldLogins::Respected };
+        Ok(Self { shared, trusting, command, timeout, retries: config.collector.retries })
     }
 
     /// Uses a descriptor budget that kept sessions share with others.
@@ -200,7 +204,7 @@ impl Collector {
             attempts += 1;
             entered.lock().unwrap_or_else(PoisonError::into_inner).clear();
             let attempting = async {
-                let route = self.shared.bastions.route(client, Some(sweep), cancel).await?;
+                let route = self.shared.bastions.route(client, RouteOrder { sweep, held_logins }, cancel).await?;
                 let attempt = Attempt {
                     shared: &self.shared,
                     client,
@@ -256,7 +260,7 @@ impl Collector {
 
     async fn clean_client(&self, client: &Client, cancel: &CancellationToken) -> Result<CleanResult, Failure> {
         const STAGE: Stage = Stage::Execute;
-        let route = self.shared.bastions.route(client, None, cancel).await?;
+        let route = self.shared.bastions.route(client, self.command, cancel).await?;
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
         let mut session = self.shared.connect(client, &route, &deadlines).await?;
         let cleaning = async {
@@ -305,7 +309,7 @@ impl Collector {
     }
 
     async fn trust_client(&self, client: &Client, cancel: &CancellationToken) -> Result<TrustResult, Failure> {
-        let route = self.trusting.route(client, None, cancel).await?;
+        let route = self.trusting.route(client, self.command, cancel).await?;
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
         let opening = route.open(&client.id, deadlines.of(Stage::Connect));
         let met = Arc::new(OnceLock::new());

@@ -118,9 +118,14 @@ pub(crate) async fn a_bastion_that_cannot_be_used_is_one_failure_and_no_failure_
     assert!(told.iter().any(|line| line.contains("12 clients were not collected")), "{told:#?}");
     assert_eq!(count(&program, "SELECT count(*) FROM v1_alerts").await, 0);
     assert_eq!(refusing.log().matches("Failed password").count(), 1, "one login for all clients behind it");
+    // A command visits its clients as a sweep does.
+    let outcome = program.run(["clean"]).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+    assert_eq!(outcome.stdout.matches("not reached: bastion refusing").count(), BEHIND, "{}", outcome.stdout);
+    assert_eq!(refusing.log().matches("Failed password").count(), 2, "one login for all clients behind it");
 }
 
-pub(crate) async fn trust_pins_the_bastions_on_the_way_too() {
+pub(crate) async fn trust_pins_a_bastion_before_it_logs_in_there() {
     let gate = bastion(&[]).await;
     let far = sshd_with("/bin/sh", SshdOptions::default()).await;
     let settings = format!(r#"{PATIENT}<ssh host-keys="strict" known-hosts="known"/>{}"#, element("gate", &gate));
@@ -128,7 +133,15 @@ pub(crate) async fn trust_pins_the_bastions_on_the_way_too() {
     let swept = sweep(&program).await;
     let (stage, words) = swept.failure("far");
     assert!(stage == "connect" && words.starts_with("not reached: bastion gate: host key not known"), "{words}");
+    // Before its fingerprint can be compared, nothing is sent to the bastion.
+    let outcome = program.run(["trust"]).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:#?}");
+    let pinned = "not reached: bastion gate: its host key is pinned now: ssh-ed25519 SHA256:";
+    assert!(outcome.stdout.contains(pinned), "{}", outcome.stdout);
+    assert!(!gate.log().contains("Accepted") && !gate.log().contains("publickey"), "{}", gate.log());
     let outcome = program.run(["trust"]).await;
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    assert!(outcome.stdout.contains("pinned now      ssh-ed25519 SHA256:"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("; over bastion gate ssh-ed25519 SHA256:"), "{}", outcome.stdout);
     sweep(&program).await.is_complete();
 }

@@ -28,7 +28,7 @@ support::trials! {
         every_kind_of_login_is_collected_and_stored,
         clients_behind_bastions_are_collected_over_one_session_with_each,
         a_bastion_that_cannot_be_used_is_one_failure_and_no_failure_of_the_clients,
-        trust_pins_the_bastions_on_the_way_too,
+        trust_pins_a_bastion_before_it_logs_in_there,
         each_key_exchange_and_cipher_that_is_offered_is_used_with_openssh,
         an_old_server_is_collected_with_legacy_and_its_list_is_shown_without,
         each_failure_has_its_stage_and_its_words_and_the_others_are_collected,

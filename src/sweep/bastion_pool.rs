@@ -1,0 +1,405 @@
+//! The sessions with one bastion. One session carries the connections to all clients behind it. If the server opens no
+//! more connections in a session, another one is opened. Which bastions a client is behind is in [`super::bastions`].
+//!
+//! A bastion that cannot be used is tried once in a sweep for all clients behind it.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rand::RngExt;
+use russh::keys::HashAlg;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::{
+    access::Access,
+    backoff,
+    connect::{self, ChannelBuffer},
+    deadline::Deadlines,
+    forwarding::ForwardError,
+    host_key::{HostKeyPurpose, ShownHostKey},
+    login_record::LoginRecord,
+    session::Session,
+    span,
+    transport::{Forwarded, Transport},
+};
+use crate::{
+    config::{AgentKeeping, Bastion, Client, HostKeyPolicy},
+    fleet::{ClientId, Failure, FailureKind, Stage, SweepId, failure::Retry, login_hold::HeldLogins},
+};
+
+/// How often a bastion is tried before it fails, where another attempt may succeed.
+const ATTEMPTS: u32 = 2;
+/// The most sessions with one bastion.
+const MOST_SESSIONS: usize = 64;
+/// How long a bastion that refused the login is not tried again, because another attempt could lock the account.
+const AFTER_REFUSAL: Duration = Duration::from_secs(60 * 60);
+
+/// Which host keys of bastions are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BastionKeys {
+    /// As for clients.
+    ByPolicy(HostKeyPolicy),
+    /// Only pinned ones. Another one is pinned, and the bastion is not logged in to: its fingerprint should be compared
+    /// before a credential is sent.
+    Pinned,
+}
+
+/// What a bastion is needed for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RouteOrder {
+    /// The sweep. A bastion that failed is tried again in the next one.
+    pub(super) sweep: SweepId,
+    /// Whether a bastion that refused the login in an earlier sweep is left alone.
+    pub(super) held_logins: HeldLogins,
+}
+
+/// The sessions with one bastion, which is reached in one way.
+pub(super) struct BastionPool {
+    bastion: Arc<Bastion>,
+    /// The bastion before it.
+    before: Option<Arc<BastionPool>>,
+    access: Arc<Access>,
+    keys: BastionKeys,
+    /// The time of one attempt.
+    timeout: Duration,
+    /// Limits the clients that connect and log in at the same time.
+    logins: Arc<Semaphore>,
+    /// Locked while a session is opened, so that all clients wait for the same one.
+    state: tokio::sync::Mutex<State>,
+}
+
+struct State {
+    sessions: Vec<Arc<PooledSession>>,
+    /// The most connections that one session carries, as far as it is known.
+    limit: usize,
+    last_failure: Option<PoolFailure>,
+}
+
+/// Why the bastion could not be used.
+struct PoolFailure {
+    sweep: SweepId,
+    /// When it refused the login, if it did.
+    refused_at: Option<Instant>,
+    failure: Failure,
+}
+
+impl PoolFailure {
+    /// Whether it stands for another attempt.
+    fn holds(&self, order: RouteOrder, now: Instant) -> bool {
+        let is_held =
+            |at: Instant| now.duration_since(at) < AFTER_REFUSAL && order.held_logins == HeldLogins::Respected;
+        self.sweep == order.sweep || self.refused_at.is_some_and(is_held)
+    }
+}
+
+/// A session, with the number of connections in it.
+struct PooledSession {
+    session: Session,
+    /// Connections that are open, or being opened.
+    asked: AtomicUsize,
+    /// Connections that are open.
+    open: AtomicUsize,
+}
+
+/// A connection in a session. Dropping it lowers the numbers of the session.
+struct Connection {
+    session: Arc<PooledSession>,
+    is_open: bool,
+}
+
+impl Connection {
+    fn asked(session: &Arc<PooledSession>) -> Self {
+        session.asked.fetch_add(1, Ordering::Relaxed);
+        Self { session: Arc::clone(session), is_open: false }
+    }
+
+    fn opened(&mut self) {
+        self.is_open = true;
+        self.session.open.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.session.asked.fetch_sub(1, Ordering::Relaxed);
+        if self.is_open {
+            self.session.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Opens a connection to a server, through a bastion or within about `allowed` from here.
+///
+/// # Errors
+/// Any failure of the stage `connect` before SSH begins.
+pub(super) async fn open(
+    through: Option<(Arc<BastionPool>, RouteOrder)>,
+    server: ClientId,
+    allowed: Duration,
+) -> Result<Transport, Failure> {
+    match through {
+        Some((pool, order)) => pool.open(order, &server).await,
+        None => connect::tcp(&server, allowed).await.map(Transport::Tcp),
+    }
+}
+
+impl BastionPool {
+    /// No session yet. `timeout` is that of an attempt at a client.
+    pub(super) fn new(
+        bastion: Arc<Bastion>,
+        before: Option<Arc<Self>>,
+        access: Arc<Access>,
+        keys: BastionKeys,
+        timeout: Duration,
+    ) -> Self {
+        let logins = Arc::new(Semaphore::new(bastion.max_logins.get()));
+        let state = tokio::sync::Mutex::new(State { sessions: Vec::new(), limit: usize::MAX, last_failure: None });
+        Self { bastion, before, access, keys, timeout, logins, state }
+    }
+
+    /// Waits until one more client may connect and log in, and until there is a session for it.
+    ///
+    /// # Errors
+    /// [`FailureKind::NotReached`], or a lack of resources of this machine.
+    pub(super) async fn ready(&self, order: RouteOrder) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.logins).acquire_owned().await.ok();
+        self.session(order).await?;
+        Ok(permit)
+    }
+
+    /// The bastions on the way, each with the host key of its session.
+    pub(super) async fn host_keys(&self) -> Vec<String> {
+        let mut shown = Vec::new();
+        let mut next = Some(self);
+        while let Some(pool) = next {
+            let state = pool.state.lock().await;
+            if let Some(key) = state.sessions.first().and_then(|pooled| pooled.session.host_key()) {
+                let fingerprint = key.fingerprint(HashAlg::Sha256);
+                shown.push(format!("{} {} {fingerprint}", pool.bastion.label(), key.algorithm()));
+            }
+            next = pool.before.as_deref();
+        }
+        shown.reverse();
+        shown
+    }
+
+    /// Closes the sessions.
+    pub(super) async fn close(&self) {
+        let sessions = std::mem::take(&mut self.state.lock().await.sessions);
+        // One that still carries a connection is closed with it.
+        let closing = sessions.into_iter().filter_map(Arc::into_inner).map(|pooled| pooled.session.close());
+        futures_util::future::join_all(closing).await;
+    }
+
+    async fn open(&self, order: RouteOrder, client: &ClientId) -> Result<Transport, Failure> {
+        // In each round, one more session turns out to be full or to have ended.
+        for _ in 0..MOST_SESSIONS {
+            let mut connection = self.session(order).await?;
+            let (name, target) = (self.bastion.name.clone(), client.clone());
+            // The task continues if the caller gives up, so that a connection that is opened late is closed.
+            let opening = tokio::spawn(
+                async move {
+                    let opened = connection.session.session.forward(&target, &name).await;
+                    if opened.is_ok() {
+                        connection.opened();
+                    }
+                    (opened, connection)
+                }
+                .in_current_span(),
+            );
+            let (opened, connection) =
+                opening.await.map_err(|error| Failure::new(Stage::Connect, FailureKind::Defect).because(error))?;
+            match opened {
+                Ok(stream) => {
+                    let allowance = connection.session.session.allowance();
+                    return Ok(Transport::Forwarded(Box::new(Forwarded::new(stream, allowance, connection))));
+                }
+                Err(ForwardError::Refused(failure)) => return Err(failure),
+                Err(ForwardError::Ended) => {}
+                Err(ForwardError::Full(words)) => self.note_limit(&connection.session, &words).await?,
+            }
+        }
+        Err(self.not_reached("its sessions end as soon as they are opened"))
+    }
+
+    /// A session carries no more connections than it does now.
+    async fn note_limit(&self, full: &PooledSession, words: &str) -> Result<(), Failure> {
+        let open = full.open.load(Ordering::Relaxed);
+        if open == 0 {
+            return Err(self.not_reached(&format!("it opens no connection: {words}")));
+        }
+        let mut state = self.state.lock().await;
+        state.limit = state.limit.min(open);
+        Ok(())
+    }
+
+    /// A place in a session that carries one more connection. Opens a session if there is none.
+    fn session(&self, order: RouteOrder) -> Pin<Box<dyn Future<Output = Result<Connection, Failure>> + Send + '_>> {
+        // Boxed because bastions may stand behind each other.
+        Box::pin(async move {
+            let mut state = self.state.lock().await;
+            state.sessions.retain(|pooled| pooled.session.is_open());
+            let limit = state.limit;
+            if let Some(pooled) = state.sessions.iter().find(|pooled| pooled.asked.load(Ordering::Relaxed) < limit) {
+                return Ok(Connection::asked(pooled));
+            }
+            if let Some(last) = state.last_failure.take_if(|last| !last.holds(order, Instant::now())) {
+                tracing::debug!(before = %last.failure, "the bastion is tried again");
+            }
+            if let Some(last) = &state.last_failure {
+                return Err(last.failure.clone());
+            }
+            if state.sessions.len() == MOST_SESSIONS {
+                return Err(self.not_reached("it carries no more connections"));
+            }
+            match self.log_in(order).instrument(span::of_bastion(&self.bastion.id)).await {
+                Ok(session) => {
+                    let pooled =
+                        Arc::new(PooledSession { session, asked: AtomicUsize::new(0), open: AtomicUsize::new(0) });
+                    let connection = Connection::asked(&pooled);
+                    state.sessions.push(pooled);
+                    Ok(connection)
+                }
+                Err(failure) if is_of_this_machine(failure.kind) => Err(failure),
+                Err(failure) => {
+                    let refused_at = (failure.kind == FailureKind::AuthenticationRefused).then(Instant::now);
+                    let is_of_one_before = failure.kind == FailureKind::NotReached;
+                    let failure = if is_of_one_before { failure } else { self.not_reached(&failure.to_string()) };
+                    let last = PoolFailure { sweep: order.sweep, refused_at, failure: failure.clone() };
+                    state.last_failure = Some(last);
+                    Err(failure)
+                }
+            }
+        })
+    }
+
+    /// A new session with the bastion, logged in.
+    async fn log_in(&self, order: RouteOrder) -> Result<Session, Failure> {
+        let logins = LoginRecord::default();
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            match self.try_to_log_in(order, &logins).await {
+                Ok(session) => {
+                    tracing::debug!("a session with the bastion is open");
+                    return Ok(session);
+                }
+                Err(failure) if tried < ATTEMPTS && failure.kind.spec().retry == Retry::Counted => {
+                    tracing::debug!(%failure, "the bastion is tried again");
+                    let pause = backoff::pause(tried, rand::rng().random());
+                    tokio::time::sleep(pause).await;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    async fn try_to_log_in(&self, order: RouteOrder, logins: &LoginRecord) -> Result<Session, Failure> {
+        let (server, never) = (as_client(&self.bastion), CancellationToken::new());
+        let policy = match self.keys {
+            BastionKeys::ByPolicy(policy) => policy,
+            BastionKeys::Pinned => {
+                self.check_pinned(&server, order).await?;
+                HostKeyPolicy::Strict
+            }
+        };
+        let deadlines = Deadlines::start(self.timeout, Duration::ZERO, &never);
+        let mut session = self.connect(&server, order, &deadlines, HostKeyPurpose::Enter(policy)).await?;
+        self.access.authenticate(&mut session, &server, &deadlines, logins).await?;
+        Ok(session)
+    }
+
+    /// Pins the host key of the bastion, without logging in.
+    ///
+    /// # Errors
+    /// If no key was pinned before.
+    async fn check_pinned(&self, server: &Client, order: RouteOrder) -> Result<(), Failure> {
+        let (shown, never) = (Arc::new(OnceLock::new()), CancellationToken::new());
+        let deadlines = Deadlines::start(self.timeout, Duration::ZERO, &never);
+        let connected = self.connect(server, order, &deadlines, HostKeyPurpose::Trust(Arc::clone(&shown))).await;
+        match (shown.get(), connected) {
+            (Some(ShownHostKey { was_pinned: true, .. }), _) => Ok(()),
+            (Some(ShownHostKey { fingerprint, algorithm, was_pinned: false }), _) => Err(self.not_reached(&format!(
+                "its host key is pinned now: {algorithm} {fingerprint}: compare it, then run `fleetsweep trust` again"
+            ))),
+            (None, Err(failure)) => Err(failure),
+            (None, Ok(_)) => Err(self.not_reached("it showed no host key")),
+        }
+    }
+
+    async fn connect(
+        &self,
+        server: &Client,
+        order: RouteOrder,
+        deadlines: &Deadlines<'_>,
+        purpose: HostKeyPurpose,
+    ) -> Result<Session, Failure> {
+        let through = self.before.clone().map(|pool| (pool, order));
+        let opening = open(through, server.id.clone(), deadlines.of(Stage::Connect));
+        self.access.connect(server, opening, deadlines, purpose, ChannelBuffer::Connections).await
+    }
+
+    fn not_reached(&self, why: &str) -> Failure {
+        Failure::new(Stage::Connect, FailureKind::NotReached).because(self.bastion.label()).because(why)
+    }
+}
+
+/// Whether a failure says nothing about the bastion. It is reported as it is, and another attempt may follow.
+fn is_of_this_machine(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::CollectorShort | FailureKind::CollectorOffline | FailureKind::Cancelled)
+}
+
+/// A bastion as a server to connect to and to log in to.
+fn as_client(bastion: &Bastion) -> Client {
+    Client {
+        id: bastion.id.clone(),
+        name: bastion.name.clone(),
+        username: bastion.username.clone(),
+        login: bastion.login.clone(),
+        mail: Vec::new(),
+        rules: Vec::new(),
+        agent: AgentKeeping::Keep,
+        events: None,
+        redact: None,
+        legacy: bastion.legacy,
+        via: Arc::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_stands_for_its_sweep_and_a_refused_login_for_an_hour_unless_an_operator_asks() {
+        let [this, next] = [1, 2].map(|number| SweepId(Uuid::from_u128(number)));
+        let began = Instant::now();
+        let (dead, refused) = (None, Some(began));
+        for (refused_at, sweep, held_logins, minutes, expected) in [
+            (dead, this, HeldLogins::Respected, 0, true),
+            (dead, next, HeldLogins::Respected, 0, false),
+            (refused, next, HeldLogins::Respected, 59, true),
+            (refused, next, HeldLogins::Respected, 60, false),
+            (refused, next, HeldLogins::Retried, 1, false),
+            // All clients of one sweep share one attempt, whoever asked for it.
+            (refused, this, HeldLogins::Retried, 1, true),
+        ] {
+            let failure = Failure::new(Stage::Connect, FailureKind::NotReached);
+            let last = PoolFailure { sweep: this, refused_at, failure };
+            let now = began + Duration::from_secs(minutes * 60);
+            let order = RouteOrder { sweep, held_logins };
+            assert_eq!(last.holds(order, now), expected, "{refused_at:?} {order:?} {minutes}");
+        }
+    }
+}
