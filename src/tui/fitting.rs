@@ -152,6 +152,9 @@ fn the_time_until_the_next_sweep_is_told_at_rest() {
     let first_row = |model: &mut Model| rows(&painted(model)).swap_remove(0);
     // It began a minute ago, and there is one every five minutes.
     assert!(first_row(&mut model).contains("next sweep in 4:00"), "{}", first_row(&mut model));
+    // The last tick was before the sweep began.
+    model.update(Message::Tick(script::before(61_500)));
+    assert!(first_row(&mut model).contains("next sweep in 5:00"), "{}", first_row(&mut model));
     model.update(Message::Tick(script::before(-239_500)));
     assert!(first_row(&mut model).contains("next sweep in 0:01"), "{}", first_row(&mut model));
     tell(&mut model, None, EventKind::SchedulePaused { paused: true, actor: "ops".to_owned() });

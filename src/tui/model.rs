@@ -215,8 +215,8 @@ impl Model {
         let is_due = !self.fleet.is_paused() && !self.is_replay() && self.lost_collector().is_none();
         let interval_ms = i64::try_from(self.about.interval_ms.filter(|_| is_due)?).ok()?;
         let last = self.fleet.newest_scheduled_sweep()?.started_at.as_millisecond();
-        // Rounded up, because 0:00 would mean that it has begun.
-        let left = last.saturating_add(interval_ms).saturating_sub(self.now.as_millisecond());
+        // Rounded up, because 0:00 would mean that it has begun. The time here may be that of a tick before the sweep.
+        let left = last.saturating_add(interval_ms).saturating_sub(self.now.as_millisecond()).min(interval_ms);
         u64::try_from(left).ok().filter(|left| *left > 0).map(|left| left.div_ceil(1000))
     }
 

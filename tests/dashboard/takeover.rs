@@ -40,6 +40,9 @@ const SWEEPS_NOW: &str = "this dashboard sweeps now";
 
 const COLLECTED: &str = "SELECT COUNT(*) FROM v1_collections WHERE status = 'ok'";
 
+/// The number of the newest sweep.
+const NEWEST_SWEEP: &str = "SELECT MAX(sweep_number) FROM sweeps";
+
 /// The process that has announced itself as the collector.
 const LOCK_OWNER: &str = "SELECT process_id, run_mode FROM collectors WHERE process_id IS NOT NULL";
 
@@ -67,24 +70,26 @@ fn is_own(screen: &str) -> bool {
     screen.contains("LIVE") && !screen.contains("attached to") && screen.contains("swept in")
 }
 
-/// Waits until a dashboard is the collector, and starts a sweep by key.
-async fn becomes_the_collector(session: &Session<'_>, database: &Database) {
-    session.terminal.shows("a sweep of its own", SOON, is_own).await;
+/// Waits until a dashboard is the collector and has swept, and starts a further sweep by key. `before` is the newest sweep
+/// before: the screen shows its end until the dashboard sweeps itself.
+async fn becomes_the_collector(session: &Session<'_>, database: &Database, before: i64) {
+    let has_swept = |screen: &str| is_own(screen) && sweep_number(screen) > Some(before);
+    let screen = session.terminal.shows("a sweep of its own", SOON, has_swept).await;
     let pid = session.terminal.program().unwrap().as_raw_nonzero();
     wait_until("the new collector in the database", SOON, async || {
         database.rows(LOCK_OWNER).await == [format!("{pid}|dashboard")]
     })
     .await;
-    let (before, sweep) = (database.count(COLLECTED).await, sweep_number(&session.terminal.screen().await));
+    let (collected, sweep) = (database.count(COLLECTED).await, sweep_number(&screen));
     session.press(&["c"]).await;
-    wait_until("a collection by key", SOON, async || database.count(COLLECTED).await > before).await;
+    wait_until("a collection by key", SOON, async || database.count(COLLECTED).await > collected).await;
     // Until the screen shows the end of its sweep, `q` asks before it quits.
     let ended = |screen: &str| screen.contains("swept in") && sweep_number(screen) > sweep;
     session.terminal.shows("the end of that sweep", SOON, ended).await;
 }
 
 /// The number of the newest sweep in the header.
-fn sweep_number(screen: &str) -> Option<u64> {
+fn sweep_number(screen: &str) -> Option<i64> {
     let (_, after) = screen.split_once("sweep #")?;
     after.split_whitespace().next()?.parse().ok()
 }
@@ -93,15 +98,17 @@ async fn whoever_is_attached_sweeps_when_the_other_is_left(database: Database) {
     let site = site(&database).await;
     let first = sweeping(&site, &database).await;
     let second = attached(&site).await;
+    let before = database.count(NEWEST_SWEEP).await;
     first.press(&["q"]).await;
     first.is_left(0).await;
     second.terminal.sees(SWEEPS_NOW).await;
-    becomes_the_collector(&second, &database).await;
+    becomes_the_collector(&second, &database, before).await;
     // It is a collector like any other: a new dashboard attaches to it and takes over after it.
     let third = attached(&site).await;
+    let before = database.count(NEWEST_SWEEP).await;
     second.press(&["C-c"]).await;
     second.is_left(0).await;
-    becomes_the_collector(&third, &database).await;
+    becomes_the_collector(&third, &database, before).await;
     third.press(&["q"]).await;
     third.is_left(0).await;
     assert_eq!(database.rows(LOCK_OWNER).await, Vec::<String>::new(), "one that has ended is still named");
@@ -111,6 +118,7 @@ async fn one_of_two_attached_sweeps_when_the_collector_is_killed(database: Datab
     let site = site(&database).await;
     let first = sweeping(&site, &database).await;
     let (second, third) = (attached(&site).await, attached(&site).await);
+    let before = database.count(NEWEST_SWEEP).await;
     signal(first.terminal.program().unwrap(), Signal::KILL);
     let mut winner = None;
     wait_until("a new collector", SOON, async || {
@@ -129,12 +137,13 @@ async fn one_of_two_attached_sweeps_when_the_collector_is_killed(database: Datab
         .terminal
         .shows("the new collector", SOON, |screen| screen.contains(&attached_to_it) && screen.contains("LIVE"))
         .await;
-    becomes_the_collector(winner, &database).await;
+    becomes_the_collector(winner, &database, before).await;
     // Collections of one dashboard are shown by the other.
     other.terminal.sees("sweep #3").await;
+    let before = database.count(NEWEST_SWEEP).await;
     winner.press(&["C-c"]).await;
     winner.is_left(0).await;
-    becomes_the_collector(other, &database).await;
+    becomes_the_collector(other, &database, before).await;
     other.press(&["C-c"]).await;
     other.is_left(0).await;
 }
@@ -148,8 +157,9 @@ async fn whoever_came_while_the_collector_hung_sweeps_in_the_end(database: Datab
     // It holds the database still.
     let screen = second.terminal.sees("COLLECTOR UNREACHABLE").await;
     assert!(!screen.contains("COLLECTOR GONE"), "{screen}");
+    let before = database.count(NEWEST_SWEEP).await;
     signal(hanging, Signal::KILL);
-    becomes_the_collector(&second, &database).await;
+    becomes_the_collector(&second, &database, before).await;
     second.press(&["C-c"]).await;
     second.is_left(0).await;
 }
@@ -187,6 +197,7 @@ async fn a_service_is_replaced_only_when_the_operator_says_so(database: Database
     // A working collector cannot be replaced.
     session.press(&["T"]).await;
     session.terminal.sees("A collector is running.").await;
+    let before = database.count(NEWEST_SWEEP).await;
     running.signal(Signal::KILL);
     running.ended(SOON).await;
     session.terminal.shows("the end of the service", SOON, gone).await;
@@ -197,7 +208,7 @@ async fn a_service_is_replaced_only_when_the_operator_says_so(database: Database
     session.press(&["T"]).await;
     session.terminal.sees("Sweep from here from now on?").await;
     session.press(&["y"]).await;
-    becomes_the_collector(&session, &database).await;
+    becomes_the_collector(&session, &database, before).await;
     // A service that starts now reports which process prevents it.
     let outcome = site.program.run(["--headless"]).await;
     assert_eq!(outcome.code, Some(3), "{outcome:#?}");
@@ -235,10 +246,11 @@ async fn whoever_came_while_the_other_was_ending_sweeps_in_the_end(database: Dat
     let second = Session::at(&site).await;
     second.terminal.sees("which is ending").await;
     assert!(second.terminal.screen().await.contains("COLLECTOR UNREACHABLE"));
+    let before = database.count(NEWEST_SWEEP).await;
     signal(ending, Signal::KILL);
     // No question, because it was a dashboard of the same operator.
     second.terminal.sees(SWEEPS_NOW).await;
-    becomes_the_collector(&second, &database).await;
+    becomes_the_collector(&second, &database, before).await;
     second.press(&["C-c"]).await;
     second.is_left(0).await;
 }
@@ -260,6 +272,7 @@ async fn a_collector_that_cannot_be_reached_is_not_said_to_have_gone(database: D
     assert!(!screen.contains("no collector is running"), "{screen}");
     assert!(screen.contains("COLLECTOR UNREACHABLE") && !screen.contains("COLLECTOR GONE"), "{screen}");
     // After its end, the operator decides, because it ran on another machine and may be restarted there.
+    let before = database.count(NEWEST_SWEEP).await;
     signal(first.terminal.program().unwrap(), Signal::KILL);
     second.terminal.sees("it ran on another machine").await;
     // Also in time travel and in any view. The operator can always take over later.
@@ -268,7 +281,7 @@ async fn a_collector_that_cannot_be_reached_is_not_said_to_have_gone(database: D
     second.press(&["y"]).await;
     second.terminal.sees(SWEEPS_NOW).await;
     second.press(&["1", "f"]).await;
-    becomes_the_collector(&second, &database).await;
+    becomes_the_collector(&second, &database, before).await;
     second.press(&["C-c"]).await;
     second.is_left(0).await;
 }

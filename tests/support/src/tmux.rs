@@ -23,6 +23,9 @@ const PROMPT: &str = "] ready>";
 /// How often the screen is checked.
 const EVERY: Duration = Duration::from_millis(20);
 
+/// How many screens are taken until one is painted to its end.
+const MOST_PAINTS: u32 = 10;
+
 /// The time limit for tmux and the shell.
 const PATIENCE: Duration = crate::SOON;
 
@@ -196,7 +199,8 @@ impl Terminal {
         output.status.success().then(|| text(output))
     }
 
-    /// Waits until the screen meets a condition, and returns it. `what` names the condition: "the help".
+    /// Waits until the screen meets a condition and is painted to its end, and returns it. `what` names the condition:
+    /// "the help".
     ///
     /// # Panics
     /// With the last screen, if it does not meet the condition in time.
@@ -205,11 +209,25 @@ impl Terminal {
         loop {
             let screen = self.screen().await;
             if as_it_should(&screen) {
-                return screen;
+                return self.painted(screen, as_it_should).await;
             }
             assert!(started.elapsed() < within, "waited {within:?} in vain for {what} on this screen:\n{screen}");
             tokio::time::sleep(EVERY).await;
         }
+    }
+
+    /// The screen after one that meets a condition, when it no longer changes. One that was taken in the middle of a paint
+    /// lacks the rest. Where the screen always moves, or the condition passes, this is the last one that met it.
+    async fn painted(&self, mut screen: String, as_it_should: impl Fn(&str) -> bool) -> String {
+        for _ in 0..MOST_PAINTS {
+            tokio::time::sleep(EVERY).await;
+            let next = self.screen().await;
+            if next == screen || !as_it_should(&next) {
+                break;
+            }
+            screen = next;
+        }
+        screen
     }
 
     /// Waits until a text is on the screen, and returns the screen.
