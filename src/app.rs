@@ -61,7 +61,7 @@ pub fn run(invocation: Invocation) -> Exit {
         Task::Dashboard | Task::Replay(_) => logging::start_behind_screen(invocation.log_level),
         Task::Once { .. }
         | Task::Headless
-        | Task::Check
+        | Task::Check { .. }
         | Task::Trust
         | Task::MailTest
         | Task::Clean
@@ -100,7 +100,7 @@ pub fn run(invocation: Invocation) -> Exit {
 fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, RunError> {
     match task {
         Task::Once { .. } | Task::Headless | Task::Dashboard => descriptors::check_limit()?,
-        Task::Check
+        Task::Check { .. }
         | Task::Trust
         | Task::MailTest
         | Task::Clean
@@ -180,10 +180,10 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
             }
             Ok(Exit::Success)
         }
-        (Task::Check | Task::Trust | Task::MailTest | Task::Clean | Task::Export(_), FleetSource::Demo(_)) => {
+        (Task::Check { .. } | Task::Trust | Task::MailTest | Task::Clean | Task::Export(_), FleetSource::Demo(_)) => {
             Err(RunError::NotForDemo)
         }
-        (Task::Check, FleetSource::File(path)) => commands::check(&from_file(path)),
+        (Task::Check { is_way_shown }, FleetSource::File(path)) => commands::check(&from_file(path), is_way_shown),
         (Task::Trust, FleetSource::File(path)) => {
             signals::stop_on_signals(stop.clone())?;
             commands::trust(&from_file(path), &stop).await

@@ -119,7 +119,11 @@ struct Run {
 #[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Validate the configuration and show what would be swept; contacts nothing
-    Check,
+    Check {
+        /// Show the way to these clients instead: addresses, hops, keys, and where each is set
+        #[arg(value_name = "CLIENT")]
+        clients: Vec<Pattern>,
+    },
     /// Fetch and pin the clients' host keys
     Trust,
     /// Send a test mail to each address of the configuration
@@ -190,7 +194,10 @@ pub enum Task {
     /// The dashboard with a recording.
     Replay(PathBuf),
     /// Validate the configuration and contact nobody.
-    Check,
+    Check {
+        /// Whether the ways to the selected clients are shown, and not the summary.
+        is_way_shown: bool,
+    },
     /// Pin the clients' host keys.
     Trust,
     /// Send a test mail to each address of the configuration.
@@ -266,8 +273,13 @@ impl Invocation {
         }
         let Run { once, headless, format, output, fail_on_alert, retry_logins } = run;
         let held_logins = if retry_logins { HeldLogins::Retried } else { HeldLogins::Respected };
+        let mut clients = clients;
         let task = match command {
-            Some(Command::Check) => Task::Check,
+            Some(Command::Check { clients: shown }) => {
+                let is_way_shown = !shown.is_empty();
+                clients.extend(shown);
+                Task::Check { is_way_shown }
+            }
             Some(Command::Trust) => Task::Trust,
             Some(Command::MailTest) => Task::MailTest,
             Some(Command::Clean) => Task::Clean,
@@ -340,7 +352,7 @@ fn log_level(task: &Task, verbose: u8, quiet: bool) -> LevelFilter {
     let usual = match task {
         Task::Dashboard | Task::Replay(_) | Task::Headless => 1,
         Task::Once { .. }
-        | Task::Check
+        | Task::Check { .. }
         | Task::Trust
         | Task::MailTest
         | Task::Clean

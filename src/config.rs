@@ -24,6 +24,7 @@ pub(crate) mod fuzzing;
 mod load;
 mod loaded;
 mod model;
+mod openssh;
 mod range;
 mod schema;
 mod settings;
@@ -32,8 +33,9 @@ mod source;
 mod span;
 mod value_error;
 mod values;
+mod ways;
 
-pub use choices::{AgentKeeping, HostKeyPolicy, SmtpSecurity};
+pub use choices::{AgentKeeping, HostKeyPolicy, OpensshFiles, SmtpSecurity};
 pub use load::{LoadContext, LoadError};
 pub use loaded::{ClientElement, Loaded, Setting};
 pub use model::{Bastion, Client, Collector, Config, Database, KeyFile, Login, Smtp, SmtpLogin, Ssh};

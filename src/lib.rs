@@ -6,7 +6,8 @@
 //! | module | what it is | may import |
 //! | --- | --- | --- |
 //! | [`fleet`] | pure: clients, stages, readings, rules, alerts, events; the judge; the fold of events | the wire |
-//! | [`config`] | `config.xml` to a valid `Config`; diagnostics, ranges, secrets | `fleet` |
+//! | [`ssh_config`] | what OpenSSH's `ssh_config` says about a host, and in which line | nothing |
+//! | [`config`] | `config.xml` to a valid `Config`; diagnostics, ranges, secrets | `fleet`, `ssh_config` |
 //! | [`bus`] | the event bus: one channel of events, folded for every subscriber | `fleet` |
 //! | [`sweep`] | edge: SSH sessions, host keys, delivery of the agent, one collection from connect to reading | `fleet`, `config`, `bus`, the wire |
 //! | [`store`] | edge: the database: migrations, recording, queries, outbox rows, the spool for its outages | `fleet`, `config` |
@@ -49,6 +50,7 @@ pub mod fleet;
 pub mod headless;
 pub mod mail;
 pub mod relay;
+pub mod ssh_config;
 pub mod store;
 pub mod sweep;
 pub mod tui;

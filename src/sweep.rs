@@ -42,6 +42,8 @@
 //! | `platform` | pure: what kind of machine a client is |
 //! | `recognition` | how the platform is determined |
 //! | `delivery` | how an agent gets onto a client and is run: by a script on a POSIX shell, by SFTP on Windows |
+//! | `known_as` | the name of a server in files of host keys |
+//! | `proxy_command` | a command that is the connection to a client |
 //! | [`known_hosts`] | the file of pinned host keys |
 //! | [`agents`] | the agents of this build, by platform |
 //!
@@ -75,12 +77,14 @@ pub(crate) mod fuzzing;
 mod handshake;
 mod host_key;
 mod keyring;
+mod known_as;
 mod known_clients;
 pub mod known_hosts;
 mod login_holds;
 mod login_marks;
 mod login_record;
 mod platform;
+mod proxy_command;
 mod recognition;
 mod second_factor;
 mod secrets;

@@ -145,16 +145,22 @@ fn bastion(element: &Element, name: Option<&str>, home: Option<&Path>, findings:
         login: Login::of(key, password.given()),
         legacy: legacy.given().unwrap_or(false),
         max_logins: max_logins.given().unwrap_or_else(default_max_logins),
+        openssh: None,
     })
 }
 
 /// The default of `max-logins`, also for servers that have no element.
-fn default_max_logins() -> NonZeroUsize {
+pub(super) fn default_max_logins() -> NonZeroUsize {
     let default = schema::default_of("bastion", "max-logins").and_then(|text| text.parse().ok());
     default.unwrap_or(NonZeroUsize::MIN)
 }
 
 impl Bastions {
+    /// The `<bastion>` of a name; `Some(None)` for one with an error, which was reported.
+    pub(super) fn named(&self, name: &str) -> Option<Option<Arc<Bastion>>> {
+        self.0.get(name).cloned()
+    }
+
     /// The servers of a `via`, for a client with this account; `None` if one of them is wrong, which was reported.
     ///
     /// A server without an element of its own is logged in to with the client's key or the ssh-agent, as `ssh -J` does.
@@ -178,6 +184,7 @@ impl Bastions {
             login: Login::of(login.key.clone(), None),
             legacy: false,
             max_logins: default_max_logins(),
+            openssh: None,
         }))
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    AgentKeeping, Client, ClientElement, Config, Loaded, Login, Setting, bastions, database,
+    AgentKeeping, Client, ClientElement, Config, Loaded, Setting, bastions, database,
     inspect::Sources,
     safe_text::{self, SafeText, words},
     span::show_duration,
@@ -14,11 +14,12 @@ use super::{
 use crate::fleet::{Rule, metric::Worse, rule::Repeat, security::redaction::REDACTED};
 
 mod mails;
+mod parts;
+mod way;
 
 use mails::MailsADay;
-
-/// The most `<client>` elements of one kind that are listed. The others are counted.
-const LISTED: usize = 8;
+use parts::{LISTED, counted, login};
+pub use way::ways;
 
 /// The summary, one or more lines that each end with a line break. Its length depends on how many kinds of clients
 /// there are, not on how many clients.
@@ -66,6 +67,7 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
         }
     }
     write_sources(out, &loaded.secrets)?;
+    way::write_remarks(out, loaded)?;
 
     let total = loaded.config.clients.iter().map(mails).sum::<MailsADay>();
     writeln!(out, "\nMails a day, at most")?;
@@ -102,10 +104,6 @@ fn write_sources(out: &mut String, sources: &Sources) -> fmt::Result {
 
 fn setting(Setting { attribute, value, written, .. }: &Setting) -> String {
     format!("{attribute} {value}{}", if *written { "" } else { "*" })
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Clients that differ only in their names and addresses.
@@ -203,21 +201,6 @@ fn manner(client: &Client) -> String {
         lines.push(("algorithms", line.to_owned()));
     }
     lines.iter().fold(String::new(), |text, (label, line)| text + &format!("  {label:<10} {line}\n"))
-}
-
-fn login(Login { key, ssh_agent, password }: &Login) -> String {
-    let mut ways = Vec::new();
-    if let Some(key) = key {
-        let passphrase = key.passphrase.as_ref().map(|source| format!(" (passphrase {source})"));
-        ways.push(format!("key {}{}", safe_text::path(&key.path), passphrase.unwrap_or_default()));
-    }
-    if *ssh_agent {
-        ways.push("ssh-agent".to_owned());
-    }
-    if let Some(source) = password {
-        ways.push(format!("password {source}"));
-    }
-    ways.join(", then ")
 }
 
 fn rule(rule: &Rule) -> String {

@@ -1,5 +1,7 @@
 //! The options that a configuration offers as keywords. The keywords are parsed elsewhere.
 
+use std::path::PathBuf;
+
 /// How the connection to the SMTP server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SmtpSecurity {
@@ -29,4 +31,15 @@ pub enum AgentKeeping {
     Keep,
     /// `remove`: it is deleted after each collection.
     Remove,
+}
+
+/// Which files of OpenSSH are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpensshFiles {
+    /// `no`: none.
+    None,
+    /// `yes`: `~/.ssh/config`, then `/etc/ssh/ssh_config`.
+    Usual,
+    /// This file alone.
+    File(PathBuf),
 }

@@ -5,7 +5,6 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use lettre::message::Mailbox;
@@ -17,6 +16,7 @@ use super::{
     fields::{self, Field, field, required},
     loaded::ClientElement,
     model::{Client, KeyFile, Login},
+    openssh::Openssh,
     range::{MOST, Pattern},
     safe_text::{self, SafeText, words},
     secret::SecretSource,
@@ -25,8 +25,12 @@ use super::{
     source::{Findings, Source},
     value_error::ValueError,
     values,
+    ways::{self, NoWay, Way, Written},
 };
-use crate::fleet::{ClientId, Metric, Rule, metric::Worse, security::redaction::Redaction};
+use crate::{
+    fleet::{ClientId, Metric, Rule, metric::Worse, security::redaction::Redaction},
+    ssh_config::Asked,
+};
 
 /// The default port of SSH.
 const SSH_PORT: u16 = 22;
@@ -64,6 +68,7 @@ pub(super) struct Clients {
 pub(super) fn read(
     root: &Element,
     settings: &Settings,
+    openssh: &Openssh,
     home: Option<&Path>,
     source: &Source<'_>,
     findings: &mut Findings,
@@ -72,6 +77,7 @@ pub(super) fn read(
     let mut reader = Reader {
         settings,
         bastions,
+        openssh,
         home,
         source,
         findings,
@@ -95,6 +101,7 @@ pub(super) fn read(
 struct Reader<'a> {
     settings: &'a Settings,
     bastions: Bastions,
+    openssh: &'a Openssh,
     home: Option<&'a Path>,
     source: &'a Source<'a>,
     findings: &'a mut Findings,
@@ -228,7 +235,7 @@ impl Reader<'_> {
     /// One `<client>`: all the clients that its ranges make.
     fn client(&mut self, element: &Element, outer: &Inherited) {
         let given = self.given(element, outer);
-        if given.username.is_absent() {
+        if given.username.is_absent() && self.openssh.is_empty() {
             let example = "username=\"…\" here or on a group around it";
             fields::missing(element, "username", example, self.findings);
         }
@@ -259,12 +266,11 @@ impl Reader<'_> {
             Field::Wrong => return,
         };
         self.duplicates(element, &addresses, port, names.as_deref());
-        let password = given.password.given();
-        let key = given.key.given().map(|path| KeyFile { path, passphrase: given.passphrase.given() });
+        let passphrase = given.passphrase.clone().given();
+        let key = given.key.clone().given().map(|path| KeyFile { path, passphrase });
+        let password = given.password.clone().given();
         let login = Login::of(key, password);
-        let Some(username) = given.username.given() else { return };
-        let via = given.via.given().unwrap_or_default();
-        let Some(via) = self.bastions.resolve(&via, &username, &login) else { return };
+        let Some(ways) = self.ways(element, &addresses, &given, &login) else { return };
         let mail = given.mail.given().unwrap_or_default();
         let agent = given.agent.given().unwrap_or(self.settings.agent);
         let events = given.events.given();
@@ -272,18 +278,19 @@ impl Reader<'_> {
         let legacy = given.legacy.given().unwrap_or(false);
         let first = self.found.clients.len();
         let names: Vec<String> = names.unwrap_or_else(|| addresses.clone());
-        self.found.clients.extend(addresses.into_iter().zip(names).map(|(address, name)| Client {
+        self.found.clients.extend(addresses.into_iter().zip(names).zip(ways).map(|((address, name), way)| Client {
             id: ClientId::new(address, port),
             name,
-            username: username.clone(),
-            login: login.clone(),
+            username: way.username,
+            login: way.login,
             mail: mail.clone(),
             rules: given.rules.clone(),
             agent,
             events,
             redact: redact.clone(),
             legacy,
-            via: Arc::clone(&via),
+            via: way.via,
+            openssh: way.openssh,
         }));
         let written = |name: &str| element.attribute(name).map(|attribute| attribute.value.text.clone());
         self.found.entered.push(ClientElement {
@@ -291,6 +298,59 @@ impl Reader<'_> {
             name: written("name"),
             clients: first..self.found.clients.len(),
         });
+    }
+
+    /// The way to each address. `None` if there is none, which is reported.
+    fn ways(&mut self, element: &Element, addresses: &[String], given: &Inherited, login: &Login) -> Option<Vec<Way>> {
+        let port = match given.port {
+            Field::Given(port) => Some(port),
+            Field::Absent => None,
+            Field::Wrong => return None,
+        };
+        let user = match &given.username {
+            Field::Given(username) => Some(username.clone()),
+            Field::Absent => None,
+            Field::Wrong => return None,
+        };
+        let via = match &given.via {
+            Field::Given(via) => Some(via.as_slice()),
+            Field::Absent => None,
+            Field::Wrong => return None,
+        };
+        let is_login_written = login.key.is_some() || login.password.is_some();
+        let typed = element.attribute("ip").map(|ip| without_brackets(ip.value.text.trim()));
+        let mut ways = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            // OpenSSH compares a name as it is written. Ours is in lower case.
+            let host = typed.filter(|text| text.eq_ignore_ascii_case(address)).unwrap_or(address).to_owned();
+            let asked = Asked { host, user: user.clone(), port };
+            let written = Written { asked, login: is_login_written.then_some(login), via };
+            match ways::way(&written, self.openssh, &self.bastions) {
+                Ok(way) => ways.push(way),
+                Err(no_way) => {
+                    self.report(element, no_way);
+                    return None;
+                }
+            }
+        }
+        Some(ways)
+    }
+
+    fn report(&mut self, element: &Element, no_way: NoWay) {
+        match no_way {
+            // They are reported already.
+            NoWay::NoUsername if self.openssh.is_empty() => {}
+            NoWay::Via => {}
+            NoWay::NoUsername => {
+                let example = "username=\"…\" here or on a group around it, or `User` for it in ~/.ssh/config";
+                fields::missing(element, "username", example, self.findings);
+            }
+            NoWay::Openssh(problem) => self.findings.error(
+                fields::place(element, "ip"),
+                words!["the configuration of OpenSSH cannot be used for it: ", problem],
+                "change it there, or write config=\"no\" on <ssh>",
+            ),
+        }
     }
 
     /// The addresses that `ip` of a client expands to, each in its canonical form.

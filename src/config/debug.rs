@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Bastion, Client, ClientElement, Collector, KeyFile, Smtp, SmtpLogin, Ssh, safe_text};
+use super::{Bastion, Client, ClientElement, Collector, KeyFile, Login, OpensshFiles, Smtp, SmtpLogin, Ssh, safe_text};
 
 impl fmt::Debug for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,16 +53,34 @@ impl fmt::Debug for KeyFile {
     }
 }
 
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, identities, agent_socket, agent_keys, ssh_agent, password } = self;
+        f.debug_struct("Login")
+            .field("key", key)
+            .field("identities", identities)
+            .field("agent_socket", &agent_socket.as_deref().map(safe_text::path))
+            .field("agent_keys", &agent_keys.as_ref().map(Vec::len))
+            .field("ssh_agent", ssh_agent)
+            .field("password", password)
+            .finish()
+    }
+}
+
 impl fmt::Debug for Ssh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { known_hosts, host_keys } = self;
-        f.debug_struct("Ssh").field("known_hosts", &safe_text::path(known_hosts)).field("host_keys", host_keys).finish()
+        let Self { known_hosts, host_keys, config } = self;
+        f.debug_struct("Ssh")
+            .field("known_hosts", &safe_text::path(known_hosts))
+            .field("host_keys", host_keys)
+            .field("config", &(*config != OpensshFiles::None))
+            .finish()
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, name, username, login, mail, rules, agent, events, redact, legacy, via } = self;
+        let Self { id, name, username, login, mail, rules, agent, events, redact, legacy, via, openssh } = self;
         let mail: Vec<_> = mail.iter().map(safe_text::mail).collect();
         f.debug_struct("Client")
             .field("id", id)
@@ -76,13 +94,14 @@ impl fmt::Debug for Client {
             .field("redact", &redact.is_some())
             .field("legacy", legacy)
             .field("via", via)
+            .field("openssh", &openssh.is_some())
             .finish()
     }
 }
 
 impl fmt::Debug for Bastion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name: _, id, username, login, legacy, max_logins } = self;
+        let Self { name: _, id, username, login, legacy, max_logins, openssh: _ } = self;
         f.debug_struct("Bastion")
             .field("id", id)
             .field("username", &safe_text::account(username))

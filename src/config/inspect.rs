@@ -421,6 +421,7 @@ impl Sources {
                     | ValueKind::Address
                     | ValueKind::Servers
                     | ValueKind::Path
+                    | ValueKind::PathOrChoice(_)
                     | ValueKind::Mail
                     | ValueKind::Account
                     | ValueKind::Label

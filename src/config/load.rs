@@ -12,6 +12,7 @@ use super::{
     fields, inspect,
     loaded::Loaded,
     model::Config,
+    openssh::{Openssh, Reach},
     rights::{self, Rights},
     safe_text::{self, words},
     settings,
@@ -80,7 +81,7 @@ impl Config {
     /// # Errors
     /// [`Problems`]: every error of the text at once.
     pub fn parse_in(text: &str, file_name: &str, context: &LoadContext) -> Result<Loaded, Problems> {
-        Self::parse_and(text, file_name, context, |_, _| {})
+        Self::parse_and(text, file_name, context, Reach::Text, |_, _| {})
     }
 
     /// The same, and calls `inspect_tree` if the text has a root element.
@@ -88,6 +89,7 @@ impl Config {
         text: &str,
         file_name: &str,
         context: &LoadContext,
+        reach: Reach,
         inspect_tree: impl FnOnce(&Element, &mut Findings),
     ) -> Result<Loaded, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -104,7 +106,8 @@ impl Config {
         };
         fields::check(&root, None, &mut findings);
         let settings = settings::read(&root, home, &source, &mut findings);
-        let clients = clients::read(&root, &settings, home, &source, &mut findings);
+        let openssh = Openssh::read(settings.ssh.as_ref().map(|ssh| &ssh.config), home, reach);
+        let clients = clients::read(&root, &settings, &openssh, home, &source, &mut findings);
         context.warn_of_literal_secrets(&root, file_name, &mut findings);
         inspect_tree(&root, &mut findings);
         let (errors, warnings) = findings.placed(&source);
@@ -122,6 +125,7 @@ impl Config {
                 warnings,
                 settings: settings.shown,
                 entered: clients.entered,
+                openssh_remarks: openssh.remarks().to_vec(),
                 secrets: inspect::Sources::of(&root, &|offset| source.line_of(offset)),
             }),
             _ => Err(Problems(errors)),
@@ -135,20 +139,20 @@ impl Config {
     pub fn load(path: &Path) -> Result<Loaded, LoadError> {
         let (text, context) = read(path)?;
         let home = context.home.as_deref();
-        Ok(Self::parse_and(&text, &path.display().to_string(), &context, |root, findings| {
+        Ok(Self::parse_and(&text, &path.display().to_string(), &context, Reach::Commands, |root, findings| {
             ca::inspect(root, home, findings);
         })?)
     }
 
     /// Loads a configuration file and also checks what it refers to: whether secrets, keys and files exist, and who
-    /// else may read or change them. Runs no command.
+    /// else may read or change them. Runs no command, not even those of `Match exec`.
     ///
     /// # Errors
     /// As [`load`](Self::load), and for everything that is missing.
     pub fn check(path: &Path) -> Result<Loaded, LoadError> {
         let (text, context) = read(path)?;
         let home = context.home.as_deref();
-        Ok(Self::parse_and(&text, &path.display().to_string(), &context, |root, findings| {
+        Ok(Self::parse_and(&text, &path.display().to_string(), &context, Reach::Files, |root, findings| {
             ca::inspect(root, home, findings);
             inspect::inspect(root, path, home, findings);
         })?)

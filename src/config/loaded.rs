@@ -9,6 +9,7 @@ use super::{
     model::{Client, Config},
     safe_text::SafeText,
 };
+use crate::ssh_config::Remark;
 
 /// A configuration and how it was written.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Loaded {
     pub settings: Vec<Setting>,
     /// The `<client>` elements that `config.clients` come from, in the same order.
     pub entered: Vec<ClientElement>,
+    /// What there is to say about the files of OpenSSH, whatever the client is.
+    pub openssh_remarks: Vec<Remark>,
     /// How many secrets come from which kind of source.
     pub secrets: Sources,
 }

@@ -5,13 +5,16 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 use lettre::message::Mailbox;
 
 use super::{
-    choices::{AgentKeeping, HostKeyPolicy, SmtpSecurity},
+    choices::{AgentKeeping, HostKeyPolicy, OpensshFiles, SmtpSecurity},
     database::DatabaseTls,
     secret::SecretSource,
 };
-use crate::fleet::{
-    ClientId, Rule,
-    security::{allowance::Allowance, redaction::Redaction},
+use crate::{
+    fleet::{
+        ClientId, Rule,
+        security::{allowance::Allowance, redaction::Redaction},
+    },
+    ssh_config::{HostSettings, Proxy},
 };
 
 /// A whole, valid configuration.
@@ -101,6 +104,8 @@ pub struct Ssh {
     pub known_hosts: PathBuf,
     /// What happens to a host key that is not pinned.
     pub host_keys: HostKeyPolicy,
+    /// `config`: which files of OpenSSH say what this file does not.
+    pub config: OpensshFiles,
 }
 
 /// One client.
@@ -128,6 +133,28 @@ pub struct Client {
     pub legacy: bool,
     /// `via`: the servers through which it is reached, in the order of the connection; empty for a direct connection.
     pub via: Arc<[Arc<Bastion>]>,
+    /// What the configuration of OpenSSH says about it; `None` if it says nothing.
+    pub openssh: Option<Arc<HostSettings>>,
+}
+
+impl Client {
+    /// The address and port to connect to. The identity stays what the file says.
+    #[must_use]
+    pub fn endpoint(&self) -> ClientId {
+        let Some(settings) = &self.openssh else { return self.id.clone() };
+        let named = settings.host_name_from.as_ref().map(|_| settings.host_name.as_str());
+        let port = settings.port.as_ref().map_or(self.id.port(), |port| port.value);
+        ClientId::new(named.unwrap_or(self.id.address()), port)
+    }
+
+    /// The command that is the connection, for a shell.
+    #[must_use]
+    pub fn proxy_command(&self) -> Option<&str> {
+        match &self.openssh.as_ref()?.proxy.as_ref()?.value {
+            Proxy::Command(command) => command.as_deref(),
+            Proxy::None | Proxy::Jump(_) => None,
+        }
+    }
 }
 
 /// A server through which clients are reached.
@@ -145,6 +172,8 @@ pub struct Bastion {
     pub legacy: bool,
     /// `max-logins`: how many clients behind it may be connecting and logging in at the same time.
     pub max_logins: NonZeroUsize,
+    /// What the configuration of OpenSSH says about it; `None` if it says nothing.
+    pub openssh: Option<Arc<HostSettings>>,
 }
 
 impl Bastion {
@@ -156,11 +185,17 @@ impl Bastion {
 }
 
 /// The credentials of an account. They are tried in the order key, ssh-agent, password.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Login {
     /// `key`: a private key file, with its `passphrase`.
     pub key: Option<KeyFile>,
-    /// Whether the ssh-agent of `SSH_AUTH_SOCK` is used. This is so if neither key nor password is given.
+    /// Private key files that OpenSSH's configuration names, each tried in order.
+    pub identities: Vec<KeyFile>,
+    /// The socket of the ssh-agent, if it is not the one of `SSH_AUTH_SOCK`.
+    pub agent_socket: Option<PathBuf>,
+    /// The key files whose keys are the only ones used of the ssh-agent; `None` for all keys.
+    pub agent_keys: Option<Vec<PathBuf>>,
+    /// Whether the ssh-agent is used. This is so if neither key nor password is given.
     pub ssh_agent: bool,
     /// `password`; also answers keyboard-interactive prompts.
     pub password: Option<SecretSource>,
@@ -170,7 +205,7 @@ impl Login {
     /// Credentials that were given; the ssh-agent if there are none.
     #[must_use]
     pub fn of(key: Option<KeyFile>, password: Option<SecretSource>) -> Self {
-        Self { ssh_agent: key.is_none() && password.is_none(), key, password }
+        Self { ssh_agent: key.is_none() && password.is_none(), key, password, ..Self::default() }
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) enum ValueKind {
     Servers,
     /// The path of a file.
     Path,
+    /// The same, or a keyword.
+    PathOrChoice(&'static [&'static str]),
     /// Mail addresses.
     Mail,
     /// The name of an account.
@@ -61,7 +63,7 @@ impl ValueKind {
     /// The possible keywords.
     pub(super) fn words(self) -> impl Iterator<Item = &'static str> {
         let (list, metrics) = match self {
-            Self::Choice(list) | Self::MeasureOrChoice(list) => (list, [].as_slice()),
+            Self::Choice(list) | Self::MeasureOrChoice(list) | Self::PathOrChoice(list) => (list, [].as_slice()),
             Self::Metric => ([].as_slice(), Metric::ALL.as_slice()),
             Self::Measure
             | Self::Address
@@ -290,6 +292,7 @@ pub(super) const ELEMENTS: [ElementKind; 10] = [
         attributes: &[
             with("known-hosts", ValueKind::Path, "~/.ssh/known_hosts"),
             with("host-keys", ValueKind::Choice(&HOST_KEYS), "accept-new"),
+            with("config", ValueKind::PathOrChoice(&YES_OR_NO), "yes"),
         ],
     },
     ElementKind {

@@ -13,6 +13,7 @@ use super::{
     fields::{self, Field, field},
     loaded::Setting,
     model::{Collector, Database, Smtp, SmtpLogin, Ssh},
+    openssh,
     safe_text::{self, SafeText, words},
     schema,
     secret::SecretSource,
@@ -87,6 +88,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     reader.enter("ssh");
     let known_hosts = reader.value("known-hosts", |text| values::path(text, home));
     let host_keys = reader.value("host-keys", values::host_keys);
+    let config = reader.value("config", |text| openssh::parse(text, home));
     if host_keys == Some(HostKeyPolicy::Off) {
         let at = reader.element.map_or(0..0, |element| fields::place(element, "host-keys"));
         reader.findings.warning(
@@ -95,7 +97,8 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
             "write host-keys=\"accept-new\", or \"strict\" and run `fleetsweep trust`",
         );
     }
-    let ssh = known_hosts.zip(host_keys).map(|(known_hosts, host_keys)| Ssh { known_hosts, host_keys });
+    let ssh = || Some(Ssh { known_hosts: known_hosts?, host_keys: host_keys?, config: config? });
+    let ssh = ssh();
 
     reader.enter("alerts");
     let repeat = reader.value("repeat", values::repeat).unwrap_or(Repeat::Every);

@@ -9,6 +9,7 @@ use super::{
     deadline::Deadlines,
     host_key::{self, HostKeyPurpose},
     keyring::Keyring,
+    known_as::KnownAs,
     known_hosts::KnownHosts,
     login_record::LoginRecord,
     secrets::Secrets,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{Client, HostKeyPolicy},
-    fleet::{ClientId, Failure, FailureKind, Stage},
+    fleet::{Failure, FailureKind, Stage},
 };
 
 /// What sessions share.
@@ -61,14 +62,9 @@ impl Access {
     ///
     /// # Errors
     /// The failure in this stage.
-    pub(super) fn check_host_key_again(
-        &self,
-        session: &Session,
-        client: &ClientId,
-        stage: Stage,
-    ) -> Result<(), Failure> {
+    pub(super) fn check_host_key_again(&self, session: &Session, client: &Client, stage: Stage) -> Result<(), Failure> {
         match session.host_key() {
-            Some(key) => host_key::judge_again(&self.hosts, client, self.host_keys, stage, key),
+            Some(key) => host_key::judge_again(&self.hosts, &KnownAs::of(client), self.host_keys, stage, key),
             None => Err(Failure::new(stage, FailureKind::Defect).because("a session without a host key")),
         }
     }
@@ -85,7 +81,7 @@ impl Access {
         deadlines: &Deadlines<'_>,
         logins: &LoginRecord,
     ) -> Result<(), Failure> {
-        self.check_host_key_again(session, &client.id, Stage::Authenticate)?;
+        self.check_host_key_again(session, client, Stage::Authenticate)?;
         session.log_in();
         // Before the end of the stage, so that a source of ours that hangs is reported as such.
         let ours_until = tokio::time::Instant::now() + deadlines.of(Stage::Authenticate) * 9 / 10;

@@ -122,7 +122,7 @@ impl Attempt<'_> {
     /// failure.
     async fn kept_session(&self) -> Result<Option<(Session, Channel<Msg>)>, Failure> {
         let Some(session) = self.shared.sessions.take(&self.client.id) else { return Ok(None) };
-        if let Err(failure) = self.shared.access.check_host_key_again(&session, &self.client.id, Stage::Connect) {
+        if let Err(failure) = self.shared.access.check_host_key_again(&session, self.client, Stage::Connect) {
             span::of_stage(Stage::Connect)
                 .in_scope(|| tracing::info!("the kept session is not used any more: {failure}"));
             session.close().await;

@@ -136,18 +136,20 @@ impl Drop for Connection {
     }
 }
 
-/// Opens a connection to a server, through a bastion or within about `allowed` from here.
+/// Opens a connection to a server: through a bastion, through a command, or within about `allowed` from here.
 ///
 /// # Errors
 /// Any failure of the stage `connect` before SSH begins.
 pub(super) async fn open(
     through: Option<(Arc<BastionPool>, RouteOrder)>,
     server: ClientId,
+    command: Option<String>,
     allowed: Duration,
 ) -> Result<Transport, Failure> {
-    match through {
-        Some((pool, order)) => pool.open(order, &server).await,
-        None => connect::tcp(&server, allowed).await.map(Transport::Tcp),
+    match (through, command) {
+        (Some((pool, order)), _) => pool.open(order, &server).await,
+        (None, Some(command)) => connect::by_command(&command),
+        (None, None) => connect::tcp(&server, allowed).await.map(Transport::Tcp),
     }
 }
 
@@ -344,7 +346,8 @@ impl BastionPool {
         purpose: HostKeyPurpose,
     ) -> Result<Session, Failure> {
         let through = self.before.clone().map(|pool| (pool, order));
-        let opening = open(through, server.id.clone(), deadlines.of(Stage::Connect));
+        let command = server.proxy_command().map(str::to_owned);
+        let opening = open(through, server.endpoint(), command, deadlines.of(Stage::Connect));
         self.access.connect(server, opening, deadlines, purpose, ChannelBuffer::Connections).await
     }
 
@@ -372,6 +375,7 @@ fn as_client(bastion: &Bastion) -> Client {
         redact: None,
         legacy: bastion.legacy,
         via: Arc::default(),
+        openssh: bastion.openssh.clone(),
     }
 }
 

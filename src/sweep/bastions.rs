@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{Bastion, Client},
-    fleet::{ClientId, Failure, FailureKind, Stage},
+    fleet::{Failure, FailureKind, Stage},
 };
 
 /// All bastions.
@@ -43,10 +43,10 @@ impl Route {
     /// Opens the connection to a client, within about `allowed` if it is a direct one.
     pub(super) fn open(
         &self,
-        client: &ClientId,
+        client: &Client,
         allowed: Duration,
     ) -> impl Future<Output = Result<Transport, Failure>> + Send + use<> {
-        bastion_pool::open(self.through.clone(), client.clone(), allowed)
+        bastion_pool::open(self.through.clone(), client.endpoint(), client.proxy_command().map(str::to_owned), allowed)
     }
 
     /// The bastions on the way, each with the host key of its session.

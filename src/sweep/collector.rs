@@ -311,7 +311,7 @@ impl Collector {
     async fn trust_client(&self, client: &Client, cancel: &CancellationToken) -> Result<TrustResult, Failure> {
         let route = self.trusting.route(client, self.command, cancel).await?;
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
-        let opening = route.open(&client.id, deadlines.of(Stage::Connect));
+        let opening = route.open(client, deadlines.of(Stage::Connect));
         let met = Arc::new(OnceLock::new());
         let purpose = HostKeyPurpose::Trust(Arc::clone(&met));
         let failure =

@@ -19,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     algorithms::{self, AlgorithmSet},
     host_key::HostKeyPurpose,
+    known_as::KnownAs,
     known_hosts::KnownHosts,
+    proxy_command::ProxyCommand,
     session::Session,
     session_handler::{EndReason, SessionHandler},
     session_state::{Ending, SessionState},
@@ -69,7 +71,9 @@ pub(super) async fn connect(
     buffer: ChannelBuffer,
     identification: &PeerIdentification,
 ) -> Result<Session, Failure> {
-    let handler = SessionHandler::new(Arc::clone(hosts), client.id.clone(), purpose, AlgorithmSet::of(client));
+    let known_as = KnownAs::of(client);
+    let handler =
+        SessionHandler::new(Arc::clone(hosts), client.id.clone(), known_as, purpose, AlgorithmSet::of(client));
     threads::run(open(handler, opening, buffer, identification.clone()))
         .await
         .unwrap_or_else(|error| Err(Failure::new(Stage::Connect, FailureKind::Defect).because(error)))
@@ -109,6 +113,17 @@ fn settings(
         channel_buffer_size: buffer.messages(),
         nodelay: true,
         ..client::Config::default()
+    })
+}
+
+/// Starts the command that is the connection.
+///
+/// # Errors
+/// If it cannot be started.
+pub(super) fn by_command(command: &str) -> Result<Transport, Failure> {
+    ProxyCommand::start(command).map(|command| Transport::Command(Box::new(command))).map_err(|error| {
+        let kind = shortage::of_network(&error).unwrap_or(FailureKind::NetworkUnreachable);
+        Failure::new(Stage::Connect, kind).because(format!("ProxyCommand could not be started: {error}"))
     })
 }
 

@@ -61,7 +61,7 @@ impl Credential<'_> {
 /// All credentials of a login, in order.
 pub(super) fn in_order(client: &Client) -> Vec<Credential<'_>> {
     let login = &client.login;
-    let key = login.key.iter().map(Credential::Key);
+    let key = login.key.iter().chain(&login.identities).map(Credential::Key);
     let agent = login.ssh_agent.then_some(Credential::Agent);
     let password = login
         .password

@@ -1,18 +1,22 @@
 //! Checks a host key by the policy of the configuration, during the connection and again before an open session is
 //! reused. The file of pinned keys is in [`super::known_hosts`].
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
 
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 
 use super::{
     algorithms::AlgorithmSet,
+    known_as::KnownAs,
     known_hosts::{HostKeyVerdict, KnownHosts, KnownHostsError},
     shortage,
 };
 use crate::{
     config::{HostKeyPolicy, safe_text},
-    fleet::{ClientId, Failure, FailureKind, Stage},
+    fleet::{Failure, FailureKind, Stage},
 };
 
 /// The purpose of checking a host key.
@@ -76,13 +80,19 @@ impl HostKeyPurpose {
     pub(super) fn preferred_algorithms(
         &self,
         hosts: &KnownHosts,
-        client: &ClientId,
+        client: &KnownAs,
         offered: AlgorithmSet,
     ) -> Result<Vec<Algorithm>, Failure> {
         if !matches!(self, Self::Enter(HostKeyPolicy::Off)) {
             hosts.refresh().map_err(|error| unusable(Stage::Connect, &error))?;
         }
-        Ok(hosts.preferred_algorithms(client.address(), client.port(), offered.host_keys()))
+        let KnownAs { id, files } = client;
+        let mut algorithms = hosts.preferred_algorithms(id.address(), id.port(), offered.host_keys());
+        for file in files {
+            let further = hosts.further(file).map_err(|error| unusable(Stage::Connect, &error))?;
+            algorithms = further.preferred_algorithms(id.address(), id.port(), algorithms);
+        }
+        Ok(algorithms)
     }
 
     /// Checks the key that a client has proved to own, and pins it if the policy requires this.
@@ -92,7 +102,7 @@ impl HostKeyPurpose {
     pub(super) async fn judge(
         &self,
         hosts: &Arc<KnownHosts>,
-        client: &ClientId,
+        client: &KnownAs,
         key: &PublicKey,
     ) -> Result<Verified, Failure> {
         const STAGE: Stage = Stage::Connect;
@@ -101,12 +111,12 @@ impl HostKeyPurpose {
             Self::Enter(policy) => *policy,
             Self::Trust(_) => HostKeyPolicy::AcceptNew,
         };
-        let verdict = verdict(hosts, client, STAGE, key)?;
+        let (verdict, file) = verdict(hosts, client, STAGE, key)?;
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         match decide(policy, &verdict) {
             Decision::Accept => {}
             Decision::PinAndAccept => {
-                let (hosts, of, key) = (Arc::clone(hosts), client.clone(), key.clone());
+                let (hosts, of, key) = (Arc::clone(hosts), client.id.clone(), key.clone());
                 // This writes a file, so it must not run on a thread of other sessions.
                 let pinned = tokio::task::spawn_blocking(move || hosts.pin(of.address(), of.port(), &key));
                 match pinned.await {
@@ -119,7 +129,7 @@ impl HostKeyPurpose {
                     Err(error) => return Err(unusable(STAGE, &error)),
                 }
             }
-            Decision::Refuse(kind) => return Err(refusal(STAGE, kind, key, &verdict, hosts)),
+            Decision::Refuse(kind) => return Err(refusal(STAGE, kind, key, &verdict, &file)),
         }
         match self {
             Self::Enter(_) => Ok(Verified::LogIn),
@@ -142,7 +152,7 @@ impl HostKeyPurpose {
 /// The failure that refuses it.
 pub(super) fn judge_again(
     hosts: &KnownHosts,
-    client: &ClientId,
+    client: &KnownAs,
     policy: HostKeyPolicy,
     stage: Stage,
     key: &PublicKey,
@@ -150,18 +160,43 @@ pub(super) fn judge_again(
     if policy == HostKeyPolicy::Off {
         return Ok(());
     }
-    let verdict = verdict(hosts, client, stage, key)?;
+    let (verdict, file) = verdict(hosts, client, stage, key)?;
     match decide(policy, &verdict) {
         Decision::Accept => Ok(()),
-        Decision::PinAndAccept => Err(refusal(stage, FailureKind::HostKeyUnknown, key, &verdict, hosts)),
-        Decision::Refuse(kind) => Err(refusal(stage, kind, key, &verdict, hosts)),
+        Decision::PinAndAccept => Err(refusal(stage, FailureKind::HostKeyUnknown, key, &verdict, &file)),
+        Decision::Refuse(kind) => Err(refusal(stage, kind, key, &verdict, &file)),
     }
 }
 
-/// The verdict with the current file, which the operator may have changed.
-fn verdict(hosts: &KnownHosts, client: &ClientId, stage: Stage, key: &PublicKey) -> Result<HostKeyVerdict, Failure> {
+/// The verdict with the current files, which the operator may have changed, and the file that it is from. As in OpenSSH,
+/// a key that one of them pins is pinned whatever the others say, unless one revokes it.
+fn verdict(
+    hosts: &KnownHosts,
+    client: &KnownAs,
+    stage: Stage,
+    key: &PublicKey,
+) -> Result<(HostKeyVerdict, PathBuf), Failure> {
     hosts.refresh().map_err(|error| unusable(stage, &error))?;
-    Ok(hosts.judge(client.address(), client.port(), key))
+    let KnownAs { id, files } = client;
+    let mut found = (hosts.judge(id.address(), id.port(), key), hosts.path().to_owned());
+    for file in files {
+        let further = hosts.further(file).map_err(|error| unusable(stage, &error))?;
+        let verdict = further.judge(id.address(), id.port(), key);
+        if weight(&verdict) > weight(&found.0) {
+            found = (verdict, file.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Which of the verdicts of several files counts.
+fn weight(verdict: &HostKeyVerdict) -> u8 {
+    match verdict {
+        HostKeyVerdict::Unknown { .. } => 0,
+        HostKeyVerdict::Changed { .. } => 1,
+        HostKeyVerdict::Pinned => 2,
+        HostKeyVerdict::Revoked { .. } => 3,
+    }
 }
 
 /// An error with all its causes, as the details of a failure.
@@ -176,10 +211,10 @@ fn unusable(stage: Stage, error: &(dyn std::error::Error + 'static)) -> Failure 
     failure
 }
 
-fn refusal(stage: Stage, kind: FailureKind, key: &PublicKey, verdict: &HostKeyVerdict, hosts: &KnownHosts) -> Failure {
+fn refusal(stage: Stage, kind: FailureKind, key: &PublicKey, verdict: &HostKeyVerdict, file: &Path) -> Failure {
     let fingerprint = key.fingerprint(HashAlg::Sha256);
     let failure = Failure::new(stage, kind).because(format!("the client shows {} {fingerprint}", key.algorithm()));
-    let file = safe_text::path(hosts.path());
+    let file = safe_text::path(file);
     match verdict {
         HostKeyVerdict::Pinned | HostKeyVerdict::Unknown { authority_line: None } => failure,
         HostKeyVerdict::Unknown { authority_line: Some(line) } => failure.because(format!(

@@ -34,6 +34,8 @@ const SSH_PORT: u16 = 22;
 pub struct KnownHosts {
     path: PathBuf,
     state: Mutex<State>,
+    /// Further files that clients name, as they were read last.
+    further: Mutex<HashMap<PathBuf, Arc<Self>>>,
 }
 
 /// The content of the file.
@@ -149,7 +151,7 @@ impl KnownHosts {
     /// # Errors
     /// [`KnownHostsError::Unreadable`].
     pub fn load(path: &Path) -> Result<Self, KnownHostsError> {
-        Ok(Self { path: path.to_owned(), state: Mutex::new(read(path)?) })
+        Ok(Self { path: path.to_owned(), state: Mutex::new(read(path)?), further: Mutex::default() })
     }
 
     /// The path of the file.
@@ -165,6 +167,21 @@ impl KnownHosts {
     /// [`KnownHostsError::Unreadable`]; the previous content stays in use.
     pub fn refresh(&self) -> Result<bool, KnownHostsError> {
         refresh(&self.path, &mut self.state())
+    }
+
+    /// Another file, as it is now. Nothing is added to it.
+    ///
+    /// # Errors
+    /// [`KnownHostsError::Unreadable`]
+    pub(super) fn further(&self, path: &Path) -> Result<Arc<Self>, KnownHostsError> {
+        let mut further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = further.get(path) {
+            known.refresh()?;
+            return Ok(Arc::clone(known));
+        }
+        let read = Arc::new(Self::load(path)?);
+        further.insert(path.to_owned(), Arc::clone(&read));
+        Ok(read)
     }
 
     /// The lines that were skipped.

@@ -39,7 +39,7 @@ impl Shared {
         let Some(hold) = hold.filter(|hold| hold.lasts(now)) else { return Ok(LoginRecord::default()) };
         let (mut held, mut has_changed) = (Vec::new(), false);
         for credential in distinct(client) {
-            let substance = self.substance(credential, None).await;
+            let substance = self.substance(client, credential, None).await;
             let verdict = match &substance {
                 Some(substance) => {
                     self.marks.mark(&hold.salt, client, substance).await.and_then(|mark| hold.verdict(&mark))
@@ -82,7 +82,7 @@ impl Shared {
                 false if is_whole => HeldVerdict::NotEnough,
                 false => continue,
             };
-            let Some(substance) = self.substance(credential, Some(logins)).await else { continue };
+            let Some(substance) = self.substance(client, credential, Some(logins)).await else { continue };
             if let Some(mark) = self.marks.mark(&salt, client, &substance).await {
                 credentials.push(HeldCredential { mark, verdict });
             }
@@ -92,7 +92,12 @@ impl Shared {
 
     /// The data that identifies a credential; `None` if the credential cannot be used. For a password that was sent, it is
     /// the sent one, because its source may return another one now.
-    async fn substance(&self, credential: Credential<'_>, sent: Option<&LoginRecord>) -> Option<Substance> {
+    async fn substance(
+        &self,
+        client: &Client,
+        credential: Credential<'_>,
+        sent: Option<&LoginRecord>,
+    ) -> Option<Substance> {
         let ours = CredentialSources::new(&self.access.keyring, &self.access.secrets, Instant::now() + PATIENCE);
         match credential {
             Credential::Key(file) => {
@@ -100,7 +105,7 @@ impl Shared {
                 let (bytes, modified) = (found.len(), found.modified().ok());
                 Some(Substance::File { path: file.path.clone(), bytes, modified })
             }
-            Credential::Agent => Some(Substance::AgentKeys(ssh_agent::keys(&ours).await.ok()?)),
+            Credential::Agent => Some(Substance::AgentKeys(ssh_agent::keys(&client.login, &ours).await.ok()?)),
             Credential::Password(source) | Credential::KeyboardInteractive(source) => {
                 let password = match sent.and_then(LoginRecord::password) {
                     Some(password) => password,

@@ -15,6 +15,7 @@ use super::{
     abuse::Abuse,
     algorithms::{self, AlgorithmSet},
     host_key::{HostKeyPurpose, Verified},
+    known_as::KnownAs,
     known_hosts::KnownHosts,
     session_state::{Ending, SessionState},
     span, stream,
@@ -25,6 +26,8 @@ use crate::fleet::{ClientId, Failure};
 pub(super) struct SessionHandler {
     pub(super) hosts: Arc<KnownHosts>,
     pub(super) client: ClientId,
+    /// The name under which its host key is looked up.
+    known_as: KnownAs,
     pub(super) purpose: HostKeyPurpose,
     /// The algorithms that are offered to the client.
     pub(super) offered: AlgorithmSet,
@@ -70,17 +73,18 @@ impl SessionHandler {
     pub(super) fn new(
         hosts: Arc<KnownHosts>,
         client: ClientId,
+        known_as: KnownAs,
         purpose: HostKeyPurpose,
         offered: AlgorithmSet,
     ) -> Self {
         let state = SessionState::new();
         let ended = state.ended.clone().drop_guard();
-        Self { hosts, client, purpose, offered, state, connecting: Some(Span::current()), _ended: ended }
+        Self { hosts, client, known_as, purpose, offered, state, connecting: Some(Span::current()), _ended: ended }
     }
 
     async fn judge(&mut self, key: &PublicKey) -> Result<(), EndReason> {
         let span = self.connecting.take().unwrap_or_else(|| span::of_session(&self.client));
-        let judging = self.purpose.judge(&self.hosts, &self.client, key).instrument(span);
+        let judging = self.purpose.judge(&self.hosts, &self.known_as, key).instrument(span);
         let outcome = judging.await.map_err(EndReason::Refused)?;
         match outcome {
             Verified::LogIn => Ok(()),
@@ -93,7 +97,7 @@ impl SessionHandler {
     /// # Errors
     /// If the file cannot be used.
     pub(super) fn host_key_algorithms(&self) -> Result<Vec<Algorithm>, Failure> {
-        self.purpose.preferred_algorithms(&self.hosts, &self.client, self.offered)
+        self.purpose.preferred_algorithms(&self.hosts, &self.known_as, self.offered)
     }
 
     fn channel_opened(&self) -> Result<(), EndReason> {

@@ -46,7 +46,7 @@ impl Shared {
         route: &Route,
         deadlines: &Deadlines<'_>,
     ) -> Result<Session, Failure> {
-        let opening = route.open(&client.id, deadlines.of(Stage::Connect));
+        let opening = route.open(client, deadlines.of(Stage::Connect));
         let purpose = HostKeyPurpose::Enter(self.access.host_keys);
         self.access.connect(client, opening, deadlines, purpose, ChannelBuffer::Commands).await
     }

@@ -1,4 +1,4 @@
-//! The byte stream under an SSH session: a TCP connection, or a connection that a bastion forwards. What is sent over it
+//! The byte stream under an SSH session: a TCP connection, one that a bastion forwards, or a command. What is sent over it
 //! is limited in [`super::stream`].
 
 use std::{
@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::allowance::Allowance;
+use super::{allowance::Allowance, proxy_command::ProxyCommand};
 
 /// The byte stream under an SSH session.
 pub(super) enum Transport {
@@ -22,6 +22,8 @@ pub(super) enum Transport {
     Tcp(TcpStream),
     /// From a bastion.
     Forwarded(Box<Forwarded>),
+    /// By a command.
+    Command(Box<ProxyCommand>),
 }
 
 /// A connection that a bastion forwards. Dropping it closes the connection there.
@@ -59,6 +61,7 @@ impl AsyncRead for Transport {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
             Self::Forwarded(forwarded) => Pin::new(&mut forwarded.stream).poll_read(context, buffer),
+            Self::Command(command) => Pin::new(command.as_mut()).poll_read(context, buffer),
         }
     }
 }
@@ -72,6 +75,7 @@ impl AsyncWrite for Transport {
                 forwarded.allowance.forwarded(written);
                 Poll::Ready(Ok(written))
             }
+            Self::Command(command) => Pin::new(command.as_mut()).poll_write(context, bytes),
         }
     }
 
@@ -79,6 +83,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_flush(context),
             Self::Forwarded(forwarded) => Pin::new(&mut forwarded.stream).poll_flush(context),
+            Self::Command(command) => Pin::new(command.as_mut()).poll_flush(context),
         }
     }
 
@@ -86,6 +91,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
             Self::Forwarded(forwarded) => Pin::new(&mut forwarded.stream).poll_shutdown(context),
+            Self::Command(command) => Pin::new(command.as_mut()).poll_shutdown(context),
         }
     }
 }

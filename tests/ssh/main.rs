@@ -11,6 +11,7 @@ mod keeping;
 mod large;
 mod logins;
 mod secrecy;
+mod ssh_config;
 mod sweeping;
 
 use bastions::*;
@@ -22,8 +23,11 @@ use keeping::*;
 use large::*;
 use logins::*;
 use secrecy::*;
+use ssh_config::*;
 
 support::trials! {
+    needs(Ssh) => every_configuration_means_what_it_means_to_ssh;
+    needs(Sshd, Ssh, Root) => what_ssh_config_says_leads_to_the_clients;
     needs(Sshd, Root) =>
         every_kind_of_login_is_collected_and_stored,
         clients_behind_bastions_are_collected_over_one_session_with_each,

@@ -292,6 +292,7 @@ mod tests {
             redact: None,
             legacy: false,
             via: Arc::default(),
+            openssh: None,
         }
     }
 

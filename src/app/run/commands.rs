@@ -25,12 +25,12 @@ use crate::{
     sweep::{self, CleanResult, Collector, SessionKeeping, SweepError, TrustResult},
 };
 
-/// `check`: validates the configuration, checks the files that it refers to and prints what would be swept. It contacts
-/// nobody.
+/// `check`: validates the configuration, checks the files that it refers to and prints what would be swept, or the ways to
+/// the clients. It contacts nobody.
 ///
 /// # Errors
 /// [`RunError`] if the configuration is invalid, or something that it refers to cannot be used.
-pub fn check(source: &ConfigSource) -> Result<Exit, RunError> {
+pub fn check(source: &ConfigSource, is_way_shown: bool) -> Result<Exit, RunError> {
     let agents = sweep::collector::agents().map_err(SweepError::Agents);
     if let Some(folder) = sweep::agents_folder() {
         for warning in inspect::agents(&folder) {
@@ -40,7 +40,7 @@ pub fn check(source: &ConfigSource) -> Result<Exit, RunError> {
     let loaded = source.check();
     match (loaded, agents) {
         (Ok(loaded), Ok(_)) => {
-            say(&check::summary(&loaded))?;
+            say(&if is_way_shown { check::ways(&loaded) } else { check::summary(&loaded) })?;
             Ok(Exit::Success)
         }
         (Ok(_), Err(error)) => Err(error.into()),

@@ -33,6 +33,7 @@ pub(in crate::config) fn in_any_state(kind: ValueKind, text: &str) -> bool {
             is_measure(text) || wrong_word(text, kind.words()).is_some()
         }
         ValueKind::Address => is_address(text),
+        ValueKind::PathOrChoice(words) => words.contains(&text),
         ValueKind::Servers
         | ValueKind::Path
         | ValueKind::Mail
@@ -52,6 +53,13 @@ pub(in crate::config) fn valid(kind: ValueKind, text: &str) -> SafeText {
         }
         ValueKind::Address => addresses(text),
         ValueKind::Path => path(Path::new(text)),
+        ValueKind::PathOrChoice(words) => {
+            if words.contains(&text) {
+                proved(text)
+            } else {
+                path(Path::new(text))
+            }
+        }
         ValueKind::Mail => text.parse().map_or_else(|_| SafeText::hidden(), |mailbox| mail(&mailbox)),
         ValueKind::Account => account(text),
         ValueKind::Label => label(text),

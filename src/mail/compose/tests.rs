@@ -38,6 +38,7 @@ fn client(rules: Vec<Rule>) -> config::Client {
         redact: None,
         legacy: false,
         via: std::sync::Arc::default(),
+        openssh: None,
     }
 }
 

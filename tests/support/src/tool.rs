@@ -24,6 +24,8 @@ pub const WINDOWS: &str = "x86_64-pc-windows-gnu";
 /// A program or privilege that a test needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
+    /// OpenSSH's client.
+    Ssh,
     /// The OpenSSH server and `ssh-keygen`.
     Sshd,
     /// The SSH server Dropbear.
@@ -90,6 +92,7 @@ impl Tool {
             Self::Wine => &["wine"],
             Self::Mingw => &["x86_64-w64-mingw32-gcc"],
             Self::Journal => &["journalctl", "systemd-journal-remote"],
+            Self::Ssh => &["ssh"],
             Self::Sshd => &["sshd", "ssh-keygen"],
             Self::Dropbear => &["dropbear"],
             Self::Exim => &["exim4"],

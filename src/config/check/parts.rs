@@ -1,0 +1,29 @@
+//! Words that several parts of `check` print. Not the parts.
+
+use crate::config::{Login, safe_text};
+
+/// The most lines of one kind that are listed. The others are counted.
+pub(super) const LISTED: usize = 8;
+
+/// A number of things.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// The credentials of a login, in the order in which they are tried.
+pub(super) fn login(Login { key, identities, agent_socket: _, agent_keys, ssh_agent, password }: &Login) -> String {
+    let mut ways = Vec::new();
+    if let Some(key) = key {
+        let passphrase = key.passphrase.as_ref().map(|source| format!(" (passphrase {source})"));
+        ways.push(format!("key {}{}", safe_text::path(&key.path), passphrase.unwrap_or_default()));
+    }
+    ways.extend(identities.iter().map(|key| format!("key {}", safe_text::path(&key.path))));
+    if *ssh_agent {
+        let of_files = if agent_keys.is_some() { " (only the keys of these files)" } else { "" };
+        ways.push(format!("ssh-agent{of_files}"));
+    }
+    if let Some(source) = password {
+        ways.push(format!("password {source}"));
+    }
+    ways.join(", then ")
+}

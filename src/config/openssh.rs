@@ -1,0 +1,118 @@
+//! `config` of `<ssh>`: which files of OpenSSH are read, and what they say about a client where `config.xml` says
+//! nothing. The edge of [`crate::ssh_config`]: the account, the machine and the commands come from here. Not what the
+//! files mean, and not what is done with their settings.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use super::{choices::OpensshFiles, value_error::ValueError, values};
+use crate::ssh_config::{self, Answer, Asked, Commands, Environment, FileSystem, Files, HostSettings, Remark, Root};
+
+/// The file for all accounts.
+const OF_THE_SYSTEM: &str = "/etc/ssh/ssh_config";
+
+/// How far reading a configuration reaches beyond its own text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Nowhere.
+    Text,
+    /// The files of OpenSSH are read.
+    Files,
+    /// The files are read, and the commands of `Match exec` are run.
+    Commands,
+}
+
+/// The value of `config`.
+pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<OpensshFiles, ValueError> {
+    match text {
+        "yes" => Ok(OpensshFiles::Usual),
+        "no" => Ok(OpensshFiles::None),
+        file => values::path(file, home).map(OpensshFiles::File),
+    }
+}
+
+/// The files of OpenSSH and what their settings depend on.
+pub(super) struct Openssh {
+    files: Files,
+    home: Option<PathBuf>,
+    account: String,
+    machine: String,
+    /// `None` if commands are not run.
+    commands: Option<Commands>,
+}
+
+impl Openssh {
+    /// Reads the files, if they are to be read.
+    pub(super) fn read(which: Option<&OpensshFiles>, home: Option<&Path>, reach: Reach) -> Self {
+        let roots = match (reach, which) {
+            (Reach::Text, _) | (_, Some(OpensshFiles::None) | None) => Vec::new(),
+            (Reach::Files | Reach::Commands, Some(which)) => roots(which, home),
+        };
+        let commands = match reach {
+            Reach::Commands => Some(Commands::default()),
+            Reach::Text | Reach::Files => None,
+        };
+        Self {
+            files: Files::load(&roots, home, &FileSystem),
+            home: home.map(Path::to_owned),
+            account: whoami::username().unwrap_or_default(),
+            machine: gethostname::gethostname().to_string_lossy().into_owned(),
+            commands,
+        }
+    }
+
+    /// What there is to say about the files whatever the client is.
+    pub(super) fn remarks(&self) -> &[Remark] {
+        &self.files.remarks
+    }
+
+    /// Whether no file says anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// What the files say about a client; `None` if they say nothing at all.
+    pub(super) fn of(&self, asked: &Asked) -> Option<HostSettings> {
+        if self.is_empty() {
+            return None;
+        }
+        let exec = |command: &str| self.commands.as_ref().map_or(Answer::NotAsked, |commands| commands.ask(command));
+        let environment = Environment {
+            home: self.home.clone(),
+            user: self.account.clone(),
+            uid: rustix::process::getuid().as_raw(),
+            machine: self.machine.clone(),
+            variable: &|name| env::var(name).ok(),
+            exec: &exec,
+        };
+        Some(ssh_config::resolve(&self.files, asked, &environment))
+    }
+}
+
+/// The files to begin with.
+fn roots(which: &OpensshFiles, home: Option<&Path>) -> Vec<Root> {
+    let own = home.map(|home| home.join(".ssh")).unwrap_or_default();
+    match which {
+        OpensshFiles::None => Vec::new(),
+        OpensshFiles::File(path) => {
+            vec![Root { path: path.clone(), includes_from: own, is_required: true, is_private: false }]
+        }
+        OpensshFiles::Usual => {
+            let system = Root {
+                path: OF_THE_SYSTEM.into(),
+                includes_from: "/etc/ssh".into(),
+                is_required: false,
+                is_private: false,
+            };
+            let user = home.map(|_| Root {
+                path: own.join("config"),
+                includes_from: own,
+                is_required: false,
+                is_private: true,
+            });
+            user.into_iter().chain([system]).collect()
+        }
+    }
+}
