@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::reading::clean;
 
-pub use spec::{TROUBLES, TroubleKind, TroubleSpec};
+pub use spec::{LoggedBy, Noun, TROUBLES, TroubleKind, TroubleSpec};
 
 mod spec;
 
@@ -44,8 +44,8 @@ pub enum Finding {
     },
     /// The trouble is absent.
     Absent(TroubleKind),
-    /// For some clients it is known whether they have the trouble; for the others nothing is new.
-    OfClients {
+    /// For some clients or bastions it is known whether they have the trouble; for the others nothing is new.
+    OfSome {
         /// The kind of trouble.
         kind: TroubleKind,
         /// Those that have it.
@@ -162,7 +162,7 @@ impl TroubleState {
         match finding {
             Finding::Present { kind, detail } => self.present(kind, &detail, BTreeSet::new(), now, new_id),
             Finding::Absent(kind) => self.absent(kind, now, new_id),
-            Finding::OfClients { kind, have, have_not, known } => {
+            Finding::OfSome { kind, have, have_not, known } => {
                 let before = self.troubles.get(&kind).filter(|trouble| trouble.ended.is_none());
                 let mut clients = before.map(|trouble| trouble.clients.clone()).unwrap_or_default();
                 clients.retain(|client| !have_not.contains(client));
@@ -176,10 +176,7 @@ impl TroubleState {
                 if clients.is_empty() {
                     return self.absent(kind, now, new_id);
                 }
-                let detail = match clients.len() {
-                    1 => "1 client".to_owned(),
-                    count => format!("{count} clients"),
-                };
+                let detail = kind.spec().concerned.counted(clients.len());
                 self.present(kind, &detail, clients, now, new_id)
             }
         }

@@ -113,8 +113,9 @@ pub(crate) async fn a_bastion_that_cannot_be_used_is_one_failure_and_no_failure_
         }
     }
     // Told once for each bastion, and nobody is judged.
-    let told: Vec<&str> = swept.outcome.stderr.lines().filter(|line| line.contains("because of a bastion")).collect();
+    let told: Vec<&str> = swept.outcome.stderr.lines().filter(|line| line.contains(" ERROR ")).collect();
     assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(told.iter().all(|line| line.contains("were not collected because of a bastion: ")), "{told:#?}");
     assert!(told.iter().any(|line| line.contains("12 clients were not collected")), "{told:#?}");
     assert_eq!(count(&program, "SELECT count(*) FROM v1_alerts").await, 0);
     assert_eq!(refusing.log().matches("Failed password").count(), 1, "one login for all clients behind it");

@@ -106,11 +106,11 @@ impl SweepEvidence {
         }
         let (have, have_not) = (found.changed_keys, found.trusted_keys);
         let (clients, bastions) = known.map(|Known { clients, bastions }| (clients, bastions)).unzip();
-        troubles.note(Finding::OfClients { kind: TroubleKind::HostKeys, have, have_not, known: clients });
+        troubles.note(Finding::OfSome { kind: TroubleKind::HostKeys, have, have_not, known: clients });
         // One that failed for some clients and served others is not in order.
         let have_not = found.used_bastions.difference(&found.dead_bastions).cloned().collect();
         let have = found.dead_bastions;
-        troubles.note(Finding::OfClients { kind: TroubleKind::Bastions, have, have_not, known: bastions });
+        troubles.note(Finding::OfSome { kind: TroubleKind::Bastions, have, have_not, known: bastions });
         match (found.shortage, found.visited) {
             (Some(detail), _) => troubles.note(Finding::Present { kind: TroubleKind::Shortage, detail }),
             (None, 1..) if is_whole => troubles.note(Finding::Absent(TroubleKind::Shortage)),

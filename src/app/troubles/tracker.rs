@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     app::error::chain,
     config::{Config, directories::Environment},
-    fleet::troubles::{Change, Finding, TroubleKind, TroubleNotice, TroubleState},
+    fleet::troubles::{Change, Finding, LoggedBy, TroubleKind, TroubleNotice, TroubleState},
     store::{StoreError, StoreErrorKind, database_status::DatabaseStatus},
 };
 
@@ -100,11 +100,14 @@ impl TroubleTracker {
         }
         drop(state);
         match change {
-            // The outbox worker and the scheduler log these themselves.
-            Some(Change::Began { kind: TroubleKind::Mail | TroubleKind::Shortage, .. }) => {}
             Some(Change::Began { kind, detail }) => {
                 let spec = kind.spec();
-                tracing::error!(trouble = %kind, "{}: {detail}; {}", spec.title, spec.next_step);
+                match spec.logged_by {
+                    LoggedBy::Tracker => {
+                        tracing::error!(trouble = %kind, "{}: {detail}; {}", spec.title, spec.next_step);
+                    }
+                    LoggedBy::Finder => {}
+                }
             }
             Some(Change::Ended { kind, since }) => {
                 // Logged at the same level as its beginning, so that readers of that also see the end.

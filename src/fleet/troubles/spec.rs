@@ -39,7 +39,40 @@ pub struct TroubleSpec {
     pub next_step: &'static str,
     /// What the mail about its end says.
     pub end: &'static str,
+    /// What it concerns one or several of.
+    pub concerned: Noun,
+    /// Who logs its beginning.
+    pub logged_by: LoggedBy,
 }
+
+/// A word in both numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Noun {
+    /// One.
+    pub one: &'static str,
+    /// Several.
+    pub many: &'static str,
+}
+
+impl Noun {
+    /// A number of them.
+    #[must_use]
+    pub fn counted(self, count: usize) -> String {
+        if count == 1 { format!("1 {}", self.one) } else { format!("{count} {}", self.many) }
+    }
+}
+
+/// Who logs the beginning of a trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoggedBy {
+    /// The part that finds it, which knows the reason.
+    Finder,
+    /// Whoever keeps the list of troubles.
+    Tracker,
+}
+
+const CLIENTS: Noun = Noun { one: "client", many: "clients" };
+const BASTIONS: Noun = Noun { one: "bastion", many: "bastions" };
 
 /// Every kind, in the order of [`TroubleKind`].
 pub const TROUBLES: [TroubleSpec; 7] = [
@@ -50,6 +83,8 @@ pub const TROUBLES: [TroubleSpec; 7] = [
         meaning: "The database does not take what is collected. While the spool takes it, nothing is lost: it waits there.",
         next_step: "do what the message says: free disk space, bring the database back, or correct `url` on <database>",
         end: "the database takes everything again",
+        concerned: CLIENTS,
+        logged_by: LoggedBy::Tracker,
     },
     TroubleSpec {
         kind: TroubleKind::Unstored,
@@ -58,6 +93,8 @@ pub const TROUBLES: [TroubleSpec; 7] = [
         meaning: "Neither the database nor the spool takes what is collected: no limit is judged, and no alert is mailed.",
         next_step: "free disk space where database and spool lie, or bring the database back",
         end: "a sweep is stored again",
+        concerned: CLIENTS,
+        logged_by: LoggedBy::Tracker,
     },
     TroubleSpec {
         kind: TroubleKind::Mail,
@@ -66,6 +103,8 @@ pub const TROUBLES: [TroubleSpec; 7] = [
         meaning: "The server refuses our login, name, sender or relaying, not the recipients. Mails wait, and are given up after `give-up`.",
         next_step: "correct <smtp> in the configuration, or the mail server; then reload or restart, which offers every mail again",
         end: "the server takes the mails that waited",
+        concerned: CLIENTS,
+        logged_by: LoggedBy::Finder,
     },
     TroubleSpec {
         kind: TroubleKind::HostKeys,
@@ -74,6 +113,8 @@ pub const TROUBLES: [TroubleSpec; 7] = [
         meaning: "These clients answer with another host key than the pinned one, or with a revoked one. Nothing was sent to them.",
         next_step: "find out why before you trust the new keys; where a client was reinstalled, remove its line with `ssh-keygen -R` and run `fleetsweep trust`",
         end: "each of them was reached again under a trusted key",
+        concerned: CLIENTS,
+        logged_by: LoggedBy::Tracker,
     },
     TroubleSpec {
         kind: TroubleKind::Bastions,
@@ -82,6 +123,8 @@ pub const TROUBLES: [TroubleSpec; 7] = [
         meaning: "These bastions cannot be used. The clients behind them were not asked: no `unreachable` alert counts this or is mailed meanwhile.",
         next_step: "look at the error of any client behind it; correct the bastion, its <bastion> element or `via`",
         end: "clients are reached through each of them again",
+        concerned: BASTIONS,
+        logged_by: LoggedBy::Finder,
     },
     TroubleSpec {
         kind: TroubleKind::CutOff,
@@ -90,6 +133,8 @@ pub const TROUBLES: [TroubleSpec; 7] = [
         meaning: "At least nine of ten clients that answered before fail at once, as if the network were gone. Either this machine is cut off, or all of them are down: no `unreachable` alert counts this or is mailed meanwhile.",
         next_step: "check this machine's network, name server and firewall; if they are fine, check what all clients share",
         end: "a sweep reaches more than a tenth of them",
+        concerned: CLIENTS,
+        logged_by: LoggedBy::Tracker,
     },
     TroubleSpec {
         kind: TroubleKind::Shortage,
@@ -98,6 +143,8 @@ pub const TROUBLES: [TroubleSpec; 7] = [
         meaning: "The operating system refuses file descriptors, memory or disk space. Collections fail by our own fault.",
         next_step: "raise the limit that the message names (LimitNOFILE=, MemoryMax=), free disk space, or lower `concurrency` on <collector>",
         end: "a sweep meets no such refusal",
+        concerned: CLIENTS,
+        logged_by: LoggedBy::Finder,
     },
 ];
 

@@ -43,7 +43,7 @@ impl Runs {
     fn host_keys(&mut self, have: &[&str], have_not: &[&str], known: Option<&[&str]>) -> Option<Change> {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let (have, have_not) = (set(have), set(have_not));
-        self.note(Finding::OfClients { kind: TroubleKind::HostKeys, have, have_not, known: known.map(set) })
+        self.note(Finding::OfSome { kind: TroubleKind::HostKeys, have, have_not, known: known.map(set) })
     }
 
     /// Sends the mails if the server works. Returns the recipients, phases and numbers of clients.

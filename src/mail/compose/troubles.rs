@@ -21,6 +21,8 @@ pub(super) struct Facts<'a> {
     end: &'static str,
     phase: Phase,
     detail: &'a str,
+    /// What the trouble concerns, in words.
+    concerned: &'static str,
     clients: &'a [String],
     /// The number of further clients.
     more: usize,
@@ -41,6 +43,7 @@ impl<'a> Facts<'a> {
             end: spec.end,
             phase: notice.phase,
             detail: &notice.detail,
+            concerned: spec.concerned.many,
             clients,
             more: others.len(),
             since: words::moment(notice.since),
@@ -52,9 +55,9 @@ impl<'a> Facts<'a> {
 
     pub(super) fn subject(&self) -> String {
         let which = match self.phase {
-            Phase::Began => "",
-            Phase::Further => "further clients: ",
-            Phase::Ended => "resolved: ",
+            Phase::Began => String::new(),
+            Phase::Further => format!("further {}: ", self.concerned),
+            Phase::Ended => "resolved: ".to_owned(),
         };
         clean(&format!("[fleetsweep] collector {}: {which}{}", self.collector, self.title), SUBJECT_CHARS)
     }

@@ -39,6 +39,13 @@ fn clients_are_listed_and_very_many_counted() {
 }
 
 #[test]
+fn a_dead_bastion_is_not_called_a_client() {
+    let mut gone = notice(TroubleKind::Bastions, Phase::Further, "1 bastion", 0);
+    gone.clients = vec!["bastion gate".to_owned()];
+    insta::assert_snapshot!("trouble_of_a_bastion", shown(&gone));
+}
+
+#[test]
 fn an_end_says_how_long_it_lasted() {
     let detail = "19 of 20 clients that answered before do not answer";
     insta::assert_snapshot!("trouble_ended", shown(&notice(TroubleKind::CutOff, Phase::Ended, detail, 0)));
