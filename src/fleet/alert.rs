@@ -187,6 +187,20 @@ pub enum NoticeReason {
     Gone,
 }
 
+impl NoticeReason {
+    /// The reason in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Raised => "new alert",
+            Self::EveryCollection => "one for every collection",
+            Self::Reminder => "reminder",
+            Self::Recovered => "the alert ended",
+            Self::Gone => "its instance is gone",
+        }
+    }
+}
+
 /// Why no mail is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -205,6 +219,22 @@ pub enum HoldReason {
     Gone,
     /// The rule was removed from the configuration.
     RuleRemoved,
+}
+
+impl HoldReason {
+    /// The reason in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NoRecipient => "no recipient",
+            Self::RecentlyMailed => "already mailed",
+            Self::Acknowledged => "acknowledged",
+            Self::BelowLimit => "within its limit, not cleared yet",
+            Self::NoRecoveryMail => "its end is not mailed",
+            Self::Gone => "gone",
+            Self::RuleRemoved => "rule removed",
+        }
+    }
 }
 
 /// A limit that is exceeded: its alert is open and its value was measured in this collection.

@@ -61,8 +61,8 @@ pub fn log(fleet: &Fleet, event: &Event) {
             let about = AlertKey { metric: *metric, instance: instance.clone() };
             let (value, limit) = (metric.show(*value), metric.show(*limit));
             let mailed = match notice {
-                Notice::Send(reason) => format!("mail decided ({reason:?})"),
-                Notice::Hold(reason) => format!("no mail ({reason:?})"),
+                Notice::Send(reason) => format!("mail decided: {}", reason.words()),
+                Notice::Hold(reason) => format!("no mail: {}", reason.words()),
             };
             match step {
                 Step::Raised => warn!(metric = %about, value, limit, "alert raised; {mailed}"),

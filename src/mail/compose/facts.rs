@@ -321,15 +321,7 @@ impl HeldFacts {
     fn of(change: &Change, reason: HoldReason) -> Self {
         Self {
             about: About::of(change),
-            held: match reason {
-                HoldReason::RecentlyMailed => "mailed recently",
-                HoldReason::Acknowledged => "acknowledged",
-                HoldReason::BelowLimit => "within the limit, but not yet at the value that ends the alert",
-                HoldReason::NoRecipient => "no recipient",
-                HoldReason::NoRecoveryMail => "ends are not mailed",
-                HoldReason::Gone => "gone",
-                HoldReason::RuleRemoved => "rule removed",
-            },
+            held: reason.words(),
         }
     }
 }

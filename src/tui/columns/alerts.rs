@@ -221,13 +221,9 @@ fn mailed(alert: &AlertView, list: &AlertList, now: Timestamp) -> String {
     }
     match (alert.notice, alert.mailed_in) {
         (Notice::Send(_), _) => "mail queued",
-        (Notice::Hold(HoldReason::NoRecipient), _) => "no recipient",
-        (Notice::Hold(HoldReason::RecentlyMailed), _) | (_, Some(_)) => "already mailed",
-        (Notice::Hold(HoldReason::Acknowledged), None) => "acknowledged",
-        (Notice::Hold(HoldReason::BelowLimit), None) => "below its limit again",
-        (Notice::Hold(HoldReason::NoRecoveryMail), None) => "recovery is not mailed",
-        (Notice::Hold(HoldReason::Gone), None) => "gone",
-        (Notice::Hold(HoldReason::RuleRemoved), None) => "rule removed",
+        (Notice::Hold(HoldReason::NoRecipient), _) => HoldReason::NoRecipient.words(),
+        (Notice::Hold(_), Some(_)) => HoldReason::RecentlyMailed.words(),
+        (Notice::Hold(reason), None) => reason.words(),
     }
     .to_owned()
 }

@@ -73,7 +73,7 @@ fn outbox(canvas: &mut Canvas<'_>, model: &Model, mails: &[&MailRow], area: Rect
         let (text, style) = match (model.mails.rows(), model.mails.failed()) {
             _ if model.is_replay() => ("Mails are not part of a recording.".to_owned(), dim),
             (None, Some(why)) => (format!("failed: {why}"), canvas.style(Role::Bad)),
-            (None, None) => ("Loading mails ...".to_owned(), dim),
+            (None, None) => (format::asking(canvas.look().unicode).to_owned(), dim),
             (Some([]), _) => ("No mails yet.".to_owned(), dim),
             (Some(_), _) => (list::nothing_found(&model.mails, "mail"), dim),
         };
