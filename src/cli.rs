@@ -125,7 +125,12 @@ enum Command {
         clients: Vec<Pattern>,
     },
     /// Fetch and pin the clients' host keys
-    Trust,
+    Trust {
+        /// Only these clients. If one is named without wildcards and shows another key than the pinned one, the new key
+        /// takes its place
+        #[arg(value_name = "CLIENT")]
+        clients: Vec<Pattern>,
+    },
     /// Send a test mail to each address of the configuration
     MailTest,
     /// Remove cached agents from the clients
@@ -280,7 +285,10 @@ impl Invocation {
                 clients.extend(shown);
                 Task::Check { is_way_shown }
             }
-            Some(Command::Trust) => Task::Trust,
+            Some(Command::Trust { clients: named }) => {
+                clients.extend(named);
+                Task::Trust
+            }
             Some(Command::MailTest) => Task::MailTest,
             Some(Command::Clean) => Task::Clean,
             Some(Command::Export(arguments)) => Task::Export(arguments.meant().map_err(conflict)?),

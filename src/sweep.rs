@@ -101,4 +101,5 @@ mod transport;
 
 pub use collection::{Collection, CollectionOrder, Received};
 pub use collector::{CleanResult, Collector, SweepError, TrustResult, agents_folder};
+pub use host_key::{PinnedBefore, PinnedOthers};
 pub use session::SessionKeeping;

@@ -83,6 +83,16 @@ impl ConfigSource {
         self.patterns.iter().any(|pattern| pattern.meets(id, name))
     }
 
+    /// Whether one of the patterns names exactly this client of all, without wildcards.
+    #[must_use]
+    pub fn names(&self, client: &Client, all: &[Client]) -> bool {
+        let mut names = self.patterns.iter().filter(|pattern| pattern.is_name());
+        names.any(|name| {
+            name.meets(&client.id, &client.name)
+                && all.iter().filter(|other| name.meets(&other.id, &other.name)).count() == 1
+        })
+    }
+
     /// The error that no client matches the patterns.
     #[must_use]
     pub fn no_client(&self) -> RunError {

@@ -38,6 +38,12 @@ impl Pattern {
     pub fn meets(&self, id: &ClientId, name: &str) -> bool {
         self.0.is_match(name) || self.0.is_match(id.address()) || self.0.is_match(id.to_string())
     }
+
+    /// Whether it has no wildcard, so that it names one client.
+    #[must_use]
+    pub fn is_name(&self) -> bool {
+        !self.0.glob().glob().contains(['*', '?', '[', '{', '\\'])
+    }
 }
 
 #[cfg(test)]

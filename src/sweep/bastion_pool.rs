@@ -24,7 +24,7 @@ use super::{
     connect::{self, ChannelBuffer},
     deadline::Deadlines,
     forwarding::ForwardError,
-    host_key::{HostKeyPurpose, ShownHostKey},
+    host_key::{HostKeyPurpose, PinnedBefore, PinnedOthers, ShownHostKey},
     login_record::LoginRecord,
     session::Session,
     span,
@@ -327,10 +327,11 @@ impl BastionPool {
     async fn check_pinned(&self, server: &Client, order: RouteOrder) -> Result<(), Failure> {
         let (shown, never) = (Arc::new(OnceLock::new()), CancellationToken::new());
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, &never);
-        let connected = self.connect(server, order, &deadlines, HostKeyPurpose::Trust(Arc::clone(&shown))).await;
+        let purpose = HostKeyPurpose::Trust { shown: Arc::clone(&shown), others: PinnedOthers::Stay };
+        let connected = self.connect(server, order, &deadlines, purpose).await;
         match (shown.get(), connected) {
-            (Some(ShownHostKey { was_pinned: true, .. }), _) => Ok(()),
-            (Some(ShownHostKey { fingerprint, algorithm, was_pinned: false }), _) => Err(self.not_reached(&format!(
+            (Some(ShownHostKey { before: PinnedBefore::ThisKey, .. }), _) => Ok(()),
+            (Some(ShownHostKey { fingerprint, algorithm, .. }), _) => Err(self.not_reached(&format!(
                 "its host key is pinned now: {algorithm} {fingerprint}: compare it, then run `fleetsweep trust` again"
             ))),
             (None, Err(failure)) => Err(failure),

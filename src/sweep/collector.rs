@@ -26,7 +26,7 @@ use super::{
     deadline::{Deadlines, WINDOW},
     delivery,
     descriptor_budget::DescriptorBudget,
-    host_key::{HostKeyPurpose, ShownHostKey},
+    host_key::{HostKeyPurpose, PinnedBefore, PinnedOthers, ShownHostKey},
     keyring::Keyring,
     known_clients::KnownClients,
     known_hosts::{KnownHosts, KnownHostsError},
@@ -75,8 +75,9 @@ pub struct CleanResult {
 /// The result of `trust` for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustResult {
-    /// Whether the key was pinned before. If not, its fingerprint should be compared with that on the client's console.
-    pub was_pinned: bool,
+    /// What was pinned before. If it was not this key, its fingerprint should be compared with that on the client's
+    /// console.
+    pub before: PinnedBefore,
     /// Such as `ssh-ed25519`.
     pub algorithm: String,
     /// `SHA256:…`
@@ -303,17 +304,27 @@ impl Collector {
     /// credential is sent.
     ///
     /// # Errors
-    /// The failure. A key is never pinned if another one is pinned: [`FailureKind::HostKeyChanged`].
-    pub async fn trust(&self, client: &Client, cancel: &CancellationToken) -> Result<TrustResult, Failure> {
-        self.trust_client(client, cancel).instrument(span::of_client(client)).await
+    /// The failure: [`FailureKind::HostKeyChanged`] if another key is pinned and is to stay.
+    pub async fn trust(
+        &self,
+        client: &Client,
+        others: PinnedOthers,
+        cancel: &CancellationToken,
+    ) -> Result<TrustResult, Failure> {
+        self.trust_client(client, others, cancel).instrument(span::of_client(client)).await
     }
 
-    async fn trust_client(&self, client: &Client, cancel: &CancellationToken) -> Result<TrustResult, Failure> {
+    async fn trust_client(
+        &self,
+        client: &Client,
+        others: PinnedOthers,
+        cancel: &CancellationToken,
+    ) -> Result<TrustResult, Failure> {
         let route = self.trusting.route(client, self.command, cancel).await?;
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
         let opening = route.open(client, deadlines.of(Stage::Connect));
         let met = Arc::new(OnceLock::new());
-        let purpose = HostKeyPurpose::Trust(Arc::clone(&met));
+        let purpose = HostKeyPurpose::Trust { shown: Arc::clone(&met), others };
         let failure =
             match self.shared.access.connect(client, opening, &deadlines, purpose, ChannelBuffer::Commands).await {
                 Ok(session) => {
@@ -322,8 +333,8 @@ impl Collector {
                 }
                 Err(failure) => failure,
             };
-        let Some(ShownHostKey { fingerprint, algorithm, was_pinned }) = met.get().cloned() else { return Err(failure) };
-        Ok(TrustResult { was_pinned, algorithm, fingerprint, bastions: route.host_keys().await })
+        let Some(ShownHostKey { fingerprint, algorithm, before }) = met.get().cloned() else { return Err(failure) };
+        Ok(TrustResult { before, algorithm, fingerprint, bastions: route.host_keys().await })
     }
 
     /// Closes all kept sessions. The collector can still be used.

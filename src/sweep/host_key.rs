@@ -25,7 +25,21 @@ pub(super) enum HostKeyPurpose {
     /// To log in, if the policy accepts it.
     Enter(HostKeyPolicy),
     /// To pin it and to disconnect afterwards.
-    Trust(Arc<OnceLock<ShownHostKey>>),
+    Trust {
+        /// The key that was shown.
+        shown: Arc<OnceLock<ShownHostKey>>,
+        /// What happens if other keys are pinned.
+        others: PinnedOthers,
+    },
+}
+
+/// What happens to keys that are pinned for a client when it shows another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinnedOthers {
+    /// They stay, and the new key is refused.
+    Stay,
+    /// The new key takes their place: the operator named this client.
+    Replaced,
 }
 
 /// The result of pinning a key.
@@ -35,8 +49,19 @@ pub(super) struct ShownHostKey {
     pub(super) fingerprint: String,
     /// Such as `ssh-ed25519`.
     pub(super) algorithm: String,
-    /// Whether it was pinned before.
-    pub(super) was_pinned: bool,
+    /// What was pinned before.
+    pub(super) before: PinnedBefore,
+}
+
+/// What was pinned for a client before its key was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PinnedBefore {
+    /// Nothing.
+    Nothing,
+    /// This key.
+    ThisKey,
+    /// Other keys, which this one has replaced: algorithm and fingerprint of each.
+    Others(Vec<String>),
 }
 
 /// The decision for a verdict.
@@ -44,6 +69,7 @@ pub(super) struct ShownHostKey {
 enum Decision {
     Accept,
     PinAndAccept,
+    Replace,
     Refuse(FailureKind),
 }
 
@@ -109,12 +135,33 @@ impl HostKeyPurpose {
         let policy = match self {
             Self::Enter(HostKeyPolicy::Off) => return Ok(Verified::LogIn),
             Self::Enter(policy) => *policy,
-            Self::Trust(_) => HostKeyPolicy::AcceptNew,
+            Self::Trust { .. } => HostKeyPolicy::AcceptNew,
         };
         let (verdict, file) = verdict(hosts, client, STAGE, key)?;
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
-        match decide(policy, &verdict) {
+        let decision = match (self, &verdict) {
+            // Other files are only read.
+            (Self::Trust { others: PinnedOthers::Replaced, .. }, HostKeyVerdict::Changed { .. })
+                if file == hosts.path() =>
+            {
+                Decision::Replace
+            }
+            (Self::Enter(_) | Self::Trust { .. }, verdict) => decide(policy, verdict),
+        };
+        let mut replaced = Vec::new();
+        match decision {
             Decision::Accept => {}
+            Decision::Replace => {
+                let (hosts, of, key) = (Arc::clone(hosts), client.id.clone(), key.clone());
+                let replacing = tokio::task::spawn_blocking(move || hosts.replace(of.address(), of.port(), &key));
+                let keys = match replacing.await {
+                    Ok(Ok(keys)) => keys,
+                    Ok(Err(error)) => return Err(unusable(STAGE, &error)),
+                    Err(error) => return Err(unusable(STAGE, &error)),
+                };
+                replaced = keys.iter().map(|key| format!("{} {}", key.algorithm, key.fingerprint)).collect();
+                tracing::warn!(%fingerprint, "host key pinned in place of another one");
+            }
             Decision::PinAndAccept => {
                 let (hosts, of, key) = (Arc::clone(hosts), client.id.clone(), key.clone());
                 // This writes a file, so it must not run on a thread of other sessions.
@@ -133,12 +180,14 @@ impl HostKeyPurpose {
         }
         match self {
             Self::Enter(_) => Ok(Verified::LogIn),
-            Self::Trust(met) => {
-                met.get_or_init(|| ShownHostKey {
-                    fingerprint,
-                    algorithm: key.algorithm().to_string(),
-                    was_pinned: verdict == HostKeyVerdict::Pinned,
-                });
+            Self::Trust { shown, .. } => {
+                let before = match verdict {
+                    HostKeyVerdict::Pinned => PinnedBefore::ThisKey,
+                    HostKeyVerdict::Changed { .. } => PinnedBefore::Others(replaced),
+                    HostKeyVerdict::Unknown { .. } | HostKeyVerdict::Revoked { .. } => PinnedBefore::Nothing,
+                };
+                let algorithm = key.algorithm().to_string();
+                shown.get_or_init(|| ShownHostKey { fingerprint, algorithm, before });
                 Ok(Verified::KeyPinned)
             }
         }
@@ -163,7 +212,9 @@ pub(super) fn judge_again(
     let (verdict, file) = verdict(hosts, client, stage, key)?;
     match decide(policy, &verdict) {
         Decision::Accept => Ok(()),
-        Decision::PinAndAccept => Err(refusal(stage, FailureKind::HostKeyUnknown, key, &verdict, &file)),
+        Decision::PinAndAccept | Decision::Replace => {
+            Err(refusal(stage, FailureKind::HostKeyUnknown, key, &verdict, &file))
+        }
         Decision::Refuse(kind) => Err(refusal(stage, kind, key, &verdict, &file)),
     }
 }

@@ -1,5 +1,5 @@
 //! The pinned host keys: a `known_hosts` file in memory, interpreted in the same way as OpenSSH does. `file` reads the
-//! file and appends to it; `line` parses its lines. The policy (`host-keys`) for keys that are not pinned is elsewhere.
+//! file and writes it; `line` parses its lines; `removal` removes those of a host. The policy (`host-keys`) for keys that are not pinned is elsewhere.
 //!
 //! Host certificates are not accepted: an `@cert-authority` line pins nothing.
 
@@ -19,10 +19,12 @@ mod file;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod line;
+mod removal;
 
 use crate::config::safe_text;
 use file::Stamp;
 use line::{Entry, Hosts, Marker};
+use removal::PatternLine;
 
 /// Hosts at this port are written without brackets.
 const SSH_PORT: u16 = 22;
@@ -135,6 +137,19 @@ pub enum KnownHostsError {
         host: String,
         /// The file.
         path: PathBuf,
+    },
+    /// A key could not be replaced, because its line applies to other hosts too.
+    #[error(
+        "the host key of {host} was not replaced: line {line} of {} pins it by a pattern: correct this line by hand",
+        safe_text::path(path)
+    )]
+    Patterned {
+        /// The host as it would be written in the file.
+        host: String,
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
     },
     /// The name of the host has another meaning in a `known_hosts` file.
     #[error("`{host}` cannot be written to a known_hosts file: write the client's `ip` as a plain name or address")]
@@ -259,6 +274,33 @@ impl KnownHosts {
             Ok(_) | Err(_) => *state = read(&self.path)?,
         }
         Ok(())
+    }
+
+    /// Pins a key in place of all keys that are pinned for the host, and returns those. The file as it was is kept with
+    /// `.old` at its name, as by `ssh-keygen -R`.
+    ///
+    /// # Errors
+    /// Any [`KnownHostsError`]; the file is then as it was. A revoked key is never pinned.
+    pub(super) fn replace(&self, address: &str, port: u16, key: &PublicKey) -> Result<Vec<PinnedKey>, KnownHostsError> {
+        let names = Names::new(address, port);
+        let mut state = self.state();
+        refresh(&self.path, &mut state)?;
+        let replaced = match state.judge(&names, key.key_data()) {
+            HostKeyVerdict::Changed { pinned } => pinned,
+            HostKeyVerdict::Pinned | HostKeyVerdict::Unknown { .. } | HostKeyVerdict::Revoked { .. } => Vec::new(),
+        };
+        if !replaced.is_empty() {
+            let host = names.full.clone();
+            let kept = removal::without(&state.bytes, &names.full).map_err(|PatternLine(line)| {
+                KnownHostsError::Patterned { host: host.clone(), path: self.path.clone(), line }
+            })?;
+            let unwritable = |source| KnownHostsError::Unwritable { host, path: self.path.clone(), source };
+            file::replace(&self.path, &kept).map_err(unwritable)?;
+            *state = read(&self.path)?;
+        }
+        drop(state);
+        self.pin(address, port, key)?;
+        Ok(replaced)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -55,7 +55,7 @@ fn says(outcome: &Outcome, code: i32, words: &str) {
     assert!(outcome.stdout.contains(words), "{words}: {outcome:?}");
 }
 
-pub(crate) async fn trust_pins_once_and_never_over_another_key() {
+pub(crate) async fn trust_pins_once_and_over_another_key_only_by_name() {
     let mut sshd = sshd_with("/bin/sh", SshdOptions { addresses: 2, ..SshdOptions::default() }).await;
     let [first, second] = [0, 1].map(|number| client(&number.to_string(), at(&sshd, number), &key_login(&sshd)));
     let program = program(STRICT, std::slice::from_ref(&first));
@@ -87,11 +87,17 @@ pub(crate) async fn trust_pins_once_and_never_over_another_key() {
     says(&trusted, 1, "HOST KEY CHANGED");
     says(&trusted, 1, &fingerprint(&sshd, "ed25519", &program));
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
-    for number in [0, 1] {
-        let (ip, port) = at(&sshd, number);
-        tool("ssh-keygen", &["-q", "-R", &format!("[{ip}]:{port}"), "-f", &path]);
-    }
-    says(&program.run(["trust"]).await, 0, "pinned now");
+    // A pattern does not name a client, and a name replaces the key of this client alone.
+    says(&program.run(["trust", "[0]"]).await, 1, "HOST KEY CHANGED");
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    let new = fingerprint(&sshd, "ed25519", &program);
+    let anew = format!("pinned anew     ssh-ed25519 {new}; in place of ssh-ed25519 {shown}");
+    says(&program.run(["trust", "0"]).await, 0, &anew);
+    assert_eq!(fs::read_to_string(program.path("known_hosts.old")).unwrap(), text);
+    let trusted = program.run(["trust"]).await;
+    says(&trusted, 1, "HOST KEY CHANGED");
+    says(&trusted, 1, &format!("pinned already  ssh-ed25519 {new}"));
+    says(&program.run(["--client", "1", "trust"]).await, 0, &anew);
     sweep(&program).await.is_complete();
 }
 

@@ -48,7 +48,7 @@ support::trials! {
         an_agent_that_vanishes_before_it_is_executed_is_sent_again,
         several_sweeps_at_once_share_one_client,
         a_changed_host_key_is_refused_before_a_credential_is_sent,
-        trust_pins_once_and_never_over_another_key,
+        trust_pins_once_and_over_another_key_only_by_name,
         host_keys_of_the_ssh_tools_are_accepted_as_they_are,
         secrets_are_in_no_output_no_file_and_no_process,
         a_large_sweep_waits_for_its_slowest_deadline_alone;

@@ -19,10 +19,10 @@ use crate::{
     },
     bus::Publisher,
     cli::Exit,
-    config::{Client, check, inspect},
+    config::{Client, Config, check, inspect},
     fleet::Failure,
     mail::{compose::Composer, outcome::Answer},
-    sweep::{self, CleanResult, Collector, SessionKeeping, SweepError, TrustResult},
+    sweep::{self, CleanResult, Collector, PinnedBefore, PinnedOthers, SessionKeeping, SweepError, TrustResult},
 };
 
 /// `check`: validates the configuration, checks the files that it refers to and prints what would be swept, or the ways to
@@ -52,18 +52,25 @@ pub fn check(source: &ConfigSource, is_way_shown: bool) -> Result<Exit, RunError
     }
 }
 
-/// `trust`: fetches and pins the host keys of every client.
+/// `trust`: fetches and pins the host keys of every client. A client that is named gets a new pin in place of another
+/// one.
 ///
 /// # Errors
 /// [`RunError`] if it could not start.
 pub async fn trust(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, RunError> {
-    visit(source, async |collector: &Collector, client: &Client| match collector.trust(client, stop).await {
-        Ok(TrustResult { was_pinned, algorithm, fingerprint, bastions }) => {
-            let pinned = if was_pinned { "pinned already " } else { "pinned now     " };
-            let over: String = bastions.iter().map(|bastion| format!("; over {bastion}")).collect();
-            Ok(format!("{pinned} {algorithm} {fingerprint}{over}"))
-        }
-        Err(failure) => Err(failure),
+    let config = source.load()?;
+    visit(source, &config, async |collector: &Collector, client: &Client| {
+        let is_named = source.names(client, &config.clients);
+        let others = if is_named { PinnedOthers::Replaced } else { PinnedOthers::Stay };
+        let TrustResult { before, algorithm, fingerprint, bastions } = collector.trust(client, others, stop).await?;
+        let (pinned, replaced) = match before {
+            PinnedBefore::ThisKey => ("pinned already ", Vec::new()),
+            PinnedBefore::Nothing => ("pinned now     ", Vec::new()),
+            PinnedBefore::Others(keys) => ("pinned anew    ", keys),
+        };
+        let replaced: String = replaced.iter().map(|key| format!("; in place of {key}")).collect();
+        let over: String = bastions.iter().map(|bastion| format!("; over {bastion}")).collect();
+        Ok(format!("{pinned} {algorithm} {fingerprint}{replaced}{over}"))
     })
     .await
 }
@@ -73,7 +80,8 @@ pub async fn trust(source: &ConfigSource, stop: &CancellationToken) -> Result<Ex
 /// # Errors
 /// [`RunError`] if it could not start.
 pub async fn clean(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, RunError> {
-    visit(source, async |collector: &Collector, client: &Client| match collector.clean(client, stop).await {
+    let config = source.load()?;
+    visit(source, &config, async |collector: &Collector, client: &Client| match collector.clean(client, stop).await {
         Ok(CleanResult { removed }) if removed.is_empty() => Ok("nothing was there".to_owned()),
         Ok(CleanResult { removed }) => Ok(format!("removed {}", removed.join(", "))),
         Err(failure) => Err(failure),
@@ -114,12 +122,12 @@ pub async fn mail_test(source: &ConfigSource) -> Result<Exit, RunError> {
 /// Visits every client, as many at once as the configuration allows, and prints a line for each.
 async fn visit(
     source: &ConfigSource,
+    config: &Config,
     act: impl AsyncFn(&Collector, &Client) -> Result<String, Failure>,
 ) -> Result<Exit, RunError> {
-    let config = source.load()?;
     // There is no subscriber: these commands print their results themselves.
     let (publisher, _events) = Publisher::new();
-    let collector = Collector::new(&config, SessionKeeping::CloseAfterUse, publisher)?;
+    let collector = Collector::new(config, SessionKeeping::CloseAfterUse, publisher)?;
     let (wanted, clients) = (config.collector.concurrency.get(), config.clients.len());
     let descriptors = Descriptors::of_process(source.costs)?;
     let plan = descriptors.plan(wanted, clients);

@@ -134,7 +134,7 @@ const FAILURES: [FailureSpec; FailureKind::COUNT] = [
         word: "host-key-changed",
         words: "HOST KEY CHANGED",
         short: "KEY CHANGED",
-        next_step: "find out why before you trust it; if the client was reinstalled, remove the line with `ssh-keygen -R` and run `fleetsweep trust`",
+        next_step: "find out why before you trust it; if the client was reinstalled, `fleetsweep trust` with its name pins the new key",
         blame: Blame::Client,
         retry: Retry::Never,
         looks_like_outage: false,

@@ -111,7 +111,7 @@ pub const TROUBLES: [TroubleSpec; 7] = [
         word: "host-keys",
         title: "host keys changed",
         meaning: "These clients answer with another host key than the pinned one, or with a revoked one. Nothing was sent to them.",
-        next_step: "find out why before you trust the new keys; where a client was reinstalled, remove its line with `ssh-keygen -R` and run `fleetsweep trust`",
+        next_step: "find out why before you trust the new keys; for a client that was reinstalled, `fleetsweep trust` with its name pins the new key",
         end: "each of them was reached again under a trusted key",
         concerned: CLIENTS,
         logged_by: LoggedBy::Tracker,

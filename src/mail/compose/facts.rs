@@ -319,10 +319,7 @@ impl EndedFacts {
 
 impl HeldFacts {
     fn of(change: &Change, reason: HoldReason) -> Self {
-        Self {
-            about: About::of(change),
-            held: reason.words(),
-        }
+        Self { about: About::of(change), held: reason.words() }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The `known_hosts` file on disk: detects changes, reads it and appends to it. Its content is parsed elsewhere.
+//! The `known_hosts` file on disk: detects changes, reads it, appends to it and replaces it. Its content is parsed
+//! elsewhere.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -102,4 +103,24 @@ pub(super) fn append(path: &Path, line: &str) -> io::Result<(Stamp, String)> {
     added.push_str(line);
     file.write_all(added.as_bytes())?;
     Ok((Stamp::of(&file.metadata()?), added))
+}
+
+/// Replaces the content of the file in one step, with the same permissions. The old content is kept with `.old` at the
+/// name of the file. If the file is a symbolic link, its target is replaced.
+///
+/// # Errors
+/// Those of the file system; the file is then as it was.
+pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let directory = path.parent().ok_or_else(|| io::Error::other("it is not in a directory"))?;
+    let permissions = fs::metadata(&path)?.permissions();
+    let mut old = path.clone().into_os_string();
+    old.push(".old");
+    fs::copy(&path, old)?;
+    let mut temporary = tempfile::Builder::new().prefix(".known_hosts").tempfile_in(directory)?;
+    temporary.write_all(content)?;
+    temporary.as_file().set_permissions(permissions)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(&path).map_err(|error| error.error)?;
+    Ok(())
 }
