@@ -29,7 +29,10 @@
 //! | `session_state` | the state that a session shares with its handler |
 //! | `credential` | pure: which credentials are tried in which order, and the result of the server's answers |
 //! | `credential_sources` | key files and secrets, read with a deadline |
-//! | `second_factor` | pure: which questions of a server ask for a code, so that no password is sent as the answer |
+//! | `keyboard_interactive` | answering the questions of a server with the password |
+//! | `question` | pure: which questions of a server ask for a code or a new password, so that no password is sent as the answer |
+//! | `server_texts` | pure: the texts that a server shows during a login |
+//! | `sent_secrets` | pure: hides passwords in what a server says |
 //! | `login_holds` | which credentials are held after a refusal, and what a collection changes about that |
 //! | `login_marks` | marks by which an unchanged credential is recognised |
 //! | `login_record` | what a login may send, and what it sent |
@@ -76,6 +79,7 @@ mod forwarding;
 pub(crate) mod fuzzing;
 mod handshake;
 mod host_key;
+mod keyboard_interactive;
 mod keyring;
 mod known_as;
 mod known_clients;
@@ -85,9 +89,11 @@ mod login_marks;
 mod login_record;
 mod platform;
 mod proxy_command;
+mod question;
 mod recognition;
-mod second_factor;
 mod secrets;
+mod sent_secrets;
+mod server_texts;
 mod session;
 mod session_handler;
 mod session_state;

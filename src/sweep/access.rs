@@ -85,7 +85,11 @@ impl Access {
         session.log_in();
         // Before the end of the stage, so that a source of ours that hangs is reported as such.
         let ours_until = tokio::time::Instant::now() + deadlines.of(Stage::Authenticate) * 9 / 10;
-        let ours = CredentialSources::new(&self.keyring, &self.secrets, ours_until);
-        deadlines.run(Stage::Authenticate, authenticate(session, client, &ours, logins)).await
+        let ours = CredentialSources::new(&self.keyring, &self.secrets, deadlines.of_our_own(), ours_until);
+        let entering = deadlines.run(Stage::Authenticate, authenticate(session, client, &ours, logins)).await;
+        entering.map_err(|failure| {
+            let said = if failure.kind == FailureKind::TimedOut { session.take_texts() } else { None };
+            said.into_iter().fold(failure, Failure::because)
+        })
     }
 }

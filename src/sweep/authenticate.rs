@@ -1,18 +1,21 @@
 //! The login at a client: which credentials are tried, in which order, and when to stop.
 //!
-//! The order is key file, ssh-agent, password, keyboard-interactive with the password. A credential that was refused is
-//! never sent again, neither in this attempt nor in another one, and is held for the next sweeps: see [`super::login_holds`].
-//! Otherwise the account could be locked.
+//! The order is key file, ssh-agent, password, keyboard-interactive with the password. First the server is asked for its
+//! methods by the request `none`, which servers do not count as a failed login. A credential is only sent by one of them:
+//! where only one failure is allowed (`MaxAuthTries 1`), another method would end the login.
+//!
+//! A credential that was refused is never sent again, neither in this attempt nor in another one, and is held for the next
+//! sweeps: see [`super::login_holds`]. Otherwise the account could be locked.
 
-use russh::{MethodKind, MethodSet, client::KeyboardInteractiveAuthResponse, keys::PrivateKeyWithHashAlg};
-use secrecy::{ExposeSecret, SecretString};
+use russh::{MethodKind, MethodSet, keys::PrivateKeyWithHashAlg};
+use secrecy::ExposeSecret as _;
 
 use super::{
     algorithms::AlgorithmSet,
     credential::{self, Credential, LoginAttempts, Outcome},
     credential_sources::CredentialSources,
+    keyboard_interactive,
     login_record::LoginRecord,
-    second_factor,
     session::Session,
     session_state::Ending,
     ssh_agent,
@@ -21,9 +24,6 @@ use crate::{
     config::Client,
     fleet::{Failure, FailureKind, Stage},
 };
-
-/// Further questions that a keyboard-interactive server may ask after the password was given.
-const MOST_QUESTIONS: usize = 4;
 
 /// Tries what the client's login gives until one is accepted.
 ///
@@ -39,7 +39,17 @@ pub(super) async fn authenticate(
     let mut waiting = credential::in_order(client);
     let held = logins.leave_out(&mut waiting);
     let mut tried = LoginAttempts { held, ..LoginAttempts::default() };
+    let asking = session.handle().authenticate_none(&client.username).await.ok().map(Outcome::from);
+    match judged(session, asking).await {
+        Outcome::Accepted => {
+            logins.accepted();
+            return Ok(());
+        }
+        Outcome::OneMoreWanted(methods) | Outcome::Refused(methods) => tried.offered = Some(methods),
+        Outcome::Unusable(_) | Outcome::Unanswerable(_) | Outcome::Lost => return Err(lost(session, tried, None).await),
+    }
     while let Some(credential) = credential::next(&mut waiting, tried.offered.as_ref()) {
+        session.forget_texts();
         match attempt(session, client, credential, ours, logins).await {
             Outcome::Accepted => {
                 logins.accepted();
@@ -60,15 +70,19 @@ pub(super) async fn authenticate(
                     }
                 }
                 tried.refused.push(credential.name());
+                tried.said.extend(session.take_texts());
                 tried.offered = Some(methods);
             }
             Outcome::Unusable(unusable) => tried.unusable.push(unusable),
             Outcome::Unanswerable(words) => {
                 logins.refused(credential);
                 tried.unanswerable.push(words);
+                tried.said.extend(session.take_texts());
+                // The library hears nothing more from a server that waits for an answer.
+                break;
             }
             Outcome::Lost => {
-                let failure = lost(session, tried, credential).await;
+                let failure = lost(session, tried, Some(credential)).await;
                 if failure.kind == FailureKind::AuthenticationRefused {
                     logins.refused(credential);
                 }
@@ -76,34 +90,41 @@ pub(super) async fn authenticate(
             }
         }
     }
+    // A password that was sent by one method is not missing in another one.
+    waiting.retain(|credential| !logins.was_sent(&credential.id()));
     let not_offered = waiting.into_iter().map(Credential::name).collect();
     Err(tried.failure(not_offered))
 }
 
-/// Handles a session that ended while a credential was tried or before. If something was refused already, or the server
-/// reports too many failures, this counts as a refusal, because another attempt would be refused, too.
-async fn lost(session: &Session, mut tried: LoginAttempts, during: Credential<'_>) -> Failure {
-    let words = match session.ending().await {
-        Some(Ending::Message(words)) => Some(words),
+/// Handles a session that ended while a credential was tried or before. It counts as a refusal if something was refused
+/// already, or if the server says why it ends, because another attempt would be refused, too.
+async fn lost(session: &Session, mut tried: LoginAttempts, during: Option<Credential<'_>>) -> Failure {
+    let is_refused_already = !tried.refused.is_empty();
+    let ending = session.ending().await;
+    let said = session.take_texts();
+    let (is_refusal, words) = match ending {
         Some(Ending::Abuse(_)) => return session.lost(Stage::Authenticate).await,
-        Some(Ending::LoginRefused(words)) => {
-            tried.refused.push(during.name());
-            return tried.failure(Vec::new()).because(words);
-        }
         Some(Ending::NoFurtherMethod) => {
             tried.offered = Some(MethodSet::empty());
+            tried.said.extend(said);
             return tried.failure(Vec::new());
         }
-        None => None,
+        Some(Ending::LoginRefused(words)) => (true, words),
+        // A server that breaks off like this when it gets a credential does so each time.
+        Some(Ending::Unsound(words)) => (is_refused_already || during.is_some(), words),
+        Some(Ending::Farewell(words)) => (is_refused_already || said.is_some() || !words.trim().is_empty(), words),
+        Some(Ending::Message(words)) => {
+            (is_refused_already || words.to_ascii_lowercase().contains("authentication"), words)
+        }
+        None => (is_refused_already || said.is_some(), "the server closed the connection".to_owned()),
     };
-    let too_many = words.as_deref().is_some_and(|words| words.to_ascii_lowercase().contains("authentication"));
-    if tried.refused.is_empty() && !too_many {
+    if !is_refusal {
         return session.lost(Stage::Authenticate).await;
     }
-    if too_many {
-        tried.refused.push(during.name());
-    }
-    tried.failure(Vec::new()).because(words.unwrap_or_else(|| "the server closed the connection".to_owned()))
+    tried.refused.extend(during.map(Credential::name));
+    tried.said.extend(said);
+    tried.offered = None;
+    tried.failure(Vec::new()).because(words)
 }
 
 /// The meaning of the library's result. It reports a session that has ended as a refusal without further methods, which
@@ -112,7 +133,14 @@ async fn judged(session: &Session, outcome: Option<Outcome>) -> Outcome {
     match outcome {
         Some(Outcome::Refused(methods)) if methods.is_empty() => match session.ending().await {
             Some(Ending::NoFurtherMethod) => Outcome::Refused(methods),
-            Some(Ending::Message(_) | Ending::LoginRefused(_) | Ending::Abuse(_)) | None => Outcome::Lost,
+            Some(
+                Ending::Message(_)
+                | Ending::Farewell(_)
+                | Ending::Unsound(_)
+                | Ending::LoginRefused(_)
+                | Ending::Abuse(_),
+            )
+            | None => Outcome::Lost,
         },
         Some(outcome) => outcome,
         None => Outcome::Lost,
@@ -142,6 +170,7 @@ async fn attempt(
             Err(unusable) => return Outcome::Unusable(unusable),
             Ok(password) => {
                 logins.sends(&password);
+                session.sends(&password);
                 session.handle().authenticate_password(user, password.expose_secret()).await.ok().map(Outcome::from)
             }
         },
@@ -149,44 +178,10 @@ async fn attempt(
             Err(unusable) => return Outcome::Unusable(unusable),
             Ok(password) => {
                 logins.sends(&password);
-                keyboard_interactive(session, user, &password).await
+                session.sends(&password);
+                keyboard_interactive::authenticate(session, user, &password).await
             }
         },
     };
     judged(session, outcome).await
-}
-
-/// Answers the first hidden question with the password, and no other one.
-async fn keyboard_interactive(session: &mut Session, user: &str, password: &SecretString) -> Option<Outcome> {
-    let handle = session.handle();
-    let mut response = handle.authenticate_keyboard_interactive_start(user, None).await.ok()?;
-    let mut given = false;
-    for _ in 0..=MOST_QUESTIONS {
-        let prompts = match response {
-            KeyboardInteractiveAuthResponse::Success => return Some(Outcome::Accepted),
-            KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success: true } => {
-                return Some(Outcome::OneMoreWanted(remaining_methods));
-            }
-            KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success: false } => {
-                return Some(Outcome::Refused(remaining_methods));
-            }
-            KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
-        };
-        let answers = match prompts.as_slice() {
-            // Only a text to display.
-            [] => Vec::new(),
-            [question] if !question.echo && !given && !second_factor::is_wanted(&question.prompt) => {
-                given = true;
-                vec![password.expose_secret().to_owned()]
-            }
-            [question, ..] => {
-                return Some(Outcome::Unanswerable(format!(
-                    "the server asks `{}`, which only a person can answer",
-                    question.prompt.trim()
-                )));
-            }
-        };
-        response = handle.authenticate_keyboard_interactive_respond(answers).await.ok()?;
-    }
-    Some(Outcome::Unanswerable("the server asks without end".to_owned()))
 }

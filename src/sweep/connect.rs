@@ -224,7 +224,7 @@ fn failure(
     };
     let failure = Failure::new(Stage::Connect, kind);
     match (state.ending.get(), identification.begun_line()) {
-        (Some(Ending::Message(words)), _) => failure.because(words),
+        (Some(Ending::Message(words) | Ending::Farewell(words) | Ending::Unsound(words)), _) => failure.because(words),
         (Some(Ending::Abuse(abuse)), _) => failure.because(abuse),
         (Some(Ending::NoFurtherMethod), _) => Failure::new(Stage::Connect, FailureKind::AuthenticationRefused),
         (Some(Ending::LoginRefused(words)), _) => {

@@ -116,6 +116,8 @@ pub(super) struct LoginAttempts {
     pub(super) unusable: Vec<CredentialError>,
     /// Questions of the server that only a person can answer.
     pub(super) unanswerable: Vec<String>,
+    /// What the server said to that.
+    pub(super) said: Vec<String>,
     /// The methods that the server accepts; `None` if it has not named any yet.
     pub(super) offered: Option<MethodSet>,
 }
@@ -140,6 +142,9 @@ impl LoginAttempts {
         }
         for name in self.refused {
             failure = failure.because(format!("{name} was refused"));
+        }
+        for words in self.said {
+            failure = failure.because(words);
         }
         for words in self.held {
             failure = failure.because(words);

@@ -21,18 +21,19 @@ const RECENT: Duration = Duration::from_secs(60);
 pub(super) struct CredentialSources<'a> {
     keyring: &'a Keyring,
     secrets: &'a Secrets,
+    patience: Duration,
     until: Instant,
 }
 
 impl<'a> CredentialSources<'a> {
-    /// The sources with a deadline.
-    pub(super) fn new(keyring: &'a Keyring, secrets: &'a Secrets, until: Instant) -> Self {
-        Self { keyring, secrets, until }
+    /// The sources with a time limit for each of them, and a deadline for all.
+    pub(super) fn new(keyring: &'a Keyring, secrets: &'a Secrets, patience: Duration, until: Instant) -> Self {
+        Self { keyring, secrets, patience, until }
     }
 
-    /// The deadline of the sources.
+    /// The deadline of a source that is asked now. The time that the server takes between two of them is not theirs.
     pub(super) fn until(&self) -> Instant {
-        self.until
+        self.until.min(Instant::now() + self.patience)
     }
 
     /// Waits for a source of ours with the name `what`.
@@ -44,7 +45,7 @@ impl<'a> CredentialSources<'a> {
         what: &str,
         source: impl Future<Output = Result<T, CredentialError>>,
     ) -> Result<T, CredentialError> {
-        match timeout_at(self.until, source).await {
+        match timeout_at(self.until(), source).await {
             Ok(result) => result,
             Err(_) => Err(CredentialError::new(format!("{what} did not come in time: look why it hangs"))),
         }

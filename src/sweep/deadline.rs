@@ -17,20 +17,23 @@ pub(super) const WINDOW: Duration = Duration::from_millis(250);
 /// | stage | share | of the default 30 s |
 /// | --- | --- | --- |
 /// | connect | 1/3 | 10 s |
-/// | authenticate | 1/3 | 10 s |
+/// | authenticate | what is left, except 1/6 for the stages after it | 25 s |
 /// | upload | 2/3 | 20 s |
 /// | execute | the sampling window and 2/3 | 20.25 s |
 /// | decrypt | what is left | |
 ///
 /// The shares intentionally add up to more than the whole: a slow network is slow in one stage, a client that is down
-/// fails in the first stage, and a dead client must not take as long as a slow one.
-pub(super) fn share(stage: Stage, timeout: Duration, window: Duration) -> Duration {
-    match stage {
-        Stage::Connect | Stage::Authenticate => timeout / 3,
+/// fails in the first stage, and a dead client must not take as long as a slow one. A server may delay a login on purpose,
+/// for instance by PAM, so a login may take whatever the connection did not.
+fn share(stage: Stage, timeout: Duration, window: Duration, left: Duration) -> Duration {
+    let share = match stage {
+        Stage::Connect => timeout / 3,
+        Stage::Authenticate => left.saturating_sub(timeout / 6),
         Stage::Upload => timeout * 2 / 3,
         Stage::Execute => (window + timeout * 2 / 3).min(timeout),
         Stage::Queued | Stage::Decrypt | Stage::Store | Stage::Done => timeout,
-    }
+    };
+    share.min(left)
 }
 
 /// The deadlines of one attempt.
@@ -58,9 +61,15 @@ impl<'a> Deadlines<'a> {
         self.timeout.saturating_sub(self.started.elapsed())
     }
 
+    /// The time limit of a source of our own, such as an ssh-agent. It is short, because one that hangs may be waited for by
+    /// every client.
+    pub(super) fn of_our_own(&self) -> Duration {
+        self.timeout * 3 / 10
+    }
+
     /// The time limit of a stage that begins now.
     pub(super) fn of(&self, stage: Stage) -> Duration {
-        share(stage, self.timeout, self.window).min(self.left())
+        share(stage, self.timeout, self.window, self.left())
     }
 
     /// Runs the work of a stage until it ends, its deadline passes or the operator cancels it. Work that is interrupted
@@ -106,13 +115,15 @@ mod tests {
 
     #[test]
     fn each_stage_has_its_share_of_the_timeout() {
-        let shares = |timeout_ms| {
-            Stage::ALL
-                .map(|stage| share(stage, Duration::from_millis(timeout_ms), Duration::from_millis(250)).as_millis())
+        let shares = |timeout_ms, left_ms| {
+            let [timeout, left] = [timeout_ms, left_ms].map(Duration::from_millis);
+            Stage::ALL.map(|stage| share(stage, timeout, Duration::from_millis(250), left).as_millis())
         };
-        //                         queued connect  authent. upload  execute decrypt  store   done
-        assert_eq!(shares(30_000), [30_000, 10_000, 10_000, 20_000, 20_250, 30_000, 30_000, 30_000]);
-        assert_eq!(shares(600), [600, 200, 200, 400, 600, 600, 600, 600]);
+        //                                 queued connect  authent. upload  execute decrypt  store   done
+        assert_eq!(shares(30_000, 30_000), [30_000, 10_000, 25_000, 20_000, 20_250, 30_000, 30_000, 30_000]);
+        assert_eq!(shares(30_000, 20_000), [20_000, 10_000, 15_000, 20_000, 20_000, 20_000, 20_000, 20_000]);
+        assert_eq!(shares(30_000, 4_000), [4_000, 4_000, 0, 4_000, 4_000, 4_000, 4_000, 4_000]);
+        assert_eq!(shares(600, 600), [600, 200, 500, 400, 600, 600, 600, 600]);
     }
 
     #[tokio::test]

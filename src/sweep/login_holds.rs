@@ -98,7 +98,8 @@ impl Shared {
         credential: Credential<'_>,
         sent: Option<&LoginRecord>,
     ) -> Option<Substance> {
-        let ours = CredentialSources::new(&self.access.keyring, &self.access.secrets, Instant::now() + PATIENCE);
+        let ours =
+            CredentialSources::new(&self.access.keyring, &self.access.secrets, PATIENCE, Instant::now() + PATIENCE);
         match credential {
             Credential::Key(file) => {
                 let found = tokio::fs::metadata(&file.path).await.ok()?;

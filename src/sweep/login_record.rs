@@ -81,6 +81,11 @@ impl LoginRecord {
         !self.seen().sent.is_empty()
     }
 
+    /// Whether this credential was sent.
+    pub(super) fn was_sent(&self, id: &CredentialId) -> bool {
+        self.seen().sent.contains(id)
+    }
+
     /// Whether anything was refused.
     pub(super) fn has_refused(&self) -> bool {
         !self.seen().refused.is_empty()

@@ -13,6 +13,7 @@ use russh::{
     client::{Handle, Msg},
     keys::{HashAlg, PublicKey},
 };
+use secrecy::SecretString;
 use tokio_util::sync::DropGuard;
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
     allowance::Allowance,
     descriptor_budget::{DescriptorBudget, DescriptorPermit},
     forwarding::{self, ForwardError},
+    sent_secrets::SentSecrets,
     session_handler::SessionHandler,
     session_state::{Ending, SessionState},
 };
@@ -37,6 +39,8 @@ pub(super) struct Session {
     handle: Handle<SessionHandler>,
     state: SessionState,
     names_windows: bool,
+    /// Whether the server waits for an answer that it does not get. The library hears nothing else then.
+    is_asked: bool,
     _cut: DropGuard,
 }
 
@@ -48,7 +52,7 @@ impl Session {
         names_windows: bool,
         cut: DropGuard,
     ) -> Self {
-        Self { handle, state, names_windows, _cut: cut }
+        Self { handle, state, names_windows, is_asked: false, _cut: cut }
     }
 
     /// The accepted host key.
@@ -59,6 +63,36 @@ impl Session {
     /// The login begins.
     pub(super) fn log_in(&self) {
         self.state.allowance.log_in();
+    }
+
+    /// A text that the server shows during the login.
+    pub(super) fn note_text(&self, text: &str) {
+        self.state.texts.note(text);
+    }
+
+    /// A request begins. What the server showed before it is not about it.
+    pub(super) fn forget_texts(&self) {
+        self.state.texts.forget();
+    }
+
+    /// Removes and returns what the server showed since the last request.
+    pub(super) fn take_texts(&self) -> Option<String> {
+        self.state.texts.take().map(|text| format!("the server says: {}", self.state.secrets.hide_in(&text)))
+    }
+
+    /// This password is sent next.
+    pub(super) fn sends(&self, password: &SecretString) {
+        self.state.secrets.note(password);
+    }
+
+    /// The passwords that were sent.
+    pub(super) fn secrets(&self) -> &SentSecrets {
+        &self.state.secrets
+    }
+
+    /// The server gets no answer to its question, so that the session can only be cut.
+    pub(super) fn leave_unanswered(&mut self) {
+        self.is_asked = true;
     }
 
     /// Whether the server's identification names Windows.
@@ -91,7 +125,9 @@ impl Session {
     pub(super) async fn lost(&self, stage: Stage) -> Failure {
         match self.ending().await {
             Some(Ending::Abuse(abuse)) => Failure::new(stage, abuse.kind()).because(abuse),
-            Some(Ending::Message(words)) => Failure::new(stage, FailureKind::ConnectionLost).because(words),
+            Some(Ending::Message(words) | Ending::Farewell(words) | Ending::Unsound(words)) => {
+                Failure::new(stage, FailureKind::ConnectionLost).because(words)
+            }
             Some(Ending::NoFurtherMethod) => Failure::new(stage, FailureKind::AuthenticationRefused),
             Some(Ending::LoginRefused(words)) => Failure::new(stage, FailureKind::AuthenticationRefused).because(words),
             None => Failure::new(stage, FailureKind::ConnectionLost).because("the client closed the connection"),
@@ -104,7 +140,8 @@ impl Session {
         if tokio::time::timeout(TELLING, self.state.ended.cancelled()).await.is_err() {
             tracing::debug!("a session did not tell in time how it ended");
         }
-        self.state.allowance.abuse().map(Ending::Abuse).or_else(|| self.state.ending.get())
+        let ending = self.state.allowance.abuse().map(Ending::Abuse).or_else(|| self.state.ending.get());
+        ending.map(|ending| ending.without(&self.state.secrets))
     }
 
     /// Opens a channel for one command.
@@ -132,7 +169,7 @@ impl Session {
         match self.handle.channel_open_direct_tcpip(client.address(), port, "127.0.0.1", 0).await {
             Ok(channel) => Ok(channel.into_stream()),
             Err(russh::Error::ChannelOpenFailure(reason)) => {
-                let words = self.state.refusals.take().await;
+                let words = self.state.secrets.hide_in(&self.state.refusals.take().await);
                 Err(forwarding::refused(&reason, &words, name, client))
             }
             Err(_) => Err(ForwardError::Ended),
@@ -147,8 +184,8 @@ impl Session {
     /// Closes it after a failure, properly if the other side still answers.
     pub(super) async fn leave(self, failure: &Failure) {
         match failure.kind.spec().session {
-            SessionAfter::Usable => self.close().await,
-            SessionAfter::Unusable => drop(self),
+            SessionAfter::Usable if !self.is_asked => self.close().await,
+            SessionAfter::Usable | SessionAfter::Unusable => drop(self),
         }
     }
 

@@ -124,6 +124,11 @@ impl Handler for SessionHandler {
         }
     }
 
+    async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), EndReason> {
+        self.state.texts.note(banner);
+        Ok(())
+    }
+
     async fn kex_done(
         &mut self,
         _secret: Option<&[u8]>,
@@ -261,10 +266,19 @@ impl Handler for SessionHandler {
     async fn disconnected(&mut self, reason: DisconnectReason<EndReason>) -> Result<(), EndReason> {
         let ending = match reason {
             DisconnectReason::ReceivedDisconnect(RemoteDisconnectInfo {
-                reason_code: Disconnect::NoMoreAuthMethodsAvailable | Disconnect::IllegalUserName,
+                reason_code:
+                    Disconnect::HostNotAllowedToConnect
+                    | Disconnect::AuthCancelledByUser
+                    | Disconnect::NoMoreAuthMethodsAvailable
+                    | Disconnect::IllegalUserName,
                 message,
                 ..
             }) => Ending::LoginRefused(message),
+            DisconnectReason::ReceivedDisconnect(RemoteDisconnectInfo {
+                reason_code: Disconnect::ProtocolError | Disconnect::ServiceNotAvailable | Disconnect::ByApplication,
+                message,
+                ..
+            }) => Ending::Farewell(message),
             DisconnectReason::ReceivedDisconnect(said) => Ending::Message(said.message),
             DisconnectReason::Error(EndReason::Abuse(abuse)) => {
                 span::of_session(&self.client).in_scope(|| tracing::warn!("the session was ended: {abuse}"));
@@ -281,7 +295,8 @@ impl Handler for SessionHandler {
             {
                 return Ok(());
             }
-            DisconnectReason::Error(EndReason::Ssh(error)) => Ending::Message(error.to_string()),
+            DisconnectReason::Error(EndReason::Ssh(russh::Error::IO(error))) => Ending::Message(error.to_string()),
+            DisconnectReason::Error(EndReason::Ssh(error)) => Ending::Unsound(error.to_string()),
             DisconnectReason::Error(EndReason::Refused(_) | EndReason::KeyPinned) => return Ok(()),
         };
         self.state.ending.note(ending);

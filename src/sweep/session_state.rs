@@ -8,7 +8,9 @@ use std::{
 use russh::keys::PublicKey;
 use tokio_util::sync::CancellationToken;
 
-use super::{abuse::Abuse, allowance::Allowance, forwarding::Refusals};
+use super::{
+    abuse::Abuse, allowance::Allowance, forwarding::Refusals, sent_secrets::SentSecrets, server_texts::ServerTexts,
+};
 
 /// The state that a session shares with its handler.
 #[derive(Debug, Clone)]
@@ -21,6 +23,10 @@ pub(super) struct SessionState {
     pub(super) ended: CancellationToken,
     /// The messages with which the server refuses channels.
     pub(super) refusals: Refusals,
+    /// What the server shows during the login.
+    pub(super) texts: ServerTexts,
+    /// The passwords that were sent to it.
+    pub(super) secrets: SentSecrets,
     /// The accepted host key.
     pub(super) host_key: Arc<OnceLock<PublicKey>>,
 }
@@ -33,6 +39,8 @@ impl SessionState {
             ending: SharedEnding::default(),
             ended: CancellationToken::new(),
             refusals: Refusals::default(),
+            texts: ServerTexts::default(),
+            secrets: SentSecrets::default(),
             host_key: Arc::new(OnceLock::new()),
         }
     }
@@ -43,12 +51,30 @@ impl SessionState {
 pub(super) enum Ending {
     /// A message of the other side or of the library.
     Message(String),
+    /// A message with which the other side ended the session, and that names no technical reason. During a login, it says
+    /// why the login is refused.
+    Farewell(String),
+    /// The library could not make sense of what the other side sent.
+    Unsound(String),
     /// The login was refused, and the server named no further method. The library then ends the session.
     NoFurtherMethod,
     /// The server refused the login by ending the session, with this message.
     LoginRefused(String),
     /// We ended it because of the behaviour of the other side.
     Abuse(Abuse),
+}
+
+impl Ending {
+    /// The same without the secrets that were sent.
+    pub(super) fn without(self, secrets: &SentSecrets) -> Self {
+        match self {
+            Self::Message(words) => Self::Message(secrets.hide_in(&words)),
+            Self::Farewell(words) => Self::Farewell(secrets.hide_in(&words)),
+            Self::Unsound(words) => Self::Unsound(secrets.hide_in(&words)),
+            Self::LoginRefused(words) => Self::LoginRefused(secrets.hide_in(&words)),
+            Self::NoFurtherMethod | Self::Abuse(_) => self,
+        }
+    }
 }
 
 /// The reason for the end of a session, if it is known. Shared with the session's task.

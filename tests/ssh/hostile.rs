@@ -8,7 +8,9 @@ use std::{
 };
 
 use fleetsweep::demo::Behaviour;
-use support::{Fault, Fleetsweep, Flood, HostileSsh, Outcome, Prints, Running, Signal, remove_kept, rows, wait_until};
+use support::{
+    Fault, Fleetsweep, Flood, HostileSsh, Outcome, Place, Prints, Running, Signal, remove_kept, rows, wait_until,
+};
 
 use crate::sweeping::{DemoClient, PATIENT, SOON, Swept, client, known_host, password_login, program, sweep};
 
@@ -436,4 +438,43 @@ pub(crate) async fn a_session_that_waits_is_kept_through_ordinary_talk() {
     assert_eq!((server.0.connections(), server.0.ended()), (1, 0));
     collecting.end().await;
     sweep(&program(PATIENT, &[server.named("one")])).await.is_complete();
+}
+
+pub(crate) async fn a_server_that_shows_the_password_that_it_got_does_not_get_it_stored() {
+    const PASSWORD: &str = "a-Password-To-Be-Shown";
+    let places = [
+        ("banner", Place::Banner),
+        ("banner, spelled out", Place::SpelledOut),
+        ("banner, cut off", Place::CutOff),
+        ("question", Place::Question),
+        ("end", Place::End),
+    ];
+    let servers: Vec<(&str, HostileSsh)> =
+        places.iter().map(|(name, place)| (*name, HostileSsh::start(Fault::ShowsPassword(*place)))).collect();
+    let clients: Vec<String> = servers
+        .iter()
+        .map(|(name, server)| {
+            client(name, (server.address().ip(), server.address().port()), &password_login("ops", PASSWORD))
+        })
+        .collect();
+    let program = program(r#"<collector timeout="60s" retries="2"/>"#, &clients).with_environment("RUST_LOG", "trace");
+    let swept = Swept::of(program.run(["--once", "--format", "json", "-vvv"]).await);
+    let mut shown = String::new();
+    for (name, server) in &servers {
+        let (stage, words) = swept.failure(name);
+        shown += &format!("{name}: {stage}: {}\n", words.replace(&"x".repeat(200), "…"));
+        assert_eq!(server.connections(), 1, "{name}");
+    }
+    insta::assert_snapshot!(shown);
+    let config = program.path("config.xml");
+    let mut texts = vec![swept.outcome.stdout.clone().into_bytes(), swept.outcome.stderr.clone().into_bytes()];
+    for entry in fs::read_dir(config.parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() && path != config {
+            texts.push(fs::read(path).unwrap());
+        }
+    }
+    // Half of it tells too much as well.
+    let half = PASSWORD.get(..PASSWORD.len() / 2).unwrap().as_bytes();
+    assert!(texts.iter().all(|text| !text.windows(half.len()).any(|window| window == half)));
 }

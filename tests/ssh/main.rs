@@ -10,6 +10,7 @@ mod hostile;
 mod keeping;
 mod large;
 mod logins;
+mod pam;
 mod secrecy;
 mod ssh_config;
 mod sweeping;
@@ -22,6 +23,7 @@ use hostile::*;
 use keeping::*;
 use large::*;
 use logins::*;
+use pam::*;
 use secrecy::*;
 use ssh_config::*;
 
@@ -51,7 +53,9 @@ support::trials! {
         trust_pins_once_and_over_another_key_only_by_name,
         host_keys_of_the_ssh_tools_are_accepted_as_they_are,
         secrets_are_in_no_output_no_file_and_no_process,
+        logins_that_pam_delays_and_asks_for_are_collected_and_those_that_it_refuses_are_quoted,
         a_large_sweep_waits_for_its_slowest_deadline_alone;
+    needs(Sshd, Root, CodePam) => a_code_that_is_asked_for_is_named_and_gets_no_password;
     needs(Sshd, Dropbear, Root, Fish, Tcsh, Zsh) => every_login_shell_is_collected_whatever_it_prints;
     needs() =>
         a_cancelled_client_is_stored_as_it_is_told,
@@ -61,6 +65,7 @@ support::trials! {
         a_kept_agent_that_is_damaged_is_replaced_before_it_is_executed,
         a_directory_of_somebody_else_is_not_entered,
         whatever_lies_in_the_directory_of_the_agent_the_new_one_stays_and_the_old_ones_go,
+        a_server_that_shows_the_password_that_it_got_does_not_get_it_stored,
         every_attack_fails_as_what_it_is_and_the_others_are_collected,
         costly_key_exchanges_do_not_cost_the_healthy_clients,
         a_kept_session_that_talks_unasked_ends_and_the_client_is_collected_all_the_same,

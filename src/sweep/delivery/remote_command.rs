@@ -5,7 +5,7 @@ use bytes::Bytes;
 use russh::{Channel, ChannelReadHalf, ChannelWriteHalf, client::Msg};
 
 use super::{
-    super::session::Session,
+    super::{sent_secrets::SentSecrets, session::Session},
     command_output::CommandOutput,
     exit::Exit,
     script::{Command, ScriptReply},
@@ -32,6 +32,8 @@ pub(super) struct RemoteCommand {
     read: ChannelReadHalf,
     write: ChannelWriteHalf<Msg>,
     heard: Box<CommandOutput>,
+    /// A hostile client could print them.
+    secrets: SentSecrets,
 }
 
 impl RemoteCommand {
@@ -50,7 +52,8 @@ impl RemoteCommand {
         if write.exec(true, command.line).await.is_err() {
             return Err(session.lost(stage).await);
         }
-        Ok(Self { read, write, heard: Box::new(CommandOutput::new(command.nonce)) })
+        let heard = Box::new(CommandOutput::new(command.nonce));
+        Ok(Self { read, write, heard, secrets: session.secrets().clone() })
     }
 
     /// Receives one message. Cancel-safe.
@@ -83,7 +86,7 @@ impl RemoteCommand {
     /// # Errors
     /// As [`reply`](Self::reply).
     pub(super) async fn send(&mut self, bytes: Bytes, session: &Session, stage: Stage) -> Result<(), Failure> {
-        let Self { read, write, heard } = self;
+        let Self { read, write, heard, .. } = self;
         let sending = write.data_bytes(bytes);
         tokio::pin!(sending);
         loop {
@@ -146,14 +149,19 @@ impl RemoteCommand {
     pub(super) fn explain(&self, failure: Failure) -> Failure {
         let failure = match &self.heard.exit {
             None | Some(Exit::Status(0)) => failure,
-            Some(exit) => failure.because(exit.words()),
+            Some(exit) => failure.because(self.secrets.hide_in(&exit.words())),
         };
-        last_lines(&self.heard.errors()).into_iter().fold(failure, Failure::because)
+        self.quote(&self.heard.errors(), failure)
     }
 
     /// Adds the exit status and the end of both streams to a failure.
     pub(super) fn explain_with_output(&self, failure: Failure) -> Failure {
-        last_lines(self.heard.output()).into_iter().fold(self.explain(failure), Failure::because)
+        self.quote(self.heard.output(), self.explain(failure))
+    }
+
+    /// Adds the last lines of output to a failure.
+    fn quote(&self, output: &[u8], failure: Failure) -> Failure {
+        last_lines(output).iter().fold(failure, |failure, line| failure.because(self.secrets.hide_in(line)))
     }
 }
 

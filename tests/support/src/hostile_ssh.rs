@@ -17,7 +17,7 @@ use std::{
 use base64ct::{Base64, Encoding};
 use ring::{rand::SystemRandom, signature::Ed25519KeyPair};
 
-pub use fault::{Fault, Flood, Prints};
+pub use fault::{Fault, Flood, Place, Prints};
 
 /// A running server.
 #[derive(Debug)]

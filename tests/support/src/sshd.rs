@@ -44,6 +44,8 @@ pub struct SshdOptions {
     /// Empty file systems that only the server sees: mount point and options of `mount`. `~` is the user's home
     /// directory. Needs root.
     pub mounts: Vec<(&'static str, &'static str)>,
+    /// Files that only the server sees in place of existing ones: path and content. Needs root.
+    pub files: Vec<(&'static str, String)>,
 }
 
 impl Default for SshdOptions {
@@ -54,6 +56,7 @@ impl Default for SshdOptions {
             host_keys: vec!["ed25519"],
             config: Vec::new(),
             mounts: Vec::new(),
+            files: Vec::new(),
         }
     }
 }
@@ -117,7 +120,7 @@ impl Sshd {
         }
         // The full path, because sshd executes itself for each connection.
         let sshd = path_of("sshd");
-        let mut command = if self.options.mounts.is_empty() {
+        let mut command = if self.options.mounts.is_empty() && self.options.files.is_empty() {
             Command::new(sshd)
         } else {
             let mut command = Command::new("unshare");
@@ -185,12 +188,22 @@ impl Sshd {
         }
     }
 
-    /// The script that mounts the file systems and starts the server. The files of the server may be under a mount
-    /// point, so they are moved temporarily.
+    /// The script that mounts the files and file systems and starts the server. The files of the server may be under a
+    /// mount point, so they are moved temporarily.
     fn mounting(&self) -> String {
+        let mut files = String::new();
+        for (number, (path, content)) in self.options.files.iter().enumerate() {
+            let file = self.directory.path().join(format!("file{number}"));
+            fs::write(&file, content).expect("a file that only the server sees");
+            files.push_str(&format!("mount --bind {} {path}\n", file.display()));
+        }
+        if self.options.mounts.is_empty() {
+            return files + "exec \"$@\"\n";
+        }
         let needed = [(self.directory.path(), "/mnt"), (self.user().home(), "/srv")];
         let bind = |from: &str, to: &str| format!("mount --bind {from} {to}\n");
-        let mut script: String = needed.iter().map(|(path, aside)| bind(&path.display().to_string(), aside)).collect();
+        let mut script = files;
+        script.extend(needed.iter().map(|(path, aside)| bind(&path.display().to_string(), aside)));
         let (homes, others): (Vec<_>, Vec<_>) = self.options.mounts.iter().partition(|(place, _)| *place == "~");
         for (place, options) in others {
             script.push_str(&format!("mount -t tmpfs -o mode=1777,{options} none {place}\n"));

@@ -62,6 +62,8 @@ pub enum Tool {
     Wine,
     /// The C compiler for Windows. It compiles the parts of Windows that Wine lacks.
     Mingw,
+    /// The PAM module that asks for a time-based code.
+    CodePam,
     /// systemd's journal, and the program that creates a journal from text.
     Journal,
     /// The agent for 64-bit ARM. See [`agent`].
@@ -91,6 +93,7 @@ impl Tool {
             Self::Qemu => &["qemu-aarch64-static"],
             Self::Wine => &["wine"],
             Self::Mingw => &["x86_64-w64-mingw32-gcc"],
+            Self::CodePam => &["google-authenticator"],
             Self::Journal => &["journalctl", "systemd-journal-remote"],
             Self::Ssh => &["ssh"],
             Self::Sshd => &["sshd", "ssh-keygen"],

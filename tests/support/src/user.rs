@@ -71,6 +71,15 @@ impl ThrowawayUser {
         assert!(chpasswd.wait().expect("chpasswd").success(), "chpasswd refuses the password of {}", self.name);
     }
 
+    /// Sets the dates of its account and its password with these arguments of `chage`.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn chage<const N: usize>(&self, arguments: [&str; N]) {
+        let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        must(Command::new("chage").args(arguments).arg(&self.name));
+    }
+
     /// Its login name.
     pub fn name(&self) -> &str {
         &self.name

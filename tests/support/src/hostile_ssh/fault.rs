@@ -39,6 +39,8 @@ pub enum Fault {
     AsksForEver,
     /// Sends this many keyboard-interactive questions at once.
     AsksAtOnce(u32),
+    /// Shows the password that it got, and ends the session.
+    ShowsPassword(Place),
     /// Accepts packets of at most this size, bytes.
     TakesPacketsOf(u32),
     /// Opens its window by one byte at a time.
@@ -51,6 +53,21 @@ pub enum Fault {
     FloodsWhenIdle(Flood),
     /// Closes the connection on the first command.
     HangsUp,
+}
+
+/// Where a password is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In a banner.
+    Banner,
+    /// In a banner, with blanks between its letters.
+    SpelledOut,
+    /// In a banner that is longer than an error quotes, so that the end of the password is missing.
+    CutOff,
+    /// In a keyboard-interactive question, its title and its instructions.
+    Question,
+    /// In the message with which the session ends. All the others but `Question` do that, too.
+    End,
 }
 
 /// The output in place of a command's output.

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Shared,
-    fault::{Fault, Flood, Prints},
+    fault::{Fault, Flood, Place, Prints},
     wire::{self, CURVE, Fields, IDENTIFICATION, Keys, Message, Receiver, Sender, kexinit},
 };
 
@@ -85,6 +85,7 @@ fn greet(shared: &Shared, sender: &mut Sender) -> io::Result<bool> {
         | Fault::Disconnects(..)
         | Fault::AsksForEver
         | Fault::AsksAtOnce(_)
+        | Fault::ShowsPassword(_)
         | Fault::TakesPacketsOf(_)
         | Fault::TakesByteByByte
         | Fault::Prints(_)
@@ -146,6 +147,7 @@ fn exchange_hostilely(
         | Fault::Disconnects(..)
         | Fault::AsksForEver
         | Fault::AsksAtOnce(_)
+        | Fault::ShowsPassword(_)
         | Fault::TakesPacketsOf(_)
         | Fault::TakesByteByByte
         | Fault::Prints(_)
@@ -171,6 +173,14 @@ fn log_in(shared: &Shared, sender: &mut Sender, receiver: &mut Receiver) -> io::
         let (_user, _service, method) = (fields.string(), fields.string(), fields.string());
         let interactively = Message::new(51).string("keyboard-interactive").byte(0);
         match shared.fault {
+            Fault::RefusesForEver | Fault::Refuses(_) | Fault::Disconnects(..) if method == b"none" => {
+                sender.send(&Message::new(51).string("publickey,password,keyboard-interactive").byte(0))?;
+            }
+            Fault::ShowsPassword(place) if method == b"none" => {
+                let methods = if place == Place::Question { "keyboard-interactive" } else { "password" };
+                sender.send(&Message::new(51).string(methods).byte(0))?;
+            }
+            Fault::ShowsPassword(place) => return show_password(place, sender, receiver, &mut fields),
             Fault::Banners => loop {
                 sender.send_all(&vec![Message::new(53).string("Welcome!").string(""); BATCH])?;
             },
@@ -211,6 +221,42 @@ fn log_in(shared: &Shared, sender: &mut Sender, receiver: &mut Receiver) -> io::
             | Fault::HangsUp => return sender.send(&Message::new(52)),
         }
     }
+}
+
+/// Ends the session after it has shown the password that it got.
+fn show_password(
+    place: Place,
+    sender: &mut Sender,
+    receiver: &mut Receiver,
+    request: &mut Fields<'_>,
+) -> io::Result<()> {
+    let question = |text: &[u8]| {
+        Message::new(60).string(text).string(text).string("").number(1).string([text, b" "].concat()).byte(0)
+    };
+    if place == Place::Question {
+        sender.send(&question(b"Password:"))?;
+        let answer = receiver.receive_only(61)?;
+        let mut fields = Fields(&answer[1..]);
+        let (_count, password) = (fields.number(), fields.string());
+        sender.send(&question(password))?;
+    } else {
+        request.0 = request.0.get(1..).unwrap_or_default();
+        let password = request.string();
+        match place {
+            Place::Banner => sender.send(&Message::new(53).string([b"it is ", password].concat()).string(""))?,
+            Place::SpelledOut => {
+                let letters: Vec<u8> = password.iter().flat_map(|letter| [*letter, b' ']).collect();
+                sender.send(&Message::new(53).string(letters).string(""))?;
+            }
+            Place::CutOff => {
+                let words = [&b"x".repeat(300 - "the server says: ".len() - password.len() / 2)[..], password].concat();
+                sender.send(&Message::new(53).string(words).string(""))?;
+            }
+            Place::End | Place::Question => {}
+        }
+        sender.send(&Message::new(1).number(11).string([b"bye ", password].concat()).string("en"))?;
+    }
+    Err(io::ErrorKind::ConnectionAborted.into())
 }
 
 /// A session after its login.
