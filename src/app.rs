@@ -27,6 +27,7 @@ use crate::{
 };
 
 pub mod attach;
+pub mod audit;
 pub mod collector;
 pub mod config_source;
 pub mod error;

@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod alerts;
+pub mod audit;
 pub mod cell;
 pub mod client;
 pub mod client_view;

@@ -61,6 +61,7 @@ mod algorithms;
 mod allowance;
 mod answer;
 mod attempt;
+mod audit_trail;
 mod authenticate;
 mod backoff;
 mod bastion_pool;

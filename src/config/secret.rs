@@ -166,6 +166,15 @@ impl SecretSource {
         }
     }
 
+    /// The program that is run to read it, as far as it is known; `None` if none is run. Arguments are left out, because
+    /// they may contain a secret.
+    #[must_use]
+    pub fn program(&self) -> Option<&str> {
+        let Self::Command(command) = self else { return None };
+        let first = command.split_whitespace().next();
+        Some(first.filter(|word| !word.contains(['=', '$', '\'', '"', '`'])).unwrap_or("a command"))
+    }
+
     /// Parses a source. Errors never repeat the text.
     pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, ValueError> {
         const NO_CREDENTIAL: &str = "the text after `cred:` is not the name of a credential";

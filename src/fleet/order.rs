@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientId, Metric, SweepId, metric::Instance};
+use super::{ClientId, Metric, SweepId, audit::AuditNote, metric::Instance};
 
 /// An order to the collector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub enum Order {
         #[serde(default, skip_serializing_if = "Instance::is_host")]
         instance: Instance,
     },
+    /// Add entries to the audit: what a command of another process did.
+    Note(Vec<AuditNote>),
     /// Several of `Cancel`, `Acknowledge` and `Unacknowledge`, answered together.
     Each(Vec<Order>),
 }

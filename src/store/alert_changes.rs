@@ -89,10 +89,6 @@ pub(super) async fn link_mails(
     Ok(())
 }
 
-/// The words for acknowledging and withdrawing in the audit.
-pub(super) const ACKNOWLEDGE: &str = "acknowledge";
-pub(super) const UNACKNOWLEDGE: &str = "unacknowledge";
-
 /// Stores that an open alert was acknowledged, and by whom. If it is acknowledged already, nothing changes, because the
 /// first acknowledgement counts.
 pub(super) async fn acknowledge(transaction: &mut Transaction, given: &Acknowledgement) -> Result<(), WriteError> {

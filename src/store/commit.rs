@@ -19,6 +19,7 @@ use super::{
     write::{Acknowledgement, Write},
     write_error::WriteError,
 };
+use crate::fleet::audit::AuditAction;
 
 /// The origin of the changes of a transaction.
 #[derive(Debug, Clone, Copy)]
@@ -102,11 +103,11 @@ async fn write_all(
             }
             Write::Acknowledge(given) => {
                 alert_changes::acknowledge(transaction, given).await?;
-                audit_alert(transaction, &mut known, given, alert_changes::ACKNOWLEDGE).await?;
+                audit_alert(transaction, &mut known, given, AuditAction::Acknowledge).await?;
             }
             Write::Unacknowledge(withdrawn) => {
                 alert_changes::unacknowledge(transaction, withdrawn).await?;
-                audit_alert(transaction, &mut known, withdrawn, alert_changes::UNACKNOWLEDGE).await?;
+                audit_alert(transaction, &mut known, withdrawn, AuditAction::Unacknowledge).await?;
             }
             Write::Announce(owner) => collectors::announce(transaction, token, owner).await?,
             Write::Forget { before, more } => {
@@ -129,10 +130,10 @@ async fn audit_alert(
     transaction: &mut Transaction,
     known: &mut RecordCache,
     order: &Acknowledgement,
-    action: &str,
+    action: AuditAction,
 ) -> Result<(), sqlx::Error> {
     let Acknowledgement { client, at, actor, .. } = order;
-    audit(transaction, known, *at, [actor, action, &client.to_string(), &order.about().to_string()]).await
+    audit(transaction, known, *at, [actor, action.word(), &client.to_string(), &order.about().to_string()]).await
 }
 
 async fn audit(

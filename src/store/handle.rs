@@ -39,7 +39,7 @@ use super::{
     writer::Writer,
 };
 use crate::config::{Database, directories::Environment};
-use crate::fleet::{ClientId, Metric, SweepId, alert::AlertKey, event::Trigger, mail::Mail};
+use crate::fleet::{ClientId, Metric, SweepId, alert::AlertKey, audit::AuditAction, event::Trigger, mail::Mail};
 
 /// An open database; cheap to clone.
 #[derive(Clone)]
@@ -245,11 +245,11 @@ impl Store {
         &self,
         at: Timestamp,
         actor: &str,
-        action: &str,
+        action: AuditAction,
         target: &str,
         detail: &str,
     ) -> Result<(), StoreError> {
-        let [actor, action, target, detail] = [actor, action, target, detail].map(str::to_owned);
+        let [actor, action, target, detail] = [actor, action.word(), target, detail].map(str::to_owned);
         self.write(Write::Audit { at, actor, action, target, detail }).await
     }
 

@@ -18,6 +18,7 @@ use super::{
     access::Access,
     agents::{Agents, AgentsError},
     attempt::Attempt,
+    audit_trail::AuditTrail,
     backoff,
     bastion_pool::{BastionKeys, RouteOrder},
     bastions::Bastions,
@@ -43,6 +44,7 @@ use crate::{
     config::{Client, Config, safe_text},
     fleet::{
         EventKind, Failure, FailureKind, Stage, SweepId,
+        audit::AuditNote,
         failure::Retry,
         login_hold::{HeldLogins, HoldChange},
     },
@@ -115,6 +117,7 @@ pub struct Collector {
     timeout: Duration,
     /// The most further attempts of a collection.
     retries: u32,
+    trail: AuditTrail,
 }
 
 /// The directory of agents for further platforms in the environment.
@@ -144,7 +147,8 @@ impl Collector {
     /// [`SweepError`]
     pub fn new(config: &Config, keeping: SessionKeeping, publisher: Publisher) -> Result<Self, SweepError> {
         let agents = agents()?;
-        let hosts = KnownHosts::load(&config.ssh.known_hosts)?;
+        let trail = AuditTrail::default();
+        let hosts = KnownHosts::load(&config.ssh.known_hosts)?.with_trail(trail.clone());
         for bad in hosts.bad_lines() {
             tracing::warn!("{}:{}: {}", safe_text::path(hosts.path()), bad.line, bad.problem);
         }
@@ -153,7 +157,7 @@ impl Collector {
             hosts: Arc::new(hosts),
             host_keys: config.ssh.host_keys,
             keyring: Keyring::default(),
-            secrets: Secrets::default(),
+            secrets: Secrets::new(trail.clone()),
         });
         let trusting = Bastions::new(&access, BastionKeys::Pinned, timeout);
         let shared = Shared {
@@ -167,7 +171,7 @@ impl Collector {
             marks: LoginMarks::default(),
         };
         let command = RouteOrder { sweep: SweepId(Uuid::now_v7()), held_logins: HeldLogins::Respected };
-        Ok(Self { shared, trusting, command, timeout, retries: config.collector.retries })
+        Ok(Self { shared, trusting, command, timeout, retries: config.collector.retries, trail })
     }
 
     /// Uses a descriptor budget that kept sessions share with others.
@@ -335,6 +339,12 @@ impl Collector {
             };
         let Some(ShownHostKey { fingerprint, algorithm, before }) = met.get().cloned() else { return Err(failure) };
         Ok(TrustResult { before, algorithm, fingerprint, bastions: route.host_keys().await })
+    }
+
+    /// Takes the notes about host keys and secrets for the audit since the last call.
+    #[must_use]
+    pub fn take_audit_notes(&self) -> Vec<AuditNote> {
+        self.trail.take()
     }
 
     /// Closes all kept sessions. The collector can still be used.

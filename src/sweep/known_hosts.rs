@@ -21,7 +21,8 @@ pub(super) mod fuzzing;
 mod line;
 mod removal;
 
-use crate::config::safe_text;
+use super::audit_trail::AuditTrail;
+use crate::{config::safe_text, fleet::audit::AuditAction};
 use file::Stamp;
 use line::{Entry, Hosts, Marker};
 use removal::PatternLine;
@@ -38,6 +39,7 @@ pub struct KnownHosts {
     state: Mutex<State>,
     /// Further files that clients name, as they were read last.
     further: Mutex<HashMap<PathBuf, Arc<Self>>>,
+    trail: AuditTrail,
 }
 
 /// The content of the file.
@@ -166,7 +168,13 @@ impl KnownHosts {
     /// # Errors
     /// [`KnownHostsError::Unreadable`].
     pub fn load(path: &Path) -> Result<Self, KnownHostsError> {
-        Ok(Self { path: path.to_owned(), state: Mutex::new(read(path)?), further: Mutex::default() })
+        let trail = AuditTrail::default();
+        Ok(Self { path: path.to_owned(), state: Mutex::new(read(path)?), further: Mutex::default(), trail })
+    }
+
+    /// The same, and notes in `trail` which keys are pinned.
+    pub(super) fn with_trail(self, trail: AuditTrail) -> Self {
+        Self { trail, ..self }
     }
 
     /// The path of the file.
@@ -236,6 +244,14 @@ impl KnownHosts {
     /// # Errors
     /// Any [`KnownHostsError`]; the key is then not pinned.
     pub fn pin(&self, address: &str, port: u16, key: &PublicKey) -> Result<(), KnownHostsError> {
+        if self.add(address, port, key)? {
+            self.trail.note(AuditAction::Pin, &Names::new(address, port).full, shown(key));
+        }
+        Ok(())
+    }
+
+    /// Adds a key. Returns whether it was not there before.
+    fn add(&self, address: &str, port: u16, key: &PublicKey) -> Result<bool, KnownHostsError> {
         let names = Names::new(address, port);
         let host = names.full.clone();
         if address.is_empty()
@@ -246,7 +262,7 @@ impl KnownHosts {
         let mut state = self.state();
         refresh(&self.path, &mut state)?;
         match state.judge(&names, key.key_data()) {
-            HostKeyVerdict::Pinned => return Ok(()),
+            HostKeyVerdict::Pinned => return Ok(false),
             HostKeyVerdict::Changed { .. } | HostKeyVerdict::Revoked { .. } => {
                 return Err(KnownHostsError::Contradicted { host, path: self.path.clone() });
             }
@@ -273,7 +289,7 @@ impl KnownHosts {
             // Another process wrote at the same time.
             Ok(_) | Err(_) => *state = read(&self.path)?,
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Pins a key in place of all keys that are pinned for the host, and returns those. The file as it was is kept with
@@ -299,7 +315,10 @@ impl KnownHosts {
             *state = read(&self.path)?;
         }
         drop(state);
-        self.pin(address, port, key)?;
+        self.add(address, port, key)?;
+        let before: String =
+            replaced.iter().map(|old| format!("; before: {} {}", old.algorithm, old.fingerprint)).collect();
+        self.trail.note(AuditAction::RePin, &names.full, format!("{}{before}", shown(key)));
         Ok(replaced)
     }
 
@@ -385,6 +404,10 @@ impl State {
         self.met.insert(name.to_owned(), Arc::clone(&met));
         met
     }
+}
+
+fn shown(key: &PublicKey) -> String {
+    format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256))
 }
 
 /// Whether a key of the algorithm `pinned` can sign with `algorithm`. RSA keys can sign with either hash.

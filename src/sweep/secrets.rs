@@ -9,7 +9,11 @@ use std::{
 
 use secrecy::SecretString;
 
-use crate::config::secret::{SecretError, SecretSource};
+use super::audit_trail::AuditTrail;
+use crate::{
+    config::secret::{SecretError, SecretSource},
+    fleet::audit::AuditAction,
+};
 
 /// The key of a secret in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,11 +29,19 @@ type Place = Arc<tokio::sync::Mutex<Option<(SecretString, Instant)>>>;
 
 /// The cached secrets.
 #[derive(Default)]
-pub(super) struct Secrets(Mutex<HashMap<Name, Place>>);
+pub(super) struct Secrets {
+    places: Mutex<HashMap<Name, Place>>,
+    trail: AuditTrail,
+}
 
 impl Secrets {
+    /// An empty cache that notes in `trail` which commands are run.
+    pub(super) fn new(trail: AuditTrail) -> Self {
+        Self { places: Mutex::default(), trail }
+    }
+
     fn place(&self, name: Name) -> Place {
-        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default())
+        Arc::clone(self.places.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default())
     }
 
     /// The secret of a source. A secret that could not be read is read again next time.
@@ -46,7 +58,12 @@ impl Secrets {
             Some((secret, _)) => Ok(secret.clone()),
             None => {
                 let began = Instant::now();
-                Ok(secret.insert((source.fetch().await?, began)).0.clone())
+                let read = source.fetch().await;
+                if let Some(program) = source.program() {
+                    let result = if read.is_ok() { "read by cmd:" } else { "cmd: failed" };
+                    self.trail.note(AuditAction::Secret, program, result.to_owned());
+                }
+                Ok(secret.insert((read?, began)).0.clone())
             }
         }
     }

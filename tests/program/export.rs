@@ -102,6 +102,10 @@ async fn every_export_agrees_with_its_view() {
             }
         }
     }
+    // Each of them is in the audit.
+    let audit = sql(program, "SELECT target || ' ' || detail FROM v1_audit WHERE action = 'export'").await;
+    assert_eq!(audit.len(), 2 * VIEWS.len(), "{audit:?}");
+    assert!(audit.iter().any(|entry| entry == "v1_alerts 2 rows to standard output"), "{audit:?}");
     // `samples` is the default.
     assert_eq!(printed(program, "export").await, printed(program, "export samples --format csv").await);
     let (_, disarmed) = parsed(&printed(program, "export events").await);

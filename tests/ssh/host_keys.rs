@@ -99,6 +99,24 @@ pub(crate) async fn trust_pins_once_and_over_another_key_only_by_name() {
     says(&trusted, 1, &format!("pinned already  ssh-ed25519 {new}"));
     says(&program.run(["--client", "1", "trust"]).await, 0, &anew);
     sweep(&program).await.is_complete();
+    let [one, two] = [0, 1].map(|number| {
+        let (ip, port) = at(&sshd, number);
+        format!("[{ip}]:{port}")
+    });
+    let replaced = format!("ssh-ed25519 {new}; before: ssh-ed25519 {shown}");
+    let entry =
+        |action: &str, target: &str, detail: &str| [action, target, detail].map(|text| Some(text.to_owned())).to_vec();
+    let pinned = format!("ssh-ed25519 {shown}");
+    assert_eq!(
+        support::rows(&program.path("fleetsweep.db"), "SELECT action, target, detail FROM v1_audit ORDER BY at_ms, target")
+            .await,
+        [
+            entry("pin", &one, &pinned),
+            entry("pin", &two, &pinned),
+            entry("re-pin", &one, &replaced),
+            entry("re-pin", &two, &replaced),
+        ]
+    );
 }
 
 pub(crate) async fn host_keys_of_the_ssh_tools_are_accepted_as_they_are() {

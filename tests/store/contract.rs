@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use support::{Access, Database, Engine, Trial};
 
 use crate::{
-    fleet::{ClientId, Failure, FailureKind, Percent, Reading, Stage, rows::View},
+    fleet::{ClientId, Failure, FailureKind, Percent, Reading, Stage, audit::AuditAction, rows::View},
     open,
     records::{AT, at, plain, reading, record},
     store::{Outcome, Record},
@@ -155,7 +155,7 @@ fn exported(view: &str) -> Option<Vec<&'static str>> {
 async fn every_column_of_every_view_is_documented(database: Database) {
     fill(&database).await;
     let store = open(&database).await;
-    store.audit(at(0), "ops", "pause", "schedule", "").await.unwrap();
+    store.audit(at(0), "ops", AuditAction::Pause, "schedule", "").await.unwrap();
     store.close().await;
     let views = views(&database).await;
     assert_eq!(views.len(), 8, "{views:?}");

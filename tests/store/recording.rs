@@ -10,6 +10,7 @@ use crate::{
     fleet::{
         ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage,
         alert::{Change, Notice, NoticeReason, OpenAlert, Step},
+        audit::AuditAction,
         judge::ClientState,
         login_hold::{HeldCredential, HeldVerdict, HoldChange, LoginHold},
         metric::Instance,
@@ -58,7 +59,7 @@ async fn a_record_is_seen_through_the_views(database: Database) {
     failed.state.failed_in_a_row = 1;
     failed.attempts = 2;
     store.record(failed).await.unwrap();
-    store.audit(at(20), "root", "acknowledge", "10.0.4.1:22", "cpu").await.unwrap();
+    store.audit(at(20), "root", AuditAction::Acknowledge, "10.0.4.1:22", "cpu").await.unwrap();
     let mut all = String::new();
     for view in VIEWS {
         all.push_str(&format!("{view}\n\n{}\n\n", database.named_rows(view).await.join("\n\n")));
@@ -264,7 +265,7 @@ async fn what_another_program_wrote_meanwhile_is_no_obstacle(database: Database)
     let store = open(&database).await;
     for number in 0..4 {
         store.record(Record { client: ClientId::new("a", 22), ..plain(number) }).await.unwrap();
-        store.audit(at(0), "a", "b", "c", "d").await.unwrap();
+        store.audit(at(0), "a", AuditAction::Cancel, "c", "d").await.unwrap();
         // Uses the ids of the next rows.
         database.change(
             "INSERT INTO collections (id, collection_uuid, sweep_uuid, client_id, started_at_ms, duration_ms, attempts, status)

@@ -19,6 +19,7 @@ use crate::{
     fleet::{
         ClientId, EventKind, SweepId,
         alert::{AlertKey, OpenAlert},
+        audit::{AuditAction, AuditNote},
         event::Trigger,
         login_hold::HeldLogins,
         order::{IssuedOrder, Order, Reply, Selection},
@@ -26,9 +27,6 @@ use crate::{
 };
 
 use super::{engine::Engine, pipeline::Pipeline, scheduler::ClaimedClients};
-
-/// The audit entry of an executed order: action, target and detail.
-type AuditEntry = (&'static str, String, String);
 
 /// The running tasks of a collector.
 #[derive(Debug)]
@@ -93,14 +91,20 @@ impl Dispatcher {
             Order::Unacknowledge { client, metric, instance } => {
                 return self.acknowledge(request, client, AlertKey { metric, instance }, false);
             }
+            Order::Note(notes) => {
+                for note in notes {
+                    self.audit(actor.clone(), Some(note));
+                }
+                (Reply::Done { text: "noted in the audit".to_owned(), sweep: None }, None)
+            }
             Order::Each(orders) => return self.each(request, orders),
         };
         request.answer(reply);
         self.audit(actor, entry);
     }
 
-    fn audit(&mut self, actor: String, entry: Option<AuditEntry>) {
-        let Some((action, target, detail)) = entry else { return };
+    fn audit(&mut self, actor: String, entry: Option<AuditNote>) {
+        let Some(AuditNote { action, target, detail }) = entry else { return };
         let engine = self.engine.clone();
         self.under_way.spawn(async move {
             if let Err(error) = engine.store.audit(Timestamp::now(), &actor, action, &target, &detail).await {
@@ -109,7 +113,7 @@ impl Dispatcher {
         });
     }
 
-    fn collect(&mut self, selection: &Selection) -> (Reply, Option<AuditEntry>) {
+    fn collect(&mut self, selection: &Selection) -> (Reply, Option<AuditNote>) {
         let wanted = match self.selected(selection) {
             Ok(wanted) => wanted,
             Err(text) => return (Reply::Refused { text }, None),
@@ -139,7 +143,8 @@ impl Dispatcher {
         self.sweep(sweep, Trigger::Manual, due);
         let left_out = if busy == 0 { String::new() } else { format!("; {busy} already being collected") };
         let text = format!("collecting {what}{left_out}");
-        let entry = ("collect", target, format!("{count} clients, sweep {}", sweep.0));
+        let detail = format!("{count} clients, sweep {}", sweep.0);
+        let entry = AuditNote { action: AuditAction::Collect, target, detail };
         (Reply::Done { text, sweep: Some(sweep) }, Some(entry))
     }
 
@@ -184,7 +189,7 @@ impl Dispatcher {
         });
     }
 
-    async fn pause(&mut self, paused: bool, actor: &str) -> (Reply, Option<AuditEntry>) {
+    async fn pause(&mut self, paused: bool, actor: &str) -> (Reply, Option<AuditNote>) {
         if self.is_paused == paused {
             let text = if paused { "the schedule is already paused" } else { "the schedule is not paused" };
             return (Reply::Refused { text: text.to_owned() }, None);
@@ -193,18 +198,20 @@ impl Dispatcher {
         let kind = EventKind::SchedulePaused { paused, actor: actor.to_owned() };
         self.engine.publisher.publish(None, None, kind).await;
         let (action, text) = if paused {
-            ("pause", "schedule paused: until you resume it, only what you collect by hand is collected")
+            (AuditAction::Pause, "schedule paused: until you resume it, only what you collect by hand is collected")
         } else {
-            ("resume", "schedule resumed")
+            (AuditAction::Resume, "schedule resumed")
         };
-        (Reply::Done { text: text.to_owned(), sweep: None }, Some((action, "schedule".to_owned(), String::new())))
+        let entry = AuditNote { action, target: "schedule".to_owned(), detail: String::new() };
+        (Reply::Done { text: text.to_owned(), sweep: None }, Some(entry))
     }
 
-    fn cancel(&self, client: &ClientId) -> (Reply, Option<AuditEntry>) {
+    fn cancel(&self, client: &ClientId) -> (Reply, Option<AuditNote>) {
         let name = self.name_of(client);
         if self.engine.client_states.cancel(client) {
             let text = format!("cancelling the collection of {name}");
-            (Reply::Done { text, sweep: None }, Some(("cancel", client.to_string(), String::new())))
+            let entry = AuditNote { action: AuditAction::Cancel, target: client.to_string(), detail: String::new() };
+            (Reply::Done { text, sweep: None }, Some(entry))
         } else {
             (Reply::Refused { text: format!("{name} is not being collected") }, None)
         }
@@ -268,6 +275,7 @@ impl Dispatcher {
                 | Order::OnceRetryingLogins(_)
                 | Order::Pause
                 | Order::Resume
+                | Order::Note(_)
                 | Order::Each(_) => Err("this cannot be asked together with other things".to_owned()),
             };
             match found {

@@ -5,9 +5,14 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use crate::{
     app::{
+        audit,
         config_source::cards,
-        error::RunError,
-        mail::{outbox_worker::OutboxWorker, smtp_clients::smtp_clients, wakeup::OutboxWakeup},
+        error::{RunError, chain},
+        mail::{
+            outbox_worker::OutboxWorker,
+            smtp_clients::{audit_note, smtp_clients},
+            wakeup::OutboxWakeup,
+        },
         process::{descriptors::Descriptors, identity::host_name},
         troubles::{mailer::TroubleMailer, tracker::TroubleTracker},
     },
@@ -130,6 +135,11 @@ impl Engine {
     pub async fn mailing(&self, config: &Config) -> Result<(OutboxWorker, TroubleMailer), RunError> {
         let smtp = &config.smtp;
         let [for_mails, for_troubles] = smtp_clients(smtp).await?;
+        if let Some(note) = audit_note(smtp)
+            && let Err(error) = audit::write(&self.store, &[note]).await
+        {
+            tracing::error!("the password of <smtp> was read, which is not in the audit: {}", chain(&error));
+        }
         let outbox = OutboxWorker::new(
             self.store.clone(),
             for_mails,

@@ -60,6 +60,7 @@ pub async fn sweep(
         | Order::Cancel(_)
         | Order::Acknowledge { .. }
         | Order::Unacknowledge { .. }
+        | Order::Note(_)
         | Order::Each(_) => HeldLogins::Respected,
     };
     let due = engine.scheduler.claim(pipeline.clients());

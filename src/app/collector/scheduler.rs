@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error_span};
 
 use crate::{
-    app::{error::chain, units::milliseconds},
+    app::{audit, error::chain, units::milliseconds},
     bus::Publisher,
     config::Client,
     fleet::{
@@ -189,6 +189,9 @@ impl Scheduler {
         }
         while collections.join_next().await.is_some() {}
         pipeline.conclude(&evidence, is_whole);
+        if let Err(error) = audit::write(&self.store, &pipeline.collector.take_audit_notes()).await {
+            tracing::error!("pinned host keys and secrets that were read are not in the audit: {}", chain(&error));
+        }
 
         let (ok, failed) = (ok.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
         self.own_up(&std::mem::take(&mut *ours.lock().unwrap_or_else(PoisonError::into_inner)), is_whole && ok > 0);

@@ -1,6 +1,11 @@
 //! Creates SMTP clients and reads their password.
 
-use crate::{app::error::RunError, config::Smtp, mail::smtp::SmtpClient};
+use crate::{
+    app::error::RunError,
+    config::Smtp,
+    fleet::audit::{AuditAction, AuditNote},
+    mail::smtp::SmtpClient,
+};
 
 /// One client.
 ///
@@ -9,6 +14,14 @@ use crate::{app::error::RunError, config::Smtp, mail::smtp::SmtpClient};
 pub async fn smtp_client(smtp: &Smtp) -> Result<SmtpClient, RunError> {
     let [client, _] = smtp_clients(smtp).await?;
     Ok(client)
+}
+
+/// The audit note about reading the password, if a command was run for it.
+#[must_use]
+pub fn audit_note(smtp: &Smtp) -> Option<AuditNote> {
+    let program = smtp.login.as_ref()?.password.program()?;
+    let detail = "password of <smtp> read by cmd:".to_owned();
+    Some(AuditNote { action: AuditAction::Secret, target: program.to_owned(), detail })
 }
 
 /// Two clients; the password is read once.

@@ -12,15 +12,16 @@ use uuid::Uuid;
 
 use crate::{
     app::{
+        audit,
         config_source::ConfigSource,
         error::{RunError, chain},
-        mail::smtp_clients::smtp_client,
+        mail::smtp_clients::{audit_note, smtp_client},
         process::{descriptors::Descriptors, identity::host_name},
     },
     bus::Publisher,
     cli::Exit,
     config::{Client, Config, check, inspect},
-    fleet::Failure,
+    fleet::{Failure, audit::AuditNote},
     mail::{compose::Composer, outcome::Answer},
     sweep::{self, CleanResult, Collector, PinnedBefore, PinnedOthers, SessionKeeping, SweepError, TrustResult},
 };
@@ -116,6 +117,7 @@ pub async fn mail_test(source: &ConfigSource) -> Result<Exit, RunError> {
         }
     }
     smtp.quit().await;
+    store_notes(&config, audit_note(&config.smtp).as_slice()).await;
     Ok(exit)
 }
 
@@ -152,7 +154,15 @@ async fn visit(
     }
     drop(answers);
     collector.close().await;
+    store_notes(config, &collector.take_audit_notes()).await;
     Ok(exit)
+}
+
+/// Stores audit notes. What they are about has been done, so a failure does not change the exit code.
+async fn store_notes(config: &Config, notes: &[AuditNote]) {
+    if let Err(error) = audit::store(config, notes).await {
+        tracing::warn!("not in the audit: {}", chain(&error));
+    }
 }
 
 fn say(text: &str) -> io::Result<()> {

@@ -1,5 +1,5 @@
 //! `export`: writes data of the database for other programs. It reads while a collector runs, contacts no client and
-//! changes nothing.
+//! changes nothing but the audit.
 
 use std::io::{self, Write as _};
 
@@ -8,14 +8,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{
+        audit,
         config_source::{ConfigSource, cards},
-        error::RunError,
+        error::{RunError, chain},
     },
     cli::{
         Exit,
         export::{Content, Export, RowFormat, When},
     },
-    fleet::{Event, EventKind, csv::Formulas, rows::View, state::Fleet},
+    config::Config,
+    fleet::{
+        Event, EventKind,
+        audit::{AuditAction, AuditNote},
+        csv::Formulas,
+        rows::View,
+        state::Fleet,
+    },
     headless::{
         metrics,
         rows::{self, Notation},
@@ -54,7 +62,10 @@ pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToke
                 RowFormat::Csv { raw } => Notation::Csv(if raw { Formulas::Raw } else { Formulas::Disarmed }),
                 RowFormat::JsonLines => Notation::JsonLines,
             };
-            write_rows(&reader, view, RowFilter { clients, since, until }, notation, output, stop).await?
+            let (output, count) =
+                write_rows(&reader, view, RowFilter { clients, since, until }, notation, output, stop).await?;
+            note(&config, export, view, count).await;
+            output
         }
         Content::Metrics => {
             let config = source.load()?;
@@ -103,7 +114,7 @@ async fn write_rows(
     notation: Notation,
     mut output: Option<Output>,
     stop: &CancellationToken,
-) -> Result<Option<Output>, RunError> {
+) -> Result<(Option<Output>, usize), RunError> {
     write(&mut output, &rows::head(view, notation)?)?;
     let mut pages = Pages::of(reader.clone(), view, wanted).await?;
     let mut count = 0_usize;
@@ -129,7 +140,17 @@ async fn write_rows(
         1 => tracing::warn!("1 row of {} could not be read and is not in the export", view.name()),
         rows => tracing::warn!("{rows} rows of {} could not be read and are not in the export", view.name()),
     }
-    Ok(output)
+    Ok((output, count))
+}
+
+/// Notes the export in the audit. An account that may only read the database cannot do so.
+async fn note(config: &Config, export: &Export, view: View, count: usize) {
+    let to = export.output.as_ref().map_or_else(|| "standard output".to_owned(), |file| file.display().to_string());
+    let detail = format!("{count} rows to {to}");
+    let note = AuditNote { action: AuditAction::Export, target: view.name().to_owned(), detail };
+    if let Err(error) = audit::store(config, &[note]).await {
+        tracing::info!("the export is not in the audit: {}", chain(&error));
+    }
 }
 
 fn write(output: &mut Option<Output>, bytes: &[u8]) -> Result<(), RunError> {

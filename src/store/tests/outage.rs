@@ -1,7 +1,7 @@
 //! A database that is away during a run: another program locks an SQLite file for longer than the store waits.
 
 use super::{records::mail, *};
-use crate::fleet::{Failure, FailureKind, Stage, event::Trigger};
+use crate::fleet::{Failure, FailureKind, Stage, audit::AuditAction, event::Trigger};
 
 const VIEWS: [&str; 8] = [
     "SELECT * FROM v1_samples",
@@ -68,7 +68,7 @@ async fn sweep(store: &Store) {
     failed.state.failed_in_a_row = 1;
     store.record(failed).await.unwrap();
     store.record(Record { changes: Vec::new(), mails: vec![mail(9, 30)], ..record(3) }).await.unwrap();
-    store.audit(at(20), "root", "pause", "schedule", "").await.unwrap();
+    store.audit(at(20), "root", AuditAction::Pause, "schedule", "").await.unwrap();
     store.queue(mail(7, 20)).await.unwrap();
     store.mail_sent(uuid(1), at(40), "250 Ok").await.unwrap();
     store.mail_deferred(uuid(7), 1, at(99), "451 later").await.unwrap();

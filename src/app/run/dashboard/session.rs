@@ -20,7 +20,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{error::RunError, source::Source},
-    fleet::{order::Reply, stream::About},
+    fleet::{
+        audit::{AuditAction, AuditNote},
+        order::{Order, Reply},
+        stream::About,
+    },
     tui::{
         Answer, Command, Look, Message,
         data::StatusMessage,
@@ -158,11 +162,18 @@ async fn run_errand(source: Arc<Source>, feed: Feed, command: Command) {
     let answer = match command {
         Command::Order(order) => Answer::Status(said(source.order(order).await)),
         Command::Export { file_name, text } => {
+            let target = file_name.clone();
             let written = tokio::task::spawn_blocking(move || export(&file_name, &text)).await;
-            Answer::Status(
-                written
-                    .unwrap_or_else(|error| StatusMessage { is_error: true, text: format!("not exported: {error}") }),
-            )
+            let status = written
+                .unwrap_or_else(|error| StatusMessage { is_error: true, text: format!("not exported: {error}") });
+            if !status.is_error {
+                let note = AuditNote { action: AuditAction::Export, target, detail: status.text.clone() };
+                // A recording has no audit, and what was written is written.
+                if let Reply::Refused { text } = source.order(Order::Note(vec![note])).await {
+                    tracing::debug!("the export is not in the audit: {text}");
+                }
+            }
+            Answer::Status(status)
         }
         Command::TakeOver => {
             source.take_over();
