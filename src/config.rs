@@ -9,6 +9,7 @@ pub mod database;
 pub mod diagnostic;
 pub mod directories;
 pub mod inspect;
+pub mod key_text;
 pub mod rights;
 pub mod safe_text;
 pub mod secret;

@@ -24,7 +24,9 @@
 //! | `first_lines` | pure: the lines that come before the packets |
 //! | `stream` | the TCP stream under a session: it limits, delays and can be cut from outside |
 //! | `session_handler` | the callbacks of the SSH library, which refuse requests of servers |
+//! | `host_certificate` | pure: whether the certificate of a host is valid for it |
 //! | `host_key` | the check of a host key by the policy |
+//! | `server_key` | the host key that a server has shown |
 //! | `session` | an open SSH session, and those kept for the next sweep |
 //! | `session_state` | the state that a session shares with its handler |
 //! | `credential` | pure: which credentials are tried in which order, and the result of the server's answers |
@@ -37,7 +39,10 @@
 //! | `login_marks` | marks by which an unchanged credential is recognised |
 //! | `login_record` | what a login may send, and what it sent |
 //! | `authenticate` | trying the credentials of a client, one after the other |
-//! | `ssh_agent` | trying the keys of the ssh-agent |
+//! | `public_keys` | which public keys are shown to a server, and who signs: a key file or the ssh-agent |
+//! | `ssh_agent` | the keys of the ssh-agent, and signatures by them |
+//! | `certificates` | the certificates of our own keys |
+//! | `key_format` | pure: decoding private keys in all formats of OpenSSH and OpenSSL |
 //! | `keyring`, `secrets` | decoded key files and read secrets, each once for all clients |
 //! | `shortage` | which errors are caused by exhausted resources of this machine |
 //! | [`span`] | which client and which stage a line of the log belongs to |
@@ -66,6 +71,7 @@ mod authenticate;
 mod backoff;
 mod bastion_pool;
 mod bastions;
+mod certificates;
 mod collection;
 pub mod collector;
 mod connect;
@@ -79,7 +85,9 @@ mod forwarding;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod handshake;
+mod host_certificate;
 mod host_key;
+mod key_format;
 mod keyboard_interactive;
 mod keyring;
 mod known_as;
@@ -90,10 +98,12 @@ mod login_marks;
 mod login_record;
 mod platform;
 mod proxy_command;
+mod public_keys;
 mod question;
 mod recognition;
 mod secrets;
 mod sent_secrets;
+mod server_key;
 mod server_texts;
 mod session;
 mod session_handler;

@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     num::NonZeroUsize,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -82,12 +82,19 @@ fn hop(text: &str) -> Result<WrittenHop, ValueError> {
 }
 
 /// Reads every `<bastion>` of the root element.
-pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, findings: &mut Findings) -> Bastions {
+pub(super) fn read(
+    root: &Element,
+    home: Option<&Path>,
+    default_keys: &[PathBuf],
+    source: &Source<'_>,
+    findings: &mut Findings,
+) -> Bastions {
     let mut found = HashMap::new();
     let mut lines: HashMap<String, usize> = HashMap::new();
     for element in root.children.iter().filter(|child| child.name.text == "bastion") {
         let name = required(element, "name", "name=\"…\", which `via` of clients and groups names", findings, name);
         let bastion = bastion(element, name.as_deref(), home, findings);
+        let bastion = bastion.map(|bastion| Bastion { login: bastion.login.or_defaults(default_keys), ..bastion });
         let Some(name) = name else { continue };
         match lines.entry(name.clone()) {
             Entry::Occupied(first) => {
@@ -181,7 +188,7 @@ impl Bastions {
             name: format!("{username}@{id}"),
             id,
             username: username.to_owned(),
-            login: Login::of(login.key.clone(), None),
+            login: Login { defaults: login.defaults.clone(), ..Login::of(login.key.clone(), None) },
             legacy: false,
             max_logins: default_max_logins(),
             openssh: None,

@@ -73,7 +73,7 @@ pub(super) fn read(
     source: &Source<'_>,
     findings: &mut Findings,
 ) -> Clients {
-    let bastions = bastions::read(root, home, source, findings);
+    let bastions = bastions::read(root, home, openssh.default_keys(), source, findings);
     let mut reader = Reader {
         settings,
         bastions,

@@ -55,10 +55,12 @@ impl fmt::Debug for KeyFile {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, identities, agent_socket, agent_keys, ssh_agent, password } = self;
+        let Self { key, identities, defaults, certificates, agent_socket, agent_keys, ssh_agent, password } = self;
         f.debug_struct("Login")
             .field("key", key)
             .field("identities", identities)
+            .field("defaults", defaults)
+            .field("certificates", &certificates.len())
             .field("agent_socket", &agent_socket.as_deref().map(safe_text::path))
             .field("agent_keys", &agent_keys.as_ref().map(Vec::len))
             .field("ssh_agent", ssh_agent)

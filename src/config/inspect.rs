@@ -12,9 +12,12 @@ use std::{
     sync::Arc,
 };
 
+use secrecy::zeroize::Zeroizing;
+
 use super::{
     database,
     diagnostic::{Diagnostic, Severity},
+    key_text::{self, NoKey},
     rights::{self, Rights, Role},
     safe_text::{self, SafeText, words},
     schema::{self, ValueKind},
@@ -23,9 +26,6 @@ use super::{
     source::Findings,
     values,
 };
-
-/// The largest file that is accepted as a private key. Real ones have a few kilobytes.
-const LARGEST_KEY_BYTES: u64 = 64 * 1024;
 
 /// Something outside the configuration file that the file refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -268,22 +268,41 @@ impl Inspector<'_> {
             }
         };
         let shown = safe_text::existing_path(path);
-        let problem = if !metadata.is_file() {
-            words!["the key file ", shown, " is not a regular file"]
-        } else if metadata.len() > LARGEST_KEY_BYTES {
-            words!["the key file ", shown, " is not a private key: it has ", metadata.len(), " bytes"]
-        } else {
-            match start_of(path) {
-                Err(error) => words!["the key file ", shown, " cannot be read: ", safe_text::io_error(&error)],
-                Ok(start) if start.is_empty() => words!["the key file ", shown, " is empty"],
-                Ok(start) if ["ssh-", "ecdsa-", "sk-"].iter().any(|public| start.starts_with(public.as_bytes())) => {
-                    let problem = words!["the key file ", shown, " contains a public key"];
-                    return self.error(places, &problem, "write the path of the private key, without `.pub`");
-                }
-                Ok(_) => return self.rights(Role::Key, path, &metadata, places),
+        if metadata.is_dir() {
+            return self.error(places, &words!["the key file ", shown, " is a directory"], HINT);
+        }
+        if !metadata.is_file() {
+            return self.error(places, &words!["the key file ", shown, " is not a regular file"], HINT);
+        }
+        if metadata.len() > key_text::LARGEST_BYTES {
+            let size = words![" is not a private key: it has ", metadata.len(), " bytes"];
+            return self.error(places, &words!["the key file ", shown, size], HINT);
+        }
+        let bytes = match fs::read(path) {
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(error) => {
+                let problem = words!["the key file ", shown, " cannot be read: ", safe_text::io_error(&error)];
+                return self.error(places, &problem, HINT);
             }
         };
-        self.error(places, &problem, HINT);
+        match key_text::parse(&bytes) {
+            // Whether it can be read, a login shows.
+            Ok(_) | Err(NoKey::Damaged) => self.rights(Role::Key, path, &metadata, places),
+            // It selects a key of the ssh-agent.
+            Err(NoKey::Public | NoKey::Certificate) if key_text::is_public(path) => {
+                if key_text::public_line(&bytes).is_none() {
+                    let problem = words!["the key file ", shown, " contains a damaged public key"];
+                    self.error(places, &problem, NoKey::Damaged.fix().0);
+                }
+            }
+            Err(no_key) => {
+                let hint = match no_key.fix() {
+                    (before, None) => before.into(),
+                    (before, Some(after)) => words![before, shown, after],
+                };
+                self.error(places, &words!["the key file ", shown, " ", no_key.is()], hint);
+            }
+        }
     }
 
     fn known_hosts(&mut self, path: &Path, strict: bool, places: &[Place]) {

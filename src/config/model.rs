@@ -7,6 +7,7 @@ use lettre::message::Mailbox;
 use super::{
     choices::{AgentKeeping, HostKeyPolicy, OpensshFiles, SmtpSecurity},
     database::DatabaseTls,
+    key_text,
     secret::SecretSource,
 };
 use crate::{
@@ -184,13 +185,17 @@ impl Bastion {
     }
 }
 
-/// The credentials of an account. They are tried in the order key, ssh-agent, password.
+/// The credentials of an account. They are tried in the order key, ssh-agent, default keys, password.
 #[derive(Clone, Default)]
 pub struct Login {
-    /// `key`: a private key file, with its `passphrase`.
+    /// `key`: a private key file, with its `passphrase`, or the public key of one key of the ssh-agent.
     pub key: Option<KeyFile>,
-    /// Private key files that OpenSSH's configuration names, each tried in order.
+    /// Key files that OpenSSH's configuration names, each tried in order. A key that the ssh-agent has is used there.
     pub identities: Vec<KeyFile>,
+    /// The key files that `ssh` tries without being told, after the ssh-agent. Only if nothing else is named.
+    pub defaults: Vec<KeyFile>,
+    /// Files of certificates that OpenSSH's configuration names. The certificate beside a key file needs no name.
+    pub certificates: Vec<PathBuf>,
     /// The socket of the ssh-agent, if it is not the one of `SSH_AUTH_SOCK`.
     pub agent_socket: Option<PathBuf>,
     /// The key files whose keys are the only ones used of the ssh-agent; `None` for all keys.
@@ -207,6 +212,14 @@ impl Login {
     pub fn of(key: Option<KeyFile>, password: Option<SecretSource>) -> Self {
         Self { ssh_agent: key.is_none() && password.is_none(), key, password, ..Self::default() }
     }
+
+    /// With the default key files, if no credential is named.
+    #[must_use]
+    pub fn or_defaults(self, files: &[PathBuf]) -> Self {
+        let is_named = self.key.is_some() || self.password.is_some() || !self.identities.is_empty();
+        let key = |path: &PathBuf| KeyFile { path: path.clone(), passphrase: None };
+        Self { defaults: if is_named { Vec::new() } else { files.iter().map(key).collect() }, ..self }
+    }
 }
 
 /// A private key file.
@@ -216,4 +229,12 @@ pub struct KeyFile {
     pub path: PathBuf,
     /// The passphrase that decrypts it; `None` if it is not encrypted.
     pub passphrase: Option<SecretSource>,
+}
+
+impl KeyFile {
+    /// Whether it is named as a public key: it selects a key of the ssh-agent.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        key_text::is_public(&self.path)
+    }
 }

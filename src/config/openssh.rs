@@ -13,6 +13,9 @@ use crate::ssh_config::{self, Answer, Asked, Commands, Environment, FileSystem, 
 /// The file for all accounts.
 const OF_THE_SYSTEM: &str = "/etc/ssh/ssh_config";
 
+/// The key files that `ssh` tries without being told, in its order. Keys of security tokens are used by the ssh-agent.
+const DEFAULT_KEYS: [&str; 3] = ["id_rsa", "id_ecdsa", "id_ed25519"];
+
 /// How far reading a configuration reaches beyond its own text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
@@ -39,6 +42,7 @@ pub(super) struct Openssh {
     home: Option<PathBuf>,
     account: String,
     machine: String,
+    default_keys: Vec<PathBuf>,
     /// `None` if commands are not run.
     commands: Option<Commands>,
 }
@@ -59,8 +63,17 @@ impl Openssh {
             home: home.map(Path::to_owned),
             account: whoami::username().unwrap_or_default(),
             machine: gethostname::gethostname().to_string_lossy().into_owned(),
+            default_keys: match reach {
+                Reach::Text => Vec::new(),
+                Reach::Files | Reach::Commands => default_keys(home),
+            },
             commands,
         }
+    }
+
+    /// The default key files that exist.
+    pub(super) fn default_keys(&self) -> &[PathBuf] {
+        &self.default_keys
     }
 
     /// What there is to say about the files whatever the client is.
@@ -89,6 +102,12 @@ impl Openssh {
         };
         Some(ssh_config::resolve(&self.files, asked, &environment))
     }
+}
+
+fn default_keys(home: Option<&Path>) -> Vec<PathBuf> {
+    let folder = home.map(|home| home.join(".ssh"));
+    let keys = folder.iter().flat_map(|folder| DEFAULT_KEYS.map(|name| folder.join(name)));
+    keys.filter(|path| path.is_file()).collect()
 }
 
 /// The files to begin with.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     fleet::ClientId,
-    ssh_config::{About, Asked, HostSettings, IdentityAgent, Origin, Proxy, Remark},
+    ssh_config::{Asked, HostSettings, IdentityAgent, Proxy},
 };
 
 /// The default port of SSH.
@@ -58,12 +58,6 @@ pub(super) fn way(written: &Written<'_>, openssh: &Openssh, bastions: &Bastions)
     let mut settings = openssh.of(&written.asked);
     if let Some(settings) = &mut settings {
         check(settings)?;
-        // Keys are sent without a certificate so far.
-        let certificates = settings.certificate_files.drain(..).filter_map(|file| match file.origin {
-            Origin::Line(line) => Some(Remark { line, about: About::NotUsed("CertificateFile") }),
-            Origin::Given => None,
-        });
-        settings.remarks.extend(certificates);
         // What this file says wins.
         if written.via.is_some() {
             settings.proxy = None;
@@ -78,8 +72,8 @@ pub(super) fn way(written: &Written<'_>, openssh: &Openssh, bastions: &Bastions)
     let username = written.asked.user.clone().or(named).ok_or(NoWay::NoUsername)?;
     values::line(&username).map_err(|_| NoWay::Openssh("`User` is not the name of an account"))?;
     let login = match written.login {
-        Some(login) => login.clone(),
-        None => login(settings.as_ref()),
+        Some(login) => Login { certificates: certificates(settings.as_ref()), ..login.clone() },
+        None => login(settings.as_ref(), openssh),
     };
     let via = match (written.via, jump(settings.as_ref())) {
         (Some(via), _) => bastions.resolve(via, &username, &login).ok_or(NoWay::Via)?,
@@ -137,7 +131,8 @@ fn jump_hosts(
             }
             jump_hosts(settings.as_ref(), openssh, bastions, depth + 1, found)?;
         }
-        found.push(Arc::new(jump_host(&asked, settings, index > 0 || !found.is_empty())?));
+        let login = login(settings.as_ref(), openssh);
+        found.push(Arc::new(jump_host(&asked, settings, login, index > 0 || !found.is_empty())?));
         if found.len() > MOST_HOPS {
             return Err(LOOP);
         }
@@ -145,7 +140,12 @@ fn jump_hosts(
     Ok(())
 }
 
-fn jump_host(asked: &Asked, settings: Option<HostSettings>, is_behind_another: bool) -> Result<Bastion, NoWay> {
+fn jump_host(
+    asked: &Asked,
+    settings: Option<HostSettings>,
+    login: Login,
+    is_behind_another: bool,
+) -> Result<Bastion, NoWay> {
     let host = settings.as_ref().map_or(&asked.host, |settings| &settings.host_name);
     let host = address::parse(host).map_err(|_| NoWay::Openssh("a jump host of it is not a host name or address"))?;
     let port = settings.as_ref().and_then(|settings| settings.port.as_ref()).map(|port| port.value);
@@ -153,7 +153,6 @@ fn jump_host(asked: &Asked, settings: Option<HostSettings>, is_behind_another: b
     let user = settings.as_ref().and_then(|settings| settings.user.as_ref()).map(|user| user.value.clone());
     // As with `ssh`: the account there is the one here, not that of the client.
     let username = user.or_else(|| whoami::username().ok()).ok_or(NoWay::NoUsername)?;
-    let login = login(settings.as_ref());
     let openssh = settings.map(|mut settings| {
         if is_behind_another {
             settings.proxy = None;
@@ -171,10 +170,10 @@ fn jump_host(asked: &Asked, settings: Option<HostSettings>, is_behind_another: b
     })
 }
 
-/// The credentials that OpenSSH's configuration names, where this file names none. Key files that do not exist are left
-/// out, as `ssh` does.
-fn login(settings: Option<&HostSettings>) -> Login {
-    let Some(settings) = settings else { return Login::of(None, None) };
+/// The credentials that OpenSSH's configuration names, where this file names none; the default keys if it names none
+/// either. Key files that do not exist are left out, as `ssh` does. If the public key is there, the ssh-agent may have it.
+fn login(settings: Option<&HostSettings>, openssh: &Openssh) -> Login {
+    let Some(settings) = settings else { return Login::of(None, None).or_defaults(openssh.default_keys()) };
     let named = || settings.identity_files.iter().flatten().map(|file| file.value.path.as_path());
     let is_only = settings.identities_only.as_ref().is_some_and(|only| only.value);
     let socket = match settings.identity_agent.as_ref().map(|agent| &agent.value) {
@@ -185,18 +184,34 @@ fn login(settings: Option<&HostSettings>) -> Login {
         }
         Some(IdentityAgent::Variable(_)) | None => Agent::Usual,
     };
-    let private = named().filter(|path| path.is_file() && !is_public(path));
-    Login {
+    let existing = |path: &Path| {
+        let public = path.with_added_extension("pub");
+        [path, &public].into_iter().find(|path| path.is_file()).map(Path::to_owned)
+    };
+    let has_agent = socket != Agent::None;
+    let identities = named().filter_map(existing).map(|path| KeyFile { path, passphrase: None });
+    let login = Login {
         key: None,
-        identities: private.map(|path| KeyFile { path: path.to_owned(), passphrase: None }).collect(),
-        ssh_agent: socket != Agent::None,
+        identities: identities.filter(|key| has_agent || !key.is_public()).collect(),
+        defaults: Vec::new(),
+        certificates: certificates(Some(settings)),
+        ssh_agent: has_agent,
         agent_socket: match socket {
             Agent::At(path) => Some(path),
             Agent::None | Agent::Usual => None,
         },
-        agent_keys: (is_only && settings.identity_files.is_some()).then(|| named().map(Path::to_owned).collect()),
+        agent_keys: is_only.then(|| match &settings.identity_files {
+            Some(_) => named().map(Path::to_owned).collect(),
+            None => openssh.default_keys().to_vec(),
+        }),
         password: None,
-    }
+    };
+    if settings.identity_files.is_some() { login } else { login.or_defaults(openssh.default_keys()) }
+}
+
+/// `CertificateFile`.
+fn certificates(settings: Option<&HostSettings>) -> Vec<PathBuf> {
+    settings.iter().flat_map(|settings| &settings.certificate_files).map(|file| file.value.path.clone()).collect()
 }
 
 /// Which ssh-agent is asked.
@@ -205,10 +220,6 @@ enum Agent {
     None,
     Usual,
     At(PathBuf),
-}
-
-fn is_public(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "pub")
 }
 
 #[cfg(test)]
@@ -265,8 +276,8 @@ mod tests {
         with(text, |way| {
             let check = |written: Written<'_>, expected: &str| assert_eq!(words(&way(&written)), expected);
             let plain = |host: &str| Written { asked: asked(host), login: None, via: None };
-            check(plain("a"), "ops via  key one agent all command false");
-            check(plain("b"), "ops via  key one agent 3 command true");
+            check(plain("a"), "ops via  key one,of-agent.pub agent all command false");
+            check(plain("b"), "ops via  key one,of-agent.pub agent 3 command true");
             check(plain("c"), "root via  key  agent none command false");
             check(plain("d"), "NoUsername");
             check(
@@ -274,7 +285,7 @@ mod tests {
                 "ops via  key written agent none command false",
             );
             let named = Asked { user: Some("me".to_owned()), ..asked("a") };
-            check(Written { asked: named, ..plain("a") }, "me via  key one agent all command false");
+            check(Written { asked: named, ..plain("a") }, "me via  key one,of-agent.pub agent all command false");
         });
     }
 

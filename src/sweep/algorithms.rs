@@ -132,12 +132,21 @@ pub(super) const MOST_RSA_BITS: usize = 8192;
 const COMMON_RSA_BITS: usize = 4096;
 const COMMON_EXPONENT_BYTES: usize = 3;
 
+/// The host keys that are offered to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HostKeys {
+    /// Their algorithms, in the order of preference.
+    pub(super) algorithms: Vec<Algorithm>,
+    /// Whether certificates are accepted too. A server that has one shows it and not its key.
+    pub(super) certificates: bool,
+}
+
 /// The offered algorithms, with the host keys in this order.
-pub(super) fn offered(set: AlgorithmSet, host_keys: Vec<Algorithm>) -> Preferred {
+pub(super) fn offered(set: AlgorithmSet, HostKeys { algorithms, certificates }: HostKeys) -> Preferred {
     Preferred {
+        host_key_certificates: if certificates { Cow::Owned(algorithms.clone()) } else { Cow::Borrowed(&[]) },
         kex: Cow::Owned([set.key_exchanges(), EXTENSIONS.to_vec()].concat()),
-        key: Cow::Owned(host_keys),
-        host_key_certificates: Cow::Borrowed(&[]),
+        key: Cow::Owned(algorithms),
         cipher: Cow::Owned(set.choose(CIPHERS, LEGACY_CIPHERS)),
         mac: Cow::Owned(set.choose(MACS, LEGACY_MACS)),
         compression: Cow::Borrowed(&[compression::NONE]),
@@ -228,7 +237,9 @@ mod tests {
 
     #[test]
     fn only_exchanges_that_we_can_afford_are_offered() {
-        let sound = offered(AlgorithmSet::Sound, AlgorithmSet::Sound.host_keys());
+        let set = AlgorithmSet::Sound;
+        let sound = offered(set, HostKeys { algorithms: set.host_keys(), certificates: false });
+        assert!(sound.host_key_certificates.is_empty());
         let names: Vec<&str> = sound.kex.iter().map(AsRef::as_ref).collect();
         assert_eq!(
             names,
@@ -254,7 +265,8 @@ mod tests {
     #[test]
     fn what_only_old_servers_need_is_offered_last_and_only_where_it_is_wanted() {
         let names = |set: AlgorithmSet| {
-            let Preferred { kex, key, cipher, mac, .. } = offered(set, set.host_keys());
+            let Preferred { kex, key, cipher, mac, .. } =
+                offered(set, HostKeys { algorithms: set.host_keys(), certificates: true });
             let kex: Vec<String> = kex.iter().map(|name| name.as_ref().to_owned()).collect();
             let key: Vec<String> = key.iter().map(|name| name.as_str().to_owned()).collect();
             let cipher: Vec<String> = cipher.iter().map(|name| name.as_ref().to_owned()).collect();

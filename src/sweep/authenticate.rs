@@ -1,24 +1,23 @@
 //! The login at a client: which credentials are tried, in which order, and when to stop.
 //!
-//! The order is key file, ssh-agent, password, keyboard-interactive with the password. First the server is asked for its
-//! methods by the request `none`, which servers do not count as a failed login. A credential is only sent by one of them:
-//! where only one failure is allowed (`MaxAuthTries 1`), another method would end the login.
+//! The order is key file, ssh-agent, default key files, password, keyboard-interactive with the password. First the server
+//! is asked for its methods by the request `none`, which servers do not count as a failed login. A credential is only sent
+//! by one of them: where only one failure is allowed (`MaxAuthTries 1`), another method would end the login.
 //!
 //! A credential that was refused is never sent again, neither in this attempt nor in another one, and is held for the next
 //! sweeps: see [`super::login_holds`]. Otherwise the account could be locked.
 
-use russh::{MethodKind, MethodSet, keys::PrivateKeyWithHashAlg};
+use russh::{MethodKind, MethodSet};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    algorithms::AlgorithmSet,
     credential::{self, Credential, LoginAttempts, Outcome},
     credential_sources::CredentialSources,
     keyboard_interactive,
     login_record::LoginRecord,
+    public_keys::PublicKeys,
     session::Session,
     session_state::Ending,
-    ssh_agent,
 };
 use crate::{
     config::Client,
@@ -39,6 +38,7 @@ pub(super) async fn authenticate(
     let mut waiting = credential::in_order(client);
     let held = logins.leave_out(&mut waiting);
     let mut tried = LoginAttempts { held, ..LoginAttempts::default() };
+    let mut public_keys = PublicKeys::new(client, ours);
     let asking = session.handle().authenticate_none(&client.username).await.ok().map(Outcome::from);
     match judged(session, asking).await {
         Outcome::Accepted => {
@@ -46,11 +46,15 @@ pub(super) async fn authenticate(
             return Ok(());
         }
         Outcome::OneMoreWanted(methods) | Outcome::Refused(methods) => tried.offered = Some(methods),
-        Outcome::Unusable(_) | Outcome::Unanswerable(_) | Outcome::Lost => return Err(lost(session, tried, None).await),
+        Outcome::Unusable(_) | Outcome::ShownBefore | Outcome::Unanswerable(_) | Outcome::Lost => {
+            return Err(lost(session, tried, None).await);
+        }
     }
     while let Some(credential) = credential::next(&mut waiting, tried.offered.as_ref()) {
         session.forget_texts();
-        match attempt(session, client, credential, ours, logins).await {
+        let outcome = attempt(session, client, credential, ours, &mut public_keys, logins).await;
+        tried.notes.append(&mut public_keys.notes);
+        match outcome {
             Outcome::Accepted => {
                 logins.accepted();
                 return Ok(());
@@ -73,7 +77,11 @@ pub(super) async fn authenticate(
                 tried.said.extend(session.take_texts());
                 tried.offered = Some(methods);
             }
+            Outcome::Unusable(unusable) if credential::is_unasked(client, credential) && !unusable.is_short => {
+                tried.unasked.push(unusable);
+            }
             Outcome::Unusable(unusable) => tried.unusable.push(unusable),
+            Outcome::ShownBefore => {}
             Outcome::Unanswerable(words) => {
                 logins.refused(credential);
                 tried.unanswerable.push(words);
@@ -152,20 +160,13 @@ async fn attempt(
     client: &Client,
     credential: Credential<'_>,
     ours: &CredentialSources<'_>,
+    public_keys: &mut PublicKeys<'_>,
     logins: &LoginRecord,
 ) -> Outcome {
     let user = client.username.as_str();
     let outcome = match credential {
-        Credential::Key(file) => match ours.key(file).await {
-            Err(unusable) => return Outcome::Unusable(unusable),
-            Ok(key) => {
-                let hash =
-                    if key.algorithm().is_rsa() { session.rsa_hash(AlgorithmSet::of(client)).await } else { None };
-                let key = PrivateKeyWithHashAlg::new(key, hash);
-                session.handle().authenticate_publickey(user, key).await.ok().map(Outcome::from)
-            }
-        },
-        Credential::Agent => Some(ssh_agent::authenticate(session, client, ours).await),
+        Credential::Key(file) | Credential::DefaultKey(file) => public_keys.file(session, file).await,
+        Credential::Agent => Some(public_keys.agent(session).await),
         Credential::Password(source) => match ours.password(source).await {
             Err(unusable) => return Outcome::Unusable(unusable),
             Ok(password) => {

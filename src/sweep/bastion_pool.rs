@@ -185,6 +185,7 @@ impl BastionPool {
         while let Some(pool) = next {
             let state = pool.state.lock().await;
             if let Some(key) = state.sessions.first().and_then(|pooled| pooled.session.host_key()) {
+                let key = key.key();
                 let fingerprint = key.fingerprint(HashAlg::Sha256);
                 shown.push(format!("{} {} {fingerprint}", pool.bastion.label(), key.algorithm()));
             }

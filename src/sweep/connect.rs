@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use russh::{AlgorithmKind, client, keys::Algorithm};
+use russh::{AlgorithmKind, client};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    algorithms::{self, AlgorithmSet},
+    algorithms::{self, AlgorithmSet, HostKeys},
     host_key::HostKeyPurpose,
     known_as::KnownAs,
     known_hosts::KnownHosts,
@@ -90,7 +90,7 @@ async fn open(
     // From here on, dropping this future cuts the stream, which ends the session's task.
     let guard = cut.clone().drop_guard();
     let offered = handler.offered;
-    let settings = settings(offered, buffer, handler.host_key_algorithms()?)
+    let settings = settings(offered, buffer, handler.host_keys()?)
         .map_err(|error| Failure::new(Stage::Connect, FailureKind::Defect).because(error))?;
     let state = handler.state.clone();
     let stream = CuttableStream::new(transport, cut, identification.clone(), state.allowance.clone(), offered);
@@ -100,14 +100,10 @@ async fn open(
     }
 }
 
-fn settings(
-    offered: AlgorithmSet,
-    buffer: ChannelBuffer,
-    host_key_algorithms: Vec<Algorithm>,
-) -> Result<client::Config, russh::Error> {
+fn settings(offered: AlgorithmSet, buffer: ChannelBuffer, host_keys: HostKeys) -> Result<client::Config, russh::Error> {
     Ok(client::Config {
         client_id: russh::SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-fleetsweep_", env!("CARGO_PKG_VERSION")))),
-        preferred: algorithms::offered(offered, host_key_algorithms),
+        preferred: algorithms::offered(offered, host_keys),
         gex: algorithms::groups()?,
         keepalive_interval: Some(KEEPALIVE),
         channel_buffer_size: buffer.messages(),

@@ -16,6 +16,8 @@ use crate::{
 pub(super) enum Credential<'a> {
     Key(&'a KeyFile),
     Agent,
+    /// A key file that `ssh` tries without being told.
+    DefaultKey(&'a KeyFile),
     Password(&'a SecretSource),
     KeyboardInteractive(&'a SecretSource),
 }
@@ -32,7 +34,7 @@ impl Credential<'_> {
     /// Which one of the login's it is.
     pub(super) fn id(self) -> CredentialId {
         match self {
-            Self::Key(file) => CredentialId::Key(file.path.clone()),
+            Self::Key(file) | Self::DefaultKey(file) => CredentialId::Key(file.path.clone()),
             Self::Agent => CredentialId::Agent,
             Self::Password(_) | Self::KeyboardInteractive(_) => CredentialId::Password,
         }
@@ -41,7 +43,7 @@ impl Credential<'_> {
     /// Its SSH authentication method.
     fn method(self) -> MethodKind {
         match self {
-            Self::Key(_) | Self::Agent => MethodKind::PublicKey,
+            Self::Key(_) | Self::DefaultKey(_) | Self::Agent => MethodKind::PublicKey,
             Self::Password(_) => MethodKind::Password,
             Self::KeyboardInteractive(_) => MethodKind::KeyboardInteractive,
         }
@@ -50,7 +52,7 @@ impl Credential<'_> {
     /// Its name in error messages.
     pub(super) fn name(self) -> String {
         match self {
-            Self::Key(file) => format!("key {}", safe_text::path(&file.path)),
+            Self::Key(file) | Self::DefaultKey(file) => format!("key {}", safe_text::path(&file.path)),
             Self::Agent => "ssh-agent".to_owned(),
             Self::Password(_) => "password".to_owned(),
             Self::KeyboardInteractive(_) => "keyboard-interactive with the password".to_owned(),
@@ -63,11 +65,21 @@ pub(super) fn in_order(client: &Client) -> Vec<Credential<'_>> {
     let login = &client.login;
     let key = login.key.iter().chain(&login.identities).map(Credential::Key);
     let agent = login.ssh_agent.then_some(Credential::Agent);
+    let defaults = login.defaults.iter().map(Credential::DefaultKey);
     let password = login
         .password
         .iter()
         .flat_map(|source| [Credential::Password(source), Credential::KeyboardInteractive(source)]);
-    key.chain(agent).chain(password).collect()
+    key.chain(agent).chain(defaults).chain(password).collect()
+}
+
+/// Whether a login goes on without a word if this credential cannot be used: nobody has named it.
+pub(super) fn is_unasked(client: &Client, credential: Credential<'_>) -> bool {
+    match credential {
+        Credential::DefaultKey(_) => true,
+        Credential::Agent => !client.login.identities.is_empty() || !client.login.defaults.is_empty(),
+        Credential::Key(_) | Credential::Password(_) | Credential::KeyboardInteractive(_) => false,
+    }
 }
 
 /// Removes and returns the first credential whose method the server accepts.
@@ -87,6 +99,8 @@ pub(super) enum Outcome {
     Refused(MethodSet),
     /// It could not be tried, for this reason.
     Unusable(CredentialError),
+    /// All of it was refused before, as another credential.
+    ShownBefore,
     /// The server asks a question that we cannot answer.
     Unanswerable(String),
     /// The session ended meanwhile.
@@ -114,6 +128,10 @@ pub(super) struct LoginAttempts {
     pub(super) held: Vec<String>,
     /// Credentials that could not be tried.
     pub(super) unusable: Vec<CredentialError>,
+    /// Those of which nobody has named the credential: they count only if nothing else could be tried.
+    pub(super) unasked: Vec<CredentialError>,
+    /// What else is known about the keys.
+    pub(super) notes: Vec<String>,
     /// Questions of the server that only a person can answer.
     pub(super) unanswerable: Vec<String>,
     /// What the server said to that.
@@ -124,7 +142,11 @@ pub(super) struct LoginAttempts {
 
 impl LoginAttempts {
     /// The resulting failure; `not_offered` are the credentials that were not tried.
-    pub(super) fn failure(self, not_offered: Vec<String>) -> Failure {
+    pub(super) fn failure(mut self, not_offered: Vec<String>) -> Failure {
+        let is_tried = !(self.accepted.is_empty() && self.refused.is_empty() && self.unanswerable.is_empty());
+        if !is_tried && self.held.is_empty() && self.unusable.is_empty() {
+            self.unusable.append(&mut self.unasked);
+        }
         // A lack of resources is temporary, so another attempt may succeed.
         let kind = match self.unusable.iter().find(|unusable| unusable.is_short).or(self.unusable.first()) {
             Some(unusable) => unusable.kind(),
@@ -146,7 +168,7 @@ impl LoginAttempts {
         for words in self.said {
             failure = failure.because(words);
         }
-        for words in self.held {
+        for words in self.held.into_iter().chain(self.notes) {
             failure = failure.because(words);
         }
         let Some(methods) = self.offered.as_deref() else { return failure };

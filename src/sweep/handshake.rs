@@ -174,7 +174,13 @@ fn host_key_effort(content: &[u8]) -> Result<Effort, Abuse> {
     let numbers = || {
         let (host_key, _) = string(content)?;
         let (algorithm, rest) = string(host_key)?;
-        let (exponent, rest) = string(rest).filter(|_| algorithm == b"ssh-rsa")?;
+        let rest = match algorithm {
+            b"ssh-rsa" => rest,
+            // A random number comes before the key in a certificate.
+            b"ssh-rsa-cert-v01@openssh.com" => string(rest)?.1,
+            _ => return None,
+        };
+        let (exponent, rest) = string(rest)?;
         let (modulus, _) = string(rest)?;
         Some((bits(modulus), bits(exponent) / 8))
     };
@@ -306,11 +312,16 @@ mod tests {
 
     #[test]
     fn large_rsa_keys_are_work_and_the_largest_are_refused() {
-        let reply = |modulus: usize, exponent: &[u8]| {
-            let host_key = [text(b"ssh-rsa"), text(exponent), text(&vec![0xff; modulus])].concat();
+        let certificate = [text(b"ssh-rsa-cert-v01@openssh.com"), text(&[7; 32])].concat();
+        let reply_of = |kind: &[u8], modulus: usize, exponent: &[u8]| {
+            let host_key = [kind, &text(exponent), &text(&vec![0xff; modulus])].concat();
             let reply = packet(KEX_31, &[text(&host_key), text(b"public"), text(b"signature")].concat());
             efforts(&[b"SSH-2.0-x\r\n".to_vec(), kexinit("curve25519-sha256"), reply].concat(), 1000)
         };
+        let reply = |modulus: usize, exponent: &[u8]| reply_of(&text(b"ssh-rsa"), modulus, exponent);
+        assert_eq!(reply_of(&certificate, 512, &[1, 0, 1]), Ok((vec![], false)));
+        assert_eq!(reply_of(&certificate, 1024, &[1, 0, 1]), Ok((vec![Effort::Group], false)));
+        assert_eq!(reply_of(&certificate, 2048, &[1, 0, 1]), Err(Abuse::HostKeySize(16_384)));
         assert_eq!(reply(512, &[1, 0, 1]), Ok((vec![], false)));
         assert_eq!(reply(1024, &[1, 0, 1]), Ok((vec![Effort::Group], false)));
         assert_eq!(reply(256, &[0xff; 5]), Ok((vec![Effort::Group], false)));

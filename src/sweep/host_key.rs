@@ -4,14 +4,17 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use russh::keys::{Algorithm, HashAlg, PublicKey};
+use russh::keys::{Certificate, HashAlg, PublicKey, ssh_key::public::KeyData};
 
 use super::{
-    algorithms::AlgorithmSet,
+    algorithms::{AlgorithmSet, HostKeys},
+    host_certificate,
     known_as::KnownAs,
     known_hosts::{HostKeyVerdict, KnownHosts, KnownHostsError},
+    server_key::ServerKey,
     shortage,
 };
 use crate::{
@@ -79,6 +82,10 @@ fn decide(policy: HostKeyPolicy, verdict: &HostKeyVerdict) -> Decision {
             Decision::Accept
         }
         (HostKeyPolicy::AcceptNew, HostKeyVerdict::Unknown { .. }) => Decision::PinAndAccept,
+        // A host with an authority is known by it.
+        (HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew, HostKeyVerdict::BadCertificate { .. }) => {
+            Decision::Refuse(FailureKind::HostKeyUnknown)
+        }
         (HostKeyPolicy::Strict, HostKeyVerdict::Unknown { .. }) => Decision::Refuse(FailureKind::HostKeyUnknown),
         (HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew, HostKeyVerdict::Changed { .. }) => {
             Decision::Refuse(FailureKind::HostKeyChanged)
@@ -99,26 +106,33 @@ pub(super) enum Verified {
 }
 
 impl HostKeyPurpose {
-    /// The host key algorithms for a client, in the order of the current `known_hosts` file.
+    /// The host keys that are offered to a client, in the order of the current `known_hosts` file. A key that is to be
+    /// pinned is not shown in a certificate.
     ///
     /// # Errors
     /// [`FailureKind::KnownHostsUnusable`]
-    pub(super) fn preferred_algorithms(
+    pub(super) fn offered(
         &self,
         hosts: &KnownHosts,
         client: &KnownAs,
         offered: AlgorithmSet,
-    ) -> Result<Vec<Algorithm>, Failure> {
+    ) -> Result<HostKeys, Failure> {
         if !matches!(self, Self::Enter(HostKeyPolicy::Off)) {
             hosts.refresh().map_err(|error| unusable(Stage::Connect, &error))?;
         }
         let KnownAs { id, files } = client;
         let mut algorithms = hosts.preferred_algorithms(id.address(), id.port(), offered.host_keys());
+        let mut authorities = hosts.authorities(id.address(), id.port());
         for file in files {
             let further = hosts.further(file).map_err(|error| unusable(Stage::Connect, &error))?;
             algorithms = further.preferred_algorithms(id.address(), id.port(), algorithms);
+            authorities.append(&mut further.authorities(id.address(), id.port()));
         }
-        Ok(algorithms)
+        let is_checked = match self {
+            Self::Enter(policy) => *policy != HostKeyPolicy::Off,
+            Self::Trust { .. } => false,
+        };
+        Ok(HostKeys { algorithms, certificates: is_checked && !authorities.is_empty() })
     }
 
     /// Checks the key that a client has proved to own, and pins it if the policy requires this.
@@ -129,7 +143,7 @@ impl HostKeyPurpose {
         &self,
         hosts: &Arc<KnownHosts>,
         client: &KnownAs,
-        key: &PublicKey,
+        shown: &ServerKey,
     ) -> Result<Verified, Failure> {
         const STAGE: Stage = Stage::Connect;
         let policy = match self {
@@ -137,7 +151,8 @@ impl HostKeyPurpose {
             Self::Enter(policy) => *policy,
             Self::Trust { .. } => HostKeyPolicy::AcceptNew,
         };
-        let (verdict, file) = verdict(hosts, client, STAGE, key)?;
+        let (verdict, file) = verdict(hosts, client, STAGE, shown)?;
+        let key = shown.key().into_owned();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         let decision = match (self, &verdict) {
             // Other files are only read.
@@ -176,7 +191,7 @@ impl HostKeyPurpose {
                     Err(error) => return Err(unusable(STAGE, &error)),
                 }
             }
-            Decision::Refuse(kind) => return Err(refusal(STAGE, kind, key, &verdict, &file)),
+            Decision::Refuse(kind) => return Err(refusal(STAGE, kind, &key, &verdict, &file)),
         }
         match self {
             Self::Enter(_) => Ok(Verified::LogIn),
@@ -184,7 +199,9 @@ impl HostKeyPurpose {
                 let before = match verdict {
                     HostKeyVerdict::Pinned => PinnedBefore::ThisKey,
                     HostKeyVerdict::Changed { .. } => PinnedBefore::Others(replaced),
-                    HostKeyVerdict::Unknown { .. } | HostKeyVerdict::Revoked { .. } => PinnedBefore::Nothing,
+                    HostKeyVerdict::Unknown { .. }
+                    | HostKeyVerdict::Revoked { .. }
+                    | HostKeyVerdict::BadCertificate { .. } => PinnedBefore::Nothing,
                 };
                 let algorithm = key.algorithm().to_string();
                 shown.get_or_init(|| ShownHostKey { fingerprint, algorithm, before });
@@ -204,12 +221,13 @@ pub(super) fn judge_again(
     client: &KnownAs,
     policy: HostKeyPolicy,
     stage: Stage,
-    key: &PublicKey,
+    shown: &ServerKey,
 ) -> Result<(), Failure> {
     if policy == HostKeyPolicy::Off {
         return Ok(());
     }
-    let (verdict, file) = verdict(hosts, client, stage, key)?;
+    let (verdict, file) = verdict(hosts, client, stage, shown)?;
+    let key = &shown.key();
     match decide(policy, &verdict) {
         Decision::Accept => Ok(()),
         Decision::PinAndAccept | Decision::Replace => {
@@ -221,7 +239,7 @@ pub(super) fn judge_again(
 
 /// The verdict with the current files, which the operator may have changed, and the file that it is from. As in OpenSSH,
 /// a key that one of them pins is pinned whatever the others say, unless one revokes it.
-fn verdict(
+fn verdict_of_key(
     hosts: &KnownHosts,
     client: &KnownAs,
     stage: Stage,
@@ -240,10 +258,48 @@ fn verdict(
     Ok(found)
 }
 
+/// The verdict about a key or a certificate with the current files. The key in a certificate may be pinned by itself.
+fn verdict(
+    hosts: &KnownHosts,
+    client: &KnownAs,
+    stage: Stage,
+    shown: &ServerKey,
+) -> Result<(HostKeyVerdict, PathBuf), Failure> {
+    let key = shown.key();
+    let of_key = verdict_of_key(hosts, client, stage, &key)?;
+    let (ServerKey::Certificate(certificate), HostKeyVerdict::Unknown { .. } | HostKeyVerdict::Changed { .. }) =
+        (shown, &of_key.0)
+    else {
+        return Ok(of_key);
+    };
+    let authority = PublicKey::from(certificate.signature_key().clone());
+    let of_authority = verdict_of_key(hosts, client, stage, &authority)?;
+    if matches!(of_authority.0, HostKeyVerdict::Revoked { .. }) {
+        return Ok(of_authority);
+    }
+    let KnownAs { id, files } = client;
+    let mut authorities = hosts.authorities(id.address(), id.port());
+    for file in files {
+        let further = hosts.further(file).map_err(|error| unusable(stage, &error))?;
+        authorities.append(&mut further.authorities(id.address(), id.port()));
+    }
+    Ok(match (certified(certificate, id.address(), &authorities), of_key) {
+        (Ok(()), (_, file)) => (HostKeyVerdict::Pinned, file),
+        (Err(_), of_key @ (HostKeyVerdict::Changed { .. }, _)) => of_key,
+        (Err(reason), (_, file)) => (HostKeyVerdict::BadCertificate { reason }, file),
+    })
+}
+
+/// Whether a certificate is valid for a host now.
+fn certified(certificate: &Certificate, host: &str, authorities: &[KeyData]) -> Result<(), String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    host_certificate::check(certificate, &host.to_ascii_lowercase(), authorities, now).map_err(|bad| bad.to_string())
+}
+
 /// Which of the verdicts of several files counts.
 fn weight(verdict: &HostKeyVerdict) -> u8 {
     match verdict {
-        HostKeyVerdict::Unknown { .. } => 0,
+        HostKeyVerdict::Unknown { .. } | HostKeyVerdict::BadCertificate { .. } => 0,
         HostKeyVerdict::Changed { .. } => 1,
         HostKeyVerdict::Pinned => 2,
         HostKeyVerdict::Revoked { .. } => 3,
@@ -269,11 +325,12 @@ fn refusal(stage: Stage, kind: FailureKind, key: &PublicKey, verdict: &HostKeyVe
     match verdict {
         HostKeyVerdict::Pinned | HostKeyVerdict::Unknown { authority_line: None } => failure,
         HostKeyVerdict::Unknown { authority_line: Some(line) } => failure.because(format!(
-            "line {line} of {file} names a certificate authority for it, and certificates are not accepted"
+            "line {line} of {file} names a certificate authority for it, and it shows no certificate"
         )),
         HostKeyVerdict::Changed { pinned } => pinned.iter().fold(failure, |failure, key| {
             failure.because(format!("line {} of {file} pins {} {}", key.line, key.algorithm, key.fingerprint))
         }),
+        HostKeyVerdict::BadCertificate { reason } => failure.because(reason),
         HostKeyVerdict::Revoked { line } => failure.because(format!("line {line} of {file} revokes it")),
     }
 }
@@ -287,12 +344,14 @@ mod tests {
         let unknown = HostKeyVerdict::Unknown { authority_line: None };
         let changed = HostKeyVerdict::Changed { pinned: Vec::new() };
         let revoked = HostKeyVerdict::Revoked { line: 1 };
+        let uncertified = HostKeyVerdict::BadCertificate { reason: "it expired".to_owned() };
         let refuse = Decision::Refuse;
         use FailureKind::{HostKeyChanged, HostKeyRevoked, HostKeyUnknown};
         for (verdict, strict, accept_new, off) in [
             (&HostKeyVerdict::Pinned, Decision::Accept, Decision::Accept, Decision::Accept),
             (&unknown, refuse(HostKeyUnknown), Decision::PinAndAccept, Decision::Accept),
             (&changed, refuse(HostKeyChanged), refuse(HostKeyChanged), Decision::Accept),
+            (&uncertified, refuse(HostKeyUnknown), refuse(HostKeyUnknown), Decision::Accept),
             (&revoked, refuse(HostKeyRevoked), refuse(HostKeyRevoked), Decision::Accept),
         ] {
             assert_eq!(decide(HostKeyPolicy::Strict, verdict), strict, "{verdict:?}");

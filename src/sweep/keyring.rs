@@ -8,17 +8,15 @@ use std::{
     time::SystemTime,
 };
 
-use russh::keys::{self, PrivateKey};
+use russh::keys::PrivateKey;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::{
+    key_format,
     secrets::Secrets,
     shortage::{self, CredentialError},
 };
-use crate::config::{KeyFile, safe_text};
-
-/// The largest file that is accepted as a private key. Real ones have a few kilobytes.
-const LARGEST_BYTES: u64 = 64 * 1024;
+use crate::config::{KeyFile, key_text::LARGEST_BYTES, safe_text};
 
 /// Metadata of a file when it was read. If it changes, the file is decoded again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +78,8 @@ impl Keyring {
         let (blocking_path, blocking_passphrase) = (path.clone(), passphrase.clone());
         // Both reading and decoding would block the sessions of other clients.
         let decoding = tokio::task::spawn_blocking(move || {
-            let text = read(&blocking_path)?;
-            Ok(decode(&blocking_path, &text, blocking_passphrase.as_ref()))
+            let bytes = read(&blocking_path)?;
+            Ok(decode(&blocking_path, &bytes, blocking_passphrase.as_ref()))
         });
         let outcome = decoding.await.unwrap_or_else(|error| {
             Err(CredentialError::new(format!("the key file {} was not decoded: {error}", found_at(path))))
@@ -99,41 +97,33 @@ fn found_at(path: &Path) -> safe_text::SafeText {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> CredentialError {
+    if error.kind() == std::io::ErrorKind::IsADirectory {
+        let words = format!("the key file {} is a directory: write the path of a private key", found_at(path));
+        return CredentialError::new(words);
+    }
     CredentialError::after(error, format!("cannot read the key file {}: {error}", safe_text::path(path)))
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, CredentialError> {
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
     // The path may be a device of unlimited length.
     let start = || {
-        let mut text = Zeroizing::new(String::new());
-        std::fs::File::open(path)?.take(LARGEST_BYTES).read_to_string(&mut text)?;
-        Ok(text)
+        let mut bytes = Zeroizing::new(Vec::new());
+        std::fs::File::open(path)?.take(LARGEST_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
     };
     start().map_err(|error| unreadable(path, &error))
 }
 
-fn decode(path: &Path, text: &str, passphrase: Option<&SecretString>) -> Outcome {
-    let unusable = |words: &str| Err(CredentialError::new(format!("the key file {} {words}", found_at(path))));
-    match keys::decode_secret_key(text, passphrase.map(ExposeSecret::expose_secret)) {
+fn decode(path: &Path, bytes: &[u8], passphrase: Option<&SecretString>) -> Outcome {
+    match key_format::decode(bytes, passphrase.map(ExposeSecret::expose_secret)) {
         Ok(key) => Ok(Arc::new(key)),
-        Err(keys::Error::KeyIsEncrypted) => unusable("is locked: give its `passphrase`"),
-        Err(_) if passphrase.is_some() && looks_locked(text) => {
-            Err(CredentialError::new(format!("the passphrase of the key file {} is wrong", found_at(path))))
-        }
-        Err(_) if text.starts_with("ssh-") || text.starts_with("ecdsa-") => {
-            unusable("holds a public key: name the private one")
-        }
-        Err(error) => unusable(&format!("cannot be decoded: {error}")),
+        Err(error) => Err(CredentialError::new(error.words(found_at(path).as_str()))),
     }
-}
-
-fn looks_locked(text: &str) -> bool {
-    text.contains("ENCRYPTED") || text.contains("BEGIN OPENSSH PRIVATE KEY")
 }
 
 #[cfg(test)]
 mod tests {
-    use russh::keys::ssh_key::LineEnding;
+    use russh::keys::{self, ssh_key::LineEnding};
 
     use super::*;
     use crate::config::secret::SecretSource;
@@ -161,8 +151,8 @@ mod tests {
             ("superfluous", Some(open.as_str()), Some("anything"), Ok(())),
             ("locked", Some(locked.as_str()), None, Err("is locked: give its `passphrase`")),
             ("wrong", Some(locked.as_str()), Some("incorrect"), Err("the passphrase of the key file")),
-            ("public", Some(public.as_str()), None, Err("holds a public key: name the private one")),
-            ("noise", Some("nothing"), None, Err("cannot be decoded")),
+            ("public", Some(public.as_str()), None, Err("contains a public key: name the private key")),
+            ("noise", Some("nothing"), None, Err("contains no private key")),
             ("missing", None, None, Err("cannot read the key file")),
         ] {
             let path = folder.path().join(name);
@@ -205,7 +195,8 @@ mod tests {
         // A directory in its place cannot be read, even by root.
         std::fs::create_dir(&path).unwrap();
         let ring = Keyring::default();
-        assert!(outcome(&ring, &path, None).await.is_err());
+        let error = outcome(&ring, &path, None).await.unwrap_err();
+        assert!(error.words.ends_with("is a directory: write the path of a private key"), "{error}");
         let place = Arc::clone(ring.0.lock().unwrap().get(&path).unwrap());
         assert_eq!(place.lock().await.len(), 0, "the failure to read is remembered");
     }

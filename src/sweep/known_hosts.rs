@@ -1,7 +1,8 @@
 //! The pinned host keys: a `known_hosts` file in memory, interpreted in the same way as OpenSSH does. `file` reads the
 //! file and writes it; `line` parses its lines; `removal` removes those of a host. The policy (`host-keys`) for keys that are not pinned is elsewhere.
 //!
-//! Host certificates are not accepted: an `@cert-authority` line pins nothing.
+//! An `@cert-authority` line pins nothing: it names a key that may sign the certificates of hosts. Whether a certificate is
+//! valid is in [`super::host_certificate`].
 
 use std::{
     collections::HashMap,
@@ -20,6 +21,8 @@ mod file;
 pub(super) mod fuzzing;
 mod line;
 mod removal;
+
+pub(super) use line::is_like;
 
 use super::audit_trail::AuditTrail;
 use crate::{config::safe_text, fleet::audit::AuditAction};
@@ -73,8 +76,7 @@ pub enum HostKeyVerdict {
     Pinned,
     /// The file has no key for this host.
     Unknown {
-        /// The line of an `@cert-authority` that applies to the host. Such a host is known only by certificate, and
-        /// certificates are not accepted.
+        /// The line of an `@cert-authority` that applies to the host. Such a host is known only by certificate.
         authority_line: Option<usize>,
     },
     /// The file has other keys for this host. As in OpenSSH, this includes keys of another algorithm: otherwise an
@@ -83,6 +85,11 @@ pub enum HostKeyVerdict {
     Changed {
         /// Those keys, in the order of the file; never empty.
         pinned: Vec<PinnedKey>,
+    },
+    /// It has shown a certificate, which is not accepted, and its key is not pinned either.
+    BadCertificate {
+        /// What is wrong with it.
+        reason: String,
     },
     /// The key is marked `@revoked`, which takes precedence over everything else.
     Revoked {
@@ -238,6 +245,20 @@ impl KnownHosts {
         first
     }
 
+    /// The keys that may sign certificates of the host: the `@cert-authority` lines that apply to it.
+    #[must_use]
+    pub fn authorities(&self, address: &str, port: u16) -> Vec<KeyData> {
+        let names = Names::new(address, port);
+        let mut state = self.state();
+        let met: Vec<usize> = [Some(&names.full), names.plain.as_ref()]
+            .into_iter()
+            .flatten()
+            .flat_map(|name| state.entries_of(name).to_vec())
+            .collect();
+        let entries = met.iter().filter_map(|index| state.entries.get(*index));
+        entries.filter(|entry| entry.marker == Marker::Authority).map(|entry| entry.key.clone()).collect()
+    }
+
     /// Appends a key for a host that has none. The name is hashed if the file has hashed names. Creates the file (mode
     /// 0600) and its directory (0700) if they are missing. A key that is already pinned is not added again.
     ///
@@ -263,7 +284,7 @@ impl KnownHosts {
         refresh(&self.path, &mut state)?;
         match state.judge(&names, key.key_data()) {
             HostKeyVerdict::Pinned => return Ok(false),
-            HostKeyVerdict::Changed { .. } | HostKeyVerdict::Revoked { .. } => {
+            HostKeyVerdict::Changed { .. } | HostKeyVerdict::Revoked { .. } | HostKeyVerdict::BadCertificate { .. } => {
                 return Err(KnownHostsError::Contradicted { host, path: self.path.clone() });
             }
             HostKeyVerdict::Unknown { .. } => {}
@@ -303,7 +324,10 @@ impl KnownHosts {
         refresh(&self.path, &mut state)?;
         let replaced = match state.judge(&names, key.key_data()) {
             HostKeyVerdict::Changed { pinned } => pinned,
-            HostKeyVerdict::Pinned | HostKeyVerdict::Unknown { .. } | HostKeyVerdict::Revoked { .. } => Vec::new(),
+            HostKeyVerdict::Pinned
+            | HostKeyVerdict::Unknown { .. }
+            | HostKeyVerdict::Revoked { .. }
+            | HostKeyVerdict::BadCertificate { .. } => Vec::new(),
         };
         if !replaced.is_empty() {
             let host = names.full.clone();
@@ -354,7 +378,9 @@ impl State {
         match self.judge_name(plain, key) {
             accepted_or_revoked @ (HostKeyVerdict::Pinned | HostKeyVerdict::Revoked { .. }) => accepted_or_revoked,
             // A key of another server on the same machine.
-            HostKeyVerdict::Changed { .. } | HostKeyVerdict::Unknown { .. } => verdict,
+            HostKeyVerdict::Changed { .. } | HostKeyVerdict::Unknown { .. } | HostKeyVerdict::BadCertificate { .. } => {
+                verdict
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
+    certificates,
     credential::{self, Credential, CredentialId},
     credential_sources::CredentialSources,
     login_marks::Substance,
@@ -101,9 +102,15 @@ impl Shared {
         let ours =
             CredentialSources::new(&self.access.keyring, &self.access.secrets, PATIENCE, Instant::now() + PATIENCE);
         match credential {
-            Credential::Key(file) => {
+            Credential::Key(file) | Credential::DefaultKey(file) => {
                 let found = tokio::fs::metadata(&file.path).await.ok()?;
-                let (bytes, modified) = (found.len(), found.modified().ok());
+                let (mut bytes, mut modified) = (found.len(), found.modified().ok());
+                // A new certificate makes another credential of the same key.
+                for certificate in certificates::files(&client.login, Some(file)) {
+                    let Ok(found) = tokio::fs::metadata(&certificate).await else { continue };
+                    bytes += found.len();
+                    modified = modified.max(found.modified().ok());
+                }
                 Some(Substance::File { path: file.path.clone(), bytes, modified })
             }
             Credential::Agent => Some(Substance::AgentKeys(ssh_agent::keys(&client.login, &ours).await.ok()?)),

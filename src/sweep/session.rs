@@ -11,7 +11,7 @@ use std::{
 use russh::{
     Channel, ChannelStream, Disconnect,
     client::{Handle, Msg},
-    keys::{HashAlg, PublicKey},
+    keys::HashAlg,
 };
 use secrecy::SecretString;
 use tokio_util::sync::DropGuard;
@@ -22,6 +22,7 @@ use super::{
     descriptor_budget::{DescriptorBudget, DescriptorPermit},
     forwarding::{self, ForwardError},
     sent_secrets::SentSecrets,
+    server_key::ServerKey,
     session_handler::SessionHandler,
     session_state::{Ending, SessionState},
 };
@@ -56,7 +57,7 @@ impl Session {
     }
 
     /// The accepted host key.
-    pub(super) fn host_key(&self) -> Option<&PublicKey> {
+    pub(super) fn host_key(&self) -> Option<&ServerKey> {
         self.state.host_key.get()
     }
 

@@ -6,17 +6,18 @@ use std::{sync::Arc, time::Instant};
 use russh::{
     Channel, ChannelId, ChannelOpenFailure, Disconnect, Names,
     client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, RemoteDisconnectInfo, Session},
-    keys::{Algorithm, PublicKey, PublicKeyOrCertificate},
+    keys::PublicKeyOrCertificate,
 };
 use tokio_util::sync::DropGuard;
 use tracing::{Instrument as _, Span};
 
 use super::{
     abuse::Abuse,
-    algorithms::{self, AlgorithmSet},
+    algorithms::{self, AlgorithmSet, HostKeys},
     host_key::{HostKeyPurpose, Verified},
     known_as::KnownAs,
     known_hosts::KnownHosts,
+    server_key::ServerKey,
     session_state::{Ending, SessionState},
     span, stream,
 };
@@ -82,7 +83,7 @@ impl SessionHandler {
         Self { hosts, client, known_as, purpose, offered, state, connecting: Some(Span::current()), _ended: ended }
     }
 
-    async fn judge(&mut self, key: &PublicKey) -> Result<(), EndReason> {
+    async fn judge(&mut self, key: &ServerKey) -> Result<(), EndReason> {
         let span = self.connecting.take().unwrap_or_else(|| span::of_session(&self.client));
         let judging = self.purpose.judge(&self.hosts, &self.known_as, key).instrument(span);
         let outcome = judging.await.map_err(EndReason::Refused)?;
@@ -92,12 +93,12 @@ impl SessionHandler {
         }
     }
 
-    /// The host key algorithms for the client, in the order of the current `known_hosts` file.
+    /// The host keys that are offered to the client, in the order of the current `known_hosts` file.
     ///
     /// # Errors
     /// If the file cannot be used.
-    pub(super) fn host_key_algorithms(&self) -> Result<Vec<Algorithm>, Failure> {
-        self.purpose.preferred_algorithms(&self.hosts, &self.known_as, self.offered)
+    pub(super) fn host_keys(&self) -> Result<HostKeys, Failure> {
+        self.purpose.offered(&self.hosts, &self.known_as, self.offered)
     }
 
     fn channel_opened(&self) -> Result<(), EndReason> {
@@ -113,15 +114,13 @@ impl Handler for SessionHandler {
     type Error = EndReason;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, EndReason> {
-        match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => {
-                self.judge(key).await?;
-                self.state.host_key.get_or_init(|| key.clone());
-                Ok(true)
-            }
-            // Certificates are not requested, so an honest server sends none.
-            PublicKeyOrCertificate::Certificate(_) => Ok(false),
-        }
+        let shown = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => ServerKey::Key(key.clone()),
+            PublicKeyOrCertificate::Certificate(certificate) => ServerKey::Certificate(Box::new(certificate.clone())),
+        };
+        self.judge(&shown).await?;
+        self.state.host_key.get_or_init(|| shown);
+        Ok(true)
     }
 
     async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), EndReason> {

@@ -5,11 +5,11 @@ use std::{
     time::Instant,
 };
 
-use russh::keys::PublicKey;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    abuse::Abuse, allowance::Allowance, forwarding::Refusals, sent_secrets::SentSecrets, server_texts::ServerTexts,
+    abuse::Abuse, allowance::Allowance, forwarding::Refusals, sent_secrets::SentSecrets, server_key::ServerKey,
+    server_texts::ServerTexts,
 };
 
 /// The state that a session shares with its handler.
@@ -28,7 +28,7 @@ pub(super) struct SessionState {
     /// The passwords that were sent to it.
     pub(super) secrets: SentSecrets,
     /// The accepted host key.
-    pub(super) host_key: Arc<OnceLock<PublicKey>>,
+    pub(super) host_key: Arc<OnceLock<ServerKey>>,
 }
 
 impl SessionState {

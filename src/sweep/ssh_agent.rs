@@ -1,5 +1,5 @@
-//! Login with the keys of the ssh-agent at `SSH_AUTH_SOCK`. The agent is ours: if it hangs, that is not a timeout of
-//! the client.
+//! The ssh-agent during a login: its keys, and signatures by them. The agent is ours: if it hangs, that is not a timeout
+//! of the client. Which keys are shown to a server is decided in [`super::public_keys`].
 
 use std::{
     fs::File,
@@ -10,45 +10,49 @@ use std::{
 use russh::{
     SendError, Signer,
     keys::{
-        self, HashAlg, PrivateKey, PublicKey,
-        agent::{AgentIdentity, client::AgentClient},
+        self, Certificate, HashAlg, PrivateKey, PublicKey,
+        agent::{AgentIdentity, AgentSessionBinding, client::AgentClient},
         ssh_key::public::KeyData,
     },
 };
+use secrecy::zeroize::Zeroizing;
 use tokio::{
     net::UnixStream,
     time::{Instant, timeout_at},
 };
 
-use super::{
-    algorithms::AlgorithmSet, credential::Outcome, credential_sources::CredentialSources, session::Session,
-    shortage::CredentialError,
+use super::{credential_sources::CredentialSources, shortage::CredentialError};
+use crate::config::{
+    Login,
+    key_text::{self, KeyFormat},
 };
-use crate::config::{Client, Login};
 
 /// How failures name the list of keys.
 const LIST: &str = "the list of the ssh-agent's keys";
-/// The most of a key file that is read.
-const LARGEST_KEY_FILE: u64 = 64 << 10;
 
 /// The reason why a login was not signed.
 #[derive(Debug, thiserror::Error)]
-enum SignError {
+pub(super) enum SignError {
+    /// The agent did not answer.
     #[error("did not sign in time")]
     TimedOut,
+    /// The session has ended.
     #[error(transparent)]
     Session(#[from] SendError),
+    /// The agent or the key refused.
     #[error(transparent)]
-    Agent(#[from] keys::Error),
+    Key(#[from] keys::Error),
 }
 
-/// The ssh-agent with a deadline for signing. The client's own time is not limited here.
-struct BoundedSigner {
+/// The ssh-agent, with a deadline for signing. The client's own time is not limited here.
+pub(super) struct AgentSigner {
     agent: AgentClient<UnixStream>,
     until: Instant,
+    /// The key that signs instead of the one that is shown: the agent does not know a certificate that is in a file.
+    instead: Option<AgentIdentity>,
 }
 
-impl Signer for BoundedSigner {
+impl Signer for AgentSigner {
     type Error = SignError;
 
     async fn auth_sign(
@@ -57,6 +61,7 @@ impl Signer for BoundedSigner {
         hash: Option<HashAlg>,
         to_sign: Vec<u8>,
     ) -> Result<Vec<u8>, SignError> {
+        let key = self.instead.as_ref().unwrap_or(key);
         match timeout_at(self.until, self.agent.sign_request(key, hash, to_sign)).await {
             Ok(issued) => Ok(issued?),
             Err(_) => Err(SignError::TimedOut),
@@ -64,17 +69,103 @@ impl Signer for BoundedSigner {
     }
 }
 
-/// The public keys of the ssh-agent that a login uses, in words.
+impl AgentSigner {
+    /// Signs as the agent's key that the offer names.
+    pub(super) fn sign_for(&mut self, offer: &AgentOffer) {
+        self.instead = offer.signed_by.clone();
+    }
+}
+
+/// What is shown to a server.
+pub(super) struct AgentOffer {
+    pub(super) shown: AgentIdentity,
+    signed_by: Option<AgentIdentity>,
+}
+
+/// The ssh-agent with the keys that a login may use.
+pub(super) struct OpenAgent {
+    pub(super) signer: AgentSigner,
+    identities: Vec<AgentIdentity>,
+}
+
+impl OpenAgent {
+    /// Connects to the agent of a login and asks for its keys.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub(super) async fn open(
+        login: &Login,
+        binding: Option<AgentSessionBinding>,
+        ours: &CredentialSources<'_>,
+    ) -> Result<Self, CredentialError> {
+        let asking = async {
+            let mut agent = connect(login).await?;
+            if let Some(binding) = &binding
+                && let Err(error) = agent.bind_session(binding, false).await
+            {
+                // Agents before OpenSSH 8.9 do not support this and do not need it.
+                tracing::debug!(%error, "the ssh-agent was not bound to the session");
+            }
+            let identities = list(&mut agent).await?;
+            Ok((agent, identities))
+        };
+        let (agent, identities) = ours.wait_for(LIST, asking).await?;
+        Ok(Self { signer: AgentSigner { agent, until: ours.until(), instead: None }, identities })
+    }
+
+    /// The public keys, in the order of the agent, each once.
+    pub(super) fn keys(&self) -> Vec<KeyData> {
+        let mut keys: Vec<KeyData> = Vec::new();
+        for identity in &self.identities {
+            let key = identity.public_key().key_data().clone();
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+
+    /// What can be shown for a key: certificates of the agent, then of files, then the key itself. Empty if the agent
+    /// does not have the key.
+    pub(super) fn offers(&self, key: &KeyData, of_files: &[Certificate]) -> Vec<AgentOffer> {
+        let held = || self.identities.iter().filter(|identity| identity.public_key().key_data() == key);
+        let is_certificate = |identity: &&AgentIdentity| matches!(identity, AgentIdentity::Certificate { .. });
+        let plain = held().find(|identity| !is_certificate(identity));
+        let own = held().filter(is_certificate).map(|shown| AgentOffer { shown: shown.clone(), signed_by: None });
+        let of_files = of_files.iter().filter_map(|certificate| {
+            let is_known = held().any(|identity| match identity {
+                AgentIdentity::Certificate { certificate: known, .. } => known.signature() == certificate.signature(),
+                AgentIdentity::PublicKey { .. } => false,
+            });
+            let signed_by = plain.filter(|_| !is_known)?.clone();
+            Some(AgentOffer { shown: certificate.clone().into(), signed_by: Some(signed_by) })
+        });
+        let plain = plain.map(|shown| AgentOffer { shown: shown.clone(), signed_by: None });
+        own.chain(of_files).chain(plain).collect()
+    }
+}
+
+/// The keys of the ssh-agent that a login uses, in words that change with each of them.
 ///
 /// # Errors
 /// Why there are none.
 pub(super) async fn keys(login: &Login, ours: &CredentialSources<'_>) -> Result<Vec<String>, CredentialError> {
-    let asking = async {
-        let mut agent = connect(login).await?;
-        list(&mut agent, login).await
-    };
+    let asking = async { list(&mut connect(login).await?).await };
+    let only = login.agent_keys.as_deref().map(public_keys);
     let identities = ours.wait_for(LIST, asking).await?;
-    Ok(identities.iter().map(|identity| identity.public_key().fingerprint(HashAlg::Sha256).to_string()).collect())
+    let used = identities
+        .iter()
+        .filter(|identity| only.as_ref().is_none_or(|only| only.contains(identity.public_key().key_data())));
+    let words = used.map(|identity| {
+        let fingerprint = identity.public_key().fingerprint(HashAlg::Sha256).to_string();
+        match identity {
+            AgentIdentity::PublicKey { .. } => fingerprint,
+            AgentIdentity::Certificate { certificate, .. } => {
+                format!("{fingerprint} {} {}", certificate.serial(), certificate.valid_before())
+            }
+        }
+    });
+    Ok(words.collect())
 }
 
 async fn connect(login: &Login) -> Result<AgentClient<UnixStream>, CredentialError> {
@@ -85,96 +176,32 @@ async fn connect(login: &Login) -> Result<AgentClient<UnixStream>, CredentialErr
     connected.map_err(|error| CredentialError::after(&error, format!("no ssh-agent: {error}")))
 }
 
-/// The keys that a login may use.
-async fn list(agent: &mut AgentClient<UnixStream>, login: &Login) -> Result<Vec<AgentIdentity>, CredentialError> {
+async fn list(agent: &mut AgentClient<UnixStream>) -> Result<Vec<AgentIdentity>, CredentialError> {
     let unlisted = |error| CredentialError::after(&error, format!("the ssh-agent does not list its keys: {error}"));
-    let mut identities = agent.request_identities().await.map_err(unlisted)?;
-    if let Some(files) = &login.agent_keys {
-        let only = public_keys(files);
-        identities.retain(|identity| only.contains(identity.public_key().key_data()));
-    }
-    Ok(identities)
+    agent.request_identities().await.map_err(unlisted)
 }
 
-/// The public keys of key files: of the file beside it with `.pub`, or of the file itself. A file that cannot be read
-/// has none.
-fn public_keys(files: &[PathBuf]) -> Vec<KeyData> {
+/// The public keys of key files. A file that cannot be read has none.
+pub(super) fn public_keys(files: &[PathBuf]) -> Vec<KeyData> {
+    files.iter().filter_map(|file| public_key(file)).collect()
+}
+
+/// The public key of a key file: of the file beside it with `.pub`, or of the file itself.
+pub(super) fn public_key(file: &Path) -> Option<KeyData> {
     let read = |path: &Path| {
-        let mut text = String::new();
-        File::open(path).ok()?.take(LARGEST_KEY_FILE).read_to_string(&mut text).ok()?;
-        let public = PublicKey::from_openssh(&text).ok();
+        let mut bytes = Zeroizing::new(Vec::new());
+        File::open(path).ok()?.take(key_text::LARGEST_BYTES).read_to_end(&mut bytes).ok()?;
+        if let Some(line) = key_text::public_line(&bytes) {
+            let certified = || Certificate::from_openssh(&line).ok().map(|found| found.public_key().clone());
+            let key = PublicKey::from_openssh(&line).ok().map(|key| key.key_data().clone());
+            return key.filter(|key| !matches!(key, KeyData::Certificate(_))).or_else(certified);
+        }
         // The public part is legible even if the file is encrypted.
-        public.or_else(|| PrivateKey::from_openssh(&text).ok().map(|key| key.public_key().clone()))
+        let text = key_text::parse(&bytes).ok().filter(|text| text.format == KeyFormat::OpenSsh)?;
+        PrivateKey::from_bytes(&text.der).ok().map(|key| key.public_key().key_data().clone())
     };
-    let of_file = |path: &PathBuf| {
-        let mut beside = path.clone().into_os_string();
-        beside.push(".pub");
-        read(Path::new(&beside)).or_else(|| read(path)).map(|key| key.key_data().clone())
-    };
-    files.iter().filter_map(of_file).collect()
-}
-
-/// Tries the keys of the ssh-agent that the client's login allows.
-pub(super) async fn authenticate(session: &mut Session, client: &Client, ours: &CredentialSources<'_>) -> Outcome {
-    let user = client.username.as_str();
-    let binding = session.handle().agent_session_binding();
-    let asking = async {
-        let mut agent = connect(&client.login).await?;
-        if let Some(binding) = binding
-            && let Err(error) = agent.bind_session(binding, false).await
-        {
-            // Agents before OpenSSH 8.9 do not support this and do not need it.
-            tracing::debug!(%error, "the ssh-agent was not bound to the session");
-        }
-        let identities = list(&mut agent, &client.login).await?;
-        Ok((agent, identities))
-    };
-    let (agent, identities) = match ours.wait_for(LIST, asking).await {
-        Ok(request) => request,
-        Err(unusable) => return Outcome::Unusable(unusable),
-    };
-    let mut signer = BoundedSigner { agent, until: ours.until() };
-    let mut refused = None;
-    let mut failed = None;
-    for identity in identities {
-        let hash = if identity.public_key().algorithm().is_rsa() {
-            session.rsa_hash(AlgorithmSet::of(client)).await
-        } else {
-            None
-        };
-        let handle = session.handle();
-        let result = match identity {
-            AgentIdentity::PublicKey { key, .. } => {
-                handle.authenticate_publickey_with(user, key, hash, &mut signer).await
-            }
-            AgentIdentity::Certificate { certificate, .. } => {
-                handle.authenticate_certificate_with(user, certificate, hash, &mut signer).await
-            }
-        };
-        match result.map(Outcome::from) {
-            Ok(Outcome::Refused(methods)) if !methods.is_empty() => refused = Some(methods),
-            // One was refused. The end of the session is reported with the next credential.
-            Ok(Outcome::Refused(_)) if refused.is_some() => break,
-            Ok(outcome) => return outcome,
-            Err(_) if !session.is_open() => {
-                if refused.is_none() {
-                    return Outcome::Lost;
-                }
-                break;
-            }
-            // A late reply would be taken for that to the next request, so this agent is not used any more.
-            Err(error @ SignError::TimedOut) => {
-                return Outcome::Unusable(CredentialError::new(format!("the ssh-agent {error}: look why it hangs")));
-            }
-            // The key may need a confirmation or a missing token. Other keys may work.
-            Err(error @ (SignError::Session(_) | SignError::Agent(_))) => failed = Some(error.to_string()),
-        }
+    if key_text::is_public(file) {
+        return read(file);
     }
-    match (refused, failed) {
-        (Some(methods), _) => Outcome::Refused(methods),
-        (None, Some(error)) => Outcome::Unusable(CredentialError::new(format!("the ssh-agent does not sign: {error}"))),
-        (None, None) => {
-            Outcome::Unusable(CredentialError::new("the ssh-agent holds no key: add one with `ssh-add`".to_owned()))
-        }
-    }
+    read(&file.with_added_extension("pub")).or_else(|| read(file))
 }

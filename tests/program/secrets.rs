@@ -170,8 +170,8 @@ async fn a_check_finds_every_secret_that_is_missing() {
     config.xml:9:39: `password`: the secret from file:DIR/long is longer than 4096 bytes: check that this is the right source
     config.xml:10:39: `password`: the secret file DIR/folder cannot be read: it is a directory: check the path and its permissions
     config.xml:11:34: `key`: the key file DIR/no-key cannot be read: it does not exist: write the path of a private key that this account may read
-    config.xml:12:34: `key`: the key file DIR/key.pub contains a public key: write the path of the private key, without `.pub`
-    config.xml:13:34: `key`: the key file DIR/folder is not a regular file: write the path of a private key that this account may read
+    config.xml:12:34: `key`: the key file DIR/key.pub contains a damaged public key: copy it again from where it was made
+    config.xml:13:34: `key`: the key file DIR/folder is a directory: write the path of a private key that this account may read
     config.xml:14:34: `key`: the key file cannot be read: it does not exist: write the path of a private key that this account may read
     config.xml:14:53: `password`: the secret file cannot be read: it does not exist: check the path and its permissions
     config.xml:17:39: `password`: the secret file DIR/pipe is not a regular file: name a regular file, or use `cmd:COMMAND`

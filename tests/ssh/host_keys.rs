@@ -108,8 +108,11 @@ pub(crate) async fn trust_pins_once_and_over_another_key_only_by_name() {
         |action: &str, target: &str, detail: &str| [action, target, detail].map(|text| Some(text.to_owned())).to_vec();
     let pinned = format!("ssh-ed25519 {shown}");
     assert_eq!(
-        support::rows(&program.path("fleetsweep.db"), "SELECT action, target, detail FROM v1_audit ORDER BY at_ms, target")
-            .await,
+        support::rows(
+            &program.path("fleetsweep.db"),
+            "SELECT action, target, detail FROM v1_audit ORDER BY at_ms, target"
+        )
+        .await,
         [
             entry("pin", &one, &pinned),
             entry("pin", &two, &pinned),

@@ -8,6 +8,7 @@ mod holding;
 mod host_keys;
 mod hostile;
 mod keeping;
+mod keys;
 mod large;
 mod logins;
 mod pam;
@@ -21,6 +22,7 @@ use holding::*;
 use host_keys::*;
 use hostile::*;
 use keeping::*;
+use keys::*;
 use large::*;
 use logins::*;
 use pam::*;
@@ -29,7 +31,13 @@ use ssh_config::*;
 
 support::trials! {
     needs(Ssh) => every_configuration_means_what_it_means_to_ssh;
-    needs(Sshd, Ssh, Root) => what_ssh_config_says_leads_to_the_clients;
+    needs(Sshd, Ssh, Root) =>
+        what_ssh_config_says_leads_to_the_clients,
+        the_right_key_or_certificate_is_shown_within_two_attempts,
+        the_default_keys_are_used_where_nothing_is_named,
+        a_key_file_is_used_or_said_as_what_it_is,
+        a_key_of_a_security_token_is_used_by_the_ssh_agent,
+        the_certificate_of_a_host_is_accepted_or_refused_with_its_reason;
     needs(Sshd, Root) =>
         every_kind_of_login_is_collected_and_stored,
         clients_behind_bastions_are_collected_over_one_session_with_each,

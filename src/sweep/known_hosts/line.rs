@@ -155,7 +155,7 @@ impl Hosts {
 
 /// Whether `name` matches `pattern`, in which `*` matches any bytes and `?` matches one. The time is at most
 /// proportional to the product of both lengths, because only the last `*` is backtracked.
-fn is_like(name: &[u8], pattern: &[u8]) -> bool {
+pub(in crate::sweep) fn is_like(name: &[u8], pattern: &[u8]) -> bool {
     let (mut at, mut next) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while let Some(byte) = name.get(at) {

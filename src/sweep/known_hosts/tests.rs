@@ -42,6 +42,7 @@ fn judged(text: &str, address: &str, port: u16, offered: &str) -> String {
             format!("changed from {:?}", pinned.iter().map(|key| key.line).collect::<Vec<_>>())
         }
         HostKeyVerdict::Revoked { line } => format!("revoked in {line}"),
+        HostKeyVerdict::BadCertificate { reason } => panic!("{reason}"),
     }
 }
 
