@@ -15,6 +15,7 @@ pub mod safe_text;
 pub mod secret;
 
 mod address;
+mod agent_path;
 mod bastions;
 mod choices;
 mod clients;
@@ -36,6 +37,7 @@ mod value_error;
 mod values;
 mod ways;
 
+pub use agent_path::AgentPath;
 pub use choices::{AgentKeeping, HostKeyPolicy, OpensshFiles, SmtpSecurity};
 pub use load::{LoadContext, LoadError};
 pub use loaded::{ClientElement, Loaded, Setting};

@@ -195,6 +195,9 @@ fn manner(client: &Client) -> String {
         AgentKeeping::Keep => {}
         AgentKeeping::Remove => lines.push(("agent", "removed after each sweep".to_owned())),
     }
+    if let Some(path) = &client.agent_path {
+        lines.push(("agent-path", format!("the agent is put into {} on the client", path.shown())));
+    }
     if client.legacy {
         let line =
             "SHA-1, CBC and ssh-rsa are offered as well (legacy=\"yes\"): who can change the traffic might break them";

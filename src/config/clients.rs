@@ -11,6 +11,7 @@ use lettre::message::Mailbox;
 
 use super::{
     address,
+    agent_path::AgentPath,
     bastions::{self, Bastions, WrittenHop},
     choices::AgentKeeping,
     fields::{self, Field, field, required},
@@ -48,6 +49,7 @@ struct Inherited {
     passphrase: Field<SecretSource>,
     mail: Field<Vec<Mailbox>>,
     agent: Field<AgentKeeping>,
+    agent_path: Field<Option<AgentPath>>,
     events: Field<bool>,
     redact: Field<Option<Redaction>>,
     legacy: Field<bool>,
@@ -144,6 +146,7 @@ impl Reader<'_> {
             passphrase: field(element, "passphrase", findings, secret).or(outer.passphrase),
             mail: field(element, "mail", findings, values::mails).or(outer.mail),
             agent: field(element, "agent", findings, values::agent).or(outer.agent),
+            agent_path: field(element, "agent-path", findings, AgentPath::parse).or(outer.agent_path),
             events: field(element, "events", findings, values::yes_or_no).or(outer.events),
             redact: field(element, "redact", findings, values::redact).or(outer.redact),
             legacy: field(element, "legacy", findings, values::yes_or_no).or(outer.legacy),
@@ -273,6 +276,7 @@ impl Reader<'_> {
         let Some(ways) = self.ways(element, &addresses, &given, &login) else { return };
         let mail = given.mail.given().unwrap_or_default();
         let agent = given.agent.given().unwrap_or(self.settings.agent);
+        let agent_path = given.agent_path.given().unwrap_or_else(|| self.settings.agent_path.clone());
         let events = given.events.given();
         let redact = given.redact.given().unwrap_or_else(|| self.settings.redact.clone());
         let legacy = given.legacy.given().unwrap_or(false);
@@ -286,6 +290,7 @@ impl Reader<'_> {
             mail: mail.clone(),
             rules: given.rules.clone(),
             agent,
+            agent_path: agent_path.clone(),
             events,
             redact: redact.clone(),
             legacy,

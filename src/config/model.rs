@@ -5,6 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 use lettre::message::Mailbox;
 
 use super::{
+    agent_path::AgentPath,
     choices::{AgentKeeping, HostKeyPolicy, OpensshFiles, SmtpSecurity},
     database::DatabaseTls,
     key_text,
@@ -126,6 +127,8 @@ pub struct Client {
     pub rules: Vec<Rule>,
     /// Whether the uploaded agent stays.
     pub agent: AgentKeeping,
+    /// `agent-path`: the directory there for the agent; `None` for the usual ones.
+    pub agent_path: Option<AgentPath>,
     /// `events`: whether security events are collected; `None` for only on Windows.
     pub events: Option<bool>,
     /// `redact`: what is removed from security events before they are stored or mailed.

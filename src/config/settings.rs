@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     address,
+    agent_path::AgentPath,
     choices::{AgentKeeping, HostKeyPolicy, SmtpSecurity},
     database,
     fields::{self, Field, field},
@@ -32,6 +33,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Settings {
     pub collector: Option<Collector>,
     pub agent: AgentKeeping,
+    pub agent_path: Option<AgentPath>,
     pub redact: Option<Redaction>,
     pub database: Option<Database>,
     pub smtp: Option<Smtp>,
@@ -52,6 +54,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let timeout = reader.value("timeout", |text| values::duration(text, SECOND..=DAY / 24));
     let retries = reader.value("retries", |text| values::whole(text, 0..=10));
     let agent = reader.value("agent", values::agent);
+    let agent_path = reader.optional("agent-path", AgentPath::parse).flatten();
     let events = reader.value("max-events", values::max_events);
     let redact = reader.optional("redact", values::redact).flatten();
     let mail = reader.optional("mail", values::mails).unwrap_or_default();
@@ -105,7 +108,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let recovery = reader.value("recovery", values::yes_or_no).unwrap_or(false);
 
     let agent = agent.unwrap_or(AgentKeeping::Keep);
-    Settings { collector, agent, redact, database, smtp, ssh, repeat, recovery, shown: reader.shown }
+    Settings { collector, agent, agent_path, redact, database, smtp, ssh, repeat, recovery, shown: reader.shown }
 }
 
 fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {

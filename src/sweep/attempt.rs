@@ -15,7 +15,7 @@ use super::{
     bastions::Route,
     collection::Received,
     deadline::{Deadlines, WINDOW},
-    delivery::{self, Finished, Running, Started, UnusableDirectories, Visit},
+    delivery::{self, Directory, Finished, Running, Started, UnusableDirectories, Visit},
     login_record::LoginRecord,
     platform::{Platform, Unix},
     recognition,
@@ -151,9 +151,9 @@ impl Attempt<'_> {
         let (client, deadlines) = (&self.client.id, &self.deadlines);
         let known = &self.shared.known_clients;
         let mut platform = recognition::recognise(known, session, client, Stage::Upload, deadlines).await?;
-        let mut unusable = known.unusable(client);
+        let mut unusable = self.unusable();
         // Each round skips another directory, knows the platform better, or replaces an agent that was removed.
-        let mut last: Option<Failure> = None;
+        let (mut last, mut has_vanished): (Option<Failure>, bool) = (None, false);
         for _ in 0..=UnusableDirectories::MOST + 2 {
             let (secret, request) = self.request(&platform, events)?;
             let started = self.start(session, channel.take(), &platform, unusable, &request).await;
@@ -191,15 +191,32 @@ impl Attempt<'_> {
                 Finished::Answered(output) => return Ok((secret, request, output)),
                 Finished::Unusable(directory, failure) => {
                     unusable = unusable.and(directory);
-                    known.leave_out(client, directory);
+                    self.leave_out(directory);
                     last = Some(failure);
                 }
-                Finished::Vanished(failure) => last = Some(failure),
+                // A virus scanner would take every further one as well.
+                Finished::Vanished(failure) if has_vanished => return Err(failure),
+                Finished::Vanished(failure) => (last, has_vanished) = (Some(failure), true),
             }
         }
         Err(last.unwrap_or_else(|| {
             Failure::new(Stage::Upload, FailureKind::PlatformUnknown).because("the client changes its platform")
         }))
+    }
+
+    /// The directories of the client that need not be tried. The one that the configuration names is always tried.
+    fn unusable(&self) -> UnusableDirectories {
+        match self.client.agent_path {
+            None => self.shared.known_clients.unusable(&self.client.id),
+            Some(_) => UnusableDirectories::default(),
+        }
+    }
+
+    /// Remembers that programs cannot be executed in a directory, if it is one of the usual ones.
+    fn leave_out(&self, directory: Directory) {
+        if self.client.agent_path.is_none() {
+            self.shared.known_clients.leave_out(&self.client.id, directory);
+        }
     }
 
     /// Requests further reports if a security log has more events than one report holds, as long as there is time and
@@ -246,6 +263,7 @@ impl Attempt<'_> {
         let visit = Visit {
             username: &self.client.username,
             keeping: self.client.agent,
+            path: self.client.agent_path.as_ref(),
             platform,
             agent,
             unusable,

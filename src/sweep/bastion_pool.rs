@@ -373,6 +373,7 @@ fn as_client(bastion: &Bastion) -> Client {
         mail: Vec::new(),
         rules: Vec::new(),
         agent: AgentKeeping::Keep,
+        agent_path: None,
         events: None,
         redact: None,
         legacy: bastion.legacy,

@@ -273,8 +273,7 @@ impl Collector {
             self.shared.access.authenticate(&mut session, client, &deadlines, &LoginRecord::default()).await?;
             let platform =
                 recognition::recognise(&self.shared.known_clients, &session, &client.id, STAGE, &deadlines).await?;
-            let clean =
-                async |platform| deadlines.run(STAGE, delivery::clean(&session, platform, &client.username)).await;
+            let clean = async |platform| deadlines.run(STAGE, delivery::clean(&session, platform, client)).await;
             match clean(&platform).await {
                 Ok(removed) => Ok(removed),
                 Err(failure) => match recognition::reconsider(

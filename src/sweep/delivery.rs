@@ -2,8 +2,10 @@
 //! before, by [`super::recognition`] with the commands in [`probe`].
 //!
 //! There are two implementations: [`posix`] runs a [`script`] as a [`remote_command`] and finds its replies in the
-//! [`command_output`]; [`windows`] uses [`sftp`] over a [`bounded_stream`]. [`exit`] describes how a command ended.
+//! [`command_output`]; [`windows`] uses [`sftp`] over a [`bounded_stream`]. [`exit`] describes how a command ended, and
+//! [`blocked`] recognises that the client refuses to execute the agent.
 
+mod blocked;
 mod bounded_stream;
 mod command_output;
 mod exit;
@@ -21,7 +23,10 @@ use russh::{Channel, client::Msg};
 
 pub(super) use self::visit::{Directory, Finished, UnusableDirectories, Visit};
 use super::{platform::Platform, session::Session};
-use crate::fleet::{Failure, Stage};
+use crate::{
+    config::Client,
+    fleet::{Failure, Stage},
+};
 
 /// The result of the upload.
 pub(super) enum Started {
@@ -61,7 +66,7 @@ pub(super) async fn start(
             posix::Started::Unusable(directory, failure) => return Ok(Started::Unusable(directory, failure)),
         },
         Platform::Windows(windows) => {
-            Backend::Windows(Box::new(windows::start(session, channel, windows, visit.agent, visit.request).await?))
+            Backend::Windows(Box::new(windows::start(session, channel, windows, visit).await?))
         }
     };
     Ok(Started::Running(Running(way)))
@@ -80,13 +85,13 @@ impl Running {
     }
 }
 
-/// Removes the files that are kept on a client for an account. Returns the removed directories.
+/// Removes the files that are kept on a client for its account. Returns the removed directories.
 ///
 /// # Errors
 /// Any failure of the stage `execute`. The caller sets the deadline.
-pub(super) async fn clean(session: &Session, platform: &Platform, username: &str) -> Result<Vec<String>, Failure> {
+pub(super) async fn clean(session: &Session, platform: &Platform, client: &Client) -> Result<Vec<String>, Failure> {
     match platform {
-        Platform::Unix(_) => posix::clean(session, username).await,
-        Platform::Windows(_) => windows::clean(session).await,
+        Platform::Unix(_) => posix::clean(session, client).await,
+        Platform::Windows(_) => windows::clean(session, client).await,
     }
 }

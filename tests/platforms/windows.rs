@@ -34,14 +34,20 @@ export WINEPREFIX=~/wine WINEDEBUG=-all WINEDLLOVERRIDES='wevtapi=n;mscoree,msht
 [ -e wine ] || { wineboot --init && cp @LIBRARIES@/*.dll wine/drive_c/windows/system32/; } >&2"#;
 
 /// The default shell of Windows.
-const CMD: &str = r#"exec wine cmd /c "$2""#;
+///
+/// Wine puts backslashes before quotes in arguments, unlike Microsoft's server, so these commands go through a file.
+const CMD: &str = r#"
+case $2 in
+@*) printf '@echo off\r\n%s\r\n' "$2" >command.cmd; exec wine cmd /c command.cmd;;
+*) exec wine cmd /c "$2";;
+esac"#;
 
 /// A shell that imitates what PowerShell does with the collector's commands: it expands a variable and passes on the
 /// exit code.
 const POWERSHELL: &str = r#"
 case $2 in
 echo*) command=${2#echo }; printf '%s\r\n' "${command/'$env:PROCESSOR_ARCHITECTURE'/AMD64}";;
-*'; exit $LASTEXITCODE') exec wine cmd /c "${2%; exit*}";;
+"try{& '"*"};exit \$LASTEXITCODE") line=${2#"try{& "}; line=${line%%"}catch{"*}; exec wine cmd /c "${line//\'/}";;
 *) echo "${2%% *} : The term is not recognized" >&2; exit 1;;
 esac"#;
 
@@ -176,6 +182,7 @@ impl Machine {
 
 pub(crate) fn trials() -> Vec<Trial> {
     support::trial_list! {
+        needs(WindowsAgent) => the_file_of_the_agent_has_version_information;
         needs(Sshd, Root, Wine, Mingw, WindowsAgent) =>
             windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_asked_for,
             powershell_is_served_too_and_what_a_broken_visit_left_goes;
@@ -233,6 +240,7 @@ async fn windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_a
     let many = logons(5, 5_104, newest_ms + 5_100_000);
     machine.logs(logons(1, 3, newest_ms).chain(logons(4, 4, newest_ms + 4)).chain(many));
     sweep().await;
+    agent_path_is_used(&machine).await;
     let mails = machine.mails();
     let subjects: Vec<&str> = mails.iter().map(|mail| mail.subject.as_str()).collect();
     assert_eq!(
@@ -255,6 +263,27 @@ async fn windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_a
     let event = |id: u32| ["Security", &id.to_string(), "4625", "audit failure"].map(|text| Some(text.to_owned()));
     let stored = machine.stored(stored).await;
     assert!(stored.iter().eq((1..=5_104).map(event).collect::<Vec<_>>().iter()), "{} events", stored.len());
+}
+
+/// A directory with characters that mean something to `cmd.exe`. In Wine, drive Z is the root directory. OpenSSH for
+/// Windows serves the drive as a directory by SFTP.
+async fn agent_path_is_used(machine: &Machine) {
+    const DRIVE: &str = "/Z:";
+    if let Err(error) = std::os::unix::fs::symlink("/", DRIVE) {
+        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    }
+    let name = "a b & (c) ^d $e !f";
+    let path = format!("Z:{}\\{name}", machine.home("").display().to_string().trim_end_matches('/').replace('/', "\\"));
+    let attribute = format!("agent-path=\"{}\" events=\"no\"", path.replace('&', "&amp;"));
+    machine.configure(&attribute);
+    machine.collects().await;
+    assert_eq!(machine.list(name), [""; 0], "the agent was not put there, or was not removed");
+    let kept = format!("{name}/fleetsweep-{}/0123456789abcdef.exe", machine.sshd.username());
+    machine.sshd.user().write(kept, "");
+    let cleaned = machine.program.run(["clean"]).await;
+    assert!(cleaned.code == Some(0) && machine.list(name).is_empty(), "{cleaned:#?}");
+    fs::remove_file(DRIVE).unwrap();
+    machine.configure("");
 }
 
 async fn powershell_is_served_too_and_what_a_broken_visit_left_goes() {
@@ -307,7 +336,20 @@ async fn what_a_windows_machine_refuses_is_said_with_its_mend() {
             says("AMD64", "AppData*) echo 'This program is blocked by group policy.' >&2; exit 1;;\n"),
             named,
             "execute",
-            "agent failed: exit status 1: This program is blocked by group policy.",
+            "agent blocked: the shell cannot start it: exit status 1: This program is blocked by group policy.",
+        ),
+        (says("AMD64", "AppData*) exit 236;;\n"), named, "execute", "agent failed: exit status 236"),
+        (
+            says("AMD64", "AppData*) exit 225;;\n"),
+            named,
+            "execute",
+            "agent blocked: a virus scanner refuses it: exit status 225",
+        ),
+        (
+            says("AMD64", "AppData*) rm -r AppData/Local/Temp/fleetsweep; exit 1;;\n"),
+            named,
+            "execute",
+            "agent blocked: its file was removed before it was executed: exit status 1",
         ),
         (says("AMD64", "AppData*) exit 0;;\n"), named, "execute", "no answer from the agent"),
     ] {
@@ -350,4 +392,38 @@ async fn a_machine_that_becomes_another_one_is_recognised_anew() {
     assert_eq!(errors, [[Some("no agent for this platform: the client is `Windows x86`".to_owned())]]);
     fs::remove_file(machine.home("is-windows")).unwrap();
     ends_once_more("ok").await;
+}
+
+/// What the file properties show, and what security software asks for. Text is UTF-16, each name and each value ends with
+/// a zero, and a value begins at a multiple of four bytes.
+async fn the_file_of_the_agent_has_version_information() {
+    let image = fs::read(support::agent(support::WINDOWS).unwrap()).unwrap();
+    let utf16 = |text: &str| -> Vec<u8> { text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect() };
+    let find = |bytes: &[u8]| image.windows(bytes.len()).position(|window| window == bytes);
+    let value = |name: &str| {
+        let name = utf16(name);
+        let start = find(&name).unwrap() + name.len();
+        let units = image[start..].chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+        let text: Vec<u16> = units.skip_while(|unit| *unit == 0).take_while(|unit| *unit != 0).collect();
+        String::from_utf16(&text).unwrap()
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    for (name, expected) in [
+        ("CompanyName", "fleetsweep"),
+        ("FileDescription", "fleetsweep agent: reports the state of this machine to its collector over SSH"),
+        ("FileVersion", version),
+        ("InternalName", "fleetsweep-agent"),
+        ("LegalCopyright", "MIT licence"),
+        ("OriginalFilename", "fleetsweep-agent.exe"),
+        ("ProductName", "fleetsweep"),
+        ("ProductVersion", version),
+    ] {
+        assert_eq!(value(name), expected, "{name}");
+    }
+    // The numbers: a signature, the version of the structure, and the version of the file in four parts of 16 bits.
+    let numbers = find(&0xFEEF_04BD_u32.to_le_bytes()).unwrap() + 8;
+    let part = |at: usize| u16::from_le_bytes([image[numbers + at], image[numbers + at + 1]]).to_string();
+    let [major, minor, patch] = [2, 0, 6].map(part);
+    assert_eq!(format!("{major}.{minor}.{patch}"), version);
+    assert!(image.len() < 1_400_000, "{} bytes", image.len());
 }

@@ -1,6 +1,10 @@
 //! All kinds of logins and all login shells.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use base64ct::{Base64, Encoding as _};
 use fleetsweep::demo::{Behaviour, PasswordMethod};
@@ -183,6 +187,32 @@ pub(crate) async fn every_login_shell_is_collected_whatever_it_prints() {
         let swept = sweep(&program).await;
         swept.is_complete();
         assert_eq!(swept.clients.len(), 6);
+    }
+    // The same with a directory of its own, whose name every shell would change.
+    let odd = "a  'b\"c $HOME %d `e` \\f !g ü *";
+    let placed = |home: &Path, element: &str| {
+        let path = home.join(odd).display().to_string();
+        let path = path.replace('&', "&amp;").replace('"', "&quot;");
+        element.replacen("<client", &format!("<client agent-path=\"{path}\""), 1)
+    };
+    let homes: Vec<PathBuf> = servers
+        .iter()
+        .map(|(_, sshd)| sshd.user())
+        .chain([dropbear.user()])
+        .map(|user| user.home().to_owned())
+        .collect();
+    let elements: String = clients.iter().zip(&homes).map(|(element, home)| placed(home, element) + "\n").collect();
+    program.write_config(&format!("<config>\n{PATIENT}\n{elements}\n</config>\n"));
+    for _ in 0..2 {
+        sweep(&program).await.is_complete();
+    }
+    for home in &homes {
+        assert_eq!(fs::metadata(home.join(odd)).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+    let cleaned = program.run(["clean"]).await;
+    assert_eq!(cleaned.code, Some(0), "{cleaned:?}");
+    for home in &homes {
+        assert_eq!(fs::read_dir(home.join(odd)).unwrap().count(), 0, "{cleaned:?}");
     }
 }
 

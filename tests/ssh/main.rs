@@ -12,6 +12,7 @@ mod keys;
 mod large;
 mod logins;
 mod pam;
+mod placing;
 mod secrecy;
 mod ssh_config;
 mod sweeping;
@@ -26,6 +27,7 @@ use keys::*;
 use large::*;
 use logins::*;
 use pam::*;
+use placing::*;
 use secrecy::*;
 use ssh_config::*;
 
@@ -54,6 +56,7 @@ support::trials! {
         a_server_that_drops_logins_above_its_limit_is_visited_again,
         an_agent_that_fails_is_said_with_its_end_and_tried_again,
         a_kept_agent_goes_with_clean,
+        a_directory_of_the_configuration_is_checked_and_its_failures_name_it,
         an_agent_that_is_not_kept_leaves_nothing_behind_however_it_ends,
         an_agent_that_vanishes_before_it_is_executed_is_sent_again,
         several_sweeps_at_once_share_one_client,
@@ -72,6 +75,7 @@ support::trials! {
         a_kept_agent_is_executed_again_and_not_sent_again,
         a_kept_agent_that_is_damaged_is_replaced_before_it_is_executed,
         a_directory_of_somebody_else_is_not_entered,
+        an_agent_that_the_client_refuses_to_execute_is_blocked,
         whatever_lies_in_the_directory_of_the_agent_the_new_one_stays_and_the_old_ones_go,
         a_server_that_shows_the_password_that_it_got_does_not_get_it_stored,
         every_attack_fails_as_what_it_is_and_the_others_are_collected,

@@ -288,6 +288,7 @@ mod tests {
             mail: Vec::new(),
             rules: Vec::new(),
             agent: AgentKeeping::Keep,
+            agent_path: None,
             events: None,
             redact: None,
             legacy: false,

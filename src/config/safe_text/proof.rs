@@ -181,8 +181,14 @@ pub fn path(path: &Path) -> SafeText {
     const LONGEST: usize = 300;
     let Some(text) = path.to_str() else { return SafeText::hidden() };
     let plain = |more: &str| text.chars().all(|c| c.is_alphanumeric() || "._-/+~,".contains(c) || more.contains(c));
+    let drive = |text: &str| {
+        let mut letters = text.chars();
+        letters.next().is_some_and(|letter| letter.is_ascii_alphabetic()) && letters.as_str().starts_with(":\\")
+    };
     let proof = if ["/", "~/", "./", "../"].iter().any(|start| text.starts_with(start)) {
         plain(" @=()#")
+    } else if drive(text) {
+        plain(" @=()#:\\")
     } else {
         plain("") && (has_customary_name(text) || text.contains('/') && !text.split('/').any(looks_random))
     };

@@ -54,6 +54,8 @@ pub enum FailureKind {
     UploadFailed,
     /// The agent ended with a failure or was killed.
     AgentFailed,
+    /// A policy or a virus scanner of the client does not let the agent be executed.
+    AgentBlocked,
     /// The command ended without the agent's answer.
     NoAnswer,
     /// The answer is larger than allowed.

@@ -277,7 +277,7 @@ const FAILURES: [FailureSpec; FailureKind::COUNT] = [
         word: "no-directory",
         words: "no directory to run from",
         short: "no directory",
-        next_step: "give the account a directory that is not mounted noexec, for instance its home",
+        next_step: "give the account a directory that is not mounted noexec, for instance its home, or name one with `agent-path`",
         blame: Blame::Client,
         retry: Retry::Never,
         looks_like_outage: false,
@@ -313,6 +313,17 @@ const FAILURES: [FailureSpec; FailureKind::COUNT] = [
         next_step: "run `fleetsweep clean` for this client and collect again",
         blame: Blame::Client,
         retry: Retry::Counted,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::AgentBlocked,
+        word: "agent-blocked",
+        words: "agent blocked",
+        short: "agent blocked",
+        next_step: "a policy or virus scanner of the client refuses the agent: allow its SHA-256, which `fleetsweep agents` lists, or the directory that `agent-path` names",
+        blame: Blame::Client,
+        retry: Retry::Never,
         looks_like_outage: false,
         session: SessionAfter::Usable,
     },
@@ -492,7 +503,7 @@ mod tests {
     #[test]
     fn who_is_to_blame_is_said_for_every_failure() {
         let of = |blame| FailureKind::ALL.into_iter().filter(|kind| kind.blame() == blame).count();
-        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [18, 4, 9]);
+        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [19, 4, 9]);
         // Owners of clients are mailed about these and can act on them.
         for kind in [FailureKind::Refused, FailureKind::HostKeyChanged, FailureKind::DiskFull] {
             assert_eq!(kind.blame(), Blame::Client);

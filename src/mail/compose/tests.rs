@@ -34,6 +34,7 @@ fn client(rules: Vec<Rule>) -> config::Client {
         mail: vec!["Operators <ops@example.com>".parse().unwrap()],
         rules,
         agent: config::AgentKeeping::Keep,
+        agent_path: None,
         events: None,
         redact: None,
         legacy: false,

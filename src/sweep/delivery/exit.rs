@@ -25,7 +25,7 @@ impl Exit {
             Self::Status(126) => "exit status 126: the agent cannot be executed".to_owned(),
             Self::Status(127) => "exit status 127: the command was not found".to_owned(),
             // Windows exit codes, for example for a missing library, are known in hexadecimal form.
-            Self::Status(status @ 0xC000_0000..) => format!("exit status 0x{status:08X}"),
+            Self::Status(status @ 0x8000_0000..) => format!("exit status 0x{status:08X}"),
             Self::Status(status) => {
                 let signal = status.checked_sub(128).and_then(signal_name);
                 let words = u8::try_from(*status).ok().and_then(exit::words);

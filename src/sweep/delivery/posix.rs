@@ -6,13 +6,16 @@ use russh::{Channel, client::Msg};
 
 use super::{
     super::{platform::Unix, session::Session},
-    Directory, Finished, Visit,
+    Directory, Finished, Visit, blocked,
     exit::Exit,
     remote_command::RemoteCommand,
     script::{self, ScriptReply},
     visit::DIRECTORIES,
 };
-use crate::fleet::{Failure, FailureKind, Stage};
+use crate::{
+    config::{AgentPath, Client},
+    fleet::{Failure, FailureKind, Stage},
+};
 
 /// The exit status of a shell if a command cannot be executed (POSIX).
 const CANNOT_EXECUTE: u32 = 126;
@@ -34,6 +37,10 @@ pub(super) enum Started {
 pub(super) struct Running {
     remote: RemoteCommand,
     directory: Directory,
+    /// Whether the agent was just uploaded.
+    is_fresh: bool,
+    /// The directory that the configuration names.
+    path: Option<AgentPath>,
 }
 
 /// Uploads the agent to the client and starts it. `channel` is an open channel to use, if there is one.
@@ -47,6 +54,11 @@ pub(super) async fn start(
     visit: &Visit<'_>,
 ) -> Result<Started, Failure> {
     const STAGE: Stage = Stage::Upload;
+    if let Some(AgentPath::Windows(_)) = visit.path {
+        let words = format!("`agent-path` is a path of Windows, and the client runs {}", unix.system);
+        return Err(Failure::new(STAGE, FailureKind::NoDirectory).because(words));
+    }
+    let failed = |kind| named(Failure::new(STAGE, kind), visit.path);
     let mut remote = RemoteCommand::start(channel, session, STAGE, script::run(unix, visit)).await?;
     let mut sent = false;
     loop {
@@ -54,7 +66,7 @@ pub(super) async fn start(
             None => return Err(no_shell(&remote, STAGE)),
             Some(ScriptReply::Other(uname)) => return Ok(Started::OtherPlatform(uname)),
             Some(ScriptReply::Have(directory) | ScriptReply::Ok(directory)) => {
-                return Ok(Started::Running(Running { remote, directory }));
+                return Ok(Started::Running(Running { remote, directory, is_fresh: sent, path: visit.path.cloned() }));
             }
             Some(ScriptReply::Need) if !sent => {
                 sent = true;
@@ -63,12 +75,16 @@ pub(super) async fn start(
             Some(ScriptReply::Short(directory)) => {
                 remote.finish(session, STAGE).await?;
                 let kind = if remote.says_disk_full() { FailureKind::DiskFull } else { FailureKind::UploadFailed };
-                return Ok(Started::Unusable(directory, remote.explain(Failure::new(STAGE, kind))));
+                return Ok(Started::Unusable(directory, remote.explain(failed(kind))));
             }
             Some(ScriptReply::NoDirectory) => {
                 remote.finish(session, STAGE).await?;
-                let kind = if remote.says_disk_full() { FailureKind::DiskFull } else { FailureKind::NoDirectory };
-                return Err(remote.explain(Failure::new(STAGE, kind)));
+                let kind = match remote.errors() {
+                    _ if remote.says_disk_full() => FailureKind::DiskFull,
+                    errors if blocked::probe_by_unix(&errors) => FailureKind::AgentBlocked,
+                    _ => FailureKind::NoDirectory,
+                };
+                return Err(remote.explain(failed(kind)));
             }
             Some(ScriptReply::Need | ScriptReply::Gone(_) | ScriptReply::Done) => {
                 return Err(Failure::new(STAGE, FailureKind::UploadFailed).because("the client's script ran astray"));
@@ -86,12 +102,16 @@ impl Running {
         const STAGE: Stage = Stage::Execute;
         self.remote.finish(session, STAGE).await?;
         let failed = |kind| self.remote.explain(Failure::new(STAGE, kind));
+        let placed = |kind| self.remote.explain(named(Failure::new(STAGE, kind), self.path.as_ref()));
         match self.remote.exit() {
             Some(Exit::Status(CANNOT_EXECUTE)) => {
-                Ok(Finished::Unusable(self.directory, failed(FailureKind::NoDirectory)))
+                let is_blocked = blocked::by_unix(&self.remote.errors());
+                let kind = if is_blocked { FailureKind::AgentBlocked } else { FailureKind::NoDirectory };
+                Ok(Finished::Unusable(self.directory, placed(kind)))
             }
             // The file existed a moment ago, and the agent itself never exits with this.
-            Some(Exit::Status(NOT_FOUND)) => Ok(Finished::Vanished(failed(FailureKind::AgentFailed))),
+            Some(Exit::Status(NOT_FOUND)) if self.is_fresh => Ok(Finished::Vanished(placed(FailureKind::AgentBlocked))),
+            Some(Exit::Status(NOT_FOUND)) => Ok(Finished::Vanished(placed(FailureKind::AgentFailed))),
             Some(Exit::Status(status)) if *status == u32::from(exit::DEADLINE) => Err(failed(FailureKind::TimedOut)),
             Some(Exit::Status(status)) if *status != u32::from(exit::ANSWERED) => Err(failed(FailureKind::AgentFailed)),
             Some(Exit::Signal(_)) => Err(failed(FailureKind::AgentFailed)),
@@ -101,14 +121,14 @@ impl Running {
     }
 }
 
-/// Removes the files that are kept on a client for an account. Returns the removed directories.
+/// Removes the files that are kept on a client for its account. Returns the removed directories.
 ///
 /// # Errors
 /// Any failure of the stage `execute`. The caller sets the deadline.
-pub(super) async fn clean(session: &Session, username: &str) -> Result<Vec<String>, Failure> {
+pub(super) async fn clean(session: &Session, client: &Client) -> Result<Vec<String>, Failure> {
     const STAGE: Stage = Stage::Execute;
     let mut remote =
-        RemoteCommand::start(session.channel(STAGE).await?, session, STAGE, script::clean_up(username)).await?;
+        RemoteCommand::start(session.channel(STAGE).await?, session, STAGE, script::clean_up(client)).await?;
     let mut gone = Vec::new();
     loop {
         match remote.reply(session, STAGE).await? {
@@ -130,6 +150,14 @@ pub(super) async fn clean(session: &Session, username: &str) -> Result<Vec<Strin
     }
     remote.finish(session, STAGE).await?;
     Ok(gone)
+}
+
+/// A failure that names the directory of the configuration, if there is one.
+fn named(failure: Failure, path: Option<&AgentPath>) -> Failure {
+    match path {
+        Some(path) => failure.because(format!("in {}", path.shown())),
+        None => failure,
+    }
 }
 
 /// The command ended before the first reply of the script, so the script did not run. The output gives the reason, for

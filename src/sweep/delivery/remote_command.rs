@@ -137,11 +137,19 @@ impl RemoteCommand {
         self.heard.into_output()
     }
 
-    /// Whether the command reported a full disk or quota. The script sets the language of the messages. The last one is
-    /// that of dash if its `echo` cannot write.
+    /// The end of standard error. The script sets the language of the messages.
+    pub(super) fn errors(&self) -> String {
+        String::from_utf8_lossy(&self.heard.errors()).into_owned()
+    }
+
+    /// The end of standard output since the last script reply.
+    pub(super) fn printed(&self) -> String {
+        last_lines(self.heard.output()).join("\n")
+    }
+
+    /// Whether the command reported a full disk or quota. The last message is that of dash if its `echo` cannot write.
     pub(super) fn says_disk_full(&self) -> bool {
-        let errors = self.heard.errors();
-        let errors = String::from_utf8_lossy(&errors);
+        let errors = self.errors();
         ["No space left on device", "Disk quota exceeded", "echo: I/O error"].iter().any(|words| errors.contains(words))
     }
 

@@ -12,12 +12,16 @@
 use rand::RngExt;
 
 use super::{super::platform::Unix, Directory, UnusableDirectories, Visit, visit::DIRECTORIES};
-use crate::{config::AgentKeeping, fleet::reading::clean};
+use crate::{
+    config::{AgentKeeping, AgentPath, Client},
+    fleet::reading::clean,
+};
 
 /// The common part of both scripts: a defined state, the account's private directory, and the candidates for it.
 ///
-/// `p` checks that a directory is private: not a link, owned by the account, and not accessible to others. Only then is
-/// its content trusted.
+/// * `p` checks that a directory is private: not a link, owned by the account, and not accessible to others. Only then
+///   is its content trusted.
+/// * `v` decodes an argument of [`encoded`]. In `Z-]` are the characters `Z[\]`, so that `_` becomes a backslash.
 macro_rules! prelude {
     () => {
         concat!(
@@ -25,6 +29,7 @@ macro_rules! prelude {
             "n=$1$2; b=$3; ",
             "p() { [ -d $1 ] && [ -O $1 ] || return 1; [ -h $1 ] && return 1; ",
             "case $(ls -ld $1) in drwx------*) return 0;; esac; return 1; }; ",
+            "v() { printf %b $(echo $1 | tr Z:_ Z-]); }; ",
         )
     };
 }
@@ -39,6 +44,8 @@ macro_rules! places {
 ///
 /// * `a` checks whether a file is the agent: not a link, owned by the account, executable, with the right size and
 ///   checksum.
+/// * `w` is the directory that the configuration names, in place of the usual ones. `t` checks that only the account or
+///   root can change it: not a link, owned by one of them, and not writable by others unless it is sticky.
 /// * A kept agent is run immediately.
 /// * A new one is written to a temporary name, checked, and then renamed, so that concurrent collections never execute
 ///   an incomplete file.
@@ -50,20 +57,23 @@ macro_rules! places {
 /// * A directory with the agent's name is removed first, because `mv` would move the agent into it.
 const RUN: &str = concat!(
     prelude!(),
-    "k=$4; z=$8; c=$9; f=$7; s=${10}; r=${11}; ",
+    "k=$4; z=$8; c=$9; f=$7; s=${10}; r=${11}; w=${12}; ",
     "u=$(uname -sm); case $u in $5?$6) ;; *) echo $n other $u; exit 0;; esac; ",
     "a() { [ -f $1 ] && [ -O $1 ] && [ -x $1 ] || return 1; [ -h $1 ] && return 1; ",
     "if command -v cksum >/dev/null; then case $(cksum <$1) in $c?$z) return 0;; esac; return 1; fi; ",
     "[ $(($(wc -c <$1))) -eq $z ]; }; ",
     "y() { rm -f $q; rmdir $e 2>/dev/null; }; ",
-    "if [ $k = keep ]; then i=0; for d in ",
+    "t() { [ -h $1 ] && return 1; case $(ls -ldn $1) in d????-??-*|d????????[tT]*) ;; *) return 1;; esac; ",
+    "[ -O $1 ] && return 0; l=$(ls -ldn $1); IFS=$(v _0040); set -- $l; IFS=; [ $3 = 0 ]; }; ",
+    "case $w in /*) w=$(v $w); set -- $w; [ -d $w ] || mkdir $w; ",
+    "if [ -d $w ]; then t $w || { echo $w is a link or can be changed by others >&2; set --; }; fi;; ",
+    "*) set -- ",
     places!(),
-    "; do i=$((i+1)); case $s in *$i*) continue;; esac; ",
+    ";; esac; ",
+    "if [ $k = keep ]; then i=0; for d do i=$((i+1)); case $s in *$i*) continue;; esac; ",
     "if p $d/$b && a $d/$b/$f; then echo $n have $i; exec $d/$b/$f $r; fi; done; ",
     "else b=$b.$n; fi; ",
-    "i=0; for d in ",
-    places!(),
-    "; do i=$((i+1)); case $s in *$i*) continue;; esac; ",
+    "i=0; for d do i=$((i+1)); case $s in *$i*) continue;; esac; ",
     "[ -d $d ] || continue; e=$d/$b; q=$e/$n.part; [ -d $e ] || mkdir $e; [ -d $e ] || continue; ",
     "p $e || { echo $e is no private directory of this account >&2; continue; }; ",
     "trap y 0; trap exit 1 2 13 15; ",
@@ -81,7 +91,8 @@ const RUN: &str = concat!(
 /// Removes the kept files and those of interrupted collections. Names are treated in the same way.
 const CLEAN: &str = concat!(
     prelude!(),
-    "for d in ",
+    "w=; case $4 in /*) w=$(v $4);; esac; ",
+    "for d in $w ",
     places!(),
     "; do (cd $d 2>/dev/null || exit; set +f; for e in $b $b.*; do set -f; ",
     "p $e && rm -rf $e && echo $n gone $d/$e; done); done; echo $n done",
@@ -104,13 +115,28 @@ pub(super) fn run(unix: &Unix, visit: &Visit<'_>) -> Command {
     };
     let Visit { agent, .. } = visit;
     let (size, cksum, unusable) = (agent.image.len().to_string(), agent.cksum.to_string(), numbers(visit.unusable));
-    let rest = [keeping, &unix.system, &unix.machine, &agent.name, &size, &cksum, &unusable, visit.request];
+    let path = encoded(visit.path);
+    let rest = [keeping, &unix.system, &unix.machine, &agent.name, &size, &cksum, &unusable, visit.request, &path];
     command(RUN, fresh_nonce(), &directory(visit.username), &rest)
 }
 
 /// The command that removes the kept files.
-pub(super) fn clean_up(username: &str) -> Command {
-    command(CLEAN, fresh_nonce(), &directory(username), &[])
+pub(super) fn clean_up(client: &Client) -> Command {
+    let path = encoded(client.agent_path.as_ref());
+    command(CLEAN, fresh_nonce(), &directory(&client.username), &[&path])
+}
+
+/// A path as an argument that means nothing to any login shell: other bytes than letters, digits, `/`, `.` and `-` are
+/// `_0` and three octal digits, which `printf %b` decodes. `0` if there is no path for this platform.
+fn encoded(path: Option<&AgentPath>) -> String {
+    let Some(AgentPath::Unix(path)) = path else { return "0".to_owned() };
+    path.bytes().fold(String::new(), |text, byte| {
+        if byte.is_ascii_alphanumeric() || b"/.-".contains(&byte) {
+            text + &char::from(byte).to_string()
+        } else {
+            text + &format!("_0{byte:03o}")
+        }
+    })
 }
 
 fn fresh_nonce() -> [u64; 2] {
@@ -130,7 +156,7 @@ fn command(script: &str, nonce: [u64; 2], directory: &str, rest: &[&str]) -> Com
 
 /// The name of the private directory of an account, different for each account. Special characters are replaced by
 /// their numbers.
-fn directory(username: &str) -> String {
+pub(super) fn directory(username: &str) -> String {
     let mut name = ".fleetsweep-".to_owned();
     for byte in username.bytes() {
         if byte.is_ascii_alphanumeric() || byte == b'-' {
@@ -240,6 +266,26 @@ mod tests {
         ] {
             assert_eq!(directory(username), expected);
             assert!(directory(username).chars().all(is_harmless));
+        }
+    }
+
+    /// Every shell that may be `/bin/sh`, and every byte that may be in a path.
+    #[test]
+    fn a_path_reaches_the_script_as_it_is() {
+        let all: String = (' '..='~').filter(|character| *character != '/').collect();
+        let path = format!("/opt/{all}/ü/_0040/[x]/*/-n/ ");
+        let argument = encoded(Some(&AgentPath::Unix(path.clone())));
+        assert!(argument.chars().all(|c| is_harmless(c) || c == '/'), "{argument}");
+        assert_eq!(encoded(None), "0");
+        assert_eq!(encoded(Some(&AgentPath::Windows("C:\\x".to_owned()))), "0");
+        let script = concat!(prelude!(), "v $4");
+        for shell in ["sh", "bash", "zsh"] {
+            let Ok(output) =
+                std::process::Command::new(shell).args(["-c", script, "x", "1", "2", "3", &argument]).output()
+            else {
+                continue;
+            };
+            assert_eq!(String::from_utf8_lossy(&output.stdout), path, "{shell}: {output:?}");
         }
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use russh::{Channel, ChannelMsg, client::Msg};
 use russh_sftp::{
-    client::{RawSftpSession, error::Error, rawsession::SftpResult},
+    client::{RawSftpSession, error::Error},
     protocol::{FileAttributes, OpenFlags, StatusCode},
 };
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,9 @@ const CHUNK_BYTES: usize = 32 * 1024;
 const CHUNKS_AT_ONCE: usize = 8;
 /// The library needs a timeout. The deadline of the stage is always earlier.
 const NEVER_S: u64 = 24 * 3600;
+
+/// The result of an operation.
+pub(super) type SftpResult<T> = Result<T, Error>;
 
 /// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,10 @@
 //! One visit to a client as data: its parameters and its result.
 
 use super::super::{agents::Agent, platform::Platform};
-use crate::{config::AgentKeeping, fleet::Failure};
+use crate::{
+    config::{AgentKeeping, AgentPath},
+    fleet::Failure,
+};
 
 /// How many directories are tried.
 pub(super) const DIRECTORIES: usize = 6;
@@ -12,6 +15,8 @@ pub(in crate::sweep) struct Visit<'a> {
     pub(in crate::sweep) username: &'a str,
     /// Whether the agent stays; on Windows it never does.
     pub(in crate::sweep) keeping: AgentKeeping,
+    /// The directory for the agent in place of the usual ones.
+    pub(in crate::sweep) path: Option<&'a AgentPath>,
     /// The platform that the agent is for.
     pub(in crate::sweep) platform: &'a Platform,
     /// The agent for it.
