@@ -298,5 +298,11 @@ impl Attempt<'_> {
 }
 
 fn no_agent(platform: &str) -> Failure {
-    Failure::new(Stage::Upload, FailureKind::PlatformUnknown).because(format!("the client is `{platform}`"))
+    let failure =
+        Failure::new(Stage::Upload, FailureKind::PlatformUnknown).because(format!("the client is `{platform}`"));
+    match platform.split_whitespace().next() {
+        Some("Linux" | "Windows") => failure,
+        // None can be built.
+        _ => failure.because("agents exist for Linux and 64-bit Windows alone"),
+    }
 }

@@ -1,4 +1,5 @@
 //! A 64-bit ARM client: its agent runs in QEMU, directly and through a real sshd. The kernel is that of this machine.
+//! Agents for further platforms answer a request as well, if `agent/build-agents --all` has built them.
 
 use std::{
     fs,
@@ -120,7 +121,21 @@ fn machine_of(file: &Path) -> u16 {
 const INTEL_MACHINE: u16 = 62;
 const ARM_MACHINE: u16 = 183;
 
+/// Platforms whose agents are only built on demand, with their emulator and their name for the processor.
+const FURTHER: [(&str, &str, &str); 3] = [
+    ("armv7-unknown-linux-gnueabihf", "qemu-arm-static", "armv7l"),
+    ("i686-unknown-linux-gnu", "qemu-i386-static", "i686"),
+    ("riscv64gc-unknown-linux-gnu", "qemu-riscv64-static", "riscv64"),
+];
+
 async fn the_arm_agent_answers_a_request() {
+    let further = FURTHER.into_iter().filter(|(triple, ..)| agent(triple).is_some());
+    for (triple, emulator, architecture) in [(ARM, QEMU, "aarch64")].into_iter().chain(further) {
+        answers_a_request(triple, emulator, architecture);
+    }
+}
+
+fn answers_a_request(triple: &str, emulator: &str, architecture: &str) {
     let secret = envelope::fresh_secret(&mut SysRng).unwrap();
     let request = Request {
         collection: Uuid::new_v4(),
@@ -129,8 +144,8 @@ async fn the_arm_agent_answers_a_request() {
         deadline: SOON,
         events: EventsWanted::No,
     };
-    let mut running = Command::new(path_of(QEMU))
-        .arg(agent(ARM).unwrap())
+    let mut running = Command::new(path_of(emulator))
+        .arg(agent(triple).unwrap())
         .arg(request.to_argument())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -143,7 +158,7 @@ async fn the_arm_agent_answers_a_request() {
     assert!(running.wait().unwrap().success());
     drop(input);
     let report = Report::from_xml(&envelope::open(&answer, &request, &secret).unwrap()).unwrap();
-    assert_eq!(report.host.architecture.as_deref(), Some("aarch64"));
+    assert_eq!(report.host.architecture.as_deref(), Some(architecture), "{triple}");
     assert_eq!(report.host.os_family.as_deref(), Some("linux"));
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
     let kilobytes: u64 = meminfo.split_whitespace().nth(1).unwrap().parse().unwrap();
@@ -193,4 +208,10 @@ async fn a_platform_without_an_agent_is_named() {
     let said = ["status", "stage", "error"].map(|field| clients[0][field].as_str().unwrap());
     assert_eq!(said, ["failed", "upload", "no agent for this platform: the client is `Linux mips`"]);
     assert!(kept(&mips.sshd.username()).is_empty());
+
+    let bsd = Machine::start("FreeBSD amd64").await;
+    let (clients, _) = sweep(&program(&[client("bsd", &bsd.sshd, "")])).await;
+    let words =
+        "no agent for this platform: the client is `FreeBSD amd64`: agents exist for Linux and 64-bit Windows alone";
+    assert_eq!(clients[0]["error"], words);
 }
