@@ -122,14 +122,14 @@ enum Command {
     Check {
         /// Show the way to these clients instead: addresses, hops, keys, and where each is set
         #[arg(value_name = "CLIENT")]
-        clients: Vec<Pattern>,
+        shown: Vec<Pattern>,
     },
     /// Fetch and pin the clients' host keys
     Trust {
         /// Only these clients. If one is named without wildcards and shows another key than the pinned one, the new key
         /// takes its place
         #[arg(value_name = "CLIENT")]
-        clients: Vec<Pattern>,
+        named: Vec<Pattern>,
     },
     /// Send a test mail to each address of the configuration
     MailTest,
@@ -280,12 +280,12 @@ impl Invocation {
         let held_logins = if retry_logins { HeldLogins::Retried } else { HeldLogins::Respected };
         let mut clients = clients;
         let task = match command {
-            Some(Command::Check { clients: shown }) => {
+            Some(Command::Check { shown }) => {
                 let is_way_shown = !shown.is_empty();
                 clients.extend(shown);
                 Task::Check { is_way_shown }
             }
-            Some(Command::Trust { clients: named }) => {
+            Some(Command::Trust { named }) => {
                 clients.extend(named);
                 Task::Trust
             }

@@ -137,7 +137,15 @@ fn patterns_add_up_before_and_after_a_command() {
     let invocation = parse("--client web-* --client 10.0.4.7 trust").unwrap();
     let meets = |name, address| invocation.clients.iter().any(|p| p.meets(&ClientId::new(address, 22), name));
     assert!(meets("web-1", "10.0.0.1") && meets("x", "10.0.4.7") && !meets("x", "10.0.0.1"));
-    assert_eq!(parse("trust --client a --client b").unwrap().clients.len(), 2);
+    for (line, expected) in [
+        ("trust --client a --client b", 2),
+        ("trust a --client b", 2),
+        ("--client b trust a c", 3),
+        ("check a --client b", 2),
+        ("check --client b", 1),
+    ] {
+        assert_eq!(parse(line).unwrap().clients.len(), expected, "{line}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::{
     bastions::Route,
     collection::Received,
     deadline::{Deadlines, WINDOW},
-    delivery::{self, Directory, Finished, Running, Started, UnusableDirectories, Visit},
+    delivery::{self, Directory, Finished, Patience, Running, Started, UnusableDirectories, Visit},
     login_record::LoginRecord,
     platform::{Platform, Unix},
     recognition,
@@ -267,6 +267,7 @@ impl Attempt<'_> {
             platform,
             agent,
             unusable,
+            patience: Patience::within(self.deadlines.of(Stage::Upload)),
             request: &argument,
         };
         self.deadlines.run(Stage::Upload, delivery::start(session, channel, &visit)).await

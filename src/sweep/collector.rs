@@ -25,7 +25,7 @@ use super::{
     collection::{Collection, CollectionOrder},
     connect::ChannelBuffer,
     deadline::{Deadlines, WINDOW},
-    delivery,
+    delivery::{self, Patience},
     descriptor_budget::DescriptorBudget,
     host_key::{HostKeyPurpose, PinnedBefore, PinnedOthers, ShownHostKey},
     keyring::Keyring,
@@ -273,7 +273,10 @@ impl Collector {
             self.shared.access.authenticate(&mut session, client, &deadlines, &LoginRecord::default()).await?;
             let platform =
                 recognition::recognise(&self.shared.known_clients, &session, &client.id, STAGE, &deadlines).await?;
-            let clean = async |platform| deadlines.run(STAGE, delivery::clean(&session, platform, client)).await;
+            let clean = async |platform| {
+                let patience = Patience::within(deadlines.of(STAGE));
+                deadlines.run(STAGE, delivery::clean(&session, platform, client, patience)).await
+            };
             match clean(&platform).await {
                 Ok(removed) => Ok(removed),
                 Err(failure) => match recognition::reconsider(

@@ -2,13 +2,14 @@
 //! before, by [`super::recognition`] with the commands in [`probe`].
 //!
 //! There are two implementations: [`posix`] runs a [`script`] as a [`remote_command`] and finds its replies in the
-//! [`command_output`]; [`windows`] uses [`sftp`] over a [`bounded_stream`]. [`exit`] describes how a command ended, and
-//! [`blocked`] recognises that the client refuses to execute the agent.
+//! [`command_output`], the first one by [`first_reply`]; [`windows`] uses [`sftp`] over a [`bounded_stream`]. [`exit`]
+//! describes how a command ended, and [`blocked`] recognises that the client refuses to execute the agent.
 
 mod blocked;
 mod bounded_stream;
 mod command_output;
 mod exit;
+mod first_reply;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod posix;
@@ -21,7 +22,7 @@ mod windows;
 
 use russh::{Channel, client::Msg};
 
-pub(super) use self::visit::{Directory, Finished, UnusableDirectories, Visit};
+pub(super) use self::visit::{Directory, Finished, Patience, UnusableDirectories, Visit};
 use super::{platform::Platform, session::Session};
 use crate::{
     config::Client,
@@ -89,9 +90,14 @@ impl Running {
 ///
 /// # Errors
 /// Any failure of the stage `execute`. The caller sets the deadline.
-pub(super) async fn clean(session: &Session, platform: &Platform, client: &Client) -> Result<Vec<String>, Failure> {
+pub(super) async fn clean(
+    session: &Session,
+    platform: &Platform,
+    client: &Client,
+    patience: Patience,
+) -> Result<Vec<String>, Failure> {
     match platform {
-        Platform::Unix(_) => posix::clean(session, client).await,
+        Platform::Unix(_) => posix::clean(session, client, patience).await,
         Platform::Windows(_) => windows::clean(session, client).await,
     }
 }

@@ -15,6 +15,7 @@ mod pam;
 mod placing;
 mod secrecy;
 mod ssh_config;
+mod startup;
 mod sweeping;
 
 use bastions::*;
@@ -30,6 +31,7 @@ use pam::*;
 use placing::*;
 use secrecy::*;
 use ssh_config::*;
+use startup::*;
 
 support::trials! {
     needs(Ssh) => every_configuration_means_what_it_means_to_ssh;
@@ -66,6 +68,7 @@ support::trials! {
         secrets_are_in_no_output_no_file_and_no_process,
         logins_that_pam_delays_and_asks_for_are_collected_and_those_that_it_refuses_are_quoted,
         a_large_sweep_waits_for_its_slowest_deadline_alone;
+    needs(Sshd, Root, Zsh, Tmux) => what_takes_the_place_of_the_command_is_recognised;
     needs(Sshd, Root, CodePam) => a_code_that_is_asked_for_is_named_and_gets_no_password;
     needs(Sshd, Dropbear, Root, Fish, Tcsh, Zsh) => every_login_shell_is_collected_whatever_it_prints;
     needs() =>

@@ -44,6 +44,8 @@ pub enum FailureKind {
     NotReached,
     /// The server grants no channel or no command.
     CommandRefused,
+    /// The login shell ran something in place of the command.
+    CommandNotRun,
     /// The client's platform has no agent in this build.
     PlatformUnknown,
     /// The agent cannot be stored and executed in any directory of the client.

@@ -262,6 +262,17 @@ const FAILURES: [FailureSpec; FailureKind::COUNT] = [
         session: SessionAfter::Usable,
     },
     FailureSpec {
+        kind: FailureKind::CommandNotRun,
+        word: "command-not-run",
+        words: "command not run",
+        short: "cmd not run",
+        next_step: "let the account's startup files (.bashrc, .zshenv, .profile) do nothing if the shell is not interactive: no `exec`, `read`, `exit` or menu; check sshd's ForceCommand",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
         kind: FailureKind::PlatformUnknown,
         word: "platform-unknown",
         words: "no agent for this platform",

@@ -8,9 +8,10 @@ use super::{
     super::{platform::Unix, session::Session},
     Directory, Finished, Visit, blocked,
     exit::Exit,
+    first_reply::first_reply,
     remote_command::RemoteCommand,
     script::{self, ScriptReply},
-    visit::DIRECTORIES,
+    visit::{DIRECTORIES, Patience},
 };
 use crate::{
     config::{AgentPath, Client},
@@ -61,9 +62,10 @@ pub(super) async fn start(
     let failed = |kind| named(Failure::new(STAGE, kind), visit.path);
     let mut remote = RemoteCommand::start(channel, session, STAGE, script::run(unix, visit)).await?;
     let mut sent = false;
+    let mut next = Some(first_reply(&mut remote, session, STAGE, visit.patience).await?);
     loop {
-        match remote.reply(session, STAGE).await? {
-            None => return Err(no_shell(&remote, STAGE)),
+        match next {
+            None => return Err(ended_astray(&remote, STAGE)),
             Some(ScriptReply::Other(uname)) => return Ok(Started::OtherPlatform(uname)),
             Some(ScriptReply::Have(directory) | ScriptReply::Ok(directory)) => {
                 return Ok(Started::Running(Running { remote, directory, is_fresh: sent, path: visit.path.cloned() }));
@@ -90,6 +92,7 @@ pub(super) async fn start(
                 return Err(Failure::new(STAGE, FailureKind::UploadFailed).because("the client's script ran astray"));
             }
         }
+        next = remote.reply(session, STAGE).await?;
     }
 }
 
@@ -125,14 +128,15 @@ impl Running {
 ///
 /// # Errors
 /// Any failure of the stage `execute`. The caller sets the deadline.
-pub(super) async fn clean(session: &Session, client: &Client) -> Result<Vec<String>, Failure> {
+pub(super) async fn clean(session: &Session, client: &Client, patience: Patience) -> Result<Vec<String>, Failure> {
     const STAGE: Stage = Stage::Execute;
     let mut remote =
         RemoteCommand::start(session.channel(STAGE).await?, session, STAGE, script::clean_up(client)).await?;
     let mut gone = Vec::new();
+    let mut next = Some(first_reply(&mut remote, session, STAGE, patience).await?);
     loop {
-        match remote.reply(session, STAGE).await? {
-            None => return Err(no_shell(&remote, STAGE)),
+        match next {
+            None => return Err(ended_astray(&remote, STAGE)),
             Some(ScriptReply::Gone(directory)) if gone.len() < DIRECTORIES * 64 => gone.push(directory),
             Some(ScriptReply::Done) => break,
             Some(
@@ -147,6 +151,7 @@ pub(super) async fn clean(session: &Session, client: &Client) -> Result<Vec<Stri
                 return Err(Failure::new(STAGE, FailureKind::NoAnswer).because("the client's script ran astray"));
             }
         }
+        next = remote.reply(session, STAGE).await?;
     }
     remote.finish(session, STAGE).await?;
     Ok(gone)
@@ -160,8 +165,7 @@ fn named(failure: Failure, path: Option<&AgentPath>) -> Failure {
     }
 }
 
-/// The command ended before the first reply of the script, so the script did not run. The output gives the reason, for
-/// example that the account is disabled.
-fn no_shell(remote: &RemoteCommand, stage: Stage) -> Failure {
+/// The script ended between two replies. The output gives the reason.
+fn ended_astray(remote: &RemoteCommand, stage: Stage) -> Failure {
     remote.explain_with_output(Failure::new(stage, FailureKind::CommandRefused))
 }

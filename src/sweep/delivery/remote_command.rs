@@ -107,6 +107,17 @@ impl RemoteCommand {
         }
     }
 
+    /// Closes the command's standard input.
+    ///
+    /// # Errors
+    /// [`FailureKind::ConnectionLost`](crate::fleet::FailureKind::ConnectionLost).
+    pub(super) async fn end_input(&self, session: &Session, stage: Stage) -> Result<(), Failure> {
+        match self.write.eof().await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(session.lost(stage).await),
+        }
+    }
+
     /// Reads everything until the command ends.
     ///
     /// # Errors
@@ -147,7 +158,18 @@ impl RemoteCommand {
         last_lines(self.heard.output()).join("\n")
     }
 
-    /// Whether the command reported a full disk or quota. The last message is that of dash if its `echo` cannot write.
+    /// How much both streams have since the last script reply, as far as it is kept.
+    pub(super) fn printed_bytes(&self) -> usize {
+        self.heard.output().len() + self.heard.errors().len()
+    }
+
+    /// The last lines of both streams.
+    pub(super) fn said(&self) -> String {
+        [last_lines(&self.heard.errors()), last_lines(self.heard.output())].concat().join("\n")
+    }
+
+    /// Whether the command reported a full disk or quota. The last message is that of dash if its `echo` cannot
+    /// write.
     pub(super) fn says_disk_full(&self) -> bool {
         let errors = self.errors();
         ["No space left on device", "Disk quota exceeded", "echo: I/O error"].iter().any(|words| errors.contains(words))

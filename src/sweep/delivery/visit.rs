@@ -1,5 +1,7 @@
 //! One visit to a client as data: its parameters and its result.
 
+use std::time::Duration;
+
 use super::super::{agents::Agent, platform::Platform};
 use crate::{
     config::{AgentKeeping, AgentPath},
@@ -23,8 +25,26 @@ pub(in crate::sweep) struct Visit<'a> {
     pub(in crate::sweep) agent: &'a Agent,
     /// Directories that could not be used before.
     pub(in crate::sweep) unusable: UnusableDirectories,
+    /// The time limits of the script's first reply.
+    pub(in crate::sweep) patience: Patience,
     /// The agent's one argument.
     pub(in crate::sweep) request: &'a str,
+}
+
+/// The time limits of the first reply of a script.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sweep) struct Patience {
+    /// How long it may take.
+    pub(super) reply: Duration,
+    /// How long anything may take after its input was closed.
+    pub(super) end: Duration,
+}
+
+impl Patience {
+    /// The parts of the time that the stage has. A little remains.
+    pub(in crate::sweep) fn within(stage: Duration) -> Self {
+        Self { reply: stage * 3 / 5, end: stage * 3 / 20 }
+    }
 }
 
 /// One of the directories that are tried, by its number in [`script`](super::script)'s order, from 1.
