@@ -2,7 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use fleetsweep::demo::{Behaviour, SshServer};
+use fleetsweep::demo::{Account, Behaviour, PasswordMethod, SshServer};
+use russh::keys::{Algorithm, PrivateKey};
 use support::{Fleetsweep, Signal, Trial, wait_until};
 
 use crate::site::{Config, Fleet, LOGIN, SOON, UNDER, Watched, client, document, number, program, sql};
@@ -133,12 +134,21 @@ async fn what_the_collector_lacks_is_no_failure_of_a_client() {
 }
 
 async fn a_hanging_ssh_agent_is_no_client_that_does_not_answer() {
-    let mut fleet = Fleet::of(&[Behaviour::Healthy]).await;
+    let mut fleet = Fleet::of(&[]).await;
+    // A server that takes keys, because the ssh-agent is not asked for another one.
+    let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap();
+    let account = Account {
+        username: "demo".to_owned(),
+        password: Some((PasswordMethod::Password, "open sesame".into())),
+        authorized_keys: vec![key.public_key().clone()],
+    };
+    let home = tempfile::tempdir().unwrap();
+    let server =
+        SshServer::start(SshServer::loopback(0), home.path().to_owned(), account, Behaviour::Healthy).await.unwrap();
     // It accepts connections and sends nothing.
     let socket = fleet.program.path("agent.sock");
     let _agent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     fleet.program = fleet.program.with_environment("SSH_AUTH_SOCK", &socket.display().to_string());
-    let [server] = fleet.servers.as_slice() else { panic!("one server") };
     let one = client("client-1", server.address(), r#"username="demo""#, STRICT);
     let hangs = client("hangs", server.address(), r#"username="demo" password="cmd:sleep 60""#, STRICT);
     for (element, words) in

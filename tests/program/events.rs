@@ -175,7 +175,8 @@ async fn further_runs_of_the_agent_do_not_count_as_execute() {
     assert_eq!(names, ["connect", "authenticate", "upload", "execute", "decrypt", "store"]);
     let began = |name: &str| stages.iter().find(|(stage, _)| stage == name).unwrap().1;
     assert!(began("store") - began("decrypt") >= 750, "three runs: {stages:?}");
-    assert!(began("decrypt") - began("execute") >= 250, "one run: {stages:?}");
+    // The agent begins before the collector learns that it does.
+    assert!(began("decrypt") - began("upload") >= 250, "one run: {stages:?}");
 }
 
 async fn a_daily_allowance_bounds_what_is_stored_and_mailed() {

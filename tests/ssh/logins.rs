@@ -264,7 +264,7 @@ pub(crate) async fn an_ssh_agent_that_hangs_while_it_signs_is_our_failure_and_no
             tokio::spawn(serve_agent_that_does_not_sign(stream, key.clone()));
         }
     });
-    // Logging in has a third of the timeout, and our own credential sources have nine tenths of that.
+    // A source of our own credentials has three tenths of the timeout.
     let settings = r#"<collector timeout="15s" retries="0"/>"#;
     let login = format!(r#"username="{}""#, sshd.username());
     let program = program(settings, &[client("one", at(&sshd, 0), &login)])
