@@ -23,11 +23,11 @@ mod setting;
 mod words;
 
 pub use disk::{Disk, FileSystem};
-pub use environment::{Answer, Asked, Environment};
+pub use environment::{Answer, Environment, HostQuery};
 pub use exec::Commands;
 pub use hop::Hop;
 pub use host_settings::{FileName, HostSettings, IdentityAgent, Proxy};
 pub use load::{Files, Root};
 pub use origin::{Line, Origin, Traced};
-pub use remark::{About, FileProblem, Remark};
+pub use remark::{FileProblem, Remark, RemarkKind};
 pub use resolve::resolve;

@@ -42,6 +42,7 @@
 //! | `public_keys` | which public keys are shown to a server, and who signs: a key file or the ssh-agent |
 //! | `ssh_agent` | the keys of the ssh-agent, and signatures by them |
 //! | `certificates` | the certificates of our own keys |
+//! | `key_files` | reads public keys and certificates from files |
 //! | `key_format` | pure: decoding private keys in all formats of OpenSSH and OpenSSL |
 //! | `keyring`, `secrets` | decoded key files and read secrets, each once for all clients |
 //! | `shortage` | which errors are caused by exhausted resources of this machine |
@@ -87,6 +88,7 @@ pub(crate) mod fuzzing;
 mod handshake;
 mod host_certificate;
 mod host_key;
+mod key_files;
 mod key_format;
 mod keyboard_interactive;
 mod keyring;

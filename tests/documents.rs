@@ -107,6 +107,19 @@ fn every_fault_has_a_test_that_is_there() {
 }
 
 #[test]
+fn every_test_of_the_page_about_ssh_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/ssh.md")).unwrap();
+    let code = ["src", "tests"].map(|folder| code_in(&root.join(folder))).concat();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---"));
+    let tests = rows.filter_map(|row| row.trim_end_matches('|').split(" | ").nth(2));
+    let names: BTreeSet<&str> = tests.flat_map(|tests| tests.split('`').skip(1).step_by(2)).collect();
+    assert!(names.len() > 15, "{names:?}");
+    let absent: Vec<&&str> = names.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(absent.is_empty(), "docs/ssh.md names tests that are not there: {absent:#?}");
+}
+
+#[test]
 fn every_fuzz_target_has_a_corpus_that_is_replayed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let names = |folder: &str| -> BTreeSet<String> {

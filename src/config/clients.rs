@@ -26,11 +26,11 @@ use super::{
     source::{Findings, Source},
     value_error::ValueError,
     values,
-    ways::{self, NoWay, Way, Written},
+    ways::{self, Way, WayError, Written},
 };
 use crate::{
     fleet::{ClientId, Metric, Rule, metric::Worse, security::redaction::Redaction},
-    ssh_config::Asked,
+    ssh_config::HostQuery,
 };
 
 /// The default port of SSH.
@@ -328,12 +328,12 @@ impl Reader<'_> {
         for address in addresses {
             // OpenSSH compares a name as it is written. Ours is in lower case.
             let host = typed.filter(|text| text.eq_ignore_ascii_case(address)).unwrap_or(address).to_owned();
-            let asked = Asked { host, user: user.clone(), port };
+            let asked = HostQuery { host, user: user.clone(), port };
             let written = Written { asked, login: is_login_written.then_some(login), via };
             match ways::way(&written, self.openssh, &self.bastions) {
                 Ok(way) => ways.push(way),
-                Err(no_way) => {
-                    self.report(element, no_way);
+                Err(error) => {
+                    self.report(element, error);
                     return None;
                 }
             }
@@ -341,16 +341,16 @@ impl Reader<'_> {
         Some(ways)
     }
 
-    fn report(&mut self, element: &Element, no_way: NoWay) {
-        match no_way {
+    fn report(&mut self, element: &Element, error: WayError) {
+        match error {
             // They are reported already.
-            NoWay::NoUsername if self.openssh.is_empty() => {}
-            NoWay::Via => {}
-            NoWay::NoUsername => {
+            WayError::NoUsername if self.openssh.is_empty() => {}
+            WayError::Via => {}
+            WayError::NoUsername => {
                 let example = "username=\"…\" here or on a group around it, or `User` for it in ~/.ssh/config";
                 fields::missing(element, "username", example, self.findings);
             }
-            NoWay::Openssh(problem) => self.findings.error(
+            WayError::Openssh(problem) => self.findings.error(
                 fields::place(element, "ip"),
                 words!["the configuration of OpenSSH cannot be used for it: ", problem],
                 "change it there, or write config=\"no\" on <ssh>",

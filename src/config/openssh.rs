@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{choices::OpensshFiles, value_error::ValueError, values};
-use crate::ssh_config::{self, Answer, Asked, Commands, Environment, FileSystem, Files, HostSettings, Remark, Root};
+use crate::ssh_config::{
+    self, Answer, Commands, Environment, FileSystem, Files, HostQuery, HostSettings, Remark, Root,
+};
 
 /// The file for all accounts.
 const OF_THE_SYSTEM: &str = "/etc/ssh/ssh_config";
@@ -87,7 +89,7 @@ impl Openssh {
     }
 
     /// What the files say about a client; `None` if they say nothing at all.
-    pub(super) fn of(&self, asked: &Asked) -> Option<HostSettings> {
+    pub(super) fn of(&self, asked: &HostQuery) -> Option<HostSettings> {
         if self.is_empty() {
             return None;
         }

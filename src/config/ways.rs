@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     fleet::ClientId,
-    ssh_config::{Asked, HostSettings, IdentityAgent, Proxy},
+    ssh_config::{HostQuery, HostSettings, IdentityAgent, Proxy},
 };
 
 /// The default port of SSH.
@@ -27,7 +27,7 @@ const MOST_HOPS: usize = 8;
 /// What `config.xml` says about the way to a client.
 pub(super) struct Written<'a> {
     /// The name, the account and the port.
-    pub(super) asked: Asked,
+    pub(super) asked: HostQuery,
     /// The credentials; `None` if there is neither a key nor a password.
     pub(super) login: Option<&'a Login>,
     /// `via`.
@@ -44,7 +44,7 @@ pub(super) struct Way {
 
 /// Why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoWay {
+pub(super) enum WayError {
     /// Nothing names an account.
     NoUsername,
     /// A wrong `via`, which is reported elsewhere.
@@ -54,7 +54,7 @@ pub(super) enum NoWay {
 }
 
 /// The way to a client.
-pub(super) fn way(written: &Written<'_>, openssh: &Openssh, bastions: &Bastions) -> Result<Way, NoWay> {
+pub(super) fn way(written: &Written<'_>, openssh: &Openssh, bastions: &Bastions) -> Result<Way, WayError> {
     let mut settings = openssh.of(&written.asked);
     if let Some(settings) = &mut settings {
         check(settings)?;
@@ -69,14 +69,14 @@ pub(super) fn way(written: &Written<'_>, openssh: &Openssh, bastions: &Bastions)
         }
     }
     let named = settings.as_ref().and_then(|settings| settings.user.as_ref()).map(|user| user.value.clone());
-    let username = written.asked.user.clone().or(named).ok_or(NoWay::NoUsername)?;
-    values::line(&username).map_err(|_| NoWay::Openssh("`User` is not the name of an account"))?;
+    let username = written.asked.user.clone().or(named).ok_or(WayError::NoUsername)?;
+    values::line(&username).map_err(|_| WayError::Openssh("`User` is not the name of an account"))?;
     let login = match written.login {
         Some(login) => Login { certificates: certificates(settings.as_ref()), ..login.clone() },
         None => login(settings.as_ref(), openssh),
     };
     let via = match (written.via, jump(settings.as_ref())) {
-        (Some(via), _) => bastions.resolve(via, &username, &login).ok_or(NoWay::Via)?,
+        (Some(via), _) => bastions.resolve(via, &username, &login).ok_or(WayError::Via)?,
         (None, Some(_)) => {
             let mut hops = Vec::new();
             jump_hosts(settings.as_ref(), openssh, bastions, 0, &mut hops)?;
@@ -88,12 +88,14 @@ pub(super) fn way(written: &Written<'_>, openssh: &Openssh, bastions: &Bastions)
 }
 
 /// Whether the settings can be used.
-fn check(settings: &HostSettings) -> Result<(), NoWay> {
+fn check(settings: &HostSettings) -> Result<(), WayError> {
     if settings.host_name_from.is_some() && address::parse(&settings.host_name).is_err() {
-        return Err(NoWay::Openssh("`HostName` is not a host name or address"));
+        return Err(WayError::Openssh("`HostName` is not a host name or address"));
     }
     if settings.proxy.as_ref().is_some_and(|proxy| proxy.value == Proxy::Command(None)) {
-        return Err(NoWay::Openssh("its `ProxyCommand` cannot be run: a token or a name in it is not allowed there"));
+        return Err(WayError::Openssh(
+            "its `ProxyCommand` cannot be run: a token or a name in it is not allowed there",
+        ));
     }
     Ok(())
 }
@@ -112,14 +114,14 @@ fn jump_hosts(
     bastions: &Bastions,
     depth: usize,
     found: &mut Vec<Arc<Bastion>>,
-) -> Result<(), NoWay> {
-    const LOOP: NoWay = NoWay::Openssh("its jump hosts lead to each other, or there are more than 8");
+) -> Result<(), WayError> {
+    const LOOP: WayError = WayError::Openssh("its jump hosts lead to each other, or there are more than 8");
     for (index, hop) in jump(settings).unwrap_or_default().iter().enumerate() {
         if let (None, None, Some(bastion)) = (&hop.user, hop.port, bastions.named(&hop.host)) {
-            found.push(bastion.ok_or(NoWay::Via)?);
+            found.push(bastion.ok_or(WayError::Via)?);
             continue;
         }
-        let asked = Asked { host: hop.host.clone(), user: hop.user.clone(), port: hop.port };
+        let asked = HostQuery { host: hop.host.clone(), user: hop.user.clone(), port: hop.port };
         let settings = openssh.of(&asked);
         if let Some(settings) = &settings {
             check(settings)?;
@@ -141,18 +143,19 @@ fn jump_hosts(
 }
 
 fn jump_host(
-    asked: &Asked,
+    asked: &HostQuery,
     settings: Option<HostSettings>,
     login: Login,
     is_behind_another: bool,
-) -> Result<Bastion, NoWay> {
+) -> Result<Bastion, WayError> {
     let host = settings.as_ref().map_or(&asked.host, |settings| &settings.host_name);
-    let host = address::parse(host).map_err(|_| NoWay::Openssh("a jump host of it is not a host name or address"))?;
+    let host =
+        address::parse(host).map_err(|_| WayError::Openssh("a jump host of it is not a host name or address"))?;
     let port = settings.as_ref().and_then(|settings| settings.port.as_ref()).map(|port| port.value);
     let id = ClientId::new(host, port.or(asked.port).unwrap_or(SSH_PORT));
     let user = settings.as_ref().and_then(|settings| settings.user.as_ref()).map(|user| user.value.clone());
     // As with `ssh`: the account there is the one here, not that of the client.
-    let username = user.or_else(|| whoami::username().ok()).ok_or(NoWay::NoUsername)?;
+    let username = user.or_else(|| whoami::username().ok()).ok_or(WayError::NoUsername)?;
     let openssh = settings.map(|mut settings| {
         if is_behind_another {
             settings.proxy = None;
@@ -228,7 +231,7 @@ mod tests {
     use crate::config::{choices::OpensshFiles, openssh::Reach};
 
     /// The ways with this configuration of OpenSSH and no `<bastion>`.
-    fn with(text: &str, check: impl Fn(&dyn Fn(&Written<'_>) -> Result<Way, NoWay>)) {
+    fn with(text: &str, check: impl Fn(&dyn Fn(&Written<'_>) -> Result<Way, WayError>)) {
         let folder = tempfile::tempdir().unwrap();
         for key in ["one", "two", "of-agent.pub"] {
             std::fs::write(folder.path().join(key), "").unwrap();
@@ -239,15 +242,15 @@ mod tests {
         check(&|written| way(written, &openssh, &Bastions::default()));
     }
 
-    fn asked(host: &str) -> Asked {
-        Asked { host: host.to_owned(), ..Asked::default() }
+    fn asked(host: &str) -> HostQuery {
+        HostQuery { host: host.to_owned(), ..HostQuery::default() }
     }
 
     /// The way as words: account, via, keys, and how the ssh-agent is used.
-    fn words(way: &Result<Way, NoWay>) -> String {
+    fn words(way: &Result<Way, WayError>) -> String {
         let way = match way {
             Ok(way) => way,
-            Err(no_way) => return format!("{no_way:?}"),
+            Err(error) => return format!("{error:?}"),
         };
         let names = |keys: &[KeyFile]| {
             keys.iter().filter_map(|key| key.path.file_name()?.to_str()).collect::<Vec<_>>().join(",")
@@ -284,7 +287,7 @@ mod tests {
                 Written { login: Some(&login), via: Some(&[]), ..plain("b") },
                 "ops via  key written agent none command false",
             );
-            let named = Asked { user: Some("me".to_owned()), ..asked("a") };
+            let named = HostQuery { user: Some("me".to_owned()), ..asked("a") };
             check(Written { asked: named, ..plain("a") }, "me via  key one,of-agent.pub agent all command false");
         });
     }
@@ -304,13 +307,13 @@ mod tests {
                 "client",
                 "ops via ops@192.0.2.9:9[two] jump@first:2222[one] ops@192.0.2.2:22[] key  agent all command false",
             );
-            let no_way = |problem: &'static str| format!("{:?}", NoWay::Openssh(problem));
-            check("loop", &no_way("its jump hosts lead to each other, or there are more than 8"));
-            check("bad", &no_way("`HostName` is not a host name or address"));
-            check("through-bad", &no_way("`HostName` is not a host name or address"));
+            let error = |problem: &'static str| format!("{:?}", WayError::Openssh(problem));
+            check("loop", &error("its jump hosts lead to each other, or there are more than 8"));
+            check("bad", &error("`HostName` is not a host name or address"));
+            check("through-bad", &error("`HostName` is not a host name or address"));
             check(
                 "no-command",
-                &no_way("its `ProxyCommand` cannot be run: a token or a name in it is not allowed there"),
+                &error("its `ProxyCommand` cannot be run: a token or a name in it is not allowed there"),
             );
         });
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// The host as it was asked for, and what is already decided about it.
 #[derive(Debug, Clone, Default)]
-pub struct Asked {
+pub struct HostQuery {
     /// The name or address: what stands after `ssh`.
     pub host: String,
     /// The account, if it is given: it wins over the files.

@@ -21,10 +21,10 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// The answers so far.
 #[derive(Debug, Default)]
-pub struct Commands(Mutex<Asked>);
+pub struct Commands(Mutex<Answers>);
 
 #[derive(Debug, Default)]
-struct Asked {
+struct Answers {
     answers: HashMap<String, Answer>,
     spent: Duration,
 }
@@ -32,18 +32,18 @@ struct Asked {
 impl Commands {
     /// Runs `sh -c COMMAND`, unless its answer is known. It blocks for a few seconds at most.
     pub fn ask(&self, command: &str) -> Answer {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = asked.answers.get(command) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = known.answers.get(command) {
             return *answer;
         }
         let begun = Instant::now();
-        let answer = if run(command, LONGEST.min(LONGEST_IN_ALL.saturating_sub(asked.spent))) {
+        let answer = if run(command, LONGEST.min(LONGEST_IN_ALL.saturating_sub(known.spent))) {
             Answer::Yes
         } else {
             Answer::No
         };
-        asked.spent += begun.elapsed();
-        asked.answers.insert(command.to_owned(), answer);
+        known.spent += begun.elapsed();
+        known.answers.insert(command.to_owned(), answer);
         answer
     }
 }

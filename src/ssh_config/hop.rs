@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::expand;
+
 /// One jump host, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
@@ -55,13 +57,7 @@ fn one(text: &str) -> Option<Hop> {
         Some(_) => return None,
         None => None,
     };
-    let is_name = |text: &str| {
-        !text.is_empty()
-            && !text.starts_with('-')
-            && text
-                .chars()
-                .all(|letter| !letter.is_whitespace() && !letter.is_control() && !"'`\"$\\;&<>|(){}".contains(letter))
-    };
+    let is_name = |text: &str| !text.is_empty() && expand::is_safe_in_command(text);
     (is_name(host) && user.as_deref().is_none_or(is_name)).then(|| Hop { user, host: host.to_owned(), port })
 }
 

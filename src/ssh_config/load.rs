@@ -9,7 +9,7 @@ use std::{
 use super::{
     disk::Disk,
     origin::Line,
-    remark::{About, FileProblem, Remark},
+    remark::{FileProblem, Remark, RemarkKind},
     setting::{self, Criterion, Setting, Statement},
 };
 
@@ -73,7 +73,7 @@ impl Files {
             match loader.file(&root.path, root, root.is_private, 0) {
                 Ok(items) => files.push(items),
                 Err(FileProblem::Missing) if !root.is_required => {}
-                Err(problem) => loader.remark(&here, About::File(problem)),
+                Err(problem) => loader.remark(&here, RemarkKind::File(problem)),
             }
         }
         Self { roots: files, remarks: loader.remarks }
@@ -99,7 +99,7 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn remark(&mut self, line: &Line, about: About) {
+    fn remark(&mut self, line: &Line, about: RemarkKind) {
         self.remarks.push(Remark { line: line.clone(), about });
     }
 
@@ -130,7 +130,7 @@ impl Loader<'_> {
     fn line(&mut self, text: &str, line: &Line, root: &Root, depth: usize) -> Option<Content> {
         if text.len() > LONGEST_LINE {
             // It might have begun a block.
-            self.remark(line, About::WrongBlock("the line is too long"));
+            self.remark(line, RemarkKind::WrongBlock("the line is too long"));
             return Some(Content::Never);
         }
         match setting::read(text) {
@@ -146,16 +146,16 @@ impl Loader<'_> {
             Statement::NotUsed(keyword) => Some(Content::NotUsed(keyword)),
             Statement::Unknown => {
                 if !setting::is_ignored(text, self.ignored.as_deref()) {
-                    self.remark(line, About::UnknownKeyword);
+                    self.remark(line, RemarkKind::UnknownKeyword);
                 }
                 None
             }
             Statement::Wrong(why) => {
-                self.remark(line, About::Wrong(why));
+                self.remark(line, RemarkKind::Wrong(why));
                 None
             }
             Statement::WrongBlock(why) => {
-                self.remark(line, About::WrongBlock(why));
+                self.remark(line, RemarkKind::WrongBlock(why));
                 Some(Content::Never)
             }
         }
@@ -168,7 +168,7 @@ impl Loader<'_> {
                 Some(rest) => match self.home {
                     Some(home) => home.join(rest),
                     None => {
-                        self.remark(line, About::NoHome);
+                        self.remark(line, RemarkKind::NoHome);
                         continue;
                     }
                 },
@@ -184,11 +184,11 @@ impl Loader<'_> {
                     Err(problem @ (FileProblem::TooDeep | FileProblem::TooMany)) => {
                         // Files that include each other can do so in exponentially many ways.
                         self.is_stopped = true;
-                        self.remark(line, About::File(problem));
+                        self.remark(line, RemarkKind::File(problem));
                     }
                     Err(problem @ (FileProblem::Unreadable | FileProblem::TooLarge | FileProblem::Writable)) => {
                         let at = Line { file: path.as_path().into(), number: 1 };
-                        self.remark(&at, About::File(problem));
+                        self.remark(&at, RemarkKind::File(problem));
                     }
                 }
             }

@@ -11,12 +11,12 @@ pub struct Remark {
     /// The line.
     pub line: Line,
     /// What there is to say.
-    pub about: About,
+    pub about: RemarkKind,
 }
 
 /// What a remark says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum About {
+pub enum RemarkKind {
     /// This keyword, or criterion of `Match`, has no effect here.
     NotUsed(&'static str),
     /// No OpenSSH knows the keyword.
@@ -69,7 +69,7 @@ impl fmt::Display for FileProblem {
     }
 }
 
-impl fmt::Display for About {
+impl fmt::Display for RemarkKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotUsed(keyword) => write!(out, "{keyword} has no effect here"),

@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 
 use super::{
-    environment::{Answer, Asked, Environment},
+    environment::{Answer, Environment, HostQuery},
     expand::{self, Allowed, Tokens},
     hop::Hop,
     host_settings::{FileName, HostSettings, IdentityAgent, Proxy},
     load::{Content, Files, Item},
     origin::{Line, Origin, Traced},
     pattern,
-    remark::{About, Remark},
+    remark::{Remark, RemarkKind},
     setting::{self, Criterion, Question, Setting},
 };
 
@@ -22,13 +22,13 @@ const MOST_KEYS: usize = 100;
 
 /// What the files say about a host.
 #[must_use]
-pub fn resolve(files: &Files, asked: &Asked, environment: &Environment<'_>) -> HostSettings {
+pub fn resolve(files: &Files, asked: &HostQuery, environment: &Environment<'_>) -> HostSettings {
     let mut resolver = Resolver {
         asked,
         environment,
         host: asked.host.clone(),
-        is_again: false,
-        wants_again: false,
+        is_second_pass: false,
+        wants_second_pass: false,
         found: Found {
             port: asked.port.map(Traced::given),
             user: asked.user.clone().map(Traced::given),
@@ -38,8 +38,8 @@ pub fn resolve(files: &Files, asked: &Asked, environment: &Environment<'_>) -> H
     };
     resolver.read(files);
     resolver.settle_host();
-    if resolver.wants_again {
-        resolver.is_again = true;
+    if resolver.wants_second_pass {
+        resolver.is_second_pass = true;
         resolver.read(files);
     }
     resolver.settings()
@@ -70,13 +70,13 @@ enum Written {
 }
 
 struct Resolver<'a> {
-    asked: &'a Asked,
+    asked: &'a HostQuery,
     environment: &'a Environment<'a>,
     /// What `Host` compares: the name that was asked for, and the second time the one that was found.
     host: String,
     /// Whether the files are read for the second time.
-    is_again: bool,
-    wants_again: bool,
+    is_second_pass: bool,
+    wants_second_pass: bool,
     found: Found,
     remarks: Vec<Remark>,
 }
@@ -98,19 +98,19 @@ impl Resolver<'_> {
                 }
                 Content::Match(criteria) => {
                     // The files are read again even for a `final` that cannot apply.
-                    self.wants_again |= criteria.iter().any(Criterion::asks_for_it);
+                    self.wants_second_pass |= criteria.iter().any(Criterion::requests_second_pass);
                     applies = may_apply && self.matches(criteria, line);
                 }
                 Content::Never => applies = false,
                 Content::Include(files) => files.iter().for_each(|file| self.items(file, applies, applies)),
                 Content::Set(setting) if applies => self.set(setting, line),
-                Content::NotUsed(keyword) if applies => self.remark(line, About::NotUsed(keyword)),
+                Content::NotUsed(keyword) if applies => self.remark(line, RemarkKind::NotUsed(keyword)),
                 Content::Set(_) | Content::NotUsed(_) => {}
             }
         }
     }
 
-    fn remark(&mut self, line: &Line, about: About) {
+    fn remark(&mut self, line: &Line, about: RemarkKind) {
         let remark = Remark { line: line.clone(), about };
         if !self.remarks.contains(&remark) {
             self.remarks.push(remark);
@@ -123,7 +123,7 @@ impl Resolver<'_> {
         for Criterion { negated, what } in criteria {
             let holds = match what {
                 Question::All => Some(true),
-                Question::Again { .. } => Some(self.is_again),
+                Question::SecondPass { .. } => Some(self.is_second_pass),
                 Question::Host(list) => {
                     Some(pattern::matches_list(&self.current_host().to_lowercase(), &list.to_lowercase()))
                 }
@@ -135,7 +135,7 @@ impl Resolver<'_> {
                 Question::Exec(command) if result => self.exec(command, line),
                 Question::Exec(_) => None,
                 Question::Unsupported(name) => {
-                    self.remark(line, About::NotUsed(name));
+                    self.remark(line, RemarkKind::NotUsed(name));
                     None
                 }
             };
@@ -149,14 +149,14 @@ impl Resolver<'_> {
     fn exec(&mut self, command: &str, line: &Line) -> Option<bool> {
         let tokens = self.tokens();
         if !self.is_safe(command, &tokens) {
-            self.remark(line, About::Unsafe);
+            self.remark(line, RemarkKind::Unsafe);
             return None;
         }
         match tokens.expand(command, Allowed::All, self.environment).map(|command| (self.environment.exec)(&command)) {
             Ok(Answer::Yes) => Some(true),
             Ok(Answer::No) => Some(false),
             Ok(Answer::NotAsked) => {
-                self.remark(line, About::NotRun);
+                self.remark(line, RemarkKind::NotRun);
                 None
             }
             Err(about) => {
@@ -176,7 +176,7 @@ impl Resolver<'_> {
 
     /// The name that is connected to, as far as it is known.
     fn current_host(&self) -> String {
-        if self.is_again {
+        if self.is_second_pass {
             return self.host.clone();
         }
         self.host_name().unwrap_or_else(|| self.asked.host.clone())
@@ -195,7 +195,7 @@ impl Resolver<'_> {
         if host.is_none()
             && let Some(Traced { origin: Origin::Line(line), .. }) = self.found.host_name.take()
         {
-            self.remark(&line, About::UnknownToken);
+            self.remark(&line, RemarkKind::UnknownToken);
         }
         self.host = host.unwrap_or_else(|| self.asked.host.clone()).to_lowercase();
     }
@@ -246,7 +246,7 @@ impl Resolver<'_> {
         let found = &mut self.found;
         match setting {
             // The second time it is settled.
-            Setting::HostName(_) if self.is_again => {}
+            Setting::HostName(_) if self.is_second_pass => {}
             Setting::HostName(name) => first(&mut found.host_name, name.clone(), line),
             Setting::Port(port) => first(&mut found.port, *port, line),
             Setting::User(user) => first(&mut found.user, user.clone(), line),
@@ -311,7 +311,7 @@ impl Resolver<'_> {
     fn expanded<T, U>(
         &mut self,
         found: Option<Traced<T>>,
-        expand: impl FnOnce(T) -> Result<U, About>,
+        expand: impl FnOnce(T) -> Result<U, RemarkKind>,
     ) -> Option<Traced<U>> {
         let Traced { value, origin } = found?;
         match expand(value) {
@@ -355,7 +355,7 @@ impl Resolver<'_> {
                 let command = if self.is_safe(&command, tokens) {
                     tokens.expand(&command, Allowed::Proxy, environment)
                 } else {
-                    Err(About::Unsafe)
+                    Err(RemarkKind::Unsafe)
                 };
                 let command = match (command, &origin) {
                     (Ok(command), _) => Some(command),

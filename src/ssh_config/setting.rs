@@ -62,8 +62,8 @@ pub(super) struct Criterion {
 
 impl Criterion {
     /// Whether the files are read again because of it.
-    pub(super) fn asks_for_it(&self) -> bool {
-        matches!(self.what, Question::Again { asks_for_it: true })
+    pub(super) fn requests_second_pass(&self) -> bool {
+        matches!(self.what, Question::SecondPass { is_requested: true })
     }
 }
 
@@ -71,10 +71,10 @@ impl Criterion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Question {
     All,
-    /// `canonical` and `final`: whether the files are read again with the name that was found. `asks_for_it`: whether
+    /// `canonical` and `final`: whether the files are read again with the name that was found. `is_requested`: whether
     /// they are read again because of this criterion.
-    Again {
-        asks_for_it: bool,
+    SecondPass {
+        is_requested: bool,
     },
     Host(String),
     OriginalHost(String),
@@ -234,9 +234,9 @@ fn criteria(rest: &str) -> Result<Vec<Criterion>, &'static str> {
             }
             Question::All
         } else if is("canonical") {
-            Question::Again { asks_for_it: false }
+            Question::SecondPass { is_requested: false }
         } else if is("final") {
-            Question::Again { asks_for_it: true }
+            Question::SecondPass { is_requested: true }
         } else {
             let (argument, after) = words::next_of_match(rest).map_err(|UnclosedQuote| UNCLOSED)?.ok_or(BAD_MATCH)?;
             rest = after;

@@ -2,8 +2,6 @@
 //! be used. Not the certificates of hosts, and not those in the ssh-agent.
 
 use std::{
-    fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -13,6 +11,7 @@ use russh::keys::{
     ssh_key::{certificate::CertType, public::KeyData},
 };
 
+use super::key_files;
 use crate::config::{KeyFile, Login, key_text, safe_text};
 
 /// The certificates for a key.
@@ -48,7 +47,10 @@ pub(super) fn of(key: &KeyData, files: &[PathBuf], now: SystemTime) -> Certifica
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut found = Certificates::default();
     for file in files {
-        let Some(certificate) = read(file).filter(|certificate| certificate.public_key() == key) else { continue };
+        let Some(certificate) = key_files::certificate(file).filter(|certificate| certificate.public_key() == key)
+        else {
+            continue;
+        };
         match problem(&certificate, now) {
             None => found.usable.push(certificate),
             Some(problem) => {
@@ -59,25 +61,21 @@ pub(super) fn of(key: &KeyData, files: &[PathBuf], now: SystemTime) -> Certifica
     found
 }
 
-fn read(file: &Path) -> Option<Certificate> {
-    let mut bytes = Vec::new();
-    File::open(file).ok()?.take(key_text::LARGEST_BYTES).read_to_end(&mut bytes).ok()?;
-    Certificate::from_openssh(&key_text::public_line(&bytes)?).ok()
-}
-
 /// Why a server would refuse a certificate, as far as it shows.
 fn problem(certificate: &Certificate, now: u64) -> Option<String> {
     if certificate.cert_type() != CertType::User {
         return Some("is one of a host and none of a user".to_owned());
     }
-    let time = |seconds: u64| {
-        let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-        time.map_or_else(|| "a time far away".to_owned(), |time| time.to_string())
-    };
     if now < certificate.valid_after() {
-        return Some(format!("is not valid before {}", time(certificate.valid_after())));
+        return Some(format!("is not valid before {}", moment(certificate.valid_after())));
     }
-    (now >= certificate.valid_before()).then(|| format!("expired at {}", time(certificate.valid_before())))
+    (now >= certificate.valid_before()).then(|| format!("expired at {}", moment(certificate.valid_before())))
+}
+
+/// A time in a certificate, in seconds since 1970, for people.
+pub(super) fn moment(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map_or_else(|| "a time far away".to_owned(), |time| time.to_string())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use russh::keys::{
     ssh_key::{certificate::CertType, public::KeyData},
 };
 
-use super::known_hosts::is_like;
+use super::{certificates::moment, known_hosts::is_like};
 
 /// Why a certificate of a host is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +33,6 @@ pub(super) enum BadCertificate {
 
 impl fmt::Display for BadCertificate {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = |seconds: u64| {
-            let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-            time.map_or_else(|| "a time far away".to_owned(), |time| time.to_string())
-        };
         match self {
             Self::Authority(fingerprint) => {
                 write!(out, "its certificate is signed by {fingerprint}, which no line names as an authority for it")
@@ -44,8 +40,8 @@ impl fmt::Display for BadCertificate {
             Self::Kind => out.write_str("its certificate is one of a user and none of a host"),
             Self::Names(names) if names.is_empty() => out.write_str("its certificate names no host"),
             Self::Names(names) => write!(out, "its certificate is for {}", names.join(", ")),
-            Self::NotBefore(seconds) => write!(out, "its certificate is not valid before {}", time(*seconds)),
-            Self::Expired(seconds) => write!(out, "its certificate expired at {}", time(*seconds)),
+            Self::NotBefore(seconds) => write!(out, "its certificate is not valid before {}", moment(*seconds)),
+            Self::Expired(seconds) => write!(out, "its certificate expired at {}", moment(*seconds)),
             Self::Condition(name) => write!(out, "its certificate has the condition `{name}`, which is not known"),
             Self::Sha1 => out.write_str("its certificate is signed with SHA-1"),
             Self::Signature => out.write_str("the signature of its certificate is wrong"),

@@ -22,9 +22,10 @@ use super::{
     certificates,
     credential::Outcome,
     credential_sources::CredentialSources,
+    key_files,
     session::Session,
     shortage::CredentialError,
-    ssh_agent::{self, AgentOffer, OpenAgent, SignError},
+    ssh_agent::{AgentOffer, OpenAgent, SignError},
 };
 use crate::config::{Client, KeyFile, safe_text};
 
@@ -49,7 +50,7 @@ impl<'a> PublicKeys<'a> {
     pub(super) async fn file(&mut self, session: &mut Session, file: &KeyFile) -> Option<Outcome> {
         let login = &self.client.login;
         if file.is_public() || login.ssh_agent {
-            match ssh_agent::public_key(&file.path) {
+            match key_files::public_key(&file.path) {
                 Some(key) if self.shown.contains(&key) => return Some(Outcome::ShownBefore),
                 Some(key) => match self.of_agent(session, &key, file).await {
                     Ok(offers) if !offers.is_empty() => {
@@ -89,13 +90,13 @@ impl<'a> PublicKeys<'a> {
             Err(unusable) => return Outcome::Unusable(unusable),
         };
         if let Some(files) = &login.agent_keys {
-            let only = ssh_agent::public_keys(files);
+            let only = key_files::public_keys(files);
             keys.retain(|key| only.contains(key));
         }
         let is_empty = keys.is_empty();
         keys.retain(|key| !self.shown.contains(key));
         // The default keys first, as `ssh` does.
-        let defaults: Vec<_> = login.defaults.iter().filter_map(|file| ssh_agent::public_key(&file.path)).collect();
+        let defaults: Vec<_> = login.defaults.iter().filter_map(|file| key_files::public_key(&file.path)).collect();
         keys.sort_by_key(|key| defaults.iter().position(|default| default == key).unwrap_or(usize::MAX));
         let mut offers = Vec::new();
         for key in keys {

@@ -1,31 +1,21 @@
 //! The ssh-agent during a login: its keys, and signatures by them. The agent is ours: if it hangs, that is not a timeout
 //! of the client. Which keys are shown to a server is decided in [`super::public_keys`].
 
-use std::{
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
-
 use russh::{
     SendError, Signer,
     keys::{
-        self, Certificate, HashAlg, PrivateKey, PublicKey,
+        self, Certificate, HashAlg,
         agent::{AgentIdentity, AgentSessionBinding, client::AgentClient},
         ssh_key::public::KeyData,
     },
 };
-use secrecy::zeroize::Zeroizing;
 use tokio::{
     net::UnixStream,
     time::{Instant, timeout_at},
 };
 
-use super::{credential_sources::CredentialSources, shortage::CredentialError};
-use crate::config::{
-    Login,
-    key_text::{self, KeyFormat},
-};
+use super::{credential_sources::CredentialSources, key_files, shortage::CredentialError};
+use crate::config::Login;
 
 /// How failures name the list of keys.
 const LIST: &str = "the list of the ssh-agent's keys";
@@ -151,7 +141,7 @@ impl OpenAgent {
 /// Why there are none.
 pub(super) async fn keys(login: &Login, ours: &CredentialSources<'_>) -> Result<Vec<String>, CredentialError> {
     let asking = async { list(&mut connect(login).await?).await };
-    let only = login.agent_keys.as_deref().map(public_keys);
+    let only = login.agent_keys.as_deref().map(key_files::public_keys);
     let identities = ours.wait_for(LIST, asking).await?;
     let used = identities
         .iter()
@@ -179,29 +169,4 @@ async fn connect(login: &Login) -> Result<AgentClient<UnixStream>, CredentialErr
 async fn list(agent: &mut AgentClient<UnixStream>) -> Result<Vec<AgentIdentity>, CredentialError> {
     let unlisted = |error| CredentialError::after(&error, format!("the ssh-agent does not list its keys: {error}"));
     agent.request_identities().await.map_err(unlisted)
-}
-
-/// The public keys of key files. A file that cannot be read has none.
-pub(super) fn public_keys(files: &[PathBuf]) -> Vec<KeyData> {
-    files.iter().filter_map(|file| public_key(file)).collect()
-}
-
-/// The public key of a key file: of the file beside it with `.pub`, or of the file itself.
-pub(super) fn public_key(file: &Path) -> Option<KeyData> {
-    let read = |path: &Path| {
-        let mut bytes = Zeroizing::new(Vec::new());
-        File::open(path).ok()?.take(key_text::LARGEST_BYTES).read_to_end(&mut bytes).ok()?;
-        if let Some(line) = key_text::public_line(&bytes) {
-            let certified = || Certificate::from_openssh(&line).ok().map(|found| found.public_key().clone());
-            let key = PublicKey::from_openssh(&line).ok().map(|key| key.key_data().clone());
-            return key.filter(|key| !matches!(key, KeyData::Certificate(_))).or_else(certified);
-        }
-        // The public part is legible even if the file is encrypted.
-        let text = key_text::parse(&bytes).ok().filter(|text| text.format == KeyFormat::OpenSsh)?;
-        PrivateKey::from_bytes(&text.der).ok().map(|key| key.public_key().key_data().clone())
-    };
-    if key_text::is_public(file) {
-        return read(file);
-    }
-    read(&file.with_added_extension("pub")).or_else(|| read(file))
 }

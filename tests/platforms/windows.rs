@@ -265,13 +265,31 @@ async fn windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_a
     assert!(stored.iter().eq((1..=5_104).map(event).collect::<Vec<_>>().iter()), "{} events", stored.len());
 }
 
+/// The drive Z of Wine as a name in the root directory. It is removed when this is dropped, also by a test that fails.
+struct Drive;
+
+impl Drive {
+    const PATH: &str = "/Z:";
+
+    fn link() -> Self {
+        // One may be left by a test that was killed.
+        if let Err(error) = std::os::unix::fs::symlink("/", Self::PATH) {
+            assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+        }
+        Self
+    }
+}
+
+impl Drop for Drive {
+    fn drop(&mut self) {
+        fs::remove_file(Self::PATH).unwrap();
+    }
+}
+
 /// A directory with characters that mean something to `cmd.exe`. In Wine, drive Z is the root directory. OpenSSH for
 /// Windows serves the drive as a directory by SFTP.
 async fn agent_path_is_used(machine: &Machine) {
-    const DRIVE: &str = "/Z:";
-    if let Err(error) = std::os::unix::fs::symlink("/", DRIVE) {
-        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
-    }
+    let _drive = Drive::link();
     let name = "a b & (c) ^d $e !f";
     let path = format!("Z:{}\\{name}", machine.home("").display().to_string().trim_end_matches('/').replace('/', "\\"));
     let attribute = format!("agent-path=\"{}\" events=\"no\"", path.replace('&', "&amp;"));
@@ -282,7 +300,6 @@ async fn agent_path_is_used(machine: &Machine) {
     machine.sshd.user().write(kept, "");
     let cleaned = machine.program.run(["clean"]).await;
     assert!(cleaned.code == Some(0) && machine.list(name).is_empty(), "{cleaned:#?}");
-    fs::remove_file(DRIVE).unwrap();
     machine.configure("");
 }
 

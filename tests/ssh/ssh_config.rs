@@ -10,7 +10,7 @@ use std::{
 };
 
 use fleetsweep::ssh_config::{
-    Asked, Commands, Environment, FileSystem, Files, HostSettings, IdentityAgent, Proxy, Root, resolve,
+    Commands, Environment, FileSystem, Files, HostQuery, HostSettings, IdentityAgent, Proxy, Root, resolve,
 };
 use support::{Fleetsweep, SshAgent, SshdOptions};
 
@@ -190,7 +190,7 @@ pub(crate) async fn every_configuration_means_what_it_means_to_ssh() {
         for asked in hosts.split_whitespace() {
             let (user, host) =
                 asked.split_once('@').map_or((None, asked), |(user, host)| (Some(user.to_owned()), host));
-            let ours = resolve(&files, &Asked { host: host.to_owned(), user, port: None }, &environment);
+            let ours = resolve(&files, &HostQuery { host: host.to_owned(), user, port: None }, &environment);
             let name = format!("{} {asked}", file.file_name().unwrap().display());
             compared += 1;
             match of_ssh(&file, asked, &ours) {

@@ -18,7 +18,7 @@ impl Disk for OneFile {
     }
 }
 
-fn settings(text: &'static str, asked: &Asked, exec: &dyn Fn(&str) -> Answer) -> HostSettings {
+fn settings(text: &'static str, asked: &HostQuery, exec: &dyn Fn(&str) -> Answer) -> HostSettings {
     let root = Root { path: "c".into(), includes_from: "/h".into(), is_required: true, is_private: false };
     let files = Files::load(&[root], None, &OneFile(text));
     let environment = Environment {
@@ -32,14 +32,14 @@ fn settings(text: &'static str, asked: &Asked, exec: &dyn Fn(&str) -> Answer) ->
     resolve(&files, asked, &environment)
 }
 
-fn asked(host: &str) -> Asked {
-    Asked { host: host.to_owned(), ..Asked::default() }
+fn asked(host: &str) -> HostQuery {
+    HostQuery { host: host.to_owned(), ..HostQuery::default() }
 }
 
 #[test]
 fn what_is_given_wins_and_every_value_names_its_line() {
     let text = "Host a\n HostName b\n Port 23\nMatch user ops\n Port 24\n IdentityFile ~/%r\n";
-    let check = |asked: &Asked, expected: &str| {
+    let check = |asked: &HostQuery, expected: &str| {
         let found = settings(text, asked, &|_| Answer::No);
         let port = found.port.map(|port| format!("{} {}", port.value, port.origin));
         let user = found.user.map(|user| format!("{} {}", user.value, user.origin));
@@ -50,7 +50,7 @@ fn what_is_given_wins_and_every_value_names_its_line() {
     };
     check(&asked("a"), r#"b Some("23 c:3") None None"#);
     check(
-        &Asked { user: Some("ops".to_owned()), port: Some(22), ..asked("a") },
+        &HostQuery { user: Some("ops".to_owned()), port: Some(22), ..asked("a") },
         r#"b Some("22 config.xml") Some("ops config.xml") Some(["/home/me/ops c:6"])"#,
     );
 }

@@ -114,9 +114,7 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let path = path.canonicalize()?;
     let directory = path.parent().ok_or_else(|| io::Error::other("it is not in a directory"))?;
     let permissions = fs::metadata(&path)?.permissions();
-    let mut old = path.clone().into_os_string();
-    old.push(".old");
-    fs::copy(&path, old)?;
+    fs::copy(&path, path.with_added_extension("old"))?;
     let mut temporary = tempfile::Builder::new().prefix(".known_hosts").tempfile_in(directory)?;
     temporary.write_all(content)?;
     temporary.as_file().set_permissions(permissions)?;
