@@ -101,7 +101,7 @@ impl Source {
         let to = owner.as_ref().map_or_else(|| "a collector".to_owned(), ToString::to_string);
         let takeover = TakeoverContext::of(owner);
         let clients = Arc::new(Mutex::new(cards(config)));
-        let stream = Stream::Attached(Attached { incoming, record, to, takeover: takeover.clone() });
+        let stream = Stream::Attached(Attached::new(incoming, record, to, takeover.clone()));
         let source = Self::Attached {
             orders: orders.clone(),
             history: history.clone(),
@@ -200,10 +200,15 @@ impl Stream {
     pub async fn next(&mut self) -> Option<Update> {
         match self {
             Self::Own(subscriber) => subscriber.next().await.map(Update::Frame),
-            Self::Attached(attached) => {
+            Self::Attached(attached) => loop {
+                if let Some(connected) = attached.connected.take() {
+                    return Some(connected);
+                }
                 let incoming = attached.incoming.recv().await?;
-                Some(attached.take_in(incoming).await)
-            }
+                if let Some(update) = attached.take_in(incoming).await {
+                    return Some(update);
+                }
+            },
             Self::Replayed(played) => played.recv().await.map(replayed),
         }
     }
@@ -212,10 +217,15 @@ impl Stream {
     pub async fn next_now(&mut self) -> Option<Update> {
         match self {
             Self::Own(subscriber) => subscriber.next_now().map(Update::Frame),
-            Self::Attached(attached) => {
+            Self::Attached(attached) => loop {
+                if let Some(connected) = attached.connected.take() {
+                    return Some(connected);
+                }
                 let incoming = attached.incoming.try_recv().ok()?;
-                Some(attached.take_in(incoming).await)
-            }
+                if let Some(update) = attached.take_in(incoming).await {
+                    return Some(update);
+                }
+            },
             Self::Replayed(played) => played.try_recv().ok().map(replayed),
         }
     }
@@ -236,12 +246,26 @@ pub struct Attached {
     record: Option<mpsc::Sender<Frame>>,
     /// The collector of the last connection.
     to: String,
+    /// Whether the connection is established and the fleet has not come yet. A screen that says `attached` before that
+    /// would show a collector without clients.
+    awaits_fleet: bool,
+    /// The update to return next.
+    connected: Option<Update>,
     /// Stores which clients the collector sweeps.
     takeover: Arc<TakeoverContext>,
 }
 
 impl Attached {
-    async fn take_in(&mut self, incoming: Incoming) -> Update {
+    fn new(
+        incoming: mpsc::Receiver<Incoming>,
+        record: Option<mpsc::Sender<Frame>>,
+        to: String,
+        takeover: Arc<TakeoverContext>,
+    ) -> Self {
+        Self { incoming, record, to, awaits_fleet: false, connected: None, takeover }
+    }
+
+    async fn take_in(&mut self, incoming: Incoming) -> Option<Update> {
         match incoming {
             Incoming::Frame(frame) => {
                 self.learn(&frame);
@@ -250,14 +274,23 @@ impl Attached {
                 {
                     self.record = None;
                 }
-                Update::Frame(frame)
+                if self.awaits_fleet && matches!(frame, Frame::Fleet(_)) {
+                    self.awaits_fleet = false;
+                    let (to, collector) = (self.to.clone(), stream::Collector::Connected);
+                    self.connected = Some(Update::State(stream::StreamOrigin::Attached { to, collector }));
+                }
+                Some(Update::Frame(frame))
             }
             Incoming::Connected { to } => {
-                self.to.clone_from(&to);
-                Update::State(stream::StreamOrigin::Attached { to, collector: stream::Collector::Connected })
+                self.to = to;
+                self.awaits_fleet = true;
+                None
             }
-            Incoming::Missing { why, is_gone } => Update::Missing { to: self.to.clone(), why, is_gone },
-            Incoming::Succeeded => Update::Succeeded,
+            Incoming::Missing { why, is_gone } => {
+                self.awaits_fleet = false;
+                Some(Update::Missing { to: self.to.clone(), why, is_gone })
+            }
+            Incoming::Succeeded => Some(Update::Succeeded),
         }
     }
 
@@ -273,5 +306,44 @@ impl Attached {
         {
             self.takeover.sweeps(clients.iter().map(|card| card.id.clone()).collect());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{state::Fleet, stream::About};
+
+    /// The screen once said `attached`, `0 clients` and `no sweep yet` for a moment.
+    #[tokio::test]
+    async fn a_collector_counts_as_attached_once_its_fleet_is_known() {
+        let (sender, incoming) = mpsc::channel(8);
+        let mut stream =
+            Stream::Attached(Attached::new(incoming, None, "a collector".to_owned(), TakeoverContext::of(None)));
+        let mut check = async |incoming: Incoming, expected: &[&str]| {
+            sender.send(incoming).await.unwrap();
+            let mut found = Vec::new();
+            while let Some(update) = stream.next_now().await {
+                found.push(match update {
+                    Update::Frame(Frame::Fleet(_)) => "fleet",
+                    Update::Frame(_) => "frame",
+                    Update::State(_) => "attached",
+                    Update::Missing { .. } => "missing",
+                    Update::Succeeded => "succeeded",
+                });
+            }
+            assert_eq!(found, expected);
+        };
+        let connected = || Incoming::Connected { to: "pid 7".to_owned() };
+        let about = || Incoming::Frame(Frame::About(About::default()));
+        let fleet = || Incoming::Frame(Frame::Fleet(Arc::new(Fleet::default())));
+        check(connected(), &[]).await;
+        check(about(), &["frame"]).await;
+        check(fleet(), &["fleet", "attached"]).await;
+        // One that lags gets the fleet again.
+        check(fleet(), &["fleet"]).await;
+        check(connected(), &[]).await;
+        check(Incoming::Missing { why: "gone".to_owned(), is_gone: true }, &["missing"]).await;
+        check(fleet(), &["fleet"]).await;
     }
 }

@@ -178,6 +178,11 @@ impl Model {
         self.view.travel.is_some() || self.view.frozen.is_some()
     }
 
+    /// Whether the clients are not known yet. A configuration has at least one; a recording may begin without any.
+    pub(super) fn is_asking(&self) -> bool {
+        self.fleet.clients().len() == 0 && !self.is_replay()
+    }
+
     /// Whether this is a replay.
     pub(super) fn is_replay(&self) -> bool {
         matches!(self.source, StreamOrigin::Replay(_))

@@ -75,6 +75,9 @@ fn about(model: &Model, width: u16) -> Vec<String> {
 /// The numbers of the progress, and the percentage while a sweep is running.
 fn progress(canvas: &Canvas<'_>, model: &Model, width: u16) -> (String, Option<f64>) {
     let between = canvas.glyphs().between;
+    if model.is_asking() {
+        return (format!("{} {between}", format::asking(canvas.look().unicode)), None);
+    }
     let Some(sweep) = model.fleet.newest_sweep() else {
         let clients = model.fleet.clients().count();
         return (format!("{clients} client{} {between} no sweep yet {between}", format::plural(clients)), None);

@@ -14,6 +14,7 @@ use crate::{
             width::{self, Asks},
         },
         format,
+        model::Model,
         text::{NameCut, best_cut, columns_of, cut_name},
         theme::Role,
         window::Window,
@@ -55,6 +56,11 @@ pub(super) fn filtered<T: Listed>(window: &Window<T>, found: usize) -> String {
     } else {
         format!("{found} of {loaded_text}{failed}")
     }
+}
+
+/// What stands in place of clients if there are none.
+pub(super) fn no_clients(model: &Model) -> &'static str {
+    if model.is_asking() { format::asking(model.look.unicode) } else { "No clients yet." }
 }
 
 /// What stands where a filter leaves nothing of a long list.

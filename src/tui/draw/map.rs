@@ -8,7 +8,7 @@ use ratatui::{
 
 use super::{
     canvas::{Canvas, small},
-    gauge, past,
+    gauge, list, past,
 };
 use crate::{
     fleet::{ClientId, Phase, select::sort, state::ClientView},
@@ -44,7 +44,7 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         }
     }
     if count == 0 {
-        canvas.text(area.x + 1, area.y + 1, area.width, "No clients yet.", canvas.style(Role::Dim));
+        canvas.text(area.x + 1, area.y + 1, area.width, list::no_clients(model), canvas.style(Role::Dim));
     }
 }
 

@@ -51,8 +51,11 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         listing.row(canvas, index, place);
     }
     if model.rows.is_empty() && rows.height > 0 {
-        let text =
-            if fleet.clients().len() == 0 { "No clients yet." } else { "No clients match. Esc clears the filter." };
+        let text = if fleet.clients().len() == 0 {
+            list::no_clients(model)
+        } else {
+            "No clients match. Esc clears the filter."
+        };
         canvas.text(rows.x + 1, rows.y, rows.width.saturating_sub(1), text, canvas.style(Role::Dim));
     }
 }
