@@ -175,7 +175,7 @@ impl HostKeyPurpose {
                     Err(error) => return Err(unusable(STAGE, &error)),
                 };
                 replaced = keys.iter().map(|key| format!("{} {}", key.algorithm, key.fingerprint)).collect();
-                tracing::warn!(%fingerprint, "host key pinned in place of another one");
+                tracing::info!(%fingerprint, "host key pinned in place of another one");
             }
             Decision::PinAndAccept => {
                 let (hosts, of, key) = (Arc::clone(hosts), client.id.clone(), key.clone());

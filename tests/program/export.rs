@@ -106,6 +106,11 @@ async fn every_export_agrees_with_its_view() {
     let audit = sql(program, "SELECT target || ' ' || detail FROM v1_audit WHERE action = 'export'").await;
     assert_eq!(audit.len(), 2 * VIEWS.len(), "{audit:?}");
     assert!(audit.iter().any(|entry| entry == "v1_alerts 2 rows to standard output"), "{audit:?}");
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fleetsweep"));
+    command.args(["export", "alerts"]).current_dir(program.path("")).stdout(full);
+    assert!(!command.output().unwrap().status.success());
+    assert_eq!(number(program, "SELECT count(*) FROM v1_audit WHERE action = 'export'").await, 11, "also what failed");
     // `samples` is the default.
     assert_eq!(printed(program, "export").await, printed(program, "export samples --format csv").await);
     let (_, disarmed) = parsed(&printed(program, "export events").await);

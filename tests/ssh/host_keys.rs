@@ -120,6 +120,18 @@ pub(crate) async fn trust_pins_once_and_over_another_key_only_by_name() {
             entry("re-pin", &two, &replaced),
         ]
     );
+
+    // Results that cannot be printed were once not in the audit.
+    program.write_config(&format!("<config>{STRICT}{first}</config>"));
+    fs::remove_file(&file).unwrap();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleetsweep"));
+    command.arg("trust").current_dir(program.path("")).env("HOME", program.path("")).stdout(full);
+    let unprinted = command.output().unwrap();
+    assert!(!unprinted.status.success(), "{unprinted:?}");
+    let pins = "SELECT action FROM v1_audit WHERE action = 'pin'";
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1, "{unprinted:?}");
+    assert_eq!(support::rows(&program.path("fleetsweep.db"), pins).await.len(), 3);
 }
 
 pub(crate) async fn host_keys_of_the_ssh_tools_are_accepted_as_they_are() {

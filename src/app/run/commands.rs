@@ -105,6 +105,7 @@ pub async fn mail_test(source: &ConfigSource) -> Result<Exit, RunError> {
     }
     let composer = Composer::new()?;
     let mut smtp = smtp_client(&config.smtp).await?;
+    store_notes(&config, audit_note(&config.smtp).as_slice()).await;
     let mut exit = Exit::Success;
     for recipient in recipients {
         let mail = composer.test_mail(&recipient, &host_name(), Timestamp::now(), Uuid::now_v7())?;
@@ -117,7 +118,6 @@ pub async fn mail_test(source: &ConfigSource) -> Result<Exit, RunError> {
         }
     }
     smtp.quit().await;
-    store_notes(&config, audit_note(&config.smtp).as_slice()).await;
     Ok(exit)
 }
 
@@ -136,11 +136,23 @@ async fn visit(
     if let Some(shortfall) = descriptors.shortfall(plan, wanted, clients, false) {
         tracing::warn!("{shortfall}");
     }
+    let visited = print_answers(config, plan.concurrency, async |client| act(&collector, client).await).await;
+    collector.close().await;
+    // What was done belongs in the audit even if its result could not be printed.
+    store_notes(config, &collector.take_audit_notes()).await;
+    Ok(visited?)
+}
+
+/// Visits the clients and prints a line for each.
+async fn print_answers(
+    config: &Config,
+    concurrency: usize,
+    act: impl AsyncFn(&Client) -> Result<String, Failure>,
+) -> io::Result<Exit> {
     let mut exit = Exit::Success;
     let width = config.clients.iter().map(|client| client.name.len()).max().unwrap_or(0);
-    let mut answers = stream::iter(&config.clients)
-        .map(async |client| (client, act(&collector, client).await))
-        .buffered(plan.concurrency);
+    let mut answers =
+        stream::iter(&config.clients).map(async |client| (client, act(client).await)).buffered(concurrency);
     while let Some((client, answer)) = answers.next().await {
         match answer {
             Ok(done) => say(&format!("{:width$}  {}  {done}\n", client.name, client.id))?,
@@ -152,9 +164,6 @@ async fn visit(
             }
         }
     }
-    drop(answers);
-    collector.close().await;
-    store_notes(config, &collector.take_audit_notes()).await;
     Ok(exit)
 }
 

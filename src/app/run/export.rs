@@ -62,10 +62,12 @@ pub async fn run(source: &ConfigSource, export: &Export, stop: &CancellationToke
                 RowFormat::Csv { raw } => Notation::Csv(if raw { Formulas::Raw } else { Formulas::Disarmed }),
                 RowFormat::JsonLines => Notation::JsonLines,
             };
-            let (output, count) =
-                write_rows(&reader, view, RowFilter { clients, since, until }, notation, output, stop).await?;
+            let mut count = 0;
+            let wanted = RowFilter { clients, since, until };
+            let written = write_rows(&reader, view, wanted, notation, output, &mut count, stop).await;
+            // What was written belongs in the audit even if the rest could not be.
             note(&config, export, view, count).await;
-            output
+            written?
         }
         Content::Metrics => {
             let config = source.load()?;
@@ -113,11 +115,11 @@ async fn write_rows(
     wanted: RowFilter,
     notation: Notation,
     mut output: Option<Output>,
+    count: &mut usize,
     stop: &CancellationToken,
-) -> Result<(Option<Output>, usize), RunError> {
+) -> Result<Option<Output>, RunError> {
     write(&mut output, &rows::head(view, notation)?)?;
     let mut pages = Pages::of(reader.clone(), view, wanted).await?;
-    let mut count = 0_usize;
     loop {
         let page = tokio::select! {
             biased;
@@ -126,8 +128,8 @@ async fn write_rows(
         };
         match (page, &output) {
             (Some(Some(page)), _) => {
+                *count += page.len();
                 write(&mut output, &rows::lines(view, &page, notation)?)?;
-                count += page.len();
             }
             (Some(None), _) => break,
             (None, Some(output)) => return Err(output.stopped().into()),
@@ -140,7 +142,7 @@ async fn write_rows(
         1 => tracing::warn!("1 row of {} could not be read and is not in the export", view.name()),
         rows => tracing::warn!("{rows} rows of {} could not be read and are not in the export", view.name()),
     }
-    Ok((output, count))
+    Ok(output)
 }
 
 /// Notes the export in the audit. An account that may only read the database cannot do so.
