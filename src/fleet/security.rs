@@ -1,6 +1,6 @@
 //! The security log of a client after validation.
 //!
-//! [`digest`] summarizes it in a few lines, [`redaction`] removes what must not be stored, and [`allowance`] limits how
+//! [`digest`] summarizes it in a few lines by [`class`], [`redaction`] removes what must not be stored, and [`allowance`] limits how
 //! much is stored per day.
 
 use fleetsweep_agent::report;
@@ -11,14 +11,26 @@ use super::reading::clean;
 use redaction::Redaction;
 
 pub mod allowance;
+pub mod class;
+mod common;
 pub mod digest;
+mod judged;
+mod numbered;
+mod powerful;
 pub mod redaction;
+pub mod routine;
 mod shape;
+mod syslog;
+pub mod tally;
 
 /// The longest message that is accepted from a client, in characters.
 const MESSAGE_CHARS: usize = 8_000;
+/// The longest value of a data field that is accepted from a client, in characters. The agent sends 4 KiB at most.
+const FIELD_CHARS: usize = 4_096;
 /// The longest other text, in characters.
 const TEXT_CHARS: usize = 256;
+/// Marks a text that was cut.
+const CUT: &str = "…";
 
 /// The part of a client's security log that one collection read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,8 +97,8 @@ impl SecurityLog {
             occurred_unix_ms: event.occurred_unix_ms,
             source: text(&event.source),
             user: event.user.as_deref().map(text).filter(|user| !user.is_empty()),
-            message: clean(&event.message, MESSAGE_CHARS),
-            data: event.data.iter().map(|(name, value)| (text(name), text(value))).collect(),
+            message: marked(&event.message, MESSAGE_CHARS),
+            data: event.data.iter().map(|(name, value)| (text(name), marked(value, FIELD_CHARS))).collect(),
         };
         Self {
             channel: text(&log.source),
@@ -108,6 +120,17 @@ impl SecurityLog {
             }
         }
     }
+}
+
+/// A cleaned text of at most this many characters, with a mark if it was longer.
+fn marked(text: &str, max_chars: usize) -> String {
+    let mut cleaned = clean(text, max_chars + 1);
+    if cleaned.chars().count() > max_chars {
+        let at = cleaned.char_indices().nth(max_chars - 1).map_or(cleaned.len(), |(at, _)| at);
+        cleaned.truncate(at);
+        cleaned.push_str(CUT);
+    }
+    cleaned
 }
 
 #[cfg(test)]
@@ -141,6 +164,14 @@ mod tests {
             ..event
         };
         assert_eq!((log.events, log.channel.as_str()), (vec![redacted], "secret"));
+    }
+
+    #[test]
+    fn a_text_is_kept_whole_up_to_its_bound_and_a_cut_is_marked() {
+        for (length, expected) in [(0, 0), (10, 10), (11, 10), (50, 10)] {
+            let text = marked(&"ä".repeat(length), 10);
+            assert_eq!((text.chars().count(), text.ends_with('…')), (expected, length > 10), "{length}");
+        }
     }
 
     #[test]

@@ -246,10 +246,10 @@ async fn windows_is_swept_beside_linux_and_its_events_are_mailed_without_being_a
     assert_eq!(
         subjects,
         [
-            "[fleetsweep] win: 3 security events, 3 failed logins",
+            "[fleetsweep] win: 3 failed logins, 3 security events",
             "[fleetsweep] win: nothing new in the security log",
-            "[fleetsweep] win: 1 security event, 1 failed login",
-            "[fleetsweep] win: 5100 security events, 5100 failed logins",
+            "[fleetsweep] win: 1 failed login, 1 security event",
+            "[fleetsweep] win: 5100 failed logins, 5100 security events",
         ]
     );
     assert!(mails[0].text.contains("3×"), "{}", mails[0].text);

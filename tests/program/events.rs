@@ -109,12 +109,12 @@ async fn every_collection_is_mailed_whatever_the_log_says() {
         "Accepted publickey for ops; token=s3cret end",
     ]);
     let some = site.mail().await;
-    assert_eq!(some.subject, "[fleetsweep] box: 3 security events, 2 failed logins");
+    assert_eq!(some.subject, "[fleetsweep] box: 2 failed logins, 3 security events");
     assert!(some.text.contains("2×"), "{}", some.text);
     assert!(some.text.contains("sshd: Failed password for root from 10.0.0.7 port … ssh2"), "{}", some.text);
     let [(name, list)] = some.attachments.as_slice() else { panic!("{some:#?}") };
     assert_eq!((name.as_str(), list.lines().count()), ("box-security-events.txt", 4));
-    assert!(list.contains("port 4 ssh2\tpid=7") && list.contains("token=[redacted] end"), "{list}");
+    assert!(list.contains("port 4 ssh2\tpid=7\t") && list.contains("token=[redacted] end"), "{list}");
 
     let nothing = site.mail().await;
     assert_eq!(nothing.subject, "[fleetsweep] box: nothing new in the security log");
@@ -123,7 +123,7 @@ async fn every_collection_is_mailed_whatever_the_log_says() {
 
     site.happens(&["Invalid user eve from 10.0.0.8 port 9"]);
     let one = site.mail().await;
-    assert_eq!(one.subject, "[fleetsweep] box: 1 security event, 1 failure");
+    assert_eq!(one.subject, "[fleetsweep] box: 1 failed login, 1 security event");
     assert_eq!(one.attachments[0].1.lines().count(), 2, "{one:#?}");
 
     site.on_the_machine("chmod 0 /var/log/auth.log", "");
@@ -230,7 +230,7 @@ async fn a_daily_allowance_bounds_what_is_stored_and_mailed() {
     connection.close().await.unwrap();
     let long = format!("Failed password for {}", "x".repeat(7_900));
     site.happens(&[long.as_str(); 10]);
-    run("10 security events, 10 failed logins, 5 not kept", 37, 1).await;
+    run("10 failed logins, 10 security events, 5 not kept", 37, 1).await;
 }
 
 async fn killed_runs_lose_no_event_and_tell_none_twice() {

@@ -9,6 +9,7 @@ use crate::{
     app::error::chain,
     config::Client,
     fleet::{
+        Stage,
         judge::Verdict,
         mail::Mail,
         metric::Observation,
@@ -75,12 +76,20 @@ impl CollectionMails {
             reading: &received.reading,
             log,
             allowed,
+            login: login(collection),
             now,
             collector_name: &self.host_name,
             program: &self.program,
         };
         self.composer.event_mails(&occasion, &mut Uuid::now_v7).unwrap_or_else(|error| no_mails(&error))
     }
+}
+
+/// When this program logged in, and when it was ready to ask.
+fn login(collection: &Collection) -> Option<(Timestamp, Timestamp)> {
+    let entered = |wanted| collection.stages.iter().find(|(stage, _)| *stage == wanted).map(|(_, at)| *at);
+    let from = entered(Stage::Connect).or_else(|| entered(Stage::Authenticate))?;
+    Some((from, entered(Stage::Execute).or_else(|| entered(Stage::Decrypt))?))
 }
 
 /// Logs a template error. The tests render every template.

@@ -1,116 +1,25 @@
-//! Summarizes a security log in a few lines: groups of similar events, most severe first. It does not judge the client.
+//! Summarizes a security log in a few lines: groups of similar events, most important first, and what a subject has to
+//! name. It does not judge the client.
 
 use std::collections::HashMap;
 
-use super::{SecurityEvent, shape::Shape};
+use super::{
+    SecurityEvent,
+    class::Class,
+    common::Common,
+    judged::{Judged, Kind, judge},
+    routine::{Routine, Visitor},
+    shape::Shape,
+    tally::{Counter, Tally},
+};
 
-/// The subject of a kind of event, most severe first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Concern {
-    /// A failed login.
-    FailedLogin,
-    /// Another failure or denial.
-    Failure,
-    /// The log itself was changed or cleared.
-    Cleared,
-    /// Privileges were used or granted.
-    Privilege,
-    /// An account was created, deleted or changed.
-    Account,
-    /// Anything else.
-    Other,
-}
-
-impl Concern {
-    /// All concerns, most severe first.
-    pub const ALL: [Self; 6] =
-        [Self::FailedLogin, Self::Failure, Self::Cleared, Self::Privilege, Self::Account, Self::Other];
-
-    /// The name of one such event and the plural.
-    #[must_use]
-    pub fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::FailedLogin => ("failed login", "failed logins"),
-            Self::Failure => ("failure", "failures"),
-            Self::Cleared => ("cleared log", "cleared logs"),
-            Self::Privilege => ("use of privileges", "uses of privileges"),
-            Self::Account => ("change of an account", "changes of accounts"),
-            Self::Other => ("other event", "other events"),
-        }
-    }
-
-    /// The subject of an event, from its event id if it has one, and from its message.
-    #[must_use]
-    pub fn of(event: &SecurityEvent) -> Self {
-        if let Some(concern) = event.event_id.and_then(by_number) {
-            return concern;
-        }
-        let message = event.message.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-        let program = event.source.to_lowercase();
-        if says(&FAILED_LOGINS) {
-            Self::FailedLogin
-        } else if says(&["log was cleared", "log cleared", "journal has been cleared"]) {
-            Self::Cleared
-        } else if FAILED_LEVELS.contains(&event.level.to_lowercase().as_str()) || says(&FAILURES) {
-            Self::Failure
-        } else if ACCOUNT_PROGRAMS.contains(&program.as_str()) || says(&ACCOUNTS) {
-            Self::Account
-        } else if PRIVILEGE_PROGRAMS.contains(&program.as_str()) || says(&["session opened for user root"]) {
-            Self::Privilege
-        } else {
-            Self::Other
-        }
-    }
-}
-
-/// Messages that programs write once per failed login. Other messages about the same login count as failures, so that
-/// logins are not counted twice.
-const FAILED_LOGINS: [&str; 6] = [
-    "failed password for",
-    "failed publickey for",
-    "failed keyboard-interactive",
-    "failed none for",
-    "failed login",
-    "failed su for",
-];
-const FAILURES: [&str; 9] = [
-    "authentication failure",
-    "incorrect password",
-    "invalid user",
-    "failed",
-    "denied",
-    "not allowed",
-    "not in sudoers",
-    "maximum authentication attempts",
-    "too many authentication failures",
-];
-const FAILED_LEVELS: [&str; 6] = ["audit failure", "error", "critical", "alert", "emergency", "failure"];
-const ACCOUNTS: [&str; 5] = ["new user:", "new group:", "delete user", "password changed", "to group"];
-const ACCOUNT_PROGRAMS: [&str; 10] =
-    ["useradd", "adduser", "userdel", "usermod", "groupadd", "groupdel", "groupmod", "gpasswd", "passwd", "chpasswd"];
-const PRIVILEGE_PROGRAMS: [&str; 6] = ["sudo", "su", "doas", "pkexec", "polkitd", "polkit-agent-helper-1"];
-
-/// Event ids of Windows with a fixed subject.
-fn by_number(event_id: u32) -> Option<Concern> {
-    Some(match event_id {
-        4625 | 4771 | 6273 => Concern::FailedLogin,
-        4649 => Concern::Failure,
-        517 | 1100..=1102 | 1104 | 4715 | 4719 | 4912 => Concern::Cleared,
-        // A new service or task may run with other privileges.
-        4672 | 4697 | 4698 | 4702 => Concern::Privilege,
-        4704 | 4706 | 4713 | 4716..=4718 | 4728 | 4732 | 4739 | 4756 | 4765 | 4766 | 4794 | 4964 => Concern::Privilege,
-        4720..=4727 | 4729..=4731 | 4733..=4735 | 4737 | 4738 | 4740..=4743 => Concern::Account,
-        4754 | 4755 | 4757 | 4758 | 4764 | 4767 | 4780 | 4781 => Concern::Account,
-        _ => return None,
-    })
-}
-
-/// A group of events that differ only in numbers, addresses and names that strangers chose.
+/// A group of events that mean the same: of one number with the same deciding fields, or of one kind of message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group<'a> {
-    /// Their subject.
-    pub concern: Concern,
+    /// Their class.
+    pub class: Class,
+    /// Who does it all the time; `None` if it is not routine.
+    pub routine: Option<Routine>,
     /// The program or provider that wrote them.
     pub source: &'a str,
     /// Their event id; `None` if the log has none.
@@ -121,66 +30,227 @@ pub struct Group<'a> {
     pub first_unix_ms: i64,
     /// The time of the latest.
     pub last_unix_ms: i64,
+    /// How many times it happened. One record can be about several.
+    pub count: u64,
+    /// The accounts concerned.
+    pub accounts: Tally,
+    /// The addresses that it came from.
+    pub addresses: Tally,
+    /// The names of the machines that it came from.
+    pub workstations: Tally,
     /// Their indices in the log; never empty.
     pub events: Vec<usize>,
+    headline: Option<&'static str>,
+    powerful_group: Option<&'static str>,
+}
+
+/// How often events of a class happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassCount {
+    /// The class.
+    pub class: Class,
+    /// All of them.
+    pub all: u64,
+    /// Those that are routine.
+    pub routine: u64,
 }
 
 /// The key of a group.
 #[derive(PartialEq, Eq, Hash)]
 struct Likeness<'a> {
-    concern: Concern,
+    class: Class,
+    routine: Option<Routine>,
     source: &'a str,
     event_id: Option<u32>,
-    literals: Vec<&'a str>,
+    headline: Option<&'static str>,
+    powerful_group: Option<&'static str>,
+    kind: Kind<'a>,
 }
 
-/// Puts each event into exactly one group. The most severe groups come first. Failures are sorted by frequency; of the
-/// others, the rarest come first, because unusual events are more interesting than a job that becomes root every
-/// minute.
-#[must_use]
-pub fn groups(events: &[SecurityEvent]) -> Vec<Group<'_>> {
-    let mut places: HashMap<Likeness<'_>, usize> = HashMap::new();
-    let mut found: Vec<(Group<'_>, Shape<'_>)> = Vec::new();
-    for (index, event) in events.iter().enumerate() {
-        let shape = Shape::of(&event.message);
-        let concern = Concern::of(event);
-        let at_ms = event.occurred_unix_ms;
-        let (source, event_id) = (event.source.as_str(), event.event_id);
-        let likeness = Likeness { concern, source, event_id, literals: shape.literals().to_vec() };
-        let place = *places.entry(likeness).or_insert(found.len());
-        match found.get_mut(place) {
-            Some((group, common)) => {
-                common.meet(&shape);
-                group.first_unix_ms = group.first_unix_ms.min(at_ms);
-                group.last_unix_ms = group.last_unix_ms.max(at_ms);
-                group.events.push(index);
-            }
-            None => {
-                let (first_unix_ms, last_unix_ms, message) = (at_ms, at_ms, String::new());
-                let events = vec![index];
-                let group = Group { concern, source, event_id, message, first_unix_ms, last_unix_ms, events };
-                found.push((group, shape));
-            }
+/// A group while it is built.
+struct Building<'a> {
+    group: Group<'a>,
+    text: Text<'a>,
+    accounts: Counter<'a>,
+    addresses: Counter<'a>,
+    workstations: Counter<'a>,
+}
+
+/// The common text of the messages of a group.
+enum Text<'a> {
+    Shape(Shape<'a>),
+    Words(Common<'a>),
+}
+
+impl<'a> Building<'a> {
+    fn new(event: &'a SecurityEvent, judged: &Judged<'a>, has_shape: bool) -> Self {
+        let text =
+            if has_shape { Text::Shape(Shape::of(&event.message)) } else { Text::Words(Common::of(&event.message)) };
+        Self {
+            group: Group {
+                class: judged.class,
+                routine: judged.routine,
+                source: &event.source,
+                event_id: event.event_id,
+                message: String::new(),
+                first_unix_ms: event.occurred_unix_ms,
+                last_unix_ms: event.occurred_unix_ms,
+                count: 0,
+                accounts: Tally::default(),
+                addresses: Tally::default(),
+                workstations: Tally::default(),
+                events: Vec::new(),
+                headline: judged.headline,
+                powerful_group: judged.powerful_group,
+            },
+            text,
+            accounts: Counter::default(),
+            addresses: Counter::default(),
+            workstations: Counter::default(),
         }
     }
-    let mut groups: Vec<Group<'_>> =
-        found.into_iter().map(|(group, shape)| Group { message: shape.text(), ..group }).collect();
-    groups.sort_by_key(|group| {
-        let count = i64::try_from(group.events.len()).unwrap_or(i64::MAX);
-        let by_frequency = match group.concern {
-            Concern::FailedLogin | Concern::Failure => -count,
-            Concern::Cleared | Concern::Privilege | Concern::Account | Concern::Other => count,
-        };
-        (group.concern, by_frequency, group.first_unix_ms)
-    });
-    groups
+
+    fn add(&mut self, index: usize, event: &'a SecurityEvent, judged: &Judged<'a>) {
+        let (at_ms, count) = (event.occurred_unix_ms, judged.count);
+        self.group.first_unix_ms = self.group.first_unix_ms.min(at_ms);
+        self.group.last_unix_ms = self.group.last_unix_ms.max(at_ms);
+        self.group.count = self.group.count.saturating_add(count);
+        self.group.events.push(index);
+        match &mut self.text {
+            Text::Shape(shape) => shape.meet(&Shape::of(&event.message)),
+            Text::Words(words) => words.meet(&event.message),
+        }
+        self.accounts.add(judged.account, count);
+        self.addresses.add(judged.address, count);
+        self.workstations.add(judged.workstation, count);
+    }
+
+    fn finish(self) -> Group<'a> {
+        Group {
+            message: match self.text {
+                Text::Shape(shape) => shape.text(),
+                Text::Words(words) => words.text(),
+            },
+            accounts: self.accounts.finish(),
+            addresses: self.addresses.finish(),
+            workstations: self.workstations.finish(),
+            ..self.group
+        }
+    }
 }
 
-/// The number of events of each concern, most severe first, without those that do not occur.
+/// Puts each event into exactly one group. The most important classes come first, and routine last in each. Failures are
+/// sorted by frequency. Of the others, each kind is shown once before one is shown again, and the rarest come first,
+/// because unusual events are more interesting than a job that becomes root every minute.
 #[must_use]
-pub fn counts(groups: &[Group<'_>]) -> Vec<(Concern, usize)> {
-    let count = |concern| groups.iter().filter(|group| group.concern == concern).map(|group| group.events.len()).sum();
-    Concern::ALL.into_iter().map(|concern| (concern, count(concern))).filter(|(_, count)| *count > 0).collect()
+pub fn groups<'a>(events: &'a [SecurityEvent], visitor: Visitor<'a>) -> Vec<Group<'a>> {
+    let mut places: HashMap<Likeness<'_>, usize> = HashMap::new();
+    let mut found: Vec<Building<'_>> = Vec::new();
+    for (index, (event, mut judged)) in events.iter().zip(judge(events, visitor)).enumerate() {
+        let kind = std::mem::replace(&mut judged.kind, Kind::Pattern(0));
+        let has_shape = matches!(kind, Kind::Words(_));
+        let (class, routine, source, event_id) = (judged.class, judged.routine, event.source.as_str(), event.event_id);
+        let (headline, powerful_group) = (judged.headline, judged.powerful_group);
+        let likeness = Likeness { class, routine, source, event_id, headline, powerful_group, kind };
+        let place = *places.entry(likeness).or_insert(found.len());
+        if place == found.len() {
+            found.push(Building::new(event, &judged, has_shape));
+        }
+        if let Some(building) = found.get_mut(place) {
+            building.add(index, event, &judged);
+        }
+    }
+    in_order(found.into_iter().map(Building::finish).collect())
+}
+
+fn in_order(mut groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
+    groups.sort_by_key(|group| {
+        let count = i64::try_from(group.count).unwrap_or(i64::MAX);
+        let by_frequency = match group.class {
+            Class::FailedLogin | Class::Failure | Class::Intrusion => -count,
+            Class::Tampering
+            | Class::Grant
+            | Class::Installation
+            | Class::PrivilegedLogin
+            | Class::AccountChange
+            | Class::Other => count,
+        };
+        (group.class, by_frequency, group.first_unix_ms)
+    });
+    let mut seen: HashMap<(Class, Option<u32>, &str), usize> = HashMap::new();
+    let mut ranked: Vec<(usize, Group<'_>)> = groups
+        .into_iter()
+        .map(|group| {
+            let times = seen.entry((group.class, group.event_id, group.source)).or_default();
+            *times += 1;
+            (if group.event_id.is_some() && group.class != Class::FailedLogin { *times } else { 1 }, group)
+        })
+        .collect();
+    ranked.sort_by_key(|(times, group)| (group.class, group.routine.is_some(), group.powerful_group.is_none(), *times));
+    ranked.into_iter().map(|(_, group)| group).collect()
+}
+
+/// How often events of each class happened, most important first, without those that did not.
+#[must_use]
+pub fn counts(groups: &[Group<'_>]) -> Vec<ClassCount> {
+    let sum = |class: Class, only_routine: bool| {
+        let of_class = groups.iter().filter(|group| group.class == class);
+        let counted = of_class.filter(|group| !only_routine || group.routine.is_some());
+        counted.map(|group| group.count).fold(0, u64::saturating_add)
+    };
+    let count = |class: Class| ClassCount { class, all: sum(class, false), routine: sum(class, true) };
+    Class::all().map(count).filter(|count| count.all > 0).collect()
+}
+
+/// A grave class as a subject names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Headline {
+    /// What happened: `member added to Administrators, 2× account created`.
+    pub detailed: String,
+    /// The class alone: `3 grants`.
+    pub short: String,
+}
+
+/// The grave classes of groups, most important first. Only words of this program and names of well-known groups are in
+/// them, nothing that somebody else chose.
+#[must_use]
+pub fn headlines(groups: &[Group<'_>]) -> Vec<Headline> {
+    let of_class = |class: Class| {
+        let mut said: Vec<(String, u64)> = Vec::new();
+        let (mut others, mut all) = (0_u64, 0_u64);
+        for group in groups.iter().filter(|group| group.class == class && group.routine.is_none()) {
+            all = all.saturating_add(group.count);
+            let words = match (group.powerful_group, group.headline) {
+                (Some(name), _) => format!("member added to {name}"),
+                (None, Some(words)) => words.to_owned(),
+                (None, None) => {
+                    others = others.saturating_add(group.count);
+                    continue;
+                }
+            };
+            match said.iter_mut().find(|(known, _)| *known == words) {
+                Some((_, count)) => *count = count.saturating_add(group.count),
+                None => said.push((words, group.count)),
+            }
+        }
+        let said = said.into_iter().map(|(words, count)| if count == 1 { words } else { format!("{count}× {words}") });
+        let others = (others > 0).then(|| counted(others, class.spec().words));
+        let detailed: Vec<String> = said.chain(others).collect();
+        (all > 0).then(|| Headline { detailed: detailed.join(", "), short: counted(all, class.spec().brief) })
+    };
+    Class::all().filter(|class| class.spec().is_grave).filter_map(of_class).collect()
+}
+
+/// Whether a group is mailed at once, even if mails are gathered.
+#[must_use]
+pub fn is_urgent(groups: &[Group<'_>]) -> bool {
+    groups.iter().any(|group| group.class.spec().is_urgent && group.routine.is_none())
+}
+
+/// A number with its noun.
+#[must_use]
+pub fn counted(count: u64, (one, several): (&str, &str)) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {several}") }
 }
 
 #[cfg(test)]

@@ -13,8 +13,11 @@ use crate::{
         security::{
             EventAccess, SecurityLog,
             allowance::{Allowed, Spent},
-            digest::{self, Concern, Group},
+            class::Class,
+            digest::{self, ClassCount, Group, Headline, counted},
+            routine::Visitor,
             short_source,
+            tally::Tally,
         },
     },
     mail::words::{self, SUBJECT_CHARS},
@@ -29,14 +32,17 @@ const PART_BYTES: usize = 2 << 20;
 /// accept. Encoding adds a third.
 const PARTS_OF_A_MAIL: usize = 3;
 
-/// How many groups the text shows. A mail then has about 60 lines.
-const GROUPS: usize = 28;
-
-/// How many groups of each concern are shown before others get more lines.
-const GROUPS_OF_EACH: usize = 4;
+/// How many groups the text shows, if not every class has many.
+const GROUPS: usize = 24;
 
 /// The longest message of a group, in characters.
 const MESSAGE_CHARS: usize = 160;
+
+/// The longest name of an account or another machine, in characters.
+const VALUE_CHARS: usize = 48;
+
+/// The longest name of a client in a subject, in characters, so that there is room for what happened.
+const CLIENT_CHARS: usize = 40;
 
 /// The longest name of a program, in characters.
 const SOURCE_CHARS: usize = 40;
@@ -62,6 +68,8 @@ pub struct EventsContext<'a> {
     pub log: &'a SecurityLog,
     /// How many of its events are stored and attached. The others are only in the summary.
     pub allowed: Allowed,
+    /// When this program logged in, and when it was ready to ask; `None` if it used an earlier session.
+    pub login: Option<(Timestamp, Timestamp)>,
     /// When it was decided.
     pub now: Timestamp,
     /// The host name of the collector.
@@ -82,7 +90,9 @@ pub(super) struct EventsFacts {
     overrun: Option<Overrun>,
     /// `14 security events`; `None` if there are none.
     count: Option<String>,
-    /// The number of events by concern, in words; empty if none is severe.
+    /// What is grave, in words; empty if nothing is.
+    headlines: Vec<String>,
+    /// The number of events by class, in words.
     counts: Vec<String>,
     warnings: Vec<String>,
     /// `3 min ahead of`; `None` if the client's clock is correct or unknown.
@@ -98,7 +108,7 @@ pub(super) struct EventsFacts {
     collector: String,
 }
 
-/// The groups of one concern.
+/// The groups of one class.
 #[derive(Debug, Serialize)]
 struct Section {
     title: String,
@@ -113,6 +123,8 @@ struct GroupFacts {
     time: String,
     source: String,
     message: String,
+    /// Who and from where, if there are several.
+    details: Vec<String>,
 }
 
 /// A mail before its template is rendered: data, subject and attachments.
@@ -129,7 +141,7 @@ pub(super) fn drafts(occasion: &EventsContext<'_>) -> Vec<Draft> {
 
 /// The mails of one collection with attachments of at most this size.
 pub(super) fn drafts_of_parts(occasion: &EventsContext<'_>, part_bytes: usize) -> Vec<Draft> {
-    let groups = digest::groups(&occasion.log.events);
+    let groups = digest::groups(&occasion.log.events, visitor(occasion));
     let listed = occasion.log.events.get(..occasion.allowed.events).unwrap_or(&occasion.log.events);
     let files = listing::files(&occasion.client.name, listed, part_bytes);
     let mut loads: Vec<Vec<Attachment>> = files.chunks(PARTS_OF_A_MAIL).map(<[Attachment]>::to_vec).collect();
@@ -177,7 +189,21 @@ pub fn in_shell(text: &str) -> String {
     }
 }
 
-/// The subject: the client, problems of the log, the number of events and the subjects of the most severe ones.
+/// How far the clock of a client may be off when its events are compared with our login.
+const LOGIN_TOLERANCE_MS: i64 = 2_000;
+
+/// This program as the client sees it.
+fn visitor<'a>(occasion: &EventsContext<'a>) -> Visitor<'a> {
+    let ahead_ms = occasion.reading.clock_ahead_ms.unwrap_or_default();
+    let login_unix_ms = occasion.login.map(|(from, to)| {
+        let theirs = |at: Timestamp, tolerance| at.as_millisecond().saturating_add(ahead_ms).saturating_add(tolerance);
+        (theirs(from, -LOGIN_TOLERANCE_MS), theirs(to, LOGIN_TOLERANCE_MS))
+    });
+    Visitor { account: &occasion.client.username, login_unix_ms }
+}
+
+/// The subject: the client, problems of the log, everything that is grave, and the number of events. If that is too
+/// long, the last classes are only counted.
 fn subject(occasion: &EventsContext<'_>, groups: &[Group<'_>], (mail, mails): (usize, usize)) -> String {
     let log = occasion.log;
     let mut matters = Vec::new();
@@ -188,26 +214,39 @@ fn subject(occasion: &EventsContext<'_>, groups: &[Group<'_>], (mail, mails): (u
         EventAccess::Unavailable => matters.push("there is no security log to read".to_owned()),
         EventAccess::Cleared => matters.push("the security log was cleared".to_owned()),
     }
-    if !log.events.is_empty() {
-        matters.push(counted(log.events.len(), ("security event", "security events")));
+    let mut after = Vec::new();
+    let counts = digest::counts(groups);
+    let headlines = digest::headlines(groups);
+    if headlines.is_empty()
+        && let Some(privileged) = counts.iter().find(|count| count.class == Class::PrivilegedLogin)
+        && privileged.all > privileged.routine
+    {
+        after.push(counted(privileged.all - privileged.routine, privileged.class.spec().words));
     }
-    match digest::counts(groups).first() {
-        Some((Concern::Other, _)) | None => {}
-        Some((concern, count)) => matters.push(counted(*count, concern.words())),
+    if !log.events.is_empty() {
+        let is_routine = counts.iter().all(|count| count.all == count.routine);
+        let routine = if is_routine { ", all routine" } else { "" };
+        after.push(counted(log.events.len() as u64, ("security event", "security events")) + routine);
     }
     if log.truncated {
-        matters.push("more to come".to_owned());
+        after.push("more to come".to_owned());
     }
     if let Some(left_out) = left_out(occasion) {
-        matters.push(format!("{left_out} not kept"));
+        after.push(format!("{left_out} not kept"));
     }
     let which = if mails > 1 { format!(" ({mail} of {mails})") } else { String::new() };
     let room = SUBJECT_CHARS.saturating_sub(which.len());
-    clean(&format!("[fleetsweep] {}: {}", occasion.client.name, matters.join(", ")), room) + &which
-}
-
-fn counted(count: usize, (one, several): (&str, &str)) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {several}") }
+    let whole = |detailed: usize| {
+        let named = headlines.iter().enumerate().map(|(index, headline)| match headline {
+            Headline { detailed: words, .. } if index < detailed => words.clone(),
+            Headline { short, .. } => short.clone(),
+        });
+        let all: Vec<String> = matters.iter().cloned().chain(named).chain(after.iter().cloned()).collect();
+        format!("[fleetsweep] {}: {}", clean(&occasion.client.name, CLIENT_CHARS), all.join(", "))
+    };
+    let fits = |text: &String| text.chars().count() <= room;
+    let longest = (0..=headlines.len()).rev().map(whole).find(fits).unwrap_or_else(|| whole(0));
+    clean(&longest, room) + &which
 }
 
 /// How many events of this collection are neither stored nor attached; `None` if all are.
@@ -241,9 +280,8 @@ impl EventsFacts {
         attachments: &[Attachment],
         (mail, mails): (usize, usize),
     ) -> Self {
-        let EventsContext { client, reading, log, allowed: _, now, collector_name, program: _ } = *occasion;
+        let EventsContext { client, reading, log, allowed: _, login: _, now, collector_name, program: _ } = *occasion;
         let further = mail > 1;
-        let in_words = |(concern, count): (Concern, usize)| counted(count, concern.words());
         Self {
             client: ClientFacts::of(client, Some(reading)),
             username: clean(config::safe_text::account(&client.username).as_str(), SOURCE_CHARS),
@@ -256,12 +294,10 @@ impl EventsFacts {
             },
             truncated: log.truncated,
             overrun: Overrun::of(occasion),
-            count: (!log.events.is_empty()).then(|| counted(log.events.len(), ("security event", "security events"))),
-            counts: if is_grave(groups) {
-                digest::counts(groups).into_iter().map(in_words).collect()
-            } else {
-                Vec::new()
-            },
+            count: (!log.events.is_empty())
+                .then(|| counted(log.events.len() as u64, ("security event", "security events"))),
+            headlines: digest::headlines(groups).into_iter().map(|headline| headline.detailed).collect(),
+            counts: digest::counts(groups).into_iter().map(count_in_words).collect(),
             warnings: warnings(reading, log),
             clock: reading.clock_ahead_ms.and_then(clock),
             sections: if further { Vec::new() } else { sections(groups) },
@@ -275,9 +311,14 @@ impl EventsFacts {
     }
 }
 
-/// Whether any event is severe. The most severe groups come first.
-fn is_grave(groups: &[Group<'_>]) -> bool {
-    groups.first().is_some_and(|group| group.concern != Concern::Other)
+/// The number of events of a class, and how many of them are routine.
+fn count_in_words(count: ClassCount) -> String {
+    let words = counted(count.all, count.class.spec().words);
+    match count.routine {
+        0 => words,
+        routine if routine == count.all => format!("{words} (routine)"),
+        routine => format!("{words} ({routine} routine)"),
+    }
 }
 
 /// The warnings of the agent about the log.
@@ -295,24 +336,25 @@ fn clock(ahead_ms: i64) -> Option<String> {
     (off_ms >= CLOCK_TOLERANCE_MS).then(|| format!("{off} {direction}"))
 }
 
-/// The groups by concern. Each concern gets some lines before the most severe ones get more.
+/// The groups by class. Each class gets some lines before the most important ones get more.
 fn sections(all: &[Group<'_>]) -> Vec<Section> {
-    let by_concern: Vec<&[Group<'_>]> = all.chunk_by(|one, next| one.concern == next.concern).collect();
-    let mut room = GROUPS - by_concern.iter().map(|groups| groups.len().min(GROUPS_OF_EACH)).sum::<usize>().min(GROUPS);
+    let by_class: Vec<&[Group<'_>]> = all.chunk_by(|one, next| one.class == next.class).collect();
+    let of_each = |groups: &[Group<'_>]| groups.first().map_or(0, |group| group.class.spec().groups);
+    let first = by_class.iter().map(|groups| groups.len().min(of_each(groups))).sum::<usize>();
+    let mut room = GROUPS.saturating_sub(first);
     let mut sections = Vec::new();
-    for groups in by_concern {
-        let more = groups.len().saturating_sub(GROUPS_OF_EACH).min(room);
+    for groups in by_class {
+        let more = groups.len().saturating_sub(of_each(groups)).min(room);
         room -= more;
-        let (shown, others) = groups.split_at_checked(GROUPS_OF_EACH + more).unwrap_or((groups, &[]));
-        let Some(concern) = shown.first().map(|group| group.concern) else { continue };
-        let events = |groups: &[Group<'_>]| groups.iter().map(|group| group.events.len()).sum::<usize>();
-        let words = if is_grave(all) { concern.words() } else { ("event", "events") };
+        let (shown, others) = groups.split_at_checked(of_each(groups) + more).unwrap_or((groups, &[]));
+        let Some(count) = digest::counts(groups).into_iter().next() else { continue };
+        let times = others.iter().map(|group| group.count).fold(0, u64::saturating_add);
         sections.push(Section {
-            title: counted(events(groups), words),
+            title: count_in_words(count),
             groups: shown.iter().map(GroupFacts::of).collect(),
             left_out: (!others.is_empty()).then(|| {
-                let kinds = counted(others.len(), ("further kind", "further kinds"));
-                format!("{kinds}, {},", counted(events(others), ("event", "events")))
+                let kinds = counted(others.len() as u64, ("further kind", "further kinds"));
+                format!("{kinds}, {},", counted(times, ("event", "events")))
             }),
         });
     }
@@ -322,11 +364,39 @@ fn sections(all: &[Group<'_>]) -> Vec<Section> {
 impl GroupFacts {
     fn of(group: &Group<'_>) -> Self {
         let number = group.event_id.map(|id| format!("{id} ")).unwrap_or_default();
+        let routine = group.routine.map(|routine| format!(" [{}]", routine.words())).unwrap_or_default();
+        let details = [
+            (&group.accounts, ("account", "accounts")),
+            (&group.addresses, ("address", "addresses")),
+            (&group.workstations, ("workstation", "workstations")),
+        ];
         Self {
-            count: format!("{:>5}×", group.events.len()),
+            count: format!("{:>5}×", group.count),
             time: words::span_of_their_clock(group.first_unix_ms, group.last_unix_ms),
             source: clean(short_source(group.source), SOURCE_CHARS),
-            message: clean(&format!("{number}{}", group.message), MESSAGE_CHARS),
+            message: clean(&format!("{number}{}", group.message), MESSAGE_CHARS) + &routine,
+            details: details.into_iter().filter_map(|(tally, words)| detail(tally, words, &group.message)).collect(),
+        }
+    }
+}
+
+/// `500 accounts: root (12), admin, … and 495 more`; `None` if the message already names the only one.
+fn detail(tally: &Tally, (one, several): (&str, &str), message: &str) -> Option<String> {
+    let shown = tally.top.iter().map(|(value, count)| {
+        let value = clean(value, VALUE_CHARS);
+        if *count == 1 || tally.distinct == 1 { value } else { format!("{value} ({count})") }
+    });
+    let shown: Vec<String> = shown.collect();
+    match (tally.distinct, shown.as_slice()) {
+        (0, _) => None,
+        (1, [only]) => {
+            let is_named = tally.top.iter().any(|(value, _)| message.contains(value.as_str()));
+            (!is_named).then(|| format!("{one}: {only}"))
+        }
+        (distinct, _) => {
+            let more = distinct - shown.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            Some(format!("{distinct} {several}: {}{more}", shown.join(", ")))
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::fleet::{mail::Attachment, security::SecurityEvent};
 
 /// The first line of each file.
-const HEAD: &str = "time\tlevel\tid\tsource\tuser\tmessage\tdata\n";
+const HEAD: &str = "time\tlevel\tid\tsource\tuser\tmessage\tdata\trecord\n";
 
 /// The longest name of a client in a file name, in bytes.
 const NAME_BYTES: usize = 60;
@@ -41,11 +41,11 @@ fn in_file_name(name: &str) -> String {
 
 /// One event. The texts contain no tabs and line breaks.
 fn line(event: &SecurityEvent) -> String {
-    let SecurityEvent { record_id: _, event_id, level, occurred_unix_ms, source, user, message, data } = event;
+    let SecurityEvent { record_id, event_id, level, occurred_unix_ms, source, user, message, data } = event;
     let data: Vec<String> = data.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let event_id = event_id.map(|id| id.to_string()).unwrap_or_default();
     let user = user.as_deref().unwrap_or_default();
-    let fields = [&time(*occurred_unix_ms), level, &event_id, source, user, message, &data.join("; ")];
+    let fields = [&time(*occurred_unix_ms), level, &event_id, source, user, message, &data.join("; "), record_id];
     let shown = fields.map(|field| if field.is_empty() { "-" } else { field });
     shown.join("\t") + "\n"
 }
@@ -85,9 +85,9 @@ mod tests {
         assert_eq!(file.file_name, "db-security-events.txt");
         assert_eq!(
             &*file.text,
-            "time\tlevel\tid\tsource\tuser\tmessage\tdata\n\
-             2026-03-01T03:10:00.007Z\taudit failure\t4625\tSecurity\teve\tno = entry\tLogonType=3; ip=10.0.0.7\n\
-             9223372036854775807 ms\taudit failure\t-\tSecurity\t-\t-\t-\n"
+            "time\tlevel\tid\tsource\tuser\tmessage\tdata\trecord\n\
+             2026-03-01T03:10:00.007Z\taudit failure\t4625\tSecurity\teve\tno = entry\tLogonType=3; ip=10.0.0.7\ts=1\n\
+             9223372036854775807 ms\taudit failure\t-\tSecurity\t-\t-\t-\ts=1\n"
         );
         assert_eq!(super::files("db", &[], 10_000), []);
     }

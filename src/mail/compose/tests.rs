@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod events;
+mod scenes;
 mod troubles;
 
 fn at(time: &str) -> Timestamp {

@@ -12,7 +12,7 @@ use crate::{
 /// 2026-03-01T03:10:00Z.
 const AT_MS: i64 = 1_772_334_600_000;
 
-fn event(source: &str, second: i64, message: &str) -> SecurityEvent {
+pub(super) fn event(source: &str, second: i64, message: &str) -> SecurityEvent {
     SecurityEvent {
         record_id: format!("s={second}"),
         event_id: None,
@@ -25,7 +25,7 @@ fn event(source: &str, second: i64, message: &str) -> SecurityEvent {
     }
 }
 
-fn log(events: Vec<SecurityEvent>) -> SecurityLog {
+pub(super) fn log(events: Vec<SecurityEvent>) -> SecurityLog {
     SecurityLog {
         channel: "journal".into(),
         access: EventAccess::Read,
@@ -35,12 +35,12 @@ fn log(events: Vec<SecurityEvent>) -> SecurityLog {
     }
 }
 
-fn db() -> config::Client {
+pub(super) fn db() -> config::Client {
     config::Client { name: "db".into(), events: Some(true), ..client(Vec::new()) }
 }
 
 /// The mails about a log, with attachments of at most this size.
-fn mails(client: &config::Client, reading: &Reading, log: &SecurityLog, part_bytes: usize) -> Vec<Mail> {
+pub(super) fn mails(client: &config::Client, reading: &Reading, log: &SecurityLog, part_bytes: usize) -> Vec<Mail> {
     let allowed = Allowed { events: log.events.len(), spent: Spent::default() };
     mails_within(allowed, client, reading, log, part_bytes)
 }
@@ -53,8 +53,21 @@ fn mails_within(
     log: &SecurityLog,
     part_bytes: usize,
 ) -> Vec<Mail> {
+    mails_at(None, allowed, client, reading, log, part_bytes)
+}
+
+/// The mails about a log after a login at this time.
+pub(super) fn mails_at(
+    login: Option<(Timestamp, Timestamp)>,
+    allowed: Allowed,
+    client: &config::Client,
+    reading: &Reading,
+    log: &SecurityLog,
+    part_bytes: usize,
+) -> Vec<Mail> {
     let now = at("10:00:00");
-    let occasion = EventsContext { client, reading, log, allowed, now, collector_name: "mon-1", program: "fleetsweep" };
+    let (collector_name, program) = ("mon-1", "fleetsweep");
+    let occasion = EventsContext { client, reading, log, allowed, login, now, collector_name, program };
     let mut number = 0;
     let mut new_id = || {
         number += 1;
@@ -168,9 +181,9 @@ fn a_list_that_is_too_long_for_one_mail_is_several() {
     let client =
         config::Client { mail: vec!["a@example.com".parse().unwrap(), "b@example.com".parse().unwrap()], ..db() };
     let log = log(burst());
-    let mails = mails(&client, &reading(1.0, 10, 10), &log, 100_000);
+    let mails = mails(&client, &reading(1.0, 10, 10), &log, 120_000);
     let told: Vec<_> = mails.iter().map(|mail| (mail.recipient.as_str(), mail.subject.as_str())).collect();
-    let subject = "[fleetsweep] db: 4040 security events, 2000 failed logins";
+    let subject = "[fleetsweep] db: 2000 failed logins, 4040 security events";
     let (first, second) = (format!("{subject} (1 of 2)"), format!("{subject} (2 of 2)"));
     assert_eq!(
         told,
@@ -195,7 +208,7 @@ fn what_a_client_says_moves_nothing_in_a_mail() {
     let mut mail = mails[0].clone();
     let file = mail.attachments.remove(0);
     assert_eq!(file.text.lines().count(), 2);
-    assert_eq!(file.text.lines().nth(1).unwrap().split('\t').count(), 7);
+    assert_eq!(file.text.lines().nth(1).unwrap().split('\t').count(), 8);
     insta::assert_snapshot!("hostile_events", show(&mail) + &format!("\n--- {}", file.file_name));
 }
 
