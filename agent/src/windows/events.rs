@@ -8,7 +8,9 @@ mod place;
 #[cfg(windows)]
 mod reader;
 mod record;
+mod task;
 mod templates;
+mod titles;
 mod walk;
 mod words;
 

@@ -6,7 +6,8 @@ use std::fmt::Write;
 use super::{
     record::Record,
     templates::{FAILED, TEMPLATES},
-    words,
+    titles::TITLES,
+    words::{self, cut},
 };
 
 /// The longest message, bytes.
@@ -69,7 +70,10 @@ fn fill(template: &str, record: &Record) -> String {
             Some(_) => {
                 let (gap, after) = tail.as_str().split_once('}').unwrap_or((tail.as_str(), ""));
                 let part = open.last_mut().unwrap_or(&mut whole);
-                match gap.split('|').find_map(|field| value(field, record)) {
+                // A code without a meaning is only shown if nothing else says why.
+                let meaning =
+                    gap.split('|').find_map(|field| value(field, record).filter(|_| has_meaning(field, record)));
+                match meaning.or_else(|| gap.split('|').find_map(|field| value(field, record))) {
                     Some(value) => part.text.push_str(&value),
                     None => part.incomplete = true,
                 }
@@ -83,6 +87,12 @@ fn fill(template: &str, record: &Record) -> String {
     whole.text
 }
 
+/// Whether the value of a placeholder is more than a number.
+fn has_meaning(gap: &str, record: &Record) -> bool {
+    let (name, way) = gap.split_once(':').unwrap_or((gap, ""));
+    !matches!(way, "status" | "kerberos") || record.field(name).is_some_and(|field| words::is_known(field, way))
+}
+
 /// The value of a placeholder.
 fn value(gap: &str, record: &Record) -> Option<String> {
     if let Some(who) = gap.strip_prefix('@') {
@@ -91,6 +101,7 @@ fn value(gap: &str, record: &Record) -> Option<String> {
             "Subject" => account(record, &["SubjectUserName"], &["SubjectDomainName"], &["SubjectUserSid"]),
             "Member" => account(record, &["MemberName"], &[], &["MemberSid"]),
             "Account" => account(record, &["AccountName"], &["AccountDomain"], &[]),
+            "Task" => record.task.clone(),
             _ => None,
         };
     }
@@ -102,6 +113,9 @@ fn value(gap: &str, record: &Record) -> Option<String> {
         "logon" => Some(words::logon(field)),
         "cipher" => words::cipher(field),
         "protocol" => Some(words::protocol(field)),
+        "rights" => Some(words::rights(field)),
+        "trust" => Some(words::trust(field)),
+        _ if field.starts_with("S-1-") => Some(words::identity(field)),
         // An IPv4 address is sometimes written as an IPv6 address.
         _ => Some(words::plain(field.strip_prefix("::ffff:").unwrap_or(field))),
     }
@@ -116,7 +130,7 @@ fn account(record: &Record, names: &[&str], domains: &[&str], identities: &[&str
         (Some(name), Some(domain)) => Some(format!("{domain}\\{name}")),
         (Some(name), None) => Some(name.to_owned()),
         // The SID of "nobody" is not an account.
-        (None, _) => first(identities).filter(|sid| *sid != "S-1-0-0").map(str::to_owned),
+        (None, _) => first(identities).filter(|sid| *sid != "S-1-0-0").map(words::identity),
     }
 }
 
@@ -133,8 +147,13 @@ pub(super) fn user(record: &Record) -> Option<String> {
 }
 
 fn unknown(record: &Record) -> String {
-    let mut message = format!("Event {}", record.event_id);
-    if !record.provider.is_empty() {
+    let title = TITLES.binary_search_by_key(&record.event_id, |(id, _)| *id).ok().and_then(|at| TITLES.get(at));
+    let mut message = match title {
+        Some((_, title)) if record.is_failure() && !says_failure(title) => format!("Failed: {title}"),
+        Some((_, title)) => (*title).to_owned(),
+        None => format!("Event {}", record.event_id),
+    };
+    if title.is_none() && !record.provider.is_empty() {
         let _ = write!(message, " of {}", record.provider);
     }
     let mut separator = ": ";
@@ -147,14 +166,6 @@ fn unknown(record: &Record) -> String {
         separator = ", ";
     }
     cut(message, MAX_UNKNOWN_BYTES)
-}
-
-fn cut(mut message: String, max_bytes: usize) -> String {
-    if message.len() > max_bytes {
-        message.truncate(message.floor_char_boundary(max_bytes));
-        message.push('…');
-    }
-    message
 }
 
 #[cfg(test)]

@@ -4,21 +4,28 @@
 //! Parsed are: provider, id, level, keywords, time and record id in `System`; the named and unnamed `Data` in
 //! `EventData`; the innermost elements of `UserData` and their attributes.
 
+use fleetsweep_agent::report::MAX_TEXT_BYTES;
 use quick_xml::{
     Reader, XmlVersion,
     events::{BytesStart, Event},
 };
 
+use super::task;
 use crate::calendar::rfc3339;
 
 /// The deepest accepted nesting. Records of the security log have five levels.
 const MAX_DEPTH: usize = 16;
 /// The most data fields.
 const MAX_FIELDS: usize = 64;
-/// The longest value, bytes. Most command lines and contents of scheduled tasks fit.
-const MAX_VALUE_BYTES: usize = 2 << 10;
 /// Marks a truncated value.
 const CUT: &str = "…";
+/// The longest value without its mark, bytes. With it, it is the longest text of a report. Most command lines and
+/// definitions of scheduled tasks fit.
+const MAX_VALUE_BYTES: usize = MAX_TEXT_BYTES - CUT.len();
+/// The longest name of a value, bytes.
+const MAX_NAME_BYTES: usize = 256;
+/// The fields with the definition of a scheduled task.
+const TASKS: [&str; 2] = ["TaskContent", "TaskContentNew"];
 
 /// Keyword bits of failed and successful audits.
 const AUDIT_FAILURE: u64 = 0x0010_0000_0000_0000;
@@ -49,6 +56,9 @@ pub(super) struct Record {
     pub(super) provider: String,
     /// Names and values in order. The name of an unnamed value is its number, from 1.
     pub(super) fields: Vec<(String, String)>,
+    /// What the scheduled task does that it is about. It is made from the whole definition, which may be too long for a
+    /// field.
+    pub(super) task: Option<String>,
 }
 
 impl Record {
@@ -116,16 +126,19 @@ impl Record {
         if self.fields.len() >= MAX_FIELDS {
             return;
         }
+        if TASKS.contains(&name) {
+            self.task = task::summary(value);
+        }
         let name = match name {
             "" => (self.fields.len() + 1).to_string(),
-            name => short(name),
+            name => short(name, MAX_NAME_BYTES),
         };
-        self.fields.push((name, short(value)));
+        self.fields.push((name, short(value, MAX_VALUE_BYTES)));
     }
 }
 
-fn short(text: &str) -> String {
-    match text.get(..text.floor_char_boundary(MAX_VALUE_BYTES)) {
+fn short(text: &str, max_bytes: usize) -> String {
+    match text.get(..text.floor_char_boundary(max_bytes)) {
         Some(start) if start.len() < text.len() => format!("{start}{CUT}"),
         Some(_) | None => text.to_owned(),
     }
@@ -177,7 +190,7 @@ impl Reading {
 
     fn attribute(&mut self, name: &str, value: &str) {
         match (self.path().as_slice(), name) {
-            (["Event", "System", "Provider"], "Name") => self.record.provider = short(value),
+            (["Event", "System", "Provider"], "Name") => self.record.provider = short(value, MAX_NAME_BYTES),
             (["Event", "System", "TimeCreated"], "SystemTime") => {
                 if let Some(ms) = rfc3339(value) {
                     self.record.occurred_unix_ms = ms;

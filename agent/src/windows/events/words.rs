@@ -1,6 +1,7 @@
 //! The meaning of numbers in the security log: references like `%%2313`, reasons of failed logons, results of Kerberos,
 //! types of logons, ciphers and protocols. Unknown numbers are not changed.
 
+mod identities;
 mod references;
 
 use references::REFERENCES;
@@ -13,6 +14,13 @@ pub(super) fn plain(text: &str) -> String {
             Some(word) => (word, true),
             None => (word, false),
         };
+        if let Some(identity) = word.strip_prefix("%{").and_then(|word| word.strip_suffix('}')) {
+            if !plain.is_empty() {
+                plain.push_str(if plain.ends_with(',') { " " } else { ", " });
+            }
+            plain.push_str(&self::identity(identity));
+            continue;
+        }
         let known = reference(word);
         // Two adjacent references are two entries of a list.
         if !plain.is_empty() {
@@ -28,6 +36,46 @@ pub(super) fn plain(text: &str) -> String {
         }
     }
     plain
+}
+
+/// The name of a SID or of a GUID of the directory, or the text itself.
+pub(super) fn identity(text: &str) -> String {
+    identities::sid(text).or_else(|| identities::guid(text).map(str::to_owned)).unwrap_or_else(|| text.to_owned())
+}
+
+/// Rights and properties of the directory: references, and GUIDs in braces.
+pub(super) fn rights(text: &str) -> String {
+    let named = |word: &str| {
+        let guid = word.trim_start_matches('%').strip_prefix('{').and_then(|word| word.strip_suffix('}'));
+        guid.and_then(identities::guid).map_or_else(|| plain(word), str::to_owned)
+    };
+    text.split_whitespace().filter(|word| *word != "---").map(named).collect::<Vec<_>>().join(", ")
+}
+
+/// The direction of a trust between domains.
+pub(super) fn trust(text: &str) -> String {
+    match text {
+        "1" => "they trust us",
+        "2" => "we trust them",
+        "3" => "each trusts the other",
+        _ => return format!("direction {text}"),
+    }
+    .to_owned()
+}
+
+/// Whether the meaning of a code is known.
+pub(super) fn is_known(text: &str, way: &str) -> bool {
+    let said = if way == "status" { status(text) } else { kerberos(text) };
+    said.is_none_or(|said| !said.starts_with("code "))
+}
+
+/// A text of at most this many bytes, with a mark if it was longer.
+pub(super) fn cut(mut text: String, max_bytes: usize) -> String {
+    if text.len() > max_bytes {
+        text.truncate(text.floor_char_boundary(max_bytes));
+        text.push('…');
+    }
+    text
 }
 
 /// The text for a reference into the system's table.
@@ -186,6 +234,11 @@ mod tests {
             ("100%% of it", "100%% of it"),
             ("SeDebugPrivilege\n\t\t\tSeBackupPrivilege", "SeDebugPrivilege SeBackupPrivilege"),
             ("plain  text", "plain text"),
+            ("%{S-1-5-32-544}", "Administrators"),
+            ("\n\t\t%{S-1-5-18}\n\t\t%{S-1-5-21-1-2-3-1105}", "SYSTEM, S-1-5-21-1-2-3-1105"),
+            ("%{bf967aba-0de6-11d0-a285-00aa003049e2}", "user"),
+            ("%%5440 %%5447", "read general information, set the password"),
+            ("echo %{x} {y}", "echo, x {y}"),
             ("", ""),
         ] {
             assert_eq!(plain(text), expected, "{text}");
@@ -226,6 +279,9 @@ mod tests {
         {
             assert_eq!(cipher(text).as_deref(), expected);
         }
+        let asked = "%%7688\n\t\t{1131f6aa-9c07-11d1-f79f-00c04fc2dcd2}\n\t{19195a5b-6da0-11d0-afd3-00c04fd930c9}";
+        assert_eq!(rights(asked), "control access, replicate changes (DCSync), domain");
+        assert_eq!((trust("2").as_str(), trust("9").as_str()), ("we trust them", "direction 9"));
         for (text, expected) in [("6", "TCP"), ("17", "UDP"), ("132", "protocol 132")] {
             assert_eq!(protocol(text), expected);
         }

@@ -6,13 +6,15 @@ use super::*;
 use crate::windows::events::tests::{FAILURE, FIELDS, SUCCESS, read, xml};
 
 /// The fields of the short names of accounts.
-const ACCOUNTS: [(&str, &[&str]); 4] = [
+const ACCOUNTS: [(&str, &[&str]); 5] = [
+    ("@Task", &["TaskContent", "TaskContentNew"]),
     ("@Target", &["TargetUserName", "TargetDomainName", "TargetUserSid", "TargetSid"]),
     ("@Subject", &["SubjectUserName", "SubjectDomainName", "SubjectUserSid"]),
     ("@Member", &["MemberName", "MemberSid"]),
     ("@Account", &["AccountName", "AccountDomain"]),
 ];
-const WAYS: [&str; 6] = ["", "status", "kerberos", "logon", "cipher", "protocol"];
+const WAYS: [&str; 8] = ["", "status", "kerberos", "logon", "cipher", "protocol", "rights", "trust"];
+const TASK: &str = "<Task><Exec><Command>a task</Command></Exec></Task>";
 
 fn real_fields() -> BTreeMap<u32, Vec<&'static str>> {
     FIELDS
@@ -43,6 +45,8 @@ fn sample<'a>(field: &'a str, way: &str) -> &'a str {
         "logon" => "10",
         "cipher" => "0x17",
         "protocol" => "6",
+        "trust" => "2",
+        _ if field.starts_with("TaskContent") => TASK,
         _ => field,
     }
 }
@@ -55,6 +59,106 @@ fn the_tables_are_in_order_and_complete() {
     let with_template: BTreeSet<u32> = TEMPLATES.iter().map(|(id, _)| *id).collect();
     assert!(with_template.iter().eq(real_fields().keys()), "{with_template:?}");
     assert!(FAILED.iter().all(|(id, _)| with_template.contains(id)));
+    assert!(TITLES.is_sorted_by(|one, other| one.0 < other.0));
+    assert!(TITLES.iter().all(|(id, _)| !with_template.contains(id)));
+}
+
+/// The share of these ids that have words, in percent.
+fn covered(ids: &str) -> (usize, Vec<u32>) {
+    let ids: Vec<u32> = ids
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(str::split_whitespace)
+        .map(|id| id.parse().unwrap())
+        .collect();
+    let has_words = |id: &u32| {
+        TEMPLATES.binary_search_by_key(id, |(known, _)| *known).is_ok()
+            || TITLES.binary_search_by_key(id, |(known, _)| *known).is_ok()
+    };
+    let missing: Vec<u32> = ids.iter().copied().filter(|id| !has_words(id)).collect();
+    ((ids.len() - missing.len()) * 100 / ids.len(), missing)
+}
+
+#[test]
+fn every_event_that_microsoft_recommends_to_monitor_has_words() {
+    assert_eq!(covered(include_str!("../monitored.txt")), (100, Vec::new()));
+}
+
+#[test]
+fn nearly_every_event_that_rules_of_sigma_use_has_words() {
+    let (percent, missing) = covered(include_str!("../sigma.txt"));
+    assert!(percent >= 95, "{percent} %, without {missing:?}");
+}
+
+#[test]
+fn a_status_without_a_meaning_gives_way_to_the_reason_beside_it() {
+    for (fields, expected) in [
+        (vec![("Status", "0xC0000199"), ("SubStatus", "0xC00000FF")], "the account is a domain's or computer's own"),
+        (vec![("SubStatus", "0xC00000FF"), ("FailureReason", "%%2307")], "the account is locked out"),
+        (vec![("Status", "0x0"), ("SubStatus", "0x0"), ("FailureReason", "%%2304")], "a fault during the logon"),
+        (vec![("SubStatus", "0xC00000FF")], "code 0xC00000FF"),
+    ] {
+        assert_eq!(read(&xml(4625, FAILURE, &fields)).message, format!("Failed logon: {expected}"), "{fields:?}");
+    }
+}
+
+#[test]
+fn changes_say_what_was_changed() {
+    let by = [("TargetUserName", "bob"), ("SubjectUserName", "eve")];
+    for (id, fields, expected) in [
+        (
+            4738,
+            vec![
+                ("PasswordLastSet", "11/22/2026 9:42:01 AM"),
+                ("UserAccountControl", "%%2096"),
+                ("SamAccountName", "-"),
+            ],
+            "User account bob changed by eve: Kerberos pre-authentication not required; password set 11/22/2026 9:42:01 AM",
+        ),
+        (
+            4742,
+            vec![("ServicePrincipalNames", "\n\t\tHOST/a\n\t\tcifs/b"), ("AllowedToDelegateTo", "cifs/dc1")],
+            "Computer account bob changed by eve; may delegate to cifs/dc1; service names HOST/a cifs/b",
+        ),
+        (
+            4739,
+            vec![("DomainName", "CORP"), ("MinPasswordLength", "4"), ("LockoutThreshold", "-")],
+            "Domain policy of CORP changed by eve; minimum length of passwords 4",
+        ),
+        (
+            4662,
+            vec![
+                ("ObjectType", "%{19195a5b-6da0-11d0-afd3-00c04fd930c9}"),
+                ("AccessList", "%%7688"),
+                ("Properties", "%%7688\n\t\t{1131f6ad-9c07-11d1-f79f-00c04fc2dcd2}"),
+            ],
+            "Operation on an object of the directory: domain by eve: control access; control access, replicate all changes with secrets (DCSync)",
+        ),
+        (
+            4698,
+            vec![
+                ("TaskName", "\\x"),
+                (
+                    "TaskContent",
+                    "<Task><UserId>S-1-5-18</UserId><Exec><Command>c.exe</Command><Arguments>/x</Arguments></Exec></Task>",
+                ),
+            ],
+            "Scheduled task created: \\x by eve; runs c.exe /x",
+        ),
+        (
+            4717,
+            vec![("TargetSid", "S-1-5-32-555"), ("AccessGranted", "SeRemoteInteractiveLogonRight")],
+            "Logon right granted to Remote Desktop Users: SeRemoteInteractiveLogonRight by eve",
+        ),
+        (
+            4868,
+            vec![("RequestId", "7")],
+            "Certificate manager denied a request: TargetUserName=bob, SubjectUserName=eve, RequestId=7",
+        ),
+    ] {
+        let fields: Vec<_> = by.into_iter().chain(fields).collect();
+        assert_eq!(read(&xml(id, SUCCESS, &fields)).message, expected, "{id}");
+    }
 }
 
 #[test]
@@ -66,10 +170,13 @@ fn every_template_names_fields_that_its_event_has_and_is_filled_by_them() {
         for gap in gaps(template) {
             for (index, (name, way)) in gap.iter().enumerate() {
                 assert!(WAYS.contains(way), "{id}: {way}");
-                let name = ACCOUNTS.iter().find(|(account, _)| account == name).map_or(*name, |(_, fields)| fields[0]);
-                let field = fields.iter_mut().find(|(field, _)| *field == name);
+                let only = [*name];
+                let names =
+                    ACCOUNTS.iter().find(|(account, _)| account == name).map_or(&only[..], |(_, fields)| fields);
+                let first = if *name == "@Task" { names } else { &names[..1] };
+                let field = fields.iter_mut().find(|(field, _)| first.contains(field));
                 let field = field.unwrap_or_else(|| panic!("event {id} has no {name}"));
-                field.1 = sample(name, way);
+                field.1 = sample(field.0, way);
                 if index == 0 {
                     expected.push(match *way {
                         "status" => "the account is disabled",
@@ -77,6 +184,8 @@ fn every_template_names_fields_that_its_event_has_and_is_filled_by_them() {
                         "logon" => "10 (remote desktop)",
                         "cipher" => "RC4",
                         "protocol" => "TCP",
+                        "trust" => "we trust them",
+                        _ if *name == "@Task" => "runs a task",
                         _ => field.1,
                     });
                 }
@@ -102,7 +211,8 @@ fn whatever_is_missing_leaves_no_odd_punctuation() {
             let fields: Vec<(&str, &str)> = there
                 .flat_map(|name| {
                     let account = ACCOUNTS.iter().find(|(account, _)| *account == name);
-                    account.map_or(vec![(name, "1")], |(_, fields)| vec![(fields[0], "x")])
+                    let value = if name == "@Task" { TASK } else { "x" };
+                    account.map_or(vec![(name, "1")], |(_, fields)| vec![(fields[0], value)])
                 })
                 .collect();
             let message = read(&xml(id, keywords, &fields)).message;
@@ -234,7 +344,8 @@ fn a_user_is_a_name_with_its_domain_or_an_identity() {
             vec![("TargetUserName", "bob@CONTOSO.LOCAL"), ("TargetDomainName", "CONTOSO.LOCAL")],
             Some("bob@CONTOSO.LOCAL"),
         ),
-        (vec![("TargetUserSid", "S-1-5-18")], Some("S-1-5-18")),
+        (vec![("TargetUserSid", "S-1-5-18")], Some("SYSTEM")),
+        (vec![("TargetUserSid", "S-1-5-21-1-2-3-1105")], Some("S-1-5-21-1-2-3-1105")),
         (vec![("TargetUserSid", "S-1-0-0")], None),
         (vec![("AccountName", "bob"), ("AccountDomain", "D")], Some("D\\bob")),
         (vec![], None),
