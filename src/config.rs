@@ -23,6 +23,7 @@ mod debug;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod instances;
 mod load;
 mod loaded;
 mod model;

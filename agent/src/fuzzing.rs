@@ -10,7 +10,7 @@ use crate::{
     SysRng,
     envelope::{BEGIN, MAX_REPORT_BYTES, OpenError, open, seal},
     report::{MAX_CORES, MAX_EVENTS, MAX_FILE_SYSTEMS, MAX_INTERFACES, MAX_PROCESSES, MAX_WARNINGS, Report},
-    request::{EventsWanted, Request},
+    request::{EventsWanted, Questions, Request},
 };
 #[cfg(all(fuzzing, feature = "collect"))]
 pub use crate::{
@@ -63,6 +63,7 @@ pub fn envelope(data: &[u8]) {
         window: *Request::WINDOW.start(),
         deadline: *Request::DEADLINE.start(),
         events: EventsWanted::No,
+        questions: Questions::default(),
     };
     let Some((how, data)) = data.split_first() else { return };
     match how % 4 {

@@ -4,15 +4,17 @@
 mod events;
 mod file_systems;
 mod kernel;
+mod memory;
 mod mounts;
 mod usage;
 
 use std::{env::consts, fs, thread, time::Instant};
 
 use fleetsweep_agent::{
-    report::{Host, Report},
+    report::{Host, MAX_FILE_SYSTEMS, Memory, Report},
     request::Request,
 };
+use mounts::Selection;
 use sysinfo::System;
 
 use crate::{
@@ -32,8 +34,12 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         host: host(&mut warnings),
         ..Report::default()
     };
+    // It is also needed for the limits of memory, and is long on some machines.
+    let mountinfo = read_bytes(&mut warnings, "file systems", "/proc/self/mountinfo");
     if let Some(meminfo) = read(&mut warnings, "memory and swap", "/proc/meminfo") {
-        report.memory = warnings.keep("memory", kernel::memory(&meminfo));
+        report.memory = warnings
+            .keep("memory", kernel::memory(&meminfo))
+            .map(|memory| whole_memory(memory, mountinfo.as_deref().unwrap_or_default()));
         report.swap = warnings.keep("swap", kernel::swap(&meminfo)).flatten();
     }
     if let Some(uptime) = read(&mut warnings, "uptime", "/proc/uptime") {
@@ -48,13 +54,13 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     if let Some(devices) = read(&mut warnings, "network counters", "/proc/net/dev") {
         report.interfaces = warnings.keep("network counters", kernel::interfaces(&devices)).unwrap_or_default();
     }
-    if let Some(table) = read(&mut warnings, "file systems", "/proc/self/mountinfo") {
+    if let Some(table) = mountinfo {
         let patience = patience::of_file_systems(request.deadline);
-        let mounts = mounts::worth_reporting(&table).into_iter();
-        let mounts = mounts.map(|mount| (mount.point.to_string_lossy().into_owned(), mount)).collect();
-        let (systems, silent) = measure(mounts, patience, file_systems::ask);
-        report.file_systems = systems;
-        warnings.extend(silent);
+        let fstab = fs::read("/etc/fstab").unwrap_or_default();
+        let Selection { mounts, omitted } = mounts::worth_reporting(&table, &fstab, MAX_FILE_SYSTEMS);
+        let mounts = mounts.into_iter().map(|mount| (mount.point.to_string_lossy().into_owned(), mount)).collect();
+        let measured = measure(mounts, omitted, patience, file_systems::ask);
+        warnings.extend(measured.keep_in(&mut report));
     }
     thread::sleep((sample.begun() + request.window).saturating_duration_since(Instant::now()));
     match sample.end() {
@@ -78,6 +84,14 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     report
 }
 
+/// The memory as this process may use it. The files do not exist everywhere.
+fn whole_memory(memory: Memory, mountinfo: &[u8]) -> Memory {
+    let arcstats = fs::read_to_string("/proc/spl/kstat/zfs/arcstats").unwrap_or_default();
+    let cgroups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let memory = memory::with_zfs_cache(memory, &arcstats);
+    memory::within(memory, &memory::limits(&cgroups, mountinfo, memory.total_bytes))
+}
+
 fn host(warnings: &mut Warnings) -> Host {
     // The name, and the version if the distribution has one. Rolling ones do not.
     let os_version = System::name().map(|name| match System::os_version() {
@@ -93,8 +107,12 @@ fn host(warnings: &mut Warnings) -> Host {
     }
 }
 
-/// The text of a kernel file, or a warning. It may contain any bytes, for example in names of mount points.
+/// The text of a kernel file, or a warning. It may contain any bytes, for example in names of programs.
 fn read(warnings: &mut Warnings, what: &str, path: &str) -> Option<String> {
-    let bytes = warnings.keep(what, fs::read(path).map_err(|error| format!("{path}: {error}")))?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    Some(String::from_utf8_lossy(&read_bytes(warnings, what, path)?).into_owned())
+}
+
+/// The same without changes.
+fn read_bytes(warnings: &mut Warnings, what: &str, path: &str) -> Option<Vec<u8>> {
+    warnings.keep(what, fs::read(path).map_err(|error| format!("{path}: {error}")))
 }

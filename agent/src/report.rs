@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use limits::{
     MAX_CORES, MAX_DATA_FIELDS, MAX_EVENTS, MAX_FILE_SYSTEMS, MAX_INTERFACES, MAX_MESSAGE_BYTES, MAX_PROCESSES,
-    MAX_TEXT_BYTES, MAX_WARNINGS,
+    MAX_TEXT_BYTES, MAX_UNITS, MAX_WARNINGS,
 };
 pub use read::ReportError;
 
@@ -35,6 +35,8 @@ pub struct Report {
     pub memory: Option<Memory>,
     /// Swap; absent if there is none.
     pub swap: Option<Swap>,
+    /// Memory that is promised to processes; only on Windows, which promises no more than there is.
+    pub commit: Option<Commit>,
     /// Time since boot.
     pub uptime: Option<Duration>,
     /// When it was booted, by its own clock, milliseconds since the Unix epoch.
@@ -43,12 +45,26 @@ pub struct Report {
     pub load: Option<Load>,
     /// Mounted file systems, each once.
     pub file_systems: Vec<FileSystem>,
+    /// Where file systems are mounted that did not answer.
+    pub silent_mounts: Vec<String>,
+    /// How many file systems are in neither list, because there are too many.
+    pub omitted_file_systems: u32,
     /// Network interfaces with their counters since boot.
     pub interfaces: Vec<Interface>,
     /// The five processes with the highest CPU usage, highest first.
     pub top_cpu: Vec<Process>,
     /// The five processes with the highest memory usage, highest first.
     pub top_memory: Vec<Process>,
+    /// The failed units of systemd, or the stopped automatic services of Windows, if they were requested.
+    pub failed_units: Option<Vec<String>>,
+    /// How many processes have each of the requested names; absent if not all processes can be seen.
+    pub process_counts: Option<Vec<(String, u32)>>,
+    /// Whether the system has to be restarted for its updates; absent if it does not tell.
+    pub restart_needed: Option<bool>,
+    /// The number of security updates that are not installed; absent if the distribution does not tell.
+    pub security_updates: Option<u32>,
+    /// The highest temperature that a sensor shows, thousandths of a degree Celsius; absent without sensors.
+    pub temperature_millicelsius: Option<i32>,
     /// Security events, if they were requested.
     pub events: Option<EventLog>,
 }
@@ -89,7 +105,7 @@ pub struct Cpu {
 }
 
 /// Memory, bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// Usable by the system (`MemTotal` on Linux).
     pub total_bytes: u64,
@@ -105,6 +121,15 @@ pub struct Swap {
     /// The size of all swap areas or page files.
     pub total_bytes: u64,
     /// In use.
+    pub used_bytes: u64,
+}
+
+/// Memory that is promised to processes (commit charge), bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commit {
+    /// The most that can be promised: memory and page files.
+    pub limit_bytes: u64,
+    /// What is promised.
     pub used_bytes: u64,
 }
 
@@ -132,6 +157,17 @@ pub struct FileSystem {
     pub used_bytes: u64,
     /// Free for ordinary users, bytes (`f_bavail` on Linux). `df` calculates the usage as used / (used + available).
     pub available_bytes: u64,
+    /// Its files and directories; absent if it has no limit of their number.
+    pub inodes: Option<Inodes>,
+}
+
+/// The inodes of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inodes {
+    /// How many there can be.
+    pub total: u64,
+    /// How many are free.
+    pub free: u64,
 }
 
 /// A network interface.

@@ -1,6 +1,6 @@
 //! The request of the collector: one argument as text, without secrets.
 //!
-//! The text has six or seven fields, separated by dots, with the version first:
+//! The text has six to nine fields, separated by dots, with the version first:
 //!
 //! ```text
 //! 1.<collection>.<server key>.<window ms>.<deadline ms>.no
@@ -8,8 +8,11 @@
 //! 1.<collection>.<server key>.<window ms>.<deadline ms>.after.<bookmark>
 //! ```
 //!
-//! The collection is 32 hexadecimal digits. The key is the compressed point and the bookmark is UTF-8, both in
-//! base64url without padding. The text therefore only contains the characters `A-Z a-z 0-9 . _ -`: it is a single word
+//! `.also.<questions>` may follow, with what only some rules need: lines of text, `u` for failed units and `p` and a name
+//! for the number of processes with this name.
+//!
+//! The collection is 32 hexadecimal digits. The key is the compressed point; bookmark and questions are UTF-8. All are
+//! in base64url without padding. The text therefore only contains the characters `A-Z a-z 0-9 . _ -`: it is a single word
 //! and never an option in all shells and in `cmd.exe`. Each request has only one valid spelling.
 
 use std::{ops::RangeInclusive, time::Duration};
@@ -33,6 +36,79 @@ pub struct Request {
     pub deadline: Duration,
     /// Whether security events are requested, and since when.
     pub events: EventsWanted,
+    /// What else is requested.
+    pub questions: Questions,
+}
+
+/// What only some rules need, and is not measured without being asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Questions {
+    /// Whether the failed units or services are requested.
+    pub units: bool,
+    /// The names of processes that are counted.
+    processes: Vec<String>,
+}
+
+/// The reason why a name of a process cannot be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum QuestionError {
+    /// It is empty or contains control characters.
+    #[error("the name of a process is empty or contains control characters")]
+    Name,
+    /// There are too many names, or they are too long together.
+    #[error("the names of processes have more than {max} bytes together", max = Questions::MAX_BYTES)]
+    TooLong,
+}
+
+impl Questions {
+    /// The longest text of all questions, bytes.
+    pub const MAX_BYTES: usize = 2048;
+
+    /// Asks for the number of processes with this name. A name that is asked for twice counts once.
+    ///
+    /// # Errors
+    /// [`QuestionError`] if the name is none, or the names are longer than [`Self::MAX_BYTES`] together.
+    pub fn ask_for_process(&mut self, name: &str) -> Result<(), QuestionError> {
+        if name.is_empty() || name.chars().any(char::is_control) {
+            return Err(QuestionError::Name);
+        }
+        if self.processes.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        self.processes.push(name.to_owned());
+        if self.to_text().len() <= Self::MAX_BYTES {
+            return Ok(());
+        }
+        self.processes.pop();
+        Err(QuestionError::TooLong)
+    }
+
+    /// The names of processes that are counted.
+    #[must_use]
+    pub fn processes(&self) -> &[String] {
+        &self.processes
+    }
+
+    fn to_text(&self) -> String {
+        let units = self.units.then(|| "u".to_owned());
+        let processes = self.processes.iter().map(|name| format!("p{name}"));
+        units.into_iter().chain(processes).collect::<Vec<_>>().join("\n")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut questions = Self::default();
+        if text.len() > Self::MAX_BYTES {
+            return None;
+        }
+        for line in text.split('\n') {
+            match line.strip_prefix('p') {
+                Some(name) => questions.ask_for_process(name).ok()?,
+                None if line == "u" => questions.units = true,
+                None => return None,
+            }
+        }
+        Some(questions)
+    }
 }
 
 /// The requested security events.
@@ -120,8 +196,8 @@ impl Request {
     pub const DEADLINE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
     /// The oldest events of a first collection: 366 days.
     pub const EVENT_AGE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
-    /// The longest request: the six short fields and the longest bookmark in base64.
-    const MAX_CHARS: usize = 2048;
+    /// The longest request: the short fields, the longest bookmark and the longest questions in base64.
+    const MAX_CHARS: usize = 4800;
 
     /// The argument for this request. Times out of range are not changed, and the agent rejects them.
     #[must_use]
@@ -133,13 +209,17 @@ impl Request {
             self.window.as_millis(),
             self.deadline.as_millis(),
         );
-        match &self.events {
+        let with_events = match &self.events {
             EventsWanted::No => format!("{head}.no"),
             EventsWanted::Within(age) => format!("{head}.within.{}", age.as_millis()),
             EventsWanted::After(bookmark) => {
                 format!("{head}.after.{}", Base64UrlUnpadded::encode_string(bookmark.0.as_bytes()))
             }
+        };
+        if self.questions == Questions::default() {
+            return with_events;
         }
+        format!("{with_events}.also.{}", Base64UrlUnpadded::encode_string(self.questions.to_text().as_bytes()))
     }
 
     /// Parses an argument.
@@ -176,7 +256,15 @@ impl Request {
             }
             _ => return Err(RequestError::Malformed("wish for events")),
         };
-        let request = Self { collection, server_key, window, deadline, events };
+        let questions = match next("further questions") {
+            Ok("also") => {
+                let text = String::from_utf8(decode("questions", next("questions")?)?).ok();
+                text.and_then(|text| Questions::parse(&text)).ok_or(RequestError::Malformed("questions"))?
+            }
+            Ok(_) => return Err(RequestError::Malformed("further questions")),
+            Err(_) => Questions::default(),
+        };
+        let request = Self { collection, server_key, window, deadline, events, questions };
         // This comparison rejects all other spellings: leading zeros, signs, capitals, further fields.
         if request.to_argument() == text { Ok(request) } else { Err(RequestError::Malformed("spelling")) }
     }

@@ -20,7 +20,7 @@ use std::{
 use fleetsweep_agent::{
     SysRng, envelope,
     report::{EventAccess, EventLog, MAX_MESSAGE_BYTES, Report},
-    request::{Bookmark, EventsWanted, Request},
+    request::{Bookmark, EventsWanted, Questions, Request},
 };
 use support::path_of;
 use tempfile::TempDir;
@@ -124,6 +124,7 @@ impl Log {
             window: Duration::from_millis(200),
             deadline: Duration::from_secs(60),
             events: wanted,
+            questions: Questions::default(),
         };
         let mount = "mount --bind \"$0\" /var/log; [ ! -d /run/log ] || mount -t tmpfs none /run/log; exec \"$@\"";
         let mut running = Command::new("unshare")

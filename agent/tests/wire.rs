@@ -7,10 +7,10 @@ use std::time::Duration;
 use fleetsweep_agent::{
     SysRng, envelope,
     report::{
-        Cpu, EventAccess, EventLog, FileSystem, Host, Interface, Load, MAX_DATA_FIELDS, Memory, Process, Report,
-        ReportError, SecurityEvent, Swap, Warning,
+        Commit, Cpu, EventAccess, EventLog, FileSystem, Host, Inodes, Interface, Load, MAX_DATA_FIELDS, Memory,
+        Process, Report, ReportError, SecurityEvent, Swap, Warning,
     },
-    request::{Bookmark, BookmarkError, EventsWanted, Request, RequestError},
+    request::{Bookmark, BookmarkError, EventsWanted, QuestionError, Questions, Request, RequestError},
 };
 use proptest::{collection::vec, option, prelude::*};
 use uuid::Uuid;
@@ -25,7 +25,34 @@ fn request(events: EventsWanted) -> Request {
         window: Duration::from_millis(250),
         deadline: Duration::from_secs(20),
         events,
+        questions: Questions::default(),
     }
+}
+
+#[test]
+fn a_request_asks_for_units_and_processes_within_its_length() {
+    let mut asking = request(EventsWanted::No);
+    asking.questions.units = true;
+    for name in ["nginx", "nginx", "Größe ü.exe"] {
+        asking.questions.ask_for_process(name).unwrap();
+    }
+    assert_eq!(asking.questions.processes(), ["nginx", "Größe ü.exe"]);
+    let argument = asking.to_argument();
+    assert!(argument.ends_with(".no.also.dQpwbmdpbngKcEdyw7bDn2Ugw7wuZXhl"), "{argument}");
+    assert_eq!(Request::parse(&argument), Ok(asking.clone()));
+    for (name, expected) in [
+        ("", QuestionError::Name),
+        ("a\nb", QuestionError::Name),
+        ("\u{1b}", QuestionError::Name),
+        (&*"x".repeat(Questions::MAX_BYTES), QuestionError::TooLong),
+    ] {
+        assert_eq!(asking.questions.ask_for_process(name), Err(expected));
+    }
+    // The longest is still accepted, together with the longest bookmark.
+    let rest = Questions::MAX_BYTES - "u\npnginx\npGröße ü.exe\np".len();
+    asking.questions.ask_for_process(&"x".repeat(rest)).unwrap();
+    asking.events = EventsWanted::After(Bookmark::new("b".repeat(1024)).unwrap());
+    assert_eq!(Request::parse(&asking.to_argument()), Ok(asking));
 }
 
 /// The content of `golden/report.xml`.
@@ -54,10 +81,19 @@ fn report() -> Report {
             total_bytes: 42_000_000_000,
             used_bytes: 21_000_000_000,
             available_bytes: 18_900_000_000,
+            inodes: None,
         }],
         interfaces: vec![Interface { name: "eth0".into(), received_bytes: 123_456_789, sent_bytes: 98_765_432 }],
         top_cpu: vec![Process { pid: 812, name: "<nginx> & \"co\"".into(), cpu_percent: 24.8, memory_bytes: 50 << 20 }],
         top_memory: vec![],
+        failed_units: None,
+        process_counts: None,
+        restart_needed: None,
+        security_updates: None,
+        temperature_millicelsius: None,
+        commit: None,
+        silent_mounts: vec![],
+        omitted_file_systems: 0,
         events: Some(EventLog {
             source: "journal".into(),
             access: EventAccess::Read,
@@ -130,9 +166,9 @@ fn a_request_is_refused_by_the_field_that_is_wrong() {
         (with(4, "3600001"), out_of_range("deadline", 3_600_001, 1000, 3_600_000)),
         (with(4, "99999999999999999999"), RequestError::Malformed("deadline")),
         (with(5, "maybe"), RequestError::Malformed("wish for events")),
-        (with(5, "no"), RequestError::Malformed("spelling")),
+        (with(5, "no"), RequestError::Malformed("further questions")),
         (with(6, "31622400001"), out_of_range("age of events", 31_622_400_001, 0, 31_622_400_000)),
-        (format!("{good}."), RequestError::Malformed("spelling")),
+        (format!("{good}."), RequestError::Malformed("further questions")),
         (format!("{good} "), RequestError::Malformed("age of events")),
         (fields[..6].join("."), RequestError::Malformed("age of events")),
         (format!("{}.after._w", fields[..5].join(".")), RequestError::Malformed("bookmark")),
@@ -141,7 +177,15 @@ fn a_request_is_refused_by_the_field_that_is_wrong() {
             format!("{}.after.{}", fields[..5].join("."), "YWFh".repeat(400)),
             RequestError::Bookmark(BookmarkError::TooLong(1200)),
         ),
-        ("1".repeat(3000), RequestError::TooLong(3000)),
+        (format!("{good}.more"), RequestError::Malformed("further questions")),
+        (format!("{good}.also"), RequestError::Malformed("questions")),
+        // Nothing, `x`, and `u` twice.
+        (format!("{good}.also."), RequestError::Malformed("questions")),
+        (format!("{good}.also.eA"), RequestError::Malformed("questions")),
+        (format!("{good}.also.dQp1"), RequestError::Malformed("spelling")),
+        (format!("{good}.also.cA"), RequestError::Malformed("questions")),
+        (format!("{good}.also.{}", "cGFh".repeat(700)), RequestError::Malformed("questions")),
+        ("1".repeat(5000), RequestError::TooLong(5000)),
     ] {
         assert_eq!(Request::parse(&text), Err(expected), "{text}");
     }
@@ -275,9 +319,18 @@ prop_compose! {
         (uptime, boot_unix_ms) in (option::of(some_time()), any::<Option<i64>>()),
         load in option::of((some_number(), some_number(), some_number())
             .prop_map(|(one, five, fifteen)| Load { one, five, fifteen })),
-        file_systems in vec((some_text(), some_text(), any::<[u64; 3]>())
-            .prop_map(|(mount, kind, [total_bytes, used_bytes, available_bytes])|
-                FileSystem { mount, kind, total_bytes, used_bytes, available_bytes }), 0..3),
+        file_systems in vec((some_text(), some_text(), any::<[u64; 3]>(), any::<Option<[u64; 2]>>())
+            .prop_map(|(mount, kind, [total_bytes, used_bytes, available_bytes], inodes)| {
+                let inodes = inodes.map(|[total, free]| Inodes { total, free });
+                FileSystem { mount, kind, total_bytes, used_bytes, available_bytes, inodes }
+            }), 0..3),
+        (silent_mounts, omitted_file_systems) in (vec(some_text(), 0..3), any::<u32>()),
+        (commit, failed_units, process_counts) in (
+            option::of(any::<[u64; 2]>().prop_map(|[limit_bytes, used_bytes]| Commit { limit_bytes, used_bytes })),
+            option::of(vec(some_text(), 0..3)),
+            option::of(vec((some_text(), any::<u32>()), 0..3)),
+        ),
+        (restart_needed, security_updates, temperature_millicelsius) in any::<(Option<bool>, Option<u32>, Option<i32>)>(),
         interfaces in vec((some_text(), any::<[u64; 2]>())
             .prop_map(|(name, [received_bytes, sent_bytes])| Interface { name, received_bytes, sent_bytes }), 0..3),
         (top_cpu, top_memory, events) in
@@ -285,7 +338,8 @@ prop_compose! {
     ) -> Report {
         Report {
             agent_version, agent_duration, clock_unix_ms, warnings, host, cpu, memory, swap, uptime, boot_unix_ms,
-            load, file_systems, interfaces, top_cpu, top_memory, events,
+            load, file_systems, silent_mounts, omitted_file_systems, interfaces, top_cpu, top_memory, events, commit,
+            failed_units, process_counts, restart_needed, security_updates, temperature_millicelsius,
         }
     }
 }
@@ -298,6 +352,17 @@ fn some_events_wanted() -> impl Strategy<Value = EventsWanted> {
     ]
 }
 
+fn some_questions() -> impl Strategy<Value = Questions> {
+    (any::<bool>(), vec("[^\\p{C}]{1,40}", 0..4)).prop_map(|(units, processes)| {
+        let mut questions = Questions::default();
+        questions.units = units;
+        for name in processes {
+            questions.ask_for_process(&name).unwrap();
+        }
+        questions
+    })
+}
+
 prop_compose! {
     fn some_request()(
         collection: u128,
@@ -305,6 +370,7 @@ prop_compose! {
         window in 200_u64..=10_000,
         deadline in 1000_u64..=3_600_000,
         events in some_events_wanted(),
+        questions in some_questions(),
     ) -> (Request, p256::SecretKey) {
         let secret = p256::SecretKey::from_slice(&key).unwrap();
         let request = Request {
@@ -313,6 +379,7 @@ prop_compose! {
             window: Duration::from_millis(window),
             deadline: Duration::from_millis(deadline),
             events,
+            questions,
         };
         (request, secret)
     }

@@ -207,14 +207,16 @@ fn manner(client: &Client) -> String {
 }
 
 fn rule(rule: &Rule) -> String {
-    let Rule { metric, instance, limit, clear, for_sweeps, repeat, recovery } = rule;
+    let Rule { metric, instance, exclude, limit, clear, for_sweeps, repeat, recovery } = rule;
     let of_instance = instance.as_ref().map(|instance| format!(" {instance}")).unwrap_or_default();
+    let patterns = exclude.iter().map(|pattern| pattern.as_str()).collect::<Vec<_>>().join(", ");
+    let but = if exclude.is_empty() { String::new() } else { format!(" (but {patterns})") };
     let worse = metric.spec().worse;
     let (beyond, within) = match worse {
         Worse::High => ("above", "at most"),
         Worse::Low => ("below", "at least"),
     };
-    let mut text = format!("{metric}{of_instance} {beyond} {}", metric.show(*limit));
+    let mut text = format!("{metric}{of_instance}{but} {beyond} {}", metric.show(*limit));
     if *for_sweeps > 1 {
         text += &format!(" for {for_sweeps} sweeps");
     }

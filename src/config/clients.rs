@@ -15,6 +15,7 @@ use super::{
     bastions::{self, Bastions, WrittenHop},
     choices::AgentKeeping,
     fields::{self, Field, field, required},
+    instances::{self, Instances},
     loaded::ClientElement,
     model::{Client, KeyFile, Login},
     openssh::Openssh,
@@ -29,7 +30,11 @@ use super::{
     ways::{self, Way, WayError, Written},
 };
 use crate::{
-    fleet::{ClientId, Metric, Rule, metric::Worse, security::redaction::Redaction},
+    fleet::{
+        ClientId, Metric, Rule,
+        metric::{Instance, Worse},
+        security::redaction::Redaction,
+    },
     ssh_config::HostQuery,
 };
 
@@ -38,8 +43,8 @@ const SSH_PORT: u16 = 22;
 /// The default of `for`: sweeps in a row over the limit before an alert is raised.
 const FOR_SWEEPS: u32 = 1;
 
-/// What a client inherits from the groups around it. The nearest group wins, separately for each attribute and each
-/// alert type.
+/// What a client inherits from the groups around it. The nearest group wins, separately for each attribute and for each
+/// alert type and the instance that it names.
 #[derive(Debug, Clone, Default)]
 struct Inherited {
     port: Field<u16>,
@@ -155,31 +160,39 @@ impl Reader<'_> {
         }
     }
 
-    /// The alerts of an element, and the inherited alerts of types that the element does not have.
+    /// The alerts of an element, and the inherited alerts of types and instances for which the element has none.
     fn rules(&mut self, element: &Element, outer: Vec<Rule>) -> Vec<Rule> {
         let mut own: Vec<Rule> = Vec::new();
-        let mut seen: HashMap<Metric, usize> = HashMap::new();
+        let mut seen: Vec<(Metric, Option<Instance>, usize)> = Vec::new();
         for alert in element.children.iter().filter(|child| child.name.text == "alert") {
             let metric = required(alert, "type", type_example(), self.findings, values::metric);
-            if let Some(metric) = metric {
-                match seen.entry(metric) {
-                    Entry::Occupied(first) => {
-                        let line = self.source.line_of(*first.get());
+            let instances = metric.and_then(|metric| instances::read(alert, metric, self.findings));
+            if let (Some(metric), Some(Instances { only, .. })) = (metric, &instances) {
+                match seen.iter().find(|(of, instance, _)| *of == metric && is_same(instance.as_ref(), only.as_ref())) {
+                    Some((.., first)) => {
+                        let line = self.source.line_of(*first);
+                        let which = if only.is_some() { " with this name" } else { "" };
                         self.findings.error(
-                            fields::place(alert, "type"),
-                            words!["this element has two alerts for ", metric, "; the first is in line ", line],
+                            instances::place(alert),
+                            words!["this element has two alerts for ", metric, which, "; the first is in line ", line],
                             "keep one of them",
                         );
                     }
-                    Entry::Vacant(place) => {
-                        place.insert(alert.name.at.start);
-                    }
+                    None => seen.push((metric, only.clone(), alert.name.at.start)),
                 }
             }
-            own.extend(self.rule(alert, metric));
+            let rule = self.rule(alert, metric);
+            own.extend(rule.zip(instances).map(|(rule, Instances { only, exclude })| Rule {
+                instance: only,
+                exclude,
+                ..rule
+            }));
         }
-        own.extend(outer.into_iter().filter(|rule| !seen.contains_key(&rule.metric)));
-        own.sort_by_key(|rule| rule.metric);
+        let is_replaced = |rule: &Rule| {
+            seen.iter().any(|(of, only, _)| *of == rule.metric && is_same(only.as_ref(), rule.instance.as_ref()))
+        };
+        own.extend(outer.into_iter().filter(|rule| !is_replaced(rule)));
+        own.sort_by(|one, other| (one.metric, &one.instance).cmp(&(other.metric, &other.instance)));
         own
     }
 
@@ -227,6 +240,7 @@ impl Reader<'_> {
         Some(Rule {
             metric,
             instance: None,
+            exclude: Vec::new(),
             limit,
             clear: clear.given().unwrap_or(limit),
             for_sweeps: for_sweeps.given().unwrap_or(FOR_SWEEPS),
@@ -450,6 +464,15 @@ impl Reader<'_> {
 
     fn where_is(&self, first: usize, now: usize) -> SafeText {
         if first == now { "in this element".into() } else { words!["in line ", self.source.line_of(first)] }
+    }
+}
+
+/// Whether two alerts are for the same instance, or both for every instance.
+fn is_same(one: Option<&Instance>, other: Option<&Instance>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.is_named(other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
     }
 }
 

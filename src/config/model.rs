@@ -123,7 +123,8 @@ pub struct Client {
     pub login: Login,
     /// Who receives mails about it; may be empty.
     pub mail: Vec<Mailbox>,
-    /// Its rules, at most one for each metric, in the order of [`Metric::ALL`](crate::fleet::Metric::ALL).
+    /// Its rules, in the order of [`Metric::ALL`](crate::fleet::Metric::ALL): at most one for each metric, and one more for
+    /// each instance that has its own.
     pub rules: Vec<Rule>,
     /// Whether the uploaded agent stays.
     pub agent: AgentKeeping,

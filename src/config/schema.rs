@@ -363,6 +363,10 @@ pub(super) const ELEMENTS: [ElementKind; 10] = [
         attributes: &[
             plain("type", ValueKind::Metric),
             plain("limit", ValueKind::Measure),
+            plain("mount", ValueKind::Path),
+            plain("interface", ValueKind::Label),
+            plain("name", ValueKind::Label),
+            plain("exclude", ValueKind::Path),
             with("for", ValueKind::Measure, "1"),
             plain("clear", ValueKind::Measure),
             plain("repeat", ValueKind::MeasureOrChoice(&[EVERY])),

@@ -70,6 +70,7 @@ fn the_sample_of_the_mission_is_read_as_it_stands() {
     let rule = |metric, limit| Rule {
         metric,
         instance: None,
+        exclude: vec![],
         limit,
         clear: limit,
         for_sweeps: 1,
@@ -435,7 +436,7 @@ fn strangers_and_misplaced_ones_are_named() {
     );
     check(
         &with_client("<group ip='a' name='b'/>"),
-        "1:16: `<group>` has no attribute `ip`: it is an attribute of `<client>`\n1:23: `<group>` has no attribute `name`: it is an attribute of `<bastion>` or `<client>`",
+        "1:16: `<group>` has no attribute `ip`: it is an attribute of `<client>`\n1:23: `<group>` has no attribute `name`: it is an attribute of `<bastion>`, `<client>` or `<alert>`",
     );
     check(
         &with_client("<alerts every='4h'/>"),
@@ -522,4 +523,82 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_alert_for_one_mount_is_beside_the_one_for_all_and_the_nearest_of_each_wins() {
+    let loaded = valid(
+        r#"<config>
+             <group username='ops'>
+               <alert type='disk' limit='90%' exclude='/backup/*, /mnt/?'/>
+               <alert type='disk' mount='/var/' limit='95%'/>
+               <alert type='disk' mount='/srv &quot;x&quot;' limit='50%'/>
+               <client ip='10.0.0.1'/>
+               <client ip='10.0.0.2'><alert type='disk' mount='/var' limit='80%'/></client>
+               <client ip='10.0.0.3'><alert type='disk' limit='70%'/></client>
+             </group>
+           </config>"#,
+    );
+    let shown: Vec<Vec<String>> = loaded
+        .config
+        .clients
+        .iter()
+        .map(|client| {
+            let rule = |rule: &Rule| {
+                let instance = rule.instance.as_ref().map(|instance| instance.name().to_owned());
+                let exclude: Vec<&str> = rule.exclude.iter().map(|pattern| pattern.as_str()).collect();
+                format!("{} {} {}", instance.unwrap_or_else(|| "*".to_owned()), rule.limit, exclude.join("|"))
+            };
+            client.rules.iter().map(rule).collect()
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            vec!["* 90 /backup/*|/mnt/?", "/srv \"x\" 50 ", "/var/ 95 "],
+            vec!["* 90 /backup/*|/mnt/?", "/srv \"x\" 50 ", "/var 80 "],
+            vec!["* 70 ", "/srv \"x\" 50 ", "/var/ 95 "],
+        ]
+    );
+}
+
+#[test]
+fn an_attribute_that_names_an_instance_must_fit_the_type() {
+    let with = |alert: &str| format!("<config><client ip='10.0.0.1' username='o'>{alert}</client></config>");
+    for (alert, expected) in [
+        (
+            "<alert type='cpu' mount='/var' limit='9%'/>",
+            "`mount` does not apply: cpu has one value for the whole client",
+        ),
+        (
+            "<alert type='disk' interface='eth0' limit='9%'/>",
+            "`interface` does not apply: disk has one value for each mount",
+        ),
+        ("<alert type='disk' name='x' limit='9%'/>", "`name` does not apply: disk has one value for each mount"),
+        (
+            "<alert type='cpu' exclude='/x' limit='9%'/>",
+            "`exclude` does not apply: cpu has one value for the whole client",
+        ),
+        (
+            "<alert type='disk' mount='/x' exclude='/y' limit='9%'/>",
+            "`exclude` has no effect beside `mount`, which names the only one",
+        ),
+        ("<alert type='disk' mount='' limit='9%'/>", "`mount`: a name is missing"),
+        ("<alert type='disk' mount='var' limit='9%'/>", "`mount`: this is not the path of a directory"),
+        ("<alert type='disk' mount='/x/*' limit='9%'/>", "`mount`: this is a pattern, but one instance is named here"),
+        ("<alert type='disk' mount='/a&#9;b' limit='9%'/>", "`mount`: the name contains control characters"),
+        ("<alert type='disk' exclude='/a,,/b' limit='9%'/>", "`exclude`: a name is missing"),
+        (
+            "<alert type='disk' mount='/var' limit='9%'/><alert type='disk' mount='/var/' limit='8%'/>",
+            "this element has two alerts for disk with this name; the first is in line 1",
+        ),
+    ] {
+        let problems = errors(&with(alert));
+        assert!(problems.contains(expected), "{alert}: {problems}");
+        assert_eq!(problems.lines().count(), 1, "{alert}: {problems}");
+    }
+    let long = with(&format!("<alert type='disk' mount='/{}' limit='9%'/>", "x".repeat(256)));
+    assert!(errors(&long).contains("`mount`: the name is too long"), "{}", errors(&long));
+    let many = with(&format!("<alert type='disk' exclude='{}' limit='9%'/>", ["/x"; 65].join(",")));
+    assert!(errors(&many).contains("`exclude`: these are 65 patterns"), "{}", errors(&many));
 }

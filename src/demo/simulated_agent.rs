@@ -92,7 +92,10 @@ fn request_in(command: &[u8]) -> Option<Request> {
 
 #[cfg(test)]
 mod tests {
-    use fleetsweep_agent::{report::Report, request::EventsWanted};
+    use fleetsweep_agent::{
+        report::Report,
+        request::{EventsWanted, Questions},
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -108,6 +111,7 @@ mod tests {
                 window: Duration::from_millis(250),
                 deadline: Duration::from_secs(5),
                 events: EventsWanted::No,
+                questions: Questions::default(),
             };
             (request, secret)
         });

@@ -161,7 +161,7 @@ impl SimulatedHost {
             interfaces: self.interfaces(up.as_secs_f64()),
             top_cpu,
             top_memory: processes,
-            events: None,
+            ..Report::default()
         }
     }
 
@@ -253,7 +253,7 @@ impl SimulatedHost {
                 let kept = if self.system.file_system == "ext4" { total_bytes / 20 } else { 0 };
                 let available_bytes = total_bytes.saturating_sub(used_bytes).saturating_sub(kept);
                 let kind = self.system.file_system.to_owned();
-                FileSystem { mount: mount.to_owned(), kind, total_bytes, used_bytes, available_bytes }
+                FileSystem { mount: mount.to_owned(), kind, total_bytes, used_bytes, available_bytes, inodes: None }
             })
             .collect()
     }

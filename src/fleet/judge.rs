@@ -6,8 +6,8 @@
 //! * A limit is exceeded when the value is strictly worse. An alert is raised when the limit was exceeded in `for`
 //!   collections in a row, and ends when the value is no worse than `clear`. In between it stays open but is not
 //!   mailed, because the limit is not exceeded.
-//! * A metric with instances has an alert for each: a rule applies to every instance that has no rule of its own. If an
-//!   instance no longer exists, its alert ends; if the instance comes back, a new alert can begin.
+//! * A metric with instances has an alert for each: a rule applies to every instance that has no rule of its own, unless
+//!   the rule leaves it out. If an instance no longer exists, its alert ends; if the instance comes back, a new alert can begin.
 //! * A value that was not measured is ignored: it does not count, does not interrupt a row of collections, and does not
 //!   end an alert. A failed collection only measures the number of failed sweeps; one that failed because of the
 //!   collector ([blame](super::failure::Blame)) measures nothing.
@@ -27,7 +27,7 @@ use uuid::Uuid;
 use super::{
     Metric, Rule,
     alert::{AlertKey, Change, Exceeded, HoldReason, Notice, NoticeReason, OpenAlert, Step},
-    metric::{Measured, Observation, Observed, Previous, Values},
+    metric::{Measured, Observation, Observed, Previous, Scope, Values},
     rule::Repeat,
 };
 
@@ -138,12 +138,16 @@ fn judge_values(
     verdict
 }
 
-/// The rule for a value: the one for this instance, otherwise the one for every instance.
+/// The rule for a value: the one for this instance, otherwise the one for every instance that does not leave it out.
+/// `None` for a value of the host that is now measured by instance.
 #[must_use]
 pub fn rule_for<'a>(rules: &'a [Rule], key: &AlertKey) -> Option<&'a Rule> {
+    if key.instance.is_host() && key.metric.spec().scope != Scope::Host {
+        return None;
+    }
     let of_metric = || rules.iter().filter(|rule| rule.metric == key.metric);
-    let own = of_metric().find(|rule| rule.instance.as_ref() == Some(&key.instance));
-    own.or_else(|| of_metric().find(|rule| rule.instance.is_none()))
+    let own = of_metric().find(|rule| rule.is_only_for(&key.instance));
+    own.or_else(|| of_metric().find(|rule| rule.is_also_for(&key.instance)))
 }
 
 /// What happened to an alert.

@@ -8,13 +8,18 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Percent, Reading, reading::Usage};
+use super::{
+    Percent, Reading,
+    reading::{FileSystem, Usage},
+};
 
 pub use observed::{Observation, Observed, Previous};
+pub use pattern::InstancePattern;
 pub use unit::Unit;
 pub use values::{Instance, Measured, Values};
 
 mod observed;
+mod pattern;
 mod unit;
 mod values;
 
@@ -84,6 +89,17 @@ impl Scope {
             Self::Mount => Some("mount"),
             Self::Interface => Some("interface"),
             Self::Service => Some("service"),
+        }
+    }
+
+    /// The attribute of `<alert>` that names an instance; `None` for the host.
+    #[must_use]
+    pub fn attribute(self) -> Option<&'static str> {
+        match self {
+            Self::Host => None,
+            Self::Mount => Some("mount"),
+            Self::Interface => Some("interface"),
+            Self::Service => Some("name"),
         }
     }
 }
@@ -216,21 +232,21 @@ metrics! {
         evidence: Evidence::ProcessesByMemory,
         measure: |of| Values::of_host(of.reading.and_then(|reading| reading.swap).and_then(Usage::percent).map(Percent::get)),
     };
-    /// Use of the fullest mounted file system, percent.
+    /// Use of each mounted file system, percent. The fullest is stored.
     Disk: MetricSpec {
         word: "disk",
         short: "disk",
         label: "disk",
         unit: Unit::Percent,
-        scope: Scope::Host,
+        scope: Scope::Mount,
         worse: Worse::High,
         stored: Some(StoredValue::Own("disk_percent")),
         gauge: Some(Gauge {
-            name: "fleetsweep_fullest_disk_usage_ratio",
-            help: "Use of the fullest mounted file system as df counts, 0 to 1.",
+            name: "fleetsweep_disk_usage_ratio",
+            help: "Use of a mounted file system as df counts, 0 to 1.",
         }),
         evidence: Evidence::FileSystems,
-        measure: |of| Values::of_host(of.reading.and_then(Reading::disk_percent).map(Percent::get)),
+        measure: |of| of_mounts(of, Worse::High, |system| system.percent().map(Percent::get)),
     };
     /// One-minute load average per core, a number.
     Load: MetricSpec {
@@ -258,6 +274,14 @@ metrics! {
         evidence: Evidence::Failure,
         measure: |of| Values::of_host(of.failed_in_a_row.map(f64::from)),
     };
+}
+
+/// The values of the mounted file systems.
+fn of_mounts(of: Observed<'_>, worse: Worse, value: fn(&FileSystem) -> Option<f64>) -> Values {
+    let Some(reading) = of.reading else { return Values::NotMeasured };
+    let measured = reading.file_systems.iter().map(|system| (&system.mount, value(system)));
+    let silent = reading.silent_mounts.iter().map(|mount| (mount, None));
+    Values::of_instances(measured.chain(silent), worse, reading.omitted_file_systems == 0)
 }
 
 impl Metric {
@@ -339,7 +363,7 @@ mod tests {
     use fleetsweep_agent::report::Report;
 
     use super::*;
-    use crate::fleet::{Bytes, reading::FileSystem};
+    use crate::fleet::Bytes;
 
     #[test]
     fn words_columns_and_gauges_name_one_metric_each() {
@@ -367,13 +391,14 @@ mod tests {
             load: Some([6.0, 1.0, 1.0]),
             memory: Some(Usage { total: Bytes(100), used: Bytes(22) }),
             swap: Some(Usage { total: Bytes(100), used: Bytes(33) }),
-            file_systems: [10, 44, 20]
-                .map(|used| FileSystem {
-                    mount: "/".into(),
+            file_systems: [("/", 10), ("/var", 44), ("/home", 20)]
+                .map(|(mount, used)| FileSystem {
+                    mount: mount.into(),
                     kind: "ext4".into(),
                     total: Bytes(100),
                     used: Bytes(used),
                     available: Bytes(100 - used),
+                    inodes: None,
                 })
                 .into(),
             ..Reading::from_report(&Report::default(), 0).unwrap()
@@ -387,7 +412,7 @@ mod tests {
         let expected: [f64; Metric::ALL.len()] = [11.0, 22.0, 33.0, 44.0, 1.5, 0.0];
         for (metric, expected) in Metric::ALL.into_iter().zip(expected) {
             let values = metric.measure(Observed::reading(&everything()));
-            assert_eq!(values, Values::Host(expected), "{metric}");
+            assert_eq!(matches!(values, Values::Host(_)), metric.spec().scope == Scope::Host, "{metric}");
             assert_eq!(metric.worst(&values), Some(expected), "{metric}");
             let values = metric.measure(Observed::reading(&nothing));
             assert_eq!(metric.worst(&values).is_some(), metric == Metric::Unreachable, "{metric}");

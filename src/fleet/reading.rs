@@ -10,10 +10,11 @@ use super::{Bytes, Percent};
 
 mod file_system;
 
-pub use file_system::FileSystem;
+pub use file_system::{FileSystem, Inodes};
 
-/// The state of a client at one collection. A value that was not measured is `None`, never 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The state of a client at one collection. A value that was not measured is `None`, never 0. The default is that
+/// nothing was measured.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Reading {
     /// The host name as the client reports it.
     pub host_name: Option<String>,
@@ -39,6 +40,12 @@ pub struct Reading {
     pub load: Option<[f64; 3]>,
     /// Mounted file systems, without memory that the system mounts for itself.
     pub file_systems: Vec<FileSystem>,
+    /// Mount points of file systems that did not answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silent_mounts: Vec<String>,
+    /// How many file systems are not in these lists, because there are too many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted_file_systems: u32,
     /// Network interfaces.
     pub interfaces: Vec<Interface>,
     /// Processes that use most CPU, most first.
@@ -143,6 +150,11 @@ fn is_unprintable(character: char) -> bool {
         || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 fn text(text: &str) -> String {
     clean(text, TEXT_CHARS)
 }
@@ -222,6 +234,8 @@ impl Reading {
             uptime_seconds: report.uptime.map(|uptime| uptime.as_secs()),
             load,
             file_systems: file_systems(&report.file_systems)?,
+            silent_mounts: report.silent_mounts.iter().map(|mount| text(mount)).collect(),
+            omitted_file_systems: report.omitted_file_systems,
             interfaces: report
                 .interfaces
                 .iter()
@@ -291,7 +305,15 @@ fn file_system(system: &report::FileSystem) -> Result<FileSystem, InvalidReading
             format_args!("{} bytes available of {}", system.available_bytes, system.total_bytes),
         ));
     }
+    let inodes = match system.inodes {
+        Some(report::Inodes { total, free }) if free > total => {
+            let problem = format_args!("{free} inodes free of {total}");
+            return Err(invalid(&format!("file system {}", system.mount), problem));
+        }
+        inodes => inodes.map(|report::Inodes { total, free }| Inodes { total, free }),
+    };
     Ok(FileSystem {
+        inodes,
         mount: text(&system.mount),
         kind: text(&system.kind),
         total,
@@ -361,6 +383,7 @@ mod tests {
                     total_bytes: 1,
                     used_bytes: 1,
                     available_bytes: 2,
+                    inodes: None,
                 });
             },
             "file system /",
@@ -375,6 +398,7 @@ mod tests {
             total: Bytes(100),
             used: Bytes(used),
             available: Bytes(available),
+            inodes: None,
         };
         // Five percent reserved for root: `df` says 50 of 95.
         assert_eq!(system("/", 50, 45).percent().map(|p| p.get().round()), Some(53.0));
@@ -393,6 +417,7 @@ mod tests {
             total_bytes: 100,
             used_bytes,
             available_bytes: 100 - used_bytes,
+            inodes: None,
         };
         let file_systems = vec![system("/", "ext4", 40), system("/dev/shm", "tmpfs", 99), system("/run", "tmpfs", 98)];
         let reading = Reading::from_report(&Report { file_systems, ..Report::default() }, 0).unwrap();

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Metric, metric::Instance};
+use super::{
+    Metric,
+    metric::{Instance, InstancePattern},
+};
 
 /// How often an open alert is mailed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ pub struct Rule {
     /// The instance that it applies to; `None` for every instance without a rule of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Instance>,
+    /// The instances that a rule for every instance leaves out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<InstancePattern>,
     /// The limit in the metric's unit. It is exceeded if the value is strictly worse.
     pub limit: f64,
     /// An open alert ends when the value is no worse than this. Never worse than `limit`.
@@ -34,4 +40,18 @@ pub struct Rule {
     pub repeat: Repeat,
     /// Whether the end of the alert is mailed.
     pub recovery: bool,
+}
+
+impl Rule {
+    /// Whether it is for this instance alone.
+    #[must_use]
+    pub fn is_only_for(&self, instance: &Instance) -> bool {
+        self.instance.as_ref().is_some_and(|own| instance.is_named(own))
+    }
+
+    /// Whether it is for every instance, and this one is not left out.
+    #[must_use]
+    pub fn is_also_for(&self, instance: &Instance) -> bool {
+        self.instance.is_none() && !self.exclude.iter().any(|pattern| pattern.matches(instance))
+    }
 }

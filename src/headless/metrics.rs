@@ -25,7 +25,7 @@ struct Companion {
     value: fn(&Reading) -> Option<f64>,
 }
 
-const COMPANIONS: [Companion; 8] = [
+const COMPANIONS: [Companion; 9] = [
     Companion {
         before: Metric::Memory,
         gauge: Gauge { name: "fleetsweep_memory_total_bytes", help: "Memory, bytes." },
@@ -65,6 +65,14 @@ const COMPANIONS: [Companion; 8] = [
         before: Metric::Disk,
         gauge: Gauge { name: "fleetsweep_load15", help: "Load average over 15 minutes, of the whole machine." },
         value: |reading| Some(reading.load?[2]),
+    },
+    Companion {
+        before: Metric::Disk,
+        gauge: Gauge {
+            name: "fleetsweep_fullest_disk_usage_ratio",
+            help: "Use of the fullest mounted file system as df counts, 0 to 1.",
+        },
+        value: |reading| Some(Unit::Percent.to_base(reading.disk_percent()?.get())),
     },
 ];
 

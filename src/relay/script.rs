@@ -47,6 +47,7 @@ pub(super) fn reading(n: usize) -> Reading {
         total: Bytes(100 * gib),
         used: Bytes(61 * gib),
         available: Bytes(39 * gib),
+        inodes: None,
     };
     let interface =
         |name: &str| Interface { name: name.to_owned(), received: Bytes(12_345_678_901), sent: Bytes(9_876_543_210) };
@@ -69,6 +70,7 @@ pub(super) fn reading(n: usize) -> Reading {
         warnings: Vec::new(),
         agent_version: "0.1.0".to_owned(),
         clock_ahead_ms: Some(3),
+        ..Reading::default()
     }
 }
 

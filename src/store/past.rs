@@ -229,23 +229,13 @@ impl Measured {
         let load = stored.load_1.zip(stored.load_5).zip(stored.load_15);
         let reading = Reading {
             host_name: stored.host_name.clone(),
-            os_family: None,
-            os_version: None,
-            kernel: None,
-            architecture: None,
             cpu: stored.metrics.worst(Metric::Cpu).map(percent).transpose()?,
             cores,
             memory: usage(stored.memory_total_bytes, stored.memory_used_bytes)?,
             swap: usage(stored.swap_total_bytes, stored.swap_used_bytes)?,
             uptime_seconds: stored.uptime_seconds.map(from_count).transpose()?,
             load: load.map(|((one, five), fifteen)| [one, five, fifteen]),
-            file_systems: Vec::new(),
-            interfaces: Vec::new(),
-            top_cpu: Vec::new(),
-            top_memory: Vec::new(),
-            warnings: Vec::new(),
-            agent_version: String::new(),
-            clock_ahead_ms: None,
+            ..Reading::default()
         };
         Ok((from_ms(stored.collected_at_ms.unwrap_or_default())?, reading))
     }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fleetsweep_agent::{
     SysRng, envelope,
-    request::{Bookmark, EventsWanted, Request},
+    request::{Bookmark, EventsWanted, Questions, Request},
 };
 use jiff::Timestamp;
 use russh::{Channel, client::Msg};
@@ -293,6 +293,7 @@ impl Attempt<'_> {
             window: WINDOW.clamp(*Request::WINDOW.start(), *Request::WINDOW.end()),
             deadline: self.deadlines.left().clamp(*Request::DEADLINE.start(), *Request::DEADLINE.end()),
             events: if platform.is_asked_for_events(self.client.events) { events.clone() } else { EventsWanted::No },
+            questions: Questions::default(),
         };
         Ok((secret, request))
     }

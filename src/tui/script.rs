@@ -62,6 +62,7 @@ pub(super) fn reading(n: usize) -> Box<Reading> {
         total: Bytes(100 * gib),
         used: Bytes(used * gib),
         available: Bytes((100 - used) * gib),
+        inodes: None,
     };
     let process = |pid, name: &str, cpu_percent, memory| Process {
         pid,
@@ -88,6 +89,7 @@ pub(super) fn reading(n: usize) -> Box<Reading> {
         interfaces: Vec::new(),
         agent_version: "0.1.0".to_owned(),
         clock_ahead_ms: Some(3),
+        ..Reading::default()
     })
 }
 

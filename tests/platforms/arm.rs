@@ -13,7 +13,7 @@ use std::{
 use fleetsweep_agent::{
     SysRng, envelope,
     report::Report,
-    request::{EventsWanted, Request},
+    request::{EventsWanted, Questions, Request},
 };
 use serde_json::Value;
 use support::{ARM, Fleetsweep, Login, SOON, Sshd, SshdOptions, Trial, agent, kept, path_of, rows, wait_until};
@@ -143,6 +143,7 @@ fn answers_a_request(triple: &str, emulator: &str, architecture: &str) {
         window: Duration::from_millis(200),
         deadline: SOON,
         events: EventsWanted::No,
+        questions: Questions::default(),
     };
     let mut running = Command::new(path_of(emulator))
         .arg(agent(triple).unwrap())

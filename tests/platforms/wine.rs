@@ -13,7 +13,7 @@ use std::{
 use fleetsweep_agent::{
     SysRng, envelope, exit,
     report::{EventAccess, EventLog, Report, SecurityEvent},
-    request::{Bookmark, EventsWanted, Request},
+    request::{Bookmark, EventsWanted, Questions, Request},
 };
 use jiff::Timestamp;
 use support::{Trial, WINDOWS};
@@ -133,6 +133,7 @@ fn request(window_ms: u64, deadline_ms: u64, events: EventsWanted) -> (Request, 
         window: Duration::from_millis(window_ms),
         deadline: Duration::from_millis(deadline_ms),
         events,
+        questions: Questions::default(),
     };
     (request, secret)
 }

@@ -47,6 +47,7 @@ pub(crate) fn reading() -> Reading {
             total: Bytes(100),
             used: Bytes(50),
             available: Bytes(50),
+            inodes: None,
         }],
         interfaces: Vec::new(),
         top_cpu: Vec::new(),
@@ -54,6 +55,7 @@ pub(crate) fn reading() -> Reading {
         warnings: vec!["swap: none".into()],
         agent_version: "0.1.0".into(),
         clock_ahead_ms: Some(-3),
+        ..Reading::default()
     }
 }
 

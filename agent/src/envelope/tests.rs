@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{SysRng, request::EventsWanted};
+use crate::{
+    SysRng,
+    request::{EventsWanted, Questions},
+};
 
 const GOLDEN: &str = include_str!("../../golden/envelope.txt");
 const REPORT: &[u8] = include_bytes!("../../golden/report.xml");
@@ -19,6 +22,7 @@ fn request() -> Request {
         window: Duration::from_millis(250),
         deadline: Duration::from_secs(20),
         events: EventsWanted::No,
+        questions: Questions::default(),
     }
 }
 

@@ -13,6 +13,8 @@ pub const MAX_FILE_SYSTEMS: usize = 512;
 pub const MAX_INTERFACES: usize = 1024;
 /// The most processes in each of the two lists.
 pub const MAX_PROCESSES: usize = 16;
+/// The most failed units, and the most names of processes.
+pub const MAX_UNITS: usize = 1024;
 /// The most warnings.
 pub const MAX_WARNINGS: usize = 256;
 /// The most security events.
@@ -48,9 +50,19 @@ impl Report {
             cpu.core_percent.truncate(MAX_CORES);
         }
         shorten("further file systems", self.file_systems.len(), MAX_FILE_SYSTEMS);
+        let cut = self.file_systems.len().saturating_sub(MAX_FILE_SYSTEMS);
+        self.omitted_file_systems = self.omitted_file_systems.saturating_add(u32::try_from(cut).unwrap_or(u32::MAX));
         self.file_systems.truncate(MAX_FILE_SYSTEMS);
+        self.silent_mounts.truncate(MAX_FILE_SYSTEMS);
         shorten("further network interfaces", self.interfaces.len(), MAX_INTERFACES);
         self.interfaces.truncate(MAX_INTERFACES);
+        if let Some(units) = &mut self.failed_units {
+            shorten("further failed units", units.len(), MAX_UNITS);
+            units.truncate(MAX_UNITS);
+        }
+        if let Some(counts) = &mut self.process_counts {
+            counts.truncate(MAX_UNITS);
+        }
         self.top_cpu.truncate(MAX_PROCESSES);
         self.top_memory.truncate(MAX_PROCESSES);
         if let Some(log) = &mut self.events {
@@ -106,7 +118,16 @@ impl Report {
             fit(mount, max_bytes);
             fit(kind, max_bytes);
         }
+        for mount in &mut self.silent_mounts {
+            fit(mount, max_bytes);
+        }
         for Interface { name, .. } in &mut self.interfaces {
+            fit(name, max_bytes);
+        }
+        for unit in self.failed_units.iter_mut().flatten() {
+            fit(unit, max_bytes);
+        }
+        for (name, _) in self.process_counts.iter_mut().flatten() {
             fit(name, max_bytes);
         }
         for Process { name, .. } in self.top_cpu.iter_mut().chain(&mut self.top_memory) {
@@ -189,7 +210,14 @@ mod tests {
     #[test]
     fn names_that_users_choose_do_not_make_a_report_too_large() {
         let long = || "\"".repeat(MAX_TEXT_BYTES);
-        let system = || FileSystem { mount: long(), kind: long(), total_bytes: 1, used_bytes: 1, available_bytes: 0 };
+        let system = || FileSystem {
+            mount: long(),
+            kind: long(),
+            total_bytes: 1,
+            used_bytes: 1,
+            available_bytes: 0,
+            inodes: None,
+        };
         let warning = || Warning { what: long(), why: long() };
         let events = vec![SecurityEvent { message: "\"".repeat(MAX_MESSAGE_BYTES), ..event() }; 16];
         let mut report = Report {

@@ -12,8 +12,8 @@ use quick_xml::{
 };
 
 use super::{
-    Cpu, EventAccess, EventLog, FileSystem, Interface, Load, Memory, Process, Report, SecurityEvent, Swap, Warning,
-    limits,
+    Commit, Cpu, EventAccess, EventLog, FileSystem, Inodes, Interface, Load, Memory, Process, Report, SecurityEvent,
+    Swap, Warning, limits,
 };
 use crate::{VERSION, envelope::MAX_REPORT_BYTES};
 
@@ -143,6 +143,8 @@ enum Place {
     Cpu,
     TopCpu,
     TopMemory,
+    FailedUnits,
+    ProcessCounts,
     Events,
     Event,
     /// An element whose children this version ignores.
@@ -211,6 +213,12 @@ fn enter(
             let swap = Swap { total_bytes: element.number("total-bytes")?, used_bytes: element.number("used-bytes")? };
             once(&mut report.swap, swap, "swap")?;
         }
+        (Place::Report, "commit") => {
+            let element = element("commit")?;
+            let commit =
+                Commit { limit_bytes: element.number("limit-bytes")?, used_bytes: element.number("used-bytes")? };
+            once(&mut report.commit, commit, "commit")?;
+        }
         (Place::Report, "load") => {
             let element = element("load")?;
             let load =
@@ -220,6 +228,10 @@ fn enter(
         (Place::Report, "file-system") => {
             let system = file_system(&element("file-system")?)?;
             push(&mut report.file_systems, system, "file systems", limits::MAX_FILE_SYSTEMS)?;
+        }
+        (Place::Report, "silent-mount") => {
+            let mount = element("silent-mount")?.text("mount")?;
+            push(&mut report.silent_mounts, mount, "silent mounts", limits::MAX_FILE_SYSTEMS)?;
         }
         (Place::Report, "interface") => {
             let element = element("interface")?;
@@ -237,6 +249,27 @@ fn enter(
         }
         (Place::TopMemory, "process") => {
             push(&mut report.top_memory, process(&element("process")?)?, "processes", limits::MAX_PROCESSES)?;
+        }
+        (Place::Report, "failed-units") => {
+            once(&mut report.failed_units, Vec::new(), "lists of failed units")?;
+            return Ok(Place::FailedUnits);
+        }
+        (Place::FailedUnits, "unit") => {
+            let name = element("unit")?.text("name")?;
+            if let Some(units) = &mut report.failed_units {
+                push(units, name, "failed units", limits::MAX_UNITS)?;
+            }
+        }
+        (Place::Report, "process-counts") => {
+            once(&mut report.process_counts, Vec::new(), "lists of process counts")?;
+            return Ok(Place::ProcessCounts);
+        }
+        (Place::ProcessCounts, "process-count") => {
+            let element = element("process-count")?;
+            let count = (element.text("name")?, element.number("count")?);
+            if let Some(counts) = &mut report.process_counts {
+                push(counts, count, "process counts", limits::MAX_UNITS)?;
+            }
         }
         (Place::Report, "events") => {
             once(&mut report.events, event_log(&element("events")?)?, "event logs")?;
@@ -269,6 +302,10 @@ fn root(element: &Element<'_>) -> Result<Report, ReportError> {
         agent_version: element.text("agent")?,
         agent_duration: Duration::from_millis(element.number("agent-duration-ms")?),
         clock_unix_ms: element.optional_number("clock-unix-ms")?,
+        omitted_file_systems: element.optional_number("omitted-file-systems")?.unwrap_or_default(),
+        restart_needed: element.optional_number("restart-needed")?,
+        security_updates: element.optional_number("security-updates")?,
+        temperature_millicelsius: element.optional_number("temperature-millicelsius")?,
         uptime: element.optional_number("uptime-ms")?.map(Duration::from_millis),
         boot_unix_ms: element.optional_number("boot-unix-ms")?,
         ..Report::default()
@@ -282,6 +319,10 @@ fn file_system(element: &Element<'_>) -> Result<FileSystem, ReportError> {
         total_bytes: element.number("total-bytes")?,
         used_bytes: element.number("used-bytes")?,
         available_bytes: element.number("available-bytes")?,
+        inodes: match (element.optional_number("inodes-total")?, element.optional_number("inodes-free")?) {
+            (Some(total), Some(free)) => Some(Inodes { total, free }),
+            (None, _) | (_, None) => None,
+        },
     })
 }
 

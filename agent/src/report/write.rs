@@ -18,6 +18,13 @@ impl Report {
             .with("agent", &self.agent_version)
             .with("agent-duration-ms", ms(self.agent_duration));
         root = root.with_some("clock-unix-ms", self.clock_unix_ms);
+        if self.omitted_file_systems > 0 {
+            root = root.with("omitted-file-systems", self.omitted_file_systems);
+        }
+        root = root
+            .with_some("restart-needed", self.restart_needed)
+            .with_some("security-updates", self.security_updates)
+            .with_some("temperature-millicelsius", self.temperature_millicelsius);
         root = root.with_some("uptime-ms", self.uptime.map(ms)).with_some("boot-unix-ms", self.boot_unix_ms);
         xml.open(&root);
         for warning in &self.warnings {
@@ -49,6 +56,9 @@ impl Report {
         if let Some(swap) = &self.swap {
             xml.leaf(&element("swap").with("total-bytes", swap.total_bytes).with("used-bytes", swap.used_bytes));
         }
+        if let Some(commit) = &self.commit {
+            xml.leaf(&element("commit").with("limit-bytes", commit.limit_bytes).with("used-bytes", commit.used_bytes));
+        }
         if let Some(load) = &self.load {
             xml.leaf(&element("load").with("one", load.one).with("five", load.five).with("fifteen", load.fifteen));
         }
@@ -59,8 +69,13 @@ impl Report {
                     .with("kind", &system.kind)
                     .with("total-bytes", system.total_bytes)
                     .with("used-bytes", system.used_bytes)
-                    .with("available-bytes", system.available_bytes),
+                    .with("available-bytes", system.available_bytes)
+                    .with_some("inodes-total", system.inodes.map(|inodes| inodes.total))
+                    .with_some("inodes-free", system.inodes.map(|inodes| inodes.free)),
             );
+        }
+        for mount in &self.silent_mounts {
+            xml.leaf(&element("silent-mount").with("mount", mount));
         }
         for interface in &self.interfaces {
             xml.leaf(
@@ -72,6 +87,20 @@ impl Report {
         }
         xml.processes("top-cpu", &self.top_cpu);
         xml.processes("top-memory", &self.top_memory);
+        if let Some(units) = &self.failed_units {
+            xml.open(&element("failed-units"));
+            for unit in units {
+                xml.leaf(&element("unit").with("name", unit));
+            }
+            xml.close("failed-units");
+        }
+        if let Some(counts) = &self.process_counts {
+            xml.open(&element("process-counts"));
+            for (name, count) in counts {
+                xml.leaf(&element("process-count").with("name", name).with("count", count));
+            }
+            xml.close("process-counts");
+        }
         if let Some(log) = &self.events {
             xml.events(log);
         }

@@ -49,9 +49,8 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     if let Some(paths) = warnings.keep("file systems", volumes::mounted()) {
         let patience = patience::of_file_systems(request.deadline);
         let paths = paths.into_iter().map(|path| (path.clone(), path)).collect();
-        let (systems, silent) = measure(paths, patience, volumes::ask);
-        report.file_systems = systems;
-        warnings.extend(silent);
+        let measured = measure(paths, 0, patience, volumes::ask);
+        warnings.extend(measured.keep_in(&mut report));
     }
     thread::sleep((sample.begun() + request.window).saturating_duration_since(Instant::now()));
     let usage = sample.end();

@@ -127,7 +127,7 @@ mod tests {
     use crate::fleet::Metric;
 
     fn check(metric: Metric, limit: f64, for_sweeps: u32, repeat: Repeat, recovery: bool, expected: (u64, u64)) {
-        let rule = Rule { metric, instance: None, limit, clear: limit, for_sweeps, repeat, recovery };
+        let rule = Rule { metric, instance: None, exclude: vec![], limit, clear: limit, for_sweeps, repeat, recovery };
         assert_eq!((lasting(&rule, 1440), restless(&rule, 1440)), expected, "{rule:?}");
     }
 

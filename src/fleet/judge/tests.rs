@@ -9,7 +9,7 @@ use crate::fleet::{Bytes, Failure, FailureKind, Percent, Reading, Stage, failure
 mod instances;
 
 fn rule(metric: Metric, limit: f64, repeat: Repeat) -> Rule {
-    Rule { metric, instance: None, limit, clear: limit, for_sweeps: 1, repeat, recovery: true }
+    Rule { metric, instance: None, exclude: vec![], limit, clear: limit, for_sweeps: 1, repeat, recovery: true }
 }
 
 const fn hours(hours: u64) -> Repeat {
@@ -330,6 +330,7 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
             move |(limit, share, for_sweeps, repeat, recovery)| Rule {
                 metric,
                 instance: None,
+                exclude: vec![],
                 limit,
                 clear: limit * share,
                 for_sweeps,

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use super::Worse;
 use crate::fleet::reading::clean;
 
 /// The longest name of an instance, in characters; the width of its column in the database.
@@ -35,6 +36,20 @@ impl Instance {
     pub fn name(&self) -> &str {
         &self.0
     }
+
+    /// Whether `written` names this instance. Slashes at the end of a path do not matter, and in a path with a drive
+    /// letter neither do capitals.
+    #[must_use]
+    pub fn is_named(&self, written: &Self) -> bool {
+        let (one, other) = (without_last_slash(&self.0), without_last_slash(&written.0));
+        let has_drive = matches!(one.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+        one == other || (has_drive && one.eq_ignore_ascii_case(other))
+    }
+}
+
+fn without_last_slash(path: &str) -> &str {
+    let short = path.trim_end_matches(['/', '\\']);
+    if short.is_empty() { path } else { short }
 }
 
 impl fmt::Display for Instance {
@@ -65,6 +80,8 @@ pub enum Values {
     /// One value per existing instance. An instance that is not in the list no longer exists. `None` is an existing
     /// instance that was not measured.
     Each(BTreeMap<Instance, Option<f64>>),
+    /// The same for some of the instances: the list was cut. One that is not in it was not measured.
+    Part(BTreeMap<Instance, Option<f64>>),
 }
 
 /// What a sample contains for one instance.
@@ -96,13 +113,37 @@ impl Values {
         value.map_or(Self::NotMeasured, Self::Host)
     }
 
+    /// The values of instances by their names, or that nothing was measured if there are none. Of several instances
+    /// with one name, as after control characters were removed, the worst value counts. `whole` is false if the list
+    /// was cut.
+    #[must_use]
+    pub fn of_instances<'a>(
+        values: impl Iterator<Item = (&'a String, Option<f64>)>,
+        worse: Worse,
+        whole: bool,
+    ) -> Self {
+        let mut by_instance: BTreeMap<Instance, Option<f64>> = BTreeMap::new();
+        for (name, value) in values {
+            let known = by_instance.entry(Instance::new(name)).or_insert(value);
+            *known = match (*known, value) {
+                (Some(one), Some(other)) => Some(worse.worst(one, other)),
+                (one, other) => one.or(other),
+            };
+        }
+        match (by_instance.is_empty(), whole) {
+            (true, _) => Self::NotMeasured,
+            (false, true) => Self::Each(by_instance),
+            (false, false) => Self::Part(by_instance),
+        }
+    }
+
     /// The measured values by instance.
     #[must_use]
     pub fn measured(&self) -> Vec<(Instance, f64)> {
         match self {
             Self::NotMeasured => Vec::new(),
             Self::Host(value) => vec![(Instance::HOST, *value)],
-            Self::Each(values) => {
+            Self::Each(values) | Self::Part(values) => {
                 values.iter().filter_map(|(instance, value)| Some((instance.clone(), (*value)?))).collect()
             }
         }
@@ -120,6 +161,48 @@ impl Values {
                 Some(None) => Measured::Nothing,
                 None => Measured::Gone,
             },
+            Self::Part(values) => values.get(instance).copied().flatten().map_or(Measured::Nothing, Measured::Value),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_named_with_and_without_its_last_slash() {
+        for (name, written, expected) in [
+            ("/var", "/var", true),
+            ("/var", "/var/", true),
+            ("/", "/", true),
+            ("/", "", false),
+            ("/var", "/", false),
+            ("/var", "/VAR", false),
+            ("C:\\", "C:", true),
+            ("C:\\", "c:/", true),
+            ("C:\\Mount\\", "c:\\mount", true),
+            ("C:\\", "D:", false),
+            ("eth0", "eth0", true),
+            ("", "", true),
+        ] {
+            assert_eq!(Instance::new(name).is_named(&Instance::new(written)), expected, "{name} {written}");
+        }
+    }
+
+    #[test]
+    fn of_instances_with_one_name_the_worst_counts() {
+        let names = ["/a", "/a\u{1b}", "/b", "/c"].map(str::to_owned);
+        let values = |whole| {
+            let values = names.iter().zip([Some(10.0), Some(90.0), None, Some(5.0)]);
+            Values::of_instances(values, Worse::High, whole)
+        };
+        let of = |values: &Values, name| values.of(&Instance::new(name));
+        let whole = values(true);
+        assert_eq!(of(&whole, "/a"), Measured::Value(90.0));
+        assert_eq!((of(&whole, "/b"), of(&whole, "/d")), (Measured::Nothing, Measured::Gone));
+        // One that was cut is not gone.
+        assert_eq!(of(&values(false), "/d"), Measured::Nothing);
+        assert_eq!(Values::of_instances([].into_iter(), Worse::High, true), Values::NotMeasured);
     }
 }

@@ -25,6 +25,18 @@ pub struct FileSystem {
     pub used: Bytes,
     /// Free for ordinary users.
     pub available: Bytes,
+    /// How many files and directories there can be, and how many more; `None` if their number has no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inodes: Option<Inodes>,
+}
+
+/// The inodes of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inodes {
+    /// How many there can be.
+    pub total: u64,
+    /// How many are free; never above `total`.
+    pub free: u64,
 }
 
 impl FileSystem {
@@ -32,6 +44,13 @@ impl FileSystem {
     #[must_use]
     pub fn percent(&self) -> Option<Percent> {
         Percent::of(self.used, Bytes(self.used.0.checked_add(self.available.0)?))
+    }
+
+    /// The used percentage of inodes, as `df -i` counts it.
+    #[must_use]
+    pub fn inodes_percent(&self) -> Option<Percent> {
+        let Inodes { total, free } = self.inodes?;
+        Percent::of(Bytes(total.checked_sub(free)?), Bytes(total))
     }
 
     /// Whether it counts as a disk. Memory that the system mounts for itself does not: `/dev`, `/dev/shm`, `/run`,
@@ -50,7 +69,7 @@ mod tests {
     fn memory_that_the_system_mounts_for_itself_is_no_disk() {
         let is_disk = |kind: &str, mount: &str| {
             let (kind, mount, size) = (kind.to_owned(), mount.to_owned(), Bytes(1));
-            FileSystem { mount, kind, total: size, used: size, available: Bytes(0) }.is_disk()
+            FileSystem { mount, kind, total: size, used: size, available: Bytes(0), inodes: None }.is_disk()
         };
         for (kind, mount, expected) in [
             ("ext4", "/", true),

@@ -157,7 +157,14 @@ impl Facts {
                 (Notice::Send(NoticeReason::Recovered | NoticeReason::Gone), _) => {
                     facts.ended.push(EndedFacts::of(change, occasion.now));
                 }
-                (Notice::Send(reason), _) => facts.alerts.push(AlertFacts::of(change, reason, occasion)),
+                (Notice::Send(reason), _) => {
+                    let mut alert = AlertFacts::of(change, reason, occasion);
+                    // Of the alerts of several mounts, only the first shows the list.
+                    if facts.alerts.iter().any(|shown| !shown.evidence.file_systems.is_empty()) {
+                        alert.evidence.file_systems.clear();
+                    }
+                    facts.alerts.push(alert);
+                }
                 (Notice::Hold(reason), Step::Continues) => facts.also.push(HeldFacts::of(change, reason)),
                 (Notice::Hold(_), Step::Raised | Step::Resolved | Step::Gone | Step::Withdrawn) => {}
             }

@@ -46,7 +46,7 @@ fn client(rules: Vec<Rule>) -> config::Client {
 
 fn rule(metric: Metric, limit: f64) -> Rule {
     let repeat = Repeat::After(Duration::from_secs(4 * 3600));
-    Rule { metric, instance: None, limit, clear: limit, for_sweeps: 1, repeat, recovery: true }
+    Rule { metric, instance: None, exclude: vec![], limit, clear: limit, for_sweeps: 1, repeat, recovery: true }
 }
 
 /// A reading with all values; `cpu` and `disk` in percent.
@@ -60,6 +60,7 @@ fn reading(cpu: f64, memory: u64, disk: u64) -> Reading {
         total: Bytes(100 * GIB),
         used: Bytes(used * GIB),
         available: Bytes((100 - used) * GIB),
+        inodes: None,
     };
     Reading {
         host_name: Some("web-1.internal".into()),

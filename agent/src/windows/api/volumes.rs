@@ -109,5 +109,6 @@ pub(in crate::windows) fn ask(path: String) -> Answer {
         total_bytes,
         used_bytes: total_bytes.saturating_sub(free_bytes),
         available_bytes: available_bytes.min(total_bytes),
+        inodes: None,
     }))
 }

@@ -1,7 +1,7 @@
 //! A metric with a value for each instance: an alert of its own for each of them, whatever happens to the others.
 
 use super::*;
-use crate::fleet::metric::Instance;
+use crate::fleet::metric::{Instance, InstancePattern};
 
 /// A rule for `disk` over 90 %, mailed when it is raised and when it ends.
 fn every_mount() -> Rule {
@@ -146,4 +146,60 @@ fn a_state_from_before_there_were_instances_is_read() {
     let json = serde_json::to_string(&of_mount).unwrap();
     assert_eq!(json, r#"{"failed_in_a_row":0,"rules":{"disk:/var":{"over_in_a_row":1,"alert":null}}}"#);
     assert_eq!(serde_json::from_str::<ClientState>(&json).unwrap(), of_mount);
+}
+
+#[test]
+fn what_a_rule_leaves_out_has_no_alert() {
+    let but_backups = Rule { exclude: vec![InstancePattern::new("/backup/*")], ..every_mount() };
+    check(
+        &[but_backups.clone(), one_mount("/backup/db/", 99.0)],
+        "/backup/a 99.5, /backup/db 98, /home 95 | /home raised, mailed: raised
+         /backup/a 99.5, /backup/db 99.5, /home 20 | /backup/db raised, mailed: raised; /home resolved, mailed: recovered",
+    );
+    // A rule that leaves out what has an alert withdraws it.
+    let state = check(
+        &[every_mount()],
+        "/backup/a 95, /home 95 | /backup/a raised, mailed: raised; /home raised, mailed: raised",
+    );
+    let all = values("/backup/a 95, /home 95");
+    let values_of = |metric| if metric == Metric::Disk { all.clone() } else { Values::NotMeasured };
+    let context = JudgeContext { has_recipient: true, now: Timestamp::UNIX_EPOCH };
+    let verdict = judge_values(&state.rules, &[but_backups], values_of, context, &mut Uuid::new_v4);
+    let steps: Vec<_> = verdict.changes.iter().map(|change| (change.instance.name(), change.step)).collect();
+    assert_eq!(steps, [("/backup/a", Step::Withdrawn), ("/home", Step::Continues)]);
+}
+
+#[test]
+fn a_mount_that_is_not_in_a_list_that_was_cut_keeps_its_alert() {
+    let state =
+        check(&[every_mount()], "/home 95, /var 95 | /home raised, mailed: raised; /var raised, mailed: raised");
+    let part = Values::Part([(Instance::new("/home"), Some(20.0))].into());
+    let values_of = |metric| if metric == Metric::Disk { part.clone() } else { Values::NotMeasured };
+    let context = JudgeContext { has_recipient: true, now: Timestamp::UNIX_EPOCH };
+    let verdict = judge_values(&state.rules, &[every_mount()], values_of, context, &mut Uuid::new_v4);
+    let steps: Vec<_> = verdict.changes.iter().map(|change| (change.instance.name(), change.step)).collect();
+    assert_eq!(steps, [("/home", Step::Resolved)]);
+    assert!(verdict.state.rules.keys().any(|key| key.instance.name() == "/var"));
+}
+
+#[test]
+fn an_alert_from_before_a_metric_had_instances_is_withdrawn_without_a_mail() {
+    let mut state = ClientState::default();
+    let alert = OpenAlert {
+        id: Uuid::from_u128(7),
+        raised_at: Timestamp::UNIX_EPOCH,
+        limit: 90.0,
+        value: 95.0,
+        peak: 95.0,
+        last_mail_at: Some(Timestamp::UNIX_EPOCH),
+        acknowledged_at: None,
+        acknowledged_by: None,
+    };
+    state.rules.insert(Metric::Disk.into(), RuleState { over_in_a_row: 1, alert: Some(alert) });
+    let context = JudgeContext { has_recipient: true, now: Timestamp::UNIX_EPOCH };
+    let values_of = |metric| if metric == Metric::Disk { values("/ 95") } else { Values::NotMeasured };
+    let verdict = judge_values(&state.rules, &[every_mount()], values_of, context, &mut Uuid::new_v4);
+    let steps: Vec<_> = verdict.changes.iter().map(|change| (change.instance.name(), change.step)).collect();
+    assert_eq!(steps, [("", Step::Withdrawn), ("/", Step::Raised)]);
+    assert!(matches!(verdict.changes[0].notice, Notice::Hold(HoldReason::RuleRemoved)));
 }

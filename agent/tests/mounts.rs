@@ -1,0 +1,128 @@
+//! The agent among mounts of many kinds, in a mount namespace of its own, compared with `df`. The selection from the
+//! table has its own unit tests.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by panicking")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read as _,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use fleetsweep_agent::{
+    SysRng, envelope,
+    report::{FileSystem, Inodes, Report},
+    request::{EventsWanted, Questions, Request},
+};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+support::trials! {
+    needs(Root) =>
+        sizes_and_inodes_are_those_of_df,
+        what_cannot_be_written_is_left_out_and_what_the_kernel_made_read_only_is_not,
+        real_disks_are_kept_among_hundreds_of_mounts;
+}
+
+/// The report of the agent after these commands of a shell, in a mount namespace of its own with the temporary
+/// directory as `$D`.
+fn report_after(directory: &TempDir, commands: &str) -> Report {
+    let secret = envelope::fresh_secret(&mut SysRng).unwrap();
+    let request = Request {
+        collection: Uuid::from_u128(7),
+        server_key: secret.public_key(),
+        window: Duration::from_millis(200),
+        deadline: Duration::from_secs(60),
+        events: EventsWanted::No,
+        questions: Questions::default(),
+    };
+    let mut running = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "/bin/sh", "-ec"])
+        .arg(format!("{commands}\nexec \"$0\" \"$1\""))
+        .args([env!("CARGO_BIN_EXE_fleetsweep-agent"), &request.to_argument()])
+        .env("D", directory.path())
+        .env("LC_ALL", "C")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The agent ends when its input ends.
+    let input = running.stdin.take();
+    let mut answer = Vec::new();
+    running.stdout.take().unwrap().read_to_end(&mut answer).unwrap();
+    assert!(running.wait().unwrap().success());
+    drop(input);
+    Report::from_xml(&envelope::open(&answer, &request, &secret).unwrap()).unwrap()
+}
+
+/// The file systems below the temporary directory, by what follows it in their path.
+fn below<'a>(directory: &TempDir, report: &'a Report) -> BTreeMap<&'a str, &'a FileSystem> {
+    let prefix = directory.path().to_str().unwrap();
+    report.file_systems.iter().filter_map(|system| Some((system.mount.strip_prefix(prefix)?, system))).collect()
+}
+
+async fn sizes_and_inodes_are_those_of_df() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = report_after(
+        &directory,
+        "cd \"$D\"; mkdir a \"it's \\\"b\\\"\" disk
+         mount -t tmpfs -o size=8m,nr_inodes=100 one a; head -c 3000000 /dev/zero >a/file
+         mount -t tmpfs -o size=4m two \"it's \\\"b\\\"\"; touch \"it's \\\"b\\\"/x\"
+         truncate -s 32M image; mkfs.ext4 -q -m 10 image; mount -o loop image disk; head -c 5000000 /dev/zero >disk/file
+         cd /; df -B1 --output=target,size,used,avail,itotal,iavail \"$D/a\" \"$D/it's \\\"b\\\"\" \"$D/disk\" >\"$D/df\"",
+    );
+    let said = fs::read_to_string(directory.path().join("df")).unwrap();
+    let mut expected = BTreeMap::new();
+    for line in said.lines().skip(1) {
+        // From the right, because names contain blanks.
+        let numbers: Vec<u64> = line.split_whitespace().rev().take(5).map(|word| word.parse().unwrap()).collect();
+        let &[free, inodes, available_bytes, used_bytes, total_bytes] = numbers.as_slice() else { panic!("{line}") };
+        let target = line.split(&format!(" {total_bytes} ")).next().unwrap().trim_end();
+        let target = target.strip_prefix(directory.path().to_str().unwrap()).unwrap().to_owned();
+        expected.insert(target, (total_bytes, used_bytes, available_bytes, Some(Inodes { total: inodes, free })));
+    }
+    let measured: BTreeMap<String, _> = below(&directory, &report)
+        .into_iter()
+        .map(|(point, system)| {
+            (point.to_owned(), (system.total_bytes, system.used_bytes, system.available_bytes, system.inodes))
+        })
+        .collect();
+    assert_eq!(measured, expected);
+    assert_eq!(measured.len(), 3);
+}
+
+async fn what_cannot_be_written_is_left_out_and_what_the_kernel_made_read_only_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = report_after(
+        &directory,
+        "cd \"$D\"; mkdir ro kept over low up work image broken bound
+         mount -t tmpfs -o ro,size=1m x ro
+         mount -t tmpfs -o size=1m x kept; mount --bind kept bound; mount -o remount,bind,ro bound
+         mount -t tmpfs -o size=1m x up; mkdir up/u up/w; mount -t overlay -o lowerdir=low,upperdir=up/u,workdir=up/w o over
+         truncate -s 8M one; mkfs.ext4 -q one; mount -o loop,ro one image
+         truncate -s 8M two; mkfs.ext4 -q two; mount -o loop,errors=remount-ro two broken
+         device=$(findmnt -n -o SOURCE \"$D/broken\"); echo test >/sys/fs/ext4/${device##*/}/trigger_fs_error
+         cd /",
+    );
+    let points: Vec<_> = below(&directory, &report).into_keys().collect();
+    assert_eq!(points, ["/broken", "/kept", "/up"]);
+}
+
+async fn real_disks_are_kept_among_hundreds_of_mounts() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = report_after(
+        &directory,
+        "cd \"$D\"; for n in $(seq 560); do mkdir $n; mount -t tmpfs -o size=64k x $n; done
+         mkdir disk; truncate -s 8M one; mkfs.ext4 -q one; mount -o loop one disk; cd /",
+    );
+    let systems = below(&directory, &report);
+    assert!(systems.contains_key("/disk"), "{systems:?}");
+    assert_eq!(report.file_systems.len() + report.silent_mounts.len(), 512);
+    let omitted = report.omitted_file_systems;
+    assert!((49..=200).contains(&omitted), "{omitted}");
+    let all = 512 + omitted;
+    let why = format!("{omitted} of {all} are left out: a report carries 512");
+    let warned = report.warnings.iter().any(|warning| warning.what == "further file systems" && warning.why == why);
+    assert!(warned, "{:?}", report.warnings);
+}
