@@ -15,6 +15,7 @@ pub mod safe_text;
 pub mod secret;
 
 mod address;
+mod agent_delivery;
 mod agent_path;
 mod bastions;
 mod choices;
@@ -38,6 +39,7 @@ mod value_error;
 mod values;
 mod ways;
 
+pub use agent_delivery::{AgentDelivery, InstalledAgent, System};
 pub use agent_path::AgentPath;
 pub use choices::{AgentKeeping, HostKeyPolicy, OpensshFiles, SmtpSecurity};
 pub use load::{LoadContext, LoadError};

@@ -17,6 +17,10 @@ pub const HUNG_UP: u8 = 68;
 /// A bug in the agent; the line on standard error names its location.
 pub const FAULT: u8 = 69;
 
+/// The request is of another wire version; the line on standard error names both versions. Only an agent that is
+/// installed on the client can be of another version.
+pub const OTHER_VERSION: u8 = 70;
+
 /// The meaning of an exit code of the agent; `None` for other codes.
 #[must_use]
 pub fn words(code: u8) -> Option<&'static str> {
@@ -28,6 +32,7 @@ pub fn words(code: u8) -> Option<&'static str> {
         DEADLINE => "the agent ran into its deadline",
         HUNG_UP => "the agent found its standard input closed",
         FAULT => "the agent met a fault of its own",
+        OTHER_VERSION => "the versions differ",
         _ => return None,
     })
 }

@@ -2,7 +2,8 @@
 //!
 //! `fleetsweep-agent REQUEST` prints an envelope on standard output and nothing else. If this fails, it prints one line
 //! on standard error and exits with a code of [`exit`]. `--version` prints its version. It stores and changes nothing,
-//! opens no port, and ends by itself at its deadline.
+//! opens no port, and ends by itself at its deadline. Without an argument, it takes the request from the command that
+//! sshd puts into the environment, see [`forced_command`].
 //!
 //! On Linux it also ends **when its standard input ends**, because this happens when the collector closes the
 //! connection. To run it by hand, leave standard input connected to the terminal or to a pipe that stays open. With
@@ -15,6 +16,7 @@ compile_error!("the agent knows how to look at Linux and at 64-bit Windows alone
 mod calendar;
 mod ending;
 mod file_systems;
+mod forced_command;
 #[cfg(target_os = "linux")]
 mod linux;
 mod notes;
@@ -26,11 +28,16 @@ mod windows;
 
 use std::{
     env,
+    ffi::OsString,
     io::{self, Write},
     time::Instant,
 };
 
-use fleetsweep_agent::{SysRng, VERSION, envelope, exit, request::Request};
+use fleetsweep_agent::{
+    SysRng, VERSION, envelope, exit,
+    request::{Request, RequestError},
+};
+use forced_command::Refusal;
 #[cfg(target_os = "linux")]
 use linux::look;
 #[cfg(windows)]
@@ -40,20 +47,31 @@ use windows::look;
 /// Windows it is larger, because security software of other vendors runs on it.
 const STACK_BYTES: usize = if cfg!(windows) { 256 << 10 } else { 64 << 10 };
 
+const NO_ARGUMENT: &str = "one argument is needed: a request or --version";
+
 fn main() -> ! {
     let started = Instant::now();
     ending::tame_panics();
     let mut arguments = env::args_os().skip(1);
-    let argument = match (arguments.next().and_then(|argument| argument.into_string().ok()), arguments.next()) {
-        (Some(argument), None) => argument,
-        _ => ending::fail(exit::BAD_REQUEST, &"one argument is needed: a request or --version"),
+    let request = match (arguments.next().map(OsString::into_string), arguments.next()) {
+        (None, _) => match env::var_os(forced_command::VARIABLE).map(OsString::into_string) {
+            Some(command) => forced_command::request(&command.unwrap_or_default()),
+            None => ending::fail(exit::BAD_REQUEST, &NO_ARGUMENT),
+        },
+        (Some(Ok(argument)), None) if argument == "--version" => {
+            // The collector finds the version by this text in the file, so it must be one piece.
+            print(&format!("fleetsweep-agent {} (wire {VERSION})\n", env!("CARGO_PKG_VERSION")))
+        }
+        (Some(Ok(argument)), None) => Request::parse(&argument).map_err(Refusal::Request),
+        (Some(_), _) => ending::fail(exit::BAD_REQUEST, &NO_ARGUMENT),
     };
-    if argument == "--version" {
-        print(&format!("fleetsweep-agent {} (wire {VERSION})\n", env!("CARGO_PKG_VERSION")));
-    }
-    let request = match Request::parse(&argument) {
+    let request = match request {
         Ok(request) => request,
-        Err(error) => ending::fail(exit::BAD_REQUEST, &error),
+        Err(refusal @ Refusal::Request(RequestError::OtherVersion(_))) => ending::fail(
+            exit::OTHER_VERSION,
+            &format_args!("{refusal} (fleetsweep-agent {})", env!("CARGO_PKG_VERSION")),
+        ),
+        Err(refusal) => ending::fail(exit::BAD_REQUEST, &refusal),
     };
     if let Err(error) = ending::watch(started + request.deadline) {
         ending::fail(exit::FAULT, &format_args!("no thread for the alarm: {error}"));

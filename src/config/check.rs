@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    AgentKeeping, Client, ClientElement, Config, Loaded, Setting, bastions, database,
+    AgentDelivery, AgentKeeping, Client, ClientElement, Config, Loaded, Setting, bastions, database,
     inspect::Sources,
     safe_text::{self, SafeText, words},
     span::show_duration,
@@ -191,12 +191,18 @@ fn manner(client: &Client) -> String {
         // The expression is not shown: it may contain the secret that it hides.
         lines.push(("redact", format!("text in them that `redact` matches is replaced by {REDACTED}")));
     }
-    match client.agent {
-        AgentKeeping::Keep => {}
-        AgentKeeping::Remove => lines.push(("agent", "removed after each sweep".to_owned())),
-    }
-    if let Some(path) = &client.agent_path {
-        lines.push(("agent-path", format!("the agent is put into {} on the client", path.shown())));
+    match &client.agent {
+        AgentDelivery::Installed(agent) => {
+            lines.push(("agent", format!("installed on the client as {}; nothing is uploaded", agent.shown())));
+        }
+        AgentDelivery::Uploaded { keeping, path } => {
+            if *keeping == AgentKeeping::Remove {
+                lines.push(("agent", "removed after each sweep".to_owned()));
+            }
+            if let Some(path) = path {
+                lines.push(("agent-path", format!("the agent is put into {} on the client", path.shown())));
+            }
+        }
     }
     if client.legacy {
         let line =

@@ -24,6 +24,15 @@ pub enum HostKeyPolicy {
     Off,
 }
 
+/// How the agent comes to a client, as a keyword.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AgentChoice {
+    /// `keep` or `remove`: it is uploaded.
+    Uploaded(AgentKeeping),
+    /// `installed`: an administrator has installed it there.
+    Installed,
+}
+
 /// Whether the uploaded agent stays on the client after a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgentKeeping {

@@ -11,9 +11,10 @@ use lettre::message::Mailbox;
 
 use super::{
     address,
+    agent_delivery::AgentDelivery,
     agent_path::AgentPath,
     bastions::{self, Bastions, WrittenHop},
-    choices::AgentKeeping,
+    choices::AgentChoice,
     fields::{self, Field, field, required},
     instances::{self, Instances},
     loaded::ClientElement,
@@ -53,7 +54,7 @@ struct Inherited {
     key: Field<PathBuf>,
     passphrase: Field<SecretSource>,
     mail: Field<Vec<Mailbox>>,
-    agent: Field<AgentKeeping>,
+    agent: Field<AgentChoice>,
     agent_path: Field<Option<AgentPath>>,
     events: Field<bool>,
     redact: Field<Option<Redaction>>,
@@ -289,8 +290,14 @@ impl Reader<'_> {
         let login = Login::of(key, password);
         let Some(ways) = self.ways(element, &addresses, &given, &login) else { return };
         let mail = given.mail.given().unwrap_or_default();
-        let agent = given.agent.given().unwrap_or(self.settings.agent);
+        let choice = given.agent.given().unwrap_or(self.settings.agent);
         let agent_path = given.agent_path.given().unwrap_or_else(|| self.settings.agent_path.clone());
+        let agent = match AgentDelivery::of(choice, agent_path) {
+            Ok(agent) => agent,
+            Err(ValueError { problem, hint, .. }) => {
+                return self.findings.error(fields::place(element, "agent-path"), problem, hint);
+            }
+        };
         let events = given.events.given();
         let redact = given.redact.given().unwrap_or_else(|| self.settings.redact.clone());
         let legacy = given.legacy.given().unwrap_or(false);
@@ -303,8 +310,7 @@ impl Reader<'_> {
             login: way.login,
             mail: mail.clone(),
             rules: given.rules.clone(),
-            agent,
-            agent_path: agent_path.clone(),
+            agent: agent.clone(),
             events,
             redact: redact.clone(),
             legacy,

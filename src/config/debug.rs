@@ -82,8 +82,7 @@ impl fmt::Debug for Ssh {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, name, username, login, mail, rules, agent, agent_path, events, redact, legacy, via, openssh } =
-            self;
+        let Self { id, name, username, login, mail, rules, agent, events, redact, legacy, via, openssh } = self;
         let mail: Vec<_> = mail.iter().map(safe_text::mail).collect();
         f.debug_struct("Client")
             .field("id", id)
@@ -93,7 +92,6 @@ impl fmt::Debug for Client {
             .field("mail", &mail)
             .field("rules", rules)
             .field("agent", agent)
-            .field("agent_path", agent_path)
             .field("events", events)
             .field("redact", &redact.is_some())
             .field("legacy", legacy)

@@ -5,8 +5,8 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 use lettre::message::Mailbox;
 
 use super::{
-    agent_path::AgentPath,
-    choices::{AgentKeeping, HostKeyPolicy, OpensshFiles, SmtpSecurity},
+    agent_delivery::AgentDelivery,
+    choices::{HostKeyPolicy, OpensshFiles, SmtpSecurity},
     database::DatabaseTls,
     key_text,
     secret::SecretSource,
@@ -126,10 +126,8 @@ pub struct Client {
     /// Its rules, in the order of [`Metric::ALL`](crate::fleet::Metric::ALL): at most one for each metric, and one more for
     /// each instance that has its own.
     pub rules: Vec<Rule>,
-    /// Whether the uploaded agent stays.
-    pub agent: AgentKeeping,
-    /// `agent-path`: the directory there for the agent; `None` for the usual ones.
-    pub agent_path: Option<AgentPath>,
+    /// `agent` and `agent-path`: where its agent comes from, and where it is.
+    pub agent: AgentDelivery,
     /// `events`: whether security events are collected; `None` for only on Windows.
     pub events: Option<bool>,
     /// `redact`: what is removed from security events before they are stored or mailed.

@@ -109,7 +109,7 @@ pub(super) const DATABASE_TLS: [&str; 2] = ["required", "off"];
 /// `host-keys` of `<ssh>`.
 pub(super) const HOST_KEYS: [&str; 3] = ["strict", "accept-new", "off"];
 /// `agent` of `<collector>`, groups and clients.
-pub(super) const AGENT: [&str; 2] = ["keep", "remove"];
+pub(super) const AGENT: [&str; 3] = ["keep", "remove", "installed"];
 /// The keyword for a mail at every collection.
 pub(super) const EVERY: &str = "every";
 

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 use super::{
     address,
     agent_path::AgentPath,
-    choices::{AgentKeeping, HostKeyPolicy, SmtpSecurity},
+    choices::{AgentChoice, AgentKeeping, HostKeyPolicy, SmtpSecurity},
     database,
     fields::{self, Field, field},
     loaded::Setting,
@@ -32,7 +32,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Settings {
     pub collector: Option<Collector>,
-    pub agent: AgentKeeping,
+    pub agent: AgentChoice,
     pub agent_path: Option<AgentPath>,
     pub redact: Option<Redaction>,
     pub database: Option<Database>,
@@ -107,7 +107,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let repeat = reader.value("repeat", values::repeat).unwrap_or(Repeat::Every);
     let recovery = reader.value("recovery", values::yes_or_no).unwrap_or(false);
 
-    let agent = agent.unwrap_or(AgentKeeping::Keep);
+    let agent = agent.unwrap_or(AgentChoice::Uploaded(AgentKeeping::Keep));
     Settings { collector, agent, agent_path, redact, database, smtp, ssh, repeat, recovery, shown: reader.shown }
 }
 

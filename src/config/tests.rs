@@ -66,7 +66,7 @@ fn the_sample_of_the_mission_is_read_as_it_stands() {
     assert_eq!(client.login.password, Some(SecretSource::Literal("password".into())));
     assert!(client.login.key.is_none() && !client.login.ssh_agent);
     assert_eq!(client.mail.iter().map(ToString::to_string).collect::<Vec<_>>(), ["asa@asda.com"]);
-    assert_eq!((client.agent, client.events), (AgentKeeping::Keep, None));
+    assert_eq!((&client.agent, client.events), (&AgentDelivery::default(), None));
     let rule = |metric, limit| Rule {
         metric,
         instance: None,
@@ -162,9 +162,9 @@ fn groups_give_and_the_nearest_wins() {
         })
         .collect();
     assert_snapshot!(shown.join("\n"), @r#"
-    10.0.4.1:2222 10.0.4.1 ops Some("/home/ops/.ssh/id") ["ops@example.com"] Remove Some(true) cpu 80 80 1 After(14400s), disk 90 90 1 After(14400s)
-    10.0.4.2:2222 10.0.4.2 ops Some("/home/ops/.ssh/id") ["ops@example.com"] Remove Some(true) cpu 80 80 1 After(14400s), disk 90 90 1 After(14400s)
-    b:22 beta inner Some("/home/ops/.ssh/id") ["b@example.com"] Keep Some(false) cpu 80 80 1 After(14400s), disk 50 45 3 Every
+    10.0.4.1:2222 10.0.4.1 ops Some("/home/ops/.ssh/id") ["ops@example.com"] Uploaded { keeping: Remove, path: None } Some(true) cpu 80 80 1 After(14400s), disk 90 90 1 After(14400s)
+    10.0.4.2:2222 10.0.4.2 ops Some("/home/ops/.ssh/id") ["ops@example.com"] Uploaded { keeping: Remove, path: None } Some(true) cpu 80 80 1 After(14400s), disk 90 90 1 After(14400s)
+    b:22 beta inner Some("/home/ops/.ssh/id") ["b@example.com"] Uploaded { keeping: Keep, path: None } Some(false) cpu 80 80 1 After(14400s), disk 50 45 3 Every
     "#);
     let entered: Vec<_> = loaded.entered.iter().map(|entered| (entered.ip.as_str(), entered.clients.clone())).collect();
     assert_eq!(entered, [("10.0.4.[1-2]", 0..2), ("b", 2..3)]);

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{
     address,
-    choices::{AgentKeeping, HostKeyPolicy, SmtpSecurity},
+    choices::{AgentChoice, AgentKeeping, HostKeyPolicy, SmtpSecurity},
     database::DatabaseTls,
     safe_text::{self, words},
     schema,
@@ -84,8 +84,9 @@ pub(super) fn host_keys(text: &str) -> Result<HostKeyPolicy, ValueError> {
 }
 
 /// `agent`: whether the uploaded agent stays on the client.
-pub(super) fn agent(text: &str) -> Result<AgentKeeping, ValueError> {
-    word(text, schema::AGENT, [AgentKeeping::Keep, AgentKeeping::Remove])
+pub(super) fn agent(text: &str) -> Result<AgentChoice, ValueError> {
+    let [keep, remove] = [AgentKeeping::Keep, AgentKeeping::Remove].map(AgentChoice::Uploaded);
+    word(text, schema::AGENT, [keep, remove, AgentChoice::Installed])
 }
 
 /// `redact`: a regular expression, or empty for none.

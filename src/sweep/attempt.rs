@@ -15,7 +15,7 @@ use super::{
     bastions::Route,
     collection::Received,
     deadline::{Deadlines, WINDOW},
-    delivery::{self, Directory, Finished, Patience, Running, Started, UnusableDirectories, Visit},
+    delivery::{self, Directory, Finished, Patience, Running, Started, UnusableDirectories, Visit, installed},
     login_record::LoginRecord,
     platform::{Platform, Unix},
     recognition,
@@ -24,7 +24,7 @@ use super::{
     span,
 };
 use crate::{
-    config::Client,
+    config::{AgentDelivery, AgentKeeping, AgentPath, Client, InstalledAgent, System},
     fleet::{EventKind, Failure, FailureKind, Stage, SweepId},
 };
 
@@ -36,6 +36,13 @@ const FURTHER_REPORTS: usize = 7;
 enum Executing {
     NotYet,
     Entered,
+}
+
+/// What the configuration says about the upload.
+#[derive(Clone, Copy)]
+struct Upload<'a> {
+    keeping: AgentKeeping,
+    path: Option<&'a AgentPath>,
 }
 
 /// The context of an attempt.
@@ -81,6 +88,11 @@ impl Attempt<'_> {
                 self.enter(Stage::Decrypt).await;
                 let mut received = span::of_stage(Stage::Decrypt)
                     .in_scope(|| answer::open(&output, &request, &secret, Timestamp::now()));
+                if let (Ok(received), AgentDelivery::Installed(_)) = (&mut received, &self.client.agent) {
+                    received
+                        .reading
+                        .add_warnings(version_warning(&received.reading.agent_version).into_iter().collect());
+                }
                 let on = match &mut received {
                     Ok(received) => self.read_on(&session, received).await,
                     Err(_) => Ok(()),
@@ -140,23 +152,60 @@ impl Attempt<'_> {
         }
     }
 
-    /// Uploads and executes the agent. Returns the secret key for the answer, and the answer.
+    /// Executes the agent, and uploads it before if it is not installed there. Returns the secret key for the answer, and
+    /// the answer.
     async fn visit(
         &self,
         session: &Session,
+        channel: Option<Channel<Msg>>,
+        events: &EventsWanted,
+        executing: Executing,
+    ) -> Result<(p256::SecretKey, Request, Vec<u8>), Failure> {
+        match &self.client.agent {
+            AgentDelivery::Uploaded { keeping, path } => {
+                let upload = Upload { keeping: *keeping, path: path.as_ref() };
+                self.visit_uploading(session, channel, upload, events, executing).await
+            }
+            AgentDelivery::Installed(agent) => self.visit_installed(session, channel, agent, events, executing).await,
+        }
+    }
+
+    async fn visit_installed(
+        &self,
+        session: &Session,
+        channel: Option<Channel<Msg>>,
+        agent: &InstalledAgent,
+        events: &EventsWanted,
+        executing: Executing,
+    ) -> Result<(p256::SecretKey, Request, Vec<u8>), Failure> {
+        let (secret, request) = self.request(agent.system(), events)?;
+        let argument = request.to_argument();
+        let starting = installed::start(session, channel, agent, &argument);
+        let running = self.deadlines.run(Stage::Upload, starting).await?;
+        if executing == Executing::NotYet {
+            self.enter(Stage::Execute).await;
+        }
+        let output = self.deadlines.run(Stage::Execute, running.finish(session)).await?;
+        Ok((secret, request, output))
+    }
+
+    async fn visit_uploading(
+        &self,
+        session: &Session,
         mut channel: Option<Channel<Msg>>,
+        upload: Upload<'_>,
         events: &EventsWanted,
         mut executing: Executing,
     ) -> Result<(p256::SecretKey, Request, Vec<u8>), Failure> {
         let (client, deadlines) = (&self.client.id, &self.deadlines);
         let known = &self.shared.known_clients;
         let mut platform = recognition::recognise(known, session, client, Stage::Upload, deadlines).await?;
-        let mut unusable = self.unusable();
+        let mut unusable = self.unusable(upload);
         // Each round skips another directory, knows the platform better, or replaces an agent that was removed.
         let (mut last, mut has_vanished): (Option<Failure>, bool) = (None, false);
         for _ in 0..=UnusableDirectories::MOST + 2 {
-            let (secret, request) = self.request(&platform, events)?;
-            let started = self.start(session, channel.take(), &platform, unusable, &request).await;
+            let (secret, request) = self.request(platform.system(), events)?;
+            let started = self.start(session, channel.take(), &platform, upload, unusable, &request).await;
             let running = match started {
                 Ok(Started::Running(running)) => running,
                 Ok(Started::OtherPlatform(uname)) => {
@@ -191,7 +240,7 @@ impl Attempt<'_> {
                 Finished::Answered(output) => return Ok((secret, request, output)),
                 Finished::Unusable(directory, failure) => {
                     unusable = unusable.and(directory);
-                    self.leave_out(directory);
+                    self.leave_out(upload, directory);
                     last = Some(failure);
                 }
                 // A virus scanner would take every further one as well.
@@ -205,16 +254,16 @@ impl Attempt<'_> {
     }
 
     /// The directories of the client that need not be tried. The one that the configuration names is always tried.
-    fn unusable(&self) -> UnusableDirectories {
-        match self.client.agent_path {
+    fn unusable(&self, upload: Upload<'_>) -> UnusableDirectories {
+        match upload.path {
             None => self.shared.known_clients.unusable(&self.client.id),
             Some(_) => UnusableDirectories::default(),
         }
     }
 
     /// Remembers that programs cannot be executed in a directory, if it is one of the usual ones.
-    fn leave_out(&self, directory: Directory) {
-        if self.client.agent_path.is_none() {
+    fn leave_out(&self, upload: Upload<'_>, directory: Directory) {
+        if upload.path.is_none() {
             self.shared.known_clients.leave_out(&self.client.id, directory);
         }
     }
@@ -254,6 +303,7 @@ impl Attempt<'_> {
         session: &Session,
         channel: Option<Channel<Msg>>,
         platform: &Platform,
+        upload: Upload<'_>,
         unusable: UnusableDirectories,
         request: &Request,
     ) -> Result<Started, Failure> {
@@ -262,8 +312,8 @@ impl Attempt<'_> {
         let argument = request.to_argument();
         let visit = Visit {
             username: &self.client.username,
-            keeping: self.client.agent,
-            path: self.client.agent_path.as_ref(),
+            keeping: upload.keeping,
+            path: upload.path,
             platform,
             agent,
             unusable,
@@ -284,7 +334,7 @@ impl Attempt<'_> {
     }
 
     /// Each execution has its own request, and an answer can only be opened for its request.
-    fn request(&self, platform: &Platform, events: &EventsWanted) -> Result<(p256::SecretKey, Request), Failure> {
+    fn request(&self, system: System, events: &EventsWanted) -> Result<(p256::SecretKey, Request), Failure> {
         let secret = envelope::fresh_secret(&mut SysRng)
             .map_err(|error| Failure::new(Stage::Upload, FailureKind::Defect).because(error))?;
         let request = Request {
@@ -292,7 +342,7 @@ impl Attempt<'_> {
             server_key: secret.public_key(),
             window: WINDOW.clamp(*Request::WINDOW.start(), *Request::WINDOW.end()),
             deadline: self.deadlines.left().clamp(*Request::DEADLINE.start(), *Request::DEADLINE.end()),
-            events: if platform.is_asked_for_events(self.client.events) { events.clone() } else { EventsWanted::No },
+            events: if system.is_asked_for_events(self.client.events) { events.clone() } else { EventsWanted::No },
             questions: Questions::default(),
         };
         Ok((secret, request))
@@ -307,4 +357,12 @@ fn no_agent(platform: &str) -> Failure {
         // None can be built.
         _ => failure.because("agents exist for Linux and 64-bit Windows alone"),
     }
+}
+
+/// A warning if an installed agent is of another version than this program.
+fn version_warning(agent: &str) -> Option<String> {
+    const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+    (agent != PROGRAM).then(|| {
+        format!("agent: version {agent} is installed, and this is fleetsweep {PROGRAM}: values may be missing")
+    })
 }

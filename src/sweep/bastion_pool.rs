@@ -31,7 +31,7 @@ use super::{
     transport::{Forwarded, Transport},
 };
 use crate::{
-    config::{AgentKeeping, Bastion, Client, HostKeyPolicy},
+    config::{AgentDelivery, Bastion, Client, HostKeyPolicy},
     fleet::{ClientId, Failure, FailureKind, Stage, SweepId, failure::Retry, login_hold::HeldLogins},
 };
 
@@ -372,8 +372,7 @@ fn as_client(bastion: &Bastion) -> Client {
         login: bastion.login.clone(),
         mail: Vec::new(),
         rules: Vec::new(),
-        agent: AgentKeeping::Keep,
-        agent_path: None,
+        agent: AgentDelivery::default(),
         events: None,
         redact: None,
         legacy: bastion.legacy,

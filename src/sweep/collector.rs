@@ -41,7 +41,7 @@ use super::{
 };
 use crate::{
     bus::Publisher,
-    config::{Client, Config, safe_text},
+    config::{AgentDelivery, Client, Config, safe_text},
     fleet::{
         EventKind, Failure, FailureKind, Stage, SweepId,
         audit::AuditNote,
@@ -69,9 +69,11 @@ pub enum SweepError {
 
 /// The result of `clean` for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CleanResult {
-    /// The removed directories in the form of the client; empty if nothing was kept.
-    pub removed: Vec<String>,
+pub enum CleanResult {
+    /// These directories were removed, in the form of the client; empty if nothing was kept.
+    Removed(Vec<String>),
+    /// The agent is installed there: nothing of ours is kept, and the client was not contacted.
+    Installed,
 }
 
 /// The result of `trust` for a client.
@@ -265,6 +267,9 @@ impl Collector {
 
     async fn clean_client(&self, client: &Client, cancel: &CancellationToken) -> Result<CleanResult, Failure> {
         const STAGE: Stage = Stage::Execute;
+        if let AgentDelivery::Installed(_) = client.agent {
+            return Ok(CleanResult::Installed);
+        }
         let route = self.shared.bastions.route(client, self.command, cancel).await?;
         let deadlines = Deadlines::start(self.timeout, Duration::ZERO, cancel);
         let mut session = self.shared.connect(client, &route, &deadlines).await?;
@@ -297,7 +302,7 @@ impl Collector {
         match cleaning.await {
             Ok(removed) => {
                 session.close().await;
-                Ok(CleanResult { removed })
+                Ok(CleanResult::Removed(removed))
             }
             Err(failure) => {
                 session.leave(&failure).await;

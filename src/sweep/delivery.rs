@@ -1,7 +1,7 @@
 //! Uploads the agent to a client and executes it; its output is the answer. The platform of the client is determined
 //! before, by [`super::recognition`] with the commands in [`probe`].
 //!
-//! There are two implementations: [`posix`] runs a [`script`] as a [`remote_command`] and finds its replies in the
+//! There are three implementations: [`installed`] executes what is on the client already, [`posix`] runs a [`script`] as a [`remote_command`] and finds its replies in the
 //! [`command_output`], the first one by [`first_reply`]; [`windows`] uses [`sftp`] over a [`bounded_stream`]. [`exit`]
 //! describes how a command ended, and [`blocked`] recognises that the client refuses to execute the agent.
 
@@ -12,6 +12,7 @@ mod exit;
 mod first_reply;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
+pub(super) mod installed;
 mod posix;
 pub(super) mod probe;
 mod remote_command;

@@ -1,6 +1,8 @@
 //! The platform of a client: which agent runs there, and which shell starts it. Pure; [`super::recognition`] determines
 //! it.
 
+use crate::config::System;
+
 /// The platform of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Platform {
@@ -51,12 +53,12 @@ impl Platform {
         }
     }
 
-    /// Whether security events are requested. If the configuration does not say, only from Windows machines.
-    pub(super) fn is_asked_for_events(&self, configured: Option<bool>) -> bool {
-        configured.unwrap_or(match self {
-            Self::Unix(_) => false,
-            Self::Windows(_) => true,
-        })
+    /// The kind of system.
+    pub(super) fn system(&self) -> System {
+        match self {
+            Self::Unix(_) => System::Unix,
+            Self::Windows(_) => System::Windows,
+        }
     }
 }
 
@@ -95,21 +97,6 @@ mod tests {
         ] {
             let name = Unix::parse(uname).map(|unix| Platform::Unix(unix).name());
             assert_eq!(name, valid.then(|| uname.to_owned()));
-        }
-    }
-
-    #[test]
-    fn windows_alone_is_asked_for_events_where_the_configuration_is_silent() {
-        let windows = Platform::Windows(Windows { shell: WindowsShell::Cmd, machine: "AMD64".to_owned() });
-        for (platform, configured, expected) in [
-            (&Platform::most_common(), None, false),
-            (&Platform::most_common(), Some(true), true),
-            (&Platform::most_common(), Some(false), false),
-            (&windows, None, true),
-            (&windows, Some(true), true),
-            (&windows, Some(false), false),
-        ] {
-            assert_eq!(platform.is_asked_for_events(configured), expected, "{platform:?} {configured:?}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod hostile;
 mod keeping;
 mod keys;
 mod large;
+mod least_privilege;
 mod logins;
 mod pam;
 mod placing;
@@ -26,6 +27,7 @@ use hostile::*;
 use keeping::*;
 use keys::*;
 use large::*;
+use least_privilege::*;
 use logins::*;
 use pam::*;
 use placing::*;
@@ -42,6 +44,9 @@ support::trials! {
         a_key_file_is_used_or_said_as_what_it_is,
         a_key_of_a_security_token_is_used_by_the_ssh_agent,
         the_certificate_of_a_host_is_accepted_or_refused_with_its_reason;
+    needs(Sshd, Ssh, Root, Dpkg) =>
+        the_six_commands_make_an_account_that_reports_and_can_do_nothing_else,
+        what_is_wrong_with_an_installed_agent_is_said;
     needs(Sshd, Root) =>
         every_kind_of_login_is_collected_and_stored,
         clients_behind_bastions_are_collected_over_one_session_with_each,

@@ -275,7 +275,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{AgentKeeping, Login},
+        config::{AgentDelivery, Login},
         fleet::ClientId,
     };
 
@@ -287,8 +287,7 @@ mod tests {
             login: Login::default(),
             mail: Vec::new(),
             rules: Vec::new(),
-            agent: AgentKeeping::Keep,
-            agent_path: None,
+            agent: AgentDelivery::default(),
             events: None,
             redact: None,
             legacy: false,

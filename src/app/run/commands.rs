@@ -83,8 +83,9 @@ pub async fn trust(source: &ConfigSource, stop: &CancellationToken) -> Result<Ex
 pub async fn clean(source: &ConfigSource, stop: &CancellationToken) -> Result<Exit, RunError> {
     let config = source.load()?;
     visit(source, &config, async |collector: &Collector, client: &Client| match collector.clean(client, stop).await {
-        Ok(CleanResult { removed }) if removed.is_empty() => Ok("nothing was there".to_owned()),
-        Ok(CleanResult { removed }) => Ok(format!("removed {}", removed.join(", "))),
+        Ok(CleanResult::Removed(removed)) if removed.is_empty() => Ok("nothing was there".to_owned()),
+        Ok(CleanResult::Removed(removed)) => Ok(format!("removed {}", removed.join(", "))),
+        Ok(CleanResult::Installed) => Ok("the installed agent stays".to_owned()),
         Err(failure) => Err(failure),
     })
     .await

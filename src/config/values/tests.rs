@@ -22,7 +22,8 @@ fn words_are_of_closed_lists() {
     check(security("starttls"), Ok(SmtpSecurity::StartTls));
     check(security("ssl"), Err("`ssl` is not a known value: write `none`, `starttls` or `tls`"));
     check(host_keys("accept_new"), Err("`accept_new` is not a known value: did you mean `accept-new`?"));
-    check(agent("remove"), Ok(AgentKeeping::Remove));
+    check(agent("remove"), Ok(AgentChoice::Uploaded(AgentKeeping::Remove)));
+    check(agent("installed"), Ok(AgentChoice::Installed));
     check(metric("disk"), Ok(Metric::Disk));
     check(metric("memroy"), Err("`memroy` is not a known value: did you mean `memory`?"));
     check(

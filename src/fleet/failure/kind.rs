@@ -58,6 +58,10 @@ pub enum FailureKind {
     AgentFailed,
     /// A policy or a virus scanner of the client does not let the agent be executed.
     AgentBlocked,
+    /// The agent that the configuration says is installed on the client cannot be executed.
+    AgentNotInstalled,
+    /// The agent on the client is of another version than the request.
+    AgentVersion,
     /// The command ended without the agent's answer.
     NoAnswer,
     /// The answer is larger than allowed.

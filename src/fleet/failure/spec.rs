@@ -339,6 +339,28 @@ const FAILURES: [FailureSpec; FailureKind::COUNT] = [
         session: SessionAfter::Usable,
     },
     FailureSpec {
+        kind: FailureKind::AgentNotInstalled,
+        word: "agent-not-installed",
+        words: "the installed agent does not run",
+        short: "not installed",
+        next_step: "install the package fleetsweep-agent on the client, or name the directory of the agent with `agent-path`; the account's shell must execute commands",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
+        kind: FailureKind::AgentVersion,
+        word: "agent-version",
+        words: "the agent is of another version",
+        short: "agent version",
+        next_step: "install the agent of this version of fleetsweep on the client: `fleetsweep agents --output DIR` writes it",
+        blame: Blame::Client,
+        retry: Retry::Never,
+        looks_like_outage: false,
+        session: SessionAfter::Usable,
+    },
+    FailureSpec {
         kind: FailureKind::NoAnswer,
         word: "no-answer",
         words: "no answer from the agent",
@@ -514,7 +536,7 @@ mod tests {
     #[test]
     fn who_is_to_blame_is_said_for_every_failure() {
         let of = |blame| FailureKind::ALL.into_iter().filter(|kind| kind.blame() == blame).count();
-        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [20, 4, 9]);
+        assert_eq!([Blame::Client, Blame::Network, Blame::Collector].map(of), [22, 4, 9]);
         // Owners of clients are mailed about these and can act on them.
         for kind in [FailureKind::Refused, FailureKind::HostKeyChanged, FailureKind::DiskFull] {
             assert_eq!(kind.blame(), Blame::Client);

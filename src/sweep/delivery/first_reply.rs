@@ -87,16 +87,22 @@ enum Cause {
     Refused,
 }
 
-fn cause(exit: Option<&Exit>, said: &str, ended: Ended) -> Cause {
+/// Whether sshd ended a command because the account may not log in.
+pub(super) fn forbids_login(exit: Option<&Exit>, said: &str) -> bool {
     let said = said.to_ascii_lowercase();
-    let says = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
+    matches!(exit, Some(Exit::Status(NO_LOGIN))) && !said.trim().is_empty()
+        || PASSWORD_EXPIRED.iter().any(|part| said.contains(part))
+}
+
+fn cause(exit: Option<&Exit>, said: &str, ended: Ended) -> Cause {
+    let needs_terminal = || {
+        let said = said.to_ascii_lowercase();
+        NEEDS_TERMINAL.iter().any(|part| said.contains(part))
+    };
     match exit {
-        Some(Exit::Status(NO_LOGIN)) if !said.trim().is_empty() => Cause::NoLogin,
-        _ if says(&PASSWORD_EXPIRED) => Cause::NoLogin,
+        _ if forbids_login(exit, said) => Cause::NoLogin,
         _ if ended == Ended::AtEndOfInput => Cause::NotRun("something in its place reads its input"),
-        _ if says(&NEEDS_TERMINAL) => {
-            Cause::NotRun("a startup file of the account starts something that needs a terminal")
-        }
+        _ if needs_terminal() => Cause::NotRun("a startup file of the account starts something that needs a terminal"),
         Some(Exit::Status(status)) if *status == u32::from(exit::ANSWERED) => {
             Cause::NotRun("the login shell ended before it, without an error")
         }

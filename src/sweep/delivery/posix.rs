@@ -116,6 +116,9 @@ impl Running {
             Some(Exit::Status(NOT_FOUND)) if self.is_fresh => Ok(Finished::Vanished(placed(FailureKind::AgentBlocked))),
             Some(Exit::Status(NOT_FOUND)) => Ok(Finished::Vanished(placed(FailureKind::AgentFailed))),
             Some(Exit::Status(status)) if *status == u32::from(exit::DEADLINE) => Err(failed(FailureKind::TimedOut)),
+            Some(Exit::Status(status)) if *status == u32::from(exit::OTHER_VERSION) => {
+                Err(failed(FailureKind::AgentVersion))
+            }
             Some(Exit::Status(status)) if *status != u32::from(exit::ANSWERED) => Err(failed(FailureKind::AgentFailed)),
             Some(Exit::Signal(_)) => Err(failed(FailureKind::AgentFailed)),
             Some(Exit::Status(_)) | None if !self.remote.holds(envelope::BEGIN) => Err(failed(FailureKind::NoAnswer)),

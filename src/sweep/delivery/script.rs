@@ -122,7 +122,7 @@ pub(super) fn run(unix: &Unix, visit: &Visit<'_>) -> Command {
 
 /// The command that removes the kept files.
 pub(super) fn clean_up(client: &Client) -> Command {
-    let path = encoded(client.agent_path.as_ref());
+    let path = encoded(client.agent.upload_path());
     command(CLEAN, fresh_nonce(), &directory(&client.username), &[&path])
 }
 

@@ -248,7 +248,7 @@ pub(super) async fn clean(session: &Session, client: &Client) -> Result<Vec<Stri
     const STAGE: Stage = Stage::Execute;
     let sftp = Sftp::start(session.channel(STAGE).await?, session, STAGE).await?;
     let mut gone = Vec::new();
-    let named = client.agent_path.as_ref().map(|path| Place::of(Some(path), &client.username, STAGE)).transpose()?;
+    let named = client.agent.upload_path().map(|path| Place::of(Some(path), &client.username, STAGE)).transpose()?;
     for place in named.into_iter().chain([Place::temporary()]) {
         gone.extend(clean_place(&sftp, &place, STAGE).await?);
     }

@@ -62,6 +62,8 @@ pub enum Tool {
     Wine,
     /// The C compiler for Windows. It compiles the parts of Windows that Wine lacks.
     Mingw,
+    /// `dpkg-deb`, which builds Debian packages.
+    Dpkg,
     /// The PAM module that asks for a time-based code.
     CodePam,
     /// systemd's journal, and the program that creates a journal from text.
@@ -93,6 +95,7 @@ impl Tool {
             Self::Qemu => &["qemu-aarch64-static"],
             Self::Wine => &["wine"],
             Self::Mingw => &["x86_64-w64-mingw32-gcc"],
+            Self::Dpkg => &["dpkg-deb"],
             Self::CodePam => &["google-authenticator"],
             Self::Journal => &["journalctl", "systemd-journal-remote"],
             Self::Ssh => &["ssh"],
