@@ -77,6 +77,8 @@ fn reading(n: usize) -> Box<Reading> {
         uptime_seconds: Some(1_054_800),
         load: Some([0.42, 0.40, 0.38]),
         file_systems: vec![system("/", 61), system("/var", noise(n, 3))],
+        silent_mounts: Vec::new(),
+        omitted_file_systems: 0,
         interfaces: Vec::new(),
         top_cpu: processes(),
         top_memory: processes(),

@@ -11,7 +11,12 @@ use super::{
     safe_text::{self, SafeText, words},
     span::show_duration,
 };
-use crate::fleet::{Rule, metric::Worse, rule::Repeat, security::redaction::REDACTED};
+use crate::fleet::{
+    Rule,
+    metric::{InstancePattern, Worse},
+    rule::Repeat,
+    security::redaction::REDACTED,
+};
 
 mod mails;
 mod parts;
@@ -215,7 +220,7 @@ fn manner(client: &Client) -> String {
 fn rule(rule: &Rule) -> String {
     let Rule { metric, instance, exclude, limit, clear, for_sweeps, repeat, recovery } = rule;
     let of_instance = instance.as_ref().map(|instance| format!(" {instance}")).unwrap_or_default();
-    let patterns = exclude.iter().map(|pattern| pattern.as_str()).collect::<Vec<_>>().join(", ");
+    let patterns = exclude.iter().map(InstancePattern::as_str).collect::<Vec<_>>().join(", ");
     let but = if exclude.is_empty() { String::new() } else { format!(" (but {patterns})") };
     let worse = metric.spec().worse;
     let (beyond, within) = match worse {

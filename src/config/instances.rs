@@ -50,7 +50,7 @@ pub(super) fn read(alert: &Element, metric: Metric, findings: &mut Findings) -> 
         Some(name) => field(alert, name, findings, |text| instance(scope, text)),
         None => Field::Absent,
     };
-    let exclude = field(alert, EXCLUDE, findings, |text| patterns(text));
+    let exclude = field(alert, EXCLUDE, findings, patterns);
     if let Some(attribute) = alert.attribute(EXCLUDE) {
         let problem = match (allowed, only.is_absent()) {
             (Some(_), true) => None,

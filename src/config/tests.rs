@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 
 use super::{diagnostic::Problems, secret::SecretSource, *};
-use crate::fleet::{ClientId, Metric, Rule, rule::Repeat};
+use crate::fleet::{ClientId, Metric, Rule, metric::InstancePattern, rule::Repeat};
 
 mod leaks;
 
@@ -546,7 +546,7 @@ fn an_alert_for_one_mount_is_beside_the_one_for_all_and_the_nearest_of_each_wins
         .map(|client| {
             let rule = |rule: &Rule| {
                 let instance = rule.instance.as_ref().map(|instance| instance.name().to_owned());
-                let exclude: Vec<&str> = rule.exclude.iter().map(|pattern| pattern.as_str()).collect();
+                let exclude: Vec<&str> = rule.exclude.iter().map(InstancePattern::as_str).collect();
                 format!("{} {} {}", instance.unwrap_or_else(|| "*".to_owned()), rule.limit, exclude.join("|"))
             };
             client.rules.iter().map(rule).collect()

@@ -80,7 +80,9 @@ impl ClassSpec {
 const _: () = {
     let mut index = 0;
     while index < CLASSES.len() {
-        assert!(CLASSES[index].class as usize == index);
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks the bounds")]
+        let row = &CLASSES[index];
+        assert!(row.class as usize == index);
         index += 1;
     }
 };
@@ -93,6 +95,7 @@ impl Class {
 
     /// Its row.
     #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "the table has a row for every class, at its place: see above")]
     pub fn spec(self) -> &'static ClassSpec {
         &CLASSES[self as usize]
     }

@@ -51,10 +51,7 @@ struct Raised {
 }
 
 const fn row(first: u32, last: u32, class: Class) -> Row {
-    let refused = match class {
-        FailedLogin => FailedLogin,
-        _ => Failure,
-    };
+    let refused = if matches!(class, FailedLogin) { FailedLogin } else { Failure };
     Row {
         first,
         last,

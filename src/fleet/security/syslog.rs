@@ -170,7 +170,7 @@ pub(super) fn message(event: &SecurityEvent) -> Message<'_> {
     let (text, count) = repeated(&event.message);
     let (service, text) = pam(text);
     let old_style = event.source.contains("(pam_");
-    let is_cron = is_cron(&program) || service.is_some_and(|service| is_cron(service));
+    let is_cron = is_cron(&program) || service.is_some_and(is_cron);
     let pattern = if service.is_some() || old_style {
         of_pam(service.unwrap_or(&program), text)
     } else if SUDO.contains(&program.as_str()) {

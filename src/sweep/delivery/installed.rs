@@ -48,10 +48,9 @@ impl Running {
         }
         let (stage, kind) = failure(self.remote.exit(), &self.remote.said());
         let failure = Failure::new(stage, kind);
-        Err(self.remote.explain_with_output(match kind {
-            FailureKind::AgentVersion => failure.because(concat!("this is fleetsweep ", env!("CARGO_PKG_VERSION"))),
-            _ => failure,
-        }))
+        let is_other_version = kind == FailureKind::AgentVersion;
+        let ours = is_other_version.then_some(concat!("this is fleetsweep ", env!("CARGO_PKG_VERSION")));
+        Err(self.remote.explain_with_output(ours.into_iter().fold(failure, Failure::because)))
     }
 }
 
