@@ -18,3 +18,7 @@ GRANT SELECT ON v1_alerts TO fleetsweep_reader;
 GRANT SELECT ON v1_events TO fleetsweep_reader;
 GRANT SELECT ON v1_audit TO fleetsweep_reader;
 GRANT SELECT ON v1_mails TO fleetsweep_reader;
+GRANT SELECT ON v1_history TO fleetsweep_reader;
+GRANT SELECT ON v1_file_systems TO fleetsweep_reader;
+GRANT SELECT ON v1_interfaces TO fleetsweep_reader;
+GRANT SELECT ON v1_clients TO fleetsweep_reader;

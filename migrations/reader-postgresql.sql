@@ -18,3 +18,7 @@ $$;
 GRANT SELECT ON
     v1_samples, v1_latest, v1_cores, v1_collections, v1_alerts, v1_events, v1_audit, v1_mails
 TO fleetsweep_reader;
+GRANT SELECT ON v1_history TO fleetsweep_reader;
+GRANT SELECT ON v1_file_systems TO fleetsweep_reader;
+GRANT SELECT ON v1_interfaces TO fleetsweep_reader;
+GRANT SELECT ON v1_clients TO fleetsweep_reader;

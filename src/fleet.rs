@@ -24,6 +24,7 @@ pub mod metric;
 pub mod order;
 pub mod phase;
 pub mod reading;
+pub mod rollup;
 mod roster;
 pub mod rows;
 pub mod rule;

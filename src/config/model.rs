@@ -67,6 +67,8 @@ pub struct Database {
     pub tls: Option<DatabaseTls>,
     /// Rows older than this are deleted.
     pub retention: Duration,
+    /// Roll-ups older than this are deleted.
+    pub history: Duration,
 }
 
 /// The server through which mails are sent.

@@ -269,6 +269,7 @@ pub(super) const ELEMENTS: [ElementKind; 10] = [
         attributes: &[
             with("url", ValueKind::DatabaseUrl, "sqlite:fleetsweep.db"),
             with("retention", ValueKind::Measure, "90d"),
+            with("history", ValueKind::Measure, "5y"),
             plain("tls", ValueKind::Choice(&DATABASE_TLS)),
         ],
     },

@@ -74,6 +74,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let url = reader.value("url", |text| database::parse(text, home));
     let tls = reader.optional("tls", values::database_tls);
     let retention = reader.value("retention", |text| values::duration(text, DAY / 24..=3650 * DAY));
+    let history = reader.value("history", |text| values::duration(text, DAY..=36_525 * DAY));
     let url = url.filter(|url| {
         let contradiction = database::contradiction(url.expose_secret(), tls);
         if let Some((wrong, element)) = contradiction.zip(reader.element) {
@@ -83,7 +84,8 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
         }
         true
     });
-    let database = url.zip(retention).map(|(url, retention)| Database { url, tls, retention });
+    let database =
+        url.zip(retention.zip(history)).map(|(url, (retention, history))| Database { url, tls, retention, history });
 
     reader.enter("smtp");
     let smtp = smtp(&mut reader, home);

@@ -31,11 +31,16 @@ pub enum Span {
     Week,
     /// Thirty days.
     Month,
+    /// 365 days.
+    Year,
+    /// Five years of 365 days.
+    FiveYears,
 }
 
 impl Span {
     /// Every span, shortest first.
-    pub const ALL: [Self; 5] = [Self::Hour, Self::SixHours, Self::Day, Self::Week, Self::Month];
+    pub const ALL: [Self; 7] =
+        [Self::Hour, Self::SixHours, Self::Day, Self::Week, Self::Month, Self::Year, Self::FiveYears];
 
     /// Its length, milliseconds.
     #[must_use]
@@ -47,6 +52,8 @@ impl Span {
             Self::Day => 24 * HOUR,
             Self::Week => 7 * 24 * HOUR,
             Self::Month => 30 * 24 * HOUR,
+            Self::Year => 365 * 24 * HOUR,
+            Self::FiveYears => 5 * 365 * 24 * HOUR,
         }
     }
 
@@ -59,6 +66,8 @@ impl Span {
             Self::Day => "24h",
             Self::Week => "7d",
             Self::Month => "30d",
+            Self::Year => "1y",
+            Self::FiveYears => "5y",
         }
     }
 

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    alert_changes, clock, collectors,
+    alert_changes, catch_up, clock, collectors,
     convert::to_ms,
     error_kind::StoreErrorKind,
     outbox,
     pool::{Pool, Transaction, execute},
     record_cache::RecordCache,
-    recording, retention,
+    recording, retention, space,
     spool::progress::Origin,
     sweeps,
     write::{Acknowledgement, Write},
@@ -113,6 +113,16 @@ async fn write_all(
             Write::Forget { before, more } => {
                 more.store(retention::forget(transaction, *before).await?, Ordering::Relaxed);
             }
+            Write::CatchUp { more } => {
+                more.store(catch_up::catch_up(transaction, &mut known).await?, Ordering::Relaxed);
+            }
+            Write::ForgetHistory { before, more } => {
+                more.store(retention::forget_history(transaction, before).await?, Ordering::Relaxed);
+            }
+            Write::Shrink { most_bytes, more } => {
+                more.store(retention::shrink(transaction, *most_bytes).await?, Ordering::Relaxed);
+            }
+            Write::GiveBack { more } => more.store(space::give_back(transaction).await?, Ordering::Relaxed),
             Write::Observe { witness, believed } => {
                 let now = clock::observe(transaction, witness).await?;
                 // Sent once. A transaction that was rolled back returned the same.

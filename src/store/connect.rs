@@ -4,7 +4,7 @@ use sqlx::{
     Connection as _,
     mysql::MySqlPoolOptions,
     postgres::PgPoolOptions,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{
@@ -25,7 +25,12 @@ pub(super) async fn to_locked_file(options: &SqliteConnectOptions) -> Result<(Po
     // FULL: a commit is on disk before it returns. NORMAL would survive a killed process, but a power failure could
     // lose the last transactions, with mails that were already decided. Many collections share a transaction, so one
     // sync is enough for all of them.
-    let options = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    // INCREMENTAL only has an effect on a new file: it is the layout in which free pages can be given back.
+    let options = options
+        .clone()
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
     // If there is no space for a transaction, SQLite rolls it back by itself. The driver does not notice this and would
     // refuse every further transaction on the connection, so the connection is closed. It is not closed for other
     // reasons: closing the last connection removes the write-ahead log, whose removal is monitored.

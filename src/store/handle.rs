@@ -39,7 +39,9 @@ use super::{
     writer::Writer,
 };
 use crate::config::{Database, directories::Environment};
-use crate::fleet::{ClientId, Metric, SweepId, alert::AlertKey, audit::AuditAction, event::Trigger, mail::Mail};
+use crate::fleet::{
+    ClientId, Metric, SweepId, alert::AlertKey, audit::AuditAction, event::Trigger, mail::Mail, rollup::Tier,
+};
 
 /// An open database; cheap to clone.
 #[derive(Clone)]
@@ -322,8 +324,47 @@ impl Store {
     /// # Errors
     /// As [`record`](Self::record).
     pub async fn forget(&self, before: Timestamp) -> Result<bool, StoreError> {
+        self.piece(|more| Write::Forget { before, more }).await
+    }
+
+    /// Rolls up a number of samples from before there were roll-ups. Returns whether there may be more.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn catch_up(&self) -> Result<bool, StoreError> {
+        self.piece(|more| Write::CatchUp { more }).await
+    }
+
+    /// Deletes a small number of roll-ups that ended before a time, which is given for each length. Returns whether there
+    /// may be more.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn forget_history(&self, before: [(Tier, Timestamp); Tier::ALL.len()]) -> Result<bool, StoreError> {
+        self.piece(|more| Write::ForgetHistory { before, more }).await
+    }
+
+    /// Deletes a small number of the oldest samples, or of the shortest roll-ups once no sample is left, if the SQLite file
+    /// has more content than this. Returns whether it had.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn shrink(&self, most_bytes: u64) -> Result<bool, StoreError> {
+        self.piece(|more| Write::Shrink { most_bytes, more }).await
+    }
+
+    /// Gives a part of the free space of a SQLite file back to the file system. Returns whether there may be more.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn give_back(&self) -> Result<bool, StoreError> {
+        self.piece(|more| Write::GiveBack { more }).await
+    }
+
+    /// Runs a piece of work, and returns whether there may be more.
+    async fn piece(&self, write: impl FnOnce(Arc<AtomicBool>) -> Write) -> Result<bool, StoreError> {
         let more = Arc::new(AtomicBool::new(false));
-        self.write(Write::Forget { before, more: Arc::clone(&more) }).await?;
+        self.write(write(Arc::clone(&more))).await?;
         Ok(more.load(Ordering::Relaxed))
     }
 

@@ -1,10 +1,10 @@
-//! Queries for lists and charts: the history of a client, its security events, the mails.
+//! Queries for lists: the security events of a client, the mails.
 
 use jiff::Timestamp;
 
 use super::{
     attachments,
-    convert::{from_count, from_ms, to_ms, unreadable},
+    convert::{from_count, from_ms, unreadable},
     outbox,
     pages::{self, List, Totals},
     read_pool::ReadPool,
@@ -12,51 +12,9 @@ use super::{
 };
 use crate::fleet::{
     ClientId,
-    history::{EventRow, MailRow, MailStatus, Point, Span},
+    history::{EventRow, MailRow, MailStatus},
     listing::{Page, Part},
 };
-
-/// The most points of a chart, more than the columns of a screen.
-const POINTS: i64 = 400;
-
-/// The time span of one point. Spans are counted from the epoch, so that a point does not move as time passes. A chart
-/// can therefore touch one span more than its length.
-fn part(span: Span) -> i64 {
-    span.milliseconds() / (POINTS - 1) + 1
-}
-
-/// The query of a chart. Parameters: address, port, start, end, time span of a point. The newest time in a span is the
-/// time of its point, which for a single sample is its own time. Public for benchmarks of the query plan.
-pub const HISTORY: &str = "SELECT MAX(collected_at_ms), AVG(cpu_percent), AVG(memory_percent) FROM collections
-    WHERE client_id = (SELECT id FROM clients WHERE ip = ? AND port = ?)
-    AND collected_at_ms > ? AND collected_at_ms <= ?
-    GROUP BY collected_at_ms - collected_at_ms % ? ORDER BY 1";
-
-pub(super) async fn points(
-    pool: &ReadPool,
-    client: &ClientId,
-    span: Span,
-    now: Timestamp,
-) -> Result<(Vec<Point>, Unreadable), sqlx::Error> {
-    let mut unreadable = Unreadable::default();
-    let now_ms = to_ms(now);
-    let mut transaction = pool.begin_read().await?;
-    let rows: Vec<(i64, Option<f64>, Option<f64>)> = fetch_readable!(
-        &mut transaction,
-        (i64, Option<f64>, Option<f64>),
-        &mut unreadable,
-        HISTORY,
-        client.address(),
-        i64::from(client.port()),
-        now_ms.saturating_sub(span.milliseconds()),
-        now_ms,
-        part(span)
-    )?;
-    let point = |(at, cpu_percent, memory_percent)| {
-        Some(Point { at: unreadable.keep(from_ms(at))?, cpu_percent, memory_percent })
-    };
-    Ok((rows.into_iter().filter_map(point).collect(), unreadable))
-}
 
 pub(super) async fn security_events(
     pool: &ReadPool,
@@ -158,14 +116,6 @@ impl TryFrom<Row> for MailRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_span_has_more_parts_than_there_are_points() {
-        for span in Span::ALL {
-            // A chart can touch one span more than its length.
-            assert!((POINTS - 1) * part(span) >= span.milliseconds(), "{span:?}");
-        }
-    }
 
     #[test]
     fn every_time_of_a_client_is_one_of_ours() {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub use super::past::Past;
 
 use super::{
-    alerts, clients, collectors,
+    alerts, chart, clients, collectors,
     deadlines::TRANSACTION_DEADLINE,
     error::{StoreError, StoreErrorKind},
     history,
@@ -119,12 +119,12 @@ impl Reader {
     }
 
     /// The CPU and memory usage of a client over a span until `now`, oldest first, with a few hundred points at most.
-    /// Each is the average of its time span.
+    /// Each is the average of its time span, of samples or of roll-ups.
     ///
     /// # Errors
     /// The error of the database, if the query fails.
     pub async fn history(&self, client: &ClientId, span: Span, now: Timestamp) -> Result<Vec<Point>, StoreError> {
-        self.readable(history::points(&self.pool, client, span, now)).await
+        self.readable(chart::points(&self.pool, client, span, now)).await
     }
 
     /// The last `most` security events of a client, newest first.

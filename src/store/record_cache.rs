@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     clients,
     convert::{client_id, from_count},
+    newest::Newest,
     pool::{Transaction, fetch_all, fetch_one},
+    rollups::{self, ClientHistory},
     threads::FirstEvents,
 };
 use crate::fleet::{ClientId, alert::AlertKey};
@@ -17,6 +19,8 @@ pub(super) struct RecordCache {
     pub(super) last_client: i64,
     pub(super) last_collection: i64,
     pub(super) last_event: i64,
+    /// The highest group of series.
+    pub(super) last_group: i32,
     last_audit: i64,
 }
 
@@ -28,6 +32,24 @@ pub(super) struct KnownClient {
     /// Only counts above 0.
     pub(super) over_in_a_row: BTreeMap<AlertKey, u32>,
     pub(super) first_events: FirstEvents,
+    /// `None` until it is needed.
+    pub(super) history: Option<ClientHistory>,
+    /// The same of its newest instances.
+    pub(super) newest: Option<Newest>,
+}
+
+impl KnownClient {
+    /// A client of which nothing else is known.
+    pub(super) fn new(id: i64, latest_slot: Option<i64>) -> Self {
+        Self {
+            id,
+            latest_slot,
+            over_in_a_row: BTreeMap::new(),
+            first_events: FirstEvents::default(),
+            history: None,
+            newest: None,
+        }
+    }
 }
 
 impl RecordCache {
@@ -39,10 +61,7 @@ impl RecordCache {
         for (id, ip, port, latest_slot) in rows {
             let client = client_id(ip, port)?;
             of_id.insert(id, client.clone());
-            clients.insert(
-                client,
-                KnownClient { id, latest_slot, over_in_a_row: BTreeMap::new(), first_events: FirstEvents::default() },
-            );
+            clients.insert(client, KnownClient::new(id, latest_slot));
         }
         let rows: Vec<(i64, String, String, i64)> = fetch_all!(
             transaction,
@@ -59,6 +78,7 @@ impl RecordCache {
             clients,
             last_collection: last(transaction, "SELECT MAX(id) FROM collections").await?,
             last_event: last(transaction, "SELECT MAX(id) FROM security_events").await?,
+            last_group: rollups::last_group(transaction).await?,
             last_audit: last(transaction, "SELECT MAX(id) FROM audit_entries").await?,
         })
     }

@@ -1,6 +1,6 @@
 //! Writes the record of one collection: its rows in every table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -8,18 +8,24 @@ use super::{
     alert_changes,
     cells::{self, Field},
     convert::{to_count, to_json, to_ms},
+    newest,
     outbox::{self, Origin},
     pool::{Transaction, execute, on_driver},
     record::{Outcome, Record},
     record_cache::{KnownClient, RecordCache},
-    threads::{self, FirstEvents},
+    rollups::ClientHistory,
+    threads,
 };
 use crate::fleet::{
     Reading, Stage,
     alert::AlertKey,
+    failure::Blame,
     judge::ClientState,
     login_hold::HoldChange,
     mail::Mail,
+    metric::Observed,
+    rollup::{self, Series},
+    sample::Sample,
     security::{SecurityLog, allowance::Spent},
     stored::{Collected, StoredSample},
 };
@@ -36,12 +42,19 @@ pub(super) async fn insert(
     let collection = known.last_collection;
     insert_collection(transaction, collection, client, record, ended_at_ms).await?;
     let mut latest_slot = None;
-    if let Some(known) = known.clients.get_mut(&record.client) {
+    let RecordCache { clients, last_group, .. } = known;
+    if let Some(known) = clients.get_mut(&record.client) {
         if let Outcome::Collected(reading) = &record.outcome {
             insert_cores(transaction, collection, reading).await?;
             replace_reading(transaction, known, reading, collection, ended_at_ms).await?;
+            newest::replace(transaction, client, &mut known.newest, reading).await?;
         }
         update_rule_states(transaction, known, &record.state).await?;
+        let history = match &mut known.history {
+            Some(history) => history,
+            none => none.insert(ClientHistory::read(transaction, client).await?),
+        };
+        history.add(transaction, last_group, client, ended_at_ms, measured(record)).await?;
         latest_slot = known.latest_slot;
     }
     for change in &record.changes {
@@ -109,9 +122,7 @@ async fn client(transaction: &mut Transaction, known: &mut RecordCache, record: 
         i64::from(record.client.port()),
         &record.client_name
     )?;
-    let new =
-        KnownClient { id, latest_slot: None, over_in_a_row: BTreeMap::new(), first_events: FirstEvents::default() };
-    known.clients.insert(record.client.clone(), new);
+    known.clients.insert(record.client.clone(), KnownClient::new(id, None));
     Ok(id)
 }
 
@@ -143,6 +154,16 @@ async fn insert_collection(
     ];
     fields.extend(cells::of_sample(&sample));
     cells::insert(transaction, "collections", &fields).await
+}
+
+/// What is rolled up of a collection. One that failed measures the number of failures, unless the collector is to blame.
+fn measured(record: &Record) -> Vec<(Series, f64)> {
+    let failed = Some(record.state.failed_in_a_row);
+    let (reading, failed_in_a_row) = match &record.outcome {
+        Outcome::Collected(reading) => (Some(&**reading), failed),
+        Outcome::Failed(failure) => (None, failed.filter(|_| failure.kind.blame() != Blame::Collector)),
+    };
+    rollup::values(&Sample::measure(Observed { reading, failed_in_a_row }), reading)
 }
 
 /// `None` if there are no stages, so that rows are not longer than necessary.

@@ -8,7 +8,9 @@ use super::{
     clock,
     convert::to_ms,
     pool::{Transaction, execute, fetch_all},
+    space,
 };
+use crate::fleet::rollup::Tier;
 
 /// The number of rows of a table that one transaction deletes, where a collection counts with all its cores. This takes
 /// about ten milliseconds, so that collections do not wait noticeably longer.
@@ -71,4 +73,81 @@ pub(super) async fn forget(transaction: &mut Transaction, before: Timestamp) -> 
     // At most one ring for each client that is no longer collected.
     execute!(transaction, "DELETE FROM readings WHERE collected_at_ms < ?", before_ms)?;
     Ok(more)
+}
+
+/// The number of rows of roll-ups that one transaction deletes of each length.
+const HISTORY_PIECE: i64 = 1_000;
+
+/// Deletes one batch of the roll-ups that ended before these times. Returns whether there may be more. The buckets that are
+/// filled now stay, of which each client has one of each length.
+pub(super) async fn forget_history(
+    transaction: &mut Transaction,
+    before: &[(Tier, Timestamp)],
+) -> Result<bool, sqlx::Error> {
+    let mut more = false;
+    for (tier, before) in before {
+        more |= forget_tier(transaction, *tier, to_ms(*before)).await? >= HISTORY_PIECE;
+    }
+    Ok(more)
+}
+
+/// Deletes one batch of the roll-ups of a length that ended before a time. Returns how many.
+async fn forget_tier(transaction: &mut Transaction, tier: Tier, before_ms: i64) -> Result<i64, sqlx::Error> {
+    let rows: Vec<(i64, i32)> = fetch_all!(
+        transaction,
+        (i64, i32),
+        "SELECT start_ms, group_id FROM history_buckets WHERE tier_seconds = ? AND start_ms <= ?
+         ORDER BY start_ms, group_id LIMIT ?",
+        tier.seconds(),
+        before_ms.saturating_sub(tier.milliseconds()),
+        HISTORY_PIECE
+    )?;
+    let Some((start_ms, group)) = rows.last() else { return Ok(0) };
+    execute!(
+        transaction,
+        "DELETE FROM history_buckets
+         WHERE tier_seconds = ? AND start_ms <= ? AND (start_ms < ? OR group_id <= ?)",
+        tier.seconds(),
+        *start_ms,
+        *start_ms,
+        *group
+    )?;
+    Ok(i64::try_from(rows.len()).unwrap_or(i64::MAX))
+}
+
+/// What is younger than this, compared with the newest sample, stays however large the file is.
+const YOUNG_MS: i64 = 3_600_000;
+
+/// Deletes one batch of what is oldest, if a file has more content than this. Returns whether it had and something was
+/// deleted. Samples come first, then the shortest roll-ups. Those of a day stay.
+pub(super) async fn shrink(transaction: &mut Transaction, most_bytes: u64) -> Result<bool, sqlx::Error> {
+    if space::used_bytes(transaction).await?.is_none_or(|used| used <= most_bytes) {
+        return Ok(false);
+    }
+    let newest: Vec<(i64,)> =
+        fetch_all!(transaction, (i64,), "SELECT started_at_ms FROM collections ORDER BY id DESC LIMIT 1")?;
+    let young_ms = newest.first().map_or(i64::MAX, |(newest_ms,)| newest_ms.saturating_sub(YOUNG_MS));
+    let oldest: Vec<(i64, i64)> =
+        fetch_all!(transaction, (i64, i64), "SELECT id, started_at_ms FROM collections ORDER BY id LIMIT ?", PIECE)?;
+    if let Some((id, at_ms)) = oldest.iter().take_while(|(_, at_ms)| *at_ms < young_ms).last() {
+        execute!(transaction, "DELETE FROM collections WHERE id <= ?", *id)?;
+        // Security events can take more space than samples.
+        let events: Vec<(i64,)> = fetch_all!(
+            transaction,
+            (i64,),
+            "SELECT id FROM security_events WHERE stored_at_ms <= ? ORDER BY stored_at_ms LIMIT ?",
+            *at_ms,
+            2 * PIECE
+        )?;
+        for (id,) in events {
+            execute!(transaction, "DELETE FROM security_events WHERE id = ?", id)?;
+        }
+        return Ok(true);
+    }
+    for tier in [Tier::FiveMinutes, Tier::Hour] {
+        if forget_tier(transaction, tier, young_ms).await? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -14,7 +14,9 @@ use super::{
     lock_owner::LockOwner,
     record::Record,
 };
-use crate::fleet::{ClientId, Metric, SweepId, alert::AlertKey, event::Trigger, mail::Mail, metric::Instance};
+use crate::fleet::{
+    ClientId, Metric, SweepId, alert::AlertKey, event::Trigger, mail::Mail, metric::Instance, rollup::Tier,
+};
 
 /// An operator's decision about an open alert.
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,6 +107,29 @@ pub(super) enum Write {
         before: Timestamp,
         more: Arc<AtomicBool>,
     },
+    /// Rolls up a batch of samples from before there were roll-ups. Returns whether there may be more.
+    #[serde(skip)]
+    CatchUp {
+        more: Arc<AtomicBool>,
+    },
+    /// Deletes a batch of old roll-ups of each length, those that ended before these times. Returns whether there may be
+    /// more.
+    #[serde(skip)]
+    ForgetHistory {
+        before: [(Tier, Timestamp); Tier::ALL.len()],
+        more: Arc<AtomicBool>,
+    },
+    /// Deletes a batch of the oldest samples and roll-ups if the file is larger than this. Returns whether it was.
+    #[serde(skip)]
+    Shrink {
+        most_bytes: u64,
+        more: Arc<AtomicBool>,
+    },
+    /// Gives back the space of deleted rows. Returns whether there may be more.
+    #[serde(skip)]
+    GiveBack {
+        more: Arc<AtomicBool>,
+    },
     /// Stores a clock reading. Returns the trusted time.
     #[serde(skip)]
     Observe {
@@ -138,6 +163,10 @@ impl Write {
             // Nobody can read the owner while the database is away.
             | Self::Announce(_)
             | Self::Forget { .. }
+            | Self::ForgetHistory { .. }
+            | Self::CatchUp { .. }
+            | Self::Shrink { .. }
+            | Self::GiveBack { .. }
             | Self::Observe { .. }
             | Self::Close => false,
         }

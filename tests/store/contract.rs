@@ -82,11 +82,20 @@ pub(crate) async fn reader(database: &Database) -> Option<String> {
             include_str!("../../migrations/reader-mariadb.sql")
         ),
     };
+    let text = without_later_views(&text, &views(database).await);
     // Twice, because running a file again must not fail.
     let (role, _) = text.rsplit_once("CREATE").unwrap();
     database.server().change(database.name(), role).await;
     database.server().change(database.name(), &text).await;
     Some(database.server().url(&account, "look", database.name()))
+}
+
+/// The statements without those about views that an older schema does not have.
+fn without_later_views(text: &str, views: &[String]) -> String {
+    let view =
+        |line: &str| line.strip_prefix("GRANT SELECT ON v1_")?.split(' ').next().map(|name| format!("v1_{name}"));
+    let lines = text.lines().filter(|line| view(line).is_none_or(|view| views.contains(&view)));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 async fn may(server: &Access, url: &str, sql: &str) -> bool {
@@ -158,7 +167,7 @@ async fn every_column_of_every_view_is_documented(database: Database) {
     store.audit(at(0), "ops", AuditAction::Pause, "schedule", "").await.unwrap();
     store.close().await;
     let views = views(&database).await;
-    assert_eq!(views.len(), 8, "{views:?}");
+    assert_eq!(views.len(), 12, "{views:?}");
     for view in views {
         let row = database.named_rows(&format!("SELECT * FROM {view} LIMIT 1")).await.concat();
         let columns: Vec<&str> = row.lines().filter_map(|cell| Some(cell.split_once('=')?.0)).collect();

@@ -38,6 +38,7 @@ mod recording;
 mod records;
 mod refusals;
 mod retention;
+mod rollups;
 #[expect(dead_code, reason = "the tests of tests/program need more than these")]
 #[path = "../program/site.rs"]
 mod site;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         past::trials(),
         attachments::trials(),
         retention::trials(),
+        rollups::trials(),
         migration::trials(),
         opening::trials(),
         outage::trials(),

@@ -30,7 +30,7 @@ use super::{
     engine::{Engine, Sessions},
     lock::OwnerRecord,
     pipeline::Pipeline,
-    retention,
+    retention::{self, Keeping},
 };
 
 /// A configuration that is ready to be applied. Applying it cannot fail, and nothing has been started.
@@ -61,8 +61,8 @@ impl Prepared {
             async move { outbox.run(&engine.wakeup, &stop).await }
         });
         let retention = tokio::spawn({
-            let (engine, stop, retention) = (engine.clone(), stop.clone(), config.database.retention);
-            async move { retention::run(&engine.store, retention, &stop).await }
+            let (engine, stop, keeping) = (engine.clone(), stop.clone(), Keeping::configured(&config.database));
+            async move { retention::run(&engine.store, keeping, &stop).await }
         });
         Active { config, pipeline, outbox, trouble_mailer, retention, stop }
     }

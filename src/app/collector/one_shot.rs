@@ -26,7 +26,7 @@ use crate::{
 use super::{
     engine::{Engine, Sessions},
     lock::OwnerRecord,
-    retention,
+    retention::{self, Keeping},
 };
 
 /// How long a run waits at its end for a database that is away. The next run stores what is left in the spool.
@@ -77,7 +77,8 @@ pub async fn sweep(
     }
     offer_mails(&mut outbox, mails_until, stop).await?;
     trouble_mailer.deliver(mails_until.max(Instant::now() + LAST_MAIL)).await;
-    let deletion = retention::forget(&engine.store, config.database.retention, Some(RETENTION_TIME)).await?;
+    let deletion =
+        retention::forget(&engine.store, Keeping::configured(&config.database), Some(RETENTION_TIME)).await?;
     if let Some(behind) = deletion.waits_for {
         retention::say_why(behind);
     }

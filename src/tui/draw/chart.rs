@@ -143,7 +143,12 @@ fn row_of(percent: f64, rows: u16) -> u16 {
 
 /// The times of the first, the middle and the last column: times of the day, or dates if the span is longer than a day.
 pub(super) fn times(span: Span, now: Timestamp) -> [String; 3] {
-    let format = if span.milliseconds() > 48 * 3_600_000 { "%d %b" } else { "%H:%M" };
+    const HOUR: i64 = 3_600_000;
+    let format = match span.milliseconds() / HOUR {
+        0..=48 => "%H:%M",
+        49..=1_440 => "%d %b",
+        _ => "%b %Y",
+    };
     let at = |back_ms: i64| {
         let at = Timestamp::from_millisecond(now.as_millisecond().saturating_sub(back_ms)).unwrap_or(now);
         at.strftime(format).to_string()

@@ -1,0 +1,66 @@
+//! Rolls up the samples from before there were roll-ups, in small transactions, newest first. How far it has come is stored
+//! in the same transaction, so that it can be killed at any time. [`super::rollups`] rolls up new collections.
+
+use std::collections::BTreeMap;
+
+use super::{
+    cells,
+    convert::client_id,
+    pool::{Transaction, execute, fetch_all},
+    record_cache::RecordCache,
+    rollups::{ClientHistory, Past},
+};
+use crate::fleet::{
+    rollup::{self, Bucket, Tier},
+    stored::StoredSample,
+};
+
+/// The number of samples of one transaction, a day and a half of one client.
+const PIECE: i64 = 2_000;
+
+#[derive(sqlx::FromRow)]
+struct SampleRow {
+    collection_row: i64,
+    #[sqlx(flatten)]
+    stored: StoredSample,
+}
+
+/// Rolls up a number of samples. Returns whether there may be more.
+pub(super) async fn catch_up(transaction: &mut Transaction, known: &mut RecordCache) -> Result<bool, sqlx::Error> {
+    let rows: Vec<(i64, String, i64, i64)> = fetch_all!(
+        transaction,
+        (i64, String, i64, i64),
+        "SELECT id, ip, port, unrolled_collection FROM clients WHERE unrolled_collection IS NOT NULL ORDER BY id LIMIT 1"
+    )?;
+    let Some((client, ip, port, newest)) = rows.into_iter().next() else { return Ok(false) };
+    let sql = format!(
+        "SELECT id AS collection_row, {} FROM collections /*! FORCE INDEX (collections_by_client) */
+         WHERE client_id = ? AND id <= ? ORDER BY id DESC LIMIT ?",
+        cells::sample_columns()
+    );
+    let rows = fetch_all!(transaction, SampleRow, sql, client, newest, PIECE)?;
+    let is_whole = i64::try_from(rows.len()).is_ok_and(|count| count < PIECE);
+    let next = rows.last().filter(|_| !is_whole).map(|row| row.collection_row - 1);
+    let mut past: Past = BTreeMap::new();
+    // Oldest first.
+    for SampleRow { stored, .. } in rows.into_iter().rev() {
+        let Some(at_ms) = stored.collected_at_ms else { continue };
+        for (series, value) in rollup::values(&stored.sample(None), None) {
+            for tier in Tier::ALL {
+                let bucket = past.entry((tier, tier.start_of(at_ms))).or_default().entry(series.clone());
+                let later = Bucket::of(value);
+                bucket.and_modify(|known| *known = known.then(later)).or_insert(later);
+            }
+        }
+    }
+    let RecordCache { clients, last_group, .. } = known;
+    if let Some(known) = clients.get_mut(&client_id(ip, port)?) {
+        let history = match &mut known.history {
+            Some(history) => history,
+            none => none.insert(ClientHistory::read(transaction, client).await?),
+        };
+        history.add_past(transaction, last_group, client, past).await?;
+    }
+    execute!(transaction, "UPDATE clients SET unrolled_collection = ? WHERE id = ?", next, client)?;
+    Ok(true)
+}
