@@ -100,7 +100,7 @@ pub(super) const SPAN: Spec = Spec {
     scope: Scope::Clients,
     synonyms: &["zoom", "graph", "history"],
     hint: Hint::In(&[Place::Details], 3),
-    ..spec(Group::Time, &[Char('t')], "chart span", "Show charts over 1h, 6h, 24h, 7d, 30d, 1y or 5y.", |model| {
+    ..spec(Group::Time, &[Char('t')], "chart span", "Show charts over 1h to 5y.", |model| {
         model.view.span = model.view.span.next();
         Vec::new()
     })
