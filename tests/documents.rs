@@ -59,7 +59,7 @@ fn every_view_of_the_migrations_is_named() {
             }
         }
     }
-    assert_eq!(views, 8);
+    assert_eq!(views, 12);
 }
 
 /// The names between backticks in the third column of the tables of `docs/faults.md`.

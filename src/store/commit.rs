@@ -119,9 +119,6 @@ async fn write_all(
             Write::ForgetHistory { before, more } => {
                 more.store(retention::forget_history(transaction, before).await?, Ordering::Relaxed);
             }
-            Write::Shrink { most_bytes, more } => {
-                more.store(retention::shrink(transaction, *most_bytes).await?, Ordering::Relaxed);
-            }
             Write::GiveBack { more } => more.store(space::give_back(transaction).await?, Ordering::Relaxed),
             Write::Observe { witness, believed } => {
                 let now = clock::observe(transaction, witness).await?;

@@ -344,15 +344,6 @@ impl Store {
         self.piece(|more| Write::ForgetHistory { before, more }).await
     }
 
-    /// Deletes a small number of the oldest samples, or of the shortest roll-ups once no sample is left, if the SQLite file
-    /// has more content than this. Returns whether it had.
-    ///
-    /// # Errors
-    /// As [`record`](Self::record).
-    pub async fn shrink(&self, most_bytes: u64) -> Result<bool, StoreError> {
-        self.piece(|more| Write::Shrink { most_bytes, more }).await
-    }
-
     /// Gives a part of the free space of a SQLite file back to the file system. Returns whether there may be more.
     ///
     /// # Errors

@@ -8,7 +8,6 @@ use super::{
     clock,
     convert::to_ms,
     pool::{Transaction, execute, fetch_all},
-    space,
 };
 use crate::fleet::rollup::Tier;
 
@@ -113,41 +112,4 @@ async fn forget_tier(transaction: &mut Transaction, tier: Tier, before_ms: i64) 
         *group
     )?;
     Ok(i64::try_from(rows.len()).unwrap_or(i64::MAX))
-}
-
-/// What is younger than this, compared with the newest sample, stays however large the file is.
-const YOUNG_MS: i64 = 3_600_000;
-
-/// Deletes one batch of what is oldest, if a file has more content than this. Returns whether it had and something was
-/// deleted. Samples come first, then the shortest roll-ups. Those of a day stay.
-pub(super) async fn shrink(transaction: &mut Transaction, most_bytes: u64) -> Result<bool, sqlx::Error> {
-    if space::used_bytes(transaction).await?.is_none_or(|used| used <= most_bytes) {
-        return Ok(false);
-    }
-    let newest: Vec<(i64,)> =
-        fetch_all!(transaction, (i64,), "SELECT started_at_ms FROM collections ORDER BY id DESC LIMIT 1")?;
-    let young_ms = newest.first().map_or(i64::MAX, |(newest_ms,)| newest_ms.saturating_sub(YOUNG_MS));
-    let oldest: Vec<(i64, i64)> =
-        fetch_all!(transaction, (i64, i64), "SELECT id, started_at_ms FROM collections ORDER BY id LIMIT ?", PIECE)?;
-    if let Some((id, at_ms)) = oldest.iter().take_while(|(_, at_ms)| *at_ms < young_ms).last() {
-        execute!(transaction, "DELETE FROM collections WHERE id <= ?", *id)?;
-        // Security events can take more space than samples.
-        let events: Vec<(i64,)> = fetch_all!(
-            transaction,
-            (i64,),
-            "SELECT id FROM security_events WHERE stored_at_ms <= ? ORDER BY stored_at_ms LIMIT ?",
-            *at_ms,
-            2 * PIECE
-        )?;
-        for (id,) in events {
-            execute!(transaction, "DELETE FROM security_events WHERE id = ?", id)?;
-        }
-        return Ok(true);
-    }
-    for tier in [Tier::FiveMinutes, Tier::Hour] {
-        if forget_tier(transaction, tier, young_ms).await? > 0 {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -119,12 +119,6 @@ pub(super) enum Write {
         before: [(Tier, Timestamp); Tier::ALL.len()],
         more: Arc<AtomicBool>,
     },
-    /// Deletes a batch of the oldest samples and roll-ups if the file is larger than this. Returns whether it was.
-    #[serde(skip)]
-    Shrink {
-        most_bytes: u64,
-        more: Arc<AtomicBool>,
-    },
     /// Gives back the space of deleted rows. Returns whether there may be more.
     #[serde(skip)]
     GiveBack {
@@ -165,7 +159,6 @@ impl Write {
             | Self::Forget { .. }
             | Self::ForgetHistory { .. }
             | Self::CatchUp { .. }
-            | Self::Shrink { .. }
             | Self::GiveBack { .. }
             | Self::Observe { .. }
             | Self::Close => false,

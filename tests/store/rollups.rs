@@ -23,6 +23,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         the_newest_file_systems_and_interfaces_are_those_of_the_newest_reading,
         old_buckets_go_by_their_length_and_only_those,
         a_long_chart_is_made_of_what_there_is,
+        samples_from_before_are_rolled_up_afterwards_and_once,
+        a_file_gives_back_what_deleted_rows_have_left,
     ]
 }
 
@@ -218,4 +220,53 @@ async fn a_long_chart_is_made_of_what_there_is(database: Database) {
     database.change("DELETE FROM history_open").await;
     let points = chart(Span::Month).await;
     assert_eq!(points.iter().map(|point| point.cpu_percent).collect::<Vec<_>>(), [Some(49.0)]);
+}
+
+async fn samples_from_before_are_rolled_up_afterwards_and_once(database: Database) {
+    let store = open(&database).await;
+    for number in 0..6 {
+        store.record(measured(number, i64::from(number) * 60_000, 10.0 * f64::from(number))).await.unwrap();
+    }
+    let before = [buckets(&database, "cpu", 300).await, buckets(&database, "cpu", 86_400).await];
+    store.close().await;
+    drop(store);
+    // As the migration leaves it: nothing is rolled up. Then one is collected before the others are.
+    for table in ["history_open", "history_buckets", "history_series"] {
+        database.change(&format!("DELETE FROM {table}")).await;
+    }
+    database.change("UPDATE clients SET unrolled_collection = latest_collection").await;
+    let store = open(&database).await;
+    store.record(measured(6, 400_000, 80.0)).await.unwrap();
+    while store.catch_up().await.unwrap() {}
+    let mut expected = before[0].clone();
+    let last = expected.pop().unwrap();
+    assert_eq!(last, format!("{}|4|20.0|35.0|50.0", FIVE + 300_000));
+    expected.extend([last, format!("{}|1|80.0|80.0|80.0", FIVE + 600_000)]);
+    assert_eq!(buckets(&database, "cpu", 300).await, expected);
+    assert_eq!(before[1], [format!("{DAY}|6|0.0|25.0|50.0")]);
+    let day = buckets(&database, "cpu", 86_400).await;
+    assert!(day.len() == 1 && day[0].starts_with(&format!("{DAY}|7|0.0|32.857")), "{day:?}");
+    assert!(!store.catch_up().await.unwrap());
+}
+
+async fn a_file_gives_back_what_deleted_rows_have_left(database: Database) {
+    let store = open(&database).await;
+    if database.engine() != support::Engine::Sqlite {
+        // A server manages its own space.
+        assert!(!store.give_back().await.unwrap());
+        return;
+    }
+    database.change("CREATE TABLE much (content TEXT)").await;
+    let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+        INSERT INTO much SELECT hex(zeroblob(2000)) FROM n";
+    database.change(fill).await;
+    database.change("DROP TABLE much").await;
+    let free = "SELECT freelist_count FROM pragma_freelist_count";
+    assert!(database.count(free).await > 2_000);
+    let mut pieces = 0;
+    while store.give_back().await.unwrap() {
+        pieces += 1;
+    }
+    assert!(pieces >= 1, "more than a piece");
+    assert!(database.count(free).await < 200);
 }

@@ -1,5 +1,5 @@
 //! Looks after stored data in small pieces between collections: rolls up the samples from before there were roll-ups, and
-//! deletes what is older than it is kept. What that is is decided in `store`.
+//! deletes what is older than it is kept, and gives back its space. What that is is decided in `store`.
 
 use std::time::Duration;
 
@@ -111,6 +111,9 @@ pub async fn forget(store: &Store, keeping: Keeping, time: Option<Duration>) -> 
         tokio::time::sleep(REST).await;
     }
     while store.forget_history(history).await? && !is_over() {
+        tokio::time::sleep(REST).await;
+    }
+    while store.give_back().await? && !is_over() {
         tokio::time::sleep(REST).await;
     }
     Ok(deletion)
