@@ -100,7 +100,7 @@ impl Drop for Disk {
 
 async fn a_full_disk_has_its_spool_on_another_one() {
     let fleet = Fleet::of(&[Behaviour::Healthy, Behaviour::Healthy]).await;
-    let disk = Disk::mount(&fleet.program.path("data"), "1m");
+    let disk = Disk::mount(&fleet.program.path("data"), "2m");
     let path = fleet.program.path("data/fleet.db");
     fleet.program.write_config(&Config { database: "sqlite:data/fleet.db".into(), ..fleet.config(UNDER) }.text());
     let first = fleet.program.run(["--once"]).await;

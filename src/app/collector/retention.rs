@@ -104,7 +104,7 @@ pub async fn forget(store: &Store, keeping: Keeping, time: Option<Duration>) -> 
     let history = Tier::ALL.map(|tier| (tier, before(keeping.of(tier))));
     let is_over = || time.is_some_and(|time| began.elapsed() >= time);
     // Before the samples are deleted. A run that ends has time for both.
-    while store.catch_up().await? && !time.is_some_and(|time| began.elapsed() >= time / 2) {
+    while store.catch_up().await? && time.is_none_or(|time| began.elapsed() < time / 2) {
         tokio::time::sleep(REST).await;
     }
     while store.forget(before(keeping.retention)).await? && !is_over() {
