@@ -107,8 +107,8 @@ const PARTS: f64 = 1_000.0;
 /// The greatest value, which every database can store in four bytes.
 const GREATEST: f64 = 1e30;
 
-/// The values of a series in one bucket. They are whole numbers of thousandths of the unit. A sum of whole numbers up to
-/// 2^53 is exact, so the order in which values are added does not matter.
+/// The values of a series in one bucket. They are whole numbers of thousandths of the unit, with seven digits, which fit
+/// into four bytes. A sum of whole numbers up to 2^53 is exact, so the order in which values are added does not matter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bucket {
     /// How many there are; at least one.
@@ -128,6 +128,9 @@ impl Bucket {
     #[must_use]
     pub fn of(value: f64) -> Self {
         let value = (value * PARTS).round().clamp(-GREATEST, GREATEST);
+        // Rounded before it is added, so that the mean is never outside the lowest and the highest value.
+        #[expect(clippy::cast_possible_truncation, reason = "the columns of the database have 24 bits")]
+        let value = f64::from(value as f32);
         Self { count: 1, minimum: value, sum: value, maximum: value, last: value }
     }
 
@@ -211,6 +214,14 @@ mod tests {
         assert!(Bucket::of(f64::MAX).sum.is_finite());
     }
 
+    /// The mean of a file system's bytes was below their minimum, which alone was rounded.
+    #[test]
+    fn the_mean_of_large_values_is_between_the_lowest_and_the_highest() {
+        let bucket = Bucket::of(56_547_303_424.0);
+        assert_eq!((bucket.minimum, bucket.maximum), (bucket.sum, bucket.sum));
+        assert!((bucket.mean() / 56_547_303_424.0 - 1.0).abs() < 1e-7);
+    }
+
     proptest! {
         /// Buckets of buckets are the buckets of their values: hours made of five minutes, or in another order.
         #[test]
@@ -222,7 +233,9 @@ mod tests {
             let reversed: Vec<f64> = values.iter().rev().copied().collect();
             let (forward, backward) = (all(&values).unwrap(), all(&reversed).unwrap());
             prop_assert_eq!(Bucket { last: 0.0, ..forward }, Bucket { last: 0.0, ..backward });
-            prop_assert!((forward.mean() - values.iter().sum::<f64>() / values.len() as f64).abs() < 1e-3);
+            // Seven digits of values up to a million.
+            prop_assert!((forward.mean() - values.iter().sum::<f64>() / values.len() as f64).abs() < 0.1);
+            prop_assert!(forward.minimum <= forward.mean() * PARTS + 1e-3 && forward.mean() * PARTS <= forward.maximum + 1e-3);
         }
     }
 }

@@ -79,7 +79,24 @@ static COLUMNS: LazyLock<Vec<String>> = LazyLock::new(|| {
     ["start_ms".to_owned()].into_iter().chain(slots).chain(key).collect()
 });
 
-/// The statement for this number of rows.
+/// The statements by table, dialect and number of rows. Each has thousands of characters and is used with every collection.
+static STATEMENTS: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
+    let kinds = [(Table::Open, false), (Table::Open, true), (Table::Buckets, false)];
+    let of_kind = |(table, is_mysql)| (1..=ROWS).map(|rows| insert_sql(table, rows, is_mysql)).collect();
+    kinds.into_iter().map(of_kind).collect()
+});
+
+/// The statement for this number of rows; empty if there is none.
+fn statement(table: Table, rows: usize, is_mysql: bool) -> &'static str {
+    let kind = match (table, is_mysql) {
+        (Table::Open, false) => 0,
+        (Table::Open, true) => 1,
+        (Table::Buckets, _) => 2,
+    };
+    let found = STATEMENTS.get(kind).and_then(|statements| statements.get(rows.checked_sub(1)?));
+    found.map_or("", String::as_str)
+}
+
 fn insert_sql(table: Table, rows: usize, is_mysql: bool) -> String {
     let columns: Vec<&str> = COLUMNS.iter().map(String::as_str).collect();
     match table {
@@ -99,7 +116,7 @@ pub(super) async fn insert(
 ) -> Result<(), sqlx::Error> {
     let is_mysql = matches!(transaction, Transaction::MySql(_));
     for rows in rows.chunks(ROWS) {
-        let sql = insert_sql(table, rows.len(), is_mysql);
+        let sql = statement(table, rows.len(), is_mysql);
         on_driver!(transaction, |connection, text| {
             let mut query = sqlx::query(text(sql.into()));
             for row in rows {
