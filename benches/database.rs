@@ -116,6 +116,7 @@ fn record(number: u64) -> Record {
         security: None,
         spent: None,
         login_hold: HoldChange::Unchanged,
+        counters: None,
         mails: Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     SysRng,
     envelope::{BEGIN, MAX_REPORT_BYTES, OpenError, open, seal},
-    report::{MAX_CORES, MAX_EVENTS, MAX_FILE_SYSTEMS, MAX_INTERFACES, MAX_PROCESSES, MAX_WARNINGS, Report},
+    report::{MAX_CORES, MAX_DISKS, MAX_EVENTS, MAX_FILE_SYSTEMS, MAX_INTERFACES, MAX_PROCESSES, MAX_WARNINGS, Report},
     request::{EventsWanted, Questions, Request},
 };
 #[cfg(all(fuzzing, feature = "collect"))]
@@ -40,6 +40,8 @@ pub fn report(data: &[u8]) {
         (report.top_memory.len(), MAX_PROCESSES),
         (events, MAX_EVENTS),
         (cores, MAX_CORES),
+        (report.counters.as_ref().map_or(0, |counters| counters.cores.len()), MAX_CORES),
+        (report.counters.as_ref().map_or(0, |counters| counters.disks.len()), MAX_DISKS),
     ] {
         assert!(length <= max, "{length} are more than {max}");
     }

@@ -1,9 +1,11 @@
 //! Gathers the report of a Linux machine. Each part is read by one of the modules below, which omits what it cannot
 //! read and adds a warning.
 
+mod counters;
 mod events;
 mod file_systems;
 mod kernel;
+mod machine;
 mod memory;
 mod mounts;
 mod usage;
@@ -26,6 +28,7 @@ use crate::{
 /// Gathers the report of this machine. Takes little longer than the sampling window of the request.
 pub(crate) fn look(request: &Request, started: Instant) -> Report {
     let mut warnings = Warnings::default();
+    let begin = machine::Snapshot::take(&mut warnings);
     let sample = usage::Sample::begin();
     // All fast parts run during the sampling window.
     let mut report = Report {
@@ -45,14 +48,11 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     if let Some(uptime) = read(&mut warnings, "uptime", "/proc/uptime") {
         report.uptime = warnings.keep("uptime", kernel::uptime(&uptime));
     }
-    if let Some(stat) = read(&mut warnings, "boot time", "/proc/stat") {
-        report.boot_unix_ms = warnings.keep("boot time", kernel::boot(&stat));
+    if let Some(stat) = &begin.stat {
+        report.boot_unix_ms = warnings.keep("boot time", kernel::boot(stat));
     }
     if let Some(load) = read(&mut warnings, "load", "/proc/loadavg") {
         report.load = warnings.keep("load", kernel::load(&load));
-    }
-    if let Some(devices) = read(&mut warnings, "network counters", "/proc/net/dev") {
-        report.interfaces = warnings.keep("network counters", kernel::interfaces(&devices)).unwrap_or_default();
     }
     if let Some(table) = mountinfo {
         let patience = patience::of_file_systems(request.deadline);
@@ -63,17 +63,22 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
         warnings.extend(measured.keep_in(&mut report));
     }
     thread::sleep((sample.begun() + request.window).saturating_duration_since(Instant::now()));
-    match sample.end() {
+    // The counters first, because the processes take longer.
+    let end = machine::Snapshot::take(&mut warnings);
+    report.cpu = end.cpu(&begin).and_then(|cpu| warnings.keep("CPU use", cpu));
+    let cores = report.cpu.as_ref().map_or(1, |cpu| cpu.core_percent.len());
+    match sample.end(cores) {
         Ok(usage) => {
-            report.cpu = Some(usage.cpu);
             report.top_cpu = usage.top_cpu;
             report.top_memory = usage.top_memory;
             if usage.others_hidden {
                 warnings.add("processes of other accounts", "/proc hides them (hidepid)");
             }
         }
-        Err(why) => warnings.add("CPU use and processes", why),
+        Err(why) => warnings.add("processes", why),
     }
+    report.interfaces = end.interfaces(&begin, &mut warnings);
+    report.counters = end.counters(&begin, &mut warnings);
     // After the window, because this work would otherwise count as CPU use of the machine.
     let patience = patience::of_events(request.deadline);
     let (events, troubles) = events::look(&request.events, report.clock_unix_ms.unwrap_or(0), patience);

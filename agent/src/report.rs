@@ -4,15 +4,17 @@
 //! The XML is one `report` element with children of fixed names; every value is an attribute. A reader ignores unknown
 //! elements and attributes, so that later agents can add some. Times are in whole milliseconds.
 
+mod counters;
 mod limits;
 mod read;
 mod write;
 
 use std::time::Duration;
 
+pub use counters::{CoreSpan, CoreTime, Counters, Disk, Pressure, Resource};
 pub use limits::{
-    MAX_CORES, MAX_DATA_FIELDS, MAX_EVENTS, MAX_FILE_SYSTEMS, MAX_INTERFACES, MAX_MESSAGE_BYTES, MAX_PROCESSES,
-    MAX_TEXT_BYTES, MAX_UNITS, MAX_WARNINGS,
+    MAX_CORES, MAX_DATA_FIELDS, MAX_DISKS, MAX_EVENTS, MAX_FILE_SYSTEMS, MAX_INTERFACES, MAX_MESSAGE_BYTES,
+    MAX_PROCESSES, MAX_TEXT_BYTES, MAX_UNITS, MAX_WARNINGS,
 };
 pub use read::ReportError;
 
@@ -49,8 +51,10 @@ pub struct Report {
     pub silent_mounts: Vec<String>,
     /// How many file systems are in neither list, because there are too many.
     pub omitted_file_systems: u32,
-    /// Network interfaces with their counters since boot.
+    /// Network interfaces with their counters since boot, physical ones first.
     pub interfaces: Vec<Interface>,
+    /// The other counters since boot; absent if the start of the machine cannot be identified.
+    pub counters: Option<Counters>,
     /// The five processes with the highest CPU usage, highest first.
     pub top_cpu: Vec<Process>,
     /// The five processes with the highest memory usage, highest first.
@@ -171,7 +175,7 @@ pub struct Inodes {
 }
 
 /// A network interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Interface {
     /// Its name.
     pub name: String,
@@ -179,6 +183,22 @@ pub struct Interface {
     pub received_bytes: u64,
     /// Sent since boot, bytes.
     pub sent_bytes: u64,
+    /// Received since boot, packets.
+    pub received_packets: Option<u64>,
+    /// Sent since boot, packets.
+    pub sent_packets: Option<u64>,
+    /// Errors while receiving since boot.
+    pub received_errors: Option<u64>,
+    /// Errors while sending since boot.
+    pub sent_errors: Option<u64>,
+    /// The speed of its link, Mbit/s; absent if it has none or the driver does not tell.
+    pub speed_mbit: Option<u32>,
+    /// Whether it only connects the machine with itself.
+    pub is_loopback: bool,
+    /// Received during the sampling window, bytes per second; absent if it was not measured.
+    pub window_received_bytes_per_second: Option<u64>,
+    /// Sent during the sampling window, bytes per second; absent if it was not measured.
+    pub window_sent_bytes_per_second: Option<u64>,
 }
 
 /// A process.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fleetsweep_agent::report::Process;
+use fleetsweep_agent::report::{CoreSpan, CoreTime, Cpu, Process};
 
 /// The number of processes in each of the two lists.
 const LISTED: usize = 5;
@@ -27,6 +27,25 @@ pub(crate) fn top<T: PartialOrd + Default>(processes: &mut [Process], of: fn(&Pr
         }
     }
     top
+}
+
+/// CPU use between two readings of the cores, of all cores that are in both. A core whose counters were reset or did not
+/// advance counts as idle.
+pub(crate) fn cpu(before: &[CoreTime], after: &[CoreTime], window: Duration) -> Result<Cpu, String> {
+    let span = |(index, after): (usize, &CoreTime)| {
+        // Usually at the same position.
+        let same = before.get(index).filter(|before| before.core == after.core);
+        after.since(same.or_else(|| before.iter().find(|before| before.core == after.core))?)
+    };
+    let spans: Vec<Option<CoreSpan>> = after.iter().enumerate().map(span).collect();
+    let total = CoreSpan::sum(spans.iter().flatten().copied());
+    let busy = |span: &Option<CoreSpan>| round(span.as_ref().and_then(CoreSpan::busy_percent).unwrap_or(0.0));
+    match total.busy_percent() {
+        None => Err("the counters of the cores did not advance".to_owned()),
+        Some(percent) => {
+            Ok(Cpu { total_percent: round(percent), core_percent: spans.iter().map(busy).collect(), window })
+        }
+    }
 }
 
 /// Percent of one core, rounded to hundredths; at most that of `cores` cores.
@@ -71,6 +90,25 @@ mod tests {
             let pids: Vec<u32> = top(&mut processes, |process| process.memory_bytes).iter().map(|p| p.pid).collect();
             assert_eq!(pids, expected, "{memory:?}");
             assert!(top(&mut processes, |process| process.cpu_percent).is_empty());
+        }
+    }
+
+    #[test]
+    fn cores_that_come_and_go_are_left_out_of_the_total() {
+        let core = |core, user_ms, idle_ms| CoreTime { core, user_ms, idle_ms, ..CoreTime::default() };
+        let window = Duration::from_millis(250);
+        let before = [core(0, 100, 100), core(1, 100, 1000), core(3, 100, 100)];
+        for (after, expected) in [
+            (vec![core(0, 200, 300), core(1, 100, 1300), core(3, 400, 100)], Some((44.44, vec![33.33, 0.0, 100.0]))),
+            (vec![core(0, 200, 200), core(3, 200, 100)], Some((66.67, vec![50.0, 100.0]))),
+            // A new core, and one that was off in between.
+            (vec![core(0, 200, 200), core(1, 150, 7), core(2, 900, 1)], Some((50.0, vec![50.0, 0.0, 0.0]))),
+            (before.to_vec(), None),
+            (vec![core(7, 1, 1)], None),
+            (vec![], None),
+        ] {
+            let cpu = cpu(&before, &after, window).ok();
+            assert_eq!(cpu.map(|cpu| (cpu.total_percent, cpu.core_percent)), expected, "{after:?}");
         }
     }
 

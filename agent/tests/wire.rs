@@ -7,8 +7,9 @@ use std::time::Duration;
 use fleetsweep_agent::{
     SysRng, envelope,
     report::{
-        Commit, Cpu, EventAccess, EventLog, FileSystem, Host, Inodes, Interface, Load, MAX_DATA_FIELDS, Memory,
-        Process, Report, ReportError, SecurityEvent, Swap, Warning,
+        Commit, CoreTime, Counters, Cpu, Disk, EventAccess, EventLog, FileSystem, Host, Inodes, Interface, Load,
+        MAX_DATA_FIELDS, MAX_DISKS, Memory, Pressure, Process, Report, ReportError, Resource, SecurityEvent, Swap,
+        Warning,
     },
     request::{Bookmark, BookmarkError, EventsWanted, QuestionError, Questions, Request, RequestError},
 };
@@ -83,7 +84,13 @@ fn report() -> Report {
             available_bytes: 18_900_000_000,
             inodes: None,
         }],
-        interfaces: vec![Interface { name: "eth0".into(), received_bytes: 123_456_789, sent_bytes: 98_765_432 }],
+        interfaces: vec![Interface {
+            name: "eth0".into(),
+            received_bytes: 123_456_789,
+            sent_bytes: 98_765_432,
+            ..Interface::default()
+        }],
+        counters: None,
         top_cpu: vec![Process { pid: 812, name: "<nginx> & \"co\"".into(), cpu_percent: 24.8, memory_bytes: 50 << 20 }],
         top_memory: vec![],
         failed_units: None,
@@ -129,6 +136,106 @@ fn report() -> Report {
 fn the_golden_report_is_what_it_was() {
     assert_eq!(report().to_xml(), REPORT);
     assert_eq!(Report::from_xml(REPORT.as_bytes()), Ok(report()));
+}
+
+/// The content of `golden/counters.xml`.
+fn report_with_counters() -> Report {
+    let full = CoreTime {
+        core: 0,
+        user_ms: 407_630,
+        nice_ms: Some(10),
+        system_ms: 62_990,
+        idle_ms: 197_170,
+        io_wait_ms: Some(1610),
+        interrupt_ms: Some(0),
+        soft_interrupt_ms: Some(260),
+        steal_ms: Some(5070),
+    };
+    Report {
+        agent_version: "0.1.0".into(),
+        interfaces: vec![Interface {
+            name: "eth0".into(),
+            received_bytes: 499_534_491,
+            sent_bytes: 620_441,
+            received_packets: Some(15_818),
+            sent_packets: Some(7225),
+            received_errors: Some(1),
+            sent_errors: Some(0),
+            speed_mbit: Some(1000),
+            is_loopback: false,
+            window_received_bytes_per_second: Some(1_250_000),
+            window_sent_bytes_per_second: Some(0),
+        }],
+        counters: Some(Counters {
+            boot_id: "2606b0f2-1e53-4d68-91db-7283be22a25a".into(),
+            monotonic_ms: 676_673,
+            cores: vec![full, CoreTime { core: 3, user_ms: 1, system_ms: 2, idle_ms: 3, ..CoreTime::default() }],
+            context_switches: Some(743_221),
+            page_faults: Some(18_137_441),
+            major_page_faults: Some(2590),
+            oom_kills: Some(0),
+            disks: vec![Disk {
+                name: "sda".into(),
+                read_bytes: 2_086_089_728,
+                written_bytes: 5_556_350_976,
+                reads: 57_566,
+                writes: 37_376,
+                busy_ms: Some(20_056),
+                window_busy_percent: Some(3.5),
+            }],
+            pressure: vec![
+                Pressure {
+                    resource: Resource::Cpu,
+                    some_us: 229_265_991,
+                    full_us: None,
+                    window_some_percent: Some(0.41),
+                },
+                Pressure { resource: Resource::Io, some_us: 7, full_us: Some(6), window_some_percent: None },
+            ],
+        }),
+        ..Report::default()
+    }
+}
+
+#[test]
+fn the_golden_counters_are_what_they_were() {
+    let golden = include_str!("../golden/counters.xml");
+    assert_eq!(report_with_counters().to_xml(), golden);
+    assert_eq!(Report::from_xml(golden.as_bytes()), Ok(report_with_counters()));
+}
+
+#[test]
+fn counters_of_a_later_version_are_left_out_and_lists_are_limited() {
+    let with = |counters: &str| format!("<report version='1' agent='' agent-duration-ms='1'>{counters}</report>");
+    let read = |counters: &str| Report::from_xml(with(counters).as_bytes());
+    let head = "<counters boot-id='b' monotonic-ms='1'>";
+    let later = format!("{head}<pressure resource='irq' some-us='1'/><gpu busy-ms='1'/></counters>");
+    let counters = read(&later).unwrap().counters.unwrap();
+    assert_eq!((counters.pressure.len(), counters.boot_id.as_str()), (0, "b"));
+    let disk = "<disk name='' read-bytes='1' written-bytes='1' reads='1' writes='1'/>";
+    let pressure = "<pressure resource='io' some-us='1'/>";
+    for (counters, expected) in [
+        (format!("{head}</counters>{head}</counters>"), ReportError::Twice("counters")),
+        ("<counters monotonic-ms='1'/>".to_owned(), ReportError::Missing { element: "counters", attribute: "boot-id" }),
+        (
+            format!("{head}<core-time core='0' user-ms='-1' system-ms='0' idle-ms='0'/></counters>"),
+            ReportError::Value { element: "core-time", attribute: "user-ms" },
+        ),
+        (
+            format!("{head}{}</counters>", disk.repeat(MAX_DISKS + 1)),
+            ReportError::TooMany { what: "disks", max: MAX_DISKS },
+        ),
+        (
+            format!("{head}{}</counters>", pressure.repeat(4)),
+            ReportError::TooMany { what: "kinds of pressure", max: 3 },
+        ),
+        (
+            format!("<counters boot-id='{}' monotonic-ms='1'/>", "b".repeat(1 << 20)),
+            ReportError::TooLong { element: "counters", attribute: "boot-id", max: 4096 },
+        ),
+    ] {
+        assert_eq!(read(&counters), Err(expected));
+    }
 }
 
 #[test]
@@ -306,6 +413,64 @@ prop_compose! {
     }
 }
 
+fn some_interface() -> impl Strategy<Value = Interface> {
+    (some_text(), any::<[u64; 2]>(), any::<[Option<u64>; 6]>(), any::<Option<u32>>(), any::<bool>()).prop_map(
+        |(name, [received_bytes, sent_bytes], others, speed_mbit, is_loopback)| {
+            let [received_packets, sent_packets, received_errors, sent_errors, received, sent] = others;
+            Interface {
+                name,
+                received_bytes,
+                sent_bytes,
+                received_packets,
+                sent_packets,
+                received_errors,
+                sent_errors,
+                speed_mbit,
+                is_loopback,
+                window_received_bytes_per_second: received,
+                window_sent_bytes_per_second: sent,
+            }
+        },
+    )
+}
+
+fn some_core_time() -> impl Strategy<Value = CoreTime> {
+    any::<(u32, [u64; 3], [Option<u64>; 5])>().prop_map(|(core, [user_ms, system_ms, idle_ms], others)| {
+        let [nice_ms, io_wait_ms, interrupt_ms, soft_interrupt_ms, steal_ms] = others;
+        CoreTime { core, user_ms, nice_ms, system_ms, idle_ms, io_wait_ms, interrupt_ms, soft_interrupt_ms, steal_ms }
+    })
+}
+
+fn some_disk() -> impl Strategy<Value = Disk> {
+    (some_text(), any::<[u64; 4]>(), any::<Option<u64>>(), option::of(some_number())).prop_map(
+        |(name, [read_bytes, written_bytes, reads, writes], busy_ms, window_busy_percent)| Disk {
+            name,
+            read_bytes,
+            written_bytes,
+            reads,
+            writes,
+            busy_ms,
+            window_busy_percent,
+        },
+    )
+}
+
+prop_compose! {
+    fn some_counters()(
+        (boot_id, monotonic_ms) in (some_text(), any::<u64>()),
+        cores in vec(some_core_time(), 0..5),
+        [context_switches, page_faults, major_page_faults, oom_kills] in any::<[Option<u64>; 4]>(),
+        disks in vec(some_disk(), 0..3),
+        pressure in vec((prop::sample::select(&Resource::ALL[..]), any::<(u64, Option<u64>)>(), option::of(some_number()))
+            .prop_map(|(resource, (some_us, full_us), window_some_percent)|
+                Pressure { resource, some_us, full_us, window_some_percent }), 0..=3),
+    ) -> Counters {
+        Counters {
+            boot_id, monotonic_ms, cores, context_switches, page_faults, major_page_faults, oom_kills, disks, pressure,
+        }
+    }
+}
+
 prop_compose! {
     fn some_report()(
         (agent_version, agent_duration, clock_unix_ms) in (some_text(), some_time(), any::<Option<i64>>()),
@@ -331,15 +496,14 @@ prop_compose! {
             option::of(vec((some_text(), any::<u32>()), 0..3)),
         ),
         (restart_needed, security_updates, temperature_millicelsius) in any::<(Option<bool>, Option<u32>, Option<i32>)>(),
-        interfaces in vec((some_text(), any::<[u64; 2]>())
-            .prop_map(|(name, [received_bytes, sent_bytes])| Interface { name, received_bytes, sent_bytes }), 0..3),
+        (interfaces, counters) in (vec(some_interface(), 0..3), option::of(some_counters())),
         (top_cpu, top_memory, events) in
             (vec(some_process(), 0..6), vec(some_process(), 0..6), option::of(some_events())),
     ) -> Report {
         Report {
             agent_version, agent_duration, clock_unix_ms, warnings, host, cpu, memory, swap, uptime, boot_unix_ms,
-            load, file_systems, silent_mounts, omitted_file_systems, interfaces, top_cpu, top_memory, events, commit,
-            failed_units, process_counts, restart_needed, security_updates, temperature_millicelsius,
+            load, file_systems, silent_mounts, omitted_file_systems, interfaces, counters, top_cpu, top_memory, events,
+            commit, failed_units, process_counts, restart_needed, security_updates, temperature_millicelsius,
         }
     }
 }
@@ -428,7 +592,8 @@ proptest! {
     fn any_pieces_of_xml_are_a_report_or_an_error(
         pieces in vec(prop::sample::select(&[
             "<report version='1' agent='' agent-duration-ms='1'>", "</report>", "<cpu total-percent='1' window-ms='1'>",
-            "</cpu>", "<core percent='1'/>", "<events source='' access='read' truncated='true'>", "</events>",
+            "</cpu>", "<core percent='1'/>", "<counters boot-id='' monotonic-ms='1'>", "</counters>",
+            "<core-time core='0' user-ms='1' system-ms='1' idle-ms='1'/>", "<pressure resource='io' some-us='1'/>", "<events source='' access='read' truncated='true'>", "</events>",
             "<event record-id='' level='' occurred-unix-ms='0' source='' message=''>", "</event>",
             "<data name='' value=''/>", "<!DOCTYPE a>", "&amp;", "&", "<", ">", "<![CDATA[", "]]>", "<!--", "-->",
             "<?", "?>", "'", "\"", " a='", "\0",

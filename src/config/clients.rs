@@ -33,7 +33,7 @@ use super::{
 use crate::{
     fleet::{
         ClientId, Metric, Rule,
-        metric::{Instance, Worse},
+        metric::{Instance, Nature, Worse},
         security::redaction::Redaction,
     },
     ssh_config::HostQuery,
@@ -167,6 +167,7 @@ impl Reader<'_> {
         let mut seen: Vec<(Metric, Option<Instance>, usize)> = Vec::new();
         for alert in element.children.iter().filter(|child| child.name.text == "alert") {
             let metric = required(alert, "type", type_example(), self.findings, values::metric);
+            let metric = metric.map(|metric| of_limit(metric, alert));
             let instances = metric.and_then(|metric| instances::read(alert, metric, self.findings));
             if let (Some(metric), Some(Instances { only, .. })) = (metric, &instances) {
                 match seen.iter().find(|(of, instance, _)| *of == metric && is_same(instance.as_ref(), only.as_ref())) {
@@ -210,7 +211,12 @@ impl Reader<'_> {
             return None;
         };
         let (unit, worse) = (metric.unit(), metric.spec().worse);
-        let limit = required(alert, "limit", unit.example(), self.findings, |text| values::limit(unit, text));
+        let limit = match (metric.spec().nature, alert.attribute("limit")) {
+            (Nature::Event, None) => Some(0.0),
+            (Nature::Event | Nature::State, _) => {
+                required(alert, "limit", unit.example(), self.findings, |text| values::limit(unit, text))
+            }
+        };
         let clear = field(alert, "clear", self.findings, |text| {
             let clear = values::limit(unit, text)?;
             match limit {
@@ -514,6 +520,12 @@ pub(super) fn literal_secrets<'a>(element: &'a Element, found: &mut Vec<&'a Attr
         }
     }));
     element.children.iter().for_each(|child| literal_secrets(child, found));
+}
+
+/// The metric that the limit of an `<alert>` is for: a limit with `%` may be for another one.
+fn of_limit(metric: Metric, alert: &Element) -> Metric {
+    let is_percent = alert.attribute("limit").is_some_and(|limit| limit.value.text.contains('%'));
+    metric.spec().in_percent.filter(|_| is_percent).unwrap_or(metric)
 }
 
 /// An example of `type` of an `<alert>`, followed by all other types.

@@ -76,6 +76,8 @@ fn measured(scope: Scope) -> &'static str {
         Scope::Host => "the whole client",
         Scope::Mount => "each mount",
         Scope::Interface => "each network interface",
+        Scope::Disk => "each disk",
+        Scope::Resource => "each resource",
         Scope::Service => "each service",
     }
 }
@@ -84,7 +86,8 @@ fn measured(scope: Scope) -> &'static str {
 fn instance(scope: Scope, text: &str) -> Result<Instance, ValueError> {
     let hint = match scope {
         Scope::Mount => "write the directory on which it is mounted, as in mount=\"/var\" or mount=\"C:\"",
-        Scope::Host | Scope::Interface | Scope::Service => "write one name",
+        Scope::Resource => "write cpu, memory or io",
+        Scope::Host | Scope::Interface | Scope::Disk | Scope::Service => "write one name",
     };
     let text = name(text, hint)?;
     if text.contains('*') {
@@ -93,6 +96,9 @@ fn instance(scope: Scope, text: &str) -> Result<Instance, ValueError> {
     }
     if scope == Scope::Mount && !text.contains(['/', ':']) {
         return Err(ValueError::new("this is not the path of a directory", hint));
+    }
+    if !scope.can_have(text) {
+        return Err(ValueError::new("there is no such resource", hint));
     }
     Ok(Instance::new(text))
 }

@@ -299,6 +299,27 @@ fn warnings_name_what_is_valid_and_unwise() {
 }
 
 #[test]
+fn a_limit_of_traffic_is_a_rate_or_a_share_and_what_happens_needs_none() {
+    let rules = |alerts: &str| {
+        let loaded = valid(&format!("<config><client ip='h' username='u'>{alerts}</client></config>"));
+        let rules = loaded.config.clients[0].rules.clone();
+        rules.into_iter().map(|rule| (rule.metric, rule.limit, rule.clear)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        rules("<alert type='network' limit='800' clear='500'/><alert type='network' limit='90%' clear='50%'/>"),
+        [(Metric::Network, 800.0, 500.0), (Metric::NetworkShare, 90.0, 50.0)]
+    );
+    assert_eq!(
+        rules("<alert type='reboot'/><alert type='oom' limit='2'/>"),
+        [(Metric::Oom, 2.0, 2.0), (Metric::Reboot, 0.0, 0.0)]
+    );
+    check(
+        "<config><client ip='h' username='u'><alert type='network' limit='9'/><alert type='network' limit='8'/></client></config>",
+        "1:83: this element has two alerts for network; the first is in line 1: keep one of them",
+    );
+}
+
+#[test]
 fn a_client_needs_what_it_needs() {
     check(
         "<config><client/></config>",
@@ -306,7 +327,10 @@ fn a_client_needs_what_it_needs() {
     );
     check(
         "<config><group username='u'><client ip='h'><alert/></client></group></config>",
-        "1:45: `<alert>` has no `type`: write type=\"cpu\" (or memory, swap, disk, load, unreachable)\n1:45: `<alert>` has no `limit`: write limit=\"90%\"",
+        &format!(
+            "1:45: `<alert>` has no `type`: write type=\"cpu\" (or {})\n1:45: `<alert>` has no `limit`: write limit=\"90%\"",
+            Metric::ALL.map(Metric::word)[1..].join(", ")
+        ),
     );
     check(
         "<config><group username=''><client ip='h'/></group></config>",
@@ -481,7 +505,7 @@ fn every_error_is_shown_at_once_with_its_line_and_no_secret() {
     <alert type="disk" limit="80%" clear="90%"/>
     <alert type="load" limit="80%"/>
     <alert type="unreachable" limit="1.5" repeat="daily"/>
-    <alert type="network" limit="1"/>
+    <alert type="ram" limit="1"/>
   </client>
   <client ip=‘10.0.4.2’ username="ops" password=“hunter2”/>
   <group username="ops">
@@ -573,6 +597,15 @@ fn an_attribute_that_names_an_instance_must_fit_the_type() {
         (
             "<alert type='disk' interface='eth0' limit='9%'/>",
             "`interface` does not apply: disk has one value for each mount",
+        ),
+        (
+            "<alert type='disk-busy' mount='/' limit='9%'/>",
+            "`mount` does not apply: disk-busy has one value for each disk",
+        ),
+        ("<alert type='pressure' name='mem' limit='9%'/>", "`name`: there is no such resource"),
+        (
+            "<alert type='network' interface='e' limit='9%'/><alert type='network-share' interface='e' limit='8%'/>",
+            "this element has two alerts for network-share with this name; the first is in line 1",
         ),
         ("<alert type='disk' name='x' limit='9%'/>", "`name` does not apply: disk has one value for each mount"),
         (

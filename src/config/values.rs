@@ -195,6 +195,19 @@ pub(super) fn limit(unit: Unit, text: &str) -> Result<f64, ValueError> {
                 "write a number from 0 to 1000 without a unit, like `1.5`",
             )),
         },
+        Unit::MbitPerSecond => match decimal(text) {
+            Some(mbit) if (0.0..=10_000_000.0).contains(&mbit) => Ok(mbit),
+            Some(_) | None => Err(ValueError::new(
+                words![safe_text::number(text), " is not a rate in Mbit/s"],
+                "write a number from 0 to 10000000 without a unit, like `800`; with `%`, it is a share of the speed of the link",
+            )),
+        },
+        Unit::Count { many, .. } => whole(text, 0..=1_000_000).map(f64::from).map_err(|wrong| {
+            ValueError::new(
+                words![safe_text::number(text), " is not a number of ", many],
+                words![wrong.hint, ": the alert is raised when there are more"],
+            )
+        }),
         Unit::FailedSweeps => whole(text, 0..=1_000_000).map(f64::from).map_err(|wrong| {
             ValueError::new(
                 words![safe_text::number(text), " is not a count of failed sweeps"],

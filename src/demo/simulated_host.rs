@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use fleetsweep_agent::report::{Cpu, FileSystem, Host, Interface, Load, Memory, Process, Report, Swap, Warning};
+use fleetsweep_agent::report::{
+    Counters, Cpu, Disk, FileSystem, Host, Interface, Load, Memory, Pressure, Process, Report, Resource, Swap, Warning,
+};
 
 use super::pseudorandom::{between, drift, number, pick, seed_of, share, wave};
 
@@ -43,6 +45,7 @@ mod salt {
     pub(super) const PROCESS: u64 = 6000;
     pub(super) const FILES: u64 = 7000;
     pub(super) const NETWORK: u64 = 8000;
+    pub(super) const DISKS: u64 = 8500;
     pub(super) const WARNING: u64 = 9000;
     pub(super) const DELAYS: u64 = 9100;
     /// The number of an interval is added to it.
@@ -159,6 +162,7 @@ impl SimulatedHost {
             boot_unix_ms: Some(clock_unix_ms.saturating_sub(up_ms)),
             file_systems: self.file_systems(since),
             interfaces: self.interfaces(up.as_secs_f64()),
+            counters: Some(self.counters(up)),
             top_cpu,
             top_memory: processes,
             ..Report::default()
@@ -258,22 +262,67 @@ impl SimulatedHost {
             .collect()
     }
 
-    /// The counters never decrease, because the slope of the wave is smaller than the mean rate.
+    /// A counter since the start. It never decreases, because the slope of the wave is smaller than the mean rate.
+    fn counted(&self, salt: u64, per_second: f64, up_seconds: f64) -> u64 {
+        let period = 240.0;
+        let mean = per_second * between(self.seed, salt, (0.4, 1.6));
+        let swing = period / 10.0 * wave(self.seed, salt + 1, up_seconds, period);
+        whole(mean * (up_seconds + swing).max(0.0))
+    }
+
+    /// Without the time of cores: the CPU use of a demo is that of the moment.
+    fn counters(&self, up: Duration) -> Counters {
+        let counted = |salt: u64, per_second| self.counted(salt::DISKS + salt, per_second, up.as_secs_f64());
+        let (reads, writes) = (counted(10, 40.0), counted(20, 90.0));
+        Counters {
+            boot_id: format!("{:016x}", number(self.seed, salt::BOOT)),
+            monotonic_ms: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
+            context_switches: Some(counted(30, 3000.0)),
+            page_faults: Some(counted(40, 900.0)),
+            major_page_faults: Some(counted(50, 2.0)),
+            oom_kills: Some(0),
+            disks: vec![Disk {
+                name: "sda".to_owned(),
+                read_bytes: reads * 32_768,
+                written_bytes: writes * 16_384,
+                reads,
+                writes,
+                // The mean is at most 19 %.
+                busy_ms: Some(counted(60, 120.0)),
+                window_busy_percent: Some(12.0),
+            }],
+            pressure: Resource::ALL
+                .into_iter()
+                .zip([(70, 30_000.0), (80, 1000.0), (90, 9000.0)])
+                .map(|(resource, (salt, us_per_second))| Pressure {
+                    resource,
+                    some_us: counted(salt, us_per_second),
+                    full_us: None,
+                    window_some_percent: Some(us_per_second / 10_000.0),
+                })
+                .collect(),
+            ..Counters::default()
+        }
+    }
+
     fn interfaces(&self, up_seconds: f64) -> Vec<Interface> {
-        let counted = |salt: u64, per_second: f64| {
-            let period = 240.0;
-            let mean = per_second * between(self.seed, salt, (0.4, 1.6));
-            let swing = period / 10.0 * wave(self.seed, salt + 1, up_seconds, period);
-            whole(mean * (up_seconds + swing).max(0.0))
-        };
+        let counted = |salt: u64, per_second| self.counted(salt, per_second, up_seconds);
         let (received, sent) = self.workload.network;
         let internal = counted(salt::NETWORK, 2.0e4);
         vec![
-            Interface { name: "lo".to_owned(), received_bytes: internal, sent_bytes: internal },
             Interface {
                 name: self.system.interface.to_owned(),
                 received_bytes: counted(salt::NETWORK + 10, received),
                 sent_bytes: counted(salt::NETWORK + 20, sent),
+                speed_mbit: Some(10_000),
+                ..Interface::default()
+            },
+            Interface {
+                name: "lo".to_owned(),
+                received_bytes: internal,
+                sent_bytes: internal,
+                is_loopback: true,
+                ..Interface::default()
             },
         ]
     }

@@ -13,6 +13,8 @@
 //!   collector ([blame](super::failure::Blame)) measures nothing.
 //! * The first mail about an alert reports its beginning, even if the client had no recipient when it began. Reminders
 //!   follow `repeat` after the last mail. An acknowledged alert is mailed once more: when it ends.
+//! * What happens, such as a restart, is a count since the last collection. Its alert ends when nothing happened, and this
+//!   end is not mailed.
 //! * If the limit of a rule changes, its open alert is judged by the new limit.
 
 use std::{
@@ -27,7 +29,7 @@ use uuid::Uuid;
 use super::{
     Metric, Rule,
     alert::{AlertKey, Change, Exceeded, HoldReason, Notice, NoticeReason, OpenAlert, Step},
-    metric::{Measured, Observation, Observed, Previous, Scope, Values},
+    metric::{Measured, Nature, Observation, Observed, Previous, Scope, Values},
     rule::Repeat,
 };
 
@@ -210,7 +212,8 @@ fn happened(mut alert: OpenAlert, step: Step, over: bool, rule: &Rule, context: 
 /// nothing to report, acknowledged or too early.
 fn notice(alert: &OpenAlert, step: Step, over: bool, rule: &Rule, context: JudgeContext) -> Notice {
     let JudgeContext { has_recipient, now } = context;
-    let is_told_of_end = has_recipient && rule.recovery && alert.last_mail_at.is_some();
+    let lasts = rule.metric.spec().nature == Nature::State;
+    let is_told_of_end = has_recipient && rule.recovery && lasts && alert.last_mail_at.is_some();
     match step {
         // Each kind of end has separate notices, so that the stored notice shows how an alert ended.
         Step::Gone if is_told_of_end => Notice::Send(NoticeReason::Gone),

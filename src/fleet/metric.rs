@@ -6,10 +6,13 @@
 
 use std::{fmt, str::FromStr};
 
+use fleetsweep_agent::report::Resource;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Percent, Reading,
+    counters::MOST_INSTANCES,
+    rates::InterfaceRates,
     reading::{FileSystem, Usage},
 };
 
@@ -34,6 +37,8 @@ pub struct MetricSpec {
     pub label: &'static str,
     /// The unit of its values and limits.
     pub unit: Unit,
+    /// The metric that is meant if a limit of this one is written with `%`.
+    pub in_percent: Option<Metric>,
     /// What its instances are.
     pub scope: Scope,
     /// Whether higher or lower values are worse.
@@ -45,6 +50,8 @@ pub struct MetricSpec {
     pub gauge: Option<Gauge>,
     /// The evidence that mails and the details of a client show with it.
     pub evidence: Evidence,
+    /// Whether it is a state that lasts or something that happens.
+    pub nature: Nature,
     /// Computes its values from a collection.
     pub measure: fn(Observed<'_>) -> Values,
 }
@@ -76,6 +83,10 @@ pub enum Scope {
     Mount,
     /// Each network interface, by its name.
     Interface,
+    /// Each disk, by its name.
+    Disk,
+    /// Each resource that tasks wait for: `cpu`, `memory`, `io`.
+    Resource,
     /// Each service, by its name.
     Service,
 }
@@ -88,6 +99,8 @@ impl Scope {
             Self::Host => None,
             Self::Mount => Some("mount"),
             Self::Interface => Some("interface"),
+            Self::Disk => Some("disk"),
+            Self::Resource => Some("resource"),
             Self::Service => Some("service"),
         }
     }
@@ -99,9 +112,28 @@ impl Scope {
             Self::Host => None,
             Self::Mount => Some("mount"),
             Self::Interface => Some("interface"),
-            Self::Service => Some("name"),
+            Self::Disk | Self::Resource | Self::Service => Some("name"),
         }
     }
+
+    /// Whether an instance can have this name. Only the names of resources are known in advance.
+    #[must_use]
+    pub fn can_have(self, name: &str) -> bool {
+        match self {
+            Self::Resource => Resource::ALL.into_iter().any(|resource| resource.word() == name),
+            Self::Host | Self::Mount | Self::Interface | Self::Disk | Self::Service => true,
+        }
+    }
+}
+
+/// Whether a metric is a state that lasts or something that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// A state. Its limit must be configured, and the end of its alert can be mailed.
+    State,
+    /// A count of what happened since the last collection. By default its limit is 0. Its alert ends at the next collection
+    /// at which nothing happened, and that is not mailed.
+    Event,
 }
 
 /// The direction in which values of a metric get worse.
@@ -162,6 +194,8 @@ pub enum Evidence {
     FileSystems,
     /// Why the collection failed.
     Failure,
+    /// None.
+    Nothing,
 }
 
 /// Generates the enum, the list of all metrics and the lookup from one table, so that each metric has a row.
@@ -190,20 +224,22 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// CPU use over the sampling window, percent.
+    /// CPU use since the last collection, percent.
     Cpu: MetricSpec {
         word: "cpu",
         short: "cpu",
         label: "CPU",
         unit: Unit::Percent,
+        in_percent: None,
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("cpu_percent")),
         gauge: Some(Gauge {
             name: "fleetsweep_cpu_usage_ratio",
-            help: "CPU use of all cores together over the agent's sampling window, 0 to 1.",
+            help: "CPU use of all cores together since the last collection, 0 to 1.",
         }),
         evidence: Evidence::ProcessesByCpu,
+        nature: Nature::State,
         measure: |of| Values::of_host(of.reading.and_then(|reading| reading.cpu).map(Percent::get)),
     };
     /// Used memory, percent.
@@ -212,11 +248,13 @@ metrics! {
         short: "mem",
         label: "memory",
         unit: Unit::Percent,
+        in_percent: None,
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("memory_percent")),
         gauge: Some(Gauge { name: "fleetsweep_memory_usage_ratio", help: "Memory in use of all, 0 to 1." }),
         evidence: Evidence::ProcessesByMemory,
+        nature: Nature::State,
         measure: |of| Values::of_host(of.reading.and_then(|reading| reading.memory).and_then(Usage::percent).map(Percent::get)),
     };
     /// Used swap, percent.
@@ -225,11 +263,13 @@ metrics! {
         short: "swap",
         label: "swap",
         unit: Unit::Percent,
+        in_percent: None,
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Own("swap_percent")),
         gauge: None,
         evidence: Evidence::ProcessesByMemory,
+        nature: Nature::State,
         measure: |of| Values::of_host(of.reading.and_then(|reading| reading.swap).and_then(Usage::percent).map(Percent::get)),
     };
     /// Use of each mounted file system, percent. The fullest is stored.
@@ -238,6 +278,7 @@ metrics! {
         short: "disk",
         label: "disk",
         unit: Unit::Percent,
+        in_percent: None,
         scope: Scope::Mount,
         worse: Worse::High,
         stored: Some(StoredValue::Own("disk_percent")),
@@ -246,6 +287,7 @@ metrics! {
             help: "Use of a mounted file system as df counts, 0 to 1.",
         }),
         evidence: Evidence::FileSystems,
+        nature: Nature::State,
         measure: |of| of_mounts(of, Worse::High, |system| system.percent().map(Percent::get)),
     };
     /// One-minute load average per core, a number.
@@ -254,12 +296,133 @@ metrics! {
         short: "load",
         label: "load",
         unit: Unit::PerCore,
+        in_percent: None,
         scope: Scope::Host,
         worse: Worse::High,
         stored: Some(StoredValue::Quotient("load_1", "core_count")),
         gauge: None,
         evidence: Evidence::ProcessesByCpu,
+        nature: Nature::State,
         measure: |of| Values::of_host(of.reading.and_then(Reading::load_per_core)),
+    };
+    /// Traffic of each network interface in its busier direction, Mbit/s.
+    Network: MetricSpec {
+        word: "network",
+        short: "net",
+        label: "network",
+        unit: Unit::MbitPerSecond,
+        in_percent: Some(Metric::NetworkShare),
+        scope: Scope::Interface,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("network_mbit")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_network_bytes_per_second",
+            help: "Traffic of the interface in its busier direction since the last collection, bytes per second.",
+        }),
+        evidence: Evidence::Nothing,
+        nature: Nature::State,
+        measure: |of| each_interface(of, InterfaceRates::busier_mbit),
+    };
+    /// The same, percent of the speed of its link.
+    NetworkShare: MetricSpec {
+        word: "network-share",
+        short: "netshare",
+        label: "network use of the link",
+        unit: Unit::Percent,
+        in_percent: None,
+        scope: Scope::Interface,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("network_percent")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_network_usage_ratio",
+            help: "Traffic of the interface in its busier direction since the last collection, of the speed of its link, 0 to 1.",
+        }),
+        evidence: Evidence::Nothing,
+        nature: Nature::State,
+        measure: |of| each_interface(of, |rates| rates.share().map(Percent::get)),
+    };
+    /// The time in which each disk had operations in progress, percent.
+    DiskBusy: MetricSpec {
+        word: "disk-busy",
+        short: "busy",
+        label: "busy disk",
+        unit: Unit::Percent,
+        in_percent: None,
+        scope: Scope::Disk,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("disk_busy_percent")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_disk_busy_ratio",
+            help: "Time since the last collection in which the disk had operations in progress, 0 to 1.",
+        }),
+        evidence: Evidence::Nothing,
+        nature: Nature::State,
+        measure: |of| {
+            let disks = of.reading.map(|reading| reading.rates.disks.as_slice()).unwrap_or_default();
+            let values = disks.iter().map(|disk| (&disk.name, disk.busy.map(Percent::get)));
+            Values::of_instances(values, Worse::High, disks.len() < MOST_INSTANCES)
+        },
+    };
+    /// The time in which tasks waited for each resource, percent.
+    Pressure: MetricSpec {
+        word: "pressure",
+        short: "psi",
+        label: "pressure on",
+        unit: Unit::Percent,
+        in_percent: None,
+        scope: Scope::Resource,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("pressure_percent")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_pressure_ratio",
+            help: "Time since the last collection in which at least one task waited for the resource, 0 to 1.",
+        }),
+        evidence: Evidence::ProcessesByCpu,
+        nature: Nature::State,
+        measure: |of| {
+            let pressure = of.reading.map(|reading| reading.rates.pressure.as_slice()).unwrap_or_default();
+            let values = pressure.iter().map(|rate| (&rate.resource, rate.some.map(Percent::get)));
+            Values::of_instances(values, Worse::High, true)
+        },
+    };
+    /// Processes killed because memory ran out since the last collection, a count.
+    Oom: MetricSpec {
+        word: "oom",
+        short: "oom",
+        label: "out of memory",
+        unit: Unit::Count {
+            one: "process killed because memory ran out",
+            many: "processes killed because memory ran out",
+        },
+        in_percent: None,
+        scope: Scope::Host,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("oom_kills")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_oom_kills",
+            help: "Processes killed because memory ran out since the last collection.",
+        }),
+        evidence: Evidence::ProcessesByMemory,
+        nature: Nature::Event,
+        measure: |of| Values::of_host(of.reading.and_then(|reading| reading.rates.oom_kills).map(|kills| kills as f64)),
+    };
+    /// Whether the machine was restarted since the last collection, 0 or 1.
+    Reboot: MetricSpec {
+        word: "reboot",
+        short: "reboot",
+        label: "reboot",
+        unit: Unit::Count { one: "restart", many: "restarts" },
+        in_percent: None,
+        scope: Scope::Host,
+        worse: Worse::High,
+        stored: Some(StoredValue::Own("restarts")),
+        gauge: Some(Gauge {
+            name: "fleetsweep_restarts",
+            help: "Whether the client was restarted since the last collection: 1, or 0.",
+        }),
+        evidence: Evidence::Nothing,
+        nature: Nature::Event,
+        measure: |of| Values::of_host(of.reading.and_then(|reading| reading.rates.restarts).map(|count| count as f64)),
     };
     /// Failed sweeps in a row, a count.
     Unreachable: MetricSpec {
@@ -267,11 +430,13 @@ metrics! {
         short: "unreachable",
         label: "unreachable",
         unit: Unit::FailedSweeps,
+        in_percent: None,
         scope: Scope::Host,
         worse: Worse::High,
         stored: None,
         gauge: None,
         evidence: Evidence::Failure,
+        nature: Nature::State,
         measure: |of| Values::of_host(of.failed_in_a_row.map(f64::from)),
     };
 }
@@ -282,6 +447,17 @@ fn of_mounts(of: Observed<'_>, worse: Worse, value: fn(&FileSystem) -> Option<f6
     let measured = reading.file_systems.iter().map(|system| (&system.mount, value(system)));
     let silent = reading.silent_mounts.iter().map(|mount| (mount, None));
     Values::of_instances(measured.chain(silent), worse, reading.omitted_file_systems == 0)
+}
+
+/// The value of each interface, except those that only connect the machine with itself.
+fn each_interface(of: Observed<'_>, value: fn(&InterfaceRates) -> Option<f64>) -> Values {
+    let interfaces = of.reading.map(|reading| reading.rates.interfaces.as_slice()).unwrap_or_default();
+    let others = interfaces.iter().filter(|rates| !rates.is_loopback);
+    Values::of_instances(
+        others.map(|rates| (&rates.name, value(rates))),
+        Worse::High,
+        interfaces.len() < MOST_INSTANCES,
+    )
 }
 
 impl Metric {
@@ -363,7 +539,10 @@ mod tests {
     use fleetsweep_agent::report::Report;
 
     use super::*;
-    use crate::fleet::Bytes;
+    use crate::fleet::{
+        Bytes,
+        rates::{DiskRates, PressureRate, Rates},
+    };
 
     #[test]
     fn words_columns_and_gauges_name_one_metric_each() {
@@ -401,6 +580,31 @@ mod tests {
                     inodes: None,
                 })
                 .into(),
+            rates: Rates {
+                interfaces: vec![
+                    InterfaceRates {
+                        name: "lo".into(),
+                        received_mbit: Some(999.0),
+                        is_loopback: true,
+                        ..Default::default()
+                    },
+                    InterfaceRates {
+                        name: "eth0".into(),
+                        received_mbit: Some(55.0),
+                        sent_mbit: Some(54.0),
+                        speed_mbit: Some(100),
+                        ..Default::default()
+                    },
+                ],
+                disks: vec![
+                    DiskRates { name: "sda".into(), busy: Percent::new(66.0).ok(), ..DiskRates::default() },
+                    DiskRates { name: "sdb".into(), ..DiskRates::default() },
+                ],
+                pressure: vec![PressureRate { resource: "io".into(), some: Percent::new(77.0).ok() }],
+                oom_kills: Some(8),
+                restarts: Some(1),
+                ..Rates::default()
+            },
             ..Reading::from_report(&Report::default(), 0).unwrap()
         }
     }
@@ -409,10 +613,18 @@ mod tests {
     fn each_metric_reads_its_own_value() {
         let nothing = Reading::from_report(&Report::default(), 0).unwrap();
         // One for each, in the order of the table.
-        let expected: [f64; Metric::ALL.len()] = [11.0, 22.0, 33.0, 44.0, 1.5, 0.0];
+        let expected: [f64; Metric::ALL.len()] = [11.0, 22.0, 33.0, 44.0, 1.5, 55.0, 55.0, 66.0, 77.0, 8.0, 1.0, 0.0];
         for (metric, expected) in Metric::ALL.into_iter().zip(expected) {
             let values = metric.measure(Observed::reading(&everything()));
-            assert_eq!(matches!(values, Values::Host(_)), metric.spec().scope == Scope::Host, "{metric}");
+            let instance = match metric.spec().scope {
+                Scope::Host => "",
+                Scope::Mount => "/var",
+                Scope::Interface => "eth0",
+                Scope::Disk => "sda",
+                Scope::Resource => "io",
+                Scope::Service => panic!("{metric} has no instance in this test"),
+            };
+            assert!(values.measured().contains(&(Instance::new(instance), expected)), "{metric}");
             assert_eq!(metric.worst(&values), Some(expected), "{metric}");
             let values = metric.measure(Observed::reading(&nothing));
             assert_eq!(metric.worst(&values).is_some(), metric == Metric::Unreachable, "{metric}");

@@ -6,7 +6,11 @@
 use fleetsweep_agent::report::{self, MAX_WARNINGS, Report};
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Percent};
+use super::{Bytes, Percent, rates::Rates};
+
+pub use super::clean_text::clean;
+use super::clean_text::text;
+pub use super::invalid_reading::InvalidReading;
 
 mod file_system;
 
@@ -26,9 +30,9 @@ pub struct Reading {
     pub kernel: Option<String>,
     /// The architecture of the kernel, e.g. `x86_64`.
     pub architecture: Option<String>,
-    /// CPU use, all cores together.
+    /// CPU use of all cores together, averaged over `rates.cpu_span_ms`.
     pub cpu: Option<Percent>,
-    /// CPU use of each core.
+    /// CPU use of each core, averaged over the same time.
     pub cores: Vec<Percent>,
     /// Memory; `None` if it was not measured.
     pub memory: Option<Usage>,
@@ -58,6 +62,9 @@ pub struct Reading {
     pub agent_version: String,
     /// The offset of the client's clock from ours, milliseconds; positive if it is ahead.
     pub clock_ahead_ms: Option<i64>,
+    /// What its counters say about the time since the last collection.
+    #[serde(default)]
+    pub rates: Rates,
 }
 
 /// Use of memory or swap.
@@ -101,62 +108,9 @@ pub struct Process {
     pub memory: Bytes,
 }
 
-/// Why a report is invalid.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{part}: {problem}")]
-pub struct InvalidReading {
-    /// The part of the report.
-    pub part: String,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-/// The longest text that is accepted from a client, in characters.
-const TEXT_CHARS: usize = 256;
-
-/// `text` without control characters (escape sequences included), bidirectional overrides and line
-/// breaks, cut to `max_chars`; runs of white space become one space.
-#[must_use]
-pub fn clean(text: &str, max_chars: usize) -> String {
-    let mut cleaned = String::new();
-    let mut chars = 0;
-    let mut gap = false;
-    for character in text.chars() {
-        if character.is_whitespace() || is_unprintable(character) {
-            gap = character.is_whitespace() || gap;
-            continue;
-        }
-        if gap && !cleaned.is_empty() {
-            chars += 1;
-            if chars >= max_chars {
-                break;
-            }
-            cleaned.push(' ');
-        }
-        gap = false;
-        if chars >= max_chars {
-            break;
-        }
-        cleaned.push(character);
-        chars += 1;
-    }
-    cleaned
-}
-
-/// Characters that print nothing and can change how the rest is shown: C0 and C1 controls, zero-width
-/// and bidirectional formatting (Unicode TR 36, section 3), and the replacement for lone surrogates.
-fn is_unprintable(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
-}
-
-fn text(text: &str) -> String {
-    clean(text, TEXT_CHARS)
 }
 
 fn optional_text(value: Option<&str>) -> Option<String> {
@@ -168,7 +122,7 @@ fn percent(part: &str, value: f64) -> Result<Percent, InvalidReading> {
 }
 
 fn invalid(part: &str, problem: impl ToString) -> InvalidReading {
-    InvalidReading { part: text(part), problem: problem.to_string() }
+    InvalidReading::new(part, problem)
 }
 
 fn usage(part: &str, total_bytes: u64, used_bytes: u64) -> Result<Usage, InvalidReading> {
@@ -254,6 +208,7 @@ impl Reading {
                 .collect(),
             agent_version: text(&report.agent_version),
             clock_ahead_ms: report.clock_unix_ms.map(|clock| clock.saturating_sub(received_unix_ms)),
+            rates: Rates::of_window(report)?,
         })
     }
 
@@ -336,24 +291,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    #[test]
-    fn text_of_a_client_loses_what_could_move_a_terminal_or_a_mail_header() {
-        for (raw, expected) in [
-            ("web-1", "web-1"),
-            ("a\x1b[31mred\x1b[0m", "a[31mred[0m"),
-            ("a\r\nBcc: x@y", "a Bcc: x@y"),
-            ("  padded \t\t text \n", "padded text"),
-            ("\u{202e}gpj.exe", "gpj.exe"),
-            ("\u{9b}2J", "2J"),
-            ("zero\u{200b}width", "zerowidth"),
-        ] {
-            assert_eq!(clean(raw, 100), expected);
-        }
-        assert_eq!(clean("abcdef", 3), "abc");
-        assert_eq!(clean("ab cd", 3), "ab");
-        assert_eq!(clean("äöü", 2), "äö");
-    }
 
     fn check(change: impl FnOnce(&mut Report), part: &str) {
         let mut report = Report {

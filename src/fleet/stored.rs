@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    Reading,
+    Percent, Reading,
     cell::{Cell, Column, Value},
     metric::{Metric, Observed, StoredValue, Values},
     sample::Sample,
@@ -196,6 +196,12 @@ stored_sample! {
     load_5: f64, in_views: true, |of| of.reading.load.map(|[_, five, _]| five);
     /// The same over 15 minutes.
     load_15: f64, in_views: true, |of| of.reading.load.map(|[_, _, fifteen]| fifteen), then Disk;
+    /// The time over which CPU use is averaged, milliseconds.
+    cpu_span_ms: i64, in_views: true, |of| of.reading.rates.cpu_span_ms.map(stored_count);
+    /// The time that the hypervisor took, percent of all time.
+    steal_percent: f64, in_views: true, |of| of.reading.rates.steal.map(Percent::get);
+    /// The time without work in which a task waited for a disk, percent of all time.
+    iowait_percent: f64, in_views: true, |of| of.reading.rates.io_wait.map(Percent::get);
 }
 
 /// A count in the type of the database. All counts are below 2^63.
@@ -211,8 +217,9 @@ mod tests {
 
     use super::*;
     use crate::fleet::{
-        Bytes, Percent,
+        Bytes,
         cell::Kind,
+        rates::{DiskRates, Rates},
         reading::{FileSystem, Usage},
     };
 
@@ -235,6 +242,20 @@ mod tests {
             uptime_seconds: Some(77),
             load: Some([1.5, 2.5, 3.5]),
             file_systems: vec![system],
+            rates: Rates {
+                cpu_span_ms: Some(60_000),
+                steal: Percent::new(1.5).ok(),
+                io_wait: Percent::new(2.5).ok(),
+                disks: [("sda", 3.5), ("sdb", 55.0)]
+                    .map(|(name, busy)| DiskRates {
+                        name: name.into(),
+                        busy: Percent::new(busy).ok(),
+                        ..DiskRates::default()
+                    })
+                    .into(),
+                restarts: Some(1),
+                ..Rates::default()
+            },
             ..Reading::from_report(&Report::default(), 0).unwrap()
         }
     }
@@ -264,6 +285,15 @@ mod tests {
             Cell::Real(2.5),
             Cell::Real(3.5),
             Cell::Real(44.0),
+            Cell::Integer(60_000),
+            Cell::Real(1.5),
+            Cell::Real(2.5),
+            Cell::Null,
+            Cell::Null,
+            Cell::Real(55.0),
+            Cell::Null,
+            Cell::Null,
+            Cell::Real(1.0),
         ];
         assert_eq!(cells(&sample), expected);
         let mut back = StoredSample::default();

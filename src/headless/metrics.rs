@@ -146,7 +146,7 @@ fn text(fleet: &Fleet, clients: Vec<&ClientView>, sweep: Option<&SweepView>, mai
     }
     families.push(gauge(
         "fleetsweep_core_usage_ratio",
-        "CPU use of one core over the agent's sampling window, 0 to 1.",
+        "CPU use of one core since the last collection, 0 to 1.",
         clients.iter().flat_map(|client| cores(client)).collect(),
     ));
     families.push(gauge(

@@ -13,6 +13,7 @@ use super::{
 use crate::fleet::{
     ClientId, Metric, Reading,
     alert::{AlertKey, OpenAlert},
+    counters::Counters,
     judge::ClientState,
     login_hold::LoginHold,
     metric::Instance,
@@ -147,6 +148,22 @@ pub(super) async fn login_holds(pool: &ReadPool) -> Result<(HashMap<ClientId, Lo
         Ok((client_id(ip, port)?, serde_json::from_str(&json).map_err(convert::unreadable)?))
     };
     Ok((rows.into_iter().filter_map(|row| unreadable.keep(hold(row))).collect(), unreadable))
+}
+
+/// Counters that cannot be read are left out: the next collection then begins anew.
+pub(super) async fn counters(pool: &ReadPool) -> Result<(HashMap<ClientId, Counters>, Unreadable), sqlx::Error> {
+    let mut unreadable = Unreadable::default();
+    let rows = texts(
+        pool,
+        &mut unreadable,
+        "SELECT clients.ip, clients.port, client_counters.counters FROM client_counters
+         JOIN clients ON clients.id = client_counters.client_id",
+    )
+    .await?;
+    let counters = |(ip, port, json): (String, i64, String)| {
+        Ok((client_id(ip, port)?, serde_json::from_str(&json).map_err(convert::unreadable)?))
+    };
+    Ok((rows.into_iter().filter_map(|row| unreadable.keep(counters(row))).collect(), unreadable))
 }
 
 pub(super) async fn recent(

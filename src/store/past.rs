@@ -21,6 +21,7 @@ use crate::fleet::{
     alerts::AlertView,
     event::ClientCard,
     history::StoredHistory,
+    rates::Rates,
     reading::Usage,
     state::{Fleet, Remembered, SweepView},
     stored::StoredSample,
@@ -235,6 +236,12 @@ impl Measured {
             swap: usage(stored.swap_total_bytes, stored.swap_used_bytes)?,
             uptime_seconds: stored.uptime_seconds.map(from_count).transpose()?,
             load: load.map(|((one, five), fifteen)| [one, five, fifteen]),
+            rates: Rates {
+                cpu_span_ms: stored.cpu_span_ms.map(from_count).transpose()?,
+                steal: stored.steal_percent.map(percent).transpose()?,
+                io_wait: stored.iowait_percent.map(percent).transpose()?,
+                ..Rates::default()
+            },
             ..Reading::default()
         };
         Ok((from_ms(stored.collected_at_ms.unwrap_or_default())?, reading))

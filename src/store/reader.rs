@@ -38,6 +38,7 @@ use crate::config::Database;
 use crate::fleet::{
     ClientId, Metric, Reading, SweepId,
     alerts::AlertView,
+    counters::Counters,
     event::ClientCard,
     history::{AlertRow, EventRow, MailRow, Point, Span, StoredHistory},
     judge::ClientState,
@@ -247,6 +248,14 @@ impl Reader {
     /// The error of the database, if the query fails.
     pub async fn spent(&self) -> Result<HashMap<ClientId, Spent>, StoreError> {
         self.readable(clients::spent(&self.pool)).await
+    }
+
+    /// The counters of each client at its last collection.
+    ///
+    /// # Errors
+    /// The error of the database, if the query fails.
+    pub async fn counters(&self) -> Result<HashMap<ClientId, Counters>, StoreError> {
+        self.readable(clients::counters(&self.pool)).await
     }
 
     /// The logins that are held.

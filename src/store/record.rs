@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::fleet::{
     ClientId, Failure, Reading, Stage, SweepId,
     alert::Change,
+    counters::Counters,
     judge::ClientState,
     login_hold::HoldChange,
     mail::Mail,
@@ -46,6 +47,9 @@ pub struct Record {
     /// Whether its login is held from now on.
     #[serde(default, skip_serializing_if = "HoldChange::is_unchanged")]
     pub login_hold: HoldChange,
+    /// Its counters, for the next collection; `None` if they are not known, so that the stored ones stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Box<Counters>>,
     /// The mails to send.
     pub mails: Vec<Mail>,
 }

@@ -19,6 +19,7 @@ use super::{
 use crate::fleet::{
     Reading, Stage,
     alert::AlertKey,
+    counters::Counters,
     failure::Blame,
     judge::ClientState,
     login_hold::HoldChange,
@@ -50,6 +51,9 @@ pub(super) async fn insert(
             newest::replace(transaction, client, &mut known.newest, reading).await?;
         }
         update_rule_states(transaction, known, &record.state).await?;
+        if let Some(counters) = &record.counters {
+            replace_counters(transaction, client, counters).await?;
+        }
         let history = match &mut known.history {
             Some(history) => history,
             none => none.insert(ClientHistory::read(transaction, client).await?),
@@ -231,6 +235,15 @@ async fn replace_reading(
             ended_at_ms,
             &json
         )?;
+    }
+    Ok(())
+}
+
+async fn replace_counters(transaction: &mut Transaction, client: i64, counters: &Counters) -> Result<(), sqlx::Error> {
+    let json = to_json(counters)?;
+    let met = execute!(transaction, "UPDATE client_counters SET counters = ? WHERE client_id = ?", &json, client)?;
+    if met == 0 {
+        execute!(transaction, "INSERT INTO client_counters (client_id, counters) VALUES (?, ?)", client, &json)?;
     }
     Ok(())
 }

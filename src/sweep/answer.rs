@@ -9,7 +9,7 @@ use fleetsweep_agent::{
 use jiff::Timestamp;
 
 use super::collection::Received;
-use crate::fleet::{Failure, FailureKind, Reading, Stage};
+use crate::fleet::{Failure, FailureKind, Reading, Stage, counters::Counters};
 
 /// Opens the envelope and checks the report in it.
 ///
@@ -38,9 +38,10 @@ pub(super) fn open(
     let report = Report::from_xml(&xml).map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
     let reading = Reading::from_report(&report, received_at.as_millisecond())
         .map_err(|error| failed(FailureKind::ReportInvalid).because(error))?;
+    let counters = Counters::from_report(&report).map(Box::new);
     // An event log that was not requested is ignored, so that a client cannot make us mail anything.
     let events: Option<EventLog> = report.events.filter(|_| request.events != EventsWanted::No);
-    Ok(Received { reading, events, received_at })
+    Ok(Received { reading, counters, events, received_at })
 }
 
 /// Adds the events of a further report about the same log.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::fleet::{
     ClientId, Failure, Reading, Stage, SweepId,
+    counters::Counters,
     login_hold::{HeldLogins, HoldChange, LoginHold},
 };
 
@@ -49,6 +50,8 @@ pub struct CollectionOrder {
 pub struct Received {
     /// The reading.
     pub reading: Reading,
+    /// Its counters; `None` if it has none that can be compared with later ones.
+    pub counters: Option<Box<Counters>>,
     /// Its security events; `None` if they were not requested. Only the limits of the wire format were checked.
     pub events: Option<EventLog>,
     /// When the answer was complete.

@@ -37,7 +37,7 @@ async fn the_document_has_the_names_and_the_order_of_the_contract() {
     let outcome = fleet.program.run(["--once", "--format", "json"]).await;
     assert_eq!((outcome.code, outcome.stderr.contains("sweep")), (Some(1), false), "{outcome:#?}");
     let document = document(&outcome);
-    for measured in ["cpu_percent", "memory_percent", "uptime_seconds"] {
+    for measured in ["cpu_percent", "cpu_span_ms", "memory_percent", "uptime_seconds"] {
         assert!(document["clients"][0][measured].is_number(), "{measured}: {document}");
     }
     assert_eq!(outcome.stdout.lines().count(), 1);
@@ -51,8 +51,8 @@ async fn the_document_has_the_names_and_the_order_of_the_contract() {
         (r"\},\{", "},\n{"),
     ] }, {
         insta::assert_snapshot!(outcome.stdout.trim_end(), @r#"
-        {"sweep":"[uuid]","started_at":"[time]","duration_ms":[number],"clients":[{"name":"client-1","ip":"[address 1]","port":[number],"status":"ok","stage":null,"error":null,"duration_ms":[number],"attempts":[number],"cpu_percent":[number],"memory_percent":[number],"swap_percent":null,"uptime_seconds":[number],"alerts":[{"type":"memory","limit":[number],"value":[number]}]},
-        {"name":"client-2","ip":"[address 2]","port":[number],"status":"failed","stage":"authenticate","error":"[text]","duration_ms":[number],"attempts":[number],"cpu_percent":null,"memory_percent":null,"swap_percent":null,"uptime_seconds":null,"alerts":[]}],"summary":{"clients":[number],"ok":[number],"failed":[number],"alerts":[number],"mail":{"sent":[number],"waiting":[number],"refused":[number]}}}
+        {"sweep":"[uuid]","started_at":"[time]","duration_ms":[number],"clients":[{"name":"client-1","ip":"[address 1]","port":[number],"status":"ok","stage":null,"error":null,"duration_ms":[number],"attempts":[number],"cpu_percent":[number],"cpu_span_ms":[number],"memory_percent":[number],"swap_percent":null,"uptime_seconds":[number],"alerts":[{"type":"memory","limit":[number],"value":[number]}]},
+        {"name":"client-2","ip":"[address 2]","port":[number],"status":"failed","stage":"authenticate","error":"[text]","duration_ms":[number],"attempts":[number],"cpu_percent":null,"cpu_span_ms":null,"memory_percent":null,"swap_percent":null,"uptime_seconds":null,"alerts":[]}],"summary":{"clients":[number],"ok":[number],"failed":[number],"alerts":[number],"mail":{"sent":[number],"waiting":[number],"refused":[number]}}}
         "#);
     });
 }

@@ -193,7 +193,11 @@ async fn of_a_reading_that_is_gone_its_sample_is_shown(database: Database) {
     // The values of the file systems are gone, but not those of the metrics.
     assert!(whole.disk_percent().is_some() && shown.disk_percent().is_none());
     let stored = Reading { cpu: Percent::new(90.0).ok(), ..whole.clone() };
-    assert_eq!(fleet.client(&id("a")).unwrap().sample, Sample::measure(Observed::reading(&stored)));
+    // Of a metric with instances, the worst value is stored.
+    let (sample, measured) = (&fleet.client(&id("a")).unwrap().sample, Sample::measure(Observed::reading(&stored)));
+    for metric in Metric::ALL {
+        assert_eq!(sample.worst(metric), measured.worst(metric), "{metric}");
+    }
     assert_eq!(when, at(2 * MINUTE + 11));
     assert_eq!(shown.cpu, Some(Percent::new(90.0).unwrap()));
     assert_eq!((shown.cores, shown.memory, shown.swap), (whole.cores, whole.memory, whole.swap));

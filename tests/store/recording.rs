@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use fleetsweep_agent::report::CoreTime;
 use futures_util::future::join_all;
 use support::{Database, Trial};
 
@@ -11,6 +12,7 @@ use crate::{
         ClientId, Failure, FailureKind, Metric, Percent, Reading, Stage,
         alert::{Change, Notice, NoticeReason, OpenAlert, Step},
         audit::AuditAction,
+        counters::Counters,
         judge::ClientState,
         login_hold::{HeldCredential, HeldVerdict, HoldChange, LoginHold},
         metric::Instance,
@@ -28,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         an_alert_goes_on_and_ends,
         what_is_used_of_a_daily_allowance_is_kept,
         a_login_that_is_held_is_known_to_the_next_run_until_it_is_released,
+        the_counters_of_the_last_collection_are_known_to_the_next_run,
         history_is_newest_last_and_skips_what_was_not_measured,
         the_outbox_keeps_every_mail_until_it_is_taken_or_refused,
         many_records_share_a_transaction,
@@ -126,6 +129,31 @@ async fn a_login_that_is_held_is_known_to_the_next_run_until_it_is_released(data
     assert_eq!(store.reader().login_holds().await.unwrap(), both);
     store.record(Record { login_hold: HoldChange::Released, ..plain(1) }).await.unwrap();
     assert_eq!(store.reader().login_holds().await.unwrap(), HashMap::from([(plain(2).client, held(7))]));
+}
+
+async fn the_counters_of_the_last_collection_are_known_to_the_next_run(database: Database) {
+    let store = open(&database).await;
+    assert_eq!(store.reader().counters().await.unwrap(), HashMap::new());
+    // More than a TEXT of MariaDB holds.
+    let core = |core| CoreTime { core, user_ms: u64::MAX, idle_ms: 7, ..CoreTime::default() };
+    let counted = |monotonic_ms| Counters {
+        boot_id: "2606b0f2 ‘☎’".to_owned(),
+        monotonic_ms,
+        cores: (0..2000).map(core).collect(),
+        oom_kills: Some(3),
+        ..Counters::default()
+    };
+    for monotonic_ms in [1, 2] {
+        store.record(Record { counters: Some(Box::new(counted(monotonic_ms))), ..plain(1) }).await.unwrap();
+    }
+    // A failed collection has none.
+    store.record(plain(1)).await.unwrap();
+    store.close().await;
+    let store = open(&database).await;
+    assert_eq!(store.reader().counters().await.unwrap(), HashMap::from([(plain(1).client, counted(2))]));
+    // Counters that another version wrote are left out.
+    database.change("UPDATE client_counters SET counters = '{}'").await;
+    assert_eq!(store.reader().counters().await.unwrap(), HashMap::new());
 }
 
 async fn an_alert_goes_on_and_ends(database: Database) {

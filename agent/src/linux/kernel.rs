@@ -1,13 +1,14 @@
-//! Parses small text files of the kernel: memory, swap, uptime, boot time, load, network counters. Pure.
+//! Parses small text files of the kernel: memory, swap, uptime, boot time, load. Pure. Those with counters are parsed in
+//! [`super::counters`].
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
-use fleetsweep_agent::report::{Interface, Load, Memory, Swap};
+use fleetsweep_agent::report::{Load, Memory, Swap};
 
 /// The part of a kernel file that is not in the documented format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the kernel does not say {0} in a known form")]
-pub(crate) struct Unknown(&'static str);
+pub(crate) struct Unknown(pub(super) &'static str);
 
 /// From `/proc/meminfo`. Used is `total - available`, as `free` counts it since procps 4.
 pub(crate) fn memory(meminfo: &str) -> Result<Memory, Unknown> {
@@ -62,35 +63,13 @@ pub(crate) fn load(loadavg: &str) -> Result<Load, Unknown> {
     Ok(Load { one: average(0)?, five: average(1)?, fifteen: average(2)? })
 }
 
-/// From `/proc/net/dev`: two lines of headings, then `NAME: received bytes and seven more, sent bytes and more`.
-pub(crate) fn interfaces(devices: &str) -> Result<Vec<Interface>, Unknown> {
-    devices
-        .lines()
-        .skip(2)
-        .map(|line| {
-            // A name may contain a colon (old aliases); the numbers do not.
-            let (name, numbers) = line.rsplit_once(':')?;
-            Some(Interface {
-                name: name.trim().to_owned(),
-                received_bytes: word(numbers, 0)?,
-                sent_bytes: word(numbers, 8)?,
-            })
-        })
-        .collect::<Option<_>>()
-        .ok_or(Unknown("the network counters"))
-}
-
 /// A number such as `0.52`. Parsing it as `f64` would add 14 kB of tables to a program that is uploaded.
-fn hundredths(text: &str, index: usize) -> Option<u64> {
+pub(super) fn hundredths(text: &str, index: usize) -> Option<u64> {
     let (whole, part) = text.split_whitespace().nth(index)?.split_once('.')?;
     if part.len() != 2 {
         return None;
     }
     whole.parse::<u64>().ok()?.checked_mul(100)?.checked_add(part.parse().ok()?)
-}
-
-fn word<T: FromStr>(text: &str, index: usize) -> Option<T> {
-    text.split_whitespace().nth(index)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -147,19 +126,5 @@ mod tests {
         assert_eq!(load("inf 0 0"), Err(Unknown("the load")));
         assert_eq!(load("0.5 0.31 0.07"), Err(Unknown("the load")));
         assert_eq!(load("184467440737095516.16 0.00 0.00"), Err(Unknown("the load")));
-    }
-
-    #[test]
-    fn interfaces_come_with_what_they_received_and_sent() {
-        let devices = "Inter-|   Receive                                                |  Transmit\n \
-             face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n    \
-             lo:  9616     120    0    0    0     0          0         0     9616     120    0    0    0     0       0          0\n  \
-             eth0:1       2    3    4    5     6          7         8     18446744073709551615     10    0    0    0     0       0          0\n\
-             eth0:1: 5 0 0 0 0 0 0 0 6 0 0 0 0 0 0 0\n";
-        let interfaces = interfaces(devices).unwrap();
-        let expected = [("lo", 9616, 9616), ("eth0", 1, u64::MAX), ("eth0:1", 5, 6)];
-        assert!(interfaces.iter().map(|i| (&*i.name, i.received_bytes, i.sent_bytes)).eq(expected), "{interfaces:?}");
-        assert_eq!(super::interfaces("a\nb\neth0: one\n"), Err(Unknown("the network counters")));
-        assert_eq!(super::interfaces("a\nb\n"), Ok(vec![]));
     }
 }

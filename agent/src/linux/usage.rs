@@ -1,12 +1,11 @@
-//! Usage during the sampling window: CPU usage in total and per core, and the processes with the highest usage.
-//! Measured with two samples.
+//! The processes with the highest usage during the sampling window. Measured with two samples.
 
 use std::{collections::HashMap, process, time::Instant};
 
-use fleetsweep_agent::report::{Cpu, Process};
+use fleetsweep_agent::report::Process;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, ThreadKind};
 
-use crate::shares::{of_one_core, round, top};
+use crate::shares::{of_one_core, top};
 
 /// The first sample.
 pub(crate) struct Sample {
@@ -19,7 +18,6 @@ pub(crate) struct Sample {
 
 /// The result of both samples.
 pub(crate) struct Usage {
-    pub(crate) cpu: Cpu,
     pub(crate) top_cpu: Vec<Process>,
     pub(crate) top_memory: Vec<Process>,
     /// Whether `/proc` only shows this account's own processes.
@@ -33,7 +31,6 @@ impl Sample {
         let mut system = System::new();
         let mut spent_ms = HashMap::new();
         if let Ok(system) = &mut system {
-            system.refresh_cpu_usage();
             refresh(system, ProcessRefreshKind::nothing().without_tasks().with_cpu());
             spent_ms.extend(
                 system
@@ -50,20 +47,11 @@ impl Sample {
         self.begun
     }
 
-    /// Takes the second sample, at least 200 ms after the first one. After a shorter time, the counters would not have
-    /// changed.
-    pub(crate) fn end(self) -> Result<Usage, String> {
+    /// Takes the second sample. The machine has this number of cores.
+    pub(crate) fn end(self, cores: usize) -> Result<Usage, String> {
         let mut system = self.system.map_err(|error| error.to_string())?;
-        // The cores first, because refreshing the processes would also refresh the total of the cores.
-        system.refresh_cpu_usage();
-        let window = self.begun.elapsed();
-        if system.cpus().is_empty() {
-            return Err("/proc/stat names no CPU".to_owned());
-        }
         refresh(&mut system, ProcessRefreshKind::nothing().without_tasks().with_cpu().with_memory());
         let spent_in = self.spent_at.elapsed();
-
-        let cores = system.cpus().len();
         let mut processes: Vec<Process> = system
             .processes()
             .iter()
@@ -78,11 +66,6 @@ impl Sample {
             })
             .collect();
         Ok(Usage {
-            cpu: Cpu {
-                total_percent: percent(system.global_cpu_usage()),
-                core_percent: system.cpus().iter().map(|core| percent(core.usage())).collect(),
-                window,
-            },
             top_cpu: top(&mut processes, |process| process.cpu_percent),
             top_memory: top(&mut processes, |process| process.memory_bytes),
             others_hidden: system.process(Pid::from_u32(1)).is_none(),
@@ -104,8 +87,4 @@ fn spent(before: &HashMap<Pid, (u64, u64)>, pid: Pid, process: &sysinfo::Process
         Some((start, spent)) if *start == process.start_time() => now.saturating_sub(*spent),
         Some(_) | None => now,
     }
-}
-
-fn percent(value: f32) -> f64 {
-    round(f64::from(value).clamp(0.0, 100.0))
 }

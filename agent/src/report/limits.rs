@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, mem};
 
-use super::{FileSystem, Interface, Process, Report, SecurityEvent, Warning};
+use super::{Disk, FileSystem, Interface, Process, Report, Resource, SecurityEvent, Warning};
 use crate::envelope::MAX_REPORT_BYTES;
 
 /// The most cores.
@@ -11,6 +11,8 @@ pub const MAX_CORES: usize = 4096;
 pub const MAX_FILE_SYSTEMS: usize = 512;
 /// The most network interfaces.
 pub const MAX_INTERFACES: usize = 1024;
+/// The most disks.
+pub const MAX_DISKS: usize = 256;
 /// The most processes in each of the two lists.
 pub const MAX_PROCESSES: usize = 16;
 /// The most failed units, and the most names of processes.
@@ -62,6 +64,13 @@ impl Report {
         }
         if let Some(counts) = &mut self.process_counts {
             counts.truncate(MAX_UNITS);
+        }
+        if let Some(counters) = &mut self.counters {
+            // The cores are the same as those above.
+            counters.cores.truncate(MAX_CORES);
+            shorten("further disks", counters.disks.len(), MAX_DISKS);
+            counters.disks.truncate(MAX_DISKS);
+            counters.pressure.truncate(Resource::ALL.len());
         }
         self.top_cpu.truncate(MAX_PROCESSES);
         self.top_memory.truncate(MAX_PROCESSES);
@@ -129,6 +138,12 @@ impl Report {
         }
         for (name, _) in self.process_counts.iter_mut().flatten() {
             fit(name, max_bytes);
+        }
+        if let Some(counters) = &mut self.counters {
+            fit(&mut counters.boot_id, max_bytes);
+            for Disk { name, .. } in &mut counters.disks {
+                fit(name, max_bytes);
+            }
         }
         for Process { name, .. } in self.top_cpu.iter_mut().chain(&mut self.top_memory) {
             fit(name, max_bytes);

@@ -1,8 +1,12 @@
 //! Parses the XML of a report, which may come from a hostile machine. The collector's reading validates the numbers.
 //!
+//! The elements of counters are read in [`counters`].
+//!
 //! Everything is limited: the input by [`MAX_REPORT_BYTES`], nesting by [`MAX_DEPTH`], attributes by
 //! [`MAX_ATTRIBUTES`], lists and texts by the limits in `limits`. A document type is rejected, so there are no entities
 //! except the predefined ones and character references.
+
+mod counters;
 
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
@@ -12,7 +16,7 @@ use quick_xml::{
 };
 
 use super::{
-    Commit, Cpu, EventAccess, EventLog, FileSystem, Inodes, Interface, Load, Memory, Process, Report, SecurityEvent,
+    Commit, Cpu, EventAccess, EventLog, FileSystem, Inodes, Load, Memory, Process, Report, Resource, SecurityEvent,
     Swap, Warning, limits,
 };
 use crate::{VERSION, envelope::MAX_REPORT_BYTES};
@@ -141,6 +145,7 @@ impl Report {
 enum Place {
     Report,
     Cpu,
+    Counters,
     TopCpu,
     TopMemory,
     FailedUnits,
@@ -234,13 +239,30 @@ fn enter(
             push(&mut report.silent_mounts, mount, "silent mounts", limits::MAX_FILE_SYSTEMS)?;
         }
         (Place::Report, "interface") => {
-            let element = element("interface")?;
-            let interface = Interface {
-                name: element.text("name")?,
-                received_bytes: element.number("received-bytes")?,
-                sent_bytes: element.number("sent-bytes")?,
-            };
+            let interface = counters::interface(&element("interface")?)?;
             push(&mut report.interfaces, interface, "network interfaces", limits::MAX_INTERFACES)?;
+        }
+        (Place::Report, "counters") => {
+            once(&mut report.counters, counters::counters(&element("counters")?)?, "counters")?;
+            return Ok(Place::Counters);
+        }
+        (Place::Counters, "core-time") => {
+            let core = counters::core_time(&element("core-time")?)?;
+            if let Some(counters) = &mut report.counters {
+                push(&mut counters.cores, core, "cores", limits::MAX_CORES)?;
+            }
+        }
+        (Place::Counters, "disk") => {
+            let disk = counters::disk(&element("disk")?)?;
+            if let Some(counters) = &mut report.counters {
+                push(&mut counters.disks, disk, "disks", limits::MAX_DISKS)?;
+            }
+        }
+        (Place::Counters, "pressure") => {
+            let pressure = counters::pressure(&element("pressure")?)?;
+            if let (Some(counters), Some(pressure)) = (&mut report.counters, pressure) {
+                push(&mut counters.pressure, pressure, "kinds of pressure", Resource::ALL.len())?;
+            }
         }
         (Place::Report, "top-cpu") => return Ok(Place::TopCpu),
         (Place::Report, "top-memory") => return Ok(Place::TopMemory),
@@ -403,6 +425,10 @@ impl<'a> Element<'a> {
 
     fn optional_number<T: FromStr>(&self, attribute: &'static str) -> Result<Option<T>, ReportError> {
         self.get(attribute).map(|_| self.number(attribute)).transpose()
+    }
+
+    fn optional_float(&self, attribute: &'static str) -> Result<Option<f64>, ReportError> {
+        self.get(attribute).map(|_| self.float(attribute)).transpose()
     }
 
     fn float(&self, attribute: &'static str) -> Result<f64, ReportError> {

@@ -4,7 +4,7 @@ use std::{fmt::Display, time::Duration};
 
 use quick_xml::events::BytesStart;
 
-use super::{EventAccess, EventLog, Process, Report, SecurityEvent, limits::writable};
+use super::{Counters, EventAccess, EventLog, Interface, Process, Report, SecurityEvent, limits::writable};
 use crate::VERSION;
 
 impl Report {
@@ -78,12 +78,10 @@ impl Report {
             xml.leaf(&element("silent-mount").with("mount", mount));
         }
         for interface in &self.interfaces {
-            xml.leaf(
-                &element("interface")
-                    .with("name", &interface.name)
-                    .with("received-bytes", interface.received_bytes)
-                    .with("sent-bytes", interface.sent_bytes),
-            );
+            xml.interface(interface);
+        }
+        if let Some(counters) = &self.counters {
+            xml.counters(counters);
         }
         xml.processes("top-cpu", &self.top_cpu);
         xml.processes("top-memory", &self.top_memory);
@@ -149,6 +147,73 @@ impl Xml {
 
     fn close(&mut self, name: &str) {
         self.tag("</", name, ">");
+    }
+
+    fn interface(&mut self, interface: &Interface) {
+        let mut line = element("interface")
+            .with("name", &interface.name)
+            .with("received-bytes", interface.received_bytes)
+            .with("sent-bytes", interface.sent_bytes);
+        for (name, value) in [
+            ("received-packets", interface.received_packets),
+            ("sent-packets", interface.sent_packets),
+            ("received-errors", interface.received_errors),
+            ("sent-errors", interface.sent_errors),
+            ("speed-mbit", interface.speed_mbit.map(u64::from)),
+            ("window-received-bytes-per-second", interface.window_received_bytes_per_second),
+            ("window-sent-bytes-per-second", interface.window_sent_bytes_per_second),
+        ] {
+            line = line.with_some(name, value);
+        }
+        self.leaf(&line.with_some("loopback", interface.is_loopback.then_some(true)));
+    }
+
+    fn counters(&mut self, counters: &Counters) {
+        self.open(
+            &element("counters")
+                .with("boot-id", &counters.boot_id)
+                .with("monotonic-ms", counters.monotonic_ms)
+                .with_some("context-switches", counters.context_switches)
+                .with_some("page-faults", counters.page_faults)
+                .with_some("major-page-faults", counters.major_page_faults)
+                .with_some("oom-kills", counters.oom_kills),
+        );
+        for core in &counters.cores {
+            self.leaf(
+                &element("core-time")
+                    .with("core", core.core)
+                    .with("user-ms", core.user_ms)
+                    .with_some("nice-ms", core.nice_ms)
+                    .with("system-ms", core.system_ms)
+                    .with("idle-ms", core.idle_ms)
+                    .with_some("io-wait-ms", core.io_wait_ms)
+                    .with_some("interrupt-ms", core.interrupt_ms)
+                    .with_some("soft-interrupt-ms", core.soft_interrupt_ms)
+                    .with_some("steal-ms", core.steal_ms),
+            );
+        }
+        for disk in &counters.disks {
+            self.leaf(
+                &element("disk")
+                    .with("name", &disk.name)
+                    .with("read-bytes", disk.read_bytes)
+                    .with("written-bytes", disk.written_bytes)
+                    .with("reads", disk.reads)
+                    .with("writes", disk.writes)
+                    .with_some("busy-ms", disk.busy_ms)
+                    .with_some("window-busy-percent", disk.window_busy_percent),
+            );
+        }
+        for pressure in &counters.pressure {
+            self.leaf(
+                &element("pressure")
+                    .with("resource", pressure.resource.word())
+                    .with("some-us", pressure.some_us)
+                    .with_some("full-us", pressure.full_us)
+                    .with_some("window-some-percent", pressure.window_some_percent),
+            );
+        }
+        self.close("counters");
     }
 
     fn processes(&mut self, list: &'static str, processes: &[Process]) {

@@ -1,11 +1,9 @@
 //! Parses tables of counters of the kernel: processors, processes, page files. Pure. The tables have the layout of
 //! 64-bit Windows. Data that does not fit it is ignored.
 
-use std::{fmt::Display, time::Duration};
+use std::fmt::Display;
 
-use fleetsweep_agent::report::{Cpu, Swap, Warning};
-
-use crate::shares::round;
+use fleetsweep_agent::report::{CoreTime, Swap, Warning};
 
 /// The size of an entry in the table of processors.
 const PROCESSOR_BYTES: usize = 48;
@@ -59,22 +57,32 @@ impl Table {
     }
 }
 
-/// The time of a processor since the start, in units of 100 ns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Processor {
-    idle: u64,
-    /// Busy or idle.
-    all: u64,
+/// The time of the processors in a table, in order.
+pub(super) fn processors(table: &Table) -> Vec<CoreTime> {
+    let line = |core: usize| {
+        let offset = core * PROCESSOR_BYTES;
+        let (idle, kernel, user) = (table.u64(offset)?, table.u64(offset + 8)?, table.u64(offset + 16)?);
+        let (deferred, interrupt) = (table.u64(offset + 24)?, table.u64(offset + 32)?);
+        // The kernel time includes the other times of the kernel.
+        let system = kernel.saturating_sub(idle).saturating_sub(deferred).saturating_sub(interrupt);
+        Some(CoreTime {
+            core: u32::try_from(core).ok()?,
+            user_ms: user / STEPS_PER_MS,
+            system_ms: system / STEPS_PER_MS,
+            idle_ms: idle / STEPS_PER_MS,
+            interrupt_ms: Some(interrupt / STEPS_PER_MS),
+            soft_interrupt_ms: Some(deferred / STEPS_PER_MS),
+            ..CoreTime::default()
+        })
+    };
+    (0..table.bytes.len() / PROCESSOR_BYTES).filter_map(line).collect()
 }
 
-/// The processors in a table, in order.
-pub(super) fn processors(table: &Table) -> Vec<Processor> {
-    let line = |offset| {
-        // The kernel time includes the idle time.
-        let (idle, kernel, user) = (table.u64(offset)?, table.u64(offset + 8)?, table.u64(offset + 16)?);
-        Some(Processor { idle, all: kernel.saturating_add(user) })
-    };
-    (0..table.bytes.len() / PROCESSOR_BYTES).filter_map(|index| line(index * PROCESSOR_BYTES)).collect()
+/// Names a start of the machine: the time of the start, as the clock was set then.
+pub(super) fn boot_id(table: &Table) -> String {
+    // The time of the start follows the clock whenever it is set, and the second number says by how much.
+    let (started, set_since) = (table.u64(0).unwrap_or(0), table.u64(32).unwrap_or(0));
+    format!("{:016x}", started.wrapping_sub(set_since))
 }
 
 /// The processors of all groups with these numbers of processors. A query of the whole system only returns the group in
@@ -83,14 +91,18 @@ pub(super) fn of_groups<E: Display>(
     groups: &[u32],
     whole: impl FnOnce() -> Result<Table, E>,
     of_group: impl Fn(u16) -> Result<Table, E>,
-) -> (Result<Vec<Processor>, E>, Vec<Warning>) {
+) -> (Result<Vec<CoreTime>, E>, Vec<Warning>) {
     if groups.len() <= 1 {
         return (whole().map(|table| processors(&table)), Vec::new());
     }
     let (mut all, mut warnings, mut failed) = (Vec::new(), Vec::new(), None);
     for (group, count) in (0..).zip(groups) {
         match of_group(group) {
-            Ok(table) => all.extend(processors(&table)),
+            Ok(table) => {
+                let first = u32::try_from(all.len()).unwrap_or(u32::MAX);
+                let of_group = processors(&table).into_iter();
+                all.extend(of_group.map(|time| CoreTime { core: first.saturating_add(time.core), ..time }));
+            }
             Err(error) => {
                 let what = format!("CPU use of the {count} processors of group {group}");
                 warnings.push(Warning { what, why: error.to_string() });
@@ -102,28 +114,6 @@ pub(super) fn of_groups<E: Display>(
         Some(error) if all.is_empty() => (Err(error), warnings),
         Some(_) | None => (Ok(all), warnings),
     }
-}
-
-/// The usage between two samples; `None` if there are no processors, or other ones than before.
-pub(super) fn cpu(before: &[Processor], after: &[Processor], window: Duration) -> Option<Cpu> {
-    if before.is_empty() || before.len() != after.len() {
-        return None;
-    }
-    let busy: Vec<(u64, u64)> = before
-        .iter()
-        .zip(after)
-        .map(|(before, after)| {
-            let all = after.all.saturating_sub(before.all);
-            (all.saturating_sub(after.idle.saturating_sub(before.idle)), all)
-        })
-        .collect();
-    let percent = |busy: u64, all: u64| round(100.0 * busy as f64 / all.max(1) as f64);
-    let sum = busy.iter().fold((0_u64, 0_u64), |sum, one| (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1)));
-    Some(Cpu {
-        total_percent: percent(sum.0, sum.1),
-        core_percent: busy.iter().map(|(busy, all)| percent(*busy, *all)).collect(),
-        window,
-    })
 }
 
 /// A process and its usage since its start.
@@ -176,38 +166,42 @@ mod tests {
         bytes[offset..offset + value.len()].copy_from_slice(value);
     }
 
-    fn processor_line(idle: u64, kernel: u64, user: u64) -> Vec<u8> {
+    /// Times in milliseconds: idle, kernel, user, deferred, interrupt.
+    fn processor_line(times: [u64; 5]) -> Vec<u8> {
         let mut line = vec![0xee; PROCESSOR_BYTES];
-        for (index, value) in [idle, kernel, user].into_iter().enumerate() {
-            put(&mut line, index * 8, &value.to_le_bytes());
+        for (index, ms) in times.into_iter().enumerate() {
+            put(&mut line, index * 8, &(ms * STEPS_PER_MS).to_le_bytes());
         }
         line
     }
 
     #[test]
-    fn cores_are_busy_with_what_is_not_idle() {
-        let look = |lines: &[(u64, u64, u64)]| {
-            processors(&table(lines.iter().flat_map(|(i, k, u)| processor_line(*i, *k, *u)).collect()))
+    fn the_time_of_the_kernel_contains_all_but_that_of_programs() {
+        let lines = [processor_line([100, 150, 50, 7, 3]), processor_line([0; 5]), processor_line([9, 7, 7, 0, 0])];
+        let processors = processors(&table(lines.concat()));
+        let first = CoreTime {
+            core: 0,
+            user_ms: 50,
+            system_ms: 40,
+            idle_ms: 100,
+            interrupt_ms: Some(3),
+            soft_interrupt_ms: Some(7),
+            ..CoreTime::default()
         };
-        let before = look(&[(100, 150, 50), (0, 0, 0), (7, 7, 7)]);
-        let after = look(&[(150, 250, 50), (0, 60, 40), (7, 7, 7)]);
-        let cpu = cpu(&before, &after, Duration::from_millis(300)).unwrap();
-        assert_eq!((cpu.total_percent, cpu.core_percent), (75.0, vec![50.0, 100.0, 0.0]));
-        assert_eq!(super::cpu(&before, &after[1..], Duration::ZERO), None);
-        assert_eq!(super::cpu(&[], &[], Duration::ZERO), None);
-        // Counters that decrease count as no usage.
-        assert_eq!(super::cpu(&after, &before, Duration::ZERO).unwrap().total_percent, 0.0);
-        let mut torn = processor_line(1, 2, 3);
+        assert_eq!(processors[0], first);
+        // The times are not read at one moment.
+        assert_eq!((processors[2].core, processors[2].system_ms), (2, 0));
+        let mut torn = processor_line([1; 5]);
         torn.extend(&torn.clone()[..47]);
-        assert_eq!(processors(&table(torn)).len(), 1);
+        assert_eq!(super::processors(&table(torn)).len(), 1);
     }
 
     #[test]
     fn several_groups_of_processors_are_asked_one_by_one() {
         let of_group = |group| match group {
-            0 => Ok(table([processor_line(1, 2, 3), processor_line(1, 2, 3)].concat())),
+            0 => Ok(table([processor_line([1, 2, 3, 0, 0]), processor_line([1, 2, 3, 0, 0])].concat())),
             1 => Err("not this one"),
-            _ => Ok(table(processor_line(4, 5, 6))),
+            _ => Ok(table(processor_line([4, 5, 6, 0, 0]))),
         };
         for (groups, processors, unmeasured) in [
             (&[64, 64, 32][..], Ok(3), &["CPU use of the 64 processors of group 1"][..]),
@@ -216,11 +210,28 @@ mod tests {
             (&[], Ok(1), &[]),
         ] {
             let (found, warnings) = of_groups(groups, || of_group(2), of_group);
-            assert_eq!(found.map(|all| all.len()), processors, "{groups:?}");
+            let numbers = found.map(|all| all.iter().map(|time| time.core).collect::<Vec<_>>());
+            assert_eq!(numbers, processors.map(|count| (0..count).collect()), "{groups:?}");
             assert_eq!(warnings.iter().map(|warning| &*warning.what).collect::<Vec<_>>(), unmeasured);
         }
         let (none, warnings) = of_groups(&[64, 64], || of_group(0), |_| Err("none"));
         assert_eq!((none, warnings.len()), (Err("none"), 2));
+    }
+
+    #[test]
+    fn a_start_has_the_same_name_after_the_clock_was_set() {
+        let boot = |started: u64, set_since: u64| {
+            let mut bytes = vec![0; 48];
+            put(&mut bytes, 0, &started.to_le_bytes());
+            put(&mut bytes, 8, &77_u64.to_le_bytes());
+            put(&mut bytes, 32, &set_since.to_le_bytes());
+            boot_id(&table(bytes))
+        };
+        assert_eq!(boot(0x01dc_5f00_0000_0000, 0), "01dc5f0000000000");
+        assert_eq!(boot(0x01dc_5f00_0000_0000 + 500, 500), "01dc5f0000000000");
+        assert_eq!(boot(0x01dc_5f00_0000_0000 - 500, 0_u64.wrapping_sub(500)), "01dc5f0000000000");
+        assert_ne!(boot(0x01dc_5f00_0000_0001, 0), "01dc5f0000000000");
+        assert_eq!(boot_id(&table(vec![])), "0000000000000000");
     }
 
     fn process_line(next: u32, pid: u64, name_at: usize) -> Vec<u8> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use fleetsweep_agent::{
-    report::{Host, Interface, Memory, Report},
+    report::{Counters, Host, Interface, Memory, Report},
     request::Request,
 };
 use sysinfo::{Networks, System};
@@ -25,6 +25,9 @@ use crate::{
     notes::{Warnings, clock},
     patience,
 };
+
+/// The beginning of the names of interfaces that only connect the machine with itself.
+const LOOPBACK: &str = "Loopback";
 
 /// Gathers the report of this machine. Takes little longer than the sampling window of the request.
 pub(crate) fn look(request: &Request, started: Instant) -> Report {
@@ -54,6 +57,12 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     }
     thread::sleep((sample.begun() + request.window).saturating_duration_since(Instant::now()));
     let usage = sample.end();
+    report.counters = warnings.keep("identity of the start", api::counters::boot()).map(|boot| Counters {
+        boot_id: counters::boot_id(&boot),
+        monotonic_ms: api::counters::monotonic_ms(),
+        cores: usage.cores,
+        ..Counters::default()
+    });
     report.cpu = usage.cpu;
     report.top_cpu = usage.top_cpu;
     report.top_memory = usage.top_memory;
@@ -96,8 +105,14 @@ fn interfaces() -> Result<Vec<Interface>, sysinfo::Error> {
             name: name.to_string_lossy().into_owned(),
             received_bytes: counters.total_received(),
             sent_bytes: counters.total_transmitted(),
+            received_packets: Some(counters.total_packets_received()),
+            sent_packets: Some(counters.total_packets_transmitted()),
+            received_errors: Some(counters.total_errors_on_received()),
+            sent_errors: Some(counters.total_errors_on_transmitted()),
+            is_loopback: name.to_string_lossy().starts_with(LOOPBACK),
+            ..Interface::default()
         })
         .collect();
-    interfaces.sort_by(|one, other| one.name.cmp(&other.name));
+    interfaces.sort_by(|one, other| (one.is_loopback, &one.name).cmp(&(other.is_loopback, &other.name)));
     Ok(interfaces)
 }

@@ -7,21 +7,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fleetsweep_agent::report::{Cpu, Process, Warning};
+use fleetsweep_agent::report::{CoreTime, Cpu, Process, Warning};
 
 use super::{
     api::counters::{PROCESSES, PROCESSORS, Status, groups, of_group, of_system},
-    counters::{self, Processor},
+    counters,
 };
 use crate::{
     notes::Warnings,
-    shares::{of_one_core, top},
+    shares::{self, of_one_core, top},
 };
 
 /// The first sample.
 pub(super) struct Sample {
     begun: Instant,
-    processors: Result<Vec<Processor>, Status>,
+    processors: Result<Vec<CoreTime>, Status>,
     /// CPU time and start time of each process. The start time is needed because ids are reused.
     spent_ms: HashMap<u32, (u64, u64)>,
     spent_at: Instant,
@@ -31,6 +31,8 @@ pub(super) struct Sample {
 /// The result of both samples.
 pub(super) struct Usage {
     pub(super) cpu: Option<Cpu>,
+    /// The time of each processor at the second sample.
+    pub(super) cores: Vec<CoreTime>,
     pub(super) top_cpu: Vec<Process>,
     pub(super) top_memory: Vec<Process>,
     pub(super) warnings: Vec<Warning>,
@@ -65,9 +67,8 @@ impl Sample {
         // Failures were already reported with the first sample.
         let (after, _) = processors(&groups);
         let window = self.begun.elapsed();
-        let cpu = match (self.processors, after) {
-            (Ok(before), Ok(after)) => counters::cpu(&before, &after, window)
-                .ok_or_else(|| format!("{} processors became {}", before.len(), after.len())),
+        let cpu = match (&self.processors, &after) {
+            (Ok(before), Ok(after)) => shares::cpu(before, after, window),
             (Err(status), _) | (_, Err(status)) => Err(status.to_string()),
         };
         let cores = groups.iter().sum::<u32>().max(1) as usize;
@@ -76,6 +77,7 @@ impl Sample {
         let mut processes = table.map(|table| busy(&table, &self.spent_ms, spent_in, cores)).unwrap_or_default();
         Usage {
             cpu: warnings.keep("CPU use", cpu),
+            cores: after.unwrap_or_default(),
             top_cpu: top(&mut processes, |process| process.cpu_percent),
             top_memory: top(&mut processes, |process| process.memory_bytes),
             warnings: warnings.into(),
@@ -98,6 +100,6 @@ fn busy(table: &counters::Table, before: &HashMap<u32, (u64, u64)>, elapsed: Dur
         .collect()
 }
 
-fn processors(groups: &[u32]) -> (Result<Vec<Processor>, Status>, Vec<Warning>) {
+fn processors(groups: &[u32]) -> (Result<Vec<CoreTime>, Status>, Vec<Warning>) {
     counters::of_groups(groups, || of_system(PROCESSORS), |group| of_group(PROCESSORS, group))
 }

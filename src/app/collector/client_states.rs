@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fleet::{
     ClientId,
     alert::{AlertKey, OpenAlert},
+    counters::Counters,
     judge::ClientState,
     login_hold::{HoldChange, LoginHold},
     security::allowance::Spent,
@@ -34,6 +35,8 @@ struct Entries {
     spent: HashMap<ClientId, Spent>,
     /// The logins that are held.
     login_holds: HashMap<ClientId, LoginHold>,
+    /// The counters of each client at its last collection.
+    counters: HashMap<ClientId, Arc<Counters>>,
     /// The clients that are being collected, and the token that cancels each collection.
     busy: HashMap<ClientId, CancellationToken>,
 }
@@ -54,6 +57,22 @@ impl ClientStates {
     /// Adds the logins that are held from the database.
     pub fn take_in_login_holds(&self, holds: HashMap<ClientId, LoginHold>) {
         self.lock().login_holds = holds;
+    }
+
+    /// Adds the counters from the database.
+    pub fn take_in_counters(&self, counters: HashMap<ClientId, Counters>) {
+        self.lock().counters = counters.into_iter().map(|(client, counters)| (client, Arc::new(counters))).collect();
+    }
+
+    /// The counters of a client at its last collection.
+    #[must_use]
+    pub fn counters(&self, client: &ClientId) -> Option<Arc<Counters>> {
+        self.lock().counters.get(client).cloned()
+    }
+
+    /// Updates the counters of a client after they were stored.
+    pub fn follow_counters(&self, client: &ClientId, counters: Counters) {
+        self.lock().counters.insert(client.clone(), Arc::new(counters));
     }
 
     /// The hold of a client's login, if there is one.

@@ -155,6 +155,7 @@ impl Pipeline {
             )
             .await;
         let now = Timestamp::now();
+        self.average(client, &mut collection);
         // A failure of the collector itself is not a failure of the client.
         let verdict = if is_ours { None } else { self.judge(client, &collection, now) };
         let mut security = security(client, &collection);
@@ -174,6 +175,10 @@ impl Pipeline {
         let mut exceeded = Vec::new();
         if stored.is_ok() {
             exceeded = verdict.as_ref().map(|verdict| verdict.exceeded.clone()).unwrap_or_default();
+            let counters = collection.outcome.as_mut().ok().and_then(|received| received.counters.take());
+            if let Some(counters) = counters {
+                self.client_states.follow_counters(&client.id, *counters);
+            }
             self.follow(client, sweep, verdict, (bookmark, spent), &mails).await;
         }
         self.tell_end(client, &collection, duration_ms, stored, exceeded).await
@@ -292,6 +297,14 @@ impl Pipeline {
         }
     }
 
+    /// Averages the reading over the time since the client's last collection, if that has counters.
+    fn average(&self, client: &Client, collection: &mut Collection) {
+        let Ok(received) = &mut collection.outcome else { return };
+        if let (Some(before), Some(now)) = (self.client_states.counters(&client.id), &received.counters) {
+            received.reading.average_since(&before, now);
+        }
+    }
+
     /// The observation for the judge; `None` for a cancelled collection, which says nothing about the client.
     fn judge(&self, client: &Client, collection: &Collection, now: Timestamp) -> Option<Verdict> {
         let observation = match &collection.outcome {
@@ -327,9 +340,9 @@ impl Pipeline {
         mails: &[Mail],
         duration_ms: u64,
     ) -> Record {
-        let outcome = match &collection.outcome {
-            Ok(received) => Outcome::Collected(Box::new(received.reading.clone())),
-            Err(failure) => Outcome::Failed(failure.clone()),
+        let (outcome, counters) = match &collection.outcome {
+            Ok(received) => (Outcome::Collected(Box::new(received.reading.clone())), received.counters.clone()),
+            Err(failure) => (Outcome::Failed(failure.clone()), None),
         };
         Record {
             sweep: collection.sweep,
@@ -346,6 +359,7 @@ impl Pipeline {
             security,
             spent,
             login_hold: collection.login_hold.clone(),
+            counters,
             mails: mails.to_vec(),
         }
     }

@@ -28,7 +28,10 @@ fn words_are_of_closed_lists() {
     check(metric("memroy"), Err("`memroy` is not a known value: did you mean `memory`?"));
     check(
         metric("ram"),
-        Err("`ram` is not a known value: write `cpu`, `memory`, `swap`, `disk`, `load` or `unreachable`"),
+        Err(&format!(
+            "`ram` is not a known value: write {} or `unreachable`",
+            Metric::ALL.map(|metric| format!("`{metric}`")).split_last().unwrap().1.join(", ")
+        )),
     );
 }
 
@@ -96,6 +99,23 @@ fn limits_are_in_the_unit_of_their_metric() {
         );
         check(limit(Unit::PerCore, text), Err(&expected));
     }
+    check(limit(Unit::MbitPerSecond, "0.5"), Ok(0.5));
+    for text in ["80%", "-1", "800 Mbit/s", "1e9", "99999999"] {
+        let expected = format!(
+            "{} is not a rate in Mbit/s: write a number from 0 to 10000000 without a unit, like `800`; with `%`, it is a share \
+             of the speed of the link",
+            safe_text::number(text)
+        );
+        check(limit(Unit::MbitPerSecond, text), Err(&expected));
+    }
+    let kills = Unit::Count { one: "kill", many: "kills" };
+    check(limit(kills, "2"), Ok(2.0));
+    check(
+        limit(kills, "1.5"),
+        Err(
+            "`1.5` is not a number of kills: write a whole number from 0 to 1000000: the alert is raised when there are more",
+        ),
+    );
     check(limit(Unit::FailedSweeps, "0"), Ok(0.0));
     for text in ["2.5", "2%", "-1", "two"] {
         let expected = format!(

@@ -98,6 +98,32 @@ fn check(rule: &Rule, life: &str) {
 }
 
 #[test]
+fn a_restart_is_one_mail_and_its_end_is_none() {
+    let rule = Rule { for_sweeps: 1, recovery: true, ..rule(Metric::Reboot, 0.0, hours(4)) };
+    let mut state = ClientState::default();
+    let noon: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+    for (minute, restarts, expected) in [
+        (0, None, ""),
+        (1, Some(0), ""),
+        (2, Some(1), "raised, mailed: raised"),
+        (3, Some(0), "resolved, held: no recovery mail"),
+        (4, Some(0), ""),
+        (5, Some(1), "raised, mailed: raised"),
+        // It restarts again and again.
+        (6, Some(1), "continues, held: recently mailed"),
+        (7, None, ""),
+        (8, Some(0), "resolved, held: no recovery mail"),
+    ] {
+        let now = noon.checked_add(jiff::SignedDuration::from_mins(minute)).unwrap();
+        let reading = reading(|reading| reading.rates.restarts = restarts);
+        let rules = std::slice::from_ref(&rule);
+        let verdict = judge(&state, rules, true, Observation::Reading(&reading), now, &mut Uuid::new_v4);
+        assert_eq!(told(&verdict), expected, "minute {minute}");
+        state = verdict.state;
+    }
+}
+
+#[test]
 fn a_limit_is_exceeded_only_when_the_value_is_strictly_greater() {
     check(
         &rule(Metric::Memory, 80.0, hours(4)),

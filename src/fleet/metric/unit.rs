@@ -10,6 +10,15 @@ pub enum Unit {
     PerCore,
     /// The number of failed sweeps in a row.
     FailedSweeps,
+    /// Megabits per second, 0 or more.
+    MbitPerSecond,
+    /// A number of things, with their names.
+    Count {
+        /// The name of one.
+        one: &'static str,
+        /// The name of several.
+        many: &'static str,
+    },
 }
 
 impl Unit {
@@ -32,7 +41,8 @@ impl Unit {
         match self {
             Self::Percent => format!("{limit} %"),
             Self::PerCore => format!("{limit} per core"),
-            Self::FailedSweeps => format!("{limit}"),
+            Self::MbitPerSecond => format!("{limit} Mbit/s"),
+            Self::FailedSweeps | Self::Count { .. } => format!("{limit}"),
         }
     }
 
@@ -43,7 +53,8 @@ impl Unit {
         match self {
             Self::Percent => format!("{excess:.decimals$} points"),
             Self::PerCore => format!("{excess:.decimals$} per core"),
-            Self::FailedSweeps => format!("{excess:.0}"),
+            Self::MbitPerSecond => format!("{excess:.decimals$} Mbit/s"),
+            Self::FailedSweeps | Self::Count { .. } => format!("{excess:.0}"),
         }
     }
 
@@ -53,7 +64,8 @@ impl Unit {
         match self {
             Self::Percent => format!("{value:.0} %"),
             Self::PerCore => format!("{value:.2}"),
-            Self::FailedSweeps => format!("{value:.0}"),
+            Self::MbitPerSecond => format!("{value:.1} Mbit/s"),
+            Self::FailedSweeps | Self::Count { .. } => format!("{value:.0}"),
         }
     }
 
@@ -64,7 +76,9 @@ impl Unit {
             Self::Percent if (value - value.round()).abs() < 0.05 => format!("{value:.0}%"),
             Self::Percent => format!("{value:.1}%"),
             Self::PerCore => format!("{value:.2}"),
-            Self::FailedSweeps => format!("{value:.0}"),
+            Self::MbitPerSecond if value >= 99.95 => format!("{value:.0}M"),
+            Self::MbitPerSecond => format!("{value:.1}M"),
+            Self::FailedSweeps | Self::Count { .. } => format!("{value:.0}"),
         }
     }
 
@@ -75,6 +89,8 @@ impl Unit {
             Self::Percent => "limit=\"90%\"",
             Self::PerCore => "limit=\"1.5\"",
             Self::FailedSweeps => "limit=\"2\"",
+            Self::MbitPerSecond => "limit=\"800\"",
+            Self::Count { .. } => "limit=\"0\"",
         }
     }
 
@@ -83,7 +99,7 @@ impl Unit {
     pub fn greatest(self) -> Option<f64> {
         match self {
             Self::Percent => Some(100.0),
-            Self::PerCore | Self::FailedSweeps => None,
+            Self::PerCore | Self::FailedSweeps | Self::MbitPerSecond | Self::Count { .. } => None,
         }
     }
 
@@ -91,7 +107,7 @@ impl Unit {
     #[must_use]
     pub fn sweeps_up_to(self, limit: f64) -> u64 {
         match self {
-            Self::Percent | Self::PerCore => 0,
+            Self::Percent | Self::PerCore | Self::MbitPerSecond | Self::Count { .. } => 0,
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -101,21 +117,23 @@ impl Unit {
         }
     }
 
-    /// A value in the base unit of Prometheus: percentages as a ratio from 0 to 1, others unchanged.
+    /// A value in the base unit of Prometheus: percentages as a ratio from 0 to 1, traffic as bytes per second, others
+    /// unchanged.
     #[must_use]
     pub fn to_base(self, value: f64) -> f64 {
         match self {
             Self::Percent => value / 100.0,
-            Self::PerCore | Self::FailedSweeps => value,
+            Self::MbitPerSecond => value * 125_000.0,
+            Self::PerCore | Self::FailedSweeps | Self::Count { .. } => value,
         }
     }
 
     /// The least number of decimals of a value.
     fn decimals(self) -> usize {
         match self {
-            Self::Percent => 1,
+            Self::Percent | Self::MbitPerSecond => 1,
             Self::PerCore => 2,
-            Self::FailedSweeps => 0,
+            Self::FailedSweeps | Self::Count { .. } => 0,
         }
     }
 
@@ -131,6 +149,9 @@ impl Unit {
         match self {
             Self::Percent => format!("{value:.decimals$} %"),
             Self::PerCore => format!("{value:.decimals$} per core"),
+            Self::MbitPerSecond => format!("{value:.decimals$} Mbit/s"),
+            Self::Count { one, .. } if value == 1.0 => format!("1 {one}"),
+            Self::Count { many, .. } => format!("{value:.0} {many}"),
             Self::FailedSweeps if value == 1.0 => "1 failed sweep".to_owned(),
             Self::FailedSweeps => format!("{value:.0} failed sweeps in a row"),
         }
@@ -151,6 +172,9 @@ mod tests {
             (Unit::Percent, 12.34, 12.3, "12.34 %", "12.3 %", "0.04 points"),
             (Unit::PerCore, 1.5, 1.0, "1.50 per core", "1 per core", "0.50 per core"),
             (Unit::FailedSweeps, 3.0, 2.0, "3 failed sweeps in a row", "2", "1"),
+            (Unit::MbitPerSecond, 812.5, 800.0, "812.5 Mbit/s", "800 Mbit/s", "12.5 Mbit/s"),
+            (Unit::Count { one: "restart", many: "restarts" }, 1.0, 0.0, "1 restart", "0", "1"),
+            (Unit::Count { one: "restart", many: "restarts" }, 2.0, 0.0, "2 restarts", "0", "2"),
         ] {
             assert_eq!(unit.show_beside(value, limit), shown);
             assert_eq!(unit.show_limit(limit), shown_limit);

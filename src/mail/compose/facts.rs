@@ -12,8 +12,7 @@ use crate::{
         alert::{Change, HoldReason, Notice, NoticeReason, Step},
         judge::rule_for,
         mail::MailKind,
-        metric::Evidence,
-        metric::Observation,
+        metric::{Evidence, Nature, Observation},
         reading::{FileSystem, Process, clean},
         rule::Repeat,
     },
@@ -77,6 +76,8 @@ struct AlertFacts {
     reminder: Option<String>,
     history: Option<words::Series>,
     evidence: Shown,
+    /// Whether it is something that happened, and not a state.
+    happened: bool,
 }
 
 /// The evidence for a value. Parts that do not apply are empty.
@@ -254,6 +255,7 @@ impl AlertFacts {
             }),
             history: history.and_then(|(_, before)| words::series(spec.unit, before, alert.value, occasion.now)),
             evidence: Shown::of(spec.evidence, occasion.observation),
+            happened: spec.nature == Nature::Event,
         }
     }
 
@@ -266,6 +268,8 @@ impl AlertFacts {
         let About { value, limit, sign, .. } = &self.about;
         match &self.evidence.failure {
             Some(failure) => format!("{still}unreachable, {value}: {}", failure.words),
+            // Its unit says what happened.
+            None if self.happened => format!("{still}{value}"),
             None if alone => format!("{} {still}{value} {sign} {limit}", self.about.name()),
             None => format!("{} {still}{value}", self.about.name()),
         }
@@ -295,7 +299,8 @@ impl Shown {
                 Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems,
                 Observation::Failed(_),
             )
-            | (Evidence::Failure, Observation::Reading(_)) => Self::default(),
+            | (Evidence::Failure, Observation::Reading(_))
+            | (Evidence::Nothing, _) => Self::default(),
         }
     }
 }
@@ -308,7 +313,10 @@ impl EndedFacts {
             how: match (change.step, spec.evidence) {
                 (Step::Gone, _) => End::Gone,
                 (_, Evidence::Failure) => End::Reachable,
-                (_, Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems) => End::Back,
+                (
+                    _,
+                    Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems | Evidence::Nothing,
+                ) => End::Back,
             },
             peak: spec.unit.show_beside(alert.peak, alert.limit),
             lasting: words::duration(words::lasting(alert.raised_at, now)),

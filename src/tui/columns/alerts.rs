@@ -158,7 +158,9 @@ fn sign<'a>(alert: &'a AlertView, context: &Context<'a>) -> Cell<'a> {
     let (glyph, role) = match (alert.ended, alert.metric.spec().evidence) {
         (Some(_), _) => (context.look.glyphs().ended, Role::Good),
         (None, Evidence::Failure) => (context.look.phase_glyph(Phase::Failed), Role::Bad),
-        (None, Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems) => ("!", Role::Warning),
+        (None, Evidence::ProcessesByCpu | Evidence::ProcessesByMemory | Evidence::FileSystems | Evidence::Nothing) => {
+            ("!", Role::Warning)
+        }
     };
     Cell::Text(glyph.into(), context.style(role))
 }

@@ -8,7 +8,7 @@ use windows_sys::{
         Foundation::{
             NTSTATUS, STATUS_BUFFER_OVERFLOW, STATUS_BUFFER_TOO_SMALL, STATUS_INFO_LENGTH_MISMATCH, STATUS_SUCCESS,
         },
-        System::SystemInformation::{GlobalMemoryStatusEx, MEMORYSTATUSEX},
+        System::SystemInformation::{GetTickCount64, GlobalMemoryStatusEx, MEMORYSTATUSEX},
         System::Threading::{GetActiveProcessorCount, GetActiveProcessorGroupCount},
     },
 };
@@ -23,6 +23,11 @@ pub(in crate::windows) const PROCESSORS: i32 = 8;
 pub(in crate::windows) const PROCESSES: i32 = 5;
 /// The table of page files.
 pub(in crate::windows) const PAGE_FILES: i32 = 18;
+
+/// When the machine was started.
+const TIME_OF_DAY: i32 = 3;
+/// The size of that answer, in words of 8 bytes.
+const BOOT_WORDS: usize = 6;
 
 /// The size of the first buffer, enough for a few hundred processes.
 const FIRST_BYTES: u32 = 256 << 10;
@@ -53,6 +58,25 @@ pub(in crate::windows) fn of_group(class: i32, group: u16) -> Result<Table, Stat
         // SAFETY: as above; the question is a number of 16 bits, and its length is given.
         unsafe { NtQuerySystemInformationEx(class, (&raw const group).cast(), 2, answer.cast(), bytes, returned) }
     })
+}
+
+/// Reads when the machine was started, and by how much its clock was set since then.
+pub(in crate::windows) fn boot() -> Result<Table, Status> {
+    // The kernel rejects buffers of any other size.
+    let mut words = [0_u64; BOOT_WORDS];
+    let bytes = u32::try_from(size_of_val(&words)).unwrap_or_default();
+    let mut returned = 0;
+    // SAFETY: the array has room for `bytes` bytes, and both live through the call.
+    match unsafe { NtQuerySystemInformation(TIME_OF_DAY, words.as_mut_ptr().cast(), bytes, &mut returned) } {
+        STATUS_SUCCESS => Ok(Table { bytes: words.iter().flat_map(|word| word.to_ne_bytes()).collect(), address: 0 }),
+        other => Err(Status(other)),
+    }
+}
+
+/// The time since the start, milliseconds. It is never set.
+pub(in crate::windows) fn monotonic_ms() -> u64 {
+    // SAFETY: it takes nothing and only reads.
+    unsafe { GetTickCount64() }
 }
 
 /// The number of processors of each group. There is more than one group if there are more than 64 processors.

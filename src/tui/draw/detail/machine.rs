@@ -1,4 +1,4 @@
-//! The details of a machine: charts, memory, file systems, processes, interfaces, security events.
+//! The details of a machine: charts, memory, file systems, processes, rates, security events.
 
 use jiff::Timestamp;
 use ratatui::{
@@ -92,6 +92,12 @@ pub(super) fn machine<'m>(
     }
     list.blank();
     let mut facts = Vec::new();
+    if let Some(span_ms) = reading.rates.cpu_span_ms.filter(|_| reading.cpu.is_some()) {
+        facts.push(format!("cpu average of {:.1} s", span_ms as f64 / 1000.0));
+        let others = [("stolen", reading.rates.steal), ("waiting for disks", reading.rates.io_wait)];
+        let kept = others.iter().filter_map(|(name, share)| Some((name, share.filter(|share| share.get() >= 0.5)?)));
+        facts.extend(kept.map(|(name, share)| format!("{name} {:.0}%", share.get())));
+    }
     if let Some(seconds) = reading.uptime_seconds {
         facts.push(format!("up {}", format::uptime(seconds)));
     }
@@ -123,11 +129,40 @@ pub(super) fn machine<'m>(
             list.list(columns, processes.iter().map(|process| (process, context)), width);
         }
     }
-    for interface in &reading.interfaces {
-        if interface.received.0 > 0 || interface.sent.0 > 0 {
-            let (received, sent) = (interface.received, interface.sent);
-            list.text(Role::Dim, format!("{}: received {received}, sent {sent}", interface.name));
-        }
+    rates(list, reading);
+}
+
+/// Traffic, work of disks and pressure.
+fn rates(list: &mut List<'_, '_, '_>, reading: &Reading) {
+    let rates = &reading.rates;
+    if rates.oom_kills.is_some_and(|kills| kills > 0) {
+        let kills = Metric::Oom.show(rates.oom_kills.unwrap_or(0) as f64);
+        list.text(Role::Warning, format!("! {kills}"));
+    }
+    for interface in reading.interfaces.iter().filter(|interface| interface.received.0 > 0 || interface.sent.0 > 0) {
+        let (name, received, sent) = (&interface.name, interface.received, interface.sent);
+        let rate = rates.interfaces.iter().find(|rate| rate.name == interface.name);
+        let now = rate.and_then(|rate| Some((rate.received_mbit?, rate.sent_mbit?)));
+        list.text(
+            Role::Dim,
+            match now {
+                Some((in_mbit, out_mbit)) => {
+                    format!("{name}: in {in_mbit:.1} out {out_mbit:.1} Mbit/s, {received} {sent} since boot")
+                }
+                None => format!("{name}: received {received}, sent {sent}"),
+            },
+        );
+    }
+    for disk in &rates.disks {
+        let Some(busy) = disk.busy else { continue };
+        let moved = disk.read_bytes.zip(disk.written_bytes);
+        let moved = moved.map(|(read, written)| format!(", read {:.1} written {:.1} MB/s", read / 1e6, written / 1e6));
+        list.text(Role::Dim, format!("{}: busy {:.0}%{}", disk.name, busy.get(), moved.unwrap_or_default()));
+    }
+    let pressure: Vec<String> =
+        rates.pressure.iter().filter_map(|rate| Some(format!("{} {:.0}%", rate.resource, rate.some?.get()))).collect();
+    if !pressure.is_empty() {
+        list.text(Role::Dim, format!("pressure: {}", pressure.join(" · ")));
     }
 }
 
