@@ -115,6 +115,7 @@ fn record(number: u64) -> Record {
         changes: Vec::new(),
         security: None,
         spent: None,
+        gathering: None,
         login_hold: HoldChange::Unchanged,
         counters: None,
         mails: Vec::new(),

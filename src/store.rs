@@ -30,6 +30,7 @@ pub mod export;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod gathered;
 mod handle;
 mod history;
 mod history_rows;

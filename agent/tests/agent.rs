@@ -246,7 +246,8 @@ fn file_systems_agree_with_df() {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     // What cannot be written is full by nature.
     let is_read_only = |target: &str| {
-        let mut options = mounts.lines().filter_map(|line| line.split_once(&format!(" {target} "))?.1.split(' ').nth(1));
+        let mut options =
+            mounts.lines().filter_map(|line| line.split_once(&format!(" {target} "))?.1.split(' ').nth(1));
         options.next_back().is_some_and(|options| options.split(',').any(|option| option == "ro"))
     };
     let kinds = words("df", &["--output=fstype,target"]);

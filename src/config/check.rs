@@ -76,7 +76,19 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
 
     let total = loaded.config.clients.iter().map(mails).sum::<MailsADay>();
     writeln!(out, "\nMails a day, at most")?;
-    total.write_reckoning(out, collector.interval)
+    total.write_reckoning(out, collector.interval)?;
+    if total.has_events() {
+        let most = collector.events;
+        writeln!(
+            out,
+            "  Of each client, at most {} security events a day are kept and attached (`max-events`): {} MB in the database\n  \
+             and about {} MB of mail to each recipient.",
+            most.events,
+            most.bytes().div_ceil(1_000_000),
+            (most.bytes() / 3 * 4).div_ceil(1_000_000)
+        )?;
+    }
+    Ok(())
 }
 
 /// Where the secrets come from, and which of the sources `check` has tried.
@@ -187,11 +199,18 @@ fn manner(client: &Client) -> String {
         if recipients.is_empty() { "to nobody".to_owned() } else { format!("to {}", recipients.join(", ")) },
     ));
     let events = match client.events {
-        Some(true) => "security events are collected, and mailed after every collection",
-        Some(false) => "security events are not collected",
-        None => "security events are collected if the client runs Windows, and mailed after every collection",
+        Some(true) => Some("security events are collected"),
+        Some(false) => None,
+        None => Some("security events are collected if the client runs Windows"),
     };
-    lines.push(("events", events.to_owned()));
+    let mailed = match client.events_mail {
+        Repeat::Every => "mailed after every collection".to_owned(),
+        Repeat::After(period) => format!("mailed every {}, and at once if they are grave", show_duration(period)),
+    };
+    lines.push((
+        "events",
+        events.map_or("security events are not collected".to_owned(), |events| format!("{events}, and {mailed}")),
+    ));
     if let (Some(_), Some(true) | None) = (&client.redact, client.events) {
         // The expression is not shown: it may contain the secret that it hides.
         lines.push(("redact", format!("text in them that `redact` matches is replaced by {REDACTED}")));

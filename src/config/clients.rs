@@ -34,6 +34,7 @@ use crate::{
     fleet::{
         ClientId, Metric, Rule,
         metric::{Instance, Nature, Worse},
+        rule::Repeat,
         security::redaction::Redaction,
     },
     ssh_config::HostQuery,
@@ -57,6 +58,7 @@ struct Inherited {
     agent: Field<AgentChoice>,
     agent_path: Field<Option<AgentPath>>,
     events: Field<bool>,
+    events_mail: Field<Repeat>,
     redact: Field<Option<Redaction>>,
     legacy: Field<bool>,
     via: Field<Vec<WrittenHop>>,
@@ -154,6 +156,7 @@ impl Reader<'_> {
             agent: field(element, "agent", findings, values::agent).or(outer.agent),
             agent_path: field(element, "agent-path", findings, AgentPath::parse).or(outer.agent_path),
             events: field(element, "events", findings, values::yes_or_no).or(outer.events),
+            events_mail: field(element, "events-mail", findings, values::events_mail).or(outer.events_mail),
             redact: field(element, "redact", findings, values::redact).or(outer.redact),
             legacy: field(element, "legacy", findings, values::yes_or_no).or(outer.legacy),
             via: field(element, "via", findings, bastions::via).or(outer.via),
@@ -305,6 +308,7 @@ impl Reader<'_> {
             }
         };
         let events = given.events.given();
+        let events_mail = given.events_mail.given().unwrap_or(Repeat::Every);
         let redact = given.redact.given().unwrap_or_else(|| self.settings.redact.clone());
         let legacy = given.legacy.given().unwrap_or(false);
         let first = self.found.clients.len();
@@ -318,6 +322,7 @@ impl Reader<'_> {
             rules: given.rules.clone(),
             agent: agent.clone(),
             events,
+            events_mail,
             redact: redact.clone(),
             legacy,
             via: way.via,

@@ -82,7 +82,8 @@ impl fmt::Debug for Ssh {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, name, username, login, mail, rules, agent, events, redact, legacy, via, openssh } = self;
+        let Self { id, name, username, login, mail, rules, agent, events, events_mail, redact, legacy, via, openssh } =
+            self;
         let mail: Vec<_> = mail.iter().map(safe_text::mail).collect();
         f.debug_struct("Client")
             .field("id", id)
@@ -93,6 +94,7 @@ impl fmt::Debug for Client {
             .field("rules", rules)
             .field("agent", agent)
             .field("events", events)
+            .field("events_mail", events_mail)
             .field("redact", &redact.is_some())
             .field("legacy", legacy)
             .field("via", via)

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     fleet::{
         ClientId, Rule,
+        rule::Repeat,
         security::{allowance::Allowance, redaction::Redaction},
     },
     ssh_config::{HostSettings, Proxy},
@@ -132,6 +133,8 @@ pub struct Client {
     pub agent: AgentDelivery,
     /// `events`: whether security events are collected; `None` for only on Windows.
     pub events: Option<bool>,
+    /// `events-mail`: how often security events are mailed.
+    pub events_mail: Repeat,
     /// `redact`: what is removed from security events before they are stored or mailed.
     pub redact: Option<Redaction>,
     /// `legacy`: whether it is also offered the algorithms that only old servers need.

@@ -171,6 +171,19 @@ pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<D
     Err(ValueError::new(words![safe_text::number(text), " is out of bounds"], hint))
 }
 
+/// `events-mail`: `every` or a duration.
+pub(super) fn events_mail(text: &str) -> Result<Repeat, ValueError> {
+    const SHORTEST: Duration = Duration::from_secs(60);
+    const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+    if text == schema::EVERY {
+        return Ok(Repeat::Every);
+    }
+    duration(text, SHORTEST..=LONGEST).map(Repeat::After).map_err(|wrong| {
+        let hint = words![wrong.hint, ", or `every` for a mail after every collection"];
+        ValueError { hint, ..wrong }
+    })
+}
+
 /// `repeat`: `every` or a duration.
 pub(super) fn repeat(text: &str) -> Result<Repeat, ValueError> {
     const SHORTEST: Duration = Duration::from_secs(1);

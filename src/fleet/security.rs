@@ -1,7 +1,7 @@
 //! The security log of a client after validation.
 //!
-//! [`digest`] summarizes it in a few lines by [`class`], [`redaction`] removes what must not be stored, and [`allowance`] limits how
-//! much is stored per day.
+//! [`digest`] summarizes it in a few lines by [`class`], [`redaction`] removes what must not be stored, [`allowance`] limits how
+//! much is stored per day, and [`gathering`] decides when it is mailed.
 
 use fleetsweep_agent::report;
 pub use fleetsweep_agent::report::EventAccess;
@@ -14,6 +14,7 @@ pub mod allowance;
 pub mod class;
 mod common;
 pub mod digest;
+pub mod gathering;
 mod judged;
 mod numbered;
 mod powerful;

@@ -21,6 +21,7 @@ mod events;
 mod facts;
 mod listing;
 mod occasion;
+mod sections;
 #[cfg(test)]
 mod tests;
 mod troubles;

@@ -22,7 +22,7 @@ use super::{
     alerts, chart, clients, collectors,
     deadlines::TRANSACTION_DEADLINE,
     error::{StoreError, StoreErrorKind},
-    history,
+    gathered, history,
     lock_owner::LockOwner,
     open,
     outbox::{self, Due, MailCounts, OutboxMail},
@@ -45,7 +45,10 @@ use crate::fleet::{
     listing::{Page, Part},
     login_hold::LoginHold,
     rows::View,
-    security::allowance::Spent,
+    security::{
+        allowance::Spent,
+        gathering::{GatheredLog, Gathering},
+    },
     state::SweepView,
 };
 
@@ -256,6 +259,22 @@ impl Reader {
     /// The error of the database, if the query fails.
     pub async fn counters(&self) -> Result<HashMap<ClientId, Counters>, StoreError> {
         self.readable(clients::counters(&self.pool)).await
+    }
+
+    /// What is gathered of each client for a later mail.
+    ///
+    /// # Errors
+    /// The error of the database, if the query fails.
+    pub async fn gatherings(&self) -> Result<HashMap<ClientId, Gathering>, StoreError> {
+        self.readable(gathered::gatherings(&self.pool)).await
+    }
+
+    /// The gathered logs of a client with their events, oldest first.
+    ///
+    /// # Errors
+    /// The error of the database, if the query fails.
+    pub async fn gathered_logs(&self, client: &ClientId) -> Result<Vec<GatheredLog>, StoreError> {
+        self.answer(gathered::logs(&self.pool, client)).await
     }
 
     /// The logins that are held.

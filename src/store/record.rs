@@ -11,7 +11,7 @@ use crate::fleet::{
     judge::ClientState,
     login_hold::HoldChange,
     mail::Mail,
-    security::{SecurityLog, allowance::Spent},
+    security::{SecurityLog, allowance::Spent, gathering::GatheringChange},
 };
 
 /// The end of one collection, with everything that follows from it.
@@ -44,6 +44,9 @@ pub struct Record {
     /// The new used part of the daily allowance of security events; `None` if it is unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
+    /// What changes about the logs that are gathered for a later mail; `None` if nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gathering: Option<GatheringChange>,
     /// Whether its login is held from now on.
     #[serde(default, skip_serializing_if = "HoldChange::is_unchanged")]
     pub login_hold: HoldChange,

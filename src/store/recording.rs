@@ -8,7 +8,7 @@ use super::{
     alert_changes,
     cells::{self, Field},
     convert::{to_count, to_json, to_ms},
-    newest,
+    gathered, newest,
     outbox::{self, Origin},
     pool::{Transaction, execute, on_driver},
     record::{Outcome, Record},
@@ -64,9 +64,11 @@ pub(super) async fn insert(
     for change in &record.changes {
         alert_changes::write(transaction, client, change, ended_at_ms).await?;
     }
+    let first_event = known.last_event + 1;
     if let Some(log) = &record.security {
         insert_events(transaction, known, client, log, ended_at_ms).await?;
     }
+    gathered::write(transaction, client, record, first_event, ended_at_ms).await?;
     let origin = Origin { client: Some(client), sweep: Some(record.sweep.0.to_string()) };
     for mail in &record.mails {
         let thread = match known.clients.get_mut(&record.client) {

@@ -59,6 +59,10 @@ pub(super) async fn forget(transaction: &mut Transaction, before: Timestamp) -> 
             "DELETE FROM mails WHERE id = ?",
         ),
         (
+            "SELECT collection_uuid FROM gathered_logs WHERE at_ms < ? ORDER BY at_ms LIMIT ?",
+            "DELETE FROM gathered_logs WHERE collection_uuid = ?",
+        ),
+        (
             "SELECT sweep_uuid FROM sweeps WHERE started_at_ms < ? ORDER BY started_at_ms LIMIT ?",
             "DELETE FROM sweeps WHERE sweep_uuid = ?",
         ),

@@ -374,6 +374,7 @@ fn as_client(bastion: &Bastion) -> Client {
         rules: Vec::new(),
         agent: AgentDelivery::default(),
         events: None,
+        events_mail: crate::fleet::rule::Repeat::Every,
         redact: None,
         legacy: bastion.legacy,
         via: Arc::default(),

@@ -21,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_log_that_holds_more_than_one_report_is_read_on_at_once,
             further_runs_of_the_agent_do_not_count_as_execute,
             a_daily_allowance_bounds_what_is_stored_and_mailed,
+            gathered_events_are_one_mail_and_grave_ones_leave_at_once,
             killed_runs_lose_no_event_and_tell_none_twice,
             the_command_in_a_mail_prints_the_list_that_was_too_large;
     }
@@ -231,6 +232,46 @@ async fn a_daily_allowance_bounds_what_is_stored_and_mailed() {
     let long = format!("Failed password for {}", "x".repeat(7_900));
     site.happens(&[long.as_str(); 10]);
     run("10 failed logins, 10 security events, 5 not kept", 37, 1).await;
+}
+
+async fn gathered_events_are_one_mail_and_grave_ones_leave_at_once() {
+    let site = Site::new().await;
+    let with = |events_mail: &str| {
+        let text =
+            site.config.text().replace(r#"events="yes""#, &format!(r#"events="yes" events-mail="{events_mail}""#));
+        site.program.write_config(&text);
+    };
+    let none = async || {
+        let before = site.sink.mails().len();
+        assert_eq!(mails(&once(&site.program).await), (0, 0));
+        assert_eq!(site.sink.mails().len(), before);
+    };
+    with("1h");
+    site.happens(&["Failed password for root from 10.0.0.7 port 4 ssh2"]);
+    // The first one shows that it works.
+    assert_eq!(site.mail().await.subject, "[fleetsweep] box: 1 failed login, 1 security event");
+    for port in 5..7 {
+        site.happens(&[&format!("Failed password for root from 10.0.0.7 port {port} ssh2")]);
+        none().await;
+    }
+    // From an address that also failed.
+    site.happens(&[
+        "Accepted password for ops from 10.0.0.8 port 7 ssh2",
+        "Failed password for x from 10.0.0.8 port 7 ssh2",
+    ]);
+    let urgent = site.mail().await;
+    let subject = "[fleetsweep] box: 1 login from an address that also failed, 3 failed logins, 4 security events";
+    assert_eq!(urgent.subject, subject);
+    assert!(urgent.text.contains("This mail gathers several collections"), "{}", urgent.text);
+    assert_eq!(urgent.attachments[0].1.lines().count(), 5, "{urgent:#?}");
+    // It is not repeated, and the rest is not lost when nothing is gathered any more.
+    site.happens(&["Accepted password for ops from 10.0.0.9 port 7 ssh2"]);
+    none().await;
+    with("every");
+    site.happens(&["Accepted password for ops from 10.0.0.9 port 8 ssh2"]);
+    assert_eq!(site.mail().await.subject, "[fleetsweep] box: 2 security events");
+    assert_eq!(site.mail().await.subject, "[fleetsweep] box: nothing new in the security log");
+    assert_eq!(number(&site.program, "SELECT count(*) FROM gathered_logs").await, 0);
 }
 
 async fn killed_runs_lose_no_event_and_tell_none_twice() {

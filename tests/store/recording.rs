@@ -16,7 +16,11 @@ use crate::{
         judge::ClientState,
         login_hold::{HeldCredential, HeldVerdict, HoldChange, LoginHold},
         metric::Instance,
-        security::{SecurityEvent, allowance::Spent},
+        security::{
+            SecurityEvent, SecurityLog,
+            allowance::Spent,
+            gathering::{Gathering, GatheringChange},
+        },
     },
     open,
     records::{AT, alert, at, mail, plain, reading, record, state, uuid},
@@ -29,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         what_was_recorded_is_known_after_a_restart,
         an_alert_goes_on_and_ends,
         what_is_used_of_a_daily_allowance_is_kept,
+        gathered_logs_are_read_back_with_their_events_until_they_are_mailed,
         a_login_that_is_held_is_known_to_the_next_run_until_it_is_released,
         the_counters_of_the_last_collection_are_known_to_the_next_run,
         history_is_newest_last_and_skips_what_was_not_measured,
@@ -105,6 +110,40 @@ async fn what_is_used_of_a_daily_allowance_is_kept(database: Database) {
     store.close().await;
     let store = open(&database).await;
     assert_eq!(store.reader().spent().await.unwrap(), HashMap::from([(plain(1).client, used(5))]));
+}
+
+async fn gathered_logs_are_read_back_with_their_events_until_they_are_mailed(database: Database) {
+    let store = open(&database).await;
+    let begin = Some(GatheringChange::Mailed { since: Some(at(3)) });
+    let add = |login_unix_ms| Some(GatheringChange::Add { login_unix_ms });
+    let of = |number, gathering| Record {
+        client: plain(1).client,
+        gathering,
+        security: record(1).security,
+        ..plain(number)
+    };
+    let client = of(1, None).client;
+    store.record(of(1, begin)).await.unwrap();
+    assert_eq!(store.reader().gathered_logs(&client).await.unwrap(), []);
+    store.record(of(2, add(Some((-5, i64::MAX))))).await.unwrap();
+    // Another client between them, and a collection without anything to say.
+    store.record(Record { gathering: begin, ..plain(7) }).await.unwrap();
+    store.record(Record { gathering: add(None), security: record(1).security, ..plain(8) }).await.unwrap();
+    let quiet = record(3).security.map(|log| SecurityLog { events: Vec::new(), ..log });
+    store.record(Record { security: quiet, ..of(3, add(None)) }).await.unwrap();
+    store.record(of(4, add(None))).await.unwrap();
+    store.close().await;
+    let store = open(&database).await;
+    let logs = store.reader().gathered_logs(&client).await.unwrap();
+    let events = record(1).security.unwrap().events;
+    assert_eq!(logs.iter().map(|gathered| gathered.login_unix_ms).collect::<Vec<_>>(), [Some((-5, i64::MAX)), None]);
+    assert!(logs.iter().all(|gathered| gathered.log.events == events && gathered.log.bookmark.is_none()), "{logs:?}");
+    let expected = Gathering { since: at(3), logs: 2, events: 2 * events.len() as u64 };
+    assert_eq!(store.reader().gatherings().await.unwrap().get(&client), Some(&expected));
+    store.record(of(5, begin)).await.unwrap();
+    assert_eq!(store.reader().gathered_logs(&client).await.unwrap(), []);
+    store.record(of(6, Some(GatheringChange::Mailed { since: None }))).await.unwrap();
+    assert_eq!(store.reader().gatherings().await.unwrap().get(&client), None);
 }
 
 async fn a_login_that_is_held_is_known_to_the_next_run_until_it_is_released(database: Database) {

@@ -127,6 +127,7 @@ pub(crate) fn record(number: u128) -> Record {
             }],
         }),
         spent: None,
+        gathering: None,
         login_hold: HoldChange::Unchanged,
         counters: None,
         mails: vec![mail(number, 10)],

@@ -16,7 +16,7 @@ use crate::fleet::{
     counters::Counters,
     judge::ClientState,
     login_hold::{HoldChange, LoginHold},
-    security::allowance::Spent,
+    security::{allowance::Spent, gathering::Gathering},
 };
 
 /// Exists once per process and survives reloads of the configuration.
@@ -33,6 +33,8 @@ struct Entries {
     bookmarks: HashMap<ClientId, String>,
     /// How much of the daily allowance of events is used.
     spent: HashMap<ClientId, Spent>,
+    /// What is gathered for a later mail about events.
+    gatherings: HashMap<ClientId, Gathering>,
     /// The logins that are held.
     login_holds: HashMap<ClientId, LoginHold>,
     /// The counters of each client at its last collection.
@@ -52,6 +54,26 @@ impl ClientStates {
     /// Adds the daily allowances from the database.
     pub fn take_in_spent(&self, spent: HashMap<ClientId, Spent>) {
         self.lock().spent = spent;
+    }
+
+    /// Adds what is gathered for later mails from the database.
+    pub fn take_in_gatherings(&self, gatherings: HashMap<ClientId, Gathering>) {
+        self.lock().gatherings = gatherings;
+    }
+
+    /// What is gathered of a client for a later mail.
+    #[must_use]
+    pub fn gathering(&self, client: &ClientId) -> Option<Gathering> {
+        self.lock().gatherings.get(client).copied()
+    }
+
+    /// Updates what is gathered of a client after a transaction was committed.
+    pub fn note_gathering(&self, client: &ClientId, gathering: Option<Gathering>) {
+        let gatherings = &mut self.lock().gatherings;
+        match gathering {
+            Some(gathering) => drop(gatherings.insert(client.clone(), gathering)),
+            None => drop(gatherings.remove(client)),
+        }
     }
 
     /// Adds the logins that are held from the database.

@@ -67,6 +67,7 @@ impl Engine {
         let sweeps = store.reader().last_sweep_number().await?;
         let client_states = ClientStates::new(store.reader().client_states().await?, store.reader().bookmarks().await?);
         client_states.take_in_spent(store.reader().spent().await?);
+        client_states.take_in_gatherings(store.reader().gatherings().await?);
         client_states.take_in_login_holds(store.reader().login_holds().await?);
         client_states.take_in_counters(store.reader().counters().await?);
         let scheduler = Scheduler::new(client_states.clone(), publisher.clone(), store.clone(), sweeps);

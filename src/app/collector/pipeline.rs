@@ -32,6 +32,7 @@ use crate::{
         security::{
             SecurityLog,
             allowance::{Allowance, Allowed, Spent},
+            gathering,
         },
         troubles::TroubleKind,
     },
@@ -161,16 +162,22 @@ impl Pipeline {
         let mut security = security(client, &collection);
         let spent = security.as_ref().map(|log| self.allow(client, log, now));
         let mut mails = self.mails.alerts(client, &collection, verdict.as_ref(), now).await;
-        mails.extend(self.mails.events(client, &collection, security.as_ref().zip(spent), now));
+        let before = self.client_states.gathering(&client.id);
+        let (event_mails, gathering) = match verdict {
+            Some(_) => self.mails.events(client, &collection, security.as_ref().zip(spent), before, now).await,
+            None => (Vec::new(), None),
+        };
+        mails.extend(event_mails);
         if let (Some(log), Some(allowed)) = (&mut security, spent) {
             log.events.truncate(allowed.events);
         }
         let spent = spent.map(|allowed| allowed.spent);
         let bookmark = security.as_ref().and_then(|log| log.bookmark.clone());
+        let gathered = gathering.map(|change| gathering::after(before, change, security.as_ref()));
         // The same duration is stored and published. It does not include the storing.
         let duration_ms = milliseconds(started.elapsed());
         let record = self.record(client, &collection, verdict.as_ref(), (security, spent), &mails, duration_ms);
-        let stored = self.store.record(record).await;
+        let stored = self.store.record(Record { gathering, ..record }).await;
         evidence.stored(stored.as_ref().map(drop));
         let mut exceeded = Vec::new();
         if stored.is_ok() {
@@ -178,6 +185,9 @@ impl Pipeline {
             let counters = collection.outcome.as_mut().ok().and_then(|received| received.counters.take());
             if let Some(counters) = counters {
                 self.client_states.follow_counters(&client.id, *counters);
+            }
+            if let Some(gathered) = gathered {
+                self.client_states.note_gathering(&client.id, gathered);
             }
             self.follow(client, sweep, verdict, (bookmark, spent), &mails).await;
         }
@@ -358,6 +368,7 @@ impl Pipeline {
             changes: verdict.map(|verdict| verdict.changes.clone()).unwrap_or_default(),
             security,
             spent,
+            gathering: None,
             login_hold: collection.login_hold.clone(),
             counters,
             mails: mails.to_vec(),

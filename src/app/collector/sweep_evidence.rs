@@ -289,6 +289,7 @@ mod tests {
             rules: Vec::new(),
             agent: AgentDelivery::default(),
             events: None,
+            events_mail: crate::fleet::rule::Repeat::Every,
             redact: None,
             legacy: false,
             via: Arc::default(),

@@ -36,13 +36,21 @@ impl MailsADay {
             let sum = client.rules.iter().map(|rule| mails(rule, sweeps)).fold(0, u64::saturating_add);
             sum.min(sweeps) * recipients
         };
-        let events = sweeps * recipients;
+        let events = match client.events_mail {
+            Repeat::Every => sweeps,
+            Repeat::After(period) => times_a_day(period).min(sweeps),
+        } * recipients;
         Self {
             lasting: alerts(lasting),
             restless: alerts(|rule, sweeps| lasting(rule, sweeps).max(restless(rule, sweeps))),
             events: if client.events == Some(true) { events } else { 0 },
             events_by_platform: if client.events.is_none() { events } else { 0 },
         }
+    }
+
+    /// Whether any are about security events.
+    pub(super) fn has_events(self) -> bool {
+        self.events > 0 || self.events_by_platform > 0
     }
 
     /// Writes the numbers and how they follow from the configuration.
@@ -55,7 +63,7 @@ impl MailsADay {
         for (mails, what) in [
             (lasting, "about alerts, if each is raised once and lasts all day"),
             (restless, "about alerts, if each is raised and ends as often as possible"),
-            (events, "about security events, one after every collection, for clients with events=\"yes\""),
+            (events, "about security events, as `events-mail` says, for clients with events=\"yes\""),
             (events_by_platform, "about security events, if all clients without `events` run Windows"),
         ] {
             if mails > 0 {
@@ -69,7 +77,8 @@ impl MailsADay {
              recovery=\"yes\" its end is mailed too. An alert is raised after `for` sweeps in a row over the limit\n  \
              (unreachable: as many more as its limit) and ends after one sweep below it: a higher `for` or a lower\n  \
              `clear` gives fewer mails. All alerts of a client in one sweep are one mail to each recipient. Its\n  \
-             security events are one mail too, even if there are no new ones; only very long lists are split."
+             security events are one mail too, even if there are no new ones; only very long lists are split. With a\n  \
+             duration, `events-mail` gathers them, but grave events are mailed after the collection that found them."
         )
     }
 }
@@ -103,14 +112,16 @@ fn sweeps_a_day(interval: Duration) -> u64 {
     u64::try_from(DAY.as_nanos().div_ceil(interval.as_nanos().max(1))).unwrap_or(u64::MAX)
 }
 
+/// How often a period begins within a day.
+fn times_a_day(period: Duration) -> u64 {
+    u64::try_from(DAY.as_nanos() / period.as_nanos().max(1)).unwrap_or(u64::MAX).saturating_add(1)
+}
+
 /// The mails about one alert that is raised and lasts all day: the first one, and the reminders.
 fn lasting(rule: &Rule, sweeps: u64) -> u64 {
     match rule.repeat {
         Repeat::Every => sweeps,
-        Repeat::After(time) => {
-            let reminders = u64::try_from(DAY.as_nanos() / time.as_nanos().max(1)).unwrap_or(u64::MAX);
-            reminders.saturating_add(1).min(sweeps)
-        }
+        Repeat::After(time) => times_a_day(time).min(sweeps),
     }
 }
 

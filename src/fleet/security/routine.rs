@@ -34,8 +34,8 @@ impl Routine {
 pub struct Visitor<'a> {
     /// The account with which it logs in.
     pub account: &'a str,
-    /// When it logged in, from and to, by the client's clock; `None` if this is not known.
-    pub login_unix_ms: Option<(i64, i64)>,
+    /// When it logged in, from and to in milliseconds, by the client's clock; empty if this is not known.
+    pub logins_unix_ms: &'a [(i64, i64)],
 }
 
 /// SYSTEM, LOCAL SERVICE and NETWORK SERVICE.
@@ -83,10 +83,9 @@ impl<'a> Visits<'a> {
                 .filter_map(|(event, message)| Some((event, message.as_ref()?)))
                 .filter(|(_, message)| message.is_login && (message.account == Some(visitor.account)))
         };
-        if let Some((from, to)) = visitor.login_unix_ms {
-            let own = logins().find(|(event, _)| (from..=to).contains(&event.occurred_unix_ms));
-            visits.address = own.and_then(|(_, message)| message.address);
-        }
+        let is_ours = |at_ms: i64| visitor.logins_unix_ms.iter().any(|(from, to)| (*from..=*to).contains(&at_ms));
+        let own = logins().find(|(event, _)| is_ours(event.occurred_unix_ms));
+        visits.address = own.and_then(|(_, message)| message.address);
         for (_, message) in logins() {
             if visits.address.is_some() && message.address == visits.address {
                 visits.processes.extend(message.process);

@@ -14,16 +14,19 @@ use crate::{
             EventAccess, SecurityLog,
             allowance::{Allowed, Spent},
             class::Class,
-            digest::{self, ClassCount, Group, Headline, counted},
+            digest::{self, Group, Headline, counted},
+            gathering::GatheredLog,
             routine::Visitor,
-            short_source,
-            tally::Tally,
         },
     },
     mail::words::{self, SUBJECT_CHARS},
 };
 
-use super::{facts::ClientFacts, listing};
+use super::{
+    facts::ClientFacts,
+    listing,
+    sections::{Section, count_in_words, sections},
+};
 
 /// The largest attachment.
 const PART_BYTES: usize = 2 << 20;
@@ -31,15 +34,6 @@ const PART_BYTES: usize = 2 << 20;
 /// The most attachments of a mail. This many of the largest ones stay below 10 MiB when encoded, which most servers
 /// accept. Encoding adds a third.
 const PARTS_OF_A_MAIL: usize = 3;
-
-/// How many groups the text shows, if not every class has many.
-const GROUPS: usize = 24;
-
-/// The longest message of a group, in characters.
-const MESSAGE_CHARS: usize = 160;
-
-/// The longest name of an account or another machine, in characters.
-const VALUE_CHARS: usize = 48;
 
 /// The longest name of a client in a subject, in characters, so that there is room for what happened.
 const CLIENT_CHARS: usize = 40;
@@ -62,14 +56,17 @@ const ABOUT_THE_LOG: [&str; 5] = ["security events", "security log", "further se
 pub struct EventsContext<'a> {
     /// The client, with its recipients.
     pub client: &'a config::Client,
-    /// The result of the collection.
-    pub reading: &'a Reading,
-    /// The complete log of the collection.
+    /// The result of the collection; `None` if it failed, and this is only about earlier ones.
+    pub reading: Option<&'a Reading>,
+    /// The complete log: of the collection, and in front of it what was gathered.
     pub log: &'a SecurityLog,
+    /// The logs that were gathered before.
+    pub gathered: &'a [GatheredLog],
     /// How many of its events are stored and attached. The others are only in the summary.
     pub allowed: Allowed,
-    /// When this program logged in, and when it was ready to ask; `None` if it used an earlier session.
-    pub login: Option<(Timestamp, Timestamp)>,
+    /// When this program logged in for each log, from and to in milliseconds, by the client's clock, as far as this is
+    /// known.
+    pub logins_unix_ms: &'a [(i64, i64)],
     /// When it was decided.
     pub now: Timestamp,
     /// The host name of the collector.
@@ -86,6 +83,10 @@ pub(super) struct EventsFacts {
     channel: String,
     access: &'static str,
     truncated: bool,
+    /// Since when it gathers logs, in words; `None` if this is one collection.
+    gathered: Option<String>,
+    /// In how many of the gathered logs something was wrong, in words.
+    unread: Option<String>,
     /// Set if the daily allowance is used up.
     overrun: Option<Overrun>,
     /// `14 security events`; `None` if there are none.
@@ -106,25 +107,6 @@ pub(super) struct EventsFacts {
     further: bool,
     now: String,
     collector: String,
-}
-
-/// The groups of one class.
-#[derive(Debug, Serialize)]
-struct Section {
-    title: String,
-    groups: Vec<GroupFacts>,
-    /// What is omitted, in words.
-    left_out: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct GroupFacts {
-    count: String,
-    time: String,
-    source: String,
-    message: String,
-    /// Who and from where, if there are several.
-    details: Vec<String>,
 }
 
 /// A mail before its template is rendered: data, subject and attachments.
@@ -189,17 +171,17 @@ pub fn in_shell(text: &str) -> String {
     }
 }
 
-/// How far the clock of a client may be off when its events are compared with our login.
-const LOGIN_TOLERANCE_MS: i64 = 2_000;
-
 /// This program as the client sees it.
 fn visitor<'a>(occasion: &EventsContext<'a>) -> Visitor<'a> {
-    let ahead_ms = occasion.reading.clock_ahead_ms.unwrap_or_default();
-    let login_unix_ms = occasion.login.map(|(from, to)| {
-        let theirs = |at: Timestamp, tolerance| at.as_millisecond().saturating_add(ahead_ms).saturating_add(tolerance);
-        (theirs(from, -LOGIN_TOLERANCE_MS), theirs(to, LOGIN_TOLERANCE_MS))
-    });
-    Visitor { account: &occasion.client.username, login_unix_ms }
+    Visitor { account: &occasion.client.username, logins_unix_ms: occasion.logins_unix_ms }
+}
+
+/// How often a gathered log could not be read.
+fn unread(gathered: &[GatheredLog]) -> Option<String> {
+    let is_unread =
+        |gathered: &&GatheredLog| matches!(gathered.log.access, EventAccess::Denied | EventAccess::Unavailable);
+    let count = gathered.iter().filter(is_unread).count();
+    (count > 0).then(|| counted(count as u64, ("earlier collection", "earlier collections")))
 }
 
 /// The subject: the client, problems of the log, everything that is grave, and the number of events. If that is too
@@ -280,10 +262,20 @@ impl EventsFacts {
         attachments: &[Attachment],
         (mail, mails): (usize, usize),
     ) -> Self {
-        let EventsContext { client, reading, log, allowed: _, login: _, now, collector_name, program: _ } = *occasion;
+        let EventsContext {
+            client,
+            reading,
+            log,
+            gathered,
+            allowed: _,
+            logins_unix_ms: _,
+            now,
+            collector_name,
+            program: _,
+        } = *occasion;
         let further = mail > 1;
         Self {
-            client: ClientFacts::of(client, Some(reading)),
+            client: ClientFacts::of(client, reading),
             username: clean(config::safe_text::account(&client.username).as_str(), SOURCE_CHARS),
             channel: log.channel.clone(),
             access: match log.access {
@@ -293,13 +285,15 @@ impl EventsFacts {
                 EventAccess::Cleared => "cleared",
             },
             truncated: log.truncated,
+            gathered: gathered.first().map(|first| words::moment(first.at)),
+            unread: unread(gathered),
             overrun: Overrun::of(occasion),
             count: (!log.events.is_empty())
                 .then(|| counted(log.events.len() as u64, ("security event", "security events"))),
             headlines: digest::headlines(groups).into_iter().map(|headline| headline.detailed).collect(),
             counts: digest::counts(groups).into_iter().map(count_in_words).collect(),
-            warnings: warnings(reading, log),
-            clock: reading.clock_ahead_ms.and_then(clock),
+            warnings: reading.map(|reading| warnings(reading, log)).unwrap_or_default(),
+            clock: reading.and_then(|reading| reading.clock_ahead_ms).and_then(clock),
             sections: if further { Vec::new() } else { sections(groups) },
             files: attachments.iter().map(|file| file.file_name.clone()).collect(),
             mail,
@@ -308,16 +302,6 @@ impl EventsFacts {
             now: words::moment(now),
             collector: clean(collector_name, words::TEXT_CHARS),
         }
-    }
-}
-
-/// The number of events of a class, and how many of them are routine.
-fn count_in_words(count: ClassCount) -> String {
-    let words = counted(count.all, count.class.spec().words);
-    match count.routine {
-        0 => words,
-        routine if routine == count.all => format!("{words} (routine)"),
-        routine => format!("{words} ({routine} routine)"),
     }
 }
 
@@ -334,69 +318,4 @@ fn clock(ahead_ms: i64) -> Option<String> {
     let off = words::duration(std::time::Duration::from_millis(off_ms));
     let direction = if ahead_ms > 0 { "ahead of" } else { "behind" };
     (off_ms >= CLOCK_TOLERANCE_MS).then(|| format!("{off} {direction}"))
-}
-
-/// The groups by class. Each class gets some lines before the most important ones get more.
-fn sections(all: &[Group<'_>]) -> Vec<Section> {
-    let by_class: Vec<&[Group<'_>]> = all.chunk_by(|one, next| one.class == next.class).collect();
-    let of_each = |groups: &[Group<'_>]| groups.first().map_or(0, |group| group.class.spec().groups);
-    let first = by_class.iter().map(|groups| groups.len().min(of_each(groups))).sum::<usize>();
-    let mut room = GROUPS.saturating_sub(first);
-    let mut sections = Vec::new();
-    for groups in by_class {
-        let more = groups.len().saturating_sub(of_each(groups)).min(room);
-        room -= more;
-        let (shown, others) = groups.split_at_checked(of_each(groups) + more).unwrap_or((groups, &[]));
-        let Some(count) = digest::counts(groups).into_iter().next() else { continue };
-        let times = others.iter().map(|group| group.count).fold(0, u64::saturating_add);
-        sections.push(Section {
-            title: count_in_words(count),
-            groups: shown.iter().map(GroupFacts::of).collect(),
-            left_out: (!others.is_empty()).then(|| {
-                let kinds = counted(others.len() as u64, ("further kind", "further kinds"));
-                format!("{kinds}, {},", counted(times, ("event", "events")))
-            }),
-        });
-    }
-    sections
-}
-
-impl GroupFacts {
-    fn of(group: &Group<'_>) -> Self {
-        let number = group.event_id.map(|id| format!("{id} ")).unwrap_or_default();
-        let routine = group.routine.map(|routine| format!(" [{}]", routine.words())).unwrap_or_default();
-        let details = [
-            (&group.accounts, ("account", "accounts")),
-            (&group.addresses, ("address", "addresses")),
-            (&group.workstations, ("workstation", "workstations")),
-        ];
-        Self {
-            count: format!("{:>5}×", group.count),
-            time: words::span_of_their_clock(group.first_unix_ms, group.last_unix_ms),
-            source: clean(short_source(group.source), SOURCE_CHARS),
-            message: clean(&format!("{number}{}", group.message), MESSAGE_CHARS) + &routine,
-            details: details.into_iter().filter_map(|(tally, words)| detail(tally, words, &group.message)).collect(),
-        }
-    }
-}
-
-/// `500 accounts: root (12), admin, … and 495 more`; `None` if the message already names the only one.
-fn detail(tally: &Tally, (one, several): (&str, &str), message: &str) -> Option<String> {
-    let shown = tally.top.iter().map(|(value, count)| {
-        let value = clean(value, VALUE_CHARS);
-        if *count == 1 || tally.distinct == 1 { value } else { format!("{value} ({count})") }
-    });
-    let shown: Vec<String> = shown.collect();
-    match (tally.distinct, shown.as_slice()) {
-        (0, _) => None,
-        (1, [only]) => {
-            let is_named = tally.top.iter().any(|(value, _)| message.contains(value.as_str()));
-            (!is_named).then(|| format!("{one}: {only}"))
-        }
-        (distinct, _) => {
-            let more = distinct - shown.len();
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            Some(format!("{distinct} {several}: {}{more}", shown.join(", ")))
-        }
-    }
 }

@@ -36,6 +36,7 @@ fn client(rules: Vec<Rule>) -> config::Client {
         rules,
         agent: config::AgentDelivery::default(),
         events: None,
+        events_mail: Repeat::Every,
         redact: None,
         legacy: false,
         via: std::sync::Arc::default(),

@@ -323,8 +323,8 @@ fn our_own_visits_are_known_by_account_address_and_time() {
         at(500, 3, "Accepted publickey for ops from 10.0.0.66 port 5 ssh2"),
         at(500, 4, "Accepted publickey for root from 10.0.0.9 port 5 ssh2"),
     ];
-    let routine = |account, login_unix_ms| {
-        let groups = groups(&events, Visitor { account, login_unix_ms });
+    let routine = |account, logins_unix_ms: &[(i64, i64)]| {
+        let groups = groups(&events, Visitor { account, logins_unix_ms });
         let mut own: Vec<usize> = groups
             .iter()
             .filter(|group| group.routine == Some(Routine::Collector))
@@ -333,17 +333,17 @@ fn our_own_visits_are_known_by_account_address_and_time() {
         own.sort_unstable();
         own
     };
-    assert_eq!(routine("ops", Some((5, 20))), [0, 1, 2, 3]);
-    assert_eq!(routine("ops", Some((30, 40))), [0; 0]);
-    assert_eq!(routine("ops", None), [0; 0]);
-    assert_eq!(routine("eve", Some((5, 20))), [0; 0]);
+    assert_eq!(routine("ops", &[(-9, -3), (5, 20)]), [0, 1, 2, 3]);
+    assert_eq!(routine("ops", &[(30, 40)]), [0; 0]);
+    assert_eq!(routine("ops", &[]), [0; 0]);
+    assert_eq!(routine("eve", &[(-9, -3), (5, 20)]), [0; 0]);
     let logon = [("TargetUserName", "Ops"), ("TargetLogonId", "0x77"), ("ProcessName", r"C:\OpenSSH\sshd.exe")];
     let windows = [
         numbered(4624, "x", &logon),
         numbered(4672, "x", &[("SubjectLogonId", "0x77")]),
         numbered(4672, "x", &[("SubjectLogonId", "0x78")]),
     ];
-    let groups = groups(&windows, Visitor { account: r"CORP\ops", login_unix_ms: None });
+    let groups = groups(&windows, Visitor { account: r"CORP\ops", logins_unix_ms: &[] });
     assert_eq!(groups.iter().filter(|group| group.routine == Some(Routine::Collector)).count(), 2);
 }
 

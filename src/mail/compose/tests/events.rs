@@ -53,12 +53,12 @@ fn mails_within(
     log: &SecurityLog,
     part_bytes: usize,
 ) -> Vec<Mail> {
-    mails_at(None, allowed, client, reading, log, part_bytes)
+    mails_at(&[], allowed, client, reading, log, part_bytes)
 }
 
-/// The mails about a log after a login at this time.
+/// The mails about a log after logins at these times.
 pub(super) fn mails_at(
-    login: Option<(Timestamp, Timestamp)>,
+    logins_unix_ms: &[(i64, i64)],
     allowed: Allowed,
     client: &config::Client,
     reading: &Reading,
@@ -67,7 +67,9 @@ pub(super) fn mails_at(
 ) -> Vec<Mail> {
     let now = at("10:00:00");
     let (collector_name, program) = ("mon-1", "fleetsweep");
-    let occasion = EventsContext { client, reading, log, allowed, login, now, collector_name, program };
+    let (reading, gathered) = (Some(reading), &[][..]);
+    let occasion =
+        EventsContext { client, reading, log, gathered, allowed, logins_unix_ms, now, collector_name, program };
     let mut number = 0;
     let mut new_id = || {
         number += 1;

@@ -78,9 +78,9 @@ fn a_quiet_hour_of_linux() {
         event.data = vec![("pid".into(), pid.to_string())];
     }
     let log = log(events);
-    let login = Some((at("04:09:49"), at("04:09:51")));
+    let login = [at("04:09:49"), at("04:09:51")].map(Timestamp::as_millisecond);
     let allowed = Allowed { events: log.events.len(), spent: Spent::default() };
-    let mails = mails_at(login, allowed, &db(), &reading(1.0, 10, 10), &log, 1 << 20);
+    let mails = mails_at(&[(login[0], login[1])], allowed, &db(), &reading(1.0, 10, 10), &log, 1 << 20);
     insta::assert_snapshot!("quiet_hour_linux", show(&mails[0]));
 }
 
@@ -193,4 +193,37 @@ fn a_subject_that_is_too_long_counts_the_last_classes_alone() {
     let log = SecurityLog { channel: "Security".into(), ..log(events) };
     let mails = mails(&client, &reading(1.0, 10, 10), &log, 1 << 20);
     insta::assert_snapshot!("long_subject", mails[0].subject);
+}
+
+#[test]
+fn a_mail_about_a_hundred_thousand_events_takes_a_time_that_grows_with_them() {
+    // Quadratic time would take hours.
+    let events: Vec<SecurityEvent> = (0..100_000)
+        .map(|n: i64| {
+            let (name, address) = (format!("user{n}"), format!("10.{}.{}.7", n % 251, n % 13));
+            let data =
+                [("TargetUserName", name.as_str()), ("SubStatus", "0xc0000064"), ("IpAddress", address.as_str())];
+            match n % 3 {
+                0 => numbered(
+                    4625,
+                    n,
+                    &name,
+                    &format!("Failed logon of {name} from {address}: unknown user name"),
+                    &data,
+                ),
+                1 => event("sshd", n, &format!("Failed password for invalid user {name} from {address} port {n} ssh2")),
+                _ => event(
+                    "daemon",
+                    n,
+                    &format!("{} for {name}", "x".repeat(usize::try_from(n % 97).unwrap_or_default())),
+                ),
+            }
+        })
+        .collect();
+    let began = std::time::Instant::now();
+    assert!(
+        scene("Security", events).contains("33334× ") && began.elapsed() < Duration::from_secs(120),
+        "{:?}",
+        began.elapsed()
+    );
 }
