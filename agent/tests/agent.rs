@@ -331,13 +331,18 @@ fn a_collector_that_hangs_up_ends_the_agent() {
 
 #[test]
 fn what_is_no_request_is_refused_in_one_line() {
-    for (argument, expected) in [
-        ("", "the request's version is not well formed"),
-        ("9.x", "the request speaks version 9, this agent version 1"),
-        ("1.x", "the request's collection is not well formed"),
+    let other = concat!(
+        "the request speaks version 9, this agent version 1 (fleetsweep-agent ",
+        env!("CARGO_PKG_VERSION"),
+        ")"
+    );
+    for (argument, code, expected) in [
+        ("", exit::BAD_REQUEST, "the request's version is not well formed"),
+        ("9.x", exit::OTHER_VERSION, other),
+        ("1.x", exit::BAD_REQUEST, "the request's collection is not well formed"),
     ] {
         let ended = end_of(start(argument));
-        assert_eq!(ended.code, Some(exit::BAD_REQUEST.into()));
+        assert_eq!(ended.code, Some(code.into()));
         assert_eq!(ended.stderr, format!("fleetsweep-agent: {expected}\n"));
         assert!(ended.stdout.is_empty());
     }

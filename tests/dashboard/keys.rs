@@ -36,7 +36,9 @@ fn exported(site: &Site, what: &str, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(site.directory()).unwrap().map(|entry| entry.unwrap().path());
     let is_one = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(&format!("fleetsweep-{what}-")) && name.ends_with(extension)
+        // A file is there before it is written.
+        let is_written = || fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        name.starts_with(&format!("fleetsweep-{what}-")) && name.ends_with(extension) && is_written()
     };
     entries.filter(is_one).collect()
 }

@@ -380,11 +380,15 @@ async fn reminders_and_ends_hang_under_the_first_mail_of_their_alert() {
         let clients = vec![client("client-1", post.fleet.servers[0].address(), crate::site::LOGIN, rules)];
         Config { alerts: r#"repeat="1s" recovery="yes""#, clients, ..post.config(rules) }
     };
-    let disk = r#"<alert type="disk" limit="0%"/>"#;
+    let disk = r#"<alert type="disk" mount="/" limit="0%"/>"#;
     let both = format!("{OVER}{disk}");
-    for rules in
-        [OVER, OVER, &both, &format!("{UNDER}{disk}"), &format!("{UNDER}<alert type=\"disk\" limit=\"100%\"/>")]
-    {
+    for rules in [
+        OVER,
+        OVER,
+        &both,
+        &format!("{UNDER}{disk}"),
+        &format!("{UNDER}<alert type=\"disk\" mount=\"/\" limit=\"100%\"/>"),
+    ] {
         post.fleet.program.write_config(&one(rules).text());
         assert_eq!(mails(&once(&post.fleet.program).await), (1, 0));
         tokio::time::sleep(Duration::from_millis(1100)).await;

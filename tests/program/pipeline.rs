@@ -42,7 +42,7 @@ async fn subjects(exim: &Exim, count: usize) -> Vec<String> {
 
 async fn an_exceeded_limit_of_a_real_machine_is_stored_and_mailed_to_everyone() {
     let (sshd, exim) = servers().await;
-    let rules = format!(r#"{OVER}<alert type="disk" limit="0%"/>"#);
+    let rules = format!(r#"{OVER}<alert type="disk" mount="/" limit="0%"/>"#);
     let clients = vec![machine(&sshd, "ops@example.com, Night &lt;night@example.com&gt;", &rules)];
     let program = program().with_config(&Config::new(exim.address(), clients).text());
 
@@ -89,9 +89,9 @@ async fn an_exceeded_limit_of_a_real_machine_is_stored_and_mailed_to_everyone() 
     for mail in delivered {
         assert_eq!(mail.from, "fleetsweep@example.com");
         assert!(mail.subject.contains("box") && mail.subject.contains("memory") && mail.subject.contains("disk"));
-        for row in sql(&program, "SELECT upper(type), value FROM v1_alerts").await {
-            let (metric, value) = row.split_once('|').unwrap();
-            let line = format!("{metric} {:.1} %, limit 0", value.parse::<f64>().unwrap());
+        for row in sql(&program, "SELECT trim(upper(type) || ' ' || instance), value FROM v1_alerts").await {
+            let (what, value) = row.split_once('|').unwrap();
+            let line = format!("{what} {:.1} %, limit 0", value.parse::<f64>().unwrap());
             assert!(mail.text.contains(&line), "no {line:?} in:\n{}", mail.text);
         }
         let since = mail.text.lines().find_map(|line| line.strip_prefix("Since: ")).unwrap();

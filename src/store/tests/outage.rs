@@ -222,7 +222,7 @@ async fn a_full_disk_is_away_until_there_is_room_again() {
     let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
     // A limit of this connection. Its error closes the connection, and the next one has no limit.
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();
-    let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 8));
+    let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 16));
     sqlx::query(limit).execute(writes).await.unwrap();
     let store = Store::start(opened, &Environment::default(), spool::MOST_BYTES).await.unwrap();
     let mut stored = 0;
@@ -232,6 +232,6 @@ async fn a_full_disk_is_away_until_there_is_room_again() {
     }
     let why = store.status().borrow().away.as_ref().map(|away| away.why.kind);
     assert_eq!(why, Some(StoreErrorKind::Full));
-    assert_eq!(store.settle(SOON).await, 0);
+    assert_eq!(store.settle(SOON).await, 0, "{:?}", store.status().borrow());
     assert_eq!(home.count("SELECT count(*) FROM collections").await, i64::try_from(stored).unwrap());
 }
