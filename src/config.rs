@@ -30,6 +30,7 @@ mod loaded;
 mod model;
 mod openssh;
 mod range;
+mod rules;
 mod schema;
 mod settings;
 mod shape;

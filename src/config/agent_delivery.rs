@@ -85,7 +85,7 @@ impl InstalledAgent {
             Some(AgentPath::Unix(directory)) => (format!("{directory}/agent"), System::Unix),
             Some(AgentPath::Windows(directory)) => (format!("{directory}\\agent.exe"), System::Windows),
         };
-        // `is_plain` of the agent accepts these.
+        // `forced_command` of the agent accepts these characters.
         if program.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/\\:._-".contains(&byte)) {
             return Ok(Self { program, system });
         }

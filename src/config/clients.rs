@@ -1,5 +1,5 @@
-//! Reads `<client>`, `<group>` and `<alert>`: inheritance from groups, expansion of ranges, detection of duplicates.
-//! The settings of the whole fleet are read elsewhere.
+//! Reads `<client>` and `<group>`: inheritance from groups, expansion of ranges, detection of duplicates. Their alerts are
+//! read in [`rules`](super::rules), the settings of the whole fleet elsewhere.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -16,11 +16,11 @@ use super::{
     bastions::{self, Bastions, WrittenHop},
     choices::AgentChoice,
     fields::{self, Field, field, required},
-    instances::{self, Instances},
     loaded::ClientElement,
     model::{Client, KeyFile, Login},
     openssh::Openssh,
     range::{MOST, Pattern},
+    rules::Rules,
     safe_text::{self, SafeText, words},
     secret::SecretSource,
     settings::Settings,
@@ -31,19 +31,12 @@ use super::{
     ways::{self, Way, WayError, Written},
 };
 use crate::{
-    fleet::{
-        ClientId, Metric, Rule,
-        metric::{Instance, Nature, Worse},
-        rule::Repeat,
-        security::redaction::Redaction,
-    },
+    fleet::{ClientId, Rule, rule::Repeat, security::redaction::Redaction},
     ssh_config::HostQuery,
 };
 
 /// The default port of SSH.
 const SSH_PORT: u16 = 22;
-/// The default of `for`: sweeps in a row over the limit before an alert is raised.
-const FOR_SWEEPS: u32 = 1;
 
 /// What a client inherits from the groups around it. The nearest group wins, separately for each attribute and for each
 /// alert type and the instance that it names.
@@ -160,103 +153,9 @@ impl Reader<'_> {
             redact: field(element, "redact", findings, values::redact).or(outer.redact),
             legacy: field(element, "legacy", findings, values::yes_or_no).or(outer.legacy),
             via: field(element, "via", findings, bastions::via).or(outer.via),
-            rules: self.rules(element, outer.rules),
+            rules: Rules { source: self.source, settings: self.settings, findings: self.findings }
+                .read(element, outer.rules),
         }
-    }
-
-    /// The alerts of an element, and the inherited alerts of types and instances for which the element has none.
-    fn rules(&mut self, element: &Element, outer: Vec<Rule>) -> Vec<Rule> {
-        let mut own: Vec<Rule> = Vec::new();
-        let mut seen: Vec<(Metric, Option<Instance>, usize)> = Vec::new();
-        for alert in element.children.iter().filter(|child| child.name.text == "alert") {
-            let metric = required(alert, "type", type_example(), self.findings, values::metric);
-            let metric = metric.map(|metric| of_limit(metric, alert));
-            let instances = metric.and_then(|metric| instances::read(alert, metric, self.findings));
-            if let (Some(metric), Some(Instances { only, .. })) = (metric, &instances) {
-                match seen.iter().find(|(of, instance, _)| *of == metric && is_same(instance.as_ref(), only.as_ref())) {
-                    Some((.., first)) => {
-                        let line = self.source.line_of(*first);
-                        let which = if only.is_some() { " with this name" } else { "" };
-                        self.findings.error(
-                            instances::place(alert),
-                            words!["this element has two alerts for ", metric, which, "; the first is in line ", line],
-                            "keep one of them",
-                        );
-                    }
-                    None => seen.push((metric, only.clone(), alert.name.at.start)),
-                }
-            }
-            let rule = self.rule(alert, metric);
-            own.extend(rule.zip(instances).map(|(rule, Instances { only, exclude })| Rule {
-                instance: only,
-                exclude,
-                ..rule
-            }));
-        }
-        let is_replaced = |rule: &Rule| {
-            seen.iter().any(|(of, only, _)| *of == rule.metric && is_same(only.as_ref(), rule.instance.as_ref()))
-        };
-        own.extend(outer.into_iter().filter(|rule| !is_replaced(rule)));
-        own.sort_by(|one, other| (one.metric, &one.instance).cmp(&(other.metric, &other.instance)));
-        own
-    }
-
-    /// One `<alert>`; every attribute is checked even where another is wrong.
-    fn rule(&mut self, alert: &Element, metric: Option<Metric>) -> Option<Rule> {
-        let settings = self.settings;
-        let for_sweeps = field(alert, "for", self.findings, |text| values::whole(text, 1..=10_000));
-        let repeat = field(alert, "repeat", self.findings, values::repeat);
-        // Without the type the unit of the limit is unknown.
-        let Some(metric) = metric else {
-            if alert.attribute("limit").is_none() {
-                fields::missing(alert, "limit", "limit=\"90%\"", self.findings);
-            }
-            return None;
-        };
-        let (unit, worse) = (metric.unit(), metric.spec().worse);
-        let limit = match (metric.spec().nature, alert.attribute("limit")) {
-            (Nature::Event, None) => Some(0.0),
-            (Nature::Event | Nature::State, _) => {
-                required(alert, "limit", unit.example(), self.findings, |text| values::limit(unit, text))
-            }
-        };
-        let clear = field(alert, "clear", self.findings, |text| {
-            let clear = values::limit(unit, text)?;
-            match limit {
-                Some(limit) if worse.is_worse(clear, limit) => {
-                    let (side, better) = match worse {
-                        Worse::High => ("above", "lower"),
-                        Worse::Low => ("below", "higher"),
-                    };
-                    let why = " the limit, so the alert would end as soon as it is raised";
-                    Err(ValueError::new(
-                        words![safe_text::number(text), " is ", side, why],
-                        words!["write the limit or a value that is ", better],
-                    ))
-                }
-                Some(_) | None => Ok(clear),
-            }
-        });
-        let limit = limit?;
-        if worse == Worse::High && unit.greatest().is_some_and(|greatest| limit >= greatest) {
-            let at = fields::place(alert, "limit");
-            self.findings.warning(at, "this alert can never be raised: no value is above 100 %", "write a lower limit");
-        }
-        let wrong =
-            matches!((&for_sweeps, &repeat, &clear), (Field::Wrong, ..) | (_, Field::Wrong, _) | (.., Field::Wrong));
-        if wrong {
-            return None;
-        }
-        Some(Rule {
-            metric,
-            instance: None,
-            exclude: Vec::new(),
-            limit,
-            clear: clear.given().unwrap_or(limit),
-            for_sweeps: for_sweeps.given().unwrap_or(FOR_SWEEPS),
-            repeat: repeat.given().unwrap_or(settings.repeat),
-            recovery: settings.recovery,
-        })
     }
 
     /// One `<client>`: all the clients that its ranges make.
@@ -484,15 +383,6 @@ impl Reader<'_> {
     }
 }
 
-/// Whether two alerts are for the same instance, or both for every instance.
-fn is_same(one: Option<&Instance>, other: Option<&Instance>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => one.is_named(other),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
-    }
-}
-
 fn others(count: usize) -> SafeText {
     match count {
         0 | 1 => "".into(),
@@ -525,17 +415,4 @@ pub(super) fn literal_secrets<'a>(element: &'a Element, found: &mut Vec<&'a Attr
         }
     }));
     element.children.iter().for_each(|child| literal_secrets(child, found));
-}
-
-/// The metric that the limit of an `<alert>` is for: a limit with `%` may be for another one.
-fn of_limit(metric: Metric, alert: &Element) -> Metric {
-    let is_percent = alert.attribute("limit").is_some_and(|limit| limit.value.text.contains('%'));
-    metric.spec().in_percent.filter(|_| is_percent).unwrap_or(metric)
-}
-
-/// An example of `type` of an `<alert>`, followed by all other types.
-fn type_example() -> SafeText {
-    let [first, others @ ..] = Metric::ALL.map(Metric::word);
-    let others = others.map(SafeText::from);
-    words!["type=\"", first, "\" (or ", SafeText::join(&others, ", "), ")"]
 }

@@ -6,7 +6,6 @@
 
 use std::{fmt, str::FromStr};
 
-use fleetsweep_agent::report::Resource;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -18,11 +17,13 @@ use super::{
 
 pub use observed::{Observation, Observed, Previous};
 pub use pattern::InstancePattern;
+pub use properties::{Evidence, Gauge, Nature, Scope, StoredValue, Worse};
 pub use unit::Unit;
 pub use values::{Instance, Measured, Values};
 
 mod observed;
 mod pattern;
+mod properties;
 mod unit;
 mod values;
 
@@ -54,148 +55,6 @@ pub struct MetricSpec {
     pub nature: Nature,
     /// Computes its values from a collection.
     pub measure: fn(Observed<'_>) -> Values,
-}
-
-/// How the value of a metric is stored in a row of `collections`. As text it is an SQL expression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoredValue {
-    /// In its own column with this name. [`columns`](super::stored::columns) reads it from here.
-    Own(&'static str),
-    /// As the quotient of two columns that are stored anyway.
-    Quotient(&'static str, &'static str),
-}
-
-impl fmt::Display for StoredValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Own(column) => f.write_str(column),
-            Self::Quotient(dividend, divisor) => write!(f, "{dividend} / {divisor}"),
-        }
-    }
-}
-
-/// What the instances of a metric are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// The host as a whole: one value without an instance name.
-    Host,
-    /// Each mounted file system, by its mount point.
-    Mount,
-    /// Each network interface, by its name.
-    Interface,
-    /// Each disk, by its name.
-    Disk,
-    /// Each resource that tasks wait for: `cpu`, `memory`, `io`.
-    Resource,
-    /// Each service, by its name.
-    Service,
-}
-
-impl Scope {
-    /// The Prometheus label with the instance; `None` for the host.
-    #[must_use]
-    pub fn label(self) -> Option<&'static str> {
-        match self {
-            Self::Host => None,
-            Self::Mount => Some("mount"),
-            Self::Interface => Some("interface"),
-            Self::Disk => Some("disk"),
-            Self::Resource => Some("resource"),
-            Self::Service => Some("service"),
-        }
-    }
-
-    /// The attribute of `<alert>` that names an instance; `None` for the host.
-    #[must_use]
-    pub fn attribute(self) -> Option<&'static str> {
-        match self {
-            Self::Host => None,
-            Self::Mount => Some("mount"),
-            Self::Interface => Some("interface"),
-            Self::Disk | Self::Resource | Self::Service => Some("name"),
-        }
-    }
-
-    /// Whether an instance can have this name. Only the names of resources are known in advance.
-    #[must_use]
-    pub fn can_have(self, name: &str) -> bool {
-        match self {
-            Self::Resource => Resource::ALL.into_iter().any(|resource| resource.word() == name),
-            Self::Host | Self::Mount | Self::Interface | Self::Disk | Self::Service => true,
-        }
-    }
-}
-
-/// Whether a metric is a state that lasts or something that happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nature {
-    /// A state. Its limit must be configured, and the end of its alert can be mailed.
-    State,
-    /// A count of what happened since the last collection. By default its limit is 0. Its alert ends at the next collection
-    /// at which nothing happened, and that is not mailed.
-    Event,
-}
-
-/// The direction in which values of a metric get worse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Worse {
-    /// Higher values are worse: a limit is exceeded by a greater value.
-    High,
-    /// Lower values are worse: a limit is exceeded by a smaller value.
-    Low,
-}
-
-impl Worse {
-    /// Whether a value is strictly worse than another.
-    #[must_use]
-    pub fn is_worse(self, value: f64, than: f64) -> bool {
-        match self {
-            Self::High => value > than,
-            Self::Low => value < than,
-        }
-    }
-
-    /// The worse of two values.
-    #[must_use]
-    pub fn worst(self, one: f64, other: f64) -> f64 {
-        match self {
-            Self::High => one.max(other),
-            Self::Low => one.min(other),
-        }
-    }
-
-    /// The comparison sign between an exceeding value and its limit.
-    #[must_use]
-    pub fn sign(self) -> char {
-        match self {
-            Self::High => '>',
-            Self::Low => '<',
-        }
-    }
-}
-
-/// A gauge of the Prometheus export. Its value is in the base unit, see [`Unit::to_base`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gauge {
-    /// Its name. Other programs rely on it.
-    pub name: &'static str,
-    /// Its help text, with the unit and the range.
-    pub help: &'static str,
-}
-
-/// Data that explains a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
-    /// The processes that use most CPU.
-    ProcessesByCpu,
-    /// The processes that use most memory.
-    ProcessesByMemory,
-    /// The fullest file systems.
-    FileSystems,
-    /// Why the collection failed.
-    Failure,
-    /// None.
-    Nothing,
 }
 
 /// Generates the enum, the list of all metrics and the lookup from one table, so that each metric has a row.
@@ -533,114 +392,4 @@ impl TryFrom<String> for Metric {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use fleetsweep_agent::report::Report;
-
-    use super::*;
-    use crate::fleet::{
-        Bytes,
-        rates::{DiskRates, PressureRate, Rates},
-    };
-
-    #[test]
-    fn words_columns_and_gauges_name_one_metric_each() {
-        let (mut names, mut columns) = (BTreeSet::new(), BTreeSet::new());
-        for metric in Metric::ALL {
-            let spec = metric.spec();
-            assert!(names.insert(spec.word), "{metric}");
-            assert!(spec.short == spec.word || names.insert(spec.short), "{metric}");
-            assert!(spec.stored.is_none_or(|stored| columns.insert(stored.to_string())), "{metric}");
-            assert!(spec.gauge.is_none_or(|gauge| names.insert(gauge.name)), "{metric}");
-            // The columns of the database have this width, and a colon separates the metric from the instance.
-            assert!(spec.word.len() <= 16 && !spec.word.contains(':'), "{metric}");
-            assert_eq!(spec.word.parse(), Ok(metric));
-            assert_eq!(serde_json::to_value(metric).unwrap(), spec.word);
-            assert_eq!(serde_json::from_value::<Metric>(spec.word.into()).unwrap(), metric);
-        }
-        assert_eq!("CPU".parse::<Metric>(), Err(InvalidMetric("CPU".to_owned())));
-    }
-
-    /// A reading in which everything was measured.
-    fn everything() -> Reading {
-        Reading {
-            cpu: Percent::new(11.0).ok(),
-            cores: vec![Percent::ZERO; 4],
-            load: Some([6.0, 1.0, 1.0]),
-            memory: Some(Usage { total: Bytes(100), used: Bytes(22) }),
-            swap: Some(Usage { total: Bytes(100), used: Bytes(33) }),
-            file_systems: [("/", 10), ("/var", 44), ("/home", 20)]
-                .map(|(mount, used)| FileSystem {
-                    mount: mount.into(),
-                    kind: "ext4".into(),
-                    total: Bytes(100),
-                    used: Bytes(used),
-                    available: Bytes(100 - used),
-                    inodes: None,
-                })
-                .into(),
-            rates: Rates {
-                interfaces: vec![
-                    InterfaceRates {
-                        name: "lo".into(),
-                        received_mbit: Some(999.0),
-                        is_loopback: true,
-                        ..Default::default()
-                    },
-                    InterfaceRates {
-                        name: "eth0".into(),
-                        received_mbit: Some(55.0),
-                        sent_mbit: Some(54.0),
-                        speed_mbit: Some(100),
-                        ..Default::default()
-                    },
-                ],
-                disks: vec![
-                    DiskRates { name: "sda".into(), busy: Percent::new(66.0).ok(), ..DiskRates::default() },
-                    DiskRates { name: "sdb".into(), ..DiskRates::default() },
-                ],
-                pressure: vec![PressureRate { resource: "io".into(), some: Percent::new(77.0).ok() }],
-                oom_kills: Some(8),
-                restarts: Some(1),
-                ..Rates::default()
-            },
-            ..Reading::from_report(&Report::default(), 0).unwrap()
-        }
-    }
-
-    #[test]
-    fn each_metric_reads_its_own_value() {
-        let nothing = Reading::from_report(&Report::default(), 0).unwrap();
-        // One for each, in the order of the table.
-        let expected: [f64; Metric::ALL.len()] = [11.0, 22.0, 33.0, 44.0, 1.5, 55.0, 55.0, 66.0, 77.0, 8.0, 1.0, 0.0];
-        for (metric, expected) in Metric::ALL.into_iter().zip(expected) {
-            let values = metric.measure(Observed::reading(&everything()));
-            let instance = match metric.spec().scope {
-                Scope::Host => "",
-                Scope::Mount => "/var",
-                Scope::Interface => "eth0",
-                Scope::Disk => "sda",
-                Scope::Resource => "io",
-                Scope::Service => panic!("{metric} has no instance in this test"),
-            };
-            assert!(values.measured().contains(&(Instance::new(instance), expected)), "{metric}");
-            assert_eq!(metric.worst(&values), Some(expected), "{metric}");
-            let values = metric.measure(Observed::reading(&nothing));
-            assert_eq!(metric.worst(&values).is_some(), metric == Metric::Unreachable, "{metric}");
-        }
-    }
-
-    #[test]
-    fn what_is_worse_depends_on_the_metric() {
-        for (worse, value, than, expected) in [
-            (Worse::High, 2.0, 1.0, true),
-            (Worse::High, 1.0, 1.0, false),
-            (Worse::Low, 1.0, 1.0, false),
-            (Worse::Low, 0.5, 1.0, true),
-        ] {
-            assert_eq!(worse.is_worse(value, than), expected);
-        }
-        assert_eq!((Worse::High.worst(1.0, 2.0), Worse::Low.worst(1.0, 2.0)), (2.0, 1.0));
-    }
-}
+mod tests;
