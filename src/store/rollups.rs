@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     history_rows::{self, HistoryRow, SLOTS, Table},
-    pool::{Transaction, execute, fetch_all, fetch_one},
+    pool::{Transaction, execute, fetch_all, fetch_one, on_driver},
 };
 use crate::fleet::{
     metric::Instance,
@@ -17,6 +17,9 @@ use crate::fleet::{
 
 /// The most series of a client. A client decides how many instances it has; those above this have no history.
 const MOST_SERIES: usize = 1_200;
+
+/// The most rows or keys of one statement.
+const ROWS: usize = 100;
 
 /// Where the values of a series are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,37 +73,23 @@ impl ClientHistory {
         Ok(history)
     }
 
-    /// The place of a series, which is created if it is new; `None` if there are too many.
-    async fn place(
-        &mut self,
-        transaction: &mut Transaction,
-        last_group: &mut i32,
-        client: i64,
-        series: Series,
-    ) -> Result<Option<Place>, sqlx::Error> {
+    /// The place of a series; `None` if there are too many. The place of a new one is added to `created`, to be stored.
+    fn place(&mut self, last_group: &mut i32, series: Series, created: &mut Vec<(Series, Place)>) -> Option<Place> {
         if let Some(place) = self.places.get(&series) {
-            return Ok(Some(*place));
+            return Some(*place);
         }
         if self.series >= MOST_SERIES {
-            return Ok(None);
+            return None;
         }
         let place = self.next.unwrap_or_else(|| {
             *last_group += 1;
             Place { group: *last_group, slot: 0 }
         });
-        execute!(
-            transaction,
-            "INSERT INTO history_series (client_id, metric, instance, group_id, slot) VALUES (?, ?, ?, ?, ?)",
-            client,
-            series.quantity.word(),
-            series.instance.name(),
-            place.group,
-            i32::try_from(place.slot).unwrap_or(i32::MAX)
-        )?;
         self.next = place.next();
         self.series += 1;
-        self.places.insert(series, place);
-        Ok(Some(place))
+        self.places.insert(series.clone(), place);
+        created.push((series, place));
+        Some(place)
     }
 
     /// Adds the values of a collection that ended at this time.
@@ -113,14 +102,18 @@ impl ClientHistory {
         values: Vec<(Series, f64)>,
     ) -> Result<(), sqlx::Error> {
         let mut placed = Vec::with_capacity(values.len());
+        let mut created = Vec::new();
         for (series, value) in values {
-            if let Some(place) = self.place(transaction, last_group, client, series).await? {
+            if let Some(place) = self.place(last_group, series, &mut created) {
                 placed.push((place, Bucket::of(value)));
             }
         }
+        create(transaction, client, &created).await?;
         let groups: BTreeSet<i32> = placed.iter().map(|(place, _)| place.group).collect();
+        let new_groups: BTreeSet<i32> =
+            created.iter().filter(|(_, place)| place.slot == 0).map(|(_, place)| place.group).collect();
         for tier in Tier::ALL {
-            self.turn(transaction, &groups, tier, tier.start_of(at_ms)).await?;
+            self.turn(transaction, &groups, &new_groups, tier, tier.start_of(at_ms)).await?;
             for (place, value) in &placed {
                 if let Some(row) = self.open.get_mut(&(place.group, tier)) {
                     row.add(place.slot, *value);
@@ -140,14 +133,16 @@ impl ClientHistory {
         past: Past,
     ) -> Result<(), sqlx::Error> {
         let mut earlier: BTreeMap<(i32, Tier, i64), HistoryRow> = BTreeMap::new();
+        let mut created = Vec::new();
         for ((tier, start_ms), values) in past {
             for (series, bucket) in values {
-                let Some(place) = self.place(transaction, last_group, client, series).await? else { continue };
+                let Some(place) = self.place(last_group, series, &mut created) else { continue };
                 let key = (place.group, tier, start_ms);
                 let row = earlier.entry(key).or_insert_with(|| HistoryRow::empty(place.group, tier, start_ms));
                 row.add(place.slot, bucket);
             }
         }
+        create(transaction, client, &created).await?;
         let mut open = Vec::new();
         earlier.retain(|(group, tier, start_ms), row| match self.open.get_mut(&(*group, *tier)) {
             Some(known) if known.start_ms == *start_ms => {
@@ -179,11 +174,12 @@ impl ClientHistory {
         history_rows::insert(transaction, Table::Buckets, &earlier.values().collect::<Vec<_>>()).await
     }
 
-    /// Makes the rows of a bucket the open ones of these groups.
+    /// Makes the rows of a bucket the open ones of these groups. Of new groups there are no rows yet.
     async fn turn(
         &mut self,
         transaction: &mut Transaction,
         groups: &BTreeSet<i32>,
+        new_groups: &BTreeSet<i32>,
         tier: Tier,
         start_ms: i64,
     ) -> Result<(), sqlx::Error> {
@@ -197,7 +193,9 @@ impl ClientHistory {
         }
         let closed: Vec<HistoryRow> = turned.iter().filter_map(|group| self.open.remove(&(*group, tier))).collect();
         history_rows::insert(transaction, Table::Buckets, &closed.iter().collect::<Vec<_>>()).await?;
-        for row in take(transaction, tier, start_ms, &turned).await? {
+        let stored: Vec<i64> =
+            turned.iter().filter(|group| !new_groups.contains(*group)).map(|group| (*group).into()).collect();
+        for row in take(transaction, tier, start_ms, &stored).await? {
             self.open.insert((row.group, tier), row);
         }
         for group in turned {
@@ -214,19 +212,39 @@ impl Place {
     }
 }
 
+/// Stores new series.
+async fn create(transaction: &mut Transaction, client: i64, created: &[(Series, Place)]) -> Result<(), sqlx::Error> {
+    for created in created.chunks(ROWS) {
+        let rows = vec!["(?, ?, ?, ?, ?)"; created.len()].join(", ");
+        let sql = format!("INSERT INTO history_series (client_id, metric, instance, group_id, slot) VALUES {rows}");
+        on_driver!(transaction, |connection, text| {
+            let mut query = sqlx::query(text(sql.into()));
+            for (series, place) in created {
+                let slot = i32::try_from(place.slot).unwrap_or(i32::MAX);
+                query = query.bind(client).bind(series.quantity.word()).bind(series.instance.name());
+                query = query.bind(place.group).bind(slot);
+            }
+            query.execute(connection).await.map(drop)
+        })?;
+    }
+    Ok(())
+}
+
 /// Takes the rows of a bucket from the table of all buckets, where there usually are none yet.
 async fn take(
     transaction: &mut Transaction,
     tier: Tier,
     start_ms: i64,
-    groups: &[i32],
+    groups: &[i64],
 ) -> Result<Vec<HistoryRow>, sqlx::Error> {
-    let condition = format!(
-        "tier_seconds = ? AND start_ms = ? AND group_id IN ({})",
-        groups.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    );
-    let rows =
-        history_rows::select(transaction, Table::Buckets, &condition, &[tier.seconds().into(), start_ms]).await?;
+    let mut rows = Vec::new();
+    for groups in groups.chunks(ROWS) {
+        // Parameters, so that the database need not prepare a statement for each client.
+        let placeholders = vec!["?"; groups.len()].join(", ");
+        let condition = format!("tier_seconds = ? AND start_ms = ? AND group_id IN ({placeholders})");
+        let parameters = [&[tier.seconds().into(), start_ms], groups].concat();
+        rows.extend(history_rows::select(transaction, Table::Buckets, &condition, &parameters).await?);
+    }
     for row in &rows {
         delete(transaction, row).await?;
     }
