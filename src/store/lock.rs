@@ -108,7 +108,13 @@ impl Lock {
     /// Releases it and waits until that is done.
     pub(super) async fn release(self) {
         match self {
-            Self::File { file, .. } => drop(file),
+            // A process that was just started still has the file until it executes its program, so that closing it here
+            // would not be enough.
+            Self::File { file, .. } => {
+                if let Err(error) = file.unlock() {
+                    tracing::debug!(%error, "the database lock ends with the process");
+                }
+            }
             Self::Session(SessionHandle { stop, task }) => {
                 drop(stop);
                 if let Err(error) = task.await {
@@ -311,5 +317,25 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Resu
     match tokio::time::timeout(CONNECT_DEADLINE, asked).await {
         Ok(answer) => answer,
         Err(passed) => Err(sqlx::Error::Io(passed.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_released_lock_is_free_although_another_process_still_has_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("fleet.db");
+        std::fs::write(&database, "").unwrap();
+        let lock = file(&database).unwrap().unwrap();
+        let Lock::File { file: held, .. } = &lock else { panic!("{lock:?}") };
+        // As a process that was started has it.
+        let inherited = held.try_clone().unwrap();
+        assert!(file(&database).unwrap().is_none());
+        lock.release().await;
+        assert!(file(&database).unwrap().is_some());
+        drop(inherited);
     }
 }
