@@ -243,8 +243,6 @@ async fn what_was_answered_is_there_once_however_often_the_file_comes_and_goes()
             while !stop.load(Ordering::Relaxed) {
                 store.record(plain(number)).await.unwrap();
                 number += 1;
-                // While the file is away, records are taken much faster than they are stored afterwards.
-                tokio::time::sleep(Duration::from_millis(2)).await;
             }
             number
         }

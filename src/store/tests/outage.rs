@@ -216,22 +216,29 @@ async fn a_full_spool_is_said_and_what_was_kept_before_is_stored() {
 
 #[tokio::test]
 async fn a_full_disk_is_away_until_there_is_room_again() {
-    let home = Home::new();
-    home.open().await.close().await;
-    let opened = open::hold(Target::of(DatabaseUrl::plain(&home.url())).unwrap()).await.unwrap();
-    let Pool::Sqlite(writes) = &opened.writes else { panic!("not SQLite") };
-    // A limit of this connection. Its error closes the connection, and the next one has no limit.
-    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writes).await.unwrap();
-    let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 16));
-    sqlx::query(limit).execute(writes).await.unwrap();
-    let store = Store::start(opened, &Environment::default(), spool::MOST_BYTES).await.unwrap();
-    let mut stored = 0;
-    while !store.is_away() {
-        store.record(plain(stored)).await.unwrap();
-        stored += 1;
+    // The transaction ends differently, depending on the statement that finds no room.
+    for room_pages in [4, 8, 16, 64] {
+        let home = Home::new();
+        home.open().await.close().await;
+        let opened = open::hold(Target::of(DatabaseUrl::plain(&home.url())).unwrap()).await.unwrap();
+        let Pool::Sqlite(writes) = opened.writes.clone() else { panic!("not SQLite") };
+        // A limit of the connection.
+        let limit = async |pages: i64| {
+            let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+            sqlx::query(limit).execute(&writes).await.unwrap();
+        };
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&writes).await.unwrap();
+        limit(pages + room_pages).await;
+        let store = Store::start(opened, &Environment::default(), spool::MOST_BYTES).await.unwrap();
+        let mut stored = 0;
+        while !store.is_away() {
+            store.record(plain(stored)).await.unwrap();
+            stored += 1;
+        }
+        let why = store.status().borrow().away.as_ref().map(|away| away.why.kind);
+        assert_eq!(why, Some(StoreErrorKind::Full), "{room_pages}");
+        limit(i64::from(u32::MAX) - 1).await;
+        assert_eq!(store.settle(SOON).await, 0, "{room_pages}: {:?}", store.status().borrow());
+        assert_eq!(home.count("SELECT count(*) FROM collections").await, i64::try_from(stored).unwrap());
     }
-    let why = store.status().borrow().away.as_ref().map(|away| away.why.kind);
-    assert_eq!(why, Some(StoreErrorKind::Full));
-    assert_eq!(store.settle(SOON).await, 0, "{:?}", store.status().borrow());
-    assert_eq!(home.count("SELECT count(*) FROM collections").await, i64::try_from(stored).unwrap());
 }
