@@ -122,7 +122,7 @@ impl Worse {
     }
 }
 
-/// A gauge of the Prometheus export. Its value is in the base unit, see [`Unit::to_base`].
+/// A gauge of the Prometheus export. Its value is in the base unit, see `Unit::to_base` of the units of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gauge {
     /// Its name. Other programs rely on it.
