@@ -99,6 +99,7 @@ mod login_holds;
 mod login_marks;
 mod login_record;
 mod platform;
+mod pooled_session;
 mod proxy_command;
 mod public_keys;
 mod question;

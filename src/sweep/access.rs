@@ -22,6 +22,10 @@ use crate::{
     fleet::{Failure, FailureKind, Stage},
 };
 
+/// The only answer to a password that the library ignores.
+const NEW_PASSWORD: &str = "the server answered the password with something else than yes or no, probably the request for a \
+                            new password, which only a person can choose";
+
 /// What sessions share.
 pub(super) struct Access {
     pub(super) hosts: Arc<KnownHosts>,
@@ -88,8 +92,14 @@ impl Access {
         let ours = CredentialSources::new(&self.keyring, &self.secrets, deadlines.of_our_own(), ours_until);
         let entering = deadlines.run(Stage::Authenticate, authenticate(session, client, &ours, logins)).await;
         entering.map_err(|failure| {
-            let said = if failure.kind == FailureKind::TimedOut { session.take_texts() } else { None };
-            said.into_iter().fold(failure, Failure::because)
+            if failure.kind != FailureKind::TimedOut {
+                return failure;
+            }
+            match session.take_texts() {
+                Some(said) => failure.because(said),
+                None if session.has_ignored_answer() => failure.because(NEW_PASSWORD),
+                None => failure,
+            }
         })
     }
 }

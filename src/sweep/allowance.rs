@@ -27,8 +27,8 @@ const IDLE_BYTES_PER_S: u64 = 256;
 /// For each connection that a bastion forwards: what one session may send beside the output of a command, and what is
 /// under way when the connection is closed, which is at most the window of its channel.
 const FORWARDING_BYTES: u64 = BESIDE_COMMAND_BYTES + 2 * 1024 * 1024;
-/// The most that is allowed at once beside what is forwarded.
-const MOST_FORWARDING_BYTES: u64 = 1024 * FORWARDING_BYTES;
+/// The most that is allowed at once beside what is forwarded: as if so many connections were closed at the same moment.
+const MOST_FORWARDING_BYTES: u64 = 128 * FORWARDING_BYTES;
 /// Of the bytes that we send through a bastion, this part is allowed for its window adjustments.
 const FORWARDED_PART: u64 = 16;
 
@@ -76,6 +76,8 @@ struct State {
     rekeying_refilled: Instant,
     /// The first key exchange does not count.
     has_keys: bool,
+    /// When something arrived after the last request, if that was noted.
+    heard_at: Option<Instant>,
     /// The abuse that ends the session.
     abuse: Option<Abuse>,
 }
@@ -97,6 +99,7 @@ impl Allowance {
             rekeying_left: REKEYING,
             rekeying_refilled: now,
             has_keys: false,
+            heard_at: None,
             abuse: None,
         })))
     }
@@ -149,6 +152,16 @@ impl Allowance {
             .min(MOST_FORWARDING_BYTES);
     }
 
+    /// A request was made. What arrived before is not its answer.
+    pub(super) fn requested(&self) {
+        self.lock().heard_at = None;
+    }
+
+    /// When something arrived after the last request.
+    pub(super) fn heard_at(&self) -> Option<Instant> {
+        self.lock().heard_at
+    }
+
     /// The first abuse by the client, if there was one.
     pub(super) fn abuse(&self) -> Option<Abuse> {
         self.lock().abuse.clone()
@@ -177,6 +190,14 @@ impl Allowance {
     /// [`Abuse`] if the output is too large, or if its messages are too small.
     pub(super) fn output(&self, bytes: usize) -> Result<(), Abuse> {
         self.ask(|state| state.output(bytes))
+    }
+
+    /// Counts a message with this many bytes of a connection that the session carries.
+    ///
+    /// # Errors
+    /// [`Abuse`] if the message is too long.
+    pub(super) fn carried(&self, bytes: usize) -> Result<(), Abuse> {
+        self.ask(|state| state.carried(bytes))
     }
 
     /// Counts a channel that the client opened.
@@ -209,6 +230,7 @@ impl Allowance {
 
 impl State {
     fn read(&mut self, bytes: usize, now: Instant) -> Result<(), Abuse> {
+        self.heard_at.get_or_insert(now);
         match self.phase {
             Phase::Idle => self.refill(now, IDLE_BYTES),
             Phase::Forwarding => self.refill(now, MOST_FORWARDING_BYTES),
@@ -238,13 +260,8 @@ impl State {
             return Err(Abuse::LongMessage(bytes));
         }
         let bytes = bytes as u64;
-        if self.phase == Phase::Forwarding {
-            // The session that is carried counts it, and bounds it.
-            self.left_bytes = self.left_bytes.saturating_add(bytes + bytes / 8 + AROUND_OUTPUT_BYTES);
-            return Ok(());
-        }
         if self.phase != Phase::Working {
-            // The end of a command that is no longer awaited counts like anything else.
+            // The end of a command or connection that is no longer awaited counts like anything else.
             return Ok(());
         }
         self.output_bytes += bytes;
@@ -256,6 +273,16 @@ impl State {
             return Err(Abuse::Crumbs { messages: self.output_messages, bytes: self.output_bytes });
         }
         self.left_bytes += bytes + bytes / 8 + AROUND_OUTPUT_BYTES;
+        Ok(())
+    }
+
+    /// The session that is carried counts the bytes and limits them.
+    fn carried(&mut self, bytes: usize) -> Result<(), Abuse> {
+        if bytes > MOST_IN_MESSAGE {
+            return Err(Abuse::LongMessage(bytes));
+        }
+        let bytes = bytes as u64;
+        self.left_bytes = self.left_bytes.saturating_add(bytes + bytes / 8 + AROUND_OUTPUT_BYTES);
         Ok(())
     }
 
@@ -341,6 +368,32 @@ mod tests {
                 allowance.output(packet).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn a_bastion_is_allowed_what_it_carries_and_little_beside_it() {
+        let now = Instant::now();
+        let allowance = Allowance::new(now);
+        allowance.forward();
+        for _ in 0..100_000 {
+            allowance.read(32 * 1024 + 64, now).unwrap();
+            allowance.carried(32 * 1024).unwrap();
+        }
+        assert_eq!(allowance.carried(1 << 17), Err(Abuse::LongMessage(1 << 17)));
+        // What is not carried is not allowed for, on whatever channel it arrives.
+        let (allowed_kib, abuse) = times(|| {
+            allowance.output(1024)?;
+            allowance.read(1024, now)
+        });
+        assert_eq!(abuse, Abuse::Unasked { bytes: FORWARDING_BYTES, when: "beside what it forwards" });
+        // The rest is what was allowed for the overhead of the messages above.
+        let rest_kib = 100_000 * (4 + 1) * 1024 / 1024;
+        assert!((FORWARDING_BYTES / 1024..=FORWARDING_BYTES / 1024 + rest_kib).contains(&allowed_kib), "{allowed_kib}");
+        // However many connections there were, what is allowed at once has a limit.
+        for _ in 0..10_000 {
+            allowance.forward();
+        }
+        assert_eq!(times(|| allowance.read(1 << 20, now)).0, MOST_FORWARDING_BYTES >> 20);
     }
 
     #[test]

@@ -5,10 +5,7 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -26,6 +23,7 @@ use super::{
     forwarding::ForwardError,
     host_key::{HostKeyPurpose, PinnedBefore, PinnedOthers, ShownHostKey},
     login_record::LoginRecord,
+    pooled_session::{Connection, PooledSession},
     session::Session,
     span,
     transport::{Forwarded, Transport},
@@ -81,6 +79,28 @@ struct State {
     /// The most connections that one session carries, as far as it is known.
     limit: usize,
     last_failure: Option<PoolFailure>,
+    last_loss: Option<SessionLoss>,
+}
+
+impl State {
+    /// Removes the sessions that take no further connections.
+    async fn remove_unusable(&mut self) {
+        let (usable, others) = std::mem::take(&mut self.sessions).into_iter().partition(|pooled| pooled.is_usable());
+        self.sessions = usable;
+        for pooled in others {
+            // Another one still carries its connections.
+            if !pooled.session.is_open() {
+                let why = pooled.session.lost(Stage::Connect).await.to_string();
+                self.last_loss = Some(SessionLoss { noticed_at: Instant::now(), why });
+            }
+        }
+    }
+}
+
+/// That a session ended by itself.
+struct SessionLoss {
+    noticed_at: Instant,
+    why: String,
 }
 
 /// Why the bastion could not be used.
@@ -97,42 +117,6 @@ impl PoolFailure {
         let is_held =
             |at: Instant| now.duration_since(at) < AFTER_REFUSAL && order.held_logins == HeldLogins::Respected;
         self.sweep == order.sweep || self.refused_at.is_some_and(is_held)
-    }
-}
-
-/// A session, with the number of connections in it.
-struct PooledSession {
-    session: Session,
-    /// Connections that are open, or being opened.
-    asked: AtomicUsize,
-    /// Connections that are open.
-    open: AtomicUsize,
-}
-
-/// A connection in a session. Dropping it lowers the numbers of the session.
-struct Connection {
-    session: Arc<PooledSession>,
-    is_open: bool,
-}
-
-impl Connection {
-    fn asked(session: &Arc<PooledSession>) -> Self {
-        session.asked.fetch_add(1, Ordering::Relaxed);
-        Self { session: Arc::clone(session), is_open: false }
-    }
-
-    fn opened(&mut self) {
-        self.is_open = true;
-        self.session.open.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.session.asked.fetch_sub(1, Ordering::Relaxed);
-        if self.is_open {
-            self.session.open.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 }
 
@@ -163,7 +147,12 @@ impl BastionPool {
         timeout: Duration,
     ) -> Self {
         let logins = Arc::new(Semaphore::new(bastion.max_logins.get()));
-        let state = tokio::sync::Mutex::new(State { sessions: Vec::new(), limit: usize::MAX, last_failure: None });
+        let state = tokio::sync::Mutex::new(State {
+            sessions: Vec::new(),
+            limit: usize::MAX,
+            last_failure: None,
+            last_loss: None,
+        });
         Self { bastion, before, access, keys, timeout, logins, state }
     }
 
@@ -195,6 +184,23 @@ impl BastionPool {
         shown
     }
 
+    /// The failure of a client that lost its connection, if a session with a bastion on the way has ended since `began`:
+    /// then it is not the failure of the client.
+    pub(super) async fn lost_since(&self, began: Instant) -> Option<Failure> {
+        let mut lost = None;
+        let mut next = Some(self);
+        while let Some(pool) = next {
+            let mut state = pool.state.lock().await;
+            state.remove_unusable().await;
+            // The session with a bastion ends with that of the bastion before it.
+            if let Some(loss) = state.last_loss.as_ref().filter(|loss| loss.noticed_at >= began) {
+                lost = Some(pool.not_reached(&loss.why));
+            }
+            next = pool.before.as_deref();
+        }
+        lost
+    }
+
     /// Closes the sessions.
     pub(super) async fn close(&self) {
         let sessions = std::mem::take(&mut self.state.lock().await.sessions);
@@ -204,44 +210,51 @@ impl BastionPool {
     }
 
     async fn open(&self, order: RouteOrder, client: &ClientId) -> Result<Transport, Failure> {
+        let mut ended = 0;
         // In each round, one more session turns out to be full or to have ended.
         for _ in 0..MOST_SESSIONS {
-            let mut connection = self.session(order).await?;
+            let connection = self.session(order).await?;
             let (name, target) = (self.bastion.name.clone(), client.clone());
             // The task continues if the caller gives up, so that a connection that is opened late is closed.
-            let opening = tokio::spawn(
-                async move {
-                    let opened = connection.session.session.forward(&target, &name).await;
-                    if opened.is_ok() {
-                        connection.opened();
-                    }
-                    (opened, connection)
-                }
-                .in_current_span(),
-            );
+            let opening =
+                tokio::spawn(async move { (connection.0.forward(&target, &name).await, connection) }.in_current_span());
             let (opened, connection) =
                 opening.await.map_err(|error| Failure::new(Stage::Connect, FailureKind::Defect).because(error))?;
+            let session = Arc::clone(&connection.0);
             match opened {
-                Ok(stream) => {
-                    let allowance = connection.session.session.allowance();
-                    return Ok(Transport::Forwarded(Box::new(Forwarded::new(stream, allowance, connection))));
+                Ok((stream, carried)) => {
+                    let carrier = (carried, connection);
+                    let forwarded = Forwarded::new(stream, session.session.allowance(), carrier);
+                    return Ok(Transport::Forwarded(Box::new(forwarded)));
                 }
                 Err(ForwardError::Refused(failure)) => return Err(failure),
-                Err(ForwardError::Ended) => {}
-                Err(ForwardError::Full(words)) => self.note_limit(&connection.session, &words).await?,
+                Err(ForwardError::Full(words)) => {
+                    drop(connection);
+                    self.note_limit(session.connections(), &words).await?;
+                }
+                Err(ForwardError::Ended) => {
+                    ended += 1;
+                    if ended == ATTEMPTS {
+                        let why = session.session.lost(Stage::Connect).await;
+                        let failure = self.not_reached(&format!("its sessions end when a connection is opened: {why}"));
+                        let last = PoolFailure { sweep: order.sweep, refused_at: None, failure: failure.clone() };
+                        self.state.lock().await.last_failure = Some(last);
+                        return Err(failure);
+                    }
+                }
             }
         }
-        Err(self.not_reached("its sessions end as soon as they are opened"))
+        Err(self.not_reached("it carries no more connections"))
     }
 
-    /// A session carries no more connections than it does now.
-    async fn note_limit(&self, full: &PooledSession, words: &str) -> Result<(), Failure> {
-        let open = full.open.load(Ordering::Relaxed);
-        if open == 0 {
+    /// A session carries no more than these connections. Some of them may not be open yet: if they are refused, too, the
+    /// limit becomes lower with each.
+    async fn note_limit(&self, connections: usize, words: &str) -> Result<(), Failure> {
+        if connections == 0 {
             return Err(self.not_reached(&format!("it opens no connection: {words}")));
         }
         let mut state = self.state.lock().await;
-        state.limit = state.limit.min(open);
+        state.limit = state.limit.min(connections);
         Ok(())
     }
 
@@ -250,10 +263,10 @@ impl BastionPool {
         // Boxed because bastions may stand behind each other.
         Box::pin(async move {
             let mut state = self.state.lock().await;
-            state.sessions.retain(|pooled| pooled.session.is_open());
+            state.remove_unusable().await;
             let limit = state.limit;
-            if let Some(pooled) = state.sessions.iter().find(|pooled| pooled.asked.load(Ordering::Relaxed) < limit) {
-                return Ok(Connection::asked(pooled));
+            if let Some(pooled) = state.sessions.iter().find(|pooled| pooled.connections() < limit) {
+                return Ok(Connection::begin(pooled));
             }
             if let Some(last) = state.last_failure.take_if(|last| !last.holds(order, Instant::now())) {
                 tracing::debug!(before = %last.failure, "the bastion is tried again");
@@ -266,9 +279,8 @@ impl BastionPool {
             }
             match self.log_in(order).instrument(span::of_bastion(&self.bastion.id)).await {
                 Ok(session) => {
-                    let pooled =
-                        Arc::new(PooledSession { session, asked: AtomicUsize::new(0), open: AtomicUsize::new(0) });
-                    let connection = Connection::asked(&pooled);
+                    let pooled = Arc::new(PooledSession::new(session));
+                    let connection = Connection::begin(&pooled);
                     state.sessions.push(pooled);
                     Ok(connection)
                 }

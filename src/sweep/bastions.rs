@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -79,6 +79,18 @@ impl Bastions {
         match cancel.run_until_cancelled(pool.ready(order)).await {
             Some(permit) => Ok(Route { _permit: permit?, through: Some((pool, order)) }),
             None => Err(Failure::new(Stage::Connect, FailureKind::Cancelled)),
+        }
+    }
+
+    /// The failure of an attempt at a client that began then. If the client lost its connection because the session with a
+    /// bastion ended, it is that of the bastion.
+    pub(super) async fn blamed(&self, client: &Client, failure: Failure, began: Instant) -> Failure {
+        if failure.kind != FailureKind::ConnectionLost {
+            return failure;
+        }
+        match self.pool(&client.via) {
+            Some(pool) => pool.lost_since(began).await.unwrap_or(failure),
+            None => failure,
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -209,6 +209,7 @@ impl Collector {
         let entered = Mutex::new(Vec::new());
         let outcome = loop {
             attempts += 1;
+            let began = Instant::now();
             entered.lock().unwrap_or_else(PoisonError::into_inner).clear();
             let attempting = async {
                 let route = self.shared.bastions.route(client, RouteOrder { sweep, held_logins }, cancel).await?;
@@ -233,7 +234,9 @@ impl Collector {
             let counted = attempts - short.times;
             let pause = match failure.kind.spec().retry {
                 Retry::Never => break Err(failure),
-                Retry::Counted if counted > self.retries => break Err(failure),
+                Retry::Counted if counted > self.retries => {
+                    break Err(self.shared.bastions.blamed(client, failure, began).await);
+                }
                 Retry::Counted => backoff::pause(counted, rand::rng().random()),
                 Retry::NotCounted => {
                     let Some(pause) = short.pause(self.timeout, rand::rng().random()) else { break Err(failure) };
@@ -262,7 +265,11 @@ impl Collector {
     /// # Errors
     /// The failure. Nothing is retried.
     pub async fn clean(&self, client: &Client, cancel: &CancellationToken) -> Result<CleanResult, Failure> {
-        self.clean_client(client, cancel).instrument(span::of_client(client)).await
+        let began = Instant::now();
+        match self.clean_client(client, cancel).instrument(span::of_client(client)).await {
+            Ok(result) => Ok(result),
+            Err(failure) => Err(self.shared.bastions.blamed(client, failure, began).await),
+        }
     }
 
     async fn clean_client(&self, client: &Client, cancel: &CancellationToken) -> Result<CleanResult, Failure> {
@@ -322,7 +329,11 @@ impl Collector {
         others: PinnedOthers,
         cancel: &CancellationToken,
     ) -> Result<TrustResult, Failure> {
-        self.trust_client(client, others, cancel).instrument(span::of_client(client)).await
+        let began = Instant::now();
+        match self.trust_client(client, others, cancel).instrument(span::of_client(client)).await {
+            Ok(result) => Ok(result),
+            Err(failure) => Err(self.trusting.blamed(client, failure, began).await),
+        }
     }
 
     async fn trust_client(

@@ -227,10 +227,10 @@ fn failure(
             Failure::new(Stage::Connect, FailureKind::AuthenticationRefused).because(words)
         }
         (None, Some(line)) if ended_by_peer => {
-            failure.because(format!("the client closed the connection within its first line: {line}"))
+            failure.because(format!("the server closed the connection within its first line: {line}"))
         }
         (None, _) if ended_by_peer => {
-            failure.because("the client closed the connection before the key exchange was done")
+            failure.because("the server closed the connection before the key exchange was done")
         }
         (None, _) => failure.because(words(error, offered)),
     }

@@ -20,7 +20,7 @@ use super::{
     algorithms::AlgorithmSet,
     allowance::Allowance,
     descriptor_budget::{DescriptorBudget, DescriptorPermit},
-    forwarding::{self, ForwardError},
+    forwarding::{self, CarriedChannel, ForwardError},
     sent_secrets::SentSecrets,
     server_key::ServerKey,
     session_handler::SessionHandler,
@@ -35,11 +35,16 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// socket.
 const TELLING: Duration = Duration::from_secs(1);
 
+/// What arrives this long after a password may be the reply to a keepalive.
+const ANSWER_BEFORE: Duration = Duration::from_secs(25);
+
 /// An open session. Dropping it cuts the connection immediately and leaves no task behind.
 pub(super) struct Session {
     handle: Handle<SessionHandler>,
     state: SessionState,
     names_windows: bool,
+    /// When a password was sent.
+    password_sent_at: Option<Instant>,
     /// Whether the server waits for an answer that it does not get. The library hears nothing else then.
     is_asked: bool,
     _cut: DropGuard,
@@ -53,7 +58,7 @@ impl Session {
         names_windows: bool,
         cut: DropGuard,
     ) -> Self {
-        Self { handle, state, names_windows, is_asked: false, _cut: cut }
+        Self { handle, state, names_windows, password_sent_at: None, is_asked: false, _cut: cut }
     }
 
     /// The accepted host key.
@@ -82,8 +87,19 @@ impl Session {
     }
 
     /// This password is sent next.
-    pub(super) fn sends(&self, password: &SecretString) {
+    pub(super) fn sends(&mut self, password: &SecretString) {
         self.state.secrets.note(password);
+        self.state.allowance.requested();
+        self.password_sent_at = Some(Instant::now());
+    }
+
+    /// Whether the server has answered a password that was sent, although the library reports no answer. The library
+    /// ignores the request for a new password.
+    pub(super) fn has_ignored_answer(&self) -> bool {
+        self.password_sent_at.is_some_and(|sent| {
+            let is_answer = |heard: Instant| heard.duration_since(sent) < ANSWER_BEFORE;
+            self.state.allowance.heard_at().is_some_and(is_answer)
+        })
     }
 
     /// The passwords that were sent.
@@ -131,7 +147,7 @@ impl Session {
             }
             Some(Ending::NoFurtherMethod) => Failure::new(stage, FailureKind::AuthenticationRefused),
             Some(Ending::LoginRefused(words)) => Failure::new(stage, FailureKind::AuthenticationRefused).because(words),
-            None => Failure::new(stage, FailureKind::ConnectionLost).because("the client closed the connection"),
+            None => Failure::new(stage, FailureKind::ConnectionLost).because("the server closed the connection"),
         }
     }
 
@@ -163,12 +179,19 @@ impl Session {
     ///
     /// # Errors
     /// [`ForwardError`]
-    pub(super) async fn forward(&self, client: &ClientId, name: &str) -> Result<ChannelStream<Msg>, ForwardError> {
+    pub(super) async fn forward(
+        &self,
+        client: &ClientId,
+        name: &str,
+    ) -> Result<(ChannelStream<Msg>, CarriedChannel), ForwardError> {
         self.state.allowance.forward();
         let port = u32::from(client.port());
         // Where the connection comes from is only for the server's log, and not the business of the client.
         match self.handle.channel_open_direct_tcpip(client.address(), port, "127.0.0.1", 0).await {
-            Ok(channel) => Ok(channel.into_stream()),
+            Ok(channel) => {
+                let carried = self.state.carried.carry(channel.id());
+                Ok((channel.into_stream(), carried))
+            }
             Err(russh::Error::ChannelOpenFailure(reason)) => {
                 let words = self.state.secrets.hide_in(&self.state.refusals.take().await);
                 Err(forwarding::refused(&reason, &words, name, client))

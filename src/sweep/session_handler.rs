@@ -159,8 +159,9 @@ impl Handler for SessionHandler {
         Ok(())
     }
 
-    async fn data(&mut self, _channel: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), EndReason> {
-        Ok(self.state.allowance.output(data.len())?)
+    async fn data(&mut self, channel: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), EndReason> {
+        let (allowance, bytes) = (&self.state.allowance, data.len());
+        Ok(if self.state.carried.contains(channel) { allowance.carried(bytes) } else { allowance.output(bytes) }?)
     }
 
     async fn extended_data(

@@ -8,7 +8,11 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    abuse::Abuse, allowance::Allowance, forwarding::Refusals, sent_secrets::SentSecrets, server_key::ServerKey,
+    abuse::Abuse,
+    allowance::Allowance,
+    forwarding::{CarriedChannels, Refusals},
+    sent_secrets::SentSecrets,
+    server_key::ServerKey,
     server_texts::ServerTexts,
 };
 
@@ -23,6 +27,8 @@ pub(super) struct SessionState {
     pub(super) ended: CancellationToken,
     /// The messages with which the server refuses channels.
     pub(super) refusals: Refusals,
+    /// The channels that carry connections to other servers.
+    pub(super) carried: CarriedChannels,
     /// What the server shows during the login.
     pub(super) texts: ServerTexts,
     /// The passwords that were sent to it.
@@ -39,6 +45,7 @@ impl SessionState {
             ending: SharedEnding::default(),
             ended: CancellationToken::new(),
             refusals: Refusals::default(),
+            carried: CarriedChannels::default(),
             texts: ServerTexts::default(),
             secrets: SentSecrets::default(),
             host_key: Arc::new(OnceLock::new()),

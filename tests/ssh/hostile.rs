@@ -16,9 +16,9 @@ use crate::sweeping::{DemoClient, PATIENT, SOON, Swept, client, known_host, pass
 
 /// The resources that a run of the program has used.
 #[derive(Debug, Clone, Copy, Default)]
-struct Usage {
-    cpu: Duration,
-    peak_bytes: u64,
+pub(crate) struct Usage {
+    pub(crate) cpu: Duration,
+    pub(crate) peak_bytes: u64,
 }
 
 impl Usage {
@@ -36,7 +36,7 @@ impl Usage {
 }
 
 /// Sweeps once and returns the resources that this used.
-async fn measured_sweep(program: &Fleetsweep) -> (Swept, Usage) {
+pub(crate) async fn measured_sweep(program: &Fleetsweep) -> (Swept, Usage) {
     let mut running = program.spawn(["--once", "--format", "json"]);
     let pid = running.pid().as_raw_nonzero().get();
     let mut usage = Usage::default();
@@ -80,7 +80,7 @@ impl Drop for Hostile {
 }
 
 /// Enough for a healthy client on a busy machine. Connecting has a third of it.
-const SETTINGS: &str = r#"<collector timeout="45s" retries="1"/>"#;
+pub(crate) const SETTINGS: &str = r#"<collector timeout="45s" retries="1"/>"#;
 
 /// A name, its fault, the stage in which it fails, the beginning of the message, and another part of it.
 type Case = (&'static str, Fault, &'static str, &'static str, &'static str);
@@ -219,6 +219,13 @@ const CASES: &[Case] = &[
     ),
     ("prints crumbs slowly", Fault::Prints(Prints::SlowCrumbs(Duration::from_millis(2))), "upload", "timed out", ""),
     ("hangs up", Fault::HangsUp, "upload", "connection lost", ""),
+    (
+        "wants a new password",
+        Fault::WantsNewPassword,
+        "authenticate",
+        "timed out",
+        "answered the password with something else than yes or no, probably the request for a new password",
+    ),
 ];
 
 /// Unsolicited messages, and the message of the failure.

@@ -7,6 +7,7 @@ mod failures;
 mod holding;
 mod host_keys;
 mod hostile;
+mod hostile_bastions;
 mod keeping;
 mod keys;
 mod large;
@@ -24,6 +25,7 @@ use failures::*;
 use holding::*;
 use host_keys::*;
 use hostile::*;
+use hostile_bastions::*;
 use keeping::*;
 use keys::*;
 use large::*;
@@ -87,6 +89,8 @@ support::trials! {
         whatever_lies_in_the_directory_of_the_agent_the_new_one_stays_and_the_old_ones_go,
         a_server_that_shows_the_password_that_it_got_does_not_get_it_stored,
         every_attack_fails_as_what_it_is_and_the_others_are_collected,
+        a_bastion_that_carries_few_connections_gets_as_many_sessions_as_its_clients_need,
+        every_attack_of_a_bastion_fails_as_what_it_is_and_the_others_are_collected,
         costly_key_exchanges_do_not_cost_the_healthy_clients,
         a_kept_session_that_talks_unasked_ends_and_the_client_is_collected_all_the_same,
         a_kept_session_is_not_used_once_its_host_key_is_not_accepted,

@@ -2,6 +2,7 @@
 //! the user of the test. It ends with the test.
 
 mod fault;
+mod forwarding;
 mod session;
 mod wire;
 
@@ -17,7 +18,7 @@ use std::{
 use base64ct::{Base64, Encoding};
 use ring::{rand::SystemRandom, signature::Ed25519KeyPair};
 
-pub use fault::{Fault, Flood, Place, Prints};
+pub use fault::{Fault, Flood, Forwarding, Place, Prints};
 
 /// A running server.
 #[derive(Debug)]

@@ -38,7 +38,7 @@ pub use dropbear::Dropbear;
 pub use each_engine::on_each_engine;
 pub use exim::{Exim, EximOptions};
 pub use hostile_smtp::{HostileSmtp, Step, THE_END, say};
-pub use hostile_ssh::{Fault, Flood, HostileSsh, Place, Prints};
+pub use hostile_ssh::{Fault, Flood, Forwarding, HostileSsh, Place, Prints};
 pub use kept::{kept, remove_kept};
 pub use libtest_mimic::Trial;
 pub use mail::Mail;

@@ -41,6 +41,8 @@ pub enum Fault {
     AsksAtOnce(u32),
     /// Shows the password that it got, and ends the session.
     ShowsPassword(Place),
+    /// Answers the password with the request for a new one (RFC 4252, section 8).
+    WantsNewPassword,
     /// Accepts packets of at most this size, bytes.
     TakesPacketsOf(u32),
     /// Opens its window by one byte at a time.
@@ -52,6 +54,31 @@ pub enum Fault {
     /// Sends these messages without end after a command, while the session is idle.
     FloodsWhenIdle(Flood),
     /// Closes the connection on the first command.
+    HangsUp,
+    /// Forwards connections like this.
+    Forwards(Forwarding),
+}
+
+/// How a bastion forwards connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarding {
+    /// Correctly, at most this many at a time in one session. Others are refused for lack of resources.
+    AtMost(u32),
+    /// Correctly, until so many are open at a time. Others cannot be connected, for this reason.
+    Until(u32, &'static str),
+    /// Does not answer.
+    NeverAnswers,
+    /// Refuses with this text, repeated this many times.
+    Refuses(&'static str, usize),
+    /// Refuses, and goes on to refuse what nobody asked for.
+    RefusesForEver,
+    /// Opens the connection, and sends standard error in it without end.
+    PrintsErrors,
+    /// Opens the connection to nowhere, and sends nothing.
+    Nowhere,
+    /// Opens the connection to nowhere, and sends data in it without end once it is closed.
+    GoesOnAfterTheEnd,
+    /// Opens the connection, and ends the session.
     HangsUp,
 }
 

@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Write},
     net::TcpStream,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -13,20 +13,15 @@ use std::{
 use super::{
     Shared,
     fault::{Fault, Flood, Place, Prints},
-    wire::{self, CURVE, Fields, IDENTIFICATION, Keys, Message, Receiver, Sender, kexinit},
+    forwarding::ForwardedConnections,
+    wire::{
+        self, CURVE, Fields, IDENTIFICATION, Keys, Message, PACKET, Receiver, Sender, SharedSender, WINDOW, kexinit,
+        lock,
+    },
 };
 
-/// The size of its window and the largest packet, bytes.
-const WINDOW: u32 = 1 << 21;
-const PACKET: u32 = 1 << 15;
 /// The number of messages of a flood that are sent together.
 const BATCH: usize = 64;
-
-type SharedSender = Arc<Mutex<Sender>>;
-
-fn lock(sender: &SharedSender) -> std::sync::MutexGuard<'_, Sender> {
-    sender.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Serves one connection until it ends.
 pub(super) fn serve(tcp: &TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
@@ -50,6 +45,7 @@ pub(super) fn serve(tcp: &TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
         sender: Arc::new(Mutex::new(sender)),
         receiver,
         channels: HashMap::new(),
+        forwarded: ForwardedConnections::default(),
         is_flooding: false,
     }
     .serve()
@@ -86,12 +82,14 @@ fn greet(shared: &Shared, sender: &mut Sender) -> io::Result<bool> {
         | Fault::AsksForEver
         | Fault::AsksAtOnce(_)
         | Fault::ShowsPassword(_)
+        | Fault::WantsNewPassword
         | Fault::TakesPacketsOf(_)
         | Fault::TakesByteByByte
         | Fault::Prints(_)
         | Fault::Floods(_)
         | Fault::FloodsWhenIdle(_)
-        | Fault::HangsUp => sender.send_raw(format!("{IDENTIFICATION}\r\n").as_bytes()).map(|()| true),
+        | Fault::HangsUp
+        | Fault::Forwards(_) => sender.send_raw(format!("{IDENTIFICATION}\r\n").as_bytes()).map(|()| true),
     }
 }
 
@@ -148,12 +146,14 @@ fn exchange_hostilely(
         | Fault::AsksForEver
         | Fault::AsksAtOnce(_)
         | Fault::ShowsPassword(_)
+        | Fault::WantsNewPassword
         | Fault::TakesPacketsOf(_)
         | Fault::TakesByteByByte
         | Fault::Prints(_)
         | Fault::Floods(_)
         | Fault::FloodsWhenIdle(_)
-        | Fault::HangsUp => return Ok(None),
+        | Fault::HangsUp
+        | Fault::Forwards(_) => return Ok(None),
     }
     Ok(Some(()))
 }
@@ -179,6 +179,12 @@ fn log_in(shared: &Shared, sender: &mut Sender, receiver: &mut Receiver) -> io::
             Fault::ShowsPassword(place) if method == b"none" => {
                 let methods = if place == Place::Question { "keyboard-interactive" } else { "password" };
                 sender.send(&Message::new(51).string(methods).byte(0))?;
+            }
+            Fault::WantsNewPassword if method == b"none" => {
+                sender.send(&Message::new(51).string("password").byte(0))?;
+            }
+            Fault::WantsNewPassword => {
+                sender.send(&Message::new(60).string("Your password has expired.").string(""))?;
             }
             Fault::ShowsPassword(place) => return show_password(place, sender, receiver, &mut fields),
             Fault::Banners => loop {
@@ -218,7 +224,8 @@ fn log_in(shared: &Shared, sender: &mut Sender, receiver: &mut Receiver) -> io::
             | Fault::Prints(_)
             | Fault::Floods(_)
             | Fault::FloodsWhenIdle(_)
-            | Fault::HangsUp => return sender.send(&Message::new(52)),
+            | Fault::HangsUp
+            | Fault::Forwards(_) => return sender.send(&Message::new(52)),
         }
     }
 }
@@ -267,6 +274,7 @@ struct Serving<'a> {
     receiver: Receiver,
     /// The standard input of each command, by channel number. Both sides use the same number.
     channels: HashMap<u32, Option<ChildStdin>>,
+    forwarded: ForwardedConnections,
     is_flooding: bool,
 }
 
@@ -278,8 +286,12 @@ impl Serving<'_> {
             let mut fields = Fields(content);
             match number {
                 90 => {
-                    fields.string();
+                    let kind = fields.string();
                     let channel = fields.number();
+                    if let (b"direct-tcpip", Fault::Forwards(forwarding)) = (kind, self.shared.fault) {
+                        self.forwarded.open(forwarding, channel, &mut fields, &self.sender)?;
+                        continue;
+                    }
                     let fault = self.shared.fault;
                     let window = if fault == Fault::TakesByteByByte { 1 } else { WINDOW };
                     let packet = if let Fault::TakesPacketsOf(bytes) = fault { bytes } else { PACKET };
@@ -294,11 +306,16 @@ impl Serving<'_> {
                         // The command may have ended already.
                         let _ = stdin.write_all(data);
                     }
+                    self.forwarded.pass_on(channel, data);
                     let more = u32::try_from(data.len()).expect("a packet");
                     lock(&self.sender).send(&Message::new(93).number(channel).number(more))?;
                 }
                 96 | 97 => {
                     let channel = fields.number();
+                    if let Fault::Forwards(forwarding) = self.shared.fault {
+                        self.forwarded.close(forwarding, channel, *number == 97, &self.sender, &self.shared.flooded)?;
+                        continue;
+                    }
                     self.channels.insert(channel, None);
                     if let (97, Fault::FloodsWhenIdle(flood), false) = (number, self.shared.fault, self.is_flooding) {
                         self.is_flooding = true;

@@ -4,6 +4,7 @@
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use ring::{
@@ -17,6 +18,9 @@ use ring::{
 pub const IDENTIFICATION: &str = "SSH-2.0-hostile";
 /// The key exchange without a fault.
 pub const CURVE: &str = "curve25519-sha256";
+/// The size of its window and the largest packet, bytes.
+pub const WINDOW: u32 = 1 << 21;
+pub const PACKET: u32 = 1 << 15;
 
 /// A message under construction.
 #[derive(Debug, Clone, Default)]
@@ -224,6 +228,14 @@ impl Receiver {
             }
         }
     }
+}
+
+/// The sending direction of a session whose threads share it.
+pub type SharedSender = Arc<Mutex<Sender>>;
+
+/// The sender, for this thread alone.
+pub fn lock(sender: &SharedSender) -> MutexGuard<'_, Sender> {
+    sender.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The two directions of a new connection.
