@@ -52,3 +52,16 @@ pub enum OpensshFiles {
     /// This file alone.
     File(PathBuf),
 }
+
+impl OpensshFiles {
+    /// The files of host keys for all hosts that name no others.
+    #[must_use]
+    pub fn known_hosts(&self) -> Vec<PathBuf> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Usual | Self::File(_) => {
+                ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"].map(PathBuf::from).to_vec()
+            }
+        }
+    }
+}

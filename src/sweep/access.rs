@@ -1,6 +1,6 @@
 //! Connecting to a server and logging in, with the keys, secrets and host keys that all sessions share.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     authenticate::authenticate,
@@ -29,6 +29,8 @@ const NEW_PASSWORD: &str = "the server answered the password with something else
 /// What sessions share.
 pub(super) struct Access {
     pub(super) hosts: Arc<KnownHosts>,
+    /// Further files of host keys, for all servers that name no others.
+    pub(super) system_hosts: Vec<PathBuf>,
     pub(super) host_keys: HostKeyPolicy,
     pub(super) keyring: Keyring,
     pub(super) secrets: Secrets,
@@ -48,7 +50,8 @@ impl Access {
         buffer: ChannelBuffer,
     ) -> Result<Session, Failure> {
         let identification = PeerIdentification::default();
-        let connecting = connect(client, opening, &self.hosts, purpose, buffer, &identification);
+        let known_as = KnownAs::of(client, &self.system_hosts);
+        let connecting = connect(client, known_as, opening, &self.hosts, purpose, buffer, &identification);
         deadlines.run(Stage::Connect, connecting).await.map_err(|failure| {
             if failure.kind == FailureKind::TimedOut {
                 // A service that sends something other than SSH looked like a slow server until now.
@@ -68,7 +71,10 @@ impl Access {
     /// The failure in this stage.
     pub(super) fn check_host_key_again(&self, session: &Session, client: &Client, stage: Stage) -> Result<(), Failure> {
         match session.host_key() {
-            Some(key) => host_key::judge_again(&self.hosts, &KnownAs::of(client), self.host_keys, stage, key),
+            Some(key) => {
+                let known_as = KnownAs::of(client, &self.system_hosts);
+                host_key::judge_again(&self.hosts, &known_as, self.host_keys, stage, key)
+            }
             None => Err(Failure::new(stage, FailureKind::Defect).because("a session without a host key")),
         }
     }

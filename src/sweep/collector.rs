@@ -157,6 +157,7 @@ impl Collector {
         let timeout = config.collector.timeout;
         let access = Arc::new(Access {
             hosts: Arc::new(hosts),
+            system_hosts: config.ssh.config.known_hosts(),
             host_keys: config.ssh.host_keys,
             keyring: Keyring::default(),
             secrets: Secrets::new(trail.clone()),

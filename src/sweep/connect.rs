@@ -65,13 +65,13 @@ impl ChannelBuffer {
 /// Any failure of the stage `connect`. The caller sets the deadline.
 pub(super) async fn connect(
     client: &Client,
+    known_as: KnownAs,
     opening: impl Future<Output = Result<Transport, Failure>> + Send + 'static,
     hosts: &Arc<KnownHosts>,
     purpose: HostKeyPurpose,
     buffer: ChannelBuffer,
     identification: &PeerIdentification,
 ) -> Result<Session, Failure> {
-    let known_as = KnownAs::of(client);
     let handler =
         SessionHandler::new(Arc::clone(hosts), client.id.clone(), known_as, purpose, AlgorithmSet::of(client));
     threads::run(open(handler, opening, buffer, identification.clone()))
