@@ -35,39 +35,29 @@ impl KnownAs {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::fs;
 
     use super::*;
-    use crate::{
-        config::Config,
-        ssh_config::{HostSettings, Origin, Traced},
-    };
+    use crate::config::Config;
 
     #[test]
     fn keys_in_the_files_of_the_system_are_pinned_unless_others_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.xml");
-        std::fs::write(&path, r#"<config><ssh config="no"/><client ip="web" username="ops"/></config>"#).unwrap();
-        let client = Config::load(&path).unwrap().config.clients.remove(0);
+        let [path, openssh] = ["config.xml", "ssh_config"].map(|name| folder.path().join(name));
+        let config = r#"<config><ssh config="ssh_config"/><client ip="web" username="ops"/></config>"#;
+        fs::write(&path, config.replace("ssh_config", &openssh.display().to_string())).unwrap();
         let system = ["/etc/ssh/a", "/etc/ssh/b"].map(PathBuf::from);
-        let named = |files: &[&str]| {
-            let value = files.iter().map(PathBuf::from).collect();
-            Some(Traced { value, origin: Origin::Given })
-        };
-        let settings = |user_known_hosts, global_known_hosts| {
-            let host_name = "web".to_owned();
-            Some(HostSettings { host_name, user_known_hosts, global_known_hosts, ..HostSettings::default() })
-        };
-        for (settings, expected) in [
-            (None, &["/etc/ssh/a", "/etc/ssh/b"][..]),
-            (settings(None, None), &["/etc/ssh/a", "/etc/ssh/b"]),
-            (settings(named(&["own"]), None), &["own", "/etc/ssh/a", "/etc/ssh/b"]),
-            (settings(named(&["own"]), named(&["all"])), &["own", "all"]),
-            (settings(None, named(&[])), &[]),
+        for (text, expected) in [
+            ("", &["/etc/ssh/a", "/etc/ssh/b"][..]),
+            ("User ops", &["/etc/ssh/a", "/etc/ssh/b"]),
+            ("UserKnownHostsFile /own", &["/own", "/etc/ssh/a", "/etc/ssh/b"]),
+            ("UserKnownHostsFile /own\nGlobalKnownHostsFile /all", &["/own", "/all"]),
+            ("GlobalKnownHostsFile none", &[]),
         ] {
-            let client = Client { openssh: settings.map(Arc::new), ..client.clone() };
+            fs::write(&openssh, text).unwrap();
+            let client = Config::load(&path).unwrap().config.clients.remove(0);
             let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
-            assert_eq!(KnownAs::of(&client, &system).files, expected);
+            assert_eq!(KnownAs::of(&client, &system).files, expected, "{text}");
         }
     }
 }

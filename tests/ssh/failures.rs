@@ -104,6 +104,7 @@ pub(crate) async fn each_failure_has_its_stage_and_its_words_and_the_others_are_
         ("altered answer", "decrypt", "envelope refused", "", 1),
     ];
     fail_as(&swept, &FAILING);
+    snapshot_failures(&swept, &name);
     assert_eq!(swept.outcome.code, Some(1));
     let collected = |swept: &Swept| -> Vec<String> {
         swept.clients.values().filter(|row| row.status == "ok").map(|row| row.name.clone()).collect()
@@ -133,6 +134,27 @@ fn fail_as(swept: &Swept, expected: &[Failing]) {
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The whole message of each failure, without what differs in each run. `username` is that of the account.
+fn snapshot_failures(swept: &Swept, username: &str) {
+    let failed = swept.clients.values().filter(|row| row.status == "failed");
+    let told: Vec<String> = failed
+        .map(|row| {
+            let [stage, error] = [&row.stage, &row.error].map(|text| text.as_deref().unwrap_or_default());
+            format!("{}: {stage}: {}", row.name, error.replace(username, "USER"))
+        })
+        .collect();
+    let filters = vec![
+        (r"SHA256:[A-Za-z0-9+/]{43}", "SHA256:KEY"),
+        (r"127(\.[0-9]+){3}", "ADDRESS"),
+        (r"(ADDRESS|\[ADDRESS\]):[0-9]+", "$1:PORT"),
+        (r"(/[^/ :]+)+/known_hosts", "FOLDER/known_hosts"),
+        (r"\b[0-9a-f]{32}\b", "NONCE"),
+        (r"/tmp/\.tmp\w+", "TEMP"),
+        (r"\bsweep[0-9]+x[0-9]+\b", "USER"),
+    ];
+    insta::with_settings!({filters => filters}, { insta::assert_snapshot!(told.join("\n")) });
 }
 
 /// The views contain the same results as the document.
