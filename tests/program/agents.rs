@@ -1,6 +1,6 @@
 //! `agents`: lists and writes the agents that can be uploaded to clients.
 
-use std::{fs, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use support::{Fleetsweep, Trial};
 
@@ -37,7 +37,8 @@ async fn agents_are_listed_and_written_with_their_hashes() {
         let line = sums.lines().find(|line| line.starts_with(sha256)).unwrap();
         let file = directory.join(line.split_whitespace().nth(1).unwrap());
         assert!(file.file_name().unwrap().to_str().unwrap().starts_with(platform), "{line}");
-        assert_eq!(fs::metadata(file).unwrap().len().to_string(), bytes);
+        let metadata = fs::metadata(file).unwrap();
+        assert_eq!((metadata.len().to_string().as_str(), metadata.permissions().mode() & 0o777), (bytes, 0o755));
     }
 
     let in_the_way = program.path("file");

@@ -57,15 +57,15 @@ fn list(agents: &[&Agent]) -> String {
 fn write(directory: &Path, agents: &[&Agent]) -> Result<(), OutputError> {
     fs::create_dir_all(directory)
         .map_err(|source| OutputError::NotBegun { file: directory.display().to_string(), source })?;
-    let whole = |name: &str, bytes: &[u8]| {
-        let mut file = Output::create(&directory.join(name), Audience::Everyone)?;
+    let whole = |name: &str, bytes: &[u8], audience: Audience| {
+        let mut file = Output::create(&directory.join(name), audience)?;
         file.write(bytes)?;
         file.finish()
     };
     let mut sums = String::new();
     for agent in agents {
-        whole(&agent.file_name(), &agent.image)?;
+        whole(&agent.file_name(), &agent.image, Audience::EveryoneToExecute)?;
         sums += &format!("{}  {}\n", agent.sha256(), agent.file_name());
     }
-    whole(SUMS, sums.as_bytes())
+    whole(SUMS, sums.as_bytes(), Audience::Everyone)
 }

@@ -16,6 +16,8 @@ pub enum Audience {
     Owner,
     /// Everyone, because the collector of metrics files runs as another user.
     Everyone,
+    /// Everyone, and everyone may execute it.
+    EveryoneToExecute,
 }
 
 /// Why the file could not be written.
@@ -80,6 +82,7 @@ impl Output {
         let mode = match audience {
             Audience::Owner => 0o600,
             Audience::Everyone => 0o644,
+            Audience::EveryoneToExecute => 0o755,
         };
         // Regardless of the umask.
         file.as_file().set_permissions(Permissions::from_mode(mode))?;
@@ -146,7 +149,9 @@ mod tests {
     fn a_file_is_there_whole_or_not_at_all() {
         let home = tempfile::tempdir().unwrap();
         let target = home.path().join("a.prom");
-        for (audience, mode) in [(Audience::Owner, 0o600), (Audience::Everyone, 0o644)] {
+        for (audience, mode) in
+            [(Audience::Owner, 0o600), (Audience::Everyone, 0o644), (Audience::EveryoneToExecute, 0o755)]
+        {
             fs::write(&target, "before").unwrap();
             let mut output = Output::create(&target, audience).unwrap();
             output.write(b"af").unwrap();
