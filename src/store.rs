@@ -54,6 +54,7 @@ mod recording;
 mod retention;
 mod rollups;
 mod schema;
+mod size_limit;
 mod space;
 mod spool;
 mod spool_path;
@@ -75,6 +76,7 @@ pub use lock_owner::LockOwner;
 pub use outbox::{Due, MailCounts, OutboxMail};
 pub use reader::Reader;
 pub use record::{Outcome, Record};
+pub use size_limit::Shrunk;
 
 #[cfg(test)]
 mod tests;

@@ -438,6 +438,11 @@ fn host_of(url: &str) -> Option<String> {
     Some(if host.to_ascii_lowercase().starts_with("%2f") { "/".to_owned() } else { host.to_owned() })
 }
 
+/// Whether a parsed URL names a server, and not a file.
+pub(super) fn is_server(url: &str) -> bool {
+    server_of(url).is_some()
+}
+
 /// The error if a URL and `tls` contradict each other.
 pub(super) fn contradiction(url: &str, tls: Option<DatabaseTls>) -> Option<ValueError> {
     let (server, host) = (server_of(url)?, host_of(url)?);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     fleet::{
-        ClientId, Rule,
+        Bytes, ClientId, Rule,
         rule::Repeat,
         security::{allowance::Allowance, redaction::Redaction},
     },
@@ -70,6 +70,8 @@ pub struct Database {
     pub retention: Duration,
     /// Roll-ups older than this are deleted.
     pub history: Duration,
+    /// `max-size`: the most space that the data in a SQLite file may take.
+    pub max_size: Option<Bytes>,
 }
 
 /// The server through which mails are sent.

@@ -271,6 +271,7 @@ pub(super) const ELEMENTS: [ElementKind; 10] = [
             with("retention", ValueKind::Measure, "90d"),
             with("history", ValueKind::Measure, "5y"),
             plain("tls", ValueKind::Choice(&DATABASE_TLS)),
+            plain("max-size", ValueKind::Measure),
         ],
     },
     ElementKind {

@@ -75,7 +75,17 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let tls = reader.optional("tls", values::database_tls);
     let retention = reader.value("retention", |text| values::duration(text, DAY / 24..=3650 * DAY));
     let history = reader.value("history", |text| values::duration(text, DAY..=36_525 * DAY));
+    let max_size = reader.optional("max-size", values::size);
     let url = url.filter(|url| {
+        if max_size.is_some()
+            && database::is_server(url.expose_secret())
+            && let Some(element) = reader.element
+        {
+            let at = fields::place(element, "max-size");
+            let problem = "`max-size` limits a SQLite file, but `url` names a server";
+            reader.findings.error(at, problem, "remove it, and shorten `retention` and `history` instead");
+            return false;
+        }
         let contradiction = database::contradiction(url.expose_secret(), tls);
         if let Some((wrong, element)) = contradiction.zip(reader.element) {
             let problem = words!["`url`: ", wrong.problem];
@@ -84,8 +94,13 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
         }
         true
     });
-    let database =
-        url.zip(retention.zip(history)).map(|(url, (retention, history))| Database { url, tls, retention, history });
+    let database = url.zip(retention.zip(history)).map(|(url, (retention, history))| Database {
+        url,
+        tls,
+        retention,
+        history,
+        max_size,
+    });
 
     reader.enter("smtp");
     let smtp = smtp(&mut reader, home);

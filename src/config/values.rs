@@ -21,7 +21,7 @@ use super::{
     value_error::ValueError,
 };
 use crate::fleet::{
-    Metric, Percent,
+    Bytes, Metric, Percent,
     metric::Unit,
     rule::Repeat,
     security::{allowance::Allowance, redaction::Redaction},
@@ -118,6 +118,33 @@ pub(super) fn whole(text: &str, bounds: RangeInclusive<u32>) -> Result<u32, Valu
         Ok(_) => Err(ValueError::new(words![safe_text::number(text), " is out of bounds"], hint())),
         Err(_) => Err(ValueError::new(words![safe_text::number(text), " is not a whole number"], hint())),
     }
+}
+
+/// `max-size`: a number of bytes, at least 10 MB.
+pub(super) fn size(text: &str) -> Result<Bytes, ValueError> {
+    const UNITS: [(&str, u64); 6] = [
+        ("KIB", 1 << 10),
+        ("MIB", 1 << 20),
+        ("GIB", 1 << 30),
+        ("TIB", 1 << 40),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+    ];
+    const TERABYTE: (&str, u64) = ("TB", 1_000_000_000_000);
+    const LEAST: u64 = 10_000_000;
+    const MOST: u64 = 1_000 * TERABYTE.1;
+    const HINT: &str = "write a size from `10MB` on, such as `500MB` or `10GB`";
+    let upper = text.trim().to_ascii_uppercase();
+    let units = UNITS.iter().chain([&TERABYTE]);
+    let bytes = units.filter_map(|(unit, bytes)| Some((upper.strip_suffix(unit)?.trim_end(), *bytes))).next();
+    let Some((number, unit)) = bytes else {
+        return Err(ValueError::new(words![safe_text::number(text), " is not a size with a unit"], HINT));
+    };
+    let Ok(number) = number.parse::<u64>() else {
+        return Err(ValueError::new(words![safe_text::number(text), " is not a whole number with a unit"], HINT));
+    };
+    let bytes = number.checked_mul(unit).filter(|bytes| (LEAST..=MOST).contains(bytes));
+    bytes.map(Bytes).ok_or_else(|| ValueError::new(words![safe_text::number(text), " is out of bounds"], HINT))
 }
 
 /// `max-events`: the most security events of a client that are stored per day.

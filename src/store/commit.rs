@@ -1,7 +1,7 @@
 //! One transaction: writes all of its changes, then commits. [`super::writer`] decides which changes share a
 //! transaction, and what happens if it fails.
 
-use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, atomic::Ordering};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use super::{
     outbox,
     pool::{Pool, Transaction, execute},
     record_cache::RecordCache,
-    recording, retention, space,
+    recording, retention, size_limit, space,
     spool::progress::Origin,
     sweeps,
     write::{Acknowledgement, Write},
@@ -118,6 +118,10 @@ async fn write_all(
             }
             Write::ForgetHistory { before, more } => {
                 more.store(retention::forget_history(transaction, before).await?, Ordering::Relaxed);
+            }
+            Write::Shrink { most, newest, done } => {
+                let shrunk = size_limit::shrink(transaction, *most, *newest).await?;
+                *done.lock().unwrap_or_else(PoisonError::into_inner) = shrunk;
             }
             Write::GiveBack { more } => more.store(space::give_back(transaction).await?, Ordering::Relaxed),
             Write::Observe { witness, believed } => {

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -32,6 +32,7 @@ use super::{
     reader::Reader,
     record::Record,
     schema,
+    size_limit::Shrunk,
     spool::{self, Spool},
     spool_path,
     target::{DatabaseUrl, Target},
@@ -40,7 +41,7 @@ use super::{
 };
 use crate::config::{Database, directories::Environment};
 use crate::fleet::{
-    ClientId, Metric, SweepId, alert::AlertKey, audit::AuditAction, event::Trigger, mail::Mail, rollup::Tier,
+    Bytes, ClientId, Metric, SweepId, alert::AlertKey, audit::AuditAction, event::Trigger, mail::Mail, rollup::Tier,
 };
 
 /// An open database; cheap to clone.
@@ -342,6 +343,17 @@ impl Store {
     /// As [`record`](Self::record).
     pub async fn forget_history(&self, before: [(Tier, Timestamp); Tier::ALL.len()]) -> Result<bool, StoreError> {
         self.piece(|more| Write::ForgetHistory { before, more }).await
+    }
+
+    /// Deletes a small number of the oldest rows of a SQLite file that is larger than `most`; those from `newest` on stay.
+    /// `None` for a server.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn shrink(&self, most: Bytes, newest: Timestamp) -> Result<Option<Shrunk>, StoreError> {
+        let done = Arc::new(Mutex::new(None));
+        self.write(Write::Shrink { most, newest, done: Arc::clone(&done) }).await?;
+        Ok(*done.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives a part of the free space of a SQLite file back to the file system. Returns whether there may be more.

@@ -1,7 +1,7 @@
 //! The changes of the database: sent to the writer, and stored in the spool.
 
 use std::{
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -13,9 +13,10 @@ use super::{
     clock::{ClockReading, TrustedTime},
     lock_owner::LockOwner,
     record::Record,
+    size_limit::Shrunk,
 };
 use crate::fleet::{
-    ClientId, Metric, SweepId, alert::AlertKey, event::Trigger, mail::Mail, metric::Instance, rollup::Tier,
+    Bytes, ClientId, Metric, SweepId, alert::AlertKey, event::Trigger, mail::Mail, metric::Instance, rollup::Tier,
 };
 
 /// An operator's decision about an open alert.
@@ -119,6 +120,13 @@ pub(super) enum Write {
         before: [(Tier, Timestamp); Tier::ALL.len()],
         more: Arc<AtomicBool>,
     },
+    /// Deletes a batch of the oldest data of a file that is larger than it may be. Data from `newest` on stays.
+    #[serde(skip)]
+    Shrink {
+        most: Bytes,
+        newest: Timestamp,
+        done: Arc<Mutex<Option<Shrunk>>>,
+    },
     /// Gives back the space of deleted rows. Returns whether there may be more.
     #[serde(skip)]
     GiveBack {
@@ -160,6 +168,7 @@ impl Write {
             | Self::ForgetHistory { .. }
             | Self::CatchUp { .. }
             | Self::GiveBack { .. }
+            | Self::Shrink { .. }
             | Self::Observe { .. }
             | Self::Close => false,
         }

@@ -11,7 +11,7 @@ use crate::{
     },
     open,
     records::{AT, at, plain, reading},
-    store::{Outcome, Record, Store},
+    store::{Outcome, Record, Shrunk, Store},
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -25,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_long_chart_is_made_of_what_there_is,
         samples_from_before_are_rolled_up_afterwards_and_once,
         a_file_gives_back_what_deleted_rows_have_left,
+        a_file_that_is_too_large_loses_its_oldest_samples_first,
     ]
 }
 
@@ -269,4 +270,45 @@ async fn a_file_gives_back_what_deleted_rows_have_left(database: Database) {
     }
     assert!(pieces >= 1, "more than a piece");
     assert!(database.count(free).await < 200);
+}
+
+async fn a_file_that_is_too_large_loses_its_oldest_samples_first(database: Database) {
+    const COLLECTIONS: u32 = 900;
+    let store = open(&database).await;
+    let minutes = |number: u32| i64::from(number) * 60_000;
+    for number in 1..=COLLECTIONS {
+        store.record(measured(number, minutes(number), 10.0)).await.unwrap();
+    }
+    let newest = at(minutes(COLLECTIONS - 99));
+    let all = Bytes(1 << 40);
+    if database.engine() != support::Engine::Sqlite {
+        assert_eq!(store.shrink(Bytes(1), newest).await.unwrap(), None, "a server manages its own space");
+        return;
+    }
+    let collected = "SELECT started_at_ms FROM v1_collections ORDER BY 1";
+    let days = async || {
+        database.rows("SELECT SUM(count) FROM v1_history WHERE metric = 'cpu' AND bucket_seconds = 86400").await
+    };
+    let Some(Shrunk::Enough { by }) = store.shrink(all, newest).await.unwrap() else { panic!("it is small enough") };
+    let used = all.0 - by.0;
+    assert_eq!(
+        (database.rows(collected).await.len(), days().await),
+        (COLLECTIONS as usize, vec![COLLECTIONS.to_string()])
+    );
+
+    // A fifth has to go.
+    let most = Bytes(used * 4 / 5);
+    while store.shrink(most, newest).await.unwrap() == Some(Shrunk::Deleted) {}
+    assert!(matches!(store.shrink(most, newest).await.unwrap(), Some(Shrunk::Enough { .. })));
+    let left = database.rows(collected).await;
+    assert!((200..COLLECTIONS as usize - 100).contains(&left.len()), "{}", left.len());
+    let first = COLLECTIONS + 1 - u32::try_from(left.len()).unwrap();
+    let expected: Vec<String> = (first..=COLLECTIONS).map(|number| (AT + minutes(number)).to_string()).collect();
+    assert_eq!(left, expected, "the newest ones stay");
+    assert_eq!(days().await, [COLLECTIONS.to_string()], "roll-ups stay");
+
+    // However small it should be, the newest data stays.
+    while store.shrink(Bytes(1), newest).await.unwrap() == Some(Shrunk::Deleted) {}
+    assert_eq!(store.shrink(Bytes(1), newest).await.unwrap(), Some(Shrunk::Stuck));
+    assert_eq!(database.rows(collected).await.len(), 100);
 }

@@ -62,7 +62,7 @@ impl Prepared {
         });
         let retention = tokio::spawn({
             let (engine, stop, keeping) = (engine.clone(), stop.clone(), Keeping::configured(&config.database));
-            async move { retention::run(&engine.store, keeping, &stop).await }
+            async move { retention::run(&engine.store, keeping, &engine.troubles, &stop).await }
         });
         Active { config, pipeline, outbox, trouble_mailer, retention, stop }
     }

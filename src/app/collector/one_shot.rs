@@ -78,7 +78,8 @@ pub async fn sweep(
     offer_mails(&mut outbox, mails_until, stop).await?;
     trouble_mailer.deliver(mails_until.max(Instant::now() + LAST_MAIL)).await;
     let deletion =
-        retention::forget(&engine.store, Keeping::configured(&config.database), Some(RETENTION_TIME)).await?;
+        retention::forget(&engine.store, Keeping::configured(&config.database), &engine.troubles, Some(RETENTION_TIME))
+            .await?;
     if let Some(behind) = deletion.waits_for {
         retention::say_why(behind);
     }

@@ -1,5 +1,6 @@
 //! Looks after stored data in small pieces between collections: rolls up the samples from before there were roll-ups, and
-//! deletes what is older than it is kept, and gives back its space. What that is is decided in `store`.
+//! deletes what is older than it is kept or does not fit into `max-size`, and gives back its space. What that is is decided
+//! in `store`.
 
 use std::time::Duration;
 
@@ -9,10 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::error::chain,
+    app::troubles::tracker::TroubleTracker,
     config::Database,
-    fleet::rollup::Tier,
+    fleet::{
+        Bytes,
+        rollup::Tier,
+        troubles::{Finding, TroubleKind},
+    },
     store::{
-        Store, StoreError,
+        Shrunk, Store, StoreError,
         clock::{ClockReading, TrustedTime},
     },
 };
@@ -23,15 +29,18 @@ const EVERY: Duration = Duration::from_secs(10 * 60);
 /// The pause after each piece. A piece takes some ten milliseconds, so a sweep has most of the database's time.
 const REST: Duration = Duration::from_millis(50);
 
+/// Data of this last time is not deleted, however small `max-size` is.
+const NEWEST: Duration = Duration::from_secs(60 * 60);
+
 /// Deletes old data until `stop`. After an error it tries again next time.
-pub async fn run(store: &Store, keeping: Keeping, stop: &CancellationToken) {
+pub async fn run(store: &Store, keeping: Keeping, troubles: &TroubleTracker, stop: &CancellationToken) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let tidy = async {
         let mut waits = false;
         loop {
             ticks.tick().await;
-            match forget(store, keeping, None).await {
+            match forget(store, keeping, troubles, None).await {
                 Ok(Deletion { waits_for: Some(behind) }) if !waits => {
                     waits = true;
                     say_why(behind);
@@ -64,6 +73,8 @@ pub struct Keeping {
     pub retention: Duration,
     /// Roll-ups: `history`.
     pub history: Duration,
+    /// The most space for all of it: `max-size`.
+    pub max_size: Option<Bytes>,
 }
 
 /// How long roll-ups of five minutes and of an hour are kept, unless samples are kept longer. Those of a day are kept as
@@ -75,7 +86,7 @@ impl Keeping {
     /// That of a configuration.
     #[must_use]
     pub fn configured(database: &Database) -> Self {
-        Self { retention: database.retention, history: database.history }
+        Self { retention: database.retention, history: database.history, max_size: database.max_size }
     }
 
     /// How long roll-ups of this length are kept.
@@ -95,7 +106,12 @@ impl Keeping {
 ///
 /// # Errors
 /// The error of the database. The rows that were deleted before it stay deleted.
-pub async fn forget(store: &Store, keeping: Keeping, time: Option<Duration>) -> Result<Deletion, StoreError> {
+pub async fn forget(
+    store: &Store,
+    keeping: Keeping,
+    troubles: &TroubleTracker,
+    time: Option<Duration>,
+) -> Result<Deletion, StoreError> {
     let began = Instant::now();
     let TrustedTime { now, behind } = store.trusted_time(ClockReading::of_system()).await?;
     let deletion = Deletion { waits_for: Some(behind).filter(|behind| *behind >= TOLD_FROM) };
@@ -104,8 +120,10 @@ pub async fn forget(store: &Store, keeping: Keeping, time: Option<Duration>) -> 
     let history = Tier::ALL.map(|tier| (tier, before(keeping.of(tier))));
     let is_over = || time.is_some_and(|time| began.elapsed() >= time);
     // Before the samples are deleted. A run that ends has time for both.
-    while store.catch_up().await? && time.is_none_or(|time| began.elapsed() < time / 2) {
+    let mut has_more = store.catch_up().await?;
+    while has_more && time.is_none_or(|time| began.elapsed() < time / 2) {
         tokio::time::sleep(REST).await;
+        has_more = store.catch_up().await?;
     }
     while store.forget(before(keeping.retention)).await? && !is_over() {
         tokio::time::sleep(REST).await;
@@ -113,10 +131,41 @@ pub async fn forget(store: &Store, keeping: Keeping, time: Option<Duration>) -> 
     while store.forget_history(history).await? && !is_over() {
         tokio::time::sleep(REST).await;
     }
+    // Samples that are not rolled up yet are not deleted early.
+    if let (Some(most), false) = (keeping.max_size, has_more) {
+        let finding = shrink(store, most, before(NEWEST), &is_over).await?;
+        finding.into_iter().for_each(|finding| troubles.note(finding));
+    }
     while store.give_back().await? && !is_over() {
         tokio::time::sleep(REST).await;
     }
     Ok(deletion)
+}
+
+/// Deletes the oldest data until the rest fits into `most`, or until `is_over`. Returns what this says about the size; `None`
+/// if the state is as it was.
+async fn shrink(
+    store: &Store,
+    most: Bytes,
+    newest: Timestamp,
+    is_over: &impl Fn() -> bool,
+) -> Result<Option<Finding>, StoreError> {
+    let present = |detail: String| Some(Finding::Present { kind: TroubleKind::Size, detail });
+    let mut has_deleted = false;
+    loop {
+        match store.shrink(most, newest).await? {
+            Some(Shrunk::Deleted) if !is_over() => has_deleted = true,
+            Some(Shrunk::Deleted) => break,
+            Some(Shrunk::Enough { by }) if !has_deleted => {
+                return Ok((by.0 >= most.0 / 4).then_some(Finding::Absent(TroubleKind::Size)));
+            }
+            Some(Shrunk::Enough { .. }) => break,
+            Some(Shrunk::Stuck) => return Ok(present(format!("the data of the last hour is larger than {most}"))),
+            None => return Ok(None),
+        }
+        tokio::time::sleep(REST).await;
+    }
+    Ok(present(format!("what is older than fits into {most} is deleted")))
 }
 
 /// Logs why nothing is deleted for now.
@@ -143,7 +192,7 @@ mod tests {
             (90, 30, [30, 30, 30]),
         ] {
             let [retention, history] = [retention, history].map(|days| Duration::from_secs(days * DAY));
-            let kept = Tier::ALL.map(|tier| Keeping { retention, history }.of(tier).as_secs() / DAY);
+            let kept = Tier::ALL.map(|tier| Keeping { retention, history, max_size: None }.of(tier).as_secs() / DAY);
             assert_eq!(kept, expected);
         }
     }

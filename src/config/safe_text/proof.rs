@@ -71,9 +71,10 @@ pub(in crate::config) fn valid(kind: ValueKind, text: &str) -> SafeText {
 
 /// Whether a text consists only of a few numbers with units: `60s`, `1h 30m`, `99.5 %`, `-1`.
 fn is_measure(text: &str) -> bool {
-    const UNITS: [&str; 26] = [
+    const UNITS: [&str; 33] = [
         "", "%", "ms", "msec", "s", "sec", "secs", "second", "seconds", "m", "min", "mins", "minute", "minutes", "h",
-        "hr", "hrs", "hour", "hours", "d", "day", "days", "w", "week", "weeks", "y",
+        "hr", "hrs", "hour", "hours", "d", "day", "days", "w", "week", "weeks", "y", "MB", "GB", "TB", "KiB", "MiB",
+        "GiB", "TiB",
     ];
     const MOST_DIGITS: usize = 8;
     let mut rest = text.trim();

@@ -181,3 +181,23 @@ fn a_password_in_a_url_is_found() {
         assert_eq!(url_has_password(url), expected, "{url}");
     }
 }
+
+#[test]
+fn a_size_is_a_whole_number_with_a_unit() {
+    for (text, expected) in [
+        ("10GB", Some(10_000_000_000)),
+        ("10 GiB", Some(10 << 30)),
+        ("500mb", Some(500_000_000)),
+        ("1TB", Some(1_000_000_000_000)),
+        ("9MB", None),
+        ("10", None),
+        ("10G", None),
+        ("1.5GB", None),
+        ("-1GB", None),
+        ("GB", None),
+        ("99999999999TB", None),
+        ("", None),
+    ] {
+        assert_eq!(size(text).ok(), expected.map(Bytes), "{text}");
+    }
+}

@@ -22,6 +22,8 @@ pub enum TroubleKind {
     CutOff,
     /// The machine has no more descriptors, memory or disk.
     Shortage,
+    /// The database is as large as it may be.
+    Size,
 }
 
 /// The description of a kind of trouble.
@@ -75,7 +77,7 @@ const CLIENTS: Noun = Noun { one: "client", many: "clients" };
 const BASTIONS: Noun = Noun { one: "bastion", many: "bastions" };
 
 /// Every kind, in the order of [`TroubleKind`].
-pub const TROUBLES: [TroubleSpec; 7] = [
+pub const TROUBLES: [TroubleSpec; 8] = [
     TroubleSpec {
         kind: TroubleKind::Database,
         word: "database",
@@ -146,13 +148,23 @@ pub const TROUBLES: [TroubleSpec; 7] = [
         concerned: CLIENTS,
         logged_by: LoggedBy::Finder,
     },
+    TroubleSpec {
+        kind: TroubleKind::Size,
+        word: "size",
+        title: "the database is as large as it may be",
+        meaning: "The data has reached `max-size`. The oldest samples are deleted before `retention` ends, then the oldest security events and roll-ups.",
+        next_step: "raise `max-size` on <database>, or shorten `retention` to what fits",
+        end: "a quarter of `max-size` is free again",
+        concerned: CLIENTS,
+        logged_by: LoggedBy::Tracker,
+    },
 ];
 
 impl TroubleKind {
     /// Its description.
     #[must_use]
     pub fn spec(self) -> &'static TroubleSpec {
-        let [database, unstored, mail, host_keys, bastions, cut_off, shortage] = &TROUBLES;
+        let [database, unstored, mail, host_keys, bastions, cut_off, shortage, size] = &TROUBLES;
         match self {
             Self::Database => database,
             Self::Unstored => unstored,
@@ -161,6 +173,7 @@ impl TroubleKind {
             Self::Bastions => bastions,
             Self::CutOff => cut_off,
             Self::Shortage => shortage,
+            Self::Size => size,
         }
     }
 }
