@@ -48,7 +48,7 @@ use process::{
 use run::{
     agents, commands, dashboard, demo, export,
     once::{self, Once, watch::Show},
-    service,
+    secret, service,
 };
 
 /// How long an idle thread for blocking work is kept.
@@ -68,6 +68,7 @@ pub fn run(invocation: Invocation) -> Exit {
         | Task::Clean
         | Task::Export(_)
         | Task::Agents(_)
+        | Task::Secret { .. }
         | Task::Completions(_)
         | Task::Man => (logging::start(invocation.log_level, progress.clone()), None),
     };
@@ -107,6 +108,7 @@ fn runtime(task: &Task) -> Result<tokio::runtime::Runtime, RunError> {
         | Task::Clean
         | Task::Export(_)
         | Task::Agents(_)
+        | Task::Secret { .. }
         | Task::Replay(_)
         | Task::Completions(_)
         | Task::Man => {}
@@ -132,6 +134,10 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
     let record = record.as_deref();
     match (task, fleet) {
         (Task::Agents(directory), _) => agents::run(directory.as_deref()),
+        (Task::Secret { output, recipients }, FleetSource::File(path)) => {
+            signals::stop_on_signals(stop.clone())?;
+            secret::run(&path, output.as_deref(), recipients, &stop).await
+        }
         (Task::Completions(shell), _) => {
             cli::write_completions(shell, &mut io::stdout().lock())?;
             Ok(Exit::Success)
@@ -181,9 +187,10 @@ async fn perform(invocation: Invocation, progress: Progress, tap: &LogTap) -> Re
             }
             Ok(Exit::Success)
         }
-        (Task::Check { .. } | Task::Trust | Task::MailTest | Task::Clean | Task::Export(_), FleetSource::Demo(_)) => {
-            Err(RunError::NotForDemo)
-        }
+        (
+            Task::Check { .. } | Task::Trust | Task::MailTest | Task::Clean | Task::Export(_) | Task::Secret { .. },
+            FleetSource::Demo(_),
+        ) => Err(RunError::NotForDemo),
         (Task::Check { is_way_shown }, FleetSource::File(path)) => commands::check(&from_file(path), is_way_shown),
         (Task::Trust, FleetSource::File(path)) => {
             signals::stop_on_signals(stop.clone())?;

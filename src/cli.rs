@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
+    age::{KeyError, Recipient},
     config,
     fleet::{login_hold::HeldLogins, select::Pattern},
 };
@@ -143,6 +144,20 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
     },
+    /// Encrypt a secret for the configuration; contacts nothing
+    ///
+    /// Asks for the secret on a terminal, or reads it from standard input. Prints the value for `password` or
+    /// `passphrase`. It is encrypted for the identity that the configuration names, or the usual one, which is made if
+    /// there is none.
+    Secret {
+        /// Write the encrypted secret to this new file, and print the value that names it
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+
+        /// Encrypt it for this public key instead, of the machine that will read it; may be repeated
+        #[arg(long = "recipient", value_name = "AGE1", action = ArgAction::Append)]
+        recipients: Vec<String>,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -213,6 +228,13 @@ pub enum Task {
     Export(Export),
     /// List the agents, and write them to a directory if one is named.
     Agents(Option<PathBuf>),
+    /// Encrypt a secret.
+    Secret {
+        /// The file to write it to; `None` for the value itself on standard output.
+        output: Option<PathBuf>,
+        /// The keys that it is encrypted for; empty for the own identity.
+        recipients: Vec<Recipient>,
+    },
     /// Print completions.
     Completions(Shell),
     /// Print the manual page.
@@ -293,6 +315,9 @@ impl Invocation {
             Some(Command::Clean) => Task::Clean,
             Some(Command::Export(arguments)) => Task::Export(arguments.meant().map_err(conflict)?),
             Some(Command::Agents { output }) => Task::Agents(output),
+            Some(Command::Secret { output, recipients }) => {
+                Task::Secret { output, recipients: keys(&recipients).map_err(invalid)? }
+            }
             Some(Command::Completions { shell }) => Task::Completions(shell),
             Some(Command::Man) => Task::Man,
             None if once => Task::Once { format: format.unwrap_or(Format::Table), output, fail_on_alert, held_logins },
@@ -305,6 +330,33 @@ impl Invocation {
         };
         Ok(Self { log_level: log_level(&task, verbose, quiet), task, fleet, clients, record })
     }
+}
+
+/// The keys of `--recipient`. An error does not repeat them: somebody may have written a private key.
+fn keys(texts: &[String]) -> Result<Vec<Recipient>, String> {
+    let key = |text: &String| {
+        let text = text.trim();
+        text.parse().map_err(|error| match error {
+            _ if text.starts_with("AGE-SECRET-KEY-") => {
+                "'--recipient' is a private key, which nobody else should see: write the public key (age1…)".to_owned()
+            }
+            KeyError::Unsupported => {
+                "'--recipient' is a key of SSH, of a plugin or a post-quantum one, which is not supported: write a key \
+                 that age-keygen or 'fleetsweep secret' has made"
+                    .to_owned()
+            }
+            KeyError::Invalid => {
+                "'--recipient' is not a public key of age: write it as age-keygen or 'fleetsweep secret' prints it \
+                 (age1…)"
+                    .to_owned()
+            }
+        })
+    };
+    texts.iter().map(key).collect()
+}
+
+fn invalid(problem: String) -> clap::Error {
+    Arguments::command().error(ErrorKind::ValueValidation, problem)
 }
 
 fn conflict(contradiction: String) -> clap::Error {
@@ -366,6 +418,7 @@ fn log_level(task: &Task, verbose: u8, quiet: bool) -> LevelFilter {
         | Task::Clean
         | Task::Export(_)
         | Task::Agents(_)
+        | Task::Secret { .. }
         | Task::Completions(_)
         | Task::Man => 0,
     };

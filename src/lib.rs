@@ -7,7 +7,8 @@
 //! | --- | --- | --- |
 //! | [`fleet`] | pure: clients, stages, readings, rules, alerts, events; the judge; the fold of events | the wire |
 //! | [`ssh_config`] | what OpenSSH's `ssh_config` says about a host, and in which line | nothing |
-//! | [`config`] | `config.xml` to a valid `Config`; diagnostics, ranges, secrets | `fleet`, `ssh_config` |
+//! | [`age`] | the file format of age: keys, encryption and decryption of secrets | nothing |
+//! | [`config`] | `config.xml` to a valid `Config`; diagnostics, ranges, secrets | `fleet`, `ssh_config`, `age` |
 //! | [`bus`] | the event bus: one channel of events, folded for every subscriber | `fleet` |
 //! | [`sweep`] | edge: SSH sessions, host keys, delivery of the agent, one collection from connect to reading | `fleet`, `config`, `bus`, the wire |
 //! | [`store`] | edge: the database: migrations, recording, queries, outbox rows, the spool for its outages | `fleet`, `config` |
@@ -16,7 +17,7 @@
 //! | [`tui`] | edge: the dashboard: pure model and drawing, thin terminal layer: a reader of events | `fleet` |
 //! | [`relay`] | edge: the event stream outside this process: recorded to a file, replayed, sent over a Unix socket | `fleet`, `bus` |
 //! | [`demo`] | a fleet of loopback SSH servers and an SMTP sink | `fleet`, `config`, the wire |
-//! | [`cli`] | arguments | `fleet`, `config` |
+//! | [`cli`] | arguments | `fleet`, `config`, `age` |
 //! | [`app`] | the composition root: wires the edges, runs the sweeps, shuts down | everything |
 //!
 //! The wire is the library of the `fleetsweep-agent` package: request, report, envelope.
@@ -41,6 +42,7 @@
 //! * **The failure of one client is an event** and never ends the sweep.
 //! * **Secrets** have a type that cannot be printed, and are read where they are used.
 
+pub mod age;
 pub mod app;
 pub mod bus;
 pub mod cli;
@@ -60,6 +62,7 @@ pub mod tui;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing {
     pub use crate::{
+        age::fuzzing::age,
         config::fuzzing::config,
         mail::fuzzing::smtp_reply,
         relay::fuzzing::{recording, relay},

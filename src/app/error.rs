@@ -4,14 +4,40 @@ use std::{error::Error, io};
 
 use crate::{
     cli::Exit,
-    config::{LoadError, secret::SecretError},
+    config::{LoadError, identity_file::IdentityFileError, secret::SecretError},
     mail::{compose::TemplateError, smtp::SetupError},
     relay::{record::RecordError, replay::ReplayError},
     store::StoreError,
     sweep::SweepError,
 };
 
-use super::{process::descriptors::TooFewDescriptors, run::output_file::OutputError};
+use super::{
+    process::{descriptors::TooFewDescriptors, hidden_input::InputError},
+    run::output_file::OutputError,
+};
+
+/// Why a secret cannot be encrypted. Messages do not contain it.
+#[derive(Debug, thiserror::Error)]
+pub enum EncryptionError {
+    /// It cannot be read from the terminal or standard input.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// There is an identity that cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityFileError),
+    /// It cannot be used as a secret.
+    #[error(transparent)]
+    Unusable(#[from] SecretError),
+    /// It has more than one line. Only the first would be used.
+    #[error("the secret has more than one line, and only the first would be used: write it on one line")]
+    SeveralLines,
+    /// It was typed differently the second time.
+    #[error("the secret was not the same twice: nothing was written")]
+    Different,
+    /// A recipient cannot be encrypted for.
+    #[error("the secret cannot be encrypted for these keys: name at most 100, each as age-keygen prints it")]
+    Recipients,
+}
 
 /// Why a run could not start or could not output its result.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +97,9 @@ pub enum RunError {
     /// The result cannot be written to its file.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// A secret cannot be encrypted.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
     /// The demo fleet cannot be started.
     #[error("the demo fleet cannot be started")]
     Demo(#[source] io::Error),
@@ -101,7 +130,8 @@ impl RunError {
             | Self::TooFewFiles(_)
             | Self::NoThreads(_)
             | Self::EmptySpan
-            | Self::Output(OutputError::NotBegun { .. }) => Exit::Usage,
+            | Self::Encryption(_)
+            | Self::Output(OutputError::NotBegun { .. } | OutputError::Exists { .. }) => Exit::Usage,
             Self::Database(_) => Exit::Database,
             Self::Collector(_)
             | Self::Demo(_)

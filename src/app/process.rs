@@ -1,6 +1,7 @@
 //! The process: log, signals, file descriptors, memory, host and account.
 
 pub mod descriptors;
+pub mod hidden_input;
 pub mod identity;
 pub mod logging;
 pub mod memory;

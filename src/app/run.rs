@@ -9,4 +9,5 @@ pub mod once;
 pub mod output_file;
 pub mod own;
 pub mod readers;
+pub mod secret;
 pub mod service;

@@ -49,6 +49,12 @@ fn a_command_line_says_what_to_do_with_which_fleet() {
         ("--once --format prometheus", once(Format::Prometheus, false), file("config.xml")),
         ("agents", Task::Agents(None), file("config.xml")),
         ("agents --output there", Task::Agents(Some("there".into())), file("config.xml")),
+        ("secret", Task::Secret { output: None, recipients: Vec::new() }, file("config.xml")),
+        (
+            "-c a.xml secret --output pw.age",
+            Task::Secret { output: Some("pw.age".into()), recipients: Vec::new() },
+            file("a.xml"),
+        ),
         ("completions fish", Task::Completions(Shell::Fish), file("config.xml")),
         ("man", Task::Man, file("config.xml")),
         ("--demo", Task::Dashboard, FleetSource::Demo(12)),
@@ -113,6 +119,10 @@ fn a_command_line_that_contradicts_itself_is_a_usage_error() {
         "check --record a",
         "completions",
         "completions cobol",
+        "secret --recipient",
+        "secret --recipient hunter2",
+        "secret --demo",
+        "--once secret",
         "sweep",
         "--nonsense",
     ] {
@@ -121,6 +131,26 @@ fn a_command_line_that_contradicts_itself_is_a_usage_error() {
     }
     for line in ["--help", "--version", "check --help"] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 0, "{line}");
+    }
+}
+
+#[test]
+fn a_recipient_is_a_public_key_and_an_error_repeats_none() {
+    let key = crate::age::Identity::generate();
+    let Task::Secret { recipients, .. } =
+        parse(&format!("secret --recipient {0} --recipient {0}", key.recipient())).unwrap().task
+    else {
+        panic!("another task")
+    };
+    assert_eq!(recipients, [key.recipient(), key.recipient()]);
+    for (text, expected) in [
+        ("AGE-SECRET-KEY-1HUNTER2", "is a private key"),
+        ("hunter2", "is not a public key of age"),
+        ("age1yubikey1hunter2", "is a key of SSH, of a plugin"),
+        ("ssh-ed25519", "is a key of SSH, of a plugin"),
+    ] {
+        let error = parse(&format!("secret --recipient {text}")).unwrap_err().to_string();
+        assert!(error.contains(expected) && !error.to_lowercase().contains("hunter2"), "{error}");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     num::NonZeroUsize,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -14,7 +14,7 @@ use super::{
     model::{Bastion, KeyFile, Login},
     safe_text::{self, words},
     schema,
-    secret::SecretSource,
+    secret::{SecretContext, SecretSource},
     shape::Element,
     source::{Findings, Source},
     value_error::ValueError,
@@ -84,7 +84,7 @@ fn hop(text: &str) -> Result<WrittenHop, ValueError> {
 /// Reads every `<bastion>` of the root element.
 pub(super) fn read(
     root: &Element,
-    home: Option<&Path>,
+    secrets: SecretContext<'_>,
     default_keys: &[PathBuf],
     source: &Source<'_>,
     findings: &mut Findings,
@@ -93,7 +93,7 @@ pub(super) fn read(
     let mut lines: HashMap<String, usize> = HashMap::new();
     for element in root.children.iter().filter(|child| child.name.text == "bastion") {
         let name = required(element, "name", "name=\"…\", which `via` of clients and groups names", findings, name);
-        let bastion = bastion(element, name.as_deref(), home, findings);
+        let bastion = bastion(element, name.as_deref(), secrets, findings);
         let bastion = bastion.map(|bastion| Bastion { login: bastion.login.or_defaults(default_keys), ..bastion });
         let Some(name) = name else { continue };
         match lines.entry(name.clone()) {
@@ -122,13 +122,18 @@ fn name(text: &str) -> Result<String, ValueError> {
     })
 }
 
-fn bastion(element: &Element, name: Option<&str>, home: Option<&Path>, findings: &mut Findings) -> Option<Bastion> {
-    let secret = |text: &str| SecretSource::parse(text, home);
+fn bastion(
+    element: &Element,
+    name: Option<&str>,
+    secrets: SecretContext<'_>,
+    findings: &mut Findings,
+) -> Option<Bastion> {
+    let secret = |text: &str| SecretSource::parse(text, secrets);
     let host = required(element, "host", "host=\"gate.example.com\"", findings, address::parse);
     let port = field(element, "port", findings, values::port);
     let username = required(element, "username", "username=\"…\"", findings, values::line);
     let password = field(element, "password", findings, secret);
-    let key = field(element, "key", findings, |text| values::path(text, home));
+    let key = field(element, "key", findings, |text| values::path(text, secrets.home));
     let passphrase = field(element, "passphrase", findings, secret);
     let legacy = field(element, "legacy", findings, values::yes_or_no);
     let max_logins = field(element, "max-logins", findings, values::max_logins);

@@ -93,7 +93,7 @@ fn write(out: &mut String, loaded: &Loaded) -> fmt::Result {
 
 /// Where the secrets come from, and which of the sources `check` has tried.
 fn write_sources(out: &mut String, sources: &Sources) -> fmt::Result {
-    let Sources { literal, environment, files, credentials, commands } = sources;
+    let Sources { literal, environment, files, credentials, encrypted, identity, commands } = sources;
     if *sources == Sources::default() {
         return Ok(());
     }
@@ -107,6 +107,10 @@ fn write_sources(out: &mut String, sources: &Sources) -> fmt::Result {
         if *count > 0 {
             writeln!(out, "  {count:>9}  {from}")?;
         }
+    }
+    if *encrypted > 0 {
+        let with = identity.as_ref().map(|path| format!(", with the identity in {path}")).unwrap_or_default();
+        writeln!(out, "  {encrypted:>9}  encrypted with age (age:){with}")?;
     }
     if !commands.is_empty() {
         let mut lines: Vec<String> = commands.iter().take(LISTED).map(ToString::to_string).collect();

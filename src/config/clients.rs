@@ -22,7 +22,7 @@ use super::{
     range::{MOST, Pattern},
     rules::Rules,
     safe_text::{self, SafeText, words},
-    secret::SecretSource,
+    secret::{SecretContext, SecretSource},
     settings::Settings,
     shape::{Attribute, Element},
     source::{Findings, Source},
@@ -76,7 +76,8 @@ pub(super) fn read(
     source: &Source<'_>,
     findings: &mut Findings,
 ) -> Clients {
-    let bastions = bastions::read(root, home, openssh.default_keys(), source, findings);
+    let secrets = SecretContext { home, age_identity: settings.age_identity.as_deref() };
+    let bastions = bastions::read(root, secrets, openssh.default_keys(), source, findings);
     let mut reader = Reader {
         settings,
         bastions,
@@ -137,7 +138,8 @@ impl Reader<'_> {
     fn given(&mut self, element: &Element, outer: &Inherited) -> Inherited {
         let home = self.home;
         let outer = outer.clone();
-        let secret = |text: &str| SecretSource::parse(text, home);
+        let secrets = SecretContext { home, age_identity: self.settings.age_identity.as_deref() };
+        let secret = |text: &str| SecretSource::parse(text, secrets);
         let findings = &mut *self.findings;
         Inherited {
             port: field(element, "port", findings, values::port).or(outer.port),
@@ -409,7 +411,9 @@ pub(super) fn literal_secrets<'a>(element: &'a Element, found: &mut Vec<&'a Attr
     found.extend(element.attributes.iter().filter(|attribute| {
         let text = &attribute.value.text;
         match attribute.name.text.as_str() {
-            "password" | "passphrase" => matches!(SecretSource::parse(text, None), Ok(SecretSource::Literal(_))),
+            "password" | "passphrase" => {
+                matches!(SecretSource::parse(text, SecretContext::default()), Ok(SecretSource::Literal(_)))
+            }
             "url" => values::url_has_password(text),
             _ => false,
         }

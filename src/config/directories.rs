@@ -9,11 +9,20 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
+/// The environment variable in which systemd names the directory of a service's credentials.
+pub const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+/// The directory of the configuration of the whole system.
+const SYSTEM_CONFIG: &str = "/etc/fleetsweep";
+
 /// The environment variables that decide where files are kept. The default names no directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     /// `$STATE_DIRECTORY`: systemd's `StateDirectory=`, or several of them separated by colons.
     pub state_directory: Option<OsString>,
+    /// `$CREDENTIALS_DIRECTORY`: what systemd's `LoadCredential=` passes to the service.
+    pub credentials_directory: Option<OsString>,
+    /// `$XDG_CONFIG_HOME`.
+    pub xdg_config_home: Option<OsString>,
     /// `$XDG_STATE_HOME`.
     pub xdg_state_home: Option<OsString>,
     /// `$HOME`.
@@ -34,6 +43,7 @@ impl Environment {
     pub fn of_process() -> Self {
         let [state_directory, xdg_state_home, home, runtime_directory, xdg_runtime_dir] =
             ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].map(std::env::var_os);
+        let [credentials_directory, xdg_config_home] = [CREDENTIALS_VARIABLE, "XDG_CONFIG_HOME"].map(std::env::var_os);
         let user = rustix::process::geteuid().as_raw();
         let own = format!("fleetsweep-{user}");
         let temporary = std::env::temp_dir();
@@ -44,6 +54,8 @@ impl Environment {
         ];
         Self {
             state_directory,
+            credentials_directory,
+            xdg_config_home,
             xdg_state_home,
             home,
             runtime_directory,
@@ -57,6 +69,25 @@ impl Environment {
     #[must_use]
     pub fn service_state(&self) -> Option<PathBuf> {
         first_absolute(self.state_directory.as_deref())
+    }
+
+    /// The directory of the credentials that systemd passes to the service.
+    #[must_use]
+    pub fn credentials(&self) -> Option<PathBuf> {
+        first_absolute(self.credentials_directory.as_deref())
+    }
+
+    /// The configuration directory of this program for the user that it runs as.
+    #[must_use]
+    pub fn user_config(&self) -> Option<PathBuf> {
+        let of_home = || Some(first_absolute(self.home.as_deref())?.join(".config"));
+        Some(first_absolute(self.xdg_config_home.as_deref()).or_else(of_home)?.join("fleetsweep"))
+    }
+
+    /// The configuration directory of this program for all users.
+    #[must_use]
+    pub fn system_config() -> PathBuf {
+        PathBuf::from(SYSTEM_CONFIG)
     }
 
     /// The state directory of this program for the user that it runs as.

@@ -15,13 +15,15 @@ use std::{
 use secrecy::zeroize::Zeroizing;
 
 use super::{
+    age_secret::AgeSecret,
     database,
     diagnostic::{Diagnostic, Severity},
+    identity_file::{self, IdentityFile},
     key_text::{self, NoKey},
     rights::{self, Rights, Role},
     safe_text::{self, SafeText, words},
     schema::{self, ValueKind},
-    secret::SecretSource,
+    secret::{SecretContext, SecretSource},
     shape::Element,
     source::Findings,
     values,
@@ -33,6 +35,8 @@ enum Reference {
     Environment(String),
     Credential(String),
     SecretFile(PathBuf),
+    Age(AgeSecret),
+    Identity(PathBuf),
     Key(PathBuf),
     KnownHosts { path: PathBuf, strict: bool },
     Certificates(PathBuf),
@@ -50,12 +54,14 @@ struct Place {
 /// Everything that a tree refers to, each with the attributes that do so, in the order of the file.
 fn named(root: &Element, home: Option<&Path>) -> Vec<(Reference, Vec<Place>)> {
     let mut all = Vec::new();
-    collect(root, home, &mut all);
+    let age_identity = IdentityFile::named_in(root, home);
+    let context = SecretContext { home, age_identity: age_identity.as_deref() };
+    collect(root, context, &mut all);
     for (element, attribute) in [("ssh", "known-hosts"), ("database", "url")] {
         let written =
             root.children.iter().any(|child| child.name.text == element && child.attribute(attribute).is_some());
         let default = schema::default_of(element, attribute).filter(|_| !written);
-        if let Some(thing) = default.and_then(|text| of_value(attribute, text, root, home)) {
+        if let Some(thing) = default.and_then(|text| of_value(attribute, text, root, context)) {
             all.push((thing, Place { attribute, at: None }));
         }
     }
@@ -71,24 +77,26 @@ fn named(root: &Element, home: Option<&Path>) -> Vec<(Reference, Vec<Place>)> {
     once
 }
 
-fn collect(element: &Element, home: Option<&Path>, all: &mut Vec<(Reference, Place)>) {
+fn collect(element: &Element, context: SecretContext<'_>, all: &mut Vec<(Reference, Place)>) {
     if let Some(kind) = schema::element(&element.name.text) {
         for known in kind.attributes {
             let Some(attribute) = element.attribute(known.name) else { continue };
-            if let Some(thing) = of_value(known.name, &attribute.value.text, element, home) {
+            if let Some(thing) = of_value(known.name, &attribute.value.text, element, context) {
                 let at = Some(attribute.value.at.clone());
                 all.push((thing, Place { attribute: known.name, at }));
             }
         }
     }
-    element.children.iter().for_each(|child| collect(child, home, all));
+    element.children.iter().for_each(|child| collect(child, context, all));
 }
 
 /// What one value refers to; `None` if the value is wrong, which is reported elsewhere.
-fn of_value(attribute: &str, text: &str, element: &Element, home: Option<&Path>) -> Option<Reference> {
-    let path = |text: &str| values::path(text, home).ok();
+fn of_value(attribute: &str, text: &str, element: &Element, context: SecretContext<'_>) -> Option<Reference> {
+    let path = |text: &str| values::path(text, context.home).ok();
     match attribute {
-        "password" | "passphrase" => match SecretSource::parse(text, home).ok()? {
+        identity_file::ATTRIBUTE => path(text).map(Reference::Identity),
+        "password" | "passphrase" => match SecretSource::parse(text, context).ok()? {
+            SecretSource::Age(secret) => Some(Reference::Age(secret)),
             SecretSource::Environment(name) => Some(Reference::Environment(name)),
             SecretSource::Credential(name) => Some(Reference::Credential(name)),
             SecretSource::File(path) => Some(Reference::SecretFile(path)),
@@ -111,7 +119,12 @@ fn of_value(attribute: &str, text: &str, element: &Element, home: Option<&Path>)
 
 /// Checks everything that a configuration refers to.
 pub(super) fn inspect(root: &Element, file: &Path, home: Option<&Path>, findings: &mut Findings) {
-    let mut inspector = Inspector { me: rustix::process::geteuid().as_raw(), findings, directories: HashSet::new() };
+    let mut inspector = Inspector {
+        me: rustix::process::geteuid().as_raw(),
+        findings,
+        directories: HashSet::new(),
+        identities: HashSet::new(),
+    };
     inspector.configuration(file);
     for (thing, places) in named(root, home) {
         inspector.look_at(&thing, &places);
@@ -160,6 +173,8 @@ struct Inspector<'a> {
     findings: &'a mut Findings,
     /// Directories that were checked already.
     directories: HashSet<PathBuf>,
+    /// Files of identities that were checked already.
+    identities: HashSet<IdentityFile>,
 }
 
 impl Inspector<'_> {
@@ -206,6 +221,10 @@ impl Inspector<'_> {
                 }
             }
             Reference::SecretFile(path) => self.secret_file(path, places),
+            Reference::Age(secret) => self.age_secret(secret, places),
+            Reference::Identity(path) => {
+                let _read = self.identity(&IdentityFile::Named(path.clone()), places);
+            }
             Reference::Key(path) => self.key(path, places),
             Reference::KnownHosts { path, strict } => self.known_hosts(path, *strict, places),
             // Whether it contains certificates is checked when the configuration is loaded.
@@ -252,6 +271,41 @@ impl Inspector<'_> {
         }
         if let Err(error) = SecretSource::File(path.to_owned()).look() {
             self.error(places, &error.problem(), error.hint());
+        }
+    }
+
+    fn age_secret(&mut self, secret: &AgeSecret, places: &[Place]) {
+        if let Some(path) = secret.file()
+            && let Ok(metadata) = fs::metadata(path)
+        {
+            self.rights(Role::EncryptedSecret, path, &metadata, places);
+        }
+        // A file that the configuration names is checked at its own place.
+        let has_identity = match secret.identity() {
+            IdentityFile::Usual => self.identity(&IdentityFile::Usual, places),
+            named @ IdentityFile::Named(_) => named.read().is_ok(),
+        };
+        if has_identity && let Err(error) = SecretSource::Age(secret.clone()).look() {
+            self.error(places, &error.problem(), error.hint());
+        }
+    }
+
+    /// Whether there are identities. Their absence is reported once.
+    fn identity(&mut self, file: &IdentityFile, places: &[Place]) -> bool {
+        let is_first = self.identities.insert(file.clone());
+        match file.read() {
+            Ok((path, _)) => {
+                if is_first && let Ok(metadata) = fs::metadata(&path) {
+                    self.rights(Role::Identity, &path, &metadata, places);
+                }
+                true
+            }
+            Err(error) => {
+                if is_first {
+                    self.error(places, &error.problem(), error.hint());
+                }
+                false
+            }
         }
     }
 
@@ -407,6 +461,10 @@ pub struct Sources {
     pub files: usize,
     /// `cred:`.
     pub credentials: usize,
+    /// `age:`.
+    pub encrypted: usize,
+    /// The file of identities that decrypts those of `age:`, if `check` has found one.
+    pub identity: Option<SafeText>,
     /// `cmd:`: the lines in the file.
     pub commands: Vec<usize>,
 }
@@ -419,15 +477,25 @@ impl Sources {
         sources
     }
 
+    /// The same with the file of identities that decrypts the secrets of a tree, if there are such secrets.
+    pub(super) fn with_identity(mut self, file: &IdentityFile) -> Self {
+        if self.encrypted > 0 {
+            self.identity = file.read().ok().map(|(path, _)| safe_text::existing_path(&path));
+        }
+        self
+    }
+
     fn count(&mut self, element: &Element, line_of: &impl Fn(usize) -> usize) {
         for attribute in &element.attributes {
             match schema::kind_of(&element.name.text, &attribute.name.text) {
-                Some(ValueKind::Secret) => match SecretSource::parse(&attribute.value.text, None) {
+                Some(ValueKind::Secret) => match SecretSource::parse(&attribute.value.text, SecretContext::default()) {
                     Ok(SecretSource::Literal(_)) => self.literal += 1,
                     Ok(SecretSource::Environment(_)) => self.environment += 1,
                     Ok(SecretSource::Command(_)) => self.commands.push(line_of(attribute.value.at.start)),
                     Ok(SecretSource::Credential(_)) => self.credentials += 1,
+                    Ok(SecretSource::Age(_)) => self.encrypted += 1,
                     // A path with `~` fails to parse here, because no home is given.
+                    Err(_) if attribute.value.text.starts_with("age:") => self.encrypted += 1,
                     Ok(SecretSource::File(_)) | Err(_) => self.files += 1,
                 },
                 Some(ValueKind::DatabaseUrl) if values::url_has_password(&attribute.value.text) => self.literal += 1,

@@ -9,7 +9,9 @@ use std::{
 use super::{
     ca, clients,
     diagnostic::Problems,
-    fields, inspect,
+    fields,
+    identity_file::IdentityFile,
+    inspect,
     loaded::Loaded,
     model::Config,
     openssh::{Openssh, Reach},
@@ -152,10 +154,31 @@ impl Config {
     pub fn check(path: &Path) -> Result<Loaded, LoadError> {
         let (text, context) = read(path)?;
         let home = context.home.as_deref();
-        Ok(Self::parse_and(&text, &path.display().to_string(), &context, Reach::Files, |root, findings| {
+        let mut identity = IdentityFile::Usual;
+        let loaded = Self::parse_and(&text, &path.display().to_string(), &context, Reach::Files, |root, findings| {
             ca::inspect(root, home, findings);
             inspect::inspect(root, path, home, findings);
-        })?)
+            identity = IdentityFile::of(IdentityFile::named_in(root, home).as_deref());
+        })?;
+        Ok(Loaded { secrets: loaded.secrets.clone().with_identity(&identity), ..loaded })
+    }
+
+    /// The file of identities that a configuration file names. Errors elsewhere in the file do not matter, so that a
+    /// secret can be written before the configuration is complete.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), if the file cannot be read or its elements cannot be told apart.
+    pub fn identity_file(path: &Path) -> Result<IdentityFile, LoadError> {
+        let (text, context) = read(path)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let mut findings = Findings::default();
+        match shape::read(text, &mut findings) {
+            Some(root) => Ok(IdentityFile::of(IdentityFile::named_in(&root, context.home.as_deref()).as_deref())),
+            None => {
+                let file_name = path.display().to_string();
+                Err(LoadError::Invalid(Problems(findings.placed(&Source::new(&file_name, text)).0)))
+            }
+        }
     }
 }
 
@@ -209,7 +232,7 @@ impl LoadContext {
         findings.warning(
             first.value.at.clone(),
             words![what, " can be read by ", who, " (mode ", safe_text::mode(rights.mode), ")"],
-            words!["run `chmod ", mode, " ", file, "`, or write env:NAME, file:PATH or cmd:COMMAND instead"],
+            words!["run `chmod ", mode, " ", file, "`, or write env:NAME, file:PATH, age:FILE or cmd:COMMAND instead"],
         );
     }
 }
@@ -264,7 +287,7 @@ mod tests {
     fn literal_secrets_in_a_file_that_others_may_read_draw_one_warning() {
         let warnings = |bytes, mode| load(bytes, mode).unwrap();
         let expected = "\
-c.xml:1:47: warning: this secret can be read by other users of this machine (mode 644): run `chmod 600 c.xml`, or write env:NAME, file:PATH or cmd:COMMAND instead
+c.xml:1:47: warning: this secret can be read by other users of this machine (mode 644): run `chmod 600 c.xml`, or write env:NAME, file:PATH, age:FILE or cmd:COMMAND instead
     1 | <config><client ip='***' username='***' password='***'/></config>
       |                                                   ^^^";
         assert_eq!(warnings(LITERAL, 0o644), expected);

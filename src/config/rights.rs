@@ -34,6 +34,10 @@ pub(super) enum Role {
     Key,
     /// A file with a secret in its first line.
     Secret,
+    /// A file with a secret that is encrypted. Anyone may read it, but not replace it.
+    EncryptedSecret,
+    /// The private keys that decrypt secrets.
+    Identity,
     /// The pinned host keys. Anyone who can add one can impersonate a client.
     KnownHosts,
     /// Trusted certificates. Anyone who can add one can impersonate a server.
@@ -58,9 +62,11 @@ const ROOT: u32 = 0;
 /// The bits that are set but should not be.
 fn excess(role: Role, Rights { mode, owner, group }: Rights, me: u32) -> u32 {
     let forbidden = match role {
-        Role::Key | Role::Secret if is_given_to_a_group(Rights { mode, owner, group }, me) => WRITE | OTHERS,
-        Role::Key | Role::Secret => GROUP | OTHERS,
-        Role::Configuration | Role::KnownHosts | Role::Certificates | Role::Agent => WRITE,
+        Role::Key | Role::Secret | Role::Identity if is_given_to_a_group(Rights { mode, owner, group }, me) => {
+            WRITE | OTHERS
+        }
+        Role::Key | Role::Secret | Role::Identity => GROUP | OTHERS,
+        Role::Configuration | Role::EncryptedSecret | Role::KnownHosts | Role::Certificates | Role::Agent => WRITE,
         Role::Database => WRITE | READ & OTHERS,
         // In a sticky directory users cannot replace files of other users.
         Role::Directory | Role::FartherDirectory if mode & STICKY != 0 => 0,
@@ -94,7 +100,8 @@ pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Optio
     let name = match role {
         Role::Configuration => "the configuration".into(),
         Role::Key => words!["the key file ", shown],
-        Role::Secret => words!["the secret file ", shown],
+        Role::Secret | Role::EncryptedSecret => words!["the secret file ", shown],
+        Role::Identity => words!["the age identity ", shown],
         Role::KnownHosts => words!["the host key file ", shown],
         Role::Certificates => words!["the certificate file ", shown],
         Role::Agent => words!["the agent ", shown],
@@ -113,8 +120,9 @@ pub(super) fn warning(role: Role, path: &Path, rights: Rights, me: u32) -> Optio
         return None;
     }
     let change = match role {
-        Role::Key | Role::Secret => if is_given_to_a_group(rights, me) { "640" } else { "600" }.into(),
+        Role::Key | Role::Secret | Role::Identity => if is_given_to_a_group(rights, me) { "640" } else { "600" }.into(),
         Role::Configuration
+        | Role::EncryptedSecret
         | Role::KnownHosts
         | Role::Certificates
         | Role::Agent

@@ -261,6 +261,7 @@ pub(super) const ELEMENTS: [ElementKind; 10] = [
             with("max-events", ValueKind::Measure, "100000"),
             plain("redact", ValueKind::Expression),
             plain("mail", ValueKind::Mail),
+            plain("age-identity", ValueKind::Path),
         ],
     },
     ElementKind {

@@ -2,12 +2,9 @@
 
 use std::{
     env::VarError,
-    fmt,
-    fs::OpenOptions,
-    io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fmt, io,
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
@@ -15,7 +12,10 @@ use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use tokio::io::AsyncReadExt as _;
 
 use super::{
+    age_secret::{AgeSecret, AgeSecretError},
+    directories::CREDENTIALS_VARIABLE,
     safe_text::{self, SafeText, words},
+    small_file::{self, SmallFileError},
     value_error::ValueError,
     values,
 };
@@ -24,10 +24,20 @@ use super::{
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
 /// The environment variable that passes the command to its shell.
 const COMMAND_VARIABLE: &str = "FLEETSWEEP_SECRET_COMMAND";
-/// The environment variable in which systemd names the directory of a service's credentials.
-const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
-/// The longest secret. Anything longer is probably the wrong file.
-const LONGEST_BYTES: usize = 4096;
+
+mod error;
+
+use error::LONGEST_BYTES;
+pub use error::SecretError;
+
+/// What the meaning of a source depends on besides its text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SecretContext<'a> {
+    /// What `~` stands for.
+    pub home: Option<&'a Path>,
+    /// `age-identity` on `<collector>`.
+    pub age_identity: Option<&'a Path>,
+}
 
 /// The source of a secret, as the configuration writes it.
 #[derive(Clone)]
@@ -42,6 +52,8 @@ pub enum SecretSource {
     Command(String),
     /// `cred:NAME`: the first line of a credential that systemd passes to a service.
     Credential(String),
+    /// `age:FILE` or `age:` and the encrypted secret: the first line of what is decrypted.
+    Age(AgeSecret),
 }
 
 /// Shows the source, unless it may be the secret itself. A command is not shown, because its arguments may contain a
@@ -67,92 +79,21 @@ impl PartialEq for SecretSource {
             | (Self::Command(one), Self::Command(other))
             | (Self::Credential(one), Self::Credential(other)) => one == other,
             (Self::File(one), Self::File(other)) => one == other,
-            (Self::Literal(_) | Self::Environment(_) | Self::File(_) | Self::Command(_) | Self::Credential(_), _) => {
-                false
-            }
+            (Self::Age(one), Self::Age(other)) => one == other,
+            (
+                Self::Literal(_)
+                | Self::Environment(_)
+                | Self::File(_)
+                | Self::Command(_)
+                | Self::Credential(_)
+                | Self::Age(_),
+                _,
+            ) => false,
         }
     }
 }
 
 impl Eq for SecretSource {}
-
-/// Why a secret cannot be read. Messages name the source and never the content.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {}", self.problem(), self.hint())]
-pub enum SecretError {
-    /// The environment variable is not set.
-    NotSet(SafeText),
-    /// The file cannot be read.
-    File {
-        /// The file.
-        path: SafeText,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-    /// The path (links followed) is a pipe, a device or a socket, which cannot be read repeatedly.
-    NotRegular(SafeText),
-    /// The command cannot be started, or its output cannot be read.
-    Command(#[source] io::Error),
-    /// The command failed.
-    CommandFailed(ExitStatus),
-    /// The command did not finish in time.
-    CommandTimedOut(Duration),
-    /// systemd has passed no credentials to this process.
-    NoCredentials,
-    /// The credential cannot be read.
-    Credential(#[source] io::Error),
-    /// The first line is empty.
-    Empty(SafeText),
-    /// It is not UTF-8.
-    NotText(SafeText),
-    /// It is longer than a secret can be.
-    TooLong(SafeText),
-}
-
-impl SecretError {
-    /// What is wrong.
-    pub(super) fn problem(&self) -> SafeText {
-        match self {
-            Self::NotSet(name) if *name == SafeText::hidden() => "the environment variable of `env:` is not set".into(),
-            Self::NotSet(name) => words!["the environment variable ", *name, " is not set"],
-            Self::File { path, source } => {
-                let hidden = *path == SafeText::hidden();
-                let file = if hidden { "the secret file".into() } else { words!["the secret file ", *path] };
-                words![file, " cannot be read: ", safe_text::io_error(source)]
-            }
-            Self::NotRegular(path) => words!["the secret file ", *path, " is not a regular file"],
-            Self::Command(error) => words!["the command of `cmd:` cannot be run: ", safe_text::io_error(error)],
-            Self::CommandFailed(status) => match status.code().and_then(|code| u32::try_from(code).ok()) {
-                Some(code) => words!["the command of `cmd:` failed with exit status ", code],
-                None => "the command of `cmd:` was killed by a signal".into(),
-            },
-            Self::CommandTimedOut(time) => words!["the command of `cmd:` did not finish within ", *time],
-            Self::NoCredentials => {
-                words!["systemd has passed no credentials to this process (", CREDENTIALS_VARIABLE, " is not set)"]
-            }
-            Self::Credential(error) => words!["the credential of `cred:` cannot be read: ", safe_text::io_error(error)],
-            Self::Empty(source) => words!["the secret from ", *source, " is empty"],
-            Self::NotText(source) => words!["the secret from ", *source, " is not UTF-8 text"],
-            Self::TooLong(source) => words!["the secret from ", *source, " is longer than ", LONGEST_BYTES, " bytes"],
-        }
-    }
-
-    /// What to do.
-    pub(super) fn hint(&self) -> &'static str {
-        match self {
-            Self::NotSet(_) => "set it for the fleetsweep process, or change `env:` in the configuration",
-            Self::File { .. } => "check the path and its permissions",
-            Self::NotRegular(_) => "name a regular file, or use `cmd:COMMAND`",
-            Self::Command(_) | Self::CommandFailed(_) => "run it in a shell to see why",
-            Self::CommandTimedOut(_) => "the command must not wait for input",
-            Self::NoCredentials | Self::Credential(_) => {
-                "pass it to the unit with LoadCredential= or LoadCredentialEncrypted=; outside of the unit use systemd-run"
-            }
-            Self::Empty(_) => "its first line must contain the secret",
-            Self::NotText(_) | Self::TooLong(_) => "check that this is the right source",
-        }
-    }
-}
 
 impl SecretSource {
     /// The source as it may be shown.
@@ -163,6 +104,7 @@ impl SecretSource {
             Self::File(path) => words!["file:", safe_text::path(path)],
             Self::Command(_) => "cmd:…".into(),
             Self::Credential(_) => "cred:…".into(),
+            Self::Age(secret) => secret.shown(),
         }
     }
 
@@ -176,11 +118,12 @@ impl SecretSource {
     }
 
     /// Parses a source. Errors never repeat the text.
-    pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, ValueError> {
+    pub(super) fn parse(text: &str, context: SecretContext<'_>) -> Result<Self, ValueError> {
+        let SecretContext { home, age_identity } = context;
         const NO_CREDENTIAL: &str = "the text after `cred:` is not the name of a credential";
         const CREDENTIAL_HINT: &str =
             "write the name that LoadCredential= in the unit gives it; write a literal secret without `cred:`";
-        const HINT: &str = "write `env:NAME`, `file:PATH`, `cred:NAME`, `cmd:COMMAND` or the secret itself";
+        const HINT: &str = "write `env:NAME`, `file:PATH`, `age:FILE`, `cred:NAME`, `cmd:COMMAND` or the secret itself";
         let lacking = |what: &'static str| ValueError::new(words![what, " is missing"], HINT);
         if text.is_empty() {
             return Err(lacking("the secret"));
@@ -201,6 +144,13 @@ impl SecretSource {
         }
         if let Some(path) = text.strip_prefix("file:") {
             return if path.is_empty() { Err(lacking("the path")) } else { values::path(path, home).map(Self::File) };
+        }
+        if let Some(encrypted) = text.strip_prefix("age:") {
+            return if encrypted.trim().is_empty() {
+                Err(lacking("the path of the encrypted secret"))
+            } else {
+                AgeSecret::parse(encrypted, home, age_identity).map(Self::Age)
+            };
         }
         if let Some(command) = text.strip_prefix("cmd:") {
             return match command.trim() {
@@ -243,6 +193,12 @@ impl SecretSource {
                 let read = tokio::task::spawn_blocking(move || read_credential(&name)).await;
                 self.first_line(&read.map_err(|broken| SecretError::Credential(broken.into()))??)
             }
+            Self::Age(secret) => {
+                let secret = secret.clone();
+                let opened = tokio::task::spawn_blocking(move || secret.open()).await;
+                let opened = opened.map_err(|broken| SecretError::Age(AgeSecretError::Stopped(broken.into())))?;
+                self.first_line(&opened.map_err(SecretError::Age)?)
+            }
             Self::Command(command) => {
                 let output = tokio::time::timeout(COMMAND_DEADLINE, run(command));
                 let bytes = output.await.map_err(|_| SecretError::CommandTimedOut(COMMAND_DEADLINE))??;
@@ -258,6 +214,7 @@ impl SecretSource {
             Self::Environment(name) => self.variable(name).map(drop),
             Self::File(path) => self.first_line(&read_file(path)?).map(drop),
             Self::Credential(name) => self.first_line(&read_credential(name)?).map(drop),
+            Self::Age(secret) => self.first_line(&secret.open().map_err(SecretError::Age)?).map(drop),
         }
     }
 
@@ -271,33 +228,36 @@ impl SecretSource {
         }
     }
 
+    /// The secret in the first line that somebody has typed.
+    ///
+    /// # Errors
+    /// [`SecretError`] if it is empty, too long or not UTF-8.
+    pub fn from_input(bytes: &[u8]) -> Result<SecretString, SecretError> {
+        first_line(bytes, || "standard input".into())
+    }
+
     fn first_line(&self, bytes: &[u8]) -> Result<SecretString, SecretError> {
-        let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        if line.len() > LONGEST_BYTES {
-            return Err(SecretError::TooLong(self.shown()));
-        }
-        let line = str::from_utf8(line).map_err(|_| SecretError::NotText(self.shown()))?;
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        if line.is_empty() { Err(SecretError::Empty(self.shown())) } else { Ok(SecretString::from(line)) }
+        first_line(bytes, || self.shown())
     }
 }
 
-/// The first bytes of a regular file, enough for any secret or to see that it is too long. A pipe is rejected: reading
-/// it would block, and each secret in it could be read only once.
-fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    let failed = |source| SecretError::File { path: safe_text::path(path), source };
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() && !metadata.is_dir() {
-        return Err(SecretError::NotRegular(safe_text::existing_path(path)));
+/// The secret in the first line of `source`.
+fn first_line(bytes: &[u8], source: impl Fn() -> SafeText) -> Result<SecretString, SecretError> {
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    if line.len() > LONGEST_BYTES {
+        return Err(SecretError::TooLong(source()));
     }
-    // If a pipe has replaced the file since, opening it does not block.
-    let not_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(not_waiting).open(path).map_err(failed)?;
-    // Allocated at full size, because growing would leave copies of the secret in memory.
-    let limit = LONGEST_BYTES + 1;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
-    file.take(limit as u64).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    let line = str::from_utf8(line).map_err(|_| SecretError::NotText(source()))?;
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() { Err(SecretError::Empty(source())) } else { Ok(SecretString::from(line)) }
+}
+
+/// The first bytes of a file, enough for any secret or to see that it is too long.
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    small_file::read(path, LONGEST_BYTES).map_err(|error| match error {
+        SmallFileError::Io(source) => SecretError::File { path: safe_text::path(path), source },
+        SmallFileError::NotRegular => SecretError::NotRegular(safe_text::existing_path(path)),
+    })
 }
 
 /// The first bytes of a credential of this service.
@@ -356,114 +316,4 @@ async fn run(command: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-
-    async fn check(text: &str, expected: Result<&str, &str>) {
-        let source = SecretSource::parse(text, None).unwrap();
-        let fetched = source.fetch().await;
-        let shown = fetched.as_ref().map(|secret| secret.expose_secret().to_owned()).map_err(ToString::to_string);
-        match (shown, expected) {
-            (Ok(secret), Ok(expected)) => assert_eq!(secret, expected, "{text}"),
-            (Err(error), Err(part)) => assert!(error.contains(part), "{text}: {error}"),
-            (found, expected) => panic!("{text}: {found:?}, expected {expected:?}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_secret_comes_from_where_the_configuration_says() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(b"from a file\r\nsecond line\n").unwrap();
-        let path = file.path().display().to_string();
-        let home = std::env::var("PATH").unwrap();
-        check("literal", Ok("literal")).await;
-        check("env:PATH", Ok(&home)).await;
-        check(&format!("file:{path}"), Ok("from a file")).await;
-        check("cmd:echo one; echo two", Ok("one")).await;
-        check("cmd:printf %s bare", Ok("bare")).await;
-        check("cmd:cat; echo closed", Ok("closed")).await;
-        check("cmd:echo first; yes | head -c 300000", Ok("first")).await;
-        check("cmd:printf '%s' \"a  b\"'$c \\d'", Ok("a  b$c \\d")).await;
-        check("cmd:echo one\n echo two", Ok("one")).await;
-        check("cmd:# a comment\necho behind", Ok("behind")).await;
-        check("cmd:env | grep -c FLEETSWEEP_SECRET_COMMAND || true", Ok("0")).await;
-    }
-
-    #[tokio::test]
-    async fn a_secret_that_cannot_be_had_says_why() {
-        let empty = tempfile::NamedTempFile::new().unwrap();
-        let empty = format!("file:{}", empty.path().display());
-        check("env:FLEETSWEEP_NOT_SET", Err("FLEETSWEEP_NOT_SET is not set")).await;
-        check("file:/nonexistent/secret", Err("/nonexistent/secret cannot be read: it does not exist")).await;
-        check(&empty, Err("is empty")).await;
-        check("file:/dev/zero", Err("the secret file /dev/zero is not a regular file")).await;
-        check("cmd:head -c 9999 /dev/zero", Err("longer than 4096 bytes")).await;
-        check("cmd:exit 3", Err("failed with exit status 3")).await;
-        check("cmd:true", Err("is empty")).await;
-        check("cmd:echo; echo second", Err("is empty")).await;
-        check("cmd:printf '\\377\\n'", Err("not UTF-8")).await;
-    }
-
-    #[tokio::test]
-    async fn a_pipe_is_refused_and_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let (pipe, link) = (folder.path().join("pipe"), folder.path().join("link"));
-        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        std::os::unix::fs::symlink(&pipe, &link).unwrap();
-        for path in [pipe, link] {
-            let expected = format!("the secret file {} is not a regular file", path.display());
-            check(&format!("file:{}", path.display()), Err(&expected)).await;
-            assert!(SecretSource::File(path).look().unwrap_err().to_string().contains(&expected));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_command_is_not_in_the_list_of_processes() {
-        // The shell looks at its own arguments: they are what other users see.
-        let seen = SecretSource::parse("cmd:tr '\\0' ' ' </proc/$$/cmdline # geheim", None).unwrap();
-        let seen = seen.fetch().await.unwrap();
-        let seen = seen.expose_secret();
-        assert!(seen.starts_with("/bin/sh -c ") && !seen.contains("geheim"), "{seen}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_command_that_waits_is_given_up() {
-        check("cmd:exec tail -f /dev/null", Err("did not finish within 10s")).await;
-    }
-
-    #[test]
-    fn a_source_without_its_part_is_refused() {
-        for (text, problem) in [
-            ("", "the secret is missing"),
-            ("env:", "the name of the environment variable is missing"),
-            ("env:A=B", "the text after `env:` is not the name of an environment variable"),
-            ("env: geheim", "the text after `env:` is not the name of an environment variable"),
-            ("env:1A", "the text after `env:` is not the name of an environment variable"),
-            ("file:", "the path is missing"),
-            ("cmd: ", "the command is missing"),
-            ("cred:", "the name of the credential is missing"),
-            ("cred:..", "the text after `cred:` is not the name of a credential"),
-            ("cred:a/b", "the text after `cred:` is not the name of a credential"),
-        ] {
-            assert_eq!(SecretSource::parse(text, None).unwrap_err().problem.as_str(), problem);
-        }
-    }
-
-    #[test]
-    fn a_secret_is_never_shown() {
-        for (text, shown) in [
-            ("geheim", "SecretSource(in the file)"),
-            ("env:NAME", "SecretSource(env:NAME)"),
-            ("env:geheim", "SecretSource(env:***)"),
-            ("file:/etc/pw", "SecretSource(file:/etc/pw)"),
-            ("file:geheim", "SecretSource(file:***)"),
-            ("cmd:echo geheim", "SecretSource(cmd:…)"),
-            ("cred:geheim", "SecretSource(cred:…)"),
-        ] {
-            assert_eq!(format!("{:?}", SecretSource::parse(text, None).unwrap()), shown);
-        }
-    }
-}
+mod tests;

@@ -2,7 +2,10 @@
 //! `<alerts>`. Each value is kept together with whether it was written or is the default. The clients are read
 //! elsewhere.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use secrecy::ExposeSecret as _;
 
@@ -12,12 +15,13 @@ use super::{
     choices::{AgentChoice, AgentKeeping, HostKeyPolicy, SmtpSecurity},
     database,
     fields::{self, Field, field},
+    identity_file,
     loaded::Setting,
     model::{Collector, Database, Smtp, SmtpLogin, Ssh},
     openssh,
     safe_text::{self, SafeText, words},
     schema,
-    secret::SecretSource,
+    secret::{SecretContext, SecretSource},
     shape::Element,
     source::{Findings, Source},
     value_error::ValueError,
@@ -35,6 +39,8 @@ pub(super) struct Settings {
     pub agent: AgentChoice,
     pub agent_path: Option<AgentPath>,
     pub redact: Option<Redaction>,
+    /// `age-identity`: the file that decrypts the secrets of `age:`; `None` for the usual one.
+    pub age_identity: Option<PathBuf>,
     pub database: Option<Database>,
     pub smtp: Option<Smtp>,
     pub ssh: Option<Ssh>,
@@ -58,6 +64,7 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let events = reader.value("max-events", values::max_events);
     let redact = reader.optional("redact", values::redact).flatten();
     let mail = reader.optional("mail", values::mails).unwrap_or_default();
+    let age_identity = reader.optional(identity_file::ATTRIBUTE, |text| values::path(text, home));
     let collector = || {
         Some(Collector {
             interval: interval?,
@@ -103,7 +110,8 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     });
 
     reader.enter("smtp");
-    let smtp = smtp(&mut reader, home);
+    let secrets = SecretContext { home, age_identity: age_identity.as_deref() };
+    let smtp = smtp(&mut reader, secrets);
 
     reader.enter("ssh");
     let known_hosts = reader.value("known-hosts", |text| values::path(text, home));
@@ -125,10 +133,22 @@ pub(super) fn read(root: &Element, home: Option<&Path>, source: &Source<'_>, fin
     let recovery = reader.value("recovery", values::yes_or_no).unwrap_or(false);
 
     let agent = agent.unwrap_or(AgentChoice::Uploaded(AgentKeeping::Keep));
-    Settings { collector, agent, agent_path, redact, database, smtp, ssh, repeat, recovery, shown: reader.shown }
+    Settings {
+        collector,
+        agent,
+        agent_path,
+        redact,
+        age_identity,
+        database,
+        smtp,
+        ssh,
+        repeat,
+        recovery,
+        shown: reader.shown,
+    }
 }
 
-fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
+fn smtp(reader: &mut Reader<'_>, secrets: SecretContext<'_>) -> Option<Smtp> {
     let host = reader.value("host", address::parse);
     let security = reader.value("security", values::security);
     let default_port = match security {
@@ -139,7 +159,7 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
     let port = reader.value_or("port", &default_port.to_string(), values::port);
     let from = reader.value("from", values::mailbox);
     let helo = reader.unless_absent("helo", values::helo);
-    let ca = reader.unless_absent("ca", |text| values::path(text, home));
+    let ca = reader.unless_absent("ca", |text| values::path(text, secrets.home));
     if let (Some(element), Some(Some(_)), Some(SmtpSecurity::None)) = (reader.element, &ca, security) {
         reader.findings.warning(
             fields::place(element, "ca"),
@@ -150,7 +170,7 @@ fn smtp(reader: &mut Reader<'_>, home: Option<&Path>) -> Option<Smtp> {
     let (username, password) = match reader.element {
         Some(element) => (
             field(element, "username", reader.findings, values::line),
-            field(element, "password", reader.findings, |text| SecretSource::parse(text, home)),
+            field(element, "password", reader.findings, |text| SecretSource::parse(text, secrets)),
         ),
         None => (Field::Absent, Field::Absent),
     };

@@ -11,7 +11,10 @@ use secrecy::SecretString;
 
 use super::audit_trail::AuditTrail;
 use crate::{
-    config::secret::{SecretError, SecretSource},
+    config::{
+        AgeSecret,
+        secret::{SecretError, SecretSource},
+    },
     fleet::audit::AuditAction,
 };
 
@@ -22,6 +25,7 @@ enum Name {
     File(PathBuf),
     Command(String),
     Credential(String),
+    Age(AgeSecret),
 }
 
 /// The slot of a secret: the first task reads it, the others wait.
@@ -91,6 +95,7 @@ fn name(source: &SecretSource) -> Option<Name> {
         SecretSource::File(path) => Some(Name::File(path.clone())),
         SecretSource::Command(command) => Some(Name::Command(command.clone())),
         SecretSource::Credential(name) => Some(Name::Credential(name.clone())),
+        SecretSource::Age(secret) => Some(Name::Age(secret.clone())),
     }
 }
 

@@ -9,6 +9,7 @@
 
 use std::process::ExitCode;
 
+mod age;
 mod agents;
 mod beside;
 mod command_line;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         events::trials(),
         descriptors::trials(),
         agents::trials(),
+        age::trials(),
         beside::trials(),
     ];
     support::run(rooms.into_iter().flatten().collect())

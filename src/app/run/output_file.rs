@@ -31,6 +31,12 @@ pub enum OutputError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// There is a file of this name, which must not be replaced.
+    #[error("{file} exists already: choose another name, or remove it first")]
+    Exists {
+        /// Its name.
+        file: String,
+    },
     /// It could not be finished.
     #[error("cannot write {file}; its old content is unchanged")]
     NotFinished {
@@ -104,13 +110,28 @@ impl Output {
     pub fn finish(self) -> Result<(), OutputError> {
         self.file.as_file().sync_all().map_err(|source| self.not_finished(source))?;
         let Self { file, target } = self;
-        let directory = directory(&target);
         file.persist(&target)
             .map_err(|error| OutputError::NotFinished { file: target.display().to_string(), source: error.error })?;
-        // The directory is synced too. If the file system does not support that, it happens a little later.
-        if let Err(error) = File::open(directory).and_then(|directory| directory.sync_all()) {
-            tracing::debug!("{} could not be synchronised: {error}", target.display());
-        }
+        sync_directory(&target);
+        Ok(())
+    }
+
+    /// Renames it to its final name, unless there is a file of this name. It is then synced to disk.
+    ///
+    /// # Errors
+    /// [`OutputError::Exists`] or [`OutputError::NotFinished`].
+    pub fn finish_new(self) -> Result<(), OutputError> {
+        self.file.as_file().sync_all().map_err(|source| self.not_finished(source))?;
+        let Self { file, target } = self;
+        let name = target.display().to_string();
+        file.persist_noclobber(&target).map_err(|error| {
+            if error.error.kind() == io::ErrorKind::AlreadyExists {
+                OutputError::Exists { file: name.clone() }
+            } else {
+                OutputError::NotFinished { file: name.clone(), source: error.error }
+            }
+        })?;
+        sync_directory(&target);
         Ok(())
     }
 
@@ -122,6 +143,13 @@ impl Output {
 
     fn not_finished(&self, source: io::Error) -> OutputError {
         OutputError::NotFinished { file: self.target.display().to_string(), source }
+    }
+}
+
+/// Syncs the directory of a file. If the file system does not support that, it happens a little later.
+fn sync_directory(target: &Path) {
+    if let Err(error) = File::open(directory(target)).and_then(|directory| directory.sync_all()) {
+        tracing::debug!("{} could not be synchronised: {error}", target.display());
     }
 }
 

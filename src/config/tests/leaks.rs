@@ -34,7 +34,7 @@ fn check_hidden(text: &str) {
 }
 
 /// Attributes of a client with a secret, in wrong and in correct places.
-const IN_A_CLIENT: [&str; 58] = [
+const IN_A_CLIENT: [&str; 62] = [
     "password='hunter2'",
     "password='a'hunter2'",
     "password=\"a\"hunter2\"",
@@ -61,6 +61,10 @@ const IN_A_CLIENT: [&str; 58] = [
     "password='env:HUN=hunter2'",
     "password='file:hunter2'",
     "password='cmd:echo hunter2'",
+    "password='age:hunter2'",
+    "password='age: hunter2'",
+    "password='age:-----BEGIN AGE ENCRYPTED FILE----- hunter2 -----END AGE ENCRYPTED FILE-----'",
+    "password='age:YWdlLWVuY3J5cHRpb24ub3Jnhunter2'",
     "password='&#104;hunter2'",
     "password='&hunter2;'",
     "password='x' password='hunter2'",
@@ -272,7 +276,7 @@ fn a_broken_line_shows_its_names_and_harmless_values() {
 const SECRETS_EVERYWHERE: &str = r#"<?xml version="1.0"?>
 <!-- hunter2 -->
 <config>
-  <collector interval="60s" concurrency="128" redact="pw=hunter2"/>
+  <collector interval="60s" concurrency="128" redact="pw=hunter2" age-identity="hunter2"/>
   <database url="postgres://sweep:hunter2@db.example.com/fleet?application_name=hunter2" retention="90d"/>
   <smtp host="mail.example.com" port="25" security="tls" from="Hun hunter2 &lt;a@example.com&gt;" username="u:hunter2" password="hunter2"/>
   <ssh known-hosts="hunter2" host-keys="accept-new"/>
@@ -284,6 +288,7 @@ const SECRETS_EVERYWHERE: &str = r#"<?xml version="1.0"?>
   <group username='ops:hunter2' password="env:hunter2" mail="ops@example.com, hunter2 &lt;b@example.com&gt;">
     <alert type="disk" limit="90%" clear="85%"/>
     <client ip="10.0.4.[1-40]" password="file:hunter2"/>
+    <client ip="10.0.5.1" password="age:hunter2"/>
     <client ip="db.example.com" redact="hunter2" events="yes"/>
   </group>
 </config>
@@ -292,7 +297,7 @@ const SECRETS_EVERYWHERE: &str = r#"<?xml version="1.0"?>
 #[test]
 fn a_valid_file_with_secrets_everywhere_shows_none() {
     let loaded = valid(SECRETS_EVERYWHERE);
-    assert_eq!(loaded.config.clients.len(), 42);
+    assert_eq!(loaded.config.clients.len(), 43);
     check_hidden(SECRETS_EVERYWHERE);
     // Whatever line has an error.
     for line in 1..SECRETS_EVERYWHERE.lines().count() {

@@ -24,6 +24,8 @@ pub const WINDOWS: &str = "x86_64-pc-windows-gnu";
 /// A program or privilege that a test needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
+    /// age, which encrypts files.
+    Age,
     /// OpenSSH's client.
     Ssh,
     /// The OpenSSH server and `ssh-keygen`.
@@ -98,6 +100,7 @@ impl Tool {
             Self::Dpkg => &["dpkg-deb"],
             Self::CodePam => &["google-authenticator"],
             Self::Journal => &["journalctl", "systemd-journal-remote"],
+            Self::Age => &["age", "age-keygen"],
             Self::Ssh => &["ssh"],
             Self::Sshd => &["sshd", "ssh-keygen"],
             Self::Dropbear => &["dropbear"],
