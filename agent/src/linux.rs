@@ -4,20 +4,21 @@
 mod counters;
 mod events;
 mod file_systems;
+mod host;
 mod kernel;
 mod machine;
 mod memory;
 mod mounts;
+mod process;
 mod usage;
 
-use std::{env::consts, fs, thread, time::Instant};
+use std::{fs, thread, time::Instant};
 
 use fleetsweep_agent::{
-    report::{Host, MAX_FILE_SYSTEMS, Memory, Report},
+    report::{MAX_FILE_SYSTEMS, Memory, Report},
     request::Request,
 };
 use mounts::Selection;
-use sysinfo::System;
 
 use crate::{
     file_systems::measure,
@@ -34,7 +35,7 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     let mut report = Report {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock_unix_ms: clock(),
-        host: host(&mut warnings),
+        host: host::host(&mut warnings),
         ..Report::default()
     };
     // It is also needed for the limits of memory, and is long on some machines.
@@ -67,10 +68,11 @@ pub(crate) fn look(request: &Request, started: Instant) -> Report {
     let end = machine::Snapshot::take(&mut warnings);
     report.cpu = end.cpu(&begin).and_then(|cpu| warnings.keep("CPU use", cpu));
     let cores = report.cpu.as_ref().map_or(1, |cpu| cpu.core_percent.len());
-    match sample.end(cores) {
+    match sample.end(cores, request.questions.processes()) {
         Ok(usage) => {
             report.top_cpu = usage.top_cpu;
             report.top_memory = usage.top_memory;
+            report.process_counts = usage.counts;
             if usage.others_hidden {
                 warnings.add("processes of other accounts", "/proc hides them (hidepid)");
             }
@@ -95,21 +97,6 @@ fn whole_memory(memory: Memory, mountinfo: &[u8]) -> Memory {
     let cgroups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let memory = memory::with_zfs_cache(memory, &arcstats);
     memory::within(memory, &memory::limits(&cgroups, mountinfo, memory.total_bytes))
-}
-
-fn host(warnings: &mut Warnings) -> Host {
-    // The name, and the version if the distribution has one. Rolling ones do not.
-    let os_version = System::name().map(|name| match System::os_version() {
-        Ok(version) => format!("{name} {version}"),
-        Err(_) => name,
-    });
-    Host {
-        name: warnings.keep("host name", System::host_name()),
-        os_family: Some(consts::OS.to_owned()),
-        os_version: warnings.keep("name of the operating system", os_version),
-        kernel: warnings.keep("kernel release", System::kernel_version()),
-        architecture: Some(System::cpu_arch()),
-    }
 }
 
 /// The text of a kernel file, or a warning. It may contain any bytes, for example in names of programs.

@@ -19,6 +19,8 @@ mod file_systems;
 mod forced_command;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(all(target_os = "linux", panic = "abort"))]
+mod no_backtrace;
 mod notes;
 mod patience;
 mod shares;
